@@ -1,0 +1,1 @@
+"""pellucid: convolutional neural networks, clear enough to see through."""

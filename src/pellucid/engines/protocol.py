@@ -1,0 +1,105 @@
+"""This file is the contract: what an engine is, and what it builds.
+
+An engine turns a network into a session. The contract stands at the level of the
+whole network, not of single operations, so that each framework is used natively.
+Engines are objects, never a process-wide choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy.typing as npt
+
+from pellucid.network import Network
+from pellucid.objectives import Loss, Optimizer
+
+Array = npt.NDArray[Any]
+State = Mapping[str, Array]
+
+
+class StepResult(NamedTuple):
+    """What a training step returns.
+
+    loss : float
+        Mean over the batch, in nats, before the update.
+    output : ndarray, shape (N, …)
+        The network's output in training mode, before the update.
+    """
+
+    loss: float
+    output: Array
+
+
+class Session(Protocol):
+    """A network with weights, ready to run on one engine.
+
+    Arrays come and go in canonical layouts (images NHWC). ``activations``,
+    ``gradients`` and ``vjp`` change nothing: weights, buffers and step stay. Where a
+    method trains, dropout masks are drawn from (seed, node, step, index in the
+    batch) unless ``masks`` gives them as {node: array of 0 and 1 / (1 − rate)}.
+    """
+
+    def predict(self, images: Array) -> Array:
+        """Return the network's output in inference mode, shape (N, …)."""
+        ...
+
+    def train_step(
+        self,
+        images: Array,
+        labels: Array,
+        *,
+        learning_rate: float,
+        sample_weight: Array | None = None,
+        masks: Mapping[str, Array] | None = None,
+    ) -> StepResult:
+        """Change weights, buffers and optimizer slots by one update."""
+        ...
+
+    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+        """Return every node's output by name."""
+        ...
+
+    def gradients(
+        self, images: Array, labels: Array, *, sample_weight: Array | None = None
+    ) -> tuple[float, dict[str, Array]]:
+        """Return the loss and its derivative by each parameter, in training mode."""
+        ...
+
+    def vjp(
+        self, images: Array, grad_output: Array, *, training: bool = True
+    ) -> tuple[Array, dict[str, Array]]:
+        """Pull a derivative by the output back to the images and the parameters."""
+        ...
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of all that training changes.
+
+        ``weights/<name>``, ``optimizer/<slot>/<name>`` and ``step``; with dropout
+        also ``seed``.
+        """
+        ...
+
+    def load_state(self, state: State) -> None:
+        """Take over what `state` returned, here or on another engine."""
+        ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Builds sessions."""
+
+    name: str
+
+    def build(
+        self,
+        network: Network,
+        *,
+        state: State,
+        loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
+        dtype: str = "float32",
+    ) -> Session:
+        """Return a session of that network with that state."""
+        ...

@@ -1,0 +1,159 @@
+"""This file is a network as JSON, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from pellucid.errors import NetworkError
+from pellucid.network.graph import Network
+from pellucid.network.initializers import Constant, Normal, Uniform
+from pellucid.network.layers import LAYERS, Input, Layer
+from pellucid.network.node import Node, place
+from pellucid.network.preprocessing import Preprocessing
+
+SCHEMA_VERSION = 1
+_KEYS = {"schema_version", "name", "inputs", "outputs", "nodes", "preprocessing"}
+_DISTRIBUTIONS = {kind.__name__: kind for kind in (Uniform, Normal, Constant)}
+
+
+def to_json(network: Network) -> dict[str, Any]:
+    """Return a network as plain JSON values; defaults are left out."""
+    how = network.preprocessing
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": network.name,
+        "inputs": list(network.inputs),
+        "outputs": list(network.outputs),
+        "nodes": [_node_to_json(node) for node in network.nodes],
+        "preprocessing": how.to_json() if how else None,
+    }
+
+
+def _node_to_json(node: Node) -> dict[str, Any]:
+    head = {"name": node.name, "layer": type(node.layer).__name__}
+    return {**head, "inputs": list(node.inputs), **_arguments(node.layer)}
+
+
+def _arguments(layer: Layer) -> dict[str, Any]:
+    if isinstance(layer, Input):
+        return {"shape": list(layer.shape)}
+    return {
+        field.name: _encode(getattr(layer, field.name))
+        for field in dataclasses.fields(layer)
+        if field.name not in ("name", "activation")
+        and getattr(layer, field.name) != field.default
+    }
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Uniform | Normal | Constant):
+        return {"initializer": type(value).__name__, **dataclasses.asdict(value)}
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    return value
+
+
+def from_json(document: Any) -> Network:
+    """Read what `to_json` wrote; unknown keys, layers and versions are refused.
+
+    Raises
+    ------
+    NetworkError
+        If the document does not describe a network, with the place and the reason.
+    """
+    if not isinstance(document, dict) or "nodes" not in document:
+        raise NetworkError("Network: JSON must be an object with 'nodes'; got none.")
+    version = document.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise NetworkError(
+            f"Network: schema_version must be {SCHEMA_VERSION}; got {version!r}. "
+            "It was written by another version of pellucid."
+        )
+    unknown = sorted(set(document) - _KEYS)
+    if unknown:
+        raise NetworkError(
+            f"Network: keys must be {', '.join(sorted(_KEYS))}; got {unknown[0]!r}."
+        )
+    if not isinstance(document["nodes"], list):
+        raise NetworkError("Network: 'nodes' must be a list; got something else.")
+    how = document.get("preprocessing")
+    return Network.from_nodes(
+        [_node_from_json(entry) for entry in document["nodes"]],
+        name=str(document.get("name", "network")),
+        preprocessing=Preprocessing.from_json(how) if how else None,
+        outputs=document.get("outputs"),
+    )
+
+
+def _node_from_json(entry: Any) -> Node:
+    try:
+        arguments = dict(entry)
+        name, kind = str(arguments.pop("name")), arguments.pop("layer")
+        inputs = tuple(str(source) for source in arguments.pop("inputs", ()))
+    except (TypeError, ValueError, KeyError) as error:
+        raise NetworkError(
+            f"Network: a node must have name, layer and inputs; got {entry!r}."
+        ) from error
+    if not isinstance(kind, str) or kind not in LAYERS:
+        raise NetworkError(
+            f"Network: layer of node '{name}' must be one of {', '.join(LAYERS)}; "
+            f"got {kind!r}."
+        )
+    return place(name, make_layer(LAYERS[kind], name, arguments), inputs)
+
+
+def make_layer(kind: type[Layer], name: str, arguments: dict[str, Any]) -> Layer:
+    """Make a layer from plain JSON values."""
+    if kind is Input:
+        return Input(*arguments.get("shape", ()), name=name)
+    allowed = [
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.name not in ("name", "activation")
+    ]
+    unknown = sorted(set(arguments) - set(allowed))
+    if unknown:
+        raise NetworkError(
+            f"{kind.__name__} '{name}': arguments must be among "
+            f"{', '.join(allowed) or 'none'}; got {unknown[0]!r}."
+        )
+    values = {key: decode(value) for key, value in arguments.items()}
+    try:
+        return kind(name=name, **values)
+    except TypeError as error:
+        raise NetworkError(
+            f"{kind.__name__} '{name}': must be given its arguments; got {error}."
+        ) from error
+
+
+def decode(value: Any) -> Any:
+    """Turn JSON's lists into tuples and its objects into initializers."""
+    if isinstance(value, list):
+        return tuple(decode(item) for item in value)
+    if isinstance(value, dict):
+        arguments = dict(value)
+        kind = _DISTRIBUTIONS.get(str(arguments.pop("initializer", "")))
+        try:
+            return kind(**arguments)  # type: ignore[misc]
+        except TypeError as error:
+            raise NetworkError(
+                "Network: an initializer must be Uniform, Normal or Constant with its "
+                f"numbers; got {value!r}."
+            ) from error
+    return value
+
+
+def dumps(network: Network) -> str:
+    """Return the network as JSON text."""
+    return json.dumps(to_json(network), indent=2, ensure_ascii=False)
+
+
+def loads(text: str) -> Network:
+    """Read JSON text."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NetworkError(f"Network: text must be JSON; got {error}.") from error
+    return from_json(document)

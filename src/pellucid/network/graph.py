@@ -1,0 +1,359 @@
+"""This file is the network: nodes in topological order, checked when it is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy.typing as npt
+
+from pellucid.errors import NetworkError, ShapeError
+from pellucid.network import summary
+from pellucid.network.build import nodes_of
+from pellucid.network.initializers import draw
+from pellucid.network.layers import BatchNorm, Input, Layer, Shape, Value
+from pellucid.network.layers.activation import RELU_KINDS
+from pellucid.network.layers.base import WeightSpec, check_arity
+from pellucid.network.node import Node
+from pellucid.network.order import topological
+from pellucid.network.preprocessing import Preprocessing
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One array of a network: ``<node>.<role>``, and what it is like."""
+
+    node: str
+    spec: WeightSpec
+    is_trainable: bool
+
+    @property
+    def name(self) -> str:
+        """The weight's name, as in ``conv2d.weight``."""
+        return f"{self.node}.{self.spec.role}"
+
+    @property
+    def shape(self) -> Shape:
+        """The array's shape."""
+        return self.spec.shape
+
+    @property
+    def decays(self) -> bool:
+        """True where weight decay applies: ``.weight`` arrays only."""
+        return self.spec.role == "weight"
+
+
+class Network:
+    """Say what is computed: layers, how they are joined, and nothing of how.
+
+    Parameters
+    ----------
+    inputs : Input
+        Where images enter.
+    outputs : Value
+        What the last layer returned.
+    name : str
+        A name for people.
+    preprocessing : Preprocessing, optional
+        How uint8 pixels become the network's input; [0, 1] where it is left out.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+        Name, layer and input names, in topological order.
+    inputs, outputs : tuple of str
+        Names of the first and last nodes; one each in this version.
+    shapes : mapping of str to tuple of int
+        Output shape of each node, without the batch.
+    weights : tuple of Weight
+        Every array, in topological order.
+
+    Raises
+    ------
+    NetworkError, ShapeError
+        If the layers do not form one graph, or their shapes do not fit.
+
+    Examples
+    --------
+    >>> image = Input(8, 8, 1)
+    >>> from pellucid.network.layers import Dense, Flatten
+    >>> network = Network(inputs=image, outputs=Dense(10)(Flatten()(image)))
+    >>> [node.name for node in network.nodes]
+    ['input', 'flatten', 'dense']
+    """
+
+    def __init__(
+        self,
+        *,
+        inputs: Input | Sequence[Input],
+        outputs: Value | Sequence[Value],
+        name: str = "network",
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
+        entries = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+        exits = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        _check_single("inputs", entries)
+        _check_single("outputs", exits)
+        nodes = nodes_of(entries[0], exits[0])  # type: ignore[arg-type]
+        self._set(nodes, nodes[-1].name, name, preprocessing)
+
+    @classmethod
+    def from_nodes(
+        cls,
+        nodes: Iterable[Node],
+        *,
+        name: str = "network",
+        preprocessing: Preprocessing | None = None,
+        outputs: Sequence[str] | None = None,
+    ) -> Network:
+        """Make a network of named nodes in any order; cycles are refused."""
+        ordered = topological(tuple(nodes))
+        used = {source for node in ordered for source in node.inputs}
+        ends = [node.name for node in ordered if node.name not in used]
+        if outputs is not None:
+            _check_single("outputs", list(outputs))
+            known = {node.name for node in ordered}
+            if outputs[0] not in known:
+                raise NetworkError(
+                    f"Network: outputs must name a node; got {outputs[0]!r}."
+                )
+            ends = [*outputs, *(end for end in ends if end != outputs[0])]
+        _check_single("outputs", ends)
+        self = cls.__new__(cls)
+        self._set(ordered, ends[0], name, preprocessing)
+        return self
+
+    def _set(
+        self,
+        nodes: tuple[Node, ...],
+        output: str,
+        name: str,
+        preprocessing: Preprocessing | None,
+    ) -> None:
+        _check_names(nodes)
+        entries = [node.name for node in nodes if isinstance(node.layer, Input)]
+        _check_single("inputs", entries)
+        self.name = name
+        self.preprocessing = preprocessing
+        self.nodes = nodes
+        self.inputs: tuple[str, ...] = (entries[0],)
+        self.outputs: tuple[str, ...] = (output,)
+        self._by_name = {node.name: node for node in nodes}
+        self.shapes: Mapping[str, Shape] = MappingProxyType(_shapes(nodes))
+        self.weights: tuple[Weight, ...] = tuple(self._weights())
+
+    def _weights(self) -> Iterable[Weight]:
+        for node in self.nodes:
+            trains = getattr(node.layer, "trainable", True)
+            for spec in node.layer.weights(*self.input_shapes(node)):
+                yield Weight(node.name, spec, spec.is_parameter and trains)
+
+    def node(self, name: str) -> Node:
+        """Return the node of that name.
+
+        Raises
+        ------
+        NetworkError
+            If there is none.
+        """
+        if name not in self._by_name:
+            raise NetworkError(
+                f"Network '{self.name}': node must be one of "
+                f"{', '.join(self._by_name)}; got {name!r}."
+            )
+        return self._by_name[name]
+
+    def input_shapes(self, node: Node) -> tuple[Shape, ...]:
+        """Return the shapes of what enters a node."""
+        return tuple(self.shapes[source] for source in node.inputs)
+
+    @functools.cached_property
+    def consumers(self) -> Mapping[str, tuple[Node, ...]]:
+        """The nodes that read each node's output."""
+        return MappingProxyType(
+            {
+                name: tuple(node for node in self.nodes if name in node.inputs)
+                for name in self._by_name
+            }
+        )
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one example."""
+        return self.shapes[self.inputs[0]]
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the output for one example."""
+        return self.shapes[self.outputs[0]]
+
+    @property
+    def parameters(self) -> tuple[Weight, ...]:
+        """The weights that the gradient changes (frozen ones are not among them)."""
+        return tuple(weight for weight in self.weights if weight.is_trainable)
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of parameters, frozen ones included, buffers not."""
+        return sum(
+            functools.reduce(lambda a, b: a * b, w.shape, 1)
+            for w in self.weights
+            if w.spec.is_parameter
+        )
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiplications (each with its addition) for one example."""
+        return sum(n.layer.multiply_adds(*self.input_shapes(n)) for n in self.nodes)
+
+    def initial_weights(
+        self, seed: int, dtype: npt.DTypeLike = "float32"
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Draw every weight from (seed, weight name)."""
+        return {
+            weight.name: draw(
+                weight.spec.initializer or self._default_initializer(weight.node),
+                weight.shape,
+                fans=weight.spec.fans,
+                seed=seed,
+                name=weight.name,
+                dtype=dtype,
+            )
+            for weight in self.weights
+        }
+
+    def _default_initializer(self, name: str) -> str:
+        """He normal where a ReLU kind follows, batch norm in between or not."""
+        followers = list(self.consumers[name])
+        while followers:
+            follower = followers.pop()
+            if isinstance(follower.layer, RELU_KINDS):
+                return "he_normal"
+            if isinstance(follower.layer, BatchNorm):
+                followers.extend(self.consumers[follower.name])
+        return "glorot_uniform"
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Network:
+        """Return a network with other hyperparameters.
+
+        Parameters
+        ----------
+        settings : mapping
+            ``{"conv2d.out_channels": 16}``: node, dot, the layer's argument.
+
+        Raises
+        ------
+        NetworkError
+            If a node or argument does not exist, or a value does not fit.
+        """
+        changed = dict(self._by_name)
+        for key, value in settings.items():
+            name, _, field = key.partition(".")
+            layer = changed[self.node(name).name].layer
+            fields = [f.name for f in dataclasses.fields(layer) if f.name not in _FIXED]
+            if field not in fields:
+                raise NetworkError(
+                    f"{layer.who}: setting must be one of {', '.join(fields) or 'none'}"
+                    f"; got {key!r}."
+                )
+            changed[name] = changed[name].with_layer(
+                dataclasses.replace(layer, **{field: value})
+            )
+        return self._rebuilt(changed.values())
+
+    def frozen(self, *names: str) -> Network:
+        """Return a network in which those nodes (or all, if none is named) are frozen.
+
+        Frozen weights keep their values; a frozen BatchNorm also its statistics.
+        """
+        chosen = names or tuple(
+            node.name for node in self.nodes if hasattr(node.layer, "trainable")
+        )
+        return self.with_settings({f"{name}.trainable": False for name in chosen})
+
+    def renamed(self, name: str) -> Network:
+        """Return the same network under another name."""
+        return Network.from_nodes(
+            self.nodes,
+            name=name,
+            preprocessing=self.preprocessing,
+            outputs=self.outputs,
+        )
+
+    def _rebuilt(self, nodes: Iterable[Node]) -> Network:
+        return Network.from_nodes(
+            nodes,
+            name=self.name,
+            preprocessing=self.preprocessing,
+            outputs=self.outputs,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        return (self.nodes, self.outputs, self.preprocessing) == (
+            other.nodes,
+            other.outputs,
+            other.preprocessing,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.nodes, self.outputs))
+
+    def __str__(self) -> str:
+        return summary.text(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Network '{self.name}': {len(self.nodes)} nodes, "
+            f"{self.parameter_count:,} parameters, {self.multiply_adds:,} MACs>"
+        )
+
+    def _repr_html_(self) -> str:
+        return summary.html(self)
+
+
+_FIXED = ("name", "activation")
+
+
+def _check_single(what: str, values: Sequence[object]) -> None:
+    if len(values) != 1:
+        raise NetworkError(
+            f"Network: {what} must be exactly one in this version; got {len(values)}"
+            f"{': ' + ', '.join(map(str, values)) if values else ''}."
+        )
+
+
+def _check_names(nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        if not _NAME.fullmatch(node.name):
+            raise NetworkError(
+                "Network: node names must be letters, digits and underscores, "
+                f"beginning with a letter; got {node.name!r}."
+            )
+
+
+def _shapes(nodes: Iterable[Node]) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {}
+    for node in nodes:
+        check_arity(node.layer, len(node.inputs))
+        inputs = tuple(shapes[source] for source in node.inputs)
+        shapes[node.name] = _output_shape(node.layer, node, inputs)
+    return shapes
+
+
+def _output_shape(layer: Layer, node: Node, inputs: tuple[Shape, ...]) -> Shape:
+    if len(set(inputs)) > 1 and layer.stem == "add":
+        pairs = zip(inputs, node.inputs, strict=True)
+        came = " and ".join(f"{shape} from '{source}'" for shape, source in pairs)
+        raise ShapeError(
+            f"Network: node '{node.name}' needs inputs of one shape; got {came}."
+        )
+    return layer.output_shape(*inputs)

@@ -1,0 +1,78 @@
+"""The layer descriptions, and the table that names them."""
+
+from pellucid.network.layers.activation import (
+    GELU,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
+from pellucid.network.layers.base import Layer, Shape, Value, WeightSpec
+from pellucid.network.layers.conv import Conv2D, ConvTranspose2D
+from pellucid.network.layers.dense import Dense
+from pellucid.network.layers.dropout import Dropout
+from pellucid.network.layers.geometry import Flatten, Upsample2D, ZeroPad2D
+from pellucid.network.layers.input import Input
+from pellucid.network.layers.merge import Add, Concat
+from pellucid.network.layers.normalization import BatchNorm, LayerNorm
+from pellucid.network.layers.pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+
+LAYERS: dict[str, type[Layer]] = {
+    kind.__name__: kind
+    for kind in (
+        Add,
+        AvgPool2D,
+        BatchNorm,
+        Concat,
+        Conv2D,
+        ConvTranspose2D,
+        Dense,
+        Dropout,
+        Flatten,
+        GELU,
+        GlobalAvgPool2D,
+        Input,
+        LayerNorm,
+        LeakyReLU,
+        MaxPool2D,
+        ReLU,
+        SiLU,
+        Sigmoid,
+        Softmax,
+        Tanh,
+        Upsample2D,
+        ZeroPad2D,
+    )
+}
+
+__all__ = [
+    "GELU",
+    "LAYERS",
+    "Add",
+    "AvgPool2D",
+    "BatchNorm",
+    "Concat",
+    "Conv2D",
+    "ConvTranspose2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAvgPool2D",
+    "Input",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "MaxPool2D",
+    "ReLU",
+    "Shape",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "Upsample2D",
+    "Value",
+    "WeightSpec",
+    "ZeroPad2D",
+]

@@ -1,0 +1,88 @@
+"""This file is the layers that bring activations to mean 0 and variance 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pellucid.network import checks
+from pellucid.network.layers.activation import Elementwise
+from pellucid.network.layers.base import Shape, WeightSpec
+
+
+def _scale_and_offset(channels: int) -> tuple[WeightSpec, WeightSpec]:
+    return (
+        WeightSpec(role="scale", shape=(channels,), initializer="ones"),
+        WeightSpec(role="offset", shape=(channels,), initializer="zeros"),
+    )
+
+
+@dataclass(frozen=True)
+class BatchNorm(Elementwise):
+    """Normalise each channel over the batch (Ioffe & Szegedy 2015, algorithm 1).
+
+    In training by the batch's mean and biased variance, which also update the
+    running statistics: ``running = momentum · running + (1 − momentum) · batch``. In
+    inference by the running statistics, and so too in training where
+    ``trainable=False``: a frozen layer changes nothing.
+
+    Parameters
+    ----------
+    momentum : float
+        Share of the running statistics that is kept, 0 … 1.
+    epsilon : float
+        Added to the variance under the root.
+    trainable : bool
+        False freezes scale, offset and the running statistics.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    trainable: bool = True
+
+    stem: ClassVar[str] = "batch_norm"
+
+    def __post_init__(self) -> None:
+        who, put = self.who, object.__setattr__
+        momentum = checks.number(who, "momentum", self.momentum, low=0, high=1)
+        put(self, "momentum", momentum)
+        put(self, "epsilon", checks.number(who, "epsilon", self.epsilon, low=0))
+        checks.boolean(who, "trainable", self.trainable)
+
+    def weights(self, *inputs: Shape) -> tuple[WeightSpec, ...]:
+        """Return scale, offset, running_mean and running_variance, each (C,)."""
+        channels = inputs[0][-1]
+        mean, variance = (
+            WeightSpec(
+                role=role, shape=(channels,), initializer=start, is_parameter=False
+            )
+            for role, start in (("running_mean", "zeros"), ("running_variance", "ones"))
+        )
+        return (*_scale_and_offset(channels), mean, variance)
+
+
+@dataclass(frozen=True)
+class LayerNorm(Elementwise):
+    """Normalise each example over its last axis (Ba, Kiros & Hinton 2016, eq. 3).
+
+    Parameters
+    ----------
+    epsilon : float
+        Added to the biased variance under the root.
+    trainable : bool
+        False freezes scale and offset.
+    """
+
+    epsilon: float = 1e-5
+    trainable: bool = True
+
+    stem: ClassVar[str] = "layer_norm"
+
+    def __post_init__(self) -> None:
+        epsilon = checks.number(self.who, "epsilon", self.epsilon, low=0)
+        object.__setattr__(self, "epsilon", epsilon)
+        checks.boolean(self.who, "trainable", self.trainable)
+
+    def weights(self, *inputs: Shape) -> tuple[WeightSpec, ...]:
+        """Return scale and offset, each (C,)."""
+        return _scale_and_offset(inputs[0][-1])

@@ -1,0 +1,62 @@
+"""This file is the plain case: layers one after the other."""
+
+from __future__ import annotations
+
+from pellucid.errors import NetworkError
+from pellucid.network.graph import Network
+from pellucid.network.layers import Input, Layer, Value
+from pellucid.network.layers.base import check_arity
+from pellucid.network.preprocessing import Preprocessing
+
+
+def Sequential(  # noqa: N802 - reads as the class people know
+    *layers: Layer | list[Layer],
+    name: str = "network",
+    preprocessing: Preprocessing | None = None,
+) -> Network:
+    """Make a network of layers that follow each other.
+
+    Parameters
+    ----------
+    *layers : Layer
+        An Input first; one list of layers will do as well.
+    name, preprocessing
+        As in Network.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    NetworkError
+        If the first layer is no Input, or a layer stands twice.
+
+    Examples
+    --------
+    >>> from pellucid.network.layers import Dense
+    >>> Sequential(Input(2), Dense(4, activation="sigmoid"), Dense(1)).output_shape
+    (1,)
+    """
+    flat: list[Layer] = []
+    for layer in layers:
+        flat.extend(layer if isinstance(layer, list | tuple) else [layer])
+    if not flat or not isinstance(flat[0], Input):
+        got = repr(flat[0]) if flat else "no layer"
+        raise NetworkError(f"Sequential: the first layer must be an Input; got {got}.")
+    if len({id(layer) for layer in flat}) < len(flat):
+        raise NetworkError(
+            "Sequential: a layer must stand at one place; got one twice. "
+            "Make a second layer."
+        )
+    value = Value(flat[0])
+    for layer in flat[1:]:
+        if not isinstance(layer, Layer) or isinstance(layer, Input):
+            raise NetworkError(
+                f"Sequential: what follows the Input must be layers; got {layer!r}."
+            )
+        check_arity(layer, 1)
+        value = Value(layer, (value,))
+    return Network(
+        inputs=flat[0], outputs=value, name=name, preprocessing=preprocessing
+    )

@@ -1,0 +1,65 @@
+"""This file is where a network comes from: the zoo, a JSON file, a Python file."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+from pellucid.errors import NetworkError
+from pellucid.network.codec import loads
+from pellucid.network.graph import Network
+from pellucid.network.zoo import ZOO, zoo
+
+
+def load_network(source: str | Path) -> Network:
+    """Return the network of that name, ``.json`` file or ``.py`` file.
+
+    A Python file is run, as if by ``python FILE``; it must leave a Network in a
+    variable ``network``, or a function of that name which returns one. Take only
+    Python files that you trust; JSON runs nothing.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such network or file, or the file holds none.
+    """
+    path = Path(source)
+    if str(source) in ZOO:
+        return zoo(str(source))
+    if path.suffix not in (".json", ".py"):
+        raise NetworkError(
+            f"network: must be one of {', '.join(ZOO)}, or a .py or .json file; "
+            f"got {str(source)!r}."
+        )
+    if not path.is_file():
+        raise NetworkError(f"network: file must exist; got '{path}'.")
+    return _from_python(path) if path.suffix == ".py" else _from_json(path)
+
+
+def _from_json(path: Path) -> Network:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NetworkError(
+            f"network: '{path}' must be readable; got {error}."
+        ) from error
+    return loads(text)
+
+
+def _from_python(path: Path) -> Network:
+    try:
+        found = runpy.run_path(str(path), run_name="pellucid_network").get("network")
+        network = found() if callable(found) else found
+    except NetworkError:
+        raise
+    except Exception as error:
+        raise NetworkError(
+            f"network: '{path}' must run without an error; "
+            f"got {type(error).__name__}: {error}."
+        ) from error
+    if not isinstance(network, Network):
+        raise NetworkError(
+            f"network: '{path}' must define a Network named 'network'; "
+            f"got {type(network).__name__}."
+        )
+    return network.renamed(path.stem) if network.name == "network" else network

@@ -1,0 +1,243 @@
+"""This file is the losses: what training makes small, with their derivatives.
+
+Every formula works on the network's output ``z`` and the labels. Where the network
+ends in Softmax (or Sigmoid, with binary_cross_entropy) engines hand over what stands
+before that node, the logits, so that no rounding is lost in exp and log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import DataError, NetworkError
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Describe a loss: its name, and the node it absorbs at the network's end."""
+
+    name: ClassVar[str] = ""
+    #: class name of the last layer that is computed together with the loss
+    absorbs: ClassVar[str | None] = None
+
+    def value_and_grad(
+        self, output: Array, labels: Array, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        """Return the loss and its derivative by ``output``.
+
+        Parameters
+        ----------
+        output : ndarray, shape (N, …)
+            Logits, or the network's output.
+        labels : ndarray
+            As the loss says.
+        sample_weight : ndarray, shape (N,), optional
+            Weights wᵢ of the mean ``Σ wᵢlᵢ / Σ wᵢ``.
+        """
+        raise NotImplementedError
+
+
+def mean_weights(count: int, sample_weight: Array | None, dtype: Any) -> Array:
+    """Return wᵢ / Σ wᵢ, or 1 / N without weights."""
+    if sample_weight is None:
+        return np.full(count, 1 / count, dtype)
+    w: Array = sample_weight / sample_weight.sum(dtype=np.float64)
+    return w.astype(dtype)
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """``−Σₖ tₖ log softmax(z)ₖ``, the mean over the batch, in nats.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        ε of ``t = (1 − ε) · onehot + ε / K`` (Szegedy et al. 2016, section 7).
+
+    Notes
+    -----
+    Labels are integers of shape ``output.shape[:-1]`` or probabilities of shape
+    ``output.shape``. The derivative is ``softmax(z) − t``.
+    """
+
+    label_smoothing: float = 0.0
+
+    name: ClassVar[str] = "cross_entropy"
+    absorbs: ClassVar[str | None] = "Softmax"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise NetworkError(
+                "CrossEntropy: label_smoothing must be at least 0 and less than 1; "
+                f"got label_smoothing={self.label_smoothing!r}."
+            )
+
+    def soft_labels(self, labels: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Return labels as probabilities, smoothed."""
+        classes = shape[-1]
+        if labels.ndim == len(shape):
+            t = labels.astype(dtype)
+        else:
+            t = np.zeros(shape, dtype)
+            np.put_along_axis(t, labels[..., None].astype(np.int64), 1, axis=-1)
+        e = self.label_smoothing
+        return t * (1 - e) + e / classes if e else t
+
+    def value_and_grad(
+        self, output: Array, labels: Array, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        """Return the loss and ``(softmax(z) − t) · weight``."""
+        z = output - output.max(axis=-1, keepdims=True)
+        exponentials = np.exp(z)
+        total = exponentials.sum(axis=-1, keepdims=True)
+        t = self.soft_labels(labels, output.shape, output.dtype)
+        # Σ t · (log total − z); where t = 0 the product is 0, whatever z
+        losses = np.sum(t * (np.log(total) - z), axis=-1)
+        grad = exponentials / total * t.sum(axis=-1, keepdims=True) - t
+        return _mean(losses, grad, sample_weight)
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """``−t log σ(z) − (1 − t) log(1 − σ(z))``, the mean over elements, in nats.
+
+    Labels are 0 … 1 of the output's shape; ``label_smoothing`` ε makes them
+    ``t(1 − ε) + ε / 2``. Computed as ``max(z, 0) − z·t + log(1 + e^−|z|)``.
+    """
+
+    label_smoothing: float = 0.0
+
+    name: ClassVar[str] = "binary_cross_entropy"
+    absorbs: ClassVar[str | None] = "Sigmoid"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise NetworkError(
+                "BinaryCrossEntropy: label_smoothing must be at least 0 and less than "
+                f"1; got label_smoothing={self.label_smoothing!r}."
+            )
+
+    def value_and_grad(
+        self, output: Array, labels: Array, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        """Return the loss and ``(σ(z) − t) · weight``."""
+        z, e = output, self.label_smoothing
+        t = labels.reshape(z.shape).astype(z.dtype) * (1 - e) + e / 2
+        small = np.exp(-np.abs(z))  # never overflows
+        losses = np.maximum(z, 0) - z * t + np.log1p(small)
+        sigmoid = np.where(z >= 0, 1, small) / (1 + small)
+        return _mean(losses, sigmoid - t, sample_weight)
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    """``(z − t)²``, the mean over elements. Labels have the output's shape."""
+
+    name: ClassVar[str] = "mse"
+
+    def value_and_grad(
+        self, output: Array, labels: Array, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        """Return the loss and ``2(z − t) · weight``."""
+        error = output - labels.reshape(output.shape).astype(output.dtype)
+        return _mean(error * error, 2 * error, sample_weight)
+
+
+@dataclass(frozen=True)
+class HalfSquaredErrorSum(Loss):
+    """``½ Σ (z − t)²``, a sum over the batch: classic back-propagation.
+
+    Rumelhart, Hinton & Williams 1986, eq. 3. ``sample_weight`` multiplies each
+    example's share.
+    """
+
+    name: ClassVar[str] = "half_squared_error_sum"
+
+    def value_and_grad(
+        self, output: Array, labels: Array, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        """Return the loss and ``z − t``."""
+        error = output - labels.reshape(output.shape).astype(output.dtype)
+        grad = error
+        if sample_weight is not None:
+            axes = (len(output), *[1] * (output.ndim - 1))
+            grad = error * sample_weight.astype(output.dtype).reshape(axes)
+        return float(0.5 * np.sum(error * grad, dtype=np.float64)), grad
+
+
+def _mean(
+    losses: Array, grad: Array, sample_weight: Array | None
+) -> tuple[float, Array]:
+    """Average per-position losses: over an example's positions, then over examples."""
+    count = len(losses)
+    positions = losses[0].size if losses.ndim > 1 else 1
+    w = mean_weights(count, sample_weight, grad.dtype) / positions
+    per_example = losses.reshape(count, -1).sum(axis=1, dtype=np.float64)
+    value = float(np.dot(per_example, w.astype(np.float64)))
+    w = w.astype(grad.dtype).reshape(count, *[1] * (grad.ndim - 1))
+    return value, grad * w
+
+
+LOSSES: dict[str, type[Loss]] = {
+    kind.name: kind
+    for kind in (
+        CrossEntropy,
+        BinaryCrossEntropy,
+        MeanSquaredError,
+        HalfSquaredErrorSum,
+    )
+}
+
+
+def as_loss(loss: str | Loss | None) -> Loss | None:
+    """Return the loss that a name stands for."""
+    if loss is None or isinstance(loss, Loss):
+        return loss
+    if loss not in LOSSES:
+        raise NetworkError(
+            f"loss: must be one of {', '.join(LOSSES)} or a Loss; got {loss!r}."
+        )
+    return LOSSES[loss]()
+
+
+def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> None:
+    """Check labels against the loss and the shape (N, …) of the output.
+
+    Raises
+    ------
+    DataError
+        If their shape does not fit, a class is out of range, or a number is not
+        finite.
+    """
+    is_classes = isinstance(loss, CrossEntropy) and labels.shape != output_shape
+    if is_classes:
+        if labels.shape != output_shape[:-1]:
+            raise DataError(
+                f"{loss.name}: labels must have shape {output_shape[:-1]} (classes) or "
+                f"{output_shape} (probabilities); got shape={labels.shape}."
+            )
+        if labels.dtype.kind not in "iu":
+            raise DataError(
+                f"{loss.name}: labels of classes must be integers; "
+                f"got dtype={labels.dtype}."
+            )
+        classes = output_shape[-1]
+        if labels.size and (labels.min() < 0 or labels.max() >= classes):
+            raise DataError(
+                f"{loss.name}: labels must be from 0 to {classes - 1}; "
+                f"got labels from {labels.min()} to {labels.max()}."
+            )
+        return
+    if labels.size != np.prod(output_shape) or len(labels) != output_shape[0]:
+        raise DataError(
+            f"{loss.name}: labels must have shape {output_shape}; "
+            f"got shape={labels.shape}."
+        )
+    if not np.isfinite(labels).all():
+        raise DataError(f"{loss.name}: labels must be finite; got NaN or infinity.")

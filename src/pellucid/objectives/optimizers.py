@@ -1,0 +1,263 @@
+"""This file is the optimizers: how a gradient changes a weight."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import NetworkError
+
+Array = npt.NDArray[Any]
+Slots = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Describe an optimizer.
+
+    ``slots`` names the arrays it keeps per parameter, each of the parameter's shape
+    and zero at first. ``clip_norm`` scales all gradients together so that their
+    common Euclidean norm is at most that (Pascanu et al. 2013, algorithm 1).
+    """
+
+    learning_rate: float
+    clip_norm: float | None = dataclasses.field(default=None, kw_only=True)
+
+    name: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is None or isinstance(value, bool):
+                continue
+            valid = isinstance(value, int | float) and math.isfinite(value)
+            top = 1.0 if field.name in _FRACTIONS else math.inf
+            if not valid or not 0 <= value <= top or (top == 1.0 and value == 1.0):
+                rule = "from 0 to less than 1" if top == 1.0 else "of at least 0"
+                raise NetworkError(
+                    f"{type(self).__name__}: {field.name} must be a number {rule}; "
+                    f"got {field.name}={value!r}."
+                )
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of the arrays kept per parameter."""
+        return ()
+
+    def update(
+        self, weight: Array, grad: Array, slots: Slots, *, rate: float, step: int
+    ) -> None:
+        """Change weight and slots in place; ``step`` counts from 1.
+
+        ``grad`` is clipped and has L2 weight decay in it already.
+        """
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as plain JSON values."""
+        return {"name": self.name, **dataclasses.asdict(self)}
+
+
+_FRACTIONS = ("momentum", "rho", "beta1", "beta2")
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum as PyTorch writes it.
+
+    ``v ← μv + g``, ``w ← w − lr·v``; Nesterov: ``w ← w − lr·(g + μv)``. The slot
+    ``velocity`` is free of the learning rate, so that a schedule does not disturb it
+    (Sutskever et al. 2013 fold it in).
+    """
+
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    name: ClassVar[str] = "sgd"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nesterov and not self.momentum:
+            raise NetworkError(
+                "SGD: momentum must be positive where nesterov=True; got momentum=0."
+            )
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """``velocity``, where there is momentum."""
+        return ("velocity",) if self.momentum else ()
+
+    def update(
+        self, weight: Array, grad: Array, slots: Slots, *, rate: float, step: int
+    ) -> None:
+        """Take one step."""
+        if not self.momentum:
+            weight -= rate * grad
+            return
+        v = slots["velocity"]
+        v *= self.momentum
+        v += grad
+        weight -= rate * (grad + self.momentum * v if self.nesterov else v)
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """Divide by a running root mean square (Hinton, Coursera lecture 6e, 2012).
+
+    ``s ← ρs + (1 − ρ)g²``, ``w ← w − lr·g / (√s + ε)``.
+    """
+
+    learning_rate: float = 1e-3
+    rho: float = 0.9
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    name: ClassVar[str] = "rmsprop"
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """``mean_square``."""
+        return ("mean_square",)
+
+    def update(
+        self, weight: Array, grad: Array, slots: Slots, *, rate: float, step: int
+    ) -> None:
+        """Take one step."""
+        s = slots["mean_square"]
+        s *= self.rho
+        s += (1 - self.rho) * grad * grad
+        weight -= rate * grad / (np.sqrt(s) + self.epsilon)
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adaptive moments (Kingma & Ba 2015, algorithm 1).
+
+    ``m ← β₁m + (1 − β₁)g``, ``v ← β₂v + (1 − β₂)g²``,
+    ``w ← w − lr · m̂ / (√v̂ + ε)`` with ``m̂ = m / (1 − β₁ᵗ)``, ``v̂ = v / (1 − β₂ᵗ)``.
+    The slots ``first_moment`` and ``second_moment`` are m and v, uncorrected.
+    ``weight_decay`` is L2, added to the gradient.
+    """
+
+    learning_rate: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    name: ClassVar[str] = "adam"
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """``first_moment`` and ``second_moment``."""
+        return ("first_moment", "second_moment")
+
+    def update(
+        self, weight: Array, grad: Array, slots: Slots, *, rate: float, step: int
+    ) -> None:
+        """Take one step."""
+        m, v = slots["first_moment"], slots["second_moment"]
+        m *= self.beta1
+        m += (1 - self.beta1) * grad
+        v *= self.beta2
+        v += (1 - self.beta2) * grad * grad
+        m_hat = m / (1 - self.beta1**step)
+        v_hat = v / (1 - self.beta2**step)
+        weight -= rate * m_hat / (np.sqrt(v_hat) + self.epsilon)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
+
+    ``w ← w − lr·λ·w`` before Adam's own step, on ``.weight`` arrays only.
+    """
+
+    weight_decay: float = 0.01
+
+    name: ClassVar[str] = "adamw"
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    kind.name: kind for kind in (SGD, RMSprop, Adam, AdamW)
+}
+
+
+def as_optimizer(optimizer: str | Optimizer | None) -> Optimizer | None:
+    """Return the optimizer that a name stands for, with its defaults."""
+    if optimizer is None or isinstance(optimizer, Optimizer):
+        return optimizer
+    if optimizer not in OPTIMIZERS:
+        raise NetworkError(
+            f"optimizer: must be one of {', '.join(OPTIMIZERS)} or an Optimizer; "
+            f"got {optimizer!r}."
+        )
+    return OPTIMIZERS[optimizer]()  # type: ignore[call-arg]
+
+
+def optimizer_from_json(document: Mapping[str, Any]) -> Optimizer:
+    """Read what `Optimizer.to_json` wrote."""
+    arguments = dict(document)
+    name = arguments.pop("name", None)
+    if name not in OPTIMIZERS:
+        raise NetworkError(
+            f"optimizer: name must be one of {', '.join(OPTIMIZERS)}; got {name!r}."
+        )
+    try:
+        return OPTIMIZERS[name](**arguments)
+    except TypeError as error:
+        raise NetworkError(
+            f"optimizer '{name}': arguments must be its own; got {error}."
+        ) from error
+
+
+def apply_update(
+    optimizer: Optimizer,
+    weights: Mapping[str, Array],
+    grads: Mapping[str, Array],
+    slots: Mapping[str, Slots],
+    *,
+    rate: float,
+    step: int,
+) -> None:
+    """Change all weights and slots in place by one update.
+
+    Parameters
+    ----------
+    weights, grads : mapping of weight name to ndarray
+        ``grads`` holds the parameters that train; others stay.
+    slots : mapping of slot name to mapping of weight name to ndarray
+    rate : float
+        Learning rate of this step.
+    step : int
+        Number of this update, from 1.
+    """
+    scale = clip_scale(optimizer.clip_norm, grads)
+    decay: float = getattr(optimizer, "weight_decay", 0.0)
+    is_decoupled = isinstance(optimizer, AdamW)
+    for name, grad in grads.items():
+        weight = weights[name]
+        g = grad if scale == 1.0 else grad * np.asarray(scale, grad.dtype)
+        if decay and name.endswith(".weight"):
+            if is_decoupled:
+                weight *= 1 - rate * decay
+            else:
+                g = g + decay * weight
+        mine = {slot: slots[slot][name] for slot in optimizer.slots}
+        optimizer.update(weight, g, mine, rate=rate, step=step)
+
+
+def clip_scale(clip_norm: float | None, grads: Mapping[str, Array]) -> float:
+    """Return the factor that brings the common norm down to clip_norm, else 1."""
+    if clip_norm is None:
+        return 1.0
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads.values()))
+    return clip_norm / norm if norm > clip_norm else 1.0

@@ -1,0 +1,231 @@
+"""This file is the learning-rate schedules: a factor for every step."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pellucid.errors import NetworkError
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where training stands: step and steps in all, both counted from 0; epochs too."""
+
+    step: int
+    steps: int
+    epoch: int
+    steps_per_epoch: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Describe how the optimizer's learning rate is scaled over training."""
+
+    name: ClassVar[str] = ""
+
+    def factor(self, at: Progress) -> float:
+        """Return the factor of the learning rate for the step that comes next."""
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as plain JSON values."""
+        fields = (field.name for field in dataclasses.fields(self))
+        values = {name: getattr(self, name) for name in fields}
+        encoded = {
+            key: value.to_json() if isinstance(value, Schedule) else value
+            for key, value in values.items()
+        }
+        return {"name": self.name, **encoded}
+
+
+@dataclass(frozen=True)
+class ConstantRate(Schedule):
+    """Keep the learning rate."""
+
+    name: ClassVar[str] = "constant"
+
+    def factor(self, at: Progress) -> float:
+        """Return 1."""
+        del at
+        return 1.0
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """Multiply by ``gamma`` every ``every`` epochs."""
+
+    every: int = 10
+    gamma: float = 0.1
+
+    name: ClassVar[str] = "step"
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.gamma <= 0:
+            raise NetworkError(
+                "StepDecay: every must be at least 1 and gamma positive; "
+                f"got every={self.every}, gamma={self.gamma}."
+            )
+
+    def factor(self, at: Progress) -> float:
+        """Return ``gamma ** (epoch // every)``."""
+        return float(self.gamma ** (at.epoch // self.every))
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Fall along half a cosine from 1 to ``floor`` (Loshchilov & Hutter 2017)."""
+
+    floor: float = 0.0
+
+    name: ClassVar[str] = "cosine"
+
+    def factor(self, at: Progress) -> float:
+        """Return ``floor + (1 − floor)(1 + cos(π · step / steps)) / 2``."""
+        fraction = min(at.step / max(at.steps, 1), 1.0)
+        return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * fraction)) / 2
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Rise to the full rate, then fall far below it (Smith & Topin 2018).
+
+    From ``1 / start`` up to 1 over the first ``warm_up`` share of the steps, down to
+    ``1 / end`` over the rest, both along half cosines.
+    """
+
+    warm_up: float = 0.3
+    start: float = 25.0
+    end: float = 1e4
+
+    name: ClassVar[str] = "one_cycle"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.warm_up < 1 or self.start < 1 or self.end < 1:
+            raise NetworkError(
+                "OneCycle: warm_up must be between 0 and 1, start and end at least 1; "
+                f"got warm_up={self.warm_up}, start={self.start}, end={self.end}."
+            )
+
+    def factor(self, at: Progress) -> float:
+        """Return the factor on the rise or on the fall."""
+        peak = self.warm_up * at.steps
+        if at.step < peak:
+            return _between(1 / self.start, 1.0, at.step / peak)
+        rest = max(at.steps - peak, 1e-12)
+        return _between(1.0, 1 / self.end, min((at.step - peak) / rest, 1.0))
+
+
+def _between(first: float, last: float, fraction: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * fraction)) / 2
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """Rise linearly over the first ``steps`` steps, then follow another schedule."""
+
+    steps: int = 100
+    then: Schedule = dataclasses.field(default_factory=ConstantRate)
+
+    name: ClassVar[str] = "warm_up"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise NetworkError(
+                f"WarmUp: steps must be at least 1; got steps={self.steps}."
+            )
+
+    def factor(self, at: Progress) -> float:
+        """Return ``(step + 1) / steps`` of the schedule's own factor at first."""
+        rise = min((at.step + 1) / self.steps, 1.0)
+        return rise * self.then.factor(at)
+
+
+@dataclass(frozen=True)
+class OnPlateau(Schedule):
+    """Multiply by ``gamma`` where the loss has not fallen for ``patience`` epochs.
+
+    The monitored loss is val_loss where there is validation data, else loss; it must
+    fall by more than ``threshold`` of its best value. How many times it stalled is the
+    trainer's to count (`PlateauCounter`), so that a resumed run goes on alike.
+    """
+
+    patience: int = 3
+    gamma: float = 0.5
+    threshold: float = 1e-4
+
+    name: ClassVar[str] = "on_plateau"
+
+    def __post_init__(self) -> None:
+        if self.patience < 1 or not 0 < self.gamma < 1:
+            raise NetworkError(
+                "OnPlateau: patience must be at least 1 and gamma between 0 and 1; "
+                f"got patience={self.patience}, gamma={self.gamma}."
+            )
+
+    def factor(self, at: Progress) -> float:
+        """Return 1; the trainer multiplies by ``gamma ** drops``."""
+        del at
+        return 1.0
+
+
+@dataclass(slots=True)
+class PlateauCounter:
+    """Count the drops of an OnPlateau schedule from each epoch's monitored loss."""
+
+    best: float = math.inf
+    stalled: int = 0
+    drops: int = 0
+
+    def see(self, schedule: OnPlateau, loss: float) -> None:
+        """Take one epoch's loss into account."""
+        if (
+            loss < self.best - schedule.threshold * abs(self.best)
+            or self.best == math.inf
+        ):
+            self.best, self.stalled = loss, 0
+            return
+        self.stalled += 1
+        if self.stalled >= schedule.patience:
+            self.drops, self.stalled = self.drops + 1, 0
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    kind.name: kind
+    for kind in (ConstantRate, StepDecay, Cosine, OneCycle, WarmUp, OnPlateau)
+}
+
+
+def as_schedule(schedule: str | Schedule | None) -> Schedule:
+    """Return the schedule that a name stands for, with its defaults."""
+    if schedule is None:
+        return ConstantRate()
+    if isinstance(schedule, Schedule):
+        return schedule
+    if schedule not in SCHEDULES:
+        raise NetworkError(
+            f"schedule: must be one of {', '.join(SCHEDULES)} or a Schedule; "
+            f"got {schedule!r}."
+        )
+    return SCHEDULES[schedule]()
+
+
+def schedule_from_json(document: Mapping[str, Any]) -> Schedule:
+    """Read what `Schedule.to_json` wrote."""
+    arguments = dict(document)
+    name = arguments.pop("name", None)
+    if name not in SCHEDULES:
+        raise NetworkError(
+            f"schedule: name must be one of {', '.join(SCHEDULES)}; got {name!r}."
+        )
+    if isinstance(arguments.get("then"), Mapping):
+        arguments["then"] = schedule_from_json(arguments["then"])
+    try:
+        return SCHEDULES[name](**arguments)
+    except TypeError as error:
+        raise NetworkError(
+            f"schedule '{name}': arguments must be its own; got {error}."
+        ) from error
