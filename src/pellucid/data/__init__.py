@@ -1,0 +1,31 @@
+"""This file is the public names of data: images, labels and the batches of them."""
+
+from pellucid.data.augment import Augment
+from pellucid.data.batches import Batch, Batches
+from pellucid.data.dataset import Dataset, Images, Labels, as_dataset
+from pellucid.data.digit import DigitSteps, digit, prepare_digit
+from pellucid.data.idx import read_idx
+from pellucid.data.loading import load
+from pellucid.data.picture import picture, refit
+from pellucid.data.picture_files import PictureFiles
+from pellucid.data.sources import Source, sources
+
+__all__ = [
+    "Augment",
+    "Batch",
+    "Batches",
+    "Dataset",
+    "DigitSteps",
+    "Images",
+    "Labels",
+    "PictureFiles",
+    "Source",
+    "as_dataset",
+    "digit",
+    "load",
+    "picture",
+    "prepare_digit",
+    "read_idx",
+    "refit",
+    "sources",
+]

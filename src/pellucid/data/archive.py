@@ -1,0 +1,111 @@
+"""This file is how a zip is read without trusting what it says about itself."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Final
+
+from pellucid.errors import DataError
+
+ENTRY_LIMIT_BYTES: Final = 256 * 2**20
+UNPACKED_LIMIT_BYTES: Final = 2**30
+UNPACKED_LIMIT_RATIO: Final = 200
+
+_ENCRYPTED = 0x1
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """Open a zip after its table of contents has been checked.
+
+    Parameters
+    ----------
+    path : Path
+        The zip (or .npz) file.
+
+    Returns
+    -------
+    zipfile.ZipFile
+        The caller closes it.
+
+    Raises
+    ------
+    DataError
+        If the file is no zip, an entry is encrypted, or its entries announce more
+        than 1 GiB and more than 200 times the size of the file.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise DataError(
+            f"load: {str(path)!r} must be a whole zip file; got {_reason(error)}."
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"load: {str(path)!r} must be a file that can be read; "
+            f"got {error.strerror or error}."
+        ) from error
+    try:
+        _check(archive, path)
+    except DataError:
+        archive.close()
+        raise
+    return archive
+
+
+def read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Read one entry, never more than it announces or than the limit.
+
+    Raises
+    ------
+    DataError
+        If the entry is too large, damaged, missing or compressed in an unknown way.
+    """
+    where = f"{Path(archive.filename or 'zip').name}/{name}"
+    try:
+        info = archive.getinfo(name)
+        if info.file_size > ENTRY_LIMIT_BYTES:
+            raise DataError(
+                f"load: {where!r} must have at most {ENTRY_LIMIT_BYTES} bytes; "
+                f"got {info.file_size}."
+            )
+        with archive.open(info) as entry:
+            return entry.read(info.file_size + 1)
+    except KeyError as error:
+        raise DataError(
+            f"load: {where!r} must be in the zip; got no such entry."
+        ) from error
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise DataError(
+            f"load: {where!r} must be a whole entry of the zip; got {_reason(error)}."
+        ) from error
+
+
+def _check(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse encrypted entries and a bomb."""
+    entries = archive.infolist()
+    for entry in entries:
+        if entry.flag_bits & _ENCRYPTED:
+            raise DataError(
+                f"load: {str(path)!r} must not be encrypted; "
+                f"got the encrypted entry {entry.filename!r}."
+            )
+    unpacked = sum(entry.file_size for entry in entries)
+    limit = max(UNPACKED_LIMIT_BYTES, UNPACKED_LIMIT_RATIO * path.stat().st_size)
+    if unpacked > limit:
+        raise DataError(
+            f"load: {str(path)!r} must unpack to at most {limit} bytes; "
+            f"got {unpacked}. It may be a zip bomb; unpack it to a folder to use it."
+        )
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).rstrip(".")

@@ -1,0 +1,293 @@
+"""This file is images with their labels: what every other package calls data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data.picture_files import PictureFiles
+from pellucid.data.randomness import SPLIT, generator
+from pellucid.errors import DataError
+
+Images: TypeAlias = npt.NDArray[Any] | PictureFiles
+Labels: TypeAlias = npt.NDArray[Any]
+
+_CHECKED_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Dataset:
+    """Keep images together with their labels.
+
+    Parameters
+    ----------
+    images : ndarray or PictureFiles
+        uint8 of shape (N, H, W, C), grey has C = 1; or floats of shape (N, …).
+    labels : ndarray
+        Integers of shape (N,), kept as int64; or floats of shape (N, …).
+    classes : tuple of str, optional
+        The name of each integer label.
+
+    Raises
+    ------
+    DataError
+        If there is no example, lengths differ, a label is out of range, a float is
+        not finite, or a type or shape is none of the above.
+
+    Examples
+    --------
+    >>> images = np.zeros((2, 4, 4, 1), np.uint8)
+    >>> data = Dataset(images, np.array([0, 1]), ("cat", "dog"))
+    >>> data
+    Dataset(2 images of (4, 4, 1) uint8, 2 classes: cat, dog)
+    >>> len(data), data.image_shape
+    (2, (4, 4, 1))
+    """
+
+    images: Images
+    labels: Labels
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        images = self.images
+        if not isinstance(images, PictureFiles):
+            images = np.asarray(images)
+        labels = np.asarray(self.labels)
+        _check_images(images)
+        if labels.ndim and labels.dtype.kind in "biu":
+            _check_range(labels)
+            labels = labels.astype(np.int64, copy=False)
+        _check_labels(labels)
+        if len(images) != len(labels):
+            raise DataError(
+                "Dataset: images and labels must have one length; "
+                f"got {len(images)} images, {len(labels)} labels."
+            )
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
+        _check_classes(labels, self.classes)
+
+    @classmethod
+    def of(cls, data: Self | Sequence[Any]) -> Self:
+        """Return a Dataset as it is, and make one of a pair (images, labels).
+
+        Raises
+        ------
+        DataError
+            If data is neither.
+        """
+        if isinstance(data, cls):
+            return data
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise DataError(
+                "Dataset: data must be a Dataset or a pair (images, labels); "
+                f"got {type(data).__name__}."
+            )
+        return cls(*data)
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        """Say how many images of which shape there are, and their classes."""
+        what = f"{len(self)} images of {self.image_shape} {self.images.dtype}"
+        if isinstance(self.images, PictureFiles):
+            what += " in files"
+        if not self.classes:
+            kind = f"{self.labels.dtype} of {self.labels.shape}"
+            return f"Dataset({what}, labels {kind})"
+        names = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
+        return f"Dataset({what}, {len(self.classes)} classes: {names})"
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of one image: (H, W, C), or what float images have."""
+        return tuple(int(n) for n in self.images.shape[1:])
+
+    def subset(self, indices: npt.ArrayLike) -> Self:
+        """Return the examples at some positions, in that order.
+
+        Parameters
+        ----------
+        indices : array of int, shape (M,)
+            Positions in 0 … N − 1, M ≥ 1. Images are copied.
+
+        Raises
+        ------
+        DataError
+            If indices are no integers, lie outside, or there are none.
+        """
+        chosen = np.asarray(indices)
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or not chosen.size:
+            raise DataError(
+                "Dataset: indices must be a list of at least one integer; "
+                f"got shape {chosen.shape}, dtype={chosen.dtype}."
+            )
+        low, high = int(chosen.min()), int(chosen.max())
+        if low < 0 or high >= len(self):
+            raise DataError(
+                f"Dataset: indices must lie in 0 … {len(self) - 1}; "
+                f"got {low if low < 0 else high}."
+            )
+        if isinstance(self.images, PictureFiles):
+            images: Images = self.images.subset(chosen)
+        else:
+            images = self.images[chosen]
+        return type(self)(images, self.labels[chosen], self.classes)
+
+    def split(self, fraction: float, *, seed: int = 0) -> tuple[Self, Self]:
+        """Divide at random into (rest, part), each class in proportion.
+
+        Parameters
+        ----------
+        fraction : float
+            The size of the part, in (0, 1); round(fraction · N) examples.
+        seed : int
+            Two splits with one seed are equal.
+
+        Returns
+        -------
+        tuple of Dataset
+            Copies; both keep the order of the examples.
+
+        Raises
+        ------
+        DataError
+            If fraction is outside (0, 1), or one side would be empty.
+
+        Notes
+        -----
+        Class c of n_c examples gives ⌊fraction · n_c⌋ of them; the examples still
+        missing come from the classes with the largest remainder. Labels that are no
+        classes are divided without regard to them.
+        """
+        if not 0 < fraction < 1:
+            raise DataError(
+                f"Dataset: fraction must lie between 0 and 1; got fraction={fraction}."
+            )
+        part = _stratified(self.labels, fraction, seed)
+        if part.all() or not part.any():
+            raise DataError(
+                "Dataset: both sides of a split must have an example; "
+                f"got fraction={fraction} of {len(self)} examples."
+            )
+        return self.subset(np.flatnonzero(~part)), self.subset(np.flatnonzero(part))
+
+
+def as_dataset(data: Dataset | Sequence[Any]) -> Dataset:
+    """Turn a pair (images, labels) into a Dataset; a Dataset stays as it is."""
+    return Dataset.of(data)
+
+
+def _stratified(labels: Labels, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Choose round(fraction · N) examples, each class in proportion."""
+    one_class = np.zeros(len(labels), np.int64)
+    is_class = labels.dtype.kind == "i" and labels.ndim == 1
+    group = np.unique(labels, return_inverse=True)[1] if is_class else one_class
+    wanted = np.bincount(group) * fraction
+    counts = np.floor(wanted).astype(np.int64)
+    missing = round(len(labels) * fraction) - int(counts.sum())
+    counts[np.argsort(counts - wanted, kind="stable")[: max(missing, 0)]] += 1
+    order = generator(seed, 0, SPLIT).permutation(len(labels))
+    chosen = np.zeros(len(labels), np.bool_)
+    for number, count in enumerate(counts):
+        chosen[order[group[order] == number][:count]] = True
+    return chosen
+
+
+def _check_images(images: Images) -> None:
+    """Refuse images that no network could take."""
+    if images.dtype == np.uint8:
+        if len(images.shape) != 4:
+            raise DataError(
+                "Dataset: uint8 images must have shape (N, H, W, C); got shape="
+                f"{images.shape}. Grey images need a channel axis: images[..., None]."
+            )
+    elif images.dtype.kind != "f":
+        raise DataError(
+            "Dataset: images must be uint8 or floats; "
+            f"got dtype={images.dtype}. Cast them: images.astype(np.uint8)."
+        )
+    if len(images.shape) < 2:
+        raise DataError(
+            f"Dataset: images must have shape (N, …); got shape={images.shape}."
+        )
+    if 0 in images.shape:
+        raise DataError(
+            "Dataset: images must hold at least one example and pixel; "
+            f"got shape={images.shape}."
+        )
+    if not isinstance(images, PictureFiles) and images.dtype.kind == "f":
+        _check_finite("images", images)
+
+
+def _check_labels(labels: Labels) -> None:
+    """Refuse labels that are neither classes nor finite numbers."""
+    if labels.dtype.kind not in "if" or labels.ndim == 0:
+        raise DataError(
+            "Dataset: labels must be an array of integers or floats; "
+            f"got shape={labels.shape}, dtype={labels.dtype}."
+        )
+    if labels.dtype.kind == "f":
+        _check_finite("labels", labels)
+    elif labels.ndim == 2 and labels.shape[1] == 1:
+        raise DataError(
+            "Dataset: integer labels must have shape (N,); "
+            f"got shape={labels.shape}. Flatten them: labels.ravel()."
+        )
+
+
+def _check_range(labels: Labels) -> None:
+    """Refuse integers that cannot be the number of a class."""
+    if not labels.size:
+        return
+    wrong = (labels < 0) | (labels > np.iinfo(np.int64).max)
+    if wrong.any():
+        first = int(np.argmax(wrong.reshape(len(labels), -1).any(axis=1)))
+        raise DataError(
+            "Dataset: integer labels must be at least 0; "
+            f"got {labels[first]} at position {first}."
+        )
+
+
+def _check_classes(labels: Labels, classes: tuple[str, ...]) -> None:
+    """Refuse labels without a name, and names that are given twice."""
+    if not classes:
+        return
+    if len(set(classes)) != len(classes):
+        twice = next(c for c in classes if classes.count(c) > 1)
+        raise DataError(f"Dataset: classes must be distinct; got {twice!r} twice.")
+    if labels.dtype.kind == "i" and int(labels.max()) >= len(classes):
+        first = int(np.argmax(labels.reshape(len(labels), -1).max(axis=1)))
+        raise DataError(
+            f"Dataset: labels must lie in 0 … {len(classes) - 1}, one per class; "
+            f"got {int(labels.max())} at position {first}."
+        )
+    if labels.dtype.kind == "f" and labels.ndim == 2:
+        columns = labels.shape[1]
+        if columns not in (1, len(classes)):
+            raise DataError(
+                "Dataset: soft labels must have one column per class; "
+                f"got {columns} columns, {len(classes)} classes."
+            )
+
+
+def _check_finite(name: str, values: npt.NDArray[Any]) -> None:
+    """Refuse NaN and infinity, naming the first example that has one."""
+    step = max(1, _CHECKED_AT_ONCE * len(values) // max(values.size, 1))
+    for start in range(0, len(values), step):
+        finite = np.isfinite(values[start : start + step])
+        if finite.all():
+            continue
+        place = np.argwhere(~cast("npt.NDArray[np.bool_]", finite))[0]
+        place[0] += start
+        raise DataError(
+            f"Dataset: {name} must be finite; "
+            f"got {values[tuple(place)]} at {tuple(int(i) for i in place)}."
+        )

@@ -1,0 +1,162 @@
+"""This file is the program of a worker process: names in, pixels out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+
+from pellucid.data.archive import ENTRY_LIMIT_BYTES, open_archive, read_entry
+from pellucid.data.picture import Pixels, picture
+from pellucid.errors import DataError
+from pellucid.network.preprocessing import Colour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Say where pictures lie and what each must become.
+
+    Parameters
+    ----------
+    source : Path
+        A folder or a zip.
+    shape : (int, int, int)
+        Height, width and channels of every decoded picture.
+    size : (int, int), optional
+        Given: pictures are resized. Not given: all must have that height and width.
+    colour : {"grey", "rgb"}, optional
+        Given: pictures are converted. Not given: none may lose its colour.
+    """
+
+    source: Path
+    shape: tuple[int, int, int]
+    size: tuple[int, int] | None = None
+    colour: Colour | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as plain JSON values."""
+        return {
+            "source": str(self.source),
+            "shape": self.shape,
+            "size": self.size,
+            "colour": self.colour,
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        height, width, depth = document["shape"]
+        return cls(
+            source=Path(document["source"]),
+            shape=(height, width, depth),
+            size=document["size"],
+            colour=document["colour"],
+        )
+
+
+def decode(wanted: Wanted, names: Sequence[str]) -> Pixels:
+    """Decode some pictures of a folder or zip.
+
+    Parameters
+    ----------
+    wanted : Wanted
+        Where they lie and what they become.
+    names : sequence of str
+        Paths inside the folder or zip, with "/".
+
+    Returns
+    -------
+    ndarray of uint8, shape (len(names), H, W, C)
+
+    Raises
+    ------
+    DataError
+        If one is not a picture, or has another size or colour than it must have.
+    """
+    out = np.empty((len(names), *wanted.shape), np.uint8)
+    for row, name in zip(out, names, strict=True):
+        row[...] = _decode_one(wanted, name)
+    return out
+
+
+def first_shape(
+    source: Path, name: str, size: tuple[int, int] | None, colour: Colour | None
+) -> tuple[int, int, int]:
+    """Return the shape of a picture once it is decoded."""
+    pixels = picture(_content(source, name), size=size, colour=colour, name=name)
+    height, width, depth = pixels.shape
+    return height, width, depth
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests, one line of JSON each, until there are no more.
+
+    An answer is a line of JSON, followed by the pixels unless it has an "error".
+    """
+    for line in requests:
+        request = json.loads(line)
+        try:
+            pixels = decode(Wanted.from_json(request["wanted"]), request["names"])
+        except DataError as error:
+            answers.write(json.dumps({"error": str(error)}).encode() + b"\n")
+        else:
+            answers.write(b"{}\n")
+            answers.write(pixels.data.cast("B"))
+        answers.flush()
+
+
+def _decode_one(wanted: Wanted, name: str) -> Pixels:
+    """Decode one picture and hold it against the wanted shape."""
+    pixels = picture(
+        _content(wanted.source, name),
+        size=wanted.size,
+        colour=wanted.colour,
+        name=name,
+    )
+    if pixels.shape[:2] != wanted.shape[:2]:
+        raise DataError(
+            f"load: pictures must have one size; got {pixels.shape[:2]} in {name!r} "
+            f"and {wanted.shape[:2]} before. Give size=(height, width)."
+        )
+    if pixels.shape[2] > wanted.shape[2]:
+        raise DataError(
+            f"load: pictures must all be grey like the first; got colours in {name!r}. "
+            "Give colour='grey' or colour='rgb'."
+        )
+    return pixels
+
+
+def _content(source: Path, name: str) -> bytes:
+    """Read the bytes of one picture from the folder or zip."""
+    if not source.is_dir():
+        return read_entry(_opened(source, source.stat().st_mtime_ns), name)
+    path = source / name
+    try:
+        if path.stat().st_size > ENTRY_LIMIT_BYTES:
+            raise DataError(
+                f"load: {str(path)!r} must have at most {ENTRY_LIMIT_BYTES} bytes; "
+                f"got {path.stat().st_size}."
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"load: {str(path)!r} must be a file that can be read; "
+            f"got {error.strerror or error}."
+        ) from error
+
+
+@lru_cache(maxsize=2)
+def _opened(source: Path, changed_ns: int) -> zipfile.ZipFile:
+    """Keep a zip open between pictures, until the file changes."""
+    return open_archive(source)
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)

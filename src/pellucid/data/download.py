@@ -1,0 +1,98 @@
+"""This file is how a file is fetched from its official address, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Final, TypeAlias
+
+from pellucid.errors import DataError
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+
+_CHUNK_BYTES: Final = 1 << 18
+_TIMEOUT_S: Final = 30.0
+
+
+def download(
+    url: str,
+    path: Path,
+    *,
+    sha256: str,
+    size_bytes: int,
+    progress: Progress | None = None,
+) -> None:
+    """Fetch a file, check it, and only then put it in its place.
+
+    Parameters
+    ----------
+    url : str
+        The official address.
+    path : Path
+        Where the file will lie; its folder is made.
+    sha256 : str
+        The checksum it must have.
+    size_bytes : int
+        The size it must have; no more is ever read.
+    progress : callable, optional
+        Called as progress(bytes so far, bytes in all, what).
+
+    Raises
+    ------
+    DataError
+        If the network or the disk fails, or size or checksum is another one.
+    """
+    import urllib.request
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,
+            tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as f,
+        ):
+            try:
+                got = _copy(response, f, size_bytes, progress, f"downloading {url}")
+                _check(url, got, (size_bytes, sha256))
+                f.flush()
+                os.fsync(f.fileno())
+                os.replace(f.name, path)
+            except BaseException:
+                os.unlink(f.name)
+                raise
+    except (OSError, HTTPException) as error:
+        raise DataError(
+            f"load: {url} must be within reach and {str(path.parent)!r} writable; "
+            f"got {str(error) or type(error).__name__}."
+        ) from error
+
+
+def _copy(
+    source: IO[bytes],
+    target: IO[bytes],
+    size_bytes: int,
+    progress: Progress | None,
+    what: str,
+) -> tuple[int, str]:
+    """Copy at most one byte more than the size; return size and SHA-256."""
+    digest = hashlib.sha256()
+    done = 0
+    while chunk := source.read(min(_CHUNK_BYTES, size_bytes + 1 - done)):
+        target.write(chunk)
+        digest.update(chunk)
+        done += len(chunk)
+        if progress is not None:
+            progress(min(done, size_bytes), size_bytes, what)
+    return done, digest.hexdigest()
+
+
+def _check(url: str, got: tuple[int, str], expected: tuple[int, str]) -> None:
+    """Refuse what is not the official file."""
+    if got != expected:
+        raise DataError(
+            f"load: {url} must be the official file of {expected[0]} bytes, SHA-256 "
+            f"{expected[1]}; got {got[0]} bytes, SHA-256 {got[1]}."
+        )

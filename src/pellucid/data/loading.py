@@ -1,0 +1,138 @@
+"""This file is `load`: the one door through which data comes in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pellucid.data.cifar10 import read_cifar10
+from pellucid.data.dataset import Dataset
+from pellucid.data.download import Progress
+from pellucid.data.fashion_mnist import read_fashion_mnist
+from pellucid.data.idx_folder import holds_idx, read_idx_folder
+from pellucid.data.mnist import read_mnist
+from pellucid.data.npz import read_npz
+from pellucid.data.picture import refit
+from pellucid.data.picture_files import PictureFiles
+from pellucid.data.pictures import PictureOptions, read_pictures
+from pellucid.data.sources import xor
+from pellucid.errors import DataError
+from pellucid.network.preprocessing import Colour
+
+_NAMES = ("mnist", "fashion-mnist", "cifar10", "xor")
+
+
+def load(
+    source: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    colour: Colour | None = None,
+    seed: int = 0,
+    cache: bool = True,
+    test_fraction: float = 0.2,
+    memory_limit_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Dataset, Dataset]:
+    """Load a dataset by its name or from a path.
+
+    Parameters
+    ----------
+    source : str or Path
+        "mnist", "fashion-mnist", "cifar10" or "xor"; or the path of a folder or zip
+        of pictures with one subfolder per class (perhaps below ``train`` and
+        ``test``), of a ``.npz`` file, or of a folder with four IDX files.
+    size : (int, int), optional
+        Height and width in pixels that images are resized to.
+    colour : {"grey", "rgb"}, optional
+        What images are converted to.
+    seed : int
+        Of the split, where the source has no test set of its own.
+    cache : bool
+        Whether decoded pictures are kept in the user's cache for the next time.
+    test_fraction : float
+        Part of each class that becomes the test set, in (0, 1), where the source has
+        none of its own.
+    memory_limit_bytes : int, optional
+        Pictures that would take more than this when decoded stay in their files;
+        half of the available memory unless given.
+    progress : callable, optional
+        Called as progress(done, total, what) while something takes its time.
+
+    Returns
+    -------
+    tuple of Dataset
+        (train, test).
+
+    Raises
+    ------
+    DataError
+        If the source is not there, is damaged, or is nothing of the above.
+
+    Examples
+    --------
+    >>> train, test = load("mnist")
+    >>> train.images.shape, len(test)
+    ((60000, 28, 28, 1), 10000)
+    """
+    if colour not in (None, "grey", "rgb"):
+        raise DataError(f"load: colour must be 'grey' or 'rgb'; got colour={colour!r}.")
+    if not 0 < test_fraction < 1:
+        raise DataError(
+            "load: test_fraction must lie between 0 and 1; "
+            f"got test_fraction={test_fraction}."
+        )
+    if source == "xor" and size is None and colour is None:
+        return xor()
+    options = PictureOptions(
+        size=size,
+        colour=colour,
+        cache=cache,
+        memory_limit_bytes=memory_limit_bytes,
+        progress=progress,
+    )
+    train, test = _read(source, options, test_fraction, seed)
+    if test is None:
+        train, test = train.split(test_fraction, seed=seed)
+    return _refitted(train, size, colour), _refitted(test, size, colour)
+
+
+def _read(
+    source: str | Path, options: PictureOptions, test_fraction: float, seed: int
+) -> tuple[Dataset, Dataset | None]:
+    """Choose the reader of a source."""
+    if source == "mnist":
+        return read_mnist()
+    if source == "fashion-mnist":
+        return read_fashion_mnist(progress=options.progress)
+    if source == "cifar10":
+        return read_cifar10(progress=options.progress)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataError(
+            f"load: source must be {', '.join(map(repr, _NAMES))}, or the path of a "
+            f"folder, .zip or .npz; got {str(source)!r}, where nothing is."
+        )
+    if path.is_dir() and holds_idx(path):
+        return read_idx_folder(path)
+    if path.suffix == ".npz":
+        return read_npz(path, test_fraction=test_fraction, seed=seed)
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        return read_pictures(path, options)
+    raise DataError(
+        "load: source must be a folder, a .zip or a .npz; "
+        f"got the file {str(source)!r}."
+    )
+
+
+def _refitted(
+    data: Dataset, size: tuple[int, int] | None, colour: Colour | None
+) -> Dataset:
+    """Bring images that are in memory to the wanted size and colour."""
+    if (size is None and colour is None) or isinstance(data.images, PictureFiles):
+        return data
+    images = data.images
+    if images.dtype != "uint8" or images.shape[3] not in (1, 3):
+        raise DataError(
+            "load: images must be uint8, grey or rgb, to be brought to a size or "
+            f"colour; got {images.dtype} of shape {images.shape}."
+        )
+    return Dataset(refit(images, size=size, colour=colour), data.labels, data.classes)

@@ -1,0 +1,208 @@
+"""This file is how one picture file becomes one array of pixels."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import DataError
+from pellucid.network.preprocessing import Colour
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+PIXEL_LIMIT: Final = 50_000_000
+_GREY_MODES: Final = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_DEEP_MODES: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def picture(
+    source: str | Path | bytes | BinaryIO,
+    *,
+    size: tuple[int, int] | None = None,
+    colour: Colour | None = None,
+    pixel_limit: int = PIXEL_LIMIT,
+    name: str | None = None,
+) -> Pixels:
+    """Read a picture: upright, in the wanted size and colour.
+
+    Parameters
+    ----------
+    source : str, Path, bytes or binary file
+        A path, or the content of a picture in any format that Pillow reads.
+    size : (int, int), optional
+        Height and width in pixels; without it the picture keeps its own. The aspect
+        ratio is not kept; shrinking is antialiased.
+    colour : {"grey", "rgb"}, optional
+        Without it, grey pictures stay grey and all others become rgb.
+    pixel_limit : int
+        Height times width that is refused before anything is decoded.
+    name : str, optional
+        What messages call the picture; else its path.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, C)
+        C is 1 for grey, 3 for rgb. Transparency is laid over black; the first frame
+        stands for an animation; 16-bit grey is scaled to 8 bit.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, is not a picture, is cut off, or has too many pixels.
+    """
+    called = name or _name(source)
+    checked = check_size(size)
+    if isinstance(source, bytes):
+        source = io.BytesIO(source)
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(source) as image:
+                _check_pixels(image.size, pixel_limit, called)
+                if checked is not None:
+                    _draft(image, checked)
+                upright = ImageOps.exif_transpose(image)
+                return _fit(upright, checked, colour)
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(
+            f"picture: {called!r} must be a file; got a path where nothing is."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"picture: {called!r} must be a picture; got a file in no known format."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"picture: {called!r} must have at most {pixel_limit} pixels; got more."
+        ) from error
+    except Exception as error:
+        raise DataError(
+            f"picture: {called!r} must be a whole picture; got {_reason(error)}."
+        ) from error
+
+
+def refit(
+    images: Pixels, *, size: tuple[int, int] | None, colour: Colour | None
+) -> Pixels:
+    """Bring decoded pictures to a size and colour, as `picture` would.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (N, H, W, C)
+        C is 1 or 3.
+    size : (int, int), optional
+        Height and width in pixels.
+    colour : {"grey", "rgb"}, optional
+        Without it, the channels stay.
+
+    Returns
+    -------
+    ndarray of uint8
+        A copy, or images where there is nothing to do.
+    """
+    size = check_size(size)
+    same_size = size is None or size == images.shape[1:3]
+    if same_size and (colour is None or channels(colour) == images.shape[3]):
+        return images
+    from PIL import Image
+
+    flat = images[..., 0] if images.shape[3] == 1 else images
+    return np.stack([_fit(Image.fromarray(one), size, colour) for one in flat])
+
+
+def channels(colour: Colour) -> int:
+    """Return the number of channels of a colour."""
+    return 1 if colour == "grey" else 3
+
+
+def check_size(size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Refuse a size that is not two positive integers."""
+    if size is None:
+        return None
+    valid = isinstance(size, (tuple, list)) and len(size) == 2
+    if not valid or any(not isinstance(n, (int, np.integer)) or n < 1 for n in size):
+        raise DataError(
+            "picture: size must be (height, width) in pixels, each at least 1; "
+            f"got size={size!r}."
+        )
+    return int(size[0]), int(size[1])
+
+
+def _check_pixels(size: tuple[int, int], limit: int, called: str) -> None:
+    width, height = size
+    if width * height > limit:
+        raise DataError(
+            f"picture: {called!r} must have at most {limit} pixels; "
+            f"got {height} × {width} = {height * width}."
+        )
+
+
+def _draft(image: Image.Image, size: tuple[int, int]) -> None:
+    """Let a JPEG be decoded at no more than four times the wanted size."""
+    side = 4 * max(size)
+    if min(image.size) > 2 * side:
+        image.draft(None, (side, side))
+
+
+def _fit(
+    image: Image.Image, size: tuple[int, int] | None, colour: Colour | None
+) -> Pixels:
+    """Convert an opened picture to its final colour and size."""
+    from PIL import Image
+
+    mode = "L" if (colour or _own_colour(image)) == "grey" else "RGB"
+    image = _flatten(image, mode)
+    if size is not None and image.size != (size[1], size[0]):
+        image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    pixels: Pixels = np.array(image, np.uint8)
+    return pixels[..., None] if mode == "L" else pixels
+
+
+def _own_colour(image: Image.Image) -> Colour:
+    return "grey" if image.mode in _GREY_MODES else "rgb"
+
+
+def _flatten(image: Image.Image, mode: str) -> Image.Image:
+    """Bring any mode to L or RGB, laying transparency over black."""
+    from PIL import Image
+
+    if image.mode in _DEEP_MODES:
+        image = _eight_bit(image)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey to 8 bit; depths without a range are clipped to 0 … 255."""
+    from PIL import Image
+
+    values: npt.NDArray[Any] = np.asarray(image).astype(np.float64)
+    if image.mode.startswith("I;16"):
+        values = values / 257
+    clipped = np.clip(np.nan_to_num(np.rint(values)), 0, 255)
+    return Image.fromarray(clipped.astype(np.uint8))
+
+
+def _name(source: str | Path | bytes | BinaryIO) -> str:
+    if isinstance(source, (str, Path)):
+        return str(source)
+    return str(getattr(source, "name", "the picture"))
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).rstrip(".")
