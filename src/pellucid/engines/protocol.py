@@ -90,7 +90,10 @@ class Session(Protocol):
 class Engine(Protocol):
     """Builds sessions."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The engine's name, as in ``engine="numpy"``."""
+        ...
 
     def build(
         self,

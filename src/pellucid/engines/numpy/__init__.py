@@ -1,0 +1,39 @@
+"""The engine that is meant to be read: every layer's equation and derivative."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pellucid.engines.numpy.session import NumpySession
+from pellucid.engines.protocol import Engine, State
+from pellucid.network import Network
+from pellucid.objectives import Loss, Optimizer
+
+
+@dataclass(frozen=True)
+class NumpyEngine:
+    """Builds sessions that run on NumPy, in float32 or float64."""
+
+    name: str = "numpy"
+
+    def build(
+        self,
+        network: Network,
+        *,
+        state: State,
+        loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
+        dtype: str = "float32",
+    ) -> NumpySession:
+        """Return a session of that network with that state."""
+        return NumpySession(
+            network, state=state, loss=loss, optimizer=optimizer, dtype=dtype
+        )
+
+
+def make() -> Engine:
+    """Return the engine; it has no options."""
+    return NumpyEngine()
+
+
+__all__ = ["NumpyEngine", "NumpySession", "make"]

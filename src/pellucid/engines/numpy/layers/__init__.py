@@ -1,0 +1,60 @@
+"""The layers of this engine: description → forward pass with derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pellucid.engines.numpy.layers.activation import (
+    gelu,
+    leaky_relu,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    tanh,
+)
+from pellucid.engines.numpy.layers.conv import conv2d, conv_transpose2d
+from pellucid.engines.numpy.layers.dense import dense
+from pellucid.engines.numpy.layers.dropout import dropout
+from pellucid.engines.numpy.layers.forward import Forward, Mode
+from pellucid.engines.numpy.layers.geometry import flatten, upsample2d, zero_pad2d
+from pellucid.engines.numpy.layers.merge import add, concat
+from pellucid.engines.numpy.layers.normalization import batch_norm, layer_norm
+from pellucid.engines.numpy.layers.pool import (
+    avg_pool2d,
+    global_avg_pool2d,
+    max_pool2d,
+)
+
+FORWARD: dict[str, Callable[..., Forward]] = {
+    "Add": add,
+    "AvgPool2D": avg_pool2d,
+    "BatchNorm": batch_norm,
+    "Concat": concat,
+    "Conv2D": conv2d,
+    "ConvTranspose2D": conv_transpose2d,
+    "Dense": dense,
+    "Dropout": dropout,
+    "Flatten": flatten,
+    "GELU": gelu,
+    "GlobalAvgPool2D": global_avg_pool2d,
+    "LayerNorm": layer_norm,
+    "LeakyReLU": leaky_relu,
+    "MaxPool2D": max_pool2d,
+    "ReLU": relu,
+    "SiLU": silu,
+    "Sigmoid": sigmoid,
+    "Softmax": softmax,
+    "Tanh": tanh,
+    "Upsample2D": upsample2d,
+    "ZeroPad2D": zero_pad2d,
+}
+
+
+def run(layer: Any, inputs: Any, weights: Any, mode: Mode) -> Forward:
+    """Run one layer of a network that was checked when it was made."""
+    return FORWARD[type(layer).__name__](layer, inputs, weights, mode)
+
+
+__all__ = ["FORWARD", "Forward", "Mode", "run"]

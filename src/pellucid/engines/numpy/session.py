@@ -1,0 +1,209 @@
+"""This file is the session: forward through the graph, and back by the chain rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pellucid.engines.dropout import masks_for
+from pellucid.engines.head import loss_node, require
+from pellucid.engines.numpy.layers import FORWARD, Forward, Mode, run
+from pellucid.engines.protocol import Array, State, StepResult
+from pellucid.engines.registry import unsupported
+from pellucid.engines.state import put_together, take_apart
+from pellucid.network import Network
+from pellucid.network.layers import Input
+from pellucid.objectives import Loss, Optimizer, apply_update
+
+Records = dict[str, Forward]
+
+
+class NumpySession:
+    """A network with weights on the NumPy engine. The methods are the contract's."""
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        state: State,
+        loss: Loss | None,
+        optimizer: Optimizer | None,
+        dtype: str,
+    ) -> None:
+        for node in network.nodes:
+            kind = type(node.layer).__name__
+            if kind not in FORWARD and kind != "Input":
+                raise unsupported("numpy", node.layer.who, "it has no such layer")
+        self._network = network
+        self._loss = loss
+        self._optimizer = optimizer
+        self._dtype = np.dtype(dtype)
+        self._trained = {weight.name for weight in network.parameters}
+        self._learners = self._nodes_that_learn()
+        self.load_state(state)
+
+    def _nodes_that_learn(self) -> set[str]:
+        """Return the nodes that stand behind a parameter (or hold one)."""
+        holders = {weight.node for weight in self._network.parameters}
+        found: set[str] = set()
+        for node in self._network.nodes:
+            if node.name in holders or found.intersection(node.inputs):
+                found.add(node.name)
+        return found
+
+    @property
+    def native(self) -> dict[str, Array]:
+        """The engine's own object: the weights by name."""
+        return self._parts.weights
+
+    def predict(self, images: Array) -> Array:
+        """Return the network's output in inference mode, shape (N, …)."""
+        outputs = self._run(images, is_training=False, masks={})
+        return outputs[self._network.outputs[0]].output
+
+    def train_step(
+        self,
+        images: Array,
+        labels: Array,
+        *,
+        learning_rate: float,
+        sample_weight: Array | None = None,
+        masks: Mapping[str, Array] | None = None,
+    ) -> StepResult:
+        """Change weights, buffers and optimizer slots by one update."""
+        require("optimizer", self._optimizer)
+        records, loss, grads = self._learn(images, labels, sample_weight, masks)
+        parts = self._parts
+        parts.step += 1
+        apply_update(
+            self._optimizer,  # type: ignore[arg-type]
+            parts.weights,
+            grads,
+            parts.slots,
+            rate=learning_rate,
+            step=parts.step,
+        )
+        for name, record in records.items():
+            for role, values in record.buffers.items():
+                parts.weights[f"{name}.{role}"][...] = values
+        return StepResult(loss, records[self._network.outputs[0]].output)
+
+    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+        """Return every node's output by name."""
+        masks = self._masks(len(images)) if training else {}
+        records = self._run(images, is_training=training, masks=masks)
+        return {name: record.output for name, record in records.items()}
+
+    def gradients(
+        self, images: Array, labels: Array, *, sample_weight: Array | None = None
+    ) -> tuple[float, dict[str, Array]]:
+        """Return the loss and its derivative by each parameter, in training mode."""
+        _, loss, grads = self._learn(images, labels, sample_weight, None)
+        return loss, grads
+
+    def vjp(
+        self, images: Array, grad_output: Array, *, training: bool = True
+    ) -> tuple[Array, dict[str, Array]]:
+        """Pull a derivative by the output back to the images and the parameters."""
+        masks = self._masks(len(images)) if training else {}
+        records = self._run(images, is_training=training, masks=masks)
+        everywhere = {node.name for node in self._network.nodes}
+        grad = np.asarray(grad_output, self._dtype)
+        grad_nodes, grads = self._pull_back(
+            records, {self._network.outputs[0]: grad}, everywhere
+        )
+        entry = self._network.inputs[0]
+        grad_input = grad_nodes.get(entry)
+        if grad_input is None:
+            grad_input = np.zeros_like(records[entry].output)
+        return grad_input, grads
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of all that training changes."""
+        return put_together(self._network, self._parts)
+
+    def load_state(self, state: State) -> None:
+        """Take over what `state` returned, here or on another engine."""
+        self._parts = take_apart(
+            self._network, state, optimizer=self._optimizer, dtype=self._dtype.name
+        )
+
+    def _masks(self, count: int) -> Mapping[str, Array]:
+        return masks_for(
+            self._network,
+            seed=self._parts.seed,
+            step=self._parts.step,
+            indices=np.arange(count),
+            dtype=self._dtype,
+        )
+
+    def _run(
+        self, images: Array, *, is_training: bool, masks: Mapping[str, Array]
+    ) -> Records:
+        """Run every node in order and keep what its derivative needs."""
+        weights = self._parts.weights
+        records: Records = {}
+        for node in self._network.nodes:
+            if isinstance(node.layer, Input):
+                x = np.asarray(images, self._dtype)
+                records[node.name] = Forward(x, lambda grad_y: (grad_y,))
+                continue
+            inputs = tuple(records[source].output for source in node.inputs)
+            mine = {
+                spec.role: weights[f"{node.name}.{spec.role}"]
+                for spec in node.layer.weights(*self._network.input_shapes(node))
+            }
+            mode = Mode(is_training, masks.get(node.name))
+            records[node.name] = run(node.layer, inputs, mine, mode)
+        return records
+
+    def _learn(
+        self,
+        images: Array,
+        labels: Array,
+        sample_weight: Array | None,
+        masks: Mapping[str, Array] | None,
+    ) -> tuple[Records, float, dict[str, Array]]:
+        """Run forward in training mode and return the parameters' derivatives."""
+        require("loss", self._loss)
+        loss: Loss = self._loss  # type: ignore[assignment]
+        given = self._masks(len(images)) if masks is None else masks
+        records = self._run(images, is_training=True, masks=given)
+        head = loss_node(self._network, loss)
+        value, grad = loss.value_and_grad(records[head].output, labels, sample_weight)
+        _, grads = self._pull_back(records, {head: grad}, self._learners)
+        return records, value, grads
+
+    def _pull_back(
+        self, records: Records, grad_nodes: dict[str, Array], wanted: set[str]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Apply the chain rule from the last node to the first.
+
+        ``grad_nodes`` holds the loss's derivative by a node's output. Where several
+        nodes read one output, their derivatives add up.
+        """
+        grads: dict[str, Array] = {}
+        for node in reversed(self._network.nodes):
+            grad_y = grad_nodes.get(node.name)
+            if grad_y is None or isinstance(node.layer, Input):
+                continue
+            record = records[node.name]
+            if any(f"{node.name}.{role}" in self._trained for role in _ROLES):
+                for role, grad in record.grad_weights(grad_y).items():
+                    grads[f"{node.name}.{role}"] = grad
+            if not wanted.intersection(node.inputs):
+                continue
+            for source, grad in zip(
+                node.inputs, record.grad_inputs(grad_y), strict=True
+            ):
+                known = grad_nodes.get(source)
+                grad_nodes[source] = grad if known is None else known + grad
+        ordered = (weight.name for weight in self._network.parameters)
+        return grad_nodes, {
+            name: grads.get(name, np.zeros_like(self._parts.weights[name]))
+            for name in ordered
+        }
+
+
+_ROLES = ("weight", "scale")  # a layer with parameters has one of these
