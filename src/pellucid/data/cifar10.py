@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 import zlib
 from pathlib import Path
 from typing import Final
@@ -141,6 +140,8 @@ def how_to_get() -> str:
 
 def _members(content: bytes, path: Path) -> dict[str, bytes]:
     """Return the batches by name; nothing is unpacked to the disk."""
+    import tarfile
+
     wanted = {*_TRAIN, *_TEST}
     found: dict[str, bytes] = {}
     try:

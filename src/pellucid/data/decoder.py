@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
@@ -17,6 +16,9 @@ from pellucid.data.archive import ENTRY_LIMIT_BYTES, open_archive, read_entry
 from pellucid.data.picture import Pixels, picture
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
+
+if TYPE_CHECKING:
+    import zipfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
+def main() -> None:
+    """Serve whoever started this process, over its standard input and output."""
+    serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
 def _decode_one(wanted: Wanted, name: str) -> Pixels:
     """Decode one picture and hold it against the wanted shape."""
     pixels = picture(
@@ -156,7 +163,3 @@ def _content(source: Path, name: str) -> bytes:
 def _opened(source: Path, changed_ns: int) -> zipfile.ZipFile:
     """Keep a zip open between pictures, until the file changes."""
     return open_archive(source)
-
-
-if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)

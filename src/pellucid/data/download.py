@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
-from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
@@ -46,7 +44,9 @@ def download(
     DataError
         If the network or the disk fails, or size or checksum is another one.
     """
+    import tempfile
     import urllib.request
+    from http.client import HTTPException
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

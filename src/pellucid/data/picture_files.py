@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from pellucid.data.decoder import Wanted, decode
 from pellucid.data.picture import Pixels
-from pellucid.data.workers import Workers
 
 
 class PictureFiles:
@@ -96,6 +95,8 @@ class PictureFiles:
         DataError
             If a file is not a picture, or has another size than the first.
         """
+        from pellucid.data.workers import Workers
+
         with Workers(self.wanted, workers) as pool:
             names = (self.names[batch].tolist() for batch in batches)
             with closing(pool.stream(names)) as stream:  # type: ignore[type-var]

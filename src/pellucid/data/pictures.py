@@ -19,7 +19,6 @@ from pellucid.data.download import Progress
 from pellucid.data.folder import Layout
 from pellucid.data.picture import check_size
 from pellucid.data.picture_files import PictureFiles
-from pellucid.data.workers import Workers
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
 
@@ -130,6 +129,8 @@ def _images(wanted: Wanted, layout: Layout, options: PictureOptions) -> Images:
         images = decode(wanted, names)
         options.tell(len(names), len(names), what)
         return images
+    from pellucid.data.workers import Workers
+
     images = np.empty((len(names), *wanted.shape), np.uint8)
     batches = [names[i : i + _AT_ONCE] for i in range(0, len(names), _AT_ONCE)]
     done = 0

@@ -21,6 +21,7 @@ from pellucid.data.picture import Pixels
 from pellucid.errors import DataError
 
 _PICTURES_AT_ONCE = 64
+_PROGRAM = "from pellucid.data.decoder import main; main()"
 
 
 def processors() -> int:
@@ -117,7 +118,7 @@ def _start() -> subprocess.Popen[bytes]:
     """Start a decoder that finds the packages this process finds."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "pellucid.data.decoder"],
+        [sys.executable, "-P", "-c", _PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},
