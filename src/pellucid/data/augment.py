@@ -181,8 +181,9 @@ def _move(images: Pixels, offsets: npt.NDArray[np.intp], most: int) -> Pixels:
     """Shift each image by whole pixels: a window into the padded image."""
     n, height, width, depth = images.shape
     padded = np.zeros((n, height + 2 * most, (width + 2 * most) * depth), images.dtype)
-    rows, columns = slice(most, most + height), slice(most * depth, None)
-    padded[:, rows, columns][..., : width * depth] = images.reshape(n, height, -1)
+    rows, left = slice(most, most + height), most * depth
+    flat = images.reshape(n, height, width * depth)
+    padded[:, rows, left : left + width * depth] = flat
     windows = np.lib.stride_tricks.sliding_window_view(
         padded, (height, width * depth), axis=(1, 2)
     )  # (n, 2 most + 1, 2 most depth + 1, height, width depth)

@@ -39,7 +39,8 @@ def load(
     source : str or Path
         "mnist", "fashion-mnist", "cifar10" or "xor"; or the path of a folder or zip
         of pictures with one subfolder per class (perhaps below ``train`` and
-        ``test``), of a ``.npz`` file, or of a folder with four IDX files.
+        ``test``), of a ``.npz`` file, or of a folder with four IDX files. A folder
+        that has one of the names is "./mnist".
     size : (int, int), optional
         Height and width in pixels that images are resized to.
     colour : {"grey", "rgb"}, optional
@@ -80,8 +81,6 @@ def load(
             "load: test_fraction must lie between 0 and 1; "
             f"got test_fraction={test_fraction}."
         )
-    if source == "xor" and size is None and colour is None:
-        return xor()
     options = PictureOptions(
         size=size,
         colour=colour,
@@ -99,6 +98,8 @@ def _read(
     source: str | Path, options: PictureOptions, test_fraction: float, seed: int
 ) -> tuple[Dataset, Dataset | None]:
     """Choose the reader of a source."""
+    if source == "xor":
+        return xor()
     if source == "mnist":
         return read_mnist()
     if source == "fashion-mnist":
