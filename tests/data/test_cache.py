@@ -34,9 +34,13 @@ def test_a_new_folder_appears_all_at_once(tmp_path):
 
 
 def test_a_failed_folder_leaves_nothing(tmp_path):
-    with pytest.raises(KeyError), new_folder(tmp_path / "target") as folder:
-        (folder / "a").write_text("1")
-        raise KeyError
+    def fail():
+        with new_folder(tmp_path / "target") as folder:
+            (folder / "a").write_text("1")
+            raise KeyError("disk")
+
+    with pytest.raises(KeyError, match="disk"):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 

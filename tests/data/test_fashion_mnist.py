@@ -15,6 +15,8 @@ from pellucid.data.fashion_mnist import (
 )
 from pellucid.errors import DataError
 
+FOUND = find_fashion_mnist()
+
 
 @pytest.fixture
 def official(idx_folder, monkeypatch):
@@ -69,8 +71,9 @@ def test_fashion_mnist_says_how_to_get_it_without_a_network(official, own_cache)
         read_fashion_mnist(url="file:///nowhere/")
 
 
-@pytest.mark.skipif(find_fashion_mnist() is None, reason="not on this machine")
-def test_fashion_mnist_is_all_of_fashion_mnist():
+@pytest.mark.skipif(FOUND is None, reason="Fashion-MNIST is not on this machine")
+def test_fashion_mnist_is_all_of_fashion_mnist(monkeypatch):
+    monkeypatch.setattr(fashion_mnist, "data_folders", lambda name: (FOUND,))
     train, test = load("fashion-mnist")
     assert (len(train), len(test)) == (60_000, 10_000)
     assert train.labels[:5].tolist() == [9, 0, 0, 3, 0]
