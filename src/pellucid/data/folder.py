@@ -103,15 +103,15 @@ class _Tree:
     def of(cls, source: Path) -> Self:
         """List a folder or zip, without what is hidden."""
         if source.is_dir():
-            files, folders = _walk(source)
+            files, folders = walk(source)
         else:
             with open_archive(source) as archive:
                 names = archive.namelist()
             files = [name for name in names if not name.endswith("/")]
             folders = [name[:-1] for name in names if name.endswith("/")]
-        files = sorted(filter(_is_shown, files))
+        files = sorted(filter(is_shown, files))
         above = {name[:i] for name in files for i, c in enumerate(name) if c == "/"}
-        return cls(source, "", files, sorted({*filter(_is_shown, folders), *above}))
+        return cls(source, "", files, sorted({*filter(is_shown, folders), *above}))
 
     def first_folders(self) -> set[str]:
         """Return the folders directly below."""
@@ -168,8 +168,26 @@ class _Tree:
         return classes, Part(tuple(self.top + name for name in names), labels)
 
 
-def _walk(source: Path) -> tuple[list[str], list[str]]:
-    """List a folder, following links but visiting no folder twice."""
+def walk(source: Path) -> tuple[list[str], list[str]]:
+    """List the files and folders below a folder.
+
+    Links are followed, but no folder is visited twice.
+
+    Parameters
+    ----------
+    source : Path
+        The folder.
+
+    Returns
+    -------
+    tuple of (list of str, list of str)
+        Names of files and of folders, relative to the source, with "/".
+
+    Raises
+    ------
+    DataError
+        If a folder cannot be listed.
+    """
     files: list[str] = []
     folders: list[str] = []
     visited: set[tuple[int, int]] = set()
@@ -201,7 +219,8 @@ def _sorted(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _is_shown(name: str) -> bool:
+def is_shown(name: str) -> bool:
+    """Tell whether a file or folder is one that a person means."""
     return not any(p.startswith(".") or p in _IGNORED for p in name.split("/"))
 
 

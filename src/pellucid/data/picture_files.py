@@ -37,7 +37,7 @@ class PictureFiles:
 
     def __init__(self, wanted: Wanted, names: Sequence[str]) -> None:
         self.wanted = wanted
-        self.names = np.asarray(names, dtype=np.str_)
+        self.names = np.asarray(names, dtype=object)
 
     @property
     def shape(self) -> tuple[int, ...]:

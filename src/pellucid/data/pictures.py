@@ -16,7 +16,7 @@ from pellucid.data.cache import cache_folder, new_folder
 from pellucid.data.dataset import Dataset, Images, Labels
 from pellucid.data.decoder import Wanted, decode, first_shape
 from pellucid.data.download import Progress
-from pellucid.data.folder import Layout
+from pellucid.data.folder import Layout, is_shown, walk
 from pellucid.data.picture import check_size
 from pellucid.data.picture_files import PictureFiles
 from pellucid.errors import DataError
@@ -180,13 +180,8 @@ def _states(source: Path) -> list[tuple[str, os.stat_result]]:
     """Return name and state of the source, or of every file in it."""
     if not source.is_dir():
         return [("", source.stat())]
-    states = []
-    for at, folders, names in os.walk(source, followlinks=False):
-        folders.sort()
-        for name in sorted([*names, *folders]):
-            path = os.path.join(at, name)
-            states.append((os.path.relpath(path, source), os.stat(path)))
-    return states
+    names = sorted(name for part in walk(source) for name in part if is_shown(name))
+    return [(name, os.stat(os.path.join(source, name))) for name in names]
 
 
 def _read_kept(

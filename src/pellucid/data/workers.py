@@ -55,10 +55,14 @@ class Workers:
 
     def __enter__(self) -> Self:
         """Start the processes."""
-        for _ in range(self._count):
-            process = _start()
-            self._processes.append(process)
-            self._idle.put(process)
+        try:
+            for _ in range(self._count):
+                process = _start()
+                self._processes.append(process)
+                self._idle.put(process)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
