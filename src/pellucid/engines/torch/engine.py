@@ -1,0 +1,86 @@
+"""This file is the entry of the engine on PyTorch: options in, sessions out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pellucid.engines.framework import Options, unknown_device, warn_if_untested
+from pellucid.engines.protocol import State
+from pellucid.engines.state import take_apart
+from pellucid.engines.torch.session import TorchSession
+from pellucid.errors import EngineError
+from pellucid.network import Network
+from pellucid.objectives import Loss, Optimizer
+
+TESTED = ("2.13",)
+
+
+@dataclass(frozen=True)
+class TorchEngine:
+    """Builds sessions that run on PyTorch."""
+
+    options: Options
+    name: str = "torch"
+
+    def build(
+        self,
+        network: Network,
+        *,
+        state: State,
+        loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
+        dtype: str = "float32",
+    ) -> TorchSession:
+        """Return a session whose ``native`` is an `nn.Module`.
+
+        Raises
+        ------
+        EngineError
+            If dtype is not float32 or float64, or the state is not the network's.
+        """
+        self.options.check_dtype(dtype)
+        parts = take_apart(network, state, optimizer=optimizer, dtype=dtype)
+        return TorchSession(
+            network,
+            parts,
+            loss=loss,
+            optimizer=optimizer,
+            dtype=dtype,
+            options=self.options,
+        )
+
+
+def make(**options: Any) -> TorchEngine:
+    """Return the engine on PyTorch.
+
+    Parameters
+    ----------
+    device : str, default "cpu"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    compile : bool, default False
+        Whether `torch.compile` runs over the module.
+    precision : {"float32", "bfloat16"}
+        With bfloat16 the module runs under `torch.autocast`.
+
+    Raises
+    ------
+    EngineError
+        If an option is unknown, or the device is not there.
+    """
+    warn_if_untested("torch", torch.__version__, TESTED)
+    try:
+        chosen = Options(engine="torch", **options)
+    except TypeError as error:
+        raise EngineError(
+            "engine 'torch': options must be device, compile and precision; "
+            f"got {', '.join(options)}."
+        ) from error
+    try:
+        torch.empty(0, device=chosen.device)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise unknown_device("torch", chosen.device, reason) from error
+    return TorchEngine(chosen)

@@ -1,0 +1,82 @@
+"""This file is the losses on PyTorch, with the canonical means.
+
+Every function takes the logits (or output) and labels as the module has them, the
+classes on axis 1, and returns one loss per position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pellucid.objectives import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    HalfSquaredErrorSum,
+    Loss,
+    MeanSquaredError,
+)
+
+
+def _cross_entropy(loss: CrossEntropy, z: Tensor, labels: Tensor) -> Tensor:
+    if z.ndim == 3:  # the classes of (N, T, K) are last; PyTorch wants them second
+        z = z.movedim(-1, 1)
+        labels = labels.movedim(-1, 1) if labels.ndim == 3 else labels
+    e = loss.label_smoothing
+    return F.cross_entropy(z, labels, label_smoothing=e, reduction="none")
+
+
+def _binary_cross_entropy(
+    loss: BinaryCrossEntropy, z: Tensor, labels: Tensor
+) -> Tensor:
+    e = loss.label_smoothing
+    t = labels * (1 - e) + e / 2 if e else labels
+    return F.binary_cross_entropy_with_logits(z, t, reduction="none")
+
+
+def _squared_error(loss: Loss, z: Tensor, labels: Tensor) -> Tensor:
+    del loss
+    return F.mse_loss(z, labels, reduction="none")
+
+
+_PER_POSITION: dict[type[Loss], Callable[[Any, Tensor, Tensor], Tensor]] = {
+    CrossEntropy: _cross_entropy,
+    BinaryCrossEntropy: _binary_cross_entropy,
+    MeanSquaredError: _squared_error,
+    HalfSquaredErrorSum: _squared_error,
+}
+
+
+def loss_value(
+    loss: Loss, z: Tensor, labels: Tensor, sample_weight: Tensor | None
+) -> Tensor:
+    """Return the loss: Σ wᵢlᵢ / Σ wᵢ, an example's lᵢ being the mean of its positions.
+
+    PyTorch's own ``reduction="mean"`` knows class weights, not examples' weights.
+
+    Parameters
+    ----------
+    loss : Loss
+    z : Tensor, shape (N, K, …)
+        Logits, or the network's output.
+    labels : Tensor
+        Classes of shape (N, …), or numbers of z's shape.
+    sample_weight : Tensor, shape (N,), optional
+
+    Returns
+    -------
+    Tensor, shape ()
+    """
+    losses = _PER_POSITION[type(loss)](loss, z, labels)
+    if isinstance(loss, HalfSquaredErrorSum):
+        if sample_weight is None:
+            return 0.5 * losses.sum()
+        return 0.5 * torch.dot(losses.flatten(1).sum(dim=1), sample_weight)
+    if sample_weight is None:
+        return losses.mean()
+    means = losses.flatten(1).mean(dim=1) if losses.ndim > 1 else losses
+    return torch.dot(means, sample_weight / sample_weight.sum())

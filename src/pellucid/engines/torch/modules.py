@@ -1,0 +1,221 @@
+"""This file is the modules that PyTorch lacks, each exact where its own are not.
+
+Inside the module images are (N, C, H, W). Whatever has no height and width keeps its
+channels last, as PyTorch has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pellucid.network.window import Pads
+
+
+def around(pads: Pads) -> list[int]:
+    """Return pads in the order of `F.pad`: left, right, top, bottom."""
+    (top, bottom), (left, right) = pads
+    return [left, right, top, bottom]
+
+
+class PaddedConv2d(nn.Conv2d):
+    """A convolution whose zeros differ from side to side.
+
+    PyTorch's ``padding=`` is symmetric; "same" with a stride seldom is.
+    """
+
+    def __init__(self, *sizes: Any, pads: Pads, **arguments: Any) -> None:
+        super().__init__(*sizes, **arguments)
+        self.around = around(pads)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad with zeros and convolve."""
+        return super().forward(F.pad(x, self.around))
+
+
+class CroppedConvTranspose2d(nn.ConvTranspose2d):
+    """A transposed convolution cropped (or extended) differently from side to side.
+
+    Rows that are added get the bias, as every pixel does; so it comes last.
+    """
+
+    def __init__(self, *sizes: Any, pads: Pads, **arguments: Any) -> None:
+        super().__init__(*sizes, **arguments)
+        self.around = [-side for side in around(pads)]
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Transpose the convolution without padding, crop, add the bias."""
+        del output_size
+        full = F.conv_transpose2d(
+            x,
+            self.weight,
+            stride=self.stride,
+            groups=self.groups,
+            dilation=self.dilation,
+        )
+        cropped = F.pad(full, self.around)
+        return cropped if self.bias is None else cropped + self.bias[:, None, None]
+
+
+class PaddedMaxPool2d(nn.MaxPool2d):
+    """A max-pool whose cells around the image count as −∞ (zeros would win)."""
+
+    def __init__(self, *sizes: Any, pads: Pads) -> None:
+        super().__init__(*sizes)
+        self.around = around(pads)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad with −∞ and pool."""
+        y: Tensor = super().forward(F.pad(x, self.around, value=-torch.inf))
+        return y
+
+
+class ValidAvgPool2d(nn.Module):
+    """An average pool over valid cells, padded differently from side to side.
+
+    avg(pad(x)) / avg(pad(1)): the second is the share of valid cells.
+    """
+
+    share: Tensor
+
+    def __init__(
+        self, kernel_size: Any, stride: Any, *, pads: Pads, size: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.stride, self.around = kernel_size, stride, around(pads)
+        ones = torch.ones(1, 1, *size, dtype=torch.float64)
+        self.register_buffer("share", self._average(ones), persistent=False)
+
+    def _average(self, x: Tensor) -> Tensor:
+        mean: Tensor = F.avg_pool2d(
+            F.pad(x, self.around), self.kernel_size, self.stride
+        )
+        return mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average with zeros around, and divide by the share of valid cells."""
+        valid: Tensor = self._average(x) / self.share
+        return valid
+
+
+class GlobalAvgPool2d(nn.Module):
+    """The mean of each channel: (N, C, H, W) → (N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mean over height and width."""
+        return x.mean(dim=(2, 3))
+
+
+class BatchNorm(nn.Module):
+    """A batch norm whose running variance is biased, as its batch variance is.
+
+    `nn.BatchNorm2d` normalises by the biased variance but keeps the unbiased one. A
+    frozen layer uses its running statistics in training too.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(
+        self, channels: int, *, momentum: float, eps: float, frozen: bool, axis: int
+    ) -> None:
+        super().__init__()
+        self.momentum, self.eps, self.frozen, self.axis = momentum, eps, frozen, axis
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each channel; in training move the running statistics."""
+        x = x.movedim(self.axis, 1)
+        normalise = (
+            self._by_running if self.frozen or not self.training else self._by_batch
+        )
+        return normalise(x).movedim(1, self.axis)
+
+    def _by_running(self, x: Tensor) -> Tensor:
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+
+    def _by_batch(self, x: Tensor) -> Tensor:
+        # With momentum 1 PyTorch leaves the batch's own statistics in these two.
+        mean = torch.zeros_like(self.running_mean)
+        variance = torch.zeros_like(self.running_var)
+        y = torch.batch_norm(
+            x, self.weight, self.bias, mean, variance, True, 1.0, self.eps, False
+        )
+        count = x.numel() // x.shape[1]
+        biased = (
+            variance * ((count - 1) / count) if count > 1 else torch.zeros_like(mean)
+        )
+        with torch.no_grad():
+            for running, batch in (
+                (self.running_mean, mean),
+                (self.running_var, biased),
+            ):
+                running.mul_(self.momentum).add_(batch, alpha=1 - self.momentum)
+        return y
+
+
+class LastAxis(nn.Module):
+    """Run a module that works on the last axis over the channels of images."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Move the channels last, run the module, and move them back."""
+        y: Tensor = super().forward(x.movedim(1, -1))
+        return y.movedim(-1, 1)
+
+
+class PixelLinear(LastAxis, nn.Linear):
+    """A dense layer on the channels of every pixel."""
+
+
+class PixelLayerNorm(LastAxis, nn.LayerNorm):
+    """A layer norm over the channels of every pixel."""
+
+
+class Flatten(nn.Module):
+    """Lay images out channels last: where no dense weight can take the order on."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, H·W·C)."""
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class Dropout(nn.Dropout):
+    """Dropout by a mask that is handed in; PyTorch's own where there is none."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Multiply by the mask in training."""
+        if not self.training or mask is None:
+            return super().forward(x)
+        return x * mask
+
+
+class Add(nn.Module):
+    """The sum of all inputs."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        """Add from left to right."""
+        total = first
+        for other in others:
+            total = total + other
+        return total
+
+
+class Concat(nn.Module):
+    """All inputs behind each other along the channels."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Concatenate."""
+        return torch.cat(inputs, dim=self.axis)

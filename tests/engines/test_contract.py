@@ -1,0 +1,524 @@
+"""This file is what every engine must do, layer by layer, loss by loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pellucid import objectives as obj
+from pellucid.engines import Engine, Session
+from pellucid.engines.state import initial_state
+from pellucid.errors import EngineError
+from pellucid.network import Network, Sequential
+from pellucid.network import layers as pl
+
+BATCH = 4
+ODD = ((1, 0), (2, 1))  # zeros that differ from side to side
+
+
+def image(*layers: pl.Layer, shape: tuple[int, ...] = (7, 6, 4)) -> Network:
+    return Sequential(pl.Input(*shape), *layers)
+
+
+def conv(**arguments: Any) -> Network:
+    return image(pl.Conv2D(6, **{"kernel_size": 3, **arguments}))
+
+
+def transposed(**arguments: Any) -> Network:
+    return image(
+        pl.ConvTranspose2D(6, **{"kernel_size": 3, **arguments}), shape=(4, 3, 4)
+    )
+
+
+def branches() -> Network:
+    entry = pl.Input(5, 6, 3)
+    x = pl.Conv2D(4, kernel_size=3, padding="same", bias=False)(entry)
+    y = pl.ReLU()(pl.BatchNorm()(x))
+    z = pl.Conv2D(4, kernel_size=1)(y)
+    joined = pl.Concat()(pl.Add()(x, y, z), y)
+    return Network(inputs=entry, outputs=pl.Dense(3)(pl.GlobalAvgPool2D()(joined)))
+
+
+def flat(*between: pl.Layer) -> Network:
+    """Flatten with something between it and the dense layer."""
+    return image(pl.Flatten(), *between, pl.Dense(3), shape=(3, 4, 5))
+
+
+def flat_branches() -> Network:
+    entry = pl.Input(3, 4, 2)
+    x = pl.Flatten()(entry)
+    return Network(
+        inputs=entry, outputs=pl.Add()(pl.Dense(5)(x), pl.Dense(5)(pl.ReLU()(x)))
+    )
+
+
+def frozen_middle() -> Network:
+    network = image(
+        pl.Conv2D(4, kernel_size=3, bias=False),
+        pl.BatchNorm(),
+        pl.ReLU(),
+        pl.Conv2D(3, kernel_size=3),
+    )
+    return network.frozen("conv2d", "batch_norm")
+
+
+LAYERS: dict[str, Callable[[], Network]] = {
+    "conv": conv,
+    "conv without bias": lambda: conv(bias=False),
+    "conv same": lambda: conv(padding="same"),
+    "conv same, even kernel": lambda: conv(kernel_size=(2, 4), padding="same"),
+    "conv same, stride 2": lambda: conv(padding="same", stride=2),
+    "conv padding 2, stride (2, 1)": lambda: conv(padding=2, stride=(2, 1)),
+    "conv asymmetric padding, stride 3": lambda: conv(padding=ODD, stride=3),
+    "conv dilation 2": lambda: conv(dilation=2, padding=1),
+    "conv dilation (1, 2), stride 2": lambda: conv(
+        dilation=(1, 2), stride=2, padding="same"
+    ),
+    "conv groups 2": lambda: conv(groups=2, padding=1),
+    "conv groups 2, stride 2, dilation 2": lambda: conv(
+        groups=2, stride=2, dilation=2, padding=ODD
+    ),
+    "conv depthwise": lambda: image(
+        pl.Conv2D(8, kernel_size=3, groups=4, padding="same", stride=2)
+    ),
+    "conv 1×1": lambda: conv(kernel_size=1, stride=2),
+    "transposed": transposed,
+    "transposed same, stride 2": lambda: transposed(stride=2, padding="same"),
+    "transposed kernel 2, stride 3 (gaps)": lambda: transposed(
+        kernel_size=2, stride=3, padding="same"
+    ),
+    "transposed asymmetric": lambda: transposed(stride=2, padding=ODD),
+    "transposed output padding": lambda: transposed(
+        stride=2, padding=1, output_padding=1
+    ),
+    "transposed large output padding": lambda: transposed(stride=2, output_padding=3),
+    "transposed groups, dilation": lambda: transposed(
+        groups=2, dilation=2, stride=2, padding=1
+    ),
+    "transposed without bias": lambda: transposed(bias=False, dilation=(1, 2)),
+    "max-pool": lambda: image(pl.MaxPool2D(2)),
+    "max-pool same": lambda: image(pl.MaxPool2D(2, padding="same")),
+    "max-pool overlapping": lambda: image(pl.MaxPool2D(3, stride=2, padding=1)),
+    "max-pool wide padding": lambda: image(pl.MaxPool2D((2, 3), stride=1, padding=ODD)),
+    "avg-pool": lambda: image(pl.AvgPool2D((2, 3))),
+    "avg-pool same": lambda: image(pl.AvgPool2D(3, stride=2, padding="same")),
+    "avg-pool padding 1": lambda: image(pl.AvgPool2D(3, stride=2, padding=1)),
+    "avg-pool asymmetric": lambda: image(
+        pl.AvgPool2D(3, stride=(1, 2), padding=((2, 0), (0, 1)))
+    ),
+    "global avg-pool": lambda: image(pl.GlobalAvgPool2D()),
+    "dense": lambda: image(pl.Dense(3), shape=(5,)),
+    "dense without bias": lambda: image(pl.Dense(3, bias=False), shape=(5,)),
+    "dense on pixels": lambda: image(pl.Dense(3)),
+    "dense on a sequence": lambda: image(pl.Dense(3), pl.Tanh(), shape=(6, 5)),
+    "flatten alone": lambda: image(pl.Flatten()),
+    "flatten of a sequence": lambda: image(pl.Flatten(), pl.Dense(2), shape=(6, 5)),
+    "flatten, dense": flat,
+    "flatten, relu, dropout, dense": lambda: flat(pl.ReLU(), pl.Dropout(0.3)),
+    "flatten, batch norm, dense": lambda: flat(pl.BatchNorm()),
+    "flatten, layer norm, dense": lambda: flat(pl.LayerNorm()),
+    "flatten, two dense": flat_branches,
+    "batch norm": lambda: image(pl.BatchNorm()),
+    "batch norm, momentum and epsilon": lambda: image(
+        pl.BatchNorm(momentum=0.7, epsilon=1e-3)
+    ),
+    "batch norm on features": lambda: image(pl.BatchNorm(), shape=(5,)),
+    "batch norm on a sequence": lambda: image(pl.BatchNorm(), shape=(3, 5)),
+    "layer norm": lambda: image(pl.LayerNorm()),
+    "layer norm on features": lambda: image(pl.LayerNorm(epsilon=1e-3), shape=(5,)),
+    "dropout": lambda: image(
+        pl.Conv2D(3, kernel_size=1), pl.Dropout(0.4), pl.Flatten(), pl.Dense(3)
+    ),
+    "dropout 0": lambda: image(pl.Dense(3), pl.Dropout(0.0), shape=(5,)),
+    "zero pad": lambda: image(pl.ZeroPad2D(ODD)),
+    "upsample nearest": lambda: image(pl.Upsample2D((2, 3))),
+    "upsample bilinear": lambda: image(pl.Upsample2D((3, 2), mode="bilinear")),
+    "branches": branches,
+    "relu": lambda: image(pl.ReLU()),
+    "leaky relu": lambda: image(pl.LeakyReLU(slope=0.2)),
+    "sigmoid": lambda: image(pl.Sigmoid()),
+    "tanh": lambda: image(pl.Tanh()),
+    "gelu": lambda: image(pl.GELU()),
+    "silu": lambda: image(pl.SiLU()),
+    "softmax": lambda: image(pl.Dense(5), pl.Softmax(), shape=(4,)),
+    "softmax over channels": lambda: image(pl.Softmax()),
+    "frozen in the middle": frozen_middle,
+    "all frozen": lambda: image(pl.Dense(3), shape=(5,)).frozen(),
+}
+
+
+def labels_for(loss: obj.Loss, network: Network, count: int, kind: str) -> np.ndarray:
+    random = np.random.default_rng(7)
+    shape = (count, *network.output_shape)
+    if isinstance(loss, obj.CrossEntropy) and kind == "classes":
+        return random.integers(0, shape[-1], shape[:-1])
+    values = random.random(shape)
+    if isinstance(loss, obj.CrossEntropy):
+        values /= values.sum(axis=-1, keepdims=True)
+    return values
+
+
+def images_for(network: Network, count: int, seed: int = 3) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return random.standard_normal((count, *network.input_shape))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One network on an engine and on the reference, with a batch."""
+
+    ours: Session
+    theirs: Session
+    images: np.ndarray
+    labels: np.ndarray
+    sample_weight: np.ndarray | None = None
+
+    def steps(self, count: int) -> None:
+        for number in range(count):
+            for session in (self.ours, self.theirs):
+                session.train_step(
+                    self.images,
+                    self.labels,
+                    learning_rate=0.05 / (1 + number),
+                    sample_weight=self.sample_weight,
+                )
+
+
+def pair_of(
+    engine: Engine,
+    reference: Engine,
+    network: Network,
+    *,
+    dtype: str,
+    loss: obj.Loss | None = None,
+    optimizer: obj.Optimizer | None = None,
+    labels: str = "classes",
+    weighted: bool = False,
+) -> Pair:
+    loss = loss or obj.MeanSquaredError()
+    optimizer = optimizer or obj.SGD(0.05, momentum=0.9)
+    state = initial_state(network, seed=11, dtype=dtype)
+    make = {"state": state, "loss": loss, "optimizer": optimizer}
+    return Pair(
+        engine.build(network, **make, dtype=dtype),
+        reference.build(network, **make, dtype="float64"),
+        images_for(network, BATCH).astype(dtype),
+        labels_for(loss, network, BATCH, labels),
+        np.array([0.5, 2.0, 0.0, 1.0], dtype) if weighted else None,
+    )
+
+
+def assert_same(before: Any, after: Any) -> None:
+    assert list(before) == list(after)
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+
+
+@pytest.fixture(scope="module", params=LAYERS)
+def pair(request: Any, engine: Engine, reference: Engine, tolerance: Any) -> Pair:
+    network = LAYERS[request.param]()
+    return pair_of(engine, reference, network, dtype=tolerance.dtype)
+
+
+def test_layers_give_the_references_numbers_and_derivatives(
+    pair: Pair, tolerance: Any, agree: Any
+) -> None:
+    before = pair.ours.state()
+    ours, theirs = pair.ours, pair.theirs
+    agree(ours.predict(pair.images), theirs.predict(pair.images), tolerance.activations)
+    for training in (False, True):
+        agree(
+            ours.activations(pair.images, training=training),
+            theirs.activations(pair.images, training=training),
+            tolerance.activations,
+        )
+        upstream = np.random.default_rng(5).standard_normal(
+            theirs.predict(pair.images).shape
+        )
+        grad_x, grads = ours.vjp(pair.images, upstream, training=training)
+        expected_x, expected = theirs.vjp(pair.images, upstream, training=training)
+        agree(grad_x, expected_x, tolerance.gradients)
+        agree(grads, expected, tolerance.gradients)
+    loss, grads = ours.gradients(pair.images, pair.labels)
+    expected_loss, expected = theirs.gradients(pair.images, pair.labels)
+    agree(loss, expected_loss, tolerance.activations)
+    agree(grads, expected, tolerance.gradients)
+    assert_same(before, ours.state())
+
+
+def test_layers_learn_as_the_reference_does(
+    pair: Pair, tolerance: Any, agree: Any
+) -> None:
+    pair.steps(5)
+    ours, theirs = pair.ours.state(), pair.theirs.state()
+    assert ours.pop("step") == theirs.pop("step") == 5
+    agree(ours, theirs, tolerance.gradients)
+    fewer = pair.images[:3], pair.labels[:3]  # the last batch of an epoch
+    step = {"learning_rate": 0.01}
+    result, expected = (s.train_step(*fewer, **step) for s in (pair.ours, pair.theirs))
+    agree(result.loss, expected.loss, tolerance.gradients)
+    agree(result.output, expected.output, tolerance.gradients)
+
+
+def image_head(*layers: pl.Layer) -> Network:
+    return image(pl.Conv2D(3, kernel_size=3), *layers, shape=(4, 5, 2))
+
+
+def vector_head(*layers: pl.Layer) -> Network:
+    return image(pl.Dense(3), *layers, shape=(5,))
+
+
+def sequence_head(*layers: pl.Layer) -> Network:
+    return image(pl.Dense(3), *layers, shape=(4, 5))
+
+
+LOSSES: dict[str, tuple[obj.Loss, Callable[[], Network], str]] = {
+    "cross-entropy of logits": (obj.CrossEntropy(), vector_head, "classes"),
+    "cross-entropy after softmax": (
+        obj.CrossEntropy(),
+        lambda: vector_head(pl.Softmax()),
+        "classes",
+    ),
+    "cross-entropy, smooth labels": (
+        obj.CrossEntropy(label_smoothing=0.1),
+        vector_head,
+        "classes",
+    ),
+    "cross-entropy, soft labels": (
+        obj.CrossEntropy(label_smoothing=0.2),
+        vector_head,
+        "soft",
+    ),
+    "cross-entropy of pixels": (
+        obj.CrossEntropy(label_smoothing=0.1),
+        lambda: image_head(pl.Softmax()),
+        "classes",
+    ),
+    "cross-entropy of pixels, soft": (obj.CrossEntropy(), image_head, "soft"),
+    "cross-entropy of a sequence": (obj.CrossEntropy(), sequence_head, "classes"),
+    "cross-entropy of a sequence, soft": (obj.CrossEntropy(), sequence_head, "soft"),
+    "binary cross-entropy of logits": (obj.BinaryCrossEntropy(), vector_head, "soft"),
+    "binary cross-entropy after sigmoid": (
+        obj.BinaryCrossEntropy(label_smoothing=0.1),
+        lambda: image_head(pl.Sigmoid()),
+        "soft",
+    ),
+    "mean squared error": (obj.MeanSquaredError(), image_head, "soft"),
+    "half squared error sum": (
+        obj.HalfSquaredErrorSum(),
+        lambda: vector_head(pl.Sigmoid()),
+        "soft",
+    ),
+    "mean squared error after softmax": (
+        obj.MeanSquaredError(),
+        lambda: vector_head(pl.Softmax()),
+        "soft",
+    ),
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("case", LOSSES)
+def test_losses_give_the_references_value_and_gradients(
+    case: str,
+    weighted: bool,
+    engine: Engine,
+    reference: Engine,
+    tolerance: Any,
+    agree: Any,
+) -> None:
+    loss, network, labels = LOSSES[case]
+    pair = pair_of(
+        engine,
+        reference,
+        network(),
+        dtype=tolerance.dtype,
+        loss=loss,
+        labels=labels,
+        weighted=weighted,
+    )
+    arguments = pair.images, pair.labels
+    value, grads = pair.ours.gradients(*arguments, sample_weight=pair.sample_weight)
+    expected_value, expected = pair.theirs.gradients(
+        *arguments, sample_weight=pair.sample_weight
+    )
+    agree(value, expected_value, tolerance.activations)
+    agree(grads, expected, tolerance.gradients)
+
+
+def test_cross_entropy_after_softmax_does_not_saturate(
+    engine: Engine, tolerance: Any
+) -> None:
+    network = Sequential(pl.Input(2), pl.Softmax())
+    state = initial_state(network, seed=0, dtype=tolerance.dtype)
+    session = engine.build(
+        network, state=state, loss=obj.CrossEntropy(), dtype=tolerance.dtype
+    )
+    images = np.array([[40.0, 0.0]], tolerance.dtype)
+    loss, _ = session.gradients(images, np.array([1]))
+    assert loss == pytest.approx(40.0, rel=1e-6)  # clipped probabilities give 16.118
+    assert session.predict(images).sum() == pytest.approx(1.0)
+
+
+OPTIMIZERS: dict[str, obj.Optimizer] = {
+    "sgd": obj.SGD(0.1),
+    "sgd, decay": obj.SGD(0.1, weight_decay=0.1),
+    "momentum": obj.SGD(0.1, momentum=0.9),
+    "nesterov, decay": obj.SGD(0.1, momentum=0.8, nesterov=True, weight_decay=0.01),
+    "rmsprop": obj.RMSprop(0.01),
+    "rmsprop, decay, large epsilon": obj.RMSprop(
+        0.01, rho=0.7, epsilon=0.1, weight_decay=0.05
+    ),
+    "adam": obj.Adam(0.01),
+    "adam, decay, large epsilon": obj.Adam(
+        0.01, beta1=0.8, beta2=0.9, epsilon=0.1, weight_decay=0.05
+    ),
+    "adam without memory": obj.Adam(0.01, beta1=0.0, beta2=0.0),
+    "adamw": obj.AdamW(0.01, weight_decay=0.3),
+    "sgd, clipped": obj.SGD(0.1, momentum=0.9, clip_norm=0.05),
+    "adam, clipped, decay": obj.Adam(0.01, clip_norm=0.05, weight_decay=0.1),
+    "adamw, clip norm not reached": obj.AdamW(0.01, clip_norm=1e6),
+}
+
+
+def optimized() -> Network:
+    return image(
+        pl.Conv2D(
+            4, kernel_size=3, stride=2, bias=False
+        ),  # batch norm's would be 0 / 0
+        pl.BatchNorm(),
+        pl.Flatten(),
+        pl.Dense(3),
+        shape=(6, 5, 2),
+    )
+
+
+@pytest.mark.parametrize("case", OPTIMIZERS)
+def test_optimizers_update_as_the_reference_does_while_the_rate_changes(
+    case: str, engine: Engine, reference: Engine, tolerance: Any, agree: Any
+) -> None:
+    pair = pair_of(
+        engine,
+        reference,
+        optimized(),
+        dtype=tolerance.dtype,
+        optimizer=OPTIMIZERS[case],
+    )
+    pair.steps(5)
+    agree(pair.ours.state(), pair.theirs.state(), tolerance.gradients)
+
+
+def test_a_state_goes_in_and_comes_out_with_the_same_bits(
+    engine: Engine, tolerance: Any
+) -> None:
+    network = image(
+        pl.Conv2D(4, kernel_size=3, groups=2),
+        pl.BatchNorm(),
+        pl.ConvTranspose2D(6, kernel_size=2, groups=2),
+        pl.LayerNorm(),
+        pl.Dropout(0.5),
+        pl.Flatten(),
+        pl.Dense(3),
+    )
+    optimizer = obj.Adam()
+    random = np.random.default_rng(1)
+    state = {
+        f"weights/{w.name}": random.random(w.shape).astype(tolerance.dtype)
+        for w in network.weights
+    }
+    for slot in optimizer.slots:
+        for w in network.parameters:
+            values = random.random(w.shape).astype(tolerance.dtype)
+            state[f"optimizer/{slot}/{w.name}"] = values
+    state |= {"step": np.asarray(2**33, np.int64), "seed": np.asarray(9, np.uint64)}
+    start = initial_state(network, seed=0, dtype=tolerance.dtype)
+    session = engine.build(
+        network,
+        state=start,
+        loss=obj.MeanSquaredError(),
+        optimizer=optimizer,
+        dtype=tolerance.dtype,
+    )
+    session.load_state(state)
+    came = session.state()
+    assert set(came) == set(state)
+    for key, array in state.items():
+        assert came[key].dtype == array.dtype, key
+        np.testing.assert_array_equal(came[key], array, err_msg=key)
+
+
+def test_what_state_returns_is_a_copy(engine: Engine, tolerance: Any) -> None:
+    network = vector_head()
+    start = initial_state(network, seed=0, dtype=tolerance.dtype)
+    session = engine.build(network, state=start, dtype=tolerance.dtype)
+    images = images_for(network, BATCH).astype(tolerance.dtype)
+    before = session.predict(images)
+    for array in (*session.state().values(), *start.values()):
+        array[...] = 3
+    np.testing.assert_array_equal(session.predict(images), before)
+
+
+def test_a_training_goes_on_where_another_engine_stopped(
+    engine: Engine, reference: Engine, tolerance: Any, agree: Any
+) -> None:
+    network = flat(pl.Dropout(0.3))
+    pair = pair_of(
+        engine, reference, network, dtype=tolerance.dtype, optimizer=obj.Adam(0.01)
+    )
+    pair.theirs.train_step(pair.images, pair.labels, learning_rate=0.1)
+    pair.ours.load_state(pair.theirs.state())
+    pair.steps(3)
+    agree(pair.ours.state(), pair.theirs.state(), tolerance.gradients)
+
+
+def test_masks_may_be_handed_in(
+    engine: Engine, reference: Engine, tolerance: Any, agree: Any
+) -> None:
+    network = flat(pl.Dropout(0.5))
+    pair = pair_of(engine, reference, network, dtype=tolerance.dtype)
+    mask = np.zeros((BATCH, 60), tolerance.dtype)
+    mask[:, ::3] = 2
+    for session in (pair.ours, pair.theirs):
+        session.train_step(
+            pair.images, pair.labels, learning_rate=0.1, masks={"dropout": mask}
+        )
+    agree(pair.ours.state(), pair.theirs.state(), tolerance.gradients)
+    bare = pair.ours.activations(pair.images)
+    np.testing.assert_array_equal(bare["dropout"], bare["flatten"])
+
+
+def test_read_only_and_strided_images_are_taken_as_they_are(
+    engine: Engine, tolerance: Any
+) -> None:
+    network = conv()
+    state = initial_state(network, seed=0, dtype=tolerance.dtype)
+    session = engine.build(network, state=state, dtype=tolerance.dtype)
+    images = images_for(network, 2 * BATCH).astype(tolerance.dtype)
+    expected = session.predict(images[::-2].copy())
+    images.flags.writeable = False
+    np.testing.assert_array_equal(session.predict(images[::-2]), expected)
+
+
+@pytest.mark.parametrize("missing", ["loss", "optimizer"])
+def test_training_without_a_loss_or_an_optimizer_says_so(
+    engine: Engine, tolerance: Any, missing: str
+) -> None:
+    network = vector_head()
+    given = {"loss": obj.CrossEntropy(), "optimizer": obj.SGD()}
+    del given[missing]
+    state = initial_state(network, seed=0, dtype=tolerance.dtype)
+    session = engine.build(network, state=state, dtype=tolerance.dtype, **given)
+    images = images_for(network, BATCH).astype(tolerance.dtype)
+    with pytest.raises(EngineError, match=f"{missing} must be given to train"):
+        session.train_step(images, np.zeros(BATCH, np.int64), learning_rate=0.1)
+
+
+def test_an_unknown_dtype_is_refused(engine: Engine) -> None:
+    network = vector_head()
+    state = initial_state(network, seed=0, dtype="float32")
+    with pytest.raises(EngineError, match="dtype must be"):
+        engine.build(network, state=state, dtype="float16")
