@@ -1,0 +1,110 @@
+"""This file is how a unit of kernels becomes code of the machine, once per machine."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from pellucid.engines.compiled import cache
+from pellucid.engines.compiled.cpu import Target
+from pellucid.engines.compiled.kernels.ir import Unit
+
+#: compiling that takes longer than this many seconds says so
+QUIET_S = 0.3
+#: instructions of IR that are compiled in about a second
+PER_SECOND = 12_000
+
+
+class Library:
+    """Loaded code; lives as long as something refers to it."""
+
+    def __init__(self, engine: llvm.ExecutionEngine, source: str) -> None:
+        self._engine = engine
+        self.source = source
+
+    def address(self, name: str) -> int:
+        """Return a function's address."""
+        return int(self._engine.get_function_address(name))
+
+    def function(self, name: str, *kinds: Any) -> Callable[..., None]:
+        """Return a function for calling from Python; calls release the GIL."""
+        made = ctypes.CFUNCTYPE(None, *kinds)(self.address(name))
+        made.library = self  # type: ignore[attr-defined]  # keeps the code alive
+        return made
+
+
+def load(unit: Unit, target: Target, *, what: str) -> Library:
+    """Return a unit's code, from the cache where it was compiled before.
+
+    Parameters
+    ----------
+    unit : Unit
+    target : Target
+    what : str
+        Named in the line that says what is being compiled.
+    """
+    text = str(unit.module)
+    version = f"llvmlite {llvmlite.__version__} {llvm.llvm_version_info}"
+    key = cache.key(text, target.key, version)
+    machine = _machine(target)
+    code = cache.read(key)
+    if code is None:
+        code = _compiled(text, machine, what)
+        cache.write(key, code)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return Library(engine, text)
+
+
+def _machine(target: Target) -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    triple = llvm.Target.from_triple(llvm.get_process_triple())
+    return triple.create_target_machine(
+        cpu=target.cpu, features=target.features, opt=3, jit=True
+    )
+
+
+def _compiled(text: str, machine: llvm.TargetMachine, what: str) -> bytes:
+    is_long = text.count("\n") > QUIET_S * PER_SECOND
+    if is_long:
+        _say(f"compiling {what} …")
+    begin = time.perf_counter()
+    module = llvm.parse_assembly(text)
+    module.verify()
+    code = bytes(machine.emit_object(optimized(module, machine)))
+    if is_long:
+        _say(f" {time.perf_counter() - begin:.1f} s\n")
+    return code
+
+
+def optimized(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+    """Run LLVM's passes over a module in place and return it."""
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = True
+    options.slp_vectorization = False
+    options.loop_unrolling = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+def assembly(unit: Unit, target: Target) -> str:
+    """Return a unit's code as text, for people."""
+    machine = _machine(target)
+    module = optimized(llvm.parse_assembly(str(unit.module)), machine)
+    return str(machine.emit_assembly(module))
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -1,0 +1,185 @@
+"""This file is how workers meet: tickets, waiting, and the loop they live in.
+
+A job is a function (context, worker). Whoever is free takes the next ticket of a
+phase; a phase is over when all its tasks are done, not when all workers have arrived,
+so a worker that sleeps or shares its core holds nobody up.
+
+The pool is an array of 64-bit integers, eight to a cache line:
+
+    0 generation: counts jobs          16 workers inside a job
+    8 function of the job              24 sleepers
+    9 its context                      32 whether a job is open
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from pellucid.engines.compiled.kernels.ir import (
+    I32,
+    I64,
+    PTR,
+    VOID,
+    Builder,
+    Pointer,
+    Value,
+    kernel,
+)
+
+GENERATION, FUNCTION, CONTEXT, ACTIVE, SLEEPERS, OPEN = 0, 8, 9, 16, 24, 32
+POOL_SLOTS = 64
+
+#: pauses before a waiting worker offers its core to others
+SPINS = 4000
+#: cycles an idle worker looks out for the next job before it sleeps
+LOOKOUT = 1_500_000
+#: FTZ, DAZ and all exceptions masked: denormal numbers count as zero
+FLUSHING = 0x9FC0
+
+
+def atomic_add(b: Builder, place: Pointer, amount: int) -> Value:
+    """Add to a shared integer and return what it was."""
+    old = b.ir.atomic_rmw("add", place.v, ir.Constant(I64, amount), "seq_cst")
+    return Value(b, old)
+
+
+def atomic_load(b: Builder, place: Pointer) -> Value:
+    """Read a shared integer."""
+    return Value(b, b.ir.load_atomic(place.v, "seq_cst", 8, typ=I64))
+
+
+def atomic_store(b: Builder, place: Pointer, value: int | Value) -> None:
+    """Write a shared integer."""
+    store = ir.instructions.StoreAtomicInstr(
+        b.ir.block, b.i64(value).v, place.v, "seq_cst", 8
+    )
+    b.ir._insert(store)
+
+
+def cycles(b: Builder) -> Value:
+    """Return a counter of the processor's cycles."""
+    clock = b.unit.declare("llvm.readcyclecounter", I64, [])
+    return Value(b, b.ir.call(clock, []))
+
+
+def relax(b: Builder, spins: Value) -> None:
+    """Pause a moment; after many spins let other threads have the core."""
+    if b.unit.is_x86:
+        b.ir.call(b.unit.declare("llvm.x86.sse2.pause", VOID, []), [])
+    with b.when(spins > SPINS):
+        b.ir.call(b.unit.declare("sched_yield", I32, []), [])
+
+
+def wait_for(b: Builder, place: Pointer, count: Value, patience: Value) -> Value:
+    """Wait until a shared integer reaches a count; return whether it did.
+
+    ``patience`` is how many cycles may pass before waiting is given up.
+    """
+    spins, begin = b.var(0), cycles(b)
+    reached = b.var(b.i64(1))
+    with b.forever() as leave:
+        leave(atomic_load(b, place) >= count)
+        spins.add(1)
+        late = (cycles(b) - begin) > patience
+        with b.when(late):
+            reached.set(b.i64(0))
+        leave(late)
+        relax(b, spins.get())
+    return reached.get()
+
+
+def flush_denormals(b: Builder) -> Pointer | None:
+    """Make denormal numbers count as zero; return what to restore."""
+    if not b.unit.is_x86:
+        return None
+    control = b.unit.declare("llvm.x86.sse.stmxcsr", VOID, [PTR])
+    old, new = b.scratch("i32", 16), b.scratch("i32", 16)
+    b.ir.call(control, [old.v])
+    new.store(Value(b, ir.Constant(I32, FLUSHING)))
+    b.ir.call(b.unit.declare("llvm.x86.sse.ldmxcsr", VOID, [PTR]), [new.v])
+    return old
+
+
+def restore_denormals(b: Builder, old: Pointer | None) -> None:
+    """Undo `flush_denormals`."""
+    if old is not None:
+        b.ir.call(b.unit.declare("llvm.x86.sse.ldmxcsr", VOID, [PTR]), [old.v])
+
+
+def _run_job(b: Builder, pool: Pointer, worker: Value) -> None:
+    kind = ir.FunctionType(VOID, [PTR, I64])
+    function = b.ir.inttoptr((pool + FUNCTION).load().v, PTR)
+    context = b.ir.inttoptr((pool + CONTEXT).load().v, PTR)
+    call = ir.instructions.CallInstr(b.ir.block, _Callee(function, kind), [
+        context,
+        worker.v,
+    ])
+    b.ir._insert(call)
+
+
+class _Callee:
+    """A pointer that llvmlite's call instruction takes for a function."""
+
+    def __init__(self, pointer: ir.Value, kind: ir.FunctionType) -> None:
+        self.function_type = kind
+        self.type = PTR
+        self._pointer = pointer
+
+    def get_reference(self) -> str:
+        return str(self._pointer.get_reference())
+
+
+@kernel(pool="i64*", worker="n", pipe="n")
+def work(b: Builder, pool: Pointer, worker: Value, pipe: Value, *, spec: Any) -> None:
+    """Wait for jobs and take part in them, for ever."""
+    del spec
+    seen = b.var(0)
+    byte = b.scratch("i64", 8)
+    read = b.unit.declare("read", I64, [I32, PTR, I64])
+    descriptor = b.ir.trunc(pipe.v, I32)
+    with b.forever():
+        begin = cycles(b)
+        with b.forever() as leave:
+            leave(atomic_load(b, pool) > seen.get())
+            relax(b, b.i64(0))
+            with b.when((cycles(b) - begin) > LOOKOUT):
+                atomic_add(b, pool + SLEEPERS, 1)
+                with b.when(atomic_load(b, pool) <= seen.get()):
+                    b.ir.call(read, [descriptor, byte.v, ir.Constant(I64, 1)])
+                atomic_add(b, pool + SLEEPERS, -1)
+        atomic_add(b, pool + ACTIVE, 1)
+        seen.set(atomic_load(b, pool))
+        with b.when(atomic_load(b, pool + OPEN) > 0):
+            _run_job(b, pool, worker)
+        atomic_add(b, pool + ACTIVE, -1)
+
+
+@kernel(pool="i64*", function="n", context="n", pipe="n")
+def submit(
+    b: Builder, pool: Pointer, function: Value, context: Value, pipe: Value, *, spec: Any
+) -> None:
+    """Run a job as worker 0 together with whoever comes; return when all have left."""
+    del spec
+    pool.store(function, FUNCTION)
+    pool.store(context, CONTEXT)
+    atomic_store(b, pool + OPEN, 1)
+    atomic_add(b, pool, 1)
+    sleepers = atomic_load(b, pool + SLEEPERS)
+    with b.when(sleepers > 0):
+        write = b.unit.declare("write", I64, [I32, PTR, I64])
+        bytes_ = b.scratch("i64", 8)
+        count = b.smaller(sleepers, 64)
+        b.ir.call(write, [b.ir.trunc(pipe.v, I32), bytes_.v, count.v])
+    _run_job(b, pool, b.i64(0))
+    atomic_store(b, pool + OPEN, 0)
+    _wait_empty(b, pool)
+
+
+def _wait_empty(b: Builder, pool: Pointer) -> None:
+    spins = b.var(0)
+    with b.forever() as leave:
+        leave(atomic_load(b, pool + ACTIVE) <= 0)
+        spins.add(1)
+        relax(b, spins.get())
