@@ -105,6 +105,26 @@ def test_what_is_no_picture_is_refused(tmp_path, content, sentence):
         picture(path)
 
 
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "JPEG2000", "PPM", "ICO", "BMP"])
+def test_other_formats_are_read(kind):
+    image = Image.new("RGB", (16, 16), (255, 255, 255))
+    assert picture(encoded(image, kind), size=(16, 16)).min() >= 250
+
+
+def test_a_format_that_starts_other_programs_is_no_picture():
+    content = encoded(Image.new("RGB", (4, 4)), "EPS")
+    with pytest.raises(DataError, match="must be a picture; got a file in no known"):
+        picture(content)
+
+
+def test_reading_leaves_the_filters_of_warnings_alone(png):
+    import warnings
+
+    before = list(warnings.filters)
+    picture(png(1))
+    assert list(warnings.filters) == before
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
 def test_a_picture_that_is_cut_off_is_refused(kind):
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
@@ -19,6 +21,22 @@ if TYPE_CHECKING:
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 PIXEL_LIMIT: Final = 50_000_000
+# not all that Pillow knows: some formats start other programs, some fit any bytes
+_FORMATS: Final = (
+    "JPEG",
+    "PNG",
+    "GIF",
+    "BMP",
+    "WEBP",
+    "TIFF",
+    "AVIF",
+    "JPEG2000",
+    "PPM",
+    "ICO",
+    "MPO",
+    "QOI",
+)
+_WARNINGS: Final = threading.Lock()
 _GREY_MODES: Final = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _DEEP_MODES: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -36,7 +54,8 @@ def picture(
     Parameters
     ----------
     source : str, Path, bytes or binary file
-        A path, or the content of a picture in any format that Pillow reads.
+        A path, or the content: JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, JPEG 2000,
+        PPM, ICO, MPO or QOI.
     size : (int, int), optional
         Height and width in pixels; without it the picture keeps its own. The aspect
         ratio is not kept; shrinking is antialiased.
@@ -65,14 +84,11 @@ def picture(
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(source) as image:
-                _check_pixels(image.size, pixel_limit, called)
-                if checked is not None:
-                    _draft(image, checked)
-                upright = ImageOps.exif_transpose(image)
-                return _fit(upright, checked, colour)
+        with _open(source) as image:
+            _check_pixels(image.size, pixel_limit, called)
+            if checked is not None:
+                _draft(image, checked)
+            return _fit(ImageOps.exif_transpose(image), checked, colour)
     except DataError:
         raise
     except FileNotFoundError as error:
@@ -138,6 +154,24 @@ def check_size(size: tuple[int, int] | None) -> tuple[int, int] | None:
             f"got size={size!r}."
         )
     return int(size[0]), int(size[1])
+
+
+def _open(source: str | Path | BinaryIO) -> Image.Image:
+    """Read the header, without Pillow's own warning of many pixels."""
+    from PIL import Image
+
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Image.open(source, formats=_known_formats())
+
+
+@lru_cache(maxsize=1)
+def _known_formats() -> tuple[str, ...]:
+    """Return those of the formats that this build of Pillow can read."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _check_pixels(size: tuple[int, int], limit: int, called: str) -> None:
