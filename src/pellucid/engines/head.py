@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss
+
+T = TypeVar("T")
 
 
 def loss_node(network: Network, loss: Loss) -> str:
@@ -19,8 +23,8 @@ def loss_node(network: Network, loss: Loss) -> str:
     return output.name
 
 
-def require(what: str, value: object) -> None:
-    """Check that the model was given a loss or an optimizer.
+def require(what: str, value: T | None) -> T:
+    """Return the loss or optimizer that a model was given.
 
     Raises
     ------
@@ -32,3 +36,4 @@ def require(what: str, value: object) -> None:
             f"Model: {what} must be given to train; got {what}=None. "
             f"Make the Model with {what}=…"
         )
+    return value

@@ -9,6 +9,7 @@ from pellucid.objectives.losses import (
     MeanSquaredError,
     as_loss,
     check_labels,
+    loss_from_json,
 )
 from pellucid.objectives.metrics import METRICS, as_metrics, confusion_matrix
 from pellucid.objectives.optimizers import (
@@ -70,6 +71,7 @@ __all__ = [
     "check_labels",
     "clip_scale",
     "confusion_matrix",
+    "loss_from_json",
     "optimizer_from_json",
     "schedule_from_json",
 ]

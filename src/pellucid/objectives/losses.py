@@ -7,6 +7,8 @@ before that node, the logits, so that no rounding is lost in exp and log.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -41,6 +43,10 @@ class Loss:
             Weights wᵢ of the mean ``Σ wᵢlᵢ / Σ wᵢ``.
         """
         raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as plain JSON values."""
+        return {"name": self.name, **dataclasses.asdict(self)}
 
 
 def mean_weights(count: int, sample_weight: Array | None, dtype: Any) -> Array:
@@ -204,6 +210,22 @@ def as_loss(loss: str | Loss | None) -> Loss | None:
             f"loss: must be one of {', '.join(LOSSES)} or a Loss; got {loss!r}."
         )
     return LOSSES[loss]()
+
+
+def loss_from_json(document: Mapping[str, Any]) -> Loss:
+    """Read what `Loss.to_json` wrote."""
+    arguments = dict(document)
+    name = arguments.pop("name", None)
+    if name not in LOSSES:
+        raise NetworkError(
+            f"loss: name must be one of {', '.join(LOSSES)}; got {name!r}."
+        )
+    try:
+        return LOSSES[name](**arguments)
+    except TypeError as error:
+        raise NetworkError(
+            f"loss '{name}': arguments must be its own; got {error}."
+        ) from error
 
 
 def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> None:

@@ -72,12 +72,12 @@ class NumpySession:
         masks: Mapping[str, Array] | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
-        require("optimizer", self._optimizer)
+        optimizer = require("optimizer", self._optimizer)
         records, loss, grads = self._learn(images, labels, sample_weight, masks)
         parts = self._parts
         parts.step += 1
         apply_update(
-            self._optimizer,  # type: ignore[arg-type]
+            optimizer,
             parts.weights,
             grads,
             parts.slots,
@@ -166,8 +166,7 @@ class NumpySession:
         masks: Mapping[str, Array] | None,
     ) -> tuple[Records, float, dict[str, Array]]:
         """Run forward in training mode and return the parameters' derivatives."""
-        require("loss", self._loss)
-        loss: Loss = self._loss  # type: ignore[assignment]
+        loss = require("loss", self._loss)
         given = self._masks(len(images)) if masks is None else masks
         records = self._run(images, is_training=True, masks=given)
         head = loss_node(self._network, loss)

@@ -1,0 +1,43 @@
+"""This file is how a model comes back from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pellucid.engines.protocol import Engine
+from pellucid.model.handle import Model
+from pellucid.runs import ModelFile
+
+
+def load(path: str | Path, *, engine: str | Engine = "compiled") -> Model:
+    """Read a ``.pellucid`` file.
+
+    Parameters
+    ----------
+    path : path
+        What `Model.save` wrote.
+    engine : str or Engine
+        Where to run it.
+
+    Raises
+    ------
+    ExchangeError
+        If it is no such file.
+    """
+    return from_file(ModelFile.read(path), engine=engine)
+
+
+def from_file(file: ModelFile, *, engine: str | Engine = "compiled") -> Model:
+    """Return the model that a file holds."""
+    model = Model(
+        file.network,
+        engine=engine,
+        loss=file.loss,
+        optimizer=file.optimizer,
+        seed=file.seed,
+        dtype=file.dtype,
+        preprocessing=file.preprocessing,
+        classes=file.classes,
+    )
+    model.load_weights(file.weights)
+    return model

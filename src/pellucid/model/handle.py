@@ -1,0 +1,515 @@
+"""This file is the model: a network with weights on an engine, the user's handle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data import Augment, Batches, Dataset, as_dataset
+from pellucid.engines.head import require
+from pellucid.engines.protocol import Engine, Session, State
+from pellucid.engines.registry import as_engine
+from pellucid.engines.state import checked_weights, initial_state
+from pellucid.errors import EngineError, NetworkError, ShapeError
+from pellucid.model.fitting import FitRequest, fit
+from pellucid.model.inputs import (
+    Examples,
+    checked_dataset,
+    checked_examples,
+    checked_images,
+)
+from pellucid.network import Network, Preprocessing
+from pellucid.objectives import (
+    Loss,
+    Optimizer,
+    Schedule,
+    as_loss,
+    as_metrics,
+    as_optimizer,
+    as_schedule,
+)
+from pellucid.runs import ModelFile
+from pellucid.training import Callback, EarlyStopping, History, evaluate
+
+Array = npt.NDArray[Any]
+Data = Dataset | Sequence[Any]
+_DTYPES = ("float32", "float64")
+_CHUNK = 256  # images that predict hands to an engine at once
+
+
+class Model:
+    """A network with weights on an engine.
+
+    Parameters
+    ----------
+    network : Network
+        What is computed.
+    engine : str or Engine
+        ``"compiled"``, ``"numpy"``, ``"torch"``, ``"tensorflow"``, ``"jax"``, or an
+        object as in ``pellucid.engines.torch(device="cpu")``.
+    loss : str or Loss, optional
+        ``"cross_entropy"``, ``"binary_cross_entropy"``, ``"mse"`` or
+        ``"half_squared_error_sum"``. Needed to train.
+    optimizer : str or Optimizer, optional
+        Needed to train.
+    seed : int
+        Decides initial weights, batch order, augmentation and dropout.
+    dtype : {"float32", "float64"}
+        Of all arithmetic; float64 not on every engine.
+    preprocessing : Preprocessing, optional
+        How uint8 images become input. The network's own, or [0, 1], if left out.
+    classes : sequence of str
+        Names of the outputs; `fit` takes them from the data.
+
+    Raises
+    ------
+    NetworkError, EngineError
+        If an argument does not fit, or the engine cannot run the network.
+
+    Examples
+    --------
+    >>> import pellucid as pl
+    >>> model = pl.Model(pl.zoo("mnist-torch"), engine="numpy")
+    >>> model.predict(np.zeros((2, 28, 28, 1), np.uint8)).shape
+    (2, 10)
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        engine: str | Engine = "compiled",
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
+        seed: int = 0,
+        dtype: str = "float32",
+        preprocessing: Preprocessing | None = None,
+        classes: Sequence[str] = (),
+    ) -> None:
+        if not isinstance(network, Network):
+            raise NetworkError(
+                f"Model: network must be a Network; got {type(network).__name__}. "
+                "Take one from pellucid.zoo(name), or describe it with Sequential."
+            )
+        if dtype not in _DTYPES:
+            raise EngineError(
+                f"Model: dtype must be one of {', '.join(_DTYPES)}; got {dtype!r}."
+            )
+        self.network = network
+        self.engine = as_engine(engine)
+        self.loss = as_loss(loss)
+        self.optimizer = as_optimizer(optimizer)
+        self.seed = seed
+        self.dtype = dtype
+        self.preprocessing = preprocessing or network.preprocessing or Preprocessing()
+        self.classes = tuple(str(name) for name in classes)
+        self._check_objective()
+        self._clip_norm: float | None = None
+        self._session = self._build(initial_state(network, seed=seed, dtype=dtype))
+
+    def _check_objective(self) -> None:
+        count = self.network.output_shape[-1]
+        if self.classes and len(self.classes) != count:
+            raise NetworkError(
+                "Model: classes must name each output; "
+                f"got {len(self.classes)} classes for {count} outputs."
+            )
+
+    def _build(self, state: State) -> Session:
+        optimizer = self.optimizer
+        if optimizer is not None and self._clip_norm is not None:
+            optimizer = dataclasses.replace(optimizer, clip_norm=self._clip_norm)
+        return self.engine.build(
+            self.network,
+            state=state,
+            loss=self.loss,
+            optimizer=optimizer,
+            dtype=self.dtype,
+        )
+
+    def clip(self, norm: float | None) -> None:
+        """Clip the gradients' common norm from now on; None ends that."""
+        if norm != self._clip_norm:
+            self._clip_norm = norm
+            self._session = self._build(self._session.state())
+
+    # -- running ---------------------------------------------------------------
+
+    def predict(self, images: npt.ArrayLike) -> Array:
+        """Return the network's output.
+
+        Parameters
+        ----------
+        images : array, shape (N, *input shape)
+            Floats are taken as they are; uint8 goes through ``preprocessing``.
+
+        Returns
+        -------
+        ndarray of the model's dtype, shape (N, …)
+            Logits, or probabilities where the network ends in Softmax or Sigmoid.
+            N = 0 gives an empty array.
+
+        Raises
+        ------
+        ShapeError, DataError
+            If the images do not fit.
+        """
+        x = self._input(images)
+        if 0 < len(x) <= _CHUNK:
+            return self._session.predict(x)
+        if len(x) == 0:
+            return np.zeros((0, *self.network.output_shape), self.dtype)
+        starts = range(0, len(x), _CHUNK)
+        return np.concatenate(
+            [self._session.predict(x[i : i + _CHUNK]) for i in starts]
+        )
+
+    def evaluate(
+        self,
+        data: Data,
+        *,
+        metrics: Sequence[str] = ("accuracy",),
+        batch_size: int = 256,
+    ) -> dict[str, float]:
+        """Return the mean loss (if the model has one) and metrics over data.
+
+        Parameters
+        ----------
+        data : Dataset or (images, labels)
+            What to look at.
+        metrics : sequence of str
+            accuracy, top5_accuracy, mean_absolute_error.
+        batch_size : int
+            Images handed to the engine at once.
+        """
+        dataset = as_dataset(data)
+        checked_dataset(dataset, "evaluate", self.network, self.loss)
+        return evaluate(
+            self.network,
+            self._session,
+            self.batches(dataset, batch_size),
+            loss=self.loss,
+            metrics=as_metrics(list(metrics)),
+        )
+
+    def train_step(
+        self,
+        images: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        learning_rate: float | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        masks: Mapping[str, Array] | None = None,
+    ) -> float:
+        """Do one optimizer update and return the loss before it (nats).
+
+        ``learning_rate`` is the optimizer's own if left out. ``masks`` replaces the
+        dropout masks, as {node: array of 0 and 1 / (1 − rate)}.
+        """
+        x, y, weight = self._examples(images, labels, sample_weight)
+        optimizer: Optimizer = require("optimizer", self.optimizer)
+        rate = optimizer.learning_rate if learning_rate is None else learning_rate
+        result = self._session.train_step(
+            x, y, learning_rate=rate, sample_weight=weight, masks=masks
+        )
+        return result.loss
+
+    def activations(
+        self, images: npt.ArrayLike, *, training: bool = False
+    ) -> dict[str, Array]:
+        """Return every node's output by name, each of shape (N, …)."""
+        return self._session.activations(self._input(images), training=training)
+
+    def gradients(
+        self,
+        images: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> tuple[float, dict[str, Array]]:
+        """Return the loss and its derivative by each parameter, in training mode."""
+        x, y, weight = self._examples(images, labels, sample_weight)
+        return self._session.gradients(x, y, sample_weight=weight)
+
+    def vjp(
+        self,
+        images: npt.ArrayLike,
+        grad_output: npt.ArrayLike,
+        *,
+        training: bool = True,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Pull a derivative by the output back to the images and the parameters.
+
+        Parameters
+        ----------
+        images : array, shape (N, *input shape)
+        grad_output : array, shape (N, *output shape)
+            Derivative of some number by the network's output.
+        training : bool
+            Whether batch norm and dropout behave as in training.
+
+        Returns
+        -------
+        grad_input : ndarray, shape (N, *input shape)
+        grad_weights : dict of weight name to ndarray
+        """
+        x = self._input(images)
+        grad = np.asarray(grad_output, self.dtype)
+        expected = (len(x), *self.network.output_shape)
+        if grad.shape != expected:
+            raise ShapeError(
+                f"vjp: grad_output must have shape {expected}; got shape={grad.shape}."
+            )
+        return self._session.vjp(x, grad, training=training)
+
+    # -- training --------------------------------------------------------------
+
+    def fit(
+        self,
+        data: Data,
+        *,
+        epochs: int = 1,
+        batch_size: int = 64,
+        validation_split: float = 0.0,
+        validation_data: Data | None = None,
+        schedule: str | Schedule | None = None,
+        metrics: Sequence[str] = ("accuracy",),
+        class_weight: Mapping[int, float] | None = None,
+        callbacks: Iterable[Callback] = (),
+        clip_norm: float | None = None,
+        augment: Augment | None = None,
+        shuffle: bool = True,
+        early_stopping: int | EarlyStopping | None = None,
+        run: str | Path | None = None,
+        resume: bool = False,
+        progress: bool = True,
+    ) -> History:
+        """Train.
+
+        Parameters
+        ----------
+        data : Dataset or (images, labels)
+            What to learn from.
+        epochs, batch_size : int
+            Passes over the data; examples of one update.
+        validation_split : float
+            Share of each class that is held out, 0 ≤ share < 1.
+        validation_data : Dataset or (images, labels), optional
+            Held-out data, instead of a split.
+        schedule : str or Schedule, optional
+            constant, step, cosine, one_cycle, warm_up, on_plateau.
+        metrics : sequence of str
+            accuracy, top5_accuracy, mean_absolute_error.
+        class_weight : mapping of int to float, optional
+            Weight of each class's examples in the loss; 1 if not named.
+        callbacks : iterable of Callback
+            Who looks in.
+        clip_norm : float, optional
+            Largest common Euclidean norm of all gradients.
+        augment : Augment, optional
+            Random changes of the images.
+        shuffle : bool
+            Whether each epoch has an order of its own.
+        early_stopping : int or EarlyStopping, optional
+            When to end; an int is the patience.
+        run : path, optional
+            Folder that keeps checkpoint, history, models and curves.
+        resume : bool
+            Whether to go on from the folder's checkpoint.
+        progress : bool
+            Whether to show progress on stderr.
+
+        Returns
+        -------
+        History
+            One record per epoch.
+
+        Raises
+        ------
+        DataError, NetworkError
+            If data or an argument does not fit.
+        DivergenceError
+            If the loss is no longer finite.
+        RunError
+            If the run's folder is in use, not empty or not writable.
+        """
+        if isinstance(early_stopping, int):
+            early_stopping = EarlyStopping(patience=early_stopping)
+        request = FitRequest(
+            data=as_dataset(data),
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_split=validation_split,
+            validation_data=None
+            if validation_data is None
+            else as_dataset(validation_data),
+            schedule=as_schedule(schedule),
+            metrics=tuple(metrics),
+            class_weight=class_weight,
+            callbacks=tuple(callbacks),
+            clip_norm=clip_norm,
+            augment=augment,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            run=None if run is None else Path(run),
+            resume=resume,
+            shows_progress=progress,
+        )
+        return fit(self, request)
+
+    def batches(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        augment: Augment | None = None,
+    ) -> Batches:
+        """Return a dataset cut into batches as this model takes them."""
+        return Batches(
+            dataset,
+            batch_size=batch_size,
+            seed=self.seed,
+            shuffle=shuffle,
+            augment=augment,
+            preprocessing=self.preprocessing,
+            dtype=self.dtype,
+        )
+
+    # -- checks ----------------------------------------------------------------
+
+    def _input(self, images: npt.ArrayLike) -> Array:
+        return checked_images(images, self.network, self.preprocessing, self.dtype)
+
+    def _examples(
+        self, images: npt.ArrayLike, labels: npt.ArrayLike, sample_weight: Any
+    ) -> Examples:
+        loss: Loss = require("loss", self.loss)
+        shape = self.network.output_shape
+        return checked_examples(self._input(images), labels, sample_weight, loss, shape)
+
+    # -- weights and state -----------------------------------------------------
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """All arrays by name, in topological order, weight before bias; read-only."""
+        state = self._session.state()
+        found = {w.name: state[f"weights/{w.name}"] for w in self.network.weights}
+        for array in found.values():
+            array.flags.writeable = False
+        return MappingProxyType(found)
+
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        """Take over weights by name; optimizer and step stay.
+
+        Raises
+        ------
+        EngineError, ShapeError
+            If they are another network's.
+        """
+        checked = checked_weights(self.network, weights, dtype=self.dtype)
+        state = self._session.state()
+        state.update({f"weights/{name}": array for name, array in checked.items()})
+        self._session.load_state(state)
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of weights, optimizer slots and step, in canonical layouts."""
+        return self._session.state()
+
+    def load_state(self, state: State) -> None:
+        """Take over what `state` returned, on this or another engine."""
+        self._session.load_state(state)
+
+    def to(self, engine: str | Engine) -> Model:
+        """Return a new model on another engine, optimizer state included."""
+        other = Model(
+            self.network,
+            engine=engine,
+            loss=self.loss,
+            optimizer=self.optimizer,
+            seed=self.seed,
+            dtype=self.dtype,
+            preprocessing=self.preprocessing,
+            classes=self.classes,
+        )
+        other.load_state(self.state())
+        return other
+
+    def transfer(
+        self, network: Network, *, optimizer: str | Optimizer | None = None
+    ) -> Model:
+        """Return a model of another network that starts from the weights they share.
+
+        Weights of the same name and shape are taken over, all others drawn anew: a
+        replaced head, say. Freeze what is to stay with ``network.frozen(...)``.
+        """
+        other = Model(
+            network,
+            engine=self.engine,
+            loss=self.loss,
+            optimizer=optimizer or self.optimizer,
+            seed=self.seed,
+            dtype=self.dtype,
+            preprocessing=self.preprocessing,
+        )
+        mine, theirs = self.weights, dict(other.weights)
+        shared = {
+            k: a for k, a in mine.items() if k in theirs and a.shape == theirs[k].shape
+        }
+        other.load_weights({**theirs, **shared})
+        return other
+
+    @property
+    def native(self) -> Any:
+        """The engine's own object: an nn.Module, a keras.Model, …"""
+        return self._session.native  # type: ignore[attr-defined]
+
+    @property
+    def plan(self) -> Any:
+        """The compiled engine's plan; EngineError on other engines."""
+        plan = getattr(self._session, "plan", None)
+        if plan is None:
+            raise EngineError(
+                "Model: plan must be asked of the compiled engine; "
+                f"got engine={self.engine.name!r}."
+            )
+        return plan
+
+    @property
+    def session(self) -> Session:
+        """The engine's session, for code that drives it itself."""
+        return self._session
+
+    # -- files -----------------------------------------------------------------
+
+    def file(self) -> ModelFile:
+        """Return what `save` writes."""
+        return ModelFile(
+            network=self.network,
+            weights=self.weights,
+            preprocessing=self.preprocessing,
+            classes=self.classes,
+            loss=self.loss,
+            optimizer=self.optimizer,
+            seed=self.seed,
+            dtype=self.dtype,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as one ``.pellucid`` file, whole or not at all.
+
+        Raises
+        ------
+        RunError
+            If the disk does not take it.
+        """
+        self.file().write(path)
+
+    def __repr__(self) -> str:
+        return f"<Model '{self.network.name}' on {self.engine.name}, {self.dtype}>"

@@ -1,0 +1,104 @@
+"""This file is the checks of what a model is handed, each with its sentence."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data import Dataset
+from pellucid.errors import DataError, ShapeError
+from pellucid.network import Network, Preprocessing
+from pellucid.objectives import Loss, check_labels
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
+
+class Examples(NamedTuple):
+    """Checked images, labels and weights of one step."""
+
+    images: Array
+    labels: Array
+    sample_weight: Array | None
+
+
+def checked_images(
+    images: npt.ArrayLike, network: Network, how: Preprocessing, dtype: str
+) -> Array:
+    """Return images as the network's floats; uint8 goes through preprocessing.
+
+    Raises
+    ------
+    DataError, ShapeError
+        If type or shape do not fit.
+    """
+    x = np.asarray(images)
+    if x.dtype == np.uint8:
+        x = how.apply(x, dtype)
+    elif x.dtype != dtype:
+        if x.dtype.kind not in "fiu":
+            raise DataError(
+                f"Model: images must be uint8 or floats; got dtype={x.dtype}."
+            )
+        x = x.astype(dtype)
+    if x.shape[1:] != network.input_shape or x.ndim == 0:
+        raise wrong_shape("Model", x.shape, network.input_shape)
+    return x
+
+
+def wrong_shape(who: str, shape: Shape, expected: Shape) -> ShapeError:
+    """Return the error for images of another shape, with advice."""
+    axes = ", ".join(map(str, expected))
+    return ShapeError(
+        f"{who}: images must have shape (N, {axes}); got shape={shape}."
+        f"{_advice(shape, expected)}"
+    )
+
+
+def _advice(shape: Shape, expected: Shape) -> str:
+    if shape == expected:
+        return " Give a batch: images[None]."
+    if shape[1:] == expected[:-1] and expected[-1] == 1:
+        return " Add the channel axis: images[..., None]."
+    if len(expected) == 3 and shape[1:] == (expected[2], *expected[:2]):
+        return " Put channels last: images.transpose(0, 2, 3, 1)."
+    return ""
+
+
+def checked_examples(
+    images: Array, labels: npt.ArrayLike, sample_weight: Any, loss: Loss, shape: Shape
+) -> Examples:
+    """Check the labels and weights of one step; ``shape`` is the output's, without N.
+
+    Raises
+    ------
+    DataError
+        If there is no image, or labels or weights do not fit.
+    """
+    y, n = np.asarray(labels), len(images)
+    if n == 0:
+        raise DataError("Model: a step must have at least one image; got 0.")
+    check_labels(loss, y, (n, *shape))
+    if sample_weight is None:
+        return Examples(images, y, None)
+    weight = np.asarray(sample_weight, images.dtype)
+    if weight.shape != (n,) or not (weight >= 0).all() or not weight.any():
+        raise DataError(
+            f"Model: sample_weight must be {n} numbers of at least 0, not all 0; "
+            f"got shape={weight.shape}."
+        )
+    return Examples(images, y, weight)
+
+
+def checked_dataset(
+    dataset: Dataset, who: str, network: Network, loss: Loss | None
+) -> Dataset:
+    """Check that a dataset fits the network and the loss."""
+    if dataset.image_shape != network.input_shape:
+        shape = (len(dataset), *dataset.image_shape)
+        raise wrong_shape(who, shape, network.input_shape)
+    if loss is not None:
+        check_labels(loss, dataset.labels, (len(dataset), *network.output_shape))
+    return dataset

@@ -1,0 +1,19 @@
+"""A training run on disk: its folder, checkpoint, model file, recipe, provenance."""
+
+from pellucid.runs.checkpoint import Checkpoint
+from pellucid.runs.folder import RUNS, RunFolder, find, model_path, new_name
+from pellucid.runs.model_file import ModelFile
+from pellucid.runs.provenance import provenance
+from pellucid.runs.recorder import Recorder
+
+__all__ = [
+    "RUNS",
+    "Checkpoint",
+    "ModelFile",
+    "Recorder",
+    "RunFolder",
+    "find",
+    "model_path",
+    "new_name",
+    "provenance",
+]

@@ -1,0 +1,69 @@
+"""This file is a checkpoint: all that resumes a training, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from pellucid.errors import ExchangeError, RunError
+from pellucid.runs.tensor_file import read_tensors, write_tensors
+from pellucid.training import History, Position
+
+SCHEMA_VERSION = 1
+_BEST = "best/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """The session's state, the trainer's position and the history so far."""
+
+    state: dict[str, npt.NDArray[Any]]
+    position: Position
+    history: History
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        best = self.position.best.weights
+        tensors = {**self.state, **{f"{_BEST}{name}": a for name, a in best.items()}}
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "position": self.position.to_json(),
+            "history": [dict(record) for record in self.history],
+        }
+        write_tensors(path, tensors, {"trainer.json": json.dumps(document)})
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """Read a file.
+
+        Raises
+        ------
+        RunError
+            If it is missing, damaged, or of another version.
+        """
+        try:
+            tensors, metadata = read_tensors(path)
+            document = json.loads(metadata["trainer.json"])
+            version = document["schema_version"]
+            best = {
+                name.removeprefix(_BEST): array
+                for name, array in tensors.items()
+                if name.startswith(_BEST)
+            }
+            position = Position.from_json(document["position"], best)
+            history = History(document["history"])
+        except (ExchangeError, KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"resume: '{path}' must be a checkpoint; got {error}"
+            ) from error
+        if version != SCHEMA_VERSION:
+            raise RunError(
+                f"resume: '{path}' must be of schema_version {SCHEMA_VERSION}; "
+                f"got {version!r}."
+            )
+        state = {k: a for k, a in tensors.items() if not k.startswith(_BEST)}
+        return cls(state=state, position=position, history=history)

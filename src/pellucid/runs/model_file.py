@@ -1,0 +1,105 @@
+"""This file is a model on disk: `.pellucid`, one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from pellucid.errors import ExchangeError, NetworkError
+from pellucid.network import Network, Preprocessing, dumps, loads
+from pellucid.objectives import Loss, Optimizer, loss_from_json, optimizer_from_json
+from pellucid.runs.tensor_file import read_tensors, write_tensors
+
+SCHEMA_VERSION = 1
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """What a `.pellucid` file holds."""
+
+    network: Network
+    weights: Mapping[str, Array]
+    preprocessing: Preprocessing
+    classes: tuple[str, ...] = ()
+    loss: Loss | None = None
+    optimizer: Optimizer | None = None
+    seed: int = 0
+    dtype: str = "float32"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, path: str | Path) -> None:
+        """Write the file; RunError if the disk does not take it."""
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "preprocessing": self.preprocessing.to_json(),
+            "classes": list(self.classes),
+            "loss": self.loss.to_json() if self.loss else None,
+            "optimizer": self.optimizer.to_json() if self.optimizer else None,
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "provenance": dict(self.provenance),
+        }
+        metadata = {
+            "network.json": dumps(self.network),
+            "model.json": json.dumps(document, ensure_ascii=False),
+        }
+        write_tensors(Path(path), self.weights, metadata)
+
+    @classmethod
+    def read(cls, path: str | Path) -> ModelFile:
+        """Read a file.
+
+        Raises
+        ------
+        ExchangeError
+            If it is no `.pellucid` file, or one of another version.
+        """
+        tensors, metadata = read_tensors(Path(path))
+        if "network.json" not in metadata or "model.json" not in metadata:
+            raise ExchangeError(
+                f"load: '{path}' must be a .pellucid file; got a safetensors file "
+                "without a network."
+            )
+        try:
+            document = json.loads(metadata["model.json"])
+            version = document["schema_version"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ExchangeError(
+                f"load: '{path}' must hold a readable model.json; got {error!r}."
+            ) from error
+        if version != SCHEMA_VERSION:
+            raise ExchangeError(
+                f"load: '{path}' must be of schema_version {SCHEMA_VERSION}; "
+                f"got {version!r}."
+            )
+        return cls._decoded(Path(path), tensors, metadata["network.json"], document)
+
+    @classmethod
+    def _decoded(
+        cls, path: Path, weights: dict[str, Array], network: str, document: Any
+    ) -> ModelFile:
+        try:
+            loss, optimizer = document["loss"], document["optimizer"]
+            return cls(
+                network=loads(network),
+                weights=weights,
+                preprocessing=Preprocessing.from_json(document["preprocessing"]),
+                classes=tuple(str(name) for name in document["classes"]),
+                loss=loss_from_json(loss) if loss else None,
+                optimizer=optimizer_from_json(optimizer) if optimizer else None,
+                seed=int(document["seed"]),
+                dtype=str(document["dtype"]),
+                provenance=dict(document.get("provenance", {})),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, NetworkError):
+                raise
+            raise ExchangeError(
+                f"load: '{path}' must hold a whole model.json; got {error!r}."
+            ) from error

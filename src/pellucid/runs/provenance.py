@@ -1,0 +1,34 @@
+"""This file is where a run comes from: versions, machine, time."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+
+_PACKAGES = ("pellucid", "numpy")
+_ENGINE_PACKAGES = {
+    "numpy": (),
+    "compiled": ("llvmlite",),
+    "torch": ("torch",),
+    "tensorflow": ("tensorflow", "keras"),
+    "jax": ("jax", "optax"),
+}
+
+
+def provenance(engine: str) -> dict[str, str | int]:
+    """Return versions, machine and time as plain values."""
+    found: dict[str, str | int] = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count() or 1,
+    }
+    for package in (*_PACKAGES, *_ENGINE_PACKAGES.get(engine, ())):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,119 @@
+"""This file is a recipe: everything needed to run a training again."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pellucid.errors import RunError
+
+_Table = dict[str, Any]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=False, frozen=True)
+
+
+class DataSection(_Section):
+    """Where images come from."""
+
+    source: str = "mnist"
+    size: tuple[int, int] | None = None
+    colour: str | None = None
+    seed: int = 0
+    #: "python" where arrays were handed to `fit`; such a recipe needs them again
+    given: str | None = None
+
+
+class EarlyStoppingSection(_Section):
+    """As `pellucid.EarlyStopping`."""
+
+    patience: int = 3
+    monitor: str | None = None
+    min_delta: float = 0.0
+    restore_best: bool = True
+
+
+class Recipe(_Section):
+    """Everything needed to run a training again; unknown keys are refused.
+
+    ``network`` is a name of the zoo, a file, or the network itself as JSON has it.
+    """
+
+    schema_version: int = 1
+    network: str | _Table
+    settings: _Table = Field(default_factory=dict)
+    data: DataSection = DataSection()
+    engine: str = "compiled"
+    engine_options: _Table = Field(default_factory=dict)
+    loss: _Table = Field(default_factory=lambda: {"name": "cross_entropy"})
+    optimizer: _Table = Field(default_factory=lambda: {"name": "adam"})
+    schedule: _Table = Field(default_factory=lambda: {"name": "constant"})
+    epochs: int = Field(5, ge=0)
+    batch_size: int = Field(64, ge=1)
+    validation_split: float = Field(0.0, ge=0, lt=1)
+    metrics: tuple[str, ...] = ("accuracy",)
+    class_weight: dict[str, float] | None = None
+    early_stopping: EarlyStoppingSection | None = None
+    clip_norm: float | None = Field(None, gt=0)
+    augment: _Table | None = None
+    shuffle: bool = True
+    seed: int = Field(0, ge=0)
+    dtype: str = "float32"
+    preprocessing: _Table | None = None
+    provenance: _Table = Field(default_factory=dict)
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML; what is left out has its default."""
+        import tomli_w
+
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+    @classmethod
+    def parse(cls, document: Any, *, origin: str) -> Recipe:
+        """Check a document.
+
+        Raises
+        ------
+        RunError
+            If a key is unknown or a value does not fit, with its place.
+        """
+        try:
+            recipe = cls.model_validate(document)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "recipe"
+            rule = "must not be there" if first["type"] == "extra_forbidden" else ""
+            raise RunError(
+                f"recipe: '{place}' in {origin} {rule or 'must fit'}; "
+                f"got {first.get('input')!r}"
+                f"{'' if rule else ' (' + first['msg'] + ')'}."
+            ) from error
+        if recipe.schema_version != 1:
+            raise RunError(
+                f"recipe: schema_version in {origin} must be 1; "
+                f"got {recipe.schema_version}."
+            )
+        return recipe
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Read a TOML file; RunError if it cannot be read or does not fit."""
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise RunError(
+                f"recipe: '{path}' must be readable TOML; got {error}."
+            ) from error
+        return cls.parse(document, origin=f"'{path}'")
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
+    return value

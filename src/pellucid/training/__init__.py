@@ -1,0 +1,22 @@
+"""Training: the trainer, what it is told, and who looks in."""
+
+from pellucid.training.callbacks import Callback
+from pellucid.training.early_stopping import EarlyStopping
+from pellucid.training.evaluation import evaluate
+from pellucid.training.history import EpochRecord, History
+from pellucid.training.plan import Plan
+from pellucid.training.position import Position
+from pellucid.training.progress import ShowProgress
+from pellucid.training.trainer import Trainer
+
+__all__ = [
+    "Callback",
+    "EarlyStopping",
+    "EpochRecord",
+    "History",
+    "Plan",
+    "Position",
+    "ShowProgress",
+    "Trainer",
+    "evaluate",
+]

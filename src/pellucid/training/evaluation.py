@@ -1,0 +1,70 @@
+"""This file is how good a network is: loss and metrics over data, in inference mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data import Batches
+from pellucid.engines.head import loss_node
+from pellucid.engines.protocol import Session
+from pellucid.network import Network
+from pellucid.objectives import Loss
+from pellucid.objectives.metrics import Metric
+
+Array = npt.NDArray[Any]
+
+
+def evaluate(
+    network: Network,
+    session: Session,
+    batches: Batches,
+    *,
+    loss: Loss | None,
+    metrics: Mapping[str, Metric],
+    on_batch: Callable[[int, Array, Array], None] | None = None,
+) -> dict[str, float]:
+    """Return the loss (if there is one) and metrics, each a mean over all examples.
+
+    ``on_batch`` is handed the number of examples done, the output and the labels.
+    """
+    sums = dict.fromkeys((["loss"] if loss else []) + list(metrics), 0.0)
+    count = 0
+    for batch in batches.epoch(0):
+        output, logits = forward(network, session, batch.images, loss)
+        n = len(batch.images)
+        if loss is not None:
+            value, _ = loss.value_and_grad(logits, batch.labels)
+            is_sum = loss.name == "half_squared_error_sum"
+            sums["loss"] += value if is_sum else value * n
+        for name, metric in metrics.items():
+            sums[name] += float(metric(output, batch.labels).sum())
+        count += n
+        if on_batch:
+            on_batch(count, output, batch.labels)
+    is_sum = loss is not None and loss.name == "half_squared_error_sum"
+    return {
+        name: total if name == "loss" and is_sum else total / count
+        for name, total in sums.items()
+    }
+
+
+def forward(
+    network: Network, session: Session, images: Array, loss: Loss | None
+) -> tuple[Array, Array]:
+    """Return the output, and what the loss is computed from.
+
+    The logarithm of a softmax's output is as good as its logits (they differ by a
+    constant per example); a sigmoid's near 1 is not, so its input is asked for.
+    """
+    if loss is None or loss_node(network, loss) == network.outputs[0]:
+        output = session.predict(images)
+        return output, output
+    if loss.absorbs == "Softmax":
+        output = session.predict(images)
+        return output, np.log(np.maximum(output, np.finfo(output.dtype).tiny))
+    nodes = session.activations(images)
+    return nodes[network.outputs[0]], nodes[loss_node(network, loss)]

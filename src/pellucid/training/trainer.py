@@ -1,0 +1,234 @@
+"""This file is the trainer: it drives a session over batches, epoch after epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data import Batch, Batches
+from pellucid.engines.protocol import Session, StepResult
+from pellucid.errors import DivergenceError
+from pellucid.network import Network
+from pellucid.objectives import Loss, OnPlateau, Progress, as_metrics
+from pellucid.objectives.metrics import per_example
+from pellucid.training.callbacks import Callback
+from pellucid.training.early_stopping import monitored
+from pellucid.training.evaluation import evaluate
+from pellucid.training.history import History
+from pellucid.training.interrupt import Interrupt
+from pellucid.training.plan import Plan
+from pellucid.training.position import Position
+
+Array = npt.NDArray[Any]
+
+
+class Trainer:
+    """Drive a session over batches.
+
+    Parameters
+    ----------
+    network, session, loss
+        What is trained, and on which loss (for validation).
+    train, validation : Batches
+        Data in batches; validation may be None.
+    plan : Plan
+        Epochs, schedule, metrics and the rest.
+    callbacks : sequence of Callback
+        Who looks in.
+    position, history
+        Where to go on, from a checkpoint; the beginning if left out.
+
+    Raises
+    ------
+    DivergenceError
+        While running: if the loss is no longer finite.
+    KeyboardInterrupt
+        After the step in which Ctrl-C was pressed.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        session: Session,
+        *,
+        loss: Loss,
+        train: Batches,
+        validation: Batches | None,
+        plan: Plan,
+        callbacks: Sequence[Callback] = (),
+        position: Position | None = None,
+        history: History | None = None,
+    ) -> None:
+        self.network = network
+        self.session = session
+        self.loss = loss
+        self.train = train
+        self.validation = validation
+        self.plan = plan
+        self.callbacks = tuple(callbacks)
+        self.position = position or Position()
+        self.history = history or History()
+        self.stop_reason: str | None = None
+        self._metrics = as_metrics(plan.metrics)
+        self._class_weights = self._weights_by_class()
+
+    def stop(self, reason: str) -> None:
+        """End the training after this step."""
+        self.stop_reason = reason
+
+    @property
+    def progress(self) -> Progress:
+        """Where training stands, as schedules see it."""
+        per_epoch = len(self.train)
+        return Progress(
+            step=self.position.step,
+            steps=per_epoch * self.plan.epochs,
+            epoch=self.position.epoch,
+            steps_per_epoch=per_epoch,
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        schedule = self.plan.schedule
+        rate = self.plan.learning_rate * schedule.factor(self.progress)
+        if isinstance(schedule, OnPlateau):
+            rate *= schedule.gamma**self.position.plateau.drops
+        return rate
+
+    def run(self) -> History:
+        """Train to the end of the plan and return the history."""
+        with Interrupt() as interrupt, self._announced():
+            while self.position.epoch < self.plan.epochs and not self.stop_reason:
+                if not self._epoch(interrupt):
+                    break
+        if interrupt.is_pressed:
+            raise KeyboardInterrupt
+        early = self.plan.early_stopping
+        if early and early.restore_best and self.position.best.weights:
+            self._restore_best()
+        return self.history
+
+    @contextmanager
+    def _announced(self) -> Iterator[None]:
+        for callback in self.callbacks:
+            callback.on_begin(self)
+        try:
+            yield
+        finally:
+            for callback in self.callbacks:
+                callback.on_end(self)
+
+    def _epoch(self, interrupt: Interrupt) -> bool:
+        """Train one epoch, or what is left of it; return whether it was finished."""
+        position = self.position
+        start = time.perf_counter() - position.seconds
+        rate = self.learning_rate
+        with closing(self._batches(position)) as batches:
+            for batch in batches:
+                rate = self.learning_rate
+                loss = self._step(batch, rate)
+                position.seconds = time.perf_counter() - start
+                for callback in self.callbacks:
+                    callback.on_step(self, loss)
+                if interrupt.is_pressed:
+                    for callback in self.callbacks:
+                        callback.on_interrupt(self)
+                    return False
+                if self.stop_reason and position.batch < len(self.train):
+                    return False
+        self._finish_epoch(rate, start)
+        return True
+
+    def _batches(self, position: Position) -> Any:
+        return self.train.epoch(position.epoch, start=position.batch)
+
+    def _step(self, batch: Batch, rate: float) -> float:
+        weight = self._sample_weight(batch.labels)
+        result = self.session.train_step(
+            batch.images, batch.labels, learning_rate=rate, sample_weight=weight
+        )
+        if not math.isfinite(result.loss):
+            raise DivergenceError(
+                f"train: the loss must stay finite; got loss={result.loss} in step "
+                f"{self.position.step + 1} (epoch {self.position.epoch + 1}). Try a "
+                "smaller learning rate, or clip_norm."
+            )
+        self.position.add(self._figures(result, batch.labels), len(batch.images))
+        return result.loss
+
+    def _figures(self, result: StepResult, labels: Array) -> dict[str, float]:
+        """Return a batch's loss and metrics, each as a sum over its examples."""
+        figures = {"loss": result.loss * len(labels)}
+        for name, metric in self._metrics.items():
+            figures[name] = float(metric(result.output, labels).sum())
+        return figures
+
+    def _finish_epoch(self, rate: float, start: float) -> None:
+        position = self.position
+        record = {"epoch": position.epoch + 1, **position.means()}
+        if self.validation is not None:
+            figures = evaluate(
+                self.network,
+                self.session,
+                self.validation,
+                loss=self.loss,
+                metrics=self._metrics,
+            )
+            record |= {f"val_{name}": value for name, value in figures.items()}
+        record["learning_rate"] = rate
+        record["seconds"] = time.perf_counter() - start
+        self.history.append(record)
+        self._weigh(record)
+        position.begin_next_epoch()
+        for callback in self.callbacks:
+            callback.on_epoch(self, record)
+
+    def _weigh(self, record: dict[str, float]) -> None:
+        """Compare the epoch with the best, and see whether to go on."""
+        early, best = self.plan.early_stopping, self.position.best
+        name, value = monitored(early.monitor if early else None, record)
+        min_delta = early.min_delta if early else 0.0
+        epoch = int(record["epoch"])
+        is_best = best.improves(value, epoch=epoch, min_delta=min_delta)
+        wanted = self.plan.keeps_best or (early is not None and early.restore_best)
+        if is_best and wanted:
+            best.weights = {
+                key.removeprefix("weights/"): array
+                for key, array in self.session.state().items()
+                if key.startswith("weights/")
+            }
+        if isinstance(self.plan.schedule, OnPlateau):
+            self.position.plateau.see(
+                self.plan.schedule, record.get("val_loss", record["loss"])
+            )
+        if early and best.stalled >= early.patience:
+            self.stop(f"{name} has not improved for {best.stalled} epochs")
+
+    def _restore_best(self) -> None:
+        best = self.position.best.weights
+        state = self.session.state()
+        state.update({f"weights/{name}": array for name, array in best.items()})
+        self.session.load_state(state)
+
+    def _weights_by_class(self) -> Array | None:
+        given = self.plan.class_weight
+        if not given:
+            return None
+        count = max(*given, self.network.output_shape[-1] - 1) + 1
+        weights = np.ones(count, np.float32)
+        for label, weight in given.items():
+            weights[label] = weight
+        return weights
+
+    def _sample_weight(self, labels: Array) -> Array | None:
+        """Return each example's weight; of several positions, their mean."""
+        if self._class_weights is None:
+            return None
+        return per_example(self._class_weights[labels])
