@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.data import Augment
-from pellucid.data.augment import DRAWS_PER_IMAGE, _turn
+from pellucid.data.augment import DRAWS_PER_IMAGE
+from pellucid.data.movements import turn
 from pellucid.errors import DataError
 
 AUGMENTS = st.builds(
@@ -98,14 +99,14 @@ def test_cutout_covers_a_square_or_what_there_is_of_it():
 def test_a_quarter_turn_is_exact_and_counter_clockwise(quarter):
     images = batch((2, 6, 6, 3))
     offsets = np.zeros((2, 2), np.intp)
-    turned = _turn(images, offsets, np.full(2, quarter * np.pi / 2))
+    turned = turn(images, offsets, np.full(2, quarter * np.pi / 2))
     np.testing.assert_array_equal(turned, np.rot90(images, quarter, axes=(1, 2)))
 
 
 def test_rotation_and_shift_sample_between_the_pixels():
     images = batch((1, 5, 6, 2), "float64")
     angle, (down, right) = 0.3, (1, -2)
-    turned = _turn(images, np.array([[down, right]]), np.array([angle]))
+    turned = turn(images, np.array([[down, right]]), np.array([angle]))
     for row, column in np.ndindex(5, 6):
         r, c = row - 2 - down, column - 2.5 - right
         y = np.cos(angle) * r + np.sin(angle) * c + 2

@@ -2,7 +2,8 @@
 
 from pellucid.data.augment import Augment
 from pellucid.data.batches import Batch, Batches
-from pellucid.data.dataset import Dataset, Images, Labels, as_dataset
+from pellucid.data.checks import Images, Labels
+from pellucid.data.dataset import Dataset, as_dataset
 from pellucid.data.digit import DigitSteps, digit, prepare_digit
 from pellucid.data.idx import read_idx
 from pellucid.data.loading import load

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from pellucid.data.cache import cache_folder, data_folders
-from pellucid.data.dataset import Dataset, Labels
+from pellucid.data.checks import Labels
+from pellucid.data.dataset import Dataset
 from pellucid.data.download import Progress, download
 from pellucid.data.idx import read_bytes
 from pellucid.data.idx_folder import check_sha256

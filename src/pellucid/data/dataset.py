@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.data.checks import (
+    Images,
+    Labels,
+    check_classes,
+    check_images,
+    check_labels,
+    check_range,
+)
 from pellucid.data.picture_files import PictureFiles
 from pellucid.data.randomness import SPLIT, generator
 from pellucid.errors import DataError
-
-Images: TypeAlias = npt.NDArray[Any] | PictureFiles
-Labels: TypeAlias = npt.NDArray[Any]
-
-_CHECKED_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -57,11 +60,11 @@ class Dataset:
         if not isinstance(images, PictureFiles):
             images = np.asarray(images)
         labels = np.asarray(self.labels)
-        _check_images(images)
+        check_images(images)
         if labels.ndim and labels.dtype.kind in "biu":
-            _check_range(labels)
+            check_range(labels)
             labels = labels.astype(np.int64, copy=False)
-        _check_labels(labels)
+        check_labels(labels)
         if len(images) != len(labels):
             raise DataError(
                 "Dataset: images and labels must have one length; "
@@ -70,7 +73,7 @@ class Dataset:
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
-        _check_classes(labels, self.classes)
+        check_classes(labels, self.classes)
 
     @classmethod
     def of(cls, data: Self | Sequence[Any]) -> Self:
@@ -199,95 +202,3 @@ def _stratified(labels: Labels, fraction: float, seed: int) -> npt.NDArray[np.bo
     for number, count in enumerate(counts):
         chosen[order[group[order] == number][:count]] = True
     return chosen
-
-
-def _check_images(images: Images) -> None:
-    """Refuse images that no network could take."""
-    if images.dtype == np.uint8:
-        if len(images.shape) != 4:
-            raise DataError(
-                "Dataset: uint8 images must have shape (N, H, W, C); got shape="
-                f"{images.shape}. Grey images need a channel axis: images[..., None]."
-            )
-    elif images.dtype.kind != "f":
-        raise DataError(
-            "Dataset: images must be uint8 or floats; "
-            f"got dtype={images.dtype}. Cast them: images.astype(np.uint8)."
-        )
-    if len(images.shape) < 2:
-        raise DataError(
-            f"Dataset: images must have shape (N, …); got shape={images.shape}."
-        )
-    if 0 in images.shape:
-        raise DataError(
-            "Dataset: images must hold at least one example and pixel; "
-            f"got shape={images.shape}."
-        )
-    if not isinstance(images, PictureFiles) and images.dtype.kind == "f":
-        _check_finite("images", images)
-
-
-def _check_labels(labels: Labels) -> None:
-    """Refuse labels that are neither classes nor finite numbers."""
-    if labels.dtype.kind not in "if" or labels.ndim == 0:
-        raise DataError(
-            "Dataset: labels must be an array of integers or floats; "
-            f"got shape={labels.shape}, dtype={labels.dtype}."
-        )
-    if labels.dtype.kind == "f":
-        _check_finite("labels", labels)
-    elif labels.ndim == 2 and labels.shape[1] == 1:
-        raise DataError(
-            "Dataset: integer labels must have shape (N,); "
-            f"got shape={labels.shape}. Flatten them: labels.ravel()."
-        )
-
-
-def _check_range(labels: Labels) -> None:
-    """Refuse integers that cannot be the number of a class."""
-    if not labels.size:
-        return
-    wrong = (labels < 0) | (labels > np.iinfo(np.int64).max)
-    if wrong.any():
-        first = int(np.argmax(wrong.reshape(len(labels), -1).any(axis=1)))
-        raise DataError(
-            "Dataset: integer labels must be at least 0; "
-            f"got {labels[first]} at position {first}."
-        )
-
-
-def _check_classes(labels: Labels, classes: tuple[str, ...]) -> None:
-    """Refuse labels without a name, and names that are given twice."""
-    if not classes:
-        return
-    if len(set(classes)) != len(classes):
-        twice = next(c for c in classes if classes.count(c) > 1)
-        raise DataError(f"Dataset: classes must be distinct; got {twice!r} twice.")
-    if labels.dtype.kind == "i" and int(labels.max()) >= len(classes):
-        first = int(np.argmax(labels.reshape(len(labels), -1).max(axis=1)))
-        raise DataError(
-            f"Dataset: labels must lie in 0 … {len(classes) - 1}, one per class; "
-            f"got {int(labels.max())} at position {first}."
-        )
-    if labels.dtype.kind == "f" and labels.ndim == 2:
-        columns = labels.shape[1]
-        if columns not in (1, len(classes)):
-            raise DataError(
-                "Dataset: soft labels must have one column per class; "
-                f"got {columns} columns, {len(classes)} classes."
-            )
-
-
-def _check_finite(name: str, values: npt.NDArray[Any]) -> None:
-    """Refuse NaN and infinity, naming the first example that has one."""
-    step = max(1, _CHECKED_AT_ONCE * len(values) // max(values.size, 1))
-    for start in range(0, len(values), step):
-        finite = np.isfinite(values[start : start + step])
-        if finite.all():
-            continue
-        place = np.argwhere(~cast("npt.NDArray[np.bool_]", finite))[0]
-        place[0] += start
-        raise DataError(
-            f"Dataset: {name} must be finite; "
-            f"got {values[tuple(place)]} at {tuple(int(i) for i in place)}."
-        )

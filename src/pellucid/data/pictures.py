@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from pellucid.data.cache import cache_folder, new_folder
-from pellucid.data.dataset import Dataset, Images, Labels
+from pellucid.data.checks import Images, Labels
+from pellucid.data.dataset import Dataset
 from pellucid.data.decoder import Wanted, decode, first_shape
 from pellucid.data.download import Progress
 from pellucid.data.folder import Layout, is_shown, walk
