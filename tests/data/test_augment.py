@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from pellucid.data import Augment
 from pellucid.data.augment import DRAWS_PER_IMAGE
-from pellucid.data.movements import turn
 from pellucid.errors import DataError
 
 AUGMENTS = st.builds(
@@ -93,31 +92,6 @@ def test_cutout_covers_a_square_or_what_there_is_of_it():
         assert 2 <= len(rows) <= 3
         assert 2 <= len(columns) <= 3
     assert hidden.any(axis=0).all()
-
-
-@pytest.mark.parametrize("quarter", [0, 1, 2, 3])
-def test_a_quarter_turn_is_exact_and_counter_clockwise(quarter):
-    images = batch((2, 6, 6, 3))
-    offsets = np.zeros((2, 2), np.intp)
-    turned = turn(images, offsets, np.full(2, quarter * np.pi / 2))
-    np.testing.assert_array_equal(turned, np.rot90(images, quarter, axes=(1, 2)))
-
-
-def test_rotation_and_shift_sample_between_the_pixels():
-    images = batch((1, 5, 6, 2), "float64")
-    angle, (down, right) = 0.3, (1, -2)
-    turned = turn(images, np.array([[down, right]]), np.array([angle]))
-    for row, column in np.ndindex(5, 6):
-        r, c = row - 2 - down, column - 2.5 - right
-        y = np.cos(angle) * r + np.sin(angle) * c + 2
-        x = -np.sin(angle) * r + np.cos(angle) * c + 2.5
-        expected = np.zeros(2)
-        for i in range(5):
-            for j in range(6):
-                expected += (
-                    max(0, 1 - abs(y - i)) * max(0, 1 - abs(x - j)) * images[0, i, j]
-                )
-        np.testing.assert_allclose(turned[0, row, column], expected, atol=1e-3)
 
 
 def test_rotation_stays_within_its_angle():
