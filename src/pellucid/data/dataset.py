@@ -193,12 +193,14 @@ def _stratified(labels: Labels, fraction: float, seed: int) -> npt.NDArray[np.bo
     one_class = np.zeros(len(labels), np.int64)
     is_class = labels.dtype.kind == "i" and labels.ndim == 1
     group = np.unique(labels, return_inverse=True)[1] if is_class else one_class
-    wanted = np.bincount(group) * fraction
+    sizes = np.bincount(group)
+    wanted = sizes * fraction
     counts = np.floor(wanted).astype(np.int64)
     missing = round(len(labels) * fraction) - int(counts.sum())
     counts[np.argsort(counts - wanted, kind="stable")[: max(missing, 0)]] += 1
     order = generator(seed, 0, SPLIT).permutation(len(labels))
-    chosen = np.zeros(len(labels), np.bool_)
-    for number, count in enumerate(counts):
-        chosen[order[group[order] == number][:count]] = True
+    order = order[np.argsort(group[order], kind="stable")]  # class after class
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    chosen = np.empty(len(labels), np.bool_)
+    chosen[order] = place < np.repeat(counts, sizes)
     return chosen

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 
-from pellucid.data.cache import cache_folder, new_folder
 from pellucid.data.checks import Images, Labels
 from pellucid.data.dataset import Dataset
 from pellucid.data.decoder import Wanted, decode, first_shape
 from pellucid.data.download import Progress
-from pellucid.data.folder import Layout, is_shown, walk
+from pellucid.data.folder import Layout
 from pellucid.data.picture import check_size
+from pellucid.data.picture_cache import Kept, cache_entry, keep, read_kept
 from pellucid.data.picture_files import PictureFiles
-from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
 
-FORMAT_VERSION: Final = 1
 _IN_THIS_PROCESS = 512
 _AT_ONCE = 256
 
@@ -84,23 +78,27 @@ def read_pictures(
     """
     source = source.resolve()
     options = replace(options, size=check_size(options.size))
-    kept = _cache_entry(source, options) if options.cache else None
-    if kept is not None:
-        found = _read_kept(kept, options)
-        if found is not None:
-            return found
+    entry = None
+    if options.cache:
+        entry = cache_entry(source, options.size, options.colour)
+        if entry.is_dir():
+            found = _from_cache(entry, options)
+            if found is not None:
+                return found
     layout = Layout.of(source)
     shape = first_shape(source, layout.train.names[0], options.size, options.colour)
-    wanted = Wanted(
-        source=source, shape=shape, size=options.size, colour=options.colour
+    images = _images(
+        Wanted(source=source, shape=shape, size=options.size, colour=options.colour),
+        layout,
+        options,
     )
-    images = _images(wanted, layout, options)
-    if kept is not None and isinstance(images, np.ndarray):
-        _keep(kept, images, layout, options)
     labels = layout.train.labels
     if layout.test is not None:
         labels = np.concatenate([labels, layout.test.labels])
-    return _divided(images, labels, layout.classes, len(layout.train.names))
+    train = len(layout.train.names)
+    if entry is not None and isinstance(images, np.ndarray):
+        _to_cache(entry, Kept(images, labels, layout.classes, train), options)
+    return _divided(images, labels, layout.classes, train)
 
 
 def available_memory_bytes() -> int:
@@ -160,70 +158,28 @@ def _divided(
     )
 
 
-def _cache_entry(source: Path, options: PictureOptions) -> Path:
-    """Name the cache entry by the source, what is wanted, and the source's state."""
-    what = [FORMAT_VERSION, str(source), options.size, options.colour]
-    digest = hashlib.sha256()
-    try:
-        for name, status in _states(source):
-            line = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
-            digest.update(line.encode("utf-8", "surrogateescape"))
-    except OSError as error:
-        raise DataError(
-            f"load: {str(source)!r} must be a folder or zip that can be read; "
-            f"got {error.strerror or error}."
-        ) from error
-    first = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:20]
-    return cache_folder() / "pictures" / f"{first}-{digest.hexdigest()[:20]}"
-
-
-def _states(source: Path) -> list[tuple[str, os.stat_result]]:
-    """Return name and state of the source, or of every file in it."""
-    if not source.is_dir():
-        return [("", source.stat())]
-    names = sorted(name for part in walk(source) for name in part if is_shown(name))
-    return [(name, os.stat(os.path.join(source, name))) for name in names]
-
-
-def _read_kept(
-    kept: Path, options: PictureOptions
+def _from_cache(
+    entry: Path, options: PictureOptions
 ) -> tuple[Dataset, Dataset | None] | None:
-    """Map a cache entry into memory; None if there is none that is sound."""
-    if not kept.is_dir():
-        return None
+    """Read a cache entry; remove it and return None if it is damaged."""
+    import shutil
+
     try:
-        images = np.load(kept / "images.npy", mmap_mode="r", allow_pickle=False)
-        labels = np.load(kept / "labels.npy", allow_pickle=False)
-        about: dict[str, Any] = json.loads((kept / "about.json").read_text("utf-8"))
-        found = _divided(
-            np.asarray(images), labels, tuple(about["classes"]), int(about["train"])
-        )
+        found = _divided(*read_kept(entry))
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        options.tell(0, 0, f"the cache {str(kept)!r} is damaged ({error}); decoding")
-        shutil.rmtree(kept, ignore_errors=True)
+        options.tell(0, 0, f"the cache {str(entry)!r} is damaged ({error}); decoding")
+        shutil.rmtree(entry, ignore_errors=True)
         return None
-    options.tell(len(labels), len(labels), "reading decoded pictures from the cache")
+    total = sum(len(part) for part in found if part is not None)
+    options.tell(total, total, "reading decoded pictures from the cache")
     return found
 
 
-def _keep(
-    kept: Path, images: np.ndarray[Any, Any], layout: Layout, options: PictureOptions
-) -> None:
-    """Write a cache entry, replacing older ones of the same source."""
-    labels = layout.train.labels
-    if layout.test is not None:
-        labels = np.concatenate([labels, layout.test.labels])
-    about = {"classes": layout.classes, "train": len(layout.train.names)}
+def _to_cache(entry: Path, kept: Kept, options: PictureOptions) -> None:
+    """Write a cache entry; that it cannot be written is no error."""
     try:
-        with new_folder(kept) as folder:
-            np.save(folder / "images.npy", images, allow_pickle=False)
-            np.save(folder / "labels.npy", labels, allow_pickle=False)
-            (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        keep(entry, kept)
     except OSError as error:
+        total = len(kept.labels)
         reason = error.strerror or str(error)
-        total = len(images)
-        options.tell(total, total, f"not kept in {str(kept.parent)!r}: {reason}")
-        return
-    for other in kept.parent.glob(kept.name.split("-")[0] + "-*"):
-        if other != kept:
-            shutil.rmtree(other, ignore_errors=True)
+        options.tell(total, total, f"not kept in {str(entry.parent)!r}: {reason}")

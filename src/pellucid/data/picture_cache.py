@@ -1,0 +1,121 @@
+"""This file is decoded pictures kept on disk, so that the next start is instant."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from pellucid.data.cache import cache_folder, new_folder
+from pellucid.data.checks import Labels
+from pellucid.data.folder import is_shown, walk
+from pellucid.data.picture import Pixels
+from pellucid.errors import DataError
+from pellucid.network.preprocessing import Colour
+
+FORMAT_VERSION: Final = 1
+
+
+class Kept(NamedTuple):
+    """What a cache entry holds.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (N, H, W, C)
+        Training images first.
+    labels : ndarray of int64, shape (N,)
+        One per image.
+    classes : tuple of str
+        Names of the labels.
+    train : int
+        Number of training images; N where the source has no test set.
+    """
+
+    images: Pixels
+    labels: Labels
+    classes: tuple[str, ...]
+    train: int
+
+
+def cache_entry(
+    source: Path, size: tuple[int, int] | None, colour: Colour | None
+) -> Path:
+    """Name the entry by the source, what is wanted of it, and its present state.
+
+    Parameters
+    ----------
+    source : Path
+        A folder or zip, resolved.
+    size, colour
+        As `load` takes them.
+
+    Returns
+    -------
+    Path
+        A folder that need not exist.
+
+    Raises
+    ------
+    DataError
+        If the source cannot be looked at.
+    """
+    wanted = json.dumps([FORMAT_VERSION, str(source), size, colour])
+    state = hashlib.sha256()
+    try:
+        for name, status in _states(source):
+            line = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
+            state.update(line.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise DataError(
+            f"load: {str(source)!r} must be a folder or zip that can be read; "
+            f"got {error.strerror or error}."
+        ) from error
+    first = hashlib.sha256(wanted.encode()).hexdigest()[:20]
+    return cache_folder() / "pictures" / f"{first}-{state.hexdigest()[:20]}"
+
+
+def read_kept(entry: Path) -> Kept:
+    """Map an entry into memory.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError, TypeError, EOFError
+        If the entry is damaged.
+    """
+    images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
+    labels = np.load(entry / "labels.npy", allow_pickle=False)
+    about: dict[str, Any] = json.loads((entry / "about.json").read_text("utf-8"))
+    classes = tuple(about["classes"])
+    return Kept(np.asarray(images), labels, classes, int(about["train"]))
+
+
+def keep(entry: Path, kept: Kept) -> None:
+    """Write an entry, all at once, in place of older ones of the same source.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the cache must not be written to.
+    """
+    import shutil
+
+    about = {"classes": kept.classes, "train": kept.train}
+    with new_folder(entry) as folder:
+        np.save(folder / "images.npy", kept.images, allow_pickle=False)
+        np.save(folder / "labels.npy", kept.labels, allow_pickle=False)
+        (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    for other in entry.parent.glob(entry.name.split("-")[0] + "-*"):
+        if other != entry:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _states(source: Path) -> list[tuple[str, os.stat_result]]:
+    """Return name and state of the source, or of every file in it."""
+    if not source.is_dir():
+        return [("", source.stat())]
+    names = sorted(name for part in walk(source) for name in part if is_shown(name))
+    return [(name, os.stat(os.path.join(source, name))) for name in names]
