@@ -1,0 +1,31 @@
+"""What all tests share: the oracles' path, and tools that may be missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def needs_tool() -> object:
+    """Return a function that skips a test whose system tool is missing.
+
+    Where PELLUCID_REQUIRE_TOOLS is set, as in continuous integration, a missing
+    tool is a failure.
+    """
+
+    def need(name: str) -> str:
+        found = shutil.which(name)
+        if found is None:
+            if os.environ.get("PELLUCID_REQUIRE_TOOLS"):
+                pytest.fail(f"{name} must be installed here")
+            pytest.skip(f"{name} is not installed")
+        return found
+
+    return need

@@ -1,0 +1,121 @@
+"""Every other layer: derivatives against central differences in float64."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles.differences import central, relative_error
+
+import pellucid as pl
+from pellucid.engines.numpy.layers import FORWARD, Mode, run
+from pellucid.network.layers import LAYERS
+
+TRAINING = Mode(is_training=True)
+CASES: list[tuple[Any, list[tuple[int, ...]]]] = [
+    (pl.Dense(4), [(5,)]),
+    (pl.Dense(4, bias=False), [(2, 3, 5)]),
+    (pl.BatchNorm(), [(3, 2, 4)]),
+    (pl.BatchNorm(momentum=0.3, epsilon=0.1), [(4,)]),
+    (pl.BatchNorm(trainable=False), [(3, 2, 4)]),
+    (pl.LayerNorm(), [(3, 2, 5)]),
+    (pl.LayerNorm(epsilon=0.1), [(5,)]),
+    (pl.ReLU(), [(3, 4)]),
+    (pl.LeakyReLU(), [(3, 4)]),
+    (pl.LeakyReLU(slope=0.3), [(3, 4)]),
+    (pl.Sigmoid(), [(3, 4)]),
+    (pl.Tanh(), [(3, 4)]),
+    (pl.GELU(), [(3, 4)]),
+    (pl.SiLU(), [(3, 4)]),
+    (pl.Softmax(), [(3, 4)]),
+    (pl.Flatten(), [(3, 2, 2)]),
+    (pl.ZeroPad2D(((1, 0), (2, 3))), [(3, 2, 2)]),
+    (pl.Upsample2D((2, 3)), [(3, 2, 2)]),
+    (pl.Upsample2D(2, mode="bilinear"), [(3, 1, 2)]),
+    (pl.Upsample2D((3, 2), mode="bilinear"), [(2, 4, 2)]),
+    (pl.Add(), [(3, 2), (3, 2), (3, 2)]),
+    (pl.Concat(), [(3, 2), (3, 4)]),
+]
+
+
+@pytest.mark.parametrize(("layer", "shapes"), CASES, ids=lambda v: repr(v)[:40])
+def test_derivatives_equal_central_differences(layer: Any, shapes: Any) -> None:
+    random = np.random.default_rng(1)
+    inputs = tuple(random.standard_normal((3, *shape)) for shape in shapes)
+    weights = {
+        spec.role: random.uniform(0.5, 2, spec.shape) for spec in layer.weights(*shapes)
+    }
+    forward = run(layer, inputs, weights, TRAINING)
+    grad_y = random.standard_normal(forward.output.shape)
+
+    def loss(_: Any) -> float:
+        return float(np.vdot(run(layer, inputs, weights, TRAINING).output, grad_y))
+
+    for x, grad_x in zip(inputs, forward.grad_inputs(grad_y), strict=True):
+        assert relative_error(grad_x, central(loss, x)) <= 1e-7
+    for role, grad in forward.grad_weights(grad_y).items():
+        assert relative_error(grad, central(loss, weights[role])) <= 1e-7
+    assert forward.output.shape[1:] == layer.output_shape(*shapes)
+
+
+def test_every_layer_of_the_description_is_there() -> None:
+    assert set(FORWARD) | {"Input"} == set(LAYERS)
+
+
+def test_relu_has_slope_zero_at_zero_and_passes_nan() -> None:
+    forward = run(pl.ReLU(), (np.array([0.0, np.nan, -1.0]),), {}, TRAINING)
+    np.testing.assert_array_equal(forward.output, [0, np.nan, 0])
+    (grad,) = forward.grad_inputs(np.ones(3))
+    assert grad[0] == 0
+
+
+def test_gelu_is_the_exact_form() -> None:
+    x = np.array([-2.0, -0.1, 0.5, 3.0])
+    expected = [v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x]
+    y = run(pl.GELU(), (x,), {}, TRAINING).output
+    np.testing.assert_allclose(y, expected, rtol=1e-14)
+
+
+def test_sigmoid_and_softmax_do_not_overflow() -> None:
+    x = np.array([[-1000.0, 0.0, 1000.0]])
+    np.testing.assert_array_equal(
+        run(pl.Sigmoid(), (x,), {}, TRAINING).output, [[0, 0.5, 1]]
+    )
+    np.testing.assert_array_equal(
+        run(pl.Softmax(), (x,), {}, TRAINING).output, [[0, 0, 1]]
+    )
+
+
+def test_batch_norm_keeps_the_biased_variance() -> None:
+    x = np.random.default_rng(0).standard_normal((6, 2, 2, 3))
+    weights = {
+        "scale": np.ones(3),
+        "offset": np.zeros(3),
+        "running_mean": np.full(3, 5.0),
+        "running_variance": np.full(3, 7.0),
+    }
+    forward = run(pl.BatchNorm(), (x,), weights, TRAINING)
+    mean, variance = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))
+    np.testing.assert_allclose(forward.buffers["running_mean"], 4.5 + 0.1 * mean)
+    np.testing.assert_allclose(
+        forward.buffers["running_variance"], 6.3 + 0.1 * variance
+    )
+    still = run(pl.BatchNorm(), (x,), weights, Mode(is_training=False))
+    assert not still.buffers
+    np.testing.assert_allclose(still.output, (x - 5) / np.sqrt(7 + 1e-5))
+
+
+def test_bilinear_upsampling_uses_half_pixel_centres() -> None:
+    x = np.array([0.0, 1.0]).reshape(1, 1, 2, 1)
+    y = run(pl.Upsample2D((1, 2), mode="bilinear"), (x,), {}, TRAINING).output
+    np.testing.assert_allclose(y.ravel(), [0, 0.25, 0.75, 1])
+
+
+def test_dropout_multiplies_by_its_mask_in_training_only() -> None:
+    x, mask = np.ones((2, 3)), np.array([[2.0, 0, 2], [0, 2, 0]])
+    forward = run(pl.Dropout(0.5), (x,), {}, Mode(is_training=True, mask=mask))
+    np.testing.assert_array_equal(forward.output, mask)
+    np.testing.assert_array_equal(forward.grad_inputs(x)[0], mask)
+    assert run(pl.Dropout(0.5), (x,), {}, Mode(is_training=False)).output is x
