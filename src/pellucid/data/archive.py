@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import DataError
+
+if TYPE_CHECKING:
+    import zipfile
 
 ENTRY_LIMIT_BYTES: Final = 256 * 2**20
 UNPACKED_LIMIT_BYTES: Final = 2**30
@@ -35,6 +37,8 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         If the file is no zip, an entry is encrypted, or its entries announce more
         than 1 GiB and more than 200 times the size of the file.
     """
+    import zipfile
+
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -62,6 +66,8 @@ def read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
     DataError
         If the entry is too large, damaged, missing or compressed in an unknown way.
     """
+    import zipfile
+
     where = f"{Path(archive.filename or 'zip').name}/{name}"
     try:
         info = archive.getinfo(name)

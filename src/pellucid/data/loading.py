@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pellucid.data.cifar10 import read_cifar10
 from pellucid.data.dataset import Dataset
@@ -10,13 +11,14 @@ from pellucid.data.download import Progress
 from pellucid.data.fashion_mnist import read_fashion_mnist
 from pellucid.data.idx_folder import holds_idx, read_idx_folder
 from pellucid.data.mnist import read_mnist
-from pellucid.data.npz import read_npz
 from pellucid.data.picture import refit
 from pellucid.data.picture_files import PictureFiles
-from pellucid.data.pictures import PictureOptions, read_pictures
 from pellucid.data.sources import xor
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
+
+if TYPE_CHECKING:
+    from pellucid.data.pictures import PictureOptions
 
 _NAMES = ("mnist", "fashion-mnist", "cifar10", "xor")
 
@@ -81,6 +83,8 @@ def load(
             "load: test_fraction must lie between 0 and 1; "
             f"got test_fraction={test_fraction}."
         )
+    from pellucid.data.pictures import PictureOptions
+
     options = PictureOptions(
         size=size,
         colour=colour,
@@ -115,8 +119,12 @@ def _read(
     if path.is_dir() and holds_idx(path):
         return read_idx_folder(path)
     if path.suffix == ".npz":
+        from pellucid.data.npz import read_npz
+
         return read_npz(path, test_fraction=test_fraction, seed=seed)
     if path.is_dir() or path.suffix.lower() == ".zip":
+        from pellucid.data.pictures import read_pictures
+
         return read_pictures(path, options)
     raise DataError(
         "load: source must be a folder, a .zip or a .npz; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +57,8 @@ def read_npz(path: Path, *, test_fraction: float, seed: int) -> tuple[Dataset, D
 
 def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays that make a dataset."""
+    import zipfile
+
     open_archive(path).close()
     wanted = (*_SPLIT, *_WHOLE, "classes")
     try:
