@@ -28,6 +28,7 @@ from pellucid.training import (
 
 if TYPE_CHECKING:
     from pellucid.model.handle import Model
+    from pellucid.runs.recipe import Recipe
 
 _LEAST_VALIDATION_BATCH = 256  # images; validation needs no small batches
 
@@ -52,6 +53,8 @@ class FitRequest:
     run: Path | None
     resume: bool
     shows_progress: bool
+    #: written into the run's folder, instead of one made of these arguments
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +163,15 @@ def _beginning(model: Model, request: FitRequest) -> Iterator[_Begin]:
 
 
 def _write_recipe(model: Model, request: FitRequest, folder: RunFolder) -> None:
-    """Write recipe.toml, unless whoever called has written a fuller one."""
+    """Write recipe.toml: the one that was handed over, or one of the arguments."""
+    from pellucid.runs.tensor_file import write_bytes
+
+    if request.recipe is not None:
+        write_bytes(folder.recipe, request.recipe.to_toml().encode())
+        return
     if folder.recipe.exists():
         return
     from pellucid.runs.recipe import Recipe
-    from pellucid.runs.tensor_file import write_bytes
 
     augment = request.augment
     document: dict[str, Any] = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pellucid.errors import RunError
+from pellucid.network.preprocessing import Colour
 
 _Table = dict[str, Any]
 
@@ -22,8 +23,10 @@ class DataSection(_Section):
 
     source: str = "mnist"
     size: tuple[int, int] | None = None
-    colour: str | None = None
+    colour: Colour | None = None
     seed: int = 0
+    #: only the first images are trained on, for quick tries
+    limit: Annotated[int, Field(ge=1)] | None = None
     #: "python" where arrays were handed to `fit`; such a recipe needs them again
     given: str | None = None
 

@@ -104,6 +104,7 @@ class Trainer:
 
     def run(self) -> History:
         """Train to the end of the plan and return the history."""
+        self._stop_if_stalled()
         with Interrupt() as interrupt, self._announced():
             while self.position.epoch < self.plan.epochs and not self.stop_reason:
                 if not self._epoch(interrupt):
@@ -193,7 +194,7 @@ class Trainer:
     def _weigh(self, record: dict[str, float]) -> None:
         """Compare the epoch with the best, and see whether to go on."""
         early, best = self.plan.early_stopping, self.position.best
-        name, value = monitored(early.monitor if early else None, record)
+        _, value = monitored(early.monitor if early else None, record)
         min_delta = early.min_delta if early else 0.0
         epoch = int(record["epoch"])
         is_best = best.improves(value, epoch=epoch, min_delta=min_delta)
@@ -208,7 +209,13 @@ class Trainer:
             self.position.plateau.see(
                 self.plan.schedule, record.get("val_loss", record["loss"])
             )
+        self._stop_if_stalled()
+
+    def _stop_if_stalled(self) -> None:
+        """End early; a run that is resumed may have come to that before."""
+        early, best = self.plan.early_stopping, self.position.best
         if early and best.stalled >= early.patience:
+            name = early.monitor or "the loss"
             self.stop(f"{name} has not improved for {best.stalled} epochs")
 
     def _restore_best(self) -> None:

@@ -1,0 +1,80 @@
+"""This file is the data of a recipe, brought to the form of its network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pellucid import data
+from pellucid.data import Dataset
+from pellucid.data.download import Progress
+from pellucid.errors import DataError, RunError
+from pellucid.model import Model
+from pellucid.network import Network
+from pellucid.runs.recipe import DataSection
+
+
+def examples_of(
+    section: DataSection, model: Model, *, progress: Progress | None = None
+) -> tuple[Dataset, Dataset]:
+    """Load train and test data as a model takes them.
+
+    Pictures are brought to the size and colour of the network's input.
+
+    Raises
+    ------
+    DataError
+        If they cannot be loaded, or have another number of classes than the network
+        has outputs.
+    RunError
+        If the recipe was made by `Model.fit` from arrays of its caller.
+    """
+    if section.given is not None:
+        raise RunError(
+            "recipe: its data must come from a source; got arrays that were handed to "
+            "fit in Python. Say where the data lies: data.source."
+        )
+    train, test = data.load(
+        section.source,
+        seed=section.seed,
+        progress=progress,
+        **_form(section, model),
+    )
+    check_classes(model.network, train)
+    if section.limit is not None and section.limit < len(train):
+        train = train.subset(range(section.limit))
+    return train, test
+
+
+def _form(section: DataSection, model: Model) -> dict[str, Any]:
+    """Return size and colour that images are brought to; none for plain arrays."""
+    if section.source == "xor" or Path(section.source).suffix == ".npz":
+        return {}
+    how = model.preprocessing
+    return {"size": section.size or how.size, "colour": section.colour or how.colour}
+
+
+def check_classes(network: Network, dataset: Dataset) -> None:
+    """Check that there is one output for each class.
+
+    Raises
+    ------
+    DataError
+        If not, with the setting that makes it so.
+    """
+    outputs, classes = network.output_shape[-1], dataset.classes
+    if not classes or len(classes) == outputs:
+        return
+    listed = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
+    advice = ""
+    for node in reversed(network.nodes):
+        field = {"Dense": "units", "Conv2D": "out_channels"}.get(
+            type(node.layer).__name__
+        )
+        if field:
+            advice = f" Take --set {node.name}.{field}={len(classes)}."
+            break
+    raise DataError(
+        "train: the network must have one output for each class; "
+        f"got {outputs} outputs for {len(classes)} classes ({listed}).{advice}"
+    )

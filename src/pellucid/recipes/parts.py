@@ -1,0 +1,95 @@
+"""This file is how each part of a recipe becomes what it stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pellucid.data import Augment
+from pellucid.engines import Engine, as_engine, make
+from pellucid.errors import EngineError, RunError
+from pellucid.model import Model
+from pellucid.network import Network, Preprocessing, from_json, load_network
+from pellucid.network.codec import decode
+from pellucid.objectives import loss_from_json, optimizer_from_json
+from pellucid.runs.recipe import Recipe
+from pellucid.training import EarlyStopping
+
+
+def network_of(recipe: Recipe) -> Network:
+    """Return the recipe's network with its settings."""
+    given = recipe.network
+    network = load_network(given) if isinstance(given, str) else from_json(given)
+    settings = {key: decode(value) for key, value in recipe.settings.items()}
+    return network.with_settings(settings) if settings else network
+
+
+def preprocessing_of(recipe: Recipe, network: Network) -> Preprocessing:
+    """Return how pixels become input, with the network's own size and colour.
+
+    The recipe's where it says so, else the network's, else [0, 1].
+    """
+    how = network.preprocessing or Preprocessing()
+    if recipe.preprocessing is not None:
+        how = Preprocessing.from_json(recipe.preprocessing)
+    shape = network.input_shape
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        return how
+    return dataclasses.replace(
+        how,
+        size=how.size or (shape[0], shape[1]),
+        colour=how.colour or ("grey" if shape[2] == 1 else "rgb"),
+    )
+
+
+def engine_of(recipe: Recipe, engine: str | Engine | None = None) -> Engine:
+    """Return the recipe's engine with its options, or the one given instead.
+
+    Raises
+    ------
+    EngineError
+        If the engine has no such option.
+    """
+    if engine is not None and not isinstance(engine, str):
+        return as_engine(engine)
+    name = engine or recipe.engine
+    options = recipe.engine_options
+    try:
+        return make(name, **options)
+    except TypeError as error:
+        listed = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise EngineError(
+            f"engine '{name}': options must be ones that it has; got {listed}. "
+            "NumPy's own threads are set by OPENBLAS_NUM_THREADS."
+        ) from error
+
+
+def model_of(recipe: Recipe, engine: str | Engine | None = None) -> Model:
+    """Return the recipe's model before its first step."""
+    network = network_of(recipe)
+    return Model(
+        network,
+        engine=engine_of(recipe, engine),
+        loss=loss_from_json(recipe.loss),
+        optimizer=optimizer_from_json(recipe.optimizer),
+        seed=recipe.seed,
+        dtype=recipe.dtype,
+        preprocessing=preprocessing_of(recipe, network),
+    )
+
+
+def augment_of(recipe: Recipe) -> Augment | None:
+    """Return the recipe's augmentation."""
+    if not recipe.augment:
+        return None
+    try:
+        return Augment.from_json(recipe.augment)
+    except TypeError as error:
+        raise RunError(
+            f"recipe: augment must hold numbers and booleans; got {recipe.augment}."
+        ) from error
+
+
+def early_stopping_of(recipe: Recipe) -> EarlyStopping | None:
+    """Return when to end early."""
+    section = recipe.early_stopping
+    return EarlyStopping(**section.model_dump()) if section else None

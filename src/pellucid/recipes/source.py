@@ -1,0 +1,74 @@
+"""This file is where a recipe comes from: built in, a TOML file, or a network."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import RunError
+from pellucid.network import ZOO, load_network, to_json
+from pellucid.runs.recipe import Recipe
+
+_BUILTIN = Path(__file__).parent / "builtin"
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the built-in recipes.
+
+    Examples
+    --------
+    >>> "mnist-torch" in names()
+    True
+    """
+    return tuple(sorted(path.stem for path in _BUILTIN.glob("*.toml")))
+
+
+def read(source: str | Path) -> Recipe:
+    """Return the recipe of that name, ``.toml`` file or network file.
+
+    Parameters
+    ----------
+    source : str or Path
+        A built-in recipe (each network of the zoo has one of its name); a ``.toml``
+        file; or a network as ``.py`` or ``.json``, which gets the defaults: MNIST,
+        cross entropy, Adam, five epochs. Python files are run: take only those that
+        you trust.
+
+    Returns
+    -------
+    Recipe
+        A network that came from a file is written out in it, so that the recipe
+        needs the file no more.
+
+    Raises
+    ------
+    RunError
+        If there is no such recipe, or its file has an unknown key or a wrong value.
+    NetworkError
+        If the file of the network cannot be read or does not describe one.
+
+    Examples
+    --------
+    >>> read("mnist-torch").epochs
+    5
+    """
+    if str(source) in names():
+        return Recipe.read(_BUILTIN / f"{source}.toml")
+    path = Path(source)
+    if path.suffix in (".py", ".json"):
+        network = to_json(load_network(path))
+        return Recipe.parse({"network": network}, origin=f"'{path}'")
+    if path.suffix != ".toml":
+        close = get_close_matches(str(source), names(), n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise RunError(
+            f"train: what to train must be one of {', '.join(names())}, or a .toml, "
+            f".py or .json file; got '{source}'.{hint}"
+        )
+    recipe = Recipe.read(path)
+    if isinstance(recipe.network, str) and recipe.network not in ZOO:
+        beside = path.parent / recipe.network
+        written_out: dict[str, Any] = to_json(load_network(beside))
+        return recipe.model_copy(update={"network": written_out})
+    return recipe

@@ -1,0 +1,131 @@
+"""This file is a recipe carried out: from its words to a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pellucid.data import Dataset
+from pellucid.data.download import Progress
+from pellucid.engines import Engine
+from pellucid.model import Model
+from pellucid.model.fitting import FitRequest, fit
+from pellucid.objectives import schedule_from_json
+from pellucid.recipes.examples import examples_of
+from pellucid.recipes.parts import augment_of, early_stopping_of, model_of
+from pellucid.runs import ModelFile, RunFolder, model_path, provenance
+from pellucid.runs.recipe import Recipe
+from pellucid.training import Callback, History
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What training by a recipe leaves behind.
+
+    Parameters
+    ----------
+    model : Model
+        With the weights that the run's folder is known by: those of the best epoch,
+        by val_loss where there is validation data, else by loss. Without a folder,
+        those of the last step.
+    history : History
+        A record per epoch.
+    metrics : dict of str to float
+        Loss and metrics on the test data.
+    test : Dataset
+        The test data.
+    run : Path, optional
+        The run's folder.
+    """
+
+    model: Model
+    history: History
+    metrics: dict[str, float]
+    test: Dataset
+    run: Path | None
+
+
+def train(
+    recipe: Recipe,
+    *,
+    run: str | Path | None = None,
+    resume: bool = False,
+    engine: str | Engine | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool = True,
+    data_progress: Progress | None = None,
+) -> Outcome:
+    """Train as a recipe says, and test.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        As `read` returns it.
+    run : path, optional
+        Folder that keeps recipe, checkpoint, history, models and curves.
+    resume : bool
+        Whether to go on from the folder's checkpoint.
+    engine : str or Engine, optional
+        Instead of the recipe's.
+    callbacks : sequence of Callback
+        Who looks in.
+    progress : bool
+        Whether to show progress on stderr.
+    data_progress : callable, optional
+        Called as data_progress(done, total, what) while data is loaded.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    PellucidError
+        As `Model.fit`; DataError also where classes and outputs do not match.
+    KeyboardInterrupt
+        After the step in which Ctrl-C was pressed; the folder is resumable.
+
+    Examples
+    --------
+    >>> from pellucid import recipes
+    >>> recipe = recipes.changed(recipes.read("xor-one-hidden"), {"epochs": 2})
+    >>> outcome = recipes.train(recipe, progress=False)
+    >>> outcome.model.predict(outcome.test.images).shape
+    (4, 1)
+    """
+    model = model_of(recipe, engine)
+    examples, test = examples_of(recipe.data, model, progress=data_progress)
+    path = None if run is None else Path(run)
+    request = FitRequest(
+        data=examples,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        validation_split=recipe.validation_split,
+        validation_data=None,
+        schedule=schedule_from_json(recipe.schedule),
+        metrics=recipe.metrics,
+        class_weight={int(k): v for k, v in (recipe.class_weight or {}).items()},
+        callbacks=tuple(callbacks),
+        clip_norm=recipe.clip_norm,
+        augment=augment_of(recipe),
+        shuffle=recipe.shuffle,
+        early_stopping=early_stopping_of(recipe),
+        run=path,
+        resume=resume,
+        shows_progress=progress,
+        recipe=_recorded(recipe, model),
+    )
+    history = fit(model, request)
+    if path is not None and RunFolder(path).best.exists():
+        model.load_weights(ModelFile.read(model_path(path)).weights)
+    metrics = model.evaluate(test, metrics=recipe.metrics)
+    return Outcome(model=model, history=history, metrics=metrics, test=test, run=path)
+
+
+def _recorded(recipe: Recipe, model: Model) -> Recipe:
+    """Return the recipe as the run's folder keeps it: with where it was run."""
+    here = provenance(model.engine.name)
+    if recipe.provenance:
+        here = {**recipe.provenance, "resumed": here["started"]}
+    return recipe.model_copy(update={"provenance": here, "engine": model.engine.name})
