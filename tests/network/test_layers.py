@@ -1,0 +1,111 @@
+"""Layer descriptions: shapes, counts, and the sentences of their errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import pellucid as pl
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: pl.Conv2D(64, kernel_size=3, groups=3, name="conv3"),
+            r"Conv2D 'conv3': out_channels must be a multiple of groups; "
+            r"got out_channels=64, groups=3\.",
+        ),
+        (lambda: pl.Conv2D(0, kernel_size=3), "out_channels must be an int of at least"),
+        (lambda: pl.Conv2D(1, kernel_size=0), "kernel_size must be .* got kernel_size=0"),
+        (lambda: pl.Conv2D(1, kernel_size=(3, 3, 3)), "kernel_size must be"),
+        (lambda: pl.Conv2D(1, kernel_size=3, padding="full"), "padding must be 'valid'"),
+        (lambda: pl.Conv2D(1, kernel_size=3, padding=-1), "padding must be 'valid'"),
+        (lambda: pl.Conv2D(1, kernel_size=3, bias=1), "bias must be True or False"),
+        (lambda: pl.Dense(4, activation="swish"), "activation must be one of relu"),
+        (lambda: pl.Dense(4, weight_initializer="x"), "weight_initializer must be one"),
+        (lambda: pl.Dense(2.5), "units must be an int of at least 1; got units=2.5"),
+        (lambda: pl.Dropout(1.0), "rate must be less than 1"),
+        (lambda: pl.Dropout(-0.1), "rate must be a number from 0 to 1"),
+        (lambda: pl.BatchNorm(momentum=2), "momentum must be a number from 0 to 1"),
+        (lambda: pl.LeakyReLU(float("nan")), "slope must be a number"),
+        (lambda: pl.Upsample2D(0), "scale must be an int of at least 1"),
+        (lambda: pl.Upsample2D(2, mode="cubic"), "mode must be 'nearest' or"),
+        (lambda: pl.ZeroPad2D("same"), "padding must be an int or"),
+        (lambda: pl.Input(), "shape must be positive ints"),
+        (lambda: pl.Input(28, 0), r"shape must be positive ints.*got shape=\(28, 0\)"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_its_rule(make: Any, message: str) -> None:
+    with pytest.raises(pl.NetworkError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes", "message"),
+    [
+        (pl.Conv2D(4, kernel_size=3), [(9,)], r"input must be of shape \(height"),
+        (pl.Conv2D(4, kernel_size=5), [(4, 9, 1)], "at least as large as the window"),
+        (pl.Conv2D(4, kernel_size=1, groups=2), [(4, 4, 3)], "in_channels must be a"),
+        (pl.MaxPool2D(2, padding=2), [(4, 4, 1)], "padding must be smaller than"),
+        (pl.GlobalAvgPool2D(), [(4,)], "input must be of shape"),
+        (pl.Concat(), [(4, 4, 1), (4, 5, 1)], "inputs must agree in all axes but"),
+        (pl.Add(), [(4,), (5,)], "inputs must be of one shape"),
+        (pl.ConvTranspose2D(1, kernel_size=1, padding=3), [(4, 4, 1)], "must leave an"),
+    ],
+)
+def test_a_shape_that_does_not_fit_is_named(
+    layer: Any, shapes: Any, message: str
+) -> None:
+    with pytest.raises(pl.ShapeError, match=message):
+        layer.output_shape(*shapes)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "expected"),
+    [
+        (pl.Conv2D(8, kernel_size=3), (28, 28, 1), (26, 26, 8)),
+        (pl.Conv2D(8, kernel_size=3, padding="same", stride=2), (7, 8, 1), (4, 4, 8)),
+        (pl.Conv2D(8, kernel_size=3, padding=1), (7, 8, 1), (7, 8, 8)),
+        (pl.Conv2D(8, kernel_size=3, dilation=2), (7, 8, 1), (3, 4, 8)),
+        (pl.Conv2D(8, kernel_size=(1, 5), padding=((0, 0), (2, 1))), (7, 8, 1), (7, 7, 8)),
+        (pl.ConvTranspose2D(8, kernel_size=3, stride=2), (4, 5, 1), (9, 11, 8)),
+        (
+            pl.ConvTranspose2D(8, kernel_size=3, stride=2, padding=1, output_padding=1),
+            (4, 5, 1),
+            (8, 10, 8),
+        ),
+        (pl.MaxPool2D(2), (7, 8, 3), (3, 4, 3)),
+        (pl.MaxPool2D(2, padding="same"), (7, 8, 3), (4, 4, 3)),
+        (pl.AvgPool2D(3, stride=1), (7, 8, 3), (5, 6, 3)),
+        (pl.Flatten(), (7, 8, 3), (168,)),
+        (pl.Dense(5), (7, 8, 3), (7, 8, 5)),
+        (pl.ZeroPad2D(((1, 2), (3, 4))), (7, 8, 3), (10, 15, 3)),
+        (pl.Upsample2D((2, 3)), (7, 8, 3), (14, 24, 3)),
+    ],
+)
+def test_output_shapes(layer: Any, shape: Any, expected: Any) -> None:
+    assert layer.output_shape(shape) == expected
+
+
+def test_multiply_adds_count_every_product_once() -> None:
+    assert pl.Conv2D(8, kernel_size=3).multiply_adds((5, 5, 4)) == 9 * 8 * 9 * 4
+    grouped = pl.Conv2D(8, kernel_size=3, groups=4)
+    assert grouped.multiply_adds((5, 5, 4)) == 9 * 8 * 9
+    assert pl.Dense(10).multiply_adds((20,)) == 200
+    assert pl.ConvTranspose2D(8, kernel_size=2).multiply_adds((5, 5, 4)) == 100 * 4 * 8
+
+
+def test_a_layer_is_called_once() -> None:
+    layer, image = pl.Dense(3), pl.Input(4)
+    layer(image)
+    with pytest.raises(pl.NetworkError, match=r"Dense: a layer must be called once"):
+        layer(image)
+
+
+def test_what_is_no_layer_output_is_refused() -> None:
+    with pytest.raises(pl.NetworkError, match="inputs must be an Input or what a layer"):
+        pl.Dense(3)(pl.Dense(4))
+    with pytest.raises(pl.NetworkError, match=r"must have at least 2 input\(s\); got 1"):
+        pl.Add()(pl.Input(4))

@@ -1,0 +1,111 @@
+"""Optimizers: two steps by hand in plain Python, decay, clipping."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid.objectives import apply_update, as_optimizer, optimizer_from_json
+from pellucid.objectives.optimizers import Optimizer
+
+W, G = 2.0, (0.5, -0.25)
+RATES = (0.1, 0.01)
+
+
+def steps(optimizer: Optimizer, name: str = "a.weight") -> float:
+    weights = {name: np.array([W])}
+    slots = {slot: {name: np.zeros(1)} for slot in optimizer.slots}
+    for step, (g, rate) in enumerate(zip(G, RATES, strict=True), 1):
+        grads = {name: np.array([g])}
+        apply_update(optimizer, weights, grads, slots, rate=rate, step=step)
+    return float(weights[name][0])
+
+
+def test_sgd() -> None:
+    assert steps(pl.SGD(0.1)) == pytest.approx(W - 0.1 * 0.5 + 0.01 * 0.25)
+
+
+def test_momentum_is_free_of_the_learning_rate() -> None:
+    v1 = G[0]
+    v2 = 0.9 * v1 + G[1]
+    assert steps(pl.SGD(0.1, momentum=0.9)) == pytest.approx(W - 0.1 * v1 - 0.01 * v2)
+
+
+def test_nesterov_looks_ahead() -> None:
+    v1 = G[0]
+    v2 = 0.9 * v1 + G[1]
+    expected = W - 0.1 * (G[0] + 0.9 * v1) - 0.01 * (G[1] + 0.9 * v2)
+    assert steps(pl.SGD(0.1, momentum=0.9, nesterov=True)) == pytest.approx(expected)
+
+
+def test_rmsprop_has_epsilon_outside_the_root() -> None:
+    s, w = 0.0, W
+    for g, rate in zip(G, RATES, strict=True):
+        s = 0.9 * s + 0.1 * g * g
+        w -= rate * g / (math.sqrt(s) + 1e-8)
+    assert steps(pl.RMSprop(0.1)) == pytest.approx(w, rel=1e-12)
+
+
+def adam(decay: float = 0.0, l2: float = 0.0) -> float:
+    m = v = 0.0
+    w = W
+    for t, (g, rate) in enumerate(zip(G, RATES, strict=True), 1):
+        w *= 1 - rate * decay
+        g += l2 * w
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
+        w -= rate * m_hat / (math.sqrt(v_hat) + 1e-8)
+    return w
+
+
+def test_adam_is_algorithm_1() -> None:
+    assert steps(pl.Adam()) == pytest.approx(adam(), rel=1e-12)
+
+
+def test_weight_decay_is_l2_but_decoupled_in_adamw() -> None:
+    assert steps(pl.Adam(weight_decay=0.1)) == pytest.approx(adam(l2=0.1), rel=1e-12)
+    assert steps(pl.AdamW()) == pytest.approx(adam(decay=0.01), rel=1e-12)
+    plain = W - 0.1 * (0.5 + 0.2 * W)
+    expected = plain - 0.01 * (-0.25 + 0.2 * plain)
+    assert steps(pl.SGD(0.1, weight_decay=0.2)) == pytest.approx(expected)
+
+
+def test_weight_decay_leaves_biases_and_norms_alone() -> None:
+    for name in ("a.bias", "a.scale", "a.offset"):
+        assert steps(pl.AdamW(weight_decay=0.5), name) == pytest.approx(adam())
+
+
+def test_clipping_brings_the_common_norm_down() -> None:
+    weights = {"a.weight": np.zeros(2), "b.bias": np.zeros(1)}
+    grads = {"a.weight": np.array([3.0, 0.0]), "b.bias": np.array([4.0])}
+    optimizer = pl.SGD(1.0, clip_norm=1.0)
+    apply_update(optimizer, weights, grads, {}, rate=1.0, step=1)
+    np.testing.assert_allclose(weights["a.weight"], [-0.6, 0])
+    np.testing.assert_allclose(weights["b.bias"], [-0.8])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pl.SGD(-1), "learning_rate must be a number of at least 0; got lear"),
+        (lambda: pl.SGD(0.1, momentum=1.0), "momentum must be a number from 0 to less"),
+        (lambda: pl.SGD(0.1, nesterov=True), "momentum must be positive where nester"),
+        (lambda: pl.Adam(beta1=2), "beta1 must be a number from 0 to less than 1"),
+        (lambda: pl.Adam(float("nan")), "learning_rate must be a number"),
+        (lambda: as_optimizer("lion"), "optimizer: must be one of sgd, rmsprop"),
+        (lambda: optimizer_from_json({"name": "sgd", "x": 1}), "must be its own"),
+        (lambda: optimizer_from_json({}), "name must be one of"),
+    ],
+)
+def test_wrong_arguments_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(pl.NetworkError, match=message):
+        make()
+
+
+def test_json_leads_back() -> None:
+    for optimizer in (pl.SGD(0.1, momentum=0.9), pl.AdamW(2e-3), pl.RMSprop(rho=0.5)):
+        assert optimizer_from_json(optimizer.to_json()) == optimizer
