@@ -61,7 +61,10 @@ def node(**changes: Any) -> list[dict[str, Any]]:
         (document(nodes=node(units="many")), "units must be an int of at least 1"),
         (document(nodes=node(inputs=["x"])), "must read nodes that exist; got 'x'"),
         (document(nodes=node(inputs=["dense"])), "must not form a cycle; got dense →"),
-        (document(nodes=node(weight_initializer={"initializer": "X"})), "must be Uniform"),
+        (
+            document(nodes=node(weight_initializer={"initializer": "X"})),
+            "must be Uniform",
+        ),
         (document(nodes=node() + node()), "names must be unique; got 'input' twice"),
         (document(outputs=["nothing"]), "outputs must name a node; got 'nothing'"),
         (document(outputs=["input"]), "outputs must be exactly one"),

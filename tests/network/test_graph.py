@@ -86,13 +86,19 @@ def test_shapes_that_do_not_meet_are_named_with_their_nodes() -> None:
 def test_more_than_one_input_or_output_is_refused() -> None:
     a, b = pl.Input(4), pl.Input(4)
     both = pl.Add()(a, b)
-    with pytest.raises(pl.NetworkError, match="inputs must be exactly one in this vers"):
+    with pytest.raises(
+        pl.NetworkError, match="inputs must be exactly one in this vers"
+    ):
         pl.Network(inputs=[a, b], outputs=both)
-    with pytest.raises(pl.NetworkError, match="inputs must be exactly one in this vers"):
+    with pytest.raises(
+        pl.NetworkError, match="inputs must be exactly one in this vers"
+    ):
         pl.Network(inputs=a, outputs=both)
     c = pl.Input(4)
     ends = [pl.Dense(1)(c), pl.Dense(2)(c)]
-    with pytest.raises(pl.NetworkError, match="outputs must be exactly one in this ver"):
+    with pytest.raises(
+        pl.NetworkError, match="outputs must be exactly one in this ver"
+    ):
         pl.Network(inputs=c, outputs=ends)
 
 
@@ -104,7 +110,9 @@ def test_an_output_without_the_input_is_refused() -> None:
 def test_names_are_unique_and_plain() -> None:
     with pytest.raises(pl.NetworkError, match="names must be unique; got 'a' twice"):
         pl.Sequential(pl.Input(4), pl.Dense(1, name="a"), pl.Dense(1, name="a"))
-    with pytest.raises(pl.NetworkError, match="names must be letters, digits and under"):
+    with pytest.raises(
+        pl.NetworkError, match="names must be letters, digits and under"
+    ):
         pl.Sequential(pl.Input(4), pl.Dense(1, name="a.b"))
 
 
@@ -127,7 +135,9 @@ def test_settings_make_another_network() -> None:
     assert changed.preprocessing == network.preprocessing
     with pytest.raises(pl.NetworkError, match="node must be one of input, conv2d"):
         network.with_settings({"conv9.out_channels": 16})
-    with pytest.raises(pl.NetworkError, match="setting must be one of .*got 'conv2d.x'"):
+    with pytest.raises(
+        pl.NetworkError, match="setting must be one of .*got 'conv2d.x'"
+    ):
         network.with_settings({"conv2d.x": 16})
     with pytest.raises(pl.NetworkError, match="out_channels must be an int"):
         network.with_settings({"conv2d.out_channels": -1})

@@ -17,10 +17,19 @@ import pellucid as pl
             r"Conv2D 'conv3': out_channels must be a multiple of groups; "
             r"got out_channels=64, groups=3\.",
         ),
-        (lambda: pl.Conv2D(0, kernel_size=3), "out_channels must be an int of at least"),
-        (lambda: pl.Conv2D(1, kernel_size=0), "kernel_size must be .* got kernel_size=0"),
+        (
+            lambda: pl.Conv2D(0, kernel_size=3),
+            "out_channels must be an int of at least",
+        ),
+        (
+            lambda: pl.Conv2D(1, kernel_size=0),
+            "kernel_size must be .* got kernel_size=0",
+        ),
         (lambda: pl.Conv2D(1, kernel_size=(3, 3, 3)), "kernel_size must be"),
-        (lambda: pl.Conv2D(1, kernel_size=3, padding="full"), "padding must be 'valid'"),
+        (
+            lambda: pl.Conv2D(1, kernel_size=3, padding="full"),
+            "padding must be 'valid'",
+        ),
         (lambda: pl.Conv2D(1, kernel_size=3, padding=-1), "padding must be 'valid'"),
         (lambda: pl.Conv2D(1, kernel_size=3, bias=1), "bias must be True or False"),
         (lambda: pl.Dense(4, activation="swish"), "activation must be one of relu"),
@@ -69,7 +78,11 @@ def test_a_shape_that_does_not_fit_is_named(
         (pl.Conv2D(8, kernel_size=3, padding="same", stride=2), (7, 8, 1), (4, 4, 8)),
         (pl.Conv2D(8, kernel_size=3, padding=1), (7, 8, 1), (7, 8, 8)),
         (pl.Conv2D(8, kernel_size=3, dilation=2), (7, 8, 1), (3, 4, 8)),
-        (pl.Conv2D(8, kernel_size=(1, 5), padding=((0, 0), (2, 1))), (7, 8, 1), (7, 7, 8)),
+        (
+            pl.Conv2D(8, kernel_size=(1, 5), padding=((0, 0), (2, 1))),
+            (7, 8, 1),
+            (7, 7, 8),
+        ),
         (pl.ConvTranspose2D(8, kernel_size=3, stride=2), (4, 5, 1), (9, 11, 8)),
         (
             pl.ConvTranspose2D(8, kernel_size=3, stride=2, padding=1, output_padding=1),
@@ -105,7 +118,11 @@ def test_a_layer_is_called_once() -> None:
 
 
 def test_what_is_no_layer_output_is_refused() -> None:
-    with pytest.raises(pl.NetworkError, match="inputs must be an Input or what a layer"):
+    with pytest.raises(
+        pl.NetworkError, match="inputs must be an Input or what a layer"
+    ):
         pl.Dense(3)(pl.Dense(4))
-    with pytest.raises(pl.NetworkError, match=r"must have at least 2 input\(s\); got 1"):
+    with pytest.raises(
+        pl.NetworkError, match=r"must have at least 2 input\(s\); got 1"
+    ):
         pl.Add()(pl.Input(4))

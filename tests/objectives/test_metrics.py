@@ -19,13 +19,17 @@ def test_accuracy_of_classes_soft_labels_and_single_outputs() -> None:
     np.testing.assert_array_equal(correct(one, np.array([[0.0], [0.0]])), [1, 0])
     dense = np.zeros((2, 4, 3))
     dense[..., 1] = 1
-    np.testing.assert_array_equal(correct(dense, np.array([[1] * 4, [1, 1, 0, 0]])), [1, 0.5])
+    np.testing.assert_array_equal(
+        correct(dense, np.array([[1] * 4, [1, 1, 0, 0]])), [1, 0.5]
+    )
 
 
 def test_top5_and_absolute_error() -> None:
     output = np.arange(10.0)[None].repeat(2, axis=0)
     np.testing.assert_array_equal(top5_correct(output, np.array([5, 4])), [1, 0])
-    np.testing.assert_allclose(absolute_error(output[:, :1], np.array([2.0, 3.0])), [2, 3])
+    np.testing.assert_allclose(
+        absolute_error(output[:, :1], np.array([2.0, 3.0])), [2, 3]
+    )
 
 
 def test_confusion_matrix_has_labels_in_rows() -> None:

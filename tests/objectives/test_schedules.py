@@ -7,7 +7,12 @@ import math
 import pytest
 
 import pellucid as pl
-from pellucid.objectives import PlateauCounter, Progress, as_schedule, schedule_from_json
+from pellucid.objectives import (
+    PlateauCounter,
+    Progress,
+    as_schedule,
+    schedule_from_json,
+)
 
 
 def at(step: int, steps: int = 100, per_epoch: int = 10) -> Progress:

@@ -41,6 +41,7 @@ Array = npt.NDArray[Any]
 Data = Dataset | Sequence[Any]
 _DTYPES = ("float32", "float64")
 _CHUNK = 256  # images that predict hands to an engine at once
+_AHEAD = 4  # batches made ahead by a thread; where there is only one, without
 
 
 class Model:
@@ -380,6 +381,7 @@ class Model:
             augment=augment,
             preprocessing=self.preprocessing,
             dtype=self.dtype,
+            ahead=_AHEAD if len(dataset) > batch_size else 0,
         )
 
     # -- checks ----------------------------------------------------------------

@@ -15,7 +15,7 @@ class Position:
     """Epochs and steps done, sums of the running epoch, the best epoch, the plateau.
 
     ``epoch`` counts from 0; ``batch`` is the number of its batches that are done.
-    ``sums`` add up loss and metrics over ``examples``, so that an interrupted epoch
+    ``learning_rate`` is that of the last step. ``sums`` add up loss and metrics over ``examples``, so that an interrupted epoch
     goes on with the same figures.
     """
 
@@ -25,6 +25,7 @@ class Position:
     examples: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    learning_rate: float = 0.0
     best: BestSoFar = field(default_factory=BestSoFar)
     plateau: PlateauCounter = field(default_factory=PlateauCounter)
 

@@ -130,11 +130,10 @@ class Trainer:
         """Train one epoch, or what is left of it; return whether it was finished."""
         position = self.position
         start = time.perf_counter() - position.seconds
-        rate = self.learning_rate
         with closing(self._batches(position)) as batches:
             for batch in batches:
-                rate = self.learning_rate
-                loss = self._step(batch, rate)
+                position.learning_rate = self.learning_rate
+                loss = self._step(batch, position.learning_rate)
                 position.seconds = time.perf_counter() - start
                 for callback in self.callbacks:
                     callback.on_step(self, loss)
@@ -144,7 +143,7 @@ class Trainer:
                     return False
                 if self.stop_reason and position.batch < len(self.train):
                     return False
-        self._finish_epoch(rate, start)
+        self._finish_epoch(start)
         return True
 
     def _batches(self, position: Position) -> Any:
@@ -171,7 +170,7 @@ class Trainer:
             figures[name] = float(metric(result.output, labels).sum())
         return figures
 
-    def _finish_epoch(self, rate: float, start: float) -> None:
+    def _finish_epoch(self, start: float) -> None:
         position = self.position
         record = {"epoch": position.epoch + 1, **position.means()}
         if self.validation is not None:
@@ -183,7 +182,7 @@ class Trainer:
                 metrics=self._metrics,
             )
             record |= {f"val_{name}": value for name, value in figures.items()}
-        record["learning_rate"] = rate
+        record["learning_rate"] = position.learning_rate
         record["seconds"] = time.perf_counter() - start
         self.history.append(record)
         self._weigh(record)

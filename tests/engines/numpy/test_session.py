@@ -154,7 +154,9 @@ def transcription(weights: dict[str, Any], epochs: int, rate: float) -> dict[str
 
 @pytest.mark.parametrize("name", ["xor-one-hidden", "xor-two-hidden"])
 def test_classic_networks_train_exactly_as_the_textbook(name: str) -> None:
-    m = model(pl.zoo(name), loss="half_squared_error_sum", optimizer=pl.SGD(0.1), seed=3)
+    m = model(
+        pl.zoo(name), loss="half_squared_error_sum", optimizer=pl.SGD(0.1), seed=3
+    )
     start = dict(m.weights)
     for array in start.values():
         assert (np.abs(array) < 1).all()
