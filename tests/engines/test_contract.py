@@ -173,6 +173,7 @@ class Pair:
 
     ours: Session
     theirs: Session
+    network: Network
     images: np.ndarray
     labels: np.ndarray
     sample_weight: np.ndarray | None = None
@@ -206,6 +207,7 @@ def pair_of(
     return Pair(
         engine.build(network, **make, dtype=dtype),
         reference.build(network, **make, dtype="float64"),
+        network,
         images_for(network, BATCH).astype(dtype),
         labels_for(loss, network, BATCH, labels),
         np.array([0.5, 2.0, 0.0, 1.0], dtype) if weighted else None,
@@ -224,27 +226,29 @@ def pair(request: Any, engine: Engine, reference: Engine, tolerance: Any) -> Pai
     return pair_of(engine, reference, network, dtype=tolerance.dtype)
 
 
+def has_two_modes(network: Network) -> bool:
+    return any(isinstance(n.layer, pl.BatchNorm | pl.Dropout) for n in network.nodes)
+
+
 def test_layers_give_the_references_numbers_and_derivatives(
     pair: Pair, tolerance: Any, agree: Any
 ) -> None:
     before = pair.ours.state()
-    ours, theirs = pair.ours, pair.theirs
-    agree(ours.predict(pair.images), theirs.predict(pair.images), tolerance.activations)
-    for training in (False, True):
+    ours, theirs, images = pair.ours, pair.theirs, pair.images
+    shape = len(images), *pair.network.output_shape
+    upstream = np.random.default_rng(5).standard_normal(shape)
+    for training in (True, False) if has_two_modes(pair.network) else (True,):
         agree(
-            ours.activations(pair.images, training=training),
-            theirs.activations(pair.images, training=training),
+            ours.activations(images, training=training),
+            theirs.activations(images, training=training),
             tolerance.activations,
         )
-        upstream = np.random.default_rng(5).standard_normal(
-            theirs.predict(pair.images).shape
-        )
-        grad_x, grads = ours.vjp(pair.images, upstream, training=training)
-        expected_x, expected = theirs.vjp(pair.images, upstream, training=training)
+        grad_x, grads = ours.vjp(images, upstream, training=training)
+        expected_x, expected = theirs.vjp(images, upstream, training=training)
         agree(grad_x, expected_x, tolerance.gradients)
         agree(grads, expected, tolerance.gradients)
-    loss, grads = ours.gradients(pair.images, pair.labels)
-    expected_loss, expected = theirs.gradients(pair.images, pair.labels)
+    loss, grads = ours.gradients(images, pair.labels)
+    expected_loss, expected = theirs.gradients(images, pair.labels)
     agree(loss, expected_loss, tolerance.activations)
     agree(grads, expected, tolerance.gradients)
     assert_same(before, ours.state())
@@ -253,15 +257,84 @@ def test_layers_give_the_references_numbers_and_derivatives(
 def test_layers_learn_as_the_reference_does(
     pair: Pair, tolerance: Any, agree: Any
 ) -> None:
+    if not pair.network.parameters:
+        pytest.skip("there is nothing to learn")
     pair.steps(5)
     ours, theirs = pair.ours.state(), pair.theirs.state()
     assert ours.pop("step") == theirs.pop("step") == 5
     agree(ours, theirs, tolerance.gradients)
-    fewer = pair.images[:3], pair.labels[:3]  # the last batch of an epoch
-    step = {"learning_rate": 0.01}
-    result, expected = (s.train_step(*fewer, **step) for s in (pair.ours, pair.theirs))
-    agree(result.loss, expected.loss, tolerance.gradients)
-    agree(result.output, expected.output, tolerance.gradients)
+
+
+def test_the_last_batch_of_an_epoch_may_be_smaller(
+    engine: Engine, reference: Engine, tolerance: Any, agree: Any
+) -> None:
+    pair = pair_of(engine, reference, branches(), dtype=tolerance.dtype)
+    for count in (4, 3, 1, 4):
+        batch = pair.images[:count], pair.labels[:count]
+        ours, theirs = (
+            session.train_step(*batch, learning_rate=0.01)
+            for session in (pair.ours, pair.theirs)
+        )
+        agree(ours.loss, theirs.loss, tolerance.gradients)
+        agree(ours.output, theirs.output, tolerance.gradients)
+        images = pair.images[:count]
+        agree(
+            pair.ours.predict(images),
+            pair.theirs.predict(images),
+            tolerance.gradients,
+        )
+
+
+def test_frozen_weights_stay_and_a_step_without_parameters_counts(
+    engine: Engine, reference: Engine, tolerance: Any, agree: Any
+) -> None:
+    network = frozen_middle().frozen()
+    pair = pair_of(engine, reference, network, dtype=tolerance.dtype)
+    before = pair.ours.state()
+    pair.steps(2)
+    after = pair.ours.state()
+    assert after.pop("step") == 2
+    del before["step"]
+    assert_same(before, after)
+
+
+@pytest.mark.parametrize(
+    ("layer", "slope"), [(pl.ReLU(), 0.0), (pl.LeakyReLU(slope=0.25), 0.25)]
+)
+def test_the_derivative_at_a_kink_is_that_of_the_left(
+    layer: pl.Layer, slope: float, engine: Engine, tolerance: Any
+) -> None:
+    network = Sequential(pl.Input(3), pl.Dense(3), type(layer)(**arguments(layer)))
+    state = initial_state(network, seed=0, dtype=tolerance.dtype)
+    state["weights/dense.weight"] = np.eye(3, dtype=tolerance.dtype)
+    session = engine.build(network, state=state, dtype=tolerance.dtype)
+    images = np.array([[-1.0, 0.0, 1.0]], tolerance.dtype)
+    grad_x, _ = session.vjp(images, np.ones_like(images))
+    np.testing.assert_allclose(grad_x, [[slope, slope, 1.0]])
+
+
+def arguments(layer: pl.Layer) -> dict[str, float]:
+    return {"slope": layer.slope} if isinstance(layer, pl.LeakyReLU) else {}
+
+
+def test_of_equal_values_the_first_gets_the_max_pools_gradient(
+    engine: Engine, tolerance: Any
+) -> None:
+    network = Sequential(pl.Input(3, 3, 1), pl.MaxPool2D(2, stride=1))
+    state = initial_state(network, seed=0, dtype=tolerance.dtype)
+    session = engine.build(network, state=state, dtype=tolerance.dtype)
+    images = np.ones((1, 3, 3, 1), tolerance.dtype)
+    grad_x, _ = session.vjp(images, np.ones((1, 2, 2, 1)))
+    expected = [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
+    np.testing.assert_array_equal(grad_x[0, :, :, 0], expected)
+
+
+def test_padding_never_wins_a_max_pool(engine: Engine, tolerance: Any) -> None:
+    network = Sequential(pl.Input(3, 3, 1), pl.MaxPool2D(2, padding="same"))
+    state = initial_state(network, seed=0, dtype=tolerance.dtype)
+    session = engine.build(network, state=state, dtype=tolerance.dtype)
+    images = np.full((1, 3, 3, 1), -5.0, tolerance.dtype)
+    np.testing.assert_array_equal(session.predict(images), -5.0)
 
 
 def image_head(*layers: pl.Layer) -> Network:

@@ -1,0 +1,91 @@
+"""This file is the entry of the engine on JAX: options in, sessions out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from pellucid.engines.framework import Options, unknown_device, warn_if_untested
+from pellucid.engines.jax.session import JaxSession
+from pellucid.engines.protocol import State
+from pellucid.engines.state import take_apart
+from pellucid.errors import EngineError
+from pellucid.network import Network
+from pellucid.objectives import Loss, Optimizer
+
+TESTED = ("0.10",)
+
+
+@dataclass(frozen=True)
+class JaxEngine:
+    """Builds sessions that run on JAX."""
+
+    options: Options
+    device: jax.Device
+    name: str = "jax"
+
+    def build(
+        self,
+        network: Network,
+        *,
+        state: State,
+        loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
+        dtype: str = "float32",
+    ) -> JaxSession:
+        """Return a session whose ``native`` is a pure function and its weights.
+
+        Raises
+        ------
+        EngineError
+            If dtype is not float32 or float64, or the state is not the network's.
+        """
+        self.options.check_dtype(dtype)
+        parts = take_apart(network, state, optimizer=optimizer, dtype=dtype)
+        return JaxSession(
+            network,
+            parts,
+            loss=loss,
+            optimizer=optimizer,
+            dtype=dtype,
+            is_mixed=self.options.is_mixed,
+            device=self.device,
+        )
+
+
+def make(**options: Any) -> JaxEngine:
+    """Return the engine on JAX.
+
+    Parameters
+    ----------
+    device : str, default "cpu"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"tpu"``.
+    compile : bool, default False
+        Taken for its siblings' sake: XLA compiles in any case.
+    precision : {"float32", "bfloat16"}
+        With bfloat16 activations and the weights they meet are rounded to it.
+
+    Raises
+    ------
+    EngineError
+        If an option is unknown, or the device is not there.
+    """
+    warn_if_untested("jax", jax.__version__, TESTED)
+    try:
+        chosen = Options(engine="jax", **options)
+    except TypeError as error:
+        raise EngineError(
+            "engine 'jax': options must be device, compile and precision; "
+            f"got {', '.join(options)}."
+        ) from error
+    return JaxEngine(chosen, _device(chosen.device))
+
+
+def _device(name: str) -> jax.Device:
+    platform, _, index = name.partition(":")
+    try:
+        return jax.devices(platform)[int(index or 0)]
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise unknown_device("jax", name, str(error).splitlines()[0]) from error

@@ -1,0 +1,228 @@
+"""This file is each layer as a pure function, and the network as one.
+
+Arrays are canonical throughout: JAX convolves NHWC images with (kh, kw, in / groups,
+out) weights as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from pellucid.network import Network
+from pellucid.network import layers as pl
+from pellucid.network.layers import Layer
+from pellucid.network.window import Pads
+
+Arrays = dict[str, Array]
+
+
+class Mode(NamedTuple):
+    """How layers run: in training or not, and the masks of dropout nodes."""
+
+    is_training: bool = False
+    masks: Mapping[str, Any] = {}
+
+
+class Outcome(NamedTuple):
+    """What running a network gives: values by node, new running statistics by name."""
+
+    values: Arrays
+    buffers: Arrays
+
+
+def run(
+    network: Network,
+    weights: Mapping[str, Array],
+    images: Array,
+    mode: Mode = Mode(),  # noqa: B008 - a constant
+    *,
+    keep: Collection[str],
+) -> Outcome:
+    """Run a network: a pure function of its weights and images.
+
+    Parameters
+    ----------
+    network : Network
+    weights : mapping of weight name to Array
+    images : Array, shape (N, *network.input_shape)
+    mode : Mode
+    keep : collection of str
+        The nodes whose values are returned.
+    """
+    values: Arrays = {network.inputs[0]: images}
+    buffers: Arrays = {}
+    for node in network.nodes:
+        if isinstance(node.layer, pl.Input):
+            continue
+        own = {
+            weight.spec.role: weights[weight.name]
+            for weight in network.weights
+            if weight.node == node.name
+        }
+        inputs = [values[source] for source in node.inputs]
+        if isinstance(node.layer, pl.BatchNorm):
+            y, changed = _batch_norm(node.layer, own, inputs[0], mode)
+            buffers.update({f"{node.name}.{r}": b for r, b in changed.items()})
+        elif isinstance(node.layer, pl.Dropout):
+            mask = mode.masks.get(node.name) if mode.is_training else None
+            y = inputs[0] if mask is None else inputs[0] * mask.astype(images.dtype)
+        else:
+            y = _FUNCTIONS[type(node.layer)](node.layer, own, *inputs)
+        values[node.name] = y
+    return Outcome({name: values[name] for name in keep}, buffers)
+
+
+def _convolution(layer: pl.Conv2D, w: Arrays, x: Array) -> Array:
+    y = lax.conv_general_dilated(
+        x,
+        w["weight"].astype(x.dtype),
+        window_strides=layer.strides,
+        padding=layer.pads((x.shape[1], x.shape[2])),
+        rhs_dilation=layer.dilations,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=layer.groups,
+    )
+    return _with_bias(y, w)
+
+
+def _transposed(layer: pl.ConvTranspose2D, w: Arrays, x: Array) -> Array:
+    """Convolve the image, zeros between its pixels, with the kernel turned around."""
+    extents = [d * (k - 1) for k, d in zip(layer.kernel, layer.dilations, strict=True)]
+    pads = layer.pads((x.shape[1], x.shape[2]))
+    y = lax.conv_general_dilated(
+        x,
+        w["weight"][::-1, ::-1].astype(x.dtype),
+        window_strides=(1, 1),
+        padding=[
+            (extent - before, extent - after)
+            for extent, (before, after) in zip(extents, pads, strict=True)
+        ],
+        lhs_dilation=layer.strides,
+        rhs_dilation=layer.dilations,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=layer.groups,
+    )
+    return _with_bias(y, w)
+
+
+def _with_bias(y: Array, w: Arrays) -> Array:
+    return y + w["bias"].astype(y.dtype) if "bias" in w else y
+
+
+def _dense(layer: pl.Dense, w: Arrays, x: Array) -> Array:
+    del layer
+    return _with_bias(x @ w["weight"].astype(x.dtype), w)
+
+
+def _windows(layer: Any, pads: Pads) -> dict[str, Any]:
+    return {
+        "window_dimensions": (1, *layer.kernel, 1),
+        "window_strides": (1, *layer.strides, 1),
+        "padding": ((0, 0), *pads, (0, 0)),
+    }
+
+
+def _max_pool(layer: pl.MaxPool2D, w: Arrays, x: Array) -> Any:
+    del w
+    windows = _windows(layer, layer.pads((x.shape[1], x.shape[2])))
+    return lax.reduce_window(x, -jnp.inf, lax.max, **windows)
+
+
+def _avg_pool(layer: pl.AvgPool2D, w: Arrays, x: Array) -> Any:
+    del w
+    size = x.shape[1], x.shape[2]
+    pads = layer.pads(size)
+    sums = lax.reduce_window(x, 0.0, lax.add, **_windows(layer, pads))
+    return sums / _valid_cells(layer, size, pads, sums.shape).astype(x.dtype)
+
+
+def _valid_cells(
+    layer: pl.AvgPool2D, size: tuple[int, int], pads: Pads, shape: tuple[int, ...]
+) -> np.ndarray[Any, Any]:
+    """Return how many cells of each window lie on the image, shape (H, W, 1)."""
+    counts = []
+    for n, k, s, (before, _), steps in zip(
+        size, layer.kernel, layer.strides, pads, shape[1:3], strict=True
+    ):
+        start = np.arange(steps) * s - before
+        counts.append(np.minimum(start + k, n) - np.maximum(start, 0))
+    return np.multiply.outer(*counts)[:, :, None]  # type: ignore[no-any-return]
+
+
+def _statistics(x: Array, axes: Any) -> tuple[Array, Array]:
+    mean = x.mean(axes, keepdims=True)
+    return mean, jnp.square(x - mean).mean(axes, keepdims=True)  # biased
+
+
+def _batch_norm(
+    layer: pl.BatchNorm, w: Arrays, x: Array, mode: Mode
+) -> tuple[Array, Arrays]:
+    """Return the output and, in training, the new running statistics."""
+    kind, x = x.dtype, x.astype(w["scale"].dtype)
+    if not mode.is_training or not layer.trainable:
+        y = _normalised(layer, w, x, w["running_mean"], w["running_variance"])
+        return y.astype(kind), {}
+    mean, variance = _statistics(x, tuple(range(x.ndim - 1)))
+    m = layer.momentum
+    changed = {
+        role: m * w[role] + (1 - m) * lax.stop_gradient(batch.reshape(-1))
+        for role, batch in (("running_mean", mean), ("running_variance", variance))
+    }
+    return _normalised(layer, w, x, mean, variance).astype(kind), changed
+
+
+def _layer_norm(layer: pl.LayerNorm, w: Arrays, x: Array) -> Array:
+    wide = x.astype(w["scale"].dtype)
+    return _normalised(layer, w, wide, *_statistics(wide, -1)).astype(x.dtype)
+
+
+def _normalised(
+    layer: pl.BatchNorm | pl.LayerNorm, w: Arrays, x: Array, mean: Array, var: Array
+) -> Array:
+    return (x - mean) * lax.rsqrt(var + layer.epsilon) * w["scale"] + w["offset"]
+
+
+def _upsample(layer: pl.Upsample2D, w: Arrays, x: Array) -> Any:
+    del w
+    if layer.mode == "nearest":
+        return x.repeat(layer.factors[0], axis=1).repeat(layer.factors[1], axis=2)
+    height, width = layer.factors[0] * x.shape[1], layer.factors[1] * x.shape[2]
+    return jax.image.resize(x, (x.shape[0], height, width, x.shape[3]), "linear")
+
+
+def _leaky_relu(layer: pl.LeakyReLU, w: Arrays, x: Array) -> Array:
+    del w  # jax.nn.leaky_relu has the derivative 1 at 0; the convention is the slope
+    return jnp.where(x > 0, x, layer.slope * x)
+
+
+def _plain(function: Callable[[Array], Array]) -> Callable[..., Array]:
+    return lambda layer, w, x: function(x)
+
+
+_FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
+    pl.Add: lambda layer, w, *inputs: sum(inputs[1:], start=inputs[0]),
+    pl.AvgPool2D: _avg_pool,
+    pl.Concat: lambda layer, w, *inputs: jnp.concatenate(inputs, axis=-1),
+    pl.Conv2D: _convolution,
+    pl.ConvTranspose2D: _transposed,
+    pl.Dense: _dense,
+    pl.Flatten: _plain(lambda x: x.reshape(len(x), -1)),
+    pl.GELU: _plain(lambda x: jax.nn.gelu(x, approximate=False)),  # default: tanh
+    pl.GlobalAvgPool2D: _plain(lambda x: x.mean((1, 2))),
+    pl.LayerNorm: _layer_norm,
+    pl.LeakyReLU: _leaky_relu,
+    pl.MaxPool2D: _max_pool,
+    pl.ReLU: _plain(jax.nn.relu),  # jnp.maximum(x, 0) has the derivative 0.5 at 0
+    pl.SiLU: _plain(jax.nn.silu),
+    pl.Sigmoid: _plain(jax.nn.sigmoid),
+    pl.Softmax: _plain(lambda x: jax.nn.softmax(x, axis=-1)),
+    pl.Tanh: _plain(jnp.tanh),
+    pl.Upsample2D: _upsample,
+    pl.ZeroPad2D: lambda layer, w, x: jnp.pad(x, ((0, 0), *layer.sides, (0, 0))),
+}

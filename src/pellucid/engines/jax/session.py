@@ -1,0 +1,273 @@
+"""This file is a network with weights on JAX: the contract of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from pellucid.engines.dropout import masks_for
+from pellucid.engines.head import loss_node, require
+from pellucid.engines.jax.layers import Mode, Outcome, run
+from pellucid.engines.jax.layout import array_out, arrays_out, weights_in
+from pellucid.engines.jax.loss import loss_value
+from pellucid.engines.jax.optimizer import make_transformation, slots_of, with_slots
+from pellucid.engines.protocol import Array, State, StepResult
+from pellucid.engines.state import Parts, put_together, take_apart
+from pellucid.network import Network
+from pellucid.objectives import Loss, Optimizer
+
+Arrays = dict[str, Any]
+
+
+class Native(NamedTuple):
+    """What JAX people call a model: ``apply(weights, images)`` and its weights.
+
+    ``apply`` is pure. The next training step takes ``weights`` over (its buffers are
+    donated); copy what you want to keep.
+    """
+
+    apply: Callable[[Arrays, Any], Any]
+    weights: Arrays
+
+
+class Trained(NamedTuple):
+    """What a training step takes and gives back: all that it changes."""
+
+    parameters: Arrays
+    buffers: Arrays
+    slots: Any
+
+
+class JaxSession:
+    """A network that runs on JAX. The methods are the contract's."""
+
+    def __init__(
+        self,
+        network: Network,
+        parts: Parts,
+        *,
+        loss: Loss | None,
+        optimizer: Optimizer | None,
+        dtype: str,
+        is_mixed: bool,
+        device: Any,
+    ) -> None:
+        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self._dtype, self._is_mixed, self._device = np.dtype(dtype), is_mixed, device
+        self._exit = network.outputs[0]
+        self._head = loss_node(network, loss) if loss else self._exit
+        self._transformation = (
+            make_transformation(optimizer, network) if optimizer else None
+        )
+        self._trained: Trained
+        self._frozen: Arrays
+        self._jit_predict = jax.jit(self.apply)
+        self._jit_step = jax.jit(self._step_function, donate_argnums=0)
+        self._jit_activations = jax.jit(self._activations, static_argnums=3)
+        self._jit_gradients = jax.jit(self._gradients)
+        self._jit_vjp = jax.jit(self._vjp, static_argnums=4)
+        with self._precision():
+            self._take(parts)
+
+    @property
+    def native(self) -> Native:
+        """The pure function and the weights as they are now."""
+        return Native(self.apply, self._weights())
+
+    def predict(self, images: Array) -> Array:
+        """Return the network's output in inference mode, shape (N, …)."""
+        with self._precision():
+            output = self._jit_predict(self._weights(), self._input(images))
+            return array_out(output, self._dtype)
+
+    def train_step(
+        self,
+        images: Array,
+        labels: Array,
+        *,
+        learning_rate: float,
+        sample_weight: Array | None = None,
+        masks: Mapping[str, Array] | None = None,
+    ) -> StepResult:
+        """Change weights, buffers and optimizer slots by one update."""
+        require("optimizer", self.optimizer)
+        require("loss", self.loss)
+        given = self._masks(len(images)) if masks is None else dict(masks)
+        with self._precision():
+            self._trained, loss, output = self._jit_step(
+                self._trained,
+                self._frozen,
+                (self._input(images), np.asarray(labels), sample_weight, given),
+                float(learning_rate),
+                float(self._step + 1),
+            )
+            self._step += 1
+            return StepResult(float(loss), array_out(output, self._dtype))
+
+    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+        """Return every node's output by name."""
+        masks = self._masks(len(images)) if training else {}
+        with self._precision():
+            values = self._jit_activations(
+                self._weights(), self._input(images), masks, training
+            )
+            arrays = arrays_out(values, self._dtype)
+        return {node.name: arrays[node.name] for node in self.network.nodes}
+
+    def gradients(
+        self, images: Array, labels: Array, *, sample_weight: Array | None = None
+    ) -> tuple[float, dict[str, Array]]:
+        """Return the loss and its derivative by each parameter, in training mode."""
+        require("loss", self.loss)
+        masks = self._masks(len(images))
+        batch = self._input(images), np.asarray(labels), sample_weight, masks
+        with self._precision():
+            (loss, _), grads = self._jit_gradients(
+                self._trained.parameters, self._fixed(), batch
+            )
+            return float(loss), self._in_order(grads)
+
+    def vjp(
+        self, images: Array, grad_output: Array, *, training: bool = True
+    ) -> tuple[Array, dict[str, Array]]:
+        """Pull a derivative by the output back to the images and the parameters."""
+        masks = self._masks(len(images)) if training else {}
+        with self._precision():
+            grad_x, grads = self._jit_vjp(
+                (self._trained.parameters, self._fixed()),
+                self._input(images),
+                np.asarray(grad_output, self._dtype),
+                masks,
+                training,
+            )
+            return array_out(grad_x, self._dtype), self._in_order(grads)
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of all that training changes."""
+        weights = arrays_out(self._weights(), self._dtype)
+        slots = {
+            slot: self._in_order(arrays)
+            for slot, arrays in (
+                slots_of(self._trained.slots, self.optimizer).items()
+                if self.optimizer
+                else ()
+            )
+        }
+        return put_together(self.network, Parts(weights, slots, self._step, self._seed))
+
+    def load_state(self, state: State) -> None:
+        """Take over what `state` returned, here or on another engine."""
+        parts = take_apart(
+            self.network, state, optimizer=self.optimizer, dtype=str(self._dtype)
+        )
+        with self._precision():
+            self._take(parts)
+
+    def _take(self, parts: Parts) -> None:
+        self._step, self._seed = parts.step, parts.seed
+        weights = weights_in(parts.weights, self._device)
+        trains = {weight.name for weight in self.network.parameters}
+        moves = {
+            weight.name
+            for weight in self.network.weights
+            if not weight.spec.is_parameter
+            and getattr(self.network.node(weight.node).layer, "trainable", True)
+        }
+        parameters = {name: weights[name] for name in weights if name in trains}
+        buffers = {name: weights[name] for name in weights if name in moves}
+        self._frozen = {n: a for n, a in weights.items() if n not in trains | moves}
+        slots: Any = ()
+        if self._transformation is not None:
+            arrays = {s: weights_in(a, self._device) for s, a in parts.slots.items()}
+            start = jax.device_put(self._transformation.init(parameters), self._device)
+            slots = with_slots(start, arrays)
+        self._trained = Trained(parameters, buffers, slots)
+
+    # Pure functions, compiled once for each shape of batch.
+
+    def apply(self, weights: Arrays, images: Any) -> Any:
+        """Return the network's output in inference mode; pure."""
+        return self._run(weights, images, Mode(), self._exit).values[self._exit]
+
+    def _run(self, weights: Arrays, images: Any, mode: Mode, *keep: str) -> Outcome:
+        kind = jnp.bfloat16 if self._is_mixed else self._dtype
+        return run(self.network, weights, images.astype(kind), mode, keep=set(keep))
+
+    def _loss_of(
+        self, parameters: Arrays, fixed: Arrays, batch: Any
+    ) -> tuple[Any, tuple[Any, Arrays]]:
+        images, labels, sample_weight, masks = batch
+        values, buffers = self._run(
+            parameters | fixed, images, Mode(True, masks), self._head, self._exit
+        )
+        z = values[self._head].astype(self._dtype)
+        loss = loss_value(self.loss, z, labels, sample_weight)  # type: ignore[arg-type]
+        return loss, (values[self._exit], buffers)
+
+    def _gradients(self, parameters: Arrays, fixed: Arrays, batch: Any) -> Any:
+        return jax.value_and_grad(self._loss_of, has_aux=True)(parameters, fixed, batch)
+
+    def _step_function(
+        self, trained: Trained, frozen: Arrays, batch: Any, rate: Any, step: Any
+    ) -> tuple[Trained, Any, Any]:
+        parameters, buffers, slots = trained
+        (loss, (output, changed)), grads = self._gradients(
+            parameters, frozen | buffers, batch
+        )
+        updates, slots = self._transformation.update(  # type: ignore[union-attr]
+            grads, slots, parameters, rate=rate, step=step
+        )
+        parameters = optax.apply_updates(parameters, updates)
+        return Trained(parameters, buffers | changed, slots), loss, output
+
+    def _activations(
+        self, weights: Arrays, images: Any, masks: Arrays, training: bool
+    ) -> Arrays:
+        everything = [node.name for node in self.network.nodes]
+        return self._run(weights, images, Mode(training, masks), *everything).values
+
+    def _vjp(
+        self, weights: Any, images: Any, grad_output: Any, masks: Any, training: bool
+    ) -> Any:
+        parameters, fixed = weights
+
+        def output(images: Any, parameters: Arrays) -> Any:
+            mode = Mode(training, masks)
+            values = self._run(parameters | fixed, images, mode, self._exit).values
+            return values[self._exit].astype(self._dtype)
+
+        return jax.vjp(output, images, parameters)[1](grad_output)
+
+    def _weights(self) -> Arrays:
+        everything = self._trained.parameters | self._fixed()
+        return {w.name: everything[w.name] for w in self.network.weights}
+
+    def _fixed(self) -> Arrays:
+        return self._frozen | self._trained.buffers
+
+    def _in_order(self, arrays: Arrays) -> dict[str, Array]:
+        """Bring arrays by parameter into the network's order; jit sorts by name."""
+        copies = arrays_out(arrays, self._dtype)
+        return {w.name: copies[w.name] for w in self.network.parameters}
+
+    def _masks(self, count: int) -> Arrays:
+        masks = masks_for(
+            self.network,
+            seed=self._seed,
+            step=self._step,
+            indices=np.arange(count),
+            dtype=self._dtype,
+        )
+        return dict(masks)
+
+    def _input(self, images: Array) -> Any:
+        return np.asarray(images, self._dtype)
+
+    def _precision(self) -> Any:
+        """Switch float64 on (or off) in a scope: JAX's own switch is global."""
+        return jax.enable_x64(self._dtype == np.float64)
