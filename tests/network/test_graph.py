@@ -136,7 +136,7 @@ def test_settings_make_another_network() -> None:
     with pytest.raises(pl.NetworkError, match="node must be one of input, conv2d"):
         network.with_settings({"conv9.out_channels": 16})
     with pytest.raises(
-        pl.NetworkError, match="setting must be one of .*got 'conv2d.x'"
+        pl.NetworkError, match=r"setting must be one of .*got 'conv2d.x'"
     ):
         network.with_settings({"conv2d.x": 16})
     with pytest.raises(pl.NetworkError, match="out_channels must be an int"):

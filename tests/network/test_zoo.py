@@ -46,7 +46,7 @@ def test_print_shows_a_table_with_totals() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(pl.NetworkError, match="name must be one of lenet5, .*'vgg'"):
+    with pytest.raises(pl.NetworkError, match=r"name must be one of lenet5, .*'vgg'"):
         pl.zoo("vgg")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
 
 from pellucid.errors import NetworkError
@@ -47,6 +46,8 @@ def _from_json(path: Path) -> Network:
 
 
 def _from_python(path: Path) -> Network:
+    import runpy
+
     try:
         found = runpy.run_path(str(path), run_name="pellucid_network").get("network")
         network = found() if callable(found) else found

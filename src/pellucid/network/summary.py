@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html as escape
 from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
@@ -60,6 +59,7 @@ def text(network: Network) -> str:
 
 def html(network: Network) -> str:
     """Return the table as HTML, for notebooks."""
+    import html as escape
 
     def row(tag: str, cells: tuple[str, ...]) -> str:
         styled = (

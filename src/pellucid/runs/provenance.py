@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from datetime import UTC, datetime
-from importlib import metadata
 
 _PACKAGES = ("pellucid", "numpy")
 _ENGINE_PACKAGES = {
@@ -19,6 +18,8 @@ _ENGINE_PACKAGES = {
 
 def provenance(engine: str) -> dict[str, str | int]:
     """Return versions, machine and time as plain values."""
+    from importlib import metadata  # slow to import, and seldom asked for
+
     found: dict[str, str | int] = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

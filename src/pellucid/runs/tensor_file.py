@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     RunError
         If the disk is full or the place cannot be written; nothing is lost.
     """
+    import tempfile  # slow to import; reading needs none
+
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(
