@@ -1,0 +1,45 @@
+"""README, tutorials and pages are executed: every ```python fence, in order."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+FENCE = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+
+
+def snippets(page: Path) -> list[tuple[int, str]]:
+    """Return (line, code) of a page's fences; those marked `no-run` are left out."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        (text[: match.start(2)].count("\n"), match[2])
+        for match in FENCE.finditer(text)
+        if "no-run" not in match[1]
+    ]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if snippets(page)],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_a_page_s_code_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    names = {"__name__": "__page__"}
+    for line, code in snippets(page):
+        padded = "\n" * line + code  # tracebacks then show the page's line
+        exec(compile(padded, str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_s_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
