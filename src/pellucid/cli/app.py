@@ -1,0 +1,143 @@
+"""This file is the table of commands; each one's file is read when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+_HELP = {"help_option_names": ["--help", "-h"]}
+
+
+class Entry(NamedTuple):
+    """A command: the file in `pellucid.cli`, the function in it, and its one line."""
+
+    module: str
+    function: str
+    help: str
+    panel: str
+
+
+_LEARN, _LOOK, _MOVE, _HERE = (
+    "Train and use",
+    "Look into it",
+    "In and out",
+    "What is here",
+)
+
+#: A command is there when its file is; `pellucid --help` reads none of the files.
+COMMANDS: dict[str, Entry] = {
+    "train": Entry("train", "train", "Train a network and test it.", _LEARN),
+    "evaluate": Entry(
+        "evaluate", "evaluate", "Measure a trained network on test data.", _LEARN
+    ),
+    "predict": Entry("predict", "predict", "Say what pictures show.", _LEARN),
+    "serve": Entry("serve", "serve", "Answer over HTTP.", _LEARN),
+    "studio": Entry("studio", "studio", "Open the studio in a browser.", _LEARN),
+    "explain": Entry(
+        "explain", "explain", "Show the arithmetic behind one number.", _LOOK
+    ),
+    "verify": Entry("verify", "verify", "Prove that derivatives are right.", _LOOK),
+    "compare": Entry("compare", "compare", "Measure engines side by side.", _LOOK),
+    "benchmark": Entry("benchmark", "benchmark", "Time one engine.", _LOOK),
+    "export": Entry("export", "export", "Write a model for another program.", _MOVE),
+    "import": Entry("import_", "import_", "Read another program's model.", _MOVE),
+    "convert": Entry("convert", "convert", "Turn one model file into another.", _MOVE),
+    "code": Entry("code", "code", "Write a network as a stand-alone script.", _MOVE),
+    "data": Entry("data", "data", "List the datasets that have a name.", _HERE),
+    "engines": Entry("engines", "engines", "List the engines and the machine.", _HERE),
+}
+
+
+def is_there(entry: Entry) -> bool:
+    """Return whether the command's file exists, without reading it."""
+    return importlib.util.find_spec(f"pellucid.cli.{entry.module}") is not None
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its commands by the table alone."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands that are there, as the table has them."""
+        del ctx
+        return [name for name, entry in COMMANDS.items() if is_there(entry)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
+        """Return what the list of commands shows: name, line, panel."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None or not is_there(entry):
+            return None
+        return TyperCommand(cmd_name, help=entry.help, rich_help_panel=entry.panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command itself, read from its file."""
+        stubs = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        self.commands = {k: v for k, v in stubs.items() if v}  # for "Did you mean"
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found and load(str(name)), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run; a closed pipe is `main`'s to handle, not typer's."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ClosedPipeError from error
+
+
+class ClosedPipeError(BrokenPipeError):
+    """A BrokenPipeError without a number, which typer lets through."""
+
+
+def load(name: str) -> Any:
+    """Read a command's file and return the command."""
+    entry = COMMANDS[name]
+    module = importlib.import_module(f"pellucid.cli.{entry.module}")
+    one = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    one.command(name, context_settings=_HELP)(getattr(module, entry.function))
+    return typer.main.get_command(one)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings=_HELP,
+)
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from pellucid import __version__
+
+        typer.echo(f"pellucid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def pellucid(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Convolutional neural networks, clear enough to see through.
+
+    Begin with [bold]pellucid train mnist-torch[/bold]: it trains on 60,000
+    handwritten digits that come with pellucid, and tests on 10,000 others. Every
+    command has a --help of its own, with examples.
+    """
+    del version
+
+
+def command() -> Any:
+    """Return the whole command line as one command."""
+    return typer.main.get_command(app)

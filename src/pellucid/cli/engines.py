@@ -1,0 +1,68 @@
+"""This file is `pellucid engines`: what is installed, and the machine it runs on."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+from pellucid.cli import options
+from pellucid.cli.machine import machine
+from pellucid.cli.output import answer, emit, table
+
+_WHAT = {
+    "numpy": "to be read: every layer's equation and derivative",
+    "compiled": "to be fast: our own kernels through LLVM",
+    "torch": "PyTorch, native",
+    "tensorflow": "TensorFlow and Keras, native",
+    "jax": "JAX, native",
+}
+
+
+def engines(json: options.Json = False) -> None:
+    """List the engines: installed or not, versions, and how to install the others.
+
+    An engine runs a network. The same weights run on each of them.
+
+    \b
+    [bold]Examples[/bold]
+    pellucid engines
+    pellucid train mnist-torch --engine torch
+    """
+    from pellucid.engines import NAMES
+
+    found = [describe(name) for name in NAMES]
+    here = machine()
+    if json:
+        emit({"engines": found, "machine": here})
+        return
+    rows = [
+        (
+            entry["name"],
+            "yes" if entry["installed"] else "no",
+            ", ".join(f"{k} {v}" for k, v in entry["versions"].items()),
+            entry["what"] if entry["installed"] else entry["install"],
+        )
+        for entry in found
+    ]
+    answer(table(("engine", "installed", "version", "what it is, or how to get"), rows))
+    answer("")
+    answer(f"processor  {here['processor']}, {here['system']}")
+    answer(f"features   {' '.join(here['features']) or 'unknown'}")
+    answer(f"threads    {here['usable_cpus']} of {here['cpus']} processors usable")
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return one engine as plain values, without importing its framework."""
+    from pellucid.engines import missing_package
+    from pellucid.engines.registry import NEEDS
+
+    is_there = missing_package(name) is None
+    extra = "pellucid" if name in ("numpy", "compiled") else f"pellucid[{name}]"
+    packages = NEEDS[name] or ("numpy",)
+    return {
+        "name": name,
+        "installed": is_there,
+        "versions": {p: metadata.version(p) for p in packages} if is_there else {},
+        "install": "" if is_there else f"pip install '{extra}'",
+        "what": _WHAT[name],
+    }

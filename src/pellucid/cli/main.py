@@ -1,0 +1,76 @@
+"""This file is the command line from the outside: arguments in, exit code out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from enum import IntEnum
+
+from pellucid.errors import DivergenceError, PellucidError
+
+
+class ExitCode(IntEnum):
+    """What a command says to the shell."""
+
+    DONE = 0
+    ANSWER_IS_NO = 1
+    WRONG_INPUT = 2
+    DIVERGED = 3
+    OUR_BUG = 70  # sysexits.h: EX_SOFTWARE
+    INTERRUPTED = 130  # 128 + SIGINT
+    NOBODY_READS = 141  # 128 + SIGPIPE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What stands behind ``pellucid`` in the shell; the process's own if left out.
+
+    Returns
+    -------
+    int
+        0 done, 1 ran and the answer is no, 2 wrong input or surroundings (one
+        sentence on stderr), 3 diverged, 70 a bug of ours (with its traceback), 130
+        Ctrl-C, 141 nobody reads the output any more.
+    """
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _discard_stdout()
+        return ExitCode.NOBODY_READS
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except PellucidError as error:
+        sys.stderr.write(f"error: {error}\n")
+        is_diverged = isinstance(error, DivergenceError)
+        return ExitCode.DIVERGED if is_diverged else ExitCode.WRONG_INPUT
+    except Exception:  # noqa: BLE001 - the outermost place: whatever it is, report it
+        traceback.print_exc()
+        sys.stderr.write("This is a bug in pellucid. Please report the lines above.\n")
+        return ExitCode.OUR_BUG
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Let typer parse and run; it ends by SystemExit."""
+    from pellucid.cli.app import command
+
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        command().main(given, prog_name="pellucid")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else ExitCode.DONE
+    return ExitCode.DONE
+
+
+def _discard_stdout() -> None:
+    """Keep Python from complaining at exit about a pipe that is closed."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

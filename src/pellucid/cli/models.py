@@ -1,0 +1,69 @@
+"""This file is how commands open RUN: its model, and the recipe beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pellucid.engines import Engine
+from pellucid.errors import RunError
+from pellucid.model import Model, from_file
+from pellucid.recipes.parts import engine_of
+from pellucid.runs import ModelFile, RunFolder, find, model_path
+from pellucid.runs.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A model, where it lies, and the recipe it was trained by, if that is there."""
+
+    model: Model
+    path: Path
+    recipe: Recipe | None
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder, or that of the file."""
+        return self.path if self.path.is_dir() else self.path.parent
+
+
+def open_run(run: str, engine: str | None = None) -> Opened:
+    """Open RUN on an engine: the one named, else the run's own.
+
+    A ``.pellucid`` file has no engine of its own: it runs on the compiled engine, or
+    in float64 on numpy, which is the one that is always there for that.
+
+    Raises
+    ------
+    RunError, ExchangeError
+        If there is no such run, or its model cannot be read.
+    """
+    path = find(run)
+    file = ModelFile.read(model_path(run))
+    recipe = Recipe.read(RunFolder(path).recipe) if path.is_dir() else None
+    chosen: str | Engine
+    if engine is not None:
+        chosen = engine
+    elif recipe is not None:
+        chosen = engine_of(recipe)
+    else:
+        chosen = "compiled" if file.dtype == "float32" else "numpy"
+    return Opened(from_file(file, engine=chosen), path, recipe)
+
+
+def data_source(opened: Opened, given: str | None) -> str:
+    """Return the data that was named, else what the run was trained on.
+
+    Raises
+    ------
+    RunError
+        If nothing says what the data is.
+    """
+    if given is not None:
+        return given
+    if opened.recipe is None or opened.recipe.data.given is not None:
+        raise RunError(
+            f"data: must be named, for '{opened.path}' does not say what it was "
+            "trained on; got no --data."
+        )
+    return opened.recipe.data.source

@@ -1,0 +1,42 @@
+"""This file is the options that several commands have, each described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+Run = Annotated[
+    str,
+    typer.Argument(
+        help="A run's folder, its name under runs/, or a .pellucid file.",
+        show_default=False,
+    ),
+]
+EngineName = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads it at run time
+    typer.Option(
+        "--engine",
+        help="numpy, compiled, torch, tensorflow or jax. Else the run's own.",
+        show_default=False,
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Write JSON to stdout instead of text.")
+]
+Data = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--data",
+        help="mnist, fashion-mnist, cifar10, xor; or a folder or .zip of pictures with "
+        "one subfolder per class, or a .npz. Else what the run was trained on.",
+        show_default=False,
+    ),
+]
+Picture = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--picture", help="Where to write the picture (PNG).", show_default=False
+    ),
+]

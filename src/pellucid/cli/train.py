@@ -1,0 +1,274 @@
+"""This file is `pellucid train`: a network or recipe in, a run and its accuracy out."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from pellucid.cli import options, training_report
+from pellucid.cli.output import DataProgress, say
+from pellucid.errors import RunError
+
+if TYPE_CHECKING:
+    from pellucid.runs.recipe import Recipe
+
+_DATA, _HOW, _RUN, _OUT = "Data", "How it learns", "The run", "Output"
+
+
+def _option(
+    flag: str, text: str, panel: str, metavar: str | None = None, **rules: Any
+) -> Any:
+    return typer.Option(
+        flag,
+        help=text,
+        rich_help_panel=panel,
+        metavar=metavar,
+        show_default=False,
+        **rules,
+    )
+
+
+Text = Optional[str]  # noqa: UP045 - typer reads these at run time
+Integer = Optional[int]  # noqa: UP045
+Number = Optional[float]  # noqa: UP045
+Texts = Optional[list[str]]  # noqa: UP045
+
+
+def train(
+    network: Annotated[
+        Text,
+        typer.Argument(
+            metavar="NETWORK",
+            help="mnist-torch, mnist-keras, lenet5, resnet20, xor-one-hidden, "
+            "xor-two-hidden; a recipe (.toml); or a network of yours (.py, .json).",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        Text,
+        _option(
+            "--data",
+            "A name from `pellucid data`, a folder or .zip of pictures with one "
+            "subfolder per class, or a .npz.",
+            _DATA,
+            "SOURCE",
+        ),
+    ] = None,
+    limit: Annotated[
+        Integer,
+        _option("--limit", "Only the first N training images.", _DATA, "N", min=1),
+    ] = None,
+    validation_split: Annotated[
+        Number,
+        _option("--validation-split", "Share of each class held out.", _DATA, "SHARE"),
+    ] = None,
+    augment: Annotated[
+        Texts,
+        _option(
+            "--augment",
+            "shift=2, rotate=10, flip, crop=4 or cutout=8; may be repeated.",
+            _DATA,
+            "CHANGE",
+        ),
+    ] = None,
+    epochs: Annotated[
+        Integer, _option("--epochs", "Passes over the data.", _HOW, "N", min=0)
+    ] = None,
+    batch_size: Annotated[
+        Integer, _option("--batch-size", "Images of one update.", _HOW, "N", min=1)
+    ] = None,
+    optimizer: Annotated[
+        Text, _option("--optimizer", "sgd, rmsprop, adam or adamw.", _HOW, "NAME")
+    ] = None,
+    learning_rate: Annotated[
+        Number, _option("--learning-rate", "The optimizer's rate.", _HOW, "RATE")
+    ] = None,
+    schedule: Annotated[
+        Text,
+        _option(
+            "--schedule",
+            "constant, step, cosine, one_cycle, warm_up or on_plateau.",
+            _HOW,
+            "NAME",
+        ),
+    ] = None,
+    early_stopping: Annotated[
+        Integer,
+        _option(
+            "--early-stopping",
+            "End after N epochs without improvement, with the best weights.",
+            _HOW,
+            "N",
+            min=1,
+        ),
+    ] = None,
+    clip_norm: Annotated[
+        Number,
+        _option("--clip-norm", "Largest norm of all gradients.", _HOW, "NORM"),
+    ] = None,
+    label_smoothing: Annotated[
+        Number,
+        _option("--label-smoothing", "Share given to all classes.", _HOW, "SHARE"),
+    ] = None,
+    setting: Annotated[
+        Texts,
+        _option(
+            "--set",
+            "Another value: of the network (conv2d.out_channels=16) or of the recipe "
+            "(optimizer.momentum=0.9); may be repeated.",
+            _HOW,
+            "KEY=VALUE",
+        ),
+    ] = None,
+    seed: Annotated[
+        Integer,
+        _option("--seed", "Decides weights, order, augmentation.", _HOW, "N", min=0),
+    ] = None,
+    engine: Annotated[
+        Text,
+        _option("--engine", "numpy, compiled, torch, tensorflow or jax.", _RUN, "NAME"),
+    ] = None,
+    threads: Annotated[
+        Integer, _option("--threads", "Threads of the engine.", _RUN, "N", min=1)
+    ] = None,
+    dtype: Annotated[
+        Text, _option("--dtype", "float32, or float64 on some engines.", _RUN, "TYPE")
+    ] = None,
+    run: Annotated[
+        Text,
+        _option("--run", "Name of the run, or a path of its folder.", _RUN, "NAME"),
+    ] = None,
+    resume: Annotated[
+        Text, _option("--resume", "Go on with a run that was stopped.", _RUN, "RUN")
+    ] = None,
+    json: options.Json = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress on stderr.")
+    ] = False,
+) -> None:
+    """Train a network and test it.
+
+    Prints an epoch's loss and accuracy as it goes, keeps everything in runs/NAME
+    (recipe, checkpoint, history, weights, curves), and ends with the accuracy on
+    images it has not seen.
+
+    \b
+    [bold]Examples[/bold]
+    pellucid train mnist-torch                          the main job
+    pellucid train mnist-torch --epochs 1 --limit 5000  a quick try
+    pellucid train mnist-torch --set conv2d.out_channels=16 --set dense.units=64
+    pellucid train lenet5 --data fashion-mnist --augment shift=2 --schedule cosine
+    pellucid train mnist-torch --data photos/ --set dense_1.units=3
+    pellucid train my_network.py --validation-split 0.1 --early-stopping 3
+    pellucid train --resume mnist-torch --epochs 10     after Ctrl-C, or to go on
+    """
+    from pellucid import recipes
+
+    tables = {
+        "data.source": data,
+        "data.limit": limit,
+        "validation_split": validation_split,
+        **_augmentation(augment or []),
+        "batch_size": batch_size,
+        "optimizer.name": optimizer,
+        "optimizer.learning_rate": learning_rate,
+        "schedule.name": schedule,
+        "early_stopping.patience": early_stopping,
+        "clip_norm": clip_norm,
+        "loss.label_smoothing": label_smoothing,
+        "seed": seed,
+        "dtype": dtype,
+        **dict(recipes.parse_setting(text) for text in setting or []),
+    }
+    changes = {key: value for key, value in tables.items() if value is not None}
+    also = {"engine": engine, "engine_options.threads": threads, "epochs": epochs}
+    allowed = {key: value for key, value in also.items() if value is not None}
+    if resume is not None:
+        _refuse(network=network, run=run, **changes)
+        recipe, path = _recipe_of_run(resume)
+    elif network is None:
+        raise RunError(
+            "train: must be told what to train; got nothing. "
+            "Begin with: pellucid train mnist-torch"
+        )
+    else:
+        recipe = recipes.read(network)
+        path = _folder(run, network)
+    _check_numbers(changes)
+    recipe = recipes.changed(recipe, {**changes, **allowed})
+    carry_out(recipe, path, is_resumed=resume is not None, json=json, quiet=quiet)
+
+
+def carry_out(
+    recipe: Recipe, path: Path, *, is_resumed: bool, json: bool, quiet: bool
+) -> None:
+    """Train, and report to stdout; Ctrl-C ends with how to go on."""
+    from pellucid import recipes
+    from pellucid.runs import RunFolder
+
+    if not quiet:
+        training_report.announce(recipe, path)
+    watchers = [training_report.EpochLines()] if json else []
+    try:
+        outcome = recipes.train(
+            recipe,
+            run=path,
+            resume=is_resumed,
+            callbacks=watchers,
+            progress=not quiet,
+            data_progress=None if quiet else DataProgress(),
+        )
+    except KeyboardInterrupt as interrupt:
+        if RunFolder(path).has_begun:
+            say(f"stopped; all is saved. Go on with: pellucid train --resume {path}")
+        raise typer.Exit(130) from interrupt
+    training_report.conclude(outcome, json=json, quiet=quiet)
+
+
+def _augmentation(items: list[str]) -> dict[str, Any]:
+    """Read ``shift=2`` and ``flip``."""
+    from pellucid.recipes import parse_setting
+
+    pairs = (parse_setting(i if "=" in i else f"{i}=true") for i in items)
+    return {f"augment.{key}": value for key, value in pairs}
+
+
+def _check_numbers(changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RunError(f"train: {key} must be finite; got {value}.")
+
+
+def _refuse(**given: Any) -> None:
+    """Refuse what a resumed run cannot change."""
+    for key, value in given.items():
+        if value is not None:
+            raise RunError(
+                "train: with --resume only --engine, --threads and --epochs may be "
+                f"given, for the rest must stay as it was; got {key}={value!r}."
+            )
+
+
+def _recipe_of_run(run: str) -> tuple[Recipe, Path]:
+    from pellucid.runs import RunFolder, find
+    from pellucid.runs.recipe import Recipe
+
+    path = find(run)
+    if not path.is_dir():
+        raise RunError(
+            f"train: --resume must name a run's folder; got the file '{path}'."
+        )
+    return Recipe.read(RunFolder(path).recipe), path
+
+
+def _folder(run: str | None, network: str) -> Path:
+    """Return where the run will lie: runs/NAME, or the path that was given."""
+    from pellucid.runs import RUNS, new_name
+
+    if run is None:
+        return new_name(re.sub(r"[^\w.-]+", "-", Path(network).stem))
+    return RUNS / run if Path(run).name == run else Path(run)

@@ -1,0 +1,111 @@
+"""This file is what `pellucid train` says: before, after each epoch, at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pellucid.cli.output import answer, emit, percent, say, table
+from pellucid.runs import RunFolder
+from pellucid.training import Callback
+
+if TYPE_CHECKING:
+    from pellucid.recipes import Outcome
+    from pellucid.runs.recipe import Recipe
+    from pellucid.training import EpochRecord, Trainer
+
+_FEW = 16  # test examples that are shown one by one
+
+
+class EpochLines(Callback):
+    """Write a JSON object for each epoch to stdout."""
+
+    def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
+        """Write the epoch's record."""
+        del trainer
+        emit({"event": "epoch", **record})
+
+
+def announce(recipe: Recipe, path: Path) -> None:
+    """Say what will be trained, on what, and where it will lie."""
+    from pellucid.recipes.parts import network_of
+
+    network = network_of(recipe)
+    limit = recipe.data.limit
+    lines = {
+        "network": f"{network.name}: {network.parameter_count:,} parameters, "
+        f"{network.multiply_adds:,} multiply-adds per image",
+        "data": recipe.data.source + (f", first {limit:,} images" if limit else ""),
+        "engine": f"{recipe.engine}, {recipe.dtype}",
+        "run": str(path),
+    }
+    for key, text in lines.items():
+        say(f"{key:8} {text}")
+
+
+def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:
+    """Write the result: its last line is the accuracy on the test data."""
+    best = _best_epoch(outcome)
+    if json:
+        emit(
+            {
+                "event": "result",
+                "run": str(outcome.run),
+                "network": outcome.model.network.name,
+                "engine": outcome.model.engine.name,
+                "epochs": len(outcome.history),
+                "best_epoch": best,
+                "test": outcome.metrics,
+                **_predictions(outcome),
+            }
+        )
+        return
+    if not quiet:
+        if best is not None and best != len(outcome.history):
+            say(f"the best epoch was {best}; its weights are tested and kept as best")
+        say(f"the run lies in {outcome.run}")
+    if len(outcome.test) <= _FEW:
+        answer(_small_table(outcome))
+    for name, value in outcome.metrics.items():
+        if name not in ("accuracy", "loss"):
+            answer(f"test {name.replace('_', ' ')}: {value:.4f}")
+    answer(f"test loss: {outcome.metrics['loss']:.4f}")
+    if "accuracy" in outcome.metrics:
+        answer(f"test accuracy: {percent(outcome.metrics['accuracy'])}")
+
+
+def _best_epoch(outcome: Outcome) -> int | None:
+    """Return the epoch whose weights are the run's, where one was finished."""
+    from pellucid.runs import Checkpoint
+
+    if outcome.run is None or not len(outcome.history):
+        return None
+    return Checkpoint.read(RunFolder(outcome.run).checkpoint).position.best.epoch
+
+
+def _predictions(outcome: Outcome) -> dict[str, Any]:
+    if len(outcome.test) > _FEW:
+        return {}
+    rows = zip(*_examples(outcome), strict=True)
+    keys = ("input", "label", "output")
+    return {"predictions": [dict(zip(keys, row, strict=True)) for row in rows]}
+
+
+def _examples(outcome: Outcome) -> tuple[list[Any], list[Any], list[Any]]:
+    images, labels = outcome.test.images[:], outcome.test.labels
+    return images.tolist(), labels.tolist(), outcome.model.predict(images).tolist()
+
+
+def _small_table(outcome: Outcome) -> str:
+    def text(values: Any, form: str) -> str:
+        if isinstance(values, list):
+            return " ".join(text(value, form) for value in values)
+        return format(values, form)
+
+    rows = [
+        (text(x, "g"), text(t, "g"), text(y, ".4f"))
+        for x, t, y in zip(*_examples(outcome), strict=True)
+    ]
+    return table(
+        ("input", "label", "prediction"), rows, numbers=("label", "prediction")
+    )

@@ -1,0 +1,178 @@
+"""This file is the arithmetic behind one number of a network."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import DataError, NetworkError
+from pellucid.explain.layers import CALCULATIONS
+from pellucid.explain.layers.sums import number
+from pellucid.explain.values import (
+    Arithmetic,
+    Array,
+    Calculation,
+    Place,
+    Site,
+    Step,
+    Term,
+)
+from pellucid.model import Model
+from pellucid.network import Node
+from pellucid.network.layers import Input
+from pellucid.network.layers.activation import ACTIVATIONS
+
+Activations = dict[str, Array]
+
+
+def one_image(model: Model, image: npt.ArrayLike) -> Array:
+    """Return an image as a batch of one.
+
+    Raises
+    ------
+    DataError
+        If it is several images.
+    """
+    pixels = np.asarray(image)
+    if pixels.shape == model.network.input_shape:
+        return pixels[None]
+    if len(pixels) != 1:
+        raise DataError(
+            f"explain: image must be one, of shape {model.network.input_shape}; "
+            f"got shape={pixels.shape}."
+        )
+    return pixels
+
+
+def arithmetic(
+    model: Model, image: npt.ArrayLike, node: str, at: Place | None = None
+) -> Arithmetic:
+    """Show how one number of one node comes about, in inference.
+
+    Parameters
+    ----------
+    model : Model
+        On any engine: its activations are what is explained.
+    image : array, shape of the network's input, uint8 or float
+        What the network looks at.
+    node : str
+        Name of the node.
+    at : tuple of int, optional
+        Place in the node's output; where it is largest, if left out.
+
+    Returns
+    -------
+    Arithmetic
+        Every number that enters, and the steps to the result. The steps are made in
+        float64 from the engine's activations and weights, so that ``value`` and
+        ``activation`` agree to the model's precision.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such node or place.
+    DataError, ShapeError
+        If the image does not fit.
+
+    Examples
+    --------
+    >>> import pellucid as pl
+    >>> model = pl.Model(pl.zoo("mnist-torch"), engine="numpy")
+    >>> shown = arithmetic(model, np.ones((28, 28, 1)), "conv2d", (5, 7, 3))
+    >>> len(shown.terms), shown.steps[0].name
+    (9, 'sum of products')
+    """
+    pixels = one_image(model, image)
+    chosen = model.network.node(node)
+    found = {name: a[0] for name, a in model.activations(pixels).items()}
+    place = checked_place(found[node], node, at)
+    return _explained(model, chosen, place, found, pixels[0])
+
+
+def checked_place(output: Array, node: str, at: Place | None) -> Place:
+    """Return the place, or that of the largest number.
+
+    Raises
+    ------
+    NetworkError
+        If it lies outside.
+    """
+    if at is None:
+        return tuple(int(n) for n in np.unravel_index(output.argmax(), output.shape))
+    inside = len(at) == output.ndim and all(
+        0 <= n < size for n, size in zip(at, output.shape, strict=False)
+    )
+    if not inside:
+        axes = ", ".join(f"0 … {size - 1}" for size in output.shape)
+        raise NetworkError(
+            f"explain: a place in '{node}' must be {output.ndim} whole number"
+            f"{'s' if output.ndim > 1 else ''} in {axes}; "
+            f"got {','.join(map(str, at))}."
+        )
+    return at
+
+
+def _explained(
+    model: Model, node: Node, at: Place, found: Activations, pixels: Array
+) -> Arithmetic:
+    if isinstance(node.layer, Input):
+        done = _entered(model, at, found[node.name], pixels)
+    else:
+        done = CALCULATIONS[type(node.layer).__name__](_site(model, node, at, found))
+    followers = model.network.consumers[node.name]
+    is_activation = tuple(ACTIVATIONS.values())
+    then = [f for f in followers if isinstance(f.layer, is_activation)]
+    is_followed = len(followers) == 1 and not isinstance(node.layer, Input)
+    return Arithmetic(
+        node=node.name,
+        layer=type(node.layer).__name__,
+        at=at,
+        equation=done.equation,
+        terms=done.terms,
+        parameters=done.parameters,
+        steps=done.steps,
+        value=done.steps[-1].value,
+        activation=float(found[node.name][at]),
+        then=tuple(
+            _explained(model, follower, at, found, pixels)
+            for follower in then
+            if is_followed
+        ),
+    )
+
+
+def _site(model: Model, node: Node, at: Place, found: Activations) -> Site:
+    weights = model.weights
+    network = model.network
+    return Site(
+        node,
+        at,
+        tuple(found[source].astype(np.float64) for source in node.inputs),
+        {
+            spec.role: weights[f"{node.name}.{spec.role}"].astype(np.float64)
+            for spec in node.layer.weights(*network.input_shapes(node))
+        },
+        network.shapes[node.name],
+    )
+
+
+def _entered(model: Model, at: Place, entry: Array, pixels: Array) -> Calculation:
+    """Return how a pixel becomes the network's input."""
+    given = float(pixels[at])
+    if pixels.dtype != np.uint8:
+        term = Term(source="image", at=at, x=given, value=given, slope=1.0)
+        step = Step("y", number(given), float(entry[at]))
+        return Calculation(equation="y = x", terms=(term,), steps=(step,))
+    how = model.preprocessing
+    channel = at[-1] if len(how.scale) > 1 else 0
+    scale, offset = how.scale[channel], how.offset[channel]
+    y = given * scale + offset
+    term = Term(
+        source="image", at=at, x=given, weight=scale, value=given * scale, slope=scale
+    )
+    formula = f"{given:g} · {number(scale)} + {number(offset)}"
+    return Calculation(
+        equation="y = pixel · scale + offset",
+        terms=(term,),
+        steps=(Step("y", formula, y),),
+    )

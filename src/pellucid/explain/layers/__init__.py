@@ -1,0 +1,40 @@
+"""The layers' arithmetic at one place: a description and its inputs in, steps out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pellucid.explain.layers.activation import activation, softmax
+from pellucid.explain.layers.conv import conv2d, conv_transpose2d
+from pellucid.explain.layers.dense import dense
+from pellucid.explain.layers.geometry import dropout, flatten, upsample2d, zero_pad2d
+from pellucid.explain.layers.merge import add, concat
+from pellucid.explain.layers.normalization import batch_norm, layer_norm
+from pellucid.explain.layers.pool import avg_pool2d, global_avg_pool2d, max_pool2d
+from pellucid.explain.values import Calculation, Site
+
+CALCULATIONS: dict[str, Callable[[Site], Calculation]] = {
+    "Add": add,
+    "AvgPool2D": avg_pool2d,
+    "BatchNorm": batch_norm,
+    "Concat": concat,
+    "Conv2D": conv2d,
+    "ConvTranspose2D": conv_transpose2d,
+    "Dense": dense,
+    "Dropout": dropout,
+    "Flatten": flatten,
+    "GELU": activation,
+    "GlobalAvgPool2D": global_avg_pool2d,
+    "LayerNorm": layer_norm,
+    "LeakyReLU": activation,
+    "MaxPool2D": max_pool2d,
+    "ReLU": activation,
+    "SiLU": activation,
+    "Sigmoid": activation,
+    "Softmax": softmax,
+    "Tanh": activation,
+    "Upsample2D": upsample2d,
+    "ZeroPad2D": zero_pad2d,
+}
+
+__all__ = ["CALCULATIONS"]

@@ -1,0 +1,44 @@
+"""This file is weighted sums: terms added up, and the bias after them."""
+
+from __future__ import annotations
+
+import math
+
+from pellucid.explain.values import Calculation, Parameter, Site, Step, Term
+
+
+def number(value: float) -> str:
+    """Return a number as formulas show it."""
+    return f"{value:.6g}"
+
+
+def weighted(source: str, at: tuple[int, ...], x: float, weight: float) -> Term:
+    """Return a term of a sum with a fixed factor."""
+    return Term(
+        source=source, at=at, x=x, weight=weight, value=x * weight, slope=weight
+    )
+
+
+def added_up(
+    site: Site, equation: str, terms: list[Term], *, has_bias: bool = False
+) -> Calculation:
+    """Return the calculation that adds the terms' values and the bias."""
+    total = math.fsum(term.value for term in terms)
+    name = "sum of products" if terms and terms[0].weight is not None else "sum"
+    steps = [Step(name, f"{len(terms)} terms", total)]
+    parameters: tuple[Parameter, ...] = ()
+    if has_bias:
+        at = (site.at[-1],)
+        bias = float(site.weights["bias"][at])
+        parameters = (Parameter(role="bias", at=at, value=bias, slope=1.0),)
+        steps.append(Step("bias", f"{site.node.name}.bias[{at[0]}]", bias))
+        formula = f"{number(total)} + {number(bias)}"
+        steps.append(Step("y", formula, total + bias))
+    else:
+        steps.append(Step("y", number(total), total))
+    return Calculation(
+        equation=equation,
+        terms=tuple(terms),
+        steps=tuple(steps),
+        parameters=parameters,
+    )
