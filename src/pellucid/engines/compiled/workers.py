@@ -63,9 +63,7 @@ class Pool:
         self._pool = address + (-address) % 64
         read_end, self._write_end = os.pipe()
         work = library.function("work", c_void_p, c_int64, c_int64)
-        self._submit = library.function(
-            "submit", c_void_p, c_int64, c_int64, c_int64
-        )
+        self._submit = library.function("submit", c_void_p, c_int64, c_int64, c_int64)
         try:
             for worker in range(1, self.count):
                 threading.Thread(
@@ -98,4 +96,3 @@ def forget_lock() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=forget_lock)
-

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pellucid.engines.compiled.kernels import functions
-from pellucid.engines.compiled.kernels.ir import Builder, Value
+from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.sweep import channel_spans, held, pixels, sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +57,60 @@ def derivative(b: Builder, function: Function, seen: Value) -> Value:
         case _:
             s = functions.sigmoid(b, seen)
             return s * (1.0 + seen * (1.0 - s))
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    """f applied to an image; ``x`` and ``y`` differ at most in their sides."""
+
+    function: Function
+    x: Map
+    y: Map
+    is_added: bool = False
+
+
+@kernel(x="f32*", y="f32*")
+def activation_forward(
+    b: Builder, x: Pointer, y: Pointer, *, spec: Elementwise
+) -> None:
+    """y = f(x); the padding channels stay zero where f(0) is not."""
+    if spec.function.kind == "sigmoid" and spec.x.stored != spec.x.channels:
+        cuts = channel_spans(b, spec.x.channels)
+
+        def pixel(at: list[Pointer]) -> None:
+            for start, lanes, mask in cuts:
+                value = apply(b, spec.function, at[0].vector(start, lanes=lanes))
+                at[1].store(held(b, mask, value), start)
+
+        pixels(b, [(x, spec.x), (y, spec.y)], pixel)
+        return
+
+    def body(lanes: int, at: list[Pointer]) -> None:
+        at[1].store(apply(b, spec.function, at[0].vector(lanes=lanes)))
+
+    sweep(b, [(x, spec.x), (y, spec.y)], body)
+
+
+@kernel(seen="f32*", grad_y="f32*", grad_x="f32*")
+def activation_backward(
+    b: Builder, seen: Pointer, grad_y: Pointer, grad_x: Pointer, *, spec: Backward
+) -> None:
+    """grad_x = or += grad_y · f′; ``seen`` is f's output or input."""
+
+    def body(lanes: int, at: list[Pointer]) -> None:
+        slope = derivative(b, spec.function, at[0].vector(lanes=lanes))
+        grad = at[1].vector(lanes=lanes) * slope
+        at[2].store(at[2].vector(lanes=lanes) + grad if spec.is_added else grad)
+
+    sweep(b, [(seen, spec.seen), (grad_y, spec.grad_y), (grad_x, spec.grad_x)], body)
+
+
+@dataclass(frozen=True, slots=True)
+class Backward:
+    """f's derivative over images of one size."""
+
+    function: Function
+    seen: Map
+    grad_y: Map
+    grad_x: Map
+    is_added: bool = False

@@ -73,7 +73,9 @@ def conv_forward(
     x, y = x + m.at(-top, -left), y + spec.y.at(0, 0)
     for g in _groups(b, spec.groups):
         gx, go = x + g * spec.rows, g * spec.group_outputs
-        for v, width, many in _vector_runs(b, spec.group_outputs // lanes, spec.y.width):
+        for v, width, many in _vector_runs(
+            b, spec.group_outputs // lanes, spec.y.width
+        ):
             with b.loop(many) as block:
                 o = (block * width + v) * lanes + go
                 start = [
@@ -160,7 +162,9 @@ class Taps:
     back: int
 
 
-def taps_of_axis(size: int, kernel: int, stride: int, dilation: int, pad: int) -> list[Taps]:
+def taps_of_axis(
+    size: int, kernel: int, stride: int, dilation: int, pad: int
+) -> list[Taps]:
     """Return the taps for each remainder by the stride."""
     found = []
     for remainder in range(min(stride, size)):
@@ -206,7 +210,11 @@ def conv_grad_input(
 ) -> None:
     """grad_x[y, x, c] = or += Σ grad_y[i, j, o] · w[u, v, c, o] over y = i·s + u·d − top."""
     rows = taps_of_axis(
-        spec.x.height, spec.kernel[0], spec.stride[0], spec.dilation[0], spec.top_left[0]
+        spec.x.height,
+        spec.kernel[0],
+        spec.stride[0],
+        spec.dilation[0],
+        spec.top_left[0],
     )
     columns = taps_of_axis(
         spec.x.width, spec.kernel[1], spec.stride[1], spec.dilation[1], spec.top_left[1]
@@ -261,15 +269,19 @@ def _grad_input_of(
                             ]
                             for offset in offsets
                         ]
-                        sums = start if is_empty else tile(
-                            b,
-                            py + at * g_map.stored,
-                            pw,
-                            rows=[r * g_map.stored for r in range(length)],
-                            vectors=width,
-                            axes=axes,
-                            lanes=lanes,
-                            start=start,
+                        sums = (
+                            start
+                            if is_empty
+                            else tile(
+                                b,
+                                py + at * g_map.stored,
+                                pw,
+                                rows=[r * g_map.stored for r in range(length)],
+                                vectors=width,
+                                axes=axes,
+                                lanes=lanes,
+                                start=start,
+                            )
                         )
                         for offset, row in zip(offsets, sums, strict=True):
                             for k, value in enumerate(row):
@@ -326,7 +338,9 @@ def conv_grad_weight(
 
 
 @kernel(grad_y="f32*", grad_bias="f32*")
-def conv_grad_bias(b: Builder, grad_y: Pointer, grad_bias: Pointer, *, spec: Map) -> None:
+def conv_grad_bias(
+    b: Builder, grad_y: Pointer, grad_bias: Pointer, *, spec: Map
+) -> None:
     """grad_bias[o] += Σ grad_y[i, j, o]."""
     lanes = lanes_for(b, spec.stored)
     with b.loop(spec.stored // lanes) as v:
@@ -349,3 +363,25 @@ def conv_turn_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> 
         with b.loop(spec.y.channels) as o, b.loop(rows) as c:
             value = (w + tap * (rows * out)).load(c * out + o)
             (turned + tap * (rows * spec.y.channels)).store(value, o * rows + c)
+
+
+@kernel(turned="f32*", w="f32*")
+def conv_unturn_weight(b: Builder, turned: Pointer, w: Pointer, *, spec: Conv) -> None:
+    """w[u, v, c, o] = turned[u, v, o, c], group by group; undoes conv_turn_weight."""
+    rows, out = spec.rows, spec.y.stored
+    with b.loop(spec.kernel[0] * spec.kernel[1]) as tap:
+        with b.loop(spec.y.channels) as o, b.loop(rows) as c:
+            value = (turned + tap * (rows * spec.y.channels)).load(o * rows + c)
+            (w + tap * (rows * out)).store(value, c * out + o)
+
+
+@kernel(bias="f32*", y="f32*")
+def add_bias(b: Builder, bias: Pointer, y: Pointer, *, spec: Map) -> None:
+    """y[i, j, o] += bias[o]."""
+    lanes = lanes_for(b, spec.stored)
+    with b.loop(spec.stored // lanes) as v:
+        shift = bias.vector(v * lanes, lanes=lanes)
+        with b.loop(spec.height) as i, b.loop(spec.width) as j:
+            place = y + (i * spec.row + j * spec.stored + spec.at(0, 0))
+            value = place.vector(v * lanes, lanes=lanes) + shift
+            place.store(value, v * lanes)

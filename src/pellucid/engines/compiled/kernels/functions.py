@@ -45,7 +45,7 @@ def exp(b: Builder, x: Value) -> Value:
     safe = b.select(x.is_nan(), 0.0, n)
     # 2ⁿ in two factors, so that the largest exponent does not overflow
     whole = b.to_int(safe)
-    half = whole >> 1 if False else _shift_right(b, whole)
+    half = _shift_right(b, whole)
     scaled = p * _power_of_two(b, half) * _power_of_two(b, whole - half)
     scaled = b.select(x > 88.7228391, math.inf, scaled)
     scaled = b.select(x < -87.33654, 0.0, scaled)

@@ -24,9 +24,7 @@ def compiled(
     place.
     """
     machine = on or target()
-    unit = Unit(
-        lanes=machine.lanes, registers=machine.registers, is_x86=machine.is_x86
-    )
+    unit = Unit(lanes=machine.lanes, registers=machine.registers, is_x86=machine.is_x86)
     unit.define("alone", kernel, spec)
     library = compiler.load(unit, machine, what=f"kernel {kernel.name}")
     kinds = [_KINDS.get(kind, c_void_p) for _, kind in kernel.parameters]

@@ -22,7 +22,13 @@ VOID = ir.VoidType()
 #: ``contract`` lets a·b + c become one instruction; NaN and infinity keep their meaning
 FAST = ("contract",)
 
-ELEMENTS: dict[str, ir.Type] = {"f32": F32, "f64": F64, "i8": I8, "i32": I32, "i64": I64}
+ELEMENTS: dict[str, ir.Type] = {
+    "f32": F32,
+    "f64": F64,
+    "i8": I8,
+    "i32": I32,
+    "i64": I64,
+}
 
 Number = Union["Value", int, float]
 
@@ -63,6 +69,9 @@ class Value:
         return self.b.like(other, self).v
 
     def _do(self, other: Number, on_int: str, on_float: str) -> Value:
+        if isinstance(other, Value) and isinstance(other.type, ir.VectorType):
+            if not isinstance(self.type, ir.VectorType):
+                return self.b.like(self, other)._do(other, on_int, on_float)
         method = getattr(self.b.ir, on_float if self.is_float else on_int)
         flags = {"flags": FAST} if self.is_float else {}
         return Value(self.b, method(self.v, self._lift(other), **flags))
@@ -271,7 +280,9 @@ class Builder:
         """Return a 64-bit integer."""
         if not isinstance(number, Value):
             return self.const(number, I64)
-        return number if number.type == I64 else Value(self, self.ir.sext(number.v, I64))
+        return (
+            number if number.type == I64 else Value(self, self.ir.sext(number.v, I64))
+        )
 
     def f32(self, number: Number) -> Value:
         """Return a float."""
@@ -400,7 +411,7 @@ class Builder:
     def scratch(self, element: str, count: int) -> Pointer:
         """Return a small array on the stack."""
         slot = self.allocate(ELEMENTS[element], count)
-        slot.align = 64
+        slot.align, slot.type = 64, PTR  # llvmlite's own names the element
         return Pointer(self, slot, ELEMENTS[element])
 
     def var(self, initial: Number) -> Var:
@@ -410,7 +421,9 @@ class Builder:
         return Var(self, initial if isinstance(initial, Value) else self.f32(initial))
 
     @contextlib.contextmanager
-    def loop(self, count: Number, *, step: int = 1, start: Number = 0) -> Iterator[Value]:
+    def loop(
+        self, count: Number, *, step: int = 1, start: Number = 0
+    ) -> Iterator[Value]:
         """Run the body with i = start, start + step, … while i < count."""
         b = self.ir
         known = all(isinstance(n, int) for n in (count, start))

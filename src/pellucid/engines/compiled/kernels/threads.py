@@ -112,10 +112,14 @@ def _run_job(b: Builder, pool: Pointer, worker: Value) -> None:
     kind = ir.FunctionType(VOID, [PTR, I64])
     function = b.ir.inttoptr((pool + FUNCTION).load().v, PTR)
     context = b.ir.inttoptr((pool + CONTEXT).load().v, PTR)
-    call = ir.instructions.CallInstr(b.ir.block, _Callee(function, kind), [
-        context,
-        worker.v,
-    ])
+    call = ir.instructions.CallInstr(
+        b.ir.block,
+        _Callee(function, kind),
+        [
+            context,
+            worker.v,
+        ],
+    )
     b.ir._insert(call)
 
 
@@ -158,7 +162,13 @@ def work(b: Builder, pool: Pointer, worker: Value, pipe: Value, *, spec: Any) ->
 
 @kernel(pool="i64*", function="n", context="n", pipe="n")
 def submit(
-    b: Builder, pool: Pointer, function: Value, context: Value, pipe: Value, *, spec: Any
+    b: Builder,
+    pool: Pointer,
+    function: Value,
+    context: Value,
+    pipe: Value,
+    *,
+    spec: Any,
 ) -> None:
     """Run a job as worker 0 together with whoever comes; return when all have left."""
     del spec

@@ -51,7 +51,9 @@ def tile(
         [b.var(start[r][v] if start else b.zeros(lanes)) for v in range(vectors)]
         for r in range(len(rows))
     ]
-    live = [axis for axis in axes if not (isinstance(axis.count, int) and axis.count == 1)]
+    live = [
+        axis for axis in axes if not (isinstance(axis.count, int) and axis.count == 1)
+    ]
     inner = live[-1] if live else None
     unroll = _unroll(inner, len(rows) * vectors)
     with ExitStack() as nest:
@@ -125,7 +127,9 @@ def tile_shape(b: Builder, vectors: int, rows: int) -> tuple[int, int]:
         pieces = -(-rows // r)
         waste = pieces * -(-vectors // v)  # how many tiles run
         # loads per multiply-add: spreading counts half, memory operands are cheap
-        value = 1.0 / (waste * (-(-rows // pieces) * v + v + 0.35 * (-(-rows // pieces))))
+        value = 1.0 / (
+            waste * (-(-rows // pieces) * v + v + 0.35 * (-(-rows // pieces)))
+        )
         if r * v < 8 and rows * vectors >= 8:
             value *= 0.6  # too few to hide the latency of a multiply-add
         if value > score:

@@ -1,0 +1,87 @@
+"""This file is the engine: it checks what it is asked for and builds sessions."""
+
+from __future__ import annotations
+
+from pellucid.engines.compiled import cpu, workers
+from pellucid.engines.compiled.plan.lowering import Options
+from pellucid.engines.compiled.session import CompiledSession
+from pellucid.engines.protocol import State
+from pellucid.errors import EngineError
+from pellucid.network import Network
+from pellucid.objectives import Loss, Optimizer
+
+
+class CompiledEngine:
+    """Builds sessions that run on compiled kernels, in float32.
+
+    Parameters
+    ----------
+    threads : int, optional
+        Workers; as many as there are physical cores where it is left out.
+    lanes : {4, 8, 16}, optional
+        Width of the vectors; the processor's where it is left out.
+    fuse, winograd, sparse : bool
+        Ideas that can be switched off, to see what each is worth.
+
+    Raises
+    ------
+    EngineError
+        If a number is out of range.
+    """
+
+    name = "compiled"
+
+    def __init__(
+        self,
+        *,
+        threads: int | None = None,
+        lanes: int | None = None,
+        fuse: bool = True,
+        winograd: bool = True,
+        sparse: bool = True,
+    ) -> None:
+        if threads is not None and (isinstance(threads, bool) or threads < 1):
+            raise EngineError(
+                f"engine 'compiled': threads must be at least 1; got threads={threads}."
+            )
+        self.threads = threads or cpu.default_threads()
+        self._target = cpu.target(lanes)
+        self._options = Options(fuse=fuse, winograd=winograd, sparse=sparse)
+
+    def build(
+        self,
+        network: Network,
+        *,
+        state: State,
+        loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
+        dtype: str = "float32",
+    ) -> CompiledSession:
+        """Return a session of that network with that state.
+
+        Raises
+        ------
+        EngineError
+            If dtype is not float32.
+        UnsupportedLayerError
+            If a layer has no compiled path.
+        """
+        if dtype != "float32":
+            raise EngineError(
+                "engine 'compiled': dtype must be 'float32'; "
+                f"got dtype={dtype!r}. Take engine='numpy' for float64."
+            )
+        return CompiledSession(
+            network,
+            state=state,
+            loss=loss,
+            optimizer=optimizer,
+            target=self._target,
+            pool=workers.pool(self.threads, self._target),
+            options=self._options,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<engine 'compiled': {self.threads} threads, {self._target.lanes} lanes>"
+        )

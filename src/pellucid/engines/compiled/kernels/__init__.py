@@ -1,0 +1,1 @@
+"""Kernels: compiled loops that allocate nothing and never raise."""

@@ -1,0 +1,265 @@
+"""This file is how convolutions become steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from pellucid.engines.compiled.kernels import conv as kernels
+from pellucid.engines.compiled.kernels import copies
+from pellucid.engines.compiled.kernels.conv import Conv
+from pellucid.engines.compiled.kernels.layout import Map, Sides
+from pellucid.engines.compiled.layers.activation import FUNCTIONS, pull_through
+from pellucid.engines.compiled.plan.lowering import Lowering
+from pellucid.engines.compiled.plan.parameters import Layout
+from pellucid.engines.compiled.plan.steps import At, Value
+from pellucid.network.layers import Conv2D, ConvTranspose2D, Dense
+from pellucid.network.node import Node
+
+Pair = tuple[int, int]
+
+
+def describe(layer: Conv2D | Dense, x: Map, y: Map) -> Conv:
+    """Return the convolution that a layer computes; Dense on an image is 1×1."""
+    if isinstance(layer, Dense):
+        return Conv(x, y, (1, 1), has_bias=layer.bias)
+    (top, _), (left, _) = layer.pads((x.height, x.width))
+    return Conv(
+        x,
+        y,
+        layer.kernel,
+        layer.strides,
+        layer.dilations,
+        (top, left),
+        layer.groups,
+        layer.bias,
+    )
+
+
+def input_sides(spec: Conv) -> Sides:
+    """Return the zeros that a convolution reads around its input."""
+    axes = zip(
+        (spec.x.height, spec.x.width),
+        (spec.y.height, spec.y.width),
+        spec.kernel,
+        spec.stride,
+        spec.dilation,
+        spec.top_left,
+        strict=True,
+    )
+    sides = [
+        (pad, max(0, (o - 1) * s + d * (k - 1) - pad - (n - 1)))
+        for n, o, k, s, d, pad in axes
+    ]
+    return sides[0], sides[1]
+
+
+def weight_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
+    """Return the layout [kernel_h][kernel_w][input][output] of a weight."""
+    split = shape if len(shape) == 4 else (1, 1, *shape)
+    return Layout(spec.weight_shape, split, (0, 1, 2, 3))
+
+
+def multiply_adds(spec: Conv) -> int:
+    """Return the multiplications (each with its addition) of one image."""
+    per_cell = prod(spec.kernel) * spec.x.channels // spec.groups
+    return spec.y.height * spec.y.width * spec.y.channels * per_cell
+
+
+def lower(low: Lowering, node: Node) -> None:
+    """Add the steps of Conv2D, or of Dense on an image."""
+    layer = node.layer
+    if not isinstance(layer, Conv2D | Dense):
+        raise TypeError(type(layer))
+    x = low.source(node)
+    after = low.fused.get(node.name)
+    function = FUNCTIONS[type(after.layer)](after.layer) if after else None
+    y = low.output(after.name if after else node.name)
+    spec = describe(layer, x.map, y.map)
+    w = low.weight(node, "weight")
+    bias = low.weight(node, "bias") if layer.bias else w
+    low.step(
+        kernels.conv_forward,
+        replace(spec, function=function),
+        At(x.buffer),
+        w,
+        bias,
+        At(y.buffer),
+        node=node.name,
+        grain="fine",
+        why=f"register tiles{', ' + function.kind if function else ''}",
+        multiply_adds=multiply_adds(spec),
+    )
+    low.want_grad_sides(node.name, kernels.gradient_sides(spec))
+    name = after.name if after else node.name
+
+    def back() -> None:
+        grad = low.grads[name]
+        if after and function:
+            sides = kernels.gradient_sides(spec)
+            m = low.plain_map(node.name).with_sides(sides)
+            grad = pull_through(low, function, (y, grad), m, node.name)
+        pull(low, node, replace(spec, y=grad.map), (x, grad))
+
+    low.on_back(name, back)
+
+
+def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> None:
+    """Add the steps of a convolution's derivatives, from its input and grad_y."""
+    x, grad = pair
+    work = multiply_adds(spec)
+    if low.trains(node):
+        low.clear_chunk_grad(node, "weight")
+        low.step(
+            kernels.conv_grad_weight,
+            spec,
+            At(x.buffer),
+            At(grad.buffer),
+            low.chunk_grad(node, "weight"),
+            node=node.name,
+            grain="fine",
+            why="register tiles",
+            multiply_adds=work,
+        )
+        if spec.has_bias:
+            low.clear_chunk_grad(node, "bias")
+            low.step(
+                kernels.conv_grad_bias,
+                spec.y,
+                At(grad.buffer),
+                low.chunk_grad(node, "bias"),
+                node=node.name,
+            )
+    if node.inputs[0] in low.learners:
+        turned = low.buffer(f"{node.name} turned", prod(spec.turned_shape), "shared")
+        w = low.weight(node, "weight")
+        low.prepare(kernels.conv_turn_weight, spec, w, At(turned), node=node.name)
+        to, is_added = low.grad_target(node.inputs[0])
+        low.step(
+            kernels.conv_grad_input,
+            replace(spec, x=to.map, is_added=is_added),
+            At(grad.buffer),
+            At(turned),
+            At(to.buffer),
+            node=node.name,
+            grain="fine",
+            why="register tiles",
+            multiply_adds=work,
+        )
+
+
+# The transposed convolution runs the convolution from its output to its input
+# backwards: its forward pass is that one's derivative by the input, and so on.
+
+
+def mirrored(layer: ConvTranspose2D, x: Map, y: Map) -> Conv:
+    """Return the convolution from a transposed convolution's output to its input."""
+    (top, _), (left, _) = layer.pads((x.height, x.width))
+    return Conv(
+        y,
+        x,
+        layer.kernel,
+        layer.strides,
+        layer.dilations,
+        (top, left),
+        layer.groups,
+        has_bias=False,
+    )
+
+
+def transposed_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
+    """Return the layout [kernel_h][kernel_w][input of all groups][output of one]."""
+    kh, kw, inputs, outputs = shape
+    split = (kh, kw, inputs, spec.groups, outputs // spec.groups)
+    packed = (kh, kw, spec.groups, inputs, spec.rows)
+    return Layout(packed, split, (0, 1, 3, 2, 4))
+
+
+def lower_transposed(low: Lowering, node: Node) -> None:
+    """Add the steps of ConvTranspose2D."""
+    layer = node.layer
+    if not isinstance(layer, ConvTranspose2D):
+        raise TypeError(type(layer))
+    x, y = low.source(node), low.output(node.name)
+    spec = mirrored(layer, x.map, y.map)
+    w = low.weight(node, "weight")
+    low.step(
+        kernels.conv_grad_input,
+        spec,
+        At(x.buffer),
+        w,
+        At(y.buffer),
+        node=node.name,
+        grain="fine",
+        why="register tiles, as a convolution's derivative",
+        multiply_adds=multiply_adds(spec),
+    )
+    if layer.bias:
+        bias = low.weight(node, "bias")
+        low.step(kernels.add_bias, y.map, bias, At(y.buffer), node=node.name)
+    low.want_grad_sides(node.name, input_sides(spec))
+
+    def back() -> None:
+        grad = low.grads[node.name]
+        _pull_transposed(low, node, replace(spec, x=grad.map), (x, grad))
+
+    low.on_back(node.name, back)
+
+
+def _pull_transposed(
+    low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]
+) -> None:
+    x, grad = pair
+    size = prod(spec.weight_shape)
+    if low.trains(node):
+        own = low.buffer(f"{node.name} grad", size, "chunk")
+        low.clear_chunk_grad(node, "weight")
+        low.prologue(copies.zero, size, At(own), node=node.name)
+        low.step(
+            kernels.conv_grad_weight,
+            spec,
+            At(grad.buffer),
+            At(x.buffer),
+            At(own),
+            node=node.name,
+            grain="fine",
+            multiply_adds=multiply_adds(spec),
+        )
+        low.step(
+            kernels.conv_turn_weight,
+            spec,
+            At(own),
+            low.chunk_grad(node, "weight"),
+            node=node.name,
+            per="chunk",
+        )
+        if node.layer.bias:  # type: ignore[attr-defined]
+            low.clear_chunk_grad(node, "bias")
+            low.step(
+                kernels.conv_grad_bias,
+                spec.x,
+                At(grad.buffer),
+                low.chunk_grad(node, "bias"),
+                node=node.name,
+            )
+    if node.inputs[0] in low.learners:
+        turned = low.buffer(f"{node.name} turned", size, "shared")
+        w = low.weight(node, "weight")
+        low.prepare(kernels.conv_unturn_weight, spec, w, At(turned), node=node.name)
+        to, is_added = low.grad_target(node.inputs[0])
+        target = to
+        if is_added:
+            target = low.scratch(f"{node.name} part", to.map)
+        low.step(
+            kernels.conv_forward,
+            replace(spec, y=target.map, has_bias=False),
+            At(grad.buffer),
+            At(turned),
+            At(turned),
+            At(target.buffer),
+            node=node.name,
+            grain="fine",
+            multiply_adds=multiply_adds(spec),
+        )
+        if is_added:
+            low.copy_whole(target, to, (target.map, to.map), node.name, is_added=True)

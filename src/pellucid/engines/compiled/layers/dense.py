@@ -1,0 +1,164 @@
+"""This file is how fully connected layers become steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pellucid.engines.compiled.kernels import dense as kernels
+from pellucid.engines.compiled.kernels.dense import Rows
+from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.layers import conv
+from pellucid.engines.compiled.layers.activation import FUNCTIONS, pull_through
+from pellucid.engines.compiled.plan.lowering import Lowering
+from pellucid.engines.compiled.plan.parameters import Layout
+from pellucid.engines.compiled.plan.steps import At, Grain, Number, Step, Task, Value
+from pellucid.network.layers import Dense
+from pellucid.network.node import Node
+
+#: floats of weights from which the images of a chunk are taken together by 16
+LARGE = 16 * 1024
+#: rows of the weights' derivative in one task
+TASK_FLOATS = 8 * 1024
+
+
+def weight_layout(inputs: Map, outputs: Map, shape: tuple[int, ...]) -> Layout:
+    """Return the layout [input][output] of a weight."""
+    return Layout((inputs.stored, outputs.stored), shape, (0, 1))
+
+
+def is_on_image(shape: tuple[int, ...]) -> bool:
+    """Whether a Dense layer of that output treats each pixel on its own."""
+    return len(shape) > 1
+
+
+def lower(low: Lowering, node: Node) -> None:
+    """Add the steps of Dense."""
+    layer = node.layer
+    if not isinstance(layer, Dense):
+        raise TypeError(type(layer))
+    x = low.source(node)
+    if is_on_image(low.network.shapes[node.name]):
+        conv.lower(low, node)
+        return
+    after = low.fused.get(node.name)
+    function = FUNCTIONS[type(after.layer)](after.layer) if after else None
+    name = after.name if after else node.name
+    y = low.output(name)
+    spec = kernels.Dense(
+        x.map.stored,
+        y.map.stored,
+        x.buffer.stride,
+        y.buffer.stride,
+        layer.bias,
+        function,
+    )
+    w = low.weight(node, "weight")
+    bias = low.weight(node, "bias") if layer.bias else w
+    grain: Grain | None = "coarse" if spec.inputs * spec.outputs >= LARGE else None
+    low.step(
+        kernels.dense_forward,
+        spec,
+        At(x.buffer),
+        w,
+        bias,
+        At(y.buffer),
+        Number("images"),
+        node=node.name,
+        per="chunk",
+        grain=grain,
+        why="weights stream once for a chunk's images",
+        multiply_adds=x.map.channels * y.map.channels,
+    )
+
+    def back() -> None:
+        grad = low.grads[name]
+        if after and function:
+            m = low.plain_map(node.name)
+            grad = pull_through(low, function, (y, grad), m, node.name)
+        strides = replace(spec, y_stride=grad.buffer.stride, function=None)
+        _pull(low, node, strides, (x, grad), grain)
+
+    low.on_back(name, back)
+
+
+def _pull(
+    low: Lowering,
+    node: Node,
+    spec: kernels.Dense,
+    pair: tuple[Value, Value],
+    grain: Grain | None,
+) -> None:
+    x, grad = pair
+    work = x.map.channels * grad.map.channels
+    if low.trains(node):
+        grad.buffer.is_pinned = True
+        low.closing.extend(_weight_tasks(low, node, spec, (x, grad)))
+    if node.inputs[0] in low.learners:
+        to, is_added = low.grad_target(node.inputs[0])
+        low.step(
+            kernels.dense_grad_input,
+            replace(spec, x_stride=to.buffer.stride, is_added=is_added),
+            At(grad.buffer),
+            low.weight(node, "weight"),
+            At(to.buffer),
+            Number("images"),
+            node=node.name,
+            per="chunk",
+            grain=grain,
+            why="lanes are images",
+            multiply_adds=work,
+        )
+
+
+def _weight_tasks(
+    low: Lowering, node: Node, spec: kernels.Dense, pair: tuple[Value, Value]
+) -> list[Task]:
+    """Return the tasks that make a block of rows each, over all images at once."""
+    x, grad = pair
+    weight = low.parameter(node, "weight")
+    rows = max(1, min(spec.inputs, TASK_FLOATS // spec.outputs))
+    rows -= rows % 14 if rows > 14 else 0
+    blocks, rest = divmod(spec.inputs, rows)
+    tasks = []
+    for first, size, many in ((0, rows, blocks), (blocks * rows, rest, 1)):
+        if not size or not many:
+            continue
+        step = Step(
+            kernels.dense_grad_weight,
+            Rows(spec, size),
+            (
+                At(x.buffer, first, size, is_first=True),
+                At(grad.buffer, is_first=True),
+                At(
+                    low.grad_vector,
+                    weight.offset + first * spec.outputs,
+                    size * spec.outputs,
+                ),
+                Number("count"),
+            ),
+            "task",
+            node.name,
+            "a block of rows over all images",
+        )
+        step.multiply_adds = x.map.channels * grad.map.channels * size // spec.inputs
+        at = weight.offset + first * spec.outputs
+        tasks.append(
+            low.closing_task([step], at, size * spec.outputs, many, decays=True)
+        )
+    if spec.has_bias:
+        bias = low.parameter(node, "bias")
+        step = Step(
+            kernels.dense_grad_bias,
+            spec,
+            (
+                At(grad.buffer, is_first=True),
+                At(low.grad_vector, bias.offset),
+                Number("count"),
+            ),
+            "task",
+            node.name,
+        )
+        tasks.append(
+            low.closing_task([step], bias.offset, bias.layout.size, 1, decays=False)
+        )
+    return tasks

@@ -1,0 +1,198 @@
+"""This file is how batch and layer normalisation become steps."""
+
+from __future__ import annotations
+
+from pellucid.engines.compiled.kernels import batchnorm as kernels
+from pellucid.engines.compiled.kernels import copies, layernorm
+from pellucid.engines.compiled.kernels.batchnorm import Norm, NormBack
+from pellucid.engines.compiled.plan.lowering import Lowering
+from pellucid.engines.compiled.plan.steps import At, Buffer, Number
+from pellucid.network.layers import BatchNorm, LayerNorm
+from pellucid.network.node import Node
+
+
+def lower(low: Lowering, node: Node) -> None:
+    """Add the steps of BatchNorm."""
+    layer = node.layer
+    if not isinstance(layer, BatchNorm):
+        raise TypeError(type(layer))
+    uses_batch = low.purpose.is_training and layer.trainable
+    x = low.source(node)
+    stored = x.map.stored
+    after = low.fused.get(node.name)
+    name = after.name if after else node.name
+    partial = low.buffer(f"{node.name} moments", 3 * stored, "chunk")
+    kept = low.buffer(f"{node.name} statistics", 3 * stored, "shared")
+    spec = Norm(x.map, x.map, layer.epsilon, layer.momentum)
+    mean, variance = (low.weight(node, f"running_{r}") for r in ("mean", "variance"))
+    if uses_batch:
+        low.step(
+            kernels.norm_statistics,
+            x.map,
+            At(x.buffer),
+            Number("images"),
+            x.buffer.stride,
+            At(partial),
+            node=node.name,
+            per="chunk",
+            grain="fine",
+        )
+        low.barrier()
+        arguments = (At(partial, is_first=True), Number("chunks"), partial.stride)
+        use = low.buffer(f"{node.name} statistics here", 3 * stored, "worker")
+        low.prologue(kernels.norm_join, spec, *arguments, At(use), node=node.name)
+        low.prologue(
+            kernels.norm_join,
+            spec,
+            *arguments,
+            At(kept),
+            node=node.name,
+            is_first_only=True,
+        )
+        low.prologue(
+            kernels.norm_update_running,
+            spec,
+            At(use),
+            mean,
+            variance,
+            node=node.name,
+            is_first_only=True,
+            when="update",
+        )
+    else:
+        use = kept
+        low.prepare(
+            kernels.norm_from_running, spec, mean, variance, At(kept), node=node.name
+        )
+    y = low.output(name)
+    other = low.joined.get(node.name)
+    added = low.values[other] if other else None
+    forward = Norm(
+        x.map,
+        y.map,
+        layer.epsilon,
+        layer.momentum,
+        after is not None,
+        added.map if added else None,
+    )
+    scale, offset = low.weight(node, "scale"), low.weight(node, "offset")
+    low.step(
+        kernels.norm_forward,
+        forward,
+        At(x.buffer),
+        At(use),
+        scale,
+        offset,
+        At(added.buffer) if added else scale,
+        At(y.buffer),
+        node=node.name,
+    )
+
+    def back() -> None:
+        _pull(low, node, kept, uses_batch=uses_batch)
+
+    low.on_back(node.name, back)
+
+
+def _pull(low: Lowering, node: Node, kept: Buffer, *, uses_batch: bool) -> None:
+    layer = node.layer
+    if not isinstance(layer, BatchNorm):
+        raise TypeError(type(layer))
+    x, grad = low.source(node), low.grads[node.name]
+    stored = x.map.stored
+    spec = Norm(x.map, grad.map, layer.epsilon)
+    totals = low.buffer(f"{node.name} totals", 2 * stored, "worker")
+    if uses_batch or low.trains(node):
+        sums = low.buffer(f"{node.name} sums", 2 * stored, "chunk")
+        low.phase("fine")
+        low.prologue(copies.zero, 2 * stored, At(sums), node=node.name)
+        low.step(
+            kernels.norm_backward_sums,
+            spec,
+            At(x.buffer),
+            At(grad.buffer),
+            At(kept),
+            At(sums),
+            node=node.name,
+            grain="fine",
+        )
+        low.barrier()
+        arguments = (At(sums, is_first=True), Number("chunks"), sums.stride)
+        low.prologue(
+            kernels.norm_join_sums, 2 * stored, *arguments, At(totals), node=node.name
+        )
+    if low.trains(node):
+        for role, start in (("offset", 0), ("scale", stored)):
+            low.prologue(
+                kernels.norm_join_sums,
+                stored,
+                At(sums, start, is_first=True),
+                Number("chunks"),
+                sums.stride,
+                At(low.grad_vector, low.parameter(node, role).offset),
+                node=node.name,
+                is_first_only=True,
+            )
+    if node.inputs[0] not in low.learners:
+        return
+    to, is_added = low.grad_target(node.inputs[0])
+    low.step(
+        kernels.norm_backward,
+        NormBack(x.map, grad.map, to.map, uses_batch, is_added),
+        At(x.buffer),
+        At(grad.buffer),
+        At(kept),
+        At(totals),
+        low.weight(node, "scale"),
+        Number(low.numbers(x.map), is_float=True),
+        At(to.buffer),
+        node=node.name,
+    )
+
+
+def lower_layer_norm(low: Lowering, node: Node) -> None:
+    """Add the steps of LayerNorm."""
+    layer = node.layer
+    if not isinstance(layer, LayerNorm):
+        raise TypeError(type(layer))
+    x, y = low.source(node), low.output(node.name)
+    scale, offset = low.weight(node, "scale"), low.weight(node, "offset")
+    low.step(
+        layernorm.layer_norm_forward,
+        layernorm.LayerNorm(x.map, y.map, layer.epsilon),
+        At(x.buffer),
+        scale,
+        offset,
+        At(y.buffer),
+        node=node.name,
+    )
+
+    def back() -> None:
+        grad = low.grads[node.name]
+        spec = layernorm.LayerNorm(x.map, grad.map, layer.epsilon)
+        if low.trains(node):
+            for role in ("scale", "offset"):
+                low.clear_chunk_grad(node, role)
+            low.step(
+                layernorm.layer_norm_grad_weight,
+                spec,
+                At(x.buffer),
+                At(grad.buffer),
+                low.chunk_grad(node, "scale"),
+                low.chunk_grad(node, "offset"),
+                node=node.name,
+                grain="fine",
+            )
+        if node.inputs[0] in low.learners:
+            to, is_added = low.grad_target(node.inputs[0])
+            low.step(
+                layernorm.layer_norm_grad_input,
+                layernorm.LayerNorm(x.map, grad.map, layer.epsilon, to.map, is_added),
+                At(x.buffer),
+                At(grad.buffer),
+                scale,
+                At(to.buffer),
+                node=node.name,
+            )
+
+    low.on_back(node.name, back)

@@ -1,0 +1,1 @@
+"""The plan: a network lowered to steps, buffers and phases."""

@@ -1,0 +1,36 @@
+"""This file is which nodes become one step: an activation into what it follows."""
+
+from __future__ import annotations
+
+from pellucid.engines.compiled.layers.activation import FUNCTIONS, shows_derivative
+from pellucid.engines.compiled.plan.lowering import Lowering
+from pellucid.engines.head import loss_node
+from pellucid.network.layers import BatchNorm, Conv2D, Dense, ReLU
+from pellucid.network.node import Node
+
+
+def fuse(low: Lowering) -> None:
+    """Find what can be fused; a node of which others read the inside stays whole."""
+    if low.purpose.kind == "look" or not low.options.fuse:
+        return
+    head = loss_node(low.network, low.purpose.loss) if low.purpose.loss else ""
+    for node in low.network.nodes:
+        followers = low.network.consumers[node.name]
+        if len(followers) != 1 or node.name == head:
+            continue
+        if _takes_in(low, node, followers[0]):
+            low.fused[node.name] = followers[0]
+
+
+def _takes_in(low: Lowering, node: Node, follower: Node) -> bool:
+    if isinstance(node.layer, BatchNorm):
+        return isinstance(follower.layer, ReLU) and not low.purpose.goes_back
+    if not isinstance(node.layer, Conv2D | Dense):
+        return False
+    if type(follower.layer) not in FUNCTIONS:
+        return False
+    function = FUNCTIONS[type(follower.layer)](follower.layer)
+    m = low.plain_map(node.name)
+    if function.kind == "sigmoid" and m.stored != m.channels:
+        return False  # sigmoid(0) would stand in the padding
+    return shows_derivative(function) or not low.purpose.goes_back

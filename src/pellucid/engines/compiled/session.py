@@ -1,0 +1,372 @@
+"""This file is the session: weights in one vector, programs made when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pellucid.engines.compiled.cpu import Target
+from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.plan.lower import lowered, parameters_of
+from pellucid.engines.compiled.plan.lowering import Options, Purpose
+from pellucid.engines.compiled.plan.program import STREAM, Program
+from pellucid.engines.compiled.workers import Pool
+from pellucid.engines.head import loss_node, require
+from pellucid.engines.protocol import Array, State, StepResult
+from pellucid.engines.state import Parts, put_together, take_apart
+from pellucid.errors import DataError, ShapeError
+from pellucid.network import Network
+from pellucid.objectives import (
+    Adam,
+    CrossEntropy,
+    HalfSquaredErrorSum,
+    Loss,
+    Optimizer,
+    check_labels,
+)
+
+#: bytes that chunks' own derivatives may take together
+CHUNK_BYTES = 256 << 20
+
+
+class CompiledSession:
+    """A network with weights on the compiled engine. The methods are the contract's."""
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        state: State,
+        loss: Loss | None,
+        optimizer: Optimizer | None,
+        target: Target,
+        pool: Pool,
+        options: Options,
+    ) -> None:
+        self._network = network
+        self._loss = loss
+        self._optimizer = optimizer
+        self._target = target
+        self._pool = pool
+        self._options = options
+        self._parameters = parameters_of(network, target)
+        size = self._parameters.size
+        names = ("weights", "grads", "slot0", "slot1")
+        self._vectors = {name: _aligned(size) for name in names}
+        self._programs: dict[Purpose, Program] = {}
+        self._example_weights: dict[int, Array] = {}
+        self._parts = Parts({})
+        self.load_state(state)
+
+    # what the engine says of itself
+    @property
+    def plan(self) -> Program:
+        """The steps of training, or of prediction where there is no loss."""
+        if self._loss is not None:
+            return self._program(self._training)
+        return self._program(Purpose("predict", is_training=False))
+
+    @property
+    def native(self) -> Program:
+        """The engine's own object: the plan."""
+        return self.plan
+
+    @property
+    def threads(self) -> int:
+        """How many workers there are, the caller included."""
+        return self._pool.count
+
+    # the contract
+    def predict(self, images: Array) -> Array:
+        """Return the network's output in inference mode, shape (N, …)."""
+        x = self._checked(images)
+        program = self._program(Purpose("predict", is_training=False))
+        return self._forward(program, x)
+
+    def train_step(
+        self,
+        images: Array,
+        labels: Array,
+        *,
+        learning_rate: float,
+        sample_weight: Array | None = None,
+        masks: Mapping[str, Array] | None = None,
+    ) -> StepResult:
+        """Change weights, buffers and optimizer slots by one update."""
+        optimizer = require("optimizer", self._optimizer)
+        program = self._program(self._training)
+        step = self._parts.step + 1
+        corrections = (1.0, 1.0)
+        if isinstance(optimizer, Adam):
+            corrections = (1 - optimizer.beta1**step, 1 - optimizer.beta2**step)
+        program.set(update=1)
+        program.set_floats(
+            rate=learning_rate,
+            correction1=1 / corrections[0],
+            correction2=1 / corrections[1],
+            limit=optimizer.clip_norm or 0.0,
+        )
+        loss, output = self._learn(program, images, labels, sample_weight, masks)
+        self._parts.step = step
+        self._weights_changed()
+        return StepResult(loss, output)
+
+    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+        """Return every node's output by name."""
+        x = self._checked(images)
+        program = self._program(Purpose("look", is_training=training))
+        self._reserve(program, len(x))
+        self._give_masks(program, None, len(x))
+        low = program.low
+        program.point(low.user("images", 0), x.ctypes.data)
+        self._run(program, len(x))
+        found = {}
+        for node in self._network.nodes:
+            value = low.values[node.name]
+            rows = program.array(value.buffer, len(x))
+            shape = (len(x), *self._network.shapes[node.name])
+            found[node.name] = _inside(rows, value.map).reshape(shape).copy()
+        return found
+
+    def gradients(
+        self, images: Array, labels: Array, *, sample_weight: Array | None = None
+    ) -> tuple[float, dict[str, Array]]:
+        """Return the loss and its derivative by each parameter, in training mode."""
+        program = self._program(self._training)
+        program.set(update=0)
+        loss, _ = self._learn(program, images, labels, sample_weight, None)
+        return loss, self._grads()
+
+    def vjp(
+        self, images: Array, grad_output: Array, *, training: bool = True
+    ) -> tuple[Array, dict[str, Array]]:
+        """Pull a derivative by the output back to the images and the parameters."""
+        x = self._checked(images)
+        program = self._program(Purpose("pull", is_training=training))
+        low = program.low
+        self._reserve(program, len(x))
+        self._give_masks(program, None, len(x))
+        given = np.ascontiguousarray(grad_output, np.float32)
+        wanted = (len(x), *self._network.output_shape)
+        if given.shape != wanted:
+            raise ShapeError(
+                f"vjp: grad_output must have the output's shape {wanted}; "
+                f"got shape={given.shape}."
+            )
+        grad_input = np.zeros(x.shape, np.float32)
+        output = np.empty(wanted, np.float32)
+        arrays = {
+            "images": x,
+            "grad_output": given,
+            "grad_input": grad_input,
+            "output": output,
+        }
+        self._run(program, len(x), arrays)
+        return grad_input, self._grads()
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of all that training changes."""
+        parts = self._parts
+        weights = self._vectors["weights"]
+        parts.weights = {
+            w.name: self._parameters[w.name].read(weights)
+            for w in self._network.weights
+        }
+        for i, slot in enumerate(parts.slots):
+            vector = self._vectors[f"slot{i}"]
+            parts.slots[slot] = {
+                name: self._parameters[name].read(vector) for name in parts.slots[slot]
+            }
+        return put_together(self._network, parts)
+
+    def load_state(self, state: State) -> None:
+        """Take over what `state` returned, here or on another engine."""
+        parts = take_apart(
+            self._network, state, optimizer=self._optimizer, dtype="float32"
+        )
+        for vector in self._vectors.values():
+            vector[:] = 0
+        for name, array in parts.weights.items():
+            self._parameters[name].write(self._vectors["weights"], array)
+        for i, arrays in enumerate(parts.slots.values()):
+            for name, array in arrays.items():
+                self._parameters[name].write(self._vectors[f"slot{i}"], array)
+        self._parts = parts
+        self._weights_changed()
+
+    # programs
+    @property
+    def _training(self) -> Purpose:
+        return Purpose(
+            "train", is_training=True, loss=self._loss, optimizer=self._optimizer
+        )
+
+    def _program(self, purpose: Purpose) -> Program:
+        if purpose.kind == "train":
+            require("loss", self._loss)
+        if purpose not in self._programs:
+            low = lowered(
+                self._network,
+                self._parameters,
+                self._target,
+                options=self._options,
+                purpose=purpose,
+            )
+            name = f"{purpose.kind} of '{self._network.name}'"
+            program = Program(low, self._pool, name=name)
+            for buffer in low.buffers:
+                if buffer.scope == "session":
+                    program.point(buffer, self._vectors[buffer.name].ctypes.data)
+            self._programs[purpose] = program
+        return self._programs[purpose]
+
+    def _weights_changed(self) -> None:
+        for program in self._programs.values():
+            program.is_fresh = False
+
+    # running
+    def _checked(self, images: Array) -> Array:
+        x = np.ascontiguousarray(images, np.float32)
+        if x.shape[1:] != self._network.input_shape:
+            raise ShapeError(
+                f"images: must have shape (N, {_list(self._network.input_shape)}); "
+                f"got shape={x.shape}."
+            )
+        return x
+
+    def _chunk(self, count: int) -> int:
+        """Return how many images a fine task takes; bits depend on it."""
+        threads = self._pool.count
+        chunks = 4 * threads if threads > 1 else 1
+        each = 4 * self._parameters.chunk_size
+        if chunks * each > CHUNK_BYTES:
+            chunks = threads
+        return max(1, -(-count // chunks))
+
+    def _reserve(self, program: Program, count: int) -> None:
+        chunk = self._chunk(count)
+        program.reserve(count, -(-count // chunk))
+
+    def _run(
+        self, program: Program, count: int, arrays: Mapping[str, Array] | None = None
+    ) -> None:
+        for buffer in program.low.buffers:
+            if buffer.scope == "user" and arrays and buffer.name in arrays:
+                program.point(buffer, arrays[buffer.name].ctypes.data)
+        program.run(count, chunk=self._chunk(count))
+
+    def _forward(self, program: Program, x: Array) -> Array:
+        count = len(x)
+        output = np.empty((count, *self._network.output_shape), np.float32)
+        if not count:
+            return output
+        chunk = min(STREAM, max(1, -(-count // self._pool.count)))
+        program.reserve(count, 1)
+        low = program.low
+        program.point(low.user("images", 0), x.ctypes.data)
+        program.point(low.user("output", 0), output.ctypes.data)
+        program.run(count, chunk=chunk)
+        return output
+
+    def _learn(
+        self,
+        program: Program,
+        images: Array,
+        labels: Array,
+        sample_weight: Array | None,
+        masks: Mapping[str, Array] | None,
+    ) -> tuple[float, Array]:
+        """Run forward and back; return the loss and the output."""
+        x, count = self._checked(images), len(images)
+        if not count:
+            raise DataError("images: must be at least one to train; got none.")
+        loss = require("loss", self._loss)
+        head = self._network.shapes[loss_node(self._network, loss)]
+        arrays, has_classes = _labels(loss, labels, (count, *head))
+        weights = self._weights_of(loss, count, head, sample_weight)
+        losses = np.empty(count, np.float32)
+        output = np.empty((count, *self._network.output_shape), np.float32)
+        arrays.update(images=x, example_weight=weights, losses=losses, output=output)
+        self._reserve(program, count)
+        self._give_masks(program, masks, count)
+        program.set(has_classes=int(has_classes), has_targets=int(not has_classes))
+        self._run(program, count, arrays)
+        scale = 0.5 if isinstance(loss, HalfSquaredErrorSum) else 1.0
+        value = scale * float(np.dot(losses.astype(np.float64), weights))
+        return value, output
+
+    def _weights_of(
+        self, loss: Loss, count: int, head: tuple[int, ...], given: Array | None
+    ) -> Array:
+        """Return what each example's loss counts, its positions shared out."""
+        if isinstance(loss, HalfSquaredErrorSum):
+            ones = np.ones(count, np.float32)
+            return ones if given is None else np.ascontiguousarray(given, np.float32)
+        is_classes = isinstance(loss, CrossEntropy)
+        positions = int(np.prod(head[:-1] if is_classes else head))
+        if given is not None:
+            w = np.asarray(given, np.float64)
+            return (w / (w.sum() * positions)).astype(np.float32)
+        if count not in self._example_weights:
+            each = np.full(count, 1 / (count * positions), np.float32)
+            self._example_weights = {count: each}
+        return self._example_weights[count]
+
+    def _give_masks(
+        self, program: Program, masks: Mapping[str, Array] | None, count: int
+    ) -> None:
+        low = program.low
+        if not low.masks:
+            return
+        seed = self._parts.seed
+        program.set(
+            seed=seed - (1 << 64) if seed >= 1 << 63 else seed,
+            step=self._parts.step,
+            draws_masks=int(masks is None),
+        )
+        for name, value in low.masks.items():
+            if masks is None:
+                continue
+            rows = program.array(value.buffer, count)
+            place = _inside(rows, value.map)
+            place[...] = np.asarray(masks[name], np.float32).reshape(place.shape)
+
+    def _grads(self) -> dict[str, Array]:
+        vector = self._vectors["grads"]
+        return {
+            w.name: self._parameters[w.name].read(vector)
+            for w in self._network.parameters
+        }
+
+
+def _labels(
+    loss: Loss, labels: Array, shape: tuple[int, ...]
+) -> tuple[dict[str, Array], bool]:
+    """Return labels as the kernels want them, and whether they are classes."""
+    labels = np.asarray(labels)
+    if isinstance(loss, CrossEntropy) and labels.shape == shape[:-1]:
+        if labels.dtype.kind in "iu":
+            return {"classes": np.ascontiguousarray(labels, np.int64)}, True
+    elif labels.size == np.prod(shape) and len(labels) == shape[0]:
+        return {"targets": np.ascontiguousarray(labels, np.float32)}, False
+    check_labels(loss, labels, shape)
+    raise DataError(f"{loss.name}: labels must fit the output; got {labels.shape}.")
+
+
+def _inside(rows: Array, m: Map) -> Array:
+    """Return an image buffer's numbers without sides and padding, as a view."""
+    whole = rows[:, : m.size].reshape(len(rows), -1, m.row // m.stored, m.stored)
+    top, left = m.sides[0][0], m.sides[1][0]
+    return whole[:, top : top + m.height, left : left + m.width, : m.channels]
+
+
+def _aligned(size: int) -> Any:
+    raw = np.zeros(size + 16, np.float32)
+    start = -(raw.ctypes.data // 4) % 16
+    return raw[start : start + size]
+
+
+def _list(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))
