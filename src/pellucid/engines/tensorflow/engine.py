@@ -1,0 +1,99 @@
+"""This file is the entry of the engine on TensorFlow: options in, sessions out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pellucid.engines.framework import Options, unknown_device, warn_if_untested
+from pellucid.engines.protocol import State
+from pellucid.engines.state import take_apart
+from pellucid.engines.tensorflow.imports import quiet, tf
+from pellucid.engines.tensorflow.session import TensorflowSession
+from pellucid.errors import EngineError
+from pellucid.network import Network
+from pellucid.objectives import Loss, Optimizer
+
+TESTED = ("2.21",)
+_KINDS = {"cpu": "CPU", "cuda": "GPU", "gpu": "GPU", "tpu": "TPU"}
+
+
+@dataclass(frozen=True)
+class TensorflowEngine:
+    """Builds sessions that run on TensorFlow."""
+
+    options: Options
+    name: str = "tensorflow"
+
+    def build(
+        self,
+        network: Network,
+        *,
+        state: State,
+        loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
+        dtype: str = "float32",
+    ) -> TensorflowSession:
+        """Return a session whose ``native`` is a `keras.Model`.
+
+        Raises
+        ------
+        EngineError
+            If dtype is not float32 or float64, or the state is not the network's.
+        """
+        self.options.check_dtype(dtype)
+        parts = take_apart(network, state, optimizer=optimizer, dtype=dtype)
+        with quiet():  # the first array starts TensorFlow's runtime
+            return TensorflowSession(
+                network,
+                parts,
+                loss=loss,
+                optimizer=optimizer,
+                dtype=dtype,
+                options=self.options,
+                device=device_name(self.options.device),
+            )
+
+
+def make(**options: Any) -> TensorflowEngine:
+    """Return the engine on TensorFlow.
+
+    Parameters
+    ----------
+    device : str, default "cpu"
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+    compile : bool, default False
+        Whether XLA compiles the network (``jit_compile``).
+    precision : {"float32", "bfloat16"}
+        With bfloat16 the layers have Keras' policy ``mixed_bfloat16``.
+
+    Raises
+    ------
+    EngineError
+        If an option is unknown, or the device is not there.
+    """
+    warn_if_untested("tensorflow", tf.__version__, TESTED)
+    try:
+        chosen = Options(engine="tensorflow", **options)
+    except TypeError as error:
+        raise EngineError(
+            "engine 'tensorflow': options must be device, compile and precision; "
+            f"got {', '.join(options)}."
+        ) from error
+    device_name(chosen.device)
+    return TensorflowEngine(chosen)
+
+
+def device_name(device: str) -> str:
+    """Return a device as TensorFlow names it: ``"cuda:1"`` is ``"/GPU:1"``."""
+    kind, _, index = device.partition(":")
+    name = f"/{_KINDS.get(kind, kind.upper())}:{index or 0}"
+    if name == "/CPU:0":  # is always there; asking would start the runtime too early
+        return name
+    with quiet():
+        found = [
+            d.name.removeprefix("/device:") for d in tf.config.list_logical_devices()
+        ]
+    if name.removeprefix("/") not in found:
+        raise unknown_device("tensorflow", device, f"it has {', '.join(found)}.")
+    return name

@@ -1,0 +1,188 @@
+"""This file is the Keras layers that Keras lacks, each exact where its own are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.engines.tensorflow.imports import keras, tf
+from pellucid.network.window import Pads
+
+
+def around(pads: Pads) -> list[list[int]]:
+    """Return pads of an image as `tf.pad` takes them, for (N, H, W, C)."""
+    return [[0, 0], *map(list, pads), [0, 0]]
+
+
+class Conv2D(keras.layers.Conv2D):  # type: ignore[misc]
+    """A convolution with any zeros around, and stride and dilation together.
+
+    Keras knows "valid" and "same" only and refuses stride with dilation; so here the
+    zeros are explicit, and of the dense positions every stride-th is taken.
+    """
+
+    def __init__(
+        self, filters: int, *, pads: Pads, shape: Any, **arguments: Any
+    ) -> None:
+        strides, dilation = arguments.pop("strides"), arguments["dilation_rate"]
+        self.is_both = max(strides) > 1 and max(dilation) > 1
+        super().__init__(
+            filters, strides=(1, 1) if self.is_both else strides, **arguments
+        )
+        self.around, self.shape, self.every = around(pads), tuple(shape), strides
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (N, height, width, filters)."""
+        return (input_shape[0], *self.shape)
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """Pad, convolve, and take every stride-th position."""
+        y = super().convolution_op(tf.pad(inputs, self.around), kernel)
+        return y[:, :: self.every[0], :: self.every[1]] if self.is_both else y
+
+
+class ConvTranspose2D(keras.layers.Layer):  # type: ignore[misc]
+    """A transposed convolution with crops, groups and dilation of any kind.
+
+    The kernel is Keras' (kh, kw, out / groups, in). A dilated kernel is one with
+    zeros between its numbers.
+    """
+
+    def __init__(self, layer: Any, *, pads: Pads, shape: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.kernel_size, self.strides = layer.kernel, layer.strides
+        self.dilations, self.groups = layer.dilations, layer.groups
+        self.use_bias, self.pads, self.shape = layer.bias, pads, tuple(shape)
+
+    def build(self, input_shape: Any) -> None:
+        """Make the kernel and the bias."""
+        filters = self.shape[-1]
+        shape = (*self.kernel_size, filters // self.groups, input_shape[-1])
+        self.kernel = self.add_weight(shape=shape, name="kernel")
+        self.bias = (
+            self.add_weight(shape=(filters,), name="bias") if self.use_bias else None
+        )
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (N, height, width, filters)."""
+        return (input_shape[0], *self.shape)
+
+    def call(self, inputs: Any) -> Any:
+        """Transpose the convolution, crop or extend with zeros, add the bias."""
+        kernel = self._spread(tf.convert_to_tensor(self.kernel))
+        extents = [
+            d * (k - 1) + 1
+            for k, d in zip(self.kernel_size, self.dilations, strict=True)
+        ]
+        size = [
+            (n - 1) * s + e
+            for n, s, e in zip(inputs.shape[1:3], self.strides, extents, strict=True)
+        ]
+        whole = (tf.shape(inputs)[0], *size, kernel.shape[2])
+        parts = zip(
+            tf.split(inputs, self.groups, axis=3),
+            tf.split(kernel, self.groups, axis=3),
+            strict=True,
+        )
+        full = tf.concat(
+            [
+                tf.nn.conv2d_transpose(x, k, whole, self.strides, "VALID")
+                for x, k in parts
+            ],
+            axis=3,
+        )
+        added = [[max(-p, 0) for p in sides] for sides in self.pads]
+        full = tf.pad(full, [[0, 0], *added, [0, 0]])
+        (top, _), (left, _) = [[max(p, 0) for p in sides] for sides in self.pads]
+        y = full[:, top : top + self.shape[0], left : left + self.shape[1]]
+        return y if self.bias is None else y + self.bias
+
+    def _spread(self, kernel: Any) -> Any:
+        """Put zeros between the kernel's numbers, dilation − 1 of them."""
+        for axis, dilation in enumerate(self.dilations):
+            size = kernel.shape[axis]
+            apart = tf.expand_dims(kernel, axis + 1)
+            zeros = [[0, 0]] * len(apart.shape)
+            zeros[axis + 1] = [0, dilation - 1]
+            shape = list(kernel.shape)
+            shape[axis] = size * dilation
+            kernel = tf.reshape(tf.pad(apart, zeros), shape)
+            kernel = tf.gather(kernel, range((size - 1) * dilation + 1), axis=axis)
+        return kernel
+
+
+class MaxPool2D(keras.layers.Layer):  # type: ignore[misc]
+    """A max-pool whose cells around the image count as −∞ (zeros would win)."""
+
+    def __init__(self, layer: Any, *, pads: Pads, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.pool_size, self.strides = layer.kernel, layer.strides
+        self.around = around(pads)
+
+    def call(self, inputs: Any) -> Any:
+        """Pad with −∞ and pool."""
+        padded = tf.pad(inputs, self.around, constant_values=-np.inf)
+        return tf.nn.max_pool2d(padded, self.pool_size, self.strides, "VALID")
+
+
+class AvgPool2D(keras.layers.Layer):  # type: ignore[misc]
+    """An average pool over valid cells: avg(pad(x)) / avg(pad(1))."""
+
+    def __init__(self, layer: Any, *, pads: Pads, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.pool_size, self.strides = layer.kernel, layer.strides
+        self.around = around(pads)
+
+    def _average(self, x: Any) -> Any:
+        padded = tf.pad(x, self.around)
+        return tf.nn.avg_pool2d(padded, self.pool_size, self.strides, "VALID")
+
+    def call(self, inputs: Any) -> Any:
+        """Average with zeros around, and divide by the share of valid cells."""
+        ones = tf.ones((1, *inputs.shape[1:3], 1), inputs.dtype)
+        return self._average(inputs) / self._average(ones)
+
+
+class Bilinear(keras.layers.Layer):  # type: ignore[misc]
+    """Bilinear enlargement; `tf.image.resize` would round float64 to float32."""
+
+    def __init__(self, factors: tuple[int, int], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.factors = factors
+
+    def call(self, inputs: Any) -> Any:
+        """Interpolate the rows, then the columns."""
+        rows, columns = (
+            tf.constant(interpolation(n, f), inputs.dtype)
+            for n, f in zip(inputs.shape[1:3], self.factors, strict=True)
+        )
+        y = tf.einsum("oh,nhwc->nowc", rows, inputs)
+        return tf.einsum("ow,nhwc->nhoc", columns, y)
+
+
+def interpolation(size: int, factor: int) -> Any:
+    """Return the weights of each old pixel in each new one, shape (new, old)."""
+    centres = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
+    distance = np.abs(centres[:, None] - np.arange(size))
+    return np.maximum(1 - distance, 0)
+
+
+class Dropout(keras.layers.Dropout):  # type: ignore[misc]
+    """Dropout by a mask that is handed in; Keras' own where there is none."""
+
+    def call(self, inputs: Any, keep: Any = None, training: bool | None = None) -> Any:
+        """Multiply by the mask in training."""
+        if not training or keep is None:
+            return super().call(inputs, training=training)
+        return inputs * tf.cast(keep, inputs.dtype)
+
+
+def leaky_relu(slope: float) -> Any:
+    """Return the function; `tf.nn.leaky_relu` rounds its slope to float32."""
+    return lambda x: tf.where(x > 0, x, slope * x)
+
+
+def gelu(x: Any) -> Any:
+    """Return x · Φ(x); `tf.nn.gelu` rounds √2 to float32."""
+    return 0.5 * x * (1 + tf.math.erf(x * tf.cast(np.sqrt(0.5), x.dtype)))

@@ -1,0 +1,129 @@
+"""This file is what the engine on TensorFlow promises beyond the contract."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pellucid import objectives as obj
+from pellucid.engines import make
+from pellucid.engines.state import initial_state
+from pellucid.network import Network, Sequential, zoo
+from pellucid.network import layers as pl
+
+pytest.importorskip("tensorflow")
+
+FIRST_STEP = """
+import numpy as np
+from pellucid import objectives as obj
+from pellucid.engines import make
+from pellucid.engines.state import initial_state
+from pellucid.network import zoo
+network = zoo("xor-one-hidden")
+state = initial_state(network, seed=0, dtype="float32")
+session = make("tensorflow").build(network, state=state)
+print(session.predict(np.zeros((1, 2), np.float32)).shape)
+"""
+
+
+def run(**environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_"))}
+    return subprocess.run(
+        [sys.executable, "-c", FIRST_STEP],
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def session_of(network: Network, dtype: str = "float32", **options: object):
+    return make("tensorflow", **options).build(
+        network,
+        state=initial_state(network, seed=3, dtype=dtype),
+        loss=obj.CrossEntropy(),
+        optimizer=obj.Adam(),
+        dtype=dtype,
+    )
+
+
+def small(*between: pl.Layer) -> Network:
+    return Sequential(
+        pl.Input(6, 6, 2),
+        pl.Conv2D(4, kernel_size=3, bias=False),
+        *between,
+        pl.ReLU(),
+        pl.Flatten(),
+        pl.Dense(3),
+    )
+
+
+def batch(count: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    images = random.random((count, 6, 6, 2)).astype(np.float32)
+    return images, random.integers(0, 3, count)
+
+
+def test_nothing_but_the_answer_is_written() -> None:
+    result = run()
+    assert (result.stdout, result.stderr) == ("(1, 1)\n", "")
+
+
+def test_another_keras_backend_is_refused_before_keras_is_imported() -> None:
+    result = run(KERAS_BACKEND="jax")
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert "Keras must run on TensorFlow; got KERAS_BACKEND=jax" in last
+
+
+def test_native_is_a_keras_model_with_the_nodes_names() -> None:
+    import keras
+
+    session = session_of(small(pl.Dropout(0.5)))
+    assert isinstance(session.native, keras.Model)
+    assert isinstance(session.native.get_layer("conv2d"), keras.layers.Conv2D)
+    assert [i.name for i in session.native.inputs] == ["input"]
+    images, _ = batch()
+    ours = session.native(images, training=False).numpy()
+    np.testing.assert_allclose(ours, session.predict(images), rtol=1e-5, atol=1e-6)
+
+
+def test_neither_a_schedule_nor_another_batch_size_traces_again() -> None:
+    session = session_of(small())
+    for count in (4, 4, 3, 2):
+        session.train_step(*batch(count), learning_rate=0.1 / count)
+        session.predict(batch(count)[0])
+    assert (
+        session._step_function(1, "int64", False).experimental_get_tracing_count() == 1
+    )
+    assert session._predict_function.experimental_get_tracing_count() == 1
+
+
+def test_xla_gives_the_same_numbers() -> None:
+    network = small(pl.BatchNorm())
+    plain, compiled = session_of(network), session_of(network, compile=True)
+    for count in (4, 3):
+        ours, theirs = (
+            s.train_step(*batch(count), learning_rate=1e-3) for s in (compiled, plain)
+        )
+        np.testing.assert_allclose(ours.output, theirs.output, rtol=1e-4, atol=1e-5)
+    state = compiled.state()
+    for name, array in plain.state().items():
+        np.testing.assert_allclose(state[name], array, rtol=1e-3, atol=1e-4)
+
+
+def test_bfloat16_is_near_and_keeps_float32_weights() -> None:
+    exact = session_of(zoo("lenet5"))
+    mixed = session_of(zoo("lenet5"), precision="bfloat16")
+    images = np.random.default_rng(0).random((4, 28, 28, 1)).astype(np.float32)
+    ours, theirs = mixed.predict(images), exact.predict(images)
+    assert ours.dtype == np.float32
+    assert 1e-6 < np.abs(ours - theirs).max() / np.abs(theirs).max() < 0.05
+    result = mixed.train_step(images, np.arange(4), learning_rate=1e-3)
+    expected = exact.train_step(images, np.arange(4), learning_rate=1e-3)
+    assert result.loss == pytest.approx(expected.loss, rel=0.02)
+    assert mixed.state()["weights/conv2d.weight"].dtype == np.float32
