@@ -29,7 +29,12 @@ class Loss:
     absorbs: ClassVar[str | None] = None
 
     def value_and_grad(
-        self, output: Array, labels: Array, sample_weight: Array | None = None
+        self,
+        output: Array,
+        labels: Array,
+        sample_weight: Array | None = None,
+        *,
+        total: float | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and its derivative by ``output``.
 
@@ -41,20 +46,15 @@ class Loss:
             As the loss says.
         sample_weight : ndarray, shape (N,), optional
             Weights wᵢ of the mean ``Σ wᵢlᵢ / Σ wᵢ``.
+        total : float, optional
+            ``Σ wᵢ`` of the whole batch, where these examples are a part of it; the
+            parts' losses and derivatives then add up to the batch's.
         """
         raise NotImplementedError
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as plain JSON values."""
         return {"name": self.name, **dataclasses.asdict(self)}
-
-
-def mean_weights(count: int, sample_weight: Array | None, dtype: Any) -> Array:
-    """Return wᵢ / Σ wᵢ, or 1 / N without weights."""
-    if sample_weight is None:
-        return np.full(count, 1 / count, dtype)
-    w: Array = sample_weight / sample_weight.sum(dtype=np.float64)
-    return w.astype(dtype)
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,22 @@ class CrossEntropy(Loss):
         return t * (1 - e) + e / classes if e else t
 
     def value_and_grad(
-        self, output: Array, labels: Array, sample_weight: Array | None = None
+        self,
+        output: Array,
+        labels: Array,
+        sample_weight: Array | None = None,
+        *,
+        total: float | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and ``(softmax(z) − t) · weight``."""
         z = output - output.max(axis=-1, keepdims=True)
         exponentials = np.exp(z)
-        total = exponentials.sum(axis=-1, keepdims=True)
+        partition = exponentials.sum(axis=-1, keepdims=True)
         t = self.soft_labels(labels, output.shape, output.dtype)
-        # Σ t · (log total − z); where t = 0 the product is 0, whatever z
-        losses = np.sum(t * (np.log(total) - z), axis=-1)
-        grad = exponentials / total * t.sum(axis=-1, keepdims=True) - t
-        return _mean(losses, grad, sample_weight)
+        # Σ t · (log partition − z); where t = 0 the product is 0, whatever z
+        losses = np.sum(t * (np.log(partition) - z), axis=-1)
+        grad = exponentials / partition * t.sum(axis=-1, keepdims=True) - t
+        return _mean(losses, grad, sample_weight, total)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,12 @@ class BinaryCrossEntropy(Loss):
             )
 
     def value_and_grad(
-        self, output: Array, labels: Array, sample_weight: Array | None = None
+        self,
+        output: Array,
+        labels: Array,
+        sample_weight: Array | None = None,
+        *,
+        total: float | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and ``(σ(z) − t) · weight``."""
         z, e = output, self.label_smoothing
@@ -138,7 +148,7 @@ class BinaryCrossEntropy(Loss):
         small = np.exp(-np.abs(z))  # never overflows
         losses = np.maximum(z, 0) - z * t + np.log1p(small)
         sigmoid = np.where(z >= 0, 1, small) / (1 + small)
-        return _mean(losses, sigmoid - t, sample_weight)
+        return _mean(losses, sigmoid - t, sample_weight, total)
 
 
 @dataclass(frozen=True)
@@ -148,11 +158,16 @@ class MeanSquaredError(Loss):
     name: ClassVar[str] = "mse"
 
     def value_and_grad(
-        self, output: Array, labels: Array, sample_weight: Array | None = None
+        self,
+        output: Array,
+        labels: Array,
+        sample_weight: Array | None = None,
+        *,
+        total: float | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and ``2(z − t) · weight``."""
         error = output - labels.reshape(output.shape).astype(output.dtype)
-        return _mean(error * error, 2 * error, sample_weight)
+        return _mean(error * error, 2 * error, sample_weight, total)
 
 
 @dataclass(frozen=True)
@@ -166,9 +181,15 @@ class HalfSquaredErrorSum(Loss):
     name: ClassVar[str] = "half_squared_error_sum"
 
     def value_and_grad(
-        self, output: Array, labels: Array, sample_weight: Array | None = None
+        self,
+        output: Array,
+        labels: Array,
+        sample_weight: Array | None = None,
+        *,
+        total: float | None = None,
     ) -> tuple[float, Array]:
-        """Return the loss and ``z − t``."""
+        """Return the loss and ``z − t``; a sum needs no total."""
+        del total
         error = output - labels.reshape(output.shape).astype(output.dtype)
         grad = error
         if sample_weight is not None:
@@ -178,16 +199,23 @@ class HalfSquaredErrorSum(Loss):
 
 
 def _mean(
-    losses: Array, grad: Array, sample_weight: Array | None
+    losses: Array, grad: Array, sample_weight: Array | None, total: float | None
 ) -> tuple[float, Array]:
     """Average per-position losses: over an example's positions, then over examples."""
     count = len(losses)
     positions = losses[0].size if losses.ndim > 1 else 1
-    w = mean_weights(count, sample_weight, grad.dtype) / positions
-    per_example = losses.reshape(count, -1).sum(axis=1, dtype=np.float64)
-    value = float(np.dot(per_example, w.astype(np.float64)))
-    w = w.astype(grad.dtype).reshape(count, *[1] * (grad.ndim - 1))
-    return value, grad * w
+    weight = np.ones(count) if sample_weight is None else sample_weight
+    w = weight / (total_weight(count, sample_weight) if total is None else total)
+    per_example = losses.reshape(count, -1).sum(axis=1, dtype=np.float64) / positions
+    w_grad = (w / positions).astype(grad.dtype).reshape(count, *[1] * (grad.ndim - 1))
+    return float(np.dot(per_example, w)), grad * w_grad
+
+
+def total_weight(count: int, sample_weight: Array | None) -> float:
+    """Return ``Σ wᵢ``: the number of examples where there are no weights."""
+    if sample_weight is None:
+        return float(count)
+    return float(sample_weight.sum(dtype=np.float64))
 
 
 LOSSES: dict[str, type[Loss]] = {

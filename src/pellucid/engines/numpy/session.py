@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.registry import unsupported
 from pellucid.engines.state import put_together, take_apart
 from pellucid.network import Network
-from pellucid.network.layers import Input
+from pellucid.network.layers import BatchNorm, Input
 from pellucid.objectives import Loss, Optimizer, apply_update
+from pellucid.objectives.losses import total_weight
 
 Records = dict[str, Forward]
+_IMAGES_AT_ONCE = 16  # mnist-torch takes 1 MB an image on its way there and back
 
 
 class NumpySession:
@@ -41,6 +43,10 @@ class NumpySession:
         self._dtype = np.dtype(dtype)
         self._trained = {weight.name for weight in network.parameters}
         self._learners = self._nodes_that_learn()
+        self._couples_examples = any(
+            isinstance(node.layer, BatchNorm) and node.layer.trainable
+            for node in network.nodes
+        )
         self.load_state(state)
 
     def _nodes_that_learn(self) -> set[str]:
@@ -73,7 +79,7 @@ class NumpySession:
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         optimizer = require("optimizer", self._optimizer)
-        records, loss, grads = self._learn(images, labels, sample_weight, masks)
+        result, grads, buffers = self._learn(images, labels, sample_weight, masks)
         parts = self._parts
         parts.step += 1
         apply_update(
@@ -84,10 +90,9 @@ class NumpySession:
             rate=learning_rate,
             step=parts.step,
         )
-        for name, record in records.items():
-            for role, values in record.buffers.items():
-                parts.weights[f"{name}.{role}"][...] = values
-        return StepResult(loss, records[self._network.outputs[0]].output)
+        for name, values in buffers.items():
+            parts.weights[name][...] = values
+        return result
 
     def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
         """Return every node's output by name."""
@@ -99,25 +104,33 @@ class NumpySession:
         self, images: Array, labels: Array, *, sample_weight: Array | None = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the loss and its derivative by each parameter, in training mode."""
-        _, loss, grads = self._learn(images, labels, sample_weight, None)
-        return loss, grads
+        result, grads, _ = self._learn(images, labels, sample_weight, None)
+        return result.loss, grads
 
     def vjp(
         self, images: Array, grad_output: Array, *, training: bool = True
     ) -> tuple[Array, dict[str, Array]]:
         """Pull a derivative by the output back to the images and the parameters."""
+        ends = {self._network.outputs[0]: grad_output}
+        grad_nodes, grads = self.pull_back(images, ends, training=training)
+        return grad_nodes[self._network.inputs[0]], grads
+
+    def pull_back(
+        self, images: Array, ends: Mapping[str, Array], *, training: bool
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Pull derivatives by some nodes' outputs back to all nodes and parameters.
+
+        Beyond the contract: it is how `pellucid.explain` looks inside.
+        """
         masks = self._masks(len(images)) if training else {}
         records = self._run(images, is_training=training, masks=masks)
         everywhere = {node.name for node in self._network.nodes}
-        grad = np.asarray(grad_output, self._dtype)
-        grad_nodes, grads = self._pull_back(
-            records, {self._network.outputs[0]: grad}, everywhere
-        )
-        entry = self._network.inputs[0]
-        grad_input = grad_nodes.get(entry)
-        if grad_input is None:
-            grad_input = np.zeros_like(records[entry].output)
-        return grad_input, grads
+        given = {name: np.asarray(grad, self._dtype) for name, grad in ends.items()}
+        reached, grads = self._pull_back(records, given, everywhere)
+        return {
+            name: reached.get(name, np.zeros_like(record.output))
+            for name, record in records.items()
+        }, grads
 
     def state(self) -> dict[str, Array]:
         """Return copies of all that training changes."""
@@ -164,15 +177,46 @@ class NumpySession:
         labels: Array,
         sample_weight: Array | None,
         masks: Mapping[str, Array] | None,
-    ) -> tuple[Records, float, dict[str, Array]]:
-        """Run forward in training mode and return the parameters' derivatives."""
+    ) -> tuple[StepResult, dict[str, Array], dict[str, Array]]:
+        """Return loss and output, the parameters' derivatives, and new buffers.
+
+        The loss is a sum over examples, so its derivative is the sum of the parts'
+        derivatives: the batch is taken in parts that fit the processor's cache.
+        Batch norm couples the examples of a batch; a network with it takes the
+        batch as a whole.
+        """
         loss = require("loss", self._loss)
         given = self._masks(len(images)) if masks is None else masks
-        records = self._run(images, is_training=True, masks=given)
-        head = loss_node(self._network, loss)
-        value, grad = loss.value_and_grad(records[head].output, labels, sample_weight)
-        _, grads = self._pull_back(records, {head: grad}, self._learners)
-        return records, value, grads
+        total = total_weight(len(images), sample_weight)
+        sums: dict[str, Array] = {}
+        value, outputs, buffers = 0.0, [], {}
+        for part in self._cut(len(images)):
+            mine = {name: mask[part] for name, mask in given.items()}
+            weight = None if sample_weight is None else sample_weight[part]
+            records = self._run(images[part], is_training=True, masks=mine)
+            head = records[loss_node(self._network, loss)].output
+            part_value, grad = loss.value_and_grad(
+                head, labels[part], weight, total=total
+            )
+            value += part_value
+            start = {loss_node(self._network, loss): grad}
+            _, grads = self._pull_back(records, start, self._learners)
+            sums = (
+                {name: sums[name] + g for name, g in grads.items()} if sums else grads
+            )
+            outputs.append(records[self._network.outputs[0]].output)
+            buffers = {
+                f"{name}.{role}": values
+                for name, record in records.items()
+                for role, values in record.buffers.items()
+            }
+        output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        return StepResult(value, output), sums, buffers
+
+    def _cut(self, count: int) -> Iterator[slice]:
+        size = count if self._couples_examples else _IMAGES_AT_ONCE
+        for start in range(0, count, size):
+            yield slice(start, start + size)
 
     def _pull_back(
         self, records: Records, grad_nodes: dict[str, Array], wanted: set[str]
