@@ -37,7 +37,7 @@ from pellucid.engines.compiled.kernels.turn import square
 #: numbers of a transformed tile
 SPOTS = 16
 #: tiles that are transformed and multiplied together, at least, if there are so many
-TILES = 7
+TILES = 12
 #: tiles whose transform is written out
 UNROLLED = 8
 
@@ -168,10 +168,11 @@ def _turned_block(
     spec, lanes, tap, n_step, size = how
     depth = spec.conv.x.channels
     kept = b.scratch("f32", 9 * lanes * lanes)
-    for t in range(9):
-        rows = [w.vector(t * tap + r * n_step, lanes=lanes) for r in range(lanes)]
+    with b.loop(9) as t:
+        at = w + t * tap
+        rows = [at.vector(r * n_step, lanes=lanes) for r in range(lanes)]
         for r, row in enumerate(square(b, rows)):
-            kept.store(row, (t * lanes + r) * lanes)
+            (kept + t * (lanes * lanes)).store(row, r * lanes)
     with b.loop(b.smaller(b.i64(depth) - k, lanes)) as r:
         taps = [
             (kept + r * lanes).vector(t * lanes * lanes, lanes=lanes) for t in range(9)
