@@ -56,7 +56,8 @@ def avg_pool2d(site: Site) -> Calculation:
 def global_avg_pool2d(site: Site) -> Calculation:
     """``y[c] = mean over all pixels``."""
     height, width, _ = site.x.shape
-    cells = [(i, j, site.at[0]) for i in range(height) for j in range(width)]
+    rows, columns = range(height), range(width)
+    cells: list[Place] = [(i, j, site.at[0]) for i in rows for j in columns]
     return _mean(site, cells, "y[c] = Σ x[i,j,c] / (H·W)")
 
 

@@ -25,14 +25,15 @@ def added_up(
     """Return the calculation that adds the terms' values and the bias."""
     total = math.fsum(term.value for term in terms)
     name = "sum of products" if terms and terms[0].weight is not None else "sum"
-    steps = [Step(name, f"{len(terms)} terms", total)]
+    steps = [Step(name, f"Σ of {len(terms)}", total)]
     parameters: tuple[Parameter, ...] = ()
     if has_bias:
         at = (site.at[-1],)
         bias = float(site.weights["bias"][at])
         parameters = (Parameter(role="bias", at=at, value=bias, slope=1.0),)
         steps.append(Step("bias", f"{site.node.name}.bias[{at[0]}]", bias))
-        formula = f"{number(total)} + {number(bias)}"
+        sign = "−" if bias < 0 else "+"
+        formula = f"{number(total)} {sign} {number(abs(bias))}"
         steps.append(Step("y", formula, total + bias))
     else:
         steps.append(Step("y", number(total), total))

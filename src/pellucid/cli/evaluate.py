@@ -1,0 +1,118 @@
+"""This file is `pellucid evaluate`: how good a trained network is, and where not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pellucid.cli import options
+from pellucid.cli.output import DataProgress, answer, emit, percent, say, table
+
+if TYPE_CHECKING:
+    from pellucid.cli.models import Opened
+    from pellucid.data import Dataset
+    from pellucid.explain import Assessment
+
+_WIDEST_CONFUSION = 30  # classes; more do not fit a terminal
+
+
+def evaluate(
+    run: options.Run,
+    data: options.Data = None,
+    engine: options.EngineName = None,
+    picture: options.Picture = None,
+    json: options.Json = False,
+) -> None:
+    """Measure a trained network on test data.
+
+    Prints accuracy by class and the confusion matrix (a row is what it is, a column
+    what was said), and draws the mistakes that the network was surest of into
+    mistakes.png beside the model.
+
+    \b
+    [bold]Examples[/bold]
+    pellucid evaluate mnist-torch
+    pellucid evaluate runs/mnist-torch --engine torch
+    pellucid evaluate mnist-torch --data photos/ --picture wrong.png
+    pellucid evaluate mnist-torch --json | jq .metrics.accuracy
+    """
+    from pellucid.cli.models import data_source, open_run
+    from pellucid.explain import assess
+    from pellucid.recipes.examples import examples_of
+    from pellucid.runs.recipe import DataSection
+
+    opened = open_run(run, engine)
+    source = data_source(opened, data)
+    section = DataSection(source=source)
+    if opened.recipe is not None and opened.recipe.data.source == source:
+        section = opened.recipe.data
+    _, test = examples_of(section, opened.model, progress=DataProgress())
+    assessment = assess(opened.model, test)
+    drawn = _draw(assessment, test, picture or opened.folder / "mistakes.png")
+    if json:
+        emit(_document(opened, source, assessment, drawn))
+        return
+    _report(assessment)
+    if drawn is not None:
+        say(f"the surest mistakes are drawn in {drawn}")
+    _conclude(assessment)
+
+
+def _draw(assessment: Assessment, test: Dataset, path: Path) -> Path | None:
+    """Draw the mistakes, where there are some and examples are images."""
+    if not assessment.mistakes or len(test.image_shape) != 3:
+        return None
+    from pellucid.explain import mistakes_picture
+    from pellucid.runs.picture import save_figure
+
+    save_figure(mistakes_picture(assessment, test), path)
+    return path
+
+
+def _document(
+    opened: Opened, source: str, assessment: Assessment, drawn: Path | None
+) -> dict[str, object]:
+    return {
+        "run": str(opened.path),
+        "network": opened.model.network.name,
+        "engine": opened.model.engine.name,
+        "data": source,
+        "picture": str(drawn) if drawn else None,
+        **assessment.to_json(),
+    }
+
+
+def _report(assessment: Assessment) -> None:
+    names = assessment.classes
+    if not names:
+        return
+    counts = assessment.confusion
+    rows = [
+        (name, f"{total:,}", f"{right:,}", percent(share) if total else "")
+        for name, total, right, share in zip(
+            names,
+            counts.sum(axis=1),
+            counts.diagonal(),
+            assessment.class_accuracy,
+            strict=True,
+        )
+    ]
+    numbers = ("images", "right", "accuracy")
+    answer(table(("class", *numbers), rows, numbers=numbers))
+    answer("")
+    if len(names) > _WIDEST_CONFUSION:
+        say(f"the confusion matrix of {len(names)} classes is in --json")
+        return
+    confusion = [
+        (name, *(str(n) if n else "·" for n in row))
+        for name, row in zip(names, counts, strict=True)
+    ]
+    answer(table(("it is ↓  said →", *names), confusion, numbers=names))
+    answer("")
+
+
+def _conclude(assessment: Assessment) -> None:
+    answer(f"images: {assessment.count:,}")
+    if "loss" in assessment.metrics:
+        answer(f"test loss: {assessment.metrics['loss']:.4f}")
+    answer(f"test accuracy: {percent(assessment.metrics['accuracy'])}")

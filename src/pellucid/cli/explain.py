@@ -1,0 +1,215 @@
+"""This file is `pellucid explain`: the arithmetic of one number, or a whole picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from pellucid.cli import options
+from pellucid.cli.output import answer, emit, percent, say, table
+from pellucid.errors import NetworkError
+
+if TYPE_CHECKING:
+    from pellucid.cli.pictures import Pixels
+    from pellucid.model import Model
+
+
+def explain(
+    run: options.Run,
+    image: Annotated[
+        str,
+        typer.Argument(
+            help="A picture file; - for stdin; or test:N, the N-th test image of "
+            "what the run was trained on.",
+            show_default=False,
+        ),
+    ],
+    node: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--node", help="The node to look at.", show_default=False),
+    ] = None,
+    at: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--at",
+            metavar="PLACE",
+            help="row,column,channel or unit; else where it is largest.",
+            show_default=False,
+        ),
+    ] = None,
+    gradient: Annotated[
+        bool, typer.Option("--gradient", help="Show the derivative there as well.")
+    ] = False,
+    of_class: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            "--class",
+            metavar="K",
+            help="Differentiate output K; else the largest.",
+            show_default=False,
+        ),
+    ] = None,
+    label: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            "--label",
+            metavar="K",
+            help="Differentiate the loss with label K instead.",
+            show_default=False,
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every term, not the largest ones.")
+    ] = False,
+    digit: Annotated[
+        bool, typer.Option("--digit", help="Centre a drawn digit as MNIST's are.")
+    ] = False,
+    picture: options.Picture = None,
+    engine: options.EngineName = None,
+    json: options.Json = False,
+) -> None:
+    """Show the arithmetic behind one number of a network, to be checked by hand.
+
+    With --node: the numbers that enter, the weights, the products, their sum, the
+    bias, the activation. With --gradient: the derivative that reaches this number,
+    and how the chain rule hands it on. Without --node: the nodes, and a picture with
+    each node's output and the input's saliency.
+
+    \b
+    [bold]Examples[/bold]
+    pellucid explain mnist-torch seven.png --digit
+    pellucid explain mnist-torch test:0 --node conv2d --at 5,7,3
+    pellucid explain mnist-torch test:0 --node conv2d --at 5,7,3 --gradient --label 7
+    pellucid explain mnist-torch test:0 --node dense_1 --at 7 --all
+    """
+    from pellucid.cli.models import open_run
+
+    opened = open_run(run, engine)
+    model = opened.model
+    pixels = _pixels(opened, image, digit)
+    if node is None:
+        if at is not None or gradient:
+            raise NetworkError(
+                "explain: --at and --gradient must go with --node; got no --node. "
+                f"The nodes are {', '.join(n.name for n in model.network.nodes)}."
+            )
+        path = picture or opened.folder / "explained.png"
+        _overview(model, pixels, path, of_class=of_class, json=json)
+        return
+    if picture is not None:
+        raise NetworkError("explain: --picture must go without --node; got both.")
+    document = _number(
+        model,
+        pixels,
+        node,
+        _place(at),
+        ends={"of_class": of_class, "label": label} if gradient else None,
+        shows_all=None if json else everything,
+    )
+    if json:
+        emit({"image": image, **document})
+
+
+def _pixels(opened: Any, image: str, is_digit: bool) -> Pixels:
+    """Return the picture, or a test image of the run's own data."""
+    from pellucid.cli.models import data_source
+    from pellucid.cli.pictures import read_picture
+    from pellucid.errors import DataError
+    from pellucid.recipes.examples import examples_of
+
+    kind, _, index = image.partition(":")
+    if kind != "test" or Path(image).exists():
+        return read_picture(opened.model, image, is_digit=is_digit)
+    data_source(opened, None)
+    _, test = examples_of(opened.recipe.data, opened.model)
+    if not index.isdigit() or int(index) >= len(test):
+        raise DataError(
+            f"explain: test:N must have N from 0 to {len(test) - 1}; got '{image}'."
+        )
+    return test.images[int(index)]
+
+
+def _place(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise NetworkError(
+            f"explain: --at must be whole numbers with commas, as in 5,7,3; "
+            f"got '{text}'."
+        ) from error
+
+
+def _number(
+    model: Model,
+    pixels: Pixels,
+    node: str,
+    at: tuple[int, ...] | None,
+    *,
+    ends: dict[str, int | None] | None,
+    shows_all: bool | None,
+) -> dict[str, Any]:
+    """Explain one number; write text unless ``shows_all`` is None."""
+    from pellucid.explain import (
+        arithmetic,
+        arithmetic_text,
+        derivative,
+        derivative_text,
+    )
+
+    shown = arithmetic(model, pixels, node, at)
+    document: dict[str, Any] = {"arithmetic": shown.to_json()}
+    if shows_all is not None:
+        answer(arithmetic_text(shown, shows_all=shows_all))
+    if ends is not None:
+        slope = derivative(model, pixels, node, shown.at, **ends)
+        document["derivative"] = slope.to_json()
+        if shows_all is not None:
+            answer("")
+            answer(derivative_text(slope, shows_all=shows_all))
+    return document
+
+
+def _overview(
+    model: Model, pixels: Pixels, path: Path, *, of_class: int | None, json: bool
+) -> None:
+    """Write the picture and list the nodes with their ranges."""
+    from pellucid.explain import picture, probabilities
+    from pellucid.runs.picture import save_figure
+
+    save_figure(picture(model, pixels, of_class), path)
+    found = model.activations(pixels[None])
+    nodes: list[dict[str, Any]] = [
+        {
+            "node": node.name,
+            "layer": type(node.layer).__name__,
+            "shape": list(found[node.name].shape[1:]),
+            "min": float(found[node.name].min()),
+            "mean": float(found[node.name].mean()),
+            "max": float(found[node.name].max()),
+        }
+        for node in model.network.nodes
+    ]
+    shares = probabilities(model, model.predict(pixels[None]))[0]
+    k = int(shares.argmax())
+    name = model.classes[k] if model.classes else str(k)
+    if json:
+        emit({"picture": str(path), "class": name, "label": k, "nodes": nodes})
+        return
+    rows = [
+        (
+            entry["node"],
+            entry["layer"],
+            "×".join(map(str, entry["shape"])),
+            *(f"{entry[key]:.4g}" for key in ("min", "mean", "max")),
+        )
+        for entry in nodes
+    ]
+    numbers = ("min", "mean", "max")
+    answer(table(("node", "layer", "shape", *numbers), rows, numbers=numbers))
+    answer("")
+    answer(f"it says {name}, {percent(float(shares[k]))}")
+    say(f"every node's output and the saliency are drawn in {path}")

@@ -1,0 +1,86 @@
+"""This file is `pellucid verify --gradients`: the proof as a table or JSON."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pellucid.cli.output import answer, emit, say, table
+
+if TYPE_CHECKING:
+    from pellucid.explain import WeightCheck
+    from pellucid.runs import ModelFile
+
+
+def verify_gradients(
+    source: str, *, samples: int | None, tolerance: float, seed: int, json: bool
+) -> bool:
+    """Check, write the result, and return whether it passes."""
+    from pellucid.explain import check_gradients
+    from pellucid.network import ZOO, load_network
+
+    file: ModelFile | None = None
+    if source in ZOO or Path(source).suffix in (".py", ".json"):
+        network = load_network(source)
+    else:
+        file = _model_file(source)
+        network = file.network
+    checked = check_gradients(
+        network,
+        weights=file.weights if file else None,
+        loss=file.loss if file else None,
+        samples=samples,
+        seed=seed,
+        tolerance=tolerance,
+        on_weight=_tell if sys.stderr.isatty() and not json else None,
+    )
+    if json:
+        emit(
+            {
+                "network": checked.network,
+                "loss": checked.loss,
+                "tolerance": tolerance,
+                "passes": checked.passes,
+                "weights": [asdict(weight) for weight in checked.weights],
+            }
+        )
+        return checked.passes
+    numbers = ("entries", "checked", "skipped", "relative error")
+    rows = [
+        (
+            weight.name,
+            f"{weight.entries:,}",
+            f"{weight.checked:,}",
+            f"{weight.skipped:,}",
+            f"{weight.error:.1e}" if weight.checked else "",
+        )
+        for weight in checked.weights
+    ]
+    answer(table(("weight", *numbers), rows, numbers=numbers))
+    answer("")
+    worst = max((weight.error for weight in checked.weights), default=0.0)
+    verdict = "right" if checked.passes else "WRONG"
+    answer(f"derivatives of {checked.network}: {verdict}")
+    answer(f"largest relative error {worst:.1e}, tolerance {tolerance:.0e}")
+    return checked.passes
+
+
+def _model_file(source: str) -> ModelFile:
+    """Open a RUN; where there is none, say what would have done."""
+    from pellucid.errors import NetworkError, RunError
+    from pellucid.network import ZOO
+    from pellucid.runs import ModelFile, model_path
+
+    try:
+        return ModelFile.read(model_path(source))
+    except RunError as error:
+        raise NetworkError(
+            f"verify: what to verify must be one of {', '.join(ZOO)}, a .py or .json "
+            f"file, or a run; got '{source}'."
+        ) from error
+
+
+def _tell(check: WeightCheck) -> None:
+    say(f"{check.name}: {check.checked} of {check.entries} checked")

@@ -1,0 +1,230 @@
+"""This file is the derivative at one number: what reaches it, and where that goes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.engines.head import loss_node
+from pellucid.engines.numpy import NumpySession
+from pellucid.engines.state import checked_weights
+from pellucid.errors import NetworkError
+from pellucid.explain.arithmetic import arithmetic, one_image
+from pellucid.explain.values import Arithmetic, Array, Place
+from pellucid.model import Model
+from pellucid.objectives import CrossEntropy, Loss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one number receives of a derivative.
+
+    Parameters
+    ----------
+    name : str
+        A node, or a weight as in ``conv2d.weight``.
+    at : tuple of int
+        Place in that array.
+    slope : float
+        Derivative of the node's output by this number.
+    value : float
+        ``reaches · slope``: the share by the chain rule.
+    total : float, optional
+        The whole derivative by this number, over all ways that lead through it;
+        None where the weight is frozen.
+    """
+
+    name: str
+    at: Place
+    slope: float
+    value: float
+    total: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derivative:
+    """How a change of one number would change the end, in inference.
+
+    Parameters
+    ----------
+    node, at
+        Where.
+    of : str
+        What is differentiated: an output, or the loss with a label.
+    of_value : float
+        Its value.
+    comes_from : tuple of str
+        The nodes that read this one, through which the derivative comes.
+    reaches : float
+        ∂ of / ∂ (this number), over all ways.
+    inputs, parameters : tuple of Share
+        Where it goes: to each number that enters, and to each learned number.
+    """
+
+    node: str
+    at: Place
+    of: str
+    of_value: float
+    comes_from: tuple[str, ...]
+    reaches: float
+    inputs: tuple[Share, ...]
+    parameters: tuple[Share, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What is differentiated, its value, and its derivative by one node's output."""
+
+    of: str
+    value: float
+    node: str
+    grad: Array
+
+
+def derivative(
+    model: Model,
+    image: npt.ArrayLike,
+    node: str,
+    at: Place | None = None,
+    *,
+    of_class: int | None = None,
+    label: int | None = None,
+) -> Derivative:
+    """Show the derivative at one number of one node, in inference.
+
+    Parameters
+    ----------
+    model : Model
+        On any engine.
+    image, node, at
+        As in `arithmetic`.
+    of_class : int, optional
+        Differentiate this output; the largest one, if neither is given.
+    label : int, optional
+        Differentiate the loss with this label instead.
+
+    Returns
+    -------
+    Derivative
+        Made in float64 by the numpy engine from the model's weights.
+
+    Raises
+    ------
+    NetworkError
+        If node, place, class or label do not exist.
+    """
+    pixels = one_image(model, image)
+    shown = arithmetic(model, pixels, node, at)
+    session = NumpySession(
+        model.network,
+        state=_float64(model),
+        loss=None,
+        optimizer=None,
+        dtype="float64",
+    )
+    x = pixels
+    if x.dtype == np.uint8:
+        x = model.preprocessing.apply(x, np.float64)
+    end = _end(model, session.activations(x), of_class, label)
+    grad_nodes, grads = session.pull_back(x, {end.node: end.grad}, training=False)
+    reaches = float(grad_nodes[node][0][shown.at])
+    return Derivative(
+        node=node,
+        at=shown.at,
+        of=end.of,
+        of_value=end.value,
+        comes_from=tuple(n.name for n in model.network.consumers[node]),
+        reaches=reaches,
+        inputs=_input_shares(shown, reaches, grad_nodes),
+        parameters=_parameter_shares(shown, reaches, grads),
+    )
+
+
+def _float64(model: Model) -> dict[str, Array]:
+    weights = checked_weights(model.network, model.weights, dtype="float64")
+    return {f"weights/{name}": array for name, array in weights.items()}
+
+
+def _end(
+    model: Model, found: dict[str, Array], of_class: int | None, label: int | None
+) -> _End:
+    output = model.network.outputs[0]
+    values = found[output]
+    if label is None:
+        k = chosen_class(values[0], of_class)
+        grad = np.zeros_like(values)
+        grad[0, k] = 1.0
+        name = model.classes[k] if model.classes else str(k)
+        return _End(f"output {k} ({name})", float(values[0, k]), output, grad)
+    loss: Loss = model.loss or CrossEntropy()
+    head = loss_node(model.network, loss)
+    k = chosen_class(values[0], label)
+    labels = np.array([k]) if values.shape[-1] > 1 else np.array([[float(label)]])
+    value, grad = loss.value_and_grad(found[head], labels)
+    return _End(f"{loss.name} with label {label}", value, head, grad)
+
+
+def chosen_class(output: Array, of_class: int | None) -> int:
+    """Return the class that was chosen, or that of the largest output.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such class, or the output is not one number per class.
+    """
+    if output.ndim != 1:
+        raise NetworkError(
+            "explain: the network's output must be one number for each class; "
+            f"got shape={output.shape}."
+        )
+    if of_class is None:
+        return int(output.argmax())
+    if not 0 <= of_class < len(output):
+        raise NetworkError(
+            f"explain: class must be from 0 to {len(output) - 1}; got {of_class}."
+        )
+    return of_class
+
+
+def _input_shares(
+    shown: Arithmetic, reaches: float, grad_nodes: dict[str, Array]
+) -> tuple[Share, ...]:
+    return tuple(
+        Share(
+            name=term.source,
+            at=term.at,
+            slope=term.slope,
+            value=reaches * term.slope,
+            total=float(grad_nodes[term.source][0][term.at])
+            if term.source in grad_nodes
+            else None,
+        )
+        for term in shown.terms
+        if term.at is not None
+    )
+
+
+def _parameter_shares(
+    shown: Arithmetic, reaches: float, grads: dict[str, Array]
+) -> tuple[Share, ...]:
+    entries = [
+        ("weight", term.weight_at, term.x)
+        for term in shown.terms
+        if term.weight_at is not None
+    ]
+    entries += [(p.role, p.at, p.slope) for p in shown.parameters]
+    shares = []
+    for role, at, slope in entries:
+        name = f"{shown.node}.{role}"
+        total = float(grads[name][at]) if name in grads else None
+        shares.append(
+            Share(name=name, at=at, slope=slope, value=reaches * slope, total=total)
+        )
+    return tuple(shares)

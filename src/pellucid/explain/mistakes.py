@@ -1,0 +1,51 @@
+"""This file is the picture of a network's surest mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.data import Dataset
+from pellucid.explain.assessment import Assessment
+
+_COLUMNS, _ROWS = 8, 4
+
+
+def mistakes_picture(assessment: Assessment, dataset: Dataset) -> Any:
+    """Draw the surest mistakes, up to 32, each with what it is and what was said.
+
+    Parameters
+    ----------
+    assessment : Assessment
+        Of this dataset, by `assess`.
+    dataset : Dataset
+        Of images (N, H, W, C).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    shown = assessment.mistakes[: _COLUMNS * _ROWS]
+    rows = max(1, -(-len(shown) // _COLUMNS))
+    figure = Figure(figsize=(1.55 * _COLUMNS, 1.9 * rows + 0.5), layout="constrained")
+    figure.suptitle(
+        f"{len(assessment.mistakes):,} of {assessment.count:,} are wrong; "
+        "these are the ones it was surest of: what it is → what it said",
+        fontsize=11,
+    )
+    panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    for panel in panels:
+        panel.set_axis_off()
+    names = assessment.classes
+    for panel, mistake in zip(panels, shown, strict=False):
+        pixels = np.asarray(dataset.images[mistake.index])
+        panel.imshow(pixels if pixels.shape[2] == 3 else pixels[..., 0], cmap="gray")
+        panel.set_title(
+            f"{names[mistake.label]} → {names[mistake.predicted]}  "
+            f"{100 * mistake.probability:.0f} %",
+            fontsize=9,
+        )
+    return figure

@@ -1,0 +1,154 @@
+"""This file is the picture of a network at work: every node, and what mattered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.explain.arithmetic import one_image
+from pellucid.explain.probabilities import probabilities
+from pellucid.explain.saliency import occlusion, saliency
+from pellucid.explain.values import Array
+from pellucid.model import Model
+
+_TILES = 16  # channels of a node that are shown
+_WIDTH = 12.0  # inches
+_TOP, _STRIP = 2.6, 0.34  # inches: the first row; a node of plain numbers
+_TITLE = 0.42  # inches above each node
+_BARS = 20  # outputs that are drawn as bars
+
+
+def picture(model: Model, image: npt.ArrayLike, of_class: int | None = None) -> Any:
+    """Draw an image's way through a network.
+
+    Parameters
+    ----------
+    model : Model
+        On any engine.
+    image : array, shape of the network's input
+        uint8 or float.
+    of_class : int, optional
+        Whose saliency is drawn; the largest output's, if left out.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        On top the image, its saliency, what covering a part does, and the output;
+        below, each node's output: up to 16 channels side by side, or one strip.
+        Grey: from 0 (black) to the largest. Blue: negative, red: positive.
+
+    Raises
+    ------
+    NetworkError, DataError
+        If class or image do not fit.
+    """
+    from matplotlib.figure import Figure
+
+    pixels = one_image(model, image)
+    found = model.activations(pixels)
+    nodes = [n.name for n in model.network.nodes if n.name not in model.network.inputs]
+    tiles = {name: _tiles(found[name][0]) for name in nodes}
+    heights = [_TOP, *(_height(tiles[name]) + _TITLE for name in nodes)]
+    figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
+    parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
+    top, *rows = parts
+    _draw_top(top, model, pixels, of_class)
+    for row, name in zip(rows, nodes, strict=True):
+        _draw_node(row, name, found[name][0], tiles[name])
+    return figure
+
+
+def _tiles(values: Array) -> Array:
+    """Return a node's output as one flat image: channels side by side, or a strip."""
+    if values.ndim != 3:
+        return values.reshape(1, -1).astype(np.float64)
+    height, width, channels = values.shape
+    shown = min(channels, _TILES)
+    gap = max(1, width // 14)
+    flat = np.full((height, _TILES * (width + gap) - gap), np.nan)
+    for c in range(shown):
+        flat[:, c * (width + gap) : c * (width + gap) + width] = values[:, :, c]
+    return flat
+
+
+def _height(tiles: Array) -> float:
+    return max(_STRIP, (_WIDTH - 0.4) * len(tiles) / int(tiles.shape[1]))
+
+
+def _colours(values: Array) -> dict[str, Any]:
+    """Choose grey for what is never negative, else blue to red around 0."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if low >= 0:
+        return {"cmap": "gray", "vmin": 0.0, "vmax": high or 1.0}
+    most = max(-low, high)
+    return {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+
+
+def _draw_node(row: Any, name: str, values: Array, tiles: Array) -> None:
+    panel = row.subplots()
+    aspect = "auto" if len(tiles) == 1 else "equal"
+    panel.imshow(tiles, aspect=aspect, interpolation="nearest", **_colours(values))
+    panel.set_axis_off()
+    shape = "×".join(map(str, values.shape))
+    is_cut = values.ndim == 3 and values.shape[2] > _TILES
+    note = f", the first {_TILES} channels" if is_cut else ""
+    panel.set_title(
+        f"{name}   {shape}{note}   {values.min():.3g} … {values.max():.3g}",
+        loc="left",
+        fontsize=9,
+    )
+
+
+def _draw_top(top: Any, model: Model, pixels: Array, of_class: int | None) -> None:
+    important = saliency(model, pixels, of_class)
+    k = important.of_class
+    name = model.classes[k] if model.classes else str(k)
+    panels = top.subplots(1, 4, width_ratios=(1, 1, 1, 1.6))
+    _draw_image(panels[0], pixels[0])
+    _draw_map(panels[1], important.values, f"saliency: |∂ output {name} / ∂ pixel|")
+    if pixels.ndim == 4:
+        fall = occlusion(model, pixels, k).values
+        _draw_map(panels[2], fall, f"covering it makes {name} less likely")
+    else:
+        panels[2].set_axis_off()
+    _draw_output(panels[3], model, model.predict(pixels))
+
+
+def _draw_image(panel: Any, pixels: Array) -> None:
+    panel.set_axis_off()
+    panel.set_title("input", fontsize=9)
+    if pixels.ndim != 3:
+        panel.text(0, 0.5, " ".join(f"{x:g}" for x in pixels.ravel()[:10]))
+        return
+    if pixels.dtype != np.uint8:
+        low, high = float(pixels.min()), float(pixels.max())
+        pixels = (pixels - low) / (high - low if high > low else 1.0)
+    shown = pixels if pixels.shape[2] == 3 else pixels.mean(axis=2)
+    panel.imshow(shown, cmap="gray")
+
+
+def _draw_map(panel: Any, values: Array, title: str) -> None:
+    flat = values if values.ndim == 2 else values.reshape(1, -1)
+    colours = {**_colours(flat)}
+    if colours["cmap"] == "gray":
+        colours["cmap"] = "inferno"
+    panel.imshow(flat, interpolation="nearest", **colours)
+    panel.set_axis_off()
+    panel.set_title(title, fontsize=9)
+
+
+def _draw_output(panel: Any, model: Model, output: Array) -> None:
+    shares = probabilities(model, output)[0].ravel()
+    order = np.arange(len(shares))
+    if len(shares) > _BARS:
+        order = np.argsort(shares)[::-1][:_BARS]
+    names = [model.classes[k] if model.classes else str(k) for k in order]
+    panel.barh(range(len(order)), shares[order], color="#0072b2")
+    panel.set_yticks(range(len(order)), names, fontsize=7)
+    panel.invert_yaxis()
+    panel.set_xlim(0, 1)
+    panel.set_title("output as probability", fontsize=9)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.tick_params(axis="x", labelsize=7)

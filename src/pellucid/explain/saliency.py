@@ -1,0 +1,129 @@
+"""This file is which pixels matter: by the derivative, and by covering them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import NetworkError
+from pellucid.explain.arithmetic import one_image
+from pellucid.explain.derivative import chosen_class
+from pellucid.explain.probabilities import probabilities
+from pellucid.explain.values import Array
+from pellucid.model import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Map:
+    """How much each pixel matters for one class.
+
+    Parameters
+    ----------
+    of_class : int
+        The class.
+    values : ndarray of float, shape (H, W)
+        Or the input's shape, where it is no image.
+    """
+
+    of_class: int
+    values: Array
+
+
+def saliency(model: Model, image: npt.ArrayLike, of_class: int | None = None) -> Map:
+    """Return |∂ output of a class / ∂ pixel|, the largest over a pixel's channels.
+
+    Parameters
+    ----------
+    model : Model
+        On any engine.
+    image : array, shape of the network's input
+        uint8 or float; the derivative is by the network's input.
+    of_class : int, optional
+        The largest output, if left out.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such class.
+
+    References
+    ----------
+    K. Simonyan, A. Vedaldi, A. Zisserman, Deep inside convolutional networks.
+    arXiv:1312.6034, 2013, section 3.
+    """
+    pixels = one_image(model, image)
+    output = model.predict(pixels)
+    k = chosen_class(output[0], of_class)
+    grad_output = np.zeros_like(output)
+    grad_output[0, k] = 1
+    grad_input, _ = model.vjp(pixels, grad_output, training=False)
+    size = np.abs(grad_input[0])
+    return Map(of_class=k, values=size.max(axis=-1) if size.ndim == 3 else size)
+
+
+def occlusion(
+    model: Model,
+    image: npt.ArrayLike,
+    of_class: int | None = None,
+    *,
+    size: int | None = None,
+    stride: int | None = None,
+) -> Map:
+    """Cover each part of the image, and return how far the class's probability falls.
+
+    Parameters
+    ----------
+    model, image, of_class
+        As in `saliency`.
+    size : int, optional
+        Side of the grey square in pixels; a sixth of the image unless given.
+    stride : int, optional
+        Pixels from one square to the next; half a square unless given.
+
+    Returns
+    -------
+    Map
+        Each pixel's mean fall over the squares that cover it; positive where
+        covering it makes the class less probable.
+
+    Raises
+    ------
+    NetworkError
+        If the input is no image, or size or stride are less than 1.
+
+    References
+    ----------
+    M. Zeiler, R. Fergus, Visualizing and understanding convolutional networks. ECCV
+    2014, section 4.2.
+    """
+    pixels = one_image(model, image)[0]
+    if pixels.ndim != 3:
+        raise NetworkError(
+            f"occlusion: input must be an image; got shape={pixels.shape}."
+        )
+    height, width, _ = pixels.shape
+    side = max(1, min(height, width) // 6) if size is None else size
+    step = max(1, side // 2) if stride is None else stride
+    if side < 1 or step < 1:
+        raise NetworkError(
+            f"occlusion: size and stride must be at least 1; got {side}, {step}."
+        )
+    squares = [
+        (slice(i, i + side), slice(j, j + side))
+        for i in range(0, height, step)
+        for j in range(0, width, step)
+    ]
+    mean = pixels.mean(axis=(0, 1)).astype(pixels.dtype)
+    covered = np.repeat(pixels[None], len(squares) + 1, axis=0)
+    for one, square in zip(covered[1:], squares, strict=True):
+        one[square] = mean
+    output = model.predict(covered)
+    k = chosen_class(output[0], of_class)
+    shares = probabilities(model, output)[:, k]
+    total, count = np.zeros((height, width)), np.zeros((height, width))
+    for square, share in zip(squares, shares[1:], strict=True):
+        total[square] += shares[0] - share
+        count[square] += 1
+    return Map(of_class=k, values=total / np.maximum(count, 1))
