@@ -12,7 +12,7 @@ from pellucid.errors import EngineError, EngineUnavailableError, UnsupportedLaye
 #: engine → the packages it stands on, in the order in which they are looked for
 NEEDS: dict[str, tuple[str, ...]] = {
     "numpy": (),
-    "compiled": ("numba", "llvmlite"),
+    "compiled": ("llvmlite",),
     "torch": ("torch",),
     "tensorflow": ("tensorflow",),
     "jax": ("jax", "optax"),
