@@ -73,7 +73,9 @@ def _pass(
     to = [
         grad_weight + ((u * kw + v) * m.stored + c) * conv.y.stored for u, v, c in taps
     ]
-    held = [[b.var(p.vector(k * lanes, lanes=lanes)) for k in range(vectors)] for p in to]
+    held = [
+        [b.var(p.vector(k * lanes, lanes=lanes)) for k in range(vectors)] for p in to
+    ]
     totals = [b.var(bias.vector(k * lanes, lanes=lanes)) for k in range(vectors)]
     with b.loop(g.height) as i, b.loop(g.width) as j:
         at = x + (i * (2 * sy * m.row) + j * (2 * sx * m.stored))
@@ -88,9 +90,9 @@ def _pass(
                 for k in range(vectors):
                     sum_ = held[t][k]
                     sum_.set(b.fma(number, cells[k][cell], sum_.get()))
-    for p, row in zip(to, held, strict=True):
+    for p, sums in zip(to, held, strict=True):
         for k in range(vectors):
-            p.store(row[k].get(), k * lanes)
+            p.store(sums[k].get(), k * lanes)
     if has_bias:
         for k in range(vectors):
             bias.store(totals[k].get(), k * lanes)

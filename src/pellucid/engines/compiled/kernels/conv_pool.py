@@ -106,19 +106,19 @@ def _with_held_weights(
         ]  # fmt: skip
         with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
             at = x + (i * (2 * sy * m.row) + j * (2 * sx * m.stored))
-            sums: list[list[Value | None]] = [[None] * vectors for _ in CELLS]
+            sums: list[dict[int, Value]] = [{} for _ in CELLS]
             for place in sorted(patch):
                 row, column, c = place
                 number = at.splat(row * m.row + column * m.stored + c, lanes=lanes)
                 for cell, tap in patch[place]:
                     for v in range(vectors):
-                        old = sums[cell][v]
+                        old = sums[cell].get(v)
                         new = held[tap][v]
                         sums[cell][v] = (
                             number * new if old is None else b.fma(number, new, old)
                         )
             for v in range(vectors):
-                cells = [row[v] for row in sums if row[v] is not None]
+                cells = [row[v] for row in sums]
                 _store(b, cells, (bias, y, codes), (i, j, o + v * lanes), spec)
 
 

@@ -1,8 +1,8 @@
 """This file is the weights' exact derivative of a convolution behind a max-pool.
 
 Behind a 2×2 max-pool at most one cell of four receives a derivative, and none where
-ReLU gave zero. For each output channel the cells that do are listed: where their patch of x begins, and the
-derivative. Nothing is approximated: what is left out is zero.
+ReLU gave zero. For each output channel the cells that do are listed: where their patch
+of x begins, and the derivative. Nothing is approximated: what is left out is zero.
 
 Weights and their derivative lie output by output, [out][kernel_h][kernel_w][in], so
 that a list is worked off with one output's weights in registers.
@@ -19,10 +19,10 @@ from pellucid.engines.compiled.kernels.epilogue import DEAD
 from pellucid.engines.compiled.kernels.ir import (
     I1,
     I64,
-    Var,
     Builder,
     Pointer,
     Value,
+    Var,
     kernel,
     vector_of,
 )
@@ -84,7 +84,12 @@ def sparse_fits(conv: Conv) -> bool:
 
 
 @kernel(
-    grad_y="f32*", codes="i8*", offsets="i32*", values="f32*", counts="i64*", bias="f32*"
+    grad_y="f32*",
+    codes="i8*",
+    offsets="i32*",
+    values="f32*",
+    counts="i64*",
+    bias="f32*",
 )
 def sparse_lists(
     b: Builder,

@@ -173,11 +173,11 @@ def _turned_block(
         rows = [at.vector(r * n_step, lanes=lanes) for r in range(lanes)]
         for r, row in enumerate(square(b, rows)):
             (kept + t * (lanes * lanes)).store(row, r * lanes)
-    with b.loop(b.smaller(b.i64(depth) - k, lanes)) as r:
+    with b.loop(b.smaller(b.i64(depth) - k, lanes)) as i:
         taps = [
-            (kept + r * lanes).vector(t * lanes * lanes, lanes=lanes) for t in range(9)
+            (kept + i * lanes).vector(t * lanes * lanes, lanes=lanes) for t in range(9)
         ]
-        _put_weight(b, taps, to + (k + r) * size, depth * size, spec.is_turned)
+        _put_weight(b, taps, to + (k + i) * size, depth * size, spec.is_turned)
 
 
 def _put_weight(
