@@ -1,0 +1,137 @@
+"""This file is `pellucid serve`: models over HTTP, for programs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Optional
+
+import typer
+
+from pellucid.cli.output import say
+
+_LISTEN, _BATCHES, _LIMITS = "Where it listens", "Batches", "Limits"
+
+
+def serve(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN…",
+            help="What to serve: a run's folder, its name under runs/ or a .pellucid "
+            "file; NAME=RUN gives it a name, NAME:2=RUN a version.",
+            show_default=False,
+        ),
+    ],
+    engine: Annotated[
+        str, typer.Option(help="numpy, compiled, torch, tensorflow or jax.")
+    ] = "compiled",
+    threads: Annotated[
+        Optional[int],  # noqa: UP045 - typer reads it at run time
+        typer.Option(help="Threads of the engine.", show_default=False, min=1),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Load a run again whenever it improves.")
+    ] = False,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on; anything but this machine needs a token.",
+            rich_help_panel=_LISTEN,
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port; 0 takes a free one.", rich_help_panel=_LISTEN)
+    ] = 8000,
+    token: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            envvar="PELLUCID_TOKEN",
+            help="What clients must send as 'Authorization: Bearer …'.",
+            show_default=False,
+            rich_help_panel=_LISTEN,
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure",
+            help="Listen to everybody without a token.",
+            rich_help_panel=_LISTEN,
+        ),
+    ] = False,
+    batch_size: Annotated[
+        int, typer.Option(help="Images run at once.", rich_help_panel=_BATCHES, min=1)
+    ] = 64,
+    delay: Annotated[
+        float,
+        typer.Option(
+            help="Milliseconds that the first image of a batch waits for others.",
+            rich_help_panel=_BATCHES,
+            min=0,
+        ),
+    ] = 0.0,
+    queue: Annotated[
+        int,
+        typer.Option(
+            help="Images that may wait; more are refused with 429.",
+            rich_help_panel=_BATCHES,
+            min=1,
+        ),
+    ] = 2048,
+    time_limit: Annotated[
+        float, typer.Option(help="Seconds for an answer.", rich_help_panel=_LIMITS)
+    ] = 30.0,
+    body_limit: Annotated[
+        int, typer.Option(help="Megabytes of a body.", rich_help_panel=_LIMITS, min=1)
+    ] = 32,
+    log: Annotated[
+        str, typer.Option(help="requests, events or none; JSON lines on stderr.")
+    ] = "requests",
+) -> None:
+    """Answer over HTTP: Open Inference Protocol v2, TensorFlow Serving, plain pictures.
+
+    Every path is described at /docs; /metrics is for Prometheus. Ctrl-C finishes what
+    was taken, then ends.
+
+    \b
+    [bold]Examples[/bold]
+    pellucid serve mnist-torch
+    curl --data-binary @seven.png -H 'Content-Type: image/png' \\
+        http://127.0.0.1:8000/predict
+    pellucid serve digits=mnist-torch digits:2=runs/better clothes=fashion --follow
+    PELLUCID_TOKEN=… pellucid serve mnist-torch --host 0.0.0.0
+    """
+    from pellucid import engines
+    from pellucid.serving import Batching, Limits, Log, Settings, create_app
+    from pellucid.serving import serve as run_server
+    from pellucid.serving.logs import check_level
+
+    options: dict[str, Any] = {} if threads is None else {"threads": threads}
+    chosen = engines.make(engine, **options)
+    check_level(log)
+    settings = Settings(
+        host=host,
+        port=port,
+        token=token,
+        is_insecure=insecure,
+        time_limit_s=time_limit,
+        batching=Batching(size=batch_size, delay_s=delay / 1000, queue=queue),
+        limits=Limits(body_bytes=body_limit * 1024 * 1024),
+    )
+    sources = [_source(text, chosen) for text in runs]
+    app = create_app(sources, settings=settings, log=Log(log), follows=follow)
+    run_server(app, on_ready=lambda url: say(f"serving at {url} (see {url}/docs)"))
+
+
+def _source(text: str, engine: Any) -> Any:
+    """Read [NAME[:VERSION]=]RUN."""
+    from pathlib import Path
+
+    from pellucid.runs import model_path
+    from pellucid.serving import Source
+
+    head, equals, run = text.partition("=")
+    if not equals:
+        head, run = Path(text).stem or Path(text).name, text
+    name, _, version = head.partition(":")
+    model_path(run)  # says at once if there is none
+    return Source(name=name, origin=run, version=version or "1", engine=engine)

@@ -1,0 +1,177 @@
+"""This file is the front of the app: every request passes here, inference ends here."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import time
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+
+from pellucid.errors import PellucidError
+from pellucid.serving import open_inference, plain, tensorflow_serving
+from pellucid.serving.guard import NO_SNIFF, PAGE_HEADERS
+from pellucid.serving.http import (
+    Answer,
+    Disconnected,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    answer_error,
+    read,
+    write,
+)
+from pellucid.serving.refusal import RequestError, status_of
+from pellucid.serving.state import State
+
+_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_NAME = r"(?P<name>[^/:]{1,80})(?:/versions/(?P<version>[^/:]{1,20}))?"
+_INFER = re.compile(rf"/v2/models/{_NAME}/infer")
+_TENSORFLOW = re.compile(rf"/v1/models/{_NAME}:(?P<verb>predict|classify)")
+_VERBS = {
+    "predict": tensorflow_serving.predict,
+    "classify": tensorflow_serving.classify,
+}
+
+
+class _Route(NamedTuple):
+    label: str
+    answer: Callable[[Request], Awaitable[Answer]]
+
+
+class Front:
+    """An ASGI app: guards, answers inference itself, hands the rest on.
+
+    Parameters
+    ----------
+    state : State
+        What is served.
+    rest : ASGI app
+        Everything but inference.
+    """
+
+    def __init__(self, state: State, rest: Any) -> None:
+        self.state = state
+        self.rest = rest
+        self._prefix = secrets.token_hex(4)
+        self._count = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.rest(scope, receive, send)
+            return
+        start = time.perf_counter()
+        headers = dict(scope["headers"])
+        request_id = self._request_id(headers)
+        extra = [(b"x-request-id", request_id), NO_SNIFF]
+        label, status = "other", 499  # nginx's: the client closed the request
+        try:
+            self.state.guard.check(scope["path"], headers)
+            route = self._route(scope["path"])
+            if route is None:
+                status = await self._hand_on(scope, receive, send, extra)
+                label = getattr(scope.get("route"), "path", label)
+            else:
+                label = route.label
+                answer = await self._answer(route, scope, receive)
+                status = answer.status
+                await write(send, answer, extra)
+        except PellucidError as error:
+            status = status_of(error)
+            more = error.headers if isinstance(error, RequestError) else {}
+            await write(send, answer_error(str(error), status, more), extra)
+        except Disconnected:
+            pass
+        except Exception:  # noqa: BLE001 - the outermost place
+            status = 500
+            await self._report(send, request_id, extra)
+        finally:
+            self._count_request(scope, request_id, label, status, start)
+
+    def _request_id(self, headers: dict[bytes, bytes]) -> bytes:
+        given = headers.get(b"x-request-id")
+        if given is not None and _ID.fullmatch(given):
+            return given
+        return f"{self._prefix}-{next(self._count)}".encode()
+
+    def _route(self, path: str) -> _Route | None:
+        """Return who answers a path, if that is inference."""
+        state = self.state
+        limits = state.settings.limits
+        if path == "/predict":
+            return _Route(
+                path, lambda request: plain.predict(state.repository, request)
+            )
+        if (found := _INFER.fullmatch(path)) is not None:
+            name, version = found["name"], found["version"]
+            return _Route(
+                "/v2/models/{name}/infer",
+                lambda request: open_inference.infer(
+                    state.repository.get(name, version), request, limits
+                ),
+            )
+        if (found := _TENSORFLOW.fullmatch(path)) is not None:
+            name, version, verb = found["name"], found["version"], found["verb"]
+            return _Route(
+                f"/v1/models/{{name}}:{verb}",
+                lambda request: _VERBS[verb](
+                    state.repository.get(name, version), request, limits
+                ),
+            )
+        return None
+
+    async def _answer(self, route: _Route, scope: Scope, receive: Receive) -> Answer:
+        if scope["method"] != "POST":
+            raise RequestError(
+                f"serve: the method must be POST; got {scope['method'][:20]}.",
+                status=405,
+                headers={"allow": "POST"},
+            )
+        settings = self.state.settings
+        request = await read(
+            scope, receive, limits=settings.limits, within_s=settings.time_limit_s
+        )
+        return await route.answer(request)
+
+    async def _hand_on(
+        self, scope: Scope, receive: Receive, send: Send, extra: list[Any]
+    ) -> int:
+        status = 499
+
+        async def send_more(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *extra, *PAGE_HEADERS]
+            await send(message)
+
+        await self.rest(scope, receive, send_more)
+        return status
+
+    async def _report(self, send: Send, request_id: bytes, extra: list[Any]) -> None:
+        """Keep the traceback for the log; the client gets a sentence."""
+        self.state.log.event(
+            "error", request_id=request_id.decode(), traceback=traceback.format_exc()
+        )
+        sentence = (
+            "serve: every request must have an answer; got a bug of ours. Its "
+            f"traceback is in the server's log under {request_id.decode()}."
+        )
+        await write(send, answer_error(sentence, 500), extra)
+
+    def _count_request(
+        self, scope: Scope, request_id: bytes, label: str, status: int, start: float
+    ) -> None:
+        seconds = time.perf_counter() - start
+        self.state.metrics.answered(label, status, seconds)
+        self.state.log.request(
+            status,
+            method=scope["method"],
+            path=scope["path"],
+            milliseconds=round(1000 * seconds, 3),
+            request_id=request_id.decode(),
+        )

@@ -1,0 +1,94 @@
+"""This file is who may ask: token, host and origin; and what browsers are told."""
+
+from __future__ import annotations
+
+import hmac
+from http.cookies import CookieError, SimpleCookie
+
+from pellucid.serving.refusal import RequestError
+from pellucid.serving.settings import Settings, is_loopback
+
+COOKIE = "pellucid_token"
+#: what may be asked without a token, so that others can watch over the server
+OPEN_PATHS = frozenset({"/v2/health/live", "/v2/health/ready"})
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; "
+    b"img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; "
+    b"form-action 'none'; frame-ancestors 'none'"
+)
+#: on everything that is not inference
+PAGE_HEADERS: list[tuple[bytes, bytes]] = [
+    (b"content-security-policy", _POLICY),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+NO_SNIFF = (b"x-content-type-options", b"nosniff")
+
+
+class Guard:
+    """Let a request in, or refuse it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._token = settings.token.encode() if settings.token else None
+        # without a token a page elsewhere could reach us by a name of its own that
+        # it lets point here: only this machine's names are answered
+        self._checks_host = settings.is_loopback and self._token is None
+
+    def check(self, path: str, headers: dict[bytes, bytes]) -> None:
+        """Check a request.
+
+        Raises
+        ------
+        RequestError
+            401 without the token, 403 for another site's page, 421 for a name that is
+            not this machine's.
+        """
+        host = headers.get(b"host", b"").decode("latin-1")
+        if self._checks_host and not is_loopback(_hostname(host)):
+            raise RequestError(
+                "serve: Host must be a name of this machine, as 127.0.0.1 or "
+                f"localhost; got {host[:80]!r}.",
+                status=421,
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
+            raise RequestError(
+                "serve: Origin must be this server, for no other site's page may use "
+                f"it; got {origin.decode('latin-1')[:80]!r}.",
+                status=403,
+            )
+        if self._token is not None and path not in OPEN_PATHS:
+            self._check_token(headers)
+
+    def matches(self, token: str) -> bool:
+        """Return whether that is the token; takes as long whether it is or not."""
+        known = self._token
+        return known is not None and hmac.compare_digest(token.encode(), known)
+
+    def _check_token(self, headers: dict[bytes, bytes]) -> None:
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        token = given.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+        if not (self.matches(token) or self.matches(_cookie(headers))):
+            raise RequestError(
+                "serve: Authorization must be 'Bearer' and the server's token; "
+                f"got {'another token' if token else 'none'}.",
+                status=401,
+                headers={"www-authenticate": "Bearer"},
+            )
+
+
+def _hostname(host: str) -> str:
+    """Return a Host header without its port."""
+    if host.startswith("["):
+        return host.partition("]")[0][1:]
+    return host.partition(":")[0]
+
+
+def _cookie(headers: dict[bytes, bytes]) -> str:
+    """Return the token that a browser keeps, or an empty text."""
+    try:
+        cookies = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1"))
+    except CookieError:
+        return ""
+    return cookies[COOKIE].value if COOKIE in cookies else ""

@@ -1,0 +1,207 @@
+"""This file is the description of the inference paths, for /openapi.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TEXT = {"type": "string"}
+_REFUSED = {
+    "description": "Refused, with the reason.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["error"],
+                "properties": {"error": _TEXT},
+            }
+        }
+    },
+}
+_STATUSES = ("400", "404", "408", "413", "415", "422", "429", "503", "504")
+_REFUSALS = dict.fromkeys(_STATUSES, _REFUSED)
+_SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 8}
+_NUMBERS = {"type": "array", "description": "Numbers, nested or flat.", "items": {}}
+_PARAMETERS = {"type": "object", "additionalProperties": True}
+
+
+def paths() -> dict[str, Any]:
+    """Return OpenAPI's path items of what `Front` answers itself."""
+    items: dict[str, Any] = {"/predict": {"post": _plain()}}
+    kinds = (
+        ("/v2/models/{name}", "/infer", _open_inference()),
+        ("/v1/models/{name}", ":predict", _tensorflow_predict()),
+        ("/v1/models/{name}", ":classify", _tensorflow_classify()),
+    )
+    for start, end, operation in kinds:
+        items[start + end] = {"post": _named(operation, has_version=False)}
+        items[f"{start}/versions/{{version}}{end}"] = {
+            "post": _named(operation, has_version=True)
+        }
+    return items
+
+
+def _named(operation: dict[str, Any], *, has_version: bool) -> dict[str, Any]:
+    """Return an operation with its model's name, and version."""
+    places = ["name", "version"] if has_version else ["name"]
+    own = [
+        {
+            "name": place,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1},
+        }
+        for place in places
+    ]
+    suffix = "_of_version" if has_version else ""
+    return {
+        **operation,
+        "operationId": operation["operationId"] + suffix,
+        "parameters": [*own, *operation.get("parameters", [])],
+    }
+
+
+def _operation(
+    name: str, summary: str, tag: str, body: dict[str, Any], answer: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "tags": [tag],
+        "requestBody": {"required": True, "content": body},
+        "responses": {
+            "200": {"description": "The answer.", "content": answer},
+            **_REFUSALS,
+        },
+    }
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _object(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _plain() -> dict[str, Any]:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    kinds = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
+    prediction = _object(
+        ["label", "index", "probabilities"],
+        {"label": _TEXT, "index": {"type": "integer"}, "probabilities": _NUMBERS},
+    )
+    answer = _object(
+        ["model", "version", "predictions"],
+        {
+            "model": _TEXT,
+            "version": _TEXT,
+            "predictions": {"type": "array", "items": prediction},
+        },
+    )
+    operation = _operation(
+        "predict",
+        "A picture in, what it shows out; or raw numbers, little-endian.",
+        "plain",
+        dict.fromkeys(kinds, binary),
+        _json(answer),
+    )
+    chosen = [
+        {"name": name, "in": "query", "required": False, "schema": _TEXT}
+        for name in ("model", "version")
+    ]
+    return {**operation, "parameters": chosen}
+
+
+def _open_inference() -> dict[str, Any]:
+    entry = _object(
+        ["name", "shape", "datatype"],
+        {
+            "name": _TEXT,
+            "shape": _SHAPE,
+            "datatype": {"enum": ["UINT8", "FP16", "FP32", "FP64", "BYTES"]},
+            "parameters": _PARAMETERS,
+            "data": _NUMBERS,
+        },
+    )
+    output = _object(
+        ["name"], {"name": _TEXT, "parameters": _PARAMETERS, "data": _NUMBERS}
+    )
+    request = _object(
+        ["inputs"],
+        {
+            "id": _TEXT,
+            "parameters": _PARAMETERS,
+            "inputs": {
+                "type": "array",
+                "items": entry,
+                "minItems": 1,
+                "maxItems": 1,
+            },
+            "outputs": {"type": "array", "items": output, "maxItems": 1},
+        },
+    )
+    answer = _object(
+        ["model_name", "outputs"],
+        {
+            "model_name": _TEXT,
+            "model_version": _TEXT,
+            "id": _TEXT,
+            "outputs": {"type": "array", "items": output},
+        },
+    )
+    binary = {
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+    }
+    operation = _operation(
+        "infer",
+        "Infer by the Open Inference Protocol v2; tensors may follow as bytes.",
+        "Open Inference Protocol",
+        {**_json(request), **binary},
+        {**_json(answer), **binary},
+    )
+    length = {
+        "name": "Inference-Header-Content-Length",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "integer", "minimum": 0},
+        "description": "Length in bytes of the JSON before the tensors.",
+    }
+    return {**operation, "parameters": [length]}
+
+
+def _tensorflow_predict() -> dict[str, Any]:
+    images = {"description": "Images as lists of numbers, or pictures as {b64: …}."}
+    request = {
+        "type": "object",
+        "properties": {
+            "signature_name": _TEXT,
+            "instances": {"type": "array", **images},
+            "inputs": images,
+        },
+    }
+    answer = {"type": "object", "properties": {"predictions": _NUMBERS}}
+    return _operation(
+        "tensorflow_predict",
+        "Predict as TensorFlow Serving does.",
+        "TensorFlow Serving",
+        _json(request),
+        _json(answer),
+    )
+
+
+def _tensorflow_classify() -> dict[str, Any]:
+    request = _object(
+        ["examples"],
+        {
+            "signature_name": _TEXT,
+            "examples": {"type": "array", "items": {"type": "object"}},
+        },
+    )
+    answer = _object(["results"], {"results": {"type": "array", "items": _NUMBERS}})
+    return _operation(
+        "tensorflow_classify",
+        "Name the classes of each example as TensorFlow Serving does.",
+        "TensorFlow Serving",
+        _json(request),
+        _json(answer),
+    )

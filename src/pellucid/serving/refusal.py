@@ -1,0 +1,68 @@
+"""This file is how a request is refused: a status, and one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pellucid.errors import DataError, NetworkError, PellucidError
+
+
+class RequestError(PellucidError):
+    """A request cannot be answered.
+
+    Parameters
+    ----------
+    message : str
+        The sentence.
+    status : int
+        HTTP's status, 4xx or 503 and 504.
+    headers : mapping of str to str
+        What goes with it, ``Retry-After`` say.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 400, headers: Mapping[str, str] = {}
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers)
+
+
+def status_of(error: PellucidError) -> int:
+    """Return the HTTP status for one of the library's errors.
+
+    What came with the request is at fault (400) where data or a network is wrong;
+    elsewhere what the server stands on (503): a run that is gone, an engine.
+    """
+    if isinstance(error, RequestError):
+        return error.status
+    return 400 if isinstance(error, DataError | NetworkError) else 503
+
+
+def too_busy(waiting: int, queue: int) -> RequestError:
+    """Return the refusal of a request for which there is no room."""
+    return RequestError(
+        f"serve: at most {queue} images must wait; got {waiting} waiting. Try again "
+        "in a second.",
+        status=429,
+        headers={"retry-after": "1"},
+    )
+
+
+def too_slow(seconds: float) -> RequestError:
+    """Return the refusal of a request whose time is up."""
+    return RequestError(
+        f"serve: a request must be answered within {seconds:g} s; got no answer yet. "
+        "Send fewer images at once, or try again.",
+        status=504,
+    )
+
+
+def unknown_model(name: str, version: str | None, known: list[str]) -> RequestError:
+    """Return the refusal of a model that is not served."""
+    asked = name if version is None else f"{name}:{version}"
+    listed = ", ".join(known) or "none"
+    return RequestError(
+        f"serve: model must be one that is loaded ({listed}); got '{asked[:80]}'.",
+        status=404,
+    )

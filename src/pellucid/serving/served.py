@@ -1,0 +1,145 @@
+"""This file is a model that is served: it takes pixels or floats, and counts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data import picture
+from pellucid.model import Model
+from pellucid.model.inputs import checked_images
+from pellucid.network.layers import Sigmoid, Softmax
+from pellucid.serving.batcher import Batcher
+from pellucid.serving.refusal import RequestError
+from pellucid.serving.settings import Settings
+from pellucid.serving.tensors import check_finite
+
+Array = npt.NDArray[Any]
+
+
+class Served:
+    """One version of a model, with the thread that runs it.
+
+    Made inside the event loop; the model is run nowhere else from then on.
+    """
+
+    def __init__(
+        self, name: str, version: str, model: Model, settings: Settings, observe: Any
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.model = model
+        self.network = model.network
+        self.input_name = model.network.inputs[0]
+        self.output_name = model.network.outputs[0]
+        self.loaded_at = time.time()
+        self.answered = 0  # requests
+        self.images = 0
+        self.batches = 0
+        self.seconds = 0.0  # of running
+        self.settings = settings
+        self._observe = observe
+        self._batcher = Batcher(model.predict, settings.batching, self._count)
+
+    async def run(self, images: Array) -> Array:
+        """Return the network's output for images, shape (N, …).
+
+        Parameters
+        ----------
+        images : array, shape (N, *input shape)
+            uint8 goes through the model's preprocessing; floats are taken as they
+            are.
+
+        Raises
+        ------
+        ShapeError, DataError, RequestError
+            If they do not fit, are not finite or too many; if the server is busy.
+        """
+        model, limits = self.model, self.settings.limits
+        if len(images.shape) > 0 and len(images) > limits.images:
+            raise RequestError(
+                f"serve: a request must have at most {limits.images} images; "
+                f"got {len(images)}.",
+                status=413,
+            )
+        check_finite(images)
+        with np.errstate(over="ignore"):
+            x = checked_images(images, self.network, model.preprocessing, model.dtype)
+        check_finite(x)  # float64 may not fit into float32
+        self.answered += 1
+        if len(x) == 0:
+            return np.zeros((0, *self.network.output_shape), model.dtype)
+        return await self._batcher.submit(x, self.settings.time_limit_s)
+
+    async def read_pictures(self, contents: Sequence[bytes]) -> Array:
+        """Return pictures in the form the model takes, uint8 of shape (N, H, W, C).
+
+        Raises
+        ------
+        DataError, RequestError
+            If one is not a picture, or the network does not take pictures.
+        """
+        shape = self.network.input_shape
+        if len(shape) != 3 or shape[2] not in (1, 3):
+            raise RequestError(
+                f"serve: model '{self.name}' must take pictures for this; got a "
+                f"network whose input has shape {list(shape)}. Send numbers."
+            )
+        if len(contents) > self.settings.limits.images:
+            raise RequestError(
+                f"serve: a request must have at most {self.settings.limits.images} "
+                f"images; got {len(contents)}.",
+                status=413,
+            )
+        return await asyncio.to_thread(self._decode, contents)
+
+    def _decode(self, contents: Sequence[bytes]) -> Array:
+        height, width, channels = self.network.input_shape
+        pictures = [
+            picture(
+                content,
+                size=(height, width),
+                colour="grey" if channels == 1 else "rgb",
+                pixel_limit=self.settings.limits.pixels,
+            )
+            for content in contents
+        ]
+        if not pictures:
+            return np.zeros((0, height, width, channels), np.uint8)
+        return np.stack(pictures)
+
+    def probabilities(self, output: Array) -> Array:
+        """Return the output as probabilities of the classes, shape (N, classes).
+
+        A network that ends in logits gets the softmax; one output is as it is.
+        """
+        last = self.network.node(self.output_name).layer
+        if isinstance(last, Softmax | Sigmoid) or output.shape[-1] == 1:
+            return output
+        shifted = np.exp(output - output.max(axis=-1, keepdims=True, initial=-np.inf))
+        shares: Array = shifted / shifted.sum(axis=-1, keepdims=True)
+        return shares
+
+    def label(self, index: int) -> str:
+        """Return a class's name, or its number where it has none."""
+        return self.model.classes[index] if self.model.classes else str(index)
+
+    @property
+    def waiting(self) -> int:
+        """Images that wait or run."""
+        return self._batcher.waiting
+
+    async def close(self) -> None:
+        """Answer what was taken, then let go."""
+        await self._batcher.close()
+
+    def _count(self, images: int, seconds: float) -> None:
+        self.images += images
+        self.batches += 1
+        self.seconds += seconds
+        self._observe(self, images, seconds)

@@ -1,0 +1,125 @@
+"""This file is the server's run: from its models to its last answer."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from pellucid.errors import MissingExtraError, RunError
+from pellucid.serving.front import Front
+
+
+def serve(app: Front, *, on_ready: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until a signal ends it.
+
+    SIGTERM and Ctrl-C let it finish what it took: nothing new is taken, requests on
+    their way are answered, then models are let go. What takes longer than
+    ``settings.stop_s`` is cut off.
+
+    Parameters
+    ----------
+    app : Front
+        As `create_app` returns it.
+    on_ready : callable
+        Called with the address when requests are taken.
+
+    Raises
+    ------
+    PellucidError
+        If a model cannot be loaded, or the address is in use.
+    KeyboardInterrupt
+        After Ctrl-C, when all is done.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(app, on_ready))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's loop where it is installed; it is faster."""
+    try:
+        import uvloop
+    except ImportError:  # as on Windows, which has none
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _serve(app: Front, on_ready: Callable[[str], None]) -> None:
+    state, settings = app.state, app.state.settings
+    server = _server(app)
+    # uvicorn sends a signal on to whoever had it before; SIGTERM's default would end
+    # the process before models are let go
+    former = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        await state.start()
+        sockets = [_listen(settings.host, settings.port)]
+        port = sockets[0].getsockname()[1]
+        announce = asyncio.create_task(_announce(server, on_ready, settings.host, port))
+        await server.serve(sockets=sockets)
+        await announce
+    finally:
+        await state.stop()
+        signal.signal(signal.SIGTERM, former)
+
+
+async def _announce(
+    server: Any, on_ready: Callable[[str], None], host: str, port: int
+) -> None:
+    while not (server.started or server.should_exit):
+        await asyncio.sleep(0.005)
+    if server.started:
+        shown = f"[{host}]" if ":" in host else host
+        on_ready(f"http://{shown}:{port}")
+
+
+def _listen(host: str, port: int) -> Any:
+    """Return a listening socket; RunError if the address cannot be had."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host.strip("[]"), port))
+    except OSError as error:
+        listening.close()
+        raise RunError(
+            f"serve: the address must be free; got {host}:{port} "
+            f"({error.strerror or error}). Say another --port."
+        ) from error
+    return listening
+
+
+def _server(app: Front) -> Any:
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtraError(
+            "serve: needs a package that cannot be imported; got "
+            f"{error}. Run: pip install 'pellucid[serve]'."
+        ) from error
+
+    class Server(uvicorn.Server):
+        """uvicorn, telling long answers that the end has come."""
+
+        async def shutdown(self, sockets: Any = None) -> None:
+            app.state.stopping.set()
+            await super().shutdown(sockets)
+
+    settings = app.state.settings
+    return Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=max(1, round(settings.stop_s)),
+            backlog=2048,
+        )
+    )

@@ -1,0 +1,79 @@
+"""This file is what one server holds while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+
+from pellucid.serving.guard import Guard
+from pellucid.serving.logs import Log
+from pellucid.serving.metrics import Metrics
+from pellucid.serving.repository import Repository, Source
+from pellucid.serving.settings import Settings
+
+
+class State:
+    """A server's models, counters and log, from start to stop.
+
+    Parameters
+    ----------
+    sources : iterable of Source
+        What is served.
+    settings : Settings
+    log : Log
+    follows : bool
+        Whether a run that improves is loaded again.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        settings: Settings,
+        log: Log,
+        *,
+        follows: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.log = log
+        self.metrics = Metrics()
+        self.guard = Guard(settings)
+        self.repository = Repository(sources, settings, log, self.metrics.batch)
+        self.stopping = asyncio.Event()
+        self._follows = follows
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_started = False
+
+    async def start(self) -> None:
+        """Load the models; PellucidError if one cannot be."""
+        if self._is_started:
+            return
+        self._is_started = True
+        await self.repository.load_all()
+        self._tasks.append(asyncio.create_task(self._flush_log()))
+        if self._follows:
+            self._tasks.append(asyncio.create_task(self.repository.follow()))
+
+    async def stop(self) -> None:
+        """Finish what was taken and let everything go."""
+        self.stopping.set()
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+        await self.repository.close()
+        self.log.event("stopped")
+        self._is_started = False
+
+    @property
+    def is_ready(self) -> bool:
+        """True where requests are taken and every model answers."""
+        return (
+            self._is_started and not self.stopping.is_set() and self.repository.is_ready
+        )
+
+    async def _flush_log(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            self.log.flush()

@@ -1,0 +1,139 @@
+"""This file is inference as TensorFlow Serving's REST interface has it.
+
+References
+----------
+https://www.tensorflow.org/tfx/serving/api_rest
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.serving import tensors
+from pellucid.serving.http import Answer, Request, answer_json, parse_json
+from pellucid.serving.refusal import RequestError
+from pellucid.serving.served import Served
+from pellucid.serving.settings import Limits
+
+Array = npt.NDArray[Any]
+
+
+async def predict(served: Served, request: Request, limits: Limits) -> Answer:
+    """Answer ``:predict``: rows by ``instances``, columns by ``inputs``."""
+    document = parse_json(request.body, depth=limits.json_depth)
+    _check_signature(document)
+    is_row = "instances" in document
+    if is_row == ("inputs" in document):
+        raise RequestError("predict: must have either 'instances' or 'inputs'.")
+    images = await _images(served, document["instances" if is_row else "inputs"])
+    output = (await served.run(images)).tolist()
+    return answer_json({"predictions" if is_row else "outputs": output})
+
+
+async def classify(served: Served, request: Request, limits: Limits) -> Answer:
+    """Answer ``:classify``: for each example the classes with their probabilities."""
+    document = parse_json(request.body, depth=limits.json_depth)
+    _check_signature(document)
+    examples = document.get("examples")
+    if not isinstance(examples, list):
+        raise RequestError("classify: 'examples' must be a list; got none.")
+    shares = served.probabilities(await served.run(await _images(served, examples)))
+    rows = shares.reshape(len(shares), -1).tolist() if len(shares) else []
+    labels = [served.label(i) for i in range(len(rows[0]))] if rows else []
+    results = [[list(pair) for pair in zip(labels, row, strict=True)] for row in rows]
+    return answer_json({"results": results})
+
+
+def metadata(served: Served) -> dict[str, Any]:
+    """Return what ``/metadata`` says: the signature in TensorFlow's words."""
+    dtype = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE"}[served.model.dtype]
+    network = served.network
+    signature = {
+        "inputs": {served.input_name: _tensor(dtype, network.input_shape)},
+        "outputs": {served.output_name: _tensor(dtype, network.output_shape)},
+        "method_name": "tensorflow/serving/predict",
+    }
+    return {
+        "model_spec": {
+            "name": served.name,
+            "signature_name": "",
+            "version": served.version,
+        },
+        "metadata": {
+            "signature_def": {"signature_def": {"serving_default": signature}}
+        },
+    }
+
+
+def status(versions: list[Served]) -> dict[str, Any]:
+    """Return what ``/v1/models/NAME`` says: each version's state."""
+    return {
+        "model_version_status": [
+            {
+                "version": served.version,
+                "state": "AVAILABLE",
+                "status": {"error_code": "OK", "error_message": ""},
+            }
+            for served in reversed(versions)
+        ]
+    }
+
+
+def _tensor(dtype: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    sizes = [{"size": str(n), "name": ""} for n in (-1, *shape)]
+    return {"dtype": dtype, "tensor_shape": {"dim": sizes, "unknown_rank": False}}
+
+
+def _check_signature(document: dict[str, Any]) -> None:
+    name = document.get("signature_name", "serving_default")
+    if name not in ("", "serving_default"):
+        raise RequestError(
+            "predict: signature_name must be 'serving_default'; "
+            f"got {tensors.shorten(name)}."
+        )
+
+
+async def _images(served: Served, value: Any) -> Array:
+    """Return images from lists of numbers, or pictures as {"b64": …}.
+
+    Either may stand under the input's name, in each row or around all.
+    """
+    if isinstance(value, dict):
+        value = _named(served, value)
+    if not isinstance(value, list):
+        raise RequestError(
+            f"predict: images must be a list; got {tensors.shorten(value)}."
+        )
+    rows = [_named(served, row) if isinstance(row, dict) else row for row in value]
+    if rows and all(isinstance(row, dict) for row in rows):
+        return await served.read_pictures([_decoded(row) for row in rows])
+    array = tensors.numbers("images", rows)
+    if array.size == 0:
+        return np.zeros((len(rows), *served.network.input_shape))
+    return array
+
+
+def _named(served: Served, row: dict[str, Any]) -> Any:
+    """Return what stands under the input's name; a picture is returned as it is."""
+    if set(row) == {"b64"}:
+        return row
+    if set(row) == {served.input_name}:
+        return row[served.input_name]
+    raise RequestError(
+        f"predict: the input's name must be '{served.input_name}', or 'b64' for a "
+        f"picture; got {tensors.shorten(sorted(row))}."
+    )
+
+
+def _decoded(row: dict[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(row["b64"], validate=True)
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise RequestError(
+            f"predict: 'b64' must be base64 of a picture; got {error}."
+        ) from error
