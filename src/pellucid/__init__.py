@@ -7,7 +7,7 @@ Describe a network once, then train it, look into it, run it on five engines.
 ...                  optimizer=pl.Adam(1e-3))
 """
 
-from pellucid import data, engines
+from pellucid import data, engines, exchange
 from pellucid.data import Augment, Dataset
 from pellucid.errors import (
     DataError,
@@ -135,6 +135,7 @@ __all__ = [
     "__version__",
     "data",
     "engines",
+    "exchange",
     "load",
     "load_network",
     "zoo",

@@ -1,0 +1,6 @@
+"""In and out: other people's networks come in, ours go anywhere."""
+
+from pellucid.exchange.door import read, write
+from pellucid.exchange.formats import FORMATS, Format
+
+__all__ = ["FORMATS", "Format", "read", "write"]

@@ -1,0 +1,96 @@
+"""This file is what a model has besides network and weights: pixels, classes, type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import ExchangeError
+from pellucid.network import Network, Preprocessing
+from pellucid.runs import ModelFile
+
+_DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Travels as JSON in every format that has a place for text.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing
+        How uint8 pixels become input.
+    classes : tuple of str
+        Names of the outputs; empty if they have none.
+    dtype : {"float32", "float64"}
+        Of the arithmetic.
+    """
+
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    classes: tuple[str, ...] = ()
+    dtype: str = "float32"
+
+    @classmethod
+    def of(cls, file: ModelFile) -> Card:
+        """Return a model's card."""
+        return cls(
+            preprocessing=file.preprocessing, classes=file.classes, dtype=file.dtype
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "preprocessing": self.preprocessing.to_json(),
+            "classes": list(self.classes),
+            "dtype": self.dtype,
+        }
+
+    @classmethod
+    def from_json(cls, document: Any) -> Card:
+        """Read what `to_json` made; ExchangeError if it is something else."""
+        try:
+            how = Preprocessing.from_json(document["preprocessing"])
+            classes = tuple(str(name) for name in document["classes"])
+            dtype = document["dtype"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ExchangeError(
+                "import: the model's card must have preprocessing, classes and dtype; "
+                f"got {error!r}."
+            ) from error
+        if dtype not in _DTYPES:
+            raise ExchangeError(
+                f"import: dtype must be one of {', '.join(_DTYPES)}; got {dtype!r}."
+            )
+        return cls(preprocessing=how, classes=classes, dtype=dtype)
+
+    def file(
+        self, network: Network, weights: Mapping[str, npt.NDArray[Any]]
+    ) -> ModelFile:
+        """Return the model that network, weights and card make.
+
+        Raises
+        ------
+        ExchangeError
+            If the weights are not the network's.
+        """
+        expected = {weight.name: weight.shape for weight in network.weights}
+        got = {name: array.shape for name, array in weights.items()}
+        wrong = [n for n in {**expected, **got} if expected.get(n) != got.get(n)]
+        if wrong:
+            name = wrong[0]
+            raise ExchangeError(
+                f"import: weight '{name}' must have shape {expected.get(name, 'none')};"
+                f" got {got.get(name, 'none')}."
+            )
+        arrays = {name: np.asarray(weights[name], self.dtype) for name in expected}
+        return ModelFile(
+            network=network,
+            weights=arrays,
+            preprocessing=self.preprocessing,
+            classes=self.classes,
+            dtype=self.dtype,
+        )

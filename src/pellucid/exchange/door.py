@@ -1,0 +1,156 @@
+"""This file is the two doors: a model goes out, a model comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from pellucid.engines.protocol import Engine
+from pellucid.errors import ExchangeError
+from pellucid.exchange import formats
+from pellucid.exchange.disk import write_files, write_folder
+from pellucid.model import Model, from_file
+from pellucid.runs import ModelFile
+
+_KEEPS_FLOAT64 = ("npz", "safetensors")
+
+
+def write(
+    model: Model,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    calibration: npt.ArrayLike | None = None,
+) -> Path:
+    """Write a model in another program's format, whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+        Network and weights; the engine does not matter.
+    path : path
+        File, or folder where the format is one.
+    format : str, optional
+        As in ``pellucid.exchange.FORMATS``; by the path's ending if left out.
+    calibration : array, shape (N, *input shape), optional
+        Images, as `Model.predict` takes them, from which an int8 format learns the
+        ranges of activations.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    ExchangeError
+        If the format cannot hold the network exactly, or the disk not the file.
+    MissingExtraError
+        If a package is not installed.
+    """
+    target = Path(path)
+    entry = formats.named(format) if format else formats.of_path(target)
+    if not entry.is_written:
+        raise ExchangeError(
+            f"export: format must be one that is written; got {entry.name!r}, which "
+            "is only read."
+        )
+    contents = contents_of(model, entry, target.name, calibration=calibration)
+    if entry.marker:
+        write_folder(target, contents, marker=entry.marker)
+    else:
+        write_files(target, contents)
+    return target
+
+
+def contents_of(
+    model: Model,
+    entry: formats.Format,
+    name: str,
+    *,
+    calibration: npt.ArrayLike | None = None,
+) -> dict[str, bytes]:
+    """Return a format's files by name, as bytes; the first is the main one."""
+    file = model.file()
+    if file.dtype != "float32" and entry.name not in _KEEPS_FLOAT64:
+        raise ExchangeError(
+            f"export: a model must be float32 for {entry.name}; got {file.dtype}. "
+            f"Formats that keep it: {', '.join(_KEEPS_FLOAT64)}."
+        )
+    module = entry.load()
+    if not entry.is_calibrated:
+        contents: dict[str, bytes] = module.contents(file, name)
+        return contents
+    if calibration is None:
+        raise ExchangeError(
+            f"export: {entry.name} must be given images to calibrate on; got none. "
+            "A hundred of the training set will do."
+        )
+    quantized: dict[str, bytes] = module.contents(model, name, calibration)
+    return quantized
+
+
+def read(
+    source: Any,
+    *,
+    engine: str | Engine = "compiled",
+    constants: Mapping[str, npt.ArrayLike] | None = None,
+    format: str | None = None,
+) -> Model:
+    """Read a model that another program made.
+
+    Parameters
+    ----------
+    source : path or object
+        A file or folder, or an object of a framework.
+    engine : str or Engine
+        Where to run it.
+    constants : mapping of str to array, optional
+        ONNX only: graph inputs that are weights.
+    format : str, optional
+        As in ``pellucid.exchange.FORMATS``; by the file's name if left out.
+
+    Returns
+    -------
+    Model
+        Runs, trains and compares as any other.
+
+    Raises
+    ------
+    ExchangeError
+        If it is damaged, or holds what cannot be represented exactly: then with the
+        operator's name, its attributes and where it stands.
+    MissingExtraError
+        If a package is not installed.
+    """
+    return from_file(file_of(source, constants, format), engine=engine)
+
+
+def file_of(
+    source: Any,
+    constants: Mapping[str, npt.ArrayLike] | None = None,
+    format: str | None = None,
+) -> ModelFile:
+    """Return what `read` makes a model of."""
+    if not isinstance(source, str | Path):
+        raise ExchangeError(
+            f"import: source must be a path; got {type(source).__name__}."
+        )
+    path = Path(source)
+    entry = formats.named(format) if format else formats.of_path(path)
+    if not entry.is_read:
+        raise ExchangeError(
+            f"import: format must be one that is read; got {entry.name!r}, which is "
+            "only written."
+        )
+    if constants is not None and entry.name != "onnx":
+        raise ExchangeError(
+            f"import: constants must be given with ONNX only; got format {entry.name}."
+        )
+    module = entry.load()
+    extra = {} if constants is None else {"constants": constants}
+    file: ModelFile = module.read(path, **extra)
+    return file

@@ -1,0 +1,108 @@
+"""This file is the table of formats: what each is called, and who writes and reads."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from pellucid.errors import ExchangeError, MissingExtraError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One way of keeping a network.
+
+    ``module`` has ``contents(file, name)`` where the format is written, and
+    ``read(path)`` where it is read. ``needs`` are packages; ``extra`` brings them.
+    """
+
+    name: str
+    about: str
+    module: str
+    suffix: str
+    needs: tuple[str, ...] = ()
+    extra: str = "exchange"
+    is_written: bool = True
+    is_read: bool = True
+    is_calibrated: bool = False
+    marker: str | None = None  # the file by which a folder of this format is known
+
+    def load(self) -> ModuleType:
+        """Import the format's module.
+
+        Raises
+        ------
+        MissingExtraError
+            If a package that it needs is not installed.
+        """
+        for package in self.needs:
+            if importlib.util.find_spec(package) is None:
+                raise MissingExtraError(
+                    f"format '{self.name}' needs a package that cannot be imported; "
+                    f"got No module named '{package}'. "
+                    f"Run: pip install 'pellucid[{self.extra}]'."
+                )
+        return importlib.import_module(f"pellucid.exchange.{self.module}")
+
+
+_ALL = (
+    Format(
+        name="onnx",
+        about="ONNX, one file",
+        module="onnx",
+        suffix=".onnx",
+        needs=("onnx",),
+    ),
+    Format(name="npz", about="NumPy arrays", module="npz", suffix=".npz"),
+    Format(
+        name="safetensors",
+        about="safetensors, the network as JSON in it",
+        module="safetensors",
+        suffix=".safetensors",
+    ),
+)
+
+FORMATS: dict[str, Format] = {entry.name: entry for entry in _ALL}
+
+
+def named(name: str) -> Format:
+    """Return the format of that name.
+
+    Raises
+    ------
+    ExchangeError
+        If there is none.
+    """
+    if name not in FORMATS:
+        raise ExchangeError(
+            f"format: must be one of {', '.join(FORMATS)}; got {name!r}."
+        )
+    return FORMATS[name]
+
+
+def of_path(path: Path) -> Format:
+    """Return the format that a file's name, or a folder's content, tells.
+
+    Raises
+    ------
+    ExchangeError
+        If it tells none.
+    """
+    for entry in FORMATS.values():
+        if entry.marker and path.is_dir() and (path / entry.marker).is_file():
+            return entry
+    matching = [f for f in FORMATS.values() if f.suffix and _ends(path, f.suffix)]
+    if not matching:
+        suffixes = sorted({f.suffix for f in FORMATS.values() if f.suffix})
+        raise ExchangeError(
+            f"format: file must end in one of {', '.join(suffixes)}; "
+            f"got '{path.name}'. Or name the format: {', '.join(FORMATS)}."
+        )
+    return max(matching, key=lambda entry: len(entry.suffix))
+
+
+def _ends(path: Path, suffix: str) -> bool:
+    return path.name.lower().endswith(suffix)

@@ -1,0 +1,58 @@
+"""This file is the weights as NumPy's .npz, with the network as JSON among them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.data.archive import open_archive, read_entry
+from pellucid.errors import ExchangeError
+from pellucid.exchange.card import Card
+from pellucid.exchange.disk import checked_size
+from pellucid.exchange.refusal import damage_of
+from pellucid.network import dumps, loads
+from pellucid.runs import ModelFile
+
+NETWORK, CARD = "network.json", "card.json"
+
+
+def contents(file: ModelFile, name: str) -> dict[str, bytes]:
+    """Return the file: one array a weight, by its name; two JSON texts as bytes."""
+    texts = {NETWORK: dumps(file.network), CARD: json.dumps(Card.of(file).to_json())}
+    arrays: dict[str, Any] = {
+        key: np.frombuffer(text.encode(), np.uint8) for key, text in texts.items()
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, **{**arrays, **file.weights})
+    return {name: buffer.getvalue()}
+
+
+def read(path: Path) -> ModelFile:
+    """Read what `contents` made; arrays of Python objects (pickles) are refused.
+
+    Raises
+    ------
+    ExchangeError
+        If it is damaged, or an .npz without a network.
+    """
+    checked_size(path)
+    with damage_of(path, ".npz file"), open_archive(path) as archive:
+        arrays = {
+            entry.removesuffix(".npy"): np.load(
+                io.BytesIO(read_entry(archive, entry)), allow_pickle=False
+            )
+            for entry in archive.namelist()
+        }
+        if NETWORK not in arrays:
+            raise ExchangeError(
+                f"import: '{path}' must hold {NETWORK}; got the arrays "
+                f"{', '.join(list(arrays)[:5]) or 'none'}. To put them on a network, "
+                "use Model.load_weights."
+            )
+        network = loads(arrays.pop(NETWORK).tobytes().decode())
+        card = Card.from_json(json.loads(arrays.pop(CARD).tobytes()))
+        return card.file(network, arrays)

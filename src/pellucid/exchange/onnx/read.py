@@ -1,0 +1,252 @@
+"""This file is how an ONNX graph becomes a network."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from pellucid.errors import ExchangeError
+from pellucid.exchange.assembler import Assembler
+from pellucid.exchange.card import Card
+from pellucid.exchange.onnx.call import Call
+from pellucid.exchange.onnx.container import load, opset_of, to_array
+from pellucid.exchange.onnx.folding import fold
+from pellucid.exchange.onnx.operators import READERS
+from pellucid.exchange.refusal import damage_of
+from pellucid.exchange.tensor import BATCH, FIRST, LAST, Tensor
+from pellucid.runs import ModelFile
+
+_FLOATS = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
+CARD = "pellucid.card"
+
+
+def read(
+    path: Path, *, constants: Mapping[str, npt.ArrayLike] | None = None
+) -> ModelFile:
+    """Read a file; ``constants`` binds graph inputs that are weights.
+
+    Raises
+    ------
+    ExchangeError
+        If it is damaged, or holds what cannot be represented exactly.
+    """
+    model = load(path)
+    with damage_of(path, "ONNX file"):
+        return Graph(model, path.parent, constants or {}).file(path.stem)
+
+
+class Graph:
+    """An ONNX graph while it is read.
+
+    Parameters
+    ----------
+    model : ModelProto
+    folder : Path, optional
+        Where tensors outside the file may lie.
+    constants : mapping of str to array
+        Values for graph inputs.
+    """
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        folder: Path | None,
+        constants: Mapping[str, npt.ArrayLike],
+    ) -> None:
+        self.model, self.graph, self.folder = model, model.graph, folder
+        self.opset = opset_of(model)
+        self.assembler = Assembler(FIRST)
+        self.values: dict[str, Any] = {"": None}
+        self.initializers = {t.name: t for t in self.graph.initializer}
+        self.output_name = self._output_name()
+        self.wanted = self._wanted()
+        self.readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+        for node in self.wanted:
+            for name in node.input:
+                self.readers[name].append(node)
+        self.values.update({k: np.asarray(v) for k, v in constants.items()})
+        unknown = set(constants) - {entry.name for entry in self.graph.input}
+        if unknown:
+            raise ExchangeError(
+                "import: constants must name inputs of the graph; "
+                f"got {sorted(unknown)[0]!r}."
+            )
+
+    def file(self, name: str) -> ModelFile:
+        """Read the graph and return the model in it."""
+        self.entry, dtype = self._enter()
+        for node in self.wanted:
+            self._run(node)
+        self.output = self.values.get(self.output_name)
+        if not isinstance(self.output, Tensor):
+            raise ExchangeError(
+                f"import: the output must depend on the input; got '{self.output_name}'"
+                ", which does not."
+            )
+        named = self.graph.name if self.graph.name else name
+        network, weights = self.assembler.finish(self.output, name=named)
+        return self._card(dtype).file(network, weights)
+
+    def _card(self, dtype: str) -> Card:
+        properties = {p.key: p.value for p in self.model.metadata_props}
+        if CARD in properties:
+            return Card.from_json(json.loads(properties[CARD]))
+        return Card(dtype=dtype)
+
+    # -- what of the graph is read -------------------------------------------------
+
+    def _output_name(self) -> str:
+        """Return the one output; of several, the one that is made of floats."""
+        outputs = list(self.graph.output)
+        if len(outputs) > 1:
+            outputs = [o for o in outputs if o.type.tensor_type.elem_type in _FLOATS]
+        if len(outputs) != 1:
+            names = ", ".join(o.name for o in self.graph.output)
+            raise ExchangeError(
+                f"import: a graph must have one output of floats; got {names}."
+            )
+        return str(outputs[0].name)
+
+    def _wanted(self) -> list[onnx.NodeProto]:
+        """Return the operators that the output needs, in the file's order."""
+        needed, wanted = {self.output_name}, []
+        for node in reversed(self.graph.node):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+                wanted.append(node)
+        return wanted[::-1]
+
+    # -- running over it -------------------------------------------------------------
+
+    def _enter(self) -> tuple[Tensor, str]:
+        """Place the Input; return it and the type of its numbers."""
+        free = [
+            entry
+            for entry in self.graph.input
+            if entry.name not in self.initializers and entry.name not in self.values
+        ]
+        read = [entry for entry in free if self.readers[entry.name]] or free
+        if len(read) != 1:
+            names = ", ".join(entry.name for entry in read) or "none"
+            raise ExchangeError(
+                f"import: a graph must have one input besides its weights; got {names}."
+                " Bind weights with constants={name: array}."
+            )
+        kind = read[0].type.tensor_type
+        if kind.elem_type not in _FLOATS:
+            raise ExchangeError(
+                f"import: input '{read[0].name}' must be float or double; "
+                f"got type {kind.elem_type}."
+            )
+        sizes = [d.dim_value for d in kind.shape.dim]
+        if len(sizes) < 2 or min(sizes[1:]) < 1:
+            raise ExchangeError(
+                f"import: input '{read[0].name}' must have a known shape (N, …); "
+                f"got {[d.dim_param or d.dim_value for d in kind.shape.dim]}."
+            )
+        self.assembler.batch = sizes[0] or None
+        self.float_type = kind.elem_type
+        tensor = self._place(str(read[0].name), tuple(sizes[1:]))
+        self.values[read[0].name] = tensor
+        return tensor, _FLOATS[kind.elem_type]
+
+    def _place(self, name: str, sizes: tuple[int, ...]) -> Tensor:
+        """Make the Input: images are (N, C, H, W) unless they are transposed first."""
+        if len(sizes) != 3:
+            axes = tuple(range(len(sizes) + 1))
+            return self.assembler.input(sizes, axes, name=name)
+        if self._is_channels_last(name, sizes):
+            return self.assembler.input(sizes, LAST, name=name)
+        channels, height, width = sizes
+        return self.assembler.input((height, width, channels), FIRST, name=name)
+
+    def _is_channels_last(self, name: str, sizes: tuple[int, ...]) -> bool:
+        readers = self.readers[name]
+        turned = [
+            list(a.ints) == list(FIRST)
+            for node in readers
+            for a in node.attribute
+            if node.op_type == "Transpose" and a.name == "perm"
+        ]
+        if readers and len(turned) == len(readers):
+            return all(turned)
+        flat = all(node.op_type in ("Flatten", "Reshape") for node in readers)
+        return bool(readers) and flat and sizes[2] in (1, 3) and sizes[0] > 4
+
+    def _run(self, node: onnx.NodeProto) -> None:
+        values = [self._value(node, name) for name in node.input]
+        call = Call(
+            node,
+            values,
+            assembler=self.assembler,
+            opset=self.opset,
+            float_type=self.float_type,
+            readers=self.readers[node.output[0]],
+            is_sole_reader=all(len(self.readers[name]) == 1 for name in node.input),
+        )
+        if node.domain not in ("", "ai.onnx"):
+            call.refuse("be one of ONNX's own operators", f"domain={node.domain!r}")
+        if node.output[0] in self.values:
+            call.refuse("name its output anew", repr(node.output[0]))
+        result = self._result(call)
+        # a view of its own, so that no later reader is mistaken for the only one
+        is_same = any(result is value for value in values)
+        self.values[node.output[0]] = (
+            replace(result) if is_same and isinstance(result, Tensor) else result
+        )
+
+    def _result(self, call: Call) -> Any:
+        if call.operator == "Constant":
+            return self._constant(call)
+        if call.operator == "Shape":
+            return self._shape(call)
+        is_constant = all(v is None or isinstance(v, np.ndarray) for v in call.inputs)
+        if is_constant and call.inputs:
+            folded = fold(call)
+            if folded is not None:
+                return folded
+        reader = READERS.get(call.operator)
+        if reader is None:
+            call.refuse("be an operator that a layer expresses exactly", call.operator)
+        return reader(call)
+
+    def _value(self, node: onnx.NodeProto, name: str) -> Any:
+        if name not in self.values and name in self.initializers:
+            self.values[name] = to_array(self.initializers[name], self.folder)
+        if name not in self.values:
+            raise ExchangeError(
+                f"import: {node.op_type} '{node.name}' must read values that exist; "
+                f"got {name!r}."
+            )
+        return self.values[name]
+
+    def _constant(self, call: Call) -> Any:
+        for attribute in call.node.attribute:
+            if attribute.name == "value":
+                return to_array(attribute.t, self.folder)
+            if attribute.name in ("value_float", "value_floats"):
+                return np.asarray(call.attribute(attribute.name), np.float32)
+            if attribute.name in ("value_int", "value_ints"):
+                return np.asarray(call.attribute(attribute.name), np.int64)
+        call.refuse("hold numbers", ", ".join(call.attributes))
+
+    def _shape(self, call: Call) -> Any:
+        value = call.inputs[0]
+        shape = (
+            value.shape
+            if isinstance(value, np.ndarray)
+            else call.tensor().foreign_shape
+        )
+        start, end = call.attribute("start", 0), call.attribute("end", None)
+        return np.asarray(shape, np.int64)[start:end]
+
+
+__all__ = ["BATCH", "Graph", "read"]

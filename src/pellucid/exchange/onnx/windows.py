@@ -1,0 +1,276 @@
+"""This file is the operators of ONNX that move a window: convolutions, pools, sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.exchange.onnx.call import Call
+from pellucid.exchange.tensor import Array, Tensor
+from pellucid.network import layers as pl
+from pellucid.network.window import Pads, pads
+
+Pair = tuple[int, int]
+_ZEROS: Pads = ((0, 0), (0, 0))
+
+
+def _two(call: Call, name: str, default: int = 1) -> Pair:
+    values = call.attribute(name, [default, default])
+    if len(values) != 2:
+        call.refuse("work on images of height and width", f"{name}={values}")
+    return int(values[0]), int(values[1])
+
+
+def _pads(call: Call, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Pads:
+    """Return ((top, bottom), (left, right)) from pads or auto_pad."""
+    how = call.attribute("auto_pad", "NOTSET")
+    if how in ("SAME_UPPER", "SAME_LOWER"):
+        (top, bottom), (left, right) = pads("same", size, kernel, stride, dilation)
+        swap = how == "SAME_LOWER"
+        return (
+            ((bottom, top), (right, left)) if swap else ((top, bottom), (left, right))
+        )
+    if how == "VALID":
+        return _ZEROS
+    if how not in ("NOTSET", ""):
+        call.refuse("have auto_pad NOTSET, VALID or SAME_…", how)
+    top, left, bottom, right = call.attribute("pads", [0, 0, 0, 0])
+    return (int(top), int(bottom)), (int(left), int(right))
+
+
+def _kernel(call: Call, weight: Array) -> Pair:
+    shape = weight.shape[2], weight.shape[3]
+    if "kernel_shape" in call.attributes and _two(call, "kernel_shape") != shape:
+        call.refuse("have the kernel_shape of its weight", f"{shape}")
+    return shape
+
+
+def _bias(call: Call) -> Array | None:
+    return call.weight(2, 1) if call.has(2) else None
+
+
+def conv(call: Call) -> Tensor:
+    """Conv: weight (out, in / groups, kh, kw)."""
+    x, weight = call.tensor(), call.weight(1, 4)
+    x = call.assembler.image(call.place, x)
+    kernel = _kernel(call, weight)
+    stride, dilation = _two(call, "strides"), _two(call, "dilations")
+    size = x.shape[0], x.shape[1]
+    return call.assembler.conv(
+        call.place,
+        x,
+        weight.transpose(2, 3, 1, 0),
+        _bias(call),
+        stride=stride,
+        dilation=dilation,
+        padding=_pads(call, size, kernel, stride, dilation),
+        groups=int(call.attribute("group", 1)),
+    )
+
+
+def conv_transpose(call: Call) -> Tensor:
+    """ConvTranspose: weight (in, out / groups, kh, kw)."""
+    x, weight = call.tensor(), call.weight(1, 4)
+    x = call.assembler.image(call.place, x)
+    kernel = _kernel(call, weight)
+    stride, dilation = _two(call, "strides"), _two(call, "dilations")
+    crop, extra = _cropped(call, (x.shape[0], x.shape[1]), kernel, stride, dilation)
+    groups = int(call.attribute("group", 1))
+    if groups < 1 or weight.shape[0] % groups:
+        call.refuse("have in_channels that are a multiple of group", f"group={groups}")
+    channels, per_group, kh, kw = weight.shape
+    split = weight.reshape(groups, -1, per_group, kh, kw)
+    return call.assembler.conv(
+        call.place,
+        x,
+        split.transpose(3, 4, 1, 0, 2).reshape(kh, kw, channels // groups, -1),
+        _bias(call),
+        transposed=True,
+        stride=stride,
+        dilation=dilation,
+        padding=crop,
+        output_padding=extra,
+        groups=groups,
+    )
+
+
+def _cropped(
+    call: Call, size: Pair, kernel: Pair, stride: Pair, dilation: Pair
+) -> tuple[Pads, Pair]:
+    """Return what is cropped, and what is added at the bottom and right."""
+    extra = _two(call, "output_padding", 0)
+    full = [
+        (n - 1) * s + d * (k - 1) + 1
+        for n, s, k, d in zip(size, stride, kernel, dilation, strict=True)
+    ]
+    how = call.attribute("auto_pad", "NOTSET")
+    if "output_shape" in call.attributes:
+        wanted = list(_two(call, "output_shape"))
+    elif how in ("SAME_UPPER", "SAME_LOWER"):
+        wanted = [n * s for n, s in zip(size, stride, strict=True)]
+    else:
+        crop = _pads(call, size, kernel, stride, dilation)
+        return crop, extra
+    sides, added = [], []
+    for whole, more, n in zip(full, extra, wanted, strict=True):
+        total = whole + more - n
+        small = max(total, 0) // 2
+        rest = max(total, 0) - small
+        sides.append((rest, small) if how == "SAME_LOWER" else (small, rest))
+        added.append(more if total >= 0 else more - total)
+    return (sides[0], sides[1]), (added[0], added[1])
+
+
+def max_pool(call: Call) -> Tensor:
+    """MaxPool with one output."""
+    if any(call.node.output[1:]):
+        call.refuse("have one output", "the output Indices")
+    if _two(call, "dilations") != (1, 1):
+        call.refuse("have dilations=[1, 1]", str(call.attribute("dilations")))
+    return _pool(call, pl.MaxPool2D)
+
+
+def average_pool(call: Call) -> Tensor:
+    """AveragePool; where the padding counts, it becomes zeros before the pool."""
+    if _two(call, "dilations") != (1, 1):
+        call.refuse("have dilations=[1, 1]", str(call.attribute("dilations")))
+    if not call.attribute("count_include_pad", 0):
+        return _pool(call, pl.AvgPool2D)
+    x, sizes = _window(call)
+    if call.attribute("ceil_mode", 0):
+        call.refuse("have ceil_mode=0 where count_include_pad=1", "1")
+    padded = call.assembler.pad(call.place, x, sizes.pop("padding"))
+    return call.assembler.pool(call.place, padded, pl.AvgPool2D, **sizes)
+
+
+def _window(call: Call) -> tuple[Tensor, dict[str, Any]]:
+    x = call.assembler.image(call.place, call.tensor())
+    kernel, stride = _two(call, "kernel_shape"), _two(call, "strides")
+    around = _pads(call, (x.shape[0], x.shape[1]), kernel, stride, (1, 1))
+    return x, {"kernel_size": kernel, "stride": stride, "padding": around}
+
+
+def _pool(call: Call, kind: Any) -> Tensor:
+    x, sizes = _window(call)
+    ceil = bool(call.attribute("ceil_mode", 0))
+    return call.assembler.pool(call.place, x, kind, ceil=ceil, **sizes)
+
+
+def global_max_pool(call: Call) -> Tensor:
+    """GlobalMaxPool: a MaxPool as large as the image."""
+    x = call.assembler.image(call.place, call.tensor())
+    size = x.shape[0], x.shape[1]
+    return call.assembler.pool(
+        call.place, x, pl.MaxPool2D, kernel_size=size, stride=size, padding="valid"
+    )
+
+
+def pad(call: Call) -> Tensor:
+    """Pad with zeros around the image."""
+    call.only(mode="constant")
+    value = call.constant(2, np.zeros(1)) if call.opset >= 11 else None
+    fill = call.attribute("value", 0.0) if value is None else float(np.ravel(value)[0])
+    if fill != 0:
+        call.refuse("pad with 0", f"{fill:g}")
+    x = call.tensor()
+    rank, given = len(x.axes), call.numbers(1, "pads") or []
+    axes = call.numbers(3, "axes") or list(range(rank))
+    if len(given) != 2 * len(axes):
+        call.refuse("have two pads an axis", f"pads={given}")
+    sides = {
+        axis % rank: (given[i], given[i + len(axes)]) for i, axis in enumerate(axes)
+    }
+    wanted = {axis: pair for axis, pair in sides.items() if pair != (0, 0)}
+    if not wanted:
+        return x
+    own = {x.axes[axis]: pair for axis, pair in wanted.items()}
+    if len(x.shape) != 3 or not set(own) <= {1, 2}:
+        call.refuse("pad height and width", f"pads={given}")
+    around = own.get(1, (0, 0)), own.get(2, (0, 0))
+    if min(*around[0], *around[1]) < 0:
+        call.refuse("add zeros, not crop", f"pads={given}")
+    return call.assembler.layer(call.place, pl.ZeroPad2D(around), [x])
+
+
+def resize(call: Call) -> Tensor:
+    """Resize or Upsample by whole factors, where the layer does the same."""
+    x = call.assembler.image(call.place, call.tensor())
+    scale = _factors(call, x)
+    mode = call.attribute("mode", "nearest")
+    if mode == "nearest":
+        _check_nearest(call, scale)
+        layer = pl.Upsample2D(scale, mode="nearest")
+    elif mode in ("linear", "bilinear"):
+        where = call.attribute("coordinate_transformation_mode", "half_pixel")
+        halves = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
+        is_half = where in halves and call.operator == "Resize" and call.opset >= 11
+        if not is_half or call.attribute("antialias", 0):
+            call.refuse("interpolate between the centres of pixels", str(where))
+        layer = pl.Upsample2D(scale, mode="bilinear")
+    else:
+        call.refuse("have mode nearest or linear", str(mode))
+    return call.assembler.layer(call.place, layer, [x])
+
+
+def _check_nearest(call: Call, scale: Pair) -> None:
+    """Refuse nearest neighbours that are not input ⌊i / factor⌋."""
+    if call.operator == "Upsample" or call.opset < 11:
+        return
+    where = call.attribute("coordinate_transformation_mode", "half_pixel")
+    how = call.attribute("nearest_mode", "round_prefer_floor")
+    outputs = np.arange(max(scale))
+    for factor in scale:
+        if where == "asymmetric":
+            at = outputs[:factor] / factor
+        elif where in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"):
+            at = (outputs[:factor] + 0.5) / factor - 0.5
+        else:
+            call.refuse("have asymmetric or half_pixel coordinates", str(where))
+        rounded = {
+            "floor": np.floor(at),
+            "ceil": np.ceil(at),
+            "round_prefer_floor": np.ceil(at - 0.5),
+            "round_prefer_ceil": np.floor(at + 0.5),
+        }.get(how)
+        if rounded is None or np.maximum(rounded, 0).any():
+            call.refuse("repeat each pixel", f"{where}, {how}, scale={scale}")
+
+
+def _factors(call: Call, x: Tensor) -> Pair:
+    """Return the factors of height and width, which must be whole."""
+    shape = x.foreign_shape
+    scales: Any = None
+    if call.operator == "Upsample":
+        scales = call.attribute("scales", None)
+        scales = call.constant(1) if scales is None else np.asarray(scales)
+    elif call.opset < 11:
+        scales = call.constant(1)
+    elif call.has(2) and call.constant(2).size:
+        scales = call.constant(2)
+    elif call.has(3):
+        call.only(keep_aspect_ratio_policy="stretch")
+        scales = np.asarray(call.constant(3), float)
+    else:
+        call.refuse("have scales or sizes", "neither")
+    values = [float(n) for n in np.ravel(scales)]
+    axes = call.attribute("axes", None) or list(range(len(values)))
+    if len(axes) != len(values):
+        call.refuse("have a scale for each axis", f"{values}")
+    by_sizes = (
+        call.operator == "Resize"
+        and call.opset >= 11
+        and not (call.has(2) and call.constant(2).size)
+    )
+    if by_sizes and axes[0] == 0 and values[0] == call.assembler.batch:
+        values[0] = float(shape[0])
+    factors = [1.0] * len(shape)
+    for axis, value in zip(axes, values, strict=True):
+        factors[axis] = value / shape[axis] if by_sizes else value
+    whole = [round(f) for f in factors]
+    if any(abs(w - f) > 1e-6 or w < 1 for w, f in zip(whole, factors, strict=True)):
+        call.refuse("enlarge by whole factors", f"{factors}")
+    height, width = whole[x.axes.index(1)], whole[x.axes.index(2)]
+    if height * width != int(np.prod(whole)):
+        call.refuse("enlarge height and width alone", f"{whole}")
+    return height, width

@@ -1,0 +1,94 @@
+"""This file is how a network becomes one ONNX file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper
+
+from pellucid.exchange.card import Card
+from pellucid.exchange.channels_first import flattened
+from pellucid.exchange.onnx.builder import GraphBuilder
+from pellucid.exchange.onnx.layers import WRITERS, Site
+from pellucid.exchange.onnx.read import CARD
+from pellucid.network import Network
+from pellucid.network.layers import Input, Shape
+from pellucid.runs import ModelFile
+
+OPSET = 20  # the first with Gelu
+IR_VERSION = 9  # what runtimes of that opset read
+Array = npt.NDArray[Any]
+
+
+def contents(file: ModelFile, name: str) -> dict[str, bytes]:
+    """Return the file. Images are (N, C, H, W), of any batch size.
+
+    Raises
+    ------
+    ExchangeError
+        If a layer has no exact form in ONNX.
+    """
+    return {name: model_of(file).SerializeToString()}
+
+
+def model_of(file: ModelFile) -> onnx.ModelProto:
+    """Return the model as onnx's own object, checked by it."""
+    network = file.network
+    builder = GraphBuilder()
+    values = _write_nodes(builder, network, file.weights)
+    graph = helper.make_graph(
+        builder.nodes,
+        network.name,
+        [_info(values[network.inputs[0]], network.input_shape)],
+        [_info(values[network.outputs[0]], network.output_shape)],
+        builder.initializers,
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="pellucid",
+        ir_version=IR_VERSION,
+    )
+    helper.set_model_props(model, {CARD: json.dumps(Card.of(file).to_json())})
+    onnx.checker.check_model(model)
+    return model
+
+
+def _write_nodes(
+    builder: GraphBuilder, network: Network, weights: Mapping[str, Array]
+) -> dict[str, str]:
+    """Write each node; return the name of its value."""
+    orders = flattened(network)
+    values: dict[str, str] = {}
+    for node in network.nodes:
+        if isinstance(node.layer, Input):
+            values[node.name] = builder.name(node.name)
+            continue
+        site = Site(
+            builder=builder,
+            node=node,
+            layer=node.layer,
+            inputs=[values[source] for source in node.inputs],
+            shape=network.input_shapes(node)[0],
+            weights={
+                spec.role: np.asarray(weights[f"{node.name}.{spec.role}"], np.float32)
+                for spec in node.layer.weights(*network.input_shapes(node))
+            },
+            image_shape=orders.get(node.name),
+        )
+        values[node.name] = WRITERS[type(node.layer)](site)
+    if values[network.outputs[0]] == values[network.inputs[0]]:
+        values[network.outputs[0]] = builder.add(
+            "Identity", [values[network.inputs[0]]], "output"
+        )
+    return values
+
+
+def _info(name: str, shape: Shape) -> onnx.ValueInfoProto:
+    first = (shape[2], *shape[:2]) if len(shape) == 3 else shape
+    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", *first])

@@ -1,0 +1,89 @@
+"""This file is a value as a foreign file lays it out, against our own layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.network.layers import Shape
+
+Array = npt.NDArray[Any]
+
+#: stands for the batch in shapes: a prime, so that no product of sizes hides it
+BATCH = 1_000_003
+
+FIRST = (0, 3, 1, 2)  # N, C, H, W out of our N, H, W, C
+LAST = (0, 1, 2, 3)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """A foreign tensor: which node holds it, and where each of its axes is there.
+
+    Parameters
+    ----------
+    node : str
+        The node whose value it is.
+    shape : tuple of int
+        The node's own shape, without the batch.
+    axes : tuple of int or None
+        For each foreign axis the node's axis (0 is the batch), or None for an axis
+        of length 1 that the node does not have.
+    order : array of int, optional
+        Foreign feature j is the node's feature ``order[j]``: what remains of an image
+        flattened channels first.
+    """
+
+    node: str
+    shape: Shape
+    axes: tuple[int | None, ...]
+    order: Array | None = None
+
+    @property
+    def foreign_shape(self) -> Shape:
+        """The shape in the foreign file, with `BATCH` for the batch."""
+        own = (BATCH, *self.shape)
+        return tuple(1 if axis is None else own[axis] for axis in self.axes)
+
+    @property
+    def is_plain(self) -> bool:
+        """True where the foreign layout is the node's own."""
+        return self.axes == tuple(range(len(self.shape) + 1)) and self.order is None
+
+    def axis(self, foreign: int) -> int | None:
+        """Return the node's axis for a foreign one, which may count from the end."""
+        return self.axes[foreign]
+
+    def flat_order(self) -> Array | None:
+        """Return the order of features once flattened; None where it is ours."""
+        own = [axis - 1 for axis in self.axes if axis]
+        places = np.arange(prod(self.shape)).reshape(self.shape)
+        order = places.transpose(own).ravel()
+        return None if np.array_equal(order, np.arange(order.size)) else order
+
+    def same_layout(self, other: Tensor) -> bool:
+        """True where two tensors of one shape hold their numbers alike."""
+        if self.axes != other.axes or self.shape != other.shape:
+            return False
+        if self.order is None or other.order is None:
+            return self.order is other.order
+        return np.array_equal(self.order, other.order)
+
+    def to_foreign(self, array: Array) -> Array:
+        """Return a batch of the node's values as the foreign file lays them out."""
+        if self.order is not None:
+            array = array[:, self.order]
+        kept = [axis for axis in self.axes if axis is not None]
+        array = array.transpose(kept)
+        return array.reshape([len(array), *self.foreign_shape[1:]])
+
+    def from_foreign(self, array: Array) -> Array:
+        """Undo `to_foreign`."""
+        kept = [axis for axis in self.axes if axis is not None]
+        dropped = tuple(i for i, axis in enumerate(self.axes) if axis is None)
+        array = array.squeeze(dropped).transpose(np.argsort(kept))
+        return array if self.order is None else array[:, np.argsort(self.order)]

@@ -1,0 +1,94 @@
+"""This file is the networks that every format is tried on: one a kind of layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pellucid as pl
+from pellucid.network.layers import Value
+
+IMAGE = (9, 7, 4)
+
+
+def image_then(*layers: pl.Layer, shape: tuple[int, ...] = IMAGE) -> pl.Network:
+    return pl.Sequential(pl.Input(*shape), *layers, name="case")
+
+
+def _branches() -> pl.Network:
+    image = pl.Input(*IMAGE)
+    x = pl.Conv2D(4, kernel_size=3, padding="same")(image)
+    y = pl.ReLU()(x)
+    joined = pl.Concat()(pl.Add()(image, x, y), y)
+    return pl.Network(inputs=image, outputs=pl.Dense(3)(pl.GlobalAvgPool2D()(joined)))
+
+
+def _flat_branches() -> pl.Network:
+    """Two readers of one Flatten: no dense layer can take its order on."""
+    image = pl.Input(*IMAGE)
+    flat = pl.Flatten()(image)
+    left, right = pl.Dense(5)(flat), pl.Dense(5)(pl.ReLU()(flat))
+    return pl.Network(inputs=image, outputs=pl.Add()(left, right))
+
+
+def _vectors() -> pl.Network:
+    x: pl.Input | Value = pl.Input(12)
+    y = pl.LayerNorm()(pl.BatchNorm()(pl.Dense(8, bias=False)(x)))
+    z = pl.Concat()(pl.Tanh()(y), pl.SiLU()(y), pl.GELU()(y))
+    return pl.Network(inputs=x, outputs=pl.Softmax()(pl.Dense(5)(z)))
+
+
+CASES: dict[str, Callable[[], pl.Network]] = {
+    "avg_pool": lambda: image_then(pl.AvgPool2D(2)),
+    "avg_pool_same": lambda: image_then(pl.AvgPool2D(3, stride=2, padding="same")),
+    "avg_pool_uneven": lambda: image_then(
+        pl.AvgPool2D(3, stride=2, padding=((0, 2), (2, 1)))
+    ),
+    "batch_norm": lambda: image_then(pl.BatchNorm(epsilon=1e-3, momentum=0.8)),
+    "branches": _branches,
+    "conv": lambda: image_then(pl.Conv2D(5, kernel_size=(3, 2), stride=(2, 1))),
+    "conv_depthwise": lambda: image_then(
+        pl.Conv2D(8, kernel_size=3, groups=4, padding="same")
+    ),
+    "conv_dilated": lambda: image_then(pl.Conv2D(3, kernel_size=3, dilation=(3, 2))),
+    "conv_grouped": lambda: image_then(pl.Conv2D(6, kernel_size=3, groups=2)),
+    "conv_same_stride": lambda: image_then(
+        pl.Conv2D(3, kernel_size=4, stride=2, padding="same")
+    ),
+    "conv_transpose": lambda: image_then(
+        pl.ConvTranspose2D(3, kernel_size=3, stride=2)
+    ),
+    "conv_transpose_cropped": lambda: image_then(
+        pl.ConvTranspose2D(3, kernel_size=4, stride=2, padding=((1, 2), (0, 1)))
+    ),
+    "conv_transpose_extended": lambda: image_then(
+        pl.ConvTranspose2D(3, kernel_size=3, stride=2, padding=1, output_padding=1)
+    ),
+    "conv_transpose_grouped": lambda: image_then(
+        pl.ConvTranspose2D(6, kernel_size=3, stride=2, groups=2)
+    ),
+    "conv_transpose_same": lambda: image_then(
+        pl.ConvTranspose2D(3, kernel_size=3, stride=2, padding="same")
+    ),
+    "conv_uneven": lambda: image_then(
+        pl.Conv2D(3, kernel_size=3, padding=((1, 2), (0, 1)))
+    ),
+    "dense_on_pixels": lambda: image_then(pl.Dense(3)),
+    "dropout": lambda: image_then(pl.Flatten(), pl.Dropout(0.3), pl.Dense(3)),
+    "flat_branches": _flat_branches,
+    "flatten": lambda: image_then(pl.Flatten()),
+    "flatten_relu_dense": lambda: image_then(pl.Flatten(), pl.ReLU(), pl.Dense(3)),
+    "global_avg_pool": lambda: image_then(pl.GlobalAvgPool2D()),
+    "layer_norm_on_pixels": lambda: image_then(pl.LayerNorm(epsilon=1e-3)),
+    "leaky_relu": lambda: image_then(pl.LeakyReLU(0.2)),
+    "max_pool": lambda: image_then(pl.MaxPool2D(2)),
+    "max_pool_same": lambda: image_then(pl.MaxPool2D(3, stride=2, padding="same")),
+    "max_pool_uneven": lambda: image_then(
+        pl.MaxPool2D(3, stride=2, padding=((0, 2), (2, 1)))
+    ),
+    "sigmoid": lambda: image_then(pl.Sigmoid()),
+    "softmax_on_pixels": lambda: image_then(pl.Softmax()),
+    "upsample_bilinear": lambda: image_then(pl.Upsample2D((2, 3), mode="bilinear")),
+    "upsample_nearest": lambda: image_then(pl.Upsample2D((2, 3))),
+    "vectors": _vectors,
+    "zero_pad": lambda: image_then(pl.ZeroPad2D(((1, 2), (0, 3)))),
+}
