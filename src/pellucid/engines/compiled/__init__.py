@@ -9,7 +9,7 @@ from pellucid.engines.compiled.session import CompiledSession
 from pellucid.engines.protocol import Engine
 from pellucid.errors import EngineError
 
-OPTIONS = ("lanes", "fuse", "winograd", "sparse")
+OPTIONS = ("lanes", "fuse", "winograd", "sparse", "profile")
 
 
 def make(*, threads: int | None = None, **options: Any) -> Engine:

@@ -22,6 +22,8 @@ class CompiledEngine:
         Width of the vectors; the processor's where it is left out.
     fuse, winograd, sparse : bool
         Ideas that can be switched off, to see what each is worth.
+    profile : bool
+        Count the cycles of every step; the plan's text then shows them.
 
     Raises
     ------
@@ -39,6 +41,7 @@ class CompiledEngine:
         fuse: bool = True,
         winograd: bool = True,
         sparse: bool = True,
+        profile: bool = False,
     ) -> None:
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise EngineError(
@@ -46,7 +49,9 @@ class CompiledEngine:
             )
         self.threads = threads or cpu.default_threads()
         self._target = cpu.target(lanes)
-        self._options = Options(fuse=fuse, winograd=winograd, sparse=sparse)
+        self._options = Options(
+            fuse=fuse, winograd=winograd, sparse=sparse, profile=profile
+        )
 
     def build(
         self,

@@ -51,7 +51,7 @@ class CompiledSession:
         self._target = target
         self._pool = pool
         self._options = options
-        self._parameters = parameters_of(network, target)
+        self._parameters = parameters_of(network, target, options)
         size = self._parameters.size
         names = ("weights", "grads", "slot0", "slot1")
         self._vectors = {name: _aligned(size) for name in names}

@@ -385,3 +385,11 @@ def add_bias(b: Builder, bias: Pointer, y: Pointer, *, spec: Map) -> None:
             place = y + (i * spec.row + j * spec.stored + spec.at(0, 0))
             value = place.vector(v * lanes, lanes=lanes) + shift
             place.store(value, v * lanes)
+
+
+@kernel(w="f32*", turned="f32*")
+def conv_from_ohwi(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> None:
+    """turned[u, v, c, o] = w[o, u, v, c], without groups."""
+    out, patch = spec.y.stored, spec.kernel[0] * spec.kernel[1] * spec.rows
+    with b.loop(out) as o, b.loop(patch) as k:
+        turned.store((w + o * patch).load(k), k * out + o)

@@ -39,9 +39,9 @@ LOOKOUT = 1_500_000
 FLUSHING = 0x9FC0
 
 
-def atomic_add(b: Builder, place: Pointer, amount: int) -> Value:
+def atomic_add(b: Builder, place: Pointer, amount: int | Value) -> Value:
     """Add to a shared integer and return what it was."""
-    old = b.ir.atomic_rmw("add", place.v, ir.Constant(I64, amount), "seq_cst")
+    old = b.ir.atomic_rmw("add", place.v, b.i64(amount).v, "seq_cst")
     return Value(b, old)
 
 

@@ -8,14 +8,16 @@ from pellucid.engines.compiled.kernels.layout import NO_SIDES, Map, Sides
 from pellucid.engines.compiled.layers import (
     activation,
     conv,
+    conv_pool,
     dense,
     dropout,
     geometry,
     normalization,
     pool,
 )
-from pellucid.engines.compiled.plan.lowering import Lowering
+from pellucid.engines.compiled.plan.lowering import Lowering, Options
 from pellucid.engines.compiled.plan.parameters import Group, Layout
+from pellucid.network import Network
 from pellucid.network.layers import (
     GELU,
     Add,
@@ -79,22 +81,27 @@ def wanted_sides(low: Lowering, node: Node) -> Sides:
 
 
 def weight_layout(
-    layer: Layer,
+    network: Network,
+    node: Node,
     role: str,
     maps: tuple[Map, Map],
-    shape: tuple[int, ...],
     *,
-    rank: int,
+    options: Options,
 ) -> tuple[Layout, Group]:
     """Return how a layer's weight lies, and where its derivative comes from.
 
-    ``maps`` are the input's and the output's, ``rank`` counts the output's axes.
+    ``maps`` are the input's and the output's.
     """
-    x, y = maps
+    layer, (x, y) = node.layer, maps
+    specs = {spec.role: spec for spec in layer.weights(*network.input_shapes(node))}
+    shape, rank = specs[role].shape, len(network.shapes[node.name])
     if isinstance(layer, ConvTranspose2D) and role == "weight":
         return conv.transposed_layout(conv.mirrored(layer, x, y), shape), "chunk"
     if isinstance(layer, Conv2D) and role == "weight":
-        return conv.weight_layout(conv.describe(layer, x, y), shape), "chunk"
+        spec = conv.describe(layer, x, y)
+        if conv_pool.is_sparse(network, node, spec, options):
+            return conv_pool.sparse_layout(spec, shape), "chunk"
+        return conv.weight_layout(spec, shape), "chunk"
     if isinstance(layer, Dense):
         is_image = rank > 1
         group: Group = "chunk" if is_image else "dense"

@@ -6,13 +6,15 @@ from dataclasses import replace
 from math import prod
 
 from pellucid.engines.compiled.kernels import conv as kernels
-from pellucid.engines.compiled.kernels import copies
+from pellucid.engines.compiled.kernels import copies, winograd
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.layout import Map, Sides
+from pellucid.engines.compiled.kernels.winograd import Winograd
+from pellucid.engines.compiled.layers import conv_pool
 from pellucid.engines.compiled.layers.activation import FUNCTIONS, pull_through
 from pellucid.engines.compiled.plan.lowering import Lowering
 from pellucid.engines.compiled.plan.parameters import Layout
-from pellucid.engines.compiled.plan.steps import At, Value
+from pellucid.engines.compiled.plan.steps import At, Buffer, Value
 from pellucid.network.layers import Conv2D, ConvTranspose2D, Dense
 from pellucid.network.node import Node
 
@@ -71,25 +73,15 @@ def lower(low: Lowering, node: Node) -> None:
     layer = node.layer
     if not isinstance(layer, Conv2D | Dense):
         raise TypeError(type(layer))
+    if node.name in low.pooled:
+        conv_pool.lower(low, node)
+        return
     x = low.source(node)
     after = low.fused.get(node.name)
     function = FUNCTIONS[type(after.layer)](after.layer) if after else None
     y = low.output(after.name if after else node.name)
     spec = describe(layer, x.map, y.map)
-    w = low.weight(node, "weight")
-    bias = low.weight(node, "bias") if layer.bias else w
-    low.step(
-        kernels.conv_forward,
-        replace(spec, function=function),
-        At(x.buffer),
-        w,
-        bias,
-        At(y.buffer),
-        node=node.name,
-        grain="fine",
-        why=f"register tiles{', ' + function.kind if function else ''}",
-        multiply_adds=multiply_adds(spec),
-    )
+    forward(low, node, replace(spec, function=function), (x, y))
     low.want_grad_sides(node.name, kernels.gradient_sides(spec))
     name = after.name if after else node.name
 
@@ -102,6 +94,75 @@ def lower(low: Lowering, node: Node) -> None:
         pull(low, node, replace(spec, y=grad.map), (x, grad))
 
     low.on_back(name, back)
+
+
+def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> None:
+    """Add the step that convolves: by Winograd where that pays, else by tiles."""
+    x, y = pair
+    what = f", {spec.function.kind}" if spec.function else ""
+    w = hwio(low, node, spec)
+    bias = low.weight(node, "bias") if spec.has_bias else w
+    if low.options.winograd and winograd.winograd_fits(spec):
+        fast = Winograd(spec, pooled=False, y=y.map)
+        add_winograd(low, node, fast, (At(x.buffer), bias, At(y.buffer)), what=what)
+        return
+    low.step(
+        kernels.conv_forward,
+        spec,
+        At(x.buffer),
+        w,
+        bias,
+        At(y.buffer),
+        node=node.name,
+        grain="fine",
+        why=f"register tiles{what}",
+        multiply_adds=multiply_adds(spec),
+    )
+
+
+def hwio(low: Lowering, node: Node, spec: Conv) -> At:
+    """Return the weights as [kernel_h][kernel_w][input][output]."""
+    w = low.weight(node, "weight")
+    if low.parameter(node, "weight").layout.order[0] == 0:
+        return w
+    turned = low.buffer(f"{node.name} hwio", prod(spec.weight_shape), "shared")
+    low.prepare(kernels.conv_from_ohwi, spec, w, At(turned), node=node.name)
+    return At(turned)
+
+
+def add_winograd(
+    low: Lowering,
+    node: Node,
+    spec: Winograd,
+    places: tuple[At, At, At],
+    *,
+    what: str = "",
+    codes: Buffer | None = None,
+) -> None:
+    """Add Winograd's step, and the weights' transform whenever they change."""
+    is_ohwi = low.parameter(node, "weight").layout.order[0] != 0
+    spec = replace(spec, weight_layout="ohwi" if is_ohwi else "hwio")
+    role = "back" if spec.is_turned else "forward"
+    u = low.buffer(f"{node.name} U {role}", winograd.weight_size(spec), "shared")
+    size = winograd.scratch_size(spec, low.target.lanes)
+    scratch = low.buffer(f"{node.name} tiles {role}", size, "worker")
+    weight = low.weight(node, "weight")
+    low.prepare(winograd.winograd_weight, spec, weight, At(u), node=node.name)
+    x, bias, y = places
+    low.step(
+        winograd.winograd_forward,
+        spec,
+        x,
+        At(u),
+        bias,
+        y,
+        At(codes) if codes else At(u),
+        At(scratch),
+        node=node.name,
+        grain="fine",
+        why=f"Winograd F(2×2, 3×3): 3×3, stride 1{what}",
+        multiply_adds=multiply_adds(spec.conv),
+    )
 
 
 def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> None:
@@ -131,21 +192,39 @@ def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> No
                 node=node.name,
             )
     if node.inputs[0] in low.learners:
-        turned = low.buffer(f"{node.name} turned", prod(spec.turned_shape), "shared")
-        w = low.weight(node, "weight")
-        low.prepare(kernels.conv_turn_weight, spec, w, At(turned), node=node.name)
-        to, is_added = low.grad_target(node.inputs[0])
-        low.step(
-            kernels.conv_grad_input,
-            replace(spec, x=to.map, is_added=is_added),
-            At(grad.buffer),
-            At(turned),
-            At(to.buffer),
-            node=node.name,
-            grain="fine",
-            why="register tiles",
-            multiply_adds=work,
-        )
+        _pull_input(low, node, spec, grad)
+
+
+def _pull_input(low: Lowering, node: Node, spec: Conv, grad: Value) -> None:
+    to, is_added = low.grad_target(node.inputs[0])
+    mirror = Conv(
+        spec.y,
+        to.map,
+        spec.kernel,
+        top_left=(2 - spec.top_left[0], 2 - spec.top_left[1]),
+        has_bias=False,
+        is_added=is_added,
+    )
+    is_fit = winograd.winograd_fits(spec) and winograd.winograd_fits(mirror)
+    if low.options.winograd and is_fit and min(mirror.top_left) >= 0:
+        fast = Winograd(mirror, pooled=False, y=to.map, is_turned=True)
+        weight = low.weight(node, "weight")
+        add_winograd(low, node, fast, (At(grad.buffer), weight, At(to.buffer)))
+        return
+    turned = low.buffer(f"{node.name} turned", prod(spec.turned_shape), "shared")
+    w = low.weight(node, "weight")
+    low.prepare(kernels.conv_turn_weight, spec, w, At(turned), node=node.name)
+    low.step(
+        kernels.conv_grad_input,
+        replace(spec, x=to.map, is_added=is_added),
+        At(grad.buffer),
+        At(turned),
+        At(to.buffer),
+        node=node.name,
+        grain="fine",
+        why="register tiles",
+        multiply_adds=multiply_adds(spec),
+    )
 
 
 # The transposed convolution runs the convolution from its output to its input

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pellucid.engines.compiled.layers import conv_pool
 from pellucid.engines.compiled.layers.activation import FUNCTIONS, shows_derivative
+from pellucid.engines.compiled.layers.conv_pool import pooled_chain
 from pellucid.engines.compiled.plan.lowering import Lowering
 from pellucid.engines.head import loss_node
 from pellucid.network.layers import BatchNorm, Conv2D, Dense, ReLU
@@ -15,6 +17,9 @@ def fuse(low: Lowering) -> None:
         return
     head = loss_node(low.network, low.purpose.loss) if low.purpose.loss else ""
     for node in low.network.nodes:
+        if conv_pool.can_fuse(low, node):
+            low.pooled[node.name] = pooled_chain(low.network, node)
+            continue
         followers = low.network.consumers[node.name]
         if len(followers) != 1 or node.name == head:
             continue

@@ -25,15 +25,16 @@ from pellucid.network.layers import Input
 BLOCK = 4096
 
 
-def parameters_of(network: Network, target: Target) -> Parameters:
+def parameters_of(
+    network: Network, target: Target, options: Options
+) -> Parameters:
     """Return where every weight of a network lies."""
     wanted: dict[str, tuple[Layout, Group, bool]] = {}
     for weight in network.weights:
         node = network.node(weight.node)
         x, y = (_map(network, name, target) for name in (node.inputs[0], node.name))
-        rank = len(network.shapes[node.name])
         layout, group = weight_layout(
-            node.layer, weight.spec.role, (x, y), weight.shape, rank=rank
+            network, node, weight.spec.role, (x, y), options=options
         )
         mine: Group = group if weight.is_trainable else "fixed"
         wanted[weight.name] = layout, mine, weight.decays
@@ -77,7 +78,8 @@ def lowered(
 
 def _forward(low: Lowering) -> None:
     entry, end = low.network.inputs[0], low.network.outputs[0]
-    is_taken = set(node.name for node in low.fused.values())
+    is_taken = {node.name for node in low.fused.values()}
+    is_taken |= {node.name for chain in low.pooled.values() for node in chain}
     low.phase("fine")
     exact = low.exact_map(entry)
     x = low.output(entry)

@@ -52,6 +52,7 @@ class Options:
     fuse: bool = True
     winograd: bool = True
     sparse: bool = True
+    profile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Lowering:
     preparing: list[Task] = field(default_factory=list)
     closing: list[Task] = field(default_factory=list)
     fused: dict[str, Node] = field(default_factory=dict)
+    pooled: dict[str, tuple[Node, ...]] = field(default_factory=dict)
     joined: dict[str, str] = field(default_factory=dict)
     masks: dict[str, Value] = field(default_factory=dict)
     areas: set[int] = field(default_factory=set)
@@ -291,6 +293,10 @@ class Lowering:
             a, b, a.height, a.width, a.channels, a.at(0, 0), b.at(0, 0), is_added
         )
         self.step(copies.copy, spec, _at(x), _at(y), node=node)
+
+    def wants_grad_sides(self, name: str) -> bool:
+        """Whether the derivative by a node's output needs zeros around it."""
+        return self._grad_sides.get(name, NO_SIDES) != NO_SIDES
 
     def on_back(self, name: str, action: Callable[[], None]) -> None:
         """Leave what is to be done once the derivative by a node's output is whole."""

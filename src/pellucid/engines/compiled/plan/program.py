@@ -94,7 +94,11 @@ class Program:
         self._phase_slots = at
         at = (at + 2 * len(self.low.phases) + 7) // 8 * 8
         self._counters = at
-        self._length = at + 16 * len(self.low.phases)
+        at += 16 * len(self.low.phases)
+        steps = [s for p in self.low.phases for s in p.steps()]
+        self._profile = at
+        self._clocks = {step: at + i for i, step in enumerate(steps)}
+        self._length = at + len(steps)
         raw = np.zeros(self._length + 8, np.int64)
         start = -(raw.ctypes.data // 8) % 8
         self.context: Array = raw[start : start + self._length]
@@ -186,7 +190,7 @@ class Program:
                 if phase.title == "prepare" and self.is_fresh:
                     tasks = 0
             context[at + 2 * i], context[at + 2 * i + 1] = tasks, size
-        context[self._counters :: 8] = 0
+        context[self._counters : self._profile : 8] = 0
         if self._pool.count == 1 or (chunks == 1 and self._is_streaming):
             self._alone(self._address)
         else:
@@ -245,6 +249,10 @@ class Program:
         reached = threads.wait_for(b, done, tasks, patience)
         with b.when(reached < 1):
             context.store(b.i64(1), self._slots["failed"])
+
+    def cycles(self, step: Step) -> int:
+        """Return what a step has cost since the program was made, with profile=True."""
+        return int(self.context[self._clocks[step]])
 
     def __str__(self) -> str:
         from pellucid.engines.compiled.plan.text import text
@@ -321,7 +329,14 @@ class _PhaseWriter:
 
     def _call_plain(self, step: Step, places: dict[str, Value]) -> None:
         arguments = [self._argument(a, places) for a in step.arguments]
-        self._b.call(step.kernel, *arguments, spec=step.spec)
+        b, program = self._b, self._program
+        if not program.low.options.profile:
+            b.call(step.kernel, *arguments, spec=step.spec)
+            return
+        begin = threads.cycles(b)
+        b.call(step.kernel, *arguments, spec=step.spec)
+        clock = self._context + program._clocks[step]
+        threads.atomic_add(b, clock, threads.cycles(b) - begin)
 
     def _argument(
         self, argument: Argument, places: dict[str, Value]

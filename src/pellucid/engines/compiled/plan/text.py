@@ -20,10 +20,10 @@ def text(program: Program) -> str:
     lines = [head, ""]
     for number, phase in enumerate(low.phases):
         lines.append(f"phase {number}: {_title(phase)}")
-        lines += [_line(step) for step in phase.prologue]
-        lines += [_line(step) for step in phase.body]
+        lines += [_line(program, step) for step in phase.prologue]
+        lines += [_line(program, step) for step in phase.body]
         for task in phase.tasks:
-            lines += [_line(step, task.blocks) for step in task.steps]
+            lines += [_line(program, step, task.blocks) for step in task.steps]
     work = sum(step.multiply_adds for phase in low.phases for step in phase.body)
     lines += ["", f"multiply-adds per image in phases of images: {work:,}"]
     for scope in ("image", "worker", "chunk", "shared"):
@@ -42,8 +42,9 @@ def _title(phase: Phase) -> str:
     return f"images, {phase.grain} chunks"
 
 
-def _line(step: Step, blocks: int = 1) -> str:
+def _line(program: Program, step: Step, blocks: int = 1) -> str:
     many = f" × {blocks}" if blocks > 1 else ""
     work = f"{step.multiply_adds:>12,}" if step.multiply_adds else " " * 12
     why = f"  ({step.why})" if step.why else ""
-    return f"  {step.node:<22} {step.kernel.name + many:<28}{work}{why}"
+    cost = f" {program.cycles(step):>16,}" if program.low.options.profile else ""
+    return f"  {step.node:<22} {step.kernel.name + many:<28}{work}{cost}{why}"

@@ -1,0 +1,178 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import maps
+from oracles.kernels import LANES, convolutions, laid, numbers
+from oracles.maps import aligned, distance, get, put
+
+from pellucid.engines.compiled.cpu import target
+from pellucid.engines.compiled.kernels.coded import coded_grad_weight
+from pellucid.engines.compiled.kernels.conv import Conv
+from pellucid.engines.compiled.kernels.harness import compiled
+from pellucid.engines.compiled.kernels.sparse import (
+    Sparse,
+    sparse_fits,
+    sparse_grad_weight,
+    sparse_lists,
+)
+from pellucid.engines.compiled.kernels.sparse_input import (
+    input_scratch_size,
+    sparse_grad_input,
+)
+
+SIZES = convolutions(
+    kernels=st.integers(1, 5),
+    channels=st.sampled_from([1, 3, 8, 20, 32]),
+    outputs=st.sampled_from([3, 16, 20, 48]),
+    steps=st.sampled_from([1, 1, 2]),
+    smallest=2,
+    size=12,
+)
+
+
+class Case:
+    """A pooled convolution, the derivative by its output, and what it means."""
+
+    def __init__(self, lanes, conv, alive=0.5):
+        c = conv.y
+        self.machine, self.conv = target(lanes), conv
+        shape = (c.height // 2, c.width // 2, c.channels)
+        self.spec = Sparse(conv, laid(*shape, lanes, ((1, 0), (0, 2))), conv.x)
+        chance = np.random.default_rng(5)
+        alive = chance.random(shape) < alive
+        self.code = np.where(alive, chance.integers(0, 4, shape), 4)
+        self.grad = numbers(shape, 6)
+        self.x = numbers((conv.x.height, conv.x.width, conv.x.channels))
+        self.w = numbers((*conv.kernel, conv.x.channels, c.channels), 1)
+
+    @property
+    def dense(self):
+        """The derivative by the convolution's output."""
+        whole = np.zeros((self.conv.y.height, self.conv.y.width, self.grad.shape[2]))
+        height, width = self.grad.shape[:2]
+        for cell in range(4):
+            part = whole[cell >> 1 : 2 * height : 2, cell & 1 : 2 * width : 2]
+            part[...] = np.where(self.code == cell, self.grad, 0)
+        return whole
+
+    @property
+    def codes(self):
+        """The codes in memory."""
+        memory = aligned((*self.code.shape[:2], self.conv.y.stored), np.uint8)
+        memory[..., : self.code.shape[2]] = self.code
+        return memory
+
+    def weights(self):
+        """The weights in memory, output by output."""
+        memory = aligned(self.spec.weight_shape)
+        memory[: self.w.shape[3], ..., : self.w.shape[2]] = self.w.transpose(3, 0, 1, 2)
+        return memory
+
+    def run(self, kernel, *arguments):
+        compiled(kernel, self.spec, on=self.machine)(*arguments)
+
+    def lists(self):
+        """Return offsets, values, counts and the bias' derivative."""
+        size, outputs = self.spec.list_size, self.conv.y.stored
+        made = aligned((size,), np.int32), aligned((size,))
+        made = *made, aligned((outputs,), np.int64), aligned((outputs,))
+        grad = put(self.spec.grad_y, self.grad)
+        self.run(sparse_lists, grad, self.codes, *made)
+        return made
+
+    def grad_input(self):
+        """Return the derivative by x, over memory that held something else."""
+        grad, scratch = aligned((self.conv.x.size,)), input_scratch_size(self.spec)
+        grad[:] = 3.0
+        y = put(self.spec.grad_y, self.grad)
+        self.run(
+            sparse_grad_input, y, self.codes, self.weights(), grad, aligned((scratch,))
+        )
+        return get(self.conv.x, grad)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(SIZES, st.sampled_from([0.0, 0.5, 1.0]))
+def test_lists_name_what_is_alive_and_sum_it(sizes, alive):
+    case = Case(*sizes, alive)
+    offsets, values, counts, bias = case.lists()
+    stride, m = case.spec.stride, case.conv.x
+    for o in range(case.conv.y.channels):
+        i, j = np.nonzero(case.dense[..., o])
+        start = i * case.conv.stride[0] * m.row + j * case.conv.stride[1] * m.stored
+        assert counts[o] == len(i)
+        found = dict(
+            zip(
+                offsets[o * stride :][: counts[o]],
+                values[o * stride :][: counts[o]],
+                strict=True,
+            )
+        )
+        assert found == dict(zip(start, np.float32(case.dense[i, j, o]), strict=True))
+    assert np.allclose(bias[: case.grad.shape[2]], case.dense.sum((0, 1)), atol=1e-5)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(SIZES)
+def test_the_weights_derivative_is_the_definitions(sizes):
+    case = Case(*sizes)
+    offsets, values, counts, _ = case.lists()
+    grad = aligned(case.spec.weight_shape)
+    grad[: case.w.shape[3], ..., : case.w.shape[2]] = 1.0
+    x = put(case.conv.x, case.x)
+    case.run(sparse_grad_weight, x, offsets, values, counts, grad)
+    expected = 1.0 + maps.grad_weight(case.x, case.dense, case.conv)
+    outputs, channels = case.w.shape[3], case.w.shape[2]
+    found = grad[:outputs, ..., :channels].transpose(1, 2, 3, 0)
+    assert distance(found, expected) < 2e-6
+    grad[:outputs, ..., :channels] = 0
+    assert not grad.any()
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(SIZES)
+def test_the_inputs_derivative_is_the_definitions(sizes):
+    case = Case(*sizes)
+    expected = maps.grad_input(case.w, case.dense, case.conv)
+    assert np.abs(case.grad_input() - expected).max() < 2e-6 * max(
+        1.0, np.abs(expected).max()
+    )
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(SIZES)
+def test_codes_alone_give_the_weights_derivative(sizes):
+    case = Case(*sizes)
+    grad, bias = aligned(case.conv.weight_shape), aligned((case.conv.y.stored,))
+    bias[: case.grad.shape[2]] = 1.0
+    x, y = put(case.conv.x, case.x), put(case.spec.grad_y, case.grad)
+    case.run(coded_grad_weight, x, y, case.codes, grad, bias)
+    expected = maps.grad_weight(case.x, case.dense, case.conv)
+    found = grad[:, :, : case.w.shape[2], : case.w.shape[3]]
+    assert np.abs(found - expected).max() < 2e-6 * max(1.0, np.abs(expected).max())
+    total = 1.0 + case.dense.sum((0, 1))
+    assert np.allclose(bias[: case.grad.shape[2]], total, atol=1e-5)
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_nan_is_no_zero(lanes):
+    x = laid(6, 6, 8, lanes, ((1, 1), (1, 1)))
+    conv = Conv(x, laid(6, 6, 16, lanes, ((0, 0), (0, 0))), (3, 3), top_left=(1, 1))
+    case = Case(lanes, conv, alive=1.0)
+    case.grad[1, 1, 0] = np.nan
+    _, _, counts, bias = case.lists()
+    assert counts[0] == 9
+    assert np.isnan(bias[0])
+    assert np.isnan(case.grad_input()[3, 3]).any()
+
+
+def test_patches_of_few_numbers_do_not_fit():
+    x = laid(6, 6, 8, 4, ((1, 1), (1, 1)))
+    conv = Conv(x, laid(6, 6, 16, 4, ((0, 0), (0, 0))), (3, 3), top_left=(1, 1))
+    assert sparse_fits(conv)
+    assert not sparse_fits(replace(conv, groups=8))
+    assert not sparse_fits(replace(conv, x=laid(6, 6, 3, 4, x.sides)))
+    assert not sparse_fits(replace(conv, kernel=(1, 1)))

@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles.kernels import LANES, RELU, convolutions, laid, numbers
+from oracles.maps import aligned, around, convolved, distance, get, pooled, put
+
+from pellucid.engines.compiled.cpu import target
+from pellucid.engines.compiled.kernels.conv import Conv
+from pellucid.engines.compiled.kernels.harness import compiled
+from pellucid.engines.compiled.kernels.winograd import (
+    Winograd,
+    scratch_size,
+    weight_size,
+    winograd_fits,
+    winograd_forward,
+    winograd_weight,
+)
+
+SIZES = convolutions(
+    kernels=st.just(3),
+    channels=st.sampled_from([4, 16, 20, 32]),
+    outputs=st.sampled_from([8, 16, 24, 40]),
+    size=14,
+    smallest=2,
+)
+
+
+def memory_of(spec, w):
+    """Return the layer's weights as the spec says they lie."""
+    depth, out = spec.conv.x.stored, spec.conv.y.stored
+    whole = aligned((3, 3, depth, out))
+    whole[:, :, : w.shape[2], : w.shape[3]] = w
+    if spec.is_turned:
+        whole = whole[::-1, ::-1].swapaxes(2, 3)
+    if spec.weight_layout == "ohwi":
+        whole = whole.transpose(3, 0, 1, 2)
+    kept = aligned(whole.shape)
+    kept[...] = whole
+    return kept
+
+
+def run(lanes, spec, x, w, bias, before=0.0):
+    """Return the output, its codes and what lies around it."""
+    u, scratch = aligned((weight_size(spec),)), aligned((scratch_size(spec, lanes),))
+    shift, y = aligned((spec.conv.y.stored,)), spec.y
+    shift[: y.channels] = bias
+    memory = put(y, before)
+    codes = aligned((y.height, y.width, y.stored), np.uint8)
+    machine = target(lanes)
+    compiled(winograd_weight, spec, on=machine)(memory_of(spec, w), u)
+    call = compiled(winograd_forward, spec, on=machine)
+    call(put(spec.conv.x, x), u, shift, memory, codes, scratch)
+    return get(y, memory), codes[..., : y.channels], around(y, memory)
+
+
+def given_numbers(conv):
+    x = numbers((conv.x.height, conv.x.width, conv.x.channels))
+    w = numbers((3, 3, conv.x.channels, conv.y.channels), 1)
+    return x, w, numbers((conv.y.channels,), 2)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(SIZES, st.sampled_from(["hwio", "ohwi"]), st.booleans())
+def test_outputs_are_the_convolutions(sizes, layout, is_turned):
+    lanes, conv = sizes
+    spec = Winograd(conv, False, conv.y, weight_layout=layout, is_turned=is_turned)
+    x, w, bias = given_numbers(conv)
+    y, _, sides = run(lanes, spec, x, w, bias)
+    assert distance(y, np.maximum(convolved(x, w, conv) + bias, 0)) < 5e-6
+    assert not sides.any()
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(SIZES)
+def test_every_output_is_added_once(sizes):
+    lanes, conv = sizes
+    conv = replace(conv, has_bias=False, function=None, is_added=True)
+    x, w, _ = given_numbers(conv)
+    before = numbers((conv.y.height, conv.y.width, conv.y.channels), 3)
+    y, _, _ = run(lanes, Winograd(conv, False, conv.y), x, w, 0.0, before)
+    assert distance(y, convolved(x, w, conv) + before) < 5e-6
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(SIZES)
+def test_pooled_windows_hold_the_largest_and_say_which_it_was(sizes):
+    lanes, conv = sizes
+    c = conv.y
+    y = laid(c.height // 2, c.width // 2, c.channels, lanes, ((0, 1), (1, 2)))
+    x, w, bias = given_numbers(conv)
+    found, codes, sides = run(lanes, Winograd(conv, True, y), x, w, bias)
+    value, code = pooled(convolved(x, w, conv) + bias)
+    assert distance(found, np.maximum(value, 0)) < 5e-6
+    # transforms round: what is nearly equal, or nearly dead, may be told apart
+    assert (codes != np.where(value > 0, code, 4)).mean() < 1e-3
+    assert not sides.any()
+
+
+def plain(lanes):
+    x = laid(8, 8, 16, lanes, ((1, 1), (1, 1)))
+    y = laid(8, 8, 16, lanes, ((0, 0), (0, 0)))
+    return Conv(x, y, (3, 3), top_left=(1, 1), function=RELU)
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("is_pooled", [False, True])
+def test_nan_reaches_its_tiles_and_no_others(lanes, is_pooled):
+    conv = plain(lanes)
+    y = laid(4, 4, 16, lanes, ((0, 0), (0, 0))) if is_pooled else conv.y
+    x, w, bias = given_numbers(conv)
+    x[3, 3, 5] = np.nan
+    found, _, _ = run(lanes, Winograd(conv, is_pooled, y), x, w, bias)
+    near = found[1:3, 1:3] if is_pooled else found[2:5, 2:5]
+    far = found[3:, 3:] if is_pooled else found[6:, 6:]
+    assert np.isnan(near).all()
+    assert np.isfinite(far).all()
+
+
+def test_only_plain_3_by_3_convolutions_of_many_channels_fit():
+    conv = plain(4)
+    assert winograd_fits(conv)
+    assert not winograd_fits(replace(conv, kernel=(5, 5)))
+    assert not winograd_fits(replace(conv, stride=(2, 1)))
+    assert not winograd_fits(replace(conv, dilation=(1, 2)))
+    assert not winograd_fits(replace(conv, groups=2))
+    assert not winograd_fits(replace(conv, x=replace(conv.x, channels=3)))

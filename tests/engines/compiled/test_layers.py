@@ -1,0 +1,180 @@
+"""This file is every layer on the compiled engine against the numpy engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pellucid.network as N  # noqa: N812
+from pellucid.network import Network, layers
+
+
+def chain(*parts, size=(9, 8, 5)):
+    x = image = layers.Input(*size)
+    for part in parts:
+        x = part(x)
+    return Network(inputs=image, outputs=x)
+
+
+def branched(join, **more):
+    image = layers.Input(6, 5, 3)
+    x = layers.Conv2D(4, kernel_size=3, padding="same")(image)
+    y = layers.ReLU()(x)
+    z = layers.Conv2D(4, kernel_size=3, padding="same", activation="tanh")(y)
+    out = join(**more)(x, z, y)
+    return Network(inputs=image, outputs=layers.Dense(3)(layers.Flatten()(out)))
+
+
+PAD = ((1, 2), (0, 1))
+CASES = {
+    "conv": [layers.Conv2D(7, kernel_size=3)],
+    "conv wide": [layers.Conv2D(37, kernel_size=(2, 3), padding="same", bias=False)],
+    "conv strided": [layers.Conv2D(6, kernel_size=3, stride=(2, 3), padding=PAD)],
+    "conv dilated": [layers.Conv2D(4, kernel_size=3, dilation=2, padding=2)],
+    "conv grouped": [
+        layers.Conv2D(6, kernel_size=1),
+        layers.Conv2D(9, kernel_size=3, groups=3, padding=1),
+    ],
+    "conv depthwise": [
+        layers.Conv2D(20, kernel_size=1),
+        layers.Conv2D(20, kernel_size=3, groups=20, padding=1, stride=2),
+    ],
+    "conv relu pool": [
+        layers.Conv2D(18, kernel_size=3, padding=1, activation="relu"),
+        layers.MaxPool2D(2),
+        layers.Conv2D(33, kernel_size=3, activation="relu"),
+        layers.MaxPool2D(2),
+    ],
+    "conv leaky pool": [
+        layers.Conv2D(18, kernel_size=3, padding=1, activation="leaky_relu"),
+        layers.AvgPool2D(2),
+        layers.Conv2D(16, kernel_size=3, padding=1, activation="leaky_relu"),
+        layers.MaxPool2D(2),
+    ],
+    "conv transposed": [layers.ConvTranspose2D(6, kernel_size=3, stride=2)],
+    "conv transposed same": [
+        layers.ConvTranspose2D(
+            4, kernel_size=3, stride=2, padding="same", activation="relu"
+        ),
+        layers.ConvTranspose2D(3, kernel_size=2, stride=3, dilation=2, bias=False),
+    ],
+    "conv transposed grouped": [
+        layers.Conv2D(6, kernel_size=1),
+        layers.ConvTranspose2D(
+            4, kernel_size=3, stride=2, groups=2, padding=1, output_padding=1
+        ),
+    ],
+    "max pool": [layers.MaxPool2D(3, stride=2, padding=1)],
+    "max pool overlapping": [layers.MaxPool2D((3, 2), stride=1, padding="same")],
+    "avg pool": [layers.AvgPool2D(3, stride=2, padding="same")],
+    "avg pool odd": [layers.AvgPool2D((3, 4), stride=(3, 1), padding=PAD)],
+    "global avg": [layers.GlobalAvgPool2D()],
+    "dense": [layers.Flatten(), layers.Dense(19), layers.Dense(3, bias=False)],
+    "dense on pixels": [layers.Dense(7, activation="relu")],
+    "batch norm": [layers.BatchNorm()],
+    "batch norm twice": [
+        layers.Conv2D(20, kernel_size=3),
+        layers.BatchNorm(momentum=0.7),
+        layers.ReLU(),
+        layers.BatchNorm(epsilon=1e-2),
+    ],
+    "batch norm features": [layers.Flatten(), layers.Dense(6), layers.BatchNorm()],
+    "layer norm": [layers.Conv2D(21, kernel_size=1), layers.LayerNorm()],
+    "layer norm features": [layers.Flatten(), layers.LayerNorm(), layers.Dense(2)],
+    "zero pad": [layers.ZeroPad2D(PAD), layers.Conv2D(3, kernel_size=2, padding=1)],
+    "nearest": [layers.Upsample2D((2, 3))],
+    "bilinear": [layers.Upsample2D((3, 2), mode="bilinear")],
+    "softmax": [layers.Softmax()],
+    "softmax wide": [layers.Conv2D(35, kernel_size=1), layers.Softmax()],
+    "relu": [layers.ReLU()],
+    "leaky relu": [layers.LeakyReLU(slope=0.2)],
+    "leaky relu negative": [
+        layers.Conv2D(5, kernel_size=1, activation=layers.LeakyReLU(slope=-0.5))
+    ],
+    "sigmoid": [layers.Sigmoid(), layers.Conv2D(3, kernel_size=3, padding=1)],
+    "tanh": [layers.Tanh()],
+    "gelu": [layers.Conv2D(6, kernel_size=1, activation="gelu"), layers.GELU()],
+    "silu": [layers.Conv2D(6, kernel_size=1, activation="silu"), layers.SiLU()],
+    "dropout": [layers.Dropout(0.4), layers.Conv2D(3, kernel_size=2), layers.Dropout(0)],
+}
+
+
+def fresh(parts):
+    """Return new layers: a layer object stands at one place only."""
+    import dataclasses
+
+    return [dataclasses.replace(part) for part in parts]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_layer_agrees_with_numpy_forward(twins, case):
+    twins(chain(*fresh(CASES[case]))).check_forward()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_layer_agrees_with_numpy_backward(twins, case):
+    pair = twins(chain(*fresh(CASES[case])))
+    pair.check_vjp()
+    pair.check_vjp(count=11)
+
+
+@pytest.mark.parametrize("join", [layers.Add, layers.Concat])
+def test_branches_meet_and_part(twins, join):
+    pair = twins(branched(join))
+    pair.check_forward()
+    pair.check_vjp()
+
+
+def test_an_input_that_several_nodes_read(twins):
+    image = layers.Input(6, 6, 1)
+    a = layers.Conv2D(3, kernel_size=3)(image)
+    b = layers.MaxPool2D(3, stride=1)(image)
+    out = layers.Flatten()(layers.Concat()(a, b, layers.ReLU()(a)))
+    pair = twins(Network(inputs=image, outputs=layers.Dense(2)(out)))
+    pair.check_forward()
+    pair.check_vjp()
+
+
+def test_features_without_an_image(twins):
+    pair = twins(chain(layers.Dense(5, activation="tanh"), layers.Dense(2), size=(3,)))
+    pair.check_forward()
+    pair.check_vjp()
+
+
+@pytest.mark.parametrize("size", [(4, 6), (2, 3, 4, 5)])
+def test_inputs_of_other_ranks(twins, size):
+    pair = twins(
+        chain(layers.Dense(7, activation="relu"), layers.LayerNorm(), size=size)
+    )
+    pair.check_forward()
+    pair.check_vjp()
+
+
+def test_frozen_layers_have_no_derivative_and_pass_it_on(twins):
+    network = chain(
+        layers.Conv2D(4, kernel_size=3, trainable=False),
+        layers.BatchNorm(trainable=False),
+        layers.Conv2D(3, kernel_size=3, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(4, trainable=False),
+    )
+    pair = twins(network)
+    pair.check_vjp()
+    pair.check_forward()
+
+
+@pytest.mark.parametrize("name", ["lenet5", "mnist-torch", "mnist-keras", "resnet20"])
+def test_the_zoo_agrees_with_numpy(twins, name):
+    network = N.zoo(name)
+    pair = twins(network, loss=_cross_entropy())
+    labels = np.arange(5) % 10
+    pair.check_learning(labels)
+    x = pair.images(5)
+    wanted = pair.slow.predict(x.astype(np.float64))
+    assert np.abs(pair.fast.predict(x) - wanted).max() < 1e-5 * np.abs(wanted).max()
+
+
+def _cross_entropy():
+    from pellucid.objectives import CrossEntropy
+
+    return CrossEntropy()
