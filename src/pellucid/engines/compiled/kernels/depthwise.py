@@ -39,7 +39,7 @@ class _Held:
 def depthwise_forward(
     b: Builder, x: Pointer, w: Pointer, bias: Pointer, y: Pointer, *, spec: Conv
 ) -> None:
-    """y[i, j, c] = f(bias[c] + Σ x[i·s + u·d − top, j·s + v·d − left, c] · w[u, v, c])."""
+    """y[i, j, c] = f(bias[c] + Σ x[i·s + u·d − top, j·s + v·d − left, c] · w[u, v])."""
     m, out = spec.x, spec.y
     (kh, kw), (sy, sx), (dy, dx) = spec.kernel, spec.stride, spec.dilation
     lanes = lanes_for(b, out.stored)
@@ -138,7 +138,7 @@ def _grad_input_of(
 def depthwise_grad_weight(
     b: Builder, x: Pointer, grad_y: Pointer, grad_weight: Pointer, *, spec: Conv
 ) -> None:
-    """grad_weight[u, v, c] += Σ x[i·s + u·d − top, j·s + v·d − left, c] · grad_y[i, j, c]."""
+    """grad_weight[u, v] += Σ x[i·s + u·d − top, j·s + v·d − left] · grad_y[i, j]."""
     m, g = spec.x, spec.y
     (kh, kw), lanes = spec.kernel, lanes_for(b, spec.y.stored)
     x, grad_y = x + m.at(-spec.top_left[0], -spec.top_left[1]), grad_y + g.at(0, 0)

@@ -1,0 +1,63 @@
+"""This file is sizes for kernels' tests, and the lanes this machine can be held to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from pellucid.engines.compiled.cpu import FORCED, target
+from pellucid.engines.compiled.kernels.activation import Function
+from pellucid.engines.compiled.kernels.conv import Conv
+from pellucid.engines.compiled.kernels.layout import Map, stored_channels
+
+LANES = sorted(n for n in FORCED if n <= target().lanes)
+RELU = Function("relu")
+
+#: numbers for sides: around an image as its convolution, and as another reader, wants
+_SIDES = st.tuples(st.integers(0, 2), st.integers(0, 2))
+
+
+def numbers(shape: tuple[int, ...], seed: int = 0) -> Any:
+    """Return normal numbers of float32."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def laid(height: int, width: int, channels: int, lanes: int, sides: Any) -> Map:
+    """Return an image as plans lay it out."""
+    stored = stored_channels(channels, lanes)
+    return Map(height, width, channels, stored, sides)
+
+
+@st.composite
+def convolutions(
+    draw: Any,
+    *,
+    kernels: Any,
+    channels: Any,
+    outputs: Any = None,
+    steps: Any = None,
+    size: int = 9,
+    smallest: int = 1,
+) -> tuple[int, Conv]:
+    """Draw lanes and a convolution of at least ``smallest`` rows and columns of y."""
+    lanes = draw(st.sampled_from(LANES))
+    kernel = draw(st.tuples(kernels, kernels))
+    one = st.just(1) if steps is None else steps
+    stride, dilation = draw(st.tuples(one, one)), draw(st.tuples(one, one))
+    sides = draw(st.tuples(_SIDES, _SIDES))
+    shape, out = [], []
+    for k, s, d, pads in zip(kernel, stride, dilation, sides, strict=True):
+        reach = d * (k - 1) + 1 + (smallest - 1) * s
+        length = draw(st.integers(max(1, reach - sum(pads)), max(1, reach) + size))
+        shape.append(length)
+        out.append((length + sum(pads) - d * (k - 1) - 1) // s + 1)
+    into = draw(channels)
+    x = laid(*shape, into, lanes, sides)
+    y = laid(*out, into if outputs is None else draw(outputs), lanes, draw(_AROUND))
+    top_left = (sides[0][0], sides[1][0])
+    return lanes, Conv(x, y, kernel, stride, dilation, top_left, function=RELU)
+
+
+_AROUND = st.tuples(_SIDES, _SIDES)
