@@ -193,11 +193,9 @@ def _overview(
         }
         for node in model.network.nodes
     ]
-    shares = probabilities(model, model.predict(pixels[None]))[0]
-    k = int(shares.argmax())
-    name = model.classes[k] if model.classes else str(k)
+    output = model.predict(pixels[None])
     if json:
-        emit({"picture": str(path), "class": name, "label": k, "nodes": nodes})
+        emit({"picture": str(path), "output": output[0].tolist(), "nodes": nodes})
         return
     rows = [
         (
@@ -211,5 +209,13 @@ def _overview(
     numbers = ("min", "mean", "max")
     answer(table(("node", "layer", "shape", *numbers), rows, numbers=numbers))
     answer("")
-    answer(f"it says {name}, {percent(float(shares[k]))}")
+    shares = probabilities(model, output)[0]
+    k = int(shares.argmax())
+    name = model.classes[k] if model.classes else str(k)
+    is_one = shares.size == 1
+    answer(
+        f"its output is {shares[0]:.4f}"
+        if is_one
+        else f"it says {name}, {percent(float(shares[k]))}"
+    )
     say(f"every node's output and the saliency are drawn in {path}")

@@ -15,6 +15,7 @@ from pellucid.errors import RunError
 
 if TYPE_CHECKING:
     from pellucid.runs.recipe import Recipe
+    from pellucid.training import Callback
 
 _DATA, _HOW, _RUN, _OUT = "Data", "How it learns", "The run", "Output"
 
@@ -210,9 +211,11 @@ def carry_out(
     from pellucid import recipes
     from pellucid.runs import RunFolder
 
+    watchers: list[Callback] = []
     if not quiet:
-        training_report.announce(recipe, path)
-    watchers = [training_report.EpochLines()] if json else []
+        watchers.append(training_report.Announcement(recipe, path))
+    if json:
+        watchers.append(training_report.EpochLines())
     try:
         outcome = recipes.train(
             recipe,

@@ -17,6 +17,32 @@ if TYPE_CHECKING:
 _FEW = 16  # test examples that are shown one by one
 
 
+class Announcement(Callback):
+    """Say what is trained, on what and where it will lie, once all of it is known."""
+
+    def __init__(self, recipe: Recipe, path: Path) -> None:
+        self._recipe = recipe
+        self._path = path
+
+    def on_begin(self, trainer: Trainer) -> None:
+        """Say it."""
+        network, recipe = trainer.network, self._recipe
+        parts = [f"{len(trainer.train.dataset):,} to train on"]
+        if trainer.validation is not None:
+            parts.append(f"{len(trainer.validation.dataset):,} to validate with")
+        lines = {
+            "network": f"{network.name}: {network.parameter_count:,} parameters, "
+            f"{network.multiply_adds:,} multiply-adds per image",
+            "data": f"{recipe.data.source}: {', '.join(parts)}",
+            "engine": f"{recipe.engine}, {recipe.dtype}",
+            "run": str(self._path),
+        }
+        for key, text in lines.items():
+            say(f"{key:8} {text}")
+        if trainer.position.step:
+            say(f"resumed  after epoch {trainer.position.epoch}")
+
+
 class EpochLines(Callback):
     """Write a JSON object for each epoch to stdout."""
 
@@ -24,23 +50,6 @@ class EpochLines(Callback):
         """Write the epoch's record."""
         del trainer
         emit({"event": "epoch", **record})
-
-
-def announce(recipe: Recipe, path: Path) -> None:
-    """Say what will be trained, on what, and where it will lie."""
-    from pellucid.recipes.parts import network_of
-
-    network = network_of(recipe)
-    limit = recipe.data.limit
-    lines = {
-        "network": f"{network.name}: {network.parameter_count:,} parameters, "
-        f"{network.multiply_adds:,} multiply-adds per image",
-        "data": recipe.data.source + (f", first {limit:,} images" if limit else ""),
-        "engine": f"{recipe.engine}, {recipe.dtype}",
-        "run": str(path),
-    }
-    for key, text in lines.items():
-        say(f"{key:8} {text}")
 
 
 def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:

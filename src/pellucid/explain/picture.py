@@ -74,6 +74,8 @@ def _tiles(values: Array) -> Array:
 
 
 def _height(tiles: Array) -> float:
+    if len(tiles) == 1:
+        return _STRIP
     return max(_STRIP, (_WIDTH - 0.4) * len(tiles) / int(tiles.shape[1]))
 
 

@@ -105,7 +105,9 @@ class Trainer:
     def run(self) -> History:
         """Train to the end of the plan and return the history."""
         self._stop_if_stalled()
-        with Interrupt() as interrupt, self._announced():
+        # NumPy need not warn of what overflows: every loss is looked at
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with quiet, Interrupt() as interrupt, self._announced():
             while self.position.epoch < self.plan.epochs and not self.stop_reason:
                 if not self._epoch(interrupt):
                     break
