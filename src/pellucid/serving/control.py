@@ -16,8 +16,8 @@ from pellucid.serving.settings import Limits
 from pellucid.serving.state import State
 from pellucid.serving.tensors import datatype_of
 
-Name = Annotated[str, Path(max_length=80, description="A model's name.")]
-Version = Annotated[str, Path(max_length=20, description="A version's number.")]
+Name = Annotated[str, Path(description="A model's name.")]
+Version = Annotated[str, Path(description="A version's number.")]
 Refused = {"description": "Refused, with the reason.", "model": dict[str, str]}
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: Refused}
 _ODD: dict[int | str, dict[str, Any]] = {

@@ -28,7 +28,7 @@ from pellucid.serving.refusal import RequestError, status_of
 from pellucid.serving.state import State
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_NAME = r"(?P<name>[^/:]{1,80})(?:/versions/(?P<version>[^/:]{1,20}))?"
+_NAME = r"(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+))?"
 _INFER = re.compile(rf"/v2/models/{_NAME}/infer")
 _TENSORFLOW = re.compile(rf"/v1/models/{_NAME}:(?P<verb>predict|classify)")
 _VERBS = {
