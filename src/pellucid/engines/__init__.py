@@ -1,5 +1,7 @@
 """How it is computed: the contract, the registry, and one package per engine."""
 
+import sys
+from types import ModuleType
 from typing import Any
 
 from pellucid.engines.protocol import Engine, Session, StepResult
@@ -45,3 +47,23 @@ __all__ = [
     "tensorflow",
     "torch",
 ]
+
+
+class _EnginePackage(ModuleType):
+    """An engine's package that can be called as the function above it."""
+
+    def __call__(self, **options: Any) -> Engine:
+        """Return the engine."""
+        return make(self.__name__.rpartition(".")[2], **options)
+
+
+class _EnginesPackage(ModuleType):
+    """This package: an import puts an engine's package where its function stood."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in NAMES and isinstance(value, ModuleType):
+            value.__class__ = _EnginePackage
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _EnginesPackage

@@ -1,0 +1,78 @@
+"""Measuring a trained network from the command line."""
+
+from pathlib import Path
+
+import numpy as np
+
+import pellucid as pl
+
+
+def test_figures_are_those_of_the_model(pellucid, trained):
+    model = pl.load(trained / "best.pellucid", engine="numpy")
+    _, test = pl.data.load("tiny.npz")
+    expected = model.evaluate(test)
+    answer = pellucid("evaluate", "tiny")
+    assert answer.code == 0, answer.err
+    assert f"test loss: {expected['loss']:.4f}" in answer.out
+    assert answer.out.endswith(f"test accuracy: {100 * expected['accuracy']:.2f} %\n")
+    assert "it is ↓  said →" in answer.out
+
+
+def test_json_holds_the_confusion_matrix_and_the_mistakes(pellucid, trained):
+    answer = pellucid("evaluate", "runs/tiny", "--json")
+    document = answer.json
+    confusion = np.array(document["confusion"])
+    assert document["schema_version"] == 1
+    assert confusion.sum() == document["count"] == 24
+    assert document["classes"] == ["dark", "left", "right"]
+    wrong = confusion.sum() - np.trace(confusion)
+    assert len(document["mistakes"]) == wrong
+    right = int(np.trace(confusion))
+    assert document["metrics"]["accuracy"] == right / 24
+
+
+def test_the_surest_mistakes_are_drawn(pellucid):
+    given = ("--data", "tiny.npz", "--engine", "numpy", "--epochs", "1", "--quiet")
+    pellucid("train", "tiny.json", *given, "--learning-rate", "0")
+    answer = pellucid("evaluate", "tiny", "--picture", "wrong.png")
+    assert "the surest mistakes are drawn in wrong.png" in answer.err
+    assert Path("wrong.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_numbers_without_classes_are_measured_too(pellucid):
+    pellucid("train", "xor-one-hidden", "--epochs", "2", "--quiet")
+    answer = pellucid("evaluate", "xor-one-hidden")
+    assert answer.code == 0, answer.err
+    assert "confusion" not in answer.out
+    assert "test accuracy: " in answer.out
+
+
+def test_a_model_file_needs_to_be_told_its_data(pellucid, trained):
+    file = str(trained / "last.pellucid")
+    refused = pellucid("evaluate", file, "--engine", "numpy")
+    assert refused.code == 2
+    assert "data: must be named" in refused.err
+    answer = pellucid("evaluate", file, "--engine", "numpy", "--data", "tiny.npz")
+    assert answer.code == 0, answer.err
+
+
+def test_weights_of_another_network_are_refused(pellucid, trained):
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    path = trained / "best.pellucid"
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors["other.weight"] = tensors.pop("dense.weight")
+    save_file(tensors, path, metadata)
+    answer = pellucid("evaluate", "tiny")
+    assert answer.code == 2
+    assert "names must be those of network 'tiny'; got no 'dense.weight'" in answer.err
+
+
+def test_a_file_that_is_no_model_is_refused(pellucid, trained):
+    (trained / "best.pellucid").write_bytes(b"not a model at all")
+    answer = pellucid("evaluate", "tiny")
+    assert answer.code == 2
+    assert "must be a safetensors file" in answer.err

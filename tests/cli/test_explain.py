@@ -1,0 +1,92 @@
+"""Looking into a network from the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+
+
+def test_one_number_is_explained_in_text(pellucid, trained):
+    answer = pellucid("explain", "tiny", "test:0", "--node", "conv2d", "--at", "1,2,3")
+    assert answer.code == 0, answer.err
+    model = pl.load(trained / "best.pellucid", engine="numpy")
+    _, test = pl.data.load("tiny.npz")
+    value = model.activations(test.images[:1])["conv2d"][0, 1, 2, 3]
+    assert f"engine           = {value:.6g}" in answer.out
+    assert "Conv2D conv2d[1,2,3]" in answer.out
+    assert "ReLU conv2d_relu[1,2,3]" in answer.out
+
+
+def test_one_number_is_explained_in_json_with_its_derivative(pellucid, trained):
+    arguments = ("--node", "conv2d", "--at", "1,2,3", "--gradient", "--json")
+    document = pellucid("explain", "tiny", "test:0", *arguments).json
+    shown, slope = document["arithmetic"], document["derivative"]
+    total = sum(term["x"] * term["weight"] for term in shown["terms"])
+    total += shown["parameters"][0]["value"]
+    np.testing.assert_allclose(total, shown["activation"], rtol=1e-5, atol=1e-6)
+    for share in slope["inputs"]:
+        np.testing.assert_allclose(share["value"], slope["reaches"] * share["slope"])
+
+
+def test_the_derivative_of_the_loss_of_a_label(pellucid, trained):
+    place = ("--node", "dense", "--at", "1")
+    answer = pellucid("explain", "tiny", "test:0", *place, "--gradient", "--label", "1")
+    assert "derivative of cross_entropy with label 1" in answer.out
+
+
+def test_without_a_node_everything_is_drawn(pellucid, trained):
+    answer = pellucid("explain", "tiny", "test:3", "--picture", "all.png")
+    assert answer.code == 0, answer.err
+    assert Path("all.png").read_bytes().startswith(b"\x89PNG")
+    for node in ("conv2d_relu", "max_pool2d", "dense"):
+        assert node in answer.out
+    assert "it says " in answer.out
+
+
+def test_without_a_node_json_lists_every_node(pellucid, trained):
+    document = pellucid("explain", "tiny", "test:3", "--json").json
+    assert [n["node"] for n in document["nodes"]][:2] == ["input", "conv2d"]
+    assert document["picture"] == "runs/tiny/explained.png"
+    assert len(document["output"]) == 3
+
+
+def test_one_output_is_no_class(pellucid):
+    pellucid("train", "xor-one-hidden", "--epochs", "1", "--quiet")
+    answer = pellucid("explain", "xor-one-hidden", "test:1")
+    assert "its output is 0." in answer.out
+
+
+REFUSED = {
+    "an unknown node": (["--node", "conv9"], "node must be one of input, conv2d"),
+    "a place outside": (
+        ["--node", "conv2d", "--at", "99,0,0"],
+        "a place in 'conv2d' must be 3 whole numbers in 0 … 5, 0 … 5, 0 … 3",
+    ),
+    "a place of words": (["--node", "conv2d", "--at", "a"], "--at must be whole"),
+    "a class too many": (
+        ["--node", "dense", "--gradient", "--class", "3"],
+        "class must be from 0 to 2; got 3",
+    ),
+    "a place without a node": (["--at", "1,1,1"], "must go with --node"),
+    "a picture of one number": (
+        ["--node", "dense", "--picture", "x.png"],
+        "--picture must go without --node",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=list(REFUSED))
+def test_explain_refuses_in_one_sentence(pellucid, trained, case):
+    arguments, sentence = REFUSED[case]
+    answer = pellucid("explain", "tiny", "test:0", *arguments)
+    assert answer.code == 2
+    assert sentence in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_a_test_image_that_is_not_there_is_refused(pellucid, trained):
+    answer = pellucid("explain", "tiny", "test:24")
+    assert answer.code == 2
+    assert "test:N must have N from 0 to 23; got 'test:24'" in answer.err

@@ -1,0 +1,62 @@
+"""Where recipes come from."""
+
+from pathlib import Path
+
+import pytest
+
+import pellucid as pl
+from pellucid import recipes
+from pellucid.network import ZOO, dumps
+from pellucid.recipes.parts import augment_of, model_of, network_of
+
+
+def test_each_network_of_the_zoo_has_a_recipe():
+    assert set(recipes.names()) == set(ZOO)
+
+
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_a_built_in_recipe_makes_its_model(name):
+    recipe = recipes.read(name)
+    model = model_of(recipe, engine="numpy")
+    assert model.network == network_of(recipe) == pl.zoo(name)
+    assert model.optimizer is not None
+
+
+def test_the_recipes_are_as_the_papers_and_tutorials_have_them():
+    torch, xor, resnet = (
+        recipes.read(name) for name in ("mnist-torch", "xor-two-hidden", "resnet20")
+    )
+    assert (torch.epochs, torch.batch_size) == (5, 64)
+    assert torch.optimizer == {"name": "adam", "learning_rate": 1e-3}
+    assert (xor.epochs, xor.dtype, xor.engine, xor.shuffle) == (
+        10_000,
+        "float64",
+        "numpy",
+        False,
+    )
+    assert model_of(resnet, engine="numpy").optimizer == pl.SGD(
+        0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
+    )
+    assert augment_of(resnet) == pl.Augment(flip=True, crop=4)
+
+
+def test_a_recipe_file_may_name_a_network_beside_it(tmp_path):
+    network = pl.Sequential(pl.Input(4), pl.Dense(2), name="beside")
+    (tmp_path / "net.json").write_text(dumps(network))
+    (tmp_path / "mine.toml").write_text('network = "net.json"\nepochs = 7\n')
+    recipe = recipes.read(tmp_path / "mine.toml")
+    Path(tmp_path / "net.json").unlink()
+    assert network_of(recipe) == network
+    assert recipe.epochs == 7
+
+
+def test_an_unknown_recipe_is_answered_with_the_nearest():
+    with pytest.raises(pl.RunError, match=r"Did you mean 'mnist-torch'\?"):
+        recipes.read("mnist-toch")
+
+
+def test_a_recipe_survives_its_file(tmp_path):
+    for name in recipes.names():
+        recipe = recipes.read(name)
+        (tmp_path / "it.toml").write_text(recipe.to_toml())
+        assert recipes.read(tmp_path / "it.toml") == recipe
