@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -29,3 +32,31 @@ def test_every_format_has_a_page(name):
     pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES.glob("*.md"))
     suffix = FORMATS[name].suffix
     assert name in {page.stem for page in PAGES.glob("*.md")} or suffix in pages
+
+
+def block(page: str, language: str) -> str:
+    text = (PAGES / page).read_text(encoding="utf-8")
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL))
+
+
+def test_the_c_on_its_page_compiles_and_runs(tmp_path, monkeypatch):
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    monkeypatch.chdir(tmp_path)
+    exec(block("c.md", "python"), {})
+    Path("main.c").write_text(block("c.md", "c"))
+    subprocess.run(shlex.split(block("c.md", "sh")), check=True)
+    shown = subprocess.run(["./digits"], capture_output=True, check=True).stdout
+    assert shown.decode().strip() in list("0123456789")
+
+
+def test_the_javascript_on_its_page_runs(tmp_path, monkeypatch):
+    if shutil.which("node") is None:
+        pytest.skip("Node is not installed")
+    monkeypatch.chdir(tmp_path)
+    exec(block("javascript.md", "python"), {})
+    Path("main.mjs").write_text(block("javascript.md", "js"))
+    done = subprocess.run(["node", "main.mjs"], capture_output=True, check=True)
+    digit, rest = done.stdout.decode().splitlines()
+    assert digit in list("0123456789")
+    assert rest == "10 [ 28, 28, 1 ]"

@@ -63,6 +63,20 @@ _ALL = (
         module="safetensors",
         suffix=".safetensors",
     ),
+    Format(
+        name="c",
+        about="C99 without an allocator or libraries, .c and .h",
+        module="c",
+        suffix=".c",
+        is_read=False,
+    ),
+    Format(
+        name="javascript",
+        about="JavaScript, one ES module without dependencies",
+        module="javascript",
+        suffix=".mjs",
+        is_read=False,
+    ),
 )
 
 FORMATS: dict[str, Format] = {entry.name: entry for entry in _ALL}

@@ -1,0 +1,410 @@
+"""This file is the C of each kind of layer: images are (height, width, channels)."""
+
+from __future__ import annotations
+
+LANES = 16  # channels that a convolution or dense layer computes at once
+
+HEAD = """
+/* Sixteen channels at a time: as vectors where the compiler has them, else as a
+   plain array. Define PELLUCID_PLAIN to have the array everywhere. */
+#if defined(__GNUC__) && !defined(PELLUCID_PLAIN)
+#if defined(__AVX512F__)
+#define WIDTH 16
+#define PIXELS 7
+#elif defined(__AVX__)
+#define WIDTH 8
+#define PIXELS 5
+#else
+#define WIDTH 4
+#define PIXELS 2
+#endif
+typedef float lanes __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
+#define LOAD(p) (*(const lanes *)(p))
+#define STORE(p, v) (*(lanes *)(p) = (v))
+#define MULTIPLY_ADD(a, x, w) ((a) += (x) * (w))
+#else
+#define WIDTH 1
+#define PIXELS 1
+typedef float lanes;
+#define LOAD(p) (*(p))
+#define STORE(p, v) (*(p) = (v))
+#define MULTIPLY_ADD(a, x, w) ((a) += (x) * (w))
+#endif
+#define LANES 16
+#define PARTS (LANES / WIDTH)
+"""
+
+KERNELS: dict[str, str] = {
+    "pad": """
+/* y = x with zeros around it */
+static void pad(const float *x, float *y, int h, int w, int c,
+                int top, int left, int bottom, int right)
+{
+    const int width = (left + w + right) * c;
+    int i;
+    for (i = 0; i < (top + h + bottom) * width; i++) y[i] = 0.0f;
+    for (i = 0; i < h; i++)
+        memcpy(y + (top + i) * width + left * c, x + i * w * c,
+               (size_t)(w * c) * sizeof *x);
+}
+""",
+    "conv": """
+/* PIXELS pixels and LANES channels of a convolution: y = b + sum of x * w */
+static void conv_block(const float *x, int step, int rows, int row, int cells,
+                       int cell, int run, const float *w, const float *b,
+                       float *y, int channels, int used)
+{
+    lanes sum[PIXELS][PARTS];
+    float spill[LANES];
+    int u, v, k, p, t;
+    for (p = 0; p < PIXELS; p++)
+        for (t = 0; t < PARTS; t++) sum[p][t] = LOAD(b + t * WIDTH);
+    for (u = 0; u < rows; u++)
+        for (v = 0; v < cells; v++) {
+            const float *at = x + u * row + v * cell;
+            for (k = 0; k < run; k++) {
+                lanes weight[PARTS];
+                for (t = 0; t < PARTS; t++) weight[t] = LOAD(w + t * WIDTH);
+                for (p = 0; p < PIXELS; p++) {
+                    const float value = at[p * step + k];
+                    for (t = 0; t < PARTS; t++)
+                        MULTIPLY_ADD(sum[p][t], value, weight[t]);
+                }
+                w += LANES;
+            }
+        }
+    for (p = 0; p < PIXELS; p++) {
+        float *to = used == LANES ? y + p * channels : spill;
+        for (t = 0; t < PARTS; t++) STORE(to + t * WIDTH, sum[p][t]);
+        if (used < LANES)
+            memcpy(y + p * channels, spill, (size_t)used * sizeof *y);
+    }
+}
+
+/* the same for one pixel, at the end of a narrow row */
+static void conv_pixel(const float *x, int rows, int row, int cells, int cell,
+                       int run, const float *w, const float *b, float *y, int used)
+{
+    float sum[LANES];
+    int u, v, k, t;
+    memcpy(sum, b, sizeof sum);
+    for (u = 0; u < rows; u++)
+        for (v = 0; v < cells; v++)
+            for (k = 0; k < run; k++) {
+                const float value = x[u * row + v * cell + k];
+                for (t = 0; t < LANES; t++) sum[t] += value * w[t];
+                w += LANES;
+            }
+    memcpy(y, sum, (size_t)used * sizeof *y);
+}
+
+/* x (already padded) of width w and c channels -> y (oh, ow, oc);
+   weights (tiles of LANES output channels, kh, kw, c, LANES) */
+static void conv(const float *x, const float *weight, const float *bias, float *y,
+                 int w, int c, int oh, int ow, int oc,
+                 int kh, int kw, int sh, int sw, int dh, int dw)
+{
+    const int is_dense = dw == 1;
+    const int cells = is_dense ? 1 : kw, run = is_dense ? kw * c : c;
+    const int size = kh * kw * c * LANES;
+    int tile, i, j;
+    for (tile = 0; tile * LANES < oc; tile++) {
+        const int used = oc - tile * LANES < LANES ? oc - tile * LANES : LANES;
+        const float *wt = weight + tile * size, *b = bias + tile * LANES;
+        for (i = 0; i < oh; i++) {
+            const float *from = x + i * sh * w * c;
+            float *to = y + i * ow * oc + tile * LANES;
+            if (ow < PIXELS) {
+                for (j = 0; j < ow; j++)
+                    conv_pixel(from + j * sw * c, kh, dh * w * c, cells, dw * c,
+                               run, wt, b, to + j * oc, used);
+                continue;
+            }
+            for (j = 0; j < ow; j += PIXELS) {
+                const int at = j + PIXELS > ow ? ow - PIXELS : j;
+                conv_block(from + at * sw * c, sw * c, kh, dh * w * c, cells,
+                           dw * c, run, wt, b, to + at * oc, oc, used);
+            }
+        }
+    }
+}
+""",
+    "conv_grouped": """
+/* a convolution whose channels are split into groups; weights (kh, kw, c / g, oc) */
+static void conv_grouped(const float *x, const float *weight, const float *bias,
+                         float *y, int w, int c, int oh, int ow, int oc, int kh,
+                         int kw, int sh, int sw, int dh, int dw, int groups)
+{
+    const int per_in = c / groups, per_out = oc / groups;
+    int i, j, o, u, v, k;
+    for (i = 0; i < oh; i++)
+        for (j = 0; j < ow; j++) {
+            float *to = y + (i * ow + j) * oc;
+            for (o = 0; o < oc; o++) to[o] = bias[o];
+            for (u = 0; u < kh; u++)
+                for (v = 0; v < kw; v++) {
+                    const float *at = x + ((i * sh + u * dh) * w + j * sw + v * dw) * c;
+                    const float *wt = weight + (u * kw + v) * per_in * oc;
+                    for (k = 0; k < per_in; k++)
+                        for (o = 0; o < oc; o++)
+                            to[o] += at[o / per_out * per_in + k] * wt[k * oc + o];
+                }
+        }
+}
+""",
+    "conv_transpose": """
+/* each pixel of x paints a kernel on y; top and left are cropped */
+static void conv_transpose(const float *x, const float *weight, const float *bias,
+                           float *y, int h, int w, int c, int oh, int ow, int oc,
+                           int kh, int kw, int sh, int sw, int dh, int dw,
+                           int groups, int top, int left)
+{
+    const int per_in = c / groups, per_out = oc / groups;
+    int i, j, u, v, k, o;
+    for (i = 0; i < oh * ow; i++)
+        for (o = 0; o < oc; o++) y[i * oc + o] = bias[o];
+    for (i = 0; i < h; i++)
+        for (j = 0; j < w; j++)
+            for (u = 0; u < kh; u++)
+                for (v = 0; v < kw; v++) {
+                    const int r = i * sh + u * dh - top, q = j * sw + v * dw - left;
+                    const float *at = x + (i * w + j) * c;
+                    const float *wt = weight + (u * kw + v) * per_in * oc;
+                    if (r < 0 || r >= oh || q < 0 || q >= ow) continue;
+                    for (k = 0; k < per_in; k++)
+                        for (o = 0; o < oc; o++)
+                            y[(r * ow + q) * oc + o] +=
+                                at[o / per_out * per_in + k] * wt[k * oc + o];
+                }
+}
+""",
+    "dense": """
+/* each of n rows of x: y = b + x * w; weights (tiles of LANES outputs, in, LANES) */
+static void dense(const float *x, const float *weight, const float *bias, float *y,
+                  int n, int in, int out)
+{
+    const int whole = in / 4 * 4;
+    int row, tile, k, t, s;
+    for (row = 0; row < n; row++, x += in, y += out)
+        for (tile = 0; tile * LANES < out; tile++) {
+            const float *w = weight + tile * in * LANES;
+            const int used = out - tile * LANES < LANES ? out - tile * LANES : LANES;
+            lanes sum[4][PARTS];
+            float total[LANES];
+            for (t = 0; t < PARTS; t++) {
+                sum[0][t] = LOAD(bias + tile * LANES + t * WIDTH);
+                for (s = 1; s < 4; s++) sum[s][t] = sum[0][t] - sum[0][t];
+            }
+            for (k = 0; k < whole; k += 4)
+                for (s = 0; s < 4; s++)
+                    for (t = 0; t < PARTS; t++)
+                        MULTIPLY_ADD(sum[s][t], x[k + s],
+                                     LOAD(w + (k + s) * LANES + t * WIDTH));
+            for (k = whole; k < in; k++)
+                for (t = 0; t < PARTS; t++)
+                    MULTIPLY_ADD(sum[0][t], x[k], LOAD(w + k * LANES + t * WIDTH));
+            for (t = 0; t < PARTS; t++)
+                STORE(total + t * WIDTH,
+                      (sum[0][t] + sum[1][t]) + (sum[2][t] + sum[3][t]));
+            memcpy(y + tile * LANES, total, (size_t)used * sizeof *y);
+        }
+}
+""",
+    "max_pool": """
+/* the largest number of each window; cells outside do not count */
+static void max_pool(const float *x, float *y, int h, int w, int c, int oh, int ow,
+                     int kh, int kw, int sh, int sw, int top, int left)
+{
+    int i, j, u, v, k;
+    for (i = 0; i < oh; i++)
+        for (j = 0; j < ow; j++, y += c) {
+            int is_first = 1;
+            for (u = 0; u < kh; u++)
+                for (v = 0; v < kw; v++) {
+                    const int r = i * sh + u - top, q = j * sw + v - left;
+                    const float *at = x + (r * w + q) * c;
+                    if (r < 0 || r >= h || q < 0 || q >= w) continue;
+                    if (is_first) memcpy(y, at, (size_t)c * sizeof *y);
+                    else
+                        for (k = 0; k < c; k++) y[k] = at[k] > y[k] ? at[k] : y[k];
+                    is_first = 0;
+                }
+        }
+}
+""",
+    "avg_pool": """
+/* the mean of each window's cells that lie inside */
+static void avg_pool(const float *x, float *y, int h, int w, int c, int oh, int ow,
+                     int kh, int kw, int sh, int sw, int top, int left)
+{
+    int i, j, u, v, k;
+    for (i = 0; i < oh; i++)
+        for (j = 0; j < ow; j++, y += c) {
+            int count = 0;
+            for (k = 0; k < c; k++) y[k] = 0.0f;
+            for (u = 0; u < kh; u++)
+                for (v = 0; v < kw; v++) {
+                    const int r = i * sh + u - top, q = j * sw + v - left;
+                    if (r < 0 || r >= h || q < 0 || q >= w) continue;
+                    for (k = 0; k < c; k++) y[k] += x[(r * w + q) * c + k];
+                    count++;
+                }
+            for (k = 0; k < c; k++) y[k] /= (float)count;
+        }
+}
+""",
+    "global_avg_pool": """
+/* the mean of each channel */
+static void global_avg_pool(const float *x, float *y, int pixels, int c)
+{
+    int i, k;
+    for (k = 0; k < c; k++) y[k] = 0.0f;
+    for (i = 0; i < pixels; i++)
+        for (k = 0; k < c; k++) y[k] += x[i * c + k];
+    for (k = 0; k < c; k++) y[k] /= (float)pixels;
+}
+""",
+    "scale_shift": """
+/* y = x * scale + shift per channel: batch norm with running statistics */
+static void scale_shift(const float *x, float *y, const float *scale,
+                        const float *shift, int n, int c)
+{
+    int i, k;
+    for (i = 0; i < n; i++)
+        for (k = 0; k < c; k++) y[i * c + k] = x[i * c + k] * scale[k] + shift[k];
+}
+""",
+    "layer_norm": """
+/* each row to mean 0 and variance 1, then scaled and shifted */
+static void layer_norm(const float *x, float *y, const float *scale,
+                       const float *offset, int n, int c, float epsilon)
+{
+    int i, k;
+    for (i = 0; i < n; i++, x += c, y += c) {
+        float mean = 0.0f, variance = 0.0f;
+        for (k = 0; k < c; k++) mean += x[k];
+        mean /= (float)c;
+        for (k = 0; k < c; k++) variance += (x[k] - mean) * (x[k] - mean);
+        variance = 1.0f / sqrtf(variance / (float)c + epsilon);
+        for (k = 0; k < c; k++) y[k] = (x[k] - mean) * variance * scale[k] + offset[k];
+    }
+}
+""",
+    "relu": """
+static void relu(const float *x, float *y, int n)
+{
+    int i;
+    for (i = 0; i < n; i++) y[i] = x[i] > 0.0f ? x[i] : 0.0f;
+}
+""",
+    "leaky_relu": """
+static void leaky_relu(const float *x, float *y, int n, float slope)
+{
+    int i;
+    for (i = 0; i < n; i++) y[i] = x[i] > 0.0f ? x[i] : x[i] * slope;
+}
+""",
+    "sigmoid": """
+static void sigmoid(const float *x, float *y, int n)
+{
+    int i;
+    for (i = 0; i < n; i++) y[i] = 1.0f / (1.0f + expf(-x[i]));
+}
+""",
+    "tanh": """
+static void hyperbolic_tangent(const float *x, float *y, int n)
+{
+    int i;
+    for (i = 0; i < n; i++) y[i] = tanhf(x[i]);
+}
+""",
+    "gelu": """
+static void gelu(const float *x, float *y, int n)
+{
+    int i;
+    for (i = 0; i < n; i++) y[i] = 0.5f * x[i] * (1.0f + erff(x[i] * 0.70710678f));
+}
+""",
+    "silu": """
+static void silu(const float *x, float *y, int n)
+{
+    int i;
+    for (i = 0; i < n; i++) y[i] = x[i] / (1.0f + expf(-x[i]));
+}
+""",
+    "softmax": """
+/* each of n rows to probabilities */
+static void softmax(const float *x, float *y, int n, int c)
+{
+    int i, k;
+    for (i = 0; i < n; i++, x += c, y += c) {
+        float most = x[0], sum = 0.0f;
+        for (k = 1; k < c; k++) most = x[k] > most ? x[k] : most;
+        for (k = 0; k < c; k++) sum += y[k] = expf(x[k] - most);
+        for (k = 0; k < c; k++) y[k] /= sum;
+    }
+}
+""",
+    "add": """
+static void add(const float *x, const float *z, float *y, int n)
+{
+    int i;
+    for (i = 0; i < n; i++) y[i] = x[i] + z[i];
+}
+""",
+    "concat": """
+/* the channels of x into those of y from a place on */
+static void concat(const float *x, float *y, int n, int c, int channels, int from)
+{
+    int i;
+    for (i = 0; i < n; i++)
+        memcpy(y + i * channels + from, x + i * c, (size_t)c * sizeof *y);
+}
+""",
+    "upsample_nearest": """
+static void upsample_nearest(const float *x, float *y, int h, int w, int c, int fh,
+                             int fw)
+{
+    int i, j;
+    for (i = 0; i < h * fh; i++)
+        for (j = 0; j < w * fw; j++, y += c)
+            memcpy(y, x + (i / fh * w + j / fw) * c, (size_t)c * sizeof *y);
+}
+""",
+    "upsample_bilinear": """
+/* between the centres of pixels; beyond the outermost the edge is repeated */
+static void upsample_bilinear(const float *x, float *y, int h, int w, int c, int fh,
+                              int fw)
+{
+    int i, j, k;
+    for (i = 0; i < h * fh; i++)
+        for (j = 0; j < w * fw; j++, y += c) {
+            float r = ((float)i + 0.5f) / (float)fh - 0.5f;
+            float q = ((float)j + 0.5f) / (float)fw - 0.5f;
+            int top, left, bottom, right;
+            r = r < 0.0f ? 0.0f : r > (float)(h - 1) ? (float)(h - 1) : r;
+            q = q < 0.0f ? 0.0f : q > (float)(w - 1) ? (float)(w - 1) : q;
+            top = (int)r, left = (int)q;
+            bottom = top + 1 < h ? top + 1 : top;
+            right = left + 1 < w ? left + 1 : left;
+            r -= (float)top, q -= (float)left;
+            for (k = 0; k < c; k++) {
+                const float a = x[(top * w + left) * c + k];
+                const float b = x[(top * w + right) * c + k];
+                const float d = x[(bottom * w + left) * c + k];
+                const float e = x[(bottom * w + right) * c + k];
+                const float upper = a * (1.0f - q) + b * q;
+                const float lower = d * (1.0f - q) + e * q;
+                y[k] = upper * (1.0f - r) + lower * r;
+            }
+        }
+}
+""",
+}
+
+#: kernels that need <math.h>, and thereby -lm
+MATH = {"gelu", "layer_norm", "sigmoid", "silu", "softmax", "tanh"}
+#: kernels that are written with lanes
+WITH_LANES = {"conv", "dense"}
+#: kernels that need <string.h>
+WITH_STRING = {"concat", "conv", "dense", "max_pool", "pad", "upsample_nearest"}
