@@ -38,29 +38,81 @@ def verify(
     tolerance: Annotated[
         float, typer.Option("--tolerance", help="Largest relative error that passes.")
     ] = 1e-6,
+    engines: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--engines",
+            metavar="NAMES",
+            help="Engines against each other, in lockstep: numpy,torch,jax or all.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option("--steps", help="Updates in lockstep.", min=1)
+    ] = 50,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", help="Examples of each update.", min=1)
+    ] = 32,
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--data",
+            help="Pictures for --engines, as in train; else MNIST in the network's "
+            "size and colour.",
+            show_default=False,
+        ),
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="float32 or float64, for --engines.")
+    ] = "float32",
+    picture: options.Picture = None,
     seed: Annotated[
         int, typer.Option("--seed", help="Of weights, images and samples.", min=0)
     ] = 0,
     json: options.Json = False,
 ) -> None:
-    """Prove that derivatives are right; exit code 1 if they are not.
+    """Prove that derivatives are right, or engines equal; exit code 1 if they are not.
 
-    Each derivative of the numpy engine, which the other engines are held to, is
-    compared with (L(w + h) − L(w − h)) / 2h. Entries where a step of h crosses a
-    corner of ReLU or max-pool have no derivative to compare with: they are counted
-    as skipped.
+    --gradients, which is what is done where nothing else is asked for: each
+    derivative of the numpy engine, which the other engines are held to, is compared
+    with (L(w + h) − L(w − h)) / 2h. Entries where a step of h crosses a corner of
+    ReLU or max-pool have no derivative to compare with: they are counted as skipped.
+
+    --engines: all train on the same batches, each step from the same state. Every
+    activation, gradient and updated weight is compared, beside what rounding does to
+    the numpy engine itself.
 
     \b
     [bold]Examples[/bold]
     pellucid verify mnist-torch --gradients
     pellucid verify xor-one-hidden --gradients --json
     pellucid verify my_network.py --gradients --samples 50
+    pellucid verify mnist-torch --engines all --steps 50 --picture parity.png
+    pellucid verify runs/mine --engines numpy,torch --data photos/ --dtype float64
     """
+    from pellucid.cli.verify_engines import verify_engines
     from pellucid.cli.verify_gradients import verify_gradients
 
-    del gradients  # the only proof so far, so the default
-    passes = verify_gradients(
-        network, samples=samples, tolerance=tolerance, seed=seed, json=json
-    )
-    if not passes:
+    answers = []
+    if engines is not None:
+        answers.append(
+            verify_engines(
+                network,
+                engines=engines,
+                steps=steps,
+                batch_size=batch_size,
+                data=data,
+                dtype=dtype,
+                seed=seed,
+                picture=picture,
+                json=json,
+            )
+        )
+    if gradients or engines is None:
+        answers.append(
+            verify_gradients(
+                network, samples=samples, tolerance=tolerance, seed=seed, json=json
+            )
+        )
+    if not all(answers):
         raise typer.Exit(1)

@@ -25,7 +25,7 @@ def verify_gradients(
     if source in ZOO or Path(source).suffix in (".py", ".json"):
         network = load_network(source)
     else:
-        file = _model_file(source)
+        file = model_file(source)
         network = file.network
     checked = check_gradients(
         network,
@@ -67,7 +67,7 @@ def verify_gradients(
     return checked.passes
 
 
-def _model_file(source: str) -> ModelFile:
+def model_file(source: str) -> ModelFile:
     """Open a RUN; where there is none, say what would have done."""
     from pellucid.errors import NetworkError, RunError
     from pellucid.network import ZOO

@@ -1,0 +1,179 @@
+"""This file is `pellucid verify --engines`: parity as a table, JSON and a picture."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pellucid.cli.output import DataProgress, answer, emit, say, table
+from pellucid.errors import EngineError
+
+if TYPE_CHECKING:
+    from pellucid.compare.parity import ParityReport
+    from pellucid.network import Network, Preprocessing
+    from pellucid.objectives import Loss, Optimizer
+    from pellucid.runs import ModelFile
+
+_NO_FLOAT64 = ("compiled",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """What is verified: a network, and how it is trained."""
+
+    network: Network
+    loss: Loss | None = None
+    optimizer: Optimizer | None = None
+    preprocessing: Preprocessing | None = None
+    file: ModelFile | None = None
+
+
+def verify_engines(
+    source: str,
+    *,
+    engines: str,
+    steps: int,
+    batch_size: int,
+    data: str | None,
+    dtype: str,
+    seed: int,
+    picture: Path | None,
+    json: bool,
+) -> bool:
+    """Run engines in lockstep, write the result, and return whether they agree."""
+    from pellucid.compare.parity import check_parity, examples_for, parity_picture
+    from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum
+    from pellucid.runs.picture import save_figure
+
+    names = engine_names(engines, dtype)
+    subject = _subject(source)
+    outputs = subject.network.output_shape[-1]
+    loss = subject.loss or (CrossEntropy() if outputs > 1 else HalfSquaredErrorSum())
+    examples = examples_for(
+        subject.network,
+        loss,
+        source=data,
+        preprocessing=subject.preprocessing,
+        count=max(6400, steps * batch_size),
+        seed=seed,
+        progress=DataProgress(),
+    )
+    report = check_parity(
+        subject.network,
+        names,
+        weights=subject.file.weights if subject.file else None,
+        loss=loss,
+        optimizer=subject.optimizer,
+        examples=examples,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        dtype=dtype,
+        on_step=_tell,
+    )
+    if picture is not None:
+        save_figure(parity_picture(report), picture)
+        say(f"the picture is {picture}")
+    if json:
+        emit(report.to_json())
+    else:
+        show(report)
+    return report.passes
+
+
+def engine_names(engines: str, dtype: str) -> list[str]:
+    """Return the engines of a list with commas; "all": those installed that can.
+
+    Raises
+    ------
+    EngineError
+        If a name is empty.
+    """
+    from pellucid.engines import NAMES, missing_package
+
+    if engines != "all":
+        names = [name.strip() for name in engines.split(",")]
+        if not all(names):
+            raise EngineError(
+                "verify: engines must be names with commas between them, or all; "
+                f"got '{engines}'."
+            )
+        return names
+    skipped = _NO_FLOAT64 if dtype == "float64" else ()
+    return [n for n in NAMES if missing_package(n) is None and n not in skipped]
+
+
+def _subject(source: str) -> _Subject:
+    """Return what is verified: by its built-in recipe, as a file has it, or a RUN."""
+    from pellucid import recipes
+    from pellucid.cli.verify_gradients import model_file
+    from pellucid.network import load_network
+    from pellucid.objectives import loss_from_json, optimizer_from_json
+
+    if source in recipes.names():
+        recipe = recipes.read(source)
+        return _Subject(
+            network=load_network(source),
+            loss=loss_from_json(recipe.loss),
+            optimizer=optimizer_from_json(recipe.optimizer),
+        )
+    if Path(source).suffix in (".py", ".json"):
+        return _Subject(network=load_network(source))
+    file = model_file(source)
+    return _Subject(
+        network=file.network,
+        loss=file.loss,
+        optimizer=file.optimizer,
+        preprocessing=file.preprocessing,
+        file=file,
+    )
+
+
+def show(report: ParityReport) -> None:
+    """Write a report as tables: every pair, what lay near corners, the free run."""
+    numbers = ("activations", "floor", "gradients", "floor ", "weights", "floor  ")
+    rows = []
+    for pair in report.pairs:
+        cells = [
+            f"{a:.1e}" for kind in report.kinds for a in report.worst(kind, pair)[:2]
+        ]
+        passes = "yes" if report.parting(pair) is None else "NO"
+        rows.append((" · ".join(pair), *cells, passes))
+    answer(table(("engines", *numbers, "agree"), rows, numbers=numbers))
+    answer("")
+    answer(_corners(report))
+    rows = [
+        (name, f"{values[-1]:.1e}", str(int(crossed.sum())))
+        for name, values, crossed in zip(
+            report.engines, report.free.deviation.T, report.ties.crossed.T, strict=True
+        )
+    ]
+    if report.free.floor.any():
+        rows.append(("noise floor", f"{report.free.floor[-1]:.1e}", ""))
+    headers = ("engine", f"weights after {report.steps} free steps", "corners crossed")
+    answer("")
+    answer(table(headers, rows, numbers=headers[1:]))
+    answer("")
+    for pair in report.pairs:
+        if parting := report.parting(pair):
+            answer(str(parting))
+    verdict = "agree" if report.passes else "DO NOT AGREE"
+    answer(
+        f"{report.network} on {report.data}, {report.dtype}, {report.steps} steps of "
+        f"{report.batch_size}: the engines {verdict}"
+    )
+
+
+def _corners(report: ParityReport) -> str:
+    kinks, ties = int(report.ties.kinks.sum()), int(report.ties.ties.sum())
+    return f"nearer than 1e-6 to a corner: {kinks} ReLU inputs, {ties} pool windows"
+
+
+def _tell(done: int, total: int, what: str) -> None:
+    """Show progress on stderr where a person sits there."""
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        sys.stderr.write(f"\r{what}: step {done} of {total} {end}")
+        sys.stderr.flush()

@@ -1,0 +1,165 @@
+"""This file is the network's corners: who sat on which side of them, and their count.
+
+ReLU has a corner at 0, and a max-pool one wherever two cells of a window are equal. A
+number that rounding moves across a corner changes the derivative by a jump, however
+small the move: both derivatives are right, each for its side. So derivatives are
+compared on the same side: the reference is differentiated once more, in float64, with
+the sides that the engine took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pellucid.engines.numpy import NumpySession
+from pellucid.engines.numpy.layers import Forward
+from pellucid.engines.numpy.layers.pool import DENSE
+from pellucid.engines.numpy.layers.windows import cells, crop, pad
+from pellucid.engines.protocol import Array
+from pellucid.network import Network
+from pellucid.network.layers import Layer, LeakyReLU, MaxPool2D, ReLU
+
+NEAR = 1e-6  # of a corner: what float32 may not be able to tell apart
+
+Corners = dict[str, Array]
+Records = dict[str, Forward]
+Back = Callable[[Array], tuple[Array, ...]]
+
+
+class Count(NamedTuple):
+    """How much of a batch lies near a corner.
+
+    kinks : int
+        Inputs of ReLU and LeakyReLU nearer to 0 than 1e-6.
+    ties : int
+        Windows of max-pools whose two largest values are nearer than 1e-6. Exact
+        ties do not count: the first maximum wins on every engine.
+    """
+
+    kinks: int
+    ties: int
+
+
+def corners_of(network: Network, values: Mapping[str, Array]) -> Corners:
+    """Return the sides that were taken.
+
+    Parameters
+    ----------
+    network : Network
+    values : mapping of node name to ndarray, shape (N, …)
+        Every node's output.
+
+    Returns
+    -------
+    dict of node name to ndarray
+        ReLU kinds: bool, where the input was positive. Max-pools: the number of the
+        winning cell, uint16, shape of the output.
+    """
+    found: Corners = {}
+    for node in network.nodes:
+        if isinstance(node.layer, ReLU | LeakyReLU):
+            found[node.name] = values[node.inputs[0]] > 0
+        elif isinstance(node.layer, MaxPool2D):
+            found[node.name] = _winners(node.layer, values[node.inputs[0]])
+    return found
+
+
+def differences(mine: Corners, theirs: Corners) -> int:
+    """Return how many sides differ."""
+    return sum(int(np.count_nonzero(mine[name] != theirs[name])) for name in theirs)
+
+
+def count_near(network: Network, values: Mapping[str, Array]) -> Count:
+    """Count what lies near a corner, given every node's output."""
+    kinks = ties = 0
+    for node in network.nodes:
+        if isinstance(node.layer, ReLU | LeakyReLU):
+            kinks += int(np.count_nonzero(np.abs(values[node.inputs[0]]) < NEAR))
+        elif isinstance(node.layer, MaxPool2D):
+            ties += _near_ties(node.layer, values[node.inputs[0]])
+    return Count(kinks, ties)
+
+
+def _windows(layer: MaxPool2D, x: Array) -> tuple[Array, list[Any]]:
+    """Return x padded by −∞, and for each window cell the pixels it meets."""
+    height, width, _ = layer.output_shape(x.shape[1:])
+    padded = pad(x, layer.pads((x.shape[1], x.shape[2])), value=-np.inf)
+    around = cells(layer.kernel, layer.strides, DENSE, (height, width))
+    return padded, [where for _, _, where in around]
+
+
+def _winners(layer: MaxPool2D, x: Array) -> Array:
+    """Return which cell of each window is its first maximum."""
+    padded, window = _windows(layer, x)
+    best = padded[window[0]].copy()
+    winners = np.zeros(best.shape, np.uint16)
+    for number, where in enumerate(window[1:], start=1):
+        is_larger = padded[where] > best
+        winners[is_larger] = number
+        np.maximum(best, padded[where], out=best)
+    return winners
+
+
+def _near_ties(layer: MaxPool2D, x: Array) -> int:
+    padded, window = _windows(layer, x)
+    first = padded[window[0]].copy()
+    second = np.full_like(first, -np.inf)
+    for where in window[1:]:
+        np.maximum(second, np.minimum(first, padded[where]), out=second)
+        np.maximum(first, padded[where], out=first)
+    gap = first - second
+    return int(np.count_nonzero((gap > 0) & (gap < NEAR)))
+
+
+class CornerSession(NumpySession):
+    """A session of the NumPy engine that differentiates with given corners.
+
+    Attributes
+    ----------
+    corners : mapping of node name to ndarray
+        As `corners_of` returns them; its own where empty.
+    """
+
+    corners: Mapping[str, Array] = {}
+
+    def _masks(self, count: int) -> Mapping[str, Array]:
+        # corners go where dropout's masks go, so that parts of a batch get theirs
+        return {**super()._masks(count), **self.corners}
+
+    def _run(
+        self, images: Array, *, is_training: bool, masks: Mapping[str, Array]
+    ) -> Records:
+        """Run every node, and give those with a corner the derivative of its side."""
+        records = super()._run(images, is_training=is_training, masks=masks)
+        for node in self._network.nodes:
+            if node.name in masks and node.name in self.corners:
+                x, side = records[node.inputs[0]].output, masks[node.name]
+                back = _on_side(node.layer, x, side)
+                records[node.name] = records[node.name]._replace(grad_inputs=back)
+        return records
+
+
+def _on_side(layer: Layer, x: Array, side: Array) -> Back:
+    """Return the derivative by the input of a layer whose side is given."""
+    if isinstance(layer, MaxPool2D):
+        return _hand_back(layer, x, side)
+    slope = getattr(layer, "slope", 0.0)
+    slopes = np.where(side, 1.0, slope).astype(x.dtype)
+    return lambda grad_y: (grad_y * slopes,)
+
+
+def _hand_back(layer: MaxPool2D, x: Array, winners: Array) -> Back:
+    """Return the derivative of a max-pool whose winners are given."""
+    padded, window = _windows(layer, x)
+    pads, size = layer.pads((x.shape[1], x.shape[2])), (x.shape[1], x.shape[2])
+
+    def grad_inputs(grad_y: Array) -> tuple[Array, ...]:
+        grad = np.zeros(padded.shape, grad_y.dtype)
+        for number, where in enumerate(window):
+            grad[where] += grad_y * (winners == number)
+        return (crop(grad, pads, size),)
+
+    return grad_inputs

@@ -1,0 +1,144 @@
+"""This file is the batches of a parity check: real pictures wherever they fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data import Batches, Dataset, load
+from pellucid.data.download import Progress
+from pellucid.errors import DataError
+from pellucid.network import Network, Preprocessing
+from pellucid.objectives import CrossEntropy, Loss
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Images and labels, and what they are, in words.
+
+    Parameters
+    ----------
+    images : ndarray of uint8 or float, shape (N, …)
+    labels : ndarray, shape (N,) or that of the output
+    description : str
+    preprocessing : Preprocessing
+        Turns uint8 into the network's floats.
+    """
+
+    images: Array
+    labels: Array
+    description: str
+    preprocessing: Preprocessing
+
+    def batches(self, count: int, size: int, seed: int) -> list[tuple[Array, Array]]:
+        """Return that many batches of float32 images and labels, shuffled by seed."""
+        dataset = Dataset(self.images, self.labels)
+        source = Batches(
+            dataset,
+            batch_size=min(size, len(dataset)),
+            seed=seed,
+            preprocessing=self.preprocessing,
+            ahead=0,
+        )
+        found: list[tuple[Array, Array]] = []
+        epoch = 0
+        while len(found) < count:
+            whole = (
+                b for b in source.epoch(epoch) if len(b.labels) == source.batch_size
+            )
+            found += [(batch.images, batch.labels) for batch in whole]
+            epoch += 1
+        return found[:count]
+
+
+def examples_for(
+    network: Network,
+    loss: Loss,
+    *,
+    source: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    count: int = 6400,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Examples:
+    """Return examples that a network can take.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+        Decides what labels are.
+    source : str, optional
+        As `pellucid.data.load` takes it. Else MNIST, brought to the network's size
+        and colour; exclusive or for two inputs and one output; random numbers where
+        the input is no picture.
+    preprocessing : Preprocessing, optional
+        The network's own, or [0, 1], if left out.
+    count : int
+        Examples to keep at most.
+    seed : int
+        Of random numbers.
+    progress : callable, optional
+        As in `pellucid.data.load`.
+
+    Raises
+    ------
+    DataError
+        If the source cannot be loaded, or has more classes than the network outputs.
+    """
+    how = preprocessing or network.preprocessing or Preprocessing()
+    shape, outputs = network.input_shape, network.output_shape
+    if source is None and shape == (2,) and outputs == (1,):
+        source = "xor"
+    is_picture = len(shape) == 3 and shape[2] in (1, 3)
+    has_classes = isinstance(loss, CrossEntropy) and len(outputs) == 1
+    if source is None and not (is_picture and has_classes):
+        return _random(network, loss, how, seed)
+    return _loaded(network, source or "mnist", how, count, progress, source is None)
+
+
+def _loaded(
+    network: Network,
+    source: str,
+    how: Preprocessing,
+    count: int,
+    progress: Progress | None,
+    is_ours: bool,
+) -> Examples:
+    shape, classes = network.input_shape, network.output_shape[-1]
+    form: dict[str, Any] = {}
+    if len(shape) == 3 and not source.endswith(".npz"):
+        form = {"size": shape[:2], "colour": "grey" if shape[2] == 1 else "rgb"}
+    train, _ = load(source, progress=progress, **form)
+    chosen = train.subset(range(min(count, len(train))))
+    images, labels = chosen.images[:], chosen.labels
+    words = source
+    if form and source == "mnist" and shape != (28, 28, 1):
+        words = f"mnist, brought to {shape[0]}×{shape[1]} {form['colour']}"
+    if len(train.classes) > classes and is_ours:
+        labels, words = labels % classes, f"{words}, labels modulo {classes}"
+    elif len(train.classes) > classes:
+        raise DataError(
+            "verify: data must have at most as many classes as the network has "
+            f"outputs; got {len(train.classes)} classes for {classes} outputs."
+        )
+    return Examples(images, labels, words, how)
+
+
+def _random(network: Network, loss: Loss, how: Preprocessing, seed: int) -> Examples:
+    """Draw inputs in [−1, 1] and labels that fit the loss."""
+    random = np.random.default_rng(seed)
+    count = 512
+    images = random.uniform(-1, 1, (count, *network.input_shape)).astype(np.float32)
+    *lead, classes = network.output_shape
+    labels: Array
+    if isinstance(loss, CrossEntropy):
+        labels = random.integers(0, classes, (count, *lead))
+    else:
+        labels = random.uniform(0, 1, (count, *lead, classes)).astype(np.float32)
+    return Examples(images, labels, "random numbers", how)

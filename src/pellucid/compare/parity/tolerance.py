@@ -1,0 +1,46 @@
+"""This file is how far apart engines may be, and why."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.float64]
+
+#: float64: other orders of summation cost about 1e-14 a layer
+EXACT: Final = {"activations": 1e-10, "gradients": 1e-9, "weights": 1e-9}
+#: float32: as many times what rounding does to the reference itself
+FLOORS: Final = 10
+LEAST_ACTIVATION: Final = 1e-5
+_EPSILON: Final = 2.0**-23
+#: an array smaller than this share of the largest of its kind is held against that
+SMALL: Final = 1e-4
+
+
+def limits(kind: str, floor: Numbers, *, dtype: str) -> Numbers:
+    """Return the largest deviation that passes.
+
+    Parameters
+    ----------
+    kind : {"activations", "gradients", "weights"}
+    floor : ndarray, shape (steps, tensors)
+        The reference's own float32 against its float64.
+    dtype : {"float32", "float64"}
+
+    Returns
+    -------
+    ndarray, shape (steps, tensors)
+
+    Notes
+    -----
+    In float32 ten times the floor; activations at least 1e-5. One small array can be
+    rounded without any error by luck, so an array's floor counts as at least the
+    median of its kind in that step, and as at least half a unit in the last place.
+    """
+    if dtype == "float64":
+        return np.full(floor.shape, EXACT[kind])
+    typical = np.median(floor, axis=1, keepdims=True)
+    limit = FLOORS * np.maximum(np.maximum(floor, typical), _EPSILON / 2)
+    return np.maximum(limit, LEAST_ACTIVATION) if kind == "activations" else limit
