@@ -7,66 +7,78 @@ Describe a network once, then train it, look into it, run it on five engines.
 ...                  optimizer=pl.Adam(1e-3))
 """
 
-from pellucid import data, engines, exchange
-from pellucid.data import Augment, Dataset
-from pellucid.errors import (
-    DataError,
-    DivergenceError,
-    EngineError,
-    EngineUnavailableError,
-    ExchangeError,
-    MissingExtraError,
-    NetworkError,
-    PellucidError,
-    RunError,
-    ShapeError,
-    UnsupportedLayerError,
-)
-from pellucid.model import Model, load
-from pellucid.network import Network, Node, Preprocessing, Sequential, load_network, zoo
-from pellucid.network.initializers import Constant, Normal, Uniform
-from pellucid.network.layers import (
-    GELU,
-    Add,
-    AvgPool2D,
-    BatchNorm,
-    Concat,
-    Conv2D,
-    ConvTranspose2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2D,
-    Input,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    MaxPool2D,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Tanh,
-    Upsample2D,
-    ZeroPad2D,
-)
-from pellucid.objectives import (
-    SGD,
-    Adam,
-    AdamW,
-    BinaryCrossEntropy,
-    ConstantRate,
-    Cosine,
-    CrossEntropy,
-    HalfSquaredErrorSum,
-    MeanSquaredError,
-    OneCycle,
-    OnPlateau,
-    RMSprop,
-    StepDecay,
-    WarmUp,
-)
-from pellucid.training import Callback, EarlyStopping, History
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pellucid import data, engines, exchange
+    from pellucid.data import Augment, Dataset
+    from pellucid.errors import (
+        DataError,
+        DivergenceError,
+        EngineError,
+        EngineUnavailableError,
+        ExchangeError,
+        MissingExtraError,
+        NetworkError,
+        PellucidError,
+        RunError,
+        ShapeError,
+        UnsupportedLayerError,
+    )
+    from pellucid.model import Model, load
+    from pellucid.network import (
+        Network,
+        Node,
+        Preprocessing,
+        Sequential,
+        load_network,
+        zoo,
+    )
+    from pellucid.network.initializers import Constant, Normal, Uniform
+    from pellucid.network.layers import (
+        GELU,
+        Add,
+        AvgPool2D,
+        BatchNorm,
+        Concat,
+        Conv2D,
+        ConvTranspose2D,
+        Dense,
+        Dropout,
+        Flatten,
+        GlobalAvgPool2D,
+        Input,
+        Layer,
+        LayerNorm,
+        LeakyReLU,
+        MaxPool2D,
+        ReLU,
+        Sigmoid,
+        SiLU,
+        Softmax,
+        Tanh,
+        Upsample2D,
+        ZeroPad2D,
+    )
+    from pellucid.objectives import (
+        SGD,
+        Adam,
+        AdamW,
+        BinaryCrossEntropy,
+        ConstantRate,
+        Cosine,
+        CrossEntropy,
+        HalfSquaredErrorSum,
+        MeanSquaredError,
+        OneCycle,
+        OnPlateau,
+        RMSprop,
+        StepDecay,
+        WarmUp,
+    )
+    from pellucid.training import Callback, EarlyStopping, History
 
 __version__ = "0.1.0"
 
@@ -140,3 +152,20 @@ __all__ = [
     "load_network",
     "zoo",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Read the module of a public name when it is first asked for (PEP 562).
+
+    So `import pellucid` and `pellucid --help` read no more than they use.
+    """
+    from pellucid.names import find
+
+    value = find(name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted({*globals(), *__all__})
