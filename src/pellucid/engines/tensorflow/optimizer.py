@@ -89,14 +89,13 @@ def _rmsprop(o: RMSprop, w: Any, g: Any, slots: Slots, *, rate: Any, step: Any) 
 
 def _adam(o: Adam, w: Any, g: Any, slots: Slots, *, rate: Any, step: Any) -> None:
     m, v = slots["first_moment"], slots["second_moment"]
-    m = m.assign(o.beta1 * m + (1 - o.beta1) * g)
-    v = v.assign(o.beta2 * v + (1 - o.beta2) * tf.square(g))
+    m = m.assign_add((1 - o.beta1) * (g - m))
+    v = v.assign_add((1 - o.beta2) * (tf.square(g) - v))
     # in float64, as 1 − 0.999 would be 1e-5 off in float32
-    c1, c2 = (
-        tf.cast(1 - tf.pow(np.float64(beta), step), w.dtype)
-        for beta in (o.beta1, o.beta2)
-    )
-    w.assign_sub(rate * (m / c1) / (tf.sqrt(v / c2) + o.epsilon))
+    c1, c2 = (1 - tf.pow(np.float64(beta), step) for beta in (o.beta1, o.beta2))
+    # lr · m̂ / (√v̂ + ε), its root freed of 1 / √c₂: an epsilon for each step
+    factor, root = tf.cast(tf.sqrt(c2) / c1, w.dtype), tf.cast(tf.sqrt(c2), w.dtype)
+    w.assign_sub(rate * factor * m / (tf.sqrt(v) + o.epsilon * root))
 
 
 _UPDATES: dict[type[Optimizer], Callable[..., None]] = {
