@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import functools
+import os
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -27,8 +31,25 @@ from pellucid.objectives import (
     check_labels,
 )
 
+_sessions: weakref.WeakSet[CompiledSession] = weakref.WeakSet()
+
 #: bytes that chunks' own derivatives may take together
 CHUNK_BYTES = 256 << 20
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _alone(method: Callable[P, T]) -> Callable[P, T]:
+    """Let one thread at a time into a session: its buffers are shared."""
+
+    @functools.wraps(method)
+    def locked(*args: P.args, **kwargs: P.kwargs) -> T:
+        with args[0]._lock:  # type: ignore[attr-defined]
+            return method(*args, **kwargs)
+
+    return locked
 
 
 class CompiledSession:
@@ -57,6 +78,10 @@ class CompiledSession:
         self._vectors = {name: _aligned(size) for name in names}
         self._programs: dict[Purpose, Program] = {}
         self._example_weights: dict[int, Array] = {}
+        self._one_image = (1, *network.input_shape)
+        self._one_output = (1, *network.output_shape)
+        self._lock = threading.RLock()
+        _sessions.add(self)
         self._parts = Parts({})
         self.load_state(state)
 
@@ -78,13 +103,23 @@ class CompiledSession:
         """How many workers there are, the caller included."""
         return self._pool.count
 
+    @functools.cached_property
+    def _predictor(self) -> Program:
+        return self._program(Purpose("predict", is_training=False))
+
     # the contract
     def predict(self, images: Array) -> Array:
         """Return the network's output in inference mode, shape (N, …)."""
-        x = self._checked(images)
-        program = self._program(Purpose("predict", is_training=False))
-        return self._forward(program, x)
+        with self._lock:
+            program = self._predictor
+            if images.shape == self._one_image and program.is_fresh:
+                x = np.ascontiguousarray(images, np.float32)
+                output = np.empty(self._one_output, np.float32)
+                program.run_one(x.ctypes.data, output.ctypes.data)
+                return output
+            return self._forward(program, self._checked(images))
 
+    @_alone
     def train_step(
         self,
         images: Array,
@@ -113,6 +148,7 @@ class CompiledSession:
         self._weights_changed()
         return StepResult(loss, output)
 
+    @_alone
     def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
         """Return every node's output by name."""
         x = self._checked(images)
@@ -130,6 +166,7 @@ class CompiledSession:
             found[node.name] = _inside(rows, value.map).reshape(shape).copy()
         return found
 
+    @_alone
     def gradients(
         self, images: Array, labels: Array, *, sample_weight: Array | None = None
     ) -> tuple[float, dict[str, Array]]:
@@ -139,6 +176,7 @@ class CompiledSession:
         loss, _ = self._learn(program, images, labels, sample_weight, None)
         return loss, self._grads()
 
+    @_alone
     def vjp(
         self, images: Array, grad_output: Array, *, training: bool = True
     ) -> tuple[Array, dict[str, Array]]:
@@ -166,6 +204,7 @@ class CompiledSession:
         self._run(program, len(x), arrays)
         return grad_input, self._grads()
 
+    @_alone
     def state(self) -> dict[str, Array]:
         """Return copies of all that training changes."""
         parts = self._parts
@@ -181,6 +220,7 @@ class CompiledSession:
             }
         return put_together(self._network, parts)
 
+    @_alone
     def load_state(self, state: State) -> None:
         """Take over what `state` returned, here or on another engine."""
         parts = take_apart(
@@ -370,3 +410,13 @@ def _aligned(size: int) -> Any:
 
 def _list(shape: tuple[int, ...]) -> str:
     return ", ".join(map(str, shape))
+
+
+def _renew_locks() -> None:
+    """Give sessions new locks in a child process: the old ones may be held there."""
+    for session in _sessions:
+        session._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import prod
 
 from pellucid.engines.compiled.kernels import conv as kernels
-from pellucid.engines.compiled.kernels import copies, winograd
+from pellucid.engines.compiled.kernels import copies, winograd, winograd_back
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.layout import Map, Sides
 from pellucid.engines.compiled.kernels.winograd import Winograd
@@ -167,21 +167,9 @@ def add_winograd(
 
 def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> None:
     """Add the steps of a convolution's derivatives, from its input and grad_y."""
-    x, grad = pair
-    work = multiply_adds(spec)
+    _, grad = pair
     if low.trains(node):
-        low.clear_chunk_grad(node, "weight")
-        low.step(
-            kernels.conv_grad_weight,
-            spec,
-            At(x.buffer),
-            At(grad.buffer),
-            low.chunk_grad(node, "weight"),
-            node=node.name,
-            grain="fine",
-            why="register tiles",
-            multiply_adds=work,
-        )
+        _pull_weight(low, node, spec, pair)
         if spec.has_bias:
             low.clear_chunk_grad(node, "bias")
             low.step(
@@ -193,6 +181,53 @@ def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> No
             )
     if node.inputs[0] in low.learners:
         _pull_input(low, node, spec, grad)
+
+
+def _pull_weight(
+    low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]
+) -> None:
+    x, grad = pair
+    low.clear_chunk_grad(node, "weight")
+    if low.options.winograd and winograd_back.winograd_back_fits(spec):
+        fast = Winograd(spec, pooled=False, y=spec.y)
+        size = winograd_back.grad_size(fast)
+        grad_u = low.buffer(f"{node.name} grad U", size, "worker")
+        low.prologue(copies.zero, size, At(grad_u), node=node.name)
+        room = winograd_back.back_scratch_size(fast)
+        scratch = low.buffer(f"{node.name} tiles grad", room, "worker")
+        low.step(
+            winograd_back.winograd_grad_weight,
+            fast,
+            At(x.buffer),
+            At(grad.buffer),
+            At(grad_u),
+            At(scratch),
+            node=node.name,
+            grain="fine",
+            why="Winograd F(2×2, 3×3), transposed",
+            multiply_adds=multiply_adds(spec),
+        )
+        low.step(
+            winograd_back.winograd_grad_back,
+            fast,
+            At(grad_u),
+            low.chunk_grad(node, "weight"),
+            node=node.name,
+            per="chunk",
+            grain="fine",
+        )
+        return
+    low.step(
+        kernels.conv_grad_weight,
+        spec,
+        At(x.buffer),
+        At(grad.buffer),
+        low.chunk_grad(node, "weight"),
+        node=node.name,
+        grain="fine",
+        why="register tiles",
+        multiply_adds=multiply_adds(spec),
+    )
 
 
 def _pull_input(low: Lowering, node: Node, spec: Conv, grad: Value) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pellucid.engines.compiled.kernels import dense as kernels
+from pellucid.engines.compiled.kernels import gemv
 from pellucid.engines.compiled.kernels.dense import Rows
 from pellucid.engines.compiled.kernels.layout import Map
 from pellucid.engines.compiled.layers import conv
 from pellucid.engines.compiled.layers.activation import FUNCTIONS, pull_through
 from pellucid.engines.compiled.plan.lowering import Lowering
-from pellucid.engines.compiled.plan.parameters import Layout
-from pellucid.engines.compiled.plan.steps import At, Grain, Number, Step, Task, Value
+from pellucid.engines.compiled.plan.parameters import ALIGN, Layout
+from pellucid.engines.compiled.plan.steps import At, Grain, Number, Step, Value
 from pellucid.network.layers import Dense
 from pellucid.network.node import Node
 
@@ -55,6 +56,9 @@ def lower(low: Lowering, node: Node) -> None:
     w = low.weight(node, "weight")
     bias = low.weight(node, "bias") if layer.bias else w
     grain: Grain | None = "coarse" if spec.inputs * spec.outputs >= LARGE else None
+    has_own_way = low.purpose.kind == "predict" and grain == "coarse"
+    if has_own_way:
+        _add_one_image(low, node, spec, (At(x.buffer), w, bias, At(y.buffer)))
     low.step(
         kernels.dense_forward,
         spec,
@@ -67,6 +71,7 @@ def lower(low: Lowering, node: Node) -> None:
         per="chunk",
         grain=grain,
         why="weights stream once for a chunk's images",
+        when="is_many" if has_own_way else "",
         multiply_adds=x.map.channels * y.map.channels,
     )
 
@@ -81,6 +86,31 @@ def lower(low: Lowering, node: Node) -> None:
     low.on_back(name, back)
 
 
+def _add_one_image(
+    low: Lowering, node: Node, spec: kernels.Dense, places: tuple[At, At, At, At]
+) -> None:
+    """Add the step for a single image, whose zeros cost nothing."""
+    flag = low.buffer(f"{node.name} is finite", 1, "shared", "i64")
+    scratch = low.buffer(f"{node.name} inputs", gemv.gemv_scratch_size(spec), "worker")
+    x, w, bias, y = places
+    size = spec.inputs * spec.outputs
+    low.prepare(gemv.all_finite, size, w, At(flag), node=node.name)
+    low.step(
+        gemv.gemv_forward,
+        spec,
+        x,
+        w,
+        bias,
+        y,
+        At(flag),
+        At(scratch),
+        node=node.name,
+        grain="coarse",
+        why="one image: zeros of the input are skipped",
+        when="is_one",
+    )
+
+
 def _pull(
     low: Lowering,
     node: Node,
@@ -92,7 +122,7 @@ def _pull(
     work = x.map.channels * grad.map.channels
     if low.trains(node):
         grad.buffer.is_pinned = True
-        low.closing.extend(_weight_tasks(low, node, spec, (x, grad)))
+        _close(low, node, spec, (x, grad))
     if node.inputs[0] in low.learners:
         to, is_added = low.grad_target(node.inputs[0])
         low.step(
@@ -110,16 +140,21 @@ def _pull(
         )
 
 
-def _weight_tasks(
+def rows_of_task(inputs: int, outputs: int) -> int:
+    """Return how many rows one task makes: whole tiles, and whole vectors."""
+    unit = 14 * max(1, ALIGN // outputs)
+    rows = TASK_FLOATS // outputs // unit * unit
+    return min(inputs, rows or unit)
+
+
+def _close(
     low: Lowering, node: Node, spec: kernels.Dense, pair: tuple[Value, Value]
-) -> list[Task]:
-    """Return the tasks that make a block of rows each, over all images at once."""
+) -> None:
+    """Add the tasks that make a block of rows each, over all images at once."""
     x, grad = pair
     weight = low.parameter(node, "weight")
-    rows = max(1, min(spec.inputs, TASK_FLOATS // spec.outputs))
-    rows -= rows % 14 if rows > 14 else 0
+    rows = rows_of_task(spec.inputs, spec.outputs)
     blocks, rest = divmod(spec.inputs, rows)
-    tasks = []
     for first, size, many in ((0, rows, blocks), (blocks * rows, rest, 1)):
         if not size or not many:
             continue
@@ -142,9 +177,7 @@ def _weight_tasks(
         )
         step.multiply_adds = x.map.channels * grad.map.channels * size // spec.inputs
         at = weight.offset + first * spec.outputs
-        tasks.append(
-            low.closing_task([step], at, size * spec.outputs, many, decays=True)
-        )
+        low.close([step], at, size * spec.outputs, many, decays=True)
     if spec.has_bias:
         bias = low.parameter(node, "bias")
         step = Step(
@@ -158,7 +191,4 @@ def _weight_tasks(
             "task",
             node.name,
         )
-        tasks.append(
-            low.closing_task([step], bias.offset, bias.layout.size, 1, decays=False)
-        )
-    return tasks
+        low.close([step], bias.offset, bias.layout.size, 1, decays=False)

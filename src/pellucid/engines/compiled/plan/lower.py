@@ -131,13 +131,10 @@ def _close(low: Lowering) -> None:
                 "task",
                 "join",
             )
-            task = low.closing_task([join], at, length, many, decays=decays)
-            low.closing.append(task)
+            low.close([join], at, length, many, decays=decays)
     start, size = low.parameters.range("norm", decays=False)
     for at, length, many in _blocks(start, size):
-        task = low.closing_task([], at, length, many, decays=False)
-        if task.steps:
-            low.closing.append(task)
+        low.close([], at, length, many, decays=False)
     if low.closing:
         low.phases.append(Phase("tasks", "join and update", tasks=low.closing))
     optimizer = low.purpose.optimizer

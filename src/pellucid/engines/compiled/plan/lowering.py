@@ -312,12 +312,13 @@ class Lowering:
         self.areas.add(m.height * m.width)
         return f"numbers {m.height * m.width}"
 
-    def closing_task(
+    def close(
         self, steps: list[Step], at: int, size: int, blocks: int, *, decays: bool
-    ) -> Task:
-        """Return a task that makes derivatives and, at once, updates their weights.
+    ) -> None:
+        """Add a task that makes derivatives and, at once, updates their weights.
 
-        ``at`` is where the first block's weights lie, ``size`` how many a block has.
+        ``at`` is where the first block's weights lie, ``size`` how many a block has:
+        whole vectors, but for the last block, behind which there is padding.
         """
         optimizer = self.purpose.optimizer
         if optimizer is not None and optimizer.clip_norm is not None:
@@ -329,7 +330,8 @@ class Lowering:
             )
         elif optimizer is not None:
             steps.append(self.update_step(at, size, decays=decays))
-        return Task(steps, blocks)
+        if steps:
+            self.closing.append(Task(steps, blocks))
 
     def update_step(self, at: int, size: int, *, decays: bool) -> Step:
         """Return the optimizer's step on a block of weights."""

@@ -9,7 +9,7 @@ code stays.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ctypes import c_void_p
+from ctypes import c_int64, c_void_p
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ NUMBERS = (
     "has_classes",
     "has_targets",
     "draws_masks",
+    "is_one",
+    "is_many",
     "seed",
     "step",
     "patience",
@@ -68,6 +70,7 @@ PATIENCE = 1 << 40
 
 _CONTEXT = (("context", "i64*"), ("task", "n"), ("worker", "n"))
 _RUN = (("context", "i64*"), ("worker", "n"))
+_ONE = (("context", "i64*"), ("images", "n"), ("output", "n"))
 
 
 class Program:
@@ -77,12 +80,15 @@ class Program:
         self.low = low
         self._pool = pool
         self._is_streaming = low.purpose.kind == "predict"
+        _drop_unused(low)
         self._numbers = [*NUMBERS, *(f"numbers {a}" for a in sorted(low.areas))]
         self._lay_out()
         _keep_with_worker(low)
         self._library = compiler.load(self._unit(), low.target, what=name)
         self._run_address = self._library.address("run")
         self._alone = self._library.function("alone", c_void_p)
+        if self._is_streaming:
+            self._one = self._library.function("one", c_void_p, c_int64, c_int64)
         self._capacity = (0, 0)
 
     # the context
@@ -168,6 +174,13 @@ class Program:
     # running
     is_fresh = False
 
+    def run_one(self, images: int, output: int) -> None:
+        """Predict one image here and now; both are addresses.
+
+        Only for a program that has run since its weights changed.
+        """
+        self._one(self._address, images, output)
+
     def run(self, count: int, *, chunk: int) -> None:
         """Run on ``count`` images, ``chunk`` of them in a fine task.
 
@@ -179,6 +192,7 @@ class Program:
         context, at = self.context, self._phase_slots
         chunks = -(-count // chunk)
         context[0], context[1] = count, chunks
+        self.set(is_one=0, is_many=1)
         for area in self.low.areas:
             self.set_floats(**{f"numbers {area}": float(count * area)})
         for i, phase in enumerate(self.low.phases):
@@ -230,6 +244,23 @@ class Program:
                     b.call(phase, context, task, b.i64(0), spec=None)
             threads.restore_denormals(b, old)
 
+        def one(
+            b: Builder, context: Pointer, images: Value, output: Value, *, spec: None
+        ) -> None:
+            del spec
+            for name, address in (("images", images), ("output", output)):
+                context.store(address, self.low.user(name, 0).slot)
+            for name, number in (("count", 1), ("is_one", 1), ("is_many", 0)):
+                context.store(b.i64(number), self._slots[name])
+            old = threads.flush_denormals(b)
+            for i, phase in enumerate(phases):
+                if self.low.phases[i].title != "prepare":
+                    context.store(b.i64(1), self._phase_slots + 2 * i + 1)
+                    b.call(phase, context, b.i64(0), b.i64(0), spec=None)
+            threads.restore_denormals(b, old)
+
+        if self._is_streaming:
+            unit.define("one", Kernel("one", _ONE, one), None)
         unit.define("run", Kernel("run", _RUN, run), None)
         unit.define("alone", Kernel("alone", _RUN[:1], alone), None)
         return unit
@@ -372,6 +403,14 @@ class _PhaseWriter:
         if at.per_block:
             place = place + places["block"] * at.per_block
         return place
+
+
+def _drop_unused(low: Lowering) -> None:
+    used = set(_buffers(step for phase in low.phases for step in phase.steps()))
+    used |= {value.buffer for value in low.values.values()}
+    used |= {mask.buffer for mask in low.masks.values()}
+    kept = ("user", "session")
+    low.buffers = [b for b in low.buffers if b in used or b.scope in kept]
 
 
 def _keep_with_worker(low: Lowering) -> None:

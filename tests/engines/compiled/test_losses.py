@@ -1,0 +1,85 @@
+"""This file is every loss with every kind of label, against the numpy engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid.errors import DataError
+from pellucid.network import Network, layers
+from pellucid.objectives import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    HalfSquaredErrorSum,
+    MeanSquaredError,
+)
+
+WEIGHTS = np.array([0.5, 2.0, 0.0, 1.0, 3.0])
+
+
+def features(units, end=None):
+    image = layers.Input(7)
+    x = layers.Dense(units)(layers.Dense(9, activation="tanh")(image))
+    return Network(inputs=image, outputs=end()(x) if end else x)
+
+
+def pixels(end=None):
+    image = layers.Input(4, 3, 2)
+    x = layers.Conv2D(3, kernel_size=2)(image)
+    return Network(inputs=image, outputs=end()(x) if end else x)
+
+
+@pytest.mark.parametrize("end", [None, layers.Softmax])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weight", [None, WEIGHTS])
+def test_classes(twins, end, smoothing, weight):
+    pair = twins(features(19, end), loss=CrossEntropy(label_smoothing=smoothing))
+    pair.check_learning(np.array([0, 18, 3, 3, 7]), sample_weight=weight)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_probabilities_as_labels(twins, smoothing):
+    pair = twins(features(6), loss=CrossEntropy(label_smoothing=smoothing))
+    labels = np.random.default_rng(0).dirichlet(np.ones(6), 5)
+    pair.check_learning(labels)
+    pair.check_learning(labels, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize("end", [None, layers.Softmax])
+def test_a_class_for_each_pixel(twins, end):
+    pair = twins(pixels(end), loss=CrossEntropy())
+    labels = np.random.default_rng(0).integers(0, 3, (5, 3, 2))
+    pair.check_learning(labels, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize("end", [None, layers.Sigmoid])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_binary(twins, end, smoothing):
+    pair = twins(features(3, end), loss=BinaryCrossEntropy(label_smoothing=smoothing))
+    labels = np.random.default_rng(0).random((5, 3))
+    pair.check_learning(labels)
+    pair.check_learning(labels, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize("loss", [MeanSquaredError(), HalfSquaredErrorSum()])
+def test_squared_errors(twins, loss):
+    labels = np.random.default_rng(0).random((5, 3, 2, 3))
+    pair = twins(pixels(layers.Sigmoid), loss=loss)
+    pair.check_learning(labels)
+    pair.check_learning(labels, sample_weight=WEIGHTS)
+
+
+def test_large_logits_keep_their_loss(twins):
+    image = layers.Input(2)
+    network = Network(inputs=image, outputs=layers.Flatten()(image))
+    pair = twins(network, loss=CrossEntropy())
+    x = np.array([[300.0, -300.0], [0.0, 90.0]], np.float32)
+    labels = np.array([1, 1])
+    found = pair.fast.gradients(x, labels)[0]
+    assert found == pytest.approx(300.0, rel=1e-6)
+
+
+def test_a_wrong_number_of_labels_is_refused(twins):
+    pair = twins(features(3), loss=CrossEntropy())
+    with pytest.raises(DataError, match="cross_entropy: labels must have shape"):
+        pair.fast.gradients(pair.images(4), np.zeros(3, int))
