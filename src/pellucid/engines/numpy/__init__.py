@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pellucid.engines.numpy.session import NumpySession
 from pellucid.engines.protocol import Engine, State
+from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
 
@@ -26,6 +27,11 @@ class NumpyEngine:
         dtype: str = "float32",
     ) -> NumpySession:
         """Return a session of that network with that state."""
+        if dtype not in ("float32", "float64"):
+            raise EngineError(
+                "engine 'numpy': dtype must be one of float32, float64; "
+                f"got dtype={dtype!r}."
+            )
         return NumpySession(
             network, state=state, loss=loss, optimizer=optimizer, dtype=dtype
         )
