@@ -2,5 +2,6 @@
 
 from pellucid.exchange.door import read, write
 from pellucid.exchange.formats import FORMATS, Format
+from pellucid.exchange.proof import Proof, prove
 
-__all__ = ["FORMATS", "Format", "read", "write"]
+__all__ = ["FORMATS", "Format", "Proof", "prove", "read", "write"]

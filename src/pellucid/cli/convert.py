@@ -1,0 +1,84 @@
+"""This file is `pellucid convert`: one model file into another, with the proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pellucid.cli import options
+from pellucid.cli.export import checked, report
+from pellucid.cli.output import answer, emit, say, table
+
+_IMAGES = 32
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="The file to read.")],
+    target: Annotated[Path, typer.Argument(help="The file to write.")],
+    nodes: Annotated[
+        bool, typer.Option("--nodes", help="Compare node by node as well.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Turn one model file into another and show that both give the same.
+
+    Source and target are each run in their own runtime, on the same images, and
+    compared with the model in between.
+
+    \b
+    [bold]Examples[/bold]
+    pellucid convert model.onnx model.c
+    pellucid convert model.onnx model.safetensors --nodes
+    """
+    from pellucid.exchange import formats, read, write
+
+    entry = formats.of_path(target)
+    if formats.of_path(source).is_read is False:
+        read(source)  # refuses, and says why
+    model = read(source, engine="numpy")
+    images = sample(model)
+    write(model, target, calibration=images if entry.is_calibrated else None)
+    rows = [
+        checked(model, source, images, formats.of_path(source).name),
+        checked(model, target, images, entry.name),
+    ]
+    compared = _nodes(model, target, images) if nodes else None
+    if json:
+        emit({"files": rows, "nodes": compared})
+        return
+    report(rows)
+    if compared is not None:
+        cells = [(name, f"{difference:.1e}") for name, difference in compared.items()]
+        answer("")
+        headers = ("node", "largest difference")
+        answer(table(headers, cells, numbers=headers[1:]))
+
+
+def sample(model: Any) -> Any:
+    """Return images: MNIST's where they fit, else noise."""
+    import numpy as np
+
+    from pellucid.data import load
+
+    shape = model.network.input_shape
+    if shape == (28, 28, 1):
+        return np.asarray(load("mnist")[1].images[:_IMAGES])
+    say(f"no images of shape {shape} are at hand: files are compared on noise")
+    return np.random.default_rng(0).normal(size=(_IMAGES, *shape)).astype(np.float32)
+
+
+def _nodes(model: Any, target: Path, images: Any) -> dict[str, float]:
+    """Return the largest difference at each node that both files have."""
+    import numpy as np
+
+    from pellucid.exchange import read
+
+    ours = model.activations(images)
+    theirs = read(target, engine="numpy").activations(images)
+    return {
+        name: float(np.max(np.abs(ours[name] - theirs[name])))
+        for name in ours
+        if name in theirs and ours[name].shape == theirs[name].shape
+    }

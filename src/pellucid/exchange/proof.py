@@ -1,0 +1,102 @@
+"""This file is the proof of an export: the file run in its own runtime, compared."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import ExchangeError
+from pellucid.exchange import formats
+from pellucid.exchange.runtimes import RUNTIMES, Measured
+from pellucid.model import Model
+from pellucid.network import Network
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What was measured on a written file.
+
+    ``difference`` is the largest of ‖a − b‖∞ over all outputs, ``relative`` the same
+    divided by ‖b‖∞, b what the model itself predicts. ``latency_s`` is the median for
+    one image.
+    """
+
+    format: str
+    path: str
+    size_bytes: int
+    runtime: str
+    images: int
+    difference: float
+    relative: float
+    load_s: float
+    latency_s: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+def prove(model: Model, path: str | Path, images: Array, *, format: str = "") -> Proof:
+    """Run a written file in its own runtime and compare with the model.
+
+    Parameters
+    ----------
+    model : Model
+        What was written.
+    path : path
+        Where it was written.
+    images : array, shape (N, *input shape)
+        As `Model.predict` takes them; one at least.
+    format : str
+        The format's name; by the path's ending if left out.
+
+    Raises
+    ------
+    ExchangeError
+        If the format's runtime is not there, or gives another shape.
+    """
+    where = Path(path)
+    entry = formats.named(format) if format else formats.of_path(where)
+    x = np.asarray(images)
+    if x.dtype == np.uint8:
+        x = model.preprocessing.apply(x, np.float32)
+    expected = model.predict(x)
+    measured = run(where, entry.name, model.network, x.astype(np.float32))
+    difference = float(np.max(np.abs(measured.outputs - expected)))
+    return Proof(
+        format=entry.name,
+        path=str(where),
+        size_bytes=size_of(where, entry.name),
+        runtime=measured.runtime,
+        images=len(x),
+        difference=difference,
+        relative=difference / (float(np.max(np.abs(expected))) or 1.0),
+        load_s=measured.load_s,
+        latency_s=measured.latency_s,
+    )
+
+
+def run(path: Path, format_name: str, network: Network, images: Array) -> Measured:
+    """Return what a file's own runtime makes of images, in pellucid's layout."""
+    measured = RUNTIMES[format_name](path, network, images)
+    expected = (len(images), *network.output_shape)
+    if measured.outputs.shape != expected:
+        raise ExchangeError(
+            f"export: '{path}' must give outputs of shape {expected}; got "
+            f"{measured.outputs.shape} in {measured.runtime}."
+        )
+    return measured
+
+
+def size_of(path: Path, format_name: str) -> int:
+    """Return the bytes of a file, of C's two, or of all in a folder."""
+    if path.is_dir():
+        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    both = [path, path.with_suffix(".h")] if format_name == "c" else [path]
+    return sum(p.stat().st_size for p in both)

@@ -1,0 +1,77 @@
+"""This file is the commands export, import and convert, as they are called."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+import pellucid as pl
+from pellucid import exchange
+from pellucid.cli import main
+
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+
+@pytest.fixture
+def saved(small_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small_model.save("small.pellucid")
+    return small_model
+
+
+def called(*arguments: str) -> int:
+    try:
+        return int(main(list(arguments)) or 0)
+    except SystemExit as error:
+        return int(error.code or 0)
+
+
+def test_export_proves_each_file_in_its_runtime(saved, capsys):
+    names = ["onnx", "npz", "safetensors"]
+    names += ["c"] if shutil.which("gcc") else []
+    names += ["javascript"] if shutil.which("node") else []
+    assert called("export", "small.pellucid", "--to", ",".join(names), "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["exports"]
+    assert [row["format"] for row in rows] == names
+    assert all(row["relative"] <= 1e-5 and row["runtime"] for row in rows)
+    assert all(row["size_bytes"] > 0 and row["latency_s"] > 0 for row in rows)
+
+
+def test_export_prints_a_table(saved, capsys):
+    assert called("export", "small.pellucid", "--to", "npz") == 0
+    shown = capsys.readouterr()
+    assert "largest difference" in shown.out
+    assert "small.npz" in shown.out
+    assert "checked on noise" in shown.err
+
+
+def test_export_refuses_an_unknown_format(saved, capsys):
+    assert called("export", "small.pellucid", "--to", "npz,caffe") == 2
+    assert "got 'caffe'" in capsys.readouterr().err
+
+
+def test_import_keeps_the_model_as_a_file_of_ours(saved, images_of, agree, tmp_path):
+    exchange.write(saved, tmp_path / "theirs.onnx")
+    assert called("import", "theirs.onnx", "--as", "ours") == 0
+    back = pl.load(tmp_path / "ours.pellucid", engine="numpy")
+    images = images_of(saved)
+    agree(back.predict(images), saved.predict(images))
+
+
+def test_import_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.onnx").write_bytes(b"no")
+    assert called("import", "broken.onnx") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "broken.pellucid").exists()
+
+
+def test_convert_shows_both_files_and_each_node(saved, capsys, tmp_path):
+    exchange.write(saved, tmp_path / "a.onnx")
+    assert called("convert", "a.onnx", "b.safetensors", "--nodes", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [row["format"] for row in answer["files"]] == ["onnx", "safetensors"]
+    assert all(row["relative"] <= 1e-5 for row in answer["files"])
+    assert set(answer["nodes"]) == {node.name for node in saved.network.nodes}
