@@ -42,7 +42,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "verify": Entry("verify", "verify", "Prove that derivatives are right.", _LOOK),
     "compare": Entry("compare", "compare", "Measure engines side by side.", _LOOK),
-    "benchmark": Entry("benchmark", "benchmark", "Time one engine.", _LOOK),
+    "benchmark": Entry("benchmark", "benchmark", "Time pellucid and others.", _LOOK),
     "export": Entry("export", "export", "Write a model for another program.", _MOVE),
     "import": Entry("import_", "import_", "Read another program's model.", _MOVE),
     "convert": Entry("convert", "convert", "Turn one model file into another.", _MOVE),

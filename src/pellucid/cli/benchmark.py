@@ -1,0 +1,179 @@
+"""This file is `pellucid benchmark`: what is timed, against whom, where it is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from pellucid.cli import options
+from pellucid.cli.machine import machine
+from pellucid.cli.output import answer, emit, say, table
+
+if TYPE_CHECKING:
+    from pellucid.compare.timing import Report
+
+Text = Optional[str]  # noqa: UP045 - typer reads these at run time
+Integer = Optional[int]  # noqa: UP045
+Place = Optional[Path]  # noqa: UP045
+
+
+def benchmark(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="train-step, inference, start-up, scaling, fit or busy.",
+        ),
+    ] = "train-step",
+    network: Annotated[
+        Text,
+        typer.Option(
+            "--network",
+            help="A network of the zoo, mnist-torch-leaky, or a .py or .json file. "
+            "Else the benchmark's own cases.",
+            show_default=False,
+        ),
+    ] = None,
+    batch: Annotated[
+        Text,
+        typer.Option(
+            "--batch",
+            help="Sizes of the batch, as in 32,64.",
+            metavar="N,…",
+            show_default=False,
+        ),
+    ] = None,
+    peers: Annotated[
+        Text,
+        typer.Option(
+            "--peers",
+            help="Frameworks (torch,tensorflow,jax; onnxruntime,openvino,litert), or "
+            "full names as the table shows them. Else all that are installed.",
+            metavar="NAME,…",
+            show_default=False,
+        ),
+    ] = None,
+    trained: Annotated[
+        Text,
+        typer.Option(
+            "--trained",
+            help="Epochs that the weights have been through, as in 0,1,5.",
+            metavar="N,…",
+            show_default=False,
+        ),
+    ] = None,
+    rounds: Annotated[
+        Integer,
+        typer.Option("--rounds", help="Turns of each peer.", min=1, show_default=False),
+    ] = None,
+    epochs: Annotated[
+        Integer,
+        typer.Option("--epochs", help="Length of the fit.", min=1, show_default=False),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Of weights and of the batches.", min=0)
+    ] = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One case, few rounds.")
+    ] = False,
+    out: Annotated[
+        Place,
+        typer.Option(
+            "--out",
+            help="A folder for the table, the JSON and the picture.",
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Time pellucid beside the frameworks that are installed.
+
+    Each runs in a process of its own, as its own people write it; they take turns,
+    and only one computes at a time. Times are medians with quartiles. What disturbed
+    the machine is noticed and said.
+
+    \b
+    [bold]Examples[/bold]
+    pellucid benchmark --quick
+    pellucid benchmark train-step --out results/
+    pellucid benchmark train-step --network lenet5 --batch 32,64 --peers torch
+    pellucid benchmark inference --peers onnxruntime,openvino
+    pellucid benchmark fit --epochs 5 --json
+    """
+    from pellucid.compare.timing import Setting
+    from pellucid.compare.timing import benchmark as run
+
+    setting = Setting(
+        network=network,
+        batch_sizes=_numbers("batch", batch, least=1),
+        peers=None if peers is None else tuple(_items(peers)),
+        rounds=rounds,
+        trained=_numbers("trained", trained, least=0),
+        is_quick=quick,
+        seed=seed,
+        epochs=epochs,
+        say=say,
+        machine=machine(),
+    )
+    report = run(what, setting)
+    if out is not None:
+        keep(report, out)
+    if json:
+        emit(report.to_json())
+    else:
+        answer(text(report))
+
+
+def text(report: Report) -> str:
+    """Return a report as tables with their notes."""
+    from pellucid.compare.timing import notes, sheets
+
+    parts = []
+    for sheet in sheets(report):
+        drawn = table(sheet.headers, sheet.rows, numbers=sheet.numbers)
+        parts.append(f"{sheet.title}\n\n{drawn}\n")
+    return "\n".join([*parts, *notes(report)])
+
+
+def keep(report: Report, folder: Path) -> None:
+    """Write a report's table, JSON and picture to a folder."""
+    import json
+
+    from pellucid.compare.timing import png
+    from pellucid.errors import RunError
+    from pellucid.runs.tensor_file import write_bytes
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"benchmark: --out must be a folder; got '{folder}': {error.strerror}."
+        ) from error
+    document = json.dumps(report.to_json(), indent=1, ensure_ascii=False)
+    for suffix, content in (
+        (".json", f"{document}\n".encode()),
+        (".txt", f"{text(report)}\n".encode()),
+        (".png", png(report)),
+    ):
+        write_bytes(folder / f"{report.benchmark}{suffix}", content)
+        say(f"wrote {folder / report.benchmark}{suffix}")
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _numbers(option: str, text: str | None, *, least: int) -> tuple[int, ...] | None:
+    """Read numbers between commas."""
+    if text is None:
+        return None
+    items = _items(text)
+    if not items or not all(item.isdecimal() and int(item) >= least for item in items):
+        raise typer.BadParameter(
+            f"must be whole numbers of at least {least}; got {text!r}.",
+            param_hint=f"--{option}",
+        )
+    return tuple(int(item) for item in items)

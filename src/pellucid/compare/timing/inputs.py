@@ -1,0 +1,49 @@
+"""This file is what peers are fed: real images as float32 batches, all in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.compare.timing.case import Case
+from pellucid.data import load
+from pellucid.network import Preprocessing
+
+Array = npt.NDArray[Any]
+_SHUFFLE = 20
+_MOST_BYTES = 128 << 20
+
+
+def batches(case: Case) -> list[tuple[Array, Array]]:
+    """Return a case's batches.
+
+    Returns
+    -------
+    list of (images, labels)
+        float32 of shape (batch_size, H, W, C), preprocessed as the network says, and
+        int64 of shape (batch_size,). Fewer than asked for where memory would run
+        short.
+    """
+    height, width, channels = case.network.input_shape
+    one = case.batch_size * height * width * channels * 4
+    count = max(1, min(case.batches, _MOST_BYTES // one))
+    train, _ = load("mnist")
+    rng = np.random.Generator(np.random.Philox(key=[case.seed, _SHUFFLE]))
+    chosen = rng.choice(len(train), size=(count, case.batch_size), replace=True)
+    how = case.network.preprocessing or Preprocessing()
+    return [
+        (
+            how.apply(resized(np.asarray(train.images)[rows], height, width, channels)),
+            np.asarray(train.labels)[rows],
+        )
+        for rows in chosen
+    ]
+
+
+def resized(images: Array, height: int, width: int, channels: int) -> Array:
+    """Bring images (N, H, W, 1) to another size by repeating or leaving out pixels."""
+    rows = np.arange(height) * images.shape[1] // height
+    columns = np.arange(width) * images.shape[2] // width
+    return np.repeat(images[:, rows][:, :, columns], channels, axis=3)

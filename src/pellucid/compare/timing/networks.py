@@ -1,0 +1,64 @@
+"""This file is the networks of the benchmarks: the zoo's, and some made to measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pellucid.network.layers as pl
+from pellucid.errors import NetworkError
+from pellucid.network import Network, Preprocessing, Sequential, load_network, zoo
+
+LEAKY = "mnist-torch-leaky"
+
+
+def named(name: str) -> Network:
+    """Return a network of the zoo, ``mnist-torch-leaky``, or one from a file.
+
+    Raises
+    ------
+    NetworkError
+        If there is none of that name, or it takes no images.
+    """
+    if name == LEAKY:
+        return leaky()
+    network = load_network(name) if Path(name).suffix in (".py", ".json") else zoo(name)
+    if len(network.input_shape) != 3:
+        raise NetworkError(
+            "benchmark: network must take images (height, width, channels); "
+            f"got {name!r} with input shape {network.input_shape}."
+        )
+    return network
+
+
+def leaky() -> Network:
+    """mnist-torch with LeakyReLU and average pools: no gradient is ever zero."""
+    return Sequential(
+        pl.Input(28, 28, 1),
+        pl.Conv2D(32, kernel_size=3, padding=1),
+        pl.LeakyReLU(),
+        pl.AvgPool2D(2),
+        pl.Conv2D(64, kernel_size=3, padding=1),
+        pl.LeakyReLU(),
+        pl.AvgPool2D(2),
+        pl.Flatten(),
+        pl.Dense(128),
+        pl.LeakyReLU(),
+        pl.Dense(10),
+        name=LEAKY,
+        preprocessing=Preprocessing.signed(),
+    )
+
+
+def scalable(size_px: int, channels: int) -> Network:
+    """Two convolutions and a global pool: works for any size and any width."""
+    return Sequential(
+        pl.Input(size_px, size_px, 3),
+        pl.Conv2D(channels, kernel_size=3, padding=1, activation="relu"),
+        pl.MaxPool2D(2),
+        pl.Conv2D(channels, kernel_size=3, padding=1, activation="relu"),
+        pl.MaxPool2D(2),
+        pl.GlobalAvgPool2D(),
+        pl.Dense(10),
+        name=f"scalable-{size_px}px-{channels}ch",
+        preprocessing=Preprocessing.signed(),
+    )
