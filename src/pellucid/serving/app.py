@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,16 +13,18 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from pellucid.errors import PellucidError
-from pellucid.serving import openapi
-from pellucid.serving.control import router
+from pellucid.serving import control, openapi
 from pellucid.serving.front import Front
 from pellucid.serving.logs import Log
+from pellucid.serving.pages import STATIC
 from pellucid.serving.refusal import RequestError, status_of
 from pellucid.serving.repository import Source
 from pellucid.serving.settings import Settings
 from pellucid.serving.state import State
 
-STATIC = Path(__file__).parent / "static"
+if TYPE_CHECKING:
+    from pellucid.serving.studio import Workbench
+
 _DESCRIPTION = (
     "Convolutional neural networks over the Open Inference Protocol v2, TensorFlow "
     "Serving's REST interface and a plain POST of a picture."
@@ -36,6 +37,7 @@ def create_app(
     settings: Settings | None = None,
     log: Log | None = None,
     follows: bool = False,
+    bench: Workbench | None = None,
 ) -> Front:
     """Return an ASGI app that serves models.
 
@@ -49,6 +51,8 @@ def create_app(
         Where requests are logged; to stderr if left out.
     follows : bool
         Whether a run that improves is loaded again.
+    bench : Workbench, optional
+        The model that the studio shows; without it there is no studio.
 
     Returns
     -------
@@ -64,8 +68,15 @@ def create_app(
         sources, settings or Settings(), Log() if log is None else log, follows=follows
     )
     app = _fastapi(state)
-    app.include_router(router(state))
-    return Front(state, app)
+    app.include_router(control.router(state))
+    front = Front(state, app)
+    if bench is not None:
+        from pellucid.serving import studio  # the server alone starts faster without
+
+        front.studio = studio.Studio(bench, state)
+        state.at_stop.append(front.studio.end)
+        app.include_router(studio.router(front.studio))
+    return front
 
 
 def _fastapi(state: State) -> FastAPI:

@@ -56,6 +56,7 @@ class Front:
     def __init__(self, state: State, rest: Any) -> None:
         self.state = state
         self.rest = rest
+        self.studio: Any = None  # `create_app` sets it where there is one
         self._prefix = secrets.token_hex(4)
         self._count = itertools.count(1)
 
@@ -70,6 +71,11 @@ class Front:
         extra = [(b"x-request-id", request_id), NO_SNIFF]
         label, status = "other", 499  # nginx's: the client closed the request
         try:
+            entry = self.state.guard.entry(scope["path"], scope["query_string"])
+            if entry is not None:
+                status = 303
+                await write(send, Answer(b"", status, headers=entry), extra)
+                return
             self.state.guard.check(scope["path"], headers)
             route = self._route(scope["path"])
             if route is None:

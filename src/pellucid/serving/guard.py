@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote, unquote, unquote_plus
 
 from pellucid.serving.refusal import RequestError
 from pellucid.serving.settings import Settings, is_loopback
@@ -61,6 +62,20 @@ class Guard:
         if self._token is not None and path not in OPEN_PATHS:
             self._check_token(headers)
 
+    def entry(self, path: str, query: bytes) -> list[tuple[bytes, bytes]] | None:
+        """Return where a browser goes on that comes with the token in its address.
+
+        It keeps the token as a cookie that no script and no other site can use; the
+        address is left without it. None for every other request.
+        """
+        if self._token is None or path != "/" or not query.startswith(b"token="):
+            return None
+        given = unquote_plus(query[len(b"token=") :].decode("latin-1"))
+        if not self.matches(given):
+            return None
+        cookie = f"{COOKIE}={quote(given)}; Path=/; HttpOnly; SameSite=Strict"
+        return [(b"location", b"/"), (b"set-cookie", cookie.encode())]
+
     def matches(self, token: str) -> bool:
         """Return whether that is the token; takes as long whether it is or not."""
         known = self._token
@@ -91,4 +106,4 @@ def _cookie(headers: dict[bytes, bytes]) -> str:
         cookies = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1"))
     except CookieError:
         return ""
-    return cookies[COOKIE].value if COOKIE in cookies else ""
+    return unquote(cookies[COOKIE].value) if COOKIE in cookies else ""

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import picture
+from pellucid.explain import probabilities
 from pellucid.model import Model
 from pellucid.model.inputs import checked_images
-from pellucid.network.layers import Sigmoid, Softmax
 from pellucid.serving.batcher import Batcher
 from pellucid.serving.refusal import RequestError
 from pellucid.serving.settings import Settings
@@ -118,12 +118,7 @@ class Served:
 
         A network that ends in logits gets the softmax; one output is as it is.
         """
-        last = self.network.node(self.output_name).layer
-        if isinstance(last, Softmax | Sigmoid) or output.shape[-1] == 1:
-            return output
-        shifted = np.exp(output - output.max(axis=-1, keepdims=True, initial=-np.inf))
-        shares: Array = shifted / shifted.sum(axis=-1, keepdims=True)
-        return shares
+        return probabilities(self.model, output)
 
     def label(self, index: int) -> str:
         """Return a class's name, or its number where it has none."""

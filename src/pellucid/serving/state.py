@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pellucid.serving.guard import Guard
 from pellucid.serving.logs import Log
@@ -40,6 +40,7 @@ class State:
         self.guard = Guard(settings)
         self.repository = Repository(sources, settings, log, self.metrics.batch)
         self.stopping = asyncio.Event()
+        self.at_stop: list[Callable[[], None]] = []  # may take their time
         self._follows = follows
         self._tasks: list[asyncio.Task[None]] = []
         self._is_started = False
@@ -62,6 +63,8 @@ class State:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
+        for end in self.at_stop:
+            await asyncio.to_thread(end)
         await self.repository.close()
         self.log.event("stopped")
         self._is_started = False

@@ -1,0 +1,156 @@
+// This file is the view Build: a network as a list that is edited.
+
+import { get, latest, post, tried } from "./api.js";
+import { byId, count, make, on, options } from "./page.js";
+import { trainBuilt } from "./train.js";
+
+let kinds = [];
+let network = null; // the JSON that is edited
+let checked = null; // what the server said of it last
+
+const kindOf = (layer) => kinds.find((kind) => kind.layer === layer);
+
+function argumentsOf(node) {
+  if (node.layer === "Input") return [{ name: "shape", value: node.shape, default: null }];
+  return (kindOf(node.layer)?.arguments ?? []).map((argument) =>
+    ({ ...argument, value: node[argument.name] ?? argument.default }));
+}
+
+const shown = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
+/** Read what was typed: JSON where it is some, else text. */
+function read(text) {
+  try { return JSON.parse(text); } catch { return text.trim(); }
+}
+
+function set(node, { name, default: usual }, text) {
+  const value = read(text);
+  if (JSON.stringify(value) === JSON.stringify(usual)) delete node[name];
+  else node[name] = value;
+  check();
+}
+
+function row(node, i) {
+  const fields = argumentsOf(node).map((argument) => {
+    const input = make("input", { value: shown(argument.value), id: `argument-${i}-${argument.name}` });
+    input.addEventListener("input", () => set(node, argument, input.value));
+    return make("label", {}, argument.name, input);
+  });
+  const act = (text, name, work, isOff) => {
+    const button = make("button", { type: "button", textContent: text, disabled: isOff });
+    button.ariaLabel = `${name} ${node.name}`;
+    button.addEventListener("click", work);
+    return button;
+  };
+  const isInput = node.layer === "Input";
+  const made = make("tr", {},
+    make("th", { scope: "row", textContent: node.name }),
+    make("td", { textContent: node.layer }),
+    make("td", {}, ...fields),
+    make("td", { className: "number" }), make("td", { className: "number" }), make("td", { className: "number" }),
+    make("td", { className: "changes" },
+      act("+", "Add a layer after", () => add(i + 1)),
+      act("×", "Remove", () => remove(i), isInput)));
+  made.dataset.node = node.name;
+  return made;
+}
+
+function render() {
+  byId("layers").tBodies[0].replaceChildren(...network.nodes.map(row));
+  check();
+}
+
+const check = latest(async () => {
+  checked = await tried(() => post("/studio/build", { network }));
+  if (!checked) return;
+  const rows = [...byId("layers").tBodies[0].rows];
+  rows.forEach((tr, i) => {
+    const found = checked.rows.find((r) => r.name === tr.dataset.node);
+    tr.cells[3].textContent = found ? found.shape.join("×") : "–";
+    tr.cells[4].textContent = found ? count(found.parameters) : "–";
+    tr.cells[5].textContent = found ? count(found.multiply_adds) : "–";
+    tr.className = !checked.fits && i === checked.rows.length ? "is-wrong" : "";
+  });
+  byId("layers").tFoot.replaceChildren(...(checked.fits ? [make("tr", {},
+    make("td", { textContent: "total" }), make("td"), make("td"), make("td"),
+    make("td", { className: "number", textContent: count(checked.parameters) }),
+    make("td", { className: "number", textContent: count(checked.multiply_adds) }), make("td"))] : []));
+  byId("fits").className = checked.fits ? "quiet" : "bad";
+  byId("fits").textContent = checked.fits
+    ? `It fits: ${count(checked.parameters)} parameters, ${count(checked.multiply_adds)} multiply-adds for one image.`
+    : checked.error;
+  for (const id of ["train-built", "as-python", "as-json"]) byId(id).disabled = !checked.fits;
+  if (!byId("source-panel").hidden && checked.fits) source(byId("source-panel").dataset.kind);
+});
+
+function freeName(stem) {
+  const taken = new Set(network.nodes.map((node) => node.name));
+  let name = stem;
+  for (let i = 1; taken.has(name); i++) name = `${stem}_${i}`;
+  return name;
+}
+
+const NEEDED = { out_channels: 16, kernel_size: 3, units: 10, padding: 1, rate: 0.5 };
+
+/** Put a layer of the chosen kind before place i; those that read there read it. */
+function add(i) {
+  const kind = kindOf(byId("kind").value);
+  const before = network.nodes[i - 1].name;
+  const node = { name: freeName(kind.stem), layer: kind.layer, inputs: [before] };
+  for (const { name, is_needed } of kind.arguments) if (is_needed) node[name] = NEEDED[name] ?? 2;
+  if (kind.arity[0] > 1) node.inputs.push(before);
+  for (const other of network.nodes.slice(i)) {
+    other.inputs = other.inputs.map((source) => (source === before ? node.name : source));
+  }
+  network.nodes.splice(i, 0, node);
+  if (network.outputs[0] === before) network.outputs = [node.name];
+  render();
+  byId("layers").tBodies[0].rows[i].querySelector("input, button").focus();
+}
+
+/** Take a layer out; those that read it read what it read. */
+function remove(i) {
+  const [gone] = network.nodes.splice(i, 1);
+  for (const other of network.nodes) {
+    other.inputs = other.inputs.map((source) => (source === gone.name ? gone.inputs[0] : source));
+  }
+  if (network.outputs[0] === gone.name) network.outputs = [gone.inputs[0]];
+  render();
+  byId("layers").tBodies[0].rows[Math.max(0, i - 1)].querySelector(".changes button").focus();
+}
+
+function source(kind) {
+  const text = kind === "Python" ? checked.python : JSON.stringify(checked.json, null, 2);
+  const panel = byId("source-panel");
+  panel.hidden = false;
+  panel.dataset.kind = kind;
+  byId("source-title").textContent = kind;
+  byId("source").textContent = text;
+  const link = byId("source-file");
+  URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  link.download = kind === "Python" ? "network.py" : "network.json";
+}
+
+async function load(name) {
+  network = await tried(() => get(`/studio/example/${encodeURIComponent(name)}`));
+  if (network) render();
+}
+
+async function fill() {
+  kinds = await get("/studio/layers");
+  const { networks } = await get("/studio/choices");
+  byId("kind").replaceChildren(...options(kinds.map((kind) => kind.layer), "Conv2D"));
+  byId("example").replaceChildren(...options(networks, "mnist-torch"));
+  await load("mnist-torch");
+}
+
+export function begin() {
+  let isFilled = false;
+  on("model", () => { if (!isFilled) { isFilled = true; tried(fill); } });
+  byId("example").addEventListener("change", (event) => load(event.target.value));
+  byId("add").addEventListener("click", () => add(network.nodes.length));
+  byId("train-built").addEventListener("click", () => trainBuilt({ ...checked.json, name: "built" }));
+  byId("as-python").addEventListener("click", () => source("Python"));
+  byId("as-json").addEventListener("click", () => source("JSON"));
+}

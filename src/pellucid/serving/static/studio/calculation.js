@@ -1,0 +1,131 @@
+// This file shows one number's calculation: windows, terms, sums, steps.
+
+import { make, number } from "./page.js";
+
+const named = (name, at) => (at ? `${name}[${at.join(", ")}]` : "padding");
+
+/** Return elements that show an arithmetic as the server sends it. */
+export function calculation(shown) {
+  const parts = [
+    make("h3", { textContent: `${shown.layer} ${named(shown.node, shown.at)}` }),
+    ...terms(shown),
+    steps(shown),
+    make("details", {}, make("summary", { textContent: "The formula" }), make("pre", { textContent: shown.equation, tabIndex: 0 })),
+  ];
+  for (const then of shown.then ?? []) parts.push(...calculation(then));
+  return parts;
+}
+
+function terms(shown) {
+  if (shown.layer === "Conv2D") return windows(shown);
+  if (shown.layer.includes("Pool2D") && shown.terms.length > 1) return [pool(shown)];
+  return [list(shown)];
+}
+
+/** A convolution's windows, one input channel after the other, the largest first. */
+function windows({ terms: all, left_out: rest }) {
+  const channels = new Map();
+  for (const term of all) {
+    const channel = term.weight_at[2];
+    if (!channels.has(channel)) channels.set(channel, []);
+    channels.get(channel).push(term);
+  }
+  const sums = [...channels].map(([channel, own]) => ({ channel, own, sum: own.reduce((a, t) => a + t.value, 0) }));
+  sums.sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum));
+  const seen = sums.slice(0, 3);
+  const parts = seen.map(({ channel, own, sum }) => {
+    const grid = (caption, key) => cells(caption, own, (t) => t.weight_at, (t) => t[key]);
+    const block = make("div", { className: "windows" },
+      grid("window", "x"), make("span", { textContent: "×" }),
+      grid("weights", "weight"), make("span", { textContent: "=" }),
+      grid("products", "value"));
+    block.dataset.sum = sum;
+    const title = sums.length > 1 ? `channel ${channel}, together ${number(sum)}` : `together ${number(sum)}`;
+    return make("div", {}, make("p", { className: "small quiet", textContent: title }), block);
+  });
+  const others = sums.slice(3).reduce((a, s) => a + s.sum, rest.sum);
+  if (sums.length > 3) {
+    const words = make("p", { className: "small", textContent: `${sums.length - 3} other channels, together ${number(others)}` });
+    words.dataset.sum = others;
+    parts.push(words);
+  }
+  return parts;
+}
+
+function cells(caption, own, at, value, mark = () => "") {
+  const rows = new Map();
+  for (const term of own) {
+    const [row] = at(term);
+    if (!rows.has(row)) rows.set(row, []);
+    rows.get(row).push(make("td", { textContent: number(value(term)), className: mark(term) }));
+  }
+  return make("table", { className: "grid" }, make("caption", { className: "grid-caption", textContent: caption }),
+    make("tbody", {}, ...[...rows.values()].map((row) => make("tr", {}, ...row))));
+}
+
+/** A pool's window; the pixel that won stands out. */
+function pool({ terms: all, layer }) {
+  const inside = all.filter((t) => t.at);
+  const mark = (t) => (t.note ? "winner" : "");
+  const caption = layer === "MaxPool2D" ? "window; the largest is passed on" : "window; the mean is passed on";
+  return make("div", { className: "windows" }, cells(caption, inside, (t) => t.at, (t) => t.x, mark));
+}
+
+const FEW = 12;
+
+/** What enters, the largest contribution first. */
+function list({ terms: all, left_out: rest }) {
+  const sorted = [...all].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+  const few = sorted.slice(0, FEW);
+  const others = sorted.slice(FEW);
+  const hasWeights = few.some((t) => t.weight !== null);
+  const head = ["from", "x", ...(hasWeights ? ["weight"] : []), hasWeights ? "x · weight" : "gives"];
+  const body = few.map((t) => make("tr", {},
+    make("td", { textContent: named(t.source, t.at) + (t.note ? ` (${t.note})` : "") }),
+    ...[t.x, ...(hasWeights ? [t.weight ?? 1] : []), t.value].map((n) => make("td", { className: "number", textContent: number(n) }))));
+  const left = others.length + rest.count;
+  if (left) {
+    const sum = others.reduce((a, t) => a + t.value, rest.sum);
+    body.push(make("tr", {}, make("td", { textContent: `${left} others, together` }),
+      ...Array.from({ length: head.length - 2 }, () => make("td")), make("td", { className: "number", textContent: number(sum) })));
+  }
+  return make("table", { className: "small" },
+    make("caption", { className: "grid-caption", textContent: "what enters, the largest contribution first" }),
+    make("thead", {}, make("tr", {}, ...head.map((h, i) => make("th", { scope: "col", textContent: h, className: i ? "number" : "" })))),
+    make("tbody", {}, ...body));
+}
+
+function steps(shown) {
+  const lines = shown.steps.map(({ name, formula, value }, i) => {
+    const isLast = i === shown.steps.length - 1;
+    const line = make("li", { textContent: `${name} = ${formula.length < 160 ? formula + " = " : ""}${number(value)}`, className: isLast ? "result" : "" });
+    line.dataset.name = name;
+    line.dataset.value = value;
+    return line;
+  });
+  const engine = make("li", { className: "quiet", textContent: `the engine calculated ${number(shown.activation)}` });
+  engine.dataset.activation = shown.activation;
+  return make("ul", { className: "sum" }, ...lines, engine);
+}
+
+/** Return elements that show a derivative: what reaches a number, where it goes. */
+export function derivative(shown) {
+  const row = (share) => make("tr", {},
+    make("td", { textContent: named(share.name, share.at) }),
+    ...[share.slope, share.value].map((n) => make("td", { className: "number", textContent: number(n) })));
+  const table = (caption, shares) => shares.length && make("table", { className: "small" },
+    make("caption", { className: "grid-caption", textContent: caption }),
+    make("thead", {}, make("tr", {}, make("th", { scope: "col", textContent: "to" }),
+      make("th", { scope: "col", className: "number", textContent: "slope" }),
+      make("th", { scope: "col", className: "number", textContent: "reaches · slope" }))),
+    make("tbody", {}, ...shares.map(row)));
+  const from = shown.comes_from.length ? ` through ${shown.comes_from.join(", ")}` : "";
+  return [
+    make("h3", { textContent: `Derivative at ${named(shown.node, shown.at)}` }),
+    make("ul", { className: "sum" },
+      make("li", { textContent: `${shown.of} = ${number(shown.of_value)}` }),
+      make("li", { className: "result", textContent: `∂ / ∂ this = ${number(shown.reaches)}${from}` })),
+    table("It goes on to what entered, the largest first", shown.inputs) || "",
+    table("and to the learned numbers", shown.parameters) || "",
+  ];
+}

@@ -1,0 +1,209 @@
+// This file is the view Draw: a pad, what the network sees of it, what it says.
+
+import { get, latest, send, tried } from "./api.js";
+import { byId, make, on, percent, see, state } from "./page.js";
+import { bytes, paintImage } from "./paint.js";
+
+const SIDE = 280, SENT = 112, PEN = 22;
+const pad = byId("pad");
+const ink = pad.getContext("2d", { willReadFrequently: true });
+const small = new OffscreenCanvas(SENT, SENT).getContext("2d", { willReadFrequently: true });
+const pen = { x: SIDE / 2, y: SIDE / 2, isDown: false, isShown: false };
+let hasInk = false;
+let drawing = null; // the ink without the keyboard's pen
+
+function wipe() {
+  ink.fillStyle = "#000";
+  ink.fillRect(0, 0, SIDE, SIDE);
+  hasInk = false;
+}
+
+function line(from, to) {
+  ink.strokeStyle = "#fff";
+  ink.lineWidth = PEN;
+  ink.lineCap = ink.lineJoin = "round";
+  ink.beginPath();
+  ink.moveTo(from.x, from.y);
+  ink.lineTo(to.x, to.y + 0.01);
+  ink.stroke();
+  hasInk = true;
+  answer();
+}
+
+const answer = latest(async () => {
+  if (!hasInk) return;
+  small.drawImage(drawing ?? pad, 0, 0, SENT, SENT);
+  const { data } = small.getImageData(0, 0, SENT, SENT);
+  const grey = new Uint8Array(SENT * SENT);
+  for (let i = 0; i < grey.length; i++) grey[i] = data[4 * i];
+  const start = performance.now();
+  const seen = await tried(() => send(`/studio/draw?side=${SENT}`, grey));
+  if (seen && hasInk) show(seen, performance.now() - start);
+});
+
+function show(seen, took) {
+  see(seen);
+  byId("took").textContent = `answered in ${took.toFixed(0)} ms, the way to the server and back included`;
+}
+
+function render() {
+  const { seen, model } = state;
+  const rows = byId("probabilities").tBodies[0];
+  const names = model?.classes ?? [];
+  if (rows.rows.length !== names.length || rows.dataset.names !== names.join()) {
+    rows.dataset.names = names.join();
+    rows.replaceChildren(...names.map((name) => make("tr", {},
+      make("th", { scope: "row", textContent: name }),
+      make("td", { className: "bar-cell" }, make("div", { className: "fill", ariaHidden: "true" }, make("div"))),
+      make("td", { className: "number", textContent: "–" }))));
+  }
+  const shares = seen?.probabilities ?? [];
+  [...rows.rows].forEach((row, i) => {
+    const share = shares[i] ?? 0;
+    row.className = seen && i === seen.best ? "best" : "";
+    row.querySelector(".fill > div").style.width = `${100 * share}%`;
+    row.cells[2].textContent = seen ? percent(share) : "–";
+  });
+  byId("verdict").textContent = seen ? names[seen.best] ?? seen.best : "–";
+  byId("done").replaceChildren(...(seen?.done ?? []).map((text) => make("li", { textContent: text })));
+  for (const id of ["seen", "inside-image", "compare-image"]) paintSeen(byId(id));
+}
+
+function paintSeen(canvas) {
+  const { seen } = state;
+  if (!seen) {
+    canvas.width = canvas.height = 28;
+    canvas.ariaLabel = "Nothing yet";
+    return;
+  }
+  paintImage(canvas, bytes(seen.image), seen.shape);
+  canvas.ariaLabel = `The image that the network sees, ${seen.shape[0]} by ${seen.shape[1]} pixels`;
+}
+
+function place(event) {
+  const box = pad.getBoundingClientRect();
+  return { x: (event.clientX - box.left) * SIDE / box.width, y: (event.clientY - box.top) * SIDE / box.height };
+}
+
+function byPointer() {
+  let last = null;
+  pad.addEventListener("pointerdown", (event) => {
+    hidePen();
+    pad.setPointerCapture(event.pointerId);
+    last = place(event);
+    line(last, last);
+  });
+  pad.addEventListener("pointermove", (event) => {
+    if (!last) return;
+    for (const one of event.getCoalescedEvents?.() ?? [event]) {
+      const to = place(one);
+      line(last, to);
+      last = to;
+    }
+  });
+  for (const name of ["pointerup", "pointercancel"]) pad.addEventListener(name, () => { last = null; });
+}
+
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+function byKeyboard() {
+  pad.addEventListener("keydown", (event) => {
+    const move = MOVES[event.key];
+    if (!move && ![" ", "Delete", "Backspace"].includes(event.key)) return;
+    event.preventDefault();
+    if (event.key === "Delete" || event.key === "Backspace") { clear(); return; }
+    showInk();
+    const from = { x: pen.x, y: pen.y };
+    if (move) {
+      pen.x = Math.min(SIDE - 8, Math.max(8, pen.x + 10 * move[0]));
+      pen.y = Math.min(SIDE - 8, Math.max(8, pen.y + 10 * move[1]));
+    } else pen.isDown = !pen.isDown;
+    if (pen.isDown) line(from, pen);
+    showPen();
+  });
+  pad.addEventListener("blur", hidePen);
+}
+
+/** Show where the keyboard's pen stands, without leaving it in the drawing. */
+function showPen() {
+  drawing = new OffscreenCanvas(SIDE, SIDE);
+  drawing.getContext("2d").drawImage(pad, 0, 0);
+  pen.isShown = true;
+  ink.strokeStyle = pen.isDown ? "#ffb454" : "#7fb4ff";
+  ink.lineWidth = 2;
+  ink.beginPath();
+  ink.arc(pen.x, pen.y, PEN / 2, 0, 7);
+  ink.stroke();
+  pad.ariaLabel = `Drawing pad, pen ${pen.isDown ? "down" : "up"} at ${Math.round(pen.x)}, ${Math.round(pen.y)} of ${SIDE}`;
+}
+
+function showInk() {
+  if (drawing) ink.drawImage(drawing, 0, 0);
+  drawing = null;
+}
+
+function hidePen() {
+  showInk();
+  pen.isShown = pen.isDown = false;
+}
+
+function clear() {
+  hidePen();
+  wipe();
+  drawing = null;
+  see(null);
+  byId("took").textContent = "\u00a0";
+}
+
+async function open(file) {
+  if (!file) return;
+  clear();
+  const content = await file.arrayBuffer();
+  const seen = await tried(() => send("/studio/drop", content));
+  if (!seen) return;
+  show(seen, 0);
+  byId("took").textContent = file.name;
+  const bitmap = await createImageBitmap(file);
+  const scale = SIDE / Math.max(bitmap.width, bitmap.height);
+  ink.drawImage(bitmap, 0, 0, bitmap.width * scale, bitmap.height * scale);
+}
+
+function byFile() {
+  byId("file").addEventListener("change", (event) => open(event.target.files[0]));
+  pad.addEventListener("dragover", (event) => { event.preventDefault(); pad.classList.add("is-target"); });
+  pad.addEventListener("dragleave", () => pad.classList.remove("is-target"));
+  pad.addEventListener("drop", (event) => {
+    event.preventDefault();
+    pad.classList.remove("is-target");
+    open(event.dataTransfer.files[0]);
+  });
+}
+
+let samples = 0;
+
+/** Show a test image, and its pixels on the pad. */
+export async function sample() {
+  const start = performance.now();
+  const seen = await tried(() => get(`/studio/sample?index=${samples++}`));
+  if (!seen) return;
+  clear();
+  show(seen, performance.now() - start);
+  ink.imageSmoothingEnabled = false;
+  ink.drawImage(byId("seen"), 0, 0, SIDE, SIDE);
+}
+
+/** Ask again about the same drawing, for the network has learned. */
+export async function again() {
+  if (hasInk) await answer();
+}
+
+export function begin() {
+  wipe();
+  byPointer();
+  byKeyboard();
+  byFile();
+  byId("clear").addEventListener("click", clear);
+  byId("sample").addEventListener("click", sample);
+  on("seen", render);
+  on("model", render);
+}

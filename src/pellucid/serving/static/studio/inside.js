@@ -1,0 +1,284 @@
+// This file is the view Look inside: the graph, a node's maps, a place's calculation.
+
+import { latest, post, tried } from "./api.js";
+import { calculation, derivative } from "./calculation.js";
+import { sample } from "./draw.js";
+import { byId, count, make, number, on, state } from "./page.js";
+import { bytes, onTheme, paintLevels } from "./paint.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const here = { node: null, channel: 0, at: null, values: null, isShown: false };
+
+const isGradient = () => document.querySelector("input[name=mode]:checked").value === "gradient";
+const ofClass = () => Number(byId("of-class").value);
+
+function drawGraph() {
+  const { model } = state;
+  byId("nodes").replaceChildren(...model.nodes.map((node, i) => {
+    const before = model.nodes[i - 1]?.name;
+    const isPlain = node.inputs.length <= 1 && (!node.inputs.length || node.inputs[0] === before);
+    const from = isPlain ? "" : ` from ${node.inputs.join(" and ")}`;
+    const button = make("button", { type: "button" },
+      make("span", { textContent: node.name }),
+      make("span", { className: "shape", textContent: `${node.layer} ${node.shape.join("×")}${from}` }));
+    button.dataset.node = node.name;
+    button.ariaPressed = String(node.name === here.node);
+    button.addEventListener("click", () => choose(node.name));
+    return make("li", {}, button);
+  }));
+  const chosen = byId("of-class").value;
+  byId("of-class").replaceChildren(...model.classes.map((name, i) => new Option(name, i)));
+  if (chosen && chosen < model.classes.length) byId("of-class").value = chosen;
+  requestAnimationFrame(drawEdges);
+}
+
+/** Draw an edge per input: straight from one to the next, an arc past others. */
+function drawEdges() {
+  const buttons = [...byId("nodes").querySelectorAll("button")];
+  const middle = new Map(buttons.map((b) => [b.dataset.node, b.offsetTop + b.offsetHeight / 2]));
+  const order = new Map(buttons.map((b, i) => [b.dataset.node, i]));
+  const paths = [];
+  for (const node of state.model.nodes) {
+    for (const source of node.inputs) {
+      const [from, to] = [middle.get(source), middle.get(node.name)];
+      const reach = order.get(node.name) - order.get(source);
+      const bend = reach === 1 ? 14 : Math.max(0, 12 - 2 * reach);
+      const path = document.createElementNS(SVG, "path");
+      path.setAttribute("d", `M26 ${from} C${bend} ${from}, ${bend} ${to}, 26 ${to}`);
+      paths.push(path);
+    }
+  }
+  byId("edges").replaceChildren(...paths);
+}
+
+function choose(node) {
+  here.node = node;
+  here.at = null;
+  here.channel = 0;
+  for (const button of byId("nodes").querySelectorAll("button")) button.ariaPressed = String(button.dataset.node === node);
+  open();
+}
+
+const open = latest(async () => {
+  if (!here.node || !state.seen || !here.isShown) return;
+  const node = state.model.nodes.find((n) => n.name === here.node);
+  const body = { image: state.seen.image, node: here.node };
+  const found = await tried(() => (isGradient()
+    ? post("/studio/gradient", { ...body, of_class: ofClass() })
+    : post("/studio/node", body)));
+  if (!found || found.node !== here.node) return;
+  here.values = { ...found, levels: bytes(found.levels) };
+  describe(node, found);
+  if (found.shape.length === 3) showChannels();
+  else showVector();
+  calculate();
+});
+
+function describe(node, { largest }) {
+  const what = isGradient() ? `derivative of output ${state.model.classes[ofClass()]} by it` : "activations";
+  byId("node-title").textContent = `${node.name}: ${what}`;
+  const settings = Object.entries(node.settings).map(([k, v]) => `${k}=${v}`).join(", ");
+  byId("node-words").textContent = `${node.layer}(${settings}), ${node.shape.join("×")}, `
+    + `${count(node.parameters)} parameters, ${count(node.multiply_adds)} multiply-adds. `
+    + `Blue is positive, orange negative; full colour is ${number(largest)}.`;
+}
+
+const levelAt = (channel) => {
+  const { levels, shape: [, width, channels] } = here.values;
+  return (i, j) => levels[(i * width + j) * channels + channel];
+};
+
+function showChannels() {
+  const [height, width, channels] = here.values.shape;
+  const grid = make("div", { className: "channels" });
+  grid.setAttribute("role", "group");
+  grid.ariaLabel = "Channels";
+  for (let c = 0; c < channels && channels > 1; c++) {
+    const canvas = make("canvas");
+    paintLevels(canvas, height, width, levelAt(c));
+    const button = make("button", { type: "button", title: `channel ${c}` }, canvas);
+    button.ariaLabel = `Channel ${c}`;
+    button.ariaPressed = String(c === here.channel);
+    button.addEventListener("click", () => {
+      here.channel = c;
+      if (here.at) here.at[2] = c;
+      for (const other of grid.children) other.ariaPressed = String(other === button);
+      paintBig();
+      calculate();
+    });
+    grid.append(button);
+  }
+  const big = make("canvas", { id: "big", className: "big", tabIndex: 0 });
+  big.setAttribute("role", "application");
+  for (const name of ["pointermove", "pointerdown"]) big.addEventListener(name, (event) => point(event, big));
+  big.addEventListener("keydown", walk);
+  const hint = make("p", { className: "quiet small", textContent: "Point at a cell, or move with the arrow keys." });
+  keepFocus(() => byId("node-view").replaceChildren(...(channels > 1 ? [grid] : []), big, hint));
+  paintBig();
+}
+
+/** Replace the node's view; the focus stays where it was, if that is there again. */
+function keepFocus(replace) {
+  const id = document.activeElement?.id;
+  const isInside = byId("node-view").contains(document.activeElement);
+  replace();
+  if (isInside && id) byId(id)?.focus();
+}
+
+const ZOOM = 12;
+
+function paintBig() {
+  const big = byId("big");
+  if (!big) return;
+  const [height, width] = here.values.shape;
+  const small = make("canvas");
+  paintLevels(small, height, width, levelAt(here.channel));
+  const zoom = Math.max(ZOOM, Math.round(340 / Math.max(height, width)));
+  big.width = width * zoom;
+  big.height = height * zoom;
+  big.style.aspectRatio = `${width} / ${height}`;
+  const context = big.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, big.width, big.height);
+  const place = here.at ? `, at row ${here.at[0]}, column ${here.at[1]}` : "";
+  big.ariaLabel = `Channel ${here.channel} of ${here.node}${place}`;
+  if (!here.at) return;
+  const accent = getComputedStyle(big).getPropertyValue("--accent");
+  context.lineWidth = 3;
+  context.strokeStyle = accent;
+  context.strokeRect(here.at[1] * zoom + 1, here.at[0] * zoom + 1, zoom - 2, zoom - 2);
+}
+
+function point(event, big) {
+  const box = big.getBoundingClientRect();
+  const [height, width] = here.values.shape;
+  const within = (value, size) => Math.min(size - 1, Math.max(0, Math.floor(value * size)));
+  go(within((event.clientY - box.top) / box.height, height), within((event.clientX - box.left) / box.width, width));
+}
+
+const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+
+function walk(event) {
+  const move = MOVES[event.key];
+  if (!move) return;
+  event.preventDefault();
+  const [height, width] = here.values.shape;
+  const [row, column] = here.at ?? [0, 0];
+  go(Math.min(height - 1, Math.max(0, row + move[0])), Math.min(width - 1, Math.max(0, column + move[1])));
+}
+
+function go(row, column) {
+  if (here.at?.[0] === row && here.at?.[1] === column) return;
+  here.at = [row, column, here.channel];
+  paintBig();
+  calculate();
+}
+
+function showVector() {
+  const { shape, levels, largest } = here.values;
+  const values = Array.from(levels, (level) => (level - 128) / 127 * largest);
+  const order = values.map((v, i) => i);
+  if (values.length > 40) order.sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]));
+  const isOutput = values.length === state.model.classes.length && here.node === state.model.nodes.at(-1).name;
+  const rows = order.slice(0, 200).map((i) => {
+    const bar = make("div");
+    const share = largest ? Math.abs(values[i]) / largest : 0;
+    bar.style.width = `${50 * share}%`;
+    bar.style.left = values[i] < 0 ? `${50 - 50 * share}%` : "50%";
+    bar.style.background = values[i] < 0 ? "var(--negative)" : "var(--positive)";
+    const button = make("button", { type: "button", textContent: isOutput ? state.model.classes[i] : i });
+    button.ariaLabel = `Unit ${i}, ${number(values[i])}`;
+    button.id = `unit-${i}`;
+    button.ariaPressed = String(here.at?.[0] === i);
+    button.addEventListener("click", () => {
+      here.at = [i];
+      for (const other of byId("node-view").querySelectorAll("button")) other.ariaPressed = String(other === button);
+      calculate();
+    });
+    return make("tr", {}, make("td", {}, button), make("td", { className: "bar-cell" }, make("div", { className: "signed" }, bar)),
+      make("td", { className: "number", textContent: number(values[i]) }));
+  });
+  const left = shape[0] > 200 ? make("p", { className: "quiet small", textContent: `The 200 largest of ${count(shape[0])}.` }) : null;
+  const table = make("table", { className: "bars" }, make("tbody", {}, ...rows));
+  keepFocus(() => byId("node-view").replaceChildren(make("div", { className: "vector" }, table), ...(left ? [left] : [])));
+}
+
+const calculate = latest(async () => {
+  if (!state.seen || !here.node) return;
+  const body = { image: state.seen.image, node: here.node, at: here.at };
+  if (isGradient() && !here.at) {
+    byId("calculation").replaceChildren(make("p", { className: "quiet", textContent: "Choose a place to see what reaches it." }));
+    return;
+  }
+  const shown = await tried(() => (isGradient()
+    ? post("/studio/derivative", { ...body, of_class: ofClass() })
+    : post("/studio/arithmetic", body)));
+  if (!shown || shown.node !== here.node) return;
+  if (!here.at && !isGradient()) mark(shown.at);
+  byId("calculation").replaceChildren(...(isGradient() ? derivative(shown) : calculation(shown)));
+});
+
+/** Stand where the server chose: the largest activation. */
+function mark(at) {
+  here.at = at;
+  if (at.length !== 3) {
+    const button = byId(`unit-${at[0]}`);
+    if (button) button.ariaPressed = "true";
+    return;
+  }
+  here.channel = at[2];
+  const buttons = byId("node-view").querySelectorAll(".channels button");
+  buttons.forEach((button, c) => { button.ariaPressed = String(c === here.channel); });
+  paintBig();
+}
+
+async function showMap(kind) {
+  if (!state.seen) return;
+  const found = await tried(() => post("/studio/map", { image: state.seen.image, kind, of_class: ofClass() }));
+  if (!found) return;
+  byId("map").hidden = false;
+  const name = state.model.classes[found.of_class];
+  byId("map-title").textContent = kind === "saliency" ? `Saliency for ${name}` : `Occlusion for ${name}`;
+  const [height, width] = found.shape;
+  const levels = bytes(found.levels);
+  paintLevels(byId("map-image"), height, width, (i, j) => levels[i * width + j]);
+  byId("map-words").textContent = kind === "saliency"
+    ? `|∂ output / ∂ pixel|; full colour is ${number(found.largest)}.`
+    : `How far the probability falls where a grey square covers the pixel; full colour is ${number(found.largest)}.`;
+}
+
+/** Called when the view comes into sight; there is always an image to look at. */
+export async function shown() {
+  here.isShown = true;
+  if (!state.model) return;
+  if (!state.seen && state.model.takes_pictures) await sample();
+  if (!here.node) choose(state.model.nodes.find((n) => n.layer === "Conv2D")?.name ?? state.model.nodes[0].name);
+  else open();
+  drawEdges();
+}
+
+let known = "";
+
+function modelChanged() {
+  const names = JSON.stringify(state.model.nodes);
+  if (names !== known) {
+    known = names;
+    here.node = null;
+    drawGraph();
+  }
+  if (location.hash === "#inside") shown();
+}
+
+export function begin() {
+  on("model", modelChanged);
+  on("seen", () => {
+    if (state.seen) byId("of-class").value = state.seen.best;
+    if (location.hash === "#inside") open();
+  });
+  for (const input of document.querySelectorAll("input[name=mode]")) input.addEventListener("change", () => open());
+  byId("of-class").addEventListener("change", () => { if (isGradient()) open(); });
+  byId("saliency").addEventListener("click", () => showMap("saliency"));
+  byId("occlusion").addEventListener("click", () => showMap("occlusion"));
+  addEventListener("resize", () => { if (state.model) drawEdges(); });
+  onTheme(() => open());
+}

@@ -1,0 +1,51 @@
+// This file is what every view shares: the model, the image, small makers of elements.
+
+import { get } from "./api.js";
+
+export const byId = (id) => document.getElementById(id);
+
+/** Make an element: tag, attributes or properties, children. */
+export function make(tag, settings = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [key, value] of Object.entries(settings)) {
+    if (key in made) made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+export const options = (names, chosen) =>
+  names.map((name) => new Option(name, name, name === chosen, name === chosen));
+
+export const state = { model: null, seen: null };
+const listeners = { model: [], seen: [] };
+
+/** Call `listener` whenever the model or the image is another. */
+export const on = (what, listener) => listeners[what].push(listener);
+
+function changed(what) { for (const listener of listeners[what]) listener(); }
+
+export async function readModel() {
+  state.model = await get("/studio/model");
+  const { title, engine, parameters, steps } = state.model;
+  const learned = steps ? `, ${count(steps)} steps` : "";
+  byId("model").textContent = `${title} on ${engine}: ${count(parameters)} parameters${learned}`;
+  changed("model");
+}
+
+export function see(seen) {
+  state.seen = seen;
+  changed("seen");
+}
+
+export const count = (n) => n.toLocaleString("en-US");
+export const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 2 : 1)} %`;
+
+/** Write a number with five digits, as people read it. */
+export function number(x) {
+  if (x === 0) return "0";
+  const size = Math.abs(x);
+  const text = size >= 1e-4 && size < 1e6 ? Number(x.toPrecision(5)).toString() : x.toExponential(3);
+  return text.replace("-", "−");
+}

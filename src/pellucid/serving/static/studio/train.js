@@ -1,0 +1,162 @@
+// This file is the view Train: a form, a training that every window sees, its curves.
+
+import { get, post, tried } from "./api.js";
+import { again } from "./draw.js";
+import { draw, smooth } from "./chart.js";
+import { byId, count, make, options, percent, readModel } from "./page.js";
+import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
+
+const form = byId("wish");
+let lanes = [];
+let built = null; // a network from Build
+let isPaused = false;
+
+export function trainBuilt(network) {
+  built = network;
+  const select = form.elements.network;
+  const name = "the one you built";
+  if (![...select.options].some((o) => o.value === name)) select.add(new Option(name, name));
+  select.value = name;
+  location.hash = "#train";
+}
+
+async function fill() {
+  const choices = await get("/studio/choices");
+  const here = choices.engines.filter((e) => e.is_installed).map((e) => e.name);
+  const engine = here.includes("compiled") ? "compiled" : "numpy";
+  form.elements.network.replaceChildren(...options(choices.networks, "mnist-torch"));
+  form.elements.data.replaceChildren(...choices.data.map(({ name, available }) => {
+    const option = new Option(available ? name : `${name} (not on this machine)`, name);
+    option.disabled = !available;
+    return option;
+  }));
+  form.elements.engine.replaceChildren(...options(here, engine));
+  form.elements.beside.replaceChildren(new Option("none", ""), ...options(here));
+  form.elements.optimizer.replaceChildren(...options(choices.optimizers, "adam"));
+}
+
+async function start(event) {
+  event.preventDefault();
+  const fields = form.elements;
+  const isBuilt = built && fields.network.value === "the one you built";
+  const beside = fields.beside.value;
+  await tried(() => post("/studio/training", {
+    network: isBuilt ? built : fields.network.value,
+    data: fields.data.value,
+    engines: [fields.engine.value, ...(beside ? [beside] : [])],
+    optimizer: fields.optimizer.value,
+    learning_rate: Number(fields.learning_rate.value),
+    batch_size: Number(fields.batch_size.value),
+    images: Number(fields.images.value),
+    epochs: Number(fields.epochs.value),
+  }));
+}
+
+function listen() {
+  const events = new EventSource("/studio/training/events");
+  events.addEventListener("begin", (event) => {
+    const { wish } = JSON.parse(event.data);
+    lanes = (wish?.engines ?? []).map((name) => ({ name, points: [], steps: 0, step: 0 }));
+  });
+  events.addEventListener("news", (event) => {
+    const news = JSON.parse(event.data);
+    isPaused = news.paused;
+    news.lanes.forEach((lane, i) => { if (lane) take(lanes[i], lane, i === 0); });
+    show(news.running);
+  });
+  addEventListener("pagehide", () => events.close());
+}
+
+function take(lane, news, isFirst) {
+  if (news.is_anew) lane.points = [];
+  lane.points.push(...news.points);
+  for (const key of ["status", "error", "step", "steps", "seconds"]) lane[key] = news[key];
+  if (!news.snapshot?.metrics) return;
+  lane.snapshot = news.snapshot;
+  if (isFirst) {
+    showSnapshot(news.snapshot);
+    refresh();
+  }
+}
+
+/** Let the other views follow what was learned. */
+async function refresh() {
+  await tried(readModel);
+  await again();
+}
+
+function show(isRunning) {
+  const steps = Math.max(1, ...lanes.map((lane) => lane.steps));
+  const window = Math.max(1, Math.round(Math.max(...lanes.map((l) => l.points.length), 0) / 60));
+  const curve = (k, scale) => lanes.map(({ name, points }) =>
+    ({ name, points: smooth(points.map((p) => [p[0], scale * p[k]]), k === 1 ? window : 1) }));
+  draw(byId("loss-chart"), curve(1, 1), { steps, unit: "nats", what: "Loss over steps" });
+  draw(byId("accuracy-chart"), curve(2, 100), { steps, most: 100, unit: "%", what: "Accuracy over steps" });
+  const words = lanes.map(said).join(" · ");
+  byId("train-status").textContent = words;
+  byId("pause").disabled = byId("step").disabled = byId("stop").disabled = !isRunning;
+  byId("pause").textContent = isPaused ? "Go on" : "Pause";
+}
+
+function said(lane) {
+  if (lane.status === "failed") return lane.error;
+  const { name, status, step, steps, seconds = 0, snapshot } = lane;
+  const doing = isPaused && status === "training" ? "paused" : status;
+  const test = snapshot ? `, ${percent(snapshot.metrics.accuracy ?? 0)} of ${snapshot.looked_at} test images right` : "";
+  return `${name}: ${doing}, step ${count(step)} of ${count(steps)}, ${seconds.toFixed(1)} s${test}`;
+}
+
+function showSnapshot({ kernels, confusion, classes, mistakes }) {
+  byId("kernels").replaceChildren(...kernelTiles(kernels));
+  byId("confusion").replaceChildren(matrix(confusion, classes));
+  byId("mistakes").replaceChildren(...mistakes.map(mistake));
+}
+
+function kernelTiles(kernels) {
+  if (!kernels) return [];
+  const [height, width, channels, outs] = kernels.shape;
+  const levels = bytes(kernels.levels);
+  return Array.from({ length: Math.min(outs, 64) }, (_, o) => {
+    const canvas = make("canvas", { role: "img", ariaLabel: `Kernel ${o}` });
+    canvas.setAttribute("role", "img");
+    paintLevels(canvas, height, width, (i, j) => levels[((i * width + j) * channels) * outs + o]);
+    return canvas;
+  });
+}
+
+function matrix(confusion, classes) {
+  const most = confusion.map((row) => Math.max(1, row.reduce((a, b) => a + b, 0)));
+  const body = confusion.map((row, i) => make("tr", {},
+    make("th", { scope: "row", textContent: classes[i] }),
+    ...row.map((n, j) => {
+      const cell = make("td", { textContent: n || "", className: i === j ? "" : "wrong" });
+      cell.style.setProperty("--share", n / most[i]);
+      return cell;
+    })));
+  const head = make("tr", {}, make("th", { scope: "col", textContent: "is ↓ said →" }),
+    ...classes.map((name) => make("th", { scope: "col", textContent: name })));
+  return make("table", { className: "matrix" },
+    make("caption", { className: "unseen", textContent: "Rows: what it is; columns: what the network says" }),
+    make("thead", {}, head), make("tbody", {}, ...body));
+}
+
+function mistake({ image, shape, label, predicted, probability }) {
+  const canvas = make("canvas");
+  canvas.setAttribute("role", "img");
+  canvas.ariaLabel = `A ${label} that was taken for ${predicted}`;
+  paintImage(canvas, bytes(image), shape);
+  return make("figure", {}, canvas, make("figcaption", { textContent: `${label} → ${predicted}, ${percent(probability)}` }));
+}
+
+export function begin() {
+  form.addEventListener("submit", start);
+  const act = (action) => tried(() => post(`/studio/training/${action}`));
+  byId("pause").addEventListener("click", () => act(isPaused ? "resume" : "pause"));
+  byId("step").addEventListener("click", () => act("step"));
+  byId("stop").addEventListener("click", () => act("stop"));
+  draw(byId("loss-chart"), [], { steps: 1, most: 2.5, unit: "nats", what: "Loss over steps" });
+  draw(byId("accuracy-chart"), [], { steps: 1, most: 100, unit: "%", what: "Accuracy over steps" });
+  onTheme(() => { if (lanes[0]?.snapshot) showSnapshot(lanes[0].snapshot); });
+  tried(fill);
+  listen();
+}

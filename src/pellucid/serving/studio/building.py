@@ -1,0 +1,156 @@
+"""This file is a network as a list: edited, checked and exported."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pellucid.errors import PellucidError
+from pellucid.network import Network, from_json, to_json, zoo
+from pellucid.network.layers import LAYERS, Input, Layer
+from pellucid.serving.studio.inside import numbered
+
+_HIDDEN = ("name", "activation", "weight_initializer", "bias_initializer")
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """Return every kind of layer with its arguments and their defaults."""
+    return [
+        {
+            "layer": kind,
+            "arity": list(layer.arity),
+            "stem": layer.stem,
+            "arguments": _arguments(layer),
+        }
+        for kind, layer in LAYERS.items()
+        if layer is not Input
+    ]
+
+
+def _arguments(layer: type[Layer]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": field.name,
+            "default": None if _is_needed(field) else _plain(field.default),
+            "is_needed": _is_needed(field),
+        }
+        for field in dataclasses.fields(layer)
+        if field.name not in _HIDDEN
+    ]
+
+
+def _is_needed(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, int | float | bool | str) else None
+
+
+def example(name: str) -> dict[str, Any]:
+    """Return a network of the zoo as the list that is edited; NetworkError."""
+    return to_json(zoo(name))
+
+
+def checked(document: dict[str, Any]) -> dict[str, Any]:
+    """Return shapes, parameters and multiply-adds, or why there are none.
+
+    A network that does not fit is no error here: the sentence is the answer, with
+    what stands before the layer that does not fit.
+    """
+    try:
+        network = from_json(document)
+    except PellucidError as error:
+        return {"fits": False, "error": str(error), "rows": _rows_before(document)}
+    return {
+        "fits": True,
+        "rows": _rows(network),
+        "parameters": network.parameter_count,
+        "multiply_adds": network.multiply_adds,
+        "classes": numbered(network.output_shape[-1]),
+        "json": to_json(network),
+        "python": python_source(network),
+    }
+
+
+def _rows(network: Network) -> list[dict[str, Any]]:
+    rows = []
+    for node in network.nodes:
+        inputs = network.input_shapes(node)
+        specs = node.layer.weights(*inputs)
+        count = sum(_size(spec.shape) for spec in specs if spec.is_parameter)
+        rows.append(
+            {
+                "name": node.name,
+                "shape": list(network.shapes[node.name]),
+                "parameters": count,
+                "multiply_adds": node.layer.multiply_adds(*inputs),
+            }
+        )
+    return rows
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for n in shape:
+        size *= n
+    return size
+
+
+def _rows_before(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the longest beginning that fits."""
+    nodes = document.get("nodes")
+    if not isinstance(nodes, list):
+        return []
+    for count in range(len(nodes) - 1, 0, -1):
+        part = {**document, "nodes": nodes[:count], "outputs": None}
+        part.pop("outputs")
+        try:
+            return _rows(from_json(part))
+        except PellucidError:
+            continue
+    return []
+
+
+def python_source(network: Network) -> str:
+    """Return Python that describes the same network."""
+    lines = ["import pellucid as pl", ""]
+    names = {}
+    for node in network.nodes:
+        variable = "image" if isinstance(node.layer, Input) else node.name
+        names[node.name] = variable
+        lines.append(f"{variable} = {_call(node.layer, node.name)}{_of(node, names)}")
+    end = names[network.outputs[0]]
+    lines += [
+        "",
+        f"network = pl.Network(inputs=image, outputs={end}, name={network.name!r})",
+        "print(network)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _of(node: Any, names: dict[str, str]) -> str:
+    sources = ", ".join(names[source] for source in node.inputs)
+    return f"({sources})" if sources else ""
+
+
+def _call(layer: Layer, name: str) -> str:
+    if isinstance(layer, Input):
+        return f"pl.Input({', '.join(map(str, layer.shape))})"
+    arguments = [
+        f"{field.name}={_value(getattr(layer, field.name))}"
+        for field in dataclasses.fields(layer)
+        if field.name not in ("name", "activation")
+        and getattr(layer, field.name) != field.default
+    ]
+    return f"pl.{type(layer).__name__}({', '.join([*arguments, f'name={name!r}'])})"
+
+
+def _value(value: Any) -> str:
+    """Return Python for a layer's argument."""
+    if dataclasses.is_dataclass(value):
+        return f"pl.{value!r}"
+    return repr(value)

@@ -1,0 +1,52 @@
+"""This file is the comparing: one image through each engine, by the same weights."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+
+from pellucid.engines import NAMES, missing_package
+from pellucid.explain import probabilities
+from pellucid.model import Model
+from pellucid.serving.studio.images import decode
+
+_WARM_UP, _TIMED = 5, 30
+
+
+def installed(model: Model) -> list[dict[str, Any]]:
+    """Return the engines, and whether each is here."""
+    del model
+    return [
+        {"name": name, "is_installed": missing_package(name) is None} for name in NAMES
+    ]
+
+
+def compared(model: Model, image: str, engine: str) -> dict[str, Any]:
+    """Return an engine's output, how far it is from numpy's, and its latency.
+
+    Latency is the median of 30 calls with one image after 5 to warm up, in
+    milliseconds, and the spread from the first to the third quartile.
+    """
+    pixels = decode(model, image)[None]
+    x = model.preprocessing.apply(pixels, model.dtype)
+    other = model if model.engine.name == engine else model.to(engine)
+    reference = model.to("numpy").predict(x)
+    for _ in range(_WARM_UP):
+        output = other.predict(x)
+    seconds = []
+    for _ in range(_TIMED):
+        start = time.perf_counter()
+        output = other.predict(x)
+        seconds.append(time.perf_counter() - start)
+    first, median, third = statistics.quantiles(seconds, n=4)
+    return {
+        "engine": engine,
+        "output": [float(v) for v in output[0].ravel()],
+        "probabilities": [float(v) for v in probabilities(other, output)[0].ravel()],
+        "difference": float(np.abs(output - reference).max()),
+        "latency_ms": 1000 * median,
+        "quartiles_ms": [1000 * first, 1000 * third],
+    }

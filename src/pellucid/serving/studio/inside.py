@@ -1,0 +1,170 @@
+"""This file is the looking inside: graph, activations, arithmetic, maps."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.engines.numpy import NumpySession
+from pellucid.errors import NetworkError
+from pellucid.explain import arithmetic, derivative, occlusion, probabilities, saliency
+from pellucid.model import Model
+from pellucid.network import Node
+from pellucid.network.layers import Input
+from pellucid.serving.studio.images import decode, encode, levels, takes_pictures
+
+Array = npt.NDArray[Any]
+_MOST_TERMS = 1000  # of one number's arithmetic; the largest are sent
+
+
+def described(model: Model, title: str) -> dict[str, Any]:
+    """Return the network as the page draws it."""
+    network = model.network
+    return {
+        "title": title,
+        "engine": model.engine.name,
+        "dtype": model.dtype,
+        "classes": list(model.classes) or numbered(network.output_shape[-1]),
+        "input": list(network.input_shape),
+        "takes_pictures": takes_pictures(network),
+        "parameters": network.parameter_count,
+        "multiply_adds": network.multiply_adds,
+        "nodes": [_node(model, node) for node in network.nodes],
+    }
+
+
+def numbered(count: int) -> list[str]:
+    """Return names for classes that have none."""
+    return [str(i) for i in range(count)]
+
+
+def _node(model: Model, node: Node) -> dict[str, Any]:
+    network = model.network
+    specs = node.layer.weights(*network.input_shapes(node))
+    return {
+        "name": node.name,
+        "layer": type(node.layer).__name__,
+        "inputs": list(node.inputs),
+        "shape": list(network.shapes[node.name]),
+        "settings": settings_of(node),
+        "parameters": sum(int(np.prod(s.shape)) for s in specs if s.is_parameter),
+        "multiply_adds": node.layer.multiply_adds(*network.input_shapes(node)),
+    }
+
+
+def settings_of(node: Node) -> dict[str, Any]:
+    """Return a layer's arguments that are not the default, for people to read."""
+    if isinstance(node.layer, Input):
+        return {}
+    return {
+        field.name: _plain(getattr(node.layer, field.name))
+        for field in dataclasses.fields(node.layer)
+        if field.name not in ("name", "activation")
+        and getattr(node.layer, field.name) != field.default
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | bool | str) else str(value)
+
+
+def seen(model: Model, image: Array) -> dict[str, Any]:
+    """Return an image and what the model says of it."""
+    output = model.predict(image[None])
+    shares = probabilities(model, output)[0].ravel()
+    return {
+        "image": encode(image),
+        "shape": list(image.shape),
+        "probabilities": [float(share) for share in shares],
+        "best": int(shares.argmax()),
+    }
+
+
+def opened(model: Model, image: str, node: str) -> dict[str, Any]:
+    """Return a node's activations, and its kernels where it has some."""
+    pixels = decode(model, image)
+    chosen = model.network.node(node)
+    values = model.activations(pixels[None])[node][0]
+    found = {"node": node, **levels(values)}
+    name = f"{node}.weight"
+    if name in model.weights and model.weights[name].ndim == 4:
+        found["kernels"] = levels(np.asarray(model.weights[name]))
+    found["bars"] = [float(v) for v in values] if values.ndim == 1 else None
+    found["layer"] = type(chosen.layer).__name__
+    return found
+
+
+def calculated(model: Model, image: str, node: str, at: list[int] | None) -> Any:
+    """Return one number's arithmetic; of very many terms the largest.
+
+    ``left_out`` says how many others there are, and their sum.
+    """
+    place = None if at is None else tuple(at)
+    shown = arithmetic(model, decode(model, image), node, place).to_json()
+    _shorten(shown)
+    for follower in shown["then"]:
+        _shorten(follower)
+    return shown
+
+
+def _shorten(shown: dict[str, Any]) -> None:
+    terms = sorted(shown["terms"], key=lambda term: -abs(term["value"]))
+    rest = terms[_MOST_TERMS:]
+    shown["left_out"] = {"count": len(rest), "sum": sum(t["value"] for t in rest)}
+    if rest:
+        shown["terms"] = terms[:_MOST_TERMS]
+
+
+def flow(model: Model, image: str, node: str, of_class: int | None) -> dict[str, Any]:
+    """Return the derivative of one class's output by each number of a node."""
+    pixels = decode(model, image)
+    network = model.network
+    network.node(node)
+    output = model.predict(pixels[None])
+    k = _class(output, of_class)
+    grad = np.zeros(output.shape, np.float64)
+    grad.reshape(1, -1)[0, k] = 1
+    weights = {f"weights/{n}": a.astype(np.float64) for n, a in model.weights.items()}
+    session = NumpySession(
+        network, state=weights, loss=None, optimizer=None, dtype="float64"
+    )
+    x = model.preprocessing.apply(pixels[None], np.float64)
+    grads, _ = session.pull_back(x, {network.outputs[0]: grad}, training=False)
+    return {"node": node, "of_class": k, **levels(grads[node][0])}
+
+
+def traced(
+    model: Model, image: str, node: str, at: list[int], of_class: int | None
+) -> Any:
+    """Return what reaches one number of the derivative, and where it goes on."""
+    place = tuple(at)
+    found = derivative(model, decode(model, image), node, place, of_class=of_class)
+    document = found.to_json()
+    for key in ("inputs", "parameters"):
+        shares = sorted(document[key], key=lambda share: -abs(share["value"]))
+        document[key] = shares[:24]
+    return document
+
+
+def mapped(model: Model, image: str, kind: str, of_class: int | None) -> dict[str, Any]:
+    """Return which pixels matter: by derivative (saliency) or by covering them."""
+    pixels = decode(model, image)
+    function = {"saliency": saliency, "occlusion": occlusion}[kind]
+    output = model.predict(pixels[None])
+    found = function(model, pixels, _class(output, of_class))
+    return {"kind": kind, "of_class": found.of_class, **levels(found.values)}
+
+
+def _class(output: Array, of_class: int | None) -> int:
+    """Return the class that was asked for, or the largest output; NetworkError."""
+    count = output[0].size
+    if of_class is None:
+        return int(output.argmax())
+    if not 0 <= of_class < count:
+        raise NetworkError(
+            f"studio: class must be from 0 to {count - 1}; got {of_class}."
+        )
+    return of_class

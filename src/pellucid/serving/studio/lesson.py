@@ -1,0 +1,236 @@
+"""This file is a training that people watch: lanes on one recipe, a gate, snapshots."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pellucid.data import Dataset
+from pellucid.errors import PellucidError
+from pellucid.explain import Assessment, assess
+from pellucid.model import Model
+from pellucid.recipes import changed, names, read
+from pellucid.recipes.examples import examples_of
+from pellucid.recipes.parts import model_of
+from pellucid.runs.recipe import Recipe
+from pellucid.serving.studio.gate import Gate
+from pellucid.serving.studio.images import encode, levels, takes_pictures
+from pellucid.serving.studio.workbench import Workbench
+from pellucid.training import Callback
+from pellucid.training.trainer import Trainer
+
+_LOOKED_AT = 500  # test images of a snapshot
+_SECONDS_BETWEEN_SNAPSHOTS = 0.7
+_MOST_POINTS = 1500  # of a curve; beyond it every other one is dropped
+_MISTAKES = 8
+
+
+class Wish(BaseModel):
+    """What a training is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    network: str | dict[str, Any] = "mnist-torch"
+    data: Annotated[str, Field(max_length=40)] = "mnist"
+    engines: Annotated[list[str], Field(min_length=1, max_length=2)] = ["compiled"]
+    optimizer: str = "adam"
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    batch_size: Annotated[int, Field(ge=1, le=1024)] = 64
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 1
+    images: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    def recipe(self) -> Recipe:
+        """Return the recipe; RunError or NetworkError if it does not fit."""
+        network = self.network
+        is_named = isinstance(network, str) and network in names()
+        base = (
+            read(str(network))
+            if is_named
+            else Recipe.parse({"network": network}, origin="the studio")
+        )
+        return changed(
+            base,
+            {
+                "data.source": self.data,
+                "data.limit": self.images,
+                "optimizer.name": self.optimizer,
+                "optimizer.learning_rate": self.learning_rate,
+                "batch_size": self.batch_size,
+                "epochs": self.epochs,
+                "seed": self.seed,
+            },
+        )
+
+
+class Lane(Callback):
+    """One engine's training, in a thread of its own."""
+
+    def __init__(
+        self, recipe: Recipe, engine: str, gate: Gate, bench: Workbench | None
+    ) -> None:
+        self.engine = engine
+        self.status = "loading"
+        self.error = ""
+        self.points: list[tuple[int, float, float]] = []  # step, loss, accuracy
+        self.stride = 1
+        self.generation = 0  # counts thinnings, so that pages read all anew
+        self.steps = 0  # in all
+        self.step = 0
+        self.seconds = 0.0
+        self.snapshot: dict[str, Any] = {}
+        self.snapshots = 0
+        self._recipe = recipe
+        self._gate = gate
+        self._bench = bench
+        self._test: Dataset | None = None
+        self._model: Model | None = None
+        self._last_look = -np.inf
+        self.thread = threading.Thread(target=self._run, name="lesson", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self._train()
+            self.status = "ended" if self.step < self.steps else "finished"
+        except PellucidError as error:
+            self.status, self.error = "failed", str(error)
+        except Exception as error:  # noqa: BLE001 - shown to who watches
+            self.status = "failed"
+            self.error = (
+                f"studio: training must not fail; got a bug of ours: {error!r}."
+            )
+
+    def _train(self) -> None:
+        recipe = self._recipe
+        self._model = model = model_of(recipe, self.engine)
+        train, test = examples_of(recipe.data, model)
+        self._test = test.subset(range(min(_LOOKED_AT, len(test))))
+        if len(train.classes) == model.network.output_shape[-1]:
+            model.classes = train.classes
+        if self._bench is not None:
+            # a second model shows what the first one learns: sessions are not shared
+            shown = model.to("numpy" if recipe.dtype == "float64" else self.engine)
+            self._bench.show(shown, model.network.name)
+        model.fit(
+            train,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            callbacks=[self],
+            shuffle=recipe.shuffle,
+            progress=False,
+        )
+
+    def on_begin(self, trainer: Trainer) -> None:
+        """Show the network before it has learned anything."""
+        self.steps = trainer.progress.steps
+        self.status = "training"
+        self._look()
+        if not self._gate.passes():
+            trainer.stop("stopped")
+
+    def on_step(self, trainer: Trainer, loss: float) -> None:
+        """Keep the point, look if it is time, and wait at the gate."""
+        self.step = trainer.progress.step
+        self.seconds = trainer.position.seconds
+        if self.step % self.stride == 0:
+            accuracy = trainer.position.means().get("accuracy", float("nan"))
+            self._keep((self.step, loss, accuracy))
+        is_due = time.monotonic() - self._last_look > _SECONDS_BETWEEN_SNAPSHOTS
+        if is_due or self._gate.is_paused:
+            self._look()
+        if not self._gate.passes():
+            trainer.stop("stopped")
+
+    def on_end(self, trainer: Trainer) -> None:
+        """Show the end."""
+        del trainer
+        self._look()
+
+    def _keep(self, point: tuple[int, float, float]) -> None:
+        self.points.append(point)
+        if len(self.points) > _MOST_POINTS:
+            self.stride *= 2
+            self.points = [p for p in self.points if p[0] % self.stride == 0]
+            self.generation += 1
+
+    def _look(self) -> None:
+        """Take a snapshot: kernels, confusion matrix, surest mistakes."""
+        if self._model is None or self._test is None:
+            return
+        found = assess(self._model, self._test)
+        weights = self._model.weights
+        if self._bench is not None:
+            self._bench.learn(weights, self.step)
+        kernels = next((a for a in weights.values() if a.ndim == 4), None)
+        self.snapshot = {
+            "step": self.step,
+            "metrics": found.metrics,
+            "looked_at": found.count,
+            "classes": list(found.classes),
+            "confusion": found.confusion.tolist(),
+            "kernels": None if kernels is None else levels(np.asarray(kernels)),
+            "mistakes": self._mistakes(found),
+        }
+        self.snapshots += 1
+        self._last_look = time.monotonic()
+
+    def _mistakes(self, found: Assessment) -> list[dict[str, Any]]:
+        if self._test is None or not takes_pictures(self._model_network):
+            return []
+        return [
+            {
+                "image": encode(self._test.images[mistake.index]),
+                "shape": list(self._test.image_shape),
+                "label": found.classes[mistake.label],
+                "predicted": found.classes[mistake.predicted],
+                "probability": mistake.probability,
+            }
+            for mistake in found.mistakes[:_MISTAKES]
+        ]
+
+    @property
+    def _model_network(self) -> Any:
+        return self._model.network if self._model is not None else None
+
+    def file(self, path: str) -> None:
+        """Save the model as it is shown."""
+        if self._model is not None:
+            self._model.save(path)
+
+
+class Lesson:
+    """A training on one engine, or on two side by side with the same batches.
+
+    Parameters
+    ----------
+    wish : Wish
+        What is trained.
+    bench : Workbench
+        Shows what the first engine learns.
+    """
+
+    def __init__(self, wish: Wish, bench: Workbench) -> None:
+        recipe = wish.recipe()
+        self.wish = wish
+        self.gate = Gate()
+        self.lanes = [
+            Lane(recipe, engine, self.gate, bench if i == 0 else None)
+            for i, engine in enumerate(wish.engines)
+        ]
+        for lane in self.lanes:
+            lane.thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        """True where a lane is not at its end."""
+        return any(lane.thread.is_alive() for lane in self.lanes)
+
+    def end(self) -> None:
+        """End it, and wait until that has happened."""
+        self.gate.end()
+        for lane in self.lanes:
+            lane.thread.join()

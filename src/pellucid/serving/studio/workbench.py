@@ -1,0 +1,56 @@
+"""This file is the model that the studio shows, one for all its tabs and windows."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.model import Model
+
+Array = npt.NDArray[Any]
+T = TypeVar("T")
+
+
+class Workbench:
+    """A model under study; it may be exchanged, or learn, while people look.
+
+    Parameters
+    ----------
+    model : Model
+        What is shown at first.
+    title : str
+        What people read as its name.
+    """
+
+    def __init__(self, model: Model, title: str) -> None:
+        self._lock = threading.Lock()
+        self.model = model
+        self.title = title
+        self.steps = 0  # updates that its weights have seen, as far as is known here
+        self.version = 0  # counts exchanges, so that pages notice
+
+    def show(self, model: Model, title: str) -> None:
+        """Put another model on the bench."""
+        with self._lock:
+            self.model, self.title = model, title
+            self.steps = 0
+            self.version += 1
+
+    def learn(self, weights: Mapping[str, Array], steps: int) -> None:
+        """Give the model the weights of a training that goes on."""
+        with self._lock:
+            self.model.load_weights(dict(weights))
+            self.steps = steps
+
+    async def ask(self, question: Callable[..., T], *arguments: Any) -> T:
+        """Run ``question(model, …)`` in a thread, one at a time."""
+        return await asyncio.to_thread(self._ask, question, arguments)
+
+    def _ask(self, question: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        with self._lock, np.errstate(all="ignore"):
+            return question(self.model, *arguments)
