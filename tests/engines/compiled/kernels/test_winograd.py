@@ -27,6 +27,13 @@ SIZES = convolutions(
     smallest=2,
 )
 
+EDGES = st.sampled_from([2, 4])
+
+
+def edge_of(conv, edge):
+    """Return a tile's edge, held to what fits into the output."""
+    return edge if min(conv.y.height, conv.y.width) >= edge else 2
+
 
 def memory_of(spec, w):
     """Return the layer's weights as the spec says they lie."""
@@ -63,10 +70,11 @@ def given_numbers(conv):
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
-@given(SIZES, st.sampled_from(["hwio", "ohwi"]), st.booleans())
-def test_outputs_are_the_convolutions(sizes, layout, is_turned):
+@given(SIZES, EDGES, st.sampled_from(["hwio", "ohwi"]), st.booleans())
+def test_outputs_are_the_convolutions(sizes, edge, layout, is_turned):
     lanes, conv = sizes
-    spec = Winograd(conv, False, conv.y, weight_layout=layout, is_turned=is_turned)
+    how = {"weight_layout": layout, "is_turned": is_turned}
+    spec = Winograd(conv, False, conv.y, edge=edge_of(conv, edge), **how)
     x, w, bias = given_numbers(conv)
     y, _, sides = run(lanes, spec, x, w, bias)
     assert distance(y, np.maximum(convolved(x, w, conv) + bias, 0)) < 5e-6
@@ -74,24 +82,26 @@ def test_outputs_are_the_convolutions(sizes, layout, is_turned):
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
-@given(SIZES)
-def test_every_output_is_added_once(sizes):
+@given(SIZES, EDGES)
+def test_every_output_is_added_once(sizes, edge):
     lanes, conv = sizes
     conv = replace(conv, has_bias=False, function=None, is_added=True)
     x, w, _ = given_numbers(conv)
     before = numbers((conv.y.height, conv.y.width, conv.y.channels), 3)
-    y, _, _ = run(lanes, Winograd(conv, False, conv.y), x, w, 0.0, before)
+    spec = Winograd(conv, False, conv.y, edge=edge_of(conv, edge))
+    y, _, _ = run(lanes, spec, x, w, 0.0, before)
     assert distance(y, convolved(x, w, conv) + before) < 5e-6
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
-@given(SIZES)
-def test_pooled_windows_hold_the_largest_and_say_which_it_was(sizes):
+@given(SIZES, EDGES)
+def test_pooled_windows_hold_the_largest_and_say_which_it_was(sizes, edge):
     lanes, conv = sizes
     c = conv.y
     y = laid(c.height // 2, c.width // 2, c.channels, lanes, ((0, 1), (1, 2)))
     x, w, bias = given_numbers(conv)
-    found, codes, sides = run(lanes, Winograd(conv, True, y), x, w, bias)
+    spec = Winograd(conv, True, y, edge=edge_of(conv, edge))
+    found, codes, sides = run(lanes, spec, x, w, bias)
     value, code = pooled(convolved(x, w, conv) + bias)
     assert distance(found, np.maximum(value, 0)) < 5e-6
     # transforms round: what is nearly equal, or nearly dead, may be told apart
@@ -111,10 +121,10 @@ def test_nan_reaches_its_tiles_and_no_others(lanes, is_pooled):
     conv = plain(lanes)
     y = laid(4, 4, 16, lanes, ((0, 0), (0, 0))) if is_pooled else conv.y
     x, w, bias = given_numbers(conv)
-    x[3, 3, 5] = np.nan
+    x[1, 1, 5] = np.nan
     found, _, _ = run(lanes, Winograd(conv, is_pooled, y), x, w, bias)
-    near = found[1:3, 1:3] if is_pooled else found[2:5, 2:5]
-    far = found[3:, 3:] if is_pooled else found[6:, 6:]
+    near = found[:1, :1] if is_pooled else found[:3, :3]
+    far = found[2:, 2:] if is_pooled else found[4:, 4:]
     assert np.isnan(near).all()
     assert np.isfinite(far).all()
 
@@ -127,3 +137,13 @@ def test_only_plain_3_by_3_convolutions_of_many_channels_fit():
     assert not winograd_fits(replace(conv, dilation=(1, 2)))
     assert not winograd_fits(replace(conv, groups=2))
     assert not winograd_fits(replace(conv, x=replace(conv.x, channels=3)))
+
+
+def test_large_tiles_are_taken_where_they_fit_and_pay():
+    conv = plain(4)
+    assert Winograd(conv, False, conv.y).title == "Winograd F(4×4, 3×3)"
+    narrow = replace(conv, y=replace(conv.y, height=3))
+    assert Winograd(narrow, False, narrow.y).title == "Winograd F(2×2, 3×3)"
+    # 6 rows and columns take four tiles of 36 products, or nine of 16
+    small = replace(conv, y=replace(conv.y, height=6, width=6))
+    assert Winograd(small, False, small.y).m == 2

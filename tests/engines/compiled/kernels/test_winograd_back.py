@@ -27,10 +27,10 @@ SIZES = convolutions(
 )
 
 
-def even(conv):
+def whole(conv, edge):
     """Return a convolution whose output has whole tiles, by a smaller image."""
     x, y = conv.x, conv.y
-    rows, columns = y.height % 2, y.width % 2
+    rows, columns = (n % edge if n > edge else n % 2 for n in (y.height, y.width))
     assume(min(x.height - rows, x.width - columns) > 0)
     return replace(
         conv,
@@ -40,10 +40,10 @@ def even(conv):
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
-@given(SIZES)
-def test_the_weights_derivative_is_added_image_by_image(sizes):
+@given(SIZES, st.sampled_from([2, 4]))
+def test_the_weights_derivative_is_added_image_by_image(sizes, edge):
     lanes, conv = sizes
-    conv = even(conv)
+    conv = whole(conv, edge)
     spec, machine = Winograd(conv, False, conv.y), target(lanes)
     grad_u, scratch = aligned((grad_size(spec),)), aligned((back_scratch_size(spec),))
     grad = aligned(conv.weight_shape)

@@ -1,213 +1,53 @@
-"""This file is 3×3 convolution by Winograd's F(2×2, 3×3): 16 products in place of 36.
+"""This file is 3×3 convolution by Winograd's algorithm.
 
-A tile of 2×2 outputs sees 4×4 inputs d. With the small matrices below,
-
-    tile = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A,
-
-so once inputs and weights are transformed, each of the 16 numbers of a tile is a
-product over input channels: 16 products [tiles × in] · [in × out]. Transforms are
-additions of vectors of channels. A tile is a window of the 2×2 max-pool.
-
-References
-----------
-Lavin and Gray 2016, Fast Algorithms for Convolutional Neural Networks, section 4.1.
+Once inputs and weights are transformed, each of the spots of a tile is a product over
+input channels [tiles × in] · [in × out]; some rows of tiles go together. Transforms act
+on vectors of channels. Tiles hold whole windows of the 2×2 max-pool, which is taken
+before anything is stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
 
 from pellucid.engines.compiled.kernels.activation import apply
-from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.epilogue import pool_window
-from pellucid.engines.compiled.kernels.ir import Builder, Number, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.kernels.tile import (
-    Axis,
-    lanes_for,
-    runs,
-    split,
-    tile,
+from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, runs, split, tile
+from pellucid.engines.compiled.kernels.winograd_scheme import (
+    Vectors,
+    Winograd,
+    a_turned,
+    b_turned,
+    winograd_fits,
 )
-from pellucid.engines.compiled.kernels.turn import square
+from pellucid.engines.compiled.kernels.winograd_weight import (
+    ROWS,
+    blocks,
+    tile_rows,
+    weight_size,
+    winograd_weight,
+)
 
-#: numbers of a transformed tile
-SPOTS = 16
-#: tiles that are transformed and multiplied together, at least, if there are so many
-TILES = 12
-#: tiles whose transform is written out
+__all__ = [
+    "Winograd",
+    "scratch_size",
+    "transform_input",
+    "weight_size",
+    "winograd_fits",
+    "winograd_forward",
+    "winograd_weight",
+]
+
+#: tiles of 2×2 whose transform is written out together; larger ones stand alone
 UNROLLED = 8
-
-Vectors = list[Value]
-
-
-@dataclass(frozen=True, slots=True)
-class Winograd:
-    """A convolution by Winograd's algorithm.
-
-    Attributes
-    ----------
-    conv : Conv
-        3×3, stride and dilation 1. For the derivative by the input its x is the
-        derivative by the output, its y the one by the input, and ``top_left`` is 2
-        less the padding.
-    pooled : bool
-        Whether the output is the 2×2 max-pool's, with codes.
-    y : Map
-        The output: conv.y, or the pooled one.
-    keeps_codes : bool
-        Whether a pooled output writes codes, [height][width][stored].
-    weight_layout : {"hwio", "ohwi"}
-        How the layer's weights lie; "ohwi" has a row for every stored output.
-    is_turned : bool
-        Whether the weights are those of the forward convolution, to be flipped and
-        with inputs and outputs exchanged.
-    """
-
-    conv: Conv
-    pooled: bool
-    y: Map
-    keeps_codes: bool = True
-    weight_layout: Literal["hwio", "ohwi"] = "hwio"
-    is_turned: bool = False
-
-    @property
-    def tiles(self) -> tuple[int, int]:
-        """Rows and columns of tiles; an odd output's last ones overlap."""
-        if self.pooled:
-            return self.y.height, self.y.width
-        return -(-self.y.height // 2), -(-self.y.width // 2)
-
-
-def winograd_fits(conv: Conv) -> bool:
-    """Return whether the algorithm applies and pays.
-
-    Transforms cost as much per input and output channel as a product does per pair of
-    them, so it takes 16 channels on either side until they are worth their while.
-    """
-    is_plain = conv.stride == conv.dilation == (1, 1) and conv.groups == 1
-    is_large = min(conv.x.channels, conv.y.channels) >= 16
-    sizes = min(conv.y.height, conv.y.width)
-    return conv.kernel == (3, 3) and is_plain and is_large and sizes >= 2
-
-
-def weight_size(spec: Winograd) -> int:
-    """Return how many numbers the transformed weights take."""
-    return SPOTS * spec.conv.x.channels * spec.conv.y.stored
 
 
 def scratch_size(spec: Winograd, lanes: int = 16) -> int:
     """Return how many numbers of scratch a worker needs; lanes up to 16."""
-    rows, columns = spec.tiles
-    tiles = min(rows, _tile_rows(spec)) * columns
-    return SPOTS * tiles * (spec.conv.x.stored + min(spec.conv.y.stored, 4 * lanes))
-
-
-def _tile_rows(spec: Winograd) -> int:
-    """Return how many rows of tiles go together."""
-    return -(-TILES // spec.tiles[1])
-
-
-# Weights: once for each change of them
-
-
-@kernel(w="f32*", u="f32*")
-def winograd_weight(b: Builder, w: Pointer, u: Pointer, *, spec: Winograd) -> None:
-    """u = G g Gᵀ for each pair of channels: [block of outputs][spot][in][outputs]."""
-    conv = spec.conv
-    depth, out = conv.x.stored, conv.y.stored
-    tap, k_step, n_step = _strides(spec, depth, out)
-    lanes = lanes_for(b, out)
-    if n_step != 1:
-        lanes = min(lanes, lanes_for(b, depth))
-    for first, width, many in _blocks(b, out):
-        size, vectors = width * lanes_for(b, out), width * lanes_for(b, out) // lanes
-        with b.loop(many) as block, b.loop(vectors) as v:
-            n = block * size + (first * lanes_for(b, out) + v * lanes)
-            at = w + n * n_step
-            to = u + (block * size + first * lanes_for(b, out)) * (
-                SPOTS * conv.x.channels
-            )
-            to = to + v * lanes
-            step = conv.x.channels * size
-            if n_step == 1:
-                with b.loop(conv.x.channels) as k:
-                    taps = [
-                        (at + k * k_step).vector(t * tap, lanes=lanes) for t in range(9)
-                    ]
-                    _put_weight(b, taps, to + k * size, step, spec.is_turned)
-            else:
-                with b.loop(conv.x.channels, step=lanes) as k:
-                    _turned_block(b, at + k, to, k, (spec, lanes, tap, n_step, size))
-
-
-def _strides(spec: Winograd, depth: int, out: int) -> tuple[int, int, int]:
-    """Return the steps in the weights from tap to tap, input to input, output …"""
-    match spec.weight_layout, spec.is_turned:
-        case "hwio", False:
-            return depth * out, out, 1
-        case "hwio", True:
-            return depth * out, 1, depth
-        case "ohwi", False:
-            return depth, 1, 9 * depth
-        case _:
-            return out, 9 * out, 1
-
-
-def _turned_block(
-    b: Builder,
-    w: Pointer,
-    to: Pointer,
-    k: Value,
-    how: tuple[Winograd, int, int, int, int],
-) -> None:
-    """Transform a square of weights whose vectors lie along the input channels."""
-    spec, lanes, tap, n_step, size = how
-    depth = spec.conv.x.channels
-    kept = b.scratch("f32", 9 * lanes * lanes)
-    with b.loop(9) as t:
-        at = w + t * tap
-        rows = [at.vector(r * n_step, lanes=lanes) for r in range(lanes)]
-        for r, row in enumerate(square(b, rows)):
-            (kept + t * (lanes * lanes)).store(row, r * lanes)
-    with b.loop(b.smaller(b.i64(depth) - k, lanes)) as i:
-        taps = [
-            (kept + i * lanes).vector(t * lanes * lanes, lanes=lanes) for t in range(9)
-        ]
-        _put_weight(b, taps, to + (k + i) * size, depth * size, spec.is_turned)
-
-
-def _put_weight(
-    b: Builder, taps: Vectors, to: Pointer, step: int, is_turned: bool
-) -> None:
-    if is_turned:
-        taps = taps[::-1]
-    columns = [_g(taps[x::3]) for x in range(3)]
-    for i in range(4):
-        for j, value in enumerate(_g([column[i] for column in columns])):
-            to.store(value, (4 * i + j) * step)
-
-
-def _g(d: Vectors) -> Vectors:
-    """Return G d."""
-    ends, middle = (d[0] + d[2]) * 0.5, d[1] * 0.5
-    return [d[0], ends + middle, ends - middle, d[2]]
-
-
-def _bt(d: Vectors) -> Vectors:
-    """Return Bᵀ d."""
-    return [d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]]
-
-
-def _at(d: Vectors) -> Vectors:
-    """Return Aᵀ d."""
-    return [d[0] + d[1] + d[2], d[1] - d[2] - d[3]]
-
-
-# The convolution
+    tiles, outputs = tile_rows(spec) * spec.tiles[1], spec.conv.y.stored
+    return spec.spots * tiles * (spec.conv.x.stored + min(outputs, 4 * lanes))
 
 
 @kernel(x="f32*", u="f32*", bias="f32*", y="f32*", codes="i8*", scratch="f32*")
@@ -223,33 +63,30 @@ def winograd_forward(
     spec: Winograd,
 ) -> None:
     """y = f(x * w + bias), pooled or not; ``u`` are `winograd_weight`'s numbers."""
-    rows, _ = spec.tiles
-    for first, count, many in runs(split(rows, _tile_rows(spec))):
+    for first, count, many in runs(split(spec.tiles[0], tile_rows(spec))):
         with b.loop(many) as group:
-            _tile_block(
-                b, (x, u, bias, y, codes, scratch), spec, group * count + first, count
-            )
+            rows = (group * count + first, count)
+            _tile_block(b, (x, u, bias, y, codes, scratch), spec, rows)
 
 
 Places = tuple[Pointer, Pointer, Pointer, Pointer, Pointer, Pointer]
 
 
 def _tile_block(
-    b: Builder, places: Places, spec: Winograd, first: Value, count: int
+    b: Builder, places: Places, spec: Winograd, rows: tuple[Value, int]
 ) -> None:
-    """Make ``count`` rows of tiles."""
+    """Make some rows of tiles."""
     x, u, bias, y, codes, scratch = places
-    conv, (_, columns) = spec.conv, spec.tiles
-    tiles, depth = count * columns, conv.x.stored
-    lanes = lanes_for(b, conv.y.stored)
-    made = scratch + SPOTS * tiles * depth
-    transform_input(b, x, scratch, spec, (first, count))
-    for v, width, many in _blocks(b, conv.y.stored):
+    conv, tiles = spec.conv, rows[1] * spec.tiles[1]
+    lanes, depth = lanes_for(b, conv.y.stored), conv.x.stored
+    made = scratch + spec.spots * tiles * depth
+    transform_input(b, x, scratch, spec, rows)
+    for v, width, many in blocks(b, spec):
         size = width * lanes
         with b.loop(many) as block:
             o = block * size + v * lanes
-            weights = u + o * (SPOTS * conv.x.channels)
-            with b.loop(SPOTS) as spot:
+            weights = u + o * (spec.spots * conv.x.channels)
+            with b.loop(spec.spots) as spot:
                 _product(
                     b,
                     scratch + spot * (tiles * depth),
@@ -257,12 +94,7 @@ def _tile_block(
                     made + spot * (tiles * size),
                     (spec, tiles, width),
                 )
-            _outputs(b, (made, bias, y, codes), spec, (first, count, o, size))
-
-
-def _blocks(b: Builder, out: int) -> list[tuple[int, int, int]]:
-    """Cut the outputs: [(first vector, vectors together, how many)]."""
-    return runs(split(out // lanes_for(b, out), 2))
+            _outputs(b, (made, bias, y, codes), spec, (*rows, o, size))
 
 
 def transform_input(
@@ -273,59 +105,57 @@ def transform_input(
     first, count = rows
     lanes, step = lanes_for(b, m.stored), count * columns * m.stored
     x = x + m.at(-conv.top_left[0], -conv.top_left[1])
-    whole = columns if spec.pooled else spec.y.width // 2
+    whole = spec.extent[1] // spec.m
+    most = UNROLLED if spec.m == 2 else 1
     with b.loop(count) as r:
         top, _ = _top(b, spec, first + r)
-        for start, length, many in runs(split(whole, UNROLLED)):
+        for start, length, many in runs(split(whole, most)):
             with b.loop(many) as group, b.loop(m.stored, step=lanes) as c:
                 t = group * length + start
-                at = x + (top * m.row + t * (2 * m.stored) + c)
+                at = x + (top * m.row + t * (spec.m * m.stored) + c)
                 target = to + ((r * columns + t) * m.stored + c)
-                _transform_run(b, at, target, (m, length, step, lanes))
+                _transform_run(b, at, target, (spec, length, step, lanes))
         if whole < columns:
             with b.loop(m.stored, step=lanes) as c:
-                at = x + (top * m.row + c) + (spec.y.width - 2) * m.stored
+                at = x + (top * m.row + c) + (spec.extent[1] - spec.m) * m.stored
                 target = to + ((r * columns + whole) * m.stored + c)
-                _transform_run(b, at, target, (m, 1, step, lanes))
+                _transform_run(b, at, target, (spec, 1, step, lanes))
 
 
 def _transform_run(
-    b: Builder, x: Pointer, to: Pointer, how: tuple[Map, int, int, int]
+    b: Builder, x: Pointer, to: Pointer, how: tuple[Winograd, int, int, int]
 ) -> None:
     """Transform neighbouring tiles, which share two columns each."""
-    m, length, step, lanes = how
-    seen: list[Vectors] = []
+    spec, length, step, lanes = how
+    m, n, seen = spec.conv.x, spec.m + 2, list[Vectors]()
     for t in range(length):
-        while len(seen) < 2 * t + 4:
-            at = len(seen) * m.stored
-            seen.append(_bt([x.vector(i * m.row + at, lanes=lanes) for i in range(4)]))
-        for i in range(4):
-            row = _bt([seen[2 * t + j][i] for j in range(4)])
-            for j, value in enumerate(row):
-                to.store(value, (4 * i + j) * step + t * m.stored)
+        while len(seen) < spec.m * t + n:
+            at = x + len(seen) * m.stored
+            column = [at.vector(i * m.row, lanes=lanes) for i in range(n)]
+            seen.append(b_turned(column, spec.m))
+        for i in range(n):
+            row = [seen[spec.m * t + j][i] for j in range(n)]
+            for j, value in enumerate(b_turned(row, spec.m)):
+                to.store(value, (n * i + j) * step + t * m.stored)
 
 
 def _top(b: Builder, spec: Winograd, row: Value) -> tuple[Value, Value | None]:
     """Return a tile's first row of outputs, and whether it overlaps the one above."""
-    top = row * 2
-    if spec.pooled or spec.y.height % 2 == 0:
+    top = row * spec.m
+    if spec.extent[0] % spec.m == 0:
         return top, None
-    last = spec.y.height - 2
+    last = spec.extent[0] - spec.m
     return b.smaller(top, last), top > last
 
 
 def _product(
-    b: Builder,
-    a: Pointer,
-    w: Pointer,
-    to: Pointer,
-    how: tuple[Winograd, int, int],
+    b: Builder, a: Pointer, w: Pointer, to: Pointer, how: tuple[Winograd, int, int]
 ) -> None:
     """to[tile, o] = Σ a[tile, c] · w[c, o]."""
     spec, tiles, width = how
     depth, lanes = spec.conv.x, lanes_for(b, spec.conv.y.stored)
     size = width * lanes
-    most = min((b.registers - 2 - width) // width, 14)
+    most = min((b.registers - 2 - width) // width, ROWS)
     for p, length, times in runs(split(tiles, most)):
         with b.loop(times) as j:
             t = j * length + p
@@ -352,68 +182,83 @@ def _outputs(
     """Transform back and store a block of outputs for some rows of tiles."""
     made, bias, y, codes = places
     first, count, o, size = how
-    _, columns = spec.tiles
+    columns, n = spec.tiles[1], spec.m + 2
     lanes, step = lanes_for(b, spec.conv.y.stored), count * columns * size
-    whole = columns if spec.pooled else spec.y.width // 2
+    whole = spec.extent[1] // spec.m
     with b.loop(count) as r, b.loop(size, step=lanes) as v:
         offset = (bias + o).vector(v, lanes=lanes) if spec.conv.has_bias else None
-        row = first + r
-        for start, length in ((0, whole), (whole, columns - whole)):
-            with _each(b, start, length) as t:
+        for start, end in ((0, whole), (whole, columns)):
+            with b.loop(end, start=start) as t:
                 at = made + (r * columns + t) * size + v
                 turned = [
-                    _at([at.vector((4 * i + j) * step, lanes=lanes) for i in range(4)])
-                    for j in range(4)
+                    a_turned(
+                        [at.vector((n * i + j) * step, lanes=lanes) for i in range(n)],
+                        spec.m,
+                    )
+                    for j in range(n)
                 ]
-                cells = [c for i in range(2) for c in _at([q[i] for q in turned])]
+                cells = [
+                    a_turned([q[i] for q in turned], spec.m) for i in range(spec.m)
+                ]
+                place = (spec, first + r, t, o + v)
                 if spec.pooled:
-                    _put_pooled(b, cells, offset, (y, codes), (spec, row, t, o + v))
+                    _put_pooled(b, cells, offset, (y, codes), place)
                 else:
-                    if offset is not None:
-                        cells = [c + offset for c in cells]
-                    _put_cells(b, cells, y, (spec, row, t, o + v), start > 0)
+                    _put_cells(b, cells, offset, y, place)
 
 
-@contextmanager
-def _each(b: Builder, start: int, length: int) -> Iterator[Value]:
-    with b.loop(start + length, start=start) as t:
-        yield t
+Place = tuple[Winograd, Value, Value, Value]
+
+
+def _corner(b: Builder, place: Place, m: Map, size: int) -> tuple[Value, Value]:
+    """Return the row and column of a tile's first output, ``size`` apart in y."""
+    spec, row, t, _ = place
+    top, _ = _top(b, spec, row)
+    left = b.smaller(t * spec.m, spec.extent[1] - spec.m)
+    return top // size, left // size
 
 
 def _put_pooled(
     b: Builder,
-    cells: Vectors,
+    cells: list[Vectors],
     offset: Value | None,
     places: tuple[Pointer, Pointer],
-    at: tuple[Winograd, Value, Number, Value],
+    place: Place,
 ) -> None:
-    (y, codes), (spec, row, t, o), m = places, at, at[0].y
-    value, code = pool_window(b, cells, offset, spec.conv.function)
-    (y + (row * m.row + t * m.stored + o)).store(value, m.at(0, 0))
-    if spec.keeps_codes:
-        codes.store(code, (row * m.width + t) * m.stored + o)
+    (y, codes), spec, m, o = places, place[0], place[0].y, place[3]
+    top, left = _corner(b, place, m, 2)
+    y, codes = y + o + m.at(0, 0), codes + o
+    for i, j in _grid(spec.m // 2):
+        window = [cells[2 * i + r][2 * j + s] for r, s in _grid(2)]
+        value, code = pool_window(b, window, offset, spec.conv.function)
+        (y + (top * m.row + left * m.stored)).store(value, i * m.row + j * m.stored)
+        if spec.keeps_codes:
+            at = codes + (top * m.width + left) * m.stored
+            at.store(code, (i * m.width + j) * m.stored)
+
+
+def _grid(size: int) -> Iterator[tuple[int, int]]:
+    return ((i, j) for i in range(size) for j in range(size))
 
 
 def _put_cells(
-    b: Builder,
-    cells: Vectors,
-    y: Pointer,
-    at: tuple[Winograd, Value, Value, Value],
-    is_last: bool,
+    b: Builder, cells: list[Vectors], offset: Value | None, y: Pointer, place: Place
 ) -> None:
-    """Store a tile; cells that overlap another tile's add nothing."""
-    spec, row, t, o = at
-    m, lanes = spec.y, cells[0].type.count
-    top, overlaps = _top(b, spec, row)
-    left = b.i64(m.width - 2) if is_last else t * 2
+    """Store a tile; outputs that another tile has as well are added by that one."""
+    spec, row, t, o = place
+    m, lanes = spec.y, cells[0][0].type.count
+    top, left = _corner(b, place, m, 1)
     to = y + (top * m.row + left * m.stored + o) + m.at(0, 0)
-    for n, cell in enumerate(cells):
-        (i, j), value = divmod(n, 2), cell
-        offset = i * m.row + j * m.stored
+    done = [-size % spec.m for size in spec.extent]  # of the last tiles' outputs
+    _, is_low = _top(b, spec, row)
+    is_right = t * spec.m > spec.extent[1] - spec.m if done[1] else None
+    for i, j in _grid(spec.m):
+        value, at = cells[i][j], i * m.row + j * m.stored
+        if offset is not None:
+            value = value + offset
         if spec.conv.is_added:
-            if overlaps is not None and i == 0:
-                value = b.select(overlaps, b.zeros(lanes), value)
-            if is_last and j == 0:
-                value = b.zeros(lanes)
-            value = to.vector(offset, lanes=lanes) + value
-        to.store(apply(b, spec.conv.function, value), offset)
+            for is_last, n in ((is_low, i < done[0]), (is_right, j < done[1])):
+                if is_last is not None and n:
+                    value = b.select(is_last, b.zeros(lanes), value)
+            value = to.vector(at, lanes=lanes) + value
+        to.store(apply(b, spec.conv.function, value), at)

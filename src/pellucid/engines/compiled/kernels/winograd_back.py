@@ -1,15 +1,17 @@
 """This file is the weights' derivative of a convolution by Winograd's algorithm.
 
 The convolution is bilinear in the transformed inputs and weights, so the derivative by
-the transformed weights is 16 products as well, now summed over tiles,
+the transformed weights is one product per spot as well, now summed over tiles,
 
     grad_u = Σ over tiles (Bᵀ d B) ⊗ (A grad_y Aᵀ),    grad_g = Gᵀ grad_u G,
 
-with 16 multiplications where the definition has 36. The first is done for every image,
+with as few multiplications as the convolution. The first is done for every image,
 the second once for all of them.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
@@ -21,17 +23,16 @@ from pellucid.engines.compiled.kernels.tile import (
     tile,
     tile_shape,
 )
-from pellucid.engines.compiled.kernels.winograd import (
-    SPOTS,
+from pellucid.engines.compiled.kernels.winograd import transform_input
+from pellucid.engines.compiled.kernels.winograd_scheme import (
     Winograd,
-    transform_input,
+    a,
+    g_turned,
     winograd_fits,
 )
 
 #: transformed tiles that are kept at once, at least, if there are so many
 TILES = 16
-
-Vectors = list[Value]
 
 
 def winograd_back_fits(conv: Conv) -> bool:
@@ -39,15 +40,22 @@ def winograd_back_fits(conv: Conv) -> bool:
     return winograd_fits(conv) and conv.y.height % 2 == conv.y.width % 2 == 0
 
 
+def _whole(spec: Winograd) -> Winograd:
+    """Return the largest tiles that cut the output without a rest."""
+    return replace(spec, edge=4 if all(n % 4 == 0 for n in spec.extent) else 2)
+
+
 def grad_size(spec: Winograd) -> int:
     """Return how many numbers the derivative by the transformed weights takes."""
-    return SPOTS * spec.conv.x.channels * spec.conv.y.stored
+    spec = _whole(spec)
+    return spec.spots * spec.conv.x.channels * spec.conv.y.stored
 
 
 def back_scratch_size(spec: Winograd) -> int:
     """Return how many numbers of scratch a worker needs."""
+    spec = _whole(spec)
     tiles = _tile_rows(spec) * spec.tiles[1]
-    return SPOTS * tiles * (spec.conv.x.stored + spec.conv.y.stored)
+    return spec.spots * tiles * (spec.conv.x.stored + spec.conv.y.stored)
 
 
 def _tile_rows(spec: Winograd) -> int:
@@ -67,15 +75,15 @@ def winograd_grad_weight(
     spec: Winograd,
 ) -> None:
     """grad_u[spot, c, o] += Σ over tiles of the transformed x · grad_y (conv.y)."""
-    conv = spec.conv
+    spec, conv = _whole(spec), spec.conv
     for first, count, many in runs(split(spec.tiles[0], _tile_rows(spec))):
         tiles = count * spec.tiles[1]
-        grads = scratch + SPOTS * tiles * conv.x.stored
+        grads = scratch + spec.spots * tiles * conv.x.stored
         with b.loop(many) as group:
             row = group * count + first
             transform_input(b, x, scratch, spec, (row, count))
             _transform_grad(b, grad_y, grads, spec, (row, count))
-            with b.loop(SPOTS) as spot:
+            with b.loop(spec.spots) as spot:
                 _product(
                     b,
                     scratch + spot * (tiles * conv.x.stored),
@@ -91,28 +99,23 @@ def _transform_grad(
     """to[spot][tile][channel] = A grad_y Aᵀ for some rows of tiles."""
     (first, count), (_, columns), m = rows, spec.tiles, spec.conv.y
     lanes, step = lanes_for(b, m.stored), count * columns * m.stored
-    source = grad_y + m.at(0, 0)
+    source, e, n = grad_y + m.at(0, 0), spec.m, spec.m + 2
     with b.loop(count) as r, b.loop(columns) as t, b.loop(m.stored, step=lanes) as c:
-        at = source + ((first + r) * (2 * m.row) + t * (2 * m.stored) + c)
+        at = source + ((first + r) * (e * m.row) + t * (e * m.stored) + c)
         target = to + ((r * columns + t) * m.stored + c)
-        seen = [
-            _a([at.vector(i * m.row + j * m.stored, lanes=lanes) for i in range(2)])
-            for j in range(2)
-        ]
-        for i in range(4):
-            for j, value in enumerate(_a([column[i] for column in seen])):
-                target.store(value, (4 * i + j) * step)
-
-
-def _a(d: Vectors) -> Vectors:
-    """Return A d."""
-    return [d[0], d[0] + d[1], d[0] - d[1], -d[1]]
+        seen = []
+        for j in range(e):
+            column = at + j * m.stored
+            seen.append(a([column.vector(i * m.row, lanes=lanes) for i in range(e)], e))
+        for i in range(n):
+            for j, value in enumerate(a([column[i] for column in seen], e)):
+                target.store(value, (n * i + j) * step)
 
 
 def _product(
-    b: Builder, a: Pointer, w: Pointer, to: Pointer, how: tuple[Conv, int]
+    b: Builder, x: Pointer, w: Pointer, to: Pointer, how: tuple[Conv, int]
 ) -> None:
-    """to[c, o] += Σ a[tile, c] · w[tile, o]."""
+    """to[c, o] += Σ x[tile, c] · w[tile, o]."""
     conv, tiles = how
     channels, m, n = conv.x.channels, conv.x.stored, conv.y.stored
     lanes = lanes_for(b, n)
@@ -131,7 +134,7 @@ def _product(
                 ]
                 sums = tile(
                     b,
-                    a + c,
+                    x + c,
                     w + o,
                     rows=list(range(length)),
                     vectors=vectors,
@@ -149,22 +152,16 @@ def winograd_grad_back(
     b: Builder, grad_u: Pointer, grad_weight: Pointer, *, spec: Winograd
 ) -> None:
     """grad_weight[u, v, c, o] += Gᵀ grad_u G."""
-    conv = spec.conv
-    n, rows = conv.y.stored, conv.x.channels
-    lanes = lanes_for(b, n)
-    with b.loop(rows) as c, b.loop(n, step=lanes) as o:
-        at, to = grad_u + (c * n + o), grad_weight + (c * n + o)
-        columns = [
-            _gt([at.vector((4 * i + j) * rows * n, lanes=lanes) for i in range(4)])
-            for j in range(4)
-        ]
+    spec, conv = _whole(spec), spec.conv
+    out, rows, m, n = conv.y.stored, conv.x.channels, spec.m, spec.m + 2
+    lanes = lanes_for(b, out)
+    with b.loop(rows) as c, b.loop(out, step=lanes) as o:
+        at, to = grad_u + (c * out + o), grad_weight + (c * out + o)
+        columns = []
+        for j in range(n):
+            spots = [(n * i + j) * rows * out for i in range(n)]
+            columns.append(g_turned([at.vector(s, lanes=lanes) for s in spots], m))
         for u in range(3):
-            for v, value in enumerate(_gt([column[u] for column in columns])):
-                place = to + (3 * u + v) * (conv.x.stored * n)
+            for v, value in enumerate(g_turned([column[u] for column in columns], m)):
+                place = to + (3 * u + v) * (conv.x.stored * out)
                 place.store(place.vector(lanes=lanes) + value)
-
-
-def _gt(d: Vectors) -> Vectors:
-    """Return Gᵀ d."""
-    half = (d[1] + d[2]) * 0.5
-    return [d[0] + half, (d[1] - d[2]) * 0.5, half + d[3]]
