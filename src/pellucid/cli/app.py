@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -96,12 +97,31 @@ def load(name: str) -> Any:
     entry = COMMANDS[name]
     module = importlib.import_module(f"pellucid.cli.{entry.module}")
     one = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    one.command(name, context_settings=_HELP)(getattr(module, entry.function))
+    function = getattr(module, entry.function)
+    one.command(name, help=help_of(function), context_settings=_HELP)(function)
     return typer.main.get_command(one)
 
 
+def help_of(function: Any) -> str:
+    """Return a command's docstring with its lines joined, paragraph by paragraph.
+
+    A paragraph that begins with ``\\b``, as the examples do, keeps its lines.
+    """
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    kept = (p if p.startswith("\b") else p.replace("\n", " ") for p in paragraphs)
+    return "\n\n".join(kept)
+
+
+_ABOUT = (
+    "Convolutional neural networks, clear enough to see through.\n\n"
+    "Begin with [bold]pellucid train mnist-torch[/bold]: it trains on 60,000 "
+    "handwritten digits that come with pellucid, and tests on 10,000 others. Every "
+    "command has a --help of its own, with examples."
+)
+
 app = typer.Typer(
     cls=LazyGroup,
+    help=_ABOUT,
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -117,7 +137,7 @@ def _show_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_ABOUT)
 def pellucid(
     version: Annotated[
         bool,
@@ -129,12 +149,7 @@ def pellucid(
         ),
     ] = False,
 ) -> None:
-    """Convolutional neural networks, clear enough to see through.
-
-    Begin with [bold]pellucid train mnist-torch[/bold]: it trains on 60,000
-    handwritten digits that come with pellucid, and tests on 10,000 others. Every
-    command has a --help of its own, with examples.
-    """
+    """Run one of the commands."""
     del version
 
 

@@ -21,6 +21,7 @@ def explain(
     image: Annotated[
         str,
         typer.Argument(
+            metavar="IMAGE",
             help="A picture file; - for stdin; or test:N, the N-th test image of "
             "what the run was trained on.",
             show_default=False,

@@ -10,6 +10,7 @@ import typer
 Run = Annotated[
     str,
     typer.Argument(
+        metavar="RUN",
         help="A run's folder, its name under runs/, or a .pellucid file.",
         show_default=False,
     ),

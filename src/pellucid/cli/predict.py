@@ -15,7 +15,9 @@ def predict(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Picture files; - for one picture on stdin.", show_default=False
+            metavar="IMAGE",
+            help="Picture files; - for one picture on stdin.",
+            show_default=False,
         ),
     ],
     top: Annotated[

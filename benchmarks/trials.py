@@ -1,0 +1,137 @@
+"""This file is the trials of docs/trials.md: it runs them and writes their table.
+
+Run `python benchmarks/trials.py` from the checkout. Each trial is the command that the
+page shows, run with three seeds; everything it prints is kept in
+benchmarks/results/trials.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pellucid.cli.machine import machine
+from pellucid.recipes import changed, parse_setting, read
+from pellucid.recipes.parts import network_of
+
+ROOT = Path(__file__).parent.parent
+NETWORKS = ROOT / "benchmarks" / "networks"
+RESULTS = ROOT / "benchmarks" / "results" / "trials.json"
+PAGE = ROOT / "docs" / "trials.md"
+BEGIN, END = "<!-- trials: begin -->", "<!-- trials: end -->"
+KERNELS = (
+    "mnist-torch --set conv2d.kernel_size=5 --set conv2d.padding=2 "
+    "--set conv2d_1.kernel_size=5 --set conv2d_1.padding=2"
+)
+TRIALS = {
+    "as it is": "mnist-torch",
+    "half the filters": "mnist-torch --set conv2d.out_channels=16 "
+    "--set conv2d_1.out_channels=32",
+    "twice the filters": "mnist-torch --set conv2d.out_channels=64 "
+    "--set conv2d_1.out_channels=128",
+    "a smaller dense layer": "mnist-torch --set dense.units=32",
+    "kernels of 5×5": KERNELS,
+    "one layer more": "deeper.py",
+    "dropout": "dropout.py",
+    "batch norm": "batch_norm.py",
+    "images moved by up to 2": "mnist-torch --augment shift=2",
+    "one cycle up to 0.003": "mnist-torch --schedule one_cycle --learning-rate 0.003",
+}
+
+
+def main() -> None:
+    """Run all trials and write results and table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--engine", default="compiled")
+    parser.add_argument("--limit", type=int)
+    options = parser.parse_args()
+    found = []
+    for name, arguments in TRIALS.items():
+        found.append(trial(name, arguments, options))
+        print(found[-1]["name"], found[-1]["accuracy"], found[-1]["seconds"])
+    document = {"machine": machine(), "options": vars(options), "trials": found}
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_table(document)
+
+
+def trial(name: str, arguments: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run one trial with each seed, in a folder of its own."""
+    runs = [once(arguments, seed, options) for seed in range(options.seeds)]
+    return {
+        "name": name,
+        "arguments": arguments,
+        "parameters": parameters(arguments),
+        "accuracy": [run[-1]["test"]["accuracy"] for run in runs],
+        "seconds": [epoch["seconds"] for run in runs for epoch in run[:-1]],
+    }
+
+
+def once(
+    arguments: str, seed: int, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Return what `pellucid train … --json` prints."""
+    what, *rest = shlex.split(arguments)
+    if what.endswith(".py"):
+        what = str(NETWORKS / what)
+    given = [
+        *("--epochs", str(options.epochs), "--seed", str(seed)),
+        *("--engine", options.engine, "--json", "--quiet"),
+        *(("--limit", str(options.limit)) if options.limit else ()),
+    ]
+    command = [sys.executable, "-m", "pellucid", "train", what, *rest, *given]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True
+        )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def parameters(arguments: str) -> int:
+    """Return how many parameters the trial's network has."""
+    what, *rest = shlex.split(arguments)
+    recipe = read(NETWORKS / what if what.endswith(".py") else what)
+    pairs = itertools.pairwise(rest)
+    settings = dict(parse_setting(b) for a, b in pairs if a == "--set")
+    return network_of(changed(recipe, settings)).parameter_count
+
+
+def write_table(document: dict[str, Any]) -> None:
+    """Put the table between the page's two marks."""
+    here, options = document["machine"], document["options"]
+    rows = [
+        "| trial | `pellucid train …` | parameters | accuracy | fastest epoch |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for entry in document["trials"]:
+        shares = [100 * share for share in entry["accuracy"]]
+        spread = f" ± {statistics.stdev(shares):.2f}" if len(shares) > 1 else ""
+        rows.append(
+            f"| {entry['name']} | `{entry['arguments']}` | {entry['parameters']:,} | "
+            f"{statistics.mean(shares):.2f}{spread} % | {min(entry['seconds']):.1f} s |"
+        )
+    note = (
+        f"{options['epochs']} epochs on the {options['engine']} engine; mean and "
+        f"standard deviation of {options['seeds']} seeds on the 10,000 test images; "
+        f"{here['processor']}, {here['usable_cpus']} processors, shared with other "
+        "work, which is why the time is that of the fastest epoch."
+    )
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    body = "\n".join([BEGIN, "", *rows, "", note, "", END])
+    PAGE.write_text(before + body + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
