@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import hashlib
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 
+from pellucid.engines import dropout
 from pellucid.engines.compiled import cache
 from pellucid.engines.compiled.cpu import Target
 from pellucid.engines.compiled.kernels.ir import Unit
@@ -24,9 +28,8 @@ PER_SECOND = 12_000
 class Library:
     """Loaded code; lives as long as something refers to it."""
 
-    def __init__(self, engine: llvm.ExecutionEngine, source: str) -> None:
+    def __init__(self, engine: llvm.ExecutionEngine) -> None:
         self._engine = engine
-        self.source = source
 
     def address(self, name: str) -> int:
         """Return a function's address."""
@@ -49,18 +52,51 @@ def load(unit: Unit, target: Target, *, what: str) -> Library:
     what : str
         Named in the line that says what is being compiled.
     """
-    text = str(unit.module)
+    return _loaded(str(unit.module), lambda: unit, target, what)
+
+
+def load_plan(
+    plan: str, write: Callable[[], Unit], target: Target, *, what: str
+) -> Library:
+    """Return the code of a plan; its unit is written only where there is no code.
+
+    Parameters
+    ----------
+    plan : str
+        All that the unit depends on but the sources that write it, as text.
+    write : callable
+        Returns the unit.
+    target, what
+        As in `load`.
+    """
+    return _loaded(sources_digest() + plan, write, target, what)
+
+
+@functools.cache
+def sources_digest() -> str:
+    """Return a hash of the files that write kernels."""
+    here = Path(__file__).parent
+    files = [*here.glob("kernels/*.py"), *here.glob("plan/*.py"), Path(dropout.__file__)]
+    digest = hashlib.blake2b(digest_size=20)
+    for file in sorted(files):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _loaded(
+    identity: str, write: Callable[[], Unit], target: Target, what: str
+) -> Library:
     version = f"llvmlite {llvmlite.__version__} {llvm.llvm_version_info}"
-    key = cache.key(text, target.key, version)
+    key = cache.key(identity, target.key, version)
     machine = _machine(target)
     code = cache.read(key)
     if code is None:
-        code = _compiled(text, machine, what)
+        code = _compiled(str(write().module), machine, what)
         cache.write(key, code)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return Library(engine, text)
+    return Library(engine)
 
 
 def _machine(target: Target) -> llvm.TargetMachine:

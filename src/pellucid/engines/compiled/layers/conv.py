@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import prod
 
 from pellucid.engines.compiled.kernels import conv as kernels
-from pellucid.engines.compiled.kernels import copies, winograd, winograd_back
+from pellucid.engines.compiled.kernels import copies, depthwise, winograd, winograd_back
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.layout import Map, Sides
 from pellucid.engines.compiled.kernels.winograd import Winograd
@@ -106,8 +106,9 @@ def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) ->
         fast = Winograd(spec, pooled=False, y=y.map)
         add_winograd(low, node, fast, (At(x.buffer), bias, At(y.buffer)), what=what)
         return
+    is_alone = depthwise.depthwise_fits(spec)
     low.step(
-        kernels.conv_forward,
+        depthwise.depthwise_forward if is_alone else kernels.conv_forward,
         spec,
         At(x.buffer),
         w,
@@ -115,7 +116,7 @@ def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) ->
         At(y.buffer),
         node=node.name,
         grain="fine",
-        why=f"register tiles{what}",
+        why=f"{'each channel alone' if is_alone else 'register tiles'}{what}",
         multiply_adds=multiply_adds(spec),
     )
 
@@ -160,7 +161,7 @@ def add_winograd(
         At(scratch),
         node=node.name,
         grain="fine",
-        why=f"Winograd F(2×2, 3×3): 3×3, stride 1{what}",
+        why=f"{spec.title}: 3×3, stride 1{what}",
         multiply_adds=multiply_adds(spec.conv),
     )
 
@@ -204,7 +205,7 @@ def _pull_weight(
             At(scratch),
             node=node.name,
             grain="fine",
-            why="Winograd F(2×2, 3×3), transposed",
+            why=f"{fast.title}, transposed",
             multiply_adds=multiply_adds(spec),
         )
         low.step(
@@ -217,15 +218,16 @@ def _pull_weight(
             grain="fine",
         )
         return
+    is_alone = depthwise.depthwise_fits(spec)
     low.step(
-        kernels.conv_grad_weight,
+        depthwise.depthwise_grad_weight if is_alone else kernels.conv_grad_weight,
         spec,
         At(x.buffer),
         At(grad.buffer),
         low.chunk_grad(node, "weight"),
         node=node.name,
         grain="fine",
-        why="register tiles",
+        why="each channel alone" if is_alone else "register tiles",
         multiply_adds=multiply_adds(spec),
     )
 
@@ -246,18 +248,22 @@ def _pull_input(low: Lowering, node: Node, spec: Conv, grad: Value) -> None:
         weight = low.weight(node, "weight")
         add_winograd(low, node, fast, (At(grad.buffer), weight, At(to.buffer)))
         return
-    turned = low.buffer(f"{node.name} turned", prod(spec.turned_shape), "shared")
+    full = replace(spec, x=to.map, is_added=is_added)
+    is_alone = depthwise.depthwise_fits(full)
     w = low.weight(node, "weight")
-    low.prepare(kernels.conv_turn_weight, spec, w, At(turned), node=node.name)
+    if not is_alone:
+        turned = low.buffer(f"{node.name} turned", prod(spec.turned_shape), "shared")
+        low.prepare(kernels.conv_turn_weight, spec, w, At(turned), node=node.name)
+        w = At(turned)
     low.step(
-        kernels.conv_grad_input,
-        replace(spec, x=to.map, is_added=is_added),
+        depthwise.depthwise_grad_input if is_alone else kernels.conv_grad_input,
+        full,
         At(grad.buffer),
-        At(turned),
+        w,
         At(to.buffer),
         node=node.name,
         grain="fine",
-        why="register tiles",
+        why="each channel alone" if is_alone else "register tiles",
         multiply_adds=multiply_adds(spec),
     )
 

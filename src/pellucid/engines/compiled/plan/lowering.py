@@ -7,7 +7,7 @@ back it leaves as a function on the tape, which runs in reverse.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Literal
 
@@ -344,7 +344,7 @@ class Lowering:
         numbers = (Number(name, is_float=True) for name in floats)
         return Step(
             update,
-            Update(optimizer, decays),
+            Update(_without_rate(optimizer), decays),
             (*places, At(self.clip), size, *numbers),
             "task",
             "update",
@@ -378,6 +378,12 @@ class Lowering:
     def source(self, node: Node) -> Value:
         """Return the output of a node's only input."""
         return self.values[node.inputs[0]]
+
+
+def _without_rate(optimizer: Optimizer) -> Optimizer:
+    """Return the optimizer without the numbers that come with each step."""
+    limit = None if optimizer.clip_norm is None else 1.0
+    return replace(optimizer, learning_rate=0.0, clip_norm=limit)
 
 
 def _at(place: Value | At) -> At:

@@ -84,7 +84,9 @@ class Program:
         self._numbers = [*NUMBERS, *(f"numbers {a}" for a in sorted(low.areas))]
         self._lay_out()
         _keep_with_worker(low)
-        self._library = compiler.load(self._unit(), low.target, what=name)
+        self._library = compiler.load_plan(
+            self._identity(), self._unit, low.target, what=name
+        )
         self._run_address = self._library.address("run")
         self._alone = self._library.function("alone", c_void_p)
         if self._is_streaming:
@@ -218,6 +220,18 @@ class Program:
             )
 
     # code
+    def _identity(self) -> str:
+        """Return all that the code depends on but the sources, as text."""
+        lines = [repr(self._slots), f"{self._phase_slots} {self._counters}"]
+        lines.append(f"{self._is_streaming} {self.low.options.profile}")
+        for phase in self.low.phases:
+            lines.append(f"{phase.grain} {phase.title}")
+            lines += [_described(step) for step in (*phase.prologue, *phase.body)]
+            for task in phase.tasks:
+                lines.append(f"task {task.blocks}")
+                lines += [_described(step) for step in task.steps]
+        return "\n".join(lines)
+
     def _unit(self) -> Unit:
         target = self.low.target
         unit = Unit(
@@ -403,6 +417,23 @@ class _PhaseWriter:
         if at.per_block:
             place = place + places["block"] * at.per_block
         return place
+
+
+def _described(step: Step) -> str:
+    """Return all that a step's code depends on, as text."""
+    arguments = []
+    for argument in step.arguments:
+        if isinstance(argument, At):
+            b = argument.buffer
+            arguments.append(
+                f"{b.slot} {b.scope} {b.element} {b.stride} {argument.offset} "
+                f"{argument.per_block} {argument.is_first}"
+            )
+        else:
+            arguments.append(repr(argument))
+    return f"{step.kernel.name} {step.spec!r} {step.per} {step.when} " + (
+        f"{step.is_first_only} {arguments}"
+    )
 
 
 def _drop_unused(low: Lowering) -> None:
