@@ -120,9 +120,12 @@ def write_table(document: dict[str, Any]) -> None:
             f"| {entry['name']} | `{entry['arguments']}` | {entry['parameters']:,} | "
             f"{statistics.mean(shares):.2f}{spread} % | {min(entry['seconds']):.1f} s |"
         )
+    limit = options["limit"]
+    images = f"the first {limit:,} training images" if limit else "all 60,000 images"
     note = (
-        f"{options['epochs']} epochs on the {options['engine']} engine; mean and "
-        f"standard deviation of {options['seeds']} seeds on the 10,000 test images; "
+        f"{options['epochs']} epochs over {images} on the {options['engine']} engine; "
+        "mean and standard deviation of "
+        f"{options['seeds']} seeds on the 10,000 test images; "
         f"{here['processor']}, {here['usable_cpus']} processors, shared with other "
         "work, which is why the time is that of the fastest epoch."
     )

@@ -30,7 +30,7 @@ def verify(
         typer.Option(
             "--samples",
             help="Entries of each weight array; else all of a small network, 200, or "
-            "20 of one with over 10 million multiply-adds.",
+            "5 of one with over 10 million multiply-adds.",
             min=1,
             show_default=False,
         ),

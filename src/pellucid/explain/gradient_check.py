@@ -23,7 +23,7 @@ from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum, Loss
 TOLERANCE = 1e-6
 _STEPS = (1e-5, 1e-6)  # h; the second where the first crosses a kink
 _SMALL = 2_000  # parameters up to which every entry is checked
-_SAMPLES, _FEW_SAMPLES = 200, 20  # entries of each larger array
+_SAMPLES, _FEW_SAMPLES = 200, 5  # entries of each larger array
 _HEAVY = 10_000_000  # multiply-adds per image from which few samples do
 _FLOOR = 1e-4  # of the network's largest derivative: below it, an array's is zero
 _IMAGES = 2  # batch norm needs more than one
@@ -103,7 +103,7 @@ def check_gradients(
         Cross entropy, or half the squared error for one output, if left out.
     samples : int, optional
         Entries of each array, drawn by the seed. All of a network of up to 2,000
-        parameters, else 200, or 20 from 10 million multiply-adds per image on.
+        parameters, else 200, or 5 from 10 million multiply-adds per image on.
     seed : int
         Of weights, images, labels and samples.
     tolerance : float
