@@ -198,6 +198,27 @@ class Assembler:
         self.weights[f"{x.node}.bias"] = bias
         return x
 
+    def fold_crop(self, x: Tensor, sides: Pads) -> Tensor | None:
+        """Crop the transposed convolution that has just made x; None if none has.
+
+        The caller knows that nothing else reads x.
+        """
+        node = self.nodes[x.node]
+        if x is not self._latest or not isinstance(node.layer, pl.ConvTranspose2D):
+            return None
+        (top, bottom), (left, right) = sides
+        (above, below), (before, after) = node.layer.pads((1, 1))
+        below, after = below + bottom, after + right
+        layer = replace(
+            node.layer,
+            padding=((above + top, max(below, 0)), (before + left, max(after, 0))),
+            output_padding=(max(-below, 0), max(-after, 0)),
+        )
+        self.nodes[x.node] = node.with_layer(layer)
+        height, width, channels = x.shape
+        shape = (height - top - bottom, width - left - right, channels)
+        return replace(x, shape=shape)
+
     def vector(self, x: Tensor) -> Tensor:
         """Drop axes of length 1 that the node does not have."""
         return replace(x, axes=tuple(axis for axis in x.axes if axis is not None))

@@ -56,6 +56,20 @@ _ALL = (
         suffix=".onnx",
         needs=("onnx",),
     ),
+    Format(
+        name="keras",
+        about="Keras 3's zip, without Keras",
+        module="keras",
+        suffix=".keras",
+        needs=("h5py",),
+    ),
+    Format(
+        name="h5",
+        about="Keras's older HDF5, without Keras",
+        module="keras",
+        suffix=".h5",
+        needs=("h5py",),
+    ),
     Format(name="npz", about="NumPy arrays", module="npz", suffix=".npz"),
     Format(
         name="safetensors",

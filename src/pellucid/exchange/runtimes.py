@@ -202,9 +202,23 @@ def javascript(path: Path, network: Network, images: Array) -> Measured:
     )
 
 
+def keras(path: Path, network: Network, images: Array) -> Measured:
+    """Load and predict in Keras, whatever framework it stands on here."""
+    runtime = imported("keras", "keras")
+
+    def open_() -> Predict:
+        model = runtime.saving.load_model(path, compile=False)
+        return lambda x: np.asarray(model(x, training=False))
+
+    on = runtime.config.backend()
+    return timed(open_, images, f"keras {runtime.__version__} on {on}")
+
+
 RUNTIMES: dict[str, Callable[[Path, Network, Array], Measured]] = {
     "c": c,
+    "h5": keras,
     "javascript": javascript,
+    "keras": keras,
     "npz": ourselves,
     "onnx": onnx,
     "safetensors": ourselves,

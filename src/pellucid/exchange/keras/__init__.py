@@ -1,0 +1,6 @@
+"""Keras, in and out, by its zip, HDF5 and JSON: without Keras or TensorFlow."""
+
+from pellucid.exchange.keras.read import read
+from pellucid.exchange.keras.write import contents
+
+__all__ = ["contents", "read"]
