@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import pellucid.network as N  # noqa: N812
-from pellucid.network import Network, layers
+from pellucid.network import Network, layers, zoo
 
 
 def chain(*parts, size=(9, 8, 5)):
@@ -95,7 +94,11 @@ CASES = {
     "tanh": [layers.Tanh()],
     "gelu": [layers.Conv2D(6, kernel_size=1, activation="gelu"), layers.GELU()],
     "silu": [layers.Conv2D(6, kernel_size=1, activation="silu"), layers.SiLU()],
-    "dropout": [layers.Dropout(0.4), layers.Conv2D(3, kernel_size=2), layers.Dropout(0)],
+    "dropout": [
+        layers.Dropout(0.4),
+        layers.Conv2D(3, kernel_size=2),
+        layers.Dropout(0),
+    ],
 }
 
 
@@ -121,6 +124,18 @@ def test_every_layer_agrees_with_numpy_backward(twins, case):
 @pytest.mark.parametrize("join", [layers.Add, layers.Concat])
 def test_branches_meet_and_part(twins, join):
     pair = twins(branched(join))
+    pair.check_forward()
+    pair.check_vjp()
+
+
+def test_a_residual_block(twins):
+    image = layers.Input(6, 6, 18)
+    x = layers.ReLU()(layers.BatchNorm()(image))
+    y = layers.Conv2D(18, kernel_size=3, padding=1, bias=False)(x)
+    y = layers.ReLU()(layers.BatchNorm()(y))
+    y = layers.BatchNorm()(layers.Conv2D(18, kernel_size=3, padding=1)(y))
+    out = layers.GlobalAvgPool2D()(layers.ReLU()(layers.Add()(y, x)))
+    pair = twins(Network(inputs=image, outputs=layers.Dense(2)(out)))
     pair.check_forward()
     pair.check_vjp()
 
@@ -165,7 +180,7 @@ def test_frozen_layers_have_no_derivative_and_pass_it_on(twins):
 
 @pytest.mark.parametrize("name", ["lenet5", "mnist-torch", "mnist-keras", "resnet20"])
 def test_the_zoo_agrees_with_numpy(twins, name):
-    network = N.zoo(name)
+    network = zoo(name)
     pair = twins(network, loss=_cross_entropy())
     labels = np.arange(5) % 10
     pair.check_learning(labels)

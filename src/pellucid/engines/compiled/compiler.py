@@ -76,7 +76,11 @@ def load_plan(
 def sources_digest() -> str:
     """Return a hash of the files that write kernels."""
     here = Path(__file__).parent
-    files = [*here.glob("kernels/*.py"), *here.glob("plan/*.py"), Path(dropout.__file__)]
+    files = [
+        *here.glob("kernels/*.py"),
+        *here.glob("plan/*.py"),
+        Path(dropout.__file__),
+    ]
     digest = hashlib.blake2b(digest_size=20)
     for file in sorted(files):
         digest.update(file.read_bytes())

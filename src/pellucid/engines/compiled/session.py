@@ -183,7 +183,6 @@ class CompiledSession:
         """Pull a derivative by the output back to the images and the parameters."""
         x = self._checked(images)
         program = self._program(Purpose("pull", is_training=training))
-        low = program.low
         self._reserve(program, len(x))
         self._give_masks(program, None, len(x))
         given = np.ascontiguousarray(grad_output, np.float32)
@@ -347,8 +346,8 @@ class CompiledSession:
         is_classes = isinstance(loss, CrossEntropy)
         positions = int(np.prod(head[:-1] if is_classes else head))
         if given is not None:
-            w = np.asarray(given, np.float64)
-            return (w / (w.sum() * positions)).astype(np.float32)
+            w: Array = np.asarray(given, np.float64)
+            return np.asarray(w / (w.sum() * positions), np.float32)
         if count not in self._example_weights:
             each = np.full(count, 1 / (count * positions), np.float32)
             self._example_weights = {count: each}

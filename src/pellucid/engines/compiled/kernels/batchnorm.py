@@ -23,8 +23,7 @@ class Norm:
     epsilon: float
     momentum: float = 0.9
     has_relu: bool = False
-    other: Map | None = None
-    is_added: bool = False
+    seen: Map | None = None
 
     @property
     def area(self) -> int:
@@ -82,6 +81,22 @@ def norm_statistics(
             partial.store(b.splat(seen.get(), lanes), c)
             partial.store(mean.get(), c + spec.stored)
             partial.store(spread.get(), c + 2 * spec.stored)
+
+
+def _through_relu(
+    b: Builder,
+    grad: Value,
+    seen: Pointer,
+    m: Map | None,
+    place: tuple[Value, Value, Value],
+) -> Value:
+    """Return the derivative by ReLU's input from the one by its output."""
+    if m is None:
+        return grad
+    i, j, c = place
+    at = i * m.row + j * m.stored + m.at(0, 0)
+    output = (seen + at).vector(c, lanes=grad.type.count)
+    return b.select(output > 0.0, grad, 0.0)
 
 
 @kernel(partial="f32*", chunks="n", stride="n", statistics="f32*")
@@ -161,21 +176,18 @@ def norm_update_running(
                 running.store(old * keep + now * (1 - keep), c)
 
 
-@kernel(
-    x="f32*", statistics="f32*", scale="f32*", offset="f32*", other="f32*", y="f32*"
-)
+@kernel(x="f32*", statistics="f32*", scale="f32*", offset="f32*", y="f32*")
 def norm_forward(
     b: Builder,
     x: Pointer,
     statistics: Pointer,
     scale: Pointer,
     offset: Pointer,
-    other: Pointer,
     y: Pointer,
     *,
     spec: Norm,
 ) -> None:
-    """y = f((x − mean) · scale / σ + offset + other); f is ReLU or nothing."""
+    """y = f((x − mean) · scale / σ + offset); f is ReLU or nothing."""
     m, stored = spec.x, spec.x.stored
     for start, lanes, many in _channels(b, stored):
         with b.loop(many) as k:
@@ -188,26 +200,26 @@ def norm_forward(
                 at = i * m.row + j * stored + m.at(0, 0)
                 value = (x + at).vector(c, lanes=lanes)
                 value = b.fma(value - mean, slope, shift)
-                if spec.other is not None:
-                    o = spec.other
-                    to = other + (i * o.row + j * stored + o.at(0, 0))
-                    value = value + to.vector(c, lanes=lanes)
                 if spec.has_relu:
                     value = b.relu(value)
                 (y + (i * spec.y.row + j * stored + spec.y.at(0, 0))).store(value, c)
 
 
-@kernel(x="f32*", grad_y="f32*", statistics="f32*", sums="f32*")
+@kernel(x="f32*", grad_y="f32*", seen="f32*", statistics="f32*", sums="f32*")
 def norm_backward_sums(
     b: Builder,
     x: Pointer,
     grad_y: Pointer,
+    seen: Pointer,
     statistics: Pointer,
     sums: Pointer,
     *,
     spec: Norm,
 ) -> None:
-    """sums += (Σ grad_y, Σ grad_y · x̂) of one image; spec.y is grad_y's layout."""
+    """sums += (Σ grad_y, Σ grad_y · x̂) of one image; spec.y is grad_y's layout.
+
+    Where ReLU follows, ``seen`` is its output and grad_y the derivative by it.
+    """
     m, stored = spec.x, spec.x.stored
     for start, lanes, many in _channels(b, stored):
         with b.loop(many) as k:
@@ -224,6 +236,7 @@ def norm_backward_sums(
                 with b.loop(m.width) as j:
                     value = (rows[0] + j * stored).vector(c, lanes=lanes)
                     grad = (rows[1] + j * stored).vector(c, lanes=lanes)
+                    grad = _through_relu(b, grad, seen, spec.seen, (i, j, c))
                     p.add(grad)
                     q.set(b.fma(grad, value - mean, q.get()))
                 plain.add(p.get())
@@ -256,6 +269,7 @@ def norm_join_sums(
 @kernel(
     x="f32*",
     grad_y="f32*",
+    seen="f32*",
     statistics="f32*",
     totals="f32*",
     scale="f32*",
@@ -266,6 +280,7 @@ def norm_backward(
     b: Builder,
     x: Pointer,
     grad_y: Pointer,
+    seen: Pointer,
     statistics: Pointer,
     totals: Pointer,
     scale: Pointer,
@@ -290,6 +305,7 @@ def norm_backward(
             with b.loop(m.height) as i, b.loop(m.width) as j:
                 row = i * g.row + j * stored + g.at(0, 0)
                 grad = (grad_y + row).vector(c, lanes=lanes)
+                grad = _through_relu(b, grad, seen, spec.seen, (i, j, c))
                 if spec.uses_batch:
                     at = i * m.row + j * stored + m.at(0, 0)
                     value = (x + at).vector(c, lanes=lanes)
@@ -310,3 +326,4 @@ class NormBack:
     grad_x: Map
     uses_batch: bool
     is_added: bool
+    seen: Map | None = None

@@ -66,7 +66,7 @@ class Conv:
 def conv_forward(
     b: Builder, x: Pointer, w: Pointer, bias: Pointer, y: Pointer, *, spec: Conv
 ) -> None:
-    """y[i, j, o] = f(bias[o] + Σ x[i·s + u·d − top, j·s + v·d − left, c] · w[u, v, c, o])."""
+    """y[i, j, o] = f(bias[o] + Σ x[i·s + u·d − top, j·s + v·d − left, c] · w[…, o])."""
     lanes = lanes_for(b, spec.group_outputs)
     (sy, sx), m = spec.stride, spec.x
     top, left = spec.top_left
@@ -208,7 +208,7 @@ def gradient_sides(spec: Conv) -> Sides:
 def conv_grad_input(
     b: Builder, grad_y: Pointer, turned: Pointer, grad_x: Pointer, *, spec: Conv
 ) -> None:
-    """grad_x[y, x, c] = or += Σ grad_y[i, j, o] · w[u, v, c, o] over y = i·s + u·d − top."""
+    """grad_x[y, x, c] = or += Σ grad_y[i, j, o] · w[u, v, c, o], y = i·s + u·d − top."""
     rows = taps_of_axis(
         spec.x.height,
         spec.kernel[0],
@@ -292,7 +292,7 @@ def _grad_input_of(
 def conv_grad_weight(
     b: Builder, x: Pointer, grad_y: Pointer, grad_weight: Pointer, *, spec: Conv
 ) -> None:
-    """grad_weight[u, v, c, o] += Σ x[i·s + u·d − top, j·s + v·d − left, c] · grad_y[i, j, o]."""
+    """grad_weight[u, v, c, o] += Σ x[i·s + u·d − top, j·s + v·d − left, c] · grad_y."""
     lanes = lanes_for(b, spec.group_outputs)
     (kh, kw), (sy, sx), (dy, dx) = spec.kernel, spec.stride, spec.dilation
     m, out = spec.x, spec.y.stored
@@ -359,20 +359,20 @@ def conv_grad_bias(
 def conv_turn_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> None:
     """turned[u, v, o, c] = w[u, v, c, o], group by group."""
     rows, out = spec.rows, spec.y.stored
-    with b.loop(spec.kernel[0] * spec.kernel[1]) as tap:
-        with b.loop(spec.y.channels) as o, b.loop(rows) as c:
-            value = (w + tap * (rows * out)).load(c * out + o)
-            (turned + tap * (rows * spec.y.channels)).store(value, o * rows + c)
+    taps, outputs = spec.kernel[0] * spec.kernel[1], spec.y.channels
+    with b.loop(taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
+        value = (w + tap * (rows * out)).load(c * out + o)
+        (turned + tap * (rows * outputs)).store(value, o * rows + c)
 
 
 @kernel(turned="f32*", w="f32*")
 def conv_unturn_weight(b: Builder, turned: Pointer, w: Pointer, *, spec: Conv) -> None:
     """w[u, v, c, o] = turned[u, v, o, c], group by group; undoes conv_turn_weight."""
     rows, out = spec.rows, spec.y.stored
-    with b.loop(spec.kernel[0] * spec.kernel[1]) as tap:
-        with b.loop(spec.y.channels) as o, b.loop(rows) as c:
-            value = (turned + tap * (rows * spec.y.channels)).load(o * rows + c)
-            (w + tap * (rows * out)).store(value, c * out + o)
+    taps, outputs = spec.kernel[0] * spec.kernel[1], spec.y.channels
+    with b.loop(taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
+        value = (turned + tap * (rows * outputs)).load(o * rows + c)
+        (w + tap * (rows * out)).store(value, c * out + o)
 
 
 @kernel(bias="f32*", y="f32*")

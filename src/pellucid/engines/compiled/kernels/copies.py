@@ -47,19 +47,21 @@ def copy(b: Builder, x: Pointer, y: Pointer, *, spec: Copy) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Images of one size that are added."""
+    """Images of one size that are added; ReLU may follow."""
 
     x: Map
     other: Map
     y: Map
+    has_relu: bool = False
 
 
 @kernel(x="f32*", other="f32*", y="f32*")
 def add(b: Builder, x: Pointer, other: Pointer, y: Pointer, *, spec: Sum) -> None:
-    """y = x + other."""
+    """y = f(x + other); f is ReLU or nothing."""
 
     def body(lanes: int, at: list[Pointer]) -> None:
-        at[2].store(at[0].vector(lanes=lanes) + at[1].vector(lanes=lanes))
+        value = at[0].vector(lanes=lanes) + at[1].vector(lanes=lanes)
+        at[2].store(b.relu(value) if spec.has_relu else value)
 
     sweep(b, [(x, spec.x), (other, spec.other), (y, spec.y)], body)
 

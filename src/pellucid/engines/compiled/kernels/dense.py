@@ -18,6 +18,7 @@ from pellucid.engines.compiled.kernels.tile import (
     tile,
     tile_shape,
 )
+from pellucid.engines.compiled.kernels.turn import square
 
 #: bytes of weights that one pass over the images keeps in the first cache
 BLOCK_BYTES = 28 * 1024
@@ -72,11 +73,11 @@ def _forward_block(
 ) -> None:
     x, w, y = places
     n, lanes = spec.outputs, lanes_for(b, spec.outputs)
-    rows, width = tile_shape(b, n // lanes, 8)
+    most, width = tile_shape(b, n // lanes, 8)
     for v, vectors, many in runs(split(n // lanes, width)):
         with b.loop(many) as block:
             column = (block * vectors + v) * lanes
-            done: Value = b.i64(0)
+            done, rows = b.i64(0), most
             while rows:
                 whole = images - (images - done) % rows
                 with b.loop(whole, start=done, step=rows) as m:
@@ -102,7 +103,6 @@ def _forward_block(
                         for c, value in enumerate(row):
                             to.store(value, r * spec.y_stride + c * lanes)
                 done, rows = whole, rows // 2
-            rows = tile_shape(b, n // lanes, 8)[0]
 
 
 @kernel(grad_y="f32*", w="f32*", grad_x="f32*", images="n")
@@ -147,30 +147,13 @@ def dense_grad_input(
 
 
 def transposed(b: Builder, rows: list[Value]) -> list[Value]:
-    """Return the columns of a matrix of 2ⁱ × 2ʲ numbers, a vector each.
-
-    Rows are joined pairwise until one long vector of the matrix by columns is left in
-    pieces; LLVM turns the shuffles into the processor's own.
-    """
+    """Return the columns of a matrix of at most as many rows as lanes."""
     lanes, count = rows[0].type.count, len(rows)
     if count == lanes:
-        return _square(b, list(rows))
+        return square(b, rows)
     padding = [b.zeros(lanes)] * (lanes - count)
-    square = _square(b, [*rows, *padding])
-    return [b.shuffle(v, v, list(range(count))) for v in square]
-
-
-def _square(b: Builder, r: list[Value]) -> list[Value]:
-    n, h = len(r), 1
-    while h < n:
-        low = [j if not j & h else n + j - h for j in range(n)]
-        high = [j + h if not j & h else n + j for j in range(n)]
-        for i in range(n):
-            if not i & h:
-                x, y = r[i], r[i + h]
-                r[i], r[i + h] = b.shuffle(x, y, low), b.shuffle(x, y, high)
-        h *= 2
-    return r
+    whole = square(b, [*rows, *padding])
+    return [b.shuffle(v, v, list(range(count))) for v in whole]
 
 
 @dataclass(frozen=True, slots=True)

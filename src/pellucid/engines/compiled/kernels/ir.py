@@ -69,12 +69,16 @@ class Value:
         return self.b.like(other, self).v
 
     def _do(self, other: Number, on_int: str, on_float: str) -> Value:
-        if isinstance(other, Value) and isinstance(other.type, ir.VectorType):
-            if not isinstance(self.type, ir.VectorType):
-                return self.b.like(self, other)._do(other, on_int, on_float)
+        if isinstance(other, Value) and self._is_narrower_than(other):
+            return self.b.like(self, other)._do(other, on_int, on_float)
         method = getattr(self.b.ir, on_float if self.is_float else on_int)
         flags = {"flags": FAST} if self.is_float else {}
         return Value(self.b, method(self.v, self._lift(other), **flags))
+
+    def _is_narrower_than(self, other: Value) -> bool:
+        """Whether this is a number and the other a vector."""
+        is_vector = isinstance(other.type, ir.VectorType)
+        return is_vector and not isinstance(self.type, ir.VectorType)
 
     def __add__(self, other: Number) -> Value:
         return self._do(other, "add", "fadd")
@@ -430,7 +434,7 @@ class Builder:
         end, first = self.i64(count), self.i64(start)
         before = b.block
         body, after = (self.function.append_basic_block(n) for n in ("loop", "done"))
-        if known and start < count:  # type: ignore[operator]
+        if known and start < count:
             b.branch(body)
         else:
             b.cbranch((first < end).v, body, after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pellucid.engines.compiled.kernels.conv import gradient_sides
 from pellucid.engines.compiled.kernels.layout import NO_SIDES, Map, Sides
 from pellucid.engines.compiled.layers import (
     activation,
@@ -77,7 +78,7 @@ def wanted_sides(low: Lowering, node: Node) -> Sides:
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
     if isinstance(layer, Conv2D):
         return conv.input_sides(conv.describe(layer, x, y))
-    return conv.kernels.gradient_sides(conv.mirrored(layer, x, y))
+    return gradient_sides(conv.mirrored(layer, x, y))
 
 
 def weight_layout(

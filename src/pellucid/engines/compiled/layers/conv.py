@@ -9,7 +9,11 @@ from pellucid.engines.compiled.kernels import conv as kernels
 from pellucid.engines.compiled.kernels import copies, depthwise, winograd, winograd_back
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.layout import Map, Sides
-from pellucid.engines.compiled.kernels.winograd import Winograd
+from pellucid.engines.compiled.kernels.winograd_scheme import Winograd, winograd_fits
+from pellucid.engines.compiled.kernels.winograd_weight import (
+    weight_size,
+    winograd_weight,
+)
 from pellucid.engines.compiled.layers import conv_pool
 from pellucid.engines.compiled.layers.activation import FUNCTIONS, pull_through
 from pellucid.engines.compiled.plan.lowering import Lowering
@@ -102,7 +106,7 @@ def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) ->
     what = f", {spec.function.kind}" if spec.function else ""
     w = hwio(low, node, spec)
     bias = low.weight(node, "bias") if spec.has_bias else w
-    if low.options.winograd and winograd.winograd_fits(spec):
+    if low.options.winograd and winograd_fits(spec):
         fast = Winograd(spec, pooled=False, y=y.map)
         add_winograd(low, node, fast, (At(x.buffer), bias, At(y.buffer)), what=what)
         return
@@ -144,11 +148,11 @@ def add_winograd(
     is_ohwi = low.parameter(node, "weight").layout.order[0] != 0
     spec = replace(spec, weight_layout="ohwi" if is_ohwi else "hwio")
     role = "back" if spec.is_turned else "forward"
-    u = low.buffer(f"{node.name} U {role}", winograd.weight_size(spec), "shared")
+    u = low.buffer(f"{node.name} U {role}", weight_size(spec), "shared")
     size = winograd.scratch_size(spec, low.target.lanes)
     scratch = low.buffer(f"{node.name} tiles {role}", size, "worker")
     weight = low.weight(node, "weight")
-    low.prepare(winograd.winograd_weight, spec, weight, At(u), node=node.name)
+    low.prepare(winograd_weight, spec, weight, At(u), node=node.name)
     x, bias, y = places
     low.step(
         winograd.winograd_forward,
@@ -189,7 +193,7 @@ def _pull_weight(
 ) -> None:
     x, grad = pair
     low.clear_chunk_grad(node, "weight")
-    if low.options.winograd and winograd_back.winograd_back_fits(spec):
+    if low.options.winograd and winograd_fits(spec):
         fast = Winograd(spec, pooled=False, y=spec.y)
         size = winograd_back.grad_size(fast)
         grad_u = low.buffer(f"{node.name} grad U", size, "worker")
@@ -242,7 +246,7 @@ def _pull_input(low: Lowering, node: Node, spec: Conv, grad: Value) -> None:
         has_bias=False,
         is_added=is_added,
     )
-    is_fit = winograd.winograd_fits(spec) and winograd.winograd_fits(mirror)
+    is_fit = winograd_fits(spec) and winograd_fits(mirror)
     if low.options.winograd and is_fit and min(mirror.top_left) >= 0:
         fast = Winograd(mirror, pooled=False, y=to.map, is_turned=True)
         weight = low.weight(node, "weight")

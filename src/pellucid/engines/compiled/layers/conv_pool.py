@@ -15,7 +15,7 @@ from pellucid.engines.compiled.kernels.activation import Function
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.conv_pool import ConvPool
 from pellucid.engines.compiled.kernels.sparse import Sparse
-from pellucid.engines.compiled.kernels.winograd import Winograd, winograd_fits
+from pellucid.engines.compiled.kernels.winograd_scheme import Winograd, winograd_fits
 from pellucid.engines.compiled.layers import conv
 from pellucid.engines.compiled.plan.lowering import Lowering, Options
 from pellucid.engines.compiled.plan.parameters import Layout
@@ -227,5 +227,3 @@ def _pull_weight(
         why="lists of what is alive",
         multiply_adds=conv.multiply_adds(spec.conv) // 4,
     )
-
-

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pellucid.engines.compiled.kernels import copies
+from pellucid.engines.compiled.kernels.activation import Function
 from pellucid.engines.compiled.kernels.copies import Copy, Enlarge, Sum
 from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.layers.activation import pull_through
 from pellucid.engines.compiled.plan.lowering import Lowering
 from pellucid.engines.compiled.plan.steps import At, Value
 from pellucid.network.layers import Upsample2D, ZeroPad2D
@@ -106,10 +108,12 @@ def lower_upsample(low: Lowering, node: Node) -> None:
 
 def lower_add(low: Lowering, node: Node) -> None:
     """Add the steps of Add."""
-    y = low.output(node.name)
+    after = low.fused.get(node.name)
+    name = after.name if after else node.name
+    y = low.output(name)
     first, *others = (low.values[name] for name in node.inputs)
     for other in others:
-        spec = Sum(first.map, other.map, y.map)
+        spec = Sum(first.map, other.map, y.map, has_relu=after is not None)
         if first is y:
             low.copy_whole(other, y, (other.map, y.map), node.name, is_added=True)
         else:
@@ -124,7 +128,10 @@ def lower_add(low: Lowering, node: Node) -> None:
         first = y
 
     def back() -> None:
-        grad = low.grads[node.name]
+        grad = low.grads[name]
+        if after:
+            m = low.plain_map(node.name)
+            grad = pull_through(low, Function("relu"), (y, grad), m, node.name)
         for source in node.inputs:
             if source in low.learners:
                 to, is_added = low.grad_target(source)
@@ -132,7 +139,7 @@ def lower_add(low: Lowering, node: Node) -> None:
                     grad, to, (grad.map, to.map), node.name, is_added=is_added
                 )
 
-    low.on_back(node.name, back)
+    low.on_back(name, back)
 
 
 def lower_concat(low: Lowering, node: Node) -> None:

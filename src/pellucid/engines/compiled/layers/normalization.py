@@ -6,7 +6,7 @@ from pellucid.engines.compiled.kernels import batchnorm as kernels
 from pellucid.engines.compiled.kernels import copies, layernorm
 from pellucid.engines.compiled.kernels.batchnorm import Norm, NormBack
 from pellucid.engines.compiled.plan.lowering import Lowering
-from pellucid.engines.compiled.plan.steps import At, Buffer, Number
+from pellucid.engines.compiled.plan.steps import At, Buffer, Number, Value
 from pellucid.network.layers import BatchNorm, LayerNorm
 from pellucid.network.node import Node
 
@@ -65,15 +65,8 @@ def lower(low: Lowering, node: Node) -> None:
             kernels.norm_from_running, spec, mean, variance, At(kept), node=node.name
         )
     y = low.output(name)
-    other = low.joined.get(node.name)
-    added = low.values[other] if other else None
     forward = Norm(
-        x.map,
-        y.map,
-        layer.epsilon,
-        layer.momentum,
-        after is not None,
-        added.map if added else None,
+        x.map, y.map, layer.epsilon, layer.momentum, has_relu=after is not None
     )
     scale, offset = low.weight(node, "scale"), low.weight(node, "offset")
     low.step(
@@ -83,24 +76,34 @@ def lower(low: Lowering, node: Node) -> None:
         At(use),
         scale,
         offset,
-        At(added.buffer) if added else scale,
         At(y.buffer),
         node=node.name,
     )
 
     def back() -> None:
-        _pull(low, node, kept, uses_batch=uses_batch)
+        pair = low.grads[name], y if after else None
+        _pull(low, node, kept, pair, uses_batch=uses_batch)
 
-    low.on_back(node.name, back)
+    low.on_back(name, back)
 
 
-def _pull(low: Lowering, node: Node, kept: Buffer, *, uses_batch: bool) -> None:
+def _pull(
+    low: Lowering,
+    node: Node,
+    kept: Buffer,
+    pair: tuple[Value, Value | None],
+    *,
+    uses_batch: bool,
+) -> None:
+    """Add the steps back; ``pair`` is grad_y and, behind a ReLU, its output."""
     layer = node.layer
     if not isinstance(layer, BatchNorm):
         raise TypeError(type(layer))
-    x, grad = low.source(node), low.grads[node.name]
+    x, (grad, seen) = low.source(node), pair
     stored = x.map.stored
-    spec = Norm(x.map, grad.map, layer.epsilon)
+    seen_map = seen.map if seen else None
+    looked_at = At((seen or grad).buffer)
+    spec = Norm(x.map, grad.map, layer.epsilon, seen=seen_map)
     totals = low.buffer(f"{node.name} totals", 2 * stored, "worker")
     if uses_batch or low.trains(node):
         sums = low.buffer(f"{node.name} sums", 2 * stored, "chunk")
@@ -111,6 +114,7 @@ def _pull(low: Lowering, node: Node, kept: Buffer, *, uses_batch: bool) -> None:
             spec,
             At(x.buffer),
             At(grad.buffer),
+            looked_at,
             At(kept),
             At(sums),
             node=node.name,
@@ -138,9 +142,10 @@ def _pull(low: Lowering, node: Node, kept: Buffer, *, uses_batch: bool) -> None:
     to, is_added = low.grad_target(node.inputs[0])
     low.step(
         kernels.norm_backward,
-        NormBack(x.map, grad.map, to.map, uses_batch, is_added),
+        NormBack(x.map, grad.map, to.map, uses_batch, is_added, seen_map),
         At(x.buffer),
         At(grad.buffer),
+        looked_at,
         At(kept),
         At(totals),
         low.weight(node, "scale"),

@@ -7,7 +7,7 @@ from pellucid.engines.compiled.layers.activation import FUNCTIONS, shows_derivat
 from pellucid.engines.compiled.layers.conv_pool import pooled_chain
 from pellucid.engines.compiled.plan.lowering import Lowering
 from pellucid.engines.head import loss_node
-from pellucid.network.layers import BatchNorm, Conv2D, Dense, ReLU
+from pellucid.network.layers import Add, BatchNorm, Conv2D, Dense, ReLU
 from pellucid.network.node import Node
 
 
@@ -29,7 +29,9 @@ def fuse(low: Lowering) -> None:
 
 def _takes_in(low: Lowering, node: Node, follower: Node) -> bool:
     if isinstance(node.layer, BatchNorm):
-        return isinstance(follower.layer, ReLU) and not low.purpose.goes_back
+        return isinstance(follower.layer, ReLU)
+    if isinstance(node.layer, Add):
+        return isinstance(follower.layer, ReLU) and len(node.inputs) == 2
     if not isinstance(node.layer, Conv2D | Dense):
         return False
     if type(follower.layer) not in FUNCTIONS:

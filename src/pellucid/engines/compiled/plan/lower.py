@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pellucid.engines.compiled.cpu import Target
 from pellucid.engines.compiled.kernels.layout import Map, stored_channels
 from pellucid.engines.compiled.kernels.optimizer import clip_factor, join_chunks
@@ -25,9 +23,7 @@ from pellucid.network.layers import Input
 BLOCK = 4096
 
 
-def parameters_of(
-    network: Network, target: Target, options: Options
-) -> Parameters:
+def parameters_of(network: Network, target: Target, options: Options) -> Parameters:
     """Return where every weight of a network lies."""
     wanted: dict[str, tuple[Layout, Group, bool]] = {}
     for weight in network.weights:
@@ -155,9 +151,10 @@ def _clip(low: Lowering) -> None:
     )
     low.phases.append(Phase("tasks", "clip", tasks=[Task([factor])]))
     tasks: list[Task] = []
-    for group in ("chunk", "norm", "dense"):
+    groups: tuple[Group, ...] = ("chunk", "norm", "dense")
+    for group in groups:
         for decays in (True, False):
-            start, size = low.parameters.range(group, decays=decays)  # type: ignore[arg-type]
+            start, size = low.parameters.range(group, decays=decays)
             tasks += [
                 Task([low.update_step(at, length, decays=decays)], many)
                 for at, length, many in _blocks(start, size)

@@ -40,7 +40,6 @@ from pellucid.network.layers import Input
 from pellucid.network.node import Node
 from pellucid.objectives import Loss, Optimizer
 
-
 #: most tasks of the closing phase whose sums of squares are kept
 MOST_TASKS = 65536
 
@@ -100,7 +99,6 @@ class Lowering:
     closing: list[Task] = field(default_factory=list)
     fused: dict[str, Node] = field(default_factory=dict)
     pooled: dict[str, tuple[Node, ...]] = field(default_factory=dict)
-    joined: dict[str, str] = field(default_factory=dict)
     masks: dict[str, Value] = field(default_factory=dict)
     areas: set[int] = field(default_factory=set)
 

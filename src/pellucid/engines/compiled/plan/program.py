@@ -33,7 +33,6 @@ from pellucid.engines.compiled.plan.steps import (
     Argument,
     At,
     Buffer,
-    Number,
     Phase,
     Step,
 )
