@@ -33,6 +33,7 @@ from pellucid.engines.compiled.kernels.winograd_weight import (
 __all__ = [
     "Winograd",
     "scratch_size",
+    "top_of",
     "transform_input",
     "weight_size",
     "winograd_fits",
@@ -108,7 +109,7 @@ def transform_input(
     whole = spec.extent[1] // spec.m
     most = UNROLLED if spec.m == 2 else 1
     with b.loop(count) as r:
-        top, _ = _top(b, spec, first + r)
+        top, _ = top_of(b, spec, first + r)
         for start, length, many in runs(split(whole, most)):
             with b.loop(many) as group, b.loop(m.stored, step=lanes) as c:
                 t = group * length + start
@@ -139,7 +140,7 @@ def _transform_run(
                 to.store(value, (n * i + j) * step + t * m.stored)
 
 
-def _top(b: Builder, spec: Winograd, row: Value) -> tuple[Value, Value | None]:
+def top_of(b: Builder, spec: Winograd, row: Value) -> tuple[Value, Value | None]:
     """Return a tile's first row of outputs, and whether it overlaps the one above."""
     top = row * spec.m
     if spec.extent[0] % spec.m == 0:
@@ -213,7 +214,7 @@ Place = tuple[Winograd, Value, Value, Value]
 def _corner(b: Builder, place: Place, m: Map, size: int) -> tuple[Value, Value]:
     """Return the row and column of a tile's first output, ``size`` apart in y."""
     spec, row, t, _ = place
-    top, _ = _top(b, spec, row)
+    top, _ = top_of(b, spec, row)
     left = b.smaller(t * spec.m, spec.extent[1] - spec.m)
     return top // size, left // size
 
@@ -250,7 +251,7 @@ def _put_cells(
     top, left = _corner(b, place, m, 1)
     to = y + (top * m.row + left * m.stored + o) + m.at(0, 0)
     done = [-size % spec.m for size in spec.extent]  # of the last tiles' outputs
-    _, is_low = _top(b, spec, row)
+    _, is_low = top_of(b, spec, row)
     is_right = t * spec.m > spec.extent[1] - spec.m if done[1] else None
     for i, j in _grid(spec.m):
         value, at = cells[i][j], i * m.row + j * m.stored

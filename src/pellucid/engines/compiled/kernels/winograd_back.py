@@ -11,8 +11,6 @@ the second once for all of them.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.tile import (
@@ -23,8 +21,9 @@ from pellucid.engines.compiled.kernels.tile import (
     tile,
     tile_shape,
 )
-from pellucid.engines.compiled.kernels.winograd import transform_input
+from pellucid.engines.compiled.kernels.winograd import top_of, transform_input
 from pellucid.engines.compiled.kernels.winograd_scheme import (
+    Vectors,
     Winograd,
     a,
     g_turned,
@@ -36,24 +35,17 @@ TILES = 16
 
 
 def winograd_back_fits(conv: Conv) -> bool:
-    """Return whether the algorithm applies: as `winograd_fits`, and tiles are whole."""
-    return winograd_fits(conv) and conv.y.height % 2 == conv.y.width % 2 == 0
-
-
-def _whole(spec: Winograd) -> Winograd:
-    """Return the largest tiles that cut the output without a rest."""
-    return replace(spec, edge=4 if all(n % 4 == 0 for n in spec.extent) else 2)
+    """Return whether the algorithm applies and pays: where it does forward."""
+    return winograd_fits(conv)
 
 
 def grad_size(spec: Winograd) -> int:
     """Return how many numbers the derivative by the transformed weights takes."""
-    spec = _whole(spec)
     return spec.spots * spec.conv.x.channels * spec.conv.y.stored
 
 
 def back_scratch_size(spec: Winograd) -> int:
     """Return how many numbers of scratch a worker needs."""
-    spec = _whole(spec)
     tiles = _tile_rows(spec) * spec.tiles[1]
     return spec.spots * tiles * (spec.conv.x.stored + spec.conv.y.stored)
 
@@ -75,7 +67,7 @@ def winograd_grad_weight(
     spec: Winograd,
 ) -> None:
     """grad_u[spot, c, o] += Σ over tiles of the transformed x · grad_y (conv.y)."""
-    spec, conv = _whole(spec), spec.conv
+    conv = spec.conv
     for first, count, many in runs(split(spec.tiles[0], _tile_rows(spec))):
         tiles = count * spec.tiles[1]
         grads = scratch + spec.spots * tiles * conv.x.stored
@@ -97,19 +89,56 @@ def _transform_grad(
     b: Builder, grad_y: Pointer, to: Pointer, spec: Winograd, rows: tuple[Value, int]
 ) -> None:
     """to[spot][tile][channel] = A grad_y Aᵀ for some rows of tiles."""
-    (first, count), (_, columns), m = rows, spec.tiles, spec.conv.y
-    lanes, step = lanes_for(b, m.stored), count * columns * m.stored
-    source, e, n = grad_y + m.at(0, 0), spec.m, spec.m + 2
-    with b.loop(count) as r, b.loop(columns) as t, b.loop(m.stored, step=lanes) as c:
-        at = source + ((first + r) * (e * m.row) + t * (e * m.stored) + c)
-        target = to + ((r * columns + t) * m.stored + c)
-        seen = []
-        for j in range(e):
-            column = at + j * m.stored
-            seen.append(a([column.vector(i * m.row, lanes=lanes) for i in range(e)], e))
-        for i in range(n):
-            for j, value in enumerate(a([column[i] for column in seen], e)):
-                target.store(value, (n * i + j) * step)
+    (first, count), columns, m = rows, spec.tiles[1], spec.conv.y
+    lanes, whole = lanes_for(b, m.stored), spec.extent[1] // spec.m
+    done = [-size % spec.m for size in spec.extent]  # of the last tiles' outputs
+    how = (spec, count * columns * m.stored, lanes)
+    with b.loop(count) as r:
+        top, is_low = top_of(b, spec, first + r)
+        row, target = grad_y + top * m.row + m.at(0, 0), to + r * (columns * m.stored)
+        hidden = None if is_low is None else (is_low, done[0])
+        with b.loop(whole) as t, b.loop(m.stored, step=lanes) as c:
+            at = row + (t * (spec.m * m.stored) + c)
+            cells = _cells(b, at, how, hidden, 0)
+            _put(cells, target + (t * m.stored + c), how)
+        if done[1]:
+            with b.loop(m.stored, step=lanes) as c:
+                at = row + c + (spec.extent[1] - spec.m) * m.stored
+                cells = _cells(b, at, how, hidden, done[1])
+                _put(cells, target + c + whole * m.stored, how)
+
+
+How = tuple[Winograd, int, int]
+
+
+def _cells(
+    b: Builder,
+    at: Pointer,
+    how: How,
+    hidden: tuple[Value, int] | None,
+    columns: int,
+) -> list[Vectors]:
+    """Return a tile's columns, with zeros for what other tiles have as well."""
+    (spec, _, lanes), m, zeros = how, how[0].conv.y, b.zeros(how[2])
+    found = []
+    for j in range(spec.m):
+        column = [
+            at.vector(i * m.row + j * m.stored, lanes=lanes) for i in range(spec.m)
+        ]
+        if hidden is not None:
+            is_low, rows = hidden
+            column[:rows] = [b.select(is_low, zeros, v) for v in column[:rows]]
+        found.append([zeros] * spec.m if j < columns else column)
+    return found
+
+
+def _put(cells: list[Vectors], to: Pointer, how: How) -> None:
+    """Store A cells Aᵀ."""
+    (spec, step, _), n = how, how[0].m + 2
+    seen = [a(column, spec.m) for column in cells]
+    for i in range(n):
+        for j, value in enumerate(a([column[i] for column in seen], spec.m)):
+            to.store(value, (n * i + j) * step)
 
 
 def _product(
@@ -152,7 +181,7 @@ def winograd_grad_back(
     b: Builder, grad_u: Pointer, grad_weight: Pointer, *, spec: Winograd
 ) -> None:
     """grad_weight[u, v, c, o] += Gᵀ grad_u G."""
-    spec, conv = _whole(spec), spec.conv
+    conv = spec.conv
     out, rows, m, n = conv.y.stored, conv.x.channels, spec.m, spec.m + 2
     lanes = lanes_for(b, out)
     with b.loop(rows) as c, b.loop(out, step=lanes) as o:
