@@ -121,7 +121,7 @@ def write_table(document: dict[str, Any]) -> None:
             f"{statistics.mean(shares):.2f}{spread} % | {min(entry['seconds']):.1f} s |"
         )
     limit = options["limit"]
-    images = f"the first {limit:,} training images" if limit else "all 60,000 images"
+    images = f"{limit:,} training images" if limit else "all 60,000 images"
     note = (
         f"{options['epochs']} epochs over {images} on the {options['engine']} engine; "
         "mean and standard deviation of "

@@ -70,16 +70,16 @@ def test_the_engine_may_be_another(recipe, tmp_path):
     assert Recipe.read(tmp_path / "run" / "recipe.toml").engine == "numpy"
 
 
-def test_a_limit_takes_the_first_images(recipe):
+def test_a_limit_takes_so_many_images_of_each_class(recipe):
     seen = []
 
     class Look(pl.Callback):
         def on_begin(self, trainer):
-            seen.append(len(trainer.train.dataset))
+            seen.append(np.bincount(trainer.train.dataset.labels).tolist())
 
-    few = recipes.changed(recipe, {"data.limit": 16, "epochs": 1})
-    recipes.train(few, callbacks=[Look()], progress=False)
-    assert seen == [12]  # and a quarter of the 16 validates
+    few = {"data.limit": 18, "epochs": 1, "validation_split": 0}
+    recipes.train(recipes.changed(recipe, few), callbacks=[Look()], progress=False)
+    assert seen == [[6, 6, 6]]
 
 
 def test_the_folder_holds_the_recipe_that_was_given(recipe, tmp_path):

@@ -61,7 +61,7 @@ def train(
     ] = None,
     limit: Annotated[
         Integer,
-        _option("--limit", "Only the first N training images.", _DATA, "N", min=1),
+        _option("--limit", "Only N of the training images.", _DATA, "N", min=1),
     ] = None,
     validation_split: Annotated[
         Number,

@@ -42,7 +42,8 @@ def examples_of(
     )
     check_classes(model.network, train)
     if section.limit is not None and section.limit < len(train):
-        train = train.subset(range(section.limit))
+        # a folder's pictures stand class by class: the first ones would be of one class
+        _, train = train.split(section.limit / len(train), seed=section.seed)
     return train, test
 
 

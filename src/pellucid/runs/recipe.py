@@ -25,7 +25,7 @@ class DataSection(_Section):
     size: tuple[int, int] | None = None
     colour: Colour | None = None
     seed: int = 0
-    #: only the first images are trained on, for quick tries
+    #: so many images are trained on, each class in proportion, for quick tries
     limit: Annotated[int, Field(ge=1)] | None = None
     #: "python" where arrays were handed to `fit`; such a recipe needs them again
     given: str | None = None
