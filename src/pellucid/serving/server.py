@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from pellucid.errors import MissingExtraError, RunError
@@ -49,19 +51,33 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(app: Front, on_ready: Callable[[str], None]) -> None:
     state, settings = app.state, app.state.settings
     server = _server(app)
-    # uvicorn sends a signal on to whoever had it before; SIGTERM's default would end
-    # the process before models are let go
-    former = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         await state.start()
         sockets = [_listen(settings.host, settings.port)]
         port = sockets[0].getsockname()[1]
         announce = asyncio.create_task(_announce(server, on_ready, settings.host, port))
-        await server.serve(sockets=sockets)
+        with _unsignalled():
+            await server.serve(sockets=sockets)
         await announce
     finally:
         await state.stop()
-        signal.signal(signal.SIGTERM, former)
+    if server.is_interrupted:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _unsignalled() -> Iterator[None]:
+    """Keep signals from whoever had them before uvicorn, to whom it sends them on.
+
+    They would end the process, or cancel this task, before models are let go.
+    """
+    signals = (signal.SIGTERM, signal.SIGINT)
+    former = [signal.signal(one, signal.SIG_IGN) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, former, strict=True):
+            signal.signal(one, handler)
 
 
 async def _announce(
@@ -102,7 +118,13 @@ def _server(app: Front) -> Any:
         ) from error
 
     class Server(uvicorn.Server):
-        """uvicorn, telling long answers that the end has come."""
+        """uvicorn, telling long answers that the end has come, and by what."""
+
+        is_interrupted = False
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            self.is_interrupted = self.is_interrupted or sig == signal.SIGINT
+            super().handle_exit(sig, frame)
 
         async def shutdown(self, sockets: Any = None) -> None:
             app.state.stopping.set()

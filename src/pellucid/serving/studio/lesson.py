@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +15,7 @@ from pellucid.explain import Assessment, assess
 from pellucid.model import Model
 from pellucid.recipes import changed, names, read
 from pellucid.recipes.examples import examples_of
-from pellucid.recipes.parts import model_of
+from pellucid.recipes.parts import model_of, network_of
 from pellucid.runs.recipe import Recipe
 from pellucid.serving.studio.gate import Gate
 from pellucid.serving.studio.images import encode, levels, takes_pictures
@@ -29,6 +29,9 @@ _MOST_POINTS = 1500  # of a curve; beyond it every other one is dropped
 _MISTAKES = 8
 
 
+EngineName = Literal["numpy", "compiled", "torch", "tensorflow", "jax"]
+
+
 class Wish(BaseModel):
     """What a training is asked for."""
 
@@ -36,7 +39,9 @@ class Wish(BaseModel):
 
     network: str | dict[str, Any] = "mnist-torch"
     data: Annotated[str, Field(max_length=40)] = "mnist"
-    engines: Annotated[list[str], Field(min_length=1, max_length=2)] = ["compiled"]
+    engines: Annotated[list[EngineName], Field(min_length=1, max_length=2)] = [
+        "compiled"
+    ]
     optimizer: str = "adam"
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 64
@@ -53,7 +58,7 @@ class Wish(BaseModel):
             if is_named
             else Recipe.parse({"network": network}, origin="the studio")
         )
-        return changed(
+        recipe = changed(
             base,
             {
                 "data.source": self.data,
@@ -65,6 +70,8 @@ class Wish(BaseModel):
                 "seed": self.seed,
             },
         )
+        network_of(recipe)
+        return recipe
 
 
 class Lane(Callback):

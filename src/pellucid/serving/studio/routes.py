@@ -20,7 +20,7 @@ from pellucid.serving.pages import STATIC
 from pellucid.serving.refusal import RequestError
 from pellucid.serving.state import State
 from pellucid.serving.studio import building, comparing, images, inside
-from pellucid.serving.studio.lesson import Lane, Lesson, Wish
+from pellucid.serving.studio.lesson import EngineName, Lane, Lesson, Wish
 from pellucid.serving.studio.workbench import Workbench
 
 _SECONDS_BETWEEN_EVENTS = 0.2
@@ -70,7 +70,7 @@ class Mapped(Seen):
 class Compared(Seen):
     """An image, and the engine that looks at it."""
 
-    engine: Annotated[str, Field(max_length=40)]
+    engine: EngineName
 
 
 class Built(_Body):

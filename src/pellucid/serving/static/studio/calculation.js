@@ -19,7 +19,7 @@ export function calculation(shown) {
 function terms(shown) {
   if (shown.layer === "Conv2D") return windows(shown);
   if (shown.layer.includes("Pool2D") && shown.terms.length > 1) return [pool(shown)];
-  return [list(shown)];
+  return shown.terms.length > 1 ? [list(shown)] : [];
 }
 
 /** A convolution's windows, one input channel after the other, the largest first. */
@@ -118,14 +118,18 @@ export function derivative(shown) {
     make("thead", {}, make("tr", {}, make("th", { scope: "col", textContent: "to" }),
       make("th", { scope: "col", className: "number", textContent: "slope" }),
       make("th", { scope: "col", className: "number", textContent: "reaches · slope" }))),
-    make("tbody", {}, ...shares.map(row)));
+    make("tbody", {}, ...shares.slice(0, FEW).map(row)));
   const from = shown.comes_from.length ? ` through ${shown.comes_from.join(", ")}` : "";
   return [
     make("h3", { textContent: `Derivative at ${named(shown.node, shown.at)}` }),
     make("ul", { className: "sum" },
       make("li", { textContent: `${shown.of} = ${number(shown.of_value)}` }),
       make("li", { className: "result", textContent: `∂ / ∂ this = ${number(shown.reaches)}${from}` })),
-    table("It goes on to what entered, the largest first", shown.inputs) || "",
-    table("and to the learned numbers", shown.parameters) || "",
+    ...(shown.reaches === 0
+      ? [make("p", { className: "quiet", textContent: "A small change here changes nothing: nothing goes on from it." })]
+      : [
+        table("It goes on to what entered, the largest first", shown.inputs) || "",
+        table("and to the learned numbers, the largest first", shown.parameters) || "",
+      ]),
   ];
 }

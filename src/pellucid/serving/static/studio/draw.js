@@ -66,7 +66,7 @@ function render() {
   });
   byId("verdict").textContent = seen ? names[seen.best] ?? seen.best : "–";
   byId("done").replaceChildren(...(seen?.done ?? []).map((text) => make("li", { textContent: text })));
-  for (const id of ["seen", "inside-image", "compare-image"]) paintSeen(byId(id));
+  for (const id of ["seen", "inside-image", "map-seen", "compare-image"]) paintSeen(byId(id));
 }
 
 function paintSeen(canvas) {

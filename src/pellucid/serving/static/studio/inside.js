@@ -143,10 +143,11 @@ function paintBig() {
   const place = here.at ? `, at row ${here.at[0]}, column ${here.at[1]}` : "";
   big.ariaLabel = `Channel ${here.channel} of ${here.node}${place}`;
   if (!here.at) return;
-  const accent = getComputedStyle(big).getPropertyValue("--accent");
-  context.lineWidth = 3;
-  context.strokeStyle = accent;
-  context.strokeRect(here.at[1] * zoom + 1, here.at[0] * zoom + 1, zoom - 2, zoom - 2);
+  for (const [colour, width] of [["#fff", 5], ["#000", 2]]) { // seen on any colour
+    context.lineWidth = width;
+    context.strokeStyle = colour;
+    context.strokeRect(here.at[1] * zoom, here.at[0] * zoom, zoom, zoom);
+  }
 }
 
 function point(event, big) {
@@ -205,11 +206,8 @@ function showVector() {
 
 const calculate = latest(async () => {
   if (!state.seen || !here.node) return;
+  if (isGradient() && !here.at) mark(largest());
   const body = { image: state.seen.image, node: here.node, at: here.at };
-  if (isGradient() && !here.at) {
-    byId("calculation").replaceChildren(make("p", { className: "quiet", textContent: "Choose a place to see what reaches it." }));
-    return;
-  }
   const shown = await tried(() => (isGradient()
     ? post("/studio/derivative", { ...body, of_class: ofClass() })
     : post("/studio/arithmetic", body)));
@@ -218,7 +216,20 @@ const calculate = latest(async () => {
   byId("calculation").replaceChildren(...(isGradient() ? derivative(shown) : calculation(shown)));
 });
 
-/** Stand where the server chose: the largest activation. */
+/** Return the place whose number is furthest from zero. */
+function largest() {
+  const { levels, shape } = here.values;
+  let best = 0;
+  levels.forEach((level, i) => { if (Math.abs(level - 128) > Math.abs(levels[best] - 128)) best = i; });
+  const at = [];
+  for (const size of [...shape].reverse()) {
+    at.unshift(best % size);
+    best = Math.floor(best / size);
+  }
+  return at;
+}
+
+/** Stand at a place that was chosen for the reader. */
 function mark(at) {
   here.at = at;
   if (at.length !== 3) {
