@@ -16,9 +16,11 @@ from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.layout import Map
 from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, runs, split, tile
 from pellucid.engines.compiled.kernels.winograd_scheme import (
+    GAP,
     Vectors,
     Winograd,
     a_turned,
+    apart,
     b_turned,
     winograd_fits,
 )
@@ -48,7 +50,8 @@ UNROLLED = 8
 def scratch_size(spec: Winograd, lanes: int = 16) -> int:
     """Return how many numbers of scratch a worker needs; lanes up to 16."""
     tiles, outputs = tile_rows(spec) * spec.tiles[1], spec.conv.y.stored
-    return spec.spots * tiles * (spec.conv.x.stored + min(outputs, 4 * lanes))
+    numbers = tiles * (spec.conv.x.stored + min(outputs, 4 * lanes))
+    return spec.spots * (numbers + 2 * GAP)
 
 
 @kernel(x="f32*", u="f32*", bias="f32*", y="f32*", codes="i8*", scratch="f32*")
@@ -80,7 +83,7 @@ def _tile_block(
     x, u, bias, y, codes, scratch = places
     conv, tiles = spec.conv, rows[1] * spec.tiles[1]
     lanes, depth = lanes_for(b, conv.y.stored), conv.x.stored
-    made = scratch + spec.spots * tiles * depth
+    made = scratch + spec.spots * apart(tiles * depth)
     transform_input(b, x, scratch, spec, rows)
     for v, width, many in blocks(b, spec):
         size = width * lanes
@@ -90,9 +93,9 @@ def _tile_block(
             with b.loop(spec.spots) as spot:
                 _product(
                     b,
-                    scratch + spot * (tiles * depth),
+                    scratch + spot * apart(tiles * depth),
                     weights + spot * (conv.x.channels * size),
-                    made + spot * (tiles * size),
+                    made + spot * apart(tiles * size),
                     (spec, tiles, width),
                 )
             _outputs(b, (made, bias, y, codes), spec, (*rows, o, size))
@@ -104,7 +107,7 @@ def transform_input(
     """to[spot][tile][channel] = Bᵀ d B for some rows of tiles."""
     conv, m, (_, columns) = spec.conv, spec.conv.x, spec.tiles
     first, count = rows
-    lanes, step = lanes_for(b, m.stored), count * columns * m.stored
+    lanes, step = lanes_for(b, m.stored), apart(count * columns * m.stored)
     x = x + m.at(-conv.top_left[0], -conv.top_left[1])
     whole = spec.extent[1] // spec.m
     most = UNROLLED if spec.m == 2 else 1
@@ -184,7 +187,7 @@ def _outputs(
     made, bias, y, codes = places
     first, count, o, size = how
     columns, n = spec.tiles[1], spec.m + 2
-    lanes, step = lanes_for(b, spec.conv.y.stored), count * columns * size
+    lanes, step = lanes_for(b, spec.conv.y.stored), apart(count * columns * size)
     whole = spec.extent[1] // spec.m
     with b.loop(count) as r, b.loop(size, step=lanes) as v:
         offset = (bias + o).vector(v, lanes=lanes) if spec.conv.has_bias else None

@@ -23,9 +23,11 @@ from pellucid.engines.compiled.kernels.tile import (
 )
 from pellucid.engines.compiled.kernels.winograd import top_of, transform_input
 from pellucid.engines.compiled.kernels.winograd_scheme import (
+    GAP,
     Vectors,
     Winograd,
     a,
+    apart,
     g_turned,
     winograd_fits,
 )
@@ -41,13 +43,14 @@ def winograd_back_fits(conv: Conv) -> bool:
 
 def grad_size(spec: Winograd) -> int:
     """Return how many numbers the derivative by the transformed weights takes."""
-    return spec.spots * spec.conv.x.channels * spec.conv.y.stored
+    return spec.spots * apart(spec.conv.x.channels * spec.conv.y.stored)
 
 
 def back_scratch_size(spec: Winograd) -> int:
     """Return how many numbers of scratch a worker needs."""
     tiles = _tile_rows(spec) * spec.tiles[1]
-    return spec.spots * tiles * (spec.conv.x.stored + spec.conv.y.stored)
+    numbers = tiles * (spec.conv.x.stored + spec.conv.y.stored)
+    return spec.spots * (numbers + 2 * GAP)
 
 
 def _tile_rows(spec: Winograd) -> int:
@@ -70,7 +73,7 @@ def winograd_grad_weight(
     conv = spec.conv
     for first, count, many in runs(split(spec.tiles[0], _tile_rows(spec))):
         tiles = count * spec.tiles[1]
-        grads = scratch + spec.spots * tiles * conv.x.stored
+        grads = scratch + spec.spots * apart(tiles * conv.x.stored)
         with b.loop(many) as group:
             row = group * count + first
             transform_input(b, x, scratch, spec, (row, count))
@@ -78,9 +81,9 @@ def winograd_grad_weight(
             with b.loop(spec.spots) as spot:
                 _product(
                     b,
-                    scratch + spot * (tiles * conv.x.stored),
-                    grads + spot * (tiles * conv.y.stored),
-                    grad_u + spot * (conv.x.channels * conv.y.stored),
+                    scratch + spot * apart(tiles * conv.x.stored),
+                    grads + spot * apart(tiles * conv.y.stored),
+                    grad_u + spot * apart(conv.x.channels * conv.y.stored),
                     (conv, tiles),
                 )
 
@@ -92,7 +95,7 @@ def _transform_grad(
     (first, count), columns, m = rows, spec.tiles[1], spec.conv.y
     lanes, whole = lanes_for(b, m.stored), spec.extent[1] // spec.m
     done = [-size % spec.m for size in spec.extent]  # of the last tiles' outputs
-    how = (spec, count * columns * m.stored, lanes)
+    how = (spec, apart(count * columns * m.stored), lanes)
     with b.loop(count) as r:
         top, is_low = top_of(b, spec, first + r)
         row, target = grad_y + top * m.row + m.at(0, 0), to + r * (columns * m.stored)
@@ -188,7 +191,7 @@ def winograd_grad_back(
         at, to = grad_u + (c * out + o), grad_weight + (c * out + o)
         columns = []
         for j in range(n):
-            spots = [(n * i + j) * rows * out for i in range(n)]
+            spots = [(n * i + j) * apart(rows * out) for i in range(n)]
             columns.append(g_turned([at.vector(s, lanes=lanes) for s in spots], m))
         for u in range(3):
             for v, value in enumerate(g_turned([column[u] for column in columns], m)):

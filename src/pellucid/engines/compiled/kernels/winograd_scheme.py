@@ -26,6 +26,8 @@ from pellucid.engines.compiled.kernels.layout import Map
 
 Vectors = list[Value]
 
+#: numbers left free between spots where they would crowd
+GAP = 16
 #: the points of m = 4, and their squares
 _P, _Q = 0.75, 1.5
 _PP, _QQ = _P * _P, _Q * _Q
@@ -99,6 +101,15 @@ class Winograd:
     def title(self) -> str:
         """The algorithm's name."""
         return f"Winograd F({self.m}×{self.m}, 3×3)"
+
+
+def apart(size: int) -> int:
+    """Return how far one spot's numbers lie from the next one's.
+
+    All spots of a tile are read and written together: at multiples of 1 KiB they would
+    crowd into few sets of the first cache.
+    """
+    return size + GAP if size % 256 == 0 else size
 
 
 def winograd_fits(conv: Conv) -> bool:
