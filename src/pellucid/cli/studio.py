@@ -80,7 +80,8 @@ def _bench(run: str | None, engine: Any) -> tuple[Any, list[Any]]:
 def _wish(engine: str) -> Any:
     from pellucid.serving.studio.lesson import Wish
 
-    return Wish(network=_BEGINNER, images=_BEGINNER_IMAGES, engines=[engine])
+    wish = {"network": _BEGINNER, "images": _BEGINNER_IMAGES, "engines": [engine]}
+    return Wish.model_validate(wish)
 
 
 def _ready(url: str, app: Any, wish: Any, token: str | None, opens: bool) -> None:

@@ -1,0 +1,245 @@
+"""This file measures the server against FastAPI and PyTorch, on one machine at once.
+
+Usage: python benchmarks/serving.py [--rounds 3] [--seconds 5] [--soak 600]
+
+Server and load share the machine's processors, as the figures say. Rounds of both are
+interleaved, so that what else the machine does falls on both. Needs wrk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from serving_load import Load, most, steady
+
+import pellucid as pl
+
+HERE = Path(__file__).parent
+RAW = {"Content-Type": "application/octet-stream"}
+CONNECTIONS = 32
+
+
+@contextmanager
+def running(command: list[str], url: str) -> Any:
+    """Run a program until the block ends; yields it and how long it took to answer."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1).read()
+            break
+        except urllib.error.HTTPError:
+            break  # it answers
+        except OSError:
+            time.sleep(0.01)
+    try:
+        yield process, time.perf_counter() - start
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def ours(path: Path, port: int, engine: str, threads: int) -> list[str]:
+    """The server's command."""
+    return [
+        *(sys.executable, "-m", "pellucid", "serve", f"digits={path}"),
+        *("--port", str(port), "--engine", engine, "--log", "events"),
+        *(() if engine == "numpy" else ("--threads", str(threads))),
+    ]
+
+
+def binary_load(url: str, images: Any) -> Load:
+    """A request by the Open Inference Protocol with binary tensors."""
+    head = {
+        "inputs": [
+            {
+                "name": "input",
+                "shape": list(images.shape),
+                "datatype": "FP32",
+                "parameters": {"binary_data_size": images.nbytes},
+            }
+        ],
+        "parameters": {"binary_data_output": True},
+    }
+    text = json.dumps(head).encode()
+    headers = {**RAW, "Inference-Header-Content-Length": str(len(text))}
+    return Load(f"{url}/v2/models/digits/infer", headers, text + images.tobytes())
+
+
+def memory_mb(process: Any) -> float:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+def cpu_seconds(process: Any) -> float:
+    """Processor time that a process has used; other programs do not matter to it."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def soak(
+    url: str, process: Any, path: Path, model: pl.Model, seconds: float
+) -> dict[str, Any]:
+    """Ask one and many at a time while the model is replaced every 10 s."""
+    import http.client
+
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((64, 28, 28, 1)).astype(np.float32)
+    expected = model.predict(images)
+    host = url.split("/")[2]
+    counts = {"requests": 0, "lost": 0, "wrong": 0}
+    until = time.monotonic() + seconds
+    lock = threading.Lock()
+
+    def ask(size: int) -> None:
+        connection = http.client.HTTPConnection(host, timeout=30)
+        draw = np.random.default_rng(size)
+        while time.monotonic() < until:
+            at = int(draw.integers(0, 65 - size))
+            load = binary_load(url, images[at : at + size])
+            outcome = "requests"
+            try:
+                connection.request(
+                    "POST", "/v2/models/digits/infer", load.body, load.headers
+                )
+                answer = connection.getresponse()
+                body = answer.read()
+                length = int(answer.headers["Inference-Header-Content-Length"])
+                found = np.frombuffer(body[length:], "<f4").reshape(size, 10)
+                if not np.allclose(found, expected[at : at + size], atol=1e-3):
+                    outcome = "wrong"
+            except (OSError, http.client.HTTPException, TypeError, ValueError):
+                outcome = "lost"
+                connection.close()
+            with lock:
+                counts["requests"] += 1
+                if outcome != "requests":
+                    counts[outcome] += 1
+
+    askers = [threading.Thread(target=ask, args=(n,)) for n in (1, 1, 1, 8, 64)]
+    for asker in askers:
+        asker.start()
+    memory, replaced = [memory_mb(process)], 0
+    while time.monotonic() < until:
+        time.sleep(min(10, max(0.0, until - time.monotonic())))
+        model.save(path)
+        request = f"{url}/v2/repository/models/digits/load"
+        urllib.request.urlopen(request, data=b"{}", timeout=60).read()
+        replaced += 1
+        memory.append(memory_mb(process))
+    for asker in askers:
+        asker.join()
+    return {"seconds": seconds, "replaced": replaced, **counts, "memory_mb": memory}
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Return every figure."""
+    path = folder / "digits.pellucid"
+    model = pl.Model(pl.zoo("mnist-torch"), engine=options.engine)
+    model.save(path)
+    image = np.random.default_rng(1).standard_normal((1, 28, 28, 1)).astype(np.float32)
+    batch = np.random.default_rng(2).standard_normal((64, 28, 28, 1)).astype(np.float32)
+    baseline: dict[int, list[float]] = {1: [], 2: []}
+    plain, binary, batches = [], [], []
+    base = [sys.executable, str(HERE / "serving_baseline.py"), str(path)]
+    url = "http://127.0.0.1:8611"
+    command = ours(path, 8611, options.engine, options.threads)
+    load_plain = Load(f"{url}/predict", RAW, image.tobytes())
+    for _ in range(options.rounds):
+        for threads, rates in baseline.items():
+            port = 8620 + threads
+            other = f"http://127.0.0.1:{port}"
+            with running([*base, str(port), str(threads)], other):
+                load = Load(f"{other}/predict", RAW, image.tobytes())
+                most(load, seconds=1, connections=CONNECTIONS)
+                found = most(load, seconds=options.seconds, connections=CONNECTIONS)
+                rates.append(found["per_second"])
+        with running(command, f"{url}/v2/health/ready"):
+            one = binary_load(url, image)
+            many = binary_load(url, batch)
+            most(one, seconds=1, connections=CONNECTIONS)
+            for load, results, at_once in (
+                (one, binary, CONNECTIONS),
+                (load_plain, plain, CONNECTIONS),
+                (many, batches, 4),
+            ):
+                results.append(most(load, seconds=options.seconds, connections=at_once))
+    best = max(statistics.median(rates) for rates in baseline.values())
+    fastest = statistics.median(found["per_second"] for found in binary)
+    with running(command, f"{url}/v2/health/ready") as (process, _):
+        one = binary_load(url, image)
+        half = steady(one, rate=fastest / 2, seconds=options.seconds, connections=32)
+        soaked = soak(url, process, path, model, options.soak) if options.soak else None
+        process.kill()
+    restarts, cpu = [], []
+    for _ in range(options.rounds):
+        with running(command, f"{url}/v2/health/ready") as (process, seconds):
+            restarts.append(seconds)
+            cpu.append(cpu_seconds(process))
+            process.kill()
+    return {
+        "machine": {
+            "processors": os.cpu_count(),
+            "system": platform.platform(terse=True),
+            "load_average_before": options.load_before,
+            "load_average_after": os.getloadavg()[0],
+        },
+        "engine": options.engine,
+        "threads": options.threads,
+        "connections": CONNECTIONS,
+        "one_image": {
+            "baseline_per_second_by_threads": baseline,
+            "ours_binary": binary,
+            "ours_plain": plain,
+            "ratio": fastest / best,
+        },
+        "half_load": half,
+        "batches_of_64": {
+            "runs": batches,
+            "images_per_second": 64
+            * statistics.median(found["per_second"] for found in batches),
+        },
+        "soak": soaked,
+        "ready_after_kill_s": restarts,
+        "processor_s_until_ready": cpu,
+    }
+
+
+def main() -> None:
+    """Measure and write the figures."""
+    import tempfile
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--soak", type=float, default=600)
+    parser.add_argument("--engine", default="compiled")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", default=str(HERE / "results" / "serving.json"))
+    options = parser.parse_args()
+    options.load_before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(options, Path(folder))
+    Path(options.output).write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps({k: found[k] for k in ("half_load", "ready_after_kill_s")}))
+    print("ratio", found["one_image"]["ratio"])
+
+
+if __name__ == "__main__":
+    main()
