@@ -1,4 +1,4 @@
-"""This file is a report as a picture: a bar per peer, whiskers at the quartiles."""
+"""This file is a report as a picture: bars with quartiles, or lines that grow."""
 
 from __future__ import annotations
 
@@ -12,34 +12,45 @@ _OURS, _THEIRS, _TEXT = "#0b6e99", "#c9ced6", "#222222"
 
 
 def png(report: Report) -> bytes:
-    """Draw a report; one panel for each case, as many as there are.
+    """Draw a report.
+
+    One panel of bars for each case; for what grows, time and memory over each axis.
 
     Returns
     -------
     bytes
         A PNG file.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     cases = [case for case in report.cases if any(t.turns for t in case.timings)]
-    columns = min(3, max(1, len(cases)))
-    rows = max(1, -(-len(cases) // columns))
-    tallest = max((len(case.timings) for case in cases), default=1)
-    figure = Figure(
-        figsize=(5.2 * columns, rows * (0.8 + 0.26 * tallest)), layout="constrained"
-    )
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, case in zip(axes, cases, strict=False):
-        _panel(axis, case)
-    for axis in axes[len(cases) :]:
-        axis.set_visible(False)
+    draw = _curves if "growth" in report.facts else _bars
+    figure = draw(cases)
     processor = report.machine.get("processor", "")
     figure.suptitle(f"{report.benchmark}   {processor}".strip(), fontsize=10)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=120)
     return file.getvalue()
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _bars(cases: list[CaseResult]) -> Any:
+    columns = min(3, max(1, len(cases)))
+    rows = max(1, -(-len(cases) // columns))
+    tallest = max((len(case.timings) for case in cases), default=1)
+    figure = _figure(5.2 * columns, 0.4 + rows * (0.6 + 0.26 * tallest))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, case in zip(axes, cases, strict=False):
+        _panel(axis, case)
+    for axis in axes[len(cases) :]:
+        axis.set_visible(False)
+    return figure
 
 
 def _panel(axis: Any, case: CaseResult) -> None:
@@ -73,3 +84,31 @@ def _panel(axis: Any, case: CaseResult) -> None:
     axis.set_title(case.name, fontsize=8)
     axis.xaxis.set_visible(False)
     axis.spines[["top", "right", "bottom"]].set_visible(False)
+
+
+def _curves(cases: list[CaseResult]) -> Any:
+    """Draw time above and memory below, one column for each axis."""
+    names = list(dict.fromkeys(case.facts["axis"] for case in cases))
+    figure = _figure(3.6 * len(names), 5.6)
+    grid = figure.subplots(2, len(names), squeeze=False)
+    for column, name in enumerate(names):
+        mine = [case for case in cases if case.facts["axis"] == name]
+        peers = dict.fromkeys(t.peer for case in mine for t in case.timings if t.turns)
+        for peer in peers:
+            found = [(case.facts["value"], case.timing(peer)) for case in mine]
+            points = [(value, timing) for value, timing in found if timing]
+            look = {"color": _OURS if is_ours(peer) else _TEXT, "marker": "o"}
+            values = [value for value, _ in points]
+            times = [1e3 * timing.spread.median for _, timing in points]
+            peaks = [(timing.peak_bytes or 0) / 2**20 for _, timing in points]
+            grid[0, column].plot(values, times, label=peer, markersize=3, **look)
+            grid[1, column].plot(values, peaks, label=peer, markersize=3, **look)
+        for axis, unit in zip(
+            grid[:, column], ("ms a step", "MiB at most"), strict=True
+        ):
+            axis.set_xlabel(name, fontsize=8)
+            axis.set_ylabel(unit, fontsize=8)
+            axis.set_ylim(bottom=0)
+            axis.spines[["top", "right"]].set_visible(False)
+    grid[0, 0].legend(frameon=False, fontsize=8)
+    return figure

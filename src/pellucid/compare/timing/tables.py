@@ -21,8 +21,27 @@ _SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
 def sheets(report: Report) -> list[Sheet]:
-    """Return a table for each case."""
-    return [sheet(case) for case in report.cases]
+    """Return a table for each case, and one of growth where that was asked."""
+    growth = report.facts.get("growth")
+    return [*map(sheet, report.cases), *([growth_sheet(growth)] if growth else [])]
+
+
+def growth_sheet(growth: dict[str, dict[str, dict[str, float]]]) -> Sheet:
+    """Return how time and memory grow, a row for each axis and peer."""
+    headers = ("with", "peer", "time grows by", "memory per unit", "on a base of", "r")
+    rows: list[tuple[str, ...]] = [
+        (
+            axis,
+            peer,
+            f"size^{of['time_exponent']:.2f}",
+            f"{of['memory_bytes_per_unit'] / 1024:.1f} KiB",
+            f"{of['memory_base_bytes'] / 2**20:.0f} MiB",
+            f"{of['memory_correlation']:.3f}",
+        )
+        for axis, peers in growth.items()
+        for peer, of in peers.items()
+    ]
+    return Sheet("growth", headers, rows, headers[2:])
 
 
 def sheet(case: CaseResult) -> Sheet:
@@ -96,6 +115,8 @@ def notes(report: Report) -> list[str]:
         f"{quiet['turns']} turns disturbed"
     )
     for name, value in report.facts.items():
+        if name == "growth":
+            continue  # has a table
         lines.append(f"{name.replace('_', ' ')}: {_plain(value)}")
     if any(case.best_peer and case.ours for case in report.cases):
         lines.append("★ the best peer. Ratios: median of the rounds (quartiles).")
