@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from pellucid import data
 from pellucid.network.zoo import ZOO
@@ -18,98 +14,20 @@ from pellucid.recipes import names
 from pellucid.serving.http import read_rest
 from pellucid.serving.pages import STATIC
 from pellucid.serving.refusal import RequestError
-from pellucid.serving.state import State
 from pellucid.serving.studio import building, comparing, images, inside
-from pellucid.serving.studio.lesson import EngineName, Lane, Lesson, Wish
+from pellucid.serving.studio.bodies import (
+    AtNode,
+    AtNodeForClass,
+    AtPlace,
+    AtPlaceForClass,
+    Built,
+    Compared,
+    Mapped,
+)
+from pellucid.serving.studio.events import told
+from pellucid.serving.studio.lesson import Wish
+from pellucid.serving.studio.studio import Studio
 from pellucid.serving.studio.workbench import Workbench
-
-_SECONDS_BETWEEN_EVENTS = 0.2
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Seen(_Body):
-    """An image that the page holds, as base64 of its pixels."""
-
-    image: Annotated[str, Field(max_length=4_000_000)]
-
-
-class AtNode(Seen):
-    """A node of the network, looking at an image."""
-
-    node: Annotated[str, Field(max_length=200)]
-
-
-class AtPlace(AtNode):
-    """A place in a node's output."""
-
-    at: Annotated[list[int], Field(max_length=4)] | None = None
-
-
-class AtNodeForClass(AtNode):
-    """A node, and the class whose derivative is asked for."""
-
-    of_class: int | None = None
-
-
-class AtPlaceForClass(AtNodeForClass):
-    """A place, and the class whose derivative is asked for."""
-
-    at: Annotated[list[int], Field(max_length=4)]
-
-
-class Mapped(Seen):
-    """An image, and which map of it."""
-
-    kind: Literal["saliency", "occlusion"]
-    of_class: int | None = None
-
-
-class Compared(Seen):
-    """An image, and the engine that looks at it."""
-
-    engine: EngineName
-
-
-class Built(_Body):
-    """A network as JSON."""
-
-    network: dict[str, Any]
-
-
-class Studio:
-    """What the studio holds besides the model: the training that is going on."""
-
-    def __init__(self, bench: Workbench, state: State) -> None:
-        self.bench = bench
-        self.state = state
-        self.lesson: Lesson | None = None
-        self.count = 0  # lessons so far, so that pages notice a new one
-
-    async def begin(self, wish: Wish) -> None:
-        """Begin a training; what is going on ends first."""
-        await asyncio.to_thread(self.end)
-        self.start(wish)
-
-    def start(self, wish: Wish) -> None:
-        """Begin a training where none goes on."""
-        self.lesson = Lesson(wish, self.bench)
-        self.count += 1
-
-    def end(self) -> None:
-        """End what goes on, and wait until that has happened."""
-        if self.lesson is not None:
-            self.lesson.end()
-
-    def current(self) -> Lesson:
-        """Return the training; RequestError if there was none."""
-        if self.lesson is None:
-            raise RequestError(
-                "studio: a training must have begun; got none.", status=409
-            )
-        return self.lesson
 
 
 def router(studio: Studio) -> APIRouter:
@@ -227,7 +145,7 @@ def _add_training(routes: APIRouter, studio: Studio) -> None:
 
     @routes.get("/studio/training/events")
     async def events() -> StreamingResponse:
-        return StreamingResponse(_events(studio), media_type="text/event-stream")
+        return StreamingResponse(told(studio), media_type="text/event-stream")
 
     @routes.get("/studio/file")
     async def file() -> Response:
@@ -248,67 +166,6 @@ def _file(model: Any) -> bytes:
         return path.read_bytes()
 
 
-@dataclass(slots=True)
-class _Known:
-    """What a page has been told of a lane."""
-
-    generation: int = -1
-    points: int = 0
-    snapshots: int = -1
-    status: str = ""
-
-
-async def _events(studio: Studio) -> AsyncIterator[str]:
-    """Tell a page everything, then what is new, until the server stops."""
-    count = -1
-    known: list[_Known] = []
-    was_paused = False
-    while not studio.state.stopping.is_set():
-        lesson = studio.lesson
-        if count != studio.count:
-            count = studio.count
-            known = [_Known() for _ in lesson.lanes] if lesson else []
-            wish = lesson.wish.model_dump() if lesson else None
-            yield _event("begin", {"lesson": count, "wish": wish})
-        if lesson is not None:
-            pairs = zip(lesson.lanes, known, strict=True)
-            news = [_news(lane, told) for lane, told in pairs]
-            if any(news) or was_paused != lesson.gate.is_paused:
-                was_paused = lesson.gate.is_paused
-                status = {"paused": was_paused, "running": lesson.is_running}
-                yield _event("news", {**status, "lanes": news})
-        yield ": still here\n\n"  # so that the server learns of pages that are gone
-        await asyncio.sleep(_SECONDS_BETWEEN_EVENTS)
-
-
-def _news(lane: Lane, told: _Known) -> dict[str, Any] | None:
-    """Return what a page does not know of a lane yet; None if it knows all."""
-    status, generation, snapshots = lane.status, lane.generation, lane.snapshots
-    is_anew = told.generation != generation
-    start = 0 if is_anew else told.points
-    points = lane.points[start:]
-    if not (points or is_anew or told.snapshots != snapshots or told.status != status):
-        return None
-    news: dict[str, Any] = {
-        "engine": lane.engine,
-        "status": status,
-        "error": lane.error,
-        "step": lane.step,
-        "steps": lane.steps,
-        "seconds": lane.seconds,
-        "is_anew": is_anew,
-        "points": [[s, round(x, 6), round(a, 4)] for s, x, a in points],
-        "snapshot": lane.snapshot if told.snapshots != snapshots else None,
-    }
-    told.generation, told.points = generation, start + len(points)
-    told.snapshots, told.status = snapshots, status
-    return news
-
-
-def _event(name: str, document: Any) -> str:
-    return f"event: {name}\ndata: {json.dumps(document)}\n\n"
-
-
 def _add_building(routes: APIRouter) -> None:
     @routes.get("/studio/layers")
     async def layers() -> list[dict[str, Any]]:
@@ -326,4 +183,8 @@ def _add_building(routes: APIRouter) -> None:
 def _add_comparing(routes: APIRouter, bench: Workbench) -> None:
     @routes.post("/studio/compare")
     async def compare(body: Compared) -> dict[str, Any]:
-        return await bench.ask(comparing.compared, body.image, body.engine)
+        # on a copy: importing a framework takes seconds, in which others may ask
+        model = await bench.ask(comparing.copied)
+        return await asyncio.to_thread(
+            comparing.compared, model, body.image, body.engine
+        )
