@@ -211,11 +211,11 @@ def test_engines_must_be_two(engines: list[str]) -> None:
 
 
 def test_the_tolerance_is_ten_floors_of_the_array_or_of_the_typical_one() -> None:
-    floor = np.array([[1e-6, 3e-6, 9e-6]])
-    assert limits("gradients", floor, dtype="float32") == pytest.approx(
-        np.array([[3e-5, 3e-5, 9e-5]])
-    )
-    assert limits("activations", floor / 100, dtype="float32") == pytest.approx(1e-5)
+    floor = np.array([[1e-6, 3e-6, 2e-6], [1e-6, 1e-6, 9e-6]])
+    wanted = np.array([[3e-5, 3e-5, 9e-5]] * 2)
+    assert limits("gradients", floor, dtype="float32") == pytest.approx(wanted)
+    small = limits("activations", floor / 100, dtype="float32")
+    assert small == pytest.approx(1e-5)
     assert limits("gradients", floor, dtype="float64") == pytest.approx(1e-9)
 
 

@@ -35,12 +35,16 @@ def limits(kind: str, floor: Numbers, *, dtype: str) -> Numbers:
 
     Notes
     -----
-    In float32 ten times the floor; activations at least 1e-5. One small array can be
-    rounded without any error by luck, so an array's floor counts as at least the
-    median of its kind in that step, and as at least half a unit in the last place.
+    In float32 ten times the floor; activations at least 1e-5. One batch's floor is
+    one draw: an array can be rounded almost without an error by luck. So it counts as
+    at least the largest that the array had on any batch of the check, the median of
+    its kind, and half a unit in the last place.
     """
     if dtype == "float64":
         return np.full(floor.shape, EXACT[kind])
-    typical = np.median(floor, axis=1, keepdims=True)
-    limit = FLOORS * np.maximum(np.maximum(floor, typical), _EPSILON / 2)
-    return np.maximum(limit, LEAST_ACTIVATION) if kind == "activations" else limit
+    largest = np.broadcast_to(floor.max(axis=0), floor.shape)
+    typical = np.median(largest, axis=1, keepdims=True)
+    limit = FLOORS * np.maximum(np.maximum(largest, typical), _EPSILON / 2)
+    least = LEAST_ACTIVATION if kind == "activations" else 0.0
+    wide: Numbers = np.maximum(limit, least)
+    return wide

@@ -1,0 +1,130 @@
+"""This file is `pellucid code`: a network as a script that stands on its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from pellucid.cli import options
+from pellucid.cli.output import answer, emit, say
+
+if TYPE_CHECKING:
+    from pellucid.runs import ModelFile
+    from pellucid.runs.recipe import Recipe
+
+
+def code(
+    network: Annotated[
+        str,
+        typer.Argument(
+            help="A network or recipe of the zoo, or a .toml, .py or .json file.",
+            show_default=False,
+        ),
+    ],
+    framework: Annotated[
+        str,
+        typer.Option("--framework", help="numpy, torch, keras or jax."),
+    ] = "torch",
+    weights: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--weights",
+            metavar="RUN",
+            help="Begin with a run's weights; they are written beside the script.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--data",
+            metavar="FOLDER",
+            help="The script's default folder: four IDX files (or CIFAR-10's binary "
+            "batches). Else where the recipe's data lies here.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write to this file; else to stdout, or beside the weights.",
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Write a network as one script in a framework, without pellucid.
+
+    Data, model, training loop and evaluation, as a person of that community would
+    write them, with the hyperparameters of the recipe. The numpy script has its
+    derivatives written out for exactly this network.
+
+    \b
+    [bold]Examples[/bold]
+    pellucid code mnist-torch --framework torch
+    pellucid code mnist-keras --framework keras --output mnist_keras.py
+    pellucid code lenet5 --framework numpy --weights lenet5 --output lenet5.py
+    """
+    from pellucid import recipes
+    from pellucid.code import file_name, write_script
+    from pellucid.recipes.parts import network_of, preprocessing_of
+    from pellucid.runs import ModelFile, model_path
+
+    recipe = recipes.read(network)
+    described = network_of(recipe)
+    how = preprocessing_of(recipe, described)
+    given: dict[str, Any] = {}
+    if weights is not None:
+        file = ModelFile.read(model_path(weights))
+        _check_same(described, file, network)
+        given, how = {"weights": file.weights}, file.preprocessing
+    path = output
+    if path is None and weights is not None:
+        path = Path(file_name(described, framework))
+    script = write_script(
+        described,
+        framework,
+        recipe=recipe,
+        data=data or _folder(recipe),
+        name=path.name if path else "",
+        preprocessing=how,
+        **given,
+    )
+    written = [] if path is None else [str(name) for name in script.write(path)]
+    if json:
+        emit(
+            {"network": described.name, "framework": framework, "files": written}
+            | ({} if written else {"script": script.text})
+        )
+    elif path is None:
+        answer(script.text.rstrip("\n"))
+    for name in written:
+        say(f"wrote {name}")
+
+
+def _folder(recipe: Recipe) -> str:
+    """Return where the recipe's data lies on this machine, or its name."""
+    from pellucid.data import sources
+
+    source = recipe.data.source
+    for known in sources():
+        if known.name == source and known.available and source != "xor":
+            return known.location
+    return source
+
+
+def _check_same(described: Any, file: ModelFile, network: str) -> None:
+    """Refuse weights of another network."""
+    from pellucid.errors import NetworkError
+
+    mine = {weight.name: weight.shape for weight in described.weights}
+    theirs = {weight.name: weight.shape for weight in file.network.weights}
+    if mine != theirs:
+        raise NetworkError(
+            f"code: weights must be those of '{network}'; got a run of "
+            f"'{file.network.name}'. Name the run's own network."
+        )

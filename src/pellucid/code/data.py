@@ -1,0 +1,160 @@
+"""This file is the part of a script that reads its data, in a few plain lines."""
+
+from __future__ import annotations
+
+from pellucid.code.subject import Subject
+from pellucid.code.text import number
+from pellucid.errors import RunError
+
+_IDX = '''def read_idx(path: Path) -> np.ndarray:
+    """Read an IDX file: 0, 0, type, number of axes, their sizes, then the numbers."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        content = file.read()
+    axes = content[3]
+    shape = np.frombuffer(content, ">i4", axes, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def load(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return images {shape} and labels of "train" or "t10k"."""
+    images = read_idx(next(folder.glob(f"{{part}}-images*")))
+    labels = read_idx(next(folder.glob(f"{{part}}-labels*")))
+    return prepare(images[..., None]), labels.astype(np.int64)
+'''
+
+_CIFAR = '''def load(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return images {shape} and labels of "train" or "test".
+
+    A record of CIFAR-10's binary files is a label and the red, green and blue plane.
+    """
+    paths = sorted(folder.glob("data_batch_*.bin" if part == "train" else "test*.bin"))
+    records = np.concatenate([np.fromfile(path, np.uint8) for path in paths])
+    records = records.reshape(-1, 1 + 3 * 32 * 32)
+    images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return prepare(images), records[:, 0].astype(np.int64)
+'''
+
+_XOR = '''def load(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the truth table of exclusive or; there is nothing to read."""
+    del folder, part
+    inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.{dtype})
+    return inputs, np.array([[0], [1], [1], [0]], np.{dtype})
+'''
+
+_READERS = {"mnist": _IDX, "fashion-mnist": _IDX, "cifar10": _CIFAR, "xor": _XOR}
+_TEST_PART = {"cifar10": "test"}
+
+
+def kind(subject: Subject) -> str:
+    """Return the source that the script reads.
+
+    Raises
+    ------
+    RunError
+        If scripts cannot read the recipe's data, or its images have another shape.
+    """
+    shape, source = subject.network.input_shape, subject.recipe.data.source
+    if source not in _READERS:
+        source = "mnist"  # any folder of IDX files
+    if source == "mnist" and shape == (32, 32, 3):
+        source = "cifar10"
+    fits = {
+        "cifar10": shape == (32, 32, 3),
+        "xor": shape == (2,),
+    }.get(source, len(shape) == 3 and shape[2] == 1)
+    if not fits:
+        raise RunError(
+            "code: the network must take grey images of IDX files, 32×32 pictures of "
+            f"CIFAR-10, or the two inputs of xor; got input shape {shape}."
+        )
+    return source
+
+
+def test_part(subject: Subject) -> str:
+    """Return what `load` calls the test data."""
+    return _TEST_PART.get(kind(subject), "t10k")
+
+
+def imports(subject: Subject) -> list[str]:
+    """Return the imports that reading needs."""
+    return ["import gzip"] if _READERS[kind(subject)] is _IDX else []
+
+
+def reader(subject: Subject) -> str:
+    """Return the functions ``prepare`` and ``load``."""
+    source, dtype = kind(subject), subject.recipe.dtype
+    axes = ", ".join(map(str, subject.network.input_shape))
+    load = _READERS[source].format(shape=f"(N, {axes})", dtype=dtype)
+    return load if source == "xor" else f"{_prepare(subject)}\n\n{load}"
+
+
+def _prepare(subject: Subject) -> str:
+    """Return ``prepare``: pixels to floats, in the words people use."""
+    how, dtype = subject.preprocessing, subject.recipe.dtype
+    pixels = f"images.astype(np.{dtype})"
+    if how.scale == (1 / 255,) and how.offset == (0.0,):
+        words, expression = "in [0, 1]", f"{pixels} / 255"
+    elif how.scale == (2 / 255,) and how.offset == (-1.0,):
+        words, expression = "in [-1, 1]", f"({pixels} / 255 - 0.5) / 0.5"
+    else:
+        words = "as the network was trained on them"
+        scale, offset = (
+            f"np.{dtype}({_row(values)})"
+            if len(values) == 1
+            else f"np.array({_row(values)}, np.{dtype})"
+            for values in (how.scale, how.offset)
+        )
+        lines = f"    scale = {scale}\n    offset = {offset}\n"
+        return (
+            f"def prepare(images: np.ndarray) -> np.ndarray:\n"
+            f'    """Return pixels {words}."""\n{lines}'
+            f"    return {pixels} * scale + offset\n"
+        )
+    return (
+        f"def prepare(images: np.ndarray) -> np.ndarray:\n"
+        f'    """Return pixels {words}."""\n    return {expression}\n'
+    )
+
+
+def _row(values: tuple[float, ...]) -> str:
+    cells = [number(float(f"{value:.9g}")) for value in values]
+    return cells[0] if len(cells) == 1 else f"[{', '.join(cells)}]"
+
+
+def augmentation(subject: Subject) -> str:
+    """Return the function ``augment`` for (N, H, W, C), or nothing."""
+    given = {k: v for k, v in (subject.recipe.augment or {}).items() if v}
+    if not given:
+        return ""
+    reach = int(given.get("crop", 0)) + int(given.get("shift", 0))
+    lines = [
+        "def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:",
+        f'    """Return the images {_how(given)}."""',
+    ]
+    if given.get("flip"):
+        lines += [
+            "    is_flipped = rng.random(len(images)) < 0.5",
+            "    images = np.where("
+            "is_flipped[:, None, None, None], images[:, :, ::-1], images)",
+        ]
+    if reach:
+        lines += [
+            "    height, width = images.shape[1:3]",
+            f"    sides = ((0, 0), ({reach}, {reach}), ({reach}, {reach}), (0, 0))",
+            "    padded = np.pad(images, sides)",
+            f"    places = rng.integers(0, {2 * reach + 1}, (len(images), 2))",
+            "    windows = zip(padded, places, strict=True)",
+            "    moved = [x[i : i + height, j : j + width] for x, (i, j) in windows]",
+            "    images = np.stack(moved)",
+        ]
+    return "\n".join([*lines, "    return images", ""])
+
+
+def _how(given: dict[str, object]) -> str:
+    words = []
+    if given.get("flip"):
+        words.append("mirrored half of the time")
+    if given.get("crop") or given.get("shift"):
+        words.append("moved a little")
+    return " and ".join(words)

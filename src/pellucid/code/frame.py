@@ -1,0 +1,121 @@
+"""This file is what all scripts have around their framework's part."""
+
+from __future__ import annotations
+
+from pellucid.code import data
+from pellucid.code.subject import Subject
+from pellucid.code.text import call, number
+from pellucid.objectives import OneCycle, StepDecay
+from pellucid.objectives.schedules import Cosine
+
+_NAMES = {"numpy": "NumPy", "torch": "PyTorch", "keras": "Keras", "jax": "JAX"}
+
+
+def heading(subject: Subject, script: str, words: str = "") -> str:
+    """Return the docstring of the script."""
+    network, name = subject.network, _NAMES[subject.framework]
+    first = f"{network.name} in {name}: {network.parameter_count:,} parameters."
+    what = f"{words}\n\n" if words else ""
+    weights = ""
+    if subject.weights_file:
+        weights = (
+            f"\nIt starts from the weights in {subject.weights_file}, and trains on "
+            "only\nwhere --epochs says so.\n"
+        )
+    return f'"""{first}\n\n{what}Run: python {script} [--data FOLDER]\n{weights}"""\n'
+
+
+def arguments(subject: Subject) -> str:
+    """Return the function ``arguments``, which reads the command line."""
+    epochs = 0 if subject.weights_file else subject.recipe.epochs
+    folder = subject.data.replace("\\", "/")
+    data_words = ['"--data"', "type=Path", f'default=Path("{folder}")']
+    return "\n".join(
+        [
+            "def arguments() -> argparse.Namespace:",
+            '    """Read the command line."""',
+            "    parser = argparse.ArgumentParser(description=__doc__)",
+            call("parser.add_argument", data_words),
+            f'    parser.add_argument("--epochs", type=int, default={epochs})',
+            '    parser.add_argument("--limit", type=int, help="use only the first '
+            'images")',
+            '    parser.add_argument("--seed", type=int, '
+            f"default={subject.recipe.seed})",
+            "    return parser.parse_args()",
+            "",
+        ]
+    )
+
+
+def constants(subject: Subject) -> str:
+    """Return the hyperparameters at the top of the script."""
+    rate = number(subject.optimizer.learning_rate)
+    lines = [f"BATCH_SIZE = {subject.recipe.batch_size}", f"LEARNING_RATE = {rate}"]
+    if subject.weights_file:
+        weights = f'Path(__file__).with_name("{subject.weights_file}")'
+        lines.append(f"WEIGHTS = {weights}")
+    return "\n".join(lines) + "\n"
+
+
+def rate_factor(subject: Subject) -> str:
+    """Return ``rate_factor(step, steps, steps_per_epoch)``, or nothing if constant.
+
+    The steps are counted from 0; the formulas are those of `pellucid.objectives`.
+    """
+    schedule = subject.schedule
+    head = "def rate_factor(step: int, steps: int) -> float:\n"
+    if isinstance(schedule, Cosine):
+        floor = number(schedule.floor)
+        return head + (
+            '    """Fall along half a cosine."""\n'
+            f"    return {floor} + (1 - {floor}) * "
+            "(1 + math.cos(math.pi * step / steps)) / 2\n"
+        )
+    if isinstance(schedule, OneCycle):
+        start, end = number(schedule.start), number(schedule.end)
+        return head + (
+            f'    """Rise from 1 / {start} to 1, then fall to 1 / {end}."""\n'
+            f"    peak = {number(schedule.warm_up)} * steps\n"
+            "    if step < peak:\n"
+            f"        first, last, share = 1 / {start}, 1.0, step / peak\n"
+            "    else:\n"
+            f"        first, last = 1.0, 1 / {end}\n"
+            "        share = min((step - peak) / (steps - peak), 1.0)\n"
+            "    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2\n"
+        )
+    if isinstance(schedule, StepDecay):
+        return (
+            "def rate_factor(step: int, steps_per_epoch: int) -> float:\n"
+            f'    """Multiply by {number(schedule.gamma)} every {schedule.every} '
+            'epochs."""\n'
+            f"    epoch = step // steps_per_epoch\n"
+            f"    return {number(schedule.gamma)} ** (epoch // {schedule.every})\n"
+        )
+    return ""
+
+
+def rate_call(subject: Subject, step: str) -> str:
+    """Return the call of ``rate_factor`` for a step, given by an expression."""
+    if isinstance(subject.schedule, StepDecay):
+        return f"rate_factor({step}, steps_per_epoch)"
+    return f"rate_factor({step}, steps)"
+
+
+def load_lines(subject: Subject) -> str:
+    """Return the lines of ``main`` that load the data."""
+    part = data.test_part(subject)
+    return (
+        '    images, labels = load(options.data, "train")\n'
+        "    images, labels = images[: options.limit], labels[: options.limit]\n"
+        f'    test_images, test_labels = load(options.data, "{part}")\n'
+    )
+
+
+def needs_math(subject: Subject) -> bool:
+    """True where the schedule computes cosines."""
+    return isinstance(subject.schedule, Cosine | OneCycle)
+
+
+def join(*parts: str) -> str:
+    """Put top-level parts together with two empty lines between them."""
+    return "\n\n".join(part.rstrip("\n") + "\n" for part in parts if part)

@@ -1,0 +1,143 @@
+"""This file is from a network to a script and the file of its weights."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.code.subject import Subject
+from pellucid.errors import RunError
+from pellucid.network import Network, Preprocessing
+from pellucid.runs.recipe import Recipe
+from pellucid.runs.tensor_file import write_bytes, write_tensors
+
+Array = npt.NDArray[Any]
+FRAMEWORKS = ("numpy", "torch", "keras", "jax")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A stand-alone script and its weights.
+
+    Parameters
+    ----------
+    text : str
+        Python, formatted.
+    weights_file : str or None
+        Name of the file that the script reads its weights from.
+    weights : mapping of str to ndarray
+        What that file holds, under the framework's names and in its layouts.
+    """
+
+    text: str
+    weights_file: str | None
+    weights: Mapping[str, Array]
+
+    def write(self, path: Path) -> tuple[Path, ...]:
+        """Write the script, and the weights beside it; return what was written.
+
+        Raises
+        ------
+        RunError
+            If the disk does not take it.
+        """
+        write_bytes(path, self.text.encode())
+        if self.weights_file is None:
+            return (path,)
+        beside = path.with_name(self.weights_file)
+        if beside.suffix == ".safetensors":
+            write_tensors(beside, dict(self.weights), {})
+        else:
+            write_bytes(beside, _npz(self.weights))
+        return path, beside
+
+
+def write_script(
+    network: Network,
+    framework: str,
+    *,
+    recipe: Recipe,
+    data: str,
+    name: str = "",
+    weights: Mapping[str, Array] | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> Script:
+    """Write a network as one stand-alone, idiomatic script without pellucid.
+
+    Parameters
+    ----------
+    network : Network
+    framework : {"numpy", "torch", "keras", "jax"}
+    recipe : Recipe
+        Gives the hyperparameters.
+    data : str
+        Folder that the script reads unless it is told another.
+    name : str
+        File name that the script will have; from the network's, if left out.
+    weights : mapping of weight name to ndarray, optional
+        Where the script begins.
+    preprocessing : Preprocessing, optional
+        The network's own, or [0, 1], if left out.
+
+    Returns
+    -------
+    Script
+
+    Raises
+    ------
+    RunError
+        If there is no such framework, or the recipe has what scripts do not.
+    UnsupportedLayerError
+        If a layer cannot be written exactly.
+
+    Examples
+    --------
+    >>> from pellucid import recipes
+    >>> from pellucid.network import zoo
+    >>> recipe = recipes.read("mnist-torch")
+    >>> made = write_script(zoo("mnist-torch"), "torch", recipe=recipe, data="mnist")
+    >>> "nn.Linear(3136, 128)" in made.text
+    True
+    """
+    if framework not in FRAMEWORKS:
+        raise RunError(
+            f"code: framework must be one of {', '.join(FRAMEWORKS)}; "
+            f"got '{framework}'."
+        )
+    file = name or file_name(network, framework)
+    suffix = ".safetensors" if framework == "torch" else ".npz"
+    subject = Subject(
+        network=network,
+        recipe=recipe,
+        preprocessing=preprocessing or network.preprocessing or Preprocessing(),
+        framework=framework,
+        data=data,
+        weights_file=None if weights is None else Path(file).stem + suffix,
+    )
+    subject.check()
+    writer = importlib.import_module(f"pellucid.code.{framework}")
+    text: str = writer.script(subject, file)
+    if weights is None:
+        return Script(text, None, {})
+    return Script(text, subject.weights_file, writer.weights(subject, weights))
+
+
+def file_name(network: Network, framework: str) -> str:
+    """Return the script's name: ``mnist_torch_keras.py``."""
+    stem = "".join(c if c.isalnum() else "_" for c in network.name).strip("_").lower()
+    known = f"{stem or 'network'}_{framework}"
+    return f"{stem if stem.endswith(framework) else known}.py"
+
+
+def _npz(arrays: Mapping[str, Array]) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **dict(arrays))
+    return buffer.getvalue()

@@ -1,0 +1,186 @@
+"""This file is what a script is written for: a network and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pellucid.errors import RunError, UnsupportedLayerError
+from pellucid.network import Network, Node, Preprocessing
+from pellucid.network import layers as nl
+from pellucid.network.layers import Shape
+from pellucid.objectives import (
+    Loss,
+    Optimizer,
+    Schedule,
+    loss_from_json,
+    optimizer_from_json,
+    schedule_from_json,
+)
+from pellucid.runs.recipe import Recipe
+
+#: layers that do the same to every number, whatever the numbers' order
+ORDERLESS = (
+    nl.Dropout,
+    nl.ReLU,
+    nl.LeakyReLU,
+    nl.Sigmoid,
+    nl.Tanh,
+    nl.GELU,
+    nl.SiLU,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A network, how it is trained, and the files of the script.
+
+    Parameters
+    ----------
+    network : Network
+    recipe : Recipe
+        Its hyperparameters; its network is not looked at.
+    preprocessing : Preprocessing
+        How pixels become input.
+    framework : str
+        As on the command line, for errors.
+    data : str
+        Folder that the script reads from unless told otherwise.
+    weights_file : str, optional
+        Name of the file beside the script that its weights come from.
+    """
+
+    network: Network
+    recipe: Recipe
+    preprocessing: Preprocessing
+    framework: str
+    data: str
+    weights_file: str | None = None
+
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return loss_from_json(self.recipe.loss)
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer."""
+        return optimizer_from_json(self.recipe.optimizer)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning rate's schedule."""
+        return schedule_from_json(self.recipe.schedule)
+
+    @property
+    def weight_decay(self) -> float:
+        """L2 or decoupled decay of the ``.weight`` arrays."""
+        return float(getattr(self.optimizer, "weight_decay", 0.0))
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes but the input."""
+        return tuple(n for n in self.network.nodes if not isinstance(n.layer, nl.Input))
+
+    @property
+    def is_chain(self) -> bool:
+        """True where each node reads the one before it."""
+        names = [node.name for node in self.network.nodes]
+        pairs = zip(names, self.nodes, strict=False)
+        return all(node.inputs == (before,) for before, node in pairs)
+
+    @property
+    def is_image(self) -> bool:
+        """True where an example has height, width and channels."""
+        return len(self.network.input_shape) == 3
+
+    @property
+    def has_classes(self) -> bool:
+        """True where labels are classes."""
+        return self.loss.name == "cross_entropy"
+
+    @property
+    def absorbed(self) -> Node | None:
+        """The last node, where the loss is computed from what stands before it."""
+        last = self.network.node(self.network.outputs[0])
+        return last if type(last.layer).__name__ == self.loss.absorbs else None
+
+    @property
+    def logit_nodes(self) -> tuple[Node, ...]:
+        """All nodes that lead to the logits."""
+        return tuple(node for node in self.nodes if node != self.absorbed)
+
+    @property
+    def head(self) -> str:
+        """Name of the node that gives the logits."""
+        return self.absorbed.inputs[0] if self.absorbed else self.network.outputs[0]
+
+    def has(self, *kinds: type[nl.Layer]) -> bool:
+        """True where a layer of one of those kinds leads to the logits."""
+        return any(isinstance(node.layer, kinds) for node in self.logit_nodes)
+
+    def shape(self, node: Node) -> Shape:
+        """Return the shape of a node's first input."""
+        return self.network.input_shapes(node)[0]
+
+    def refuse(self, node: Node, reason: str) -> UnsupportedLayerError:
+        """Return the error for a layer that the script cannot express exactly."""
+        return UnsupportedLayerError(
+            f"code: layers must be ones that a plain {self.framework} script "
+            f"expresses exactly; got {node.layer.who}: {reason}."
+        )
+
+    def check(self) -> None:
+        """Refuse what no script knows.
+
+        Raises
+        ------
+        UnsupportedLayerError
+            For frozen layers.
+        RunError
+            For data, schedules or augmentation that scripts do not have.
+        """
+        for node in self.nodes:
+            if not getattr(node.layer, "trainable", True):
+                raise self.refuse(node, "it is frozen")
+        if len(self.network.output_shape) != 1:
+            raise self.refuse(
+                self.network.node(self.network.outputs[0]),
+                "the output must be one row of numbers for each example",
+            )
+        known = ("constant", "cosine", "one_cycle", "step")
+        if self.schedule.name not in known:
+            raise RunError(
+                f"code: schedule must be one of {', '.join(known)}; "
+                f"got '{self.schedule.name}'."
+            )
+        for key, value in (self.recipe.augment or {}).items():
+            if value and key not in ("flip", "crop", "shift"):
+                raise RunError(
+                    "code: augment must be flip, crop and shift at most; "
+                    f"got {key}={value}."
+                )
+        unsaid = [
+            key
+            for key in ("class_weight", "early_stopping")
+            if getattr(self.recipe, key)
+        ]
+        if unsaid:
+            raise RunError(
+                f"code: scripts must do without {unsaid[0]}; got one in the recipe. "
+                "Take it out, and write it into the script by hand."
+            )
+
+
+def flattened(network: Network, dense: Node) -> Shape | None:
+    """Return the image shape that a dense layer's rows come from, if one was flattened.
+
+    Looks back over activations and dropout.
+    """
+    (name,) = dense.inputs
+    node = network.node(name)
+    while isinstance(node.layer, ORDERLESS):
+        node = network.node(node.inputs[0])
+    if not isinstance(node.layer, nl.Flatten):
+        return None
+    shape = network.shapes[node.inputs[0]]
+    return shape if len(shape) == 3 else None

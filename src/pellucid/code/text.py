@@ -1,0 +1,52 @@
+"""This file is Python as text: calls that break where a line is full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+WIDTH = 88
+
+
+def call(
+    head: str, arguments: Sequence[str], *, indent: int = 4, tail: str = ""
+) -> str:
+    """Return ``head(arguments)tail``, broken as the formatter ruff would.
+
+    Examples
+    --------
+    >>> call("x = relu", ["x"])
+    '    x = relu(x)'
+    """
+    pad = " " * indent
+    line = f"{pad}{head}({', '.join(arguments)}){tail}"
+    if len(line) <= WIDTH and "\n" not in line:
+        return line
+    inner = f"{pad}    {', '.join(arguments)}"
+    if len(inner) <= WIDTH and "\n" not in inner:
+        return f"{pad}{head}(\n{inner}\n{pad}){tail}"
+    rows = "".join(f"{pad}    {argument},\n" for argument in arguments)
+    return f"{pad}{head}(\n{rows}{pad}){tail}"
+
+
+def mapping(entries: Sequence[tuple[str, str]], *, indent: int = 8) -> str:
+    """Return the lines of a dict display, one entry each."""
+    pad = " " * indent
+    return "\n".join(
+        f"{pad}{key!r}: {value},".replace("'", '"') for key, value in entries
+    )
+
+
+def one_or_pair(pair: Any) -> str:
+    """Return (3, 3) as 3, and (3, 5) as it is."""
+    return str(pair[0]) if pair[0] == pair[1] else str(tuple(pair))
+
+
+def number(value: float) -> str:
+    """Return a number as people write it: 0.001, 64, 1e-08."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the names with commas."""
+    return ", ".join(names)

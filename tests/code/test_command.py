@@ -1,0 +1,50 @@
+"""`pellucid code`: to stdout, to a file, with a run's weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import pellucid as pl
+from pellucid.cli import main
+
+
+def test_the_script_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["code", "mnist-keras", "--framework", "keras"]) == 0
+    text = capsys.readouterr().out
+    assert 'layers.Dense(10, activation="softmax")' in text
+    assert "validation_split=0.2" in text
+    compile(text, "script", "exec")
+
+
+def test_the_tutorial_s_pytorch_script_has_a_loader_and_a_loop(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["code", "mnist-torch", "--framework", "torch"]) == 0
+    text = capsys.readouterr().out
+    for line in ("DataLoader(", "loss.backward()", "optimizer.step()", "lr=LEARN"):
+        assert line in text
+
+
+def test_a_run_s_weights_lie_beside_the_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, path = tmp_path / "digits.pellucid", tmp_path / "digits.py"
+    pl.Model(pl.zoo("lenet5"), engine="numpy").save(run)
+    given = ["--weights", str(run), "--output", str(path), "--data", "here", "--json"]
+    assert main(["code", "lenet5", "--framework", "jax", *given]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["files"] == [str(path), str(tmp_path / "digits.npz")]
+    assert 'default=Path("here")' in path.read_text()
+    assert "default=0)" in path.read_text()
+
+
+def test_weights_of_another_network_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "digits.pellucid"
+    pl.Model(pl.zoo("lenet5"), engine="numpy").save(run)
+    assert main(["code", "mnist-torch", "--weights", str(run)]) == 2
+    assert "weights must be those of 'mnist-torch'" in capsys.readouterr().err

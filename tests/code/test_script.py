@@ -1,0 +1,297 @@
+"""Scripts: they run without pellucid, compute the same, and are what ruff likes."""
+
+from __future__ import annotations
+
+import importlib.util
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid import recipes
+from pellucid.code import FRAMEWORKS, file_name, write_script
+from pellucid.data.mnist import FOLDER
+from pellucid.network import ZOO
+from pellucid.runs.recipe import Recipe
+
+NEEDS = {"numpy": "numpy", "torch": "torch", "keras": "keras", "jax": "optax"}
+INSTALLED = tuple(f for f in FRAMEWORKS if importlib.util.find_spec(NEEDS[f]))
+ROOT = Path(__file__).parents[2]
+
+
+def recipe_of(network: pl.Network, **changes: Any) -> Recipe:
+    base = {"network": "lenet5", "data": {"source": "mnist"}}
+    source = recipes.read(network.name) if network.name in ZOO else None
+    return source or Recipe.parse(base | changes, origin="test")
+
+
+def every_layer() -> pl.Network:
+    """A network with all that the four frameworks can say alike."""
+    image = pl.Input(28, 28, 1)
+    x = pl.Conv2D(4, kernel_size=3, stride=2, padding="same", bias=False)(image)
+    x = pl.ReLU()(pl.BatchNorm(momentum=0.8, epsilon=1e-3)(x))
+    y = pl.Conv2D(4, kernel_size=3, padding=1, activation="gelu")(x)
+    z = pl.Conv2D(6, kernel_size=(1, 3), padding="same", activation="silu")(x)
+    x = pl.Concat()(pl.Add()(x, y), z, y)
+    x = pl.LeakyReLU(0.1)(pl.MaxPool2D(3, stride=2, padding="same")(x))
+    x = pl.ZeroPad2D(((1, 0), (0, 2)))(x)
+    x = pl.Tanh()(pl.ConvTranspose2D(5, kernel_size=3, stride=2)(x))
+    x = pl.Upsample2D(2, mode="bilinear")(pl.AvgPool2D(2)(x))
+    x = pl.Upsample2D(2)(pl.AvgPool2D((2, 3), stride=(2, 1))(x))
+    x = pl.Dropout(0.25)(pl.LayerNorm()(pl.Dense(3)(x)))
+    y = pl.Sigmoid()(pl.GlobalAvgPool2D()(x))
+    x = pl.Dense(8, activation="softmax")(pl.Dropout(0.5)(pl.Flatten()(x)))
+    return pl.Network(
+        inputs=image, outputs=pl.Dense(10)(pl.Concat()(x, y)), name="every-layer"
+    )
+
+
+def spread(network: pl.Network) -> dict[str, np.ndarray]:
+    """Weights none of which is 0 or 1 by default."""
+    random = np.random.default_rng(5)
+    return {
+        name: array + np.abs(random.standard_normal(array.shape)).astype("f") / 10
+        for name, array in network.initial_weights(3).items()
+    }
+
+
+def write(
+    network: pl.Network, framework: str, folder: Path, **more: Any
+) -> tuple[Path, ...]:
+    script = write_script(
+        network, framework, recipe=recipe_of(network), data=str(FOLDER), **more
+    )
+    return script.write(folder / file_name(network, framework))
+
+
+def outputs(framework: str, names: dict[str, Any], images: np.ndarray) -> np.ndarray:
+    """What the script's own functions compute from its weights."""
+    if framework == "torch":
+        import torch
+
+        model = names["make_model"]()
+        model.load_state_dict(names["load_file"](names["WEIGHTS"]))
+        model.eval()
+        with torch.no_grad():
+            return model(names["tensor"](images)).numpy()
+    if framework == "keras":
+        model = names["make_model"]()
+        names["load_weights"](model, names["WEIGHTS"])
+        return model.predict(images, verbose=0)
+    rng = np.random.default_rng(0)
+    arrays = [names["load_weights"](names["initial_weights"](rng))]
+    if "initial_statistics" in names:
+        arrays.append(names["load_weights"](names["initial_statistics"](rng)))
+    return names["logits"](*arrays, images)
+
+
+@pytest.mark.parametrize("framework", INSTALLED)
+@pytest.mark.parametrize("name", [*sorted(ZOO), "every-layer"])
+def test_a_script_with_weights_gives_the_network_s_logits(
+    name: str, framework: str, tmp_path: Path
+) -> None:
+    network = every_layer() if name == "every-layer" else pl.zoo(name)
+    weights = spread(network)
+    path, _ = write(network, framework, tmp_path, weights=weights)
+    names = runpy.run_path(str(path), run_name="script")
+    images = np.random.default_rng(1).random((3, *network.input_shape), "f") * 2 - 1
+    is_exact = recipe_of(network).dtype == "float64" and framework in ("numpy", "jax")
+    found = outputs(framework, names, images.astype("f8") if is_exact else images)
+    model = pl.Model(network, engine="numpy")
+    model.load_weights(weights)
+    loss = pl.CrossEntropy()
+    wanted = model.activations(images)
+    head = network.node(network.outputs[0])
+    is_absorbed = type(head.layer).__name__ == loss.absorbs and framework != "keras"
+    target = wanted[head.inputs[0] if is_absorbed else head.name]
+    scale = np.abs(target).max()
+    np.testing.assert_allclose(found, target, rtol=0, atol=2e-5 * scale)
+
+
+@pytest.mark.parametrize("name", [*sorted(ZOO), "every-layer"])
+def test_scripts_are_formatted_and_pass_ruff(name: str, tmp_path: Path) -> None:
+    network = every_layer() if name == "every-layer" else pl.zoo(name)
+    for framework in FRAMEWORKS:
+        for weights in (None, network.initial_weights(0)):
+            folder = tmp_path / ("with" if weights else "without")
+            folder.mkdir(exist_ok=True)
+            write(network, framework, folder, weights=weights)
+    if name in ZOO:
+        check(["format", "--diff"], tmp_path)
+    check(["check", "--extend-ignore", "T20"], tmp_path)
+
+
+def check(command: list[str], folder: Path) -> None:
+    config = ["--config", str(ROOT / "pyproject.toml"), "--no-cache"]
+    ruff = [sys.executable, "-m", "ruff", *command, *config, str(folder)]
+    run = subprocess.run(ruff, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("framework", INSTALLED)
+def test_a_script_runs_and_learns_without_pellucid(
+    framework: str, tmp_path: Path
+) -> None:
+    network = pl.zoo("lenet5")
+    (path,) = write(network, framework, tmp_path)
+    assert "pellucid" not in path.read_text().replace(str(FOLDER), "")
+    command = [sys.executable, "-I", str(path), "--limit", "4096", "--epochs", "1"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    last = run.stdout.splitlines()[-1]
+    assert last.startswith("test accuracy: ")
+    assert float(last.split()[2]) > 60
+
+
+def test_the_numpy_script_s_derivatives_are_the_engine_s(tmp_path: Path) -> None:
+    network = every_layer().with_settings({"dropout.rate": 0, "dropout_1.rate": 0})
+    weights = {k: a.astype("f8") for k, a in spread(network).items()}
+    path, _ = write(network, "numpy", tmp_path, weights=weights)
+    names = runpy.run_path(str(path), run_name="script")
+    model = pl.Model(network, engine="numpy", loss="cross_entropy", dtype="float64")
+    model.load_weights(weights)
+    random = np.random.default_rng(2)
+    images, labels = random.standard_normal((4, 28, 28, 1)), np.arange(4)
+    loss, grads = model.gradients(images, labels)
+    statistics = {k: a.copy() for k, a in weights.items() if "running" in k}
+    v = names["forward"](weights, statistics, images, random)
+    value, grad = names["loss_and_grad"](v[network.outputs[0]], labels)
+    found = names["backward"](weights, v, grad)
+    assert value == pytest.approx(loss, rel=1e-12)
+    assert found.keys() == grads.keys()
+    for name, wanted in grads.items():
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"name": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
+        {"name": "rmsprop"},
+        {"name": "adamw", "beta1": 0.8},
+    ],
+    ids=lambda optimizer: optimizer["name"],
+)
+@pytest.mark.parametrize("framework", [f for f in INSTALLED if f != "keras"])
+def test_a_script_s_first_steps_are_the_engine_s(
+    framework: str, optimizer: dict[str, Any], tmp_path: Path
+) -> None:
+    network = pl.Sequential(
+        pl.Input(6, 6, 1),
+        pl.Conv2D(3, kernel_size=3, activation="tanh"),
+        pl.Flatten(),
+        pl.Dense(4),
+    )
+    recipe = recipe_of(
+        network,
+        optimizer={"learning_rate": 0.01, **optimizer},
+        schedule={"name": "cosine"},
+        clip_norm=0.5,
+        shuffle=False,
+        batch_size=4,
+        loss={"name": "cross_entropy", "label_smoothing": 0.1},
+    )
+    weights = spread(network)
+    script = write_script(
+        network, framework, recipe=recipe, data="", weights=weights, name="small.py"
+    )
+    path, _ = script.write(tmp_path / "small.py")
+    names = runpy.run_path(str(path), run_name="script")
+    images = np.random.default_rng(0).standard_normal((12, 6, 6, 1)).astype("f")
+    labels = np.arange(12) % 4
+    found = trained(framework, names, images, labels)
+    from pellucid.objectives import loss_from_json, optimizer_from_json
+
+    model = pl.Model(
+        network,
+        engine="numpy",
+        loss=loss_from_json(recipe.loss),
+        optimizer=optimizer_from_json(recipe.optimizer),
+    )
+    model.load_weights(weights)
+    fit = {"epochs": 2, "batch_size": 4, "shuffle": False, "clip_norm": 0.5}
+    model.fit((images, labels), schedule="cosine", progress=False, **fit)
+    wanted = model.predict(images)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
+
+
+def trained(framework: str, names: dict[str, Any], x: Any, y: Any) -> np.ndarray:
+    """The script's outputs after two epochs of its own training."""
+    if framework == "torch":
+        import torch
+
+        model = names["make_model"]()
+        model.load_state_dict(names["load_file"](names["WEIGHTS"]))
+        names["train"](model, names["tensor"](x), names["tensor"](y), 2)
+        with torch.no_grad():
+            return model(names["tensor"](x)).numpy()
+    rng = np.random.default_rng(0)
+    weights = names["load_weights"](names["initial_weights"](rng))
+    after = names["train"](weights, x, y, 2, rng)
+    return names["logits"](weights if after is None else after, x)
+
+
+def test_frozen_layers_are_refused() -> None:
+    network = pl.zoo("lenet5").frozen("conv2d")
+    with pytest.raises(pl.UnsupportedLayerError, match="Conv2D 'conv2d': it is frozen"):
+        write_script(network, "torch", recipe=recipe_of(network), data="")
+
+
+@pytest.mark.parametrize(
+    ("framework", "layer", "reason"),
+    [
+        ("keras", pl.MaxPool2D(3, stride=2, padding=1), "pads pools by 'same'"),
+        ("torch", pl.AvgPool2D(3, stride=2, padding="same"), "differs from side"),
+        ("numpy", pl.Conv2D(4, kernel_size=3, groups=2), "its groups"),
+        (
+            "keras",
+            pl.Conv2D(4, kernel_size=3, stride=2, dilation=2),
+            "stride and dilate at once",
+        ),
+    ],
+)
+def test_what_a_framework_cannot_say_is_refused(
+    framework: str, layer: pl.Layer, reason: str
+) -> None:
+    network = pl.Sequential(
+        pl.Input(28, 28, 1),
+        pl.Conv2D(2, kernel_size=1),
+        layer,
+        pl.Flatten(),
+        pl.Dense(10),
+    )
+    with pytest.raises(pl.UnsupportedLayerError, match=reason):
+        write_script(network, framework, recipe=recipe_of(network), data="")
+
+
+def test_an_unknown_framework_is_refused() -> None:
+    network = pl.zoo("lenet5")
+    with pytest.raises(pl.RunError, match="must be one of numpy, torch, keras, jax"):
+        write_script(network, "theano", recipe=recipe_of(network), data="")
+
+
+def test_data_that_no_script_reads_is_refused() -> None:
+    network = pl.Sequential(pl.Input(5, 5, 2), pl.Flatten(), pl.Dense(10))
+    with pytest.raises(pl.RunError, match=r"got input shape \(5, 5, 2\)"):
+        write_script(network, "torch", recipe=recipe_of(network), data="")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schedule": {"name": "on_plateau"}}, "schedule must be one of"),
+        ({"augment": {"rotate": 10}}, "augment must be flip, crop and shift"),
+        ({"early_stopping": {"patience": 2}}, "must do without early_stopping"),
+    ],
+)
+def test_what_a_recipe_has_and_scripts_do_not_is_refused(
+    change: dict[str, Any], message: str
+) -> None:
+    network = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), pl.Dense(10))
+    with pytest.raises(pl.RunError, match=message):
+        write_script(network, "torch", recipe=recipe_of(network, **change), data="")
