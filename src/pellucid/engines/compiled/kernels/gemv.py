@@ -9,15 +9,15 @@ row is read.
 from __future__ import annotations
 
 from pellucid.engines.compiled.kernels.activation import apply
-from pellucid.engines.compiled.kernels.dense import Dense
-from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
-from pellucid.engines.compiled.kernels.layout import padded
-from pellucid.engines.compiled.kernels.sparse import (
+from pellucid.engines.compiled.kernels.compress import (
     WIDE,
     compress,
     differs,
     population,
 )
+from pellucid.engines.compiled.kernels.dense import Dense
+from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.layout import padded
 from pellucid.engines.compiled.kernels.sweep import spans
 from pellucid.engines.compiled.kernels.tile import lanes_for, runs, split
 

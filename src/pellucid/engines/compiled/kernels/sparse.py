@@ -12,26 +12,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llvmlite import ir
-
+from pellucid.engines.compiled.kernels.compress import (
+    WIDE,
+    compress,
+    differs,
+    population,
+)
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.epilogue import DEAD
 from pellucid.engines.compiled.kernels.ir import (
-    I1,
-    I64,
     Builder,
     Pointer,
     Value,
     Var,
     kernel,
-    vector_of,
 )
 from pellucid.engines.compiled.kernels.layout import Map, padded
 from pellucid.engines.compiled.kernels.sweep import spans
 from pellucid.engines.compiled.kernels.turn import square
-
-#: lanes that are listed at a time where the processor can close gaps in a vector
-WIDE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +147,6 @@ def _list_numbers(b: Builder, places: Places, table: Pointer, spec: Sparse) -> N
         bias.store(total.get(), o)
 
 
-def differs(b: Builder, value: Value) -> Value:
-    """Return where a number is not zero; NaN is not."""
-    return Value(b, b.ir.fcmp_unordered("!=", value.v, b.like(0.0, value).v))
-
-
 def _list_vectors(b: Builder, places: Places, table: Pointer, spec: Sparse) -> None:
     """List 16 windows of 16 outputs at a time: turned, then their gaps closed."""
     grad_y, codes, offsets, values, counts, bias = places
@@ -194,22 +187,6 @@ def _add_bias(
         grad = (grad_y + (i * m.row + j * m.stored) + o).vector()
         code = (codes + (i * m.width + j) * m.stored + o).vector()
         total.add(b.select(code < DEAD, grad, 0.0))
-
-
-def compress(b: Builder, value: Value, mask: Value) -> Value:
-    """Return the lanes where the mask holds, without the gaps between them."""
-    zeros = b.like(0, value)
-    kinds = [value.type, vector_of(I1, WIDE), value.type]
-    name = "f32" if value.is_float else "i32"
-    name = f"llvm.experimental.vector.compress.v{WIDE}{name}"
-    callee = b.unit.declare(name, value.type, kinds)
-    return Value(b, b.ir.call(callee, [value.v, mask.v, zeros.v]))
-
-
-def population(b: Builder, mask: Value) -> Value:
-    """Return in how many lanes the mask holds."""
-    bits = Value(b, b.ir.bitcast(mask.v, ir.IntType(WIDE)))
-    return Value(b, b.ir.zext(b.call_intrinsic("llvm.ctpop", bits).v, I64))
 
 
 # What the lists are for

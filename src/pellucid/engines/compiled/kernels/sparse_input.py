@@ -8,17 +8,16 @@ outputs for that part lie in the first cache.
 
 from __future__ import annotations
 
-from pellucid.engines.compiled.kernels.epilogue import DEAD
-from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
-from pellucid.engines.compiled.kernels.layout import padded
-from pellucid.engines.compiled.kernels.sparse import (
+from pellucid.engines.compiled.kernels.compress import (
     WIDE,
-    Sparse,
     compress,
     differs,
     population,
-    spots_of,
 )
+from pellucid.engines.compiled.kernels.epilogue import DEAD
+from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.layout import padded
+from pellucid.engines.compiled.kernels.sparse import Sparse, spots_of
 from pellucid.engines.compiled.kernels.sweep import spans
 
 #: bytes of weights that are used together

@@ -191,7 +191,7 @@ def _outputs(
     whole = spec.extent[1] // spec.m
     with b.loop(count) as r, b.loop(size, step=lanes) as v:
         offset = (bias + o).vector(v, lanes=lanes) if spec.conv.has_bias else None
-        for start, end in ((0, whole), (whole, columns)):
+        for start, end in [(0, whole), (whole, columns)][: 1 + (whole < columns)]:
             with b.loop(end, start=start) as t:
                 at = made + (r * columns + t) * size + v
                 turned = [
