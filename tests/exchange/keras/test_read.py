@@ -16,13 +16,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 NOT_IN_KERAS = {"avg_pool_uneven", "conv_transpose_grouped", "max_pool_uneven"}
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_every_layer_comes_back_as_it_was(
-    suffix, case_name, case_model, images_of, agree, tmp_path
+    case_name, case_model, images_of, agree, tmp_path
 ):
     if case_name in NOT_IN_KERAS:
         pytest.skip("Keras cannot express it")
-    path = exchange.write(case_model, tmp_path / f"model{suffix}")
+    path = exchange.write(case_model, tmp_path / "model.keras")
     back = exchange.read(path, engine="numpy")
     images = images_of(case_model)
     agree(back.predict(images), case_model.predict(images))
@@ -169,7 +168,9 @@ def test_a_link_to_another_file_is_not_followed(small_model, tmp_path):
         group = store["model_weights/conv2d/conv2d"]
         del group["0"]
         group["0"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "secret")
-    with pytest.raises(pl.ExchangeError, match="must be in the file; got a link"):
+    with pytest.raises(
+        pl.ExchangeError, match=r"must be floats in the file itself.*got a link"
+    ):
         exchange.read(path, engine="numpy")
 
 
@@ -179,5 +180,8 @@ def test_an_array_that_would_fill_the_memory_is_refused(small_model, tmp_path):
         group = store["model_weights/conv2d/conv2d"]
         del group["0"]
         group.create_dataset("0", (2**20, 2**20), "f4", chunks=(1024, 1024))
-    with pytest.raises(pl.ExchangeError, match="must be floats of at most"):
+    with pytest.raises(
+        pl.ExchangeError,
+        match=r"must be floats in the file itself.*got 4398046511104 bytes",
+    ):
         exchange.read(path, engine="numpy")

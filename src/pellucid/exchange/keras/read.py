@@ -46,18 +46,17 @@ def _zipped(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
 
 
 def _legacy(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
-    content = read_bytes(path)
-    with store.opened(content) as file:
-        text = store.attribute(file, "model_config")
-        if text is None:
-            raise ExchangeError(
-                f"import: '{path}' must hold a whole model; got weights alone. Save "
-                "with model.save, not model.save_weights."
-            )
-        config = store.parsed(text)
-        entries = _entries(config)
-        store.legacy_weights_of(file, entries, len(content))
-        return config, entries, store.attribute(file, CARD)
+    file = store.opened(read_bytes(path))
+    text = file.text("model_config")
+    if text is None:
+        raise ExchangeError(
+            f"import: '{path}' must hold a whole model; got weights alone. Save "
+            "with model.save, not model.save_weights."
+        )
+    config = store.parsed(text)
+    entries = _entries(config)
+    store.legacy_weights_of(file, entries)
+    return config, entries, file.text(CARD)
 
 
 def _entries(config: dict[str, Any]) -> list[Entry]:

@@ -1,95 +1,110 @@
-"""This file is how Keras's HDF5 is opened without trusting what it says."""
+"""This file is Keras's HDF5 once it is read: weights by layer, texts by name."""
 
 from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
+from pellucid.exchange.keras import hdf5
 from pellucid.exchange.keras.entry import Entry, group_names
 
 Array = npt.NDArray[Any]
-_RATIO = 200  # how often larger than the file its numbers may be
+_TIME_LIMIT_S = 20
 
 
-def opened(content: bytes) -> Any:
-    """Open HDF5 from memory: it can name other files, and there are none."""
-    return h5py.File(io.BytesIO(content), "r")
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The arrays and attributes of an HDF5 file, and what was wrong in it, by path."""
+
+    arrays: dict[str, Array]
+    attributes: dict[str, dict[str, Any]]
+    problems: dict[str, str]
+
+    def array(self, path: str) -> Array:
+        """Return a dataset; ExchangeError if it is not there, or was not taken."""
+        if path not in self.arrays:
+            raise ExchangeError(
+                f"import: {path!r} must be floats in the file itself, of at most "
+                f"{hdf5.RATIO} times its size; got {self.problems.get(path, 'none')}."
+            )
+        return self.arrays[path]
+
+    def text(self, name: str) -> str | None:
+        """Return a text attribute of the file."""
+        value = self.attributes[""].get(name)
+        return None if value is None else str(value)
 
 
-def array(group: Any, name: str, limit: int) -> Array:
-    """Return a dataset's numbers.
+def opened(content: bytes) -> Store:
+    """Read HDF5 in a process of its own, as its library can be made to crash.
 
     Raises
     ------
     ExchangeError
-        If they lie in another file, are no floats, or more than the limit of bytes.
+        If that process cannot make sense of it, or takes longer than 20 seconds.
     """
-    for part in name.split("/"):
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise ExchangeError(f"import: {name!r} must be in the file; got a link.")
-        group = group[part]
-    if not isinstance(group, h5py.Dataset) or group.is_virtual or group.external:
-        raise ExchangeError(f"import: {name!r} must be an array in the file itself.")
-    if group.dtype.kind != "f" or group.nbytes > limit:
-        raise ExchangeError(
-            f"import: {name!r} must be floats of at most {limit} bytes; got "
-            f"{group.dtype} of {group.nbytes} bytes."
+    command = [sys.executable, "-I", str(Path(hdf5.__file__))]
+    try:
+        done = subprocess.run(
+            command, input=content, capture_output=True, timeout=_TIME_LIMIT_S
         )
-    return np.asarray(group[()])
+    except subprocess.TimeoutExpired as error:
+        raise ExchangeError(
+            f"import: HDF5 must be read within {_TIME_LIMIT_S} s; got no end."
+        ) from error
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = lines[-1][:200] if lines and done.returncode > 0 else "a crash"
+        raise ExchangeError(f"import: HDF5 must be whole; got {reason.rstrip('.')}.")
+    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as found:
+        index = json.loads(found["index"].tobytes())
+        arrays = {path: found[str(i)] for i, path in enumerate(index["paths"])}
+    return Store(arrays, index["attributes"], index["problems"])
 
 
 def weights_of(content: bytes, entries: Sequence[Entry]) -> None:
     """Give each layer its arrays from a ``model.weights.h5``."""
-    limit = _RATIO * len(content)
-    with opened(content) as store:
-        layers = store["layers"] if "layers" in store else store["_layer_checkpoint"]
-        named = _by_name(layers)
-        groups = zip(entries, group_names(list(entries)), strict=True)
-        for entry, group in groups:
-            key = named.get(entry.name, group)
-            if key not in layers or "vars" not in layers[key]:
-                continue
-            count = len(layers[key]["vars"])
-            entry.arrays = [
-                array(layers, f"{key}/vars/{i}", limit) for i in range(count)
-            ]
+    store = opened(content)
+    root = (
+        "layers" if "layers" in store.attributes else "_layer_checkpoint_dependencies"
+    )
+    named = _by_name(store, root)
+    for entry, group in zip(entries, group_names(list(entries)), strict=True):
+        place = f"{root}/{named.get(entry.name, group)}/vars"
+        known = [*store.arrays, *store.problems]
+        count = sum(path.rpartition("/")[0] == place for path in known)
+        entry.arrays = [store.array(f"{place}/{i}") for i in range(count)]
 
 
-def _by_name(layers: Any) -> dict[str, str]:
+def _by_name(store: Store, root: str) -> dict[str, str]:
     """Return groups by the names of their layers, where the file says them."""
-    found = {}
-    for key in layers:
-        if "vars" in layers[key] and "name" in layers[key]["vars"].attrs:
-            found[str(layers[key]["vars"].attrs["name"])] = str(key)
-    return found
+    return {
+        str(attributes["name"]): path.split("/")[1]
+        for path, attributes in store.attributes.items()
+        if path.startswith(f"{root}/")
+        and path.count("/") == 2
+        and path.endswith("/vars")
+        and "name" in attributes
+    }
 
 
-def legacy_weights_of(store: Any, entries: Sequence[Entry], size: int) -> None:
+def legacy_weights_of(store: Store, entries: Sequence[Entry]) -> None:
     """Give each layer its arrays from a legacy ``.h5``."""
-    root = store.get("model_weights", store)
+    root = "model_weights/" if "model_weights" in store.attributes else ""
     for entry in entries:
-        if entry.name not in root:
-            continue
-        group = root[entry.name]
-        names = [_text(name) for name in group.attrs.get("weight_names", ())]
-        entry.arrays = [array(group, name, _RATIO * size) for name in names]
-
-
-def attribute(store: Any, name: str) -> str | None:
-    """Return a text attribute."""
-    value = store.attrs.get(name)
-    return None if value is None else _text(value)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+        group = f"{root}{entry.name}"
+        names = store.attributes.get(group, {}).get("weight_names", [])
+        entry.arrays = [store.array(f"{group}/{name}") for name in names]
 
 
 def parsed(text: str) -> dict[str, Any]:

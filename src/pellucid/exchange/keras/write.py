@@ -56,7 +56,9 @@ def model_config(file: ModelFile, entries: list[Entry], output: str) -> dict[str
 
 def _layer_config(entry: Entry, shapes: dict[str, Shape]) -> dict[str, Any]:
     tensors = [_tensor(source, shapes[source]) for source in entry.inputs]
-    nodes = [{"args": [tensors] if len(tensors) > 1 else tensors, "kwargs": {}}]
+    nodes: list[dict[str, Any]] = [
+        {"args": [tensors] if len(tensors) > 1 else tensors, "kwargs": {}}
+    ]
     return {
         "module": "keras.layers",
         "class_name": entry.kind,

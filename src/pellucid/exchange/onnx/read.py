@@ -39,7 +39,7 @@ def read(
         If it is damaged, or holds what cannot be represented exactly.
     """
     model = load(path)
-    with damage_of(path, "ONNX file"):
+    with damage_of(path, "ONNX file"), np.errstate(all="ignore"):
         return Graph(model, path.parent, constants or {}).file(path.stem)
 
 
