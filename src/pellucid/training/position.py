@@ -15,8 +15,8 @@ class Position:
     """Epochs and steps done, sums of the running epoch, the best epoch, the plateau.
 
     ``epoch`` counts from 0; ``batch`` is the number of its batches that are done.
-    ``learning_rate`` is that of the last step. ``sums`` add up loss and metrics over ``examples``, so that an interrupted epoch
-    goes on with the same figures.
+    ``learning_rate`` is that of the last step. ``sums`` add up loss and metrics over
+    ``examples``, so that an interrupted epoch goes on with the same figures.
     """
 
     epoch: int = 0
