@@ -119,9 +119,7 @@ def test_transposed_convolutions(
     kind=st.sampled_from([layers.MaxPool2D, layers.AvgPool2D]),
 )
 def test_pools(twins, size, kernel, stride, padding, kind):
-    network = network_of(
-        size, kind(kernel_size=kernel, stride=stride, padding=padding)
-    )
+    network = network_of(size, kind(kernel_size=kernel, stride=stride, padding=padding))
     pair = twins(network)
     pair.check_forward(2)
     pair.check_vjp(2)

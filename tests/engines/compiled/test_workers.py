@@ -38,9 +38,7 @@ LABELS = np.arange(20) % 3
 
 
 def losses(one, steps=3):
-    return [
-        one.train_step(X, LABELS, learning_rate=0.1).loss for _ in range(steps)
-    ]
+    return [one.train_step(X, LABELS, learning_rate=0.1).loss for _ in range(steps)]
 
 
 def test_more_workers_than_cores_give_the_same_result_to_rounding():
@@ -88,7 +86,6 @@ def test_a_fork_in_the_middle_starts_its_own_workers():
     child.join(timeout=60)
     assert child.exitcode == 0
     assert losses(one, steps=2) == wanted[2:]
-
 
 
 def test_a_new_process_predicts():
@@ -145,9 +142,7 @@ def test_a_worker_that_stops_in_the_middle_is_an_error_not_a_hang():
 
     def lose_a_task(function, context):
         # as if a worker had taken a task and died: its ticket is gone, never done
-        phase = next(
-            i for i, p in enumerate(program.low.phases) if p.grain != "tasks"
-        )
+        phase = next(i for i, p in enumerate(program.low.phases) if p.grain != "tasks")
         program.context[program._counters + 16 * phase] = 1
         assert program.context[slot + 2 * phase] > 1
         run(function, context)

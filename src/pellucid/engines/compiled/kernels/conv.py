@@ -208,7 +208,7 @@ def gradient_sides(spec: Conv) -> Sides:
 def conv_grad_input(
     b: Builder, grad_y: Pointer, turned: Pointer, grad_x: Pointer, *, spec: Conv
 ) -> None:
-    """grad_x[y, x, c] = or += Σ grad_y[i, j, o] · w[u, v, c, o], y = i·s + u·d − top."""
+    """grad_x[y, x, c] = or += Σ grad_y[i, j, o] · w[u, v, c, o]; y = i·s + u·d − t."""
     rows = taps_of_axis(
         spec.x.height,
         spec.kernel[0],

@@ -138,9 +138,9 @@ def dense_grad_input(
                 lanes=lanes,
             )
             columns = transposed(b, [row[0] for row in sums])
-            for r, column in enumerate(columns):
-                with b.when(left > r):
-                    place = grad_x + ((m + r) * spec.x_stride + k)
+            for image, column in enumerate(columns):
+                with b.when(left > image):
+                    place = grad_x + ((m + image) * spec.x_stride + k)
                     if spec.is_added:
                         column = column + place.vector(lanes=block)
                     place.store(column)
@@ -168,7 +168,7 @@ class Rows:
 def dense_grad_weight(
     b: Builder, x: Pointer, grad_y: Pointer, grad: Pointer, images: Value, *, spec: Rows
 ) -> None:
-    """grad[k, n] = Σ over images x[m, k] · grad_y[m, n]; x points at the first row k."""
+    """grad[k, n] = Σ over images x[m, k] · grad_y[m, n]; x points at the first row."""
     dense = spec.dense
     n, lanes = dense.outputs, lanes_for(b, dense.outputs)
     rows, width = tile_shape(b, n // lanes, spec.rows)
