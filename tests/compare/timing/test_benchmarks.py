@@ -20,7 +20,7 @@ from pellucid.compare.timing.rounds import Pace
 from pellucid.compare.timing.scaling import exponents
 from pellucid.compare.timing.scripts import Script, run_script
 from pellucid.compare.timing.setting import Record
-from pellucid.compare.timing.start_up import installed
+from pellucid.compare.timing.start_up import SCRIPTS, installed
 from pellucid.errors import EngineError
 
 SHORT = Pace(rounds=2, turn_s=0.02, warm_up_s=0.01, rest_s=0, least=2, most=5)
@@ -122,6 +122,12 @@ def test_a_script_reports_and_its_failure_is_told(tmp_path):
     ends.write_text("raise SystemExit('no such luck')", encoding="utf-8")
     with pytest.raises(PeerFailure, match="a: must end well; got no such luck"):
         run_script(Script(peer="a", file=str(ends)))
+
+
+def test_our_own_script_takes_its_first_step():
+    report = run_script(SCRIPTS[0])
+    assert 0 < report["import_s"] < report["process_s"]
+    assert 0 < report["first_step_s"] < report["process_s"]
 
 
 def test_a_fit_is_timed_with_its_memory(monkeypatch):

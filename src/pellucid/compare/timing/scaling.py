@@ -17,6 +17,7 @@ from pellucid.compare.timing.setting import Record, Setting
 from pellucid.compare.timing.summary import growth
 
 _PEERS = ("pellucid", "torch")
+_HELD_TO_THREADS = ("pellucid", "torch", "tensorflow")  # JAX cannot be told
 _BATCHES = (16, 32, 64, 128, 256, 512)
 _SIZES_PX = (16, 32, 64, 128)
 _CHANNELS = (8, 16, 32, 64, 128)
@@ -128,6 +129,7 @@ def _threads(
         held = [
             replace(peer, options={**peer.options, "threads": threads})
             for peer in peers
+            if peer.framework in _HELD_TO_THREADS
         ]
         case = replace(_batch_case(setting, 64), name=f"batch 64, {threads} thread(s)")
         results += _sweep(record, held, "threads", [(threads, case)], pace)

@@ -31,13 +31,10 @@ def weights_file(network: Network, *, epochs: int, seed: int) -> Path:
     EngineError
         If training it failed.
     """
-    text = f"{codec.dumps(network)} {epochs} {seed} {__version__}"
-    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    folder = cache_folder() / "benchmark"
-    path = folder / f"{network.name}-{epochs}-epochs-{digest}.pellucid"
+    path = place(network, epochs=epochs, seed=seed)
     if path.is_file():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     module = "pellucid.compare.timing.trained"
     run = subprocess.run(
         [sys.executable, "-m", module, str(epochs), str(seed), str(path)],
@@ -53,6 +50,14 @@ def weights_file(network: Network, *, epochs: int, seed: int) -> Path:
             f"got {words[-1]}"
         )
     return path
+
+
+def place(network: Network, *, epochs: int, seed: int) -> Path:
+    """Return where such weights are kept, whether they are there or not."""
+    text = f"{codec.dumps(network)} {epochs} {seed} {__version__}"
+    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    name = f"{network.name}-{epochs}-epochs-{digest}.pellucid"
+    return cache_folder() / "benchmark" / name
 
 
 def train(network: Network, *, epochs: int, seed: int) -> Model:
