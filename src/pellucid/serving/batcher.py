@@ -43,11 +43,11 @@ class Batcher:
     """
 
     def __init__(
-        self, run: Run, batching: Batching, observe: Observe = lambda n, s: None
+        self, run: Run, batching: Batching, observe: Observe | None = None
     ) -> None:
         self._run = run
         self._batching = batching
-        self._observe = observe
+        self._observe = observe or _nothing
         self._tickets: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._held: _Ticket | None = None
         self._loop = asyncio.get_running_loop()
@@ -88,6 +88,8 @@ class Batcher:
             self._is_open = False
             self._tickets.put(None)
         await self._ended
+        self._run = _closed  # lets go of the model, and of whoever counts
+        self._observe = _nothing
 
     def _leave(self, count: int) -> None:
         self.waiting -= count
@@ -171,3 +173,12 @@ class Batcher:
 def _expire(answer: asyncio.Future[Array], seconds: float) -> None:
     if not answer.done():
         answer.set_exception(too_slow(seconds))
+
+
+def _closed(images: Array) -> Array:
+    """Stand where a model was; nothing comes here any more."""
+    return images
+
+
+def _nothing(images: int, seconds: float) -> None:
+    """Observe nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -197,3 +198,19 @@ def test_the_token_in_the_address_opens_the_page(
     assert entered.status_code == 303
     assert "HttpOnly; SameSite=Strict" in entered.headers["set-cookie"]
     assert "pellucid studio" in client.get("/").text
+
+
+def test_a_training_by_a_recipe_of_another_kind_is_told(make_studio: Any) -> None:
+    client = make_studio(small_model())
+    wishes = client.get("/studio/choices").json()["wishes"]
+    wish = {**wishes["xor-one-hidden"], "network": "xor-one-hidden", "epochs": 30}
+    wish["engines"] = [wish.pop("engine")]
+    assert client.post("/studio/training", json=wish).status_code == 200
+    lesson = client.app.studio.lesson
+    lesson.lanes[0].thread.join(60)
+    lane = lesson.lanes[0]
+    assert (lane.status, lane.error) == ("finished", "")
+    assert len(lane.points) == 30
+    assert client.get("/studio/model").json()["title"] == "xor-one-hidden"
+    told = json.dumps(lane.points, allow_nan=False)
+    assert json.loads(told)[0][0] == 1

@@ -29,6 +29,8 @@ _MOST_POINTS = 1500  # of a curve; beyond it every other one is dropped
 _MISTAKES = 8
 
 
+#: step, loss, accuracy (None where it is not measured)
+Point = tuple[int, float, float | None]
 EngineName = Literal["numpy", "compiled", "torch", "tensorflow", "jax"]
 
 
@@ -74,6 +76,19 @@ class Wish(BaseModel):
         return recipe
 
 
+def usual(name: str) -> dict[str, Any]:
+    """Return what the recipe of that name trains with, as the page's form has it."""
+    recipe = read(name)
+    return {
+        "data": recipe.data.source,
+        "engine": recipe.engine,
+        "optimizer": recipe.optimizer["name"],
+        "learning_rate": recipe.optimizer.get("learning_rate", 1e-3),
+        "batch_size": recipe.batch_size,
+        "epochs": min(recipe.epochs, 1000) if recipe.epochs > 100 else 1,
+    }
+
+
 class Lane(Callback):
     """One engine's training, in a thread of its own."""
 
@@ -83,7 +98,7 @@ class Lane(Callback):
         self.engine = engine
         self.status = "loading"
         self.error = ""
-        self.points: list[tuple[int, float, float]] = []  # step, loss, accuracy
+        self.points: list[Point] = []
         self.stride = 1
         self.generation = 0  # counts thinnings, so that pages read all anew
         self.steps = 0  # in all
@@ -128,6 +143,7 @@ class Lane(Callback):
             batch_size=recipe.batch_size,
             callbacks=[self],
             shuffle=recipe.shuffle,
+            metrics=recipe.metrics,
             progress=False,
         )
 
@@ -144,7 +160,7 @@ class Lane(Callback):
         self.step = trainer.progress.step
         self.seconds = trainer.position.seconds
         if self.step % self.stride == 0:
-            accuracy = trainer.position.means().get("accuracy", float("nan"))
+            accuracy = trainer.position.means().get("accuracy")
             self._keep((self.step, loss, accuracy))
         is_due = time.monotonic() - self._last_look > _SECONDS_BETWEEN_SNAPSHOTS
         if is_due or self._gate.is_paused:
@@ -157,7 +173,7 @@ class Lane(Callback):
         del trainer
         self._look()
 
-    def _keep(self, point: tuple[int, float, float]) -> None:
+    def _keep(self, point: Point) -> None:
         self.points.append(point)
         if len(self.points) > _MOST_POINTS:
             self.stride *= 2

@@ -25,7 +25,7 @@ from pellucid.serving.studio.bodies import (
     Mapped,
 )
 from pellucid.serving.studio.events import told
-from pellucid.serving.studio.lesson import Wish
+from pellucid.serving.studio.lesson import Wish, usual
 from pellucid.serving.studio.studio import Studio
 from pellucid.serving.studio.workbench import Workbench
 
@@ -120,6 +120,7 @@ def _add_training(routes: APIRouter, studio: Studio) -> None:
     async def choices() -> dict[str, Any]:
         return {
             "networks": [name for name in names() if name in ZOO],
+            "wishes": {name: usual(name) for name in names() if name in ZOO},
             "data": [source.to_json() for source in data.sources()],
             "engines": await studio.bench.ask(comparing.installed),
             "optimizers": ["adam", "adamw", "rmsprop", "sgd"],

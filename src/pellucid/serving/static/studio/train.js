@@ -20,8 +20,18 @@ export function trainBuilt(network) {
   location.hash = "#train";
 }
 
+/** Fill the form with what the recipe of a network says. */
+function follow(wish) {
+  for (const [name, value] of Object.entries(wish ?? {})) {
+    const field = form.elements[name];
+    const isChoice = field.options && ![...field.options].some((o) => o.value === value && !o.disabled);
+    if (!isChoice) field.value = value;
+  }
+}
+
 async function fill() {
   const choices = await get("/studio/choices");
+  form.elements.network.addEventListener("change", (event) => follow(choices.wishes[event.target.value]));
   const here = choices.engines.filter((e) => e.is_installed).map((e) => e.name);
   const engine = here.includes("compiled") ? "compiled" : "numpy";
   form.elements.network.replaceChildren(...options(choices.networks, "mnist-torch"));
@@ -89,7 +99,7 @@ function show(isRunning) {
   const steps = Math.max(1, ...lanes.map((lane) => lane.steps));
   const window = Math.max(1, Math.round(Math.max(...lanes.map((l) => l.points.length), 0) / 60));
   const curve = (k, scale) => lanes.map(({ name, points }) =>
-    ({ name, points: smooth(points.map((p) => [p[0], scale * p[k]]), k === 1 ? window : 1) }));
+    ({ name, points: smooth(points.filter((p) => p[k] !== null).map((p) => [p[0], scale * p[k]]), k === 1 ? window : 1) }));
   draw(byId("loss-chart"), curve(1, 1), { steps, unit: "nats", what: "Loss over steps" });
   draw(byId("accuracy-chart"), curve(2, 100), { steps, most: 100, unit: "%", what: "Accuracy over steps" });
   const words = lanes.map(said).join(" · ");
@@ -102,7 +112,7 @@ function said(lane) {
   if (lane.status === "failed") return lane.error;
   const { name, status, step, steps, seconds = 0, snapshot } = lane;
   const doing = isPaused && status === "training" ? "paused" : status;
-  const test = snapshot ? `, ${percent(snapshot.metrics.accuracy ?? 0)} of ${snapshot.looked_at} test images right` : "";
+  const test = snapshot?.classes.length ? `, ${percent(snapshot.metrics.accuracy ?? 0)} of ${snapshot.looked_at} test images right` : "";
   return `${name}: ${doing}, step ${count(step)} of ${count(steps)}, ${seconds.toFixed(1)} s${test}`;
 }
 
