@@ -174,5 +174,5 @@ def test_patches_of_few_numbers_do_not_fit():
     conv = Conv(x, laid(6, 6, 16, 4, ((0, 0), (0, 0))), (3, 3), top_left=(1, 1))
     assert sparse_fits(conv)
     assert not sparse_fits(replace(conv, groups=8))
-    assert not sparse_fits(replace(conv, x=laid(6, 6, 3, 4, x.sides)))
+    assert not sparse_fits(replace(conv, x=laid(6, 6, 1, 4, x.sides)))
     assert not sparse_fits(replace(conv, kernel=(1, 1)))
