@@ -25,12 +25,14 @@ FUZZ = settings(
 
 def written(model, tmp_path, name):
     entry = FORMATS[name]
-    pytest.importorskip("onnx") if name == "onnx" else None
+    for package in (*entry.needs, *(["torch"] if name == "pt2" else [])):
+        pytest.importorskip(package, reason=f"{package} is not installed")
     return exchange.write(model, tmp_path / f"model{entry.suffix}", format=name)
 
 
 def read(path, name):
-    return exchange.read(path, engine="numpy", format=name)
+    more = {"network": pl.zoo("xor-one-hidden")} if name == "state_dict" else {}
+    return exchange.read(path, engine="numpy", format=name, **more)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -39,7 +39,7 @@ def test_what_is_no_path_is_refused():
 def test_constants_belong_to_onnx(small_model, tmp_path):
     path = exchange.write(small_model, tmp_path / "model.npz")
     with pytest.raises(
-        pl.ExchangeError, match="constants must be given with ONNX only"
+        pl.ExchangeError, match="constants must be given with onnx only"
     ):
         exchange.read(path, constants={"W": 1.0})
 

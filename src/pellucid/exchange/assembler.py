@@ -217,7 +217,8 @@ class Assembler:
         self.nodes[x.node] = node.with_layer(layer)
         height, width, channels = x.shape
         shape = (height - top - bottom, width - left - right, channels)
-        return replace(x, shape=shape)
+        self._latest = replace(x, shape=shape)
+        return self._latest
 
     def vector(self, x: Tensor) -> Tensor:
         """Drop axes of length 1 that the node does not have."""

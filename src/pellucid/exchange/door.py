@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from pellucid.engines.protocol import Engine
 from pellucid.errors import ExchangeError
-from pellucid.exchange import formats
+from pellucid.exchange import formats, torch_objects
 from pellucid.exchange.disk import write_files, write_folder
 from pellucid.model import Model, from_file
+from pellucid.network import Network
 from pellucid.runs import ModelFile
 
+_GOES_WITH = {"constants": "onnx", "network": "state_dict"}
 _KEEPS_FLOAT64 = ("npz", "safetensors")
 
 
@@ -99,19 +101,25 @@ def read(
     engine: str | Engine = "compiled",
     constants: Mapping[str, npt.ArrayLike] | None = None,
     format: str | None = None,
+    network: Network | None = None,
+    input_shape: tuple[int, ...] | None = None,
 ) -> Model:
     """Read a model that another program made.
 
     Parameters
     ----------
     source : path or object
-        A file or folder, or an object of a framework.
+        A file or folder; a PyTorch ``nn.Module`` or ``ExportedProgram``.
     engine : str or Engine
         Where to run it.
     constants : mapping of str to array, optional
         ONNX only: graph inputs that are weights.
     format : str, optional
         As in ``pellucid.exchange.FORMATS``; by the file's name if left out.
+    network : Network, optional
+        A `state_dict` only: what its weights belong to.
+    input_shape : tuple of int, optional
+        A module only: one example's shape, (height, width, channels).
 
     Returns
     -------
@@ -126,15 +134,16 @@ def read(
     MissingExtraError
         If a package is not installed.
     """
-    return from_file(file_of(source, constants, format), engine=engine)
+    extra = {"constants": constants, "network": network}
+    given = {name: value for name, value in extra.items() if value is not None}
+    if not isinstance(source, str | Path) and torch_objects.is_torch(source):
+        return from_file(
+            torch_objects.file_of_object(source, input_shape), engine=engine
+        )
+    return from_file(_file_of(source, format, given), engine=engine)
 
 
-def file_of(
-    source: Any,
-    constants: Mapping[str, npt.ArrayLike] | None = None,
-    format: str | None = None,
-) -> ModelFile:
-    """Return what `read` makes a model of."""
+def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFile:
     if not isinstance(source, str | Path):
         raise ExchangeError(
             f"import: source must be a path; got {type(source).__name__}."
@@ -146,11 +155,12 @@ def file_of(
             f"import: format must be one that is read; got {entry.name!r}, which is "
             "only written."
         )
-    if constants is not None and entry.name != "onnx":
-        raise ExchangeError(
-            f"import: constants must be given with ONNX only; got format {entry.name}."
-        )
+    for name in extra:
+        if entry.name != _GOES_WITH[name]:
+            raise ExchangeError(
+                f"import: {name} must be given with {_GOES_WITH[name]} only; got "
+                f"format {entry.name}."
+            )
     module = entry.load()
-    extra = {} if constants is None else {"constants": constants}
     file: ModelFile = module.read(path, **extra)
     return file

@@ -70,6 +70,20 @@ _ALL = (
         suffix=".h5",
         needs=("h5py",),
     ),
+    Format(
+        name="pt2",
+        about="PyTorch's torch.export; read without PyTorch",
+        module="pt2",
+        suffix=".pt2",
+    ),
+    Format(
+        name="state_dict",
+        about="PyTorch's weights by name",
+        module="state_dict",
+        suffix=".pt",
+        needs=("torch",),
+        extra="torch",
+    ),
     Format(name="npz", about="NumPy arrays", module="npz", suffix=".npz"),
     Format(
         name="safetensors",

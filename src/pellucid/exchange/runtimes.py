@@ -214,6 +214,39 @@ def keras(path: Path, network: Network, images: Array) -> Measured:
     return timed(open_, images, f"keras {runtime.__version__} on {on}")
 
 
+def pt2(path: Path, network: Network, images: Array) -> Measured:
+    """Load with `torch.export.load` and predict."""
+    torch = imported("torch", "pt2")
+
+    def open_() -> Predict:
+        return _torch_predict(torch, torch.export.load(path).module())
+
+    return timed(open_, images, f"torch {torch.__version__}")
+
+
+def state_dict(path: Path, network: Network, images: Array) -> Measured:
+    """Load with ``weights_only=True`` into a module of the network."""
+    torch = imported("torch", "state_dict")
+    from pellucid.engines.torch.layers import NetworkModule
+    from pellucid.engines.torch.layout import Layout
+
+    def open_() -> Predict:
+        module = NetworkModule(network, Layout(network))
+        module.load_state_dict(torch.load(path, weights_only=True))
+        return _torch_predict(torch, module)
+
+    return timed(open_, images, f"torch {torch.__version__}")
+
+
+def _torch_predict(torch: Any, module: Any) -> Predict:
+    def predict(x: Array) -> Array:
+        with torch.no_grad():
+            outputs = module(torch.from_numpy(channels_first(x))).numpy()
+        return channels_last(outputs)
+
+    return predict
+
+
 RUNTIMES: dict[str, Callable[[Path, Network, Array], Measured]] = {
     "c": c,
     "h5": keras,
@@ -221,5 +254,7 @@ RUNTIMES: dict[str, Callable[[Path, Network, Array], Measured]] = {
     "keras": keras,
     "npz": ourselves,
     "onnx": onnx,
+    "pt2": pt2,
     "safetensors": ourselves,
+    "state_dict": state_dict,
 }

@@ -1,0 +1,45 @@
+"""This file is how a network becomes a .pt2 file: `torch.export`, any batch size."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+from pellucid.exchange.card import Card
+from pellucid.exchange.torch_module import module_of
+from pellucid.runs import ModelFile
+
+CARD = "pellucid_card.json"
+
+
+def contents(file: ModelFile, name: str) -> dict[str, bytes]:
+    """Return the archive. Images are (N, C, H, W)."""
+    buffer = io.BytesIO()
+    save(exported(module_of(file), file.network.input_shape), buffer, file)
+    return {name: buffer.getvalue()}
+
+
+def exported(module: Any, shape: tuple[int, ...]) -> Any:
+    """Return an `ExportedProgram` of a module; shape is an example's, ours."""
+    import torch
+
+    first = (shape[2], *shape[:2]) if len(shape) == 3 else shape
+    example = torch.zeros(2, *first, dtype=next(_tensors(module)).dtype)
+    batch = torch.export.Dim("batch")
+    return torch.export.export(module, (example,), dynamic_shapes=({0: batch},))
+
+
+def _tensors(module: Any) -> Any:
+    import torch
+
+    yield from module.parameters()
+    yield torch.zeros(0)
+
+
+def save(program: Any, buffer: io.BytesIO, file: ModelFile | None) -> None:
+    """Write a program, and a model's card beside it."""
+    import torch
+
+    extra = {} if file is None else {CARD: json.dumps(Card.of(file).to_json())}
+    torch.export.save(program, buffer, extra_files=extra)

@@ -1,0 +1,16 @@
+"""This file is a model as the nn.Module that PyTorch people know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pellucid.engines.registry import make
+from pellucid.runs import ModelFile
+
+
+def module_of(file: ModelFile) -> Any:
+    """Return the PyTorch engine's module with the model's weights, in eval mode."""
+    state = {f"weights/{name}": array for name, array in file.weights.items()}
+    session = make("torch").build(file.network, state=state, dtype=file.dtype)
+    module: Any = session.native  # type: ignore[attr-defined]
+    return module.eval()

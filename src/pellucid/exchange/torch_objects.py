@@ -1,0 +1,54 @@
+"""This file is how objects of PyTorch come in: exported, and read as their archive."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import ExchangeError
+from pellucid.exchange.pt2.read import read
+from pellucid.exchange.pt2.write import exported
+from pellucid.runs import ModelFile
+
+
+def is_torch(source: Any) -> bool:
+    """Return whether an object is an nn.Module or an ExportedProgram."""
+    names = {f"{kind.__module__}.{kind.__name__}" for kind in type(source).__mro__}
+    return bool(
+        names
+        & {
+            "torch.export.exported_program.ExportedProgram",
+            "torch.nn.modules.module.Module",
+        }
+    )
+
+
+def file_of_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFile:
+    """Return the model that a module or an exported program is.
+
+    Raises
+    ------
+    ExchangeError
+        If a module comes without the shape of its input, cannot be exported, or
+        holds what cannot be represented exactly.
+    """
+    import torch
+
+    if isinstance(source, torch.nn.Module):
+        if input_shape is None:
+            raise ExchangeError(
+                "import: a module must come with input_shape=(height, width, "
+                "channels); got none."
+            )
+        try:
+            source = exported(source.eval(), tuple(input_shape))
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ExchangeError(
+                f"import: a module must be one that torch.export takes; got {reason}"
+            ) from error
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "module.pt2"
+        torch.export.save(source, path)
+        return read(path)
