@@ -199,3 +199,20 @@ def test_wrong_input_is_told_in_a_sentence(arguments, words, capsys):
     captured = capsys.readouterr()
     assert words in " ".join(captured.err.replace("│", " ").split())
     assert "Traceback" not in captured.err
+
+
+def test_each_point_of_a_sweep_is_a_case_with_its_memory(short, monkeypatch):
+    monkeypatch.setattr(scaling_module, "chosen", lambda table, names: [OURS])
+    for name, values in (("_BATCHES", (2, 4)), ("_SIZES_PX", (8,)), ("_CHANNELS", ())):
+        monkeypatch.setattr(scaling_module, name, values)
+    monkeypatch.setattr(scaling_module, "usable_processors", lambda: 1)
+    report = benchmark("scaling", Setting(network="lenet5"))
+    found = [(case.facts["axis"], case.facts["value"]) for case in report.cases]
+    assert found == [
+        ("batch size", 2),
+        ("batch size", 4),
+        ("image area in pixels", 64),
+        ("threads", 1),
+    ]
+    assert all(case.timings[0].peak_bytes > 1 << 20 for case in report.cases)
+    assert set(report.facts["growth"]) == {"batch size"}

@@ -11,13 +11,14 @@ from pellucid.compare.timing.case import Case
 from pellucid.compare.timing.networks import named, scalable
 from pellucid.compare.timing.peers import TRAINERS, Peer, chosen
 from pellucid.compare.timing.quiet import usable_processors
-from pellucid.compare.timing.results import CaseResult, Report
+from pellucid.compare.timing.results import OURS, CaseResult, Report
 from pellucid.compare.timing.rounds import Field, Pace
 from pellucid.compare.timing.setting import Record, Setting
 from pellucid.compare.timing.summary import growth
 
 _PEERS = ("pellucid", "torch")
 _HELD_TO_THREADS = ("pellucid", "torch", "tensorflow")  # JAX cannot be told
+_ONCE = Pace(rounds=0, warm_up_s=0, rest_s=0, least=1, most=1)
 _BATCHES = (16, 32, 64, 128, 256, 512)
 _SIZES_PX = (16, 32, 64, 128)
 _CHANNELS = (8, 16, 32, 64, 128)
@@ -109,12 +110,17 @@ def _sweep(
     points: list[tuple[int, Case]],
     pace: Pace,
 ) -> list[CaseResult]:
-    """Run each point in processes of its own, so that its memory is its own."""
+    """Run each point in processes of its own, so that its memory is its own.
+
+    A first process compiles: what the compiler holds is not what a step needs.
+    """
     results = []
+    calibration, say = record.calibration, record.setting.say
+    ours = [peer for peer in peers if peer.framework == OURS]
     for value, case in points:
-        with Field(
-            peers, "trainer", calibration=record.calibration, say=record.setting.say
-        ) as field:
+        with Field(ours, "trainer", calibration=calibration, say=say) as field:
+            field.run(case, _ONCE)
+        with Field(peers, "trainer", calibration=calibration, say=say) as field:
             result = field.run(case, pace, measures_memory=True)
         facts = {**result.facts, "axis": axis, "value": value}
         results.append(replace(result, facts=facts))
