@@ -18,6 +18,8 @@ from pellucid.serving.studio import Workbench
 
 playwright = pytest.importorskip("playwright.sync_api")
 
+playwright.expect.set_options(timeout=20_000)  # a loaded machine compiles slowly
+
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -57,7 +57,7 @@ function cells(caption, own, at, value, mark = () => "") {
   for (const term of own) {
     const [row] = at(term);
     if (!rows.has(row)) rows.set(row, []);
-    rows.get(row).push(make("td", { textContent: number(value(term)), className: mark(term) }));
+    rows.get(row).push(make("td", { textContent: number(value(term), 4), className: mark(term) }));
   }
   return make("table", { className: "grid" }, make("caption", { className: "grid-caption", textContent: caption }),
     make("tbody", {}, ...[...rows.values()].map((row) => make("tr", {}, ...row))));

@@ -245,9 +245,13 @@ function mark(at) {
 
 async function showMap(kind) {
   if (!state.seen) return;
-  const found = await tried(() => post("/studio/map", { image: state.seen.image, kind, of_class: ofClass() }));
-  if (!found) return;
   byId("map").hidden = false;
+  byId("map-title").textContent = "Calculating …";
+  const found = await tried(() => post("/studio/map", { image: state.seen.image, kind, of_class: ofClass() }));
+  if (!found) {
+    byId("map").hidden = true;
+    return;
+  }
   const name = state.model.classes[found.of_class];
   byId("map-title").textContent = kind === "saliency" ? `Saliency for ${name}` : `Occlusion for ${name}`;
   const [height, width] = found.shape;

@@ -42,10 +42,10 @@ export function see(seen) {
 export const count = (n) => n.toLocaleString("en-US");
 export const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 2 : 1)} %`;
 
-/** Write a number with five digits, as people read it. */
-export function number(x) {
+/** Write a number with a few digits, as people read it. */
+export function number(x, digits = 5) {
   if (x === 0) return "0";
   const size = Math.abs(x);
-  const text = size >= 1e-4 && size < 1e6 ? Number(x.toPrecision(5)).toString() : x.toExponential(3);
+  const text = size >= 1e-4 && size < 1e6 ? Number(x.toPrecision(digits)).toString() : x.toExponential(3);
   return text.replace("-", "−");
 }
