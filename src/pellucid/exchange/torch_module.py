@@ -13,4 +13,13 @@ def module_of(file: ModelFile) -> Any:
     state = {f"weights/{name}": array for name, array in file.weights.items()}
     session = make("torch").build(file.network, state=state, dtype=file.dtype)
     module: Any = session.native  # type: ignore[attr-defined]
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = tensor.data.clone(memory_format=contiguous())  # not views
     return module.eval()
+
+
+def contiguous() -> Any:
+    """Return PyTorch's word for rows behind each other."""
+    import torch
+
+    return torch.contiguous_format

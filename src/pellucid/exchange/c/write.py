@@ -52,12 +52,8 @@ def _includes(used: set[str]) -> list[str]:
 
 def _array(declaration: str, array: Array) -> str:
     """Return a constant array; nine digits are a float32 exactly."""
-    flat = array.ravel().tolist()
-    rows = [
-        ",".join(f"{number:.9g}" if number % 1 else f"{number:.1f}" for number in row)
-        for row in (flat[i : i + 8] for i in range(0, len(flat), 8))
-    ]
-    numbers = re.sub(r"(?<=[0-9])(?=,|$)", "f", ",\n".join(rows), flags=re.MULTILINE)
+    flat = [f"{number:.8e}f" for number in array.ravel().tolist()]
+    numbers = ",\n".join(",".join(flat[i : i + 8]) for i in range(0, len(flat), 8))
     return f"{declaration}[{len(flat)}] = {{\n{numbers}}};"
 
 
