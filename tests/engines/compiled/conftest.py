@@ -45,6 +45,7 @@ class Twins:
         }
         build = {"state": state, "loss": loss, "optimizer": optimizer}
         self.slow = engines.make("numpy").build(network, dtype="float64", **build)
+        self.rough = engines.make("numpy").build(network, **build)
         self.fast = engines.make("compiled", **options).build(network, **build)
 
     def images(self, count, seed=1):
@@ -90,7 +91,11 @@ class Twins:
         )
         fast = self.fast.gradients(x, labels, sample_weight=sample_weight)
         assert fast[0] == pytest.approx(slow[0], rel=1e-5, abs=1e-7)
-        self.check_grads(fast[1], slow[1])
+        # a ReLU that float32 puts on the other side of 0 moves a whole derivative: the
+        # reference's own float32 says how far that goes on this batch
+        rough = self.rough.gradients(x, labels, sample_weight=sample_weight)[1]
+        floor = max(relative(rough[name], slow[1][name]) for name in rough)
+        self.check_grads(fast[1], slow[1], max(BACKWARD, 10 * floor))
 
     def check_steps(self, labels, steps=20, rate=0.01, tolerance=1e-3):
         for step in range(steps):
