@@ -56,6 +56,7 @@ def studio(
     chosen = engines.make(engine)
     settings = Settings(host=host, port=port, token=token)
     bench, sources = _bench(run, chosen)
+    bench.warm()
     app = create_app(sources, settings=settings, log=Log("events"), bench=bench)
     wish = _wish(engine) if run is None else None
     serve(app, on_ready=lambda url: _ready(url, app, wish, token, browser))

@@ -47,6 +47,10 @@ class Workbench:
             self.model.load_weights(dict(weights))
             self.steps = steps
 
+    def warm(self) -> None:
+        """Let the engine compile what looking inside needs, before somebody looks."""
+        threading.Thread(target=self._ask, args=(_look_once, ()), daemon=True).start()
+
     async def ask(self, question: Callable[..., T], *arguments: Any) -> T:
         """Run ``question(model, …)`` in a thread, one at a time."""
         return await asyncio.to_thread(self._ask, question, arguments)
@@ -54,3 +58,8 @@ class Workbench:
     def _ask(self, question: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         with self._lock, np.errstate(all="ignore"):
             return question(self.model, *arguments)
+
+
+def _look_once(model: Model) -> None:
+    """Run every node on an empty image."""
+    model.activations(np.zeros((1, *model.network.input_shape), model.dtype))

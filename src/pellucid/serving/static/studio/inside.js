@@ -55,6 +55,7 @@ function choose(node) {
   here.node = node;
   here.at = null;
   here.channel = 0;
+  byId("node-title").textContent = `${node}: calculating …`;
   for (const button of byId("nodes").querySelectorAll("button")) button.ariaPressed = String(button.dataset.node === node);
   open();
 }
