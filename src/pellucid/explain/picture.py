@@ -92,7 +92,9 @@ def _draw_node(row: Any, name: str, values: Array, tiles: Array) -> None:
     panel = row.subplots()
     aspect = "auto" if len(tiles) == 1 else "equal"
     panel.imshow(tiles, aspect=aspect, interpolation="nearest", **_colours(values))
-    panel.set_axis_off()
+    panel.set(xticks=[], yticks=[])
+    panel.spines[:].set_visible(len(tiles) == 1)  # a strip may end in white
+    panel.spines[:].set_color("#999999")
     shape = "×".join(map(str, values.shape))
     is_cut = values.ndim == 3 and values.shape[2] > _TILES
     note = f", the first {_TILES} channels" if is_cut else ""
@@ -109,10 +111,13 @@ def _draw_top(top: Any, model: Model, pixels: Array, of_class: int | None) -> No
     name = model.classes[k] if model.classes else str(k)
     panels = top.subplots(1, 4, width_ratios=(1, 1, 1, 1.6))
     _draw_image(panels[0], pixels[0])
-    _draw_map(panels[1], important.values, f"saliency: |∂ output {name} / ∂ pixel|")
+    size = {"cmap": "inferno", "vmin": 0}
+    _draw_map(panels[1], important.values, f"saliency |∂ {name} / ∂ pixel|", size)
     if pixels.ndim == 4:
         fall = occlusion(model, pixels, k).values
-        _draw_map(panels[2], fall, f"covering it makes {name} less likely")
+        most = float(np.abs(fall).max()) or 1.0
+        sides = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+        _draw_map(panels[2], fall, f"red: covered, {name} is less likely", sides)
     else:
         panels[2].set_axis_off()
     _draw_output(panels[3], model, model.predict(pixels))
@@ -131,11 +136,8 @@ def _draw_image(panel: Any, pixels: Array) -> None:
     panel.imshow(shown, cmap="gray")
 
 
-def _draw_map(panel: Any, values: Array, title: str) -> None:
+def _draw_map(panel: Any, values: Array, title: str, colours: dict[str, Any]) -> None:
     flat = values if values.ndim == 2 else values.reshape(1, -1)
-    colours = {**_colours(flat)}
-    if colours["cmap"] == "gray":
-        colours["cmap"] = "inferno"
     panel.imshow(flat, interpolation="nearest", **colours)
     panel.set_axis_off()
     panel.set_title(title, fontsize=9)
