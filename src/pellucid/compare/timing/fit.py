@@ -11,7 +11,7 @@ from pellucid.compare.timing.scripts import Script, run_script
 from pellucid.compare.timing.setting import Record, Setting
 
 SCRIPTS = (
-    Script(peer="pellucid", file="fit_pellucid.py", needs=("numba",)),
+    Script(peer="pellucid", file="fit_pellucid.py", needs=("llvmlite",)),
     Script(peer="torch", file="fit_torch.py", needs=("torch",)),
     Script(
         peer="torch bound",

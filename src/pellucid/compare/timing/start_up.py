@@ -16,7 +16,7 @@ from pellucid.compare.timing.scripts import Script, run_script
 from pellucid.compare.timing.setting import Record, Setting
 
 SCRIPTS = (
-    Script(peer="pellucid", file="start_pellucid.py", needs=("numba",)),
+    Script(peer="pellucid", file="start_pellucid.py", needs=("llvmlite",)),
     Script(peer="torch", file="start_torch.py", needs=("torch",)),
     Script(
         peer="torch compile",

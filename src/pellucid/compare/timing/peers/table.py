@@ -58,7 +58,7 @@ def _peer(framework: str, *switches: str, **options: Any) -> Peer:
 
 
 _NEEDS: dict[str, tuple[str, ...]] = {
-    "pellucid": ("numba",),
+    "pellucid": ("llvmlite",),
     "torch": ("torch",),
     "tensorflow": ("tensorflow",),
     "jax": ("jax", "optax"),
