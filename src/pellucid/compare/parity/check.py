@@ -185,7 +185,7 @@ class _Laboratory:
     def step(self, batch: Batch) -> None:
         """Take one step on every engine from the reference's state."""
         state = self.reference.state()
-        exact = Reference(self.network, self.exact, state, batch)
+        exact = Reference(self.network, self.exact, self.optimizer, state, batch)
         noise = exact.residual(lockstep.take_step(self.reference, state, batch))
         residuals = {
             name: exact.residual(lockstep.take_step(session, state, batch))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pellucid.compare.parity import updates
 from pellucid.compare.parity.corners import (
     Corners,
     CornerSession,
@@ -19,6 +20,7 @@ from pellucid.compare.parity.tolerance import SMALL
 from pellucid.engines import Session
 from pellucid.engines.protocol import Array, State
 from pellucid.network import Network
+from pellucid.objectives import Optimizer
 
 Tensors = dict[str, Array]
 KINDS = ("activations", "gradients", "weights")
@@ -83,10 +85,15 @@ class Reference:
     """The reference in float64 on one batch, on any side of the corners."""
 
     def __init__(
-        self, network: Network, session: CornerSession, state: State, batch: Batch
+        self,
+        network: Network,
+        session: CornerSession,
+        optimizer: Optimizer,
+        state: State,
+        batch: Batch,
     ) -> None:
         self._network, self._session = network, session
-        self._state, self._batch = state, batch
+        self._optimizer, self._state, self._batch = optimizer, state, batch
         session.corners = {}
         self.outcome = take_step(session, state, batch)
         self._corners = corners_of(network, self.outcome.activations)
@@ -125,10 +132,18 @@ class Reference:
         session.load_state(self._state)
         session.corners = corners
         _, gradients = session.gradients(batch.images, batch.labels)
-        session.train_step(
-            batch.images, batch.labels, learning_rate=batch.learning_rate
+        weights = updates.updated(
+            self._network,
+            self._optimizer,
+            self._state,
+            gradients,
+            learning_rate=batch.learning_rate,
         )
-        return Outcome(self.outcome.activations, gradients, weights_of(session))
+        # running statistics come from the way forward, which has no sides
+        learnt = {name: weights[name] for name in gradients}
+        return Outcome(
+            self.outcome.activations, gradients, {**self.outcome.weights, **learnt}
+        )
 
 
 def distance(

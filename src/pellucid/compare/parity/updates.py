@@ -50,7 +50,7 @@ def slack(
         |U(g + t) − U(g − t)|, where U is the update. Parameters only.
     """
     low, middle, high = (
-        _updated(network, optimizer, state, moved, learning_rate)
+        updated(network, optimizer, state, moved, learning_rate=learning_rate)
         for moved in (
             {name: grad + side * tolerance[name] for name, grad in gradients.items()}
             for side in (-1, 0, 1)
@@ -67,13 +67,15 @@ def slack(
     }
 
 
-def _updated(
+def updated(
     network: Network,
     optimizer: Optimizer,
     state: State,
     gradients: Tensors,
+    *,
     learning_rate: float,
 ) -> dict[str, Array]:
+    """Return all weights after one update by these gradients, in float64."""
     parts = take_apart(network, state, optimizer=optimizer, dtype="float64")
     apply_update(
         optimizer,
