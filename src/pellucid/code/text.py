@@ -29,14 +29,6 @@ def call(
     return f"{pad}{head}(\n{rows}{pad}){tail}"
 
 
-def mapping(entries: Sequence[tuple[str, str]], *, indent: int = 8) -> str:
-    """Return the lines of a dict display, one entry each."""
-    pad = " " * indent
-    return "\n".join(
-        f"{pad}{key!r}: {value},".replace("'", '"') for key, value in entries
-    )
-
-
 def one_or_pair(pair: Any) -> str:
     """Return (3, 3) as 3, and (3, 5) as it is."""
     return str(pair[0]) if pair[0] == pair[1] else str(tuple(pair))
@@ -45,8 +37,3 @@ def one_or_pair(pair: Any) -> str:
 def number(value: float) -> str:
     """Return a number as people write it: 0.001, 64, 1e-08."""
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the names with commas."""
-    return ", ".join(names)
