@@ -118,7 +118,7 @@ def test_ctrl_c_stops_a_reader_that_waits():
 
         def slow():
             yield 0
-            time.sleep(1)
+            time.sleep(5)
             yield 1
 
         items = prefetch(slow(), 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
+from typing import Literal
 
 from pellucid.engines.compiled.kernels import conv as kernels
 from pellucid.engines.compiled.kernels import copies, depthwise, winograd, winograd_back
@@ -107,7 +108,11 @@ def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) ->
     w = hwio(low, node, spec)
     bias = low.weight(node, "bias") if spec.has_bias else w
     if low.options.winograd and winograd_fits(spec):
-        fast = Winograd(spec, pooled=False, y=y.map)
+        # Where a ReLU follows, rounding may put an output on the other side of 0 and
+        # move a whole derivative: training goes forward by the smaller, more exact
+        # tiles. The way back has no such corners and takes what costs least.
+        edge: Literal[0, 2] = 2 if low.purpose.goes_back else 0
+        fast = Winograd(spec, pooled=False, y=y.map, edge=edge)
         add_winograd(low, node, fast, (At(x.buffer), bias, At(y.buffer)), what=what)
         return
     is_alone = depthwise.depthwise_fits(spec)
