@@ -66,10 +66,10 @@ def rate_factor(subject: Subject) -> str:
     head = "def rate_factor(step: int, steps: int) -> float:\n"
     if isinstance(schedule, Cosine):
         floor = number(schedule.floor)
+        rise = f"{floor} + (1 - {floor}) * " if schedule.floor else ""
         return head + (
             '    """Fall along half a cosine."""\n'
-            f"    return {floor} + (1 - {floor}) * "
-            "(1 + math.cos(math.pi * step / steps)) / 2\n"
+            f"    return {rise}(1 + math.cos(math.pi * step / steps)) / 2\n"
         )
     if isinstance(schedule, OneCycle):
         start, end = number(schedule.start), number(schedule.end)
