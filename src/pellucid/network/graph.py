@@ -266,7 +266,7 @@ class Network:
             changed[name] = changed[name].with_layer(
                 dataclasses.replace(layer, **{field: value})
             )
-        return self._rebuilt(changed.values())
+        return self._rebuilt(changed.values(), self.name)
 
     def frozen(self, *names: str) -> Network:
         """Return a network in which those nodes (or all, if none is named) are frozen.
@@ -280,17 +280,12 @@ class Network:
 
     def renamed(self, name: str) -> Network:
         """Return the same network under another name."""
-        return Network.from_nodes(
-            self.nodes,
-            name=name,
-            preprocessing=self.preprocessing,
-            outputs=self.outputs,
-        )
+        return self._rebuilt(self.nodes, name)
 
-    def _rebuilt(self, nodes: Iterable[Node]) -> Network:
+    def _rebuilt(self, nodes: Iterable[Node], name: str) -> Network:
         return Network.from_nodes(
             nodes,
-            name=self.name,
+            name=name,
             preprocessing=self.preprocessing,
             outputs=self.outputs,
         )
