@@ -80,7 +80,11 @@ def lower(low: Lowering, node: Node) -> None:
         node=node.name,
     )
 
+    written = low.phases[-1]
+
     def back() -> None:
+        if low.phases[-1] is written:  # its first task alone writes `kept`
+            low.barrier()
         pair = low.grads[name], y if after else None
         _pull(low, node, kept, pair, uses_batch=uses_batch)
 
