@@ -26,9 +26,7 @@ def phases(parts):
     options, target = Options(), cpu.target()
     parameters = parameters_of(network, target, options)
     purpose = Purpose("pull", is_training=True)
-    return lowered(
-        network, parameters, target, options=options, purpose=purpose
-    ).phases
+    return lowered(network, parameters, target, options=options, purpose=purpose).phases
 
 
 def shared(step):

@@ -1,0 +1,65 @@
+"""This file is a figure: one thing that was measured, with unit, spread and runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+Value = float | int | str | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One thing that was measured: a number with unit, spread and runs, or a word.
+
+    Attributes
+    ----------
+    name : str
+        Unique within a cell: "latency p50", "caught: wrong input shape".
+    value : float, int, str, bool or None
+        None: it failed or could not be had, and `note` says why.
+    unit : str
+        "ms", "images/s", "MiB", "s", "%"; "" for words and plain counts.
+    low, high : float, optional
+        Interval or quartiles, `note` says which; None where there is no spread.
+    runs : int
+        How many measurements stand behind it.
+    note : str
+        One sentence: how to read it, or the error's message.
+    detail : str
+        Long text, shown on request: a script, a traceback.
+    at : float, optional
+        Where it stands on a line chart's x-axis: an epoch, a batch size, threads.
+    is_full_only : bool
+        Left out by ``--quick``; value is None then.
+    """
+
+    name: str
+    value: Value
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    runs: int = 1
+    note: str = ""
+    detail: str = ""
+    at: float | None = None
+    is_full_only: bool = False
+
+    @property
+    def number(self) -> float | None:
+        """The value where it is a number (a truth counts 1 or 0), else None."""
+        return float(self.value) if isinstance(self.value, (int, float)) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figure as plain values, without what is as it always is."""
+        usual = type(self)(name=self.name, value=self.value)
+        return {
+            key: getattr(self, key)
+            for key in self.__slots__
+            if key in ("name", "value") or getattr(self, key) != getattr(usual, key)
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(**document)

@@ -1,0 +1,142 @@
+"""This file is a row: one question, how it is measured, and how its answer is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.task import Task
+from pellucid.engines.registry import NAMES
+
+#: the columns, in the report's order
+ENGINES: tuple[str, ...] = tuple(NAMES)
+
+#: what a reader may hold dear: the word for --priority, and what it means
+PRIORITIES: dict[str, str] = {
+    "accuracy": "the accuracy it reaches",
+    "training": "training speed",
+    "latency": "quick answers, one at a time",
+    "throughput": "many answers at once",
+    "size": "little to install",
+    "memory": "little memory",
+    "start": "a quick start",
+    "ease": "little to write and to know",
+    "mistakes": "mistakes that are caught",
+    "debugging": "looking inside",
+    "ecosystem": "the rest of Python",
+    "deployment": "ways to deploy",
+    "devices": "phones and microcontrollers",
+    "languages": "other languages",
+    "reproducibility": "the same bits again",
+    "scaling": "more processors",
+    "portability": "weights that move",
+    "flexibility": "dynamic programs",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """Which figures are drawn, and how.
+
+    Attributes
+    ----------
+    title : str
+    figures : tuple of str
+        For "bars": names of figures, each a group with one bar per engine. For
+        "lines": the beginnings of names; figures with `at` are points of a line, one
+        line per engine.
+    kind : {"bars", "lines"}
+    x : str
+        For "lines": what the x-axis is, "batch size".
+    is_log : bool
+        Whether the values' axis is logarithmic.
+    """
+
+    title: str
+    figures: tuple[str, ...]
+    kind: Literal["bars", "lines"] = "bars"
+    x: str = ""
+    is_log: bool = False
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read a chart from plain values."""
+        return cls(**{**document, "figures": tuple(document["figures"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aspect:
+    """A figure that counts towards a priority.
+
+    Attributes
+    ----------
+    priority : str
+        A key of `PRIORITIES`.
+    figure : str
+        The figure's name.
+    lower_is_better : bool
+    """
+
+    priority: str
+    figure: str
+    lower_is_better: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One question and how it is answered by measurement.
+
+    Attributes
+    ----------
+    name : str
+        The word for --only, and the row's anchor in the report.
+    question : str
+    how : str
+        One paragraph: what is measured, and how.
+    measure : callable, optional
+        Takes a `Task`, returns a list of `Figure`. It runs in a process that can hang,
+        crash or run out of memory without harm to the rest. What it raises becomes
+        the cell's failure; a measurement that fails on its own is better returned
+        as a figure whose value is None and whose note says why.
+    measure_together : callable, optional
+        Instead of `measure`, where engines must take turns: takes the tasks of all
+        engines, returns {engine: figures}, or a string in place of the figures where
+        an engine failed.
+    engines : tuple of str
+        Those it makes sense for; for another the cell says "does not apply".
+    is_quick : bool
+        Whether --quick measures it; else the cell says "full only".
+    is_timed : bool
+        Whether times or memory are measured: such a cell has a new process and the
+        machine to itself. Others of one engine share a process, two engines at once.
+    limit_s : float
+        Time limit of a cell (of the row, where engines are measured together).
+    charts : tuple of Chart
+    aspects : tuple of Aspect
+    """
+
+    name: str
+    question: str
+    how: str
+    measure: Callable[[Task], list[Figure]] | None = None
+    measure_together: (
+        Callable[[Sequence[Task]], dict[str, list[Figure] | str]] | None
+    ) = None
+    engines: tuple[str, ...] = ENGINES
+    is_quick: bool = True
+    is_timed: bool = True
+    limit_s: float = 120.0
+    charts: tuple[Chart, ...] = ()
+    aspects: tuple[Aspect, ...] = ()
+
+    def description(self) -> dict[str, Any]:
+        """Return what a report needs to know of the row, as plain values."""
+        return {
+            "name": self.name,
+            "question": self.question,
+            "how": self.how,
+            "charts": [asdict(chart) for chart in self.charts],
+            "aspects": [asdict(aspect) for aspect in self.aspects],
+        }
