@@ -20,7 +20,8 @@ from pellucid.network.preprocessing import Colour
 if TYPE_CHECKING:
     from pellucid.data.pictures import PictureOptions
 
-_NAMES = ("mnist", "fashion-mnist", "cifar10", "xor")
+#: the datasets that have a name
+NAMES = ("mnist", "fashion-mnist", "cifar10", "xor")
 
 
 def load(
@@ -113,7 +114,7 @@ def _read(
     path = Path(source).expanduser()
     if not path.exists():
         raise DataError(
-            f"load: source must be {', '.join(map(repr, _NAMES))}, or the path of a "
+            f"load: source must be {', '.join(map(repr, NAMES))}, or the path of a "
             f"folder, .zip or .npz; got {str(source)!r}, where nothing is."
         )
     if path.is_dir() and holds_idx(path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -113,8 +113,13 @@ class Row:
         machine to itself. Others of one engine share a process, two engines at once.
     limit_s : float
         Time limit of a cell (of the row, where engines are measured together).
+    needs : tuple of str
+        Further packages, beside the engine's own, whose versions its figures rest on.
     charts : tuple of Chart
     aspects : tuple of Aspect
+    conclude : callable, optional
+        What is said of all engines together: takes {engine: figures} of those that
+        were measured, returns sentences. A test across engines is made here.
     """
 
     name: str
@@ -128,8 +133,10 @@ class Row:
     is_quick: bool = True
     is_timed: bool = True
     limit_s: float = 120.0
+    needs: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()
     aspects: tuple[Aspect, ...] = ()
+    conclude: Callable[[Mapping[str, Sequence[Figure]]], list[str]] | None = None
 
     def description(self) -> dict[str, Any]:
         """Return what a report needs to know of the row, as plain values."""

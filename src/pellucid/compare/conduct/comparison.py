@@ -1,0 +1,131 @@
+"""This file is `compare`: a request in, a folder with results and reports out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pellucid.compare.conduct.conductor import Conductor, Watcher
+from pellucid.compare.conduct.plan import Plan, plan
+from pellucid.compare.conduct.request import Request, now, versions
+from pellucid.compare.results import FILE, Cell, Question, Results, read_results
+from pellucid.compare.study.row import ENGINES
+from pellucid.compare.study.rows import row, rows_there
+from pellucid.errors import RunError
+from pellucid.runs.tensor_file import write_bytes
+
+#: settings that all cells of a report share
+_SHARED = ("network", "data", "is_quick", "seed")
+
+
+def earlier(folder: Path) -> Results | None:
+    """Return the results in a report's folder, None where there is none yet.
+
+    Raises
+    ------
+    RunError
+        If the folder cannot be made or holds something else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except OSError as error:
+        raise RunError(
+            f"compare: --out must be a folder that can be written; got '{folder}': "
+            f"{error.strerror}."
+        ) from error
+    if (folder / FILE).is_file():
+        return read_results(folder / FILE)
+    if not is_empty:
+        raise RunError(
+            f"compare: --out must be empty or hold an earlier report; got '{folder}' "
+            f"without {FILE}. Name another folder."
+        )
+    return None
+
+
+def compare(
+    request: Request, folder: Path, watcher: Watcher, old: Results | None
+) -> Results:
+    """Measure what is not there yet, and keep it in the folder cell by cell.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After what is done has been kept; the same request goes on from there.
+    """
+    to_do = plan(request, old)
+    record = _Record(request, folder, old, to_do)
+    watcher.plans(to_do)
+    try:
+        Conductor(request, keep=record.keep, watcher=watcher).run(to_do)
+    finally:
+        record.finish()
+    return record.results
+
+
+class _Record:
+    """The results as they grow."""
+
+    def __init__(
+        self, request: Request, folder: Path, old: Results | None, to_do: Plan
+    ) -> None:
+        self._file = folder / FILE
+        kept, engines = _kept(request, old)
+        settings = {**request.settings(), "engines": list(engines)}
+        fresh = Results(
+            settings=settings,
+            machine=request.machine,
+            versions=versions(),
+            begun=old.begun if old is not None and kept else now(),
+        )
+        waiting = [
+            Cell(row=job.row.name, engine=engine, status="not yet")
+            for job in to_do.jobs
+            for engine in job.engines
+        ]
+        self.results = fresh.with_cells([*kept, *to_do.cells, *waiting])
+        self.finish()
+
+    def keep(self, cells: Sequence[Cell]) -> None:
+        """Take cells in and write everything down."""
+        self.results = self.results.with_cells(cells)
+        self._write()
+
+    def finish(self) -> None:
+        """Draw the conclusions over all engines and write everything down."""
+        asked = {cell.row for cell in self.results.cells}
+        questions = (
+            _question(self.results, name) for name in rows_there() if name in asked
+        )
+        self.results = replace(self.results, questions=tuple(questions))
+        self._write()
+
+    def _write(self) -> None:
+        text = json.dumps(self.results.to_json(), indent=1, ensure_ascii=False)
+        write_bytes(self._file, f"{text}\n".encode())
+
+
+def _question(results: Results, name: str) -> Question:
+    asked = row(name)
+    measured = {c.engine: c.figures for c in results.row(name) if c.is_done}
+    said = asked.conclude(measured) if asked.conclude and measured else []
+    return Question.from_json({**asked.description(), "conclusions": said})
+
+
+def _kept(request: Request, old: Results | None) -> tuple[list[Cell], tuple[str, ...]]:
+    """Return cells of other rows and engines that still hold, and all columns."""
+    if old is None or any(
+        old.settings.get(key) != request.settings()[key] for key in _SHARED
+    ):
+        return [], request.engines
+    columns = tuple(e for e in ENGINES if e in {*old.engines, *request.engines})
+    rows = {cell.row for cell in old.cells} & {*rows_there()}
+    whole = replace(
+        request,
+        engines=old.engines,
+        rows=tuple(name for name in rows_there() if name in rows),
+    )
+    return list(plan(whole, old).cells), columns

@@ -1,0 +1,179 @@
+"""This file is the conductor: job after job, each kept as soon as it is done."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, Protocol
+
+from pellucid.compare.conduct.plan import Job, Plan
+from pellucid.compare.conduct.request import Request
+from pellucid.compare.conduct.station import Station, StationError
+from pellucid.compare.results import Cell
+from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.task import Task
+from pellucid.compare.timing.quiet import DISTURBED, Calibration, usable_processors
+
+Keep = Callable[[Sequence[Cell]], None]
+
+
+class Watcher(Protocol):
+    """Who is told how it goes."""
+
+    def plans(self, plan: Plan) -> None:
+        """What there is to do is known."""
+
+    def begins(self, job: Job) -> None:
+        """A job begins."""
+
+    def ends(self, job: Job, cells: Sequence[Cell]) -> None:
+        """A job has ended."""
+
+
+class Conductor:
+    """Measures a plan's jobs.
+
+    Parameters
+    ----------
+    request : Request
+    keep : callable
+        Takes the cells of each job when it has ended; called by one thread at a time.
+    watcher : Watcher
+    """
+
+    def __init__(self, request: Request, *, keep: Keep, watcher: Watcher) -> None:
+        self._request, self._keep, self._watcher = request, keep, watcher
+        self._calibration = Calibration()
+        self._lock = threading.Lock()
+        self._stations: set[Station] = set()
+        self._is_stopping = False
+
+    def run(self, plan: Plan) -> None:
+        """Measure what must have the machine to itself, then the rest two by two.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After every process has ended; what was done has been kept.
+        """
+        try:
+            for job in plan.alone:
+                with self._station() as station:
+                    self._carry_out(job, station, is_alone=True)
+            self._share(plan.lanes)
+        except BaseException:
+            self._stop()
+            raise
+
+    def _share(self, lanes: Sequence[Sequence[Job]]) -> None:
+        """Two lanes at once where there are two processors."""
+        width = min(2, usable_processors())
+        pool = ThreadPoolExecutor(width)
+        try:
+            futures = [pool.submit(self._go_through, lane) for lane in lanes]
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()
+        except BaseException:
+            self._stop()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _go_through(self, lane: Sequence[Job]) -> None:
+        """One process for all jobs of a lane; a new one where it has died."""
+        waiting = list(lane)
+        while waiting and not self._is_stopping:
+            with self._station() as station:
+                while waiting and not self._is_stopping:
+                    if not self._carry_out(waiting.pop(0), station, is_alone=False):
+                        break
+
+    @contextlib.contextmanager
+    def _station(self) -> Iterator[Station]:
+        station = Station()
+        self._stations.add(station)
+        if self._is_stopping:  # since the process was started
+            station.kill()
+        try:
+            yield station
+        finally:
+            self._stations.discard(station)
+            station.close()
+
+    def _carry_out(self, job: Job, station: Station, *, is_alone: bool) -> bool:
+        """Measure a job and keep its cells; return whether the process still lives."""
+        self._watcher.begins(job)
+        before = self._calibration.slowdown() if is_alone else 0.0
+        begin, reason = time.perf_counter(), None
+        found: dict[str, Any] = {}
+        with self._tasks(job) as tasks:
+            try:
+                found = station.measure(job.row.name, tasks, limit_s=job.row.limit_s)
+            except StationError as error:
+                reason = str(error)
+        if self._is_stopping:
+            return False
+        seconds = time.perf_counter() - begin
+        slowdown = max(before, self._calibration.slowdown()) if is_alone else 0.0
+        cells = [
+            _cell(job, engine, found, reason, seconds=seconds, slowdown=slowdown)
+            for engine in job.engines
+        ]
+        with self._lock:
+            self._keep(cells)
+        self._watcher.ends(job, cells)
+        return reason is None
+
+    @contextlib.contextmanager
+    def _tasks(self, job: Job) -> Iterator[list[Task]]:
+        request = self._request
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            tasks = []
+            for engine in job.engines:
+                scratch = Path(folder) / engine
+                scratch.mkdir()
+                tasks.append(
+                    Task(
+                        engine=engine,
+                        network=request.network,
+                        data=request.data,
+                        is_quick=request.is_quick,
+                        seed=request.seed,
+                        folder=scratch,
+                    )
+                )
+            yield tasks
+
+    def _stop(self) -> None:
+        self._is_stopping = True
+        for station in list(self._stations):
+            station.kill()
+
+
+def _cell(
+    job: Job,
+    engine: str,
+    found: dict[str, Any],
+    reason: str | None,
+    *,
+    seconds: float,
+    slowdown: float,
+) -> Cell:
+    answer: Any = reason or found.get(engine, "it gave no answer.")
+    is_measured = not isinstance(answer, str)
+    return Cell(
+        row=job.row.name,
+        engine=engine,
+        status="measured" if is_measured else "failed",
+        reason="" if is_measured else str(answer),
+        figures=tuple(Figure.from_json(f) for f in answer) if is_measured else (),
+        seconds=round(seconds / len(job.engines), 2),
+        slowdown=round(slowdown, 3),
+        is_disturbed=slowdown > DISTURBED,
+        fingerprint=job.fingerprint,
+    )

@@ -1,0 +1,132 @@
+"""This file is the results of a whole comparison, and the file they are kept in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from pellucid.compare.results.cell import Cell, Question
+from pellucid.errors import RunError
+
+KIND = "pellucid compare"
+SCHEMA_VERSION = 1
+FILE = "results.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Everything that was measured, with what it was measured on.
+
+    Attributes
+    ----------
+    settings : dict
+        network, data, engines, is_quick, seed.
+    machine, versions : dict
+    begun, took_s
+        When it was begun, in UTC, and how long all of its cells took together.
+    questions : tuple of Question
+    cells : tuple of Cell
+    """
+
+    settings: dict[str, Any]
+    machine: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    begun: str = ""
+    took_s: float = 0.0
+    questions: tuple[Question, ...] = ()
+    cells: tuple[Cell, ...] = ()
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The columns, in order."""
+        return tuple(self.settings["engines"])
+
+    def cell(self, row: str, engine: str) -> Cell | None:
+        """Return the cell of that row and engine, if there is one."""
+        found = (c for c in self.cells if c.row == row and c.engine == engine)
+        return next(found, None)
+
+    def row(self, name: str) -> list[Cell]:
+        """Return a row's cells in the order of the columns."""
+        cells = (self.cell(name, engine) for engine in self.engines)
+        return [cell for cell in cells if cell is not None]
+
+    def question(self, name: str) -> Question | None:
+        """Return the question of that name, if it was asked."""
+        return next((q for q in self.questions if q.name == name), None)
+
+    def with_cells(self, cells: Iterable[Cell]) -> Self:
+        """Return the results with those cells in place of what stood there."""
+        kept = {(c.row, c.engine): c for c in self.cells}
+        kept |= {(c.row, c.engine): c for c in cells}
+        took = sum(cell.seconds for cell in kept.values())
+        return replace(self, cells=tuple(kept.values()), took_s=round(took, 1))
+
+    @property
+    def disturbed(self) -> list[Cell]:
+        """The cells around which something else ran on the machine."""
+        return [cell for cell in self.cells if cell.is_disturbed]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the results as plain values, schema_version first."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "kind": KIND,
+            "settings": self.settings,
+            "machine": self.machine,
+            "versions": self.versions,
+            "begun": self.begun,
+            "took_s": self.took_s,
+            "questions": [question.to_json() for question in self.questions],
+            "cells": [cell.to_json() for cell in self.cells],
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        plain = ("settings", "machine", "versions", "begun", "took_s")
+        questions = (Question.from_json(q) for q in document["questions"])
+        return cls(
+            **{key: document[key] for key in plain},
+            questions=tuple(questions),
+            cells=tuple(Cell.from_json(cell) for cell in document["cells"]),
+        )
+
+
+def read_results(path: Path) -> Results:
+    """Read a results file.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read, or is none that this version understands.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(
+            f"compare: results must be a file that can be read; got '{path}': "
+            f"{error.strerror}."
+        ) from error
+    except ValueError as error:
+        raise RunError(
+            f"compare: results must be JSON; got '{path}': {error}."
+        ) from error
+    kind = document.get("kind") if isinstance(document, dict) else None
+    version = document.get("schema_version") if kind == KIND else None
+    if version != SCHEMA_VERSION:
+        came = f"schema_version={version}" if kind == KIND else f"kind={kind!r}"
+        raise RunError(
+            f"compare: results must have kind='{KIND}' and schema_version="
+            f"{SCHEMA_VERSION}; got {came} in '{path}'. Measure into another folder."
+        )
+    try:
+        return Results.from_json(document)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RunError(
+            f"compare: results must be as `pellucid compare` wrote them; got '{path}' "
+            f"with {type(error).__name__}: {error}. Measure into another folder."
+        ) from error

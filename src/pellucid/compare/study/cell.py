@@ -1,0 +1,77 @@
+"""This file is a cell's own process from the inside: it measures and answers.
+
+Run as ``python -m pellucid.compare.study.cell IN OUT``, two file descriptors. A
+question is a line of JSON with a row and its tasks; the answer has, for each engine,
+its figures, or a string where it failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.rows import row
+from pellucid.compare.study.task import Task
+from pellucid.errors import PellucidError
+
+Found = Mapping[str, list[Figure] | str]
+
+
+def measure(name: str, tasks: Sequence[Task]) -> Found:
+    """Measure a row for the engines of the tasks; a failure is a string."""
+    question = row(name)
+    try:
+        if question.measure_together is not None:
+            return question.measure_together(tasks)
+        if question.measure is None:
+            return {}
+        return {task.engine: question.measure(task) for task in tasks}
+    except MemoryError as error:
+        reason = f"it ran out of memory: {error or 'MemoryError'}."
+    except PellucidError as error:
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the cell says it
+        traceback.print_exc()
+        words = str(error).strip().splitlines() or ["nothing"]
+        reason = f"{type(error).__name__}: {words[0]}"
+    return {task.engine: reason for task in tasks}
+
+
+def answer(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one question, both as plain values."""
+    tasks = [Task.from_json(task) for task in question["tasks"]]
+    found = measure(question["row"], tasks)
+    return {
+        engine: figures
+        if isinstance(figures, str)
+        else [figure.to_json() for figure in figures]
+        for engine, figures in found.items()
+    }
+
+
+def main() -> None:
+    """Answer until the questions end."""
+    with contextlib.suppress(OSError):  # where memory runs short, this one goes first
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    questions = os.fdopen(int(sys.argv[1]), "r", encoding="utf-8")
+    answers = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
+    for line in questions:
+        document = json.dumps(answer(json.loads(line)), default=_plain)
+        answers.write(document + "\n")
+        answers.flush()
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy's numbers into Python's."""
+    return value.item()
+
+
+if __name__ == "__main__":
+    main()

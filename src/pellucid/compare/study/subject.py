@@ -1,0 +1,85 @@
+"""This file is what is compared: the reader's network and data, made ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pellucid import recipes
+from pellucid.compare.study.task import Task
+from pellucid.data import Dataset
+from pellucid.data.loading import NAMES
+from pellucid.engines import Engine
+from pellucid.errors import NetworkError
+from pellucid.model import Model
+from pellucid.network import ZOO, Network, load_network
+from pellucid.recipes.examples import examples_of
+from pellucid.recipes.parts import model_of as model_of_recipe
+from pellucid.runs.recipe import Recipe
+
+
+def network_of(task: Task) -> Network:
+    """Return the task's network."""
+    return load_network(task.network)
+
+
+def model_of(
+    task: Task, engine: str | Engine | None = None, *, seed: int | None = None
+) -> Model:
+    """Return the task's network on an engine, with loss and optimizer, untrained.
+
+    Parameters
+    ----------
+    task : Task
+    engine : str or Engine, optional
+        Instead of the task's.
+    seed : int, optional
+        Of the weights, instead of the task's.
+    """
+    recipe = recipe_of(task.network, task.data)
+    recipe = recipes.changed(recipe, {"seed": task.seed if seed is None else seed})
+    return model_of_recipe(recipe, engine or task.engine)
+
+
+def data_of(task: Task) -> tuple[Dataset, Dataset]:
+    """Return train and test data, brought to the network's size and colour."""
+    recipe = recipe_of(task.network, task.data)
+    return examples_of(recipe.data, model_of_recipe(recipe, "numpy"))
+
+
+def recipe_of(network: str, data: str | None) -> Recipe:
+    """Return how a network of the zoo, or from a file, is trained; on what data.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such network, or it does not take images and tell classes.
+    """
+    described = load_network(network)
+    if len(described.input_shape) != 3 or len(described.output_shape) != 1:
+        raise NetworkError(
+            "compare: network must take images (height, width, channels) and tell "
+            f"classes apart; got {network!r} with input shape "
+            f"{described.input_shape} and output shape {described.output_shape}."
+        )
+    recipe = recipes.read(network)
+    return recipe if data is None else recipes.changed(recipe, {"data.source": data})
+
+
+def checked(network: str, data: str | None) -> tuple[str, str]:
+    """Return both as a cell in another process is told, after a look at them.
+
+    Raises
+    ------
+    PellucidError
+        If the network or the data cannot be had, or do not fit each other.
+    """
+    recipe = recipe_of(network, data)
+    examples_of(recipe.data, model_of_recipe(recipe, "numpy"))
+    return _absolute(network), _absolute(recipe.data.source)
+
+
+def _absolute(source: str) -> str:
+    """Return a path in full; a name as it is, whatever lies in this folder."""
+    path = Path(source).expanduser()
+    is_path = path.exists() and source not in (*ZOO, *NAMES)
+    return str(path.resolve()) if is_path else source
