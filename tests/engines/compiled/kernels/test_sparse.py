@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import maps
 from oracles.kernels import LANES, convolutions, laid, numbers
@@ -21,6 +21,11 @@ from pellucid.engines.compiled.kernels.sparse import (
 from pellucid.engines.compiled.kernels.sparse_input import (
     input_scratch_size,
     sparse_grad_input,
+)
+from pellucid.engines.compiled.kernels.sparse_window import (
+    pack_windows,
+    window_grad_input,
+    windows_of,
 )
 
 SIZES = convolutions(
@@ -93,6 +98,22 @@ class Case:
         )
         return get(self.conv.x, grad)
 
+    @property
+    def windows(self):
+        """Return how to go window by window, with room for patches of any size."""
+        return windows_of(self.spec, self.machine.lanes, registers=64)
+
+    def windowed(self):
+        """Return the derivative by x as `grad_input`, made window by window."""
+        spec, on = self.windows, self.machine
+        packed = aligned((spec.parts * spec.part_size,))
+        compiled(pack_windows, spec, on=on)(self.weights(), packed)
+        grad, masks = aligned((self.conv.x.size,)), aligned((spec.masks,), np.int64)
+        grad[:] = 3.0
+        y = put(self.spec.grad_y, self.grad)
+        compiled(window_grad_input, spec, on=on)(y, self.codes, packed, grad, masks)
+        return get(self.conv.x, grad)
+
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(SIZES, st.sampled_from([0.0, 0.5, 1.0]))
@@ -144,6 +165,28 @@ def test_the_inputs_derivative_is_the_definitions(sizes):
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(SIZES)
+def test_the_inputs_derivative_window_by_window_is_the_definitions(sizes):
+    case = Case(*sizes)
+    assume(case.windows is not None)
+    expected = maps.grad_input(case.w, case.dense, case.conv)
+    assert np.abs(case.windowed() - expected).max() < 2e-6 * max(
+        1.0, np.abs(expected).max()
+    )
+
+
+def test_windows_whose_patch_no_registers_hold_do_not_fit():
+    x = laid(8, 8, 32, 16, ((1, 1), (1, 1)))
+    conv = Conv(x, laid(8, 8, 16, 16, ((0, 0), (0, 0))), (3, 3), top_left=(1, 1))
+    spec = Sparse(conv, laid(4, 4, 16, 16, ((0, 0), (0, 0))), x)
+    assert windows_of(spec, 16, 32).patch == (4, 4)
+    assert windows_of(spec, 8, 16) is None
+    for unlike in ({"dilation": (2, 2)}, {"stride": (4, 4)}, {"kernel": (5, 5)}):
+        other = replace(spec, conv=replace(conv, **unlike))
+        assert windows_of(other, 16, 32) is None
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(SIZES)
 def test_codes_alone_give_the_weights_derivative(sizes):
     case = Case(*sizes)
     grad, bias = aligned(case.conv.weight_shape), aligned((case.conv.y.stored,))
@@ -167,6 +210,7 @@ def test_nan_is_no_zero(lanes):
     assert counts[0] == 9
     assert np.isnan(bias[0])
     assert np.isnan(case.grad_input()[3, 3]).any()
+    assert np.isnan(case.windowed()[3, 3]).any()
 
 
 def test_patches_of_few_numbers_do_not_fit():

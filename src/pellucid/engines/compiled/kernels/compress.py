@@ -1,9 +1,13 @@
 """This file is closing the gaps in vectors: keeping the lanes that count, side by side.
 
 AVX-512 does it with one instruction; processors with fewer lanes go number by number.
+A mask as the bits of an integer needs no list at all: its bits are gone through.
 """
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
 
 from llvmlite import ir
 
@@ -32,3 +36,22 @@ def population(b: Builder, mask: Value) -> Value:
     """Return in how many lanes the mask holds."""
     bits = Value(b, b.ir.bitcast(mask.v, ir.IntType(WIDE)))
     return Value(b, b.ir.zext(b.call_intrinsic("llvm.ctpop", bits).v, I64))
+
+
+def bits_of(b: Builder, mask: Value) -> Value:
+    """Return a mask of up to 64 lanes as the bits of a 64-bit integer."""
+    lanes = mask.type.count
+    bits = Value(b, b.ir.bitcast(mask.v, ir.IntType(lanes)))
+    return bits if lanes == I64.width else Value(b, b.ir.zext(bits.v, I64))
+
+
+@contextlib.contextmanager
+def each_bit(b: Builder, bits: Value) -> Iterator[Value]:
+    """Run the body with the number of every bit that is set, lowest first."""
+    left = b.var(bits)
+    counted = b.unit.declare("llvm.cttz.i64", I64, [I64, I1])
+    with b.forever() as leave:
+        now = left.get()
+        leave(now.equals(0))
+        left.set(now & (now - 1))
+        yield Value(b, b.ir.call(counted, [now.v, ir.Constant(I1, 1)]))

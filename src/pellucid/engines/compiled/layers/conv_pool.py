@@ -15,6 +15,11 @@ from pellucid.engines.compiled.kernels.activation import Function
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.conv_pool import ConvPool
 from pellucid.engines.compiled.kernels.sparse import Sparse
+from pellucid.engines.compiled.kernels.sparse_window import (
+    pack_windows,
+    window_grad_input,
+    windows_of,
+)
 from pellucid.engines.compiled.kernels.winograd_scheme import Winograd, winograd_fits
 from pellucid.engines.compiled.layers import conv
 from pellucid.engines.compiled.plan.lowering import Lowering, Options
@@ -169,26 +174,43 @@ def _pull_by_lists(
     around = low.plain_map(source).with_sides(conv.input_sides(spec))
     part = low.scratch(f"grad {source} by {node.name}", around)
     full = Sparse(spec, grad.map, around)
-    size = sparse_input.input_scratch_size(full)
-    scratch = low.buffer(f"{node.name} cells", size, "worker")
-    low.step(
-        sparse_input.sparse_grad_input,
-        full,
-        At(grad.buffer),
-        At(codes),
-        low.weight(node, "weight"),
-        At(part.buffer),
-        At(scratch),
-        node=node.name,
-        grain="fine",
-        why="lists of what is alive",
-        multiply_adds=conv.multiply_adds(spec) // 4,
-    )
+    _pull_input(low, node, full, (grad, part), codes)
     if source not in low.grads and not low.wants_grad_sides(source):
         low.grads[source] = part
         return
     to, is_added = low.grad_target(source)
     low.copy_whole(part, to, (part.map, to.map), node.name, is_added=is_added)
+
+
+def _pull_input(
+    low: Lowering, node: Node, spec: Sparse, pair: tuple[Value, Value], codes: Buffer
+) -> None:
+    """Add the step of the input's derivative: window by window, or cell by cell."""
+    grad, part = pair
+    windows = windows_of(spec, low.target.lanes, low.target.registers)
+    weight = low.weight(node, "weight")
+    if windows is None:
+        size = sparse_input.input_scratch_size(spec)
+        scratch = low.buffer(f"{node.name} cells", size, "worker")
+    else:
+        size = windows.parts * windows.part_size
+        packed = At(low.buffer(f"{node.name} parts", size, "shared"))
+        low.prepare(pack_windows, windows, weight, packed, node=node.name)
+        weight = packed
+        scratch = low.buffer(f"{node.name} lives", windows.masks, "worker", "i64")
+    low.step(
+        sparse_input.sparse_grad_input if windows is None else window_grad_input,
+        spec if windows is None else windows,
+        At(grad.buffer),
+        At(codes),
+        weight,
+        At(part.buffer),
+        At(scratch),
+        node=node.name,
+        grain="fine",
+        why=f"{'cells' if windows is None else 'windows'}, only what is alive",
+        multiply_adds=conv.multiply_adds(spec.conv) // 4,
+    )
 
 
 def _pull_weight(
