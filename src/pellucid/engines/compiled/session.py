@@ -15,7 +15,7 @@ from pellucid.engines.compiled.cpu import Target
 from pellucid.engines.compiled.kernels.layout import Map
 from pellucid.engines.compiled.plan.lower import lowered, parameters_of
 from pellucid.engines.compiled.plan.lowering import Options, Purpose
-from pellucid.engines.compiled.plan.program import STREAM, Program
+from pellucid.engines.compiled.plan.program import MOST_SIZES, STREAM, Program, address
 from pellucid.engines.compiled.workers import Pool
 from pellucid.engines.head import loss_node, require
 from pellucid.engines.protocol import Array, State, StepResult
@@ -77,7 +77,8 @@ class CompiledSession:
         names = ("weights", "grads", "slot0", "slot1")
         self._vectors = {name: _aligned(size) for name in names}
         self._programs: dict[Purpose, Program] = {}
-        self._example_weights: dict[int, Array] = {}
+        self._tallies: dict[int, Tally] = {}
+        self._chunks: dict[int, int] = {}
         self._one_image = (1, *network.input_shape)
         self._one_output = (1, *network.output_shape)
         self._lock = threading.RLock()
@@ -107,6 +108,16 @@ class CompiledSession:
     def _predictor(self) -> Program:
         return self._program(Purpose("predict", is_training=False))
 
+    @functools.cached_property
+    def _trainer(self) -> Program:
+        return self._program(self._training)
+
+    @functools.cached_property
+    def _head(self) -> tuple[int, ...]:
+        """The shape of what the loss is computed from, without N."""
+        loss = require("loss", self._loss)
+        return self._network.shapes[loss_node(self._network, loss)]
+
     # the contract
     def predict(self, images: Array) -> Array:
         """Return the network's output in inference mode, shape (N, …)."""
@@ -115,7 +126,7 @@ class CompiledSession:
             if images.shape == self._one_image and program.is_fresh:
                 x = np.ascontiguousarray(images, np.float32)
                 output = np.empty(self._one_output, np.float32)
-                program.run_one(x.ctypes.data, output.ctypes.data)
+                program.run_one(address(x), address(output))
                 return output
             return self._forward(program, self._checked(images))
 
@@ -131,7 +142,7 @@ class CompiledSession:
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         optimizer = require("optimizer", self._optimizer)
-        program = self._program(self._training)
+        program = self._trainer
         step = self._parts.step + 1
         corrections = (1.0, 1.0)
         if isinstance(optimizer, Adam):
@@ -155,9 +166,9 @@ class CompiledSession:
         program = self._program(Purpose("look", is_training=training))
         self._reserve(program, len(x))
         self._give_masks(program, None, len(x))
+        program.give(images=x)
+        program.run(len(x), chunk=self._chunk(len(x)))
         low = program.low
-        program.point(low.user("images", 0), x.ctypes.data)
-        self._run(program, len(x))
         found = {}
         for node in self._network.nodes:
             value = low.values[node.name]
@@ -171,7 +182,7 @@ class CompiledSession:
         self, images: Array, labels: Array, *, sample_weight: Array | None = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the loss and its derivative by each parameter, in training mode."""
-        program = self._program(self._training)
+        program = self._trainer
         program.set(update=0)
         loss, _ = self._learn(program, images, labels, sample_weight, None)
         return loss, self._grads()
@@ -194,13 +205,8 @@ class CompiledSession:
             )
         grad_input = np.zeros(x.shape, np.float32)
         output = np.empty(wanted, np.float32)
-        arrays = {
-            "images": x,
-            "grad_output": given,
-            "grad_input": grad_input,
-            "output": output,
-        }
-        self._run(program, len(x), arrays)
+        program.give(images=x, grad_output=given, grad_input=grad_input, output=output)
+        program.run(len(x), chunk=self._chunk(len(x)))
         return grad_input, self._grads()
 
     @_alone
@@ -277,24 +283,18 @@ class CompiledSession:
 
     def _chunk(self, count: int) -> int:
         """Return how many images a fine task takes; bits depend on it."""
-        threads = self._pool.count
-        chunks = 4 * threads if threads > 1 else 1
-        each = 4 * self._parameters.chunk_size
-        if chunks * each > CHUNK_BYTES:
-            chunks = threads
-        return max(1, -(-count // chunks))
+        if count not in self._chunks:
+            threads = self._pool.count
+            chunks = 4 * threads if threads > 1 else 1
+            each = 4 * self._parameters.chunk_size
+            if chunks * each > CHUNK_BYTES:
+                chunks = threads
+            self._chunks[count] = max(1, -(-count // chunks))
+        return self._chunks[count]
 
     def _reserve(self, program: Program, count: int) -> None:
         chunk = self._chunk(count)
         program.reserve(count, -(-count // chunk))
-
-    def _run(
-        self, program: Program, count: int, arrays: Mapping[str, Array] | None = None
-    ) -> None:
-        for buffer in program.low.buffers:
-            if buffer.scope == "user" and arrays and buffer.name in arrays:
-                program.point(buffer, arrays[buffer.name].ctypes.data)
-        program.run(count, chunk=self._chunk(count))
 
     def _forward(self, program: Program, x: Array) -> Array:
         count = len(x)
@@ -303,9 +303,7 @@ class CompiledSession:
             return output
         chunk = min(STREAM, max(1, -(-count // self._pool.count)))
         program.reserve(count, 1)
-        low = program.low
-        program.point(low.user("images", 0), x.ctypes.data)
-        program.point(low.user("output", 0), output.ctypes.data)
+        program.give(images=x, output=output)
         program.run(count, chunk=chunk)
         return output
 
@@ -322,36 +320,45 @@ class CompiledSession:
         if not count:
             raise DataError("images: must be at least one to train; got none.")
         loss = require("loss", self._loss)
-        head = self._network.shapes[loss_node(self._network, loss)]
-        arrays, has_classes = _labels(loss, labels, (count, *head))
-        weights = self._weights_of(loss, count, head, sample_weight)
-        losses = np.empty(count, np.float32)
-        output = np.empty((count, *self._network.output_shape), np.float32)
-        arrays.update(images=x, example_weight=weights, losses=losses, output=output)
+        tally = self._tally(count)
+        if sample_weight is not None:
+            tally = self._new_tally(self._shared_out(loss, sample_weight))
+        targets = _targets(loss, labels, (count, *self._head), tally)
+        program.place(tally.places)
+        program.give(images=x, **targets)
         self._reserve(program, count)
         self._give_masks(program, masks, count)
-        program.set(has_classes=int(has_classes), has_targets=int(not has_classes))
-        self._run(program, count, arrays)
+        program.set(has_classes=int(not targets), has_targets=len(targets))
+        program.run(count, chunk=self._chunk(count))
         scale = 0.5 if isinstance(loss, HalfSquaredErrorSum) else 1.0
-        value = scale * float(np.dot(losses.astype(np.float64), weights))
-        return value, output
+        return scale * tally.total(), tally.output.copy()
 
-    def _weights_of(
-        self, loss: Loss, count: int, head: tuple[int, ...], given: Array | None
-    ) -> Array:
+    def _tally(self, count: int) -> Tally:
+        """Return what counts the losses of so many examples that weigh the same."""
+        if count not in self._tallies:
+            if len(self._tallies) >= MOST_SIZES:
+                self._tallies.clear()
+            loss = require("loss", self._loss)
+            each = 1.0
+            if not isinstance(loss, HalfSquaredErrorSum):
+                each = 1 / (count * self._positions(loss))
+            self._tallies[count] = self._new_tally(np.full(count, each, np.float32))
+        return self._tallies[count]
+
+    def _new_tally(self, weights: Array) -> Tally:
+        return Tally(weights, self._head, self._network.output_shape)
+
+    def _positions(self, loss: Loss) -> int:
+        """Return over how many numbers the mean of one example's loss goes."""
+        is_classes = isinstance(loss, CrossEntropy)
+        return int(np.prod(self._head[:-1] if is_classes else self._head))
+
+    def _shared_out(self, loss: Loss, given: Array) -> Array:
         """Return what each example's loss counts, its positions shared out."""
         if isinstance(loss, HalfSquaredErrorSum):
-            ones = np.ones(count, np.float32)
-            return ones if given is None else np.ascontiguousarray(given, np.float32)
-        is_classes = isinstance(loss, CrossEntropy)
-        positions = int(np.prod(head[:-1] if is_classes else head))
-        if given is not None:
-            w: Array = np.asarray(given, np.float64)
-            return np.asarray(w / (w.sum() * positions), np.float32)
-        if count not in self._example_weights:
-            each = np.full(count, 1 / (count * positions), np.float32)
-            self._example_weights = {count: each}
-        return self._example_weights[count]
+            return np.ascontiguousarray(given, np.float32)
+        w: Array = np.asarray(given, np.float64)
+        return np.asarray(w / (w.sum() * self._positions(loss)), np.float32)
 
     def _give_masks(
         self, program: Program, masks: Mapping[str, Array] | None, count: int
@@ -380,16 +387,44 @@ class CompiledSession:
         }
 
 
-def _labels(
-    loss: Loss, labels: Array, shape: tuple[int, ...]
-) -> tuple[dict[str, Array], bool]:
-    """Return labels as the kernels want them, and whether they are classes."""
+class Tally:
+    """What each example's loss counts, and room for what one step reads and gives.
+
+    Arrays that are there for good have addresses that need not be asked for.
+    """
+
+    def __init__(
+        self, weights: Array, head: tuple[int, ...], output: tuple[int, ...]
+    ) -> None:
+        count = len(weights)
+        self.classes = np.zeros((count, *head[:-1]), np.int64)
+        self.output = np.zeros((count, *output), np.float32)
+        self._weights, self._factors = weights, weights.astype(np.float64)
+        self._losses, self._exact = np.zeros(count, np.float32), np.zeros(count)
+        self.places = {
+            "classes": address(self.classes),
+            "output": address(self.output),
+            "example_weight": address(weights),
+            "losses": address(self._losses),
+        }
+
+    def total(self) -> float:
+        """Return the sum of the losses, each times its weight."""
+        self._exact[:] = self._losses
+        return float(self._exact.dot(self._factors))
+
+
+def _targets(
+    loss: Loss, labels: Array, shape: tuple[int, ...], tally: Tally
+) -> dict[str, Array]:
+    """Keep classes; return labels of any other kind as the kernels want them."""
     labels = np.asarray(labels)
     if isinstance(loss, CrossEntropy) and labels.shape == shape[:-1]:
         if labels.dtype.kind in "iu":
-            return {"classes": np.ascontiguousarray(labels, np.int64)}, True
+            tally.classes[...] = labels
+            return {}
     elif labels.size == np.prod(shape) and len(labels) == shape[0]:
-        return {"targets": np.ascontiguousarray(labels, np.float32)}, False
+        return {"targets": np.ascontiguousarray(labels, np.float32)}
     check_labels(loss, labels, shape)
     raise DataError(f"{loss.name}: labels must fit the output; got {labels.shape}.")
 

@@ -15,7 +15,6 @@ from pellucid.engines.compiled.kernels.conv_pool import CELLS
 from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, Var, kernel
 from pellucid.engines.compiled.kernels.sparse import Sparse
 from pellucid.engines.compiled.kernels.sweep import clear, spans
-from pellucid.engines.compiled.kernels.tile import lanes_for
 
 Spot = tuple[int, int]
 

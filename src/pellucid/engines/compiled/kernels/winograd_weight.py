@@ -8,7 +8,7 @@ from pellucid.engines.compiled.kernels.turn import square
 from pellucid.engines.compiled.kernels.winograd_scheme import Vectors, Winograd, g
 
 #: outputs whose tiles go together, at least, if there are so many
-OUTPUTS = 48
+OUTPUTS = 200
 #: most rows of the register tile
 ROWS = 14
 

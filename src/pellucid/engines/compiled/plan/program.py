@@ -8,7 +8,7 @@ code stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ctypes import c_int64, c_void_p
 from typing import Any
 
@@ -64,12 +64,19 @@ NUMBERS = (
 STREAM = 16
 #: images of a task whose layers are large products
 COARSE = 16
+#: sizes of batches whose tasks are remembered
+MOST_SIZES = 64
 #: cycles without progress after which a run gives up: minutes
 PATIENCE = 1 << 40
 
 _CONTEXT = (("context", "i64*"), ("task", "n"), ("worker", "n"))
 _RUN = (("context", "i64*"), ("worker", "n"))
 _ONE = (("context", "i64*"), ("images", "n"), ("output", "n"))
+
+
+def address(array: Array) -> int:
+    """Return where an array lies; asking takes more than a microsecond."""
+    return int(array.ctypes.data)
 
 
 class Program:
@@ -109,14 +116,17 @@ class Program:
         raw = np.zeros(self._length + 8, np.int64)
         start = -(raw.ctypes.data // 8) % 8
         self.context: Array = raw[start : start + self._length]
-        self._floats = self.context.view(np.float32)
+        self._integers = self.context.data
+        self._floats: Any = self.context.view(np.float32).data
         self._address = self.context.ctypes.data
+        self._users = {b.name: b for b in self.low.buffers if b.scope == "user"}
+        self._begins: dict[tuple[int, int, bool], Array] = {}
         self.set(patience=PATIENCE)
 
     def set(self, **numbers: int) -> None:
         """Set integers of the run."""
         for name, number in numbers.items():
-            self.context[self._slots[name]] = number
+            self._integers[self._slots[name]] = number
 
     def set_floats(self, **numbers: float) -> None:
         """Set floats of the run."""
@@ -125,7 +135,17 @@ class Program:
 
     def point(self, buffer: Buffer, address: int) -> None:
         """Say where a buffer of the session or the caller lies."""
-        self.context[buffer.slot] = address
+        self._integers[buffer.slot] = address
+
+    def give(self, **arrays: Array) -> None:
+        """Say where the caller's arrays lie; those that nothing reads are left out."""
+        self.place({name: address(array) for name, array in arrays.items()})
+
+    def place(self, addresses: Mapping[str, int]) -> None:
+        """Say where the caller's arrays lie, as `give`."""
+        for name, place in addresses.items():
+            if name in self._users:
+                self.point(self._users[name], place)
 
     # memory
     def reserve(self, count: int, chunks: int) -> None:
@@ -190,33 +210,40 @@ class Program:
         EngineError
             If a worker died.
         """
-        context, at = self.context, self._phase_slots
         chunks = -(-count // chunk)
-        context[0], context[1] = count, chunks
-        self.set(is_one=0, is_many=1)
+        self.set(count=count, chunks=chunks, is_one=0, is_many=1)
         for area in self.low.areas:
             self.set_floats(**{f"numbers {area}": float(count * area)})
-        for i, phase in enumerate(self.low.phases):
-            size, tasks = chunk, chunks
-            if phase.grain == "coarse":
-                size, tasks = COARSE, -(-count // COARSE)
-            elif phase.grain == "tasks":
-                tasks = phase.task_count
-                if phase.title == "prepare" and self.is_fresh:
-                    tasks = 0
-            context[at + 2 * i], context[at + 2 * i + 1] = tasks, size
-        context[self._counters : self._profile : 8] = 0
+        key = count, chunk, self.is_fresh
+        if key not in self._begins:
+            if len(self._begins) >= MOST_SIZES:
+                self._begins.clear()
+            self._begins[key] = self._begin(*key)
+        self.context[self._phase_slots : self._profile] = self._begins[key]
         if self._pool.count == 1 or (chunks == 1 and self._is_streaming):
             self._alone(self._address)
         else:
             self._pool.run(self._run_address, self._address)
         self.is_fresh = True
-        if context[self._slots["failed"]]:
-            context[self._slots["failed"]] = 0
+        if self._integers[self._slots["failed"]]:
+            self.set(failed=0)
             raise EngineError(
                 "engine 'compiled': workers must stay alive; got one that stopped in "
                 "the middle of a step. Build the model anew."
             )
+
+    def _begin(self, count: int, chunk: int, is_fresh: bool) -> Array:
+        """Return the tasks of all phases and how many images each takes; counters."""
+        begin = np.zeros(self._profile - self._phase_slots, np.int64)
+        for i, phase in enumerate(self.low.phases):
+            size, tasks = chunk, -(-count // chunk)
+            if phase.grain == "coarse":
+                size, tasks = COARSE, -(-count // COARSE)
+            elif phase.grain == "tasks":
+                is_done = phase.title == "prepare" and is_fresh
+                tasks = 0 if is_done else phase.task_count
+            begin[2 * i : 2 * i + 2] = tasks, size
+        return begin
 
     # code
     def _identity(self) -> str:
