@@ -7,8 +7,9 @@ from pellucid.engines.compiled.kernels.tile import lanes_for, runs, split, tile_
 from pellucid.engines.compiled.kernels.turn import square
 from pellucid.engines.compiled.kernels.winograd_scheme import Vectors, Winograd, g
 
-#: outputs whose tiles go together, at least, if there are so many
-OUTPUTS = 200
+#: tiles of m × m that go together, at least, if there are so many: fewer rows of a
+#: product reload the weights too often, more do not stay in the cache
+TILES = {2: 12, 4: 8}
 #: most rows of the register tile
 ROWS = 14
 
@@ -20,7 +21,7 @@ def weight_size(spec: Winograd) -> int:
 
 def tile_rows(spec: Winograd) -> int:
     """Return how many rows of tiles go together."""
-    return min(spec.tiles[0], -(-OUTPUTS // (spec.m**2 * spec.tiles[1])))
+    return min(spec.tiles[0], -(-TILES[spec.m] // spec.tiles[1]))
 
 
 def blocks(b: Builder, spec: Winograd) -> list[tuple[int, int, int]]:
