@@ -145,10 +145,6 @@ def test_the_zoo_agrees_on_real_data(name: str) -> None:
     assert report.data in ("mnist", "xor")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Winograd's method rounds exact zeros before a ReLU to either side",
-)
 def test_exact_zeros_before_a_relu_stay_zeros_on_the_compiled_engine() -> None:
     report = check_parity(
         pl.zoo("mnist-keras"), ["numpy", "compiled"], steps=1, batch_size=8

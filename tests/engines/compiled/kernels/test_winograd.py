@@ -18,6 +18,7 @@ from pellucid.engines.compiled.kernels.winograd import (
     winograd_forward,
     winograd_weight,
 )
+from pellucid.engines.compiled.kernels.zeros import find_zeros, row_size, seen_size
 
 SIZES = convolutions(
     kernels=st.just(3),
@@ -58,8 +59,10 @@ def run(lanes, spec, x, w, bias, before=0.0):
     codes = aligned((y.height, y.width, y.stored), np.uint8)
     machine = target(lanes)
     compiled(winograd_weight, spec, on=machine)(memory_of(spec, w), u)
+    seen = aligned((seen_size(spec.conv),), np.int32)
+    compiled(find_zeros, spec.conv, on=machine)(put(spec.conv.x, x), seen)
     call = compiled(winograd_forward, spec, on=machine)
-    call(put(spec.conv.x, x), u, shift, memory, codes, scratch)
+    call(put(spec.conv.x, x), u, shift, memory, codes, seen, scratch)
     return get(y, memory), codes[..., : y.channels], around(y, memory)
 
 
@@ -107,6 +110,46 @@ def test_pooled_windows_hold_the_largest_and_say_which_it_was(sizes, edge):
     # transforms round: what is nearly equal, or nearly dead, may be told apart
     assert (codes != np.where(value > 0, code, 4)).mean() < 1e-3
     assert not sides.any()
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(SIZES, EDGES, st.booleans())
+def test_what_sees_only_zeros_is_the_bias_exactly(sizes, edge, is_pooled):
+    lanes, conv = sizes
+    c, y = conv.y, conv.y
+    if is_pooled:
+        y = laid(c.height // 2, c.width // 2, c.channels, lanes, ((0, 1), (1, 2)))
+    x, w, bias = given_numbers(conv)
+    x[:, x.shape[1] // 3 :] = -0.0
+    x[-1, -1] = 0.5
+    bias[::2], bias[1::4] = 0.0, -0.25
+    spec = Winograd(conv, is_pooled, y, edge=edge_of(conv, edge), keeps_zeros=True)
+    found, codes, _ = run(lanes, spec, x, w, bias)
+    blind = convolved(np.abs(x) > 0, np.ones_like(w), conv) == 0
+    if is_pooled:
+        windows = blind[: 2 * y.height, : 2 * y.width, 0]
+        blind = windows.reshape(y.height, 2, y.width, 2).all((1, 3))
+        expected = np.where(bias > 0, 0, 4)
+        assert (codes[blind] == expected).all()
+    else:
+        blind = blind[..., 0]
+    assert (found[blind] == np.maximum(bias, 0)).all()
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(SIZES)
+def test_an_output_sees_what_is_not_zero(sizes):
+    lanes, conv = sizes
+    x = numbers((conv.x.height, conv.x.width, conv.x.channels))
+    x[np.random.default_rng(3).random(x.shape[:2]) < 0.7] = -0.0
+    x[0, 0, 0] = np.nan
+    seen = aligned((seen_size(conv),), np.int32)
+    compiled(find_zeros, conv, on=target(lanes))(put(conv.x, x), seen)
+    width = row_size(conv)
+    found = seen[: conv.y.height * width].reshape(-1, width)[:, : conv.y.width]
+    taps = np.ones((*conv.kernel, conv.x.channels, 1))
+    counts = convolved((x != 0).astype(float), taps, replace(conv, has_bias=False))
+    assert (found == np.where(counts[..., 0] > 0, -1, 0)).all()
 
 
 def plain(lanes):

@@ -31,6 +31,7 @@ from pellucid.engines.compiled.kernels.winograd_weight import (
     weight_size,
     winograd_weight,
 )
+from pellucid.engines.compiled.kernels.zeros import row_size, where_seen
 
 __all__ = [
     "Winograd",
@@ -54,7 +55,15 @@ def scratch_size(spec: Winograd, lanes: int = 16) -> int:
     return spec.spots * (numbers + 2 * GAP)
 
 
-@kernel(x="f32*", u="f32*", bias="f32*", y="f32*", codes="i8*", scratch="f32*")
+@kernel(
+    x="f32*",
+    u="f32*",
+    bias="f32*",
+    y="f32*",
+    codes="i8*",
+    seen="i32*",
+    scratch="f32*",
+)
 def winograd_forward(
     b: Builder,
     x: Pointer,
@@ -62,25 +71,29 @@ def winograd_forward(
     bias: Pointer,
     y: Pointer,
     codes: Pointer,
+    seen: Pointer,
     scratch: Pointer,
     *,
     spec: Winograd,
 ) -> None:
-    """y = f(x * w + bias), pooled or not; ``u`` are `winograd_weight`'s numbers."""
+    """y = f(x * w + bias), pooled or not; ``u`` are `winograd_weight`'s numbers.
+
+    ``seen`` are `find_zeros`' numbers where the spec keeps zeros, else not read.
+    """
     for first, count, many in runs(split(spec.tiles[0], tile_rows(spec))):
         with b.loop(many) as group:
             rows = (group * count + first, count)
-            _tile_block(b, (x, u, bias, y, codes, scratch), spec, rows)
+            _tile_block(b, (x, u, bias, y, codes, seen, scratch), spec, rows)
 
 
-Places = tuple[Pointer, Pointer, Pointer, Pointer, Pointer, Pointer]
+Places = tuple[Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer]
 
 
 def _tile_block(
     b: Builder, places: Places, spec: Winograd, rows: tuple[Value, int]
 ) -> None:
     """Make some rows of tiles."""
-    x, u, bias, y, codes, scratch = places
+    x, u, bias, y, codes, seen, scratch = places
     conv, tiles = spec.conv, rows[1] * spec.tiles[1]
     lanes, depth = lanes_for(b, conv.y.stored), conv.x.stored
     made = scratch + spec.spots * apart(tiles * depth)
@@ -98,7 +111,7 @@ def _tile_block(
                     made + spot * apart(tiles * size),
                     (spec, tiles, width),
                 )
-            _outputs(b, (made, bias, y, codes), spec, (*rows, o, size))
+            _outputs(b, (made, bias, y, codes, seen), spec, (*rows, o, size))
 
 
 def transform_input(
@@ -179,12 +192,12 @@ def _product(
 
 def _outputs(
     b: Builder,
-    places: tuple[Pointer, Pointer, Pointer, Pointer],
+    places: tuple[Pointer, Pointer, Pointer, Pointer, Pointer],
     spec: Winograd,
     how: tuple[Value, int, Value, int],
 ) -> None:
     """Transform back and store a block of outputs for some rows of tiles."""
-    made, bias, y, codes = places
+    made, bias, y, codes, seen = places
     first, count, o, size = how
     columns, n = spec.tiles[1], spec.m + 2
     lanes, step = lanes_for(b, spec.conv.y.stored), apart(count * columns * size)
@@ -205,6 +218,8 @@ def _outputs(
                     a_turned([q[i] for q in turned], spec.m) for i in range(spec.m)
                 ]
                 place = (spec, first + r, t, o + v)
+                if spec.keeps_zeros:
+                    cells = _with_zeros(b, cells, seen, place)
                 if spec.pooled:
                     _put_pooled(b, cells, offset, (y, codes), place)
                 else:
@@ -220,6 +235,19 @@ def _corner(b: Builder, place: Place, m: Map, size: int) -> tuple[Value, Value]:
     top, _ = top_of(b, spec, row)
     left = b.smaller(t * spec.m, spec.extent[1] - spec.m)
     return top // size, left // size
+
+
+def _with_zeros(
+    b: Builder, cells: list[Vectors], seen: Pointer, place: Place
+) -> list[Vectors]:
+    """Return a tile's outputs, zeros where only zeros are seen."""
+    top, left = _corner(b, place, place[0].y, 1)
+    row = row_size(place[0].conv)
+    at = seen + (top * row + left)
+    return [
+        [where_seen(b, cell, at + (i * row + j)) for j, cell in enumerate(line)]
+        for i, line in enumerate(cells)
+    ]
 
 
 def _put_pooled(

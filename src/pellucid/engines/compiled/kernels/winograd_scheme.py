@@ -56,6 +56,8 @@ class Winograd:
         with inputs and outputs exchanged.
     edge : {0, 2, 4}
         Outputs along a tile's edge; 0 takes what costs least.
+    keeps_zeros : bool
+        Whether an output that sees only zeros is the bias exactly.
     """
 
     conv: Conv
@@ -65,6 +67,7 @@ class Winograd:
     weight_layout: Literal["hwio", "ohwi"] = "hwio"
     is_turned: bool = False
     edge: Literal[0, 2, 4] = 0
+    keeps_zeros: bool = False
 
     @property
     def extent(self) -> tuple[int, int]:

@@ -15,12 +15,13 @@ from pellucid.engines.compiled.kernels.winograd_weight import (
     weight_size,
     winograd_weight,
 )
+from pellucid.engines.compiled.kernels.zeros import find_zeros, seen_size
 from pellucid.engines.compiled.layers import conv_pool
 from pellucid.engines.compiled.layers.activation import FUNCTIONS, pull_through
 from pellucid.engines.compiled.plan.lowering import Lowering
 from pellucid.engines.compiled.plan.parameters import Layout
 from pellucid.engines.compiled.plan.steps import At, Buffer, Value
-from pellucid.network.layers import Conv2D, ConvTranspose2D, Dense
+from pellucid.network.layers import BatchNorm, Conv2D, ConvTranspose2D, Dense
 from pellucid.network.node import Node
 
 Pair = tuple[int, int]
@@ -159,6 +160,11 @@ def add_winograd(
     weight = low.weight(node, "weight")
     low.prepare(winograd_weight, spec, weight, At(u), node=node.name)
     x, bias, y = places
+    seen = At(u)
+    if role == "forward" and _has_corners(low, node):
+        spec = replace(spec, keeps_zeros=True)
+        seen = At(low.buffer(f"{node.name} seen", seen_size(spec.conv), "image", "i32"))
+        low.step(find_zeros, spec.conv, x, seen, node=node.name, grain="fine")
     low.step(
         winograd.winograd_forward,
         spec,
@@ -167,12 +173,19 @@ def add_winograd(
         bias,
         y,
         At(codes) if codes else At(u),
+        seen,
         At(scratch),
         node=node.name,
         grain="fine",
         why=f"{spec.title}: 3×3, stride 1{what}",
         multiply_adds=multiply_adds(spec.conv),
     )
+
+
+def _has_corners(low: Lowering, node: Node) -> bool:
+    """Whether an exact zero matters: not where batch norm alone comes next."""
+    followers = low.network.consumers[node.name]
+    return not all(isinstance(after.layer, BatchNorm) for after in followers)
 
 
 def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> None:
