@@ -84,6 +84,13 @@ _ALL = (
         needs=("torch",),
         extra="torch",
     ),
+    Format(
+        name="tflite",
+        about="LiteRT (TensorFlow Lite), without TensorFlow",
+        module="litert",
+        suffix=".tflite",
+        needs=("flatbuffers",),
+    ),
     Format(name="npz", about="NumPy arrays", module="npz", suffix=".npz"),
     Format(
         name="safetensors",

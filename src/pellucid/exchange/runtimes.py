@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,49 @@ def onnx(path: Path, network: Network, images: Array) -> Measured:
         return predict
 
     return timed(open_, images, f"onnxruntime {runtime.__version__}")
+
+
+def litert(path: Path, network: Network, images: Array) -> Measured:
+    """Run in LiteRT's interpreter, one image after the other."""
+    runtime = imported("ai_edge_litert.interpreter", "tflite")
+
+    def open_() -> Predict:
+        interpreter = runtime.Interpreter(model_path=str(path))
+        interpreter.allocate_tensors()
+        (entry,), (exit_,) = (
+            interpreter.get_input_details(),
+            interpreter.get_output_details(),
+        )
+
+        def predict(x: Array) -> Array:
+            outputs = []
+            for image in _quantized(x, entry):
+                interpreter.set_tensor(entry["index"], image[None])
+                interpreter.invoke()
+                outputs.append(interpreter.get_tensor(exit_["index"])[0])
+            return _real(np.stack(outputs), exit_)
+
+        return predict
+
+    return timed(open_, images, f"ai-edge-litert {version('ai-edge-litert')}")
+
+
+def _quantized(x: Array, details: dict[str, Any]) -> Array:
+    """Return images as the int8 that the file's input takes; floats as they are."""
+    if details["dtype"] != np.int8:
+        return x
+    scale, zero_point = details["quantization"]
+    whole: Array = np.clip(np.round(x / scale) + zero_point, -128, 127)
+    return whole.astype(np.int8)
+
+
+def _real(y: Array, details: dict[str, Any]) -> Array:
+    """Undo `_quantized` on outputs."""
+    if details["dtype"] != np.int8:
+        return y
+    scale, zero_point = details["quantization"]
+    real: Array = (y.astype(np.float32) - zero_point) * np.float32(scale)
+    return real
 
 
 def ourselves(path: Path, network: Network, images: Array) -> Measured:
@@ -257,4 +301,5 @@ RUNTIMES: dict[str, Callable[[Path, Network, Array], Measured]] = {
     "pt2": pt2,
     "safetensors": ourselves,
     "state_dict": state_dict,
+    "tflite": litert,
 }

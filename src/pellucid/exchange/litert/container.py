@@ -1,0 +1,188 @@
+"""This file is a graph as the bytes of a .tflite file, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.errors import ExchangeError
+from pellucid.exchange.litert import schema
+from pellucid.exchange.litert.flatbuffer import decode, encode
+from pellucid.exchange.litert.graph import Graph, Operator, Scales, Value
+from pellucid.exchange.litert.names import NAMES
+
+CARD = "pellucid.card"
+_NUMBERS = {name: number for number, name in schema.TYPES.items()}
+_PLACEHOLDER = 127  # in the old field of one byte, where a number does not fit
+
+
+def to_bytes(graph: Graph) -> bytes:
+    """Return the file."""
+    buffers: list[dict[str, Any]] = [{}]  # the first is empty by the schema
+    for value in graph.values:
+        if value.array is not None:
+            buffers.append({"data": value.array.astype(_little(value)).tobytes()})
+    buffers.append({"data": (graph.card or "").encode()})
+    codes = list(dict.fromkeys(_code(graph, op) for op in graph.operators))
+    entry = {"name": graph.values[graph.input].name, "tensor_index": graph.input}
+    exit_ = {"name": graph.values[graph.output].name, "tensor_index": graph.output}
+    model = {
+        "version": schema.VERSION,
+        "description": "written by pellucid",
+        "operator_codes": [_operator_code(*code) for code in codes],
+        "subgraphs": [_subgraph(graph, codes)],
+        "buffers": buffers,
+        "metadata": [{"name": CARD, "buffer": len(buffers) - 1}],
+        "signature_defs": [
+            {
+                "inputs": [entry],
+                "outputs": [exit_],
+                "signature_key": "serving_default",
+            }
+        ],
+    }
+    return encode(schema.MODEL, model, identifier=schema.IDENTIFIER)
+
+
+def _little(value: Value) -> np.dtype[Any]:
+    return np.dtype(value.dtype).newbyteorder("<")
+
+
+def _code(graph: Graph, operator: Operator) -> tuple[str, int]:
+    """Return an operator's kind, and the version of it that a runtime must have."""
+    is_int8 = any(graph.values[i].dtype == "int8" for i in operator.inputs if i >= 0)
+    version = schema.KINDS[operator.kind].versions[is_int8]
+    if operator.kind == "CONV_2D":
+        x, weight = graph.inputs(operator)[:2]
+        version = 6 if weight.shape[3] != x.shape[3] else version  # groups
+    return operator.kind, version
+
+
+def _operator_code(kind: str, version: int) -> dict[str, Any]:
+    number = schema.KINDS[kind].number
+    old = min(number, _PLACEHOLDER)
+    return {"deprecated_builtin_code": old, "builtin_code": number, "version": version}
+
+
+def _subgraph(graph: Graph, codes: list[tuple[str, int]]) -> dict[str, Any]:
+    tensors, buffer = [], 0
+    for value in graph.values:
+        buffer += value.array is not None
+        tensors.append(_tensor(value, buffer if value.array is not None else 0))
+    operators = [
+        {
+            "opcode_index": codes.index(_code(graph, operator)),
+            "inputs": operator.inputs,
+            "outputs": operator.outputs,
+            "builtin_options_type": schema.KINDS[operator.kind].options_number,
+            "builtin_options": operator.options
+            if schema.KINDS[operator.kind].options_number
+            else None,
+        }
+        for operator in graph.operators
+    ]
+    return {
+        "tensors": tensors,
+        "operators": operators,
+        "inputs": (graph.input,),
+        "outputs": (graph.output,),
+        "name": "main",
+    }
+
+
+def _tensor(value: Value, buffer: int) -> dict[str, Any]:
+    is_open = value.array is None and value.is_any_batch
+    scales = value.scales
+    return {
+        "shape": value.shape,
+        "type": _NUMBERS[value.dtype],
+        "buffer": buffer,
+        "name": value.name,
+        "shape_signature": (-1, *value.shape[1:]) if is_open else None,
+        "quantization": scales
+        and {
+            "scale": scales.scale,
+            "zero_point": [scales.zero_point] * len(scales.scale),
+            "quantized_dimension": scales.axis,
+        },
+    }
+
+
+def from_bytes(content: bytes, path: Path) -> Graph:
+    """Return the graph of a file.
+
+    Raises
+    ------
+    ExchangeError
+        If it has several graphs, inputs or outputs.
+    """
+    model = decode(schema.MODEL, content, identifier=schema.IDENTIFIER)
+    for what, found in (
+        ("graph", model["subgraphs"]),
+        ("input", model["subgraphs"][0]["inputs"]),
+        ("output", model["subgraphs"][0]["outputs"]),
+    ):
+        if found is None or len(found) != 1:
+            got = 0 if found is None else len(found)
+            raise ExchangeError(f"import: a .tflite must have one {what}; got {got}.")
+    subgraph, buffers = model["subgraphs"][0], model["buffers"] or []
+    graph = Graph(
+        name=path.stem,
+        input=_index(subgraph["inputs"][0], len(subgraph["tensors"])),
+        output=_index(subgraph["outputs"][0], len(subgraph["tensors"])),
+    )
+    graph.values = [_value(tensor, buffers) for tensor in subgraph["tensors"]]
+    codes = [_kind_name(code) for code in model["operator_codes"] or []]
+    for operator in subgraph["operators"] or []:
+        graph.operators.append(
+            Operator(
+                kind=codes[operator["opcode_index"]],
+                inputs=_indices(operator["inputs"], len(graph.values)),
+                outputs=_indices(operator["outputs"], len(graph.values)),
+                options=operator["builtin_options"] or {},
+            )
+        )
+    for entry in model["metadata"] or []:
+        if entry["name"] == CARD:
+            graph.card = buffers[entry["buffer"]]["data"].tobytes().decode()
+    return graph
+
+
+def _index(number: Any, count: int) -> int:
+    if not -1 <= number < count:
+        raise ValueError(f"tensor {number} of {count}")
+    return int(number)
+
+
+def _indices(numbers: Any, count: int) -> tuple[int, ...]:
+    given = [] if numbers is None else numbers.tolist()
+    return tuple(_index(number, count) for number in given)
+
+
+def _kind_name(code: dict[str, Any]) -> str:
+    number = max(code["builtin_code"], code["deprecated_builtin_code"])
+    if code["custom_code"]:
+        return f"custom operator {code['custom_code']}"
+    return NAMES.get(number, f"operator {number}")
+
+
+def _value(tensor: dict[str, Any], buffers: list[dict[str, Any]]) -> Value:
+    signature = tensor["shape_signature"]
+    shape = () if tensor["shape"] is None else tuple(tensor["shape"].tolist())
+    is_any = signature is not None and len(signature) > 0 and signature[0] == -1
+    value = Value(
+        name=tensor["name"] or "",
+        shape=shape,
+        dtype=schema.TYPES.get(tensor["type"], f"type {tensor['type']}"),
+        is_any_batch=bool(is_any),
+    )
+    data = buffers[tensor["buffer"]]["data"]
+    is_plain = tensor["sparsity"] is None and value.dtype in _NUMBERS
+    if is_plain and data is not None and data.size:
+        value.array = data.view(_little(value)).reshape(shape)
+    how = tensor["quantization"]
+    if how is not None and how["scale"] is not None and how["scale"].size:
+        value.scales = Scales(how["scale"], axis=how["quantized_dimension"])
+    return value

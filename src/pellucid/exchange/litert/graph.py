@@ -1,0 +1,93 @@
+"""This file is a LiteRT graph: values, and operators that make them from others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.network.layers import Shape
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scales:
+    """How int8 numbers stand for real ones: real = scale · (q − zero_point).
+
+    ``scale`` has one number, or one per channel of ``axis``.
+    """
+
+    scale: Array
+    zero_point: int = 0
+    axis: int = 0
+
+    @property
+    def one(self) -> float:
+        """The only scale."""
+        return float(self.scale[0])
+
+    def same(self, other: Scales) -> bool:
+        """True where the same number stands for the same."""
+        return self.one == other.one and self.zero_point == other.zero_point
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Value:
+    """A tensor: a constant with its ``array``, or what is computed.
+
+    ``shape`` of what is computed has 1 for the batch. ``node`` is the node of ours
+    whose output it is, or lies within the range of.
+    """
+
+    name: str
+    shape: Shape
+    dtype: str = "float32"
+    array: Array | None = None
+    node: str | None = None
+    is_any_batch: bool = True
+    scales: Scales | None = None
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Operator:
+    """An operator by the name of its kind; inputs and outputs count the values.
+
+    −1 is an input that is left out.
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    who: str = ""  # the layer of ours that it is written for
+
+
+@dataclass(slots=True, kw_only=True)
+class Graph:
+    """Values and operators in order; one input, one output."""
+
+    name: str
+    values: list[Value] = field(default_factory=list)
+    operators: list[Operator] = field(default_factory=list)
+    input: int = 0
+    output: int = 0
+    card: str | None = None
+
+    def add(self, value: Value) -> int:
+        """Add a value and return its number."""
+        self.values.append(value)
+        return len(self.values) - 1
+
+    def constant(self, name: str, array: Array) -> int:
+        """Add a constant."""
+        array = np.ascontiguousarray(array)
+        value = Value(name=name, shape=array.shape, dtype=array.dtype.name, array=array)
+        return self.add(value)
+
+    def inputs(self, operator: Operator) -> list[Value]:
+        """Return the values that an operator reads."""
+        return [self.values[i] for i in operator.inputs]

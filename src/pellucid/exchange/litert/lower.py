@@ -1,0 +1,103 @@
+"""This file is how a network becomes a graph: layers that belong together as one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.exchange.card import Card
+from pellucid.exchange.litert.graph import Graph, Value
+from pellucid.exchange.litert.layers import WRITERS
+from pellucid.exchange.litert.site import Site
+from pellucid.exchange.tiles import scale_and_shift
+from pellucid.network import Network, Node
+from pellucid.network import layers as pl
+from pellucid.runs import ModelFile
+
+Array = npt.NDArray[Any]
+_TAKES_NORM = (pl.Conv2D, pl.ConvTranspose2D, pl.Dense)
+_TAKES_RELU = (pl.Add, pl.Conv2D, pl.Dense)
+
+
+def graph_of(file: ModelFile) -> Graph:
+    """Return a model as a graph, batch norm and ReLU taken into what they follow.
+
+    Raises
+    ------
+    ExchangeError
+        If a layer has no exact form in LiteRT.
+    """
+    network = file.network
+    graph = Graph(name=network.name, card=json.dumps(Card.of(file).to_json()))
+    places: dict[str, int] = {}
+    for node in network.nodes:
+        if node.name in places:
+            continue  # taken into the one before
+        if isinstance(node.layer, pl.Input):
+            shape = (1, *node.layer.shape)
+            value = Value(name=node.name, shape=shape, node=node.name)
+            places[node.name] = graph.input = graph.add(value)
+        elif isinstance(node.layer, pl.Dropout):
+            places[node.name] = places[node.inputs[0]]
+        else:
+            _place(graph, file, node, places)
+    graph.output = places[network.outputs[0]]
+    if graph.operators == []:
+        graph.output = graph.input
+    return graph
+
+
+def _place(graph: Graph, file: ModelFile, node: Node, places: dict[str, int]) -> None:
+    """Write a node and what follows it as one operator."""
+    network, names = file.network, [node.name]
+    scale = shift = None
+    if isinstance(node.layer, _TAKES_NORM):
+        norm = _only_reader(network, node, pl.BatchNorm)
+        if norm is not None:
+            epsilon = getattr(norm.layer, "epsilon", 0.0)
+            scale, shift = scale_and_shift(_weights(file, norm), epsilon)
+            names.append(norm.name)
+    last = network.node(names[-1])
+    relu = _only_reader(network, last, pl.ReLU) if _takes_relu(node, network) else None
+    if relu is not None:
+        names.append(relu.name)
+    site = Site(
+        graph=graph,
+        layer=node.layer,
+        names=tuple(names),
+        inputs=tuple(places[source] for source in node.inputs),
+        shapes=network.input_shapes(node),
+        shape=network.shapes[node.name],
+        weights=_weights(file, node),
+        scale=scale,
+        shift=shift,
+        is_rectified=relu is not None,
+    )
+    made = WRITERS[type(node.layer)](site)
+    places.update(dict.fromkeys(names, made))
+
+
+def _takes_relu(node: Node, network: Network) -> bool:
+    """Return whether the operator can; a batch norm on a row ends in a reshape."""
+    if isinstance(node.layer, pl.BatchNorm):
+        return len(network.shapes[node.name]) == 3
+    return isinstance(node.layer, _TAKES_RELU)
+
+
+def _only_reader(network: Network, node: Node, kind: type[pl.Layer]) -> Node | None:
+    """Return the one node that reads a node's output, if it is of that kind."""
+    readers = network.consumers[node.name]
+    if len(readers) != 1 or node.name == network.outputs[0]:
+        return None
+    return readers[0] if isinstance(readers[0].layer, kind) else None
+
+
+def _weights(file: ModelFile, node: Node) -> dict[str, Array]:
+    specs = node.layer.weights(*file.network.input_shapes(node))
+    return {
+        spec.role: np.asarray(file.weights[f"{node.name}.{spec.role}"])
+        for spec in specs
+    }

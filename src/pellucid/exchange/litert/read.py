@@ -1,0 +1,137 @@
+"""This file is how a .tflite file of float32 becomes a network."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import ExchangeError
+from pellucid.exchange.assembler import Assembler
+from pellucid.exchange.card import Card
+from pellucid.exchange.disk import read_bytes
+from pellucid.exchange.litert.call import Call
+from pellucid.exchange.litert.container import from_bytes
+from pellucid.exchange.litert.graph import Graph, Operator, Value
+from pellucid.exchange.litert.layer_norms import layer_norms
+from pellucid.exchange.litert.operators import READERS, fused
+from pellucid.exchange.refusal import Place, damage_of
+from pellucid.exchange.tensor import FIRST, LAST, Tensor
+from pellucid.runs import ModelFile
+
+_REUSE_LIMIT = 4  # times that the weights may have the size of the file
+
+
+def read(path: Path) -> ModelFile:
+    """Read a file; TensorFlow and LiteRT are not needed.
+
+    Raises
+    ------
+    ExchangeError
+        If it is damaged, or holds what cannot be represented exactly.
+    """
+    content = read_bytes(path)
+    with damage_of(path, ".tflite file"):
+        graph = from_bytes(content, path)
+        return _Reading(graph, len(content)).file()
+
+
+class _Reading:
+    """A graph while it is read."""
+
+    def __init__(self, graph: Graph, size: int) -> None:
+        self.graph, self.left = graph, size * _REUSE_LIMIT
+        self.assembler = Assembler(LAST)
+        self.values: dict[int, Any] = {
+            i: value.array
+            for i, value in enumerate(graph.values)
+            if value.array is not None
+        }
+        self.readers = Counter(i for op in graph.operators for i in op.inputs)
+        self.readers[graph.output] += 1
+        self.norms = layer_norms(graph)
+
+    def file(self) -> ModelFile:
+        """Read the graph and return the model in it."""
+        self._enter(self.graph.values[self.graph.input])
+        for operator in self.graph.operators:
+            self._run(operator)
+        output = self.values[self.graph.output]
+        if not isinstance(output, Tensor):
+            raise ExchangeError(
+                "import: the output must depend on the input; got a constant."
+            )
+        network, weights = self.assembler.finish(output, name=self.graph.name)
+        card = self.graph.card
+        known = Card.from_json(json.loads(card)) if card else Card()
+        return known.file(network, weights)
+
+    def _enter(self, value: Value) -> None:
+        """Place the Input; one that is transposed at once is (N, C, H, W)."""
+        _check(Place("input", value.name), value)
+        self.assembler.batch = None if value.is_any_batch else value.shape[0]
+        shape, axes = value.shape[1:], tuple(range(len(value.shape)))
+        if len(shape) == 3 and self._is_channels_first():
+            shape, axes = (*shape[1:], shape[0]), FIRST
+        place = self.assembler.input(shape, axes, name=value.name.split(":")[0])
+        self.values[self.graph.input] = place
+
+    def _is_channels_first(self) -> bool:
+        readers = [op for op in self.graph.operators if self.graph.input in op.inputs]
+        if len(readers) != 1 or readers[0].kind != "TRANSPOSE":
+            return False
+        permutation = self.values.get(readers[0].inputs[-1])
+        return permutation is not None and permutation.ravel().tolist() == [0, 2, 3, 1]
+
+    def _run(self, operator: Operator) -> None:
+        name = self.graph.values[operator.outputs[0]].name
+        shown = {k: v for k, v in operator.options.items() if v is not None}
+        place = Place(operator.kind, name.split(";")[0], shown)
+        if operator.outputs[0] in self.norms:
+            self._normalize(operator, place)
+            return
+        if any(operator.outputs[0] in norm.inner for norm in self.norms.values()):
+            return  # a part of a layer norm, which is read where it ends
+        if operator.kind not in READERS or len(operator.outputs) != 1:
+            place.refuse("be an operator that a layer expresses exactly", operator.kind)
+        for i in (*operator.inputs, *operator.outputs):
+            if i >= 0:
+                self._count(self.graph.values[i])
+                if i not in self.values or i in operator.outputs:
+                    _check(place, self.graph.values[i])
+        call = Call(
+            place=place,
+            operator=operator,
+            values=[self.values[i] if i >= 0 else None for i in operator.inputs],
+            assembler=self.assembler,
+            is_sole_reader=all(
+                self.readers[i] == 1
+                for i in operator.inputs
+                if isinstance(self.values.get(i), Tensor)
+            ),
+            options=shown,
+        )
+        self.values[operator.outputs[0]] = fused(call, READERS[operator.kind](call))
+
+    def _normalize(self, operator: Operator, place: Place) -> None:
+        norm = self.norms[operator.outputs[0]]
+        x = self.values[norm.input]
+        self.values[operator.outputs[0]] = self.assembler.normalization(
+            place, x, norm.layer, norm.weights
+        )
+
+    def _count(self, value: Value) -> None:
+        """Refuse weights that are read so often that they outgrow the file."""
+        self.left -= 0 if value.array is None else value.array.nbytes
+        if self.left < 0:
+            raise ExchangeError(
+                "import: weights must not be many times the file's size; got "
+                f"'{value.name}' again."
+            )
+
+
+def _check(place: Place, value: Value) -> None:
+    """Refuse what is not float32; shapes are whole numbers, which may be computed."""
+    if value.dtype not in ("float32", "int32", "int64"):
+        place.refuse("compute in float32", value.dtype)

@@ -1,0 +1,179 @@
+"""This file is the part of LiteRT's schema that networks of ours take.
+
+References
+----------
+``tensorflow/compiler/mlir/lite/schema/schema.fbs``, version 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pellucid.exchange.litert.flatbuffer import (
+    Blob,
+    Fields,
+    Numbers,
+    Scalar,
+    Table,
+    Text,
+    Union,
+)
+
+IDENTIFIER = b"TFL3"
+VERSION = 3
+TYPES = {0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 9: "int8"}
+ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
+SAME, VALID = 0, 1
+
+_BYTE, _INT, _UINT, _BOOL = Scalar("b"), Scalar("i"), Scalar("I"), Scalar("?", False)
+_ONE, _FLOAT = Scalar("i", 1), Scalar("f")
+_STRIDES = ("padding", _BYTE), ("stride_w", _INT), ("stride_h", _INT)
+_DILATIONS = ("dilation_w_factor", _ONE), ("dilation_h_factor", _ONE)
+_ACTIVATION = ("fused_activation_function", _BYTE)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of operator: its number, its options, the version a runtime must have.
+
+    ``versions`` are for float32 and for int8; 0 where there is no int8 form.
+    """
+
+    number: int
+    versions: tuple[int, int]
+    options_number: int = 0
+    options: Fields = field(default_factory=dict)
+
+
+def _kind(
+    number: int, versions: tuple[int, int], options: int, *names: tuple[str, Scalar]
+) -> Kind:
+    return Kind(
+        number, versions, options, {n: (i, k) for i, (n, k) in enumerate(names)}
+    )
+
+
+_RESIZE = {"align_corners": (2, _BOOL), "half_pixel_centers": (3, _BOOL)}
+_MASKS = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
+
+KINDS: dict[str, Kind] = {
+    "ADD": _kind(0, (1, 2), 11, _ACTIVATION),
+    "AVERAGE_POOL_2D": _kind(
+        1,
+        (1, 2),
+        5,
+        *_STRIDES,
+        ("filter_width", _INT),
+        ("filter_height", _INT),
+        _ACTIVATION,
+    ),
+    "BATCH_TO_SPACE_ND": Kind(37, (1, 2), 24),
+    "CONCATENATION": _kind(2, (1, 2), 10, ("axis", _INT), _ACTIVATION),
+    "CONV_2D": _kind(3, (1, 3), 1, *_STRIDES, _ACTIVATION, *_DILATIONS),
+    "DEPTHWISE_CONV_2D": _kind(
+        4, (2, 3), 2, *_STRIDES, ("depth_multiplier", _INT), _ACTIVATION, *_DILATIONS
+    ),
+    "DEQUANTIZE": Kind(6, (1, 2)),
+    "DIV": _kind(42, (1, 0), 29, _ACTIVATION),
+    "EXPAND_DIMS": Kind(70, (1, 1)),
+    "FULLY_CONNECTED": _kind(
+        9, (5, 12), 8, _ACTIVATION, ("weights_format", _BYTE), ("keep_num_dims", _BOOL)
+    ),
+    "GELU": _kind(150, (1, 2), 116, ("approximate", _BOOL)),
+    "LEAKY_RELU": _kind(98, (1, 2), 75, ("alpha", _FLOAT)),
+    "LOGISTIC": Kind(14, (1, 2)),
+    "MAX_POOL_2D": _kind(
+        17,
+        (1, 2),
+        5,
+        *_STRIDES,
+        ("filter_width", _INT),
+        ("filter_height", _INT),
+        _ACTIVATION,
+    ),
+    "MEAN": _kind(40, (1, 2), 27, ("keep_dims", _BOOL)),
+    "MUL": _kind(18, (1, 2), 21, _ACTIVATION),
+    "PACK": _kind(83, (1, 1), 59, ("values_count", _INT), ("axis", _INT)),
+    "PAD": Kind(34, (1, 2), 22),
+    "PADV2": Kind(60, (1, 2), 43),
+    "PRELU": Kind(54, (1, 1)),
+    "QUANTIZE": Kind(114, (1, 2), 89),
+    "RELU": Kind(19, (1, 2)),
+    "RESHAPE": Kind(22, (1, 1), 17, {"new_shape": (0, Numbers("<i4"))}),
+    "RESIZE_BILINEAR": Kind(23, (3, 3), 15, _RESIZE),
+    "RESIZE_NEAREST_NEIGHBOR": _kind(
+        97, (1, 2), 74, ("align_corners", _BOOL), ("half_pixel_centers", _BOOL)
+    ),
+    "RSQRT": Kind(76, (1, 0)),
+    "SHAPE": Kind(77, (1, 1), 55),
+    "SLICE": Kind(65, (1, 2), 48),
+    "SOFTMAX": _kind(25, (1, 2), 9, ("beta", _FLOAT)),
+    "SPACE_TO_BATCH_ND": Kind(38, (1, 2), 25),
+    "SQUARED_DIFFERENCE": Kind(99, (1, 0), 76),
+    "SQUEEZE": Kind(43, (1, 1), 30, {"squeeze_dims": (0, Numbers("<i4"))}),
+    "STRIDED_SLICE": _kind(45, (1, 2), 32, *((f"{m}_mask", _INT) for m in _MASKS)),
+    "SUB": _kind(41, (1, 0), 28, _ACTIVATION),
+    "TANH": Kind(28, (1, 2)),
+    "TRANSPOSE": Kind(39, (1, 2), 26),
+    "TRANSPOSE_CONV": _kind(67, (3, 3), 49, *_STRIDES, _ACTIVATION),
+}
+
+_QUANTIZATION: Fields = {
+    "scale": (2, Numbers("<f4")),
+    "zero_point": (3, Numbers("<i8")),
+    "quantized_dimension": (6, _INT),
+}
+_TENSOR: Fields = {
+    "shape": (0, Numbers("<i4")),
+    "type": (1, _BYTE),
+    "buffer": (2, _UINT),
+    "name": (3, Text()),
+    "quantization": (4, Table(_QUANTIZATION)),
+    "sparsity": (6, Table({})),
+    "shape_signature": (7, Numbers("<i4")),
+}
+_OPERATOR: Fields = {
+    "opcode_index": (0, _UINT),
+    "inputs": (1, Numbers("<i4")),
+    "outputs": (2, Numbers("<i4")),
+    "builtin_options_type": (3, Scalar("B")),
+    "builtin_options": (
+        4,
+        Union(
+            "builtin_options_type",
+            {k.options_number: k.options for k in KINDS.values()},
+        ),
+    ),
+}
+_SUBGRAPH: Fields = {
+    "tensors": (0, Table(_TENSOR, is_vector=True)),
+    "inputs": (1, Numbers("<i4")),
+    "outputs": (2, Numbers("<i4")),
+    "operators": (3, Table(_OPERATOR, is_vector=True)),
+    "name": (4, Text()),
+}
+_CODE: Fields = {
+    "deprecated_builtin_code": (0, _BYTE),
+    "custom_code": (1, Text()),
+    "version": (2, _ONE),
+    "builtin_code": (3, _INT),
+}
+_MAP: Fields = {"name": (0, Text()), "tensor_index": (1, _UINT)}
+_SIGNATURE: Fields = {
+    "inputs": (0, Table(_MAP, is_vector=True)),
+    "outputs": (1, Table(_MAP, is_vector=True)),
+    "signature_key": (2, Text()),
+    "subgraph_index": (4, _UINT),
+}
+MODEL: Fields = {
+    "version": (0, _UINT),
+    "operator_codes": (1, Table(_CODE, is_vector=True)),
+    "subgraphs": (2, Table(_SUBGRAPH, is_vector=True)),
+    "description": (3, Text()),
+    "buffers": (4, Table({"data": (0, Blob())}, is_vector=True)),
+    "metadata": (
+        6,
+        Table({"name": (0, Text()), "buffer": (1, _UINT)}, is_vector=True),
+    ),
+    "signature_defs": (7, Table(_SIGNATURE, is_vector=True)),
+}
