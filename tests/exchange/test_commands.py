@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -54,10 +55,49 @@ def test_export_refuses_an_unknown_format(saved, capsys):
 
 def test_import_keeps_the_model_as_a_file_of_ours(saved, images_of, agree, tmp_path):
     exchange.write(saved, tmp_path / "theirs.onnx")
-    assert called("import", "theirs.onnx", "--as", "ours") == 0
+    assert called("import", "theirs.onnx", "--as", "ours.pellucid") == 0
     back = pl.load(tmp_path / "ours.pellucid", engine="numpy")
     images = images_of(saved)
     agree(back.predict(images), saved.predict(images))
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ([], "runs/theirs"),
+        (["--as", "ours"], "runs/ours"),
+        (["--as", "kept/here"], "kept/here"),
+    ],
+)
+def test_import_makes_a_run_that_other_commands_take(saved, options, place, capsys):
+    exchange.write(saved, "theirs.onnx")
+    assert called("import", "theirs.onnx", *options, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["run"] == place
+    run = place.removeprefix("runs/")
+    assert called("export", run, "--to", "npz", "--json") == 0
+    row = json.loads(capsys.readouterr().out)["exports"][0]
+    assert row["relative"] <= 1e-5
+    assert Path(row["path"]).parent == Path(place)
+
+
+def test_import_leaves_a_run_that_is_there(saved, capsys):
+    exchange.write(saved, "theirs.onnx")
+    assert called("import", "theirs.onnx", "--as", "ours") == 0
+    recipe = Path("runs/ours/recipe.toml").read_bytes()
+    assert called("import", "theirs.onnx", "--as", "ours") == 2
+    assert "must be a new run" in capsys.readouterr().err
+    assert Path("runs/ours/recipe.toml").read_bytes() == recipe
+    assert called("import", "theirs.onnx") == 0
+    assert called("import", "theirs.onnx") == 0
+    assert Path("runs/theirs-2/last.pellucid").is_file()
+
+
+def test_an_imported_run_says_that_it_has_no_data(saved, capsys):
+    exchange.write(saved, "theirs.onnx")
+    assert called("import", "theirs.onnx", "--as", "ours") == 0
+    assert called("evaluate", "ours") == 2
+    assert "got no --data" in capsys.readouterr().err
 
 
 def test_import_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capsys):

@@ -1,21 +1,28 @@
-"""This file is `pellucid import`: another program's model as one of ours."""
+"""This file is `pellucid import`: another program's model as a run of ours."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from pellucid.cli import options
 from pellucid.cli.output import answer, emit
 
+if TYPE_CHECKING:
+    from pellucid.model import Model
+
 
 def import_(
     file: Annotated[Path, typer.Argument(help="The file or folder to read.")],
     name: Annotated[
         Optional[str],  # noqa: UP045 - typer reads it at run time
-        typer.Option("--as", help="The .pellucid file to write. Else by FILE's name."),
+        typer.Option(
+            "--as",
+            metavar="RUN",
+            help="A name under runs/, a folder, or a .pellucid file. Else FILE's name.",
+        ),
     ] = None,
     format: Annotated[
         Optional[str],  # noqa: UP045
@@ -23,26 +30,24 @@ def import_(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Read another program's model and keep it as a .pellucid file.
+    """Read another program's model and keep it as a run, as if trained here.
 
     What cannot be represented exactly is refused, with the operator's name and place.
 
     \b
     [bold]Examples[/bold]
     pellucid import resnet.onnx
+    pellucid import theirs.keras --as ours
     pellucid import theirs.onnx --as ours.pellucid
     """
     from pellucid.exchange import read
 
     model = read(file, engine="numpy", format=format)
-    target = Path(name or file.stem)
-    if target.suffix != ".pellucid":
-        target = target.with_name(f"{target.name}.pellucid")
-    model.save(target)
+    target = _kept(model, file, name)
     if json:
         network = model.network
         document = {
-            "model": str(target),
+            "run": str(target),
             "network": network.name,
             "parameters": network.parameter_count,
             "input_shape": list(network.input_shape),
@@ -52,4 +57,20 @@ def import_(
         emit(document)
         return
     answer(str(model.network))
-    answer(f"\nmodel: {target}")
+    answer(f"\nrun: {target}")
+
+
+def _kept(model: Model, file: Path, name: str | None) -> Path:
+    """Write the model where it was asked for; return that as RUN."""
+    from pellucid.runs import RUNS, keep_imported, new_name
+
+    if name is not None and name.endswith(".pellucid"):
+        model.save(name)
+        return Path(name)
+    if name is None:
+        path = new_name(file.name.partition(".")[0] or "imported")
+    else:
+        # a bare name is one under runs/, what has a folder in it is a path
+        path = RUNS / name if Path(name).name == name else Path(name)
+    keep_imported(model.file(), path, origin=file.name)
+    return path

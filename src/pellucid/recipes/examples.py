@@ -30,9 +30,14 @@ def examples_of(
         If the recipe was made by `Model.fit` from arrays of its caller.
     """
     if section.given is not None:
+        got = (
+            "a model that was imported"
+            if section.given == "import"
+            else "arrays that were handed to fit in Python"
+        )
         raise RunError(
-            "recipe: its data must come from a source; got arrays that were handed to "
-            "fit in Python. Say where the data lies: data.source."
+            f"recipe: its data must come from a source; got {got}. Say where the data "
+            "lies: data.source."
         )
     train, test = data.load(
         section.source,

@@ -2,6 +2,7 @@
 
 from pellucid.runs.checkpoint import Checkpoint
 from pellucid.runs.folder import RUNS, RunFolder, find, model_path, new_name
+from pellucid.runs.imported import keep_imported
 from pellucid.runs.model_file import ModelFile
 from pellucid.runs.provenance import provenance
 from pellucid.runs.recorder import Recorder
@@ -13,6 +14,7 @@ __all__ = [
     "Recorder",
     "RunFolder",
     "find",
+    "keep_imported",
     "model_path",
     "new_name",
     "provenance",

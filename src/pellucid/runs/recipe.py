@@ -27,7 +27,8 @@ class DataSection(_Section):
     seed: int = 0
     #: so many images are trained on, each class in proportion, for quick tries
     limit: Annotated[int, Field(ge=1)] | None = None
-    #: "python" where arrays were handed to `fit`; such a recipe needs them again
+    #: "python" where arrays were handed to `fit`, "import" where the model came from
+    #: elsewhere; such a recipe needs data to be named
     given: str | None = None
 
 
