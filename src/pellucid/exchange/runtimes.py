@@ -1,88 +1,31 @@
-"""This file is the runtimes that exported files are run in, each with its clock."""
+"""This file is the runtimes that exported files are run in."""
 
 from __future__ import annotations
 
 import ctypes
-import importlib
-import json
 import shutil
-import statistics
 import subprocess
 import tempfile
-import time
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pellucid.errors import ExchangeError, MissingExtraError
+from pellucid.errors import ExchangeError
+from pellucid.exchange.clock import (
+    Array,
+    Measured,
+    Predict,
+    channels_first,
+    channels_last,
+    imported,
+    timed,
+)
+from pellucid.exchange.node import javascript, tfjs
 from pellucid.network import Network
-
-Array = npt.NDArray[Any]
-Predict = Callable[[Array], Array]
-_REPEATS, _BUDGET_S = 50, 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """Outputs of a runtime (in pellucid's layout), and how long it took."""
-
-    runtime: str
-    outputs: Array
-    load_s: float
-    latency_s: float
-
-
-def imported(package: str, format_name: str) -> Any:
-    """Import a runtime.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"format '{format_name}' must be checked in {package}; got {error}. "
-            f"Run: pip install {package.partition('.')[0].replace('_', '-')}."
-        ) from error
-
-
-def channels_first(array: Array) -> Array:
-    """Return images as (N, C, H, W); anything else as it is."""
-    if array.ndim != 4:
-        return array
-    return np.ascontiguousarray(array.transpose(0, 3, 1, 2))
-
-
-def channels_last(array: Array) -> Array:
-    """Undo `channels_first`."""
-    return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
-
-
-def timed(open_: Callable[[], Predict], images: Array, runtime: str) -> Measured:
-    """Open, predict all, and time one image: the median of up to 50 calls."""
-    begin = time.perf_counter()
-    predict = open_()
-    load_s = time.perf_counter() - begin
-    outputs = predict(images)
-    latencies: list[float] = []
-    while len(latencies) < _REPEATS and sum(latencies) < _BUDGET_S:
-        begin = time.perf_counter()
-        predict(images[:1])
-        latencies.append(time.perf_counter() - begin)
-    return Measured(
-        runtime=runtime,
-        outputs=np.asarray(outputs),
-        load_s=load_s,
-        latency_s=statistics.median(latencies),
-    )
 
 
 def onnx(path: Path, network: Network, images: Array) -> Measured:
@@ -99,6 +42,57 @@ def onnx(path: Path, network: Network, images: Array) -> Measured:
         return predict
 
     return timed(open_, images, f"onnxruntime {runtime.__version__}")
+
+
+def ourselves(path: Path, network: Network, images: Array) -> Measured:
+    """Read the file back, on the numpy engine."""
+    from pellucid.exchange.door import read
+
+    def open_() -> Predict:
+        return read(path, engine="numpy").predict
+
+    return timed(open_, images, "pellucid, numpy")
+
+
+def c(path: Path, network: Network, images: Array) -> Measured:
+    """Compile with the machine's compiler, and call."""
+    compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
+    if compiler is None:
+        raise ExchangeError(
+            "export: C must be checked with a compiler; got none. Install gcc."
+        )
+    header = path.with_suffix(".h").read_text(encoding="utf-8")
+    prefix = header.split("_predict ")[0].split()[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "model.so"
+        flags = ["-O3", "-march=native", "-Wall", "-Wextra", "-Werror"]
+        command = [compiler, *flags, "-shared", "-fPIC", str(path), "-lm"]
+        done = subprocess.run(
+            [*command, "-o", str(library)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise ExchangeError(
+                f"export: '{path}' must compile; got {done.stderr.strip()[:200]}"
+            )
+        space = int(header.split("_WORKSPACE ")[1].split()[0])
+        return timed(
+            lambda: _library(library, prefix, space, network), images, "C, compiled"
+        )
+
+
+def _library(library: Path, prefix: str, space: int, network: Network) -> Predict:
+    function = getattr(ctypes.CDLL(str(library)), f"{prefix}_predict")
+    workspace = np.zeros(space, np.float32)
+
+    def predict(x: Array) -> Array:
+        images = np.ascontiguousarray(x, np.float32)
+        outputs = np.zeros((len(x), *network.output_shape), np.float32)
+        for image, output in zip(images, outputs, strict=True):
+            places = (image.ctypes.data, output.ctypes.data, workspace.ctypes.data)
+            function(*map(ctypes.c_void_p, places))
+        return outputs
+
+    return predict
 
 
 def litert(path: Path, network: Network, images: Array) -> Measured:
@@ -195,57 +189,6 @@ def _library(library: Path, prefix: str, space: int, network: Network) -> Predic
     return predict
 
 
-_NODE = """
-import { readFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
-const begin = performance.now();
-const model = await import(pathToFileURL(process.argv[1]));
-const load = performance.now() - begin;
-const bytes = readFileSync(0);
-const images = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-const size = model.inputShape.reduce((a, b) => a * b, 1);
-const outputs = [];
-for (let i = 0; i < images.length; i += size)
-  outputs.push(...model.predict(images.subarray(i, i + size)));
-const times = [];
-for (let i = 0; i < 50; i++) {
-  const start = performance.now();
-  model.predict(images.subarray(0, size));
-  times.push(performance.now() - start);
-}
-times.sort((a, b) => a - b);
-const version = process.version, latency = times[25];
-console.log(JSON.stringify({ version, outputs, load, latency }));
-"""
-
-
-def javascript(path: Path, network: Network, images: Array) -> Measured:
-    """Run in Node, which keeps the clock itself."""
-    node = shutil.which("node")
-    if node is None:
-        raise ExchangeError(
-            "export: JavaScript must be checked in Node; got none. Install Node."
-        )
-    done = subprocess.run(
-        [node, "--input-type=module", "--eval", _NODE, "--", str(path.resolve())],
-        input=np.ascontiguousarray(images, np.float32).tobytes(),
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ExchangeError(
-            f"export: '{path}' must run in Node; got {done.stderr.decode()[-200:]}"
-        )
-    answer = json.loads(done.stdout)
-    shape = (len(images), *network.output_shape)
-    return Measured(
-        runtime=f"Node {answer['version']}",
-        outputs=np.asarray(answer["outputs"], np.float32).reshape(shape),
-        load_s=answer["load"] / 1000,
-        latency_s=answer["latency"] / 1000,
-    )
-
-
 def keras(path: Path, network: Network, images: Array) -> Measured:
     """Load and predict in Keras, whatever framework it stands on here."""
     runtime = imported("keras", "keras")
@@ -282,6 +225,61 @@ def state_dict(path: Path, network: Network, images: Array) -> Measured:
     return timed(open_, images, f"torch {torch.__version__}")
 
 
+def torchscript(path: Path, network: Network, images: Array) -> Measured:
+    """Load with `torch.jit.load` and predict."""
+    torch = imported("torch", "torchscript")
+
+    def open_() -> Predict:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's, that TorchScript is deprecated
+            return _torch_predict(torch, torch.jit.load(path))
+
+    return timed(open_, images, f"torch {torch.__version__}, jit")
+
+
+def executorch(path: Path, network: Network, images: Array) -> Measured:
+    """Run in ExecuTorch's own runtime, image by image."""
+    runtime = imported("executorch.runtime", "executorch")
+    torch = imported("torch", "executorch")
+    release = version("executorch")
+
+    def open_() -> Predict:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its interface calls itself experimental
+            program = runtime.Runtime.get().load_program(str(path))
+            method = program.load_method("forward")
+
+        def predict(x: Array) -> Array:
+            first = torch.from_numpy(channels_first(x))
+            rows = [method.execute([row[None]])[0].clone() for row in first]
+            return channels_last(torch.cat(rows).numpy())
+
+        # the method reads from the program, which nothing else would keep
+        predict.program = program  # type: ignore[attr-defined]
+        return predict
+
+    return timed(open_, images, f"executorch {release}")
+
+
+def savedmodel(path: Path, network: Network, images: Array) -> Measured:
+    """Load with `tf.saved_model.load` and call the serving signature."""
+    tf = imported("tensorflow", "savedmodel")
+
+    def open_() -> Predict:
+        loaded = tf.saved_model.load(str(path))
+        signature = loaded.signatures["serving_default"]
+        name = next(iter(signature.structured_input_signature[1]))
+
+        def predict(x: Array) -> Array:
+            (outputs,) = signature(**{name: tf.constant(x)}).values()
+            return np.asarray(outputs)
+
+        predict.loaded = loaded  # type: ignore[attr-defined]  # owns the variables
+        return predict
+
+    return timed(open_, images, f"tensorflow {tf.__version__}")
+
+
 def _torch_predict(torch: Any, module: Any) -> Predict:
     def predict(x: Array) -> Array:
         with torch.no_grad():
@@ -293,6 +291,7 @@ def _torch_predict(torch: Any, module: Any) -> Predict:
 
 RUNTIMES: dict[str, Callable[[Path, Network, Array], Measured]] = {
     "c": c,
+    "executorch": executorch,
     "h5": keras,
     "javascript": javascript,
     "keras": keras,
@@ -300,6 +299,11 @@ RUNTIMES: dict[str, Callable[[Path, Network, Array], Measured]] = {
     "onnx": onnx,
     "pt2": pt2,
     "safetensors": ourselves,
+    "savedmodel": savedmodel,
     "state_dict": state_dict,
+    "tfjs": tfjs,
     "tflite": litert,
+    "torchscript": torchscript,
 }
+
+__all__ = ["RUNTIMES", "Measured"]

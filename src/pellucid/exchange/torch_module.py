@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.engines.registry import make
+from pellucid.network import Network
 from pellucid.runs import ModelFile
 
 
@@ -23,3 +24,12 @@ def contiguous() -> Any:
     import torch
 
     return torch.contiguous_format
+
+
+def example_of(network: Network, *, batch: int) -> Any:
+    """Return a batch of zeros as the module takes it, images channels first."""
+    import torch
+
+    shape = network.input_shape
+    first = (shape[2], *shape[:2]) if len(shape) == 3 else shape
+    return torch.zeros(batch, *first)

@@ -175,7 +175,7 @@ def weights_of(
 ) -> dict[str, float]:
     """Return the weights as shares of 1; without any, each priority weighs the same."""
     known = {step.priority for step in found}
-    asked = {name: 1.0 for name in PRIORITIES} if priorities is None else priorities
+    asked = dict.fromkeys(PRIORITIES, 1.0) if priorities is None else priorities
     kept = {n: w for n, w in asked.items() if n in known and w > 0}
     total = sum(kept.values())
     return {name: weight / total for name, weight in kept.items()}

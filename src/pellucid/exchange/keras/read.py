@@ -33,14 +33,14 @@ def read(path: Path) -> ModelFile:
         with path.open("rb") as file:
             is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
         config, entries, card = (_legacy if is_hdf5 else _zipped)(path)
-        return _file(config, entries, card)
+        return assembled(config, entries, card)
 
 
 def _zipped(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
     with open_archive(path) as archive:
         config = store.parsed(read_entry(archive, "config.json").decode())
         metadata = store.parsed(read_entry(archive, "metadata.json").decode())
-        entries = _entries(config)
+        entries = entries_of_config(config)
         store.weights_of(read_entry(archive, "model.weights.h5"), entries)
     return config, entries, metadata.get(CARD)
 
@@ -54,12 +54,12 @@ def _legacy(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
             "with model.save, not model.save_weights."
         )
     config = store.parsed(text)
-    entries = _entries(config)
+    entries = entries_of_config(config)
     store.legacy_weights_of(file, entries)
     return config, entries, file.text(CARD)
 
 
-def _entries(config: dict[str, Any]) -> list[Entry]:
+def entries_of_config(config: dict[str, Any]) -> list[Entry]:
     """Return the layers, in the file's order, with the names of what they read."""
     kind, inner = config["class_name"], config["config"]
     if kind == "Sequential":
@@ -120,7 +120,10 @@ def _histories(value: Any) -> list[list[Any]]:
     return []
 
 
-def _file(config: dict[str, Any], entries: list[Entry], card: str | None) -> ModelFile:
+def assembled(
+    config: dict[str, Any], entries: list[Entry], card: str | None
+) -> ModelFile:
+    """Return the model that layers with their arrays make."""
     assembler = Assembler(LAST)
     values: dict[str, Tensor] = {}
     left = {entry.name: entry for entry in entries}

@@ -1,0 +1,62 @@
+"""This file is how a network becomes ExecuTorch's program, a .pte file.
+
+What XNNPACK computes is handed to it; the rest runs on ExecuTorch's portable kernels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from pellucid.errors import ExchangeError
+from pellucid.exchange.refusal import not_written
+from pellucid.exchange.torch_module import example_of, module_of
+from pellucid.runs import ModelFile
+
+
+def contents(file: ModelFile, name: str) -> dict[str, bytes]:
+    """Return the program: one image a call, (1, C, H, W).
+
+    Raises
+    ------
+    ExchangeError
+        If ExecuTorch does not take the network.
+    """
+    import torch
+
+    module, example = module_of(file), example_of(file.network, batch=1)
+    with _quietly(), torch.no_grad():
+        try:
+            program = _lowered(torch.export.export(module, (example,)))
+        except ExchangeError:
+            raise
+        except Exception as error:  # its passes raise what they like
+            reason = " ".join(str(error).split())[:200]
+            raise not_written("ExecuTorch", file.network.name, reason) from error
+    return {name: program}
+
+
+def _lowered(exported: Any) -> bytes:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
+        XnnpackPartitioner,
+    )
+    from executorch.exir import to_edge_transform_and_lower
+
+    edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+    return bytes(edge.to_executorch().buffer)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep ExecuTorch's log and warnings off people's terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

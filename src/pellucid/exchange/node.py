@@ -1,0 +1,115 @@
+"""This file is the runtimes of JavaScript: Node, alone and with TensorFlow.js."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.errors import ExchangeError, MissingExtraError
+from pellucid.exchange.clock import Array, Measured
+from pellucid.network import Network
+
+TFJS = "@tensorflow/tfjs@4.22.0"  # what files are tried on
+_NOT_THERE = 3  # the exit code for that
+
+_MODULE = """
+import { pathToFileURL } from "node:url";
+const begin = performance.now();
+const model = await import(pathToFileURL(process.argv[1]));
+const load = performance.now() - begin;
+const shape = model.inputShape;
+const predict = (image) => model.predict(image);
+const version = `Node ${process.version}`;
+"""
+
+# found from the working folder upwards, then in $NODE_PATH
+_LAYERS = """
+import { createRequire } from "node:module";
+const require = createRequire(process.cwd() + "/");
+let place;
+try { place = require.resolve("@tensorflow/tfjs/dist/tf.min.js"); }
+catch { process.exit(3); }
+console.warn = console.error; // TensorFlow.js greets on the way
+const tf = require(place), folder = process.argv[1];
+const document = JSON.parse(readFileSync(`${folder}/model.json`));
+const manifest = document.weightsManifest;
+const parts = manifest.flatMap((group) => group.paths)
+  .map((path) => readFileSync(`${folder}/${path}`));
+const whole = Buffer.concat(parts);
+const begin = performance.now();
+await tf.setBackend("cpu");
+const model = await tf.loadLayersModel(tf.io.fromMemory({
+  modelTopology: document.modelTopology,
+  weightSpecs: manifest.flatMap((group) => group.weights),
+  weightData: whole.buffer.slice(whole.byteOffset, whole.byteOffset + whole.length),
+}));
+const load = performance.now() - begin;
+const shape = model.inputs[0].shape.slice(1);
+const predict = (image) => tf.tidy(() =>
+  model.predict(tf.tensor(image, [1, ...shape])).dataSync());
+const version = `TensorFlow.js ${tf.version.tfjs} in Node ${process.version}`;
+"""
+
+_RUN = """
+const bytes = readFileSync(0);
+const images = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+const size = shape.reduce((a, b) => a * b, 1);
+const outputs = [];
+for (let i = 0; i < images.length; i += size)
+  outputs.push(...predict(images.subarray(i, i + size)));
+const times = [], until = performance.now() + 1000;
+while (times.length < 50 && (times.length === 0 || performance.now() < until)) {
+  const start = performance.now();
+  predict(images.subarray(0, size));
+  times.push(performance.now() - start);
+}
+times.sort((a, b) => a - b);
+const latency = times[times.length >> 1];
+console.log(JSON.stringify({ version, outputs, load, latency }));
+"""
+
+
+def javascript(path: Path, network: Network, images: Array) -> Measured:
+    """Run a module in Node, which keeps the clock itself."""
+    return _measured(_MODULE, path, network, images)
+
+
+def tfjs(path: Path, network: Network, images: Array) -> Measured:
+    """Load a layers-model with TensorFlow.js, on its plain JavaScript backend."""
+    return _measured(_LAYERS, path, network, images)
+
+
+def _measured(opening: str, path: Path, network: Network, images: Array) -> Measured:
+    node = shutil.which("node")
+    if node is None:
+        raise ExchangeError(
+            "export: JavaScript must be checked in Node; got none. Install Node."
+        )
+    script = 'import { readFileSync } from "node:fs";' + opening + _RUN
+    done = subprocess.run(
+        [node, "--input-type=module", "--eval", script, "--", str(path.resolve())],
+        input=np.ascontiguousarray(images, np.float32).tobytes(),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode == _NOT_THERE:
+        raise MissingExtraError(
+            "format 'tfjs' must be checked in TensorFlow.js; got no such package in "
+            f"node_modules or $NODE_PATH. Run: npm install {TFJS}."
+        )
+    if done.returncode:
+        raise ExchangeError(
+            f"export: '{path}' must run in Node; got {done.stderr.decode()[-300:]}"
+        )
+    answer = json.loads(done.stdout)
+    shape = (len(images), *network.output_shape)
+    return Measured(
+        runtime=answer["version"],
+        outputs=np.asarray(answer["outputs"], np.float32).reshape(shape),
+        load_s=answer["load"] / 1000,
+        latency_s=answer["latency"] / 1000,
+    )

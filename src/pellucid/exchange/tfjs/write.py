@@ -1,0 +1,112 @@
+"""This file is how a network becomes model.json and weights.bin for TensorFlow.js.
+
+The layers are those that Keras gets, in Keras 2's JSON, which TensorFlow.js reads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+
+from pellucid import __version__
+from pellucid.exchange.card import Card
+from pellucid.exchange.keras.entry import Entry
+from pellucid.exchange.keras.layers import entries_of
+from pellucid.exchange.refusal import not_written
+from pellucid.runs import ModelFile
+
+CARD = "pellucid_card"
+TOPOLOGY, WEIGHTS = "model.json", "weights.bin"
+_KERAS_VERSION = "2.15.0"
+#: TensorFlow.js's names for a layer's arrays, in Keras's order
+_ROLES = {
+    "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
+    "DepthwiseConv2D": ("depthwise_kernel", "bias"),
+    "LayerNormalization": ("gamma", "beta"),
+}
+
+
+def contents(file: ModelFile, name: str) -> dict[str, bytes]:
+    """Return the folder's files. Images are NHWC, any batch size.
+
+    Raises
+    ------
+    ExchangeError
+        If TensorFlow.js has no exact form of a layer.
+    """
+    entries, output = entries_of(file)
+    for entry in entries:
+        _check(entry)
+    specs = [
+        {"name": f"{entry.name}/{role}", "shape": list(array.shape), "dtype": "float32"}
+        for entry in entries
+        for role, array in zip(_roles(entry), entry.arrays, strict=False)
+    ]
+    document = {
+        "format": "layers-model",
+        "generatedBy": f"pellucid {__version__}",
+        "convertedBy": None,
+        "modelTopology": {
+            "keras_version": _KERAS_VERSION,
+            "backend": "tensorflow",
+            "model_config": _model(file, entries, output),
+        },
+        "weightsManifest": [{"paths": [WEIGHTS], "weights": specs}],
+        "userDefinedMetadata": {CARD: json.dumps(Card.of(file).to_json())},
+    }
+    arrays = [array for entry in entries for array in entry.arrays]
+    weights = b"".join(np.asarray(array, "<f4").tobytes() for array in arrays)
+    return {TOPOLOGY: json.dumps(document).encode(), WEIGHTS: weights}
+
+
+def _roles(entry: Entry) -> tuple[str, ...]:
+    return _ROLES.get(entry.kind, ("kernel", "bias"))
+
+
+def _model(file: ModelFile, entries: list[Entry], output: str) -> dict[str, Any]:
+    return {
+        "class_name": "Functional",
+        "config": {
+            "name": re.sub(r"\W", "_", file.network.name),
+            "layers": [_layer(entry) for entry in entries],
+            "input_layers": [[file.network.inputs[0], 0, 0]],
+            "output_layers": [[output, 0, 0]],
+        },
+    }
+
+
+def _layer(entry: Entry) -> dict[str, Any]:
+    kind, config = entry.kind, dict(entry.config)
+    if kind == "InputLayer":
+        config["batch_input_shape"] = config.pop("batch_shape")
+    if kind == "LeakyReLU":
+        config["alpha"] = config.pop("negative_slope")
+    if kind == "Activation":
+        # Keras 2's name of SiLU
+        config["activation"] = {"silu": "swish"}.get(
+            config["activation"], config["activation"]
+        )
+    inbound = [[[source, 0, 0, {}] for source in entry.inputs]]
+    return {
+        "class_name": kind,
+        "config": {"name": entry.name, **config},
+        "name": entry.name,
+        "inbound_nodes": inbound if entry.inputs else [],
+    }
+
+
+def _check(entry: Entry) -> None:
+    """Refuse what TensorFlow.js does not have, or does in another way."""
+    config = entry.config
+    reason = None
+    if config.get("groups", 1) != 1:
+        reason = "groups must be 1, or the number of channels"
+    if entry.kind == "Conv2DTranspose" and tuple(config["dilation_rate"]) != (1, 1):
+        reason = "dilation must be 1"
+    if config.get("interpolation") == "bilinear":
+        reason = "bilinear pixels lie elsewhere there; mode must be 'nearest'"
+    if reason is not None:
+        raise not_written("TensorFlow.js", f"{entry.kind} '{entry.name}'", reason)

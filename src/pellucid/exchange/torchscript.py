@@ -1,0 +1,30 @@
+"""This file is how a network becomes TorchScript, for programs that still load it.
+
+PyTorch calls TorchScript deprecated; `pt2` is what it says to take instead.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+
+from pellucid.exchange.card import Card
+from pellucid.exchange.torch_module import example_of, module_of
+from pellucid.runs import ModelFile
+
+CARD = "pellucid_card.json"
+
+
+def contents(file: ModelFile, name: str) -> dict[str, bytes]:
+    """Return the archive. Images are (N, C, H, W), any batch size."""
+    import torch
+
+    module, example = module_of(file), example_of(file.network, batch=2)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # its deprecation is said in the docs
+        traced = torch.jit.trace(module, (example,), check_trace=False)
+        extra = {CARD: json.dumps(Card.of(file).to_json())}
+        torch.jit.save(traced, buffer, _extra_files=extra)
+    return {name: buffer.getvalue()}

@@ -1,0 +1,42 @@
+"""This file is ExecuTorch's programs, run in its own runtime."""
+
+from __future__ import annotations
+
+import networks
+import pytest
+
+import pellucid as pl
+from pellucid import exchange
+from pellucid.exchange import prove
+
+pytest.importorskip("executorch", reason="executorch is not installed")
+
+#: what XNNPACK takes, what portable kernels do, and both in one program
+CASES = (
+    "avg_pool_same",
+    "batch_norm",
+    "branches",
+    "conv_dilated",
+    "conv_transpose",
+    "layer_norm_on_pixels",
+    "leaky_relu",
+    "max_pool",
+    "softmax_on_pixels",
+    "vectors",
+)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_executorch_gives_the_same(name, model_of, images_of, tmp_path):
+    case_model = model_of(networks.CASES[name]())
+    path = exchange.write(case_model, tmp_path / "model.pte")
+    proof = prove(case_model, path, images_of(case_model, 2))
+    assert proof.relative <= 1e-5
+    assert proof.runtime.startswith("executorch")
+
+
+@pytest.mark.parametrize("name", ["lenet5", "mnist-torch", "xor-two-hidden"])
+def test_networks_of_the_zoo_run_in_executorch(name, model_of, images_of, tmp_path):
+    model = model_of(pl.zoo(name))
+    path = exchange.write(model, tmp_path / "model.pte")
+    assert prove(model, path, images_of(model, 2)).relative <= 1e-5

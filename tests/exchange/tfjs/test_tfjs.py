@@ -1,0 +1,150 @@
+"""This file is layers-models of TensorFlow.js: what is written, and what comes in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import networks
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid import exchange
+from pellucid.exchange import prove
+
+#: layers that TensorFlow.js has not, or has otherwise
+REFUSED = {
+    "avg_pool_uneven": "padding must be 'valid' or 'same'",
+    "conv_grouped": "groups must be 1",
+    "conv_transpose_grouped": "groups must be 1",
+    "max_pool_uneven": "padding must be 'valid' or 'same'",
+    "upsample_bilinear": "mode must be 'nearest'",
+}
+#: one a kind of arithmetic in TensorFlow.js; each takes a process of Node
+IN_NODE = ("branches", "conv_depthwise", "conv_transpose_extended", "vectors")
+
+
+def test_each_layer_goes_out_and_comes_back(
+    case_name, case_model, images_of, agree, tmp_path
+):
+    path = tmp_path / "model.tfjs"
+    if case_name in REFUSED:
+        with pytest.raises(pl.ExchangeError, match=REFUSED[case_name]):
+            exchange.write(case_model, path)
+        assert not path.exists()
+        return
+    exchange.write(case_model, path)
+    back = exchange.read(path, engine="numpy")
+    images = images_of(case_model)
+    agree(back.predict(images), case_model.predict(images))
+
+
+@pytest.mark.parametrize("name", IN_NODE)
+def test_tensorflow_js_gives_the_same(
+    name, model_of, images_of, tfjs_package, tmp_path
+):
+    case_model = model_of(networks.CASES[name]())
+    path = exchange.write(case_model, tmp_path / "model.tfjs")
+    proof = prove(case_model, path, images_of(case_model))
+    assert proof.relative <= 1e-5
+    assert proof.runtime.startswith("TensorFlow.js 4")
+
+
+def test_every_network_of_the_zoo_runs_in_tensorflow_js(
+    zoo_model, images_of, tfjs_package, tmp_path
+):
+    path = exchange.write(zoo_model, tmp_path / "model.tfjs")
+    assert prove(zoo_model, path, images_of(zoo_model, 1)).relative <= 1e-5
+    back = exchange.read(path / "model.json", engine="numpy")
+    assert back.network.parameter_count == zoo_model.network.parameter_count
+
+
+def test_classes_and_preprocessing_come_back(small_model, tmp_path):
+    back = exchange.read(exchange.write(small_model, tmp_path / "m.tfjs"))
+    assert back.classes == small_model.classes
+    assert back.preprocessing == small_model.preprocessing
+
+
+MADE_THERE = """
+const tf = require("@tensorflow/tfjs/dist/tf.min.js"), fs = require("node:fs");
+const model = tf.sequential();
+model.add(tf.layers.conv2d({ inputShape: [8, 8, 2], filters: 3, kernelSize: 3,
+  activation: "relu", padding: "same", biasInitializer: "randomNormal" }));
+model.add(tf.layers.batchNormalization());
+model.add(tf.layers.maxPooling2d({ poolSize: 2 }));
+model.add(tf.layers.flatten());
+model.add(tf.layers.dense({ units: 4, activation: "softmax" }));
+const x = tf.tensor(JSON.parse(process.argv[2]), [2, 8, 8, 2]);
+const y = Array.from(model.predict(x).dataSync());
+model.save(tf.io.withSaveHandler(async (made) => {
+  fs.writeFileSync("a.bin", Buffer.from(made.weightData).subarray(0, 100));
+  fs.writeFileSync("b.bin", Buffer.from(made.weightData).subarray(100));
+  fs.writeFileSync("model.json", JSON.stringify({
+    format: made.format, modelTopology: made.modelTopology,
+    weightsManifest: [{ paths: ["a.bin", "b.bin"], weights: made.weightSpecs }] }));
+  return { modelArtifactsInfo: { dateSaved: new Date() } };
+})).then(() => console.log(JSON.stringify(y)));
+"""
+
+
+def test_a_model_made_in_tensorflow_js_comes_in(tfjs_package, agree, tmp_path):
+    (tmp_path / "make.cjs").write_text(MADE_THERE)
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 2)).astype(np.float32)
+    command = ["node", "make.cjs", json.dumps(x.ravel().tolist())]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    expected = np.reshape(json.loads(done.stdout.splitlines()[-1]), (2, 4))
+    model = exchange.read(tmp_path / "model.json", engine="numpy")
+    agree(model.predict(x), expected)
+
+
+def changed(path, **changes):
+    """Write other weights' entries into model.json."""
+    document = json.loads((path / "model.json").read_text())
+    document["weightsManifest"][0] |= changes
+    (path / "model.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("name", ["../out.bin", "/etc/hostname", "a/../../out.bin"])
+def test_weights_outside_the_folder_are_refused(name, small_model, tmp_path):
+    path = exchange.write(small_model, tmp_path / "m.tfjs")
+    (tmp_path / "out.bin").write_bytes((path / "weights.bin").read_bytes())
+    changed(path, paths=[name])
+    with pytest.raises(pl.ExchangeError, match=r"weights must lie beside model\.json"):
+        exchange.read(path)
+
+
+def test_quantized_weights_are_refused_by_name(small_model, tmp_path):
+    path = exchange.write(small_model, tmp_path / "m.tfjs")
+    spec = {"name": "conv2d/kernel", "shape": [3], "dtype": "float32"}
+    changed(path, weights=[{**spec, "quantization": {"dtype": "uint8"}}])
+    with pytest.raises(pl.ExchangeError, match="'conv2d/kernel' must be float32; got"):
+        exchange.read(path)
+
+
+def test_a_graph_model_is_refused(tmp_path):
+    (tmp_path / "model.json").write_text('{"format": "graph-model"}')
+    with pytest.raises(pl.ExchangeError, match="must be a layers-model; got 'graph"):
+        exchange.read(tmp_path)
+
+
+def test_too_few_weights_are_refused(small_model, tmp_path):
+    path = exchange.write(small_model, tmp_path / "m.tfjs")
+    whole = (path / "weights.bin").read_bytes()
+    (path / "weights.bin").write_bytes(whole[:-5])
+    with pytest.raises(pl.ExchangeError, match="must lie in the weights' file"):
+        exchange.read(path)
+    (path / "weights.bin").write_bytes(whole + b"more")
+    with pytest.raises(pl.ExchangeError, match="weights must have"):
+        exchange.read(path)
+
+
+def test_without_tensorflow_js_the_sentence_says_what_to_run(
+    small_model, images_of, tmp_path, monkeypatch, needs_tool
+):
+    needs_tool("node")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NODE_PATH", raising=False)
+    path = exchange.write(small_model, tmp_path / "m.tfjs")
+    with pytest.raises(pl.MissingExtraError, match="npm install @tensorflow/tfjs@"):
+        prove(small_model, path, images_of(small_model))
