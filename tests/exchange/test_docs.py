@@ -61,3 +61,11 @@ def test_the_javascript_on_its_page_runs(tmp_path, monkeypatch):
     digit, rest = done.stdout.decode().splitlines()
     assert digit in list("0123456789")
     assert rest == "10 [ 28, 28, 1 ]"
+
+
+def test_the_javascript_on_tensorflow_js_page_runs(tmp_path, monkeypatch, tfjs_package):
+    monkeypatch.chdir(tmp_path)
+    exec(block("tensorflow-js.md", "python"), {})
+    Path("main.cjs").write_text(block("tensorflow-js.md", "js"))
+    done = subprocess.run(["node", "main.cjs"], capture_output=True, check=True)
+    assert done.stdout.decode().splitlines()[-1] == "[ 1, 10 ]"

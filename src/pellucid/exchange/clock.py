@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,9 @@ def imported(package: str, format_name: str) -> Any:
         If it is not installed.
     """
     try:
-        return importlib.import_module(package)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # theirs, about themselves
+            return importlib.import_module(package)
     except ImportError as error:
         raise MissingExtraError(
             f"format '{format_name}' must be checked in {package}; got {error}. "

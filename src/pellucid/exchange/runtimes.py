@@ -138,57 +138,6 @@ def _real(y: Array, details: dict[str, Any]) -> Array:
     return real
 
 
-def ourselves(path: Path, network: Network, images: Array) -> Measured:
-    """Read the file back, on the numpy engine."""
-    from pellucid.exchange.door import read
-
-    def open_() -> Predict:
-        return read(path, engine="numpy").predict
-
-    return timed(open_, images, "pellucid, numpy")
-
-
-def c(path: Path, network: Network, images: Array) -> Measured:
-    """Compile with the machine's compiler, and call."""
-    compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
-    if compiler is None:
-        raise ExchangeError(
-            "export: C must be checked with a compiler; got none. Install gcc."
-        )
-    header = path.with_suffix(".h").read_text(encoding="utf-8")
-    prefix = header.split("_predict ")[0].split()[-1]
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "model.so"
-        flags = ["-O3", "-march=native", "-Wall", "-Wextra", "-Werror"]
-        command = [compiler, *flags, "-shared", "-fPIC", str(path), "-lm"]
-        done = subprocess.run(
-            [*command, "-o", str(library)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise ExchangeError(
-                f"export: '{path}' must compile; got {done.stderr.strip()[:200]}"
-            )
-        space = int(header.split("_WORKSPACE ")[1].split()[0])
-        return timed(
-            lambda: _library(library, prefix, space, network), images, "C, compiled"
-        )
-
-
-def _library(library: Path, prefix: str, space: int, network: Network) -> Predict:
-    function = getattr(ctypes.CDLL(str(library)), f"{prefix}_predict")
-    workspace = np.zeros(space, np.float32)
-
-    def predict(x: Array) -> Array:
-        images = np.ascontiguousarray(x, np.float32)
-        outputs = np.zeros((len(x), *network.output_shape), np.float32)
-        for image, output in zip(images, outputs, strict=True):
-            places = (image.ctypes.data, output.ctypes.data, workspace.ctypes.data)
-            function(*map(ctypes.c_void_p, places))
-        return outputs
-
-    return predict
-
-
 def keras(path: Path, network: Network, images: Array) -> Measured:
     """Load and predict in Keras, whatever framework it stands on here."""
     runtime = imported("keras", "keras")

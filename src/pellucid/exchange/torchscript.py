@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
+from typing import Any
 
 from pellucid.exchange.card import Card
 from pellucid.exchange.torch_module import example_of, module_of
@@ -24,7 +25,8 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # its deprecation is said in the docs
-        traced = torch.jit.trace(module, (example,), check_trace=False)
+        trace: Any = torch.jit.trace
+        traced = trace(module, (example,), check_trace=False)
         extra = {CARD: json.dumps(Card.of(file).to_json())}
         torch.jit.save(traced, buffer, _extra_files=extra)
     return {name: buffer.getvalue()}
