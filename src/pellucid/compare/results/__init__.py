@@ -2,7 +2,16 @@
 
 from pellucid.compare.results.against import Change, changes, differences
 from pellucid.compare.results.cell import Cell, Question
-from pellucid.compare.results.ranking import Place, Step, rank, steps, weights_of
+from pellucid.compare.results.ranking import (
+    Place,
+    Step,
+    amount,
+    engines_here,
+    rank,
+    steps,
+    to_json,
+    weights_of,
+)
 from pellucid.compare.results.study_results import FILE, Results, read_results
 from pellucid.compare.results.verdicts import Verdict, verdicts
 
@@ -15,11 +24,14 @@ __all__ = [
     "Results",
     "Step",
     "Verdict",
+    "amount",
     "changes",
     "differences",
+    "engines_here",
     "rank",
     "read_results",
     "steps",
+    "to_json",
     "verdicts",
     "weights_of",
 ]

@@ -16,6 +16,7 @@ from pellucid.compare.results.cell import Cell
 from pellucid.compare.results.study_results import Results
 from pellucid.compare.study.row import PRIORITIES
 
+_ENDS = ("value", "low", "high")
 TIE = 0.005  # scores are shown with two digits: what these do not tell apart is one
 
 
@@ -188,16 +189,16 @@ def rank(results: Results, priorities: Mapping[str, float] | None) -> list[Place
     if not shares:
         return []
     totals = {
-        engine: tuple(
-            sum(
-                share * _mean(found, name, engine, end)
-                for name, share in shares.items()
-            )
-            for end in ("value", "low", "high")
-        )
+        engine: tuple(_total(found, shares, engine, end) for end in _ENDS)
         for engine in engines_here(results)
     }
     return _places(totals)
+
+
+def _total(
+    found: list[Step], shares: Mapping[str, float], engine: str, end: str
+) -> float:
+    return sum(w * _mean(found, name, engine, end) for name, w in shares.items())
 
 
 def _mean(found: list[Step], priority: str, engine: str, end: str) -> float:

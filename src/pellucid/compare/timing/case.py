@@ -26,6 +26,8 @@ class Case:
         What the weights have been through.
     weights : str, optional
         The ``.pellucid`` file that holds them; initial weights without one.
+    data : str
+        Where the images come from, as `pellucid.data.load` takes it.
     files : str, optional
         A folder for what peers convert, ONNX and LiteRT.
     """
@@ -37,6 +39,7 @@ class Case:
     batches: int = 32
     trained_epochs: int = 0
     weights: str | None = None
+    data: str = "mnist"
     files: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -72,6 +75,8 @@ class Case:
     @property
     def images(self) -> str:
         """What the images are."""
+        if self.data != "mnist":
+            return self.data
         shape = self.network.input_shape
         if shape == (28, 28, 1):
             return "MNIST"

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.compare.timing.case import Case
-from pellucid.data import load
+from pellucid.data import Dataset, load
 from pellucid.network import Preprocessing
+from pellucid.network.preprocessing import Colour
 
 Array = npt.NDArray[Any]
 _SHUFFLE = 20
@@ -29,17 +30,28 @@ def batches(case: Case) -> list[tuple[Array, Array]]:
     height, width, channels = case.network.input_shape
     one = case.batch_size * height * width * channels * 4
     count = max(1, min(case.batches, _MOST_BYTES // one))
-    train, _ = load("mnist")
+    train = _train(case)
     rng = np.random.Generator(np.random.Philox(key=[case.seed, _SHUFFLE]))
     chosen = rng.choice(len(train), size=(count, case.batch_size), replace=True)
     how = case.network.preprocessing or Preprocessing()
     return [
         (
-            how.apply(resized(np.asarray(train.images)[rows], height, width, channels)),
+            how.apply(resized(train.images[rows], height, width, channels)),
             np.asarray(train.labels)[rows],
         )
         for rows in chosen
     ]
+
+
+def _train(case: Case) -> Dataset:
+    """Return the training images; MNIST's are brought to size batch by batch."""
+    if case.data == "mnist":
+        return load("mnist")[0]
+    if case.data.endswith(".npz"):
+        return load(case.data)[0]
+    height, width, channels = case.network.input_shape
+    colour: Colour = "grey" if channels == 1 else "rgb"
+    return load(case.data, size=(height, width), colour=colour)[0]
 
 
 def resized(images: Array, height: int, width: int, channels: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -95,6 +96,17 @@ class Field:
         for entry in self._entries:
             entry.process.close()
 
+    def load(self) -> None:
+        """Let all peers import what they stand on at once; else each does so in turn.
+
+        One that fails here fails again, with its reason, when it prepares.
+        """
+        for entry in self._entries:
+            entry.process.send(ask="load", module=entry.process.peer.module)
+        for entry in self._entries:
+            with contextlib.suppress(PeerFailure):
+                entry.process.receive()
+
     def run(
         self, case: Case, pace: Pace, *, measures_memory: bool = False
     ) -> CaseResult:
@@ -114,6 +126,7 @@ class Field:
     def _prepare(self, entry: _Entry, case: Case, pace: Pace) -> None:
         peer = entry.process.peer
         if not entry.process.is_alive:
+            entry.failure = entry.failure or "its process has ended."
             return
         entry.turns, entry.failure = [], None
         self._say(f"{case.name}: {peer.name} prepares")

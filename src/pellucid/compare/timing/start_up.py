@@ -105,14 +105,14 @@ def installed() -> dict[str, int]:
     sizes = {}
     for peer, distributions in _DISTRIBUTIONS.items():
         try:
-            names = _closure(distributions)
+            names = packages(distributions)
         except metadata.PackageNotFoundError:
             continue
-        sizes[peer] = sum(_size(name) for name in names)
+        sizes[peer] = sum(size_of(name) for name in names)
     return sizes
 
 
-def _closure(names: tuple[str, ...]) -> set[str]:
+def packages(names: tuple[str, ...]) -> set[str]:
     """Return the distributions with what they require, without extras."""
     found: set[str] = set()
     waiting = list(names)
@@ -138,7 +138,7 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def _size(name: str) -> int:
+def size_of(name: str) -> int:
     """Return a distribution's bytes; one installed editable has its source counted."""
     if name == "pellucid":
         return _source_size()

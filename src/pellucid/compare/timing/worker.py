@@ -1,7 +1,8 @@
 """This file is a peer's own process from the inside: it does as its parent asks.
 
 Run as ``python -m pellucid.compare.timing.worker IN OUT``, two file descriptors. What
-it is asked, a line of JSON each: ``prepare`` a case, ``go`` so many calls, ``memory``.
+it is asked, a line of JSON each: ``load`` a peer, ``prepare`` a case, ``go`` so many
+calls, ``memory``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ class Worker:
         self._call: Callable[[int], Any] | None = None
         self._done = 0
         self._cpu_s = time.process_time()
+
+    def load(self, *, module: str) -> dict[str, Any]:
+        """Import a peer's module, before it is asked to prepare."""
+        import_module(module)
+        return {}
 
     def prepare(
         self,
@@ -76,6 +82,7 @@ def main() -> None:
     answers = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
     worker = Worker()
     tasks: dict[str, Callable[..., dict[str, Any]]] = {
+        "load": worker.load,
         "prepare": worker.prepare,
         "go": worker.go,
         "memory": worker.memory,

@@ -7,10 +7,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from pellucid.compare.timing.case import Case
-from pellucid.compare.timing.inputs import batches
+from pellucid.compare.timing.inputs import Array, batches
 from pellucid.compare.timing.peers.models import (
     LEARNING_RATE,
     logits_network,
@@ -19,8 +20,8 @@ from pellucid.compare.timing.peers.models import (
 from pellucid.engines.jax.layers import Mode, run
 
 
-def trainer(case: Case) -> Callable[[int], float]:
-    """Return a training step: forward, backward, Adam."""
+def trainer(case: Case, *, eager: bool = False) -> Callable[[int], float]:
+    """Return a training step: forward, backward, Adam; without jit where eager."""
     network = logits_network(case.network)
     weights = model_of(case, "numpy", network).weights
     trained = {w.name for w in network.parameters}
@@ -45,7 +46,7 @@ def trainer(case: Case) -> Callable[[int], float]:
         updates, slots = optimizer.update(grads, slots, parameters)
         return (optax.apply_updates(parameters, updates), buffers, slots), loss
 
-    compiled = jax.jit(update, donate_argnums=0)
+    compiled = update if eager else jax.jit(update, donate_argnums=0)
     state = (parameters, buffers, optimizer.init(parameters))
 
     def step(i: int) -> float:
@@ -54,6 +55,22 @@ def trainer(case: Case) -> Callable[[int], float]:
         return float(loss)  # waits until it is there
 
     return step
+
+
+def predictor(case: Case) -> Callable[[int], Array]:
+    """Return the compiled function's output for an array, as an array."""
+    network = logits_network(case.network)
+    model = model_of(case, "numpy", network)
+    weights = {key: jnp.asarray(array) for key, array in model.weights.items()}
+    out = network.outputs[0]
+    data = [x for x, _ in batches(case)]
+
+    @jax.jit
+    def forward(weights: Any, images: Any) -> Any:
+        values, _ = run(network, weights, images, Mode(False), keep={out})
+        return values[out]
+
+    return lambda i: np.asarray(forward(weights, data[i % len(data)]))
 
 
 def versions() -> dict[str, str]:

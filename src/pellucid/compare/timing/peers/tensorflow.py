@@ -7,7 +7,7 @@ from typing import Any
 
 from pellucid import engines
 from pellucid.compare.timing.case import Case
-from pellucid.compare.timing.inputs import batches
+from pellucid.compare.timing.inputs import Array, batches
 from pellucid.compare.timing.peers.models import (
     LEARNING_RATE,
     logits_network,
@@ -18,9 +18,14 @@ from pellucid.engines.tensorflow.imports import keras, quiet, tf
 
 
 def trainer(
-    case: Case, *, xla: bool = False, threads: int | None = None
+    case: Case,
+    *,
+    xla: bool = False,
+    eager: bool = False,
+    threads: int | None = None,
 ) -> Callable[[int], float]:
     """Return a training step: forward, backward, Adam."""
+    tf.config.run_functions_eagerly(eager)
     net = keras_model(case, threads)
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
     data = [(tf.constant(x), tf.constant(y)) for x, y in batches(case)]
@@ -39,6 +44,24 @@ def trainer(
 
     optimizer.build(net.trainable_variables)
     return lambda i: float(update(*data[i % len(data)]))
+
+
+def predictor(
+    case: Case, *, xla: bool = False, threads: int | None = None
+) -> Callable[[int], Array]:
+    """Return the graph's output for an array, as an array."""
+    net = keras_model(case, threads)
+    data = [x for x, _ in batches(case)]
+
+    @tf.function(jit_compile=xla)  # type: ignore[untyped-decorator]
+    def forward(images: Any) -> Any:
+        return net(images, training=False)
+
+    def predict(i: int) -> Array:
+        array: Array = forward(tf.constant(data[i % len(data)])).numpy()
+        return array
+
+    return predict
 
 
 def keras_model(case: Case, threads: int | None = None) -> Any:

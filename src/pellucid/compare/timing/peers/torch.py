@@ -47,10 +47,13 @@ def trainer(
     return step
 
 
-def predictor(case: Case, *, threads: int | None = None) -> Callable[[int], Array]:
+def predictor(
+    case: Case, *, compile: bool = False, threads: int | None = None
+) -> Callable[[int], Array]:
     """Return the module's output for an array, as an array."""
     layout = _begin(False, threads)
-    net = _module(case, layout).eval()
+    module = _module(case, layout).eval()
+    net = torch.compile(module) if compile else module
     data = [x.transpose(0, 3, 1, 2).copy() for x, _ in batches(case)]
 
     @torch.inference_mode()

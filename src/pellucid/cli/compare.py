@@ -1,0 +1,239 @@
+"""This file is `pellucid compare`: engines side by side, question by question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from pellucid.cli import options
+from pellucid.cli.machine import machine
+from pellucid.cli.output import answer, emit, say, table
+from pellucid.errors import PellucidError
+
+if TYPE_CHECKING:
+    from pellucid.compare.conduct import Request
+    from pellucid.compare.results import Results
+
+Text = Optional[str]  # noqa: UP045 - typer reads these at run time
+Place = Optional[Path]  # noqa: UP045
+
+
+def compare(
+    network: Annotated[
+        str,
+        typer.Argument(metavar="NETWORK", help="One of the zoo, or a .py or .json."),
+    ] = "mnist-torch",
+    data: Annotated[
+        Text,
+        typer.Option(
+            "--data",
+            help="mnist, fashion-mnist, cifar10; or a folder or .zip of pictures with "
+            "one subfolder per class, or a .npz. Else what the network is made for.",
+            show_default=False,
+        ),
+    ] = None,
+    engines: Annotated[
+        Text,
+        typer.Option(
+            "--engines",
+            help="Columns: numpy, compiled, torch, tensorflow, jax. Else all five.",
+            metavar="NAME,…",
+            show_default=False,
+        ),
+    ] = None,
+    is_quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick/--full",
+            help="Within six minutes on two processors, or everything.",
+        ),
+    ] = True,
+    only: Annotated[
+        Text,
+        typer.Option(
+            "--only", help="Rows to measure.", metavar="ROW,…", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="A folder for results.json, report.md and index.html. What is "
+            "measured there already stays, and is not measured again.",
+        ),
+    ] = Path("report"),
+    against: Annotated[
+        Place,
+        typer.Option(
+            "--against",
+            help="The results.json of another report: what has changed since?",
+            show_default=False,
+        ),
+    ] = None,
+    priority: Annotated[
+        Text,
+        typer.Option(
+            "--priority",
+            help="What matters to you, the most important first, as in "
+            "latency,size,ease; or with weights, as in latency=3,size=1.",
+            metavar="NAME,…",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Of weights and of batches.", min=0)
+    ] = 0,
+    json: options.Json = False,
+) -> None:
+    """Measure engines side by side, and say which to choose.
+
+    Each question is a row and each engine a column. Every cell is measured in a
+    process of its own: one that crashes, hangs or runs out of memory says so, and the
+    rest goes on. Ctrl-C keeps what is done; the same command goes on from there.
+
+    \b
+    [bold]Examples[/bold]
+    pellucid compare
+    pellucid compare lenet5 --full --out report-lenet5/
+    pellucid compare my_net.py --data photos/ --engines compiled,torch
+    pellucid compare --only latency,footprint --priority latency,size
+    pellucid compare --against old/results.json
+    """
+    from pellucid.compare.conduct import compare as run
+    from pellucid.compare.conduct import earlier, watching
+    from pellucid.compare.report import write
+    from pellucid.compare.results import read_results
+
+    before = read_results(against) if against is not None else None
+    weights = _weights(priority)
+    request = _request(network, data, engines, only, is_quick=is_quick, seed=seed)
+    old = earlier(out)
+    try:
+        with watching(say) as watcher:
+            results = run(request, out, watcher, old)
+    except KeyboardInterrupt:
+        write(out, read_results(out / "results.json"), weights, before)
+        say(f"stopped; what is done is kept in {out}. The same command goes on.")
+        raise
+    for path in write(out, results, weights, before):
+        say(f"wrote {path}")
+    if json:
+        emit(_document(results, weights, before))
+    else:
+        answer(_text(results, weights, before))
+
+
+def _request(
+    network: str,
+    data: str | None,
+    engines: str | None,
+    only: str | None,
+    *,
+    is_quick: bool,
+    seed: int,
+) -> Request:
+    """Check what was asked for."""
+    from pellucid.compare.conduct import Request
+    from pellucid.compare.study import ENGINES, rows_there
+    from pellucid.compare.study.subject import checked
+
+    columns = _chosen("--engines", engines, ENGINES)
+    rows = _chosen("--only", only, rows_there())
+    described, source = checked(network, data)
+    return Request(
+        network=described,
+        data=source,
+        engines=columns,
+        rows=rows,
+        is_quick=is_quick,
+        seed=seed,
+        machine=machine(),
+    )
+
+
+def _chosen(option: str, text: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names between commas in the order of all; all where none are."""
+    if text is None:
+        return known
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    wrong = [name for name in names if name not in known]
+    if wrong or not names:
+        came = repr(wrong[0]) if wrong else "nothing"
+        raise PellucidError(
+            f"compare: {option} must be among {', '.join(known)}; got {came}."
+        )
+    return tuple(name for name in known if name in names)
+
+
+def _weights(text: str | None) -> dict[str, float] | None:
+    """Read priorities: by their order n, n-1, … 1, or each with its own weight."""
+    from pellucid.compare.study import PRIORITIES
+
+    if text is None:
+        return None
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    weights: dict[str, float] = {}
+    for i, item in enumerate(items):
+        name, _, number = item.partition("=")
+        if name not in PRIORITIES:
+            raise PellucidError(
+                f"compare: --priority must be among {', '.join(PRIORITIES)}; "
+                f"got {name!r}."
+            )
+        try:
+            weights[name] = float(number) if number else float(len(items) - i)
+        except ValueError:
+            weights[name] = -1.0
+        if not 0 <= weights[name] < float("inf"):
+            raise PellucidError(
+                "compare: the weight of a priority must be a number of at least 0; "
+                f"got {item!r}."
+            )
+    if not any(weights.values()):
+        raise PellucidError(
+            f"compare: --priority must name one that weighs something; got {text!r}."
+        )
+    return weights
+
+
+def _document(
+    results: Results, weights: dict[str, float] | None, before: Results | None
+) -> dict[str, object]:
+    from pellucid.compare.results import changes, differences, rank, to_json
+
+    document = results.to_json()
+    document.pop("schema_version")
+    document["ranking"] = to_json(rank(results, weights))
+    if before is not None:
+        document["against"] = {
+            "differences": differences(before, results),
+            "changes": [change.to_json() for change in changes(before, results)],
+        }
+    return document
+
+
+def _text(
+    results: Results, weights: dict[str, float] | None, before: Results | None
+) -> str:
+    """Return the losses, the ranking and what has changed, as text."""
+    from pellucid.compare.report import changed_lines, opening_lines
+    from pellucid.compare.results import rank
+
+    parts = ["\n".join(opening_lines(results))]
+    places = rank(results, weights)
+    if places:
+        rows = [
+            (
+                f"{place.place}{' (tie)' if place.is_tied else ''}",
+                place.engine,
+                f"{place.value:.2f}",
+                f"{place.low:.2f} – {place.high:.2f}",
+            )
+            for place in places
+        ]
+        parts.append(table(("place", "engine", "score", "with its spread"), rows))
+    if before is not None:
+        parts.append("\n".join(changed_lines(before, results)))
+    return "\n\n".join(parts)

@@ -1,0 +1,235 @@
+"""This file is the charts: figures as inline SVG, drawn for 340 pixels of width.
+
+Colours are classes that the page's style sheet fills in for light and dark; no chart
+rests on them alone: bars stand beside their engine's name, lines have markers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pellucid.compare.report.element import Markup, el
+from pellucid.compare.report.words import TITLES, shown
+from pellucid.compare.results import amount
+from pellucid.compare.study.figure import Figure
+
+WIDTH = 340
+_LABELS, _VALUES = 112, 76  # columns for the names on the left, values on the right
+_BAR, _GAP, _HEAD = 15, 6, 20
+_TOP, _BOTTOM, _LEFT, _RIGHT, _HEIGHT = 12, 34, 46, 12, 210
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """What one engine contributes to a chart."""
+
+    engine: str
+    figures: tuple[Figure, ...]
+
+
+def bars(title: str, groups: Sequence[str], series: Sequence[Series]) -> Markup | None:
+    """Return horizontal bars, a group for each figure; None where there is nothing."""
+    found = [
+        (name, [(s.engine, f) for s in series for f in s.figures if f.name == name])
+        for name in groups
+    ]
+    numbers = [f.number for _, g in found for _, f in g if f.number is not None]
+    if not numbers:
+        return None
+    ends = [f.high or 0.0 for _, g in found for _, f in g if f.number is not None]
+    most = max([*numbers, *ends]) or 1.0
+    parts: list[Markup] = []
+    y = 4.0
+    for name, group in found:
+        if len(groups) > 1:
+            parts.append(_text(name, 0, y + 12, class_="head"))
+            y += _HEAD
+        for engine, figure in group:
+            parts += _bar(engine, figure, y, most)
+            y += _BAR + _GAP
+        y += _GAP
+    return _svg(title, y, parts, _spoken(found))
+
+
+def _bar(engine: str, figure: Figure, y: float, most: float) -> list[Markup]:
+    room = WIDTH - _LABELS - _VALUES
+    middle = y + _BAR / 2
+    parts = [_text(TITLES[engine], _LABELS - 6, middle + 4, anchor="end")]
+    number = figure.number
+    if number is None:
+        word = "full only" if figure.is_full_only else "none"
+        return [*parts, _text(word, _LABELS + 4, middle + 4, class_="quiet")]
+    width = max(1.0, room * number / most)
+    parts.append(
+        el(
+            "rect",
+            x=_LABELS,
+            y=_at(y),
+            width=_at(width),
+            height=_BAR,
+            rx=2,
+            class_=f"fill {engine}",
+        )
+    )
+    end = width
+    if figure.low is not None and figure.high is not None:
+        low, high = (_LABELS + room * v / most for v in (figure.low, figure.high))
+        end = max(width, high - _LABELS)
+        parts.append(
+            el(
+                "path",
+                d=f"M{_at(low)} {_at(middle)}H{_at(high)}"
+                f"M{_at(low)} {_at(middle - 3)}v6M{_at(high)} {_at(middle - 3)}v6",
+                class_="whisker",
+            )
+        )
+    parts.append(_text(shown(figure), _LABELS + end + 6, middle + 4, class_="value"))
+    return parts
+
+
+def lines(
+    title: str, x_title: str, series: Sequence[Series], *, is_log: bool
+) -> Markup | None:
+    """Return a line for each engine over `at`; None where there is nothing."""
+    points = [
+        (s.engine, sorted((f.at, f.number) for f in s.figures if _is_point(f)))
+        for s in series
+    ]
+    points = [(engine, line) for engine, line in points if line]
+    flat = [(float(x), float(y)) for _, line in points for x, y in line]  # type: ignore[arg-type]
+    if len({x for x, _ in flat}) < 2:
+        return None
+    xs, ys = [x for x, _ in flat], [y for _, y in flat]
+    is_log = is_log and min(ys) > 0 and min(xs) > 0
+    across = _Scale(min(xs), max(xs), _LEFT, WIDTH - _RIGHT, is_log)
+    up = _Scale(
+        min(ys) if is_log else min(0.0, *ys), max(ys), _HEIGHT - _BOTTOM, _TOP, is_log
+    )
+    parts = [*_axes(across, up, x_title)]
+    for engine, line in points:
+        places = [(across(float(x)), up(float(y))) for x, y in line]  # type: ignore[arg-type]
+        d = "M" + "L".join(f"{_at(px)} {_at(py)}" for px, py in places)
+        parts.append(el("path", d=d, class_=f"stroke {engine}"))
+        parts += [marker(engine, px, py) for px, py in places]
+    unit = next((f.unit for s in series for f in s.figures if f.unit), "")
+    said = "; ".join(
+        f"{TITLES[engine]}: "
+        + ", ".join(f"{amount(float(y), unit)} at {float(x):.3g}" for x, y in line)  # type: ignore[arg-type]
+        for engine, line in points
+    )
+    return _svg(title, _HEIGHT, parts, said)
+
+
+def _is_point(figure: Figure) -> bool:
+    return figure.at is not None and figure.number is not None
+
+
+class _Scale:
+    """From values to pixels, along one axis."""
+
+    def __init__(
+        self, low: float, high: float, begin: float, end: float, is_log: bool
+    ) -> None:
+        self.low, self.high, self.is_log = low, high if high > low else low + 1, is_log
+        self._begin, self._end = begin, end
+
+    def __call__(self, value: float) -> float:
+        low, high, at = self.low, self.high, value
+        if self.is_log:
+            low, high, at = math.log(low), math.log(high), math.log(value)
+        share = (at - low) / (high - low) if high > low else 0.5
+        return self._begin + share * (self._end - self._begin)
+
+    def ticks(self) -> list[float]:
+        """Return round values within."""
+        if self.is_log:
+            first, last = math.floor(math.log10(self.low)), math.log10(self.high)
+            steps = [1, 2, 5] if last - first < 3 else [1]
+            powers = range(first, math.ceil(last) + 1)
+            found = [m * 10.0**p for p in powers for m in steps]
+        else:
+            rough = (self.high - self.low) / 4
+            power = 10.0 ** math.floor(math.log10(rough))
+            step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+            begin = math.ceil(self.low / step)
+            found = [i * step for i in range(begin, begin + 7)]
+        slack = 1e-9 * abs(self.high)
+        return [v for v in found if self.low - slack <= v <= self.high + slack]
+
+
+def _axes(across: _Scale, up: _Scale, x_title: str) -> list[Markup]:
+    floor = _HEIGHT - _BOTTOM
+    parts = []
+    for value in up.ticks():
+        y = up(value)
+        parts.append(
+            el("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=_at(y), y2=_at(y), class_="grid")
+        )
+        parts.append(_text(amount(value, ""), _LEFT - 6, y + 4, anchor="end"))
+    for value in across.ticks():
+        place = across(value)
+        parts.append(_text(amount(value, ""), place, floor + 15, anchor="middle"))
+    middle = (_LEFT + WIDTH - _RIGHT) / 2
+    return [
+        *parts,
+        _text(x_title, middle, _HEIGHT - 4, anchor="middle", class_="quiet"),
+    ]
+
+
+def marker(engine: str, x: float, y: float) -> Markup:
+    """Return an engine's marker: each has a shape of its own."""
+    r = 3.6
+    shapes = {
+        "compiled": f"M{_at(x)} {_at(y - r - 1)}l{r + 1} {r + 1}l{-r - 1} {r + 1}"
+        f"l{-r - 1} {-r - 1}z",
+        "torch": f"M{_at(x - r)} {_at(y - r)}h{2 * r}v{2 * r}h{-2 * r}z",
+        "tensorflow": f"M{_at(x)} {_at(y - r - 1)}l{r + 1} {2 * r}h{-2 * r - 2}z",
+        "jax": f"M{_at(x)} {_at(y + r + 1)}l{r + 1} {-2 * r}h{-2 * r - 2}z",
+    }
+    if engine in shapes:
+        return el("path", d=shapes[engine], class_=f"fill {engine}")
+    return el("circle", cx=_at(x), cy=_at(y), r=r, class_=f"fill {engine}")
+
+
+def legend(engines: Sequence[str]) -> Markup:
+    """Return the engines with their markers."""
+    items = [
+        el(
+            "li",
+            el("svg", marker(e, 7, 7), viewbox="0 0 14 14", aria_hidden="true"),
+            TITLES[e],
+        )
+        for e in engines
+    ]
+    return el("ul", items, class_="legend")
+
+
+def _spoken(found: Sequence[tuple[str, Sequence[tuple[str, Figure]]]]) -> str:
+    return "; ".join(
+        f"{name}: " + ", ".join(f"{TITLES[e]} {shown(f)}" for e, f in group)
+        for name, group in found
+    )
+
+
+def _svg(title: str, height: float, parts: Sequence[Markup], said: str) -> Markup:
+    return el(
+        "svg",
+        el("title", title),
+        el("desc", said),
+        parts,
+        viewbox=f"0 0 {WIDTH} {_at(height)}",
+        role="img",
+        class_="chart",
+    )
+
+
+def _text(
+    words: str, x: float, y: float, *, anchor: str = "start", class_: str = "label"
+) -> Markup:
+    return el("text", words, x=_at(x), y=_at(y), text_anchor=anchor, class_=class_)
+
+
+def _at(pixels: float) -> str:
+    return f"{pixels:.1f}".rstrip("0").rstrip(".")

@@ -1,0 +1,151 @@
+"""This file is `report.md`: the report as plain text with tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pellucid.compare.report.opening import changed_lines, noise_lines, sentence
+from pellucid.compare.report.words import (
+    NOT_MEASURED_HERE,
+    TITLES,
+    absence,
+    command,
+    names_of,
+    shown,
+    spread,
+    title_of,
+)
+from pellucid.compare.results import (
+    Question,
+    Results,
+    rank,
+    steps,
+    verdicts,
+    weights_of,
+)
+from pellucid.compare.study.figure import Figure
+
+
+def markdown(
+    results: Results, weights: Mapping[str, float] | None, before: Results | None
+) -> str:
+    """Return the report as Markdown."""
+    lines = [*_opening(results)]
+    if before is not None:
+        first, *rest = changed_lines(before, results)
+        lines += ["## What has changed", "", first, ""]
+        lines += [f"* {line.strip()}" for line in rest]
+        lines.append("")
+    for question in results.questions:
+        lines += _row(results, question)
+    lines += _choice(results, weights)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _opening(results: Results) -> Iterator[str]:
+    kind = "quick" if results.settings["is_quick"] else "full"
+    yield f"# Which engine? {title_of(results)}"
+    yield ""
+    versions = ", ".join(f"{name} {v}" for name, v in results.versions.items())
+    processor = results.machine.get("processor", "unknown processor")
+    cpus = results.machine.get("usable_cpus", "?")
+    yield (
+        f"A {kind} comparison, begun {results.begun} UTC on {processor}, {cpus} "
+        f"processors; seed {results.settings['seed']}; {versions}."
+    )
+    yield ""
+    for line in noise_lines(results):
+        yield from (f"**{line}**", "")
+    found = verdicts(results)
+    for outcome, title in (
+        ("loses", "Where pellucid loses"),
+        ("ties", "Where it is level, within the spread"),
+        ("wins", "Where it is ahead"),
+    ):
+        some = [sentence(v) for v in found if v.outcome == outcome]
+        yield from (f"## {title}", "", f"{len(some)} of {len(found)} figures.", "")
+        yield from (f"* {text}" for text in some)
+        yield from ([""] if some else [])
+
+
+def _row(results: Results, question: Question) -> Iterator[str]:
+    cells = results.row(question.name)
+    yield from (f'<a id="{question.name}"></a>', "", f"## {question.question}", "")
+    for said in question.conclusions:
+        yield from (said, "")
+    without = [cell for cell in cells if not cell.is_done]
+    yield from (f"* {TITLES[c.engine]}: {absence(c)}" for c in without)
+    yield from ([""] if without else [])
+    measured = [cell for cell in cells if cell.is_done]
+    names = names_of(measured)
+    if names:
+        heads = ["figure", *(TITLES[cell.engine] for cell in measured)]
+        rows = [[n, *(_value(cell.figure(n)) for cell in measured)] for n in names]
+        yield from _table(heads, rows)
+    yield from (question.how, "", f"`{command(results, question.name)}`", "")
+
+
+def _value(figure: Figure | None) -> str:
+    if figure is None:
+        return "–"
+    beside = spread(figure)
+    why = figure.note if figure.value is None and not figure.is_full_only else ""
+    return " ".join(
+        part for part in (shown(figure), f"({beside})" if beside else "", why) if part
+    )
+
+
+def _choice(results: Results, weights: Mapping[str, float] | None) -> Iterator[str]:
+    yield from ('<a id="choose"></a>', "", "## Which should you choose?", "")
+    found, places = steps(results), rank(results, weights)
+    if places:
+        shares = weights_of(weights, found)
+        listed = ", ".join(f"{n} {100 * w:.0f} %" for n, w in shares.items())
+        yield from (f"By these weights: {listed}.", "")
+        yield from _table(
+            ["place", "engine", "score", "within"],
+            [
+                [
+                    f"{p.place}{' (tie)' if p.is_tied else ''}",
+                    TITLES[p.engine],
+                    f"{p.value:.2f}",
+                    f"{p.low:.2f} – {p.high:.2f}",
+                ]
+                for p in places
+            ],
+        )
+        yield from (
+            "In each figure the best engine scores 1, one half as good 0.5, one that "
+            "failed 0; a priority is the mean of its figures. Engines whose totals "
+            "overlap within the spread are tied. Every step:",
+            "",
+        )
+        engines = [p.engine for p in places]
+        yield from _table(
+            ["priority", "figure", *(TITLES[e] for e in engines)],
+            [
+                [
+                    step.priority,
+                    f"{step.figure} ({step.row})",
+                    *(
+                        f"{step.score(e).value:.2f}: {step.score(e).shown}"
+                        for e in engines
+                    ),
+                ]
+                for step in found
+            ],
+        )
+    yield from ("Not measured here, and not guessed:", "")
+    yield from (f"* {what}" for what in NOT_MEASURED_HERE)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'---|' * len(heads)}"
+    for row in rows:
+        yield f"| {' | '.join(_safe(cell) for cell in row)} |"
+    yield ""
+
+
+def _safe(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

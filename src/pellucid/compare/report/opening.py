@@ -1,0 +1,85 @@
+"""This file is what a report says first: where pellucid loses, and how quiet it was."""
+
+from __future__ import annotations
+
+from pellucid.compare.report.words import TITLES
+from pellucid.compare.results import (
+    Results,
+    Verdict,
+    amount,
+    changes,
+    differences,
+    verdicts,
+)
+
+
+def opening_lines(results: Results) -> list[str]:
+    """Return the losses first, then draws and wins, as sentences."""
+    found = verdicts(results)
+    lines = noise_lines(results)
+    for outcome, title in (
+        ("loses", "Where pellucid loses"),
+        ("ties", "Where it is level, within the spread"),
+        ("wins", "Where it is ahead"),
+    ):
+        some = [v for v in found if v.outcome == outcome]
+        lines.append(f"{title}: {len(some)} of {len(found)} figures")
+        lines += [f"  {sentence(verdict)}" for verdict in some]
+    return lines
+
+
+def sentence(verdict: Verdict) -> str:
+    """Return a verdict as a sentence with both figures."""
+    ours, theirs = verdict.ours, verdict.theirs
+    text = (
+        f"{verdict.step.row}, {verdict.step.figure}: {TITLES[ours.engine]} "
+        f"{ours.shown}, {TITLES[theirs.engine]} {theirs.shown}"
+    )
+    if verdict.outcome == "ties" or verdict.factor is None:
+        return f"{text}."
+    better = theirs if verdict.outcome == "loses" else ours
+    return f"{text}; {TITLES[better.engine]} is {times(verdict.factor)} as good."
+
+
+def times(factor: float) -> str:
+    """Return a factor as people say it.
+
+    Examples
+    --------
+    >>> times(1.234), times(25.3)
+    ('1.23 times', '25 times')
+    """
+    return f"{factor:.2f} times" if factor < 10 else f"{factor:,.0f} times"
+
+
+def noise_lines(results: Results) -> list[str]:
+    """Return a warning where something else ran on the machine meanwhile."""
+    disturbed = results.disturbed
+    if not disturbed:
+        return []
+    timed = [cell for cell in results.cells if cell.is_done]
+    return [
+        f"The machine was busy with something else: {len(disturbed)} of {len(timed)} "
+        "measured cells were disturbed. Do not trust their times; measure again on a "
+        "quiet machine."
+    ]
+
+
+def changed_lines(before: Results, now: Results) -> list[str]:
+    """Return what changed beyond the noise since other results."""
+    lines = [f"Against the results of {before.begun}:"]
+    lines += [f"  {line}" for line in differences(before, now)]
+    found = changes(before, now)
+    if not found:
+        return [*lines, "  no figure has changed beyond the noise"]
+    for change in found:
+        pair = " → ".join(_value(v, change.unit) for v in (change.before, change.now))
+        ratio = f" ({change.ratio:.2f} times)" if change.ratio else ""
+        lines.append(f"  {change.row}, {change.engine}, {change.figure}: {pair}{ratio}")
+    return lines
+
+
+def _value(value: object, unit: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return {True: "yes", False: "no", None: "none"}.get(value, str(value))  # type: ignore[call-overload,no-any-return]
+    return amount(value, unit)

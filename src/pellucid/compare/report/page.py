@@ -1,0 +1,180 @@
+"""This file is `index.html`: the whole report as one page that asks nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pellucid.compare.report.choice import choice
+from pellucid.compare.report.element import Markup, el
+from pellucid.compare.report.opening import (
+    changed_lines,
+    noise_lines,
+    sentence,
+)
+from pellucid.compare.report.sections import section
+from pellucid.compare.report.words import TITLES, title_of
+from pellucid.compare.results import Results, verdicts
+
+_ASSETS = Path(__file__).parent / "assets"
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "img-src data:; base-uri 'none'; form-action 'none'"
+)
+
+
+def page(
+    results: Results, weights: Mapping[str, float] | None, before: Results | None
+) -> str:
+    """Return the report as HTML."""
+    title = f"Which engine? {title_of(results)}"
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("title", title),
+        el("link", rel="icon", href="data:,"),
+        el("style", _asset("page.css")),
+    )
+    body = el(
+        "body",
+        el("a", "Skip to the report", href="#report", class_="skip"),
+        _header(results, title),
+        _navigation(results, before),
+        el(
+            "main",
+            _opening(results),
+            _against(before, results) if before is not None else None,
+            [section(results, question) for question in results.questions],
+            choice(results, weights),
+            _about(results),
+            id="report",
+        ),
+        el("script", _asset("page.js")),
+    )
+    return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
+
+
+def _asset(name: str) -> Markup:
+    return Markup((_ASSETS / name).read_text(encoding="utf-8"))
+
+
+def _header(results: Results, title: str) -> Markup:
+    settings, machine = results.settings, results.machine
+    kind = "quick" if settings["is_quick"] else "full"
+    facts = (
+        f"{kind} comparison, begun {results.begun} UTC, "
+        f"{machine.get('processor', 'unknown processor')}, "
+        f"{machine.get('usable_cpus', '?')} processors, seed {settings['seed']}"
+    )
+    warnings = [el("p", line, class_="warning") for line in noise_lines(results)]
+    return el("header", el("h1", title), el("p", facts, class_="quiet"), warnings)
+
+
+def _navigation(results: Results, before: Results | None) -> Markup:
+    links = [("first", "Where pellucid loses")]
+    links += [("against", "What has changed")] if before is not None else []
+    links += [(q.name, q.question) for q in results.questions]
+    links += [("choose", "Which should you choose?"), ("about", "Machine and versions")]
+    items = [el("li", el("a", words, href=f"#{name}")) for name, words in links]
+    return el("nav", el("ul", items), aria_label="rows")
+
+
+def _opening(results: Results) -> Markup:
+    """Return the losses, open; draws and wins, folded."""
+    found = verdicts(results)
+    groups = {
+        outcome: [sentence(v) for v in found if v.outcome == outcome]
+        for outcome in ("loses", "ties", "wins")
+    }
+    losses: Markup = el("ul", [el("li", text) for text in groups["loses"]])
+    if not groups["loses"]:
+        losses = el("p", "In no figure that counts towards a priority.")
+    return el(
+        "section",
+        el("h2", el("a", "Where pellucid loses", href="#first")),
+        el(
+            "p",
+            f"The better of pellucid's two engines against the best framework, in "
+            f"{len(found)} figures. It loses {len(groups['loses'])}, is level in "
+            f"{len(groups['ties'])} and ahead in {len(groups['wins'])}.",
+        ),
+        losses,
+        [
+            el(
+                "details",
+                el("summary", f"{words}: {len(groups[outcome])}"),
+                el("ul", [el("li", text) for text in groups[outcome]]),
+            )
+            for outcome, words in (
+                ("ties", "Level, within the spread"),
+                ("wins", "Ahead"),
+            )
+        ],
+        id="first",
+    )
+
+
+def _against(before: Results, now: Results) -> Markup:
+    first, *rest = changed_lines(before, now)
+    return el(
+        "section",
+        el("h2", el("a", "What has changed", href="#against")),
+        el("p", first),
+        el("ul", [el("li", line.strip()) for line in rest]),
+        id="against",
+    )
+
+
+def _about(results: Results) -> Markup:
+    versions = [f"{name} {version}" for name, version in results.versions.items()]
+    machine = [f"{key}: {_plain(value)}" for key, value in results.machine.items()]
+    heads = ("row", "engine", "state", "seconds", "slowdown around it")
+    rows = [
+        el(
+            "tr",
+            el("th", cell.row, scope="row"),
+            el("td", TITLES[cell.engine]),
+            el("td", cell.status),
+            el("td", f"{cell.seconds:.1f}"),
+            el("td", f"{100 * cell.slowdown:.0f} %"),
+        )
+        for cell in results.cells
+    ]
+    drawn = el(
+        "table",
+        el("thead", el("tr", [el("th", head, scope="col") for head in heads])),
+        el("tbody", rows),
+    )
+    label = "every cell"
+    return el(
+        "section",
+        el("h2", el("a", "Machine and versions", href="#about")),
+        el("ul", [el("li", line) for line in machine]),
+        el("p", ", ".join(versions)),
+        el(
+            "details",
+            el("summary", f"Every cell: {results.took_s:.0f} s in all"),
+            el(
+                "div",
+                drawn,
+                class_="scroll",
+                tabindex=0,
+                role="region",
+                aria_label=label,
+            ),
+        ),
+        el(
+            "p",
+            "Raw figures: results.json beside this page. Spreads are quartiles or 95 % "
+            "intervals, as each figure says.",
+            class_="quiet",
+        ),
+        id="about",
+    )
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

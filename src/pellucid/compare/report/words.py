@@ -1,0 +1,88 @@
+"""This file is figures in words: a number with unit, spread and runs."""
+
+from __future__ import annotations
+
+import shlex
+
+from pellucid.compare.results import Cell, Results, amount
+from pellucid.compare.study.figure import Figure
+
+#: how engines are called in a report
+TITLES = {
+    "numpy": "pellucid numpy",
+    "compiled": "pellucid compiled",
+    "torch": "PyTorch",
+    "tensorflow": "TensorFlow",
+    "jax": "JAX",
+}
+
+NOT_MEASURED_HERE = (
+    "community: how many people answer questions, and how soon",
+    "hiring: who knows it already",
+    "commercial support and long-term maintenance",
+    "release cadence, and how often a release breaks what worked",
+    "model hubs and pretrained weights",
+    "pipeline suites such as TFX, and managed services",
+    "graphics cards and TPUs that this machine does not have",
+)
+
+
+def shown(figure: Figure) -> str:
+    """Return a figure's value with its unit."""
+    if figure.is_full_only:
+        return "full only"
+    if figure.value is None:
+        return "none"
+    if isinstance(figure.value, bool):
+        return "yes" if figure.value else "no"
+    if isinstance(figure.value, (int, float)):
+        return amount(figure.value, figure.unit)
+    return str(figure.value)
+
+
+def spread(figure: Figure) -> str:
+    """Return a figure's spread and runs; "" for a word without runs."""
+    parts = []
+    if figure.low is not None and figure.high is not None:
+        low, high = amount(figure.low, ""), amount(figure.high, "")
+        parts.append(f"{low} – {high}")
+    if figure.runs > 1:
+        parts.append(f"{figure.runs:,} runs")
+    elif figure.number is not None and not isinstance(figure.value, bool):
+        parts.append("1 run")
+    return ", ".join(parts)
+
+
+def absence(cell: Cell | None) -> str:
+    """Return why a cell has no figures."""
+    if cell is None:
+        return "not measured"
+    words = {
+        "failed": f"failed: {cell.reason}",
+        "not installed": cell.reason,
+        "not yet": "not measured yet: the comparison was stopped before",
+    }
+    return words.get(cell.status, cell.status)
+
+
+def command(results: Results, row: str, engine: str | None = None) -> str:
+    """Return the command that measures a row, or one of its cells, alone."""
+    settings = results.settings
+    words = ["pellucid", "compare", str(settings["network"])]
+    words += ["--data", str(settings["data"]), "--only", row]
+    words += ["--engines", engine] if engine else []
+    words += [] if settings["is_quick"] else ["--full"]
+    words += ["--seed", str(settings["seed"])] if settings["seed"] else []
+    return shlex.join(words)
+
+
+def names_of(cells: list[Cell]) -> list[str]:
+    """Return the names of a row's figures over all engines, in their order."""
+    return list(dict.fromkeys(f.name for cell in cells for f in cell.figures))
+
+
+def title_of(results: Results) -> str:
+    """Return what the report is about."""
+    name = str(results.settings["network"]).rsplit("/", 1)[-1]
+    data = str(results.settings["data"]).rsplit("/", 1)[-1]
+    return f"{name} on {data}"

@@ -1,0 +1,133 @@
+"""This file is `latency`: how fast does it answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.peers import PREDICTORS, variants
+from pellucid.compare.study.row import Aspect, Chart, Row
+from pellucid.compare.study.task import Task
+from pellucid.compare.study.turns import Timed, Together, take_turns
+from pellucid.compare.timing.rounds import Pace
+from pellucid.compare.timing.summary import percentile, quartiles
+
+MANY = 256
+_P50, _THROUGHPUT = "latency p50", f"throughput, batch {MANY}"
+_QUICK = Pace(rounds=5, turn_s=0.25, warm_up_s=0.3, least=1, most=2000)
+_FULL = Pace(rounds=10, turn_s=0.6, warm_up_s=1.0, least=2, most=4000)
+
+
+def measure(tasks: Sequence[Task]) -> Together:
+    """Let all engines answer in turns: one image, then many."""
+    is_quick = tasks[0].is_quick
+    engines = tuple(task.engine for task in tasks)
+    timed = take_turns(
+        tasks,
+        variants(PREDICTORS, engines, is_quick=is_quick),
+        "predictor",
+        batches=(1, MANY),
+        pace=_QUICK if is_quick else _FULL,
+    )
+    return {task.engine: list(_figures(task, timed)) for task in tasks}
+
+
+def _figures(task: Task, timed: Sequence[Timed]) -> Iterator[Figure]:
+    mine = [one for one in timed if one.variant.engine == task.engine]
+    for batch, of_best in ((1, _one), (MANY, _many)):
+        at = [one for one in mine if one.batch == batch]
+        done = [one for one in at if one.timing.turns]
+        if done:
+            best = min(done, key=lambda one: one.timing.spread.median)
+            yield from of_best(best)
+        for one in at:
+            yield _variant(one)
+    if task.is_quick:
+        for variant in variants(PREDICTORS, (task.engine,), is_quick=False):
+            if not variant.is_quick:
+                yield Figure(
+                    name=f"median, {variant.word}, batch 1",
+                    value=None,
+                    unit="ms",
+                    note="full only",
+                    is_full_only=True,
+                )
+
+
+def _one(best: Timed) -> Iterator[Figure]:
+    """Yield the percentiles of one image, and the first call apart."""
+    rounds = [turn.times_s for turn in best.timing.turns]
+    for word, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+        spread = quartiles([1e3 * percentile(times, share) for times in rounds])
+        yield Figure(
+            name=f"latency {word}",
+            value=1e3 * percentile(best.timing.times_s, share),
+            unit="ms",
+            low=spread.low,
+            high=spread.high,
+            runs=len(best.timing.times_s),
+            note=f"{best.variant.word}; of all calls, with the rounds' quartiles",
+        )
+    yield Figure(
+        name="first call",
+        value=1e3 * best.first_call_s,
+        unit="ms",
+        note="with what is traced and compiled for it; one run, no spread",
+    )
+
+
+def _many(best: Timed) -> Iterator[Figure]:
+    spread = best.timing.spread
+    yield Figure(
+        name=_THROUGHPUT,
+        value=MANY / spread.median,
+        unit="images/s",
+        low=MANY / spread.high,
+        high=MANY / spread.low,
+        runs=len(best.timing.times_s),
+        note=f"{best.variant.word}; {best.note}",
+    )
+
+
+def _variant(one: Timed) -> Figure:
+    name = f"median, {one.variant.word}, batch {one.batch}"
+    if not one.timing.turns:
+        why = one.timing.failure or "it gave no time"
+        return Figure(name=name, value=None, unit="ms", note=why)
+    spread = one.timing.spread
+    return Figure(
+        name=name,
+        value=1e3 * spread.median,
+        unit="ms",
+        low=1e3 * spread.low,
+        high=1e3 * spread.high,
+        runs=len(one.timing.times_s),
+        note=one.note,
+    )
+
+
+ROW = Row(
+    name="latency",
+    question="How fast does it answer?",
+    how=(
+        "From an array to the array of logits, from Python, all threads: one image "
+        "(latency) and 256 at once (throughput). Each engine as its own people write "
+        "it: our own through Model.predict, PyTorch in inference_mode, TensorFlow as a "
+        "tf.function, JAX under jit; each in a process of its own, warmed up, in "
+        "turns. The first call stands apart. Full: torch.compile and XLA too."
+    ),
+    measure_together=measure,
+    limit_s=1800,
+    charts=(
+        Chart(
+            title="Latency of one image, ms",
+            figures=("latency p50", "latency p95", "latency p99"),
+        ),
+        Chart(title="Throughput, images per second", figures=(_THROUGHPUT,)),
+    ),
+    aspects=(
+        Aspect(priority="latency", figure=_P50, lower_is_better=True),
+        Aspect(priority="latency", figure="latency p99", lower_is_better=True),
+        Aspect(priority="throughput", figure=_THROUGHPUT, lower_is_better=False),
+    ),
+)

@@ -1,0 +1,146 @@
+"""This file is `train-speed`: how fast does it train?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pellucid.compare.study.energy import joules_per_call
+from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.peers import TRAINERS, variants
+from pellucid.compare.study.row import Aspect, Chart, Row
+from pellucid.compare.study.task import Task
+from pellucid.compare.study.turns import Timed, Together, case, take_turns
+from pellucid.compare.timing.rounds import Pace
+
+BATCH = 64
+FULL_BATCHES = (1, 16, 64, 256)
+_BEST = f"images/s at its best, batch {BATCH}"
+_QUICK = Pace(rounds=5, turn_s=0.3, warm_up_s=0.4, least=2)
+_FULL = Pace(rounds=10, turn_s=0.6, warm_up_s=1.0, least=3)
+
+
+def measure(tasks: Sequence[Task]) -> Together:
+    """Let all variants of all engines take turns."""
+    is_quick = tasks[0].is_quick
+    engines = tuple(task.engine for task in tasks)
+    timed = take_turns(
+        tasks,
+        variants(TRAINERS, engines, is_quick=is_quick),
+        "trainer",
+        batches=(BATCH,) if is_quick else FULL_BATCHES,
+        pace=_QUICK if is_quick else _FULL,
+    )
+    return {task.engine: list(_figures(task, timed)) for task in tasks}
+
+
+def _figures(task: Task, timed: Sequence[Timed]) -> Iterator[Figure]:
+    mine = [one for one in timed if one.variant.engine == task.engine]
+    yield from _best(mine)
+    for one in mine:
+        yield from _speed(one)
+    if task.is_quick:
+        for variant in variants(TRAINERS, (task.engine,), is_quick=False):
+            if not variant.is_quick:
+                yield _left_out(f"ms per step, {variant.word}, batch {BATCH}", "ms")
+        for batch in FULL_BATCHES:
+            if batch != BATCH:
+                yield _left_out(f"images/s, best, batch {batch}", "images/s")
+    yield from _energy(task, mine)
+
+
+def _left_out(name: str, unit: str) -> Figure:
+    return Figure(name=name, value=None, unit=unit, note="full only", is_full_only=True)
+
+
+def _best(mine: Sequence[Timed]) -> Iterator[Figure]:
+    """Yield the fastest variant's images per second, at each size of batch."""
+    for batch in dict.fromkeys(one.batch for one in mine):
+        at = [one for one in mine if one.batch == batch and one.timing.turns]
+        if not at:
+            continue
+        best = min(at, key=lambda one: one.timing.spread.median)
+        spread = best.timing.spread
+        common = {
+            "value": batch / spread.median,
+            "unit": "images/s",
+            "low": batch / spread.high,
+            "high": batch / spread.low,
+            "runs": len(best.timing.times_s),
+            "note": f"{best.variant.word}; {best.note}",
+        }
+        yield Figure(name=f"images/s, best, batch {batch}", at=batch, **common)  # type: ignore[arg-type]
+        if batch == BATCH:
+            yield Figure(name=_BEST, **common)  # type: ignore[arg-type]
+
+
+def _speed(one: Timed) -> Iterator[Figure]:
+    name = f"{one.variant.word}, batch {one.batch}"
+    if not one.timing.turns:
+        yield Figure(
+            name=f"ms per step, {name}",
+            value=None,
+            unit="ms",
+            note=one.timing.failure or "it gave no time",
+        )
+        return
+    spread = one.timing.spread
+    yield Figure(
+        name=f"ms per step, {name}",
+        value=1e3 * spread.median,
+        unit="ms",
+        low=1e3 * spread.low,
+        high=1e3 * spread.high,
+        runs=len(one.timing.times_s),
+        note=one.note,
+    )
+    yield Figure(
+        name=f"first step, {name}",
+        value=one.first_call_s,
+        unit="s",
+        note="with what is traced and compiled for it; one run, no spread",
+    )
+
+
+def _energy(task: Task, mine: Sequence[Timed]) -> Iterator[Figure]:
+    """Yield the energy of a step, where the machine tells it."""
+    done = [one for one in mine if one.batch == BATCH and one.timing.turns]
+    if not done:
+        return
+    best = min(done, key=lambda one: one.timing.spread.median)
+    joules = joules_per_call(best.variant.peer, "trainer", case(task, BATCH))
+    if joules is None:
+        return
+    yield Figure(
+        name=f"energy per 1,000 images, batch {BATCH}",
+        value=1000 * joules / BATCH,
+        unit="J",
+        note="of the whole processor package (RAPL), over two seconds of steps",
+    )
+
+
+ROW = Row(
+    name="train-speed",
+    question="How fast does it train?",
+    how=(
+        "One training step is forward, backward and Adam on a ready batch of 64 in "
+        "memory. Each engine is written as its own people write it and sits in a "
+        "process of its own; they are warmed up and take turns in rounds, and only one "
+        "computes at a time. eager: operation by operation; graph: tf.function; "
+        "compiled: our own kernels, torch.compile, XLA, jax.jit. Full: every variant, "
+        "and batches of 1, 16, 64 and 256. Threads: see scale-out; time to an accuracy"
+        ": see learning. Energy where the machine tells it (RAPL), else it is left out."
+    ),
+    measure_together=measure,
+    limit_s=3600,
+    charts=(
+        Chart(title=f"Training, images per second, batch {BATCH}", figures=(_BEST,)),
+        Chart(
+            title="Training over batch sizes, images per second",
+            figures=("images/s, best, batch",),
+            kind="lines",
+            x="batch size",
+            is_log=True,
+        ),
+    ),
+    aspects=(Aspect(priority="training", figure=_BEST, lower_is_better=False),),
+)

@@ -1,0 +1,117 @@
+"""This file is a trial: a few training steps in a new process, on so many processors.
+
+Run as ``python -m pellucid.compare.study.trial``, with a line of JSON on stdin: the
+task, the processors, the steps, how often, and where the weights go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.compare.study.task import Task
+from pellucid.errors import EngineError
+
+BATCH = 64
+Weights = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a trial gave: weights after each training, and the seconds of steps."""
+
+    weights: tuple[Weights, ...]
+    times_s: tuple[float, ...]
+
+
+def processors() -> tuple[int, ...]:
+    """Return the processors this process may use; none where it cannot be held."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def trial(
+    task: Task,
+    name: str,
+    *,
+    cpus: tuple[int, ...] = (),
+    steps: int,
+    trainings: int = 1,
+) -> Trial:
+    """Train in a new process that is held to some processors; all where none is named.
+
+    Raises
+    ------
+    EngineError
+        If the process ends badly.
+    """
+    folder = task.folder / name
+    folder.mkdir()
+    question = {
+        "task": task.to_json(),
+        "cpus": cpus,
+        "steps": steps,
+        "trainings": trainings,
+        "folder": str(folder),
+    }
+    run = subprocess.run(
+        [sys.executable, "-m", "pellucid.compare.study.trial"],
+        input=json.dumps(question),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        words = run.stderr.strip().splitlines() or ["nothing"]
+        raise EngineError(
+            f"trial: {task.engine} must train for {steps} steps; got {words[-1]}"
+        )
+    times = json.loads((folder / "times.json").read_text(encoding="ascii"))
+    files = sorted(folder.glob("weights-*.npz"))
+    return Trial(weights=tuple(map(_read, files)), times_s=tuple(times))
+
+
+def _read(path: Path) -> Weights:
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def main() -> None:
+    """Train as stdin says."""
+    question = json.loads(sys.stdin.read())
+    if question["cpus"]:  # before a framework counts them
+        os.sched_setaffinity(0, question["cpus"])
+    task, folder = Task.from_json(question["task"]), Path(question["folder"])
+    times: list[float] = []
+    for i in range(question["trainings"]):
+        weights = _train(task, question["steps"], times)
+        np.savez(folder / f"weights-{i}.npz", **weights)  # type: ignore[arg-type]
+    (folder / "times.json").write_text(json.dumps(times), encoding="ascii")
+
+
+def _train(task: Task, steps: int, times: list[float]) -> Weights:
+    from pellucid.compare.study.subject import data_of, model_of
+
+    model, (data, _) = model_of(task), data_of(task)
+    for i in range(steps):
+        rows = np.arange(i * BATCH, (i + 1) * BATCH) % len(data)
+        images, labels = data.images[rows], data.labels[rows]
+        begin = time.perf_counter()
+        model.train_step(images, labels)
+        if i:  # the first one compiles
+            times.append(time.perf_counter() - begin)
+    return dict(model.weights)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""This file is engines that take turns: the clock's rounds, as a row uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.peers import Variant
+from pellucid.compare.study.subject import network_of
+from pellucid.compare.study.task import Task
+from pellucid.compare.timing.case import Case
+from pellucid.compare.timing.quiet import Calibration
+from pellucid.compare.timing.results import Timing
+from pellucid.compare.timing.rounds import Field, Pace
+
+Together = dict[str, list[Figure] | str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """One variant at one size of batch."""
+
+    variant: Variant
+    batch: int
+    timing: Timing
+
+    @property
+    def first_call_s(self) -> float:
+        """The first call, with what it compiles."""
+        return float(self.timing.extra["first_call_s"])
+
+    @property
+    def note(self) -> str:
+        """What disturbed it, if something did."""
+        count, rounds = self.timing.disturbed_count, len(self.timing.turns)
+        disturbed = f"; {count} of {rounds} rounds disturbed" if count else ""
+        return f"median and quartiles over {rounds} rounds in turns{disturbed}"
+
+
+def take_turns(
+    tasks: Sequence[Task],
+    variants: Sequence[Variant],
+    kind: str,
+    *,
+    batches: Iterable[int],
+    pace: Pace,
+) -> list[Timed]:
+    """Time variants in rounds, at each size of batch.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        Of all engines; network, data and seed are the same in each.
+    variants : sequence of Variant
+    kind : {"trainer", "predictor"}
+    batches : iterable of int
+    pace : Pace
+    """
+    task, found = tasks[0], []
+    peers = [variant.peer for variant in variants]
+    with Field(peers, kind, calibration=Calibration(), say=_silent) as field:
+        field.load()
+        for batch in batches:
+            result = field.run(case(task, batch), pace)
+            found += [
+                Timed(variant=variant, batch=batch, timing=timing)
+                for variant, timing in zip(variants, result.timings, strict=True)
+            ]
+    return found
+
+
+def case(task: Task, batch: int, **more: Any) -> Case:
+    """Return a task's network and data at a size of batch."""
+    network = network_of(task)
+    return Case(
+        name=f"{network.name}, batch {batch}",
+        network=network,
+        batch_size=batch,
+        seed=task.seed,
+        data=task.data,
+        batches=8,
+        **more,
+    )
+
+
+def _silent(line: str) -> None:
+    del line
