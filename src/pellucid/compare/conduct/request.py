@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import inspect
 import json
 import time
 from dataclasses import dataclass, field
@@ -105,7 +105,7 @@ def _state(path: Path) -> list[Any]:
 def _code(row: Row) -> str:
     """Return a digest of the file that describes how the row is measured."""
     function = row.measure_together or row.measure
-    spec = importlib.util.find_spec(function.__module__) if function else None
-    if spec is None or spec.origin is None:
+    file = inspect.getsourcefile(function) if function else None
+    if file is None:
         return ""
-    return hashlib.blake2b(Path(spec.origin).read_bytes(), digest_size=8).hexdigest()
+    return hashlib.blake2b(Path(file).read_bytes(), digest_size=8).hexdigest()

@@ -107,8 +107,11 @@ def table(names: Sequence[str], cells: Sequence[Cell], title: str = "") -> Marku
     rows = [
         el(
             "tr",
-            el("th", name, scope="row"),
-            [_value(cell.figure(name)) for cell in measured],
+            el("th", name, _shared_note(name, measured), scope="row"),
+            [
+                _value(cell.figure(name), _note(name, measured) is None)
+                for cell in measured
+            ],
         )
         for name in names
     ]
@@ -119,11 +122,23 @@ def table(names: Sequence[str], cells: Sequence[Cell], title: str = "") -> Marku
     )
 
 
-def _value(figure: Figure | None) -> Markup:
+def _note(name: str, cells: Sequence[Cell]) -> str | None:
+    """Return the note that all cells with that figure share; None where they differ."""
+    notes = {f.note for cell in cells if (f := cell.figure(name)) is not None}
+    return notes.pop() if len(notes) == 1 else None
+
+
+def _shared_note(name: str, cells: Sequence[Cell]) -> Markup | None:
+    note = _note(name, cells)
+    return el("span", note, class_="note") if note else None
+
+
+def _value(figure: Figure | None, shows_note: bool) -> Markup:
     if figure is None:
         return el("td", el("span", "–", class_="quiet"))
     beside = spread(figure)
-    note = el("span", figure.note, class_="note") if figure.note else None
+    has_note = bool(figure.note) and shows_note
+    note = el("span", figure.note, class_="note") if has_note else None
     if figure.detail:
         summary = el("summary", "show")
         shown_on_request = el("details", summary, el("pre", figure.detail))

@@ -10,7 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,8 +59,21 @@ def answer(question: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def end_with_parent() -> None:
+    """Watch from a thread: where the parent is gone, end with all children."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> None:
     """Answer until the questions end."""
+    end_with_parent()
     with contextlib.suppress(OSError):  # where memory runs short, this one goes first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     questions = os.fdopen(int(sys.argv[1]), "r", encoding="utf-8")

@@ -60,9 +60,13 @@ class Chart:
     x: str = ""
     is_log: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the chart as plain values."""
+        return {**asdict(self), "figures": list(self.figures)}
+
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        """Read a chart from plain values."""
+        """Read what `to_json` wrote."""
         return cls(**{**document, "figures": tuple(document["figures"])})
 
 
@@ -144,6 +148,6 @@ class Row:
             "name": self.name,
             "question": self.question,
             "how": self.how,
-            "charts": [asdict(chart) for chart in self.charts],
+            "charts": [chart.to_json() for chart in self.charts],
             "aspects": [asdict(aspect) for aspect in self.aspects],
         }

@@ -11,6 +11,7 @@ from pellucid.data.loading import NAMES
 from pellucid.engines import Engine
 from pellucid.errors import NetworkError
 from pellucid.model import Model
+from pellucid.model.inputs import checked_dataset
 from pellucid.network import ZOO, Network, load_network
 from pellucid.recipes.examples import examples_of
 from pellucid.recipes.parts import model_of as model_of_recipe
@@ -74,7 +75,9 @@ def checked(network: str, data: str | None) -> tuple[str, str]:
         If the network or the data cannot be had, or do not fit each other.
     """
     recipe = recipe_of(network, data)
-    examples_of(recipe.data, model_of_recipe(recipe, "numpy"))
+    model = model_of_recipe(recipe, "numpy")
+    for part in examples_of(recipe.data, model):
+        checked_dataset(part, "compare", model.network, model.loss)
     return _absolute(network), _absolute(recipe.data.source)
 
 

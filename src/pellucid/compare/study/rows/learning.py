@@ -33,7 +33,7 @@ class Size:
     looks: int
 
 
-QUICK = Size(train=1280, test=500, epochs=2, seeds=3, looks=2)
+QUICK = Size(train=960, test=300, epochs=2, seeds=3, looks=2)
 FULL = Size(train=12800, test=5000, epochs=3, seeds=5, looks=8)
 
 
@@ -198,7 +198,7 @@ ROW = Row(
     how=(
         "Each engine trains the network from the same initial weights over the same "
         "batches of 64, Adam at the network's learning rate, once per seed; the seed "
-        "changes weights and order. Quick: 1,280 images, 2 epochs, 3 seeds, 500 test "
+        "changes weights and order. Quick: 960 images, 2 epochs, 3 seeds, 300 test "
         "images; full: 12,800 images, 3 epochs, 5 seeds, 5,000 test images. The clock "
         "runs during training steps only, through pellucid's own trainer on every "
         "engine; each engine in turn, not in rounds."

@@ -69,6 +69,7 @@ ROW = Row(
         "pellucid's own trainer on every engine, one after the other."
     ),
     measure=measure,
+    is_quick=False,
     limit_s=900,
     charts=(
         Chart(

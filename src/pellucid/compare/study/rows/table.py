@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 from pellucid.compare.study.row import Row
 from pellucid.errors import PellucidError
+
+_HERE = Path(__file__).parent
 
 #: names in the report's order; a row's file has its name, with _ for -
 ROWS: tuple[str, ...] = (
@@ -28,16 +34,16 @@ ROWS: tuple[str, ...] = (
 )
 
 
+#: a folder with rows of the reader's own: each a file that exports ROW
+FOLDER = "PELLUCID_ROWS"
+
+
 def rows_there() -> tuple[str, ...]:
     """Return the names of the rows whose file exists, without reading them.
 
     A file that exports ROW and is not named above comes at the end.
     """
-    found = {
-        path.stem.replace("_", "-")
-        for path in Path(__file__).parent.glob("*.py")
-        if "\nROW = " in path.read_text(encoding="utf-8")
-    }
+    found = {*_files()}
     return tuple(name for name in (*ROWS, *sorted(found - {*ROWS})) if name in found)
 
 
@@ -49,12 +55,34 @@ def row(name: str) -> Row:
     PellucidError
         If there is none.
     """
-    if name not in rows_there():
+    files = _files()
+    if name not in files:
         known = ", ".join(rows_there())
         raise PellucidError(f"compare: --only must be among {known}; got {name!r}.")
-    found: Row = importlib.import_module(_module(name)).ROW
+    found: Row = _module(files[name]).ROW
     return found
 
 
-def _module(name: str) -> str:
-    return f"{__package__}.{name.replace('-', '_')}"
+def _files() -> dict[str, Path]:
+    """Return the file of each row."""
+    own = os.environ.get(FOLDER)
+    folders = [_HERE, *([Path(own)] if own else [])]
+    return {
+        path.stem.replace("_", "-"): path
+        for folder in folders
+        for path in sorted(folder.glob("*.py"))
+        if "\nROW = " in path.read_text(encoding="utf-8")
+    }
+
+
+def _module(path: Path) -> ModuleType:
+    if path.parent == _HERE:
+        return importlib.import_module(f"{__package__}.{path.stem}")
+    name = f"pellucid_rows:{path.resolve()}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise PellucidError(f"compare: a row must be a Python file; got '{path}'.")
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]

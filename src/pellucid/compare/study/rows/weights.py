@@ -31,7 +31,13 @@ def measure(task: Task) -> list[Figure]:
     model.save(path)
     others = [name for name in ENGINES if name != task.engine]
     figures = [_moved(name, str(path), logits, images) for name in others]
-    return [*_summary(figures, len(others)), *figures]
+    largest = Figure(
+        name="largest output here",
+        value=float(np.abs(logits).max()),
+        runs=len(logits),
+        note="for comparison",
+    )
+    return [*_summary(figures, len(others)), largest, *figures]
 
 
 def _moved(
@@ -49,15 +55,11 @@ def _moved(
         return Figure(name=name, value=None, note=f"{type(error).__name__}: {error}")
     apart = float(np.abs(answers - logits).max())
     same = float(np.mean(answers.argmax(axis=1) == logits.argmax(axis=1)))
-    largest = float(np.abs(logits).max())
     return Figure(
         name=name,
         value=apart,
         runs=len(answers),
-        note=(
-            f"largest difference of the outputs over {len(answers)} test images, whose "
-            f"largest is {largest:.3g}; {100 * same:.1f} % get the same class"
-        ),
+        note=f"{100 * same:.1f} % get the same class",
     )
 
 
@@ -66,7 +68,7 @@ def _summary(figures: list[Figure], count: int) -> Iterator[Figure]:
     yield Figure(
         name=_MOVED,
         value=len(good),
-        note=f"of {count}; an output may be 0.001 off",
+        note=f"of {count}; all outputs within 0.001",
     )
 
 
