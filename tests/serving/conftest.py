@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -24,6 +26,8 @@ from serving_models import small_model
 from starlette.testclient import TestClient
 
 from pellucid.serving import Batching, Log, Settings, Source, create_app
+
+collect_ignore = ["kserve_client.py"]  # it is run by another Python
 
 
 @pytest.fixture
@@ -97,3 +101,32 @@ def run_app() -> Iterator[Callable[..., str]]:
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive()
+
+
+@pytest.fixture
+def start() -> Iterator[Any]:
+    """Start `pellucid …`; returns the process, its address and what it said."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str, **environment: str) -> tuple[Any, str, str]:
+        command = [sys.executable, "-m", "pellucid", *arguments, "--port", "0"]
+        process = subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        started.append(process)
+        assert process.stderr is not None
+        for line in process.stderr:
+            if " at http://" in line:
+                return process, line.split(" at ")[1].split()[0], line
+        raise AssertionError("the server must say where it is")
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        assert process.stderr is not None
+        process.stderr.close()

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +13,6 @@ from serving_models import small_model
 
 httpx = pytest.importorskip("httpx2")
 RAW = {"Content-Type": "application/octet-stream"}
-
-
-@pytest.fixture
-def start() -> Iterator[Any]:
-    """Start `pellucid …` and return the process and its address."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(*arguments: str, **environment: str) -> tuple[Any, str]:
-        command = [sys.executable, "-m", "pellucid", *arguments, "--port", "0"]
-        process = subprocess.Popen(
-            command,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **environment},
-        )
-        started.append(process)
-        assert process.stderr is not None
-        for line in process.stderr:
-            if " at http://" in line:
-                return process, line.split(" at ")[1].split()[0]
-        raise AssertionError("the server must say where it is")
-
-    yield run
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
 
 
 @pytest.fixture
@@ -58,7 +25,7 @@ def pets(tmp_path: Path) -> str:
 def test_serve_answers_and_finishes_what_it_took(
     start: Any, pets: str, images: Any
 ) -> None:
-    process, url = start("serve", pets, "--engine", "numpy", "--delay", "600")
+    process, url, _ = start("serve", pets, "--engine", "numpy", "--delay", "600")
     found: list[Any] = []
 
     def ask() -> None:
@@ -84,7 +51,7 @@ def test_serve_answers_and_finishes_what_it_took(
 
 
 def test_ctrl_c_ends_with_130(start: Any, pets: str) -> None:
-    process, url = start("serve", f"zoo:3={pets}", "--engine", "numpy")
+    process, url, _ = start("serve", f"zoo:3={pets}", "--engine", "numpy")
     assert httpx.get(f"{url}/v2/models/zoo/versions/3/ready").status_code == 200
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
@@ -117,7 +84,7 @@ def test_what_cannot_be_served_is_refused_with_a_sentence(
 
 
 def test_the_studio_trains_where_no_run_is_named(start: Any) -> None:
-    process, url = start("studio", "--no-browser", "--engine", "numpy")
+    process, url, _ = start("studio", "--no-browser", "--engine", "numpy")
     with httpx.stream("GET", f"{url}/studio/training/events", timeout=60) as events:
         for line in events.iter_lines():
             if line.startswith("data:") and '"status": "training"' in line:
@@ -128,6 +95,6 @@ def test_the_studio_trains_where_no_run_is_named(start: Any) -> None:
 
 
 def test_the_studio_looks_into_a_run(start: Any, pets: str) -> None:
-    _, url = start("studio", pets, "--no-browser", "--engine", "numpy")
+    _, url, _ = start("studio", pets, "--no-browser", "--engine", "numpy")
     assert httpx.get(f"{url}/studio/model").json()["title"] == "small"
     assert httpx.get(f"{url}/v2/models/model/ready").status_code == 200

@@ -41,6 +41,14 @@ def serve(
     port: Annotated[
         int, typer.Option(help="Port; 0 takes a free one.", rich_help_panel=_LISTEN)
     ] = 8000,
+    grpc_port: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            help="Port for gRPC beside it; 0 takes a free one.",
+            show_default=False,
+            rich_help_panel=_LISTEN,
+        ),
+    ] = None,
     token: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -87,7 +95,7 @@ def serve(
         str, typer.Option(help="requests, events or none; JSON lines on stderr.")
     ] = "requests",
 ) -> None:
-    """Answer over HTTP: Open Inference Protocol v2, TensorFlow Serving, plain pictures.
+    """Answer programs: Open Inference Protocol v2, TensorFlow Serving, plain pictures.
 
     Every path is described at /docs; /metrics is for Prometheus. Ctrl-C finishes what
     was taken, then ends.
@@ -98,6 +106,7 @@ def serve(
     curl --data-binary @seven.png -H 'Content-Type: image/png' \\
         http://127.0.0.1:8000/predict
     pellucid serve digits=mnist-torch digits:2=runs/better clothes=fashion --follow
+    pellucid serve mnist-torch --grpc-port 8001
     PELLUCID_TOKEN=… pellucid serve mnist-torch --host 0.0.0.0
     """
     from pellucid import engines
@@ -111,6 +120,7 @@ def serve(
     settings = Settings(
         host=host,
         port=port,
+        grpc_port=grpc_port,
         token=token,
         is_insecure=insecure,
         time_limit_s=time_limit,
@@ -119,7 +129,13 @@ def serve(
     )
     sources = [_source(text, chosen) for text in runs]
     app = create_app(sources, settings=settings, log=Log(log), follows=follow)
-    run_server(app, on_ready=lambda url: say(f"serving at {url} (see {url}/docs)"))
+    run_server(app, on_ready=lambda url: say(_place(url, app.state.grpc_address)))
+
+
+def _place(url: str, grpc_address: str | None) -> str:
+    """Say where it is."""
+    more = "" if grpc_address is None else f", gRPC at {grpc_address}"
+    return f"serving at {url} (see {url}/docs){more}"
 
 
 def _source(text: str, engine: Any) -> Any:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
-from fastapi.responses import JSONResponse
 
-from pellucid.serving import tensorflow_serving
+from pellucid.serving import described, tensorflow_serving
 from pellucid.serving.http import parse_json, read_rest
 from pellucid.serving.metrics import CONTENT_TYPE
 from pellucid.serving.refusal import RequestError
-from pellucid.serving.served import Served
 from pellucid.serving.settings import Limits
 from pellucid.serving.state import State
-from pellucid.serving.tensors import datatype_of
 
 Name = Annotated[str, Path(description="A model's name.")]
 Version = Annotated[str, Path(description="A version's number.")]
@@ -29,30 +26,19 @@ _OPTIONS = {
     "requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}
 }
 _LOADING: dict[int | str, dict[str, Any]] = {**_ODD, 404: Refused, 503: Refused}
-_OFF: dict[int | str, dict[str, Any]] = {503: Refused}
 
 
 def router(state: State) -> APIRouter:
     """Return the routes."""
     routes = APIRouter()
-    _add_health(routes, state)
+    _add_server(routes, state)
     _add_metadata(routes, state)
     _add_repository(routes, state)
     _add_tensorflow(routes, state)
     return routes
 
 
-def _add_health(routes: APIRouter, state: State) -> None:
-    @routes.get("/v2/health/live", tags=["health"])
-    async def live() -> dict[str, bool]:
-        """Say that the process answers."""
-        return {"live": True}
-
-    @routes.get("/v2/health/ready", tags=["health"], responses=_OFF)
-    async def ready() -> Response:
-        """Say whether every model answers."""
-        return _readiness(state.is_ready)
-
+def _add_server(routes: APIRouter, state: State) -> None:
     @routes.get("/metrics", tags=["health"], response_class=Response)
     async def metrics() -> Response:
         """Return counters as Prometheus reads them."""
@@ -62,19 +48,7 @@ def _add_health(routes: APIRouter, state: State) -> None:
     @routes.get("/v2", tags=["health"])
     async def server() -> dict[str, Any]:
         """Say what server this is."""
-        from pellucid import __version__
-
-        extensions = ["binary_tensor_data", "classification", "model_repository"]
-        extensions += ["model_configuration", "statistics"]
-        return {"name": "pellucid", "version": __version__, "extensions": extensions}
-
-
-def _readiness(is_ready: bool) -> Response:
-    if is_ready:
-        return JSONResponse({"ready": True})
-    raise RequestError(
-        "serve: models must be loaded; got some that are not.", status=503
-    )
+        return described.server()
 
 
 def _add_metadata(routes: APIRouter, state: State) -> None:
@@ -98,12 +72,19 @@ def _add_metadata(routes: APIRouter, state: State) -> None:
     @routes.get("/v2/models/stats", tags=["models"])
     async def all_statistics() -> dict[str, Any]:
         """Say how often each model was asked, and how long it took."""
-        return {"model_stats": [_statistics(served) for served in repository.all()]}
+        return {
+            "model_stats": [described.statistics(served) for served in repository.all()]
+        }
 
-    kinds = {"": _metadata, "/config": _config, "/stats": _stats, "/ready": _ready}
+    kinds = {
+        "": described.metadata,
+        "/config": described.config,
+        "/stats": described.stats,
+        "/ready": described.ready,
+    }
     for end, kind in kinds.items():
         newest, one = of(kind)
-        title = kind.__name__.strip("_")
+        title = kind.__name__
         for path, function, suffix in (
             ("/v2/models/{name}", newest, ""),
             ("/v2/models/{name}/versions/{version}", one, "_of_version"),
@@ -115,88 +96,6 @@ def _add_metadata(routes: APIRouter, state: State) -> None:
                 operation_id=title + suffix,
                 name=title,
             )(function)
-
-
-def _metadata(served: Served) -> dict[str, Any]:
-    """Say what a model takes and gives."""
-    network, datatype = served.network, datatype_of(served.model.dtype)
-    return {
-        "name": served.name,
-        "versions": [served.version],
-        "platform": f"pellucid_{served.model.engine.name}",
-        "inputs": [
-            {
-                "name": served.input_name,
-                "datatype": datatype,
-                "shape": [-1, *network.input_shape],
-            }
-        ],
-        "outputs": [
-            {
-                "name": served.output_name,
-                "datatype": datatype,
-                "shape": [-1, *network.output_shape],
-            }
-        ],
-    }
-
-
-def _config(served: Served) -> dict[str, Any]:
-    """Say how a model is run, in Triton's words."""
-    network, datatype = served.network, datatype_of(served.model.dtype)
-    return {
-        "name": served.name,
-        "platform": f"pellucid_{served.model.engine.name}",
-        "backend": "pellucid",
-        "max_batch_size": served.settings.limits.images,
-        "input": [
-            {
-                "name": served.input_name,
-                "data_type": f"TYPE_{datatype}",
-                "dims": list(network.input_shape),
-            }
-        ],
-        "output": [
-            {
-                "name": served.output_name,
-                "data_type": f"TYPE_{datatype}",
-                "dims": list(network.output_shape),
-            }
-        ],
-        "dynamic_batching": {
-            "preferred_batch_size": [served.settings.batching.size],
-            "max_queue_delay_microseconds": round(
-                1e6 * served.settings.batching.delay_s
-            ),
-        },
-        "parameters": {
-            "network": {"string_value": network.name},
-            "parameters": {"string_value": str(network.parameter_count)},
-            "multiply_adds": {"string_value": str(network.multiply_adds)},
-            "classes": {"string_value": ",".join(served.model.classes)},
-        },
-    }
-
-
-def _stats(served: Served) -> dict[str, Any]:
-    """Say how often a model was asked, and how long it took."""
-    return {"model_stats": [_statistics(served)]}
-
-
-def _ready(served: Served) -> dict[str, Any]:
-    """Say that a model answers."""
-    return {"name": served.name, "ready": True}
-
-
-def _statistics(served: Served) -> dict[str, Any]:
-    took = {"count": served.batches, "ns": round(1e9 * served.seconds)}
-    return {
-        "name": served.name,
-        "version": served.version,
-        "inference_count": served.images,
-        "execution_count": served.batches,
-        "inference_stats": {"compute_infer": took},
-    }
 
 
 def _add_repository(routes: APIRouter, state: State) -> None:

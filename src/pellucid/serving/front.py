@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import itertools
 import re
 import secrets
@@ -11,8 +13,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
 from pellucid.errors import PellucidError
-from pellucid.serving import open_inference, plain, tensorflow_serving
-from pellucid.serving.guard import NO_SNIFF, PAGE_HEADERS
+from pellucid.serving import health, open_inference, plain, tensorflow_serving
+from pellucid.serving.guard import NO_SNIFF, OPEN_PATHS, PAGE_HEADERS
 from pellucid.serving.http import (
     Answer,
     Disconnected,
@@ -24,6 +26,7 @@ from pellucid.serving.http import (
     read,
     write,
 )
+from pellucid.serving.late import Late
 from pellucid.serving.refusal import RequestError, status_of
 from pellucid.serving.state import State
 
@@ -40,6 +43,7 @@ _VERBS = {
 class _Route(NamedTuple):
     label: str
     answer: Callable[[Request], Awaitable[Answer]]
+    method: str = "POST"
 
 
 class Front:
@@ -49,21 +53,23 @@ class Front:
     ----------
     state : State
         What is served.
-    rest : ASGI app
-        Everything but inference.
+    rest : Late
+        Everything but inference and health.
+    studio : Studio, optional
+        What people look at, where there is a studio.
     """
 
-    def __init__(self, state: State, rest: Any) -> None:
+    def __init__(self, state: State, rest: Late, studio: Any = None) -> None:
         self.state = state
         self.rest = rest
-        self.studio: Any = None  # `create_app` sets it where there is one
+        self.studio = studio
         self._prefix = secrets.token_hex(4)
         self._count = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            await self.rest(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
         start = time.perf_counter()
         headers = dict(scope["headers"])
@@ -96,7 +102,27 @@ class Front:
             status = 500
             await self._report(send, request_id, extra)
         finally:
-            self._count_request(scope, request_id, label, status, start)
+            said = {"method": scope["method"], "path": scope["path"]}
+            said["request_id"] = request_id.decode()
+            self.state.answered(label, status, start, **said)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Start and stop with the program that runs the app (ASGI's lifespan)."""
+        await receive()
+        try:
+            await self.state.start()
+        except PellucidError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.state.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def complete(self) -> None:
+        """Make what is not needed for the first answers, so that it is there later."""
+        await self.rest.made()
+        await asyncio.to_thread(importlib.import_module, "pellucid.explain")
 
     def _request_id(self, headers: dict[bytes, bytes]) -> bytes:
         given = headers.get(b"x-request-id")
@@ -108,6 +134,8 @@ class Front:
         """Return who answers a path, if that is inference."""
         state = self.state
         limits = state.settings.limits
+        if path in OPEN_PATHS:
+            return _Route(path, lambda request: health.answer(state, path), "GET")
         if path == "/predict":
             return _Route(
                 path, lambda request: plain.predict(state.repository, request)
@@ -131,11 +159,12 @@ class Front:
         return None
 
     async def _answer(self, route: _Route, scope: Scope, receive: Receive) -> Answer:
-        if scope["method"] != "POST":
+        if scope["method"] != route.method:
             raise RequestError(
-                f"serve: the method must be POST; got {scope['method'][:20]}.",
+                f"serve: the method must be {route.method}; "
+                f"got {scope['method'][:20]}.",
                 status=405,
-                headers={"allow": "POST"},
+                headers={"allow": route.method},
             )
         settings = self.state.settings
         request = await read(
@@ -168,16 +197,3 @@ class Front:
             f"traceback is in the server's log under {request_id.decode()}."
         )
         await write(send, answer_error(sentence, 500), extra)
-
-    def _count_request(
-        self, scope: Scope, request_id: bytes, label: str, status: int, start: float
-    ) -> None:
-        seconds = time.perf_counter() - start
-        self.state.metrics.answered(label, status, seconds)
-        self.state.log.request(
-            status,
-            method=scope["method"],
-            path=scope["path"],
-            milliseconds=round(1000 * seconds, 3),
-            request_id=request_id.decode(),
-        )

@@ -10,8 +10,9 @@ from pellucid.serving.refusal import RequestError
 from pellucid.serving.settings import Settings, is_loopback
 
 COOKIE = "pellucid_token"
+LIVE, READY = "/v2/health/live", "/v2/health/ready"
 #: what may be asked without a token, so that others can watch over the server
-OPEN_PATHS = frozenset({"/v2/health/live", "/v2/health/ready"})
+OPEN_PATHS = frozenset({LIVE, READY})
 _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; "
     b"img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; "
@@ -59,8 +60,8 @@ class Guard:
                 f"it; got {origin.decode('latin-1')[:80]!r}.",
                 status=403,
             )
-        if self._token is not None and path not in OPEN_PATHS:
-            self._check_token(headers)
+        if path not in OPEN_PATHS:
+            self.check_token(headers)
 
     def entry(self, path: str, query: bytes) -> list[tuple[bytes, bytes]] | None:
         """Return where a browser goes on that comes with the token in its address.
@@ -81,7 +82,10 @@ class Guard:
         known = self._token
         return known is not None and hmac.compare_digest(token.encode(), known)
 
-    def _check_token(self, headers: dict[bytes, bytes]) -> None:
+    def check_token(self, headers: dict[bytes, bytes]) -> None:
+        """Check that a request has the token, where there is one; RequestError."""
+        if self._token is None:
+            return
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         token = given.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
         if not (self.matches(token) or self.matches(_cookie(headers))):

@@ -200,7 +200,7 @@ def _answer(
     if identity is not None:
         document["id"] = identity
     if wanted.classes:
-        texts = _classified(served, output, wanted.classes)
+        texts = classified(served, output, wanted.classes)
         entry["datatype"], entry["shape"] = (
             "BYTES",
             [len(output), len(texts[0])] if len(texts) else [0, 0],
@@ -216,7 +216,7 @@ def _answer(
     return _binary(document, entry, np.ascontiguousarray(output).tobytes())
 
 
-def _classified(served: Served, output: Array, count: int) -> list[list[str]]:
+def classified(served: Served, output: Array, count: int) -> list[list[str]]:
     """Return each image's best classes as "value:index:name", the best first."""
     rows = output.reshape(len(output), -1)
     best = np.argsort(-rows, axis=1, kind="stable")[:, :count]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pellucid.serving.guard import LIVE, READY
+
 _TEXT = {"type": "string"}
 _REFUSED = {
     "description": "Refused, with the reason.",
@@ -26,7 +28,11 @@ _PARAMETERS = {"type": "object", "additionalProperties": True}
 
 def paths() -> dict[str, Any]:
     """Return OpenAPI's path items of what `Front` answers itself."""
-    items: dict[str, Any] = {"/predict": {"post": _plain()}}
+    items: dict[str, Any] = {
+        LIVE: {"get": _health("live", "Say that the process answers.")},
+        READY: {"get": _health("ready", "Say whether every model answers.")},
+        "/predict": {"post": _plain()},
+    }
     kinds = (
         ("/v2/models/{name}", "/infer", _open_inference()),
         ("/v1/models/{name}", ":predict", _tensorflow_predict()),
@@ -38,6 +44,18 @@ def paths() -> dict[str, Any]:
             "post": _named(operation, has_version=True)
         }
     return items
+
+
+def _health(name: str, summary: str) -> dict[str, Any]:
+    answer = {"type": "object", "properties": {name: {"type": "boolean"}}}
+    done = {"description": "Yes.", "content": _json(answer)}
+    refusals = {} if name == "live" else {"503": _REFUSED}
+    return {
+        "operationId": f"server_{name}",
+        "summary": summary,
+        "tags": ["health"],
+        "responses": {"200": done, **refusals},
+    }
 
 
 def _named(operation: dict[str, Any], *, has_version: bool) -> dict[str, Any]:

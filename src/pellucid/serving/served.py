@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import picture
-from pellucid.explain import probabilities
 from pellucid.model import Model
 from pellucid.model.inputs import checked_images
 from pellucid.serving.batcher import Batcher
@@ -118,6 +117,8 @@ class Served:
 
         A network that ends in logits gets the softmax; one output is as it is.
         """
+        from pellucid.explain import probabilities  # the server starts faster without
+
         return probabilities(self.model, output)
 
     def label(self, index: int) -> str:

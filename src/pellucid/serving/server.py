@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from pellucid.errors import MissingExtraError, RunError
+from pellucid.errors import RunError
 from pellucid.serving.front import Front
+from pellucid.serving.rpc.listening import start as start_rpc
 
 
 def serve(app: Front, *, on_ready: Callable[[str], None] = lambda url: None) -> None:
@@ -55,10 +56,13 @@ async def _serve(app: Front, on_ready: Callable[[str], None]) -> None:
         await state.start()
         sockets = [_listen(settings.host, settings.port)]
         port = sockets[0].getsockname()[1]
-        announce = asyncio.create_task(_announce(server, on_ready, settings.host, port))
+        rpc = await start_rpc(state)
+        announce = asyncio.create_task(_announce(app, server, on_ready, port))
         with _unsignalled():
             await server.serve(sockets=sockets)
         await announce
+        if rpc is not None:
+            await rpc
     finally:
         await state.stop()
     if server.is_interrupted:
@@ -81,13 +85,15 @@ def _unsignalled() -> Iterator[None]:
 
 
 async def _announce(
-    server: Any, on_ready: Callable[[str], None], host: str, port: int
+    app: Front, server: Any, on_ready: Callable[[str], None], port: int
 ) -> None:
+    host = app.state.settings.host
     while not (server.started or server.should_exit):
         await asyncio.sleep(0.005)
     if server.started:
         shown = f"[{host}]" if ":" in host else host
         on_ready(f"http://{shown}:{port}")
+        await app.complete()
 
 
 def _listen(host: str, port: int) -> Any:
@@ -109,13 +115,7 @@ def _listen(host: str, port: int) -> Any:
 
 
 def _server(app: Front) -> Any:
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise MissingExtraError(
-            "serve: needs a package that cannot be imported; got "
-            f"{error}. Run: pip install 'pellucid[serve]'."
-        ) from error
+    import uvicorn
 
     class Server(uvicorn.Server):
         """uvicorn, telling long answers that the end has come, and by what."""

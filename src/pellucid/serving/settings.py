@@ -58,6 +58,8 @@ class Settings:
     ----------
     host, port : str, int
         Where it listens; the default is this machine alone. Port 0: any free one.
+    grpc_port : int, optional
+        Where it listens for gRPC too; nowhere if left out.
     token : str, optional
         What clients must send as ``Authorization: Bearer …``. Needed to listen on
         anything but loopback, unless ``is_insecure``.
@@ -78,6 +80,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8000
+    grpc_port: int | None = None
     token: str | None = None
     is_insecure: bool = False
     time_limit_s: float = 30.0
@@ -93,6 +96,7 @@ class Settings:
                 "--insecure."
             )
         _check("port", self.port, 0, 65535)
+        _check("gRPC port", self.grpc_port or 0, 0, 65535)
         _check("time limit", self.time_limit_s, 0.001, 86_400)
         _check("batch size", self.batching.size, 1, 65536)
         _check("delay", self.batching.delay_s, 0, 10)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from pellucid.serving.guard import Guard
 from pellucid.serving.logs import Log
-from pellucid.serving.metrics import Metrics
 from pellucid.serving.repository import Repository, Source
 from pellucid.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from pellucid.serving.metrics import Metrics
 
 
 class State:
@@ -22,6 +26,7 @@ class State:
         What is served.
     settings : Settings
     log : Log
+    metrics : Metrics
     follows : bool
         Whether a run that improves is loaded again.
     """
@@ -32,14 +37,16 @@ class State:
         settings: Settings,
         log: Log,
         *,
+        metrics: Metrics,
         follows: bool = False,
     ) -> None:
         self.settings = settings
         self.log = log
-        self.metrics = Metrics()
+        self.metrics = metrics
         self.guard = Guard(settings)
         self.repository = Repository(sources, settings, log, self.metrics.batch)
         self.stopping = asyncio.Event()
+        self.grpc_address: str | None = None  # where gRPC is answered, if it is
         self.at_stop: list[Callable[[], None]] = []  # may take their time
         self._follows = follows
         self._tasks: list[asyncio.Task[None]] = []
@@ -75,6 +82,12 @@ class State:
         return (
             self._is_started and not self.stopping.is_set() and self.repository.is_ready
         )
+
+    def answered(self, label: str, status: int, start: float, **said: str) -> None:
+        """Count and log a request that began at ``start``, of `time.perf_counter`."""
+        seconds = time.perf_counter() - start
+        self.metrics.answered(label, status, seconds)
+        self.log.request(status, **said, milliseconds=round(1000 * seconds, 3))
 
     async def _flush_log(self) -> None:
         while True:

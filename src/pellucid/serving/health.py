@@ -1,0 +1,23 @@
+"""This file is what watches over a server ask: does it live, is it ready."""
+
+from __future__ import annotations
+
+from pellucid.serving.guard import LIVE, READY
+from pellucid.serving.http import Answer, answer_json
+from pellucid.serving.refusal import RequestError
+from pellucid.serving.state import State
+
+
+async def answer(state: State, path: str) -> Answer:
+    """Answer either path.
+
+    Raises
+    ------
+    RequestError
+        503 where it is not ready.
+    """
+    if path == READY and not state.is_ready:
+        raise RequestError(
+            "serve: models must be loaded; got some that are not.", status=503
+        )
+    return answer_json({"live" if path == LIVE else "ready": True})

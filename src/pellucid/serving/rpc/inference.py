@@ -1,0 +1,183 @@
+"""This file is inference by the Open Inference Protocol v2 over gRPC.
+
+References
+----------
+Open Inference Protocol v2, gRPC: https://github.com/kserve/open-inference-protocol.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.serving import open_inference, tensors
+from pellucid.serving.refusal import RequestError
+from pellucid.serving.rpc.messages import message
+from pellucid.serving.served import Served
+
+Array = npt.NDArray[Any]
+#: where a message holds numbers of a datatype; FP16 has no place and comes raw
+_FIELDS = {
+    "UINT8": "uint_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+_Response = message("ModelInferResponse")
+
+
+async def infer(served: Served, request: Any) -> Any:
+    """Return the answer to an inference request; raw where the request was raw.
+
+    Raises
+    ------
+    PellucidError
+        If the request is not one, or does not fit the model.
+    """
+    images = await _images(served, request)
+    classes = _wanted_classes(served, request)
+    output = await served.run(images)
+    return _answer(served, request, output, classes)
+
+
+async def _images(served: Served, request: Any) -> Array:
+    """Return the input's array; BYTES are pictures."""
+    name = served.input_name
+    if len(request.inputs) != 1:
+        raise RequestError(
+            f"infer: 'inputs' must be a list of one input; got {len(request.inputs)}."
+        )
+    entry = request.inputs[0]
+    if entry.name != name:
+        raise RequestError(
+            f"infer: the input's name must be '{name}'; "
+            f"got {tensors.shorten(entry.name)}."
+        )
+    shape = tensors.checked_shape(name, list(entry.shape))
+    raw = _raw(name, request)
+    if entry.datatype == "BYTES":
+        return await _pictures(served, shape, entry.contents, raw)
+    dtype = tensors.checked_dtype(name, entry.datatype)
+    if raw is not None:
+        return tensors.from_bytes(name, raw, dtype, shape)
+    return _typed(name, entry, dtype, shape)
+
+
+def _raw(name: str, request: Any) -> bytes | None:
+    """Return the bytes of raw_input_contents; None where numbers come typed."""
+    parts = request.raw_input_contents
+    if not parts:
+        return None
+    is_typed = bool(request.inputs[0].contents.ListFields())
+    if len(parts) != 1 or is_typed:
+        given = f"{len(parts)} of them" + (" and contents" if is_typed else "")
+        raise RequestError(
+            f"infer: input '{name}' must have either contents or one of "
+            f"raw_input_contents; got {given}."
+        )
+    content: bytes = parts[0]
+    return content
+
+
+def _typed(
+    name: str, entry: Any, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> Array:
+    """Return numbers that come in the field of their type."""
+    field = _FIELDS.get(entry.datatype)
+    if field is None:
+        raise RequestError(
+            f"infer: {entry.datatype} of input '{name}' must come as "
+            "raw_input_contents; got contents."
+        )
+    others = [f.name for f, _ in entry.contents.ListFields() if f.name != field]
+    if others:
+        raise RequestError(
+            f"infer: {entry.datatype} of input '{name}' must come in {field}; "
+            f"got {', '.join(others)}."
+        )
+    values = np.array(getattr(entry.contents, field), np.float64)
+    if values.size != prod(shape):
+        raise RequestError(
+            f"infer: contents of input '{name}' must fill shape {list(shape)}; "
+            f"got {values.size} numbers."
+        )
+    if dtype.kind == "u" and (values > 255).any():
+        raise RequestError(
+            f"infer: UINT8 contents of input '{name}' must be integers from 0 to 255; "
+            "got others."
+        )
+    return values.astype(dtype).reshape(shape)
+
+
+async def _pictures(
+    served: Served, shape: tuple[int, ...], contents: Any, raw: bytes | None
+) -> Array:
+    name = served.input_name
+    if len(shape) not in (1, 2) or shape[1:] not in ((), (1,)):
+        raise RequestError(
+            f"infer: BYTES of input '{name}' must be pictures of shape [N] or [N, 1]; "
+            f"got shape {list(shape)}."
+        )
+    if raw is not None:
+        return await served.read_pictures(tensors.byte_strings(name, raw, shape[0]))
+    pictures = list(contents.bytes_contents)
+    if len(pictures) != shape[0]:
+        raise RequestError(
+            f"infer: bytes_contents of input '{name}' must be {shape[0]} pictures; "
+            f"got {len(pictures)}."
+        )
+    return await served.read_pictures(pictures)
+
+
+def _wanted_classes(served: Served, request: Any) -> int:
+    """Return how many classes are asked for instead of numbers; 0: none."""
+    if not request.outputs:
+        return 0
+    if len(request.outputs) != 1 or request.outputs[0].name != served.output_name:
+        names = [output.name for output in request.outputs]
+        raise RequestError(
+            f"infer: the output's name must be '{served.output_name}'; "
+            f"got {tensors.shorten(names)}."
+        )
+    parameters = request.outputs[0].parameters
+    if "classification" not in parameters:
+        return 0
+    given = parameters["classification"]
+    kind = given.WhichOneof("parameter_choice")
+    if kind not in ("int64_param", "uint64_param") or getattr(given, kind) < 0:
+        raise RequestError(
+            "infer: classification must be a number of classes; got another thing."
+        )
+    return int(getattr(given, kind))
+
+
+def _answer(served: Served, request: Any, output: Array, classes: int) -> Any:
+    response = _Response(
+        model_name=served.name, model_version=served.version, id=request.id
+    )
+    entry = response.outputs.add(name=served.output_name)
+    is_raw = bool(request.raw_input_contents)
+    if classes:
+        _answer_classes(served, response, output, classes)
+        return response
+    entry.datatype = tensors.datatype_of(served.model.dtype)
+    entry.shape.extend(output.shape)
+    if is_raw:
+        data = np.ascontiguousarray(output).tobytes()
+        response.raw_output_contents.append(data)
+    else:
+        getattr(entry.contents, _FIELDS[entry.datatype]).extend(output.ravel().tolist())
+    return response
+
+
+def _answer_classes(served: Served, response: Any, output: Array, classes: int) -> None:
+    """Put each image's best classes into the response, always raw as others do."""
+    texts = open_inference.classified(served, output, classes)
+    entry = response.outputs[0]
+    entry.datatype = "BYTES"
+    entry.shape.extend([len(output), len(texts[0]) if texts else 0])
+    flat = [text for row in texts for text in row]
+    response.raw_output_contents.append(tensors.to_byte_strings(flat))

@@ -1,0 +1,189 @@
+"""This file is the protocol's calls over gRPC: guarded, counted, refused in words."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from pellucid.errors import PellucidError
+from pellucid.serving import described
+from pellucid.serving.refusal import RequestError, status_of
+from pellucid.serving.rpc.inference import infer
+from pellucid.serving.rpc.messages import SERVICE, methods
+from pellucid.serving.state import State
+
+_OPEN = frozenset({"ServerLive", "ServerReady"})  # as over HTTP, without a token
+_CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    404: grpc.StatusCode.NOT_FOUND,
+    413: grpc.StatusCode.INVALID_ARGUMENT,
+    415: grpc.StatusCode.INVALID_ARGUMENT,
+    422: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+_CANCELLED = 499  # nginx's: the client closed the request
+
+
+class Service:
+    """Answer the calls of one server.
+
+    Parameters
+    ----------
+    state : State
+        What is served.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._types = methods()
+        self._prefix = secrets.token_hex(4)
+        self._count = itertools.count(1)
+        self._calls: dict[str, Callable[[Any], Awaitable[Any]]] = {
+            "ServerLive": self._server_live,
+            "ServerReady": self._server_ready,
+            "ModelReady": self._model_ready,
+            "ServerMetadata": self._server_metadata,
+            "ModelMetadata": self._model_metadata,
+            "ModelInfer": self._model_infer,
+            "RepositoryIndex": self._index,
+            "RepositoryModelLoad": self._load,
+            "RepositoryModelUnload": self._unload,
+        }
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """Return what a grpc.aio server is given."""
+        by_name = {
+            name: grpc.unary_unary_rpc_method_handler(
+                self._guarded(name),
+                request_deserializer=takes.FromString,
+                response_serializer=gives.SerializeToString,
+            )
+            for name, (takes, gives) in self._types.items()
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, by_name)
+
+    def _guarded(self, name: str) -> Callable[[Any, Any], Awaitable[Any]]:
+        """Return a call that checks who asks, says what is refused, and counts."""
+        call, guard = self._calls[name], self._state.guard
+        path = f"/{SERVICE}/{name}"
+
+        async def handle(request: Any, context: Any) -> Any:
+            start, status = time.perf_counter(), _CANCELLED
+            headers = _headers(context)
+            request_id = self._request_id(headers)
+            try:
+                if name not in _OPEN:
+                    guard.check_token(headers)
+                answer = await call(request)
+                status = 200
+                return answer
+            except PellucidError as error:
+                status = status_of(error)
+                await _refuse(context, status, error)
+            except Exception:  # noqa: BLE001 - the outermost place
+                status = 500
+                await self._report(context, request_id)
+            finally:
+                said = {"method": "gRPC", "path": path, "request_id": request_id}
+                self._state.answered(path, status, start, **said)
+
+        return handle
+
+    def _request_id(self, headers: dict[bytes, bytes]) -> str:
+        given = headers.get(b"x-request-id", b"")[:64].decode("latin-1")
+        return given or f"{self._prefix}-{next(self._count)}"
+
+    async def _report(self, context: Any, request_id: str) -> None:
+        """Keep the traceback for the log; the client gets a sentence."""
+        self._state.log.event(
+            "error", request_id=request_id, traceback=traceback.format_exc()
+        )
+        sentence = (
+            "serve: every request must have an answer; got a bug of ours. Its "
+            f"traceback is in the server's log under {request_id}."
+        )
+        await context.abort(grpc.StatusCode.INTERNAL, sentence)
+
+    def _of(self, call: str, **fields: Any) -> Any:
+        return self._types[call][1](**fields)
+
+    async def _server_live(self, request: Any) -> Any:
+        del request
+        return self._of("ServerLive", live=True)
+
+    async def _server_ready(self, request: Any) -> Any:
+        del request
+        return self._of("ServerReady", ready=self._state.is_ready)
+
+    async def _model_ready(self, request: Any) -> Any:
+        rows = self._state.repository.index()
+        versions = [
+            row
+            for row in rows
+            if row["name"] == request.name and request.version in ("", row["version"])
+        ]
+        if not versions:
+            self._served(request.name, request.version)  # says that it is not known
+        is_ready = any(row["state"] == "READY" for row in versions)
+        return self._of("ModelReady", ready=is_ready)
+
+    async def _server_metadata(self, request: Any) -> Any:
+        del request
+        return self._of("ServerMetadata", **described.server())
+
+    async def _model_metadata(self, request: Any) -> Any:
+        served = self._served(request.name, request.version)
+        document = described.metadata(served)
+        if not request.version:
+            versions = self._state.repository.versions(request.name)
+            document["versions"] = [one.version for one in versions]
+        return self._of("ModelMetadata", **document)
+
+    async def _model_infer(self, request: Any) -> Any:
+        served = self._served(request.model_name, request.model_version)
+        return await infer(served, request)
+
+    async def _index(self, request: Any) -> Any:
+        rows = self._state.repository.index()
+        wanted = [r for r in rows if not request.ready or r["state"] == "READY"]
+        return self._of("RepositoryIndex", models=wanted)
+
+    async def _load(self, request: Any) -> Any:
+        if request.parameters:
+            raise RequestError(
+                "serve: loading must be without parameters, for where a model comes "
+                "from is said at the start; got some."
+            )
+        await self._state.repository.load(request.model_name)
+        return self._of("RepositoryModelLoad")
+
+    async def _unload(self, request: Any) -> Any:
+        await self._state.repository.unload(request.model_name)
+        return self._of("RepositoryModelUnload")
+
+    def _served(self, name: str, version: str) -> Any:
+        return self._state.repository.get(name, version or None)
+
+
+def _headers(context: Any) -> dict[bytes, bytes]:
+    """Return a call's metadata as HTTP headers are."""
+    pairs = context.invocation_metadata() or ()
+    return {
+        key.encode(): value if isinstance(value, bytes) else value.encode()
+        for key, value in pairs
+    }
+
+
+async def _refuse(context: Any, status: int, error: PellucidError) -> None:
+    more = error.headers if isinstance(error, RequestError) else {}
+    code = _CODES.get(status, grpc.StatusCode.INVALID_ARGUMENT)
+    await context.abort(code, str(error), tuple(more.items()))
