@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train test lint format clean
+.PHONY: train test kserve lint format clean
 
 train: $(VENV)/.core
 	$(BIN)/pellucid train mnist-torch
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto
+
+# KServe's client, whose pins do not fit beside ours; a test asks our server by it.
+kserve: .venv-kserve/.done
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -23,7 +26,7 @@ format: $(VENV)/.test
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-kserve .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,3 +40,10 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing pellucid, the frameworks and what tests need into $(VENV) …"
 	$(PIP) --editable '.[all,test]' --constraint constraints.txt
 	@touch $@ $(VENV)/.core
+
+.venv-kserve/.done: tests/serving/kserve_requirements.txt
+	@echo "installing KServe's client into .venv-kserve …"
+	$(PYTHON) -m venv .venv-kserve
+	.venv-kserve/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement tests/serving/kserve_requirements.txt
+	@touch $@
