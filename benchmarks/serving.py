@@ -1,6 +1,7 @@
 """This file measures the server against FastAPI and PyTorch, on one machine at once.
 
-Usage: python benchmarks/serving.py [--rounds 3] [--seconds 5] [--soak 600]
+Usage: python benchmarks/serving.py [--rounds 3] [--seconds 5]
+       python benchmarks/serving.py --soak [600]    (the soak alone, in seconds)
 
 Server and load share the machine's processors, as the figures say. Rounds of both are
 interleaved, so that what else the machine does falls on both. Needs wrk.
@@ -15,7 +16,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -111,59 +111,19 @@ def asked(
     return {**found, "processor_ms": 1000 * used / max(found["requests"], 1)}
 
 
-def soak(
-    url: str, process: Any, path: Path, model: pl.Model, seconds: float
-) -> dict[str, Any]:
-    """Ask one and many at a time while the model is replaced every 10 s."""
-    import http.client
+def soaked(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Run the soak against a server of its own."""
+    from serving_soak import soak
 
-    rng = np.random.default_rng(0)
-    images = rng.standard_normal((64, 28, 28, 1)).astype(np.float32)
-    expected = model.predict(images)
-    host = url.split("/")[2]
-    counts = {"requests": 0, "lost": 0, "wrong": 0}
-    until = time.monotonic() + seconds
-    lock = threading.Lock()
-
-    def ask(size: int) -> None:
-        connection = http.client.HTTPConnection(host, timeout=30)
-        draw = np.random.default_rng(size)
-        while time.monotonic() < until:
-            at = int(draw.integers(0, 65 - size))
-            load = binary_load(url, images[at : at + size])
-            outcome = "requests"
-            try:
-                connection.request(
-                    "POST", "/v2/models/digits/infer", load.body, load.headers
-                )
-                answer = connection.getresponse()
-                body = answer.read()
-                length = int(answer.headers["Inference-Header-Content-Length"])
-                found = np.frombuffer(body[length:], "<f4").reshape(size, 10)
-                if not np.allclose(found, expected[at : at + size], atol=1e-3):
-                    outcome = "wrong"
-            except (OSError, http.client.HTTPException, TypeError, ValueError):
-                outcome = "lost"
-                connection.close()
-            with lock:
-                counts["requests"] += 1
-                if outcome != "requests":
-                    counts[outcome] += 1
-
-    askers = [threading.Thread(target=ask, args=(n,)) for n in (1, 1, 1, 8, 64)]
-    for asker in askers:
-        asker.start()
-    memory, replaced = [memory_mb(process)], 0
-    while time.monotonic() < until:
-        time.sleep(min(10, max(0.0, until - time.monotonic())))
-        model.save(path)
-        request = f"{url}/v2/repository/models/digits/load"
-        urllib.request.urlopen(request, data=b"{}", timeout=60).read()
-        replaced += 1
-        memory.append(memory_mb(process))
-    for asker in askers:
-        asker.join()
-    return {"seconds": seconds, "replaced": replaced, **counts, "memory_mb": memory}
+    path = folder / "digits.pellucid"
+    network = pl.zoo("mnist-torch")
+    models = [pl.Model(network, engine=options.engine, seed=n) for n in (0, 1)]
+    models[0].save(path)
+    url, grpc = "http://127.0.0.1:8611", "127.0.0.1:8612"
+    command = [*ours(path, 8611, options.engine, options.threads)]
+    command += ["--grpc-port", "8612"]
+    with running(command, f"{url}/v2/health/ready") as (process, _):
+        return soak(url, grpc, path, models, options.soak, lambda: memory_mb(process))
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -205,7 +165,6 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with running(command, f"{url}/v2/health/ready") as (process, _):
         one = binary_load(url, image)
         half = steady(one, rate=fastest / 2, seconds=options.seconds, connections=32)
-        soaked = soak(url, process, path, model, options.soak) if options.soak else None
         process.kill()
     restarts, cpu = [], []
     for _ in range(options.rounds):
@@ -235,30 +194,37 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "runs": batches,
             "images_per_second": 64 * middle(batches, "per_second"),
         },
-        "soak": soaked,
         "ready_after_kill_s": restarts,
         "processor_s_until_ready": cpu,
     }
 
 
 def main() -> None:
-    """Measure and write the figures."""
+    """Measure, and write the figures beside those that are there."""
     import tempfile
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--soak", type=float, default=600)
+    parser.add_argument("--soak", type=float, nargs="?", const=600)
     parser.add_argument("--engine", default="compiled")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", default=str(HERE / "results" / "serving.json"))
     options = parser.parse_args()
     options.load_before = os.getloadavg()[0]
+    output = Path(options.output)
+    former = json.loads(output.read_text()) if output.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(options, Path(folder))
-    Path(options.output).write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps({k: found[k] for k in ("half_load", "ready_after_kill_s")}))
-    print("ratio", found["one_image"]["ratio"])
+        if options.soak:
+            found = {**former, "soak": soaked(options, Path(folder))}
+            found["soak"]["load_average_before"] = options.load_before
+        else:
+            found = {**former, **measure(options, Path(folder))}
+    output.write_text(json.dumps(found, indent=1) + "\n")
+    shown = ("soak",) if options.soak else ("half_load", "ready_after_kill_s")
+    print(json.dumps({name: found[name] for name in shown}, indent=1))
+    if options.soak and found["soak"]["lost"] + found["soak"]["wrong"]:
+        sys.exit(1)
 
 
 if __name__ == "__main__":
