@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import tarfile
 import threading
@@ -216,6 +217,34 @@ def test_the_numbers_of_a_cell_add_up(open_page: Any, node: str) -> None:
     assert result == pytest.approx(engine, abs=1e-4)
     after = numbers(page, ".result", "data-value")
     assert after[1] == pytest.approx(max(result, 0), abs=1e-4)
+
+
+@pytest.mark.parametrize(("node", "reach"), [("conv2d", 3), ("conv2d_1", 8)])
+def test_the_window_of_a_cell_is_marked_on_the_picture(
+    open_page: Any, node: str, reach: int
+) -> None:
+    page = open_page("inside")
+    page.wait_for_selector("#calculation h3")
+    page.click(f"#nodes button[data-node={node}]")
+    title = page.locator("#calculation h3").first
+    playwright.expect(title).to_contain_text(f"Conv2D {node}[")
+    page.hover("#big", position={"x": 170, "y": 140})
+    words = page.locator("#picture-words")
+    playwright.expect(words).to_contain_text("reach this cell")
+    page.wait_for_timeout(600)
+    (top, bottom), (left, right) = json.loads(
+        page.locator("#picture").get_attribute("data-field")
+    )
+    assert (bottom - top + 1, right - left + 1) == (reach, reach)
+    x, y = (left + right) / 2, top  # the mark's upper edge, in the picture's pixels
+    colour = page.evaluate(
+        "([x, y]) => { const c = document.getElementById('picture');"
+        " const zoom = c.width / 28;"
+        " return [...c.getContext('2d').getImageData("
+        "(x + .5) * zoom, y * zoom + 1, 1, 1).data] }",
+        [x, y],
+    )
+    assert colour[:3] == [255, 180, 84]
 
 
 def test_pools_dense_layers_and_derivatives_are_shown(open_page: Any) -> None:

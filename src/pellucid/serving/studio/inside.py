@@ -14,6 +14,7 @@ from pellucid.explain import arithmetic, derivative, occlusion, probabilities, s
 from pellucid.model import Model
 from pellucid.network import Node
 from pellucid.network.layers import Input
+from pellucid.serving.studio.field import field
 from pellucid.serving.studio.images import decode, encode, levels, takes_pictures
 
 Array = npt.NDArray[Any]
@@ -100,10 +101,13 @@ def opened(model: Model, image: str, node: str) -> dict[str, Any]:
 def calculated(model: Model, image: str, node: str, at: list[int] | None) -> Any:
     """Return one number's arithmetic; of very many terms the largest.
 
-    ``left_out`` says how many others there are, and their sum.
+    ``left_out`` says how many others there are, and their sum; ``field`` which rows
+    and columns of the picture reach the number.
     """
     place = None if at is None else tuple(at)
     shown = arithmetic(model, decode(model, image), node, place).to_json()
+    if takes_pictures(model.network):
+        shown["field"] = field(model.network, node, tuple(shown["at"]))
     _shorten(shown)
     for follower in shown["then"]:
         _shorten(follower)
@@ -143,6 +147,8 @@ def traced(
     place = tuple(at)
     found = derivative(model, decode(model, image), node, place, of_class=of_class)
     document = found.to_json()
+    if takes_pictures(model.network):
+        document["field"] = field(model.network, node, place)
     for key in ("inputs", "parameters"):
         shares = sorted(document[key], key=lambda share: -abs(share["value"]))
         document[key] = shares[:24]

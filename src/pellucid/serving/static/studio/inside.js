@@ -4,7 +4,7 @@ import { latest, post, tried } from "./api.js";
 import { calculation, derivative } from "./calculation.js";
 import { sample } from "./draw.js";
 import { byId, count, make, number, on, state } from "./page.js";
-import { bytes, onTheme, paintLevels } from "./paint.js";
+import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const here = { node: null, channel: 0, at: null, values: null, isShown: false };
@@ -114,8 +114,47 @@ function showChannels() {
   for (const name of ["pointermove", "pointerdown"]) big.addEventListener(name, (event) => point(event, big));
   big.addEventListener("keydown", walk);
   const hint = make("p", { className: "quiet small", textContent: "Point at a cell, or move with the arrow keys." });
-  keepFocus(() => byId("node-view").replaceChildren(...(channels > 1 ? [grid] : []), big, hint));
+  const shown = state.model.takes_pictures ? [pictureFigure()] : [];
+  keepFocus(() => byId("node-view").replaceChildren(...(channels > 1 ? [grid] : []), big, hint, ...shown));
   paintBig();
+}
+
+/** The picture beside a node's map, on which the pixels that reach a cell are marked. */
+function pictureFigure() {
+  const canvas = make("canvas", { id: "picture", className: "pixels" });
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-labelledby", "picture-words");
+  return make("figure", { className: "picture" }, canvas,
+    make("figcaption", { id: "picture-words", className: "quiet small", textContent: "The picture" }));
+}
+
+const span = (what, [first, last]) => (first === last ? `${what} ${first}` : `${what}s ${first} to ${last}`);
+
+/** Mark the pixels that reach the cell; null: only padding does. */
+function markField(field) {
+  const canvas = byId("picture");
+  if (!canvas || field === undefined) return;
+  const [height, width] = state.seen.shape;
+  const zoom = Math.max(2, Math.round(340 / Math.max(height, width)));
+  const small = make("canvas");
+  paintImage(small, bytes(state.seen.image), state.seen.shape);
+  canvas.width = width * zoom;
+  canvas.height = height * zoom;
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  byId("picture-words").textContent = field
+    ? `On the picture: ${span("row", field[0])}, ${span("column", field[1])} reach this cell.`
+    : "On the picture: nothing reaches this cell but padding.";
+  canvas.dataset.field = JSON.stringify(field);
+  if (!field) return;
+  const [[top, bottom], [left, right]] = field;
+  const box = [left * zoom, top * zoom, (right - left + 1) * zoom, (bottom - top + 1) * zoom];
+  for (const [colour, line] of [["#000", 6], ["#ffb454", 3]]) { // seen on any picture
+    context.lineWidth = line;
+    context.strokeStyle = colour;
+    context.strokeRect(box[0] + 1.5, box[1] + 1.5, box[2] - 3, box[3] - 3);
+  }
 }
 
 /** Replace the node's view; the focus stays where it was, if that is there again. */
@@ -214,6 +253,7 @@ const calculate = latest(async () => {
     : post("/studio/arithmetic", body)));
   if (!shown || shown.node !== here.node) return;
   if (!here.at && !isGradient()) mark(shown.at);
+  markField(shown.field);
   byId("calculation").replaceChildren(...(isGradient() ? derivative(shown) : calculation(shown)));
 });
 

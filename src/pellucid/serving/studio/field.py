@@ -1,0 +1,150 @@
+"""This file is which pixels of the picture reach a cell: its field, a box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pellucid.network import Network, Node
+from pellucid.network.layers import (
+    Add,
+    AvgPool2D,
+    Concat,
+    Conv2D,
+    ConvTranspose2D,
+    Flatten,
+    MaxPool2D,
+    Shape,
+    Upsample2D,
+    ZeroPad2D,
+)
+from pellucid.network.layers.activation import Elementwise
+
+
+class Span(NamedTuple):
+    """Rows or columns, the first and the last of them."""
+
+    first: int
+    last: int
+
+
+#: the spans of rows and of columns
+Box = tuple[Span, Span]
+Rule = Callable[[Any, int, Span, tuple[int, int]], Span]
+
+
+def field(network: Network, node: str, at: tuple[int, ...]) -> Box | None:
+    """Return the pixels that can reach one number of a node.
+
+    Parameters
+    ----------
+    network : Network
+        Its first input takes the picture.
+    node : str
+    at : tuple of int
+        (row, column, channel), or (unit,).
+
+    Returns
+    -------
+    pair of Span, or None
+        Rows and columns; None where nothing but padding does.
+    """
+    shapes = network.shapes
+    place = at
+    if len(at) == 1 and isinstance(network.node(node).layer, Flatten):
+        source = network.node(node).inputs[0]
+        place = tuple(int(n) for n in np.unravel_index(at[0], shapes[source]))
+        node = source
+    begin = _whole(shapes[node])
+    if len(place) == 3:
+        begin = (Span(place[0], place[0]), Span(place[1], place[1]))
+    wanted: dict[str, Box | None] = {node: begin}
+    for one in reversed(network.nodes):
+        if one.name not in wanted or not one.inputs:
+            continue
+        box = wanted.pop(one.name)
+        for source in one.inputs:
+            reached = _before(one, box, shapes[source])
+            wanted[source] = _together(wanted.get(source), reached)
+    return wanted.get(network.inputs[0])
+
+
+def _whole(shape: Shape) -> Box:
+    height, width = shape[:2] if len(shape) == 3 else (1, 1)
+    return Span(0, height - 1), Span(0, width - 1)
+
+
+def _together(one: Box | None, other: Box | None) -> Box | None:
+    """Return the smallest box around two."""
+    if one is None or other is None:
+        return one or other
+    rows, columns = (
+        Span(min(a.first, b.first), max(a.last, b.last))
+        for a, b in zip(one, other, strict=True)
+    )
+    return rows, columns
+
+
+def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
+    """Return which cells of an input reach a box of a node's output."""
+    if box is None or len(shape) != 3:
+        return box and _whole(shape)
+    layer, size = node.layer, (shape[0], shape[1])
+    rule = next((rule for kinds, rule in _RULES if isinstance(layer, kinds)), None)
+    if rule is None:
+        return _whole(shape)
+    clipped = []
+    for axis, span in enumerate(box):
+        first, last = rule(layer, axis, span, size)
+        kept = Span(max(first, 0), min(last, size[axis] - 1))
+        if kept.first > kept.last:
+            return None
+        clipped.append(kept)
+    return clipped[0], clipped[1]
+
+
+def _window(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
+    """i·s − before … i·s + (k − 1)·d − before."""
+    before, stride = layer.pads(size)[axis][0], layer.strides[axis]
+    reach = (layer.kernel[axis] - 1) * getattr(layer, "dilations", (1, 1))[axis]
+    return Span(span.first * stride - before, span.last * stride - before + reach)
+
+
+def _spread(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
+    """The i with i·s + u·d − before = p for some u."""
+    before, stride = max(layer.pads(size)[axis][0], 0), layer.strides[axis]
+    reach = (layer.kernel[axis] - 1) * layer.dilations[axis]
+    first = -((reach - span.first - before) // stride)
+    return Span(first, (span.last + before) // stride)
+
+
+def _shifted(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
+    del size
+    before = layer.sides[axis][0]
+    return Span(span.first - before, span.last - before)
+
+
+def _enlarged(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
+    """By ``nearest`` one cell, by ``bilinear`` its neighbours too."""
+    from pellucid.engines.numpy.layers.geometry import interpolation
+
+    mixture = interpolation(size[axis], layer.factors[axis], layer.mode)
+    sources = np.flatnonzero(mixture[span.first : span.last + 1].any(axis=0))
+    return Span(int(sources[0]), int(sources[-1]))
+
+
+def _same(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
+    del layer, axis, size
+    return span
+
+
+#: the first that fits; whatever is not here reads everything
+_RULES: tuple[tuple[Any, Rule], ...] = (
+    ((Conv2D, MaxPool2D, AvgPool2D), _window),
+    (ConvTranspose2D, _spread),
+    (ZeroPad2D, _shifted),
+    (Upsample2D, _enlarged),
+    ((Elementwise, Add, Concat), _same),
+)
