@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
 from pellucid.errors import PellucidError
-from pellucid.serving import health, open_inference, plain, tensorflow_serving
+from pellucid.serving import health, open_inference, pages, plain, tensorflow_serving
 from pellucid.serving.guard import NO_SNIFF, OPEN_PATHS, PAGE_HEADERS
 from pellucid.serving.http import (
     Answer,
@@ -136,6 +136,12 @@ class Front:
         limits = state.settings.limits
         if path in OPEN_PATHS:
             return _Route(path, lambda request: health.answer(state, path), "GET")
+        if path.startswith(pages.PREFIX):
+            return _Route("/static", lambda request: pages.file(path), "GET")
+        if path == "/docs":
+            return _Route(path, lambda request: pages.page("docs.html"), "GET")
+        if path == "/" and self.studio is not None:
+            return _Route(path, lambda request: pages.page("studio/index.html"), "GET")
         if path == "/predict":
             return _Route(
                 path, lambda request: plain.predict(state.repository, request)

@@ -1,4 +1,4 @@
-"""This file is all but inference: FastAPI's routes, the pages beside them."""
+"""This file is all but inference: FastAPI's routes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from pellucid.errors import PellucidError
 from pellucid.serving import control, openapi
-from pellucid.serving.pages import STATIC
 from pellucid.serving.refusal import RequestError, status_of
 from pellucid.serving.state import State
 
@@ -36,7 +34,7 @@ def build(state: State, studio: Any = None) -> FastAPI:
     app.add_exception_handler(PellucidError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_form)
     app.add_exception_handler(HTTPException, _refuse_http)
-    _add_docs(app)
+    _describe(app)
     app.include_router(control.router(state))
     if studio is not None:
         from pellucid.serving.studio.routes import router
@@ -45,8 +43,8 @@ def build(state: State, studio: Any = None) -> FastAPI:
     return app
 
 
-def _add_docs(app: FastAPI) -> None:
-    """Describe everything at /openapi.json, and show it at /docs."""
+def _describe(app: FastAPI) -> None:
+    """Describe everything at /openapi.json."""
     described = app.openapi
 
     def everything() -> dict[str, Any]:
@@ -55,11 +53,6 @@ def _add_docs(app: FastAPI) -> None:
         return document
 
     app.openapi = everything  # type: ignore[method-assign]
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> FileResponse:
-        return FileResponse(STATIC / "docs.html")
 
 
 async def _refuse(request: Request, error: Exception) -> JSONResponse:

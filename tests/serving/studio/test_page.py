@@ -359,6 +359,30 @@ def test_an_edited_network_has_its_shapes_at_once(open_page: Any) -> None:
     assert space["network"].shapes["conv2d"] == (28, 28, 16)
 
 
+def test_a_network_is_written_as_a_script(open_page: Any) -> None:
+    page = open_page("build")
+    page.fill("#argument-1-out_channels", "16")
+    playwright.expect(page.locator("#fits")).to_contain_text("It fits")
+    page.select_option("#framework", "torch")
+    page.click("#as-code")
+    source = page.locator("#source")
+    playwright.expect(source).to_contain_text("import torch")
+    assert "Conv2d(1, 16" in source.inner_text()
+    assert "import pellucid" not in source.inner_text()
+
+
+def test_nothing_jumps_while_the_page_comes_up(open_page: Any) -> None:
+    page = open_page()
+    page.wait_for_timeout(1000)
+    shift = page.evaluate(
+        "new Promise((done) => new PerformanceObserver((list) => done("
+        "list.getEntries().reduce((sum, entry) => sum + entry.value, 0)))"
+        ".observe({ type: 'layout-shift', buffered: true })"
+        " || setTimeout(() => done(0), 500))"
+    )
+    assert shift < 0.01
+
+
 def test_engines_are_compared(open_page: Any) -> None:
     page = open_page("compare")
     page.click("#run-compare")

@@ -94,6 +94,32 @@ def test_colour_pictures_and_any_layer_are_shown(make_studio: Any) -> None:
         assert client.post("/studio/derivative", json=place).status_code == 200
 
 
+def test_what_pages_load_may_be_kept_for_it_is_named_by_its_content(
+    studio: TestClient,
+) -> None:
+    page = studio.get("/")
+    assert page.headers["cache-control"] == "no-cache"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    path = next(t for t in page.text.split('"') if t.endswith("/studio/main.js"))
+    kept = studio.get(path)
+    assert "immutable" in kept.headers["cache-control"]
+    assert kept.headers["content-type"] == "text/javascript; charset=utf-8"
+    again = studio.get("/static/studio/main.js")
+    assert again.headers["cache-control"] == "no-cache"
+    assert again.content == kept.content
+    for wrong in ("/static/nothing.js", "/static/../app.py", "/static/%2e%2e/app.py"):
+        assert studio.get(wrong).status_code == 404
+
+
+def test_a_script_is_written_or_refused_with_a_sentence(studio: TestClient) -> None:
+    network = to_json(ZOO["lenet5"]())
+    body = {"network": network, "framework": "keras", "recipe": "lenet5"}
+    assert "import keras" in studio.post("/studio/code", json=body).json()["script"]
+    refused = studio.post("/studio/code", json={**body, "recipe": "nope"})
+    assert refused.status_code in (400, 503)
+    assert "nope" in refused.json()["error"]
+
+
 def test_the_flow_of_the_derivative_is_the_derivative(
     studio: TestClient, model: pl.Model
 ) -> None:

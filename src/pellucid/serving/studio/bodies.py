@@ -60,3 +60,10 @@ class Built(_Body):
     """A network as JSON."""
 
     network: dict[str, Any]
+
+
+class Scripted(Built):
+    """A network as JSON, for a framework, with a recipe's hyperparameters."""
+
+    framework: Literal["numpy", "torch", "keras", "jax"]
+    recipe: Annotated[str, Field(pattern="^[a-z0-9-]{1,40}$")]

@@ -76,6 +76,23 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def script(document: dict[str, Any], framework: str, recipe: str) -> dict[str, str]:
+    """Return a network as `pellucid code` writes it; PellucidError if it cannot."""
+    from pellucid.code import write_script
+    from pellucid.recipes import read
+    from pellucid.recipes.parts import preprocessing_of
+
+    network, hyperparameters = from_json(document), read(recipe)
+    written = write_script(
+        network,
+        framework,
+        recipe=hyperparameters,
+        data=hyperparameters.data.source,
+        preprocessing=preprocessing_of(hyperparameters, network),
+    )
+    return {"script": written.text}
+
+
 def _rows(network: Network) -> list[dict[str, Any]]:
     rows = []
     for node in network.nodes:

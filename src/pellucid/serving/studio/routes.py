@@ -1,4 +1,4 @@
-"""This file is the studio's paths: the page, and what it asks."""
+"""This file is the studio's paths: what its page asks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import asyncio
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from pellucid import data
 from pellucid.network.zoo import ZOO
 from pellucid.recipes import names
 from pellucid.serving.http import read_rest
-from pellucid.serving.pages import STATIC
 from pellucid.serving.refusal import RequestError
 from pellucid.serving.studio import building, comparing, images, inside
 from pellucid.serving.studio.bodies import (
@@ -23,6 +22,7 @@ from pellucid.serving.studio.bodies import (
     Built,
     Compared,
     Mapped,
+    Scripted,
 )
 from pellucid.serving.studio.events import told
 from pellucid.serving.studio.lesson import Wish, usual
@@ -33,10 +33,6 @@ from pellucid.serving.studio.workbench import Workbench
 def router(studio: Studio) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(include_in_schema=False)
-
-    @routes.get("/")
-    async def page() -> FileResponse:
-        return FileResponse(STATIC / "studio" / "index.html")
 
     _add_drawing(routes, studio)
     _add_inside(routes, studio.bench)
@@ -51,7 +47,7 @@ def _add_drawing(routes: APIRouter, studio: Studio) -> None:
 
     @routes.get("/studio/model")
     async def model() -> dict[str, Any]:
-        document = await bench.ask(inside.described, bench.title)
+        document = inside.described(bench.model, bench.title)  # needs no turn
         return {**document, "version": bench.version, "steps": bench.steps}
 
     @routes.post("/studio/draw")
@@ -179,6 +175,12 @@ def _add_building(routes: APIRouter) -> None:
     @routes.post("/studio/build")
     async def build(body: Built) -> dict[str, Any]:
         return await asyncio.to_thread(building.checked, body.network)
+
+    @routes.post("/studio/code")
+    async def code(body: Scripted) -> dict[str, str]:
+        return await asyncio.to_thread(
+            building.script, body.network, body.framework, body.recipe
+        )
 
 
 def _add_comparing(routes: APIRouter, bench: Workbench) -> None:

@@ -79,7 +79,7 @@ const check = latest(async () => {
   byId("fits").textContent = checked.fits
     ? `It fits: ${count(checked.parameters)} parameters, ${count(checked.multiply_adds)} multiply-adds for one image.`
     : checked.error;
-  for (const id of ["train-built", "as-python", "as-json"]) byId(id).disabled = !checked.fits;
+  for (const id of ["train-built", "as-python", "as-json", "as-code"]) byId(id).disabled = !checked.fits;
   if (!byId("source-panel").hidden && checked.fits) source(byId("source-panel").dataset.kind);
 });
 
@@ -119,17 +119,30 @@ function remove(i) {
   byId("layers").tBodies[0].rows[Math.max(0, i - 1)].querySelector(".changes button").focus();
 }
 
-function source(kind) {
-  const text = kind === "Python" ? checked.python : JSON.stringify(checked.json, null, 2);
-  const panel = byId("source-panel");
-  panel.hidden = false;
-  panel.dataset.kind = kind;
-  byId("source-title").textContent = kind;
+/** What is shown as source: its title, its text, the file it is saved as. */
+const SOURCES = {
+  python: async () => ["Python", checked.python, "network.py"],
+  json: async () => ["JSON", JSON.stringify(checked.json, null, 2), "network.json"],
+  code: async () => {
+    const framework = byId("framework").value;
+    const body = { network: checked.json, framework, recipe: byId("example").value };
+    const { script } = await post("/studio/code", body);
+    return [`A script for ${byId("framework").selectedOptions[0].text}, without pellucid`, script, `${framework}_network.py`];
+  },
+};
+
+async function source(kind) {
+  const found = await tried(SOURCES[kind]);
+  if (!found) return;
+  const [title, text, file] = found;
+  byId("source-panel").hidden = false;
+  byId("source-panel").dataset.kind = kind;
+  byId("source-title").textContent = title;
   byId("source").textContent = text;
   const link = byId("source-file");
   URL.revokeObjectURL(link.href);
   link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
-  link.download = kind === "Python" ? "network.py" : "network.json";
+  link.download = file;
 }
 
 async function load(name) {
@@ -151,6 +164,7 @@ export function begin() {
   byId("example").addEventListener("change", (event) => load(event.target.value));
   byId("add").addEventListener("click", () => add(network.nodes.length));
   byId("train-built").addEventListener("click", () => trainBuilt({ ...checked.json, name: "built" }));
-  byId("as-python").addEventListener("click", () => source("Python"));
-  byId("as-json").addEventListener("click", () => source("JSON"));
+  byId("as-python").addEventListener("click", () => source("python"));
+  byId("as-json").addEventListener("click", () => source("json"));
+  byId("as-code").addEventListener("click", () => source("code"));
 }

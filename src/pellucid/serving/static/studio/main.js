@@ -1,14 +1,11 @@
-// This file starts the page: its views, which one is shown, and the first questions.
+// This file starts the page: the view to draw and the model at once, the others after.
 
 import { tried } from "./api.js";
-import { begin as beginBuild } from "./build.js";
-import { begin as beginCompare } from "./compare.js";
 import { begin as beginDraw } from "./draw.js";
-import { begin as beginInside, shown as insideShown } from "./inside.js";
 import { byId, readModel } from "./page.js";
-import { begin as beginTrain } from "./train.js";
 
 const VIEWS = ["draw", "inside", "train", "build", "compare"];
+let insideShown = null; // there when that view is
 
 function show() {
   const wanted = location.hash.slice(1);
@@ -22,14 +19,20 @@ function show() {
   }
   const title = byId(`${view}-title`).textContent;
   document.title = `${title} · pellucid studio`;
-  if (view === "inside") insideShown();
+  if (view === "inside") insideShown?.();
+}
+
+/** Read the views that are not seen first, and let them be used. */
+async function readOthers() {
+  const [inside, ...others] = await Promise.all(
+    ["inside", "train", "build", "compare"].map((name) => import(`./${name}.js`)));
+  insideShown = inside.shown;
+  for (const module of [inside, ...others]) module.begin();
+  for (const name of VIEWS) byId(`view-${name}`).inert = false;
 }
 
 beginDraw();
-beginInside();
-beginTrain();
-beginBuild();
-beginCompare();
 addEventListener("hashchange", show);
 show();
 await tried(readModel);
+await readOthers();

@@ -21,8 +21,11 @@ export const options = (names, chosen) =>
 export const state = { model: null, seen: null };
 const listeners = { model: [], seen: [] };
 
-/** Call `listener` whenever the model or the image is another. */
-export const on = (what, listener) => listeners[what].push(listener);
+/** Call `listener` whenever the model or the image is another, and for what is there. */
+export function on(what, listener) {
+  listeners[what].push(listener);
+  if (state[what]) listener();
+}
 
 function changed(what) { for (const listener of listeners[what]) listener(); }
 
