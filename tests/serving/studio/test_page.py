@@ -215,6 +215,11 @@ def test_the_numbers_of_a_cell_add_up(open_page: Any, node: str) -> None:
     engine = float(steps.locator("[data-activation]").get_attribute("data-activation"))
     assert sum(sums) + bias == pytest.approx(result, abs=1e-9)
     assert result == pytest.approx(engine, abs=1e-4)
+    page.locator("#calculation summary").first.click()
+    formula = page.locator("#calculation pre").first.inner_text()
+    assert f"Conv2D {formula.split(chr(10))[2].split(' = ')[0]}" == (
+        page.locator("#calculation h3").first.inner_text()
+    )
     after = numbers(page, ".result", "data-value")
     assert after[1] == pytest.approx(max(result, 0), abs=1e-4)
 

@@ -2,6 +2,8 @@
 
 import { make, number } from "./page.js";
 
+const FEW = 12; // terms that are shown one by one
+
 const named = (name, at) => (at ? `${name}[${at.join(", ")}]` : "padding");
 
 /** Return elements that show an arithmetic as the server sends it. */
@@ -10,10 +12,26 @@ export function calculation(shown) {
     make("h3", { textContent: `${shown.layer} ${named(shown.node, shown.at)}` }),
     ...terms(shown),
     steps(shown),
-    make("details", {}, make("summary", { textContent: "The formula" }), make("pre", { textContent: shown.equation, tabIndex: 0 })),
+    make("details", {}, make("summary", { textContent: "The formula" }),
+      make("pre", { className: "formula", textContent: [shown.equation, ...filled(shown)].join("\n\n"), tabIndex: 0 })),
   ];
   for (const then of shown.then ?? []) parts.push(...calculation(then));
   return parts;
+}
+
+/** The formula with the numbers put in, the largest products first. */
+function filled({ terms: all, left_out: rest, steps: lines, node, at }) {
+  const products = all.filter((t) => typeof t.weight === "number");
+  if (!products.length) return [];
+  const sorted = [...products].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+  const inBrackets = (x) => (x < 0 ? `(${number(x)})` : number(x));
+  const parts = sorted.slice(0, FEW).map((t) => `${number(t.x)} · ${inBrackets(t.weight)}`);
+  const others = sorted.slice(FEW);
+  const left = others.length + rest.count;
+  if (left) parts.push(`${number(others.reduce((a, t) => a + t.value, rest.sum))} (${left} other products)`);
+  const bias = lines.find((line) => line.name === "bias");
+  if (bias) parts.push(`${inBrackets(bias.value)} (bias)`);
+  return [`${named(node, at)} = ${parts.join("\n  + ")}\n  = ${number(lines.at(-1).value)}`];
 }
 
 function terms(shown) {
@@ -70,8 +88,6 @@ function pool({ terms: all, layer }) {
   const caption = layer === "MaxPool2D" ? "window; the largest is passed on" : "window; the mean is passed on";
   return make("div", { className: "windows" }, cells(caption, inside, (t) => t.at, (t) => t.x, mark));
 }
-
-const FEW = 12;
 
 /** What enters, the largest contribution first. */
 function list({ terms: all, left_out: rest }) {

@@ -17,7 +17,8 @@ function element(tag, settings, text) {
  */
 export function draw(svg, lanes, { steps, most, unit, what }) {
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
-  const top = most ?? Math.max(1e-9, ...lanes.flatMap(({ points }) => points.map((p) => p[1])));
+  const values = lanes.flatMap(({ points }) => points.map((p) => p[1]));
+  const top = most ?? (Math.max(0, ...values) || 1);
   const x = (step) => LEFT + (WIDTH - LEFT - RIGHT) * step / Math.max(1, steps);
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - Math.min(value, top) / top);
   const parts = [];
