@@ -152,7 +152,7 @@ class _Scale:
         else:
             rough = (self.high - self.low) / 4
             power = 10.0 ** math.floor(math.log10(rough))
-            step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+            step = next(m * power for m in (1, 2, 5, 10) if m * power >= 0.75 * rough)
             begin = math.ceil(self.low / step)
             found = [i * step for i in range(begin, begin + 7)]
         slack = 1e-9 * abs(self.high)
@@ -167,15 +167,29 @@ def _axes(across: _Scale, up: _Scale, x_title: str) -> list[Markup]:
         parts.append(
             el("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=_at(y), y2=_at(y), class_="grid")
         )
-        parts.append(_text(amount(value, ""), _LEFT - 6, y + 4, anchor="end"))
+        parts.append(_text(tick(value), _LEFT - 6, y + 4, anchor="end"))
     for value in across.ticks():
         place = across(value)
-        parts.append(_text(amount(value, ""), place, floor + 15, anchor="middle"))
+        parts.append(_text(tick(value), place, floor + 15, anchor="middle"))
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     return [
         *parts,
         _text(x_title, middle, _HEIGHT - 4, anchor="middle", class_="quiet"),
     ]
+
+
+def tick(value: float) -> str:
+    """Return a number that is short enough to stand beside an axis.
+
+    Examples
+    --------
+    >>> tick(0.5), tick(20000), tick(5e6)
+    ('0.5', '20k', '5M')
+    """
+    for size, letter in ((1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
+    return amount(value, "")
 
 
 def marker(engine: str, x: float, y: float) -> Markup:

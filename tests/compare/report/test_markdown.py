@@ -1,0 +1,33 @@
+"""The report as Markdown: losses first, every figure with unit, spread and runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from oracles import studies
+
+from pellucid.compare.report.markdown import markdown
+from pellucid.compare.results import Cell
+
+
+def test_figures_stand_with_unit_spread_and_runs_and_failures_with_reasons():
+    found = studies.results(latency=studies.latency(compiled=2.0, torch=1.0))
+    install = "Not installed: no jax. Run: pip install 'pellucid[jax]'"
+    missing = Cell(row="latency", engine="jax", status="not installed", reason=install)
+    settings = {**found.settings, "engines": ["compiled", "torch", "jax"]}
+    text = markdown(replace(found, settings=settings).with_cells([missing]), None, None)
+    assert text.index("## Where pellucid loses") < text.index("## How is latency?")
+    assert (
+        "| latency p50 | 2 ms (1.8 – 2.2, 9 runs) | 1 ms (0.9 – 1.1, 9 runs) |" in text
+    )
+    assert f"* JAX: {install}" in text
+    assert "`pellucid compare lenet5 --data mnist --only latency`" in text
+    assert "* hiring: who knows it already" in text
+
+
+def test_what_has_changed_is_said():
+    old = studies.results(latency=studies.latency(compiled=1.0))
+    new = studies.results(latency=studies.latency(compiled=3.0))
+    assert "latency, compiled, latency p50: 1 ms → 3 ms (3.00 times)" in markdown(
+        new, None, old
+    )

@@ -1,0 +1,51 @@
+"""Two results side by side: what changed beyond the noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from oracles import studies
+
+from pellucid.compare.results import Cell, changes, differences
+
+
+def of(*figures):
+    return studies.results(latency={"torch": list(figures)})
+
+
+def test_numbers_change_where_their_spreads_do_not_meet():
+    old = of(studies.figure("p50", 1.0, 0.2), studies.figure("p99", 1.0, 0.2))
+    new = of(studies.figure("p50", 1.3, 0.2), studies.figure("p99", 2.0, 0.2))
+    (change,) = changes(old, new)
+    assert (change.figure, change.ratio) == ("p99", pytest.approx(2.0))
+    assert changes(old, old) == []
+
+
+def test_counts_change_by_more_than_a_twentieth_and_words_by_being_others():
+    old = of(
+        studies.figure("packages", 100),
+        studies.figure("size", 100),
+        studies.figure("caught", True),
+        studies.figure("message", "none"),
+    )
+    new = of(
+        studies.figure("packages", 104),
+        studies.figure("size", 106),
+        studies.figure("caught", False),
+        studies.figure("message", "shape"),
+    )
+    assert {c.figure for c in changes(old, new)} == {"size", "caught", "message"}
+
+
+def test_a_cell_that_fails_now_has_changed():
+    old = of(studies.figure("p50", 1.0))
+    failed = Cell(row="latency", engine="torch", status="failed", reason="it hung.")
+    (change,) = changes(old, old.with_cells([failed]))
+    assert (change.before, change.now) == ("measured", "failed")
+
+
+def test_other_versions_are_named():
+    old = of(studies.figure("p50", 1.0))
+    new = replace(old, versions={"pellucid": "0.2.0"})
+    assert differences(old, new) == ["versions: pellucid 0.1.0 → 0.2.0"]
