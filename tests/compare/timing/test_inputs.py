@@ -57,3 +57,20 @@ def test_a_case_survives_its_trip_to_another_process():
 def test_a_network_without_images_is_refused():
     with pytest.raises(NetworkError, match=r"must take images.*'xor-one-hidden'"):
         named("xor-one-hidden")
+
+
+def test_images_of_one_s_own_are_brought_to_the_network_s_size(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    labels = np.arange(20) % 2
+    for kind, name in ((pixels, "bytes"), (pixels.astype(np.float32), "floats")):
+        np.savez(tmp_path / f"{name}.npz", images=kind, labels=labels)
+    network = scalable(32, 4)
+    case = Case(name="x", network=network, batch_size=4, batches=2)
+    for name, largest in (("bytes", 1.0), ("floats", 255.0)):
+        own = replace(case, data=str(tmp_path / f"{name}.npz"))
+        images, _ = inputs.batches(own)[0]
+        assert images.shape == (4, 32, 32, 3)
+        assert images.dtype == np.float32
+        assert 0.9 * largest < images.max() <= largest
+        assert own.images.endswith(f"{name}.npz")

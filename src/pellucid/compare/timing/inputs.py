@@ -33,14 +33,16 @@ def batches(case: Case) -> list[tuple[Array, Array]]:
     train = _train(case)
     rng = np.random.Generator(np.random.Philox(key=[case.seed, _SHUFFLE]))
     chosen = rng.choice(len(train), size=(count, case.batch_size), replace=True)
-    how = case.network.preprocessing or Preprocessing()
-    return [
-        (
-            how.apply(resized(train.images[rows], height, width, channels)),
-            np.asarray(train.labels)[rows],
-        )
-        for rows in chosen
-    ]
+    return [(_input(case, train.images[rows]), train.labels[rows]) for rows in chosen]
+
+
+def _input(case: Case, images: Array) -> Array:
+    """Return pixels as the network takes them; floats are taken as they are."""
+    if case.data == "mnist":
+        images = resized(images, *case.network.input_shape)
+    if images.dtype != np.uint8:
+        return images.astype(np.float32)
+    return (case.network.preprocessing or Preprocessing()).apply(images)
 
 
 def _train(case: Case) -> Dataset:
