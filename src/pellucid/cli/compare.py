@@ -104,7 +104,7 @@ def compare(
     from pellucid.compare.conduct import compare as run
     from pellucid.compare.conduct import earlier, watching
     from pellucid.compare.report import write
-    from pellucid.compare.results import read_results
+    from pellucid.compare.results import FILE, read_results
 
     before = read_results(against) if against is not None else None
     weights = _weights(priority)
@@ -114,7 +114,8 @@ def compare(
         with watching(say) as watcher:
             results = run(request, out, watcher, old)
     except KeyboardInterrupt:
-        write(out, read_results(out / "results.json"), weights, before)
+        if (out / FILE).is_file():  # else it was stopped before it began
+            write(out, read_results(out / FILE), weights, before)
         say(f"stopped; what is done is kept in {out}. The same command goes on.")
         raise
     for path in write(out, results, weights, before):

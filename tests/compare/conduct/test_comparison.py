@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pellucid.cli import main
 from pellucid.compare.conduct import Request, compare, earlier
@@ -207,3 +210,57 @@ def test_the_command_writes_a_report_and_one_json_object(log, tmp_path, capsys):
     against = ["--against", str(out / "results.json")]
     assert main([*words, "--out", str(out), *against]) == 0
     assert "no figure has changed beyond the noise" in capsys.readouterr().out
+
+
+def test_a_network_and_data_of_one_s_own_are_compared(log, tmp_path, capsys):
+    net = tmp_path / "my_net.py"
+    net.write_text(
+        "import pellucid as pl\n"
+        "network = pl.Sequential(pl.Input(8, 8, 3), pl.Flatten(), pl.Dense(2))\n",
+        encoding="utf-8",
+    )
+    rng = np.random.default_rng(0)
+    for kind in ("cat", "dog"):
+        folder = tmp_path / "photos" / kind
+        folder.mkdir(parents=True)
+        for i in range(5):
+            pixels = rng.integers(0, 256, (10, 12, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+    out, photos = tmp_path / "out", tmp_path / "photos"
+    words = ["compare", str(net), "--data", str(photos), "--engines", "numpy"]
+    own = "learning,good"
+    assert main([*words, "--out", str(out), "--only", own, "--seed", "3"]) == 0
+    results = read_results(out / "results.json")
+    assert {cell.row: cell.status for cell in results.cells} == {
+        "learning": "measured",
+        "good": "measured",
+    }
+    assert results.settings["data"] == str(photos)
+    text = (out / "report.md").read_text(encoding="utf-8")
+    assert "# Which engine? my_net.py on photos" in text
+    (photos / "dog" / "0.png").unlink()  # other data: measured again
+    capsys.readouterr()
+    assert main([*words, "--out", str(out), "--only", "good", "--seed", "3"]) == 0
+    assert measured(log) == ["numpy", "numpy"]
+
+
+def test_a_terminal_shows_a_bar_with_the_time_that_is_left(log, tmp_path):
+    import pty
+
+    leader, follower = pty.openpty()
+    words = [sys.executable, "-m", "pellucid", "compare", "lenet5", "--engines"]
+    words += ["numpy", "--out", str(tmp_path / "out"), "--only", "good"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        words, stderr=follower, stdout=subprocess.DEVNULL, env=environment
+    )
+    os.close(follower)
+    said = b""
+    with contextlib.suppress(OSError):  # the other end has closed
+        while piece := os.read(leader, 4096):
+            said += piece
+    os.close(leader)
+    assert process.wait() == 0
+    assert "━".encode() in said
+    assert b"0/1" in said
+    assert b"left" in said
