@@ -1,6 +1,7 @@
 """Training from the command line."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -24,6 +25,7 @@ def test_the_last_line_is_the_accuracy_on_test_data(pellucid):
     assert 0 <= float(value) <= 100
     assert "the run lies in runs/tiny" in answer.err
     assert "epoch 3/3" in answer.err
+    assert re.search(r"trained for \d+\.\d\d s, 0\.00 s of compiling", answer.err)
 
 
 def test_a_run_keeps_all_its_files(trained):
@@ -61,6 +63,8 @@ def test_json_is_an_object_a_line_epochs_first(pellucid):
     assert result["event"] == "result"
     assert result["run"] == "runs/tiny"
     assert result["test"].keys() == {"loss", "accuracy"}
+    assert 0 < result["training_s"] < 60
+    assert result["compiling_s"] < 1  # the numpy engine has nothing to compile
     assert all(line["schema_version"] == 1 for line in answer.lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,56 @@ def test_fit_learns_and_keeps_a_record_per_epoch() -> None:
         "seconds",
     }
     assert m.evaluate(blobs(seed=1))["accuracy"] == 1.0
+
+
+class Hands(pl.Callback):
+    """A clock that only the test moves, a little with each step and epoch."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def on_begin(self, trainer: Any) -> None:
+        self.now += 1000
+
+    def on_step(self, trainer: Any, loss: float) -> None:
+        self.now += 1
+
+    def on_epoch(self, trainer: Any, record: Any) -> None:
+        self.now += 100
+
+    def on_end(self, trainer: Any) -> None:
+        self.training_s, self.compiling_s = trainer.training_s, trainer.compiling_s
+
+
+def test_training_lasts_from_the_first_batch_to_the_last_update(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    m, hands = model(), Hands(monkeypatch)
+    m.fit(blobs(40), epochs=2, batch_size=10, callbacks=[hands], progress=False)
+    # seven steps were over before the last update, and one epoch
+    assert hands.training_s == 7 + 100
+    assert hands.compiling_s == 0
+
+
+def test_compiling_ahead_is_no_part_of_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class CompilesAhead:
+        def __init__(self, session: Any) -> None:
+            self._session = session
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._session, name)
+
+        def prepare(self) -> None:
+            hands.now += 30
+
+    m, hands = model(), Hands(monkeypatch)
+    m._session = CompilesAhead(m._session)
+    m.fit(blobs(40), epochs=1, batch_size=10, callbacks=[hands], progress=False)
+    assert hands.compiling_s == 30
+    assert hands.training_s == 3
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:

@@ -65,6 +65,8 @@ def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:
                 "epochs": len(outcome.history),
                 "best_epoch": best,
                 "test": outcome.metrics,
+                "training_s": outcome.training_s,
+                "compiling_s": outcome.compiling_s,
                 **_predictions(outcome),
             }
         )
@@ -72,6 +74,10 @@ def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:
     if not quiet:
         if best is not None and best != len(outcome.history):
             say(f"the best epoch was {best}; its weights are tested and kept as best")
+        say(
+            f"trained for {outcome.training_s:.2f} s, "
+            f"{outcome.compiling_s:.2f} s of compiling before"
+        )
         say(f"the run lies in {outcome.run}")
     if len(outcome.test) <= _FEW:
         answer(_small_table(outcome))

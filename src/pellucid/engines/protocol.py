@@ -87,6 +87,15 @@ class Session(Protocol):
 
 
 @runtime_checkable
+class CompilesAhead(Protocol):
+    """What a session may have beside the contract: compiling before it is needed."""
+
+    def prepare(self) -> None:
+        """Compile what `train_step` runs, so that the first is like the others."""
+        ...
+
+
+@runtime_checkable
 class Engine(Protocol):
     """Builds sessions."""
 

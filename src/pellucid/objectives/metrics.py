@@ -16,6 +16,8 @@ Metric = Callable[[Array, Array], Array]
 
 def per_example(values: Array) -> Array:
     """Return each example's mean over its positions, shape (N,)."""
+    if values.ndim == 1:
+        return values.astype(np.float64) if values.dtype == np.bool_ else values
     mean: Array = values.reshape(len(values), -1).mean(axis=1)
     return mean
 

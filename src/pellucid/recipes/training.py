@@ -16,7 +16,7 @@ from pellucid.recipes.examples import examples_of
 from pellucid.recipes.parts import augment_of, early_stopping_of, model_of
 from pellucid.runs import ModelFile, RunFolder, model_path, provenance
 from pellucid.runs.recipe import Recipe
-from pellucid.training import Callback, History
+from pellucid.training import Callback, History, Trainer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,12 @@ class Outcome:
         The test data.
     run : Path, optional
         The run's folder.
+    training_s : float
+        From the first batch asked for to the last update: data, augmentation, and
+        what lies between epochs included, compiling not.
+    compiling_s : float
+        Compiling the training's code before that, or loading it; 0 where an engine
+        does so in its first step.
     """
 
     model: Model
@@ -44,6 +50,19 @@ class Outcome:
     metrics: dict[str, float]
     test: Dataset
     run: Path | None
+    training_s: float
+    compiling_s: float
+
+
+class _Clock(Callback):
+    """Keep how long the trainer took."""
+
+    training_s = 0.0
+    compiling_s = 0.0
+
+    def on_end(self, trainer: Trainer) -> None:
+        """Note it."""
+        self.training_s, self.compiling_s = trainer.training_s, trainer.compiling_s
 
 
 def train(
@@ -96,7 +115,7 @@ def train(
     """
     model = model_of(recipe, engine)
     examples, test = examples_of(recipe.data, model, progress=data_progress)
-    path = None if run is None else Path(run)
+    path, clock = None if run is None else Path(run), _Clock()
     request = FitRequest(
         data=examples,
         epochs=recipe.epochs,
@@ -106,7 +125,7 @@ def train(
         schedule=schedule_from_json(recipe.schedule),
         metrics=recipe.metrics,
         class_weight={int(k): v for k, v in (recipe.class_weight or {}).items()},
-        callbacks=tuple(callbacks),
+        callbacks=(*callbacks, clock),
         clip_norm=recipe.clip_norm,
         augment=augment_of(recipe),
         shuffle=recipe.shuffle,
@@ -120,7 +139,15 @@ def train(
     if path is not None and RunFolder(path).best.exists():
         model.load_weights(ModelFile.read(model_path(path)).weights)
     metrics = model.evaluate(test, metrics=recipe.metrics)
-    return Outcome(model=model, history=history, metrics=metrics, test=test, run=path)
+    return Outcome(
+        model=model,
+        history=history,
+        metrics=metrics,
+        test=test,
+        run=path,
+        training_s=clock.training_s,
+        compiling_s=clock.compiling_s,
+    )
 
 
 def _recorded(recipe: Recipe, model: Model) -> Recipe:

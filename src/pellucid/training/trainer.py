@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import Batch, Batches
-from pellucid.engines.protocol import Session, StepResult
+from pellucid.engines.protocol import CompilesAhead, Session, StepResult
 from pellucid.errors import DivergenceError
 from pellucid.network import Network
 from pellucid.objectives import Loss, OnPlateau, Progress, as_metrics
@@ -75,6 +75,12 @@ class Trainer:
         self.position = position or Position()
         self.history = history or History()
         self.stop_reason: str | None = None
+        #: seconds that `run` took to compile before its first batch was asked for
+        self.compiling_s = 0.0
+        #: seconds from the first batch asked for to the last update, validation and
+        #: checkpoints in between included
+        self.training_s = 0.0
+        self._begun = 0.0
         self._metrics = as_metrics(plan.metrics)
         self._class_weights = self._weights_by_class()
 
@@ -108,6 +114,7 @@ class Trainer:
         # NumPy need not warn of what overflows: every loss is looked at
         quiet = np.errstate(over="ignore", invalid="ignore")
         with quiet, Interrupt() as interrupt, self._announced():
+            self._compile()
             while self.position.epoch < self.plan.epochs and not self.stop_reason:
                 if not self._epoch(interrupt):
                     break
@@ -117,6 +124,15 @@ class Trainer:
         if early and early.restore_best and self.position.best.weights:
             self._restore_best()
         return self.history
+
+    def _compile(self) -> None:
+        """Let an engine that compiles ahead do so, and start the clock."""
+        start = time.perf_counter()
+        will_train = self.position.epoch < self.plan.epochs
+        if will_train and isinstance(self.session, CompilesAhead):
+            self.session.prepare()
+        self._begun = time.perf_counter()
+        self.compiling_s = self._begun - start
 
     @contextmanager
     def _announced(self) -> Iterator[None]:
@@ -136,7 +152,8 @@ class Trainer:
             for batch in batches:
                 position.learning_rate = self.learning_rate
                 loss = self._step(batch, position.learning_rate)
-                position.seconds = time.perf_counter() - start
+                now = time.perf_counter()
+                position.seconds, self.training_s = now - start, now - self._begun
                 for callback in self.callbacks:
                     callback.on_step(self, loss)
                 if interrupt.is_pressed:

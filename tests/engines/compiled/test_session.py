@@ -39,6 +39,13 @@ def test_any_batch_size_gives_each_image_its_own_output():
     assert one.predict(x[:0]).shape == (0, 3)
 
 
+def test_preparing_compiles_what_the_first_step_runs(monkeypatch):
+    one = session(small())
+    one.prepare()
+    monkeypatch.setattr("pellucid.engines.compiled.session.Program", None)
+    assert one.train_step(images(4), np.arange(4) % 3, learning_rate=0.1).loss > 0
+
+
 def test_training_takes_batches_that_grow_and_shrink(twins):
     pair = twins(small(rate=0), loss=CrossEntropy(), optimizer=SGD(0.1))
     for count in (5, 40, 1, 17):

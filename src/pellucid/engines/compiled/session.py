@@ -118,6 +118,11 @@ class CompiledSession:
         loss = require("loss", self._loss)
         return self._network.shapes[loss_node(self._network, loss)]
 
+    @_alone
+    def prepare(self) -> None:
+        """Compile what `train_step` runs, or load it from the disk."""
+        _ = self._trainer
+
     # the contract
     def predict(self, images: Array) -> Array:
         """Return the network's output in inference mode, shape (N, …)."""
