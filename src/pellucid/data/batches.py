@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from pellucid.errors import DataError
 from pellucid.network.preprocessing import Preprocessing
 
 _DTYPES: Final = ("float32", "float64")
+_BLOCK: Final = 256  # images made together, where batches are smaller
+Indices: TypeAlias = npt.NDArray[np.int64]
 
 
 class Batch(NamedTuple):
@@ -161,26 +163,46 @@ class Batches:
         if self.augment is not None:
             rng = generator(self.seed, number, AUGMENTATION)
             draws = rng.random((len(self.dataset), DRAWS_PER_IMAGE))
-        raw = self._raw(chosen)
+        blocks = self._blocks(chosen)
+        raw = self._raw([np.concatenate(block) for block in blocks])
         try:
-            for indices, images in zip(chosen, raw, strict=True):
-                if self.augment is not None and draws is not None:
-                    images = self.augment.transform(images, draws[indices])
-                yield Batch(self._floats(images), self._labels(indices), indices)
+            for block, images in zip(blocks, raw, strict=True):
+                yield from self._cut(block, images, draws)
         finally:
             raw.close()
 
-    def _shard_of(
-        self, order: npt.NDArray[np.int64], step: int
-    ) -> npt.NDArray[np.int64]:
+    def _blocks(self, chosen: list[Indices]) -> list[list[Indices]]:
+        """Group batches that are made together: NumPy's calls cost what few images do.
+
+        Pictures in files are read one batch at a time, so that the first is there soon.
+        """
+        is_in_memory = not isinstance(self.dataset.images, PictureFiles)
+        each = max(1, _BLOCK // self.batch_size) if is_in_memory else 1
+        return [chosen[i : i + each] for i in range(0, len(chosen), each)]
+
+    def _cut(
+        self,
+        block: list[Indices],
+        images: npt.NDArray[Any],
+        draws: npt.NDArray[np.float64] | None,
+    ) -> Generator[Batch, None, None]:
+        """Make the images of a block floats, and cut it into its batches."""
+        indices = np.concatenate(block)
+        if self.augment is not None and draws is not None:
+            images = self.augment.transform(images, draws[indices])
+        floats, labels, begin = self._floats(images), self._labels(indices), 0
+        for part in block:
+            end = begin + len(part)
+            yield Batch(floats[begin:end], labels[begin:end], part)
+            begin = end
+
+    def _shard_of(self, order: Indices, step: int) -> Indices:
         """Return this process's part of one batch."""
         batch = order[step * self.batch_size : (step + 1) * self.batch_size]
         rank, world = self.shard
         return batch[len(batch) * rank // world : len(batch) * (rank + 1) // world]
 
-    def _raw(
-        self, chosen: list[npt.NDArray[np.int64]]
-    ) -> Generator[npt.NDArray[Any], None, None]:
+    def _raw(self, chosen: list[Indices]) -> Generator[npt.NDArray[Any], None, None]:
         """Yield the images of each batch as they are stored."""
         images = self.dataset.images
         if isinstance(images, PictureFiles):
@@ -198,7 +220,7 @@ class Batches:
         out += np.asarray(self.preprocessing.offset, self.dtype)
         return out
 
-    def _labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    def _labels(self, indices: Indices) -> npt.NDArray[Any]:
         """Return the labels of a batch."""
         labels = self.dataset.labels.take(indices, axis=0)
         if labels.dtype.kind == "f":
