@@ -11,7 +11,6 @@ import numpy.typing as npt
 from pellucid.code import data, frame
 from pellucid.code.subject import Subject
 from pellucid.code.text import WIDTH, call, number, one_or_pair
-from pellucid.errors import RunError
 from pellucid.network import Node, window
 from pellucid.network import layers as nl
 from pellucid.network.initializers import Constant, Normal, Uniform
@@ -42,14 +41,7 @@ def script(subject: Subject, name: str) -> str:
     ------
     UnsupportedLayerError
         If Keras has no plain layer for one of the network's.
-    RunError
-        If the loss smooths classes, which Keras' loss of classes does not.
     """
-    if getattr(subject.loss, "label_smoothing", 0.0):
-        raise RunError(
-            "code: a keras script must do without label_smoothing; "
-            f"got label_smoothing={subject.recipe.loss['label_smoothing']}."
-        )
     head = frame.heading(subject, name)
     return (
         head
@@ -61,7 +53,7 @@ def script(subject: Subject, name: str) -> str:
             frame.rate_factor(subject),
             _rate_callback(subject),
             _pictures(subject),
-            _half_squared_error(subject),
+            _own_loss(subject),
             _model(subject),
             _load_weights(subject),
             frame.arguments(subject),
@@ -349,27 +341,49 @@ def _pictures(subject: Subject) -> str:
 '''
 
 
-def _half_squared_error(subject: Subject) -> str:
-    if subject.loss.name != "half_squared_error_sum":
-        return ""
-    return '''def half_squared_error(labels: object, outputs: object) -> object:
+def _own_loss(subject: Subject) -> str:
+    """Return the loss as a function, where Keras has none of its own."""
+    if subject.loss.name == "half_squared_error_sum":
+        return '''def half_squared_error(labels: object, outputs: object) -> object:
     """Return half the sum of all squared errors."""
     return 0.5 * keras.ops.sum(keras.ops.square(outputs - labels))
 '''
+    if subject.loss.name != "cross_entropy" or not _smoothing(subject):
+        return ""
+    classes = subject.network.output_shape[-1]
+    words = ["targets", "outputs", *_smoothing(subject)]
+    if subject.absorbed is None:
+        words.insert(2, "from_logits=True")
+    return f'''def smoothed_cross_entropy(labels: object, outputs: object) -> object:
+    """Return each loss against labels that leave a share to every class."""
+    labels = keras.ops.reshape(keras.ops.cast(labels, "int32"), (-1,))
+    targets = keras.ops.one_hot(labels, {classes})
+{call("return keras.losses.categorical_crossentropy", words)}
+'''
+
+
+def _smoothing(subject: Subject) -> Words:
+    share = getattr(subject.loss, "label_smoothing", 0.0)
+    return [f"label_smoothing={number(share)}"] if share else []
 
 
 def _loss(subject: Subject) -> str:
-    is_probability = subject.absorbed is not None
+    name, smoothing = subject.loss.name, _smoothing(subject)
+    logits = [] if subject.absorbed is not None else ["from_logits=True"]
+    if name == "cross_entropy" and smoothing:
+        return "smoothed_cross_entropy"
+    kind = {
+        "cross_entropy": "SparseCategoricalCrossentropy",
+        "binary_cross_entropy": "BinaryCrossentropy",
+    }.get(name)
+    if kind and (logits or smoothing):
+        return f"keras.losses.{kind}({', '.join([*logits, *smoothing])})"
     return {
-        "cross_entropy": '"sparse_categorical_crossentropy"'
-        if is_probability
-        else "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
-        "binary_cross_entropy": '"binary_crossentropy"'
-        if is_probability
-        else "keras.losses.BinaryCrossentropy(from_logits=True)",
+        "cross_entropy": '"sparse_categorical_crossentropy"',
+        "binary_cross_entropy": '"binary_crossentropy"',
         "mse": '"mean_squared_error"',
         "half_squared_error_sum": "half_squared_error",
-    }[subject.loss.name]
+    }[name]
 
 
 def _optimizer(subject: Subject) -> str:
