@@ -220,6 +220,18 @@ def test_a_script_s_first_steps_are_the_engine_s(
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
 
 
+@pytest.mark.skipif("keras" not in INSTALLED, reason="keras is not installed")
+def test_the_keras_script_smooths_labels_as_the_engine_does(tmp_path: Path) -> None:
+    (path,) = write(pl.zoo("mnist-fast"), "keras", tmp_path)
+    names = runpy.run_path(str(path), run_name="script")
+    logits = np.random.default_rng(0).standard_normal((6, 10)).astype("f")
+    labels = np.array([3, 1, 4, 1, 5, 9])
+    # Keras hands labels over as floats
+    found = names["smoothed_cross_entropy"](labels.astype("f")[:, None], logits)
+    wanted, _ = pl.CrossEntropy(label_smoothing=0.1).value_and_grad(logits, labels)
+    assert float(np.mean(found)) == pytest.approx(wanted, rel=1e-6)
+
+
 def trained(framework: str, names: dict[str, Any], x: Any, y: Any) -> np.ndarray:
     """The script's outputs after two epochs of its own training."""
     if framework == "torch":
