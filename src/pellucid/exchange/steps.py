@@ -70,7 +70,7 @@ def scratch_of(layer: Any, shape: Shape) -> int:
     return (shape[0] + top + bottom) * (shape[1] + left + right) * shape[2]
 
 
-class _Space:
+class Space:
     """Places of the workspace: first fit, freed after the last reader."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class _Space:
 
 def plan(network: Network) -> Plan:
     """Return the steps of a network and their places."""
-    space, places = _Space(), dict[str, int]()
+    space, places = Space(), dict[str, int]()
     entry, exit_ = network.inputs[0], network.outputs[0]
     left = {node.name: len(network.consumers[node.name]) for node in network.nodes}
     left[exit_] += 1
