@@ -51,6 +51,17 @@ def test_the_c_on_its_page_compiles_and_runs(tmp_path, monkeypatch):
     assert shown.decode().strip() in list("0123456789")
 
 
+def test_the_c_of_int8_on_its_page_compiles_and_runs(tmp_path, monkeypatch):
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    monkeypatch.chdir(tmp_path)
+    exec(block("c.md", "python"), {})
+    Path("main.c").write_text(block("c.md", "c int8"))
+    subprocess.run(shlex.split(block("c.md", "sh int8")), check=True)
+    shown = subprocess.run(["./digits"], capture_output=True, check=True).stdout
+    assert shown.decode().split()[0] in list("0123456789")
+
+
 def test_the_javascript_on_its_page_runs(tmp_path, monkeypatch):
     if shutil.which("node") is None:
         pytest.skip("Node is not installed")

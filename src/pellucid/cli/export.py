@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.output import answer, emit, say, table
+from pellucid.cli.output import answer, emit, percent, say, table
 
 if TYPE_CHECKING:
+    from pellucid.cli.models import Opened
+    from pellucid.data import Dataset
     from pellucid.exchange import Proof
 
 _IMAGES = 32  # that a file is checked on
+_CALIBRATION = 512  # that an int8 file learns its ranges from
 
 
 def export(
@@ -26,6 +29,14 @@ def export(
         typer.Option("--out", help="Folder to write into. Else the run's own."),
     ] = None,
     data: options.Data = None,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8",
+            help="Write the int8 forms (tflite, c), calibrated on the training images "
+            "of --data, and count right answers before and after on its test images.",
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Write a model for another program, and prove each file in its own runtime.
@@ -37,37 +48,41 @@ def export(
     [bold]Examples[/bold]
     pellucid export mnist-torch --to onnx
     pellucid export digits.pellucid --to onnx,c,javascript --out exported/
+    pellucid export mnist-torch --to tflite,c --int8
     """
     from pellucid.cli.models import open_run
     from pellucid.exchange import formats, write
 
     names = [name.strip() for name in to.split(",") if name.strip()]
-    entries = [formats.named(name) for name in names]
-    opened = open_run(run, "numpy")
+    entries = [formats.int8_of(n) if int8 else formats.named(n) for n in names]
+    is_calibrated = any(entry.is_calibrated for entry in entries)
+    opened = open_run(run, "compiled" if is_calibrated else "numpy")
+    splits = splits_of(opened, data)
+    images = sample(opened, splits)
+    calibration = calibration_of(splits) if is_calibrated else None
     folder = out or opened.folder
     folder.mkdir(parents=True, exist_ok=True)
-    images = sample(opened, data)
     stem = opened.path.stem if opened.path.is_file() else opened.path.name
     rows = []
     for entry in entries:
-        calibration = images if entry.is_calibrated else None
         path = write(
             opened.model,
             folder / f"{stem}{entry.suffix}",
             format=entry.name,
             calibration=calibration,
         )
-        rows.append(checked(opened.model, path, images, entry.name))
+        row = checked(opened.model, path, images, entry.name)
+        if entry.is_calibrated and row["runtime"] and splits is not None:
+            row |= counted(opened.model, path, splits[1], entry.name)
+        rows.append(row)
     if json:
         emit({"exports": rows})
     else:
         report(rows)
 
 
-def sample(opened: Any, data: str | None) -> Any:
-    """Return real images: of the data named, of the run's, of MNIST; else noise."""
-    import numpy as np
-
+def splits_of(opened: Opened, data: str | None) -> tuple[Dataset, Dataset] | None:
+    """Return training and test data: what is named, the run's, or MNIST; or None."""
     from pellucid.cli.models import data_source
     from pellucid.data import load
     from pellucid.errors import PellucidError
@@ -79,13 +94,58 @@ def sample(opened: Any, data: str | None) -> Any:
             source = data_source(opened, None)
         except PellucidError:
             source = "mnist" if shape == (28, 28, 1) else None
-    if source is not None:
-        dataset = load(source)[1]
-        if dataset.image_shape == shape:
-            return np.asarray(dataset.images[:_IMAGES])
+    if source is None:
+        return None
+    train, test = load(source)
+    return (train, test) if test.image_shape == shape else None
+
+
+def sample(opened: Opened, splits: tuple[Dataset, Dataset] | None) -> Any:
+    """Return real images to check files on; noise where there are none."""
+    import numpy as np
+
+    if splits is not None:
+        return np.asarray(splits[1].images[:_IMAGES])
+    shape = opened.model.network.input_shape
     say(f"no images of shape {shape} are at hand: files are checked on noise")
     random = np.random.default_rng(0)
     return random.normal(size=(_IMAGES, *shape)).astype(np.float32)
+
+
+def calibration_of(splits: tuple[Dataset, Dataset] | None) -> Any:
+    """Return training images from all over the split, which may be in order of class.
+
+    Raises
+    ------
+    ExchangeError
+        If there are none.
+    """
+    import numpy as np
+
+    from pellucid.errors import ExchangeError
+
+    if splits is None:
+        raise ExchangeError(
+            "export: int8 must be calibrated on images of the network's shape; got "
+            "none. Name them with --data."
+        )
+    images = splits[0].images
+    places = np.linspace(0, len(images) - 1, min(_CALIBRATION, len(images)))
+    return np.asarray(images[places.astype(int)])
+
+
+def counted(model: Any, path: Path, test: Dataset, name: str) -> dict[str, Any]:
+    """Return shares of right answers before and after; nothing without classes."""
+    import numpy as np
+
+    from pellucid.exchange import accuracy
+
+    shape = model.network.output_shape
+    if len(shape) != 1 or shape[0] < 2 or test.labels.ndim != 1:
+        return {}
+    images = np.asarray(test.images[:])
+    found = accuracy(model, path, images, test.labels, format=name)
+    return {"accuracy_before": found.before, "accuracy": found.after}
 
 
 def checked(model: Any, path: Path, images: Any, name: str) -> dict[str, Any]:
@@ -127,6 +187,9 @@ def report(rows: list[dict[str, Any]]) -> None:
     ]
     answer(table((*headers, *numbers[1:]), cells, numbers=numbers))
     for row in rows:
+        if "accuracy" in row:
+            before, after = percent(row["accuracy_before"]), percent(row["accuracy"])
+            answer(f"{row['format']}: test accuracy {before} before, {after} after")
         if row["runtime"] is None:
             say(f"{row['format']}: {row['reason']}")
 

@@ -1,7 +1,17 @@
 """In and out: other people's networks come in, ours go anywhere."""
 
+from pellucid.exchange.accuracy import Accuracy, accuracy
 from pellucid.exchange.door import read, write
 from pellucid.exchange.formats import FORMATS, Format
 from pellucid.exchange.proof import Proof, prove
 
-__all__ = ["FORMATS", "Format", "Proof", "prove", "read", "write"]
+__all__ = [
+    "FORMATS",
+    "Accuracy",
+    "Format",
+    "Proof",
+    "accuracy",
+    "prove",
+    "read",
+    "write",
+]

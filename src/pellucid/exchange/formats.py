@@ -92,6 +92,15 @@ _ALL = (
         needs=("flatbuffers",),
     ),
     Format(
+        name="tflite_int8",
+        about="LiteRT in int8, calibrated on images",
+        module="litert.int8",
+        suffix=".int8.tflite",
+        needs=("flatbuffers",),
+        is_read=False,
+        is_calibrated=True,
+    ),
+    Format(
         name="torchscript",
         about="TorchScript, which PyTorch itself calls deprecated; take pt2 if you can",
         module="torchscript",
@@ -141,6 +150,14 @@ _ALL = (
         is_read=False,
     ),
     Format(
+        name="c_int8",
+        about="C99 in int8, calibrated on images, .c and .h",
+        module="c.int8",
+        suffix=".int8.c",
+        is_read=False,
+        is_calibrated=True,
+    ),
+    Format(
         name="javascript",
         about="JavaScript, one ES module without dependencies",
         module="javascript",
@@ -165,6 +182,25 @@ def named(name: str) -> Format:
             f"format: must be one of {', '.join(FORMATS)}; got {name!r}."
         )
     return FORMATS[name]
+
+
+def int8_of(name: str) -> Format:
+    """Return the int8 form of the format of that name.
+
+    Raises
+    ------
+    ExchangeError
+        If it has none.
+    """
+    entry = named(name)
+    if entry.is_calibrated:
+        return entry
+    known = [n for n in FORMATS if f"{n}_int8" in FORMATS]
+    if name not in known:
+        raise ExchangeError(
+            f"format: must be one with an int8 form ({', '.join(known)}); got {name!r}."
+        )
+    return FORMATS[f"{name}_int8"]
 
 
 def of_path(path: Path) -> Format:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import shutil
-import subprocess
-import tempfile
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -14,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.errors import ExchangeError
+from pellucid.exchange.c.run import c, c_int8
 from pellucid.exchange.clock import (
     Array,
     Measured,
@@ -24,6 +20,7 @@ from pellucid.exchange.clock import (
     imported,
     timed,
 )
+from pellucid.exchange.litert.run import litert
 from pellucid.exchange.node import javascript, tfjs
 from pellucid.network import Network
 
@@ -52,90 +49,6 @@ def ourselves(path: Path, network: Network, images: Array) -> Measured:
         return read(path, engine="numpy").predict
 
     return timed(open_, images, "pellucid, numpy")
-
-
-def c(path: Path, network: Network, images: Array) -> Measured:
-    """Compile with the machine's compiler, and call."""
-    compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
-    if compiler is None:
-        raise ExchangeError(
-            "export: C must be checked with a compiler; got none. Install gcc."
-        )
-    header = path.with_suffix(".h").read_text(encoding="utf-8")
-    prefix = header.split("_predict ")[0].split()[-1]
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "model.so"
-        flags = ["-O3", "-march=native", "-Wall", "-Wextra", "-Werror"]
-        command = [compiler, *flags, "-shared", "-fPIC", str(path), "-lm"]
-        done = subprocess.run(
-            [*command, "-o", str(library)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise ExchangeError(
-                f"export: '{path}' must compile; got {done.stderr.strip()[:200]}"
-            )
-        space = int(header.split("_WORKSPACE ")[1].split()[0])
-        return timed(
-            lambda: _library(library, prefix, space, network), images, "C, compiled"
-        )
-
-
-def _library(library: Path, prefix: str, space: int, network: Network) -> Predict:
-    function = getattr(ctypes.CDLL(str(library)), f"{prefix}_predict")
-    workspace = np.zeros(space, np.float32)
-
-    def predict(x: Array) -> Array:
-        images = np.ascontiguousarray(x, np.float32)
-        outputs = np.zeros((len(x), *network.output_shape), np.float32)
-        for image, output in zip(images, outputs, strict=True):
-            places = (image.ctypes.data, output.ctypes.data, workspace.ctypes.data)
-            function(*map(ctypes.c_void_p, places))
-        return outputs
-
-    return predict
-
-
-def litert(path: Path, network: Network, images: Array) -> Measured:
-    """Run in LiteRT's interpreter, one image after the other."""
-    runtime = imported("ai_edge_litert.interpreter", "tflite")
-
-    def open_() -> Predict:
-        interpreter = runtime.Interpreter(model_path=str(path))
-        interpreter.allocate_tensors()
-        (entry,), (exit_,) = (
-            interpreter.get_input_details(),
-            interpreter.get_output_details(),
-        )
-
-        def predict(x: Array) -> Array:
-            outputs = []
-            for image in _quantized(x, entry):
-                interpreter.set_tensor(entry["index"], image[None])
-                interpreter.invoke()
-                outputs.append(interpreter.get_tensor(exit_["index"])[0])
-            return _real(np.stack(outputs), exit_)
-
-        return predict
-
-    return timed(open_, images, f"ai-edge-litert {version('ai-edge-litert')}")
-
-
-def _quantized(x: Array, details: dict[str, Any]) -> Array:
-    """Return images as the int8 that the file's input takes; floats as they are."""
-    if details["dtype"] != np.int8:
-        return x
-    scale, zero_point = details["quantization"]
-    whole: Array = np.clip(np.round(x / scale) + zero_point, -128, 127)
-    return whole.astype(np.int8)
-
-
-def _real(y: Array, details: dict[str, Any]) -> Array:
-    """Undo `_quantized` on outputs."""
-    if details["dtype"] != np.int8:
-        return y
-    scale, zero_point = details["quantization"]
-    real: Array = (y.astype(np.float32) - zero_point) * np.float32(scale)
-    return real
 
 
 def keras(path: Path, network: Network, images: Array) -> Measured:
@@ -240,6 +153,7 @@ def _torch_predict(torch: Any, module: Any) -> Predict:
 
 RUNTIMES: dict[str, Callable[[Path, Network, Array], Measured]] = {
     "c": c,
+    "c_int8": c_int8,
     "executorch": executorch,
     "h5": keras,
     "javascript": javascript,
@@ -252,6 +166,7 @@ RUNTIMES: dict[str, Callable[[Path, Network, Array], Measured]] = {
     "state_dict": state_dict,
     "tfjs": tfjs,
     "tflite": litert,
+    "tflite_int8": litert,
     "torchscript": torchscript,
 }
 

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import flatbuffers
 import numpy as np
 
 TABLE_LIMIT = 200_000  # tables of one file
@@ -80,6 +79,8 @@ _PREPEND = {
 
 def encode(fields: Fields, value: Mapping[str, Any], *, identifier: bytes) -> bytes:
     """Return a file whose root is the table; entries that are None are left out."""
+    import flatbuffers
+
     builder = flatbuffers.Builder(1024)
     builder.Finish(_table(builder, fields, value), file_identifier=identifier)
     return bytes(builder.Output())

@@ -129,6 +129,8 @@ def _batch_norm(site: Site) -> int:
         padding=VALID,
         stride_h=1,
         stride_w=1,
+        dilation_h_factor=1,
+        dilation_w_factor=1,
         depth_multiplier=1,
     )
     return made if is_image else _reshape(site, made, [-1, *site.shape])

@@ -47,7 +47,9 @@ class Site:
         """
         name = f"{self.names[0]}_{part}" if part else ";".join(self.names)
         whole = (1, *(shape or self.shape))
-        value = Value(name=name, shape=whole, node=self.names[-1])
+        is_part_of_sum = bool(part) and kind == "ADD"
+        node = None if is_part_of_sum else self.names[-1]
+        value = Value(name=name, shape=whole, node=node)
         made = self.graph.add(value)
         names = schema.KINDS[kind].options
         if "fused_activation_function" in names:

@@ -1,0 +1,370 @@
+"""This file is the C of each kind of operator of int8; numbers as LiteRT's have them.
+
+References
+----------
+LiteRT's 8-bit quantization specification; its reference kernels for what that leaves
+open: a product is rounded twice, an average away from zero.
+"""
+
+from __future__ import annotations
+
+LANES = 16  # channels that a convolution or dense layer computes at once
+GROUP = 4  # numbers of the input that are multiplied at once
+SLACK = GROUP - 1  # bytes that the last group may reach beyond an image
+
+HEAD = """
+#define LANES 16
+#define GROUP 4
+#if defined(__AVX512VNNI__) && !defined(PELLUCID_PLAIN)
+#include <immintrin.h>
+#define VECTORS
+#define PIXELS 7
+#else
+#define PIXELS 1
+#endif
+
+static int clamped(int32_t x, int low)
+{
+    return x < low ? low : x > 127 ? 127 : (int)x;
+}
+
+/* x * m * 2^(shift - 31), rounded twice: at the 31st place, then at the last */
+static int32_t multiplied(int32_t x, int32_t m, int shift)
+{
+    const int left = shift > 0 ? shift : 0, right = left - shift;
+    const int64_t product = (int64_t)x * m * ((int64_t)1 << left);
+    const int32_t high = (int32_t)((product + ((int64_t)1 << 30)) >> 31);
+    const int32_t mask = (int32_t)(((int64_t)1 << right) - 1);
+    return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0));
+}
+"""
+
+KERNELS: dict[str, str] = {
+    "pad": """
+/* y = x with a number around it */
+static void pad(const int8_t *x, int8_t *y, int h, int w, int c, int top, int left,
+                int bottom, int right, int around)
+{
+    const int width = (left + w + right) * c;
+    int i;
+    memset(y, around, (size_t)((top + h + bottom) * width));
+    for (i = 0; i < h; i++)
+        memcpy(y + (top + i) * width + left * c, x + i * w * c, (size_t)(w * c));
+}
+""",
+    "conv": """
+/* x * m * 2^(shift - 31), rounded once, as LiteRT's dense layers do it */
+static int32_t multiplied_once(int32_t x, int32_t m, int shift)
+{
+    return (int32_t)(((int64_t)x * m + ((int64_t)1 << (30 - shift))) >> (31 - shift));
+}
+
+/* one tile of channels of a pixel from its sums: scaled, moved to zero, cut off */
+static void put(const int32_t *sum, const int32_t *m, const int8_t *shift, int once,
+                int zero, int low, int8_t *y, int used)
+{
+    int8_t all[LANES];
+    int t;
+    for (t = 0; t < LANES; t++) {
+        const int32_t scaled = once ? multiplied_once(sum[t], m[t], shift[t])
+                                    : multiplied(sum[t], m[t], shift[t]);
+        all[t] = (int8_t)clamped(scaled + zero, low);
+    }
+    memcpy(y, all, (size_t)used);
+}
+
+/* sums of `pixels` pixels and LANES channels: b + sum of (x + 128) * w;
+   weights beyond the run are 0, whatever x has there */
+#ifdef VECTORS
+static inline __attribute__((always_inline))
+#else
+static
+#endif
+void sums_of(const int8_t *x, int step, int pixels, int rows, int row, int cells,
+             int cell, int run, const int8_t *w, const int32_t *b, int32_t *out)
+{
+    int u, v, k, p;
+#ifdef VECTORS
+    const __m512i sign = _mm512_set1_epi8(-128);
+    __m512i sum[PIXELS];
+    for (p = 0; p < pixels; p++) sum[p] = _mm512_loadu_si512(b);
+#else
+    for (p = 0; p < pixels; p++) memcpy(out + p * LANES, b, LANES * sizeof *b);
+#endif
+    for (u = 0; u < rows; u++)
+        for (v = 0; v < cells; v++)
+            for (k = 0; k < run; k += GROUP, w += GROUP * LANES) {
+                const int8_t *at = x + u * row + v * cell + k;
+#ifdef VECTORS
+                const __m512i weight = _mm512_loadu_si512(w);
+                for (p = 0; p < pixels; p++) {
+                    int32_t four;
+                    __m512i value;
+                    memcpy(&four, at + p * step, sizeof four);
+                    value = _mm512_xor_si512(_mm512_set1_epi32(four), sign);
+                    sum[p] = _mm512_dpbusd_epi32(sum[p], value, weight);
+                }
+#else
+                for (p = 0; p < pixels; p++, at += step) {
+                    const int a0 = at[0] + 128, a1 = at[1] + 128;
+                    const int a2 = at[2] + 128, a3 = at[3] + 128;
+                    int t;
+                    for (t = 0; t < LANES; t++)
+                        out[p * LANES + t] += a0 * w[4 * t] + a1 * w[4 * t + 1]
+                                              + a2 * w[4 * t + 2] + a3 * w[4 * t + 3];
+                }
+#endif
+            }
+#ifdef VECTORS
+    for (p = 0; p < pixels; p++) _mm512_storeu_si512(out + p * LANES, sum[p]);
+#endif
+}
+
+/* x (already padded) of width w and c channels -> y (oh, ow, oc); weights (tiles of
+   LANES output channels, kernel's rows and cells, groups of its run, LANES, GROUP) */
+static void conv(const int8_t *x, const int8_t *weight, const int32_t *bias,
+                 const int32_t *m, const int8_t *shift, int8_t *y, int w, int c,
+                 int oh, int ow, int oc, int kh, int kw, int sh, int sw, int dh,
+                 int dw, int once, int zero, int low)
+{
+    const int is_dense = dw == 1;
+    const int cells = is_dense ? 1 : kw, run = is_dense ? kw * c : c;
+    const int size = kh * cells * ((run + GROUP - 1) / GROUP) * GROUP * LANES;
+    int32_t sum[PIXELS * LANES];
+    int tile, i, j, p;
+    for (tile = 0; tile < oc; tile += LANES) {
+        const int used = oc - tile < LANES ? oc - tile : LANES;
+        const int8_t *wt = weight + tile / LANES * size;
+        for (i = 0; i < oh; i++)
+            for (j = 0; j < ow;) {
+                const int8_t *at = x + (i * sh * w + j * sw) * c;
+                const int pixels = ow - j < PIXELS ? 1 : PIXELS;
+                if (pixels == PIXELS)
+                    sums_of(at, sw * c, PIXELS, kh, dh * w * c, cells, dw * c, run, wt,
+                            bias + tile, sum);
+                else
+                    sums_of(at, sw * c, 1, kh, dh * w * c, cells, dw * c, run, wt,
+                            bias + tile, sum);
+                for (p = 0; p < pixels; p++, j++)
+                    put(sum + p * LANES, m + tile, shift + tile, once, zero, low,
+                        y + (i * ow + j) * oc + tile, used);
+            }
+    }
+}
+""",
+    "conv_grouped": """
+/* a convolution whose channels are split into groups; weights (kh, kw, c / g, oc) */
+static void conv_grouped(const int8_t *x, const int8_t *weight, const int32_t *bias,
+                         const int32_t *m, const int8_t *shift, int8_t *y, int w,
+                         int c, int oh, int ow, int oc, int kh, int kw, int sh,
+                         int sw, int dh, int dw, int zero, int low, int groups)
+{
+    const int per_in = c / groups, per_out = oc / groups;
+    int i, j, o, u, v, k;
+    for (i = 0; i < oh; i++)
+        for (j = 0; j < ow; j++)
+            for (o = 0; o < oc; o++) {
+                int32_t sum = bias[o];
+                for (u = 0; u < kh; u++)
+                    for (v = 0; v < kw; v++) {
+                        const int r = i * sh + u * dh, q = j * sw + v * dw;
+                        const int8_t *at = x + (r * w + q) * c + o / per_out * per_in;
+                        const int8_t *wt = weight + (u * kw + v) * per_in * oc + o;
+                        for (k = 0; k < per_in; k++) sum += at[k] * wt[k * oc];
+                    }
+                *y++ = (int8_t)clamped(multiplied(sum, m[o], shift[o]) + zero, low);
+            }
+}
+""",
+    "conv_transpose": """
+/* each pixel of y gathers what the pixels of x paint on it; weights (kh, kw, c, oc) */
+static void conv_transpose(const int8_t *x, const int8_t *weight,
+                           const int32_t *bias, const int32_t *m,
+                           const int8_t *shift, int8_t *y, int h, int w, int c,
+                           int oh, int ow, int oc, int kh, int kw, int sh, int sw,
+                           int from, int zero, int low)
+{
+    int i, j, o, u, v, k;
+    for (i = 0; i < oh; i++)
+        for (j = 0; j < ow; j++)
+            for (o = 0; o < oc; o++) {
+                int32_t sum = bias[o];
+                for (u = 0; u < kh; u++)
+                    for (v = 0; v < kw; v++) {
+                        const int r = (i - u) / sh, q = (j - v) / sw;
+                        const int8_t *at = x + (r * w + q) * c;
+                        const int8_t *wt = weight + (u * kw + v) * c * oc + o;
+                        if (i < u || j < v || r * sh != i - u || q * sw != j - v)
+                            continue;
+                        if (r >= h || q >= w) continue;
+                        for (k = 0; k < c; k++) sum += (at[k] - from) * wt[k * oc];
+                    }
+                *y++ = (int8_t)clamped(multiplied(sum, m[o], shift[o]) + zero, low);
+            }
+}
+""",
+    "max_pool": """
+/* the largest number of each window; cells outside do not count */
+static void max_pool(const int8_t *x, int8_t *y, int h, int w, int c, int oh, int ow,
+                     int kh, int kw, int sh, int sw, int top, int left)
+{
+    int i, j, u, v, k;
+    for (i = 0; i < oh; i++)
+        for (j = 0; j < ow; j++, y += c) {
+            memset(y, -128, (size_t)c);
+            for (u = 0; u < kh; u++)
+                for (v = 0; v < kw; v++) {
+                    const int r = i * sh + u - top, q = j * sw + v - left;
+                    const int8_t *at = x + (r * w + q) * c;
+                    if (r < 0 || r >= h || q < 0 || q >= w) continue;
+                    for (k = 0; k < c; k++) y[k] = at[k] > y[k] ? at[k] : y[k];
+                }
+        }
+}
+""",
+    "avg_pool": """
+/* the mean of each window's cells that lie inside, halves away from zero */
+static void avg_pool(const int8_t *x, int8_t *y, int h, int w, int c, int oh, int ow,
+                     int kh, int kw, int sh, int sw, int top, int left)
+{
+    int i, j, u, v, k;
+    for (i = 0; i < oh; i++)
+        for (j = 0; j < ow; j++)
+            for (k = 0; k < c; k++) {
+                int32_t sum = 0, count = 0;
+                for (u = 0; u < kh; u++)
+                    for (v = 0; v < kw; v++) {
+                        const int r = i * sh + u - top, q = j * sw + v - left;
+                        if (r < 0 || r >= h || q < 0 || q >= w) continue;
+                        sum += x[(r * w + q) * c + k];
+                        count++;
+                    }
+                sum = sum > 0 ? sum + count / 2 : sum - count / 2;
+                *y++ = (int8_t)(sum / count);
+            }
+}
+""",
+    "mean": """
+/* the mean of each channel; the number of pixels is in the multiplier */
+static void mean(const int8_t *x, int8_t *y, int pixels, int c, int from, int32_t m,
+                 int shift, int zero)
+{
+    int i, k;
+    for (k = 0; k < c; k++) {
+        int32_t sum = 0;
+        for (i = 0; i < pixels; i++) sum += x[i * c + k] - from;
+        y[k] = (int8_t)clamped(multiplied(sum, m, shift) + zero, -128);
+    }
+}
+""",
+    "add": """
+/* x + z, both first brought to one scale of 20 bits more */
+static void add(const int8_t *x, const int8_t *z, int8_t *y, int n, int from_x,
+                int32_t m_x, int shift_x, int from_z, int32_t m_z, int shift_z,
+                int32_t m, int shift, int zero, int low)
+{
+    int i;
+    for (i = 0; i < n; i++) {
+        const int32_t a = multiplied((x[i] - from_x) * (1 << 20), m_x, shift_x);
+        const int32_t b = multiplied((z[i] - from_z) * (1 << 20), m_z, shift_z);
+        y[i] = (int8_t)clamped(multiplied(a + b, m, shift) + zero, low);
+    }
+}
+""",
+    "mul": """
+static void mul(const int8_t *x, const int8_t *z, int8_t *y, int n, int from_x,
+                int from_z, int32_t m, int shift, int zero, int low)
+{
+    int i;
+    for (i = 0; i < n; i++) {
+        const int32_t product = (x[i] - from_x) * (z[i] - from_z);
+        y[i] = (int8_t)clamped(multiplied(product, m, shift) + zero, low);
+    }
+}
+""",
+    "lookup": """
+/* what is done to every number alone: 256 answers, the first for -128 */
+static void lookup(const int8_t *x, int8_t *y, int n, const int8_t *table)
+{
+    int i;
+    for (i = 0; i < n; i++) y[i] = table[x[i] + 128];
+}
+""",
+    "softmax": """
+/* each of n rows to probabilities of 1/256; table[d] is exp of d steps down */
+static void softmax(const int8_t *x, int8_t *y, int n, int c, const int32_t *table)
+{
+    int i, k;
+    for (i = 0; i < n; i++, x += c, y += c) {
+        int most = x[0];
+        int64_t sum = 0;
+        for (k = 1; k < c; k++) most = x[k] > most ? x[k] : most;
+        for (k = 0; k < c; k++) sum += table[most - x[k]];
+        for (k = 0; k < c; k++) {
+            const int64_t share = ((int64_t)table[most - x[k]] * 256 + sum / 2) / sum;
+            y[k] = (int8_t)(share > 255 ? 127 : share - 128);
+        }
+    }
+}
+""",
+    "concat": """
+/* the channels of x into those of y from a place on */
+static void concat(const int8_t *x, int8_t *y, int n, int c, int channels, int from)
+{
+    int i;
+    for (i = 0; i < n; i++) memcpy(y + i * channels + from, x + i * c, (size_t)c);
+}
+""",
+    "crop": """
+/* the part of x (height, w, c) that begins at (top, left) */
+static void crop(const int8_t *x, int8_t *y, int w, int c, int oh, int ow, int top,
+                 int left)
+{
+    int i;
+    for (i = 0; i < oh; i++)
+        memcpy(y + i * ow * c, x + ((top + i) * w + left) * c, (size_t)(ow * c));
+}
+""",
+    "upsample_nearest": """
+static void upsample_nearest(const int8_t *x, int8_t *y, int h, int w, int c, int fh,
+                             int fw)
+{
+    int i, j;
+    for (i = 0; i < h * fh; i++)
+        for (j = 0; j < w * fw; j++, y += c)
+            memcpy(y, x + (i / fh * w + j / fw) * c, (size_t)c);
+}
+""",
+    "upsample_bilinear": """
+/* between the centres of pixels, in steps of half a new pixel; halves upwards */
+static void upsample_bilinear(const int8_t *x, int8_t *y, int h, int w, int c, int fh,
+                              int fw)
+{
+    const int whole = 4 * fh * fw;
+    int i, j, k;
+    for (i = 0; i < h * fh; i++)
+        for (j = 0; j < w * fw; j++, y += c) {
+            int r = 2 * i + 1 - fh, q = 2 * j + 1 - fw, top, left, bottom, right;
+            r = r < 0 ? 0 : r > 2 * fh * (h - 1) ? 2 * fh * (h - 1) : r;
+            q = q < 0 ? 0 : q > 2 * fw * (w - 1) ? 2 * fw * (w - 1) : q;
+            top = r / (2 * fh), left = q / (2 * fw);
+            bottom = top + 1 < h ? top + 1 : top;
+            right = left + 1 < w ? left + 1 : left;
+            r -= 2 * fh * top, q -= 2 * fw * left;
+            for (k = 0; k < c; k++) {
+                const int a = x[(top * w + left) * c + k];
+                const int b = x[(top * w + right) * c + k];
+                const int d = x[(bottom * w + left) * c + k];
+                const int e = x[(bottom * w + right) * c + k];
+                const int upper = a * (2 * fw - q) + b * q;
+                const int lower = d * (2 * fw - q) + e * q;
+                const int sum = upper * (2 * fh - r) + lower * r + 128 * whole;
+                y[k] = (int8_t)((sum + whole / 2) / whole - 128);
+            }
+        }
+}
+""",
+}
+
+#: kernels that multiply, and thereby need the head
+WITH_HEAD = {"add", "conv", "conv_grouped", "conv_transpose", "mean", "mul"}

@@ -1,0 +1,144 @@
+"""This file is how a graph of float32 becomes one of int8.
+
+What only moves numbers keeps their scale; what computes gets the scale of the range
+that was seen; softmax, sigmoid and tanh have the scales that the specification fixes.
+
+References
+----------
+LiteRT's 8-bit quantization specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from pellucid.exchange.int8.arithmetic import scales_of, weight_and_bias
+from pellucid.exchange.int8.ranges import Range
+from pellucid.exchange.litert.graph import Array, Graph, Operator, Scales, Value
+from pellucid.exchange.refusal import not_written
+
+_MOVES = {
+    "AVERAGE_POOL_2D",
+    "MAX_POOL_2D",
+    "PAD",
+    "PADV2",
+    "RESHAPE",
+    "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR",
+    "SLICE",
+}
+_COMPUTES = {"ADD", "CONCATENATION", "GELU", "LEAKY_RELU", "MEAN", "MUL", "RELU"}
+_PROBABILITY = Scales(np.asarray([1 / 256], np.float32), -128)
+_FIXED = {
+    "LOGISTIC": _PROBABILITY,
+    "SOFTMAX": _PROBABILITY,
+    "TANH": Scales(np.asarray([1 / 128], np.float32), 0),
+}
+#: kind → (input, weight, bias) among the inputs, and the weight's axis of channels
+WEIGHTED = {
+    "CONV_2D": ((0, 1, 2), 0),
+    "DEPTHWISE_CONV_2D": ((0, 1, 2), 3),
+    "FULLY_CONNECTED": ((0, 1, 2), 0),
+    "TRANSPOSE_CONV": ((2, 1, 3), 0),
+}
+
+
+def quantized(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
+    """Return the graph in int8, its inputs and outputs too.
+
+    Parameters
+    ----------
+    graph : Graph
+        Of float32, from a network of ours.
+    ranges : mapping of str to (float, float)
+        What each node made, from `pellucid.exchange.int8.ranges`.
+
+    Raises
+    ------
+    ExchangeError
+        If an operator has no int8 form.
+    """
+    made = Graph(name=graph.name, input=graph.input, output=graph.output)
+    made.card = graph.card
+    made.values = [replace(value) for value in graph.values]
+    entry = made.values[made.input]
+    entry.dtype = "int8"
+    entry.scales = scales_of(ranges[entry.node or ""])
+    for operator in graph.operators:
+        _convert(made, operator, ranges)
+    return made
+
+
+def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> None:
+    """Give an operator's output its scale, and its constants theirs."""
+    output = made.values[operator.outputs[0]]
+    inputs, kind = made.inputs(operator), operator.kind
+    output.dtype = "int8"
+    if kind in _FIXED:
+        output.scales = _FIXED[kind]
+    elif kind in _MOVES:
+        output.scales = inputs[0].scales
+        if kind == "PADV2":
+            _set(inputs[2], np.asarray([-128], np.int8), inputs[0].scales)
+    elif kind in WEIGHTED or kind in _COMPUTES:
+        output.scales = scales_of(_range(output, inputs, ranges))
+        if kind in WEIGHTED:
+            _weights(made, operator)
+        if kind == "CONCATENATION":
+            operator = _requantized(made, operator, output)
+    else:
+        raise not_written("int8", operator.who, f"{kind} has no int8 form")
+    made.operators.append(operator)
+
+
+def _range(output: Value, inputs: list[Value], ranges: Mapping[str, Range]) -> Range:
+    """Return what was seen; of a partial sum, which no node is, what may be."""
+    if output.node is not None:
+        return ranges[output.node]
+    ends = [_ends(value) for value in inputs]
+    return sum(low for low, _ in ends), sum(high for _, high in ends)
+
+
+def _ends(value: Value) -> Range:
+    scales = value.scales or _PROBABILITY
+    low, high = (scales.one * (q - scales.zero_point) for q in (-128, 127))
+    return low, high
+
+
+def _weights(made: Graph, operator: Operator) -> None:
+    (x, weight, bias), axis = WEIGHTED[operator.kind]
+    values = made.inputs(operator)
+    scales = values[x].scales or _PROBABILITY
+    numbers, start, wide, product = weight_and_bias(
+        np.asarray(values[weight].array),
+        np.asarray(values[bias].array),
+        axis=axis,
+        scale=scales.one,
+    )
+    _set(values[weight], numbers, wide)
+    _set(values[bias], start, product)
+
+
+def _set(value: Value, array: Array, scales: Scales | None) -> None:
+    value.array, value.dtype, value.scales = array, array.dtype.name, scales
+
+
+def _requantized(made: Graph, operator: Operator, output: Value) -> Operator:
+    """Bring what is joined to the scale of the whole, as LiteRT demands."""
+    inputs = []
+    for i in operator.inputs:
+        value = made.values[i]
+        if value.scales is None or output.scales is None:
+            raise ValueError(f"'{value.name}' has no scale")
+        if not value.scales.same(output.scales):
+            name = f"{value.name}_in_{output.name}"
+            same = replace(value, name=name, scales=output.scales)
+            i, before = made.add(same), i
+            made.operators.append(
+                Operator(kind="QUANTIZE", inputs=(before,), outputs=(i,))
+            )
+        inputs.append(i)
+    return replace(operator, inputs=tuple(inputs))

@@ -1,0 +1,60 @@
+"""This file is C and LiteRT of int8 against each other and against float32."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from networks import CASES
+
+import pellucid as pl
+from pellucid.exchange.c import int8 as c_int8
+
+SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+NO_FORM = {"avg_pool_uneven", "layer_norm_on_pixels", "vectors"}
+#: the specification leaves open how one interpolates between two whole numbers
+INTERPOLATED = {"upsample_bilinear"}
+#: a layer's output is off by half a step, and what it read by another half a weight
+STEPS = 4
+
+
+def compared(model, images, in_litert, in_c, quantized_of, whole_of, *flags):
+    graph = quantized_of(model, images)
+    entry, shape = whole_of(graph, images), model.network.output_shape
+    theirs = in_litert(graph, entry)
+    ours = in_c(c_int8.contents(model, "model.c", images), entry, shape, *flags)
+    return graph, theirs, ours
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - NO_FORM))
+def test_every_layer_gives_litert_s_numbers_and_is_clean(
+    name, model_of, images_of, in_litert, in_c, quantized_of, whole_of
+):
+    model = model_of(CASES[name]())
+    images = images_of(model)
+    parts = in_litert, in_c, quantized_of, whole_of
+    graph, theirs, ours = compared(model, images, *parts, *SANITIZED)
+    apart = np.abs(ours.astype(int) - theirs).max()
+    assert apart <= (1 if name in INTERPOLATED else 0)
+    scales = graph.values[graph.output].scales
+    real = (ours.astype(float) - scales.zero_point) * scales.one
+    assert np.abs(real - model.predict(images)).max() <= STEPS * scales.one
+
+
+@pytest.mark.parametrize(
+    "flags", [["-O3", "-march=native"], ["-O1", "-DPELLUCID_PLAIN"]]
+)
+@pytest.mark.parametrize("name", ["lenet5", "resnet20"])
+def test_whole_networks_give_litert_s_numbers(
+    name, flags, model_of, images_of, in_litert, in_c, quantized_of, whole_of
+):
+    model = model_of(pl.zoo(name))
+    parts = in_litert, in_c, quantized_of, whole_of
+    _, theirs, ours = compared(model, images_of(model), *parts, *flags)
+    assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["layer_norm_on_pixels", "vectors"])
+def test_a_layer_norm_is_refused(name, model_of, images_of):
+    model = model_of(CASES[name]())
+    with pytest.raises(pl.ExchangeError, match=r"LayerNorm .* has no int8 form"):
+        c_int8.contents(model, "model.c", images_of(model))
