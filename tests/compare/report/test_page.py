@@ -22,11 +22,11 @@ WEIGHTS = {"latency": 3.0, "training": 1.0}
 
 
 def example() -> Results:
-    """All five engines, a failure, words that must be escaped, two charts."""
+    """Return all five engines, a failure, words that must be escaped, two charts."""
     speeds = {"numpy": 10, "compiled": 400, "torch": 1600, "tensorflow": 1580}
     results = studies.results(
         latency=studies.latency(
-            numpy=4.0, compiled=0.1, torch=0.4, tensorflow=0.5, jax=0.2
+            numpy=4.0321, compiled=0.1, torch=0.4, tensorflow=0.5, jax=0.2
         ),
         speed={
             engine: [
@@ -116,8 +116,14 @@ def test_charts_are_drawn_with_a_table_behind_each(open_page):
     bars = page.locator("#latency rect.fill")
     assert bars.count() == 5
     widths = [bars.nth(i).bounding_box()["width"] for i in range(5)]
-    assert widths[0] / widths[2] == pytest.approx(10, rel=0.02)  # 4.0 and 0.4 ms
+    assert widths[0] / widths[2] == pytest.approx(10.08, rel=0.02)  # 4.0 and 0.4 ms
     assert page.locator("#speed path.stroke").count() == 4
+    for i in range(2):
+        edge = figures.nth(i).locator("svg.chart").bounding_box()
+        for text in figures.nth(i).locator("svg.chart text").all():
+            box = text.bounding_box()
+            assert box["x"] >= edge["x"] - 1
+            assert box["x"] + box["width"] <= edge["x"] + edge["width"] + 1
     first = figures.nth(0)
     assert not first.locator("table").is_visible()
     first.locator("summary").click()

@@ -16,7 +16,8 @@ from pellucid.compare.results import amount
 from pellucid.compare.study.figure import Figure
 
 WIDTH = 340
-_LABELS, _VALUES = 112, 76  # columns for the names on the left, values on the right
+_LABELS = 108  # the column for the names on the left
+_LETTER = 6.2  # about so wide is one, in values on the right
 _BAR, _GAP, _HEAD = 15, 6, 20
 _TOP, _BOTTOM, _LEFT, _RIGHT, _HEIGHT = 12, 34, 46, 12, 210
 
@@ -39,7 +40,9 @@ def bars(title: str, groups: Sequence[str], series: Sequence[Series]) -> Markup 
     if not numbers:
         return None
     ends = [f.high or 0.0 for _, g in found for _, f in g if f.number is not None]
-    most = max([*numbers, *ends]) or 1.0
+    longest = max(len(shown(f)) for _, g in found for _, f in g)
+    room = WIDTH - _LABELS - 8 - _LETTER * longest
+    scale = room / (max([*numbers, *ends]) or 1.0)
     parts: list[Markup] = []
     y = 4.0
     for name, group in found:
@@ -47,21 +50,20 @@ def bars(title: str, groups: Sequence[str], series: Sequence[Series]) -> Markup 
             parts.append(_text(name, 0, y + 12, class_="head"))
             y += _HEAD
         for engine, figure in group:
-            parts += _bar(engine, figure, y, most)
+            parts += _bar(engine, figure, y, scale)
             y += _BAR + _GAP
         y += _GAP
     return _svg(title, y, parts, _spoken(found))
 
 
-def _bar(engine: str, figure: Figure, y: float, most: float) -> list[Markup]:
-    room = WIDTH - _LABELS - _VALUES
+def _bar(engine: str, figure: Figure, y: float, scale: float) -> list[Markup]:
     middle = y + _BAR / 2
     parts = [_text(TITLES[engine], _LABELS - 6, middle + 4, anchor="end")]
     number = figure.number
     if number is None:
         word = "full only" if figure.is_full_only else "none"
         return [*parts, _text(word, _LABELS + 4, middle + 4, class_="quiet")]
-    width = max(1.0, room * number / most)
+    width = max(1.0, scale * number)
     parts.append(
         el(
             "rect",
@@ -75,7 +77,7 @@ def _bar(engine: str, figure: Figure, y: float, most: float) -> list[Markup]:
     )
     end = width
     if figure.low is not None and figure.high is not None:
-        low, high = (_LABELS + room * v / most for v in (figure.low, figure.high))
+        low, high = (_LABELS + scale * v for v in (figure.low, figure.high))
         end = max(width, high - _LABELS)
         parts.append(
             el(

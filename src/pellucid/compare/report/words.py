@@ -48,7 +48,7 @@ def spread(figure: Figure) -> str:
         parts.append(f"{low} – {high}")
     if figure.runs > 1:
         parts.append(f"{figure.runs:,} runs")
-    elif figure.number is not None and not isinstance(figure.value, bool):
+    elif figure.number is not None and figure.unit:  # a count has no runs
         parts.append("1 run")
     return ", ".join(parts)
 
