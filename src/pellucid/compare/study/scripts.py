@@ -1,0 +1,58 @@
+"""This file is the reader's network as one script per engine, written and run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from pellucid.code import write_script
+from pellucid.compare.study.pellucid_program import pellucid_program
+from pellucid.compare.study.subject import network_of, recipe_of
+from pellucid.compare.study.task import Task
+
+#: who writes the script of an engine; our compiled engine's is a pellucid program
+_FRAMEWORK = {"numpy": "numpy", "torch": "torch", "tensorflow": "keras", "jax": "jax"}
+
+
+def script_text(task: Task) -> str:
+    """Return the idiomatic script of the task's network for the task's engine.
+
+    Raises
+    ------
+    PellucidError
+        If the network cannot be written for that framework.
+    """
+    network, recipe = network_of(task), recipe_of(task.network, task.data)
+    name = script_name(task)
+    if task.engine not in _FRAMEWORK:
+        return pellucid_program(network, recipe, stem=Path(name).stem)
+    framework = _FRAMEWORK[task.engine]
+    return write_script(network, framework, recipe=recipe, data="mnist", name=name).text
+
+
+def script_name(task: Task) -> str:
+    """Return the script's file name."""
+    stem = "".join(c if c.isalnum() else "_" for c in Path(task.network).stem)
+    return f"{stem.lower()}_{_FRAMEWORK.get(task.engine, 'pellucid')}.py"
+
+
+def load_text(text: str, path: Path) -> ModuleType:
+    """Write a script and run it as a module, so that tracebacks show its lines."""
+    path.write_text(text, encoding="utf-8")
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    exec(compile(text, str(path), "exec"), module.__dict__)
+    return module
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[io.StringIO]:
+    """Take what a framework prints, instead of showing it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    spoken = io.StringIO()
+    with contextlib.redirect_stdout(spoken), contextlib.redirect_stderr(io.StringIO()):
+        yield spoken

@@ -1,0 +1,50 @@
+"""Scripts are counted as a person counts them."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from pellucid.compare.study.rows.ease import api_names, code_lines
+
+_SCRIPT = '''"""A script."""
+
+import argparse
+import numpy as np
+from torch import nn
+
+
+def make_model():
+    """Return it."""
+    # a comment
+    return nn.Sequential(nn.Linear(2, 3))
+
+
+make_model().forward(np.zeros(2))
+argparse.ArgumentParser()
+", ".join([])
+'''
+
+
+def test_names_are_those_of_libraries_each_once() -> None:
+    names = api_names(ast.parse(_SCRIPT))
+    assert names == {"nn.Sequential", "nn.Linear", "np.zeros", ".forward"}
+
+
+def test_lines_leave_out_blanks_comments_and_docstrings() -> None:
+    assert code_lines(_SCRIPT, ast.parse(_SCRIPT)) == 8
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled", "torch", "tensorflow", "jax"])
+def test_every_engine_has_a_script_to_show(ask, engine) -> None:
+    figures = ask("ease", engine)
+    text = figures["lines"].detail
+    compile(text, "script.py", "exec")
+    assert figures["lines"].value > figures["lines of the model"].value > 5
+    assert set(figures["API names"].detail.split()) == api_names(ast.parse(text))
+
+
+def test_from_scratch_takes_more_lines_than_with_a_library(ask) -> None:
+    lines = {e: ask("ease", e)["lines"].value for e in ("numpy", "compiled", "torch")}
+    assert lines["numpy"] > lines["torch"] > lines["compiled"]
