@@ -1,0 +1,87 @@
+"""This file is JAX's exporters, each as its documentation says."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from pellucid.compare.study.exports import open_files
+from pellucid.compare.study.exports.table import Array, Export, Predict, Written
+from pellucid.model import Model
+
+
+def _stablehlo(model: Model, images: Array, folder: Path) -> Written:
+    export: Any = importlib.import_module("jax.export")
+    path = folder / "model.jax_export"
+    function = _closed(model)
+    (batch,) = export.symbolic_shape("batch")
+    kind: Any = jax.ShapeDtypeStruct
+    shape = kind((batch, *images.shape[1:]), np.float32)
+    path.write_bytes(export.export(jax.jit(function))(shape).serialize())
+
+    def open_() -> Predict:
+        loaded = jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
+        return lambda x: np.asarray(loaded(x))
+
+    return Written(path, open_)
+
+
+def _closed(model: Model) -> Any:
+    native = model.native
+    return lambda x: native.apply(native.weights, x)
+
+
+def _function(model: Model, images: Array) -> tuple[Any, Any]:
+    """Return TensorFlow, and the network as its function by jax2tf."""
+    jax2tf = importlib.import_module("jax.experimental.jax2tf")
+    tf = importlib.import_module("tensorflow")
+    converted = jax2tf.convert(_closed(model), with_gradient=False)
+    signature = tf.TensorSpec((1, *images.shape[1:]), tf.float32, name="images")
+    return tf, tf.function(converted, input_signature=[signature], autograph=False)
+
+
+def _saved_model(model: Model, images: Array, folder: Path) -> Written:
+    tf, function = _function(model, images)
+    path, module = folder / "saved_model", tf.Module()
+    module.function = function
+    tf.saved_model.save(module, str(path), signatures=function.get_concrete_function())
+
+    def open_() -> Predict:
+        opener = importlib.import_module(f"{__package__}.from_tensorflow")
+        return _one_by_one(opener.saved_model(path))
+
+    return Written(path, open_)
+
+
+def _tflite(model: Model, images: Array, folder: Path) -> Written:
+    tf, function = _function(model, images)
+    path = folder / "model.tflite"
+    concrete = [function.get_concrete_function()]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(concrete, function)
+    path.write_bytes(converter.convert())
+    return Written(path, lambda: open_files.litert(path))
+
+
+def _onnx(model: Model, images: Array, folder: Path) -> Written:
+    converter = importlib.import_module("jax2onnx")
+    path = folder / "model.onnx"
+    converter.to_onnx(_closed(model), [("B", *images.shape[1:])], output_path=str(path))
+    return Written(path, lambda: open_files.onnx(path, channels_first=False))
+
+
+def _one_by_one(predict: Predict) -> Predict:
+    return lambda images: np.concatenate(
+        [predict(images[i : i + 1]) for i in range(len(images))]
+    )
+
+
+EXPORTS: dict[str, Export] = {
+    "jax.export (StableHLO)": _stablehlo,
+    "SavedModel (jax2tf)": _saved_model,
+    "LiteRT (jax2tf, .tflite)": _tflite,
+    "ONNX (jax2onnx)": _onnx,
+}

@@ -1,0 +1,106 @@
+"""This file is TensorFlow's and Keras's exporters, each as its documentation says."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pellucid.compare.study.exports import open_files
+from pellucid.compare.study.exports.table import Array, Export, Predict, Written
+from pellucid.model import Model
+
+
+def _keras(ending: str) -> Export:
+    def export(model: Model, images: Array, folder: Path) -> Written:
+        path = folder / f"model{ending}"
+        model.native.save(path)
+
+        def open_() -> Predict:
+            loaded = keras.saving.load_model(path, compile=False)
+            return lambda x: np.asarray(loaded(x, training=False))
+
+        return Written(path, open_)
+
+    return export
+
+
+def _saved_model(model: Model, images: Array, folder: Path) -> Written:
+    path = folder / "saved_model"
+    model.native.export(str(path), format="tf_saved_model", verbose=False)
+    return Written(path, lambda: saved_model(path))
+
+
+def saved_model(path: Path) -> Predict:
+    """Open a SavedModel by its serving signature."""
+    loaded = tf.saved_model.load(str(path))
+    serve = loaded.signatures["serving_default"]
+    key = next(iter(serve.structured_input_signature[1]))
+
+    def predict(images: Array) -> Array:
+        return np.asarray(next(iter(serve(**{key: tf.constant(images)}).values())))
+
+    predict.owner = loaded  # type: ignore[attr-defined] # its variables live with it
+    return predict
+
+
+def _tflite(model: Model, images: Array, folder: Path) -> Written:
+    path = folder / "model.tflite"
+    converter = tf.lite.TFLiteConverter.from_keras_model(model.native)
+    path.write_bytes(converter.convert())
+    return Written(path, lambda: open_files.litert(path))
+
+
+def int8(model: Model, images: Array, folder: Path) -> Written:
+    """Convert to LiteRT in int8, calibrated on images."""
+    path = folder / "model_int8.tflite"
+    converter = tf.lite.TFLiteConverter.from_keras_model(model.native)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[None]] for image in images)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    path.write_bytes(converter.convert())
+    return Written(path, lambda: open_files.litert(path))
+
+
+def _onnx(model: Model, images: Array, folder: Path) -> Written:
+    path = folder / "model.onnx"
+    model.native.export(str(path), format="onnx", verbose=False)
+    return Written(path, lambda: open_files.onnx(path, channels_first=False))
+
+
+def _openvino(model: Model, images: Array, folder: Path) -> Written:
+    path = folder / "openvino"
+    model.native.export(str(path), format="openvino", verbose=False)
+    return Written(path, lambda: open_files.openvino(path, channels_first=False))
+
+
+def _openvino_converted(model: Model, images: Array, folder: Path) -> Written:
+    openvino = importlib.import_module("openvino")
+    saved, path = folder / "for_openvino", folder / "model.xml"
+    model.native.export(str(saved), format="tf_saved_model", verbose=False)
+    openvino.save_model(openvino.convert_model(str(saved)), path)
+    return Written(path, lambda: open_files.openvino(path, channels_first=False))
+
+
+def _tensorflowjs(model: Model, images: Array, folder: Path) -> Written:
+    converters = importlib.import_module("tensorflowjs.converters")
+    path = folder / "tfjs"
+    converters.save_keras_model(model.native, str(path))
+    raise OSError("it was written; Python has no runtime to open it")
+
+
+EXPORTS: dict[str, Export] = {
+    ".keras": _keras(".keras"),
+    "HDF5 (.h5)": _keras(".h5"),
+    "SavedModel": _saved_model,
+    "LiteRT (.tflite)": _tflite,
+    "LiteRT int8": int8,
+    "ONNX (Model.export)": _onnx,
+    "OpenVINO (Model.export)": _openvino,
+    "OpenVINO (convert_model)": _openvino_converted,
+    "TensorFlow.js": _tensorflowjs,
+}

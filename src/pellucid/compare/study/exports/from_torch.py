@@ -1,0 +1,148 @@
+"""This file is PyTorch's exporters, each as its documentation says."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.compare.study.exports import open_files
+from pellucid.compare.study.exports.table import Array, Export, Predict, Written
+from pellucid.model import Model
+
+
+def _ready(model: Model, images: Array) -> tuple[Any, torch.Tensor]:
+    return model.native.eval(), torch.from_numpy(open_files.first(images[:1]))
+
+
+def _predict(module: Any) -> Predict:
+    def predict(images: Array) -> Array:
+        with torch.no_grad():
+            outputs = [
+                module(torch.from_numpy(open_files.first(images[i : i + 1])))
+                for i in range(len(images))
+            ]
+        return np.asarray(torch.cat(outputs).numpy())
+
+    return predict
+
+
+def _export(model: Model, images: Array, folder: Path) -> Written:
+    module, example = _ready(model, images)
+    path = folder / "model.pt2"
+    torch.export.save(torch.export.export(module, (example,)), path)
+    return Written(path, lambda: _predict(torch.export.load(path).module()))
+
+
+def _trace(model: Model, images: Array, folder: Path) -> Written:
+    module, example = _ready(model, images)
+    path, script = folder / "model.pt", importlib.import_module("torch.jit")
+    with torch.no_grad():
+        script.trace(module, example).save(str(path))
+    return Written(path, lambda: _predict(script.load(str(path))))
+
+
+def _weights(model: Model, images: Array, folder: Path) -> Written:
+    module, _ = _ready(model, images)
+    path = folder / "weights.pt"
+    torch.save(module.state_dict(), path)
+
+    def open_() -> Predict:
+        module.load_state_dict(torch.load(path, weights_only=True))
+        return _predict(module)
+
+    return Written(path, open_)
+
+
+def _inductor(model: Model, images: Array, folder: Path) -> Written:
+    module, example = _ready(model, images)
+    path = folder / "model_aoti.pt2"
+    inductor: Any = importlib.import_module("torch._inductor")
+    program = torch.export.export(module, (example,))
+    inductor.aoti_compile_and_package(program, package_path=str(path))
+    return Written(path, lambda: _predict(inductor.aoti_load_package(str(path))))
+
+
+def _onnx(model: Model, images: Array, folder: Path) -> Written:
+    module, example = _ready(model, images)
+    path = folder / "model.onnx"
+    torch.onnx.export(module, (example,), str(path))
+    return Written(
+        path, lambda: _one_by_one(open_files.onnx(path, channels_first=True))
+    )
+
+
+def _old_onnx(model: Model, images: Array, folder: Path) -> Written:
+    module, example = _ready(model, images)
+    path = folder / "traced.onnx"
+    torch.onnx.export(module, (example,), str(path), dynamo=False)
+    return Written(
+        path, lambda: _one_by_one(open_files.onnx(path, channels_first=True))
+    )
+
+
+def _openvino(model: Model, images: Array, folder: Path) -> Written:
+    module, example = _ready(model, images)
+    openvino = importlib.import_module("openvino")
+    path = folder / "model.xml"
+    openvino.save_model(openvino.convert_model(module, example_input=example), path)
+    return Written(path, lambda: open_files.openvino(path, channels_first=True))
+
+
+def _executorch(model: Model, images: Array, folder: Path) -> Written:
+    module, example = _ready(model, images)
+    exir = importlib.import_module("executorch.exir")
+    runtime = importlib.import_module("executorch.runtime")
+    partition = importlib.import_module(
+        "executorch.backends.xnnpack.partition.xnnpack_partitioner"
+    )
+    lowered = exir.to_edge_transform_and_lower(
+        torch.export.export(module, (example,)),
+        partitioner=[partition.XnnpackPartitioner()],
+    )
+    path = folder / "model.pte"
+    path.write_bytes(lowered.to_executorch().buffer)
+
+    def open_() -> Predict:
+        program = runtime.Runtime.get().load_program(path)
+        method = program.load_method("forward")
+        return _predict(lambda x: method.execute([x])[0].clone())
+
+    return Written(path, open_)
+
+
+def _litert(model: Model, images: Array, folder: Path) -> Written:
+    module, example = _ready(model, images)
+    converter = importlib.import_module("litert_torch")
+    path = folder / "model.tflite"
+    converter.convert(module, (example,)).export(str(path))
+    return Written(path, lambda: open_files.litert(path))
+
+
+def _coreml(model: Model, images: Array, folder: Path) -> Written:
+    importlib.import_module("coremltools")
+    raise OSError("Core ML files run on Apple's systems only")
+
+
+def _one_by_one(predict: Predict) -> Predict:
+    """The exporters fix the batch at the example's size, one image."""
+    return lambda images: np.concatenate(
+        [predict(images[i : i + 1]) for i in range(len(images))]
+    )
+
+
+EXPORTS: dict[str, Export] = {
+    "torch.export (.pt2)": _export,
+    "TorchScript (torch.jit.trace)": _trace,
+    "state_dict": _weights,
+    "AOTInductor package": _inductor,
+    "ONNX (torch.onnx.export)": _onnx,
+    "ONNX (dynamo=False)": _old_onnx,
+    "OpenVINO": _openvino,
+    "ExecuTorch (.pte)": _executorch,
+    "LiteRT (.tflite)": _litert,
+    "Core ML": _coreml,
+}

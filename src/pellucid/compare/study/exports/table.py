@@ -1,0 +1,57 @@
+"""This file is which exporters an engine has."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from pellucid.errors import ExchangeError
+from pellucid.exchange.clock import Measured, timed
+from pellucid.model import Model
+
+Array = npt.NDArray[Any]
+Predict = Callable[[Array], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A written file or folder, and how it is opened to predict images (N, H, W, C).
+
+    ``clocked`` stands instead where the runtime keeps the clock itself.
+    """
+
+    path: Path
+    open: Callable[[], Predict] | None
+    clocked: Callable[[Array], Measured] | None = None
+
+    def measured(self, images: Array, name: str) -> Measured:
+        """Open, predict, and time."""
+        if self.clocked is not None:
+            return self.clocked(images)
+        if self.open is None:
+            raise ExchangeError(f"export: {name} must be openable; got no opener.")
+        return timed(self.open, images, name)
+
+
+#: from a model, images (N, H, W, C) as float32, and an empty folder
+Export = Callable[[Model, Array, Path], Written]
+
+_HOMES = {
+    "numpy": "ours",
+    "compiled": "ours",
+    "torch": "from_torch",
+    "tensorflow": "from_tensorflow",
+    "jax": "from_jax",
+}
+
+
+def exports_of(engine: str) -> Mapping[str, Export]:
+    """Return an engine's exporters by the name of what they write."""
+    home = importlib.import_module(f"{__package__}.{_HOMES[engine]}")
+    found: Mapping[str, Export] = home.EXPORTS
+    return found

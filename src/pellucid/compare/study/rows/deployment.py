@@ -1,0 +1,111 @@
+"""This file is the row "What can I deploy?": every export format, tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.compare.study.exports import Export, Written, exports_of
+from pellucid.compare.study.exports.table import Array
+from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.row import Aspect, Row
+from pellucid.compare.study.scripts import quietly
+from pellucid.compare.study.subject import data_of, model_of
+from pellucid.compare.study.task import Task
+from pellucid.exchange.runtimes import Measured
+from pellucid.model import Model
+
+_IMAGES = 4
+_ALIKE = (
+    1e-3  # of the largest output: beyond float32's rounding, within it no class flips
+)
+
+
+def measure(task: Task) -> list[Figure]:
+    """Export in every way, open again, compare and time."""
+    model = model_of(task)
+    shown = data_of(task)[0].images[:100]
+    images = model.preprocessing.apply(shown, np.float32)
+    expected = np.asarray(model.predict(images[:_IMAGES]))
+    tried: list[Figure] = []
+    for name, export in exports_of(task.engine).items():
+        folder = task.folder / f"export-{len(tried)}"
+        folder.mkdir()
+        tried += _tried(name, export, model, (images, expected, folder))
+    words = [figure.value for figure in tried if figure.name.startswith("export ")]
+    count = sum(word in ("works", "approximate") for word in words)
+    note = f"Of {len(words)} tried here; one that fails says why."
+    return [Figure(name="formats that work", value=count, note=note), *tried]
+
+
+def _tried(
+    name: str, export: Export, model: Model, given: tuple[Array, Array, Path]
+) -> Iterator[Figure]:
+    images, expected, folder = given
+    label = f"export {name}"
+    try:
+        with quietly():
+            written = export(model, images, folder)
+            measured = written.measured(images[:_IMAGES], name)
+        outputs = measured.outputs.reshape(expected.shape)
+    except ModuleNotFoundError as error:
+        note = f"A package that is not installed here: {error}."
+        yield Figure(name=label, value=None, note=note)
+        return
+    except Exception as error:  # noqa: BLE001 - a failed export is an answer
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        note = f"{type(error).__name__}: {lines[0][:240] if lines else ''}"
+        yield Figure(name=label, value="fails", note=note, detail=str(error)[:4000])
+        return
+    difference = float(np.max(np.abs(outputs - expected)))
+    is_alike = difference <= _ALIKE * float(np.max(np.abs(expected)))
+    yield Figure(name=label, value="works" if is_alike else "approximate")
+    yield from _sizes(name, written, measured, difference)
+
+
+def _sizes(
+    name: str, written: Written, measured: Measured, difference: float
+) -> Iterator[Figure]:
+    yield Figure(name=f"size {name}", value=_bytes(written.path) / 2**20, unit="MiB")
+    yield Figure(name=f"load {name}", value=measured.load_s * 1000, unit="ms")
+    yield Figure(
+        name=f"latency {name}",
+        value=measured.latency_s * 1000,
+        unit="ms",
+        note="One image, median of up to 50 calls in its own runtime.",
+    )
+    yield Figure(
+        name=f"difference {name}",
+        value=difference,
+        note=f"Largest difference of the outputs of {_IMAGES} images.",
+    )
+
+
+def _bytes(path: Path) -> int:
+    """Return the size of a file with what was written beside it, or of a folder."""
+    if path.is_dir():
+        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    beside = [p for p in path.parent.glob(f"{path.stem}.*") if p.is_file()]
+    return sum(p.stat().st_size for p in beside)
+
+
+ROW = Row(
+    name="deployment",
+    question="What can I deploy?",
+    how="Every export format that a framework has is tried on this very network, "
+    "by its own exporters as their documentation says, for our engines by pellucid "
+    "export. What was written is opened in its own runtime in the same process and "
+    "run: whether it works, or the error; size, load time, latency for one image, and "
+    "the largest difference of the outputs from the framework's own. Approximate: "
+    "differs by more than 0.1 % of the largest output.",
+    measure=measure,
+    limit_s=240.0,
+    needs=("onnx", "onnxruntime", "openvino", "ai-edge-litert", "executorch"),
+    aspects=(
+        Aspect(
+            priority="deployment", figure="formats that work", lower_is_better=False
+        ),
+    ),
+)

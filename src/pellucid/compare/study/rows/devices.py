@@ -1,0 +1,250 @@
+"""This file is the row "On a phone, on a microcontroller?"."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid import exchange
+from pellucid.compare.study.exports import Export, exports_of
+from pellucid.compare.study.exports.table import Array
+from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.row import Aspect, Row
+from pellucid.compare.study.scripts import quietly
+from pellucid.compare.study.subject import data_of, model_of
+from pellucid.compare.study.task import Task
+from pellucid.errors import ExchangeError
+from pellucid.model import Model
+
+#: what asks the system for memory
+_ALLOCATORS = {"malloc", "calloc", "realloc", "free", "aligned_alloc", "_Znwm"}
+
+#: per engine: the name of an exporter, and the package whose library must be there
+_ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
+    "torch": (
+        ("ExecuTorch (.pte)", "executorch"),
+        ("LiteRT (.tflite)", "ai_edge_litert"),
+    ),
+    "tensorflow": (
+        ("LiteRT (.tflite)", "ai_edge_litert"),
+        ("LiteRT int8", "ai_edge_litert"),
+    ),
+    "jax": (("LiteRT (jax2tf, .tflite)", "ai_edge_litert"),),
+}
+
+
+def measure(task: Task) -> list[Figure]:
+    """Take the network to every small runtime, and look what it needs there."""
+    count = 500 if task.is_quick else 5000
+    model = _trained(task)
+    train, test = data_of(task)
+    images = model.preprocessing.apply(test.images[:count], np.float32)
+    labels = test.labels[:count]
+    calibration = model.preprocessing.apply(train.images[:100], np.float32)
+    whole = float(np.mean(_classes(model.predict(images)) == labels))
+    figures = [
+        Figure(
+            name="accuracy before",
+            value=100 * whole,
+            unit="%",
+            runs=count,
+            note="Of the framework itself, after one short training, on test images.",
+        )
+    ]
+    routes = _routes(task.engine)
+    for number, (name, package, export) in enumerate(routes):
+        folder = task.folder / f"device-{number}"
+        folder.mkdir()
+        figures += _route((name, package, export), model, calibration, (
+            images, labels, folder))  # fmt: skip
+    works = [f for f in figures if f.name.startswith("runs ") and f.value is True]
+    note = f"Of {len(routes)} tried here."
+    return [Figure(name="ways to a device", value=len(works), note=note), *figures]
+
+
+def _trained(task: Task) -> Model:
+    """Train on the fastest engine for a moment: int8 must have something to lose."""
+    model = model_of(task, "compiled")
+    train, _ = data_of(task)
+    share = 2000 if task.is_quick else 20000
+    with quietly():
+        model.fit(
+            (train.images[:share], train.labels[:share]),
+            epochs=1,
+            batch_size=64,
+            progress=False,
+        )
+    return model.to(task.engine)
+
+
+def _routes(engine: str) -> list[tuple[str, str, Export]]:
+    exports = exports_of(engine)
+    if engine in _ROUTES:
+        return [(name, package, exports[name]) for name, package in _ROUTES[engine]]
+    small = ("c", "litert", "litert_int8", "tflite", "tflite_int8", "litert-int8")
+    found = []
+    for entry in exchange.FORMATS.values():
+        is_small = entry.name in small or entry.suffix == ".tflite"
+        if is_small and entry.is_written:
+            name = f"{entry.name} ({entry.suffix})"
+            package = "" if entry.name == "c" else "ai_edge_litert"
+            found.append((name, package, exports[name]))
+    return found
+
+
+def _route(
+    way: tuple[str, str, Export],
+    model: Model,
+    calibration: Array,
+    given: tuple[Array, Array, Path],
+) -> Iterator[Figure]:
+    (name, package, export), (images, labels, folder) = way, given
+    try:
+        with quietly():
+            written = export(model, calibration, folder)
+            measured = written.measured(images, name)
+    except ModuleNotFoundError as error:
+        note = f"A package that is not installed here: {error}."
+        yield Figure(name=f"runs {name}", value=None, note=note)
+        return
+    except Exception as error:  # noqa: BLE001 - a refusal is an answer
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        note = f"{type(error).__name__}: {lines[0][:240] if lines else ''}"
+        yield Figure(name=f"runs {name}", value=False, note=note)
+        return
+    outputs = measured.outputs.reshape(len(images), -1)
+    right = float(np.mean(_classes(outputs) == labels))
+    yield Figure(name=f"runs {name}", value=True)
+    yield Figure(name=f"accuracy {name}", value=100 * right, unit="%", runs=len(images))
+    yield Figure(
+        name=f"latency {name}",
+        value=measured.latency_s * 1000,
+        unit="ms",
+        note="One image on this machine's processor, not on a device's.",
+    )
+    yield from _costs(name, package, written.path)
+
+
+def _costs(name: str, package: str, path: Path) -> Iterator[Figure]:
+    yield Figure(name=f"artifact {name}", value=path.stat().st_size / 1024, unit="KiB")
+    if package:
+        yield _runtime(name, package)
+        return
+    try:
+        yield from _compiled_c(name, path)
+    except ExchangeError as error:
+        yield Figure(name=f"needs malloc {name}", value=None, note=str(error))
+
+
+def _runtime(name: str, package: str) -> Figure:
+    """Return the size of a runtime's largest library, and whether it allocates."""
+    spec = importlib.util.find_spec(package)
+    place = Path(next(iter(spec.submodule_search_locations))) if spec and (
+        spec.submodule_search_locations
+    ) else None  # fmt: skip
+    libraries = list(place.rglob("*.so*")) if place else []
+    if not libraries:
+        note = f"No library of {package} was found."
+        return Figure(name=f"runtime {name}", value=None, note=note)
+    largest = max(libraries, key=lambda p: p.stat().st_size)
+    taken = sorted(_undefined(largest) & _ALLOCATORS)
+    return Figure(
+        name=f"runtime {name}",
+        value=largest.stat().st_size / 1024,
+        unit="KiB",
+        note=f"{largest.name} of the desktop's {package}, with every operator in it; "
+        f"it takes {', '.join(taken) or 'nothing'} from the system. A build for one "
+        "device with one network's operators is smaller.",
+    )
+
+
+def _compiled_c(name: str, path: Path) -> Iterator[Figure]:
+    """Compile the C for size, and look at the object's symbols."""
+    compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
+    if compiler is None:
+        raise ExchangeError("devices: a C compiler must be there; got none.")
+    target = path.with_suffix(".o")
+    command = [compiler, "-Os", "-std=c99", "-c", str(path), "-o", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ExchangeError(f"devices: C must compile; got {done.stderr[:200]}")
+    text, data, bss = _sections(target)
+    undefined = _undefined(target)
+    header = path.with_suffix(".h").read_text(encoding="utf-8")
+    space = int(header.split("_WORKSPACE ")[1].split()[0]) * 4
+    yield Figure(
+        name=f"runtime {name}",
+        value=0,
+        unit="KiB",
+        note="The object is all there is; it links against the mathematics of C only: "
+        f"{', '.join(sorted(undefined)) or 'nothing'}.",
+    )
+    yield Figure(
+        name=f"object {name}",
+        value=(text + data) / 1024,
+        unit="KiB",
+        note=f"Code and weights (-Os): what goes into flash; {bss} bytes of bss.",
+    )
+    yield Figure(
+        name=f"working memory {name}",
+        value=space / 1024,
+        unit="KiB",
+        note="Handed in by the caller; beside image, output and stack.",
+    )
+    yield Figure(
+        name=f"needs malloc {name}",
+        value=bool(undefined & _ALLOCATORS),
+        note="By the object's undefined symbols.",
+    )
+
+
+def _sections(path: Path) -> tuple[int, int, int]:
+    tool = shutil.which("size")
+    if tool is None:
+        raise ExchangeError("devices: the tool size must be there; got none.")
+    done = subprocess.run([tool, str(path)], capture_output=True, text=True, check=True)
+    text, data, bss = re.findall(r"\d+", done.stdout.splitlines()[1])[:3]
+    return int(text), int(data), int(bss)
+
+
+def _undefined(path: Path) -> set[str]:
+    """Return the symbols that an object or a library takes from elsewhere."""
+    tool = shutil.which("nm")
+    if tool is None:
+        raise ExchangeError("devices: the tool nm must be there; got none.")
+    found: set[str] = set()
+    for option in ("--undefined-only", "-D"):
+        done = subprocess.run(
+            [tool, option, str(path)], capture_output=True, text=True, check=False
+        )
+        found |= set(re.findall(r" [Uw] ([\w.]+)", done.stdout))
+    return found
+
+
+def _classes(outputs: Any) -> Array:
+    return np.asarray(np.argmax(outputs, axis=1))
+
+
+ROW = Row(
+    name="devices",
+    question="On a phone, on a microcontroller?",
+    how="The network, after one short training, goes to small machines' runtimes: "
+    "LiteRT, ExecuTorch, and C. Measured on this machine: whether it runs; the "
+    "accuracy on test images before and after, in int8 where there is int8; latency "
+    "for one image; the artifact's size and the runtime's; and by the object's "
+    "symbols, whether it asks the system for memory.",
+    measure=measure,
+    limit_s=240.0,
+    needs=("ai-edge-litert", "executorch"),
+    aspects=(
+        Aspect(priority="devices", figure="ways to a device", lower_is_better=False),
+    ),
+)
