@@ -1,0 +1,96 @@
+"""This file is the row "From other languages?"."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.languages.ours import OURS, Array, Run
+from pellucid.compare.study.languages.theirs import SLOW, THEIRS
+from pellucid.compare.study.row import Aspect, Row
+from pellucid.compare.study.scripts import quietly
+from pellucid.compare.study.subject import data_of, model_of
+from pellucid.compare.study.task import Task
+from pellucid.model import Model
+
+_IMAGES = 4
+
+
+def measure(task: Task) -> list[Figure]:
+    """Run the artifact from every language."""
+    model = model_of(task)
+    shown = data_of(task)[0].images[:_IMAGES]
+    images = np.ascontiguousarray(model.preprocessing.apply(shown, np.float32))
+    runs: Mapping[str, Run] = THEIRS.get(task.engine, OURS)
+    figures: list[Figure] = []
+    for language, run in runs.items():
+        folder = task.folder / f"language-{len(figures)}"
+        folder.mkdir()
+        if task.is_quick and (task.engine, language) in SLOW:
+            note = "It takes a minute to compile: measured by --full."
+            figures.append(
+                Figure(name=language, value=None, note=note, is_full_only=True)
+            )
+            continue
+        figures += _tried(language, run, model, (images, folder))
+    count = sum(figure.value == "runs" for figure in figures)
+    note = f"Of {len(runs)}: {', '.join(runs)}."
+    return [Figure(name="languages that run it", value=count, note=note), *figures]
+
+
+def _tried(
+    language: str, run: Run, model: Model, given: tuple[Array, Path]
+) -> Iterator[Figure]:
+    images, folder = given
+    expected = np.asarray(model.predict(images))
+    begin = time.perf_counter()
+    try:
+        with quietly():
+            outputs = run(model, images, folder).reshape(expected.shape)
+    except ModuleNotFoundError as error:
+        yield Figure(name=language, value=None, note=f"Not run: {error}.")
+        return
+    except Exception as error:  # noqa: BLE001 - a refusal is an answer
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        note = f"{type(error).__name__}: {lines[0][:240] if lines else ''}"
+        yield Figure(name=language, value="fails", note=note, detail=str(error)[:4000])
+        return
+    took = time.perf_counter() - begin
+    yield Figure(
+        name=language,
+        value="runs",
+        runs=len(images),
+        note=f"Exported, compiled and run in {took:.1f} s.",
+    )
+    yield Figure(
+        name=f"difference in {language}",
+        value=float(np.max(np.abs(outputs - expected))),
+        runs=len(images),
+        note="Largest difference of the outputs from the framework's own.",
+    )
+
+
+ROW = Row(
+    name="languages",
+    question="From other languages?",
+    how="The artifact is really run from each language, on four images: a program is "
+    "written, compiled where it must be, fed, and its outputs compared. Ours: the C "
+    "export from C, C++ and (through its native interface) Java, the JavaScript "
+    "export in Node and in Chromium. TensorFlow and JAX: a SavedModel in TensorFlow's "
+    "C library. PyTorch: TorchScript in libtorch, ONNX in Node. Where a runtime is "
+    "not to be had here, the cell says so.",
+    measure=measure,
+    is_timed=False,
+    limit_s=300.0,
+    aspects=(
+        Aspect(
+            priority="languages",
+            figure="languages that run it",
+            lower_is_better=False,
+        ),
+    ),
+)
