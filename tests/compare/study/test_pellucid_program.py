@@ -14,8 +14,10 @@ from pellucid.compare.study.subject import recipe_of
 def test_a_program_describes_the_network_that_it_was_made_from(name, tmp_path) -> None:
     network = pl.zoo(name)
     text = pellucid_program(network, recipe_of(name, None), stem="made")
-    made = load_text(text, tmp_path / "made.py").make_network()
-    assert made.nodes == network.nodes
+    module = load_text(text, tmp_path / "made.py")
+    assert module.make_network().nodes == network.nodes
+    how = network.preprocessing or pl.Preprocessing()
+    assert module.make_model().preprocessing == how
 
 
 def test_a_layers_unusual_settings_are_written(tmp_path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from pellucid.network import Network, Node
+from pellucid.network import Network, Node, Preprocessing
 from pellucid.network.initializers import Initializer
 from pellucid.network.layers import Input, Layer
 from pellucid.network.layers.activation import Elementwise
@@ -34,8 +34,11 @@ def make_network() -> pl.Network:
 
 def make_model() -> pl.Model:
     """Return the network with loss and optimizer."""
-    optimizer = pl.{optimizer}
-    return pl.Model(make_network(), loss="{loss}", optimizer=optimizer)
+    return pl.Model(
+        make_network(),
+        loss="{loss}",
+        optimizer=pl.{optimizer},{preprocessing}
+    )
 
 
 def main() -> None:
@@ -76,9 +79,18 @@ def pellucid_program(network: Network, recipe: Recipe, *, stem: str) -> str:
         network="\n".join(_described(network)),
         optimizer=f"{type(optimizer).__name__}({', '.join(['LEARNING_RATE', *given])})",
         loss=loss_from_json(recipe.loss).to_json()["name"],
+        preprocessing=_preprocessing(network),
         epochs=recipe.epochs,
         data=recipe.data.source,
     )
+
+
+def _preprocessing(network: Network) -> str:
+    how = network.preprocessing
+    if how is None or how == Preprocessing():
+        return ""
+    given = [f"{key}={value!r}" for key, value in _given(how, "")]
+    return f"\n        preprocessing=pl.Preprocessing({', '.join(given)}),"
 
 
 def _described(network: Network) -> list[str]:

@@ -58,11 +58,16 @@ def _right(task: Task) -> Examples:
     train, _ = data_of(task)
     network = network_of(task)
     how = network.preprocessing
-    chosen = train.images[: 64 * _BATCHES]
+    chosen = _pixels(task)
     images = chosen.astype(np.float32) / np.float32(255)
     if how is not None:
         images = how.apply(chosen, np.float32)
     return images, train.labels[: 64 * _BATCHES].astype(np.int64)
+
+
+def _pixels(task: Task) -> Array:
+    train, _ = data_of(task)
+    return np.asarray(train.images[: 64 * _BATCHES])
 
 
 def _spoiled(
@@ -78,7 +83,7 @@ def _spoiled(
     yield "channels first for last", (swapped, labels)
     yield "fewer labels than images", (images, labels[:-8])
     yield "images in float64", (images.astype(np.float64), labels)
-    yield "pixels 0 to 255 in uint8", ((images * 255).astype(np.uint8), labels)
+    yield "pixels 0 to 255 in uint8", (_pixels(task), labels)
     yield "labels as floats", (images, labels.astype(np.float32))
     yield "labels one-hot", (images, np.eye(classes, dtype=np.float32)[labels])
     yield "a label beyond the last class", (images, beyond)
