@@ -40,6 +40,15 @@ _ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
     "jax": (("LiteRT (jax2tf, .tflite)", "ai_edge_litert"),),
 }
 
+#: our formats for small machines, and the package whose runtime opens them
+_SMALL = {
+    "c": "",
+    "c_int8": "",
+    "tflite": "ai_edge_litert",
+    "tflite_int8": "ai_edge_litert",
+    "executorch": "executorch",
+}
+
 
 def measure(task: Task) -> list[Figure]:
     """Take the network to every small runtime, and look what it needs there."""
@@ -89,14 +98,11 @@ def _routes(engine: str) -> list[tuple[str, str, Export]]:
     exports = exports_of(engine)
     if engine in _ROUTES:
         return [(name, package, exports[name]) for name, package in _ROUTES[engine]]
-    small = ("c", "litert", "litert_int8", "tflite", "tflite_int8", "litert-int8")
     found = []
     for entry in exchange.FORMATS.values():
-        is_small = entry.name in small or entry.suffix == ".tflite"
-        if is_small and entry.is_written:
+        if entry.name in _SMALL and entry.is_written:
             name = f"{entry.name} ({entry.suffix})"
-            package = "" if entry.name == "c" else "ai_edge_litert"
-            found.append((name, package, exports[name]))
+            found.append((name, _SMALL[entry.name], exports[name]))
     return found
 
 
