@@ -70,6 +70,7 @@ def write_folder(path: Path, contents: Mapping[str, bytes], *, marker: str) -> N
     ExchangeError
         If another folder or file is in the way, or the disk does not take it.
     """
+    path = Path(os.path.abspath(path))  # as tempfile has it for files
     is_ours = not path.exists() or (path / marker).exists()
     if not is_ours and (not path.is_dir() or any(path.iterdir())):
         raise ExchangeError(
