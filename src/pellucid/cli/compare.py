@@ -47,7 +47,7 @@ def compare(
         bool,
         typer.Option(
             "--quick/--full",
-            help="Within six minutes on two processors, or everything.",
+            help="Within six minutes, or everything.",
         ),
     ] = True,
     only: Annotated[
@@ -118,6 +118,9 @@ def compare(
             write(out, read_results(out / FILE), weights, before)
         say(f"stopped; what is done is kept in {out}. The same command goes on.")
         raise
+    left = sum(cell.status == "not yet" for cell in results.cells)
+    if left:
+        say(f"{left} cells are left for want of time; the same command goes on.")
     for path in write(out, results, weights, before):
         say(f"wrote {path}")
     if json:

@@ -98,6 +98,26 @@ def test_no_cell_outlives_a_comparison_that_was_killed(log, tmp_path):
     assert not is_running(child)
 
 
+def test_quick_ends_in_time_and_the_same_request_goes_on(log, tmp_path, monkeypatch):
+    monkeypatch.setattr("pellucid.compare.conduct.comparison.QUICK_S", 4.0)
+    begin = time.monotonic()
+    results = run(request_of("good", "slow"), tmp_path / "out")
+    assert time.monotonic() - begin < 60
+    states = {(c.row, c.engine): c.status for c in results.cells}
+    assert states["slow", "numpy"] == states["slow", "compiled"] == "not yet"
+    cell = results.cell("slow", "numpy")
+    assert cell is not None
+    assert cell.reason == "--quick ends after 4 s; the same command goes on."
+    assert "slow" in measured(log)
+    monkeypatch.undo()
+    monkeypatch.setenv("PELLUCID_ROWS", str(log.parent / "rows"))
+    monkeypatch.setenv("PELLUCID_LOG", str(log))
+    again = run(request_of("good"), tmp_path / "out")
+    good = again.cell("good", "numpy")
+    assert good is not None
+    assert good.is_done
+
+
 def test_what_is_done_stays_done_until_a_setting_changes(log, tmp_path):
     folder = tmp_path / "out"
     first = run(request_of("good"), folder)

@@ -16,6 +16,8 @@ from pellucid.compare.study.rows import row, rows_there
 from pellucid.errors import RunError
 from pellucid.runs.tensor_file import write_bytes
 
+#: when --quick begins nothing more and ends what runs
+QUICK_S = 345.0
 #: settings that all cells of a report share
 _SHARED = ("network", "data", "is_quick", "seed")
 
@@ -60,7 +62,14 @@ def compare(
     record = _Record(request, folder, old, to_do)
     watcher.plans(to_do)
     try:
-        Conductor(request, keep=record.keep, watcher=watcher).run(to_do)
+        conductor = Conductor(
+            request,
+            keep=record.keep,
+            watcher=watcher,
+            budget_s=QUICK_S if request.is_quick else None,
+        )
+        conductor.run(to_do)
+        record.leave(f"--quick ends after {QUICK_S:.0f} s; the same command goes on.")
     finally:
         record.finish()
     return record.results
@@ -93,6 +102,13 @@ class _Record:
         """Take cells in and write everything down."""
         self.results = self.results.with_cells(cells)
         self._write()
+
+    def leave(self, reason: str) -> None:
+        """Say why the cells that are still to be measured were left."""
+        left = [cell for cell in self.results.cells if cell.status == "not yet"]
+        self.results = self.results.with_cells(
+            replace(cell, reason=reason) for cell in left
+        )
 
     def finish(self) -> None:
         """Draw the conclusions over all engines and write everything down."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,9 +45,20 @@ class Conductor:
     keep : callable
         Takes the cells of each job when it has ended; called by one thread at a time.
     watcher : Watcher
+    budget_s : float, optional
+        Seconds after which no job begins and none goes on; what is left is not kept,
+        and the same request goes on with it.
     """
 
-    def __init__(self, request: Request, *, keep: Keep, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        request: Request,
+        *,
+        keep: Keep,
+        watcher: Watcher,
+        budget_s: float | None = None,
+    ) -> None:
+        self._end = time.monotonic() + (inf if budget_s is None else budget_s)
         self._request, self._keep, self._watcher = request, keep, watcher
         self._calibration = Calibration()
         self._lock = threading.Lock()
@@ -63,6 +75,8 @@ class Conductor:
         """
         try:
             for job in plan.alone:
+                if self._left_s() <= 0:
+                    break
                 with self._station() as station:
                     self._carry_out(job, station, is_alone=True)
             self._share(plan.lanes)
@@ -87,9 +101,9 @@ class Conductor:
     def _go_through(self, lane: Sequence[Job]) -> None:
         """One process for all jobs of a lane; a new one where it has died."""
         waiting = list(lane)
-        while waiting and not self._is_stopping:
+        while waiting and not self._is_stopping and self._left_s() > 0:
             with self._station() as station:
-                while waiting and not self._is_stopping:
+                while waiting and not self._is_stopping and self._left_s() > 0:
                     if not self._carry_out(waiting.pop(0), station, is_alone=False):
                         break
 
@@ -113,10 +127,11 @@ class Conductor:
         found: dict[str, Any] = {}
         with self._tasks(job) as tasks:
             try:
-                found = station.measure(job.row.name, tasks, limit_s=job.row.limit_s)
+                limit_s = min(job.row.limit_s, max(1.0, self._left_s()))
+                found = station.measure(job.row.name, tasks, limit_s=limit_s)
             except StationError as error:
                 reason = str(error)
-        if self._is_stopping:
+        if self._is_stopping or (reason and self._left_s() <= 0):
             return False
         seconds = time.perf_counter() - begin
         slowdown = max(before, self._calibration.slowdown()) if is_alone else 0.0
@@ -148,6 +163,9 @@ class Conductor:
                     )
                 )
             yield tasks
+
+    def _left_s(self) -> float:
+        return self._end - time.monotonic()
 
     def _stop(self) -> None:
         self._is_stopping = True

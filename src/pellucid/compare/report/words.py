@@ -60,7 +60,7 @@ def absence(cell: Cell | None) -> str:
     words = {
         "failed": f"failed: {cell.reason}",
         "not installed": cell.reason,
-        "not yet": "not measured yet: the comparison was stopped before",
+        "not yet": f"not measured yet: {cell.reason or 'it was stopped before.'}",
     }
     return words.get(cell.status, cell.status)
 
