@@ -124,6 +124,14 @@ def test_a_script_reports_and_its_failure_is_told(tmp_path):
         run_script(Script(peer="a", file=str(ends)))
 
 
+def test_a_script_keeps_its_bytecode_whatever_the_caller_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    told = tmp_path / "told.py"
+    words = "import sys; print('{\"keeps\": %d}' % (not sys.dont_write_bytecode))"
+    told.write_text(words, encoding="utf-8")
+    assert run_script(Script(peer="a", file=str(told)))["keeps"] == 1
+
+
 def test_our_own_script_takes_its_first_step():
     report = run_script(SCRIPTS[0])
     assert 0 < report["import_s"] < report["process_s"]

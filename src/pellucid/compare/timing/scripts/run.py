@@ -54,10 +54,13 @@ def run_script(script: Script, *more: str, **environment: str) -> dict[str, Any]
     PeerFailure
         If it fails.
     """
+    settings = {**os.environ, **script.environment, **environment}
+    # what is installed has its bytecode; a checkout's is written in the cold round
+    settings.pop("PYTHONDONTWRITEBYTECODE", None)
     begin = time.perf_counter()
     run = subprocess.run(
         [sys.executable, str(_FOLDER / script.file), *script.arguments, *more],
-        env={**os.environ, **script.environment, **environment},
+        env=settings,
         capture_output=True,
         text=True,
         check=False,
