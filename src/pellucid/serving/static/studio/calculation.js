@@ -111,10 +111,13 @@ function list({ terms: all, left_out: rest }) {
     make("tbody", {}, ...body));
 }
 
+/** Write minus signs as the numbers beside them have them. */
+const signed = (formula) => formula.replace(/-(?=\d)/g, "−");
+
 function steps(shown) {
   const lines = shown.steps.map(({ name, formula, value }, i) => {
     const isLast = i === shown.steps.length - 1;
-    const line = make("li", { textContent: `${name} = ${formula.length < 160 ? formula + " = " : ""}${number(value)}`, className: isLast ? "result" : "" });
+    const line = make("li", { textContent: `${name} = ${formula.length < 160 ? signed(formula) + " = " : ""}${number(value)}`, className: isLast ? "result" : "" });
     line.dataset.name = name;
     line.dataset.value = value;
     return line;
