@@ -8,10 +8,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from serving_models import small_model
 
 httpx = pytest.importorskip("httpx2")
+PATIENCE_S = 60  # a loaded machine imports slowly
 RAW = {"Content-Type": "application/octet-stream"}
 
 
@@ -31,30 +33,62 @@ def test_serve_answers_and_finishes_what_it_took(
     def ask() -> None:
         # alone in its batch, this waits 0.6 s for others
         found.append(
-            httpx.post(f"{url}/predict", content=images.tobytes(), headers=RAW)
+            httpx.post(
+                f"{url}/predict",
+                content=images.tobytes(),
+                headers=RAW,
+                timeout=PATIENCE_S,
+            )
         )
 
     asker = threading.Thread(target=ask)
     asker.start()
     metric = 'pellucid_waiting_images{model="pets",version="1"} 3.0'
     for _ in range(100):
-        if metric in httpx.get(f"{url}/metrics").text:
+        if metric in httpx.get(f"{url}/metrics", timeout=PATIENCE_S).text:
             break
     process.send_signal(signal.SIGTERM)
-    asker.join(20)
+    asker.join(PATIENCE_S)
     assert found[0].status_code == 200
     expected = small_model(1).predict(images).argmax(axis=1).tolist()
     assert [p["index"] for p in found[0].json()["predictions"]] == expected
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_S) == 0
     events = [json.loads(line) for line in process.stderr if line.startswith("{")]
     assert events[-1]["event"] == "stopped"
 
 
+def test_serve_finishes_what_it_took_over_grpc(
+    start: Any, pets: str, images: Any
+) -> None:
+    triton = pytest.importorskip("tritonclient.grpc")
+    options = ("--engine", "numpy", "--delay", "600", "--grpc-port", "0")
+    process, url, line = start("serve", pets, *options)
+    found: list[Any] = []
+    given = triton.InferInput("input", list(images.shape), "FP32")
+    given.set_data_from_numpy(images)
+
+    def ask() -> None:
+        with triton.InferenceServerClient(line.split("gRPC at ")[1].strip()) as client:
+            found.append(client.infer("pets", [given]).as_numpy("dense"))
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    metric = 'pellucid_waiting_images{model="pets",version="1"} 3.0'
+    for _ in range(100):
+        if metric in httpx.get(f"{url}/metrics", timeout=PATIENCE_S).text:
+            break
+    process.send_signal(signal.SIGTERM)
+    asker.join(PATIENCE_S)
+    assert process.wait(PATIENCE_S) == 0
+    np.testing.assert_allclose(found[0], small_model(1).predict(images), rtol=1e-6)
+
+
 def test_ctrl_c_ends_with_130(start: Any, pets: str) -> None:
     process, url, _ = start("serve", f"zoo:3={pets}", "--engine", "numpy")
-    assert httpx.get(f"{url}/v2/models/zoo/versions/3/ready").status_code == 200
+    ready = f"{url}/v2/models/zoo/versions/3/ready"
+    assert httpx.get(ready, timeout=PATIENCE_S).status_code == 200
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert process.wait(PATIENCE_S) == 130
 
 
 @pytest.mark.parametrize(
@@ -89,12 +123,14 @@ def test_the_studio_trains_where_no_run_is_named(start: Any) -> None:
         for line in events.iter_lines():
             if line.startswith("data:") and '"status": "training"' in line:
                 break
-    assert "pellucid studio" in httpx.get(url).text
+    assert "pellucid studio" in httpx.get(url, timeout=PATIENCE_S).text
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_the_studio_looks_into_a_run(start: Any, pets: str) -> None:
     _, url, _ = start("studio", pets, "--no-browser", "--engine", "numpy")
-    assert httpx.get(f"{url}/studio/model").json()["title"] == "small"
-    assert httpx.get(f"{url}/v2/models/model/ready").status_code == 200
+    about = httpx.get(f"{url}/studio/model", timeout=PATIENCE_S).json()
+    assert about["title"] == "small"
+    ready = f"{url}/v2/models/model/ready"
+    assert httpx.get(ready, timeout=PATIENCE_S).status_code == 200
