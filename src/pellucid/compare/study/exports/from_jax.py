@@ -18,14 +18,13 @@ def _stablehlo(model: Model, images: Array, folder: Path) -> Written:
     export: Any = importlib.import_module("jax.export")
     path = folder / "model.jax_export"
     function = _closed(model)
-    (batch,) = export.symbolic_shape("batch")
     kind: Any = jax.ShapeDtypeStruct
-    shape = kind((batch, *images.shape[1:]), np.float32)
+    shape = kind((1, *images.shape[1:]), np.float32)
     path.write_bytes(export.export(jax.jit(function))(shape).serialize())
 
     def open_() -> Predict:
         loaded = jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
-        return lambda x: np.asarray(loaded(x))
+        return _one_by_one(lambda x: np.asarray(loaded(x)))
 
     return Written(path, open_)
 
