@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.paths import shortened, without_folders
 from pellucid.compare.study.rows import row
 from pellucid.compare.study.task import Task
 from pellucid.errors import PellucidError
@@ -51,10 +52,11 @@ def answer(question: Mapping[str, Any]) -> dict[str, Any]:
     """Answer one question, both as plain values."""
     tasks = [Task.from_json(task) for task in question["tasks"]]
     found = measure(question["row"], tasks)
+    folders = [task.folder for task in tasks]
     return {
-        engine: figures
+        engine: shortened(figures, folders)
         if isinstance(figures, str)
-        else [figure.to_json() for figure in figures]
+        else [figure.to_json() for figure in without_folders(figures, folders)]
         for engine, figures in found.items()
     }
 
