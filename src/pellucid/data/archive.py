@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import DataError
@@ -34,8 +34,9 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     Raises
     ------
     DataError
-        If the file is no zip, an entry is encrypted, or its entries announce more
-        than 1 GiB and more than 200 times the size of the file.
+        If the file is no zip, an entry is encrypted or named so that it would lie
+        outside, or its entries announce more than 1 GiB and more than 200 times the
+        size of the file.
     """
     import zipfile
 
@@ -96,9 +97,15 @@ def read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _check(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse encrypted entries and a bomb."""
+    """Refuse encrypted entries, names that lead out of the archive, and a bomb."""
     entries = archive.infolist()
     for entry in entries:
+        parts = PurePosixPath(entry.filename.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts:
+            raise DataError(
+                f"load: {str(path)!r} must hold names inside it; "
+                f"got the entry {entry.filename!r}, which leads out."
+            )
         if entry.flag_bits & _ENCRYPTED:
             raise DataError(
                 f"load: {str(path)!r} must not be encrypted; "

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.data.archive import open_archive, read_entry
+from pellucid.data.archive import ENTRY_LIMIT_BYTES, open_archive, read_entry
 from pellucid.errors import ExchangeError
 from pellucid.exchange.disk import checked_size
 
@@ -92,5 +93,10 @@ def _array(name: str, entry: dict[str, Any], content: bytes) -> Array:
         )
     if 0 in shape:
         return np.zeros(shape, dtype)
+    if prod(shape) * dtype.itemsize > ENTRY_LIMIT_BYTES:  # strides of 0 cost no bytes
+        raise ExchangeError(
+            f"import: tensor {name!r} must have at most {ENTRY_LIMIT_BYTES} bytes; "
+            f"got shape {shape}."
+        )
     flat = np.ndarray(shape, dtype, content, offset, strides)
     return np.array(flat)
