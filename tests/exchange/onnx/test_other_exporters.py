@@ -68,7 +68,27 @@ def _residual(torch):
     return Residual(), (2, 3, 8, 8)
 
 
-@pytest.mark.parametrize("build", [_plain, _residual])
+def _shuffled(torch):
+    nn = torch.nn
+
+    class Shuffled(nn.Module):
+        """Channels of groups exchanged, as in ShuffleNet."""
+
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(4, 12, 1, groups=2)
+            self.second = nn.Conv2d(12, 6, 3, groups=3)
+
+        def forward(self, x):
+            y = self.first(x)
+            n, c, h, w = y.shape
+            y = y.view(n, 3, c // 3, h, w).transpose(1, 2).reshape(n, c, h, w)
+            return self.second(y).mean((2, 3))
+
+    return Shuffled(), (2, 4, 6, 5)
+
+
+@pytest.mark.parametrize("build", [_plain, _residual, _shuffled])
 @pytest.mark.parametrize("how", ["dynamo", "script-11", "script-17"])
 @pytest.mark.filterwarnings("ignore")
 def test_pytorch_exports_come_in(build, how, agree, tmp_path):
@@ -108,7 +128,7 @@ LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["squeezenet", "resnet50", "inception_v2", "densenet121"]
+    "name", ["squeezenet", "resnet50", "inception_v2", "densenet121", "shufflenet"]
 )
 def test_the_light_models_come_in(name, agree):
     onnxruntime = pytest.importorskip("onnxruntime")

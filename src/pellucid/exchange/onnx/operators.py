@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.onnx import gelu, normalizations, windows
+from pellucid.exchange.onnx import gelu, normalizations, shuffle, windows
 from pellucid.exchange.onnx.call import Call
 from pellucid.exchange.tensor import Array, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 
-Result = Tensor | gelu.Partial
+Result = Tensor | gelu.Partial | shuffle.Groups
 _VECTOR_READERS = {"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze"}
 
 
@@ -201,10 +201,15 @@ def _flatten(call: Call) -> Tensor:
     return call.assembler.flatten(call.place, x)
 
 
-def _reshape(call: Call) -> Tensor:
-    if call.attribute("allowzero", 0) and 0 in call.shape_argument():
+def _reshape(call: Call) -> Result:
+    shape = call.shape_argument()
+    if call.attribute("allowzero", 0) and 0 in shape:
         call.refuse("have allowzero=0", "1")
-    return call.assembler.reshape(call.place, call.tensor(), call.shape_argument())
+    if isinstance(call.inputs[0], shuffle.Groups):
+        return shuffle.join(call, call.inputs[0], shape)
+    x = call.tensor()
+    begun = shuffle.split(call, x, shape)
+    return begun or call.assembler.reshape(call.place, x, shape)
 
 
 def _squeeze(call: Call) -> Tensor:
@@ -228,7 +233,9 @@ def _unsqueeze(call: Call) -> Tensor:
     return call.assembler.reshape(call.place, x, shape)
 
 
-def _transpose(call: Call) -> Tensor:
+def _transpose(call: Call) -> Result:
+    if isinstance(call.inputs[0], shuffle.Groups):
+        return shuffle.swap(call, call.inputs[0])
     x = call.tensor()
     permutation = call.attribute("perm", list(range(len(x.axes)))[::-1])
     return call.assembler.transpose(call.place, x, permutation)
