@@ -16,6 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 import pellucid as pl
 from pellucid.exchange.node import TFJS
 from pellucid.network import ZOO
@@ -57,8 +62,40 @@ def model_of() -> Callable[[pl.Network], pl.Model]:
 
 
 @pytest.fixture
-def zoo_model(zoo_name: str) -> pl.Model:
-    return randomised(pl.zoo(zoo_name))
+def zoo_model(zoo_name: str, trained_folder: Path) -> pl.Model:
+    """A network of the zoo, trained; once for all tests, and kept."""
+    path = trained_folder / f"{zoo_name}.pellucid"
+    with (trained_folder / f"{zoo_name}.lock").open("w") as lock:
+        if fcntl is not None:  # tests run in several processes
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            trained(zoo_name).save(path)
+    return pl.load(path, engine="numpy")
+
+
+@pytest.fixture(scope="session")
+def trained_folder(request: pytest.FixtureRequest) -> Path:
+    """A folder for weights of today's code, that stays from run to run."""
+    return Path(request.config.cache.mkdir(f"trained-{pl.__version__}"))
+
+
+def trained(name: str) -> pl.Model:
+    """Train some hundred steps on real pictures: digits, made to fit the input."""
+    network = pl.zoo(name)
+    if not name.startswith("xor"):
+        model = pl.Model(network, loss="cross_entropy", optimizer=pl.Adam(1e-3), seed=1)
+        steps, size = (60, 32) if name == "resnet20" else (300, 64)
+        pictures = pl.data.load("mnist")[0].subset(range(steps * size))
+        height, width, channels = network.input_shape
+        sides = (height - 28) // 2, (width - 28) // 2
+        images = np.pad(pictures.images, ((0, 0), *(2 * (n,) for n in sides), (0, 0)))
+        images = np.repeat(images, channels, axis=-1) / np.float32(255)
+        model.fit((images, pictures.labels), epochs=1, batch_size=size, progress=False)
+        return model
+    model = pl.Model(network, engine="numpy", loss="mse", optimizer=pl.SGD(0.5), seed=1)
+    train = pl.data.load("xor")[0]
+    model.fit(train, epochs=300, progress=False)
+    return model
 
 
 @pytest.fixture

@@ -130,9 +130,8 @@ _ALL = (
         about="TensorFlow's SavedModel, a folder",
         module="savedmodel",
         suffix=".savedmodel",
-        needs=("tensorflow",),
-        extra="tensorflow",
-        is_read=False,
+        needs=("tensorflow", "onnx"),
+        extra="tensorflow,exchange",
         marker="saved_model.pb",
     ),
     Format(

@@ -53,6 +53,9 @@ class Graph:
         Where tensors outside the file may lie.
     constants : mapping of str to array
         Values for graph inputs.
+    images : tuple of int, optional
+        How the graph's input lays out images, `FIRST` or `LAST`, where that is known;
+        else it is told by what reads it.
     """
 
     def __init__(
@@ -60,7 +63,10 @@ class Graph:
         model: onnx.ModelProto,
         folder: Path | None,
         constants: Mapping[str, npt.ArrayLike],
+        *,
+        images: tuple[int, ...] | None = None,
     ) -> None:
+        self.images = images
         self.model, self.graph, self.folder = model, model.graph, folder
         self.opset = opset_of(model)
         self.assembler = Assembler(FIRST)
@@ -163,7 +169,8 @@ class Graph:
         if len(sizes) != 3:
             axes = tuple(range(len(sizes) + 1))
             return self.assembler.input(sizes, axes, name=name)
-        if self._is_channels_last(name, sizes):
+        is_last = self._is_channels_last(name, sizes)
+        if is_last if self.images is None else self.images == LAST:
             return self.assembler.input(sizes, LAST, name=name)
         channels, height, width = sizes
         return self.assembler.input((height, width, channels), FIRST, name=name)

@@ -23,7 +23,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """Return the folder's files. Images are NHWC, any batch size; needs TensorFlow."""
     state = {f"weights/{key}": array for key, array in file.weights.items()}
     session = make("tensorflow").build(file.network, state=state, dtype="float32")
-    with tempfile.TemporaryDirectory() as folder, _quietly():
+    with tempfile.TemporaryDirectory() as folder, quietly():
         session.native.export(folder, verbose=False)  # type: ignore[attr-defined]
         root = Path(folder)
         found = {
@@ -36,17 +36,19 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep what Keras and TensorFlow say while they export off the terminal."""
     from pellucid.engines.tensorflow.imports import quiet
 
-    logger = logging.getLogger("tensorflow")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "tf2onnx")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             with quiet():
                 yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

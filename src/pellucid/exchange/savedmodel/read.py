@@ -1,0 +1,80 @@
+"""This file is how a SavedModel comes in: TensorFlow freezes it, tf2onnx spells it out.
+
+What is read in the end is the graph of its serving signature as ONNX.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from pellucid.errors import ExchangeError, MissingExtraError
+from pellucid.exchange.card import Card
+from pellucid.exchange.onnx.read import Graph
+from pellucid.exchange.refusal import damage_of
+from pellucid.exchange.savedmodel.write import CARD, quietly
+from pellucid.exchange.tensor import LAST
+from pellucid.runs import ModelFile
+
+MAIN = "saved_model.pb"
+_OPSET = 18  # the newest that tf2onnx writes
+_CARD_LIMIT_BYTES = 2**20
+
+
+def read(path: Path) -> ModelFile:
+    """Read a folder's ``serving_default``; TensorFlow loads it.
+
+    Raises
+    ------
+    ExchangeError
+        If it is damaged, or holds what cannot be represented exactly.
+    MissingExtraError
+        If tf2onnx is not installed.
+    """
+    folder = path.parent if path.name == MAIN else path
+    if not (folder / MAIN).is_file():
+        raise ExchangeError(f"import: '{path}' must hold a {MAIN}; got none.")
+    with damage_of(path, "SavedModel", also=(Exception,)):
+        graph = Graph(_as_onnx(folder), None, {}, images=LAST)
+        file = graph.file(folder.stem)
+        return _with_card(file, folder / CARD)
+
+
+def _as_onnx(folder: Path) -> onnx.ModelProto:
+    try:
+        with quietly():
+            loader: Any = importlib.import_module("tf2onnx.tf_loader")
+            convert: Any = importlib.import_module("tf2onnx.convert")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"format 'savedmodel' must be read through tf2onnx; got {error}. "
+            "Run: pip install tf2onnx."
+        ) from error
+    with quietly(), np.errstate(all="ignore"):
+        graph, inputs, outputs, renamed = loader.from_saved_model(
+            str(folder), None, None, return_tensors_to_rename=True
+        )
+        model, _ = convert._convert_common(
+            graph,
+            name=folder.stem,
+            input_names=inputs,
+            output_names=outputs,
+            opset=_OPSET,
+            tensors_to_rename=renamed,
+        )
+    made: onnx.ModelProto = model
+    return made
+
+
+def _with_card(file: ModelFile, path: Path) -> ModelFile:
+    """Add preprocessing and classes, where they lie beside the model."""
+    if not path.is_file() or path.stat().st_size > _CARD_LIMIT_BYTES:
+        return file
+    card = Card.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return replace(file, preprocessing=card.preprocessing, classes=card.classes)
