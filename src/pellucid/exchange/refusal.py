@@ -58,7 +58,8 @@ class Place:
 
 
 def _short(value: Any) -> str:
-    text = str(value)
+    shown = (c if c.isprintable() else " " for c in str(value))
+    text = " ".join("".join(shown).split())
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
