@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.scripts import load_text, quietly, script_name, script_text
 from pellucid.compare.study.task import Task
 
@@ -182,14 +181,4 @@ def _caught(error: Exception, path: Path) -> Outcome:
         error=f"{type(error).__name__}: {' '.join(lines)[:300]}",
         depth=depth,
         trace="".join(traceback.format_exception(error))[-6000:],
-    )
-
-
-def depth_figure(name: str, outcome: Outcome) -> Figure:
-    """Return how far the error stands from the user's own line."""
-    return Figure(
-        name=f"depth: {name}",
-        value=outcome.depth,
-        unit="calls",
-        note="Calls between the user's own last line and where the error was raised.",
     )

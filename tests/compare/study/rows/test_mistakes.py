@@ -15,7 +15,8 @@ def test_mistakes_are_caught_with_a_message_and_a_depth(ask, engine) -> None:
     assert size.value == "caught"
     assert "Error: " in size.note
     assert size.detail.startswith("Traceback")
-    assert figures["depth: images of another size"].value >= 1
+    assert size.note.endswith(" calls below your own line)")
+    assert figures["calls below your own line"].value >= 1
     assert figures["rate a million times too large"].value == "silent"
 
 

@@ -154,7 +154,10 @@ def measure(task: Task) -> list[Figure]:
     if task.engine in _PROGRAMS:
         return _counted(list(_stopped(task, native, images)))
     place = "layers" if task.engine == "numpy" else "kernels"
-    return [*_counted([_traced(task, images, place, place)]), _shown(task, images)]
+    return [
+        *_counted([_traced(task, images, "traced by a debugger", place)]),
+        _shown(task, images),
+    ]
 
 
 def _shown(task: Task, images: Any) -> Figure:

@@ -13,7 +13,6 @@ from pellucid.compare.study.attempts import (
     Outcome,
     attempt_module,
     attempted,
-    depth_figure,
 )
 from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.row import Aspect, Chart, Row
@@ -110,15 +109,17 @@ def _each(outcomes: dict[str, Outcome], right: Outcome) -> Iterator[Figure]:
         ended = "it told no loss" if outcome.loss is None else (
             f"the epoch ended with loss {outcome.loss:.4g}, rightly {right.loss:.4g}"
         )  # fmt: skip
+        place = f" ({outcome.depth} calls below your own line)"
+        place = place if outcome.depth is not None else ""
         said = f"{outcome.warning[:200]} ({ended})" if outcome.warning else ended
         yield Figure(
             name=name,
             value=_verdict(name, outcome, right),
-            note=outcome.error or f"{said[0].upper()}{said[1:]}.",
+            note=f"{outcome.error}{place}"
+            if outcome.is_caught
+            else f"{said[0].upper()}{said[1:]}.",
             detail=outcome.trace,
         )
-        if outcome.is_caught:
-            yield depth_figure(name, outcome)
 
 
 def _summary(outcomes: dict[str, Outcome], right: Outcome) -> Iterator[Figure]:
