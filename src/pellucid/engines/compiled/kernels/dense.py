@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pellucid.engines.compiled.kernels.activation import Function, apply
 from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.sweep import clear
 from pellucid.engines.compiled.kernels.tile import (
     Axis,
     lanes_for,
@@ -116,29 +117,47 @@ def dense_grad_input(
     spec: Dense,
 ) -> None:
     """grad_x[m, k] = or += Σ grad_y[m, n] · w[k, n]; lanes are images."""
-    lanes, n = b.lanes, spec.outputs
-    turned = b.scratch("f32", n * lanes)
-    with b.loop(images, step=lanes) as m:
-        left = b.smaller(images - m, lanes)
-        with b.loop(n * lanes) as i:
-            turned.store(b.f32(0.0), i)
-        with b.loop(left) as r, b.loop(n) as c:
-            value = (grad_y + (m + r) * spec.y_stride).load(c)
-            turned.store(value, c * lanes + r)
-        block = min(lanes, spec.inputs)
-        with b.loop(spec.inputs // block) as q:
-            k = q * block
+    pair = images - images % (2 * b.lanes)
+    with b.loop(pair, step=2 * b.lanes) as m:
+        _grad_input_block(b, (grad_y, w, grad_x), (m, b.i64(2 * b.lanes), 2), spec)
+    with b.loop(images, start=pair, step=b.lanes) as m:
+        left = b.smaller(images - m, b.lanes)
+        _grad_input_block(b, (grad_y, w, grad_x), (m, left, 1), spec)
+
+
+def _grad_input_block(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer],
+    which: tuple[Value, Value, int],
+    spec: Dense,
+) -> None:
+    """Make the derivative of images m … m + left, which fill so many vectors."""
+    (grad_y, w, grad_x), (m, left, vectors) = places, which
+    lanes, n, block = b.lanes, spec.outputs, min(b.lanes, spec.inputs)
+    size = vectors * lanes
+    turned, made = b.scratch("f32", n * size), b.scratch("f32", block * size)
+    clear(b, turned, n * size)
+    with b.loop(left) as r, b.loop(n) as c:
+        turned.store((grad_y + (m + r) * spec.y_stride).load(c), c * size + r)
+    most = (b.registers - 2 - vectors) // vectors
+    with b.loop(spec.inputs // block) as q:
+        k = q * block
+        for first, rows in split(block, most):
             sums = tile(
                 b,
-                w + k * n,
+                w + (k + first) * n,
                 turned,
-                rows=[r * n for r in range(block)],
-                vectors=1,
-                axes=[Axis(n, 1, lanes)],
+                rows=[r * n for r in range(rows)],
+                vectors=vectors,
+                axes=[Axis(n, 1, size)],
                 lanes=lanes,
             )
-            columns = transposed(b, [row[0] for row in sums])
-            for image, column in enumerate(columns):
+            for r, row in enumerate(sums):
+                for v, value in enumerate(row):
+                    made.store(value, (first + r) * size + v * lanes)
+        for v in range(vectors):
+            rows_of = [made.vector(r * size + v * lanes) for r in range(block)]
+            for image, column in enumerate(transposed(b, rows_of), v * lanes):
                 with b.when(left > image):
                     place = grad_x + ((m + image) * spec.x_stride + k)
                     if spec.is_added:

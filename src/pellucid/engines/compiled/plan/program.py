@@ -62,8 +62,8 @@ NUMBERS = (
 )
 #: images that stream through predict together
 STREAM = 16
-#: images of a task whose layers are large products
-COARSE = 16
+#: images of a task whose layers are large products; half where workers would idle
+COARSE = 32
 #: sizes of batches whose tasks are remembered
 MOST_SIZES = 64
 #: cycles without progress after which a run gives up: minutes
@@ -238,7 +238,8 @@ class Program:
         for i, phase in enumerate(self.low.phases):
             size, tasks = chunk, -(-count // chunk)
             if phase.grain == "coarse":
-                size, tasks = COARSE, -(-count // COARSE)
+                size = COARSE if count >= COARSE * self._pool.count else COARSE // 2
+                tasks = -(-count // size)
             elif phase.grain == "tasks":
                 is_done = phase.title == "prepare" and is_fresh
                 tasks = 0 if is_done else phase.task_count
