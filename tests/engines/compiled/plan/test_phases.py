@@ -5,27 +5,35 @@ from __future__ import annotations
 import pytest
 
 from pellucid.engines.compiled import cpu
+from pellucid.engines.compiled.kernels.batchnorm_fold import norm_fold
 from pellucid.engines.compiled.plan.lower import lowered, parameters_of
 from pellucid.engines.compiled.plan.lowering import Options, Purpose
 from pellucid.engines.compiled.plan.steps import At
 from pellucid.network import Network, layers
 
+PULL = Purpose("pull", is_training=True)
 CASES = {
     "pixels": lambda: [layers.Conv2D(6, kernel_size=3), layers.BatchNorm()],
     "features": lambda: [layers.Flatten(), layers.Dense(6), layers.BatchNorm()],
     "relu": lambda: [layers.BatchNorm(), layers.ReLU()],
+    "winograd": lambda: [
+        layers.Conv2D(16, kernel_size=3, padding=1),
+        layers.BatchNorm(),
+        layers.ReLU(),
+        layers.Conv2D(16, kernel_size=3, padding=1),
+        layers.BatchNorm(),
+    ],
     "twice": lambda: [layers.BatchNorm(), layers.BatchNorm()],
 }
 
 
-def phases(parts):
+def phases(parts, purpose=PULL):
     x = image = layers.Input(6, 6, 2)
     for part in parts:
         x = part(x)
     network = Network(inputs=image, outputs=x)
     options, target = Options(), cpu.target()
     parameters = parameters_of(network, target, options)
-    purpose = Purpose("pull", is_training=True)
     return lowered(network, parameters, target, options=options, purpose=purpose).phases
 
 
@@ -33,6 +41,27 @@ def shared(step):
     """Return the buffers a step names of which all tasks see the same one."""
     places = (a for a in step.arguments if isinstance(a, At))
     return {at.buffer for at in places if at.buffer.scope == "shared"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_tasks_that_prepare_weights_share_nothing_they_write(case):
+    for purpose in (
+        Purpose("pull", is_training=True),
+        Purpose("predict", is_training=False),
+    ):
+        for phase in phases(CASES[case](), purpose):
+            if phase.prepares:
+                named = [b for t in phase.tasks for s in t.steps for b in shared(s)]
+                made = [b for b in named if b in written(phase)]
+                assert len(made) == len(set(made)), [b.name for b in made]
+
+
+def written(phase):
+    """Return what a phase's tasks write: kernels name it after what they read."""
+    last = {norm_fold: 2}
+    steps = [s for task in phase.tasks for s in task.steps]
+    places = [s.arguments[-last.get(s.kernel, 1) :] for s in steps]
+    return {at.buffer for place in places for at in place}
 
 
 @pytest.mark.parametrize("case", CASES)

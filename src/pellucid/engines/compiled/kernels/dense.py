@@ -23,6 +23,8 @@ from pellucid.engines.compiled.kernels.turn import square
 
 #: bytes of weights that one pass over the images keeps in the first cache
 BLOCK_BYTES = 28 * 1024
+#: outputs up to which two vectors of images are pulled back together, on the stack
+PAIRED_OUTPUTS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,12 @@ def dense_grad_input(
     spec: Dense,
 ) -> None:
     """grad_x[m, k] = or += Σ grad_y[m, n] · w[k, n]; lanes are images."""
-    pair = images - images % (2 * b.lanes)
-    with b.loop(pair, step=2 * b.lanes) as m:
-        _grad_input_block(b, (grad_y, w, grad_x), (m, b.i64(2 * b.lanes), 2), spec)
-    with b.loop(images, start=pair, step=b.lanes) as m:
+    done = b.i64(0)
+    if spec.outputs <= PAIRED_OUTPUTS:
+        done = images - images % (2 * b.lanes)
+        with b.loop(done, step=2 * b.lanes) as m:
+            _grad_input_block(b, (grad_y, w, grad_x), (m, b.i64(2 * b.lanes), 2), spec)
+    with b.loop(images, start=done, step=b.lanes) as m:
         left = b.smaller(images - m, b.lanes)
         _grad_input_block(b, (grad_y, w, grad_x), (m, left, 1), spec)
 
@@ -142,22 +146,22 @@ def _grad_input_block(
     most = (b.registers - 2 - vectors) // vectors
     with b.loop(spec.inputs // block) as q:
         k = q * block
-        for first, rows in split(block, most):
+        for first, count in split(block, most):
             sums = tile(
                 b,
                 w + (k + first) * n,
                 turned,
-                rows=[r * n for r in range(rows)],
+                rows=[r * n for r in range(count)],
                 vectors=vectors,
                 axes=[Axis(n, 1, size)],
                 lanes=lanes,
             )
-            for r, row in enumerate(sums):
+            for i, row in enumerate(sums):
                 for v, value in enumerate(row):
-                    made.store(value, (first + r) * size + v * lanes)
+                    made.store(value, (first + i) * size + v * lanes)
         for v in range(vectors):
-            rows_of = [made.vector(r * size + v * lanes) for r in range(block)]
-            for image, column in enumerate(transposed(b, rows_of), v * lanes):
+            held = [made.vector(i * size + v * lanes) for i in range(block)]
+            for image, column in enumerate(transposed(b, held), v * lanes):
                 with b.when(left > image):
                     place = grad_x + ((m + image) * spec.x_stride + k)
                     if spec.is_added:

@@ -85,8 +85,8 @@ def lower(low: Lowering, node: Node) -> None:
     x = low.source(node)
     after = low.fused.get(node.name)
     function = FUNCTIONS[type(after.layer)](after.layer) if after else None
-    y = low.output(after.name if after else node.name)
-    spec = describe(layer, x.map, y.map)
+    y = low.output(low.end_of(node))
+    spec = replace(describe(layer, x.map, y.map), has_bias=low.has_bias(node))
     forward(low, node, replace(spec, function=function), (x, y))
     low.want_grad_sides(node.name, kernels.gradient_sides(spec))
     name = after.name if after else node.name

@@ -32,11 +32,14 @@ from pellucid.network.node import Node
 RELU = Function("relu")
 
 
-def pooled_chain(network: Network, node: Node) -> tuple[Node, ...]:
-    """Return the ReLU and the 2×2 max-pool that alone follow a node, or nothing."""
+def pooled_chain(network: Network, node: Node, end: str = "") -> tuple[Node, ...]:
+    """Return the ReLU and the 2×2 max-pool that alone follow a node, or nothing.
+
+    ``end`` names what was folded into it, which they follow then.
+    """
     if not isinstance(node.layer, Conv2D):
         return ()
-    relus = network.consumers[node.name]
+    relus = network.consumers[end or node.name]
     if len(relus) != 1 or not isinstance(relus[0].layer, ReLU):
         return ()
     pools = network.consumers[relus[0].name]
@@ -64,7 +67,8 @@ def sparse_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
 
 def can_fuse(low: Lowering, node: Node) -> bool:
     """Whether a convolution, its ReLU and its pool are one step in this program."""
-    if not pooled_chain(low.network, node) or not isinstance(node.layer, Conv2D):
+    chain = pooled_chain(low.network, node, low.end_of(node))
+    if not chain or not isinstance(node.layer, Conv2D):
         return False
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
     spec = conv.describe(node.layer, x, y)
@@ -84,6 +88,7 @@ def lower(low: Lowering, node: Node) -> None:
     end = low.pooled[node.name][-1].name
     x, y = low.source(node), low.output(end)
     spec = conv.describe(layer, x.map, low.plain_map(node.name))
+    spec = replace(spec, has_bias=low.has_bias(node))
     keeps = low.purpose.goes_back
     size = y.map.height * y.map.width * y.map.stored
     codes = low.buffer(f"{end} codes", size if keeps else 1, "image", "i8")

@@ -43,18 +43,18 @@ def lower(low: Lowering, node: Node) -> None:
         return
     after = low.fused.get(node.name)
     function = FUNCTIONS[type(after.layer)](after.layer) if after else None
-    name = after.name if after else node.name
+    name = low.end_of(node)
     y = low.output(name)
     spec = kernels.Dense(
         x.map.stored,
         y.map.stored,
         x.buffer.stride,
         y.buffer.stride,
-        layer.bias,
+        low.has_bias(node),
         function,
     )
     w = low.weight(node, "weight")
-    bias = low.weight(node, "bias") if layer.bias else w
+    bias = low.weight(node, "bias") if spec.has_bias else w
     grain: Grain | None = "coarse" if spec.inputs * spec.outputs >= LARGE else None
     has_own_way = low.purpose.kind == "predict" and grain == "coarse"
     if has_own_way:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.engines.compiled.layers import conv_pool
+from pellucid.engines.compiled.layers import conv_pool, norm_fold
 from pellucid.engines.compiled.layers.activation import FUNCTIONS, shows_derivative
 from pellucid.engines.compiled.layers.conv_pool import pooled_chain
 from pellucid.engines.compiled.plan.lowering import Lowering
@@ -17,14 +17,23 @@ def fuse(low: Lowering) -> None:
         return
     head = loss_node(low.network, low.purpose.loss) if low.purpose.loss else ""
     for node in low.network.nodes:
+        if norm_fold.can_fold(low, node):
+            norm_fold.fold(low, node)
+        end = low.end_of(node)
         if conv_pool.can_fuse(low, node):
-            low.pooled[node.name] = pooled_chain(low.network, node)
+            low.pooled[node.name] = pooled_chain(low.network, node, end)
             continue
-        followers = low.network.consumers[node.name]
+        followers = low.network.consumers[end]
+        if node.name in _folded_names(low):
+            continue
         if len(followers) != 1 or node.name == head:
             continue
         if _takes_in(low, node, followers[0]):
             low.fused[node.name] = followers[0]
+
+
+def _folded_names(low: Lowering) -> set[str]:
+    return {node.name for node in low.folded.values()}
 
 
 def _takes_in(low: Lowering, node: Node, follower: Node) -> bool:

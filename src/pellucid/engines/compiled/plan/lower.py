@@ -14,7 +14,14 @@ from pellucid.engines.compiled.plan.lowering import (
     shape_of,
 )
 from pellucid.engines.compiled.plan.parameters import Group, Layout, Parameters
-from pellucid.engines.compiled.plan.steps import At, Number, Phase, Step, Task
+from pellucid.engines.compiled.plan.steps import (
+    PREPARING,
+    At,
+    Number,
+    Phase,
+    Step,
+    Task,
+)
 from pellucid.engines.registry import unsupported
 from pellucid.network import Network
 from pellucid.network.layers import Input
@@ -66,15 +73,16 @@ def lowered(
     if purpose.goes_back:
         _back(low)
         _close(low)
-    if low.preparing:
-        low.phases.insert(0, Phase("tasks", "prepare", tasks=low.preparing))
-    low.phases = [phase for phase in low.phases if not phase.is_empty]
+    before = zip(PREPARING, (low.folding, low.preparing), strict=True)
+    first = [Phase("tasks", title, tasks=tasks) for title, tasks in before]
+    low.phases = [phase for phase in first + low.phases if not phase.is_empty]
     return low
 
 
 def _forward(low: Lowering) -> None:
     entry, end = low.network.inputs[0], low.network.outputs[0]
     is_taken = {node.name for node in low.fused.values()}
+    is_taken |= {node.name for node in low.folded.values()}
     is_taken |= {node.name for chain in low.pooled.values() for node in chain}
     low.phase("fine")
     exact = low.exact_map(entry)

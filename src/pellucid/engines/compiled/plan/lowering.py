@@ -95,10 +95,13 @@ class Lowering:
     values: dict[str, Value] = field(default_factory=dict)
     grads: dict[str, Value] = field(default_factory=dict)
     tape: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
+    folding: list[Task] = field(default_factory=list)
     preparing: list[Task] = field(default_factory=list)
     closing: list[Task] = field(default_factory=list)
     fused: dict[str, Node] = field(default_factory=dict)
+    folded: dict[str, Node] = field(default_factory=dict)
     pooled: dict[str, tuple[Node, ...]] = field(default_factory=dict)
+    replaced: dict[tuple[str, str], At] = field(default_factory=dict)
     masks: dict[str, Value] = field(default_factory=dict)
     areas: set[int] = field(default_factory=set)
 
@@ -156,12 +159,25 @@ class Lowering:
         return self.parameters[f"{node.name}.{role}"]
 
     def weight(self, node: Node, role: str) -> At:
-        """Return a weight's address."""
+        """Return a weight's address, or that of what was folded into it."""
+        if (node.name, role) in self.replaced:
+            return self.replaced[node.name, role]
         return At(self.weights, self.parameter(node, role).offset)
 
     def chunk_grad(self, node: Node, role: str) -> At:
         """Return the address of a chunk's derivative by a weight."""
         return At(self.chunk_grads, self.parameter(node, role).offset)
+
+    def end_of(self, node: Node) -> str:
+        """Return the last of the nodes that became one step with this one."""
+        after = self.fused.get(node.name) or self.folded.get(node.name)
+        return after.name if after else node.name
+
+    def has_bias(self, node: Node) -> bool:
+        """Whether a layer adds something: its bias, or what was folded into it."""
+        return (node.name, "bias") in self.replaced or bool(
+            getattr(node.layer, "bias", False)
+        )
 
     def trains(self, node: Node) -> bool:
         """Whether this program makes derivatives by a node's parameters."""

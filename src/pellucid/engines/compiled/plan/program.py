@@ -241,7 +241,7 @@ class Program:
                 size = COARSE if count >= COARSE * self._pool.count else COARSE // 2
                 tasks = -(-count // size)
             elif phase.grain == "tasks":
-                is_done = phase.title == "prepare" and is_fresh
+                is_done = phase.prepares and is_fresh
                 tasks = 0 if is_done else phase.task_count
             begin[2 * i : 2 * i + 2] = tasks, size
         return begin
@@ -295,7 +295,7 @@ class Program:
                 context.store(b.i64(number), self._slots[name])
             old = threads.flush_denormals(b)
             for i, phase in enumerate(phases):
-                if self.low.phases[i].title != "prepare":
+                if not self.low.phases[i].prepares:
                     context.store(b.i64(1), self._phase_slots + 2 * i + 1)
                     b.call(phase, context, b.i64(0), b.i64(0), spec=None)
             threads.restore_denormals(b, old)

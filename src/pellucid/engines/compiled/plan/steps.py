@@ -13,6 +13,9 @@ from pellucid.engines.compiled.kernels.layout import Map, padded
 Scope = Literal["image", "worker", "chunk", "shared", "session", "user"]
 Grain = Literal["fine", "coarse", "tasks"]
 
+#: titles of the phases that prepare weights, in their order
+PREPARING = ("fold", "prepare")
+
 BYTES = {"f32": 4, "f64": 8, "i8": 1, "i32": 4, "i64": 8}
 
 
@@ -110,6 +113,11 @@ class Phase:
     prologue: list[Step] = field(default_factory=list)
     body: list[Step] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
+
+    @property
+    def prepares(self) -> bool:
+        """Whether it makes what depends on the weights alone, once for each change."""
+        return self.title in PREPARING
 
     @property
     def is_empty(self) -> bool:
