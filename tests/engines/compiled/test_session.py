@@ -165,7 +165,7 @@ def test_options_are_checked():
 
 def test_the_plan_shows_steps_and_why():
     text = str(session(zoo("mnist-torch")).plan)
-    for word in ("winograd_forward", "lists of what is alive", "bytes per worker"):
+    for word in ("winograd_forward", "only what is alive", "bytes per worker"):
         assert word in text
 
 

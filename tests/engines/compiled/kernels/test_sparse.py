@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from oracles import maps
 from oracles.kernels import LANES, convolutions, laid, numbers
@@ -13,10 +13,11 @@ from pellucid.engines.compiled.kernels.coded import coded_grad_weight
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.harness import compiled
 from pellucid.engines.compiled.kernels.sparse import (
+    BITS,
     Sparse,
     sparse_fits,
     sparse_grad_weight,
-    sparse_lists,
+    sparse_lives,
 )
 from pellucid.engines.compiled.kernels.sparse_input import (
     input_scratch_size,
@@ -79,13 +80,10 @@ class Case:
     def run(self, kernel, *arguments):
         compiled(kernel, self.spec, on=self.machine)(*arguments)
 
-    def lists(self):
-        """Return offsets, values, counts and the bias' derivative."""
-        size, outputs = self.spec.list_size, self.conv.y.stored
-        made = aligned((size,), np.int32), aligned((size,))
-        made = *made, aligned((outputs,), np.int64), aligned((outputs,))
-        grad = put(self.spec.grad_y, self.grad)
-        self.run(sparse_lists, grad, self.codes, *made)
+    def lives(self):
+        """Return which windows of each output are alive, and the bias' derivative."""
+        made = aligned((self.spec.lives,), np.int64), aligned((self.conv.y.stored,))
+        self.run(sparse_lives, put(self.spec.grad_y, self.grad), self.codes, *made)
         return made
 
     def grad_input(self):
@@ -117,34 +115,35 @@ class Case:
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(SIZES, st.sampled_from([0.0, 0.5, 1.0]))
-def test_lists_name_what_is_alive_and_sum_it(sizes, alive):
+def test_bits_say_where_an_output_is_alive_and_its_bias_sums_it(sizes, alive):
     case = Case(*sizes, alive)
-    offsets, values, counts, bias = case.lists()
-    stride, m = case.spec.stride, case.conv.x
+    lives, bias = case.lives()
+    words = lives.view(np.uint64).reshape(case.spec.groups, -1)
     for o in range(case.conv.y.channels):
-        i, j = np.nonzero(case.dense[..., o])
-        start = i * case.conv.stride[0] * m.row + j * case.conv.stride[1] * m.stored
-        assert counts[o] == len(i)
-        found = dict(
-            zip(
-                offsets[o * stride :][: counts[o]],
-                values[o * stride :][: counts[o]],
-                strict=True,
-            )
-        )
-        assert found == dict(zip(start, np.float32(case.dense[i, j, o]), strict=True))
+        bits = [int(word) >> n & 1 for word in words[:, o] for n in range(BITS)]
+        assert bits[: case.spec.windows] == list((case.code[..., o] < 4).flat)
+        assert not any(bits[case.spec.windows :])
     assert np.allclose(bias[: case.grad.shape[2]], case.dense.sum((0, 1)), atol=1e-5)
+
+
+def wide(windows):
+    """Return a convolution with more windows than one integer has bits."""
+    x = laid(2 * windows, 6, 8, 4, ((1, 1), (1, 1)))
+    y = laid(2 * windows, 6, 16, 4, ((0, 0), (0, 0)))
+    return 4, Conv(x, y, (3, 3), top_left=(1, 1))
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(SIZES)
+@example(wide(22))
+@example(wide(50))
 def test_the_weights_derivative_is_the_definitions(sizes):
     case = Case(*sizes)
-    offsets, values, counts, _ = case.lists()
+    lives, _ = case.lives()
     grad = aligned(case.spec.weight_shape)
     grad[: case.w.shape[3], ..., : case.w.shape[2]] = 1.0
-    x = put(case.conv.x, case.x)
-    case.run(sparse_grad_weight, x, offsets, values, counts, grad)
+    x, y = put(case.conv.x, case.x), put(case.spec.grad_y, case.grad)
+    case.run(sparse_grad_weight, x, y, case.codes, lives, grad)
     expected = 1.0 + maps.grad_weight(case.x, case.dense, case.conv)
     outputs, channels = case.w.shape[3], case.w.shape[2]
     found = grad[:outputs, ..., :channels].transpose(1, 2, 3, 0)
@@ -206,8 +205,8 @@ def test_nan_is_no_zero(lanes):
     conv = Conv(x, laid(6, 6, 16, lanes, ((0, 0), (0, 0))), (3, 3), top_left=(1, 1))
     case = Case(lanes, conv, alive=1.0)
     case.grad[1, 1, 0] = np.nan
-    _, _, counts, bias = case.lists()
-    assert counts[0] == 9
+    lives, bias = case.lives()
+    assert lives[0] == (1 << 9) - 1
     assert np.isnan(bias[0])
     assert np.isnan(case.grad_input()[3, 3]).any()
     assert np.isnan(case.windowed()[3, 3]).any()

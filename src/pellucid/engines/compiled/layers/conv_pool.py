@@ -2,7 +2,8 @@
 
 The convolution's own output is never stored: of each window only the largest value
 and a code of where it stood. On the way back at most one of four outputs has a
-derivative, and none where ReLU gave 0; lists of what is left replace dense products.
+derivative, and none where ReLU gave 0; going through what is left, bit by bit,
+replaces dense products.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def pooled_chain(network: Network, node: Node, end: str = "") -> tuple[Node, ...
 
 
 def is_sparse(network: Network, node: Node, spec: Conv, options: Options) -> bool:
-    """Whether the way back goes by lists; the weights then lie [out][kh][kw][in]."""
+    """Whether the way back goes by what lives; weights then lie [out][kh][kw][in]."""
     chain = pooled_chain(network, node)
     fits = kernels.conv_pool_fits(spec) and sparse.sparse_fits(spec)
     return options.fuse and options.sparse and bool(chain) and fits
@@ -74,8 +75,8 @@ def can_fuse(low: Lowering, node: Node) -> bool:
     spec = conv.describe(node.layer, x, y)
     if not kernels.conv_pool_fits(spec):
         return False
-    by_lists = is_sparse(low.network, node, spec, low.options)
-    if not low.purpose.goes_back or by_lists:
+    by_lives = is_sparse(low.network, node, spec, low.options)
+    if not low.purpose.goes_back or by_lives:
         return True
     return low.options.sparse and node.inputs[0] not in low.learners
 
@@ -96,7 +97,7 @@ def lower(low: Lowering, node: Node) -> None:
 
     def back() -> None:
         if is_sparse(low.network, node, spec, low.options):
-            _pull_by_lists(low, node, spec, (x, low.grads[end]), codes)
+            _pull_what_lives(low, node, spec, (x, low.grads[end]), codes)
         else:
             _pull_by_codes(low, node, spec, (x, low.grads[end]), codes)
 
@@ -167,7 +168,7 @@ def _bias_grad(low: Lowering, node: Node, spec: Conv) -> At:
     return At(low.buffer(f"{node.name} no bias", spec.y.stored, "worker"))
 
 
-def _pull_by_lists(
+def _pull_what_lives(
     low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value], codes: Buffer
 ) -> None:
     x, grad = pair
@@ -222,35 +223,31 @@ def _pull_weight(
     low: Lowering, node: Node, spec: Sparse, pair: tuple[Value, Value], codes: Buffer
 ) -> None:
     x, grad = pair
-    name, stored = node.name, spec.conv.y.stored
-    offsets = low.buffer(f"{name} offsets", spec.list_size, "worker", "i32")
-    values = low.buffer(f"{name} values", spec.list_size, "worker")
-    counts = low.buffer(f"{name} counts", stored, "worker", "i64")
+    name = node.name
+    lives = low.buffer(f"{name} lives by output", spec.lives, "worker", "i64")
     low.clear_chunk_grad(node, "weight")
     bias = _bias_grad(low, node, spec.conv)
     low.step(
-        sparse.sparse_lists,
+        sparse.sparse_lives,
         spec,
         At(grad.buffer),
         At(codes),
-        At(offsets),
-        At(values),
-        At(counts),
+        At(lives),
         bias,
         node=name,
         grain="fine",
-        why="lists of what is alive",
+        why="which windows are alive",
     )
     low.step(
         sparse.sparse_grad_weight,
         spec,
         At(x.buffer),
-        At(offsets),
-        At(values),
-        At(counts),
+        At(grad.buffer),
+        At(codes),
+        At(lives),
         low.chunk_grad(node, "weight"),
         node=name,
         grain="fine",
-        why="lists of what is alive",
+        why="windows, only what is alive",
         multiply_adds=conv.multiply_adds(spec.conv) // 4,
     )
