@@ -152,7 +152,7 @@ class CompiledSession:
         corrections = (1.0, 1.0)
         if isinstance(optimizer, Adam):
             corrections = (1 - optimizer.beta1**step, 1 - optimizer.beta2**step)
-        program.set(update=1)
+        program.set(update=1, keeps_grads=0)
         program.set_floats(
             rate=learning_rate,
             correction1=1 / corrections[0],
@@ -188,7 +188,7 @@ class CompiledSession:
     ) -> tuple[float, dict[str, Array]]:
         """Return the loss and its derivative by each parameter, in training mode."""
         program = self._trainer
-        program.set(update=0)
+        program.set(update=0, keeps_grads=1)
         loss, _ = self._learn(program, images, labels, sample_weight, None)
         return loss, self._grads()
 

@@ -8,6 +8,7 @@ from pellucid.engines.compiled.kernels import dense as kernels
 from pellucid.engines.compiled.kernels import gemv
 from pellucid.engines.compiled.kernels.dense import Rows
 from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.optimizer import join_chunks
 from pellucid.engines.compiled.layers import conv
 from pellucid.engines.compiled.layers.activation import FUNCTIONS, pull_through
 from pellucid.engines.compiled.plan.lowering import Lowering
@@ -155,20 +156,23 @@ def _close(
     weight = low.parameter(node, "weight")
     rows = rows_of_task(spec.inputs, spec.outputs)
     blocks, rest = divmod(spec.inputs, rows)
+    is_whole = all(n * spec.outputs % ALIGN == 0 for n in (rows, rest))
+    kept = None
+    if low.updates_at_once and is_whole:
+        # the derivative is used up while it is in the cache; nobody else wants it
+        kept = At(low.buffer(f"{node.name} rows", rows * spec.outputs, "worker"))
     for first, size, many in ((0, rows, blocks), (blocks * rows, rest, 1)):
         if not size or not many:
             continue
+        at, count = weight.offset + first * spec.outputs, size * spec.outputs
+        whole = At(low.grad_vector, at, count)
         step = Step(
             kernels.dense_grad_weight,
             Rows(spec, size),
             (
                 At(x.buffer, first, size, is_first=True),
                 At(grad.buffer, is_first=True),
-                At(
-                    low.grad_vector,
-                    weight.offset + first * spec.outputs,
-                    size * spec.outputs,
-                ),
+                kept or whole,
                 Number("count"),
             ),
             "task",
@@ -176,8 +180,13 @@ def _close(
             "a block of rows over all images",
         )
         step.multiply_adds = x.map.channels * grad.map.channels * size // spec.inputs
-        at = weight.offset + first * spec.outputs
-        low.close([step], at, size * spec.outputs, many, decays=True)
+        steps = [step]
+        if kept:
+            copied = (kept, 1, 0, whole, count)
+            steps.append(
+                Step(join_chunks, None, copied, "task", node.name, when="keeps_grads")
+            )
+        low.close(steps, at, count, many, decays=True, grads=kept)
     if spec.has_bias:
         bias = low.parameter(node, "bias")
         step = Step(

@@ -326,10 +326,25 @@ class Lowering:
         self.areas.add(m.height * m.width)
         return f"numbers {m.height * m.width}"
 
+    @property
+    def updates_at_once(self) -> bool:
+        """Whether weights change as soon as their derivatives are there."""
+        optimizer = self.purpose.optimizer
+        return optimizer is not None and optimizer.clip_norm is None
+
     def close(
-        self, steps: list[Step], at: int, size: int, blocks: int, *, decays: bool
+        self,
+        steps: list[Step],
+        at: int,
+        size: int,
+        blocks: int,
+        *,
+        decays: bool,
+        grads: At | None = None,
     ) -> None:
         """Add a task that makes derivatives and, at once, updates their weights.
+
+        ``grads`` is where the steps leave them, if not among all the others.
 
         ``at`` is where the first block's weights lie, ``size`` how many a block has:
         whole vectors, but for the last block, behind which there is padding.
@@ -343,17 +358,21 @@ class Lowering:
                 Step(square_sum, None, (place, size, square), "task", when="update")
             )
         elif optimizer is not None:
-            steps.append(self.update_step(at, size, decays=decays))
+            steps.append(self.update_step(at, size, decays=decays, grads=grads))
         if steps:
             self.closing.append(Task(steps, blocks))
 
-    def update_step(self, at: int, size: int, *, decays: bool) -> Step:
+    def update_step(
+        self, at: int, size: int, *, decays: bool, grads: At | None = None
+    ) -> Step:
         """Return the optimizer's step on a block of weights."""
         optimizer = self.purpose.optimizer
         if optimizer is None:
             raise TypeError(optimizer)
         names = ("weights", "grads", "slot0", "slot1")
-        places = (At(self.session(name), at, size) for name in names)
+        places = [At(self.session(name), at, size) for name in names]
+        if grads is not None:
+            places[1] = grads
         floats = ("rate", "correction1", "correction2")
         numbers = (Number(name, is_float=True) for name in floats)
         return Step(

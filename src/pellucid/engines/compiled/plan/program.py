@@ -46,6 +46,7 @@ NUMBERS = (
     "count",
     "chunks",
     "update",
+    "keeps_grads",
     "has_classes",
     "has_targets",
     "draws_masks",
