@@ -70,6 +70,10 @@ def test_what_was_not_measured_for_all_does_not_count():
     )
     waiting = Cell(row="latency", engine="torch", status="not yet")
     assert [s.row for s in steps(found.with_cells([waiting]))] == ["speed"]
+    speed_only = studies.results(
+        latency=studies.latency(compiled=1.0), speed=speed(compiled=1.0, torch=1.0)
+    )
+    assert [s.row for s in steps(speed_only)] == ["speed"]
     assert rank(studies.results(), None) == []
 
 

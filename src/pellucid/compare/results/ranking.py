@@ -71,8 +71,8 @@ class Place:
 def steps(results: Results) -> list[Step]:
     """Return every figure that counts, with the scores of the engines that are here.
 
-    What was measured for no engine is left out; where one engine failed or has
-    nothing of the kind and others have, it scores 0.
+    What has not been measured for all of them is left out; where one engine failed or
+    has nothing of the kind and others have, it scores 0.
     """
     here = engines_here(results)
     found = []
@@ -109,8 +109,9 @@ def _scores(
         if found is not None and found.number is not None:
             values[engine] = found
     numbers = [v.number for v in values.values() if v.number is not None]
+    waiting = ("not yet", "full only")
     if not numbers or any(
-        cells[e].status in ("not yet", "full only") for e in engines if e in cells
+        e not in cells or cells[e].status in waiting for e in engines
     ):
         return ()
     best = min(numbers) if lower else max(numbers)
