@@ -231,7 +231,8 @@ def carry_out(
         if RunFolder(path).has_begun:
             say(f"stopped; all is saved. Go on with: pellucid train --resume {path}")
         raise typer.Exit(130) from interrupt
-    training_report.conclude(outcome, json=json, quiet=quiet)
+    if outcome.is_first:
+        training_report.conclude(outcome, json=json, quiet=quiet)
 
 
 def _augmentation(items: list[str]) -> dict[str, Any]:

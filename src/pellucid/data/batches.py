@@ -148,6 +148,12 @@ class Batches:
             )
         return prefetch(self._prepare(number, start), self.ahead)
 
+    def place(self, step: int) -> tuple[int, int]:
+        """Return where this process's part of a batch begins, and the batch's size."""
+        count = min(self.batch_size, len(self.dataset) - step * self.batch_size)
+        rank, world = self.shard
+        return count * rank // world, count
+
     def order(self, number: int) -> npt.NDArray[np.int64]:
         """Return the positions of an epoch's examples, shape (N,), in their order."""
         if not self.shuffle:

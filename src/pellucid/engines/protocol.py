@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
+from pellucid.engines.world import Part
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
 
@@ -53,8 +54,14 @@ class Session(Protocol):
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
+        part: Part | None = None,
     ) -> StepResult:
-        """Change weights, buffers and optimizer slots by one update."""
+        """Change weights, buffers and optimizer slots by one update.
+
+        With ``part`` the examples are this process's share of a batch, and the update
+        is the same in all processes of the engine's world: that of the whole batch.
+        The loss is then this share's summand of the batch's.
+        """
         ...
 
     def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:

@@ -310,7 +310,7 @@ class Model:
         class_weight : mapping of int to float, optional
             Weight of each class's examples in the loss; 1 if not named.
         callbacks : iterable of Callback
-            Who looks in.
+            Who looks in; of several processes, at the first.
         clip_norm : float, optional
             Largest common Euclidean norm of all gradients.
         augment : Augment, optional
@@ -371,8 +371,12 @@ class Model:
         *,
         shuffle: bool = False,
         augment: Augment | None = None,
+        shard: tuple[int, int] = (0, 1),
     ) -> Batches:
-        """Return a dataset cut into batches as this model takes them."""
+        """Return a dataset cut into batches as this model takes them.
+
+        ``shard`` is (rank, world), for one of several processes.
+        """
         return Batches(
             dataset,
             batch_size=batch_size,
@@ -382,6 +386,7 @@ class Model:
             preprocessing=self.preprocessing,
             dtype=self.dtype,
             ahead=_AHEAD if len(dataset) > batch_size else 0,
+            shard=shard,
         )
 
     # -- checks ----------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ def per_example(values: Array) -> Array:
     """Return each example's mean over its positions, shape (N,)."""
     if values.ndim == 1:
         return values.astype(np.float64) if values.dtype == np.bool_ else values
-    mean: Array = values.reshape(len(values), -1).mean(axis=1)
+    mean: Array = values.reshape(len(values), prod(values.shape[1:])).mean(axis=1)
     return mean
 
 

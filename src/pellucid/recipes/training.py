@@ -9,14 +9,19 @@ from pathlib import Path
 from pellucid.data import Dataset
 from pellucid.data.download import Progress
 from pellucid.engines import Engine
+from pellucid.engines.world import world_of
 from pellucid.model import Model
+from pellucid.model.beginning import share_state
 from pellucid.model.fitting import FitRequest, fit
-from pellucid.objectives import schedule_from_json
+from pellucid.model.inputs import checked_dataset
+from pellucid.objectives import as_metrics, schedule_from_json
 from pellucid.recipes.examples import examples_of
 from pellucid.recipes.parts import augment_of, early_stopping_of, model_of
 from pellucid.runs import ModelFile, RunFolder, model_path, provenance
 from pellucid.runs.recipe import Recipe
-from pellucid.training import Callback, History, Trainer
+from pellucid.training import Callback, History, Trainer, evaluate
+
+_TEST_BATCH = 256  # images, over all processes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,8 @@ class Outcome:
     compiling_s : float
         Compiling the training's code before that, or loading it; 0 where an engine
         does so in its first step.
+    is_first : bool
+        Whether this is the one of several processes that writes and reports.
     """
 
     model: Model
@@ -52,6 +59,7 @@ class Outcome:
     run: Path | None
     training_s: float
     compiling_s: float
+    is_first: bool = True
 
 
 class _Clock(Callback):
@@ -114,7 +122,11 @@ def train(
     (4, 1)
     """
     model = model_of(recipe, engine)
-    examples, test = examples_of(recipe.data, model, progress=data_progress)
+    world = world_of(model.engine)
+    is_first = world.rank == 0
+    examples, test = examples_of(
+        recipe.data, model, progress=data_progress if is_first else None
+    )
     path, clock = None if run is None else Path(run), _Clock()
     request = FitRequest(
         data=examples,
@@ -132,13 +144,22 @@ def train(
         early_stopping=early_stopping_of(recipe),
         run=path,
         resume=resume,
-        shows_progress=progress,
+        shows_progress=progress and is_first,
         recipe=_recorded(recipe, model),
     )
     history = fit(model, request)
-    if path is not None and RunFolder(path).best.exists():
+    if path is not None and is_first and RunFolder(path).best.exists():
         model.load_weights(ModelFile.read(model_path(path)).weights)
-    metrics = model.evaluate(test, metrics=recipe.metrics)
+    share_state(model, world)
+    checked_dataset(test, "evaluate", model.network, model.loss)
+    metrics = evaluate(
+        model.network,
+        model.session,
+        model.batches(test, _TEST_BATCH, shard=(world.rank, world.size)),
+        loss=model.loss,
+        metrics=as_metrics(list(recipe.metrics)),
+        world=world,
+    )
     return Outcome(
         model=model,
         history=history,
@@ -147,6 +168,7 @@ def train(
         run=path,
         training_s=clock.training_s,
         compiling_s=clock.compiling_s,
+        is_first=is_first,
     )
 
 

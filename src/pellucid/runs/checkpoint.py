@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,21 @@ class Checkpoint:
             "history": [dict(record) for record in self.history],
         }
         write_tensors(path, tensors, {"trainer.json": json.dumps(document)})
+
+    def to_bytes(self) -> bytes:
+        """Return what `write` writes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "checkpoint.safetensors"
+            self.write(path)
+            return path.read_bytes()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Checkpoint:
+        """Read what `to_bytes` returned."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "checkpoint.safetensors"
+            path.write_bytes(content)
+            return cls.read(path)
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pellucid.data import Batches
 from pellucid.engines.head import loss_node
 from pellucid.engines.protocol import Session
+from pellucid.engines.world import ALONE, World
 from pellucid.network import Network
 from pellucid.objectives import Loss
 from pellucid.objectives.metrics import Metric
@@ -26,14 +27,19 @@ def evaluate(
     loss: Loss | None,
     metrics: Mapping[str, Metric],
     on_batch: Callable[[int, Array, Array], None] | None = None,
+    world: World = ALONE,
 ) -> dict[str, float]:
     """Return the loss (if there is one) and metrics, each a mean over all examples.
 
-    ``on_batch`` is handed the number of examples done, the output and the labels.
+    ``on_batch`` is handed the number of examples done, the output and the labels. In
+    a world of several processes the batches are this one's part, the result that of
+    all.
     """
     sums = dict.fromkeys((["loss"] if loss else []) + list(metrics), 0.0)
     count = 0
     for batch in batches.epoch(0):
+        if not len(batch.images):  # a part of a small batch may be empty
+            continue
         output, logits = forward(network, session, batch.images, loss)
         n = len(batch.images)
         if loss is not None:
@@ -45,10 +51,11 @@ def evaluate(
         count += n
         if on_batch:
             on_batch(count, output, batch.labels)
+    *totals, count = world.sum(np.array([*sums.values(), count], np.float64)).tolist()
     is_sum = loss is not None and loss.name == "half_squared_error_sum"
     return {
         name: total if name == "loss" and is_sum else total / count
-        for name, total in sums.items()
+        for name, total in zip(sums, totals, strict=True)
     }
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pellucid.data import Batch, Batches
 from pellucid.engines.protocol import CompilesAhead, Session, StepResult
+from pellucid.engines.world import ALONE, World
 from pellucid.errors import DivergenceError
 from pellucid.network import Network
 from pellucid.objectives import Loss, OnPlateau, Progress, as_metrics
@@ -24,6 +25,7 @@ from pellucid.training.history import History
 from pellucid.training.interrupt import Interrupt
 from pellucid.training.plan import Plan
 from pellucid.training.position import Position
+from pellucid.training.together import Together
 
 Array = npt.NDArray[Any]
 
@@ -40,9 +42,11 @@ class Trainer:
     plan : Plan
         Epochs, schedule, metrics and the rest.
     callbacks : sequence of Callback
-        Who looks in.
+        Who looks in; in a world of several processes, at the first one only.
     position, history
         Where to go on, from a checkpoint; the beginning if left out.
+    world : World
+        The processes that train together; the batches are this one's part.
 
     Raises
     ------
@@ -64,6 +68,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         position: Position | None = None,
         history: History | None = None,
+        world: World = ALONE,
     ) -> None:
         self.network = network
         self.session = session
@@ -71,7 +76,7 @@ class Trainer:
         self.train = train
         self.validation = validation
         self.plan = plan
-        self.callbacks = tuple(callbacks)
+        self.callbacks = tuple(callbacks) if world.rank == 0 else ()
         self.position = position or Position()
         self.history = history or History()
         self.stop_reason: str | None = None
@@ -81,6 +86,7 @@ class Trainer:
         #: checkpoints in between included
         self.training_s = 0.0
         self._begun = 0.0
+        self._together = Together(world, train)
         self._metrics = as_metrics(plan.metrics)
         self._class_weights = self._weights_by_class()
 
@@ -118,7 +124,8 @@ class Trainer:
             while self.position.epoch < self.plan.epochs and not self.stop_reason:
                 if not self._epoch(interrupt):
                     break
-        if interrupt.is_pressed:
+                self.stop_reason = self._together.reason(self.stop_reason)
+        if self._together.is_pressed(interrupt):
             raise KeyboardInterrupt
         early = self.plan.early_stopping
         if early and early.restore_best and self.position.best.weights:
@@ -151,16 +158,17 @@ class Trainer:
         with closing(self._batches(position)) as batches:
             for batch in batches:
                 position.learning_rate = self.learning_rate
-                loss = self._step(batch, position.learning_rate)
+                loss = self._step(batch, position.learning_rate, interrupt)
                 now = time.perf_counter()
                 position.seconds, self.training_s = now - start, now - self._begun
                 for callback in self.callbacks:
                     callback.on_step(self, loss)
-                if interrupt.is_pressed:
+                if self._together.is_pressed(interrupt):
                     for callback in self.callbacks:
                         callback.on_interrupt(self)
                     return False
-                if self.stop_reason and position.batch < len(self.train):
+                is_last = position.batch == len(self.train)
+                if self._together.is_stopped(self) and not is_last:
                     return False
         self._finish_epoch(start)
         return True
@@ -168,26 +176,36 @@ class Trainer:
     def _batches(self, position: Position) -> Any:
         return self.train.epoch(position.epoch, start=position.batch)
 
-    def _step(self, batch: Batch, rate: float) -> float:
+    def _step(self, batch: Batch, rate: float, interrupt: Interrupt) -> float:
         weight = self._sample_weight(batch.labels)
         result = self.session.train_step(
-            batch.images, batch.labels, learning_rate=rate, sample_weight=weight
+            batch.images,
+            batch.labels,
+            learning_rate=rate,
+            sample_weight=weight,
+            **self._together.part(self.position.batch, weight),
         )
-        if not math.isfinite(result.loss):
+        loss, figures, examples = self._together.share(
+            result.loss,
+            self._figures(result, batch.labels),
+            len(batch.images),
+            wishes=(interrupt.is_pressed, self.stop_reason is not None),
+        )
+        if not math.isfinite(loss):
             raise DivergenceError(
-                f"train: the loss must stay finite; got loss={result.loss} in step "
+                f"train: the loss must stay finite; got loss={loss} in step "
                 f"{self.position.step + 1} (epoch {self.position.epoch + 1}). Try a "
                 "smaller learning rate, or clip_norm."
             )
-        self.position.add(self._figures(result, batch.labels), len(batch.images))
-        return result.loss
+        self.position.add({"loss": loss * examples, **figures}, examples)
+        return loss
 
     def _figures(self, result: StepResult, labels: Array) -> dict[str, float]:
-        """Return a batch's loss and metrics, each as a sum over its examples."""
-        figures = {"loss": result.loss * len(labels)}
-        for name, metric in self._metrics.items():
-            figures[name] = float(metric(result.output, labels).sum())
-        return figures
+        """Return a batch's metrics, each as a sum over its examples."""
+        return {
+            name: float(metric(result.output, labels).sum())
+            for name, metric in self._metrics.items()
+        }
 
     def _finish_epoch(self, start: float) -> None:
         position = self.position
@@ -199,6 +217,7 @@ class Trainer:
                 self.validation,
                 loss=self.loss,
                 metrics=self._metrics,
+                world=self._together.world,
             )
             record |= {f"val_{name}": value for name, value in figures.items()}
         record["learning_rate"] = position.learning_rate

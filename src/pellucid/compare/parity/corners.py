@@ -125,9 +125,9 @@ class CornerSession(NumpySession):
 
     corners: Mapping[str, Array] = {}
 
-    def _masks(self, count: int) -> Mapping[str, Array]:
+    def _masks(self, count: int, start: int = 0) -> Mapping[str, Array]:
         # corners go where dropout's masks go, so that parts of a batch get theirs
-        return {**super()._masks(count), **self.corners}
+        return {**super()._masks(count, start), **self.corners}
 
     def _run(
         self, images: Array, *, is_training: bool, masks: Mapping[str, Array]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pellucid.engines import mpi
 from pellucid.engines.compiled.engine import CompiledEngine
 from pellucid.engines.compiled.session import CompiledSession
 from pellucid.engines.protocol import Engine
@@ -14,6 +15,8 @@ OPTIONS = ("lanes", "fuse", "winograd", "sparse", "profile")
 
 def make(*, threads: int | None = None, **options: Any) -> Engine:
     """Return the engine; see `CompiledEngine` for the options.
+
+    Under mpiexec it joins the job.
 
     Raises
     ------
@@ -26,7 +29,7 @@ def make(*, threads: int | None = None, **options: Any) -> Engine:
                 f"engine 'compiled': options must be threads, {', '.join(OPTIONS)}; "
                 f"got {name!r}."
             )
-    return CompiledEngine(threads=threads, **options)
+    return CompiledEngine(threads=threads, world=mpi.world("compiled"), **options)
 
 
 __all__ = ["CompiledEngine", "CompiledSession", "make"]

@@ -6,6 +6,7 @@ from pellucid.engines.compiled import cpu, workers
 from pellucid.engines.compiled.plan.lowering import Options
 from pellucid.engines.compiled.session import CompiledSession
 from pellucid.engines.protocol import State
+from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -24,6 +25,8 @@ class CompiledEngine:
         Ideas that can be switched off, to see what each is worth.
     profile : bool
         Count the cycles of every step; the plan's text then shows them.
+    world : World
+        The processes that train together.
 
     Raises
     ------
@@ -42,7 +45,9 @@ class CompiledEngine:
         winograd: bool = True,
         sparse: bool = True,
         profile: bool = False,
+        world: World = ALONE,
     ) -> None:
+        self.world = world
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise EngineError(
                 f"engine 'compiled': threads must be at least 1; got threads={threads}."
@@ -84,6 +89,7 @@ class CompiledEngine:
             target=self._target,
             pool=workers.pool(self.threads, self._target),
             options=self._options,
+            world=self.world,
         )
 
     def __repr__(self) -> str:

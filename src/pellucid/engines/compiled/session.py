@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from pellucid.engines.compiled.workers import Pool
 from pellucid.engines.head import loss_node, require
 from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.state import Parts, put_together, take_apart
+from pellucid.engines.world import ALONE, Part, World, refuse_batch_norm
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network
 from pellucid.objectives import (
@@ -65,7 +67,9 @@ class CompiledSession:
         target: Target,
         pool: Pool,
         options: Options,
+        world: World = ALONE,
     ) -> None:
+        self._world = world
         self._network = network
         self._loss = loss
         self._optimizer = optimizer
@@ -144,10 +148,26 @@ class CompiledSession:
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
+        part: Part | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
-        optimizer = require("optimizer", self._optimizer)
         program = self._trainer
+        if part is None:
+            self._prepare_update(program, learning_rate)
+            loss, output = self._learn(program, images, labels, sample_weight, masks)
+        else:
+            refuse_batch_norm("compiled", self._network)
+            program.set(update=0, keeps_grads=1)
+            loss, output = self._learn(
+                program, images, labels, sample_weight, masks, part
+            )
+            self._update_together(learning_rate)
+        self._parts.step += 1
+        self._weights_changed()
+        return StepResult(loss, output)
+
+    def _prepare_update(self, program: Program, learning_rate: float) -> None:
+        optimizer = require("optimizer", self._optimizer)
         step = self._parts.step + 1
         corrections = (1.0, 1.0)
         if isinstance(optimizer, Adam):
@@ -159,10 +179,20 @@ class CompiledSession:
             correction2=1 / corrections[1],
             limit=optimizer.clip_norm or 0.0,
         )
-        loss, output = self._learn(program, images, labels, sample_weight, masks)
-        self._parts.step = step
-        self._weights_changed()
-        return StepResult(loss, output)
+
+    def _update_together(self, learning_rate: float) -> None:
+        """Update by the sum of all processes' derivatives."""
+        optimizer = require("optimizer", self._optimizer)
+        grads = self._world.sum(self._vectors["grads"])
+        if optimizer.clip_norm is not None:
+            norm = float(np.linalg.norm(grads.astype(np.float64)))
+            grads *= min(1.0, optimizer.clip_norm / norm) if norm else 1.0
+        unclipped = replace(optimizer, clip_norm=None)
+        purpose = Purpose("update", is_training=True, optimizer=unclipped)
+        program = self._program(purpose)
+        self._prepare_update(program, learning_rate)
+        program.reserve(1, 1)
+        program.run(1, chunk=1)
 
     @_alone
     def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
@@ -319,21 +349,32 @@ class CompiledSession:
         labels: Array,
         sample_weight: Array | None,
         masks: Mapping[str, Array] | None,
+        part: Part | None = None,
     ) -> tuple[float, Array]:
         """Run forward and back; return the loss and the output."""
         x, count = self._checked(images), len(images)
+        if not count and part is not None:  # a share of a small batch may be empty
+            self._vectors["grads"][:] = 0
+            return 0.0, np.empty((0, *self._network.output_shape), np.float32)
         if not count:
             raise DataError("images: must be at least one to train; got none.")
         loss = require("loss", self._loss)
         tally = self._tally(count)
+        if part is not None and sample_weight is None:
+            sample_weight = np.ones(count, np.float32)
         if sample_weight is not None:
-            tally = self._new_tally(self._shared_out(loss, sample_weight))
+            total = part.total if part else None
+            tally = self._new_tally(self._shared_out(loss, sample_weight, total))
         targets = _targets(loss, labels, (count, *self._head), tally)
         program.place(tally.places)
         program.give(images=x, **targets)
         self._reserve(program, count)
         self._give_masks(program, masks, count)
-        program.set(has_classes=int(not targets), has_targets=len(targets))
+        program.set(
+            has_classes=int(not targets),
+            has_targets=len(targets),
+            first=part.start if part else 0,
+        )
         program.run(count, chunk=self._chunk(count))
         scale = 0.5 if isinstance(loss, HalfSquaredErrorSum) else 1.0
         return scale * tally.total(), tally.output.copy()
@@ -358,12 +399,18 @@ class CompiledSession:
         is_classes = isinstance(loss, CrossEntropy)
         return int(np.prod(self._head[:-1] if is_classes else self._head))
 
-    def _shared_out(self, loss: Loss, given: Array) -> Array:
-        """Return what each example's loss counts, its positions shared out."""
+    def _shared_out(
+        self, loss: Loss, given: Array, total: float | None = None
+    ) -> Array:
+        """Return what each example's loss counts, its positions shared out.
+
+        ``total`` is what the weights of the global batch add up to.
+        """
         if isinstance(loss, HalfSquaredErrorSum):
             return np.ascontiguousarray(given, np.float32)
         w: Array = np.asarray(given, np.float64)
-        return np.asarray(w / (w.sum() * self._positions(loss)), np.float32)
+        whole = w.sum() if total is None else total
+        return np.asarray(w / (whole * self._positions(loss)), np.float32)
 
     def _give_masks(
         self, program: Program, masks: Mapping[str, Array] | None, count: int

@@ -9,8 +9,10 @@ import jax
 
 from pellucid.engines.framework import Options, unknown_device, warn_if_untested
 from pellucid.engines.jax.session import JaxSession
+from pellucid.engines.jax.world import world
 from pellucid.engines.protocol import State
 from pellucid.engines.state import take_apart
+from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -24,6 +26,7 @@ class JaxEngine:
 
     options: Options
     device: jax.Device
+    world: World = ALONE
     name: str = "jax"
 
     def build(
@@ -52,6 +55,7 @@ class JaxEngine:
             dtype=dtype,
             is_mixed=self.options.is_mixed,
             device=self.device,
+            world=self.world,
         )
 
 
@@ -80,12 +84,13 @@ def make(**options: Any) -> JaxEngine:
             "engine 'jax': options must be device, compile and precision; "
             f"got {', '.join(options)}."
         ) from error
-    return JaxEngine(chosen, _device(chosen.device))
+    joined = world()  # before JAX looks for devices
+    return JaxEngine(chosen, _device(chosen.device), joined)
 
 
 def _device(name: str) -> jax.Device:
     platform, _, index = name.partition(":")
     try:
-        return jax.devices(platform)[int(index or 0)]
+        return jax.local_devices(backend=platform)[int(index or 0)]
     except (RuntimeError, ValueError, IndexError) as error:
         raise unknown_device("jax", name, str(error).splitlines()[0]) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,11 @@ _PER_POSITION: dict[type[Loss], Callable[[Any, Array, Array], Any]] = {
 
 
 def loss_value(
-    loss: Loss, z: Array, labels: Array, sample_weight: Array | None
+    loss: Loss,
+    z: Array,
+    labels: Array,
+    sample_weight: Array | None,
+    total: Array | None = None,
 ) -> Array:
     """Return the loss: Σ wᵢlᵢ / Σ wᵢ, an example's lᵢ being the mean of its positions.
 
@@ -61,17 +66,22 @@ def loss_value(
     labels : Array
         As the loss says.
     sample_weight : Array, shape (N,), optional
+    total : Array, shape (), optional
+        Σ wᵢ, where these examples are a part of the batch.
 
     Returns
     -------
     Array, shape ()
     """
     losses = _PER_POSITION[type(loss)](loss, z, labels)
-    rows = losses.reshape(len(losses), -1)
+    rows = losses.reshape(len(losses), math.prod(losses.shape[1:]))
     w = None if sample_weight is None else sample_weight.astype(z.dtype)
     value: Array
     if isinstance(loss, HalfSquaredErrorSum):
         value = 0.5 * (rows.sum() if w is None else w @ rows.sum(axis=1))
+    elif total is not None:
+        means = rows.mean(axis=1)
+        value = (means.sum() if w is None else w @ means) / total
     else:
         value = rows.mean() if w is None else w @ rows.mean(axis=1) / w.sum()
     return value

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.flatten_util import ravel_pytree
 
 from pellucid.engines.dropout import masks_for
 from pellucid.engines.head import loss_node, require
@@ -18,6 +19,7 @@ from pellucid.engines.jax.loss import loss_value
 from pellucid.engines.jax.optimizer import make_transformation, slots_of, with_slots
 from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.state import Parts, put_together, take_apart
+from pellucid.engines.world import ALONE, Part, World, refuse_batch_norm
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
 
@@ -56,7 +58,9 @@ class JaxSession:
         dtype: str,
         is_mixed: bool,
         device: Any,
+        world: World = ALONE,
     ) -> None:
+        self._world: Any = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._dtype, self._is_mixed, self._device = np.dtype(dtype), is_mixed, device
         self._exit = network.outputs[0]
@@ -68,6 +72,8 @@ class JaxSession:
         self._frozen: Arrays
         self._jit_predict = jax.jit(self.apply)
         self._jit_step = jax.jit(self._step_function, donate_argnums=0)
+        self._jit_part = jax.jit(self._part_function)
+        self._jit_update = jax.jit(self._update_function, donate_argnums=0)
         self._jit_activations = jax.jit(self._activations, static_argnums=3)
         self._jit_gradients = jax.jit(self._gradients)
         self._jit_vjp = jax.jit(self._vjp, static_argnums=4)
@@ -93,21 +99,35 @@ class JaxSession:
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
+        part: Part | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         require("optimizer", self.optimizer)
         require("loss", self.loss)
-        given = self._masks(len(images)) if masks is None else dict(masks)
+        start = part.start if part else 0
+        given = self._masks(len(images), start) if masks is None else dict(masks)
+        batch = self._input(images), np.asarray(labels), sample_weight, given
+        numbers = float(learning_rate), float(self._step + 1)
         with self._precision():
-            self._trained, loss, output = self._jit_step(
-                self._trained,
-                self._frozen,
-                (self._input(images), np.asarray(labels), sample_weight, given),
-                float(learning_rate),
-                float(self._step + 1),
-            )
+            if part is None:
+                self._trained, loss, output = self._jit_step(
+                    self._trained, self._frozen, batch, *numbers
+                )
+            else:
+                loss, output = self._step_together(batch, numbers, part)
             self._step += 1
             return StepResult(float(loss), array_out(output, self._dtype))
+
+    def _step_together(
+        self, batch: Any, numbers: tuple[float, float], part: Part
+    ) -> tuple[Any, Any]:
+        """Differentiate this process's share, add up all shares', update."""
+        refuse_batch_norm("jax", self.network)
+        parameters, frozen = self._trained.parameters, self._fixed()
+        loss, output, vector = self._jit_part(parameters, frozen, batch, part.total)
+        vector = self._world.summed(vector)
+        self._trained = self._jit_update(self._trained, vector, *numbers)
+        return loss, output
 
     def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
         """Return every node's output by name."""
@@ -199,31 +219,51 @@ class JaxSession:
         return run(self.network, weights, images.astype(kind), mode, keep=set(keep))
 
     def _loss_of(
-        self, parameters: Arrays, fixed: Arrays, batch: Any
+        self, parameters: Arrays, fixed: Arrays, batch: Any, total: Any = None
     ) -> tuple[Any, tuple[Any, Arrays]]:
         images, labels, sample_weight, masks = batch
         values, buffers = self._run(
             parameters | fixed, images, Mode(True, masks), self._head, self._exit
         )
         z = values[self._head].astype(self._dtype)
-        loss = loss_value(self.loss, z, labels, sample_weight)  # type: ignore[arg-type]
+        loss = loss_value(self.loss, z, labels, sample_weight, total)  # type: ignore[arg-type]
         return loss, (values[self._exit], buffers)
 
-    def _gradients(self, parameters: Arrays, fixed: Arrays, batch: Any) -> Any:
-        return jax.value_and_grad(self._loss_of, has_aux=True)(parameters, fixed, batch)
+    def _gradients(
+        self, parameters: Arrays, fixed: Arrays, batch: Any, total: Any = None
+    ) -> Any:
+        differentiate = jax.value_and_grad(self._loss_of, has_aux=True)
+        return differentiate(parameters, fixed, batch, total)
+
+    def _part_function(
+        self, parameters: Arrays, fixed: Arrays, batch: Any, total: Any
+    ) -> tuple[Any, Any, Any]:
+        (loss, (output, _)), grads = self._gradients(parameters, fixed, batch, total)
+        return loss, output, ravel_pytree(grads)[0]
+
+    def _update_function(
+        self, trained: Trained, vector: Any, rate: Any, step: Any
+    ) -> Trained:
+        grads = ravel_pytree(trained.parameters)[1](vector)
+        return self._updated(trained, grads, rate, step)
+
+    def _updated(
+        self, trained: Trained, grads: Arrays, rate: Any, step: Any
+    ) -> Trained:
+        parameters, buffers, slots = trained
+        updates, slots = self._transformation.update(  # type: ignore[union-attr]
+            grads, slots, parameters, rate=rate, step=step
+        )
+        return Trained(optax.apply_updates(parameters, updates), buffers, slots)
 
     def _step_function(
         self, trained: Trained, frozen: Arrays, batch: Any, rate: Any, step: Any
     ) -> tuple[Trained, Any, Any]:
-        parameters, buffers, slots = trained
         (loss, (output, changed)), grads = self._gradients(
-            parameters, frozen | buffers, batch
+            trained.parameters, frozen | trained.buffers, batch
         )
-        updates, slots = self._transformation.update(  # type: ignore[union-attr]
-            grads, slots, parameters, rate=rate, step=step
-        )
-        parameters = optax.apply_updates(parameters, updates)
-        return Trained(parameters, buffers | changed, slots), loss, output
+        trained = self._updated(trained, grads, rate, step)
+        return trained._replace(buffers=trained.buffers | changed), loss, output
 
     def _activations(
         self, weights: Arrays, images: Any, masks: Arrays, training: bool
@@ -255,12 +295,12 @@ class JaxSession:
         copies = arrays_out(arrays, self._dtype)
         return {w.name: copies[w.name] for w in self.network.parameters}
 
-    def _masks(self, count: int) -> Arrays:
+    def _masks(self, count: int, start: int = 0) -> Arrays:
         masks = masks_for(
             self.network,
             seed=self._seed,
             step=self._step,
-            indices=np.arange(count),
+            indices=np.arange(start, start + count),
             dtype=self._dtype,
         )
         return dict(masks)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pellucid.engines import mpi
 from pellucid.engines.numpy.session import NumpySession
 from pellucid.engines.protocol import Engine, State
+from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -16,6 +18,7 @@ class NumpyEngine:
     """Builds sessions that run on NumPy, in float32 or float64."""
 
     name: str = "numpy"
+    world: World = ALONE
 
     def build(
         self,
@@ -33,13 +36,18 @@ class NumpyEngine:
                 f"got dtype={dtype!r}."
             )
         return NumpySession(
-            network, state=state, loss=loss, optimizer=optimizer, dtype=dtype
+            network,
+            state=state,
+            loss=loss,
+            optimizer=optimizer,
+            dtype=dtype,
+            world=self.world,
         )
 
 
 def make() -> Engine:
-    """Return the engine; it has no options."""
-    return NumpyEngine()
+    """Return the engine; it has no options. Under mpiexec it joins the job."""
+    return NumpyEngine(world=mpi.world("numpy"))
 
 
 __all__ = ["NumpyEngine", "NumpySession", "make"]

@@ -12,6 +12,7 @@ from pellucid.engines.numpy.layers import FORWARD, Forward, Mode, run
 from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.registry import unsupported
 from pellucid.engines.state import put_together, take_apart
+from pellucid.engines.world import ALONE, Part, World, refuse_batch_norm
 from pellucid.network import Network
 from pellucid.network.layers import BatchNorm, Input
 from pellucid.objectives import Loss, Optimizer, apply_update
@@ -32,7 +33,9 @@ class NumpySession:
         loss: Loss | None,
         optimizer: Optimizer | None,
         dtype: str,
+        world: World = ALONE,
     ) -> None:
+        self._world = world
         for node in network.nodes:
             kind = type(node.layer).__name__
             if kind not in FORWARD and kind != "Input":
@@ -76,10 +79,13 @@ class NumpySession:
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
+        part: Part | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         optimizer = require("optimizer", self._optimizer)
-        result, grads, buffers = self._learn(images, labels, sample_weight, masks)
+        result, grads, buffers = self._learn(images, labels, sample_weight, masks, part)
+        if part is not None:
+            grads = self._summed(grads)
         parts = self._parts
         parts.step += 1
         apply_update(
@@ -93,6 +99,15 @@ class NumpySession:
         for name, values in buffers.items():
             parts.weights[name][...] = values
         return result
+
+    def _summed(self, grads: dict[str, Array]) -> dict[str, Array]:
+        """Add up all processes' derivatives, as one flat vector."""
+        flat = np.concatenate([grad.ravel() for grad in grads.values()])
+        flat, sums, start = self._world.sum(flat), {}, 0
+        for name, grad in grads.items():
+            sums[name] = flat[start : start + grad.size].reshape(grad.shape)
+            start += grad.size
+        return sums
 
     def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
         """Return every node's output by name."""
@@ -142,12 +157,12 @@ class NumpySession:
             self._network, state, optimizer=self._optimizer, dtype=self._dtype.name
         )
 
-    def _masks(self, count: int) -> Mapping[str, Array]:
+    def _masks(self, count: int, start: int = 0) -> Mapping[str, Array]:
         return masks_for(
             self._network,
             seed=self._parts.seed,
             step=self._parts.step,
-            indices=np.arange(count),
+            indices=np.arange(start, start + count),
             dtype=self._dtype,
         )
 
@@ -177,6 +192,7 @@ class NumpySession:
         labels: Array,
         sample_weight: Array | None,
         masks: Mapping[str, Array] | None,
+        part: Part | None = None,
     ) -> tuple[StepResult, dict[str, Array], dict[str, Array]]:
         """Return loss and output, the parameters' derivatives, and new buffers.
 
@@ -186,17 +202,20 @@ class NumpySession:
         batch as a whole.
         """
         loss = require("loss", self._loss)
-        given = self._masks(len(images)) if masks is None else masks
-        total = total_weight(len(images), sample_weight)
-        sums: dict[str, Array] = {}
+        if part is not None:
+            refuse_batch_norm("numpy", self._network)
+        offset = part.start if part else 0
+        given = self._masks(len(images), offset) if masks is None else masks
+        total = part.total if part else total_weight(len(images), sample_weight)
+        sums = {} if len(images) else self._no_gradients()
         value, outputs, buffers = 0.0, [], {}
-        for part in self._cut(len(images)):
-            mine = {name: mask[part] for name, mask in given.items()}
-            weight = None if sample_weight is None else sample_weight[part]
-            records = self._run(images[part], is_training=True, masks=mine)
+        for few in self._cut(len(images)):
+            mine = {name: mask[few] for name, mask in given.items()}
+            weight = None if sample_weight is None else sample_weight[few]
+            records = self._run(images[few], is_training=True, masks=mine)
             head = records[loss_node(self._network, loss)].output
             part_value, grad = loss.value_and_grad(
-                head, labels[part], weight, total=total
+                head, labels[few], weight, total=total
             )
             value += part_value
             start = {loss_node(self._network, loss): grad}
@@ -210,8 +229,16 @@ class NumpySession:
                 for name, record in records.items()
                 for role, values in record.buffers.items()
             }
+        if not outputs:  # a process's share of a small batch may be empty
+            outputs.append(np.zeros((0, *self._network.output_shape), self._dtype))
         output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
         return StepResult(value, output), sums, buffers
+
+    def _no_gradients(self) -> dict[str, Array]:
+        weights = self._parts.weights
+        return {
+            w.name: np.zeros_like(weights[w.name]) for w in self._network.parameters
+        }
 
     def _cut(self, count: int) -> Iterator[slice]:
         size = count if self._couples_examples else _IMAGES_AT_ONCE

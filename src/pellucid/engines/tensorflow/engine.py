@@ -10,6 +10,8 @@ from pellucid.engines.protocol import State
 from pellucid.engines.state import take_apart
 from pellucid.engines.tensorflow.imports import quiet, tf
 from pellucid.engines.tensorflow.session import TensorflowSession
+from pellucid.engines.tensorflow.world import world
+from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -23,6 +25,7 @@ class TensorflowEngine:
     """Builds sessions that run on TensorFlow."""
 
     options: Options
+    world: World = ALONE
     name: str = "tensorflow"
 
     def build(
@@ -52,6 +55,7 @@ class TensorflowEngine:
                 dtype=dtype,
                 options=self.options,
                 device=device_name(self.options.device),
+                world=self.world,
             )
 
 
@@ -80,8 +84,14 @@ def make(**options: Any) -> TensorflowEngine:
             "engine 'tensorflow': options must be device, compile and precision; "
             f"got {', '.join(options)}."
         ) from error
+    joined = world()
+    if joined.size > 1 and chosen.compile:
+        raise EngineError(
+            "engine 'tensorflow': compile must be False in a job of several processes, "
+            f"for XLA adds up on no CPU; got compile={chosen.compile}."
+        )
     device_name(chosen.device)
-    return TensorflowEngine(chosen)
+    return TensorflowEngine(chosen, joined)
 
 
 def device_name(device: str) -> str:

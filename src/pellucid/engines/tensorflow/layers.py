@@ -14,8 +14,14 @@ from pellucid.network.layers import Layer, Shape
 Tensors = dict[str, Any]
 
 
-def keras_layers(network: Network, policy: Any) -> dict[str, Any]:
-    """Return a Keras layer per node, with the node's name."""
+def keras_layers(
+    network: Network, policy: Any, *, is_spread: bool = False
+) -> dict[str, Any]:
+    """Return a Keras layer per node, with the node's name.
+
+    ``is_spread``: the batch lies in several processes, and batch norms take the
+    statistics of the whole.
+    """
     made = {}
     for node in network.nodes:
         if isinstance(node.layer, pl.Input):
@@ -26,6 +32,8 @@ def keras_layers(network: Network, policy: Any) -> dict[str, Any]:
         )
         # a frozen BatchNormalization also keeps to its running statistics
         layer.trainable = getattr(node.layer, "trainable", True)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = is_spread
         made[node.name] = layer
     return made
 

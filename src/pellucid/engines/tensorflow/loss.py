@@ -55,7 +55,9 @@ _PER_POSITION: dict[type[Loss], Callable[[Any, Any, Any], Any]] = {
 }
 
 
-def loss_value(loss: Loss, z: Any, labels: Any, sample_weight: Any) -> Any:
+def loss_value(
+    loss: Loss, z: Any, labels: Any, sample_weight: Any, *, total: Any = None
+) -> Any:
     """Return the loss: Σ wᵢlᵢ / Σ wᵢ, an example's lᵢ being the mean of its positions.
 
     Parameters
@@ -66,6 +68,8 @@ def loss_value(loss: Loss, z: Any, labels: Any, sample_weight: Any) -> Any:
     labels : Tensor
         As the loss says.
     sample_weight : Tensor, shape (N,), or None
+    total : Tensor, shape (), or None
+        Σ wᵢ, where these examples are a part of the batch.
 
     Returns
     -------
@@ -78,7 +82,10 @@ def loss_value(loss: Loss, z: Any, labels: Any, sample_weight: Any) -> Any:
             return 0.5 * tf.reduce_sum(losses)
         sums = tf.reduce_sum(losses, axis=others)
         return 0.5 * tf.reduce_sum(sums * sample_weight)
-    if sample_weight is None:
+    if sample_weight is None and total is None:
         return tf.reduce_mean(losses)
     means = tf.reduce_mean(losses, axis=others)
-    return tf.reduce_sum(means * sample_weight) / tf.reduce_sum(sample_weight)
+    if sample_weight is None:
+        return tf.reduce_sum(means) / total
+    whole = tf.reduce_sum(sample_weight) if total is None else total
+    return tf.reduce_sum(means * sample_weight) / whole

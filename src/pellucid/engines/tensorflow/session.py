@@ -19,6 +19,8 @@ from pellucid.engines.tensorflow.layers import connect, keras_layers
 from pellucid.engines.tensorflow.layout import Layout, variable_of
 from pellucid.engines.tensorflow.loss import loss_value
 from pellucid.engines.tensorflow.optimizer import Updates
+from pellucid.engines.tensorflow.world import companions, summed
+from pellucid.engines.world import ALONE, Part, World
 from pellucid.network import Network
 from pellucid.network.layers import Dropout
 from pellucid.objectives import Loss, Optimizer
@@ -45,7 +47,9 @@ class TensorflowSession:
         dtype: str,
         options: Options,
         device: str,
+        world: World = ALONE,
     ) -> None:
+        self._world: Any = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._dtype, self._options, self._device = np.dtype(dtype), options, device
         self._layout, self._exit = Layout(network), network.outputs[0]
@@ -66,7 +70,7 @@ class TensorflowSession:
         """Connect the same layers twice: for people, and with masks as inputs."""
         network, mixed = self.network, self._options.is_mixed
         policy = keras.DTypePolicy("mixed_bfloat16" if mixed else str(self._dtype))
-        layers = keras_layers(network, policy)
+        layers = keras_layers(network, policy, is_spread=self._world.size > 1)
         images = self._placeholder(network.inputs[0])
         values = connect(network, layers, images, {})
         self.native = keras.Model(images, values[self._exit], name="native")
@@ -108,17 +112,21 @@ class TensorflowSession:
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
+        part: Part | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         require("optimizer", self.optimizer)
         require("loss", self.loss)
-        given = self._masks(len(images)) if masks is None else masks
-        with tf.device(self._device):
+        start = part.start if part else 0
+        given = self._masks(len(images), start) if masks is None else masks
+        kind = (*self._kind(labels, sample_weight), part is not None)
+        with tf.device(self._device), companions():
             batch = self._batch(images, labels, sample_weight, given)
-            loss, output = self._step_function(*self._kind(labels, sample_weight))(
+            loss, output = self._step_function(*kind)(
                 batch,
                 tf.constant(learning_rate, str(self._dtype)),
                 tf.constant(self._step + 1, "float64"),
+                tf.constant(part.total if part else 0, str(self._dtype)),
             )
             self._step += 1
             return StepResult(float(loss), self._out(output))
@@ -191,14 +199,21 @@ class TensorflowSession:
 
         return self._traced(predict, [self._spec(self.network.inputs[0])])
 
-    def _make_step_function(self, rank: int, dtype: str, weighted: bool) -> Any:
-        def step(batch: Tensors, rate: Any, number: Any) -> Any:
-            loss, values, grads = self._differentiate(batch)
+    def _make_step_function(
+        self, rank: int, dtype: str, weighted: bool, is_part: bool
+    ) -> Any:
+        def step(batch: Tensors, rate: Any, number: Any, total: Any) -> Any:
+            loss, values, grads = self._differentiate(batch, total if is_part else None)
+            grads = summed(grads) if is_part else grads
             self._updates.apply(grads, rate=rate, step=number)  # type: ignore[union-attr]
             return loss, values[self._exit]
 
-        scalars = [tf.TensorSpec((), str(self._dtype)), tf.TensorSpec((), "float64")]
-        return self._traced(step, [self._batch_spec(rank, dtype, weighted), *scalars])
+        number = tf.TensorSpec((), str(self._dtype))
+        scalars = [number, tf.TensorSpec((), "float64"), number]
+        signature = [self._batch_spec(rank, dtype, weighted), *scalars]
+        if is_part:
+            return self._world.run(step, signature)
+        return self._traced(step, signature)
 
     def _make_gradients_function(self, rank: int, dtype: str, weighted: bool) -> Any:
         def gradients(batch: Tensors) -> Any:
@@ -208,13 +223,15 @@ class TensorflowSession:
 
         return self._traced(gradients, [self._batch_spec(rank, dtype, weighted)])
 
-    def _differentiate(self, batch: Tensors) -> tuple[Any, Tensors, Tensors]:
+    def _differentiate(
+        self, batch: Tensors, total: Any = None
+    ) -> tuple[Any, Tensors, Tensors]:
         with tf.GradientTape() as tape:
             inputs = [batch["images"], *batch["masks"].values()]
             values = self._trained(inputs, training=True)
             z = tf.cast(values[self._head], str(self._dtype))
             weight = batch.get("sample_weight")
-            loss = loss_value(self.loss, z, batch["labels"], weight)  # type: ignore[arg-type]
+            loss = loss_value(self.loss, z, batch["labels"], weight, total=total)  # type: ignore[arg-type]
         return loss, values, tape.gradient(loss, self._parameters)
 
     def _make_activations_function(self, training: bool) -> Any:
@@ -302,12 +319,12 @@ class TensorflowSession:
             batch["sample_weight"] = self._input(sample_weight)
         return batch
 
-    def _masks(self, count: int) -> Mapping[str, Array]:
+    def _masks(self, count: int, start: int = 0) -> Mapping[str, Array]:
         return masks_for(
             self.network,
             seed=self._seed,
             step=self._step,
-            indices=np.arange(count),
+            indices=np.arange(start, start + count),
             dtype=self._dtype,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,8 @@ from pellucid.engines.framework import Options, unknown_device, warn_if_untested
 from pellucid.engines.protocol import State
 from pellucid.engines.state import take_apart
 from pellucid.engines.torch.session import TorchSession
+from pellucid.engines.torch.world import own_device, world
+from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -23,6 +25,7 @@ class TorchEngine:
     """Builds sessions that run on PyTorch."""
 
     options: Options
+    world: World = ALONE
     name: str = "torch"
 
     def build(
@@ -50,6 +53,7 @@ class TorchEngine:
             optimizer=optimizer,
             dtype=dtype,
             options=self.options,
+            world=self.world,
         )
 
 
@@ -83,4 +87,7 @@ def make(**options: Any) -> TorchEngine:
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise unknown_device("torch", chosen.device, reason) from error
-    return TorchEngine(chosen)
+    joined = world(chosen.device)
+    if joined.size > 1:
+        chosen = replace(chosen, device=own_device(chosen.device))
+    return TorchEngine(chosen, joined)

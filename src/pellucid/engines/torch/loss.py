@@ -52,7 +52,12 @@ _PER_POSITION: dict[type[Loss], Callable[[Any, Tensor, Tensor], Tensor]] = {
 
 
 def loss_value(
-    loss: Loss, z: Tensor, labels: Tensor, sample_weight: Tensor | None
+    loss: Loss,
+    z: Tensor,
+    labels: Tensor,
+    sample_weight: Tensor | None,
+    *,
+    total: float | None = None,
 ) -> Tensor:
     """Return the loss: Σ wᵢlᵢ / Σ wᵢ, an example's lᵢ being the mean of its positions.
 
@@ -66,6 +71,8 @@ def loss_value(
     labels : Tensor
         Classes of shape (N, …), or numbers of z's shape.
     sample_weight : Tensor, shape (N,), optional
+    total : float, optional
+        Σ wᵢ, where these examples are a part of the batch.
 
     Returns
     -------
@@ -76,7 +83,8 @@ def loss_value(
         if sample_weight is None:
             return 0.5 * losses.sum()
         return 0.5 * torch.dot(losses.flatten(1).sum(dim=1), sample_weight)
-    if sample_weight is None:
-        return losses.mean()
     means = losses.flatten(1).mean(dim=1) if losses.ndim > 1 else losses
-    return torch.dot(means, sample_weight / sample_weight.sum())
+    if sample_weight is None:
+        return losses.mean() if total is None else means.sum() / total
+    whole = sample_weight.sum() if total is None else total
+    return torch.dot(means, sample_weight / whole)

@@ -6,7 +6,7 @@ channels last, as PyTorch has it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -119,6 +119,8 @@ class BatchNorm(nn.Module):
 
     running_mean: Tensor
     running_var: Tensor
+    #: adds up over processes, where a batch is spread over several
+    summed: Callable[[Tensor], Tensor] | None = None
 
     def __init__(
         self, channels: int, *, momentum: float, eps: float, frozen: bool, axis: int
@@ -144,6 +146,8 @@ class BatchNorm(nn.Module):
         )
 
     def _by_batch(self, x: Tensor) -> Tensor:
+        if self.summed is not None:
+            return self._by_all_parts(x, self.summed)
         # With momentum 1 PyTorch leaves the batch's own statistics in these two.
         mean = torch.zeros_like(self.running_mean)
         variance = torch.zeros_like(self.running_var)
@@ -154,13 +158,31 @@ class BatchNorm(nn.Module):
         biased = (
             variance * ((count - 1) / count) if count > 1 else torch.zeros_like(mean)
         )
+        self._move(mean, biased)
+        return y
+
+    def _by_all_parts(self, x: Tensor, summed: Callable[[Tensor], Tensor]) -> Tensor:
+        """Normalise by the statistics of a batch that lies in several processes.
+
+        `nn.SyncBatchNorm` does so on GPUs only.
+        """
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        channel = [-1 if axis == 1 else 1 for axis in range(x.ndim)]
+        count = summed(x.new_tensor(float(x.numel() // x.shape[1])))
+        mean = summed(x.sum(axes)) / count
+        centred = x - mean.view(channel)
+        variance = summed(centred.square().sum(axes)) / count
+        self._move(mean, variance)
+        scale = torch.rsqrt(variance + self.eps) * self.weight
+        return centred * scale.view(channel) + self.bias.view(channel)
+
+    def _move(self, mean: Tensor, variance: Tensor) -> None:
         with torch.no_grad():
             for running, batch in (
                 (self.running_mean, mean),
-                (self.running_var, biased),
+                (self.running_var, variance),
             ):
                 running.mul_(self.momentum).add_(batch, alpha=1 - self.momentum)
-        return y
 
 
 class LastAxis(nn.Module):

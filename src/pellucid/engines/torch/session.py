@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from pellucid.engines.torch.layers import NetworkModule, attribute
 from pellucid.engines.torch.layout import Layout, attribute_of
 from pellucid.engines.torch.loss import loss_value
 from pellucid.engines.torch.optimizer import SLOTS, clip, fill_slots, make_optimizer
+from pellucid.engines.torch.parallel import Parallel
+from pellucid.engines.world import ALONE, Part, World
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
 
@@ -44,7 +47,9 @@ class TorchSession:
         optimizer: Optimizer | None,
         dtype: str,
         options: Options,
+        world: World = ALONE,
     ) -> None:
+        self._world = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._options, self._layout = options, Layout(network)
         self._head = loss_node(network, loss) if loss else network.outputs[0]
@@ -69,6 +74,12 @@ class TorchSession:
         )
         self._take(parts)
 
+    @functools.cached_property
+    def _parallel(self) -> Parallel:
+        """The module as all processes run it; they meet here for the first time."""
+        keep = (self._head, self.network.outputs[0])
+        return Parallel(self.native, self._values, keep, self._world)
+
     def _find(self, name: str) -> Tensor:
         node, role = name.split(".")
         tensor: Tensor = getattr(
@@ -92,24 +103,33 @@ class TorchSession:
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
+        part: Part | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         require("optimizer", self.optimizer)
         self.native.train(True)
         output = self.network.outputs[0]
-        given = self._masks(len(images), masks)
+        given = self._masks(len(images), masks, start=part.start if part else 0)
+        x = self._input(images)
         with self._arithmetic():
-            values = self._values(self._input(images), given, keep=(self._head, output))
-        loss = self._loss(values, labels, sample_weight)
+            if part is None:
+                values = self._values(x, given, keep=(self._head, output))
+            else:
+                values = self._parallel.values(x, given)
+        total = part.total if part else None
+        loss = self._loss(values, labels, sample_weight, total=total)
         if self._native_optimizer is not None:
-            self._update(loss, learning_rate)
+            self._update(loss, learning_rate, part)
         self._step += 1
         return StepResult(loss.item(), self._out(output, values[output]))
 
-    def _update(self, loss: Tensor, learning_rate: float) -> None:
+    def _update(self, loss: Tensor, learning_rate: float, part: Part | None) -> None:
         native, optimizer = self._native_optimizer, self.optimizer
         native.zero_grad(set_to_none=True)  # type: ignore[union-attr]
-        loss.backward()  # type: ignore[no-untyped-call]
+        if part is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            self._parallel.backward(loss)
         if optimizer.clip_norm is not None:  # type: ignore[union-attr]
             gradients = [p.grad for p in self._parameters.values()]
             clip(gradients, optimizer.clip_norm)  # type: ignore[arg-type, union-attr]
@@ -196,13 +216,19 @@ class TorchSession:
         return values
 
     def _loss(
-        self, values: Values, labels: Array, sample_weight: Array | None
+        self,
+        values: Values,
+        labels: Array,
+        sample_weight: Array | None,
+        *,
+        total: float | None = None,
     ) -> Tensor:
         require("loss", self.loss)
         z = values[self._head]
         z = z.float() if z.dtype == torch.bfloat16 else z
         weight = None if sample_weight is None else self._tensor(sample_weight)
-        return loss_value(self.loss, z, self._labels(z, labels), weight)  # type: ignore[arg-type]
+        y = self._labels(z, labels)
+        return loss_value(self.loss, z, y, weight, total=total)  # type: ignore[arg-type]
 
     def _labels(self, z: Tensor, labels: Array) -> Tensor:
         shape = (len(labels), *self.network.output_shape)
@@ -211,12 +237,14 @@ class TorchSession:
             return classes.to(z.device)
         return self._tensor(self._layout.value_in(self._head, labels.reshape(shape)))
 
-    def _masks(self, count: int, masks: Mapping[str, Array] | None) -> Values:
+    def _masks(
+        self, count: int, masks: Mapping[str, Array] | None, *, start: int = 0
+    ) -> Values:
         given = masks_for(
             self.network,
             seed=self._seed,
             step=self._step,
-            indices=np.arange(count),
+            indices=np.arange(start, start + count),
             dtype=self._dtype,
         ) if masks is None else masks  # fmt: skip
         return {

@@ -67,7 +67,7 @@ def _mask(low: Lowering, node: Node, layer: Dropout) -> Value:
         kernels.dropout_mask,
         spec,
         At(drawn),
-        Number("index"),
+        Number("global index"),
         Number("seed"),
         Number("step"),
         node=node.name,

@@ -68,6 +68,9 @@ def lowered(
         if type(node.layer) not in LOWER and not isinstance(node.layer, Input):
             raise unsupported("compiled", node.layer.who, "it has no compiled path")
     low = Lowering(network, parameters, target, options, purpose)
+    if purpose.kind == "update":
+        _update(low)
+        return low
     fuse(low)
     _forward(low)
     if purpose.goes_back:
@@ -158,6 +161,11 @@ def _clip(low: Lowering) -> None:
         when="update",
     )
     low.phases.append(Phase("tasks", "clip", tasks=[Task([factor])]))
+    _update(low)
+
+
+def _update(low: Lowering) -> None:
+    """Update all weights."""
     tasks: list[Task] = []
     groups: tuple[Group, ...] = ("chunk", "norm", "dense")
     for group in groups:

@@ -60,10 +60,11 @@ class Purpose:
 
     ``predict``: the output only. ``look``: every node's output. ``train``: loss,
     derivatives of the parameters, update. ``pull``: derivatives from a given one by
-    the output, the images' included.
+    the output, the images' included. ``update``: weights from derivatives that are
+    there, their norm clipped already.
     """
 
-    kind: Literal["predict", "look", "train", "pull"]
+    kind: Literal["predict", "look", "train", "pull", "update"]
     is_training: bool
     loss: Loss | None = None
     optimizer: Optimizer | None = None

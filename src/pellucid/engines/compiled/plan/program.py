@@ -54,6 +54,7 @@ NUMBERS = (
     "is_many",
     "seed",
     "step",
+    "first",
     "patience",
     "failed",
     "rate",
@@ -421,6 +422,8 @@ class _PhaseWriter:
             return b.i64(argument)
         if isinstance(argument, float):
             return b.f32(argument)
+        if argument.name == "global index":
+            return places["index"] + self._slot("first")
         if argument.name in places:
             return places[argument.name]
         slot = self._program._slots[argument.name]

@@ -70,8 +70,9 @@ class At:
 class Number:
     """A number known when the plan runs.
 
-    ``images`` (of the chunk), ``count`` (of the batch), ``index`` (of the image), or
-    a slot of the context; ``is_float`` where it is one.
+    ``images`` (of the chunk), ``count`` (of the batch), ``index`` (of the image),
+    ``global index`` (where the batch is a part of one), or a slot of the context;
+    ``is_float`` where it is one.
     """
 
     name: str
