@@ -2,7 +2,7 @@
 
 Run `python benchmarks/trials.py` from the checkout. Each trial is the command that the
 page shows, run with three seeds; everything it prints is kept in
-benchmarks/results/trials.json.
+benchmarks/results/trials.json. `--only "batch norm"` runs one again and keeps the rest.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ TRIALS = {
     "--set conv2d_1.out_channels=128",
     "a smaller dense layer": "mnist-torch --set dense.units=32",
     "kernels of 5×5": KERNELS,
-    "one layer more": "deeper.py",
-    "dropout": "dropout.py",
-    "batch norm": "batch_norm.py",
+    "one layer more": "deeper.py --schedule cosine",
+    "dropout": "dropout.py --schedule cosine",
+    "batch norm": "batch_norm.py --schedule cosine",
     "images moved by up to 2": "mnist-torch --augment shift=2",
     "one cycle up to 0.003": "mnist-torch --schedule one_cycle --learning-rate 0.003",
 }
@@ -54,15 +54,29 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--engine", default="compiled")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--only", action="append", choices=TRIALS, default=[])
     options = parser.parse_args()
+    only = options.__dict__.pop("only")
+    kept = _kept(vars(options)) if only else {}
     found = []
     for name, arguments in TRIALS.items():
+        if only and name not in only:
+            found.append(kept[name])
+            continue
         found.append(trial(name, arguments, options))
         print(found[-1]["name"], found[-1]["accuracy"], found[-1]["seconds"])
     document = {"machine": machine(), "options": vars(options), "trials": found}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     write_table(document)
+
+
+def _kept(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the trials of an earlier run by name; it must have had these options."""
+    document = json.loads(RESULTS.read_text(encoding="utf-8"))
+    if document["options"] != options:
+        sys.exit(f"--only: options must be those of {RESULTS.name}; got {options}.")
+    return {trial["name"]: trial for trial in document["trials"]}
 
 
 def trial(name: str, arguments: str, options: argparse.Namespace) -> dict[str, Any]:
