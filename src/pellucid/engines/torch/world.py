@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 from torch import distributed as dist
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 
 from pellucid.engines.world import ALONE, Array, World, lost, refuse_other_launchers
 
@@ -43,9 +45,17 @@ def _joined(kind: str) -> World:
     if kind == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+        store, rank, size = next(rendezvous("env://"))
+        # after a restart the store still holds the addresses of those who died
+        own = PrefixStore(f"pellucid/{_restarts()}", store)
+        backend = "nccl" if kind == "cuda" else "gloo"
+        dist.init_process_group(backend, store=own, rank=rank, world_size=size)
         atexit.register(dist.destroy_process_group)
     return TorchWorld(kind)
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 class TorchWorld:
@@ -54,7 +64,7 @@ class TorchWorld:
     def __init__(self, device: str) -> None:
         self._device = device
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
-        self.is_restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        self.is_restarted = _restarts() > 0
 
     def sum(self, array: Array) -> Array:
         """Add up all processes' arrays in place, and return the array."""
