@@ -7,6 +7,9 @@ It needs grpcio-tools; who serves needs the compiled file alone.
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -24,18 +27,18 @@ def compiled() -> bytes:
     MissingExtraError
         If grpcio-tools is not installed.
     """
-    try:
-        from grpc_tools import protoc
-    except ImportError as error:
+    if importlib.util.find_spec("grpc_tools") is None:
         raise MissingExtraError(
-            f"compile: needs a package that cannot be imported; got {error}. Run: pip "
-            "install grpcio-tools."
-        ) from error
+            "compile: needs a package that is not installed; got no grpc_tools. Run: "
+            "pip install grpcio-tools."
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "protocol"
         place = f"--proto_path={SOURCE.parent}"
-        arguments = ["protoc", place, f"--descriptor_set_out={path}", SOURCE.name]
-        if protoc.main(arguments):
+        arguments = [place, f"--descriptor_set_out={path}", SOURCE.name]
+        # a process of its own: protoc does not live beside TensorFlow's protobuf
+        command = [sys.executable, "-m", "grpc_tools.protoc", *arguments]
+        if subprocess.run(command, check=False).returncode:
             raise ValueError(
                 f"compile: {SOURCE.name} must be a protocol; got one that protoc "
                 "refuses."
