@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+FORMATS = ROOT / "docs" / "formats"  # run by tests/exchange/test_docs.py
 FENCE = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
@@ -25,7 +26,7 @@ def snippets(page: Path) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if snippets(page)],
+    [page for page in PAGES if snippets(page) and page.parent != FORMATS],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_a_page_s_code_runs(

@@ -282,5 +282,5 @@ def test_a_terminal_shows_a_bar_with_the_time_that_is_left(log, tmp_path):
     os.close(leader)
     assert process.wait() == 0
     assert "━".encode() in said
-    assert b"0/1" in said
+    assert b"0/1" in said or b"1/1" in said
     assert b"left" in said
