@@ -24,3 +24,8 @@ def test_a_traceback_says_where_but_not_on_which_machine(tmp_path):
     assert figure.detail == (
         'File "pellucid/errors.py", in it\nFile "user.py", File "json/__init__.py"'
     )
+
+
+def test_the_current_folder_is_not_named(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert shortened(f"at {tmp_path}/[eval]:3") == "at [eval]:3"

@@ -15,11 +15,12 @@ from pellucid.compare.study.figure import Figure
 def shortened(text: str, folders: Iterable[Path] = ()) -> str:
     """Return a text, a traceback say, with paths as any machine would have them.
 
-    Paths in the named folders, in pellucid's, Python's and its packages' and in the
-    folder for temporary files begin there.
+    Paths in the named folders, in pellucid's, Python's and its packages', in the
+    current one and in the folder for temporary files begin there.
     """
     known = {Path(path) for path in sysconfig.get_paths().values()}
     known |= {Path(pellucid.__file__).parents[1], Path(tempfile.gettempdir())}
+    known.add(Path.cwd())
     ordered = sorted({*folders, *known}, key=lambda path: -len(str(path)))
     for folder in ordered:
         if len(folder.parts) > 1:
