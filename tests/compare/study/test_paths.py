@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pellucid
 from pellucid.compare.study import Figure
-from pellucid.compare.study.paths import without_folders
+from pellucid.compare.study.paths import shortened, without_folders
 
 
 def test_a_traceback_says_where_but_not_on_which_machine(tmp_path):
