@@ -50,6 +50,11 @@ class Figure:
         """The value where it is a number (a truth counts 1 or 0), else None."""
         return float(self.value) if isinstance(self.value, (int, float)) else None
 
+    @classmethod
+    def full_only(cls, name: str, *, unit: str = "", note: str = "full only") -> Self:
+        """Return the figure of what ``--quick`` leaves out."""
+        return cls(name=name, value=None, unit=unit, note=note, is_full_only=True)
+
     def to_json(self) -> dict[str, Any]:
         """Return the figure as plain values, without what is as it always is."""
         usual = type(self)(name=self.name, value=self.value)

@@ -359,10 +359,11 @@ class CompiledSession:
         if not count:
             raise DataError("images: must be at least one to train; got none.")
         loss = require("loss", self._loss)
-        tally = self._tally(count)
         if part is not None and sample_weight is None:
             sample_weight = np.ones(count, np.float32)
-        if sample_weight is not None:
+        if sample_weight is None:
+            tally = self._tally(count)
+        else:
             total = part.total if part else None
             tally = self._new_tally(self._shared_out(loss, sample_weight, total))
         targets = _targets(loss, labels, (count, *self._head), tally)

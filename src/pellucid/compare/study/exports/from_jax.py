@@ -10,7 +10,13 @@ import jax
 import numpy as np
 
 from pellucid.compare.study.exports import open_files
-from pellucid.compare.study.exports.table import Array, Export, Predict, Written
+from pellucid.compare.study.exports.table import (
+    Array,
+    Export,
+    Predict,
+    Written,
+    one_by_one,
+)
 from pellucid.model import Model
 
 
@@ -24,7 +30,7 @@ def _stablehlo(model: Model, images: Array, folder: Path) -> Written:
 
     def open_() -> Predict:
         loaded = jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
-        return _one_by_one(lambda x: np.asarray(loaded(x)))
+        return one_by_one(lambda x: np.asarray(loaded(x)))
 
     return Written(path, open_)
 
@@ -51,7 +57,7 @@ def _saved_model(model: Model, images: Array, folder: Path) -> Written:
 
     def open_() -> Predict:
         opener = importlib.import_module(f"{__package__}.from_tensorflow")
-        return _one_by_one(opener.saved_model(path))
+        return one_by_one(opener.saved_model(path))
 
     return Written(path, open_)
 
@@ -70,12 +76,6 @@ def _onnx(model: Model, images: Array, folder: Path) -> Written:
     path = folder / "model.onnx"
     converter.to_onnx(_closed(model), [("B", *images.shape[1:])], output_path=str(path))
     return Written(path, lambda: open_files.onnx(path, channels_first=False))
-
-
-def _one_by_one(predict: Predict) -> Predict:
-    return lambda images: np.concatenate(
-        [predict(images[i : i + 1]) for i in range(len(images))]
-    )
 
 
 EXPORTS: dict[str, Export] = {

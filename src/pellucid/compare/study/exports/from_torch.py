@@ -10,7 +10,13 @@ import numpy as np
 import torch
 
 from pellucid.compare.study.exports import open_files
-from pellucid.compare.study.exports.table import Array, Export, Predict, Written
+from pellucid.compare.study.exports.table import (
+    Array,
+    Export,
+    Predict,
+    Written,
+    one_by_one,
+)
 from pellucid.model import Model
 
 
@@ -70,18 +76,14 @@ def _onnx(model: Model, images: Array, folder: Path) -> Written:
     module, example = _ready(model, images)
     path = folder / "model.onnx"
     torch.onnx.export(module, (example,), str(path))
-    return Written(
-        path, lambda: _one_by_one(open_files.onnx(path, channels_first=True))
-    )
+    return Written(path, lambda: one_by_one(open_files.onnx(path, channels_first=True)))
 
 
 def _old_onnx(model: Model, images: Array, folder: Path) -> Written:
     module, example = _ready(model, images)
     path = folder / "traced.onnx"
     torch.onnx.export(module, (example,), str(path), dynamo=False)
-    return Written(
-        path, lambda: _one_by_one(open_files.onnx(path, channels_first=True))
-    )
+    return Written(path, lambda: one_by_one(open_files.onnx(path, channels_first=True)))
 
 
 def _openvino(model: Model, images: Array, folder: Path) -> Written:
@@ -125,13 +127,6 @@ def _litert(model: Model, images: Array, folder: Path) -> Written:
 def _coreml(model: Model, images: Array, folder: Path) -> Written:
     importlib.import_module("coremltools")
     raise OSError("Core ML files run on Apple's systems only")
-
-
-def _one_by_one(predict: Predict) -> Predict:
-    """The exporters fix the batch at the example's size, one image."""
-    return lambda images: np.concatenate(
-        [predict(images[i : i + 1]) for i in range(len(images))]
-    )
 
 
 EXPORTS: dict[str, Export] = {

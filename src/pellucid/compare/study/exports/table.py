@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
@@ -16,6 +17,13 @@ from pellucid.model import Model
 
 Array = npt.NDArray[Any]
 Predict = Callable[[Array], Array]
+
+
+def one_by_one(predict: Predict) -> Predict:
+    """Return predict for a file whose batch is fixed at one image."""
+    return lambda images: np.concatenate(
+        [predict(images[i : i + 1]) for i in range(len(images))]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,14 +33,8 @@ def measure(task: Task) -> list[Figure]:
     tried: list[Figure] = []
     for name, export in exports_of(task.engine).items():
         if task.is_quick and name in _SLOW:
-            tried.append(
-                Figure(
-                    name=f"export {name}",
-                    value=None,
-                    note="It compiles C++: measured by --full.",
-                    is_full_only=True,
-                )
-            )
+            note = "It compiles C++: measured by --full."
+            tried.append(Figure.full_only(f"export {name}", note=note))
             continue
         folder = task.folder / f"export-{len(tried)}"
         folder.mkdir()

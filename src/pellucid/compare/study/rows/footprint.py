@@ -74,7 +74,7 @@ def _on_disk(engine: str) -> Iterator[Figure]:
 def _import_time(engine: str, runs: int) -> Figure:
     program = _TIMER.format(_IMPORTS[engine])
     times = [_import_once(program) for _ in range(runs)]
-    return _spread("import time", times, f"{_IMPORTS[engine]}; files warm")
+    return _start("import time", times, f"{_IMPORTS[engine]}; files warm")
 
 
 def _import_once(program: str) -> float:
@@ -89,14 +89,14 @@ def _training(task: Task, rounds: int) -> Iterator[Figure]:
     (variant, *_) = variants(TRAINERS, (task.engine,), is_quick=True)
     started, peaks = _runs(task, variant, "trainer", rounds)
     note = f"{variant.word}: from the start of the process, caches as they are"
-    yield _spread("time to the first step", started, note)
+    yield _start("time to the first step", started, note)
     yield _memory("peak memory, training", peaks)
 
 
 def _inference(task: Task) -> Iterator[Figure]:
     (variant, *_) = variants(PREDICTORS, (task.engine,), is_quick=True)
     started, peaks = _runs(task, variant, "predictor", 1)
-    yield _spread("time to the first answer", started, "from the process's start")
+    yield _start("time to the first answer", started, "from the process's start")
     yield _memory("peak memory, inference", peaks)
 
 
@@ -124,31 +124,28 @@ def _runs(
     return started, peaks
 
 
-def _spread(name: str, times: Sequence[float], note: str) -> Figure:
-    spread = quartiles(times)
-    has_spread = len(times) > 1
-    return Figure(
-        name=name,
-        value=spread.median,
-        unit="s",
-        low=spread.low if has_spread else None,
-        high=spread.high if has_spread else None,
-        runs=len(times),
-        note=note if has_spread else f"{note}; one run, no spread",
+def _start(name: str, times: Sequence[float], note: str) -> Figure:
+    return _spread(
+        name, times, "s", note if len(times) > 1 else f"{note}; one run, no spread"
     )
 
 
 def _memory(name: str, peaks: Sequence[float]) -> Figure:
-    spread = quartiles(peaks)
-    has_spread = len(peaks) > 1
+    note = f"of the whole process, during 5 calls of {BATCH} after the first"
+    return _spread(name, peaks, "MiB", note)
+
+
+def _spread(name: str, values: Sequence[float], unit: str, note: str) -> Figure:
+    spread = quartiles(values)
+    has_spread = len(values) > 1
     return Figure(
         name=name,
         value=spread.median,
-        unit="MiB",
+        unit=unit,
         low=spread.low if has_spread else None,
         high=spread.high if has_spread else None,
-        runs=len(peaks),
-        note=f"of the whole process, during 5 calls of {BATCH} after the first",
+        runs=len(values),
+        note=note,
     )
 
 

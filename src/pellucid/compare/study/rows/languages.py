@@ -32,9 +32,7 @@ def measure(task: Task) -> list[Figure]:
         folder.mkdir()
         if task.is_quick and (task.engine, language) in SLOW:
             note = "It takes a minute to compile: measured by --full."
-            figures.append(
-                Figure(name=language, value=None, note=note, is_full_only=True)
-            )
+            figures.append(Figure.full_only(language, note=note))
             continue
         figures += _tried(language, run, model, (images, folder))
     count = sum(figure.value == "runs" for figure in figures)

@@ -45,13 +45,7 @@ def _figures(task: Task, timed: Sequence[Timed]) -> Iterator[Figure]:
     if task.is_quick:
         for variant in variants(PREDICTORS, (task.engine,), is_quick=False):
             if not variant.is_quick:
-                yield Figure(
-                    name=f"median, {variant.word}, batch 1",
-                    value=None,
-                    unit="ms",
-                    note="full only",
-                    is_full_only=True,
-                )
+                yield Figure.full_only(f"median, {variant.word}, batch 1", unit="ms")
 
 
 def _one(best: Timed) -> Iterator[Figure]:

@@ -41,15 +41,13 @@ def _figures(task: Task, timed: Sequence[Timed]) -> Iterator[Figure]:
     if task.is_quick:
         for variant in variants(TRAINERS, (task.engine,), is_quick=False):
             if not variant.is_quick:
-                yield _left_out(f"ms per step, {variant.word}, batch {BATCH}", "ms")
+                name = f"ms per step, {variant.word}, batch {BATCH}"
+                yield Figure.full_only(name, unit="ms")
         for batch in FULL_BATCHES:
             if batch != BATCH:
-                yield _left_out(f"images/s, best, batch {batch}", "images/s")
+                name = f"images/s, best, batch {batch}"
+                yield Figure.full_only(name, unit="images/s")
     yield from _energy(task, mine)
-
-
-def _left_out(name: str, unit: str) -> Figure:
-    return Figure(name=name, value=None, unit=unit, note="full only", is_full_only=True)
 
 
 def _best(mine: Sequence[Timed]) -> Iterator[Figure]:
