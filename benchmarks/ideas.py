@@ -2,9 +2,11 @@
 
 Run: ``python benchmarks/ideas.py [--rounds 15] [--networks NAME,…] [--out FILE]``.
 Times whole training steps (64 MNIST images, Adam) and predictions of 256 images on
-engines that differ in one switch, all in this process, a turn of each per round. Prints
-Markdown; with ``--out`` also writes JSON. About 5 minutes; for figures worth keeping
-nothing else may run.
+engines that differ in one switch, all in this process, a turn of each per round, forth
+in one round and back in the next. A switch that changes nothing in a network's plan
+says so: the ratio of such a row is the noise of the others. Prints Markdown; with
+``--out`` also writes JSON. About 5 minutes; for figures worth keeping nothing else may
+run.
 """
 
 from __future__ import annotations
@@ -41,8 +43,8 @@ TURN_S = 0.2
 Run = Callable[[int], object]
 
 
-def runs(name: str, how: dict[str, Any]) -> tuple[Run, Run]:
-    """Return a network's training step and its prediction, given the batch's number."""
+def training(name: str, how: dict[str, Any]) -> tuple[Run, str]:
+    """Return a step, given the batch's number, and the plan of it."""
     network = named(name)
     model = pl.Model(
         network,
@@ -50,12 +52,19 @@ def runs(name: str, how: dict[str, Any]) -> tuple[Run, Run]:
         optimizer=pl.Adam(1e-3),
         engine=pl.engines.compiled(**how),
     )
-    small = batches(Case(name=name, network=network, batch_size=64))
-    large = batches(Case(name=name, network=network, batch_size=256, batches=8))
-    return (
-        lambda n: model.train_step(*small[n % len(small)]),
-        lambda n: model.predict(large[n % len(large)][0]),
-    )
+    given = batches(Case(name=name, network=network, batch_size=64))
+    return lambda n: model.train_step(*given[n % len(given)]), str(model.native)
+
+
+def prediction(name: str, how: dict[str, Any]) -> tuple[Run, str]:
+    """Return a prediction, given the batch's number, and the plan of it."""
+    network = named(name)
+    model = pl.Model(network, engine=pl.engines.compiled(**how))
+    given = batches(Case(name=name, network=network, batch_size=256, batches=8))
+    return lambda n: model.predict(given[n % len(given)][0]), str(model.native)
+
+
+WHAT = {"a training step of 64": training, "256 predictions": prediction}
 
 
 def turn(run: Run, count: int) -> float:
@@ -73,10 +82,20 @@ def measured(what: Sequence[Run], rounds: int) -> list[list[float]]:
         turn(run, 3)
         counts.append(max(2, int(TURN_S / turn(run, 2))))
     times: list[list[float]] = [[] for _ in what]
-    for _ in range(rounds):
-        for mine, run, count in zip(times, what, counts, strict=True):
+    turns = list(zip(times, what, counts, strict=True))
+    for n in range(rounds):
+        for mine, run, count in turns if n % 2 else reversed(turns):
+            turn(run, 2)  # brings its memory back into the cache
             mine.append(turn(run, count))
     return times
+
+
+def words(plans: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the names, with a word where the plan is that of all ideas."""
+    return [
+        f"{name}: the same program" if n and plan == plans[0] else name
+        for n, (name, plan) in enumerate(zip(names, plans, strict=True))
+    ]
 
 
 def table(names: Sequence[str], times: Sequence[Sequence[float]]) -> str:
@@ -99,12 +118,14 @@ def main() -> None:
     fitting = {n: h for n, h in IDEAS.items() if h.get("lanes", 0) <= target().lanes}
     report: dict[str, Any] = {"load_before": load(), "target": target().key}
     for network in options.networks.split(","):
-        pairs = [runs(network, how) for how in fitting.values()]
-        for i, what in enumerate(("a training step of 64", "256 predictions")):
-            times = measured([pair[i] for pair in pairs], options.rounds)
+        for what, made in WHAT.items():
+            ready = [made(network, how) for how in fitting.values()]
+            times = measured([run for run, _ in ready], options.rounds)
             title = f"`{network}`, {what}"
             print(f"| {title} | ms, median (quartiles) | |\n|---|---|---|")
-            print(table(list(fitting), times) + "\n", flush=True)
+            print(
+                table(words([plan for _, plan in ready], list(fitting)), times) + "\n"
+            )
             report[title] = dict(zip(fitting, times, strict=True))
     report["load_after"] = load()
     if options.out:
