@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pellucid import recipes
 from pellucid.compare.study.task import Task
@@ -24,7 +26,11 @@ def network_of(task: Task) -> Network:
 
 
 def model_of(
-    task: Task, engine: str | Engine | None = None, *, seed: int | None = None
+    task: Task,
+    engine: str | Engine | None = None,
+    *,
+    seed: int | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Model:
     """Return the task's network on an engine, with loss and optimizer, untrained.
 
@@ -35,16 +41,27 @@ def model_of(
         Instead of the task's.
     seed : int, optional
         Of the weights, instead of the task's.
+    changes : mapping, optional
+        Of the recipe, as `pellucid.recipes.changed` takes them.
     """
     recipe = recipe_of(task.network, task.data)
-    recipe = recipes.changed(recipe, {"seed": task.seed if seed is None else seed})
+    own = {"seed": task.seed if seed is None else seed}
+    recipe = recipes.changed(recipe, {**own, **(changes or {})})
     return model_of_recipe(recipe, engine or task.engine)
 
 
-def data_of(task: Task) -> tuple[Dataset, Dataset]:
-    """Return train and test data, brought to the network's size and colour."""
+def data_of(task: Task, model: Model | None = None) -> tuple[Dataset, Dataset]:
+    """Return train and test data, brought to the network's size and colour.
+
+    Parameters
+    ----------
+    task : Task
+    model : Model, optional
+        One of the network, where it is there already. In a job of several processes it
+        must be: no engine but the launcher's own can be made there.
+    """
     recipe = recipe_of(task.network, task.data)
-    return examples_of(recipe.data, model_of_recipe(recipe, "numpy"))
+    return examples_of(recipe.data, model or model_of_recipe(recipe, "numpy"))
 
 
 def recipe_of(network: str, data: str | None) -> Recipe:

@@ -1,13 +1,12 @@
 """This file is a trial: a few training steps in a new process, on so many processors.
 
 Run as ``python -m pellucid.compare.study.trial``, with a line of JSON on stdin: the
-task, the processors, the steps, how often, and where the weights go.
+task, the steps, how often, and where the weights go.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.compare.study.held import held
 from pellucid.compare.study.task import Task
 from pellucid.errors import EngineError
 
@@ -31,13 +31,6 @@ class Trial:
 
     weights: tuple[Weights, ...]
     times_s: tuple[float, ...]
-
-
-def processors() -> tuple[int, ...]:
-    """Return the processors this process may use; none where it cannot be held."""
-    if not hasattr(os, "sched_getaffinity"):
-        return ()
-    return tuple(sorted(os.sched_getaffinity(0)))
 
 
 def trial(
@@ -59,13 +52,12 @@ def trial(
     folder.mkdir()
     question = {
         "task": task.to_json(),
-        "cpus": cpus,
         "steps": steps,
         "trainings": trainings,
         "folder": str(folder),
     }
     run = subprocess.run(
-        [sys.executable, "-m", "pellucid.compare.study.trial"],
+        held("pellucid.compare.study.trial", cpus),
         input=json.dumps(question),
         capture_output=True,
         text=True,
@@ -76,6 +68,11 @@ def trial(
         raise EngineError(
             f"trial: {task.engine} must train for {steps} steps; got {words[-1]}"
         )
+    return read_trial(folder)
+
+
+def read_trial(folder: Path) -> Trial:
+    """Return what a process has left in its folder."""
     times = json.loads((folder / "times.json").read_text(encoding="ascii"))
     files = sorted(folder.glob("weights-*.npz"))
     return Trial(weights=tuple(map(_read, files)), times_s=tuple(times))
@@ -89,8 +86,6 @@ def _read(path: Path) -> Weights:
 def main() -> None:
     """Train as stdin says."""
     question = json.loads(sys.stdin.read())
-    if question["cpus"]:  # before a framework counts them
-        os.sched_setaffinity(0, question["cpus"])
     task, folder = Task.from_json(question["task"]), Path(question["folder"])
     times: list[float] = []
     for i in range(question["trainings"]):

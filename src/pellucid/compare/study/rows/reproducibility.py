@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.held import processors
 from pellucid.compare.study.row import Aspect, Row
 from pellucid.compare.study.task import Task
-from pellucid.compare.study.trial import Weights, processors, trial
+from pellucid.compare.study.trial import Weights, trial
 
 _IN_ONE, _ACROSS = "same bits: twice in one process", "same bits: across processes"
 _THREADS = "same bits: on one processor and on all"

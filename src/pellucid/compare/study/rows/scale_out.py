@@ -4,59 +4,109 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.held import processors
+from pellucid.compare.study.job import EARLY, job
 from pellucid.compare.study.row import Aspect, Chart, Row
 from pellucid.compare.study.rows.reproducibility import apart
 from pellucid.compare.study.task import Task
-from pellucid.compare.study.trial import BATCH, Trial, processors, trial
-from pellucid.compare.timing.summary import quartiles
+from pellucid.compare.study.trial import BATCH, Trial, Weights, trial
+from pellucid.compare.timing.quiet import usable_processors
+from pellucid.compare.timing.summary import Spread, quartiles
+from pellucid.errors import EngineError
 
-_EFFICIENCY = "efficiency on all processors"
+_QUICK, _FULL = (1, 2), (1, 2, 4)
+_SPEED, _THREADS = "images/s, processes", "images/s, one process on processors"
+_EFFICIENCY = "efficiency, processes"
+_APART = "difference of a weight, processes"
 
 
 def measure(task: Task) -> list[Figure]:
-    """Train on one processor, on two, … in one process that is held to them."""
-    steps = 9 if task.is_quick else 61
+    """Train in one process, two, four; then in one on one processor, on two, …"""
+    return [*_processes(task), *_threads(task)]
+
+
+def _processes(task: Task) -> Iterator[Figure]:
+    seconds = 1.0 if task.is_quick else 8.0
+    one = job(task, 1, seconds=seconds)
+    steps = len(one.times_s) + 1
+    yield _speed(_SPEED, 1, one)
+    for count in _FULL[1:]:
+        names = [(f"{name}: {count}", unit) for name, unit in _UNITS.items()]
+        if task.is_quick and count not in _QUICK:
+            yield from (Figure.full_only(name, unit=unit) for name, unit in names)
+            continue
+        try:
+            many = job(task, count, seconds=seconds, steps=steps)
+        except EngineError as error:
+            for name, unit in names:
+                yield Figure(name=name, value=None, unit=unit, note=str(error))
+            continue
+        yield _speed(_SPEED, count, many)
+        yield _efficiency(count, one, many)
+        yield _difference(count, one.weights[0], many.weights[0])
+
+
+_UNITS = {_SPEED: "images/s", _EFFICIENCY: "%", _APART: ""}
+
+
+def _threads(task: Task) -> Iterator[Figure]:
     cpus = processors()
-    if len(cpus) < 2:
-        note = "needs two processors that a process can be held to"
-        return [Figure(name=_EFFICIENCY, value=None, unit="%", note=note)]
-    trials = {
-        count: trial(task, str(count), cpus=cpus[:count], steps=steps)
-        for count in range(1, len(cpus) + 1)
-    }
-    return [*_figures(trials)]
+    counts = range(1, len(cpus) + 1)
+    if task.is_quick:
+        names = (f"{_THREADS}: {count}" for count in counts)
+        yield from (Figure.full_only(name, unit="images/s") for name in names)
+        return
+    for count in counts:
+        held = trial(task, f"held-{count}", cpus=cpus[:count], steps=61)
+        yield _speed(_THREADS, count, held)
 
 
-def _figures(trials: dict[int, Trial]) -> Iterator[Figure]:
-    one = trials[1]
-    for count, found in trials.items():
-        spread = quartiles(found.times_s)
-        yield Figure(
-            name=f"images/s on processors: {count}",
-            value=BATCH / spread.median,
-            unit="images/s",
-            low=BATCH / spread.high,
-            high=BATCH / spread.low,
-            runs=len(found.times_s),
-            note="median and quartiles over steps",
-            at=count,
-        )
-    most = max(trials)
-    single, all_ = quartiles(one.times_s), quartiles(trials[most].times_s)
-    yield Figure(
-        name=_EFFICIENCY,
-        value=100 * single.median / all_.median / most,
-        unit="%",
-        low=100 * single.low / all_.high / most,
-        high=100 * single.high / all_.low / most,
-        runs=len(trials[most].times_s),
-        note=f"speed on {most} over {most} times the speed on one; 100 % is ideal",
+def _speed(name: str, count: int, found: Trial) -> Figure:
+    spread = _spread(found)
+    return Figure(
+        name=f"{name}: {count}",
+        value=BATCH / spread.median,
+        unit="images/s",
+        low=BATCH / spread.high,
+        high=BATCH / spread.low,
+        runs=len(found.times_s),
+        note="median and quartiles over steps",
+        at=count,
     )
-    yield Figure(
-        name="largest difference of a weight from one processor's",
-        value=apart(one.weights[0], trials[most].weights[0]),
-        note=f"absolute, on {most} processors, after as many steps",
+
+
+def _spread(found: Trial) -> Spread:
+    return quartiles(found.times_s)
+
+
+def _efficiency(count: int, one: Trial, many: Trial) -> Figure:
+    """Return the speed against as many times that of one as processors allow."""
+    at_best = min(count, usable_processors())
+    single, together = _spread(one), _spread(many)
+    note = f"speed over {at_best} times that of one process; 100 % is ideal"
+    if at_best < count:
+        note = f"{note}; {count} processes share {at_best} processors"
+    return Figure(
+        name=f"{_EFFICIENCY}: {count}",
+        value=100 * single.median / together.median / at_best,
+        unit="%",
+        low=100 * single.low / together.high / at_best,
+        high=100 * single.high / together.low / at_best,
+        runs=len(many.times_s),
+        note=note,
+    )
+
+
+def _difference(count: int, one: Weights, many: Weights) -> Figure:
+    largest = max(float(np.abs(array).max()) for array in one.values())
+    return Figure(
+        name=f"{_APART}: {count}",
+        value=apart(one, many),
+        note=f"the largest from one process's, of weights up to {largest:.2g}, after "
+        f"{EARLY} steps",
     )
 
 
@@ -64,20 +114,36 @@ ROW = Row(
     name="scale-out",
     question="Does it scale out?",
     how=(
-        "Threads of one process, not processes: training steps of batch 64 in a "
-        "process that is held to 1, 2, … processors of this machine. Through "
-        "pellucid's own trainer on every engine, one after the other."
+        "Several processes train one network together, each on its own share of every "
+        "batch of 64 and held to one processor of this machine; started as the "
+        "engine's people do it: our engines by mpiexec, PyTorch by the environment of "
+        "torchrun (DistributedDataParallel), TensorFlow by TF_CONFIG "
+        "(MultiWorkerMirroredStrategy), JAX by jax.distributed. The same steps are "
+        "made in one process first: how much faster is it, and are the weights the "
+        "same? By plain gradient descent in float32: Adam would make a whole step of "
+        "the rounding of a derivative that is almost 0. The faster a step, the more of "
+        "it is waiting for the others: slow steps scale more easily. Quick: 1 and 2 "
+        "processes. Full: 4 too, and one process with its threads held to 1, 2, … "
+        "processors. Through pellucid's own trainer, one engine after the other."
     ),
     measure=measure,
-    is_quick=False,
     limit_s=900,
+    needs=("mpi4py",),
     charts=(
         Chart(
-            title="Images per second over processors",
-            figures=("images/s on processors",),
+            title="Images per second over processes",
+            figures=(_SPEED,),
+            kind="lines",
+            x="processes",
+        ),
+        Chart(
+            title="Images per second of one process over processors",
+            figures=(_THREADS,),
             kind="lines",
             x="processors",
         ),
     ),
-    aspects=(Aspect(priority="scaling", figure=_EFFICIENCY, lower_is_better=False),),
+    aspects=(
+        Aspect(priority="scaling", figure=f"{_EFFICIENCY}: 2", lower_is_better=False),
+    ),
 )

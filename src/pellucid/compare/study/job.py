@@ -1,0 +1,240 @@
+"""This file is a job: processes that train one model together, a processor for each.
+
+Run as ``python -m pellucid.compare.study.job`` in the folder that holds the question;
+the first process leaves its answer there. Which process of how many it is,
+the engine learns from its own launcher, as in any training on many machines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.compare.study.held import held, processors
+from pellucid.compare.study.subject import data_of, model_of
+from pellucid.compare.study.task import Task
+from pellucid.compare.study.trial import BATCH, Trial, read_trial
+from pellucid.engines.world import world_of
+from pellucid.errors import EngineError
+from pellucid.model import Model
+from pellucid.training import Callback, Trainer
+
+_MODULE = "pellucid.compare.study.job"
+_QUESTION, _MOST = "job.json", 1000
+_ENDLESS = 1_000_000  # epochs; the first process says when it is enough
+#: the steps after which weights are compared, and the fewest that are made
+EARLY, LEAST = 5, 8
+_OPTIMIZER = {"optimizer.name": "sgd", "optimizer.learning_rate": 0.01}
+Launch = tuple[list[str], dict[str, str]]  # a command, and what its environment adds
+
+
+def job(task: Task, count: int, *, seconds: float, steps: int = 0) -> Trial:
+    """Train in so many processes, each held to one processor, on batches of 64.
+
+    By plain gradient descent: Adam makes a whole step of the rounding of a derivative
+    that is almost 0, and the weights of several processes would seem others.
+
+    Parameters
+    ----------
+    task : Task
+    count : int
+        Processes. Where there are fewer processors, they share them.
+    seconds : float
+        About so long the steps take, where `steps` does not say how many.
+    steps : int
+        Steps; 0: as many as fit into `seconds`, at least 8.
+
+    Returns
+    -------
+    Trial
+        Weights after 5 steps, and the seconds of each step but the first.
+
+    Raises
+    ------
+    EngineError
+        If a process ends badly, or the launcher is not there.
+    """
+    folder = task.folder / f"job-{count}"
+    folder.mkdir()
+    question = {"task": task.to_json(), "seconds": seconds, "steps": steps}
+    (folder / _QUESTION).write_text(json.dumps(question), encoding="utf-8")
+    launches = _LAUNCHES[task.engine](count)
+    said = [folder / f"said-{i}" for i in range(len(launches))]
+    processes = []
+    try:
+        for (command, more), file in zip(launches, said, strict=True):
+            with file.open("wb") as stream:
+                processes.append(
+                    subprocess.Popen(
+                        command,
+                        cwd=folder,
+                        env={**os.environ, **more},
+                        stdin=subprocess.DEVNULL,
+                        stdout=stream,
+                        stderr=stream,
+                    )
+                )
+        failed = _first_failure(processes)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    if failed is not None:
+        lines = said[failed].read_text(errors="replace").strip().splitlines()
+        raise EngineError(
+            f"scale-out: {count} processes of {task.engine} must train together; got "
+            f"{_telling(lines)}"
+        )
+    return read_trial(folder)
+
+
+def _first_failure(processes: list[subprocess.Popen[bytes]]) -> int | None:
+    """Wait for all; return the first one that ended badly, as soon as one has."""
+    while True:
+        codes = [process.poll() for process in processes]
+        failed = next((i for i, code in enumerate(codes) if code), None)
+        if failed is not None or None not in codes:
+            return failed
+        time.sleep(0.02)
+
+
+def _telling(lines: list[str]) -> str:
+    """Return the line that says what went wrong: the last with an error's name."""
+    named = [line for line in lines if "Error: " in line]
+    return (named or lines or ["nothing"])[-1].rpartition("Error: ")[2].strip()
+
+
+def _command(rank: int) -> list[str]:
+    cpus = processors()
+    return held(_MODULE, cpus[rank % len(cpus) :][:1] if cpus else ())
+
+
+def _under_mpiexec(count: int) -> list[Launch]:
+    """One launcher for all; each process has a processor of its own to run on."""
+    here = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    launcher = shutil.which("mpiexec", path=here)
+    if launcher is None:
+        raise EngineError(
+            "scale-out: mpiexec must be there to start several processes; got none. "
+            "Run: pip install 'pellucid[mpi]' mpich."
+        )
+    words = [launcher]
+    for rank in range(count):
+        words += [*([":"] if rank else []), "-n", "1", *_command(rank)]
+    return [(words, {})]
+
+
+def _by_hand(environment: Callable[[int, list[str]], dict[str, str]]) -> _Launcher:
+    def launches(count: int) -> list[Launch]:
+        places = [f"127.0.0.1:{_free_port()}" for _ in range(count)]
+        return [(_command(rank), environment(rank, places)) for rank in range(count)]
+
+    return launches
+
+
+def _torch(rank: int, places: list[str]) -> dict[str, str]:
+    """What torchrun sets."""
+    host, _, port = places[0].partition(":")
+    return {
+        "MASTER_ADDR": host,
+        "MASTER_PORT": port,
+        "WORLD_SIZE": str(len(places)),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+    }
+
+
+def _tensorflow(rank: int, places: list[str]) -> dict[str, str]:
+    task = {"type": "worker", "index": rank}
+    return {"TF_CONFIG": json.dumps({"cluster": {"worker": places}, "task": task})}
+
+
+def _jax(rank: int, places: list[str]) -> dict[str, str]:
+    return {
+        "JAX_COORDINATOR_ADDRESS": places[0],
+        "JAX_NUM_PROCESSES": str(len(places)),
+        "JAX_PROCESS_ID": str(rank),
+    }
+
+
+_Launcher = Callable[[int], list[Launch]]
+_LAUNCHES: Mapping[str, _Launcher] = {
+    "numpy": _under_mpiexec,
+    "compiled": _under_mpiexec,
+    "torch": _by_hand(_torch),
+    "tensorflow": _by_hand(_tensorflow),
+    "jax": _by_hand(_jax),
+}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class _Watch(Callback):
+    """Times each step, keeps early weights, and ends the training when it is enough.
+
+    Parameters
+    ----------
+    model : Model
+    steps, seconds
+        As `job` takes them.
+    """
+
+    def __init__(self, model: Model, *, steps: int, seconds: float) -> None:
+        self._model = model
+        # what one process says after a step, the others hear in the next
+        self._last = steps - 1 if world_of(model.engine).size > 1 else steps
+        self._seconds = 0.0 if steps else seconds
+        self._begun = 0.0
+        self.times_s: list[float] = []
+        self.weights: dict[str, npt.NDArray[Any]] = {}
+
+    def on_step(self, trainer: Trainer, loss: float) -> None:
+        """Look at the clock."""
+        self.times_s.append(time.perf_counter() - self._begun)
+        count = len(self.times_s)
+        if count == EARLY:
+            self.weights = {k: v.copy() for k, v in self._model.weights.items()}
+        is_enough = sum(self.times_s[1:]) >= self._seconds and count >= LEAST
+        if count == self._last or (self._last < 1 and (is_enough or count == _MOST)):
+            trainer.stop("it is enough")
+        self._begun = time.perf_counter()
+
+
+def main() -> None:
+    """Take one process's part in the job."""
+    question = json.loads(Path(_QUESTION).read_text(encoding="utf-8"))
+    task = Task.from_json(question["task"])
+    model = model_of(task, changes=_OPTIMIZER)
+    data, _ = data_of(task, model)
+    watch = _Watch(model, steps=question["steps"], seconds=question["seconds"])
+    model.fit(
+        data.subset(np.arange(len(data) - len(data) % BATCH or len(data))),
+        epochs=_ENDLESS,
+        batch_size=BATCH,
+        shuffle=False,
+        callbacks=[watch],
+        progress=False,
+    )
+    if watch.times_s:  # the first process
+        np.savez("weights-0.npz", **watch.weights)  # type: ignore[arg-type]
+        times = json.dumps(watch.times_s[1:])
+        Path("times.json").write_text(times, encoding="ascii")
+
+
+if __name__ == "__main__":
+    main()
