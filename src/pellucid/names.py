@@ -20,7 +20,8 @@ _HOMES = {
     "pellucid.network.layers": (
         "GELU Add AvgPool2D BatchNorm Concat Conv2D ConvTranspose2D Dense "
         "Dropout Flatten GlobalAvgPool2D Input Layer LayerNorm LeakyReLU "
-        "MaxPool2D ReLU Sigmoid SiLU Softmax Tanh Upsample2D ZeroPad2D"
+        "LocalResponseNorm MaxPool2D ReLU Sigmoid SiLU Softmax Tanh Upsample2D "
+        "ZeroPad2D"
     ),
     "pellucid.objectives": (
         "SGD Adam AdamW BinaryCrossEntropy ConstantRate Cosine CrossEntropy "

@@ -168,6 +168,32 @@ def test_the_numpy_script_s_derivatives_are_the_engine_s(tmp_path: Path) -> None
         np.testing.assert_allclose(found[name], wanted, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("framework", [f for f in INSTALLED if f != "keras"])
+def test_local_response_norms_are_the_engine_s(framework: str, tmp_path: Path) -> None:
+    network = pl.Sequential(
+        pl.Input(6, 6, 1),
+        pl.Conv2D(7, kernel_size=3),
+        pl.LocalResponseNorm(size=5, alpha=2.0, beta=0.6, bias=1.5),
+        pl.Flatten(),
+        pl.Dense(4),
+    )
+    weights = spread(network)
+    path, _ = write(network, framework, tmp_path, weights=weights)
+    names = runpy.run_path(str(path), run_name="script")
+    model = pl.Model(network, engine="numpy", loss="cross_entropy")
+    model.load_weights(weights)
+    images = np.random.default_rng(1).standard_normal((3, 6, 6, 1)).astype("f")
+    found, wanted = outputs(framework, names, images), model.predict(images)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    if framework == "numpy":
+        v = names["forward"](weights, images)
+        _, grad = names["loss_and_grad"](v["dense"], np.arange(3))
+        grads = names["backward"](weights, v, grad)
+        _, theirs = model.gradients(images, np.arange(3))
+        for name, wanted in theirs.items():
+            np.testing.assert_allclose(grads[name], wanted, rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -260,6 +286,7 @@ def test_frozen_layers_are_refused() -> None:
         ("keras", pl.MaxPool2D(3, stride=2, padding=1), "pads pools by 'same'"),
         ("torch", pl.AvgPool2D(3, stride=2, padding="same"), "differs from side"),
         ("numpy", pl.Conv2D(4, kernel_size=3, groups=2), "its groups"),
+        ("keras", pl.LocalResponseNorm(), "there is no such layer"),
         (
             "keras",
             pl.Conv2D(4, kernel_size=3, stride=2, dilation=2),

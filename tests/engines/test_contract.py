@@ -130,6 +130,12 @@ LAYERS: dict[str, Callable[[], Network]] = {
     "batch norm on a sequence": lambda: image(pl.BatchNorm(), shape=(3, 5)),
     "layer norm": lambda: image(pl.LayerNorm()),
     "layer norm on features": lambda: image(pl.LayerNorm(epsilon=1e-3), shape=(5,)),
+    "local response norm": lambda: image(
+        pl.Conv2D(7, kernel_size=1), pl.LocalResponseNorm(size=3, alpha=0.5)
+    ),
+    "local response norm, wider than its channels": lambda: image(
+        pl.LocalResponseNorm(size=11, alpha=2.0, beta=1.25, bias=0.5)
+    ),
     "dropout": lambda: image(
         pl.Conv2D(3, kernel_size=1), pl.Dropout(0.4), pl.Flatten(), pl.Dense(3)
     ),

@@ -170,6 +170,29 @@ def test_layer_norms_epsilons_differ() -> None:
         assert apart(theirs(row), other(torch.from_numpy(row))) > 0.6
 
 
+def test_local_response_norms_divide_by_their_size_or_not() -> None:
+    pixel = np.full((1, 1, 1, 5), 2.0, np.float32)
+    other = F.local_response_norm(nchw(pixel), 5, alpha=1.0, beta=1.0, k=1.0)
+    plain = tf.nn.lrn(pixel, 5, bias=1.0, alpha=1.0, beta=1.0).numpy()
+    halved = tf.nn.lrn(pixel, 2, bias=1.0, alpha=0.2, beta=1.0).numpy()
+    assert nhwc(other)[0, 0, 0, 2] == pytest.approx(2 / (1 + 20 / 5))
+    assert plain[0, 0, 0, 2] == pytest.approx(2 / (1 + 20))
+    assert apart(halved, nhwc(other)) < 1e-6
+    # an even size leans to one side, in ONNX to the other
+    row = np.arange(1.0, 4.0, dtype=np.float32).reshape(1, 1, 1, 3)
+    even = F.local_response_norm(nchw(row), 2, alpha=2.0, beta=1.0, k=1.0)
+    before = nhwc(even)[0, 0, 0, 1]
+    assert before == pytest.approx(2 / (1 + 1 + 4))  # itself and the one before
+    onnx = pytest.importorskip("onnx")
+    evaluator = pytest.importorskip("onnx.reference").ReferenceEvaluator
+    node = onnx.helper.make_node(
+        "LRN", ["x"], ["y"], size=2, alpha=2.0, beta=1.0, bias=1.0
+    )
+    rows = np.repeat(nchw(row).numpy(), 3, axis=0)  # as many images as channels:
+    after = evaluator(node).run(None, {"x": rows})[0][0, 1, 0, 0]  # it mixes the two
+    assert after == pytest.approx(2 / (1 + 4 + 9))  # itself and the one after
+
+
 def test_one_seed_gives_every_framework_another_dropout_mask() -> None:
     ones = np.ones((1, 64), np.float32)
     keras_mask = keras.layers.Dropout(0.5, seed=0)(ones, training=True).numpy()

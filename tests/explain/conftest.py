@@ -31,6 +31,7 @@ ON_IMAGES: ImageLayers = {
     "global avg pool": lambda: pl.GlobalAvgPool2D(),
     "batch norm": lambda: pl.BatchNorm(),
     "layer norm": lambda: pl.LayerNorm(),
+    "local response norm": lambda: pl.LocalResponseNorm(size=3, alpha=2.0),
     "relu": lambda: pl.ReLU(),
     "leaky relu": lambda: pl.LeakyReLU(0.2),
     "sigmoid": lambda: pl.Sigmoid(),

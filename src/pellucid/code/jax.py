@@ -190,6 +190,9 @@ def _lines(subject: Subject, node: Node, x: list[str], y: str) -> list[str]:
     if isinstance(layer, nl.LayerNorm):
         words = [x[0], f'w["{node.name}.scale"]', f'w["{node.name}.offset"]']
         return [call(f"{y} = layer_norm", [*words, number(layer.epsilon)])]
+    if isinstance(layer, nl.LocalResponseNorm):
+        numbers = (layer.size, layer.alpha, layer.beta, layer.bias)
+        return [call(f"{y} = local_response_norm", [x[0], *map(number, numbers)])]
     if isinstance(layer, nl.Dropout):
         if not layer.rate:
             return [f"    {y} = {x[0]}"]

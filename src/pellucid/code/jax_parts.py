@@ -38,6 +38,13 @@ PARTS = {
     mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
     return (x - mean) * lax.rsqrt(variance + epsilon) * scale + offset
 ''',
+    "local_response_norm": '''def local_response_norm(x, size, alpha, beta, bias):
+    """Divide each number by the strength of its neighbouring channels."""
+    sides = ((0, 0), (0, 0), (0, 0), (size // 2, size // 2))
+    window = ((1, 1, 1, size), (1, 1, 1, 1), sides)
+    squares = lax.reduce_window(jnp.square(x), 0.0, lax.add, *window)
+    return x * (bias + alpha / size * squares) ** -beta
+''',
     "dropout": '''def dropout(x, rate, key, index):
     """Silence a share of the numbers in training, that is where there is a key."""
     if key is None:

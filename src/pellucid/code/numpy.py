@@ -136,6 +136,11 @@ def _window(subject: Subject, node: Node) -> list[str]:
     )
 
 
+def _response(layer: Any) -> list[str]:
+    numbers = (layer.size, layer.alpha, layer.beta, layer.bias)
+    return [number(n) for n in numbers]
+
+
 def _state(subject: Subject) -> str:
     return ", statistics" if arrays_of.has_buffers(subject) else ""
 
@@ -177,6 +182,8 @@ def _forward_lines(subject: Subject, node: Node) -> Lines:
         return [call(f"{y} = dense", [x[0], _w(node, "weight"), _bias(layer, node)])]
     if isinstance(layer, nl.BatchNorm | nl.LayerNorm):
         return _norm_lines(subject, node)
+    if isinstance(layer, nl.LocalResponseNorm):
+        return [call(f"{y} = local_response_norm", [x[0], *_response(layer)])]
     if isinstance(layer, nl.Upsample2D):
         words = [x[0], str(layer.factors), f'"{layer.mode}"']
         return [call(f"{y} = enlarge", words)]
@@ -398,6 +405,9 @@ def _back(
     if isinstance(layer, nl.AvgPool2D):
         words = [grad, x, str(layer.kernel), *_window(subject, node)]
         return [call(f"{target} = avg_pool2d_back", words)]
+    if isinstance(layer, nl.LocalResponseNorm):
+        words = [grad, x, *_response(layer)]
+        return [call(f"{target} = local_response_norm_back", words)]
     if isinstance(layer, nl.Upsample2D):
         words = [grad, str(layer.factors), f'"{layer.mode}"']
         return [call(f"{target} = enlarge_back", words)]

@@ -145,6 +145,26 @@ def standardized(x, statistics, name, is_training, momentum, epsilon):
         statistics[key] = momentum * statistics[key] + (1 - momentum) * now
     return normalized(x, axes, epsilon)
 ''',
+    "local_response_norm": '''def near(x, size):
+    """Return the sum over the size channels around each."""
+    reach, channels = size // 2, x.shape[-1]
+    wide = np.pad(x, ((0, 0), (0, 0), (0, 0), (reach, reach)))
+    return sum(wide[..., i : i + channels] for i in range(size))
+
+
+def local_response_norm(x, size, alpha, beta, bias):
+    """Divide each number by the strength of its neighbouring channels."""
+    return x * (bias + alpha / size * near(x * x, size)) ** -beta
+
+
+def local_response_norm_back(grad_y, x, size, alpha, beta, bias):
+    """Each number stands in its own output, and in its neighbours' strength."""
+    share = alpha / size
+    strength = bias + share * near(x * x, size)
+    factor = strength**-beta
+    pull = near(grad_y * x * factor / strength, size)
+    return grad_y * factor - 2 * share * beta * x * pull
+''',
     "logistic": '''def logistic(x):
     """1 / (1 + exp(-x)), without overflow."""
     small = np.exp(-np.abs(x))

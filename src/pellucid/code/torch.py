@@ -324,6 +324,16 @@ def _layer_norm(subject: Subject, node: Node) -> Modules:
     return [f"{name}({shape[-1]}{eps})"]
 
 
+def _local_response_norm(subject: Subject, node: Node) -> Modules:
+    del subject
+    layer: Any = node.layer
+    words = [str(layer.size)]
+    words += [f"alpha={number(layer.alpha)}"] if layer.alpha != 1e-4 else []
+    words += [f"beta={number(layer.beta)}"] if layer.beta != 0.75 else []
+    words += [f"k={number(layer.bias)}"] if layer.bias != 1 else []
+    return [f"nn.LocalResponseNorm({', '.join(words)})"]
+
+
 def _upsample(subject: Subject, node: Node) -> Modules:
     del subject
     layer: Any = node.layer
@@ -352,6 +362,7 @@ _BUILDERS: dict[type[nl.Layer], Callable[[Subject, Node], Modules]] = {
     nl.GlobalAvgPool2D: _plain("GlobalAvgPool2d()"),
     nl.LayerNorm: _layer_norm,
     nl.LeakyReLU: _plain("nn.LeakyReLU({0.slope:g})"),
+    nl.LocalResponseNorm: _local_response_norm,
     nl.MaxPool2D: _pool,
     nl.ReLU: _plain("nn.ReLU()"),
     nl.SiLU: _plain("nn.SiLU()"),

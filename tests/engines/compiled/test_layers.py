@@ -80,6 +80,16 @@ CASES = {
     "batch norm features": [layers.Flatten(), layers.Dense(6), layers.BatchNorm()],
     "layer norm": [layers.Conv2D(21, kernel_size=1), layers.LayerNorm()],
     "layer norm features": [layers.Flatten(), layers.LayerNorm(), layers.Dense(2)],
+    "local response norm": [
+        layers.Conv2D(21, kernel_size=1),
+        layers.LocalResponseNorm(size=5, alpha=0.7),
+        layers.Conv2D(3, kernel_size=3, padding=1),
+    ],
+    "local response norm wide": [
+        layers.Conv2D(37, kernel_size=1),
+        layers.LocalResponseNorm(size=19, alpha=3.0, beta=1.2, bias=0.4),
+    ],
+    "local response norm narrow": [layers.LocalResponseNorm(size=31, alpha=1.0)],
     "zero pad": [layers.ZeroPad2D(PAD), layers.Conv2D(3, kernel_size=2, padding=1)],
     "nearest": [layers.Upsample2D((2, 3))],
     "bilinear": [layers.Upsample2D((3, 2), mode="bilinear")],

@@ -22,6 +22,8 @@ CASES: list[tuple[Any, list[tuple[int, ...]]]] = [
     (pl.BatchNorm(trainable=False), [(3, 2, 4)]),
     (pl.LayerNorm(), [(3, 2, 5)]),
     (pl.LayerNorm(epsilon=0.1), [(5,)]),
+    (pl.LocalResponseNorm(size=3, alpha=2.0), [(2, 2, 5)]),
+    (pl.LocalResponseNorm(size=9, alpha=0.5, beta=1.5, bias=2.0), [(2, 1, 3)]),
     (pl.ReLU(), [(3, 4)]),
     (pl.LeakyReLU(), [(3, 4)]),
     (pl.LeakyReLU(slope=0.3), [(3, 4)]),

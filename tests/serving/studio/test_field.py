@@ -26,6 +26,7 @@ LAYERS = {
     "padded and enlarged": [pl.ZeroPad2D(2), pl.Upsample2D(2), pl.Conv2D(1, 3)],
     "bilinear": [pl.Upsample2D(2, mode="bilinear"), pl.Sigmoid()],
     "normalised": [pl.Conv2D(2, kernel_size=3), pl.LayerNorm()],
+    "contrasted": [pl.Conv2D(2, kernel_size=3), pl.LocalResponseNorm(size=3)],
     "flattened": [pl.Conv2D(2, kernel_size=3, stride=2), pl.Flatten()],
     "dense": [pl.Conv2D(2, kernel_size=3), pl.Flatten(), pl.Dense(3)],
     "averaged": [pl.GlobalAvgPool2D()],

@@ -182,6 +182,20 @@ def _layer_norm(layer: pl.LayerNorm, w: Arrays, x: Array) -> Array:
     return _normalised(layer, w, wide, *_statistics(wide, -1)).astype(x.dtype)
 
 
+def _local_response_norm(layer: pl.LocalResponseNorm, w: Arrays, x: Array) -> Any:
+    del w
+    reach = layer.reach(x.shape[-1])
+    sums = lax.reduce_window(
+        jnp.square(x),
+        0.0,
+        lax.add,
+        window_dimensions=(1, 1, 1, 2 * reach + 1),
+        window_strides=(1, 1, 1, 1),
+        padding=((0, 0), (0, 0), (0, 0), (reach, reach)),
+    )
+    return x * (layer.bias + layer.alpha / layer.size * sums) ** -layer.beta
+
+
 def _normalised(
     layer: pl.BatchNorm | pl.LayerNorm, w: Arrays, x: Array, mean: Array, var: Array
 ) -> Array:
@@ -217,6 +231,7 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.GlobalAvgPool2D: _plain(lambda x: x.mean((1, 2))),
     pl.LayerNorm: _layer_norm,
     pl.LeakyReLU: _leaky_relu,
+    pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _max_pool,
     pl.ReLU: _plain(jax.nn.relu),  # jnp.maximum(x, 0) has the derivative 0.5 at 0
     pl.SiLU: _plain(jax.nn.silu),

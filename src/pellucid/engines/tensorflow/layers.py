@@ -131,6 +131,9 @@ _BUILDERS: dict[type[Layer], Callable[..., Any]] = {
     pl.LeakyReLU: lambda layer, shape, **a: keras.layers.Activation(
         modules.leaky_relu(layer.slope), **a
     ),
+    pl.LocalResponseNorm: lambda layer, shape, **a: modules.LocalResponseNorm(
+        layer, channels=shape[-1], **a
+    ),
     pl.MaxPool2D: _pool(keras.layers.MaxPooling2D, modules.MaxPool2D),
     pl.ReLU: lambda layer, shape, **a: keras.layers.ReLU(**a),
     pl.SiLU: _activation("silu"),

@@ -144,6 +144,24 @@ class AvgPool2D(keras.layers.Layer):  # type: ignore[misc]
         return self._average(inputs) / self._average(ones)
 
 
+class LocalResponseNorm(keras.layers.Layer):  # type: ignore[misc]
+    """x · (bias + alpha / size · Σ x²)^−beta; `tf.nn.lrn` does not divide by size."""
+
+    def __init__(self, layer: Any, *, channels: int, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.share, self.beta = layer.alpha / layer.size, layer.beta
+        self.offset, self.reach = layer.bias, layer.reach(channels)
+
+    def call(self, inputs: Any) -> Any:
+        """Leave it to TensorFlow; in float64, which it has not, sum the squares."""
+        if inputs.dtype != tf.float64:
+            return tf.nn.lrn(inputs, self.reach, self.offset, self.share, self.beta)
+        channels, sides = inputs.shape[-1], [self.reach, self.reach]
+        squares = tf.pad(tf.square(inputs), [[0, 0]] * 3 + [sides])
+        sums = [squares[..., i : i + channels] for i in range(2 * self.reach + 1)]
+        return inputs * (self.offset + self.share * tf.add_n(sums)) ** -self.beta
+
+
 class Bilinear(keras.layers.Layer):  # type: ignore[misc]
     """Bilinear enlargement; `tf.image.resize` would round float64 to float32."""
 

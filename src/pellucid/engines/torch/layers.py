@@ -171,6 +171,11 @@ def _layer_norm(layer: pl.LayerNorm, shape: Shape) -> nn.Module:
     return kind(shape[-1], eps=layer.epsilon)
 
 
+def _local_response_norm(layer: pl.LocalResponseNorm, shape: Shape) -> nn.Module:
+    del shape
+    return nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, k=layer.bias)
+
+
 def _upsample(layer: pl.Upsample2D, shape: Shape) -> nn.Module:
     del shape
     # plain "nearest" rounds the wrong way where 1 / scale is not exact
@@ -195,6 +200,7 @@ _BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
     pl.GlobalAvgPool2D: lambda layer, shape: modules.GlobalAvgPool2d(),
     pl.LayerNorm: _layer_norm,
     pl.LeakyReLU: lambda layer, shape: nn.LeakyReLU(layer.slope),
+    pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _max_pool,
     pl.ReLU: lambda layer, shape: nn.ReLU(),
     pl.SiLU: lambda layer, shape: nn.SiLU(),

@@ -9,7 +9,11 @@ from pellucid.explain.layers.conv import conv2d, conv_transpose2d
 from pellucid.explain.layers.dense import dense
 from pellucid.explain.layers.geometry import dropout, flatten, upsample2d, zero_pad2d
 from pellucid.explain.layers.merge import add, concat
-from pellucid.explain.layers.normalization import batch_norm, layer_norm
+from pellucid.explain.layers.normalization import (
+    batch_norm,
+    layer_norm,
+    local_response_norm,
+)
 from pellucid.explain.layers.pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from pellucid.explain.values import Calculation, Site
 
@@ -27,6 +31,7 @@ CALCULATIONS: dict[str, Callable[[Site], Calculation]] = {
     "GlobalAvgPool2D": global_avg_pool2d,
     "LayerNorm": layer_norm,
     "LeakyReLU": activation,
+    "LocalResponseNorm": local_response_norm,
     "MaxPool2D": max_pool2d,
     "ReLU": activation,
     "SiLU": activation,

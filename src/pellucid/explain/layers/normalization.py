@@ -75,6 +75,42 @@ def layer_norm(site: Site) -> Calculation:
     )
 
 
+def local_response_norm(site: Site) -> Calculation:
+    """``y = x · s^−beta`` with ``s = bias + alpha / size · Σ x²`` over neighbours."""
+    layer: Any = site.node.layer
+    *lead, k = site.at
+    row = [float(x) for x in site.x[tuple(lead)]]
+    reach = layer.reach(len(row))
+    near = range(max(k - reach, 0), min(k + reach + 1, len(row)))
+    share = layer.alpha / layer.size
+    squares = math.fsum(row[m] ** 2 for m in near)
+    s = layer.bias + share * squares
+    factor = s**-layer.beta
+    terms = tuple(
+        Term(
+            source=site.source,
+            at=(*lead, m),
+            x=row[m],
+            value=share * row[m] ** 2,
+            slope=factor
+            * (float(m == k) - 2 * share * layer.beta * row[k] * row[m] / s),
+            note="this one" if m == k else "",
+        )
+        for m in near
+    )
+    strength = f"{number(layer.bias)} + {number(layer.alpha)} / {layer.size}"
+    return Calculation(
+        equation="y[k] = x[k] · (bias + alpha / size · Σ x²)^−beta",
+        terms=terms,
+        steps=(
+            Step("Σ x²", f"of {len(near)} channels, {near[0]} … {near[-1]}", squares),
+            Step("s", f"{strength} · {number(squares)}", s),
+            Step("s^−beta", f"{number(s)}^−{number(layer.beta)}", factor),
+            Step("y", f"{number(row[k])} · {number(factor)}", row[k] * factor),
+        ),
+    )
+
+
 def _scaled(site: Site, x_hat: float) -> tuple[Step, ...]:
     c = site.at[-1]
     scale, offset = (float(site.weights[role][c]) for role in ("scale", "offset"))

@@ -16,7 +16,11 @@ from pellucid.network.layers.dropout import Dropout
 from pellucid.network.layers.geometry import Flatten, Upsample2D, ZeroPad2D
 from pellucid.network.layers.input import Input
 from pellucid.network.layers.merge import Add, Concat
-from pellucid.network.layers.normalization import BatchNorm, LayerNorm
+from pellucid.network.layers.normalization import (
+    BatchNorm,
+    LayerNorm,
+    LocalResponseNorm,
+)
 from pellucid.network.layers.pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 
 LAYERS: dict[str, type[Layer]] = {
@@ -36,6 +40,7 @@ LAYERS: dict[str, type[Layer]] = {
         Input,
         LayerNorm,
         LeakyReLU,
+        LocalResponseNorm,
         MaxPool2D,
         ReLU,
         SiLU,
@@ -64,6 +69,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "LocalResponseNorm",
     "MaxPool2D",
     "ReLU",
     "Shape",

@@ -1,10 +1,11 @@
-"""This file is the layers that bring activations to mean 0 and variance 1."""
+"""This file is the layers that bring activations to a common size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pellucid.errors import NetworkError
 from pellucid.network import checks
 from pellucid.network.layers.activation import Elementwise
 from pellucid.network.layers.base import Shape, WeightSpec
@@ -86,3 +87,59 @@ class LayerNorm(Elementwise):
     def weights(self, *inputs: Shape) -> tuple[WeightSpec, ...]:
         """Return scale and offset, each (C,)."""
         return _scale_and_offset(inputs[0][-1])
+
+
+@dataclass(frozen=True)
+class LocalResponseNorm(Elementwise):
+    """Divide each number by the strength of its neighbouring channels.
+
+    ``y = x / (bias + alpha / size · Σ x²) ** beta``, the sum over the ``size``
+    channels around at the same pixel; channels that are not there count as 0.
+    (Krizhevsky, Sutskever & Hinton 2012, section 3.3.) The names are ONNX's.
+
+    Parameters
+    ----------
+    size : int
+        How many channels are summed, the number's own in the middle; odd.
+    alpha : float
+        Weight of the mean square, at least 0.
+    beta : float
+        The power, at least 0.
+    bias : float
+        Added to the sum, above 0 (PyTorch's ``k``).
+    name : str, optional
+        Node name.
+    """
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    bias: float = 1.0
+
+    stem: ClassVar[str] = "local_response_norm"
+
+    def __post_init__(self) -> None:
+        who, put = self.who, object.__setattr__
+        size = checks.integer(who, "size", self.size)
+        if size % 2 == 0:
+            raise NetworkError(
+                f"{who}: size must be odd, for the channel itself stands in the "
+                f"middle; got size={size}."
+            )
+        put(self, "size", size)
+        for name in ("alpha", "beta", "bias"):
+            put(self, name, checks.number(who, name, getattr(self, name), low=0))
+        if self.bias == 0:
+            raise NetworkError(
+                f"{who}: bias must be above 0, or a picture of zeros would divide "
+                f"by 0; got bias={self.bias:g}."
+            )
+
+    def reach(self, channels: int) -> int:
+        """Return how many channels to either side are summed, of so many at all."""
+        return min(self.size // 2, channels - 1)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the input's shape, that of an image."""
+        checks.rank(self.who, inputs[0], 3)
+        return inputs[0]

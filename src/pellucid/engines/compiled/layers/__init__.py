@@ -13,6 +13,7 @@ from pellucid.engines.compiled.layers import (
     dense,
     dropout,
     geometry,
+    local_response_norm,
     normalization,
     pool,
 )
@@ -34,6 +35,7 @@ from pellucid.network.layers import (
     Layer,
     LayerNorm,
     LeakyReLU,
+    LocalResponseNorm,
     MaxPool2D,
     ReLU,
     Sigmoid,
@@ -59,6 +61,7 @@ LOWER: dict[type[Layer], Callable[[Lowering, Node], None]] = {
     GlobalAvgPool2D: pool.lower_global,
     LayerNorm: normalization.lower_layer_norm,
     LeakyReLU: activation.lower,
+    LocalResponseNorm: local_response_norm.lower,
     MaxPool2D: pool.lower,
     ReLU: activation.lower,
     SiLU: activation.lower,

@@ -19,6 +19,7 @@ from pellucid.engines.numpy.layers.dense import dense
 from pellucid.engines.numpy.layers.dropout import dropout
 from pellucid.engines.numpy.layers.forward import Forward, Mode
 from pellucid.engines.numpy.layers.geometry import flatten, upsample2d, zero_pad2d
+from pellucid.engines.numpy.layers.local_response_norm import local_response_norm
 from pellucid.engines.numpy.layers.merge import add, concat
 from pellucid.engines.numpy.layers.normalization import batch_norm, layer_norm
 from pellucid.engines.numpy.layers.pool import (
@@ -41,6 +42,7 @@ FORWARD: dict[str, Callable[..., Forward]] = {
     "GlobalAvgPool2D": global_avg_pool2d,
     "LayerNorm": layer_norm,
     "LeakyReLU": leaky_relu,
+    "LocalResponseNorm": local_response_norm,
     "MaxPool2D": max_pool2d,
     "ReLU": relu,
     "SiLU": silu,
