@@ -80,6 +80,12 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "global_avg_pool": lambda: image_then(pl.GlobalAvgPool2D()),
     "layer_norm_on_pixels": lambda: image_then(pl.LayerNorm(epsilon=1e-3)),
     "leaky_relu": lambda: image_then(pl.LeakyReLU(0.2)),
+    "local_response_norm": lambda: image_then(
+        pl.Conv2D(8, kernel_size=1), pl.LocalResponseNorm(size=5, alpha=0.9)
+    ),
+    "local_response_norm_wide": lambda: image_then(
+        pl.LocalResponseNorm(size=11, alpha=2.0, beta=1.25, bias=0.5)
+    ),
     "max_pool": lambda: image_then(pl.MaxPool2D(2)),
     "max_pool_same": lambda: image_then(pl.MaxPool2D(3, stride=2, padding="same")),
     "max_pool_uneven": lambda: image_then(

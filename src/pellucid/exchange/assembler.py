@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.errors import ExchangeError
+from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange.refusal import Place
 from pellucid.exchange.tensor import BATCH, Array, Tensor
 from pellucid.network import Network, Node
@@ -255,6 +255,18 @@ class Assembler:
             inverse = np.argsort(x.order)
             weights = {role: array[inverse] for role, array in weights.items()}
         return self.layer(place, layer, [x], weights)
+
+    def local_response_norm(
+        self, place: Place, x: Tensor, *, axis: int, **sizes: Any
+    ) -> Tensor:
+        """Add a LocalResponseNorm; ``axis`` is the foreign one of the channels."""
+        self.channels(place, x, axis)
+        try:
+            layer = pl.LocalResponseNorm(**sizes)
+            layer.output_shape(x.shape)
+        except NetworkError as error:
+            place.refuse("be one that LocalResponseNorm expresses", str(error)[:-1])
+        return self.layer(place, layer, [x])
 
     def affine(
         self,

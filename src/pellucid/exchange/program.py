@@ -164,6 +164,13 @@ def _layer_norm(made: Program, step: Step, weights: Weights) -> None:
     made.call(step, "layer_norm", *_places(step), *arrays, *sizes, step.layer.epsilon)
 
 
+def _local_response_norm(made: Program, step: Step, weights: Weights) -> None:
+    layer, channels = step.layer, step.shape[-1]
+    sizes = (prod(step.shape[:-1]), channels, layer.reach(channels))
+    numbers = (float(layer.alpha / layer.size), layer.beta, layer.bias)
+    made.call(step, "local_response_norm", *_places(step), *sizes, *numbers)
+
+
 def _elementwise(kernel: str) -> Callable[[Program, Step, Weights], None]:
     def write(made: Program, step: Step, weights: Weights) -> None:
         made.call(step, kernel, *_places(step), prod(step.shape))
@@ -225,6 +232,7 @@ _WRITERS: dict[type[Layer], Callable[[Program, Step, Weights], None]] = {
     pl.GlobalAvgPool2D: _global_avg_pool,
     pl.LayerNorm: _layer_norm,
     pl.LeakyReLU: _leaky_relu,
+    pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("max_pool"),
     pl.ReLU: _elementwise("relu"),
     pl.SiLU: _elementwise("silu"),

@@ -10,7 +10,13 @@ import pellucid as pl
 from pellucid.exchange.c import int8 as c_int8
 
 SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-NO_FORM = {"avg_pool_uneven", "layer_norm_on_pixels", "vectors"}
+NO_FORM = {
+    "avg_pool_uneven",
+    "layer_norm_on_pixels",
+    "local_response_norm",
+    "local_response_norm_wide",
+    "vectors",
+}
 #: the specification leaves open how one interpolates between two whole numbers
 INTERPOLATED = {"upsample_bilinear"}
 #: a layer's output is off by half a step, and what it read by another half a weight
@@ -53,8 +59,15 @@ def test_whole_networks_give_litert_s_numbers(
     assert np.array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", ["layer_norm_on_pixels", "vectors"])
-def test_a_layer_norm_is_refused(name, model_of, images_of):
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("layer_norm_on_pixels", "LayerNorm"),
+        ("vectors", "LayerNorm"),
+        ("local_response_norm", "LocalResponseNorm"),
+    ],
+)
+def test_norms_over_channels_are_refused(name, kind, model_of, images_of):
     model = model_of(CASES[name]())
-    with pytest.raises(pl.ExchangeError, match=r"LayerNorm .* has no int8 form"):
+    with pytest.raises(pl.ExchangeError, match=rf"{kind} .* has no int8 form"):
         c_int8.contents(model, "model.c", images_of(model))

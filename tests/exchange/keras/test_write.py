@@ -12,7 +12,13 @@ from pellucid import exchange
 
 pytest.importorskip("h5py", reason="h5py is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")
-NOT_IN_KERAS = {"avg_pool_uneven", "conv_transpose_grouped", "max_pool_uneven"}
+NOT_IN_KERAS = {
+    "avg_pool_uneven",
+    "conv_transpose_grouped",
+    "local_response_norm",
+    "local_response_norm_wide",
+    "max_pool_uneven",
+}
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,21 @@ def _shuffled(torch):
     return Shuffled(), (2, 4, 6, 5)
 
 
-@pytest.mark.parametrize("build", [_plain, _residual, _shuffled])
+def _contrasted(torch):
+    """A local response norm, which PyTorch spells out."""
+    nn = torch.nn
+    layers = [
+        nn.Conv2d(3, 8, 3),
+        nn.ReLU(),
+        nn.LocalResponseNorm(5, alpha=0.9, beta=0.7, k=2.0),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(8, 4, 3),
+        nn.LocalResponseNorm(3),
+    ]
+    return nn.Sequential(*layers), (2, 3, 12, 11)
+
+
+@pytest.mark.parametrize("build", [_plain, _residual, _shuffled, _contrasted])
 @pytest.mark.parametrize("how", ["dynamo", "script-11", "script-17"])
 @pytest.mark.filterwarnings("ignore")
 def test_pytorch_exports_come_in(build, how, agree, tmp_path):
@@ -121,20 +135,3 @@ def test_a_scikit_learn_classifier_comes_in(agree, tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(made.SerializeToString())
     agree(predicted(path, x[:5]), classifier.predict_proba(x[:5]))
-
-
-LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["squeezenet", "resnet50", "inception_v2", "densenet121", "shufflenet"]
-)
-def test_the_light_models_come_in(name, agree):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    onnxruntime.set_default_logger_severity(3)
-    path = LIGHT / f"light_{name}.onnx"
-    session = onnxruntime.InferenceSession(path)
-    x = np.random.default_rng(0).random((1, 3, 224, 224), np.float32)
-    expected = session.run(None, {session.get_inputs()[0].name: x})[0]
-    agree(predicted(path, x), expected)

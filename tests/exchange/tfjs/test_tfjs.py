@@ -18,6 +18,8 @@ REFUSED = {
     "avg_pool_uneven": "padding must be 'valid' or 'same'",
     "conv_grouped": "groups must be 1",
     "conv_transpose_grouped": "groups must be 1",
+    "local_response_norm": "there is no such layer",
+    "local_response_norm_wide": "there is no such layer",
     "max_pool_uneven": "padding must be 'valid' or 'same'",
     "upsample_bilinear": "mode must be 'nearest'",
 }

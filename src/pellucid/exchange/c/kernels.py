@@ -290,6 +290,21 @@ static void layer_norm(const float *x, float *y, const float *scale,
     }
 }
 """,
+    "local_response_norm": """
+/* each number by its neighbours' strength: x * (bias + share * sum of squares)^-beta */
+static void local_response_norm(const float *x, float *y, int n, int c, int reach,
+                                float share, float beta, float bias)
+{
+    int i, j, k;
+    for (i = 0; i < n; i++, x += c, y += c)
+        for (k = 0; k < c; k++) {
+            const int end = k + reach < c - 1 ? k + reach : c - 1;
+            float sum = 0.0f;
+            for (j = k > reach ? k - reach : 0; j <= end; j++) sum += x[j] * x[j];
+            y[k] = x[k] * powf(bias + share * sum, -beta);
+        }
+}
+""",
     "relu": """
 static void relu(const float *x, float *y, int n)
 {
@@ -403,7 +418,15 @@ static void upsample_bilinear(const float *x, float *y, int h, int w, int c, int
 }
 
 #: kernels that need <math.h>, and thereby -lm
-MATH = {"gelu", "layer_norm", "sigmoid", "silu", "softmax", "tanh"}
+MATH = {
+    "gelu",
+    "layer_norm",
+    "local_response_norm",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "tanh",
+}
 #: kernels that are written with lanes
 WITH_LANES = {"conv", "dense"}
 #: kernels that need <string.h>

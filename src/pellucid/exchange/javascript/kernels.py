@@ -180,6 +180,18 @@ function layer_norm(m, W, x, y, scale, offset, n, c, epsilon) {
   }
 }
 """,
+    "local_response_norm": """
+// each number by its neighbours' strength: x * (bias + share * sum of squares)^-beta
+function local_response_norm(m, x, y, n, c, reach, share, beta, bias) {
+  for (let i = 0; i < n; i++, x += c, y += c)
+    for (let k = 0; k < c; k++) {
+      let sum = 0;
+      const end = Math.min(k + reach, c - 1);
+      for (let j = Math.max(k - reach, 0); j <= end; j++) sum += m[x + j] * m[x + j];
+      m[y + k] = m[x + k] * Math.pow(bias + share * sum, -beta);
+    }
+}
+""",
     "relu": """
 function relu(m, x, y, n) {
   for (let i = 0; i < n; i++) m[y + i] = m[x + i] > 0 ? m[x + i] : 0;

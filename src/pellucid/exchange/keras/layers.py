@@ -237,6 +237,10 @@ def _layer_norm(site: Site) -> None:
     site.put("LayerNormalization", *arrays, axis=-1, **how)
 
 
+def _local_response_norm(site: Site) -> None:
+    raise site.refused("there is no such layer")
+
+
 def _activation(name: str) -> Callable[[Site], None]:
     return lambda site: site.put("Activation", activation=name)
 
@@ -266,6 +270,7 @@ _WRITERS: dict[type[Layer], Callable[[Site], None]] = {
     ),
     pl.LayerNorm: _layer_norm,
     pl.LeakyReLU: lambda site: site.put("LeakyReLU", negative_slope=site.layer.slope),
+    pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("MaxPooling2D"),
     pl.ReLU: lambda site: site.put("ReLU"),
     pl.SiLU: _activation("silu"),

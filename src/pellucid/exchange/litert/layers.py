@@ -157,6 +157,19 @@ def _layer_norm(site: Site) -> int:
     return site.put("ADD", scaled, offset)
 
 
+def _local_response_norm(site: Site) -> int:
+    """LiteRT's alpha is not divided by the size."""
+    layer = site.layer
+    return site.put(
+        "LOCAL_RESPONSE_NORMALIZATION",
+        site.inputs[0],
+        radius=layer.reach(site.shape[-1]),
+        bias=layer.bias,
+        alpha=layer.alpha / layer.size,
+        beta=layer.beta,
+    )
+
+
 def _silu(site: Site) -> int:
     gate = site.put("LOGISTIC", site.inputs[0], part="sigmoid")
     return site.put("MUL", site.inputs[0], gate)
@@ -203,6 +216,7 @@ WRITERS: dict[type[Layer], Callable[[Site], int]] = {
     pl.LeakyReLU: lambda site: site.put(
         "LEAKY_RELU", *site.inputs, alpha=site.layer.slope
     ),
+    pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("MAX_POOL_2D"),
     pl.ReLU: _simple("RELU"),
     pl.SiLU: _silu,

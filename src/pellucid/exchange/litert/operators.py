@@ -339,6 +339,20 @@ def _leaky_relu(call: Call) -> Tensor:
     return call.assembler.elementwise(call.place, call.tensor(), layer)
 
 
+def _local_response_norm(call: Call) -> Tensor:
+    """LiteRT sums ``radius`` channels to either side, and does not divide alpha."""
+    size = 2 * call.options["radius"] + 1
+    return call.assembler.local_response_norm(
+        call.place,
+        call.tensor(),
+        axis=-1,
+        size=size,
+        alpha=call.options["alpha"] * size,
+        beta=call.options["beta"],
+        bias=call.options["bias"],
+    )
+
+
 def _softmax(call: Call) -> Tensor:
     call.only(beta=1.0)
     return call.assembler.softmax(call.place, call.tensor(), -1)
@@ -369,6 +383,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "FULLY_CONNECTED": _dense,
     "GELU": _gelu,
     "LEAKY_RELU": _leaky_relu,
+    "LOCAL_RESPONSE_NORMALIZATION": _local_response_norm,
     "LOGISTIC": _elementwise(pl.Sigmoid),
     "MAX_POOL_2D": _pool(pl.MaxPool2D),
     "MEAN": _mean,

@@ -81,6 +81,15 @@ KINDS: dict[str, Kind] = {
     ),
     "GELU": _kind(150, (1, 2), 116, ("approximate", _BOOL)),
     "LEAKY_RELU": _kind(98, (1, 2), 75, ("alpha", _FLOAT)),
+    "LOCAL_RESPONSE_NORMALIZATION": _kind(
+        13,
+        (1, 0),
+        13,
+        ("radius", _INT),
+        ("bias", _FLOAT),
+        ("alpha", _FLOAT),
+        ("beta", _FLOAT),
+    ),
     "LOGISTIC": Kind(14, (1, 2)),
     "MAX_POOL_2D": _kind(
         17,

@@ -123,6 +123,7 @@ _FOLDS: dict[str, Callable[[Call], Any]] = {
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "Div": _binary(_divide),
+    "Equal": _binary(np.equal),
     "Exp": lambda call: np.exp(call.constant(0)),
     "Expand": _expand,
     "Gather": _gather,

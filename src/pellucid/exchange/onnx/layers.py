@@ -163,6 +163,12 @@ def _layer_norm(site: Site) -> str:
     return builder.channels_first(y, name)
 
 
+def _local_response_norm(site: Site) -> str:
+    layer = site.layer
+    how = {"alpha": layer.alpha, "beta": layer.beta, "bias": layer.bias}
+    return site.put("LRN", size=layer.size, **how)
+
+
 def _avg_pool(site: Site) -> str:
     return site.put("AveragePool", count_include_pad=0, **_window(site))
 
@@ -231,6 +237,7 @@ WRITERS: dict[type[Layer], Callable[[Site], str]] = {
     pl.GlobalAvgPool2D: _global_avg_pool,
     pl.LayerNorm: _layer_norm,
     pl.LeakyReLU: lambda site: site.put("LeakyRelu", alpha=site.layer.slope),
+    pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: lambda site: site.put("MaxPool", **_window(site)),
     pl.ReLU: lambda site: site.put("Relu"),
     pl.SiLU: _silu,

@@ -38,3 +38,16 @@ def layer_norm(call: Call) -> Tensor:
     layer = pl.LayerNorm(epsilon=float(call.attribute("epsilon", 1e-5)))
     weights = {"scale": scale, "offset": offset}
     return call.assembler.normalization(call.place, x, layer, weights)
+
+
+def local_response_norm(call: Call) -> Tensor:
+    """LRN over neighbouring channels; the names are ours."""
+    return call.assembler.local_response_norm(
+        call.place,
+        call.tensor(),
+        axis=1,
+        size=int(call.attribute("size")),
+        alpha=float(call.attribute("alpha", 1e-4)),
+        beta=float(call.attribute("beta", 0.75)),
+        bias=float(call.attribute("bias", 1.0)),
+    )

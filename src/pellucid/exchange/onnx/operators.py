@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.exchange.local_response import Squares, square
 from pellucid.exchange.onnx import gelu, normalizations, shuffle, windows
 from pellucid.exchange.onnx.call import Call
 from pellucid.exchange.tensor import Array, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 
-Result = Tensor | gelu.Partial | shuffle.Groups
+Result = Tensor | Squares | gelu.Partial | shuffle.Groups
 _VECTOR_READERS = {"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze"}
 
 
@@ -92,6 +93,8 @@ def _add(call: Call) -> Result:
         return gelu.plus(call, tensors, constants)
     if not constants:
         return call.assembler.add(call.place, tensors)
+    if isinstance(tensors[0], Squares):
+        return tensors[0].plus(call.place, _one_number(call, constants[0]))
     x, constant = tensors[0], _aligned(call, constants[0])
     if call.is_sole_reader:
         biased = call.assembler.fold_bias(call.place, x, constant)
@@ -114,9 +117,14 @@ def _mul(call: Call) -> Result:
     tensors, constants = _split(call)
     if any(isinstance(value, gelu.Partial) for value in tensors):
         return gelu.times(call, tensors, constants)
+    if constants and isinstance(tensors[0], Squares):
+        return tensors[0].times(call.place, _one_number(call, constants[0]))
     if constants:
         scale = _aligned(call, constants[0])
         return call.assembler.affine(call.place, tensors[0], scale=scale)
+    squares = square(call.tensor(0), call.tensor(1))
+    if squares is not None:
+        return squares
     silu = _silu(call, *tensors) or _silu(call, *reversed(tensors))
     if silu is None:
         call.refuse("multiply by a constant, or by its own sigmoid", "two values")
@@ -132,7 +140,22 @@ def _silu(call: Call, x: Tensor, gate: Tensor) -> Tensor | None:
     return call.assembler.elementwise(call.place, x, pl.SiLU())
 
 
+def _one_number(call: Call, constant: Array) -> float:
+    if constant.size != 1:
+        call.refuse("be a part of a local response norm", f"{constant.size} numbers")
+    return float(constant.reshape(-1)[0])
+
+
+def _pow(call: Call) -> Squares:
+    part = call.inputs[0]
+    if not isinstance(part, Squares):
+        call.refuse("be a part of a local response norm", "the power of a value")
+    return part.power(call.place, _one_number(call, call.constant(1)))
+
+
 def _div(call: Call) -> Tensor:
+    if call.has(1) and isinstance(call.inputs[1], Squares):
+        return call.inputs[1].dividing(call.place, call.tensor(), call.assembler)
     scale = 1 / _aligned(call, call.constant(1))
     return call.assembler.affine(call.place, call.tensor(), scale=scale)
 
@@ -207,12 +230,18 @@ def _reshape(call: Call) -> Result:
         call.refuse("have allowzero=0", "1")
     if isinstance(call.inputs[0], shuffle.Groups):
         return shuffle.join(call, call.inputs[0], shape)
+    if isinstance(call.inputs[0], Squares):
+        return call.inputs[0].reshaped(call.place, shape, call.assembler.batch)
     x = call.tensor()
     begun = shuffle.split(call, x, shape)
     return begun or call.assembler.reshape(call.place, x, shape)
 
 
-def _squeeze(call: Call) -> Tensor:
+def _squeeze(call: Call) -> Result:
+    part = call.inputs[0]
+    if isinstance(part, Squares) and part.is_volume and call.axes() == [1]:
+        shape = part.x.foreign_shape
+        return part.reshaped(call.place, shape, call.assembler.batch)
     x, axes = call.tensor(), call.axes()
     shape, rank = x.foreign_shape, len(x.axes)
     dropped = {axis % rank for axis in axes} if axes else _ones(shape)
@@ -284,6 +313,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "GlobalAveragePool": _global_average,
     "GlobalMaxPool": windows.global_max_pool,
     "Identity": _identity,
+    "LRN": normalizations.local_response_norm,
     "LayerNormalization": normalizations.layer_norm,
     "LeakyRelu": _leaky_relu,
     "MatMul": _matmul,
@@ -292,6 +322,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "Neg": _neg,
     "PRelu": _prelu,
     "Pad": windows.pad,
+    "Pow": _pow,
     "ReduceMean": _reduce_mean,
     "Relu": _elementwise(pl.ReLU),
     "Reshape": _reshape,

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import onnx
 from pellucid.errors import ExchangeError
 from pellucid.exchange.assembler import Assembler
 from pellucid.exchange.card import Card
+from pellucid.exchange.local_response import Squares
 from pellucid.exchange.onnx.call import Call
 from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.folding import fold
 from pellucid.exchange.onnx.operators import READERS
-from pellucid.exchange.refusal import damage_of
+from pellucid.exchange.refusal import Place, damage_of
 from pellucid.exchange.tensor import BATCH, FIRST, LAST, Tensor
 from pellucid.runs import ModelFile
 
@@ -76,7 +78,7 @@ class Graph:
         self.wanted = self._wanted()
         self.readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
         for node in self.wanted:
-            for name in node.input:
+            for name in (*node.input, *chain(*map(_captured, _branches(node)))):
                 self.readers[name].append(node)
         self.values.update({k: np.asarray(v) for k, v in constants.items()})
         unknown = set(constants) - {entry.name for entry in self.graph.input}
@@ -126,7 +128,7 @@ class Graph:
         needed, wanted = {self.output_name}, []
         for node in reversed(self.graph.node):
             if needed.intersection(node.output):
-                needed.update(node.input)
+                needed.update(node.input, *map(_captured, _branches(node)))
                 wanted.append(node)
         return wanted[::-1]
 
@@ -188,7 +190,27 @@ class Graph:
         flat = all(node.op_type in ("Flatten", "Reshape") for node in readers)
         return bool(readers) and flat and sizes[2] in (1, 3) and sizes[0] > 4
 
+    def _branch(self, node: onnx.NodeProto) -> None:
+        """Run the branch of an If whose condition is known."""
+        place = Place("If", node.name)
+        condition = self._value(node, node.input[0])
+        if not isinstance(condition, np.ndarray) or condition.size != 1:
+            place.refuse("have a condition that the file decides", "the input's value")
+        taken = "then_branch" if condition.item() else "else_branch"
+        branches = [a.g for a in node.attribute if a.name == taken]
+        if not branches or len(branches[0].output) != len(node.output):
+            place.refuse(f"have a {taken} with its outputs", f"{len(branches)}")
+        (branch,) = branches
+        self.initializers |= {t.name: t for t in branch.initializer}
+        for inner in branch.node:
+            self._run(inner)
+        for outer, result in zip(node.output, branch.output, strict=True):
+            self.values[outer] = self._value(node, result.name)
+
     def _run(self, node: onnx.NodeProto) -> None:
+        if node.op_type == "If" and node.domain in ("", "ai.onnx"):
+            self._branch(node)
+            return
         values = [self._value(node, name) for name in node.input]
         call = Call(
             node,
@@ -250,10 +272,27 @@ class Graph:
         shape = (
             value.shape
             if isinstance(value, np.ndarray)
+            else value.foreign_shape
+            if isinstance(value, Squares)
             else call.tensor().foreign_shape
         )
         start, end = call.attribute("start", 0), call.attribute("end", None)
         return np.asarray(shape, np.int64)[start:end]
+
+
+def _branches(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """Return the graphs that an operator holds."""
+    return [a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
+
+
+def _captured(graph: onnx.GraphProto) -> set[str]:
+    """Return the values of the graph around that a graph reads."""
+    made = {name for node in graph.node for name in node.output}
+    made |= {tensor.name for tensor in graph.initializer}
+    read = {output.name for output in graph.output}
+    for node in graph.node:
+        read.update(node.input, *map(_captured, _branches(node)))
+    return read - made
 
 
 __all__ = ["BATCH", "Graph", "read"]

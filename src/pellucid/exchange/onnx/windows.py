@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.exchange.local_response import Squares
 from pellucid.exchange.onnx.call import Call
 from pellucid.exchange.tensor import Array, Tensor
 from pellucid.network import layers as pl
@@ -131,8 +132,13 @@ def max_pool(call: Call) -> Tensor:
     return _pool(call, pl.MaxPool2D)
 
 
-def average_pool(call: Call) -> Tensor:
+def average_pool(call: Call) -> Tensor | Squares:
     """AveragePool; where the padding counts, it becomes zeros before the pool."""
+    part = call.inputs[0]
+    if isinstance(part, Squares):
+        call.only(ceil_mode=0, auto_pad="NOTSET", pads=[0] * 6)
+        strides = call.attribute("strides", [1, 1, 1])
+        return part.averaged(call.place, call.attribute("kernel_shape"), strides)
     if _two(call, "dilations") != (1, 1):
         call.refuse("have dilations=[1, 1]", str(call.attribute("dilations")))
     if not call.attribute("count_include_pad", 0):
@@ -166,15 +172,21 @@ def global_max_pool(call: Call) -> Tensor:
     )
 
 
-def pad(call: Call) -> Tensor:
+def pad(call: Call) -> Tensor | Squares:
     """Pad with zeros around the image."""
     call.only(mode="constant")
     value = call.constant(2, np.zeros(1)) if call.opset >= 11 else None
     fill = call.attribute("value", 0.0) if value is None else float(np.ravel(value)[0])
     if fill != 0:
         call.refuse("pad with 0", f"{fill:g}")
+    given = call.numbers(1, "pads") or []
+    part = call.inputs[0]
+    if isinstance(part, Squares):
+        if len(given) != 10 or any(given[i] for i in range(10) if i not in (2, 7)):
+            call.refuse("pad the channels of a local response norm", f"pads={given}")
+        return part.padded(call.place, given[2], given[7])
     x = call.tensor()
-    rank, given = len(x.axes), call.numbers(1, "pads") or []
+    rank = len(x.axes)
     axes = call.numbers(3, "axes") or list(range(rank))
     if len(given) != 2 * len(axes):
         call.refuse("have two pads an axis", f"pads={given}")

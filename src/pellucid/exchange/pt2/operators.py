@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.exchange.local_response import Squares, square
 from pellucid.exchange.pt2.call import Call
 from pellucid.exchange.tensor import Tensor
 from pellucid.network import layers as pl
@@ -195,9 +196,12 @@ def _dropout(call: Call) -> Tensor:
     return call.assembler.elementwise(call.place, call.tensor("input"), layer)
 
 
-def _add(call: Call) -> Tensor:
+def _add(call: Call) -> Tensor | Squares:
     call.only(alpha=1)
-    x, other = call.tensor("self"), call.get("other")
+    other = call.get("other")
+    if isinstance(call.get("self"), Squares) and isinstance(other, int | float):
+        return call.get("self").plus(call.place, float(other))  # type: ignore[no-any-return]
+    x = call.tensor("self")
     if isinstance(other, Tensor):
         return call.assembler.add(call.place, [x, other])
     if call.is_sole_reader:
@@ -207,8 +211,14 @@ def _add(call: Call) -> Tensor:
     return call.assembler.affine(call.place, x, offset=_constant(other))
 
 
-def _mul(call: Call) -> Tensor:
-    x, other = call.tensor("self"), call.get("other")
+def _mul(call: Call) -> Tensor | Squares:
+    other = call.get("other")
+    if isinstance(call.get("self"), Squares) and isinstance(other, int | float):
+        return call.get("self").times(call.place, float(other))  # type: ignore[no-any-return]
+    x = call.tensor("self")
+    squares = square(x, other) if isinstance(other, Tensor) else None
+    if squares is not None:
+        return squares
     if isinstance(other, Tensor):
         call.refuse("multiply by a constant", f"the value of '{other.node}'")
     return call.assembler.affine(call.place, x, scale=_constant(other))
@@ -233,8 +243,42 @@ def _flatten(call: Call) -> Tensor:
     return call.assembler.flatten(call.place, x)
 
 
-def _view(call: Call) -> Tensor:
+def _averaged_channels(call: Call) -> Squares:
+    """avg_pool3d: only where a local response norm averages channels."""
+    part = call.get("self")
+    if not isinstance(part, Squares):
+        call.refuse("be a part of a local response norm", type(part).__name__)
+    call.only(padding=[0, 0, 0], ceil_mode=False, divisor_override=None)
+    kernel = call.get("kernel_size")
+    return part.averaged(call.place, kernel, call.get("stride") or kernel)
+
+
+def _squeeze(call: Call) -> Squares:
+    part = call.get("self")
+    if not isinstance(part, Squares) or not part.is_volume or call.get("dim") != 1:
+        call.refuse("be a part of a local response norm", f"dim={call.get('dim')}")
+    return part.reshaped(call.place, part.x.foreign_shape, call.assembler.batch)
+
+
+def _pow(call: Call) -> Squares:
+    part, exponent = call.get("self"), call.get("exponent")
+    if not isinstance(part, Squares) or not isinstance(exponent, int | float):
+        call.refuse("be a part of a local response norm", f"exponent={exponent}")
+    return part.power(call.place, float(exponent))
+
+
+def _div(call: Call) -> Tensor:
+    part = call.get("other")
+    if not isinstance(part, Squares):
+        call.refuse("divide by what a local response norm divides by", "another")
+    return part.dividing(call.place, call.tensor("self"), call.assembler)
+
+
+def _view(call: Call) -> Tensor | Squares:
     shape = call.get("size", call.get("shape"))
+    part = call.get("self")
+    if isinstance(part, Squares):
+        return part.reshaped(call.place, shape, call.assembler.batch)
     return call.assembler.reshape(call.place, call.tensor("self"), shape)
 
 
@@ -256,10 +300,15 @@ def _movedim(call: Call) -> Tensor:
     return call.assembler.transpose(call.place, x, order)
 
 
-def _pad(call: Call) -> Tensor | _Surrounded:
+def _pad(call: Call) -> Tensor | _Surrounded | Squares:
     call.only(mode="constant")
-    sides, x = call.get("pad"), call.tensor("self")
+    sides, part = call.get("pad"), call.get("self")
     value = float(call.get("value", 0.0))
+    if isinstance(part, Squares):
+        if len(sides) != 6 or any(sides[:4]) or value != 0:
+            call.refuse("pad the channels of a local response norm", f"pad={sides}")
+        return part.padded(call.place, sides[4], sides[5])
+    x = call.tensor("self")
     if len(sides) != 4:
         call.refuse("pad height and width", f"pad={sides}")
     left, right, top, bottom = sides
@@ -313,11 +362,13 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "add": _add,
     "add_": _add,
     "avg_pool2d": _pool(pl.AvgPool2D),
+    "avg_pool3d": _averaged_channels,
     "batch_norm": _batch_norm,
     "cat": _cat,
     "contiguous": _same,
     "conv2d": _conv,
     "conv_transpose2d": _conv_transpose,
+    "div": _div,
     "dropout": _dropout,
     "flatten": _flatten,
     "gelu": _gelu,
@@ -331,6 +382,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "mul": _mul,
     "pad": _pad,
     "permute": _permute,
+    "pow": _pow,
     "relu": _elementwise(pl.ReLU),
     "relu_": _elementwise(pl.ReLU),
     "reshape": _view,
@@ -338,6 +390,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "silu": _elementwise(pl.SiLU),
     "silu_": _elementwise(pl.SiLU),
     "softmax": _softmax,
+    "squeeze": _squeeze,
     "sym_size": _size,
     "tanh": _elementwise(pl.Tanh),
     "unsqueeze": _unsqueeze,
