@@ -85,10 +85,13 @@ def test_constants_bind_inputs_that_are_weights(tmp_path):
 
 
 def test_an_operator_that_no_layer_expresses_is_named_with_its_attributes(tmp_path):
-    node = helper.make_node("LRN", ["x"], ["y"], name="norm1", size=5, alpha=1.0)
+    node = helper.make_node("LpPool", ["x"], ["y"], name="pool1", p=3)
     path = saved(model_of_nodes([node], {"x": ["N", 3, 8, 8]}, ["y"]), tmp_path)
-    with pytest.raises(pl.ExchangeError, match=r"LRN 'norm1' \(.*size=5.*\) must be"):
+    with pytest.raises(pl.ExchangeError, match=r"LpPool 'pool1' \(p=3\) must be"):
         exchange.read(path, engine="numpy")
+
+
+_BRANCH = helper.make_graph([helper.make_node("Relu", ["x"], ["z"])], "branch", [], [])
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,19 @@ def test_an_operator_that_no_layer_expresses_is_named_with_its_attributes(tmp_pa
     [
         (helper.make_node("Gelu", ["x"], ["y"], approximate="tanh"), "approximate"),
         (helper.make_node("Softmax", ["x"], ["y"], axis=2), "along the channels"),
-        (helper.make_node("Mul", ["x", "x"], ["y"]), "its own sigmoid"),
+        (helper.make_node("Mul", ["x", "x"], ["y"]), "a part of one alone"),
+        (
+            helper.make_node("LRN", ["x"], ["y"], size=4),
+            "LRN.*size=4.*size must be odd",
+        ),
+        (helper.make_node("LRN", ["x"], ["y"], size=3, bias=0.0), "bias must be above"),
+        (helper.make_node("Pow", ["x", "x"], ["y"]), "part of a local response norm"),
+        (
+            helper.make_node(
+                "If", ["x"], ["y"], then_branch=_BRANCH, else_branch=_BRANCH
+            ),
+            "a condition that the file decides",
+        ),
         (
             helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2]),
             "Indices",

@@ -186,3 +186,32 @@ def test_an_operator_that_no_layer_expresses_is_named(tmp_path):
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Hardswish())
     with pytest.raises(pl.ExchangeError, match=r"aten\.hardswish 'hardswish' must be"):
         exchange.read(module, engine="numpy", input_shape=(3,))
+
+
+class Squares(torch.nn.Module):
+    """What a local response norm is made of, and something else at the end."""
+
+    def __init__(self, ends):
+        super().__init__()
+        self.ends = ends
+
+    def forward(self, x):
+        pad, pool = torch.nn.functional.pad, torch.nn.functional.avg_pool3d
+        squares = pad((x * x).view(-1, 1, 4, 5, 5), (0, 0, 0, 0, 1, 1))
+        return self.ends(x, pool(squares, (3, 1, 1), stride=1).squeeze(1))
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        (lambda x, y: y, "the square of"),
+        (lambda x, y: x * y.mul(2.0).add(1.0).pow(2), "aten.mul 'mul_2' must"),
+        (lambda x, y: x / y.add(1.0), "aten.div 'div' must"),
+        (lambda x, y: (x + 1) / y.add(1.0).pow(2), "another value divided"),
+    ],
+)
+def test_half_a_local_response_norm_is_refused(ends, said, tmp_path):
+    program = torch.export.export(Squares(ends), (torch.randn(2, 4, 5, 5),))
+    torch.export.save(program, tmp_path / "half.pt2")
+    with pytest.raises(pl.ExchangeError, match=said):
+        exchange.read(tmp_path / "half.pt2", engine="numpy")

@@ -18,6 +18,7 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.assembler import Assembler
 from pellucid.exchange.card import Card
 from pellucid.exchange.local_response import Squares
+from pellucid.exchange.onnx import gelu, shuffle
 from pellucid.exchange.onnx.call import Call
 from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.folding import fold
@@ -94,6 +95,11 @@ class Graph:
         for node in self.wanted:
             self._run(node)
         self.output = self.values.get(self.output_name)
+        if isinstance(self.output, Squares | gelu.Partial | shuffle.Groups):
+            raise ExchangeError(
+                "import: the output must be what a layer gives; "
+                f"got '{self.output_name}', a part of one alone."
+            )
         if not isinstance(self.output, Tensor):
             raise ExchangeError(
                 f"import: the output must depend on the input; got '{self.output_name}'"

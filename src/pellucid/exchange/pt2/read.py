@@ -10,6 +10,7 @@ from typing import Any
 from pellucid.errors import ExchangeError
 from pellucid.exchange.assembler import Assembler
 from pellucid.exchange.card import Card
+from pellucid.exchange.local_response import Squares
 from pellucid.exchange.pt2.archive import Archive, opened
 from pellucid.exchange.pt2.call import Call
 from pellucid.exchange.pt2.operators import READERS
@@ -57,6 +58,11 @@ class _Graph:
                 f"import: a graph must have one output; got {len(outputs)}."
             )
         output = self.values[outputs[0]["as_tensor"]["name"]]
+        if isinstance(output, Squares):
+            raise ExchangeError(
+                "import: the output must be what a layer gives; got the square of "
+                f"'{output.x.node}' alone."
+            )
         if not isinstance(output, Tensor):
             raise ExchangeError(
                 "import: the output must depend on the input; got a constant."
