@@ -205,10 +205,10 @@ def _add(call: Call) -> Tensor | Squares:
     if isinstance(other, Tensor):
         return call.assembler.add(call.place, [x, other])
     if call.is_sole_reader:
-        biased = call.assembler.fold_bias(call.place, x, _constant(other))
+        biased = call.assembler.fold_bias(call.place, x, _constant(call, other))
         if biased is not None:
             return biased
-    return call.assembler.affine(call.place, x, offset=_constant(other))
+    return call.assembler.affine(call.place, x, offset=_constant(call, other))
 
 
 def _mul(call: Call) -> Tensor | Squares:
@@ -221,10 +221,12 @@ def _mul(call: Call) -> Tensor | Squares:
         return squares
     if isinstance(other, Tensor):
         call.refuse("multiply by a constant", f"the value of '{other.node}'")
-    return call.assembler.affine(call.place, x, scale=_constant(other))
+    return call.assembler.affine(call.place, x, scale=_constant(call, other))
 
 
-def _constant(value: Any) -> Any:
+def _constant(call: Call, value: Any) -> Any:
+    if not isinstance(value, int | float | np.ndarray):
+        call.refuse("have a number or a weight as other", type(value).__name__)
     return np.asarray(value, np.float32)
 
 
