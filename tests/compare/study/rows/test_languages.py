@@ -6,8 +6,12 @@ import shutil
 
 import pytest
 
+from pellucid.compare.study.languages.browser import in_page
 from pellucid.compare.study.languages.ours import OURS
+from pellucid.compare.study.languages.theirs import THEIRS
+from pellucid.compare.study.languages.web import npm_package
 from pellucid.compare.study.rows import languages
+from pellucid.engines import missing_package
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
@@ -32,3 +36,47 @@ def test_a_program_that_ends_badly_is_a_figure(ask, monkeypatch) -> None:
     figures = ask("languages", "compiled")
     assert figures["C"].value == "fails"
     assert figures["C"].note == "ValueError: exit code 1"
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
+def test_a_saved_model_runs_in_tensorflows_c_library(ask, monkeypatch) -> None:
+    if missing_package("tensorflow") is not None:
+        pytest.skip("TensorFlow is not installed")
+    runs = {"C": THEIRS["tensorflow"]["C"]}
+    monkeypatch.setattr(languages, "THEIRS", {"tensorflow": runs})
+    figures = ask("languages", "tensorflow")
+    assert figures["C"].value == "runs", figures["C"].note
+    assert figures["difference in C"].value < 1e-4
+
+
+@pytest.mark.skipif(shutil.which("javac") is None, reason="needs a Java compiler")
+def test_java_runs_our_artifact(ask, monkeypatch) -> None:
+    monkeypatch.setattr(languages, "OURS", {"Java": OURS["Java"]})
+    figures = ask("languages", "compiled")
+    assert figures["Java"].value == "runs", figures["Java"].note
+    assert figures["difference in Java"].value < 1e-4
+
+
+def test_a_package_of_npm_is_found_as_node_finds_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NODE_PATH", str(tmp_path / "elsewhere"))
+    with pytest.raises(ModuleNotFoundError, match="run npm install some-runtime"):
+        npm_package("some-runtime")
+    place = tmp_path / "elsewhere" / "some-runtime"
+    place.mkdir(parents=True)
+    (place / "package.json").touch()
+    assert npm_package("some-runtime") == place
+
+
+def test_a_page_has_its_files_and_no_network(tmp_path) -> None:
+    pytest.importorskip("playwright")
+    if shutil.which("chromium") is None:
+        pytest.skip("needs Chromium")
+    module = tmp_path / "two.mjs"
+    module.write_text("export const two = 2;", encoding="ascii")
+    script = """async ([one]) => {
+      const { two } = await import("/two.mjs");
+      const lost = await fetch("http://127.0.0.1:9/").then(() => 0, () => 3);
+      return [one, two, lost];
+    }"""
+    assert in_page(script, [1], {"two.mjs": module}).tolist() == [1.0, 2.0, 3.0]

@@ -74,13 +74,31 @@ def _tflite(model: Model, images: Array, folder: Path) -> Written:
 def _onnx(model: Model, images: Array, folder: Path) -> Written:
     converter = importlib.import_module("jax2onnx")
     path = folder / "model.onnx"
-    converter.to_onnx(_closed(model), [("B", *images.shape[1:])], output_path=str(path))
-    return Written(path, lambda: open_files.onnx(path, channels_first=False))
+    shape = (1, *images.shape[1:])
+    converter.to_onnx(
+        _closed(model), [shape], return_mode="file", output_path=str(path)
+    )
+    return Written(
+        path, lambda: one_by_one(open_files.onnx(path, channels_first=False))
+    )
+
+
+def _tf2onnx(model: Model, images: Array, folder: Path) -> Written:
+    converter = importlib.import_module("tf2onnx.convert")
+    _, function = _function(model, images)
+    path = folder / "model.onnx"
+    converter.from_function(
+        function, input_signature=function.input_signature, output_path=str(path)
+    )
+    return Written(
+        path, lambda: one_by_one(open_files.onnx(path, channels_first=False))
+    )
 
 
 EXPORTS: dict[str, Export] = {
     "jax.export (StableHLO)": _stablehlo,
     "SavedModel (jax2tf)": _saved_model,
     "LiteRT (jax2tf, .tflite)": _tflite,
+    "ONNX (jax2tf, tf2onnx)": _tf2onnx,
     "ONNX (jax2onnx)": _onnx,
 }

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.compare.study.figure import Figure
-from pellucid.compare.study.languages.ours import OURS, Array, Run
+from pellucid.compare.study.languages.ours import OURS, Run
+from pellucid.compare.study.languages.programs import Array
 from pellucid.compare.study.languages.theirs import SLOW, THEIRS
 from pellucid.compare.study.row import Aspect, Row
 from pellucid.compare.study.scripts import quietly
@@ -77,10 +78,14 @@ ROW = Row(
     question="From other languages?",
     how="The artifact is really run from each language, on four images: a program is "
     "written, compiled where it must be, fed, and its outputs compared. Ours: the C "
-    "export from C, C++ and (through its native interface) Java, the JavaScript "
-    "export in Node and in Chromium. TensorFlow and JAX: a SavedModel in TensorFlow's "
-    "C library. PyTorch: TorchScript in libtorch, ONNX in Node. Where a runtime is "
-    "not to be had here, the cell says so.",
+    "export from C, C++ and Java, the JavaScript export in Node and in Chromium. "
+    "TensorFlow and JAX: a SavedModel in TensorFlow's C library, from C, C++ and Java. "
+    "PyTorch: TorchScript in libtorch, from C++ and Java. All three: ONNX in ONNX "
+    "Runtime, in Node and (as WebAssembly) in Chromium. Java calls the C or C++ "
+    "library through its native interface, ours and theirs alike: the frameworks' own "
+    "Java libraries come from Maven, and TensorFlow.js needs a converter "
+    "(tensorflowjs) that cannot be installed beside this TensorFlow; neither is tried. "
+    "What is not installed here, the cell names.",
     measure=measure,
     is_timed=False,
     limit_s=300.0,
