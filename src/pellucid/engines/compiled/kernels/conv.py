@@ -107,9 +107,10 @@ def _taps(spec: Conv) -> list[Axis]:
     (kh, kw), (dy, dx), m = spec.kernel, spec.dilation, spec.x
     out, rows = spec.y.stored, spec.rows
     down = Axis(kh, dy * m.row, kw * rows * out)
-    if dx == 1 and spec.groups == 1:
+    true = m.channels if spec.groups == 1 else rows  # without the channels of zeros
+    if dx == 1 and spec.groups == 1 and true == rows:
         return [down, Axis(kw * rows, 1, out)]
-    return [down, Axis(kw, dx * m.stored, rows * out), Axis(rows, 1, out)]
+    return [down, Axis(kw, dx * m.stored, rows * out), Axis(true, 1, out)]
 
 
 def _put(
@@ -136,8 +137,11 @@ def _vector_runs(b: Builder, vectors: int, rows: int) -> list[tuple[int, int, in
 
 def _row_runs(b: Builder, rows: int, width: int) -> list[tuple[int, int, int]]:
     """Cut a row's pixels: [(first, length of a tile, how many)]."""
-    most = max(1, min((b.registers - 2 - width) // width, 14 if width > 1 else 28))
-    return runs(split(rows, most))
+    return runs(split(rows, _most_rows(b, width)))
+
+
+def _most_rows(b: Builder, width: int) -> int:
+    return max(1, min((b.registers - 2 - width) // width, 14 if width > 1 else 28))
 
 
 # The input's derivative gathers: pixels of dx whose row and column leave the same
@@ -294,47 +298,88 @@ def conv_grad_weight(
 ) -> None:
     """grad_weight[u, v, c, o] += Σ x[i·s + u·d − top, j·s + v·d − left, c] · grad_y."""
     lanes = lanes_for(b, spec.group_outputs)
-    (kh, kw), (sy, sx), (dy, dx) = spec.kernel, spec.stride, spec.dilation
+    kw, (sy, sx), dy = spec.kernel[1], spec.stride, spec.dilation[0]
     m, out = spec.x, spec.y.stored
     top, left = spec.top_left
-    is_joined = dx == 1 and spec.groups == 1  # a kernel row is one run of memory
-    length, columns = (kw * spec.rows, 1) if is_joined else (spec.rows, kw)
     x, grad_y = x + m.at(-top, -left), grad_y + spec.y.at(0, 0)
     axes = [
         Axis(spec.y.height, sy * m.row, spec.y.row),
         Axis(spec.y.width, sx * m.stored, spec.y.stored),
     ]
+    vectors = spec.group_outputs // lanes
     for g in _groups(b, spec.groups):
         gx, go = x + g * spec.rows, g * spec.group_outputs
-        for v, width, many in _vector_runs(b, spec.group_outputs // lanes, length):
-            with b.loop(many) as block, b.loop(kh) as u, b.loop(columns) as column:
+        for v, width, many in _vector_runs(b, vectors, kw * spec.rows):
+            tiles = _weight_tiles(spec, _most_rows(b, width))
+            with b.loop(many) as block, b.loop(tiles.lines) as u:
                 o = (block * width + v) * lanes + go
-                px = gx + u * (dy * m.row) + column * (dx * m.stored)
-                pw = grad_weight + (u * kw + column) * (spec.rows * out) + o
-                for p, size, times in _row_runs(b, length, width):
-                    with b.loop(times) as j:
-                        at = j * size + p
-                        to = pw + at * out
-                        start = [
-                            [
-                                to.vector(r * out + k * lanes, lanes=lanes)
-                                for k in range(width)
-                            ]
-                            for r in range(size)
-                        ]
+                px = gx + u * (dy * m.row)
+                pw = grad_weight + u * (kw * spec.rows * out) + o
+                for cells, times, (x_step, w_step) in tiles.runs:
+                    with b.loop(times) as k:
+                        to = pw + k * (w_step * out)
                         sums = tile(
                             b,
-                            px + at,
+                            px + k * x_step,
                             grad_y + o,
-                            rows=list(range(size)),
+                            rows=[at for at, _ in cells],
                             vectors=width,
                             axes=axes,
                             lanes=lanes,
-                            start=start,
+                            start=[
+                                [
+                                    to.vector(row * out + n * lanes, lanes=lanes)
+                                    for n in range(width)
+                                ]
+                                for _, row in cells
+                            ],
                         )
-                        for r, row in enumerate(sums):
-                            for k, value in enumerate(row):
-                                to.store(value, r * out + k * lanes)
+                        for (_, row), totals in zip(cells, sums, strict=True):
+                            for n, value in enumerate(totals):
+                                to.store(value, row * out + n * lanes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tiles:
+    """How the rows of a weight's derivative are cut into tiles.
+
+    ``lines`` times, from one row of the kernel to the next; each run is the cells of
+    its first tile as (place in x, row of the weights), how many tiles follow each
+    other, and how far apart they lie in both.
+    """
+
+    lines: int
+    runs: list[tuple[list[Pair], int, Pair]]
+
+
+def _weight_tiles(spec: Conv, most: int) -> _Tiles:
+    (kh, kw), (dy, dx), m = spec.kernel, spec.dilation, spec.x
+    true = m.channels if spec.groups == 1 else spec.rows
+
+    def cells(lines: int) -> list[Pair]:
+        return [
+            (u * dy * m.row + v * dx * m.stored + c, (u * kw + v) * spec.rows + c)
+            for u in range(lines)
+            for v in range(kw)
+            for c in range(true)
+        ]
+
+    if kh * kw * true <= most:  # one tile, whose sums hide each other's latency
+        return _Tiles(1, [(cells(kh), 1, (0, 0))])
+    if kw * true <= 3 * most and (dx > 1 or true < spec.rows):
+        every = cells(1)
+        cuts = split(len(every), most)
+        return _Tiles(kh, [(every[p : p + n], 1, (0, 0)) for p, n in cuts])
+    is_joined = dx == 1 and spec.groups == 1  # a kernel row is one run of memory
+    length, columns = (kw * spec.rows, 1) if is_joined else (spec.rows, kw)
+    return _Tiles(
+        kh,
+        [
+            ([(at + p + r, at_w + p + r) for r in range(size)], times, (size, size))
+            for at, at_w in ((v * dx * m.stored, v * spec.rows) for v in range(columns))
+            for p, size, times in runs(split(length, most))
+        ],
+    )
 
 
 @kernel(grad_y="f32*", grad_bias="f32*")

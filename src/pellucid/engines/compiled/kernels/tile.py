@@ -9,7 +9,7 @@ it loads ``vectors`` vectors of b, spreads one number of a for each row, and doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -35,6 +35,8 @@ def tile(
     axes: Sequence[Axis],
     lanes: int,
     start: Sequence[Sequence[Value]] | None = None,
+    spread: Callable[[Pointer], Value] | None = None,
+    taken: Callable[[Value], Value] = lambda value: value,
 ) -> list[list[Value]]:
     """Return the accumulators [row][vector].
 
@@ -46,6 +48,11 @@ def tile(
         Loops, the innermost last.
     start : optional
         What the accumulators begin with; zeros where it is left out.
+    spread : optional
+        How a vector is made from a row's place in a; one number in every lane where it
+        is left out.
+    taken : optional
+        What is done with a loaded vector of b.
     """
     held = [
         [b.var(start[r][v] if start else b.zeros(lanes)) for v in range(vectors)]
@@ -66,9 +73,9 @@ def tile(
             qa, qw = pa, pw
             if inner is not None and u:
                 qa, qw = pa + _times(inner.a_step, u), pw + _times(inner.b_step, u)
-            loaded = [qw.vector(v * lanes, lanes=lanes) for v in range(vectors)]
+            loaded = [taken(qw.vector(v * lanes, lanes=lanes)) for v in range(vectors)]
             for r, offset in enumerate(rows):
-                x = qa.splat(offset, lanes=lanes)
+                x = spread(qa + offset) if spread else qa.splat(offset, lanes=lanes)
                 for v in range(vectors):
                     held[r][v].set(b.fma(x, loaded[v], held[r][v].get()))
     return [[one.get() for one in row] for row in held]

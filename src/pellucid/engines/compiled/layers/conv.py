@@ -7,7 +7,14 @@ from math import prod
 from typing import Literal
 
 from pellucid.engines.compiled.kernels import conv as kernels
-from pellucid.engines.compiled.kernels import copies, depthwise, winograd, winograd_back
+from pellucid.engines.compiled.kernels import (
+    copies,
+    depthwise,
+    grey,
+    spread,
+    winograd,
+    winograd_back,
+)
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.layout import Map, Sides
 from pellucid.engines.compiled.kernels.winograd_scheme import Winograd, winograd_fits
@@ -25,6 +32,8 @@ from pellucid.network.layers import BatchNorm, Conv2D, ConvTranspose2D, Dense
 from pellucid.network.node import Node
 
 Pair = tuple[int, int]
+
+_GREY = "a vector is some pixels"
 
 
 def describe(layer: Conv2D | Dense, x: Map, y: Map) -> Conv:
@@ -116,9 +125,17 @@ def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) ->
         fast = Winograd(spec, pooled=False, y=y.map, edge=edge)
         add_winograd(low, node, fast, (At(x.buffer), bias, At(y.buffer)), what=what)
         return
-    is_alone = depthwise.depthwise_fits(spec)
+    kernel, why = kernels.conv_forward, "register tiles"
+    if depthwise.depthwise_fits(spec):
+        kernel, why = depthwise.depthwise_forward, "each channel alone"
+    elif grey.grey_fits(spec, low.target.lanes):
+        kernel, why = grey.grey_forward, _GREY
+        size = grey.grey_weight_size(spec, low.target.lanes)
+        repeated = low.buffer(f"{node.name} repeated", size, "shared")
+        low.prepare(grey.grey_weight, spec, w, At(repeated), node=node.name)
+        w = At(repeated)
     low.step(
-        depthwise.depthwise_forward if is_alone else kernels.conv_forward,
+        kernel,
         spec,
         At(x.buffer),
         w,
@@ -126,7 +143,7 @@ def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) ->
         At(y.buffer),
         node=node.name,
         grain="fine",
-        why=f"{'each channel alone' if is_alone else 'register tiles'}{what}",
+        why=f"{why}{what}",
         multiply_adds=multiply_adds(spec),
     )
 
@@ -240,16 +257,20 @@ def _pull_weight(
             grain="fine",
         )
         return
-    is_alone = depthwise.depthwise_fits(spec)
+    kernel, why = kernels.conv_grad_weight, "register tiles"
+    if depthwise.depthwise_fits(spec):
+        kernel, why = depthwise.depthwise_grad_weight, "each channel alone"
+    elif grey.grey_fits(spec, low.target.lanes):
+        kernel, why = grey.grey_grad_weight, _GREY
     low.step(
-        depthwise.depthwise_grad_weight if is_alone else kernels.conv_grad_weight,
+        kernel,
         spec,
         At(x.buffer),
         At(grad.buffer),
         low.chunk_grad(node, "weight"),
         node=node.name,
         grain="fine",
-        why="each channel alone" if is_alone else "register tiles",
+        why=why,
         multiply_adds=multiply_adds(spec),
     )
 
@@ -271,21 +292,28 @@ def _pull_input(low: Lowering, node: Node, spec: Conv, grad: Value) -> None:
         add_winograd(low, node, fast, (At(grad.buffer), weight, At(to.buffer)))
         return
     full = replace(spec, x=to.map, is_added=is_added)
-    is_alone = depthwise.depthwise_fits(full)
     w = low.weight(node, "weight")
-    if not is_alone:
-        turned = low.buffer(f"{node.name} turned", prod(spec.turned_shape), "shared")
-        low.prepare(kernels.conv_turn_weight, spec, w, At(turned), node=node.name)
+    if depthwise.depthwise_fits(full):
+        kernel, why = depthwise.depthwise_grad_input, "each channel alone"
+    else:
+        turn, size = kernels.conv_turn_weight, prod(spec.turned_shape)
+        kernel, why = kernels.conv_grad_input, "register tiles"
+        if spread.spread_pays(full, low.target.lanes):
+            turn = spread.spread_weight
+            size = spread.spread_weight_size(full, low.target.lanes)
+            kernel, why = spread.spread_grad_input, "each output over its window"
+        turned = low.buffer(f"{node.name} turned", size, "shared")
+        low.prepare(turn, full, w, At(turned), node=node.name)
         w = At(turned)
     low.step(
-        depthwise.depthwise_grad_input if is_alone else kernels.conv_grad_input,
+        kernel,
         full,
         At(grad.buffer),
         w,
         At(to.buffer),
         node=node.name,
         grain="fine",
-        why="each channel alone" if is_alone else "register tiles",
+        why=why,
         multiply_adds=multiply_adds(spec),
     )
 
