@@ -8,7 +8,8 @@ from oracles.kernels import convolutions, laid, numbers
 from oracles.maps import aligned, around, distance, get, put
 
 from pellucid.engines.compiled.cpu import target
-from pellucid.engines.compiled.kernels.conv import Conv, gradient_sides
+from pellucid.engines.compiled.kernels.conv import Conv
+from pellucid.engines.compiled.kernels.conv_input import gradient_sides
 from pellucid.engines.compiled.kernels.depthwise import (
     depthwise_fits,
     depthwise_forward,

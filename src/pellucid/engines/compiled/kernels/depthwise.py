@@ -8,7 +8,8 @@ loaded once. Weights are [kernel_h][kernel_w][1][channels] in all three kernels.
 from __future__ import annotations
 
 from pellucid.engines.compiled.kernels.activation import apply
-from pellucid.engines.compiled.kernels.conv import Conv, Taps, taps_of_axis
+from pellucid.engines.compiled.kernels.conv import Conv
+from pellucid.engines.compiled.kernels.conv_input import Taps, taps_of_axis
 from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.tile import lanes_for, runs, split
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pellucid.engines.compiled.kernels.conv import gradient_sides
+from pellucid.engines.compiled.kernels.conv_input import gradient_sides
 from pellucid.engines.compiled.kernels.layout import NO_SIDES, Map, Sides
 from pellucid.engines.compiled.layers import (
     activation,
     conv,
     conv_pool,
+    conv_transpose,
     dense,
     dropout,
     geometry,
@@ -53,7 +54,7 @@ LOWER: dict[type[Layer], Callable[[Lowering, Node], None]] = {
     BatchNorm: normalization.lower,
     Concat: geometry.lower_concat,
     Conv2D: conv.lower,
-    ConvTranspose2D: conv.lower_transposed,
+    ConvTranspose2D: conv_transpose.lower,
     Dense: dense.lower,
     Dropout: dropout.lower,
     Flatten: geometry.lower_flatten,
@@ -81,7 +82,7 @@ def wanted_sides(low: Lowering, node: Node) -> Sides:
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
     if isinstance(layer, Conv2D):
         return conv.input_sides(conv.describe(layer, x, y))
-    return gradient_sides(conv.mirrored(layer, x, y))
+    return gradient_sides(conv_transpose.mirrored(layer, x, y))
 
 
 def weight_layout(
@@ -100,7 +101,9 @@ def weight_layout(
     specs = {spec.role: spec for spec in layer.weights(*network.input_shapes(node))}
     shape, rank = specs[role].shape, len(network.shapes[node.name])
     if isinstance(layer, ConvTranspose2D) and role == "weight":
-        return conv.transposed_layout(conv.mirrored(layer, x, y), shape), "chunk"
+        return conv_transpose.weight_layout(
+            conv_transpose.mirrored(layer, x, y), shape
+        ), "chunk"
     if isinstance(layer, Conv2D) and role == "weight":
         spec = conv.describe(layer, x, y)
         if conv_pool.is_sparse(network, node, spec, options):

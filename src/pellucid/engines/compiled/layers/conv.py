@@ -6,7 +6,6 @@ from dataclasses import replace
 from math import prod
 from typing import Literal
 
-from pellucid.engines.compiled.kernels import conv as kernels
 from pellucid.engines.compiled.kernels import (
     copies,
     depthwise,
@@ -15,7 +14,16 @@ from pellucid.engines.compiled.kernels import (
     winograd,
     winograd_back,
 )
-from pellucid.engines.compiled.kernels.conv import Conv
+from pellucid.engines.compiled.kernels.conv import Conv, conv_forward, conv_from_ohwi
+from pellucid.engines.compiled.kernels.conv_input import (
+    conv_grad_input,
+    conv_turn_weight,
+    gradient_sides,
+)
+from pellucid.engines.compiled.kernels.conv_weight import (
+    conv_grad_bias,
+    conv_grad_weight,
+)
 from pellucid.engines.compiled.kernels.layout import Map, Sides
 from pellucid.engines.compiled.kernels.winograd_scheme import Winograd, winograd_fits
 from pellucid.engines.compiled.kernels.winograd_weight import (
@@ -28,7 +36,7 @@ from pellucid.engines.compiled.layers.activation import FUNCTIONS, pull_through
 from pellucid.engines.compiled.plan.lowering import Lowering
 from pellucid.engines.compiled.plan.parameters import Layout
 from pellucid.engines.compiled.plan.steps import At, Buffer, Value
-from pellucid.network.layers import BatchNorm, Conv2D, ConvTranspose2D, Dense
+from pellucid.network.layers import BatchNorm, Conv2D, Dense
 from pellucid.network.node import Node
 
 Pair = tuple[int, int]
@@ -97,13 +105,13 @@ def lower(low: Lowering, node: Node) -> None:
     y = low.output(low.end_of(node))
     spec = replace(describe(layer, x.map, y.map), has_bias=low.has_bias(node))
     forward(low, node, replace(spec, function=function), (x, y))
-    low.want_grad_sides(node.name, kernels.gradient_sides(spec))
+    low.want_grad_sides(node.name, gradient_sides(spec))
     name = after.name if after else node.name
 
     def back() -> None:
         grad = low.grads[name]
         if after and function:
-            sides = kernels.gradient_sides(spec)
+            sides = gradient_sides(spec)
             m = low.plain_map(node.name).with_sides(sides)
             grad = pull_through(low, function, (y, grad), m, node.name)
         pull(low, node, replace(spec, y=grad.map), (x, grad))
@@ -125,7 +133,7 @@ def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) ->
         fast = Winograd(spec, pooled=False, y=y.map, edge=edge)
         add_winograd(low, node, fast, (At(x.buffer), bias, At(y.buffer)), what=what)
         return
-    kernel, why = kernels.conv_forward, "register tiles"
+    kernel, why = conv_forward, "register tiles"
     if depthwise.depthwise_fits(spec):
         kernel, why = depthwise.depthwise_forward, "each channel alone"
     elif grey.grey_fits(spec, low.target.lanes):
@@ -154,7 +162,7 @@ def hwio(low: Lowering, node: Node, spec: Conv) -> At:
     if low.parameter(node, "weight").layout.order[0] == 0:
         return w
     turned = low.buffer(f"{node.name} hwio", prod(spec.weight_shape), "shared")
-    low.prepare(kernels.conv_from_ohwi, spec, w, At(turned), node=node.name)
+    low.prepare(conv_from_ohwi, spec, w, At(turned), node=node.name)
     return At(turned)
 
 
@@ -213,7 +221,7 @@ def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> No
         if spec.has_bias:
             low.clear_chunk_grad(node, "bias")
             low.step(
-                kernels.conv_grad_bias,
+                conv_grad_bias,
                 spec.y,
                 At(grad.buffer),
                 low.chunk_grad(node, "bias"),
@@ -257,7 +265,7 @@ def _pull_weight(
             grain="fine",
         )
         return
-    kernel, why = kernels.conv_grad_weight, "register tiles"
+    kernel, why = conv_grad_weight, "register tiles"
     if depthwise.depthwise_fits(spec):
         kernel, why = depthwise.depthwise_grad_weight, "each channel alone"
     elif grey.grey_fits(spec, low.target.lanes):
@@ -296,8 +304,8 @@ def _pull_input(low: Lowering, node: Node, spec: Conv, grad: Value) -> None:
     if depthwise.depthwise_fits(full):
         kernel, why = depthwise.depthwise_grad_input, "each channel alone"
     else:
-        turn, size = kernels.conv_turn_weight, prod(spec.turned_shape)
-        kernel, why = kernels.conv_grad_input, "register tiles"
+        turn, size = conv_turn_weight, prod(spec.turned_shape)
+        kernel, why = conv_grad_input, "register tiles"
         if spread.spread_pays(full, low.target.lanes):
             turn = spread.spread_weight
             size = spread.spread_weight_size(full, low.target.lanes)
@@ -316,120 +324,3 @@ def _pull_input(low: Lowering, node: Node, spec: Conv, grad: Value) -> None:
         why=why,
         multiply_adds=multiply_adds(spec),
     )
-
-
-# The transposed convolution runs the convolution from its output to its input
-# backwards: its forward pass is that one's derivative by the input, and so on.
-
-
-def mirrored(layer: ConvTranspose2D, x: Map, y: Map) -> Conv:
-    """Return the convolution from a transposed convolution's output to its input."""
-    (top, _), (left, _) = layer.pads((x.height, x.width))
-    return Conv(
-        y,
-        x,
-        layer.kernel,
-        layer.strides,
-        layer.dilations,
-        (top, left),
-        layer.groups,
-        has_bias=False,
-    )
-
-
-def transposed_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
-    """Return the layout [kernel_h][kernel_w][input of all groups][output of one]."""
-    kh, kw, inputs, outputs = shape
-    split = (kh, kw, inputs, spec.groups, outputs // spec.groups)
-    packed = (kh, kw, spec.groups, inputs, spec.rows)
-    return Layout(packed, split, (0, 1, 3, 2, 4))
-
-
-def lower_transposed(low: Lowering, node: Node) -> None:
-    """Add the steps of ConvTranspose2D."""
-    layer = node.layer
-    if not isinstance(layer, ConvTranspose2D):
-        raise TypeError(type(layer))
-    x, y = low.source(node), low.output(node.name)
-    spec = mirrored(layer, x.map, y.map)
-    w = low.weight(node, "weight")
-    low.step(
-        kernels.conv_grad_input,
-        spec,
-        At(x.buffer),
-        w,
-        At(y.buffer),
-        node=node.name,
-        grain="fine",
-        why="register tiles, as a convolution's derivative",
-        multiply_adds=multiply_adds(spec),
-    )
-    if layer.bias:
-        bias = low.weight(node, "bias")
-        low.step(kernels.add_bias, y.map, bias, At(y.buffer), node=node.name)
-    low.want_grad_sides(node.name, input_sides(spec))
-
-    def back() -> None:
-        grad = low.grads[node.name]
-        _pull_transposed(low, node, replace(spec, x=grad.map), (x, grad))
-
-    low.on_back(node.name, back)
-
-
-def _pull_transposed(
-    low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]
-) -> None:
-    x, grad = pair
-    size = prod(spec.weight_shape)
-    if low.trains(node):
-        own = low.buffer(f"{node.name} grad", size, "chunk")
-        low.clear_chunk_grad(node, "weight")
-        low.prologue(copies.zero, size, At(own), node=node.name)
-        low.step(
-            kernels.conv_grad_weight,
-            spec,
-            At(grad.buffer),
-            At(x.buffer),
-            At(own),
-            node=node.name,
-            grain="fine",
-            multiply_adds=multiply_adds(spec),
-        )
-        low.step(
-            kernels.conv_turn_weight,
-            spec,
-            At(own),
-            low.chunk_grad(node, "weight"),
-            node=node.name,
-            per="chunk",
-        )
-        if node.layer.bias:  # type: ignore[attr-defined]
-            low.clear_chunk_grad(node, "bias")
-            low.step(
-                kernels.conv_grad_bias,
-                spec.x,
-                At(grad.buffer),
-                low.chunk_grad(node, "bias"),
-                node=node.name,
-            )
-    if node.inputs[0] in low.learners:
-        turned = low.buffer(f"{node.name} turned", size, "shared")
-        w = low.weight(node, "weight")
-        low.prepare(kernels.conv_unturn_weight, spec, w, At(turned), node=node.name)
-        to, is_added = low.grad_target(node.inputs[0])
-        target = to
-        if is_added:
-            target = low.scratch(f"{node.name} part", to.map)
-        low.step(
-            kernels.conv_forward,
-            replace(spec, y=target.map, has_bias=False),
-            At(grad.buffer),
-            At(turned),
-            At(turned),
-            At(target.buffer),
-            node=node.name,
-            grain="fine",
-            multiply_adds=multiply_adds(spec),
-        )
-        if is_added:
-            low.copy_whole(target, to, (target.map, to.map), node.name, is_added=True)
