@@ -69,6 +69,24 @@ def measure(task):
 
 ROW = Row(name="memory", question="?", how="", measure=measure, is_timed=False)
 """,
+    "process": """
+def measure(task):
+    return [Figure(name="process", value=os.getpid())]
+
+ROW = Row(name="process", question="?", how="", measure=measure, is_timed=False)
+""",
+    "fresh": """
+def measure(task):
+    return [Figure(name="process", value=os.getpid())]
+
+ROW = Row(name="fresh", question="?", how="", measure=measure, is_fresh=True)
+""",
+    "fresh-too": """
+def measure(task):
+    return [Figure(name="process", value=os.getpid())]
+
+ROW = Row(name="fresh-too", question="?", how="", measure=measure, is_fresh=True)
+""",
     "wrong": """
 def measure(task):
     raise ValueError("a row's own mistake")

@@ -74,6 +74,16 @@ def test_a_cell_that_goes_wrong_says_so_and_the_rest_goes_on(log, tmp_path):
     assert read_results(tmp_path / "out" / "results.json") == results
 
 
+def test_cells_of_an_engine_share_a_process_but_for_those_that_need_a_fresh_one(
+    log, tmp_path
+):
+    request = request_of("process", "fresh", "fresh-too", engines=("numpy",))
+    results = run(request, tmp_path / "out")
+    found = {cell.row: cell.figures[0].value for cell in results.cells}
+    assert found["fresh"] != found["fresh-too"]
+    assert found["process"] == found["fresh-too"]
+
+
 def test_a_cell_that_hangs_ends_with_all_that_it_started(log, tmp_path):
     results = run(request_of("hang", engines=("numpy",)), tmp_path / "out")
     (cell,) = results.cells

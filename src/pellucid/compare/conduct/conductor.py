@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from pellucid.compare.conduct.plan import Job, Plan
 from pellucid.compare.conduct.request import Request
-from pellucid.compare.conduct.station import Station, StationError
+from pellucid.compare.conduct.station import StationError
+from pellucid.compare.conduct.stations import Stations
 from pellucid.compare.results import Cell
 from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.task import Task
@@ -62,8 +63,7 @@ class Conductor:
         self._request, self._keep, self._watcher = request, keep, watcher
         self._calibration = Calibration()
         self._lock = threading.Lock()
-        self._stations: set[Station] = set()
-        self._is_stopping = False
+        self._stations = Stations()
 
     def run(self, plan: Plan) -> None:
         """Measure what must have the machine to itself, then the rest two by two.
@@ -73,66 +73,55 @@ class Conductor:
         KeyboardInterrupt
             After every process has ended; what was done has been kept.
         """
-        try:
-            for job in plan.alone:
-                if self._left_s() <= 0:
-                    break
-                with self._station() as station:
-                    self._carry_out(job, station, is_alone=True)
-            self._share(plan.lanes)
-        except BaseException:
-            self._stop()
-            raise
+        with self._stations:
+            try:
+                for job in plan.alone:
+                    if self._is_over():
+                        break
+                    self._carry_out(job, is_alone=True)
+                self._share(plan.lanes)
+            except BaseException:
+                self._stations.stop()
+                raise
 
     def _share(self, lanes: Sequence[Sequence[Job]]) -> None:
         """Two lanes at once where there are two processors."""
-        width = min(2, usable_processors())
-        pool = ThreadPoolExecutor(width)
+        pool = ThreadPoolExecutor(min(2, usable_processors()))
         try:
             futures = [pool.submit(self._go_through, lane) for lane in lanes]
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
                 future.result()
         except BaseException:
-            self._stop()
+            self._stations.stop()
             raise
         finally:
             pool.shutdown(cancel_futures=True)
 
     def _go_through(self, lane: Sequence[Job]) -> None:
-        """One process for all jobs of a lane; a new one where it has died."""
-        waiting = list(lane)
-        while waiting and not self._is_stopping and self._left_s() > 0:
-            with self._station() as station:
-                while waiting and not self._is_stopping and self._left_s() > 0:
-                    if not self._carry_out(waiting.pop(0), station, is_alone=False):
-                        break
+        for job in lane:
+            if self._is_over():
+                break
+            self._carry_out(job, is_alone=False)
 
-    @contextlib.contextmanager
-    def _station(self) -> Iterator[Station]:
-        station = Station()
-        self._stations.add(station)
-        if self._is_stopping:  # since the process was started
-            station.kill()
-        try:
-            yield station
-        finally:
-            self._stations.discard(station)
-            station.close()
+    def _is_over(self) -> bool:
+        return self._stations.is_stopping or self._left_s() <= 0
 
-    def _carry_out(self, job: Job, station: Station, *, is_alone: bool) -> bool:
-        """Measure a job and keep its cells; return whether the process still lives."""
+    def _carry_out(self, job: Job, *, is_alone: bool) -> None:
+        """Measure a job and keep its cells; where its process died, forget it."""
         self._watcher.begins(job)
         before = self._calibration.slowdown() if is_alone else 0.0
-        begin, reason = time.perf_counter(), None
+        begin, reason, engine = time.perf_counter(), None, job.engines[0]
         found: dict[str, Any] = {}
         with self._tasks(job) as tasks:
+            station = self._stations.of(engine, is_fresh=job.row.is_fresh)
             try:
                 limit_s = min(job.row.limit_s, max(1.0, self._left_s()))
                 found = station.measure(job.row.name, tasks, limit_s=limit_s)
             except StationError as error:
                 reason = str(error)
-        if self._is_stopping or (reason and self._left_s() <= 0):
-            return False
+                self._stations.end(engine)
+        if self._stations.is_stopping or (reason and self._left_s() <= 0):
+            return
         seconds = time.perf_counter() - begin
         slowdown = max(before, self._calibration.slowdown()) if is_alone else 0.0
         cells = [
@@ -142,7 +131,6 @@ class Conductor:
         with self._lock:
             self._keep(cells)
         self._watcher.ends(job, cells)
-        return reason is None
 
     @contextlib.contextmanager
     def _tasks(self, job: Job) -> Iterator[list[Task]]:
@@ -166,11 +154,6 @@ class Conductor:
 
     def _left_s(self) -> float:
         return self._end - time.monotonic()
-
-    def _stop(self) -> None:
-        self._is_stopping = True
-        for station in list(self._stations):
-            station.kill()
 
 
 def _cell(

@@ -40,9 +40,10 @@ class Plan:
     cells : tuple of Cell
         Done before, or with nothing to do: not installed, full only, does not apply.
     alone : tuple of Job
-        One at a time, with the machine to themselves.
+        One at a time, with the machine to themselves; what must come first in its
+        process before the rest.
     lanes : tuple of tuple of Job
-        The others, engine by engine: the jobs of one share a process.
+        The others, engine by engine: two engines at once.
     """
 
     cells: tuple[Cell, ...]
@@ -63,11 +64,12 @@ def plan(request: Request, old: Results | None) -> Plan:
         settled, open_jobs = _of_row(request, row(name), old)
         cells += settled
         jobs += open_jobs
-    alone = tuple(job for job in jobs if job.row.is_timed)
+    timed = [job for job in jobs if job.row.is_timed]
+    alone = tuple(sorted(timed, key=lambda job: not job.row.is_fresh))
     shared = [job for job in jobs if not job.row.is_timed]
     lanes = (
         tuple(job for job in shared if job.engines[0] == engine)
-        for engine in request.engines
+        for engine in reversed(request.engines)  # frameworks take longest: they begin
     )
     return Plan(
         cells=tuple(cells), alone=alone, lanes=tuple(lane for lane in lanes if lane)

@@ -16,15 +16,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pellucid.compare.study.held import held, processors
 from pellucid.compare.study.subject import data_of, model_of
 from pellucid.compare.study.task import Task
-from pellucid.compare.study.trial import BATCH, Trial, read_trial
+from pellucid.compare.study.trial import BATCH, Trial, Weights, read_trial, write_trial
 from pellucid.engines.world import world_of
 from pellucid.errors import EngineError
 from pellucid.model import Model
@@ -201,7 +199,7 @@ class _Watch(Callback):
         self._seconds = 0.0 if steps else seconds
         self._begun = 0.0
         self.times_s: list[float] = []
-        self.weights: dict[str, npt.NDArray[Any]] = {}
+        self.weights: Weights = {}
 
     def on_step(self, trainer: Trainer, loss: float) -> None:
         """Look at the clock."""
@@ -231,9 +229,8 @@ def main() -> None:
         progress=False,
     )
     if watch.times_s:  # the first process
-        np.savez("weights-0.npz", **watch.weights)  # type: ignore[arg-type]
-        times = json.dumps(watch.times_s[1:])
-        Path("times.json").write_text(times, encoding="ascii")
+        done = Trial(weights=watch.weights, times_s=tuple(watch.times_s[1:]))
+        write_trial(done, Path.cwd())
 
 
 if __name__ == "__main__":

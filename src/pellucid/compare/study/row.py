@@ -113,8 +113,11 @@ class Row:
     is_quick : bool
         Whether --quick measures it; else the cell says "full only".
     is_timed : bool
-        Whether times or memory are measured: such a cell has a new process and the
-        machine to itself. Others of one engine share a process, two engines at once.
+        Whether times or memory are measured: such a cell has the machine to itself.
+        Others are measured two engines at once. The cells of an engine share a process.
+    is_fresh : bool
+        Whether a figure depends on what that process has done before, as the time of
+        a first call does: it then is the first thing that a process is asked.
     limit_s : float
         Time limit of a cell (of the row, where engines are measured together).
     needs : tuple of str
@@ -136,6 +139,7 @@ class Row:
     engines: tuple[str, ...] = ENGINES
     is_quick: bool = True
     is_timed: bool = True
+    is_fresh: bool = False
     limit_s: float = 120.0
     needs: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()

@@ -1,7 +1,7 @@
 """This file is a trial: a few training steps in a new process, on so many processors.
 
 Run as ``python -m pellucid.compare.study.trial``, with a line of JSON on stdin: the
-task, the steps, how often, and where the weights go.
+task, the steps, and where the weights go.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.compare.study.held import held
+from pellucid.compare.study.subject import data_of, model_of
 from pellucid.compare.study.task import Task
 from pellucid.errors import EngineError
 
@@ -27,20 +28,13 @@ Weights = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What a trial gave: weights after each training, and the seconds of steps."""
+    """What a trial gave: weights, and the seconds of each step but the first."""
 
-    weights: tuple[Weights, ...]
+    weights: Weights
     times_s: tuple[float, ...]
 
 
-def trial(
-    task: Task,
-    name: str,
-    *,
-    cpus: tuple[int, ...] = (),
-    steps: int,
-    trainings: int = 1,
-) -> Trial:
+def trial(task: Task, name: str, *, cpus: tuple[int, ...] = (), steps: int) -> Trial:
     """Train in a new process that is held to some processors; all where none is named.
 
     Raises
@@ -50,12 +44,7 @@ def trial(
     """
     folder = task.folder / name
     folder.mkdir()
-    question = {
-        "task": task.to_json(),
-        "steps": steps,
-        "trainings": trainings,
-        "folder": str(folder),
-    }
+    question = {"task": task.to_json(), "steps": steps, "folder": str(folder)}
     run = subprocess.run(
         held("pellucid.compare.study.trial", cpus),
         input=json.dumps(question),
@@ -71,41 +60,38 @@ def trial(
     return read_trial(folder)
 
 
-def read_trial(folder: Path) -> Trial:
-    """Return what a process has left in its folder."""
-    times = json.loads((folder / "times.json").read_text(encoding="ascii"))
-    files = sorted(folder.glob("weights-*.npz"))
-    return Trial(weights=tuple(map(_read, files)), times_s=tuple(times))
-
-
-def _read(path: Path) -> Weights:
-    with np.load(path) as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
-def main() -> None:
-    """Train as stdin says."""
-    question = json.loads(sys.stdin.read())
-    task, folder = Task.from_json(question["task"]), Path(question["folder"])
-    times: list[float] = []
-    for i in range(question["trainings"]):
-        weights = _train(task, question["steps"], times)
-        np.savez(folder / f"weights-{i}.npz", **weights)  # type: ignore[arg-type]
-    (folder / "times.json").write_text(json.dumps(times), encoding="ascii")
-
-
-def _train(task: Task, steps: int, times: list[float]) -> Weights:
-    from pellucid.compare.study.subject import data_of, model_of
-
+def train(task: Task, steps: int) -> Trial:
+    """Train in this process."""
     model, (data, _) = model_of(task), data_of(task)
+    times: list[float] = []
     for i in range(steps):
         rows = np.arange(i * BATCH, (i + 1) * BATCH) % len(data)
         images, labels = data.images[rows], data.labels[rows]
         begin = time.perf_counter()
         model.train_step(images, labels)
-        if i:  # the first one compiles
-            times.append(time.perf_counter() - begin)
-    return dict(model.weights)
+        times.append(time.perf_counter() - begin)
+    return Trial(weights=dict(model.weights), times_s=tuple(times[1:]))
+
+
+def write_trial(done: Trial, folder: Path) -> None:
+    """Leave a trial in a folder."""
+    np.savez(folder / "weights.npz", **done.weights)  # type: ignore[arg-type]
+    (folder / "times.json").write_text(json.dumps(done.times_s), encoding="ascii")
+
+
+def read_trial(folder: Path) -> Trial:
+    """Return what a process has left in its folder."""
+    times = json.loads((folder / "times.json").read_text(encoding="ascii"))
+    with np.load(folder / "weights.npz") as arrays:
+        weights = {name: arrays[name] for name in arrays.files}
+    return Trial(weights=weights, times_s=tuple(times))
+
+
+def main() -> None:
+    """Train as stdin says."""
+    question = json.loads(sys.stdin.read())
+    done = train(Task.from_json(question["task"]), question["steps"])
+    write_trial(done, Path(question["folder"]))
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def measure(task: Task) -> list[Figure]:
     rounds = 1 if task.is_quick else 5
     return [
         *_on_disk(task.engine),
-        _import_time(task.engine, 3 if task.is_quick else 7),
+        _import_time(task.engine, 2 if task.is_quick else 7),
         *_training(task, rounds),
         *_inference(task),
     ]

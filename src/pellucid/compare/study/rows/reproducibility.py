@@ -8,7 +8,7 @@ from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.held import processors
 from pellucid.compare.study.row import Aspect, Row
 from pellucid.compare.study.task import Task
-from pellucid.compare.study.trial import Weights, trial
+from pellucid.compare.study.trial import Weights, train, trial
 
 _IN_ONE, _ACROSS = "same bits: twice in one process", "same bits: across processes"
 _THREADS = "same bits: on one processor and on all"
@@ -18,17 +18,16 @@ def measure(task: Task) -> list[Figure]:
     """Train again and again from one seed, and compare the weights' bits."""
     steps = 6 if task.is_quick else 50
     cpus = processors()
-    first = trial(task, "first", steps=steps, trainings=2)
-    second = trial(task, "second", steps=steps)
-    reference = first.weights[0]
+    reference, again = (train(task, steps).weights for _ in range(2))
+    other = trial(task, "other", steps=steps).weights
     figures = [
-        _same(_IN_ONE, reference, first.weights[1], steps),
-        _same(_ACROSS, reference, second.weights[0], steps),
+        _same(_IN_ONE, reference, again, steps),
+        _same(_ACROSS, reference, other, steps),
     ]
     if len(cpus) < 2:
         note = "needs two processors that a process can be held to"
         return [*figures, Figure(name=_THREADS, value=None, note=note)]
-    held = trial(task, "held", cpus=cpus[:1], steps=steps).weights[0]
+    held = trial(task, "held", cpus=cpus[:1], steps=steps).weights
     return [
         *figures,
         _same(_THREADS, reference, held, steps),

@@ -46,7 +46,7 @@ def _processes(task: Task) -> Iterator[Figure]:
             continue
         yield _speed(_SPEED, count, many)
         yield _efficiency(count, one, many)
-        yield _difference(count, one.weights[0], many.weights[0])
+        yield _difference(count, one.weights, many.weights)
 
 
 _UNITS = {_SPEED: "images/s", _EFFICIENCY: "%", _APART: ""}
