@@ -16,15 +16,40 @@ def test_losses_come_first_and_overlaps_are_level():
             for e, v in (("numpy", 10.0), ("compiled", 100.0), ("torch", 300.0))
         },
     )
-    assert [(v.outcome, v.step.row) for v in verdicts(found)] == [
-        ("loses", "speed"),
-        ("wins", "latency"),
+    assert [(v.outcome, v.step.row, v.ours.engine) for v in verdicts(found)] == [
+        ("loses", "speed", "compiled"),
+        ("loses", "speed", "numpy"),
+        ("loses", "latency", "numpy"),
+        ("wins", "latency", "compiled"),
     ]
     lines = opening_lines(found)
-    assert lines[0] == "Where pellucid loses: 1 of 2 figures"
-    assert lines[1] == (
-        "  speed, images/s: pellucid compiled 100 images/s, PyTorch 300 images/s; "
-        "PyTorch is 3.00 times as good."
+    assert lines[0] == (
+        "Each engine of pellucid against the best framework, figure by figure: "
+        "pellucid compiled loses 1 of 2, is level in 0 and ahead in 1; pellucid numpy "
+        "loses 2 of 2, is level in 0 and ahead in 0."
     )
+    assert lines[1:3] == [
+        "Where pellucid loses:",
+        "  speed: images/s: pellucid compiled 100 images/s, PyTorch 300 images/s; "
+        "PyTorch is 3.00 times as good.",
+    ]
+    assert "Where it is level, within the spread: nowhere" in lines
     level = studies.results(latency=studies.latency(compiled=1.0, torch=1.05))
     assert [v.outcome for v in verdicts(level)] == ["ties"]
+
+
+def test_without_a_framework_there_is_nothing_to_lay_side_by_side():
+    ours = studies.results(latency=studies.latency(numpy=9.0, compiled=1.0))
+    (line,) = opening_lines(ours)
+    assert line.startswith("Nothing to lay side by side: no figure that counts")
+
+
+def test_a_truth_reads_yes_or_no():
+    found = studies.results(
+        speed={
+            engine: [studies.figure("images/s", value)]
+            for engine, value in (("numpy", True), ("torch", False))
+        }
+    )
+    (verdict,) = verdicts(found)
+    assert (verdict.ours.shown, verdict.theirs.shown) == ("yes", "no")

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pellucid.compare.report.opening import changed_lines, noise_lines, sentence
+from pellucid.compare.report.opening import (
+    OUTCOMES,
+    changed_lines,
+    counted,
+    noise_lines,
+    sentence,
+)
 from pellucid.compare.report.words import (
     NOT_MEASURED_HERE,
     TITLES,
@@ -57,15 +63,12 @@ def _opening(results: Results) -> Iterator[str]:
     for line in noise_lines(results):
         yield from (f"**{line}**", "")
     found = verdicts(results)
-    for outcome, title in (
-        ("loses", "Where pellucid loses"),
-        ("ties", "Where it is level, within the spread"),
-        ("wins", "Where it is ahead"),
-    ):
-        some = [sentence(v) for v in found if v.outcome == outcome]
-        yield from (f"## {title}", "", f"{len(some)} of {len(found)} figures.", "")
-        yield from (f"* {text}" for text in some)
-        yield from ([""] if some else [])
+    yield from (counted(found), "")
+    for outcome, title in OUTCOMES if found else ():
+        some = [v for v in found if v.outcome == outcome]
+        yield from (f"## {title}", "")
+        yield from (f"* [{v.step.row}](#{v.step.row}): {sentence(v)}" for v in some)
+        yield from ([""] if some else ["Nowhere.", ""])
 
 
 def _row(results: Results, question: Question) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pellucid.compare.report.words import TITLES
 from pellucid.compare.results import (
     Results,
@@ -12,28 +14,51 @@ from pellucid.compare.results import (
     verdicts,
 )
 
+#: what a verdict is called, the losses first
+OUTCOMES = (
+    ("loses", "Where pellucid loses"),
+    ("ties", "Where it is level, within the spread"),
+    ("wins", "Where it is ahead"),
+)
+
 
 def opening_lines(results: Results) -> list[str]:
     """Return the losses first, then draws and wins, as sentences."""
     found = verdicts(results)
-    lines = noise_lines(results)
-    for outcome, title in (
-        ("loses", "Where pellucid loses"),
-        ("ties", "Where it is level, within the spread"),
-        ("wins", "Where it is ahead"),
-    ):
+    lines = [*noise_lines(results), counted(found)]
+    for outcome, title in OUTCOMES if found else ():
         some = [v for v in found if v.outcome == outcome]
-        lines.append(f"{title}: {len(some)} of {len(found)} figures")
-        lines += [f"  {sentence(verdict)}" for verdict in some]
+        lines.append(f"{title}:" if some else f"{title}: nowhere")
+        lines += [f"  {v.step.row}: {sentence(v)}" for v in some]
     return lines
 
 
+def counted(found: Sequence[Verdict]) -> str:
+    """Return how often each of our engines loses, in one sentence."""
+    if not found:
+        return (
+            "Nothing to lay side by side: no figure that counts towards a priority was "
+            "measured for both an engine of pellucid and a framework."
+        )
+    parts = []
+    for engine in dict.fromkeys(v.ours.engine for v in found):
+        outcomes = [v.outcome for v in found if v.ours.engine == engine]
+        parts.append(
+            f"{TITLES[engine]} loses {outcomes.count('loses')} of {len(outcomes)}, is "
+            f"level in {outcomes.count('ties')} and ahead in {outcomes.count('wins')}"
+        )
+    return (
+        "Each engine of pellucid against the best framework, figure by figure: "
+        f"{'; '.join(parts)}."
+    )
+
+
 def sentence(verdict: Verdict) -> str:
-    """Return a verdict as a sentence with both figures."""
+    """Return a verdict as a sentence with both figures; the row stands before it."""
     ours, theirs = verdict.ours, verdict.theirs
     text = (
-        f"{verdict.step.row}, {verdict.step.figure}: {TITLES[ours.engine]} "
-        f"{ours.shown}, {TITLES[theirs.engine]} {theirs.shown}"
+        f"{verdict.step.figure}: {TITLES[ours.engine]} {ours.shown}, "
+        f"{TITLES[theirs.engine]} {theirs.shown}"
     )
     if verdict.outcome == "ties" or verdict.factor is None:
         return f"{text}."

@@ -8,13 +8,15 @@ from pathlib import Path
 from pellucid.compare.report.choice import choice
 from pellucid.compare.report.element import Markup, el
 from pellucid.compare.report.opening import (
+    OUTCOMES,
     changed_lines,
+    counted,
     noise_lines,
     sentence,
 )
 from pellucid.compare.report.sections import section
 from pellucid.compare.report.words import TITLES, title_of
-from pellucid.compare.results import Results, verdicts
+from pellucid.compare.results import Results, Verdict, verdicts
 
 _ASSETS = Path(__file__).parent / "assets"
 _POLICY = (
@@ -86,35 +88,33 @@ def _opening(results: Results) -> Markup:
     """Return the losses, open; draws and wins, folded."""
     found = verdicts(results)
     groups = {
-        outcome: [sentence(v) for v in found if v.outcome == outcome]
-        for outcome in ("loses", "ties", "wins")
+        outcome: [_item(v) for v in found if v.outcome == outcome]
+        for outcome, _ in OUTCOMES
     }
-    losses: Markup = el("ul", [el("li", text) for text in groups["loses"]])
-    if not groups["loses"]:
+    losses: Markup = el("ul", groups["loses"])
+    if found and not groups["loses"]:
         losses = el("p", "In no figure that counts towards a priority.")
     return el(
         "section",
-        el("h2", el("a", "Where pellucid loses", href="#first")),
-        el(
-            "p",
-            f"The better of pellucid's two engines against the best framework, in "
-            f"{len(found)} figures. It loses {len(groups['loses'])}, is level in "
-            f"{len(groups['ties'])} and ahead in {len(groups['wins'])}.",
-        ),
+        el("h2", el("a", OUTCOMES[0][1], href="#first")),
+        el("p", counted(found)),
         losses,
         [
             el(
                 "details",
-                el("summary", f"{words}: {len(groups[outcome])}"),
-                el("ul", [el("li", text) for text in groups[outcome]]),
+                el("summary", f"{title}: {len(groups[outcome])}"),
+                el("ul", groups[outcome]),
             )
-            for outcome, words in (
-                ("ties", "Level, within the spread"),
-                ("wins", "Ahead"),
-            )
+            for outcome, title in OUTCOMES[1:]
+            if groups[outcome]
         ],
         id="first",
     )
+
+
+def _item(verdict: Verdict) -> Markup:
+    row = verdict.step.row
+    return el("li", el("a", row, href=f"#{row}"), f": {sentence(verdict)}")
 
 
 def _against(before: Results, now: Results) -> Markup:

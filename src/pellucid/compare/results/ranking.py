@@ -14,6 +14,7 @@ from typing import Any
 
 from pellucid.compare.results.cell import Cell
 from pellucid.compare.results.study_results import Results
+from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.row import PRIORITIES
 
 _ENDS = ("value", "low", "high")
@@ -109,10 +110,7 @@ def _scores(
         if found is not None and found.number is not None:
             values[engine] = found
     numbers = [v.number for v in values.values() if v.number is not None]
-    waiting = ("not yet", "full only")
-    if not numbers or any(
-        e not in cells or cells[e].status in waiting for e in engines
-    ):
+    if not numbers or any(_is_to_come(cells.get(e), figure) for e in engines):
         return ()
     best = min(numbers) if lower else max(numbers)
     scores = []
@@ -132,10 +130,25 @@ def _scores(
                 value=ends[0],
                 low=min(ends),
                 high=max(ends),
-                shown=amount(measured.number, measured.unit),
+                shown=_shown(measured),
             )
         )
     return tuple(scores)
+
+
+def _is_to_come(cell: Cell | None, name: str) -> bool:
+    """Return whether the figure may still be measured, by --full or later."""
+    if cell is None or cell.status in ("not yet", "full only"):
+        return True
+    figure = cell.figure(name)
+    return figure is not None and figure.is_full_only
+
+
+def _shown(figure: Figure) -> str:
+    """Return a figure's value; a truth counts 1 or 0 and reads yes or no."""
+    if isinstance(figure.value, bool):
+        return "yes" if figure.value else "no"
+    return amount(figure.number or 0.0, figure.unit)
 
 
 def _against(best: float, value: float, lower: bool) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ OURS = ("compiled", "numpy")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The best of our engines against the best of the frameworks in one figure."""
+    """One of our engines against the best of the frameworks in one figure."""
 
     step: Step
     outcome: Literal["loses", "wins", "ties"]
@@ -28,22 +29,31 @@ class Verdict:
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """Return a verdict for each figure that both sides have a part in.
+    """Return a verdict for each of our engines, in each figure that both sides have.
 
-    The losses come first, the clearest first.
+    The losses come first; within them engine by engine, the clearest first.
     """
-    found = [v for step in steps(results) if (v := _verdict(step)) is not None]
+    found = [verdict for step in steps(results) for verdict in _verdicts(step)]
     order = {"loses": 0, "ties": 1, "wins": 2}
-    return sorted(found, key=lambda v: (order[v.outcome], -(v.factor or float("inf"))))
+    return sorted(
+        found,
+        key=lambda v: (
+            order[v.outcome],
+            OURS.index(v.ours.engine),
+            -(v.factor or float("inf")),
+        ),
+    )
 
 
-def _verdict(step: Step) -> Verdict | None:
-    ours = [score for score in step.scores if score.engine in OURS]
+def _verdicts(step: Step) -> Iterator[Verdict]:
     theirs = [score for score in step.scores if score.engine not in OURS]
-    if not ours or not theirs:
-        return None
-    best, other = (max(side, key=lambda s: s.value) for side in (ours, theirs))
-    return Verdict(step=step, outcome=_outcome(best, other), ours=best, theirs=other)
+    if not theirs:
+        return
+    best = max(theirs, key=lambda score: score.value)
+    for ours in step.scores:
+        if ours.engine in OURS:
+            outcome = _outcome(ours, best)
+            yield Verdict(step=step, outcome=outcome, ours=ours, theirs=best)
 
 
 def _outcome(ours: Score, theirs: Score) -> Literal["loses", "wins", "ties"]:

@@ -19,6 +19,10 @@ from pellucid.recipes.examples import examples_of
 from pellucid.recipes.parts import model_of as model_of_recipe
 from pellucid.runs.recipe import Recipe
 
+#: what was loaded last: the rows of a process ask for the same again and again
+_KEPT: dict[tuple[str, str], tuple[Dataset, Dataset]] = {}
+_MOST_BYTES = 256 * 2**20
+
 
 def network_of(task: Task) -> Network:
     """Return the task's network."""
@@ -60,8 +64,15 @@ def data_of(task: Task, model: Model | None = None) -> tuple[Dataset, Dataset]:
         One of the network, where it is there already. In a job of several processes it
         must be: no engine but the launcher's own can be made there.
     """
-    recipe = recipe_of(task.network, task.data)
-    return examples_of(recipe.data, model or model_of_recipe(recipe, "numpy"))
+    key = (task.network, task.data)
+    if key not in _KEPT:
+        recipe = recipe_of(task.network, task.data)
+        found = examples_of(recipe.data, model or model_of_recipe(recipe, "numpy"))
+        _KEPT.clear()
+        if sum(getattr(part.images, "nbytes", 0) for part in found) > _MOST_BYTES:
+            return found
+        _KEPT[key] = found
+    return _KEPT[key]
 
 
 def recipe_of(network: str, data: str | None) -> Recipe:
