@@ -33,8 +33,12 @@ class NetworkModule(nn.Module):
             module = _module(node.layer, *shapes, keeps_order=layout.keeps(node.name))
             self.add_module(attribute(node.name), module)
             self.graph.append((node.name, attribute(node.name), node.inputs))
-        self.last_reader = {
+        last_reader = {
             source: node.name for node in network.nodes for source in node.inputs
+        }
+        self.read_last = {
+            node.name: tuple(s for s in set(node.inputs) if last_reader[s] == node.name)
+            for node in network.nodes
         }
         self.train(False)
 
@@ -61,8 +65,8 @@ class NetworkModule(nn.Module):
             if name in masks:
                 arguments.append(masks[name])
             values[name] = self._modules[module](*arguments)  # type: ignore[misc]
-            for source in set(inputs):
-                if self.last_reader[source] == name and source not in keep:
+            for source in self.read_last[name]:
+                if source not in keep:
                     del values[source]
         return values
 
@@ -73,7 +77,7 @@ def attribute(node: str) -> str:
     return f"{node}_" if taken else node
 
 
-_OWN = ("training", "entry", "exit", "graph", "last_reader")
+_OWN = ("training", "entry", "exit", "graph", "read_last")
 
 
 def channel_axis(shape: Shape) -> int:

@@ -1,7 +1,7 @@
 """This file is the losses on PyTorch, with the canonical means.
 
 Every function takes the logits (or output) and labels as the module has them, the
-classes on axis 1, and returns one loss per position.
+classes on axis 1, and returns one loss per position, their mean or their sum.
 """
 
 from __future__ import annotations
@@ -22,28 +22,30 @@ from pellucid.objectives import (
 )
 
 
-def _cross_entropy(loss: CrossEntropy, z: Tensor, labels: Tensor) -> Tensor:
+def _cross_entropy(
+    loss: CrossEntropy, z: Tensor, labels: Tensor, reduction: str
+) -> Tensor:
     if z.ndim == 3:  # the classes of (N, T, K) are last; PyTorch wants them second
         z = z.movedim(-1, 1)
         labels = labels.movedim(-1, 1) if labels.ndim == 3 else labels
     e = loss.label_smoothing
-    return F.cross_entropy(z, labels, label_smoothing=e, reduction="none")
+    return F.cross_entropy(z, labels, label_smoothing=e, reduction=reduction)
 
 
 def _binary_cross_entropy(
-    loss: BinaryCrossEntropy, z: Tensor, labels: Tensor
+    loss: BinaryCrossEntropy, z: Tensor, labels: Tensor, reduction: str
 ) -> Tensor:
     e = loss.label_smoothing
     t = labels * (1 - e) + e / 2 if e else labels
-    return F.binary_cross_entropy_with_logits(z, t, reduction="none")
+    return F.binary_cross_entropy_with_logits(z, t, reduction=reduction)
 
 
-def _squared_error(loss: Loss, z: Tensor, labels: Tensor) -> Tensor:
+def _squared_error(loss: Loss, z: Tensor, labels: Tensor, reduction: str) -> Tensor:
     del loss
-    return F.mse_loss(z, labels, reduction="none")
+    return F.mse_loss(z, labels, reduction=reduction)
 
 
-_PER_POSITION: dict[type[Loss], Callable[[Any, Tensor, Tensor], Tensor]] = {
+_REDUCED: dict[type[Loss], Callable[[Any, Tensor, Tensor, str], Tensor]] = {
     CrossEntropy: _cross_entropy,
     BinaryCrossEntropy: _binary_cross_entropy,
     MeanSquaredError: _squared_error,
@@ -78,13 +80,17 @@ def loss_value(
     -------
     Tensor, shape ()
     """
-    losses = _PER_POSITION[type(loss)](loss, z, labels)
+    reduced = _REDUCED[type(loss)]
     if isinstance(loss, HalfSquaredErrorSum):
         if sample_weight is None:
-            return 0.5 * losses.sum()
+            return 0.5 * reduced(loss, z, labels, "sum")
+        losses = reduced(loss, z, labels, "none")
         return 0.5 * torch.dot(losses.flatten(1).sum(dim=1), sample_weight)
+    if sample_weight is None and total is None:
+        return reduced(loss, z, labels, "mean")
+    losses = reduced(loss, z, labels, "none")
     means = losses.flatten(1).mean(dim=1) if losses.ndim > 1 else losses
     if sample_weight is None:
-        return losses.mean() if total is None else means.sum() / total
+        sample_weight = torch.ones_like(means)
     whole = sample_weight.sum() if total is None else total
     return torch.dot(means, sample_weight / whole)

@@ -63,7 +63,8 @@ def make_optimizer(
         Those that train.
     """
     decay: float = getattr(optimizer, "weight_decay", 0.0)
-    decays = {weight.name for weight in network.parameters if weight.decays}
+    # every group is an update of its own: where nothing decays, one is enough
+    decays = {weight.name for weight in network.parameters if decay and weight.decays}
     groups = [
         {
             "params": [p for name, p in parameters.items() if (name in decays) is yes],

@@ -107,7 +107,8 @@ class TorchSession:
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         require("optimizer", self.optimizer)
-        self.native.train(True)
+        if not self.native.training:  # walking through all modules takes its time
+            self.native.train(True)
         output = self.network.outputs[0]
         given = self._masks(len(images), masks, start=part.start if part else 0)
         x = self._input(images)
