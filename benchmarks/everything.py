@@ -2,7 +2,7 @@
 
 Run: ``python benchmarks/everything.py [FOLDER] [--anyway]``. Writes a table, JSON and a
 picture for each to the folder (``benchmarks/results`` by default), then ``summary.md``.
-Takes about 45 minutes. Refuses to begin while the machine is busy.
+Takes about 70 minutes. Refuses to begin while the machine is busy.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ ARGUMENTS = (
     ("start-up",),
     ("fit",),
     ("busy",),
+    ("tax",),
     ("scaling",),
 )
 

@@ -15,7 +15,7 @@ from pellucid.compare.timing.results import is_ours
 from pellucid.compare.timing.tables import duration
 
 HERE = Path(__file__).parent
-ORDER = ("train-step", "inference", "fit", "start-up", "busy")
+ORDER = ("train-step", "inference", "fit", "start-up", "busy", "tax")
 HEAD = (
     "| what | pellucid | best peer | its time | pellucid is |\n|---|---|---|---|---|\n"
 )

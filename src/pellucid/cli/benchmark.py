@@ -24,7 +24,7 @@ def benchmark(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="train-step, inference, start-up, scaling, fit or busy.",
+            help="train-step, inference, start-up, scaling, fit, busy or tax.",
         ),
     ] = "train-step",
     network: Annotated[
@@ -102,6 +102,7 @@ def benchmark(
     pellucid benchmark train-step --network lenet5 --batch 32,64 --peers torch
     pellucid benchmark inference --peers onnxruntime,openvino
     pellucid benchmark fit --epochs 5 --json
+    pellucid benchmark tax --peers torch,jax
     """
     from pellucid.compare.timing import Setting
     from pellucid.compare.timing import benchmark as run

@@ -34,7 +34,7 @@ def fit(setting: Setting) -> Report:
                 continue
             setting.say(f"fit: {script.peer}, round {i + 1} of {rounds}")
             timing = timings.get(script.peer, Timing(peer=script.peer))
-            timings[script.peer] = _with_turn(timing, script, epochs, record)
+            timings[script.peer] = with_turn(timing, script, record, str(epochs))
     case = CaseResult(
         name=f"fit of mnist-torch, {epochs} epochs",
         timings=tuple(timings.values()),
@@ -43,10 +43,11 @@ def fit(setting: Setting) -> Report:
     return record.report([case], facts={"peak_memory_of_torch": _memory_share(case)})
 
 
-def _with_turn(timing: Timing, script: Script, epochs: int, record: Record) -> Timing:
+def with_turn(timing: Timing, script: Script, record: Record, *more: str) -> Timing:
+    """Run a script once more; return its timing with that turn, or with its failure."""
     slowdown = record.calibration.slowdown()
     try:
-        report = run_script(script, str(epochs))
+        report = run_script(script, *more)
     except PeerFailure as failure:
         record.setting.say(f"left out: {failure}")
         return replace(timing, failure=str(failure), turns=())

@@ -34,6 +34,9 @@ class Pace:
         Pause before each turn, in which the last peer's threads go to sleep.
     least, most : int
         Calls of a turn.
+    warm_calls : int
+        Calls at the beginning of a turn that do not count: other processes have used
+        the caches.
     """
 
     rounds: int = 10
@@ -42,6 +45,7 @@ class Pace:
     rest_s: float = 0.05
     least: int = 5
     most: int = 500
+    warm_calls: int = 3
 
     def calls(self, seconds: float, *, within: float) -> int:
         """Return how many calls fit, where one takes so many seconds."""
@@ -156,7 +160,9 @@ class Field:
         time.sleep(pace.rest_s)
         before = self._calibration.slowdown()
         try:
-            answer = entry.process.ask(ask="go", count=entry.calls, warm=3)
+            answer = entry.process.ask(
+                ask="go", count=entry.calls, warm=pace.warm_calls
+            )
         except PeerFailure as failure:
             self._fail(entry, failure)
             return

@@ -11,6 +11,7 @@ from pellucid.compare.timing.results import Report
 from pellucid.compare.timing.scaling import scaling
 from pellucid.compare.timing.setting import Setting
 from pellucid.compare.timing.start_up import start_up
+from pellucid.compare.timing.tax import tax
 from pellucid.compare.timing.train_step import train_step
 from pellucid.errors import EngineError
 
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Report]] = {
     "scaling": scaling,
     "fit": fit,
     "busy": busy,
+    "tax": tax,
 }
 
 
@@ -29,7 +31,7 @@ def benchmark(name: str, setting: Setting) -> Report:
 
     Parameters
     ----------
-    name : {"train-step", "inference", "start-up", "scaling", "fit", "busy"}
+    name : {"train-step", "inference", "start-up", "scaling", "fit", "busy", "tax"}
     setting : Setting
 
     Returns

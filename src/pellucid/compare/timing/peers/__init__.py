@@ -2,10 +2,20 @@
 
 from pellucid.compare.timing.peers.table import (
     PREDICTORS,
+    TAXED,
     TRAINERS,
     Peer,
     chosen,
+    installed_frameworks,
     versions_installed,
 )
 
-__all__ = ["PREDICTORS", "TRAINERS", "Peer", "chosen", "versions_installed"]
+__all__ = [
+    "PREDICTORS",
+    "TAXED",
+    "TRAINERS",
+    "Peer",
+    "chosen",
+    "installed_frameworks",
+    "versions_installed",
+]

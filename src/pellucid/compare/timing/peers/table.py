@@ -104,6 +104,63 @@ def _predictors() -> Iterable[Peer]:
 PREDICTORS: tuple[Peer, ...] = tuple(_predictors())
 
 
+def _passes(name: str, module: str, **options: Any) -> Peer:
+    """Return a peer whose call is a pass of another's steps."""
+    return Peer(
+        name=name,
+        framework=name.split(maxsplit=1)[0],
+        module=f"{_HERE}.passes",
+        options={"of": f"{_HERE}.{module}", **options},
+    )
+
+
+#: engine → itself, and its bare framework as an expert writes it
+TAXED: dict[str, tuple[Peer, ...]] = {
+    "torch": (
+        _passes("pellucid torch", "pellucid", engine="torch"),
+        _passes("torch fused", "torch", fused=True),
+        _passes("torch channels_last fused", "torch", fused=True, channels_last=True),
+    ),
+    "tensorflow": (
+        _passes("pellucid tensorflow", "pellucid", engine="tensorflow"),
+        Peer(name="keras fit", framework="tensorflow", module=f"{_HERE}.keras"),
+        _passes("tensorflow", "tensorflow"),
+    ),
+    "jax": (
+        _passes("pellucid jax", "pellucid", engine="jax"),
+        _passes("jax", "jax"),
+    ),
+}
+
+
+def installed_frameworks(names: Sequence[str] | None) -> list[str]:
+    """Return the frameworks of `TAXED` that are installed, or those named.
+
+    Raises
+    ------
+    EngineError
+        If a name is none of theirs, or one that was named is not installed.
+    """
+    there = {f: all(importlib.util.find_spec(p) for p in _NEEDS[f]) for f in TAXED}
+    if names is None:
+        return [framework for framework, is_there in there.items() if is_there]
+    for name in names:
+        if name not in TAXED:
+            raise EngineError(
+                f"benchmark: peers must be among {', '.join(TAXED)}; got {name!r}."
+            )
+        if not there[name]:
+            raise _missing(name, _NEEDS[name])
+    return [framework for framework in TAXED if framework in names]
+
+
+def _missing(name: str, needs: Sequence[str]) -> EngineError:
+    return EngineError(
+        f"benchmark: peers must be installed; got {name!r}. "
+        f"Run: pip install {' '.join(needs)}"
+    )
+
+
 def chosen(table: Sequence[Peer], names: Sequence[str] | None) -> list[Peer]:
     """Return the installed peers of those names or frameworks; pellucid always.
 
@@ -124,10 +181,7 @@ def chosen(table: Sequence[Peer], names: Sequence[str] | None) -> list[Peer]:
             )
         missing = [peer for peer in found if not peer.is_installed]
         if missing:
-            raise EngineError(
-                f"benchmark: peers must be installed; got {name!r}. "
-                f"Run: pip install {' '.join(missing[0].needs)}"
-            )
+            raise _missing(name, missing[0].needs)
     return [
         peer
         for peer in table
