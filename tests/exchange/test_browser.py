@@ -13,12 +13,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pages import blocks
 
 import pellucid as pl
 from pellucid import exchange
 
 playwright = pytest.importorskip("playwright.sync_api")
 
+#: of npm's onnxruntime-web
+RUNTIME = (
+    "ort.wasm.min.mjs",
+    "ort-wasm-simd-threaded.mjs",
+    "ort-wasm-simd-threaded.wasm",
+)
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
 
 
@@ -50,31 +57,63 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def answer(browser: Any, tmp_path: Any) -> Iterator[Any]:
-    """Serve the folder; return what a module's `answer` gives in a page of it."""
+def page(browser: Any) -> Iterator[Any]:
+    """A page of a browser that has seen nothing."""
+    context = browser.new_context()
+    made = context.new_page()
+    made.set_default_timeout(60_000)
+    yield made
+    context.close()
+
+
+@pytest.fixture
+def show(page: Any, tmp_path: Any) -> Iterator[Any]:
+    """Serve the folder; return a function that opens a page of it."""
     handler = functools.partial(_Quiet, directory=str(tmp_path))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    context = browser.new_context()
-    page = context.new_page()
-    page.set_default_timeout(60_000)
 
-    def run(script: str, images: Any, head: str = "") -> Any:
-        numbers = json.dumps(np.ravel(images).tolist())
-        (tmp_path / "index.html").write_text(
-            f"<!doctype html><title>t</title>{head}<script type=module>{script}"
-            f"window.answer = () => answer(new Float32Array({numbers}));</script>"
-        )
+    def open_page(body: str) -> None:
+        (tmp_path / "index.html").write_text(f"<!doctype html><title>t</title>{body}")
         page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
-        page.wait_for_function("window.answer")
-        return page.evaluate("window.answer()")
 
-    yield run
-    context.close()
+    yield open_page
     server.shutdown()
     server.server_close()
     thread.join(10)
+
+
+@pytest.fixture
+def answer(page: Any, show: Any) -> Any:
+    """Return a function that returns what a module's `answer` gives in a page."""
+
+    def run(script: str, images: Any, head: str = "") -> Any:
+        numbers = json.dumps(np.ravel(images).tolist())
+        show(
+            f"{head}<script type=module>{script}"
+            f"window.answer = () => answer(new Float32Array({numbers}));</script>"
+        )
+        page.wait_for_function("window.answer")
+        return page.evaluate("window.answer()")
+
+    return run
+
+
+@pytest.fixture
+def said(page: Any, show: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that returns what a page of docs/formats logs in a browser."""
+
+    def run(name: str) -> list[float]:
+        monkeypatch.chdir(tmp_path)
+        exec(blocks(name, "python")[0], {})  # writes the model
+        (html,) = blocks(name, "html")
+        with page.expect_console_message(lambda m: m.type == "log") as logged:
+            show(html)
+        value = logged.value.args[0].json_value()
+        return list(value.values()) if isinstance(value, dict) else value
+
+    return run
 
 
 @pytest.fixture
@@ -116,11 +155,7 @@ def test_onnxruntime_web_gives_the_same_in_chromium(
     model, images_of, agree, answer, tmp_path, onnxruntime_web
 ):
     exchange.write(model, tmp_path / "model.onnx")
-    for name in (
-        "ort.wasm.min.mjs",
-        "ort-wasm-simd-threaded.mjs",
-        "ort-wasm-simd-threaded.wasm",
-    ):
+    for name in RUNTIME:
         shutil.copy(onnxruntime_web / "dist" / name, tmp_path)
     images = images_of(model, 2)
     script = """
@@ -135,3 +170,16 @@ def test_onnxruntime_web_gives_the_same_in_chromium(
     """
     got = answer(script, images.transpose(0, 3, 1, 2))
     agree(np.reshape(got, (2, 10)), model.predict(images))
+
+
+def test_the_page_of_tensorflow_js_shows_what_runs(said, tfjs_package, tmp_path):
+    shutil.copy(tfjs_package / "dist/tf.min.js", tmp_path)
+    assert said("tensorflow-js.md") == [1, 10]
+
+
+def test_the_page_of_onnx_shows_what_runs(said, onnxruntime_web, agree, tmp_path):
+    for name in RUNTIME:
+        shutil.copy(onnxruntime_web / "dist" / name, tmp_path)
+    model = pl.Model(pl.zoo("mnist-torch"), engine="numpy")
+    expected = model.predict(np.zeros((1, 28, 28, 1), np.float32))
+    agree([said("onnx.md")], expected)

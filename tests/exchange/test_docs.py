@@ -9,22 +9,32 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pages import PAGES, block
 
 from pellucid.exchange import FORMATS
 
-PAGES = Path(__file__).parents[2] / "docs/formats"
-_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+_LANGUAGE = re.compile(r"^```(\w+.*)$", re.MULTILINE)
 _NEEDS = re.compile(r"^(?:import|from) (\w+)", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
 @pytest.mark.filterwarnings("ignore")
 def test_the_code_on_each_page_runs(page, tmp_path, monkeypatch):
-    code = "\n".join(_BLOCK.findall(page.read_text(encoding="utf-8")))
+    code = block(page.name, "python")
     for package in _NEEDS.findall(code):
         pytest.importorskip(package, reason=f"{package} is not installed")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, str(page), "exec"), {"__name__": page.stem})
+
+
+def test_no_page_has_code_in_a_language_that_no_test_runs():
+    found = {
+        language
+        for page in PAGES.glob("*.md")
+        for language in _LANGUAGE.findall(page.read_text(encoding="utf-8"))
+    }
+    # that of html is run in test_browser.py
+    assert found == {"python", "c", "c int8", "sh", "sh int8", "js", "html"}
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -33,11 +43,6 @@ def test_every_format_has_a_page(name):
     titles = [line for line in pages.splitlines() if line.startswith("# ")]
     wanted = (f"`{FORMATS[name].suffix}`", f"`{name}`", f"# {name}")
     assert any(w in t or w in t.lower() for w in wanted for t in titles)
-
-
-def block(page: str, language: str) -> str:
-    text = (PAGES / page).read_text(encoding="utf-8")
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL))
 
 
 def test_the_c_on_its_page_compiles_and_runs(tmp_path, monkeypatch):
