@@ -73,7 +73,7 @@ def _onnx(model: Model, images: Array, folder: Path) -> Written:
 
 
 def _openvino(model: Model, images: Array, folder: Path) -> Written:
-    path = folder / "openvino"
+    path = folder / "exported.xml"
     model.native.export(str(path), format="openvino", verbose=False)
     return Written(path, lambda: open_files.openvino(path, channels_first=False))
 
@@ -82,7 +82,8 @@ def _openvino_converted(model: Model, images: Array, folder: Path) -> Written:
     openvino = importlib.import_module("openvino")
     saved, path = folder / "for_openvino", folder / "model.xml"
     model.native.export(str(saved), format="tf_saved_model", verbose=False)
-    openvino.save_model(openvino.convert_model(str(saved)), path)
+    converted = openvino.convert_model(str(saved))
+    openvino.save_model(converted, path, compress_to_fp16=False)  # as all others
     return Written(path, lambda: open_files.openvino(path, channels_first=False))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -90,19 +91,29 @@ def _openvino(model: Model, images: Array, folder: Path) -> Written:
     module, example = _ready(model, images)
     openvino = importlib.import_module("openvino")
     path = folder / "model.xml"
-    openvino.save_model(openvino.convert_model(module, example_input=example), path)
+    converted = openvino.convert_model(module, example_input=example)
+    openvino.save_model(converted, path, compress_to_fp16=False)  # as all others
     return Written(path, lambda: open_files.openvino(path, channels_first=True))
+
+
+def _rows(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a copy whose rows lie behind each other, axes of length 1 too."""
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _executorch(model: Model, images: Array, folder: Path) -> Written:
     module, example = _ready(model, images)
+    # its passes take no weights that lie channels last, as ours do to be fast
+    module = deepcopy(module)
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = _rows(tensor.data)
     exir = importlib.import_module("executorch.exir")
     runtime = importlib.import_module("executorch.runtime")
     partition = importlib.import_module(
         "executorch.backends.xnnpack.partition.xnnpack_partitioner"
     )
     lowered = exir.to_edge_transform_and_lower(
-        torch.export.export(module, (example,)),
+        torch.export.export(module, (_rows(example),)),
         partitioner=[partition.XnnpackPartitioner()],
     )
     path = folder / "model.pte"
@@ -111,7 +122,10 @@ def _executorch(model: Model, images: Array, folder: Path) -> Written:
     def open_() -> Predict:
         program = runtime.Runtime.get().load_program(path)
         method = program.load_method("forward")
-        return _predict(lambda x: method.execute([x])[0].clone())
+        predict = _predict(lambda x: method.execute([_rows(x)])[0].clone())
+        # the method reads from the program, which nothing else would keep
+        predict.program = program  # type: ignore[attr-defined]
+        return predict
 
     return Written(path, open_)
 
