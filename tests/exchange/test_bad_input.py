@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from fuzz import changed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -80,18 +81,9 @@ def test_changed_bytes_are_read_or_refused_and_never_crash(name, small_model, tm
 
     # HDF5 is read in a process of its own, which takes its time
     @settings(FUZZ, max_examples=6 if name in ("keras", "h5") else 40, deadline=30_000)
-    @given(
-        st.lists(
-            st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)),
-            min_size=1,
-            max_size=8,
-        )
-    )
-    def check(changes):
-        content = bytearray(whole)
-        for place, value in changes:
-            content[place] = value
-        path.write_bytes(bytes(content))
+    @given(changed(whole, most=8))
+    def check(content):
+        path.write_bytes(content)
         with contextlib.suppress(pl.PellucidError):
             assert read(path, name).network.nodes
 

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from fuzz import changed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -75,18 +76,9 @@ def test_changed_layers_models_are_read_or_refused(small_model, tmp_path):
     whole = path.read_bytes()
 
     @settings(FUZZ, max_examples=60)
-    @given(
-        st.lists(
-            st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)),
-            min_size=1,
-            max_size=4,
-        )
-    )
-    def check(changes):
-        content = bytearray(whole)
-        for place, value in changes:
-            content[place] = value
-        path.write_bytes(bytes(content))
+    @given(changed(whole, most=4))
+    def check(content):
+        path.write_bytes(content)
         with contextlib.suppress(pl.PellucidError):
             assert exchange.read(path, engine="numpy").network.nodes
 

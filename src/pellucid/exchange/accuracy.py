@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange import formats
+from pellucid.exchange.pixels import floats
 from pellucid.exchange.proof import run
 from pellucid.model import Model
 
@@ -52,7 +53,7 @@ def accuracy(
         there.
     """
     where = Path(path)
-    entry = formats.named(format) if format else formats.of_path(where)
+    entry = formats.chosen(where, format)
     x, truth = np.asarray(images), np.asarray(labels)
     if len(model.network.output_shape) != 1 or truth.shape != (len(x),):
         raise ExchangeError(
@@ -60,8 +61,7 @@ def accuracy(
             f"image; got output shape {model.network.output_shape}, labels of shape "
             f"{truth.shape}."
         )
-    if x.dtype == np.uint8:
-        x = model.preprocessing.apply(x, np.float32)
+    x = floats(model, x)
     batches = [x[i : i + _BATCH] for i in range(0, len(x), _BATCH)]
     before = np.concatenate([model.predict(batch) for batch in batches])
     after = run(where, entry.name, model.network, x.astype(np.float32)).outputs

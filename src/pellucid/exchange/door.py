@@ -54,7 +54,7 @@ def write(
         If a package is not installed.
     """
     target = Path(path)
-    entry = formats.named(format) if format else formats.of_path(target)
+    entry = formats.chosen(target, format)
     if not entry.is_written:
         raise ExchangeError(
             f"export: format must be one that is written; got {entry.name!r}, which "
@@ -149,7 +149,7 @@ def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFil
             f"import: source must be a path; got {type(source).__name__}."
         )
     path = Path(source)
-    entry = formats.named(format) if format else formats.of_path(path)
+    entry = formats.chosen(path, format)
     if not entry.is_read:
         raise ExchangeError(
             f"import: format must be one that is read; got {entry.name!r}, which is "

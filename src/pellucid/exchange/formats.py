@@ -183,6 +183,17 @@ def named(name: str) -> Format:
     return FORMATS[name]
 
 
+def chosen(path: Path, name: str | None) -> Format:
+    """Return the format of that name; without one, what the path tells.
+
+    Raises
+    ------
+    ExchangeError
+        If there is none.
+    """
+    return named(name) if name else of_path(path)
+
+
 def int8_of(name: str) -> Format:
     """Return the int8 form of the format of that name.
 

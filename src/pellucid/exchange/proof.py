@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange import formats
+from pellucid.exchange.pixels import floats
 from pellucid.exchange.runtimes import RUNTIMES, Measured
 from pellucid.model import Model
 from pellucid.network import Network
@@ -62,10 +63,8 @@ def prove(model: Model, path: str | Path, images: Array, *, format: str = "") ->
         If the format's runtime is not there, or gives another shape.
     """
     where = Path(path)
-    entry = formats.named(format) if format else formats.of_path(where)
-    x = np.asarray(images)
-    if x.dtype == np.uint8:
-        x = model.preprocessing.apply(x, np.float32)
+    entry = formats.chosen(where, format)
+    x = floats(model, images)
     expected = model.predict(x)
     measured = run(where, entry.name, model.network, x.astype(np.float32))
     difference = float(np.max(np.abs(measured.outputs - expected)))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
+from pellucid.exchange.pixels import floats
 from pellucid.model import Model
 
 Range = tuple[float, float]
@@ -36,8 +37,7 @@ def ranges(model: Model, images: npt.ArrayLike) -> dict[str, Range]:
             f"export: calibration must be images of shape (N, {_sizes(shape)}), one "
             f"at least; got shape={x.shape}."
         )
-    if x.dtype == np.uint8:
-        x = model.preprocessing.apply(x, np.float32)
+    x = floats(model, x)
     found: dict[str, Range] = {model.network.inputs[0]: (np.inf, -np.inf)}
     for begin in range(0, len(x), _BATCH):
         batch = np.asarray(x[begin : begin + _BATCH], np.float32)

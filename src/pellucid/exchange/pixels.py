@@ -1,0 +1,16 @@
+"""This file is images as people have them, made what a network takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.model import Model
+
+
+def floats(model: Model, images: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return images of floats as they are, bytes through the model's preprocessing."""
+    x = np.asarray(images)
+    return model.preprocessing.apply(x, np.float32) if x.dtype == np.uint8 else x
