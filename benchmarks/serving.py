@@ -1,6 +1,7 @@
 """This file measures the server against FastAPI and PyTorch, on one machine at once.
 
 Usage: python benchmarks/serving.py [--rounds 3] [--seconds 5]
+       python benchmarks/serving.py --half          (latency at half load alone)
        python benchmarks/serving.py --soak [600]    (the soak alone, in seconds)
 
 Server and load share the machine's processors, as the figures say. Rounds of both are
@@ -126,6 +127,59 @@ def soaked(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         return soak(url, grpc, path, models, options.soak, lambda: memory_mb(process))
 
 
+def halves(
+    options: argparse.Namespace, path: Path, *, rate: float, baseline_rate: float
+) -> dict[str, Any]:
+    """Latency at half of the most, in turns: ours, the floor, the baseline at its half.
+
+    Ours is asked from its first moment on, when it may still be loading, and again when
+    it has run; the floor is a server that does nothing, and tells the machine's share.
+    """
+    image = np.random.default_rng(1).standard_normal((1, 28, 28, 1)).astype(np.float32)
+    url, floor, other = (f"http://127.0.0.1:{port}" for port in (8611, 8631, 8632))
+    base = [sys.executable, str(HERE / "serving_baseline.py"), str(path), "8632", "1"]
+    found: dict[str, list[dict[str, float]]] = {}
+
+    def ask(name: str, load: Load, rate: float) -> None:
+        turn = steady(load, rate=rate, seconds=options.seconds, connections=CONNECTIONS)
+        found.setdefault(name, []).append(turn)
+
+    for _ in range(options.rounds):
+        command = ours(path, 8611, options.engine, options.threads)
+        with running(command, f"{url}/v2/health/ready"):
+            ask("ours_from_the_start", binary_load(url, image), rate)
+            ask("ours", binary_load(url, image), rate)
+        with running([sys.executable, str(HERE / "serving_floor.py"), "8631"], floor):
+            ask("floor", binary_load(floor, image), rate)
+        with running(base, other):
+            load = Load(f"{other}/predict", RAW, image.tobytes())
+            most(load, seconds=1, connections=CONNECTIONS)
+            ask("baseline", load, baseline_rate)
+    middles = {
+        name: statistics.median(turn["p99_ms"] for turn in turns)
+        for name, turns in found.items()
+    }
+    return {"p99_ms": middles, **found}
+
+
+def halved(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Find the most of ours and of the baseline, then ask for half of each."""
+    path = folder / "digits.pellucid"
+    pl.Model(pl.zoo("mnist-torch"), engine=options.engine).save(path)
+    image = np.random.default_rng(1).standard_normal((1, 28, 28, 1)).astype(np.float32)
+    url, other = "http://127.0.0.1:8611", "http://127.0.0.1:8621"
+    command = ours(path, 8611, options.engine, options.threads)
+    base = [sys.executable, str(HERE / "serving_baseline.py"), str(path), "8621", "1"]
+    with running(command, f"{url}/v2/health/ready"):
+        load = binary_load(url, image)
+        fastest = most(load, seconds=options.seconds, connections=CONNECTIONS)
+    with running(base, other):
+        load = Load(f"{other}/predict", RAW, image.tobytes())
+        slowest = most(load, seconds=options.seconds, connections=CONNECTIONS)
+    rates = fastest["per_second"] / 2, slowest["per_second"] / 2
+    return halves(options, path, rate=rates[0], baseline_rate=rates[1])
+
+
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Return every figure."""
     path = folder / "digits.pellucid"
@@ -162,10 +216,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     best = max(middle(runs, "per_second") for runs in baseline.values())
     cheapest = min(middle(runs, "processor_ms") for runs in baseline.values())
     fastest = middle(binary, "per_second")
-    with running(command, f"{url}/v2/health/ready") as (process, _):
-        one = binary_load(url, image)
-        half = steady(one, rate=fastest / 2, seconds=options.seconds, connections=32)
-        process.kill()
+    half = halves(options, path, rate=fastest / 2, baseline_rate=best / 2)
     restarts, cpu = [], []
     for _ in range(options.rounds):
         with running(command, f"{url}/v2/health/ready") as (process, seconds):
@@ -206,6 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--half", action="store_true")
     parser.add_argument("--soak", type=float, nargs="?", const=600)
     parser.add_argument("--engine", default="compiled")
     parser.add_argument("--threads", type=int, default=1)
@@ -218,10 +270,13 @@ def main() -> None:
         if options.soak:
             found = {**former, "soak": soaked(options, Path(folder))}
             found["soak"]["load_average_before"] = options.load_before
+        elif options.half:
+            found = {**former, "half_load": halved(options, Path(folder))}
         else:
             found = {**former, **measure(options, Path(folder))}
     output.write_text(json.dumps(found, indent=1) + "\n")
-    shown = ("soak",) if options.soak else ("half_load", "ready_after_kill_s")
+    shown = ["soak"] if options.soak else ["half_load"]
+    shown += [] if options.soak or options.half else ["ready_after_kill_s"]
     print(json.dumps({name: found[name] for name in shown}, indent=1))
     if options.soak and found["soak"]["lost"] + found["soak"]["wrong"]:
         sys.exit(1)

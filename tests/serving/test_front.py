@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import socket
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 from pellucid.errors import RunError
 from pellucid.serving import Limits, Log, Settings, Source, create_app
 from pellucid.serving.logs import check_level
+from pellucid.serving.state import QUIET_S
 
 RAW = {"Content-Type": "application/octet-stream"}
 
@@ -110,6 +112,32 @@ def test_a_bug_is_logged_and_told_without_its_traceback(
     assert response.status_code == 500
     assert "got a bug of ours" in response.json()["error"]
     assert "ZeroDivision" not in response.text
+
+
+def test_what_is_imported_late_waits_until_nobody_asks(model: Any) -> None:
+    """Importing it would hold up whoever asks meanwhile."""
+
+    async def scenario() -> None:
+        app = create_app([Source(name="pets", origin=model)], log=Log("none"))
+        await app.state.start()
+        completing = asyncio.create_task(app.complete())
+        until = time.monotonic() + 4 * QUIET_S
+        while time.monotonic() < until:
+            app.state.answered("/predict", 200, time.perf_counter())
+            await asyncio.sleep(QUIET_S / 20)
+            assert not app.rest.is_made
+        await asyncio.wait_for(completing, 60)
+        assert app.rest.is_made
+        await app.state.stop()
+
+    asyncio.run(scenario())
+
+
+def test_metrics_are_answered_before_what_is_imported_late(model: Any) -> None:
+    app = create_app([Source(name="pets", origin=model)], log=Log("none"))
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        assert "pellucid_loaded_models 1.0" in client.get("/metrics").text
+        assert not app.rest.is_made
 
 
 def test_everything_is_described(client: TestClient) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Request
 
 from pellucid.serving import described, tensorflow_serving
 from pellucid.serving.http import parse_json, read_rest
-from pellucid.serving.metrics import CONTENT_TYPE
 from pellucid.serving.refusal import RequestError
 from pellucid.serving.settings import Limits
 from pellucid.serving.state import State
@@ -31,20 +30,14 @@ _LOADING: dict[int | str, dict[str, Any]] = {**_ODD, 404: Refused, 503: Refused}
 def router(state: State) -> APIRouter:
     """Return the routes."""
     routes = APIRouter()
-    _add_server(routes, state)
+    _add_server(routes)
     _add_metadata(routes, state)
     _add_repository(routes, state)
     _add_tensorflow(routes, state)
     return routes
 
 
-def _add_server(routes: APIRouter, state: State) -> None:
-    @routes.get("/metrics", tags=["health"], response_class=Response)
-    async def metrics() -> Response:
-        """Return counters as Prometheus reads them."""
-        text = state.metrics.text(state.repository)
-        return Response(text, media_type=CONTENT_TYPE.decode())
-
+def _add_server(routes: APIRouter) -> None:
     @routes.get("/v2", tags=["health"])
     async def server() -> dict[str, Any]:
         """Say what server this is."""

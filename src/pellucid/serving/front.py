@@ -28,7 +28,7 @@ from pellucid.serving.http import (
 )
 from pellucid.serving.late import Late
 from pellucid.serving.refusal import RequestError, status_of
-from pellucid.serving.state import State
+from pellucid.serving.state import QUIET_S, State
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _NAME = r"(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+))?"
@@ -120,7 +120,14 @@ class Front:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def complete(self) -> None:
-        """Make what is not needed for the first answers, so that it is there later."""
+        """Make what is not needed for the first answers, so that it is there later.
+
+        Importing holds every request up for a tenth of a second: it waits until
+        nobody asks, or until somebody asks for what is not there yet. A studio's page
+        asks for it at once.
+        """
+        while self.studio is None and not self.state.is_quiet:
+            await asyncio.sleep(QUIET_S / 4)
         await self.rest.made()
         await asyncio.to_thread(importlib.import_module, "pellucid.explain")
 
@@ -136,6 +143,8 @@ class Front:
         limits = state.settings.limits
         if path in OPEN_PATHS:
             return _Route(path, lambda request: health.answer(state, path), "GET")
+        if path == "/metrics":
+            return _Route(path, lambda request: health.metrics(state), "GET")
         if path.startswith(pages.PREFIX):
             return _Route("/static", lambda request: pages.file(path), "GET")
         if path == "/docs":

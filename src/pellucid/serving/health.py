@@ -1,8 +1,8 @@
-"""This file is what watches over a server ask: does it live, is it ready."""
+"""This file is what watches over a server: does it live, is it ready, its counters."""
 
 from __future__ import annotations
 
-from pellucid.serving.guard import LIVE, READY
+from pellucid.serving.guard import LIVE, PAGE_HEADERS, READY
 from pellucid.serving.http import Answer, answer_json
 from pellucid.serving.refusal import RequestError
 from pellucid.serving.state import State
@@ -21,3 +21,10 @@ async def answer(state: State, path: str) -> Answer:
             "serve: models must be loaded; got some that are not.", status=503
         )
     return answer_json({"live" if path == LIVE else "ready": True})
+
+
+async def metrics(state: State) -> Answer:
+    """Return counters as Prometheus reads them."""
+    text = state.metrics.text(state.repository)
+    kind = state.metrics.content_type
+    return Answer(text, content_type=kind, headers=list(PAGE_HEADERS))

@@ -30,6 +30,11 @@ class Late:
         """Answer one request."""
         await (await self.made())(scope, receive, send)
 
+    @property
+    def is_made(self) -> bool:
+        """True where the app is there."""
+        return self._app is not None
+
     async def made(self) -> Any:
         """Return the app; make it if it is not there yet."""
         async with self._lock:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from pellucid.serving.repository import Repository
     from pellucid.serving.served import Served
 
-CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30)
 _IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
 
 
 class Metrics:
     """Counters and histograms of one server; two servers share none."""
+
+    content_type = b"text/plain; version=0.0.4; charset=utf-8"
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()

@@ -31,6 +31,7 @@ def paths() -> dict[str, Any]:
     items: dict[str, Any] = {
         LIVE: {"get": _health("live", "Say that the process answers.")},
         READY: {"get": _health("ready", "Say whether every model answers.")},
+        "/metrics": {"get": _metrics()},
         "/predict": {"post": _plain()},
     }
     kinds = (
@@ -44,6 +45,16 @@ def paths() -> dict[str, Any]:
             "post": _named(operation, has_version=True)
         }
     return items
+
+
+def _metrics() -> dict[str, Any]:
+    answer = {"description": "OK", "content": {"text/plain": {"schema": _TEXT}}}
+    return {
+        "operationId": "metrics",
+        "tags": ["health"],
+        "summary": "Return counters as Prometheus reads them.",
+        "responses": {"200": answer},
+    }
 
 
 def _health(name: str, summary: str) -> dict[str, Any]:

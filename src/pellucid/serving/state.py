@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pellucid.serving.metrics import Metrics
 
 
+#: so long nobody has asked where it is quiet
+QUIET_S = 0.2
+
+
 class State:
     """A server's models, counters and log, from start to stop.
 
@@ -51,6 +55,7 @@ class State:
         self._follows = follows
         self._tasks: list[asyncio.Task[None]] = []
         self._is_started = False
+        self._last_answer = time.perf_counter()
 
     async def start(self) -> None:
         """Load the models; PellucidError if one cannot be."""
@@ -61,6 +66,7 @@ class State:
         self._tasks.append(asyncio.create_task(self._flush_log()))
         if self._follows:
             self._tasks.append(asyncio.create_task(self.repository.follow()))
+        self._last_answer = time.perf_counter()
 
     async def stop(self) -> None:
         """Finish what was taken and let everything go."""
@@ -83,9 +89,15 @@ class State:
             self._is_started and not self.stopping.is_set() and self.repository.is_ready
         )
 
+    @property
+    def is_quiet(self) -> bool:
+        """True where nobody has asked for a moment."""
+        return time.perf_counter() - self._last_answer > QUIET_S
+
     def answered(self, label: str, status: int, start: float, **said: str) -> None:
         """Count and log a request that began at ``start``, of `time.perf_counter`."""
-        seconds = time.perf_counter() - start
+        self._last_answer = now = time.perf_counter()
+        seconds = now - start
         self.metrics.answered(label, status, seconds)
         self.log.request(status, **said, milliseconds=round(1000 * seconds, 3))
 
