@@ -31,3 +31,13 @@ def test_what_has_changed_is_said():
     assert "latency, compiled, latency p50: 1 ms → 3 ms (3.00 times)" in markdown(
         new, None, old
     )
+
+
+def test_details_stand_with_the_figure_they_belong_to():
+    figures = [
+        studies.figure("export ONNX", "works"),
+        studies.figure("size ONNX", 1.5, unit="MiB", of="export ONNX"),
+    ]
+    text = markdown(studies.results(latency={"torch": figures}), None, None)
+    assert "| export ONNX | works<br>size 1.5 MiB (1 run) |" in text
+    assert "| size ONNX" not in text

@@ -42,7 +42,7 @@ def test_training_speed_is_told_per_step_and_per_image(tasks, monkeypatch):
     assert set(found) == {"numpy", "compiled"}
     figures = by_name(found["compiled"])
     step = figures["ms per step, compiled, batch 64"]
-    best = figures["images/s at its best, batch 64"]
+    best = figures["images/s, best, batch 64"]
     assert best.value == pytest.approx(64 / step.value * 1e3)
     assert best.low <= best.value <= best.high
     assert figures["images/s, best, batch 256"].is_full_only

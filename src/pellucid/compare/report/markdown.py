@@ -16,12 +16,14 @@ from pellucid.compare.report.words import (
     TITLES,
     absence,
     command,
+    details_of,
     names_of,
     shown,
     spread,
     title_of,
 )
 from pellucid.compare.results import (
+    Cell,
     Question,
     Results,
     rank,
@@ -83,14 +85,20 @@ def _row(results: Results, question: Question) -> Iterator[str]:
     names = names_of(measured)
     if names:
         heads = ["figure", *(TITLES[cell.engine] for cell in measured)]
-        rows = [[n, *(_value(cell.figure(n)) for cell in measured)] for n in names]
+        rows = [[n, *(_value(cell, n) for cell in measured)] for n in names]
         yield from _table(heads, rows)
     yield from (question.how, "", f"`{command(results, question.name)}`", "")
 
 
-def _value(figure: Figure | None) -> str:
+def _value(cell: Cell, name: str) -> str:
+    figure = cell.figure(name)
     if figure is None:
         return "–"
+    details = (f"{label} {_said(f)}" for label, f in details_of(cell, figure))
+    return "<br>".join([_said(figure), *details])
+
+
+def _said(figure: Figure) -> str:
     beside = spread(figure)
     why = figure.note if figure.value is None and not figure.is_full_only else ""
     return " ".join(

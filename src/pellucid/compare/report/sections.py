@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pellucid.compare.report import charts
 from pellucid.compare.report.element import Markup, el
@@ -10,6 +11,7 @@ from pellucid.compare.report.words import (
     TITLES,
     absence,
     command,
+    details_of,
     names_of,
     shown,
     spread,
@@ -66,7 +68,9 @@ def chart(asked: Chart, cells: Sequence[Cell]) -> Markup | None:
     series = [
         charts.Series(
             engine=cell.engine,
-            figures=tuple(f for f in cell.figures if _belongs(asked, f)),
+            figures=tuple(
+                replace(f, of="") for f in cell.figures if _belongs(asked, f)
+            ),
         )
         for cell in cells
         if cell.is_done
@@ -108,10 +112,7 @@ def table(names: Sequence[str], cells: Sequence[Cell], title: str = "") -> Marku
         el(
             "tr",
             el("th", name, _shared_note(name, measured), scope="row"),
-            [
-                _value(cell.figure(name), _note(name, measured) is None)
-                for cell in measured
-            ],
+            [_value(cell, name, _note(name, measured) is None) for cell in measured],
         )
         for name in names
     ]
@@ -133,7 +134,8 @@ def _shared_note(name: str, cells: Sequence[Cell]) -> Markup | None:
     return el("span", note, class_="note") if note else None
 
 
-def _value(figure: Figure | None, shows_note: bool) -> Markup:
+def _value(cell: Cell, name: str, shows_note: bool) -> Markup:
+    figure = cell.figure(name)
     if figure is None:
         return el("td", el("span", "–", class_="quiet"))
     beside = spread(figure)
@@ -149,5 +151,24 @@ def _value(figure: Figure | None, shows_note: bool) -> Markup:
         el("span", shown(figure), class_="number"),
         el("span", beside, class_="spread") if beside else None,
         note,
+        _details(cell, figure),
         shown_on_request,
     )
+
+
+def _details(cell: Cell, figure: Figure) -> Markup | None:
+    """Return what belongs to a figure: a line each, with spread and runs."""
+    found = details_of(cell, figure)
+    if not found:
+        return None
+    return el("ul", [el("li", *_detail(*one)) for one in found], class_="of")
+
+
+def _detail(label: str, figure: Figure) -> Iterator[str | Markup]:
+    beside = spread(figure)
+    yield f"{label} "
+    yield el("span", shown(figure), class_="value")
+    if beside:
+        yield f" ({beside})"
+    if figure.note:
+        yield el("span", f" {figure.note}", class_="note")

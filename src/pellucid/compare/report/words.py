@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from pellucid.compare.results import Cell, Results, amount
 from pellucid.compare.study.figure import Figure
@@ -43,6 +44,8 @@ def shown(figure: Figure) -> str:
 def spread(figure: Figure) -> str:
     """Return a figure's spread and runs; "" for a word without runs."""
     parts = []
+    if figure.at is not None and amount(figure.at, "") not in figure.name:
+        parts.append(f"at {amount(figure.at, '')}")
     if figure.low is not None and figure.high is not None:
         low, high = amount(figure.low, ""), amount(figure.high, "")
         parts.append(f"{low} – {high}")
@@ -76,9 +79,35 @@ def command(results: Results, row: str, engine: str | None = None) -> str:
     return shlex.join(words)
 
 
-def names_of(cells: list[Cell]) -> list[str]:
-    """Return the names of a row's figures over all engines, in their order."""
-    return list(dict.fromkeys(f.name for cell in cells for f in cell.figures))
+def names_of(cells: Sequence[Cell]) -> list[str]:
+    """Return the names of a row's figures over all engines, in their order.
+
+    Without those that are details of others.
+    """
+    figures = (f for cell in cells for f in cell.figures if not f.of)
+    return list(dict.fromkeys(f.name for f in figures))
+
+
+def details_of(cell: Cell, figure: Figure) -> list[tuple[str, Figure]]:
+    """Return a figure's details, each with what its name says beside the figure's.
+
+    Examples
+    --------
+    >>> size = Figure(name="size ONNX", value=1.5, unit="MiB", of="export ONNX")
+    >>> whole = Figure(name="export ONNX", value="works")
+    >>> cell = Cell(row="r", engine="torch", status="measured", figures=(whole, size))
+    >>> [label for label, _ in details_of(cell, whole)]
+    ['size']
+    """
+    found = (f for f in cell.figures if f.of == figure.name)
+    return [(_apart(f.name, figure.name), f) for f in found]
+
+
+def _apart(name: str, whole: str) -> str:
+    """Return a name without the end that it shares with another."""
+    pairs = enumerate(zip(reversed(name), reversed(whole), strict=False))
+    common = next((i for i, (a, b) in pairs if a != b), min(len(name), len(whole)))
+    return name[: len(name) - common].rstrip(" ,:")
 
 
 def title_of(results: Results) -> str:

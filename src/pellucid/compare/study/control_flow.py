@@ -7,6 +7,7 @@ something else than NumPy, the framework's own form of the program is tried.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -261,7 +262,9 @@ def control_flow(engine: str, folder: Path) -> Iterator[Figure]:
             value=works,
             note=f"Of {len(figures)}.",
         )
-        yield from figures
+        yield from (
+            replace(f, of=f"programs that work as they are, {mode}") for f in figures
+        )
 
 
 def _tried(module: ModuleType, truth: ModuleType, mode: str, name: str) -> Figure:

@@ -30,6 +30,8 @@ class Figure:
         Long text, shown on request: a script, a traceback.
     at : float, optional
         Where it stands on a line chart's x-axis: an epoch, a batch size, threads.
+    of : str
+        The figure of the same cell that it is a detail of: it is shown with that one.
     is_full_only : bool
         Left out by ``--quick``; value is None then.
     """
@@ -43,6 +45,7 @@ class Figure:
     note: str = ""
     detail: str = ""
     at: float | None = None
+    of: str = ""
     is_full_only: bool = False
 
     @property

@@ -22,7 +22,7 @@ def test_c_runs_our_artifact_and_an_absent_tool_says_so(ask, monkeypatch) -> Non
     monkeypatch.setattr(languages, "OURS", {"C": OURS["C"], "Cobol": absent})
     figures = ask("languages", "compiled")
     assert figures["C"].value == "runs"
-    assert figures["difference in C"].value < 1e-4
+    assert figures["difference, C"].value < 1e-4
     assert figures["Cobol"].value is None
     assert figures["Cobol"].note == "Not run: no runtime here."
     assert figures["languages that run it"].value == 1
@@ -46,7 +46,7 @@ def test_a_saved_model_runs_in_tensorflows_c_library(ask, monkeypatch) -> None:
     monkeypatch.setattr(languages, "THEIRS", {"tensorflow": runs})
     figures = ask("languages", "tensorflow")
     assert figures["C"].value == "runs", figures["C"].note
-    assert figures["difference in C"].value < 1e-4
+    assert figures["difference, C"].value < 1e-4
 
 
 @pytest.mark.skipif(shutil.which("javac") is None, reason="needs a Java compiler")
@@ -54,7 +54,7 @@ def test_java_runs_our_artifact(ask, monkeypatch) -> None:
     monkeypatch.setattr(languages, "OURS", {"Java": OURS["Java"]})
     figures = ask("languages", "compiled")
     assert figures["Java"].value == "runs", figures["Java"].note
-    assert figures["difference in Java"].value < 1e-4
+    assert figures["difference, Java"].value < 1e-4
 
 
 def test_a_package_of_npm_is_found_as_node_finds_it(tmp_path, monkeypatch) -> None:

@@ -77,19 +77,13 @@ def _tried(
 def _sizes(
     name: str, written: Written, measured: Measured, difference: float
 ) -> Iterator[Figure]:
-    yield Figure(name=f"size {name}", value=_bytes(written.path) / 2**20, unit="MiB")
-    yield Figure(name=f"load {name}", value=measured.load_s * 1000, unit="ms")
-    yield Figure(
-        name=f"latency {name}",
-        value=measured.latency_s * 1000,
-        unit="ms",
-        note="One image, median of up to 50 calls in its own runtime.",
-    )
-    yield Figure(
-        name=f"difference {name}",
-        value=difference,
-        note=f"Largest difference of the outputs of {_IMAGES} images.",
-    )
+    for what, value, unit in (
+        ("size", _bytes(written.path) / 2**20, "MiB"),
+        ("load", measured.load_s * 1000, "ms"),
+        ("latency", measured.latency_s * 1000, "ms"),
+        ("difference", difference, ""),
+    ):
+        yield Figure(name=f"{what} {name}", value=value, unit=unit, of=f"export {name}")
 
 
 def _bytes(path: Path) -> int:
@@ -106,9 +100,10 @@ ROW = Row(
     how="Every export format that a framework has is tried on this very network, "
     "by its own exporters as their documentation says, for our engines by pellucid "
     "export. What was written is opened in its own runtime in the same process and "
-    "run: whether it works, or the error; size, load time, latency for one image, and "
-    "the largest difference of the outputs from the framework's own. Approximate: "
-    "differs by more than 0.1 % of the largest output.",
+    "run: whether it works, or the error; its size, load time, latency for one image "
+    "(the median of up to 50 calls), and the largest difference of the outputs of four "
+    "images from the framework's own. Approximate: differs by more than 0.1 % of the "
+    "largest output. Formats of pellucid are named as pellucid export names them.",
     measure=measure,
     limit_s=240.0,
     needs=("onnx", "onnxruntime", "openvino", "ai-edge-litert", "executorch"),

@@ -79,12 +79,14 @@ def _mode(task: Task, name: str, call: Call, images: Array) -> Iterator[Figure]:
     )
     yield Figure(
         name=f"first call, {name}",
+        of=f"step, {name}",
         value=first,
         unit="s",
         note="Tracing and compiling, where the mode does, and one forward pass.",
     )
     yield Figure(
         name=f"another batch size, {name}",
+        of=f"step, {name}",
         value=other * 1000,
         unit="ms",
         note=f"First call with {_BATCH + 1} images instead of {_BATCH}.",

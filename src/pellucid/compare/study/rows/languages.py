@@ -66,10 +66,10 @@ def _tried(
         note=f"Exported, compiled and run in {took:.1f} s.",
     )
     yield Figure(
-        name=f"difference in {language}",
+        name=f"difference, {language}",
         value=float(np.max(np.abs(outputs - expected))),
         runs=len(images),
-        note="Largest difference of the outputs from the framework's own.",
+        of=language,
     )
 
 
