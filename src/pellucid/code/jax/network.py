@@ -1,0 +1,146 @@
+"""This file is the network as a function of JAX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pellucid.code import weights as arrays_of
+from pellucid.code.subject import Subject
+from pellucid.code.text import call, number
+from pellucid.network import Node
+from pellucid.network import layers as nl
+
+NO_PADS = ((0, 0), (0, 0))
+
+
+def has_buffers(subject: Subject) -> bool:
+    """Return whether the network has running statistics."""
+    return arrays_of.has_buffers(subject)
+
+
+def is_random(subject: Subject) -> bool:
+    """Return whether a forward pass in training draws numbers."""
+    return any(
+        isinstance(node.layer, nl.Dropout) and node.layer.rate > 0
+        for node in subject.logit_nodes
+    )
+
+
+def _arguments(subject: Subject) -> str:
+    """Return the parameters of ``forward``."""
+    words = ["w", "statistics", "x"] if has_buffers(subject) else ["w", "x"]
+    words += ["changed=None"] if has_buffers(subject) else []
+    words += ["key=None"] if is_random(subject) else []
+    return ", ".join(words)
+
+
+def forward_text(subject: Subject) -> str:
+    """Write the network as a function of its weights."""
+    lines = [f"def forward({_arguments(subject)}):"]
+    words = "Return the logits"
+    if has_buffers(subject):
+        words += "; new running statistics go into changed"
+    lines.append(f'    """{words}."""')
+    if subject.is_chain:
+        for node in subject.logit_nodes:
+            lines += _lines(subject, node, ["x"], "x")
+        return "\n".join([*lines, "    return x", ""])
+    lines.append(f'    v = {{"{subject.network.inputs[0]}": x}}')
+    for node in subject.logit_nodes:
+        inputs = [f'v["{source}"]' for source in node.inputs]
+        lines += _lines(subject, node, inputs, f'v["{node.name}"]')
+    return "\n".join([*lines, f'    return v["{subject.head}"]', ""])
+
+
+def _lines(subject: Subject, node: Node, x: list[str], y: str) -> list[str]:
+    """Return the lines that compute a node."""
+    layer: Any = node.layer
+    weight, bias = f'w["{node.name}.weight"]', f'w["{node.name}.bias"]'
+    if isinstance(layer, nl.Conv2D | nl.ConvTranspose2D):
+        options = _convolution(subject, node)
+        if isinstance(layer, nl.ConvTranspose2D):
+            weight = f"{weight}[::-1, ::-1]"
+        tail = f" + {bias}" if layer.bias else ""
+        text = call(f"{y} = convolve", [x[0], weight, *options], tail=tail)
+        if all(len(line) <= 88 for line in text.splitlines()) and "\n" not in text:
+            return [text]
+        first = call(f"{y} = convolve", [x[0], weight, *options])
+        return [first, f"    {y} = {y}{tail}"] if tail else [first]
+    if isinstance(layer, nl.Dense):
+        tail = f" + {bias}" if layer.bias else ""
+        return [f"    {y} = {x[0]} @ {weight}{tail}"]
+    if isinstance(layer, nl.MaxPool2D | nl.AvgPool2D):
+        shape = subject.shape(node)
+        pads = layer.pads((shape[0], shape[1]))
+        words = [x[0], str(layer.kernel), str(layer.strides)]
+        words += [] if pads == NO_PADS else [str(pads)]
+        return [call(f"{y} = {layer.stem[:3]}_pool", words)]
+    if isinstance(layer, nl.BatchNorm):
+        words = [x[0], f'"{node.name}"', "w", "statistics", "changed"]
+        words += [number(layer.momentum), number(layer.epsilon)]
+        return [call(f"{y} = batch_norm", words)]
+    if isinstance(layer, nl.LayerNorm):
+        words = [x[0], f'w["{node.name}.scale"]', f'w["{node.name}.offset"]']
+        return [call(f"{y} = layer_norm", [*words, number(layer.epsilon)])]
+    if isinstance(layer, nl.LocalResponseNorm):
+        numbers = (layer.size, layer.alpha, layer.beta, layer.bias)
+        return [call(f"{y} = local_response_norm", [x[0], *map(number, numbers)])]
+    if isinstance(layer, nl.Dropout):
+        if not layer.rate:
+            return [f"    {y} = {x[0]}"]
+        names = [n.name for n in subject.nodes if isinstance(n.layer, nl.Dropout)]
+        words = [x[0], number(layer.rate), "key", str(names.index(node.name))]
+        return [call(f"{y} = dropout", words)]
+    if isinstance(layer, nl.Upsample2D) and layer.mode == "nearest":
+        rows, columns = layer.factors
+        return [
+            f"    {y} = {x[0]}.repeat({rows}, axis=1)",
+            f"    {y} = {y}.repeat({columns}, axis=2)",
+        ]
+    if isinstance(layer, nl.Concat):
+        return [call(f"{y} = jnp.concatenate", [f"[{', '.join(x)}]", "axis=-1"])]
+    if isinstance(layer, nl.LeakyReLU):
+        words = [f"{x[0]} > 0", x[0], f"{number(layer.slope)} * {x[0]}"]
+        return [call(f"{y} = jnp.where", words)]
+    text = _SIMPLE[type(layer)].format(x=x[0], sum=" + ".join(x), layer=layer)
+    return [f"    {y} = {text}"]
+
+
+def _convolution(subject: Subject, node: Node) -> list[str]:
+    layer: Any = node.layer
+    shape = subject.shape(node)
+    pads = layer.pads((shape[0], shape[1]))
+    words = []
+    if isinstance(layer, nl.ConvTranspose2D):
+        extents = [
+            d * (k - 1) for k, d in zip(layer.kernel, layer.dilations, strict=True)
+        ]
+        pads = tuple(
+            (extent - before, extent - after)
+            for extent, (before, after) in zip(extents, pads, strict=True)
+        )
+        words = ["window_strides=(1, 1)", f"padding={pads}"]
+        words += [f"lhs_dilation={layer.strides}"] if layer.strides != (1, 1) else []
+    else:
+        words = [f"window_strides={layer.strides}"]
+        words += [f"padding={pads}"] if pads != NO_PADS else ['padding="VALID"']
+    if layer.dilations != (1, 1):
+        words.append(f"rhs_dilation={layer.dilations}")
+    return (
+        [*words, f"feature_group_count={layer.groups}"] if layer.groups > 1 else words
+    )
+
+
+_SIMPLE: dict[type[nl.Layer], str] = {
+    nl.Add: "{sum}",
+    nl.Flatten: "{x}.reshape(len({x}), -1)",
+    nl.GELU: "jax.nn.gelu({x}, approximate=False)",
+    nl.GlobalAvgPool2D: "{x}.mean((1, 2))",
+    nl.ReLU: "jax.nn.relu({x})",
+    nl.SiLU: "jax.nn.silu({x})",
+    nl.Sigmoid: "jax.nn.sigmoid({x})",
+    nl.Softmax: "jax.nn.softmax({x})",
+    nl.Tanh: "jnp.tanh({x})",
+    nl.Upsample2D: "upsample({x}, {layer.factors})",
+    nl.ZeroPad2D: "jnp.pad({x}, ((0, 0), *{layer.sides}, (0, 0)))",
+}

@@ -1,0 +1,78 @@
+"""This file is a stand-alone JAX script, put together."""
+
+from __future__ import annotations
+
+from pellucid.code import data, frame
+from pellucid.code import weights as arrays_of
+from pellucid.code.jax.network import forward_text, has_buffers
+from pellucid.code.jax.parts import PARTS
+from pellucid.code.jax.training import (
+    accuracy_text,
+    loss_text,
+    main_text,
+    optimizer_text,
+    step_text,
+    train_text,
+)
+from pellucid.code.subject import Subject
+
+
+def script(subject: Subject, name: str) -> str:
+    """Return the script as text.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        If a layer has no plain form here.
+    """
+    head = frame.heading(subject, name)
+    forward = forward_text(subject)
+    constants = frame.constants(subject).rstrip()
+    return (
+        head
+        + "\n"
+        + frame.join(
+            f"{_imports(subject)}\n{constants}\n{optimizer_text(subject)}\n\n"
+            "Arrays = dict[str, np.ndarray]",
+            data.reader(subject),
+            data.augmentation(subject),
+            frame.rate_factor(subject),
+            arrays_of.function(
+                subject, "initial_weights", "the first weights", buffers=False
+            ),
+            arrays_of.function(
+                subject,
+                "initial_statistics",
+                "the first running statistics",
+                buffers=True,
+            )
+            if has_buffers(subject)
+            else "",
+            arrays_of.reader(subject),
+            *(source for name, source in PARTS.items() if f"{name}(" in forward),
+            forward,
+            loss_text(subject),
+            step_text(subject),
+            accuracy_text(subject),
+            train_text(subject),
+            frame.arguments(subject),
+            main_text(subject),
+            'if __name__ == "__main__":\n    main()\n',
+        )
+    )
+
+
+def _imports(subject: Subject) -> str:
+    standard = ["import argparse", *data.imports(subject)]
+    if frame.needs_math(subject):
+        standard.append("import math")
+    lines = [*standard, "from pathlib import Path", "", "import jax"]
+    forward = forward_text(subject)
+    used = [source for name, source in PARTS.items() if f"{name}(" in forward]
+    whole = "".join([forward, loss_text(subject), *used])
+    lines += ["import jax.numpy as jnp"] if "jnp." in whole else []
+    lines += ["import numpy as np", "import optax"]
+    lines += ["from jax import lax"] if "lax." in whole else []
+    if subject.recipe.dtype == "float64":
+        lines += ["", 'jax.config.update("jax_enable_x64", True)']
+    return "\n".join([*lines, ""])

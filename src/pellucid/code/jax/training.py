@@ -1,0 +1,229 @@
+"""This file is loss, optimizer and loops of a JAX script."""
+
+from __future__ import annotations
+
+from pellucid.code import data, frame
+from pellucid.code.jax.network import has_buffers, is_random
+from pellucid.code.subject import Subject
+from pellucid.code.text import call, number
+from pellucid.objectives import SGD, Adam, AdamW, RMSprop
+
+
+def _has_schedule(subject: Subject) -> bool:
+    return subject.schedule.name != "constant"
+
+
+def optimizer_text(subject: Subject) -> str:
+    """Write the optimizer as a chain of optax."""
+    o = subject.optimizer
+    rate = "1.0" if _has_schedule(subject) else "LEARNING_RATE"
+    words = [rate]
+    decay = subject.weight_decay
+    mask = "mask=is_decaying"
+    if isinstance(o, SGD):
+        words += [f"momentum={number(o.momentum)}"] if o.momentum else []
+        words += ["nesterov=True"] if o.nesterov else []
+    if isinstance(o, RMSprop):
+        words += [f"decay={number(o.rho)}", f"eps={number(o.epsilon)}"]
+        words += ["eps_in_sqrt=False"]
+    if isinstance(o, Adam) and (o.beta1, o.beta2) != (0.9, 0.999):
+        words += [f"b1={number(o.beta1)}", f"b2={number(o.beta2)}"]
+    if isinstance(o, AdamW):
+        words += [f"weight_decay={number(decay)}", mask]
+    kind = type(o).__name__.lower()
+    parts = [f"optax.{kind}({', '.join(words)})"]
+    if decay and not isinstance(o, AdamW):
+        parts.insert(0, f"optax.add_decayed_weights({number(decay)}, {mask})")
+    if subject.recipe.clip_norm:
+        clip = number(subject.recipe.clip_norm)
+        parts.insert(0, f"optax.clip_by_global_norm({clip})")
+    made = (
+        f"OPTIMIZER = {parts[0]}"
+        if len(parts) == 1
+        else call("OPTIMIZER = optax.chain", parts, indent=0)
+    )
+    if not decay:
+        return made
+    return (
+        "\n\ndef is_decaying(weights):\n"
+        '    """Weights decay; biases and norms do not."""\n'
+        "    return {name: array.ndim > 1 for name, array in weights.items()}\n\n\n"
+        f"{made}"
+    )
+
+
+def loss_text(subject: Subject) -> str:
+    """Write the loss as a function of the weights."""
+    words = ["w", "statistics"] if has_buffers(subject) else ["w"]
+    words += ["x", "labels"] + (["key"] if is_random(subject) else [])
+    given = ["w", "statistics", "x"] if has_buffers(subject) else ["w", "x"]
+    given += ["changed"] if has_buffers(subject) else []
+    given += ["key=key"] if is_random(subject) else []
+    lines = [
+        f"def loss_function({', '.join(words)}):",
+        '    """Return the loss'
+        f'{" and the new running statistics" if has_buffers(subject) else ""}."""',
+    ]
+    lines += ["    changed = {}"] if has_buffers(subject) else []
+    lines.append(f"    z = forward({', '.join(given)})")
+    value = _value(subject)
+    lines += value[:-1]
+    last = f"{value[-1]}, changed" if has_buffers(subject) else value[-1]
+    return "\n".join([*lines, f"    return {last}", ""])
+
+
+def _value(subject: Subject) -> list[str]:
+    """Return the lines before the last, and the loss as an expression."""
+    smoothing = getattr(subject.loss, "label_smoothing", 0.0)
+    name = subject.loss.name
+    if name == "cross_entropy" and not smoothing:
+        integer = "softmax_cross_entropy_with_integer_labels"
+        return [f"    losses = optax.losses.{integer}(z, labels)", "losses.mean()"]
+    if name == "cross_entropy":
+        return [
+            "    targets = jax.nn.one_hot(labels, z.shape[-1])",
+            f"    targets = optax.smooth_labels(targets, {number(smoothing)})",
+            "    losses = optax.losses.softmax_cross_entropy(z, targets)",
+            "losses.mean()",
+        ]
+    if name == "binary_cross_entropy":
+        smoothed = (
+            f"labels * {number(1 - smoothing)} + {number(smoothing / 2)}"
+            if smoothing
+            else "labels"
+        )
+        return [
+            f"    losses = optax.losses.sigmoid_binary_cross_entropy(z, {smoothed})",
+            "losses.mean()",
+        ]
+    if name == "mse":
+        return ["jnp.mean((z - labels) ** 2)"]
+    return ["0.5 * jnp.sum((z - labels) ** 2)"]
+
+
+def step_text(subject: Subject) -> str:
+    """Write the compiled step."""
+    buffers, rate = has_buffers(subject), _has_schedule(subject)
+    words = ["w", "statistics"] if buffers else ["w"]
+    given = [*words, "x", "labels"] + (["key"] if is_random(subject) else [])
+    parameters = ["w", "state", *given[1:], *(["rate"] if rate else [])]
+    left = "(loss, statistics)" if buffers else "loss"
+    aux = ", has_aux=True" if buffers else ""
+    lines = [
+        "@jax.jit",
+        f"def train_step({', '.join(parameters)}):",
+        '    """Return everything as it is after one update."""',
+        f"    differentiate = jax.value_and_grad(loss_function{aux})",
+        f"    {left}, grads = differentiate({', '.join(given)})",
+        "    updates, state = OPTIMIZER.update(grads, state, w)",
+    ]
+    if rate:
+        lines.append("    updates = jax.tree.map(lambda u: rate * u, updates)")
+    results = ["optax.apply_updates(w, updates)", "state"]
+    results += ["statistics"] if buffers else []
+    return "\n".join([*lines, f"    return {', '.join(results)}, loss", ""])
+
+
+def train_text(subject: Subject) -> str:
+    """Write the loop over epochs and batches."""
+    buffers = has_buffers(subject)
+    state = ", statistics" if buffers else ""
+    lines = [
+        f"def train(w{state}, images, labels, epochs, rng):",
+        '    """Train, and print the mean loss of each epoch."""',
+        "    state = OPTIMIZER.init(w)",
+    ]
+    if is_random(subject):
+        lines.append("    keys = jax.random.key(int(rng.integers(2**31)))")
+    if is_random(subject) or _has_schedule(subject):
+        lines.append("    step = 0")
+    if _has_schedule(subject):
+        count = "-(-len(images) // BATCH_SIZE)"
+        per_epoch = "per_epoch" in frame.rate_call(subject, "")
+        lines.append(
+            f"    steps_per_epoch = {count}"
+            if per_epoch
+            else f"    steps = epochs * {count}"
+        )
+    order = "rng.permutation(len(images))"
+    if not subject.recipe.shuffle:
+        order = "np.arange(len(images))"
+    batch = "images[chosen]"
+    if data.augmentation(subject):
+        batch = "augment(images[chosen], rng)"
+    given = ["w", "state", *(["statistics"] if buffers else []), "x", "labels[chosen]"]
+    if is_random(subject):
+        given.append("jax.random.fold_in(keys, step)")
+    if _has_schedule(subject):
+        given.append("rate")
+    lines += [
+        "    for epoch in range(epochs):",
+        f"        order, total = {order}, 0.0",
+        "        for start in range(0, len(images), BATCH_SIZE):",
+        "            chosen = order[start : start + BATCH_SIZE]",
+        f"            x = {batch}",
+    ]
+    if _has_schedule(subject):
+        factor = frame.rate_call(subject, "step")
+        lines.append(f"            rate = LEARNING_RATE * {factor}")
+    results = ["w", "state", *(["statistics"] if buffers else []), "loss"]
+    lines.append(call(f"{', '.join(results)} = train_step", given, indent=12))
+    if is_random(subject) or _has_schedule(subject):
+        lines.append("            step += 1")
+    is_sum = subject.loss.name == "half_squared_error_sum"
+    lines += [
+        f"            total += float(loss) * len({'images' if is_sum else 'chosen'})",
+        '        print(f"epoch {epoch + 1}: loss {total / len(images):.4f}")',
+        f"    return w{state}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def accuracy_text(subject: Subject) -> str:
+    """Write the function that counts what is right."""
+    state = ", statistics" if has_buffers(subject) else ""
+    hits = "z.argmax(axis=1) == labels"
+    if not subject.has_classes:
+        border = "0" if subject.absorbed else "0.5"
+        hits = f"(z > {border}) == (labels > 0.5)"
+    return "\n".join(
+        [
+            f"def logits(w{state}, images):",
+            '    """Return the outputs, a part of the images at a time."""',
+            "    predict = jax.jit(forward)",
+            "    parts = [images[i : i + 1000] for i in range(0, len(images), 1000)]",
+            f"    return np.concatenate([predict(w{state}, x) for x in parts])",
+            "",
+            "",
+            f"def accuracy(w{state}, images, labels):",
+            '    """Return the share that is classified rightly."""',
+            f"    z = logits(w{state}, images)",
+            f"    return np.mean({hits})",
+            "",
+        ]
+    )
+
+
+def main_text(subject: Subject) -> str:
+    """Write what the script does when it is run."""
+    state = ", statistics" if has_buffers(subject) else ""
+    lines = [
+        "def main() -> None:",
+        '    """Train and test."""',
+        "    options = arguments()",
+        "    rng = np.random.default_rng(options.seed)",
+        *frame.load_lines(subject).rstrip("\n").splitlines(),
+    ]
+    for variable, function in (("w", "weights"), ("statistics", "statistics")):
+        if variable == "w" or state:
+            made = f"initial_{function}(rng)"
+            made = f"load_weights({made})" if subject.weights_file else made
+            lines.append(f"    {variable} = {made}")
+    lines += [
+        f"    w{state} = train(w{state}, images, labels, options.epochs, rng)",
+        f"    share = accuracy(w{state}, test_images, test_labels)",
+        '    print(f"test accuracy: {100 * share:.2f} %")',
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,83 @@
+"""This file is the network as a functional model of Keras."""
+
+from __future__ import annotations
+
+from pellucid.code.keras.layers import BUILDERS, Layer, shared_words, start_words
+from pellucid.code.subject import Subject
+from pellucid.code.text import call
+from pellucid.network import Node
+from pellucid.network import layers as nl
+
+#: activations that Keras' layers take as ``activation=``
+_MERGED: dict[type[nl.Layer], str] = {
+    nl.GELU: "gelu",
+    nl.ReLU: "relu",
+    nl.SiLU: "silu",
+    nl.Sigmoid: "sigmoid",
+    nl.Softmax: "softmax",
+    nl.Tanh: "tanh",
+}
+
+
+def _merges(subject: Subject) -> dict[str, Node]:
+    """Return the activations that the layer before them takes over."""
+    found = {}
+    for node in subject.nodes:
+        readers = subject.network.consumers[node.name]
+        takes = isinstance(node.layer, nl.Conv2D | nl.Dense | nl.ConvTranspose2D)
+        if takes and len(readers) == 1 and type(readers[0].layer) in _MERGED:
+            is_cropped = isinstance(node.layer, nl.ConvTranspose2D)
+            if not is_cropped:
+                found[node.name] = readers[0]
+    return found
+
+
+def model_text(subject: Subject) -> str:
+    """Write the network as a functional model."""
+    merged = _merges(subject)
+    after = {node.name: source for source, node in merged.items()}
+    shape = ", ".join(map(str, subject.network.input_shape))
+    shape += "," if len(subject.network.input_shape) == 1 else ""
+    lines = [
+        "def make_model() -> keras.Model:",
+        f'    """Take {"images (N, H, W, C)" if subject.is_image else "(N, features)"}'
+        '."""',
+    ]
+    nodes = [node for node in subject.nodes if node.name not in after]
+    made = {n.name: _layers(subject, n, merged.get(n.name)) for n in nodes}
+    if subject.is_chain:
+        lines += ["    return keras.Sequential(", "        ["]
+        lines += [f"            keras.Input(({shape})),"]
+        for node in nodes:
+            lines += [
+                call(head, words, indent=12, tail=",")
+                for head, words in made[node.name]
+            ]
+        return "\n".join([*lines, "        ]", "    )", ""])
+    lines.append(f"    inputs = keras.Input(({shape}))")
+    names = {name: name for name in subject.network.shapes}
+    names |= {subject.network.inputs[0]: "inputs"} | after
+    for node in nodes:
+        inputs = [names[source] for source in node.inputs]
+        value = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
+        for head, words in made[node.name]:
+            lines.append(call(f"{node.name} = {head}", words, tail=f"({value})"))
+            value = node.name
+    last = names[subject.network.outputs[0]]
+    return "\n".join([*lines, f"    return keras.Model(inputs, {last})", ""])
+
+
+def _layers(subject: Subject, node: Node, activation: Node | None) -> list[Layer]:
+    """Return the layers of a node."""
+    builder = BUILDERS.get(type(node.layer))
+    if builder is None:
+        raise subject.refuse(node, "there is no such layer")
+    before, name, words, after = builder(subject, node)
+    if activation is not None:
+        words = [*words, f'activation="{_MERGED[type(activation.layer)]}"']
+    extra = start_words(subject, node)
+    words += ["**KERNEL"] if extra and extra == shared_words(subject) else extra
+    if subject.weights_file:
+        has = node.layer.weights(*subject.network.input_shapes(node))
+        words += [f'name="{node.name}"'] if has else []
+    return [*before, (f"layers.{name}", words), *after]

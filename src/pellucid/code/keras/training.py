@@ -1,0 +1,216 @@
+"""This file is compile, fit and evaluate of a Keras script."""
+
+from __future__ import annotations
+
+from pellucid.code import data, frame
+from pellucid.code.keras.layers import Words, shared_words
+from pellucid.code.subject import Subject
+from pellucid.code.text import WIDTH, call, number
+from pellucid.objectives import SGD, Adam, AdamW, RMSprop
+
+_VALIDATION_SPLIT = 0.2  # where the recipe has none: fit's own habit
+
+
+def _has_schedule(subject: Subject) -> bool:
+    return subject.schedule.name != "constant"
+
+
+def rate_callback_text(subject: Subject) -> str:
+    """Write the callback that sets each step's learning rate, or nothing."""
+    if not _has_schedule(subject):
+        return ""
+    factor = frame.rate_call(subject, "self.step")
+    argument = "steps_per_epoch" if "per_epoch" in factor else "steps"
+    factor = factor.replace(f", {argument}", f", self.{argument}")
+    return (
+        "class LearningRate(keras.callbacks.Callback):\n"
+        '    """Set the learning rate of every step."""\n\n'
+        f"    def __init__(self, {argument}: int) -> None:\n"
+        "        super().__init__()\n"
+        f"        self.step, self.{argument} = 0, {argument}\n\n"
+        "    def on_train_batch_begin(self, batch: int, logs: object = None) -> None:\n"
+        f"        factor = {factor}\n"
+        "        self.model.optimizer.learning_rate = LEARNING_RATE * factor\n"
+        "        self.step += 1\n"
+    )
+
+
+def pictures_text(subject: Subject) -> str:
+    """Write the batches of augmented images, or nothing."""
+    if not data.augmentation(subject):
+        return ""
+    return '''class Pictures(keras.utils.PyDataset):
+    """Batches of augmented images, in another order each epoch."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int) -> None:
+        super().__init__()
+        self.images, self.labels = images, labels
+        self.rng = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self.images) // BATCH_SIZE)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self.order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
+        return augment(self.images[chosen], self.rng), self.labels[chosen]
+
+    def on_epoch_end(self) -> None:
+        self.order = self.rng.permutation(len(self.images))
+'''
+
+
+def own_loss_text(subject: Subject) -> str:
+    """Return the loss as a function, where Keras has none of its own."""
+    if subject.loss.name == "half_squared_error_sum":
+        return '''def half_squared_error(labels: object, outputs: object) -> object:
+    """Return half the sum of all squared errors."""
+    return 0.5 * keras.ops.sum(keras.ops.square(outputs - labels))
+'''
+    if subject.loss.name != "cross_entropy" or not _smoothing(subject):
+        return ""
+    classes = subject.network.output_shape[-1]
+    words = ["targets", "outputs", *_smoothing(subject)]
+    if subject.absorbed is None:
+        words.insert(2, "from_logits=True")
+    return f'''def smoothed_cross_entropy(labels: object, outputs: object) -> object:
+    """Return each loss against labels that leave a share to every class."""
+    labels = keras.ops.reshape(keras.ops.cast(labels, "int32"), (-1,))
+    targets = keras.ops.one_hot(labels, {classes})
+{call("return keras.losses.categorical_crossentropy", words)}
+'''
+
+
+def _smoothing(subject: Subject) -> Words:
+    share = getattr(subject.loss, "label_smoothing", 0.0)
+    return [f"label_smoothing={number(share)}"] if share else []
+
+
+def _loss(subject: Subject) -> str:
+    name, smoothing = subject.loss.name, _smoothing(subject)
+    logits = [] if subject.absorbed is not None else ["from_logits=True"]
+    if name == "cross_entropy" and smoothing:
+        return "smoothed_cross_entropy"
+    kind = {
+        "cross_entropy": "SparseCategoricalCrossentropy",
+        "binary_cross_entropy": "BinaryCrossentropy",
+    }.get(name)
+    if kind and (logits or smoothing):
+        return f"keras.losses.{kind}({', '.join([*logits, *smoothing])})"
+    return {
+        "cross_entropy": '"sparse_categorical_crossentropy"',
+        "binary_cross_entropy": '"binary_crossentropy"',
+        "mse": '"mean_squared_error"',
+        "half_squared_error_sum": "half_squared_error",
+    }[name]
+
+
+def _optimizer(subject: Subject) -> str:
+    o = subject.optimizer
+    words = ["LEARNING_RATE"]
+    if isinstance(o, SGD):
+        words += [f"momentum={number(o.momentum)}"] if o.momentum else []
+        words += ["nesterov=True"] if o.nesterov else []
+    if isinstance(o, RMSprop):
+        words += [f"rho={number(o.rho)}", f"epsilon={number(o.epsilon)}"]
+    if isinstance(o, Adam) and (o.beta1, o.beta2) != (0.9, 0.999):
+        words += [f"beta_1={number(o.beta1)}", f"beta_2={number(o.beta2)}"]
+    if isinstance(o, AdamW):
+        words.append(f"weight_decay={number(o.weight_decay)}")
+    if subject.recipe.clip_norm:
+        words.append(f"global_clipnorm={number(subject.recipe.clip_norm)}")
+    return f"keras.optimizers.{type(o).__name__}({', '.join(words)})"
+
+
+def load_weights_text(subject: Subject) -> str:
+    """Write how weights come from a file, or nothing."""
+    if not subject.weights_file:
+        return ""
+    return '''def load_weights(model: keras.Model, path: Path) -> None:
+    """Set the weights: each layer's arrays stand under its name, in Keras' order."""
+    with np.load(path) as file:
+        for layer in model.layers:
+            names = [n for n in file.files if n.rpartition(".")[0] == layer.name]
+            layer.set_weights([file[name] for name in names])
+'''
+
+
+def main_text(subject: Subject) -> str:
+    """Write what the script does when it is run."""
+    lines = [
+        "def main() -> None:",
+        '    """Train and test."""',
+        "    options = arguments()",
+        "    keras.utils.set_random_seed(options.seed)",
+    ]
+    if subject.recipe.dtype == "float64":
+        lines.append('    keras.config.set_floatx("float64")')
+    lines += frame.load_lines(subject).rstrip("\n").splitlines()
+    lines.append("    model = make_model()")
+    if subject.weights_file:
+        lines.append("    load_weights(model, WEIGHTS)")
+    lines.append(f"    optimizer = {_optimizer(subject)}")
+    if isinstance(subject.optimizer, AdamW):
+        lines.append(
+            "    optimizer.exclude_from_weight_decay("
+            'var_names=["bias", "gamma", "beta"])'
+        )
+    compiled = [f"loss={_loss(subject)}", 'metrics=["accuracy"]']
+    lines.append(call("model.compile", ["optimizer=optimizer", *compiled]))
+    lines += _fit(subject)
+    lines += [
+        "    _, accuracy = model.evaluate(test_images, test_labels, verbose=0)",
+        '    print(f"test accuracy: {100 * accuracy:.2f} %")',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def constants_text(subject: Subject) -> str:
+    """Return the hyperparameters, with what layers share."""
+    lines = [frame.constants(subject).rstrip()]
+    if subject.weight_decay and not isinstance(subject.optimizer, AdamW):
+        half = number(subject.weight_decay / 2)
+        lines += [
+            "# L2 is half the decay, as the derivative of w * w is 2 * w",
+            f"DECAY = keras.regularizers.L2({half})",
+        ]
+    if shared := shared_words(subject):
+        pairs = [word.split("=", 1) for word in shared]
+        entries = [f'"{key}": {value}' for key, value in pairs]
+        line = f"KERNEL = {{{', '.join(entries)}}}"
+        if len(line) > WIDTH:
+            rows = "".join(f"    {entry},\n" for entry in entries)
+            line = f"KERNEL = {{\n{rows}}}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _fit(subject: Subject) -> list[str]:
+    words = ["epochs=options.epochs", "verbose=2"]
+    augments = bool(data.augmentation(subject))
+    lines = []
+    split = subject.recipe.validation_split or _VALIDATION_SPLIT
+    if augments:
+        lines.append("    pictures = Pictures(images, labels, options.seed)")
+        words = ["pictures", *words]
+        count = "len(pictures)"
+    else:
+        words = ["images", "labels", "batch_size=BATCH_SIZE", *words]
+        held = subject.is_image
+        words += [f"validation_split={number(split)}"] if held else []
+        words += [] if subject.recipe.shuffle else ["shuffle=False"]
+        share = f"{number(1 - split)} * len(images)" if held else "len(images)"
+        count = f"math.ceil({share} / BATCH_SIZE)"
+        if not frame.needs_math(subject):
+            count = f"int({share} // BATCH_SIZE + 1)"
+    if _has_schedule(subject):
+        per_epoch = "steps_per_epoch" in frame.rate_call(subject, "")
+        steps = count if per_epoch else f"options.epochs * {count}"
+        words.append("callbacks=[LearningRate(steps)]")
+        lines.append(f"    steps = {steps}")
+    return [
+        "    if options.epochs:",
+        *(f"    {line}" for line in lines),
+        call("model.fit", words, indent=8),
+    ]

@@ -1,0 +1,201 @@
+"""This file is the forward pass written out in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pellucid.code import weights as arrays_of
+from pellucid.code.subject import Subject
+from pellucid.code.text import WIDTH, call, number
+from pellucid.network import Node
+from pellucid.network import layers as nl
+
+Lines = list[str]
+
+
+#: helper → helpers that call it
+CALLERS = {
+    "normalized": ("standardized",),
+    "logistic": ("silu_slope",),
+    "normal_sum": ("gelu_slope",),
+}
+
+
+def value_of(name: str) -> str:
+    """Return a node's value as the script names it."""
+    return f'v["{name}"]'
+
+
+def weight_of(node: Node, role: str) -> str:
+    """Return a weight as the script names it."""
+    return f'w["{node.name}.{role}"]'
+
+
+def _bias(layer: Any, node: Node) -> str:
+    return weight_of(node, "bias") if layer.bias else "0"
+
+
+def window_words(subject: Subject, node: Node) -> list[str]:
+    """Return the arguments that say how a window moves."""
+    layer: Any = node.layer
+    shape = subject.shape(node)
+    pads = layer.pads((shape[0], shape[1]))
+    if any(side < 0 for sides in pads for side in sides):
+        raise subject.refuse(node, "it adds rows or columns to the output")
+    words = [str(layer.strides), str(pads)]
+    return (
+        words
+        if isinstance(layer, nl.AvgPool2D | nl.MaxPool2D)
+        else [
+            *words,
+            str(layer.dilations),
+        ]
+    )
+
+
+def response_words(layer: Any) -> list[str]:
+    """Return the arguments of local response normalisation."""
+    numbers = (layer.size, layer.alpha, layer.beta, layer.bias)
+    return [number(n) for n in numbers]
+
+
+def state_argument(subject: Subject) -> str:
+    """Return the argument of the running statistics, where there are some."""
+    return ", statistics" if arrays_of.has_buffers(subject) else ""
+
+
+def _is_random(subject: Subject) -> bool:
+    return any(
+        isinstance(node.layer, nl.Dropout) and node.layer.rate > 0
+        for node in subject.logit_nodes
+    )
+
+
+def has_modes(subject: Subject) -> bool:
+    """Return whether training computes another forward pass."""
+    return _is_random(subject) or arrays_of.has_buffers(subject)
+
+
+def forward_text(subject: Subject) -> str:
+    """Write the forward pass."""
+    rng = ", rng=None" if has_modes(subject) else ""
+    lines = [f"def forward(w{state_argument(subject)}, x{rng}):"]
+    words = "Return the value of every node, for the derivatives need them"
+    lines.append(f'    """{words}{"; rng trains" if rng else ""}."""')
+    lines.append(f'    v = {{"{subject.network.inputs[0]}": x}}')
+    for node in subject.logit_nodes:
+        lines += _forward_lines(subject, node)
+    return "\n".join([*lines, "    return v", ""])
+
+
+def _forward_lines(subject: Subject, node: Node) -> Lines:
+    x, y = [value_of(source) for source in node.inputs], value_of(node.name)
+    layer: Any = node.layer
+    if isinstance(layer, nl.Conv2D | nl.ConvTranspose2D):
+        if layer.groups != 1:
+            raise subject.refuse(node, "its groups would need a loop of their own")
+        words = [
+            x[0],
+            weight_of(node, "weight"),
+            _bias(layer, node),
+            *window_words(subject, node),
+        ]
+        return [call(f"{y} = {layer.stem}", words)]
+    if isinstance(layer, nl.MaxPool2D | nl.AvgPool2D):
+        words = [x[0], str(layer.kernel), *window_words(subject, node)]
+        return [call(f"{y} = {layer.stem}", words)]
+    if isinstance(layer, nl.Dense):
+        return [
+            call(f"{y} = dense", [x[0], weight_of(node, "weight"), _bias(layer, node)])
+        ]
+    if isinstance(layer, nl.BatchNorm | nl.LayerNorm):
+        return _norm_lines(subject, node)
+    if isinstance(layer, nl.LocalResponseNorm):
+        return [call(f"{y} = local_response_norm", [x[0], *response_words(layer)])]
+    if isinstance(layer, nl.Upsample2D):
+        words = [x[0], str(layer.factors), f'"{layer.mode}"']
+        return [call(f"{y} = enlarge", words)]
+    if isinstance(layer, nl.Dropout):
+        return _dropout_lines(node)
+    if isinstance(layer, nl.Concat):
+        return [call(f"{y} = np.concatenate", [f"[{', '.join(x)}]", "axis=-1"])]
+    if isinstance(layer, nl.LeakyReLU):
+        words = [f"{x[0]} > 0", x[0], f"{number(layer.slope)} * {x[0]}"]
+        return [call(f"{y} = np.where", words)]
+    return [f"    {line}" for line in _SIMPLE[type(layer)](node, x, y)]
+
+
+def _add(node: Node, x: list[str], y: str) -> Lines:
+    return [f"{y} = {' + '.join(x)}"]
+
+
+def _gelu(node: Node, x: list[str], y: str) -> Lines:
+    return [f"{y} = {x[0]} * normal_sum({x[0]})"]
+
+
+def _line(text: str) -> Callable[[Node, list[str], str], Lines]:
+    return lambda node, x, y: [text.format(x=x[0], y=y)]
+
+
+_SIMPLE: dict[type[nl.Layer], Callable[[Node, list[str], str], Lines]] = {
+    nl.Add: _add,
+    nl.Flatten: _line("{y} = {x}.reshape(len({x}), -1)"),
+    nl.GELU: _gelu,
+    nl.GlobalAvgPool2D: _line("{y} = {x}.mean(axis=(1, 2))"),
+    nl.ReLU: _line("{y} = np.maximum({x}, 0)"),
+    nl.SiLU: _line("{y} = {x} * logistic({x})"),
+    nl.Sigmoid: _line("{y} = logistic({x})"),
+    nl.Softmax: _line("{y} = softmax({x})"),
+    nl.Tanh: _line("{y} = np.tanh({x})"),
+    nl.ZeroPad2D: lambda node, x, y: [f"{y} = pad({x[0]}, {node.layer.sides})"],  # type: ignore[attr-defined]
+}
+
+
+def kept_of(node: Node, what: str) -> str:
+    """Return what a node keeps for its derivative as the script names it."""
+    return f'v["{node.name}/{what}"]'
+
+
+def _norm_lines(subject: Subject, node: Node) -> Lines:
+    layer: Any = node.layer
+    x, name = value_of(node.inputs[0]), node.name
+    hat, sigma = kept_of(node, "hat"), kept_of(node, "sigma")
+    epsilon = number(layer.epsilon)
+    left = f"{hat}, {sigma}"
+    if is_batch(layer):
+        words = [x, "statistics", f'"{name}"', "rng is not None"]
+        words += [number(layer.momentum), epsilon]
+        lines = [call(f"{left} = standardized", words)]
+    else:
+        lines = [call(f"{left} = normalized", [x, "-1", epsilon])]
+    scale, offset = weight_of(node, "scale"), weight_of(node, "offset")
+    return [*lines, folded(f"    {value_of(name)} = {hat} * {scale} + {offset}")]
+
+
+def folded(line: str) -> str:
+    """Put the right side of an assignment into parentheses where it is too long."""
+    if len(line) <= WIDTH or "\n" in line:
+        return line
+    pad = " " * (len(line) - len(line.lstrip()))
+    left, right = line.split(" = ", 1)
+    return f"{left} = (\n{pad}    {right}\n{pad})"
+
+
+def is_batch(layer: nl.Layer) -> bool:
+    """Return whether a layer normalises over the batch."""
+    return isinstance(layer, nl.BatchNorm)
+
+
+def _dropout_lines(node: Node) -> Lines:
+    rate = number(node.layer.rate)  # type: ignore[attr-defined]
+    x, y, mask = value_of(node.inputs[0]), value_of(node.name), kept_of(node, "mask")
+    if rate == "0":
+        return [f"    {y} = {x}"]
+    return [
+        "    if rng is None:",
+        f"        {y} = {x}",
+        "    else:",
+        folded(f"        {mask} = (rng.random({x}.shape) >= {rate}) / (1 - {rate})"),
+        f"        {y} = {x} * {mask}.astype({x}.dtype)",
+    ]

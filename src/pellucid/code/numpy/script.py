@@ -1,0 +1,97 @@
+"""This file is a stand-alone NumPy script, put together."""
+
+from __future__ import annotations
+
+import re
+
+from pellucid.code import data, frame
+from pellucid.code import weights as arrays_of
+from pellucid.code.numpy.backward import backward_text
+from pellucid.code.numpy.forward import CALLERS, forward_text
+from pellucid.code.numpy.loss import loss_text
+from pellucid.code.numpy.parts import CELLS, CROP, PAD, PARTS
+from pellucid.code.numpy.training import (
+    accuracy_text,
+    main_text,
+    train_text,
+    update_text,
+)
+from pellucid.code.subject import Subject
+from pellucid.network import layers as nl
+
+
+def script(subject: Subject, name: str) -> str:
+    """Return the script as text.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        If a layer has no plain form here.
+    """
+    words = "From scratch: the derivatives are written out for exactly this network."
+    head = frame.heading(subject, name, words)
+    forward, backward = forward_text(subject), backward_text(subject)
+    buffers = arrays_of.has_buffers(subject)
+    return (
+        head
+        + "\n"
+        + frame.join(
+            _imports(subject) + "\n" + frame.constants(subject).rstrip() + _aliases(),
+            data.reader(subject),
+            data.augmentation(subject),
+            frame.rate_factor(subject),
+            arrays_of.function(
+                subject, "initial_weights", "the first weights", buffers=False
+            ),
+            arrays_of.function(
+                subject,
+                "initial_statistics",
+                "the first running statistics",
+                buffers=True,
+            )
+            if buffers
+            else "",
+            arrays_of.reader(subject),
+            *_parts(forward + backward + loss_text(subject)),
+            forward,
+            loss_text(subject),
+            backward,
+            update_text(subject),
+            accuracy_text(subject),
+            train_text(subject),
+            frame.arguments(subject),
+            main_text(subject),
+            'if __name__ == "__main__":\n    main()\n',
+        )
+    )
+
+
+def _aliases() -> str:
+    return "\n\nArrays = dict[str, np.ndarray]"
+
+
+def _imports(subject: Subject) -> str:
+    standard = ["import argparse", *data.imports(subject)]
+    if frame.needs_math(subject) or subject.has(nl.GELU):
+        standard.append("import math")
+    return "\n".join(
+        [*standard, "from pathlib import Path", "", "import numpy as np", ""]
+    )
+
+
+def _parts(text: str) -> list[str]:
+    """Return the helpers that a text calls, those that they call first."""
+    text = re.sub('"""[^"]*"""', "", text)
+    chosen = {
+        name: source
+        for name, source in PARTS.items()
+        if re.search(rf"\b{name}(_back)?\(", text)
+        or any(f"{caller}(" in text for caller in CALLERS.get(name, ()))
+    }
+    whole = text + "".join(chosen.values())
+    first = [
+        source
+        for name, source in (("pad", PAD), ("crop", CROP), ("cells", CELLS))
+        if f"{name}(" in whole.replace(f"def {name}(", "")
+    ]
+    return [*first, *chosen.values()]

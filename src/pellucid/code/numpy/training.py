@@ -1,0 +1,188 @@
+"""This file is updates and loops of a NumPy script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pellucid.code import data, frame
+from pellucid.code.numpy.forward import Lines, has_modes, state_argument
+from pellucid.code.subject import Subject
+from pellucid.code.text import number
+from pellucid.objectives import SGD, Adam, AdamW, RMSprop
+
+
+def update_text(subject: Subject) -> str:
+    """Write the optimizer's step."""
+    o = subject.optimizer
+    schedule = subject.schedule.name != "constant"
+    rate = "rate" if schedule else "LEARNING_RATE"
+    lines = [
+        f"def update(w, grads, slots, step{', rate' if schedule else ''}):",
+        f'    """Change the weights by one step of {type(o).__name__}; '
+        'steps count from 1."""',
+    ]
+    if subject.recipe.clip_norm:
+        clip = number(subject.recipe.clip_norm)
+        lines += [
+            "    norm = math.sqrt(sum(np.sum(g * g) for g in grads.values()))".replace(
+                "math.sqrt", "np.sqrt"
+            ),
+            f"    shrink = min(1.0, {clip} / max(norm, 1e-30))",
+        ]
+    lines.append("    for name, g in grads.items():")
+    if subject.recipe.clip_norm:
+        lines.append("        g = g * shrink")
+    if subject.weight_decay:
+        decay = number(subject.weight_decay)
+        lines.append('        if name.endswith(".weight"):')
+        if isinstance(o, AdamW):
+            lines.append(f"            w[name] *= 1 - {rate} * {decay}")
+        else:
+            lines.append(f"            g = g + {decay} * w[name]")
+    lines += [f"        {line}" for line in _UPDATES[type(o)](o, rate)]
+    if not isinstance(o, Adam):
+        lines.insert(2, "    del step")
+    if isinstance(o, SGD) and not o.momentum:
+        lines[2] = "    del slots, step"
+    return "\n".join([*lines, ""])
+
+
+def _sgd(o: Any, rate: str) -> Lines:
+    if not o.momentum:
+        return [f"w[name] -= {rate} * g"]
+    mu = number(o.momentum)
+    move = f"g + {mu} * v" if o.nesterov else "v"
+    return [
+        f'v = slots[name, "v"] = {mu} * slots.get((name, "v"), 0) + g',
+        f"w[name] -= {rate} * ({move})" if o.nesterov else f"w[name] -= {rate} * v",
+    ]
+
+
+def _rmsprop(o: Any, rate: str) -> Lines:
+    rho = number(o.rho)
+    rest = number(round(1 - o.rho, 12))
+    return [
+        f's = slots[name, "s"] = {rho} * slots.get((name, "s"), 0) + {rest} * g * g',
+        f"w[name] -= {rate} * g / (np.sqrt(s) + {number(o.epsilon)})",
+    ]
+
+
+def _adam(o: Any, rate: str) -> Lines:
+    one, two = number(o.beta1), number(o.beta2)
+    rest = [number(round(1 - beta, 12)) for beta in (o.beta1, o.beta2)]
+    return [
+        f'm = slots[name, "m"] = {one} * slots.get((name, "m"), 0) + {rest[0]} * g',
+        f'v = slots[name, "v"] = {two} * slots.get((name, "v"), 0) + {rest[1]} * g * g',
+        f"m_hat, v_hat = m / (1 - {one}**step), v / (1 - {two}**step)",
+        f"w[name] -= {rate} * m_hat / (np.sqrt(v_hat) + {number(o.epsilon)})",
+    ]
+
+
+_UPDATES: dict[type[Any], Callable[[Any, str], Lines]] = {
+    SGD: _sgd,
+    RMSprop: _rmsprop,
+    Adam: _adam,
+    AdamW: _adam,
+}
+
+
+def train_text(subject: Subject) -> str:
+    """Write the loop over epochs and batches."""
+    state = state_argument(subject)
+    rng = ", rng" if has_modes(subject) else ""
+    schedule = subject.schedule.name != "constant"
+    lines = [
+        f"def train(w{state}, images, labels, epochs, rng):",
+        '    """Train, and print the mean loss of each epoch."""',
+        "    slots, step = {}, 0",
+    ]
+    if schedule:
+        per_epoch = "per_epoch" in frame.rate_call(subject, "")
+        count = "-(-len(images) // BATCH_SIZE)"
+        lines.append(
+            f"    steps_per_epoch = {count}"
+            if per_epoch
+            else f"    steps = epochs * {count}"
+        )
+    order = "rng.permutation(len(images))"
+    if not subject.recipe.shuffle:
+        order = "np.arange(len(images))"
+    lines += [
+        "    for epoch in range(epochs):",
+        f"        order, total = {order}, 0.0",
+        "        for start in range(0, len(images), BATCH_SIZE):",
+        "            chosen = order[start : start + BATCH_SIZE]",
+    ]
+    batch = "images[chosen]"
+    if data.augmentation(subject):
+        batch = "augment(images[chosen], rng)"
+    head = f'v["{subject.head}"]'
+    lines += [
+        f"            v = forward(w{state}, {batch}{rng})",
+        f"            loss, grad = loss_and_grad({head}, labels[chosen])",
+        "            step += 1",
+    ]
+    rate = ""
+    if schedule:
+        factor = frame.rate_call(subject, "step - 1")
+        lines.append(f"            rate = LEARNING_RATE * {factor}")
+        rate = ", rate"
+    lines += [
+        f"            update(w, backward(w, v, grad), slots, step{rate})",
+        "            total += loss * len(chosen)",
+        '        print(f"epoch {epoch + 1}: loss {total / len(images):.4f}")',
+        "",
+    ]
+    if subject.loss.name == "half_squared_error_sum":
+        lines[-3] = "            total += loss * len(images)"
+    return "\n".join(lines)
+
+
+def accuracy_text(subject: Subject) -> str:
+    """Write the function that counts what is right."""
+    state = state_argument(subject)
+    hits = "z.argmax(axis=1) == labels"
+    if not subject.has_classes:
+        border = "0" if subject.absorbed else "0.5"
+        hits = f"(z > {border}) == (labels > 0.5)"
+    return "\n".join(
+        [
+            f"def logits(w{state}, images):",
+            '    """Return the outputs, a part of the images at a time."""',
+            "    parts = [images[i : i + 250] for i in range(0, len(images), 250)]",
+            f'    outputs = [forward(w{state}, x)["{subject.head}"] for x in parts]',
+            "    return np.concatenate(outputs)",
+            "",
+            "",
+            f"def accuracy(w{state}, images, labels):",
+            '    """Return the share that is classified rightly."""',
+            f"    z = logits(w{state}, images)",
+            f"    return np.mean({hits})",
+            "",
+        ]
+    )
+
+
+def main_text(subject: Subject) -> str:
+    """Write what the script does when it is run."""
+    state = state_argument(subject)
+    lines = [
+        "def main() -> None:",
+        '    """Train and test."""',
+        "    options = arguments()",
+        "    rng = np.random.default_rng(options.seed)",
+        *frame.load_lines(subject).rstrip("\n").splitlines(),
+    ]
+    for variable, function in (("w", "weights"), ("statistics", "statistics")):
+        if variable == "w" or state:
+            made = f"initial_{function}(rng)"
+            made = f"load_weights({made})" if subject.weights_file else made
+            lines.append(f"    {variable} = {made}")
+    lines += [
+        f"    train(w{state}, images, labels, options.epochs, rng)",
+        f"    share = accuracy(w{state}, test_images, test_labels)",
+        '    print(f"test accuracy: {100 * share:.2f} %")',
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,22 @@
+"""This file is our weights under the names of a NumPy script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.code import weights as arrays_of
+from pellucid.code.subject import Subject
+
+Array = npt.NDArray[Any]
+
+
+def weights(subject: Subject, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the weights as the network has them."""
+    return {
+        k: np.ascontiguousarray(a)
+        for k, a in arrays_of.canonical(subject, arrays).items()
+    }

@@ -1,0 +1,59 @@
+"""This file is our weights under the names and in the layouts of a PyTorch script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.code.subject import Subject, flattened
+from pellucid.code.torch.network import modules
+from pellucid.network import Node
+from pellucid.network import layers as nl
+from pellucid.network.layers import Shape
+
+Array = npt.NDArray[Any]
+
+
+_ROLES = {"scale": "weight", "offset": "bias", "running_variance": "running_var"}
+
+
+def weights(subject: Subject, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the weights under PyTorch's names and in its layouts."""
+    found: dict[str, Array] = {}
+    index = 0
+    made = modules(subject)
+    for node in subject.logit_nodes:
+        count = len(made[node.name])
+        place = str(index + count - 1)
+        if not subject.is_chain:
+            place = node.name if count == 1 else f"{node.name}.{count - 1}"
+        index += count
+        for spec in node.layer.weights(*subject.network.input_shapes(node)):
+            array = np.asarray(arrays[f"{node.name}.{spec.role}"])
+            role = _ROLES.get(spec.role, spec.role)
+            if spec.role == "weight":
+                array = _turned(subject, node, array)
+            found[f"{place}.{role}"] = np.ascontiguousarray(array)
+        if isinstance(node.layer, nl.BatchNorm):
+            found[f"{place}.num_batches_tracked"] = np.zeros((), np.int64)
+    return found
+
+
+def _turned(subject: Subject, node: Node, array: Array) -> Array:
+    layer = node.layer
+    if isinstance(layer, nl.Conv2D):
+        return array.transpose(3, 2, 0, 1)
+    if isinstance(layer, nl.ConvTranspose2D):
+        # (kh, kw, in / g, out) → (in, out / g, kh, kw), group by group
+        kh, kw, ins, outs = array.shape
+        g = layer.groups
+        split = array.reshape(kh, kw, ins, g, outs // g)
+        return split.transpose(3, 2, 4, 0, 1).reshape(g * ins, outs // g, kh, kw)
+    shape: Shape | None = flattened(subject.network, node)
+    if shape is not None:
+        rows = array.reshape(*shape, -1).transpose(2, 0, 1, 3)
+        array = rows.reshape(-1, array.shape[-1])
+    return array.T
