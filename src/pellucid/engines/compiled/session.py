@@ -16,22 +16,16 @@ from pellucid.engines.compiled.cpu import Target
 from pellucid.engines.compiled.kernels.layout import Map
 from pellucid.engines.compiled.plan.lower import lowered, parameters_of
 from pellucid.engines.compiled.plan.lowering import Options, Purpose
-from pellucid.engines.compiled.plan.program import MOST_SIZES, STREAM, Program, address
+from pellucid.engines.compiled.plan.program import STREAM, Program, address
+from pellucid.engines.compiled.tally import Tallies
 from pellucid.engines.compiled.workers import Pool
-from pellucid.engines.head import loss_node, require
+from pellucid.engines.head import require
 from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.state import Parts, put_together, take_apart
 from pellucid.engines.world import ALONE, Part, World, refuse_batch_norm
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network
-from pellucid.objectives import (
-    Adam,
-    CrossEntropy,
-    HalfSquaredErrorSum,
-    Loss,
-    Optimizer,
-    check_labels,
-)
+from pellucid.objectives import Adam, Loss, Optimizer
 
 _sessions: weakref.WeakSet[CompiledSession] = weakref.WeakSet()
 
@@ -81,7 +75,6 @@ class CompiledSession:
         names = ("weights", "grads", "slot0", "slot1")
         self._vectors = {name: _aligned(size) for name in names}
         self._programs: dict[Purpose, Program] = {}
-        self._tallies: dict[int, Tally] = {}
         self._chunks: dict[int, int] = {}
         self._one_image = (1, *network.input_shape)
         self._one_output = (1, *network.output_shape)
@@ -117,10 +110,8 @@ class CompiledSession:
         return self._program(self._training)
 
     @functools.cached_property
-    def _head(self) -> tuple[int, ...]:
-        """The shape of what the loss is computed from, without N."""
-        loss = require("loss", self._loss)
-        return self._network.shapes[loss_node(self._network, loss)]
+    def _tallies(self) -> Tallies:
+        return Tallies(self._network, require("loss", self._loss))
 
     @_alone
     def prepare(self) -> None:
@@ -358,15 +349,8 @@ class CompiledSession:
             return 0.0, np.empty((0, *self._network.output_shape), np.float32)
         if not count:
             raise DataError("images: must be at least one to train; got none.")
-        loss = require("loss", self._loss)
-        if part is not None and sample_weight is None:
-            sample_weight = np.ones(count, np.float32)
-        if sample_weight is None:
-            tally = self._tally(count)
-        else:
-            total = part.total if part else None
-            tally = self._new_tally(self._shared_out(loss, sample_weight, total))
-        targets = _targets(loss, labels, (count, *self._head), tally)
+        tally = self._tallies.of(count, sample_weight, part)
+        targets = self._tallies.targets(labels, tally)
         program.place(tally.places)
         program.give(images=x, **targets)
         self._reserve(program, count)
@@ -377,41 +361,7 @@ class CompiledSession:
             first=part.start if part else 0,
         )
         program.run(count, chunk=self._chunk(count))
-        scale = 0.5 if isinstance(loss, HalfSquaredErrorSum) else 1.0
-        return scale * tally.total(), tally.output.copy()
-
-    def _tally(self, count: int) -> Tally:
-        """Return what counts the losses of so many examples that weigh the same."""
-        if count not in self._tallies:
-            if len(self._tallies) >= MOST_SIZES:
-                self._tallies.clear()
-            loss = require("loss", self._loss)
-            each = 1.0
-            if not isinstance(loss, HalfSquaredErrorSum):
-                each = 1 / (count * self._positions(loss))
-            self._tallies[count] = self._new_tally(np.full(count, each, np.float32))
-        return self._tallies[count]
-
-    def _new_tally(self, weights: Array) -> Tally:
-        return Tally(weights, self._head, self._network.output_shape)
-
-    def _positions(self, loss: Loss) -> int:
-        """Return over how many numbers the mean of one example's loss goes."""
-        is_classes = isinstance(loss, CrossEntropy)
-        return int(np.prod(self._head[:-1] if is_classes else self._head))
-
-    def _shared_out(
-        self, loss: Loss, given: Array, total: float | None = None
-    ) -> Array:
-        """Return what each example's loss counts, its positions shared out.
-
-        ``total`` is what the weights of the global batch add up to.
-        """
-        if isinstance(loss, HalfSquaredErrorSum):
-            return np.ascontiguousarray(given, np.float32)
-        w: Array = np.asarray(given, np.float64)
-        whole = w.sum() if total is None else total
-        return np.asarray(w / (whole * self._positions(loss)), np.float32)
+        return self._tallies.scale * tally.total(), tally.output.copy()
 
     def _give_masks(
         self, program: Program, masks: Mapping[str, Array] | None, count: int
@@ -438,48 +388,6 @@ class CompiledSession:
             w.name: self._parameters[w.name].read(vector)
             for w in self._network.parameters
         }
-
-
-class Tally:
-    """What each example's loss counts, and room for what one step reads and gives.
-
-    Arrays that are there for good have addresses that need not be asked for.
-    """
-
-    def __init__(
-        self, weights: Array, head: tuple[int, ...], output: tuple[int, ...]
-    ) -> None:
-        count = len(weights)
-        self.classes = np.zeros((count, *head[:-1]), np.int64)
-        self.output = np.zeros((count, *output), np.float32)
-        self._weights, self._factors = weights, weights.astype(np.float64)
-        self._losses, self._exact = np.zeros(count, np.float32), np.zeros(count)
-        self.places = {
-            "classes": address(self.classes),
-            "output": address(self.output),
-            "example_weight": address(weights),
-            "losses": address(self._losses),
-        }
-
-    def total(self) -> float:
-        """Return the sum of the losses, each times its weight."""
-        self._exact[:] = self._losses
-        return float(self._exact.dot(self._factors))
-
-
-def _targets(
-    loss: Loss, labels: Array, shape: tuple[int, ...], tally: Tally
-) -> dict[str, Array]:
-    """Keep classes; return labels of any other kind as the kernels want them."""
-    labels = np.asarray(labels)
-    if isinstance(loss, CrossEntropy) and labels.shape == shape[:-1]:
-        if labels.dtype.kind in "iu":
-            tally.classes[...] = labels
-            return {}
-    elif labels.size == np.prod(shape) and len(labels) == shape[0]:
-        return {"targets": np.ascontiguousarray(labels, np.float32)}
-    check_labels(loss, labels, shape)
-    raise DataError(f"{loss.name}: labels must fit the output; got {labels.shape}.")
 
 
 def _inside(rows: Array, m: Map) -> Array:
