@@ -99,12 +99,21 @@ def ready(served: Served) -> dict[str, Any]:
 
 
 def statistics(served: Served) -> dict[str, Any]:
-    """Say it of one version."""
-    took = {"count": served.batches, "ns": round(1e9 * served.seconds)}
+    """Say it of one version: requests that went well or failed, and batches."""
+    counts = served.counts
     return {
         "name": served.name,
         "version": served.version,
-        "inference_count": served.images,
-        "execution_count": served.batches,
-        "inference_stats": {"compute_infer": took},
+        "last_inference": round(1000 * counts.last),
+        "inference_count": counts.images,
+        "execution_count": counts.batches,
+        "inference_stats": {
+            "success": _duration(counts.succeeded, counts.succeeded_s),
+            "fail": _duration(counts.failed, counts.failed_s),
+            "compute_infer": _duration(counts.batches, counts.batches_s),
+        },
     }
+
+
+def _duration(count: int, seconds: float) -> dict[str, int]:
+    return {"count": count, "ns": round(1e9 * seconds)}

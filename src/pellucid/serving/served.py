@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,20 @@ from pellucid.serving.settings import Settings
 from pellucid.serving.tensors import check_finite
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a model was asked: requests, images and batches, and their seconds."""
+
+    succeeded: int = 0
+    succeeded_s: float = 0.0  # from a request's numbers to their answer
+    failed: int = 0
+    failed_s: float = 0.0
+    images: int = 0
+    batches: int = 0
+    batches_s: float = 0.0  # of running
+    last: float = 0.0  # when, in seconds since 1970
 
 
 class Served:
@@ -37,10 +52,7 @@ class Served:
         self.input_name = model.network.inputs[0]
         self.output_name = model.network.outputs[0]
         self.loaded_at = time.time()
-        self.answered = 0  # requests
-        self.images = 0
-        self.batches = 0
-        self.seconds = 0.0  # of running
+        self.counts = Counts()
         self.settings = settings
         self._observe = observe
         self._batcher = Batcher(model.predict, settings.batching, self._count)
@@ -59,6 +71,18 @@ class Served:
         ShapeError, DataError, RequestError
             If they do not fit, are not finite or too many; if the server is busy.
         """
+        start, counts = time.perf_counter(), self.counts
+        try:
+            output = await self._run(images)
+        except BaseException:  # also where the client has gone
+            counts.failed += 1
+            counts.failed_s += time.perf_counter() - start
+            raise
+        counts.succeeded += 1
+        counts.succeeded_s += time.perf_counter() - start
+        return output
+
+    async def _run(self, images: Array) -> Array:
         model, limits = self.model, self.settings.limits
         if len(images.shape) > 0 and len(images) > limits.images:
             raise RequestError(
@@ -70,7 +94,6 @@ class Served:
         with np.errstate(over="ignore"):
             x = checked_images(images, self.network, model.preprocessing, model.dtype)
         check_finite(x)  # float64 may not fit into float32
-        self.answered += 1
         if len(x) == 0:
             return np.zeros((0, *self.network.output_shape), model.dtype)
         return await self._batcher.submit(x, self.settings.time_limit_s)
@@ -135,7 +158,9 @@ class Served:
         await self._batcher.close()
 
     def _count(self, images: int, seconds: float) -> None:
-        self.images += images
-        self.batches += 1
-        self.seconds += seconds
+        counts = self.counts
+        counts.images += images
+        counts.batches += 1
+        counts.batches_s += seconds
+        counts.last = time.time()
         self._observe(self, images, seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
 import socket
 import struct
 import threading
@@ -262,8 +263,8 @@ def test_calls_that_come_together_run_together(run_grpc: Any, images: Any) -> No
         for thread in threads:
             thread.join(30)
     served = state.repository.get("pets")
-    assert served.images == 8
-    assert served.batches < 8
+    assert served.counts.images == 8
+    assert served.counts.batches < 8
 
 
 def test_too_many_are_told_to_come_again(run_grpc: Any, images: Any) -> None:
@@ -369,3 +370,83 @@ class _Served:
 
         check_finite(images)
         return self.model.predict(images)
+
+
+def test_triton_client_reads_how_a_model_is_run(client: Any) -> None:
+    config = client.get_model_config("pets", "1").config
+    assert (config.name, config.backend) == ("pets", "pellucid")
+    assert config.max_batch_size == Limits().images
+    assert list(config.input[0].dims) == [8, 8, 1]
+    assert config.input[0].data_type == 11  # TYPE_FP32 of Triton's own enumeration
+    assert config.dynamic_batching.preferred_batch_size == [8]
+    with pytest.raises(triton.InferenceServerException, match="got 'dogs'"):
+        client.get_model_config("dogs")
+
+
+def test_triton_client_reads_how_often_a_model_was_asked(
+    client: Any, images: Any
+) -> None:
+    client.infer("pets", [tensor(images)], "1")
+    with pytest.raises(triton.InferenceServerException):
+        client.infer("pets", [tensor(images[:, :7])], "1")
+    (found,) = client.get_inference_statistics("pets", "1").model_stats
+    assert (found.inference_count, found.execution_count) == (3, 1)
+    assert found.inference_stats.success.count == 1
+    assert found.inference_stats.success.ns >= found.inference_stats.compute_infer.ns
+    assert found.inference_stats.fail.count == 1
+    assert found.last_inference > 1_600_000_000_000
+    names = [(s.name, s.version) for s in client.get_inference_statistics().model_stats]
+    assert names == [("pets", "1"), ("pets", "2")]
+
+
+def test_triton_client_streams_and_is_answered_in_order(
+    client: Any, images: Any
+) -> None:
+    found: queue.Queue[Any] = queue.Queue()
+    client.start_stream(lambda result, error: found.put((result, error)))
+    sizes = [1 + n % 3 for n in range(150)]  # more than may run ahead
+    for n, size in enumerate(sizes):
+        client.async_stream_infer(
+            "pets", [tensor(images[:size])], "1", request_id=str(n)
+        )
+    bad = tensor(images[:, :7])
+    client.async_stream_infer("pets", [bad], "1", request_id="bad")
+    client.async_stream_infer("pets", [tensor(images)], "1", request_id="last")
+    expected = small_model().predict(images)
+    for n, size in enumerate(sizes):
+        result, error = found.get(timeout=30)
+        assert error is None
+        assert result.get_response().id == str(n)
+        np.testing.assert_allclose(result.as_numpy("dense"), expected[:size], 1e-5)
+    result, error = found.get(timeout=30)
+    assert result is None
+    assert "must have shape" in error.message()
+    result, error = found.get(timeout=30)
+    assert result.get_response().id == "last"
+    client.stop_stream()
+
+
+def test_a_stream_without_the_token_is_refused(run_grpc: Any, images: Any) -> None:
+    source = Source(name="pets", origin=small_model())
+    address, _ = run_grpc([source], token="secret")
+    found: queue.Queue[Any] = queue.Queue()
+    with triton.InferenceServerClient(address) as client:
+        client.start_stream(lambda result, error: found.put((result, error)))
+        result, error = found.get(timeout=30)
+    assert result is None
+    assert "Authorization must be" in error.message()
+
+
+@pytest.mark.parametrize(
+    ("ask_for", "reason"),
+    [
+        (lambda c: c.get_system_shared_memory_status(), "another process's memory"),
+        (lambda c: c.get_cuda_shared_memory_status(), "another process's memory"),
+        (lambda c: c.get_trace_settings(), "there are no traces"),
+        (lambda c: c.get_log_settings(), "said at the start"),
+    ],
+)
+def test_what_is_not_answered_says_why(client: Any, ask_for: Any, reason: str) -> None:
+    with pytest.raises(triton.InferenceServerException, match=reason) as refused:
+        ask_for(client)
+    assert refused.value.status() == "StatusCode.UNIMPLEMENTED"

@@ -48,7 +48,7 @@ def _server(state: State) -> Any:
         ("grpc.max_concurrent_streams", 1024),  # of one connection
     ]
     server = grpc.aio.server(options=options)
-    server.add_generic_rpc_handlers((Service(state).handlers(),))
+    server.add_generic_rpc_handlers(tuple(Service(state).handlers()))
     return server
 
 

@@ -10,12 +10,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+from google.protobuf.json_format import (  # type: ignore[import-untyped]
+    ParseDict,
+)
 
 from pellucid.errors import PellucidError
 from pellucid.serving import described
 from pellucid.serving.refusal import RequestError, status_of
+from pellucid.serving.rpc.absent import Absent
 from pellucid.serving.rpc.inference import infer
 from pellucid.serving.rpc.messages import SERVICE, methods
+from pellucid.serving.rpc.stream import in_order
 from pellucid.serving.state import State
 
 _OPEN = frozenset({"ServerLive", "ServerReady"})  # as over HTTP, without a token
@@ -30,6 +35,7 @@ _CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+STREAM = "ModelStreamInfer"
 _CANCELLED = 499  # nginx's: the client closed the request
 
 
@@ -54,22 +60,60 @@ class Service:
             "ServerMetadata": self._server_metadata,
             "ModelMetadata": self._model_metadata,
             "ModelInfer": self._model_infer,
+            "ModelConfig": self._model_config,
+            "ModelStatistics": self._model_statistics,
             "RepositoryIndex": self._index,
             "RepositoryModelLoad": self._load,
             "RepositoryModelUnload": self._unload,
         }
 
-    def handlers(self) -> grpc.GenericRpcHandler:
+    def handlers(self) -> list[grpc.GenericRpcHandler]:
         """Return what a grpc.aio server is given."""
-        by_name = {
-            name: grpc.unary_unary_rpc_method_handler(
-                self._guarded(name),
-                request_deserializer=takes.FromString,
-                response_serializer=gives.SerializeToString,
+        by_name = {}
+        for name, (takes, gives) in self._types.items():
+            kinds: dict[str, Any] = {
+                "request_deserializer": takes.FromString,
+                "response_serializer": gives.SerializeToString,
+            }
+            by_name[name] = (
+                grpc.stream_stream_rpc_method_handler(self._streamed, **kinds)
+                if name == STREAM
+                else grpc.unary_unary_rpc_method_handler(self._guarded(name), **kinds)
             )
-            for name, (takes, gives) in self._types.items()
-        }
-        return grpc.method_handlers_generic_handler(SERVICE, by_name)
+        return [grpc.method_handlers_generic_handler(SERVICE, by_name), Absent()]
+
+    async def _streamed(self, requests: Any, context: Any) -> Any:
+        """Answer a stream; each of its requests is counted as one of its own."""
+        path = f"/{SERVICE}/{STREAM}"
+        headers = _headers(context)
+        stream_id = self._request_id(headers)
+        try:
+            self._state.guard.check_token(headers)
+        except PellucidError as error:
+            self._state.answered(
+                *(path, status_of(error), time.perf_counter()),
+                **{"method": "gRPC", "path": path, "request_id": stream_id},
+            )
+            await _refuse(context, status_of(error), error)
+
+        async def answer(request: Any) -> Any:
+            start, status = time.perf_counter(), _CANCELLED
+            try:
+                found, status = await self._model_infer(request), 200
+                found.parameters["triton_final_response"].bool_param = True
+                return self._of(STREAM, infer_response=found)
+            except PellucidError as error:
+                status, sentence = status_of(error), str(error)
+            except Exception:  # noqa: BLE001 - the outermost place
+                status, sentence = 500, self._reported(stream_id)
+            finally:
+                said = {"method": "gRPC", "path": path, "request_id": stream_id}
+                self._state.answered(path, status, start, **said)
+            identity = {"id": request.id}  # so that the client knows which
+            return self._of(STREAM, error_message=sentence, infer_response=identity)
+
+        async for response in in_order(requests, answer, self._state.stopping):
+            yield response
 
     def _guarded(self, name: str) -> Callable[[Any, Any], Awaitable[Any]]:
         """Return a call that checks who asks, says what is refused, and counts."""
@@ -103,15 +147,17 @@ class Service:
         return given or f"{self._prefix}-{next(self._count)}"
 
     async def _report(self, context: Any, request_id: str) -> None:
-        """Keep the traceback for the log; the client gets a sentence."""
+        await context.abort(grpc.StatusCode.INTERNAL, self._reported(request_id))
+
+    def _reported(self, request_id: str) -> str:
+        """Keep the traceback for the log; return the sentence for the client."""
         self._state.log.event(
             "error", request_id=request_id, traceback=traceback.format_exc()
         )
-        sentence = (
+        return (
             "serve: every request must have an answer; got a bug of ours. Its "
             f"traceback is in the server's log under {request_id}."
         )
-        await context.abort(grpc.StatusCode.INTERNAL, sentence)
 
     def _of(self, call: str, **fields: Any) -> Any:
         return self._types[call][1](**fields)
@@ -151,6 +197,21 @@ class Service:
     async def _model_infer(self, request: Any) -> Any:
         served = self._served(request.model_name, request.model_version)
         return await infer(served, request)
+
+    async def _model_config(self, request: Any) -> Any:
+        served = self._served(request.name, request.version)
+        document = {"config": described.config(served)}
+        return ParseDict(document, self._of("ModelConfig"))
+
+    async def _model_statistics(self, request: Any) -> Any:
+        repository = self._state.repository
+        if request.version:
+            wanted = [self._served(request.name, request.version)]
+        else:
+            name = request.name
+            wanted = repository.versions(name) if name else repository.all()
+        rows = [described.statistics(served) for served in wanted]
+        return self._of("ModelStatistics", model_stats=rows)
 
     async def _index(self, request: Any) -> Any:
         rows = self._state.repository.index()
