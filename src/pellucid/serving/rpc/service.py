@@ -90,10 +90,7 @@ class Service:
         try:
             self._state.guard.check_token(headers)
         except PellucidError as error:
-            self._state.answered(
-                *(path, status_of(error), time.perf_counter()),
-                **{"method": "gRPC", "path": path, "request_id": stream_id},
-            )
+            self._count_call(path, status_of(error), time.perf_counter(), stream_id)
             await _refuse(context, status_of(error), error)
 
         async def answer(request: Any) -> Any:
@@ -107,8 +104,7 @@ class Service:
             except Exception:  # noqa: BLE001 - the outermost place
                 status, sentence = 500, self._reported(stream_id)
             finally:
-                said = {"method": "gRPC", "path": path, "request_id": stream_id}
-                self._state.answered(path, status, start, **said)
+                self._count_call(path, status, start, stream_id)
             identity = {"id": request.id}  # so that the client knows which
             return self._of(STREAM, error_message=sentence, infer_response=identity)
 
@@ -137,10 +133,13 @@ class Service:
                 status = 500
                 await self._report(context, request_id)
             finally:
-                said = {"method": "gRPC", "path": path, "request_id": request_id}
-                self._state.answered(path, status, start, **said)
+                self._count_call(path, status, start, request_id)
 
         return handle
+
+    def _count_call(self, path: str, status: int, start: float, identity: str) -> None:
+        said = {"method": "gRPC", "path": path, "request_id": identity}
+        self._state.answered(path, status, start, **said)
 
     def _request_id(self, headers: dict[bytes, bytes]) -> str:
         given = headers.get(b"x-request-id", b"")[:64].decode("latin-1")
