@@ -6,7 +6,9 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -30,12 +32,41 @@ def needs_tool() -> object:
     tool is a failure.
     """
 
-    def need(name: str) -> str:
-        found = shutil.which(name)
-        if found is None:
-            if os.environ.get("PELLUCID_REQUIRE_TOOLS"):
-                pytest.fail(f"{name} must be installed here")
-            pytest.skip(f"{name} is not installed")
-        return found
+    return _found
 
-    return need
+
+#: what Chromium needs in a container, and what keeps it from asking anybody
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for a module: playwright keeps an event loop running meanwhile.
+
+    A missing one is skipped over, or a failure as in `needs_tool`.
+    """
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = _found("chromium")
+    with playwright.sync_playwright() as runner:
+        started = runner.chromium.launch(
+            executable_path=program, headless=True, args=list(CHROMIUM_FLAGS)
+        )
+        yield started
+        started.close()
+
+
+def _found(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        if os.environ.get("PELLUCID_REQUIRE_TOOLS"):
+            pytest.fail(f"{name} must be installed here")
+        pytest.skip(f"{name} is not installed")
+    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import json
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -26,7 +25,6 @@ RUNTIME = (
     "ort-wasm-simd-threaded.mjs",
     "ort-wasm-simd-threaded.wasm",
 )
-FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -38,22 +36,6 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *arguments: Any) -> None:
         """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium; a missing one is skipped over."""
-    program = shutil.which("chromium")
-    if program is None:
-        if os.environ.get("PELLUCID_REQUIRE_TOOLS"):
-            pytest.fail("chromium must be installed here")
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as runner:
-        started = runner.chromium.launch(
-            executable_path=program, headless=True, args=list(FLAGS)
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture

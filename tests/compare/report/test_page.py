@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +15,6 @@ from pellucid.compare.results import Cell, Results, rank
 
 playwright = pytest.importorskip("playwright.sync_api")
 
-FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
 WEIGHTS = {"latency": 3.0, "training": 1.0}
 
 
@@ -50,22 +47,6 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     write(folder, example(), WEIGHTS)
     return folder / "index.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium; a missing one is skipped over."""
-    program = shutil.which("chromium")
-    if program is None:
-        if os.environ.get("PELLUCID_REQUIRE_TOOLS"):
-            pytest.fail("chromium must be installed here")
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as runner:
-        started = runner.chromium.launch(
-            executable_path=program, headless=True, args=list(FLAGS)
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -21,15 +21,6 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 playwright.expect.set_options(timeout=20_000)  # a loaded machine compiles slowly
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 VIEWS = ("draw", "inside", "train", "build", "compare")
 AXE = "axe-core@4.14.1"
 
@@ -59,25 +50,6 @@ def address() -> Iterator[str]:
     server.should_exit = True
     thread.join(30)
     assert not thread.is_alive()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium; a missing one is skipped over."""
-    import os
-    import shutil
-
-    program = shutil.which("chromium")
-    if program is None:
-        if os.environ.get("PELLUCID_REQUIRE_TOOLS"):
-            pytest.fail("chromium must be installed here")
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as runner:
-        started = runner.chromium.launch(
-            executable_path=program, headless=True, args=list(FLAGS)
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture
