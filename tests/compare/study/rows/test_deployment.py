@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+import pellucid as pl
 from pellucid.compare.study.exports import Written
 from pellucid.compare.study.exports import table as exports
+from pellucid.compare.study.refusal import refusal
 from pellucid.compare.study.rows import deployment
+from pellucid.engines import missing_package
+from pellucid.errors import MissingExtraError
 
 
 def _wrong(model, images, folder):
@@ -47,3 +52,24 @@ def test_a_format_works_differs_fails_or_is_absent(ask, monkeypatch) -> None:
 def test_every_engine_has_exporters() -> None:
     for engine in ("numpy", "compiled", "torch", "tensorflow", "jax"):
         assert len(exports.exports_of(engine)) >= 4
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_keras_saves_what_its_own_user_would_have_written(tmp_path) -> None:
+    if missing_package("tensorflow") is not None:
+        pytest.skip("TensorFlow is not installed")
+    network = pl.Sequential(
+        pl.Input(6, 6, 1), pl.Conv2D(2, kernel_size=3, padding=1), pl.Flatten()
+    )
+    model = pl.Model(network, engine="tensorflow")  # padding by numbers is not Keras'
+    images = np.ones((2, 6, 6, 1), np.float32)
+    written = exports.exports_of("tensorflow")[".keras"](model, images, tmp_path)
+    outputs = written.measured(images, "keras").outputs
+    assert np.allclose(outputs, model.predict(images), atol=1e-5)
+
+
+def test_a_missing_package_is_not_a_failure_of_the_framework() -> None:
+    absent = refusal("export x", MissingExtraError("must be there."))
+    assert (absent.value, absent.note) == (None, "Not tried here: must be there.")
+    refused = refusal("export x", ValueError("\nno such operator\nmore"))
+    assert (refused.value, refused.note) == ("fails", "ValueError: no such operator")

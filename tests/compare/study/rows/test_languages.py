@@ -24,7 +24,7 @@ def test_c_runs_our_artifact_and_an_absent_tool_says_so(ask, monkeypatch) -> Non
     assert figures["C"].value == "runs"
     assert figures["difference, C"].value < 1e-4
     assert figures["Cobol"].value is None
-    assert figures["Cobol"].note == "Not run: no runtime here."
+    assert figures["Cobol"].note == "Not tried here: no runtime here"
     assert figures["languages that run it"].value == 1
 
 

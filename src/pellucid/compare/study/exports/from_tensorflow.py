@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from pellucid import exchange
 from pellucid.compare.study.exports import open_files
 from pellucid.compare.study.exports.table import Array, Export, Predict, Written
 from pellucid.model import Model
@@ -17,7 +19,7 @@ from pellucid.model import Model
 def _keras(ending: str) -> Export:
     def export(model: Model, images: Array, folder: Path) -> Written:
         path = folder / f"model{ending}"
-        model.native.save(path)
+        plain(model, folder).save(path)
 
         def open_() -> Predict:
             loaded = keras.saving.load_model(path, compile=False)
@@ -26,6 +28,19 @@ def _keras(ending: str) -> Export:
         return Written(path, open_)
 
     return export
+
+
+def plain(model: Model, folder: Path) -> Any:
+    """Return the Keras model as its user would have written it, of Keras' own layers.
+
+    Ours stand in for some that Keras lacks, padding by numbers for example; no file of
+    theirs could be opened without pellucid.
+    """
+    native = model.native
+    if all(type(layer).__module__.startswith("keras.") for layer in native.layers):
+        return native
+    path = exchange.write(model, folder / "plain.keras")
+    return keras.saving.load_model(path, compile=False)
 
 
 def _saved_model(model: Model, images: Array, folder: Path) -> Written:

@@ -71,7 +71,7 @@ def _libtorch(program: Callable[[Functions, Array, Path], Array]) -> Run:
 
 
 def _no_c(model: Model, images: Array, folder: Path) -> Array:
-    raise ModuleNotFoundError("it has no C interface: libtorch is C++")
+    raise ModuleNotFoundError("libtorch is C++, it has no C interface")
 
 
 _TF, _JAX = "SavedModel", "SavedModel (jax2tf)"

@@ -10,6 +10,7 @@ import numpy as np
 from pellucid.compare.study.exports import Export, Written, exports_of
 from pellucid.compare.study.exports.table import Array
 from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.refusal import refusal
 from pellucid.compare.study.row import Aspect, Row
 from pellucid.compare.study.scripts import quietly
 from pellucid.compare.study.subject import data_of, model_of
@@ -59,14 +60,8 @@ def _tried(
             written = export(model, images, folder)
             measured = written.measured(images[:_IMAGES], name)
         outputs = measured.outputs.reshape(expected.shape)
-    except ModuleNotFoundError as error:
-        note = f"A package that is not installed here: {error}."
-        yield Figure(name=label, value=None, note=note)
-        return
-    except Exception as error:  # noqa: BLE001 - a failed export is an answer
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        note = f"{type(error).__name__}: {lines[0][:240] if lines else ''}"
-        yield Figure(name=label, value="fails", note=note, detail=str(error)[:4000])
+    except Exception as error:  # noqa: BLE001 - a refusal is an answer
+        yield refusal(label, error)
         return
     difference = float(np.max(np.abs(outputs - expected)))
     is_alike = difference <= _ALIKE * float(np.max(np.abs(expected)))

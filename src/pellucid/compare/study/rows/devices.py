@@ -18,6 +18,7 @@ from pellucid import exchange
 from pellucid.compare.study.exports import Export, exports_of
 from pellucid.compare.study.exports.table import Array
 from pellucid.compare.study.figure import Figure
+from pellucid.compare.study.refusal import refusal
 from pellucid.compare.study.row import Aspect, Row
 from pellucid.compare.study.scripts import quietly
 from pellucid.compare.study.subject import data_of, model_of
@@ -118,14 +119,8 @@ def _route(
         with quietly():
             written = export(model, calibration, folder)
             measured = written.measured(images, name)
-    except ModuleNotFoundError as error:
-        note = f"A package that is not installed here: {error}."
-        yield Figure(name=f"runs {name}", value=None, note=note)
-        return
     except Exception as error:  # noqa: BLE001 - a refusal is an answer
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        note = f"{type(error).__name__}: {lines[0][:240] if lines else ''}"
-        yield Figure(name=f"runs {name}", value=False, note=note)
+        yield refusal(f"runs {name}", error, value=False)
         return
     outputs = measured.outputs.reshape(len(images), -1)
     right = float(np.mean(_classes(outputs) == labels))

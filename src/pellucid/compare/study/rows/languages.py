@@ -12,6 +12,7 @@ from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.languages.ours import OURS, Run
 from pellucid.compare.study.languages.programs import Array
 from pellucid.compare.study.languages.theirs import SLOW, THEIRS
+from pellucid.compare.study.refusal import refusal
 from pellucid.compare.study.row import Aspect, Row
 from pellucid.compare.study.scripts import quietly
 from pellucid.compare.study.subject import data_of, model_of
@@ -50,13 +51,8 @@ def _tried(
     try:
         with quietly():
             outputs = run(model, images, folder).reshape(expected.shape)
-    except ModuleNotFoundError as error:
-        yield Figure(name=language, value=None, note=f"Not run: {error}.")
-        return
     except Exception as error:  # noqa: BLE001 - a refusal is an answer
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        note = f"{type(error).__name__}: {lines[0][:240] if lines else ''}"
-        yield Figure(name=language, value="fails", note=note, detail=str(error)[:4000])
+        yield refusal(language, error)
         return
     took = time.perf_counter() - begin
     yield Figure(
