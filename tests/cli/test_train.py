@@ -268,6 +268,21 @@ def test_a_recipe_that_is_no_toml_is_refused(pellucid):
     assert "'bad.toml' must be readable TOML" in answer.err
 
 
+def test_options_of_an_engine_stay_behind_when_a_run_moves(pellucid):
+    given = ["--data", "tiny.npz", "--epochs", "1", "--quiet", "--run", "here"]
+    first = pellucid(
+        "train", "tiny.json", *given, "--engine", "compiled", "--threads", "1"
+    )
+    assert first.code == 0, first.err
+    moved = pellucid(
+        "train", "--resume", "here", "--engine", "numpy", "--epochs", "2", "--quiet"
+    )
+    assert moved.code == 0, moved.err
+    recipe = tomllib.loads(Path("runs/here/recipe.toml").read_text())
+    assert recipe["engine"] == "numpy"
+    assert not recipe.get("engine_options")
+
+
 def test_a_resumed_run_keeps_its_options(pellucid, trained):
     answer = pellucid("train", "--resume", "tiny", "--batch-size", "4")
     assert answer.code == 2

@@ -193,6 +193,8 @@ def train(
     if resume is not None:
         _refuse(network=network, run=run, **changes)
         recipe, path = _recipe_of_run(resume)
+        if engine not in (None, recipe.engine):  # its options are no other engine's
+            recipe = recipes.changed(recipe, {"engine_options": {}})
     elif network is None:
         raise RunError(
             "train: must be told what to train; got nothing. "
