@@ -103,14 +103,32 @@ def _winners(layer: MaxPool2D, x: Array) -> Array:
     return winners
 
 
-def _near_ties(layer: MaxPool2D, x: Array) -> int:
+def best_two(layer: MaxPool2D, x: Array) -> tuple[Array, Array, Array]:
+    """Return how far the two largest cells of each window are apart, and which.
+
+    Returns
+    -------
+    gap : ndarray, shape of the output
+        0 where they are equal.
+    first, second : ndarray of uint16, shape of the output
+        Numbers of the cells; of equal ones the first comes first.
+    """
     padded, window = _windows(layer, x)
     first = padded[window[0]].copy()
     second = np.full_like(first, -np.inf)
-    for where in window[1:]:
-        np.maximum(second, np.minimum(first, padded[where]), out=second)
-        np.maximum(first, padded[where], out=first)
-    gap = first - second
+    winner, runner_up = (np.zeros(first.shape, np.uint16) for _ in range(2))
+    for number, where in enumerate(window[1:], start=1):
+        value = padded[where]
+        wins, follows = value > first, value > second
+        runner_up = np.where(wins, winner, np.where(follows, number, runner_up))
+        second = np.where(wins, first, np.maximum(second, value))
+        winner[wins] = number
+        first = np.maximum(first, value)
+    return first - second, winner, runner_up.astype(np.uint16)
+
+
+def _near_ties(layer: MaxPool2D, x: Array) -> int:
+    gap, _, _ = best_two(layer, x)
     return int(np.count_nonzero((gap > 0) & (gap < NEAR)))
 
 

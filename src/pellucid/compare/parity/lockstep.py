@@ -16,6 +16,7 @@ from pellucid.compare.parity.corners import (
     count_near,
     differences,
 )
+from pellucid.compare.parity.hidden import hidden_sides
 from pellucid.compare.parity.tolerance import SMALL
 from pellucid.engines import Session
 from pellucid.engines.protocol import Array, State
@@ -114,7 +115,33 @@ class Reference:
 
     def residual(self, outcome: Outcome) -> Residual:
         """Return how an engine's step differs from this one."""
+        return self._residual(outcome, corners_of(self._network, outcome.activations))
+
+    def on_hidden_sides(self, outcome: Outcome, shown: Residual) -> Residual:
+        """Return the residual on sides that the engine did not show, if smaller.
+
+        Parameters
+        ----------
+        outcome : Outcome
+            The engine's.
+        shown : Residual
+            On the sides that its activations show.
+        """
         corners = corners_of(self._network, outcome.activations)
+        values = self.outcome.activations
+        sides = hidden_sides(
+            self._network, values, corners, self._gradients_on, outcome.gradients
+        )
+        if sides is corners:
+            return shown
+        found, scales = self._residual(outcome, sides), self.scales("gradients")
+        before, after = (
+            max(distance(residual.tensors["gradients"], scales), default=0.0)
+            for residual in (shown, found)
+        )
+        return found if after < before else shown
+
+    def _residual(self, outcome: Outcome, corners: Corners) -> Residual:
         crossed = differences(corners, self._corners)
         mine = self._on(corners) if crossed else self.outcome
         tensors = {
@@ -128,10 +155,7 @@ class Reference:
 
     def _on(self, corners: Corners) -> Outcome:
         """Return the step with the derivatives of those sides of the corners."""
-        session, batch = self._session, self._batch
-        session.load_state(self._state)
-        session.corners = corners
-        _, gradients = session.gradients(batch.images, batch.labels)
+        batch, gradients = self._batch, self._gradients_on(corners)
         weights = updates.updated(
             self._network,
             self._optimizer,
@@ -144,6 +168,12 @@ class Reference:
         return Outcome(
             self.outcome.activations, gradients, {**self.outcome.weights, **learnt}
         )
+
+    def _gradients_on(self, corners: Corners) -> Tensors:
+        session, batch = self._session, self._batch
+        session.load_state(self._state)
+        session.corners = corners
+        return session.gradients(batch.images, batch.labels)[1]
 
 
 def distance(

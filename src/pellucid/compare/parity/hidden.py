@@ -1,0 +1,107 @@
+"""This file is the sides of corners that an engine took and did not show.
+
+An engine may train by another path than the one that shows its activations: fused, or
+by another algorithm for its convolutions. Within rounding of a corner it may then be on
+either side, unseen. Each such corner alone changes the derivatives by a known jump, and
+jumps add up: least squares tell which of them were taken. What is found is a proposal.
+On those sides the engine must agree within the same tolerance as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from pellucid.compare.parity.corners import (
+    NEAR,
+    Corners,
+    best_two,
+)
+from pellucid.engines.protocol import Array
+from pellucid.network import Network
+from pellucid.network.layers import LeakyReLU, MaxPool2D, ReLU
+
+Tensors = dict[str, Array]
+MOST = 32  # corners that are tried, the nearest first
+
+
+class Flip(NamedTuple):
+    """One corner on its other side, and how far from it the reference is."""
+
+    distance: float
+    node: str
+    place: tuple[int, ...]
+    side: int
+
+
+def hidden_sides(
+    network: Network,
+    values: Mapping[str, Array],
+    corners: Corners,
+    gradients_of: Callable[[Corners], Tensors],
+    found: Tensors,
+) -> Corners:
+    """Return the sides on which an engine's derivatives are most likely to be.
+
+    Parameters
+    ----------
+    network : Network
+    values : mapping of node name to ndarray
+        Every node's output in float64.
+    corners : mapping of node name to ndarray
+        The sides that the engine showed.
+    gradients_of : callable
+        The derivatives in float64 on given sides.
+    found : dict of weight name to ndarray
+        The engine's derivatives.
+
+    Returns
+    -------
+    mapping of node name to ndarray
+        ``corners`` where no other side explains more.
+    """
+    flips = flips_near(network, values, corners)[:MOST]
+    if not flips or not all(np.isfinite(array).all() for array in found.values()):
+        return corners
+    base = gradients_of(corners)
+    scales = {name: float(np.abs(array).max()) or 1.0 for name, array in base.items()}
+
+    def flat(grads: Tensors) -> Array:
+        return np.concatenate(
+            [((grads[n] - base[n]) / scales[n]).ravel() for n in base]
+        )
+
+    jumps = [flat(gradients_of(flipped(corners, [flip]))) for flip in flips]
+    shares = np.linalg.lstsq(np.stack(jumps, axis=1), flat(found), rcond=None)[0]
+    taken = [flip for flip, share in zip(flips, shares, strict=True) if share > 0.5]
+    return flipped(corners, taken) if taken else corners
+
+
+def flips_near(
+    network: Network, values: Mapping[str, Array], corners: Corners
+) -> list[Flip]:
+    """Return what lies nearer than 1e-6 to a corner, the nearest first."""
+    flips: list[Flip] = []
+    for node in network.nodes:
+        if isinstance(node.layer, ReLU | LeakyReLU):
+            x, mine = np.abs(values[node.inputs[0]]), corners[node.name]
+            for index in map(tuple, np.argwhere(x < NEAR)):
+                flips.append(Flip(x[index], node.name, index, not mine[index]))
+        elif isinstance(node.layer, MaxPool2D):
+            gap, first, second = best_two(node.layer, values[node.inputs[0]])
+            mine = corners[node.name]
+            for index in map(tuple, np.argwhere((gap > 0) & (gap < NEAR))):
+                is_first = mine[index] == first[index]
+                other = second[index] if is_first else first[index]
+                flips.append(Flip(gap[index], node.name, index, other))
+    return sorted(flips, key=lambda flip: flip.distance)
+
+
+def flipped(corners: Corners, flips: list[Flip]) -> Corners:
+    """Return the sides with some of them changed."""
+    changed = {flip.node: corners[flip.node].copy() for flip in flips}
+    for flip in flips:
+        changed[flip.node][flip.place] = flip.side
+    return {**corners, **changed}
