@@ -72,6 +72,11 @@ class Subject:
         return schedule_from_json(self.recipe.schedule)
 
     @property
+    def has_schedule(self) -> bool:
+        """Whether the learning rate changes."""
+        return self.schedule.name != "constant"
+
+    @property
     def weight_decay(self) -> float:
         """L2 or decoupled decay of the ``.weight`` arrays."""
         return float(getattr(self.optimizer, "weight_decay", 0.0))

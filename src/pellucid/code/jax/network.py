@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.code import weights as arrays_of
+from pellucid.code.functional import is_random
 from pellucid.code.subject import Subject
 from pellucid.code.text import call, number
+from pellucid.code.weights import has_buffers
 from pellucid.network import Node
 from pellucid.network import layers as nl
 
 NO_PADS = ((0, 0), (0, 0))
-
-
-def has_buffers(subject: Subject) -> bool:
-    """Return whether the network has running statistics."""
-    return arrays_of.has_buffers(subject)
-
-
-def is_random(subject: Subject) -> bool:
-    """Return whether a forward pass in training draws numbers."""
-    return any(
-        isinstance(node.layer, nl.Dropout) and node.layer.rate > 0
-        for node in subject.logit_nodes
-    )
 
 
 def _arguments(subject: Subject) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pellucid.code import data, frame
 from pellucid.code import weights as arrays_of
-from pellucid.code.jax.network import forward_text, has_buffers
+from pellucid.code.jax.network import forward_text
 from pellucid.code.jax.parts import PARTS
 from pellucid.code.jax.training import (
     accuracy_text,
@@ -15,6 +15,7 @@ from pellucid.code.jax.training import (
     train_text,
 )
 from pellucid.code.subject import Subject
+from pellucid.code.weights import has_buffers
 
 
 def script(subject: Subject, name: str) -> str:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pellucid.code import data, frame
-from pellucid.code.jax.network import has_buffers, is_random
+from pellucid.code import data, frame, functional
+from pellucid.code.functional import is_random, state_argument
 from pellucid.code.subject import Subject
 from pellucid.code.text import call, number
+from pellucid.code.weights import has_buffers
 from pellucid.objectives import SGD, Adam, AdamW, RMSprop
-
-
-def _has_schedule(subject: Subject) -> bool:
-    return subject.schedule.name != "constant"
 
 
 def optimizer_text(subject: Subject) -> str:
     """Write the optimizer as a chain of optax."""
     o = subject.optimizer
-    rate = "1.0" if _has_schedule(subject) else "LEARNING_RATE"
+    rate = "1.0" if subject.has_schedule else "LEARNING_RATE"
     words = [rate]
     decay = subject.weight_decay
     mask = "mask=is_decaying"
@@ -103,7 +100,7 @@ def _value(subject: Subject) -> list[str]:
 
 def step_text(subject: Subject) -> str:
     """Write the compiled step."""
-    buffers, rate = has_buffers(subject), _has_schedule(subject)
+    buffers, rate = has_buffers(subject), subject.has_schedule
     words = ["w", "statistics"] if buffers else ["w"]
     given = [*words, "x", "labels"] + (["key"] if is_random(subject) else [])
     parameters = ["w", "state", *given[1:], *(["rate"] if rate else [])]
@@ -135,9 +132,9 @@ def train_text(subject: Subject) -> str:
     ]
     if is_random(subject):
         lines.append("    keys = jax.random.key(int(rng.integers(2**31)))")
-    if is_random(subject) or _has_schedule(subject):
+    if is_random(subject) or subject.has_schedule:
         lines.append("    step = 0")
-    if _has_schedule(subject):
+    if subject.has_schedule:
         count = "-(-len(images) // BATCH_SIZE)"
         per_epoch = "per_epoch" in frame.rate_call(subject, "")
         lines.append(
@@ -154,7 +151,7 @@ def train_text(subject: Subject) -> str:
     given = ["w", "state", *(["statistics"] if buffers else []), "x", "labels[chosen]"]
     if is_random(subject):
         given.append("jax.random.fold_in(keys, step)")
-    if _has_schedule(subject):
+    if subject.has_schedule:
         given.append("rate")
     lines += [
         "    for epoch in range(epochs):",
@@ -163,12 +160,12 @@ def train_text(subject: Subject) -> str:
         "            chosen = order[start : start + BATCH_SIZE]",
         f"            x = {batch}",
     ]
-    if _has_schedule(subject):
+    if subject.has_schedule:
         factor = frame.rate_call(subject, "step")
         lines.append(f"            rate = LEARNING_RATE * {factor}")
     results = ["w", "state", *(["statistics"] if buffers else []), "loss"]
     lines.append(call(f"{', '.join(results)} = train_step", given, indent=12))
-    if is_random(subject) or _has_schedule(subject):
+    if is_random(subject) or subject.has_schedule:
         lines.append("            step += 1")
     is_sum = subject.loss.name == "half_squared_error_sum"
     lines += [
@@ -182,48 +179,15 @@ def train_text(subject: Subject) -> str:
 
 def accuracy_text(subject: Subject) -> str:
     """Write the function that counts what is right."""
-    state = ", statistics" if has_buffers(subject) else ""
-    hits = "z.argmax(axis=1) == labels"
-    if not subject.has_classes:
-        border = "0" if subject.absorbed else "0.5"
-        hits = f"(z > {border}) == (labels > 0.5)"
-    return "\n".join(
-        [
-            f"def logits(w{state}, images):",
-            '    """Return the outputs, a part of the images at a time."""',
-            "    predict = jax.jit(forward)",
-            "    parts = [images[i : i + 1000] for i in range(0, len(images), 1000)]",
-            f"    return np.concatenate([predict(w{state}, x) for x in parts])",
-            "",
-            "",
-            f"def accuracy(w{state}, images, labels):",
-            '    """Return the share that is classified rightly."""',
-            f"    z = logits(w{state}, images)",
-            f"    return np.mean({hits})",
-            "",
-        ]
-    )
+    state = state_argument(subject)
+    body = [
+        "    predict = jax.jit(forward)",
+        "    parts = [images[i : i + 1000] for i in range(0, len(images), 1000)]",
+        f"    return np.concatenate([predict(w{state}, x) for x in parts])",
+    ]
+    return functional.accuracy_text(subject, body)
 
 
 def main_text(subject: Subject) -> str:
     """Write what the script does when it is run."""
-    state = ", statistics" if has_buffers(subject) else ""
-    lines = [
-        "def main() -> None:",
-        '    """Train and test."""',
-        "    options = arguments()",
-        "    rng = np.random.default_rng(options.seed)",
-        *frame.load_lines(subject).rstrip("\n").splitlines(),
-    ]
-    for variable, function in (("w", "weights"), ("statistics", "statistics")):
-        if variable == "w" or state:
-            made = f"initial_{function}(rng)"
-            made = f"load_weights({made})" if subject.weights_file else made
-            lines.append(f"    {variable} = {made}")
-    lines += [
-        f"    w{state} = train(w{state}, images, labels, options.epochs, rng)",
-        f"    share = accuracy(w{state}, test_images, test_labels)",
-        '    print(f"test accuracy: {100 * share:.2f} %")',
-        "",
-    ]
-    return "\n".join(lines)
+    return functional.main_text(subject, takes_new=True)

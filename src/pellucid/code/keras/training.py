@@ -11,13 +11,9 @@ from pellucid.objectives import SGD, Adam, AdamW, RMSprop
 _VALIDATION_SPLIT = 0.2  # where the recipe has none: fit's own habit
 
 
-def _has_schedule(subject: Subject) -> bool:
-    return subject.schedule.name != "constant"
-
-
 def rate_callback_text(subject: Subject) -> str:
     """Write the callback that sets each step's learning rate, or nothing."""
-    if not _has_schedule(subject):
+    if not subject.has_schedule:
         return ""
     factor = frame.rate_call(subject, "self.step")
     argument = "steps_per_epoch" if "per_epoch" in factor else "steps"
@@ -204,7 +200,7 @@ def _fit(subject: Subject) -> list[str]:
         count = f"math.ceil({share} / BATCH_SIZE)"
         if not frame.needs_math(subject):
             count = f"int({share} // BATCH_SIZE + 1)"
-    if _has_schedule(subject):
+    if subject.has_schedule:
         per_epoch = "steps_per_epoch" in frame.rate_call(subject, "")
         steps = count if per_epoch else f"options.epochs * {count}"
         words.append("callbacks=[LearningRate(steps)]")

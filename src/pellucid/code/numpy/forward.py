@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.code import weights as arrays_of
+from pellucid.code.functional import is_random, state_argument
 from pellucid.code.subject import Subject
 from pellucid.code.text import WIDTH, call, number
+from pellucid.code.weights import has_buffers
 from pellucid.network import Node
 from pellucid.network import layers as nl
 
@@ -60,21 +61,9 @@ def response_words(layer: Any) -> list[str]:
     return [number(n) for n in numbers]
 
 
-def state_argument(subject: Subject) -> str:
-    """Return the argument of the running statistics, where there are some."""
-    return ", statistics" if arrays_of.has_buffers(subject) else ""
-
-
-def _is_random(subject: Subject) -> bool:
-    return any(
-        isinstance(node.layer, nl.Dropout) and node.layer.rate > 0
-        for node in subject.logit_nodes
-    )
-
-
 def has_modes(subject: Subject) -> bool:
     """Return whether training computes another forward pass."""
-    return _is_random(subject) or arrays_of.has_buffers(subject)
+    return is_random(subject) or has_buffers(subject)
 
 
 def forward_text(subject: Subject) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.code import data, frame
-from pellucid.code.numpy.forward import Lines, has_modes, state_argument
+from pellucid.code import data, frame, functional
+from pellucid.code.functional import state_argument
+from pellucid.code.numpy.forward import Lines, has_modes
 from pellucid.code.subject import Subject
 from pellucid.code.text import number
 from pellucid.objectives import SGD, Adam, AdamW, RMSprop
@@ -15,7 +16,7 @@ from pellucid.objectives import SGD, Adam, AdamW, RMSprop
 def update_text(subject: Subject) -> str:
     """Write the optimizer's step."""
     o = subject.optimizer
-    schedule = subject.schedule.name != "constant"
+    schedule = subject.has_schedule
     rate = "rate" if schedule else "LEARNING_RATE"
     lines = [
         f"def update(w, grads, slots, step{', rate' if schedule else ''}):",
@@ -91,7 +92,7 @@ def train_text(subject: Subject) -> str:
     """Write the loop over epochs and batches."""
     state = state_argument(subject)
     rng = ", rng" if has_modes(subject) else ""
-    schedule = subject.schedule.name != "constant"
+    schedule = subject.has_schedule
     lines = [
         f"def train(w{state}, images, labels, epochs, rng):",
         '    """Train, and print the mean loss of each epoch."""',
@@ -142,47 +143,14 @@ def train_text(subject: Subject) -> str:
 def accuracy_text(subject: Subject) -> str:
     """Write the function that counts what is right."""
     state = state_argument(subject)
-    hits = "z.argmax(axis=1) == labels"
-    if not subject.has_classes:
-        border = "0" if subject.absorbed else "0.5"
-        hits = f"(z > {border}) == (labels > 0.5)"
-    return "\n".join(
-        [
-            f"def logits(w{state}, images):",
-            '    """Return the outputs, a part of the images at a time."""',
-            "    parts = [images[i : i + 250] for i in range(0, len(images), 250)]",
-            f'    outputs = [forward(w{state}, x)["{subject.head}"] for x in parts]',
-            "    return np.concatenate(outputs)",
-            "",
-            "",
-            f"def accuracy(w{state}, images, labels):",
-            '    """Return the share that is classified rightly."""',
-            f"    z = logits(w{state}, images)",
-            f"    return np.mean({hits})",
-            "",
-        ]
-    )
+    body = [
+        "    parts = [images[i : i + 250] for i in range(0, len(images), 250)]",
+        f'    outputs = [forward(w{state}, x)["{subject.head}"] for x in parts]',
+        "    return np.concatenate(outputs)",
+    ]
+    return functional.accuracy_text(subject, body)
 
 
 def main_text(subject: Subject) -> str:
     """Write what the script does when it is run."""
-    state = state_argument(subject)
-    lines = [
-        "def main() -> None:",
-        '    """Train and test."""',
-        "    options = arguments()",
-        "    rng = np.random.default_rng(options.seed)",
-        *frame.load_lines(subject).rstrip("\n").splitlines(),
-    ]
-    for variable, function in (("w", "weights"), ("statistics", "statistics")):
-        if variable == "w" or state:
-            made = f"initial_{function}(rng)"
-            made = f"load_weights({made})" if subject.weights_file else made
-            lines.append(f"    {variable} = {made}")
-    lines += [
-        f"    train(w{state}, images, labels, options.epochs, rng)",
-        f"    share = accuracy(w{state}, test_images, test_labels)",
-        '    print(f"test accuracy: {100 * share:.2f} %")',
-        "",
-    ]
-    return "\n".join(lines)
+    return functional.main_text(subject, takes_new=False)

@@ -71,7 +71,7 @@ def _unless(value: float, default: float, word: str) -> list[str]:
 def train_text(subject: Subject) -> str:
     """Write the loop over epochs and batches."""
     makes_loss, loss = _loss(subject)
-    schedule = subject.recipe.schedule.get("name", "constant") != "constant"
+    schedule = subject.has_schedule
     lines = [
         "def train(",
         "    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int",

@@ -1,0 +1,78 @@
+"""This file is what the scripts of plain functions (NumPy, JAX) share.
+
+Their weights, and running statistics where there are some, are handed from function to
+function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pellucid.code import frame
+from pellucid.code.subject import Subject
+from pellucid.code.weights import has_buffers
+from pellucid.network import layers as nl
+
+
+def state_argument(subject: Subject) -> str:
+    """Return the argument of the running statistics, where there are some."""
+    return ", statistics" if has_buffers(subject) else ""
+
+
+def is_random(subject: Subject) -> bool:
+    """Return whether a forward pass in training draws numbers."""
+    return any(
+        isinstance(node.layer, nl.Dropout) and node.layer.rate > 0
+        for node in subject.logit_nodes
+    )
+
+
+def accuracy_text(subject: Subject, body: Sequence[str]) -> str:
+    """Write the function that counts what is right; ``body`` is that of `logits`."""
+    state = state_argument(subject)
+    hits = "z.argmax(axis=1) == labels"
+    if not subject.has_classes:
+        border = "0" if subject.absorbed else "0.5"
+        hits = f"(z > {border}) == (labels > 0.5)"
+    return "\n".join(
+        [
+            f"def logits(w{state}, images):",
+            '    """Return the outputs, a part of the images at a time."""',
+            *body,
+            "",
+            "",
+            f"def accuracy(w{state}, images, labels):",
+            '    """Return the share that is classified rightly."""',
+            f"    z = logits(w{state}, images)",
+            f"    return np.mean({hits})",
+            "",
+        ]
+    )
+
+
+def main_text(subject: Subject, *, takes_new: bool) -> str:
+    """Write what the script does when it is run.
+
+    ``takes_new`` says that `train` returns new arrays; else it changes the given ones.
+    """
+    state = state_argument(subject)
+    lines = [
+        "def main() -> None:",
+        '    """Train and test."""',
+        "    options = arguments()",
+        "    rng = np.random.default_rng(options.seed)",
+        *frame.load_lines(subject).rstrip("\n").splitlines(),
+    ]
+    for variable, function in (("w", "weights"), ("statistics", "statistics")):
+        if variable == "w" or state:
+            made = f"initial_{function}(rng)"
+            made = f"load_weights({made})" if subject.weights_file else made
+            lines.append(f"    {variable} = {made}")
+    left = f"w{state} = " if takes_new else ""
+    lines += [
+        f"    {left}train(w{state}, images, labels, options.epochs, rng)",
+        f"    share = accuracy(w{state}, test_images, test_labels)",
+        '    print(f"test accuracy: {100 * share:.2f} %")',
+        "",
+    ]
+    return "\n".join(lines)
