@@ -67,8 +67,8 @@ class Results:
 
     @property
     def disturbed(self) -> list[Cell]:
-        """The cells around which something else ran on the machine."""
-        return [cell for cell in self.cells if cell.is_disturbed]
+        """The measured cells around which something else ran on the machine."""
+        return [cell for cell in self.cells if cell.is_disturbed and cell.is_done]
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as plain values, schema_version first."""
