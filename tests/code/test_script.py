@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pellucid as pl
 from pellucid import recipes
@@ -306,6 +307,36 @@ def test_what_a_framework_cannot_say_is_refused(
     )
     with pytest.raises(pl.UnsupportedLayerError, match=reason):
         write_script(network, framework, recipe=recipe_of(network), data="")
+
+
+@pytest.mark.parametrize("framework", INSTALLED)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_script_reads_a_folder_of_pictures(
+    framework: str, channels: int, tmp_path: Path
+) -> None:
+    for part, count in (("train", 4), ("test", 2)):
+        for label, kind in enumerate(("leaf", "sky")):
+            folder = tmp_path / "photos" / part / kind
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = np.full((9, 7, 3), 200 * label, np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    photos = str(tmp_path / "photos")
+    network = pl.Sequential(pl.Input(8, 6, channels), pl.Flatten(), pl.Dense(2))
+    recipe = recipe_of(network, data={"source": photos})
+    script = write_script(network, framework, recipe=recipe, data="photos")
+    (path,) = script.write(tmp_path / file_name(network, framework))
+    check(["format", "--diff"], tmp_path)
+    check(["check", "--extend-ignore", "T20"], tmp_path)
+    names = runpy.run_path(str(path), run_name="script")
+    for part, count in (("train", 4), ("test", 2)):
+        images, labels = names["load"](Path(photos), part)
+        assert images.shape == (2 * count, 8, 6, channels)
+        assert labels.tolist() == count * [0] + count * [1]
+        assert (images[labels == 0] < images[labels == 1]).all()
+    whole = Path(photos) / "train"  # not parted: every fifth picture is for the test
+    assert len(names["load"](whole, "test")[0]) == 2
+    assert len(names["load"](whole, "train")[0]) == 6
 
 
 def test_an_unknown_framework_is_refused() -> None:

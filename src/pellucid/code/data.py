@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pellucid.code.subject import Subject
 from pellucid.code.text import number
 from pellucid.errors import RunError
@@ -42,8 +44,34 @@ _XOR = '''def load(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     return inputs, np.array([[0], [1], [1], [0]], np.{dtype})
 '''
 
-_READERS = {"mnist": _IDX, "fashion-mnist": _IDX, "cifar10": _CIFAR, "xor": _XOR}
-_TEST_PART = {"cifar10": "test"}
+_PICTURES = """def load(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    \"\"\"Return images {shape} and labels of "train" or "test".
+
+    Each class has a subfolder of pictures. They may lie in a folder for each part;
+    else every fifth picture is for the test.
+    \"\"\"
+    is_parted = (folder / part).is_dir()
+    root = folder / part if is_parted else folder
+    images, labels = [], []
+    for label, place in enumerate(sorted(p for p in root.iterdir() if p.is_dir())):
+        for i, path in enumerate(sorted(place.iterdir())):
+            if is_parted or (i % 5 == 0) == (part == "test"):
+                with Image.open(path) as picture:
+                    resized = picture.convert("{mode}").resize(({width}, {height}))
+                images.append(np.asarray(resized){axis})
+                labels.append(label)
+    return prepare(np.stack(images)), np.array(labels, np.int64)
+"""
+
+_PICTURE = "pictures"
+_READERS = {
+    "mnist": _IDX,
+    "fashion-mnist": _IDX,
+    "cifar10": _CIFAR,
+    "xor": _XOR,
+    _PICTURE: _PICTURES,
+}
+_TEST_PART = {"cifar10": "test", _PICTURE: "test"}
 
 
 def kind(subject: Subject) -> str:
@@ -56,19 +84,27 @@ def kind(subject: Subject) -> str:
     """
     shape, source = subject.network.input_shape, subject.recipe.data.source
     if source not in _READERS:
-        source = "mnist"  # any folder of IDX files
-    if source == "mnist" and shape == (32, 32, 3):
-        source = "cifar10"
+        source = _PICTURE if _has_pictures(Path(source)) else "mnist"
+    if source == "mnist" and shape[2:] == (3,):  # no IDX file has colours
+        source = "cifar10" if shape == (32, 32, 3) else _PICTURE
     fits = {
         "cifar10": shape == (32, 32, 3),
         "xor": shape == (2,),
+        _PICTURE: len(shape) == 3 and shape[2] in (1, 3),
     }.get(source, len(shape) == 3 and shape[2] == 1)
     if not fits:
         raise RunError(
-            "code: the network must take grey images of IDX files, 32×32 pictures of "
-            f"CIFAR-10, or the two inputs of xor; got input shape {shape}."
+            "code: the network must take grey or colour images, or the two inputs of "
+            f"xor; got input shape {shape} for the data {source!r}."
         )
     return source
+
+
+def _has_pictures(folder: Path) -> bool:
+    """Return whether a folder has subfolders, one for each class, and no IDX files."""
+    if not folder.is_dir() or any(folder.glob("*-images*")):
+        return False
+    return any(path.is_dir() for path in folder.iterdir())
 
 
 def test_part(subject: Subject) -> str:
@@ -81,12 +117,28 @@ def imports(subject: Subject) -> list[str]:
     return ["import gzip"] if _READERS[kind(subject)] is _IDX else []
 
 
+def packages(subject: Subject) -> list[str]:
+    """Return the imports beside the framework's that reading needs."""
+    return ["from PIL import Image"] if kind(subject) == _PICTURE else []
+
+
 def reader(subject: Subject) -> str:
     """Return the functions ``prepare`` and ``load``."""
     source, dtype = kind(subject), subject.recipe.dtype
     axes = ", ".join(map(str, subject.network.input_shape))
-    load = _READERS[source].format(shape=f"(N, {axes})", dtype=dtype)
+    load = _READERS[source].format(
+        shape=f"(N, {axes})", dtype=dtype, **_picture(subject.network.input_shape)
+    )
     return load if source == "xor" else f"{_prepare(subject)}\n\n{load}"
+
+
+def _picture(shape: tuple[int, ...]) -> dict[str, object]:
+    """Return how a picture becomes an image, for the text of `_PICTURES`."""
+    if len(shape) != 3:
+        return {}
+    is_grey = shape[2] == 1
+    mode, axis = ("L", "[..., None]") if is_grey else ("RGB", "")
+    return {"mode": mode, "axis": axis, "height": shape[0], "width": shape[1]}
 
 
 def _prepare(subject: Subject) -> str:

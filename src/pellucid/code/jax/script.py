@@ -74,6 +74,7 @@ def _imports(subject: Subject) -> str:
     lines += ["import jax.numpy as jnp"] if "jnp." in whole else []
     lines += ["import numpy as np", "import optax"]
     lines += ["from jax import lax"] if "lax." in whole else []
+    lines += data.packages(subject)
     if subject.recipe.dtype == "float64":
         lines += ["", 'jax.config.update("jax_enable_x64", True)']
     return "\n".join([*lines, ""])

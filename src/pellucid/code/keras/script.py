@@ -49,5 +49,5 @@ def _imports(subject: Subject) -> str:
     if frame.needs_math(subject):
         standard.append("import math")
     lines = [*standard, "from pathlib import Path", "", "import keras"]
-    lines += ["import numpy as np", "from keras import layers", ""]
-    return "\n".join(lines)
+    lines += ["import numpy as np", "from keras import layers"]
+    return "\n".join([*lines, *data.packages(subject), ""])

@@ -74,9 +74,8 @@ def _imports(subject: Subject) -> str:
     standard = ["import argparse", *data.imports(subject)]
     if frame.needs_math(subject) or subject.has(nl.GELU):
         standard.append("import math")
-    return "\n".join(
-        [*standard, "from pathlib import Path", "", "import numpy as np", ""]
-    )
+    lines = [*standard, "from pathlib import Path", "", "import numpy as np"]
+    return "\n".join([*lines, *data.packages(subject), ""])
 
 
 def _parts(text: str) -> list[str]:

@@ -41,7 +41,7 @@ def _imports(subject: Subject) -> str:
     if frame.needs_math(subject):
         standard.append("import math")
     lines = [*standard, "from pathlib import Path", "", "import numpy as np"]
-    lines += ["import torch"]
+    lines += ["import torch", *data.packages(subject)]
     if subject.weights_file:
         lines.append("from safetensors.torch import load_file")
     lines.append("from torch import nn")

@@ -38,7 +38,7 @@ def measure(name: str, tasks: Sequence[Task]) -> Found:
             return {}
         return {task.engine: question.measure(task) for task in tasks}
     except MemoryError as error:
-        reason = f"it ran out of memory: {error or 'MemoryError'}."
+        reason = f"it ran out of memory: {str(error) or 'MemoryError'}."
     except PellucidError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the cell says it

@@ -31,7 +31,8 @@ def script_text(task: Task) -> str:
     if task.engine not in _FRAMEWORK:
         return pellucid_program(network, recipe, stem=Path(name).stem)
     framework = _FRAMEWORK[task.engine]
-    return write_script(network, framework, recipe=recipe, data="mnist", name=name).text
+    data = Path(task.data).name
+    return write_script(network, framework, recipe=recipe, data=data, name=name).text
 
 
 def script_name(task: Task) -> str:

@@ -10,7 +10,7 @@ from pellucid.compare.study.scripts import script_text
 from pellucid.compare.study.task import Task
 
 #: modules whose names belong to every Python programmer, not to a framework
-_COMMON = {"argparse", "gzip", "pathlib", "math", "__future__"}
+_COMMON = {"argparse", "gzip", "PIL", "pathlib", "math", "__future__"}
 
 
 #: functions of the scripts that read files
