@@ -30,8 +30,8 @@ def test_losses_come_first_and_overlaps_are_level():
     )
     assert lines[1:3] == [
         "Where pellucid loses:",
-        "  speed: images/s: pellucid compiled 100 images/s, PyTorch 300 images/s; "
-        "PyTorch is 3.00 times as good.",
+        "  pellucid compiled, speed: images/s: 100 images/s; PyTorch 300 images/s, "
+        "3.00 times as good.",
     ]
     assert "Where it is level, within the spread: nowhere" in lines
     level = studies.results(latency=studies.latency(compiled=1.0, torch=1.05))

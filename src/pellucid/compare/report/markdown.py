@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pellucid.compare.report.opening import (
     OUTCOMES,
+    by_engine,
     changed_lines,
     counted,
     noise_lines,
@@ -67,10 +68,12 @@ def _opening(results: Results) -> Iterator[str]:
     found = verdicts(results)
     yield from (counted(found), "")
     for outcome, title in OUTCOMES if found else ():
-        some = [v for v in found if v.outcome == outcome]
-        yield from (f"## {title}", "")
-        yield from (f"* [{v.step.row}](#{v.step.row}): {sentence(v)}" for v in some)
-        yield from ([""] if some else ["Nowhere.", ""])
+        groups = by_engine(found, outcome)
+        yield from (f"## {title}", "", *([] if groups else ["Nowhere.", ""]))
+        for engine, some in groups.items():
+            yield from (f"**{engine}**", "")
+            yield from (f"* [{v.step.row}](#{v.step.row}): {sentence(v)}" for v in some)
+            yield ""
 
 
 def _row(results: Results, question: Question) -> Iterator[str]:

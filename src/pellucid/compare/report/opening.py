@@ -27,10 +27,20 @@ def opening_lines(results: Results) -> list[str]:
     found = verdicts(results)
     lines = [*noise_lines(results), counted(found)]
     for outcome, title in OUTCOMES if found else ():
-        some = [v for v in found if v.outcome == outcome]
-        lines.append(f"{title}:" if some else f"{title}: nowhere")
-        lines += [f"  {v.step.row}: {sentence(v)}" for v in some]
+        groups = by_engine(found, outcome)
+        lines.append(f"{title}:" if groups else f"{title}: nowhere")
+        for engine, some in groups.items():
+            lines += [f"  {engine}, {v.step.row}: {sentence(v)}" for v in some]
     return lines
+
+
+def by_engine(found: Sequence[Verdict], outcome: str) -> dict[str, list[Verdict]]:
+    """Return the verdicts of an outcome under the titles of our engines."""
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in found:
+        if verdict.outcome == outcome:
+            groups.setdefault(TITLES[verdict.ours.engine], []).append(verdict)
+    return groups
 
 
 def counted(found: Sequence[Verdict]) -> str:
@@ -54,16 +64,15 @@ def counted(found: Sequence[Verdict]) -> str:
 
 
 def sentence(verdict: Verdict) -> str:
-    """Return a verdict as a sentence with both figures; the row stands before it."""
-    ours, theirs = verdict.ours, verdict.theirs
-    text = (
-        f"{verdict.step.figure}: {TITLES[ours.engine]} {ours.shown}, "
-        f"{TITLES[theirs.engine]} {theirs.shown}"
-    )
+    """Return a verdict in words; row and engine stand before it."""
+    ours, theirs = verdict.ours.shown, verdict.theirs.shown
+    figure, other = verdict.step.figure, TITLES[verdict.theirs.engine]
     if verdict.outcome == "ties" or verdict.factor is None:
-        return f"{text}."
-    better = theirs if verdict.outcome == "loses" else ours
-    return f"{text}; {TITLES[better.engine]} is {times(verdict.factor)} as good."
+        return f"{figure}: {ours}; {other} {theirs}."
+    factor = f"{times(verdict.factor)} as good"
+    if verdict.outcome == "loses":
+        return f"{figure}: {ours}; {other} {theirs}, {factor}."
+    return f"{figure}: {ours}, {factor} as {other} with {theirs}."
 
 
 def times(factor: float) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pellucid.compare.report.choice import choice
 from pellucid.compare.report.element import Markup, el
 from pellucid.compare.report.opening import (
     OUTCOMES,
+    by_engine,
     changed_lines,
     counted,
     noise_lines,
@@ -87,29 +88,27 @@ def _navigation(results: Results, before: Results | None) -> Markup:
 def _opening(results: Results) -> Markup:
     """Return the losses, open; draws and wins, folded."""
     found = verdicts(results)
-    groups = {
-        outcome: [_item(v) for v in found if v.outcome == outcome]
-        for outcome, _ in OUTCOMES
-    }
-    losses: Markup = el("ul", groups["loses"])
-    if found and not groups["loses"]:
-        losses = el("p", "In no figure that counts towards a priority.")
+    groups = {outcome: by_engine(found, outcome) for outcome, _ in OUTCOMES}
     return el(
         "section",
         el("h2", el("a", OUTCOMES[0][1], href="#first")),
         el("p", counted(found)),
-        losses,
+        _verdicts(groups["loses"]),
         [
-            el(
-                "details",
-                el("summary", f"{title}: {len(groups[outcome])}"),
-                el("ul", groups[outcome]),
-            )
+            el("details", el("summary", title), _verdicts(groups[outcome]))
             for outcome, title in OUTCOMES[1:]
             if groups[outcome]
         ],
         id="first",
     )
+
+
+def _verdicts(groups: Mapping[str, Sequence[Verdict]]) -> list[Markup]:
+    parts = []
+    for engine, some in groups.items():
+        parts.append(el("h3", engine))
+        parts.append(el("ul", [_item(verdict) for verdict in some]))
+    return parts
 
 
 def _item(verdict: Verdict) -> Markup:
