@@ -43,7 +43,7 @@ def test_an_unknown_row_is_one_sentence():
 
 
 def test_engines_that_learn_the_same_are_not_called_different(task, monkeypatch):
-    size = learning.Size(train=256, test=100, epochs=1, seeds=2, looks=2)
+    size = learning.Size(train=256, test=100, glance=50, epochs=1, seeds=2, looks=2)
     monkeypatch.setattr(learning, "QUICK", size)
     figures = learning.measure(task)
     by_name = {figure.name: figure for figure in figures}
