@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -60,6 +63,17 @@ def test_other_lanes_are_other_code(folder):
     for lanes in {4, cpu.target().lanes}:
         compiled(double, 2.0, on=cpu.target(lanes))
     assert len(list(folder.glob("*.o"))) == len({4, cpu.target().lanes})
+
+
+def test_every_file_that_writes_kernels_is_part_of_the_key():
+    package = "pellucid.engines.compiled"
+    loaded = [
+        Path(module.__file__)
+        for name, module in sys.modules.items()
+        if name.startswith((f"{package}.kernels.", f"{package}.plan."))
+    ]
+    assert set(loaded) <= set(compiler.sources())
+    assert any(file.parent.name == "ir" for file in loaded)
 
 
 def test_old_code_goes(folder, monkeypatch):

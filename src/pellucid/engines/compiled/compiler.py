@@ -72,17 +72,18 @@ def load_plan(
     return _loaded(sources_digest() + plan, write, target, what)
 
 
+def sources() -> list[Path]:
+    """Return the files that write kernels."""
+    here = Path(__file__).parent
+    files = [*here.glob("kernels/**/*.py"), *here.glob("plan/*.py")]
+    return sorted([*files, Path(dropout.__file__)])
+
+
 @functools.cache
 def sources_digest() -> str:
     """Return a hash of the files that write kernels."""
-    here = Path(__file__).parent
-    files = [
-        *here.glob("kernels/*.py"),
-        *here.glob("plan/*.py"),
-        Path(dropout.__file__),
-    ]
     digest = hashlib.blake2b(digest_size=20)
-    for file in sorted(files):
+    for file in sources():
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -1,0 +1,39 @@
+"""A small language for writing kernels: values, pointers, loops.
+
+It wraps llvmlite's IR builder so that a kernel reads like the loop nest it is. Python
+loops unroll; ``b.loop`` makes a loop of the machine. Everything is float32 unless it
+says otherwise; a vector holds ``lanes`` numbers side by side.
+"""
+
+from pellucid.engines.compiled.kernels.ir.builder import Builder
+from pellucid.engines.compiled.kernels.ir.types import (
+    ELEMENTS,
+    F32,
+    I1,
+    I32,
+    I64,
+    PTR,
+    VOID,
+    vector_of,
+)
+from pellucid.engines.compiled.kernels.ir.unit import Kernel, Unit, kernel
+from pellucid.engines.compiled.kernels.ir.values import Number, Pointer, Value, Var
+
+__all__ = [
+    "ELEMENTS",
+    "F32",
+    "I1",
+    "I32",
+    "I64",
+    "PTR",
+    "VOID",
+    "Builder",
+    "Kernel",
+    "Number",
+    "Pointer",
+    "Unit",
+    "Value",
+    "Var",
+    "kernel",
+    "vector_of",
+]
