@@ -10,17 +10,19 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pellucid.compare.timing.jobs import Job, Place, Start, mpiexec
 from pellucid.engines import missing_package
 from pellucid.engines.world import ALONE, refuse_other_launchers
 from pellucid.errors import EngineError
 
-BIN = Path(sys.executable).parent
 FIT = """
 import json, sys
 import numpy as np
@@ -45,26 +47,20 @@ if world_of(model.engine).rank == 0:
 """
 
 
-def _mpiexec() -> str:
-    found = shutil.which("mpiexec", path=f"{BIN}:{os.environ['PATH']}")
-    if found is None:
-        pytest.skip("mpiexec is not installed")
-    pytest.importorskip("mpi4py")
-    return found
+def _job(engine: str, count: int, *script: str) -> list[Start]:
+    _skip_unless_there(engine)
+    return Job.here(engine, script, count).starts()
 
 
-def _torchrun() -> list[str]:
-    if missing_package("torch") is not None:
-        pytest.skip("PyTorch is not installed")
-    # the launcher's own options end at --; its --run-path would take --run for itself
-    module = [sys.executable, "-m", "torch.distributed.run"]
-    return [*module, "--nproc-per-node", "2", "--master-port", str(_free_port())]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _skip_unless_there(engine: str) -> None:
+    if missing_package(engine) is not None:
+        pytest.skip(f"{engine} is not installed")
+    if engine in ("numpy", "compiled"):
+        pytest.importorskip("mpi4py")
+        try:
+            mpiexec()
+        except EngineError as error:
+            pytest.skip(str(error))
 
 
 def _environment(**more: str) -> dict[str, str]:
@@ -81,6 +77,36 @@ def _run(*command: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[s
         timeout=240,
         check=False,
     )
+
+
+@contextmanager
+def _started(starts: list[Start], folder: Path) -> Iterator[list[Any]]:
+    """Start a job; whatever happens, nothing of it stays behind."""
+    processes = [
+        subprocess.Popen(
+            start.command,
+            cwd=folder,
+            env=_environment(**start.environment),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for start in starts
+    ]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            process.stderr.close()
+
+
+def _finish(starts: list[Start], folder: Path) -> None:
+    with _started(starts, folder) as processes:
+        for process in processes:
+            _, said = process.communicate(timeout=240)
+            assert process.returncode == 0, said
 
 
 def _script(folder: Path) -> str:
@@ -104,109 +130,180 @@ def _assert_equal(folder: Path, tolerance: float) -> None:
 
 # batches of 7, the last of 1: of four processes three have no example in it
 @pytest.mark.parametrize(
-    ("engine", "count", "dtype", "tolerance"),
-    [("numpy", 2, "float64", 1e-11), ("compiled", 4, "float32", 1e-4)],
+    ("engine", "counts", "norm", "dtype", "tolerance"),
+    [
+        ("numpy", (2,), False, "float64", 1e-11),
+        ("compiled", (4,), False, "float32", 1e-4),
+        ("torch", (2, 4), True, "float64", 1e-9),
+        ("jax", (2, 4), False, "float64", 1e-9),
+        ("tensorflow", (4,), True, "float64", 1e-9),
+    ],
 )
-def test_processes_under_mpiexec_train_as_one_does(
-    tmp_path: Path, engine: str, count: int, dtype: str, tolerance: float
-) -> None:
-    launcher, script = _mpiexec(), _script(tmp_path)
-    options = json.dumps({"norm": False, "dtype": dtype})
-    one = _run(sys.executable, script, engine, "one", options, cwd=tmp_path)
-    assert one.returncode == 0, one.stderr
-    command = (launcher, "-n", str(count), sys.executable, script, engine, "many")
-    many = _run(*command, options, cwd=tmp_path)
-    assert many.returncode == 0, many.stderr
-    _assert_equal(tmp_path, tolerance)
-
-
-def test_processes_under_torchrun_train_as_one_does_batch_norm_included(
+def test_several_processes_train_as_one_does(
     tmp_path: Path,
+    engine: str,
+    counts: tuple[int, ...],
+    norm: bool,
+    dtype: str,
+    tolerance: float,
 ) -> None:
-    launcher, script = _torchrun(), _script(tmp_path)
-    options = json.dumps({"norm": True, "dtype": "float64"})
-    one = _run(sys.executable, script, "torch", "one", options, cwd=tmp_path)
-    assert one.returncode == 0, one.stderr
-    many = _run(*launcher, script, "torch", "many", options, cwd=tmp_path)
-    assert many.returncode == 0, many.stderr
-    _assert_equal(tmp_path, 1e-9)
-
-
-@pytest.mark.parametrize(("engine", "norm"), [("jax", False), ("tensorflow", True)])
-def test_processes_that_meet_by_the_environment_train_as_one_does(
-    tmp_path: Path, engine: str, norm: bool
-) -> None:
-    if missing_package(engine) is not None:
-        pytest.skip(f"{engine} is not installed")
-    script, port = _script(tmp_path), _free_port()
-    options = json.dumps({"norm": norm, "dtype": "float64"})
+    _skip_unless_there(engine)
+    script, options = _script(tmp_path), json.dumps({"norm": norm, "dtype": dtype})
     one = _run(sys.executable, script, engine, "one", options, cwd=tmp_path)
     assert one.returncode == 0, one.stderr
-    workers = [f"127.0.0.1:{port}", f"127.0.0.1:{_free_port()}"]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, script, engine, "many", options],
-            cwd=tmp_path,
-            env=_environment(**_places(engine, workers, rank)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        for rank in range(2)
-    ]
-    try:
-        for process in processes:
-            _, said = process.communicate(timeout=240)
-            assert process.returncode == 0, said.decode()
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    _assert_equal(tmp_path, 1e-9)
+    for count in counts:
+        _finish(_job(engine, count, script, engine, "many", options), tmp_path)
+        _assert_equal(tmp_path, tolerance)
+        (tmp_path / "many.npz").unlink()
 
 
-def _places(engine: str, workers: list[str], rank: int) -> dict[str, str]:
-    if engine == "jax":
-        return {
-            "JAX_COORDINATOR_ADDRESS": workers[0],
-            "JAX_NUM_PROCESSES": "2",
-            "JAX_PROCESS_ID": str(rank),
-        }
-    task = {"type": "worker", "index": rank}
-    return {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": task})}
+TRAIN = ("-m", "pellucid", "train")
 
 
 def test_a_worker_that_dies_ends_the_job_and_resume_loses_nothing(
     tmp_path: Path,
 ) -> None:
-    launcher = _mpiexec()
-    command = [launcher, "-n", "2", sys.executable, "-m", "pellucid", "train"]
     rest = ["--epochs", "1000000", "--engine", "numpy", "--run", "r"]
-    process = subprocess.Popen(
-        [*command, "xor-one-hidden", *rest],
-        cwd=tmp_path,
-        env=_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        history = tmp_path / "runs/r/history.jsonl"
+    starts = _job("numpy", 2, *TRAIN, "xor-one-hidden", *rest)
+    history = tmp_path / "runs/r/history.jsonl"
+    with _started(starts, tmp_path) as (process,):
         _wait_for(lambda: history.exists() and history.read_text().count("\n") > 3)
         victim = _worker_that_does_not_write(tmp_path)
         os.kill(victim, signal.SIGKILL)
         process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode != 0
+        assert process.returncode != 0
     # checkpoints are a second apart; what came after the last one is trained again
     done = history.read_text().count("\n")
-    resumed = _run(
-        *command, "--resume", "r", "--epochs", str(done + 1), "-q", cwd=tmp_path
-    )
+    (start,) = _job("numpy", 2, *TRAIN, "--resume", "r", "--epochs", str(done + 1))
+    resumed = _run(*start.command, "-q", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert resumed.stdout.count("test accuracy") == 1
     epochs = [json.loads(line)["epoch"] for line in history.read_text().splitlines()]
     assert epochs == list(range(1, done + 2))
+
+
+@pytest.mark.parametrize("engine", ["jax", "tensorflow"])
+def test_the_companions_of_a_worker_that_dies_end_with_a_sentence(
+    tmp_path: Path, engine: str
+) -> None:
+    rest = ["--epochs", "1000000", "--engine", engine, "--run", "r", "-q"]
+    starts = _job(engine, 2, *TRAIN, "xor-one-hidden", *rest)
+    history = tmp_path / "runs/r/history.jsonl"
+    with _started(starts, tmp_path) as (first, second):
+        _wait_for(lambda: history.exists() and history.read_text().count("\n") > 3)
+        second.kill()
+        _, said = first.communicate(timeout=90)
+        assert first.returncode == 2, said
+    assert "error: train: every process of the job must go on to the end; got" in said
+    assert "Start the job again with --resume." in said
+    assert "Traceback" not in said
+    done = history.read_text().count("\n")
+    go_on = [*TRAIN, "--resume", "r", "--epochs", str(done + 1)]
+    # on any engine, and with any number of processes
+    resumed = _run(sys.executable, *go_on, "--engine", "numpy", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert history.read_text().count("\n") == done + 1
+
+
+FAIL = """
+import sys
+import pellucid as pl
+from pellucid.engines import mpi
+from pellucid.engines.world import world_of
+mpi._LAST_WAIT_S = 1.0
+network = pl.zoo("xor-one-hidden")
+loss = "half_squared_error_sum"
+model = pl.Model(network, engine="numpy", loss=loss, optimizer="sgd")
+step, done = model.session.train_step, 0
+def train_step(*arguments, **more):
+    global done
+    done += 1
+    if done == 5 and world_of(model.engine).rank == 1:
+        raise MemoryError("no room")
+    return step(*arguments, **more)
+model.session.train_step = train_step
+data = pl.data.load("xor")[0]
+model.fit(data, epochs=10**6, batch_size=4, progress=False)
+"""
+
+
+def test_a_process_that_fails_under_mpiexec_ends_the_job(tmp_path: Path) -> None:
+    (tmp_path / "fail.py").write_text(FAIL)
+    (start,) = _job("numpy", 2, "fail.py")
+    failed = _run(*start.command, cwd=tmp_path)
+    assert failed.returncode != 0
+    assert "MemoryError: no room" in failed.stderr
+
+
+@pytest.fixture
+def namespaces(tmp_path: Path) -> Iterator[tuple[Place, ...]]:
+    """Two network namespaces with an address each, joined by a cable."""
+    if shutil.which("ip") is None:
+        pytest.skip("iproute2 is not installed")
+    tag = f"p{os.getpid() % 100_000}"
+    names, addresses = (f"{tag}a", f"{tag}b"), ("10.213.7.1", "10.213.7.2")
+    hosts = [Path("/etc/netns") / name / "hosts" for name in names]
+    shell = tmp_path / "shell"
+    shell.write_text(_shell(names, addresses))
+    shell.chmod(0o755)
+    try:
+        for name in names:
+            _ip("netns", "add", name)
+        ends = ["link", "add", names[0], "netns", names[0], "type", "veth"]
+        _ip(*ends, "peer", "name", names[1], "netns", names[1])
+        for name, address, file in zip(names, addresses, hosts, strict=True):
+            _ip("-n", name, "addr", "add", f"{address}/24", "dev", name)
+            for device in (name, "lo"):
+                _ip("-n", name, "link", "set", device, "up")
+            file.parent.mkdir(parents=True)  # what the namespace has as /etc/hosts
+            file.write_text(f"127.0.0.1 localhost\n{address} {socket.gethostname()}\n")
+        yield tuple(
+            Place(
+                address=address,
+                prefix=("ip", "netns", "exec", name),
+                interface=name,
+                remote_shell=str(shell),
+            )
+            for name, address in zip(names, addresses, strict=True)
+        )
+    finally:
+        for name, file in zip(names, hosts, strict=True):
+            subprocess.run(
+                ["ip", "netns", "del", name], capture_output=True, check=False
+            )
+            shutil.rmtree(file.parent, ignore_errors=True)
+
+
+def _ip(*words: str) -> None:
+    run = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+    if run.returncode:
+        pytest.skip(f"this machine makes no network namespaces: {run.stderr.strip()}")
+
+
+def _shell(names: tuple[str, ...], addresses: tuple[str, ...]) -> str:
+    """What stands for ssh: it runs a command in the namespace of an address."""
+    cases = "".join(
+        f'{address}) exec ip netns exec {name} sh -c "$*" ;;\n'
+        for name, address in zip(names, addresses, strict=True)
+    )
+    return (
+        '#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\n'
+        f"host=$1; shift\ncase $host in\n{cases}esac\n"
+    )
+
+
+@pytest.mark.parametrize("engine", ["torch", "jax", "compiled"])
+def test_processes_with_networks_of_their_own_train_as_one_does(
+    tmp_path: Path, engine: str, namespaces: tuple[Place, ...]
+) -> None:
+    _skip_unless_there(engine)
+    dtype = "float32" if engine == "compiled" else "float64"
+    script, options = _script(tmp_path), json.dumps({"norm": False, "dtype": dtype})
+    one = _run(sys.executable, script, engine, "one", options, cwd=tmp_path)
+    assert one.returncode == 0, one.stderr
+    job = Job(engine, (script, engine, "many", options), namespaces)
+    _finish(job.starts(), tmp_path)
+    _assert_equal(tmp_path, 1e-4 if engine == "compiled" else 1e-9)
 
 
 def _wait_for(is_so: Any) -> None:

@@ -6,8 +6,11 @@ processes adds them up.
 
 from __future__ import annotations
 
+import atexit
 import functools
+import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +29,7 @@ _ADDRESS, _SIZE, _RANK = (
     "JAX_PROCESS_ID",
 )
 _LAST_WAIT_S = 60  # for companions, at the end
+_EXIT_CODE = 2  # of a process that has lost them
 
 
 def world() -> World:
@@ -61,7 +65,20 @@ def _joined() -> World:
     )
     with companions():
         jax.distributed.initialize(**arguments, shutdown_timeout_seconds=_LAST_WAIT_S)
+    atexit.register(_leave)  # after JAX's own, so it comes before it
     return JaxWorld()
+
+
+def _leave() -> None:
+    """End at once where companions are gone.
+
+    JAX would wait for them in its shutdown, and then abort with a stack trace.
+    """
+    if _Companions.are_lost:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_EXIT_CODE)
 
 
 class JaxWorld:
@@ -100,10 +117,20 @@ class JaxWorld:
         return array
 
 
+class _Companions:
+    """What is known of the other processes."""
+
+    are_lost = False
+
+
 @contextmanager
 def companions() -> Iterator[None]:
     """Say so where the other processes are gone."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        # what gloo says comes as a ValueError
+        if isinstance(error, ValueError) and "gloo" not in str(error).lower():
+            raise
+        _Companions.are_lost = True
         raise lost(error) from error

@@ -1,0 +1,174 @@
+"""This file is jobs of several processes: what starts them, for each engine.
+
+On this machine, or on places that a command leads to (network namespaces, machines).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from pellucid.errors import EngineError
+
+_HERE = "127.0.0.1"
+
+
+class Start(NamedTuple):
+    """A command and what its environment has besides: a launcher, or one process."""
+
+    command: list[str]
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one process runs.
+
+    Attributes
+    ----------
+    address : str
+        By which the other processes reach it.
+    prefix : tuple of str
+        A command that runs another one there.
+    interface : str, optional
+        Its network interface, for gloo, which would go by the host's name.
+    remote_shell : str, optional
+        A program that is called as ``ssh HOST COMMAND``, for mpiexec.
+    """
+
+    address: str = _HERE
+    prefix: tuple[str, ...] = ()
+    interface: str | None = None
+    remote_shell: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A script of Python that several processes run together on one engine.
+
+    Attributes
+    ----------
+    engine : str
+    script : tuple of str
+        The script and its arguments, or ``-m`` and a module.
+    places : tuple of Place
+        One a process.
+    """
+
+    engine: str
+    script: tuple[str, ...]
+    places: tuple[Place, ...] = field(default=(Place(), Place()))
+
+    @classmethod
+    def here(cls, engine: str, script: Sequence[str], count: int) -> Job:
+        """Return a job of so many processes on this machine."""
+        return cls(engine, tuple(script), (Place(),) * count)
+
+    def starts(self) -> list[Start]:
+        """Return all that has to be started.
+
+        Raises
+        ------
+        EngineError
+            If mpiexec is needed and not installed.
+        """
+        table = {
+            "torch": self._torchrun,
+            "tensorflow": self._by_hand,
+            "jax": self._by_hand,
+        }
+        return table.get(self.engine, self._mpiexec)()
+
+    def _torchrun(self) -> list[Start]:
+        """One launcher a machine; all processes of this one share theirs."""
+        port = str(free_port())
+        launcher = [sys.executable, "-m", "torch.distributed.run"]
+        if self._is_here:
+            each = ["--nproc-per-node", str(len(self.places)), "--master-port", port]
+            return [Start([*launcher, *each, *self._torch_script], {})]
+        shared = ["--nnodes", str(len(self.places)), "--nproc-per-node", "1"]
+        shared += ["--master-addr", self.places[0].address, "--master-port", port]
+        script = self._torch_script
+        return [
+            Start(
+                [*place.prefix, *launcher, *shared, f"--node-rank={rank}", *script],
+                {"GLOO_SOCKET_IFNAME": place.interface} if place.interface else {},
+            )
+            for rank, place in enumerate(self.places)
+        ]
+
+    @property
+    def _torch_script(self) -> list[str]:
+        # -- ends the launcher's own options: it would read --run as --run-path
+        is_module = self.script[0] == "-m"
+        return ["-m", "--", *self.script[1:]] if is_module else list(self.script)
+
+    @property
+    def _is_here(self) -> bool:
+        return all(place.address == _HERE for place in self.places)
+
+    def _by_hand(self) -> list[Start]:
+        workers = [f"{place.address}:{free_port()}" for place in self.places]
+        describe = _jax if self.engine == "jax" else _tensorflow
+        return [
+            Start(
+                [*place.prefix, sys.executable, *self.script], describe(workers, rank)
+            )
+            for rank, place in enumerate(self.places)
+        ]
+
+    def _mpiexec(self) -> list[Start]:
+        first, count = self.places[0], str(len(self.places))
+        options = ["-n", count]
+        if not self._is_here:
+            hosts = ",".join(place.address for place in self.places)
+            options += ["-hosts", hosts, "-localhost", first.address]
+        if first.remote_shell:
+            options += ["-launcher", "ssh", "-launcher-exec", first.remote_shell]
+        command = [*first.prefix, mpiexec(), *options, sys.executable, *self.script]
+        return [Start(command, {})]
+
+
+def _jax(workers: list[str], rank: int) -> dict[str, str]:
+    return {
+        "JAX_COORDINATOR_ADDRESS": workers[0],
+        "JAX_NUM_PROCESSES": str(len(workers)),
+        "JAX_PROCESS_ID": str(rank),
+    }
+
+
+def _tensorflow(workers: list[str], rank: int) -> dict[str, str]:
+    task = {"type": "worker", "index": rank}
+    return {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": task})}
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind((_HERE, 0))
+        return int(probe.getsockname()[1])
+
+
+def mpiexec() -> str:
+    """Return where mpiexec is: beside this Python, or on the path.
+
+    Raises
+    ------
+    EngineError
+        If it is not installed.
+    """
+    beside = Path(sys.executable).parent
+    found = shutil.which("mpiexec", path=f"{beside}{os.pathsep}{os.environ['PATH']}")
+    if found is None:
+        raise EngineError(
+            "mpiexec: must be installed; got no such program. "
+            "Run: pip install 'pellucid[mpi]' mpich"
+        )
+    return found
