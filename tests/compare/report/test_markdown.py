@@ -8,6 +8,7 @@ from oracles import studies
 
 from pellucid.compare.report.markdown import markdown
 from pellucid.compare.results import Cell
+from pellucid.compare.study.figure import Figure
 
 
 def test_figures_stand_with_unit_spread_and_runs_and_failures_with_reasons():
@@ -41,3 +42,12 @@ def test_details_stand_with_the_figure_they_belong_to():
     text = markdown(studies.results(latency={"torch": figures}), None, None)
     assert "| export ONNX | works<br>size 1.5 MiB (1 run) |" in text
     assert "| size ONNX" not in text
+
+
+def test_what_quick_leaves_out_for_all_is_one_sentence():
+    four, speed = Figure.full_only("speed, 4"), studies.figure("speed, 1", 2.0)
+    columns = {"compiled": [speed, four], "torch": [speed, four]}
+    text = markdown(studies.results(latency=columns), None, None)
+    assert "Full only: speed, 4." in text
+    assert "| speed, 4" not in text
+    assert "| speed, 1 | 2 | 2 |" in text

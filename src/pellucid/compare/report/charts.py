@@ -20,6 +20,7 @@ _LABELS = 108  # the column for the names on the left
 _LETTER = 6.2  # about so wide is one, in values on the right
 _BAR, _GAP, _HEAD = 15, 6, 20
 _TOP, _BOTTOM, _LEFT, _RIGHT, _HEIGHT = 12, 34, 46, 12, 210
+_FEW = 6  # counts on an axis that are all named: 1, 2 and 4 processes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,9 @@ def lines(
     up = _Scale(
         min(ys) if is_log else min(0.0, *ys), max(ys), _HEIGHT - _BOTTOM, _TOP, is_log
     )
-    parts = [*_axes(across, up, x_title)]
+    counts = sorted({*xs}) if all(x.is_integer() for x in xs) else []
+    at = counts if 0 < len(counts) <= _FEW else across.ticks()
+    parts = [*_axes(across, up, x_title, at)]
     for engine, line in points:
         places = [(across(float(x)), up(float(y))) for x, y in line]  # type: ignore[arg-type]
         d = "M" + "L".join(f"{_at(px)} {_at(py)}" for px, py in places)
@@ -161,7 +164,9 @@ class _Scale:
         return [v for v in found if self.low - slack <= v <= self.high + slack]
 
 
-def _axes(across: _Scale, up: _Scale, x_title: str) -> list[Markup]:
+def _axes(
+    across: _Scale, up: _Scale, x_title: str, at: Sequence[float]
+) -> list[Markup]:
     floor = _HEIGHT - _BOTTOM
     parts = []
     for value in up.ticks():
@@ -170,7 +175,7 @@ def _axes(across: _Scale, up: _Scale, x_title: str) -> list[Markup]:
             el("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=_at(y), y2=_at(y), class_="grid")
         )
         parts.append(_text(tick(value), _LEFT - 6, y + 4, anchor="end"))
-    for value in across.ticks():
+    for value in at:
         place = across(value)
         parts.append(_text(tick(value), place, floor + 15, anchor="middle"))
     middle = (_LEFT + WIDTH - _RIGHT) / 2

@@ -18,6 +18,7 @@ from pellucid.compare.report.words import (
     absence,
     command,
     details_of,
+    left_to_full,
     names_of,
     shown,
     spread,
@@ -85,11 +86,13 @@ def _row(results: Results, question: Question) -> Iterator[str]:
     yield from (f"* {TITLES[c.engine]}: {absence(c)}" for c in without)
     yield from ([""] if without else [])
     measured = [cell for cell in cells if cell.is_done]
-    names = names_of(measured)
+    left = left_to_full(measured)
+    names = [name for name in names_of(measured) if name not in left]
     if names:
         heads = ["figure", *(TITLES[cell.engine] for cell in measured)]
         rows = [[n, *(_value(cell, n) for cell in measured)] for n in names]
         yield from _table(heads, rows)
+    yield from ([f"Full only: {'; '.join(left)}.", ""] if left else [])
     yield from (question.how, "", f"`{command(results, question.name)}`", "")
 
 

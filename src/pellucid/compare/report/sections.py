@@ -12,6 +12,7 @@ from pellucid.compare.report.words import (
     absence,
     command,
     details_of,
+    left_to_full,
     names_of,
     shown,
     spread,
@@ -28,7 +29,8 @@ def section(results: Results, question: Question) -> Markup:
     cells = results.row(question.name)
     drawn = [chart(Chart.from_json(c), cells) for c in question.charts]
     pictures = [one for one in drawn if one is not None]
-    names = names_of(cells)
+    left = left_to_full(cells)
+    names = [name for name in names_of(cells) if name not in left]
     figures = table(names, cells) if names else None
     if figures is not None and pictures and len(names) > _MANY:
         summary = el("summary", f"All {len(names)} figures")
@@ -40,6 +42,7 @@ def section(results: Results, question: Question) -> Markup:
         _absences(cells),
         el("div", pictures, class_="charts") if pictures else None,
         figures,
+        el("p", f"Full only: {'; '.join(left)}.", class_="quiet") if left else None,
         el("details", el("summary", "How it is measured"), el("p", question.how)),
         el(
             "p",

@@ -88,6 +88,18 @@ def names_of(cells: Sequence[Cell]) -> list[str]:
     return list(dict.fromkeys(f.name for f in figures))
 
 
+def left_to_full(cells: Sequence[Cell]) -> list[str]:
+    """Return the names of figures that --quick has left out for all of a row's engines.
+
+    They are named in one sentence instead of a line of a table each.
+    """
+    figures = {
+        name: [f for cell in cells if (f := cell.figure(name)) is not None]
+        for name in names_of(cells)
+    }
+    return [n for n, found in figures.items() if all(f.is_full_only for f in found)]
+
+
 def details_of(cell: Cell, figure: Figure) -> list[tuple[str, Figure]]:
     """Return a figure's details, each with what its name says beside the figure's.
 

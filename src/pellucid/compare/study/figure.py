@@ -54,7 +54,7 @@ class Figure:
         return float(self.value) if isinstance(self.value, (int, float)) else None
 
     @classmethod
-    def full_only(cls, name: str, *, unit: str = "", note: str = "full only") -> Self:
+    def full_only(cls, name: str, *, unit: str = "", note: str = "") -> Self:
         """Return the figure of what ``--quick`` leaves out."""
         return cls(name=name, value=None, unit=unit, note=note, is_full_only=True)
 

@@ -145,25 +145,33 @@ def _costs(name: str, package: str, path: Path) -> Iterator[Figure]:
 
 
 def _runtime(name: str, package: str) -> Figure:
-    """Return the size of a runtime's largest library, and whether it allocates."""
-    spec = importlib.util.find_spec(package)
-    place = Path(next(iter(spec.submodule_search_locations))) if spec and (
-        spec.submodule_search_locations
-    ) else None  # fmt: skip
-    libraries = list(place.rglob("*.so*")) if place else []
+    """Return the size of a runtime's libraries, and whether they allocate."""
+    libraries = _loaded(package)
     if not libraries:
-        note = f"No library of {package} was found."
+        note = f"Which libraries of {package} are loaded is not told here."
         return Figure(name=f"runtime {name}", value=None, note=note)
-    largest = max(libraries, key=lambda p: p.stat().st_size)
-    taken = sorted(_undefined(largest) & _ALLOCATORS)
+    names = ", ".join(path.name for path in libraries)
+    taken = sorted({s for p in libraries for s in _undefined(p)} & _ALLOCATORS)
     return Figure(
         name=f"runtime {name}",
-        value=largest.stat().st_size / 1024,
+        value=sum(path.stat().st_size for path in libraries) / 1024,
         unit="KiB",
-        note=f"{largest.name} of the desktop's {package}, with every operator in it; "
-        f"it takes {', '.join(taken) or 'nothing'} from the system. A build for one "
-        "device with one network's operators is smaller.",
+        note=f"{names} of the desktop's {package}, with every operator; "
+        f"{', '.join(taken) or 'nothing'} from the system. A build for one device and "
+        "network is smaller.",
     )
+
+
+def _loaded(package: str) -> list[Path]:
+    """Return the libraries of a package that this process has loaded, by name."""
+    maps, spec = Path("/proc/self/maps"), importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations or not maps.exists():
+        return []
+    place = Path(next(iter(spec.submodule_search_locations))).resolve()
+    fields = (line.split(maxsplit=5) for line in maps.read_text().splitlines())
+    paths = {Path(words[5]) for words in fields if len(words) == 6}
+    found = (p for p in paths if ".so" in p.name and p.is_relative_to(place))
+    return sorted(found, key=lambda path: path.name)
 
 
 def _compiled_c(name: str, path: Path) -> Iterator[Figure]:

@@ -37,9 +37,16 @@ def measure(task: Task) -> list[Figure]:
             figures.append(Figure.full_only(language, note=note))
             continue
         figures += _tried(language, run, model, (images, folder))
+    return [_count(figures, note=f"Of {len(runs)}: {', '.join(runs)}."), *figures]
+
+
+def _count(figures: list[Figure], note: str) -> Figure:
+    """Return how many run it; nothing to rank by while some are left to --full."""
+    name = "languages that run it"
     count = sum(figure.value == "runs" for figure in figures)
-    note = f"Of {len(runs)}: {', '.join(runs)}."
-    return [Figure(name="languages that run it", value=count, note=note), *figures]
+    if any(figure.is_full_only for figure in figures):
+        return Figure.full_only(name, note=f"{note} {count} so far.")
+    return Figure(name=name, value=count, note=note)
 
 
 def _tried(
