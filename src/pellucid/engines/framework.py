@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from pellucid.errors import EngineError
 
 PRECISIONS = ("float32", "bfloat16")
 DTYPES = ("float32", "float64")
+_DEVICE = re.compile(r"[a-z]+(:\d+)?")
 
 
 class EngineVersionWarning(UserWarning):
@@ -37,6 +39,11 @@ class Options:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.device, str) and _DEVICE.fullmatch(self.device)):
+            raise EngineError(
+                f"engine '{self.engine}': device must be a kind of device, with a "
+                f"number or without, as in 'cuda:1'; got device={self.device!r}."
+            )
         if self.precision not in PRECISIONS:
             raise EngineError(
                 f"engine '{self.engine}': precision must be one of "

@@ -91,6 +91,10 @@ def make(**options: Any) -> JaxEngine:
 def _device(name: str) -> jax.Device:
     platform, _, index = name.partition(":")
     try:
-        return jax.local_devices(backend=platform)[int(index or 0)]
-    except (RuntimeError, ValueError, IndexError) as error:
+        found = jax.local_devices(backend=platform)
+    except RuntimeError as error:
         raise unknown_device("jax", name, str(error).splitlines()[0]) from error
+    if int(index or 0) >= len(found):
+        listed = ", ".join(f"{platform}:{i}" for i in range(len(found)))
+        raise unknown_device("jax", name, f"it has {listed}.")
+    return found[int(index or 0)]

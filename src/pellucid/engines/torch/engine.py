@@ -83,7 +83,7 @@ def make(**options: Any) -> TorchEngine:
             f"got {', '.join(options)}."
         ) from error
     try:
-        torch.empty(0, device=chosen.device)
+        torch.zeros(1, device=chosen.device).cpu()  # "meta" is there, and holds nothing
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise unknown_device("torch", chosen.device, reason) from error
