@@ -5,7 +5,6 @@ from __future__ import annotations
 import networks
 import pytest
 
-import pellucid as pl
 from pellucid import exchange
 from pellucid.exchange import prove
 
@@ -35,8 +34,6 @@ def test_executorch_gives_the_same(name, model_of, images_of, tmp_path):
     assert proof.runtime.startswith("executorch")
 
 
-@pytest.mark.parametrize("name", ["lenet5", "mnist-torch", "xor-two-hidden"])
-def test_networks_of_the_zoo_run_in_executorch(name, model_of, images_of, tmp_path):
-    model = model_of(pl.zoo(name))
-    path = exchange.write(model, tmp_path / "model.pte")
-    assert prove(model, path, images_of(model, 2)).relative <= 1e-5
+def test_networks_of_the_zoo_run_in_executorch(zoo_model, images_of, tmp_path):
+    path = exchange.write(zoo_model, tmp_path / "model.pte")
+    assert prove(zoo_model, path, images_of(zoo_model, 2)).relative <= 1e-5

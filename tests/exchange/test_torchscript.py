@@ -21,6 +21,11 @@ def test_each_layer_gives_the_same_in_pytorch(case_model, images_of, tmp_path):
     assert proof.runtime.startswith("torch")
 
 
+def test_zoo_networks_give_the_same_in_pytorch(zoo_model, images_of, tmp_path):
+    path = exchange.write(zoo_model, tmp_path / "model.torchscript")
+    assert prove(zoo_model, path, images_of(zoo_model)).relative <= 1e-5
+
+
 def test_the_archive_holds_classes_and_no_code_of_ours(small_model, tmp_path):
     path = exchange.write(small_model, tmp_path / "model.torchscript")
     extra = {"pellucid_card.json": ""}
