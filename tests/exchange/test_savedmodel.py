@@ -28,7 +28,24 @@ def test_tensorflow_gives_the_same(name, model_of, images_of, tmp_path):
     assert proof.runtime.startswith("tensorflow")
 
 
-IN = ("avg_pool_same", "batch_norm", "branches", "dropout")
+IN = (
+    "avg_pool_same",
+    "batch_norm",
+    "branches",
+    "conv_depthwise",
+    "conv_grouped",
+    "conv_transpose_cropped",
+    "conv_transpose_extended",
+    "conv_transpose_same",
+    "dense_on_pixels",
+    "dropout",
+    "layer_norm_on_pixels",
+    "leaky_relu",
+    "local_response_norm",
+    "upsample_bilinear",
+    "upsample_nearest",
+    "vectors",
+)
 
 
 @pytest.mark.parametrize("name", IN)
@@ -41,22 +58,69 @@ def test_saved_models_come_back(name, model_of, images_of, agree, tmp_path):
     agree(back.predict(images), model.predict(images))
 
 
-@pytest.mark.parametrize("name", ["lenet5", "mnist-torch", "resnet20"])
-def test_networks_of_the_zoo_come_back(name, model_of, images_of, agree, tmp_path):
+def test_networks_of_the_zoo_run_and_come_back(zoo_model, images_of, agree, tmp_path):
     pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
-    model = model_of(pl.zoo(name))
-    back = exchange.read(exchange.write(model, tmp_path / "m.savedmodel"))
-    images = images_of(model)
-    agree(back.predict(images), model.predict(images))
-    assert back.preprocessing == model.preprocessing
+    path, images = tmp_path / "m.savedmodel", images_of(zoo_model)
+    exchange.write(zoo_model, path)
+    assert prove(zoo_model, path, images).relative <= 1e-5
+    back = exchange.read(path, engine="numpy")
+    agree(back.predict(images), zoo_model.predict(images))
+    assert back.preprocessing == zoo_model.preprocessing
 
 
-def test_what_tf2onnx_spells_out_otherwise_is_refused_by_name(model_of, tmp_path):
+REFUSED = {
+    "avg_pool_uneven": r"Mul '.*avg_pool2d.*' must have a constant",
+    "conv_transpose_grouped": r"Split '.*conv_transpose2d.*' .*must be an operator",
+    "max_pool_uneven": r"Pad '.*max_pool2d.*' must pad with 0; got -inf",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_spelt_out_otherwise_is_refused_by_name(name, model_of, tmp_path):
     pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
-    model = model_of(networks.CASES["layer_norm_on_pixels"]())
+    model = model_of(networks.CASES[name]())
     path = exchange.write(model, tmp_path / "m.savedmodel")
-    with pytest.raises(pl.ExchangeError, match=r"import: \w+ '.*layer_norm.* must"):
+    with pytest.raises(pl.ExchangeError, match=REFUSED[name]):
         exchange.read(path, engine="numpy")
+
+
+def keras_model(**first):
+    """A model of Keras's own layers, none of whose weights is 0 or 1 throughout."""
+    keras = tf.keras
+    layers = keras.layers
+    image = keras.Input((9, 7, 4))
+    x = layers.Conv2D(6, 3, padding="same", **first)(image)
+    x = layers.LayerNormalization()(layers.DepthwiseConv2D(3, padding="same")(x))
+    y = layers.UpSampling2D((2, 3))(layers.LeakyReLU(0.2)(x))
+    z = layers.UpSampling2D((2, 3), interpolation="bilinear")(x)
+    y = layers.Conv2DTranspose(3, 3, strides=2, padding="same")(layers.Add()([y, z]))
+    y = layers.Dense(5, activation="silu")(layers.BatchNormalization()(y))
+    y = layers.Flatten()(layers.AveragePooling2D(6)(layers.MaxPooling2D(2)(y)))
+    y = layers.LayerNormalization()(layers.Dense(8, activation="tanh")(y))
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(y))
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.2, 1, w.shape) for w in model.get_weights()])
+    return model
+
+
+def test_a_model_of_keras_comes_in(agree, tmp_path):
+    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
+    theirs, path = keras_model(groups=2, activation="gelu"), tmp_path / "theirs"
+    theirs.export(str(path), verbose=False)
+    x = np.random.default_rng(0).normal(size=(3, 9, 7, 4)).astype(np.float32)
+    back = exchange.read(path, engine="numpy")
+    agree(back.predict(x), theirs(x))
+    assert len([n for n in back.network.nodes if "layer_norm" in n.name]) == 2
+
+
+def test_what_tf2onnx_makes_of_a_keras_model_comes_in(agree, tmp_path):
+    convert = pytest.importorskip("tf2onnx.convert", reason="tf2onnx is not installed")
+    theirs, path = keras_model(activation="sigmoid"), tmp_path / "theirs.onnx"
+    spec = tf.TensorSpec((None, 9, 7, 4), tf.float32, name="image")
+    function = tf.function(theirs, input_signature=[spec])
+    convert.from_function(function, input_signature=[spec], output_path=str(path))
+    x = np.random.default_rng(0).normal(size=(3, 9, 7, 4)).astype(np.float32)
+    agree(exchange.read(path, engine="numpy").predict(x), theirs(x))
 
 
 def test_a_module_of_tensorflow_comes_in(agree, tmp_path):

@@ -130,3 +130,30 @@ def test_bfloat16_is_near_and_keeps_float32_weights() -> None:
     expected = exact.train_step(images, np.arange(4), learning_rate=1e-3)
     assert result.loss == pytest.approx(expected.loss, rel=0.02)
     assert mixed.state()["weights/conv2d.weight"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pl.LeakyReLU(0.2),
+        pl.LocalResponseNorm(size=5, alpha=0.7, beta=0.6, bias=1.5),
+        pl.LocalResponseNorm(size=31, alpha=2.0),
+        pl.Upsample2D((2, 3), mode="bilinear"),
+    ],
+    ids=repr,
+)
+def test_what_tensorflow_has_in_float32_only_is_its_own_and_the_same(
+    layer: pl.Layer, agree: object
+) -> None:
+    network = Sequential(pl.Input(4, 5, 7), layer)
+    state = initial_state(network, seed=0, dtype="float32")
+    ours, theirs = (
+        make(name).build(network, state=state, dtype="float32")
+        for name in ("tensorflow", "numpy")
+    )
+    random = np.random.default_rng(0)
+    images = random.standard_normal((3, *network.input_shape)).astype(np.float32)
+    images[0, 0, 0, :3] = 0  # where the slope at 0 counts
+    grad = random.standard_normal((3, *network.output_shape)).astype(np.float32)
+    agree(ours.predict(images), theirs.predict(images), 1e-6)
+    agree(ours.vjp(images, grad)[0], theirs.vjp(images, grad)[0], 1e-5)

@@ -102,7 +102,33 @@ def _contrasted(torch):
     return nn.Sequential(*layers), (2, 3, 12, 11)
 
 
-@pytest.mark.parametrize("build", [_plain, _residual, _shuffled, _contrasted])
+def _normed(torch):
+    """Layer norms, which opsets before 17 spell out by their moments."""
+    nn = torch.nn
+
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(3, 6, 3)
+            self.on_pixels = nn.LayerNorm(6, eps=1e-3)
+            self.hidden = nn.Linear(6 * 24, 10)
+            self.on_features = nn.LayerNorm(10)
+            for norm in (self.on_pixels, self.on_features):
+                nn.init.uniform_(norm.weight)
+                nn.init.normal_(norm.bias)
+
+        def forward(self, x):
+            x = self.first(x).permute(0, 2, 3, 1)
+            x = torch.tanh(self.on_pixels(x)).permute(0, 3, 1, 2)
+            return self.on_features(self.hidden(x.flatten(1)))
+
+    return Normed(), (2, 3, 8, 6)
+
+
+BUILDERS = (_plain, _residual, _shuffled, _contrasted, _normed)
+
+
+@pytest.mark.parametrize("build", BUILDERS)
 @pytest.mark.parametrize("how", ["dynamo", "script-11", "script-17"])
 @pytest.mark.filterwarnings("ignore")
 def test_pytorch_exports_come_in(build, how, agree, tmp_path):

@@ -106,6 +106,8 @@ _BRANCH = helper.make_graph([helper.make_node("Relu", ["x"], ["z"])], "branch", 
         ),
         (helper.make_node("LRN", ["x"], ["y"], size=3, bias=0.0), "bias must be above"),
         (helper.make_node("Pow", ["x", "x"], ["y"]), "part of a local response norm"),
+        (helper.make_node("ReduceMean", ["x"], ["y"], axes=[1]), "a part of one alone"),
+        (helper.make_node("Erfc", ["x"], ["y"]), r"GELU, and read x · -0\.707"),
         (
             helper.make_node(
                 "If", ["x"], ["y"], then_branch=_BRANCH, else_branch=_BRANCH
@@ -256,3 +258,78 @@ def test_a_shape_that_would_fill_the_memory_is_refused(tmp_path):
     model = model_of_nodes(nodes, {"x": ["N", 2**20]}, ["y"], arrays={"s": sizes})
     with pytest.raises(pl.ExchangeError, match="must make at most"):
         exchange.read(saved(model, tmp_path), engine="numpy")
+
+
+def steps(*nodes):
+    """Return operators, each given as (operator, inputs, output)."""
+    return [helper.make_node(kind, list(read), [made]) for kind, read, made in nodes]
+
+
+MOMENTS = steps(
+    ("ReduceMean", ["x", "one"], "mean"),
+    ("Sub", ["x", "mean"], "centred"),
+    ("Mul", ["centred", "centred"], "square"),
+    ("ReduceMean", ["square", "one"], "variance"),
+    ("Add", ["variance", "epsilon"], "stable"),
+    ("Sqrt", ["stable"], "root"),
+)
+CONSTANTS = {
+    "one": np.asarray([1]),
+    "two": np.asarray([1, 1, 1, 2, 1, 1]),
+    "epsilon": np.asarray(0.1, np.float32),
+    "starts": np.asarray([1]),
+    "ends": np.asarray([3]),
+    "axes": np.asarray([2]),
+    "rows": np.asarray([-1, 3]),
+}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ([*MOMENTS, *steps(("Div", "xr", "y"))], "must read values that exist"),
+        ([*MOMENTS, *steps(("Div", ["x", "root"], "y"))], "a part of one alone"),
+        ([*MOMENTS, *steps(("Mul", ["root", "x"], "y"))], "next step of a layer norm"),
+        ([*MOMENTS, *steps(("Relu", ["root"], "y"))], "next step of a layer norm"),
+        ([*MOMENTS, *steps(("Add", ["x", "mean"], "y"))], "next step of a layer"),
+        (
+            [*MOMENTS, *steps(("Relu", "x", "z"), ("Div", ["z", "root"], "y"))],
+            "next step of a layer norm",
+        ),
+        (
+            [*MOMENTS, *steps(("Div", ["centred", "variance"], "y"))],
+            "next step of a layer norm",
+        ),
+        (
+            steps(("Slice", ["x", "starts", "ends", "axes"], "y")),
+            "follow a transposed convolution",
+        ),
+        (
+            steps(("Slice", ["x", "starts", "ends", "one"], "y")),
+            "crop height and width",
+        ),
+        (steps(("Tile", ["x", "two"], "y")), "repeat the pixels of an image"),
+        (steps(("Reshape", ["x", "rows"], "y")), "flatten, or add or drop axes"),
+    ],
+)
+def test_half_a_layer_is_refused(nodes, said, tmp_path):
+    model = model_of_nodes(
+        nodes, {"x": ["N", 3, 4, 4]}, ["y"], arrays=CONSTANTS, opset=18
+    )
+    with pytest.raises(pl.ExchangeError, match=said):
+        exchange.read(saved(model, tmp_path), engine="numpy")
+
+
+def test_a_layer_norm_by_its_moments_is_one_layer(agree, tmp_path):
+    nodes = [*MOMENTS, *steps(("Div", ["centred", "root"], "y"))]
+    model = model_of_nodes(
+        nodes, {"x": ["N", 3, 4, 4]}, ["y"], arrays=CONSTANTS, opset=18
+    )
+    back = exchange.read(saved(model, tmp_path), engine="numpy")
+    assert [type(node.layer).__name__ for node in back.network.nodes][1:] == [
+        "LayerNorm"
+    ]
+    x = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype(np.float32)
+    centred = x - x.mean(-1, keepdims=True)
+    variance = np.square(centred).mean(-1, keepdims=True)
+    agree(back.predict(x), centred / np.sqrt(variance + 0.1))

@@ -170,7 +170,10 @@ class Bilinear(keras.layers.Layer):  # type: ignore[misc]
         self.factors = factors
 
     def call(self, inputs: Any) -> Any:
-        """Interpolate the rows, then the columns."""
+        """Leave it to TensorFlow; in float64, mix the rows, then the columns."""
+        if inputs.dtype == tf.float32:
+            size = [n * f for n, f in zip(inputs.shape[1:3], self.factors, strict=True)]
+            return tf.image.resize(inputs, size)
         rows, columns = (
             tf.constant(interpolation(n, f), inputs.dtype)
             for n, f in zip(inputs.shape[1:3], self.factors, strict=True)
@@ -198,7 +201,13 @@ class Dropout(keras.layers.Dropout):  # type: ignore[misc]
 
 def leaky_relu(slope: float) -> Any:
     """Return the function; `tf.nn.leaky_relu` rounds its slope to float32."""
-    return lambda x: tf.where(x > 0, x, slope * x)
+
+    def apply(x: Any) -> Any:
+        if x.dtype == tf.float64:
+            return tf.where(x > 0, x, slope * x)
+        return tf.nn.leaky_relu(x, slope)
+
+    return apply
 
 
 def gelu(x: Any) -> Any:

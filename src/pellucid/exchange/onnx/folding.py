@@ -52,7 +52,19 @@ def _divide(a: Array, b: Array) -> Array:
 
 def _cast(call: Call) -> Any:
     dtype = onnx.helper.tensor_dtype_to_np_dtype(call.attribute("to"))
-    return call.constant(0).astype(dtype)
+    x = call.constant(0)
+    if x.dtype == np.int64 and dtype == np.int32:
+        return x  # of a shape, in which the batch is a large number
+    return x.astype(dtype)
+
+
+def _reduce_prod(call: Call) -> Any:
+    axes = call.axes()
+    return np.prod(
+        call.constant(0),
+        axis=None if axes is None else tuple(axes),
+        keepdims=bool(call.attribute("keepdims", 1)),
+    )
 
 
 def _constant_of_shape(call: Call) -> Array:
@@ -132,6 +144,7 @@ _FOLDS: dict[str, Callable[[Call], Any]] = {
     "Neg": lambda call: -call.constant(0),
     "Pow": _binary(np.power),
     "Reciprocal": lambda call: 1 / call.constant(0),
+    "ReduceProd": _reduce_prod,
     "Reshape": _reshape,
     "Slice": _slice,
     "Sqrt": lambda call: np.sqrt(call.constant(0)),

@@ -30,10 +30,25 @@ class Partial:
 
 def erf(call: Call) -> Partial:
     """Begin: the input must be x / √2."""
-    x, factor = _unscaled(call, call.tensor())
-    if not isclose(factor, 1 / sqrt(2), rel_tol=1e-6):
-        call.refuse("be a part of GELU, and read x / √2", f"x · {factor:g}")
-    return Partial(x)
+    return Partial(_scaled_by(call, 1 / sqrt(2)))
+
+
+def erfc(call: Call) -> Partial:
+    """Begin: 1 + erf(x / √2) is erfc(−x / √2), which the input must be."""
+    return Partial(_scaled_by(call, -1 / sqrt(2)), has_one=True)
+
+
+def _scaled_by(call: Call, wanted: float) -> Tensor:
+    """Return the x of x · wanted; the product may be of several steps."""
+    x, factor = call.tensor(), 1.0
+    while not isclose(factor, wanted, rel_tol=1e-6):
+        before, step = _unscaled(call, x)
+        if before is x:
+            call.refuse(
+                f"be a part of GELU, and read x · {wanted:g}", f"x · {factor:g}"
+            )
+        x, factor = before, factor * step
+    return x
 
 
 def plus(call: Call, values: Sequence[Any], constants: Sequence[Array]) -> Partial:

@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 
 from pellucid.exchange.local_response import Squares, square
-from pellucid.exchange.onnx import gelu, normalizations, shuffle, windows
+from pellucid.exchange.onnx import (
+    gelu,
+    moments,
+    normalizations,
+    rows,
+    shuffle,
+    windows,
+)
 from pellucid.exchange.onnx.call import Call
 from pellucid.exchange.tensor import Array, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 
-Result = Tensor | Squares | gelu.Partial | shuffle.Groups
+Result = Tensor | Squares | gelu.Partial | rows.Repeated | rows.Rows | shuffle.Groups
 _VECTOR_READERS = {"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze"}
 
 
@@ -69,22 +76,28 @@ def _softmax(call: Call) -> Tensor:
     return call.assembler.softmax(call.place, x, axis)
 
 
-def _gemm(call: Call) -> Tensor:
+def _gemm(call: Call) -> Tensor | rows.Rows:
     call.only(transA=0)
     weight = call.weight(1, 2) * np.asarray(call.attribute("alpha", 1.0), np.float32)
     weight = weight.T if call.attribute("transB", 0) else weight
-    x, units = call.tensor(), weight.shape[1]
+    units = weight.shape[1]
     bias = call.constant(2, None)
     if bias is not None:
         if bias.size not in (1, units) or (bias.size > 1 and bias.shape[-1] != units):
             call.refuse(f"have a bias of {units} numbers", f"shape={bias.shape}")
         factor = np.asarray(call.attribute("beta", 1.0), np.float32)
         bias = np.broadcast_to(bias.reshape(-1) * factor, (units,))
-    return call.assembler.dense(call.place, x, weight.astype(np.float32), bias)
+    weight = weight.astype(np.float32)
+    if isinstance(call.inputs[0], rows.Rows):
+        return rows.product(call, call.inputs[0], weight, bias)
+    return call.assembler.dense(call.place, call.tensor(), weight, bias)
 
 
-def _matmul(call: Call) -> Tensor:
-    return call.assembler.dense(call.place, call.tensor(), call.weight(1, 2), None)
+def _matmul(call: Call) -> Tensor | rows.Rows:
+    weight = call.weight(1, 2)
+    if isinstance(call.inputs[0], rows.Rows):
+        return rows.product(call, call.inputs[0], weight, None)
+    return call.assembler.dense(call.place, call.tensor(), weight, None)
 
 
 def _add(call: Call) -> Result:
@@ -119,6 +132,8 @@ def _mul(call: Call) -> Result:
         return gelu.times(call, tensors, constants)
     if constants and isinstance(tensors[0], Squares):
         return tensors[0].times(call.place, _one_number(call, constants[0]))
+    if constants and constants[0].size == 1 and constants[0].item() == 1:
+        return tensors[0]  # type: ignore[no-any-return]
     if constants:
         scale = _aligned(call, constants[0])
         return call.assembler.affine(call.place, tensors[0], scale=scale)
@@ -232,8 +247,12 @@ def _reshape(call: Call) -> Result:
         return shuffle.join(call, call.inputs[0], shape)
     if isinstance(call.inputs[0], Squares):
         return call.inputs[0].reshaped(call.place, shape, call.assembler.batch)
+    if isinstance(call.inputs[0], rows.Rows):
+        return rows.images(call, call.inputs[0], shape)
+    if isinstance(call.inputs[0], rows.Repeated):
+        return rows.enlarged(call, call.inputs[0], shape)
     x = call.tensor()
-    begun = shuffle.split(call, x, shape)
+    begun = shuffle.split(call, x, shape) or rows.rows(x, shape, call.assembler.batch)
     return begun or call.assembler.reshape(call.place, x, shape)
 
 
@@ -265,6 +284,8 @@ def _unsqueeze(call: Call) -> Tensor:
 def _transpose(call: Call) -> Result:
     if isinstance(call.inputs[0], shuffle.Groups):
         return shuffle.swap(call, call.inputs[0])
+    if isinstance(call.inputs[0], rows.Repeated):
+        return rows.turned(call, call.inputs[0])
     x = call.tensor()
     permutation = call.attribute("perm", list(range(len(x.axes)))[::-1])
     return call.assembler.transpose(call.place, x, permutation)
@@ -278,8 +299,11 @@ def _global_average(call: Call) -> Tensor:
     )
 
 
-def _reduce_mean(call: Call) -> Tensor:
+def _reduce_mean(call: Call) -> Tensor | moments.Combination:
     x, rank = call.tensor(), len(call.tensor().axes)
+    begun = moments.mean(call, x)
+    if begun is not None:
+        return begun
     axes = call.numbers(1, "axes") or []
     spatial = {x.axes.index(1), x.axes.index(2)} if len(x.shape) == 3 else set()
     if not spatial or {axis % rank for axis in axes} != spatial:
@@ -307,6 +331,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "Div": _div,
     "Dropout": _dropout,
     "Erf": gelu.erf,
+    "Erfc": gelu.erfc,
     "Flatten": _flatten,
     "Gelu": _gelu,
     "Gemm": _gemm,
@@ -328,12 +353,14 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "Reshape": _reshape,
     "Resize": windows.resize,
     "Sigmoid": _elementwise(pl.Sigmoid),
+    "Slice": windows.crop,
     "Softmax": _softmax,
     "Squeeze": _squeeze,
     "Sub": _sub,
     "Sum": _sum,
     "Swish": _swish,
     "Tanh": _elementwise(pl.Tanh),
+    "Tile": rows.tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
     "Upsample": windows.resize,

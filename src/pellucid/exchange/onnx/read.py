@@ -18,7 +18,7 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.assembler import Assembler
 from pellucid.exchange.card import Card
 from pellucid.exchange.local_response import Squares
-from pellucid.exchange.onnx import gelu, shuffle
+from pellucid.exchange.onnx import gelu, moments, rows, shuffle
 from pellucid.exchange.onnx.call import Call
 from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.folding import fold
@@ -29,6 +29,9 @@ from pellucid.runs import ModelFile
 
 _FLOATS = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
 CARD = "pellucid.card"
+#: what is not yet a layer
+_MOMENTS = moments.Combination | moments.Spread
+_PARTS = Squares | gelu.Partial | rows.Repeated | rows.Rows | shuffle.Groups | _MOMENTS
 
 
 def read(
@@ -95,7 +98,7 @@ class Graph:
         for node in self.wanted:
             self._run(node)
         self.output = self.values.get(self.output_name)
-        if isinstance(self.output, Squares | gelu.Partial | shuffle.Groups):
+        if isinstance(self.output, _PARTS):
             raise ExchangeError(
                 "import: the output must be what a layer gives; "
                 f"got '{self.output_name}', a part of one alone."
@@ -248,6 +251,8 @@ class Graph:
             folded = fold(call)
             if folded is not None:
                 return folded
+        if any(isinstance(v, _MOMENTS) for v in call.inputs):
+            return moments.read(call)
         reader = READERS.get(call.operator)
         if reader is None:
             call.refuse("be an operator that a layer expresses exactly", call.operator)
@@ -279,7 +284,7 @@ class Graph:
             value.shape
             if isinstance(value, np.ndarray)
             else value.foreign_shape
-            if isinstance(value, Squares)
+            if isinstance(value, rows.Rows | Squares)
             else call.tensor().foreign_shape
         )
         start, end = call.attribute("start", 0), call.attribute("end", None)

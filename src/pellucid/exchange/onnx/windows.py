@@ -205,6 +205,31 @@ def pad(call: Call) -> Tensor | Squares:
     return call.assembler.layer(call.place, pl.ZeroPad2D(around), [x])
 
 
+def crop(call: Call) -> Tensor:
+    """Slice: what a transposed convolution crops."""
+    x = call.assembler.image(call.place, call.tensor())
+    starts, ends = call.numbers(1, "starts") or [], call.numbers(2, "ends") or []
+    axes = call.numbers(3, "axes") or list(range(len(starts)))
+    steps = call.numbers(4, "steps") or [1] * len(starts)
+    if len({*map(len, (starts, ends, axes, steps))}) != 1 or set(steps) != {1}:
+        call.refuse("have a start and an end for each axis, and steps of 1", f"{steps}")
+    sides, shape = {1: (0, 0), 2: (0, 0)}, x.foreign_shape
+    for axis, start, end in zip(axes, starts, ends, strict=True):
+        n, own = shape[axis], x.axis(axis)
+        begin, stop = (max(min(at + n * (at < 0), n), 0) for at in (start, end))
+        is_whole = (begin, stop) == (0, n) or (own == 0 and start == 0 and end >= n)
+        if own not in sides and not is_whole:
+            call.refuse("crop height and width", f"axis {axis}: {start} … {end}")
+        if own in sides:
+            sides[own] = begin, n - stop
+    cropped = None
+    if call.is_sole_reader:
+        cropped = call.assembler.fold_crop(x, (sides[1], sides[2]))
+    if cropped is None:
+        call.refuse("follow a transposed convolution that it crops", f"{sides}")
+    return cropped
+
+
 def resize(call: Call) -> Tensor:
     """Resize or Upsample by whole factors, where the layer does the same."""
     x = call.assembler.image(call.place, call.tensor())

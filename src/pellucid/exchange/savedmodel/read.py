@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pellucid.runs import ModelFile
 MAIN = "saved_model.pb"
 _OPSET = 18  # the newest that tf2onnx writes
 _CARD_LIMIT_BYTES = 2**20
+_FOR_XLA = "_XlaMustCompile"
 
 
 def read(path: Path) -> ModelFile:
@@ -61,7 +63,7 @@ def _as_onnx(folder: Path) -> onnx.ModelProto:
             str(folder), None, None, return_tensors_to_rename=True
         )
         model, _ = convert._convert_common(
-            graph,
+            _without_xla(graph, inputs, outputs),
             name=folder.stem,
             input_names=inputs,
             output_names=outputs,
@@ -70,6 +72,38 @@ def _as_onnx(folder: Path) -> onnx.ModelProto:
         )
     made: onnx.ModelProto = model
     return made
+
+
+def _without_xla(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
+    """Take grouped convolutions out of the functions meant for XLA.
+
+    On a CPU Keras hands them to it; they are plain operators inside.
+    """
+    functions = (function.node_def for function in graph.library.function)
+    marked = [
+        node
+        for node in (*graph.node, *chain.from_iterable(functions))
+        if node.attr.pop(_FOR_XLA, None) is not None
+    ]
+    return _inlined(graph, [*inputs, *outputs]) if marked else graph
+
+
+def _inlined(graph: Any, kept: list[str]) -> Any:
+    """Put the bodies of functions where they are called."""
+    from pellucid.engines.tensorflow.imports import tf
+
+    protobuf: Any = importlib.import_module("tensorflow.core.protobuf.config_pb2")
+    optimizer: Any = importlib.import_module("tensorflow.python.grappler.tf_optimizer")
+    config = protobuf.ConfigProto()
+    rewriting = config.graph_options.rewrite_options
+    rewriting.min_graph_nodes = -1
+    rewriting.optimizers.append("function")
+    rewriting.function_optimization = rewriting.AGGRESSIVE
+    with tf.Graph().as_default():
+        tf.import_graph_def(graph, name="")
+        whole = tf.compat.v1.train.export_meta_graph(graph_def=graph)
+    whole.collection_def["train_op"].node_list.value.extend(kept)
+    return optimizer.OptimizeGraph(config, whole)
 
 
 def _with_card(file: ModelFile, path: Path) -> ModelFile:
