@@ -16,9 +16,8 @@ from pellucid.serving.studio.images import decode
 _WARM_UP, _TIMED = 5, 30
 
 
-def installed(model: Model) -> list[dict[str, Any]]:
+def installed() -> list[dict[str, Any]]:
     """Return the engines, and whether each is here."""
-    del model
     return [
         {"name": name, "is_installed": missing_package(name) is None} for name in NAMES
     ]

@@ -91,24 +91,26 @@ def _sample(model: Any, index: int) -> dict[str, Any]:
 def _add_inside(routes: APIRouter, bench: Workbench) -> None:
     @routes.post("/studio/node")
     async def node(body: AtNode) -> dict[str, Any]:
-        return await bench.ask(inside.opened, body.image, body.node)
+        return await bench.ask_aside(inside.opened, body.image, body.node)
 
     @routes.post("/studio/arithmetic")
     async def arithmetic(body: AtPlace) -> Any:
-        return await bench.ask(inside.calculated, body.image, body.node, body.at)
+        return await bench.ask_aside(inside.calculated, body.image, body.node, body.at)
 
     @routes.post("/studio/gradient")
     async def gradient(body: AtNodeForClass) -> dict[str, Any]:
-        return await bench.ask(inside.flow, body.image, body.node, body.of_class)
+        return await bench.ask_aside(inside.flow, body.image, body.node, body.of_class)
 
     @routes.post("/studio/derivative")
     async def derivative(body: AtPlaceForClass) -> Any:
         place = (body.image, body.node, body.at, body.of_class)
-        return await bench.ask(inside.traced, *place)
+        return await bench.ask_aside(inside.traced, *place)
 
     @routes.post("/studio/map")
     async def pixels_that_matter(body: Mapped) -> dict[str, Any]:
-        return await bench.ask(inside.mapped, body.image, body.kind, body.of_class)
+        return await bench.ask_aside(
+            inside.mapped, body.image, body.kind, body.of_class
+        )
 
 
 def _add_training(routes: APIRouter, studio: Studio) -> None:
@@ -118,7 +120,7 @@ def _add_training(routes: APIRouter, studio: Studio) -> None:
             "networks": [name for name in names() if name in ZOO],
             "wishes": {name: usual(name) for name in names() if name in ZOO},
             "data": [source.to_json() for source in data.sources()],
-            "engines": await studio.bench.ask(comparing.installed),
+            "engines": await asyncio.to_thread(comparing.installed),
             "optimizers": ["adam", "adamw", "rmsprop", "sgd"],
         }
 

@@ -33,6 +33,9 @@ class Workbench:
         self.title = title
         self.steps = 0  # updates that its weights have seen, as far as is known here
         self.version = 0  # counts exchanges, so that pages notice
+        self._aside = threading.Lock()
+        self._twin: Model | None = None
+        self._twin_of = (0, 0)  # version and steps
 
     def show(self, model: Model, title: str) -> None:
         """Put another model on the bench."""
@@ -49,11 +52,37 @@ class Workbench:
 
     def warm(self) -> None:
         """Let the engine compile what looking inside needs, before somebody looks."""
-        threading.Thread(target=self._ask, args=(_look_once, ()), daemon=True).start()
+        work = (_look_once, ())
+        threading.Thread(target=self._ask_aside, args=work, daemon=True).start()
 
     async def ask(self, question: Callable[..., T], *arguments: Any) -> T:
         """Run ``question(model, …)`` in a thread, one at a time."""
         return await asyncio.to_thread(self._ask, question, arguments)
+
+    async def ask_aside(self, question: Callable[..., T], *arguments: Any) -> T:
+        """Run ``question(model, …)`` on a twin, so that `ask` need not wait for it.
+
+        For questions that may let the engine compile something first, which takes
+        seconds. They wait for one another.
+        """
+        return await asyncio.to_thread(self._ask_aside, question, arguments)
+
+    def _ask_aside(self, question: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        with self._aside, np.errstate(all="ignore"):
+            return question(self._current_twin(), *arguments)
+
+    def _current_twin(self) -> Model:
+        """Return a model of its own session, with the weights of the one that is shown.
+
+        What either compiles, both have.
+        """
+        with self._lock:
+            if self._twin is None or self._twin_of[0] != self.version:
+                self._twin = self.model.to(self.model.engine)
+            elif self._twin_of[1] != self.steps:
+                self._twin.load_weights(self.model.weights)
+            self._twin_of = (self.version, self.steps)
+        return self._twin
 
     def _ask(self, question: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         with self._lock, np.errstate(all="ignore"):
@@ -61,5 +90,8 @@ class Workbench:
 
 
 def _look_once(model: Model) -> None:
-    """Run every node on an empty image."""
-    model.activations(np.zeros((1, *model.network.input_shape), model.dtype))
+    """Run every node on an empty image, there and back."""
+    image = np.zeros((1, *model.network.input_shape), model.dtype)
+    model.activations(image)
+    grad = np.zeros((1, *model.network.output_shape), model.dtype)
+    model.vjp(image, grad, training=False)
