@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,15 @@ VIEWS = ("draw", "inside", "train", "build", "compare")
 AXE = "axe-core@4.14.1"
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The studio over a network that has learned digits for a few seconds."""
+@contextmanager
+def served(model: pl.Model) -> Iterator[str]:
+    """Serve the studio over a model; yields its address."""
     import socket
     import time
 
     import uvicorn
 
-    model = pl.Model(
-        pl.zoo("mnist-torch"), loss="cross_entropy", optimizer=pl.Adam(1e-3)
-    )
-    train, _ = pl.data.load("mnist")
-    model.fit(train.subset(range(9600)), epochs=1, progress=False)
-    app = create_app([], log=Log("none"), bench=Workbench(model, "mnist-torch"))
+    app = create_app([], log=Log("none"), bench=Workbench(model, model.network.name))
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -52,13 +48,52 @@ def address() -> Iterator[str]:
     assert not thread.is_alive()
 
 
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The studio over a network that has learned digits for a few seconds."""
+    model = pl.Model(
+        pl.zoo("mnist-torch"), loss="cross_entropy", optimizer=pl.Adam(1e-3)
+    )
+    train, _ = pl.data.load("mnist")
+    model.fit(train.subset(range(9600)), epochs=1, progress=False)
+    with served(model) as url:
+        yield url
+
+
+def own_network() -> pl.Network:
+    """Return a network for colour pictures with every kind of layer."""
+    image = pl.Input(12, 12, 3)
+    x = pl.Conv2D(4, kernel_size=3, activation="relu")(pl.ZeroPad2D(1)(image))
+    a = pl.BatchNorm()(x)
+    b = pl.Conv2D(4, kernel_size=3, padding="same", groups=2, dilation=2)(a)
+    x = pl.MaxPool2D(2)(pl.Add()(a, pl.LeakyReLU()(b)))
+    half = pl.AvgPool2D(2)(x)
+    up = pl.Upsample2D(2)(half)
+    wide = pl.Sigmoid()(pl.ConvTranspose2D(2, kernel_size=2, stride=2)(half))
+    x = pl.LocalResponseNorm()(pl.GELU()(pl.LayerNorm()(pl.Concat()(x, up, wide))))
+    x = pl.Dropout(0.3)(pl.SiLU()(pl.Conv2D(6, kernel_size=3)(x)))
+    flat = pl.Tanh()(pl.Dense(5)(pl.Flatten()(x)))
+    y = pl.Dense(3)(pl.Concat()(pl.GlobalAvgPool2D()(x), flat))
+    return pl.Network(inputs=image, outputs=pl.Softmax()(y), name="mine")
+
+
+@pytest.fixture(scope="module")
+def own_address() -> Iterator[str]:
+    """The studio over a network of one's own."""
+    with served(
+        pl.Model(own_network(), engine="numpy", classes=("disc", "ring", "none"))
+    ) as url:
+        yield url
+
+
 @pytest.fixture
 def open_page(browser: Any, address: str) -> Iterator[Any]:
     """Open pages; each must ask nobody else and log no error."""
     contexts, complaints = [], []
 
     def open_(view: str = "draw", **how: Any) -> Any:
-        context = browser.new_context(**{"base_url": address, **how})
+        own = how.setdefault("base_url", address)
+        context = browser.new_context(**how)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
@@ -69,7 +104,7 @@ def open_page(browser: Any, address: str) -> Iterator[Any]:
                 complaints.append(f"console: {message.text}")
 
         def watch(request: Any) -> None:
-            if not request.url.startswith((address, "data:", "blob:")):
+            if not request.url.startswith((own, "data:", "blob:")):
                 complaints.append(f"asked elsewhere: {request.url}")
 
         page.on("console", heed)
@@ -309,11 +344,19 @@ def test_two_engines_learn_side_by_side(open_page: Any) -> None:
     for one, other in zip(*curves, strict=True):
         heights = [float(point.split(",")[1]) for point in (one, other)]
         assert heights[0] == pytest.approx(heights[1], abs=0.3)  # of 190 units
+    said = page.locator("#apart").inner_text()
+    assert "compiled and numpy on the same batches differ by at most" in said
+    assert "in 10 steps" in said
+    most = float(said.split("at most ")[1].split(" nats")[0].replace("−", "-"))
+    assert most < 1e-4
+    assert page.locator(".legend").first.inner_text().split() == ["compiled", "numpy"]
 
 
 def test_an_edited_network_has_its_shapes_at_once(open_page: Any) -> None:
     page = open_page("build")
     fits = page.locator("#fits")
+    playwright.expect(fits).to_contain_text("It fits")  # the network that is shown
+    page.select_option("#example", "mnist-torch")
     playwright.expect(fits).to_contain_text("It fits: 421,642 parameters")
     page.fill("#argument-1-out_channels", "16")
     row = page.locator("#layers tr[data-node=conv2d]")
@@ -367,7 +410,48 @@ def test_engines_are_compared(open_page: Any) -> None:
     playwright.expect(row).to_contain_text("ms", timeout=60_000)
     cells = row.locator("td").all_inner_texts()
     assert float(cells[2].replace("−", "-").replace("e-", "e-")) < 1e-3
+    numbers = page.locator("#outputs tbody tr").first.locator("td")
+    playwright.expect(numbers.nth(1)).to_be_visible()
+    by_engine = [float(numbers.nth(i).inner_text().replace("−", "-")) for i in (0, 1)]
+    assert by_engine[0] == pytest.approx(by_engine[1], abs=1e-3)
+    page.goto("#draw")
+    page.click("#sample")
+    page.goto("#compare")
+    said = page.locator("#compare-words")
+    playwright.expect(said).to_contain_text("are of another image")
     # frameworks are imported one after the other; the page need not be watched
+
+
+def test_every_layer_of_ones_own_network_shows_its_calculation(
+    open_page: Any, own_address: str, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    picture = tmp_path / "wide.png"
+    Image.linear_gradient("L").resize((30, 20)).convert("RGB").save(picture)
+    page = open_page(base_url=own_address)
+    words = page.locator("#draw-words")
+    playwright.expect(words).to_contain_text("knows disc, ring, none")
+    page.set_input_files("#file", picture)
+    playwright.expect(page.locator("#done")).to_contain_text("12×12 pixels, colour")
+    page.goto("#inside")
+    nodes = page.locator("#nodes button")
+    playwright.expect(nodes).to_have_count(len(own_network().nodes))
+    width = page.evaluate("() => document.querySelector('.graph').clientWidth")
+    for place in range(nodes.count()):
+        button = nodes.nth(place)
+        name = button.inner_text().split("\n")[0]
+        button.click()
+        title = page.locator("#calculation h3").first
+        playwright.expect(title).to_contain_text(f" {name}[")
+        ends = page.locator("#calculation ul.sum").first
+        shown = float(ends.locator("[data-value]").last.get_attribute("data-value"))
+        engine = ends.locator("[data-activation]").get_attribute("data-activation")
+        assert shown == pytest.approx(float(engine), rel=1e-3, abs=1e-5), name
+        assert button.bounding_box()["width"] < width
+    page.goto("#build")
+    playwright.expect(page.locator("#layers tbody tr")).to_have_count(nodes.count())
+    playwright.expect(page.locator("#fits")).to_contain_text("It fits")
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -63,7 +63,7 @@ def _news(lane: Lane, told: _Known) -> dict[str, Any] | None:
         "steps": lane.steps,
         "seconds": lane.seconds,
         "is_anew": is_anew,
-        "points": [[s, round(x, 6), a] for s, x, a in points],
+        "points": [[s, round(x, 9), a] for s, x, a in points],
         "snapshot": lane.snapshot if told.snapshots != snapshots else None,
     }
     told.generation, told.points = generation, start + len(points)

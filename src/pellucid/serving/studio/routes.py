@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from pellucid import data
+from pellucid.network import to_json
 from pellucid.network.zoo import ZOO
 from pellucid.recipes import names
 from pellucid.serving.http import read_rest
@@ -37,7 +38,7 @@ def router(studio: Studio) -> APIRouter:
     _add_drawing(routes, studio)
     _add_inside(routes, studio.bench)
     _add_training(routes, studio)
-    _add_building(routes)
+    _add_building(routes, studio.bench)
     _add_comparing(routes, studio.bench)
     return routes
 
@@ -165,7 +166,11 @@ def _file(model: Any) -> bytes:
         return path.read_bytes()
 
 
-def _add_building(routes: APIRouter) -> None:
+def _add_building(routes: APIRouter, bench: Workbench) -> None:
+    @routes.get("/studio/network")
+    async def network() -> dict[str, Any]:
+        return to_json(bench.model.network)
+
     @routes.get("/studio/layers")
     async def layers() -> list[dict[str, Any]]:
         return building.catalogue()

@@ -4,6 +4,7 @@ import { get, latest, post, tried } from "./api.js";
 import { byId, count, make, on, options } from "./page.js";
 import { trainBuilt } from "./train.js";
 
+const SHOWN = "", USUAL = "mnist-torch";
 let kinds = [];
 let network = null; // the JSON that is edited
 let checked = null; // what the server said of it last
@@ -125,7 +126,8 @@ const SOURCES = {
   json: async () => ["JSON", JSON.stringify(checked.json, null, 2), "network.json"],
   code: async () => {
     const framework = byId("framework").value;
-    const body = { network: checked.json, framework, recipe: byId("example").value };
+    const recipe = byId("example").value || USUAL; // what it is trained with
+    const body = { network: checked.json, framework, recipe };
     const { script } = await post("/studio/code", body);
     return [`A script for ${byId("framework").selectedOptions[0].text}, without pellucid`, script, `${framework}_network.py`];
   },
@@ -146,7 +148,8 @@ async function source(kind) {
 }
 
 async function load(name) {
-  network = await tried(() => get(`/studio/example/${encodeURIComponent(name)}`));
+  const path = name === SHOWN ? "/studio/network" : `/studio/example/${encodeURIComponent(name)}`;
+  network = await tried(() => get(path));
   if (network) render();
 }
 
@@ -154,8 +157,9 @@ async function fill() {
   kinds = await get("/studio/layers");
   const { networks } = await get("/studio/choices");
   byId("kind").replaceChildren(...options(kinds.map((kind) => kind.layer), "Conv2D"));
-  byId("example").replaceChildren(...options(networks, "mnist-torch"));
-  await load("mnist-torch");
+  byId("example").replaceChildren(new Option("the one shown", SHOWN), ...options(networks, SHOWN));
+  byId("example").value = SHOWN;
+  await load(SHOWN);
 }
 
 export function begin() {

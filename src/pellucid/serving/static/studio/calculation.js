@@ -114,10 +114,13 @@ function list({ terms: all, left_out: rest }) {
 /** Write minus signs as the numbers beside them have them. */
 const signed = (formula) => formula.replace(/-(?=\d)/g, "−");
 
+/** Whether a formula says more than its value does, in few words. */
+const hasFormula = (formula) => formula.length < 160 && !/^[-+\d.e]+$/.test(formula);
+
 function steps(shown) {
   const lines = shown.steps.map(({ name, formula, value }, i) => {
     const isLast = i === shown.steps.length - 1;
-    const line = make("li", { textContent: `${name} = ${formula.length < 160 ? signed(formula) + " = " : ""}${number(value)}`, className: isLast ? "result" : "" });
+    const line = make("li", { textContent: `${name} = ${hasFormula(formula) ? signed(formula) + " = " : ""}${number(value)}`, className: isLast ? "result" : "" });
     line.dataset.name = name;
     line.dataset.value = value;
     return line;

@@ -1,8 +1,12 @@
 // This file is the view Compare: one image through every engine.
 
-import { get, post, Refused } from "./api.js";
-import { byId, make, number, percent, state } from "./page.js";
+import { get, post, Refused, tried } from "./api.js";
+import { byId, make, number, on, percent, state } from "./page.js";
 import { sample } from "./draw.js";
+
+const MOST_OUTPUTS = 100; // beyond it a table of all of them helps nobody
+let compared = null; // the image and the steps of what stands in the table
+let outputs = {}; // by engine
 
 const cell = (text) => make("td", { className: "number", textContent: text });
 
@@ -10,35 +14,64 @@ async function run() {
   const button = byId("run-compare");
   button.disabled = true;
   if (!state.seen) await sample();
-  const { engines } = await get("/studio/choices");
+  const found = await tried(() => get("/studio/choices"));
+  if (!found || !state.seen) { button.disabled = false; return; }
+  const { engines } = found;
+  compared = { image: state.seen.image, steps: state.model.steps };
+  outputs = {};
+  showOutputs();
+  showAge();
   const rows = byId("engines").tBodies[0];
   rows.replaceChildren(...engines.map(({ name }) =>
     make("tr", { id: `engine-${name}` }, make("th", { scope: "row", textContent: name }), make("td", { colSpan: 5, textContent: "waits …" }))));
   for (const { name, is_installed } of engines) {
     const row = byId(`engine-${name}`);
     row.cells[1].textContent = is_installed ? "runs …" : "not installed";
-    if (is_installed && state.seen) await one(row, name);
+    if (is_installed) await one(row, name);
   }
   button.disabled = false;
 }
 
 async function one(row, engine) {
   try {
-    const found = await post("/studio/compare", { image: state.seen.image, engine });
+    const found = await post("/studio/compare", { image: compared.image, engine });
     const best = found.probabilities.indexOf(Math.max(...found.probabilities));
     const [first, third] = found.quartiles_ms;
     row.replaceChildren(row.cells[0],
-      make("td", { textContent: state.model.classes[best] }),
+      make("td", { textContent: state.model.classes[best] ?? best }),
       cell(percent(found.probabilities[best])),
       cell(number(found.difference)),
       cell(`${found.latency_ms.toFixed(3)} ms`),
       cell(`${first.toFixed(3)}–${third.toFixed(3)} ms`));
+    outputs[engine] = found.output;
+    showOutputs();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     row.cells[1].textContent = error.message;
   }
 }
 
+/** Write every output by every engine, with the digits in which they differ. */
+function showOutputs() {
+  const names = Object.keys(outputs);
+  const size = names.length ? outputs[names[0]].length : 0;
+  byId("outputs-panel").hidden = !size || size > MOST_OUTPUTS;
+  const { classes } = state.model;
+  byId("outputs").tHead.replaceChildren(make("tr", {}, make("th", { scope: "col", textContent: "Class" }),
+    ...names.map((name) => make("th", { scope: "col", className: "number", textContent: name }))));
+  byId("outputs").tBodies[0].replaceChildren(...Array.from({ length: size }, (_, i) =>
+    make("tr", {}, make("th", { scope: "row", textContent: classes[i] ?? i }), ...names.map((name) => cell(number(outputs[name][i], 8))))));
+}
+
+/** Say so where the table is of another image, or of earlier weights. */
+function showAge() {
+  if (!compared) return;
+  const isOld = compared.image !== state.seen?.image ? "another image" : compared.steps !== state.model.steps ? "earlier weights" : "";
+  byId("compare-words").textContent = isOld ? `These rows are of ${isOld}; run it again.` : "\u00a0";
+}
+
 export function begin() {
+  on("seen", showAge);
+  on("model", showAge);
   byId("run-compare").addEventListener("click", run);
 }

@@ -5,6 +5,7 @@ import { byId, make, on, percent, see, state } from "./page.js";
 import { bytes, paintImage } from "./paint.js";
 
 const SIDE = 280, SENT = 112, PEN = 22;
+const DIGITS = byId("draw-words").textContent;
 const pad = byId("pad");
 const ink = pad.getContext("2d", { willReadFrequently: true });
 const small = new OffscreenCanvas(SENT, SENT).getContext("2d", { willReadFrequently: true });
@@ -64,8 +65,11 @@ function render() {
     row.querySelector(".fill > div").style.width = `${100 * share}%`;
     row.cells[2].textContent = seen ? percent(share) : "–";
   });
+  const areDigits = names.length === 10 && names.every((name, i) => name === String(i));
+  if (model) byId("draw-words").textContent = areDigits ? DIGITS : `Draw something, or drop a picture. This network knows ${known(names)}.`;
   byId("verdict").textContent = seen ? names[seen.best] ?? seen.best : "–";
-  byId("done").replaceChildren(...(seen?.done ?? []).map((text) => make("li", { textContent: text })));
+  if (!seen) byId("took").textContent = "Nothing is drawn yet.";
+  byId("done").replaceChildren(...(seen?.done ?? ["the drawing stands here, as it is prepared for the network"]).map((text) => make("li", { textContent: text })));
   for (const id of ["seen", "inside-image", "map-seen", "compare-image"]) paintSeen(byId(id));
 }
 
@@ -78,6 +82,12 @@ function paintSeen(canvas) {
   }
   paintImage(canvas, bytes(seen.image), seen.shape);
   canvas.ariaLabel = `The image that the network sees, ${seen.shape[0]} by ${seen.shape[1]} pixels`;
+}
+
+/** Say a few names of many. */
+function known(names) {
+  const few = names.slice(0, 6).join(", ");
+  return names.length > 6 ? `${few} and ${names.length - 6} others` : few;
 }
 
 function place(event) {
@@ -152,7 +162,6 @@ function clear() {
   wipe();
   drawing = null;
   see(null);
-  byId("took").textContent = "\u00a0";
 }
 
 async function open(file) {
@@ -165,7 +174,8 @@ async function open(file) {
   byId("took").textContent = file.name;
   const bitmap = await createImageBitmap(file);
   const scale = SIDE / Math.max(bitmap.width, bitmap.height);
-  ink.drawImage(bitmap, 0, 0, bitmap.width * scale, bitmap.height * scale);
+  const width = bitmap.width * scale, height = bitmap.height * scale;
+  ink.drawImage(bitmap, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
 }
 
 function byFile() {

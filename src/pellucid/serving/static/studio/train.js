@@ -104,8 +104,35 @@ function show(isRunning) {
   draw(byId("accuracy-chart"), curve(2, 100), { steps, most: 100, unit: "%", what: "Accuracy over steps" });
   const words = lanes.map(said).join(" · ");
   byId("train-status").textContent = words;
+  for (const legend of document.querySelectorAll(".legend")) {
+    legend.replaceChildren(...lanes.map(({ name }, i) => make("span", { className: `key lane-${i}`, textContent: name })));
+  }
+  showApart();
+  showLearning(isRunning);
   byId("pause").disabled = byId("step").disabled = byId("stop").disabled = !isRunning;
   byId("pause").textContent = isPaused ? "Go on" : "Pause";
+}
+
+/** Say how far two curves are from one another, where both have a point. */
+function showApart() {
+  const [one, other] = lanes;
+  const losses = new Map((one?.points ?? []).map(([step, loss]) => [step, loss]));
+  const both = (other?.points ?? []).filter(([step]) => losses.has(step));
+  byId("apart").hidden = !both.length;
+  if (!both.length) return;
+  const most = Math.max(...both.map(([step, loss]) => Math.abs(loss - losses.get(step))));
+  byId("apart").textContent = `The losses of ${one.name} and ${other.name} on the same batches differ by at most ${most === 0 ? "0" : most.toExponential(1).replace("-", "−")} nats in ${count(both.length)} steps.`;
+}
+
+/** Tell the view Draw that its network learns. */
+function showLearning(isRunning) {
+  const [lane] = lanes;
+  const [words, link] = byId("learning").children;
+  const hasLearned = lane?.status === "finished";
+  link.hidden = !isRunning && !hasLearned;
+  link.textContent = isRunning ? "Watch it" : "See how";
+  if (isRunning) words.textContent = `It is learning: step ${count(lane.step)} of ${count(lane.steps)}.`;
+  else words.textContent = hasLearned ? "It has learned." : "\u00a0";
 }
 
 function said(lane) {
