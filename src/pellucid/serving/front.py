@@ -23,7 +23,9 @@ from pellucid.serving.http import (
     Scope,
     Send,
     answer_error,
+    check_depth,
     read,
+    read_body,
     write,
 )
 from pellucid.serving.late import Late
@@ -190,7 +192,21 @@ class Front:
     async def _hand_on(
         self, scope: Scope, receive: Receive, send: Send, extra: list[Any]
     ) -> int:
+        """Let the rest answer, with a body that was read within the limits."""
         status = 499
+        settings = self.state.settings
+        left = [
+            await read_body(
+                scope, receive, limits=settings.limits, within_s=settings.time_limit_s
+            )
+        ]
+        if b"json" in dict(scope["headers"]).get(b"content-type", b""):
+            check_depth(left[0], settings.limits.json_depth)
+
+        async def receive_again() -> MutableMapping[str, Any]:
+            if left:
+                return {"type": "http.request", "body": left.pop(), "more_body": False}
+            return await receive()
 
         async def send_more(message: MutableMapping[str, Any]) -> None:
             nonlocal status
@@ -199,7 +215,7 @@ class Front:
                 message["headers"] = [*message["headers"], *extra, *PAGE_HEADERS]
             await send(message)
 
-        await self.rest(scope, receive, send_more)
+        await self.rest(scope, receive_again, send_more)
         return status
 
     async def _report(self, send: Send, request_id: bytes, extra: list[Any]) -> None:

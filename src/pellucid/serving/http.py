@@ -98,19 +98,34 @@ async def read(
         If the client went away.
     """
     headers = dict(scope["headers"])
-    announced = headers.get(b"content-length", b"0")
-    if announced.isdigit() and int(announced) > limits.body_bytes:
-        raise _too_large(int(announced), limits.body_bytes)
-    message: MutableMapping[str, Any] = await _in_time(receive(), within_s)
-    body = message.get("body", b"")
-    if message.get("more_body"):
-        body = await _rest(receive, body, limits.body_bytes, within_s)
-    if len(body) > limits.body_bytes:
-        raise _too_large(len(body), limits.body_bytes)
+    body = await read_body(scope, receive, limits=limits, within_s=within_s)
     encoding = headers.get(b"content-encoding")
     if encoding is not None:
         body = _decompressed(body, encoding.decode("latin-1"), limits.body_bytes)
     return Request(headers, scope["query_string"], body)
+
+
+async def read_body(
+    scope: Scope, receive: Receive, *, limits: Limits, within_s: float
+) -> bytes:
+    """Read a body as it came.
+
+    Raises
+    ------
+    RequestError, Disconnected
+        As `read`, but for the encoding.
+    """
+    headers = dict(scope["headers"])
+    announced = headers.get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > limits.body_bytes:
+        raise _too_large(int(announced), limits.body_bytes)
+    message: MutableMapping[str, Any] = await _in_time(receive(), within_s)
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        body = await _rest(receive, body, limits.body_bytes, within_s)
+    if len(body) > limits.body_bytes:
+        raise _too_large(len(body), limits.body_bytes)
+    return body
 
 
 async def read_rest(request: Any, limits: Limits, within_s: float = 30.0) -> bytes:
@@ -200,11 +215,7 @@ def parse_json(body: bytes, *, depth: int) -> dict[str, Any]:
     RequestError
         If it is none, is nested too deep, or holds NaN or infinity.
     """
-    opened = body.count(b"[") + body.count(b"{")
-    if opened > depth and _depth(body) > depth:
-        raise RequestError(
-            f"serve: JSON must be nested at most {depth} deep; got {_depth(body)}."
-        )
+    check_depth(body, depth)
     try:
         document = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -216,6 +227,15 @@ def parse_json(body: bytes, *, depth: int) -> dict[str, Any]:
             f"serve: the body must be a JSON object; got {type(document).__name__}."
         )
     return document
+
+
+def check_depth(body: bytes, depth: int) -> None:
+    """Refuse JSON that is nested too deep; RequestError."""
+    opened = body.count(b"[") + body.count(b"{")
+    if opened > depth and _depth(body) > depth:
+        raise RequestError(
+            f"serve: JSON must be nested at most {depth} deep; got {_depth(body)}."
+        )
 
 
 def _depth(body: bytes) -> int:

@@ -150,6 +150,7 @@ def _server(app: Front) -> Any:
     return Server(
         uvicorn.Config(
             app,
+            http=connection_for(settings.time_limit_s),
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -161,3 +162,16 @@ def _server(app: Front) -> Any:
             backlog=2048,
         )
     )
+
+
+def connection_for(seconds: float) -> Any:
+    """Return what reads requests: a connection that waits so long for a head."""
+    try:
+        from pellucid.serving.connection import Connection
+    except ImportError:  # httptools is for CPython; h11 limits heads, not their time
+        return "auto"
+
+    class Patient(Connection):
+        patience_s = seconds
+
+    return Patient

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.testclient import TestClient
 
 import pellucid as pl
 from pellucid.network import ZOO, to_json
-from pellucid.serving import Log, Settings, create_app
+from pellucid.serving import Limits, Log, Settings, create_app
 from pellucid.serving.studio import Workbench
 
 
@@ -212,6 +213,57 @@ def test_the_model_is_saved_as_a_file(
     saved = pl.load(path, engine="numpy")
     for name, array in model.weights.items():
         np.testing.assert_array_equal(saved.weights[name], array)
+
+
+@pytest.mark.parametrize("title", ["网络", 'a"b', "a\r\nX-Evil: 1", "../x"])
+def test_any_networks_name_makes_a_files_name(studio: TestClient, title: str) -> None:
+    studio.app.studio.bench.title = title
+    response = studio.get("/studio/file")
+    assert response.status_code == 200
+    assert "x-evil" not in response.headers
+    said = response.headers["content-disposition"]
+    assert re.fullmatch(r'attachment; filename="[A-Za-z0-9._-]+"', said)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"network": "/tmp/own.py"},
+        {"network": "own.json"},
+        {"network": "../mnist-torch"},
+        {"data": "/etc"},
+        {"data": "../pictures"},
+        {"data": "digits.npz"},
+    ],
+)
+def test_no_path_of_a_training_reaches_the_disk(
+    studio: TestClient, wish: dict[str, str]
+) -> None:
+    refused = studio.post("/studio/training", json=wish)
+    assert refused.status_code == 400
+    assert f"studio: {next(iter(wish))} must be one of" in refused.json()["error"]
+    assert studio.app.studio.lesson is None
+
+
+def test_bodies_of_the_studio_have_the_servers_limits(
+    make_studio: Any, model: pl.Model
+) -> None:
+    client = make_studio(model, limits=Limits(body_bytes=2000, json_depth=9))
+    large = client.post("/studio/build", json={"network": {"x": "a" * 3000}})
+    assert large.status_code == 413
+    chunks = client.post(
+        "/studio/build",
+        content=(b"a" * 500 for _ in range(9)),
+        headers={"content-type": "application/json"},
+    )
+    assert chunks.status_code == 413
+    deep = client.post(
+        "/studio/build",
+        content=b'{"network":' + b'{"a":' * 20 + b"1" + b"}" * 21,
+        headers={"content-type": "application/json"},
+    )
+    assert deep.status_code == 400
+    assert "nested at most 9 deep" in deep.json()["error"]
 
 
 def test_the_token_in_the_address_opens_the_page(

@@ -9,14 +9,16 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pellucid.data import Dataset
+from pellucid.data import Dataset, sources
 from pellucid.errors import PellucidError
 from pellucid.explain import Assessment, assess
 from pellucid.model import Model
+from pellucid.network.zoo import ZOO
 from pellucid.recipes import changed, names, read
 from pellucid.recipes.examples import examples_of
 from pellucid.recipes.parts import model_of, network_of
 from pellucid.runs.recipe import Recipe
+from pellucid.serving.refusal import RequestError
 from pellucid.serving.studio.gate import Gate
 from pellucid.serving.studio.images import encode, levels, takes_pictures
 from pellucid.serving.studio.workbench import Workbench
@@ -52,8 +54,15 @@ class Wish(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 0
 
     def recipe(self) -> Recipe:
-        """Return the recipe; RunError or NetworkError if it does not fit."""
+        """Return the recipe; PellucidError if it does not fit.
+
+        Networks and data are named or written out: a recipe's own could be paths, and
+        no path from a request may reach the disk.
+        """
         network = self.network
+        if isinstance(network, str):
+            _check_known("network", network, sorted(ZOO))
+        _check_known("data", self.data, [source.name for source in sources()])
         is_named = isinstance(network, str) and network in names()
         base = (
             read(str(network))
@@ -74,6 +83,13 @@ class Wish(BaseModel):
         )
         network_of(recipe)
         return recipe
+
+
+def _check_known(what: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        raise RequestError(
+            f"studio: {what} must be one of {', '.join(known)}; got {name[:80]!r}."
+        )
 
 
 def usual(name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -150,8 +151,10 @@ def _add_training(routes: APIRouter, studio: Studio) -> None:
     @routes.get("/studio/file")
     async def file() -> Response:
         content = await studio.bench.ask(_file)
-        name = f'attachment; filename="{studio.bench.title}.pellucid"'
-        headers = {"Content-Disposition": name}
+        # a network's name may be any text, a header's may not
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", studio.bench.title)[:80]
+        disposition = f'attachment; filename="{stem}.pellucid"'
+        headers = {"Content-Disposition": disposition}
         return Response(content, media_type="application/octet-stream", headers=headers)
 
 
