@@ -51,3 +51,13 @@ def test_what_quick_leaves_out_for_all_is_one_sentence():
     assert "Full only: speed, 4." in text
     assert "| speed, 4" not in text
     assert "| speed, 1 | 2 | 2 |" in text
+
+
+def test_a_curve_is_a_picture_and_a_few_points_are_lines_of_the_table():
+    def text(count: int) -> str:
+        points = [studies.figure(f"at batch {n}", n, at=n) for n in range(count)]
+        return markdown(studies.results(speed={"torch": points}), None, None)
+
+    assert "| at batch 3 | 3 |" in text(4)
+    assert "| at batch 3 | 3 |" not in text(5)
+    assert "Over batch sizes: 5 points, drawn in index.html." in text(5)

@@ -102,6 +102,7 @@ class Conductor:
             if self._is_over():
                 break
             self._carry_out(job, is_alone=False)
+        self._stations.end(lane[0].engines[0])  # and give its memory back
 
     def _is_over(self) -> bool:
         return self._stations.is_stopping or self._left_s() <= 0

@@ -17,6 +17,7 @@ from pellucid.compare.report.words import (
     TITLES,
     absence,
     command,
+    curves,
     details_of,
     left_to_full,
     names_of,
@@ -87,11 +88,15 @@ def _row(results: Results, question: Question) -> Iterator[str]:
     yield from ([""] if without else [])
     measured = [cell for cell in cells if cell.is_done]
     left = left_to_full(measured)
-    names = [name for name in names_of(measured) if name not in left]
+    drawn = curves(question, measured)
+    hidden = {*left, *(name for points in drawn.values() for name in points)}
+    names = [name for name in names_of(measured) if name not in hidden]
     if names:
         heads = ["figure", *(TITLES[cell.engine] for cell in measured)]
         rows = [[n, *(_value(cell, n) for cell in measured)] for n in names]
         yield from _table(heads, rows)
+    for title, points in drawn.items():
+        yield from (f"{title}: {len(points)} points, drawn in index.html.", "")
     yield from ([f"Full only: {'; '.join(left)}.", ""] if left else [])
     yield from (question.how, "", f"`{command(results, question.name)}`", "")
 

@@ -11,6 +11,7 @@ from pellucid.compare.report.words import (
     TITLES,
     absence,
     command,
+    curves,
     details_of,
     left_to_full,
     names_of,
@@ -30,7 +31,8 @@ def section(results: Results, question: Question) -> Markup:
     drawn = [chart(Chart.from_json(c), cells) for c in question.charts]
     pictures = [one for one in drawn if one is not None]
     left = left_to_full(cells)
-    names = [name for name in names_of(cells) if name not in left]
+    drawn_ones = {n for names in curves(question, cells).values() for n in names}
+    names = [n for n in names_of(cells) if n not in left and n not in drawn_ones]
     figures = table(names, cells) if names else None
     if figures is not None and pictures and len(names) > _MANY:
         summary = el("summary", f"All {len(names)} figures")

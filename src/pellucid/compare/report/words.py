@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from pellucid.compare.results import Cell, Results, amount
+from pellucid.compare.results import Cell, Question, Results, amount
 from pellucid.compare.study.figure import Figure
 
 #: how engines are called in a report
@@ -16,6 +16,8 @@ TITLES = {
     "tensorflow": "TensorFlow",
     "jax": "JAX",
 }
+
+_READ = 4  # so many points of a curve are read one by one
 
 NOT_MEASURED_HERE = (
     "community: how many people answer questions, and how soon",
@@ -86,6 +88,21 @@ def names_of(cells: Sequence[Cell]) -> list[str]:
     """
     figures = (f for cell in cells for f in cell.figures if not f.of)
     return list(dict.fromkeys(f.name for f in figures))
+
+
+def curves(question: Question, cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """Return the names of figures that are points of a curve, by the chart's title.
+
+    A curve of more than four points is read as a picture; behind it stands its table.
+    """
+    found = {}
+    for chart in question.charts:
+        if chart["kind"] == "lines":
+            begins = tuple(chart["figures"])
+            names = [n for n in names_of(cells) if n.startswith(begins)]
+            if len(names) > _READ:
+                found[str(chart["title"])] = names
+    return found
 
 
 def left_to_full(cells: Sequence[Cell]) -> list[str]:
