@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -258,6 +259,17 @@ def test_a_shape_that_would_fill_the_memory_is_refused(tmp_path):
     model = model_of_nodes(nodes, {"x": ["N", 2**20]}, ["y"], arrays={"s": sizes})
     with pytest.raises(pl.ExchangeError, match="must make at most"):
         exchange.read(saved(model, tmp_path), engine="numpy")
+
+
+def test_a_norm_over_more_channels_than_there_are_takes_no_memory(agree, tmp_path):
+    node = helper.make_node("LRN", ["x"], ["y"], size=2**31 - 1, alpha=2.0**31)
+    path = saved(model_of_nodes([node], {"x": ["N", 3, 2, 2]}, ["y"]), tmp_path)
+    x = np.random.default_rng(0).normal(size=(2, 2, 2, 3)).astype(np.float32)
+    back = exchange.read(path, engine="numpy")
+    expected = x / (1 + np.square(x).sum(-1, keepdims=True)) ** 0.75
+    agree(back.predict(x), expected)
+    if importlib.util.find_spec("torch"):
+        agree(back.to("torch").predict(x), expected)
 
 
 def steps(*nodes):

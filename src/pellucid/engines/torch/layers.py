@@ -176,8 +176,10 @@ def _layer_norm(layer: pl.LayerNorm, shape: Shape) -> nn.Module:
 
 
 def _local_response_norm(layer: pl.LocalResponseNorm, shape: Shape) -> nn.Module:
-    del shape
-    return nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, k=layer.bias)
+    # PyTorch pads the channels by the size, however much larger it is than they are
+    size = 2 * layer.reach(shape[-1]) + 1
+    alpha = layer.alpha if size == layer.size else layer.alpha / layer.size * size
+    return nn.LocalResponseNorm(size, alpha, layer.beta, k=layer.bias)
 
 
 def _upsample(layer: pl.Upsample2D, shape: Shape) -> nn.Module:
