@@ -22,7 +22,6 @@ import numpy as np
 import pellucid as pl
 
 BROKEN = 200
-_SECONDS_BETWEEN_MODELS = 10
 _SHAPE = (28, 28, 1)
 
 
@@ -219,11 +218,18 @@ def _head(length: int) -> bytes:
 
 
 def soak(
-    url: str, grpc: str, path: Path, models: list[pl.Model], seconds: float, memory: Any
+    url: str,
+    grpc: str,
+    path: Path,
+    models: list[pl.Model],
+    seconds: float,
+    memory: Any,
+    *,
+    between_s: float = 10,
 ) -> dict[str, Any]:
     """Ask for that long; models take turns, and the last half has broken clients.
 
-    ``memory()`` is the server's, in MB.
+    ``memory()`` is the server's, in MB; ``between_s`` passes from model to model.
     """
     askers, broken = Askers(url, grpc, models), BrokenClients(url)
     begin = time.monotonic()
@@ -235,7 +241,7 @@ def soak(
             if not is_broken and now >= half:
                 broken.start()
                 is_broken = True
-            time.sleep(max(0.0, min(_SECONDS_BETWEEN_MODELS, end - now)))
+            time.sleep(max(0.0, min(between_s, end - now)))
             models[(replaced + 1) % len(models)].save(path)
             load = f"{url}/v2/repository/models/digits/load"
             with urllib.request.urlopen(load, data=b"{}", timeout=60) as answer:

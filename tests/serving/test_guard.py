@@ -78,6 +78,18 @@ def test_pages_of_other_sites_are_refused(client: TestClient) -> None:
     assert "access-control-allow-origin" not in own.headers
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_what_other_sites_pages_load_is_refused(client: TestClient, site: str) -> None:
+    picture = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
+    refused = client.get("/v2", headers=picture)
+    assert refused.status_code == 403
+    assert "Sec-Fetch-Site must be same-origin" in refused.json()["error"]
+    link = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}
+    assert client.get("/docs", headers=link).status_code == 200
+    own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
+    assert client.get("/v2", headers=own).status_code == 200
+
+
 def test_pages_have_a_strict_policy(client: TestClient) -> None:
     headers = client.get("/docs").headers
     policy = headers["content-security-policy"]

@@ -78,13 +78,24 @@ def from_json(document: Any) -> Network:
         )
     if not isinstance(document["nodes"], list):
         raise NetworkError("Network: 'nodes' must be a list; got something else.")
+    outputs = document.get("outputs")
+    if not (outputs is None or _are_names(outputs)):
+        raise NetworkError(
+            f"Network: 'outputs' must be a list of names; got {outputs!r}."
+        )
     how = document.get("preprocessing")
+    if not (how is None or isinstance(how, dict)):
+        raise NetworkError(f"Network: 'preprocessing' must be an object; got {how!r}.")
     return Network.from_nodes(
         [_node_from_json(entry) for entry in document["nodes"]],
         name=str(document.get("name", "network")),
         preprocessing=Preprocessing.from_json(how) if how else None,
-        outputs=document.get("outputs"),
+        outputs=outputs,
     )
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _node_from_json(entry: Any) -> Node:
@@ -107,6 +118,11 @@ def _node_from_json(entry: Any) -> Node:
 def make_layer(kind: type[Layer], name: str, arguments: dict[str, Any]) -> Layer:
     """Make a layer from plain JSON values."""
     if kind is Input:
+        if not isinstance(arguments.get("shape", ()), list | tuple):
+            raise NetworkError(
+                f"Input '{name}': shape must be a list of sizes; "
+                f"got shape={arguments['shape']!r}."
+            )
         return Input(*arguments.get("shape", ()), name=name)
     allowed = [
         field.name

@@ -60,6 +60,15 @@ class Guard:
                 f"it; got {origin.decode('latin-1')[:80]!r}.",
                 status=403,
             )
+        # what pages load without asking by script, as pictures, comes without Origin
+        site = headers.get(b"sec-fetch-site", b"none")
+        is_link = headers.get(b"sec-fetch-mode") == b"navigate"
+        if site not in (b"same-origin", b"none") and not is_link:
+            raise RequestError(
+                "serve: Sec-Fetch-Site must be same-origin, for no other site's page "
+                f"may use it; got {site.decode('latin-1')[:80]!r}.",
+                status=403,
+            )
         if path not in OPEN_PATHS:
             self.check_token(headers)
 
