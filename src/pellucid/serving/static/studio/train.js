@@ -131,7 +131,8 @@ function showLearning(isRunning) {
   const hasLearned = lane?.status === "finished";
   link.hidden = !isRunning && !hasLearned;
   link.textContent = isRunning ? "Watch it" : "See how";
-  if (isRunning) words.textContent = `It is learning: step ${count(lane.step)} of ${count(lane.steps)}.`;
+  if (isRunning && !lane.steps) words.textContent = "It is about to learn.";
+  else if (isRunning) words.textContent = `It is learning: step ${count(lane.step)} of ${count(lane.steps)}.`;
   else words.textContent = hasLearned ? "It has learned." : "\u00a0";
 }
 
