@@ -47,7 +47,7 @@ def outcome_on_other_sides(
     """What an engine gives that shows one side and differentiates on the other."""
     values = truth.outcome.activations
     shown = corners_of(network(), values)
-    flips = flips_near(network(), values, shown)
+    flips = flips_near(network(), values, shown, {})
     assert sorted({flip.node for flip in flips}) == ["conv2d_relu", "max_pool2d"]
     other.load_state(state)
     other.corners = flipped(shown, [f for f in flips if f.place[0] in (0, 1)])
@@ -68,6 +68,18 @@ def test_hidden_sides_are_found_by_the_jumps_of_the_derivatives() -> None:
     assert largest(found) < 1e-12
     assert shown.crossed == 0
     assert found.crossed == 2
+
+
+def test_what_rounding_reaches_is_near_a_corner() -> None:
+    truth, _, _, _ = reference()
+    values = truth.outcome.activations
+    shown = corners_of(network(), values)
+    few, more = (
+        flips_near(network(), values, shown, rounding)
+        for rounding in ({}, {"conv2d": 0.6})
+    )
+    assert len(few) < len(more)
+    assert [flip.distance for flip in more] == sorted(f.distance for f in more)
 
 
 def test_a_wrong_derivative_is_explained_by_no_corner() -> None:

@@ -24,7 +24,7 @@ from pellucid.network import Network
 from pellucid.network.layers import LeakyReLU, MaxPool2D, ReLU
 
 Tensors = dict[str, Array]
-MOST = 32  # corners that are tried, the nearest first
+MOST = 96  # corners that are tried, the nearest first
 
 
 class Flip(NamedTuple):
@@ -42,6 +42,8 @@ def hidden_sides(
     corners: Corners,
     gradients_of: Callable[[Corners], Tensors],
     found: Tensors,
+    *,
+    rounding: Mapping[str, float],
 ) -> Corners:
     """Return the sides on which an engine's derivatives are most likely to be.
 
@@ -56,13 +58,16 @@ def hidden_sides(
         The derivatives in float64 on given sides.
     found : dict of weight name to ndarray
         The engine's derivatives.
+    rounding : mapping of node name to float
+        How far the engine's outputs are from the values: so far from a corner its
+        side is open.
 
     Returns
     -------
     mapping of node name to ndarray
         ``corners`` where no other side explains more.
     """
-    flips = flips_near(network, values, corners)[:MOST]
+    flips = flips_near(network, values, corners, rounding)[:MOST]
     if not flips or not all(np.isfinite(array).all() for array in found.values()):
         return corners
     base = gradients_of(corners)
@@ -80,19 +85,23 @@ def hidden_sides(
 
 
 def flips_near(
-    network: Network, values: Mapping[str, Array], corners: Corners
+    network: Network,
+    values: Mapping[str, Array],
+    corners: Corners,
+    rounding: Mapping[str, float],
 ) -> list[Flip]:
-    """Return what lies nearer than 1e-6 to a corner, the nearest first."""
+    """Return what lies within rounding of a corner, the nearest first."""
     flips: list[Flip] = []
     for node in network.nodes:
+        near = max([NEAR, *(rounding.get(source, 0.0) for source in node.inputs)])
         if isinstance(node.layer, ReLU | LeakyReLU):
             x, mine = np.abs(values[node.inputs[0]]), corners[node.name]
-            for index in map(tuple, np.argwhere(x < NEAR)):
+            for index in map(tuple, np.argwhere(x < near)):
                 flips.append(Flip(x[index], node.name, index, not mine[index]))
         elif isinstance(node.layer, MaxPool2D):
             gap, first, second = best_two(node.layer, values[node.inputs[0]])
             mine = corners[node.name]
-            for index in map(tuple, np.argwhere((gap > 0) & (gap < NEAR))):
+            for index in map(tuple, np.argwhere((gap > 0) & (gap < near))):
                 is_first = mine[index] == first[index]
                 other = second[index] if is_first else first[index]
                 flips.append(Flip(gap[index], node.name, index, other))

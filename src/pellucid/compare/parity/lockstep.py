@@ -130,7 +130,15 @@ class Reference:
         corners = corners_of(self._network, outcome.activations)
         values = self.outcome.activations
         sides = hidden_sides(
-            self._network, values, corners, self._gradients_on, outcome.gradients
+            self._network,
+            values,
+            corners,
+            self._gradients_on,
+            outcome.gradients,
+            rounding={
+                name: float(np.max(np.abs(array - values[name]), initial=0.0))
+                for name, array in outcome.activations.items()
+            },
         )
         if sides is corners:
             return shown
