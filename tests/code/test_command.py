@@ -48,3 +48,14 @@ def test_weights_of_another_network_are_refused(
     pl.Model(pl.zoo("lenet5"), engine="numpy").save(run)
     assert main(["code", "mnist-torch", "--weights", str(run)]) == 2
     assert "weights must be those of 'mnist-torch'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["torch.py", "argparse.py"])
+def test_a_script_that_would_import_itself_is_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    given = ["--framework", "torch", "--output", str(path)]
+    assert main(["code", "mnist-torch", *given]) == 2
+    assert "must not be that of a module it imports" in capsys.readouterr().err
+    assert not path.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,14 +40,31 @@ class Script:
     weights_file: str | None
     weights: Mapping[str, Array]
 
+    @property
+    def imported(self) -> set[str]:
+        """The modules that the script imports, by their first names."""
+        found: set[str] = set()
+        for statement in ast.walk(ast.parse(self.text)):
+            if isinstance(statement, ast.Import):
+                found |= {name.name.partition(".")[0] for name in statement.names}
+            elif isinstance(statement, ast.ImportFrom) and statement.module:
+                found.add(statement.module.partition(".")[0])
+        return found
+
     def write(self, path: Path) -> tuple[Path, ...]:
         """Write the script, and the weights beside it; return what was written.
 
         Raises
         ------
         RunError
-            If the disk does not take it.
+            If the script's name is that of a module it imports, or the disk does not
+            take it.
         """
+        if path.stem in self.imported:
+            raise RunError(
+                f"code: the script's name must not be that of a module it imports; got "
+                f"'{path.name}'. Give it another name."
+            )
         write_bytes(path, self.text.encode())
         if self.weights_file is None:
             return (path,)
