@@ -27,6 +27,24 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """A convolution along one axis: sizes of x and y, and how the window moves."""
+
+    size: int
+    outputs: int
+    kernel: int
+    stride: int
+    dilation: int
+    pad: int
+
+    @property
+    def reach(self) -> int:
+        """How far the last window reaches beyond x; negative where it ends before."""
+        last = (self.outputs - 1) * self.stride + self.dilation * (self.kernel - 1)
+        return last - self.pad - (self.size - 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Conv:
     """One convolution: y = x * w + bias, its sizes and how both images lie."""
 
@@ -40,6 +58,24 @@ class Conv:
     has_bias: bool = True
     function: Function | None = None
     is_added: bool = False
+
+    @property
+    def axes(self) -> tuple[Side, Side]:
+        """The convolution down and across."""
+        x, y = self.x, self.y
+        sizes = zip((x.height, x.width), (y.height, y.width), strict=True)
+        down, across = (
+            Side(*both, *how)
+            for both, *how in zip(
+                sizes,
+                self.kernel,
+                self.stride,
+                self.dilation,
+                self.top_left,
+                strict=True,
+            )
+        )
+        return down, across
 
     @property
     def rows(self) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pellucid.engines.compiled.kernels.conv import (
     Conv,
+    Side,
     each_group,
     row_runs,
     vector_runs,
@@ -39,10 +40,10 @@ class Taps:
     back: int
 
 
-def taps_of_axis(
-    size: int, kernel: int, stride: int, dilation: int, pad: int
-) -> list[Taps]:
+def taps_of_axis(side: Side) -> list[Taps]:
     """Return the taps for each remainder by the stride."""
+    size, kernel, pad = side.size, side.kernel, side.pad
+    stride, dilation = side.stride, side.dilation
     found = []
     for remainder in range(min(stride, size)):
         pixels = (size - remainder + stride - 1) // stride
@@ -61,22 +62,13 @@ def taps_of_axis(
 
 def gradient_sides(spec: Conv) -> Sides:
     """Return the zeros that the derivative by y needs around it."""
-    axes = zip(
-        (spec.x.height, spec.x.width),
-        (spec.y.height, spec.y.width),
-        spec.kernel,
-        spec.stride,
-        spec.dilation,
-        spec.top_left,
-        strict=True,
-    )
     sides = []
-    for size, outputs, k, s, d, pad in axes:
+    for axis in spec.axes:
         low = high = 0
-        for taps in taps_of_axis(size, k, s, d, pad):
+        for taps in taps_of_axis(axis):
             if taps.count:
                 low = max(low, (taps.count - 1) * taps.back - taps.shift)
-                high = max(high, taps.pixels - 1 + taps.shift - (outputs - 1))
+                high = max(high, taps.pixels - 1 + taps.shift - (axis.outputs - 1))
         sides.append((low, high))
     return sides[0], sides[1]
 
@@ -86,16 +78,7 @@ def conv_grad_input(
     b: Builder, grad_y: Pointer, turned: Pointer, grad_x: Pointer, *, spec: Conv
 ) -> None:
     """grad_x[y, x, c] = or += Σ grad_y[i, j, o] · w[u, v, c, o]; y = i·s + u·d − t."""
-    rows = taps_of_axis(
-        spec.x.height,
-        spec.kernel[0],
-        spec.stride[0],
-        spec.dilation[0],
-        spec.top_left[0],
-    )
-    columns = taps_of_axis(
-        spec.x.width, spec.kernel[1], spec.stride[1], spec.dilation[1], spec.top_left[1]
-    )
+    rows, columns = map(taps_of_axis, spec.axes)
     for down in rows:
         for across in columns:
             _grad_input_of(b, grad_y, turned, grad_x, spec, down, across)

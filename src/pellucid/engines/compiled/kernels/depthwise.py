@@ -78,15 +78,7 @@ def depthwise_grad_input(
 
     ``w`` are the weights as they are; grad_y has the sides of `gradient_sides`.
     """
-    axes = zip(
-        (spec.x.height, spec.x.width),
-        spec.kernel,
-        spec.stride,
-        spec.dilation,
-        spec.top_left,
-        strict=True,
-    )
-    rows, columns = (taps_of_axis(*axis) for axis in axes)
+    rows, columns = map(taps_of_axis, spec.axes)
     lanes = lanes_for(b, spec.x.stored)
     with b.loop(spec.x.stored, step=lanes) as c:
         for down in rows:

@@ -19,14 +19,9 @@ from pellucid.engines.compiled.kernels.tile import split
 
 def spread_pays(spec: Conv, lanes: int) -> bool:
     """Return whether windows lie inside and take fewer multiply-adds of vectors."""
-    (kh, kw), (sy, sx), (dy, dx) = spec.kernel, spec.stride, spec.dilation
-    x, y = spec.x, spec.y
-    is_inside = (
-        spec.top_left == (0, 0)
-        and (y.height - 1) * sy + (kh - 1) * dy < x.height
-        and (y.width - 1) * sx + kw <= x.width
-    )
-    if spec.groups > 1 or dx > 1 or not is_inside:
+    (kh, kw), (sy, sx), x, y = spec.kernel, spec.stride, spec.x, spec.y
+    is_inside = all(axis.pad == 0 and axis.reach <= 0 for axis in spec.axes)
+    if spec.groups > 1 or spec.dilation[1] > 1 or not is_inside:
         return False
     gathered = x.height * x.width / (sy * sx) * kh * kw * -(-spec.rows // lanes)
     spread = y.height * y.width * kh * -(-kw * spec.rows // lanes)

@@ -82,7 +82,7 @@ def wanted_sides(low: Lowering, node: Node) -> Sides:
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
     if isinstance(layer, Conv2D):
         return conv.input_sides(conv.describe(layer, x, y))
-    return gradient_sides(conv_transpose.mirrored(layer, x, y))
+    return gradient_sides(conv.describe(layer, x, y))
 
 
 def weight_layout(
@@ -101,9 +101,7 @@ def weight_layout(
     specs = {spec.role: spec for spec in layer.weights(*network.input_shapes(node))}
     shape, rank = specs[role].shape, len(network.shapes[node.name])
     if isinstance(layer, ConvTranspose2D) and role == "weight":
-        return conv_transpose.weight_layout(
-            conv_transpose.mirrored(layer, x, y), shape
-        ), "chunk"
+        return conv_transpose.weight_layout(conv.describe(layer, x, y), shape), "chunk"
     if isinstance(layer, Conv2D) and role == "weight":
         spec = conv.describe(layer, x, y)
         if conv_pool.is_sparse(network, node, spec, options):

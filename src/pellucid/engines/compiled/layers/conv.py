@@ -36,7 +36,7 @@ from pellucid.engines.compiled.layers.activation import FUNCTIONS, pull_through
 from pellucid.engines.compiled.plan.lowering import Lowering
 from pellucid.engines.compiled.plan.parameters import Layout
 from pellucid.engines.compiled.plan.steps import At, Buffer, Value
-from pellucid.network.layers import BatchNorm, Conv2D, Dense
+from pellucid.network.layers import BatchNorm, Conv2D, ConvTranspose2D, Dense
 from pellucid.network.node import Node
 
 Pair = tuple[int, int]
@@ -44,39 +44,30 @@ Pair = tuple[int, int]
 _GREY = "a vector is some pixels"
 
 
-def describe(layer: Conv2D | Dense, x: Map, y: Map) -> Conv:
-    """Return the convolution that a layer computes; Dense on an image is 1×1."""
+def describe(layer: Conv2D | ConvTranspose2D | Dense, x: Map, y: Map) -> Conv:
+    """Return the convolution that a layer computes; Dense on an image is 1×1.
+
+    That of a transposed convolution goes from its output to its input.
+    """
     if isinstance(layer, Dense):
         return Conv(x, y, (1, 1), has_bias=layer.bias)
     (top, _), (left, _) = layer.pads((x.height, x.width))
+    is_turned = isinstance(layer, ConvTranspose2D)
     return Conv(
-        x,
-        y,
+        *((y, x) if is_turned else (x, y)),
         layer.kernel,
         layer.strides,
         layer.dilations,
         (top, left),
         layer.groups,
-        layer.bias,
+        layer.bias and not is_turned,
     )
 
 
 def input_sides(spec: Conv) -> Sides:
     """Return the zeros that a convolution reads around its input."""
-    axes = zip(
-        (spec.x.height, spec.x.width),
-        (spec.y.height, spec.y.width),
-        spec.kernel,
-        spec.stride,
-        spec.dilation,
-        spec.top_left,
-        strict=True,
-    )
-    sides = [
-        (pad, max(0, (o - 1) * s + d * (k - 1) - pad - (n - 1)))
-        for n, o, k, s, d, pad in axes
-    ]
-    return sides[0], sides[1]
+    down, across = ((axis.pad, max(0, axis.reach)) for axis in spec.axes)
+    return down, across
 
 
 def weight_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:

@@ -16,8 +16,7 @@ from pellucid.engines.compiled.kernels.conv_weight import (
     conv_grad_bias,
     conv_grad_weight,
 )
-from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.layers.conv import input_sides, multiply_adds
+from pellucid.engines.compiled.layers.conv import describe, input_sides, multiply_adds
 from pellucid.engines.compiled.plan.lowering import Lowering
 from pellucid.engines.compiled.plan.parameters import Layout
 from pellucid.engines.compiled.plan.steps import At, Value
@@ -26,21 +25,6 @@ from pellucid.network.node import Node
 
 # The transposed convolution runs the convolution from its output to its input
 # backwards: its forward pass is that one's derivative by the input, and so on.
-
-
-def mirrored(layer: ConvTranspose2D, x: Map, y: Map) -> Conv:
-    """Return the convolution from a transposed convolution's output to its input."""
-    (top, _), (left, _) = layer.pads((x.height, x.width))
-    return Conv(
-        y,
-        x,
-        layer.kernel,
-        layer.strides,
-        layer.dilations,
-        (top, left),
-        layer.groups,
-        has_bias=False,
-    )
 
 
 def weight_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
@@ -57,7 +41,7 @@ def lower(low: Lowering, node: Node) -> None:
     if not isinstance(layer, ConvTranspose2D):
         raise TypeError(type(layer))
     x, y = low.source(node), low.output(node.name)
-    spec = mirrored(layer, x.map, y.map)
+    spec = describe(layer, x.map, y.map)
     w = low.weight(node, "weight")
     low.step(
         conv_grad_input,
