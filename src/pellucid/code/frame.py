@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pellucid.code import data
 from pellucid.code.subject import Subject
 from pellucid.code.text import call, number
@@ -116,6 +118,31 @@ def needs_math(subject: Subject) -> bool:
     return isinstance(subject.schedule, Cosine | OneCycle)
 
 
-def join(*parts: str) -> str:
-    """Put top-level parts together with two empty lines between them."""
-    return "\n\n".join(part.rstrip("\n") + "\n" for part in parts if part)
+def standard_imports(subject: Subject, *, uses_math: bool = False) -> list[str]:
+    """Return the imports of Python's own modules; ``uses_math`` for the network's."""
+    lines = ["import argparse", *data.imports(subject)]
+    if uses_math or needs_math(subject):
+        lines.append("import math")
+    return [*lines, "from pathlib import Path", ""]
+
+
+def whole(
+    head: str, subject: Subject, first: str, parts: Iterable[str], main: str
+) -> str:
+    """Put a script together: two empty lines between its top-level parts.
+
+    ``first`` are imports and constants, ``parts`` what stands between the data's
+    functions and those for the command line.
+    """
+    every = [
+        first,
+        data.reader(subject),
+        data.augmentation(subject),
+        rate_factor(subject),
+        *parts,
+        arguments(subject),
+        main,
+        'if __name__ == "__main__":\n    main()\n',
+    ]
+    text = "\n\n".join(part.rstrip("\n") + "\n" for part in every if part)
+    return f"{head}\n{text}"

@@ -70,6 +70,15 @@ def function(subject: Subject, name: str, words: str, *, buffers: bool) -> str:
     )
 
 
+def functions(subject: Subject) -> list[str]:
+    """Return the functions that draw weights and statistics and read a file's."""
+    weights = function(subject, "initial_weights", "the first weights", buffers=False)
+    statistics = function(
+        subject, "initial_statistics", "the first running statistics", buffers=True
+    )
+    return [weights, statistics if has_buffers(subject) else "", reader(subject)]
+
+
 def _entry(key: str, expression: str) -> str:
     line = f'        "{key}": {expression},\n'
     first, times, second = expression.partition(" * ")

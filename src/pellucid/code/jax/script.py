@@ -15,7 +15,6 @@ from pellucid.code.jax.training import (
     train_text,
 )
 from pellucid.code.subject import Subject
-from pellucid.code.weights import has_buffers
 
 
 def script(subject: Subject, name: str) -> str:
@@ -29,45 +28,24 @@ def script(subject: Subject, name: str) -> str:
     head = frame.heading(subject, name)
     forward = forward_text(subject)
     constants = frame.constants(subject).rstrip()
-    return (
-        head
-        + "\n"
-        + frame.join(
-            f"{_imports(subject)}\n{constants}\n{optimizer_text(subject)}\n\n"
-            "Arrays = dict[str, np.ndarray]",
-            data.reader(subject),
-            data.augmentation(subject),
-            frame.rate_factor(subject),
-            arrays_of.function(
-                subject, "initial_weights", "the first weights", buffers=False
-            ),
-            arrays_of.function(
-                subject,
-                "initial_statistics",
-                "the first running statistics",
-                buffers=True,
-            )
-            if has_buffers(subject)
-            else "",
-            arrays_of.reader(subject),
-            *(source for name, source in PARTS.items() if f"{name}(" in forward),
-            forward,
-            loss_text(subject),
-            step_text(subject),
-            accuracy_text(subject),
-            train_text(subject),
-            frame.arguments(subject),
-            main_text(subject),
-            'if __name__ == "__main__":\n    main()\n',
-        )
+    first = (
+        f"{_imports(subject)}\n{constants}\n{optimizer_text(subject)}\n\n"
+        "Arrays = dict[str, np.ndarray]"
     )
+    parts = [
+        *arrays_of.functions(subject),
+        *(source for name, source in PARTS.items() if f"{name}(" in forward),
+        forward,
+        loss_text(subject),
+        step_text(subject),
+        accuracy_text(subject),
+        train_text(subject),
+    ]
+    return frame.whole(head, subject, first, parts, main_text(subject))
 
 
 def _imports(subject: Subject) -> str:
-    standard = ["import argparse", *data.imports(subject)]
-    if frame.needs_math(subject):
-        standard.append("import math")
-    lines = [*standard, "from pathlib import Path", "", "import jax"]
+    lines = [*frame.standard_imports(subject), "import jax"]
     forward = forward_text(subject)
     used = [source for name, source in PARTS.items() if f"{name}(" in forward]
     whole = "".join([forward, loss_text(subject), *used])

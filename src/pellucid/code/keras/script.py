@@ -24,30 +24,18 @@ def script(subject: Subject, name: str) -> str:
         If Keras has no plain layer for one of the network's.
     """
     head = frame.heading(subject, name)
-    return (
-        head
-        + "\n"
-        + frame.join(
-            _imports(subject) + "\n" + constants_text(subject),
-            data.reader(subject),
-            data.augmentation(subject),
-            frame.rate_factor(subject),
-            rate_callback_text(subject),
-            pictures_text(subject),
-            own_loss_text(subject),
-            model_text(subject),
-            load_weights_text(subject),
-            frame.arguments(subject),
-            main_text(subject),
-            'if __name__ == "__main__":\n    main()\n',
-        )
-    )
+    first = _imports(subject) + "\n" + constants_text(subject)
+    parts = [
+        rate_callback_text(subject),
+        pictures_text(subject),
+        own_loss_text(subject),
+        model_text(subject),
+        load_weights_text(subject),
+    ]
+    return frame.whole(head, subject, first, parts, main_text(subject))
 
 
 def _imports(subject: Subject) -> str:
-    standard = ["import argparse", *data.imports(subject)]
-    if frame.needs_math(subject):
-        standard.append("import math")
-    lines = [*standard, "from pathlib import Path", "", "import keras"]
+    lines = [*frame.standard_imports(subject), "import keras"]
     lines += ["import numpy as np", "from keras import layers"]
     return "\n".join([*lines, *data.packages(subject), ""])

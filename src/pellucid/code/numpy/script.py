@@ -31,50 +31,27 @@ def script(subject: Subject, name: str) -> str:
     words = "From scratch: the derivatives are written out for exactly this network."
     head = frame.heading(subject, name, words)
     forward, backward = forward_text(subject), backward_text(subject)
-    buffers = arrays_of.has_buffers(subject)
-    return (
-        head
-        + "\n"
-        + frame.join(
-            _imports(subject) + "\n" + frame.constants(subject).rstrip() + _aliases(),
-            data.reader(subject),
-            data.augmentation(subject),
-            frame.rate_factor(subject),
-            arrays_of.function(
-                subject, "initial_weights", "the first weights", buffers=False
-            ),
-            arrays_of.function(
-                subject,
-                "initial_statistics",
-                "the first running statistics",
-                buffers=True,
-            )
-            if buffers
-            else "",
-            arrays_of.reader(subject),
-            *_parts(forward + backward + loss_text(subject)),
-            forward,
-            loss_text(subject),
-            backward,
-            update_text(subject),
-            accuracy_text(subject),
-            train_text(subject),
-            frame.arguments(subject),
-            main_text(subject),
-            'if __name__ == "__main__":\n    main()\n',
-        )
-    )
-
-
-def _aliases() -> str:
-    return "\n\nArrays = dict[str, np.ndarray]"
+    first = _imports(subject) + "\n" + frame.constants(subject).rstrip()
+    parts = [
+        *arrays_of.functions(subject),
+        *_parts(forward + backward + loss_text(subject)),
+        forward,
+        loss_text(subject),
+        backward,
+        update_text(subject),
+        accuracy_text(subject),
+        train_text(subject),
+    ]
+    first += "\n\nArrays = dict[str, np.ndarray]"
+    return frame.whole(head, subject, first, parts, main_text(subject))
 
 
 def _imports(subject: Subject) -> str:
-    standard = ["import argparse", *data.imports(subject)]
-    if frame.needs_math(subject) or subject.has(nl.GELU):
-        standard.append("import math")
-    lines = [*standard, "from pathlib import Path", "", "import numpy as np"]
+    uses_math = subject.has(nl.GELU)
+    lines = [
+        *frame.standard_imports(subject, uses_math=uses_math),
+        "import numpy as np",
+    ]
     return "\n".join([*lines, *data.packages(subject), ""])
 
 

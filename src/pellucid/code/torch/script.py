@@ -17,30 +17,18 @@ def script(subject: Subject, name: str) -> str:
         If PyTorch has no plain module for a layer.
     """
     head = frame.heading(subject, name)
-    return (
-        head
-        + "\n"
-        + frame.join(
-            _imports(subject) + "\n" + frame.constants(subject).rstrip(),
-            data.reader(subject),
-            data.augmentation(subject),
-            frame.rate_factor(subject),
-            *helper_classes(subject),
-            model_text(subject),
-            train_text(subject),
-            accuracy_text(subject),
-            frame.arguments(subject),
-            main_text(subject),
-            'if __name__ == "__main__":\n    main()\n',
-        )
-    )
+    first = _imports(subject) + "\n" + frame.constants(subject).rstrip()
+    parts = [
+        *helper_classes(subject),
+        model_text(subject),
+        train_text(subject),
+        accuracy_text(subject),
+    ]
+    return frame.whole(head, subject, first, parts, main_text(subject))
 
 
 def _imports(subject: Subject) -> str:
-    standard = ["import argparse", *data.imports(subject)]
-    if frame.needs_math(subject):
-        standard.append("import math")
-    lines = [*standard, "from pathlib import Path", "", "import numpy as np"]
+    lines = [*frame.standard_imports(subject), "import numpy as np"]
     lines += ["import torch", *data.packages(subject)]
     if subject.weights_file:
         lines.append("from safetensors.torch import load_file")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+from pellucid.compare.timing.summary import Spread
+
 Value = float | int | str | bool | None
 
 
@@ -57,6 +59,20 @@ class Figure:
     def full_only(cls, name: str, *, unit: str = "", note: str = "") -> Self:
         """Return the figure of what ``--quick`` leaves out."""
         return cls(name=name, value=None, unit=unit, note=note, is_full_only=True)
+
+    @classmethod
+    def images_per_second(
+        cls, name: str, images: int, times_s: Spread, **others: Any
+    ) -> Self:
+        """Return the figure of how many images a call of so many seconds makes."""
+        return cls(
+            name=name,
+            value=images / times_s.median,
+            unit="images/s",
+            low=images / times_s.high,
+            high=images / times_s.low,
+            **others,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the figure as plain values, without what is as it always is."""

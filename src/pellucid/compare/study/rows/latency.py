@@ -71,13 +71,10 @@ def _one(best: Timed) -> Iterator[Figure]:
 
 
 def _many(best: Timed) -> Iterator[Figure]:
-    spread = best.timing.spread
-    yield Figure(
-        name=_THROUGHPUT,
-        value=MANY / spread.median,
-        unit="images/s",
-        low=MANY / spread.high,
-        high=MANY / spread.low,
+    yield Figure.images_per_second(
+        _THROUGHPUT,
+        MANY,
+        best.timing.spread,
         runs=len(best.timing.times_s),
         note=f"{best.variant.word}; {best.note}",
     )

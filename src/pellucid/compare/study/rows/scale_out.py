@@ -65,13 +65,10 @@ def _threads(task: Task) -> Iterator[Figure]:
 
 
 def _speed(name: str, count: int, found: Trial) -> Figure:
-    spread = _spread(found)
-    return Figure(
-        name=f"{name}: {count}",
-        value=BATCH / spread.median,
-        unit="images/s",
-        low=BATCH / spread.high,
-        high=BATCH / spread.low,
+    return Figure.images_per_second(
+        f"{name}: {count}",
+        BATCH,
+        _spread(found),
         runs=len(found.times_s),
         note="median and quartiles over steps",
         at=count,

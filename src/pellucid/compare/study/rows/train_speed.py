@@ -57,13 +57,10 @@ def _best(mine: Sequence[Timed]) -> Iterator[Figure]:
         if not at:
             continue
         best = min(at, key=lambda one: one.timing.spread.median)
-        spread = best.timing.spread
-        yield Figure(
-            name=f"images/s, best, batch {batch}",
-            value=batch / spread.median,
-            unit="images/s",
-            low=batch / spread.high,
-            high=batch / spread.low,
+        yield Figure.images_per_second(
+            f"images/s, best, batch {batch}",
+            batch,
+            best.timing.spread,
             runs=len(best.timing.times_s),
             note=f"{best.variant.word}; {best.note}",
             at=batch,
