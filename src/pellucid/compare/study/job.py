@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from pellucid.compare.study.held import held, processors
 from pellucid.compare.study.subject import data_of, model_of
 from pellucid.compare.study.task import Task
 from pellucid.compare.study.trial import BATCH, Trial, Weights, read_trial, write_trial
+from pellucid.compare.timing.jobs import Start, environment, free_port, mpiexec
 from pellucid.engines.world import world_of
 from pellucid.errors import EngineError
 from pellucid.model import Model
@@ -34,7 +33,6 @@ _ENDLESS = 1_000_000  # epochs; the first process says when it is enough
 #: the steps after which weights are compared, and the fewest that are made
 EARLY, LEAST = 5, 8
 _OPTIMIZER = {"optimizer.name": "sgd", "optimizer.learning_rate": 0.01}
-Launch = tuple[list[str], dict[str, str]]  # a command, and what its environment adds
 
 
 def job(task: Task, count: int, *, seconds: float, steps: int = 0) -> Trial:
@@ -118,68 +116,27 @@ def _command(rank: int) -> list[str]:
     return held(_MODULE, cpus[rank % len(cpus) :][:1] if cpus else ())
 
 
-def _under_mpiexec(count: int) -> list[Launch]:
+def _under_mpiexec(count: int) -> list[Start]:
     """One launcher for all; each process has a processor of its own to run on."""
-    here = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    launcher = shutil.which("mpiexec", path=here)
-    if launcher is None:
-        raise EngineError(
-            "scale-out: mpiexec must be there to start several processes; got none. "
-            "Run: pip install 'pellucid[mpi]' mpich."
-        )
-    words = [launcher]
+    words = [mpiexec()]
     for rank in range(count):
         words += [*([":"] if rank else []), "-n", "1", *_command(rank)]
-    return [(words, {})]
+    return [Start(words, {})]
 
 
-def _by_hand(environment: Callable[[int, list[str]], dict[str, str]]) -> _Launcher:
-    def launches(count: int) -> list[Launch]:
-        places = [f"127.0.0.1:{_free_port()}" for _ in range(count)]
-        return [(_command(rank), environment(rank, places)) for rank in range(count)]
-
-    return launches
-
-
-def _torch(rank: int, places: list[str]) -> dict[str, str]:
-    """What torchrun sets."""
-    host, _, port = places[0].partition(":")
-    return {
-        "MASTER_ADDR": host,
-        "MASTER_PORT": port,
-        "WORLD_SIZE": str(len(places)),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-    }
+def _one_by_one(engine: str, count: int) -> list[Start]:
+    workers = [f"127.0.0.1:{free_port()}" for _ in range(count)]
+    return [
+        Start(_command(rank), environment(engine, workers, rank))
+        for rank in range(count)
+    ]
 
 
-def _tensorflow(rank: int, places: list[str]) -> dict[str, str]:
-    task = {"type": "worker", "index": rank}
-    return {"TF_CONFIG": json.dumps({"cluster": {"worker": places}, "task": task})}
-
-
-def _jax(rank: int, places: list[str]) -> dict[str, str]:
-    return {
-        "JAX_COORDINATOR_ADDRESS": places[0],
-        "JAX_NUM_PROCESSES": str(len(places)),
-        "JAX_PROCESS_ID": str(rank),
-    }
-
-
-_Launcher = Callable[[int], list[Launch]]
-_LAUNCHES: Mapping[str, _Launcher] = {
+_LAUNCHES: dict[str, Callable[[int], list[Start]]] = {
     "numpy": _under_mpiexec,
     "compiled": _under_mpiexec,
-    "torch": _by_hand(_torch),
-    "tensorflow": _by_hand(_tensorflow),
-    "jax": _by_hand(_jax),
+    **{name: partial(_one_by_one, name) for name in ("torch", "tensorflow", "jax")},
 }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class _Watch(Callback):

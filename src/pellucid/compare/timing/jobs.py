@@ -116,10 +116,10 @@ class Job:
 
     def _by_hand(self) -> list[Start]:
         workers = [f"{place.address}:{free_port()}" for place in self.places]
-        describe = _jax if self.engine == "jax" else _tensorflow
         return [
             Start(
-                [*place.prefix, sys.executable, *self.script], describe(workers, rank)
+                [*place.prefix, sys.executable, *self.script],
+                environment(self.engine, workers, rank),
             )
             for rank, place in enumerate(self.places)
         ]
@@ -136,17 +136,31 @@ class Job:
         return [Start(command, {})]
 
 
-def _jax(workers: list[str], rank: int) -> dict[str, str]:
+def environment(engine: str, workers: Sequence[str], rank: int) -> dict[str, str]:
+    """Return what tells a process of torch, tensorflow or jax which one it is.
+
+    ``workers`` are all processes' addresses with ports. PyTorch is told what torchrun
+    tells it.
+    """
+    if engine == "tensorflow":
+        task = {"type": "worker", "index": rank}
+        told = {"cluster": {"worker": list(workers)}, "task": task}
+        return {"TF_CONFIG": json.dumps(told)}
+    count = str(len(workers))
+    if engine == "jax":
+        return {
+            "JAX_COORDINATOR_ADDRESS": workers[0],
+            "JAX_NUM_PROCESSES": count,
+            "JAX_PROCESS_ID": str(rank),
+        }
+    host, _, port = workers[0].rpartition(":")
     return {
-        "JAX_COORDINATOR_ADDRESS": workers[0],
-        "JAX_NUM_PROCESSES": str(len(workers)),
-        "JAX_PROCESS_ID": str(rank),
+        "MASTER_ADDR": host,
+        "MASTER_PORT": port,
+        "WORLD_SIZE": count,
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
     }
-
-
-def _tensorflow(workers: list[str], rank: int) -> dict[str, str]:
-    task = {"type": "worker", "index": rank}
-    return {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": task})}
 
 
 def free_port() -> int:
