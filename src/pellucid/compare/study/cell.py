@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ def measure(name: str, tasks: Sequence[Task]) -> Found:
 def answer(question: Mapping[str, Any]) -> dict[str, Any]:
     """Answer one question, both as plain values."""
     tasks = [Task.from_json(task) for task in question["tasks"]]
-    found = measure(question["row"], tasks)
+    with switch_kept():
+        found = measure(question["row"], tasks)
     folders = [task.folder for task in tasks]
     return {
         engine: shortened(figures, folders)
@@ -59,6 +60,24 @@ def answer(question: Mapping[str, Any]) -> dict[str, Any]:
         else [figure.to_json() for figure in without_folders(figures, folders)]
         for engine, figures in found.items()
     }
+
+
+@contextlib.contextmanager
+def switch_kept() -> Iterator[None]:
+    """Put JAX's switch for float64 back: it is global, and the next cell comes here.
+
+    The script of a network in float64 turns it on when it is loaded.
+    """
+    before = _jax_config().jax_enable_x64 if "jax" in sys.modules else False
+    try:
+        yield
+    finally:
+        if "jax" in sys.modules:
+            _jax_config().update("jax_enable_x64", before)
+
+
+def _jax_config() -> Any:
+    return sys.modules["jax"].config
 
 
 def end_with_parent() -> None:

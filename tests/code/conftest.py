@@ -1,0 +1,15 @@
+"""Scripts run in the tests' own process: what they switch on is switched back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pellucid.compare.study.cell import switch_kept
+
+
+@pytest.fixture(autouse=True)
+def _jax_as_it_was() -> Iterator[None]:
+    with switch_kept():
+        yield
