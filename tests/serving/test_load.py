@@ -31,7 +31,7 @@ def test_no_answer_is_lost_or_wrong_while_models_change_and_clients_break(
     models[0].save(path)
     _, url, line = start("serve", f"digits={path}", *ENGINE, "--grpc-port", "0")
     grpc = line.split("gRPC at ")[1].strip()
-    found = soaking.soak(url, grpc, path, models, 6, lambda: 0.0, between_s=1.5)
+    found = soaking.soak(url, grpc, path, models, 8, lambda: 0.0, between_s=0.5)
     assert (found["lost"], found["wrong"]) == (0, 0)
     assert found["right"] > 0
     assert found["replaced"] >= 3
