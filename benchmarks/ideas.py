@@ -32,7 +32,8 @@ IDEAS: dict[str, dict[str, Any]] = {
     "without Winograd": {"winograd": False},
     "without leaving out what is dead": {"sparse": False},
     "without fusion (and so with what is dead)": {"fuse": False},
-    "with none of them": {"winograd": False, "fuse": False, "sparse": False},
+    "without AMX": {"amx": False},
+    "with none of them": dict.fromkeys(("winograd", "fuse", "sparse", "amx"), False),
     "8 lanes (AVX2)": {"lanes": 8},
     "4 lanes (SSE, no fused multiply-add)": {"lanes": 4},
 }

@@ -40,9 +40,10 @@ def convolutions(
     steps: Any = None,
     size: int = 9,
     smallest: int = 1,
+    among: Any = LANES,
 ) -> tuple[int, Conv]:
     """Draw lanes and a convolution of at least ``smallest`` rows and columns of y."""
-    lanes = draw(st.sampled_from(LANES))
+    lanes = draw(st.sampled_from(among))
     kernel = draw(st.tuples(kernels, kernels))
     one = st.just(1) if steps is None else steps
     stride, dilation = draw(st.tuples(one, one)), draw(st.tuples(one, one))

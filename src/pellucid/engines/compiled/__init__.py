@@ -10,7 +10,7 @@ from pellucid.engines.compiled.session import CompiledSession
 from pellucid.engines.protocol import Engine
 from pellucid.errors import EngineError
 
-OPTIONS = ("lanes", "fuse", "winograd", "sparse", "profile")
+OPTIONS = ("lanes", "fuse", "winograd", "sparse", "amx", "profile")
 
 
 def make(*, threads: int | None = None, **options: Any) -> Engine:

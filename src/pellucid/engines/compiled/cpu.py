@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
+import sys
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
@@ -12,6 +14,8 @@ from pellucid.errors import EngineError
 
 #: lanes → (LLVM's name of a processor that has them, vector registers)
 FORCED = {16: ("x86-64-v4", 32), 8: ("x86-64-v3", 16), 4: ("x86-64-v2", 16)}
+#: Linux, x86-64: the call that asks for more of the processor's state, and which
+ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA = 158, 0x1023, 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Target:
         LLVM's name of the processor and its feature string.
     is_x86 : bool
         Whether x86 intrinsics (pause, mxcsr) exist.
+    has_amx : bool
+        Whether the processor multiplies tiles of bfloat16, and this process may.
     """
 
     lanes: int
@@ -35,6 +41,7 @@ class Target:
     cpu: str
     features: str
     is_x86: bool
+    has_amx: bool = False
 
     @property
     def key(self) -> str:
@@ -82,8 +89,19 @@ def _native() -> Target:
     if not is_x86:
         return Target(4, 32, name, flat, is_x86=False)
     if all(features.get(f) for f in ("avx512f", "avx512vl", "avx512bw", "avx512dq")):
-        return Target(16, 32, name, flat, is_x86=True)
+        has_tiles = all(features.get(f) for f in ("amx-tile", "amx-bf16", "avx512bf16"))
+        has_amx = has_tiles and _may_use_tiles()
+        return Target(16, 32, name, flat, is_x86=True, has_amx=has_amx)
     return Target(8 if features.get("avx2") else 4, 16, name, flat, is_x86=True)
+
+
+def _may_use_tiles() -> bool:
+    """Ask Linux for the tiles' registers, which a process has only on request."""
+    if not sys.platform.startswith("linux"):
+        return False
+    system = ctypes.CDLL(None, use_errno=True)
+    asked = ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return bool(system.syscall(*asked) == 0)
 
 
 def default_threads() -> int:

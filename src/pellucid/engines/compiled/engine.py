@@ -21,7 +21,7 @@ class CompiledEngine:
         Workers; as many as there are physical cores where it is left out.
     lanes : {4, 8, 16}, optional
         Width of the vectors; the processor's where it is left out.
-    fuse, winograd, sparse : bool
+    fuse, winograd, sparse, amx : bool
         Ideas that can be switched off, to see what each is worth.
     profile : bool
         Count the cycles of every step; the plan's text then shows them.
@@ -44,6 +44,7 @@ class CompiledEngine:
         fuse: bool = True,
         winograd: bool = True,
         sparse: bool = True,
+        amx: bool = True,
         profile: bool = False,
         world: World = ALONE,
     ) -> None:
@@ -55,7 +56,7 @@ class CompiledEngine:
         self.threads = threads or cpu.default_threads()
         self._target = cpu.target(lanes)
         self._options = Options(
-            fuse=fuse, winograd=winograd, sparse=sparse, profile=profile
+            fuse=fuse, winograd=winograd, sparse=sparse, amx=amx, profile=profile
         )
 
     def build(

@@ -18,6 +18,11 @@ from pellucid.engines.compiled.kernels.winograd import (
     winograd_forward,
     winograd_weight,
 )
+from pellucid.engines.compiled.kernels.winograd_scheme import on_amx
+from pellucid.engines.compiled.kernels.winograd_weight import (
+    amx_steps,
+    winograd_amx_weight,
+)
 from pellucid.engines.compiled.kernels.zeros import find_zeros, row_size, seen_size
 
 SIZES = convolutions(
@@ -28,7 +33,25 @@ SIZES = convolutions(
     smallest=2,
 )
 
+if target().has_amx:
+    WIDE = convolutions(
+        kernels=st.just(3),
+        channels=st.sampled_from([20, 32, 64]),
+        outputs=st.sampled_from([16, 40, 64]),
+        size=14,
+        smallest=2,
+        among=[16],
+    )
+    SIZES = st.one_of(SIZES, WIDE)
+
 EDGES = st.sampled_from([2, 4])
+
+
+def made(lanes, conv, pooled, y, **how):
+    """Return a spec that is on AMX where the convolution fills its tiles."""
+    fills = conv.x.stored % 32 == 0 == conv.y.stored % 16
+    has_amx = lanes == 16 and target().has_amx
+    return Winograd(conv, pooled, y, on_amx=fills and has_amx, **how)
 
 
 def edge_of(conv, edge):
@@ -50,6 +73,15 @@ def memory_of(spec, w):
     return kept
 
 
+def transform(spec, memory, u, machine):
+    if not spec.on_amx:
+        compiled(winograd_weight, spec, on=machine)(memory, u)
+        return
+    call, (of_weight, of_u) = compiled(winograd_amx_weight, spec), amx_steps(spec)
+    for block in range(spec.conv.y.stored // 16):
+        call(memory.reshape(-1)[block * of_weight :], u[block * of_u :])
+
+
 def run(lanes, spec, x, w, bias, before=0.0):
     """Return the output, its codes and what lies around it."""
     u, scratch = aligned((weight_size(spec),)), aligned((scratch_size(spec, lanes),))
@@ -58,7 +90,7 @@ def run(lanes, spec, x, w, bias, before=0.0):
     memory = put(y, before)
     codes = aligned((y.height, y.width, y.stored), np.uint8)
     machine = target(lanes)
-    compiled(winograd_weight, spec, on=machine)(memory_of(spec, w), u)
+    transform(spec, memory_of(spec, w), u, machine)
     seen = aligned((seen_size(spec.conv),), np.int32)
     compiled(find_zeros, spec.conv, on=machine)(put(spec.conv.x, x), seen)
     call = compiled(winograd_forward, spec, on=machine)
@@ -72,38 +104,38 @@ def given_numbers(conv):
     return x, w, numbers((conv.y.channels,), 2)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=24, deadline=None, derandomize=True)
 @given(SIZES, EDGES, st.sampled_from(["hwio", "ohwi"]), st.booleans())
 def test_outputs_are_the_convolutions(sizes, edge, layout, is_turned):
     lanes, conv = sizes
     how = {"weight_layout": layout, "is_turned": is_turned}
-    spec = Winograd(conv, False, conv.y, edge=edge_of(conv, edge), **how)
+    spec = made(lanes, conv, False, conv.y, edge=edge_of(conv, edge), **how)
     x, w, bias = given_numbers(conv)
     y, _, sides = run(lanes, spec, x, w, bias)
     assert distance(y, np.maximum(convolved(x, w, conv) + bias, 0)) < 5e-6
     assert not sides.any()
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=24, deadline=None, derandomize=True)
 @given(SIZES, EDGES)
 def test_every_output_is_added_once(sizes, edge):
     lanes, conv = sizes
     conv = replace(conv, has_bias=False, function=None, is_added=True)
     x, w, _ = given_numbers(conv)
     before = numbers((conv.y.height, conv.y.width, conv.y.channels), 3)
-    spec = Winograd(conv, False, conv.y, edge=edge_of(conv, edge))
+    spec = made(lanes, conv, False, conv.y, edge=edge_of(conv, edge))
     y, _, _ = run(lanes, spec, x, w, 0.0, before)
     assert distance(y, convolved(x, w, conv) + before) < 5e-6
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=24, deadline=None, derandomize=True)
 @given(SIZES, EDGES)
 def test_pooled_windows_hold_the_largest_and_say_which_it_was(sizes, edge):
     lanes, conv = sizes
     c = conv.y
     y = laid(c.height // 2, c.width // 2, c.channels, lanes, ((0, 1), (1, 2)))
     x, w, bias = given_numbers(conv)
-    spec = Winograd(conv, True, y, edge=edge_of(conv, edge))
+    spec = made(lanes, conv, True, y, edge=edge_of(conv, edge))
     found, codes, sides = run(lanes, spec, x, w, bias)
     value, code = pooled(convolved(x, w, conv) + bias)
     assert distance(found, np.maximum(value, 0)) < 5e-6
@@ -112,7 +144,7 @@ def test_pooled_windows_hold_the_largest_and_say_which_it_was(sizes, edge):
     assert not sides.any()
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=24, deadline=None, derandomize=True)
 @given(SIZES, EDGES, st.booleans())
 def test_what_sees_only_zeros_is_the_bias_exactly(sizes, edge, is_pooled):
     lanes, conv = sizes
@@ -123,7 +155,7 @@ def test_what_sees_only_zeros_is_the_bias_exactly(sizes, edge, is_pooled):
     x[:, x.shape[1] // 3 :] = -0.0
     x[-1, -1] = 0.5
     bias[::2], bias[1::4] = 0.0, -0.25
-    spec = Winograd(conv, is_pooled, y, edge=edge_of(conv, edge), keeps_zeros=True)
+    spec = made(lanes, conv, is_pooled, y, edge=edge_of(conv, edge), keeps_zeros=True)
     found, codes, _ = run(lanes, spec, x, w, bias)
     blind = convolved(np.abs(x) > 0, np.ones_like(w), conv) == 0
     if is_pooled:
@@ -136,7 +168,7 @@ def test_what_sees_only_zeros_is_the_bias_exactly(sizes, edge, is_pooled):
     assert (found[blind] == np.maximum(bias, 0)).all()
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=24, deadline=None, derandomize=True)
 @given(SIZES)
 def test_an_output_sees_what_is_not_zero(sizes):
     lanes, conv = sizes
@@ -190,3 +222,17 @@ def test_large_tiles_are_taken_where_they_fit_and_pay():
     # 6 rows and columns take four tiles of 36 products, or nine of 16
     small = replace(conv, y=replace(conv.y, height=6, width=6))
     assert Winograd(small, False, small.y).m == 2
+
+
+def test_amx_is_taken_where_its_tiles_are_filled_and_it_pays():
+    wide = laid(14, 14, 32, 16, ((1, 1), (1, 1)))
+    y = laid(14, 14, 64, 16, ((0, 0), (0, 0)))
+    conv = Conv(wide, y, (3, 3), top_left=(1, 1), function=RELU)
+    spec = on_amx(Winograd(conv, False, y))
+    assert spec.title == "Winograd F(4×4, 3×3) on AMX"
+    few = replace(conv, x=replace(wide, channels=16, stored=16))
+    assert not on_amx(Winograd(few, False, y)).on_amx
+    # 8 rows and columns are four tiles, and 16 are computed
+    small = replace(conv, y=replace(y, height=8, width=8))
+    assert not on_amx(Winograd(small, False, small.y)).on_amx
+    assert not on_amx(Winograd(conv, False, y, edge=2)).on_amx

@@ -8,13 +8,16 @@ before anything is stored.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
+from pellucid.engines.compiled.kernels import amx
 from pellucid.engines.compiled.kernels.activation import apply
 from pellucid.engines.compiled.kernels.epilogue import pool_window
 from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import Map, padded
 from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, runs, split, tile
+from pellucid.engines.compiled.kernels.winograd_lay import Floats, Lay, Parts
 from pellucid.engines.compiled.kernels.winograd_scheme import (
     GAP,
     Vectors,
@@ -27,6 +30,8 @@ from pellucid.engines.compiled.kernels.winograd_scheme import (
 from pellucid.engines.compiled.kernels.winograd_weight import (
     ROWS,
     blocks,
+    product_of,
+    right_size,
     tile_rows,
     weight_size,
     winograd_weight,
@@ -51,6 +56,10 @@ UNROLLED = 8
 def scratch_size(spec: Winograd, lanes: int = 16) -> int:
     """Return how many numbers of scratch a worker needs; lanes up to 16."""
     tiles, outputs = tile_rows(spec) * spec.tiles[1], spec.conv.y.stored
+    if spec.on_amx:
+        rows = padded(tiles, amx.EDGE)
+        halves = amx.PARTS * rows * spec.conv.x.stored + amx.DEPTH
+        return spec.spots * (halves // 2 + rows * outputs + GAP)
     numbers = tiles * (spec.conv.x.stored + min(outputs, 4 * lanes))
     return spec.spots * (numbers + 2 * GAP)
 
@@ -80,10 +89,12 @@ def winograd_forward(
 
     ``seen`` are `find_zeros`' numbers where the spec keeps zeros, else not read.
     """
-    for first, count, many in runs(split(spec.tiles[0], tile_rows(spec))):
-        with b.loop(many) as group:
-            rows = (group * count + first, count)
-            _tile_block(b, (x, u, bias, y, codes, seen, scratch), spec, rows)
+    on = amx.tiles(b) if spec.on_amx else contextlib.nullcontext()
+    with on:
+        for first, count, many in runs(split(spec.tiles[0], tile_rows(spec))):
+            with b.loop(many) as group:
+                rows = (group * count + first, count)
+                _tile_block(b, (x, u, bias, y, codes, seen, scratch), spec, rows)
 
 
 Places = tuple[Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer]
@@ -93,11 +104,14 @@ def _tile_block(
     b: Builder, places: Places, spec: Winograd, rows: tuple[Value, int]
 ) -> None:
     """Make some rows of tiles."""
+    if spec.on_amx:
+        _amx_block(b, places, spec, rows)
+        return
     x, u, bias, y, codes, seen, scratch = places
     conv, tiles = spec.conv, rows[1] * spec.tiles[1]
     lanes, depth = lanes_for(b, conv.y.stored), conv.x.stored
     made = scratch + spec.spots * apart(tiles * depth)
-    transform_input(b, x, scratch, spec, rows)
+    transform_input(b, x, Floats(scratch, tiles, depth), spec, rows)
     for v, width, many in blocks(b, spec):
         size = width * lanes
         with b.loop(many) as block:
@@ -111,16 +125,40 @@ def _tile_block(
                     made + spot * apart(tiles * size),
                     (spec, tiles, width),
                 )
-            _outputs(b, (made, bias, y, codes, seen), spec, (*rows, o, size))
+            step = apart(tiles * size)
+            _outputs(b, (made, bias, y, codes, seen), spec, (*rows, o, size, step))
+
+
+def _amx_block(
+    b: Builder, places: Places, spec: Winograd, rows: tuple[Value, int]
+) -> None:
+    """Make some rows of tiles, their products on AMX."""
+    x, u, bias, y, codes, seen, scratch = places
+    conv, tiles = spec.conv, rows[1] * spec.tiles[1]
+    lay, product = Parts(scratch, tiles, conv.x.stored), product_of(spec, tiles)
+    made, right = scratch + spec.spots * lay.spot // 2, u.cast("i32")
+    step = apart(product.rows * amx.EDGE * conv.y.stored)
+    transform_input(b, x, lay, spec, rows)
+    with b.loop(spec.spots) as spot:
+        amx.multiply(
+            b,
+            lay.at(0, spot * lay.spot),
+            right + spot * right_size(spec),
+            made + spot * step,
+            conv.x.stored // amx.DEPTH,
+            product,
+        )
+    how = (*rows, b.i64(0), conv.y.stored, step)
+    _outputs(b, (made, bias, y, codes, seen), spec, how)
 
 
 def transform_input(
-    b: Builder, x: Pointer, to: Pointer, spec: Winograd, rows: tuple[Value, int]
+    b: Builder, x: Pointer, lay: Lay, spec: Winograd, rows: tuple[Value, int]
 ) -> None:
-    """to[spot][tile][channel] = Bᵀ d B for some rows of tiles."""
+    """Put Bᵀ d B for some rows of tiles."""
     conv, m, (_, columns) = spec.conv, spec.conv.x, spec.tiles
     first, count = rows
-    lanes, step = lanes_for(b, m.stored), apart(count * columns * m.stored)
+    lanes = lanes_for(b, m.stored)
     x = x + m.at(-conv.top_left[0], -conv.top_left[1])
     whole = spec.extent[1] // spec.m
     most = UNROLLED if spec.m == 2 else 1
@@ -130,20 +168,20 @@ def transform_input(
             with b.loop(many) as group, b.loop(m.stored, step=lanes) as c:
                 t = group * length + start
                 at = x + (top * m.row + t * (spec.m * m.stored) + c)
-                target = to + ((r * columns + t) * m.stored + c)
-                _transform_run(b, at, target, (spec, length, step, lanes))
+                target = lay.at(r * columns + t, c)
+                _transform_run(b, at, target, (spec, length, lay, lanes))
         if whole < columns:
             with b.loop(m.stored, step=lanes) as c:
                 at = x + (top * m.row + c) + (spec.extent[1] - spec.m) * m.stored
-                target = to + ((r * columns + whole) * m.stored + c)
-                _transform_run(b, at, target, (spec, 1, step, lanes))
+                target = lay.at(r * columns + whole, c)
+                _transform_run(b, at, target, (spec, 1, lay, lanes))
 
 
 def _transform_run(
-    b: Builder, x: Pointer, to: Pointer, how: tuple[Winograd, int, int, int]
+    b: Builder, x: Pointer, to: Pointer, how: tuple[Winograd, int, Lay, int]
 ) -> None:
     """Transform neighbouring tiles, which share two columns each."""
-    spec, length, step, lanes = how
+    spec, length, lay, lanes = how
     m, n, seen = spec.conv.x, spec.m + 2, list[Vectors]()
     for t in range(length):
         while len(seen) < spec.m * t + n:
@@ -153,7 +191,7 @@ def _transform_run(
         for i in range(n):
             row = [seen[spec.m * t + j][i] for j in range(n)]
             for j, value in enumerate(b_turned(row, spec.m)):
-                to.store(value, (n * i + j) * step + t * m.stored)
+                lay.put(b, to, value, n * i + j, t)
 
 
 def top_of(b: Builder, spec: Winograd, row: Value) -> tuple[Value, Value | None]:
@@ -194,13 +232,13 @@ def _outputs(
     b: Builder,
     places: tuple[Pointer, Pointer, Pointer, Pointer, Pointer],
     spec: Winograd,
-    how: tuple[Value, int, Value, int],
+    how: tuple[Value, int, Value, int, int],
 ) -> None:
     """Transform back and store a block of outputs for some rows of tiles."""
     made, bias, y, codes, seen = places
-    first, count, o, size = how
+    first, count, o, size, step = how
     columns, n = spec.tiles[1], spec.m + 2
-    lanes, step = lanes_for(b, spec.conv.y.stored), apart(count * columns * size)
+    lanes = lanes_for(b, spec.conv.y.stored)
     whole = spec.extent[1] // spec.m
     with b.loop(count) as r, b.loop(size, step=lanes) as v:
         offset = (bias + o).vector(v, lanes=lanes) if spec.conv.has_bias else None

@@ -22,6 +22,7 @@ from pellucid.engines.compiled.kernels.tile import (
     tile_shape,
 )
 from pellucid.engines.compiled.kernels.winograd import top_of, transform_input
+from pellucid.engines.compiled.kernels.winograd_lay import Floats
 from pellucid.engines.compiled.kernels.winograd_scheme import (
     GAP,
     Vectors,
@@ -76,7 +77,8 @@ def winograd_grad_weight(
         grads = scratch + spec.spots * apart(tiles * conv.x.stored)
         with b.loop(many) as group:
             row = group * count + first
-            transform_input(b, x, scratch, spec, (row, count))
+            lay = Floats(scratch, tiles, conv.x.stored)
+            transform_input(b, x, lay, spec, (row, count))
             _transform_grad(b, grad_y, grads, spec, (row, count))
             with b.loop(spec.spots) as spot:
                 _product(

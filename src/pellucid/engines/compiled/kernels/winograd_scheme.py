@@ -17,17 +17,21 @@ for Deep Neural Networks, section 5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from pellucid.engines.compiled.kernels.amx import DEPTH, EDGE
 from pellucid.engines.compiled.kernels.conv import Conv
 from pellucid.engines.compiled.kernels.ir import Value
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import Map, padded
 
 Vectors = list[Value]
 
 #: numbers left free between spots where they would crowd
 GAP = 16
+#: what AMX costs, in multiply-adds of vectors: a product of tiles in place of one, and
+#: to cut a number into parts once for all outputs, and to pass it through the caches
+AMX_PRODUCT, AMX_CUT, AMX_PASS = 1 / 3, 11, 1 / 3
 #: the points of m = 4, and their squares
 _P, _Q = 0.75, 1.5
 _PP, _QQ = _P * _P, _Q * _Q
@@ -58,6 +62,8 @@ class Winograd:
         Outputs along a tile's edge; 0 takes what costs least.
     keeps_zeros : bool
         Whether an output that sees only zeros is the bias exactly.
+    on_amx : bool
+        Whether the products are made on AMX tiles.
     """
 
     conv: Conv
@@ -68,6 +74,7 @@ class Winograd:
     is_turned: bool = False
     edge: Literal[0, 2, 4] = 0
     keeps_zeros: bool = False
+    on_amx: bool = False
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -87,7 +94,17 @@ class Winograd:
         """Return about how many multiply-adds of vectors each output channel takes."""
         rows, columns = (-(-size // m) for size in self.extent)
         transforms = 9 * m * m if m == 4 else 0  # m = 2 only adds, beside the products
-        return rows * columns * ((m + 2) ** 2 * self.conv.x.channels + transforms)
+        tiles, numbers = rows * columns, (m + 2) ** 2 * self.conv.x.channels
+        if self.on_amx:
+            products = padded(tiles, EDGE) * numbers * AMX_PRODUCT
+            cut = tiles * numbers * (AMX_CUT / self.conv.y.channels + AMX_PASS)
+            return products + cut + tiles * transforms
+        return tiles * (numbers + transforms)
+
+    @property
+    def cost(self) -> float:
+        """About how many multiply-adds of vectors each output channel takes."""
+        return self._cost(self.m)
 
     @property
     def tiles(self) -> tuple[int, int]:
@@ -103,7 +120,8 @@ class Winograd:
     @property
     def title(self) -> str:
         """The algorithm's name."""
-        return f"Winograd F({self.m}×{self.m}, 3×3)"
+        on = " on AMX" if self.on_amx else ""
+        return f"Winograd F({self.m}×{self.m}, 3×3){on}"
 
 
 def apart(size: int) -> int:
@@ -125,6 +143,17 @@ def winograd_fits(conv: Conv) -> bool:
     is_large = min(conv.x.channels, conv.y.channels) >= 16
     sizes = min(conv.y.height, conv.y.width)
     return conv.kernel == (3, 3) and is_plain and is_large and sizes >= 2
+
+
+def on_amx(spec: Winograd) -> Winograd:
+    """Return the spec with its products on AMX, or as it is where that costs more.
+
+    For m = 2 it never pays: per product there is twice as much to pass to the tiles.
+    """
+    fits = spec.conv.x.stored % DEPTH == 0 == spec.conv.y.stored % EDGE
+    other = replace(spec, on_amx=True, edge=4)
+    is_cheaper = spec.m == 4 and other.cost < spec.cost
+    return other if fits and is_cheaper else spec
 
 
 def g(d: Vectors, m: int) -> Vectors:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pellucid.engines.compiled.kernels import amx
 from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.layout import padded
 from pellucid.engines.compiled.kernels.tile import lanes_for, runs, split, tile_shape
 from pellucid.engines.compiled.kernels.turn import square
 from pellucid.engines.compiled.kernels.winograd_scheme import Vectors, Winograd, g
@@ -16,12 +18,50 @@ ROWS = 14
 
 def weight_size(spec: Winograd) -> int:
     """Return how many numbers the transformed weights take."""
+    if spec.on_amx:
+        return spec.spots * right_size(spec)
     return spec.spots * spec.conv.x.channels * spec.conv.y.stored
 
 
 def tile_rows(spec: Winograd) -> int:
     """Return how many rows of tiles go together."""
+    if spec.on_amx:
+        return _filling(*spec.tiles)
     return min(spec.tiles[0], -(-TILES[spec.m] // spec.tiles[1]))
+
+
+def _filling(rows: int, columns: int) -> int:
+    """Return how many rows of tiles fill whole tiles of the processor best."""
+
+    def waste(count: int) -> tuple[int, int]:
+        tiles = [length * columns for _, length in split(rows, count)]
+        return sum(padded(n, amx.EDGE) for n in tiles), count
+
+    most = max(1, 2 * amx.EDGE // columns)
+    return min(range(1, min(rows, most) + 1), key=waste)
+
+
+def product_of(spec: Winograd, tiles: int) -> amx.Product:
+    """Return one spot's product on AMX for so many tiles."""
+    depth, outputs = spec.conv.x.stored, spec.conv.y.stored
+    rows, tile = -(-tiles // amx.EDGE), amx.PARTS * amx.WORDS
+    return amx.Product(
+        rows=rows,
+        columns=outputs // amx.EDGE,
+        left_row=depth,
+        left_part=rows * amx.EDGE * depth,
+        left_step=amx.DEPTH,
+        left_block=amx.EDGE * depth,
+        right_step=tile,
+        right_column=depth // amx.DEPTH * tile,
+        sums_row=outputs,
+    )
+
+
+def right_size(spec: Winograd) -> int:
+    """Return how many words one spot's transformed weights take on AMX."""
+    steps, columns = spec.conv.x.stored // amx.DEPTH, spec.conv.y.stored // amx.EDGE
+    return steps * columns * amx.PARTS * amx.WORDS
 
 
 def blocks(b: Builder, spec: Winograd) -> list[tuple[int, int, int]]:
@@ -93,10 +133,46 @@ def _turned_block(
 
 
 def _put(b: Builder, taps: Vectors, to: Pointer, step: int, spec: Winograd) -> None:
+    for spot, value in enumerate(_transformed(taps, spec)):
+        to.store(value, spot * step)
+
+
+def amx_steps(spec: Winograd) -> tuple[int, int]:
+    """Return how far 16 outputs are apart in the weights, and in ``u``."""
+    _, _, n_step = _strides(spec, spec.conv.x.stored, spec.conv.y.stored)
+    return amx.EDGE * n_step, product_of(spec, 1).right_column
+
+
+@kernel(w="f32*", u="f32*")
+def winograd_amx_weight(b: Builder, w: Pointer, u: Pointer, *, spec: Winograd) -> None:
+    """u[spot] = the right side of a product on AMX, for 16 outputs."""
+    depth, product, lanes = spec.conv.x.stored, product_of(spec, 1), amx.EDGE
+    tap, k_step, n_step = _strides(spec, depth, spec.conv.y.stored)
+    kept, size = b.scratch("f32", 9 * lanes * lanes), lanes * lanes
+    with b.loop(depth, step=lanes) as k:
+        with b.loop(9) as t:
+            at, row_step = w + (t * tap + k * k_step), max(k_step, n_step)
+            rows = [at.vector(r * row_step, lanes=lanes) for r in range(lanes)]
+            for r, row in enumerate(rows if n_step == 1 else square(b, rows)):
+                (kept + t * size).store(row, r * lanes)
+        first = k // amx.DEPTH * product.right_step + k % amx.DEPTH // 2 * lanes
+        to = u.cast("i32") + first
+        with b.loop(lanes // 2) as i:
+            at = kept + i * (2 * lanes)
+            even, odd = (
+                _transformed([at.vector(t * size + r * lanes) for t in range(9)], spec)
+                for r in (0, 1)
+            )
+            for spot, pair in enumerate(zip(even, odd, strict=True)):
+                for part, words in enumerate(amx.paired(b, *pair)):
+                    at_spot = spot * right_size(spec) + part * amx.WORDS
+                    (to + i * lanes).store(words, at_spot)
+
+
+def _transformed(taps: Vectors, spec: Winograd) -> Vectors:
+    """Return G g Gᵀ, row by row."""
     if spec.is_turned:
         taps = taps[::-1]
     m, n = spec.m, spec.m + 2
     columns = [g(taps[x::3], m) for x in range(3)]
-    for i in range(n):
-        for j, value in enumerate(g([column[i] for column in columns], m)):
-            to.store(value, (n * i + j) * step)
+    return [v for i in range(n) for v in g([column[i] for column in columns], m)]

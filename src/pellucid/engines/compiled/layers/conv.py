@@ -14,6 +14,7 @@ from pellucid.engines.compiled.kernels import (
     winograd,
     winograd_back,
 )
+from pellucid.engines.compiled.kernels.amx import EDGE
 from pellucid.engines.compiled.kernels.conv import Conv, conv_forward, conv_from_ohwi
 from pellucid.engines.compiled.kernels.conv_input import (
     conv_grad_input,
@@ -25,9 +26,15 @@ from pellucid.engines.compiled.kernels.conv_weight import (
     conv_grad_weight,
 )
 from pellucid.engines.compiled.kernels.layout import Map, Sides
-from pellucid.engines.compiled.kernels.winograd_scheme import Winograd, winograd_fits
+from pellucid.engines.compiled.kernels.winograd_scheme import (
+    Winograd,
+    on_amx,
+    winograd_fits,
+)
 from pellucid.engines.compiled.kernels.winograd_weight import (
+    amx_steps,
     weight_size,
+    winograd_amx_weight,
     winograd_weight,
 )
 from pellucid.engines.compiled.kernels.zeros import find_zeros, seen_size
@@ -169,12 +176,25 @@ def add_winograd(
     """Add Winograd's step, and the weights' transform whenever they change."""
     is_ohwi = low.parameter(node, "weight").layout.order[0] != 0
     spec = replace(spec, weight_layout="ohwi" if is_ohwi else "hwio")
+    if low.has_amx:
+        spec = on_amx(spec)
     role = "back" if spec.is_turned else "forward"
     u = low.buffer(f"{node.name} U {role}", weight_size(spec), "shared")
     size = winograd.scratch_size(spec, low.target.lanes)
     scratch = low.buffer(f"{node.name} tiles {role}", size, "worker")
     weight = low.weight(node, "weight")
-    low.prepare(winograd_weight, spec, weight, At(u), node=node.name)
+    if spec.on_amx:
+        of_weight, of_u = amx_steps(spec)
+        low.prepare(
+            winograd_amx_weight,
+            spec,
+            replace(weight, per_block=of_weight),
+            At(u, per_block=of_u),
+            node=node.name,
+            blocks=spec.conv.y.stored // EDGE,
+        )
+    else:
+        low.prepare(winograd_weight, spec, weight, At(u), node=node.name)
     x, bias, y = places
     seen = At(u)
     if role == "forward" and _has_corners(low, node):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pellucid.engines.compiled.kernels import dense as kernels
+from pellucid.engines.compiled.kernels import dense_amx as amx
 from pellucid.engines.compiled.kernels import gemv
+from pellucid.engines.compiled.kernels.amx import EDGE
 from pellucid.engines.compiled.kernels.dense import Rows
 from pellucid.engines.compiled.kernels.layout import Map
 from pellucid.engines.compiled.kernels.optimizer import join_chunks
@@ -13,12 +15,14 @@ from pellucid.engines.compiled.layers import conv
 from pellucid.engines.compiled.layers.activation import FUNCTIONS, pull_through
 from pellucid.engines.compiled.plan.lowering import Lowering
 from pellucid.engines.compiled.plan.parameters import ALIGN, Layout
-from pellucid.engines.compiled.plan.steps import At, Grain, Number, Step, Value
+from pellucid.engines.compiled.plan.steps import At, Buffer, Grain, Number, Step, Value
 from pellucid.network.layers import Dense
 from pellucid.network.node import Node
 
 #: floats of weights from which the images of a chunk are taken together by 16
 LARGE = 16 * 1024
+#: what the plan says of kernels that use it
+ON_AMX = ", on AMX"
 #: rows of the weights' derivative in one task
 TASK_FLOATS = 8 * 1024
 
@@ -57,21 +61,23 @@ def lower(low: Lowering, node: Node) -> None:
     w = low.weight(node, "weight")
     bias = low.weight(node, "bias") if spec.has_bias else w
     grain: Grain | None = "coarse" if spec.inputs * spec.outputs >= LARGE else None
+    on_amx = low.purpose.goes_back and low.has_amx and amx.dense_amx_fits(spec)
     has_own_way = low.purpose.kind == "predict" and grain == "coarse"
     if has_own_way:
         _add_one_image(low, node, spec, (At(x.buffer), w, bias, At(y.buffer)))
+    places = [At(x.buffer), w, bias, At(y.buffer)]
+    if on_amx:
+        size = amx.forward_scratch_size(spec)
+        places.append(At(low.buffer(f"{node.name} parts", size, "worker")))
     low.step(
-        kernels.dense_forward,
+        amx.dense_amx_forward if on_amx else kernels.dense_forward,
         spec,
-        At(x.buffer),
-        w,
-        bias,
-        At(y.buffer),
+        *places,
         Number("images"),
         node=node.name,
         per="chunk",
         grain=grain,
-        why="weights stream once for a chunk's images",
+        why="weights stream once for a chunk's images" + (ON_AMX if on_amx else ""),
         when="is_many" if has_own_way else "",
         multiply_adds=x.map.channels * y.map.channels,
     )
@@ -126,26 +132,51 @@ def _pull(
         _close(low, node, spec, (x, grad))
     if node.inputs[0] in low.learners:
         to, is_added = low.grad_target(node.inputs[0])
+        spec = replace(spec, x_stride=to.buffer.stride, is_added=is_added)
+        on_amx = low.has_amx and amx.dense_amx_fits(spec)
+        places = [At(grad.buffer), low.weight(node, "weight"), At(to.buffer)]
+        if on_amx:
+            size = amx.input_scratch_size(spec)
+            places.append(At(low.buffer(f"{node.name} parts back", size, "worker")))
         low.step(
-            kernels.dense_grad_input,
-            replace(spec, x_stride=to.buffer.stride, is_added=is_added),
-            At(grad.buffer),
-            low.weight(node, "weight"),
-            At(to.buffer),
+            amx.dense_amx_grad_input if on_amx else kernels.dense_grad_input,
+            spec,
+            *places,
             Number("images"),
             node=node.name,
             per="chunk",
             grain=grain,
-            why="lanes are images",
+            why="columns are images, on AMX" if on_amx else "lanes are images",
             multiply_adds=work,
         )
 
 
-def rows_of_task(inputs: int, outputs: int) -> int:
+def rows_of_task(inputs: int, outputs: int, tile: int = 14) -> int:
     """Return how many rows one task makes: whole tiles, and whole vectors."""
-    unit = 14 * max(1, ALIGN // outputs)
+    unit = tile * max(1, ALIGN // outputs)
     rows = TASK_FLOATS // outputs // unit * unit
     return min(inputs, rows or unit)
+
+
+def _cut(
+    low: Lowering, node: Node, spec: kernels.Dense, grad: Value, rows: int
+) -> Buffer:
+    """Add the step that cuts the output's derivatives into parts; return those."""
+    cut = low.buffer(f"{node.name} cut", amx.cut_size(spec), "image", "i32")
+    cut.is_pinned, cut.groups = True, amx.IMAGES
+    low.step(
+        amx.dense_amx_cut,
+        amx.AmxRows(spec, rows, cut.stride),
+        At(grad.buffer),
+        At(cut, is_first=True),
+        Number("index"),
+        Number("images"),
+        Number("count"),
+        node=node.name,
+        per="chunk",
+        grain="coarse",
+    )
+    return cut
 
 
 def _close(
@@ -154,9 +185,12 @@ def _close(
     """Add the tasks that make a block of rows each, over all images at once."""
     x, grad = pair
     weight = low.parameter(node, "weight")
-    rows = rows_of_task(spec.inputs, spec.outputs)
+    on_amx = low.has_amx and amx.dense_amx_fits(spec)
+    rows = rows_of_task(spec.inputs, spec.outputs, EDGE if on_amx else 14)
+    cut = _cut(low, node, spec, grad, rows) if on_amx else None
     blocks, rest = divmod(spec.inputs, rows)
     is_whole = all(n * spec.outputs % ALIGN == 0 for n in (rows, rest))
+    scratch = low.buffer(f"{node.name} tiles", amx.weight_scratch_size(rows), "worker")
     kept = None
     if low.updates_at_once and is_whole:
         # the derivative is used up while it is in the cache; nobody else wants it
@@ -166,18 +200,19 @@ def _close(
             continue
         at, count = weight.offset + first * spec.outputs, size * spec.outputs
         whole = At(low.grad_vector, at, count)
+        places = [At(x.buffer, first, size, is_first=True)]
+        places += [At(grad.buffer, is_first=True), kept or whole]
+        if cut:
+            places += [At(cut, is_first=True), At(scratch)]
+            names = ("weights", "slot0", "slot1")
+            places += [At(low.session(name), at, count) for name in names]
         step = Step(
-            kernels.dense_grad_weight,
-            Rows(spec, size),
-            (
-                At(x.buffer, first, size, is_first=True),
-                At(grad.buffer, is_first=True),
-                kept or whole,
-                Number("count"),
-            ),
+            amx.dense_amx_grad_weight if cut else kernels.dense_grad_weight,
+            amx.AmxRows(spec, size, cut.stride) if cut else Rows(spec, size),
+            (*places, Number("count")),
             "task",
             node.name,
-            "a block of rows over all images",
+            "a block of rows over all images" + (ON_AMX if cut else ""),
         )
         step.multiply_adds = x.map.channels * grad.map.channels * size // spec.inputs
         steps = [step]

@@ -51,6 +51,7 @@ class Options:
     fuse: bool = True
     winograd: bool = True
     sparse: bool = True
+    amx: bool = True
     profile: bool = False
 
 
@@ -114,6 +115,11 @@ class Lowering:
         self.learners = self._learners()
         self._sides = self._wanted_sides()
         self._grad_sides: dict[str, Sides] = {}
+
+    @property
+    def has_amx(self) -> bool:
+        """Whether large products may be made on AMX tiles."""
+        return self.options.amx and self.target.has_amx
 
     # what is needed where
     def _learners(self) -> set[str]:
@@ -277,10 +283,16 @@ class Lowering:
         self.phases[-1].prologue.append(made)
 
     def prepare(
-        self, kernel: Kernel, spec: Any, *arguments: Argument, node: str
+        self,
+        kernel: Kernel,
+        spec: Any,
+        *arguments: Argument,
+        node: str,
+        blocks: int = 1,
     ) -> None:
-        """Add a step that runs after every change of the weights."""
-        self.preparing.append(Task([Step(kernel, spec, arguments, "task", node)]))
+        """Add a step that runs after every change of the weights, for each block."""
+        step = Step(kernel, spec, arguments, "task", node)
+        self.preparing.append(Task([step], blocks))
 
     def clear_chunk_grad(self, node: Node, role: str) -> None:
         """Begin a chunk's derivative by a weight at zero."""

@@ -27,6 +27,7 @@ from pellucid.engines.compiled.kernels.ir import (
     Unit,
     Value,
 )
+from pellucid.engines.compiled.kernels.layout import padded
 from pellucid.engines.compiled.plan.lowering import Lowering
 from pellucid.engines.compiled.plan.steps import (
     BYTES,
@@ -166,7 +167,8 @@ class Program:
         starts, total = [], 0
         for buffer in own:
             starts.append(total)
-            size = buffer.stride * BYTES[buffer.element] * items[buffer.scope]
+            many = padded(items[buffer.scope], buffer.groups)
+            size = buffer.stride * BYTES[buffer.element] * many
             total += size + 64 * 3  # neighbours begin in different cache sets
         try:
             raw = np.zeros(total + 64, np.uint8)

@@ -23,8 +23,9 @@ BYTES = {"f32": 4, "f64": 8, "i8": 1, "i32": 4, "i64": 8}
 class Buffer:
     """Memory of a plan.
 
-    ``size`` counts elements of one item, ``stride`` from item to item. ``slot`` is
-    where the context keeps its address.
+    ``size`` counts elements of one item, ``stride`` from item to item. There are whole
+    ``groups`` of items, so that a kernel may write a group's last ones where a batch
+    ends within it. ``slot`` is where the context keeps its address.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Buffer:
     element: str = "f32"
     is_pinned: bool = False
     slot: int = -1
+    groups: int = 1
 
     @property
     def stride(self) -> int:

@@ -15,6 +15,7 @@ from pellucid.engines.compiled.kernels.ir.types import (
     I32,
     I64,
     PTR,
+    VOID,
     element_of,
     mangled,
     vector_of,
@@ -193,6 +194,13 @@ class Builder:
         zero = self.like(0.0, x)
         keep = Value(self, self.ir.fcmp_unordered(">", x.v, zero.v))
         return self.select(keep, x, zero)
+
+    def fetch(self, place: Pointer, *, to_write: bool = False) -> None:
+        """Ask for the cache line at an address, to have it in the second cache."""
+        kinds = [PTR, I32, I32, I32]
+        callee = self.unit.declare("llvm.prefetch.p0", VOID, kinds)
+        how = [ir.Constant(I32, n) for n in (int(to_write), 2, 1)]  # from afar, data
+        self.ir.call(callee, [place.v, *how])
 
     # control
     def allocate(self, kind: ir.Type, count: int = 1) -> ir.Value:

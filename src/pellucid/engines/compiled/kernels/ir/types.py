@@ -5,7 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 F32, F64 = ir.FloatType(), ir.DoubleType()
-I64, I32, I8, I1 = (ir.IntType(n) for n in (64, 32, 8, 1))
+I64, I32, I16, I8, I1 = (ir.IntType(n) for n in (64, 32, 16, 8, 1))
 PTR = ir.PointerType()
 VOID = ir.VoidType()
 
@@ -16,6 +16,7 @@ ELEMENTS: dict[str, ir.Type] = {
     "f32": F32,
     "f64": F64,
     "i8": I8,
+    "i16": I16,
     "i32": I32,
     "i64": I64,
 }

@@ -182,7 +182,7 @@ class Pointer:
 
     @property
     def _align(self) -> int:
-        sizes: dict[str, int] = {"float": 4, "double": 8, "i8": 1, "i32": 4, "i64": 8}
+        sizes: dict[str, int] = {"float": 4, "double": 8, "i8": 1, "i16": 2, "i32": 4}
         return sizes.get(str(self.element), 8)
 
     def cast(self, element: str) -> Pointer:
