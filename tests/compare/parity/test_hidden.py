@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 import pellucid as pl
-from pellucid.compare.parity.corners import CornerSession, best_two, corners_of
-from pellucid.compare.parity.hidden import flipped, flips_near
+from pellucid.compare.parity.corners import (
+    CornerSession,
+    best_two,
+    corners_of,
+    differences,
+)
+from pellucid.compare.parity.hidden import flipped, flips_near, hidden_sides
 from pellucid.compare.parity.lockstep import Batch, Outcome, Reference
 from pellucid.engines.state import initial_state
 
@@ -68,6 +73,28 @@ def test_hidden_sides_are_found_by_the_jumps_of_the_derivatives() -> None:
     assert largest(found) < 1e-12
     assert shown.crossed == 0
     assert found.crossed == 2
+
+
+def test_the_side_that_was_taken_is_found_among_hundreds_that_are_open() -> None:
+    net = pl.Sequential(pl.Input(20), pl.Dense(40, activation="relu"), pl.Dense(3))
+    state = initial_state(net, seed=1, dtype="float64")
+    parts = {"state": state, "loss": pl.CrossEntropy(), "optimizer": pl.Adam(1e-3)}
+    exact = CornerSession(net, **parts, dtype="float64")
+    images, labels = np.random.default_rng(0).normal(size=(6, 20)), np.arange(6) % 3
+    values, rounding = exact.activations(images), {"dense": 9.0}
+    shown = corners_of(net, values)
+    flips = flips_near(net, values, shown, rounding)
+    assert len(flips) == 6 * 40
+    taken = flipped(shown, [flips[7], flips[-1]])
+
+    def gradients_on(corners: Any) -> Any:
+        exact.corners = corners
+        return exact.gradients(images, labels)[1]
+
+    engine = gradients_on(taken)
+    found = hidden_sides(net, values, shown, gradients_on, engine, rounding=rounding)
+    assert differences(found, taken) == 0
+    assert differences(found, shown) == 2
 
 
 def test_what_rounding_reaches_is_near_a_corner() -> None:

@@ -3,8 +3,9 @@
 An engine may train by another path than the one that shows its activations: fused, or
 by another algorithm for its convolutions. Within rounding of a corner it may then be on
 either side, unseen. Each such corner alone changes the derivatives by a known jump, and
-jumps add up: least squares tell which of them were taken. What is found is a proposal.
-On those sides the engine must agree within the same tolerance as everywhere.
+jumps add up: least squares tell which of them were taken, of those that lie along what
+is to be explained. What is found is a proposal. On those sides the engine must agree
+within the same tolerance as everywhere.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from pellucid.network import Network
 from pellucid.network.layers import LeakyReLU, MaxPool2D, ReLU
 
 Tensors = dict[str, Array]
-MOST = 96  # corners that are tried, the nearest first
+MOST = 1000  # corners that are tried, the nearest first
+LIKELY = 0.25  # share of a jump in what is to be explained, above which it may be taken
 
 
 class Flip(NamedTuple):
@@ -78,9 +80,16 @@ def hidden_sides(
             [((grads[n] - base[n]) / scales[n]).ravel() for n in base]
         )
 
-    jumps = [flat(gradients_of(flipped(corners, [flip]))) for flip in flips]
-    shares = np.linalg.lstsq(np.stack(jumps, axis=1), flat(found), rcond=None)[0]
-    taken = [flip for flip, share in zip(flips, shares, strict=True) if share > 0.5]
+    wanted, likely, jumps = flat(found), list[Flip](), list[Array]()
+    for flip in flips:
+        jump = flat(gradients_of(flipped(corners, [flip])))
+        if jump @ wanted > LIKELY * (jump @ jump):
+            likely.append(flip)
+            jumps.append(jump)
+    if not likely:
+        return corners
+    shares = np.linalg.lstsq(np.stack(jumps, axis=1), wanted, rcond=None)[0]
+    taken = [flip for flip, share in zip(likely, shares, strict=True) if share > 0.5]
     return flipped(corners, taken) if taken else corners
 
 
