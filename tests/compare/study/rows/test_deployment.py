@@ -49,6 +49,13 @@ def test_a_format_works_differs_fails_or_is_absent(ask, monkeypatch) -> None:
     assert figures["formats that work"].value == 2
 
 
+def test_a_quick_comparison_writes_our_files_once(ask) -> None:
+    assert exports.exports_of("numpy") is exports.exports_of("compiled")
+    figures = ask("deployment", "numpy")
+    assert all(figure.is_full_only for figure in figures.values())
+    assert "compiled" in figures["export .pellucid"].note
+
+
 def test_every_engine_has_exporters() -> None:
     for engine in ("numpy", "compiled", "torch", "tensorflow", "jax"):
         assert len(exports.exports_of(engine)) >= 4
