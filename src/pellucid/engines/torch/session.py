@@ -109,6 +109,8 @@ class TorchSession:
         require("optimizer", self.optimizer)
         if not self.native.training:  # walking through all modules takes its time
             self.native.train(True)
+        if self._native_optimizer is not None:  # so that the way forward has the memory
+            self._native_optimizer.zero_grad(set_to_none=True)
         output = self.network.outputs[0]
         given = self._masks(len(images), masks, start=part.start if part else 0)
         x = self._input(images)
@@ -126,7 +128,6 @@ class TorchSession:
 
     def _update(self, loss: Tensor, learning_rate: float, part: Part | None) -> None:
         native, optimizer = self._native_optimizer, self.optimizer
-        native.zero_grad(set_to_none=True)  # type: ignore[union-attr]
         if part is None:
             loss.backward()  # type: ignore[no-untyped-call]
         else:
