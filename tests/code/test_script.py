@@ -339,6 +339,16 @@ def test_a_script_reads_a_folder_of_pictures(
     assert len(names["load"](whole, "train")[0]) == 6
 
 
+@pytest.mark.parametrize("name", ["lenet5", "resnet20"])
+def test_a_script_says_what_its_folder_must_hold(name: str, tmp_path: Path) -> None:
+    (path,) = write(pl.zoo(name), "numpy", tmp_path)
+    command = [sys.executable, "-I", str(path), "--data", str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert f"--data must hold {'IDX' if name == 'lenet5' else 'CIFAR'}" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_an_unknown_framework_is_refused() -> None:
     network = pl.zoo("lenet5")
     with pytest.raises(pl.RunError, match="must be one of numpy, torch, keras, jax"):

@@ -71,6 +71,13 @@ _READERS = {
     "xor": _XOR,
     _PICTURE: _PICTURES,
 }
+#: what a folder must hold, as a pattern and in words
+_NEEDS = {
+    "mnist": ("*-images*", "IDX files, train-images… and t10k-images…"),
+    "fashion-mnist": ("*-images*", "IDX files, train-images… and t10k-images…"),
+    "cifar10": ("data_batch_*.bin", "CIFAR-10's binary files, data_batch_1.bin…"),
+    _PICTURE: ("*/*", "a subfolder of pictures for each class"),
+}
 _TEST_PART = {"cifar10": "test", _PICTURE: "test"}
 
 
@@ -110,6 +117,19 @@ def _has_pictures(folder: Path) -> bool:
 def test_part(subject: Subject) -> str:
     """Return what `load` calls the test data."""
     return _TEST_PART.get(kind(subject), "t10k")
+
+
+def check(subject: Subject) -> list[str]:
+    """Return the lines that refuse a folder without data, given ``options``."""
+    source = kind(subject)
+    if source not in _NEEDS:
+        return []
+    pattern, words = _NEEDS[source]
+    return [
+        f'    if not any(options.data.glob("{pattern}")):',
+        f'        wanted = "{words}"',
+        '        parser.error(f"--data must hold {wanted}; got {options.data}")',
+    ]
 
 
 def imports(subject: Subject) -> list[str]:

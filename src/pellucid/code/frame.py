@@ -43,10 +43,17 @@ def arguments(subject: Subject) -> str:
             'images")',
             '    parser.add_argument("--seed", type=int, '
             f"default={subject.recipe.seed})",
-            "    return parser.parse_args()",
+            *_parsed(data.check(subject)),
             "",
         ]
     )
+
+
+def _parsed(check: list[str]) -> list[str]:
+    """Return the lines that end ``arguments``."""
+    if not check:
+        return ["    return parser.parse_args()"]
+    return ["    options = parser.parse_args()", *check, "    return options"]
 
 
 def constants(subject: Subject) -> str:
