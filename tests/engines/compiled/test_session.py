@@ -83,7 +83,7 @@ def test_the_same_seed_and_threads_give_the_same_bits():
         assert np.array_equal(array, ends[1][name]), name
 
 
-@pytest.mark.parametrize("idea", ["fuse", "winograd", "sparse"])
+@pytest.mark.parametrize("idea", ["fuse", "winograd", "sparse", "amx"])
 def test_ideas_can_be_switched_off(idea):
     network = zoo("mnist-torch")
     x, labels = images(6, (28, 28, 1)), np.arange(6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import platform
 import sys
 from dataclasses import dataclass
 
@@ -89,7 +90,7 @@ def _native() -> Target:
     if not is_x86:
         return Target(4, 32, name, flat, is_x86=False)
     if all(features.get(f) for f in ("avx512f", "avx512vl", "avx512bw", "avx512dq")):
-        has_tiles = all(features.get(f) for f in ("amx-tile", "amx-bf16", "avx512bf16"))
+        has_tiles = all(features.get(f) for f in ("amx-tile", "amx-bf16"))
         has_amx = has_tiles and _may_use_tiles()
         return Target(16, 32, name, flat, is_x86=True, has_amx=has_amx)
     return Target(8 if features.get("avx2") else 4, 16, name, flat, is_x86=True)
@@ -97,8 +98,8 @@ def _native() -> Target:
 
 def _may_use_tiles() -> bool:
     """Ask Linux for the tiles' registers, which a process has only on request."""
-    if not sys.platform.startswith("linux"):
-        return False
+    if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
+        return False  # the numbers of calls are this system's
     system = ctypes.CDLL(None, use_errno=True)
     asked = ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
     return bool(system.syscall(*asked) == 0)

@@ -230,6 +230,8 @@ def test_amx_is_taken_where_its_tiles_are_filled_and_it_pays():
     conv = Conv(wide, y, (3, 3), top_left=(1, 1), function=RELU)
     spec = on_amx(Winograd(conv, False, y))
     assert spec.title == "Winograd F(4×4, 3×3) on AMX"
+    padded = replace(conv, x=replace(wide, channels=20))  # what pads is not looked at
+    assert not on_amx(Winograd(padded, False, y)).on_amx
     few = replace(conv, x=replace(wide, channels=16, stored=16))
     assert not on_amx(Winograd(few, False, y)).on_amx
     # 8 rows and columns are four tiles, and 16 are computed

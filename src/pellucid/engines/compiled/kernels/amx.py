@@ -4,11 +4,11 @@ One instruction adds the product of a tile [16 × 32] and a tile [32 × 16] of b
 numbers of 8 significant bits, to a tile [16 × 16] of float32, every 16 cycles. A
 float32 has 24 significant bits and is the sum of three such numbers exactly:
 
-    x = high + middle + low,   |middle| ≤ 2⁻⁹ |x|,   |low| ≤ 2⁻¹⁸ |x|.
+    x = high + middle + low,   |middle| ≤ 2⁻⁸ |x|,   |low| ≤ 2⁻¹⁶ |x|.
 
-Of the nine products of x and y the six largest are made; what is left out is below
-2⁻²⁶ |x y|, less than rounding x y to float32 costs. Six products on tiles take a third
-of the time that one takes on vectors.
+Of the nine products of x and y the six largest are made. What is left out is at most
+2⁻²³ |x y| and has either sign; on average it is less than rounding x y to float32
+costs. Six products on tiles take a third of the time that one takes on vectors.
 
 References
 ----------
@@ -45,8 +45,8 @@ EDGE = 16
 DEPTH = 32
 #: parts of a number, the largest first
 PARTS = 3
-#: the upper half of a 32-bit word
-UPPER = -(1 << 16)
+#: the upper half of a 32-bit word, and half of that half's last place
+UPPER, HALF = -(1 << 16), 1 << 15
 #: 32-bit words of a tile
 WORDS = 256
 #: (part of the left, parts of the right) that are multiplied, the smallest first
@@ -93,11 +93,12 @@ def tiles(b: Builder) -> Iterator[None]:
 def parts(b: Builder, x: Value) -> list[Value]:
     """Return three vectors of floats with 8 significant bits whose sum is x.
 
-    They come as 32-bit integers, whose lower halves are zero but for the last's.
+    They come as 32-bit integers, whose lower halves are zero. Parts of numbers below
+    2⁻¹¹⁰ are too small for the tiles, which take them as zero.
     """
     found = []
     for _ in range(PARTS - 1):
-        bits = b.bits(x, "i32") & UPPER
+        bits = (b.bits(x, "i32") + HALF) & UPPER  # to the nearest, halves outwards
         found.append(bits)
         x = x - b.bits(bits, "f32")
     return [*found, b.bits(x, "i32")]

@@ -3,8 +3,8 @@
 The kernels do what their namesakes in `dense` do, and leave two things to them: few
 images, as the tiles are 16 and 32 images wide whether they are full or not, and what
 is not finite, as an infinite number has no parts. Numbers are cut into their parts
-where they are used, in blocks that stay in the first cache: a block of weights serves
-32 images, one of images all outputs.
+where they are used, in blocks that stay in the first cache unless there are very many
+outputs: a block of weights serves 32 images, one of images all outputs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pellucid.engines.compiled.kernels.activation import apply
 from pellucid.engines.compiled.kernels.dense import Dense
 from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.sweep import clear
-from pellucid.engines.compiled.kernels.tile import runs, split
 from pellucid.engines.compiled.kernels.turn import square
 
 #: images that go together, and how few of them are better off without AMX
@@ -54,7 +53,7 @@ def dense_amx_fits(spec: Dense) -> bool:
 def forward_scratch_size(spec: Dense) -> int:
     """Return how many numbers of scratch `dense_amx_forward` needs."""
     columns = spec.outputs // amx.EDGE
-    return (2 + columns) * DEPTHS * _TILE + IMAGES * spec.outputs
+    return (2 + columns) * _TILE + IMAGES * spec.outputs
 
 
 @kernel(x="f32*", w="f32*", bias="f32*", y="f32*", scratch="f32*", images="n")
@@ -86,20 +85,16 @@ def _forward_block(
 ) -> None:
     x, w, bias, y, scratch = places
     n, columns = spec.outputs, spec.outputs // amx.EDGE
-    left, right = scratch.cast("i16"), (scratch + 2 * DEPTHS * _TILE).cast("i32")
-    sums = scratch + (2 + columns) * DEPTHS * _TILE
+    left, right = scratch.cast("i16"), (scratch + 2 * _TILE).cast("i32")
+    sums = scratch + (2 + columns) * _TILE
     clear(b, sums, IMAGES * n)
-    for first, steps, many in runs(split(spec.inputs // amx.DEPTH, DEPTHS)):
-        how = replace(_PRODUCT, columns=columns, sums_row=n, is_added=True)
-        how = replace(how, left_block=steps * _LEFT, right_column=steps * _TILE)
-        with b.loop(many) as block:
-            k = (block * steps + first) * amx.DEPTH
-            _cut_images(b, x + k, left, (spec.x_stride, steps), count)
-            _cut_weights(b, w + k * n, right, (n, steps))
-            following = w + (k + steps * amx.DEPTH) * n
-            lines = steps * amx.DEPTH * n // (16 * steps * (columns // 2))
-            ahead = amx.Ahead((following,), lines)
-            amx.multiply(b, left, right, sums, steps, how, ahead)
+    how = replace(_PRODUCT, columns=columns, sums_row=n, is_added=True)
+    with b.loop(spec.inputs, step=amx.DEPTH) as k:
+        _cut_images(b, x + k, left, (spec.x_stride, 1), count)
+        _cut_weights(b, w + k * n, right, n)
+        following = w + (k + amx.DEPTH) * n
+        ahead = amx.Ahead((following,), amx.DEPTH * n // (16 * (columns // 2)))
+        amx.multiply(b, left, right, sums, 1, how, ahead)
     seen = b.var(b.zeros())
     with b.loop(count) as r, b.loop(n, step=amx.EDGE) as o:
         value = (sums + (r * n + o)).vector()
@@ -134,23 +129,20 @@ def _cut_rows(
     with b.loop(count) as r:
         to = left + (r // amx.EDGE * (steps * _LEFT) + r % amx.EDGE * amx.DEPTH)
         row = x + r * stride
-        for step in range(steps):
-            at = row + step * amx.DEPTH
+        with b.loop(steps) as step:
+            at, place = row + step * amx.DEPTH, to + step * _LEFT
             cut = amx.in_row(b, at.vector(0), at.vector(amx.EDGE))
             for part, numbers in enumerate(cut):
-                to.store(numbers, step * _LEFT + part * _PRODUCT.left_part)
+                place.store(numbers, part * _PRODUCT.left_part)
 
 
-def _cut_weights(b: Builder, w: Pointer, right: Pointer, how: tuple[int, int]) -> None:
-    """right[column][step][part] = weights, pairs of inputs."""
-    n, steps = how
-    with b.loop(steps) as step, b.loop(amx.EDGE) as pair:
-        at = w + (step * amx.DEPTH + pair * 2) * n
-        with b.loop(n // amx.EDGE) as column:
-            even, odd = ((at + column * amx.EDGE).vector(r * n) for r in (0, 1))
-            to = right + ((step + column * steps) * _TILE + pair * amx.EDGE)
-            for part, words in enumerate(amx.paired(b, even, odd)):
-                to.store(words, part * amx.WORDS)
+def _cut_weights(b: Builder, w: Pointer, right: Pointer, n: int) -> None:
+    """right[column][part] = the weights of 32 inputs, two by two."""
+    with b.loop(amx.EDGE) as pair, b.loop(n // amx.EDGE) as column:
+        at = w + (pair * (2 * n) + column * amx.EDGE)
+        to = right + (column * _TILE + pair * amx.EDGE)
+        for part, words in enumerate(amx.paired(b, at.vector(0), at.vector(n))):
+            to.store(words, part * amx.WORDS)
 
 
 def input_scratch_size(spec: Dense) -> int:
@@ -237,12 +229,14 @@ def _turn(b: Builder, tile: Pointer, to: Pointer) -> None:
 class AmxRows:
     """So many rows of the weights' derivative, made at once: whole tiles.
 
-    ``cut_stride`` are words from one image's cut derivatives to the next one's.
+    ``cut_stride`` are words from one image's cut derivatives to the next one's;
+    ``asked`` is how many of weights, slot 0 and slot 1 the update reads at once.
     """
 
     dense: Dense
     rows: int
     cut_stride: int
+    asked: int = 0
 
 
 def cut_size(spec: Dense) -> int:
@@ -283,7 +277,7 @@ def dense_amx_cut(
         with b.loop(last, start=first, step=2) as m:
             to = _pair(cut, m, spec)
             with b.loop(dense.outputs // lanes * amx.PARTS) as tile:
-                to.store(b.resize(b.iota() & 0, "i32"), tile * amx.WORDS)
+                to.cast("f32").store(b.zeros(), tile * amx.WORDS)
 
 
 def _pair(cut: Pointer, image: Value, spec: AmxRows) -> Pointer:
@@ -326,7 +320,7 @@ def dense_amx_grad_weight(
 
     What the update of these rows reads is asked for meanwhile.
     """
-    ahead = weights, slot0, slot1
+    ahead = (weights, slot0, slot1)[: spec.asked]
     plain = dense.Rows(spec.dense, spec.rows)
     with b.when(images < FEW):
         b.call(dense.dense_grad_weight, x, grad_y, grad, images, spec=plain)

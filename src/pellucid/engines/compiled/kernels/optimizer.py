@@ -80,11 +80,11 @@ def _step(
         first.store(m)
         second.store(v)
         root = b.sqrt(v * correction2) + optimizer.epsilon
-        return rate * (m * correction1) / root
+        return _unless_still(b, rate * (m * correction1), root)
     if isinstance(optimizer, RMSprop):
         s = b.fma(optimizer.rho, first.vector(), g * (1 - optimizer.rho) * g)
         first.store(s)
-        return rate * g / (b.sqrt(s) + optimizer.epsilon)
+        return _unless_still(b, rate * g, b.sqrt(s) + optimizer.epsilon)
     if not isinstance(optimizer, SGD):
         message = f"no kernel for {type(optimizer).__name__}"
         raise TypeError(message)
@@ -95,6 +95,11 @@ def _step(
     if optimizer.nesterov:
         return rate * b.fma(optimizer.momentum, velocity, g)
     return rate * velocity
+
+
+def _unless_still(b: Builder, step: Value, root: Value) -> Value:
+    """Return step / root, and 0 where step is 0: padding stays, though epsilon be 0."""
+    return b.select(step.equals(0.0), 0.0, step / root)
 
 
 @kernel(grads="f32*", chunks="n", stride="n", total="f32*", count="n")

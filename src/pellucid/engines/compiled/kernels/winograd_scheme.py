@@ -149,8 +149,11 @@ def on_amx(spec: Winograd) -> Winograd:
     """Return the spec with its products on AMX, or as it is where that costs more.
 
     For m = 2 it never pays: per product there is twice as much to pass to the tiles.
+    Tiles sum over stored channels, so there must be none but the true ones.
     """
-    fits = spec.conv.x.stored % DEPTH == 0 == spec.conv.y.stored % EDGE
+    x = spec.conv.x
+    fits = x.channels == x.stored and x.stored % DEPTH == 0
+    fits = fits and spec.conv.y.stored % EDGE == 0
     other = replace(spec, on_amx=True, edge=4)
     is_cheaper = spec.m == 4 and other.cost < spec.cost
     return other if fits and is_cheaper else spec

@@ -161,7 +161,10 @@ def rows_of_task(inputs: int, outputs: int, tile: int = 14) -> int:
 def _cut(
     low: Lowering, node: Node, spec: kernels.Dense, grad: Value, rows: int
 ) -> Buffer:
-    """Add the step that cuts the output's derivatives into parts; return those."""
+    """Add the step that cuts the output's derivatives into parts; return those.
+
+    Chunks of coarse phases begin at even images, as the kernel wants it.
+    """
     cut = low.buffer(f"{node.name} cut", amx.cut_size(spec), "image", "i32")
     cut.is_pinned, cut.groups = True, amx.IMAGES
     low.step(
@@ -190,11 +193,12 @@ def _close(
     cut = _cut(low, node, spec, grad, rows) if on_amx else None
     blocks, rest = divmod(spec.inputs, rows)
     is_whole = all(n * spec.outputs % ALIGN == 0 for n in (rows, rest))
-    scratch = low.buffer(f"{node.name} tiles", amx.weight_scratch_size(rows), "worker")
     kept = None
     if low.updates_at_once and is_whole:
         # the derivative is used up while it is in the cache; nobody else wants it
         kept = At(low.buffer(f"{node.name} rows", rows * spec.outputs, "worker"))
+    optimizer = low.purpose.optimizer
+    asked = 1 + len(optimizer.slots) if optimizer and low.updates_at_once else 0
     for first, size, many in ((0, rows, blocks), (blocks * rows, rest, 1)):
         if not size or not many:
             continue
@@ -203,12 +207,14 @@ def _close(
         places = [At(x.buffer, first, size, is_first=True)]
         places += [At(grad.buffer, is_first=True), kept or whole]
         if cut:
+            room = amx.weight_scratch_size(size)
+            scratch = low.buffer(f"{node.name} tiles", room, "worker")
             places += [At(cut, is_first=True), At(scratch)]
             names = ("weights", "slot0", "slot1")
             places += [At(low.session(name), at, count) for name in names]
         step = Step(
             amx.dense_amx_grad_weight if cut else kernels.dense_grad_weight,
-            amx.AmxRows(spec, size, cut.stride) if cut else Rows(spec, size),
+            amx.AmxRows(spec, size, cut.stride, asked) if cut else Rows(spec, size),
             (*places, Number("count")),
             "task",
             node.name,
