@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pellucid.compare.timing.results import CaseResult, Report, Timing, Turn
+from pellucid.compare.timing.results import CaseResult, Report, Timing, Turn, joined
 
 
 def timing(peer, *rounds, **more):
@@ -32,6 +32,26 @@ def test_ratios_pair_the_rounds(case):
     assert case.ours.peer == "pellucid"
     assert case.ratio_to("broken") is None
     assert case.ratio_to("nobody") is None
+
+
+def test_a_case_measured_again_has_the_turns_of_both(case):
+    again = CaseResult(
+        name="another",
+        timings=(
+            Timing(peer="slower", failure="slower: ended"),
+            timing("slow", (7.0,)),
+            timing("pellucid", (3.0,)),
+            timing("broken", (1.0,)),
+        ),
+    )
+    both = joined([case, again])
+    assert (both.name, both.facts) == (case.name, case.facts)
+    assert [t.peer for t in both.timings] == ["pellucid", "slow", "slower", "broken"]
+    assert [turn.median_s for turn in both.timing("pellucid").turns] == [1, 2, 3]
+    assert both.ratio_to("slow").median == pytest.approx(4)
+    failures = [timing.failure for timing in both.timings]
+    assert failures == [None, None, "slower: ended", "broken: said no"]
+    assert both.timing("slower") is None
 
 
 def test_rounds_that_were_broken_off_have_no_ratio(case):

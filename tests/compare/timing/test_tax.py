@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from pellucid.compare.timing.networks import named
 from pellucid.compare.timing.peers import TAXED, Peer, installed_frameworks
 from pellucid.compare.timing.peers import pellucid as ours
 from pellucid.compare.timing.results import CaseResult, Timing, Turn
-from pellucid.compare.timing.rounds import Pace
+from pellucid.compare.timing.rounds import Field, Pace
 from pellucid.compare.timing.scripts import Script, run_script
 from pellucid.compare.timing.tax import cost
 from pellucid.errors import EngineError
@@ -50,6 +51,8 @@ def test_steps_and_fits_are_reported_with_what_the_engine_costs(monkeypatch):
     step, whole = report.cases
     assert step.name == "a step on torch: lenet5, batch 4"
     assert step.facts["steps_a_call"] == 32
+    assert step.facts["processes"] == 2
+    assert [len(timing.turns) for timing in step.timings] == [2, 2]
     assert 0.2 < step.ratio_to("torch").median < 5  # the same engine twice
     assert whole.name == "a fit on torch: lenet5, epochs 1, images 6400 of MNIST"
     assert report.facts["tax"][whole.name] == {"torch script": 0.1}
@@ -57,6 +60,28 @@ def test_steps_and_fits_are_reported_with_what_the_engine_costs(monkeypatch):
     assert [peer for peer, *_ in seen] == [mine, theirs, theirs, mine]
     assert json.loads(seen[0][1]) == {"epochs": 1, "data.limit": 6400}
     assert seen[1][1:] == ("--epochs", "1", "--limit", "6400")
+
+
+def test_the_rounds_are_dealt_out_to_processes(monkeypatch):
+    begun = []
+
+    class Counted(Field):
+        def __init__(self, peers, *arguments, **options):
+            begun.append([peer.name for peer in peers])
+            super().__init__(peers, *arguments, **options)
+
+    pace = replace(SHORT, rounds=7)
+    monkeypatch.setattr(Setting, "pace", lambda self: pace)
+    monkeypatch.setattr(tax_module, "Field", Counted)
+    peers = numpy_as("pellucid torch"), numpy_as("torch")
+    monkeypatch.setattr(tax_module, "TAXED", {"torch": peers})
+    monkeypatch.setattr(tax_module, "installed_frameworks", lambda names: ["torch"])
+    monkeypatch.setattr(tax_module, "fits", lambda *_: [])
+    (step,) = benchmark("tax", Setting(network="lenet5", batch_sizes=(4,))).cases
+    mine, theirs = "pellucid torch", "torch"
+    assert begun == [[mine, theirs], [theirs, mine]] * 2 + [[mine, theirs]]
+    assert [timing.peer for timing in step.timings] == [mine, theirs]
+    assert [len(timing.turns) for timing in step.timings] == [7, 7]
 
 
 def test_the_cost_is_by_how_much_longer_the_engine_takes():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pellucid.compare.timing.summary import Spread, percentile, quartiles, ratio
@@ -156,6 +157,27 @@ class Report:
             "facts": self.facts,
             "cases": [case.to_json() for case in self.cases],
         }
+
+
+def joined(cases: Sequence[CaseResult]) -> CaseResult:
+    """Return one case that was measured several times, with the turns of all.
+
+    The peers keep the order of the first. One that failed at any time has failed.
+    """
+    first = cases[0]
+    timings = [
+        [t for case in cases for t in case.timings if t.peer == timing.peer]
+        for timing in first.timings
+    ]
+    return replace(first, timings=tuple(map(_joined, timings)))
+
+
+def _joined(timings: Sequence[Timing]) -> Timing:
+    failed = next((timing for timing in timings if timing.failure), None)
+    if failed is not None:
+        return failed
+    turns = tuple(turn for timing in timings for turn in timing.turns)
+    return replace(timings[0], turns=turns)
 
 
 def is_ours(peer: str) -> bool:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pellucid.compare.timing.peers import TAXED, Peer, installed_frameworks
-from pellucid.compare.timing.results import CaseResult, Report, Timing, is_ours
-from pellucid.compare.timing.rounds import Field
+from pellucid.compare.timing.results import (
+    CaseResult,
+    Report,
+    Timing,
+    is_ours,
+    joined,
+)
+from pellucid.compare.timing.rounds import Field, Pace
 from pellucid.compare.timing.setting import Record, Setting
 from pellucid.compare.timing.tax_fit import fits
 
@@ -17,6 +23,9 @@ SUITE = (("mnist-torch", 64), ("mnist-keras", 64), ("resnet20", 4))
 QUICK = (("mnist-torch", 32),)
 _STEPS = 32
 _BATCH = 64
+#: processes that each peer is timed in, one after another. Where the memory of one lies
+#: changes a step's time by as much as an engine may cost, for as long as it lives.
+_PROCESSES = 5
 
 
 def tax(setting: Setting) -> Report:
@@ -52,26 +61,63 @@ def _networks(setting: Setting) -> list[str]:
     return ["mnist-torch"] if setting.is_quick else ["mnist-torch", "mnist-keras"]
 
 
+class _Steps(NamedTuple):
+    """Passes over ready batches of one network: steps of so many images."""
+
+    network: str
+    size: int
+    steps: int
+
+
 def _steps(
     setting: Setting, record: Record, frameworks: list[str]
 ) -> Iterator[CaseResult]:
+    pace = replace(setting.pace(), least=1, warm_calls=0)  # a call is long
+    for framework in frameworks:
+        again = [
+            _in_fresh_processes(setting, record, framework, pace, first=i)
+            for i, pace in enumerate(_shares(pace))
+        ]
+        for case in map(joined, zip(*again, strict=True)):
+            name = case.name.rpartition(", ")[0]
+            yield replace(
+                case,
+                name=f"a step on {framework}: {name}",
+                facts={**case.facts, "processes": len(again)},
+            )
+
+
+def _shares(pace: Pace) -> list[Pace]:
+    """Deal the rounds out to processes."""
+    count = min(_PROCESSES, pace.rounds)
+    return [
+        replace(pace, rounds=len(range(i, pace.rounds, count))) for i in range(count)
+    ]
+
+
+def _in_fresh_processes(
+    setting: Setting, record: Record, framework: str, pace: Pace, *, first: int
+) -> list[CaseResult]:
+    """Time a framework's peers in new processes, ``first`` of them in front."""
+    peers: tuple[Peer, ...] = TAXED[framework]
+    first %= len(peers)
+    turned = peers[first:] + peers[:first]
+    field = Field(turned, "trainer", calibration=record.calibration, say=setting.say)
+    with field:
+        return [
+            _per_step(
+                field.run(setting.case(network, size, batches=steps), pace), steps
+            )
+            for network, size, steps in _suite(setting)
+        ]
+
+
+def _suite(setting: Setting) -> list[_Steps]:
     suite = QUICK if setting.is_quick else SUITE
     if setting.network is not None:
         suite = ((setting.network, dict(SUITE).get(setting.network, _STEPS)),)
-    pace = replace(setting.pace(), least=1, warm_calls=0)  # a call is long
-    for framework in frameworks:
-        peers: tuple[Peer, ...] = TAXED[framework]
-        field = Field(peers, "trainer", calibration=record.calibration, say=setting.say)
-        with field:
-            for network, steps in suite:
-                for size in setting.batch_sizes or (_BATCH,):
-                    case = setting.case(network, size, batches=steps)
-                    result = field.run(case, pace)
-                    yield _named(_per_step(result, steps), f"a step on {framework}")
-
-
-def _named(case: CaseResult, what: str) -> CaseResult:
-    return replace(case, name=f"{what}: {case.name.rpartition(', ')[0]}")
+    sizes = setting.batch_sizes or (_BATCH,)
+    return [_Steps(network, size, steps) for network, steps in suite for size in sizes]
 
 
 def _per_step(case: CaseResult, steps: int) -> CaseResult:
