@@ -1,11 +1,14 @@
 """This file is what several processes give: throughput, and whether they train as one.
 
-Run: ``python benchmarks/many_machines.py [--engines torch compiled] [--counts 1 2 4]
+Run: ``python benchmarks/many_machines.py [--engines torch compiled] [--counts 1 2 3 4]
 [--network mnist-torch] [--steps 60]``. Every job trains for so many steps with the same
 global batch of 256 from the same weights, one thread a process. Printed are the images
-per second from the sixth step on, the ratio to one process, and how far the weights
-are from those of one process afterwards, ‖a − b‖∞ / ‖b‖∞ of the worst array. About
-10 minutes. More processes than processors show what talking costs, not what it gains.
+per second from the sixth step on, the ratio to one process, and how far weights and
+optimizer state are from those of one process afterwards, ‖a − b‖∞ / ‖b‖∞ of the worst
+array. In float64 that shows whether the same is computed. In float32 training amplifies
+what rounding began; beside it stands how far one process in float32 is from float64.
+About 25 minutes. More processes than processors show what talking costs, not what it
+gains.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ import numpy as np
 
 from pellucid.compare.timing.jobs import Job
 from pellucid.engines import NAMES, missing_package
+
+State = dict[str, np.ndarray]
 
 SCRIPT = """
 import json, sys, time
@@ -41,7 +46,7 @@ data = train.images[: 256 * int(steps)], train.labels[: 256 * int(steps)]
 model.fit(data, epochs=1, batch_size=256, callbacks=[Clock()], progress=False)
 if world_of(model.engine).rank == 0:
     rate = 256 * (len(Clock.times) - 6) / (Clock.times[-1] - Clock.times[5])
-    np.savez(out, rate=rate, **dict(model.weights))
+    np.savez(out, rate=rate, **model.state())
 """
 
 
@@ -64,48 +69,68 @@ def run(job: Job, folder: Path) -> None:
             raise SystemExit(f"{job.engine}, {len(job.places)} processes: {said}")
 
 
-def apart(mine: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> float:
-    """Return ‖a − b‖∞ / ‖b‖∞ of the worst array."""
-    return max(
-        float(np.abs(mine[name] - array).max() / max(np.abs(array).max(), 1e-12))
+def trained(engine: str, dtype: str, count: int, words: list[str]) -> State:
+    """Return the state that so many processes end in, and their rate."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "fit.py").write_text(SCRIPT)
+        script = ("fit.py", engine, *words, dtype, "out")
+        run(Job.here(engine, script, count), folder)
+        return dict(np.load(folder / "out.npz"))
+
+
+def apart(mine: State, theirs: State) -> tuple[float, str]:
+    """Return ‖a − b‖∞ / ‖b‖∞ of the worst array, and its name."""
+    distances = {
+        name: np.abs(mine[name] - array).max() / max(np.abs(array).max(), 1e-12)
         for name, array in theirs.items()
         if name != "rate"
-    )
+    }
+    worst = max(distances, key=lambda name: distances[name])
+    return float(distances[worst]), worst
 
 
 def main() -> None:
-    """Print a row for each engine and number of processes."""
+    """Print a row for each engine, dtype and number of processes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engines", nargs="+", default=list(NAMES[1:]))
-    parser.add_argument("--counts", nargs="+", type=int, default=[1, 2, 4])
+    parser.add_argument("--counts", nargs="+", type=int, default=[1, 2, 3, 4])
     parser.add_argument("--network", default="mnist-torch")
     parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--dtypes", nargs="+", default=["float64", "float32"])
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    words = [given.network, str(given.steps)]
     rows = []
-    print("| engine | processes | images/s | of one | apart from one |")
-    print("|---|---|---|---|---|")
+    exact = trained("numpy", "float64", 1, words) if "float32" in given.dtypes else {}
+    print("| engine | dtype | processes | images/s | of one | apart from one | in |")
+    print("|---|---|---|---|---|---|---|")
     for engine in given.engines:
         if missing_package(engine) is not None:
             continue
-        one: dict[str, np.ndarray] = {}
-        for count in dict.fromkeys([1, *given.counts]):
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                (folder / "fit.py").write_text(SCRIPT)
-                words = [engine, given.network, str(given.steps), given.dtype, "out"]
-                run(Job.here(engine, ("fit.py", *words), count), folder)
-                found = dict(np.load(folder / "out.npz"))
-            one = one or found
-            rate, share = float(found["rate"]), float(found["rate"] / one["rate"])
-            row = {"engine": engine, "processes": count, "images_per_s": rate}
-            rows.append(row | {"of_one": share, "apart": apart(found, one)})
-            print(
-                f"| {engine} | {count} | {rate:,.0f} | {share:.2f} "
-                f"| {rows[-1]['apart']:.1e} |",
-                flush=True,
-            )
+        for dtype in given.dtypes:
+            if engine == "compiled" and dtype == "float64":
+                continue  # has float32 only
+            one: State = {}
+            for count in dict.fromkeys([1, *given.counts]):
+                found = trained(engine, dtype, count, words)
+                one = one or found
+                rate = float(found["rate"])
+                row = {"engine": engine, "dtype": dtype, "processes": count}
+                row |= {"images_per_s": rate, "of_one": rate / float(one["rate"])}
+                far, where = apart(found, one)
+                told = f"{far:.1e} | {where}"
+                if count == 1:
+                    told = "|"
+                    if dtype == "float32":
+                        far, where = apart(one, exact)
+                        told = f"(from float64: {far:.1e}) | {where}"
+                rows.append(row | {"apart": far, "array": where})
+                print(
+                    f"| {engine} | {dtype} | {count} | {rate:,.0f} "
+                    f"| {row['of_one']:.2f} | {told} |",
+                    flush=True,
+                )
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

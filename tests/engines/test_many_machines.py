@@ -157,6 +157,50 @@ def test_several_processes_train_as_one_does(
         (tmp_path / "many.npz").unlink()
 
 
+STOP = """
+import sys
+import numpy as np
+import pellucid as pl
+from pellucid.engines.world import world_of
+class Stop(pl.Callback):
+    def on_begin(self, trainer):
+        if when == "before":
+            trainer.stop("at once")
+    def on_step(self, trainer, loss):
+        if when == "within" and trainer.position.step == 5:
+            trainer.stop("enough")
+    def on_epoch(self, trainer, record):
+        if when == "after":
+            trainer.stop("an epoch")
+when, out = sys.argv[1:]
+network = pl.zoo("xor-one-hidden")
+loss = "half_squared_error_sum"
+model = pl.Model(network, engine="numpy", loss=loss, optimizer="sgd", dtype="float64")
+data = pl.data.load("xor")[0]
+model.fit(data, epochs=10**6, batch_size=2, callbacks=[Stop()], progress=False)
+np.savez(f"{out}{world_of(model.engine).rank}", **model.state())
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "steps"), [("before", 0), ("within", 5), ("after", 2)]
+)
+def test_a_callback_that_stops_ends_all_processes_where_it_ends_one(
+    tmp_path: Path, when: str, steps: int
+) -> None:
+    (start,) = _job("numpy", 2, "stop.py", when, "many")
+    (tmp_path / "stop.py").write_text(STOP)
+    one = _run(sys.executable, "stop.py", when, "one", cwd=tmp_path)
+    assert one.returncode == 0, one.stderr
+    _finish([start], tmp_path)
+    state = dict(np.load(tmp_path / "one0.npz"))
+    assert state["step"] == steps
+    for rank in range(2):
+        other = dict(np.load(tmp_path / f"many{rank}.npz"))
+        for name, array in state.items():
+            np.testing.assert_allclose(other[name], array, rtol=1e-12, err_msg=name)
+
+
 TRAIN = ("-m", "pellucid", "train")
 
 

@@ -212,6 +212,22 @@ def test_a_callback_may_stop_the_training() -> None:
     assert len(model().fit(blobs(), epochs=9, callbacks=[Stop()], progress=False)) == 1
 
 
+def test_a_callback_stops_after_the_very_step() -> None:
+    class Stop(pl.Callback):
+        steps = 0
+
+        def on_step(self, trainer: Any, loss: float) -> None:
+            self.steps += 1
+            if self.steps == 2:
+                trainer.stop("enough")
+
+    stop = Stop()
+    assert not model().fit(
+        blobs(), epochs=9, batch_size=8, callbacks=[stop], progress=False
+    )
+    assert stop.steps == 2
+
+
 def test_progress_is_a_line_per_epoch_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -20,6 +20,8 @@ _FEW = 16  # test examples that are shown one by one
 class Announcement(Callback):
     """Say what is trained, on what and where it will lie, once all of it is known."""
 
+    may_stop = False
+
     def __init__(self, recipe: Recipe, path: Path) -> None:
         self._recipe = recipe
         self._path = path
@@ -45,6 +47,8 @@ class Announcement(Callback):
 
 class EpochLines(Callback):
     """Write a JSON object for each epoch to stdout."""
+
+    may_stop = False
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
         """Write the epoch's record."""

@@ -65,6 +65,8 @@ class Outcome:
 class _Clock(Callback):
     """Keep how long the trainer took."""
 
+    may_stop = False
+
     training_s = 0.0
     compiling_s = 0.0
 

@@ -26,6 +26,8 @@ class Recorder(Callback):
     last checkpoint leads to the same end.
     """
 
+    may_stop = False
+
     def __init__(self, folder: RunFolder, template: ModelFile) -> None:
         self._folder = folder
         self._template = template

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from pellucid.training.history import EpochRecord
@@ -15,7 +15,15 @@ class Callback:
     A callback reads ``trainer.session``, ``trainer.progress`` and
     ``trainer.history``, and ends the training after the step by
     ``trainer.stop("reason")``.
+
+    Attributes
+    ----------
+    may_stop : bool
+        Whether it ever does that; one that never does spares the processes of a job a
+        message after each step.
     """
+
+    may_stop: ClassVar[bool] = True
 
     def on_begin(self, trainer: Trainer) -> None:
         """Before the first step."""

@@ -19,6 +19,8 @@ _SECONDS_BETWEEN_UPDATES = 0.1
 class ShowProgress(Callback):
     """Show epoch, loss, metrics, images/s and time left on stderr."""
 
+    may_stop = False
+
     def __init__(self) -> None:
         self._bar: Any = None
         self._task: Any = None

@@ -13,7 +13,6 @@ from pellucid.engines.world import Part, World
 
 if TYPE_CHECKING:
     from pellucid.training.interrupt import Interrupt
-    from pellucid.training.trainer import Trainer
 
 Array = npt.NDArray[Any]
 _ELSEWHERE = "another process has ended it"
@@ -23,15 +22,20 @@ class Together:
     """A process's share of each batch, and the figures and wishes of all.
 
     Figures become those of the global batch, so that every process is at the same
-    position with the same numbers. Ctrl-C and the wish to stop are agreed on with
-    them: no process leaves a step that another has begun. Alone there is nothing to
-    agree on, and a wish is heard at once.
+    position with the same numbers. Ctrl-C is agreed on with them: no process leaves a
+    step that another has begun. The wish of a callback is known after the step, and
+    takes a message of its own; where no callback can have one, none is sent. Alone
+    there is nothing to agree on.
     """
 
     def __init__(self, world: World, train: Batches) -> None:
         self.world, self._train = world, train
         self._is_alone = world.size == 1
-        self._wishes = (False, False)
+        self._is_pressed = self._asks = False
+
+    def begin(self, *, may_stop: bool) -> None:
+        """Agree on whether any process has a callback that may end a training."""
+        self._asks = not self._is_alone and self._any(may_stop)
 
     def part(self, step: int, sample_weight: Array | None) -> dict[str, Any]:
         """Return the argument that tells a session of its share; none alone."""
@@ -50,31 +54,31 @@ class Together:
         figures: Mapping[str, float],
         examples: int,
         *,
-        wishes: tuple[bool, bool],
+        is_pressed: bool,
     ) -> tuple[float, dict[str, float], int]:
         """Return the sums of loss, figures and examples over all processes.
 
-        ``wishes`` says whether Ctrl-C was pressed, and whether to stop.
+        ``is_pressed`` says whether Ctrl-C was pressed.
         """
-        own = [loss, examples, *wishes, *figures.values()]
+        own = [loss, examples, is_pressed, *figures.values()]
         total = self.world.sum(np.array(own, np.float64)).tolist()
-        self._wishes = total[2] > 0, total[3] > 0
-        return total[0], dict(zip(figures, total[4:], strict=True)), round(total[1])
+        self._is_pressed = total[2] > 0
+        return total[0], dict(zip(figures, total[3:], strict=True)), round(total[1])
 
     def is_pressed(self, interrupt: Interrupt) -> bool:
         """Whether all end at this step because of Ctrl-C in any."""
-        return interrupt.is_pressed if self._is_alone else self._wishes[0]
+        return interrupt.is_pressed if self._is_alone else self._is_pressed
 
-    def is_stopped(self, trainer: Trainer) -> bool:
-        """Whether all end at this step because one wished to, before it."""
-        if self._is_alone:
-            return trainer.stop_reason is not None
-        if self._wishes[1] and trainer.stop_reason is None:
-            trainer.stop(_ELSEWHERE)
-        return self._wishes[1]
+    def reason_in_step(self, own: str | None) -> str | None:
+        """Return why all end at this step: this process's reason, or another's."""
+        return self.reason(own) if self._asks else own
 
     def reason(self, own: str | None) -> str | None:
-        """Return why all end at this epoch: this process's reason, or another's."""
-        if self._is_alone or not self.world.sum(np.array([own is not None], np.int64)):
+        """Return why all end here: this process's reason, or another's."""
+        if self._is_alone or not self._any(own is not None):
             return own
         return own or _ELSEWHERE
+
+    def _any(self, own: bool) -> bool:
+        """Whether it is so in any process."""
+        return bool(self.world.sum(np.array([own], np.int64))[0])

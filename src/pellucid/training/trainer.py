@@ -121,6 +121,8 @@ class Trainer:
         quiet = np.errstate(over="ignore", invalid="ignore")
         with quiet, Interrupt() as interrupt, self._announced():
             self._compile()
+            self._together.begin(may_stop=any(c.may_stop for c in self.callbacks))
+            self.stop_reason = self._together.reason(self.stop_reason)
             while self.position.epoch < self.plan.epochs and not self.stop_reason:
                 if not self._epoch(interrupt):
                     break
@@ -168,7 +170,8 @@ class Trainer:
                         callback.on_interrupt(self)
                     return False
                 is_last = position.batch == len(self.train)
-                if self._together.is_stopped(self) and not is_last:
+                self.stop_reason = self._together.reason_in_step(self.stop_reason)
+                if self.stop_reason and not is_last:
                     return False
         self._finish_epoch(start)
         return True
@@ -189,7 +192,7 @@ class Trainer:
             result.loss,
             self._figures(result, batch.labels),
             len(batch.images),
-            wishes=(interrupt.is_pressed, self.stop_reason is not None),
+            is_pressed=interrupt.is_pressed,
         )
         if not math.isfinite(loss):
             raise DivergenceError(

@@ -22,7 +22,6 @@ from pellucid.compare.study.subject import data_of, model_of
 from pellucid.compare.study.task import Task
 from pellucid.compare.study.trial import BATCH, Trial, Weights, read_trial, write_trial
 from pellucid.compare.timing.jobs import Start, environment, free_port, mpiexec
-from pellucid.engines.world import world_of
 from pellucid.errors import EngineError
 from pellucid.model import Model
 from pellucid.training import Callback, Trainer
@@ -151,8 +150,7 @@ class _Watch(Callback):
 
     def __init__(self, model: Model, *, steps: int, seconds: float) -> None:
         self._model = model
-        # what one process says after a step, the others hear in the next
-        self._last = steps - 1 if world_of(model.engine).size > 1 else steps
+        self._last = steps
         self._seconds = 0.0 if steps else seconds
         self._begun = 0.0
         self.times_s: list[float] = []
