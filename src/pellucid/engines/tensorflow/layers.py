@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pellucid.engines.tensorflow import modules
@@ -66,12 +67,24 @@ def _convolution(layer: pl.Conv2D, shape: Shape, **arguments: Any) -> Any:
     }
     pads = layer.pads((shape[0], shape[1]))
     is_both = max(layer.strides) > 1 and max(layer.dilations) > 1
-    padding = "valid" if pads == ((0, 0), (0, 0)) else layer.padding
-    if padding in ("valid", "same") and not is_both:
+    padding = _keras_padding(layer, shape)
+    if padding is not None and not is_both:
         return keras.layers.Conv2D(layer.out_channels, padding=padding, **arguments)
     return modules.Conv2D(
         layer.out_channels, pads=pads, shape=layer.output_shape(shape), **arguments
     )
+
+
+def _keras_padding(layer: pl.Conv2D, shape: Shape) -> str | None:
+    """Return what Keras calls the padding, if it has a name.
+
+    Numbers often come to one. Zeros put around beforehand are another pass over memory.
+    """
+    size = shape[0], shape[1]
+    for name in ("valid", "same"):
+        if replace(layer, padding=name).pads(size) == layer.pads(size):
+            return name
+    return None
 
 
 def _transposed(layer: pl.ConvTranspose2D, shape: Shape, **arguments: Any) -> Any:
