@@ -14,7 +14,7 @@ from pellucid.compare.parity.corners import (
     corners_of,
     differences,
 )
-from pellucid.compare.parity.hidden import flipped, flips_near, hidden_sides
+from pellucid.compare.parity.hidden import flipped, flips_near, hidden_sides, subset
 from pellucid.compare.parity.lockstep import Batch, Outcome, Reference
 from pellucid.engines.state import initial_state
 
@@ -95,6 +95,24 @@ def test_the_side_that_was_taken_is_found_among_hundreds_that_are_open() -> None
     found = hidden_sides(net, values, shown, gradients_on, engine, rounding=rounding)
     assert differences(found, taken) == 0
     assert differences(found, shown) == 2
+
+
+@pytest.mark.parametrize("taken", [[3], [0, 11], [], [2, 5, 7]])
+def test_jumps_in_one_direction_are_told_apart_by_their_lengths(
+    taken: list[int],
+) -> None:
+    random = np.random.default_rng(0)
+    lengths = 3.0 ** np.arange(12) * random.choice([-1, 1], 12)
+    jumps = np.outer(random.normal(size=40), lengths)
+    noise = 1e-7 * random.normal(size=40)
+    found = subset(jumps, jumps[:, taken].sum(1) + noise)
+    assert np.flatnonzero(found).tolist() == taken
+
+
+def test_jumps_in_many_directions_are_told_apart() -> None:
+    random = np.random.default_rng(0)
+    jumps, taken = random.normal(size=(400, 300)), random.random(300) < 0.4
+    np.testing.assert_array_equal(subset(jumps, jumps @ taken), taken)
 
 
 def test_what_rounding_reaches_is_near_a_corner() -> None:

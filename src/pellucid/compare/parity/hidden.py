@@ -3,8 +3,8 @@
 An engine may train by another path than the one that shows its activations: fused, or
 by another algorithm for its convolutions. Within rounding of a corner it may then be on
 either side, unseen. Each such corner alone changes the derivatives by a known jump, and
-jumps add up: least squares tell which of them were taken, of those that lie along what
-is to be explained. What is found is a proposal. On those sides the engine must agree
+jumps add up: of those that lie along what is to be explained, the ones are sought whose
+sum comes nearest. What is found is a proposal. On those sides the engine must agree
 within the same tolerance as everywhere.
 """
 
@@ -88,9 +88,48 @@ def hidden_sides(
             jumps.append(jump)
     if not likely:
         return corners
-    shares = np.linalg.lstsq(np.stack(jumps, axis=1), wanted, rcond=None)[0]
-    taken = [flip for flip, share in zip(likely, shares, strict=True) if share > 0.5]
+    is_taken = subset(np.stack(jumps, axis=1), wanted)
+    taken = [flip for flip, is_so in zip(likely, is_taken, strict=True) if is_so]
     return flipped(corners, taken) if taken else corners
+
+
+def subset(jumps: Array, wanted: Array) -> Array:
+    """Return which columns have a sum near to what is wanted.
+
+    Parameters
+    ----------
+    jumps : ndarray, shape (size, count)
+    wanted : ndarray, shape (size,)
+
+    Returns
+    -------
+    ndarray of bool, shape (count,)
+
+    Notes
+    -----
+    Where the columns lie in different directions, least squares tell. Over a flat
+    background the jumps of many places lie in one, and differ in length: there the
+    shares spread over all of them. So from nothing, and from what least squares say,
+    one column at a time is taken or given back, the best first, while that comes
+    nearer.
+    """
+    shares = np.linalg.lstsq(jumps, wanted, rcond=None)[0]
+    tries = [_nearer(jumps, wanted, start) for start in (shares > np.inf, shares > 0.5)]
+    return min(tries, key=lambda taken: np.linalg.norm(wanted - jumps @ taken))
+
+
+def _nearer(jumps: Array, wanted: Array, taken: Array) -> Array:
+    """Take or give back columns, one at a time, while the sum comes nearer."""
+    lengths = np.einsum("ij,ij->j", jumps, jumps)
+    for _ in range(2 * len(taken)):
+        signs = np.where(taken, -1.0, 1.0)
+        gains = 2 * signs * ((wanted - jumps @ taken) @ jumps) - lengths
+        best = np.argmax(gains)
+        if gains[best] <= 1e-9 * lengths[best]:
+            break
+        taken = taken.copy()
+        taken[best] = not taken[best]
+    return taken
 
 
 def flips_near(
