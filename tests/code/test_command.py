@@ -9,6 +9,7 @@ import pytest
 
 import pellucid as pl
 from pellucid.cli import main
+from pellucid.network import codec
 
 
 def test_the_script_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,6 +49,20 @@ def test_weights_of_another_network_are_refused(
     pl.Model(pl.zoo("lenet5"), engine="numpy").save(run)
     assert main(["code", "mnist-torch", "--weights", str(run)]) == 2
     assert "weights must be those of 'mnist-torch'" in capsys.readouterr().err
+
+
+def test_weights_of_the_same_shapes_but_other_layers_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, file = tmp_path / "digits.pellucid", tmp_path / "other.json"
+    network = pl.zoo("lenet5")
+    pl.Model(network, engine="numpy").save(run)
+    text = codec.dumps(network)
+    assert '"Tanh"' in text
+    file.write_text(text.replace('"Tanh"', '"ReLU"'))
+    given = ["--weights", str(run), "--data", str(tmp_path), "--json"]
+    assert main(["code", str(file), *given]) == 2
+    assert "weights must be those of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["torch.py", "argparse.py"])

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def recipe_of(network: pl.Network, **changes: Any) -> Recipe:
-    base = {"network": "lenet5", "data": {"source": "mnist"}}
+    base = {"network": "lenet5", "data": {"source": "digits"}}
     source = recipes.read(network.name) if network.name in ZOO else None
     return source or Recipe.parse(base | changes, origin="test")
 
@@ -201,6 +201,7 @@ def test_local_response_norms_are_the_engine_s(framework: str, tmp_path: Path) -
         {"name": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
         {"name": "rmsprop"},
         {"name": "adamw", "beta1": 0.8},
+        {"name": "adam", "epsilon": 0.01},
     ],
     ids=lambda optimizer: optimizer["name"],
 )
@@ -275,6 +276,127 @@ def trained(framework: str, names: dict[str, Any], x: Any, y: Any) -> np.ndarray
     return names["logits"](weights if after is None else after, x)
 
 
+def odd_names() -> pl.Network:
+    """A network that branches, with names that scripts have for other things."""
+    image = pl.Input(6, 6, 1)
+    x = pl.Conv2D(3, kernel_size=3, name="x")(image)
+    a = pl.ReLU(name="class")(x)
+    b = pl.Conv2D(3, kernel_size=1, name="train")(a)
+    c = pl.Conv2D(3, kernel_size=1, name="layers")(pl.Tanh(name="inputs")(a))
+    joined = pl.Concat(name="self")(b, c, pl.Conv2D(3, kernel_size=1, name="keras")(a))
+    return pl.Network(
+        inputs=image,
+        outputs=pl.Dense(4, name="super")(pl.Flatten(name="torch")(joined)),
+        name="odd-names",
+    )
+
+
+@pytest.mark.parametrize("framework", INSTALLED)
+def test_nodes_may_have_any_name(framework: str, tmp_path: Path) -> None:
+    network = odd_names()
+    weights = spread(network)
+    path, _ = write(network, framework, tmp_path, weights=weights)
+    names = runpy.run_path(str(path), run_name="script")
+    model = pl.Model(network, engine="numpy")
+    model.load_weights(weights)
+    images = np.random.default_rng(1).standard_normal((3, 6, 6, 1)).astype("f")
+    found, wanted = outputs(framework, names, images), model.predict(images)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
+def test_what_a_torch_module_has_is_no_name_for_a_node() -> None:
+    from torch import nn
+
+    from pellucid.code.torch.network import TAKEN
+
+    public = {name for name in dir(nn.Module()) if not name.startswith("_")}
+    assert public - {"T_destination"} <= TAKEN
+
+
+@pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
+def test_each_array_of_a_torch_script_begins_as_the_network_says(
+    tmp_path: Path,
+) -> None:
+    normal, half = pl.Normal(0.001), pl.Constant(0.5)
+    network = pl.Sequential(
+        pl.Input(8, 8, 1),
+        pl.Conv2D(
+            20, kernel_size=3, weight_initializer="he_normal", bias_initializer="zeros"
+        ),
+        pl.Flatten(),
+        pl.Dense(9, bias_initializer=half),
+        pl.Dense(4, bias_initializer=half),
+    )
+    (path,) = write(network, "torch", tmp_path)
+    model = runpy.run_path(str(path), run_name="script")["make_model"]()
+    conv, dense, last = model[0], model[2], model[3]
+    assert conv.weight.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.3)
+    assert not conv.bias.any()
+    assert dense.bias.tolist() == 9 * [0.5]
+    assert last.bias.tolist() == 4 * [0.5]
+    assert 0 < dense.weight.abs().max().item() <= 720**-0.5
+    other = pl.Sequential(
+        pl.Input(8, 8, 1),
+        pl.Conv2D(2, kernel_size=3, weight_initializer=normal),
+        pl.Conv2D(2, kernel_size=3),
+        pl.Flatten(),
+        pl.Dense(4),
+    )
+    with pytest.raises(pl.UnsupportedLayerError, match="begins in a way of its own"):
+        write_script(other, "torch", recipe=recipe_of(other), data="")
+
+
+@pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
+def test_a_torch_script_with_weights_and_a_schedule_may_train_no_epoch(
+    tmp_path: Path,
+) -> None:
+    network = pl.zoo("mnist-torch")
+    path, _ = write(network, "torch", tmp_path, weights=network.initial_weights(0))
+    command = [sys.executable, "-I", str(path), "--limit", "64"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("test accuracy: ")
+
+
+@pytest.mark.parametrize("framework", INSTALLED)
+@pytest.mark.parametrize("augment", [None, {"shift": 1}])
+def test_a_recipe_s_validation_split_and_limit_are_the_script_s(
+    framework: str, augment: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    network = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), pl.Dense(10))
+    recipe = recipe_of(
+        network,
+        data={"source": "mnist", "limit": 300},
+        validation_split=0.3,
+        augment=augment,
+        epochs=1,
+        batch_size=32,
+        schedule={"name": "step", "every": 1},
+    )
+    script = write_script(network, framework, recipe=recipe, data=str(FOLDER))
+    path = tmp_path / "held.py"
+    script.write(path)
+    check(["format", "--diff"], tmp_path)
+    check(["check", "--extend-ignore", "T20"], tmp_path)
+    command = [sys.executable, "-I", str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    if framework == "keras":
+        assert "val_accuracy" in run.stdout
+        assert "7/7" in run.stdout  # 210 of 300 images
+    else:
+        assert "\nvalidation accuracy: " in run.stdout
+    assert run.stdout.splitlines()[-1].startswith("test accuracy: ")
+
+
+def test_a_folder_may_be_called_anything() -> None:
+    network = pl.zoo("lenet5")
+    script = write_script(network, "numpy", recipe=recipe_of(network), data='a "b" {c}')
+    assert 'default=Path("a \\"b\\" {c}")' in script.text
+    compile(script.text, "script.py", "exec")
+
+
 def test_frozen_layers_are_refused() -> None:
     network = pl.zoo("lenet5").frozen("conv2d")
     with pytest.raises(pl.UnsupportedLayerError, match="Conv2D 'conv2d': it is frozen"):
@@ -332,7 +454,8 @@ def test_a_script_reads_a_folder_of_pictures(
     for part, count in (("train", 4), ("test", 2)):
         images, labels = names["load"](Path(photos), part)
         assert images.shape == (2 * count, 8, 6, channels)
-        assert labels.tolist() == count * [0] + count * [1]
+        assert sorted(labels) == count * [0] + count * [1]
+        assert labels.tolist() != sorted(labels)  # the last ones may be held out
         assert (images[labels == 0] < images[labels == 1]).all()
     whole = Path(photos) / "train"  # not parted: every fifth picture is for the test
     assert len(names["load"](whole, "test")[0]) == 2
@@ -367,6 +490,9 @@ def test_data_that_no_script_reads_is_refused() -> None:
         ({"schedule": {"name": "on_plateau"}}, "schedule must be one of"),
         ({"augment": {"rotate": 10}}, "augment must be flip, crop and shift"),
         ({"early_stopping": {"patience": 2}}, "must do without early_stopping"),
+        ({"loss": {"name": "mse"}}, "loss must be 'cross_entropy' for the data"),
+        ({"data": {"source": "xor"}}, "loss must be one of numbers for the data"),
+        ({"data": {"source": __file__}}, "must be what a few lines can read"),
     ],
 )
 def test_what_a_recipe_has_and_scripts_do_not_is_refused(
@@ -375,3 +501,36 @@ def test_what_a_recipe_has_and_scripts_do_not_is_refused(
     network = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), pl.Dense(10))
     with pytest.raises(pl.RunError, match=message):
         write_script(network, "torch", recipe=recipe_of(network, **change), data="")
+
+
+def test_a_named_data_set_has_images_of_one_size() -> None:
+    network = pl.Sequential(pl.Input(32, 32, 1), pl.Flatten(), pl.Dense(10))
+    recipe = recipe_of(network, data={"source": "mnist"})
+    with pytest.raises(pl.RunError, match=r"as they lie in the data.*\(32, 32, 1\)"):
+        write_script(network, "jax", recipe=recipe, data="")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimizer": {"name": "adam", "epsilon": 0.1}}, "epsilon must be left out"),
+        ({"optimizer": {"name": "rmsprop", "epsilon": 0.1}}, "got epsilon=0.1"),
+        (
+            {"optimizer": {"name": "sgd", "weight_decay": 0.1}, "clip_norm": 1.0},
+            "weight_decay and clip_norm must not be given together",
+        ),
+    ],
+)
+def test_what_keras_optimizers_compute_otherwise_is_refused(
+    change: dict[str, Any], message: str
+) -> None:
+    network = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), pl.Dense(10))
+    with pytest.raises(pl.RunError, match=message):
+        write_script(network, "keras", recipe=recipe_of(network, **change), data="")
+
+
+def test_keras_takes_no_activation_that_is_not_the_loss_s() -> None:
+    last = pl.Dense(10, activation="sigmoid")
+    network = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), last)
+    with pytest.raises(pl.UnsupportedLayerError, match="stands before it for the log"):
+        write_script(network, "keras", recipe=recipe_of(network), data="")

@@ -11,6 +11,7 @@ from pellucid.cli import options
 from pellucid.cli.output import answer, emit, say
 
 if TYPE_CHECKING:
+    from pellucid.network import Network
     from pellucid.runs import ModelFile
     from pellucid.runs.recipe import Recipe
 
@@ -117,13 +118,22 @@ def _folder(recipe: Recipe) -> str:
     return source
 
 
-def _check_same(described: Any, file: ModelFile, network: str) -> None:
+def _computes(network: Network) -> list[dict[str, Any]]:
+    """Return what decides the outputs beside the weights: layers and their inputs."""
+    from pellucid.network import codec
+
+    apart = ("weight_initializer", "bias_initializer", "trainable")
+    return [
+        {key: value for key, value in node.items() if key not in apart}
+        for node in codec.to_json(network)["nodes"]
+    ]
+
+
+def _check_same(described: Network, file: ModelFile, network: str) -> None:
     """Refuse weights of another network."""
     from pellucid.errors import NetworkError
 
-    mine = {weight.name: weight.shape for weight in described.weights}
-    theirs = {weight.name: weight.shape for weight in file.network.weights}
-    if mine != theirs:
+    if _computes(described) != _computes(file.network):
         raise NetworkError(
             f"code: weights must be those of '{network}'; got a run of "
             f"'{file.network.name}'. Name the run's own network."

@@ -60,7 +60,8 @@ _PICTURES = """def load(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray
                     resized = picture.convert("{mode}").resize(({width}, {height}))
                 images.append(np.asarray(resized){axis})
                 labels.append(label)
-    return prepare(np.stack(images)), np.array(labels, np.int64)
+    order = np.random.default_rng(0).permutation(len(labels))  # else class by class
+    return prepare(np.stack(images)[order]), np.array(labels, np.int64)[order]
 """
 
 _PICTURE = "pictures"
@@ -90,21 +91,34 @@ def kind(subject: Subject) -> str:
         If scripts cannot read the recipe's data, or its images have another shape.
     """
     shape, source = subject.network.input_shape, subject.recipe.data.source
-    if source not in _READERS:
-        source = _PICTURE if _has_pictures(Path(source)) else "mnist"
-    if source == "mnist" and shape[2:] == (3,):  # no IDX file has colours
-        source = "cifar10" if shape == (32, 32, 3) else _PICTURE
+    is_named = source in _READERS
+    if not is_named:
+        source = _folder_kind(Path(source), shape)
     fits = {
         "cifar10": shape == (32, 32, 3),
         "xor": shape == (2,),
         _PICTURE: len(shape) == 3 and shape[2] in (1, 3),
-    }.get(source, len(shape) == 3 and shape[2] == 1)
+    }.get(source, shape == (28, 28, 1) if is_named else shape[2:] == (1,))
     if not fits:
         raise RunError(
-            "code: the network must take grey or colour images, or the two inputs of "
-            f"xor; got input shape {shape} for the data {source!r}."
+            "code: the network must take images as they lie in the data, or the two "
+            f"inputs of xor; got input shape {shape} for the data {source!r}."
         )
     return source
+
+
+def _folder_kind(place: Path, shape: tuple[int, ...]) -> str:
+    """Return how the files of a place are read that has no name of its own."""
+    if place.is_file():
+        raise RunError(
+            "code: data must be what a few lines can read: IDX files, CIFAR-10's "
+            f"binary files or folders of pictures; got '{place}'."
+        )
+    if _has_pictures(place):
+        return _PICTURE
+    if shape[2:] == (3,):  # no IDX file has colours
+        return "cifar10" if shape == (32, 32, 3) else _PICTURE
+    return "mnist"
 
 
 def _has_pictures(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from pellucid.code import data
@@ -30,8 +31,10 @@ def heading(subject: Subject, script: str, words: str = "") -> str:
 def arguments(subject: Subject) -> str:
     """Return the function ``arguments``, which reads the command line."""
     epochs = 0 if subject.weights_file else subject.recipe.epochs
-    folder = subject.data.replace("\\", "/")
-    data_words = ['"--data"', "type=Path", f'default=Path("{folder}")']
+    folder = json.dumps(subject.data.replace("\\", "/"), ensure_ascii=False)
+    data_words = ['"--data"', "type=Path", f"default=Path({folder})"]
+    limit = subject.recipe.data.limit
+    limit_words = ['"--limit"', "type=int", *([f"default={limit}"] if limit else [])]
     return "\n".join(
         [
             "def arguments() -> argparse.Namespace:",
@@ -39,8 +42,10 @@ def arguments(subject: Subject) -> str:
             "    parser = argparse.ArgumentParser(description=__doc__)",
             call("parser.add_argument", data_words),
             f'    parser.add_argument("--epochs", type=int, default={epochs})',
-            '    parser.add_argument("--limit", type=int, help="use only the first '
-            'images")',
+            call(
+                "parser.add_argument",
+                [*limit_words, 'help="use only the first images"'],
+            ),
             '    parser.add_argument("--seed", type=int, '
             f"default={subject.recipe.seed})",
             *_parsed(data.check(subject)),
@@ -110,25 +115,53 @@ def rate_call(subject: Subject, step: str) -> str:
     return f"rate_factor({step}, steps)"
 
 
-def load_lines(subject: Subject) -> str:
+def load_lines(subject: Subject) -> list[str]:
     """Return the lines of ``main`` that load the data."""
     part = data.test_part(subject)
-    return (
-        '    images, labels = load(options.data, "train")\n'
-        "    images, labels = images[: options.limit], labels[: options.limit]\n"
-        f'    test_images, test_labels = load(options.data, "{part}")\n'
-    )
+    return [
+        '    images, labels = load(options.data, "train")',
+        "    images, labels = images[: options.limit], labels[: options.limit]",
+        f'    test_images, test_labels = load(options.data, "{part}")',
+    ]
 
 
-def needs_math(subject: Subject) -> bool:
-    """True where the schedule computes cosines."""
+def hold_out_lines(subject: Subject) -> list[str]:
+    """Return the lines that keep the last images for validation, or none."""
+    if not subject.recipe.validation_split:
+        return []
+    share = number(round(1 - subject.recipe.validation_split, 12))
+    return [
+        f"    kept = int({share} * len(images))",
+        "    images, validation_images = images[:kept], images[kept:]",
+        "    labels, validation_labels = labels[:kept], labels[kept:]",
+    ]
+
+
+def accuracy_lines(subject: Subject, call: str) -> list[str]:
+    """Return the lines that print accuracies; the test's comes last.
+
+    ``call`` is that of ``accuracy``, with {images} and {labels} in it.
+    """
+    parts = ["validation"] if subject.recipe.validation_split else []
+    lines = []
+    for part in (*parts, "test"):
+        given = call.format(images=f"{part}_images", labels=f"{part}_labels")
+        lines += [
+            f"    share = {given}",
+            f'    print(f"{part} accuracy: {{100 * share:.2f}} %")',
+        ]
+    return lines
+
+
+def needs_steps(subject: Subject) -> bool:
+    """True where the schedule computes cosines, of the number of all steps."""
     return isinstance(subject.schedule, Cosine | OneCycle)
 
 
 def standard_imports(subject: Subject, *, uses_math: bool = False) -> list[str]:
     """Return the imports of Python's own modules; ``uses_math`` for the network's."""
     lines = ["import argparse", *data.imports(subject)]
-    if uses_math or needs_math(subject):
+    if uses_math or needs_steps(subject):
         lines.append("import math")
     return [*lines, "from pathlib import Path", ""]
 

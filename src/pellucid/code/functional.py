@@ -61,7 +61,8 @@ def main_text(subject: Subject, *, takes_new: bool) -> str:
         '    """Train and test."""',
         "    options = arguments()",
         "    rng = np.random.default_rng(options.seed)",
-        *frame.load_lines(subject).rstrip("\n").splitlines(),
+        *frame.load_lines(subject),
+        *frame.hold_out_lines(subject),
     ]
     for variable, function in (("w", "weights"), ("statistics", "statistics")):
         if variable == "w" or state:
@@ -71,8 +72,7 @@ def main_text(subject: Subject, *, takes_new: bool) -> str:
     left = f"w{state} = " if takes_new else ""
     lines += [
         f"    {left}train(w{state}, images, labels, options.epochs, rng)",
-        f"    share = accuracy(w{state}, test_images, test_labels)",
-        '    print(f"test accuracy: {100 * share:.2f} %")',
+        *frame.accuracy_lines(subject, f"accuracy(w{state}, {{images}}, {{labels}})"),
         "",
     ]
     return "\n".join(lines)

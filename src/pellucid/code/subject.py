@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pellucid.errors import RunError, UnsupportedLayerError
@@ -127,6 +129,19 @@ class Subject:
         """Return the shape of a node's first input."""
         return self.network.input_shapes(node)[0]
 
+    def identifiers(self, taken: Collection[str]) -> dict[str, str]:
+        """Return a name for each node that Python takes and nothing else has.
+
+        It is the node's own, but for ``taken`` and Python's own words.
+        """
+        found: dict[str, str] = {}
+        for node in self.nodes:
+            name = node.name
+            while name in taken or name in found.values() or keyword.iskeyword(name):
+                name += "_"
+            found[node.name] = name
+        return found
+
     def refuse(self, node: Node, reason: str) -> UnsupportedLayerError:
         """Return the error for a layer that the script cannot express exactly."""
         return UnsupportedLayerError(
@@ -157,6 +172,12 @@ class Subject:
             raise RunError(
                 f"code: schedule must be one of {', '.join(known)}; "
                 f"got '{self.schedule.name}'."
+            )
+        if self.has_classes is (self.recipe.data.source == "xor"):
+            wanted = "one of numbers" if self.has_classes else "'cross_entropy'"
+            raise RunError(
+                f"code: loss must be {wanted} for the data "
+                f"'{self.recipe.data.source}'; got '{self.loss.name}'."
             )
         for key, value in (self.recipe.augment or {}).items():
             if value and key not in ("flip", "crop", "shift"):

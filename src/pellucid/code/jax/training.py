@@ -25,6 +25,8 @@ def optimizer_text(subject: Subject) -> str:
         words += ["eps_in_sqrt=False"]
     if isinstance(o, Adam) and (o.beta1, o.beta2) != (0.9, 0.999):
         words += [f"b1={number(o.beta1)}", f"b2={number(o.beta2)}"]
+    if isinstance(o, Adam) and o.epsilon != 1e-8:
+        words.append(f"eps={number(o.epsilon)}")
     if isinstance(o, AdamW):
         words += [f"weight_decay={number(decay)}", mask]
     kind = type(o).__name__.lower()

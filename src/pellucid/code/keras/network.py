@@ -18,6 +18,9 @@ _MERGED: dict[type[nl.Layer], str] = {
     nl.Tanh: "tanh",
 }
 
+#: what the function that makes the model speaks of
+_TAKEN = frozenset(("DECAY", "KERNEL", "inputs", "keras", "layers"))
+
 
 def _merges(subject: Subject) -> dict[str, Node]:
     """Return the activations that the layer before them takes over."""
@@ -55,14 +58,16 @@ def model_text(subject: Subject) -> str:
             ]
         return "\n".join([*lines, "        ]", "    )", ""])
     lines.append(f"    inputs = keras.Input(({shape}))")
-    names = {name: name for name in subject.network.shapes}
-    names |= {subject.network.inputs[0]: "inputs"} | after
+    names = subject.identifiers(_TAKEN)
+    names |= {name: names[source] for name, source in after.items()}
+    names[subject.network.inputs[0]] = "inputs"
     for node in nodes:
         inputs = [names[source] for source in node.inputs]
         value = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
         for head, words in made[node.name]:
-            lines.append(call(f"{node.name} = {head}", words, tail=f"({value})"))
-            value = node.name
+            name = names[node.name]
+            lines.append(call(f"{name} = {head}", words, tail=f"({value})"))
+            value = name
     last = names[subject.network.outputs[0]]
     return "\n".join([*lines, f"    return keras.Model(inputs, {last})", ""])
 

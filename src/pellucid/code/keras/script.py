@@ -5,9 +5,11 @@ from __future__ import annotations
 from pellucid.code import data, frame
 from pellucid.code.keras.network import model_text
 from pellucid.code.keras.training import (
+    check,
     constants_text,
     load_weights_text,
     main_text,
+    needs_math,
     own_loss_text,
     pictures_text,
     rate_callback_text,
@@ -22,7 +24,10 @@ def script(subject: Subject, name: str) -> str:
     ------
     UnsupportedLayerError
         If Keras has no plain layer for one of the network's.
+    RunError
+        If its optimizer computes another update.
     """
+    check(subject)
     head = frame.heading(subject, name)
     first = _imports(subject) + "\n" + constants_text(subject)
     parts = [
@@ -36,6 +41,7 @@ def script(subject: Subject, name: str) -> str:
 
 
 def _imports(subject: Subject) -> str:
-    lines = [*frame.standard_imports(subject), "import keras"]
+    standard = frame.standard_imports(subject, uses_math=needs_math(subject))
+    lines = [*standard, "import keras"]
     lines += ["import numpy as np", "from keras import layers"]
     return "\n".join([*lines, *data.packages(subject), ""])

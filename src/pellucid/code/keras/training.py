@@ -6,8 +6,11 @@ from pellucid.code import data, frame
 from pellucid.code.keras.layers import Words, shared_words
 from pellucid.code.subject import Subject
 from pellucid.code.text import WIDTH, call, number
+from pellucid.errors import RunError
+from pellucid.network import layers as nl
 from pellucid.objectives import SGD, Adam, AdamW, RMSprop
 
+_EPSILON = 1e-8  # ours, where none is given
 _VALIDATION_SPLIT = 0.2  # where the recipe has none: fit's own habit
 
 
@@ -45,7 +48,7 @@ def pictures_text(subject: Subject) -> str:
         self.on_epoch_end()
 
     def __len__(self) -> int:
-        return -(-len(self.images) // BATCH_SIZE)
+        return math.ceil(len(self.images) / BATCH_SIZE)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
@@ -108,7 +111,8 @@ def _optimizer(subject: Subject) -> str:
         words += [f"momentum={number(o.momentum)}"] if o.momentum else []
         words += ["nesterov=True"] if o.nesterov else []
     if isinstance(o, RMSprop):
-        words += [f"rho={number(o.rho)}", f"epsilon={number(o.epsilon)}"]
+        # Keras' epsilon stands inside the root
+        words += [f"rho={number(o.rho)}", f"epsilon={o.epsilon**2:g}"]
     if isinstance(o, Adam) and (o.beta1, o.beta2) != (0.9, 0.999):
         words += [f"beta_1={number(o.beta1)}", f"beta_2={number(o.beta2)}"]
     if isinstance(o, AdamW):
@@ -131,6 +135,41 @@ def load_weights_text(subject: Subject) -> str:
 '''
 
 
+def needs_math(subject: Subject) -> bool:
+    """Return whether batches are counted."""
+    return subject.has_schedule or bool(data.augmentation(subject))
+
+
+def check(subject: Subject) -> None:
+    """Refuse what Keras computes in another way.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        For a last activation that is not the loss's own.
+    RunError
+        For an epsilon, or a decay with clipping, that Keras has elsewhere.
+    """
+    last = subject.network.node(subject.network.outputs[0])
+    is_kept = subject.loss.name in ("cross_entropy", "binary_cross_entropy")
+    is_squashing = isinstance(last.layer, nl.Sigmoid | nl.Softmax)
+    if is_kept and is_squashing and subject.absorbed is None:
+        raise subject.refuse(last, "Keras takes what stands before it for the logits")
+    o = subject.optimizer
+    epsilon = getattr(o, "epsilon", _EPSILON)
+    if epsilon != _EPSILON:
+        raise RunError(
+            "code: epsilon must be left out for keras, whose own stands beside "
+            f"another root; got epsilon={number(epsilon)}."
+        )
+    if subject.recipe.clip_norm and subject.weight_decay and not isinstance(o, AdamW):
+        raise RunError(
+            "code: weight_decay and clip_norm must not be given together for keras, "
+            f"which clips the decay too; got {number(subject.weight_decay)} and "
+            f"{number(subject.recipe.clip_norm)}. Take AdamW, or leave one out."
+        )
+
+
 def main_text(subject: Subject) -> str:
     """Write what the script does when it is run."""
     lines = [
@@ -141,7 +180,9 @@ def main_text(subject: Subject) -> str:
     ]
     if subject.recipe.dtype == "float64":
         lines.append('    keras.config.set_floatx("float64")')
-    lines += frame.load_lines(subject).rstrip("\n").splitlines()
+    lines += frame.load_lines(subject)
+    if data.augmentation(subject):  # else fit holds out
+        lines += frame.hold_out_lines(subject)
     lines.append("    model = make_model()")
     if subject.weights_file:
         lines.append("    load_weights(model, WEIGHTS)")
@@ -190,16 +231,17 @@ def _fit(subject: Subject) -> list[str]:
     if augments:
         lines.append("    pictures = Pictures(images, labels, options.seed)")
         words = ["pictures", *words]
+        if subject.recipe.validation_split:
+            words.append("validation_data=(validation_images, validation_labels)")
         count = "len(pictures)"
     else:
         words = ["images", "labels", "batch_size=BATCH_SIZE", *words]
         held = subject.is_image
         words += [f"validation_split={number(split)}"] if held else []
         words += [] if subject.recipe.shuffle else ["shuffle=False"]
-        share = f"{number(1 - split)} * len(images)" if held else "len(images)"
+        rest = number(round(1 - split, 12))
+        share = f"int({rest} * len(images))" if held else "len(images)"
         count = f"math.ceil({share} / BATCH_SIZE)"
-        if not frame.needs_math(subject):
-            count = f"int({share} // BATCH_SIZE + 1)"
     if subject.has_schedule:
         per_epoch = "steps_per_epoch" in frame.rate_call(subject, "")
         steps = count if per_epoch else f"options.epochs * {count}"

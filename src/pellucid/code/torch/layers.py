@@ -21,23 +21,38 @@ MODULES: dict[type[nl.Layer], str] = {
 }
 
 
-def initial_call(subject: Subject, node: Node) -> str:
-    """Return the call of torch.nn.init that a layer's weights begin by."""
-    kind = node.layer.weight_initializer  # type: ignore[attr-defined]
+def initial_calls(subject: Subject, node: Node) -> tuple[str, ...]:
+    """Return the calls of torch.nn.init that a layer's arrays begin by.
+
+    None of them where PyTorch's own habit will do.
+    """
+    layer: Any = node.layer
+    calls = []
+    for role in ("weight", "bias"):
+        kind = getattr(layer, f"{role}_initializer", None)
+        if kind is not None and (role == "weight" or layer.bias):
+            calls.append(_initial_call(subject, node, kind, role))
+    return tuple(calls)
+
+
+def _initial_call(subject: Subject, node: Node, kind: Any, role: str) -> str:
+    array = f"module.{role}"
     if isinstance(kind, Uniform):
-        return f"nn.init.uniform_({{}}, {number(kind.low)}, {number(kind.high)})"
+        return f"nn.init.uniform_({array}, {number(kind.low)}, {number(kind.high)})"
     if isinstance(kind, Normal):
-        return f"nn.init.normal_({{}}, std={number(kind.std)})"
+        return f"nn.init.normal_({array}, std={number(kind.std)})"
     if isinstance(kind, Constant):
-        return f"nn.init.constant_({{}}, {number(kind.value)})"
-    known = {
-        "he_normal": 'kaiming_normal_({}, nonlinearity="relu")',
-        "he_uniform": 'kaiming_uniform_({}, nonlinearity="relu")',
-        "glorot_normal": "xavier_normal_({})",
-        "glorot_uniform": "xavier_uniform_({})",
-    }
+        return f"nn.init.constant_({array}, {number(kind.value)})"
+    known = {"zeros": f"zeros_({array})", "ones": f"ones_({array})"}
+    if role == "weight":  # a bias has no fans in PyTorch
+        known |= {
+            "he_normal": f'kaiming_normal_({array}, nonlinearity="relu")',
+            "he_uniform": f'kaiming_uniform_({array}, nonlinearity="relu")',
+            "glorot_normal": f"xavier_normal_({array})",
+            "glorot_uniform": f"xavier_uniform_({array})",
+        }
     if kind not in known:
-        raise subject.refuse(node, f"nn.init has no {kind}")
+        raise subject.refuse(node, f"nn.init has no {kind} for a {role}")
     return f"nn.init.{known[str(kind)]}"
 
 

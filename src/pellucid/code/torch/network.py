@@ -6,8 +6,27 @@ from collections.abc import Mapping
 
 from pellucid.code.subject import Subject
 from pellucid.code.text import call
-from pellucid.code.torch.layers import BUILDERS, MODULES, Modules, initial_call
+from pellucid.code.torch.layers import BUILDERS, MODULES, Modules, initial_calls
 from pellucid.network import layers as nl
+
+#: what `nn.Module` has, and what the module's own text says
+# fmt: off
+TAKEN = frozenset((
+    "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children",
+    "compile", "cpu", "cuda", "double", "dump_patches", "eval", "extra_repr",
+    "float", "forward", "get_buffer", "get_extra_state", "get_parameter",
+    "get_submodule", "half", "ipu", "load_state_dict", "modules", "mtia",
+    "named_buffers", "named_children", "named_modules", "named_parameters", "nn",
+    "np", "parameters", "register_backward_hook", "register_buffer",
+    "register_forward_hook", "register_forward_pre_hook",
+    "register_full_backward_hook", "register_full_backward_pre_hook",
+    "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook",
+    "register_module", "register_parameter", "register_state_dict_post_hook",
+    "register_state_dict_pre_hook", "requires_grad_", "self", "set_extra_state",
+    "set_submodule", "share_memory", "state_dict", "super", "to", "to_empty",
+    "torch", "train", "training", "type", "x", "xpu", "zero_grad",
+))
+# fmt: on
 
 _CLASSES = {
     "PixelLinear": '''class PixelLinear(nn.Linear):
@@ -29,6 +48,11 @@ _CLASSES = {
         return x.mean(dim=(2, 3))
 ''',
 }
+
+
+def attributes(subject: Subject) -> dict[str, str]:
+    """Return what each node's module is called in the class."""
+    return subject.identifiers(TAKEN)
 
 
 def modules(subject: Subject) -> dict[str, Modules]:
@@ -67,7 +91,7 @@ def model_text(subject: Subject) -> str:
     ]
     for node in subject.logit_nodes:
         if made[node.name]:
-            lines.append(_assigned(node.name, made[node.name]))
+            lines.append(_assigned(attributes(subject)[node.name], made[node.name]))
     lines += _initial(subject, made).rstrip("\n").splitlines()
     lines += ["", "    def forward(self, x: torch.Tensor) -> torch.Tensor:"]
     lines += [f"        {line}" for line in _forward(subject, made)]
@@ -89,18 +113,18 @@ def _assigned(name: str, rows: Modules) -> str:
 
 def _forward(subject: Subject, made: Mapping[str, Modules]) -> list[str]:
     """Return a line for each node; a value lives in a variable of its node's name."""
-    names = {subject.network.inputs[0]: "x"}
+    names = {**attributes(subject), subject.network.inputs[0]: "x"}
     lines = []
     for node in subject.logit_nodes:
         inputs = [names[source] for source in node.inputs]
-        names[node.name] = node.name
+        name = names[node.name]
         if isinstance(node.layer, nl.Add):
             value = " + ".join(inputs)
         elif isinstance(node.layer, nl.Concat):
             value = f"torch.cat([{', '.join(inputs)}], dim=1)"
         else:
-            value = f"self.{node.name}({inputs[0]})"
-        lines.append(f"{node.name} = {value}")
+            value = f"self.{name}({inputs[0]})"
+        lines.append(f"{name} = {value}")
     last = lines.pop().split(" = ", 1)[1]
     return [*lines, f"return {last}"]
 
@@ -109,27 +133,29 @@ def _initial(subject: Subject, made: Mapping[str, Modules]) -> str:
     """Return the lines for weights that begin otherwise than PyTorch's own."""
     if subject.weights_file:
         return ""
-    chosen = [
-        node
-        for node in subject.logit_nodes
-        if getattr(node.layer, "weight_initializer", None) is not None
-    ]
-    if not chosen:
-        return ""
-    starts = {initial_call(subject, node) for node in chosen}
-    if len(starts) > 1:
-        raise subject.refuse(chosen[0], "layers begin in different ways")
-    (function,) = starts
-    kinds = sorted({MODULES[type(node.layer)] for node in chosen})
+    first: dict[str, tuple[str, ...]] = {}
+    for node in subject.logit_nodes:
+        if type(node.layer) in MODULES:
+            kind, calls = MODULES[type(node.layer)], initial_calls(subject, node)
+            if first.setdefault(kind, calls) != calls:
+                raise subject.refuse(node, f"each {kind} begins in a way of its own")
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for kind, calls in sorted(first.items()):
+        kinds.setdefault(calls, []).append(kind)
     lines = [
-        f"for module in {'self' if made else 'model'}.modules():",
-        f"    if isinstance(module, {' | '.join(kinds)}):",
-        f"        {function.format('module.weight')}",
+        line
+        for calls, alike in kinds.items()
+        if calls
+        for line in (
+            f"    if isinstance(module, {' | '.join(alike)}):",
+            *(f"        {call}" for call in calls),
+        )
     ]
-    if getattr(chosen[0].layer, "bias_initializer", None) is not None:
-        lines.append(f"        {function.format('module.bias')}")
+    if not lines:
+        return ""
+    head = f"for module in {'self' if made else 'model'}.modules():"
     pad = "        " if made else "    "
-    return "".join(f"{pad}{line}\n" for line in lines)
+    return "".join(f"{pad}{line}\n" for line in (head, *lines))
 
 
 def helper_classes(subject: Subject) -> list[str]:

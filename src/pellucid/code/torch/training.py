@@ -165,16 +165,17 @@ def main_text(subject: Subject) -> str:
     ]
     if subject.recipe.dtype == "float64":
         lines.append("    torch.set_default_dtype(torch.float64)")
-    lines += frame.load_lines(subject).rstrip("\n").splitlines()
+    lines += [*frame.load_lines(subject), *frame.hold_out_lines(subject)]
     lines.append("    model = make_model()")
     if subject.weights_file:
         lines.append("    model.load_state_dict(load_file(WEIGHTS))")
-    lines += [
-        "    train(model, tensor(images), tensor(labels), options.epochs)",
-        "    share = accuracy(model, tensor(test_images), tensor(test_labels))",
-        '    print(f"test accuracy: {100 * share:.2f} %")',
-        "",
-    ]
+    training = "    train(model, tensor(images), tensor(labels), options.epochs)"
+    if frame.needs_steps(subject):  # a schedule over no steps has no length
+        lines += ["    if options.epochs:", f"    {training}"]
+    else:
+        lines.append(training)
+    tested = "accuracy(model, tensor({images}), tensor({labels}))"
+    lines += [*frame.accuracy_lines(subject, tested), ""]
     layout = (
         "    # PyTorch wants channels before height and width\n"
         "    if array.ndim == 4:\n"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.code.subject import Subject, flattened
-from pellucid.code.torch.network import modules
+from pellucid.code.torch.network import attributes, modules
 from pellucid.network import Node
 from pellucid.network import layers as nl
 from pellucid.network.layers import Shape
@@ -29,7 +29,8 @@ def weights(subject: Subject, arrays: Mapping[str, Array]) -> dict[str, Array]:
         count = len(made[node.name])
         place = str(index + count - 1)
         if not subject.is_chain:
-            place = node.name if count == 1 else f"{node.name}.{count - 1}"
+            name = attributes(subject)[node.name]
+            place = name if count == 1 else f"{name}.{count - 1}"
         index += count
         for spec in node.layer.weights(*subject.network.input_shapes(node)):
             array = np.asarray(arrays[f"{node.name}.{spec.role}"])
