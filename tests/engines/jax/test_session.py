@@ -12,6 +12,7 @@ from pellucid.network import Network, Sequential, zoo
 from pellucid.network import layers as pl
 
 jax = pytest.importorskip("jax")
+optax = pytest.importorskip("optax")
 
 
 def session_of(network: Network, dtype: str = "float32", **options: object):
@@ -55,6 +56,51 @@ def test_native_is_a_pure_function_and_its_weights() -> None:
     np.testing.assert_allclose(logits, session.predict(images), rtol=1e-5, atol=1e-6)
     session.train_step(images, labels, learning_rate=0.1)
     assert not np.allclose(apply(session.native.weights, images), logits)
+
+
+def test_native_goes_on_training_with_dropout_and_running_statistics() -> None:
+    network = Sequential(
+        pl.Input(6, 6, 1),
+        pl.Conv2D(3, kernel_size=3),
+        pl.BatchNorm(),
+        pl.ReLU(),
+        pl.Dropout(0.5),
+        pl.Flatten(),
+        pl.Dense(4),
+    )
+    session = session_of(network)
+    apply, weights = session.native
+    random = np.random.default_rng(0)
+    images, labels = random.random((32, 6, 6, 1)).astype("f"), np.arange(32) % 4
+    learnt = {weight.name for weight in network.parameters}
+
+    @jax.jit
+    def step(weights, key):
+        def loss_of(trained):
+            logits, moved = apply(
+                {**weights, **trained}, images, training=True, key=key
+            )
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            return losses.mean(), moved
+
+        trained = {name: weights[name] for name in learnt}
+        (loss, moved), grads = jax.value_and_grad(loss_of, has_aux=True)(trained)
+        return loss, {**moved, **{n: w - 0.1 * grads[n] for n, w in trained.items()}}
+
+    keys = jax.random.split(jax.random.key(0), 60)
+    losses = []
+    for key in keys:
+        loss, weights = step(weights, key)
+        losses.append(float(loss))
+    assert np.mean(losses[-5:]) < 0.8 * losses[0]
+    assert step(weights, keys[0])[0] != step(weights, keys[1])[0]  # other masks
+    moved = weights["batch_norm.running_mean"]
+    assert (
+        np.abs(moved - session.native.weights["batch_norm.running_mean"]).max() > 0.01
+    )
+    whole, _ = apply(weights, images, training=True)
+    assert whole.shape == (32, 4)
+    assert "(3, 3, 1, 3)" in repr(session.native)
 
 
 def test_a_schedule_does_not_compile_again() -> None:

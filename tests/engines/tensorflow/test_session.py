@@ -157,3 +157,55 @@ def test_what_tensorflow_has_in_float32_only_is_its_own_and_the_same(
     grad = random.standard_normal((3, *network.output_shape)).astype(np.float32)
     agree(ours.predict(images), theirs.predict(images), 1e-6)
     agree(ours.vjp(images, grad)[0], theirs.vjp(images, grad)[0], 1e-5)
+
+
+LOAD = """
+import sys
+import numpy as np
+import keras
+model = keras.models.load_model(sys.argv[1])
+with np.load(sys.argv[2]) as file:
+    ours = model.predict(file["images"], verbose=0)
+    np.testing.assert_allclose(ours, file["outputs"], rtol=1e-5, atol=1e-6)
+print(*sorted({type(layer).__name__ for layer in model.layers}))
+"""
+
+
+def layers_of_our_own() -> Network:
+    return Sequential(
+        pl.Input(8, 7, 4),
+        pl.Conv2D(6, kernel_size=3, stride=2, dilation=2, padding=2, groups=2),
+        pl.GELU(),
+        pl.LocalResponseNorm(size=3),
+        pl.Conv2D(4, kernel_size=3, padding=((1, 0), (2, 1))),
+        pl.LeakyReLU(0.2),
+        pl.ConvTranspose2D(
+            6, kernel_size=3, stride=2, padding=1, groups=2, output_padding=1
+        ),
+        pl.MaxPool2D(3, stride=1, padding=1),
+        pl.AvgPool2D(3, stride=2, padding=1),
+        pl.Upsample2D(2, mode="bilinear"),
+        pl.LayerNorm(),
+        pl.Dropout(0.5),
+        pl.Flatten(),
+        pl.Dense(3),
+    )
+
+
+@pytest.mark.filterwarnings("ignore:__array__")  # Keras saves so
+def test_native_is_saved_and_loaded_by_keras_in_another_process(tmp_path) -> None:
+    from pellucid.engines.tensorflow.imports import keras
+
+    session = session_of(layers_of_our_own())
+    images = np.random.default_rng(0).random((3, 8, 7, 4)).astype(np.float32)
+    saved, arrays = tmp_path / "native.keras", tmp_path / "arrays.npz"
+    session.native.save(saved)
+    np.savez(arrays, images=images, outputs=session.predict(images))
+    keras.models.load_model(saved)
+    command = [sys.executable, "-c", "import pellucid.engines.tensorflow;" + LOAD]
+    found = subprocess.run(
+        [*command, str(saved), str(arrays)], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    for name in ("AvgPool2D", "Dropout", "LeakyReLU", "LocalResponseNorm"):
+        assert name in found.stdout

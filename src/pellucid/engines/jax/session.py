@@ -21,6 +21,7 @@ from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.state import Parts, put_together, take_apart
 from pellucid.engines.world import ALONE, Part, World, refuse_batch_norm
 from pellucid.network import Network
+from pellucid.network.layers import Dropout
 from pellucid.objectives import Loss, Optimizer
 
 Arrays = dict[str, Any]
@@ -29,12 +30,20 @@ Arrays = dict[str, Any]
 class Native(NamedTuple):
     """What JAX people call a model: ``apply(weights, images)`` and its weights.
 
-    ``apply`` is pure. The next training step takes ``weights`` over (its buffers are
-    donated); copy what you want to keep.
+    ``apply`` is pure. ``apply(weights, images, training=True, key=key)`` returns the
+    output in training mode, and the weights with the running statistics that the
+    batch has moved; ``key`` is that of dropout. The next training step of the session
+    takes ``weights`` over (its buffers are donated); copy what you want to keep. In
+    float64, call it within ``jax.enable_x64(True)``, or JAX rounds to float32.
     """
 
-    apply: Callable[[Arrays, Any], Any]
+    apply: Callable[..., Any]
     weights: Arrays
+
+    def __repr__(self) -> str:
+        """Return the weights' shapes; the numbers would fill the screen."""
+        shapes = {name: array.shape for name, array in self.weights.items()}
+        return f"Native(apply, weights of {shapes})"
 
 
 class Trained(NamedTuple):
@@ -210,9 +219,43 @@ class JaxSession:
 
     # Pure functions, compiled once for each shape of batch.
 
-    def apply(self, weights: Arrays, images: Any) -> Any:
-        """Return the network's output in inference mode; pure."""
-        return self._run(weights, images, Mode(), self._exit).values[self._exit]
+    def apply(
+        self, weights: Arrays, images: Any, *, training: bool = False, key: Any = None
+    ) -> Any:
+        """Return the network's output; pure.
+
+        Parameters
+        ----------
+        weights : dict of weight name to Array
+        images : Array, shape (N, *network.input_shape)
+        training : bool
+            Static under ``jax.jit``.
+        key : Array, optional
+            Of `jax.random`, for dropout; without one nothing is dropped.
+
+        Returns
+        -------
+        output : Array, shape (N, …)
+        weights : dict of weight name to Array
+            In training only: with the running statistics that the batch has moved.
+        """
+        if not training:
+            return self._run(weights, images, Mode(), self._exit).values[self._exit]
+        masks = {} if key is None else self._drawn(key, len(images))
+        mode = Mode(True, masks)
+        values, changed = self._run(weights, images, mode, self._exit)
+        return values[self._exit], {**weights, **changed}
+
+    def _drawn(self, key: Any, count: int) -> Arrays:
+        """Draw the masks of dropout as JAX people do."""
+        masks = {}
+        for number, node in enumerate(self.network.nodes):
+            if isinstance(node.layer, Dropout):
+                shape = (count, *self.network.shapes[node.name])
+                share = 1 - node.layer.rate
+                own = jax.random.fold_in(key, number)
+                masks[node.name] = jax.random.bernoulli(own, share, shape) / share
+        return masks
 
     def _run(self, weights: Arrays, images: Any, mode: Mode, *keep: str) -> Outcome:
         kind = jnp.bfloat16 if self._is_mixed else self._dtype

@@ -90,7 +90,14 @@ def _keras_padding(layer: pl.Conv2D, shape: Shape) -> str | None:
 def _transposed(layer: pl.ConvTranspose2D, shape: Shape, **arguments: Any) -> Any:
     pads = layer.pads((shape[0], shape[1]))
     return modules.ConvTranspose2D(
-        layer, pads=pads, shape=layer.output_shape(shape), **arguments
+        kernel_size=layer.kernel,
+        strides=layer.strides,
+        dilations=layer.dilations,
+        groups=layer.groups,
+        use_bias=layer.bias,
+        pads=pads,
+        shape=layer.output_shape(shape),
+        **arguments,
     )
 
 
@@ -102,7 +109,9 @@ def _pool(theirs: Any, ours: Any) -> Callable[..., Any]:
         padding = "valid" if pads == ((0, 0), (0, 0)) else layer.padding
         if padding in ("valid", "same"):
             return theirs(layer.kernel, layer.strides, padding, **arguments)
-        return ours(layer, pads=pads, **arguments)
+        return ours(
+            pool_size=layer.kernel, strides=layer.strides, pads=pads, **arguments
+        )
 
     return build
 
@@ -141,11 +150,13 @@ _BUILDERS: dict[type[Layer], Callable[..., Any]] = {
     pl.LayerNorm: lambda layer, shape, **a: keras.layers.LayerNormalization(
         epsilon=layer.epsilon, **a
     ),
-    pl.LeakyReLU: lambda layer, shape, **a: keras.layers.Activation(
-        modules.leaky_relu(layer.slope), **a
-    ),
+    pl.LeakyReLU: lambda layer, shape, **a: modules.LeakyReLU(layer.slope, **a),
     pl.LocalResponseNorm: lambda layer, shape, **a: modules.LocalResponseNorm(
-        layer, channels=shape[-1], **a
+        reach=layer.reach(shape[-1]),
+        offset=layer.bias,
+        share=layer.alpha / layer.size,
+        beta=layer.beta,
+        **a,
     ),
     pl.MaxPool2D: _pool(keras.layers.MaxPooling2D, modules.MaxPool2D),
     pl.ReLU: lambda layer, shape, **a: keras.layers.ReLU(**a),

@@ -1,4 +1,8 @@
-"""This file is the Keras layers that Keras lacks, each exact where its own are not."""
+"""This file is the Keras layers that Keras lacks, each exact where its own are not.
+
+A model with them is saved and loaded as any other of Keras, where pellucid is
+installed.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,27 @@ import numpy as np
 from pellucid.engines.tensorflow.imports import keras, tf
 from pellucid.network.window import Pads
 
+_registered: Any = keras.saving.register_keras_serializable("pellucid")
+
+
+class _Layer(keras.layers.Layer):  # type: ignore[misc]
+    """A layer whose arguments are kept, to be written down."""
+
+    def __init__(self, given: dict[str, Any], arguments: dict[str, Any]) -> None:
+        super().__init__(**arguments)
+        self.given = given
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes the same layer."""
+        return {**super().get_config(), **self.given}
+
 
 def around(pads: Pads) -> list[list[int]]:
     """Return pads of an image as `tf.pad` takes them, for (N, H, W, C)."""
     return [[0, 0], *map(list, pads), [0, 0]]
 
 
+@_registered
 class Conv2D(keras.layers.Conv2D):  # type: ignore[misc]
     """A convolution with any zeros around, and stride and dilation together.
 
@@ -31,6 +50,12 @@ class Conv2D(keras.layers.Conv2D):  # type: ignore[misc]
             filters, strides=(1, 1) if self.is_both else strides, **arguments
         )
         self.around, self.shape, self.every = around(pads), tuple(shape), strides
+        self.pads = pads
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes the same layer."""
+        own = {"pads": self.pads, "shape": self.shape, "strides": self.every}
+        return {**super().get_config(), **own}
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return (N, height, width, filters)."""
@@ -42,18 +67,32 @@ class Conv2D(keras.layers.Conv2D):  # type: ignore[misc]
         return y[:, :: self.every[0], :: self.every[1]] if self.is_both else y
 
 
-class ConvTranspose2D(keras.layers.Layer):  # type: ignore[misc]
+@_registered
+class ConvTranspose2D(_Layer):
     """A transposed convolution with crops, groups and dilation of any kind.
 
     The kernel is Keras' (kh, kw, out / groups, in). A dilated kernel is one with
     zeros between its numbers.
     """
 
-    def __init__(self, layer: Any, *, pads: Pads, shape: Any, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.kernel_size, self.strides = layer.kernel, layer.strides
-        self.dilations, self.groups = layer.dilations, layer.groups
-        self.use_bias, self.pads, self.shape = layer.bias, pads, tuple(shape)
+    def __init__(
+        self,
+        *,
+        kernel_size: Any,
+        strides: Any,
+        dilations: Any,
+        groups: int,
+        use_bias: bool,
+        pads: Pads,
+        shape: Any,
+        **arguments: Any,
+    ) -> None:
+        given = {"kernel_size": kernel_size, "strides": strides, "pads": pads}
+        given |= {"dilations": dilations, "groups": groups, "use_bias": use_bias}
+        super().__init__({**given, "shape": shape}, arguments)
+        self.kernel_size, self.strides = kernel_size, strides
+        self.dilations, self.groups = dilations, groups
+        self.use_bias, self.pads, self.shape = use_bias, pads, tuple(shape)
 
     def build(self, input_shape: Any) -> None:
         """Make the kernel and the bias."""
@@ -112,13 +151,21 @@ class ConvTranspose2D(keras.layers.Layer):  # type: ignore[misc]
         return kernel
 
 
-class MaxPool2D(keras.layers.Layer):  # type: ignore[misc]
-    """A max-pool whose cells around the image count as −∞ (zeros would win)."""
+class _Pool(_Layer):
+    """A pool with cells around the image."""
 
-    def __init__(self, layer: Any, *, pads: Pads, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.pool_size, self.strides = layer.kernel, layer.strides
+    def __init__(
+        self, *, pool_size: Any, strides: Any, pads: Pads, **arguments: Any
+    ) -> None:
+        given = {"pool_size": pool_size, "strides": strides, "pads": pads}
+        super().__init__(given, arguments)
+        self.pool_size, self.strides = pool_size, strides
         self.around = around(pads)
+
+
+@_registered
+class MaxPool2D(_Pool):
+    """A max-pool whose cells around the image count as −∞ (zeros would win)."""
 
     def call(self, inputs: Any) -> Any:
         """Pad with −∞ and pool."""
@@ -126,13 +173,9 @@ class MaxPool2D(keras.layers.Layer):  # type: ignore[misc]
         return tf.nn.max_pool2d(padded, self.pool_size, self.strides, "VALID")
 
 
-class AvgPool2D(keras.layers.Layer):  # type: ignore[misc]
+@_registered
+class AvgPool2D(_Pool):
     """An average pool over valid cells: avg(pad(x)) / avg(pad(1))."""
-
-    def __init__(self, layer: Any, *, pads: Pads, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.pool_size, self.strides = layer.kernel, layer.strides
-        self.around = around(pads)
 
     def _average(self, x: Any) -> Any:
         padded = tf.pad(x, self.around)
@@ -144,13 +187,19 @@ class AvgPool2D(keras.layers.Layer):  # type: ignore[misc]
         return self._average(inputs) / self._average(ones)
 
 
-class LocalResponseNorm(keras.layers.Layer):  # type: ignore[misc]
-    """x · (bias + alpha / size · Σ x²)^−beta; `tf.nn.lrn` does not divide by size."""
+@_registered
+class LocalResponseNorm(_Layer):
+    """x · (offset + share · Σ x²)^−beta over ``reach`` channels on each side.
 
-    def __init__(self, layer: Any, *, channels: int, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.share, self.beta = layer.alpha / layer.size, layer.beta
-        self.offset, self.reach = layer.bias, layer.reach(channels)
+    ``share`` is alpha / size; `tf.nn.lrn` does not divide.
+    """
+
+    def __init__(
+        self, *, reach: int, offset: float, share: float, beta: float, **arguments: Any
+    ) -> None:
+        given = {"reach": reach, "offset": offset, "share": share, "beta": beta}
+        super().__init__(given, arguments)
+        self.reach, self.offset, self.share, self.beta = reach, offset, share, beta
 
     def call(self, inputs: Any) -> Any:
         """Leave it to TensorFlow; in float64, which it has not, sum the squares."""
@@ -162,11 +211,12 @@ class LocalResponseNorm(keras.layers.Layer):  # type: ignore[misc]
         return inputs * (self.offset + self.share * tf.add_n(sums)) ** -self.beta
 
 
-class Bilinear(keras.layers.Layer):  # type: ignore[misc]
+@_registered
+class Bilinear(_Layer):
     """Bilinear enlargement; `tf.image.resize` would round float64 to float32."""
 
     def __init__(self, factors: tuple[int, int], **arguments: Any) -> None:
-        super().__init__(**arguments)
+        super().__init__({"factors": factors}, arguments)
         self.factors = factors
 
     def call(self, inputs: Any) -> Any:
@@ -189,6 +239,7 @@ def interpolation(size: int, factor: int) -> Any:
     return np.maximum(1 - distance, 0)
 
 
+@_registered
 class Dropout(keras.layers.Dropout):  # type: ignore[misc]
     """Dropout by a mask that is handed in; Keras' own where there is none."""
 
@@ -199,17 +250,22 @@ class Dropout(keras.layers.Dropout):  # type: ignore[misc]
         return inputs * tf.cast(keep, inputs.dtype)
 
 
-def leaky_relu(slope: float) -> Any:
-    """Return the function; `tf.nn.leaky_relu` rounds its slope to float32."""
+@_registered
+class LeakyReLU(_Layer):
+    """max(x, slope · x); `tf.nn.leaky_relu` rounds its slope to float32."""
 
-    def apply(x: Any) -> Any:
+    def __init__(self, slope: float, **arguments: Any) -> None:
+        super().__init__({"slope": slope}, arguments)
+        self.slope = slope
+
+    def call(self, x: Any) -> Any:
+        """Leave it to TensorFlow; in float64, choose."""
         if x.dtype == tf.float64:
-            return tf.where(x > 0, x, slope * x)
-        return tf.nn.leaky_relu(x, slope)
-
-    return apply
+            return tf.where(x > 0, x, self.slope * x)
+        return tf.nn.leaky_relu(x, self.slope)
 
 
+@_registered  # type: ignore[untyped-decorator]
 def gelu(x: Any) -> Any:
     """Return x · Φ(x); `tf.nn.gelu` rounds √2 to float32."""
     return 0.5 * x * (1 + tf.math.erf(x * tf.cast(np.sqrt(0.5), x.dtype)))
