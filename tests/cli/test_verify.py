@@ -42,3 +42,12 @@ def test_what_is_no_network_is_refused(pellucid):
     answer = pellucid("verify", "nothing", "--gradients")
     assert answer.code == 2
     assert "what to verify must be one of lenet5" in answer.err
+
+
+def test_both_proofs_are_one_object(pellucid):
+    both = ("--engines", "numpy,compiled", "--steps", "1", "--gradients", "--json")
+    answer = pellucid("verify", "xor-one-hidden", *both)
+    assert answer.code == 0
+    assert answer.json["passes"] is True
+    assert answer.json["engines"]["engines"] == ["numpy", "compiled"]
+    assert answer.json["gradients"]["passes"] is True

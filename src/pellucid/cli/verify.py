@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from pellucid.cli import options
+from pellucid.cli.output import emit
 
 
 def verify(
@@ -93,26 +94,26 @@ def verify(
     from pellucid.cli.verify_engines import verify_engines
     from pellucid.cli.verify_gradients import verify_gradients
 
-    answers = []
+    found: dict[str, dict[str, Any]] = {}
     if engines is not None:
-        answers.append(
-            verify_engines(
-                network,
-                engines=engines,
-                steps=steps,
-                batch_size=batch_size,
-                data=data,
-                dtype=dtype,
-                seed=seed,
-                picture=picture,
-                json=json,
-            )
+        found["engines"] = verify_engines(
+            network,
+            engines=engines,
+            steps=steps,
+            batch_size=batch_size,
+            data=data,
+            dtype=dtype,
+            seed=seed,
+            picture=picture,
+            json=json,
         )
     if gradients or engines is None:
-        answers.append(
-            verify_gradients(
-                network, samples=samples, tolerance=tolerance, seed=seed, json=json
-            )
+        found["gradients"] = verify_gradients(
+            network, samples=samples, tolerance=tolerance, seed=seed, json=json
         )
-    if not all(answers):
+    passes = all(document["passes"] for document in found.values())
+    if json:
+        (first, *more) = found.values()
+        emit({"passes": passes, **found} if more else first)
+    if not passes:
         raise typer.Exit(1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.output import DataProgress, answer, emit, say, table
+from pellucid.cli.output import DataProgress, answer, say, table
 from pellucid.errors import EngineError
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def verify_engines(
     seed: int,
     picture: Path | None,
     json: bool,
-) -> bool:
-    """Run engines in lockstep, write the result, and return whether they agree."""
+) -> dict[str, Any]:
+    """Run engines in lockstep, write the result, and return it; no table with json."""
     from pellucid.compare.parity import check_parity, examples_for, parity_picture
     from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum
     from pellucid.runs.picture import save_figure
@@ -76,11 +76,9 @@ def verify_engines(
     if picture is not None:
         save_figure(parity_picture(report), picture)
         say(f"the picture is {picture}")
-    if json:
-        emit(report.to_json())
-    else:
+    if not json:
         show(report)
-    return report.passes
+    return report.to_json()
 
 
 def engine_names(engines: str, dtype: str) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.output import answer, emit, say, table
+from pellucid.cli.output import answer, say, table
 
 if TYPE_CHECKING:
     from pellucid.explain import WeightCheck
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def verify_gradients(
     source: str, *, samples: int | None, tolerance: float, seed: int, json: bool
-) -> bool:
-    """Check, write the result, and return whether it passes."""
+) -> dict[str, Any]:
+    """Check, write the result, and return it; no table with json."""
     from pellucid.explain import check_gradients
     from pellucid.network import ZOO, load_network
 
@@ -36,17 +36,15 @@ def verify_gradients(
         tolerance=tolerance,
         on_weight=_tell if sys.stderr.isatty() and not json else None,
     )
+    document = {
+        "network": checked.network,
+        "loss": checked.loss,
+        "tolerance": tolerance,
+        "passes": checked.passes,
+        "weights": [asdict(weight) for weight in checked.weights],
+    }
     if json:
-        emit(
-            {
-                "network": checked.network,
-                "loss": checked.loss,
-                "tolerance": tolerance,
-                "passes": checked.passes,
-                "weights": [asdict(weight) for weight in checked.weights],
-            }
-        )
-        return checked.passes
+        return document
     numbers = ("entries", "checked", "skipped", "relative error")
     rows = [
         (
@@ -64,7 +62,7 @@ def verify_gradients(
     verdict = "right" if checked.passes else "WRONG"
     answer(f"derivatives of {checked.network}: {verdict}")
     answer(f"largest relative error {worst:.1e}, tolerance {tolerance:.0e}")
-    return checked.passes
+    return document
 
 
 def model_file(source: str) -> ModelFile:
