@@ -340,6 +340,38 @@ def test_weight_decay_means_two_things_and_has_three_defaults() -> None:
     assert keras.optimizers.AdamW().weight_decay == 0.004
 
 
+@pytest.mark.filterwarnings("ignore:__array__")  # Keras reads its rate so
+def test_a_plateau_is_another_one_in_each_framework() -> None:
+    losses = [1e-3, 9.95e-4, 9.9e-4, 9.85e-4, 9.8e-4]  # falls by 0.5 % an epoch
+
+    def epochs_until_it_drops(losses: list[float]) -> tuple[int, int, int]:
+        weight = torch.nn.Parameter(torch.ones(1))
+        optimizer = torch.optim.SGD([weight], 1.0)
+        theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=2)
+        callback = keras.callbacks.ReduceLROnPlateau(patience=2)
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(1.0), "mse")
+        callback.set_model(model)
+        callback.on_train_begin()
+        ours, schedule = obj.schedules.PlateauCounter(), obj.OnPlateau(patience=2)
+        found = [0, 0, 0]
+        for epoch, loss in enumerate(losses):
+            theirs.step(loss)
+            callback.on_epoch_end(epoch, {"val_loss": loss})
+            ours.see(schedule, loss)
+            keras_rate = float(model.optimizer.learning_rate)
+            rates = keras_rate, optimizer.param_groups[0]["lr"], 0.1**ours.drops
+            for i, rate in enumerate(rates):
+                if rate < 0.5 and not found[i]:
+                    found[i] = epoch + 1
+        return found[0], found[1], found[2]
+
+    # Keras wants 1e-4 less in numbers, the others 1e-4 of the best less
+    assert epochs_until_it_drops(losses) == (3, 0, 0)
+    # and PyTorch waits for one epoch more than its patience
+    assert epochs_until_it_drops([1.0] * 6) == (3, 4, 3)
+
+
 def test_clipping_adds_a_millionth_to_the_norm_in_pytorch() -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     weight.grad = torch.tensor([1e-5])
