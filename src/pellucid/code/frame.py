@@ -137,17 +137,17 @@ def hold_out_lines(subject: Subject) -> list[str]:
     ]
 
 
-def accuracy_lines(subject: Subject, call: str) -> list[str]:
+def accuracy_lines(subject: Subject, expression: str) -> list[str]:
     """Return the lines that print accuracies; the test's comes last.
 
-    ``call`` is that of ``accuracy``, with {images} and {labels} in it.
+    ``expression`` is the call of ``accuracy``, with {images} and {labels} in it.
     """
     parts = ["validation"] if subject.recipe.validation_split else []
     lines = []
     for part in (*parts, "test"):
-        given = call.format(images=f"{part}_images", labels=f"{part}_labels")
+        names = {"images": f"{part}_images", "labels": f"{part}_labels"}
         lines += [
-            f"    share = {given}",
+            f"    share = {expression.format(**names)}",
             f'    print(f"{part} accuracy: {{100 * share:.2f}} %")',
         ]
     return lines

@@ -151,9 +151,9 @@ def check(subject: Subject) -> None:
         For an epsilon, or a decay with clipping, that Keras has elsewhere.
     """
     last = subject.network.node(subject.network.outputs[0])
-    is_kept = subject.loss.name in ("cross_entropy", "binary_cross_entropy")
+    takes_logits = subject.loss.name in ("cross_entropy", "binary_cross_entropy")
     is_squashing = isinstance(last.layer, nl.Sigmoid | nl.Softmax)
-    if is_kept and is_squashing and subject.absorbed is None:
+    if takes_logits and is_squashing and subject.absorbed is None:
         raise subject.refuse(last, "Keras takes what stands before it for the logits")
     o = subject.optimizer
     epsilon = getattr(o, "epsilon", _EPSILON)

@@ -114,7 +114,8 @@ def subset(jumps: Array, wanted: Array) -> Array:
     nearer.
     """
     shares = np.linalg.lstsq(jumps, wanted, rcond=None)[0]
-    tries = [_nearer(jumps, wanted, start) for start in (shares > np.inf, shares > 0.5)]
+    starts = np.zeros(len(shares), bool), shares > 0.5
+    tries = [_nearer(jumps, wanted, start) for start in starts]
     return min(tries, key=lambda taken: np.linalg.norm(wanted - jumps @ taken))
 
 
