@@ -65,6 +65,21 @@ def test_weights_of_the_same_shapes_but_other_layers_are_refused(
     assert "weights must be those of" in capsys.readouterr().err
 
 
+def test_the_folder_that_is_named_decides_how_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, photos = tmp_path / "mine.json", tmp_path / "photos"
+    network = pl.Sequential(pl.Input(32, 32, 1), pl.Flatten(), pl.Dense(10))
+    file.write_text(codec.dumps(network))
+    assert main(["code", str(file)]) == 2
+    assert "Name a folder of images of that size." in capsys.readouterr().err
+    assert main(["code", str(file), "--data", "digits"]) == 0
+    assert "def read_idx(" in capsys.readouterr().out
+    (photos / "cats").mkdir(parents=True)
+    assert main(["code", str(file), "--data", str(photos)]) == 0
+    assert "Image.open(path)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["torch.py", "argparse.py"])
 def test_a_script_that_would_import_itself_is_refused(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

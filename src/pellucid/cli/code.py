@@ -86,6 +86,9 @@ def code(
     path = output
     if path is None and weights is not None:
         path = Path(file_name(described, framework))
+    if data is not None and recipe.data.source != "xor":
+        read_from = recipe.data.model_copy(update={"source": data})
+        recipe = recipe.model_copy(update={"data": read_from})
     script = write_script(
         described,
         framework,

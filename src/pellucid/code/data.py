@@ -102,7 +102,8 @@ def kind(subject: Subject) -> str:
     if not fits:
         raise RunError(
             "code: the network must take images as they lie in the data, or the two "
-            f"inputs of xor; got input shape {shape} for the data {source!r}."
+            f"inputs of xor; got input shape {shape} for the data {source!r}. "
+            "Name a folder of images of that size."
         )
     return source
 

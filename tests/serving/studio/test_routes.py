@@ -121,6 +121,20 @@ def test_a_script_is_written_or_refused_with_a_sentence(studio: TestClient) -> N
     assert "nope" in refused.json()["error"]
 
 
+def test_a_network_for_other_images_has_code_that_reads_a_folder(
+    studio: TestClient,
+) -> None:
+    network = pl.Sequential(pl.Input(32, 32, 1), pl.Flatten(), pl.Dense(10))
+    body = {"network": pl.network.to_json(network), "recipe": "mnist-torch"}
+    answer = studio.post("/studio/code", json={**body, "framework": "torch"})
+    assert 'default=Path("images")' in answer.json()["script"]
+    smooth = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), pl.Dense(1))
+    body = {"network": pl.network.to_json(smooth), "recipe": "xor-one-hidden"}
+    refused = studio.post("/studio/code", json={**body, "framework": "torch"})
+    assert refused.status_code == 400
+    assert "loss must be 'cross_entropy'" in refused.json()["error"]
+
+
 def test_the_flow_of_the_derivative_is_the_derivative(
     studio: TestClient, model: pl.Model
 ) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from pellucid.errors import PellucidError
+from pellucid.errors import NetworkError, PellucidError, RunError
 from pellucid.network import Network, from_json, to_json, zoo
 from pellucid.network.layers import LAYERS, Input, Layer
 from pellucid.serving.studio.inside import numbered
 
+_OWN_FOLDER = "images"  # where scripts look for images of no named data set
 _HIDDEN = ("name", "activation", "weight_initializer", "bias_initializer")
 
 
@@ -77,19 +78,28 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def script(document: dict[str, Any], framework: str, recipe: str) -> dict[str, str]:
-    """Return a network as `pellucid code` writes it; PellucidError if it cannot."""
+    """Return a network as `pellucid code` writes it; PellucidError if it cannot.
+
+    A network for other images than the recipe's reads a folder of one's own.
+    """
     from pellucid.code import write_script
     from pellucid.recipes import read
-    from pellucid.recipes.parts import preprocessing_of
+    from pellucid.recipes.parts import network_of, preprocessing_of
 
-    network, hyperparameters = from_json(document), read(recipe)
-    written = write_script(
-        network,
-        framework,
-        recipe=hyperparameters,
-        data=hyperparameters.data.source,
-        preprocessing=preprocessing_of(hyperparameters, network),
-    )
+    network, chosen = from_json(document), read(recipe)
+    if network.input_shape != network_of(chosen).input_shape:
+        own = chosen.data.model_copy(update={"source": _OWN_FOLDER})
+        chosen = chosen.model_copy(update={"data": own})
+    try:
+        written = write_script(
+            network,
+            framework,
+            recipe=chosen,
+            data=chosen.data.source,
+            preprocessing=preprocessing_of(chosen, network),
+        )
+    except RunError as error:  # of what was asked, not of what the server stands on
+        raise NetworkError(str(error)) from error
     return {"script": written.text}
 
 
