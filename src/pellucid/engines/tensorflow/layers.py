@@ -75,7 +75,7 @@ def _convolution(layer: pl.Conv2D, shape: Shape, **arguments: Any) -> Any:
     )
 
 
-def _keras_padding(layer: pl.Conv2D, shape: Shape) -> str | None:
+def _keras_padding(layer: Any, shape: Shape) -> str | None:
     """Return what Keras calls the padding, if it has a name.
 
     Numbers often come to one. Zeros put around beforehand are another pass over memory.
@@ -106,8 +106,8 @@ def _pool(theirs: Any, ours: Any) -> Callable[..., Any]:
 
     def build(layer: Any, shape: Shape, **arguments: Any) -> Any:
         pads = layer.pads((shape[0], shape[1]))
-        padding = "valid" if pads == ((0, 0), (0, 0)) else layer.padding
-        if padding in ("valid", "same"):
+        padding = _keras_padding(layer, shape)
+        if padding is not None:
             return theirs(layer.kernel, layer.strides, padding, **arguments)
         return ours(
             pool_size=layer.kernel, strides=layer.strides, pads=pads, **arguments
