@@ -485,22 +485,49 @@ def test_data_that_no_script_reads_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("framework", "change", "message"),
     [
-        ({"schedule": {"name": "on_plateau"}}, "schedule must be one of"),
-        ({"augment": {"rotate": 10}}, "augment must be flip, crop and shift"),
-        ({"early_stopping": {"patience": 2}}, "must do without early_stopping"),
-        ({"loss": {"name": "mse"}}, "loss must be 'cross_entropy' for the data"),
-        ({"data": {"source": "xor"}}, "loss must be one of numbers for the data"),
-        ({"data": {"source": __file__}}, "must be what a few lines can read"),
+        ("torch", {"schedule": {"name": "on_plateau"}}, "schedule must be one of"),
+        ("torch", {"augment": {"rotate": 10}}, "augment must be flip, crop and shift"),
+        (
+            "torch",
+            {"early_stopping": {"patience": 2}},
+            "must do without early_stopping",
+        ),
+        (
+            "torch",
+            {"loss": {"name": "mse"}},
+            "loss must be 'cross_entropy' for the data",
+        ),
+        (
+            "torch",
+            {"data": {"source": "xor"}},
+            "loss must be one of numbers for the data",
+        ),
+        ("torch", {"data": {"source": __file__}}, "must be what a few lines can read"),
+        (
+            "keras",
+            {"optimizer": {"name": "adam", "epsilon": 0.1}},
+            "epsilon must be left out",
+        ),
+        (
+            "keras",
+            {"optimizer": {"name": "rmsprop", "epsilon": 0.1}},
+            "got epsilon=0.1",
+        ),
+        (
+            "keras",
+            {"optimizer": {"name": "sgd", "weight_decay": 0.1}, "clip_norm": 1.0},
+            "weight_decay and clip_norm must not be given together",
+        ),
     ],
 )
 def test_what_a_recipe_has_and_scripts_do_not_is_refused(
-    change: dict[str, Any], message: str
+    framework: str, change: dict[str, Any], message: str
 ) -> None:
     network = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), pl.Dense(10))
     with pytest.raises(pl.RunError, match=message):
-        write_script(network, "torch", recipe=recipe_of(network, **change), data="")
+        write_script(network, framework, recipe=recipe_of(network, **change), data="")
 
 
 def test_a_named_data_set_has_images_of_one_size() -> None:
@@ -508,25 +535,6 @@ def test_a_named_data_set_has_images_of_one_size() -> None:
     recipe = recipe_of(network, data={"source": "mnist"})
     with pytest.raises(pl.RunError, match=r"as they lie in the data.*\(32, 32, 1\)"):
         write_script(network, "jax", recipe=recipe, data="")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"optimizer": {"name": "adam", "epsilon": 0.1}}, "epsilon must be left out"),
-        ({"optimizer": {"name": "rmsprop", "epsilon": 0.1}}, "got epsilon=0.1"),
-        (
-            {"optimizer": {"name": "sgd", "weight_decay": 0.1}, "clip_norm": 1.0},
-            "weight_decay and clip_norm must not be given together",
-        ),
-    ],
-)
-def test_what_keras_optimizers_compute_otherwise_is_refused(
-    change: dict[str, Any], message: str
-) -> None:
-    network = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), pl.Dense(10))
-    with pytest.raises(pl.RunError, match=message):
-        write_script(network, "keras", recipe=recipe_of(network, **change), data="")
 
 
 def test_keras_takes_no_activation_that_is_not_the_loss_s() -> None:

@@ -72,6 +72,7 @@ def code(
     """
     from pellucid import recipes
     from pellucid.code import file_name, write_script
+    from pellucid.recipes.changes import changed
     from pellucid.recipes.parts import network_of, preprocessing_of
     from pellucid.runs import ModelFile, model_path
 
@@ -87,8 +88,7 @@ def code(
     if path is None and weights is not None:
         path = Path(file_name(described, framework))
     if data is not None and recipe.data.source != "xor":
-        read_from = recipe.data.model_copy(update={"source": data})
-        recipe = recipe.model_copy(update={"data": read_from})
+        recipe = changed(recipe, {"data.source": data})
     script = write_script(
         described,
         framework,

@@ -125,13 +125,17 @@ def load_lines(subject: Subject) -> list[str]:
     ]
 
 
+def kept(split: float) -> str:
+    """Return how many images are left to train on, as an expression."""
+    return f"int({number(round(1 - split, 12))} * len(images))"
+
+
 def hold_out_lines(subject: Subject) -> list[str]:
     """Return the lines that keep the last images for validation, or none."""
     if not subject.recipe.validation_split:
         return []
-    share = number(round(1 - subject.recipe.validation_split, 12))
     return [
-        f"    kept = int({share} * len(images))",
+        f"    kept = {kept(subject.recipe.validation_split)}",
         "    images, validation_images = images[:kept], images[kept:]",
         "    labels, validation_labels = labels[:kept], labels[kept:]",
     ]

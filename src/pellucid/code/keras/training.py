@@ -239,8 +239,7 @@ def _fit(subject: Subject) -> list[str]:
         held = subject.is_image
         words += [f"validation_split={number(split)}"] if held else []
         words += [] if subject.recipe.shuffle else ["shuffle=False"]
-        rest = number(round(1 - split, 12))
-        share = f"int({rest} * len(images))" if held else "len(images)"
+        share = frame.kept(split) if held else "len(images)"
         count = f"math.ceil({share} / BATCH_SIZE)"
     if subject.has_schedule:
         per_epoch = "steps_per_epoch" in frame.rate_call(subject, "")

@@ -89,9 +89,10 @@ def model_text(subject: Subject) -> str:
         "    def __init__(self) -> None:",
         "        super().__init__()",
     ]
+    names = attributes(subject)
     for node in subject.logit_nodes:
         if made[node.name]:
-            lines.append(_assigned(attributes(subject)[node.name], made[node.name]))
+            lines.append(_assigned(names[node.name], made[node.name]))
     lines += _initial(subject, made).rstrip("\n").splitlines()
     lines += ["", "    def forward(self, x: torch.Tensor) -> torch.Tensor:"]
     lines += [f"        {line}" for line in _forward(subject, made)]

@@ -24,12 +24,12 @@ def weights(subject: Subject, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the weights under PyTorch's names and in its layouts."""
     found: dict[str, Array] = {}
     index = 0
-    made = modules(subject)
+    made, names = modules(subject), attributes(subject)
     for node in subject.logit_nodes:
         count = len(made[node.name])
         place = str(index + count - 1)
         if not subject.is_chain:
-            name = attributes(subject)[node.name]
+            name = names[node.name]
             place = name if count == 1 else f"{name}.{count - 1}"
         index += count
         for spec in node.layer.weights(*subject.network.input_shapes(node)):

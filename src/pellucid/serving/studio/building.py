@@ -84,12 +84,12 @@ def script(document: dict[str, Any], framework: str, recipe: str) -> dict[str, s
     """
     from pellucid.code import write_script
     from pellucid.recipes import read
+    from pellucid.recipes.changes import changed
     from pellucid.recipes.parts import network_of, preprocessing_of
 
     network, chosen = from_json(document), read(recipe)
     if network.input_shape != network_of(chosen).input_shape:
-        own = chosen.data.model_copy(update={"source": _OWN_FOLDER})
-        chosen = chosen.model_copy(update={"data": own})
+        chosen = changed(chosen, {"data.source": _OWN_FOLDER})
     try:
         written = write_script(
             network,
