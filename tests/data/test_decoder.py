@@ -61,5 +61,7 @@ def test_a_decoder_without_a_parent_ends_in_silence(wanted):
 
 def test_a_file_that_is_too_large_is_refused(wanted, monkeypatch):
     monkeypatch.setattr("pellucid.data.decoder.ENTRY_LIMIT_BYTES", 10)
-    with pytest.raises(DataError, match="must have at most 10 bytes; got "):
+    with pytest.raises(
+        DataError, match="must be a file that can be read; got more than 10"
+    ):
         decode(wanted, ["dog/1.png"])

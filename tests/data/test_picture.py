@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -141,6 +142,12 @@ def test_a_picture_that_is_not_there_is_named(tmp_path):
 def test_a_folder_is_no_picture(tmp_path):
     with pytest.raises(DataError, match=r"must be a whole picture; got .*directory"):
         picture(tmp_path)
+
+
+def test_a_pipe_is_no_picture_and_nobody_waits(tmp_path):
+    os.mkfifo(tmp_path / "cat.png")
+    with pytest.raises(DataError, match=r"cat\.png' must be a file; got a named pipe"):
+        picture(tmp_path / "cat.png")
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded():

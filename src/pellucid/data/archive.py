@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pellucid.errors import DataError
+from pellucid.regular_file import check_regular_file
 
 if TYPE_CHECKING:
     import zipfile
@@ -41,6 +42,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     import zipfile
 
     try:
+        check_regular_file(path)
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
         raise DataError(

@@ -17,6 +17,7 @@ from pellucid.data.archive import ENTRY_LIMIT_BYTES, open_archive, read_entry
 from pellucid.data.picture import Pixels, picture
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
+from pellucid.regular_file import read_regular_file
 
 if TYPE_CHECKING:
     import zipfile
@@ -150,12 +151,7 @@ def _content(source: Path, name: str) -> bytes:
         return read_entry(_opened(source, source.stat().st_mtime_ns), name)
     path = source / name
     try:
-        if path.stat().st_size > ENTRY_LIMIT_BYTES:
-            raise DataError(
-                f"load: {str(path)!r} must have at most {ENTRY_LIMIT_BYTES} bytes; "
-                f"got {path.stat().st_size}."
-            )
-        return path.read_bytes()
+        return read_regular_file(path, ENTRY_LIMIT_BYTES)
     except OSError as error:
         raise DataError(
             f"load: {str(path)!r} must be a file that can be read; "

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import DataError
+from pellucid.regular_file import read_regular_file
 
 SIZE_LIMIT_BYTES: Final = 8 * 2**30
 
@@ -57,7 +58,7 @@ def read_idx(path: str | Path) -> npt.NDArray[Any]:
 def read_bytes(path: Path) -> bytes:
     """Read a file whole, or say in one sentence why not."""
     try:
-        return path.read_bytes()
+        return read_regular_file(path)
     except OSError as error:
         raise DataError(
             f"load: {str(path)!r} must be a file that can be read; "

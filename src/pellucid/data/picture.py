@@ -1,19 +1,22 @@
-"""This file is how one picture file becomes one array of pixels."""
+"""One picture file, decoded to an array of pixels."""
 
 from __future__ import annotations
 
 import io
 import threading
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.data.depth import DEEP_MODES, Depth, raw_mode, to_eight_bits
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
+from pellucid.regular_file import NotRegularFileError, open_regular_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,8 +40,9 @@ _FORMATS: Final = (
     "QOI",
 )
 _WARNINGS: Final = threading.Lock()
-_GREY_MODES: Final = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-_DEEP_MODES: Final = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_GREY_MODES: Final = ("1", "L", "LA", "La", *DEEP_MODES)
+_COLOUR_MODES: Final = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
+_PREMULTIPLIED: Final = {"La": "LA", "RGBa": "RGBA"}
 
 
 def picture(
@@ -70,30 +74,40 @@ def picture(
     -------
     ndarray of uint8, shape (H, W, C)
         C is 1 for grey, 3 for rgb. Transparency is laid over black; the first frame
-        stands for an animation; 16-bit grey is scaled to 8 bit.
+        stands for an animation; the EXIF orientation is followed. Grey of 16 bits and
+        floats in [0, 1] are scaled to 0 … 255; of 16-bit colour the upper byte stays.
 
     Raises
     ------
     DataError
-        If the file is missing, is not a picture, is cut off, or has too many pixels.
+        If the file is missing, is not a picture, is cut off, has too many pixels, or
+        stores values whose range is not known (32-bit integers, floats outside of
+        [0, 1]) or whose colours are (LAB).
     """
     called = name or _name(source)
     checked = check_size(size)
-    if isinstance(source, bytes):
-        source = io.BytesIO(source)
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with _open(source) as image:
+        with _binary(source) as file, _open(file) as image:
             _check_pixels(image.size, pixel_limit, called)
+            _check_mode(image, called)
             if checked is not None:
                 _draft(image, checked)
-            return _fit(ImageOps.exif_transpose(image), checked, colour)
+            if colour is None:
+                colour = _own_colour(image)
+            depth = Depth.of(image, called)
+            upright = to_eight_bits(ImageOps.exif_transpose(image), depth, called)
+            return _fit(upright, checked, colour)
     except DataError:
         raise
     except FileNotFoundError as error:
         raise DataError(
             f"picture: {called!r} must be a file; got a path where nothing is."
+        ) from error
+    except NotRegularFileError as error:
+        raise DataError(
+            f"picture: {called!r} must be a file; got {error.strerror}."
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(
@@ -156,7 +170,18 @@ def check_size(size: tuple[int, int] | None) -> tuple[int, int] | None:
     return int(size[0]), int(size[1])
 
 
-def _open(source: str | Path | BinaryIO) -> Image.Image:
+def _binary(
+    source: str | Path | bytes | BinaryIO,
+) -> AbstractContextManager[BinaryIO]:
+    """Return the source as a file; only what is opened here is closed."""
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    if isinstance(source, (str, Path)):
+        return open_regular_file(source)
+    return nullcontext(source)
+
+
+def _open(source: BinaryIO) -> Image.Image:
     """Read the header, without Pillow's own warning of many pixels."""
     from PIL import Image
 
@@ -183,6 +208,15 @@ def _check_pixels(size: tuple[int, int], limit: int, called: str) -> None:
         )
 
 
+def _check_mode(image: Image.Image, called: str) -> None:
+    """Refuse colours that cannot be brought to grey or rgb."""
+    if image.mode not in (*_GREY_MODES, *_COLOUR_MODES):
+        raise DataError(
+            f"picture: {called!r} must be grey, rgb, cmyk, ycbcr or have a palette; "
+            f"got the colours of mode {image.mode!r}. Save it as rgb."
+        )
+
+
 def _draft(image: Image.Image, size: tuple[int, int]) -> None:
     """Let a JPEG be decoded at no more than four times the wanted size."""
     side = 4 * max(size)
@@ -205,31 +239,23 @@ def _fit(
 
 
 def _own_colour(image: Image.Image) -> Colour:
-    return "grey" if image.mode in _GREY_MODES else "rgb"
+    if image.mode in _GREY_MODES or raw_mode(image).startswith("LA;16"):
+        return "grey"
+    return "rgb"
 
 
 def _flatten(image: Image.Image, mode: str) -> Image.Image:
     """Bring any mode to L or RGB, laying transparency over black."""
     from PIL import Image
 
-    if image.mode in _DEEP_MODES:
-        image = _eight_bit(image)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+    premultiplied = _PREMULTIPLIED.get(image.mode)
+    if premultiplied is not None:
+        image = image.convert(premultiplied)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image)
     return image if image.mode == mode else image.convert(mode)
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bit; depths without a range are clipped to 0 … 255."""
-    from PIL import Image
-
-    values: npt.NDArray[Any] = np.asarray(image).astype(np.float64)
-    if image.mode.startswith("I;16"):
-        values = values / 257
-    clipped = np.clip(np.nan_to_num(np.rint(values)), 0, 255)
-    return Image.fromarray(clipped.astype(np.uint8))
 
 
 def _name(source: str | Path | bytes | BinaryIO) -> str:

@@ -17,7 +17,7 @@ from pellucid.data.picture import Pixels
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 
 class Kept(NamedTuple):

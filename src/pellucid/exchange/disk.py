@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pellucid.errors import ExchangeError, RunError
+from pellucid.regular_file import read_regular_file
 from pellucid.runs.tensor_file import write_bytes
 
 SIZE_LIMIT_BYTES = 2**31 - 1  # what a protobuf may have; other files keep to it too
@@ -23,7 +24,7 @@ def checked_size(path: Path) -> int:
         If there is no such file, or it has more than 2 GiB.
     """
     if not path.is_file():
-        got = "a folder" if path.is_dir() else "no such file"
+        got = "a folder" if path.is_dir() else "no such regular file"
         raise ExchangeError(f"import: '{path}' must be a file; got {got}.")
     size = path.stat().st_size
     if size > SIZE_LIMIT_BYTES:
@@ -37,7 +38,7 @@ def read_bytes(path: Path) -> bytes:
     """Return a file's content; ExchangeError if it is too large or unreadable."""
     checked_size(path)
     try:
-        return path.read_bytes()
+        return read_regular_file(path)
     except OSError as error:
         raise ExchangeError(
             f"import: '{path}' must be readable; got {error.strerror or error}."

@@ -8,6 +8,7 @@ from pellucid.errors import NetworkError
 from pellucid.network.codec import loads
 from pellucid.network.graph import Network
 from pellucid.network.zoo import ZOO, zoo
+from pellucid.regular_file import read_regular_text
 
 
 def load_network(source: str | Path) -> Network:
@@ -37,7 +38,7 @@ def load_network(source: str | Path) -> Network:
 
 def _from_json(path: Path) -> Network:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise NetworkError(
             f"network: '{path}' must be readable; got {error}."

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pellucid.errors import RunError
 from pellucid.network.preprocessing import Colour
+from pellucid.regular_file import read_regular_text
 
 _Table = dict[str, Any]
 
@@ -107,7 +108,7 @@ class Recipe(_Section):
     def read(cls, path: Path) -> Recipe:
         """Read a TOML file; RunError if it cannot be read or does not fit."""
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
+            document = tomllib.loads(read_regular_text(path))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise RunError(
                 f"recipe: '{path}' must be readable TOML; got {error}."
