@@ -38,6 +38,7 @@ def from_file(file: ModelFile, *, engine: str | Engine = "compiled") -> Model:
         dtype=file.dtype,
         preprocessing=file.preprocessing,
         classes=file.classes,
+        output_meaning=file.output_meaning,
     )
     model.load_weights(file.weights)
     return model

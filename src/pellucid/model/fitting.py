@@ -59,7 +59,7 @@ def fit(model: Model, request: FitRequest) -> History:
     loss: Loss = require("loss", model.loss)
     optimizer: Optimizer = require("optimizer", model.optimizer)
     train, validation = _datasets(model, request)
-    if len(train.classes) == model.network.output_shape[-1]:
+    if model.settle_meaning(train.labels).can_be_named(train.classes):
         model.classes = model.classes or train.classes
     if request.clip_norm is not None and not request.clip_norm > 0:
         raise NetworkError(

@@ -28,11 +28,13 @@ from pellucid.network import Network, Preprocessing
 from pellucid.objectives import (
     Loss,
     Optimizer,
+    OutputMeaning,
     Schedule,
     as_loss,
     as_metrics,
     as_optimizer,
     as_schedule,
+    output_meaning,
 )
 from pellucid.runs import ModelFile
 from pellucid.training import Callback, EarlyStopping, History, evaluate
@@ -66,7 +68,11 @@ class Model:
     preprocessing : Preprocessing, optional
         How uint8 images become input. The network's own, or [0, 1], if left out.
     classes : sequence of str
-        Names of the outputs; `fit` takes them from the data.
+        Names of the classes, labels or values; `fit` takes them from the data. A
+        single output of two classes has two names, that of class 0 first.
+    output_meaning : OutputMeaning, optional
+        What the output means: classes, two classes, labels or values. Derived from
+        network, loss and the labels that `fit` is handed, if left out.
 
     Raises
     ------
@@ -92,6 +98,7 @@ class Model:
         dtype: str = "float32",
         preprocessing: Preprocessing | None = None,
         classes: Sequence[str] = (),
+        output_meaning: OutputMeaning | None = None,
     ) -> None:
         if not isinstance(network, Network):
             raise NetworkError(
@@ -110,16 +117,24 @@ class Model:
         self.dtype = dtype
         self.preprocessing = preprocessing or network.preprocessing or Preprocessing()
         self.classes = tuple(str(name) for name in classes)
+        self._output_meaning = output_meaning
         self._check_objective()
         self._clip_norm: float | None = None
         self._session = self._build(initial_state(network, seed=seed, dtype=dtype))
 
     def _check_objective(self) -> None:
-        count = self.network.output_shape[-1]
-        if self.classes and len(self.classes) != count:
+        given, columns = self._output_meaning, self.network.output_shape[-1]
+        if given is not None and given.columns != columns:
+            raise NetworkError(
+                "Model: output_meaning must have the columns of the output; "
+                f"got {given.columns} columns for {columns} outputs."
+            )
+        meaning = self.output_meaning
+        if self.classes and not meaning.can_be_named(self.classes):
             raise NetworkError(
                 "Model: classes must name each output; "
-                f"got {len(self.classes)} classes for {count} outputs."
+                f"got {len(self.classes)} classes for {columns} outputs "
+                f"({meaning.describe()})."
             )
 
     def _build(self, state: State) -> Session:
@@ -139,6 +154,33 @@ class Model:
         if norm != self._clip_norm:
             self._clip_norm = norm
             self._session = self._build(self._session.state())
+
+    # -- meaning ---------------------------------------------------------------
+
+    @property
+    def output_meaning(self) -> OutputMeaning:
+        """What the output means: as it was given or trained, else derived."""
+        return self._output_meaning or output_meaning(self.network, self.loss)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class or label, its number where it has none."""
+        return self.output_meaning.class_names(self.classes)
+
+    def meaning_for(self, labels: npt.ArrayLike) -> OutputMeaning:
+        """Return what the output means for data with those labels.
+
+        That of the training, if there was one: labels decide only where network and
+        loss leave it open.
+        """
+        if self._output_meaning is not None:
+            return self._output_meaning
+        return output_meaning(self.network, self.loss, labels)
+
+    def settle_meaning(self, labels: npt.ArrayLike) -> OutputMeaning:
+        """Keep what the output means for the labels that are trained on."""
+        self._output_meaning = self.meaning_for(labels)
+        return self._output_meaning
 
     # -- running ---------------------------------------------------------------
 
@@ -444,6 +486,7 @@ class Model:
             dtype=self.dtype,
             preprocessing=self.preprocessing,
             classes=self.classes,
+            output_meaning=self._output_meaning,
         )
         other.load_state(self.state())
         return other
@@ -506,6 +549,7 @@ class Model:
             optimizer=self.optimizer,
             seed=self.seed,
             dtype=self.dtype,
+            output_meaning=self._output_meaning,
         )
 
     def save(self, path: str | Path) -> None:

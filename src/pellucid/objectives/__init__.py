@@ -24,6 +24,7 @@ from pellucid.objectives.optimizers import (
     clip_scale,
     optimizer_from_json,
 )
+from pellucid.objectives.output_meaning import OutputMeaning, output_meaning
 from pellucid.objectives.schedules import (
     SCHEDULES,
     ConstantRate,
@@ -57,6 +58,7 @@ __all__ = [
     "OnPlateau",
     "OneCycle",
     "Optimizer",
+    "OutputMeaning",
     "PlateauCounter",
     "Progress",
     "RMSprop",
@@ -73,5 +75,6 @@ __all__ = [
     "confusion_matrix",
     "loss_from_json",
     "optimizer_from_json",
+    "output_meaning",
     "schedule_from_json",
 ]

@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.network import Network, Preprocessing, dumps, loads
-from pellucid.objectives import Loss, Optimizer, loss_from_json, optimizer_from_json
+from pellucid.objectives import (
+    Loss,
+    Optimizer,
+    OutputMeaning,
+    loss_from_json,
+    optimizer_from_json,
+    output_meaning,
+)
 from pellucid.runs.tensor_file import read_tensors, write_tensors
 
 SCHEMA_VERSION = 1
@@ -31,7 +38,14 @@ class ModelFile:
     optimizer: Optimizer | None = None
     seed: int = 0
     dtype: str = "float32"
+    #: what the output means where it was given or training has settled it
+    output_meaning: OutputMeaning | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def meaning(self) -> OutputMeaning:
+        """What the output means: as it is kept, else derived from network and loss."""
+        return self.output_meaning or output_meaning(self.network, self.loss)
 
     def write(self, path: str | Path) -> None:
         """Write the file; RunError if the disk does not take it."""
@@ -43,6 +57,7 @@ class ModelFile:
             "optimizer": self.optimizer.to_json() if self.optimizer else None,
             "seed": self.seed,
             "dtype": self.dtype,
+            "output_meaning": self.output_meaning and self.output_meaning.to_json(),
             "provenance": dict(self.provenance),
         }
         metadata = {
@@ -86,6 +101,7 @@ class ModelFile:
     ) -> ModelFile:
         try:
             loss, optimizer = document["loss"], document["optimizer"]
+            meaning = document.get("output_meaning")  # files of 0.1 have none
             return cls(
                 network=loads(network),
                 weights=weights,
@@ -95,6 +111,7 @@ class ModelFile:
                 optimizer=optimizer_from_json(optimizer) if optimizer else None,
                 seed=int(document["seed"]),
                 dtype=str(document["dtype"]),
+                output_meaning=OutputMeaning.from_json(meaning) if meaning else None,
                 provenance=dict(document.get("provenance", {})),
             )
         except (KeyError, TypeError, ValueError) as error:

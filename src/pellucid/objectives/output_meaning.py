@@ -1,0 +1,398 @@
+"""What a network's output means: classes, two classes, labels, or values.
+
+Accuracy, probabilities, the confusion matrix and every answer that names a class ask
+an `OutputMeaning`; nothing else turns an output into classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import DataError, NetworkError
+from pellucid.network import Network
+from pellucid.network.layers import (
+    Dropout,
+    Flatten,
+    GlobalAvgPool2D,
+    Layer,
+    Sigmoid,
+    Softmax,
+    Upsample2D,
+)
+from pellucid.objectives.losses import LOSSES, Loss
+
+Array = npt.NDArray[Any]
+Kind = Literal["classes", "binary", "labels", "regression"]
+_DESCRIPTIONS: dict[Kind, str] = {
+    "classes": "one of {} classes",
+    "binary": "one of two classes, from one column",
+    "labels": "{} independent labels",
+    "regression": "a regression",
+}
+_HALF = 0.5  # the probability, or soft target, above which it is class 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputMeaning:
+    """Say what one output of a network means.
+
+    Parameters
+    ----------
+    kind : {"classes", "binary", "labels", "regression"}
+        One class of K, a column for each; one class of two from a single column, the
+        probability of class 1; K independent labels, a column for each; or values.
+    columns : int
+        Size of the output's last axis.
+    is_logits : bool
+        Whether probabilities are the softmax (of classes) or the sigmoid of the
+        output; otherwise they are the output itself.
+    is_per_pixel : bool
+        Whether there are axes between the batch and the last one: an answer for each
+        position.
+
+    Raises
+    ------
+    NetworkError
+        If kind and number of columns do not fit.
+
+    Examples
+    --------
+    >>> two = OutputMeaning(kind="binary", columns=1)
+    >>> two.probabilities(np.array([[0.25], [0.75]])).tolist()
+    [[0.75, 0.25], [0.25, 0.75]]
+    >>> two.predict(np.array([[0.25], [0.75]])).tolist()
+    [0, 1]
+    """
+
+    kind: Kind
+    columns: int
+    is_logits: bool = False
+    is_per_pixel: bool = False
+
+    def __post_init__(self) -> None:
+        fits = self.columns == 1 if self.kind == "binary" else self.columns >= 1
+        if self.kind not in get_args(Kind) or not fits:
+            raise NetworkError(
+                f"OutputMeaning: kind must be one of {', '.join(get_args(Kind))}, "
+                "with one column for binary and at least one for the others; "
+                f"got kind={self.kind!r}, columns={self.columns}."
+            )
+
+    # -- classes -------------------------------------------------------------------
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes or labels: 2 from a single column, 0 for a regression."""
+        return {"binary": 2, "regression": 0}.get(self.kind, self.columns)
+
+    def class_names(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return a name for each class or label: those given, else its number.
+
+        A single name of two classes is that of class 1.
+        """
+        if self.kind == "binary" and len(names) == 1:
+            return (f"not {names[0]}", names[0])
+        if len(names) == self.class_count:
+            return tuple(names)
+        return tuple(map(str, range(self.class_count)))
+
+    def column_names(self, names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return a name for each column: of two classes that of class 1."""
+        if self.kind == "binary":
+            return self.class_names(names)[1:]
+        if len(names) == self.columns:
+            return tuple(names)
+        return tuple(map(str, range(self.columns)))
+
+    def can_be_named(self, names: Sequence[str]) -> bool:
+        """Return whether there are as many names as classes, labels or columns."""
+        return len(names) in (self.class_count, self.columns)
+
+    def describe(self) -> str:
+        """Return the meaning in words, as an error says it."""
+        text = _DESCRIPTIONS[self.kind].format(self.columns)
+        return f"{text}, per pixel" if self.is_per_pixel else text
+
+    # -- outputs -------------------------------------------------------------------
+
+    def probabilities(self, output: Array) -> Array:
+        """Return the probability of each class or label.
+
+        Parameters
+        ----------
+        output : ndarray, shape (N, …, columns)
+            The network's output.
+
+        Returns
+        -------
+        ndarray of the output's dtype, shape (N, …, class_count)
+            Of two classes 1 − p and p; of labels each one's p. They add up to 1 over
+            classes, except where a sigmoid rates each class for itself.
+
+        Raises
+        ------
+        NetworkError
+            If the output is a regression: values have no probabilities.
+        """
+        if self.kind == "regression":
+            raise NetworkError(
+                "probabilities: the output must mean classes or labels; "
+                f"got {self.describe()}. Read its values with predict."
+            )
+        if self.kind == "binary":
+            p = _sigmoid(output) if self.is_logits else output
+            rest = _sigmoid(-output) if self.is_logits else 1 - output
+            return np.concatenate([rest, p], axis=-1)
+        if not self.is_logits:
+            return output
+        return _softmax(output) if self.kind == "classes" else _sigmoid(output)
+
+    def predict(self, output: Array) -> Array:
+        """Return the answer that an output gives.
+
+        Returns
+        -------
+        ndarray
+            int64 of shape (N, …), the class, the first of equally probable ones; bool
+            of shape (N, …, columns), whether each label is given; or, of a
+            regression, the output.
+        """
+        if self.kind == "regression":
+            return output
+        if self.kind == "classes":
+            return output.argmax(axis=-1)
+        given = output > (0 if self.is_logits else _HALF)
+        return given if self.kind == "labels" else given[..., 0].astype(np.int64)
+
+    # -- targets -------------------------------------------------------------------
+
+    def targets(self, labels: npt.ArrayLike, output_shape: tuple[int, ...]) -> Array:
+        """Return labels in the form of `predict`, whatever form they were given in.
+
+        Parameters
+        ----------
+        labels : array
+            Classes of shape (N, …) or (N, …, 1), one-hot rows or probabilities of the
+            output's shape; of two classes also 0 and 1, booleans, or the probability
+            of class 1; of labels 0 and 1, booleans or probabilities. What is above ½
+            is class 1.
+        output_shape : tuple of int
+            Shape (N, …, columns) of the output.
+
+        Raises
+        ------
+        DataError
+            If they have another shape, or a class does not exist.
+        """
+        found = self._arranged(np.asarray(labels), output_shape)
+        if self.kind in ("labels", "regression") or not found.size:
+            return found
+        if found.dtype.kind == "f" and (found % 1).any():
+            raise DataError(
+                "labels: classes must be whole numbers, for the output means "
+                f"{self.describe()}; got {found[found % 1 != 0][0]}."
+            )
+        if found.min() < 0 or found.max() >= self.class_count:
+            raise DataError(
+                f"labels: classes must be from 0 to {self.class_count - 1}, for the "
+                f"output means {self.describe()}; "
+                f"got labels from {found.min()} to {found.max()}."
+            )
+        return found.astype(np.int64, copy=False)
+
+    def _arranged(self, labels: Array, output_shape: tuple[int, ...]) -> Array:
+        """Return labels in the shape and form of `predict`, unchecked otherwise."""
+        places = output_shape[:-1]
+        if self.kind in ("labels", "regression"):
+            if labels.size != prod(output_shape) or len(labels) != output_shape[0]:
+                raise self._wrong_shape(labels, (output_shape,))
+            shaped: Array = labels.reshape(output_shape)
+            return shaped if self.kind == "regression" else shaped > _HALF
+        one_hot = (*places, self.class_count)
+        if labels.shape == one_hot and self.class_count > 1:
+            return labels.argmax(axis=-1)
+        if labels.shape not in (places, (*places, 1)):
+            raise self._wrong_shape(labels, (places, one_hot))
+        indices: Array = labels.reshape(places)
+        if self.kind == "binary" and indices.dtype.kind == "f":
+            return (indices > _HALF).astype(np.int64)
+        return indices
+
+    def _wrong_shape(
+        self, labels: Array, shapes: tuple[tuple[int, ...], ...]
+    ) -> DataError:
+        return DataError(
+            f"labels: must have shape {' or '.join(map(str, shapes))}, for the output "
+            f"means {self.describe()}; got shape={labels.shape}."
+        )
+
+    def correct(self, output: Array, labels: npt.ArrayLike) -> Array:
+        """Return the share of each example's answers that are right, shape (N,).
+
+        An example has one answer, one for each label, or one for each pixel.
+
+        Raises
+        ------
+        NetworkError
+            If the output is a regression.
+        DataError
+            If the labels have a shape that `targets` does not take.
+        """
+        if self.kind == "regression":
+            raise NetworkError(
+                "accuracy: the output must mean classes or labels; "
+                f"got {self.describe()}."
+            )
+        hits = self.predict(output) == self._arranged(np.asarray(labels), output.shape)
+        return per_example(hits)
+
+    # -- files ---------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `to_json` made.
+
+        Raises
+        ------
+        NetworkError
+            If it is something else.
+        """
+        types = {"kind": str, "columns": int, "is_logits": bool, "is_per_pixel": bool}
+        got = {name: type(value) for name, value in document.items()}
+        if got != types:
+            raise NetworkError(
+                f"OutputMeaning: must have {', '.join(types)}; got {dict(document)!r}."
+            )
+        return cls(**document)
+
+
+def output_meaning(
+    network: Network,
+    loss: Loss | None = None,
+    labels: npt.ArrayLike | None = None,
+    *,
+    output: str | None = None,
+) -> OutputMeaning:
+    """Derive what an output means from the network's end, the loss and the labels.
+
+    Parameters
+    ----------
+    network : Network
+        Its last layer decides, together with the loss.
+    loss : Loss, optional
+        cross_entropy: classes. binary_cross_entropy: two classes from one column,
+        else labels. A squared error, or none: what the last layer says.
+    labels : array, optional
+        Labels of the data, which decide where network and loss leave it open.
+    output : str, optional
+        Name of the output's node; the network's (first) output if left out.
+
+    Notes
+    -----
+    A network that ends in Softmax means classes. One that ends in Sigmoid means two
+    classes (one column) or labels; under a loss that is not made for classes, labels
+    that are not 0 and 1 make it a regression, and one-hot labels of several columns
+    make it classes. Any other end means, under ``mse`` and
+    ``half_squared_error_sum``, a regression; without a loss (or under one of the
+    caller's own that absorbs no layer) values for one column and the logits of
+    classes for several.
+    """
+    name = output or network.outputs[0]
+    shape = network.shapes[name]
+    end = _end(network, name)
+    given = None if labels is None else np.asarray(labels)
+    kind, is_logits = _kind(end, loss, shape, given)
+    return OutputMeaning(
+        kind=kind,
+        columns=shape[-1],
+        is_logits=is_logits,
+        is_per_pixel=len(shape) > 1,
+    )
+
+
+def _end(network: Network, name: str) -> Layer:
+    """Return the last layer, or the Softmax or Sigmoid whose numbers come to the end.
+
+    Dropout, upsampling and the mean over positions keep what probabilities mean;
+    Flatten keeps a sigmoid's, and a softmax's where there is one position.
+    """
+    node = last = network.node(name)
+    while isinstance(node.layer, Dropout | Flatten | GlobalAvgPool2D | Upsample2D):
+        node = network.node(node.inputs[0])
+    is_moved = network.shapes[node.name][-1] != network.shapes[name][-1]
+    if isinstance(node.layer, Sigmoid) or not is_moved:
+        return node.layer
+    return last.layer
+
+
+def _kind(
+    end: Layer, loss: Loss | None, shape: tuple[int, ...], labels: Array | None
+) -> tuple[Kind, bool]:
+    """Return the kind, and whether the output is logits."""
+    several = shape[-1] > 1
+    absorbs = loss.absorbs if loss is not None else None
+    if isinstance(end, Softmax):
+        return "classes", False
+    if absorbs == "Softmax":
+        return "classes", True
+    if absorbs == "Sigmoid":
+        return "labels" if several else "binary", not isinstance(end, Sigmoid)
+    has_classes = labels is not None and (
+        _are_indices(labels, shape) or _are_one_hot(labels, shape)
+    )
+    if isinstance(end, Sigmoid):
+        if several and has_classes:
+            return "classes", False
+        if loss is not None and labels is not None and not _are_binary(labels):
+            return "regression", False
+        return "labels" if several else "binary", False
+    if loss is not None and loss.name in LOSSES:
+        return "regression", False
+    if loss is not None and labels is not None and not has_classes:
+        return "regression", False
+    return ("classes", True) if several else ("regression", False)
+
+
+def _are_indices(labels: Array, shape: tuple[int, ...]) -> bool:
+    return labels.dtype.kind in "biu" and labels.shape[1:] == shape[:-1]
+
+
+def _are_one_hot(labels: Array, shape: tuple[int, ...]) -> bool:
+    if labels.shape[1:] != shape:
+        return False
+    return _are_binary(labels) and bool((labels.sum(axis=-1) == 1).all())
+
+
+def _are_binary(labels: Array) -> bool:
+    return bool(((labels == 0) | (labels == 1)).all())
+
+
+def per_example(values: Array) -> Array:
+    """Return each example's mean over its positions, shape (N,)."""
+    if values.ndim == 1:
+        return values.astype(np.float64) if values.dtype == np.bool_ else values
+    mean: Array = values.reshape(len(values), prod(values.shape[1:])).mean(axis=1)
+    return mean
+
+
+def _sigmoid(z: Array) -> Array:
+    """Return 1 / (1 + e⁻ᶻ) without overflow."""
+    small = np.exp(-np.abs(z))
+    sigmoid: Array = np.where(z >= 0, 1, small) / (1 + small)
+    return sigmoid
+
+
+def _softmax(z: Array) -> Array:
+    exponentials = np.exp(z - z.max(axis=-1, keepdims=True))
+    shares: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return shares
