@@ -205,11 +205,22 @@ def _weights(text: str | None) -> dict[str, float] | None:
 def _document(
     results: Results, weights: dict[str, float] | None, before: Results | None
 ) -> dict[str, object]:
-    from pellucid.compare.results import changes, differences, rank, to_json
+    from pellucid.compare.results import (
+        changes,
+        coverage,
+        differences,
+        left_out,
+        rank,
+        to_json,
+        unranked,
+    )
 
     document = results.to_json()
     document.pop("schema_version")
     document["ranking"] = to_json(rank(results, weights))
+    document["unranked"] = unranked(results, weights) or None
+    document["coverage"] = coverage(results, weights).to_json()
+    document["left_out"] = [one.to_json() for one in left_out(results)]
     if before is not None:
         document["against"] = {
             "differences": differences(before, results),
@@ -222,7 +233,7 @@ def _text(
     results: Results, weights: dict[str, float] | None, before: Results | None
 ) -> str:
     """Return the losses, the ranking and what has changed, as text."""
-    from pellucid.compare.report import changed_lines, opening_lines
+    from pellucid.compare.report import changed_lines, coverage_line, opening_lines
     from pellucid.compare.results import rank
 
     parts = ["\n".join(opening_lines(results))]
@@ -238,6 +249,7 @@ def _text(
             for place in places
         ]
         parts.append(table(("place", "engine", "score", "with its spread"), rows))
+    parts.append(coverage_line(results, weights))
     if before is not None:
         parts.append("\n".join(changed_lines(before, results)))
     return "\n\n".join(parts)

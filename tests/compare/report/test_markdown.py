@@ -7,6 +7,7 @@ from dataclasses import replace
 from oracles import studies
 
 from pellucid.compare.report.markdown import markdown
+from pellucid.compare.report.words import details_of
 from pellucid.compare.results import Cell
 from pellucid.compare.study.figure import Figure
 
@@ -61,3 +62,33 @@ def test_a_curve_is_a_picture_and_a_few_points_are_lines_of_the_table():
     assert "| at batch 3 | 3 |" in text(4)
     assert "| at batch 3 | 3 |" not in text(5)
     assert "Over batch sizes: 5 points, drawn in index.html." in text(5)
+
+
+def test_a_detail_is_named_in_whole_words():
+    whole = studies.figure("programs that work as they are, as it is", 8)
+    names = ("if on a value", "while on a value", "a trace left outside", "")
+    details = [
+        studies.figure(f"{name}, as it is".strip(", "), "works", of=whole.name)
+        for name in names
+    ]
+    cell = Cell(
+        row="graph", engine="torch", status="measured", figures=(whole, *details)
+    )
+    said = [label for label, _ in details_of(cell, whole)]
+    assert said == [*names[:3], "as it is"]
+
+
+def test_too_little_is_not_ranked_and_a_disturbed_row_says_so():
+    found = studies.results(latency=studies.latency(compiled=1.0, torch=2.0))
+    text = markdown(found, None, None)
+    assert "No ranking: not enough measured: 1 of 15 questions." in text
+    assert "| place |" not in text
+    assert "| latency | latency p50 (latency) | 1.00: 1 ms | 0.50: 2 ms |" in text
+    ranked = markdown(found, {"latency": 1.0}, None)
+    assert "It rests on 1 of 1 questions." in ranked
+    assert "| 1 | pellucid compiled | 1.00 |" in ranked
+    disturbed = [replace(cell, is_disturbed=True) for cell in found.cells]
+    text = markdown(found.with_cells(disturbed), {"latency": 1.0}, None)
+    assert "measured for pellucid compiled, PyTorch: do not trust these times" in text
+    assert "No ranking: not enough measured: 0 of 1 questions." in text
+    assert "* latency: latency p50 (latency): compiled: something else ran" in text

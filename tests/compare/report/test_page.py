@@ -38,8 +38,12 @@ def example() -> Results:
     )
     reason = "ValueError: <script>alert(1)</script> & more"
     failed = Cell(row="speed", engine="jax", status="failed", reason=reason)
-    disturbed = [replace(cell, is_disturbed=True) for cell in results.row("latency")]
-    return results.with_cells([failed, *disturbed])
+    first, *_ = results.row("latency")
+    busy = studies.figure("import time", 1.0, unit="s")
+    disturbed = replace(
+        first, row="start", engine="numpy", figures=(busy,), is_disturbed=True
+    )
+    return results.with_cells([failed, disturbed])
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +122,9 @@ def test_the_losses_come_first_and_failures_say_why(open_page):
     first = page.locator("main section").first
     assert "images/s, 4.00 times as good" in first.inner_text()
     assert "<script>alert(1)</script> & more" in page.locator("#speed").inner_text()
-    assert "5 of 9 measured cells were disturbed" in page.locator("header").inner_text()
+    assert (
+        "1 of 10 measured cells were disturbed" in page.locator("header").inner_text()
+    )
 
 
 def test_the_page_ranks_as_python_does_and_anew_when_a_slider_moves(open_page):
@@ -147,6 +153,23 @@ def test_nothing_that_matters_ranks_nothing(open_page):
     move(page, "training", 0)
     assert order(page) == []
     assert "move a slider" in page.locator("#spoken").inner_text()
+
+
+def test_too_little_is_not_ranked_until_it_is_all_that_matters(browser, tmp_path):
+    write(tmp_path, example(), None)
+    page = browser.new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    assert order(page) == []
+    said = page.locator("#spoken")
+    assert said.inner_text() == "No ranking: not enough measured: 2 of 15 questions."
+    move(page, "latency", 9)
+    assert said.inner_text() == "No ranking: not enough measured: 2 of 15 questions."
+    assert order(page) == []
+    for slider in page.locator("#choose input[type=range]").all():
+        if slider.get_attribute("name") != "latency":
+            move(page, slider.get_attribute("name"), 0)
+    assert order(page) == [p.engine for p in rank(example(), {"latency": 1.0})]
+    page.close()
 
 
 def test_sliders_obey_the_keyboard(open_page):

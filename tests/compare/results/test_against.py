@@ -49,3 +49,13 @@ def test_other_versions_are_named():
     old = of(studies.figure("p50", 1.0))
     new = replace(old, versions={"pellucid": "0.2.0"})
     assert differences(old, new) == ["versions: pellucid 0.1.0 → 0.2.0"]
+
+
+def test_disturbed_times_have_not_changed():
+    old = of(studies.figure("p50", 1.0, unit="ms"), studies.figure("size", 1.0))
+    new = of(studies.figure("p50", 3.0, unit="ms"), studies.figure("size", 3.0))
+    (cell,) = new.cells
+    disturbed = new.with_cells([replace(cell, is_disturbed=True)])
+    assert {c.figure for c in changes(old, new)} == {"p50", "size"}
+    assert {c.figure for c in changes(old, disturbed)} == {"size"}
+    assert {c.figure for c in changes(disturbed, old)} == {"size"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from oracles import studies
 
-from pellucid.compare.results import Cell, rank, steps, weights_of
+from pellucid.compare.results import Cell, left_out, rank, steps, unranked, weights_of
 
 
 def speed(**values: float) -> dict[str, list]:
@@ -42,7 +42,8 @@ def test_weights_turn_the_order_round():
 
 def test_engines_within_the_spread_are_tied_and_share_a_place():
     values = {"compiled": 1.0, "torch": 1.1, "jax": 3.0}
-    places = rank(studies.results(latency=studies.latency(**values)), None)
+    found = studies.results(latency=studies.latency(**values))
+    places = rank(found, {"latency": 1.0})
     assert [(p.engine, p.place, p.is_tied) for p in places] == [
         ("compiled", 1, True),
         ("torch", 1, True),
@@ -87,3 +88,47 @@ def test_priorities_without_a_figure_are_left_out_of_the_weights():
     found = steps(studies.results(latency=studies.latency(compiled=1.0, torch=2.0)))
     assert weights_of({"latency": 1.0, "size": 9.0}, found) == {"latency": 1.0}
     assert weights_of(None, found) == {"latency": 1.0}
+
+
+def truths(**values: bool | None) -> dict[str, list]:
+    return {e: [studies.figure("images/s", v)] for e, v in values.items()}
+
+
+@pytest.mark.parametrize(("value", "score"), [(False, 0.0), (True, 1.0), (0, 0.0)])
+def test_a_criterion_that_is_the_same_for_all_is_shown_and_does_not_count(value, score):
+    found = studies.results(
+        latency=studies.latency(compiled=1.0, torch=2.0),
+        speed=truths(compiled=value, torch=value),
+    )
+    (_, same) = steps(found)
+    assert [s.value for s in same.scores] == [score, score]
+    assert not same.separates
+    weights = {"latency": 1.0, "training": 1.0}
+    assert weights_of(weights, steps(found)) == {"latency": 1.0}
+    assert [p.value for p in rank(found, weights)] == [1.0, 0.5]
+    (left,) = left_out(found)
+    assert (left.row, left.why) == ("speed", "the same for all engines")
+
+
+def test_a_value_that_is_no_number_scores_nothing():
+    found = studies.results(speed=speed(compiled=float("nan"), torch=1.0))
+    (step,) = steps(found)
+    assert [s.value for s in step.scores] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("status", ["not installed", "does not apply", "full only"])
+def test_an_engine_that_was_not_asked_does_not_score_0(status):
+    found = studies.results(
+        latency=studies.latency(compiled=1.0, torch=2.0),
+        speed=speed(compiled=1.0, torch=2.0),
+    )
+    unasked = Cell(row="speed", engine="torch", status=status)
+    found = found.with_cells([unasked])
+    assert [s.row for s in steps(found)] == ["latency"]
+    assert left_out(found)[0].why == "not measured for torch"
+
+
+def test_one_engine_alone_is_not_ranked():
+    found = studies.results(latency=studies.latency(compiled=1.0))
+    assert rank(found, {"latency": 1.0}) == []
+    assert unranked(found, {"latency": 1.0}).startswith("there must be measurements of")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from oracles import studies
 
-from pellucid.compare.results import read_results
+from pellucid.compare.report import write
+from pellucid.compare.results import left_out, rank, read_results
+from pellucid.compare.study.figure import Figure
 from pellucid.errors import RunError
+
+#: what version 0.1 wrote
+FIRST = Path(__file__).parent / "results-0.1.json"
 
 
 def test_results_are_read_as_they_were_written(tmp_path):
@@ -18,6 +24,36 @@ def test_results_are_read_as_they_were_written(tmp_path):
     assert read_results(path) == results
 
 
+def test_results_of_the_first_schema_are_read_and_drawn(tmp_path):
+    results = read_results(FIRST)
+    assert json.loads(FIRST.read_text(encoding="utf-8"))["schema_version"] == 1
+    graph = results.cell("graph", "numpy")
+    assert graph.figure("programs in the freest mode").value == 0
+    assert not any("programs that work" in f.name for f in graph.figures)
+    assert results.cell("train-speed", "torch").figures[0].mode == "eager"
+    assert results.cell("scale-out", "jax").figure("efficiency, processes: 2").limit
+    assert rank(results, None) == []
+    whys = {one.figure: one.why for one in left_out(results)}
+    assert "torch: modes not measured: " in whys["images/s, best, batch 64"]
+    assert "something else ran" in whys["efficiency, processes: 2"]
+    for path in write(tmp_path, results)[1:]:
+        said = path.read_text(encoding="utf-8")
+        assert "No ranking: not enough measured: 10 of 15 questions." in said
+        assert "if on a valu<" not in said
+        assert "if on a value" in said
+
+
+def test_a_figure_that_is_no_number_is_none_in_the_file():
+    figure = Figure(name="loss", value=float("nan"), low=float("inf"), note="A mean.")
+    written = json.loads(json.dumps(figure.to_json(), allow_nan=False))
+    assert written == {
+        "name": "loss",
+        "value": None,
+        "low": None,
+        "note": "It came to nan. A mean.",
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "came"),
     [
@@ -25,6 +61,7 @@ def test_results_are_read_as_they_were_written(tmp_path):
         ("[1]", "got kind=None"),
         ('{"kind": "other", "schema_version": 1}', "got kind='other'"),
         ('{"kind": "pellucid compare", "schema_version": 7}', "got schema_version=7"),
+        ('{"kind": "pellucid compare", "schema_version": 2}', "with KeyError"),
         ('{"kind": "pellucid compare", "schema_version": 1}', "with KeyError"),
     ],
 )

@@ -53,3 +53,10 @@ def test_a_truth_reads_yes_or_no():
     )
     (verdict,) = verdicts(found)
     assert (verdict.ours.shown, verdict.theirs.shown) == ("yes", "no")
+
+
+def test_where_all_have_failed_nobody_is_level():
+    found = studies.results(
+        speed={e: [studies.figure("images/s", False)] for e in ("numpy", "torch")}
+    )
+    assert verdicts(found) == []

@@ -6,14 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 
 from pellucid.compare.report.element import Markup, el
+from pellucid.compare.report.opening import coverage_line, left_out_lines
 from pellucid.compare.report.words import NOT_MEASURED_HERE, TITLES
 from pellucid.compare.results import (
+    ENOUGH,
     Place,
     Results,
     Step,
+    covered,
     engines_here,
     rank,
     steps,
+    unranked,
     weights_of,
 )
 from pellucid.compare.study.row import PRIORITIES
@@ -25,11 +29,13 @@ def choice(results: Results, weights: Mapping[str, float] | None) -> Markup:
     """Return the section, ranked already; the page's script ranks anew."""
     found = steps(results)
     shares = weights_of(weights, found)
-    if not found:
+    if not any(step.separates for step in found):
         return el(
             "section",
             el("h2", "Which should you choose?"),
-            el("p", "Nothing that counts towards a priority has been measured yet."),
+            el("p", coverage_line(results, weights), class_="warning"),
+            _steps(found, engines_here(results), shares) if found else None,
+            _not_counted(results),
             _left_out(),
             id="choose",
         )
@@ -42,34 +48,54 @@ def choice(results: Results, weights: Mapping[str, float] | None) -> Markup:
             "Say what matters to you. In each figure the best engine scores 1 and one "
             "half as good scores 0.5; who failed scores 0. A priority is the mean of "
             "its figures, the total their mean by your weights. Engines whose totals "
-            "overlap within the spread of the figures are tied.",
+            "overlap within the spread of the figures are tied. There is a ranking "
+            f"only where {100 * ENOUGH:.0f} % of the questions that matter to you were "
+            "measured.",
         ),
         el(
             "div",
-            el("form", _sliders(found, shares), aria_label="priorities"),
+            el("form", _sliders(results, weights, shares), aria_label="priorities"),
             el(
                 "div",
                 el("ol", _ranking(rank(results, weights)), id="ranking"),
-                el("p", id="spoken", role="status", class_="quiet"),
+                el(
+                    "p",
+                    coverage_line(results, weights),
+                    id="spoken",
+                    role="status",
+                    class_="quiet",
+                ),
             ),
             class_="choose",
         ),
         el("h3", "Every step of it"),
         _steps(found, engines, shares),
+        _not_counted(results),
         _left_out(),
-        el("script", _data(found, engines), type="application/json", id="steps"),
+        el(
+            "script",
+            _data(results, weights),
+            type="application/json",
+            id="steps",
+        ),
         id="choose",
     )
 
 
-def _sliders(found: Sequence[Step], shares: Mapping[str, float]) -> list[Markup]:
-    here = {step.priority for step in found}
-    most = max(shares.values(), default=1.0)
+def _sliders(
+    results: Results, weights: Mapping[str, float] | None, shares: Mapping[str, float]
+) -> list[Markup]:
+    """Return a slider for each priority; one that was not measured counts as asked."""
+    questions = covered(results)
+    known = {name for one in questions for name in one.priorities}
+    asked = dict.fromkeys(PRIORITIES, 1.0) if weights is None else weights
+    most = max(asked.values(), default=1.0) or 1.0
     parts = []
     for name, meaning in PRIORITIES.items():
-        if name not in here:
+        if name not in known:
             continue
-        value = round(_FULL * shares.get(name, 0.0) / most)
+        share = shares.get(name, 0.0)
+        is_asked = asked.get(name, 0.0) > 0
         parts.append(
             el(
                 "label",
@@ -80,11 +106,12 @@ def _sliders(found: Sequence[Step], shares: Mapping[str, float]) -> list[Markup]
                     min=0,
                     max=_FULL,
                     step=1,
-                    value=value,
+                    value=round(_FULL * asked.get(name, 0.0) / most),
                     name=name,
-                    data_share=f"{shares.get(name, 0.0):.6f}",
+                    data_share=f"{share:.6f}",
+                    data_asked=1 if is_asked else 0,
                 ),
-                el("output", f"{100 * shares.get(name, 0.0):.0f} %"),
+                el("output", f"{100 * share:.0f} %"),
             )
         )
     return parts
@@ -121,14 +148,16 @@ def _steps(
     rows = []
     for step in found:
         better = "less is better" if step.lower_is_better else "more is better"
+        if not step.separates:
+            better = f"{better}; the same for all, so it does not count"
         rows.append(
             el(
                 "tr",
                 el("th", step.priority, scope="row"),
                 el(
                     "td",
-                    f"{100 * shares.get(step.priority, 0):.0f} %",
-                    data_weight=step.priority,
+                    _weight(step, shares),
+                    data_weight=step.priority if step.separates else None,
                 ),
                 el(
                     "td",
@@ -149,6 +178,10 @@ def _steps(
     )
 
 
+def _weight(step: Step, shares: Mapping[str, float]) -> str:
+    return f"{100 * shares.get(step.priority, 0):.0f} %" if step.separates else "–"
+
+
 def _score(step: Step, engine: str) -> Markup:
     score = step.score(engine)
     return el(
@@ -156,6 +189,14 @@ def _score(step: Step, engine: str) -> Markup:
         el("span", f"{score.value:.2f}", class_="number"),
         el("span", score.shown, class_="spread"),
     )
+
+
+def _not_counted(results: Results) -> Markup | None:
+    lines = left_out_lines(results)
+    if not lines:
+        return None
+    summary = el("summary", f"What was measured and does not count: {len(lines)}")
+    return el("details", summary, el("ul", [el("li", line) for line in lines]))
 
 
 def _left_out() -> Markup:
@@ -167,16 +208,23 @@ def _left_out() -> Markup:
     )
 
 
-def _data(found: Sequence[Step], engines: Sequence[str]) -> Markup:
-    """Return the scores for the page's script."""
+def _data(results: Results, weights: Mapping[str, float] | None) -> Markup:
+    """Return the scores and the coverage for the page's script."""
     document = {
-        "engines": [{"name": e, "title": TITLES[e]} for e in engines],
+        "engines": [{"name": e, "title": TITLES[e]} for e in engines_here(results)],
+        "enough": ENOUGH,
+        "unranked": unranked(results, weights),
+        "questions": [
+            {"priorities": one.priorities, "measured": one.measured}
+            for one in covered(results)
+        ],
         "steps": [
             {
                 "priority": step.priority,
                 "scores": {s.engine: [s.value, s.low, s.high] for s in step.scores},
             }
-            for step in found
+            for step in steps(results)
+            if step.separates
         ],
     }
     return Markup(json.dumps(document).replace("<", "\\u003c"))

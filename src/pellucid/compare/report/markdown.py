@@ -9,6 +9,8 @@ from pellucid.compare.report.opening import (
     by_engine,
     changed_lines,
     counted,
+    coverage_line,
+    left_out_lines,
     noise_lines,
     sentence,
 )
@@ -19,6 +21,7 @@ from pellucid.compare.report.words import (
     command,
     curves,
     details_of,
+    disturbance,
     left_to_full,
     names_of,
     shown,
@@ -29,6 +32,7 @@ from pellucid.compare.results import (
     Cell,
     Question,
     Results,
+    engines_here,
     rank,
     steps,
     verdicts,
@@ -86,6 +90,8 @@ def _row(results: Results, question: Question) -> Iterator[str]:
     without = [cell for cell in cells if not cell.is_done]
     yield from (f"* {TITLES[c.engine]}: {absence(c)}" for c in without)
     yield from ([""] if without else [])
+    said = disturbance(cells)
+    yield from ([said, ""] if said else [])
     measured = [cell for cell in cells if cell.is_done]
     left = left_to_full(measured)
     drawn = curves(question, measured)
@@ -120,6 +126,7 @@ def _said(figure: Figure) -> str:
 def _choice(results: Results, weights: Mapping[str, float] | None) -> Iterator[str]:
     yield from ('<a id="choose"></a>', "", "## Which should you choose?", "")
     found, places = steps(results), rank(results, weights)
+    yield from (coverage_line(results, weights), "")
     if places:
         shares = weights_of(weights, found)
         listed = ", ".join(f"{n} {100 * w:.0f} %" for n, w in shares.items())
@@ -139,10 +146,12 @@ def _choice(results: Results, weights: Mapping[str, float] | None) -> Iterator[s
         yield from (
             "In each figure the best engine scores 1, one half as good 0.5, one that "
             "failed 0; a priority is the mean of its figures. Engines whose totals "
-            "overlap within the spread are tied. Every step:",
+            "overlap within the spread are tied.",
             "",
         )
-        engines = [p.engine for p in places]
+    if found:
+        yield from ("Every figure that was measured for all:", "")
+        engines = [p.engine for p in places] or [*engines_here(results)]
         yield from _table(
             ["priority", "figure", *(TITLES[e] for e in engines)],
             [
@@ -157,6 +166,9 @@ def _choice(results: Results, weights: Mapping[str, float] | None) -> Iterator[s
                 for step in found
             ],
         )
+    left = left_out_lines(results)
+    if left:
+        yield from ("Not counted:", "", *(f"* {line}" for line in left), "")
     yield from ("Not measured here, and not guessed:", "")
     yield from (f"* {what}" for what in NOT_MEASURED_HERE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pellucid.compare.report.words import TITLES
 from pellucid.compare.results import (
@@ -10,7 +10,10 @@ from pellucid.compare.results import (
     Verdict,
     amount,
     changes,
+    coverage,
     differences,
+    left_out,
+    unranked,
     verdicts,
 )
 
@@ -94,8 +97,25 @@ def noise_lines(results: Results) -> list[str]:
     timed = [cell for cell in results.cells if cell.is_done]
     return [
         f"The machine was busy with something else: {len(disturbed)} of {len(timed)} "
-        "measured cells were disturbed. Do not trust their times; measure again on a "
-        "quiet machine."
+        "measured cells were disturbed. Do not trust their times, which are not "
+        "ranked; measure again on a quiet machine."
+    ]
+
+
+def coverage_line(results: Results, weights: Mapping[str, float] | None) -> str:
+    """Return on how much a ranking rests, or why there is none, as a sentence."""
+    why = unranked(results, weights)
+    if why:
+        return f"No ranking: {why}."
+    found = coverage(results, weights)
+    return f"It rests on {found.measured} of {found.asked} questions."
+
+
+def left_out_lines(results: Results) -> list[str]:
+    """Return the figures that would count and do not, with their reasons."""
+    return [
+        f"{one.priority}: {one.figure} ({one.row}): {one.why}"
+        for one in left_out(results)
     ]
 
 

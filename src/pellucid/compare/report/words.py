@@ -70,6 +70,19 @@ def absence(cell: Cell | None) -> str:
     return words.get(cell.status, cell.status)
 
 
+def disturbance(cells: Sequence[Cell]) -> str:
+    """Return which cells of a row were disturbed; "" where none was."""
+    names = [
+        TITLES[cell.engine] for cell in cells if cell.is_disturbed and cell.is_done
+    ]
+    if not names:
+        return ""
+    return (
+        f"Something else ran on the machine while it was measured for "
+        f"{', '.join(names)}: do not trust these times; they are not ranked."
+    )
+
+
 def command(results: Results, row: str, engine: str | None = None) -> str:
     """Return the command that measures a row, or one of its cells, alone."""
     settings = results.settings
@@ -133,10 +146,18 @@ def details_of(cell: Cell, figure: Figure) -> list[tuple[str, Figure]]:
 
 
 def _apart(name: str, whole: str) -> str:
-    """Return a name without the end that it shares with another."""
-    pairs = enumerate(zip(reversed(name), reversed(whole), strict=False))
-    common = next((i for i, (a, b) in pairs if a != b), min(len(name), len(whole)))
-    return name[: len(name) - common].rstrip(" ,:")
+    """Return a name without the words at its end that it shares with another.
+
+    Examples
+    --------
+    >>> _apart("if on a value, jit", "programs that work as they are, jit")
+    'if on a value'
+    """
+    words, others = name.split(), whole.split()
+    pairs = enumerate(zip(reversed(words), reversed(others), strict=False))
+    fewer = min(len(words), len(others))
+    common = next((i for i, (a, b) in pairs if a != b), fewer)
+    return " ".join(words[: len(words) - common]).rstrip(" ,:") or name
 
 
 def title_of(results: Results) -> str:

@@ -2,23 +2,32 @@
 
 from pellucid.compare.results.against import Change, changes, differences
 from pellucid.compare.results.cell import Cell, Question
-from pellucid.compare.results.ranking import (
-    Place,
+from pellucid.compare.results.coverage import (
+    ENOUGH,
+    Coverage,
+    coverage,
+    covered,
+    unranked,
+)
+from pellucid.compare.results.ranking import Place, rank, to_json, weights_of
+from pellucid.compare.results.steps import (
+    LeftOut,
     Step,
     amount,
     engines_here,
-    rank,
+    left_out,
     steps,
-    to_json,
-    weights_of,
 )
 from pellucid.compare.results.study_results import FILE, Results, read_results
 from pellucid.compare.results.verdicts import Verdict, verdicts
 
 __all__ = [
+    "ENOUGH",
     "FILE",
     "Cell",
     "Change",
+    "Coverage",
+    "LeftOut",
     "Place",
     "Question",
     "Results",
@@ -26,12 +35,16 @@ __all__ = [
     "Verdict",
     "amount",
     "changes",
+    "coverage",
+    "covered",
     "differences",
     "engines_here",
+    "left_out",
     "rank",
     "read_results",
     "steps",
     "to_json",
+    "unranked",
     "verdicts",
     "weights_of",
 ]

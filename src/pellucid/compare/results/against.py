@@ -8,6 +8,7 @@ from typing import Any
 
 from pellucid.compare.results.cell import Cell
 from pellucid.compare.results.study_results import Results
+from pellucid.compare.results.trust import rests_on_time
 from pellucid.compare.study.figure import Figure
 
 NOISE = 0.05  # a time without a spread must change by more than this share
@@ -56,7 +57,7 @@ def changes(old: Results, new: Results) -> list[Change]:
 
     A number with a spread on both sides has changed where the spreads do not meet; one
     without (a count, a size) where it differs by more than 5 %. A word has changed
-    where it is another.
+    where it is another. Times that were disturbed, then or now, say nothing.
     """
     found = [
         change
@@ -83,6 +84,8 @@ def _changes(before: Cell, now: Cell) -> Iterator[Change]:
         other = before.figure(figure.name)
         if other is None or not _has_changed(other, figure):
             continue
+        if _is_disturbed(before, other) or _is_disturbed(now, figure):
+            continue
         is_number = figure.number is not None and bool(other.number)
         yield Change(
             row=now.row,
@@ -95,6 +98,11 @@ def _changes(before: Cell, now: Cell) -> Iterator[Change]:
             if is_number and figure.number
             else None,
         )
+
+
+def _is_disturbed(cell: Cell, figure: Figure) -> bool:
+    is_out = cell.is_disturbed and rests_on_time(figure)
+    return figure.is_disturbed or is_out
 
 
 def _has_changed(before: Figure, now: Figure) -> bool:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from pellucid.compare.results.cell import Cell, Question
+from pellucid.compare.results.schema_1 import upgrade
 from pellucid.errors import RunError
 
 KIND = "pellucid compare"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "results.json"
 
 
@@ -117,13 +118,14 @@ def read_results(path: Path) -> Results:
         ) from error
     kind = document.get("kind") if isinstance(document, dict) else None
     version = document.get("schema_version") if kind == KIND else None
-    if version != SCHEMA_VERSION:
+    if version not in (1, SCHEMA_VERSION):
         came = f"schema_version={version}" if kind == KIND else f"kind={kind!r}"
         raise RunError(
             f"compare: results must have kind='{KIND}' and schema_version="
             f"{SCHEMA_VERSION}; got {came} in '{path}'. Measure into another folder."
         )
     try:
+        document = upgrade(document) if version == 1 else document
         return Results.from_json(document)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RunError(

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pellucid.compare.results.ranking import TIE, Score, Step, steps
+from pellucid.compare.results.ranking import TIE
+from pellucid.compare.results.steps import Score, Step, steps
 from pellucid.compare.results.study_results import Results
-
-OURS = ("compiled", "numpy")
+from pellucid.compare.study.row import OURS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,7 @@ class Verdict:
 def verdicts(results: Results) -> list[Verdict]:
     """Return a verdict for each of our engines, in each figure that both sides have.
 
+    Where both have failed neither is level, ahead or behind: there is no verdict.
     The losses come first; within them engine by engine, the clearest first.
     """
     found = [verdict for step in steps(results) for verdict in _verdicts(step)]
@@ -51,7 +52,8 @@ def _verdicts(step: Step) -> Iterator[Verdict]:
         return
     best = max(theirs, key=lambda score: score.value)
     for ours in step.scores:
-        if ours.engine in OURS:
+        has_failed_too = ours.value == best.value == 0
+        if ours.engine in OURS and not has_failed_too:
             outcome = _outcome(ours, best)
             yield Verdict(step=step, outcome=outcome, ours=ours, theirs=best)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -36,6 +37,12 @@ class Figure:
         The figure of the same cell that it is a detail of: it is shown with that one.
     is_full_only : bool
         Left out by ``--quick``; value is None then.
+    mode : str
+        How the engine ran, where the fastest of its modes was taken: "compiled".
+    limit : float, optional
+        The largest value that is physically possible: 100 for an efficiency in %.
+    is_disturbed : bool
+        Whether something else ran on the machine in most of its measurements.
     """
 
     name: str
@@ -49,11 +56,16 @@ class Figure:
     at: float | None = None
     of: str = ""
     is_full_only: bool = False
+    mode: str = ""
+    limit: float | None = None
+    is_disturbed: bool = False
 
     @property
     def number(self) -> float | None:
-        """The value where it is a number (a truth counts 1 or 0), else None."""
-        return float(self.value) if isinstance(self.value, (int, float)) else None
+        """The value where it is a finite number (a truth counts 1 or 0), else None."""
+        if not isinstance(self.value, (int, float)) or not math.isfinite(self.value):
+            return None
+        return float(self.value)
 
     @classmethod
     def full_only(cls, name: str, *, unit: str = "", note: str = "") -> Self:
@@ -75,15 +87,26 @@ class Figure:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figure as plain values, without what is as it always is."""
+        """Return the figure as plain values, without what is as it always is.
+
+        JSON has no NaN and no infinity: such a value is None, and the note says it.
+        """
         usual = type(self)(name=self.name, value=self.value)
-        return {
+        document = {
             key: getattr(self, key)
             for key in self.__slots__
             if key in ("name", "value") or getattr(self, key) != getattr(usual, key)
         }
+        if _is_no_number(self.value):
+            came = f"It came to {self.value}."
+            document["note"] = f"{came} {self.note}".rstrip()
+        return {k: None if _is_no_number(v) else v for k, v in document.items()}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """Read what `to_json` wrote."""
         return cls(**document)
+
+
+def _is_no_number(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

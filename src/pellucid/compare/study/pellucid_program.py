@@ -12,6 +12,7 @@ from pellucid.network.layers.activation import Elementwise
 from pellucid.objectives import loss_from_json, optimizer_from_json
 from pellucid.runs.recipe import Recipe
 
+DEFAULT = "compiled"  # the engine that a program need not name
 #: what is said by its place
 _FIRST = ("out_channels", "units", "rate")
 _TEXT = '''"""{name} in pellucid: {count:,} parameters.
@@ -37,7 +38,7 @@ def make_model() -> pl.Model:
     return pl.Model(
         make_network(),
         loss="{loss}",
-        optimizer=pl.{optimizer},{preprocessing}
+        optimizer=pl.{optimizer},{engine}{preprocessing}
     )
 
 
@@ -57,7 +58,9 @@ if __name__ == "__main__":
 '''
 
 
-def pellucid_program(network: Network, recipe: Recipe, *, stem: str) -> str:
+def pellucid_program(
+    network: Network, recipe: Recipe, *, stem: str, engine: str = DEFAULT
+) -> str:
     """Return a program that describes, trains and tests a network.
 
     Parameters
@@ -67,6 +70,8 @@ def pellucid_program(network: Network, recipe: Recipe, *, stem: str) -> str:
         Gives the hyperparameters and the data.
     stem : str
         The file's name, without its ending.
+    engine : str
+        The engine that the program names.
     """
     optimizer = optimizer_from_json(recipe.optimizer)
     given = [f"{key}={value!r}" for key, value in _given(optimizer, "learning_rate")]
@@ -74,6 +79,7 @@ def pellucid_program(network: Network, recipe: Recipe, *, stem: str) -> str:
         name=network.name or stem,
         count=sum(_size(w.shape) for w in network.parameters),
         stem=stem,
+        engine="" if engine == DEFAULT else f'\n        engine="{engine}",',
         batch_size=recipe.batch_size,
         rate=optimizer.learning_rate,
         network="\n".join(_described(network)),

@@ -14,8 +14,8 @@ from pellucid.compare.study.pellucid_program import pellucid_program
 from pellucid.compare.study.subject import network_of, recipe_of
 from pellucid.compare.study.task import Task
 
-#: who writes the script of an engine; our compiled engine's is a pellucid program
-_FRAMEWORK = {"numpy": "numpy", "torch": "torch", "tensorflow": "keras", "jax": "jax"}
+#: who writes the script of a framework; our own engines' is a pellucid program
+_FRAMEWORK = {"torch": "torch", "tensorflow": "keras", "jax": "jax"}
 
 
 def script_text(task: Task) -> str:
@@ -29,7 +29,8 @@ def script_text(task: Task) -> str:
     network, recipe = network_of(task), recipe_of(task.network, task.data)
     name = script_name(task)
     if task.engine not in _FRAMEWORK:
-        return pellucid_program(network, recipe, stem=Path(name).stem)
+        stem = Path(name).stem
+        return pellucid_program(network, recipe, stem=stem, engine=task.engine)
     framework = _FRAMEWORK[task.engine]
     data = Path(task.data).name
     return write_script(network, framework, recipe=recipe, data=data, name=name).text

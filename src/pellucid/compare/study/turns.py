@@ -12,8 +12,9 @@ from pellucid.compare.study.subject import network_of
 from pellucid.compare.study.task import Task
 from pellucid.compare.timing.case import Case
 from pellucid.compare.timing.quiet import Calibration
-from pellucid.compare.timing.results import Timing
+from pellucid.compare.timing.results import Timing, Turn
 from pellucid.compare.timing.rounds import Field, Pace
+from pellucid.compare.timing.summary import Spread, quartiles
 
 Together = dict[str, list[Figure] | str]
 
@@ -32,11 +33,47 @@ class Timed:
         return float(self.timing.extra["first_call_s"])
 
     @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The rounds that count: the undisturbed ones; all where none was."""
+        steady = tuple(turn for turn in self.timing.turns if not turn.is_disturbed)
+        return steady or self.timing.turns
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether something else ran in most of the rounds."""
+        return 2 * self.timing.disturbed_count > len(self.timing.turns)
+
+    @property
+    def times_s(self) -> list[float]:
+        """Every call's seconds, over the rounds that count."""
+        return [time for turn in self.turns for time in turn.times_s]
+
+    @property
+    def spread(self) -> Spread:
+        """Median and quartiles of these calls, in seconds."""
+        return quartiles(self.times_s)
+
+    @property
     def note(self) -> str:
         """What disturbed it, if something did."""
         count, rounds = self.timing.disturbed_count, len(self.timing.turns)
-        disturbed = f"; {count} of {rounds} rounds disturbed" if count else ""
+        left = "left out" if count < rounds else "none was quiet"
+        disturbed = f"; {count} of {rounds} rounds disturbed, {left}" if count else ""
         return f"median and quartiles over {rounds} rounds in turns{disturbed}"
+
+
+def fastest(timed: Iterable[Timed]) -> Timed | None:
+    """Return the fastest of an engine's modes; a disturbed one only among such."""
+    done = [one for one in timed if one.timing.turns]
+    return min(
+        done, key=lambda one: (one.is_disturbed, one.spread.median), default=None
+    )
+
+
+def modes_of(timed: Iterable[Timed]) -> str:
+    """Return in words which modes an engine's fastest was taken from."""
+    words = [one.variant.word for one in timed if one.timing.turns]
+    return f"the fastest of {' / '.join(words)}" if len(words) > 1 else "its one mode"
 
 
 def take_turns(

@@ -45,6 +45,6 @@ def test_every_engine_has_a_script_to_show(ask, engine) -> None:
     assert set(figures["API names"].detail.split()) == api_names(ast.parse(text))
 
 
-def test_from_scratch_takes_more_lines_than_with_a_library(ask) -> None:
+def test_a_framework_takes_more_lines_than_a_program_of_ours(ask) -> None:
     lines = {e: ask("ease", e)["lines"].value for e in ("numpy", "compiled", "torch")}
-    assert lines["numpy"] > lines["torch"] > lines["compiled"]
+    assert lines["torch"] > lines["numpy"] == lines["compiled"] + 1  # engine="numpy"

@@ -7,14 +7,18 @@ import pytest
 from pellucid.compare.study.control_flow import control_flow
 
 
-def test_our_engines_are_timed_in_their_one_mode(ask) -> None:
-    figures = ask("graph", "compiled")
-    step = figures["step, compiled"]
+@pytest.mark.parametrize(
+    ("engine", "mode"), [("compiled", "compiled"), ("numpy", "as it is")]
+)
+def test_our_engines_are_timed_in_their_one_mode(ask, engine, mode) -> None:
+    figures = ask("graph", engine)
+    step = figures[f"step, {mode}"]
     assert 0 < step.low <= step.value <= step.high
     assert step.runs >= 5
-    assert figures["another batch size, compiled"].value > 0
+    assert figures[f"another batch size, {mode}"].value > 0
     assert figures["images 20×20, then, a new network"].value > 0
-    assert figures["programs in the freest mode"].value == 0
+    assert figures["programs in the freest mode"].value == 0  # not Python's ability
+    assert figures["programs in the strictest mode"].value == 0
 
 
 def test_plain_python_runs_every_program(tmp_path) -> None:

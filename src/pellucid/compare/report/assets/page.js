@@ -3,7 +3,7 @@
 (() => {
   const source = document.getElementById("steps");
   if (!source) return;
-  const { engines, steps } = JSON.parse(source.textContent);
+  const { engines, steps, questions, enough, unranked } = JSON.parse(source.textContent);
   const form = document.querySelector("#choose form");
   const sliders = [...form.querySelectorAll("input[type=range]")];
   const ranking = document.getElementById("ranking");
@@ -14,6 +14,7 @@
   const means = {};
   for (const slider of sliders) {
     const own = steps.filter((step) => step.priority === slider.name);
+    if (!own.length) continue;
     means[slider.name] = Object.fromEntries(
       engines.map(({ name }) => [
         name,
@@ -27,6 +28,23 @@
   // Until a slider is moved, the weights are those that were asked for, unrounded.
   const weight = (slider) =>
     isTouched ? Number(slider.value) : Number(slider.dataset.share);
+
+  // A priority of which no figure tells the engines apart has no share in the total.
+  const share = (slider) => (means[slider.name] ? weight(slider) : 0);
+
+  function isWanted(slider) {
+    return isTouched ? Number(slider.value) > 0 : slider.dataset.asked === "1";
+  }
+
+  // Why there is no ranking, as pellucid.compare.results.coverage says it.
+  function whyNot() {
+    if (!isTouched) return unranked;
+    const wanted = new Set(sliders.filter(isWanted).map((slider) => slider.name));
+    const asked = questions.filter((one) => one.priorities.some((name) => wanted.has(name)));
+    const measured = asked.filter((one) => one.measured.some((name) => wanted.has(name)));
+    if (measured.length && measured.length >= enough * asked.length) return "";
+    return `not enough measured: ${measured.length} of ${asked.length} questions`;
+  }
 
   function places(shares) {
     const totals = engines.map(({ name, title }) => {
@@ -74,20 +92,29 @@
   }
 
   function update() {
-    const total = sliders.reduce((sum, slider) => sum + weight(slider), 0);
+    const total = sliders.reduce((sum, slider) => sum + share(slider), 0);
     const shares = Object.fromEntries(
-      sliders.map((slider) => [slider.name, total ? weight(slider) / total : 0]),
+      sliders
+        .filter((slider) => means[slider.name])
+        .map((slider) => [slider.name, total ? share(slider) / total : 0]),
     );
     for (const slider of sliders) {
-      const share = `${(100 * shares[slider.name]).toFixed(0)} %`;
-      slider.nextElementSibling.textContent = share;
+      const part = shares[slider.name];
+      const said = part === undefined ? "–" : `${(100 * part).toFixed(0)} %`;
+      slider.nextElementSibling.textContent = said;
       for (const cell of document.querySelectorAll(`[data-weight="${slider.name}"]`)) {
-        cell.textContent = share;
+        cell.textContent = said;
       }
     }
-    if (!total) {
+    if (!sliders.some(isWanted)) {
       ranking.replaceChildren();
       spoken.textContent = "Nothing matters to you yet: move a slider.";
+      return;
+    }
+    const why = whyNot() || (total ? "" : "nothing that was measured tells the engines apart");
+    if (why) {
+      ranking.replaceChildren();
+      spoken.textContent = `No ranking: ${why}.`;
       return;
     }
     const found = places(shares);

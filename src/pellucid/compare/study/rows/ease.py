@@ -156,9 +156,8 @@ ROW = Row(
     name="ease",
     question="How easy is it?",
     how="The script that a person of that community would write for this very network "
-    "(pellucid code NETWORK --framework …; for our compiled engine the pellucid "
-    "program; for numpy all from scratch, with the derivatives written out) is "
-    "generated, shown, and counted: its lines, and the distinct names of libraries "
+    "(pellucid code NETWORK --framework …; for our own engines the pellucid program) "
+    "is generated, shown, and counted: its lines, and the distinct names of libraries "
     "one must know to write it.",
     measure=measure,
     is_timed=False,

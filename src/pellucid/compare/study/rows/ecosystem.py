@@ -21,25 +21,19 @@ Array = npt.NDArray[Any]
 _INPUTS, _UNITS = 6, 3
 
 #: a dense layer of each framework, and how its people convert what they are given
-_DENSE = {
-    "numpy": """
-import numpy as np
-
-convert = np.asarray
-
-
-def dense(x):
-    return np.matmul(x, weight)
-""",
-    "compiled": """
+_OURS = """
 import numpy as np
 import pellucid as pl
 
 convert = np.asarray
-model = pl.Model(pl.Sequential(pl.Input(6), pl.Dense(3, bias=False)))
-model.load_weights({"dense.weight": weight})
+network = pl.Sequential(pl.Input(6), pl.Dense(3, bias=False))
+model = pl.Model(network, engine="{engine}")
+model.load_weights({{"dense.weight": weight}})
 dense = model.predict
-""",
+"""
+_DENSE = {
+    "numpy": _OURS.format(engine="numpy"),
+    "compiled": _OURS.format(engine="compiled"),
     "torch": """
 import torch
 
@@ -69,20 +63,15 @@ def dense(x):
 }
 
 #: scikit-learn's estimator around the script's model
-_ESTIMATOR = {
-    "numpy": """
-def fitted(images, labels):
-    rng = np.random.default_rng(0)
-    w = initial_weights(rng)
-    train(w, images, labels, 1, rng)
-    return lambda x: logits(w, x)
-""",
-    "compiled": """
+_OUR_ESTIMATOR = """
 def fitted(images, labels):
     model = make_model()
     model.fit((images, labels), epochs=1, batch_size=BATCH_SIZE, progress=False)
     return model.predict
-""",
+"""
+_ESTIMATOR = {
+    "numpy": _OUR_ESTIMATOR,
+    "compiled": _OUR_ESTIMATOR,
     "torch": """
 def fitted(images, labels):
     model = make_model()
@@ -140,7 +129,7 @@ def measure(task: Task) -> list[Figure]:
     return [
         Figure(
             name="objects that work as they are",
-            value=round(100 * len(works) / max(1, len(known))),
+            value=round(100 * len(works) / len(known)) if known else None,
             unit="%",
             note=f"{len(works)} of {len(known)}, without a line to convert them.",
         ),

@@ -10,25 +10,23 @@ import numpy as np
 from pellucid.compare.study.control_flow import control_flow
 from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.modes import Array, Call, modes, sizeless
-from pellucid.compare.study.row import Aspect, Chart, Row
+from pellucid.compare.study.row import OURS, Aspect, Chart, Row
 from pellucid.compare.study.scripts import quietly
 from pellucid.compare.study.subject import data_of, model_of
 from pellucid.compare.study.task import Task
 
 _BATCH = 32
+NOT_SAID = "A network is a fixed graph of layers: such a program cannot be said in it."
 
 
 def measure(task: Task) -> list[Figure]:
     """Time every mode, then other sizes, then run the battery of programs."""
     figures = [*_speeds(task), *_sizes(task)]
-    if task.engine == "compiled":
+    if task.engine in OURS:
         return [*figures, *_not_said()]
     programs = list(control_flow(task.engine, task.folder))
-    best = max(f.number or 0 for f in programs if f.name.startswith("programs that"))
-    worst = min(
-        f.number or 0 for f in programs if f.name.startswith("programs that work")
-    )
-    return [*figures, *_shares(best, worst), *programs]
+    counts = [f.number or 0 for f in programs if f.name.startswith("programs that")]
+    return [*figures, *_shares(max(counts), min(counts)), *programs]
 
 
 def _shares(best: float, worst: float) -> Iterator[Figure]:
@@ -42,7 +40,7 @@ def _shares(best: float, worst: float) -> Iterator[Figure]:
 
 
 def _not_said() -> Iterator[Figure]:
-    note = "A network is a fixed graph of layers: such a program cannot be said in it."
+    note = NOT_SAID
     yield Figure(name="programs in the freest mode", value=0, note=note)
     yield Figure(name="programs in the strictest mode", value=0, note=note)
 
@@ -141,7 +139,8 @@ ROW = Row(
     "three inputs that take different ways, against NumPy's result: they work as they "
     "are, need the framework's own form, fail with a message, or are silently wrong. "
     "(torch.compile captures them with its eager backend: what is asked is whether "
-    "they can be captured, not how fast they are.)",
+    "they can be captured, not how fast they are.) Our own engines run networks, not "
+    "programs: none can be said in one.",
     measure=measure,
     is_fresh=True,
     limit_s=240.0,

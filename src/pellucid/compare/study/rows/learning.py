@@ -179,11 +179,16 @@ def _time_to_target(runs: Sequence[Sequence[Look]]) -> Figure:
 
 def conclude(figures: Mapping[str, Sequence[Figure]]) -> list[str]:
     """Say whether engines differ by more than seeds do."""
-    values = {
-        engine: [float(f.value or 0) for f in found if f.name.startswith(_SEED)]
+    per_seed = {
+        engine: [f.number for f in found if f.name.startswith(_SEED)]
         for engine, found in figures.items()
     }
-    counts = {len(per_seed) for per_seed in values.values()}
+    values = {  # an engine without a number for a seed has no mean
+        engine: [number for number in numbers if number is not None]
+        for engine, numbers in per_seed.items()
+        if None not in numbers
+    }
+    counts = {len(numbers) for numbers in values.values()}
     if len(values) < 2 or len(counts) != 1 or counts == {0}:
         return []
     p = permutation_test(values)

@@ -150,8 +150,8 @@ def _summary(outcomes: dict[str, Outcome], right: Outcome) -> Iterator[Figure]:
 ROW = Row(
     name="mistakes",
     question="How does it tell you that you are wrong?",
-    how="The network's script for that framework (pellucid code; numpy: from scratch; "
-    "compiled: the pellucid program) trains on a few batches rightly, then once with "
+    how="The network's script for that framework (pellucid code; our own "
+    "engines: the pellucid program) trains on a few batches rightly, then once with "
     "each of the usual mistakes. Caught: an exception. Warned: no exception, but a "
     "warning. Silent: neither, and the loss is not the right one. Harmless: the loss "
     "is the right one within 0.1 %, as the framework converted what it was given. For "

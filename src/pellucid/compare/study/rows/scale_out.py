@@ -94,6 +94,7 @@ def _efficiency(count: int, one: Trial, many: Trial) -> Figure:
         high=100 * single.high / together.low / at_best,
         runs=len(many.times_s),
         note=note,
+        limit=100.0,
     )
 
 
