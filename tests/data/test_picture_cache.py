@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 
+from pellucid.data.folder import Layout, Part
 from pellucid.data.picture_cache import Kept, cache_entry, keep, read_kept
 from pellucid.errors import DataError
 
@@ -14,15 +15,25 @@ from pellucid.errors import DataError
 @pytest.fixture
 def kept():
     images = np.arange(4 * 12, dtype=np.uint8).reshape(4, 2, 2, 3)
-    return Kept(images, np.array([0, 1, 0, 1]), ("a", "b"), 3)
+    train = Part(("a/1", "b/1", "a/2"), np.array([0, 1, 0]))
+    test = Part(("b/2",), np.array([1]))
+    return Kept(images, Layout(("a", "b"), train, test=test), {"a/3": "cut off"})
 
 
 def test_what_is_kept_is_read_again(kept, tmp_path):
     keep(tmp_path / "x-1", kept)
     found = read_kept(tmp_path / "x-1")
     np.testing.assert_array_equal(found.images, kept.images)
-    np.testing.assert_array_equal(found.labels, kept.labels)
-    assert found[2:] == kept[2:]
+    np.testing.assert_array_equal(found.layout.labels, kept.layout.labels)
+    assert found.layout.classes == kept.layout.classes
+    for one, other in (
+        (found.layout.train, kept.layout.train),
+        (found.layout.test, kept.layout.test),
+    ):
+        assert one.names == other.names
+        np.testing.assert_array_equal(one.labels, other.labels)
+    assert found.layout.validation is None
+    assert found.broken == kept.broken
 
 
 def test_an_older_entry_of_the_same_source_goes(kept, tmp_path):
@@ -39,8 +50,9 @@ def test_every_option_and_every_change_has_a_name_of_its_own(pictures, png, tmp_
     names.add(cache_entry(pictures, None, None))
     os.utime(pictures / "cat" / "new.png", ns=(5, 5))
     names.add(cache_entry(pictures, None, None))
-    assert len(names) == 5
-    assert len({name.name.split("-")[0] for name in names}) == 3
+    names.add(cache_entry(pictures, None, None, skip_broken=True))
+    assert len(names) == 6
+    assert len({name.name.split("-")[0] for name in names}) == 4
 
 
 def test_a_change_behind_a_link_is_seen(pictures, tmp_path, png):

@@ -44,7 +44,7 @@ def test_train_and_test_folders_are_kept_apart(pictures, tmp_path, zipped):
 
 def test_pictures_are_decoded_once(pictures, own_cache, monkeypatch):
     first = load(pictures)
-    monkeypatch.setattr(module, "decode", None)
+    monkeypatch.setattr(module, "decode_whole", None)
     told = []
     second = load(pictures, progress=lambda *now: told.append(now[2]))
     for one, other in zip(first, second, strict=True):
@@ -161,7 +161,3 @@ def test_a_zip_with_another_time_is_decoded_again(pictures, zipped):
     load(path, progress=lambda *now: told.append(now[2]))
     kept = "reading decoded pictures from the cache"
     assert told == ["decoding pets.zip", kept, "decoding pets.zip"]
-
-
-def test_available_memory_is_a_number_of_bytes():
-    assert module.available_memory_bytes() > 2**20

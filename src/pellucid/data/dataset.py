@@ -1,9 +1,9 @@
-"""This file is images with their labels: what every other package calls data."""
+"""Images with their labels: what every other package calls data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -34,6 +34,11 @@ class Dataset:
         Integers of shape (N,), kept as int64; or floats of shape (N, …).
     classes : tuple of str, optional
         The name of each integer label.
+    files : tuple of str, optional
+        The file that each image comes from, as a path inside its folder or zip.
+    validation : Dataset, optional
+        Validation data that belongs to this training data; `Model.fit` validates
+        with it.
 
     Raises
     ------
@@ -54,6 +59,8 @@ class Dataset:
     images: Images
     labels: Labels
     classes: tuple[str, ...] = ()
+    files: tuple[str, ...] = field(default=(), kw_only=True)
+    validation: Dataset | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         images = self.images
@@ -70,7 +77,13 @@ class Dataset:
                 "Dataset: images and labels must have one length; "
                 f"got {len(images)} images, {len(labels)} labels."
             )
+        if len(self.files) not in (0, len(images)):
+            raise DataError(
+                "Dataset: files must name the file of each image; "
+                f"got {len(self.files)} files, {len(images)} images."
+            )
         object.__setattr__(self, "images", images)
+        object.__setattr__(self, "files", tuple(str(name) for name in self.files))
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
         check_classes(labels, self.classes)
@@ -119,7 +132,8 @@ class Dataset:
         Parameters
         ----------
         indices : array of int, shape (M,)
-            Positions in 0 … N − 1, M ≥ 1. Images are copied.
+            Positions in 0 … N − 1, M ≥ 1. Images are copied; validation data is not
+            taken along.
 
         Raises
         ------
@@ -142,7 +156,8 @@ class Dataset:
             images: Images = self.images.subset(chosen)
         else:
             images = self.images[chosen]
-        return type(self)(images, self.labels[chosen], self.classes)
+        files = tuple(self.files[i] for i in chosen.tolist()) if self.files else ()
+        return type(self)(images, self.labels[chosen], self.classes, files=files)
 
     def split(self, fraction: float, *, seed: int = 0) -> tuple[Self, Self]:
         """Divide at random into (rest, part), each class in proportion.

@@ -1,4 +1,4 @@
-"""This file is the program of a worker process: names in, pixels out."""
+"""The program of a worker process: names in, pixels out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import numpy as np
 
 from pellucid.data.archive import ENTRY_LIMIT_BYTES, open_archive, read_entry
+from pellucid.data.broken import broken_error
 from pellucid.data.picture import Pixels, picture
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
@@ -82,15 +83,48 @@ def decode(wanted: Wanted, names: Sequence[str]) -> Pixels:
     Raises
     ------
     DataError
-        If one is not a picture, or has another size or colour than it must have.
+        If some are not pictures, all of which are named; or if one has another size
+        or colour than it must have.
     """
-    out = np.empty((len(names), *wanted.shape), np.uint8)
+    pixels, broken = decode_whole(wanted, names)
+    if broken:
+        raise broken_error(broken)
+    return pixels
+
+
+def decode_whole(wanted: Wanted, names: Sequence[str]) -> tuple[Pixels, dict[str, str]]:
+    """Decode the pictures that are whole, and say of the others what is wrong.
+
+    Returns
+    -------
+    tuple of (ndarray of uint8, shape (len(names), H, W, C); dict of str to str)
+        Pixels, 0 where a picture cannot be read; and by its name the reason.
+
+    Raises
+    ------
+    DataError
+        If one has another size or colour than it must have: that is for whoever
+        loads them to decide.
+    """
+    out = np.zeros((len(names), *wanted.shape), np.uint8)
+    broken: dict[str, str] = {}
     for row, name in zip(out, names, strict=True):
-        row[...] = _decode_one(wanted, name)
-    return out
+        try:
+            pixels = picture(
+                _content(wanted.source, name),
+                size=wanted.size,
+                colour=wanted.colour,
+                name=name,
+            )
+        except DataError as error:
+            broken[name] = str(error)
+            continue
+        _check_shape(wanted, pixels, name)
+        row[...] = pixels
+    return out, broken
 
 
-def first_shape(
+def shape_of(
     source: Path, name: str, size: tuple[int, int] | None, colour: Colour | None
 ) -> tuple[int, int, int]:
     """Return the shape of a picture once it is decoded."""
@@ -102,16 +136,18 @@ def first_shape(
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests, one line of JSON each, until there are no more.
 
-    An answer is a line of JSON, followed by the pixels unless it has an "error".
+    An answer is a line of JSON: an "error", or the "broken" pictures with reasons,
+    followed by the pixels of all.
     """
     for line in requests:
         request = json.loads(line)
+        wanted = Wanted.from_json(request["wanted"])
         try:
-            pixels = decode(Wanted.from_json(request["wanted"]), request["names"])
+            pixels, broken = decode_whole(wanted, request["names"])
         except DataError as error:
             answers.write(json.dumps({"error": str(error)}).encode() + b"\n")
         else:
-            answers.write(b"{}\n")
+            answers.write(json.dumps({"broken": broken}).encode() + b"\n")
             answers.write(pixels.data.cast("B"))
         answers.flush()
 
@@ -124,14 +160,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _decode_one(wanted: Wanted, name: str) -> Pixels:
-    """Decode one picture and hold it against the wanted shape."""
-    pixels = picture(
-        _content(wanted.source, name),
-        size=wanted.size,
-        colour=wanted.colour,
-        name=name,
-    )
+def _check_shape(wanted: Wanted, pixels: Pixels, name: str) -> None:
+    """Hold a decoded picture against the wanted shape."""
     if pixels.shape[:2] != wanted.shape[:2]:
         raise DataError(
             f"load: pictures must have one size; got {pixels.shape[:2]} in {name!r} "
@@ -142,7 +172,6 @@ def _decode_one(wanted: Wanted, name: str) -> Pixels:
             f"load: pictures must all be grey like the first; got colours in {name!r}. "
             "Give colour='grey' or colour='rgb'."
         )
-    return pixels
 
 
 def _content(source: Path, name: str) -> bytes:

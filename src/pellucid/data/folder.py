@@ -1,9 +1,11 @@
-"""This file is how a folder or zip of pictures becomes classes and labels."""
+"""Folders and zips of pictures: their classes, labels and parts."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Self
 
@@ -11,13 +13,36 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data.archive import open_archive
+from pellucid.data.parts import Role, is_wrapping, mentions_part, roles_of
+from pellucid.data.stray import is_shown, may_be_picture
 from pellucid.errors import DataError
 
-_IGNORED: Final = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 _PICTURES: Final = frozenset(
-    {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+    [
+        ".jpg",
+        ".jpeg",
+        ".jfif",
+        ".png",
+        ".apng",
+        ".gif",
+        ".bmp",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".avif",
+        ".jp2",
+        ".j2k",
+        ".jpx",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".pfm",
+        ".ico",
+        ".mpo",
+        ".qoi",
+    ]
 )
-_TRAIN_AND_TEST: Final = frozenset({"train", "test"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +60,11 @@ class Part:
     names: tuple[str, ...]
     labels: npt.NDArray[np.int64]
 
+    def without(self, names: Container[str]) -> Part:
+        """Return the part without some pictures."""
+        kept = [i for i, name in enumerate(self.names) if name not in names]
+        return Part(tuple(self.names[i] for i in kept), self.labels[kept])
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -45,14 +75,50 @@ class Layout:
     classes : tuple of str
         Names of the subfolders, sorted; as numbers where all are numbers.
     train : Part
-        All pictures, or those below ``train``.
-    test : Part or None
-        Those below ``test``, if there is one.
+        All pictures, or those of the training part.
+    validation, test : Part or None
+        Those of the other parts, where they are there.
     """
 
     classes: tuple[str, ...]
     train: Part
-    test: Part | None
+    validation: Part | None = None
+    test: Part | None = None
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The parts that are there, by role: train, validation, test."""
+        roles = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {role: part for role, part in roles.items() if part is not None}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Paths of all pictures, part after part."""
+        return tuple(name for part in self.parts.values() for name in part.names)
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Labels of all pictures, part after part."""
+        return np.concatenate([part.labels for part in self.parts.values()])
+
+    def without(self, names: Container[str], source: Path) -> Layout:
+        """Return the layout without some pictures.
+
+        Raises
+        ------
+        DataError
+            If a class has no picture left.
+        """
+        kept = {role: part.without(names) for role, part in self.parts.items()}
+        for role, part in kept.items():
+            counts = np.bincount(part.labels, minlength=len(self.classes))
+            if not counts.all():
+                raise DataError(
+                    "load: every class must have a picture that can be read; got none "
+                    f"of {self.classes[int(np.argmin(counts))]!r} in the {role} data "
+                    f"of {str(source)!r}."
+                )
+        return Layout(self.classes, **kept)
 
     @classmethod
     def of(cls, source: Path) -> Self:
@@ -61,33 +127,37 @@ class Layout:
         Parameters
         ----------
         source : Path
-            Has one subfolder per class, perhaps below ``train`` and ``test``, and
-            perhaps all of it in one outer folder. Hidden files are not looked at.
+            Has one subfolder per class, perhaps below folders for the parts, such as
+            ``train``, ``val`` and ``test``, and perhaps all of it in one outer
+            folder. Hidden and stray files are not looked at.
 
         Raises
         ------
         DataError
-            If there are fewer than two classes, a class without a picture, a picture
-            outside of a class, or if train and test have not the same classes.
+            If there are fewer than two classes, a class without a picture or a
+            picture outside of a class; if the parts have not the same classes; or if
+            it is not clear whether folders are classes or parts.
         """
         tree = _Tree.of(source).without_outer_folders()
-        first = tree.first_folders()
-        if not first >= _TRAIN_AND_TEST:
-            classes, train = tree.part()
-            return cls(classes, train, None)
-        if first != _TRAIN_AND_TEST:
-            raise DataError(
-                f"load: beside train and test, {str(source)!r} must have no other "
-                f"folder; got {min(first - _TRAIN_AND_TEST)!r}."
-            )
-        classes, train = tree.below("train").part()
-        others, test = tree.below("test").part()
-        if classes != others:
-            raise DataError(
-                f"load: train and test of {str(source)!r} must have the same classes; "
-                f"got {min(set(classes) ^ set(others))!r} in one of them only."
-            )
-        return cls(classes, train, test)
+        roles = roles_of(tree.first_folders())
+        if roles.keys() == {"valid"} and "invalid" in tree.first_folders():
+            roles = {}  # a class and its counterpart
+        if not roles:
+            tree.check_holds_classes()
+            return cls(*tree.part())
+        tree.check_holds_parts(roles)
+        found = {role: tree.within_part(name).part() for name, role in roles.items()}
+        classes, train = found["train"]
+        names = {role: name for name, role in roles.items()}
+        for role, (others, _) in found.items():
+            if others != classes:
+                lone = min(set(classes) ^ set(others))
+                raise DataError(
+                    f"load: {names['train']} and {names[role]} of {str(source)!r} must "
+                    f"have the same classes; got {lone!r} in one of them only."
+                )
+        parts = {role: part for role, (_, part) in found.items()}
+        return cls(classes, train, parts.get("validation"), parts.get("test"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +179,7 @@ class _Tree:
                 names = archive.namelist()
             files = [name for name in names if not name.endswith("/")]
             folders = [name[:-1] for name in names if name.endswith("/")]
-        files = sorted(filter(is_shown, files))
+        files = sorted(n for n in files if is_shown(n) and may_be_picture(n))
         above = {name[:i] for name in files for i, c in enumerate(name) if c == "/"}
         return cls(source, "", files, sorted({*filter(is_shown, folders), *above}))
 
@@ -127,14 +197,82 @@ class _Tree:
         return _Tree(self.source, self.top + prefix, files, folders)
 
     def without_outer_folders(self) -> _Tree:
-        """Descend while there is one folder that only holds folders."""
+        """Descend while there is one folder that only holds folders.
+
+        Not into one that is called as validation or test data: those are not to be
+        trained on.
+        """
         first = self.first_folders()
         if len(first) != 1 or self.loose_pictures():
+            return self
+        if not {*roles_of(first).values()} <= {"train"}:
             return self
         inner = self.below(first.pop())
         if not inner.folders or inner.loose_pictures():
             return self
         return inner.without_outer_folders()
+
+    def within_part(self, name: str) -> _Tree:
+        """Return the tree of a part, without ``train/train`` or ``train/images``."""
+        tree = self.below(name)
+        first = tree.first_folders()
+        while len(first) == 1 and is_wrapping(only := first.pop()):
+            inner = tree.below(only)
+            if not inner.folders or tree.loose_pictures() or inner.loose_pictures():
+                break
+            tree, first = inner, inner.first_folders()
+        return tree
+
+    def check_holds_parts(self, roles: dict[str, Role]) -> None:
+        """Refuse folders of which only some are parts, or which are no whole."""
+        where, names = str(self.source / self.top), sorted(roles)
+        others = sorted(self.first_folders() - roles.keys())
+        if others:
+            raise DataError(
+                f"load: the folders of {where!r} must be classes, or parts called "
+                f"train, val and test; got {others[0]!r} beside {names[0]!r}. "
+                f"Rename {names[0]!r} if it is a class; else move {others[0]!r} away."
+            )
+        for one, other in pairwise(sorted(names, key=lambda name: roles[name])):
+            if roles[one] == roles[other]:
+                raise DataError(
+                    f"load: {where!r} must have one folder of {roles[one]} data; got "
+                    f"{one!r} and {other!r}. Join them, or move one away."
+                )
+        if "train" not in roles.values():
+            raise DataError(
+                f"load: {where!r} must have a folder of training data; "
+                f"got {' and '.join(map(repr, names))} only. If that is what to train "
+                "on, give the path of the folder itself."
+            )
+
+    def check_holds_classes(self) -> None:
+        """Refuse classes that look as if they were parts, or had parts inside."""
+        where, first = str(self.source / self.top), sorted(self.first_folders())
+        if len(first) < 2 or self.loose_pictures():
+            return
+        advice = "Call parts train, val and test, with a subfolder for each class."
+        if all(map(mentions_part, first)):
+            raise DataError(
+                f"load: the folders of {where!r} must be classes or parts; got "
+                f"{first[0]!r} and {first[1]!r}, which could be either. {advice}"
+            )
+        inner = [self.below(name) for name in first]
+        below = [tree.first_folders() for tree in inner]
+        for name, folders in zip(first, below, strict=True):
+            if folders and roles_of(folders).keys() == folders:
+                raise DataError(
+                    f"load: parts must lie outside of the classes, as in train/{name}; "
+                    f"got {name}/{min(folders)} in {where!r}. {advice}"
+                )
+        is_alike = len(below[0]) > 1 and all(folders == below[0] for folders in below)
+        if is_alike and not any(tree.loose_pictures() for tree in inner):
+            shared = " and ".join(map(repr, sorted(below[0])[:2]))
+            raise DataError(
+                f"load: the folders of {where!r} must be classes or parts; got "
+                f"{first[0]!r} and {first[1]!r}, which both hold {shared}. {advice} If "
+                "they are classes, put their pictures into one folder each."
+            )
 
     def loose_pictures(self) -> list[str]:
         """Return the pictures that lie in no folder."""
@@ -217,11 +355,6 @@ def _sorted(names: set[str]) -> tuple[str, ...]:
     if all(name.isascii() and name.isdecimal() for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
-
-
-def is_shown(name: str) -> bool:
-    """Tell whether a file or folder is one that a person means."""
-    return not any(p.startswith(".") or p in _IGNORED for p in name.split("/"))
 
 
 def _is_picture(name: str) -> bool:

@@ -1,7 +1,8 @@
-"""This file is `load`: the one door through which data comes in."""
+"""`load`: the one door through which data comes in."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def load(
     cache: bool = True,
     test_fraction: float = 0.2,
     memory_limit_bytes: int | None = None,
+    skip_broken: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Dataset, Dataset]:
     """Load a dataset by its name or from a path.
@@ -41,8 +43,8 @@ def load(
     ----------
     source : str or Path
         "mnist", "fashion-mnist", "cifar10" or "xor"; or the path of a folder or zip
-        of pictures with one subfolder per class (perhaps below ``train`` and
-        ``test``), of a ``.npz`` file, or of a folder with four IDX files. A folder
+        of pictures with one subfolder per class (perhaps below ``train``, ``val``
+        and ``test``), of a ``.npz`` file, or of a folder with four IDX files. A folder
         that has one of the names is "./mnist".
     size : (int, int), optional
         Height and width in pixels that images are resized to.
@@ -58,13 +60,17 @@ def load(
     memory_limit_bytes : int, optional
         Pictures that would take more than this when decoded stay in their files;
         half of the available memory unless given.
+    skip_broken : bool
+        Whether pictures that cannot be read are left out, and named in a warning.
     progress : callable, optional
         Called as progress(done, total, what) while something takes its time.
 
     Returns
     -------
     tuple of Dataset
-        (train, test).
+        (train, test). Validation data of its own is ``train.validation``, which
+        `Model.fit` takes; where the source has no test data, it is the test data as
+        well.
 
     Raises
     ------
@@ -91,12 +97,19 @@ def load(
         colour=colour,
         cache=cache,
         memory_limit_bytes=memory_limit_bytes,
+        skip_broken=skip_broken,
         progress=progress,
     )
     train, test = _read(source, options, test_fraction, seed)
-    if test is None:
+    validation = train.validation
+    if validation is not None:
+        validation = _refitted(validation, size, colour)
+    if test is None and validation is None:
         train, test = train.split(test_fraction, seed=seed)
-    return _refitted(train, size, colour), _refitted(test, size, colour)
+    train = _refitted(train, size, colour)
+    if validation is not None:
+        train = replace(train, validation=validation)
+    return train, validation if test is None else _refitted(test, size, colour)
 
 
 def _read(
@@ -145,4 +158,4 @@ def _refitted(
             "load: images must be uint8, grey or rgb, to be brought to a size or "
             f"colour; got {images.dtype} of shape {images.shape}."
         )
-    return Dataset(refit(images, size=size, colour=colour), data.labels, data.classes)
+    return replace(data, images=refit(images, size=size, colour=colour))

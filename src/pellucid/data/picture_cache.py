@@ -1,4 +1,4 @@
-"""This file is decoded pictures kept on disk, so that the next start is instant."""
+"""Decoded pictures kept on disk, so that the next start is instant."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from pellucid.data.broken import Broken
 from pellucid.data.cache import cache_folder, new_folder
-from pellucid.data.checks import Labels
-from pellucid.data.folder import is_shown, walk
+from pellucid.data.folder import Layout, Part, walk
 from pellucid.data.picture import Pixels
+from pellucid.data.stray import is_shown
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
 
@@ -26,23 +28,24 @@ class Kept(NamedTuple):
     Parameters
     ----------
     images : ndarray of uint8, shape (N, H, W, C)
-        Training images first.
-    labels : ndarray of int64, shape (N,)
-        One per image.
-    classes : tuple of str
-        Names of the labels.
-    train : int
-        Number of training images; N where the source has no test set.
+        Training, validation and test images.
+    layout : Layout
+        Their names, labels and classes.
+    broken : mapping of str to str
+        Pictures that were left out, with reasons.
     """
 
     images: Pixels
-    labels: Labels
-    classes: tuple[str, ...]
-    train: int
+    layout: Layout
+    broken: Broken = MappingProxyType({})
 
 
 def cache_entry(
-    source: Path, size: tuple[int, int] | None, colour: Colour | None
+    source: Path,
+    size: tuple[int, int] | None,
+    colour: Colour | None,
+    *,
+    skip_broken: bool = False,
 ) -> Path:
     """Name the entry by the source, what is wanted of it, and its present state.
 
@@ -50,7 +53,7 @@ def cache_entry(
     ----------
     source : Path
         A folder or zip, resolved.
-    size, colour
+    size, colour, skip_broken
         As `load` takes them.
 
     Returns
@@ -63,7 +66,7 @@ def cache_entry(
     DataError
         If the source cannot be looked at.
     """
-    wanted = json.dumps([FORMAT_VERSION, str(source), size, colour])
+    wanted = json.dumps([FORMAT_VERSION, str(source), size, colour, skip_broken])
     state = hashlib.sha256()
     try:
         for name, status in _states(source):
@@ -89,8 +92,15 @@ def read_kept(entry: Path) -> Kept:
     images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(entry / "labels.npy", allow_pickle=False)
     about: dict[str, Any] = json.loads((entry / "about.json").read_text("utf-8"))
-    classes = tuple(about["classes"])
-    return Kept(np.asarray(images), labels, classes, int(about["train"]))
+    names, parts, begin = [str(name) for name in about["names"]], {}, 0
+    if not len(images) == len(labels) == len(names):
+        raise ValueError(f"{len(images)} images, {len(names)} names")
+    for part, count in about["parts"].items():
+        end = begin + int(count)
+        parts[part] = Part(tuple(names[begin:end]), labels[begin:end])
+        begin = end
+    layout = Layout(tuple(map(str, about["classes"])), **parts)
+    return Kept(np.asarray(images), layout, dict(about["broken"]))
 
 
 def keep(entry: Path, kept: Kept) -> None:
@@ -103,10 +113,16 @@ def keep(entry: Path, kept: Kept) -> None:
     """
     import shutil
 
-    about = {"classes": kept.classes, "train": kept.train}
+    layout = kept.layout
+    about = {
+        "classes": layout.classes,
+        "names": layout.names,
+        "parts": {name: len(part.names) for name, part in layout.parts.items()},
+        "broken": dict(kept.broken),
+    }
     with new_folder(entry) as folder:
         np.save(folder / "images.npy", kept.images, allow_pickle=False)
-        np.save(folder / "labels.npy", kept.labels, allow_pickle=False)
+        np.save(folder / "labels.npy", layout.labels, allow_pickle=False)
         (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
     for other in entry.parent.glob(entry.name.split("-")[0] + "-*"):
         if other != entry:

@@ -1,21 +1,25 @@
-"""This file is a folder or zip of pictures as a dataset, decoded once and kept."""
+"""Folders and zips of pictures as datasets, decoded once and kept."""
 
 from __future__ import annotations
 
-import os
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from pellucid.data.checks import Images, Labels
+from pellucid.data.broken import Broken, broken_error, describe_broken
+from pellucid.data.checks import Images
 from pellucid.data.dataset import Dataset
-from pellucid.data.decoder import Wanted, decode, first_shape
+from pellucid.data.decoder import Wanted, decode_whole, shape_of
 from pellucid.data.download import Progress
 from pellucid.data.folder import Layout
-from pellucid.data.picture import check_size
+from pellucid.data.memory import available_memory_bytes
+from pellucid.data.picture import Pixels, check_size
 from pellucid.data.picture_cache import Kept, cache_entry, keep, read_kept
 from pellucid.data.picture_files import PictureFiles
+from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
 
 _IN_THIS_PROCESS = 512
@@ -38,6 +42,9 @@ class PictureOptions:
     memory_limit_bytes : int, optional
         More decoded bytes than this stay in their files; half of the available
         memory unless given.
+    skip_broken : bool
+        Whether pictures that cannot be read are left out, and named, instead of
+        refused.
     progress : callable, optional
         Called as progress(pictures so far, pictures in all, what).
     """
@@ -46,12 +53,21 @@ class PictureOptions:
     colour: Colour | None = None
     cache: bool = True
     memory_limit_bytes: int | None = None
+    skip_broken: bool = False
     progress: Progress | None = None
 
     def tell(self, done: int, total: int, what: str) -> None:
         """Report progress to whoever wants to know."""
         if self.progress is not None:
             self.progress(done, total, what)
+
+    def tell_left_out(self, broken: Broken) -> None:
+        """Name the pictures that are left out; by a warning if nobody listens."""
+        what = f"left out {len(broken)} that cannot be read: {describe_broken(broken)}"
+        if self.progress is None:
+            warnings.warn(f"load: {what}.", stacklevel=5)
+        else:
+            self.progress(len(broken), len(broken), what)
 
 
 def read_pictures(
@@ -69,7 +85,8 @@ def read_pictures(
     Returns
     -------
     tuple of (Dataset, Dataset or None)
-        (train, test); None where the source does not divide its pictures itself.
+        (train, test); None where the source has no test part. The training data
+        has the validation part as its ``validation``.
 
     Raises
     ------
@@ -80,82 +97,106 @@ def read_pictures(
     options = replace(options, size=check_size(options.size))
     entry = None
     if options.cache:
-        entry = cache_entry(source, options.size, options.colour)
+        entry = cache_entry(
+            source, options.size, options.colour, skip_broken=options.skip_broken
+        )
         if entry.is_dir():
             found = _from_cache(entry, options)
             if found is not None:
                 return found
     layout = Layout.of(source)
-    shape = first_shape(source, layout.train.names[0], options.size, options.colour)
-    images = _images(
-        Wanted(source=source, shape=shape, size=options.size, colour=options.colour),
-        layout,
-        options,
-    )
-    labels = layout.train.labels
-    if layout.test is not None:
-        labels = np.concatenate([labels, layout.test.labels])
-    train = len(layout.train.names)
+    images, broken = _images(_wanted(source, layout, options), layout, options)
+    if broken:
+        if not options.skip_broken:
+            raise broken_error(broken)
+        rows = [i for i, name in enumerate(layout.names) if name not in broken]
+        layout = layout.without(broken, source)
+        if isinstance(images, PictureFiles):
+            images = images.subset(np.array(rows))
+        else:
+            images = images[rows]
+        options.tell_left_out(broken)
     if entry is not None and isinstance(images, np.ndarray):
-        _to_cache(entry, Kept(images, labels, layout.classes, train), options)
-    return _divided(images, labels, layout.classes, train)
+        _to_cache(entry, Kept(images, layout, broken), options)
+    return _divided(images, layout)
 
 
-def available_memory_bytes() -> int:
-    """Return the memory that programs could still take, in bytes."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    if hasattr(os, "sysconf"):
-        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return 4 * 2**30
+def _wanted(source: Path, layout: Layout, options: PictureOptions) -> Wanted:
+    """Take the shape of all pictures from the first one that can be read."""
+    broken: dict[str, str] = {}
+    for name in layout.names:
+        try:
+            shape = shape_of(source, name, options.size, options.colour)
+        except DataError as error:
+            broken[name] = str(error)
+            continue
+        return Wanted(
+            source=source, shape=shape, size=options.size, colour=options.colour
+        )
+    raise broken_error(broken)
 
 
-def _images(wanted: Wanted, layout: Layout, options: PictureOptions) -> Images:
+def _images(
+    wanted: Wanted, layout: Layout, options: PictureOptions
+) -> tuple[Images, Broken]:
     """Decode all pictures, or leave them in their files if they are too many."""
-    names = [*layout.train.names, *(layout.test.names if layout.test else ())]
+    names = layout.names
     limit = options.memory_limit_bytes
     if limit is None:
         limit = available_memory_bytes() // 2
-    if len(names) * int(np.prod(wanted.shape)) > limit:
-        return PictureFiles(wanted, names)
+    is_too_much = len(names) * int(np.prod(wanted.shape)) > limit
     what = f"decoding {wanted.source.name}"
+    if is_too_much:
+        files = PictureFiles(wanted, names)
+        return files, _broken(wanted, names, options) if options.skip_broken else {}
     if len(names) <= _IN_THIS_PROCESS:
-        images = decode(wanted, names)
+        images, broken = decode_whole(wanted, names)
         options.tell(len(names), len(names), what)
-        return images
+        return images, broken
+    images, broken = np.empty((len(names), *wanted.shape), np.uint8), {}
+    done = 0
+    for pixels, wrong in _decoded(wanted, names):
+        images[done : done + len(pixels)] = pixels
+        done += len(pixels)
+        broken.update(wrong)
+        options.tell(done, len(names), what)
+    return images, broken
+
+
+def _broken(wanted: Wanted, names: Sequence[str], options: PictureOptions) -> Broken:
+    """Decode pictures that stay in their files once, to find those that are broken."""
+    broken: dict[str, str] = {}
+    done = 0
+    for pixels, wrong in _decoded(wanted, names):
+        done += len(pixels)
+        broken.update(wrong)
+        options.tell(done, len(names), f"checking {wanted.source.name}")
+    return broken
+
+
+def _decoded(wanted: Wanted, names: Sequence[str]) -> Iterator[tuple[Pixels, Broken]]:
+    """Decode in worker processes."""
     from pellucid.data.workers import Workers
 
-    images = np.empty((len(names), *wanted.shape), np.uint8)
     batches = [names[i : i + _AT_ONCE] for i in range(0, len(names), _AT_ONCE)]
-    done = 0
     with Workers(wanted) as workers:
-        for pixels in workers.stream(batches):
-            images[done : done + len(pixels)] = pixels
-            done += len(pixels)
-            options.tell(done, len(names), what)
-    return images
+        yield from workers.stream_whole(batches)
 
 
-def _divided(
-    images: Images, labels: Labels, classes: tuple[str, ...], train: int
-) -> tuple[Dataset, Dataset | None]:
-    """Divide what is kept together into train and test, without copying."""
-    if train == len(labels):
-        return Dataset(images, labels, classes), None
-    if isinstance(images, PictureFiles):
-        first: Images = images.subset(np.arange(train))
-        rest: Images = images.subset(np.arange(train, len(labels)))
-    else:
-        first, rest = images[:train], images[train:]
-    return (
-        Dataset(first, labels[:train], classes),
-        Dataset(rest, labels[train:], classes),
-    )
+def _divided(images: Images, layout: Layout) -> tuple[Dataset, Dataset | None]:
+    """Divide what is kept together into its parts, without copying."""
+    made: dict[str, Dataset] = {}
+    begin = 0
+    for role, part in layout.parts.items():
+        end = begin + len(part.names)
+        if isinstance(images, PictureFiles):
+            own: Images = images.subset(np.arange(begin, end))
+        else:
+            own = images[begin:end]
+        made[role] = Dataset(own, part.labels, layout.classes, files=part.names)
+        begin = end
+    train = replace(made["train"], validation=made.get("validation"))
+    return train, made.get("test")
 
 
 def _from_cache(
@@ -165,13 +206,16 @@ def _from_cache(
     import shutil
 
     try:
-        found = _divided(*read_kept(entry))
+        images, layout, broken = read_kept(entry)
+        found = _divided(images, layout)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         options.tell(0, 0, f"the cache {str(entry)!r} is damaged ({error}); decoding")
         shutil.rmtree(entry, ignore_errors=True)
         return None
-    total = sum(len(part) for part in found if part is not None)
+    total = len(layout.names)
     options.tell(total, total, "reading decoded pictures from the cache")
+    if broken:
+        options.tell_left_out(broken)
     return found
 
 
@@ -180,6 +224,6 @@ def _to_cache(entry: Path, kept: Kept, options: PictureOptions) -> None:
     try:
         keep(entry, kept)
     except OSError as error:
-        total = len(kept.labels)
+        total = len(kept.images)
         reason = error.strerror or str(error)
         options.tell(total, total, f"not kept in {str(entry.parent)!r}: {reason}")

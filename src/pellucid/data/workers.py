@@ -1,4 +1,4 @@
-"""This file is the worker processes that decode pictures while others train."""
+"""Worker processes that decode pictures while others train."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypeAlias
 
 import numpy as np
 
+from pellucid.data.broken import Broken, broken_error
 from pellucid.data.decoder import Wanted
 from pellucid.data.picture import Pixels
 from pellucid.errors import DataError
+
+_Answer: TypeAlias = tuple[Pixels, Broken]
 
 _PICTURES_AT_ONCE = 64
 _PROGRAM = "from pellucid.data.decoder import main; main()"
@@ -81,10 +84,7 @@ class Workers:
     def stream(self, batches: Iterable[Sequence[str]]) -> Iterator[Pixels]:
         """Decode batches of names in order, some of them ahead.
 
-        Parameters
-        ----------
-        batches : iterable of sequence of str
-            The names of each batch.
+        As `stream_whole`, but a broken picture is an error.
 
         Yields
         ------
@@ -95,7 +95,32 @@ class Workers:
         DataError
             As `decoder.decode`; or if a process ended on its own.
         """
-        pending: deque[list[Future[Pixels]]] = deque()
+        for pixels, broken in self.stream_whole(batches):
+            if broken:
+                raise broken_error(broken)
+            yield pixels
+
+    def stream_whole(
+        self, batches: Iterable[Sequence[str]]
+    ) -> Iterator[tuple[Pixels, Broken]]:
+        """Decode batches of names in order, and say which pictures are broken.
+
+        Parameters
+        ----------
+        batches : iterable of sequence of str
+            The names of each batch.
+
+        Yields
+        ------
+        tuple of (ndarray of uint8, shape (len(batch), H, W, C); mapping of str to str)
+            As `decoder.decode_whole`.
+
+        Raises
+        ------
+        DataError
+            As `decoder.decode_whole`; or if a process ended on its own.
+        """
+        pending: deque[list[Future[_Answer]]] = deque()
         for names in batches:
             pending.append(self._submit(names))
             if sum(map(len, pending)) > 2 * self._count:
@@ -103,13 +128,13 @@ class Workers:
         while pending:
             yield _join(pending.popleft(), self._wanted)
 
-    def _submit(self, names: Sequence[str]) -> list[Future[Pixels]]:
+    def _submit(self, names: Sequence[str]) -> list[Future[_Answer]]:
         """Hand a batch to the processes in pieces."""
         starts = range(0, len(names), _PICTURES_AT_ONCE)
         pieces = [list(names[i : i + _PICTURES_AT_ONCE]) for i in starts]
         return [self._threads.submit(self._decode, piece) for piece in pieces]
 
-    def _decode(self, names: list[str]) -> Pixels:
+    def _decode(self, names: list[str]) -> _Answer:
         """Let one idle process decode one piece."""
         process = self._idle.get()
         try:
@@ -130,7 +155,7 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _ask(process: subprocess.Popen[bytes], wanted: Wanted, names: list[str]) -> Pixels:
+def _ask(process: subprocess.Popen[bytes], wanted: Wanted, names: list[str]) -> _Answer:
     """Send one request and read its answer."""
     stdin, stdout = _pipes(process)
     request = {"wanted": wanted.to_json(), "names": names}
@@ -151,7 +176,7 @@ def _ask(process: subprocess.Popen[bytes], wanted: Wanted, names: list[str]) -> 
         ) from error
     if "error" in answer:
         raise DataError(answer["error"])
-    return out
+    return out, answer["broken"]
 
 
 def _read_into(source: IO[bytes], target: memoryview) -> None:
@@ -165,13 +190,15 @@ def _read_into(source: IO[bytes], target: memoryview) -> None:
         done += len(data)
 
 
-def _join(pieces: list[Future[Pixels]], wanted: Wanted) -> Pixels:
+def _join(pieces: list[Future[_Answer]], wanted: Wanted) -> _Answer:
     """Wait for the pieces of a batch and put them together."""
     if not pieces:
-        return np.empty((0, *wanted.shape), np.uint8)
+        return np.empty((0, *wanted.shape), np.uint8), {}
     if len(pieces) == 1:
         return pieces[0].result()
-    return np.concatenate([piece.result() for piece in pieces])
+    answers = [piece.result() for piece in pieces]
+    broken = {name: why for _, part in answers for name, why in part.items()}
+    return np.concatenate([pixels for pixels, _ in answers]), broken
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pellucid.data import Augment, Dataset
 from pellucid.engines.head import require
 from pellucid.engines.world import world_of
-from pellucid.errors import NetworkError
+from pellucid.errors import DataError, NetworkError
 from pellucid.model.beginning import beginning
 from pellucid.model.inputs import checked_dataset
 from pellucid.objectives import Loss, Optimizer, Schedule
@@ -119,6 +119,15 @@ def _datasets(model: Model, request: FitRequest) -> tuple[Dataset, Dataset | Non
     if request.validation_data is not None:
         held_out = request.validation_data
         return data, checked_dataset(held_out, "validation_data", network, loss)
+    own = data.validation
     if request.validation_split:
+        if own is not None:
+            raise DataError(
+                "fit: validation_split must be 0 where the data has validation data "
+                f"of its own; got validation_split={request.validation_split} and "
+                f"{len(own):,} validation images."
+            )
         return data.split(request.validation_split, seed=model.seed)
+    if own is not None:
+        return data, checked_dataset(own, "validation_data", network, loss)
     return data, None

@@ -344,7 +344,8 @@ class Model:
         validation_split : float
             Share of each class that is held out, 0 ≤ share < 1.
         validation_data : Dataset or (images, labels), optional
-            Held-out data, instead of a split.
+            Held-out data, instead of a split. Else that of ``data.validation``, where
+            a folder of pictures has a validation part.
         schedule : str or Schedule, optional
             constant, step, cosine, one_cycle, warm_up, on_plateau.
         metrics : sequence of str

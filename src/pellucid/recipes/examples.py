@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,16 @@ def examples_of(
     train, test = data.load(
         section.source,
         seed=section.seed,
+        skip_broken=section.skip_broken,
         progress=progress,
         **_form(section, model),
     )
     check_classes(model.network, train)
     if section.limit is not None and section.limit < len(train):
         # a folder's pictures stand class by class: the first ones would be of one class
+        validation = train.validation
         _, train = train.split(section.limit / len(train), seed=section.seed)
+        train = replace(train, validation=validation)
     return train, test
 
 

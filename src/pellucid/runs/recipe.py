@@ -28,6 +28,8 @@ class DataSection(_Section):
     seed: int = 0
     #: so many images are trained on, each class in proportion, for quick tries
     limit: Annotated[int, Field(ge=1)] | None = None
+    #: whether pictures that cannot be read are left out, and named, instead of refused
+    skip_broken: bool = False
     #: "python" where arrays were handed to `fit`, "import" where the model came from
     #: elsewhere; such a recipe needs data to be named
     given: str | None = None
