@@ -147,3 +147,21 @@ def test_split_of_labels_that_are_no_classes_ignores_them():
 def test_split_refuses_a_fraction_outside_of_0_and_1(fraction):
     with pytest.raises(DataError, match="between 0 and 1; got fraction="):
         Dataset(images(), np.arange(4)).split(fraction)
+
+
+def test_files_stay_with_their_images():
+    images = np.zeros((4, 2, 2, 1), np.uint8)
+    data = Dataset(images, np.arange(4) % 2, files=("a", "b", "c", "d"))
+    assert data.subset([3, 1]).files == ("d", "b")
+    rest, part = data.split(0.5)
+    assert sorted(rest.files + part.files) == ["a", "b", "c", "d"]
+    with pytest.raises(DataError, match="name the file of each image; got 1 files, 4"):
+        Dataset(images, np.arange(4) % 2, files=("a",))
+
+
+def test_a_part_of_the_training_data_has_no_validation_data():
+    images = np.zeros((4, 2, 2, 1), np.uint8)
+    held = Dataset(images, np.zeros(4, int))
+    data = Dataset(images, np.zeros(4, int), validation=held)
+    assert data.subset([0]).validation is None
+    assert Dataset.of(data).validation is held

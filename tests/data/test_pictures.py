@@ -161,3 +161,114 @@ def test_a_zip_with_another_time_is_decoded_again(pictures, zipped):
     load(path, progress=lambda *now: told.append(now[2]))
     kept = "reading decoded pictures from the cache"
     assert told == ["decoding pets.zip", kept, "decoding pets.zip"]
+
+
+@pytest.fixture
+def parted(pictures, tmp_path):
+    """Return a function that copies the pictures below some parts."""
+
+    def make(*parts):
+        for part in parts:
+            shutil.copytree(pictures, tmp_path / "parted" / part)
+        return tmp_path / "parted"
+
+    return make
+
+
+@pytest.mark.parametrize("limit", [None, 100])
+def test_validation_data_comes_with_the_training_data(parted, zipped, limit):
+    root = parted("Training", "Validation", "Testing")
+    (root / "Validation" / "cat" / "3.png").unlink()
+    for source in (root, zipped(root)):
+        for _ in range(2):  # decoded, then from the cache
+            train, test = load(source, memory_limit_bytes=limit)
+            assert train.validation is not None
+            assert (len(train), len(train.validation), len(test)) == (20, 19, 20)
+            assert train.validation.files[3] == "Validation/cat/4.png"
+            assert train.validation.classes == train.classes == ("cat", "dog")
+            np.testing.assert_array_equal(train.validation.images[3], train.images[4])
+
+
+def test_validation_data_is_the_test_data_where_there_is_no_other(parted):
+    train, test = load(parted("train", "val"), size=(3, 3), cache=False)
+    assert test is train.validation
+    assert (len(train), len(test)) == (20, 20)
+    assert all(name.startswith("val/") for name in test.files)
+
+
+def test_each_image_knows_its_file(pictures):
+    for _ in range(2):
+        train, test = load(pictures, test_fraction=0.3)
+        for part in (train, test):
+            assert len(part.files) == len(part)
+            names = [name.split("/")[0] for name in part.files]
+            assert names == [part.classes[label] for label in part.labels]
+        assert {*train.files}.isdisjoint(test.files)
+
+
+@pytest.fixture
+def broken(pictures):
+    """Three pictures that cannot be read, each in another way."""
+    (pictures / "cat" / "0.png").write_bytes(b"text")
+    whole = (pictures / "cat" / "1.png").read_bytes()
+    (pictures / "cat" / "1.png").write_bytes(whole[: len(whole) // 2])
+    (pictures / "dog" / "9.png").unlink()
+    os.mkfifo(pictures / "dog" / "9.png")
+    return pictures
+
+
+@pytest.mark.parametrize("at_once", [512, 0])
+def test_all_broken_pictures_are_named_at_once(broken, monkeypatch, at_once):
+    monkeypatch.setattr(module, "_IN_THIS_PROCESS", at_once)
+    with pytest.raises(DataError, match="got 3 that cannot be read: ") as caught:
+        load(broken)
+    for words in (
+        "'cat/0.png' (a file in no known format)",
+        "'cat/1.png' (",
+        "'dog/9.png' (a named pipe, not a regular file)",
+        "skip_broken=True (--skip-broken)",
+    ):
+        assert words in str(caught.value)
+
+
+def test_no_more_than_twenty_broken_pictures_are_named(pictures):
+    for number in range(30):
+        (pictures / "cat" / f"x{number:02}.png").write_bytes(b"text")
+    with pytest.raises(DataError, match=r"got 30 .*'cat/x19.png' .*; and 10 more. Men"):
+        load(pictures)
+
+
+@pytest.mark.parametrize("limit", [None, 100])
+def test_broken_pictures_are_left_out_on_request(broken, limit):
+    for _ in range(2):  # decoded, then from the cache
+        with pytest.warns(UserWarning, match="left out 3 that cannot be read: 'cat/0"):
+            train, test = load(broken, skip_broken=True, memory_limit_bytes=limit)
+        assert len(train) + len(test) == 17
+        assert {"cat/0.png", "cat/1.png", "dog/9.png"}.isdisjoint(
+            train.files + test.files
+        )
+        blues = [part.images[:][:, 0, 0, 2] for part in (train, test)]
+        values = [int(name[4]) for part in (train, test) for name in part.files]
+        expected = np.array(values) + np.where(
+            np.concatenate([train.labels, test.labels]), 0, 200
+        )
+        np.testing.assert_array_equal(np.concatenate(blues), expected)
+    told = []
+    load(broken, skip_broken=True, progress=lambda *now: told.append(now[2]))
+    assert "left out 3 that cannot be read" in told[-1]
+    with pytest.raises(DataError, match="got 3 that cannot be read"):
+        load(broken)  # what was kept without them is another entry
+
+
+def test_a_class_without_a_whole_picture_is_refused(pictures):
+    for path in (pictures / "cat").iterdir():
+        path.write_bytes(b"text")
+    with pytest.raises(
+        DataError, match="a picture that can be read; got none of 'cat'"
+    ):
+        load(pictures, skip_broken=True)
+    shutil.rmtree(pictures / "dog")
+    (pictures / "dog").mkdir()
+    (pictures / "dog" / "1.png").write_bytes(b"text")
+    with pytest.raises(DataError, match="got 11 that cannot be read"):
+        load(pictures, skip_broken=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pellucid.cli import options
 from pellucid.cli.output import DataProgress, answer, emit, percent, say, table
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pellucid.data import Dataset
     from pellucid.explain import Assessment
 
+_SHOWN_MISTAKES = 10  # by file, the surest
 _WIDEST_CONFUSION = 30  # classes; more do not fit a terminal
 
 
@@ -21,6 +22,7 @@ def evaluate(
     data: options.Data = None,
     engine: options.EngineName = None,
     picture: options.Picture = None,
+    skip_broken: options.SkipBroken = False,
     json: options.Json = False,
 ) -> None:
     """Measure a trained network on test data.
@@ -46,16 +48,21 @@ def evaluate(
     section = DataSection(source=source)
     if opened.recipe is not None and opened.recipe.data.source == source:
         section = opened.recipe.data
-    _, test = examples_of(section, opened.model, progress=DataProgress())
+    if skip_broken:
+        section = section.model_copy(update={"skip_broken": True})
+    train, test = examples_of(section, opened.model, progress=DataProgress())
+    on = "validation" if train.validation is test else "test"
     assessment = assess(opened.model, test)
     drawn = _draw(assessment, test, picture or opened.folder / "mistakes.png")
     if json:
-        emit(_document(opened, source, assessment, drawn))
+        document = _document(opened, source, assessment, drawn)
+        emit({**document, "tested_on": on, **_mistakes(assessment, test)})
         return
     _report(assessment)
+    _name_mistakes(assessment, test)
     if drawn is not None:
         say(f"the surest mistakes are drawn in {drawn}")
-    _conclude(assessment)
+    _conclude(assessment, on)
 
 
 def _draw(assessment: Assessment, test: Dataset, path: Path) -> Path | None:
@@ -111,8 +118,38 @@ def _report(assessment: Assessment) -> None:
     answer("")
 
 
-def _conclude(assessment: Assessment) -> None:
+def _mistakes(assessment: Assessment, test: Dataset) -> dict[str, object]:
+    """Return the mistakes with the file of each, where examples come from files."""
+    mistakes: Any = assessment.to_json().get("mistakes", [])
+    if not test.files:
+        return {"mistakes": mistakes}
+    return {"mistakes": [{**m, "file": test.files[m["index"]]} for m in mistakes]}
+
+
+def _name_mistakes(assessment: Assessment, test: Dataset) -> None:
+    """Write the files of the surest mistakes."""
+    names, shown = assessment.classes, assessment.mistakes[:_SHOWN_MISTAKES]
+    if not test.files or not shown or not names:
+        return
+    rows = [
+        (
+            test.files[m.index],
+            names[m.label],
+            names[m.predicted],
+            percent(m.probability),
+        )
+        for m in shown
+    ]
+    headers = ("surest mistakes", "it is", "said", "probability")
+    answer(table(headers, rows, numbers=("probability",)))
+    more = len(assessment.mistakes) - len(shown)
+    if more:
+        say(f"{more:,} more mistakes are in --json, with their files")
+    answer("")
+
+
+def _conclude(assessment: Assessment, on: str) -> None:
     answer(f"images: {assessment.count:,}")
     if "loss" in assessment.metrics:
-        answer(f"test loss: {assessment.metrics['loss']:.4f}")
-    answer(f"test accuracy: {percent(assessment.metrics['accuracy'])}")
+        answer(f"{on} loss: {assessment.metrics['loss']:.4f}")
+    answer(f"{on} accuracy: {percent(assessment.metrics['accuracy'])}")

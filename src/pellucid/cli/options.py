@@ -35,6 +35,12 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+SkipBroken = Annotated[
+    bool,
+    typer.Option(
+        "--skip-broken", help="Leave out pictures that cannot be read, and name them."
+    ),
+]
 Picture = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(

@@ -1,11 +1,12 @@
-"""This file is how commands read pictures: as the model saw them in training."""
+"""Pictures that commands are given, read as the model saw them in training."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import DataError
@@ -35,11 +36,8 @@ def read_picture(model: Model, name: str, *, is_digit: bool = False) -> Pixels:
     """
     from pellucid import data
 
+    check_takes_pictures(model, is_digit=is_digit)
     shape = model.network.input_shape
-    if len(shape) != 3 or shape[2] not in (1, 3):
-        raise DataError(
-            f"picture: the network must take grey or rgb images; got input {shape}."
-        )
     source = sys.stdin.buffer.read(_MOST_BYTES + 1) if name == "-" else name
     if isinstance(source, bytes) and not 0 < len(source) <= _MOST_BYTES:
         got = "more" if source else "nothing"
@@ -48,11 +46,6 @@ def read_picture(model: Model, name: str, *, is_digit: bool = False) -> Pixels:
         )
     called = "stdin" if name == "-" else name
     if is_digit:
-        if shape != (28, 28, 1):
-            raise DataError(
-                "picture: --digit must go with a network for 28×28 grey images; "
-                f"got input {shape}."
-            )
         return data.digit(data.picture(source, colour="grey", name=called))
     how = model.preprocessing
     return data.picture(
@@ -63,6 +56,81 @@ def read_picture(model: Model, name: str, *, is_digit: bool = False) -> Pixels:
     )
 
 
-def read_pictures(model: Model, names: list[str], *, is_digit: bool) -> Pixels:
-    """Return several pictures, shape (N, H, W, C)."""
-    return np.stack([read_picture(model, name, is_digit=is_digit) for name in names])
+def check_takes_pictures(model: Model, *, is_digit: bool) -> None:
+    """Refuse a model that takes no pictures, or no digits.
+
+    Raises
+    ------
+    DataError
+        If its input is neither grey nor rgb; with ``is_digit`` if it is not MNIST's.
+    """
+    shape = model.network.input_shape
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise DataError(
+            f"picture: the network must take grey or rgb images; got input {shape}."
+        )
+    if is_digit and shape != (28, 28, 1):
+        raise DataError(
+            "picture: --digit must go with a network for 28×28 grey images; "
+            f"got input {shape}."
+        )
+
+
+def find_pictures(names: Sequence[str]) -> list[str]:
+    """Replace each folder by the files in and below it, sorted by name.
+
+    Hidden and stray files are not looked at, as in training.
+
+    Raises
+    ------
+    DataError
+        If a folder cannot be listed, or has no file that may be a picture.
+    """
+    return [file for name in names for file in _files(name)]
+
+
+def _files(name: str) -> list[str]:
+    from pellucid.data.folder import walk
+    from pellucid.data.stray import is_shown, may_be_picture
+
+    folder = Path(name)
+    if name == "-" or not folder.is_dir():
+        return [name]
+    found, _ = walk(folder)
+    files = sorted(file for file in found if is_shown(file) and may_be_picture(file))
+    if not files:
+        raise DataError(f"picture: {name!r} must hold pictures; got a folder without.")
+    return [str(folder / file) for file in files]
+
+
+def read_readable(
+    model: Model, names: Sequence[str], *, is_digit: bool = False
+) -> tuple[list[tuple[str, Pixels]], dict[str, str]]:
+    """Read pictures, and go on where one cannot be read.
+
+    Parameters
+    ----------
+    model, is_digit
+        As `read_picture` takes them.
+    names : sequence of str
+        Files; "-" for stdin.
+
+    Returns
+    -------
+    tuple of (list of (str, ndarray), dict of str to str)
+        Names and pictures, each (H, W, C); and of the others the reason by name.
+
+    Raises
+    ------
+    DataError
+        If the model takes no pictures.
+    """
+    check_takes_pictures(model, is_digit=is_digit)
+    found: list[tuple[str, Pixels]] = []
+    broken: dict[str, str] = {}
+    for name in names:
+        try:
+            found.append((name, read_picture(model, name, is_digit=is_digit)))
+        except DataError as error:
+            broken[name] = str(error)
+    return found, broken

@@ -1,13 +1,19 @@
-"""This file is `pellucid predict`: pictures in, classes out."""
+"""`pellucid predict`: pictures in, classes out."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.output import answer, emit, percent, table
+from pellucid.cli.output import answer, emit, percent, say, table
+
+if TYPE_CHECKING:
+    from pellucid.cli.pictures import Pixels
+    from pellucid.model import Model
+
+_AT_ONCE = 256  # pictures that are read before they are answered
 
 
 def predict(
@@ -16,7 +22,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="IMAGE",
-            help="Picture files; - for one picture on stdin.",
+            help="Picture files, or folders of them; - for one picture on stdin.",
             show_default=False,
         ),
     ],
@@ -38,30 +44,61 @@ def predict(
     Pictures are brought to the size and colour that the network was trained on. MNIST
     is light on dark and centred by mass: give --digit for a digit that you drew.
 
+    A picture that cannot be read is named on stderr, and the others are answered; the
+    exit code is then 2.
+
     \b
     [bold]Examples[/bold]
     pellucid predict mnist-torch seven.png --digit
     pellucid predict runs/photos cat.jpg dog.jpg --top 1
+    pellucid predict runs/photos new_pictures/ --json
     curl -s https://example.org/cat.jpg | pellucid predict photos - --json
     """
     from pellucid.cli.models import open_run
-    from pellucid.cli.pictures import read_pictures
+    from pellucid.cli.pictures import find_pictures, read_readable
+
+    names = find_pictures(images)
+    model = open_run(run, engine).model
+    found: list[dict[str, Any]] = []
+    broken: dict[str, str] = {}
+    for start in range(0, len(names), _AT_ONCE):
+        part = names[start : start + _AT_ONCE]
+        pictures, wrong = read_readable(model, part, is_digit=digit)
+        broken.update(wrong)
+        for reason in wrong.values():
+            say(f"error: {reason}")
+        if pictures:
+            found += _predictions(model, pictures, top)
+    if json:
+        errors = [{"image": image, "error": text} for image, text in broken.items()]
+        emit({"run": run, "predictions": found, "errors": errors})
+    elif found:
+        _show(found)
+    if broken:
+        raise typer.Exit(2)
+
+
+def _predictions(
+    model: Model, pictures: list[tuple[str, Pixels]], top: int
+) -> list[dict[str, Any]]:
+    """Return what a model says of pictures."""
+    import numpy as np
+
     from pellucid.explain import probabilities
 
-    model = open_run(run, engine).model
-    output = model.predict(read_pictures(model, images, is_digit=digit))
+    output = model.predict(np.stack([pixels for _, pixels in pictures]))
     shares = probabilities(model, output)
-    found = [
+    return [
         {
             "image": image,
             "top": _top(model.classes, row, top),
             "output": values.tolist(),
         }
-        for image, row, values in zip(images, shares, output, strict=True)
+        for (image, _), row, values in zip(pictures, shares, output, strict=True)
     ]
-    if json:
-        emit({"run": run, "predictions": found})
-        return
+
+
+def _show(found: list[dict[str, Any]]) -> None:
     rows = [
         (
             entry["image"] if rank == 0 else "",

@@ -64,6 +64,10 @@ def train(
         Integer,
         _option("--limit", "Only N of the training images.", _DATA, "N", min=1),
     ] = None,
+    skip_broken: Annotated[
+        bool,
+        _option("--skip-broken", "Leave out pictures that cannot be read.", _DATA),
+    ] = False,
     validation_split: Annotated[
         Number,
         _option("--validation-split", "Share of each class held out.", _DATA, "SHARE"),
@@ -174,6 +178,7 @@ def train(
     tables = {
         "data.source": data,
         "data.limit": limit,
+        "data.skip_broken": skip_broken or None,
         "validation_split": validation_split,
         **_augmentation(augment or []),
         "batch_size": batch_size,

@@ -57,7 +57,11 @@ class EpochLines(Callback):
 
 
 def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:
-    """Write the result: its last line is the accuracy on the test data."""
+    """Write the result: its last line is the accuracy on the test data.
+
+    Where there is only validation data, it says so.
+    """
+    on = outcome.tested_on
     best = _best_epoch(outcome)
     if json:
         emit(
@@ -69,6 +73,7 @@ def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:
                 "epochs": len(outcome.history),
                 "best_epoch": best,
                 "test": outcome.metrics,
+                "tested_on": outcome.tested_on,
                 "training_s": outcome.training_s,
                 "compiling_s": outcome.compiling_s,
                 **_predictions(outcome),
@@ -87,10 +92,10 @@ def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:
         answer(_small_table(outcome))
     for name, value in outcome.metrics.items():
         if name not in ("accuracy", "loss"):
-            answer(f"test {name.replace('_', ' ')}: {value:.4f}")
-    answer(f"test loss: {outcome.metrics['loss']:.4f}")
+            answer(f"{on} {name.replace('_', ' ')}: {value:.4f}")
+    answer(f"{on} loss: {outcome.metrics['loss']:.4f}")
     if "accuracy" in outcome.metrics:
-        answer(f"test accuracy: {percent(outcome.metrics['accuracy'])}")
+        answer(f"{on} accuracy: {percent(outcome.metrics['accuracy'])}")
 
 
 def _best_epoch(outcome: Outcome) -> int | None:

@@ -10,6 +10,7 @@ from pellucid.data import Dataset
 from pellucid.explain.assessment import Assessment
 
 _COLUMNS, _ROWS = 8, 4
+_LONGEST_NAME = 30  # characters below a panel
 
 
 def mistakes_picture(assessment: Assessment, dataset: Dataset) -> Any:
@@ -48,4 +49,19 @@ def mistakes_picture(assessment: Assessment, dataset: Dataset) -> Any:
             f"{100 * mistake.probability:.0f} %",
             fontsize=9,
         )
+        if dataset.files:
+            panel.text(
+                0.5,
+                -0.04,
+                _shorten(dataset.files[mistake.index]),
+                transform=panel.transAxes,
+                ha="center",
+                va="top",
+                fontsize=6,
+            )
     return figure
+
+
+def _shorten(name: str) -> str:
+    """Return the end of a path that fits below a panel."""
+    return name if len(name) <= _LONGEST_NAME else "…" + name[1 - _LONGEST_NAME :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pellucid.data import Dataset
 from pellucid.data.download import Progress
@@ -39,7 +40,9 @@ class Outcome:
     metrics : dict of str to float
         Loss and metrics on the test data.
     test : Dataset
-        The test data.
+        The test data; the validation data where there is no test data.
+    tested_on : {"test", "validation"}
+        Which of the two it is.
     run : Path, optional
         The run's folder.
     training_s : float
@@ -60,6 +63,7 @@ class Outcome:
     training_s: float
     compiling_s: float
     is_first: bool = True
+    tested_on: Literal["test", "validation"] = "test"
 
 
 class _Clock(Callback):
@@ -171,6 +175,7 @@ def train(
         training_s=clock.training_s,
         compiling_s=clock.compiling_s,
         is_first=is_first,
+        tested_on="validation" if examples.validation is test else "test",
     )
 
 
