@@ -150,7 +150,7 @@ def test_early_stopping_ends_and_restores_the_best_epoch() -> None:
 
 def test_monitor_must_be_a_figure_of_the_history() -> None:
     stop = pl.EarlyStopping(monitor="val_f1")
-    with pytest.raises(pl.NetworkError, match="monitor must be one of epoch, loss"):
+    with pytest.raises(pl.NetworkError, match="must be one of loss, accuracy; got"):
         model().fit(blobs(), epochs=1, early_stopping=stop, progress=False)
 
 

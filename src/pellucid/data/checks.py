@@ -51,11 +51,6 @@ def check_labels(labels: Labels) -> None:
         )
     if labels.dtype.kind == "f":
         _check_finite("labels", labels)
-    elif labels.ndim == 2 and labels.shape[1] == 1:
-        raise DataError(
-            "Dataset: integer labels must have shape (N,); "
-            f"got shape={labels.shape}. Flatten them: labels.ravel()."
-        )
 
 
 def check_range(labels: Labels) -> None:

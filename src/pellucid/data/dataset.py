@@ -31,7 +31,8 @@ class Dataset:
     images : ndarray or PictureFiles
         uint8 of shape (N, H, W, C), grey has C = 1; or floats of shape (N, …).
     labels : ndarray
-        Integers of shape (N,), kept as int64; or floats of shape (N, …).
+        Integers or booleans, kept as int64: of shape (N,) or (N, 1) one class each;
+        or floats of shape (N, …).
     classes : tuple of str, optional
         The name of each integer label.
     files : tuple of str, optional
@@ -71,6 +72,8 @@ class Dataset:
         if labels.ndim and labels.dtype.kind in "biu":
             check_range(labels)
             labels = labels.astype(np.int64, copy=False)
+            if labels.ndim == 2 and labels.shape[1] == 1:
+                labels = labels[:, 0]
         check_labels(labels)
         if len(images) != len(labels):
             raise DataError(

@@ -1,18 +1,18 @@
-"""This file is a trained network's report: loss, accuracy, each class, its mistakes."""
+"""A trained network's report: loss, accuracy, each class, its mistakes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pellucid.data import Dataset
-from pellucid.explain.probabilities import probabilities
 from pellucid.explain.values import Array
 from pellucid.model import Model
 from pellucid.model.inputs import checked_dataset
-from pellucid.objectives import as_metrics, confusion_matrix
+from pellucid.objectives import OutputMeaning, confusion_matrix, metrics_for
 from pellucid.training import evaluate
 
 
@@ -28,12 +28,24 @@ class Mistake:
         What it is, and what the network says.
     probability : float
         How sure the network was, in [0, 1].
+    of_label : int, optional
+        Which of several independent labels it is about; label and predicted are then
+        1 where the example has it, else 0.
     """
 
     index: int
     label: int
     predicted: int
     probability: float
+    of_label: int | None = None
+
+    def words(self, classes: tuple[str, ...]) -> tuple[str, str]:
+        """Return what it is and what was said, by the classes' names."""
+        if self.of_label is None:
+            return classes[self.label], classes[self.predicted]
+        name = classes[self.of_label]
+        says = {0: f"not {name}", 1: name}
+        return says[self.label], says[self.predicted]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,25 +58,37 @@ class Assessment:
         loss (nats) and metrics, each a mean.
     count : int
         Examples that were looked at.
+    meaning : OutputMeaning
+        What the network's output means.
     classes : tuple of str
-        Names; empty where labels are no classes.
+        Names of classes or labels; empty for a regression.
     confusion : ndarray of int64, shape (K, K)
-        Row: label, column: what was predicted; empty without classes.
+        Row: label, column: what was predicted, counted over examples, or over the
+        pixels of all. Of K independent labels, shape (K, 2, 2): for each of them.
+        Empty for a regression.
     mistakes : tuple of Mistake
-        All of them, the surest first.
+        All of them, the surest first; none of single pixels.
     """
 
     metrics: dict[str, float]
     count: int
+    meaning: OutputMeaning
     classes: tuple[str, ...]
     confusion: Array
     mistakes: tuple[Mistake, ...]
 
     @property
     def class_accuracy(self) -> Array:
-        """Share of each class's examples that are right, shape (K,); NaN if none."""
-        totals = self.confusion.sum(axis=1)
-        right = np.diagonal(self.confusion)
+        """Share of each class's examples that are right, shape (K,); NaN if none.
+
+        Of independent labels, the share of all examples.
+        """
+        if self.confusion.ndim == 3:
+            totals = self.confusion.sum(axis=(1, 2))
+            right = np.trace(self.confusion, axis1=1, axis2=2)
+        else:
+            totals = self.confusion.sum(axis=1)
+            right = np.diagonal(self.confusion)
         out = np.full(len(totals), np.nan)
         np.divide(right, totals, out=out, where=totals > 0)
         return out
@@ -75,21 +99,26 @@ class Assessment:
         return {
             "metrics": self.metrics,
             "count": self.count,
+            "output_meaning": self.meaning.to_json(),
             "classes": list(self.classes),
             "class_accuracy": {
                 name: None if np.isnan(share) else float(share) for name, share in rows
             },
             "confusion": self.confusion.tolist(),
-            "mistakes": [
-                {
-                    "index": m.index,
-                    "label": m.label,
-                    "predicted": m.predicted,
-                    "probability": m.probability,
-                }
-                for m in self.mistakes
-            ],
+            "mistakes": [_mistake_json(m) for m in self.mistakes],
         }
+
+
+def _mistake_json(mistake: Mistake) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "index": mistake.index,
+        "label": mistake.label,
+        "predicted": mistake.predicted,
+        "probability": mistake.probability,
+    }
+    if mistake.of_label is not None:
+        document["of_label"] = mistake.of_label
+    return document
 
 
 def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessment:
@@ -109,48 +138,73 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
     DataError, ShapeError
         If the data does not fit the network.
     """
-    checked_dataset(dataset, "evaluate", model.network, model.loss)
-    outputs: list[Array] = []
+    dataset = checked_dataset(dataset, "evaluate", model.network, model.loss)
+    meaning = model.meaning_for(dataset.labels)
+    meaning.targets(dataset.labels, (len(dataset), *model.network.output_shape))
+    counts = np.zeros(_confusion_shape(meaning), np.int64)
+    mistakes: list[Mistake] = []
+
+    def look(count: int, output: Array, labels: Array) -> None:
+        predicted = meaning.predict(output)
+        truth = meaning.targets(labels, output.shape)
+        np.add(counts, _confusion(meaning, predicted, truth), out=counts)
+        if not meaning.is_per_pixel:
+            shares = meaning.probabilities(output)
+            mistakes.extend(_mistakes(shares, predicted, truth, count - len(output)))
+
+    has_classes = meaning.class_count > 0
     metrics = evaluate(
         model.network,
         model.session,
         model.batches(dataset, batch_size),
         loss=model.loss,
-        metrics=as_metrics(["accuracy"]),
-        on_batch=lambda count, output, labels: outputs.append(output),
+        metrics=metrics_for(meaning),
+        on_batch=look if has_classes else None,
     )
-    labels = dataset.labels
-    shape = model.network.output_shape
-    if labels.dtype.kind != "i" or labels.ndim != 1 or len(shape) != 1:
-        return Assessment(
-            metrics=metrics,
-            count=len(dataset),
-            classes=(),
-            confusion=np.zeros((0, 0), np.int64),
-            mistakes=(),
-        )
-    shares = probabilities(model, np.concatenate(outputs))
-    predicted = shares.argmax(axis=1)
-    names = model.classes or dataset.classes
-    fits = len(names) == shape[0]
+    named = model.classes if meaning.can_be_named(model.classes) else dataset.classes
     return Assessment(
         metrics=metrics,
         count=len(dataset),
-        classes=names if fits else tuple(map(str, range(shape[0]))),
-        confusion=confusion_matrix(predicted, labels, shape[0]),
-        mistakes=_mistakes(shares, predicted, labels),
+        meaning=meaning,
+        classes=meaning.class_names(named),
+        confusion=counts,
+        mistakes=tuple(sorted(mistakes, key=lambda m: -m.probability)),
     )
 
 
-def _mistakes(shares: Array, predicted: Array, labels: Array) -> tuple[Mistake, ...]:
-    wrong = np.flatnonzero(predicted != labels)
-    sure = shares[wrong, predicted[wrong]]
-    return tuple(
-        Mistake(
-            index=int(wrong[i]),
-            label=int(labels[wrong[i]]),
-            predicted=int(predicted[wrong[i]]),
-            probability=float(sure[i]),
+def _confusion_shape(meaning: OutputMeaning) -> tuple[int, ...]:
+    count = meaning.class_count
+    return (count, 2, 2) if meaning.kind == "labels" else (count, count)
+
+
+def _confusion(meaning: OutputMeaning, predicted: Array, truth: Array) -> Array:
+    """Return the counts of one batch."""
+    if meaning.kind != "labels":
+        return confusion_matrix(predicted, truth, meaning.class_count)
+    return np.stack(
+        [
+            confusion_matrix(predicted[..., k], truth[..., k], 2)
+            for k in range(meaning.class_count)
+        ]
+    )
+
+
+def _mistakes(
+    shares: Array, predicted: Array, truth: Array, start: int
+) -> Iterator[Mistake]:
+    """Yield the mistakes of a batch whose first example is number ``start``."""
+    for place in np.argwhere(predicted != truth).tolist():
+        row, *column = place
+        said, label = int(predicted[tuple(place)]), int(truth[tuple(place)])
+        if column:  # one of several labels: how sure it was of having it or not
+            p = float(shares[row, column[0]])
+            sure, of_label = (p if said else 1 - p), column[0]
+        else:
+            sure, of_label = float(shares[row, said]), None
+        yield Mistake(
+            index=start + row,
+            label=label,
+            predicted=said,
+            probability=sure,
+            of_label=of_label,
         )
-        for i in np.argsort(-sure, kind="stable")
-    )

@@ -13,9 +13,18 @@ from pellucid.engines.numpy import NumpySession
 from pellucid.engines.state import checked_weights
 from pellucid.errors import NetworkError
 from pellucid.explain.arithmetic import arithmetic, one_image
+from pellucid.explain.chosen_output import choose_output
 from pellucid.explain.values import Arithmetic, Array, Place
 from pellucid.model import Model
-from pellucid.objectives import CrossEntropy, Loss
+from pellucid.objectives import LOSSES, CrossEntropy, Loss
+
+#: what the label's loss is where the model has none
+_USUAL_LOSSES = {
+    "classes": "cross_entropy",
+    "binary": "binary_cross_entropy",
+    "labels": "binary_cross_entropy",
+    "regression": "mse",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +115,11 @@ def derivative(
     image, node, at
         As in `arithmetic`.
     of_class : int, optional
-        Differentiate this output; the largest one, if neither is given.
+        Differentiate this output; the largest one, if neither is given. Of a single
+        output for two classes, 1 is the output and 0 its opposite.
     label : int, optional
-        Differentiate the loss with this label instead.
+        Differentiate the loss with this label instead: a class, one of several
+        labels, or the value of a single output.
 
     Returns
     -------
@@ -157,40 +168,39 @@ def _end(
 ) -> _End:
     output = model.network.outputs[0]
     values = found[output]
-    if label is None:
-        k = chosen_class(values[0], of_class)
-        grad = np.zeros_like(values)
-        grad[0, k] = 1.0
-        name = model.classes[k] if model.classes else str(k)
-        return _End(f"output {k} ({name})", float(values[0, k]), output, grad)
-    loss: Loss = model.loss or CrossEntropy()
+    if label is not None:
+        return _loss_end(model, found, label)
+    chosen = choose_output(model, values[0], of_class)
+    value = float(values[0, chosen.column])
+    grad, name = chosen.gradient(values), chosen.name
+    if chosen.sign > 0:
+        return _End(f"output {chosen.column} ({name})", value, output, grad)
+    is_logits = model.output_meaning.is_logits
+    what, value = ("−output", -value) if is_logits else ("1 − output", 1 - value)
+    return _End(f"{what} {chosen.column} ({name})", value, output, grad)
+
+
+def _loss_end(model: Model, found: dict[str, Array], label: int) -> _End:
+    """Return the loss of an example with that label."""
+    meaning = model.output_meaning
+    values = found[model.network.outputs[0]]
+    loss: Loss = model.loss or LOSSES[_USUAL_LOSSES[meaning.kind]]()
     head = loss_node(model.network, loss)
-    k = chosen_class(values[0], label)
-    labels = np.array([k]) if values.shape[-1] > 1 else np.array([[float(label)]])
+    if meaning.kind == "regression":
+        if values.size != 1:
+            raise NetworkError(
+                "explain: a label must be a class, or the value of a single output; "
+                f"got label {label} for {values.size} values."
+            )
+        labels = np.full_like(values, label)
+    else:
+        chosen = choose_output(model, values[0], label)
+        labels = np.maximum(chosen.gradient(values), 0)
+        takes_columns = loss.name in LOSSES and not isinstance(loss, CrossEntropy)
+        if meaning.kind == "classes" and not takes_columns:
+            labels = np.array([chosen.index])
     value, grad = loss.value_and_grad(found[head], labels)
     return _End(f"{loss.name} with label {label}", value, head, grad)
-
-
-def chosen_class(output: Array, of_class: int | None) -> int:
-    """Return the class that was chosen, or that of the largest output.
-
-    Raises
-    ------
-    NetworkError
-        If there is no such class, or the output is not one number per class.
-    """
-    if output.ndim != 1:
-        raise NetworkError(
-            "explain: the network's output must be one number for each class; "
-            f"got shape={output.shape}."
-        )
-    if of_class is None:
-        return int(output.argmax())
-    if not 0 <= of_class < len(output):
-        raise NetworkError(
-            f"explain: class must be from 0 to {len(output) - 1}; got {of_class}."
-        )
-    return of_class
 
 
 def _input_shares(

@@ -43,10 +43,10 @@ def mistakes_picture(assessment: Assessment, dataset: Dataset) -> Any:
     names = assessment.classes
     for panel, mistake in zip(panels, shown, strict=False):
         pixels = np.asarray(dataset.images[mistake.index])
+        label, said = mistake.words(names)
         panel.imshow(pixels if pixels.shape[2] == 3 else pixels[..., 0], cmap="gray")
         panel.set_title(
-            f"{names[mistake.label]} → {names[mistake.predicted]}  "
-            f"{100 * mistake.probability:.0f} %",
+            f"{label} → {said}  {100 * mistake.probability:.0f} %",
             fontsize=9,
         )
         if dataset.files:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.explain.arithmetic import one_image
-from pellucid.explain.probabilities import probabilities
+from pellucid.explain.probabilities import class_scores
 from pellucid.explain.saliency import occlusion, saliency
 from pellucid.explain.values import Array
 from pellucid.model import Model
@@ -108,16 +108,17 @@ def _draw_node(row: Any, name: str, values: Array, tiles: Array) -> None:
 def _draw_top(top: Any, model: Model, pixels: Array, of_class: int | None) -> None:
     important = saliency(model, pixels, of_class)
     k = important.of_class
-    name = model.classes[k] if model.classes else str(k)
+    name, is_values = _names(model)[k], model.output_meaning.kind == "regression"
     panels = top.subplots(1, 4, width_ratios=(1, 1, 1, 1.6))
     _draw_image(panels[0], pixels[0])
     size = {"cmap": "inferno", "vmin": 0}
     _draw_map(panels[1], important.values, f"saliency |∂ {name} / ∂ pixel|", size)
     if pixels.ndim == 4:
+        less = "less" if is_values else "less likely"
         fall = occlusion(model, pixels, k).values
         most = float(np.abs(fall).max()) or 1.0
         sides = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
-        _draw_map(panels[2], fall, f"red: covered, {name} is less likely", sides)
+        _draw_map(panels[2], fall, f"red: covered, {name} is {less}", sides)
     else:
         panels[2].set_axis_off()
     _draw_output(panels[3], model, model.predict(pixels))
@@ -143,16 +144,23 @@ def _draw_map(panel: Any, values: Array, title: str, colours: dict[str, Any]) ->
     panel.set_title(title, fontsize=9)
 
 
+def _names(model: Model) -> tuple[str, ...]:
+    """Return a name for each class or label, or for each value."""
+    return model.class_names or model.output_meaning.column_names(model.classes)
+
+
 def _draw_output(panel: Any, model: Model, output: Array) -> None:
-    shares = probabilities(model, output)[0].ravel()
+    shares = class_scores(model, output)[0].ravel()
     order = np.arange(len(shares))
     if len(shares) > _BARS:
         order = np.argsort(shares)[::-1][:_BARS]
-    names = [model.classes[k] if model.classes else str(k) for k in order]
+    names = [_names(model)[k] for k in order]
     panel.barh(range(len(order)), shares[order], color="#0072b2")
     panel.set_yticks(range(len(order)), names, fontsize=7)
     panel.invert_yaxis()
-    panel.set_xlim(0, 1)
-    panel.set_title("output as probability", fontsize=9)
+    is_values = model.output_meaning.kind == "regression"
+    if not is_values:
+        panel.set_xlim(0, 1)
+    panel.set_title("output" if is_values else "output as probability", fontsize=9)
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(axis="x", labelsize=7)

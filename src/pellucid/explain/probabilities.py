@@ -1,23 +1,25 @@
-"""This file is a network's output as probabilities of classes."""
+"""A network's output as probabilities of its classes or labels."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from pellucid.explain.values import Array
 from pellucid.model import Model
-from pellucid.network.layers import Sigmoid, Softmax
 
 
 def probabilities(model: Model, output: Array) -> Array:
-    """Return probabilities, shape (N, classes).
+    """Return the probability of each class or label, shape (N, …, classes).
 
-    The output itself where the network ends in Softmax or Sigmoid, else the softmax
-    of it: logits.
+    Of a single output that tells two classes apart, 1 − p and p.
+
+    Raises
+    ------
+    NetworkError
+        If the output is a regression: values have no probabilities.
     """
-    last = model.network.node(model.network.outputs[0]).layer
-    if isinstance(last, Softmax | Sigmoid) or output.shape[-1] == 1:
-        return output
-    exponentials = np.exp(output - output.max(axis=-1, keepdims=True))
-    shares: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return shares
+    return model.output_meaning.probabilities(output)
+
+
+def class_scores(model: Model, output: Array) -> Array:
+    """Return what speaks for each class: its probability; of a regression, values."""
+    meaning = model.output_meaning
+    return output if meaning.kind == "regression" else meaning.probabilities(output)

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from pellucid.errors import NetworkError
 from pellucid.explain.arithmetic import one_image
-from pellucid.explain.derivative import chosen_class
-from pellucid.explain.probabilities import probabilities
+from pellucid.explain.chosen_output import choose_output
+from pellucid.explain.probabilities import class_scores
 from pellucid.explain.values import Array
 from pellucid.model import Model
 
@@ -55,12 +55,12 @@ def saliency(model: Model, image: npt.ArrayLike, of_class: int | None = None) ->
     """
     pixels = one_image(model, image)
     output = model.predict(pixels)
-    k = chosen_class(output[0], of_class)
-    grad_output = np.zeros_like(output)
-    grad_output[0, k] = 1
+    chosen = choose_output(model, output[0], of_class)
+    grad_output = chosen.gradient(output)
     grad_input, _ = model.vjp(pixels, grad_output, training=False)
     size = np.abs(grad_input[0])
-    return Map(of_class=k, values=size.max(axis=-1) if size.ndim == 3 else size)
+    values = size.max(axis=-1) if size.ndim == 3 else size
+    return Map(of_class=chosen.index, values=values)
 
 
 def occlusion(
@@ -72,6 +72,8 @@ def occlusion(
     stride: int | None = None,
 ) -> Map:
     """Cover each part of the image, and return how far the class's probability falls.
+
+    Of a regression it is how far the value falls.
 
     Parameters
     ----------
@@ -120,8 +122,8 @@ def occlusion(
     for one, square in zip(covered[1:], squares, strict=True):
         one[square] = mean
     output = model.predict(covered)
-    k = chosen_class(output[0], of_class)
-    shares = probabilities(model, output)[:, k]
+    k = choose_output(model, output[0], of_class).index
+    shares = class_scores(model, output)[:, k]
     total, count = np.zeros((height, width)), np.zeros((height, width))
     for square, share in zip(squares, shares[1:], strict=True):
         total[square] += shares[0] - share

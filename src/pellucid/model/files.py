@@ -28,7 +28,11 @@ def load(path: str | Path, *, engine: str | Engine = "compiled") -> Model:
 
 
 def from_file(file: ModelFile, *, engine: str | Engine = "compiled") -> Model:
-    """Return the model that a file holds."""
+    """Return the model that a file holds.
+
+    Version 0.1 kept one name where an output tells two classes apart; it names neither.
+    """
+    is_named = file.meaning.can_be_named(file.classes)
     model = Model(
         file.network,
         engine=engine,
@@ -37,7 +41,7 @@ def from_file(file: ModelFile, *, engine: str | Engine = "compiled") -> Model:
         seed=file.seed,
         dtype=file.dtype,
         preprocessing=file.preprocessing,
-        classes=file.classes,
+        classes=file.classes if is_named else (),
         output_meaning=file.output_meaning,
     )
     model.load_weights(file.weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pellucid.engines.world import world_of
 from pellucid.errors import DataError, NetworkError
 from pellucid.model.beginning import beginning
 from pellucid.model.inputs import checked_dataset
-from pellucid.objectives import Loss, Optimizer, Schedule
+from pellucid.objectives import Loss, Optimizer, Schedule, metrics_for
 from pellucid.training import (
     Callback,
     EarlyStopping,
@@ -22,6 +23,7 @@ from pellucid.training import (
     ShowProgress,
     Trainer,
 )
+from pellucid.training.early_stopping import check_monitor
 
 if TYPE_CHECKING:
     from pellucid.model.handle import Model
@@ -40,7 +42,7 @@ class FitRequest:
     validation_split: float
     validation_data: Dataset | None
     schedule: Schedule
-    metrics: tuple[str, ...]
+    metrics: tuple[str, ...] | None
     class_weight: Mapping[int, float] | None
     callbacks: tuple[Callback, ...]
     clip_norm: float | None
@@ -59,8 +61,13 @@ def fit(model: Model, request: FitRequest) -> History:
     loss: Loss = require("loss", model.loss)
     optimizer: Optimizer = require("optimizer", model.optimizer)
     train, validation = _datasets(model, request)
-    if model.settle_meaning(train.labels).can_be_named(train.classes):
+    meaning = model.settle_meaning(train.labels)
+    if meaning.can_be_named(train.classes):
         model.classes = model.classes or train.classes
+    metrics = tuple(metrics_for(meaning, request.metrics))
+    request = dataclasses.replace(request, metrics=metrics)
+    early, has_validation = request.early_stopping, validation is not None
+    check_monitor(early, metrics, has_validation=has_validation)
     if request.clip_norm is not None and not request.clip_norm > 0:
         raise NetworkError(
             f"fit: clip_norm must be positive; got clip_norm={request.clip_norm}."
@@ -92,6 +99,7 @@ def fit(model: Model, request: FitRequest) -> History:
             position=begin.position,
             history=begin.history,
             world=world,
+            meaning=meaning,
         )
         return trainer.run()
 

@@ -31,9 +31,9 @@ from pellucid.objectives import (
     OutputMeaning,
     Schedule,
     as_loss,
-    as_metrics,
     as_optimizer,
     as_schedule,
+    metrics_for,
     output_meaning,
 )
 from pellucid.runs import ModelFile
@@ -217,7 +217,7 @@ class Model:
         self,
         data: Data,
         *,
-        metrics: Sequence[str] = ("accuracy",),
+        metrics: Sequence[str] | None = None,
         batch_size: int = 256,
     ) -> dict[str, float]:
         """Return the mean loss (if the model has one) and metrics over data.
@@ -226,19 +226,29 @@ class Model:
         ----------
         data : Dataset or (images, labels)
             What to look at.
-        metrics : sequence of str
-            accuracy, top5_accuracy, mean_absolute_error.
+        metrics : sequence of str, optional
+            accuracy, top5_accuracy, mean_absolute_error; if left out, accuracy of
+            classes and labels, mean_absolute_error of a regression.
         batch_size : int
             Images handed to the engine at once.
+
+        Raises
+        ------
+        DataError, ShapeError
+            If the data does not fit.
+        NetworkError
+            If a metric says nothing of what the output means.
         """
         dataset = as_dataset(data)
-        checked_dataset(dataset, "evaluate", self.network, self.loss)
+        dataset = checked_dataset(dataset, "evaluate", self.network, self.loss)
+        meaning = self.meaning_for(dataset.labels)
+        meaning.targets(dataset.labels, (len(dataset), *self.network.output_shape))
         return evaluate(
             self.network,
             self._session,
             self.batches(dataset, batch_size),
             loss=self.loss,
-            metrics=as_metrics(list(metrics)),
+            metrics=metrics_for(meaning, metrics),
         )
 
     def train_step(
@@ -322,7 +332,7 @@ class Model:
         validation_split: float = 0.0,
         validation_data: Data | None = None,
         schedule: str | Schedule | None = None,
-        metrics: Sequence[str] = ("accuracy",),
+        metrics: Sequence[str] | None = None,
         class_weight: Mapping[int, float] | None = None,
         callbacks: Iterable[Callback] = (),
         clip_norm: float | None = None,
@@ -348,8 +358,9 @@ class Model:
             a folder of pictures has a validation part.
         schedule : str or Schedule, optional
             constant, step, cosine, one_cycle, warm_up, on_plateau.
-        metrics : sequence of str
-            accuracy, top5_accuracy, mean_absolute_error.
+        metrics : sequence of str, optional
+            accuracy, top5_accuracy, mean_absolute_error; if left out, accuracy of
+            classes and labels, mean_absolute_error of a regression.
         class_weight : mapping of int to float, optional
             Weight of each class's examples in the loss; 1 if not named.
         callbacks : iterable of Callback
@@ -394,7 +405,7 @@ class Model:
             if validation_data is None
             else as_dataset(validation_data),
             schedule=as_schedule(schedule),
-            metrics=tuple(metrics),
+            metrics=None if metrics is None else tuple(metrics),
             class_weight=class_weight,
             callbacks=tuple(callbacks),
             clip_norm=clip_norm,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pellucid.data import Dataset
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network, Preprocessing
-from pellucid.objectives import Loss, check_labels
+from pellucid.objectives import Loss, fitted_labels
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -77,10 +77,10 @@ def checked_examples(
     DataError
         If there is no image, or labels or weights do not fit.
     """
-    y, n = np.asarray(labels), len(images)
+    n = len(images)
     if n == 0:
         raise DataError("Model: a step must have at least one image; got 0.")
-    check_labels(loss, y, (n, *shape))
+    y = fitted_labels(loss, np.asarray(labels), (n, *shape))
     if sample_weight is None:
         return Examples(images, y, None)
     weight = np.asarray(sample_weight, images.dtype)
@@ -95,10 +95,17 @@ def checked_examples(
 def checked_dataset(
     dataset: Dataset, who: str, network: Network, loss: Loss | None
 ) -> Dataset:
-    """Check that a dataset fits the network and the loss."""
+    """Check that a dataset fits the network and the loss, and return it.
+
+    Labels of classes may have a last axis of size 1, which the one returned has not.
+    """
     if dataset.image_shape != network.input_shape:
         shape = (len(dataset), *dataset.image_shape)
         raise wrong_shape(who, shape, network.input_shape)
-    if loss is not None:
-        check_labels(loss, dataset.labels, (len(dataset), *network.output_shape))
-    return dataset
+    if loss is None:
+        return dataset
+    shape = (len(dataset), *network.output_shape)
+    labels = fitted_labels(loss, dataset.labels, shape)
+    if labels.shape == dataset.labels.shape:
+        return dataset
+    return Dataset(dataset.images, labels, dataset.classes)

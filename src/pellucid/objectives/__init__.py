@@ -9,9 +9,16 @@ from pellucid.objectives.losses import (
     MeanSquaredError,
     as_loss,
     check_labels,
+    fitted_labels,
     loss_from_json,
 )
-from pellucid.objectives.metrics import METRICS, as_metrics, confusion_matrix
+from pellucid.objectives.metrics import (
+    METRICS,
+    confusion_matrix,
+    default_metrics,
+    fitting_metrics,
+    metrics_for,
+)
 from pellucid.objectives.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -67,13 +74,16 @@ __all__ = [
     "WarmUp",
     "apply_update",
     "as_loss",
-    "as_metrics",
     "as_optimizer",
     "as_schedule",
     "check_labels",
     "clip_scale",
     "confusion_matrix",
+    "default_metrics",
+    "fitted_labels",
+    "fitting_metrics",
     "loss_from_json",
+    "metrics_for",
     "optimizer_from_json",
     "output_meaning",
     "schedule_from_json",

@@ -256,6 +256,23 @@ def loss_from_json(document: Mapping[str, Any]) -> Loss:
         ) from error
 
 
+def fitted_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> Array:
+    """Check labels, and return them in the shape that the loss takes.
+
+    Classes of shape (N, …, 1) lose the last axis: a mask of one channel, a column.
+
+    Raises
+    ------
+    DataError
+        As `check_labels`.
+    """
+    is_column = labels.shape == (*output_shape[:-1], 1) != output_shape
+    if is_column and labels.dtype.kind in "biu" and loss.absorbs == "Softmax":
+        labels = labels[..., 0]
+    check_labels(loss, labels, output_shape)
+    return labels
+
+
 def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> None:
     """Check labels against the loss and the shape (N, …) of the output.
 
@@ -291,3 +308,10 @@ def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> No
         )
     if not np.isfinite(labels).all():
         raise DataError(f"{loss.name}: labels must be finite; got NaN or infinity.")
+    if isinstance(loss, BinaryCrossEntropy) and labels.size:
+        least, most = labels.min(), labels.max()
+        if least < 0 or most > 1:
+            raise DataError(
+                f"{loss.name}: labels must be from 0 to 1; "
+                f"got labels from {least} to {most}."
+            )

@@ -1,77 +1,136 @@
-"""This file is the metrics: numbers for people, never for the gradient."""
+"""Metrics: figures for people, never for the gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import prod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import NetworkError
+from pellucid.objectives.output_meaning import Kind, OutputMeaning, per_example
 
 Array = npt.NDArray[Any]
+#: from output and labels to one value for each example, shape (N,)
 Metric = Callable[[Array, Array], Array]
 
-
-def per_example(values: Array) -> Array:
-    """Return each example's mean over its positions, shape (N,)."""
-    if values.ndim == 1:
-        return values.astype(np.float64) if values.dtype == np.bool_ else values
-    mean: Array = values.reshape(len(values), prod(values.shape[1:])).mean(axis=1)
-    return mean
+_TOP = 5
 
 
-def correct(output: Array, labels: Array) -> Array:
-    """Return 1 where an example is classified rightly, shape (N,).
-
-    Several outputs: the largest (the first of equal ones) against the class. One
-    output, or labels that are not classes: each number rounded at ½ against the
-    label, an example being right where all are.
-    """
-    if labels.ndim == output.ndim - 1 and labels.dtype.kind in "iu":
-        hits = output.argmax(axis=-1) == labels
-    elif output.shape[-1] > 1:
-        hits = output.argmax(axis=-1) == labels.reshape(output.shape).argmax(axis=-1)
-    else:
-        hits = ((output > 0.5) == (labels.reshape(output.shape) > 0.5))[..., 0]
-    return per_example(hits)
+def correct(meaning: OutputMeaning, output: Array, labels: Array) -> Array:
+    """Return the share of each example's answers that are right, shape (N,)."""
+    return meaning.correct(output, labels)
 
 
-def top5_correct(output: Array, labels: Array) -> Array:
+def top5_correct(meaning: OutputMeaning, output: Array, labels: Array) -> Array:
     """Return 1 where the class is among the five largest outputs, shape (N,)."""
-    classes = labels if labels.ndim == output.ndim - 1 else labels.argmax(axis=-1)
-    mine = np.take_along_axis(output, classes[..., None].astype(np.int64), axis=-1)
-    return per_example((output > mine).sum(axis=-1) < 5)
+    classes = meaning.targets(labels, output.shape)
+    mine = np.take_along_axis(output, classes[..., None], axis=-1)
+    return per_example((output > mine).sum(axis=-1) < _TOP)
 
 
-def absolute_error(output: Array, labels: Array) -> Array:
+def absolute_error(meaning: OutputMeaning, output: Array, labels: Array) -> Array:
     """Return the mean absolute error of each example, shape (N,)."""
+    del meaning  # its values, or probabilities, are the output itself
     return per_example(np.abs(output - labels.reshape(output.shape)))
 
 
-METRICS: dict[str, Metric] = {
-    "accuracy": correct,
-    "top5_accuracy": top5_correct,
-    "mean_absolute_error": absolute_error,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    """How a metric is computed, and of which outputs."""
+
+    compute: Callable[[OutputMeaning, Array, Array], Array]
+    kinds: tuple[Kind, ...]
+    must: str
+    takes_logits: bool = True
+    least_columns: int = 1
+
+    def fits(self, meaning: OutputMeaning) -> bool:
+        return (
+            meaning.kind in self.kinds
+            and meaning.columns >= self.least_columns
+            and (self.takes_logits or not meaning.is_logits)
+        )
+
+
+_RULES = {
+    "accuracy": _Rule(
+        compute=correct,
+        kinds=("classes", "binary", "labels"),
+        must="of classes or labels",
+    ),
+    "top5_accuracy": _Rule(
+        compute=top5_correct,
+        kinds=("classes",),
+        must=f"of more than {_TOP} classes",
+        least_columns=_TOP + 1,
+    ),
+    "mean_absolute_error": _Rule(
+        compute=absolute_error,
+        kinds=("regression", "binary", "labels"),
+        must="of values, or of the probabilities of labels",
+        takes_logits=False,
+    ),
 }
+METRICS: tuple[str, ...] = tuple(_RULES)
 
 
-def as_metrics(names: tuple[str, ...] | list[str]) -> dict[str, Metric]:
-    """Return the metrics of those names.
+def default_metrics(meaning: OutputMeaning) -> tuple[str, ...]:
+    """Return the names of the metrics that suit an output."""
+    is_values = meaning.kind == "regression"
+    return ("mean_absolute_error",) if is_values else ("accuracy",)
+
+
+def metrics_for(
+    meaning: OutputMeaning, names: Iterable[str] | None = None
+) -> dict[str, Metric]:
+    """Return metrics by name, as they are computed from such an output.
+
+    Parameters
+    ----------
+    meaning : OutputMeaning
+        What the output means.
+    names : iterable of str, optional
+        accuracy, top5_accuracy, mean_absolute_error; `default_metrics` if left out.
 
     Raises
     ------
     NetworkError
-        If there is none of a name.
+        If there is no metric of a name, or it says nothing of such an output.
     """
-    for name in names:
-        if name not in METRICS:
+    found = {}
+    for name in default_metrics(meaning) if names is None else _listed(names):
+        rule = _RULES[name]
+        if not rule.fits(meaning):
+            others = ", ".join(n for n, r in _RULES.items() if r.fits(meaning))
             raise NetworkError(
-                f"metrics: must be among {', '.join(METRICS)}; got {name!r}."
+                f"metrics: {name} must be {rule.must}; "
+                f"got an output that means {meaning.describe()}. Take {others}."
             )
-    return {name: METRICS[name] for name in names}
+        found[name] = partial(rule.compute, meaning)
+    return found
+
+
+def fitting_metrics(
+    meaning: OutputMeaning, names: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return those of some names that suit an output, else the default ones."""
+    fitting = [n for n in names or () if n in _RULES and _RULES[n].fits(meaning)]
+    return tuple(fitting) if fitting or names == () else default_metrics(meaning)
+
+
+def _listed(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of metrics; NetworkError if there is none of a name."""
+    listed = (names,) if isinstance(names, str) or callable(names) else tuple(names)
+    for name in listed:
+        if not isinstance(name, str) or name not in _RULES:
+            raise NetworkError(
+                f"metrics: must be among {', '.join(_RULES)}; got {name!r}."
+            )
+    return listed
 
 
 def confusion_matrix(predicted: Array, labels: Array, classes: int) -> Array:

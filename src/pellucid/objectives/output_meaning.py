@@ -92,12 +92,7 @@ class OutputMeaning:
         return {"binary": 2, "regression": 0}.get(self.kind, self.columns)
 
     def class_names(self, names: Sequence[str] = ()) -> tuple[str, ...]:
-        """Return a name for each class or label: those given, else its number.
-
-        A single name of two classes is that of class 1.
-        """
-        if self.kind == "binary" and len(names) == 1:
-            return (f"not {names[0]}", names[0])
+        """Return a name for each class or label: those given, else its number."""
         if len(names) == self.class_count:
             return tuple(names)
         return tuple(map(str, range(self.class_count)))
@@ -111,8 +106,8 @@ class OutputMeaning:
         return tuple(map(str, range(self.columns)))
 
     def can_be_named(self, names: Sequence[str]) -> bool:
-        """Return whether there are as many names as classes, labels or columns."""
-        return len(names) in (self.class_count, self.columns)
+        """Return whether there are as many names as classes, labels or values."""
+        return len(names) == (self.class_count or self.columns)
 
     def describe(self) -> str:
         """Return the meaning in words, as an error says it."""

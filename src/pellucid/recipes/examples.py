@@ -11,7 +11,6 @@ from pellucid.data import Dataset
 from pellucid.data.download import Progress
 from pellucid.errors import DataError, RunError
 from pellucid.model import Model
-from pellucid.network import Network
 from pellucid.runs.recipe import DataSection
 
 
@@ -47,7 +46,7 @@ def examples_of(
         progress=progress,
         **_form(section, model),
     )
-    check_classes(model.network, train)
+    check_classes(model, train)
     if section.limit is not None and section.limit < len(train):
         # a folder's pictures stand class by class: the first ones would be of one class
         validation = train.validation
@@ -64,16 +63,17 @@ def _form(section: DataSection, model: Model) -> dict[str, Any]:
     return {"size": section.size or how.size, "colour": section.colour or how.colour}
 
 
-def check_classes(network: Network, dataset: Dataset) -> None:
-    """Check that there is one output for each class.
+def check_classes(model: Model, dataset: Dataset) -> None:
+    """Check that the output can mean each of the classes.
 
     Raises
     ------
     DataError
         If not, with the setting that makes it so.
     """
-    outputs, classes = network.output_shape[-1], dataset.classes
-    if not classes or len(classes) == outputs:
+    network, classes = model.network, dataset.classes
+    meaning = model.meaning_for(dataset.labels)
+    if not classes or meaning.can_be_named(classes):
         return
     listed = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
     advice = ""
@@ -86,5 +86,5 @@ def check_classes(network: Network, dataset: Dataset) -> None:
             break
     raise DataError(
         "train: the network must have one output for each class; "
-        f"got {outputs} outputs for {len(classes)} classes ({listed}).{advice}"
+        f"got {meaning.columns} outputs for {len(classes)} classes ({listed}).{advice}"
     )

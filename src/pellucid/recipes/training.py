@@ -15,7 +15,7 @@ from pellucid.model import Model
 from pellucid.model.beginning import share_state
 from pellucid.model.fitting import FitRequest, fit
 from pellucid.model.inputs import checked_dataset
-from pellucid.objectives import as_metrics, schedule_from_json
+from pellucid.objectives import fitting_metrics, metrics_for, schedule_from_json
 from pellucid.recipes.examples import examples_of
 from pellucid.recipes.parts import augment_of, early_stopping_of, model_of
 from pellucid.runs import ModelFile, RunFolder, model_path, provenance
@@ -134,6 +134,7 @@ def train(
         recipe.data, model, progress=data_progress if is_first else None
     )
     path, clock = None if run is None else Path(run), _Clock()
+    recipe = recipe.model_copy(update={"metrics": _metrics(recipe, model, examples, resume)})
     request = FitRequest(
         data=examples,
         epochs=recipe.epochs,
@@ -157,13 +158,13 @@ def train(
     if path is not None and is_first and RunFolder(path).best.exists():
         model.load_weights(ModelFile.read(model_path(path)).weights)
     share_state(model, world)
-    checked_dataset(test, "evaluate", model.network, model.loss)
+    test = checked_dataset(test, "evaluate", model.network, model.loss)
     metrics = evaluate(
         model.network,
         model.session,
         model.batches(test, _TEST_BATCH, shard=(world.rank, world.size)),
         loss=model.loss,
-        metrics=as_metrics(list(recipe.metrics)),
+        metrics=metrics_for(model.output_meaning, recipe.metrics),
         world=world,
     )
     return Outcome(
@@ -177,6 +178,21 @@ def train(
         is_first=is_first,
         tested_on="validation" if examples.validation is test else "test",
     )
+
+
+def _metrics(
+    recipe: Recipe, model: Model, examples: Dataset, resume: bool
+) -> tuple[str, ...]:
+    """Return the names of the metrics that are measured.
+
+    What a run recorded may be a default that does not suit its output: version 0.1
+    listed accuracy for everything. What a person asks for must suit it.
+    """
+    meaning = model.meaning_for(examples.labels)
+    is_old_default = bool(recipe.provenance) and recipe.metrics == ("accuracy",)
+    if resume or is_old_default:
+        return fitting_metrics(meaning, recipe.metrics)
+    return tuple(metrics_for(meaning, recipe.metrics))
 
 
 def _recorded(recipe: Recipe, model: Model) -> Recipe:

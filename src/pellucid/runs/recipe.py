@@ -62,7 +62,8 @@ class Recipe(_Section):
     epochs: int = Field(5, ge=0)
     batch_size: int = Field(64, ge=1)
     validation_split: float = Field(0.0, ge=0, lt=1)
-    metrics: tuple[str, ...] = ("accuracy",)
+    #: chosen by what the output means where they are left out
+    metrics: tuple[str, ...] | None = None
     class_weight: dict[str, float] | None = None
     early_stopping: EarlyStoppingSection | None = None
     clip_norm: float | None = Field(None, gt=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,28 @@ class EarlyStopping:
                 "EarlyStopping: patience must be at least 1 and min_delta at least 0; "
                 f"got patience={self.patience}, min_delta={self.min_delta}."
             )
+
+
+def check_monitor(
+    early: EarlyStopping | None, metrics: Iterable[str], *, has_validation: bool
+) -> None:
+    """Refuse to monitor what no epoch will have.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such figure.
+    """
+    if early is None or early.monitor is None:
+        return
+    names = ["loss", *metrics]
+    if has_validation:
+        names += [f"val_{name}" for name in names]
+    if early.monitor not in names:
+        raise NetworkError(
+            f"EarlyStopping: monitor must be one of {', '.join(names)}; "
+            f"got {early.monitor!r}."
+        )
 
 
 def monitored(monitor: str | None, record: EpochRecord) -> tuple[str, float]:

@@ -23,8 +23,8 @@ class Plan:
         The rate that the schedule's factor multiplies.
     schedule : Schedule
         Factor for every step.
-    metrics : tuple of str
-        Names of metrics.
+    metrics : tuple of str, optional
+        Names of metrics; those that suit the output, if left out.
     class_weight : mapping of int to float, optional
         Weight of each class's examples in the loss.
     early_stopping : EarlyStopping, optional
@@ -36,7 +36,7 @@ class Plan:
     epochs: int
     learning_rate: float
     schedule: Schedule = ConstantRate()  # noqa: RUF009 - it is frozen
-    metrics: tuple[str, ...] = ("accuracy",)
+    metrics: tuple[str, ...] | None = None
     class_weight: Mapping[int, float] | None = None
     early_stopping: EarlyStopping | None = None
     keeps_best: bool = False

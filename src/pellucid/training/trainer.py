@@ -16,8 +16,15 @@ from pellucid.engines.protocol import CompilesAhead, Session, StepResult
 from pellucid.engines.world import ALONE, World
 from pellucid.errors import DivergenceError
 from pellucid.network import Network
-from pellucid.objectives import Loss, OnPlateau, Progress, as_metrics
-from pellucid.objectives.metrics import per_example
+from pellucid.objectives import (
+    Loss,
+    OnPlateau,
+    OutputMeaning,
+    Progress,
+    metrics_for,
+    output_meaning,
+)
+from pellucid.objectives.output_meaning import per_example
 from pellucid.training.callbacks import Callback
 from pellucid.training.early_stopping import monitored
 from pellucid.training.evaluation import evaluate
@@ -47,9 +54,13 @@ class Trainer:
         Where to go on, from a checkpoint; the beginning if left out.
     world : World
         The processes that train together; the batches are this one's part.
+    meaning : OutputMeaning
+        What the output means, for metrics; derived if left out.
 
     Raises
     ------
+    NetworkError
+        If a metric says nothing of such an output.
     DivergenceError
         While running: if the loss is no longer finite.
     KeyboardInterrupt
@@ -69,6 +80,7 @@ class Trainer:
         position: Position | None = None,
         history: History | None = None,
         world: World = ALONE,
+        meaning: OutputMeaning | None = None,
     ) -> None:
         self.network = network
         self.session = session
@@ -87,7 +99,10 @@ class Trainer:
         self.training_s = 0.0
         self._begun = 0.0
         self._together = Together(world, train)
-        self._metrics = as_metrics(plan.metrics)
+        if meaning is None:
+            meaning = output_meaning(network, loss, train.dataset.labels)
+        self._metrics = metrics_for(meaning, plan.metrics)
+        self._forget_other_figures()
         self._class_weights = self._weights_by_class()
 
     def stop(self, reason: str) -> None:
@@ -204,11 +219,22 @@ class Trainer:
         return loss
 
     def _figures(self, result: StepResult, labels: Array) -> dict[str, float]:
-        """Return a batch's metrics, each as a sum over its examples."""
+        """Return a batch's metrics, each as a sum over its examples.
+
+        Within an epoch only those that were counted from its beginning.
+        """
+        begun = self.position.sums if self.position.batch else self._metrics
         return {
             name: float(metric(result.output, labels).sum())
             for name, metric in self._metrics.items()
+            if name in begun
         }
+
+    def _forget_other_figures(self) -> None:
+        """Drop sums of metrics that an interrupted epoch counted and this does not."""
+        sums = self.position.sums
+        for name in set(sums) - {"loss", *self._metrics}:
+            del sums[name]
 
     def _finish_epoch(self, start: float) -> None:
         position = self.position
