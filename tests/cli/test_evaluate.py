@@ -39,11 +39,11 @@ def test_the_surest_mistakes_are_drawn(pellucid):
     assert Path("wrong.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_numbers_without_classes_are_measured_too(pellucid):
+def test_a_single_output_for_two_classes_has_a_confusion_matrix(pellucid):
     pellucid("train", "xor-one-hidden", "--epochs", "2", "--quiet")
     answer = pellucid("evaluate", "xor-one-hidden")
     assert answer.code == 0, answer.err
-    assert "confusion" not in answer.out
+    assert "it is ↓  said →" in answer.out
     assert "test accuracy: " in answer.out
 
 

@@ -52,10 +52,10 @@ def test_without_a_node_json_lists_every_node(pellucid, trained):
     assert len(document["output"]) == 3
 
 
-def test_one_output_is_no_class(pellucid):
+def test_one_output_says_one_of_two_classes(pellucid):
     pellucid("train", "xor-one-hidden", "--epochs", "1", "--quiet")
     answer = pellucid("explain", "xor-one-hidden", "test:1")
-    assert "its output is 0." in answer.out
+    assert "it says 0, " in answer.out
 
 
 REFUSED = {

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli import options
+from pellucid.cli.figures import figure_lines
 from pellucid.cli.output import DataProgress, answer, emit, percent, say, table
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def evaluate(
 
     Prints accuracy by class and the confusion matrix (a row is what it is, a column
     what was said), and draws the mistakes that the network was surest of into
-    mistakes.png beside the model.
+    mistakes.png beside the model. A network that predicts values has a mean absolute
+    error instead.
 
     \b
     [bold]Examples[/bold]
@@ -94,6 +96,9 @@ def _report(assessment: Assessment) -> None:
     if not names:
         return
     counts = assessment.confusion
+    if assessment.meaning.kind == "labels":
+        _report_labels(assessment)
+        return
     rows = [
         (name, f"{total:,}", f"{right:,}", percent(share) if total else "")
         for name, total, right, share in zip(
@@ -104,7 +109,7 @@ def _report(assessment: Assessment) -> None:
             strict=True,
         )
     ]
-    numbers = ("images", "right", "accuracy")
+    numbers = (assessment.counted, "right", "accuracy")
     answer(table(("class", *numbers), rows, numbers=numbers))
     answer("")
     if len(names) > _WIDEST_CONFUSION:
@@ -134,8 +139,7 @@ def _name_mistakes(assessment: Assessment, test: Dataset) -> None:
     rows = [
         (
             test.files[m.index],
-            names[m.label],
-            names[m.predicted],
+            *m.words(names),
             percent(m.probability),
         )
         for m in shown
@@ -148,8 +152,24 @@ def _name_mistakes(assessment: Assessment, test: Dataset) -> None:
     answer("")
 
 
+def _report_labels(assessment: Assessment) -> None:
+    """Print how often each of several labels is there, is said, and is right."""
+    columns = zip(
+        assessment.classes,
+        assessment.confusion,
+        assessment.class_accuracy,
+        strict=True,
+    )
+    rows = [
+        (name, f"{count[1].sum():,}", f"{count[:, 1].sum():,}", percent(share))
+        for name, count, share in columns
+    ]
+    numbers = (f"{assessment.counted} with it", "said", "accuracy")
+    answer(table(("label", *numbers), rows, numbers=numbers))
+    answer("")
+
+
 def _conclude(assessment: Assessment, on: str) -> None:
     answer(f"images: {assessment.count:,}")
-    if "loss" in assessment.metrics:
-        answer(f"{on} loss: {assessment.metrics['loss']:.4f}")
-    answer(f"{on} accuracy: {percent(assessment.metrics['accuracy'])}")
+    for line in figure_lines(assessment.metrics, on):
+        answer(line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.output import answer, emit, percent, say, table
+from pellucid.cli.output import answer, emit, say, table
 from pellucid.errors import NetworkError
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def explain(
         typer.Option(
             "--class",
             metavar="K",
-            help="Differentiate output K; else the largest.",
+            help="Differentiate output K; else the largest. Of a single output for two "
+            "classes, 1 is the output, 0 its opposite.",
             show_default=False,
         ),
     ] = None,
@@ -178,7 +179,8 @@ def _overview(
     model: Model, pixels: Pixels, path: Path, *, of_class: int | None, json: bool
 ) -> None:
     """Write the picture and list the nodes with their ranges."""
-    from pellucid.explain import picture, probabilities
+    from pellucid.cli.prediction import prediction_sentence
+    from pellucid.explain import picture
     from pellucid.runs.picture import save_figure
 
     save_figure(picture(model, pixels, of_class), path)
@@ -210,13 +212,5 @@ def _overview(
     numbers = ("min", "mean", "max")
     answer(table(("node", "layer", "shape", *numbers), rows, numbers=numbers))
     answer("")
-    shares = probabilities(model, output)[0]
-    k = int(shares.argmax())
-    name = model.classes[k] if model.classes else str(k)
-    is_one = shares.size == 1
-    answer(
-        f"its output is {shares[0]:.4f}"
-        if is_one
-        else f"it says {name}, {percent(float(shares[k]))}"
-    )
+    answer(prediction_sentence(model, output[0]))
     say(f"every node's output and the saliency are drawn in {path}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.output import answer, emit, percent, say, table
+from pellucid.cli.output import answer, emit, say, table
 
 if TYPE_CHECKING:
     from pellucid.cli.pictures import Pixels
@@ -43,6 +43,8 @@ def predict(
 
     Pictures are brought to the size and colour that the network was trained on. MNIST
     is light on dark and centred by mass: give --digit for a digit that you drew.
+    Networks that predict values show those; networks that predict a class for each
+    pixel, the share of each class.
 
     A picture that cannot be read is named on stderr, and the others are answered; the
     exit code is then 2.
@@ -73,7 +75,7 @@ def predict(
         errors = [{"image": image, "error": text} for image, text in broken.items()]
         emit({"run": run, "predictions": found, "errors": errors})
     elif found:
-        _show(found)
+        _show(model, found)
     if broken:
         raise typer.Exit(2)
 
@@ -84,40 +86,22 @@ def _predictions(
     """Return what a model says of pictures."""
     import numpy as np
 
-    from pellucid.explain import probabilities
+    from pellucid.cli.prediction import prediction
 
     output = model.predict(np.stack([pixels for _, pixels in pictures]))
-    shares = probabilities(model, output)
     return [
-        {
-            "image": image,
-            "top": _top(model.classes, row, top),
-            "output": values.tolist(),
-        }
-        for (image, _), row, values in zip(pictures, shares, output, strict=True)
+        {"image": image, **prediction(model, values, top=top)}
+        for (image, _), values in zip(pictures, output, strict=True)
     ]
 
 
-def _show(found: list[dict[str, Any]]) -> None:
+def _show(model: Model, found: list[dict[str, Any]]) -> None:
+    from pellucid.cli.prediction import prediction_columns, prediction_rows
+
+    columns = prediction_columns(model)
     rows = [
-        (
-            entry["image"] if rank == 0 else "",
-            choice["class"],
-            percent(choice["probability"]),
-        )
+        (entry["image"] if rank == 0 else "", *row)
         for entry in found
-        for rank, choice in enumerate(entry["top"])
+        for rank, row in enumerate(prediction_rows(model, entry))
     ]
-    answer(table(("image", "class", "probability"), rows, numbers=("probability",)))
-
-
-def _top(classes: tuple[str, ...], shares: Any, count: int) -> list[dict[str, Any]]:
-    order = (-shares).argsort(kind="stable")[:count]
-    return [
-        {
-            "class": classes[k] if classes else str(k),
-            "label": int(k),
-            "probability": float(shares[k]),
-        }
-        for k in order
-    ]
+    answer(table(("image", *columns), rows, numbers=columns[1:]))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.output import answer, emit, percent, say, table
+from pellucid.cli.figures import figure_lines
+from pellucid.cli.output import answer, emit, say, table
 from pellucid.runs import RunFolder
 from pellucid.training import Callback
 
@@ -57,11 +58,10 @@ class EpochLines(Callback):
 
 
 def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:
-    """Write the result: its last line is the accuracy on the test data.
+    """Write the result: its last line is the main figure on the test data.
 
     Where there is only validation data, it says so.
     """
-    on = outcome.tested_on
     best = _best_epoch(outcome)
     if json:
         emit(
@@ -90,12 +90,8 @@ def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:
         say(f"the run lies in {outcome.run}")
     if len(outcome.test) <= _FEW:
         answer(_small_table(outcome))
-    for name, value in outcome.metrics.items():
-        if name not in ("accuracy", "loss"):
-            answer(f"{on} {name.replace('_', ' ')}: {value:.4f}")
-    answer(f"{on} loss: {outcome.metrics['loss']:.4f}")
-    if "accuracy" in outcome.metrics:
-        answer(f"{on} accuracy: {percent(outcome.metrics['accuracy'])}")
+    for line in figure_lines(outcome.metrics, outcome.tested_on):
+        answer(line)
 
 
 def _best_epoch(outcome: Outcome) -> int | None:

@@ -78,6 +78,11 @@ class Assessment:
     mistakes: tuple[Mistake, ...]
 
     @property
+    def counted(self) -> str:
+        """What `confusion` counts: "images", or "pixels"."""
+        return "pixels" if self.meaning.is_per_pixel else "images"
+
+    @property
     def class_accuracy(self) -> Array:
         """Share of each class's examples that are right, shape (K,); NaN if none.
 

@@ -35,7 +35,8 @@ def picture(model: Model, image: npt.ArrayLike, of_class: int | None = None) -> 
     Returns
     -------
     matplotlib.figure.Figure
-        On top the image, its saliency, what covering a part does, and the output;
+        On top the image, its saliency, what covering a part does, and the output, or,
+        of a network with an answer for each pixel, a map of those;
         below, each node's output: up to 16 channels side by side, or one strip.
         Grey: from 0 (black) to the largest. Blue: negative, red: positive.
 
@@ -106,6 +107,10 @@ def _draw_node(row: Any, name: str, values: Array, tiles: Array) -> None:
 
 
 def _draw_top(top: Any, model: Model, pixels: Array, of_class: int | None) -> None:
+    output = model.predict(pixels)
+    if output.ndim != 2:
+        _draw_map_of_answers(top, model, pixels, output)
+        return
     important = saliency(model, pixels, of_class)
     k = important.of_class
     name, is_values = _names(model)[k], model.output_meaning.kind == "regression"
@@ -121,7 +126,16 @@ def _draw_top(top: Any, model: Model, pixels: Array, of_class: int | None) -> No
         _draw_map(panels[2], fall, f"red: covered, {name} is {less}", sides)
     else:
         panels[2].set_axis_off()
-    _draw_output(panels[3], model, model.predict(pixels))
+    _draw_output(panels[3], model, output)
+
+
+def _draw_map_of_answers(top: Any, model: Model, pixels: Array, output: Array) -> None:
+    """Draw the image, and what is said of each pixel: no single output is salient."""
+    panels = top.subplots(1, 2)
+    _draw_image(panels[0], pixels[0])
+    answers = model.output_meaning.predict(output)[0].astype(np.float64)
+    shown = answers if answers.ndim < 3 else _tiles(answers)
+    _draw_map(panels[1], shown, "output of each pixel", {"cmap": "viridis"})
 
 
 def _draw_image(panel: Any, pixels: Array) -> None:

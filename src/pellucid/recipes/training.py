@@ -134,7 +134,9 @@ def train(
         recipe.data, model, progress=data_progress if is_first else None
     )
     path, clock = None if run is None else Path(run), _Clock()
-    recipe = recipe.model_copy(update={"metrics": _metrics(recipe, model, examples, resume)})
+    recipe = recipe.model_copy(
+        update={"metrics": _metrics(recipe, model, examples, resume)}
+    )
     request = FitRequest(
         data=examples,
         epochs=recipe.epochs,

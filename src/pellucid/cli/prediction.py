@@ -1,0 +1,127 @@
+"""What a network says of one example, as JSON, a table's rows and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.cli.output import percent
+from pellucid.model import Model
+
+Array = npt.NDArray[Any]
+_FEW = 10  # values that a sentence lists
+
+
+def prediction(model: Model, output: Array, *, top: int) -> dict[str, Any]:
+    """Return what an output means, and the output itself.
+
+    Parameters
+    ----------
+    model : Model
+        Whose output it is.
+    output : ndarray, shape (…, columns)
+        Of one example.
+    top : int
+        Classes or labels to name.
+
+    Returns
+    -------
+    dict
+        ``top``: the most probable classes or labels; of independent labels also
+        ``labels``, those that are given. Per pixel ``pixels``: the share of each
+        class. Of a regression ``values`` by name, or per pixel nothing but the output.
+    """
+    meaning, names = model.output_meaning, model.class_names
+    found: dict[str, Any] = {}
+    if meaning.kind == "regression" and not meaning.is_per_pixel:
+        columns = meaning.column_names(model.classes)
+        found["values"] = dict(zip(columns, output.tolist(), strict=True))
+    elif meaning.kind != "regression" and meaning.is_per_pixel:
+        found["pixels"] = _ranked(names, _pixel_shares(model, output), top, "share")
+    elif meaning.kind != "regression":
+        shares = meaning.probabilities(output[None])[0]
+        found["top"] = _ranked(names, shares, top, "probability")
+        if meaning.kind == "labels":
+            given = meaning.predict(output[None])[0]
+            found["labels"] = [names[k] for k in np.flatnonzero(given)]
+    return {**found, "output": output.tolist()}
+
+
+def prediction_columns(model: Model) -> tuple[str, ...]:
+    """Return the headers over `prediction_rows`; all but the first are numbers."""
+    meaning = model.output_meaning
+    if meaning.kind == "regression":
+        return (
+            ("output", "least", "mean", "most")
+            if meaning.is_per_pixel
+            else ("output", "value")
+        )
+    what = "label" if meaning.kind == "labels" else "class"
+    return (what, "pixels" if meaning.is_per_pixel else "probability")
+
+
+def prediction_rows(
+    model: Model, entry: Mapping[str, Any]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the rows that show what `prediction` returned."""
+    if "values" in entry:
+        for name, value in entry["values"].items():
+            yield name, f"{value:.6g}"
+        return
+    for key, share in (("top", "probability"), ("pixels", "share")):
+        for choice in entry.get(key, ()):
+            yield choice["class"], percent(choice[share])
+    if "top" in entry or "pixels" in entry:
+        return
+    output = np.asarray(entry["output"])
+    names = model.output_meaning.column_names(model.classes)
+    for k, name in enumerate(names):
+        values = output[..., k]
+        yield (name, *(f"{v:.6g}" for v in (values.min(), values.mean(), values.max())))
+
+
+def prediction_sentence(model: Model, output: Array) -> str:
+    """Say what a network says of one example."""
+    meaning, names = model.output_meaning, model.class_names
+    if meaning.kind == "regression":
+        if output.size > _FEW:
+            return f"its output is from {output.min():.4g} to {output.max():.4g}"
+        return f"its output is {_listed(f'{v:.4f}' for v in output.ravel())}"
+    entry = prediction(model, output, top=1)
+    if meaning.is_per_pixel:
+        best = entry["pixels"][0]
+        return f"it says {best['class']} in {percent(best['share'])} of the pixels"
+    if meaning.kind == "labels":
+        shares = meaning.probabilities(output[None])[0]
+        given = [
+            f"{names[k]} ({percent(float(shares[k]))})"
+            for k in np.flatnonzero(meaning.predict(output[None])[0])
+        ]
+        return f"it says {_listed(given) or 'none of its labels'}"
+    best = int(meaning.predict(output[None])[0])
+    share = float(meaning.probabilities(output[None])[0, best])
+    return f"it says {names[best]}, {percent(share)}"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(words)
+
+
+def _pixel_shares(model: Model, output: Array) -> Array:
+    """Return each class's share of the pixels, or the share that has each label."""
+    meaning = model.output_meaning
+    said = meaning.predict(output[None])[0]
+    if meaning.kind == "labels":
+        shares: Array = said.reshape(-1, said.shape[-1]).mean(axis=0)
+        return shares
+    return np.bincount(said.ravel(), minlength=meaning.class_count) / said.size
+
+
+def _ranked(
+    names: tuple[str, ...], shares: Array, count: int, what: str
+) -> list[dict[str, Any]]:
+    order = (-shares).argsort(kind="stable")[:count]
+    return [{"class": names[k], "label": int(k), what: float(shares[k])} for k in order]
