@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,4 +109,4 @@ def checked_dataset(
     labels = fitted_labels(loss, dataset.labels, shape)
     if labels.shape == dataset.labels.shape:
         return dataset
-    return Dataset(dataset.images, labels, dataset.classes)
+    return dataclasses.replace(dataset, labels=labels)

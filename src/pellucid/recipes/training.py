@@ -160,6 +160,9 @@ def train(
     if path is not None and is_first and RunFolder(path).best.exists():
         model.load_weights(ModelFile.read(model_path(path)).weights)
     share_state(model, world)
+    tested_on: Literal["test", "validation"] = (
+        "validation" if examples.validation is test else "test"
+    )
     test = checked_dataset(test, "evaluate", model.network, model.loss)
     metrics = evaluate(
         model.network,
@@ -178,7 +181,7 @@ def train(
         training_s=clock.training_s,
         compiling_s=clock.compiling_s,
         is_first=is_first,
-        tested_on="validation" if examples.validation is test else "test",
+        tested_on=tested_on,
     )
 
 
