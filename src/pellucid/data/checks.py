@@ -18,16 +18,10 @@ _CHECKED_AT_ONCE = 1 << 20
 
 def check_images(images: Images) -> None:
     """Refuse images that no network could take."""
-    if images.dtype == np.uint8:
-        if len(images.shape) != 4:
-            raise DataError(
-                "Dataset: uint8 images must have shape (N, H, W, C); got shape="
-                f"{images.shape}. Grey images need a channel axis: images[..., None]."
-            )
-    elif images.dtype.kind != "f":
+    if images.dtype == np.uint8 and len(images.shape) not in (2, 4):
         raise DataError(
-            "Dataset: images must be uint8 or floats; "
-            f"got dtype={images.dtype}. Cast them: images.astype(np.uint8)."
+            "Dataset: uint8 images must have shape (N, H, W, C); got shape="
+            f"{images.shape}. Grey images need a channel axis: images[..., None]."
         )
     if len(images.shape) < 2:
         raise DataError(

@@ -17,6 +17,7 @@ from pellucid.data.checks import (
     check_labels,
     check_range,
 )
+from pellucid.data.elements import check_element_type
 from pellucid.data.picture_files import PictureFiles
 from pellucid.data.randomness import SPLIT, generator
 from pellucid.errors import DataError
@@ -30,6 +31,7 @@ class Dataset:
     ----------
     images : ndarray or PictureFiles
         uint8 of shape (N, H, W, C), grey has C = 1; or floats of shape (N, …).
+        Plain vectors, shape (N, F), may be integers and are kept as floats.
     labels : ndarray
         Integers or booleans, kept as int64: of shape (N,) or (N, 1) one class each;
         or floats of shape (N, …).
@@ -66,7 +68,7 @@ class Dataset:
     def __post_init__(self) -> None:
         images = self.images
         if not isinstance(images, PictureFiles):
-            images = np.asarray(images)
+            images = check_element_type(np.asarray(images), "Dataset")
         labels = np.asarray(self.labels)
         check_images(images)
         if labels.ndim and labels.dtype.kind in "biu":

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.data.elements import check_element_type
 from pellucid.model import Model
 
 
 def floats(model: Model, images: npt.ArrayLike) -> npt.NDArray[Any]:
     """Return images of floats as they are, bytes through the model's preprocessing."""
-    x = np.asarray(images)
+    x = check_element_type(np.asarray(images), "export")
     return model.preprocessing.apply(x, np.float32) if x.dtype == np.uint8 else x

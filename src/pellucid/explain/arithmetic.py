@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.data.elements import check_element_type
 from pellucid.errors import DataError, NetworkError
 from pellucid.explain.layers import CALCULATIONS
 from pellucid.explain.layers.sums import number
@@ -31,17 +32,16 @@ def one_image(model: Model, image: npt.ArrayLike) -> Array:
     Raises
     ------
     DataError
-        If it is several images.
+        If it is several images, or integers other than uint8.
     """
-    pixels = np.asarray(image)
-    if pixels.shape == model.network.input_shape:
-        return pixels[None]
-    if len(pixels) != 1:
+    pixels, shape = np.asarray(image), model.network.input_shape
+    if pixels.shape == shape:
+        pixels = pixels[None]
+    if pixels.ndim == 0 or len(pixels) != 1:
         raise DataError(
-            f"explain: image must be one, of shape {model.network.input_shape}; "
-            f"got shape={pixels.shape}."
+            f"explain: image must be one, of shape {shape}; got shape={pixels.shape}."
         )
-    return pixels
+    return check_element_type(pixels, "explain")
 
 
 def arithmetic(

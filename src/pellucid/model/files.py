@@ -45,4 +45,7 @@ def from_file(file: ModelFile, *, engine: str | Engine = "compiled") -> Model:
         output_meaning=file.output_meaning,
     )
     model.load_weights(file.weights)
+    # what came from elsewhere, or from 0.1, does not say what it was trained on
+    known = file.input_range
+    model.input_range.take_over(known, warns=known is not None)
     return model

@@ -72,6 +72,9 @@ def fit(model: Model, request: FitRequest) -> History:
         raise NetworkError(
             f"fit: clip_norm must be positive; got clip_norm={request.clip_norm}."
         )
+    model.input_range.record(train.images)
+    if validation is not None:
+        model.input_range.check(validation.images)
     model.clip(request.clip_norm)
     world = world_of(model.engine)
     shard = (world.rank, world.size)

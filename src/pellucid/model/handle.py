@@ -18,6 +18,7 @@ from pellucid.engines.registry import as_engine
 from pellucid.engines.state import checked_weights, initial_state
 from pellucid.errors import EngineError, NetworkError, ShapeError
 from pellucid.model.fitting import FitRequest, fit
+from pellucid.model.input_range import InputRange
 from pellucid.model.inputs import (
     Examples,
     checked_dataset,
@@ -119,6 +120,7 @@ class Model:
         self.classes = tuple(str(name) for name in classes)
         self._output_meaning = output_meaning
         self._check_objective()
+        self.input_range = InputRange(self.preprocessing)
         self._clip_norm: float | None = None
         self._session = self._build(initial_state(network, seed=seed, dtype=dtype))
 
@@ -241,6 +243,7 @@ class Model:
         """
         dataset = as_dataset(data)
         dataset = checked_dataset(dataset, "evaluate", self.network, self.loss)
+        self.input_range.check(dataset.images)
         meaning = self.meaning_for(dataset.labels)
         meaning.targets(dataset.labels, (len(dataset), *self.network.output_shape))
         return evaluate(
@@ -265,7 +268,7 @@ class Model:
         ``learning_rate`` is the optimizer's own if left out. ``masks`` replaces the
         dropout masks, as {node: array of 0 and 1 / (1 − rate)}.
         """
-        x, y, weight = self._examples(images, labels, sample_weight)
+        x, y, weight = self._examples(images, labels, sample_weight, is_training=True)
         optimizer: Optimizer = require("optimizer", self.optimizer)
         rate = optimizer.learning_rate if learning_rate is None else learning_rate
         result = self._session.train_step(
@@ -445,15 +448,27 @@ class Model:
 
     # -- checks ----------------------------------------------------------------
 
-    def _input(self, images: npt.ArrayLike) -> Array:
-        return checked_images(images, self.network, self.preprocessing, self.dtype)
+    def _input(self, images: npt.ArrayLike, *, is_training: bool = False) -> Array:
+        given = np.asarray(images)
+        x = checked_images(given, self.network, self.preprocessing, self.dtype)
+        if is_training:
+            self.input_range.record(given)
+        else:
+            self.input_range.check(given)
+        return x
 
     def _examples(
-        self, images: npt.ArrayLike, labels: npt.ArrayLike, sample_weight: Any
+        self,
+        images: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        sample_weight: Any,
+        *,
+        is_training: bool = False,
     ) -> Examples:
         loss: Loss = require("loss", self.loss)
         shape = self.network.output_shape
-        return checked_examples(self._input(images), labels, sample_weight, loss, shape)
+        x = self._input(images, is_training=is_training)
+        return checked_examples(x, labels, sample_weight, loss, shape)
 
     # -- weights and state -----------------------------------------------------
 
@@ -501,6 +516,7 @@ class Model:
             output_meaning=self._output_meaning,
         )
         other.load_state(self.state())
+        other.input_range = self.input_range.copy()
         return other
 
     def transfer(
@@ -525,6 +541,7 @@ class Model:
             k: a for k, a in mine.items() if k in theirs and a.shape == theirs[k].shape
         }
         other.load_weights({**theirs, **shared})
+        other.input_range = self.input_range.copy()
         return other
 
     @property
@@ -562,6 +579,7 @@ class Model:
             seed=self.seed,
             dtype=self.dtype,
             output_meaning=self._output_meaning,
+            input_range=self.input_range.known,
         )
 
     def save(self, path: str | Path) -> None:

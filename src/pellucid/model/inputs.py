@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import Dataset
+from pellucid.data.elements import check_element_type
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network, Preprocessing
 from pellucid.objectives import Loss, fitted_labels
@@ -28,25 +29,19 @@ class Examples(NamedTuple):
 def checked_images(
     images: npt.ArrayLike, network: Network, how: Preprocessing, dtype: str
 ) -> Array:
-    """Return images as the network's floats; uint8 goes through preprocessing.
+    """Return images as the network's floats: the one rule of `pellucid.data.elements`.
 
     Raises
     ------
     DataError, ShapeError
         If type or shape do not fit.
     """
-    x = np.asarray(images)
-    if x.dtype == np.uint8:
-        x = how.apply(x, dtype)
-    elif x.dtype != dtype:
-        if x.dtype.kind not in "fiu":
-            raise DataError(
-                f"Model: images must be uint8 or floats; got dtype={x.dtype}."
-            )
-        x = x.astype(dtype)
+    x = check_element_type(np.asarray(images), "Model")
     if x.shape[1:] != network.input_shape or x.ndim == 0:
         raise wrong_shape("Model", x.shape, network.input_shape)
-    return x
+    if x.dtype == np.uint8:
+        return how.apply(x, dtype)
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def wrong_shape(who: str, shape: Shape, expected: Shape) -> ShapeError:

@@ -40,6 +40,8 @@ class ModelFile:
     dtype: str = "float32"
     #: what the output means where it was given or training has settled it
     output_meaning: OutputMeaning | None = None
+    #: smallest and largest input in training, where it is known
+    input_range: tuple[float, float] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,6 +60,7 @@ class ModelFile:
             "seed": self.seed,
             "dtype": self.dtype,
             "output_meaning": self.output_meaning and self.output_meaning.to_json(),
+            "input_range": self.input_range,
             "provenance": dict(self.provenance),
         }
         metadata = {
@@ -112,6 +115,7 @@ class ModelFile:
                 seed=int(document["seed"]),
                 dtype=str(document["dtype"]),
                 output_meaning=OutputMeaning.from_json(meaning) if meaning else None,
+                input_range=_range(document.get("input_range")),
                 provenance=dict(document.get("provenance", {})),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -120,3 +124,13 @@ class ModelFile:
             raise ExchangeError(
                 f"load: '{path}' must hold a whole model.json; got {error!r}."
             ) from error
+
+
+def _range(values: Any) -> tuple[float, float] | None:
+    """Return the two ends of a range; files of 0.1 have none."""
+    if values is None:
+        return None
+    low, high = (float(value) for value in values)
+    if not low <= high:
+        raise ValueError(f"input_range of {values}")
+    return low, high
