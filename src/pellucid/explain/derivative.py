@@ -12,6 +12,7 @@ from pellucid.engines.head import loss_node
 from pellucid.engines.numpy import NumpySession
 from pellucid.engines.state import checked_weights
 from pellucid.errors import NetworkError
+from pellucid.explain.absorbed import absorbed_gradient
 from pellucid.explain.arithmetic import arithmetic, one_image
 from pellucid.explain.chosen_output import choose_output
 from pellucid.explain.values import Arithmetic, Array, Place
@@ -89,12 +90,17 @@ class Derivative:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What is differentiated, its value, and its derivative by one node's output."""
+    """What is differentiated, its value, and its gradient by one node's output.
+
+    ``absorbed`` is its gradient by the output where the loss is computed from the
+    node before.
+    """
 
     of: str
     value: float
     node: str
     grad: Array
+    absorbed: Array | None = None
 
 
 def derivative(
@@ -145,6 +151,8 @@ def derivative(
         x = model.preprocessing.apply(x, np.float64)
     end = _end(model, session.activations(x), of_class, label)
     grad_nodes, grads = session.pull_back(x, {end.node: end.grad}, training=False)
+    if end.absorbed is not None:
+        grad_nodes[model.network.outputs[0]] = end.absorbed
     reaches = float(grad_nodes[node][0][shown.at])
     return Derivative(
         node=node,
@@ -200,7 +208,8 @@ def _loss_end(model: Model, found: dict[str, Array], label: int) -> _End:
         if meaning.kind == "classes" and not takes_columns:
             labels = np.array([chosen.index])
     value, grad = loss.value_and_grad(found[head], labels)
-    return _End(f"{loss.name} with label {label}", value, head, grad)
+    absorbed = None if head == output else absorbed_gradient(loss, values, labels)
+    return _End(f"{loss.name} with label {label}", value, head, grad, absorbed)
 
 
 def _input_shares(
