@@ -164,3 +164,101 @@ def test_threads_that_cannot_start_are_an_error(monkeypatch):
 
 def test_default_threads_are_those_the_process_may_use():
     assert 1 <= cpu.default_threads() <= (os.cpu_count() or 1)
+
+
+def open_descriptors():
+    """Return how many descriptors the process has."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def workers_alive():
+    return sum(t.name.startswith("pellucid-") for t in threading.enumerate())
+
+
+needs_proc = pytest.mark.skipif(
+    not os.path.isdir("/proc/self/fd"), reason="no /proc on this system"
+)
+
+
+class Failing:
+    """What fails when it is called for the n-th time."""
+
+    def __init__(self, real, at, error):
+        self.real, self.at, self.error, self.calls = real, at, error, 0
+
+    def __call__(self, *args, **kwargs):
+        self.calls += 1
+        if self.calls == self.at:
+            raise self.error
+        return self.real(*args, **kwargs)
+
+
+@needs_proc
+@pytest.mark.parametrize("at", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("threading.Thread.start", RuntimeError("can't start new thread")),
+        ("threading.Thread.start", MemoryError()),
+        ("os.pipe", OSError(24, "Too many open files")),
+        ("numpy.zeros", MemoryError()),
+    ],
+)
+def test_a_failed_start_leaves_no_thread_and_no_pipe(monkeypatch, what, error, at):
+    pool = workers.Pool(5, cpu.target())
+    module, _, name = what.rpartition(".")
+    owner = {"threading.Thread": threading.Thread, "os": os, "numpy": np}[module]
+    before = workers_alive(), open_descriptors()
+    real = getattr(owner, name)
+    if what != "threading.Thread.start":
+        at = 1
+    failing = Failing(real, at, error)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, lambda *a, **k: failing(*a, **k))
+        for _ in range(3):
+            failing.calls = 0
+            with pytest.raises(EngineError, match="threads must be startable; got"):
+                pool.run(0, 0)
+    assert (workers_alive(), open_descriptors()) == before
+
+
+@needs_proc
+def test_an_interrupt_of_a_start_leaves_no_thread(monkeypatch):
+    pool = workers.Pool(4, cpu.target())
+    before = workers_alive(), open_descriptors()
+    failing = Failing(threading.Thread.start, 3, KeyboardInterrupt())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda thread: failing(thread))
+        with pytest.raises(KeyboardInterrupt):
+            pool.run(0, 0)
+    assert (workers_alive(), open_descriptors()) == before
+
+
+def test_a_model_works_after_a_start_that_failed(monkeypatch):
+    workers._pools.pop((3, cpu.target().key), None)
+    one = session(threads=3)
+    failing = Failing(threading.Thread.start, 2, RuntimeError("no"))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda thread: failing(thread))
+        with pytest.raises(EngineError, match="threads must be startable; got no"):
+            losses(one, steps=1)
+    assert losses(one) == losses(session(threads=3))
+
+
+@needs_proc
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_closes_its_copies_of_the_pipe():
+    one = session(threads=2)
+    losses(one, steps=1)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+
+    def child():
+        before = open_descriptors()
+        losses(one, steps=1)
+        queue.put(open_descriptors() - before)
+
+    process = context.Process(target=child)
+    process.start()
+    assert queue.get(timeout=60) == 0
+    process.join(timeout=60)

@@ -143,7 +143,8 @@ def test_the_weights_derivative_is_the_definitions(sizes):
     grad = aligned(case.spec.weight_shape)
     grad[: case.w.shape[3], ..., : case.w.shape[2]] = 1.0
     x, y = put(case.conv.x, case.x), put(case.spec.grad_y, case.grad)
-    case.run(sparse_grad_weight, x, y, case.codes, lives, grad)
+    patches = aligned((case.spec.windows,), np.int32)
+    case.run(sparse_grad_weight, x, y, case.codes, lives, grad, patches)
     expected = 1.0 + maps.grad_weight(case.x, case.dense, case.conv)
     outputs, channels = case.w.shape[3], case.w.shape[2]
     found = grad[:outputs, ..., :channels].transpose(1, 2, 3, 0)

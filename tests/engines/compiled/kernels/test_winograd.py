@@ -21,6 +21,7 @@ from pellucid.engines.compiled.kernels.winograd import (
 from pellucid.engines.compiled.kernels.winograd_scheme import on_amx
 from pellucid.engines.compiled.kernels.winograd_weight import (
     amx_steps,
+    taps_size,
     winograd_amx_weight,
 )
 from pellucid.engines.compiled.kernels.zeros import find_zeros, row_size, seen_size
@@ -74,12 +75,13 @@ def memory_of(spec, w):
 
 
 def transform(spec, memory, u, machine):
+    kept = aligned((taps_size(machine.lanes),))
     if not spec.on_amx:
-        compiled(winograd_weight, spec, on=machine)(memory, u)
+        compiled(winograd_weight, spec, on=machine)(memory, u, kept)
         return
     call, (of_weight, of_u) = compiled(winograd_amx_weight, spec), amx_steps(spec)
     for block in range(spec.conv.y.stored // 16):
-        call(memory.reshape(-1)[block * of_weight :], u[block * of_u :])
+        call(memory.reshape(-1)[block * of_weight :], u[block * of_u :], kept)
 
 
 def run(lanes, spec, x, w, bias, before=0.0):

@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pellucid.engines.compiled.kernels import functions
-from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.ir import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.kernels.sweep import channel_spans, held, pixels, sweep
+from pellucid.engines.compiled.kernels.sweep import (
+    channel_spans,
+    each_span,
+    held,
+    pixels,
+    sweep,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +84,11 @@ def activation_forward(
         cuts = channel_spans(b, spec.x.channels)
 
         def pixel(at: list[Pointer]) -> None:
-            for start, lanes, mask in cuts:
+            def span(start: Number, lanes: int, mask: Value | None) -> None:
                 value = apply(b, spec.function, at[0].vector(start, lanes=lanes))
                 at[1].store(held(b, mask, value), start)
+
+            each_span(b, cuts, span)
 
         pixels(b, [(x, spec.x), (y, spec.y)], pixel)
         return

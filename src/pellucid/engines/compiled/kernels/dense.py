@@ -23,7 +23,7 @@ from pellucid.engines.compiled.kernels.turn import square
 
 #: bytes of weights that one pass over the images keeps in the first cache
 BLOCK_BYTES = 28 * 1024
-#: outputs up to which two vectors of images are pulled back together, on the stack
+#: outputs up to which two vectors of images are pulled back together
 PAIRED_OUTPUTS = 2048
 
 
@@ -108,38 +108,48 @@ def _forward_block(
                 done, rows = whole, rows // 2
 
 
-@kernel(grad_y="f32*", w="f32*", grad_x="f32*", images="n")
+def grad_input_scratch_size(spec: Dense, lanes: int) -> int:
+    """Return how many elements of scratch `dense_grad_input` needs."""
+    vectors = 2 if spec.outputs <= PAIRED_OUTPUTS else 1
+    return vectors * lanes * (spec.outputs + min(lanes, spec.inputs))
+
+
+@kernel(grad_y="f32*", w="f32*", grad_x="f32*", scratch="f32*", images="n")
 def dense_grad_input(
     b: Builder,
     grad_y: Pointer,
     w: Pointer,
     grad_x: Pointer,
+    scratch: Pointer,
     images: Value,
     *,
     spec: Dense,
 ) -> None:
-    """grad_x[m, k] = or += Σ grad_y[m, n] · w[k, n]; lanes are images."""
-    done = b.i64(0)
+    """grad_x[m, k] = or += Σ grad_y[m, n] · w[k, n]; lanes are images.
+
+    ``scratch`` has room for `grad_input_scratch_size` elements.
+    """
+    done, places = b.i64(0), (grad_y, w, grad_x, scratch)
     if spec.outputs <= PAIRED_OUTPUTS:
         done = images - images % (2 * b.lanes)
         with b.loop(done, step=2 * b.lanes) as m:
-            _grad_input_block(b, (grad_y, w, grad_x), (m, b.i64(2 * b.lanes), 2), spec)
+            _grad_input_block(b, places, (m, b.i64(2 * b.lanes), 2), spec)
     with b.loop(images, start=done, step=b.lanes) as m:
         left = b.smaller(images - m, b.lanes)
-        _grad_input_block(b, (grad_y, w, grad_x), (m, left, 1), spec)
+        _grad_input_block(b, places, (m, left, 1), spec)
 
 
 def _grad_input_block(
     b: Builder,
-    places: tuple[Pointer, Pointer, Pointer],
+    places: tuple[Pointer, Pointer, Pointer, Pointer],
     which: tuple[Value, Value, int],
     spec: Dense,
 ) -> None:
     """Make the derivative of images m … m + left, which fill so many vectors."""
-    (grad_y, w, grad_x), (m, left, vectors) = places, which
+    (grad_y, w, grad_x, turned), (m, left, vectors) = places, which
     lanes, n, block = b.lanes, spec.outputs, min(b.lanes, spec.inputs)
     size = vectors * lanes
-    turned, made = b.scratch("f32", n * size), b.scratch("f32", block * size)
+    made = turned + n * size
     clear(b, turned, n * size)
     with b.loop(left) as r, b.loop(n) as c:
         turned.store((grad_y + (m + r) * spec.y_stride).load(c), c * size + r)

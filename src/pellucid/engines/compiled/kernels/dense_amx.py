@@ -147,6 +147,11 @@ def _cut_weights(b: Builder, w: Pointer, right: Pointer, n: int) -> None:
 
 def input_scratch_size(spec: Dense) -> int:
     """Return how many numbers of scratch `dense_amx_grad_input` needs."""
+    return _tiles_size(spec) + dense.grad_input_scratch_size(spec, amx.EDGE)
+
+
+def _tiles_size(spec: Dense) -> int:
+    """Return how many of them are tiles; what the other way needs lies behind."""
     return 4 * (spec.outputs // amx.DEPTH) * _TILE + IMAGES * amx.EDGE
 
 
@@ -162,8 +167,9 @@ def dense_amx_grad_input(
     spec: Dense,
 ) -> None:
     """grad_x[m, k] = or += Σ grad_y[m, n] · w[k, n]; columns of sums are images."""
+    behind = scratch + _tiles_size(spec)
     with b.when(images < FEW):
-        b.call(dense.dense_grad_input, grad_y, w, grad_x, images, spec=spec)
+        b.call(dense.dense_grad_input, grad_y, w, grad_x, behind, images, spec=spec)
     with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=IMAGES) as m:
         count = b.smaller(images - m, IMAGES)
         rows = (grad_y + m * spec.y_stride, w, grad_x + m * spec.x_stride, scratch)
@@ -193,7 +199,7 @@ def _grad_input_block(
         is_spoilt = _put_turned(b, sums, grad_x + k, count, spec)
         with b.when(is_spoilt):
             part = replace(spec, inputs=amx.EDGE)
-            rows = grad_y, w + k * n, grad_x + k
+            rows = grad_y, w + k * n, grad_x + k, scratch + _tiles_size(spec)
             b.call(dense.dense_grad_input, *rows, count, spec=part)
 
 

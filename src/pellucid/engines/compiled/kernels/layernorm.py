@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.ir import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.kernels.sweep import channel_spans, held, pixels
+from pellucid.engines.compiled.kernels.sweep import (
+    Cuts,
+    channel_spans,
+    each_span,
+    has_many,
+    held,
+    pixels,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +26,48 @@ class LayerNorm:
     epsilon: float
     grad_x: Map | None = None
     is_added: bool = False
+
+
+class _Centered:
+    """x − mean of a pixel's channels, by vector: read again, not held, where many."""
+
+    def __init__(self, b: Builder, at: Pointer, mean: Value) -> None:
+        self._b, self._at, self._mean = b, at, mean
+
+    def vector(self, start: Number, lanes: int, mask: Value | None) -> Value:
+        """Return one vector; 0 behind the channels."""
+        value = self._at.vector(start, lanes=lanes) - self._mean
+        return held(self._b, mask, value)
+
+
+def _sum(
+    b: Builder, cuts: Cuts, term: Callable[[Number, int, Value | None], Value]
+) -> Value:
+    """Return the sum of a term over all channels, in a loop."""
+    total = b.var(b.zeros(cuts[0][1]))
+
+    def span(start: Number, lanes: int, mask: Value | None) -> None:
+        total.add(term(start, lanes, mask))
+
+    each_span(b, cuts, span)
+    return b.total(total.get())
+
+
+def _long_moments(b: Builder, at: Pointer, spec: LayerNorm) -> tuple[_Centered, Value]:
+    """Return as `_moments`, for many channels."""
+    cuts, count = channel_spans(b, spec.x.channels), float(spec.x.channels)
+
+    def value(start: Number, lanes: int, mask: Value | None) -> Value:
+        del mask  # the padding holds zeros
+        return at.vector(start, lanes=lanes)
+
+    centered = _Centered(b, at, _sum(b, cuts, value) / count)
+
+    def square(start: Number, lanes: int, mask: Value | None) -> Value:
+        v = centered.vector(start, lanes, mask)
+        return v * v
+
+    return centered, 1.0 / b.sqrt(_sum(b, cuts, square) / count + spec.epsilon)
 
 
 def _moments(b: Builder, at: Pointer, spec: LayerNorm) -> tuple[list[Value], Value]:
@@ -60,7 +110,19 @@ def layer_norm_forward(
             shift = offset.vector(start, lanes=lanes)
             at[1].store(b.fma(value * inverse, weight, shift), start)
 
-    pixels(b, [(x, spec.x), (y, spec.y)], pixel)
+    def long_pixel(at: list[Pointer]) -> None:
+        centered, inverse = _long_moments(b, at[0], spec)
+
+        def span(start: Number, lanes: int, mask: Value | None) -> None:
+            hat = centered.vector(start, lanes, mask) * inverse
+            weight = scale.vector(start, lanes=lanes)
+            shift = offset.vector(start, lanes=lanes)
+            at[1].store(b.fma(hat, weight, shift), start)
+
+        each_span(b, cuts, span)
+
+    what = long_pixel if has_many(cuts) else pixel
+    pixels(b, [(x, spec.x), (y, spec.y)], what)
 
 
 @kernel(x="f32*", grad_y="f32*", scale="f32*", grad_x="f32*")
@@ -93,7 +155,32 @@ def layer_norm_grad_input(
                 grad = grad + at[2].vector(start, lanes=lanes)
             at[2].store(grad, start)
 
-    pixels(b, [(x, spec.x), (grad_y, spec.y), (grad_x, to)], pixel)
+    def long_pixel(at: list[Pointer]) -> None:
+        centered, inverse = _long_moments(b, at[0], spec)
+
+        def g_of(start: Number, lanes: int, mask: Value | None) -> Value:
+            del mask  # the padding of grad_y holds zeros
+            return at[1].vector(start, lanes=lanes) * scale.vector(start, lanes=lanes)
+
+        def product(start: Number, lanes: int, mask: Value | None) -> Value:
+            hat = centered.vector(start, lanes, mask) * inverse
+            return g_of(start, lanes, mask) * hat
+
+        mean = _sum(b, cuts, g_of) / count
+        along = _sum(b, cuts, product) / count
+
+        def span(start: Number, lanes: int, mask: Value | None) -> None:
+            hat = centered.vector(start, lanes, mask) * inverse
+            g = g_of(start, lanes, mask)
+            grad = held(b, mask, (g - mean - hat * along) * inverse)
+            if spec.is_added:
+                grad = grad + at[2].vector(start, lanes=lanes)
+            at[2].store(grad, start)
+
+        each_span(b, cuts, span)
+
+    what = long_pixel if has_many(cuts) else pixel
+    pixels(b, [(x, spec.x), (grad_y, spec.y), (grad_x, to)], what)
 
 
 @kernel(x="f32*", grad_y="f32*", grad_scale="f32*", grad_offset="f32*")
@@ -119,4 +206,16 @@ def layer_norm_grad_weight(
             ):
                 place.store(place.vector(start, lanes=lanes) + term, start)
 
-    pixels(b, [(x, spec.x), (grad_y, spec.y)], pixel)
+    def long_pixel(at: list[Pointer]) -> None:
+        centered, inverse = _long_moments(b, at[0], spec)
+
+        def span(start: Number, lanes: int, mask: Value | None) -> None:
+            grad = at[1].vector(start, lanes=lanes)
+            hat = centered.vector(start, lanes, mask) * inverse
+            for place, term in ((grad_scale, grad * hat), (grad_offset, grad)):
+                place.store(place.vector(start, lanes=lanes) + term, start)
+
+        each_span(b, cuts, span)
+
+    what = long_pixel if has_many(cuts) else pixel
+    pixels(b, [(x, spec.x), (grad_y, spec.y)], what)

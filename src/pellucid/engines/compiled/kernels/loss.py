@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from pellucid.engines.compiled.kernels import functions
-from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.ir import (
+    Builder,
+    Number,
+    Pointer,
+    Value,
+    Var,
+    kernel,
+)
 from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.kernels.softmax import exponentials
-from pellucid.engines.compiled.kernels.sweep import channel_spans, held
+from pellucid.engines.compiled.kernels.softmax import (
+    exponentials,
+    peak_of,
+    write_exponentials,
+)
+from pellucid.engines.compiled.kernels.sweep import (
+    Cuts,
+    channel_spans,
+    each_span,
+    has_many,
+    held,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +58,10 @@ def class_loss(
     """loss = Σ −t · log softmax(z) over positions, t one-hot (smoothed)."""
     cuts, smooth = channel_spans(b, spec.z.channels), spec.smoothing
 
-    def target(position: Value, start: int, lanes: int) -> Value:
+    def target(position: Value, start: Number, lanes: int) -> Value:
         label = b.resize(labels.load(position), "i32")
-        t = b.select((b.iota(lanes) + start).equals(label), 1.0, b.zeros(lanes))
+        first = b.resize(start, "i32") if isinstance(start, Value) else start
+        t = b.select((b.iota(lanes) + first).equals(label), 1.0, b.zeros(lanes))
         return t * (1 - smooth) + smooth / spec.z.channels if smooth else t
 
     _cross_entropy(b, (z, weight, loss, grad), spec, cuts, target)
@@ -65,16 +85,19 @@ def soft_loss(
         spec.z.channels,
     )
 
-    def target(position: Value, start: int, lanes: int) -> Value:
+    def target(position: Value, start: Number, lanes: int) -> Value:
         t = exact(b, labels + position * classes, start, lanes, classes)
         return t * (1 - smooth) + smooth / classes if smooth else t
 
     _cross_entropy(b, (z, weight, loss, grad), spec, cuts, target)
 
 
-def exact(b: Builder, place: Pointer, start: int, lanes: int, count: int) -> Value:
-    """Return a vector without reading beyond ``count`` numbers."""
-    if start + lanes <= count:
+def exact(b: Builder, place: Pointer, start: Number, lanes: int, count: int) -> Value:
+    """Return a vector without reading beyond ``count`` numbers.
+
+    Where ``start`` is a value, all of its lanes lie within them.
+    """
+    if not isinstance(start, int) or start + lanes <= count:
         return place.vector(start, lanes=lanes)
     value = b.zeros(lanes)
     for lane in range(count - start):
@@ -84,37 +107,88 @@ def exact(b: Builder, place: Pointer, start: int, lanes: int, count: int) -> Val
     return value
 
 
+#: the targets of a vector of channels: of a position, first channel and lanes
+Target = Callable[[Value, Number, int], Value]
+
+
 def _cross_entropy(
     b: Builder,
     places: tuple[Pointer, Pointer, Pointer, Pointer],
     spec: LossSpec,
-    cuts: list[tuple[int, int, Value | None]],
-    target: object,
+    cuts: Cuts,
+    target: Target,
 ) -> None:
     z, weight, loss, grad = places
-    total_loss, w = b.var(b.f32(0.0)), weight.load()
+    total = b.var(b.f32(0.0))
+    sums = weight.load(), total
+    write = _write_many if has_many(cuts) else _write_few
     with b.loop(spec.z.height) as i, b.loop(spec.z.width) as j:
         position = i * spec.z.width + j
         at = z + (i * spec.z.row + j * spec.z.stored + spec.z.at(0, 0))
         to = grad + (i * spec.grad.row + j * spec.grad.stored + spec.grad.at(0, 0))
-        shifted, exps, total = exponentials(b, at, cuts)
-        logarithm = functions.log(b, b.splat(total, 1))[0]
-        targets = [
-            held(b, mask, target(position, start, lanes))  # type: ignore[operator]
-            for start, lanes, mask in cuts
-        ]
-        whole, cost = b.f32(0.0) * 1.0, b.f32(0.0) * 1.0
-        for t, x in zip(targets, shifted, strict=True):
-            whole = whole + b.total(t)
-            # where t is 0 the product is 0, whatever x: −infinity too
-            part = b.select(t.equals(0.0), 0.0, t * (logarithm - x))
-            cost = cost + b.total(part)
-        cost = b.select(logarithm.is_nan(), logarithm, cost)
-        total_loss.add(cost)
-        for t, e, (start, lanes, mask) in zip(targets, exps, cuts, strict=True):
-            share = e / b.splat(total, lanes) * whole - t
-            to.store(held(b, mask, share * w), start)
-    loss.store(total_loss.get())
+        write(b, (at, to), sums, cuts, functools.partial(target, position))
+    loss.store(total.get())
+
+
+def _write_few(
+    b: Builder,
+    places: tuple[Pointer, Pointer],
+    sums: tuple[Value, Var],
+    cuts: Cuts,
+    target: Callable[[Number, int], Value],
+) -> None:
+    """Write one position's gradient and add its loss, all vectors in registers."""
+    (at, to), (w, total_loss) = places, sums
+    shifted, exps, total = exponentials(b, at, cuts)
+    logarithm = functions.log(b, b.splat(total, 1))[0]
+    targets = [held(b, mask, target(start, lanes)) for start, lanes, mask in cuts]
+    whole, cost = b.f32(0.0) * 1.0, b.f32(0.0) * 1.0
+    for t, x in zip(targets, shifted, strict=True):
+        whole = whole + b.total(t)
+        cost = cost + b.total(_part(b, t, logarithm - x))
+    total_loss.add(b.select(logarithm.is_nan(), logarithm, cost))
+    for t, e, (start, lanes, mask) in zip(targets, exps, cuts, strict=True):
+        share = e / b.splat(total, lanes) * whole - t
+        to.store(held(b, mask, share * w), start)
+
+
+def _part(b: Builder, t: Value, cost: Value) -> Value:
+    """Return t · cost; where t is 0 it is 0, whatever the cost: infinity too."""
+    return b.select(t.equals(0.0), 0.0, t * cost)
+
+
+def _write_many(
+    b: Builder,
+    places: tuple[Pointer, Pointer],
+    sums: tuple[Value, Var],
+    cuts: Cuts,
+    target: Callable[[Number, int], Value],
+) -> None:
+    """Do as `_write_few` in loops over the vectors, in the same order of sums.
+
+    The exponentials wait where the gradient will be.
+    """
+    (at, to), (w, total_loss) = places, sums
+    whole, cost = b.var(0.0), b.var(0.0)
+    peak = peak_of(b, at, cuts)
+    total = write_exponentials(b, at, to, peak, cuts)
+    logarithm = functions.log(b, b.splat(total, 1))[0]
+
+    def add(start: Number, lanes: int, mask: Value | None) -> None:
+        t = held(b, mask, target(start, lanes))
+        x = held(b, mask, at.vector(start, lanes=lanes), float("-inf")) - peak
+        whole.add(b.total(t))
+        cost.add(b.total(_part(b, t, logarithm - x)))
+
+    def write(start: Number, lanes: int, mask: Value | None) -> None:
+        t = held(b, mask, target(start, lanes))
+        e = to.vector(start, lanes=lanes)
+        share = e / b.splat(total, lanes) * whole.get() - t
+        to.store(held(b, mask, share * w), start)
+
+    each_span(b, cuts, add)
+    total_loss.add(b.select(logarithm.is_nan(), logarithm, cost.get()))
+    each_span(b, cuts, write)
 
 
 @kernel(z="f32*", labels="f32*", weight="f32*", loss="f32*", grad="f32*")
@@ -129,24 +203,40 @@ def element_loss(
     spec: LossSpec,
 ) -> None:
     """loss = Σ over an example's numbers: binary cross entropy or squared errors."""
-    channels, e = spec.z.channels, spec.smoothing
+    channels = spec.z.channels
     total_loss, w = b.var(b.f32(0.0)), weight.load()
     with b.loop(spec.z.height) as i, b.loop(spec.z.width) as j:
         position = (i * spec.z.width + j) * channels
         at = z + (i * spec.z.row + j * spec.z.stored + spec.z.at(0, 0))
         to = grad + (i * spec.grad.row + j * spec.grad.stored + spec.grad.at(0, 0))
-        for start, lanes, mask in channel_spans(b, channels):
-            t = exact(b, labels + position, start, lanes, channels)
-            x = at.vector(start, lanes=lanes)
-            if spec.kind == "binary":
-                t = t * (1 - e) + e / 2
-                small = functions.exp(b, -b.absolute(x))
-                cost = b.maximum(x, 0.0) - x * t + functions.log1p_small(b, small)
-                slope = b.select(x < 0.0, small, b.like(1.0, x)) / (small + 1.0) - t
-            else:
-                error = x - t
-                cost = error * error
-                slope = error * 2.0 if spec.kind == "mse" else error
-            total_loss.add(b.total(held(b, mask, cost)))
-            to.store(held(b, mask, slope * w), start)
+        places = (at, labels + position, to)
+        _write_elements(b, places, (w, total_loss), spec)
     loss.store(total_loss.get())
+
+
+def _write_elements(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer],
+    sums: tuple[Value, Var],
+    spec: LossSpec,
+) -> None:
+    """Write one position's gradient and add its loss."""
+    (at, labels, to), (w, total_loss) = places, sums
+    channels, e = spec.z.channels, spec.smoothing
+
+    def span(start: Number, lanes: int, mask: Value | None) -> None:
+        t = exact(b, labels, start, lanes, channels)
+        x = at.vector(start, lanes=lanes)
+        if spec.kind == "binary":
+            t = t * (1 - e) + e / 2
+            small = functions.exp(b, -b.absolute(x))
+            cost = b.maximum(x, 0.0) - x * t + functions.log1p_small(b, small)
+            slope = b.select(x < 0.0, small, b.like(1.0, x)) / (small + 1.0) - t
+        else:
+            error = x - t
+            cost = error * error
+            slope = error * 2.0 if spec.kind == "mse" else error
+        total_loss.add(b.total(held(b, mask, cost)))
+        to.store(held(b, mask, slope * w), start)
+
+    each_span(b, channel_spans(b, channels), span)

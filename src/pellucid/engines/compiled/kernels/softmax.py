@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pellucid.engines.compiled.kernels import functions
-from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.ir import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.kernels.sweep import channel_spans, held, pixels
-
-Cuts = list[tuple[int, int, Value | None]]
+from pellucid.engines.compiled.kernels.sweep import (
+    Cuts,
+    channel_spans,
+    each_span,
+    has_many,
+    held,
+    pixels,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,34 @@ def exponentials(
     return shifted, exps, b.total(total)
 
 
+def peak_of(b: Builder, at: Pointer, cuts: Cuts) -> Value:
+    """Return the largest of many channels, one vector after the other."""
+    top = b.var(b.splat(float("-inf"), cuts[0][1]))
+
+    def span(start: Number, lanes: int, mask: Value | None) -> None:
+        value = held(b, mask, at.vector(start, lanes=lanes), float("-inf"))
+        top.set(b.maximum(top.get(), value))
+
+    each_span(b, cuts, span)
+    return highest(b, top.get())
+
+
+def write_exponentials(
+    b: Builder, at: Pointer, to: Pointer, peak: Value, cuts: Cuts
+) -> Value:
+    """Write exp(x − peak) of many channels, 0 behind them, and return the sum."""
+    total = b.var(b.zeros(cuts[0][1]))
+
+    def span(start: Number, lanes: int, mask: Value | None) -> None:
+        shifted = at.vector(start, lanes=lanes) - peak
+        e = held(b, mask, functions.exp(b, shifted))
+        to.store(e, start)
+        total.add(e)
+
+    each_span(b, cuts, span)
+    return b.total(total.get())
+
+
 @kernel(x="f32*", y="f32*")
 def softmax_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Softmax) -> None:
     """y = exp(x − max x) / Σ exp(x − max x)."""
@@ -64,7 +97,18 @@ def softmax_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Softmax) -> Non
         for e, (start, lanes, mask) in zip(exps, cuts, strict=True):
             at[1].store(held(b, mask, e / b.splat(total, lanes)), start)
 
-    pixels(b, [(x, spec.x), (y, spec.y)], pixel)
+    def long_pixel(at: list[Pointer]) -> None:
+        peak = peak_of(b, at[0], cuts)
+        total = write_exponentials(b, at[0], at[1], peak, cuts)
+
+        def span(start: Number, lanes: int, mask: Value | None) -> None:
+            share = at[1].vector(start, lanes=lanes) / b.splat(total, lanes)
+            at[1].store(held(b, mask, share), start)
+
+        each_span(b, cuts, span)
+
+    what = long_pixel if has_many(cuts) else pixel
+    pixels(b, [(x, spec.x), (y, spec.y)], what)
 
 
 @kernel(y="f32*", grad_y="f32*", grad_x="f32*")
@@ -89,4 +133,26 @@ def softmax_backward(
                 grad = grad + at[2].vector(start, lanes=lanes)
             at[2].store(grad, start)
 
-    pixels(b, [(y, spec.x), (grad_y, spec.y), (grad_x, spec.grad_x or spec.x)], pixel)
+    def long_pixel(at: list[Pointer]) -> None:
+        total = b.var(b.zeros(cuts[0][1]))
+
+        def product(start: Number, lanes: int, mask: Value | None) -> None:
+            del mask  # the padding's products are 0
+            p, q = (at[n].vector(start, lanes=lanes) for n in (0, 1))
+            total.add(p * q)
+
+        each_span(b, cuts, product)
+        along = b.total(total.get())
+
+        def span(start: Number, lanes: int, mask: Value | None) -> None:
+            del mask
+            p, q = (at[n].vector(start, lanes=lanes) for n in (0, 1))
+            grad = p * (q - along)
+            if spec.is_added:
+                grad = grad + at[2].vector(start, lanes=lanes)
+            at[2].store(grad, start)
+
+        each_span(b, cuts, span)
+
+    what = long_pixel if has_many(cuts) else pixel
+    pixels(b, [(y, spec.x), (grad_y, spec.y), (grad_x, spec.grad_x or spec.x)], what)

@@ -147,7 +147,14 @@ def spots_of(b: Builder, spec: Sparse, most: int) -> list[list[Spot]]:
     return [spots[k : k + each] for k in range(0, len(spots), each)]
 
 
-@kernel(x="f32*", grad_y="f32*", codes="i8*", lives="i64*", grad_weight="f32*")
+@kernel(
+    x="f32*",
+    grad_y="f32*",
+    codes="i8*",
+    lives="i64*",
+    grad_weight="f32*",
+    patches="i32*",
+)
 def sparse_grad_weight(
     b: Builder,
     x: Pointer,
@@ -155,14 +162,18 @@ def sparse_grad_weight(
     codes: Pointer,
     lives: Pointer,
     grad_weight: Pointer,
+    patches: Pointer,
     *,
     spec: Sparse,
 ) -> None:
-    """grad_weight[o] += Σ over the windows where o lives: grad_y · their patch of x."""
+    """grad_weight[o] += Σ over the windows where o lives: grad_y · their patch of x.
+
+    ``patches`` has room for an integer a window.
+    """
     conv, m, size = spec.conv, spec.grad_y, prod(spec.weight_shape[1:])
     x = x + conv.x.at(-conv.top_left[0], -conv.top_left[1])
     grad_y = grad_y + m.at(0, 0)
-    patches, cells = _places(b, spec)
+    cells = _places(b, spec, patches)
     with b.loop(conv.y.channels) as o:
         w, seen = grad_weight + o * size, codes + o
         for spots in spots_of(b, spec, b.registers - 4):
@@ -181,14 +192,14 @@ def sparse_grad_weight(
                 w.store(total.get(), spot.w)
 
 
-def _places(b: Builder, spec: Sparse) -> tuple[Pointer, Pointer]:
-    """Return where in x each window's patch begins, and how far on each cell's."""
+def _places(b: Builder, spec: Sparse, patches: Pointer) -> Pointer:
+    """Write where in x each window's patch begins; return how far on each cell's."""
     conv, m = spec.conv, spec.grad_y
     row, pixel = conv.stride[0] * conv.x.row, conv.stride[1] * conv.x.stored
-    patches, cells = b.scratch("i32", spec.windows), b.scratch("i32", len(CELLS))
+    cells = b.scratch("i32", len(CELLS))
     with b.loop(m.height) as i, b.loop(m.width) as j:
         place = i * (2 * row) + j * (2 * pixel)
         patches.store(b.resize(place, "i32"), i * m.width + j)
     for cell, (r, c) in enumerate(CELLS):
         cells.store(b.resize(b.i64(r * row + c * pixel), "i32"), cell)
-    return patches, cells
+    return cells

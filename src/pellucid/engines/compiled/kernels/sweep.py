@@ -61,7 +61,11 @@ def pixels(
         body([p + (i * m.row + j * m.stored + m.at(0, 0)) for p, m in places])
 
 
-def channel_spans(b: Builder, channels: int) -> list[tuple[int, int, Value | None]]:
+#: vectors of channels: (first, lanes, which lanes hold a channel; None: all do)
+Cuts = list[tuple[int, int, Value | None]]
+
+
+def channel_spans(b: Builder, channels: int) -> Cuts:
     """Cut stored channels: [(first, lanes, which lanes hold a channel)].
 
     ``channels`` is the true number; memory holds whole vectors. None: all lanes do.
@@ -69,12 +73,40 @@ def channel_spans(b: Builder, channels: int) -> list[tuple[int, int, Value | Non
     from pellucid.engines.compiled.kernels.layout import stored_channels
 
     lanes = min(b.lanes, stored_channels(channels, b.lanes))
-    found: list[tuple[int, int, Value | None]] = []
+    found: Cuts = []
     for start in range(0, channels, lanes):
         is_full = start + lanes <= channels
         mask = None if is_full else b.iota(lanes) < (channels - start)
         found.append((start, lanes, mask))
     return found
+
+
+#: vectors of channels up to which code is written out for each of them
+MOST_SPANS = 8
+
+
+def has_many(cuts: Cuts) -> bool:
+    """Whether there are too many vectors of channels to write code for each."""
+    return len(cuts) > MOST_SPANS
+
+
+def each_span(
+    b: Builder, cuts: Cuts, body: Callable[[Number, int, Value | None], None]
+) -> None:
+    """Call body(first, lanes, which lanes hold a channel) for each vector.
+
+    Many are gone through in a loop, in which ``first`` is a value: code must not grow
+    with the number of channels.
+    """
+    if not has_many(cuts):
+        for cut in cuts:
+            body(*cut)
+        return
+    last, lanes, mask = cuts[-1]
+    with b.loop(last if mask else last + lanes, step=lanes) as start:
+        body(start, lanes, None)
+    if mask:
+        body(last, lanes, mask)
 
 
 def held(b: Builder, mask: Value | None, value: Value, other: float = 0.0) -> Value:

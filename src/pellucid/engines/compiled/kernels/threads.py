@@ -8,7 +8,7 @@ The pool is an array of 64-bit integers, eight to a cache line:
 
     0 generation: counts jobs          16 workers inside a job
     8 function of the job              24 sleepers
-    9 its context                      32 whether a job is open
+    9 its context                      32 whether a job is open, or the pool closes
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from pellucid.engines.compiled.kernels.ir import (
 
 GENERATION, FUNCTION, CONTEXT, ACTIVE, SLEEPERS, OPEN = 0, 8, 9, 16, 24, 32
 POOL_SLOTS = 64
+#: what stands in the slot OPEN where workers are to return
+CLOSING = -1
 
 #: pauses before a waiting worker offers its core to others
 SPINS = 4000
@@ -137,13 +139,13 @@ class _Callee:
 
 @kernel(pool="i64*", worker="n", pipe="n")
 def work(b: Builder, pool: Pointer, worker: Value, pipe: Value, *, spec: Any) -> None:
-    """Wait for jobs and take part in them, for ever."""
+    """Wait for jobs and take part in them, until the pool closes."""
     del spec
     seen = b.var(0)
     byte = b.scratch("i64", 8)
     read = b.unit.declare("read", I64, [I32, PTR, I64])
     descriptor = b.ir.trunc(pipe.v, I32)
-    with b.forever():
+    with b.forever() as leave_work:
         begin = cycles(b)
         with b.forever() as leave:
             leave(atomic_load(b, pool) > seen.get())
@@ -155,9 +157,11 @@ def work(b: Builder, pool: Pointer, worker: Value, pipe: Value, *, spec: Any) ->
                 atomic_add(b, pool + SLEEPERS, -1)
         atomic_add(b, pool + ACTIVE, 1)
         seen.set(atomic_load(b, pool))
-        with b.when(atomic_load(b, pool + OPEN) > 0):
+        state = atomic_load(b, pool + OPEN)
+        with b.when(state > 0):
             _run_job(b, pool, worker)
         atomic_add(b, pool + ACTIVE, -1)
+        leave_work(state < 0)
 
 
 @kernel(pool="i64*", function="n", context="n", pipe="n")

@@ -74,9 +74,19 @@ def blocks(b: Builder, spec: Winograd) -> list[tuple[int, int, int]]:
     return runs(split(vectors, width))
 
 
-@kernel(w="f32*", u="f32*")
-def winograd_weight(b: Builder, w: Pointer, u: Pointer, *, spec: Winograd) -> None:
-    """u = G g Gᵀ for each pair of channels: [block of outputs][spot][in][outputs]."""
+def taps_size(lanes: int) -> int:
+    """Return how many elements of scratch the weights' transforms need."""
+    return 9 * lanes * lanes
+
+
+@kernel(w="f32*", u="f32*", kept="f32*")
+def winograd_weight(
+    b: Builder, w: Pointer, u: Pointer, kept: Pointer, *, spec: Winograd
+) -> None:
+    """u = G g Gᵀ for each pair of channels: [block of outputs][spot][in][outputs].
+
+    ``kept`` has room for `taps_size` elements.
+    """
     channels, out = spec.conv.x.channels, spec.conv.y.stored
     tap, k_step, n_step = _strides(spec, spec.conv.x.stored, out)
     whole = lanes_for(b, out)
@@ -94,7 +104,8 @@ def winograd_weight(b: Builder, w: Pointer, u: Pointer, *, spec: Winograd) -> No
                     _put(b, taps, to + k * size, channels * size, spec)
             else:
                 with b.loop(channels, step=lanes) as k:
-                    _turned_block(b, at + k, to, k, (spec, lanes, tap, n_step, size))
+                    places = at + k, to, kept
+                    _turned_block(b, places, k, (spec, lanes, tap, n_step, size))
 
 
 def _strides(spec: Winograd, depth: int, out: int) -> tuple[int, int, int]:
@@ -112,15 +123,13 @@ def _strides(spec: Winograd, depth: int, out: int) -> tuple[int, int, int]:
 
 def _turned_block(
     b: Builder,
-    w: Pointer,
-    to: Pointer,
+    places: tuple[Pointer, Pointer, Pointer],
     k: Value,
     how: tuple[Winograd, int, int, int, int],
 ) -> None:
     """Transform a square of weights whose vectors lie along the input channels."""
-    spec, lanes, tap, n_step, size = how
+    (w, to, kept), (spec, lanes, tap, n_step, size) = places, how
     channels = spec.conv.x.channels
-    kept = b.scratch("f32", 9 * lanes * lanes)
     with b.loop(9) as t:
         at = w + t * tap
         rows = [at.vector(r * n_step, lanes=lanes) for r in range(lanes)]
@@ -143,12 +152,17 @@ def amx_steps(spec: Winograd) -> tuple[int, int]:
     return amx.EDGE * n_step, product_of(spec, 1).right_column
 
 
-@kernel(w="f32*", u="f32*")
-def winograd_amx_weight(b: Builder, w: Pointer, u: Pointer, *, spec: Winograd) -> None:
-    """u[spot] = the right side of a product on AMX, for 16 outputs."""
+@kernel(w="f32*", u="f32*", kept="f32*")
+def winograd_amx_weight(
+    b: Builder, w: Pointer, u: Pointer, kept: Pointer, *, spec: Winograd
+) -> None:
+    """u[spot] = the right side of a product on AMX, for 16 outputs.
+
+    ``kept`` has room for `taps_size` elements.
+    """
     depth, product, lanes = spec.conv.x.stored, product_of(spec, 1), amx.EDGE
     tap, k_step, n_step = _strides(spec, depth, spec.conv.y.stored)
-    kept, size = b.scratch("f32", 9 * lanes * lanes), lanes * lanes
+    size = lanes * lanes
     with b.loop(depth, step=lanes) as k:
         with b.loop(9) as t:
             at, row_step = w + (t * tap + k * k_step), max(k_step, n_step)

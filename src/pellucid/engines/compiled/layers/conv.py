@@ -33,6 +33,7 @@ from pellucid.engines.compiled.kernels.winograd_scheme import (
 )
 from pellucid.engines.compiled.kernels.winograd_weight import (
     amx_steps,
+    taps_size,
     weight_size,
     winograd_amx_weight,
     winograd_weight,
@@ -183,6 +184,7 @@ def add_winograd(
     size = winograd.scratch_size(spec, low.target.lanes)
     scratch = low.buffer(f"{node.name} tiles {role}", size, "worker")
     weight = low.weight(node, "weight")
+    taps = low.buffer(f"{node.name} taps {role}", taps_size(low.target.lanes), "worker")
     if spec.on_amx:
         of_weight, of_u = amx_steps(spec)
         low.prepare(
@@ -190,11 +192,13 @@ def add_winograd(
             spec,
             replace(weight, per_block=of_weight),
             At(u, per_block=of_u),
+            At(taps),
             node=node.name,
             blocks=spec.conv.y.stored // EDGE,
         )
     else:
-        low.prepare(winograd_weight, spec, weight, At(u), node=node.name)
+        arguments = weight, At(u), At(taps)
+        low.prepare(winograd_weight, spec, *arguments, node=node.name)
     x, bias, y = places
     seen = At(u)
     if role == "forward" and _has_corners(low, node):

@@ -246,6 +246,7 @@ def _pull_weight(
         At(codes),
         At(lives),
         low.chunk_grad(node, "weight"),
+        At(low.buffer(f"{name} patches", spec.windows, "worker", "i32")),
         node=name,
         grain="fine",
         why="windows, only what is alive",

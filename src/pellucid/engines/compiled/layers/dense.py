@@ -134,10 +134,12 @@ def _pull(
         to, is_added = low.grad_target(node.inputs[0])
         spec = replace(spec, x_stride=to.buffer.stride, is_added=is_added)
         on_amx = low.has_amx and amx.dense_amx_fits(spec)
-        places = [At(grad.buffer), low.weight(node, "weight"), At(to.buffer)]
+        size = kernels.grad_input_scratch_size(spec, low.target.lanes)
         if on_amx:
             size = amx.input_scratch_size(spec)
-            places.append(At(low.buffer(f"{node.name} parts back", size, "worker")))
+        scratch = low.buffer(f"{node.name} parts back", size, "worker")
+        places = [At(grad.buffer), low.weight(node, "weight"), At(to.buffer)]
+        places.append(At(scratch))
         low.step(
             amx.dense_amx_grad_input if on_amx else kernels.dense_grad_input,
             spec,

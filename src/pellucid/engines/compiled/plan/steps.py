@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pellucid.engines.compiled.kernels.ir import Kernel
+from pellucid.engines.compiled.kernels.ir import SIZES, Kernel
 from pellucid.engines.compiled.kernels.layout import Map, padded
 
 #: how many of a buffer there are: one per image of the batch, per worker, per chunk of
@@ -16,7 +16,7 @@ Grain = Literal["fine", "coarse", "tasks"]
 #: titles of the phases that prepare weights, in their order
 PREPARING = ("fold", "prepare")
 
-BYTES = {"f32": 4, "f64": 8, "i8": 1, "i32": 4, "i64": 8}
+BYTES = SIZES
 
 
 @dataclass(eq=False, slots=True)

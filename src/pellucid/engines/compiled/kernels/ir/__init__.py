@@ -15,6 +15,7 @@ from pellucid.engines.compiled.kernels.ir.types import (
     I32,
     I64,
     PTR,
+    SIZES,
     VOID,
     vector_of,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "I32",
     "I64",
     "PTR",
+    "SIZES",
     "VOID",
     "Builder",
     "Kernel",

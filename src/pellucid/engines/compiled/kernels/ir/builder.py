@@ -15,15 +15,22 @@ from pellucid.engines.compiled.kernels.ir.types import (
     I32,
     I64,
     PTR,
+    SIZES,
     VOID,
     element_of,
     mangled,
     vector_of,
 )
 from pellucid.engines.compiled.kernels.ir.values import Number, Pointer, Value, Var
+from pellucid.errors import EngineError
 
 if TYPE_CHECKING:
     from pellucid.engines.compiled.kernels.ir.unit import Kernel, Unit
+
+
+#: bytes of arrays that one function may keep on the stack: threads may have 128 KiB
+#: of it in all
+MOST_STACK = 1024
 
 
 class Builder:
@@ -41,6 +48,7 @@ class Builder:
         self.unit = unit
         self.lanes, self.registers = unit.lanes, unit.registers
         self.function = function
+        self._stack = 0
         self._entry = function.append_basic_block("entry")
         start = function.append_basic_block("start")
         self.ir = ir.IRBuilder(start)
@@ -209,7 +217,20 @@ class Builder:
             return self.ir.alloca(kind, size=ir.Constant(I64, count))
 
     def scratch(self, element: str, count: int) -> Pointer:
-        """Return a small array on the stack."""
+        """Return a small array on the stack, whose size no network decides.
+
+        Raises
+        ------
+        EngineError
+            If the function's arrays take more than `MOST_STACK` bytes together.
+        """
+        self._stack += count * SIZES[element]
+        if self._stack > MOST_STACK:
+            raise EngineError(
+                f"engine 'compiled': '{self.function.name}' must keep at most "
+                f"{MOST_STACK} bytes on the stack; got {self._stack}. "
+                "Plan a buffer for them."
+            )
         slot = self.allocate(ELEMENTS[element], count)
         slot.align, slot.type = 64, PTR  # llvmlite's own names the element
         return Pointer(self, slot, ELEMENTS[element])

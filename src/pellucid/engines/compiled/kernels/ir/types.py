@@ -21,6 +21,9 @@ ELEMENTS: dict[str, ir.Type] = {
     "i64": I64,
 }
 
+#: bytes of an element
+SIZES = {"f32": 4, "f64": 8, "i8": 1, "i16": 2, "i32": 4, "i64": 8}
+
 
 def vector_of(element: ir.Type, lanes: int) -> ir.VectorType:
     """Return the type of so many elements side by side."""
