@@ -208,7 +208,8 @@ def _loss_end(model: Model, found: dict[str, Array], label: int) -> _End:
         if meaning.kind == "classes" and not takes_columns:
             labels = np.array([chosen.index])
     value, grad = loss.value_and_grad(found[head], labels)
-    absorbed = None if head == output else absorbed_gradient(loss, values, labels)
+    is_absorbed = head != model.network.outputs[0]
+    absorbed = absorbed_gradient(loss, values, labels) if is_absorbed else None
     return _End(f"{loss.name} with label {label}", value, head, grad, absorbed)
 
 
