@@ -90,9 +90,10 @@ def test_ctrl_c_saves_says_how_to_go_on_and_loses_no_bit(whole):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == ""
-    assert err == "stopped; all is saved. Go on with: " + (
-        "pellucid train --resume runs/stopped\n"
-    )
+    step = Checkpoint.read(Path("runs/stopped/checkpoint.safetensors")).position.step
+    assert f"stopped; all is saved, to step {step} (epoch " in err
+    assert err.endswith("Go on with: pellucid train --resume runs/stopped\n")
+    assert err.count("\n") == 1
     code, out, err = run("train", "--resume", "runs/stopped", "--quiet")
     assert code == 0, err
     assert "test accuracy" in out

@@ -145,7 +145,7 @@ def keep(report: Report, folder: Path) -> None:
 
     from pellucid.compare.timing import png
     from pellucid.errors import RunError
-    from pellucid.runs.tensor_file import write_bytes
+    from pellucid.storage import write_together
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,13 +154,14 @@ def keep(report: Report, folder: Path) -> None:
             f"benchmark: --out must be a folder; got '{folder}': {error.strerror}."
         ) from error
     document = json.dumps(report.to_json(), indent=1, ensure_ascii=False)
-    for suffix, content in (
-        (".json", f"{document}\n".encode()),
-        (".txt", f"{text(report)}\n".encode()),
-        (".png", png(report)),
-    ):
-        write_bytes(folder / f"{report.benchmark}{suffix}", content)
-        say(f"wrote {folder / report.benchmark}{suffix}")
+    contents = {
+        f"{report.benchmark}.json": f"{document}\n".encode(),
+        f"{report.benchmark}.txt": f"{text(report)}\n".encode(),
+        f"{report.benchmark}.png": png(report),
+    }
+    write_together(folder, contents)
+    for name in contents:
+        say(f"wrote {folder / name}")
 
 
 def _items(text: str) -> list[str]:

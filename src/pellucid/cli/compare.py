@@ -114,8 +114,10 @@ def compare(
         with watching(say) as watcher:
             results = run(request, out, watcher, old)
     except KeyboardInterrupt:
-        if (out / FILE).is_file():  # else it was stopped before it began
-            write(out, read_results(out / FILE), weights, before)
+        if not (out / FILE).is_file():
+            say("stopped before the first cell; nothing is kept.")
+            raise
+        write(out, read_results(out / FILE), weights, before)
         say(f"stopped; what is done is kept in {out}. The same command goes on.")
         raise
     left = sum(cell.status == "not yet" for cell in results.cells)

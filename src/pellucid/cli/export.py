@@ -51,7 +51,7 @@ def export(
     pellucid export mnist-torch --to tflite,c --int8
     """
     from pellucid.cli.models import open_run
-    from pellucid.exchange import formats, write
+    from pellucid.exchange import formats, write_all
 
     names = [name.strip() for name in to.split(",") if name.strip()]
     entries = [formats.int8_of(n) if int8 else formats.named(n) for n in names]
@@ -60,17 +60,12 @@ def export(
     splits = splits_of(opened, data)
     images = sample(opened, splits)
     calibration = calibration_of(splits) if is_calibrated else None
-    folder = out or opened.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _made(out or opened.folder)
     stem = opened.path.stem if opened.path.is_file() else opened.path.name
+    targets = {folder / f"{stem}{entry.suffix}": entry for entry in entries}
+    write_all(opened.model, targets, calibration=calibration)
     rows = []
-    for entry in entries:
-        path = write(
-            opened.model,
-            folder / f"{stem}{entry.suffix}",
-            format=entry.name,
-            calibration=calibration,
-        )
+    for path, entry in targets.items():
         row = checked(opened.model, path, images, entry.name)
         if entry.is_calibrated and row["runtime"] and splits is not None:
             row |= counted(opened.model, path, splits[1], entry.name)
@@ -79,6 +74,20 @@ def export(
         emit({"exports": rows})
     else:
         report(rows)
+
+
+def _made(folder: Path) -> Path:
+    """Make the folder that is written into."""
+    from pellucid.errors import ExchangeError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExchangeError(
+            f"export: --out must be a folder that can be written; got '{folder}': "
+            f"{error.strerror}."
+        ) from error
+    return folder
 
 
 def splits_of(opened: Opened, data: str | None) -> tuple[Dataset, Dataset] | None:

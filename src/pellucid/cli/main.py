@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 
+from pellucid.cli.interrupts import ignore_interrupts
 from pellucid.errors import DivergenceError, PellucidError
 
 
@@ -38,6 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence on stderr), 3 diverged, 70 a bug of ours (with its traceback), 130
         Ctrl-C, 141 nobody reads the output any more.
     """
+    code = _guarded(arguments)
+    if code == ExitCode.INTERRUPTED and arguments is None:
+        ignore_interrupts()  # a further one must not change the exit code
+    return code
+
+
+def _guarded(arguments: Sequence[str] | None) -> int:
+    """Run, and turn whatever is raised into an exit code."""
     try:
         code = _run(arguments)
         sys.stdout.flush()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from pellucid.cli import options, training_report
+from pellucid.cli.interrupts import ignoring_interrupts
 from pellucid.cli.output import DataProgress, say
 from pellucid.errors import RunError
 
@@ -195,6 +196,7 @@ def train(
     changes = {key: value for key, value in tables.items() if value is not None}
     also = {"engine": engine, "engine_options.threads": threads, "epochs": epochs}
     allowed = {key: value for key, value in also.items() if value is not None}
+    path: Path | None
     if resume is not None:
         _refuse(network=network, run=run, **changes)
         recipe, path = _recipe_of_run(resume)
@@ -207,9 +209,11 @@ def train(
         )
     else:
         recipe = recipes.read(network)
-        path = _folder(run, network)
+        path = None if run is None else _folder(run)
     _check_numbers(changes)
     recipe = recipes.changed(recipe, {**changes, **allowed})
+    if path is None:
+        path = _new_folder(str(network))
     carry_out(recipe, path, is_resumed=resume is not None, json=json, quiet=quiet)
 
 
@@ -220,7 +224,8 @@ def carry_out(
     from pellucid import recipes
     from pellucid.runs import RunFolder
 
-    watchers: list[Callback] = []
+    reached = training_report.Reached()
+    watchers: list[Callback] = [reached]
     if not quiet:
         watchers.append(training_report.Announcement(recipe, path))
     if json:
@@ -235,9 +240,11 @@ def carry_out(
             data_progress=None if quiet else DataProgress(),
         )
     except KeyboardInterrupt as interrupt:
-        if RunFolder(path).has_begun:
-            say(f"stopped; all is saved. Go on with: pellucid train --resume {path}")
+        with ignoring_interrupts():
+            say(training_report.stopped(path, reached))
         raise typer.Exit(130) from interrupt
+    finally:
+        RunFolder(path).discard()
     if outcome.is_first:
         training_report.conclude(outcome, json=json, quiet=quiet)
 
@@ -278,10 +285,15 @@ def _recipe_of_run(run: str) -> tuple[Recipe, Path]:
     return Recipe.read(RunFolder(path).recipe), path
 
 
-def _folder(run: str | None, network: str) -> Path:
-    """Return where the run will lie: runs/NAME, or the path that was given."""
-    from pellucid.runs import RUNS, new_name
+def _folder(run: str) -> Path:
+    """Return where the run will lie: runs/RUN, or the path that was given."""
+    from pellucid.runs import RUNS
 
-    if run is None:
-        return new_name(re.sub(r"[^\w.-]+", "-", Path(network).stem))
     return RUNS / run if Path(run).name == run else Path(run)
+
+
+def _new_folder(network: str) -> Path:
+    """Return a folder under runs/ with the network's name that no run has yet."""
+    from pellucid.runs import new_name
+
+    return new_name(re.sub(r"[^\w.-]+", "-", Path(network).stem))

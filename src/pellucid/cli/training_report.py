@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.cli.figures import figure_lines
 from pellucid.cli.output import answer, emit, say, table
+from pellucid.errors import PellucidError
 from pellucid.runs import RunFolder
 from pellucid.training import Callback
 
@@ -55,6 +56,57 @@ class EpochLines(Callback):
         """Write the epoch's record."""
         del trainer
         emit({"event": "epoch", **record})
+
+
+class Reached(Callback):
+    """Keep how far the training came, saved or not."""
+
+    may_stop = False
+
+    def __init__(self) -> None:
+        self.step: int | None = None
+
+    def on_begin(self, trainer: Trainer) -> None:
+        """Note where it begins."""
+        self.step = trainer.position.step
+
+    def on_step(self, trainer: Trainer, loss: float) -> None:
+        """Note the step."""
+        del loss
+        self.step = trainer.position.step
+
+
+def stopped(path: Path, reached: Reached) -> str:
+    """Say what a training that Ctrl-C stopped has left on the disk.
+
+    Parameters
+    ----------
+    path : Path
+        The run's folder.
+    reached : Reached
+        How far the training came in this process.
+    """
+    from pellucid.runs import Checkpoint
+
+    folder = RunFolder(path)
+    if not folder.has_begun:
+        return "stopped before the first step; nothing is saved."
+    try:
+        position = Checkpoint.read(folder.checkpoint).position
+    except PellucidError as error:
+        return f"stopped; what is saved cannot be read. {error}"
+    go_on = f"Go on with: pellucid train --resume {path}"
+    place = f"step {position.step} (epoch {position.epoch + 1})"
+    if reached.step is None:
+        return f"stopped before the first step; saved is {place}. {go_on}"
+    lost = reached.step - position.step
+    if lost <= 0:
+        return f"stopped; all is saved, to {place}. {go_on}"
+    steps = "the step" if lost == 1 else f"the {lost} steps"
+    return (
+        f"stopped; saved is {place}, but not {steps} after it, which will be trained "
+        f"again. {go_on}"
+    )
 
 
 def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:

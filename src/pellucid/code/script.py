@@ -16,7 +16,8 @@ from pellucid.code.subject import Subject
 from pellucid.errors import RunError
 from pellucid.network import Network, Preprocessing
 from pellucid.runs.recipe import Recipe
-from pellucid.runs.tensor_file import write_bytes, write_tensors
+from pellucid.runs.tensor_file import tensor_bytes
+from pellucid.storage import write_together
 
 Array = npt.NDArray[Any]
 FRAMEWORKS = ("numpy", "torch", "keras", "jax")
@@ -65,15 +66,15 @@ class Script:
                 f"code: the script's name must not be that of a module it imports; got "
                 f"'{path.name}'. Give it another name."
             )
-        write_bytes(path, self.text.encode())
-        if self.weights_file is None:
-            return (path,)
-        beside = path.with_name(self.weights_file)
-        if beside.suffix == ".safetensors":
-            write_tensors(beside, dict(self.weights), {})
-        else:
-            write_bytes(beside, _npz(self.weights))
-        return path, beside
+        contents = {path.name: self.text.encode()}
+        if self.weights_file is not None:
+            is_npz = not self.weights_file.endswith(".safetensors")
+            weights = dict(self.weights)
+            contents[self.weights_file] = (
+                _npz(weights) if is_npz else tensor_bytes(weights, {})
+            )
+        write_together(path.parent, contents)
+        return tuple(path.with_name(name) for name in contents)
 
 
 def write_script(

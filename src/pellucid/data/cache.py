@@ -37,8 +37,9 @@ def data_folders(name: str) -> tuple[Path, ...]:
 def new_folder(target: Path) -> Iterator[Path]:
     """Fill a temporary folder that becomes the target all at once.
 
-    Nothing is left behind when the block fails. A target that appeared in the
-    meantime stays: another process made the same one.
+    Nothing is left behind when the block fails, and what a killed process left is
+    removed by the next one. A target that appeared in the meantime stays: another
+    process made the same one.
 
     Parameters
     ----------
@@ -55,25 +56,12 @@ def new_folder(target: Path) -> Iterator[Path]:
     OSError
         If the disk is full or must not be written to.
     """
-    import shutil
-    import tempfile
+    from pellucid.storage import staged
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        yield temporary
-        for path in temporary.iterdir():
-            _flush(path)
-        try:
-            temporary.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    """Bring a written file to the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+    with staged(target.parent) as stage:
+        folder = stage.path / target.name
+        folder.mkdir()
+        yield folder
+        if target.is_dir():
+            stage.drop(target.name)

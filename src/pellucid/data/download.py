@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final, TypeAlias
@@ -44,25 +43,20 @@ def download(
     DataError
         If the network or the disk fails, or size or checksum is another one.
     """
-    import tempfile
     import urllib.request
     from http.client import HTTPException
+
+    from pellucid.storage import staged
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (
             urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,
-            tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as f,
+            staged(path.parent) as stage,
         ):
-            try:
-                got = _copy(response, f, size_bytes, progress, f"downloading {url}")
-                _check(url, got, (size_bytes, sha256))
-                f.flush()
-                os.fsync(f.fileno())
-                os.replace(f.name, path)
-            except BaseException:
-                os.unlink(f.name)
-                raise
+            with (stage.path / path.name).open("wb") as file:
+                got = _copy(response, file, size_bytes, progress, f"downloading {url}")
+            _check(url, got, (size_bytes, sha256))
     except (OSError, HTTPException) as error:
         raise DataError(
             f"load: {url} must be within reach and {str(path.parent)!r} writable; "

@@ -124,9 +124,11 @@ def keep(entry: Path, kept: Kept) -> None:
         np.save(folder / "images.npy", kept.images, allow_pickle=False)
         np.save(folder / "labels.npy", layout.labels, allow_pickle=False)
         (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
-    for other in entry.parent.glob(entry.name.split("-")[0] + "-*"):
-        if other != entry:
-            shutil.rmtree(other, ignore_errors=True)
+    source = entry.name.split("-")[0]
+    for pattern in (f"{source}-*", f".{source}-*"):  # the second: cut off, by 0.1
+        for other in entry.parent.glob(pattern):
+            if other != entry:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _states(source: Path) -> list[tuple[str, os.stat_result]]:

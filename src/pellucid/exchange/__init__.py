@@ -1,7 +1,7 @@
 """In and out: other people's networks come in, ours go anywhere."""
 
 from pellucid.exchange.accuracy import Accuracy, accuracy
-from pellucid.exchange.door import read, write
+from pellucid.exchange.door import read, write, write_all
 from pellucid.exchange.formats import FORMATS, Format
 from pellucid.exchange.proof import Proof, prove
 
@@ -14,4 +14,5 @@ __all__ = [
     "prove",
     "read",
     "write",
+    "write_all",
 ]

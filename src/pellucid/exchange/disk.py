@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from pellucid.errors import ExchangeError, RunError
 from pellucid.regular_file import read_regular_file
-from pellucid.runs.tensor_file import write_bytes
+from pellucid.storage import writing
 
 SIZE_LIMIT_BYTES = 2**31 - 1  # what a protobuf may have; other files keep to it too
 
@@ -46,21 +45,14 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_files(path: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files side by side in the folder of ``path``.
+    """Write files side by side in the folder of ``path``, all or none.
 
     Raises
     ------
     ExchangeError
-        If the disk does not take them; then none is there that was not before.
+        If the disk does not take them; then all is as it was before.
     """
-    fresh = [path.parent / n for n in contents if not (path.parent / n).exists()]
-    try:
-        for name, content in contents.items():
-            write_bytes(path.parent / name, content)
-    except RunError as error:
-        for made in fresh:
-            made.unlink(missing_ok=True)
-        raise ExchangeError(f"export: {str(error).removeprefix('save: ')}") from error
+    write_sets({path: Contents(contents)})
 
 
 def write_folder(path: Path, contents: Mapping[str, bytes], *, marker: str) -> None:
@@ -71,45 +63,52 @@ def write_folder(path: Path, contents: Mapping[str, bytes], *, marker: str) -> N
     ExchangeError
         If another folder or file is in the way, or the disk does not take it.
     """
-    path = Path(os.path.abspath(path))  # as tempfile has it for files
+    write_sets({path: Contents(contents, marker)})
+
+
+class Contents(NamedTuple):
+    """The files of one export: of a folder where there is a marker to know it by."""
+
+    files: Mapping[str, bytes]
+    marker: str | None = None
+
+
+def write_sets(exports: Mapping[Path, Contents]) -> None:
+    """Write several exports into one folder, all of them or none.
+
+    Parameters
+    ----------
+    exports : mapping of Path to Contents
+        By the path of the export's main file, or of its folder.
+
+    Raises
+    ------
+    ExchangeError
+        If something else is in the way, or the disk does not take them.
+    """
+    # without "..": the folder before it need not exist
+    places = {Path(os.path.abspath(path)): e for path, e in exports.items()}
+    for path, export in places.items():
+        if export.marker is not None:
+            _check_replaceable(path, export.marker)
+    first = next(iter(places))
+    try:
+        with writing(first.parent, at=first) as stage:
+            for path, (files, marker) in places.items():
+                if marker is not None:
+                    (stage.path / path.name).mkdir()
+                for name, content in files.items():
+                    place = name if marker is None else f"{path.name}/{name}"
+                    stage.write(place, content)
+    except RunError as error:
+        raise ExchangeError(f"export: {str(error).removeprefix('save: ')}") from error
+
+
+def _check_replaceable(path: Path, marker: str) -> None:
+    """Refuse to replace a folder that is no export."""
     is_ours = not path.exists() or (path / marker).exists()
     if not is_ours and (not path.is_dir() or any(path.iterdir())):
         raise ExchangeError(
             f"export: '{path}' must be a new folder, or one with {marker}; got "
             "something else. Choose another name."
         )
-    try:
-        new = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-        try:
-            _fill(new, contents)
-            _replace(path, new)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    except OSError as error:
-        raise ExchangeError(
-            f"export: '{path}' must be writable; got {error.strerror or error}. "
-            "What was there before is unchanged."
-        ) from error
-
-
-def _fill(folder: Path, contents: Mapping[str, bytes]) -> None:
-    os.chmod(folder, 0o755)
-    for name, content in contents.items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-
-
-def _replace(path: Path, new: Path) -> None:
-    if not path.exists():
-        new.rename(path)
-        return
-    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-    path.rename(old / "was")
-    try:
-        new.rename(path)
-    except OSError:
-        (old / "was").rename(path)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from pellucid.engines.protocol import Engine
 from pellucid.errors import ExchangeError
 from pellucid.exchange import formats, torch_objects
-from pellucid.exchange.disk import write_files, write_folder
+from pellucid.exchange.disk import Contents, write_sets
 from pellucid.model import Model, from_file
 from pellucid.network import Network
 from pellucid.runs import ModelFile
+from pellucid.storage import recover
 
 _GOES_WITH = {"constants": "onnx", "network": "state_dict"}
 _KEEPS_FLOAT64 = ("npz", "safetensors")
@@ -55,17 +56,41 @@ def write(
     """
     target = Path(path)
     entry = formats.chosen(target, format)
-    if not entry.is_written:
-        raise ExchangeError(
-            f"export: format must be one that is written; got {entry.name!r}, which "
-            "is only read."
-        )
-    contents = contents_of(model, entry, target.name, calibration=calibration)
-    if entry.marker:
-        write_folder(target, contents, marker=entry.marker)
-    else:
-        write_files(target, contents)
+    write_all(model, {target: entry}, calibration=calibration)
     return target
+
+
+def write_all(
+    model: Model,
+    targets: Mapping[Path, formats.Format],
+    *,
+    calibration: npt.ArrayLike | None = None,
+) -> None:
+    """Write a model in several formats into one folder, all of them or none.
+
+    Parameters
+    ----------
+    model, calibration
+        As `write` takes them.
+    targets : mapping of Path to Format
+        What each file or folder is written as.
+
+    Raises
+    ------
+    ExchangeError, MissingExtraError
+        As `write`; then all is as it was before.
+    """
+    exports = {}
+    for target, entry in targets.items():
+        if not entry.is_written:
+            raise ExchangeError(
+                f"export: format must be one that is written; got {entry.name!r}, "
+                "which is only read."
+            )
+        given = calibration if entry.is_calibrated else None
+        contents = contents_of(model, entry, target.name, calibration=given)
+        exports[target] = Contents(contents, entry.marker)
+    write_sets(exports)
 
 
 def contents_of(
@@ -149,6 +174,7 @@ def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFil
             f"import: source must be a path; got {type(source).__name__}."
         )
     path = Path(source)
+    recover(path.parent)  # what a write that was cut off has left
     entry = formats.chosen(path, format)
     if not entry.is_read:
         raise ExchangeError(

@@ -15,6 +15,7 @@ from pellucid.engines.world import World, from_first
 from pellucid.errors import RunError
 from pellucid.network import to_json
 from pellucid.runs import Checkpoint, Recorder, RunFolder, provenance
+from pellucid.storage import recover
 from pellucid.training import Callback, History, Position
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def _opened(
         yield Begin(Position(), History())
         return
     folder = RunFolder(request.run)
+    recover(folder.path)
     resumes = request.resume or (is_restarted and folder.has_begun)
     if not resumes:
         folder.create()
@@ -107,19 +109,16 @@ def _opened(
                 f"{len(Checkpoint.read(folder.checkpoint).history)} epochs. Resume it, "
                 "or choose another name."
             )
-        _write_recipe(model, request, folder)
-        yield Begin(position, history, (Recorder(folder, model.file()),))
+        recipe = _recipe(model, request, folder)
+        yield Begin(position, history, (Recorder(folder, model.file(), recipe),))
 
 
-def _write_recipe(model: Model, request: FitRequest, folder: RunFolder) -> None:
-    """Write recipe.toml: the one that was handed over, or one of the arguments."""
-    from pellucid.runs.tensor_file import write_bytes
-
+def _recipe(model: Model, request: FitRequest, folder: RunFolder) -> bytes | None:
+    """Return recipe.toml: what was handed over, or made of the arguments, if new."""
     if request.recipe is not None:
-        write_bytes(folder.recipe, request.recipe.to_toml().encode())
-        return
-    if folder.recipe.exists():
-        return
+        return request.recipe.to_toml().encode()
+    if folder.has_begun and folder.recipe.exists():
+        return None
     from pellucid.runs.recipe import Recipe
 
     augment = request.augment
@@ -147,5 +146,4 @@ def _write_recipe(model: Model, request: FitRequest, folder: RunFolder) -> None:
         "preprocessing": model.preprocessing.to_json(),
         "provenance": provenance(model.engine.name),
     }
-    recipe = Recipe.parse(document, origin="fit")
-    write_bytes(folder.recipe, recipe.to_toml().encode())
+    return Recipe.parse(document, origin="fit").to_toml().encode()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from pellucid.errors import ExchangeError, RunError
-from pellucid.runs.tensor_file import read_tensors, write_tensors
+from pellucid.runs.tensor_file import read_tensors, tensor_bytes, write_bytes
 from pellucid.training import History, Position
 
 SCHEMA_VERSION = 1
@@ -28,6 +28,10 @@ class Checkpoint:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
+        write_bytes(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Return what `write` writes."""
         best = self.position.best.weights
         tensors = {**self.state, **{f"{_BEST}{name}": a for name, a in best.items()}}
         document = {
@@ -35,14 +39,7 @@ class Checkpoint:
             "position": self.position.to_json(),
             "history": [dict(record) for record in self.history],
         }
-        write_tensors(path, tensors, {"trainer.json": json.dumps(document)})
-
-    def to_bytes(self) -> bytes:
-        """Return what `write` writes."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "checkpoint.safetensors"
-            self.write(path)
-            return path.read_bytes()
+        return tensor_bytes(tensors, {"trainer.json": json.dumps(document)})
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Checkpoint:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from pellucid.errors import RunError
-from pellucid.runs.tensor_file import write_bytes
+from pellucid.runs.run_lock import (
+    LOCK,
+    claim,
+    is_claimed,
+    release,
+    run_lock,
+    unwritable,
+)
+from pellucid.storage import PENDING, recover
 from pellucid.training import EpochRecord, History
 
 RUNS = Path("runs")
@@ -34,7 +42,7 @@ class RunFolder:
         return self.checkpoint.exists()
 
     def create(self) -> None:
-        """Make the folder.
+        """Make the folder, and repair what a died process left in it.
 
         Raises
         ------
@@ -43,19 +51,31 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            foreign = any(self.path.iterdir()) and not self.recipe.exists()
+            recover(self.path)
+            foreign = not self.recipe.exists() and not self.is_empty
         except OSError as error:
-            raise RunError(
-                f"run: folder '{self.path}' must be writable; got {error.strerror}."
-            ) from error
-        if foreign and not self._is_only_ours():
+            raise unwritable(self.path, error) from error
+        if foreign:
             raise RunError(
                 f"run: '{self.path}' must be an empty or a run's folder; got other "
                 "files in it. Choose another name."
             )
 
-    def _is_only_ours(self) -> bool:
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing but a lock and the like is in it."""
         return all(entry.name.startswith(".") for entry in self.path.iterdir())
+
+    def discard(self) -> None:
+        """Give a new name back; remove its folder if no run has begun in it."""
+        if not is_claimed(self.path):
+            return
+        with contextlib.suppress(OSError):
+            if self.is_empty and not (self.path / PENDING).exists():
+                (self.path / LOCK).unlink(missing_ok=True)
+                self.path.rmdir()
+                RUNS.rmdir()  # where this was the first
+        release(self.path)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -64,50 +84,42 @@ class RunFolder:
         Raises
         ------
         RunError
-            If another process trains in this folder.
+            If another process trains in this folder, or the disk is full.
         """
-        try:
-            import fcntl
-        except ImportError:  # Windows has no flock; the folder is not guarded there
-            yield
-            return
-        with self._lock_file() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(
-                    f"run: '{self.path}' must not be in use; got a lock of process "
-                    f"{file.read().strip() or 'unknown'}. Wait for it, or end it."
-                ) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        with run_lock(self.path):
+            recover(self.path)
+            self._sweep()
             yield
 
-    def _lock_file(self) -> IO[str]:
-        try:
-            file = (self.path / ".lock").open("a+", encoding="utf-8")
-            file.seek(0)
-        except OSError as error:
-            raise RunError(
-                f"run: folder '{self.path}' must be writable; got {error.strerror}."
-            ) from error
-        return file
-
-    def rewrite_history(self, history: History) -> None:
-        """Cut the file back to the epochs of a checkpoint."""
-        lines = "".join(json.dumps(dict(record)) + "\n" for record in history)
-        write_bytes(self.history, lines.encode())
+    def _sweep(self) -> None:
+        """Remove temporary files that a former version left where it was killed."""
+        own = (self.recipe, self.history, self.checkpoint, self.best, self.last)
+        for path in (*own, self.curves):
+            for left in self.path.glob(f".{path.name}.*.tmp"):
+                with contextlib.suppress(OSError):
+                    left.unlink()
 
     def append_history(self, record: EpochRecord) -> None:
-        """Add an epoch's line."""
+        """Add an epoch's line, or none of it where the disk is full."""
+        line = (json.dumps(dict(record)) + "\n").encode()
         try:
-            with self.history.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(dict(record)) + "\n")
+            with self.history.open("ab", buffering=0) as file:
+                size = file.seek(0, os.SEEK_END)
+                try:
+                    if file.write(line) != len(line):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                except OSError:
+                    file.truncate(size)
+                    raise
         except OSError as error:
             raise RunError(
                 f"run: '{self.history}' must be writable; got {error.strerror}."
             ) from error
+
+
+def history_bytes(history: History) -> bytes:
+    """Return the content of ``history.jsonl``: a line per epoch."""
+    return "".join(json.dumps(dict(record)) + "\n" for record in history).encode()
 
 
 def find(run: str | Path) -> Path:
@@ -119,6 +131,7 @@ def find(run: str | Path) -> Path:
         If there is none.
     """
     for path in (Path(run), RUNS / str(run)):
+        recover(path)
         if path.is_file() or (path.is_dir() and (path / "recipe.toml").exists()):
             return path
     known = sorted(p.parent.name for p in RUNS.glob("*/recipe.toml"))
@@ -151,9 +164,34 @@ def model_path(run: str | Path) -> Path:
 
 
 def new_name(stem: str) -> Path:
-    """Return a folder under runs/ that does not exist: stem, stem-2, stem-3 …"""
+    """Return a new folder under runs/ that is this process's own.
+
+    It is the first of stem, stem-2, stem-3 … that holds nothing and that no other
+    process has taken. It stays taken until a run begins in it or the process ends.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made.
+    """
     path, count = RUNS / stem, 1
-    while path.exists():
+    while not _take(path):
         count += 1
         path = RUNS / f"{stem}-{count}"
     return path
+
+
+def _take(path: Path) -> bool:
+    """Take a name, if it is free."""
+    if path.is_dir():
+        recover(path)
+        if not RunFolder(path).is_empty:
+            return False
+    elif os.path.lexists(path):
+        return False
+    if not claim(path):
+        return False
+    if RunFolder(path).is_empty:
+        return True
+    release(path)
+    return False

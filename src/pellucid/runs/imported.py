@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pellucid.errors import RunError
@@ -10,7 +11,7 @@ from pellucid.runs.folder import RunFolder
 from pellucid.runs.model_file import ModelFile
 from pellucid.runs.provenance import provenance
 from pellucid.runs.recipe import Recipe
-from pellucid.runs.tensor_file import write_bytes
+from pellucid.storage import PENDING, writing
 
 
 def keep_imported(file: ModelFile, path: Path, *, origin: str) -> RunFolder:
@@ -31,11 +32,7 @@ def keep_imported(file: ModelFile, path: Path, *, origin: str) -> RunFolder:
         If the folder holds a run or other files, or cannot be written.
     """
     folder = RunFolder(path)
-    if folder.recipe.exists():
-        raise RunError(
-            f"import: '{path}' must be a new run; got one that is there. Choose "
-            "another name."
-        )
+    was_cut_off = os.path.lexists(path / PENDING)
     folder.create()
     engine = "compiled" if file.dtype == "float32" else "numpy"
     document = {
@@ -48,6 +45,28 @@ def keep_imported(file: ModelFile, path: Path, *, origin: str) -> RunFolder:
         "provenance": {**provenance(engine), "imported_from": origin},
     }
     recipe = Recipe.parse(document, origin="import")
-    file.write(folder.last)
-    write_bytes(folder.recipe, recipe.to_toml().encode())
+    with folder.locked():
+        if folder.recipe.exists() and not (
+            was_cut_off and _is_same(folder, file, recipe)
+        ):
+            raise RunError(
+                f"import: '{path}' must be a new run; got one that is there. Choose "
+                "another name."
+            )
+        with writing(folder.path, at=folder.last) as stage:
+            stage.write(folder.last.name, file.to_bytes())
+            stage.write(folder.recipe.name, recipe.to_toml().encode())
     return folder
+
+
+def _is_same(folder: RunFolder, file: ModelFile, recipe: Recipe) -> bool:
+    """Return whether the folder holds this very import, which was cut off late."""
+    there = Recipe.read(folder.recipe)
+    origins = (r.provenance.get("imported_from") for r in (there, recipe))
+    return (
+        there.data.given == "import"
+        and not folder.has_begun
+        and len({*origins}) == 1
+        and folder.last.exists()
+        and ModelFile.read(folder.last).to_bytes() == file.to_bytes()
+    )

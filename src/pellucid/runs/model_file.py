@@ -20,7 +20,7 @@ from pellucid.objectives import (
     optimizer_from_json,
     output_meaning,
 )
-from pellucid.runs.tensor_file import read_tensors, write_tensors
+from pellucid.runs.tensor_file import read_tensors, tensor_bytes, write_bytes
 
 SCHEMA_VERSION = 1
 Array = npt.NDArray[Any]
@@ -51,6 +51,10 @@ class ModelFile:
 
     def write(self, path: str | Path) -> None:
         """Write the file; RunError if the disk does not take it."""
+        write_bytes(Path(path), self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Return what `write` writes."""
         document = {
             "schema_version": SCHEMA_VERSION,
             "preprocessing": self.preprocessing.to_json(),
@@ -67,7 +71,7 @@ class ModelFile:
             "network.json": dumps(self.network),
             "model.json": json.dumps(document, ensure_ascii=False),
         }
-        write_tensors(Path(path), self.weights, metadata)
+        return tensor_bytes(self.weights, metadata)
 
     @classmethod
     def read(cls, path: str | Path) -> ModelFile:

@@ -15,6 +15,7 @@ from pellucid.compare.study.row import ENGINES
 from pellucid.compare.study.rows import row, rows_there
 from pellucid.errors import RunError
 from pellucid.runs.tensor_file import write_bytes
+from pellucid.storage import recover
 
 #: when --quick begins nothing more and ends what runs
 QUICK_S = 345.0
@@ -32,6 +33,7 @@ def earlier(folder: Path) -> Results | None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        recover(folder)
         is_empty = not any(folder.iterdir())
     except OSError as error:
         raise RunError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from pellucid.compare.report.markdown import markdown
 from pellucid.compare.report.page import page
 from pellucid.compare.results import FILE, Results
-from pellucid.runs.tensor_file import write_bytes
+from pellucid.storage import write_together
 
 
 def write(
@@ -17,7 +18,7 @@ def write(
     weights: Mapping[str, float] | None = None,
     before: Results | None = None,
 ) -> list[Path]:
-    """Write index.html and report.md beside results.json; return all three.
+    """Write results.json and its reports together; return all three.
 
     Parameters
     ----------
@@ -28,11 +29,11 @@ def write(
     before : Results, optional
         What they are laid beside.
     """
-    written = []
-    for name, text in (
-        ("index.html", page(results, weights, before)),
-        ("report.md", markdown(results, weights, before)),
-    ):
-        write_bytes(folder / name, text.encode())
-        written.append(folder / name)
-    return [folder / FILE, *written]
+    document = json.dumps(results.to_json(), indent=1, ensure_ascii=False)
+    contents = {
+        FILE: f"{document}\n",
+        "index.html": page(results, weights, before),
+        "report.md": markdown(results, weights, before),
+    }
+    write_together(folder, {name: text.encode() for name, text in contents.items()})
+    return [folder / name for name in contents]

@@ -11,6 +11,7 @@ from typing import Any, Self
 from pellucid.compare.results.cell import Cell, Question
 from pellucid.compare.results.schema_1 import upgrade
 from pellucid.errors import RunError
+from pellucid.storage import recover
 
 KIND = "pellucid compare"
 SCHEMA_VERSION = 2
@@ -105,6 +106,7 @@ def read_results(path: Path) -> Results:
     RunError
         If it cannot be read, or is none that this version understands.
     """
+    recover(path.parent)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

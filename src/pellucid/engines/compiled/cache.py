@@ -3,6 +3,9 @@
 The key is a hash of the IR itself, so code can never be stale. Files appear whole
 under their names, so that several processes may start at once. A folder that cannot
 be written costs time, not an error.
+
+Code is loaded into the process, so it must be the user's own: folder and files belong
+to the user, and nobody else may write them. Another folder is not used.
 """
 
 from __future__ import annotations
@@ -10,12 +13,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
+import time
 from pathlib import Path
+
+from pellucid.engines.compiled.own_folder import own_folder, read_own
 
 #: old files go once there are more than this many
 KEPT = 200
 _MAGIC = b"pellucid-code-1\n"
+_PART = ".part"  # what is still being written
+_STALE_S = 600.0  # longer than any writing takes
 
 
 def folder() -> Path:
@@ -39,11 +46,12 @@ def key(*parts: str) -> str:
 def read(name: str) -> bytes | None:
     """Return code kept under a name, or None; a damaged file counts as none."""
     try:
-        document = (folder() / f"{name}.o").read_bytes()
+        where = own_folder(folder())
+        document = None if where is None else read_own(where, f"{name}.o")
     except (OSError, RuntimeError):  # RuntimeError: no home folder
         return None
     head = len(_MAGIC) + 16
-    if document[: len(_MAGIC)] != _MAGIC or len(document) < head:
+    if document is None or document[: len(_MAGIC)] != _MAGIC or len(document) < head:
         return None
     code = document[head:]
     return code if _digest(code) == document[len(_MAGIC) : head] else None
@@ -52,23 +60,33 @@ def read(name: str) -> bytes | None:
 def write(name: str, code: bytes) -> None:
     """Keep code under a name; do nothing where that is not possible."""
     with contextlib.suppress(OSError, RuntimeError):
-        where = folder()
-        where.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=where, suffix=".part")
+        where = own_folder(folder(), makes=True)
+        if where is None:
+            return
+        temporary = where / f"{name}.{os.getpid()}{_PART}"
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_MAGIC + _digest(code) + code)
+            _write_new(temporary, _MAGIC + _digest(code) + code)
             os.replace(temporary, where / f"{name}.o")
-        except OSError:
-            os.unlink(temporary)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
             raise
         _drop_old(where)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)  # of a process that had this number before
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
 
 
 def _drop_old(where: Path) -> None:
     files = [(path.stat().st_mtime, path) for path in where.glob("*.o")]
     for _, path in sorted(files)[:-KEPT]:
         path.unlink(missing_ok=True)
+    for path in where.glob(f"*{_PART}"):
+        if time.time() - path.stat().st_mtime > _STALE_S:  # its process was killed
+            path.unlink(missing_ok=True)
 
 
 def _digest(code: bytes) -> bytes:
