@@ -13,8 +13,6 @@ from pellucid.storage import Stage, writing
 from pellucid.training import Callback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pellucid.engines.protocol import State
     from pellucid.training import EpochRecord, Trainer
 
@@ -116,5 +114,5 @@ class Recorder(Callback):
         if best.weights and best.epoch != self._best_epoch:
             stage.write(self._folder.best.name, self._model(best.weights))
 
-    def _model(self, weights: Mapping[str, object]) -> bytes:
+    def _model(self, weights: State) -> bytes:
         return dataclasses.replace(self._template, weights=weights).to_bytes()

@@ -58,4 +58,4 @@ def _renameat2() -> Callable[..., int] | None:
     number, text = ctypes.c_int, ctypes.c_char_p
     function.argtypes = (number, text, number, text, ctypes.c_uint)
     function.restype = number
-    return function  # type: ignore[no-any-return]
+    return function
