@@ -10,7 +10,7 @@ from pellucid.data.cifar10 import read_cifar10
 from pellucid.data.dataset import Dataset
 from pellucid.data.download import Progress
 from pellucid.data.fashion_mnist import read_fashion_mnist
-from pellucid.data.idx_folder import holds_idx, read_idx_folder
+from pellucid.data.idx_folder import find_idx, read_idx_files
 from pellucid.data.mnist import read_mnist
 from pellucid.data.picture import refit
 from pellucid.data.picture_files import PictureFiles
@@ -44,8 +44,8 @@ def load(
     source : str or Path
         "mnist", "fashion-mnist", "cifar10" or "xor"; or the path of a folder or zip
         of pictures with one subfolder per class (perhaps below ``train``, ``val``
-        and ``test``), of a ``.npz`` file, or of a folder with four IDX files. A folder
-        that has one of the names is "./mnist".
+        and ``test``), of a ``.npz`` file, or of a folder with four IDX files, those of
+        EMNIST included. A folder that has one of the names is "./mnist".
     size : (int, int), optional
         Height and width in pixels that images are resized to.
     colour : {"grey", "rgb"}, optional
@@ -125,13 +125,14 @@ def _read(
     if source == "cifar10":
         return read_cifar10(progress=options.progress)
     path = Path(source).expanduser()
+    idx = find_idx(path)
+    if idx is not None:
+        return read_idx_files(idx)
     if not path.exists():
         raise DataError(
             f"load: source must be {', '.join(map(repr, NAMES))}, or the path of a "
             f"folder, .zip or .npz; got {str(source)!r}, where nothing is."
         )
-    if path.is_dir() and holds_idx(path):
-        return read_idx_folder(path)
     if path.suffix == ".npz":
         from pellucid.data.npz import read_npz
 
