@@ -61,3 +61,22 @@ def test_a_damaged_array_is_refused(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(DataError, match=r"must be a whole \.npz file; got "):
         load(path)
+
+
+def test_validation_data_comes_along(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(
+        path, x_train=X, y_train=Y, x_test=X[:3], y_test=Y[:3], x_val=X[:4], y_val=Y[:4]
+    )
+    train, test = load(path)
+    assert (len(train), len(test)) == (10, 3)
+    assert train.validation is not None
+    np.testing.assert_array_equal(train.validation.images, train.images[:4])
+
+
+def test_arrays_in_fortran_order_are_read_as_they_were(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, images=np.asfortranarray(X), labels=Y)
+    parts = load(path)
+    everything = np.concatenate([part.images for part in parts])
+    assert {one.tobytes() for one in everything[..., 0]} == {one.tobytes() for one in X}

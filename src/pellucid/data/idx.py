@@ -1,4 +1,4 @@
-"""This file is the IDX format, in which MNIST and its likes are kept."""
+"""The IDX format, in which MNIST and its likes are kept."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.data.archive import UNPACKED_LIMIT_BYTES, UNPACKED_LIMIT_RATIO
 from pellucid.errors import DataError
 from pellucid.regular_file import read_regular_file
 
 SIZE_LIMIT_BYTES: Final = 8 * 2**30
 
+GZIP_RATIO: Final = 1032  # the most that deflate can do
 _GZIP = b"\x1f\x8b"
 _MAX_AXES = 8
 _DTYPES: Final[dict[int, str]] = {
@@ -93,6 +95,7 @@ def unpack(content: bytes, name: str) -> bytes:
         head = stream.decompress(content, 4 + 4 * _MAX_AXES)
         _, shape, start = _header(head, name)
         dtype = np.dtype(_DTYPES[head[2]])
+        _check_ratio(dtype.itemsize * math.prod(shape), len(content), name)
         missing = start + dtype.itemsize * math.prod(shape) + 1 - len(head)
         if missing <= 0:
             return head
@@ -104,6 +107,17 @@ def unpack(content: bytes, name: str) -> bytes:
             f"load: {name!r} must be a whole gzip file; got {error}."
         ) from error
     return body
+
+
+def _check_ratio(announced: int, held: int, name: str) -> None:
+    """Refuse a header that announces more than the file can hold, or a gzip bomb."""
+    limit = max(UNPACKED_LIMIT_BYTES, UNPACKED_LIMIT_RATIO * held)
+    if announced > min(limit, GZIP_RATIO * held):
+        raise DataError(
+            f"load: {name!r} must unpack to at most {min(limit, GZIP_RATIO * held)} "
+            f"bytes, for it has {held}; its header announces {announced}. It is cut "
+            "off, or a gzip bomb."
+        )
 
 
 def parse(content: bytes, name: str) -> npt.NDArray[Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.data.cifar10 import read_cifar10
+from pellucid.data.damage import damage_of
 from pellucid.data.dataset import Dataset
 from pellucid.data.download import Progress
 from pellucid.data.fashion_mnist import read_fashion_mnist
@@ -100,7 +101,8 @@ def load(
         skip_broken=skip_broken,
         progress=progress,
     )
-    train, test = _read(source, options, test_fraction, seed)
+    with damage_of(source):
+        train, test = _read(source, options, test_fraction, seed)
     validation = train.validation
     if validation is not None:
         validation = _refitted(validation, size, colour)

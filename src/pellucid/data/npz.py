@@ -1,8 +1,8 @@
-"""This file is a dataset in NumPy's own .npz format."""
+"""Datasets in NumPy's own .npz format."""
 
 from __future__ import annotations
 
-import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,11 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data.archive import open_archive
+from pellucid.data.damage import damage_of
 from pellucid.data.dataset import Dataset
+from pellucid.data.npy import read_npy
 from pellucid.errors import DataError
 
 _SPLIT: Final = ("x_train", "y_train", "x_test", "y_test")
+_VALIDATION: Final = ("x_val", "y_val")
 _WHOLE: Final = ("images", "labels")
+_KEYS: Final = frozenset((*_SPLIT, *_VALIDATION, *_WHOLE, "classes"))
 
 
 def read_npz(path: Path, *, test_fraction: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -23,7 +27,8 @@ def read_npz(path: Path, *, test_fraction: float, seed: int) -> tuple[Dataset, D
     Parameters
     ----------
     path : Path
-        Has the arrays x_train, y_train, x_test and y_test; or images and labels.
+        Has the arrays x_train, y_train, x_test and y_test, perhaps x_val and y_val for
+        the validation data; or images and labels.
         Either may come with classes, the names. Grey uint8 images may lack their
         channel axis, integer labels may have shape (N, 1).
     test_fraction : float
@@ -45,7 +50,11 @@ def read_npz(path: Path, *, test_fraction: float, seed: int) -> tuple[Dataset, D
     classes = tuple(str(name) for name in arrays.get("classes", np.array([])).ravel())
     if all(key in arrays for key in _SPLIT):
         x_train, y_train, x_test, y_test = (arrays[key] for key in _SPLIT)
-        return _dataset(x_train, y_train, classes), _dataset(x_test, y_test, classes)
+        train = _dataset(x_train, y_train, classes)
+        if all(key in arrays for key in _VALIDATION):
+            x_val, y_val = (arrays[key] for key in _VALIDATION)
+            train = replace(train, validation=_dataset(x_val, y_val, classes))
+        return train, _dataset(x_test, y_test, classes)
     if all(key in arrays for key in _WHOLE):
         whole = _dataset(arrays["images"], arrays["labels"], classes)
         return whole.split(test_fraction, seed=seed)
@@ -57,24 +66,16 @@ def read_npz(path: Path, *, test_fraction: float, seed: int) -> tuple[Dataset, D
 
 def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays that make a dataset."""
-    import zipfile
-
-    open_archive(path).close()
-    wanted = (*_SPLIT, *_WHOLE, "classes")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {key: file[key] for key in file.files if key in wanted}
-            return found or {key: np.empty(0) for key in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if "allow_pickle" in str(error):
-            raise DataError(
-                f"load: {str(path)!r} must hold plain arrays; got Python objects, "
-                "which could run code. Save it with a dtype that is not object."
-            ) from error
-        raise DataError(
-            f"load: {str(path)!r} must be a whole .npz file; "
-            f"got {str(error) or type(error).__name__}."
-        ) from error
+    with open_archive(path) as archive, damage_of(path, "a whole .npz file"):
+        names = {
+            entry.filename.removesuffix(".npy"): entry for entry in archive.filelist
+        }
+        found = {}
+        for key in sorted(_KEYS & names.keys()):
+            entry = names[key]
+            with archive.open(entry) as stream:
+                found[key] = read_npy(stream, entry.file_size, f"{path}/{key}")
+        return found or dict.fromkeys(names, np.empty(0))
 
 
 def _dataset(

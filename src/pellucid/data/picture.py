@@ -42,6 +42,11 @@ _FORMATS: Final = (
 _WARNINGS: Final = threading.Lock()
 _GREY_MODES: Final = ("1", "L", "LA", "La", *DEEP_MODES)
 _COLOUR_MODES: Final = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr")
+# the most bytes that a byte of the file becomes, by Pillow's decoder; others have no
+# such bound, and the limit of pixels holds for them
+_RATIOS: Final = {"raw": 1, "ppm": 1, "ppm_plain": 1, "zip": 1032}
+# of a pixel, however it is packed; where there is nothing, a bit
+_LEAST_BYTES: Final = {"RGB": 2, "RGBA": 2, "CMYK": 4, "I": 1, "F": 2, "I;16": 1.5}
 _PREMULTIPLIED: Final = {"La": "LA", "RGBa": "RGBA"}
 
 
@@ -91,6 +96,7 @@ def picture(
     try:
         with _binary(source) as file, _open(file) as image:
             _check_pixels(image.size, pixel_limit, called)
+            _check_declared(image, _size_bytes(file), called)
             _check_mode(image, called)
             if checked is not None:
                 _draft(image, checked)
@@ -206,6 +212,30 @@ def _check_pixels(size: tuple[int, int], limit: int, called: str) -> None:
             f"picture: {called!r} must have at most {limit} pixels; "
             f"got {height} × {width} = {height * width}."
         )
+
+
+def _check_declared(image: Image.Image, held: int | None, called: str) -> None:
+    """Refuse a header that announces more pixels than the file's bytes can give."""
+    ratio = _RATIOS.get(image.tile[0][0]) if getattr(image, "tile", None) else None
+    if held is None or ratio is None:
+        return
+    needed = image.width * image.height * _LEAST_BYTES.get(image.mode, 1 / 8)
+    if needed > ratio * held:
+        raise DataError(
+            f"picture: {called!r} must be a whole picture; got {held} bytes, which "
+            f"cannot hold the {image.height} × {image.width} pixels of its header."
+        )
+
+
+def _size_bytes(file: BinaryIO) -> int | None:
+    """Return how many bytes a file has; None where it cannot tell."""
+    try:
+        here = file.tell()
+        size = file.seek(0, io.SEEK_END)
+        file.seek(here)
+    except (OSError, AttributeError, ValueError):
+        return None
+    return size
 
 
 def _check_mode(image: Image.Image, called: str) -> None:

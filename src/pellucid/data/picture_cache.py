@@ -86,8 +86,8 @@ def read_kept(entry: Path) -> Kept:
 
     Raises
     ------
-    OSError, ValueError, KeyError, TypeError, EOFError
-        If the entry is damaged.
+    Exception
+        Of any kind, if the entry is damaged.
     """
     images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(entry / "labels.npy", allow_pickle=False)

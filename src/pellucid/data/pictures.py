@@ -208,7 +208,7 @@ def _from_cache(
     try:
         images, layout, broken = read_kept(entry)
         found = _divided(images, layout)
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, it is made again
         options.tell(0, 0, f"the cache {str(entry)!r} is damaged ({error}); decoding")
         shutil.rmtree(entry, ignore_errors=True)
         return None

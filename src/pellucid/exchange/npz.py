@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.data.archive import open_archive, read_entry
+from pellucid.data.npy import read_npy
 from pellucid.errors import ExchangeError
 from pellucid.exchange.card import Card
 from pellucid.exchange.disk import checked_size
@@ -42,9 +43,7 @@ def read(path: Path) -> ModelFile:
     checked_size(path)
     with damage_of(path, ".npz file"), open_archive(path) as archive:
         arrays = {
-            entry.removesuffix(".npy"): np.load(
-                io.BytesIO(read_entry(archive, entry)), allow_pickle=False
-            )
+            entry.removesuffix(".npy"): _array(read_entry(archive, entry), entry)
             for entry in archive.namelist()
         }
         if NETWORK not in arrays:
@@ -56,3 +55,7 @@ def read(path: Path) -> ModelFile:
         network = loads(arrays.pop(NETWORK).tobytes().decode())
         card = Card.from_json(json.loads(arrays.pop(CARD).tobytes()))
         return card.file(network, arrays)
+
+
+def _array(content: bytes, name: str) -> Any:
+    return read_npy(io.BytesIO(content), len(content), name)
