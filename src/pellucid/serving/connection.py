@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,12 +27,20 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
+        self._cycles: deque[Any] = deque()
         super().connection_made(transport)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
+        """Wait no more; tell every request that nobody waits for its answer.
+
+        uvicorn tells the newest only, though those before it may be running still.
+        """
         self._stop()
+        for cycle in self._cycles:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._cycles.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -52,6 +61,10 @@ class Connection(HttpToolsProtocol):
         self._stop()
         self._has_head = True
         super().on_headers_complete()
+        while self._cycles and self._cycles[0].response_complete:
+            self._cycles.popleft()
+        if not self._cycles or self.cycle is not self._cycles[-1]:
+            self._cycles.append(self.cycle)
 
     def on_message_complete(self) -> None:
         """Be ready for the next head."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 
 from pellucid.serving import described, tensorflow_serving
-from pellucid.serving.http import parse_json, read_rest
+from pellucid.serving.http import read_json, read_rest
 from pellucid.serving.refusal import RequestError
 from pellucid.serving.settings import Limits
 from pellucid.serving.state import State
@@ -140,7 +140,7 @@ def _add_repository(routes: APIRouter, state: State) -> None:
 async def _options(request: Request, limits: Limits) -> dict[str, Any]:
     """Return a body of options; clients send it as JSON without saying so."""
     body = await read_rest(request, limits)
-    return parse_json(body, depth=limits.json_depth) if body else {}
+    return await read_json(body, depth=limits.json_depth) if body else {}
 
 
 def _add_tensorflow(routes: APIRouter, state: State) -> None:

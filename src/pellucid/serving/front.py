@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import itertools
 import re
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pellucid.errors import PellucidError
 from pellucid.serving import health, open_inference, pages, plain, tensorflow_serving
-from pellucid.serving.guard import NO_SNIFF, OPEN_PATHS, PAGE_HEADERS
+from pellucid.serving.guard import NO_SNIFF, OPEN_PATHS, PAGE_HEADERS, check_once
 from pellucid.serving.http import (
     Answer,
     Disconnected,
@@ -23,7 +24,7 @@ from pellucid.serving.http import (
     Scope,
     Send,
     answer_error,
-    check_depth,
+    check_json,
     read,
     read_body,
     write,
@@ -74,11 +75,13 @@ class Front:
             await self._live(receive, send)
             return
         start = time.perf_counter()
+        send = reach = _Reach(send)
         headers = dict(scope["headers"])
         request_id = self._request_id(headers)
         extra = [(b"x-request-id", request_id), NO_SNIFF]
         label, status = "other", 499  # nginx's: the client closed the request
         try:
+            check_once(scope["headers"])
             entry = self.state.guard.entry(scope["path"], scope["query_string"])
             if entry is not None:
                 status = 303
@@ -97,12 +100,13 @@ class Front:
         except PellucidError as error:
             status = status_of(error)
             more = error.headers if isinstance(error, RequestError) else {}
-            await write(send, answer_error(str(error), status, more), extra)
+            with contextlib.suppress(Disconnected):
+                await write(send, answer_error(str(error), status, more), extra)
         except Disconnected:
-            pass
+            status = 499
         except Exception:  # noqa: BLE001 - the outermost place
             status = 500
-            await self._report(send, request_id, extra)
+            await self._report(reach, request_id, extra)
         finally:
             said = {"method": scope["method"], "path": scope["path"]}
             said["request_id"] = request_id.decode()
@@ -201,7 +205,7 @@ class Front:
             )
         ]
         if b"json" in dict(scope["headers"]).get(b"content-type", b""):
-            check_depth(left[0], settings.limits.json_depth)
+            check_json(left[0], settings.limits.json_depth)
 
         async def receive_again() -> MutableMapping[str, Any]:
             if left:
@@ -213,12 +217,13 @@ class Front:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *extra, *PAGE_HEADERS]
-            await send(message)
+            if status != 500:  # Starlette's; what it stands for is raised, and told
+                await send(message)
 
         await self.rest(scope, receive_again, send_more)
         return status
 
-    async def _report(self, send: Send, request_id: bytes, extra: list[Any]) -> None:
+    async def _report(self, reach: _Reach, request_id: bytes, extra: list[Any]) -> None:
         """Keep the traceback for the log; the client gets a sentence."""
         self.state.log.event(
             "error", request_id=request_id.decode(), traceback=traceback.format_exc()
@@ -227,4 +232,21 @@ class Front:
             "serve: every request must have an answer; got a bug of ours. Its "
             f"traceback is in the server's log under {request_id.decode()}."
         )
-        await write(send, answer_error(sentence, 500), extra)
+        if not reach.has_begun:
+            with contextlib.suppress(Disconnected):
+                await write(reach, answer_error(sentence, 500), extra)
+
+
+class _Reach:
+    """What is sent to a client; one that is gone is no bug of ours."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        self.has_begun = True
+        try:
+            await self._send(message)
+        except (OSError, RuntimeError) as error:  # uvloop's for a closed connection
+            raise Disconnected from error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import re
+from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote, unquote_to_bytes
 
 from pellucid.serving.refusal import RequestError
 from pellucid.serving.settings import Settings, is_loopback
@@ -26,13 +28,27 @@ PAGE_HEADERS: list[tuple[bytes, bytes]] = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 NO_SNIFF = (b"x-content-type-options", b"nosniff")
+#: what decides who is let in: given twice, others might read the other one
+_ONCE = frozenset(
+    {
+        b"host",
+        b"origin",
+        b"authorization",
+        b"sec-fetch-site",
+        b"sec-fetch-mode",
+        b"content-length",
+    }
+)
+#: RFC 9110 and 3986: a name or IPv4 address, or an IPv6 address in brackets; a port
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 
 
 class Guard:
     """Let a request in, or refuse it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._token = settings.token.encode() if settings.token else None
+        token = settings.token
+        self._token = token.encode(errors="surrogateescape") if token else None
         # without a token a page elsewhere could reach us by a name of its own that
         # it lets point here: only this machine's names are answered
         self._checks_host = settings.is_loopback and self._token is None
@@ -47,14 +63,14 @@ class Guard:
             not this machine's.
         """
         host = headers.get(b"host", b"").decode("latin-1")
-        if self._checks_host and not is_loopback(_hostname(host)):
+        if self._checks_host and not _is_own(host):
             raise RequestError(
                 "serve: Host must be a name of this machine, as 127.0.0.1 or "
                 f"localhost; got {host[:80]!r}.",
                 status=421,
             )
         origin = headers.get(b"origin")
-        if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
+        if origin is not None and not _is_origin(origin.decode("latin-1"), host):
             raise RequestError(
                 "serve: Origin must be this server, for no other site's page may use "
                 f"it; got {origin.decode('latin-1')[:80]!r}.",
@@ -80,23 +96,30 @@ class Guard:
         """
         if self._token is None or path != "/" or not query.startswith(b"token="):
             return None
-        given = unquote_plus(query[len(b"token=") :].decode("latin-1"))
+        given = unquote_to_bytes(query[len(b"token=") :].replace(b"+", b" "))
         if not self.matches(given):
             return None
         cookie = f"{COOKIE}={quote(given)}; Path=/; HttpOnly; SameSite=Strict"
         return [(b"location", b"/"), (b"set-cookie", cookie.encode())]
 
-    def matches(self, token: str) -> bool:
-        """Return whether that is the token; takes as long whether it is or not."""
+    def matches(self, token: bytes) -> bool:
+        """Return whether that is the token, in UTF-8 or Latin-1.
+
+        Takes as long whether it is or not.
+        """
         known = self._token
-        return known is not None and hmac.compare_digest(token.encode(), known)
+        if known is None:
+            return False
+        is_known = hmac.compare_digest(token, known)
+        # some clients write headers in Latin-1
+        return hmac.compare_digest(token.decode("latin-1").encode(), known) or is_known
 
     def check_token(self, headers: dict[bytes, bytes]) -> None:
         """Check that a request has the token, where there is one; RequestError."""
         if self._token is None:
             return
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-        token = given.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+        token = given.strip() if scheme.lower() == b"bearer" else b""
         if not (self.matches(token) or self.matches(_cookie(headers))):
             raise RequestError(
                 "serve: Authorization must be 'Bearer' and the server's token; "
@@ -106,17 +129,40 @@ class Guard:
             )
 
 
-def _hostname(host: str) -> str:
-    """Return a Host header without its port."""
-    if host.startswith("["):
-        return host.partition("]")[0][1:]
-    return host.partition(":")[0]
+def check_once(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse a request that says twice where it goes or who it is from.
+
+    Raises
+    ------
+    RequestError
+        400, as RFC 9112 has it for Host.
+    """
+    found: set[bytes] = set()
+    for name, _ in headers:
+        if name in found:
+            raise RequestError(
+                f"serve: a request must have one header '{name.decode()}'; got several."
+            )
+        if name in _ONCE:
+            found.add(name)
 
 
-def _cookie(headers: dict[bytes, bytes]) -> str:
-    """Return the token that a browser keeps, or an empty text."""
+def _is_own(host: str) -> bool:
+    """Return whether a Host header names this machine, whole and by the grammar."""
+    found = _HOST.fullmatch(host)
+    return found is not None and is_loopback(found[1].removesuffix("."))
+
+
+def _is_origin(origin: str, host: str) -> bool:
+    """Return whether an Origin header is of the server that Host names."""
+    scheme, _, place = origin.partition("://")
+    return scheme in ("http", "https") and place.lower() == host.lower()
+
+
+def _cookie(headers: dict[bytes, bytes]) -> bytes:
+    """Return the token that a browser keeps, or nothing."""
     try:
         cookies = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1"))
     except CookieError:
-        return ""
-    return unquote(cookies[COOKIE].value) if COOKIE in cookies else ""
+        return b""
+    return unquote_to_bytes(cookies[COOKIE].value) if COOKIE in cookies else b""

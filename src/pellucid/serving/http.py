@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from pellucid.serving import json_pieces
+from pellucid.serving.json_depth import depth_of
 from pellucid.serving.refusal import RequestError
 from pellucid.serving.settings import Limits
 
@@ -23,12 +24,12 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+T = TypeVar("T")
 JSON = b"application/json"
 BINARY = b"application/octet-stream"
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_STEP = np.zeros(256, np.int8)  # what a byte adds to the depth of JSON
-_STEP[[ord("["), ord("{")]] = 1
-_STEP[[ord("]"), ord("}")]] = -1
+#: bytes from which work on a body is done in a thread, so that others are answered
+LARGE = json_pieces.LARGE
+_MOST_VALUES = 200_000  # of JSON that is read at once, in the event loop
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class Disconnected(Exception):  # noqa: N818 - no error: the client went away
 
 
 def answer_json(document: Any, *, status: int = 200) -> Answer:
-    """Return a JSON answer.
+    """Return a JSON answer; arrays may stand in it.
 
     Raises
     ------
@@ -67,14 +68,46 @@ def answer_json(document: Any, *, status: int = 200) -> Answer:
         If a number in it is not finite.
     """
     try:
-        text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(
+            document, allow_nan=False, separators=(",", ":"), default=_plain
+        )
     except ValueError as error:
-        raise RequestError(
-            "serve: the output must be finite to be written as JSON; got NaN or "
-            "infinity. Are the images in the range that the network was trained on?",
-            status=422,
-        ) from error
+        raise not_finite() from error
     return Answer(text.encode(), status=status)
+
+
+async def answer_numbers(document: Any, size: int) -> Answer:
+    """Return a JSON answer with arrays of ``size`` numbers in all.
+
+    Many are written in a thread, piece by piece, while others are answered.
+
+    Raises
+    ------
+    RequestError
+        If one is not finite.
+    """
+    if size < LARGE // 8:
+        return answer_json(document)
+    try:
+        return Answer(await asyncio.to_thread(json_pieces.dump, document))
+    except ValueError as error:
+        raise not_finite() from error
+
+
+def not_finite() -> RequestError:
+    """Return the refusal of an output that JSON cannot express."""
+    return RequestError(
+        "serve: the output must be finite to be written as JSON; got NaN or "
+        "infinity. Are the images in the range that the network was trained on?",
+        status=422,
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return an array as lists, for `json`."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"must be an array; got {type(value).__name__}")
 
 
 def answer_error(sentence: str, status: int, headers: Mapping[str, str] = {}) -> Answer:
@@ -101,7 +134,8 @@ async def read(
     body = await read_body(scope, receive, limits=limits, within_s=within_s)
     encoding = headers.get(b"content-encoding")
     if encoding is not None:
-        body = _decompressed(body, encoding.decode("latin-1"), limits.body_bytes)
+        unpack = (body, encoding.decode("latin-1"), limits.body_bytes)
+        body = await apart(len(body) > LARGE // 16, _decompressed, *unpack)
     return Request(headers, scope["query_string"], body)
 
 
@@ -117,8 +151,8 @@ async def read_body(
     """
     headers = dict(scope["headers"])
     announced = headers.get(b"content-length", b"0")
-    if announced.isdigit() and int(announced) > limits.body_bytes:
-        raise _too_large(int(announced), limits.body_bytes)
+    if announced.isdigit() and int(announced[:20]) > limits.body_bytes:
+        raise _too_large(int(announced[:20]), limits.body_bytes)
     message: MutableMapping[str, Any] = await _in_time(receive(), within_s)
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
@@ -207,6 +241,21 @@ def _decompressed(body: bytes, encoding: str, most: int) -> bytes:
     return whole
 
 
+async def apart(is_large: bool, work: Callable[..., T], *arguments: Any) -> T:
+    """Return ``work(*arguments)``; what is large is done in a thread."""
+    if is_large:
+        return await asyncio.to_thread(work, *arguments)
+    return work(*arguments)
+
+
+async def read_json(body: bytes, *, depth: int) -> dict[str, Any]:
+    """Read a JSON object as `parse_json` does; a large one in a thread, in pieces.
+
+    Long lists of numbers may come as arrays.
+    """
+    return await apart(len(body) > LARGE, lambda: parse_json(body, depth=depth))
+
+
 def parse_json(body: bytes, *, depth: int) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -217,7 +266,10 @@ def parse_json(body: bytes, *, depth: int) -> dict[str, Any]:
     """
     check_depth(body, depth)
     try:
-        document = json.loads(body, parse_constant=_refuse_constant)
+        if len(body) > LARGE:
+            document = json_pieces.load(body, _refuse_constant)
+        else:
+            document = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         if isinstance(error, RequestError):
             raise
@@ -232,16 +284,28 @@ def parse_json(body: bytes, *, depth: int) -> dict[str, Any]:
 def check_depth(body: bytes, depth: int) -> None:
     """Refuse JSON that is nested too deep; RequestError."""
     opened = body.count(b"[") + body.count(b"{")
-    if opened > depth and _depth(body) > depth:
+    if opened > depth and (found := depth_of(body)) > depth:
         raise RequestError(
-            f"serve: JSON must be nested at most {depth} deep; got {_depth(body)}."
+            f"serve: JSON must be nested at most {depth} deep; got {found}."
         )
 
 
-def _depth(body: bytes) -> int:
-    """Return how deep JSON is nested, its texts left out."""
-    bare = np.frombuffer(_TEXT.sub(b"", body), np.uint8)
-    return int(np.cumsum(_STEP[bare], dtype=np.int64).max(initial=0))
+def check_json(body: bytes, depth: int) -> None:
+    """Refuse JSON that is nested too deep, or too long to be read at once.
+
+    Raises
+    ------
+    RequestError
+        400 for its depth, 413 for its length.
+    """
+    values = body.count(b",") + body.count(b"[") + body.count(b"{")
+    if values > _MOST_VALUES:
+        raise RequestError(
+            f"serve: JSON must have at most {_MOST_VALUES} values here; "
+            f"got about {values}.",
+            status=413,
+        )
+    check_depth(body, depth)
 
 
 def _refuse_constant(name: str) -> float:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -61,9 +65,50 @@ class Log:
 
 def _line(event: str, fields: dict[str, Any]) -> str:
     now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
-    return (
-        json.dumps({"time": now, "event": event, **fields}, ensure_ascii=False) + "\n"
-    )
+    # ASCII alone: no text can break a line, and every stream can take it
+    return json.dumps({"time": now, "event": event, **fields}) + "\n"
+
+
+class _Events(logging.Handler):
+    """What other packages log, as events."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, its traceback in it."""
+        said = {"logger": record.name, "message": record.getMessage().strip()}
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            said["traceback"] = "".join(traceback.format_exception(error))
+        self._log.event(record.levelname.lower(), **said)
+
+
+@contextmanager
+def taken_over(log: Log) -> Iterator[None]:
+    """Write as events what others would write to stderr in lines of their own.
+
+    That is what packages log (uvicorn, asyncio, gRPC), warnings, and exceptions that
+    end a thread.
+    """
+
+    def say_thread(ended: threading.ExceptHookArgs) -> None:
+        error = ended.exc_value
+        said = traceback.format_exception(error) if error is not None else []
+        name = ended.thread.name if ended.thread is not None else ""
+        log.event("error", thread=name, traceback="".join(said))
+
+    root, handler, former = logging.getLogger(), _Events(log), threading.excepthook
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+    threading.excepthook = say_thread
+    try:
+        yield
+    finally:
+        threading.excepthook = former
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
 
 
 def check_level(level: str) -> None:

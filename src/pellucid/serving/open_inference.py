@@ -9,14 +9,24 @@ binary tensor data and classification: Triton Inference Server's extensions of i
 from __future__ import annotations
 
 import json
+import re
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pellucid.serving import tensors
-from pellucid.serving.http import BINARY, Answer, Request, answer_json, parse_json
-from pellucid.serving.refusal import RequestError
+from pellucid.serving.http import (
+    BINARY,
+    LARGE,
+    Answer,
+    Request,
+    answer_numbers,
+    apart,
+    read_json,
+)
+from pellucid.serving.refusal import RequestError, reading
 from pellucid.serving.served import Served
 from pellucid.serving.settings import Limits
 
@@ -39,14 +49,15 @@ async def infer(served: Served, request: Request, limits: Limits) -> Answer:
     PellucidError
         If the request is not one, or does not fit the model.
     """
-    text, blob = _split(request)
-    document = parse_json(text, depth=limits.json_depth)
-    identity = _text(document, "id")
-    entry = _the_input(document, served)
-    images = await _images(entry, blob, served)
-    wanted = _wanted_output(document, served)
+    with reading("infer"):
+        text, blob = _split(request)
+        document = await read_json(text, depth=limits.json_depth)
+        identity = _text(document, "id")
+        entry = _the_input(document, served)
+        wanted = _wanted_output(document, served)
+        images = await _images(entry, blob, served)
     output = await served.run(images)
-    return _answer(served, output, wanted, identity)
+    return await _answer(served, output, wanted, identity)
 
 
 def _split(request: Request) -> tuple[bytes, memoryview]:
@@ -55,7 +66,7 @@ def _split(request: Request) -> tuple[bytes, memoryview]:
     body = request.body
     if not length:
         return body, memoryview(b"")
-    if not (length.isdigit() and len(length) < 12 and int(length) <= len(body)):
+    if not (re.fullmatch("[0-9]{1,12}", length) and int(length) <= len(body)):
         raise RequestError(
             "infer: Inference-Header-Content-Length must be the length of the JSON, at "
             f"most {len(body)}; got {length[:40]!r}."
@@ -93,7 +104,7 @@ def _the_input(document: dict[str, Any], served: Served) -> dict[str, Any]:
 async def _images(entry: dict[str, Any], blob: memoryview, served: Served) -> Array:
     """Return the input's array; BYTES are pictures."""
     name = served.input_name
-    shape = tensors.checked_shape(name, entry.get("shape"))
+    shape = tensors.checked_shape(name, entry.get("shape"), served.settings.limits)
     size = _binary_size(entry, name)
     if "data" in entry and size is not None:
         raise RequestError(
@@ -115,7 +126,10 @@ async def _images(entry: dict[str, Any], blob: memoryview, served: Served) -> Ar
     dtype = tensors.checked_dtype(name, entry.get("datatype"))
     if size is not None:
         return tensors.from_bytes(name, blob, dtype, shape)
-    return tensors.from_json(name, entry.get("data"), dtype, shape)
+    data = entry.get("data")
+    return await apart(
+        prod(shape) > LARGE // 8, tensors.from_json, name, data, dtype, shape
+    )
 
 
 async def _pictures(
@@ -184,7 +198,7 @@ def _flag(parameters: dict[str, Any], key: str, default: bool) -> bool:
     return value
 
 
-def _answer(
+async def _answer(
     served: Served, output: Array, wanted: _Wanted, identity: str | None
 ) -> Answer:
     entry: dict[str, Any] = {
@@ -208,11 +222,11 @@ def _answer(
         flat = [text for row in texts for text in row]
         if not wanted.is_binary:
             entry["data"] = flat
-            return answer_json(document)
+            return await answer_numbers(document, len(flat))
         return _binary(document, entry, tensors.to_byte_strings(flat))
     if not wanted.is_binary:
-        entry["data"] = output.ravel().tolist()
-        return answer_json(document)
+        entry["data"] = output.ravel()
+        return await answer_numbers(document, output.size)
     return _binary(document, entry, np.ascontiguousarray(output).tobytes())
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pellucid.errors import DataError, NetworkError, PellucidError
 
@@ -39,6 +40,29 @@ def status_of(error: PellucidError) -> int:
     return 400 if isinstance(error, DataError | NetworkError) else 503
 
 
+@contextmanager
+def reading(who: str) -> Iterator[None]:
+    """Turn whatever reading a request raises into a refusal.
+
+    What a request holds is read in here and nowhere else; an exception that nobody
+    foresaw says that it was wrong, and not that the server is.
+
+    Raises
+    ------
+    RequestError
+        400, for every exception that is not one of the library's.
+    """
+    try:
+        yield
+    except PellucidError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise RequestError(
+            f"{who}: the request must be one that can be read; got {reason}."
+        ) from error
+
+
 def too_busy(waiting: int, queue: int) -> RequestError:
     """Return the refusal of a request for which there is no room."""
     return RequestError(
@@ -46,6 +70,14 @@ def too_busy(waiting: int, queue: int) -> RequestError:
         "in a second.",
         status=429,
         headers={"retry-after": "1"},
+    )
+
+
+def too_many(count: int, most: int) -> RequestError:
+    """Return the refusal of a request with too many images."""
+    return RequestError(
+        f"serve: a request must have at most {most} images; got {count}.",
+        status=413,
     )
 
 

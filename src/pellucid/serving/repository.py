@@ -173,7 +173,7 @@ class Repository:
         if versions:
             if version is None:
                 return versions[max(versions)]
-            if version.isdigit() and len(version) < 10 and int(version) in versions:
+            if re.fullmatch(r"[0-9]{1,9}", version) and int(version) in versions:
                 return versions[int(version)]
         raise unknown_model(name, version, self.names)
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import numpy.typing as npt
 
 from pellucid.data import picture
 from pellucid.model import Model
-from pellucid.model.inputs import checked_images
+from pellucid.model.inputs import checked_images, wrong_shape
 from pellucid.serving.batcher import Batcher
-from pellucid.serving.refusal import RequestError
+from pellucid.serving.http import LARGE, apart
+from pellucid.serving.refusal import RequestError, too_many
 from pellucid.serving.settings import Settings
 from pellucid.serving.tensors import check_finite
 
@@ -83,20 +85,24 @@ class Served:
         return output
 
     async def _run(self, images: Array) -> Array:
-        model, limits = self.model, self.settings.limits
-        if len(images.shape) > 0 and len(images) > limits.images:
-            raise RequestError(
-                f"serve: a request must have at most {limits.images} images; "
-                f"got {len(images)}.",
-                status=413,
-            )
+        limits, shape = self.settings.limits, self.network.input_shape
+        if images.ndim == 0 or images.shape[1:] != shape:
+            raise wrong_shape("Model", images.shape, shape)
+        if len(images) > limits.images:
+            raise too_many(len(images), limits.images)
+        x = await apart(images.nbytes > LARGE, self._checked, images)
+        if len(x) == 0:
+            return np.zeros((0, *self.network.output_shape), self.model.dtype)
+        return await self._batcher.submit(x, self.settings.time_limit_s)
+
+    def _checked(self, images: Array) -> Array:
+        """Return images as the network takes them, by the model's own rule."""
+        model = self.model
         check_finite(images)
         with np.errstate(over="ignore"):
             x = checked_images(images, self.network, model.preprocessing, model.dtype)
         check_finite(x)  # float64 may not fit into float32
-        if len(x) == 0:
-            return np.zeros((0, *self.network.output_shape), model.dtype)
-        return await self._batcher.submit(x, self.settings.time_limit_s)
+        return x
 
     async def read_pictures(self, contents: Sequence[bytes]) -> Array:
         """Return pictures in the form the model takes, uint8 of shape (N, H, W, C).
@@ -112,10 +118,14 @@ class Served:
                 f"serve: model '{self.name}' must take pictures for this; got a "
                 f"network whose input has shape {list(shape)}. Send numbers."
             )
-        if len(contents) > self.settings.limits.images:
+        limits = self.settings.limits
+        if len(contents) > limits.images:
+            raise too_many(len(contents), limits.images)
+        if len(contents) * prod(shape) > limits.elements:
             raise RequestError(
-                f"serve: a request must have at most {self.settings.limits.images} "
-                f"images; got {len(contents)}.",
+                f"serve: the images of a request must have at most {limits.elements} "
+                f"numbers in all; got {len(contents)} of shape {list(shape)}. Send "
+                "fewer at once.",
                 status=413,
             )
         return await asyncio.to_thread(self._decode, contents)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pellucid.errors import RunError
 from pellucid.serving.front import Front
+from pellucid.serving.logs import taken_over
 from pellucid.serving.rpc.listening import start as start_rpc
 
 #: how long a thread may keep the interpreter from another that waits for it. With
@@ -40,7 +41,11 @@ def serve(app: Front, *, on_ready: Callable[[str], None] = lambda url: None) -> 
     KeyboardInterrupt
         After Ctrl-C, when all is done.
     """
-    with _quick_turns(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with (
+        taken_over(app.state.log),
+        _quick_turns(),
+        asyncio.Runner(loop_factory=_loop_factory()) as runner,
+    ):
         runner.run(_serve(app, on_ready))
 
 

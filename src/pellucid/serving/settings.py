@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 
 from pellucid.errors import RunError
@@ -20,6 +21,9 @@ class Limits:
         Height times width of a picture.
     images : int
         Images of one request.
+    elements : int
+        Numbers that the pictures of one request may become; a picture's file says
+        nothing of how many the network takes.
     json_depth : int
         How deep arrays and objects may stand in one another.
     """
@@ -27,6 +31,7 @@ class Limits:
     body_bytes: int = 32 * 1024 * 1024
     pixels: int = 16_000_000
     images: int = 1024
+    elements: int = 1 << 28
     json_depth: int = 16
 
 
@@ -109,11 +114,16 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address means this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
+    """Return whether a host name or address means this machine.
+
+    An IPv6 address may stand in brackets.
+    """
+    if re.fullmatch(r"(?:[a-z0-9_-]+\.)*localhost", host, re.IGNORECASE):
         return True
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

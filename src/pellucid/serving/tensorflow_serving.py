@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import base64
 import binascii
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pellucid.serving import tensors
-from pellucid.serving.http import Answer, Request, answer_json, parse_json
-from pellucid.serving.refusal import RequestError
+from pellucid.serving.http import (
+    LARGE,
+    Answer,
+    Request,
+    answer_json,
+    answer_numbers,
+    apart,
+    read_json,
+)
+from pellucid.serving.refusal import RequestError, reading, too_many
 from pellucid.serving.served import Served
 from pellucid.serving.settings import Limits
 
@@ -25,24 +34,28 @@ Array = npt.NDArray[Any]
 
 async def predict(served: Served, request: Request, limits: Limits) -> Answer:
     """Answer ``:predict``: rows by ``instances``, columns by ``inputs``."""
-    document = parse_json(request.body, depth=limits.json_depth)
-    _check_signature(document)
-    is_row = "instances" in document
-    if is_row == ("inputs" in document):
-        raise RequestError("predict: must have either 'instances' or 'inputs'.")
-    images = await _images(served, document["instances" if is_row else "inputs"])
-    output = (await served.run(images)).tolist()
-    return answer_json({"predictions" if is_row else "outputs": output})
+    with reading("predict"):
+        document = await read_json(request.body, depth=limits.json_depth)
+        _check_signature(document)
+        is_row = "instances" in document
+        if is_row == ("inputs" in document):
+            raise RequestError("predict: must have either 'instances' or 'inputs'.")
+        images = await _images(served, document["instances" if is_row else "inputs"])
+    output = await served.run(images)
+    key = "predictions" if is_row else "outputs"
+    return await answer_numbers({key: output}, output.size)
 
 
 async def classify(served: Served, request: Request, limits: Limits) -> Answer:
     """Answer ``:classify``: for each example the classes with their probabilities."""
-    document = parse_json(request.body, depth=limits.json_depth)
-    _check_signature(document)
-    examples = document.get("examples")
-    if not isinstance(examples, list):
-        raise RequestError("classify: 'examples' must be a list; got none.")
-    shares = served.probabilities(await served.run(await _images(served, examples)))
+    with reading("classify"):
+        document = await read_json(request.body, depth=limits.json_depth)
+        _check_signature(document)
+        examples = document.get("examples")
+        if not isinstance(examples, list):
+            raise RequestError("classify: 'examples' must be a list; got none.")
+        images = await _images(served, examples)
+    shares = served.probabilities(await served.run(images))
     rows = shares.reshape(len(shares), -1).tolist() if len(shares) else []
     labels = [served.label(i) for i in range(len(rows[0]))] if rows else []
     results = [[list(pair) for pair in zip(labels, row, strict=True)] for row in rows]
@@ -105,14 +118,25 @@ async def _images(served: Served, value: Any) -> Array:
     """
     if isinstance(value, dict):
         value = _named(served, value)
+    if isinstance(value, np.ndarray):  # long lists of numbers are read as arrays
+        return value
     if not isinstance(value, list):
         raise RequestError(
             f"predict: images must be a list; got {tensors.shorten(value)}."
         )
+    if len(value) > served.settings.limits.images:
+        raise too_many(len(value), served.settings.limits.images)
     rows = [_named(served, row) if isinstance(row, dict) else row for row in value]
-    if rows and all(isinstance(row, dict) for row in rows):
+    pictures = sum(isinstance(row, dict) for row in rows)
+    if pictures not in (0, len(rows)):
+        raise RequestError(
+            "predict: images must be all pictures or all numbers; "
+            f"got {pictures} pictures among {len(rows)}."
+        )
+    if pictures:
         return await served.read_pictures([_decoded(row) for row in rows])
-    array = tensors.numbers("images", rows)
+    count = prod(served.network.input_shape) * len(rows)
+    array = await apart(count > LARGE // 8, tensors.numbers, "images", rows)
     if array.size == 0:
         return np.zeros((len(rows), *served.network.input_shape))
     return array
@@ -120,10 +144,9 @@ async def _images(served: Served, value: Any) -> Array:
 
 def _named(served: Served, row: dict[str, Any]) -> Any:
     """Return what stands under the input's name; a picture is returned as it is."""
-    if set(row) == {"b64"}:
-        return row
-    if set(row) == {served.input_name}:
-        return row[served.input_name]
+    value = row[served.input_name] if set(row) == {served.input_name} else row
+    if not isinstance(value, dict) or set(value) == {"b64"}:
+        return value
     raise RequestError(
         f"predict: the input's name must be '{served.input_name}', or 'b64' for a "
         f"picture; got {tensors.shorten(sorted(row))}."

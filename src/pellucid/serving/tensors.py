@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import DataError
-from pellucid.serving.refusal import RequestError
+from pellucid.serving.refusal import RequestError, too_many
+from pellucid.serving.settings import Limits
 
 Array = npt.NDArray[Any]
 
@@ -22,7 +23,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
 }
-_LARGEST = 2**40  # numbers in a tensor; more is nobody's shape
+_AT_ONCE = 1 << 16  # numbers that are turned into an array without letting others run
 
 
 def datatype_of(dtype: str) -> str:
@@ -30,13 +31,13 @@ def datatype_of(dtype: str) -> str:
     return {"float32": "FP32", "float64": "FP64"}[dtype]
 
 
-def checked_shape(name: str, shape: Any) -> tuple[int, ...]:
+def checked_shape(name: str, shape: Any, limits: Limits) -> tuple[int, ...]:
     """Return a shape that came as JSON.
 
     Raises
     ------
     RequestError
-        If it is not a list of lengths.
+        If it is not a list of lengths, or says more than a request may hold.
     """
     is_list = isinstance(shape, list) and len(shape) <= 8
     if not is_list or any(type(n) is not int or n < 0 for n in shape):
@@ -44,10 +45,13 @@ def checked_shape(name: str, shape: Any) -> tuple[int, ...]:
             f"infer: shape of input '{name}' must be a list of integers from 0; "
             f"got {shorten(shape)}."
         )
-    if prod(shape) > _LARGEST:
+    if prod(shape) > limits.body_bytes:  # an element has a byte at least
         raise RequestError(
-            f"infer: shape of input '{name}' must be one that fits; got {shape}."
+            f"infer: shape of input '{name}' must be one that fits into a request; "
+            f"got {shorten(shape)}."
         )
+    if shape and shape[0] > limits.images:
+        raise too_many(shape[0], limits.images)
     return tuple(shape)
 
 
@@ -119,7 +123,7 @@ def numbers(what: str, data: Any) -> Array:
     if not isinstance(data, list):
         raise RequestError(f"infer: {what} must be a list; got {shorten(data)}.")
     try:
-        array = np.array(data)
+        array = _array(data)
     except (ValueError, OverflowError) as error:
         raise RequestError(
             f"infer: {what} must be lists of one length on each level; got others."
@@ -129,6 +133,26 @@ def numbers(what: str, data: Any) -> Array:
     if array.dtype.kind not in "fiu":
         raise RequestError(f"infer: {what} must be numbers; got {array.dtype.name}.")
     return array.astype(np.float64, copy=False)
+
+
+def _array(data: list[Any]) -> Array:
+    """Return nested lists, or arrays in a list, as an array; a slice at a time."""
+    first = data[0] if data else 0
+    size = first.size if isinstance(first, np.ndarray) else _size(first)
+    step = max(1, _AT_ONCE // max(1, size))
+    if len(data) <= step:
+        return np.array(data)
+    starts = range(0, len(data), step)
+    return np.concatenate([np.array(data[start : start + step]) for start in starts])
+
+
+def _size(value: Any) -> int:
+    """Return how many numbers a nested list holds, by its first ones."""
+    size = 1
+    while isinstance(value, list) and value:
+        size *= len(value)
+        value = value[0]
+    return size * (value.size if isinstance(value, np.ndarray) else 1)
 
 
 def byte_strings(name: str, data: bytes | memoryview, count: int) -> list[bytes]:
@@ -141,8 +165,10 @@ def byte_strings(name: str, data: bytes | memoryview, count: int) -> list[bytes]
     """
     found: list[bytes] = []
     at = 0
-    while at + 4 <= len(data) and len(found) <= count:
+    while at + 4 <= len(data) and len(found) < count:
         (length,) = struct.unpack_from("<I", data, at)
+        if length > len(data) - at - 4:
+            break
         found.append(bytes(data[at + 4 : at + 4 + length]))
         at += 4 + length
     if at != len(data) or len(found) != count:

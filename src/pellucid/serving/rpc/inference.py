@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.serving import open_inference, tensors
-from pellucid.serving.refusal import RequestError
+from pellucid.serving.http import LARGE, apart
+from pellucid.serving.refusal import RequestError, reading
 from pellucid.serving.rpc.messages import message
 from pellucid.serving.served import Served
 
@@ -26,6 +27,8 @@ _FIELDS = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
+_AT_ONCE = 1 << 16  # numbers that are copied without letting others run
+_MOST_AXES = 8
 _Response = message("ModelInferResponse")
 
 
@@ -37,10 +40,12 @@ async def infer(served: Served, request: Any) -> Any:
     PellucidError
         If the request is not one, or does not fit the model.
     """
-    images = await _images(served, request)
-    classes = _wanted_classes(served, request)
+    with reading("infer"):
+        classes = _wanted_classes(served, request)
+        images = await _images(served, request)
     output = await served.run(images)
-    return _answer(served, request, output, classes)
+    is_large = output.size > LARGE // 8
+    return await apart(is_large, _answer, served, request, output, classes)
 
 
 async def _images(served: Served, request: Any) -> Array:
@@ -56,14 +61,20 @@ async def _images(served: Served, request: Any) -> Array:
             f"infer: the input's name must be '{name}'; "
             f"got {tensors.shorten(entry.name)}."
         )
-    shape = tensors.checked_shape(name, list(entry.shape))
+    if len(entry.shape) > _MOST_AXES:
+        raise RequestError(
+            f"infer: shape of input '{name}' must have at most {_MOST_AXES} axes; "
+            f"got {len(entry.shape)}."
+        )
+    limits = served.settings.limits
+    shape = tensors.checked_shape(name, list(entry.shape), limits)
     raw = _raw(name, request)
     if entry.datatype == "BYTES":
         return await _pictures(served, shape, entry.contents, raw)
     dtype = tensors.checked_dtype(name, entry.datatype)
     if raw is not None:
         return tensors.from_bytes(name, raw, dtype, shape)
-    return _typed(name, entry, dtype, shape)
+    return await apart(prod(shape) > LARGE // 8, _typed, name, entry, dtype, shape)
 
 
 def _raw(name: str, request: Any) -> bytes | None:
@@ -98,12 +109,15 @@ def _typed(
             f"infer: {entry.datatype} of input '{name}' must come in {field}; "
             f"got {', '.join(others)}."
         )
-    values = np.array(getattr(entry.contents, field), np.float64)
-    if values.size != prod(shape):
+    contents = getattr(entry.contents, field)
+    if len(contents) != prod(shape):
         raise RequestError(
             f"infer: contents of input '{name}' must fill shape {list(shape)}; "
-            f"got {values.size} numbers."
+            f"got {len(contents)} numbers."
         )
+    values = np.empty(len(contents), np.float64)
+    for start in range(0, len(contents), _AT_ONCE):  # others may run in between
+        values[start : start + _AT_ONCE] = contents[start : start + _AT_ONCE]
     if dtype.kind == "u" and (values > 255).any():
         raise RequestError(
             f"infer: UINT8 contents of input '{name}' must be integers from 0 to 255; "
@@ -169,7 +183,10 @@ def _answer(served: Served, request: Any, output: Array, classes: int) -> Any:
         data = np.ascontiguousarray(output).tobytes()
         response.raw_output_contents.append(data)
     else:
-        getattr(entry.contents, _FIELDS[entry.datatype]).extend(output.ravel().tolist())
+        flat, field = output.ravel(), _FIELDS[entry.datatype]
+        contents = getattr(entry.contents, field)
+        for start in range(0, len(flat), _AT_ONCE):
+            contents.extend(flat[start : start + _AT_ONCE].tolist())
     return response
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from pellucid.serving.studio.lesson import Lane
+from pellucid.serving.finite import dumps
+from pellucid.serving.studio.lesson import Lane, Lesson
 from pellucid.serving.studio.studio import Studio
 
 _SECONDS_BETWEEN_EVENTS = 0.2
@@ -26,16 +26,17 @@ class _Known:
 
 async def told(studio: Studio) -> AsyncIterator[str]:
     """Tell a page everything, then what is new, until the server stops."""
-    count = -1
+    is_begun = False
+    followed: Lesson | None = None
     known: list[_Known] = []
     was_paused = False
     while not studio.state.stopping.is_set():
         lesson = studio.lesson
-        if count != studio.count:
-            count = studio.count
+        if lesson is not followed or not is_begun:
+            is_begun, followed = True, lesson
             known = [_Known() for _ in lesson.lanes] if lesson else []
             wish = lesson.wish.model_dump() if lesson else None
-            yield _event("begin", {"lesson": count, "wish": wish})
+            yield _event("begin", {"lesson": studio.count, "wish": wish})
         if lesson is not None:
             pairs = zip(lesson.lanes, known, strict=True)
             news = [_news(lane, told) for lane, told in pairs]
@@ -63,7 +64,7 @@ def _news(lane: Lane, told: _Known) -> dict[str, Any] | None:
         "steps": lane.steps,
         "seconds": lane.seconds,
         "is_anew": is_anew,
-        "points": [[s, round(x, 9), a] for s, x, a in points],
+        "points": points,
         "snapshot": lane.snapshot if told.snapshots != snapshots else None,
     }
     told.generation, told.points = generation, start + len(points)
@@ -72,4 +73,4 @@ def _news(lane: Lane, told: _Known) -> dict[str, Any] | None:
 
 
 def _event(name: str, document: Any) -> str:
-    return f"event: {name}\ndata: {json.dumps(document)}\n\n"
+    return f"event: {name}\ndata: {dumps(document)}\n\n"

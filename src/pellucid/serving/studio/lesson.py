@@ -250,18 +250,23 @@ class Lesson:
         What is trained.
     bench : Workbench
         Shows what the first engine learns.
+    recipe : Recipe
+        The wish's.
     """
 
-    def __init__(self, wish: Wish, bench: Workbench) -> None:
-        recipe = wish.recipe()
+    def __init__(self, wish: Wish, bench: Workbench, recipe: Recipe) -> None:
         self.wish = wish
         self.gate = Gate()
         self.lanes = [
             Lane(recipe, engine, self.gate, bench if i == 0 else None)
             for i, engine in enumerate(wish.engines)
         ]
-        for lane in self.lanes:
-            lane.thread.start()
+        try:
+            for lane in self.lanes:
+                lane.thread.start()
+        except RuntimeError:  # no more threads: those that run are not left behind
+            self.end()
+            raise
 
     @property
     def is_running(self) -> bool:
@@ -272,4 +277,5 @@ class Lesson:
         """End it, and wait until that has happened."""
         self.gate.end()
         for lane in self.lanes:
-            lane.thread.join()
+            if lane.thread.ident is not None:
+                lane.thread.join()

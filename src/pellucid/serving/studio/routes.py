@@ -7,12 +7,13 @@ import re
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from pellucid import data
 from pellucid.network import to_json
 from pellucid.network.zoo import ZOO
 from pellucid.recipes import names
+from pellucid.serving.finite import dumps
 from pellucid.serving.http import read_rest
 from pellucid.serving.refusal import RequestError
 from pellucid.serving.studio import building, comparing, images, inside
@@ -32,9 +33,17 @@ from pellucid.serving.studio.studio import Studio
 from pellucid.serving.studio.workbench import Workbench
 
 
+class _Finite(JSONResponse):
+    """JSON in which null stands for what is not finite."""
+
+    def render(self, content: Any) -> bytes:
+        """Write it."""
+        return dumps(content).encode()
+
+
 def router(studio: Studio) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter(include_in_schema=False, default_response_class=_Finite)
 
     _add_drawing(routes, studio)
     _add_inside(routes, studio.bench)
@@ -139,7 +148,7 @@ def _add_training(routes: APIRouter, studio: Studio) -> None:
         if action == "step":
             lesson.gate.step(len(lesson.lanes))
         elif action == "stop":
-            await asyncio.to_thread(lesson.end)
+            await studio.stop()
         else:
             getattr(lesson.gate, action)()
         return {"paused": lesson.gate.is_paused}
