@@ -83,7 +83,8 @@ def config(served: Served) -> dict[str, Any]:
             "network": {"string_value": network.name},
             "parameters": {"string_value": str(network.parameter_count)},
             "multiply_adds": {"string_value": str(network.multiply_adds)},
-            "classes": {"string_value": ",".join(served.model.classes)},
+            "output": {"string_value": served.meaning.describe()},
+            "classes": {"string_value": ",".join(served.class_names)},
         },
     }
 

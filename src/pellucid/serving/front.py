@@ -36,10 +36,11 @@ from pellucid.serving.state import QUIET_S, State
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _NAME = r"(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+))?"
 _INFER = re.compile(rf"/v2/models/{_NAME}/infer")
-_TENSORFLOW = re.compile(rf"/v1/models/{_NAME}:(?P<verb>predict|classify)")
+_TENSORFLOW = re.compile(rf"/v1/models/{_NAME}:(?P<verb>predict|classify|regress)")
 _VERBS = {
     "predict": tensorflow_serving.predict,
     "classify": tensorflow_serving.classify,
+    "regress": tensorflow_serving.regress,
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.serving import tensors
+from pellucid.serving import answers, tensors
 from pellucid.serving.http import (
     BINARY,
     LARGE,
@@ -186,6 +186,8 @@ def _wanted_output(document: dict[str, Any], served: Served) -> _Wanted:
             "infer: classification must be a number of classes; "
             f"got {tensors.shorten(classes)}."
         )
+    if classes:
+        answers.check_has_classes("infer", served.meaning)
     return _Wanted(_flag(parameters, "binary_data", is_binary), classes)
 
 
@@ -214,7 +216,9 @@ async def _answer(
     if identity is not None:
         document["id"] = identity
     if wanted.classes:
-        texts = classified(served, output, wanted.classes)
+        texts = answers.classified(
+            served.meaning, served.class_names, output, wanted.classes
+        )
         entry["datatype"], entry["shape"] = (
             "BYTES",
             [len(output), len(texts[0])] if len(texts) else [0, 0],
@@ -228,16 +232,6 @@ async def _answer(
         entry["data"] = output.ravel()
         return await answer_numbers(document, output.size)
     return _binary(document, entry, np.ascontiguousarray(output).tobytes())
-
-
-def classified(served: Served, output: Array, count: int) -> list[list[str]]:
-    """Return each image's best classes as "value:index:name", the best first."""
-    rows = output.reshape(len(output), -1)
-    best = np.argsort(-rows, axis=1, kind="stable")[:, :count]
-    return [
-        [f"{row[i]:.6f}:{i}:{served.label(i)}" for i in order]
-        for row, order in zip(rows, best.tolist(), strict=True)
-    ]
 
 
 def _binary(document: dict[str, Any], entry: dict[str, Any], data: bytes) -> Answer:

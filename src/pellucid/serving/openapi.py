@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.serving.guard import LIVE, READY
+from pellucid.serving.upload import FORM, PICTURES, RAW
 
 _TEXT = {"type": "string"}
 _REFUSED = {
@@ -23,6 +24,8 @@ _STATUSES = ("400", "404", "408", "413", "415", "422", "429", "503", "504")
 _REFUSALS = dict.fromkeys(_STATUSES, _REFUSED)
 _SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 8}
 _NUMBERS = {"type": "array", "description": "Numbers, nested or flat.", "items": {}}
+_CLASSIFY = "Name the classes of each example as TensorFlow Serving does."
+_REGRESS = "Give the value of each example as TensorFlow Serving does."
 _PARAMETERS = {"type": "object", "additionalProperties": True}
 
 
@@ -37,7 +40,8 @@ def paths() -> dict[str, Any]:
     kinds = (
         ("/v2/models/{name}", "/infer", _open_inference()),
         ("/v1/models/{name}", ":predict", _tensorflow_predict()),
-        ("/v1/models/{name}", ":classify", _tensorflow_classify()),
+        ("/v1/models/{name}", ":classify", _tensorflow_examples("classify", _CLASSIFY)),
+        ("/v1/models/{name}", ":regress", _tensorflow_examples("regress", _REGRESS)),
     )
     for start, end, operation in kinds:
         items[start + end] = {"post": _named(operation, has_version=False)}
@@ -114,16 +118,29 @@ def _object(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
 
 def _plain() -> dict[str, Any]:
     binary = {"schema": {"type": "string", "format": "binary"}}
-    kinds = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
-    prediction = _object(
-        ["label", "index", "probabilities"],
-        {"label": _TEXT, "index": {"type": "integer"}, "probabilities": _NUMBERS},
-    )
+    form = {"schema": {"type": "object", "additionalProperties": binary["schema"]}}
+    names = {"type": "array", "items": _TEXT}
+    prediction = {
+        "type": "object",
+        "description": "A class: label, index, probabilities. Labels: those given, "
+        "their indices, probabilities. A regression: values. Per pixel: indices (or "
+        "given, of labels) and probabilities.",
+        "properties": {
+            "label": _TEXT,
+            "index": {"type": "integer"},
+            "labels": names,
+            "indices": {"type": "array", "items": {}},
+            "given": {"type": "array", "items": {}},
+            "probabilities": _NUMBERS,
+            "values": _NUMBERS,
+        },
+    }
     answer = _object(
         ["model", "version", "predictions"],
         {
             "model": _TEXT,
             "version": _TEXT,
+            "classes": names,
             "predictions": {"type": "array", "items": prediction},
         },
     )
@@ -131,7 +148,7 @@ def _plain() -> dict[str, Any]:
         "predict",
         "A picture in, what it shows out; or raw numbers, little-endian.",
         "plain",
-        dict.fromkeys(kinds, binary),
+        {**dict.fromkeys((*PICTURES, RAW), binary), FORM: form},
         _json(answer),
     )
     chosen = [
@@ -218,7 +235,7 @@ def _tensorflow_predict() -> dict[str, Any]:
     )
 
 
-def _tensorflow_classify() -> dict[str, Any]:
+def _tensorflow_examples(name: str, summary: str) -> dict[str, Any]:
     request = _object(
         ["examples"],
         {
@@ -226,11 +243,11 @@ def _tensorflow_classify() -> dict[str, Any]:
             "examples": {"type": "array", "items": {"type": "object"}},
         },
     )
-    answer = _object(["results"], {"results": {"type": "array", "items": _NUMBERS}})
+    results = {"type": "array", "items": {}}
     return _operation(
-        "tensorflow_classify",
-        "Name the classes of each example as TensorFlow Serving does.",
+        f"tensorflow_{name}",
+        summary,
         "TensorFlow Serving",
         _json(request),
-        _json(answer),
+        _json(_object(["results"], {"results": results})),
     )

@@ -10,44 +10,44 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import DataError
-from pellucid.serving.http import Answer, Request, answer_json
-from pellucid.serving.refusal import RequestError
+from pellucid.serving import answers
+from pellucid.serving.http import Answer, Request, answer_numbers
+from pellucid.serving.refusal import RequestError, reading
 from pellucid.serving.repository import Repository
 from pellucid.serving.served import Served
+from pellucid.serving.upload import FORM, PICTURES, RAW, read_upload
 
 Array = npt.NDArray[Any]
-_PICTURES = (
-    "image/png",
-    "image/jpeg",
-    "image/webp",
-    "image/gif",
-    "image/bmp",
-    "image/tiff",
-)
-_RAW = "application/octet-stream"
 
 
 async def predict(repository: Repository, request: Request) -> Answer:
     """Answer ``POST /predict``.
 
-    The body is a picture, or (as application/octet-stream) the numbers of one or more
-    images in the model's dtype, little-endian. ``?model=`` and ``?version=`` choose;
-    where one model is served they may be left out.
+    The body is a picture, by itself or as the file of a form, or (as
+    application/octet-stream) the numbers of one or more images in the model's dtype,
+    little-endian. ``?model=`` and ``?version=`` choose; where one model is served they
+    may be left out.
     """
-    served = _chosen(repository, request)
-    content_type = request.header(b"content-type").partition(";")[0].strip().lower()
-    if content_type in _PICTURES:
-        images = await served.read_pictures([request.body])
-    elif content_type == _RAW:
-        images = _raw(served, request.body)
-    else:
-        raise RequestError(
-            f"predict: Content-Type must be {', '.join(_PICTURES)} or {_RAW}; "
-            f"got {content_type[:60]!r}.",
-            status=415,
-        )
+    with reading("predict"):
+        served = _chosen(repository, request)
+        images = await _images(served, request)
     output = await served.run(images)
-    return answer_json(_document(served, output))
+    return await answer_numbers(_document(served, output), output.size)
+
+
+async def _images(served: Served, request: Request) -> Array:
+    content_type = request.header(b"content-type")
+    came = read_upload(request.body, content_type)
+    fits = len(came.content) % _image_bytes(served) == 0
+    if came.content_type == RAW and (fits or not came.looks_like_a_picture):
+        return _raw(served, came.content)
+    if came.is_picture or came.looks_like_a_picture:
+        return await served.read_pictures([came.content])
+    raise RequestError(
+        f"predict: Content-Type must be {', '.join(PICTURES)}, {FORM} or {RAW}, or the "
+        f"body a picture; got {came.content_type[:60]!r}.",
+        status=415,
+    )
 
 
 def _chosen(repository: Repository, request: Request) -> Served:
@@ -68,8 +68,7 @@ def _chosen(repository: Repository, request: Request) -> Served:
 def _raw(served: Served, body: bytes) -> Array:
     """Return the images that bytes hold; they are as many as fit."""
     shape = served.network.input_shape
-    dtype = np.dtype(served.model.dtype).newbyteorder("<")
-    size = prod(shape) * dtype.itemsize
+    dtype, size = _dtype(served), _image_bytes(served)
     if not body or len(body) % size:
         raise DataError(
             f"predict: a body must have {size} bytes for each image of shape "
@@ -78,16 +77,17 @@ def _raw(served: Served, body: bytes) -> Array:
     return np.frombuffer(body, dtype).reshape(-1, *shape)
 
 
+def _dtype(served: Served) -> np.dtype[Any]:
+    return np.dtype(served.model.dtype).newbyteorder("<")
+
+
+def _image_bytes(served: Served) -> int:
+    return prod(served.network.input_shape) * _dtype(served).itemsize
+
+
 def _document(served: Served, output: Array) -> dict[str, Any]:
-    shares = served.probabilities(output)
-    rows = shares.reshape(len(shares), -1)
-    best = rows.argmax(axis=1).tolist()
-    predictions = [
-        {"label": served.label(index), "index": index, "probabilities": row}
-        for index, row in zip(best, rows.tolist(), strict=True)
-    ]
-    return {
-        "model": served.name,
-        "version": served.version,
-        "predictions": predictions,
-    }
+    names = served.class_names
+    document = {"model": served.name, "version": served.version}
+    named = {"classes": list(names)} if names else {}
+    found = answers.predictions(served.meaning, names, output)
+    return {**document, **named, "predictions": found}

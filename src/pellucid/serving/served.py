@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pellucid.data import picture
 from pellucid.model import Model
 from pellucid.model.inputs import checked_images, wrong_shape
+from pellucid.objectives import OutputMeaning
 from pellucid.serving.batcher import Batcher
 from pellucid.serving.http import LARGE, apart
 from pellucid.serving.refusal import RequestError, too_many
@@ -145,18 +146,15 @@ class Served:
             return np.zeros((0, height, width, channels), np.uint8)
         return np.stack(pictures)
 
-    def probabilities(self, output: Array) -> Array:
-        """Return the output as probabilities of the classes, shape (N, classes).
+    @property
+    def meaning(self) -> OutputMeaning:
+        """What the output means."""
+        return self.model.output_meaning
 
-        A network that ends in logits gets the softmax; one output is as it is.
-        """
-        from pellucid.explain import probabilities  # the server starts faster without
-
-        return probabilities(self.model, output)
-
-    def label(self, index: int) -> str:
-        """Return a class's name, or its number where it has none."""
-        return self.model.classes[index] if self.model.classes else str(index)
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class or label, its number where it has none."""
+        return self.model.class_names
 
     @property
     def waiting(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.serving import tensors
+from pellucid.serving import answers, tensors
 from pellucid.serving.http import (
     LARGE,
     Answer,
@@ -49,17 +49,35 @@ async def predict(served: Served, request: Request, limits: Limits) -> Answer:
 async def classify(served: Served, request: Request, limits: Limits) -> Answer:
     """Answer ``:classify``: for each example the classes with their probabilities."""
     with reading("classify"):
-        document = await read_json(request.body, depth=limits.json_depth)
-        _check_signature(document)
-        examples = document.get("examples")
-        if not isinstance(examples, list):
-            raise RequestError("classify: 'examples' must be a list; got none.")
-        images = await _images(served, examples)
-    shares = served.probabilities(await served.run(images))
-    rows = shares.reshape(len(shares), -1).tolist() if len(shares) else []
-    labels = [served.label(i) for i in range(len(rows[0]))] if rows else []
-    results = [[list(pair) for pair in zip(labels, row, strict=True)] for row in rows]
+        answers.check_has_classes("classify", served.meaning)
+        images = await _examples(served, request, limits, "classify")
+    shares = served.meaning.probabilities(await served.run(images))
+    names = served.class_names
+    results = [
+        [list(pair) for pair in zip(names, row, strict=True)] for row in shares.tolist()
+    ]
     return answer_json({"results": results})
+
+
+async def regress(served: Served, request: Request, limits: Limits) -> Answer:
+    """Answer ``:regress``: for each example its value."""
+    with reading("regress"):
+        shape = served.network.output_shape
+        answers.check_is_value("regress", served.meaning, shape)
+        images = await _examples(served, request, limits, "regress")
+    output = await served.run(images)
+    return await answer_numbers({"results": output.reshape(-1)}, output.size)
+
+
+async def _examples(
+    served: Served, request: Request, limits: Limits, who: str
+) -> Array:
+    document = await read_json(request.body, depth=limits.json_depth)
+    _check_signature(document)
+    examples = document.get("examples")
+    if not isinstance(examples, list | np.ndarray):
+        raise RequestError(f"{who}: 'examples' must be a list; got none.")
+    return await _images(served, examples)
 
 
 def metadata(served: Served) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.serving import open_inference, tensors
+from pellucid.serving import answers, tensors
 from pellucid.serving.http import LARGE, apart
 from pellucid.serving.refusal import RequestError, reading
 from pellucid.serving.rpc.messages import message
@@ -165,6 +165,8 @@ def _wanted_classes(served: Served, request: Any) -> int:
         raise RequestError(
             "infer: classification must be a number of classes; got another thing."
         )
+    if getattr(given, kind):
+        answers.check_has_classes("infer", served.meaning)
     return int(getattr(given, kind))
 
 
@@ -192,7 +194,7 @@ def _answer(served: Served, request: Any, output: Array, classes: int) -> Any:
 
 def _answer_classes(served: Served, response: Any, output: Array, classes: int) -> None:
     """Put each image's best classes into the response, always raw as others do."""
-    texts = open_inference.classified(served, output, classes)
+    texts = answers.classified(served.meaning, served.class_names, output, classes)
     entry = response.outputs[0]
     entry.datatype = "BYTES"
     entry.shape.extend([len(output), len(texts[0]) if texts else 0])
