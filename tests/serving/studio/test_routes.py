@@ -231,7 +231,8 @@ def test_the_model_is_saved_as_a_file(
 
 @pytest.mark.parametrize("title", ["网络", 'a"b', "a\r\nX-Evil: 1", "../x"])
 def test_any_networks_name_makes_a_files_name(studio: TestClient, title: str) -> None:
-    studio.app.studio.bench.title = title
+    bench = studio.app.studio.bench
+    bench.shown = bench.shown._replace(title=title)
     response = studio.get("/studio/file")
     assert response.status_code == 200
     assert "x-evil" not in response.headers

@@ -19,6 +19,12 @@ class Seen(_Body):
     image: Annotated[str, Field(max_length=4_000_000)]
 
 
+class Values(_Body):
+    """The input of a network that takes no pictures."""
+
+    values: Annotated[list[float], Field(max_length=100_000)]
+
+
 class AtNode(Seen):
     """A node of the network, looking at an image."""
 

@@ -8,7 +8,6 @@ from typing import Any
 from pellucid.errors import NetworkError, PellucidError, RunError
 from pellucid.network import Network, from_json, to_json, zoo
 from pellucid.network.layers import LAYERS, Input, Layer
-from pellucid.serving.studio.inside import numbered
 
 _OWN_FOLDER = "images"  # where scripts look for images of no named data set
 _HIDDEN = ("name", "activation", "weight_initializer", "bias_initializer")
@@ -71,7 +70,6 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
         "rows": _rows(network),
         "parameters": network.parameter_count,
         "multiply_adds": network.multiply_adds,
-        "classes": numbered(network.output_shape[-1]),
         "json": to_json(network),
         "python": python_source(network),
     }
@@ -132,14 +130,17 @@ def _rows_before(document: dict[str, Any]) -> list[dict[str, Any]]:
     nodes = document.get("nodes")
     if not isinstance(nodes, list):
         return []
-    for count in range(len(nodes) - 1, 0, -1):
-        part = {**document, "nodes": nodes[:count], "outputs": None}
-        part.pop("outputs")
+    found: list[dict[str, Any]] = []
+    fits, fails = 0, len(nodes)
+    while fails - fits > 1:  # halving: networks may be long
+        count = (fits + fails) // 2
+        part = {k: v for k, v in document.items() if k != "outputs"}
         try:
-            return _rows(from_json(part))
+            found = _rows(from_json({**part, "nodes": nodes[:count]}))
+            fits = count
         except PellucidError:
-            continue
-    return []
+            fails = count
+    return found
 
 
 def python_source(network: Network) -> str:

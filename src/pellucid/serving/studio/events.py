@@ -59,6 +59,8 @@ def _news(lane: Lane, told: _Known) -> dict[str, Any] | None:
     news: dict[str, Any] = {
         "engine": lane.engine,
         "status": status,
+        "loss": lane.loss,
+        "unit": lane.unit,
         "error": lane.error,
         "step": lane.step,
         "steps": lane.steps,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pellucid.data import picture, prepare_digit, refit
 from pellucid.errors import DataError
 from pellucid.model import Model
 from pellucid.network import Network
+from pellucid.serving.tensors import check_finite
 
 Array = npt.NDArray[Any]
 DIGIT = (28, 28, 1)
@@ -99,37 +101,68 @@ def _said(shape: tuple[int, ...], steps: Any) -> list[str]:
 
 
 def decode(model: Model, text: str) -> Array:
-    """Return the image that a page holds as base64, uint8 of the network's shape.
+    """Return the input that a page holds as base64.
+
+    Returns
+    -------
+    ndarray, of the network's input shape
+        uint8 of a picture, else float64 little-endian.
 
     Raises
     ------
     DataError
         If it is none.
     """
-    shape = model.network.input_shape
-    check_takes_pictures(model.network)
+    shape, dtype = model.network.input_shape, _dtype(model.network)
     try:
         content = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error) as error:
         raise DataError(f"studio: the image must be base64; got {error}.") from error
-    if len(content) != int(np.prod(shape)):
+    expected = prod(shape) * dtype.itemsize
+    if len(content) != expected:
         raise DataError(
-            f"studio: the image must have {int(np.prod(shape))} bytes for shape "
+            f"studio: the image must have {expected} bytes for shape "
             f"{shape}; got {len(content)}. Was the network exchanged? Draw again."
         )
-    return np.frombuffer(content, np.uint8).reshape(shape)
+    values = np.frombuffer(content, dtype).reshape(shape)
+    check_finite(values)
+    return values
+
+
+def given_values(model: Model, values: list[float]) -> Array:
+    """Return numbers as the input of a network that takes no pictures.
+
+    Raises
+    ------
+    DataError
+        If there are not as many as it takes.
+    """
+    shape = model.network.input_shape
+    if len(values) != prod(shape):
+        raise DataError(
+            f"studio: the input must have {prod(shape)} numbers for shape {shape}; "
+            f"got {len(values)}."
+        )
+    array = np.array(values, np.float64).reshape(shape)
+    check_finite(array)
+    return array
+
+
+def _dtype(network: Network) -> np.dtype[Any]:
+    return np.dtype("u1" if takes_pictures(network) else "<f8")
 
 
 def encode(values: Array) -> str:
-    """Return bytes of uint8 as base64."""
-    return base64.b64encode(np.ascontiguousarray(values, np.uint8).tobytes()).decode()
+    """Return pixels of uint8, or float64 of what is no picture, as base64."""
+    dtype = np.dtype("u1" if values.dtype == np.uint8 else "<f8")
+    return base64.b64encode(np.ascontiguousarray(values, dtype).tobytes()).decode()
 
 
 def levels(values: Array) -> dict[str, Any]:
     """Return an array as 8-bit levels around zero, with the size of a level.
 
-    ``value ≈ (level − 128) / 127 · largest``; the page paints levels, and asks for
-    exact numbers one by one.
+    ``value ≈ (level − 128) / 127 · largest``: colours to paint, never to be written as
+    numbers. Those come exact, beside them or one by one.
     """
     largest = float(np.abs(values).max(initial=0.0))
     scale = 127 / largest if largest > 0 and np.isfinite(largest) else 0.0

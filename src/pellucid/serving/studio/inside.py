@@ -9,15 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.engines.numpy import NumpySession
-from pellucid.errors import NetworkError
-from pellucid.explain import arithmetic, derivative, occlusion, probabilities, saliency
+from pellucid.explain import arithmetic, derivative, occlusion, saliency
+from pellucid.explain.chosen_output import choose_output
 from pellucid.model import Model
+from pellucid.model.inputs import checked_images
 from pellucid.network import Node
 from pellucid.network.layers import Input
 from pellucid.serving.studio.field import field
 from pellucid.serving.studio.images import decode, encode, levels, takes_pictures
+from pellucid.serving.studio.verdict import names_of, verdict
 
 Array = npt.NDArray[Any]
+_FEW_UNITS = 40  # of a vector, shown in their order
+_MOST_UNITS = 200
 _MOST_TERMS = 1000  # of one number's arithmetic; the largest are sent
 
 
@@ -28,18 +32,15 @@ def described(model: Model, title: str) -> dict[str, Any]:
         "title": title,
         "engine": model.engine.name,
         "dtype": model.dtype,
-        "classes": list(model.classes) or numbered(network.output_shape[-1]),
+        "classes": names_of(model),
+        "meaning": model.output_meaning.describe(),
+        "kind": model.output_meaning.kind,
         "input": list(network.input_shape),
         "takes_pictures": takes_pictures(network),
         "parameters": network.parameter_count,
         "multiply_adds": network.multiply_adds,
         "nodes": [_node(model, node) for node in network.nodes],
     }
-
-
-def numbered(count: int) -> list[str]:
-    """Return names for classes that have none."""
-    return [str(i) for i in range(count)]
 
 
 def _node(model: Model, node: Node) -> dict[str, Any]:
@@ -74,13 +75,10 @@ def _plain(value: Any) -> Any:
 
 def seen(model: Model, image: Array) -> dict[str, Any]:
     """Return an image and what the model says of it."""
-    output = model.predict(image[None])
-    shares = probabilities(model, output)[0].ravel()
     return {
         "image": encode(image),
         "shape": list(image.shape),
-        "probabilities": [float(share) for share in shares],
-        "best": int(shares.argmax()),
+        **verdict(model, model.predict(image[None])),
     }
 
 
@@ -89,12 +87,30 @@ def opened(model: Model, image: str, node: str) -> dict[str, Any]:
     pixels = decode(model, image)
     chosen = model.network.node(node)
     values = model.activations(pixels[None])[node][0]
-    found = {"node": node, **levels(values)}
+    found = {"node": node, **shown_values(values)}
     name = f"{node}.weight"
     if name in model.weights and model.weights[name].ndim == 4:
         found["kernels"] = levels(np.asarray(model.weights[name]))
-    found["bars"] = [float(v) for v in values] if values.ndim == 1 else None
     found["layer"] = type(chosen.layer).__name__
+    return found
+
+
+def shown_values(values: Array) -> dict[str, Any]:
+    """Return a node's values: levels to paint, and the numbers that are written.
+
+    ``units`` are pairs of a unit and its value, exactly as the engine gave it: all of a
+    short vector, the furthest from zero of a long one. ``largest_at`` is the place of
+    the value that is furthest from zero.
+    """
+    size = np.abs(np.where(np.isfinite(values), values, 0))
+    found = levels(values)
+    place = np.unravel_index(int(size.argmax()), values.shape)
+    found["largest_at"] = [int(n) for n in place]
+    if values.ndim == 1:
+        order = np.arange(len(values))
+        if len(values) > _FEW_UNITS:
+            order = np.argsort(-size, kind="stable")[:_MOST_UNITS]
+        found["units"] = [[int(i), float(values[i])] for i in order]
     return found
 
 
@@ -123,21 +139,22 @@ def _shorten(shown: dict[str, Any]) -> None:
 
 
 def flow(model: Model, image: str, node: str, of_class: int | None) -> dict[str, Any]:
-    """Return the derivative of one class's output by each number of a node."""
+    """Return the gradient of one class's output with respect to a node."""
     pixels = decode(model, image)
     network = model.network
     network.node(node)
-    output = model.predict(pixels[None])
-    k = _class(output, of_class)
-    grad = np.zeros(output.shape, np.float64)
-    grad.reshape(1, -1)[0, k] = 1
+    output = model.predict(pixels[None]).astype(np.float64)
+    chosen = choose_output(model, output[0], of_class)
+    grad = chosen.gradient(output)
     weights = {f"weights/{n}": a.astype(np.float64) for n, a in model.weights.items()}
     session = NumpySession(
         network, state=weights, loss=None, optimizer=None, dtype="float64"
     )
-    x = model.preprocessing.apply(pixels[None], np.float64)
+    x = checked_images(
+        pixels[None], network, model.preprocessing, "float64"
+    )  # the model's own rule
     grads, _ = session.pull_back(x, {network.outputs[0]: grad}, training=False)
-    return {"node": node, "of_class": k, **levels(grads[node][0])}
+    return {"node": node, "of_class": chosen.index, **shown_values(grads[node][0])}
 
 
 def traced(
@@ -160,17 +177,6 @@ def mapped(model: Model, image: str, kind: str, of_class: int | None) -> dict[st
     pixels = decode(model, image)
     function = {"saliency": saliency, "occlusion": occlusion}[kind]
     output = model.predict(pixels[None])
-    found = function(model, pixels, _class(output, of_class))
+    chosen = choose_output(model, output[0], of_class)
+    found = function(model, pixels, chosen.index)
     return {"kind": kind, "of_class": found.of_class, **levels(found.values)}
-
-
-def _class(output: Array, of_class: int | None) -> int:
-    """Return the class that was asked for, or the largest output; NetworkError."""
-    count = output[0].size
-    if of_class is None:
-        return int(output.argmax())
-    if not 0 <= of_class < count:
-        raise NetworkError(
-            f"studio: class must be from 0 to {count - 1}; got {of_class}."
-        )
-    return of_class

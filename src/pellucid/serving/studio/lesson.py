@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from math import prod
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from pellucid.data import Dataset, sources
 from pellucid.errors import PellucidError
 from pellucid.explain import Assessment, assess
 from pellucid.model import Model
+from pellucid.network import Network
 from pellucid.network.zoo import ZOO
 from pellucid.recipes import changed, names, read
 from pellucid.recipes.examples import examples_of
@@ -29,6 +31,8 @@ _LOOKED_AT = 500  # test images of a snapshot
 _SECONDS_BETWEEN_SNAPSHOTS = 0.7
 _MOST_POINTS = 1500  # of a curve; beyond it every other one is dropped
 _MISTAKES = 8
+_MOST_PARAMETERS, _MOST_ACTIVATIONS = 1 << 27, 1 << 30
+_UNITS = {"cross_entropy": "nats", "binary_cross_entropy": "nats"}
 
 
 #: step, loss, accuracy (None where it is not measured)
@@ -81,8 +85,19 @@ class Wish(BaseModel):
                 "seed": self.seed,
             },
         )
-        network_of(recipe)
+        _check_size(network_of(recipe), self.batch_size)
         return recipe
+
+
+def _check_size(network: Network, batch_size: int) -> None:
+    """Refuse a network that would take all memory: a few bytes can describe it."""
+    numbers = batch_size * sum(prod(shape) for shape in network.shapes.values())
+    if network.parameter_count > _MOST_PARAMETERS or numbers > _MOST_ACTIVATIONS:
+        raise RequestError(
+            f"studio: a network must have at most {_MOST_PARAMETERS:,} parameters and "
+            f"{_MOST_ACTIVATIONS:,} activations of a batch; got "
+            f"{network.parameter_count:,} and {numbers:,}. Use pellucid train."
+        )
 
 
 def _check_known(what: str, name: str, known: list[str]) -> None:
@@ -122,6 +137,8 @@ class Lane(Callback):
         self.seconds = 0.0
         self.snapshot: dict[str, Any] = {}
         self.snapshots = 0
+        self.loss = str(recipe.loss["name"])
+        self.unit = _UNITS.get(self.loss, "")
         self._recipe = recipe
         self._gate = gate
         self._bench = bench
@@ -147,7 +164,7 @@ class Lane(Callback):
         self._model = model = model_of(recipe, self.engine)
         train, test = examples_of(recipe.data, model)
         self._test = test.subset(range(min(_LOOKED_AT, len(test))))
-        if len(train.classes) == model.network.output_shape[-1]:
+        if model.settle_meaning(train.labels).can_be_named(train.classes):
             model.classes = train.classes
         if self._bench is not None:
             # a second model shows what the first one learns: sessions are not shared
@@ -210,7 +227,8 @@ class Lane(Callback):
             "metrics": found.metrics,
             "looked_at": found.count,
             "classes": list(found.classes),
-            "confusion": found.confusion.tolist(),
+            "meaning": self._model.output_meaning.kind,
+            "confusion": found.confusion.tolist() if found.confusion.ndim == 2 else [],
             "kernels": None if kernels is None else levels(np.asarray(kernels)),
             "mistakes": self._mistakes(found),
         }
@@ -220,16 +238,19 @@ class Lane(Callback):
     def _mistakes(self, found: Assessment) -> list[dict[str, Any]]:
         if self._test is None or not takes_pictures(self._model_network):
             return []
-        return [
-            {
-                "image": encode(self._test.images[mistake.index]),
-                "shape": list(self._test.image_shape),
-                "label": found.classes[mistake.label],
-                "predicted": found.classes[mistake.predicted],
-                "probability": mistake.probability,
-            }
-            for mistake in found.mistakes[:_MISTAKES]
-        ]
+        shown = []
+        for mistake in found.mistakes[:_MISTAKES]:
+            label, predicted = mistake.words(found.classes)
+            shown.append(
+                {
+                    "image": encode(self._test.images[mistake.index]),
+                    "shape": list(self._test.image_shape),
+                    "label": label,
+                    "predicted": predicted,
+                    "probability": mistake.probability,
+                }
+            )
+        return shown
 
     @property
     def _model_network(self) -> Any:

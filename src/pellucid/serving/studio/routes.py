@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
@@ -26,6 +27,7 @@ from pellucid.serving.studio.bodies import (
     Compared,
     Mapped,
     Scripted,
+    Values,
 )
 from pellucid.serving.studio.events import told
 from pellucid.serving.studio.lesson import Wish, usual
@@ -58,8 +60,9 @@ def _add_drawing(routes: APIRouter, studio: Studio) -> None:
 
     @routes.get("/studio/model")
     async def model() -> dict[str, Any]:
-        document = inside.described(bench.model, bench.title)  # needs no turn
-        return {**document, "version": bench.version, "steps": bench.steps}
+        shown = bench.shown  # needs no turn
+        document = inside.described(shown.model, shown.title)
+        return {**document, "version": shown.version, "steps": bench.steps}
 
     @routes.post("/studio/draw")
     async def draw(request: Request, side: int) -> dict[str, Any]:
@@ -71,6 +74,10 @@ def _add_drawing(routes: APIRouter, studio: Studio) -> None:
         content = await read_rest(request, limits)
         return await bench.ask(_seen, images.dropped, content, limits.pixels)
 
+    @routes.post("/studio/values")
+    async def values(body: Values) -> dict[str, Any]:
+        return await bench.ask(_seen_values, body.values)
+
     @routes.get("/studio/sample")
     async def sample(index: int = 0) -> dict[str, Any]:
         return await bench.ask(_sample, index)
@@ -81,22 +88,39 @@ def _seen(model: Any, prepare: Any, *arguments: Any) -> dict[str, Any]:
     return {**inside.seen(model, image), "done": done}
 
 
+def _seen_values(model: Any, values: list[float]) -> dict[str, Any]:
+    image = images.given_values(model, values)
+    return {**inside.seen(model, image), "values_in": values, "done": []}
+
+
 def _sample(model: Any, index: int) -> dict[str, Any]:
-    """Return a test image that fits the network."""
+    """Return a test example that fits the network."""
     for source in data.sources():
-        is_fit = source.shape == model.network.input_shape
-        if source.available and is_fit and len(source.shape) == 3:
+        if source.available and source.shape == model.network.input_shape:
             _, test = data.load(source.name)
             place = index % len(test)
-            shown = inside.seen(model, test.images[place])
-            truth = test.classes[int(test.labels[place])]
-            said = f"test image {place} of {source.name}; it is: {truth}"
-            return {**shown, "done": [said]}
+            example = test.images[place]
+            shown = inside.seen(model, example)
+            truth = _truth(test, place)
+            what = "image" if images.takes_pictures(model.network) else "example"
+            said = f"test {what} {place} of {source.name}; it is: {truth}"
+            done = {**shown, "done": [said]}
+            if not images.takes_pictures(model.network):
+                done["values_in"] = [float(value) for value in example.ravel()]
+            return done
     raise RequestError(
-        "studio: there must be test images of the network's input shape; got none for "
-        f"{model.network.input_shape}.",
+        "studio: there must be test examples of the network's input shape; got none "
+        f"for {model.network.input_shape}.",
         status=404,
     )
+
+
+def _truth(test: Any, place: int) -> str:
+    """Return an example's label as people write it."""
+    label = np.asarray(test.labels[place])
+    if label.ndim == 0 and label.dtype.kind in "iu" and test.classes:
+        return str(test.classes[int(label)])
+    return ", ".join(f"{value:g}" for value in label.ravel())
 
 
 def _add_inside(routes: APIRouter, bench: Workbench) -> None:

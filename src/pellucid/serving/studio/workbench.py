@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,14 @@ from pellucid.model import Model
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
+
+
+class Shown(NamedTuple):
+    """A model, its name, and which one it is."""
+
+    model: Model
+    title: str
+    version: int
 
 
 class Workbench:
@@ -29,10 +37,8 @@ class Workbench:
 
     def __init__(self, model: Model, title: str) -> None:
         self._lock = threading.Lock()
-        self.model = model
-        self.title = title
+        self.shown = Shown(model, title, 0)  # exchanged whole, so that it fits together
         self.steps = 0  # updates that its weights have seen, as far as is known here
-        self.version = 0  # counts exchanges, so that pages notice
         self._aside = threading.Lock()
         self._twin: Model | None = None
         self._twin_of = (0, 0)  # version and steps
@@ -40,9 +46,23 @@ class Workbench:
     def show(self, model: Model, title: str) -> None:
         """Put another model on the bench."""
         with self._lock:
-            self.model, self.title = model, title
+            self.shown = Shown(model, title, self.shown.version + 1)
             self.steps = 0
-            self.version += 1
+
+    @property
+    def model(self) -> Model:
+        """The model that is shown."""
+        return self.shown.model
+
+    @property
+    def title(self) -> str:
+        """Its name."""
+        return self.shown.title
+
+    @property
+    def version(self) -> int:
+        """How often it was exchanged, so that pages notice."""
+        return self.shown.version
 
     def learn(self, weights: Mapping[str, Array], steps: int) -> None:
         """Give the model the weights of a training that goes on."""

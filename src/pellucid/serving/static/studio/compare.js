@@ -7,6 +7,7 @@ import { sample } from "./draw.js";
 const MOST_OUTPUTS = 100; // beyond it a table of all of them helps nobody
 let compared = null; // the image and the steps of what stands in the table
 let outputs = {}; // by engine
+let columns = []; // names of the outputs
 
 const cell = (text) => make("td", { className: "number", textContent: text });
 
@@ -35,15 +36,15 @@ async function run() {
 async function one(row, engine) {
   try {
     const found = await post("/studio/compare", { image: compared.image, engine });
-    const best = found.probabilities.indexOf(Math.max(...found.probabilities));
     const [first, third] = found.quartiles_ms;
     row.replaceChildren(row.cells[0],
-      make("td", { textContent: state.model.classes[best] ?? best }),
-      cell(percent(found.probabilities[best])),
+      make("td", { textContent: found.says }),
+      cell(found.best === null ? "–" : percent(found.probabilities[found.best])),
       cell(number(found.difference)),
       cell(`${found.latency_ms.toFixed(3)} ms`),
       cell(`${first.toFixed(3)}–${third.toFixed(3)} ms`));
     outputs[engine] = found.output;
+    columns = found.columns;
     showOutputs();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
@@ -56,11 +57,10 @@ function showOutputs() {
   const names = Object.keys(outputs);
   const size = names.length ? outputs[names[0]].length : 0;
   byId("outputs-panel").hidden = !size || size > MOST_OUTPUTS;
-  const { classes } = state.model;
-  byId("outputs").tHead.replaceChildren(make("tr", {}, make("th", { scope: "col", textContent: "Class" }),
+  byId("outputs").tHead.replaceChildren(make("tr", {}, make("th", { scope: "col", textContent: "Output" }),
     ...names.map((name) => make("th", { scope: "col", className: "number", textContent: name }))));
   byId("outputs").tBodies[0].replaceChildren(...Array.from({ length: size }, (_, i) =>
-    make("tr", {}, make("th", { scope: "row", textContent: classes[i] ?? i }), ...names.map((name) => cell(number(outputs[name][i], 8))))));
+    make("tr", {}, make("th", { scope: "row", textContent: size === columns.length ? columns[i] : i }), ...names.map((name) => cell(number(outputs[name][i], 8))))));
 }
 
 /** Say so where the table is of another image, or of earlier weights. */

@@ -1,9 +1,10 @@
 // This file is the view Draw: a pad, what the network sees of it, what it says.
 
-import { get, latest, send, tried } from "./api.js";
-import { byId, make, on, percent, see, state } from "./page.js";
+import { get, latest, post, send, tried } from "./api.js";
+import { byId, make, number, on, percent, see, state } from "./page.js";
 import { bytes, paintImage } from "./paint.js";
 
+const MOST_FIELDS = 64; // of numbers; beyond it there are test examples
 const SIDE = 280, SENT = 112, PEN = 22;
 const DIGITS = byId("draw-words").textContent;
 const pad = byId("pad");
@@ -58,24 +59,27 @@ function render() {
       make("td", { className: "bar-cell" }, make("div", { className: "fill", ariaHidden: "true" }, make("div"))),
       make("td", { className: "number", textContent: "–" }))));
   }
-  const shares = seen?.probabilities ?? [];
+  const { probabilities: shares, values } = seen ?? {};
   [...rows.rows].forEach((row, i) => {
-    const share = shares[i] ?? 0;
     row.className = seen && i === seen.best ? "best" : "";
-    row.querySelector(".fill > div").style.width = `${100 * share}%`;
-    row.cells[2].textContent = seen ? percent(share) : "–";
+    row.querySelector(".fill > div").style.width = `${100 * (shares?.[i] ?? 0)}%`;
+    row.cells[2].textContent = shares ? percent(shares[i]) : values ? number(values[i]) : "–";
   });
   const areDigits = names.length === 10 && names.every((name, i) => name === String(i));
-  if (model) byId("draw-words").textContent = areDigits ? DIGITS : `Draw something, or drop a picture. This network knows ${known(names)}.`;
-  byId("verdict").textContent = seen ? names[seen.best] ?? seen.best : "–";
+  if (model) showFields(model);
+  const given = model?.kind === "regression" ? `It gives ${known(names)}.` : `This network knows ${known(names)}.`;
+  if (model && !model.takes_pictures) byId("draw-words").textContent = `This network takes ${model.input.join("×")} numbers. ${given}`;
+  else if (model) byId("draw-words").textContent = areDigits ? DIGITS : `Draw something, or drop a picture. ${given}`;
+  byId("verdict").textContent = seen ? seen.says + (seen.is_of_pixels ? " (of most pixels)" : "") : "–";
   if (!seen) byId("took").textContent = "Nothing is drawn yet.";
-  byId("done").replaceChildren(...(seen?.done ?? ["the drawing stands here, as it is prepared for the network"]).map((text) => make("li", { textContent: text })));
+  byId("done").replaceChildren(...(seen?.done ?? [model?.takes_pictures === false ? "the input stands here" : "the drawing stands here, as it is prepared for the network"]).map((text) => make("li", { textContent: text })));
   for (const id of ["seen", "inside-image", "map-seen", "compare-image"]) paintSeen(byId(id));
 }
 
 function paintSeen(canvas) {
   const { seen } = state;
-  if (!seen) {
+  canvas.hidden = state.model?.takes_pictures === false;
+  if (!seen || canvas.hidden) {
     canvas.width = canvas.height = 28;
     canvas.ariaLabel = "Nothing yet";
     return;
@@ -198,14 +202,43 @@ export async function sample() {
   if (!seen) return;
   clear();
   show(seen, performance.now() - start);
+  if (seen.values_in) {
+    fields().forEach((field, i) => { field.value = seen.values_in[i]; });
+    return;
+  }
   ink.imageSmoothingEnabled = false;
   ink.drawImage(byId("seen"), 0, 0, SIDE, SIDE);
 }
 
 /** Ask again about the same drawing, for the network has learned. */
 export async function again() {
-  if (hasInk) await answer();
+  if (state.model?.takes_pictures === false) await answerValues();
+  else if (hasInk) await answer();
 }
+
+const fields = () => [...byId("values").querySelectorAll("input")];
+
+/** Show a field for each number that a network takes which takes no pictures. */
+function showFields({ takes_pictures: takesPictures, input }) {
+  const size = takesPictures ? 0 : input.reduce((a, b) => a * b, 1);
+  byId("values").hidden = !size;
+  for (const id of ["pad", "pad-help", "clear", "file-label"]) byId(id).hidden = !takesPictures;
+  const shown = size <= MOST_FIELDS ? size : 0;
+  if (fields().length === shown) return;
+  byId("values").replaceChildren(...Array.from({ length: shown }, (_, i) => {
+    const field = make("input", { type: "number", step: "any", value: "0", id: `value-${i}` });
+    field.addEventListener("input", answerValues);
+    return make("label", {}, `Input ${i} `, field);
+  }));
+}
+
+const answerValues = latest(async () => {
+  const values = fields().map((field) => field.valueAsNumber);
+  if (!values.length || !values.every(Number.isFinite)) return;
+  const start = performance.now();
+  const seen = await tried(() => post("/studio/values", { values }));
+  if (seen) show(seen, performance.now() - start);
+});
 
 export function begin() {
   wipe();

@@ -61,12 +61,18 @@ function choose(node) {
 }
 
 const open = latest(async () => {
-  if (!here.node || !state.seen || !here.isShown) return;
+  if (!here.node || !here.isShown) return;
+  if (!state.seen) {
+    const what = state.model.takes_pictures ? "a picture to look at" : "an input to look at";
+    byId("node-title").textContent = `${here.node}: choose ${what} in Draw`;
+    return;
+  }
   const node = state.model.nodes.find((n) => n.name === here.node);
   const body = { image: state.seen.image, node: here.node };
   const found = await tried(() => (isGradient()
     ? post("/studio/gradient", { ...body, of_class: ofClass() })
     : post("/studio/node", body)));
+  if (!found) byId("node-title").textContent = `${here.node}: no answer`;
   if (!found || found.node !== here.node) return;
   here.values = { ...found, levels: bytes(found.levels) };
   describe(node, found);
@@ -76,6 +82,7 @@ const open = latest(async () => {
 });
 
 function describe(node, { largest }) {
+  byId("saliency").hidden = byId("occlusion").hidden = !state.model.takes_pictures;
   const what = isGradient() ? `derivative of output ${state.model.classes[ofClass()]} by it` : "activations";
   byId("node-title").textContent = `${node.name}: ${what}`;
   const settings = Object.entries(node.settings).map(([k, v]) => `${k}=${v}`).join(", ");
@@ -216,19 +223,16 @@ function go(row, column) {
 }
 
 function showVector() {
-  const { shape, levels, largest } = here.values;
-  const values = Array.from(levels, (level) => (level - 128) / 127 * largest);
-  const order = values.map((v, i) => i);
-  if (values.length > 40) order.sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]));
-  const isOutput = values.length === state.model.classes.length && here.node === state.model.nodes.at(-1).name;
-  const rows = order.slice(0, 200).map((i) => {
+  const { shape, units, largest } = here.values; // the floats themselves, not levels
+  const isOutput = shape[0] === state.model.classes.length && here.node === state.model.nodes.at(-1).name;
+  const rows = units.map(([i, value]) => {
     const bar = make("div");
-    const share = largest ? Math.abs(values[i]) / largest : 0;
+    const share = largest && value !== null ? Math.abs(value) / largest : 0;
     bar.style.width = `${50 * share}%`;
-    bar.style.left = values[i] < 0 ? `${50 - 50 * share}%` : "50%";
-    bar.style.background = values[i] < 0 ? "var(--negative)" : "var(--positive)";
+    bar.style.left = value < 0 ? `${50 - 50 * share}%` : "50%";
+    bar.style.background = value < 0 ? "var(--negative)" : "var(--positive)";
     const button = make("button", { type: "button", textContent: isOutput ? state.model.classes[i] : i });
-    button.ariaLabel = `Unit ${i}, ${number(values[i])}`;
+    button.ariaLabel = `Unit ${i}, ${number(value)}`;
     button.id = `unit-${i}`;
     button.ariaPressed = String(here.at?.[0] === i);
     button.addEventListener("click", () => {
@@ -237,16 +241,16 @@ function showVector() {
       calculate();
     });
     return make("tr", {}, make("td", {}, button), make("td", { className: "bar-cell" }, make("div", { className: "signed" }, bar)),
-      make("td", { className: "number", textContent: number(values[i]) }));
+      make("td", { className: "number", textContent: number(value), title: String(value) }));
   });
-  const left = shape[0] > 200 ? make("p", { className: "quiet small", textContent: `The 200 largest of ${count(shape[0])}.` }) : null;
+  const left = shape[0] > units.length ? make("p", { className: "quiet small", textContent: `The ${units.length} largest of ${count(shape[0])}.` }) : null;
   const table = make("table", { className: "bars" }, make("tbody", {}, ...rows));
   keepFocus(() => byId("node-view").replaceChildren(make("div", { className: "vector" }, table), ...(left ? [left] : [])));
 }
 
 const calculate = latest(async () => {
   if (!state.seen || !here.node) return;
-  if (isGradient() && !here.at) mark(largest());
+  if (isGradient() && !here.at) mark(here.values.largest_at);
   const body = { image: state.seen.image, node: here.node, at: here.at };
   const shown = await tried(() => (isGradient()
     ? post("/studio/derivative", { ...body, of_class: ofClass() })
@@ -256,19 +260,6 @@ const calculate = latest(async () => {
   markField(shown.field);
   byId("calculation").replaceChildren(...(isGradient() ? derivative(shown) : calculation(shown)));
 });
-
-/** Return the place whose number is furthest from zero. */
-function largest() {
-  const { levels, shape } = here.values;
-  let best = 0;
-  levels.forEach((level, i) => { if (Math.abs(level - 128) > Math.abs(levels[best] - 128)) best = i; });
-  const at = [];
-  for (const size of [...shape].reverse()) {
-    at.unshift(best % size);
-    best = Math.floor(best / size);
-  }
-  return at;
-}
 
 /** Stand at a place that was chosen for the reader. */
 function mark(at) {
@@ -307,7 +298,7 @@ async function showMap(kind) {
 export async function shown() {
   here.isShown = true;
   if (!state.model) return;
-  if (!state.seen && state.model.takes_pictures) await sample();
+  if (!state.seen) await sample();
   if (!here.node) choose(state.model.nodes.find((n) => n.layer === "Conv2D")?.name ?? state.model.nodes[0].name);
   else open();
   drawEdges();
@@ -328,7 +319,7 @@ function modelChanged() {
 export function begin() {
   on("model", modelChanged);
   on("seen", () => {
-    if (state.seen) byId("of-class").value = state.seen.best;
+    if (state.seen) byId("of-class").value = state.seen.best ?? 0;
     if (location.hash === "#inside") open();
   });
   for (const input of document.querySelectorAll("input[name=mode]")) input.addEventListener("change", () => open());

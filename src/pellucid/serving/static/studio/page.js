@@ -30,7 +30,9 @@ export function on(what, listener) {
 function changed(what) { for (const listener of listeners[what]) listener(); }
 
 export async function readModel() {
+  const former = state.model?.input.join();
   state.model = await get("/studio/model");
+  if (former !== undefined && former !== state.model.input.join()) see(null); // it fits no more
   const { title, engine, parameters, steps } = state.model;
   const learned = steps ? `, ${count(steps)} steps` : "";
   byId("model").textContent = `${title} on ${engine}: ${count(parameters)} parameters${learned}`;
@@ -42,11 +44,16 @@ export function see(seen) {
   changed("seen");
 }
 
+/** What stands where the server sends null: NaN and infinity are no JSON. */
+const NOT_FINITE = "not finite";
+const isFiniteNumber = (x) => typeof x === "number" && Number.isFinite(x);
+
 export const count = (n) => n.toLocaleString("en-US");
-export const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 2 : 1)} %`;
+export const percent = (share) => isFiniteNumber(share) ? `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 2 : 1)} %` : NOT_FINITE;
 
 /** Write a number with a few digits, as people read it. */
 export function number(x, digits = 5) {
+  if (!isFiniteNumber(x)) return NOT_FINITE;
   if (x === 0) return "0";
   const size = Math.abs(x);
   const text = size >= 1e-4 && size < 1e6 ? Number(x.toPrecision(digits)).toString() : x.toExponential(3);

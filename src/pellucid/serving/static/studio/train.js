@@ -3,7 +3,7 @@
 import { get, post, tried } from "./api.js";
 import { again } from "./draw.js";
 import { draw, smooth } from "./chart.js";
-import { byId, count, make, options, percent, readModel } from "./page.js";
+import { byId, count, make, number, options, percent, readModel } from "./page.js";
 import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
 
 const form = byId("wish");
@@ -80,7 +80,7 @@ function listen() {
 function take(lane, news, isFirst) {
   if (news.is_anew) lane.points = [];
   lane.points.push(...news.points);
-  for (const key of ["status", "error", "step", "steps", "seconds"]) lane[key] = news[key];
+  for (const key of ["status", "loss", "unit", "error", "step", "steps", "seconds"]) lane[key] = news[key];
   if (!news.snapshot?.metrics) return;
   lane.snapshot = news.snapshot;
   if (isFirst) {
@@ -98,9 +98,11 @@ async function refresh() {
 function show(isRunning) {
   const steps = Math.max(1, ...lanes.map((lane) => lane.steps));
   const window = Math.max(1, Math.round(Math.max(...lanes.map((l) => l.points.length), 0) / 60));
+  const { unit = "", loss = "" } = lanes[0] ?? {};
+  byId("loss-title").textContent = unit ? `Loss (${unit})` : loss ? `Loss (${loss})` : "Loss";
   const curve = (k, scale) => lanes.map(({ name, points }) =>
     ({ name, points: smooth(points.filter((p) => p[k] !== null).map((p) => [p[0], scale * p[k]]), k === 1 ? window : 1) }));
-  draw(byId("loss-chart"), curve(1, 1), { steps, unit: "nats", what: "Loss over steps" });
+  draw(byId("loss-chart"), curve(1, 1), { steps, unit, what: "Loss over steps" });
   draw(byId("accuracy-chart"), curve(2, 100), { steps, most: 100, unit: "%", what: "Accuracy over steps" });
   const words = lanes.map(said).join(" · ");
   byId("train-status").textContent = words;
@@ -117,31 +119,39 @@ function show(isRunning) {
 function showApart() {
   const [one, other] = lanes;
   const losses = new Map((one?.points ?? []).map(([step, loss]) => [step, loss]));
-  const both = (other?.points ?? []).filter(([step]) => losses.has(step));
+  const both = (other?.points ?? []).filter(([step, loss]) => loss !== null && (losses.get(step) ?? null) !== null);
   byId("apart").hidden = !both.length;
   if (!both.length) return;
   const most = Math.max(...both.map(([step, loss]) => Math.abs(loss - losses.get(step))));
-  byId("apart").textContent = `The losses of ${one.name} and ${other.name} on the same batches differ by at most ${most === 0 ? "0" : most.toExponential(1).replace("-", "−")} nats in ${count(both.length)} steps.`;
+  byId("apart").textContent = `The losses of ${one.name} and ${other.name} on the same batches differ by at most ${most === 0 ? "0" : most.toExponential(1).replace("-", "−")}${one.unit ? ` ${one.unit}` : ""} in ${count(both.length)} steps.`;
 }
 
 /** Tell the view Draw that its network learns. */
 function showLearning(isRunning) {
   const [lane] = lanes;
   const [words, link] = byId("learning").children;
-  const hasLearned = lane?.status === "finished";
-  link.hidden = !isRunning && !hasLearned;
+  const ends = { finished: "The training is finished", ended: "The training was stopped", failed: "The training failed" };
+  const end = ends[lane?.status];
+  link.hidden = !isRunning && !end;
   link.textContent = isRunning ? "Watch it" : "See how";
   if (isRunning && !lane.steps) words.textContent = "It is about to learn.";
   else if (isRunning) words.textContent = `It is learning: step ${count(lane.step)} of ${count(lane.steps)}.`;
-  else words.textContent = hasLearned ? "It has learned." : "\u00a0";
+  else if (lane?.status === "failed") words.textContent = `${end}.`;
+  else words.textContent = end ? `${end}${right(lane)}.` : "\u00a0";
 }
 
 function said(lane) {
   if (lane.status === "failed") return lane.error;
   const { name, status, step, steps, seconds = 0, snapshot } = lane;
   const doing = isPaused && status === "training" ? "paused" : status;
-  const test = snapshot?.classes.length ? `, ${percent(snapshot.metrics.accuracy ?? 0)} of ${snapshot.looked_at} test images right` : "";
-  return `${name}: ${doing}, step ${count(step)} of ${count(steps)}, ${seconds.toFixed(1)} s${test}`;
+  return `${name}: ${doing}, step ${count(step)} of ${count(steps)}, ${seconds.toFixed(1)} s${right(lane)}`;
+}
+
+/** Say how good it is by the test data: what is right, or how far off it is. */
+function right({ snapshot }) {
+  const { accuracy, mean_absolute_error: error } = snapshot?.metrics ?? {};
+  if (accuracy !== undefined) return `, ${percent(accuracy)} of ${snapshot.looked_at} test examples right`;
+  return error === undefined ? "" : `, mean absolute error ${number(error)} on ${snapshot.looked_at} test examples`;
 }
 
 function showSnapshot({ kernels, confusion, classes, mistakes }) {
@@ -163,6 +173,7 @@ function kernelTiles(kernels) {
 }
 
 function matrix(confusion, classes) {
+  if (!confusion.length) return make("p", { className: "quiet", textContent: "This output has no single class of an example." });
   const most = confusion.map((row) => Math.max(1, row.reduce((a, b) => a + b, 0)));
   const body = confusion.map((row, i) => make("tr", {},
     make("th", { scope: "row", textContent: classes[i] }),
@@ -192,7 +203,7 @@ export function begin() {
   byId("pause").addEventListener("click", () => act(isPaused ? "resume" : "pause"));
   byId("step").addEventListener("click", () => act("step"));
   byId("stop").addEventListener("click", () => act("stop"));
-  draw(byId("loss-chart"), [], { steps: 1, most: 2.5, unit: "nats", what: "Loss over steps" });
+  draw(byId("loss-chart"), [], { steps: 1, most: 2.5, unit: "", what: "Loss over steps" });
   draw(byId("accuracy-chart"), [], { steps: 1, most: 100, unit: "%", what: "Accuracy over steps" });
   onTheme(() => { if (lanes[0]?.snapshot) showSnapshot(lanes[0].snapshot); });
   tried(fill);
