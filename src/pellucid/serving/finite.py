@@ -20,4 +20,4 @@ def finite(value: Any) -> Any:
 
 def dumps(document: Any) -> str:
     """Write JSON that every reader takes."""
-    return json.dumps(finite(document), allow_nan=False, separators=(",", ":"))
+    return json.dumps(finite(document), allow_nan=False)
