@@ -42,11 +42,13 @@ class Assembler:
         self.nodes: dict[str, Node] = {}
         self.weights: dict[str, Array] = {}
         self._latest: Tensor | None = None
+        self._input_axes: tuple[int | None, ...] = image_axes
 
     # -- nodes -------------------------------------------------------------------
 
     def input(self, shape: Shape, axes: tuple[int, ...], *, name: str = "") -> Tensor:
         """Begin with an Input of that shape (ours)."""
+        self._input_axes = axes
         return self.layer(Place("input", name), Input(*shape), (), axes=axes)
 
     def layer(
@@ -96,6 +98,7 @@ class Assembler:
                 "import: the output must have the batch as its first axis; "
                 f"got axes {output.axes} of node '{output.node}'."
             )
+        self._check_layout(output)
         wanted, stack = set[str](), [output.node]
         while stack:
             node = stack.pop()
@@ -106,6 +109,26 @@ class Assembler:
         network = Network.from_nodes(nodes, name=name, outputs=(output.node,))
         names = [weight.name for weight in network.weights]
         return network, {key: self.weights[key] for key in names}
+
+    def _check_layout(self, output: Tensor) -> None:
+        """Refuse an output whose axes are exchanged: no layer of ours does that.
+
+        Images are (N, H, W, C) here and may be (N, C, H, W) in the file, if its input
+        is so as well: otherwise the file itself turns them around.
+        """
+        own = (BATCH, *output.shape)
+        axes = [axis for axis in output.axes if axis is not None and own[axis] > 1]
+        layouts = [sorted(axes)]
+        if len(output.shape) == 3:
+            is_image = len(self._input_axes) == 4
+            images = self._input_axes if is_image else self.image_axes
+            layouts.append([n for n in images if n is not None and own[n] > 1])
+        if axes not in layouts:
+            raise ExchangeError(
+                "import: the output must be laid out as the input is; got the "
+                f"transposition {tuple(axes)} of node '{output.node}' at the end. "
+                "End the graph before it."
+            )
 
     # -- what a tensor must be -----------------------------------------------------
 
@@ -278,7 +301,8 @@ class Assembler:
     ) -> Tensor:
         """Multiply by and add constants per channel: a frozen BatchNorm that is exact.
 
-        With mean 0, variance 1 and epsilon 0 it is ``x · scale + offset``.
+        With mean 0, variance 1 and epsilon 0 it is ``x · scale + offset``; by ones and
+        zeros it is x.
         """
         given = scale if scale is not None else offset
         dtype = np.float32 if given is None else given.dtype
@@ -291,6 +315,8 @@ class Assembler:
             "running_mean": ones * 0,
             "running_variance": ones,
         }
+        if (weights["scale"] == 1).all() and not weights["offset"].any():
+            return replace(x)
         layer = pl.BatchNorm(epsilon=0.0, trainable=False)
         return self.normalization(place, x, layer, weights)
 

@@ -303,7 +303,7 @@ CONSTANTS = {
         ([*MOMENTS, *steps(("Div", ["x", "root"], "y"))], "a part of one alone"),
         ([*MOMENTS, *steps(("Mul", ["root", "x"], "y"))], "next step of a layer norm"),
         ([*MOMENTS, *steps(("Relu", ["root"], "y"))], "next step of a layer norm"),
-        ([*MOMENTS, *steps(("Add", ["x", "mean"], "y"))], "next step of a layer"),
+        ([*MOMENTS, *steps(("Add", ["x", "mean"], "y"))], "a part of one alone"),
         (
             [*MOMENTS, *steps(("Relu", "x", "z"), ("Div", ["z", "root"], "y"))],
             "next step of a layer norm",

@@ -147,7 +147,8 @@ def _mean(call: Call) -> Tensor:
     axes = sorted(axis % max(len(x.axes), 1) for axis in call.whole(1))
     if x.axes != LAST or axes != [1, 2]:
         call.refuse("average height and width", f"axes {axes}")
-    return call.assembler.global_average(call.place, x, as_image=keep)
+    mean = call.assembler.global_average(call.place, x, as_image=keep)
+    return mean if keep else call.assembler.vector(mean)
 
 
 def _arithmetic(call: Call) -> Tensor:

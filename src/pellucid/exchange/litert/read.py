@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import ExchangeError
+from pellucid.exchange import probe, runtime
 from pellucid.exchange.assembler import Assembler
 from pellucid.exchange.card import Card
 from pellucid.exchange.disk import read_bytes
@@ -33,8 +34,10 @@ def read(path: Path) -> ModelFile:
     """
     content = read_bytes(path)
     with damage_of(path, ".tflite file"):
-        graph = from_bytes(content, path)
-        return _Reading(graph, len(content)).file()
+        reading = _Reading(from_bytes(content, path), len(content))
+        file = reading.file()
+        reading.check(file, content)
+        return file
 
 
 class _Reading:
@@ -54,10 +57,10 @@ class _Reading:
 
     def file(self) -> ModelFile:
         """Read the graph and return the model in it."""
-        self._enter(self.graph.values[self.graph.input])
+        self.entry = self._enter(self.graph.values[self.graph.input])
         for operator in self.graph.operators:
             self._run(operator)
-        output = self.values[self.graph.output]
+        self.output = output = self.values[self.graph.output]
         if not isinstance(output, Tensor):
             raise ExchangeError(
                 "import: the output must depend on the input; got a constant."
@@ -67,7 +70,23 @@ class _Reading:
         known = Card.from_json(json.loads(card)) if card else Card()
         return known.file(network, weights)
 
-    def _enter(self, value: Value) -> None:
+    def check(self, file: ModelFile, content: bytes) -> None:
+        """Probe the network against LiteRT's interpreter, where it is installed."""
+        if not probe.is_small(file) or not runtime.is_installed("tflite"):
+            return
+        batch = self.assembler.batch or 1
+        x = probe.draw((batch, *self.entry.foreign_shape[1:]))
+        y = runtime.run("tflite", content, x)
+        if y is not None:
+            probe.check(
+                file,
+                self.entry.from_foreign(x),
+                y,
+                reference="LiteRT",
+                layout=self.output.to_foreign,
+            )
+
+    def _enter(self, value: Value) -> Tensor:
         """Place the Input; one that is transposed at once is (N, C, H, W)."""
         _check(Place("input", value.name), value)
         self.assembler.batch = None if value.is_any_batch else value.shape[0]
@@ -76,6 +95,7 @@ class _Reading:
             shape, axes = (*shape[1:], shape[0]), FIRST
         place = self.assembler.input(shape, axes, name=value.name.split(":")[0])
         self.values[self.graph.input] = place
+        return place
 
     def _is_channels_first(self) -> bool:
         readers = [op for op in self.graph.operators if self.graph.input in op.inputs]

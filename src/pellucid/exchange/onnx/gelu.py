@@ -52,10 +52,12 @@ def _scaled_by(call: Call, wanted: float) -> Tensor:
 
 
 def plus(call: Call, values: Sequence[Any], constants: Sequence[Array]) -> Partial:
-    """Add the 1."""
-    part: Partial = values[0]
-    one = float(constants[0].reshape(-1)[0]) if constants else 0.0
-    if one != 1 or part.has_one or part.has_x or part.factor != 1:
+    """Add the 1; where the Erf has been multiplied by a factor, the factor."""
+    part = values[0]
+    is_number = len(constants) == 1 and constants[0].size == 1
+    one = float(constants[0].reshape(-1)[0]) if is_number else np.nan
+    is_next = isinstance(part, Partial) and not (part.has_one or part.has_x)
+    if not is_next or not isclose(one, part.factor, rel_tol=1e-6):
         call.refuse("add 1 to the Erf of a GELU", f"{one:g}")
     return replace(part, has_one=True)
 
@@ -70,16 +72,28 @@ def times(
     for constant in constants:
         factor *= float(constant.reshape(-1)[0]) if constant.size == 1 else np.nan
     for other in others:
-        x, scale = _unscaled(call, other)
-        if part.has_x or x.node != part.x.node or not x.same_layout(part.x):
-            call.refuse("multiply the Erf of a GELU by its x", f"'{x.node}'")
-        factor *= scale
+        factor *= _share_of(call, part, other)
     part = replace(part, factor=factor, has_x=part.has_x or bool(others))
     if not part.has_x or not isclose(factor, 0.5, rel_tol=1e-6):
         return part
     if not part.has_one:
         call.refuse("be a part of GELU", "an Erf without + 1")
     return call.assembler.elementwise(call.place, part.x, pl.GELU())
+
+
+def _share_of(call: Call, part: Partial, other: Any) -> float:
+    """Return the number by which a value is the x of a GELU."""
+    if part.has_x or not isinstance(other, Tensor):
+        call.refuse("multiply the Erf of a GELU by its x", "another value")
+    x, factor = other, 1.0
+    while x.node != part.x.node:
+        before, step = _unscaled(call, x)
+        if before is x:
+            call.refuse("multiply the Erf of a GELU by its x", f"'{other.node}'")
+        x, factor = before, factor * step
+    if not x.same_layout(part.x):
+        call.refuse("multiply the Erf of a GELU by its x", "another layout of it")
+    return factor
 
 
 def _unscaled(call: Call, x: Tensor) -> tuple[Tensor, float]:
@@ -90,5 +104,9 @@ def _unscaled(call: Call, x: Tensor) -> tuple[Tensor, float]:
     if not isinstance(node.layer, pl.BatchNorm) or node.layer.epsilon != 0:
         return x, 1.0
     if scale is None or np.ptp(scale) > 0 or weights[f"{x.node}.offset"].any():
+        return x, 1.0
+    if weights[f"{x.node}.running_mean"].any() or node.layer.trainable:
+        return x, 1.0
+    if (weights[f"{x.node}.running_variance"] != 1).any():
         return x, 1.0
     return replace(x, node=node.inputs[0]), float(scale[0])

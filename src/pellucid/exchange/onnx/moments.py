@@ -75,10 +75,14 @@ def _as_combination(call: Call, value: Any, part: Any) -> Combination:
 
 
 def _sub(call: Call) -> Any:
-    part = call.inputs[1] if isinstance(call.inputs[1], Combination) else None
-    if part is None:
+    first, second = call.inputs
+    if isinstance(second, np.ndarray):
+        return _offset(call, first, -second)
+    part = second if isinstance(second, Combination) else first
+    if not isinstance(part, Combination):
         _refuse(call)
-    return _sum(call, _as_combination(call, call.inputs[0], part), _negative(part))
+    minus = _negative(_as_combination(call, second, part))
+    return _sum(call, _as_combination(call, first, part), minus)
 
 
 def _add(call: Call) -> Any:
@@ -90,14 +94,22 @@ def _add(call: Call) -> Any:
         if first.step != "variance" or not is_number:
             _refuse(call)
         return replace(first, step="stable", epsilon=float(second.reshape(-1)[0]))
-    if isinstance(second, np.ndarray) and isinstance(first, Combination):
-        if first.inverse is None or first.offset is not None:
-            _refuse(call)
-        offset = call.assembler.per_channel(call.place, first.x, second)
-        return _whole(call, replace(first, offset=offset))
-    if not isinstance(first, Combination) or not isinstance(second, Combination):
+    if isinstance(second, np.ndarray):
+        return _offset(call, first, second)
+    part = second if isinstance(second, Combination) else first
+    if not isinstance(part, Combination):
         _refuse(call)
-    return _sum(call, first, second)
+    return _sum(
+        call, _as_combination(call, first, part), _as_combination(call, second, part)
+    )
+
+
+def _offset(call: Call, part: Any, constant: Array) -> Any:
+    is_scaled = isinstance(part, Combination) and part.inverse is not None
+    if not is_scaled or part.offset is not None:
+        _refuse(call)
+    offset = call.assembler.per_channel(call.place, part.x, constant)
+    return _whole(call, replace(part, offset=offset))
 
 
 def _sum(call: Call, first: Combination, second: Combination) -> Any:
@@ -149,7 +161,8 @@ def _squared(call: Call) -> Spread:
     part = call.inputs[0]
     is_square = call.operator == "Mul" or float(np.ravel(call.constant(1))[0]) == 2
     is_centred = isinstance(part, Combination) and part.inverse is None
-    if not is_square or not is_centred or (part.of_x, part.of_mean) != (1.0, -1.0):
+    signs = ((1.0, -1.0), (-1.0, 1.0))
+    if not is_square or not is_centred or (part.of_x, part.of_mean) not in signs:
         _refuse(call)
     return Spread(part.x)
 
@@ -177,6 +190,14 @@ def _neg(call: Call) -> Combination:
     if not isinstance(call.inputs[0], Combination):
         _refuse(call)
     return _negative(call.inputs[0])
+
+
+def _root(call: Call) -> Spread:
+    """Take the root; without an epsilon added, it is 0."""
+    part = call.inputs[0]
+    if not isinstance(part, Spread) or part.step not in ("variance", "stable"):
+        _refuse(call)
+    return replace(part, step="root")
 
 
 def _next(before: str) -> Callable[[Call], Spread]:
@@ -231,7 +252,7 @@ _READERS: dict[str, Callable[[Call], Any]] = {
     "Reciprocal": _next("root"),
     "ReduceMean": _variance,
     "Reshape": _reshaped,
-    "Sqrt": _next("stable"),
+    "Sqrt": _root,
     "Sub": _sub,
     "Transpose": _turned,
 }

@@ -132,8 +132,6 @@ def _mul(call: Call) -> Result:
         return gelu.times(call, tensors, constants)
     if constants and isinstance(tensors[0], Squares):
         return tensors[0].times(call.place, _one_number(call, constants[0]))
-    if constants and constants[0].size == 1 and constants[0].item() == 1:
-        return tensors[0]  # type: ignore[no-any-return]
     if constants:
         scale = _aligned(call, constants[0])
         return call.assembler.affine(call.place, tensors[0], scale=scale)
@@ -220,8 +218,8 @@ def _dropout(call: Call) -> Tensor:
     return call.assembler.elementwise(call.place, call.tensor(), pl.Dropout(rate))
 
 
-def _identity(call: Call) -> Tensor:
-    return call.tensor()
+def _identity(call: Call) -> Any:
+    return call.inputs[0]
 
 
 def _cast(call: Call) -> Tensor:

@@ -18,7 +18,7 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.assembler import Assembler
 from pellucid.exchange.card import Card
 from pellucid.exchange.local_response import Squares
-from pellucid.exchange.onnx import gelu, moments, rows, shuffle
+from pellucid.exchange.onnx import gelu, moments, neutral, reference, rows, shuffle
 from pellucid.exchange.onnx.call import Call
 from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.folding import fold
@@ -46,7 +46,10 @@ def read(
     """
     model = load(path)
     with damage_of(path, "ONNX file"), np.errstate(all="ignore"):
-        return Graph(model, path.parent, constants or {}).file(path.stem)
+        graph = Graph(model, path.parent, constants or {})
+        file = graph.file(path.stem)
+        graph.check(file)
+        return file
 
 
 class Graph:
@@ -84,7 +87,8 @@ class Graph:
         for node in self.wanted:
             for name in (*node.input, *chain(*map(_captured, _branches(node)))):
                 self.readers[name].append(node)
-        self.values.update({k: np.asarray(v) for k, v in constants.items()})
+        self.given = {k: np.asarray(v) for k, v in constants.items()}
+        self.values.update(self.given)
         unknown = set(constants) - {entry.name for entry in self.graph.input}
         if unknown:
             raise ExchangeError(
@@ -111,6 +115,30 @@ class Graph:
         named = self.graph.name if self.graph.name else name
         network, weights = self.assembler.finish(self.output, name=named)
         return self._card(dtype).file(network, weights)
+
+    def check(self, file: ModelFile) -> None:
+        """Probe the network against ONNX's reference, or onnxruntime."""
+        names = [name for name in self.readers if name in self.initializers]
+        names += [name for name in self.given if name in self.readers]
+        reference.check(
+            file,
+            reference.alone(
+                self.model,
+                self.wanted,
+                {name: self._constant_of(name) for name in names},
+                entry=self.entry_name,
+                output=self.output_name,
+            ),
+            entry=self.entry,
+            output=self.output,
+            batch=self.assembler.batch,
+        )
+
+    def _constant_of(self, name: str) -> Any:
+        """Return a constant that the file holds, or that was given."""
+        if name in self.given:
+            return self.given[name]
+        return to_array(self.initializers[name], self.folder)
 
     def _card(self, dtype: str) -> Card:
         properties = {p.key: p.value for p in self.model.metadata_props}
@@ -172,7 +200,8 @@ class Graph:
         self.assembler.batch = sizes[0] or None
         self.float_type = kind.elem_type
         tensor = self._place(str(read[0].name), tuple(sizes[1:]))
-        self.values[read[0].name] = tensor
+        self.entry_name = str(read[0].name)
+        self.values[self.entry_name] = tensor
         return tensor, _FLOATS[kind.elem_type]
 
     def _place(self, name: str, sizes: tuple[int, ...]) -> Tensor:
@@ -228,7 +257,11 @@ class Graph:
             opset=self.opset,
             float_type=self.float_type,
             readers=self.readers[node.output[0]],
-            is_sole_reader=all(len(self.readers[name]) == 1 for name in node.input),
+            is_sole_reader=all(
+                len(self.readers[name]) == 1
+                for name, value in zip(node.input, values, strict=True)
+                if not isinstance(value, np.ndarray)  # constants may be shared
+            ),
         )
         if node.domain not in ("", "ai.onnx"):
             call.refuse("be one of ONNX's own operators", f"domain={node.domain!r}")
@@ -251,7 +284,11 @@ class Graph:
             folded = fold(call)
             if folded is not None:
                 return folded
-        if any(isinstance(v, _MOMENTS) for v in call.inputs):
+        kept = neutral.kept(call)
+        if kept is not None:
+            return kept
+        is_part = any(isinstance(v, _MOMENTS) for v in call.inputs)
+        if is_part and call.operator != "Identity":
             return moments.read(call)
         reader = READERS.get(call.operator)
         if reader is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,12 @@ from pellucid.network.window import Pads, pads
 
 Pair = tuple[int, int]
 _ZEROS: Pads = ((0, 0), (0, 0))
+_NEAREST: dict[str, Callable[[Array], Array]] = {
+    "ceil": np.ceil,
+    "floor": np.floor,
+    "round_prefer_ceil": lambda at: np.floor(at + 0.5),
+    "round_prefer_floor": lambda at: np.ceil(at - 0.5),
+}
 
 
 def _two(call: Call, name: str, default: int = 1) -> Pair:
@@ -106,9 +113,10 @@ def _cropped(
         for n, s, k, d in zip(size, stride, kernel, dilation, strict=True)
     ]
     how = call.attribute("auto_pad", "NOTSET")
+    is_same = how in ("SAME_UPPER", "SAME_LOWER")
     if "output_shape" in call.attributes:
         wanted = list(_two(call, "output_shape"))
-    elif how in ("SAME_UPPER", "SAME_LOWER"):
+    elif is_same:
         wanted = [n * s for n, s in zip(size, stride, strict=True)]
     else:
         crop = _pads(call, size, kernel, stride, dilation)
@@ -116,9 +124,12 @@ def _cropped(
     sides, added = [], []
     for whole, more, n in zip(full, extra, wanted, strict=True):
         total = whole + more - n
-        small = max(total, 0) // 2
-        rest = max(total, 0) - small
-        sides.append((rest, small) if how == "SAME_LOWER" else (small, rest))
+        if total < 0 and is_same:  # ONNX and onnxruntime add on different sides
+            call.refuse(f"crop with auto_pad={how}, not add", f"{-total} added")
+        after = max(total, 0) // 2
+        before = max(total, 0) - after
+        # only SAME_UPPER crops the smaller half in front
+        sides.append((after, before) if how == "SAME_UPPER" else (before, after))
         added.append(more if total >= 0 else more - total)
     return (sides[0], sides[1]), (added[0], added[1])
 
@@ -236,7 +247,6 @@ def resize(call: Call) -> Tensor:
     scale = _factors(call, x)
     mode = call.attribute("mode", "nearest")
     if mode == "nearest":
-        _check_nearest(call, scale)
         layer = pl.Upsample2D(scale, mode="nearest")
     elif mode in ("linear", "bilinear"):
         where = call.attribute("coordinate_transformation_mode", "half_pixel")
@@ -247,31 +257,34 @@ def resize(call: Call) -> Tensor:
         layer = pl.Upsample2D(scale, mode="bilinear")
     else:
         call.refuse("have mode nearest or linear", str(mode))
-    return call.assembler.layer(call.place, layer, [x])
+    enlarged = call.assembler.layer(call.place, layer, [x])  # bounds the size
+    if mode == "nearest":
+        _check_nearest(call, (x.shape[0], x.shape[1]), scale)
+    return enlarged
 
 
-def _check_nearest(call: Call, scale: Pair) -> None:
-    """Refuse nearest neighbours that are not input ⌊i / factor⌋."""
+def _check_nearest(call: Call, size: Pair, scale: Pair) -> None:
+    """Refuse nearest neighbours that are not input ⌊i / factor⌋, at any output i."""
     if call.operator == "Upsample" or call.opset < 11:
         return
     where = call.attribute("coordinate_transformation_mode", "half_pixel")
     how = call.attribute("nearest_mode", "round_prefer_floor")
-    outputs = np.arange(max(scale))
-    for factor in scale:
-        if where == "asymmetric":
-            at = outputs[:factor] / factor
-        elif where in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"):
-            at = (outputs[:factor] + 0.5) / factor - 0.5
-        else:
-            call.refuse("have asymmetric or half_pixel coordinates", str(where))
-        rounded = {
-            "floor": np.floor(at),
-            "ceil": np.ceil(at),
-            "round_prefer_floor": np.ceil(at - 0.5),
-            "round_prefer_ceil": np.floor(at + 0.5),
-        }.get(how)
-        if rounded is None or np.maximum(rounded, 0).any():
+    if how not in _NEAREST:
+        call.refuse(f"have a nearest_mode among {', '.join(_NEAREST)}", str(how))
+    for n, factor in zip(size, scale, strict=True):
+        i = np.arange(n * factor)
+        rounded = _NEAREST[how](_source(call, where, i, factor))
+        if not np.array_equal(np.clip(rounded, 0, n - 1), i // factor):
             call.refuse("repeat each pixel", f"{where}, {how}, scale={scale}")
+
+
+def _source(call: Call, where: str, i: Array, factor: int) -> Array:
+    """Return the coordinates in the input of outputs i."""
+    if where == "asymmetric":
+        return np.asarray(i / factor)
+    if where in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"):
+        return np.asarray((i + 0.5) / factor - 0.5)
+    call.refuse("have asymmetric or half_pixel coordinates", str(where))
 
 
 def _factors(call: Call, x: Tensor) -> Pair:

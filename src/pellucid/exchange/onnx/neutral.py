@@ -1,0 +1,32 @@
+"""Additions of 0 and multiplications by 1 among the parts of a layer.
+
+Exporters leave them where a bias is zero or a scale one; the patterns that gather a
+layer from its parts (GELU, layer norm, enlarging …) need not know them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.exchange.local_response import Squares
+from pellucid.exchange.onnx.call import Call
+from pellucid.exchange.tensor import Tensor
+
+_NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}
+_COMMUTES = ("Add", "Mul")
+
+
+def kept(call: Call) -> Any:
+    """Return the part that an operator leaves as it is; None where it does more."""
+    if call.operator not in _NEUTRAL or len(call.inputs) != 2:
+        return None
+    part, constant = call.inputs
+    if isinstance(part, np.ndarray) and call.operator in _COMMUTES:
+        part, constant = constant, part
+    if not isinstance(constant, np.ndarray) or constant.size != 1:
+        return None
+    if part is None or isinstance(part, Tensor | Squares | np.ndarray):
+        return None
+    return part if constant.item() == _NEUTRAL[call.operator] else None

@@ -1,0 +1,110 @@
+"""Check an imported network against its file on a random input, before it is accepted.
+
+A reader proves each operator on its own; the probe proves the whole: every output of
+a few random examples must be what a reference gives. Borders cannot hide an error, as
+the input has the file's own size, and rounding cannot pass for one, as what float32
+loses is measured in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.engines.registry import as_engine
+from pellucid.errors import ExchangeError
+from pellucid.runs import ModelFile
+
+Array = npt.NDArray[Any]
+Layout = Callable[[Array], Array]
+#: multiply-adds and elements of all values, for one example, above which none is run
+LIMIT = 10**10
+_SEVERAL = 10**9  # … and above which one example must do
+_TOLERANCE = 1e-4  # of the largest output
+_ROUNDING = 30  # times our own float32 error that a reference may be off
+
+
+def is_small(file: ModelFile, limit: int = LIMIT) -> bool:
+    """Return whether running one example costs less than a limit."""
+    network = file.network
+    elements = sum(int(np.prod(shape)) for shape in network.shapes.values())
+    return network.multiply_adds + elements <= limit
+
+
+def examples(file: ModelFile) -> int:
+    """Return how many examples a probe has, where the file leaves that open."""
+    return 2 if is_small(file, _SEVERAL) else 1
+
+
+def draw(shape: tuple[int, ...], dtype: str = "float32") -> Array:
+    """Return the random input of a probe: neither symmetric nor within [0, 1]."""
+    random = np.random.default_rng(20)
+    return random.normal(0.3, 1.5, shape).astype(dtype)
+
+
+def check(
+    file: ModelFile,
+    images: Array,
+    expected: Array,
+    *,
+    reference: str,
+    layout: Layout = np.asarray,
+) -> None:
+    """Compare a network with what its file gives for the same images.
+
+    Parameters
+    ----------
+    file : ModelFile
+        What was read.
+    images : array, shape (N, *input shape)
+        In pellucid's layout.
+    expected : array, shape (N, …)
+        What the file's own runtime gives, in the file's layout.
+    reference : str
+        The runtime's name, for the error.
+    layout : callable
+        Returns outputs of pellucid's layout in the file's.
+
+    Raises
+    ------
+    ExchangeError
+        If one output differs by more than rounding.
+    """
+    problem = difference(file, images, expected, layout)
+    if problem is not None:
+        raise ExchangeError(
+            f"import: network '{file.network.name}' must give the outputs of its file "
+            f"in {reference}; got {problem}. Please report the file."
+        )
+
+
+def difference(
+    file: ModelFile, images: Array, expected: Array, layout: Layout = np.asarray
+) -> str | None:
+    """Return in words how outputs differ from what is expected; None if they agree."""
+    with np.errstate(all="ignore"):
+        got = layout(_predict(file, images, file.dtype))
+        if got.shape != expected.shape:
+            return f"outputs of shape {got.shape[1:]} for {expected.shape[1:]}"
+        both = np.isfinite(got) & np.isfinite(expected)
+        if not np.array_equal(both, np.isfinite(got) | np.isfinite(expected)):
+            return "a finite number in one place alone"
+        error = np.max(np.abs(got - expected)[both], initial=0.0)
+        scale = np.max(np.abs(expected)[both], initial=0.0)
+        if error <= _TOLERANCE * scale:
+            return None
+        exact = layout(_predict(file, images, "float64"))
+        own = np.max(np.abs(got - exact)[both], initial=0.0)
+        if np.max(np.abs(expected - exact)[both], initial=0.0) <= _ROUNDING * own:
+            return None
+    return f"a difference of {error:.2g} where outputs reach {scale:.2g}"
+
+
+def _predict(file: ModelFile, images: Array, dtype: str) -> Array:
+    """Return outputs of the numpy engine."""
+    state = {f"weights/{name}": array for name, array in file.weights.items()}
+    session = as_engine("numpy").build(file.network, state=state, dtype=dtype)
+    return np.asarray(session.predict(images.astype(dtype)))
