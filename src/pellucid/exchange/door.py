@@ -9,9 +9,10 @@ from typing import Any
 import numpy.typing as npt
 
 from pellucid.engines.protocol import Engine
-from pellucid.errors import ExchangeError
+from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange import formats, torch_objects
 from pellucid.exchange.disk import Contents, write_sets
+from pellucid.exchange.refusal import damage_of
 from pellucid.model import Model, from_file
 from pellucid.network import Network
 from pellucid.runs import ModelFile
@@ -165,7 +166,13 @@ def read(
         return from_file(
             torch_objects.file_of_object(source, input_shape), engine=engine
         )
-    return from_file(_file_of(source, format, given), engine=engine)
+    file = _file_of(source, format, given)
+    try:
+        return from_file(file, engine=engine)
+    except NetworkError as error:
+        raise ExchangeError(
+            f"import: '{source}' must hold a whole model; got: {error}"
+        ) from error
 
 
 def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFile:
@@ -188,5 +195,6 @@ def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFil
                 f"format {entry.name}."
             )
     module = entry.load()
-    file: ModelFile = module.read(path, **extra)
+    with damage_of(path, f"{entry.name} file"):
+        file: ModelFile = module.read(path, **extra)
     return file

@@ -3,34 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pellucid.errors import DataError, ExchangeError, MissingExtraError, NetworkError
-
-#: what parsers raise when a file is not what it says
-DAMAGE: tuple[type[Exception], ...] = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+from pellucid.errors import DataError, ExchangeError, NetworkError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +42,46 @@ def _short(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def damage_of(path: Path, what: str, *, also: tuple[Any, ...] = ()) -> Iterator[None]:
-    """Turn whatever a parser raises on a damaged file into one sentence.
+def damage_of(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever is raised while a file is read into one sentence.
+
+    Readers and the libraries under them raise what they like on a damaged file, so
+    nothing is enumerated; what was raised stays the cause, by which an error of our
+    own can be told. A stop by Ctrl-C and a missing package pass through.
 
     Raises
     ------
     ExchangeError
-        In place of a parser's error; pellucid's own sentences pass through.
+        In place of any other exception; pellucid's own sentences pass through.
     """
     try:
         yield
-    except (ExchangeError, MissingExtraError):
+    except (ExchangeError, ImportError):
         raise
     except (NetworkError, DataError) as error:
         raise ExchangeError(
-            f"import: '{path}' must hold a network that can be run; got: {error}"
+            f"import: '{path}' must hold a network that can be run; got: "
+            f"{_sentence(error)}"
         ) from error
-    except (*DAMAGE, *also) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+    except MemoryError as error:
         raise ExchangeError(
-            f"import: '{path}' must be a whole {what}; got {reason.rstrip('.')}."
+            f"import: '{path}' must fit into memory; got too little for it."
         ) from error
+    except Exception as error:
+        raise ExchangeError(
+            f"import: '{path}' must be a whole {what}; got "
+            f"{_sentence(error).rstrip('.')}."
+        ) from error
+
+
+def _sentence(error: Exception) -> str:
+    """Return what an exception says, in one line of at most 500 characters."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - its text is damaged as well
+        text = ""
+    text = text or type(error).__name__
+    return text if len(text) <= 500 else f"{text[:497]}..."
 
 
 def not_written(format_name: str, who: str, reason: str) -> ExchangeError:

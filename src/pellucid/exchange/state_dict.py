@@ -41,11 +41,10 @@ def read(path: Path, *, network: Network | None = None) -> ModelFile:
             f"import: '{path}' must be read with network=…, as a state_dict has no "
             "layers; got none."
         )
-    import pickle
 
     import torch
 
-    with damage_of(path, "state_dict", also=(pickle.UnpicklingError,)):
+    with damage_of(path, "state_dict"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warns of, it refuses next
             state = torch.load(path, map_location="cpu", weights_only=True)

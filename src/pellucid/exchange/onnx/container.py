@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import external_data_helper as external
 from onnx import numpy_helper
 
@@ -31,7 +30,7 @@ def load(path: Path) -> onnx.ModelProto:
         If it is no ONNX file, or of an opset that is too old or unknown.
     """
     content = read_bytes(path)
-    with damage_of(path, "ONNX file", also=(DecodeError,)):
+    with damage_of(path, "ONNX file"):
         model = onnx.ModelProto()
         model.ParseFromString(content)
     if not model.graph.node and not model.graph.output:

@@ -42,7 +42,7 @@ def read(path: Path) -> ModelFile:
     folder = path.parent if path.name == MAIN else path
     if not (folder / MAIN).is_file():
         raise ExchangeError(f"import: '{path}' must hold a {MAIN}; got none.")
-    with damage_of(path, "SavedModel", also=(Exception,)):
+    with damage_of(path, "SavedModel"):
         graph = Graph(_as_onnx(folder), None, {}, images=LAST)
         file = graph.file(folder.stem)
         return _with_card(file, folder / CARD)
