@@ -6,9 +6,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pellucid.errors import ExchangeError
-from pellucid.exchange.pt2.read import read
+from pellucid.exchange import probe
+from pellucid.exchange.pt2.archive import opened
+from pellucid.exchange.pt2.read import Graph
 from pellucid.exchange.pt2.write import exported
+from pellucid.exchange.refusal import damage_of
 from pellucid.runs import ModelFile
 
 
@@ -51,4 +56,27 @@ def file_of_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFil
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "module.pt2"
         torch.export.save(source, path)
-        return read(path)
+        with damage_of(Path("module"), "module"):
+            graph = Graph(opened(path))
+            file = graph.file(type(source).__name__)
+            _check(source, graph, file)
+    return file
+
+
+def _check(program: Any, graph: Graph, file: ModelFile) -> None:
+    """Probe the network against the exported program itself."""
+    import torch
+
+    if not probe.is_small(file):
+        return
+    batch = graph.assembler.batch or probe.examples(file)
+    x = probe.draw((batch, *graph.entry.foreign_shape[1:]), file.dtype)
+    with torch.no_grad():
+        y = program.module()(torch.from_numpy(x))
+    probe.check(
+        file,
+        graph.entry.from_foreign(x),
+        y.numpy(force=True),
+        reference="PyTorch",
+        layout=graph.layout or np.asarray,
+    )

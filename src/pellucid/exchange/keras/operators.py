@@ -236,7 +236,7 @@ def _softmax(call: Call) -> Tensor:
 
 def _dropout(call: Call) -> Tensor:
     if call.config.get("noise_shape") is not None:
-        call.place.refuse("have noise_shape=None", str(call.config["noise_shape"]))
+        return call.inputs[0]  # drops whole slices, in training alone
     layer = pl.Dropout(float(call.get("rate", 0.5)))
     return call.assembler.elementwise(call.place, call.inputs[0], layer)
 
@@ -300,11 +300,73 @@ def _concat(call: Call) -> Tensor:
 
 
 def _same(call: Call) -> Tensor:
-    """Activation: what it names is added behind every layer."""
+    """Nothing: what augments or adds noise in training alone.
+
+    And Activation: what it names is added behind every layer.
+    """
+    return call.inputs[0]
+
+
+def _prelu(call: Call) -> Tensor:
+    slopes = np.unique(call.array())
+    if slopes.size != 1:
+        call.place.refuse("have one slope", f"{slopes.size} slopes")
+    layer = pl.LeakyReLU(float(slopes[0]))
+    return call.assembler.elementwise(call.place, call.inputs[0], layer)
+
+
+_IN_TRAINING_ALONE = (
+    "ActivityRegularization",
+    "AlphaDropout",
+    "AugMix",
+    "CutMix",
+    "Equalization",
+    "GaussianDropout",
+    "GaussianNoise",
+    "MixUp",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHeight",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomWidth",
+    "RandomZoom",
+    "Solarization",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+)
+
+
+def _nested(call: Call) -> Tensor:
+    """Return the input of a model inside a model that only augments."""
+    for layer in call.get("layers", ()):
+        kind = str(layer["class_name"])
+        if kind not in ("InputLayer", "Dropout", "Identity", *_IN_TRAINING_ALONE):
+            call.place.refuse(
+                "hold layers that are the identity at inference, inside another model",
+                kind,
+            )
     return call.inputs[0]
 
 
 READERS: dict[str, Callable[[Call], Tensor]] = {
+    **dict.fromkeys(_IN_TRAINING_ALONE, _same),
     "Activation": _same,
     "Add": _add,
     "AveragePooling2D": _pool(pl.AvgPool2D),
@@ -317,15 +379,19 @@ READERS: dict[str, Callable[[Call], Tensor]] = {
     "DepthwiseConv2D": _depthwise,
     "Dropout": _dropout,
     "Flatten": _flatten,
+    "Functional": _nested,
     "GlobalAveragePooling2D": _global_average,
+    "Identity": _same,
     "InputLayer": _input,
     "LayerNormalization": _layer_norm,
     "LeakyReLU": _leaky_relu,
     "MaxPooling2D": _pool(pl.MaxPool2D),
+    "PReLU": _prelu,
     "ReLU": _relu,
     "Rescaling": _rescaling,
     "Reshape": _reshape,
     "SeparableConv2D": _separable,
+    "Sequential": _nested,
     "Softmax": _softmax,
     "UpSampling2D": _upsample,
     "ZeroPadding2D": _zero_pad,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.call import Call, Padded, Spread
 from pellucid.exchange.refusal import Place
-from pellucid.exchange.tensor import BATCH, LAST, Tensor
+from pellucid.exchange.tensor import BATCH, LAST, LogProbabilities, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 from pellucid.network.window import Pads
@@ -359,6 +359,10 @@ def _softmax(call: Call) -> Tensor:
     return call.assembler.softmax(call.place, call.tensor(), -1)
 
 
+def _log_softmax(call: Call) -> LogProbabilities:
+    return LogProbabilities(call.assembler.softmax(call.place, call.tensor(), -1))
+
+
 def _dequantize(call: Call) -> Array:
     """float16 constants, which float32 holds exactly."""
     array = call.array(0)
@@ -385,6 +389,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "GELU": _gelu,
     "LEAKY_RELU": _leaky_relu,
     "LOCAL_RESPONSE_NORMALIZATION": _local_response_norm,
+    "LOG_SOFTMAX": _log_softmax,
     "LOGISTIC": _elementwise(pl.Sigmoid),
     "MAX_POOL_2D": _pool(pl.MaxPool2D),
     "MEAN": _mean,

@@ -18,7 +18,7 @@ from pellucid.exchange.litert.graph import Graph, Operator, Value
 from pellucid.exchange.litert.layer_norms import layer_norms
 from pellucid.exchange.litert.operators import READERS, fused
 from pellucid.exchange.refusal import Place, damage_of
-from pellucid.exchange.tensor import FIRST, LAST, Tensor
+from pellucid.exchange.tensor import FIRST, LAST, LogProbabilities, Tensor
 from pellucid.runs import ModelFile
 
 _REUSE_LIMIT = 4  # times that the weights may have the size of the file
@@ -61,6 +61,9 @@ class _Reading:
         for operator in self.graph.operators:
             self._run(operator)
         self.output = output = self.values[self.graph.output]
+        if isinstance(output, LogProbabilities):
+            output.warn()
+            output = output.probabilities
         if not isinstance(output, Tensor):
             raise ExchangeError(
                 "import: the output must depend on the input; got a constant."

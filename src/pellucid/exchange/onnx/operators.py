@@ -17,7 +17,7 @@ from pellucid.exchange.onnx import (
     windows,
 )
 from pellucid.exchange.onnx.call import Call
-from pellucid.exchange.tensor import Array, Tensor
+from pellucid.exchange.tensor import Array, LogProbabilities, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 
@@ -74,6 +74,17 @@ def _softmax(call: Call) -> Tensor:
         if any(n != 1 for n in after):
             call.refuse("work along the last axis in opset < 13", f"axis={axis}")
     return call.assembler.softmax(call.place, x, axis)
+
+
+def _log_softmax(call: Call) -> LogProbabilities:
+    return LogProbabilities(_softmax(call))
+
+
+def _log(call: Call) -> LogProbabilities:
+    x = call.tensor()
+    if not isinstance(call.assembler.nodes[x.node].layer, pl.Softmax):
+        call.refuse("read a softmax", f"'{x.node}'")
+    return LogProbabilities(x)
 
 
 def _gemm(call: Call) -> Tensor | rows.Rows:
@@ -339,6 +350,8 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "LRN": normalizations.local_response_norm,
     "LayerNormalization": normalizations.layer_norm,
     "LeakyRelu": _leaky_relu,
+    "Log": _log,
+    "LogSoftmax": _log_softmax,
     "MatMul": _matmul,
     "MaxPool": windows.max_pool,
     "Mul": _mul,

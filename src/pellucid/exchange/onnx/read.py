@@ -24,7 +24,7 @@ from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.folding import fold
 from pellucid.exchange.onnx.operators import READERS
 from pellucid.exchange.refusal import Place, damage_of
-from pellucid.exchange.tensor import BATCH, FIRST, LAST, Tensor
+from pellucid.exchange.tensor import BATCH, FIRST, LAST, LogProbabilities, Tensor
 from pellucid.runs import ModelFile
 
 _FLOATS = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
@@ -107,13 +107,17 @@ class Graph:
                 "import: the output must be what a layer gives; "
                 f"got '{self.output_name}', a part of one alone."
             )
-        if not isinstance(self.output, Tensor):
+        output = self.output
+        if isinstance(output, LogProbabilities):
+            output.warn()
+            output = output.probabilities
+        if not isinstance(output, Tensor):
             raise ExchangeError(
                 f"import: the output must depend on the input; got '{self.output_name}'"
                 ", which does not."
             )
         named = self.graph.name if self.graph.name else name
-        network, weights = self.assembler.finish(self.output, name=named)
+        network, weights = self.assembler.finish(output, name=named)
         return self._card(dtype).file(network, weights)
 
     def check(self, file: ModelFile) -> None:

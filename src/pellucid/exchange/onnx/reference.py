@@ -18,7 +18,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from pellucid.exchange import probe, runtime
-from pellucid.exchange.tensor import Tensor
+from pellucid.exchange.tensor import LogProbabilities, Tensor
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
@@ -34,7 +34,7 @@ def check(
     graph: onnx.ModelProto,
     *,
     entry: Tensor,
-    output: Tensor,
+    output: Tensor | LogProbabilities,
     batch: int | None,
 ) -> None:
     """Probe a network against the graph that it was read from.

@@ -29,6 +29,7 @@ class Call:
     assembler: Assembler
     readers: set[str] = field(default_factory=set)
     is_sole_reader: bool = False
+    float_type: int = 7  # the network's, a number of torch.export's schema
 
     def refuse(self, rule: str, got: object) -> NoReturn:
         """Raise ExchangeError: the operator must …"""

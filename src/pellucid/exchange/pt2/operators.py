@@ -10,7 +10,7 @@ import numpy as np
 
 from pellucid.exchange.local_response import Squares, square
 from pellucid.exchange.pt2.call import Call
-from pellucid.exchange.tensor import Tensor
+from pellucid.exchange.tensor import FIRST, LogProbabilities, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 from pellucid.network.window import Pads, pads
@@ -122,22 +122,62 @@ def _pool(kind: Any) -> Callable[[Call], Tensor]:
     return read
 
 
-def _adaptive(call: Call) -> Tensor:
-    if call.pair("output_size", 1) != (1, 1):
-        call.refuse("have an output of 1 × 1", call.get("output_size"))
-    as_vector = bool(call.readers) and call.readers <= _VECTOR_READERS
-    return call.assembler.global_average(
-        call.place, call.tensor("self"), as_image=not as_vector
-    )
+def _adaptive(kind: Any) -> Callable[[Call], Tensor]:
+    """Pool to a size: to one pixel, or to one that divides the image's."""
+
+    def read(call: Call) -> Tensor:
+        x = call.tensor("self")
+        image = call.assembler.image(call.place, x)
+        size = image.shape[0], image.shape[1]
+        wanted = _output_size(call, size)
+        if wanted == (1, 1) and kind is pl.AvgPool2D:
+            as_vector = bool(call.readers) and call.readers <= _VECTOR_READERS
+            return call.assembler.global_average(call.place, x, as_image=not as_vector)
+        if any(m < 1 or n % m for n, m in zip(size, wanted, strict=True)):
+            call.refuse(f"have an output_size that divides {size}", wanted)
+        if wanted == size:
+            return x
+        kernel = size[0] // wanted[0], size[1] // wanted[1]
+        sizes: dict[str, Any] = {"kernel_size": kernel, "stride": kernel}
+        return call.assembler.pool(call.place, x, kind, padding="valid", **sizes)
+
+    return read
 
 
-def _mean(call: Call) -> Tensor:
-    x, axes = call.tensor("self"), call.get("dim", [])
-    image = call.assembler.image(call.place, x)
+def _output_size(call: Call, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size that is asked for; None there means as before."""
+    given = call.get("output_size")
+    if isinstance(given, list) and None in given:
+        given = [n if m is None else m for n, m in zip(size, given, strict=True)]
+        return given[0], given[1]
+    return call.pair("output_size", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """An image's pixels in one row, or the means of its rows: (N, C, …)."""
+
+    x: Tensor
+
+
+def _mean(call: Call) -> Tensor | _Pixels:
+    part, axes = call.get("self"), call.get("dim", [])
+    axes = [axes] if isinstance(axes, int) else axes
+    if call.get("dtype") is not None:
+        call.refuse("keep the type of its input", call.get("dtype"))
+    if isinstance(part, _Pixels):
+        if [axis % 3 for axis in axes] != [2] or call.get("keepdim", False):
+            call.refuse("average all pixels", f"dim={axes}")
+        mean = call.assembler.global_average(call.place, part.x, as_image=False)
+        return call.assembler.vector(mean)
+    image = call.assembler.image(call.place, call.tensor("self"))
+    if [axis % 4 for axis in axes] in ([2], [3]) and not call.get("keepdim", False):
+        return _Pixels(image)  # the means of rows or columns, averaged next
     if sorted(axis % 4 for axis in axes) != [2, 3]:
         call.refuse("average height and width", f"dim={axes}")
     if call.get("keepdim", False):
-        return _adaptive(call)
+        as_vector = bool(call.readers) and call.readers <= _VECTOR_READERS
+        return call.assembler.global_average(call.place, image, as_image=not as_vector)
     mean = call.assembler.global_average(call.place, image, as_image=False)
     return call.assembler.vector(mean)
 
@@ -181,6 +221,29 @@ def _leaky_relu(call: Call) -> Tensor:
     return call.assembler.elementwise(call.place, call.tensor("self"), layer)
 
 
+def _prelu(call: Call) -> Tensor:
+    slopes = np.unique(call.get("weight"))
+    if slopes.size != 1:
+        call.refuse("have one slope for all channels", f"{slopes.size} slopes")
+    layer = pl.LeakyReLU(float(slopes[0]))
+    return call.assembler.elementwise(call.place, call.tensor("self"), layer)
+
+
+def _rrelu(call: Call) -> Tensor:
+    """Random slopes, which are their mean in evaluation."""
+    call.only(training=False)
+    slope = (float(call.get("lower", 1 / 8)) + float(call.get("upper", 1 / 3))) / 2
+    layer = pl.LeakyReLU(slope)
+    return call.assembler.elementwise(call.place, call.tensor("self"), layer)
+
+
+def _clamp(call: Call) -> Tensor:
+    """Clamp at 0 from below is a ReLU."""
+    if call.get("max") is not None or call.get("min") != 0:
+        call.refuse("clamp at 0 from below alone", f"{call.get('min')} …")
+    return call.assembler.elementwise(call.place, call.tensor("self"), pl.ReLU())
+
+
 def _gelu(call: Call) -> Tensor:
     call.only(approximate="none")
     return call.assembler.elementwise(call.place, call.tensor("self"), pl.GELU())
@@ -190,38 +253,106 @@ def _softmax(call: Call) -> Tensor:
     return call.assembler.softmax(call.place, call.tensor("self"), call.get("dim"))
 
 
+def _log_softmax(call: Call) -> LogProbabilities:
+    return LogProbabilities(_softmax(call))
+
+
+def _log(call: Call) -> LogProbabilities:
+    x = call.tensor("self")
+    if not isinstance(call.assembler.nodes[x.node].layer, pl.Softmax):
+        call.refuse("read a softmax", f"'{x.node}'")
+    return LogProbabilities(x)
+
+
+def _noise(call: Call) -> Any:
+    """Dropout of whole channels, or to a mean and variance: nothing in evaluation."""
+    call.only(train=False)
+    return call.get("input", call.get("self"))
+
+
 def _dropout(call: Call) -> Tensor:
     call.only(train=False)
     layer = pl.Dropout(float(call.get("p", 0.5)))
-    return call.assembler.elementwise(call.place, call.tensor("input"), layer)
+    x = call.tensor("self" if "self" in call.arguments else "input")  # if in place
+    return call.assembler.elementwise(call.place, x, layer)
 
 
-def _add(call: Call) -> Tensor | Squares:
-    call.only(alpha=1)
-    other = call.get("other")
-    if isinstance(call.get("self"), Squares) and isinstance(other, int | float):
-        return call.get("self").plus(call.place, float(other))  # type: ignore[no-any-return]
-    x = call.tensor("self")
+def _add(call: Call) -> Any:
+    part, other = call.get("self"), call.get("other")
+    if isinstance(part, np.ndarray):
+        part, other = other, part
+    if isinstance(part, Squares) and _is_number(other):
+        call.only(alpha=1)
+        return part.plus(call.place, float(other))
+    if not isinstance(part, Tensor):
+        call.refuse("add to the network's value", type(part).__name__)
     if isinstance(other, Tensor):
-        return call.assembler.add(call.place, [x, other])
+        call.only(alpha=1)
+        return call.assembler.add(call.place, [part, other])
+    alpha = np.float32(call.get("alpha", 1))
+    return _plus(call, part, _constant(call, other) * alpha)
+
+
+def _plus(call: Call, x: Tensor, offset: Any) -> Tensor:
     if call.is_sole_reader:
-        biased = call.assembler.fold_bias(call.place, x, _constant(call, other))
+        biased = call.assembler.fold_bias(call.place, x, offset)
         if biased is not None:
             return biased
-    return call.assembler.affine(call.place, x, offset=_constant(call, other))
+    return call.assembler.affine(call.place, x, offset=offset)
 
 
-def _mul(call: Call) -> Tensor | Squares:
-    other = call.get("other")
-    if isinstance(call.get("self"), Squares) and isinstance(other, int | float):
-        return call.get("self").times(call.place, float(other))  # type: ignore[no-any-return]
-    x = call.tensor("self")
-    squares = square(x, other) if isinstance(other, Tensor) else None
+def _sub(call: Call) -> Tensor:
+    """Subtract alpha · other, a constant or a value."""
+    part, other = call.get("self"), call.get("other")
+    alpha = np.float32(call.get("alpha", 1))
+    if isinstance(part, np.ndarray):
+        return _from_constant(call, part, call.tensor("other"), alpha)
+    if isinstance(other, Tensor):
+        minus = call.assembler.affine(call.place, other, scale=np.asarray(-alpha))
+        return call.assembler.add(call.place, [call.tensor("self"), minus])
+    return _plus(call, call.tensor("self"), -(_constant(call, other) * alpha))
+
+
+def _rsub(call: Call) -> Tensor:
+    """Subtract alpha · self from a constant."""
+    alpha = np.float32(call.get("alpha", 1))
+    return _from_constant(call, call.get("other"), call.tensor("self"), alpha)
+
+
+def _from_constant(call: Call, constant: Any, x: Tensor, alpha: Any) -> Tensor:
+    minus = call.assembler.affine(call.place, x, scale=np.asarray(-alpha))
+    return call.assembler.affine(call.place, minus, offset=_constant(call, constant))
+
+
+def _neg(call: Call) -> Tensor:
+    minus = np.asarray(-1, np.float32)
+    return call.assembler.affine(call.place, call.tensor("self"), scale=minus)
+
+
+def _mul(call: Call) -> Any:
+    part, other = call.get("self"), call.get("other")
+    if isinstance(part, np.ndarray):
+        part, other = other, part
+    if isinstance(part, Squares) and _is_number(other):
+        return part.times(call.place, float(other))
+    if not isinstance(part, Tensor):
+        call.refuse("multiply the network's value", type(part).__name__)
+    if not isinstance(other, Tensor):
+        return call.assembler.affine(call.place, part, scale=_constant(call, other))
+    squares = square(part, other)
     if squares is not None:
         return squares
-    if isinstance(other, Tensor):
-        call.refuse("multiply by a constant", f"the value of '{other.node}'")
-    return call.assembler.affine(call.place, x, scale=_constant(call, other))
+    for x, gate in ((part, other), (other, part)):
+        node = call.assembler.nodes[gate.node]
+        is_gate = isinstance(node.layer, pl.Sigmoid) and node.inputs == (x.node,)
+        if is_gate and x.same_layout(gate):
+            return call.assembler.elementwise(call.place, x, pl.SiLU())
+    call.refuse("multiply by a constant, or by its own sigmoid", f"'{other.node}'")
+
+
+def _is_number(value: Any) -> bool:
+    is_array = isinstance(value, np.ndarray) and value.size == 1
+    return is_array or isinstance(value, int | float)
 
 
 def _constant(call: Call, value: Any) -> Any:
@@ -237,10 +368,15 @@ def _cat(call: Call) -> Tensor:
     return call.assembler.concat(call.place, tensors, call.get("dim", 0))
 
 
-def _flatten(call: Call) -> Tensor:
+def _flatten(call: Call) -> Tensor | _Pixels:
     x = call.tensor("self")
-    start, end = call.get("start_dim", 0), call.get("end_dim", -1)
-    if start != 1 or end % len(x.axes) != len(x.axes) - 1:
+    rank = len(x.axes)
+    start, end = call.get("start_dim", 0) % rank, call.get("end_dim", -1) % rank
+    if start == end:
+        return x
+    if (start, end, rank) == (2, 3, 4):
+        return _Pixels(call.assembler.image(call.place, x))
+    if start != 1 or end != rank - 1:
         call.refuse("flatten all but the batch", f"start_dim={start}, end_dim={end}")
     return call.assembler.flatten(call.place, x)
 
@@ -255,11 +391,22 @@ def _averaged_channels(call: Call) -> Squares:
     return part.averaged(call.place, kernel, call.get("stride") or kernel)
 
 
-def _squeeze(call: Call) -> Squares:
-    part = call.get("self")
-    if not isinstance(part, Squares) or not part.is_volume or call.get("dim") != 1:
-        call.refuse("be a part of a local response norm", f"dim={call.get('dim')}")
-    return part.reshaped(call.place, part.x.foreign_shape, call.assembler.batch)
+def _squeeze(call: Call) -> Any:
+    part, dims = call.get("self"), call.get("dim")
+    dims = [dims] if isinstance(dims, int) else dims
+    if isinstance(part, np.ndarray):
+        return part.squeeze(None if dims is None else tuple(dims))
+    if isinstance(part, Squares):
+        if not part.is_volume or dims != [1]:
+            call.refuse("be a part of a local response norm", f"dim={dims}")
+        return part.reshaped(call.place, part.x.foreign_shape, call.assembler.batch)
+    x = call.tensor("self")
+    shape, rank = x.foreign_shape, len(x.axes)
+    if dims is None and call.assembler.batch == 1:
+        call.refuse("keep the batch, and name its dim", "a batch of 1")
+    dropped = set(range(rank)) if dims is None else {axis % rank for axis in dims}
+    kept = [n for i, n in enumerate(shape) if n != 1 or i not in dropped]
+    return call.assembler.reshape(call.place, x, kept)
 
 
 def _pow(call: Call) -> Squares:
@@ -270,24 +417,54 @@ def _pow(call: Call) -> Squares:
 
 
 def _div(call: Call) -> Tensor:
+    call.only(rounding_mode=None)
     part = call.get("other")
-    if not isinstance(part, Squares):
-        call.refuse("divide by what a local response norm divides by", "another")
-    return part.dividing(call.place, call.tensor("self"), call.assembler)
+    if isinstance(part, Squares):
+        return part.dividing(call.place, call.tensor("self"), call.assembler)
+    if isinstance(part, Tensor) or part is None:
+        call.refuse("divide by a constant", "a value")
+    scale = np.float32(1 / np.asarray(_constant(call, part), np.float64))
+    return call.assembler.affine(call.place, call.tensor("self"), scale=scale)
 
 
-def _view(call: Call) -> Tensor | Squares:
+def _view(call: Call) -> Any:
     shape = call.get("size", call.get("shape"))
     part = call.get("self")
+    if isinstance(part, np.ndarray):
+        return part.reshape(shape)
     if isinstance(part, Squares):
         return part.reshaped(call.place, shape, call.assembler.batch)
-    return call.assembler.reshape(call.place, call.tensor("self"), shape)
+    x = call.tensor("self")
+    if len(shape) == 3 and x.axes == FIRST and list(shape[1:]) in _as_pixels(x):
+        return _Pixels(x)
+    return call.assembler.reshape(call.place, x, shape)
 
 
-def _permute(call: Call) -> Tensor:
+def _as_pixels(x: Tensor) -> list[list[int]]:
+    """Return the shapes, without the batch, of an image's pixels in one row."""
+    height, width, channels = x.shape
+    return [[channels, height * width], [channels, -1]] if height * width > 1 else []
+
+
+def _permute(call: Call) -> Any:
+    part = call.get("self")
+    if isinstance(part, np.ndarray):
+        return part.transpose(call.get("dims"))
     x = call.tensor("self")
     order = [axis % len(x.axes) for axis in call.get("dims")]
     return call.assembler.transpose(call.place, x, order)
+
+
+def _transpose(call: Call) -> Any:
+    part = call.get("self")
+    rank = part.ndim if isinstance(part, np.ndarray) else len(call.tensor("self").axes)
+    first = call.get("dim0", call.get("axis0", -2)) % rank
+    second = call.get("dim1", call.get("axis1", -1)) % rank
+    order = list(range(rank))
+    order[first], order[second] = second, first
+    if isinstance(part, np.ndarray):
+        return part.transpose(order)
+    return call.assembler.transpose(call.place, call.tensor("self"), order)
 
 
 def _movedim(call: Call) -> Tensor:
@@ -329,10 +506,12 @@ def _pad(call: Call) -> Tensor | _Surrounded | Squares:
 
 
 def _unsqueeze(call: Call) -> Any:
-    value = call.get("self")
-    if not isinstance(value, np.ndarray):
-        call.refuse("read a constant", type(value).__name__)
-    return np.expand_dims(value, call.get("dim"))
+    value, axis = call.get("self"), call.get("dim")
+    if isinstance(value, np.ndarray):
+        return np.expand_dims(value, axis)
+    shape = list(call.tensor("self").foreign_shape)
+    shape.insert(axis % (len(shape) + 1), 1)
+    return call.assembler.reshape(call.place, call.tensor("self"), shape)
 
 
 def _upsample(mode: Any) -> Callable[[Call], Tensor]:
@@ -355,50 +534,91 @@ def _size(call: Call) -> Any:
     return call.tensor("self").foreign_shape[call.get("dim")]
 
 
-def _same(call: Call) -> Tensor:
-    return call.tensor("self")
+def _same(call: Call) -> Any:
+    return call.get("self")
+
+
+def _converted(call: Call) -> Any:
+    """to, float: of the type that it has."""
+    kinds = [call.get("dtype")]
+    if any(kind not in (None, call.float_type) for kind in kinds):
+        call.refuse(f"keep the input's type, {call.float_type}", kinds[0])
+    return call.get("self")
 
 
 READERS: dict[str, Callable[[Call], Any]] = {
-    "adaptive_avg_pool2d": _adaptive,
+    "adaptive_avg_pool2d": _adaptive(pl.AvgPool2D),
+    "adaptive_max_pool2d": _adaptive(pl.MaxPool2D),
     "add": _add,
     "add_": _add,
+    "alias": _same,
+    "alpha_dropout": _noise,
+    "alpha_dropout_": _noise,
     "avg_pool2d": _pool(pl.AvgPool2D),
     "avg_pool3d": _averaged_channels,
     "batch_norm": _batch_norm,
     "cat": _cat,
+    "clamp": _clamp,
+    "clamp_": _clamp,
+    "clamp_min": _clamp,
+    "clone": _same,
     "contiguous": _same,
     "conv2d": _conv,
     "conv_transpose2d": _conv_transpose,
+    "detach": _same,
+    "detach_": _same,
     "div": _div,
+    "div_": _div,
     "dropout": _dropout,
+    "dropout_": _dropout,
+    "feature_alpha_dropout": _noise,
+    "feature_alpha_dropout_": _noise,
+    "feature_dropout": _noise,
+    "feature_dropout_": _noise,
     "flatten": _flatten,
     "gelu": _gelu,
     "layer_norm": _layer_norm,
     "leaky_relu": _leaky_relu,
     "leaky_relu_": _leaky_relu,
     "linear": _linear,
+    "log": _log,
+    "log_softmax": _log_softmax,
     "max_pool2d": _pool(pl.MaxPool2D),
     "mean": _mean,
     "movedim": _movedim,
+    "mT": _transpose,
     "mul": _mul,
+    "mul_": _mul,
+    "neg": _neg,
     "pad": _pad,
     "permute": _permute,
     "pow": _pow,
+    "prelu": _prelu,
     "relu": _elementwise(pl.ReLU),
     "relu_": _elementwise(pl.ReLU),
     "reshape": _view,
+    "rrelu": _rrelu,
+    "rrelu_": _rrelu,
+    "rsub": _rsub,
     "sigmoid": _elementwise(pl.Sigmoid),
     "silu": _elementwise(pl.SiLU),
     "silu_": _elementwise(pl.SiLU),
     "softmax": _softmax,
     "squeeze": _squeeze,
+    "sub": _sub,
+    "sub_": _sub,
+    "swapaxes": _transpose,
+    "swapdims": _transpose,
     "sym_size": _size,
+    "t": _transpose,
     "tanh": _elementwise(pl.Tanh),
+    "to": _converted,
+    "_to_copy": _converted,
+    "transpose": _transpose,
     "unsqueeze": _unsqueeze,
     "upsample_bilinear2d": _upsample("bilinear"),
     "upsample_nearest2d": _upsample("nearest"),
-    "upsample_nearest_exact2d": _upsample("nearest"),
     "_upsample_nearest_exact2d": _upsample("nearest"),
+    "upsample_nearest_exact2d": _upsample("nearest"),
     "view": _view,
 }

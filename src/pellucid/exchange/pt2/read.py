@@ -11,11 +11,12 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.assembler import Assembler
 from pellucid.exchange.card import Card
 from pellucid.exchange.local_response import Squares
+from pellucid.exchange.probe import Layout
 from pellucid.exchange.pt2.archive import Archive, opened
 from pellucid.exchange.pt2.call import Call
 from pellucid.exchange.pt2.operators import READERS
 from pellucid.exchange.refusal import Place, damage_of
-from pellucid.exchange.tensor import BATCH, FIRST, Tensor
+from pellucid.exchange.tensor import BATCH, FIRST, LogProbabilities, Tensor
 from pellucid.runs import ModelFile
 
 _FLOATS = {7: "float32", 8: "float64"}
@@ -30,10 +31,10 @@ def read(path: Path) -> ModelFile:
         If it is damaged, or holds what cannot be represented exactly.
     """
     with damage_of(path, ".pt2 file"):
-        return _Graph(opened(path)).file(path.stem)
+        return Graph(opened(path)).file(path.stem)
 
 
-class _Graph:
+class Graph:
     """An exported graph while it is read."""
 
     def __init__(self, archive: Archive) -> None:
@@ -42,6 +43,7 @@ class _Graph:
         self.values: dict[str, Any] = {}
         self.readers: dict[str, set[str]] = defaultdict(set)
         self.counts: Counter[str] = Counter()
+        self.layout: Layout | None = None  # of the output
         for node in self.graph["nodes"]:
             for name in _names(node["inputs"]):
                 self.readers[name].add(_operator(node["target"]))
@@ -63,10 +65,14 @@ class _Graph:
                 "import: the output must be what a layer gives; got the square of "
                 f"'{output.x.node}' alone."
             )
+        if isinstance(output, LogProbabilities):
+            output.warn()
+            output, self.layout = output.probabilities, output.to_foreign
         if not isinstance(output, Tensor):
             raise ExchangeError(
                 "import: the output must depend on the input; got a constant."
             )
+        self.layout = self.layout or output.to_foreign
         network, weights = self.assembler.finish(output, name=name)
         card = self.archive.card
         known = Card(dtype=dtype) if card is None else Card.from_json(json.loads(card))
@@ -97,11 +103,15 @@ class _Graph:
         self.assembler.batch = meta["sizes"][0].get("as_int")
         axes = FIRST if len(sizes) == 3 else tuple(range(len(sizes) + 1))
         shape = (*sizes[1:], sizes[0]) if len(sizes) == 3 else sizes
-        self.values[entries[0]] = self.assembler.input(shape, axes, name="input")
+        self.entry = self.assembler.input(shape, axes, name="input")
+        self.values[entries[0]] = self.entry
+        self.float_type = meta["dtype"]
         return _FLOATS[meta["dtype"]]
 
     def _run(self, node: dict[str, Any]) -> None:
         operator = _operator(node["target"])
+        if not node["outputs"] and operator.startswith("_assert"):
+            return
         ((_, output),) = node["outputs"][0].items()
         name = output["as_name"] if "as_name" in output else output["name"]
         arguments = {a["name"]: self._value(a["arg"]) for a in node["inputs"]}
@@ -121,8 +131,11 @@ class _Graph:
                 assembler=self.assembler,
                 readers=self.readers[name],
                 is_sole_reader=all(
-                    self.counts[read] == 1 for read in _names(node["inputs"])
+                    self.counts[read] == 1
+                    for read in _names(node["inputs"])
+                    if isinstance(self.values.get(read), Tensor)
                 ),
+                float_type=self.float_type,
             )
         )
 

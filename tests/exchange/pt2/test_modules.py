@@ -1,0 +1,186 @@
+"""Modules as people write them: each comes in with PyTorch's own numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid import exchange
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+nn, F = torch.nn, torch.nn.functional
+pytestmark = pytest.mark.filterwarnings("ignore")
+PIXELS = 4 * 6 * 6  # behind the convolution of an 8 × 8 image
+
+
+class Module(nn.Module):
+    """A body, a head, and what is done between; ``forward`` gets all three."""
+
+    def __init__(self, forward, *, inputs=PIXELS):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.head = nn.Conv2d(1, 4, 3), nn.Linear(inputs, 3)
+        self.gain = nn.Parameter(torch.rand(4) + 0.5)
+        self.register_buffer("mean", torch.tensor(0.13).reshape(1, 1, 1, 1))
+        self.register_buffer("std", torch.tensor(0.31))
+        self.between = forward
+
+    def forward(self, x):
+        return self.between(self, x)
+
+
+def between(function, **more):
+    """Return a module that does something to the body's image."""
+    return Module(lambda m, x: m.head(torch.flatten(function(m, m.body(x)), 1)), **more)
+
+
+def before(function):
+    """Return a module that does something to the input."""
+    return Module(lambda m, x: m.head(torch.flatten(m.body(function(m, x)), 1)))
+
+
+def pooled(function):
+    """Return a module that makes a vector of the body's image."""
+    return Module(lambda m, x: m.head(function(m.body(x))), inputs=4)
+
+
+def layers(*inner, inputs=PIXELS):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), *inner, nn.Flatten(), nn.Linear(inputs, 3))
+
+
+gap = nn.AdaptiveAvgPool2d
+MODULES = {
+    # nothing in evaluation
+    "Dropout": lambda: layers(nn.Dropout(0.3), nn.Dropout(0.3, inplace=True)),
+    "Dropout2d": lambda: layers(nn.Dropout2d(0.3), nn.Dropout2d(0.3, inplace=True)),
+    "Dropout3d": lambda: layers(nn.Dropout3d(0.3)),
+    "AlphaDropout": lambda: layers(nn.AlphaDropout(0.3)),
+    "FeatureAlphaDropout": lambda: layers(nn.FeatureAlphaDropout(0.3)),
+    "Dropout1d": lambda: nn.Sequential(
+        nn.Flatten(), nn.Dropout1d(0.3), nn.Linear(64, 3)
+    ),
+    "F.dropout2d": lambda: between(lambda m, x: F.dropout2d(x, 0.3, m.training)),
+    "F.alpha_dropout": lambda: between(
+        lambda m, x: F.alpha_dropout(x, 0.3, m.training)
+    ),
+    "Identity": lambda: layers(nn.Identity()),
+    "contiguous": lambda: between(lambda m, x: x.contiguous().clone().detach()),
+    "float": lambda: between(lambda m, x: x.float().to(torch.float32)),
+    "RReLU": lambda: layers(nn.RReLU()),
+    # constants
+    "(x - mean) / std": lambda: before(lambda m, x: (x - 0.13) / 0.31),
+    "with buffers": lambda: before(lambda m, x: (x - m.mean) / m.std),
+    "1 - x": lambda: before(lambda m, x: 1 - x),
+    "rsub with alpha": lambda: before(lambda m, x: torch.rsub(x, 1.5, alpha=2)),
+    "sub with alpha": lambda: before(lambda m, x: torch.sub(x, 1.5, alpha=2)),
+    "add with alpha": lambda: before(lambda m, x: torch.add(x, 1.5, alpha=2)),
+    "2 * x + 1": lambda: before(lambda m, x: 1 + 2 * x),
+    "x * 255 / 2": lambda: before(lambda m, x: x * 255 / 2),
+    "-x": lambda: before(lambda m, x: -x),
+    "in place": lambda: between(lambda m, x: x.sub_(0.1).div_(2.0).mul_(3.0).add_(1)),
+    "by channel": lambda: between(lambda m, x: x * m.gain.view(1, -1, 1, 1)),
+    "value - value": lambda: between(lambda m, x: x - F.relu(x)),
+    # activations
+    "PReLU": lambda: layers(nn.PReLU()),
+    "PReLU of equal slopes": lambda: layers(nn.PReLU(4)),
+    "clamp": lambda: between(lambda m, x: x.clamp(min=0)),
+    "x * sigmoid(x)": lambda: between(lambda m, x: torch.sigmoid(x) * x),
+    "functional": lambda: between(lambda m, x: F.silu(F.gelu(F.leaky_relu(x, 0.2)))),
+    # shapes
+    "squeeze twice": lambda: pooled(lambda x: gap(1)(x).squeeze(-1).squeeze(-1)),
+    "squeeze of two": lambda: pooled(lambda x: gap(1)(x).squeeze((2, 3))),
+    "squeeze all": lambda: pooled(lambda x: F.relu(gap(1)(x)).squeeze()),
+    "unsqueeze": lambda: pooled(
+        lambda x: gap(1)(x).flatten(1).unsqueeze(-1).unsqueeze(-1).flatten(1)
+    ),
+    "view": lambda: Module(lambda m, x: m.head(m.body(x).view(x.size(0), -1))),
+    "view of -1": lambda: Module(lambda m, x: m.head(m.body(x).view(-1, PIXELS))),
+    "reshape": lambda: Module(lambda m, x: m.head(m.body(x).reshape(x.shape[0], -1))),
+    "flatten from behind": lambda: Module(lambda m, x: m.head(m.body(x).flatten(-3))),
+    "flatten twice": lambda: Module(
+        lambda m, x: m.head(m.body(x).flatten(1).flatten(start_dim=1))
+    ),
+    "mean of rows, of columns": lambda: pooled(lambda x: x.mean(3).mean(2)),
+    "mean of both": lambda: pooled(lambda x: x.mean((-2, -1))),
+    "mean of pixels": lambda: pooled(lambda x: x.flatten(2).mean(-1)),
+    "mean of a view": lambda: pooled(lambda x: x.view(x.size(0), 4, -1).mean(2)),
+    "F.adaptive_avg_pool2d": lambda: pooled(
+        lambda x: F.adaptive_avg_pool2d(x, (1, 1)).view(x.size(0), -1)
+    ),
+    "a pool of its own size": lambda: layers(gap(6)),
+    "a pool that divides": lambda: layers(gap((3, 2)), inputs=24),
+    "AdaptiveMaxPool2d": lambda: layers(nn.AdaptiveMaxPool2d(1), inputs=4),
+}
+REFUSED = {
+    "floor division": (
+        lambda: before(lambda m, x: torch.div(x, 2, rounding_mode="floor")),
+        "rounding_mode=None",
+    ),
+    "PReLU by channel": (
+        lambda: slopes(nn.PReLU(4)),
+        "must have one slope for all channels; got 4 slopes",
+    ),
+    "an uneven pool": (lambda: layers(gap(4), inputs=64), "that divides"),
+    "log-softmax inside": (
+        lambda: between(lambda m, x: F.relu(F.log_softmax(x, 1))),
+        "must have the network's value",
+    ),
+    **{
+        name: (lambda turn=turn: Module(lambda m, x: turn(m.body(x))), "laid out")
+        for name, turn in {
+            "transposed": lambda x: x.transpose(2, 3),
+            "permuted": lambda x: x.permute(0, 1, 3, 2),
+            "swapped": lambda x: x.swapaxes(-1, -2),
+            "turned": lambda x: x.mT,
+            "channels between": lambda x: x.permute(0, 2, 1, 3),
+        }.items()
+    },
+}
+LOGARITHMS = {
+    "LogSoftmax": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 3), nn.LogSoftmax(1)
+    ),
+    "F.log_softmax": lambda: Module(
+        lambda m, x: F.log_softmax(m.head(m.body(x).flatten(1)), dim=-1)
+    ),
+    "log of softmax": lambda: Module(
+        lambda m, x: torch.log(F.softmax(m.head(m.body(x).flatten(1)), dim=1))
+    ),
+}
+
+
+def slopes(module):
+    with torch.no_grad():
+        module.weight.copy_(torch.arange(4) / 10)
+    return layers(module)
+
+
+def outputs(module):
+    """Return what the module and what came in make of the same images."""
+    x = np.random.default_rng(1).normal(size=(3, 1, 8, 8)).astype(np.float32)
+    back = exchange.read(module, engine="numpy", input_shape=(8, 8, 1))
+    with torch.no_grad():
+        expected = module.eval()(torch.from_numpy(x)).numpy()
+    return back.predict(x.transpose(0, 2, 3, 1)), expected
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_gives_pytorch_s_numbers(name):
+    got, expected = outputs(MODULES[name]())
+    assert np.allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LOGARITHMS)
+def test_a_log_softmax_at_the_end_comes_in_as_its_softmax(name):
+    with pytest.warns(UserWarning, match="the network gives probabilities"):
+        got, expected = outputs(LOGARITHMS[name]())
+    assert np.allclose(np.log(got), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_layer_is_refused(name):
+    module, said = REFUSED[name]
+    with pytest.raises(pl.ExchangeError, match=said):
+        exchange.read(module(), engine="numpy", input_shape=(8, 8, 1))
