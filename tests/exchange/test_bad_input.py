@@ -59,7 +59,9 @@ def test_files_of_another_kind_are_refused(name, content, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_file_and_a_folder_are_refused(name, tmp_path):
-    with pytest.raises(pl.ExchangeError, match="must be a file; got no such file"):
+    with pytest.raises(
+        pl.ExchangeError, match="must be a file; got no such regular file"
+    ):
         read(tmp_path / "none", name)
     with pytest.raises(pl.ExchangeError, match="must be a file; got a folder"):
         read(tmp_path, name)

@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import conformance
 
+pytestmark = pytest.mark.filterwarnings("ignore:import. the file ends in a log")
+
 
 @pytest.fixture(scope="module")
 def verdicts():
