@@ -98,8 +98,10 @@ def test_a_run_of_0_1_resumes_to_where_0_1_came(name: str, tmp_path: Path) -> No
         progress=False,
     )
     golden = Checkpoint.read(RUNS / "finished" / "checkpoint.safetensors").history
-    for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
+    for key in ("accuracy", "val_loss", "val_accuracy"):
         np.testing.assert_allclose(history[key], golden[key], rtol=1e-4, atol=1e-6)
+    # batches count by the weight of their examples now, in 0.1 by their number
+    np.testing.assert_allclose(history["loss"], golden["loss"], rtol=0.02)
     assert_same_weights(run / "last.pellucid", RUNS / "finished" / "last.pellucid")
     assert_same_weights(run / "best.pellucid", RUNS / "finished" / "best.pellucid")
 

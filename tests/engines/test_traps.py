@@ -353,14 +353,15 @@ def test_a_plateau_is_another_one_in_each_framework() -> None:
         model.compile(keras.optimizers.SGD(1.0), "mse")
         callback.set_model(model)
         callback.on_train_begin()
-        ours, schedule = obj.schedules.PlateauCounter(), obj.OnPlateau(patience=2)
+        ours = obj.EpochLosses()
         found = [0, 0, 0]
         for epoch, loss in enumerate(losses):
             theirs.step(loss)
             callback.on_epoch_end(epoch, {"val_loss": loss})
-            ours.see(schedule, loss)
+            ours.append(loss)
+            drops = ours.drops(patience=2, threshold=1e-4)
             keras_rate = float(model.optimizer.learning_rate)
-            rates = keras_rate, optimizer.param_groups[0]["lr"], 0.1**ours.drops
+            rates = keras_rate, optimizer.param_groups[0]["lr"], 0.1**drops
             for i, rate in enumerate(rates):
                 if rate < 0.5 and not found[i]:
                     found[i] = epoch + 1

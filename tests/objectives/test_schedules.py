@@ -8,7 +8,7 @@ import pytest
 
 import pellucid as pl
 from pellucid.objectives import (
-    PlateauCounter,
+    EpochLosses,
     Progress,
     as_schedule,
     schedule_from_json,
@@ -34,14 +34,15 @@ def test_factors() -> None:
     assert warm.factor(at(50)) == pytest.approx(0.5)
 
 
-def test_the_plateau_counter_counts_drops() -> None:
-    schedule, counter = pl.OnPlateau(patience=2), PlateauCounter()
-    for loss in (1.0, 0.5, 0.5, 0.6):
-        counter.see(schedule, loss)
-    assert counter.drops == 1
-    counter.see(schedule, 0.4)
-    counter.see(schedule, 0.4)
-    assert (counter.drops, counter.stalled, counter.best) == (1, 1, 0.4)
+def test_drops_are_counted_from_the_losses_of_epochs() -> None:
+    losses = EpochLosses((1.0, 0.5, 0.5, 0.6))
+    assert losses.drops(patience=2, threshold=1e-4) == 1
+    losses.append(0.4)
+    losses.append(0.4)
+    assert losses.drops(patience=2, threshold=1e-4) == 1
+    losses.append(0.4)
+    assert losses.drops(patience=2, threshold=1e-4) == 2
+    assert losses.drops(patience=1, threshold=1e-4) == 4
 
 
 def test_json_leads_back() -> None:

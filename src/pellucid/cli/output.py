@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -23,10 +24,25 @@ def say(text: str) -> None:
 
 
 def emit(document: Mapping[str, Any]) -> None:
-    """Write one JSON object as a line to stdout, its schema_version first."""
+    """Write one JSON object as a line to stdout, its schema_version first.
+
+    JSON knows no NaN and no infinity: null stands for them.
+    """
     whole = {"schema_version": SCHEMA_VERSION, **document}
-    sys.stdout.write(json.dumps(whole, ensure_ascii=False) + "\n")
+    try:
+        line = json.dumps(whole, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        line = json.dumps(_without_nan(whole), ensure_ascii=False)
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(

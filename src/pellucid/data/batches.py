@@ -63,6 +63,8 @@ class Batches:
         Of images, and of labels that are floats.
     ahead : int
         Batches that a background thread has ready; 0 does without the thread.
+    first_epoch : int
+        What is added to the number of an epoch: how many there were before.
     shard : (int, int)
         (rank, world): every one of world processes gets its own contiguous part of
         each batch, which may be empty in a last batch of fewer than world examples.
@@ -91,10 +93,11 @@ class Batches:
         preprocessing: Preprocessing | None = None,
         dtype: str = "float32",
         ahead: int = 4,
+        first_epoch: int = 0,
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         _at_least(1, batch_size=batch_size)
-        _at_least(0, ahead=ahead)
+        _at_least(0, ahead=ahead, first_epoch=first_epoch)
         rank, world = shard
         if not 0 <= rank < world:
             raise DataError(
@@ -114,6 +117,7 @@ class Batches:
         self.preprocessing = _checked(preprocessing or Preprocessing(), dataset)
         self.dtype = np.dtype(dtype)
         self.ahead = ahead
+        self.first_epoch = int(first_epoch)
         self.shard = (int(rank), int(world))
 
     def __len__(self) -> int:
@@ -158,7 +162,8 @@ class Batches:
         """Return the positions of an epoch's examples, shape (N,), in their order."""
         if not self.shuffle:
             return np.arange(len(self.dataset), dtype=np.int64)
-        return generator(self.seed, number, ORDER).permutation(len(self.dataset))
+        rng = generator(self.seed, self.first_epoch + number, ORDER)
+        return rng.permutation(len(self.dataset))
 
     def _prepare(self, number: int, start: int) -> Generator[Batch, None, None]:
         """Make the batches one after the other."""
@@ -167,7 +172,7 @@ class Batches:
         chosen = [self._shard_of(order, step) for step in steps]
         draws = None
         if self.augment is not None:
-            rng = generator(self.seed, number, AUGMENTATION)
+            rng = generator(self.seed, self.first_epoch + number, AUGMENTATION)
             draws = rng.random((len(self.dataset), DRAWS_PER_IMAGE))
         blocks = self._blocks(chosen)
         raw = self._raw([np.concatenate(block) for block in blocks])

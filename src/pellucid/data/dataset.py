@@ -190,6 +190,13 @@ class Dataset:
         missing come from the classes with the largest remainder. Labels that are no
         classes are divided without regard to them.
         """
+        rest, part = self.split_positions(fraction, seed=seed)
+        return self.subset(rest), self.subset(part)
+
+    def split_positions(
+        self, fraction: float, *, seed: int = 0
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return where the examples of `split`'s two sides stand, each in order."""
         if not 0 < fraction < 1:
             raise DataError(
                 f"Dataset: fraction must lie between 0 and 1; got fraction={fraction}."
@@ -200,7 +207,7 @@ class Dataset:
                 "Dataset: both sides of a split must have an example; "
                 f"got fraction={fraction} of {len(self)} examples."
             )
-        return self.subset(np.flatnonzero(~part)), self.subset(np.flatnonzero(part))
+        return np.flatnonzero(~part), np.flatnonzero(part)
 
 
 def as_dataset(data: Dataset | Sequence[Any]) -> Dataset:

@@ -11,16 +11,24 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from pellucid.data import Dataset
+from pellucid.data.fingerprint import array_fingerprint, fingerprint
+from pellucid.engines.head import require
 from pellucid.engines.world import World, from_first
 from pellucid.errors import RunError
 from pellucid.network import to_json
+from pellucid.objectives import fitting_metrics, metric_names
 from pellucid.runs import Checkpoint, Recorder, RunFolder, provenance
 from pellucid.storage import recover
 from pellucid.training import Callback, History, Position
+from pellucid.training.example_weights import resolve
 
 if TYPE_CHECKING:
     from pellucid.model.fitting import FitRequest
     from pellucid.model.handle import Model
+    from pellucid.runs.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +41,12 @@ class Begin:
 
 
 @contextmanager
-def beginning(model: Model, request: FitRequest, world: World) -> Iterator[Begin]:
+def beginning(
+    model: Model, request: FitRequest, world: World, train: Dataset
+) -> Iterator[Begin]:
     """Open the run's folder, if there is one, and its checkpoint on resuming.
+
+    ``train`` is what is trained on.
 
     Raises
     ------
@@ -42,7 +54,7 @@ def beginning(model: Model, request: FitRequest, world: World) -> Iterator[Begin
         In every process, if the folder cannot be written or holds another run.
     """
     if world.size == 1:
-        with _opened(model, request, is_restarted=False) as begin:
+        with _opened(model, request, train, is_restarted=False) as begin:
             yield begin
         return
     with ExitStack() as stack:
@@ -50,7 +62,7 @@ def beginning(model: Model, request: FitRequest, world: World) -> Iterator[Begin
 
         def opened_by_first() -> bytes:
             restarted = world.is_restarted
-            context = _opened(model, request, is_restarted=restarted)
+            context = _opened(model, request, train, is_restarted=restarted)
             opened.append(stack.enter_context(context))
             return _checkpoint(model, opened[0]).to_bytes()
 
@@ -80,13 +92,18 @@ def _checkpoint(model: Model, begin: Begin) -> Checkpoint:
 
 @contextmanager
 def _opened(
-    model: Model, request: FitRequest, *, is_restarted: bool
+    model: Model, request: FitRequest, train: Dataset, *, is_restarted: bool
 ) -> Iterator[Begin]:
+    new = Position(first_epoch=model.epochs)
     if request.run is None:
         if request.resume:
             raise RunError("fit: resume must name a run; got run=None.")
-        yield Begin(Position(), History())
+        yield Begin(new, History())
         return
+    # slow to import; only runs need them
+    from pellucid.model.resuming import check_data, check_same, merge
+    from pellucid.runs.recipe import Recipe
+
     folder = RunFolder(request.run)
     recover(folder.path)
     resumes = request.resume or (is_restarted and folder.has_begun)
@@ -98,27 +115,68 @@ def _opened(
             "Train without resume first."
         )
     with folder.locked():
-        position, history = Position(), History()
+        position, history = new, History()
+        data = _data_of(request)
+        recipe = request.recipe or _recipe_of(model, request, train)
         if resumes:
             checkpoint = Checkpoint.read(folder.checkpoint)
-            model.load_state(checkpoint.state)
             position, history = checkpoint.position, checkpoint.history
+            if folder.recipe.exists():
+                recorded = Recipe.read(folder.recipe)
+                check_same(
+                    recorded,
+                    recipe,
+                    {
+                        "class_weight": lambda w: _class_weight(model, w, train),
+                        "metrics": lambda m: fitting_metrics(model.output_meaning, m),
+                    },
+                    run=str(folder.path),
+                )
+                check_data(position.data, data)
+                recipe = merge(recorded, recipe, epochs_done=len(history))
+            model.load_state(checkpoint.state)
         elif folder.has_begun:
             raise RunError(
                 f"run: '{folder.path}' must be new; got a run of "
                 f"{len(Checkpoint.read(folder.checkpoint).history)} epochs. Resume it, "
                 "or choose another name."
             )
-        recipe = _recipe(model, request, folder)
-        yield Begin(position, history, (Recorder(folder, model.file(), recipe),))
+        position.data = data
+        text = recipe.to_toml().encode()
+        yield Begin(position, history, (Recorder(folder, model.file(), text),))
 
 
-def _recipe(model: Model, request: FitRequest, folder: RunFolder) -> bytes | None:
-    """Return recipe.toml: what was handed over, or made of the arguments, if new."""
-    if request.recipe is not None:
-        return request.recipe.to_toml().encode()
-    if folder.has_begun and folder.recipe.exists():
-        return None
+def _data_of(request: FitRequest) -> dict[str, str]:
+    """Return fingerprints of the examples that were handed over."""
+    found = {"data": fingerprint(request.data)}
+    held_out = request.validation_data or request.data.validation
+    if held_out is not None:
+        found["validation_data"] = fingerprint(held_out)
+    if request.sample_weight is not None:
+        weight = np.asarray(request.sample_weight)
+        found["sample_weight"] = array_fingerprint(weight)
+    return found
+
+
+def _class_weight(model: Model, given: Any, train: Dataset) -> Any:
+    """Return class weights as a recipe keeps them."""
+    return resolve(
+        train.labels,
+        require("loss", model.loss),
+        model.network.output_shape,
+        given,
+        names_of(model, train),
+    )
+
+
+def names_of(model: Model, train: Dataset) -> tuple[str, ...]:
+    """Return the names of the classes; none where neither data nor model has any."""
+    given = train.classes or model.classes
+    return model.output_meaning.class_names(given) if given else ()
+
+
+def _recipe_of(model: Model, request: FitRequest, train: Dataset) -> Recipe:
+    """Return the recipe that the arguments of `Model.fit` are."""
     from pellucid.runs.recipe import Recipe
 
     augment = request.augment
@@ -132,9 +190,8 @@ def _recipe(model: Model, request: FitRequest, folder: RunFolder) -> bytes | Non
         "epochs": request.epochs,
         "batch_size": request.batch_size,
         "validation_split": request.validation_split,
-        "metrics": request.metrics,
-        "class_weight": {str(k): v for k, v in (request.class_weight or {}).items()}
-        or None,
+        "metrics": metric_names(request.metrics or ()),
+        "class_weight": _class_weight(model, request.class_weight, train),
         "early_stopping": dataclasses.asdict(request.early_stopping)
         if request.early_stopping
         else None,
@@ -146,4 +203,4 @@ def _recipe(model: Model, request: FitRequest, folder: RunFolder) -> bytes | Non
         "preprocessing": model.preprocessing.to_json(),
         "provenance": provenance(model.engine.name),
     }
-    return Recipe.parse(document, origin="fit").to_toml().encode()
+    return Recipe.parse(document, origin="fit")

@@ -48,4 +48,5 @@ def from_file(file: ModelFile, *, engine: str | Engine = "compiled") -> Model:
     # what came from elsewhere, or from 0.1, does not say what it was trained on
     known = file.input_range
     model.input_range.take_over(known, warns=known is not None)
+    model.epochs = file.epochs
     return model

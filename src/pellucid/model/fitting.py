@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pellucid.data import Augment, Dataset
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data import Augment, Batches, Dataset
 from pellucid.engines.head import require
 from pellucid.engines.world import world_of
-from pellucid.errors import DataError, NetworkError
-from pellucid.model.beginning import beginning
+from pellucid.errors import DataError, NetworkError, RunError
+from pellucid.model.beginning import beginning, names_of
 from pellucid.model.inputs import checked_dataset
-from pellucid.objectives import Loss, Optimizer, Schedule, metrics_for
+from pellucid.objectives import (
+    Loss,
+    Metrics,
+    Optimizer,
+    Schedule,
+    default_metrics,
+    metrics_for,
+)
 from pellucid.training import (
     Callback,
+    ClassWeight,
     EarlyStopping,
     History,
     Plan,
     ShowProgress,
     Trainer,
+    example_weights,
 )
 from pellucid.training.early_stopping import check_monitor
 
@@ -42,8 +53,8 @@ class FitRequest:
     validation_split: float
     validation_data: Dataset | None
     schedule: Schedule
-    metrics: tuple[str, ...] | None
-    class_weight: Mapping[int, float] | None
+    metrics: Metrics | None
+    class_weight: ClassWeight | None
     callbacks: tuple[Callback, ...]
     clip_norm: float | None
     augment: Augment | None
@@ -52,6 +63,8 @@ class FitRequest:
     run: Path | None
     resume: bool
     shows_progress: bool
+    #: what each example of ``data`` counts in the loss
+    sample_weight: npt.ArrayLike | None = None
     #: written into the run's folder, instead of one made of these arguments
     recipe: Recipe | None = None
 
@@ -60,14 +73,23 @@ def fit(model: Model, request: FitRequest) -> History:
     """Train a model and return the history."""
     loss: Loss = require("loss", model.loss)
     optimizer: Optimizer = require("optimizer", model.optimizer)
-    train, validation = _datasets(model, request)
+    train, validation, sample_weight = _datasets(model, request)
     meaning = model.settle_meaning(train.labels)
     if meaning.can_be_named(train.classes):
         model.classes = model.classes or train.classes
+    if request.metrics is None:
+        request = dataclasses.replace(request, metrics=default_metrics(meaning))
     metrics = tuple(metrics_for(meaning, request.metrics))
-    request = dataclasses.replace(request, metrics=metrics)
     early, has_validation = request.early_stopping, validation is not None
     check_monitor(early, metrics, has_validation=has_validation)
+    weight = example_weights(
+        train.labels,
+        loss=loss,
+        output_shape=model.network.output_shape,
+        class_weight=request.class_weight,
+        sample_weight=sample_weight,
+        classes=names_of(model, train),
+    )
     if request.clip_norm is not None and not request.clip_norm > 0:
         raise NetworkError(
             f"fit: clip_norm must be positive; got clip_norm={request.clip_norm}."
@@ -78,18 +100,22 @@ def fit(model: Model, request: FitRequest) -> History:
     model.clip(request.clip_norm)
     world = world_of(model.engine)
     shard = (world.rank, world.size)
-    with beginning(model, request, world) as begin:
+    with beginning(model, request, world, train) as begin:
+        position = begin.position
+        batches = model.batches(
+            train,
+            request.batch_size,
+            shuffle=request.shuffle,
+            augment=request.augment,
+            first_epoch=position.first_epoch,
+            shard=shard,
+        )
+        _check_position(position.batch, batches)
         trainer = Trainer(
             model.network,
             model.session,
             loss=loss,
-            train=model.batches(
-                train,
-                request.batch_size,
-                shuffle=request.shuffle,
-                augment=request.augment,
-                shard=shard,
-            ),
+            train=batches,
             validation=None
             if validation is None
             else model.batches(
@@ -99,12 +125,25 @@ def fit(model: Model, request: FitRequest) -> History:
             ),
             plan=_plan(request, optimizer),
             callbacks=[*begin.recorders, *_watchers(request)],
-            position=begin.position,
+            position=position,
             history=begin.history,
             world=world,
             meaning=meaning,
+            example_weight=weight,
         )
-        return trainer.run()
+        try:
+            return trainer.run()
+        finally:
+            model.epochs = position.epochs_begun
+
+
+def _check_position(batch: int, batches: Batches) -> None:
+    """Refuse to go on in the middle of an epoch that has fewer batches."""
+    if batch > len(batches):
+        raise RunError(
+            f"resume: data must be that of the run, which stands behind batch {batch} "
+            f"of an epoch; got data of {len(batches)} batches."
+        )
 
 
 def _plan(request: FitRequest, optimizer: Optimizer) -> Plan:
@@ -113,7 +152,6 @@ def _plan(request: FitRequest, optimizer: Optimizer) -> Plan:
         learning_rate=optimizer.learning_rate,
         schedule=request.schedule,
         metrics=request.metrics,
-        class_weight=request.class_weight,
         early_stopping=request.early_stopping,
         keeps_best=request.run is not None,
     )
@@ -124,21 +162,40 @@ def _watchers(request: FitRequest) -> tuple[Callback, ...]:
     return (*request.callbacks, *progress)
 
 
-def _datasets(model: Model, request: FitRequest) -> tuple[Dataset, Dataset | None]:
+class _Datasets(NamedTuple):
+    """What is trained on, what is validated with, and the former's weights."""
+
+    train: Dataset
+    validation: Dataset | None
+    sample_weight: npt.NDArray[Any] | None
+
+
+def _datasets(model: Model, request: FitRequest) -> _Datasets:
     network, loss = model.network, model.loss
     data = checked_dataset(request.data, "fit", network, loss)
+    weight = None
+    if request.sample_weight is not None:
+        weight = np.asarray(request.sample_weight)
+        if weight.shape[:1] != (len(data),):
+            raise DataError(
+                f"fit: sample_weight must be {len(data)} numbers, one for each "
+                f"example; got shape={weight.shape}."
+            )
     if request.validation_data is not None:
         held_out = request.validation_data
-        return data, checked_dataset(held_out, "validation_data", network, loss)
+        checked = checked_dataset(held_out, "validation_data", network, loss)
+        return _Datasets(data, checked, weight)
     own = data.validation
-    if request.validation_split:
+    if not request.validation_split:
         if own is not None:
-            raise DataError(
-                "fit: validation_split must be 0 where the data has validation data "
-                f"of its own; got validation_split={request.validation_split} and "
-                f"{len(own):,} validation images."
-            )
-        return data.split(request.validation_split, seed=model.seed)
+            own = checked_dataset(own, "validation_data", network, loss)
+        return _Datasets(data, own, weight)
     if own is not None:
-        return data, checked_dataset(own, "validation_data", network, loss)
-    return data, None
+        raise DataError(
+            "fit: validation_split must be 0 where the data has validation data "
+            f"of its own; got validation_split={request.validation_split} and "
+            f"{len(own):,} validation images."
+        )
+    rest, part = data.split_positions(request.validation_split, seed=model.seed)
+    weight = None if weight is None else weight[rest]
+    return _Datasets(data.subset(rest), data.subset(part), weight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,17 +28,26 @@ from pellucid.model.inputs import (
 from pellucid.network import Network, Preprocessing
 from pellucid.objectives import (
     Loss,
+    Metrics,
     Optimizer,
     OutputMeaning,
     Schedule,
     as_loss,
     as_optimizer,
     as_schedule,
+    metric_list,
     metrics_for,
     output_meaning,
 )
 from pellucid.runs import ModelFile
-from pellucid.training import Callback, EarlyStopping, History, evaluate
+from pellucid.training import (
+    Callback,
+    ClassWeight,
+    EarlyStopping,
+    History,
+    as_callbacks,
+    evaluate,
+)
 
 Array = npt.NDArray[Any]
 Data = Dataset | Sequence[Any]
@@ -119,6 +128,8 @@ class Model:
         self.preprocessing = preprocessing or network.preprocessing or Preprocessing()
         self.classes = tuple(str(name) for name in classes)
         self._output_meaning = output_meaning
+        #: epochs that `fit` has begun: the next one has the order that follows
+        self.epochs = 0
         self._check_objective()
         self.input_range = InputRange(self.preprocessing)
         self._clip_norm: float | None = None
@@ -219,7 +230,7 @@ class Model:
         self,
         data: Data,
         *,
-        metrics: Sequence[str] | None = None,
+        metrics: Metrics | None = None,
         batch_size: int = 256,
     ) -> dict[str, float]:
         """Return the mean loss (if the model has one) and metrics over data.
@@ -228,9 +239,10 @@ class Model:
         ----------
         data : Dataset or (images, labels)
             What to look at.
-        metrics : sequence of str, optional
-            accuracy, top5_accuracy, mean_absolute_error; if left out, accuracy of
-            classes and labels, mean_absolute_error of a regression.
+        metrics : sequence of str or function, optional
+            accuracy, top5_accuracy, mean_absolute_error, and functions as in `fit`; if
+            left out, accuracy of classes and labels, mean_absolute_error of a
+            regression.
         batch_size : int
             Images handed to the engine at once.
 
@@ -334,10 +346,11 @@ class Model:
         batch_size: int = 64,
         validation_split: float = 0.0,
         validation_data: Data | None = None,
-        schedule: str | Schedule | None = None,
-        metrics: Sequence[str] | None = None,
-        class_weight: Mapping[int, float] | None = None,
-        callbacks: Iterable[Callback] = (),
+        schedule: str | Schedule | Callable[..., float] | None = None,
+        metrics: Metrics | None = None,
+        class_weight: ClassWeight | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        callbacks: Iterable[Callback | Callable[..., object]] = (),
         clip_norm: float | None = None,
         augment: Augment | None = None,
         shuffle: bool = True,
@@ -347,6 +360,9 @@ class Model:
         progress: bool = True,
     ) -> History:
         """Train.
+
+        Called again, it goes on: order and augmentation of the examples are those of
+        the epochs that follow, so that epochs in several calls are those of one.
 
         Parameters
         ----------
@@ -359,15 +375,25 @@ class Model:
         validation_data : Dataset or (images, labels), optional
             Held-out data, instead of a split. Else that of ``data.validation``, where
             a folder of pictures has a validation part.
-        schedule : str or Schedule, optional
-            constant, step, cosine, one_cycle, warm_up, on_plateau.
-        metrics : sequence of str, optional
-            accuracy, top5_accuracy, mean_absolute_error; if left out, accuracy of
-            classes and labels, mean_absolute_error of a regression.
-        class_weight : mapping of int to float, optional
-            Weight of each class's examples in the loss; 1 if not named.
-        callbacks : iterable of Callback
-            Who looks in; of several processes, at the first.
+        schedule : str, Schedule or function, optional
+            constant, step, cosine, one_cycle, warm_up, on_plateau; or a function that
+            returns the learning rate: of (epoch), of (epoch, rate) with the last
+            epoch's rate, or of (step), epochs and steps from 0. It begins anew with
+            each call of `fit`.
+        metrics : sequence of str or function, optional
+            accuracy, top5_accuracy, mean_absolute_error; or functions of (output,
+            target) that return a batch's mean, or a number for each example. If left
+            out, accuracy of classes and labels, mean_absolute_error of a regression.
+        class_weight : mapping, sequence, array or "balanced", optional
+            Weight of each class's examples in the loss: {class number or name:
+            weight}, 1 if not named; one for each class in order; or "balanced", as
+            often as ``N / (K · N_c)`` of them. A batch that weighs 0 in all is
+            skipped.
+        sample_weight : array, shape (N,), optional
+            Weight of each example in the loss, times that of its class.
+        callbacks : iterable of Callback or function
+            Who looks in; of several processes, at the first. A function is called
+            after each epoch, as (record) or (trainer, record).
         clip_norm : float, optional
             Largest common Euclidean norm of all gradients.
         augment : Augment, optional
@@ -379,7 +405,9 @@ class Model:
         run : path, optional
             Folder that keeps checkpoint, history, models and curves.
         resume : bool
-            Whether to go on from the folder's checkpoint.
+            Whether to go on from the folder's checkpoint. What would mix two trainings
+            (data, batch size, optimizer, …) must be as it was; epochs, callbacks and
+            the engine may be others.
         progress : bool
             Whether to show progress on stderr.
 
@@ -408,9 +436,10 @@ class Model:
             if validation_data is None
             else as_dataset(validation_data),
             schedule=as_schedule(schedule),
-            metrics=None if metrics is None else tuple(metrics),
+            metrics=None if metrics is None else metric_list(metrics),
             class_weight=class_weight,
-            callbacks=tuple(callbacks),
+            sample_weight=sample_weight,
+            callbacks=as_callbacks(callbacks),
             clip_norm=clip_norm,
             augment=augment,
             shuffle=shuffle,
@@ -428,11 +457,13 @@ class Model:
         *,
         shuffle: bool = False,
         augment: Augment | None = None,
+        first_epoch: int = 0,
         shard: tuple[int, int] = (0, 1),
     ) -> Batches:
         """Return a dataset cut into batches as this model takes them.
 
-        ``shard`` is (rank, world), for one of several processes.
+        ``shard`` is (rank, world), for one of several processes; ``first_epoch`` is
+        as in `Batches`.
         """
         return Batches(
             dataset,
@@ -443,6 +474,7 @@ class Model:
             preprocessing=self.preprocessing,
             dtype=self.dtype,
             ahead=_AHEAD if len(dataset) > batch_size else 0,
+            first_epoch=first_epoch,
             shard=shard,
         )
 
@@ -495,12 +527,16 @@ class Model:
         self._session.load_state(state)
 
     def state(self) -> dict[str, Array]:
-        """Return copies of weights, optimizer slots and step, in canonical layouts."""
-        return self._session.state()
+        """Return copies of all that training changes, in canonical layouts.
+
+        Weights, optimizer slots, the numbers of steps and of epochs.
+        """
+        return {**self._session.state(), "epochs": np.asarray(self.epochs, np.int64)}
 
     def load_state(self, state: State) -> None:
         """Take over what `state` returned, on this or another engine."""
         self._session.load_state(state)
+        self.epochs = int(state.get("epochs", np.int64(0)))
 
     def to(self, engine: str | Engine) -> Model:
         """Return a new model on another engine, optimizer state included."""
@@ -520,17 +556,23 @@ class Model:
         return other
 
     def transfer(
-        self, network: Network, *, optimizer: str | Optimizer | None = None
+        self,
+        network: Network,
+        *,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
     ) -> Model:
         """Return a model of another network that starts from the weights they share.
 
         Weights of the same name and shape are taken over, all others drawn anew: a
-        replaced head, say. Freeze what is to stay with ``network.frozen(...)``.
+        replaced head, say. Freeze what is to stay with ``network.frozen(...)``. Loss
+        and optimizer are this model's if left out; one that was read from another
+        program's file has none.
         """
         other = Model(
             network,
             engine=self.engine,
-            loss=self.loss,
+            loss=loss or self.loss,
             optimizer=optimizer or self.optimizer,
             seed=self.seed,
             dtype=self.dtype,
@@ -580,6 +622,7 @@ class Model:
             dtype=self.dtype,
             output_meaning=self._output_meaning,
             input_range=self.input_range.known,
+            epochs=self.epochs,
         )
 
     def save(self, path: str | Path) -> None:

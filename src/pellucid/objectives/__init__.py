@@ -14,9 +14,12 @@ from pellucid.objectives.losses import (
 )
 from pellucid.objectives.metrics import (
     METRICS,
+    Metrics,
     confusion_matrix,
     default_metrics,
     fitting_metrics,
+    metric_list,
+    metric_names,
     metrics_for,
 )
 from pellucid.objectives.optimizers import (
@@ -32,13 +35,14 @@ from pellucid.objectives.optimizers import (
     optimizer_from_json,
 )
 from pellucid.objectives.output_meaning import OutputMeaning, output_meaning
+from pellucid.objectives.plateau import EpochLosses
+from pellucid.objectives.rate_function import RateFunction
 from pellucid.objectives.schedules import (
     SCHEDULES,
     ConstantRate,
     Cosine,
     OneCycle,
     OnPlateau,
-    PlateauCounter,
     Progress,
     Schedule,
     StepDecay,
@@ -59,16 +63,18 @@ __all__ = [
     "ConstantRate",
     "Cosine",
     "CrossEntropy",
+    "EpochLosses",
     "HalfSquaredErrorSum",
     "Loss",
     "MeanSquaredError",
+    "Metrics",
     "OnPlateau",
     "OneCycle",
     "Optimizer",
     "OutputMeaning",
-    "PlateauCounter",
     "Progress",
     "RMSprop",
+    "RateFunction",
     "Schedule",
     "StepDecay",
     "WarmUp",
@@ -83,6 +89,8 @@ __all__ = [
     "fitted_labels",
     "fitting_metrics",
     "loss_from_json",
+    "metric_list",
+    "metric_names",
     "metrics_for",
     "optimizer_from_json",
     "output_meaning",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,11 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import NetworkError
+from pellucid.objectives.metric_function import PREFIX, MetricFunction
 from pellucid.objectives.output_meaning import Kind, OutputMeaning, per_example
 
 Array = npt.NDArray[Any]
 #: from output and labels to one value for each example, shape (N,)
 Metric = Callable[[Array, Array], Array]
+MetricCallable = Callable[..., Any]
+Metrics = str | MetricCallable | Sequence[str | MetricCallable]
 
 _TOP = 5
 
@@ -85,7 +88,7 @@ def default_metrics(meaning: OutputMeaning) -> tuple[str, ...]:
 
 
 def metrics_for(
-    meaning: OutputMeaning, names: Iterable[str] | None = None
+    meaning: OutputMeaning, given: Metrics | None = None
 ) -> dict[str, Metric]:
     """Return metrics by name, as they are computed from such an output.
 
@@ -93,44 +96,94 @@ def metrics_for(
     ----------
     meaning : OutputMeaning
         What the output means.
-    names : iterable of str, optional
-        accuracy, top5_accuracy, mean_absolute_error; `default_metrics` if left out.
+    given : str, function, or sequence of those, optional
+        accuracy, top5_accuracy, mean_absolute_error, and functions as in
+        `MetricFunction`; `default_metrics` if left out.
 
     Raises
     ------
     NetworkError
-        If there is no metric of a name, or it says nothing of such an output.
+        If there is no metric of a name, it says nothing of such an output, or two
+        have the same name.
     """
-    found = {}
-    for name in default_metrics(meaning) if names is None else _listed(names):
-        rule = _RULES[name]
-        if not rule.fits(meaning):
-            others = ", ".join(n for n, r in _RULES.items() if r.fits(meaning))
+    found: dict[str, Metric] = {}
+    for one in default_metrics(meaning) if given is None else metric_list(given):
+        name, metric = _named(meaning, one)
+        if name in found or (name in METRICS and name != one):
             raise NetworkError(
-                f"metrics: {name} must be {rule.must}; "
-                f"got an output that means {meaning.describe()}. Take {others}."
+                f"metrics: names must be distinct; got {name!r} twice. "
+                "Give functions names of their own, with def."
             )
-        found[name] = partial(rule.compute, meaning)
+        found[name] = metric
     return found
+
+
+def _named(meaning: OutputMeaning, one: str | MetricCallable) -> tuple[str, Metric]:
+    """Return a metric with its name."""
+    if not isinstance(one, str):
+        function = MetricFunction(one)
+        return function.name, function
+    rule = _RULES.get(one)
+    if rule is None:
+        raise _no_metric(one)
+    if not rule.fits(meaning):
+        others = ", ".join(n for n, r in _RULES.items() if r.fits(meaning))
+        raise NetworkError(
+            f"metrics: {one} must be {rule.must}; "
+            f"got an output that means {meaning.describe()}. Take {others}."
+        )
+    return one, partial(rule.compute, meaning)
 
 
 def fitting_metrics(
     meaning: OutputMeaning, names: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """Return those of some names that suit an output, else the default ones."""
-    fitting = [n for n in names or () if n in _RULES and _RULES[n].fits(meaning)]
+    """Return those of some names that suit an output, else the default ones.
+
+    Names of functions, which have to be given again, stay.
+    """
+    fitting = [
+        name
+        for name in names or ()
+        if name.startswith(PREFIX) or (name in _RULES and _RULES[name].fits(meaning))
+    ]
     return tuple(fitting) if fitting or names == () else default_metrics(meaning)
 
 
-def _listed(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names of metrics; NetworkError if there is none of a name."""
-    listed = (names,) if isinstance(names, str) or callable(names) else tuple(names)
-    for name in listed:
-        if not isinstance(name, str) or name not in _RULES:
+def metric_list(given: Metrics) -> tuple[str | MetricCallable, ...]:
+    """Return one metric or several as a tuple.
+
+    Raises
+    ------
+    NetworkError
+        If one is neither a name nor a function.
+    """
+    several = (given,) if isinstance(given, str) or callable(given) else tuple(given)
+    for one in several:
+        if not isinstance(one, str) and (not callable(one) or isinstance(one, type)):
             raise NetworkError(
-                f"metrics: must be among {', '.join(_RULES)}; got {name!r}."
+                f"metrics: must be among {', '.join(METRICS)}, or functions of "
+                f"(output, target); got {one!r}."
             )
-    return listed
+    return several
+
+
+def metric_names(given: Metrics) -> tuple[str, ...]:
+    """Return metrics as a recipe keeps them; functions have to be given again."""
+    return tuple(
+        one if isinstance(one, str) else f"{PREFIX}{MetricFunction(one).name}"
+        for one in metric_list(given)
+    )
+
+
+def _no_metric(name: str) -> NetworkError:
+    if name.startswith(PREFIX):
+        return NetworkError(
+            f"metrics: must be given again, for one is a function of the program that "
+            f"trained; got {name.removeprefix(PREFIX)!r}. Go on in Python, with "
+            "Model.fit(metrics=…, resume=True)."
+        )
+    return NetworkError(f"metrics: must be among {', '.join(METRICS)}; got {name!r}.")
 
 
 def confusion_matrix(predicted: Array, labels: Array, classes: int) -> Array:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pellucid.errors import NetworkError
+from pellucid.objectives.plateau import EpochLosses
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where training stands: step and steps in all, both counted from 0; epochs too."""
+    """Where training stands: step and steps in all, both counted from 0; epochs too.
+
+    ``losses`` are the monitored losses of the epochs that are done. ``base_rate`` is
+    the optimizer's learning rate, ``last_rate`` that of the last epoch's last step.
+    """
 
     step: int
     steps: int
     epoch: int
     steps_per_epoch: int
+    losses: EpochLosses = field(default_factory=EpochLosses)
+    base_rate: float = 1.0
+    last_rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,10 @@ class Schedule:
     def factor(self, at: Progress) -> float:
         """Return the factor of the learning rate for the step that comes next."""
         raise NotImplementedError
+
+    def rate(self, at: Progress) -> float:
+        """Return the learning rate of the step that comes next."""
+        return at.base_rate * self.factor(at)
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as plain JSON values."""
@@ -125,14 +137,18 @@ def _between(first: float, last: float, fraction: float) -> float:
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Rise linearly over the first ``steps`` steps, then follow another schedule."""
+    """Rise linearly over the first ``steps`` steps, then follow another schedule.
+
+    ``then`` may be a name or a function as well, as in `Model.fit`.
+    """
 
     steps: int = 100
-    then: Schedule = dataclasses.field(default_factory=ConstantRate)
+    then: Schedule = field(default_factory=ConstantRate)
 
     name: ClassVar[str] = "warm_up"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "then", as_schedule(self.then))
         if self.steps < 1:
             raise NetworkError(
                 f"WarmUp: steps must be at least 1; got steps={self.steps}."
@@ -149,8 +165,9 @@ class OnPlateau(Schedule):
     """Multiply by ``gamma`` where the loss has not fallen for ``patience`` epochs.
 
     The monitored loss is val_loss where there is validation data, else loss; it must
-    fall by more than ``threshold`` of its best value. How many times it stalled is the
-    trainer's to count (`PlateauCounter`), so that a resumed run goes on alike.
+    fall by more than ``threshold`` of its best value. Drops are counted from the
+    losses of the epochs that are done, so that a resumed run goes on alike, wherever
+    in a composed schedule this one stands.
     """
 
     patience: int = 3
@@ -167,30 +184,9 @@ class OnPlateau(Schedule):
             )
 
     def factor(self, at: Progress) -> float:
-        """Return 1; the trainer multiplies by ``gamma ** drops``."""
-        del at
-        return 1.0
-
-
-@dataclass(slots=True)
-class PlateauCounter:
-    """Count the drops of an OnPlateau schedule from each epoch's monitored loss."""
-
-    best: float = math.inf
-    stalled: int = 0
-    drops: int = 0
-
-    def see(self, schedule: OnPlateau, loss: float) -> None:
-        """Take one epoch's loss into account."""
-        if (
-            loss < self.best - schedule.threshold * abs(self.best)
-            or self.best == math.inf
-        ):
-            self.best, self.stalled = loss, 0
-            return
-        self.stalled += 1
-        if self.stalled >= schedule.patience:
-            self.drops, self.stalled = self.drops + 1, 0
+        """Return ``gamma ** drops``."""
+        drops = at.losses.drops(patience=self.patience, threshold=self.threshold)
+        return float(self.gamma**drops)
 
 
 SCHEDULES: dict[str, type[Schedule]] = {
@@ -199,16 +195,28 @@ SCHEDULES: dict[str, type[Schedule]] = {
 }
 
 
-def as_schedule(schedule: str | Schedule | None) -> Schedule:
-    """Return the schedule that a name stands for, with its defaults."""
+def as_schedule(schedule: str | Schedule | Callable[..., float] | None) -> Schedule:
+    """Return the schedule that a name or function stands for.
+
+    A name gives the schedule's defaults; of a function see `RateFunction`.
+
+    Raises
+    ------
+    NetworkError
+        If there is none of that name, or it is a class or something else.
+    """
     if schedule is None:
         return ConstantRate()
     if isinstance(schedule, Schedule):
         return schedule
-    if schedule not in SCHEDULES:
+    if callable(schedule) and not isinstance(schedule, type):
+        from pellucid.objectives.rate_function import RateFunction
+
+        return RateFunction(schedule)
+    if not isinstance(schedule, str) or schedule not in SCHEDULES:
         raise NetworkError(
-            f"schedule: must be one of {', '.join(SCHEDULES)} or a Schedule; "
-            f"got {schedule!r}."
+            f"schedule: must be one of {', '.join(SCHEDULES)}, a Schedule or a "
+            f"function of the epoch; got {schedule!r}."
         )
     return SCHEDULES[schedule]()
 
@@ -217,6 +225,12 @@ def schedule_from_json(document: Mapping[str, Any]) -> Schedule:
     """Read what `Schedule.to_json` wrote."""
     arguments = dict(document)
     name = arguments.pop("name", None)
+    if name == "function":
+        raise NetworkError(
+            "schedule: must be given again, for it is a function of the program that "
+            f"trained; got {arguments.get('function')!r}. Go on in Python, with "
+            "Model.fit(schedule=…, resume=True)."
+        )
     if name not in SCHEDULES:
         raise NetworkError(
             f"schedule: name must be one of {', '.join(SCHEDULES)}; got {name!r}."

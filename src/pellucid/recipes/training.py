@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pellucid.data import Dataset
 from pellucid.data.download import Progress
 from pellucid.engines import Engine
 from pellucid.engines.world import world_of
+from pellucid.errors import DivergenceError
 from pellucid.model import Model
 from pellucid.model.beginning import share_state
 from pellucid.model.fitting import FitRequest, fit
@@ -20,7 +22,7 @@ from pellucid.recipes.examples import examples_of
 from pellucid.recipes.parts import augment_of, early_stopping_of, model_of
 from pellucid.runs import ModelFile, RunFolder, model_path, provenance
 from pellucid.runs.recipe import Recipe
-from pellucid.training import Callback, History, Trainer, evaluate
+from pellucid.training import Callback, History, Trainer, as_callbacks, evaluate
 
 _TEST_BATCH = 256  # images, over all processes
 
@@ -145,8 +147,8 @@ def train(
         validation_data=None,
         schedule=schedule_from_json(recipe.schedule),
         metrics=recipe.metrics,
-        class_weight={int(k): v for k, v in (recipe.class_weight or {}).items()},
-        callbacks=(*callbacks, clock),
+        class_weight=recipe.class_weight,
+        callbacks=(*as_callbacks(callbacks), clock),
         clip_norm=recipe.clip_norm,
         augment=augment_of(recipe),
         shuffle=recipe.shuffle,
@@ -172,6 +174,7 @@ def train(
         metrics=metrics_for(model.output_meaning, recipe.metrics),
         world=world,
     )
+    _check_test(metrics)
     return Outcome(
         model=model,
         history=history,
@@ -198,6 +201,16 @@ def _metrics(
     if resume or is_old_default:
         return fitting_metrics(meaning, recipe.metrics)
     return tuple(metrics_for(meaning, recipe.metrics))
+
+
+def _check_test(metrics: dict[str, float]) -> None:
+    """Refuse to report on a network whose loss on the test data is not finite."""
+    loss = metrics.get("loss", 0.0)
+    if not math.isfinite(loss):
+        raise DivergenceError(
+            f"train: the loss on the test data must be finite; got loss={loss}. "
+            "Try a smaller learning rate, or clip_norm."
+        )
 
 
 def _recorded(recipe: Recipe, model: Model) -> Recipe:

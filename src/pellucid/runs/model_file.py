@@ -42,6 +42,8 @@ class ModelFile:
     output_meaning: OutputMeaning | None = None
     #: smallest and largest input in training, where it is known
     input_range: tuple[float, float] | None = None
+    #: epochs that `Model.fit` has begun
+    epochs: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,6 +65,7 @@ class ModelFile:
             "optimizer": self.optimizer.to_json() if self.optimizer else None,
             "seed": self.seed,
             "dtype": self.dtype,
+            "epochs": self.epochs,
             "output_meaning": self.output_meaning and self.output_meaning.to_json(),
             "input_range": self.input_range,
             "provenance": dict(self.provenance),
@@ -118,6 +121,7 @@ class ModelFile:
                 optimizer=optimizer_from_json(optimizer) if optimizer else None,
                 seed=int(document["seed"]),
                 dtype=str(document["dtype"]),
+                epochs=int(document.get("epochs", 0)),
                 output_meaning=OutputMeaning.from_json(meaning) if meaning else None,
                 input_range=_range(document.get("input_range")),
                 provenance=dict(document.get("provenance", {})),

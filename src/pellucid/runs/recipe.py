@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -64,7 +64,8 @@ class Recipe(_Section):
     validation_split: float = Field(0.0, ge=0, lt=1)
     #: chosen by what the output means where they are left out
     metrics: tuple[str, ...] | None = None
-    class_weight: dict[str, float] | None = None
+    #: by number or name of the class, one for each in order, or "balanced"
+    class_weight: dict[str, float] | list[float] | Literal["balanced"] | None = None
     early_stopping: EarlyStoppingSection | None = None
     clip_norm: float | None = Field(None, gt=0)
     augment: _Table | None = None

@@ -11,6 +11,8 @@ from pellucid.runs.folder import RunFolder, history_bytes
 from pellucid.runs.model_file import ModelFile
 from pellucid.storage import Stage, writing
 from pellucid.training import Callback
+from pellucid.training.divergence import check_weights
+from pellucid.training.early_stopping import Weights, weights_of
 
 if TYPE_CHECKING:
     from pellucid.engines.protocol import State
@@ -85,8 +87,15 @@ class Recorder(Callback):
             save_figure(figure(trainer.history), self._folder.curves)
 
     def _save(self, trainer: Trainer, *, with_checkpoint: bool = True) -> None:
-        """Write all files of this moment, together."""
+        """Write all files of this moment, together.
+
+        Raises
+        ------
+        DivergenceError
+            If a weight is not finite; what was written before stays.
+        """
         state = trainer.session.state()
+        check_weights(weights_of(state), epoch=trainer.position.epoch)
         with writing(self._folder.path, at=self._folder.checkpoint) as stage:
             if self._recipe is not None:
                 stage.write(self._folder.recipe.name, self._recipe)
@@ -103,16 +112,15 @@ class Recorder(Callback):
         self._written_at = time.monotonic()
 
     def _write_models(self, stage: Stage, trainer: Trainer, state: State) -> None:
-        if trainer.position.step:
-            weights = {
-                key.removeprefix("weights/"): array
-                for key, array in state.items()
-                if key.startswith("weights/")
-            }
-            stage.write(self._folder.last.name, self._model(weights))
-        best = trainer.position.best
+        position = trainer.position
+        if position.step:
+            last = self._model(weights_of(state), position.epochs_begun)
+            stage.write(self._folder.last.name, last)
+        best = position.best
         if best.weights and best.epoch != self._best_epoch:
-            stage.write(self._folder.best.name, self._model(best.weights))
+            epochs = position.first_epoch + best.epoch
+            stage.write(self._folder.best.name, self._model(best.weights, epochs))
 
-    def _model(self, weights: State) -> bytes:
-        return dataclasses.replace(self._template, weights=weights).to_bytes()
+    def _model(self, weights: Weights, epochs: int) -> bytes:
+        file = dataclasses.replace(self._template, weights=weights, epochs=epochs)
+        return file.to_bytes()

@@ -1,8 +1,10 @@
 """Training: the trainer, what it is told, and who looks in."""
 
-from pellucid.training.callbacks import Callback
+from pellucid.training.callbacks import Callback, as_callbacks
+from pellucid.training.class_weight import ClassWeight
 from pellucid.training.early_stopping import EarlyStopping
 from pellucid.training.evaluation import evaluate
+from pellucid.training.example_weights import example_weights
 from pellucid.training.history import EpochRecord, History
 from pellucid.training.plan import Plan
 from pellucid.training.position import Position
@@ -11,6 +13,7 @@ from pellucid.training.trainer import Trainer
 
 __all__ = [
     "Callback",
+    "ClassWeight",
     "EarlyStopping",
     "EpochRecord",
     "History",
@@ -18,5 +21,7 @@ __all__ = [
     "Position",
     "ShowProgress",
     "Trainer",
+    "as_callbacks",
     "evaluate",
+    "example_weights",
 ]

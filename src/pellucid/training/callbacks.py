@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import inspect
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pellucid.errors import NetworkError
 
 if TYPE_CHECKING:
     from pellucid.training.history import EpochRecord
@@ -39,3 +43,89 @@ class Callback:
 
     def on_end(self, trainer: Trainer) -> None:
         """After the last step, also when training ended early or by an error."""
+
+
+class CallbackFunction(Callback):
+    """Call a function after each epoch and its validation.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(record)``, or ``function(trainer, record)``; the record is the
+        epoch's entry in the history. What it returns is not looked at.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+        self._takes_trainer = _takes_two(function)
+
+    def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
+        """Call it."""
+        if self._takes_trainer:
+            self._function(trainer, record)
+        else:
+            self._function(record)
+
+
+def as_callbacks(given: Any) -> tuple[Callback, ...]:
+    """Return callbacks as they are, and functions as `CallbackFunction`.
+
+    Parameters
+    ----------
+    given : Callback, function, or iterable of those
+
+    Raises
+    ------
+    NetworkError
+        If one is a class, or neither callback nor function, or takes other arguments.
+    """
+    if isinstance(given, Callback) or (callable(given) and not _is_iterable(given)):
+        given = (given,)
+    return tuple(_as_callback(one) for one in given or ())
+
+
+def _as_callback(given: Any) -> Callback:
+    if isinstance(given, type):
+        raise NetworkError(
+            "fit: callbacks must be objects; got the class "
+            f"{given.__name__}. Write {given.__name__}()."
+        )
+    if isinstance(given, Callback) or all(hasattr(given, name) for name in _MOMENTS):
+        found: Callback = given
+        return found
+    if not callable(given):
+        raise NetworkError(
+            "fit: callbacks must be of Callback or functions of (record) or "
+            f"(trainer, record); got {type(given).__name__}."
+        )
+    return CallbackFunction(given)
+
+
+_MOMENTS = tuple(name for name in vars(Callback) if name.startswith(("on_", "may_")))
+
+
+def _is_iterable(given: object) -> bool:
+    return isinstance(given, Iterable)
+
+
+def _takes_two(function: Callable[..., object]) -> bool:
+    """Return whether a function is called with (trainer, record), not (record)."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # built in: it does not say
+        return False
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, _EITHER)]
+    needed = [p for p in places if p.default is p.empty]
+    takes_all = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    unfilled = [
+        p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty
+    ]
+    if len(needed) > 2 or unfilled or not (places or takes_all):
+        raise NetworkError(
+            "fit: a callback function must take (record) or (trainer, record); "
+            f"got ({', '.join(p.name for p in parameters)})."
+        )
+    return len(needed) == 2 or (takes_all and len(needed) < 2 and len(places) != 1)
+
+
+_EITHER = inspect.Parameter.POSITIONAL_OR_KEYWORD

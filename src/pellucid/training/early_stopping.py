@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,15 @@ def monitored(monitor: str | None, record: EpochRecord) -> tuple[str, float]:
         )
     value = record[name]
     return name, value if name.endswith(("loss", "error")) else -value
+
+
+def weights_of(state: Mapping[str, npt.NDArray[Any]]) -> Weights:
+    """Return the weights of a session's state, without optimizer and counters."""
+    return {
+        key.removeprefix("weights/"): array
+        for key, array in state.items()
+        if key.startswith("weights/")
+    }
 
 
 @dataclass(slots=True)

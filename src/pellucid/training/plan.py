@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pellucid.errors import NetworkError
 from pellucid.network.checks import is_int
-from pellucid.objectives import ConstantRate, Schedule
+from pellucid.objectives import ConstantRate, Metrics, Schedule
 from pellucid.training.early_stopping import EarlyStopping
 
 
@@ -23,10 +22,9 @@ class Plan:
         The rate that the schedule's factor multiplies.
     schedule : Schedule
         Factor for every step.
-    metrics : tuple of str, optional
-        Names of metrics; those that suit the output, if left out.
-    class_weight : mapping of int to float, optional
-        Weight of each class's examples in the loss.
+    metrics : sequence of str or function, optional
+        Names of metrics, or functions as in `MetricFunction`; those that suit the
+        output, if left out.
     early_stopping : EarlyStopping, optional
         When to end.
     keeps_best : bool
@@ -36,8 +34,7 @@ class Plan:
     epochs: int
     learning_rate: float
     schedule: Schedule = ConstantRate()  # noqa: RUF009 - it is frozen
-    metrics: tuple[str, ...] | None = None
-    class_weight: Mapping[int, float] | None = None
+    metrics: Metrics | None = None
     early_stopping: EarlyStopping | None = None
     keeps_best: bool = False
 
@@ -46,9 +43,3 @@ class Plan:
             raise NetworkError(
                 f"fit: epochs must be an int of at least 0; got epochs={self.epochs!r}."
             )
-        for label, weight in (self.class_weight or {}).items():
-            if not is_int(label) or label < 0 or not weight >= 0:
-                raise NetworkError(
-                    "fit: class_weight must map classes to weights of at least 0; "
-                    f"got {label!r}: {weight!r}."
-                )

@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pellucid.objectives import PlateauCounter
 from pellucid.training.early_stopping import BestSoFar, Weights
 
 
 @dataclass(slots=True)
 class Position:
-    """Epochs and steps done, sums of the running epoch, the best epoch, the plateau.
+    """Epochs and steps done, sums of the running epoch, the best epoch.
 
     ``epoch`` counts from 0; ``batch`` is the number of its batches that are done.
-    ``learning_rate`` is that of the last step. ``sums`` add up loss and metrics over
-    ``examples``, so that an interrupted epoch goes on with the same figures.
+    ``learning_rate`` is that of the last step. ``sums`` add up metrics over
+    ``examples`` and the loss over their ``weight``, so that an interrupted epoch goes
+    on with the same figures. ``first_epoch`` is how many epochs the model was trained
+    before: order and augmentation go on from there. ``data`` is a fingerprint of the
+    examples, by which a resumed run knows them.
     """
 
     epoch: int = 0
@@ -27,7 +29,9 @@ class Position:
     seconds: float = 0.0
     learning_rate: float = 0.0
     best: BestSoFar = field(default_factory=BestSoFar)
-    plateau: PlateauCounter = field(default_factory=PlateauCounter)
+    weight: float = 0.0
+    first_epoch: int = 0
+    data: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the best weights as plain JSON values."""
@@ -39,24 +43,37 @@ class Position:
     def from_json(cls, document: Mapping[str, Any], best: Weights) -> Position:
         """Read what `to_json` wrote."""
         values = dict(document)
+        values.pop("plateau", None)  # of version 0.1: the history says the same
+        values.setdefault("weight", float(values.get("examples", 0)))
         values["best"] = BestSoFar(**values["best"], weights=best)
-        values["plateau"] = PlateauCounter(**values["plateau"])
         return cls(**values)
 
-    def add(self, figures: Mapping[str, float], examples: int) -> None:
-        """Add a batch's figures, each a sum over its examples."""
+    @property
+    def epochs_begun(self) -> int:
+        """Epochs that the model has seen something of, in this training or before."""
+        return self.first_epoch + self.epoch + (self.batch > 0)
+
+    def add(
+        self, figures: Mapping[str, float], examples: int, *, weight: float
+    ) -> None:
+        """Add a batch's figures: sums over its examples, of the loss over weights."""
         for name, value in figures.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.examples += examples
+        self.weight += weight
         self.batch += 1
         self.step += 1
 
     def means(self) -> dict[str, float]:
         """Return the running epoch's figures so far."""
-        return {name: total / self.examples for name, total in self.sums.items()}
+        counts = {"loss": self.weight}
+        return {
+            name: total / (counts.get(name, self.examples) or 1.0)
+            for name, total in self.sums.items()
+        }
 
     def begin_next_epoch(self) -> None:
         """Go to the start of the next epoch."""
         self.epoch += 1
         self.batch = self.examples = 0
-        self.sums, self.seconds = {}, 0.0
+        self.sums, self.seconds, self.weight = {}, 0.0, 0.0

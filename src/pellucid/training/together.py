@@ -37,16 +37,18 @@ class Together:
         """Agree on whether any process has a callback that may end a training."""
         self._asks = not self._is_alone and self._any(may_stop)
 
-    def part(self, step: int, sample_weight: Array | None) -> dict[str, Any]:
+    def total(self, step: int, sample_weight: Array | None) -> float:
+        """Return what all examples of the batch weigh: 1 each if nothing is said."""
+        if sample_weight is None:
+            return float(self._train.place(step)[1])
+        own = np.array([sample_weight.sum(dtype=np.float64)])
+        return float(self.world.sum(own)[0])
+
+    def part(self, step: int, total: float) -> dict[str, Any]:
         """Return the argument that tells a session of its share; none alone."""
         if self._is_alone:
             return {}
-        start, count = self._train.place(step)
-        total = float(count)
-        if sample_weight is not None:
-            own = np.array([sample_weight.sum()], np.float64)
-            total = float(self.world.sum(own)[0])
-        return {"part": Part(start, total)}
+        return {"part": Part(self._train.place(step)[0], total)}
 
     def share(
         self,

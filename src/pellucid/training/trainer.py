@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -14,21 +13,20 @@ import numpy.typing as npt
 from pellucid.data import Batch, Batches
 from pellucid.engines.protocol import CompilesAhead, Session, StepResult
 from pellucid.engines.world import ALONE, World
-from pellucid.errors import DivergenceError
 from pellucid.network import Network
 from pellucid.objectives import (
+    EpochLosses,
     Loss,
-    OnPlateau,
     OutputMeaning,
     Progress,
     metrics_for,
     output_meaning,
 )
-from pellucid.objectives.output_meaning import per_example
-from pellucid.training.callbacks import Callback
-from pellucid.training.early_stopping import monitored
+from pellucid.training import divergence
+from pellucid.training.callbacks import Callback, as_callbacks
+from pellucid.training.early_stopping import monitored, weights_of
 from pellucid.training.evaluation import evaluate
-from pellucid.training.history import History
+from pellucid.training.history import EpochRecord, History
 from pellucid.training.interrupt import Interrupt
 from pellucid.training.plan import Plan
 from pellucid.training.position import Position
@@ -48,21 +46,24 @@ class Trainer:
         Data in batches; validation may be None.
     plan : Plan
         Epochs, schedule, metrics and the rest.
-    callbacks : sequence of Callback
-        Who looks in; in a world of several processes, at the first one only.
+    callbacks : sequence of Callback or function
+        Who looks in, functions as in `CallbackFunction`; in a world of several
+        processes, at the first one only.
     position, history
         Where to go on, from a checkpoint; the beginning if left out.
     world : World
         The processes that train together; the batches are this one's part.
     meaning : OutputMeaning
         What the output means, for metrics; derived if left out.
+    example_weight : ndarray, shape (N,), optional
+        What each example of the training data counts in the loss.
 
     Raises
     ------
     NetworkError
         If a metric says nothing of such an output.
     DivergenceError
-        While running: if the loss is no longer finite.
+        While running: if the loss, of validation too, is no longer finite.
     KeyboardInterrupt
         After the step in which Ctrl-C was pressed.
     """
@@ -76,11 +77,12 @@ class Trainer:
         train: Batches,
         validation: Batches | None,
         plan: Plan,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[Callback | Callable[..., object]] = (),
         position: Position | None = None,
         history: History | None = None,
         world: World = ALONE,
         meaning: OutputMeaning | None = None,
+        example_weight: Array | None = None,
     ) -> None:
         self.network = network
         self.session = session
@@ -88,7 +90,7 @@ class Trainer:
         self.train = train
         self.validation = validation
         self.plan = plan
-        self.callbacks = tuple(callbacks) if world.rank == 0 else ()
+        self.callbacks = as_callbacks(callbacks) if world.rank == 0 else ()
         self.position = position or Position()
         self.history = history or History()
         self.stop_reason: str | None = None
@@ -103,7 +105,11 @@ class Trainer:
             meaning = output_meaning(network, loss, train.dataset.labels)
         self._metrics = metrics_for(meaning, plan.metrics)
         self._forget_other_figures()
-        self._class_weights = self._weights_by_class()
+        self._example_weight = (
+            None if example_weight is None else example_weight.astype(train.dtype)
+        )
+        self._losses = EpochLosses(map(_monitored_by_plateau, self.history))
+        self._last_batch: Batch | None = None  # whose update no loss has shown yet
 
     def stop(self, reason: str) -> None:
         """End the training after this step."""
@@ -112,22 +118,21 @@ class Trainer:
     @property
     def progress(self) -> Progress:
         """Where training stands, as schedules see it."""
-        per_epoch = len(self.train)
+        per_epoch, base = len(self.train), self.plan.learning_rate
         return Progress(
             step=self.position.step,
             steps=per_epoch * self.plan.epochs,
             epoch=self.position.epoch,
             steps_per_epoch=per_epoch,
+            losses=self._losses,
+            base_rate=base,
+            last_rate=self.history[-1]["learning_rate"] if self.history else base,
         )
 
     @property
     def learning_rate(self) -> float:
         """The rate of the next step."""
-        schedule = self.plan.schedule
-        rate = self.plan.learning_rate * schedule.factor(self.progress)
-        if isinstance(schedule, OnPlateau):
-            rate *= schedule.gamma**self.position.plateau.drops
-        return rate
+        return self.plan.schedule.rate(self.progress)
 
     def run(self) -> History:
         """Train to the end of the plan and return the history."""
@@ -142,6 +147,7 @@ class Trainer:
                 if not self._epoch(interrupt):
                     break
                 self.stop_reason = self._together.reason(self.stop_reason)
+            self._check_last_update()
         if self._together.is_pressed(interrupt):
             raise KeyboardInterrupt
         early = self.plan.early_stopping
@@ -195,28 +201,58 @@ class Trainer:
         return self.train.epoch(position.epoch, start=position.batch)
 
     def _step(self, batch: Batch, rate: float, interrupt: Interrupt) -> float:
-        weight = self._sample_weight(batch.labels)
-        result = self.session.train_step(
-            batch.images,
-            batch.labels,
-            learning_rate=rate,
-            sample_weight=weight,
-            **self._together.part(self.position.batch, weight),
-        )
-        loss, figures, examples = self._together.share(
+        position, together = self.position, self._together
+        weight = self._weight_of(batch)
+        total = together.total(position.batch, weight)
+        if total > 0:
+            result = self.session.train_step(
+                batch.images,
+                batch.labels,
+                learning_rate=rate,
+                sample_weight=weight,
+                **together.part(position.batch, total),
+            )
+        else:  # nothing to learn from
+            result = StepResult(0.0, self._predict(batch.images))
+        loss, figures, examples = together.share(
             result.loss,
             self._figures(result, batch.labels),
             len(batch.images),
             is_pressed=interrupt.is_pressed,
         )
-        if not math.isfinite(loss):
-            raise DivergenceError(
-                f"train: the loss must stay finite; got loss={loss} in step "
-                f"{self.position.step + 1} (epoch {self.position.epoch + 1}). Try a "
-                "smaller learning rate, or clip_norm."
-            )
-        self.position.add({"loss": loss * examples, **figures}, examples)
+        divergence.check_loss(loss, step=position.step, epoch=position.epoch)
+        self._last_batch = batch
+        counted = float(examples) if weight is None or self._is_sum else total
+        position.add({"loss": loss * counted, **figures}, examples, weight=counted)
         return loss
+
+    def _predict(self, images: Array) -> Array:
+        if len(images):
+            return self.session.predict(images)
+        return np.zeros((0, *self.network.output_shape), self.train.dtype)
+
+    def _weight_of(self, batch: Batch) -> Array | None:
+        """Return what each example of a batch counts."""
+        every = self._example_weight
+        return None if every is None else every[batch.indices]
+
+    @property
+    def _is_sum(self) -> bool:
+        """Whether the loss is a sum over the batch, to which weights belong."""
+        return self.loss.name == "half_squared_error_sum"
+
+    def _check_last_update(self) -> None:
+        """See that the update that no later loss has shown did not diverge."""
+        batch, self._last_batch = self._last_batch, None
+        if batch is None:
+            return
+        divergence.check_update(
+            self.session,
+            batch,
+            self._weight_of(batch),
+            step=self.position.step,
+            epoch=max(self.position.epoch - (self.position.batch == 0), 0),
+        )
 
     def _figures(self, result: StepResult, labels: Array) -> dict[str, float]:
         """Return a batch's metrics, each as a sum over its examples.
@@ -248,11 +284,15 @@ class Trainer:
                 metrics=self._metrics,
                 world=self._together.world,
             )
+            divergence.check_validation(figures, epoch=position.epoch)
             record |= {f"val_{name}": value for name, value in figures.items()}
         record["learning_rate"] = position.learning_rate
         record["seconds"] = time.perf_counter() - start
-        self.history.append(record)
         self._weigh(record)
+        if position.epoch + 1 == self.plan.epochs or self.stop_reason:
+            self._check_last_update()
+        self.history.append(record)
+        self._losses.append(_monitored_by_plateau(record))
         position.begin_next_epoch()
         for callback in self.callbacks:
             callback.on_epoch(self, record)
@@ -266,15 +306,9 @@ class Trainer:
         is_best = best.improves(value, epoch=epoch, min_delta=min_delta)
         wanted = self.plan.keeps_best or (early is not None and early.restore_best)
         if is_best and wanted:
-            best.weights = {
-                key.removeprefix("weights/"): array
-                for key, array in self.session.state().items()
-                if key.startswith("weights/")
-            }
-        if isinstance(self.plan.schedule, OnPlateau):
-            self.position.plateau.see(
-                self.plan.schedule, record.get("val_loss", record["loss"])
-            )
+            weights = weights_of(self.session.state())
+            divergence.check_weights(weights, epoch=self.position.epoch)
+            best.weights = weights
         self._stop_if_stalled()
 
     def _stop_if_stalled(self) -> None:
@@ -290,18 +324,7 @@ class Trainer:
         state.update({f"weights/{name}": array for name, array in best.items()})
         self.session.load_state(state)
 
-    def _weights_by_class(self) -> Array | None:
-        given = self.plan.class_weight
-        if not given:
-            return None
-        count = max(*given, self.network.output_shape[-1] - 1) + 1
-        weights = np.ones(count, np.float32)
-        for label, weight in given.items():
-            weights[label] = weight
-        return weights
 
-    def _sample_weight(self, labels: Array) -> Array | None:
-        """Return each example's weight; of several positions, their mean."""
-        if self._class_weights is None:
-            return None
-        return per_example(self._class_weights[labels])
+def _monitored_by_plateau(record: EpochRecord) -> float:
+    """Return the loss that OnPlateau looks at."""
+    return record.get("val_loss", record["loss"])
