@@ -8,6 +8,7 @@ from typing import Any
 from pellucid.errors import NetworkError, PellucidError, RunError
 from pellucid.network import Network, from_json, to_json, zoo
 from pellucid.network.layers import LAYERS, Input, Layer
+from pellucid.network.python_source import python_source
 
 _OWN_FOLDER = "images"  # where scripts look for images of no named data set
 _HIDDEN = ("name", "activation", "weight_initializer", "bias_initializer")
@@ -141,44 +142,3 @@ def _rows_before(document: dict[str, Any]) -> list[dict[str, Any]]:
         except PellucidError:
             fails = count
     return found
-
-
-def python_source(network: Network) -> str:
-    """Return Python that describes the same network."""
-    lines = ["import pellucid as pl", ""]
-    names = {}
-    for node in network.nodes:
-        variable = "image" if isinstance(node.layer, Input) else node.name
-        names[node.name] = variable
-        lines.append(f"{variable} = {_call(node.layer, node.name)}{_of(node, names)}")
-    end = names[network.outputs[0]]
-    lines += [
-        "",
-        f"network = pl.Network(inputs=image, outputs={end}, name={network.name!r})",
-        "print(network)",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _of(node: Any, names: dict[str, str]) -> str:
-    sources = ", ".join(names[source] for source in node.inputs)
-    return f"({sources})" if sources else ""
-
-
-def _call(layer: Layer, name: str) -> str:
-    if isinstance(layer, Input):
-        return f"pl.Input({', '.join(map(str, layer.shape))})"
-    arguments = [
-        f"{field.name}={_value(getattr(layer, field.name))}"
-        for field in dataclasses.fields(layer)
-        if field.name not in ("name", "activation")
-        and getattr(layer, field.name) != field.default
-    ]
-    return f"pl.{type(layer).__name__}({', '.join([*arguments, f'name={name!r}'])})"
-
-
-def _value(value: Any) -> str:
-    """Return Python for a layer's argument."""
-    if dataclasses.is_dataclass(value):
-        return f"pl.{value!r}"
-    return repr(value)

@@ -1,0 +1,138 @@
+"""A network as Python: executing it gives an equal network."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import Any
+
+import pytest
+
+import pellucid as pl
+from pellucid.network import ZOO, Network, Node
+from pellucid.network.layers import LAYERS, Input, Layer
+from pellucid.network.python_source import python_source
+
+HOW = pl.Preprocessing(
+    scale=(1 / 63.7, 0.1, 1e-3), offset=(-0.5, 0.25, 0.0), size=(6, 5), colour="rgb"
+)
+
+
+def executed(network: Network) -> Network:
+    space: dict[str, Any] = {}
+    exec(python_source(network).replace("print(network)", ""), space)
+    found = space["network"]
+    assert isinstance(found, Network)
+    return found
+
+
+def check(network: Network) -> None:
+    found = executed(network)
+    assert found == network
+    assert found.name == network.name
+    assert found.preprocessing == network.preprocessing
+
+
+@pytest.mark.parametrize("how", [None, pl.Preprocessing.signed(), HOW])
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_each_network_of_the_zoo_comes_back_with_its_preprocessing(name, how):
+    check(pl.zoo(name))
+    network = pl.zoo(name)
+    check(Network.from_nodes(network.nodes, name="mine's", preprocessing=how))
+
+
+#: arguments other than the default, for the fields of all layers
+OTHERS: dict[str, tuple[Any, ...]] = {
+    "out_channels": (4,),
+    "units": (3,),
+    "kernel_size": ((2, 3), 1),
+    "pool_size": ((2, 1), 3),
+    "stride": ((2, 1), 2),
+    "padding": ("same", 1, ((0, 1), (1, 0))),
+    "dilation": (2, (1, 2)),
+    "groups": (2,),
+    "bias": (False,),
+    "rate": (0.3,),
+    "momentum": (0.8,),
+    "epsilon": (1e-3,),
+    "output_padding": (1, (1, 0)),
+    "scale": (3, (2, 1)),
+    "mode": ("bilinear",),
+    "slope": (0.2,),
+    "negative_slope": (0.2,),
+    "alpha": (2.0,),
+    "beta": (0.6,),
+    "size": (3,),
+    "trainable": (False,),
+    "weight_initializer": (
+        "he_normal",
+        pl.Normal(0.125),
+        pl.Uniform(-0.5, 0.25),
+        pl.Constant(1.5),
+    ),
+    "bias_initializer": ("ones", pl.Constant(2)),
+}
+
+
+def layers() -> list[Layer]:
+    """Return every layer with every argument once not as it is by default."""
+    found: list[Layer] = []
+    for kind in LAYERS.values():
+        if kind is Input:
+            continue
+        needed = {
+            f.name: OTHERS[f.name][0]
+            for f in dataclasses.fields(kind)
+            if f.default is dataclasses.MISSING and f.name != "name"
+        }
+        found.append(kind(**needed))
+        for field in dataclasses.fields(kind):
+            if field.name == "output_padding":
+                needed = {**needed, "stride": 2}  # which it must be less than
+            for value in OTHERS.get(field.name, ()):
+                with contextlib.suppress(pl.NetworkError):
+                    found.append(kind(**{**needed, field.name: value}))
+    return found
+
+
+@pytest.mark.parametrize("layer", layers(), ids=repr)
+def test_each_layer_comes_back_with_each_argument(layer):
+    image = pl.Input(9, 8, 4)
+    inputs = [pl.Tanh()(image) for _ in range(layer.arity[0])]
+    last = dataclasses.replace(layer)(*inputs)  # a layer stands at one place
+    network = pl.Network(inputs=image, outputs=last, preprocessing=HOW)
+    check(network)
+    found = executed(network).nodes[-1].layer
+    assert dataclasses.replace(found, name=None) == layer
+
+
+def test_every_argument_of_every_layer_is_tried():
+    fields = {
+        field.name
+        for kind in LAYERS.values()
+        if kind is not Input
+        for field in dataclasses.fields(kind)
+    }
+    assert fields - {"name", "activation"} <= OTHERS.keys()
+
+
+def test_nodes_may_be_called_as_python_s_own_words():
+    image = pl.Input(3, name="pixels")
+    x = pl.Dense(2, name="print")(pl.Dense(2, name="pl")(image))
+    x = pl.Dense(2, name="network")(pl.Dense(2, name="lambda")(x))
+    x = pl.Dense(2, name="image")(pl.Dense(2, name="lambda_")(x))
+    check(pl.Network(inputs=image, outputs=x))
+
+
+def test_the_order_of_nodes_is_kept():
+    dense = pl.Dense(2)
+    network = Network.from_nodes(
+        [
+            Node("input", pl.Input(2, name="input"), ()),
+            Node("b", dataclasses.replace(dense, name="b"), ("input",)),
+            Node("a", dataclasses.replace(dense, name="a"), ("input",)),
+            Node("sum", pl.Add(name="sum"), ("a", "b")),
+        ],
+        preprocessing=HOW,
+    )
+    check(network)
