@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+
+import numpy as np
 
 from pellucid.code.subject import Subject
 from pellucid.code.text import number
+from pellucid.data import dataset
+from pellucid.data.randomness import SPLIT
 from pellucid.errors import RunError
 
 _IDX = '''def read_idx(path: Path) -> np.ndarray:
@@ -44,33 +49,14 @@ _XOR = '''def load(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     return inputs, np.array([[0], [1], [1], [0]], np.{dtype})
 '''
 
-_PICTURES = """def load(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
-    \"\"\"Return images {shape} and labels of "train" or "test".
-
-    Each class has a subfolder of pictures. They may lie in a folder for each part;
-    else every fifth picture is for the test.
-    \"\"\"
-    is_parted = (folder / part).is_dir()
-    root = folder / part if is_parted else folder
-    images, labels = [], []
-    for label, place in enumerate(sorted(p for p in root.iterdir() if p.is_dir())):
-        for i, path in enumerate(sorted(place.iterdir())):
-            if is_parted or (i % 5 == 0) == (part == "test"):
-                with Image.open(path) as picture:
-                    resized = picture.convert("{mode}").resize(({width}, {height}))
-                images.append(np.asarray(resized){axis})
-                labels.append(label)
-    order = np.random.default_rng(0).permutation(len(labels))  # else class by class
-    return prepare(np.stack(images)[order]), np.array(labels, np.int64)[order]
-"""
-
 _PICTURE = "pictures"
+_VERBATIM = "# scripts have it word for word from here on\n"
 _READERS = {
     "mnist": _IDX,
     "fashion-mnist": _IDX,
     "cifar10": _CIFAR,
     "xor": _XOR,
-    _PICTURE: _PICTURES,
+    _PICTURE: "",
 }
 #: what a folder must hold, as a pattern and in words
 _NEEDS = {
@@ -149,31 +135,82 @@ def check(subject: Subject) -> list[str]:
 
 def imports(subject: Subject) -> list[str]:
     """Return the imports that reading needs."""
-    return ["import gzip"] if _READERS[kind(subject)] is _IDX else []
+    source = kind(subject)
+    if source == _PICTURE:
+        return ["import os", "import re"]
+    return ["import gzip"] if _READERS[source] is _IDX else []
 
 
 def packages(subject: Subject) -> list[str]:
     """Return the imports beside the framework's that reading needs."""
-    return ["from PIL import Image"] if kind(subject) == _PICTURE else []
+    return ["from PIL import Image, ImageOps"] if kind(subject) == _PICTURE else []
+
+
+def holds_out(subject: Subject) -> bool:
+    """Return whether the script divides its data."""
+    recipe = subject.recipe
+    is_divided = recipe.validation_split or recipe.data.limit is not None
+    return bool(is_divided) or kind(subject) != "xor"
 
 
 def reader(subject: Subject) -> str:
-    """Return the functions ``prepare`` and ``load``."""
-    source, dtype = kind(subject), subject.recipe.dtype
+    """Return the functions ``held_out``, ``prepare`` and ``load``."""
+    source = kind(subject)
     axes = ", ".join(map(str, subject.network.input_shape))
-    load = _READERS[source].format(
-        shape=f"(N, {axes})", dtype=dtype, **_picture(subject.network.input_shape)
+    parts = [_held_out()] if holds_out(subject) else []
+    if source == _PICTURE:
+        return "\n\n".join([_of_pictures(subject), *parts, _prepare(subject), _load()])
+    load = _READERS[source].format(shape=f"(N, {axes})", dtype=subject.recipe.dtype)
+    return "\n\n".join(
+        [*parts, *([] if source == "xor" else [_prepare(subject)]), load]
     )
-    return load if source == "xor" else f"{_prepare(subject)}\n\n{load}"
 
 
-def _picture(shape: tuple[int, ...]) -> dict[str, object]:
-    """Return how a picture becomes an image, for the text of `_PICTURES`."""
-    if len(shape) != 3:
-        return {}
-    is_grey = shape[2] == 1
-    mode, axis = ("L", "[..., None]") if is_grey else ("RGB", "")
-    return {"mode": mode, "axis": axis, "height": shape[0], "width": shape[1]}
+def _held_out() -> str:
+    """Return the function by which the library divides data, as the script has it."""
+    text = inspect.getsource(dataset._stratified)
+    for ours, theirs in _AS_SCRIPTS.items():
+        if ours not in text:
+            raise RunError(f"code: the split must have {ours!r}; got another text.")
+        text = text.replace(ours, theirs)
+    return text
+
+
+#: the library's words for what a script has not
+_AS_SCRIPTS = {
+    "def _stratified(labels: Labels, fraction: float, seed: int) "
+    "-> npt.NDArray[np.bool_]:": (
+        "def held_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:"
+    ),
+    "    order = generator(seed, 0, SPLIT).permutation(len(labels))\n": (
+        "    key = np.array([seed, 0], np.uint64)\n"
+        f"    philox = np.random.Philox(key=key, counter=[0, 0, 0, {SPLIT}])\n"
+        "    order = np.random.Generator(philox).permutation(len(labels))\n"
+    ),
+}
+
+
+def _of_pictures(subject: Subject) -> str:
+    """Return what a script says of its pictures, before its functions."""
+    height, width, channels = subject.network.input_shape
+    mode = "L" if channels == 1 else "RGB"
+    return (
+        f'HEIGHT, WIDTH, MODE = {height}, {width}, "{mode}"\n'
+        f"SPLIT_SEED = {subject.recipe.data.seed}\n"
+        f"{_verbatim().partition('def ')[0].rstrip()}\n"
+    )
+
+
+def _load() -> str:
+    """Return the functions that read folders of pictures."""
+    _, first, rest = _verbatim().partition("def ")
+    return first + rest
+
+
+def _verbatim() -> str:
+    from pellucid.code import reader as functions
+
+    return inspect.getsource(functions).split(_VERBATIM)[1]
 
 
 def _prepare(subject: Subject) -> str:
@@ -181,15 +218,15 @@ def _prepare(subject: Subject) -> str:
     how, dtype = subject.preprocessing, subject.recipe.dtype
     pixels = f"images.astype(np.{dtype})"
     if how.scale == (1 / 255,) and how.offset == (0.0,):
-        words, expression = "in [0, 1]", f"{pixels} / 255"
+        words, expression = "in [0, 1]", f"{pixels} * (1 / 255)"
     elif how.scale == (2 / 255,) and how.offset == (-1.0,):
-        words, expression = "in [-1, 1]", f"({pixels} / 255 - 0.5) / 0.5"
+        words, expression = "in [-1, 1]", f"{pixels} * (2 / 255) - 1"
     else:
         words = "as the network was trained on them"
         scale, offset = (
-            f"np.{dtype}({_row(values)})"
+            f"np.{dtype}({_row(values, dtype)})"
             if len(values) == 1
-            else f"np.array({_row(values)}, np.{dtype})"
+            else f"np.array({_row(values, dtype)}, np.{dtype})"
             for values in (how.scale, how.offset)
         )
         lines = f"    scale = {scale}\n    offset = {offset}\n"
@@ -204,8 +241,11 @@ def _prepare(subject: Subject) -> str:
     )
 
 
-def _row(values: tuple[float, ...]) -> str:
-    cells = [number(float(f"{value:.9g}")) for value in values]
+def _row(values: tuple[float, ...], dtype: str) -> str:
+    """Return numbers with as many digits as the type tells apart."""
+    digits = 9 if dtype == "float32" else 17
+    kind = np.dtype(dtype).type
+    cells = [number(float(f"{kind(value):.{digits}g}")) for value in values]
     return cells[0] if len(cells) == 1 else f"[{', '.join(cells)}]"
 
 

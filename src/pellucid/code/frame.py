@@ -44,7 +44,7 @@ def arguments(subject: Subject) -> str:
             f'    parser.add_argument("--epochs", type=int, default={epochs})',
             call(
                 "parser.add_argument",
-                [*limit_words, 'help="use only the first images"'],
+                [*limit_words, 'help="use only so many images"'],
             ),
             '    parser.add_argument("--seed", type=int, '
             f"default={subject.recipe.seed})",
@@ -118,26 +118,30 @@ def rate_call(subject: Subject, step: str) -> str:
 def load_lines(subject: Subject) -> list[str]:
     """Return the lines of ``main`` that load the data."""
     part = data.test_part(subject)
-    return [
-        '    images, labels = load(options.data, "train")',
-        "    images, labels = images[: options.limit], labels[: options.limit]",
-        f'    test_images, test_labels = load(options.data, "{part}")',
-    ]
-
-
-def kept(split: float) -> str:
-    """Return how many images are left to train on, as an expression."""
-    return f"int({number(round(1 - split, 12))} * len(images))"
+    lines = ['    images, labels = load(options.data, "train")']
+    if data.holds_out(subject):
+        lines += [
+            "    if options.limit is not None and options.limit < len(images):",
+            "        share = options.limit / len(images)",
+            f"        is_kept = held_out(labels, share, {subject.recipe.data.seed})",
+            "        images, labels = images[is_kept], labels[is_kept]",
+        ]
+    else:
+        lines.append(
+            "    images, labels = images[: options.limit], labels[: options.limit]"
+        )
+    return [*lines, f'    test_images, test_labels = load(options.data, "{part}")']
 
 
 def hold_out_lines(subject: Subject) -> list[str]:
-    """Return the lines that keep the last images for validation, or none."""
+    """Return the lines that keep images for validation, as a run does, or none."""
     if not subject.recipe.validation_split:
         return []
+    split = number(subject.recipe.validation_split)
     return [
-        f"    kept = {kept(subject.recipe.validation_split)}",
-        "    images, validation_images = images[:kept], images[kept:]",
-        "    labels, validation_labels = labels[:kept], labels[kept:]",
+        f"    is_held = held_out(labels, {split}, options.seed)",
+        "    validation_images, validation_labels = images[is_held], labels[is_held]",
+        "    images, labels = images[~is_held], labels[~is_held]",
     ]
 
 
@@ -167,7 +171,7 @@ def standard_imports(subject: Subject, *, uses_math: bool = False) -> list[str]:
     lines = ["import argparse", *data.imports(subject)]
     if uses_math or needs_steps(subject):
         lines.append("import math")
-    return [*lines, "from pathlib import Path", ""]
+    return [*sorted(lines), "from pathlib import Path", ""]
 
 
 def whole(

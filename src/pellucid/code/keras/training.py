@@ -11,7 +11,6 @@ from pellucid.network import layers as nl
 from pellucid.objectives import SGD, Adam, AdamW, RMSprop
 
 _EPSILON = 1e-8  # ours, where none is given
-_VALIDATION_SPLIT = 0.2  # where the recipe has none: fit's own habit
 
 
 def rate_callback_text(subject: Subject) -> str:
@@ -181,8 +180,7 @@ def main_text(subject: Subject) -> str:
     if subject.recipe.dtype == "float64":
         lines.append('    keras.config.set_floatx("float64")')
     lines += frame.load_lines(subject)
-    if data.augmentation(subject):  # else fit holds out
-        lines += frame.hold_out_lines(subject)
+    lines += frame.hold_out_lines(subject)
     lines.append("    model = make_model()")
     if subject.weights_file:
         lines.append("    load_weights(model, WEIGHTS)")
@@ -227,20 +225,16 @@ def _fit(subject: Subject) -> list[str]:
     words = ["epochs=options.epochs", "verbose=2"]
     augments = bool(data.augmentation(subject))
     lines = []
-    split = subject.recipe.validation_split or _VALIDATION_SPLIT
     if augments:
         lines.append("    pictures = Pictures(images, labels, options.seed)")
         words = ["pictures", *words]
-        if subject.recipe.validation_split:
-            words.append("validation_data=(validation_images, validation_labels)")
         count = "len(pictures)"
     else:
         words = ["images", "labels", "batch_size=BATCH_SIZE", *words]
-        held = subject.is_image
-        words += [f"validation_split={number(split)}"] if held else []
         words += [] if subject.recipe.shuffle else ["shuffle=False"]
-        share = frame.kept(split) if held else "len(images)"
-        count = f"math.ceil({share} / BATCH_SIZE)"
+        count = "math.ceil(len(images) / BATCH_SIZE)"
+    if subject.recipe.validation_split:
+        words.append("validation_data=(validation_images, validation_labels)")
     if subject.has_schedule:
         per_epoch = "steps_per_epoch" in frame.rate_call(subject, "")
         steps = count if per_epoch else f"options.epochs * {count}"

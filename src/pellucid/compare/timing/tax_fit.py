@@ -20,8 +20,6 @@ from pellucid.compare.timing.setting import Record, Setting
 WRITTEN = {"torch": "torch", "tensorflow": "keras", "jax": "jax"}
 #: what a quick run trains on
 QUICK_IMAGES = 6400
-#: Keras' scripts hold a part out; the others train on all images
-_HELD_OUT = {"keras": {"validation_split": 0.2}}
 
 
 def fits(
@@ -78,7 +76,7 @@ def _scripts(
     engine: str, network: str, path: Path, *, epochs: int, limit: int | None
 ) -> list[Script]:
     framework = WRITTEN[engine]
-    changes: dict[str, Any] = {"epochs": epochs, **_HELD_OUT.get(framework, {})}
+    changes: dict[str, Any] = {"epochs": epochs}
     options = ["--epochs", str(epochs)]
     if limit is not None:
         changes["data.limit"] = limit

@@ -14,7 +14,7 @@ _COMMON = {"argparse", "gzip", "PIL", "pathlib", "math", "__future__"}
 
 
 #: functions of the scripts that read files
-_READING = ("read_idx", "load", "prepare", "read_binary")
+_READING = ("read_idx", "load", "prepare", "read_binary", "held_out")
 
 
 def measure(task: Task) -> list[Figure]:
