@@ -105,3 +105,39 @@ def test_another_number_of_classes_names_the_setting():
         match=r"10 outputs for 2 classes \(cat, dog\). Take --set dense_1.units=2.",
     ):
         check_classes(pl.Model(pl.zoo("mnist-torch"), engine="numpy"), data)
+
+
+@pytest.fixture
+def values(recipe, tmp_path):
+    random = np.random.default_rng(0)
+    images = random.random((40, 3)).astype(np.float32)
+    np.savez(tmp_path / "values.npz", images=images, labels=random.random((40, 2)))
+    network = pl.Sequential(pl.Input(3), pl.Dense(2))
+    changes = {
+        "data.source": str(tmp_path / "values.npz"),
+        "loss.name": "mse",
+        "network": to_json(network),
+        "epochs": 1,
+    }
+    return recipes.changed(recipe, changes)
+
+
+def test_a_run_of_version_0_1_that_listed_accuracy_of_values_goes_on(values, tmp_path):
+    run = tmp_path / "run"
+    recipes.train(values, run=run, progress=False)
+    text = (run / "recipe.toml").read_text()
+    assert '"mean_absolute_error"' in text
+    (run / "recipe.toml").write_text(text.replace("mean_absolute_error", "accuracy"))
+    kept = Recipe.read(run / "recipe.toml")
+    longer = recipes.changed(kept, {"epochs": 2})
+    outcome = recipes.train(longer, run=run, resume=True, progress=False)
+    assert outcome.metrics.keys() == {"loss", "mean_absolute_error"}
+    assert len(outcome.history["mean_absolute_error"]) == 2
+    again = recipes.train(kept, run=tmp_path / "again", progress=False)
+    assert again.metrics.keys() == {"loss", "mean_absolute_error"}
+
+
+def test_accuracy_of_values_is_refused_where_it_is_asked_for(values):
+    asked = recipes.changed(values, {"metrics": ["accuracy"]})
+    with pytest.raises(pl.NetworkError, match="metrics: accuracy must be of classes"):
+        recipes.train(asked, progress=False)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
+from pellucid.training import Plan, Position, Trainer
 
 
 def blobs(n: int = 60, seed: int = 0) -> tuple[Any, Any]:
@@ -152,6 +153,31 @@ def test_monitor_must_be_a_figure_of_the_history() -> None:
     stop = pl.EarlyStopping(monitor="val_f1")
     with pytest.raises(pl.NetworkError, match="must be one of loss, accuracy; got"):
         model().fit(blobs(), epochs=1, early_stopping=stop, progress=False)
+
+
+def test_an_epoch_goes_on_with_the_metrics_it_began_with() -> None:
+    network = pl.Sequential(pl.Input(2), pl.Dense(1))
+    m = pl.Model(network, engine="numpy", loss="mse", optimizer="sgd")
+    x = np.random.default_rng(0).random((8, 2))
+    data = pl.Dataset(x, x[:, :1])
+
+    def trainer(position: Position) -> Trainer:
+        return Trainer(
+            m.network,
+            m.session,
+            loss=pl.MeanSquaredError(),
+            train=m.batches(data, 4),
+            validation=None,
+            plan=Plan(epochs=2, learning_rate=0.01),
+            position=position,
+        )
+
+    sums = {"loss": 1.0, "accuracy": 4.0}  # of a version that counted accuracy
+    stopped = Position(batch=1, step=1, examples=4, sums=sums)
+    history = trainer(stopped).run()
+    assert "accuracy" not in history[0]
+    assert "mean_absolute_error" not in history[0]  # it would be of half an epoch
+    assert "mean_absolute_error" in history[1]
 
 
 def test_schedules_reach_the_steps() -> None:

@@ -296,15 +296,19 @@ def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> No
             )
         classes = output_shape[-1]
         if labels.size and (labels.min() < 0 or labels.max() >= classes):
+            advice = " For two classes from one output take binary_cross_entropy."
             raise DataError(
                 f"{loss.name}: labels must be from 0 to {classes - 1}; "
                 f"got labels from {labels.min()} to {labels.max()}."
+                f"{advice if classes == 1 else ''}"
             )
         return
     if labels.size != np.prod(output_shape) or len(labels) != output_shape[0]:
+        is_index = labels.shape == output_shape[:-1] and labels.dtype.kind in "biu"
+        advice = " For one class of several take cross_entropy, or one-hot labels."
         raise DataError(
             f"{loss.name}: labels must have shape {output_shape}; "
-            f"got shape={labels.shape}."
+            f"got shape={labels.shape}.{advice if is_index else ''}"
         )
     if not np.isfinite(labels).all():
         raise DataError(f"{loss.name}: labels must be finite; got NaN or infinity.")

@@ -84,6 +84,9 @@ def check_classes(model: Model, dataset: Dataset) -> None:
         if field:
             advice = f" Take --set {node.name}.{field}={len(classes)}."
             break
+    if meaning.columns == 1 and len(classes) == 2:
+        advice = f"{advice[:-1]}, or" if advice else " Take"
+        advice += " --set loss.name=binary_cross_entropy."
     raise DataError(
         "train: the network must have one output for each class; "
         f"got {meaning.columns} outputs for {len(classes)} classes ({listed}).{advice}"

@@ -12,7 +12,7 @@ from pellucid.data import Batches, Dataset, load
 from pellucid.data.download import Progress
 from pellucid.errors import DataError
 from pellucid.network import Network, Preprocessing
-from pellucid.objectives import CrossEntropy, Loss
+from pellucid.objectives import CrossEntropy, Loss, output_meaning
 
 Array = npt.NDArray[Any]
 
@@ -99,18 +99,22 @@ def examples_for(
     has_classes = isinstance(loss, CrossEntropy) and len(outputs) == 1
     if source is None and not (is_picture and has_classes):
         return _random(network, loss, how, seed)
-    return _loaded(network, source or "mnist", how, count, progress, source is None)
+    meaning = output_meaning(network, loss)
+    classes = meaning.class_count or meaning.columns
+    chosen = source or "mnist"
+    return _loaded(network, classes, chosen, how, count, progress, source is None)
 
 
 def _loaded(
     network: Network,
+    classes: int,
     source: str,
     how: Preprocessing,
     count: int,
     progress: Progress | None,
     is_ours: bool,
 ) -> Examples:
-    shape, classes = network.input_shape, network.output_shape[-1]
+    shape = network.input_shape
     form: dict[str, Any] = {}
     if len(shape) == 3 and not source.endswith(".npz"):
         form = {"size": shape[:2], "colour": "grey" if shape[2] == 1 else "rgb"}
