@@ -94,3 +94,12 @@ def test_plain_vectors_have_no_expected_range():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.predict(np.array([[1e6, -1e6]]))
+
+
+def test_a_server_is_told_instead_of_warned(model):
+    told = []
+    model.input_range.tell = told.append
+    for _ in range(2):
+        model.predict(RAW)
+    assert len(told) == 1
+    assert "float images should lie near" in told[0]

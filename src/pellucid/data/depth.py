@@ -121,8 +121,10 @@ def _scale_floats(
             f"got {low:g} to {high:g}. Scale them, or save the picture with 8 or 16 "
             "bits."
         )
-    scaled = np.rint(np.clip(values, 0, 1) * np.float32(255)).astype(np.uint8)
-    return 255 - scaled if depth.is_inverted else scaled
+    within = np.clip(values, 0, 1)
+    shares = 1 - within if depth.is_inverted else within
+    scaled: npt.NDArray[np.uint8] = np.rint(shares * np.float32(255)).astype(np.uint8)
+    return scaled
 
 
 def _no_range(called: str, kind: str) -> DataError:

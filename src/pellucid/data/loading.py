@@ -103,15 +103,13 @@ def load(
     )
     with damage_of(source):
         train, test = _read(source, options, test_fraction, seed)
-    validation = train.validation
-    if validation is not None:
-        validation = _refitted(validation, size, colour)
-    if test is None and validation is None:
+    if train.validation is not None:
+        validation = _refitted(train.validation, size, colour)
+        train = replace(_refitted(train, size, colour), validation=validation)
+        return train, validation if test is None else _refitted(test, size, colour)
+    if test is None:
         train, test = train.split(test_fraction, seed=seed)
-    train = _refitted(train, size, colour)
-    if validation is not None:
-        train = replace(train, validation=validation)
-    return train, validation if test is None else _refitted(test, size, colour)
+    return _refitted(train, size, colour), _refitted(test, size, colour)
 
 
 def _read(

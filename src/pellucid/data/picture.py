@@ -216,7 +216,8 @@ def _check_pixels(size: tuple[int, int], limit: int, called: str) -> None:
 
 def _check_declared(image: Image.Image, held: int | None, called: str) -> None:
     """Refuse a header that announces more pixels than the file's bytes can give."""
-    ratio = _RATIOS.get(image.tile[0][0]) if getattr(image, "tile", None) else None
+    tile = getattr(image, "tile", None)
+    ratio = _RATIOS.get(tile[0][0]) if tile else None
     if held is None or ratio is None:
         return
     needed = image.width * image.height * _LEAST_BYTES.get(image.mode, 1 / 8)

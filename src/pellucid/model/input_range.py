@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -30,11 +31,14 @@ class InputRange:
     ----------
     known : (float, float) or None
         Smallest and largest input of all training so far; None before.
+    tell : callable
+        Called as tell(sentence) instead of a Python warning, by a server, say.
     """
 
     def __init__(self, how: Preprocessing) -> None:
         self._how = how
         self.known: Range | None = None
+        self.tell: Callable[[str], None] = _warn
         self._warns = True
 
     def copy(self) -> InputRange:
@@ -65,11 +69,10 @@ class InputRange:
         if low - reach <= found[0] and found[1] <= high + reach:
             return
         self._warns = False
-        warnings.warn(
+        self.tell(
             f"Model: float images should lie near {low:g} … {high:g}, where inputs lie "
             f"in training; got {found[0]:g} … {found[1]:g}. Floats are taken as they "
-            "are. Cast pixels in 0 … 255: images.astype(np.uint8).",
-            stacklevel=4,
+            "are. Cast pixels in 0 … 255: images.astype(np.uint8)."
         )
 
     def _of(self, images: Images) -> Range | None:
@@ -79,6 +82,10 @@ class InputRange:
         if isinstance(images, PictureFiles) or images.dtype == np.uint8:
             return _pixel_range(self._how)
         return float(images.min()), float(images.max())
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, stacklevel=5)
 
 
 def _pixel_range(how: Preprocessing) -> Range:

@@ -251,6 +251,9 @@ class Repository:
             self._failures[key] = str(error)
             raise
         self._failures.pop(key, None)
+        model.input_range.tell = lambda sentence: self._log.event(
+            "warning", model=source.name, version=source.version, message=sentence
+        )
         served = Served(
             source.name, source.version, model, self._settings, self._observe
         )
