@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from pellucid.engines.memory import require_memory
 from pellucid.engines.protocol import Array, State
 from pellucid.errors import EngineError, ShapeError
 from pellucid.network import Network
@@ -26,7 +28,20 @@ class Parts:
 
 
 def initial_state(network: Network, *, seed: int, dtype: str) -> dict[str, Array]:
-    """Return the state before the first step: drawn weights and step 0."""
+    """Return the state before the first step: drawn weights and step 0.
+
+    Raises
+    ------
+    EngineError
+        If the weights do not fit into memory; nothing is drawn then.
+    """
+    count = sum(prod(weight.shape) for weight in network.weights)
+    require_memory(
+        f"Model: the weights of network '{network.name}'",
+        count * np.dtype(dtype).itemsize,
+        got=f"{count:,} weights of {dtype}: ",
+        advice="Take smaller layers.",
+    )
     drawn = network.initial_weights(seed, dtype)
     state = {f"weights/{name}": array for name, array in drawn.items()}
     return {**state, **_counters(network, step=0, seed=seed)}

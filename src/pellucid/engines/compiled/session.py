@@ -20,6 +20,7 @@ from pellucid.engines.compiled.plan.program import STREAM, Program, address
 from pellucid.engines.compiled.tally import Tallies
 from pellucid.engines.compiled.workers import Pool
 from pellucid.engines.head import require
+from pellucid.engines.memory import refuse_without_memory, require_memory
 from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.state import Parts, put_together, take_apart
 from pellucid.engines.world import ALONE, Part, World, refuse_batch_norm
@@ -39,6 +40,8 @@ T = TypeVar("T")
 
 def _alone(method: Callable[P, T]) -> Callable[P, T]:
     """Let one thread at a time into a session: its buffers are shared."""
+
+    method = refuse_without_memory("compiled")(method)
 
     @functools.wraps(method)
     def locked(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -73,6 +76,12 @@ class CompiledSession:
         self._parameters = parameters_of(network, target, options)
         size = self._parameters.size
         names = ("weights", "grads", "slot0", "slot1")
+        require_memory(
+            f"engine 'compiled': the weights of network '{network.name}', their "
+            "gradients and the optimizer's slots",
+            len(names) * size * 4,
+            advice="Take smaller layers.",
+        )
         self._vectors = {name: _aligned(size) for name in names}
         self._programs: dict[Purpose, Program] = {}
         self._chunks: dict[int, int] = {}
@@ -119,6 +128,7 @@ class CompiledSession:
         _ = self._trainer
 
     # the contract
+    @refuse_without_memory("compiled")
     def predict(self, images: Array) -> Array:
         """Return the network's output in inference mode, shape (N, …)."""
         with self._lock:

@@ -8,6 +8,7 @@ import numpy as np
 
 from pellucid.engines.dropout import masks_for
 from pellucid.engines.head import loss_node, require
+from pellucid.engines.memory import refuse_without_memory
 from pellucid.engines.numpy.layers import FORWARD, Forward, Mode, run
 from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.registry import unsupported
@@ -66,11 +67,13 @@ class NumpySession:
         """The engine's own object: the weights by name."""
         return self._parts.weights
 
+    @refuse_without_memory("numpy")
     def predict(self, images: Array) -> Array:
         """Return the network's output in inference mode, shape (N, …)."""
         outputs = self._run(images, is_training=False, masks={})
         return outputs[self._network.outputs[0]].output
 
+    @refuse_without_memory("numpy")
     def train_step(
         self,
         images: Array,
@@ -109,12 +112,14 @@ class NumpySession:
             start += grad.size
         return sums
 
+    @refuse_without_memory("numpy")
     def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
         """Return every node's output by name."""
         masks = self._masks(len(images)) if training else {}
         records = self._run(images, is_training=training, masks=masks)
         return {name: record.output for name, record in records.items()}
 
+    @refuse_without_memory("numpy")
     def gradients(
         self, images: Array, labels: Array, *, sample_weight: Array | None = None
     ) -> tuple[float, dict[str, Array]]:
@@ -122,6 +127,7 @@ class NumpySession:
         result, grads, _ = self._learn(images, labels, sample_weight, None)
         return result.loss, grads
 
+    @refuse_without_memory("numpy")
     def vjp(
         self, images: Array, grad_output: Array, *, training: bool = True
     ) -> tuple[Array, dict[str, Array]]:

@@ -38,6 +38,7 @@ from pellucid.engines.compiled.plan.steps import (
     Step,
 )
 from pellucid.engines.compiled.workers import Pool
+from pellucid.engines.memory import require_memory
 from pellucid.errors import EngineError
 
 Array = npt.NDArray[Any]
@@ -101,6 +102,7 @@ class Program:
         if self._is_streaming:
             self._one = self._library.function("one", c_void_p, c_int64, c_int64)
         self._capacity = (0, 0)
+        self._memory: Array = np.zeros(0, np.uint8)
 
     # the context
     def _lay_out(self) -> None:
@@ -152,7 +154,13 @@ class Program:
 
     # memory
     def reserve(self, count: int, chunks: int) -> None:
-        """Make room for so many images, cut into so many chunks."""
+        """Make room for so many images, cut into so many chunks.
+
+        Raises
+        ------
+        EngineError
+            If they do not fit into memory.
+        """
         images = STREAM * self._pool.count if self._is_streaming else count
         if images <= self._capacity[0] and chunks <= self._capacity[1]:
             return
@@ -170,19 +178,26 @@ class Program:
             many = padded(items[buffer.scope], buffer.groups)
             size = buffer.stride * BYTES[buffer.element] * many
             total += size + 64 * 3  # neighbours begin in different cache sets
-        try:
-            raw = np.zeros(total + 64, np.uint8)
-        except MemoryError as error:
-            raise EngineError(
-                f"engine 'compiled': a batch must fit into memory; got {count} images, "
-                f"which need {total / 2**20:.0f} MiB. Take a smaller batch_size."
-            ) from error
+        self._memory, self._capacity = np.zeros(0, np.uint8), (0, 0)
+        raw = self._allocate(total + 64, count)
         base = raw.ctypes.data + (-raw.ctypes.data) % 64
         for buffer, start in zip(own, starts, strict=True):
             self.point(buffer, base + start)
         self._memory, self._capacity = raw, wanted
         self.bytes = total
         self.is_fresh = False
+
+    def _allocate(self, size: int, count: int) -> Array:
+        """Return zeros; refuse what does not fit into memory before taking it."""
+        what, many = "engine 'compiled': a batch", f"{count} images, which need "
+        advice = "Take a smaller batch_size." if count > 1 else "Take smaller layers."
+        require_memory(what, size, got=many, advice=advice)
+        try:
+            return np.zeros(size, np.uint8)
+        except MemoryError as error:
+            raise EngineError(
+                f"{what} must fit into memory; got {many}{size:,} bytes. {advice}"
+            ) from error
 
     @property
     def threads(self) -> int:
