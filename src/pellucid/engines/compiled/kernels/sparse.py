@@ -10,6 +10,7 @@ that an output's bits are gone through with its weights in registers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
@@ -20,6 +21,7 @@ from pellucid.engines.compiled.kernels.epilogue import DEAD
 from pellucid.engines.compiled.kernels.ir import (
     I64,
     Builder,
+    Number,
     Pointer,
     Value,
     kernel,
@@ -27,7 +29,7 @@ from pellucid.engines.compiled.kernels.ir import (
 )
 from pellucid.engines.compiled.kernels.layout import Map
 from pellucid.engines.compiled.kernels.sweep import spans
-from pellucid.engines.compiled.kernels.tile import lanes_for
+from pellucid.engines.compiled.kernels.tile import lanes_for, runs, split
 
 #: windows whose lives are the bits of one integer
 BITS = 64
@@ -147,6 +149,44 @@ def spots_of(b: Builder, spec: Sparse, most: int) -> list[list[Spot]]:
     return [spots[k : k + each] for k in range(0, len(spots), each)]
 
 
+#: parts of a patch up to which code is written out for each of them
+MOST_PARTS = 8
+
+
+def each_part(
+    b: Builder,
+    spec: Sparse,
+    most: int,
+    body: Callable[[list[Spot], Number, Number], None],
+) -> None:
+    """Call body(spots, offset in x, offset in w) for each part of a patch.
+
+    A part has at most so many vectors. Many parts are gone through in loops: code must
+    not grow with the channels or the kernel.
+    """
+    parts = spots_of(b, spec, most)
+    if len(parts) <= MOST_PARTS:
+        for spots in parts:
+            body(spots, 0, 0)
+        return
+    conv, stored = spec.conv, spec.conv.x.stored
+    (kh, kw), (dy, dx) = conv.kernel, conv.dilation
+    columns, length = (1, kw * stored) if dx == 1 else (kw, stored)
+    (_, lanes, count), *rest = spans(length, b.lanes)
+    with b.loop(kh) as u, b.loop(columns) as v:
+        x = u * (dy * conv.x.row) + v * (dx * stored)
+        w = (u * kw + v) * stored
+        for first, each, times in runs(split(count, most)):
+            spots = [Spot(n * lanes, n * lanes, lanes) for n in range(each)]
+            with b.loop(times) as k:
+                at = (k * each + first) * lanes
+                body(spots, x + at, w + at)
+        if rest:
+            # fewer lanes each time: never more of them than a vector has
+            spots = [Spot(at, at, few) for at, few, _ in rest]
+            body(spots, x, w)
+
+
 @kernel(
     x="f32*",
     grad_y="f32*",
@@ -176,20 +216,24 @@ def sparse_grad_weight(
     cells = _places(b, spec, patches)
     with b.loop(conv.y.channels) as o:
         w, seen = grad_weight + o * size, codes + o
-        for spots in spots_of(b, spec, b.registers - 4):
-            held = [b.var(w.vector(s.w, lanes=s.lanes)) for s in spots]
+
+        def part(spots: list[Spot], in_x: Number, in_w: Number) -> None:
+            to = w + in_w
+            held = [b.var(to.vector(s.w, lanes=s.lanes)) for s in spots]
             with b.loop(spec.groups) as group:
                 bits = lives.load(group * m.stored + o)
                 with each_bit(b, bits) as n:
                     window = group * BITS + n
                     cell = b.resize(seen.load(window * m.stored), "i64")
-                    patch = x + (patches.load(window) + cells.load(cell))
+                    patch = x + (patches.load(window) + cells.load(cell)) + in_x
                     value = (grad_y + spec.place(window)).load(o)
                     for spot, total in zip(spots, held, strict=True):
                         part = patch.vector(spot.x, lanes=spot.lanes)
                         total.set(b.fma(b.splat(value, spot.lanes), part, total.get()))
             for spot, total in zip(spots, held, strict=True):
-                w.store(total.get(), spot.w)
+                to.store(total.get(), spot.w)
+
+        each_part(b, spec, b.registers - 4, part)
 
 
 def _places(b: Builder, spec: Sparse, patches: Pointer) -> Pointer:

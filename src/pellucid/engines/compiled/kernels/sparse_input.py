@@ -15,10 +15,10 @@ from pellucid.engines.compiled.kernels.compress import (
     population,
 )
 from pellucid.engines.compiled.kernels.epilogue import DEAD
-from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.ir import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.layout import padded
-from pellucid.engines.compiled.kernels.sparse import Sparse, spots_of
-from pellucid.engines.compiled.kernels.sweep import spans
+from pellucid.engines.compiled.kernels.sparse import Sparse, Spot, each_part
+from pellucid.engines.compiled.kernels.sweep import each_span, spans
 
 #: bytes of weights that are used together
 CACHE_BYTES = 24 * 1024
@@ -81,14 +81,25 @@ def _list_vectors(
         grad, code = grad_y + (i * m.row + j * m.stored), codes + window * m.stored
         for cell in range(4):
             begins.store(b.resize(count.get(), "i32"), window * 4 + cell)
-            for o in range(0, m.stored, WIDE):
-                value = grad.vector(o)
-                marks = b.resize(code.vector(o), "i32")
+
+            def outputs(
+                o: Number,
+                lanes: int,
+                mask: Value | None,
+                places: tuple[Pointer, Pointer] = (grad, code),
+                cell: int = cell,
+            ) -> None:
+                del lanes, mask  # stored outputs fill whole vectors
+                value = places[0].vector(o)
+                marks = b.resize(places[1].vector(o), "i32")
                 lives = marks.equals(cell) & differs(b, value)
-                row = (b.iota() + o) * _row_size(spec)
+                first = b.resize(o, "i32") if isinstance(o, Value) else o
+                row = (b.iota() + first) * _row_size(spec)
                 values.store(compress(b, value, lives), count.get())
                 rows.store(compress(b, row, lives), count.get())
                 count.add(population(b, lives))
+
+            each_span(b, [(o, WIDE, None) for o in range(0, m.stored, WIDE)], outputs)
             ends.store(b.resize(count.get(), "i32"), window * 4 + cell)
 
 
@@ -126,21 +137,25 @@ def _add_cells(
     (w, grad_x), conv, m, g = of, spec.conv, spec.grad_x, spec.grad_y
     to = grad_x + m.at(-conv.top_left[0], -conv.top_left[1])
     fitting = CACHE_BYTES // (4 * b.lanes * conv.y.channels)
-    for spots in spots_of(b, spec, max(min(fitting, b.registers - 4), 4)):
+
+    def part(spots: list[Spot], in_x: Number, in_w: Number) -> None:
+        place, weights = to + in_x, w + in_w
         with b.loop(g.height) as i, b.loop(g.width) as j:
             for cell in range(4):
-                patch = to + _corner(spec, i * 2 + (cell >> 1), j * 2 + (cell & 1))
+                patch = place + _corner(spec, i * 2 + (cell >> 1), j * 2 + (cell & 1))
                 at = (i * g.width + j) * 4 + cell
                 held = [b.var(patch.vector(s.x, lanes=s.lanes)) for s in spots]
                 first, last = b.i64(begins.load(at)), b.i64(ends.load(at))
                 with b.loop(last, start=first) as n:
-                    value, row = values.load(n), w + rows.load(n)
+                    value, row = values.load(n), weights + rows.load(n)
                     for spot, total in zip(spots, held, strict=True):
                         weight = row.vector(spot.w, lanes=spot.lanes)
                         spread = b.splat(value, spot.lanes)
                         total.set(b.fma(spread, weight, total.get()))
                 for spot, total in zip(spots, held, strict=True):
                     patch.store(total.get(), spot.x)
+
+    each_part(b, spec, max(min(fitting, b.registers - 4), 4), part)
 
 
 def _corner(spec: Sparse, row: Value, column: Value) -> Value:

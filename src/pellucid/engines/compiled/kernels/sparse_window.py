@@ -7,12 +7,19 @@ lists, and what the next window to the right shares with it stays for that one t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pellucid.engines.compiled.kernels.compress import bits_of, differs, each_bit
 from pellucid.engines.compiled.kernels.conv_pool import CELLS
-from pellucid.engines.compiled.kernels.ir import Builder, Pointer, Value, Var, kernel
+from pellucid.engines.compiled.kernels.ir import (
+    Builder,
+    Number,
+    Pointer,
+    Value,
+    Var,
+    kernel,
+)
 from pellucid.engines.compiled.kernels.sparse import Sparse
 from pellucid.engines.compiled.kernels.sweep import clear, spans
 
@@ -77,6 +84,25 @@ class Windows:
         return self.sparse.conv.y.stored * self.row
 
 
+#: groups of outputs up to which code is written out for each of them
+MOST_GROUPS = 4
+
+
+def _each_group(
+    b: Builder, spec: Windows, body: Callable[[Number, Number, int], None]
+) -> None:
+    """Call body(number, first output, how many) for each group of outputs."""
+    groups = spec.groups
+    whole = sum(size == OUTPUTS for _, size in groups)
+    done = 0
+    if len(groups) > MOST_GROUPS:
+        with b.loop(whole) as n:
+            body(n, n * OUTPUTS, OUTPUTS)
+        done = whole
+    for n, (o, size) in list(enumerate(groups))[done:]:
+        body(n, o, size)
+
+
 def windows_of(spec: Sparse, lanes: int, registers: int) -> Windows | None:
     """Return how to go window by window, or None where patches are too large."""
     conv = spec.conv
@@ -135,12 +161,15 @@ def _write_masks(
         window = i * m.width + j
         grad, code = grad_y + (i * m.row + j * m.stored), codes + window * m.stored
         to = masks + window * (len(CELLS) * len(groups))
-        for n, (o, size) in enumerate(groups):
+
+        def group(n: Number, o: Number, size: int) -> None:
             marks = code.vector(o, lanes=size)
             lives = bits_of(b, differs(b, grad.vector(o, lanes=size)))
             for cell in range(len(CELLS)):
                 bits = bits_of(b, marks.equals(cell)) & lives
-                to.store(bits, cell * len(groups) + n)
+                to.store(bits, n + cell * len(groups))
+
+        _each_group(b, spec, group)
 
 
 def _add_row(
@@ -168,9 +197,20 @@ def _add_row(
                 total.set(at.vector(place[spot], lanes=lanes))
         for cell, (r, c) in enumerate(CELLS):
             sums = [held[r * sy + u, c * sx + v] for u, v in spec.taps]
-            for n, (o, _) in enumerate(spec.groups):
-                bits = alive.load(cell * len(spec.groups) + n)
-                _add(b, bits, (grad + o, w + o * spec.row), sums, spec)
+            marks = alive + cell * len(spec.groups)
+
+            def group(
+                n: Number,
+                o: Number,
+                size: int,
+                marks: Pointer = marks,
+                grad: Pointer = grad,
+                sums: list[Var] = sums,
+            ) -> None:
+                del size  # the bits say it
+                _add(b, marks.load(n), (grad + o, w + o * spec.row), sums, spec)
+
+            _each_group(b, spec, group)
         for (r, c), total in held.items():
             if c < onward:
                 at.store(total.get(), place[r, c])
