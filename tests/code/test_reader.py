@@ -382,3 +382,12 @@ def test_scripts_know_the_words_that_the_library_knows():
     for suffix in _PICTURES:
         assert reader.PICTURE.fullmatch(f"x{suffix}")
         assert not reader.TEXT.fullmatch(f"x{suffix}")
+
+
+def test_idx_files_that_are_not_called_as_mnists_are_refused(tmp_path):
+    for part in ("train", "test"):
+        for kind in ("images-idx3", "labels-idx1"):
+            (tmp_path / f"emnist-letters-{part}-{kind}-ubyte.gz").write_bytes(b"")
+    for source in (tmp_path, tmp_path / "emnist-letters"):
+        with pytest.raises(pl.RunError, match=r"MNIST's names .*of 'emnist-letters'"):
+            loader(source)

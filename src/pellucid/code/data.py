@@ -10,6 +10,7 @@ import numpy as np
 from pellucid.code.subject import Subject
 from pellucid.code.text import number
 from pellucid.data import dataset
+from pellucid.data.idx_folder import find_idx
 from pellucid.data.randomness import SPLIT
 from pellucid.errors import RunError
 
@@ -100,6 +101,13 @@ def _folder_kind(place: Path, shape: tuple[int, ...]) -> str:
         raise RunError(
             "code: data must be what a few lines can read: IDX files, CIFAR-10's "
             f"binary files or folders of pictures; got '{place}'."
+        )
+    files = find_idx(place)
+    if files is not None and files.prefix:
+        raise RunError(
+            "code: IDX files must have MNIST's names for a script to read; got those "
+            f"of '{files.prefix}'. Save what pellucid.data.load returns as IDX files "
+            "or pictures."
         )
     if _has_pictures(place):
         return _PICTURE
