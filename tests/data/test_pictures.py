@@ -217,6 +217,15 @@ def broken(pictures):
     return pictures
 
 
+def test_a_link_that_leads_nowhere_is_a_broken_picture(pictures):
+    (pictures / "dog" / "x.png").symlink_to("nowhere.png")
+    with pytest.raises(DataError, match=r"dog/x\.png' must be a file that can be read"):
+        load(pictures)
+    with pytest.warns(UserWarning, match=r"left out 1 .*'dog/x\.png'"):
+        train, test = load(pictures, skip_broken=True)
+    assert len(train) + len(test) == 20
+
+
 @pytest.mark.parametrize("at_once", [512, 0])
 def test_all_broken_pictures_are_named_at_once(broken, monkeypatch, at_once):
     monkeypatch.setattr(module, "_IN_THIS_PROCESS", at_once)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pellucid.cli import options
 from pellucid.cli.figures import figure_lines
@@ -58,10 +58,10 @@ def evaluate(
     drawn = _draw(assessment, test, picture or opened.folder / "mistakes.png")
     if json:
         document = _document(opened, source, assessment, drawn)
-        emit({**document, "tested_on": on, **_mistakes(assessment, test)})
+        emit({**document, "tested_on": on})
         return
     _report(assessment)
-    _name_mistakes(assessment, test)
+    _name_mistakes(assessment)
     if drawn is not None:
         say(f"the surest mistakes are drawn in {drawn}")
     _conclude(assessment, on)
@@ -123,22 +123,14 @@ def _report(assessment: Assessment) -> None:
     answer("")
 
 
-def _mistakes(assessment: Assessment, test: Dataset) -> dict[str, object]:
-    """Return the mistakes with the file of each, where examples come from files."""
-    mistakes: Any = assessment.to_json().get("mistakes", [])
-    if not test.files:
-        return {"mistakes": mistakes}
-    return {"mistakes": [{**m, "file": test.files[m["index"]]} for m in mistakes]}
-
-
-def _name_mistakes(assessment: Assessment, test: Dataset) -> None:
+def _name_mistakes(assessment: Assessment) -> None:
     """Write the files of the surest mistakes."""
     names, shown = assessment.classes, assessment.mistakes[:_SHOWN_MISTAKES]
-    if not test.files or not shown or not names:
+    if not names or not any(m.file for m in shown):
         return
     rows = [
         (
-            test.files[m.index],
+            m.file,
             *m.words(names),
             percent(m.probability),
         )

@@ -136,4 +136,12 @@ def _states(source: Path) -> list[tuple[str, os.stat_result]]:
     if not source.is_dir():
         return [("", source.stat())]
     names = sorted(name for part in walk(source) for name in part if is_shown(name))
-    return [(name, os.stat(os.path.join(source, name))) for name in names]
+    return [(name, _state(os.path.join(source, name))) for name in names]
+
+
+def _state(path: str) -> os.stat_result:
+    """Return the state of a file; of a link that leads nowhere, its own."""
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return os.lstat(path)

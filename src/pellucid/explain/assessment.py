@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class Mistake:
     of_label : int, optional
         Which of several independent labels it is about; label and predicted are then
         1 where the example has it, else 0.
+    file : str
+        The file of the picture, where the dataset knows it; else empty.
     """
 
     index: int
@@ -38,6 +40,7 @@ class Mistake:
     predicted: int
     probability: float
     of_label: int | None = None
+    file: str = ""
 
     def words(self, classes: tuple[str, ...]) -> tuple[str, str]:
         """Return what it is and what was said, by the classes' names."""
@@ -123,6 +126,8 @@ def _mistake_json(mistake: Mistake) -> dict[str, Any]:
     }
     if mistake.of_label is not None:
         document["of_label"] = mistake.of_label
+    if mistake.file:
+        document["file"] = mistake.file
     return document
 
 
@@ -166,6 +171,8 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
         metrics=metrics_for(meaning),
         on_batch=look if has_classes else None,
     )
+    if dataset.files:
+        mistakes = [replace(m, file=dataset.files[m.index]) for m in mistakes]
     named = model.classes if meaning.can_be_named(model.classes) else dataset.classes
     return Assessment(
         metrics=metrics,

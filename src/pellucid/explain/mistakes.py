@@ -49,11 +49,11 @@ def mistakes_picture(assessment: Assessment, dataset: Dataset) -> Any:
             f"{label} → {said}  {100 * mistake.probability:.0f} %",
             fontsize=9,
         )
-        if dataset.files:
+        if mistake.file:
             panel.text(
                 0.5,
                 -0.04,
-                _shorten(dataset.files[mistake.index]),
+                _shorten(mistake.file),
                 transform=panel.transAxes,
                 ha="center",
                 va="top",

@@ -11,6 +11,7 @@ from typing import Any, Self
 from pellucid.compare.results.cell import Cell, Question
 from pellucid.compare.results.schema_1 import upgrade
 from pellucid.errors import RunError
+from pellucid.regular_file import read_regular_text
 from pellucid.storage import recover
 
 KIND = "pellucid compare"
@@ -108,7 +109,7 @@ def read_results(path: Path) -> Results:
     """
     recover(path.parent)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_regular_text(path))
     except OSError as error:
         raise RunError(
             f"compare: results must be a file that can be read; got '{path}': "
