@@ -29,6 +29,7 @@ from pellucid.runs import (
     recorder,
 )
 from pellucid.runs.recipe import Recipe
+from pellucid.runs.tensor_file import write_bytes
 from pellucid.storage import PENDING, recover
 
 __all__ = ["nothing_is_flushed"]
@@ -64,7 +65,7 @@ def every_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a checkpoint for each epoch and each step, and draw no curves."""
 
     def save(figure: Any, path: Path) -> None:
-        path.write_bytes(b"a picture")
+        write_bytes(path, b"a picture")
 
     monkeypatch.setattr(recorder, "_LEAST_SECONDS", -1.0)
     monkeypatch.setattr(recorder, "_MOST_SECONDS", -1.0)

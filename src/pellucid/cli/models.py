@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +46,18 @@ def open_run(run: str, engine: str | None = None) -> Opened:
     if engine is not None:
         chosen = engine
     elif recipe is not None:
-        chosen = engine_of(recipe)
+        chosen = engine_of(_for_this_machine(recipe))
     else:
         chosen = "compiled" if file.dtype == "float32" else "numpy"
     return Opened(from_file(file, engine=chosen), path, recipe)
+
+
+def _for_this_machine(recipe: Recipe) -> Recipe:
+    """Drop the number of threads that a larger machine has recorded."""
+    options = dict(recipe.engine_options)
+    if options.get("threads", 0) > (os.cpu_count() or 1):
+        del options["threads"]
+    return recipe.model_copy(update={"engine_options": options})
 
 
 def data_source(opened: Opened, given: str | None) -> str:

@@ -200,8 +200,6 @@ def train(
     if resume is not None:
         _refuse(network=network, run=run, **changes)
         recipe, path = _recipe_of_run(resume)
-        if engine not in (None, recipe.engine):  # its options are no other engine's
-            recipe = recipes.changed(recipe, {"engine_options": {}})
     elif network is None:
         raise RunError(
             "train: must be told what to train; got nothing. "
@@ -211,6 +209,8 @@ def train(
         recipe = recipes.read(network)
         path = None if run is None else _folder(run)
     _check_numbers(changes)
+    if engine not in (None, recipe.engine):  # its options are no other engine's
+        recipe = recipes.changed(recipe, {"engine_options": {}})
     recipe = recipes.changed(recipe, {**changes, **allowed})
     if path is None:
         path = _new_folder(str(network))

@@ -20,7 +20,7 @@ from pellucid.engines.world import World, from_first
 from pellucid.errors import RunError
 from pellucid.network import to_json
 from pellucid.objectives import fitting_metrics, metric_names
-from pellucid.runs import Checkpoint, Recorder, RunFolder, provenance
+from pellucid.runs import Checkpoint, Recorder, RunFolder, bit_options, provenance
 from pellucid.storage import recover
 from pellucid.training import Callback, History, Position
 from pellucid.training.example_weights import resolve
@@ -57,6 +57,9 @@ def beginning(
         with _opened(model, request, train, is_restarted=False) as begin:
             yield begin
         return
+    from pellucid.engines import heartbeat  # only jobs of several processes need it
+
+    heartbeat.start(world)
     with ExitStack() as stack:
         opened: list[Begin] = []
 
@@ -101,7 +104,7 @@ def _opened(
         yield Begin(new, History())
         return
     # slow to import; only runs need them
-    from pellucid.model.resuming import check_data, check_same, merge
+    from pellucid.model.resuming import check_data, check_same, merge, warn_of_threads
     from pellucid.runs.recipe import Recipe
 
     folder = RunFolder(request.run)
@@ -133,6 +136,7 @@ def _opened(
                     run=str(folder.path),
                 )
                 check_data(position.data, data)
+                warn_of_threads(recorded, recipe)
                 recipe = merge(recorded, recipe, epochs_done=len(history))
             model.load_state(checkpoint.state)
         elif folder.has_begun:
@@ -184,6 +188,7 @@ def _recipe_of(model: Model, request: FitRequest, train: Dataset) -> Recipe:
         "network": to_json(model.network),
         "data": {"given": "python"},
         "engine": model.engine.name,
+        "engine_options": bit_options(model.engine),
         "loss": model.loss.to_json() if model.loss else {},
         "optimizer": model.optimizer.to_json() if model.optimizer else {},
         "schedule": request.schedule.to_json(),

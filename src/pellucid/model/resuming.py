@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Any
@@ -127,12 +128,28 @@ def check_data(recorded: Mapping[str, str], given: Mapping[str, str]) -> None:
             )
 
 
+def warn_of_threads(recorded: Recipe, given: Recipe) -> None:
+    """Warn where a run goes on with another number of threads; 0.1 kept none."""
+    then = recorded.engine_options.get("threads")
+    now = given.engine_options.get("threads")
+    is_known = given.engine == recorded.engine and None not in (then, now)
+    if is_known and then != now:
+        warnings.warn(
+            f"resume: threads should be {then}, as the run was begun with; got "
+            f"threads={now}. The weights will differ in their last bits from those "
+            "of a run that never stopped.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
 def merge(recorded: Recipe, given: Recipe, *, epochs_done: int) -> Recipe:
     """Return the recorded recipe with what the new arguments take over."""
     taken = ("early_stopping", "engine")
     update: dict[str, Any] = {name: getattr(given, name) for name in taken}
-    if given.engine != recorded.engine:  # its options are no other engine's
-        update["engine_options"] = given.engine_options
+    own = recorded.engine_options  # they are no other engine's
+    kept = own if given.engine == recorded.engine else {}
+    update["engine_options"] = {**kept, **given.engine_options}
     update["epochs"] = max(given.epochs, epochs_done)
     started = given.provenance.get("resumed", given.provenance.get("started"))
     update["provenance"] = {**recorded.provenance, "resumed": started}

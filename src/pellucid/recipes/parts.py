@@ -52,7 +52,8 @@ def engine_of(recipe: Recipe, engine: str | Engine | None = None) -> Engine:
     if engine is not None and not isinstance(engine, str):
         return as_engine(engine)
     name = engine or recipe.engine
-    options = recipe.engine_options
+    # a recipe's options are no other engine's
+    options = recipe.engine_options if name == recipe.engine else {}
     try:
         return make(name, **options)
     except TypeError as error:

@@ -20,7 +20,7 @@ from pellucid.model.inputs import checked_dataset
 from pellucid.objectives import fitting_metrics, metrics_for, schedule_from_json
 from pellucid.recipes.examples import examples_of
 from pellucid.recipes.parts import augment_of, early_stopping_of, model_of
-from pellucid.runs import ModelFile, RunFolder, model_path, provenance
+from pellucid.runs import ModelFile, RunFolder, bit_options, model_path, provenance
 from pellucid.runs.recipe import Recipe
 from pellucid.training import Callback, History, Trainer, as_callbacks, evaluate
 
@@ -218,4 +218,11 @@ def _recorded(recipe: Recipe, model: Model) -> Recipe:
     here = provenance(model.engine.name)
     if recipe.provenance:
         here = {**recipe.provenance, "resumed": here["started"]}
-    return recipe.model_copy(update={"provenance": here, "engine": model.engine.name})
+    name = model.engine.name
+    options = recipe.engine_options if name == recipe.engine else {}
+    update = {
+        "provenance": here,
+        "engine": name,
+        "engine_options": {**options, **bit_options(model.engine)},
+    }
+    return recipe.model_copy(update=update)

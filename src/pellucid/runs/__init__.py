@@ -4,7 +4,7 @@ from pellucid.runs.checkpoint import Checkpoint
 from pellucid.runs.folder import RUNS, RunFolder, find, model_path, new_name
 from pellucid.runs.imported import keep_imported
 from pellucid.runs.model_file import ModelFile
-from pellucid.runs.provenance import provenance
+from pellucid.runs.provenance import bit_options, provenance
 from pellucid.runs.recorder import Recorder
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "ModelFile",
     "Recorder",
     "RunFolder",
+    "bit_options",
     "find",
     "keep_imported",
     "model_path",

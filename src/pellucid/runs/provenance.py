@@ -16,6 +16,15 @@ _ENGINE_PACKAGES = {
 }
 
 
+def bit_options(engine: object) -> dict[str, int]:
+    """Return the options of an engine on which a training's bits depend.
+
+    Sums are added up thread by thread, so their number decides the last bits.
+    """
+    threads = getattr(engine, "threads", None)
+    return {} if threads is None else {"threads": int(threads)}
+
+
 def provenance(engine: str) -> dict[str, str | int]:
     """Return versions, machine and time as plain values."""
     from importlib import metadata  # slow to import, and seldom asked for
