@@ -125,6 +125,7 @@ def test_a_part_may_be_wrapped_once_more(tmp_path, inner):
         (["my_train/a/1", "her_test/a/1"], "got 'her_test' and 'my_train', which coul"),
         (["a/train/1", "a/test/1", "b/train/1", "b/test/1"], "as in train/a; got a/te"),
         (["fold1/a/1", "fold1/b/1", "fold2/a/1", "fold2/b/1"], "both hold 'a' and 'b'"),
+        (["uno/a/1", "uno/b/1", "dos/a/1", "dos/b/1", "dos/c/1"], "both hold 'a' and"),
         (["prueba/a/1", "prueba/b/1", "otra/a/1", "otra/b/1"], "which both hold 'a'"),
         (
             ["train/a/1", "train/b/1", "val/a/1", "val/c/1"],

@@ -265,9 +265,9 @@ class _Tree:
                     f"load: parts must lie outside of the classes, as in train/{name}; "
                     f"got {name}/{min(folders)} in {where!r}. {advice}"
                 )
-        is_alike = len(below[0]) > 1 and all(folders == below[0] for folders in below)
-        if is_alike and not any(tree.loose_pictures() for tree in inner):
-            shared = " and ".join(map(repr, sorted(below[0])[:2]))
+        common = set.intersection(*below)
+        if len(common) > 1 and not any(tree.loose_pictures() for tree in inner):
+            shared = " and ".join(map(repr, sorted(common)[:2]))
             raise DataError(
                 f"load: the folders of {where!r} must be classes or parts; got "
                 f"{first[0]!r} and {first[1]!r}, which both hold {shared}. {advice} If "
