@@ -113,6 +113,9 @@ def test_mistakes_name_their_files(pellucid, photos):
         assert mistake["file"] == test.files[mistake["index"]]
     answer = pellucid("evaluate", "tiny")
     assert document["mistakes"][0]["file"] in answer.out
+    answer = pellucid("explain", "tiny", "test:3", "--node", "dense", "--json")
+    assert answer.code == 0, answer.err
+    assert f"test:3 is {test.files[3]}" in answer.err
 
 
 def test_a_folder_is_predicted_file_by_file(pellucid, trained, photos):

@@ -130,6 +130,8 @@ def _pixels(opened: Any, image: str, is_digit: bool) -> Pixels:
         raise DataError(
             f"explain: test:N must have N from 0 to {len(test) - 1}; got '{image}'."
         )
+    if test.files:
+        say(f"{image} is {test.files[int(index)]}")
     return test.images[int(index)]
 
 
