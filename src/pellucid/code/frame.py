@@ -145,20 +145,60 @@ def hold_out_lines(subject: Subject) -> list[str]:
     ]
 
 
-def accuracy_lines(subject: Subject, expression: str) -> list[str]:
-    """Return the lines that print accuracies; the test's comes last.
+#: the functions that judge outputs, and what they return
+SCORES = {
+    "accuracy": "Return the share that is classified rightly.",
+    "mean_absolute_error": "Return the mean distance of an output from its target.",
+}
 
-    ``expression`` is the call of ``accuracy``, with {images} and {labels} in it.
+
+def score(subject: Subject) -> str:
+    """Return the name of the function that judges the outputs by their meaning."""
+    is_regression = subject.meaning.kind == "regression"
+    return "mean_absolute_error" if is_regression else "accuracy"
+
+
+def score_lines(subject: Subject, arguments: str) -> list[str]:
+    """Return the lines that print scores; the test's comes last.
+
+    ``arguments`` are those of the function, with {images} and {labels} in them.
     """
     parts = ["validation"] if subject.recipe.validation_split else []
-    lines = []
+    name, lines = score(subject), []
     for part in (*parts, "test"):
-        names = {"images": f"{part}_images", "labels": f"{part}_labels"}
-        lines += [
-            f"    share = {expression.format(**names)}",
-            f'    print(f"{part} accuracy: {{100 * share:.2f}} %")',
-        ]
+        given = arguments.format(images=f"{part}_images", labels=f"{part}_labels")
+        variable = "share" if name == "accuracy" else "error"
+        lines += [f"    {variable} = {name}({given})", said(part, name, variable)]
     return lines
+
+
+def said(part: str, name: str, variable: str) -> str:
+    """Return the line that prints a score."""
+    if name == "accuracy":
+        return f'    print(f"{part} accuracy: {{100 * {variable}:.2f}} %")'
+    return f'    print(f"{part} mean absolute error: {{{variable}:.4g}}")'
+
+
+def column_lines(subject: Subject) -> list[str]:
+    """Return the lines that make classes 0 and 1 the column of a loss, or none."""
+    if not subject.has_column:
+        return []
+    held = ["validation_labels"] if subject.recipe.validation_split else []
+    names = ["labels", *held, "test_labels"]
+    return [f"    {name} = column({name})" for name in names]
+
+
+def column_text(subject: Subject) -> str:
+    """Return the function ``column``, or nothing."""
+    if not subject.has_column:
+        return ""
+    return (
+        "def column(labels: np.ndarray) -> np.ndarray:\n"
+        '    """Return two classes as the column that the network gives of them."""\n'
+        "    if labels.max(initial=0) > 1:\n"
+        '        raise ValueError("there must be two classes for one output")\n'
+        f"    return labels[:, None].astype(np.{subject.recipe.dtype})\n"
+    )
 
 
 def needs_steps(subject: Subject) -> bool:
@@ -185,6 +225,7 @@ def whole(
     every = [
         first,
         data.reader(subject),
+        column_text(subject),
         data.augmentation(subject),
         rate_factor(subject),
         *parts,

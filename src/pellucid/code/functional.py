@@ -30,10 +30,13 @@ def is_random(subject: Subject) -> bool:
 def accuracy_text(subject: Subject, body: Sequence[str]) -> str:
     """Write the function that counts what is right; ``body`` is that of `logits`."""
     state = state_argument(subject)
-    hits = "z.argmax(axis=1) == labels"
-    if not subject.has_classes:
-        border = "0" if subject.absorbed else "0.5"
-        hits = f"(z > {border}) == (labels > 0.5)"
+    kind, name = subject.meaning.kind, frame.score(subject)
+    if kind == "classes":
+        values = "z.argmax(axis=1) == labels"
+    elif kind == "regression":
+        values = "np.abs(z - labels)"
+    else:
+        values = f"(z > {subject.border}) == (labels > 0.5)"
     return "\n".join(
         [
             f"def logits(w{state}, images):",
@@ -41,10 +44,10 @@ def accuracy_text(subject: Subject, body: Sequence[str]) -> str:
             *body,
             "",
             "",
-            f"def accuracy(w{state}, images, labels):",
-            '    """Return the share that is classified rightly."""',
+            f"def {name}(w{state}, images, labels):",
+            f'    """{frame.SCORES[name]}"""',
             f"    z = logits(w{state}, images)",
-            f"    return np.mean({hits})",
+            f"    return np.mean({values})",
             "",
         ]
     )
@@ -63,6 +66,7 @@ def main_text(subject: Subject, *, takes_new: bool) -> str:
         "    rng = np.random.default_rng(options.seed)",
         *frame.load_lines(subject),
         *frame.hold_out_lines(subject),
+        *frame.column_lines(subject),
     ]
     for variable, function in (("w", "weights"), ("statistics", "statistics")):
         if variable == "w" or state:
@@ -72,7 +76,7 @@ def main_text(subject: Subject, *, takes_new: bool) -> str:
     left = f"w{state} = " if takes_new else ""
     lines += [
         f"    {left}train(w{state}, images, labels, options.epochs, rng)",
-        *frame.accuracy_lines(subject, f"accuracy(w{state}, {{images}}, {{labels}})"),
+        *frame.score_lines(subject, f"w{state}, {{images}}, {{labels}}"),
         "",
     ]
     return "\n".join(lines)

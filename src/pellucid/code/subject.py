@@ -6,6 +6,7 @@ import keyword
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from pellucid.data.sources import xor
 from pellucid.errors import RunError, UnsupportedLayerError
 from pellucid.network import Network, Node, Preprocessing
 from pellucid.network import layers as nl
@@ -18,6 +19,7 @@ from pellucid.objectives import (
     optimizer_from_json,
     schedule_from_json,
 )
+from pellucid.objectives.output_meaning import OutputMeaning, output_meaning
 from pellucid.runs.recipe import Recipe
 
 #: layers that do the same to every number, whatever the numbers' order
@@ -101,9 +103,26 @@ class Subject:
         return len(self.network.input_shape) == 3
 
     @property
-    def has_classes(self) -> bool:
-        """True where labels are classes."""
-        return self.loss.name == "cross_entropy"
+    def is_xor(self) -> bool:
+        """True where the data is the truth table of exclusive or."""
+        return self.recipe.data.source == "xor"
+
+    @property
+    def meaning(self) -> OutputMeaning:
+        """What the output means."""
+        labels = xor()[0].labels if self.is_xor else None
+        return output_meaning(self.network, self.loss, labels)
+
+    @property
+    def has_column(self) -> bool:
+        """True where the labels are classes, and the loss takes them as a column."""
+        return not self.is_xor and self.meaning.kind == "binary"
+
+    @property
+    def border(self) -> str:
+        """What an output of class 1 is above, as the script computes outputs."""
+        is_logit = self.absorbed is not None or self.meaning.is_logits
+        return "0" if is_logit else "0.5"
 
     @property
     def absorbed(self) -> Node | None:
@@ -173,11 +192,21 @@ class Subject:
                 f"code: schedule must be one of {', '.join(known)}; "
                 f"got '{self.schedule.name}'."
             )
-        if self.has_classes is (self.recipe.data.source == "xor"):
-            wanted = "one of numbers" if self.has_classes else "'cross_entropy'"
+        takes_classes = self.loss.name == "cross_entropy"
+        takes_column = (self.loss.name, self.meaning.columns) == (
+            "binary_cross_entropy",
+            1,
+        )
+        if self.is_xor and takes_classes:
             raise RunError(
-                f"code: loss must be {wanted} for the data "
-                f"'{self.recipe.data.source}'; got '{self.loss.name}'."
+                "code: loss must be one of numbers for the data 'xor'; "
+                f"got '{self.loss.name}'."
+            )
+        if not self.is_xor and not takes_classes and not takes_column:
+            raise RunError(
+                "code: loss must be 'cross_entropy' for the data "
+                f"'{self.recipe.data.source}', or 'binary_cross_entropy' where the "
+                f"network has one output; got '{self.loss.name}'."
             )
         for key, value in (self.recipe.augment or {}).items():
             if value and key not in ("flip", "crop", "shift"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pellucid.code import data, frame
 from pellucid.code.keras.network import model_text
 from pellucid.code.keras.training import (
+    accuracy_text,
     check,
     constants_text,
     load_weights_text,
@@ -34,6 +35,7 @@ def script(subject: Subject, name: str) -> str:
         rate_callback_text(subject),
         pictures_text(subject),
         own_loss_text(subject),
+        accuracy_text(subject),
         model_text(subject),
         load_weights_text(subject),
     ]

@@ -180,7 +180,7 @@ def main_text(subject: Subject) -> str:
     if subject.recipe.dtype == "float64":
         lines.append('    keras.config.set_floatx("float64")')
     lines += frame.load_lines(subject)
-    lines += frame.hold_out_lines(subject)
+    lines += [*frame.hold_out_lines(subject), *frame.column_lines(subject)]
     lines.append("    model = make_model()")
     if subject.weights_file:
         lines.append("    load_weights(model, WEIGHTS)")
@@ -190,15 +190,40 @@ def main_text(subject: Subject) -> str:
             "    optimizer.exclude_from_weight_decay("
             'var_names=["bias", "gamma", "beta"])'
         )
-    compiled = [f"loss={_loss(subject)}", 'metrics=["accuracy"]']
+    compiled = [f"loss={_loss(subject)}", f"metrics=[{_metric(subject)}]"]
     lines.append(call("model.compile", ["optimizer=optimizer", *compiled]))
     lines += _fit(subject)
+    name = frame.score(subject)
+    variable = "share" if name == "accuracy" else "error"
     lines += [
-        "    _, accuracy = model.evaluate(test_images, test_labels, verbose=0)",
-        '    print(f"test accuracy: {100 * accuracy:.2f} %")',
+        f"    _, {variable} = model.evaluate(test_images, test_labels, verbose=0)",
+        frame.said("test", name, variable),
         "",
     ]
     return "\n".join(lines)
+
+
+def _metric(subject: Subject) -> str:
+    """Return the metric that judges the outputs by their meaning."""
+    if subject.meaning.kind in ("classes", "regression"):
+        return f'"{frame.score(subject)}"'
+    return "accuracy" if _gives_logits(subject) else '"binary_accuracy"'
+
+
+def _gives_logits(subject: Subject) -> bool:
+    """Return whether what the model gives of two classes or labels is a logit."""
+    is_cut = subject.meaning.kind in ("binary", "labels")
+    return is_cut and subject.meaning.is_logits
+
+
+def accuracy_text(subject: Subject) -> str:
+    """Write the metric that Keras has not: logits are cut at 0; or nothing."""
+    if not _gives_logits(subject):
+        return ""
+    return '''def accuracy(labels: object, outputs: object) -> object:
+    """Return which are right: of class 1 where the logit is above 0."""
+    return keras.ops.cast(keras.ops.equal(outputs > 0, labels > 0.5), "float32")
+'''
 
 
 def constants_text(subject: Subject) -> str:

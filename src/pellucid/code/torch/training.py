@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pellucid.code import data, frame
 from pellucid.code.subject import Subject
-from pellucid.code.text import call, number
+from pellucid.code.text import WIDTH, call, number
 from pellucid.objectives import SGD, Adam, AdamW, Optimizer, RMSprop
 
 _LOSSES = {
@@ -115,7 +115,7 @@ def train_text(subject: Subject) -> str:
         ]
     lines += [
         "            optimizer.zero_grad()",
-        f"            loss = {loss}",
+        *_assigned(loss),
         "            loss.backward()",
     ]
     if subject.recipe.clip_norm:
@@ -134,24 +134,45 @@ def train_text(subject: Subject) -> str:
     return "\n".join(lines)
 
 
+def _assigned(loss: str) -> list[str]:
+    """Return the lines that compute the loss, broken where the line is full."""
+    line = f"            loss = {loss}"
+    if len(line) <= WIDTH:
+        return [line]
+    head, _, inside = line.partition("(")
+    return [f"{head}(", f"                {inside[:-1]}", "            )"]
+
+
 def accuracy_text(subject: Subject) -> str:
     """Write the function that counts what is right."""
-    if subject.has_classes:
-        hits = "(outputs.argmax(dim=1) == labels)"
+    kind, name = subject.meaning.kind, frame.score(subject)
+    if kind == "classes":
+        values = "(outputs.argmax(dim=1) == labels)"
+    elif kind == "regression":
+        values = "(outputs - labels).abs()"
     else:
-        border = "0" if subject.absorbed else "0.5"
-        hits = f"((outputs > {border}) == (labels > 0.5))"
+        values = f"((outputs > {subject.border}) == (labels > 0.5))"
     return "\n".join(
         [
             "@torch.no_grad()",
-            "def accuracy(model: nn.Module, images: torch.Tensor, "
-            "labels: torch.Tensor) -> float:",
-            '    """Return the share that is classified rightly."""',
+            *_signature(name),
+            f'    """{frame.SCORES[name]}"""',
             "    model.eval()",
             "    outputs = torch.cat([model(x) for x in images.split(1000)])",
-            f"    return {hits}.double().mean().item()",
+            f"    return {values}.double().mean().item()",
             "",
         ]
+    )
+
+
+def _signature(name: str) -> list[str]:
+    """Return the first line of a score's function, broken where it is full."""
+    words = "model: nn.Module, images: torch.Tensor, labels: torch.Tensor"
+    line = f"def {name}({words}) -> float:"
+    return (
+        [line]
+        if len(line) <= WIDTH
+        else [f"def {name}(", f"    {words}", ") -> float:"]
     )
 
 
@@ -166,6 +187,7 @@ def main_text(subject: Subject) -> str:
     if subject.recipe.dtype == "float64":
         lines.append("    torch.set_default_dtype(torch.float64)")
     lines += [*frame.load_lines(subject), *frame.hold_out_lines(subject)]
+    lines += frame.column_lines(subject)
     lines.append("    model = make_model()")
     if subject.weights_file:
         lines.append("    model.load_state_dict(load_file(WEIGHTS))")
@@ -174,8 +196,8 @@ def main_text(subject: Subject) -> str:
         lines += ["    if options.epochs:", f"    {training}"]
     else:
         lines.append(training)
-    tested = "accuracy(model, tensor({images}), tensor({labels}))"
-    lines += [*frame.accuracy_lines(subject, tested), ""]
+    tested = "model, tensor({images}), tensor({labels})"
+    lines += [*frame.score_lines(subject, tested), ""]
     layout = (
         "    # PyTorch wants channels before height and width\n"
         "    if array.ndim == 4:\n"
