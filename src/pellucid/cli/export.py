@@ -91,31 +91,34 @@ def _made(folder: Path) -> Path:
 
 
 def splits_of(opened: Opened, data: str | None) -> tuple[Dataset, Dataset] | None:
-    """Return training and test data: what is named, the run's, or MNIST; or None."""
-    from pellucid.cli.models import data_source
-    from pellucid.data import load
-    from pellucid.errors import PellucidError
+    """Return training and test data: what is named, or the run's own; or None.
 
-    shape = opened.model.network.input_shape
-    source = data
-    if source is None:
-        try:
-            source = data_source(opened, None)
-        except PellucidError:
-            source = "mnist" if shape == (28, 28, 1) else None
-    if source is None:
+    They have the size and colour that the run was trained on.
+    """
+    from pellucid.errors import DataError, RunError
+    from pellucid.recipes.examples import examples_of
+    from pellucid.runs.recipe import DataSection
+
+    section = opened.recipe.data if opened.recipe is not None else DataSection()
+    if data is not None:
+        named = section.model_copy(update={"source": data, "given": None})
+        return examples_of(named, opened.model)
+    if opened.recipe is None or section.given is not None:
         return None
-    train, test = load(source)
-    return (train, test) if test.image_shape == shape else None
+    try:
+        return examples_of(section, opened.model)
+    except (DataError, RunError) as error:
+        say(f"the run's data cannot be used: {error}")
+        return None
 
 
 def sample(opened: Opened, splits: tuple[Dataset, Dataset] | None) -> Any:
     """Return real images to check files on; noise where there are none."""
     import numpy as np
 
-    if splits is not None:
-        return np.asarray(splits[1].images[:_IMAGES])
     shape = opened.model.network.input_shape
+    if splits is not None and splits[1].image_shape == shape:
+        return np.asarray(splits[1].images[:_IMAGES])
     say(f"no images of shape {shape} are at hand: files are checked on noise")
     random = np.random.default_rng(0)
     return random.normal(size=(_IMAGES, *shape)).astype(np.float32)
@@ -149,8 +152,7 @@ def counted(model: Any, path: Path, test: Dataset, name: str) -> dict[str, Any]:
 
     from pellucid.exchange import accuracy
 
-    shape = model.network.output_shape
-    if len(shape) != 1 or shape[0] < 2 or test.labels.ndim != 1:
+    if model.meaning_for(test.labels).kind == "regression":
         return {}
     images = np.asarray(test.images[:])
     found = accuracy(model, path, images, test.labels, format=name)

@@ -108,6 +108,21 @@ def checked_weights(
     EngineError, ShapeError
         As in `take_apart`.
     """
+    check_shapes(network, given)
+    return {
+        weight.name: np.array(given[weight.name], dtype, order="C")
+        for weight in network.weights
+    }
+
+
+def check_shapes(network: Network, given: Mapping[str, Any]) -> None:
+    """Check that arrays are a network's weights, by name and shape.
+
+    Raises
+    ------
+    EngineError, ShapeError
+        As in `take_apart`.
+    """
     expected = {weight.name: weight.shape for weight in network.weights}
     missing = [name for name in expected if name not in given]
     foreign = [name for name in given if name not in expected]
@@ -117,15 +132,12 @@ def checked_weights(
             f"weights: names must be those of network '{network.name}'; got {problem}. "
             "Are they another network's?"
         )
-    weights: dict[str, Array] = {}
     for name, shape in expected.items():
-        array = np.asarray(given[name])
-        if array.shape != shape:
+        got = np.shape(given[name])
+        if got != shape:
             raise ShapeError(
-                f"weights: '{name}' must have shape {shape}; got shape={array.shape}."
+                f"weights: '{name}' must have shape {shape}; got shape={got}."
             )
-        weights[name] = np.array(array, dtype, order="C")
-    return weights
 
 
 def put_together(network: Network, parts: Parts) -> dict[str, Array]:

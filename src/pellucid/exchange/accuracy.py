@@ -41,34 +41,28 @@ def accuracy(
         Where it was written.
     images : array, shape (N, *input shape)
         As `Model.predict` takes them; one at least.
-    labels : array of int, shape (N,)
-        What they show.
+    labels : array, shape (N, …)
+        What they show, in a form that `Model.evaluate` takes.
     format : str
         The format's name; by the path's ending if left out.
 
     Raises
     ------
     ExchangeError
-        If the network has not one output a class, or the format's runtime is not
-        there.
+        If the output means neither classes nor labels, or the format's runtime is
+        not there.
     """
     where = Path(path)
     entry = formats.chosen(where, format)
-    x, truth = np.asarray(images), np.asarray(labels)
-    if len(model.network.output_shape) != 1 or truth.shape != (len(x),):
+    x, meaning = np.asarray(images), model.meaning_for(labels)
+    if meaning.kind == "regression" or len(x) != len(labels):
         raise ExchangeError(
-            "export: accuracy must be that of one output a class and one label an "
-            f"image; got output shape {model.network.output_shape}, labels of shape "
-            f"{truth.shape}."
+            "export: accuracy must be that of classes or labels, one for each image; "
+            f"got {meaning.describe()}, {len(labels)} labels for {len(x)} images."
         )
     x = floats(model, x)
     batches = [x[i : i + _BATCH] for i in range(0, len(x), _BATCH)]
     before = np.concatenate([model.predict(batch) for batch in batches])
     after = run(where, entry.name, model.network, x.astype(np.float32)).outputs
-    return Accuracy(
-        images=len(x), before=_share(before, truth), after=_share(after, truth)
-    )
-
-
-def _share(outputs: Array, truth: Array) -> float:
-    return float(np.mean(outputs.argmax(1) == truth))
+    shares = [float(np.mean(meaning.correct(y, labels))) for y in (before, after)]
+    return Accuracy(images=len(x), before=shares[0], after=shares[1])

@@ -20,8 +20,8 @@ from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
 Layout = Callable[[Array], Array]
-#: multiply-adds and elements of all values, for one example, above which none is run
-LIMIT = 10**10
+LIMIT = 10**10  # multiply-adds for one example, above which none is run
+_PER_ELEMENT = 20  # multiply-adds that an element of a value counts for, in memory
 _SEVERAL = 10**9  # … and above which one example must do
 _TOLERANCE = 1e-4  # of the largest output
 _ROUNDING = 30  # times our own float32 error that a reference may be off
@@ -31,7 +31,7 @@ def is_small(file: ModelFile, limit: int = LIMIT) -> bool:
     """Return whether running one example costs less than a limit."""
     network = file.network
     elements = sum(int(np.prod(shape)) for shape in network.shapes.values())
-    return network.multiply_adds + elements <= limit
+    return network.multiply_adds <= limit and elements <= limit // _PER_ELEMENT
 
 
 def examples(file: ModelFile) -> int:

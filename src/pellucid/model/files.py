@@ -31,7 +31,13 @@ def from_file(file: ModelFile, *, engine: str | Engine = "compiled") -> Model:
     """Return the model that a file holds.
 
     Version 0.1 kept one name where an output tells two classes apart; it names neither.
+
+    Raises
+    ------
+    EngineError, ShapeError
+        If its weights are not its network's; nothing of that size has been drawn then.
     """
+    check_shapes(file.network, file.weights)
     is_named = file.meaning.can_be_named(file.classes)
     model = Model(
         file.network,

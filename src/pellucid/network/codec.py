@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-from pellucid.errors import NetworkError
+from pellucid.errors import NetworkError, PellucidError
 from pellucid.network.graph import Network
 from pellucid.network.initializers import Constant, Normal, Uniform
 from pellucid.network.layers import LAYERS, Input, Layer
@@ -63,6 +63,18 @@ def from_json(document: Any) -> Network:
     NetworkError
         If the document does not describe a network, with the place and the reason.
     """
+    try:
+        return _from_json(document)
+    except PellucidError:
+        raise
+    except Exception as error:  # nested too deep, numbers too long, …
+        raise NetworkError(
+            "Network: JSON must describe a network; got "
+            f"{type(error).__name__}: {str(error)[:200]}."
+        ) from error
+
+
+def _from_json(document: Any) -> Network:
     if not isinstance(document, dict) or "nodes" not in document:
         raise NetworkError("Network: JSON must be an object with 'nodes'; got none.")
     version = document.get("schema_version")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pellucid.errors import ExchangeError, NetworkError
+from pellucid.errors import ExchangeError, PellucidError
 from pellucid.network import Network, Preprocessing, dumps, loads
 from pellucid.objectives import (
     Loss,
@@ -85,53 +85,58 @@ class ModelFile:
         ExchangeError
             If it is no `.pellucid` file, or one of another version.
         """
-        tensors, metadata = read_tensors(Path(path))
+        try:
+            return cls._read(Path(path))
+        except PellucidError:
+            raise
+        except MemoryError as error:
+            raise ExchangeError(
+                f"load: '{path}' must fit into memory; got too little for it."
+            ) from error
+        except Exception as error:
+            raise ExchangeError(
+                f"load: '{path}' must hold a whole model.json; got "
+                f"{type(error).__name__}: {str(error)[:200]}."
+            ) from error
+
+    @classmethod
+    def _read(cls, path: Path) -> ModelFile:
+        tensors, metadata = read_tensors(path)
         if "network.json" not in metadata or "model.json" not in metadata:
             raise ExchangeError(
                 f"load: '{path}' must be a .pellucid file; got a safetensors file "
                 "without a network."
             )
-        try:
-            document = json.loads(metadata["model.json"])
-            version = document["schema_version"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ExchangeError(
-                f"load: '{path}' must hold a readable model.json; got {error!r}."
-            ) from error
+        document = json.loads(metadata["model.json"])
+        version = document["schema_version"]
         if version != SCHEMA_VERSION:
             raise ExchangeError(
                 f"load: '{path}' must be of schema_version {SCHEMA_VERSION}; "
                 f"got {version!r}."
             )
-        return cls._decoded(Path(path), tensors, metadata["network.json"], document)
+        network = loads(metadata["network.json"])
+        return cls._decoded(tensors, network, document)
 
     @classmethod
     def _decoded(
-        cls, path: Path, weights: dict[str, Array], network: str, document: Any
+        cls, weights: dict[str, Array], network: Network, document: Any
     ) -> ModelFile:
-        try:
-            loss, optimizer = document["loss"], document["optimizer"]
-            meaning = document.get("output_meaning")  # files of 0.1 have none
-            return cls(
-                network=loads(network),
-                weights=weights,
-                preprocessing=Preprocessing.from_json(document["preprocessing"]),
-                classes=tuple(str(name) for name in document["classes"]),
-                loss=loss_from_json(loss) if loss else None,
-                optimizer=optimizer_from_json(optimizer) if optimizer else None,
-                seed=int(document["seed"]),
-                dtype=str(document["dtype"]),
-                epochs=int(document.get("epochs", 0)),
-                output_meaning=OutputMeaning.from_json(meaning) if meaning else None,
-                input_range=_range(document.get("input_range")),
-                provenance=dict(document.get("provenance", {})),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, NetworkError):
-                raise
-            raise ExchangeError(
-                f"load: '{path}' must hold a whole model.json; got {error!r}."
-            ) from error
+        loss, optimizer = document["loss"], document["optimizer"]
+        meaning = document.get("output_meaning")  # files of 0.1 have none
+        return cls(
+            network=network,
+            weights=weights,
+            preprocessing=Preprocessing.from_json(document["preprocessing"]),
+            classes=tuple(str(name) for name in document["classes"]),
+            loss=loss_from_json(loss) if loss else None,
+            optimizer=optimizer_from_json(optimizer) if optimizer else None,
+            seed=int(document["seed"]),
+            dtype=str(document["dtype"]),
+            epochs=int(document.get("epochs", 0)),
+            output_meaning=OutputMeaning.from_json(meaning) if meaning else None,
+            input_range=_range(document.get("input_range")),
+            provenance=dict(document.get("provenance", {})),
+        )
 
 
 def _range(values: Any) -> tuple[float, float] | None:

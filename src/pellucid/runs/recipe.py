@@ -113,9 +113,10 @@ class Recipe(_Section):
         """Read a TOML file; RunError if it cannot be read or does not fit."""
         try:
             document = tomllib.loads(read_regular_text(path))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except Exception as error:  # nested too deep, numbers too long, …
             raise RunError(
-                f"recipe: '{path}' must be readable TOML; got {error}."
+                f"recipe: '{path}' must be readable TOML; got "
+                f"{' '.join(str(error).split())[:300]}."
             ) from error
         return cls.parse(document, origin=f"'{path}'")
 

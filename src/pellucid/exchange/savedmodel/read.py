@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 
 from pellucid.errors import ExchangeError, MissingExtraError
+from pellucid.exchange import probe
 from pellucid.exchange.card import Card
 from pellucid.exchange.onnx.read import Graph
 from pellucid.exchange.refusal import damage_of
@@ -45,7 +46,31 @@ def read(path: Path) -> ModelFile:
     with damage_of(path, "SavedModel"):
         graph = Graph(_as_onnx(folder), None, {}, images=LAST)
         file = graph.file(folder.stem)
+        _check(folder, graph, file)
         return _with_card(file, folder / CARD)
+
+
+def _check(folder: Path, graph: Graph, file: ModelFile) -> None:
+    """Probe the network against the signature that TensorFlow runs."""
+    from pellucid.engines.tensorflow.imports import tf
+
+    if not probe.is_small(file):
+        return
+    batch = graph.assembler.batch or probe.examples(file)
+    x = probe.draw((batch, *graph.entry.foreign_shape[1:]), file.dtype)
+    with quietly():
+        loaded = tf.saved_model.load(str(folder))
+        signature = loaded.signatures["serving_default"]
+        (name,) = signature.structured_input_signature[1]
+        outputs = [y.numpy() for y in signature(**{name: tf.constant(x)}).values()]
+    if len(outputs) == 1:
+        probe.check(
+            file,
+            graph.entry.from_foreign(x),
+            outputs[0],
+            reference="TensorFlow",
+            layout=graph.output.to_foreign,
+        )
 
 
 def _as_onnx(folder: Path) -> onnx.ModelProto:
