@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pellucid.engines.protocol import Engine
+from pellucid.engines.state import check_shapes
 from pellucid.model.handle import Model
 from pellucid.runs import ModelFile
 

@@ -98,7 +98,7 @@ class Recipe(_Section):
             rule = "must not be there" if first["type"] == "extra_forbidden" else ""
             raise RunError(
                 f"recipe: '{place}' in {origin} {rule or 'must fit'}; "
-                f"got {first.get('input')!r}"
+                f"got {_shown(first.get('input'))}"
                 f"{'' if rule else ' (' + first['msg'] + ')'}."
             ) from error
         if recipe.schema_version != 1:
@@ -119,6 +119,15 @@ class Recipe(_Section):
                 f"{' '.join(str(error).split())[:300]}."
             ) from error
         return cls.parse(document, origin=f"'{path}'")
+
+
+def _shown(value: Any) -> str:
+    """Return a value as an error shows it, however deep it is nested."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} nested too deep"
+    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def _without_none(value: Any) -> Any:
