@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -60,21 +59,3 @@ def read(path: Path) -> ModelFile:
 
 def _array(content: bytes, name: str) -> Any:
     return read_npy(io.BytesIO(content), len(content), name)
-
-
-def _array(name: str, content: bytes) -> Any:
-    """Read an array, once it is known that the file holds as much as it declares."""
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
-    shape, _, dtype = read_header(stream)
-    if dtype.hasobject or prod(shape) * dtype.itemsize > len(content):
-        raise ExchangeError(
-            f"import: array '{name}' must be a whole .npz file's, of numbers; got "
-            f"{len(content)} bytes for shape {shape} of {dtype}."
-        )
-    stream.seek(0)
-    return np.load(stream, allow_pickle=False)

@@ -53,7 +53,7 @@ def _scaled_by(call: Call, wanted: float) -> Tensor:
 
 def plus(call: Call, values: Sequence[Any], constants: Sequence[Array]) -> Partial:
     """Add the 1; where the Erf has been multiplied by a factor, the factor."""
-    part = values[0]
+    part: Partial = values[0]
     is_number = len(constants) == 1 and constants[0].size == 1
     one = float(constants[0].reshape(-1)[0]) if is_number else np.nan
     is_next = isinstance(part, Partial) and not (part.has_one or part.has_x)

@@ -101,7 +101,7 @@ class Graph:
         self.entry, dtype = self._enter()
         for node in self.wanted:
             self._run(node)
-        self.output = self.values.get(self.output_name)
+        self.output: Any = self.values.get(self.output_name)
         if isinstance(self.output, _PARTS):
             raise ExchangeError(
                 "import: the output must be what a layer gives; "

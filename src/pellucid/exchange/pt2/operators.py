@@ -423,7 +423,8 @@ def _div(call: Call) -> Tensor:
         return part.dividing(call.place, call.tensor("self"), call.assembler)
     if isinstance(part, Tensor) or part is None:
         call.refuse("divide by a constant", "a value")
-    scale = np.float32(1 / np.asarray(_constant(call, part), np.float64))
+    inverse = 1 / np.asarray(_constant(call, part), np.float64)
+    scale = np.asarray(inverse, np.float32)
     return call.assembler.affine(call.place, call.tensor("self"), scale=scale)
 
 
