@@ -163,7 +163,7 @@ def test_weights_that_a_file_does_not_hold_are_not_drawn(small_model, tmp_path):
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_a_network_larger_than_memory_is_refused(engine):
     network = pl.Sequential(pl.Input(784), pl.Dense(10**9))
-    with pytest.raises(pl.NetworkError, match=r"must fit into memory; got 3,140 GB"):
+    with pytest.raises(pl.EngineError, match=r"must fit into memory; got"):
         pl.Model(network, engine=engine)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pellucid.errors import DataError, ExchangeError, NetworkError
+from pellucid.errors import ExchangeError, NetworkError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def damage_of(path: Path, what: str) -> Iterator[None]:
         yield
     except (ExchangeError, ImportError):
         raise
-    except (NetworkError, DataError) as error:
+    except NetworkError as error:
         raise ExchangeError(
             f"import: '{path}' must hold a network that can be run; got: "
             f"{_sentence(error)}"
