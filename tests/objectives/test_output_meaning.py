@@ -289,6 +289,7 @@ def test_a_meaning_survives_json() -> None:
     "document",
     [
         {},
+        "binary",
         {"kind": "classes"},
         {"kind": "x", "columns": 1, "is_logits": False, "is_per_pixel": False},
         {"kind": "binary", "columns": 2, "is_logits": False, "is_per_pixel": False},

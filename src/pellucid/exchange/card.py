@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
 from pellucid.network import Network, Preprocessing
+from pellucid.objectives import OutputMeaning, output_meaning
 from pellucid.runs import ModelFile
 
 _DTYPES = ("float32", "float64")
@@ -28,26 +29,38 @@ class Card:
         Names of the outputs; empty if they have none.
     dtype : {"float32", "float64"}
         Of the arithmetic.
+    output_meaning : OutputMeaning, optional
+        What the output means, where the network does not say so by itself: a file of
+        another program has no loss.
     """
 
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     classes: tuple[str, ...] = ()
     dtype: str = "float32"
+    output_meaning: OutputMeaning | None = None
 
     @classmethod
     def of(cls, file: ModelFile) -> Card:
         """Return a model's card."""
+        meaning = file.meaning
+        is_plain = meaning == output_meaning(file.network)
         return cls(
-            preprocessing=file.preprocessing, classes=file.classes, dtype=file.dtype
+            preprocessing=file.preprocessing,
+            classes=file.classes,
+            dtype=file.dtype,
+            output_meaning=None if is_plain else meaning,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {
+        document: dict[str, Any] = {
             "preprocessing": self.preprocessing.to_json(),
             "classes": list(self.classes),
             "dtype": self.dtype,
         }
+        if self.output_meaning is not None:
+            document["output_meaning"] = self.output_meaning.to_json()
+        return document
 
     @classmethod
     def from_json(cls, document: Any) -> Card:
@@ -56,6 +69,8 @@ class Card:
             how = Preprocessing.from_json(document["preprocessing"])
             classes = tuple(str(name) for name in document["classes"])
             dtype = document["dtype"]
+            given = document.get("output_meaning")
+            meaning = OutputMeaning.from_json(given) if given else None
         except (KeyError, TypeError, ValueError) as error:
             raise ExchangeError(
                 "import: the model's card must have preprocessing, classes and dtype; "
@@ -65,7 +80,9 @@ class Card:
             raise ExchangeError(
                 f"import: dtype must be one of {', '.join(_DTYPES)}; got {dtype!r}."
             )
-        return cls(preprocessing=how, classes=classes, dtype=dtype)
+        return cls(
+            preprocessing=how, classes=classes, dtype=dtype, output_meaning=meaning
+        )
 
     def file(
         self, network: Network, weights: Mapping[str, npt.NDArray[Any]]
@@ -93,4 +110,5 @@ class Card:
             preprocessing=self.preprocessing,
             classes=self.classes,
             dtype=self.dtype,
+            output_meaning=self.output_meaning,
         )

@@ -161,7 +161,8 @@ class OutputMeaning:
         if self.kind == "regression":
             return output
         if self.kind == "classes":
-            return output.argmax(axis=-1)
+            largest: Array = output.argmax(axis=-1)
+            return largest
         given = output > (0 if self.is_logits else _HALF)
         return given if self.kind == "labels" else given[..., 0].astype(np.int64)
 
@@ -211,7 +212,8 @@ class OutputMeaning:
             return shaped if self.kind == "regression" else shaped > _HALF
         one_hot = (*places, self.class_count)
         if labels.shape == one_hot and self.class_count > 1:
-            return labels.argmax(axis=-1)
+            largest: Array = labels.argmax(axis=-1)
+            return largest
         if labels.shape not in (places, (*places, 1)):
             raise self._wrong_shape(labels, (places, one_hot))
         indices: Array = labels.reshape(places)
@@ -254,7 +256,7 @@ class OutputMeaning:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
+    def from_json(cls, document: Any) -> Self:
         """Read what `to_json` made.
 
         Raises
@@ -263,10 +265,10 @@ class OutputMeaning:
             If it is something else.
         """
         types = {"kind": str, "columns": int, "is_logits": bool, "is_per_pixel": bool}
-        got = {name: type(value) for name, value in document.items()}
-        if got != types:
+        entries = document.items() if isinstance(document, Mapping) else ()
+        if {name: type(value) for name, value in entries} != types:
             raise NetworkError(
-                f"OutputMeaning: must have {', '.join(types)}; got {dict(document)!r}."
+                f"OutputMeaning: must have {', '.join(types)}; got {document!r}."
             )
         return cls(**document)
 
