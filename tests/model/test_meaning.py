@@ -61,3 +61,32 @@ def test_fit_takes_both_names_of_two_classes_from_the_data() -> None:
     model = two_class_model()
     model.fit(data, progress=False, metrics=())
     assert model.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("form", ["bool", "uint8", "column", "bool column"])
+def test_a_step_takes_classes_in_every_form(form: str) -> None:
+    x, y = np.random.default_rng(0).random((4, 3)), np.array([0, 1, 1, 0])
+    forms = {
+        "bool": y.astype(bool),
+        "uint8": y.astype(np.uint8),
+        "column": y[:, None],
+        "bool column": y[:, None].astype(bool),
+    }
+    for loss, units in (("cross_entropy", 2), ("binary_cross_entropy", 1)):
+        network = pl.Sequential(pl.Input(3), pl.Dense(units))
+        model = pl.Model(network, engine="numpy", loss=loss, optimizer="sgd")
+        expected, _ = model.gradients(x, y)
+        assert model.gradients(x, forms[form])[0] == expected
+
+
+@pytest.mark.parametrize("labels", [[0, 2, 1], [-1.0, 1.0, 1.0]])
+def test_binary_cross_entropy_takes_labels_from_0_to_1_only(labels: Any) -> None:
+    model = two_class_model(loss="binary_cross_entropy")
+    with pytest.raises(pl.DataError, match="labels must be from 0 to 1; got labels"):
+        model.fit((np.zeros((3, 3)), np.array(labels)), progress=False)
+
+
+def test_one_output_under_cross_entropy_is_told_of_the_other_loss() -> None:
+    model = two_class_model(loss="cross_entropy")
+    with pytest.raises(pl.DataError, match="one output take binary_cross_entropy"):
+        model.fit((np.zeros((2, 3)), np.array([0, 1])), progress=False)

@@ -259,15 +259,18 @@ def loss_from_json(document: Mapping[str, Any]) -> Loss:
 def fitted_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> Array:
     """Check labels, and return them in the shape that the loss takes.
 
-    Classes of shape (N, …, 1) lose the last axis: a mask of one channel, a column.
+    Booleans become integers, and classes of shape (N, …, 1) lose the last axis: a
+    mask of one channel, a column.
 
     Raises
     ------
     DataError
         As `check_labels`.
     """
+    if labels.dtype.kind == "b":
+        labels = labels.astype(np.int64)
     is_column = labels.shape == (*output_shape[:-1], 1) != output_shape
-    if is_column and labels.dtype.kind in "biu" and loss.absorbs == "Softmax":
+    if is_column and labels.dtype.kind in "iu" and loss.absorbs == "Softmax":
         labels = labels[..., 0]
     check_labels(loss, labels, output_shape)
     return labels
