@@ -114,10 +114,13 @@ def _pixel_shares(model: Model, output: Array) -> Array:
     """Return each class's share of the pixels, or the share that has each label."""
     meaning = model.output_meaning
     said = meaning.predict(output[None])[0]
+    shares: Array
     if meaning.kind == "labels":
-        shares: Array = said.reshape(-1, said.shape[-1]).mean(axis=0)
-        return shares
-    return np.bincount(said.ravel(), minlength=meaning.class_count) / said.size
+        shares = said.reshape(-1, said.shape[-1]).mean(axis=0)
+    else:
+        counts = np.bincount(said.ravel(), minlength=meaning.class_count)
+        shares = counts / said.size
+    return shares
 
 
 def _ranked(

@@ -40,7 +40,8 @@ def absorbed_gradient(loss: Loss, probabilities: Array, labels: Array) -> Array:
     p = np.asarray(probabilities, np.float64)
     if isinstance(loss, CrossEntropy):
         t = loss.soft_labels(labels, p.shape, np.float64)
-        return -_quotient(t, p) / (p.size // p.shape[-1])
+        grad: Array = -_quotient(t, p) / (p.size // p.shape[-1])
+        return grad
     if isinstance(loss, BinaryCrossEntropy):
         e = loss.label_smoothing
         t = labels.reshape(p.shape).astype(np.float64) * (1 - e) + e / 2
