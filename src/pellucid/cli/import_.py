@@ -62,7 +62,7 @@ def import_(
 
 def _kept(model: Model, file: Path, name: str | None) -> Path:
     """Write the model where it was asked for; return that as RUN."""
-    from pellucid.runs import RUNS, keep_imported, new_name
+    from pellucid.runs import RUNS, RunFolder, keep_imported, new_name
 
     if name is not None and name.endswith(".pellucid"):
         model.save(name)
@@ -72,5 +72,8 @@ def _kept(model: Model, file: Path, name: str | None) -> Path:
     else:
         # a bare name is one under runs/, what has a folder in it is a path
         path = RUNS / name if Path(name).name == name else Path(name)
-    keep_imported(model.file(), path, origin=file.name)
+    try:
+        keep_imported(model.file(), path, origin=file.name)
+    finally:
+        RunFolder(path).discard()
     return path

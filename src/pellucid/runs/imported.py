@@ -68,5 +68,18 @@ def _is_same(folder: RunFolder, file: ModelFile, recipe: Recipe) -> bool:
         and not folder.has_begun
         and len({*origins}) == 1
         and folder.last.exists()
-        and ModelFile.read(folder.last).to_bytes() == file.to_bytes()
+        and _is_same_model(ModelFile.read(folder.last), file)
+    )
+
+
+def _is_same_model(one: ModelFile, other: ModelFile) -> bool:
+    return (
+        one.network == other.network
+        and one.preprocessing == other.preprocessing
+        and one.weights.keys() == other.weights.keys()
+        and all(
+            array.dtype == other.weights[name].dtype
+            and array.tobytes() == other.weights[name].tobytes()
+            for name, array in one.weights.items()
+        )
     )
