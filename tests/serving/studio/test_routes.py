@@ -208,6 +208,18 @@ def test_python_of_each_network_describes_the_same(
     assert found["parameters"] == network.parameter_count
 
 
+def test_a_script_prepares_pixels_as_the_network_that_was_built_says(
+    studio: TestClient,
+) -> None:
+    how = pl.Preprocessing(scale=(0.0625,), offset=(-0.5,))
+    network = pl.Network.from_nodes(pl.zoo("mnist-torch").nodes, preprocessing=how)
+    asked = {"framework": "numpy", "recipe": "mnist-torch"}
+    found = studio.post("/studio/code", json={"network": to_json(network), **asked})
+    text = found.json()["script"]
+    assert "scale = np.float32(0.0625)" in text
+    assert "offset = np.float32(-0.5)" in text
+
+
 def test_training_must_have_begun_to_be_held(studio: TestClient) -> None:
     response = studio.post("/studio/training/pause")
     assert response.status_code == 409

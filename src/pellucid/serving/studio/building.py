@@ -89,6 +89,8 @@ def script(document: dict[str, Any], framework: str, recipe: str) -> dict[str, s
     network, chosen = from_json(document), read(recipe)
     if network.input_shape != network_of(chosen).input_shape:
         chosen = changed(chosen, {"data.source": _OWN_FOLDER})
+    if network.preprocessing is not None:  # drawn here, it is not the recipe's
+        chosen = chosen.model_copy(update={"preprocessing": None})
     try:
         written = write_script(
             network,
