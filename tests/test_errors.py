@@ -19,6 +19,7 @@ import pellucid as pl
         (pl.EngineError, (pl.PellucidError, RuntimeError)),
         (pl.EngineUnavailableError, (pl.EngineError, ImportError)),
         (pl.UnsupportedLayerError, (pl.EngineError,)),
+        (pl.UnsupportedObjectiveError, (pl.EngineError,)),
         (pl.DivergenceError, (pl.EngineError,)),
         (pl.MissingExtraError, (pl.PellucidError, ImportError)),
         (pl.ExchangeError, (pl.PellucidError, ValueError)),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         RunError,
         ShapeError,
         UnsupportedLayerError,
+        UnsupportedObjectiveError,
     )
     from pellucid.model import Model, load
     from pellucid.network import (
@@ -143,6 +144,7 @@ __all__ = [
     "Tanh",
     "Uniform",
     "UnsupportedLayerError",
+    "UnsupportedObjectiveError",
     "Upsample2D",
     "WarmUp",
     "ZeroPad2D",

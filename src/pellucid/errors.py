@@ -9,6 +9,7 @@
     ├── EngineError (RuntimeError)            an engine cannot do what it was asked
     │   ├── EngineUnavailableError            … its package cannot be imported
     │   ├── UnsupportedLayerError             … it cannot express that layer exactly
+    │   ├── UnsupportedObjectiveError         … it has no such loss or optimizer
     │   └── DivergenceError                   … the loss is no longer finite
     ├── MissingExtraError (ImportError)       an optional package is not installed
     │   └── EngineUnavailableError
@@ -49,6 +50,10 @@ class EngineUnavailableError(EngineError, MissingExtraError):
 
 class UnsupportedLayerError(EngineError):
     """An engine cannot express a layer exactly."""
+
+
+class UnsupportedObjectiveError(EngineError):
+    """An engine does not have a loss or an optimizer."""
 
 
 class DivergenceError(EngineError):

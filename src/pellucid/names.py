@@ -12,7 +12,7 @@ _HOMES = {
     "pellucid.errors": (
         "DataError DivergenceError EngineError EngineUnavailableError "
         "ExchangeError MissingExtraError NetworkError PellucidError RunError "
-        "ShapeError UnsupportedLayerError"
+        "ShapeError UnsupportedLayerError UnsupportedObjectiveError"
     ),
     "pellucid.model": "Model load",
     "pellucid.network": "Network Node Preprocessing Sequential load_network zoo",

@@ -117,6 +117,15 @@ def train(
         Number,
         _option("--clip-norm", "Largest norm of all gradients.", _HOW, "NORM"),
     ] = None,
+    class_weight: Annotated[
+        Texts,
+        _option(
+            "--class-weight",
+            "balanced, or CLASS=WEIGHT, which may be repeated.",
+            _HOW,
+            "WEIGHT",
+        ),
+    ] = None,
     label_smoothing: Annotated[
         Number,
         _option("--label-smoothing", "Share given to all classes.", _HOW, "SHARE"),
@@ -188,6 +197,7 @@ def train(
         "schedule.name": schedule,
         "early_stopping.patience": early_stopping,
         "clip_norm": clip_norm,
+        "class_weight": _class_weight(class_weight or []),
         "loss.label_smoothing": label_smoothing,
         "seed": seed,
         "dtype": dtype,
@@ -255,6 +265,30 @@ def _augmentation(items: list[str]) -> dict[str, Any]:
 
     pairs = (parse_setting(i if "=" in i else f"{i}=true") for i in items)
     return {f"augment.{key}": value for key, value in pairs}
+
+
+def _class_weight(items: list[str]) -> str | dict[str, Any] | None:
+    """Read ``balanced``, or ``cat=2`` and its like."""
+    from pellucid.recipes import parse_setting
+
+    if not items or items == ["balanced"]:
+        return "balanced" if items else None
+    pairs = [item.rpartition("=") for item in items]
+    weights = {
+        name: parse_setting(f"weight={value or item}")[1]
+        for item, (name, _, value) in zip(items, pairs, strict=True)
+    }
+    for item, (name, _, _) in zip(items, pairs, strict=True):
+        if not name or not isinstance(weights[name], int | float):
+            raise RunError(
+                "train: --class-weight must be balanced, or CLASS=WEIGHT with a "
+                f"number, as in dog=2.5; got '{item}'."
+            )
+    if len(weights) != len(items):
+        raise RunError(
+            f"train: --class-weight must name a class once; got {', '.join(items)}."
+        )
+    return weights
 
 
 def _check_numbers(changes: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 from pellucid.errors import EngineError
 
@@ -54,6 +55,14 @@ class Options:
                 f"engine '{self.engine}': compile must be True or False; "
                 f"got compile={self.compile!r}."
             )
+
+    def asked(self) -> dict[str, Any]:
+        """Return the options as `make` takes them."""
+        return {
+            "device": self.device,
+            "compile": self.compile,
+            "precision": self.precision,
+        }
 
     @property
     def is_mixed(self) -> bool:

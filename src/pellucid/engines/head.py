@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pellucid.errors import EngineError
+from pellucid.errors import EngineError, UnsupportedObjectiveError
 from pellucid.network import Network
-from pellucid.objectives import Loss
+from pellucid.objectives import LOSSES, OPTIMIZERS, Loss, Optimizer, is_built_in
 
 T = TypeVar("T")
 
@@ -21,6 +21,28 @@ def loss_node(network: Network, loss: Loss) -> str:
     if type(output.layer).__name__ == loss.absorbs:
         return output.inputs[0]
     return output.name
+
+
+def check_objective(
+    engine: str, loss: Loss | None, optimizer: Optimizer | None
+) -> None:
+    """Refuse a loss or optimizer of the caller's own, whose formula is NumPy's.
+
+    Raises
+    ------
+    UnsupportedObjectiveError
+        With the engine's name, and the one that runs it.
+    """
+    for what, given, known in (
+        ("loss", loss, LOSSES),
+        ("optimizer", optimizer, OPTIMIZERS),
+    ):
+        if given is not None and not is_built_in(given):
+            raise UnsupportedObjectiveError(
+                f"engine '{engine}': {what} must be one of {', '.join(known)}; "
+                f"got {type(given).__name__}, a class of yours. "
+                f"engine='numpy' runs it."
+            )
 
 
 def require(what: str, value: T | None) -> T:

@@ -57,6 +57,18 @@ def make(name: str, **options: Any) -> Engine:
     return engine
 
 
+def reduced(name: str, **options: Any) -> tuple[Any, ...]:
+    """Return what an engine is pickled as: its name and what it was asked for.
+
+    Where it is read it is made anew, with the devices, processors and the job there.
+    """
+    return _remake, (name, options)
+
+
+def _remake(name: str, options: dict[str, Any]) -> Engine:
+    return make(name, **options)
+
+
 def unavailable(name: str, reason: str) -> EngineUnavailableError:
     """Return the error for an engine whose package cannot be imported."""
     extra = "pellucid" if name in ("numpy", "compiled") else f"pellucid[{name}]"

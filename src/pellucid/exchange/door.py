@@ -15,6 +15,7 @@ from pellucid.exchange.disk import Contents, write_sets
 from pellucid.exchange.refusal import damage_of
 from pellucid.model import Model, from_file
 from pellucid.network import Network
+from pellucid.objectives import Loss, Optimizer, as_loss, as_optimizer
 from pellucid.runs import ModelFile
 from pellucid.storage import recover
 
@@ -125,6 +126,8 @@ def read(
     source: Any,
     *,
     engine: str | Engine = "compiled",
+    loss: str | Loss | None = None,
+    optimizer: str | Optimizer | None = None,
     constants: Mapping[str, npt.ArrayLike] | None = None,
     format: str | None = None,
     network: Network | None = None,
@@ -138,6 +141,8 @@ def read(
         A file or folder; a PyTorch ``nn.Module`` or ``ExportedProgram``.
     engine : str or Engine
         Where to run it.
+    loss, optimizer : str or Loss or Optimizer, optional
+        To train it on: most formats hold neither.
     constants : mapping of str to array, optional
         ONNX only: graph inputs that are weights.
     format : str, optional
@@ -160,15 +165,15 @@ def read(
     MissingExtraError
         If a package is not installed.
     """
+    objective: Any = {"loss": as_loss(loss), "optimizer": as_optimizer(optimizer)}
     extra = {"constants": constants, "network": network}
     given = {name: value for name, value in extra.items() if value is not None}
     if not isinstance(source, str | Path) and torch_objects.is_torch(source):
-        return from_file(
-            torch_objects.file_of_object(source, input_shape), engine=engine
-        )
+        file = torch_objects.file_of_object(source, input_shape)
+        return from_file(file, engine=engine, **objective)
     file = _file_of(source, format, given)
     try:
-        return from_file(file, engine=engine)
+        return from_file(file, engine=engine, **objective)
     except NetworkError as error:
         raise ExchangeError(
             f"import: '{source}' must hold a whole model; got: {error}"

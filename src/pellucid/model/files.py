@@ -7,10 +7,17 @@ from pathlib import Path
 from pellucid.engines.protocol import Engine
 from pellucid.engines.state import check_shapes
 from pellucid.model.handle import Model
+from pellucid.objectives import Loss, Optimizer
 from pellucid.runs import ModelFile
 
 
-def load(path: str | Path, *, engine: str | Engine = "compiled") -> Model:
+def load(
+    path: str | Path,
+    *,
+    engine: str | Engine = "compiled",
+    loss: str | Loss | None = None,
+    optimizer: str | Optimizer | None = None,
+) -> Model:
     """Read a ``.pellucid`` file.
 
     Parameters
@@ -19,17 +26,26 @@ def load(path: str | Path, *, engine: str | Engine = "compiled") -> Model:
         What `Model.save` wrote.
     engine : str or Engine
         Where to run it.
+    loss, optimizer : str or Loss or Optimizer, optional
+        Instead of the file's, to train on with others.
 
     Raises
     ------
     ExchangeError
         If it is no such file.
     """
-    return from_file(ModelFile.read(path), engine=engine)
+    file = ModelFile.read(path)
+    return from_file(file, engine=engine, loss=loss, optimizer=optimizer)
 
 
-def from_file(file: ModelFile, *, engine: str | Engine = "compiled") -> Model:
-    """Return the model that a file holds.
+def from_file(
+    file: ModelFile,
+    *,
+    engine: str | Engine = "compiled",
+    loss: str | Loss | None = None,
+    optimizer: str | Optimizer | None = None,
+) -> Model:
+    """Return the model that a file holds, with its loss and optimizer or others.
 
     Version 0.1 kept one name where an output tells two classes apart; it names neither.
 
@@ -43,8 +59,8 @@ def from_file(file: ModelFile, *, engine: str | Engine = "compiled") -> Model:
     model = Model(
         file.network,
         engine=engine,
-        loss=file.loss,
-        optimizer=file.optimizer,
+        loss=loss or file.loss,
+        optimizer=optimizer or file.optimizer,
         seed=file.seed,
         dtype=file.dtype,
         preprocessing=file.preprocessing,

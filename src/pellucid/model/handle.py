@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from pellucid.model.inputs import (
     checked_examples,
     checked_images,
 )
+from pellucid.model.weights import Weights
 from pellucid.network import Network, Preprocessing
 from pellucid.objectives import (
     Loss,
@@ -511,7 +511,7 @@ class Model:
         found = {w.name: state[f"weights/{w.name}"] for w in self.network.weights}
         for array in found.values():
             array.flags.writeable = False
-        return MappingProxyType(found)
+        return Weights(found)
 
     def load_weights(self, weights: Mapping[str, Any]) -> None:
         """Take over weights by name; optimizer and step stay.
@@ -634,6 +634,23 @@ class Model:
             If the disk does not take it.
         """
         self.file().write(path)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        """Return a model of its own on the same engine, optimizer state included."""
+        del memo  # nothing in a model refers to it
+        other = self.to(self.engine)
+        other.clip(self._clip_norm)
+        return other
+
+    def __copy__(self) -> Model:
+        """Return the same as `copy.deepcopy`: two models never share weights."""
+        return self.__deepcopy__({})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the bytes of a ``.pellucid`` file with the optimizer's state."""
+        from pellucid.model.copying import from_bytes, to_bytes
+
+        return from_bytes, (to_bytes(self), self.engine, self._clip_norm)
 
     def __repr__(self) -> str:
         return f"<Model '{self.network.name}' on {self.engine.name}, {self.dtype}>"

@@ -290,6 +290,12 @@ class Network:
             outputs=self.outputs,
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as the JSON that files hold."""
+        from pellucid.network.codec import dumps, loads
+
+        return loads, (dumps(self),)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Network):
             return NotImplemented

@@ -1,5 +1,6 @@
 """Losses, optimizers, schedules and metrics: descriptions and their formulas."""
 
+from pellucid.objectives.built_in import is_built_in
 from pellucid.objectives.losses import (
     LOSSES,
     BinaryCrossEntropy,
@@ -88,6 +89,7 @@ __all__ = [
     "default_metrics",
     "fitted_labels",
     "fitting_metrics",
+    "is_built_in",
     "loss_from_json",
     "metric_list",
     "metric_names",

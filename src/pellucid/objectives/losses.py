@@ -285,7 +285,11 @@ def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> No
         If their shape does not fit, a class is out of range, or a number is not
         finite.
     """
-    is_classes = isinstance(loss, CrossEntropy) and labels.shape != output_shape
+    is_own = type(loss) not in LOSSES.values()
+    is_classes = isinstance(loss, CrossEntropy) or (
+        is_own and labels.dtype.kind in "iu" and labels.shape == output_shape[:-1]
+    )
+    is_classes = is_classes and labels.shape != output_shape
     if is_classes:
         if labels.shape != output_shape[:-1]:
             raise DataError(

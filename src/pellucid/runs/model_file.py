@@ -16,6 +16,7 @@ from pellucid.objectives import (
     Loss,
     Optimizer,
     OutputMeaning,
+    is_built_in,
     loss_from_json,
     optimizer_from_json,
     output_meaning,
@@ -61,8 +62,9 @@ class ModelFile:
             "schema_version": SCHEMA_VERSION,
             "preprocessing": self.preprocessing.to_json(),
             "classes": list(self.classes),
-            "loss": self.loss.to_json() if self.loss else None,
-            "optimizer": self.optimizer.to_json() if self.optimizer else None,
+            # a class of the caller's own stands in no file: it has to be given again
+            "loss": _kept(self.loss),
+            "optimizer": _kept(self.optimizer),
             "seed": self.seed,
             "dtype": self.dtype,
             "epochs": self.epochs,
@@ -137,6 +139,11 @@ class ModelFile:
             input_range=_range(document.get("input_range")),
             provenance=dict(document.get("provenance", {})),
         )
+
+
+def _kept(objective: Loss | Optimizer | None) -> dict[str, Any] | None:
+    is_ours = objective is not None and is_built_in(objective)
+    return objective.to_json() if objective is not None and is_ours else None
 
 
 def _range(values: Any) -> tuple[float, float] | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pellucid.engines.compiled import cpu, workers
 from pellucid.engines.compiled.plan.lowering import Options
 from pellucid.engines.compiled.session import CompiledSession
+from pellucid.engines.head import check_objective
 from pellucid.engines.protocol import State
+from pellucid.engines.registry import reduced
 from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
@@ -53,6 +57,7 @@ class CompiledEngine:
             raise EngineError(
                 f"engine 'compiled': threads must be at least 1; got threads={threads}."
             )
+        self._asked = {"threads": threads, "lanes": lanes}
         self.threads = threads or cpu.default_threads()
         self._target = cpu.target(lanes)
         self._options = Options(
@@ -82,6 +87,7 @@ class CompiledEngine:
                 "engine 'compiled': dtype must be 'float32'; "
                 f"got dtype={dtype!r}. Take engine='numpy' for float64."
             )
+        check_objective("compiled", loss, optimizer)
         return CompiledSession(
             network,
             state=state,
@@ -92,6 +98,12 @@ class CompiledEngine:
             options=self._options,
             world=self.world,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = self._options
+        switches = ("fuse", "winograd", "sparse", "amx", "profile")
+        options = {name: getattr(given, name) for name in switches}
+        return reduced("compiled", **self._asked, **options)
 
     def __repr__(self) -> str:
         return (

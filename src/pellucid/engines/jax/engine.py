@@ -8,9 +8,11 @@ from typing import Any
 import jax
 
 from pellucid.engines.framework import Options, unknown_device, warn_if_untested
+from pellucid.engines.head import check_objective
 from pellucid.engines.jax.session import JaxSession
 from pellucid.engines.jax.world import world
 from pellucid.engines.protocol import State
+from pellucid.engines.registry import reduced
 from pellucid.engines.state import take_apart
 from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
@@ -46,6 +48,7 @@ class JaxEngine:
             If dtype is not float32 or float64, or the state is not the network's.
         """
         self.options.check_dtype(dtype)
+        check_objective("jax", loss, optimizer)
         parts = take_apart(network, state, optimizer=optimizer, dtype=dtype)
         return JaxSession(
             network,
@@ -57,6 +60,9 @@ class JaxEngine:
             device=self.device,
             world=self.world,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced("jax", **self.options.asked())
 
 
 def make(**options: Any) -> JaxEngine:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pellucid.engines import mpi
 from pellucid.engines.numpy.session import NumpySession
 from pellucid.engines.protocol import Engine, State
+from pellucid.engines.registry import reduced
 from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
@@ -43,6 +45,9 @@ class NumpyEngine:
             dtype=dtype,
             world=self.world,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced("numpy")
 
 
 def make() -> Engine:

@@ -16,7 +16,8 @@ from pellucid.engines.state import put_together, take_apart
 from pellucid.engines.world import ALONE, Part, World, refuse_batch_norm
 from pellucid.network import Network
 from pellucid.network.layers import BatchNorm, Input
-from pellucid.objectives import Loss, Optimizer, apply_update
+from pellucid.objectives import Loss, Optimizer, apply_update, is_built_in
+from pellucid.objectives.built_in import value_and_grad
 from pellucid.objectives.losses import total_weight
 
 Records = dict[str, Forward]
@@ -220,8 +221,8 @@ class NumpySession:
             weight = None if sample_weight is None else sample_weight[few]
             records = self._run(images[few], is_training=True, masks=mine)
             head = records[loss_node(self._network, loss)].output
-            part_value, grad = loss.value_and_grad(
-                head, labels[few], weight, total=total
+            part_value, grad = value_and_grad(
+                loss, head, labels[few], weight, total=total
             )
             value += part_value
             start = {loss_node(self._network, loss): grad}
@@ -247,7 +248,10 @@ class NumpySession:
         }
 
     def _cut(self, count: int) -> Iterator[slice]:
-        size = count if self._couples_examples else _IMAGES_AT_ONCE
+        is_whole = self._couples_examples or not is_built_in(
+            require("loss", self._loss)
+        )
+        size = max(count, 1) if is_whole else _IMAGES_AT_ONCE
         for start in range(0, count, size):
             yield slice(start, start + size)
 

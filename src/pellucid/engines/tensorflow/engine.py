@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pellucid.engines.framework import Options, unknown_device, warn_if_untested
+from pellucid.engines.head import check_objective
 from pellucid.engines.protocol import State
+from pellucid.engines.registry import reduced
 from pellucid.engines.state import take_apart
 from pellucid.engines.tensorflow.imports import quiet, tf
 from pellucid.engines.tensorflow.session import TensorflowSession
@@ -45,6 +47,7 @@ class TensorflowEngine:
             If dtype is not float32 or float64, or the state is not the network's.
         """
         self.options.check_dtype(dtype)
+        check_objective("tensorflow", loss, optimizer)
         parts = take_apart(network, state, optimizer=optimizer, dtype=dtype)
         with quiet():  # the first array starts TensorFlow's runtime
             return TensorflowSession(
@@ -57,6 +60,9 @@ class TensorflowEngine:
                 device=device_name(self.options.device),
                 world=self.world,
             )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced("tensorflow", **self.options.asked())
 
 
 def make(**options: Any) -> TensorflowEngine:

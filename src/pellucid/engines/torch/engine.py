@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from pellucid.engines.framework import Options, unknown_device, warn_if_untested
+from pellucid.engines.head import check_objective
 from pellucid.engines.protocol import State
+from pellucid.engines.registry import reduced
 from pellucid.engines.state import take_apart
 from pellucid.engines.torch.session import TorchSession
 from pellucid.engines.torch.world import own_device, world
@@ -45,6 +47,7 @@ class TorchEngine:
             If dtype is not float32 or float64, or the state is not the network's.
         """
         self.options.check_dtype(dtype)
+        check_objective("torch", loss, optimizer)
         parts = take_apart(network, state, optimizer=optimizer, dtype=dtype)
         return TorchSession(
             network,
@@ -55,6 +58,9 @@ class TorchEngine:
             options=self.options,
             world=self.world,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced("torch", **self.options.asked())
 
 
 def make(**options: Any) -> TorchEngine:
