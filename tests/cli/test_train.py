@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 import pellucid as pl
+from pellucid.cli.main import main
+from pellucid.runs.recipe import Recipe
 
 TINY = ("tiny.json", "--data", "tiny.npz", "--engine", "numpy", "--batch-size", "8")
 
@@ -360,3 +362,32 @@ def same_weights(first, second):
     assert one.keys() == other.keys()
     for name in one:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_class_weights_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 255, (20, 4, 4, 1), np.uint8)
+    labels = np.arange(20) % 2
+    data = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    np.savez("d.npz", **data)
+    Path("net.py").write_text(
+        "import pellucid as pl\n"
+        "network = pl.Sequential(pl.Input(4, 4, 1), pl.Flatten(), pl.Dense(2))\n"
+    )
+    command = ["train", "net.py", "--data", "d.npz", "--epochs", "1", "--quiet"]
+    command += ["--engine", "numpy", "--run"]
+    assert main([*command, "a", "--class-weight", "balanced"]) == 0
+    assert Recipe.read(Path("runs/a/recipe.toml")).class_weight == "balanced"
+    assert main(["train", "--resume", "a", "--epochs", "2", "--quiet"]) == 0
+    assert (
+        main([*command, "b", "--class-weight", "1=2.5", "--class-weight", "0=1"]) == 0
+    )
+    assert Recipe.read(Path("runs/b/recipe.toml")).class_weight == {"1": 2.5, "0": 1}
+    capsys.readouterr()
+    for wrong in ("even", "1=heavy", "=2", "7=1", "1=-1"):
+        assert main([*command, "c", "--class-weight", wrong]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1

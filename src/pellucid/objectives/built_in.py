@@ -41,7 +41,7 @@ def value_and_grad(
         return loss.value_and_grad(output, labels, sample_weight, total=total)
     parameters = inspect.signature(loss.value_and_grad).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    given = {"sample_weight": sample_weight, "total": total}
+    given: dict[str, Any] = {"sample_weight": sample_weight, "total": total}
     kept = {k: v for k, v in given.items() if takes_all or k in parameters}
     who = type(loss).__name__
     if sample_weight is not None and "sample_weight" not in kept:
