@@ -40,12 +40,13 @@ def absorbed_gradient(loss: Loss, probabilities: Array, labels: Array) -> Array:
     p = np.asarray(probabilities, np.float64)
     if isinstance(loss, CrossEntropy):
         t = loss.soft_labels(labels, p.shape, np.float64)
-        grad: Array = -_quotient(t, p) / (p.size // p.shape[-1])
-        return grad
+        grad_p: Array = _quotient(-t, p) / (p.size // p.shape[-1])
+        return grad_p
     if isinstance(loss, BinaryCrossEntropy):
         e = loss.label_smoothing
         t = labels.reshape(p.shape).astype(np.float64) * (1 - e) + e / 2
-        return (_quotient(1 - t, 1 - p) - _quotient(t, p)) / p.size
+        grad: Array = (_quotient(1 - t, 1 - p) - _quotient(t, p)) / p.size
+        return grad
     raise NetworkError(
         f"explain: loss '{loss.name}' must have a known formula in the probabilities; "
         f"got one that absorbs {loss.absorbs}. Look at the node before it."
@@ -54,5 +55,7 @@ def absorbed_gradient(loss: Loss, probabilities: Array, labels: Array) -> Array:
 
 def _quotient(t: Array, p: Array) -> Array:
     """Return t / p, and 0 where t is 0."""
+    quotient = np.zeros_like(p)
     with np.errstate(divide="ignore"):
-        return np.divide(t, p, out=np.zeros_like(p), where=t != 0)
+        np.divide(t, p, out=quotient, where=t != 0)
+    return quotient

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -92,15 +94,15 @@ class Derivative:
 class _End:
     """What is differentiated, its value, and its gradient by one node's output.
 
-    ``absorbed`` is its gradient by the output where the loss is computed from the
-    node before.
+    ``absorbed`` returns its gradient by the output where the loss is computed from
+    the node before.
     """
 
     of: str
     value: float
     node: str
     grad: Array
-    absorbed: Array | None = None
+    absorbed: Callable[[], Array] | None = None
 
 
 def derivative(
@@ -151,8 +153,8 @@ def derivative(
         x = model.preprocessing.apply(x, np.float64)
     end = _end(model, session.activations(x), of_class, label)
     grad_nodes, grads = session.pull_back(x, {end.node: end.grad}, training=False)
-    if end.absorbed is not None:
-        grad_nodes[model.network.outputs[0]] = end.absorbed
+    if end.absorbed is not None and node == model.network.outputs[0]:
+        grad_nodes[node] = end.absorbed()
     reaches = float(grad_nodes[node][0][shown.at])
     return Derivative(
         node=node,
@@ -209,8 +211,9 @@ def _loss_end(model: Model, found: dict[str, Array], label: int) -> _End:
             labels = np.array([chosen.index])
     value, grad = loss.value_and_grad(found[head], labels)
     is_absorbed = head != model.network.outputs[0]
-    absorbed = absorbed_gradient(loss, values, labels) if is_absorbed else None
-    return _End(f"{loss.name} with label {label}", value, head, grad, absorbed)
+    absorbed = functools.partial(absorbed_gradient, loss, values, labels)
+    of = f"{loss.name} with label {label}"
+    return _End(of, value, head, grad, absorbed if is_absorbed else None)
 
 
 def _input_shares(

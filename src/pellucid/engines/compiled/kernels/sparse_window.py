@@ -99,8 +99,8 @@ def _each_group(
         with b.loop(whole) as n:
             body(n, n * OUTPUTS, OUTPUTS)
         done = whole
-    for n, (o, size) in list(enumerate(groups))[done:]:
-        body(n, o, size)
+    for number, (o, size) in list(enumerate(groups))[done:]:
+        body(number, o, size)
 
 
 def windows_of(spec: Sparse, lanes: int, registers: int) -> Windows | None:
