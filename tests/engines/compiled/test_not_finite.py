@@ -25,6 +25,7 @@ CASES = {
     "max pool after relu": [layers.ReLU(), layers.MaxPool2D(2)],
     "avg pool": [layers.AvgPool2D(2)],
     "global avg": [layers.GlobalAvgPool2D()],
+    "nearest": [layers.Upsample2D((2, 3))],
     "layer norm": [layers.LayerNorm()],
     "layer norm of many": [layers.Flatten(), layers.LayerNorm()],
     "batch norm": [layers.BatchNorm()],

@@ -47,7 +47,11 @@ def upsample2d(
         tall = np.tensordot(rows, values, axes=(1, 1))  # (out_h, N, W, C)
         return np.tensordot(columns, tall, axes=(1, 2)).transpose(2, 1, 0, 3)
 
-    return Forward(mix(x, a, b), lambda grad_y: (mix(grad_y, a.T, b.T),))
+    if layer.mode == "nearest":  # 0 · ∞ in the product would spread NaN to all rows
+        y = x.repeat(layer.factors[0], axis=1).repeat(layer.factors[1], axis=2)
+    else:
+        y = mix(x, a, b)
+    return Forward(y, lambda grad_y: (mix(grad_y, a.T, b.T),))
 
 
 def interpolation(size: int, factor: int, mode: str) -> Array:
