@@ -39,12 +39,15 @@ def test_a_written_file_says_what_its_output_means(
     np.testing.assert_allclose(first, second, rtol=1e-5)
 
 
-def test_both_names_of_a_logit_are_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", ["onnx", "savedmodel"])
+def test_both_names_of_a_logit_are_kept(format: str, tmp_path: Path) -> None:
+    if format == "savedmodel":
+        pytest.importorskip("tensorflow")
     network = pl.Sequential(pl.Input(4, 4, 1), pl.Flatten(), pl.Dense(1))
     loss, names = "binary_cross_entropy", ("cat", "dog")
     model = pl.Model(network, engine="numpy", loss=loss, classes=names)
-    pl.exchange.write(model, tmp_path / "model.onnx")
-    found = pl.exchange.read(tmp_path / "model.onnx", engine="numpy")
+    pl.exchange.write(model, tmp_path / "model", format=format)
+    found = pl.exchange.read(tmp_path / "model", format=format, engine="numpy")
     assert found.class_names == names
 
 

@@ -132,8 +132,13 @@ def _inlined(graph: Any, kept: list[str]) -> Any:
 
 
 def _with_card(file: ModelFile, path: Path) -> ModelFile:
-    """Add preprocessing and classes, where they lie beside the model."""
+    """Add preprocessing, classes and meaning, where they lie beside the model."""
     if not path.is_file() or path.stat().st_size > _CARD_LIMIT_BYTES:
         return file
     card = Card.from_json(json.loads(path.read_text(encoding="utf-8")))
-    return replace(file, preprocessing=card.preprocessing, classes=card.classes)
+    return replace(
+        file,
+        preprocessing=card.preprocessing,
+        classes=card.classes,
+        output_meaning=card.output_meaning,
+    )
