@@ -1,0 +1,62 @@
+"""What others rely on stays: plans' code, exported files, JSON, routes, names.
+
+`python tests/goldens/plans.py` (and `exports.py`, `interfaces.py`) record anew what was
+changed on purpose; the difference is then part of the commit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from goldens import exports, interfaces, plans
+
+
+def recorded(module: Any) -> Any:
+    return json.loads(Path(module.FILE).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", plans.ZOO)
+def test_the_code_of_the_zoos_plans_is_the_recorded_one(name: str) -> None:
+    # writing code takes seconds: one wide and one narrow processor of the four
+    golden = recorded(plans)
+    for plan, digest in plans.digests((name,), ("amx", "avx2")):
+        assert golden[plan] == digest, plan
+
+
+@pytest.mark.parametrize("name", exports.ZOO)
+def test_the_exported_files_are_the_recorded_ones(name: str) -> None:
+    golden = recorded(exports)
+    for title, digest in exports.digests((name,)):
+        assert golden[title] == digest, title
+
+
+@pytest.fixture(scope="module")
+def found() -> Any:
+    code = (
+        "import json; from goldens.interfaces import interfaces; "
+        "print(json.dumps(interfaces()))"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "100"}
+    made = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(made.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("part", ["json", "routes", "studio", "names"])
+def test_interfaces_are_the_recorded_ones(part: str, found: Any) -> None:
+    golden = recorded(interfaces)[part]
+    if isinstance(golden, dict):
+        for key, expected in golden.items():
+            assert found[part].get(key) == expected, key
+    assert found[part] == golden
