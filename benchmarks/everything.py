@@ -14,7 +14,7 @@ from pathlib import Path
 
 import summary
 
-from pellucid.compare.timing.quiet import load
+from pellucid.benchmark.quiet import load
 
 HERE = Path(__file__).parent
 MOST_LOAD, PATIENCE_S = 0.5, 600

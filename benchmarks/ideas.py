@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pellucid as pl
-from pellucid.compare.timing.case import Case
-from pellucid.compare.timing.inputs import batches
-from pellucid.compare.timing.networks import named
-from pellucid.compare.timing.quiet import load
-from pellucid.compare.timing.summary import quartiles, ratio
-from pellucid.engines.compiled.cpu import target
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.inputs import batches
+from pellucid.benchmark.networks import named
+from pellucid.benchmark.quiet import load
+from pellucid.benchmark.summary import quartiles, ratio
+from pellucid.engines.compiled.codegen.cpu import target
 
 IDEAS: dict[str, dict[str, Any]] = {
     "all ideas": {},

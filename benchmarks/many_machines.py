@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pellucid.compare.timing.jobs import Job
+from pellucid.benchmark.jobs import Job
 from pellucid.engines import NAMES, missing_package
 
 State = dict[str, np.ndarray]
@@ -37,7 +37,7 @@ processors = sorted(os.sched_getaffinity(0))
 os.sched_setaffinity(0, {processors[rank % len(processors)]})
 import numpy as np
 import pellucid as pl
-from pellucid.engines.world import world_of
+from pellucid.engines.distributed import world_of
 engine, network, steps, dtype, out = sys.argv[1:6]
 class Clock(pl.Callback):
     times = []

@@ -20,11 +20,11 @@ from typing import Any
 
 import pellucid as pl
 from pellucid import recipes
+from pellucid.benchmark.quiet import Calibration
 from pellucid.cli.machine import machine
-from pellucid.compare.timing.quiet import Calibration
 from pellucid.network import to_json
 from pellucid.objectives import schedule_from_json
-from pellucid.recipes.parts import augment_of, model_of
+from pellucid.recipes.builders import augment_of, model_of
 from pellucid.runs import provenance
 from pellucid.runs.recipe import Recipe
 

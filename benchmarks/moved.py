@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from pellucid import recipes
-from pellucid.compare.parity.moved import moved
 from pellucid.engines import NAMES, missing_package
 from pellucid.runs.recipe import Recipe
 from pellucid.training import Callback
+from pellucid.verify.moved import moved
 
 
 class Stop(Callback):

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pellucid.compare.timing.results import is_ours
-from pellucid.compare.timing.tables import duration
+from pellucid.benchmark.results import is_ours
+from pellucid.benchmark.tables import duration
 
 HERE = Path(__file__).parent
 ORDER = ("train-step", "inference", "fit", "start-up", "busy", "tax")

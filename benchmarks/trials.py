@@ -20,7 +20,7 @@ from typing import Any
 
 from pellucid.cli.machine import machine
 from pellucid.recipes import changed, parse_setting, read
-from pellucid.recipes.parts import network_of
+from pellucid.recipes.builders import network_of
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = ROOT / "benchmarks" / "networks"

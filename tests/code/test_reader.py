@@ -16,8 +16,8 @@ from pellucid.code import FRAMEWORKS, reader, write_script
 from pellucid.data import parts, stray
 from pellucid.data.folder import _PICTURES
 from pellucid.model import Model
-from pellucid.recipes.examples import examples_of
-from pellucid.recipes.parts import preprocessing_of
+from pellucid.recipes.builders import preprocessing_of
+from pellucid.recipes.datasets import examples_of
 from pellucid.runs.recipe import Recipe
 
 HEIGHT, WIDTH = 6, 5

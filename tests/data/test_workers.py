@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pellucid.data import Batches, Dataset, PictureFiles
-from pellucid.data.decoder import Wanted
+from pellucid.data.decode_worker import Wanted
 from pellucid.data.workers import Workers, processors
 from pellucid.errors import DataError
 

@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pellucid.compare.timing.jobs import Job, Place, Start, mpiexec
+from pellucid.benchmark.jobs import Job, Place, Start, mpiexec
 from pellucid.engines import missing_package
-from pellucid.engines.world import ALONE, refuse_other_launchers
+from pellucid.engines.distributed import ALONE, refuse_other_launchers
 from pellucid.errors import EngineError
 
 FIT = """
 import json, sys
 import numpy as np
 import pellucid as pl
-from pellucid.engines.world import world_of
+from pellucid.engines.distributed import world_of
 engine, out, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 network = pl.Sequential(
     pl.Input(8, 8, 1), pl.Conv2D(4, kernel_size=3, bias=False),
@@ -161,7 +161,7 @@ STOP = """
 import sys
 import numpy as np
 import pellucid as pl
-from pellucid.engines.world import world_of
+from pellucid.engines.distributed import world_of
 class Stop(pl.Callback):
     def on_begin(self, trainer):
         if when == "before":
@@ -253,7 +253,7 @@ FAIL = """
 import sys
 import pellucid as pl
 from pellucid.engines import mpi
-from pellucid.engines.world import world_of
+from pellucid.engines.distributed import world_of
 mpi._LAST_WAIT_S = 1.0
 network = pl.zoo("xor-one-hidden")
 loss = "half_squared_error_sum"

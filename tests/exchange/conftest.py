@@ -22,7 +22,7 @@ except ImportError:  # Windows
     fcntl = None
 
 import pellucid as pl
-from pellucid.exchange.node import TFJS
+from pellucid.exchange.nodejs import TFJS
 from pellucid.network import ZOO
 
 sys.path.insert(0, str(Path(__file__).parent))  # networks.py, beside this file

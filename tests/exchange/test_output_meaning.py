@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
-from pellucid.exchange.card import Card
+from pellucid.exchange.metadata import Card
 
 CASES: tuple[tuple[Any, ...], ...] = (
     (1, None, "binary_cross_entropy", "binary"),

@@ -9,7 +9,7 @@ import pytest
 
 import pellucid as pl
 from pellucid import explain, objectives
-from pellucid.engines.head import loss_node
+from pellucid.engines.loss_input import loss_node
 from pellucid.engines.numpy.layers import Mode, run
 from pellucid.network import ZOO, Node
 

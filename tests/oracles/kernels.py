@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from pellucid.engines.compiled.cpu import FORCED, target
-from pellucid.engines.compiled.kernels.activation import Function
-from pellucid.engines.compiled.kernels.conv import Conv
+from pellucid.engines.compiled.codegen.cpu import FORCED, target
+from pellucid.engines.compiled.kernels.conv.conv import Conv
+from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.layout import Map, stored_channels
 
 LANES = sorted(n for n in FORCED if n <= target().lanes)

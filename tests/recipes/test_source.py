@@ -7,7 +7,7 @@ import pytest
 import pellucid as pl
 from pellucid import recipes
 from pellucid.network import ZOO, dumps
-from pellucid.recipes.parts import augment_of, model_of, network_of
+from pellucid.recipes.builders import augment_of, model_of, network_of
 
 
 def test_each_network_of_the_zoo_has_a_recipe():

@@ -6,8 +6,8 @@ import pytest
 import pellucid as pl
 from pellucid import recipes
 from pellucid.network import to_json
-from pellucid.recipes.examples import check_classes
-from pellucid.recipes.parts import network_of
+from pellucid.recipes.builders import network_of
+from pellucid.recipes.datasets import check_classes
 from pellucid.runs.recipe import Recipe
 
 

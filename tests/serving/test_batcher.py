@@ -11,7 +11,7 @@ import pytest
 
 from pellucid.errors import EngineError
 from pellucid.serving.batcher import Batcher
-from pellucid.serving.refusal import RequestError
+from pellucid.serving.errors import RequestError
 from pellucid.serving.settings import Batching
 
 

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 import pellucid as pl
 from pellucid.serving import Log, Source, create_app, tensors
-from pellucid.serving.refusal import RequestError
+from pellucid.serving.errors import RequestError
 
 URL = "/v2/models/pets/infer"
 LENGTH = "Inference-Header-Content-Length"

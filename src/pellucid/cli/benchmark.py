@@ -12,7 +12,7 @@ from pellucid.cli.machine import machine
 from pellucid.cli.output import answer, emit, say, table
 
 if TYPE_CHECKING:
-    from pellucid.compare.timing import Report
+    from pellucid.benchmark import Report
 
 Text = Optional[str]  # noqa: UP045 - typer reads these at run time
 Integer = Optional[int]  # noqa: UP045
@@ -104,8 +104,8 @@ def benchmark(
     pellucid benchmark fit --epochs 5 --json
     pellucid benchmark tax --peers torch,jax
     """
-    from pellucid.compare.timing import Setting
-    from pellucid.compare.timing import benchmark as run
+    from pellucid.benchmark import Setting
+    from pellucid.benchmark import benchmark as run
 
     setting = Setting(
         network=network,
@@ -130,7 +130,7 @@ def benchmark(
 
 def text(report: Report) -> str:
     """Return a report as tables with their notes."""
-    from pellucid.compare.timing import notes, sheets
+    from pellucid.benchmark import notes, sheets
 
     parts = []
     for sheet in sheets(report):
@@ -143,7 +143,7 @@ def keep(report: Report, folder: Path) -> None:
     """Write a report's table, JSON and picture to a folder."""
     import json
 
-    from pellucid.compare.timing import png
+    from pellucid.benchmark import png
     from pellucid.errors import RunError
     from pellucid.storage import write_together
 

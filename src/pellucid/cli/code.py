@@ -72,8 +72,8 @@ def code(
     """
     from pellucid import recipes
     from pellucid.code import file_name, write_script
-    from pellucid.recipes.changes import changed
-    from pellucid.recipes.parts import network_of, preprocessing_of
+    from pellucid.recipes.builders import network_of, preprocessing_of
+    from pellucid.recipes.overrides import changed
     from pellucid.runs import ModelFile, model_path
 
     recipe = recipes.read(network)

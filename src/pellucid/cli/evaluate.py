@@ -42,7 +42,7 @@ def evaluate(
     """
     from pellucid.cli.models import data_source, open_run
     from pellucid.explain import assess
-    from pellucid.recipes.examples import examples_of
+    from pellucid.recipes.datasets import examples_of
     from pellucid.runs.recipe import DataSection
 
     opened = open_run(run, engine)

@@ -119,7 +119,7 @@ def _pixels(opened: Any, image: str, is_digit: bool) -> Pixels:
     from pellucid.cli.models import data_source
     from pellucid.cli.pictures import read_picture
     from pellucid.errors import DataError
-    from pellucid.recipes.examples import examples_of
+    from pellucid.recipes.datasets import examples_of
 
     kind, _, index = image.partition(":")
     if kind != "test" or Path(image).exists():

@@ -96,7 +96,7 @@ def splits_of(opened: Opened, data: str | None) -> tuple[Dataset, Dataset] | Non
     They have the size and colour that the run was trained on.
     """
     from pellucid.errors import DataError, RunError
-    from pellucid.recipes.examples import examples_of
+    from pellucid.recipes.datasets import examples_of
     from pellucid.runs.recipe import DataSection
 
     section = opened.recipe.data if opened.recipe is not None else DataSection()
@@ -163,7 +163,7 @@ def checked(model: Any, path: Path, images: Any, name: str) -> dict[str, Any]:
     """Return a file's proof as JSON values; the reason where it could not be run."""
     from pellucid.errors import MissingExtraError
     from pellucid.exchange import prove
-    from pellucid.exchange.proof import size_of
+    from pellucid.exchange.verify_export import size_of
 
     try:
         proof: Proof = prove(model, path, images, format=name)

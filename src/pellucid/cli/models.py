@@ -9,7 +9,7 @@ from pathlib import Path
 from pellucid.engines import Engine
 from pellucid.errors import RunError
 from pellucid.model import Model, from_file
-from pellucid.recipes.parts import engine_of
+from pellucid.recipes.builders import engine_of
 from pellucid.runs import ModelFile, RunFolder, find, model_path
 from pellucid.runs.recipe import Recipe
 

@@ -68,7 +68,7 @@ def _bench(run: str | None, engine: Any) -> tuple[Any, list[Any]]:
     from pellucid.model import from_file
     from pellucid.runs import ModelFile, model_path
     from pellucid.serving import Source
-    from pellucid.serving.studio import Workbench
+    from pellucid.studio import Workbench
 
     if run is None:
         return Workbench(Model(zoo(_BEGINNER), engine=engine), _BEGINNER), []
@@ -79,7 +79,7 @@ def _bench(run: str | None, engine: Any) -> tuple[Any, list[Any]]:
 
 
 def _wish(engine: str) -> Any:
-    from pellucid.serving.studio.lesson import Wish
+    from pellucid.studio.live_training import Wish
 
     wish = {"network": _BEGINNER, "images": _BEGINNER_IMAGES, "engines": [engine]}
     return Wish.model_validate(wish)

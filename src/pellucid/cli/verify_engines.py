@@ -11,10 +11,10 @@ from pellucid.cli.output import DataProgress, answer, say, table
 from pellucid.errors import EngineError
 
 if TYPE_CHECKING:
-    from pellucid.compare.parity import ParityReport
     from pellucid.network import Network, Preprocessing
     from pellucid.objectives import Loss, Optimizer
     from pellucid.runs import ModelFile
+    from pellucid.verify import ParityReport
 
 _NO_FLOAT64 = ("compiled",)
 
@@ -43,9 +43,9 @@ def verify_engines(
     json: bool,
 ) -> dict[str, Any]:
     """Run engines in lockstep, write the result, and return it; no table with json."""
-    from pellucid.compare.parity import check_parity, examples_for, parity_picture
     from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum
     from pellucid.runs.picture import save_figure
+    from pellucid.verify import check_parity, examples_for, parity_picture
 
     names = engine_names(engines, dtype)
     subject = _subject(source)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from pellucid.cli.output import answer, say, table
 
 if TYPE_CHECKING:
-    from pellucid.explain import WeightCheck
     from pellucid.runs import ModelFile
+    from pellucid.verify import WeightCheck
 
 
 def verify_gradients(
     source: str, *, samples: int | None, tolerance: float, seed: int, json: bool
 ) -> dict[str, Any]:
     """Check, write the result, and return it; no table with json."""
-    from pellucid.explain import check_gradients
     from pellucid.network import ZOO, load_network
+    from pellucid.verify import check_gradients
 
     file: ModelFile | None = None
     if source in ZOO or Path(source).suffix in (".py", ".json"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import number
 from pellucid.data import dataset
 from pellucid.data.idx_folder import find_idx

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pellucid.code import frame
-from pellucid.code.subject import Subject
+from pellucid.code import scaffold
+from pellucid.code.script_spec import Subject
 from pellucid.code.weights import has_buffers
 from pellucid.network import layers as nl
 
@@ -30,7 +30,7 @@ def is_random(subject: Subject) -> bool:
 def accuracy_text(subject: Subject, body: Sequence[str]) -> str:
     """Write the function that counts what is right; ``body`` is that of `logits`."""
     state = state_argument(subject)
-    kind, name = subject.meaning.kind, frame.score(subject)
+    kind, name = subject.meaning.kind, scaffold.score(subject)
     if kind == "classes":
         values = "z.argmax(axis=1) == labels"
     elif kind == "regression":
@@ -45,7 +45,7 @@ def accuracy_text(subject: Subject, body: Sequence[str]) -> str:
             "",
             "",
             f"def {name}(w{state}, images, labels):",
-            f'    """{frame.SCORES[name]}"""',
+            f'    """{scaffold.SCORES[name]}"""',
             f"    z = logits(w{state}, images)",
             f"    return np.mean({values})",
             "",
@@ -64,9 +64,9 @@ def main_text(subject: Subject, *, takes_new: bool) -> str:
         '    """Train and test."""',
         "    options = arguments()",
         "    rng = np.random.default_rng(options.seed)",
-        *frame.load_lines(subject),
-        *frame.hold_out_lines(subject),
-        *frame.column_lines(subject),
+        *scaffold.load_lines(subject),
+        *scaffold.hold_out_lines(subject),
+        *scaffold.column_lines(subject),
     ]
     for variable, function in (("w", "weights"), ("statistics", "statistics")):
         if variable == "w" or state:
@@ -76,7 +76,7 @@ def main_text(subject: Subject, *, takes_new: bool) -> str:
     left = f"w{state} = " if takes_new else ""
     lines += [
         f"    {left}train(w{state}, images, labels, options.epochs, rng)",
-        *frame.score_lines(subject, f"w{state}, {{images}}, {{labels}}"),
+        *scaffold.score_lines(subject, f"w{state}, {{images}}, {{labels}}"),
         "",
     ]
     return "\n".join(lines)

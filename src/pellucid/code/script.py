@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.errors import RunError
 from pellucid.network import Network, Preprocessing
 from pellucid.runs.recipe import Recipe

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import WIDTH, number
 from pellucid.network import Weight
 from pellucid.network.initializers import Constant, Normal, Uniform

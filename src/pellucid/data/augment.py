@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.data.movements import Draws, Pixels, cover, mirror, move, turn
+from pellucid.data.augment_ops import Draws, Pixels, cover, mirror, move, turn
 from pellucid.errors import DataError
 
 DRAWS_PER_IMAGE: Final = 8

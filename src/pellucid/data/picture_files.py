@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.data.decoder import Wanted, decode
+from pellucid.data.decode_worker import Wanted, decode
 from pellucid.data.picture import Pixels
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from pellucid.data.broken import Broken, broken_error, describe_broken
 from pellucid.data.checks import Images
 from pellucid.data.dataset import Dataset
-from pellucid.data.decoder import Wanted, decode_whole, shape_of
+from pellucid.data.decode_worker import Wanted, decode_whole, shape_of
 from pellucid.data.download import Progress
 from pellucid.data.folder import Layout
 from pellucid.data.memory import available_memory_bytes

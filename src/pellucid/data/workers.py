@@ -17,14 +17,14 @@ from typing import IO, Self, TypeAlias
 import numpy as np
 
 from pellucid.data.broken import Broken, broken_error
-from pellucid.data.decoder import Wanted
+from pellucid.data.decode_worker import Wanted
 from pellucid.data.picture import Pixels
 from pellucid.errors import DataError
 
 _Answer: TypeAlias = tuple[Pixels, Broken]
 
 _PICTURES_AT_ONCE = 64
-_PROGRAM = "from pellucid.data.decoder import main; main()"
+_PROGRAM = "from pellucid.data.decode_worker import main; main()"
 
 
 def processors() -> int:

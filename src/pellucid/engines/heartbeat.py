@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pellucid.engines.world import World
+from pellucid.engines.distributed import ProcessGroup
 
 #: seconds without a sign of life after which a process is named
 SILENCE_S = 30.0
@@ -31,7 +31,7 @@ _BEAT = struct.Struct("!QI?")  # token of the job, rank, whether it has ended
 _started: list[Heartbeat] = []
 
 
-def start(world: World) -> None:
+def start(world: ProcessGroup) -> None:
     """Begin to listen and to send; all processes of a job call this together."""
     if world.size > 1 and not _started:
         heart = Heartbeat(world)
@@ -94,7 +94,9 @@ class Silence:
 class Heartbeat:
     """The socket on which the processes of a job hear each other."""
 
-    def __init__(self, world: World, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, world: ProcessGroup, say: Callable[[str], None] | None = None
+    ) -> None:
         self._rank = world.rank
         self._say = say or _say
         self._is_over = threading.Event()
@@ -156,7 +158,7 @@ class Heartbeat:
                     self._silence.hear(rank, time.monotonic(), has_ended=has_ended)
 
 
-def _introduction(world: World) -> tuple[int, bool]:
+def _introduction(world: ProcessGroup) -> tuple[int, bool]:
     """Return the job's token, and whether all processes are on one machine."""
     own = hashlib.blake2b(socket.gethostname().encode(), digest_size=6).digest()
     table = np.zeros(world.size + 1, np.int64)

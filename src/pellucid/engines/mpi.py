@@ -11,7 +11,13 @@ import os
 import time
 from typing import Any
 
-from pellucid.engines.world import ALONE, Array, World, lost, refuse_other_launchers
+from pellucid.engines.distributed import (
+    ALONE,
+    Array,
+    ProcessGroup,
+    lost,
+    refuse_other_launchers,
+)
 from pellucid.errors import EngineUnavailableError
 
 #: what MPICH and its kin, and Open MPI, set for each process
@@ -19,7 +25,7 @@ _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
 _LAST_WAIT_S = 10.0  # for companions that may have failed
 
 
-def world(engine: str) -> World:
+def world(engine: str) -> ProcessGroup:
     """Return the world that mpiexec made; alone where there is none.
 
     Raises
@@ -36,7 +42,7 @@ def world(engine: str) -> World:
 
 
 @functools.cache
-def _joined() -> World:
+def _joined() -> ProcessGroup:
     try:
         import mpi4py
 
@@ -49,7 +55,7 @@ def _joined() -> World:
         ) from error
     MPI.COMM_WORLD.Set_errhandler(MPI.ERRORS_RETURN)
     atexit.register(_leave, MPI)
-    return MpiWorld(MPI)
+    return MpiProcessGroup(MPI)
 
 
 def _leave(mpi: Any) -> None:
@@ -67,7 +73,7 @@ def _leave(mpi: Any) -> None:
     mpi.Finalize()
 
 
-class MpiWorld:
+class MpiProcessGroup:
     """The processes of an mpiexec job."""
 
     is_restarted = False

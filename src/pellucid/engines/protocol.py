@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from pellucid.engines.world import Part
+from pellucid.engines.distributed import BatchShard
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
 
@@ -54,7 +54,7 @@ class Session(Protocol):
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
-        part: Part | None = None,
+        part: BatchShard | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update.
 

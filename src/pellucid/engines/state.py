@@ -18,7 +18,7 @@ from pellucid.objectives import Optimizer
 
 
 @dataclass(slots=True)
-class Parts:
+class UnpackedState:
     """A state taken apart: what a session keeps between steps."""
 
     weights: dict[str, Array]
@@ -59,9 +59,9 @@ def _counters(network: Network, *, step: int, seed: int) -> dict[str, Array]:
     return counters
 
 
-def take_apart(
+def unpack_state(
     network: Network, state: State, *, optimizer: Optimizer | None, dtype: str
-) -> Parts:
+) -> UnpackedState:
     """Check a state against a network and return copies of its arrays.
 
     Slots that the state does not have begin at zero, so that a state without an
@@ -95,7 +95,7 @@ def take_apart(
                     f"got shape={slots[slot][name].shape}."
                 )
     step = int(state.get("step", np.int64(0)))
-    return Parts(weights, slots, step, int(state.get("seed", np.uint64(0))))
+    return UnpackedState(weights, slots, step, int(state.get("seed", np.uint64(0))))
 
 
 def checked_weights(
@@ -106,7 +106,7 @@ def checked_weights(
     Raises
     ------
     EngineError, ShapeError
-        As in `take_apart`.
+        As in `unpack_state`.
     """
     check_shapes(network, given)
     return {
@@ -121,7 +121,7 @@ def check_shapes(network: Network, given: Mapping[str, Any]) -> None:
     Raises
     ------
     EngineError, ShapeError
-        As in `take_apart`.
+        As in `unpack_state`.
     """
     expected = {weight.name: weight.shape for weight in network.weights}
     missing = [name for name in expected if name not in given]
@@ -140,7 +140,7 @@ def check_shapes(network: Network, given: Mapping[str, Any]) -> None:
             )
 
 
-def put_together(network: Network, parts: Parts) -> dict[str, Array]:
+def pack_state(network: Network, parts: UnpackedState) -> dict[str, Array]:
     """Return the state as one flat mapping of copies."""
     state = {f"weights/{name}": a.copy() for name, a in parts.weights.items()}
     for slot, arrays in parts.slots.items():

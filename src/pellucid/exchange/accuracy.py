@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pellucid.errors import ExchangeError
 from pellucid.exchange import formats
 from pellucid.exchange.pixels import floats
-from pellucid.exchange.proof import run
+from pellucid.exchange.verify_export import run
 from pellucid.model import Model
 
 Array = npt.NDArray[Any]

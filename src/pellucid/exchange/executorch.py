@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.refusal import not_written
+from pellucid.exchange.errors import not_written
 from pellucid.exchange.torch_module import example_of, module_of
 from pellucid.runs import ModelFile
 

@@ -144,14 +144,14 @@ _ALL = (
     Format(
         name="c",
         about="C99 without an allocator or libraries, .c and .h",
-        module="c",
+        module="codegen.c",
         suffix=".c",
         is_read=False,
     ),
     Format(
         name="c_int8",
         about="C99 in int8, calibrated on images, .c and .h",
-        module="c.int8",
+        module="codegen.c_int8",
         suffix=".int8.c",
         is_read=False,
         is_calibrated=True,
@@ -159,7 +159,7 @@ _ALL = (
     Format(
         name="javascript",
         about="JavaScript, one ES module without dependencies",
-        module="javascript",
+        module="codegen.javascript",
         suffix=".mjs",
         is_read=False,
     ),

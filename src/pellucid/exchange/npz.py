@@ -12,9 +12,9 @@ import numpy as np
 from pellucid.data.archive import open_archive, read_entry
 from pellucid.data.npy import read_npy
 from pellucid.errors import ExchangeError
-from pellucid.exchange.card import Card
 from pellucid.exchange.disk import checked_size
-from pellucid.exchange.refusal import damage_of
+from pellucid.exchange.errors import damage_of
+from pellucid.exchange.metadata import Card
 from pellucid.network import dumps, loads
 from pellucid.runs import ModelFile
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.c.run import c, c_int8
 from pellucid.exchange.clock import (
     Array,
     Measured,
@@ -20,8 +19,9 @@ from pellucid.exchange.clock import (
     imported,
     timed,
 )
+from pellucid.exchange.codegen.c.run import c, c_int8
 from pellucid.exchange.litert.run import litert
-from pellucid.exchange.node import javascript, tfjs
+from pellucid.exchange.nodejs import javascript, tfjs
 from pellucid.network import Network
 
 
@@ -43,7 +43,7 @@ def onnx(path: Path, network: Network, images: Array) -> Measured:
 
 def ourselves(path: Path, network: Network, images: Array) -> Measured:
     """Read the file back, on the numpy engine."""
-    from pellucid.exchange.door import read
+    from pellucid.exchange.api import read
 
     def open_() -> Predict:
         return read(path, engine="numpy").predict

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.card import Card
 from pellucid.exchange.disk import checked_size
-from pellucid.exchange.refusal import damage_of
+from pellucid.exchange.errors import damage_of
+from pellucid.exchange.metadata import Card
 from pellucid.network import dumps, loads
 from pellucid.runs import ModelFile
 from pellucid.runs.tensor_file import read_tensors

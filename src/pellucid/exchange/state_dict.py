@@ -10,9 +10,9 @@ from typing import Any
 from pellucid.engines.torch.layers import attribute
 from pellucid.engines.torch.layout import Layout, attribute_of
 from pellucid.errors import ExchangeError
-from pellucid.exchange.card import Card
 from pellucid.exchange.disk import checked_size
-from pellucid.exchange.refusal import damage_of
+from pellucid.exchange.errors import damage_of
+from pellucid.exchange.metadata import Card
 from pellucid.exchange.torch_module import module_of
 from pellucid.network import Network
 from pellucid.runs import ModelFile

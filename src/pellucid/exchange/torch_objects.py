@@ -10,10 +10,10 @@ import numpy as np
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange import probe
+from pellucid.exchange.errors import damage_of
 from pellucid.exchange.pt2.archive import opened
 from pellucid.exchange.pt2.read import Graph
 from pellucid.exchange.pt2.write import exported
-from pellucid.exchange.refusal import damage_of
 from pellucid.runs import ModelFile
 
 

@@ -10,7 +10,7 @@ import json
 import warnings
 from typing import Any
 
-from pellucid.exchange.card import Card
+from pellucid.exchange.metadata import Card
 from pellucid.exchange.torch_module import example_of, module_of
 from pellucid.runs import ModelFile
 

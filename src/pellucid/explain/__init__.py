@@ -1,13 +1,12 @@
-"""Looking into a network: one number's arithmetic, derivatives, what mattered."""
+"""Look into a network: the arithmetic of one element, gradients, attributions."""
+
+import importlib
+import warnings
+from typing import Any
 
 from pellucid.explain.arithmetic import arithmetic
 from pellucid.explain.assessment import Assessment, Mistake, assess
 from pellucid.explain.derivative import Derivative, Share, derivative
-from pellucid.explain.gradient_check import (
-    GradientCheck,
-    WeightCheck,
-    check_gradients,
-)
 from pellucid.explain.mistakes import mistakes_picture
 from pellucid.explain.picture import picture
 from pellucid.explain.probabilities import probabilities
@@ -19,18 +18,15 @@ __all__ = [
     "Arithmetic",
     "Assessment",
     "Derivative",
-    "GradientCheck",
     "Map",
     "Mistake",
     "Parameter",
     "Share",
     "Step",
     "Term",
-    "WeightCheck",
     "arithmetic",
     "arithmetic_text",
     "assess",
-    "check_gradients",
     "derivative",
     "derivative_text",
     "mistakes_picture",
@@ -39,3 +35,17 @@ __all__ = [
     "probabilities",
     "saliency",
 ]
+
+_MOVED = ("GradientCheck", "WeightCheck", "check_gradients")
+
+
+def __getattr__(name: str) -> Any:
+    """Return what 0.1 had here, for one version."""
+    if name not in _MOVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        f"pellucid.explain.{name} is pellucid.verify.{name} now.",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return getattr(importlib.import_module("pellucid.verify"), name)

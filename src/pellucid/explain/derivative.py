@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.engines.head import loss_node
+from pellucid.engines.loss_input import loss_node
 from pellucid.engines.numpy import NumpySession
 from pellucid.engines.state import checked_weights
 from pellucid.errors import NetworkError

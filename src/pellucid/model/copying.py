@@ -13,7 +13,7 @@ from pellucid.objectives import is_built_in
 from pellucid.runs import ModelFile
 
 if TYPE_CHECKING:
-    from pellucid.model.handle import Model
+    from pellucid.model.model import Model
 
 _FILE = "model.pellucid"
 
@@ -49,7 +49,7 @@ def from_bytes(content: bytes, engine: Engine, clip_norm: float | None) -> Model
         path = Path(folder) / _FILE
         path.write_bytes(content)
         file = ModelFile.read(path)
-    from pellucid.model.handle import Model
+    from pellucid.model.model import Model
 
     model = Model(
         file.network,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pellucid.engines.protocol import Engine
 from pellucid.engines.state import check_shapes
-from pellucid.model.handle import Model
+from pellucid.model.model import Model
 from pellucid.objectives import Loss, Optimizer
 from pellucid.runs import ModelFile
 

@@ -11,15 +11,15 @@ from typing import Literal
 from pellucid.data import Dataset
 from pellucid.data.download import Progress
 from pellucid.engines import Engine
-from pellucid.engines.world import world_of
+from pellucid.engines.distributed import world_of
 from pellucid.errors import DivergenceError
 from pellucid.model import Model
-from pellucid.model.beginning import share_state
-from pellucid.model.fitting import FitRequest, fit
+from pellucid.model.fit import FitRequest, fit
 from pellucid.model.inputs import checked_dataset
+from pellucid.model.run_setup import share_state
 from pellucid.objectives import fitting_metrics, metrics_for, schedule_from_json
-from pellucid.recipes.examples import examples_of
-from pellucid.recipes.parts import augment_of, early_stopping_of, model_of
+from pellucid.recipes.builders import augment_of, early_stopping_of, model_of
+from pellucid.recipes.datasets import examples_of
 from pellucid.runs import ModelFile, RunFolder, bit_options, model_path, provenance
 from pellucid.runs.recipe import Recipe
 from pellucid.training import Callback, History, Trainer, as_callbacks, evaluate

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.objectives import OutputMeaning
+from pellucid.serving.errors import RequestError
 from pellucid.serving.http import not_finite
-from pellucid.serving.refusal import RequestError
 
 Array = npt.NDArray[Any]
 

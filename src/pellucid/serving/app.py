@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import MissingExtraError
-from pellucid.serving.front import Front
-from pellucid.serving.late import Late
+from pellucid.serving.asgi import Front
+from pellucid.serving.lazy_app import Late
 from pellucid.serving.logs import Log
 from pellucid.serving.repository import Source
 from pellucid.serving.settings import Settings
 from pellucid.serving.state import State
 
 if TYPE_CHECKING:
-    from pellucid.serving.studio import Workbench
+    from pellucid.studio import Workbench
 
 
 def create_app(
@@ -65,7 +65,7 @@ def create_app(
     )
     studio: Any = None
     if bench is not None:
-        from pellucid.serving.studio import Studio
+        from pellucid.studio import Studio
 
         studio = Studio(bench, state)
         state.at_stop.append(studio.end)
@@ -73,9 +73,9 @@ def create_app(
 
 
 def _rest(state: State, studio: Any) -> Any:
-    from pellucid.serving import rest  # FastAPI, which is slow to import
+    from pellucid.serving import fastapi_app  # FastAPI, which is slow to import
 
-    return rest.build(state, studio)
+    return fastapi_app.build(state, studio)
 
 
 def _check_installed() -> None:

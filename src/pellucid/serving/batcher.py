@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.serving.refusal import RequestError, too_busy, too_slow
+from pellucid.serving.errors import RequestError, too_busy, too_slow
 from pellucid.serving.settings import Batching
 
 Array = npt.NDArray[Any]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pellucid.serving.guard import LIVE, PAGE_HEADERS, READY
+from pellucid.serving.errors import RequestError
 from pellucid.serving.http import Answer, answer_json
-from pellucid.serving.refusal import RequestError
+from pellucid.serving.security import LIVE, PAGE_HEADERS, READY
 from pellucid.serving.state import State
 
 

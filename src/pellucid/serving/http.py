@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pellucid.serving import json_pieces
+from pellucid.serving.errors import RequestError
 from pellucid.serving.json_depth import depth_of
-from pellucid.serving.refusal import RequestError
 from pellucid.serving.settings import Limits
 
 Scope = MutableMapping[str, Any]

@@ -14,7 +14,7 @@ from prometheus_client import (
 
 if TYPE_CHECKING:
     from pellucid.serving.repository import Repository
-    from pellucid.serving.served import Served
+    from pellucid.serving.served_model import Served
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30)
 _IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.serving import answers, tensors
+from pellucid.serving.errors import RequestError, reading
 from pellucid.serving.http import (
     BINARY,
     LARGE,
@@ -26,8 +27,7 @@ from pellucid.serving.http import (
     apart,
     read_json,
 )
-from pellucid.serving.refusal import RequestError, reading
-from pellucid.serving.served import Served
+from pellucid.serving.served_model import Served
 from pellucid.serving.settings import Limits
 
 Array = npt.NDArray[Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.serving.guard import LIVE, READY
+from pellucid.serving.security import LIVE, READY
 from pellucid.serving.upload import FORM, PICTURES, RAW
 
 _TEXT = {"type": "string"}

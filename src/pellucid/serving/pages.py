@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from pellucid.serving.guard import PAGE_HEADERS
+from pellucid.serving.errors import RequestError
 from pellucid.serving.http import Answer
-from pellucid.serving.refusal import RequestError
+from pellucid.serving.security import PAGE_HEADERS
 
 STATIC = Path(__file__).parent / "static"
 PREFIX = "/static/"

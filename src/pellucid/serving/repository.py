@@ -15,9 +15,9 @@ from pellucid.engines import Engine
 from pellucid.errors import PellucidError, RunError
 from pellucid.model import Model, from_file
 from pellucid.runs import ModelFile, model_path
+from pellucid.serving.errors import RequestError, unknown_model
 from pellucid.serving.logs import Log
-from pellucid.serving.refusal import RequestError, unknown_model
-from pellucid.serving.served import Served
+from pellucid.serving.served_model import Served
 from pellucid.serving.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -11,9 +11,9 @@ from types import FrameType
 from typing import Any
 
 from pellucid.errors import RunError
-from pellucid.serving.front import Front
+from pellucid.serving.asgi import Front
 from pellucid.serving.logs import taken_over
-from pellucid.serving.rpc.listening import start as start_rpc
+from pellucid.serving.rpc.grpc_server import start as start_rpc
 
 #: how long a thread may keep the interpreter from another that waits for it. With
 #: Python's 5 ms the loop waits for the thread that runs batches, and that for the loop
@@ -172,7 +172,7 @@ def _server(app: Front) -> Any:
 def connection_for(seconds: float) -> Any:
     """Return what reads requests: a connection that waits so long for a head."""
     try:
-        from pellucid.serving.connection import Connection
+        from pellucid.serving.http_protocol import Connection
     except ImportError:  # httptools is for CPython; h11 limits heads, not their time
         return "auto"
 

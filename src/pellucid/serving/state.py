@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from pellucid.serving.guard import Guard
 from pellucid.serving.logs import Log
 from pellucid.serving.repository import Repository, Source
+from pellucid.serving.security import Guard
 from pellucid.serving.settings import Settings
 
 if TYPE_CHECKING:

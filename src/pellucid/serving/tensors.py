@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import DataError
-from pellucid.serving.refusal import RequestError, too_many
+from pellucid.serving.errors import RequestError, too_many
 from pellucid.serving.settings import Limits
 
 Array = npt.NDArray[Any]

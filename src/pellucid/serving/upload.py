@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from pellucid.serving.refusal import RequestError
+from pellucid.serving.errors import RequestError
 
 PICTURES = (
     "image/png",

@@ -7,9 +7,9 @@ from pellucid.training.evaluation import evaluate
 from pellucid.training.example_weights import example_weights
 from pellucid.training.history import EpochRecord, History
 from pellucid.training.plan import Plan
-from pellucid.training.position import Position
 from pellucid.training.progress import ShowProgress
 from pellucid.training.trainer import Trainer
+from pellucid.training.trainer_state import Position
 
 __all__ = [
     "Callback",

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import Batches
-from pellucid.engines.head import loss_node
+from pellucid.engines.distributed import ALONE, ProcessGroup
+from pellucid.engines.loss_input import loss_node
 from pellucid.engines.protocol import Session
-from pellucid.engines.world import ALONE, World
 from pellucid.network import Network
 from pellucid.objectives import Loss
 from pellucid.objectives.metrics import Metric
@@ -27,7 +27,7 @@ def evaluate(
     loss: Loss | None,
     metrics: Mapping[str, Metric],
     on_batch: Callable[[int, Array, Array], None] | None = None,
-    world: World = ALONE,
+    world: ProcessGroup = ALONE,
 ) -> dict[str, float]:
     """Return the loss (if there is one) and metrics, each a mean over all examples.
 

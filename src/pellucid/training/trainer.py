@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import Batch, Batches
+from pellucid.engines.distributed import ALONE, ProcessGroup
 from pellucid.engines.protocol import CompilesAhead, Session, StepResult
-from pellucid.engines.world import ALONE, World
 from pellucid.network import Network
 from pellucid.objectives import (
     EpochLosses,
@@ -24,13 +24,13 @@ from pellucid.objectives import (
 )
 from pellucid.training import divergence
 from pellucid.training.callbacks import Callback, as_callbacks
+from pellucid.training.distributed_sync import Together
 from pellucid.training.early_stopping import monitored, weights_of
 from pellucid.training.evaluation import evaluate
 from pellucid.training.history import EpochRecord, History
 from pellucid.training.interrupt import Interrupt
 from pellucid.training.plan import Plan
-from pellucid.training.position import Position
-from pellucid.training.together import Together
+from pellucid.training.trainer_state import Position
 
 Array = npt.NDArray[Any]
 
@@ -80,7 +80,7 @@ class Trainer:
         callbacks: Sequence[Callback | Callable[..., object]] = (),
         position: Position | None = None,
         history: History | None = None,
-        world: World = ALONE,
+        world: ProcessGroup = ALONE,
         meaning: OutputMeaning | None = None,
         example_weight: Array | None = None,
     ) -> None:

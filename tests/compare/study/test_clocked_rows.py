@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from pellucid.benchmark.rounds import Pace
 from pellucid.compare.study import Task, held, job
 from pellucid.compare.study.held import processors
 from pellucid.compare.study.rows import footprint, latency, scale_out, train_speed
-from pellucid.compare.timing.rounds import Pace
 from pellucid.errors import EngineError
 
 SHORT = Pace(rounds=2, turn_s=0.01, warm_up_s=0.01, rest_s=0, least=1, most=3)

@@ -7,7 +7,7 @@ import pytest
 
 import pellucid as pl
 from pellucid import engines
-from pellucid.engines.compiled import cpu
+from pellucid.engines.compiled.codegen import cpu
 from pellucid.network import Network, layers
 
 needs_amx = pytest.mark.skipif(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.engines.compiled import cpu
+from pellucid.engines.compiled.codegen import cpu
 
 FEWER = [lanes for lanes in (4, 8) if lanes < cpu.target().lanes]
 

@@ -7,7 +7,7 @@ import pytest
 from networks import CASES
 
 import pellucid as pl
-from pellucid.exchange.c import int8 as c_int8
+from pellucid.exchange.codegen.c_int8 import write as c_int8
 
 SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 NO_FORM = {

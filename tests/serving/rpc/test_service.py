@@ -20,7 +20,7 @@ from serving_models import png, small_model
 import pellucid as pl
 from pellucid.errors import PellucidError, RunError
 from pellucid.serving import Batching, Limits, Log, Settings, Source, create_app
-from pellucid.serving.rpc.listening import start
+from pellucid.serving.rpc.grpc_server import start
 
 grpc = pytest.importorskip("grpc", reason="the extra [grpc] is not installed")
 triton = pytest.importorskip("tritonclient.grpc")

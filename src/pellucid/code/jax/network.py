@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.code.functional import is_random
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import call, number
 from pellucid.code.weights import has_buffers
 from pellucid.network import Node

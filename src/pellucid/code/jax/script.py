@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.code import data, frame
+from pellucid.code import data, scaffold
 from pellucid.code import weights as arrays_of
 from pellucid.code.jax.network import forward_text
 from pellucid.code.jax.parts import PARTS
@@ -14,7 +14,7 @@ from pellucid.code.jax.training import (
     step_text,
     train_text,
 )
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 
 
 def script(subject: Subject, name: str) -> str:
@@ -25,9 +25,9 @@ def script(subject: Subject, name: str) -> str:
     UnsupportedLayerError
         If a layer has no plain form here.
     """
-    head = frame.heading(subject, name)
+    head = scaffold.heading(subject, name)
     forward = forward_text(subject)
-    constants = frame.constants(subject).rstrip()
+    constants = scaffold.constants(subject).rstrip()
     first = (
         f"{_imports(subject)}\n{constants}\n{optimizer_text(subject)}\n\n"
         "Arrays = dict[str, np.ndarray]"
@@ -41,11 +41,11 @@ def script(subject: Subject, name: str) -> str:
         accuracy_text(subject),
         train_text(subject),
     ]
-    return frame.whole(head, subject, first, parts, main_text(subject))
+    return scaffold.whole(head, subject, first, parts, main_text(subject))
 
 
 def _imports(subject: Subject) -> str:
-    lines = [*frame.standard_imports(subject), "import jax"]
+    lines = [*scaffold.standard_imports(subject), "import jax"]
     forward = forward_text(subject)
     used = [source for name, source in PARTS.items() if f"{name}(" in forward]
     whole = "".join([forward, loss_text(subject), *used])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pellucid.code import data, frame, functional
+from pellucid.code import data, functional, scaffold
 from pellucid.code.functional import is_random, state_argument
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import call, number
 from pellucid.code.weights import has_buffers
 from pellucid.objectives import SGD, Adam, AdamW, RMSprop
@@ -138,7 +138,7 @@ def train_text(subject: Subject) -> str:
         lines.append("    step = 0")
     if subject.has_schedule:
         count = "-(-len(images) // BATCH_SIZE)"
-        per_epoch = "per_epoch" in frame.rate_call(subject, "")
+        per_epoch = "per_epoch" in scaffold.rate_call(subject, "")
         lines.append(
             f"    steps_per_epoch = {count}"
             if per_epoch
@@ -163,7 +163,7 @@ def train_text(subject: Subject) -> str:
         f"            x = {batch}",
     ]
     if subject.has_schedule:
-        factor = frame.rate_call(subject, "step")
+        factor = scaffold.rate_call(subject, "step")
         lines.append(f"            rate = LEARNING_RATE * {factor}")
     results = ["w", "state", *(["statistics"] if buffers else []), "loss"]
     lines.append(call(f"{', '.join(results)} = train_step", given, indent=12))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pellucid.code.keras.layers import BUILDERS, Layer, shared_words, start_words
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import call
 from pellucid.network import Node
 from pellucid.network import layers as nl

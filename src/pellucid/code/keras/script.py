@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.code import data, frame
+from pellucid.code import data, scaffold
 from pellucid.code.keras.network import model_text
 from pellucid.code.keras.training import (
     accuracy_text,
@@ -15,7 +15,7 @@ from pellucid.code.keras.training import (
     pictures_text,
     rate_callback_text,
 )
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 
 
 def script(subject: Subject, name: str) -> str:
@@ -29,7 +29,7 @@ def script(subject: Subject, name: str) -> str:
         If its optimizer computes another update.
     """
     check(subject)
-    head = frame.heading(subject, name)
+    head = scaffold.heading(subject, name)
     first = _imports(subject) + "\n" + constants_text(subject)
     parts = [
         rate_callback_text(subject),
@@ -39,11 +39,11 @@ def script(subject: Subject, name: str) -> str:
         model_text(subject),
         load_weights_text(subject),
     ]
-    return frame.whole(head, subject, first, parts, main_text(subject))
+    return scaffold.whole(head, subject, first, parts, main_text(subject))
 
 
 def _imports(subject: Subject) -> str:
-    standard = frame.standard_imports(subject, uses_math=needs_math(subject))
+    standard = scaffold.standard_imports(subject, uses_math=needs_math(subject))
     lines = [*standard, "import keras"]
     lines += ["import numpy as np", "from keras import layers"]
     return "\n".join([*lines, *data.packages(subject), ""])

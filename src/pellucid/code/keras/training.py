@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pellucid.code import data, frame
+from pellucid.code import data, scaffold
 from pellucid.code.keras.layers import Words, shared_words
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import WIDTH, call, number
 from pellucid.errors import RunError
 from pellucid.network import layers as nl
@@ -17,7 +17,7 @@ def rate_callback_text(subject: Subject) -> str:
     """Write the callback that sets each step's learning rate, or nothing."""
     if not subject.has_schedule:
         return ""
-    factor = frame.rate_call(subject, "self.step")
+    factor = scaffold.rate_call(subject, "self.step")
     argument = "steps_per_epoch" if "per_epoch" in factor else "steps"
     factor = factor.replace(f", {argument}", f", self.{argument}")
     return (
@@ -179,8 +179,8 @@ def main_text(subject: Subject) -> str:
     ]
     if subject.recipe.dtype == "float64":
         lines.append('    keras.config.set_floatx("float64")')
-    lines += frame.load_lines(subject)
-    lines += [*frame.hold_out_lines(subject), *frame.column_lines(subject)]
+    lines += scaffold.load_lines(subject)
+    lines += [*scaffold.hold_out_lines(subject), *scaffold.column_lines(subject)]
     lines.append("    model = make_model()")
     if subject.weights_file:
         lines.append("    load_weights(model, WEIGHTS)")
@@ -193,11 +193,11 @@ def main_text(subject: Subject) -> str:
     compiled = [f"loss={_loss(subject)}", f"metrics=[{_metric(subject)}]"]
     lines.append(call("model.compile", ["optimizer=optimizer", *compiled]))
     lines += _fit(subject)
-    name = frame.score(subject)
+    name = scaffold.score(subject)
     variable = "share" if name == "accuracy" else "error"
     lines += [
         f"    _, {variable} = model.evaluate(test_images, test_labels, verbose=0)",
-        frame.said("test", name, variable),
+        scaffold.said("test", name, variable),
         "",
     ]
     return "\n".join(lines)
@@ -206,7 +206,7 @@ def main_text(subject: Subject) -> str:
 def _metric(subject: Subject) -> str:
     """Return the metric that judges the outputs by their meaning."""
     if subject.meaning.kind in ("classes", "regression"):
-        return f'"{frame.score(subject)}"'
+        return f'"{scaffold.score(subject)}"'
     return "accuracy" if _gives_logits(subject) else '"binary_accuracy"'
 
 
@@ -228,7 +228,7 @@ def accuracy_text(subject: Subject) -> str:
 
 def constants_text(subject: Subject) -> str:
     """Return the hyperparameters, with what layers share."""
-    lines = [frame.constants(subject).rstrip()]
+    lines = [scaffold.constants(subject).rstrip()]
     if subject.weight_decay and not isinstance(subject.optimizer, AdamW):
         half = number(subject.weight_decay / 2)
         lines += [
@@ -261,7 +261,7 @@ def _fit(subject: Subject) -> list[str]:
     if subject.recipe.validation_split:
         words.append("validation_data=(validation_images, validation_labels)")
     if subject.has_schedule:
-        per_epoch = "steps_per_epoch" in frame.rate_call(subject, "")
+        per_epoch = "steps_per_epoch" in scaffold.rate_call(subject, "")
         steps = count if per_epoch else f"options.epochs * {count}"
         words.append("callbacks=[LearningRate(steps)]")
         lines.append(f"    steps = {steps}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.network import layers as nl
 
 Array = npt.NDArray[Any]

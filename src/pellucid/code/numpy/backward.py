@@ -14,7 +14,7 @@ from pellucid.code.numpy.forward import (
     weight_of,
     window_words,
 )
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import WIDTH, call, number
 from pellucid.network import Node
 from pellucid.network import layers as nl

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pellucid.code.functional import is_random, state_argument
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import WIDTH, call, number
 from pellucid.code.weights import has_buffers
 from pellucid.network import Node

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import number
 
 _LOSSES = {

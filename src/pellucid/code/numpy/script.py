@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pellucid.code import data, frame
+from pellucid.code import data, scaffold
 from pellucid.code import weights as arrays_of
 from pellucid.code.numpy.backward import backward_text
 from pellucid.code.numpy.forward import CALLERS, forward_text
@@ -16,7 +16,7 @@ from pellucid.code.numpy.training import (
     train_text,
     update_text,
 )
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.network import layers as nl
 
 
@@ -29,9 +29,9 @@ def script(subject: Subject, name: str) -> str:
         If a layer has no plain form here.
     """
     words = "From scratch: the derivatives are written out for exactly this network."
-    head = frame.heading(subject, name, words)
+    head = scaffold.heading(subject, name, words)
     forward, backward = forward_text(subject), backward_text(subject)
-    first = _imports(subject) + "\n" + frame.constants(subject).rstrip()
+    first = _imports(subject) + "\n" + scaffold.constants(subject).rstrip()
     parts = [
         *arrays_of.functions(subject),
         *_parts(forward + backward + loss_text(subject)),
@@ -43,13 +43,13 @@ def script(subject: Subject, name: str) -> str:
         train_text(subject),
     ]
     first += "\n\nArrays = dict[str, np.ndarray]"
-    return frame.whole(head, subject, first, parts, main_text(subject))
+    return scaffold.whole(head, subject, first, parts, main_text(subject))
 
 
 def _imports(subject: Subject) -> str:
     uses_math = subject.has(nl.GELU)
     lines = [
-        *frame.standard_imports(subject, uses_math=uses_math),
+        *scaffold.standard_imports(subject, uses_math=uses_math),
         "import numpy as np",
     ]
     return "\n".join([*lines, *data.packages(subject), ""])

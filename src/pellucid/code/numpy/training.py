@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.code import data, frame, functional
+from pellucid.code import data, functional, scaffold
 from pellucid.code.functional import state_argument
 from pellucid.code.numpy.forward import Lines, has_modes
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import number
 from pellucid.objectives import SGD, Adam, AdamW, RMSprop
 
@@ -99,7 +99,7 @@ def train_text(subject: Subject) -> str:
         "    slots, step = {}, 0",
     ]
     if schedule:
-        per_epoch = "per_epoch" in frame.rate_call(subject, "")
+        per_epoch = "per_epoch" in scaffold.rate_call(subject, "")
         count = "-(-len(images) // BATCH_SIZE)"
         lines.append(
             f"    steps_per_epoch = {count}"
@@ -126,7 +126,7 @@ def train_text(subject: Subject) -> str:
     ]
     rate = ""
     if schedule:
-        factor = frame.rate_call(subject, "step - 1")
+        factor = scaffold.rate_call(subject, "step - 1")
         lines.append(f"            rate = LEARNING_RATE * {factor}")
         rate = ", rate"
     lines += [

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.code import weights as arrays_of
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 
 Array = npt.NDArray[Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.code.subject import ORDERLESS, Subject
+from pellucid.code.script_spec import ORDERLESS, Subject
 from pellucid.code.text import number, one_or_pair
 from pellucid.network import Node
 from pellucid.network import layers as nl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pellucid.code.subject import Subject
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import call
 from pellucid.code.torch.layers import BUILDERS, MODULES, Modules, initial_calls
 from pellucid.network import layers as nl

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pellucid.code import data, frame
-from pellucid.code.subject import Subject
+from pellucid.code import data, scaffold
+from pellucid.code.script_spec import Subject
 from pellucid.code.text import WIDTH, call, number
 from pellucid.objectives import SGD, Adam, AdamW, Optimizer, RMSprop
 
@@ -91,10 +91,10 @@ def train_text(subject: Subject) -> str:
             "    steps_per_epoch = len(loader)",
             "    steps = epochs * steps_per_epoch",
             "    schedule = torch.optim.lr_scheduler.LambdaLR(",
-            f"        optimizer, lambda step: {frame.rate_call(subject, 'step')}",
+            f"        optimizer, lambda step: {scaffold.rate_call(subject, 'step')}",
             "    )",
         ]
-        if "steps_per_epoch" in frame.rate_call(subject, ""):
+        if "steps_per_epoch" in scaffold.rate_call(subject, ""):
             lines.remove("    steps = epochs * steps_per_epoch")
         else:
             lines.remove("    steps_per_epoch = len(loader)")
@@ -145,7 +145,7 @@ def _assigned(loss: str) -> list[str]:
 
 def accuracy_text(subject: Subject) -> str:
     """Write the function that counts what is right."""
-    kind, name = subject.meaning.kind, frame.score(subject)
+    kind, name = subject.meaning.kind, scaffold.score(subject)
     if kind == "classes":
         values = "(outputs.argmax(dim=1) == labels)"
     elif kind == "regression":
@@ -156,7 +156,7 @@ def accuracy_text(subject: Subject) -> str:
         [
             "@torch.no_grad()",
             *_signature(name),
-            f'    """{frame.SCORES[name]}"""',
+            f'    """{scaffold.SCORES[name]}"""',
             "    model.eval()",
             "    outputs = torch.cat([model(x) for x in images.split(1000)])",
             f"    return {values}.double().mean().item()",
@@ -186,18 +186,18 @@ def main_text(subject: Subject) -> str:
     ]
     if subject.recipe.dtype == "float64":
         lines.append("    torch.set_default_dtype(torch.float64)")
-    lines += [*frame.load_lines(subject), *frame.hold_out_lines(subject)]
-    lines += frame.column_lines(subject)
+    lines += [*scaffold.load_lines(subject), *scaffold.hold_out_lines(subject)]
+    lines += scaffold.column_lines(subject)
     lines.append("    model = make_model()")
     if subject.weights_file:
         lines.append("    model.load_state_dict(load_file(WEIGHTS))")
     training = "    train(model, tensor(images), tensor(labels), options.epochs)"
-    if frame.needs_steps(subject):  # a schedule over no steps has no length
+    if scaffold.needs_steps(subject):  # a schedule over no steps has no length
         lines += ["    if options.epochs:", f"    {training}"]
     else:
         lines.append(training)
     tested = "model, tensor({images}), tensor({labels})"
-    lines += [*frame.score_lines(subject, tested), ""]
+    lines += [*scaffold.score_lines(subject, tested), ""]
     layout = (
         "    # PyTorch wants channels before height and width\n"
         "    if array.ndim == 4:\n"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.code.subject import Subject, flattened
+from pellucid.code.script_spec import Subject, flattened
 from pellucid.code.torch.network import attributes, modules
 from pellucid.network import Node
 from pellucid.network import layers as nl

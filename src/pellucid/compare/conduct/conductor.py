@@ -12,6 +12,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
+from pellucid.benchmark.quiet import DISTURBED, Calibration, usable_processors
 from pellucid.compare.conduct.plan import Job, Plan
 from pellucid.compare.conduct.request import Request
 from pellucid.compare.conduct.station import StationError
@@ -19,7 +20,6 @@ from pellucid.compare.conduct.stations import Stations
 from pellucid.compare.results import Cell
 from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.task import Task
-from pellucid.compare.timing.quiet import DISTURBED, Calibration, usable_processors
 
 Keep = Callable[[Sequence[Cell]], None]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pellucid.compare.timing.case import Case
-from pellucid.compare.timing.peers import Peer
-from pellucid.compare.timing.process import PeerFailure, PeerProcess
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.peers import Peer
+from pellucid.benchmark.process import PeerFailure, PeerProcess
 
 _COUNTERS = Path("/sys/class/powercap")
 _WARM, _SECONDS = 5, 2.0

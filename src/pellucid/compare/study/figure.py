@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pellucid.compare.timing.summary import Spread
+from pellucid.benchmark.summary import Spread
 
 Value = float | int | str | bool | None
 

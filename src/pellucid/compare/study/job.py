@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from pellucid.benchmark.jobs import Start, environment, free_port, mpiexec
 from pellucid.compare.study.held import held, processors
 from pellucid.compare.study.subject import data_of, model_of
 from pellucid.compare.study.task import Task
 from pellucid.compare.study.trial import BATCH, Trial, Weights, read_trial, write_trial
-from pellucid.compare.timing.jobs import Start, environment, free_port, mpiexec
 from pellucid.errors import EngineError
 from pellucid.model import Model
 from pellucid.training import Callback, Trainer

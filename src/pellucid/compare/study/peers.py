@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pellucid.compare.timing.peers import Peer
+from pellucid.benchmark.peers import Peer
 from pellucid.engines.registry import NEEDS
 
-_PEERS = "pellucid.compare.timing.peers"
+_PEERS = "pellucid.benchmark.peers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

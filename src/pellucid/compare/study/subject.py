@@ -15,8 +15,8 @@ from pellucid.errors import NetworkError
 from pellucid.model import Model
 from pellucid.model.inputs import checked_dataset
 from pellucid.network import ZOO, Network, load_network
-from pellucid.recipes.examples import examples_of
-from pellucid.recipes.parts import model_of as model_of_recipe
+from pellucid.recipes.builders import model_of as model_of_recipe
+from pellucid.recipes.datasets import examples_of
 from pellucid.runs.recipe import Recipe
 
 #: what was loaded last: the rows of a process ask for the same again and again

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.quiet import Calibration
+from pellucid.benchmark.results import Timing, Turn
+from pellucid.benchmark.rounds import Field, Pace
+from pellucid.benchmark.summary import Spread, quartiles
 from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.peers import Variant
 from pellucid.compare.study.subject import network_of
 from pellucid.compare.study.task import Task
-from pellucid.compare.timing.case import Case
-from pellucid.compare.timing.quiet import Calibration
-from pellucid.compare.timing.results import Timing, Turn
-from pellucid.compare.timing.rounds import Field, Pace
-from pellucid.compare.timing.summary import Spread, quartiles
 
 Together = dict[str, list[Figure] | str]
 

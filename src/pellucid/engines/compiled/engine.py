@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.engines.compiled import cpu, workers
-from pellucid.engines.compiled.plan.lowering import Options
+from pellucid.engines.compiled.codegen import cpu
+from pellucid.engines.compiled.lowering.context import Options
+from pellucid.engines.compiled.program import workers
 from pellucid.engines.compiled.session import CompiledSession
-from pellucid.engines.head import check_objective
+from pellucid.engines.distributed import ALONE, ProcessGroup
+from pellucid.engines.loss_input import check_objective
 from pellucid.engines.protocol import State
 from pellucid.engines.registry import reduced
-from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -50,7 +51,7 @@ class CompiledEngine:
         sparse: bool = True,
         amx: bool = True,
         profile: bool = False,
-        world: World = ALONE,
+        world: ProcessGroup = ALONE,
     ) -> None:
         self.world = world
         if threads is not None and (isinstance(threads, bool) or threads < 1):

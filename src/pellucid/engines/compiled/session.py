@@ -12,18 +12,23 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from pellucid.engines.compiled.cpu import Target
+from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.plan.lower import lowered, parameters_of
-from pellucid.engines.compiled.plan.lowering import Options, Purpose
-from pellucid.engines.compiled.plan.program import STREAM, Program, address
-from pellucid.engines.compiled.tally import Tallies
-from pellucid.engines.compiled.workers import Pool
-from pellucid.engines.head import require
+from pellucid.engines.compiled.lowering.context import Options, Purpose
+from pellucid.engines.compiled.lowering.network import lowered, parameters_of
+from pellucid.engines.compiled.program.loss_reduction import Tallies
+from pellucid.engines.compiled.program.program import STREAM, Program, address
+from pellucid.engines.compiled.program.workers import Pool
+from pellucid.engines.distributed import (
+    ALONE,
+    BatchShard,
+    ProcessGroup,
+    refuse_batch_norm,
+)
+from pellucid.engines.loss_input import require
 from pellucid.engines.memory import refuse_without_memory, require_memory
 from pellucid.engines.protocol import Array, State, StepResult
-from pellucid.engines.state import Parts, put_together, take_apart
-from pellucid.engines.world import ALONE, Part, World, refuse_batch_norm
+from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network
 from pellucid.objectives import Adam, Loss, Optimizer
@@ -64,7 +69,7 @@ class CompiledSession:
         target: Target,
         pool: Pool,
         options: Options,
-        world: World = ALONE,
+        world: ProcessGroup = ALONE,
     ) -> None:
         self._world = world
         self._network = network
@@ -89,7 +94,7 @@ class CompiledSession:
         self._one_output = (1, *network.output_shape)
         self._lock = threading.RLock()
         _sessions.add(self)
-        self._parts = Parts({})
+        self._parts = UnpackedState({})
         self.load_state(state)
 
     # what the engine says of itself
@@ -149,7 +154,7 @@ class CompiledSession:
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
-        part: Part | None = None,
+        part: BatchShard | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         program = self._trainer
@@ -259,12 +264,12 @@ class CompiledSession:
             parts.slots[slot] = {
                 name: self._parameters[name].read(vector) for name in parts.slots[slot]
             }
-        return put_together(self._network, parts)
+        return pack_state(self._network, parts)
 
     @_alone
     def load_state(self, state: State) -> None:
         """Take over what `state` returned, here or on another engine."""
-        parts = take_apart(
+        parts = unpack_state(
             self._network, state, optimizer=self._optimizer, dtype="float32"
         )
         for vector in self._vectors.values():
@@ -350,7 +355,7 @@ class CompiledSession:
         labels: Array,
         sample_weight: Array | None,
         masks: Mapping[str, Array] | None,
-        part: Part | None = None,
+        part: BatchShard | None = None,
     ) -> tuple[float, Array]:
         """Run forward and back; return the loss and the output."""
         x, count = self._checked(images), len(images)

@@ -7,14 +7,14 @@ from typing import Any
 
 import jax
 
-from pellucid.engines.framework import Options, unknown_device, warn_if_untested
-from pellucid.engines.head import check_objective
+from pellucid.engines.distributed import ALONE, ProcessGroup
+from pellucid.engines.framework_options import Options, unknown_device, warn_if_untested
+from pellucid.engines.jax.distributed import world
 from pellucid.engines.jax.session import JaxSession
-from pellucid.engines.jax.world import world
+from pellucid.engines.loss_input import check_objective
 from pellucid.engines.protocol import State
 from pellucid.engines.registry import reduced
-from pellucid.engines.state import take_apart
-from pellucid.engines.world import ALONE, World
+from pellucid.engines.state import unpack_state
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -28,7 +28,7 @@ class JaxEngine:
 
     options: Options
     device: jax.Device
-    world: World = ALONE
+    world: ProcessGroup = ALONE
     name: str = "jax"
 
     def build(
@@ -49,7 +49,7 @@ class JaxEngine:
         """
         self.options.check_dtype(dtype)
         check_objective("jax", loss, optimizer)
-        parts = take_apart(network, state, optimizer=optimizer, dtype=dtype)
+        parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         return JaxSession(
             network,
             parts,

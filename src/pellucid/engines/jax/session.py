@@ -11,15 +11,20 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
+from pellucid.engines.distributed import (
+    ALONE,
+    BatchShard,
+    ProcessGroup,
+    refuse_batch_norm,
+)
 from pellucid.engines.dropout import masks_for
-from pellucid.engines.head import loss_node, require
 from pellucid.engines.jax.layers import Mode, Outcome, run
 from pellucid.engines.jax.layout import array_out, arrays_out, weights_in
 from pellucid.engines.jax.loss import loss_value
 from pellucid.engines.jax.optimizer import make_transformation, slots_of, with_slots
+from pellucid.engines.loss_input import loss_node, require
 from pellucid.engines.protocol import Array, State, StepResult
-from pellucid.engines.state import Parts, put_together, take_apart
-from pellucid.engines.world import ALONE, Part, World, refuse_batch_norm
+from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.network import Network
 from pellucid.network.layers import Dropout
 from pellucid.objectives import Loss, Optimizer
@@ -60,14 +65,14 @@ class JaxSession:
     def __init__(
         self,
         network: Network,
-        parts: Parts,
+        parts: UnpackedState,
         *,
         loss: Loss | None,
         optimizer: Optimizer | None,
         dtype: str,
         is_mixed: bool,
         device: Any,
-        world: World = ALONE,
+        world: ProcessGroup = ALONE,
     ) -> None:
         self._world: Any = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
@@ -108,7 +113,7 @@ class JaxSession:
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
-        part: Part | None = None,
+        part: BatchShard | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         require("optimizer", self.optimizer)
@@ -128,7 +133,7 @@ class JaxSession:
             return StepResult(float(loss), array_out(output, self._dtype))
 
     def _step_together(
-        self, batch: Any, numbers: tuple[float, float], part: Part
+        self, batch: Any, numbers: tuple[float, float], part: BatchShard
     ) -> tuple[Any, Any]:
         """Differentiate this process's share, add up all shares', update."""
         refuse_batch_norm("jax", self.network)
@@ -187,17 +192,19 @@ class JaxSession:
                 else ()
             )
         }
-        return put_together(self.network, Parts(weights, slots, self._step, self._seed))
+        return pack_state(
+            self.network, UnpackedState(weights, slots, self._step, self._seed)
+        )
 
     def load_state(self, state: State) -> None:
         """Take over what `state` returned, here or on another engine."""
-        parts = take_apart(
+        parts = unpack_state(
             self.network, state, optimizer=self.optimizer, dtype=str(self._dtype)
         )
         with self._precision():
             self._take(parts)
 
-    def _take(self, parts: Parts) -> None:
+    def _take(self, parts: UnpackedState) -> None:
         self._step, self._seed = parts.step, parts.seed
         weights = weights_in(parts.weights, self._device)
         trains = {weight.name for weight in self.network.parameters}

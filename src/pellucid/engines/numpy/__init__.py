@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pellucid.engines import mpi
+from pellucid.engines.distributed import ALONE, ProcessGroup
 from pellucid.engines.numpy.session import NumpySession
 from pellucid.engines.protocol import Engine, State
 from pellucid.engines.registry import reduced
-from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -20,7 +20,7 @@ class NumpyEngine:
     """Builds sessions that run on NumPy, in float32 or float64."""
 
     name: str = "numpy"
-    world: World = ALONE
+    world: ProcessGroup = ALONE
 
     def build(
         self,

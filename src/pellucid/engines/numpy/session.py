@@ -6,14 +6,19 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from pellucid.engines.distributed import (
+    ALONE,
+    BatchShard,
+    ProcessGroup,
+    refuse_batch_norm,
+)
 from pellucid.engines.dropout import masks_for
-from pellucid.engines.head import loss_node, require
+from pellucid.engines.loss_input import loss_node, require
 from pellucid.engines.memory import refuse_without_memory
 from pellucid.engines.numpy.layers import FORWARD, Forward, Mode, run
 from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.registry import unsupported
-from pellucid.engines.state import put_together, take_apart
-from pellucid.engines.world import ALONE, Part, World, refuse_batch_norm
+from pellucid.engines.state import pack_state, unpack_state
 from pellucid.network import Network
 from pellucid.network.layers import BatchNorm, Input
 from pellucid.objectives import Loss, Optimizer, apply_update, is_built_in
@@ -35,7 +40,7 @@ class NumpySession:
         loss: Loss | None,
         optimizer: Optimizer | None,
         dtype: str,
-        world: World = ALONE,
+        world: ProcessGroup = ALONE,
     ) -> None:
         self._world = world
         for node in network.nodes:
@@ -83,7 +88,7 @@ class NumpySession:
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
-        part: Part | None = None,
+        part: BatchShard | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         optimizer = require("optimizer", self._optimizer)
@@ -156,11 +161,11 @@ class NumpySession:
 
     def state(self) -> dict[str, Array]:
         """Return copies of all that training changes."""
-        return put_together(self._network, self._parts)
+        return pack_state(self._network, self._parts)
 
     def load_state(self, state: State) -> None:
         """Take over what `state` returned, here or on another engine."""
-        self._parts = take_apart(
+        self._parts = unpack_state(
             self._network, state, optimizer=self._optimizer, dtype=self._dtype.name
         )
 
@@ -199,7 +204,7 @@ class NumpySession:
         labels: Array,
         sample_weight: Array | None,
         masks: Mapping[str, Array] | None,
-        part: Part | None = None,
+        part: BatchShard | None = None,
     ) -> tuple[StepResult, dict[str, Array], dict[str, Array]]:
         """Return loss and output, the parameters' derivatives, and new buffers.
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pellucid.engines.framework import Options, unknown_device, warn_if_untested
-from pellucid.engines.head import check_objective
+from pellucid.engines.distributed import ALONE, ProcessGroup
+from pellucid.engines.framework_options import Options, unknown_device, warn_if_untested
+from pellucid.engines.loss_input import check_objective
 from pellucid.engines.protocol import State
 from pellucid.engines.registry import reduced
-from pellucid.engines.state import take_apart
+from pellucid.engines.state import unpack_state
+from pellucid.engines.tensorflow.distributed import world
 from pellucid.engines.tensorflow.imports import quiet, tf
 from pellucid.engines.tensorflow.session import TensorflowSession
-from pellucid.engines.tensorflow.world import world
-from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -27,7 +27,7 @@ class TensorflowEngine:
     """Builds sessions that run on TensorFlow."""
 
     options: Options
-    world: World = ALONE
+    world: ProcessGroup = ALONE
     name: str = "tensorflow"
 
     def build(
@@ -48,7 +48,7 @@ class TensorflowEngine:
         """
         self.options.check_dtype(dtype)
         check_objective("tensorflow", loss, optimizer)
-        parts = take_apart(network, state, optimizer=optimizer, dtype=dtype)
+        parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         with quiet():  # the first array starts TensorFlow's runtime
             return TensorflowSession(
                 network,

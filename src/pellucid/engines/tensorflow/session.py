@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.engines.distributed import ALONE, BatchShard, ProcessGroup
 from pellucid.engines.dropout import masks_for
-from pellucid.engines.framework import Options
-from pellucid.engines.head import loss_node, require
+from pellucid.engines.framework_options import Options
+from pellucid.engines.loss_input import loss_node, require
 from pellucid.engines.protocol import Array, State, StepResult
-from pellucid.engines.state import Parts, has_dropout, put_together, take_apart
+from pellucid.engines.state import UnpackedState, has_dropout, pack_state, unpack_state
+from pellucid.engines.tensorflow.distributed import companions, summed
 from pellucid.engines.tensorflow.imports import keras, tf
 from pellucid.engines.tensorflow.layers import connect, keras_layers
 from pellucid.engines.tensorflow.layout import Layout, variable_of
 from pellucid.engines.tensorflow.loss import loss_value
 from pellucid.engines.tensorflow.optimizer import Updates
-from pellucid.engines.tensorflow.world import companions, summed
-from pellucid.engines.world import ALONE, Part, World
 from pellucid.network import Network
 from pellucid.network.layers import Dropout
 from pellucid.objectives import Loss, Optimizer
@@ -40,14 +40,14 @@ class TensorflowSession:
     def __init__(
         self,
         network: Network,
-        parts: Parts,
+        parts: UnpackedState,
         *,
         loss: Loss | None,
         optimizer: Optimizer | None,
         dtype: str,
         options: Options,
         device: str,
-        world: World = ALONE,
+        world: ProcessGroup = ALONE,
     ) -> None:
         self._world: Any = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
@@ -112,7 +112,7 @@ class TensorflowSession:
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
-        part: Part | None = None,
+        part: BatchShard | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         require("optimizer", self.optimizer)
@@ -174,17 +174,19 @@ class TensorflowSession:
                 self._updates.slots if self._updates else {}
             ).items()
         }
-        return put_together(self.network, Parts(weights, slots, self._step, self._seed))
+        return pack_state(
+            self.network, UnpackedState(weights, slots, self._step, self._seed)
+        )
 
     def load_state(self, state: State) -> None:
         """Take over what `state` returned, here or on another engine."""
         self._take(
-            take_apart(
+            unpack_state(
                 self.network, state, optimizer=self.optimizer, dtype=str(self._dtype)
             )
         )
 
-    def _take(self, parts: Parts) -> None:
+    def _take(self, parts: UnpackedState) -> None:
         self._step, self._seed = parts.step, parts.seed
         for name, array in parts.weights.items():
             self._variables[name].assign(self._layout.weight_in(name, array))

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from pellucid.engines.framework import Options, unknown_device, warn_if_untested
-from pellucid.engines.head import check_objective
+from pellucid.engines.distributed import ALONE, ProcessGroup
+from pellucid.engines.framework_options import Options, unknown_device, warn_if_untested
+from pellucid.engines.loss_input import check_objective
 from pellucid.engines.protocol import State
 from pellucid.engines.registry import reduced
-from pellucid.engines.state import take_apart
+from pellucid.engines.state import unpack_state
+from pellucid.engines.torch.distributed import own_device, world
 from pellucid.engines.torch.session import TorchSession
-from pellucid.engines.torch.world import own_device, world
-from pellucid.engines.world import ALONE, World
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -27,7 +27,7 @@ class TorchEngine:
     """Builds sessions that run on PyTorch."""
 
     options: Options
-    world: World = ALONE
+    world: ProcessGroup = ALONE
     name: str = "torch"
 
     def build(
@@ -48,7 +48,7 @@ class TorchEngine:
         """
         self.options.check_dtype(dtype)
         check_objective("torch", loss, optimizer)
-        parts = take_apart(network, state, optimizer=optimizer, dtype=dtype)
+        parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         return TorchSession(
             network,
             parts,

@@ -9,10 +9,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from pellucid.engines.distributed import ProcessGroup
+from pellucid.engines.torch.distributed import companions, summed
 from pellucid.engines.torch.layers import NetworkModule
 from pellucid.engines.torch.modules import BatchNorm
-from pellucid.engines.torch.world import companions, summed
-from pellucid.engines.world import World
 
 Values = dict[str, Tensor]
 
@@ -45,7 +45,7 @@ class Parallel:
         module: NetworkModule,
         run: Callable[..., Values],
         keep: tuple[str, ...],
-        world: World,
+        world: ProcessGroup,
     ) -> None:
         self._size = world.size
         self._norms = [m for m in module.modules() if isinstance(m, BatchNorm)]

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from pellucid.engines.distributed import ALONE, BatchShard, ProcessGroup
 from pellucid.engines.dropout import masks_for
-from pellucid.engines.framework import Options
-from pellucid.engines.head import loss_node, require
+from pellucid.engines.framework_options import Options
+from pellucid.engines.loss_input import loss_node, require
 from pellucid.engines.protocol import Array, State, StepResult
-from pellucid.engines.state import Parts, put_together, take_apart
+from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.engines.torch.layers import NetworkModule, attribute
 from pellucid.engines.torch.layout import Layout, attribute_of
 from pellucid.engines.torch.loss import loss_value
 from pellucid.engines.torch.optimizer import SLOTS, clip, fill_slots, make_optimizer
 from pellucid.engines.torch.parallel import Parallel
-from pellucid.engines.world import ALONE, Part, World
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
 
@@ -41,13 +41,13 @@ class TorchSession:
     def __init__(
         self,
         network: Network,
-        parts: Parts,
+        parts: UnpackedState,
         *,
         loss: Loss | None,
         optimizer: Optimizer | None,
         dtype: str,
         options: Options,
-        world: World = ALONE,
+        world: ProcessGroup = ALONE,
     ) -> None:
         self._world = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
@@ -103,7 +103,7 @@ class TorchSession:
         learning_rate: float,
         sample_weight: Array | None = None,
         masks: Mapping[str, Array] | None = None,
-        part: Part | None = None,
+        part: BatchShard | None = None,
     ) -> StepResult:
         """Change weights, buffers and optimizer slots by one update."""
         require("optimizer", self.optimizer)
@@ -126,7 +126,9 @@ class TorchSession:
         self._step += 1
         return StepResult(loss.item(), self._out(output, values[output]))
 
-    def _update(self, loss: Tensor, learning_rate: float, part: Part | None) -> None:
+    def _update(
+        self, loss: Tensor, learning_rate: float, part: BatchShard | None
+    ) -> None:
         native, optimizer = self._native_optimizer, self.optimizer
         if part is None:
             loss.backward()  # type: ignore[no-untyped-call]
@@ -183,17 +185,19 @@ class TorchSession:
                 )
                 for name, p in self._parameters.items()
             }
-        return put_together(self.network, Parts(weights, slots, self._step, self._seed))
+        return pack_state(
+            self.network, UnpackedState(weights, slots, self._step, self._seed)
+        )
 
     def load_state(self, state: State) -> None:
         """Take over what `state` returned, here or on another engine."""
         self._take(
-            take_apart(
+            unpack_state(
                 self.network, state, optimizer=self.optimizer, dtype=str(self._dtype)
             )
         )
 
-    def _take(self, parts: Parts) -> None:
+    def _take(self, parts: UnpackedState) -> None:
         self._step, self._seed = parts.step, parts.seed
         with torch.no_grad():
             for name, array in parts.weights.items():

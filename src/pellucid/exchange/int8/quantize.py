@@ -15,10 +15,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from pellucid.exchange.errors import not_written
 from pellucid.exchange.int8.arithmetic import scales_of, weight_and_bias
 from pellucid.exchange.int8.ranges import Range
 from pellucid.exchange.litert.graph import Array, Graph, Operator, Scales, Value
-from pellucid.exchange.refusal import not_written
 
 _MOVES = {
     "AVERAGE_POOL_2D",

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.exchange.errors import not_written
 from pellucid.exchange.keras.entry import Entry
-from pellucid.exchange.refusal import not_written
 from pellucid.network import Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Input, Layer, Shape

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.assembler import Assembler
-from pellucid.exchange.refusal import Place
-from pellucid.exchange.tensor import BATCH, Tensor
+from pellucid.exchange.errors import Place
+from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.graph.tensor import BATCH, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 

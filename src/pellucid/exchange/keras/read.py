@@ -8,15 +8,15 @@ from typing import Any
 
 from pellucid.data.archive import open_archive, read_entry
 from pellucid.errors import ExchangeError
-from pellucid.exchange.assembler import Assembler
-from pellucid.exchange.card import Card
 from pellucid.exchange.disk import checked_size, read_bytes
+from pellucid.exchange.errors import Place, damage_of
+from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.graph.tensor import LAST, Tensor
 from pellucid.exchange.keras import store
 from pellucid.exchange.keras.entry import Entry
 from pellucid.exchange.keras.operators import READERS, Call, activation
 from pellucid.exchange.keras.write import CARD
-from pellucid.exchange.refusal import Place, damage_of
-from pellucid.exchange.tensor import LAST, Tensor
+from pellucid.exchange.metadata import Card
 from pellucid.runs import ModelFile
 
 

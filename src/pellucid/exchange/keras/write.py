@@ -11,9 +11,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pellucid.exchange.card import Card
 from pellucid.exchange.keras.entry import Entry, group_names, in_keras_order
 from pellucid.exchange.keras.layers import entries_of
+from pellucid.exchange.metadata import Card
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.litert.site import ZEROS, Site, strides
-from pellucid.exchange.tiles import scale_and_shift
+from pellucid.exchange.codegen.weight_packing import scale_and_shift
+from pellucid.exchange.litert.write_context import ZEROS, Site, strides
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.card import Card
+from pellucid.exchange.codegen.weight_packing import scale_and_shift
 from pellucid.exchange.litert.graph import Graph, Value
 from pellucid.exchange.litert.layers import WRITERS
-from pellucid.exchange.litert.site import Site
-from pellucid.exchange.tiles import scale_and_shift
+from pellucid.exchange.litert.write_context import Site
+from pellucid.exchange.metadata import Card
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.runs import ModelFile

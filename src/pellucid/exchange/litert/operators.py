@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.exchange.errors import Place
+from pellucid.exchange.graph.tensor import BATCH, LAST, LogProbabilities, Tensor
 from pellucid.exchange.litert import schema
-from pellucid.exchange.litert.call import Call, Padded, Spread
-from pellucid.exchange.refusal import Place
-from pellucid.exchange.tensor import BATCH, LAST, LogProbabilities, Tensor
+from pellucid.exchange.litert.operator_view import Call, Padded, Spread
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 from pellucid.network.window import Pads

@@ -9,16 +9,16 @@ from typing import Any
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange import probe, runtime
-from pellucid.exchange.assembler import Assembler
-from pellucid.exchange.card import Card
 from pellucid.exchange.disk import read_bytes
-from pellucid.exchange.litert.call import Call
+from pellucid.exchange.errors import Place, damage_of
+from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.graph.tensor import FIRST, LAST, LogProbabilities, Tensor
 from pellucid.exchange.litert.container import from_bytes
 from pellucid.exchange.litert.graph import Graph, Operator, Value
-from pellucid.exchange.litert.layer_norms import layer_norms
+from pellucid.exchange.litert.layer_norm_pattern import layer_norms
+from pellucid.exchange.litert.operator_view import Call
 from pellucid.exchange.litert.operators import READERS, fused
-from pellucid.exchange.refusal import Place, damage_of
-from pellucid.exchange.tensor import FIRST, LAST, LogProbabilities, Tensor
+from pellucid.exchange.metadata import Card
 from pellucid.runs import ModelFile
 
 _REUSE_LIMIT = 4  # times that the weights may have the size of the file

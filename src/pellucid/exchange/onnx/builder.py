@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from pellucid.exchange.tensor import FIRST
+from pellucid.exchange.graph.tensor import FIRST
 
 Array = npt.NDArray[Any]
 LAST_TO_FIRST = list(FIRST)

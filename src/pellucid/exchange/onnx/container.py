@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.disk import read_bytes
-from pellucid.exchange.refusal import damage_of
+from pellucid.exchange.errors import damage_of
 
 Array = npt.NDArray[Any]
 OLDEST_OPSET = 6

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from pellucid.exchange.onnx.call import Call
+from pellucid.exchange.onnx.operator_view import Call
 
 Array = npt.NDArray[Any]
 SIZE_LIMIT = 2**27  # numbers that a computed constant may have

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.exchange.channels_first import conv_transpose_weight, conv_weight, rows
+from pellucid.exchange.errors import not_written
 from pellucid.exchange.onnx.builder import GraphBuilder
-from pellucid.exchange.refusal import not_written
 from pellucid.network import Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Shape

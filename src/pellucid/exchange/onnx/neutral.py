@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.local_response import Squares
-from pellucid.exchange.onnx.call import Call
-from pellucid.exchange.tensor import Tensor
+from pellucid.exchange.graph.local_response_norm_pattern import Squares
+from pellucid.exchange.graph.tensor import Tensor
+from pellucid.exchange.onnx.operator_view import Call
 
 _NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}
 _COMMUTES = ("Add", "Mul")

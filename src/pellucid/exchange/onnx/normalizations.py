@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.exchange.onnx.call import Call
-from pellucid.exchange.tensor import Tensor
+from pellucid.exchange.graph.tensor import Tensor
+from pellucid.exchange.onnx.operator_view import Call
 from pellucid.network import layers as pl
 
 

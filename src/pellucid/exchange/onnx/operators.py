@@ -7,21 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.local_response import Squares, square
+from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
+from pellucid.exchange.graph.tensor import Array, LogProbabilities, Tensor
 from pellucid.exchange.onnx import (
-    gelu,
-    moments,
+    channel_shuffle_pattern,
+    gelu_pattern,
+    layer_norm_pattern,
     normalizations,
-    rows,
-    shuffle,
+    pixel_matmul_pattern,
     windows,
 )
-from pellucid.exchange.onnx.call import Call
-from pellucid.exchange.tensor import Array, LogProbabilities, Tensor
+from pellucid.exchange.onnx.operator_view import Call
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 
-Result = Tensor | Squares | gelu.Partial | rows.Repeated | rows.Rows | shuffle.Groups
+Result = (
+    Tensor
+    | Squares
+    | gelu_pattern.Partial
+    | pixel_matmul_pattern.Repeated
+    | pixel_matmul_pattern.Rows
+    | channel_shuffle_pattern.Groups
+)
 _VECTOR_READERS = {"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze"}
 
 
@@ -87,7 +94,7 @@ def _log(call: Call) -> LogProbabilities:
     return LogProbabilities(x)
 
 
-def _gemm(call: Call) -> Tensor | rows.Rows:
+def _gemm(call: Call) -> Tensor | pixel_matmul_pattern.Rows:
     call.only(transA=0)
     weight = call.weight(1, 2) * np.asarray(call.attribute("alpha", 1.0), np.float32)
     weight = weight.T if call.attribute("transB", 0) else weight
@@ -99,22 +106,22 @@ def _gemm(call: Call) -> Tensor | rows.Rows:
         factor = np.asarray(call.attribute("beta", 1.0), np.float32)
         bias = np.broadcast_to(bias.reshape(-1) * factor, (units,))
     weight = weight.astype(np.float32)
-    if isinstance(call.inputs[0], rows.Rows):
-        return rows.product(call, call.inputs[0], weight, bias)
+    if isinstance(call.inputs[0], pixel_matmul_pattern.Rows):
+        return pixel_matmul_pattern.product(call, call.inputs[0], weight, bias)
     return call.assembler.dense(call.place, call.tensor(), weight, bias)
 
 
-def _matmul(call: Call) -> Tensor | rows.Rows:
+def _matmul(call: Call) -> Tensor | pixel_matmul_pattern.Rows:
     weight = call.weight(1, 2)
-    if isinstance(call.inputs[0], rows.Rows):
-        return rows.product(call, call.inputs[0], weight, None)
+    if isinstance(call.inputs[0], pixel_matmul_pattern.Rows):
+        return pixel_matmul_pattern.product(call, call.inputs[0], weight, None)
     return call.assembler.dense(call.place, call.tensor(), weight, None)
 
 
 def _add(call: Call) -> Result:
     tensors, constants = _split(call)
-    if any(isinstance(value, gelu.Partial) for value in tensors):
-        return gelu.plus(call, tensors, constants)
+    if any(isinstance(value, gelu_pattern.Partial) for value in tensors):
+        return gelu_pattern.plus(call, tensors, constants)
     if not constants:
         return call.assembler.add(call.place, tensors)
     if isinstance(tensors[0], Squares):
@@ -139,8 +146,8 @@ def _sub(call: Call) -> Tensor:
 
 def _mul(call: Call) -> Result:
     tensors, constants = _split(call)
-    if any(isinstance(value, gelu.Partial) for value in tensors):
-        return gelu.times(call, tensors, constants)
+    if any(isinstance(value, gelu_pattern.Partial) for value in tensors):
+        return gelu_pattern.times(call, tensors, constants)
     if constants and isinstance(tensors[0], Squares):
         return tensors[0].times(call.place, _one_number(call, constants[0]))
     if constants:
@@ -252,16 +259,18 @@ def _reshape(call: Call) -> Result:
     shape = call.shape_argument()
     if call.attribute("allowzero", 0) and 0 in shape:
         call.refuse("have allowzero=0", "1")
-    if isinstance(call.inputs[0], shuffle.Groups):
-        return shuffle.join(call, call.inputs[0], shape)
+    if isinstance(call.inputs[0], channel_shuffle_pattern.Groups):
+        return channel_shuffle_pattern.join(call, call.inputs[0], shape)
     if isinstance(call.inputs[0], Squares):
         return call.inputs[0].reshaped(call.place, shape, call.assembler.batch)
-    if isinstance(call.inputs[0], rows.Rows):
-        return rows.images(call, call.inputs[0], shape)
-    if isinstance(call.inputs[0], rows.Repeated):
-        return rows.enlarged(call, call.inputs[0], shape)
+    if isinstance(call.inputs[0], pixel_matmul_pattern.Rows):
+        return pixel_matmul_pattern.images(call, call.inputs[0], shape)
+    if isinstance(call.inputs[0], pixel_matmul_pattern.Repeated):
+        return pixel_matmul_pattern.enlarged(call, call.inputs[0], shape)
     x = call.tensor()
-    begun = shuffle.split(call, x, shape) or rows.rows(x, shape, call.assembler.batch)
+    begun = channel_shuffle_pattern.split(call, x, shape) or pixel_matmul_pattern.rows(
+        x, shape, call.assembler.batch
+    )
     return begun or call.assembler.reshape(call.place, x, shape)
 
 
@@ -291,10 +300,10 @@ def _unsqueeze(call: Call) -> Tensor:
 
 
 def _transpose(call: Call) -> Result:
-    if isinstance(call.inputs[0], shuffle.Groups):
-        return shuffle.swap(call, call.inputs[0])
-    if isinstance(call.inputs[0], rows.Repeated):
-        return rows.turned(call, call.inputs[0])
+    if isinstance(call.inputs[0], channel_shuffle_pattern.Groups):
+        return channel_shuffle_pattern.swap(call, call.inputs[0])
+    if isinstance(call.inputs[0], pixel_matmul_pattern.Repeated):
+        return pixel_matmul_pattern.turned(call, call.inputs[0])
     x = call.tensor()
     permutation = call.attribute("perm", list(range(len(x.axes)))[::-1])
     return call.assembler.transpose(call.place, x, permutation)
@@ -308,9 +317,9 @@ def _global_average(call: Call) -> Tensor:
     )
 
 
-def _reduce_mean(call: Call) -> Tensor | moments.Combination:
+def _reduce_mean(call: Call) -> Tensor | layer_norm_pattern.Combination:
     x, rank = call.tensor(), len(call.tensor().axes)
-    begun = moments.mean(call, x)
+    begun = layer_norm_pattern.mean(call, x)
     if begun is not None:
         return begun
     axes = call.numbers(1, "axes") or []
@@ -339,8 +348,8 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "ConvTranspose": windows.conv_transpose,
     "Div": _div,
     "Dropout": _dropout,
-    "Erf": gelu.erf,
-    "Erfc": gelu.erfc,
+    "Erf": gelu_pattern.erf,
+    "Erfc": gelu_pattern.erfc,
     "Flatten": _flatten,
     "Gelu": _gelu,
     "Gemm": _gemm,
@@ -371,7 +380,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "Sum": _sum,
     "Swish": _swish,
     "Tanh": _elementwise(pl.Tanh),
-    "Tile": rows.tile,
+    "Tile": pixel_matmul_pattern.tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
     "Upsample": windows.resize,

@@ -15,23 +15,37 @@ import numpy.typing as npt
 import onnx
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.assembler import Assembler
-from pellucid.exchange.card import Card
-from pellucid.exchange.local_response import Squares
-from pellucid.exchange.onnx import gelu, moments, neutral, reference, rows, shuffle
-from pellucid.exchange.onnx.call import Call
+from pellucid.exchange.errors import Place, damage_of
+from pellucid.exchange.graph.local_response_norm_pattern import Squares
+from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.graph.tensor import BATCH, FIRST, LAST, LogProbabilities, Tensor
+from pellucid.exchange.metadata import Card
+from pellucid.exchange.onnx import (
+    channel_shuffle_pattern,
+    gelu_pattern,
+    layer_norm_pattern,
+    neutral,
+    pixel_matmul_pattern,
+    reference,
+)
 from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.folding import fold
+from pellucid.exchange.onnx.operator_view import Call
 from pellucid.exchange.onnx.operators import READERS
-from pellucid.exchange.refusal import Place, damage_of
-from pellucid.exchange.tensor import BATCH, FIRST, LAST, LogProbabilities, Tensor
 from pellucid.runs import ModelFile
 
 _FLOATS = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
 CARD = "pellucid.card"
 #: what is not yet a layer
-_MOMENTS = moments.Combination | moments.Spread
-_PARTS = Squares | gelu.Partial | rows.Repeated | rows.Rows | shuffle.Groups | _MOMENTS
+_MOMENTS = layer_norm_pattern.Combination | layer_norm_pattern.Spread
+_PARTS = (
+    Squares
+    | gelu_pattern.Partial
+    | pixel_matmul_pattern.Repeated
+    | pixel_matmul_pattern.Rows
+    | channel_shuffle_pattern.Groups
+    | _MOMENTS
+)
 
 
 def read(
@@ -293,7 +307,7 @@ class Graph:
             return kept
         is_part = any(isinstance(v, _MOMENTS) for v in call.inputs)
         if is_part and call.operator != "Identity":
-            return moments.read(call)
+            return layer_norm_pattern.read(call)
         reader = READERS.get(call.operator)
         if reader is None:
             call.refuse("be an operator that a layer expresses exactly", call.operator)
@@ -325,7 +339,7 @@ class Graph:
             value.shape
             if isinstance(value, np.ndarray)
             else value.foreign_shape
-            if isinstance(value, rows.Rows | Squares)
+            if isinstance(value, pixel_matmul_pattern.Rows | Squares)
             else call.tensor().foreign_shape
         )
         start, end = call.attribute("start", 0), call.attribute("end", None)

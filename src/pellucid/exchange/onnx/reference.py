@@ -18,7 +18,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from pellucid.exchange import probe, runtime
-from pellucid.exchange.tensor import LogProbabilities, Tensor
+from pellucid.exchange.graph.tensor import LogProbabilities, Tensor
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]

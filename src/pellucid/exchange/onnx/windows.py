@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.local_response import Squares
-from pellucid.exchange.onnx.call import Call
-from pellucid.exchange.tensor import Array, Tensor
+from pellucid.exchange.graph.local_response_norm_pattern import Squares
+from pellucid.exchange.graph.tensor import Array, Tensor
+from pellucid.exchange.onnx.operator_view import Call
 from pellucid.network import layers as pl
 from pellucid.network.window import Pads, pads
 

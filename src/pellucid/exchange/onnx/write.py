@@ -11,8 +11,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
-from pellucid.exchange.card import Card
 from pellucid.exchange.channels_first import flattened
+from pellucid.exchange.metadata import Card
 from pellucid.exchange.onnx.builder import GraphBuilder
 from pellucid.exchange.onnx.layers import WRITERS, Site
 from pellucid.exchange.onnx.read import CARD

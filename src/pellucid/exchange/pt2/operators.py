@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.local_response import Squares, square
-from pellucid.exchange.pt2.call import Call
-from pellucid.exchange.tensor import FIRST, LogProbabilities, Tensor
+from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
+from pellucid.exchange.graph.tensor import FIRST, LogProbabilities, Tensor
+from pellucid.exchange.pt2.operator_view import Call
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 from pellucid.network.window import Pads, pads

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.assembler import Assembler
-from pellucid.exchange.card import Card
-from pellucid.exchange.local_response import Squares
+from pellucid.exchange.errors import Place, damage_of
+from pellucid.exchange.graph.local_response_norm_pattern import Squares
+from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.graph.tensor import BATCH, FIRST, LogProbabilities, Tensor
+from pellucid.exchange.metadata import Card
 from pellucid.exchange.probe import Layout
 from pellucid.exchange.pt2.archive import Archive, opened
-from pellucid.exchange.pt2.call import Call
+from pellucid.exchange.pt2.operator_view import Call
 from pellucid.exchange.pt2.operators import READERS
-from pellucid.exchange.refusal import Place, damage_of
-from pellucid.exchange.tensor import BATCH, FIRST, LogProbabilities, Tensor
 from pellucid.runs import ModelFile
 
 _FLOATS = {7: "float32", 8: "float64"}

@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from pellucid.exchange.card import Card
+from pellucid.exchange.metadata import Card
 from pellucid.exchange.torch_module import module_of
 from pellucid.runs import ModelFile
 

@@ -17,11 +17,11 @@ import onnx
 
 from pellucid.errors import ExchangeError, MissingExtraError
 from pellucid.exchange import probe
-from pellucid.exchange.card import Card
+from pellucid.exchange.errors import damage_of
+from pellucid.exchange.graph.tensor import LAST
+from pellucid.exchange.metadata import Card
 from pellucid.exchange.onnx.read import Graph
-from pellucid.exchange.refusal import damage_of
 from pellucid.exchange.savedmodel.write import CARD, quietly
-from pellucid.exchange.tensor import LAST
 from pellucid.runs import ModelFile
 
 MAIN = "saved_model.pb"

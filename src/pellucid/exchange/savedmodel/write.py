@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pellucid.engines.registry import make
-from pellucid.exchange.card import Card
+from pellucid.exchange.metadata import Card
 from pellucid.runs import ModelFile
 
 CARD = "assets.extra/pellucid_card.json"  # TensorFlow's place for files of others

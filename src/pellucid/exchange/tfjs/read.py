@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.disk import read_bytes
+from pellucid.exchange.errors import damage_of
 from pellucid.exchange.keras import store
 from pellucid.exchange.keras.entry import Entry
 from pellucid.exchange.keras.read import assembled, entries_of_config
-from pellucid.exchange.refusal import damage_of
 from pellucid.exchange.tfjs.write import CARD, TOPOLOGY
 from pellucid.runs import ModelFile
 

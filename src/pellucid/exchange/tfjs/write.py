@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from pellucid import __version__
-from pellucid.exchange.card import Card
+from pellucid.exchange.errors import not_written
 from pellucid.exchange.keras.entry import Entry
 from pellucid.exchange.keras.layers import entries_of
-from pellucid.exchange.refusal import not_written
+from pellucid.exchange.metadata import Card
 from pellucid.runs import ModelFile
 
 CARD = "pellucid_card"

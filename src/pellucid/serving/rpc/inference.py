@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.serving import answers, tensors
+from pellucid.serving.errors import RequestError, reading
 from pellucid.serving.http import LARGE, apart
-from pellucid.serving.refusal import RequestError, reading
 from pellucid.serving.rpc.messages import message
-from pellucid.serving.served import Served
+from pellucid.serving.served_model import Served
 
 Array = npt.NDArray[Any]
 #: where a message holds numbers of a datatype; FP16 has no place and comes raw

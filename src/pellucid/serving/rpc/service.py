@@ -15,12 +15,12 @@ from google.protobuf.json_format import (  # type: ignore[import-untyped]
 )
 
 from pellucid.errors import PellucidError
-from pellucid.serving import described
-from pellucid.serving.refusal import RequestError, status_of
-from pellucid.serving.rpc.absent import Absent
+from pellucid.serving import model_metadata
+from pellucid.serving.errors import RequestError, status_of
 from pellucid.serving.rpc.inference import infer
 from pellucid.serving.rpc.messages import SERVICE, methods
 from pellucid.serving.rpc.stream import in_order
+from pellucid.serving.rpc.unimplemented import Absent
 from pellucid.serving.state import State
 
 _OPEN = frozenset({"ServerLive", "ServerReady"})  # as over HTTP, without a token
@@ -183,11 +183,11 @@ class Service:
 
     async def _server_metadata(self, request: Any) -> Any:
         del request
-        return self._of("ServerMetadata", **described.server())
+        return self._of("ServerMetadata", **model_metadata.server())
 
     async def _model_metadata(self, request: Any) -> Any:
         served = self._served(request.name, request.version)
-        document = described.metadata(served)
+        document = model_metadata.metadata(served)
         if not request.version:
             versions = self._state.repository.versions(request.name)
             document["versions"] = [one.version for one in versions]
@@ -199,7 +199,7 @@ class Service:
 
     async def _model_config(self, request: Any) -> Any:
         served = self._served(request.name, request.version)
-        document = {"config": described.config(served)}
+        document = {"config": model_metadata.config(served)}
         return ParseDict(document, self._of("ModelConfig"))
 
     async def _model_statistics(self, request: Any) -> Any:
@@ -209,7 +209,7 @@ class Service:
         else:
             name = request.name
             wanted = repository.versions(name) if name else repository.all()
-        rows = [described.statistics(served) for served in wanted]
+        rows = [model_metadata.statistics(served) for served in wanted]
         return self._of("ModelStatistics", model_stats=rows)
 
     async def _index(self, request: Any) -> Any:

@@ -8,12 +8,11 @@ from collections import Counter
 import pytest
 
 import pellucid as pl
-from pellucid.engines.compiled import cpu, workers
-from pellucid.engines.compiled.kernels.ir import Unit, kernel
-from pellucid.engines.compiled.kernels.ir.builder import MOST_STACK
-from pellucid.engines.compiled.plan import program
-from pellucid.engines.compiled.plan.lower import lowered, parameters_of
-from pellucid.engines.compiled.plan.lowering import Options, Purpose
+from pellucid.engines.compiled.codegen import Unit, cpu, kernel
+from pellucid.engines.compiled.codegen.builder import MOST_STACK
+from pellucid.engines.compiled.lowering.context import Options, Purpose
+from pellucid.engines.compiled.lowering.network import lowered, parameters_of
+from pellucid.engines.compiled.program import program, workers
 from pellucid.errors import EngineError
 from pellucid.network import ZOO, Network, layers
 from pellucid.objectives import Adam, as_loss

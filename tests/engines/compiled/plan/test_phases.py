@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pellucid.engines.compiled import cpu
-from pellucid.engines.compiled.kernels.batchnorm_fold import norm_fold
-from pellucid.engines.compiled.plan.lower import lowered, parameters_of
-from pellucid.engines.compiled.plan.lowering import Options, Purpose
-from pellucid.engines.compiled.plan.steps import At
+from pellucid.engines.compiled.codegen import cpu
+from pellucid.engines.compiled.kernels.norm.batch_norm_fold import norm_fold
+from pellucid.engines.compiled.lowering.context import Options, Purpose
+from pellucid.engines.compiled.lowering.network import lowered, parameters_of
+from pellucid.engines.compiled.program.program_ir import At
 from pellucid.network import Network, layers
 
 PULL = Purpose("pull", is_training=True)

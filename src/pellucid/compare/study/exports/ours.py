@@ -8,7 +8,7 @@ import numpy as np
 
 from pellucid import exchange
 from pellucid.compare.study.exports.table import Array, Export, Predict, Written
-from pellucid.exchange.proof import run
+from pellucid.exchange.verify_export import run
 from pellucid.model import Model, load
 
 

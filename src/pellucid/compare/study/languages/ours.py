@@ -19,7 +19,7 @@ from pellucid.compare.study.languages.programs import (
     in_cpp,
     in_java,
 )
-from pellucid.exchange.proof import run as run_format
+from pellucid.exchange.verify_export import run as run_format
 from pellucid.model import Model
 
 #: from a model, images and an empty folder to outputs

@@ -7,14 +7,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
+from pellucid.benchmark.process import PeerProcess
+from pellucid.benchmark.start_up import packages, size_of
+from pellucid.benchmark.summary import quartiles
 from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.peers import PREDICTORS, TRAINERS, Variant, variants
 from pellucid.compare.study.row import Aspect, Chart, Row
 from pellucid.compare.study.task import Task
 from pellucid.compare.study.turns import case
-from pellucid.compare.timing.process import PeerProcess
-from pellucid.compare.timing.start_up import packages, size_of
-from pellucid.compare.timing.summary import quartiles
 
 #: engine → what its user installs, and what his script imports
 _INSTALLED = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pellucid.benchmark.rounds import Pace
+from pellucid.benchmark.summary import percentile, quartiles
 from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.peers import PREDICTORS, variants
 from pellucid.compare.study.row import Aspect, Chart, Row
 from pellucid.compare.study.task import Task
 from pellucid.compare.study.turns import Timed, Together, fastest, modes_of, take_turns
-from pellucid.compare.timing.rounds import Pace
-from pellucid.compare.timing.summary import percentile, quartiles
 
 MANY = 256
 _P50, _THROUGHPUT = "latency p50", f"throughput, batch {MANY}"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pellucid.benchmark.quiet import usable_processors
+from pellucid.benchmark.summary import Spread, quartiles
 from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.held import processors
 from pellucid.compare.study.job import EARLY, job
@@ -13,8 +15,6 @@ from pellucid.compare.study.row import Aspect, Chart, Row
 from pellucid.compare.study.rows.reproducibility import apart
 from pellucid.compare.study.task import Task
 from pellucid.compare.study.trial import BATCH, Trial, Weights, trial
-from pellucid.compare.timing.quiet import usable_processors
-from pellucid.compare.timing.summary import Spread, quartiles
 from pellucid.errors import EngineError
 
 _QUICK, _FULL = (1, 2), (1, 2, 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pellucid.benchmark.rounds import Pace
 from pellucid.compare.study.energy import joules_per_call
 from pellucid.compare.study.figure import Figure
 from pellucid.compare.study.peers import TRAINERS, variants
@@ -17,7 +18,6 @@ from pellucid.compare.study.turns import (
     modes_of,
     take_turns,
 )
-from pellucid.compare.timing.rounds import Pace
 
 BATCH = 64
 FULL_BATCHES = (1, 16, 64, 256)

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.engines.compiled import compiler
-from pellucid.engines.compiled.cpu import Target, target
-from pellucid.engines.compiled.kernels.ir import Kernel, Unit
+from pellucid.engines.compiled.codegen import Kernel, Unit, compiler
+from pellucid.engines.compiled.codegen.cpu import Target, target
 
 _KINDS: dict[str, Any] = {"n": c_int64, "x": c_float}
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from pellucid.engines.compiled.kernels.ir import (
+from pellucid.engines.compiled.codegen import (
     I32,
     I64,
     PTR,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.kernels.ir import Builder, Number, Pointer, Value
+from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value
 
 
 @dataclass(frozen=True, slots=True)

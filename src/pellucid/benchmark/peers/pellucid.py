@@ -1,0 +1,40 @@
+"""This file is pellucid itself, through the same doors that its users have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pellucid import __version__, engines
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.inputs import Array, batches
+from pellucid.benchmark.peers.models import model_of
+
+
+def trainer(
+    case: Case, *, engine: str = "compiled", threads: int | None = None
+) -> Callable[[int], float]:
+    """Return `Model.train_step` over the case's batches."""
+    options = {} if threads is None else {"threads": threads}
+    model = model_of(case, engines.make(engine, **options))
+    data = batches(case)
+
+    def step(i: int) -> float:
+        images, labels = data[i % len(data)]
+        return model.train_step(images, labels)
+
+    return step
+
+
+def predictor(
+    case: Case, *, engine: str = "compiled", threads: int | None = None
+) -> Callable[[int], Array]:
+    """Return `Model.predict` over the case's images."""
+    options = {} if threads is None else {"threads": threads}
+    model = model_of(case, engines.make(engine, **options))
+    data = batches(case)
+    return lambda i: model.predict(data[i % len(data)][0])
+
+
+def versions() -> dict[str, str]:
+    """Return what answers for the figures."""
+    return {"pellucid": __version__}

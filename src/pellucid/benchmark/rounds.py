@@ -1,0 +1,194 @@
+"""This file is the rounds: the peers take turns, one at a time, A B C, A B C, …"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.peers import Peer
+from pellucid.benchmark.process import PeerFailure, PeerProcess
+from pellucid.benchmark.quiet import DISTURBED, Calibration
+from pellucid.benchmark.results import CaseResult, Timing, Turn
+from pellucid.benchmark.summary import quartiles
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long a benchmark takes.
+
+    Attributes
+    ----------
+    rounds : int
+        Turns of each peer.
+    turn_s : float
+        About so long is a turn.
+    warm_up_s : float
+        About so long each peer runs before the first round; none of it counts.
+    rest_s : float
+        Pause before each turn, in which the last peer's threads go to sleep.
+    least, most : int
+        Calls of a turn.
+    warm_calls : int
+        Calls at the beginning of a turn that do not count: other processes have used
+        the caches.
+    """
+
+    rounds: int = 10
+    turn_s: float = 0.6
+    warm_up_s: float = 1.0
+    rest_s: float = 0.05
+    least: int = 5
+    most: int = 500
+    warm_calls: int = 3
+
+    def calls(self, seconds: float, *, within: float) -> int:
+        """Return how many calls fit, where one takes so many seconds."""
+        return max(self.least, min(self.most, round(within / max(seconds, 1e-9))))
+
+
+@dataclass
+class _Entry:
+    """A peer that takes part: its process, and what it has done in this case."""
+
+    process: PeerProcess
+    task: str
+    calls: int = 0
+    turns: list[Turn] = field(default_factory=list)
+    failure: str | None = None
+    answer: dict[str, Any] = field(default_factory=dict)
+
+
+class Field:
+    """The processes of all peers, kept over several cases.
+
+    Parameters
+    ----------
+    peers : sequence of Peer
+    task : {"trainer", "predictor"}
+    calibration : Calibration
+    say : callable
+        Takes a line for people.
+
+    Attributes
+    ----------
+    versions : dict
+        What the peers say they are.
+    """
+
+    def __init__(
+        self,
+        peers: Sequence[Peer],
+        task: str,
+        *,
+        calibration: Calibration,
+        say: Say,
+    ) -> None:
+        self._entries = [_Entry(PeerProcess(peer), task) for peer in peers]
+        self._calibration, self._say = calibration, say
+        self.versions: dict[str, str] = {}
+
+    def __enter__(self) -> Field:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for entry in self._entries:
+            entry.process.close()
+
+    def load(self) -> None:
+        """Let all peers import what they stand on at once; else each does so in turn.
+
+        One that fails here fails again, with its reason, when it prepares.
+        """
+        for entry in self._entries:
+            entry.process.send(ask="load", module=entry.process.peer.module)
+        for entry in self._entries:
+            with contextlib.suppress(PeerFailure):
+                entry.process.receive()
+
+    def run(
+        self, case: Case, pace: Pace, *, measures_memory: bool = False
+    ) -> CaseResult:
+        """Prepare all peers, warm them up, let them take turns; return a CaseResult.
+
+        A peer that fails is reported with its reason and left out of the rounds.
+        """
+        for entry in self._entries:
+            self._prepare(entry, case, pace)
+        for i in range(pace.rounds):
+            self._say(f"{case.name}: round {i + 1} of {pace.rounds}")
+            for entry in self._entries:
+                self._take_turn(entry, pace)
+        timings = tuple(self._timing(entry, measures_memory) for entry in self._entries)
+        return CaseResult(name=case.name, timings=timings, facts=case.facts())
+
+    def _prepare(self, entry: _Entry, case: Case, pace: Pace) -> None:
+        peer = entry.process.peer
+        if not entry.process.is_alive:
+            entry.failure = entry.failure or "its process has ended."
+            return
+        entry.turns, entry.failure = [], None
+        self._say(f"{case.name}: {peer.name} prepares")
+        try:
+            entry.answer = entry.process.ask(
+                ask="prepare",
+                module=peer.module,
+                task=entry.task,
+                options=peer.options,
+                case=case.to_json(),
+            )
+            self.versions |= entry.answer["versions"]
+            entry.calls = self._warm_up(entry, pace)
+        except PeerFailure as failure:
+            self._fail(entry, failure)
+
+    def _warm_up(self, entry: _Entry, pace: Pace) -> int:
+        """Run without counting; return how many calls make a turn."""
+        first = entry.process.ask(ask="go", count=pace.least)["times_s"]
+        count = pace.calls(quartiles(first).median, within=pace.warm_up_s)
+        times = entry.process.ask(ask="go", count=count)["times_s"]
+        return pace.calls(quartiles(times).median, within=pace.turn_s)
+
+    def _take_turn(self, entry: _Entry, pace: Pace) -> None:
+        if entry.failure:
+            return
+        time.sleep(pace.rest_s)
+        before = self._calibration.slowdown()
+        try:
+            answer = entry.process.ask(
+                ask="go", count=entry.calls, warm=pace.warm_calls
+            )
+        except PeerFailure as failure:
+            self._fail(entry, failure)
+            return
+        slowdown = max(before, self._calibration.slowdown())
+        turn = Turn(
+            times_s=tuple(answer["times_s"]),
+            slowdown=slowdown,
+            is_disturbed=slowdown > DISTURBED,
+            idle_cpu_s=answer["idle_cpu_s"],
+        )
+        entry.turns.append(turn)
+
+    def _fail(self, entry: _Entry, failure: PeerFailure) -> None:
+        entry.failure, entry.turns = str(failure), []
+        self._say(f"left out: {failure}")
+
+    def _timing(self, entry: _Entry, measures_memory: bool) -> Timing:
+        timing = Timing(
+            peer=entry.process.peer.name,
+            turns=tuple(entry.turns),
+            failure=entry.failure,
+        )
+        if entry.failure:
+            return timing
+        extra = {"first_call_s": entry.answer["first_s"]}
+        peak = None
+        if measures_memory:
+            peak = entry.process.ask(ask="memory")["peak_bytes"]
+        return replace(timing, peak_bytes=peak, extra=extra)

@@ -1,0 +1,62 @@
+"""This file is `train-step`: one forward, backward and Adam, batches in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.networks import LEAKY
+from pellucid.benchmark.peers import TRAINERS, Peer, chosen
+from pellucid.benchmark.results import Report
+from pellucid.benchmark.rounds import Field
+from pellucid.benchmark.setting import Record, Setting
+
+#: network, size of batch, epochs that the weights have been through
+SUITE = (
+    *(("mnist-torch", 64, epochs) for epochs in (0, 1, 5)),
+    *(("mnist-torch", batch, 1) for batch in (32, 128, 256)),
+    ("mnist-keras", 64, 1),
+    ("lenet5", 64, 1),
+    (LEAKY, 64, 1),
+    ("resnet20", 64, 0),
+)
+QUICK = (("mnist-torch", 64, 1),)
+#: of PyTorch's variants, those that a quick run takes, bound and not
+_QUICK_TORCH = ("torch", "torch compile", "torch channels_last fused")
+
+
+def train_step(setting: Setting) -> Report:
+    """Time the training step of every peer, in every case."""
+    record = Record("train-step", setting)
+    pace, cases = setting.pace(), list(_cases(setting))
+    peers = _peers(setting)
+    calibration, say = record.calibration, setting.say
+    with Field(peers, "trainer", calibration=calibration, say=say) as field:
+        results = [field.run(case, pace) for case in cases]
+    return record.report(results, pace=pace)
+
+
+def _peers(setting: Setting) -> list[Peer]:
+    """Return the peers; a quick run takes fewer of PyTorch's, unless it is named."""
+    peers = chosen(TRAINERS, setting.peers)
+    if not setting.is_quick or setting.peers is not None:
+        return peers
+    kept = {*_QUICK_TORCH, *(f"{name} bound" for name in _QUICK_TORCH)}
+    return [p for p in peers if p.framework != "torch" or p.name in kept]
+
+
+def _cases(setting: Setting) -> Iterator[Case]:
+    if setting.network is None and setting.batch_sizes is None:
+        suite = QUICK if setting.is_quick else SUITE
+        if setting.trained is not None:
+            pairs = dict.fromkeys((network, batch) for network, batch, _ in suite)
+            suite = tuple((*pair, n) for pair in pairs for n in setting.trained)
+    else:
+        network = setting.network or "mnist-torch"
+        suite = tuple(
+            (network, batch, epochs)
+            for batch in setting.batch_sizes or (64,)
+            for epochs in setting.trained or (0,)
+        )
+    for network, batch, epochs in suite:
+        yield setting.case(network, batch, epochs)

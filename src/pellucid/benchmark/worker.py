@@ -1,0 +1,103 @@
+"""This file is a peer's own process from the inside: it does as its parent asks.
+
+Run as ``python -m pellucid.benchmark.worker IN OUT``, two file descriptors. What
+it is asked, a line of JSON each: ``load`` a peer, ``prepare`` a case, ``go`` so many
+calls, ``memory``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.clock import times_of
+from pellucid.benchmark.memory import forget_peak, peak_bytes
+
+
+class Worker:
+    """What the process keeps between two questions."""
+
+    def __init__(self) -> None:
+        self._call: Callable[[int], Any] | None = None
+        self._done = 0
+        self._cpu_s = time.process_time()
+
+    def load(self, *, module: str) -> dict[str, Any]:
+        """Import a peer's module, before it is asked to prepare."""
+        import_module(module)
+        return {}
+
+    def prepare(
+        self,
+        *,
+        module: str,
+        task: str,
+        options: dict[str, Any],
+        case: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Make what will be timed, and call it once."""
+        self._call = None
+        peer = import_module(module)
+        make: Callable[..., Callable[[int], Any]] = getattr(peer, task)
+        begin = time.perf_counter()
+        self._call, self._done = make(Case.from_json(case), **options), 1
+        made = time.perf_counter()
+        self._call(0)
+        done = time.perf_counter()
+        gc.collect()
+        forget_peak()  # from here on: what steps need, not what loading took
+        self._cpu_s = time.process_time()
+        return {
+            "make_s": made - begin,
+            "first_s": done - made,
+            "versions": peer.versions(),
+        }
+
+    def go(self, *, count: int, warm: int = 0) -> dict[str, Any]:
+        """Make so many calls and return the seconds of each."""
+        idle_s = time.process_time() - self._cpu_s
+        call = self._call
+        if call is None:
+            return {"failure": "a case must be prepared before it can go; got none."}
+        times = times_of(call, count, warm=warm, start=self._done)
+        self._done += count + warm
+        self._cpu_s = time.process_time()
+        return {"times_s": times, "idle_cpu_s": idle_s}
+
+    def memory(self) -> dict[str, Any]:
+        """Return the largest memory since the first call, in bytes."""
+        return {"peak_bytes": peak_bytes()}
+
+
+def main() -> None:
+    """Answer until the questions end."""
+    questions = os.fdopen(int(sys.argv[1]), "r", encoding="utf-8")
+    answers = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
+    worker = Worker()
+    tasks: dict[str, Callable[..., dict[str, Any]]] = {
+        "load": worker.load,
+        "prepare": worker.prepare,
+        "go": worker.go,
+        "memory": worker.memory,
+    }
+    for line in questions:
+        question = json.loads(line)
+        task = tasks[question.pop("ask")]
+        try:
+            answer = task(**question)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the parent is told
+            words = str(error).strip().splitlines() or ["nothing"]
+            answer = {"failure": f"{type(error).__name__}: {words[0]}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

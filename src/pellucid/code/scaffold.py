@@ -1,0 +1,237 @@
+"""This file is what all scripts have around their framework's part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from pellucid.code import data
+from pellucid.code.script_spec import Subject
+from pellucid.code.text import call, number
+from pellucid.objectives import OneCycle, StepDecay
+from pellucid.objectives.schedules import Cosine
+
+_NAMES = {"numpy": "NumPy", "torch": "PyTorch", "keras": "Keras", "jax": "JAX"}
+
+
+def heading(subject: Subject, script: str, words: str = "") -> str:
+    """Return the docstring of the script."""
+    network, name = subject.network, _NAMES[subject.framework]
+    first = f"{network.name} in {name}: {network.parameter_count:,} parameters."
+    what = f"{words}\n\n" if words else ""
+    weights = ""
+    if subject.weights_file:
+        weights = (
+            f"\nIt starts from the weights in {subject.weights_file}, and trains on "
+            "only\nwhere --epochs says so.\n"
+        )
+    return f'"""{first}\n\n{what}Run: python {script} [--data FOLDER]\n{weights}"""\n'
+
+
+def arguments(subject: Subject) -> str:
+    """Return the function ``arguments``, which reads the command line."""
+    epochs = 0 if subject.weights_file else subject.recipe.epochs
+    folder = json.dumps(subject.data.replace("\\", "/"), ensure_ascii=False)
+    data_words = ['"--data"', "type=Path", f"default=Path({folder})"]
+    limit = subject.recipe.data.limit
+    limit_words = ['"--limit"', "type=int", *([f"default={limit}"] if limit else [])]
+    return "\n".join(
+        [
+            "def arguments() -> argparse.Namespace:",
+            '    """Read the command line."""',
+            "    parser = argparse.ArgumentParser(description=__doc__)",
+            call("parser.add_argument", data_words),
+            f'    parser.add_argument("--epochs", type=int, default={epochs})',
+            call(
+                "parser.add_argument",
+                [*limit_words, 'help="use only so many images"'],
+            ),
+            '    parser.add_argument("--seed", type=int, '
+            f"default={subject.recipe.seed})",
+            *_parsed(data.check(subject)),
+            "",
+        ]
+    )
+
+
+def _parsed(check: list[str]) -> list[str]:
+    """Return the lines that end ``arguments``."""
+    if not check:
+        return ["    return parser.parse_args()"]
+    return ["    options = parser.parse_args()", *check, "    return options"]
+
+
+def constants(subject: Subject) -> str:
+    """Return the hyperparameters at the top of the script."""
+    rate = number(subject.optimizer.learning_rate)
+    lines = [f"BATCH_SIZE = {subject.recipe.batch_size}", f"LEARNING_RATE = {rate}"]
+    if subject.weights_file:
+        weights = f'Path(__file__).with_name("{subject.weights_file}")'
+        lines.append(f"WEIGHTS = {weights}")
+    return "\n".join(lines) + "\n"
+
+
+def rate_factor(subject: Subject) -> str:
+    """Return ``rate_factor(step, steps, steps_per_epoch)``, or nothing if constant.
+
+    The steps are counted from 0; the formulas are those of `pellucid.objectives`.
+    """
+    schedule = subject.schedule
+    head = "def rate_factor(step: int, steps: int) -> float:\n"
+    if isinstance(schedule, Cosine):
+        floor = number(schedule.floor)
+        rise = f"{floor} + (1 - {floor}) * " if schedule.floor else ""
+        return head + (
+            '    """Fall along half a cosine."""\n'
+            f"    return {rise}(1 + math.cos(math.pi * step / steps)) / 2\n"
+        )
+    if isinstance(schedule, OneCycle):
+        start, end = number(schedule.start), number(schedule.end)
+        return head + (
+            f'    """Rise from 1 / {start} to 1, then fall to 1 / {end}."""\n'
+            f"    peak = {number(schedule.warm_up)} * steps\n"
+            "    if step < peak:\n"
+            f"        first, last, share = 1 / {start}, 1.0, step / peak\n"
+            "    else:\n"
+            f"        first, last = 1.0, 1 / {end}\n"
+            "        share = min((step - peak) / (steps - peak), 1.0)\n"
+            "    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2\n"
+        )
+    if isinstance(schedule, StepDecay):
+        return (
+            "def rate_factor(step: int, steps_per_epoch: int) -> float:\n"
+            f'    """Multiply by {number(schedule.gamma)} every {schedule.every} '
+            'epochs."""\n'
+            f"    epoch = step // steps_per_epoch\n"
+            f"    return {number(schedule.gamma)} ** (epoch // {schedule.every})\n"
+        )
+    return ""
+
+
+def rate_call(subject: Subject, step: str) -> str:
+    """Return the call of ``rate_factor`` for a step, given by an expression."""
+    if isinstance(subject.schedule, StepDecay):
+        return f"rate_factor({step}, steps_per_epoch)"
+    return f"rate_factor({step}, steps)"
+
+
+def load_lines(subject: Subject) -> list[str]:
+    """Return the lines of ``main`` that load the data."""
+    part = data.test_part(subject)
+    lines = ['    images, labels = load(options.data, "train")']
+    if data.holds_out(subject):
+        lines += [
+            "    if options.limit is not None and options.limit < len(images):",
+            "        share = options.limit / len(images)",
+            f"        is_kept = held_out(labels, share, {subject.recipe.data.seed})",
+            "        images, labels = images[is_kept], labels[is_kept]",
+        ]
+    else:
+        lines.append(
+            "    images, labels = images[: options.limit], labels[: options.limit]"
+        )
+    return [*lines, f'    test_images, test_labels = load(options.data, "{part}")']
+
+
+def hold_out_lines(subject: Subject) -> list[str]:
+    """Return the lines that keep images for validation, as a run does, or none."""
+    if not subject.recipe.validation_split:
+        return []
+    split = number(subject.recipe.validation_split)
+    return [
+        f"    is_held = held_out(labels, {split}, options.seed)",
+        "    validation_images, validation_labels = images[is_held], labels[is_held]",
+        "    images, labels = images[~is_held], labels[~is_held]",
+    ]
+
+
+#: the functions that judge outputs, and what they return
+SCORES = {
+    "accuracy": "Return the share that is classified rightly.",
+    "mean_absolute_error": "Return the mean distance of an output from its target.",
+}
+
+
+def score(subject: Subject) -> str:
+    """Return the name of the function that judges the outputs by their meaning."""
+    is_regression = subject.meaning.kind == "regression"
+    return "mean_absolute_error" if is_regression else "accuracy"
+
+
+def score_lines(subject: Subject, arguments: str) -> list[str]:
+    """Return the lines that print scores; the test's comes last.
+
+    ``arguments`` are those of the function, with {images} and {labels} in them.
+    """
+    parts = ["validation"] if subject.recipe.validation_split else []
+    name, lines = score(subject), []
+    for part in (*parts, "test"):
+        given = arguments.format(images=f"{part}_images", labels=f"{part}_labels")
+        variable = "share" if name == "accuracy" else "error"
+        lines += [f"    {variable} = {name}({given})", said(part, name, variable)]
+    return lines
+
+
+def said(part: str, name: str, variable: str) -> str:
+    """Return the line that prints a score."""
+    if name == "accuracy":
+        return f'    print(f"{part} accuracy: {{100 * {variable}:.2f}} %")'
+    return f'    print(f"{part} mean absolute error: {{{variable}:.4g}}")'
+
+
+def column_lines(subject: Subject) -> list[str]:
+    """Return the lines that make classes 0 and 1 the column of a loss, or none."""
+    if not subject.has_column:
+        return []
+    held = ["validation_labels"] if subject.recipe.validation_split else []
+    names = ["labels", *held, "test_labels"]
+    return [f"    {name} = column({name})" for name in names]
+
+
+def column_text(subject: Subject) -> str:
+    """Return the function ``column``, or nothing."""
+    if not subject.has_column:
+        return ""
+    return (
+        "def column(labels: np.ndarray) -> np.ndarray:\n"
+        '    """Return two classes as the column that the network gives of them."""\n'
+        "    if labels.max(initial=0) > 1:\n"
+        '        raise ValueError("there must be two classes for one output")\n'
+        f"    return labels[:, None].astype(np.{subject.recipe.dtype})\n"
+    )
+
+
+def needs_steps(subject: Subject) -> bool:
+    """True where the schedule computes cosines, of the number of all steps."""
+    return isinstance(subject.schedule, Cosine | OneCycle)
+
+
+def standard_imports(subject: Subject, *, uses_math: bool = False) -> list[str]:
+    """Return the imports of Python's own modules; ``uses_math`` for the network's."""
+    lines = ["import argparse", *data.imports(subject)]
+    if uses_math or needs_steps(subject):
+        lines.append("import math")
+    return [*sorted(lines), "from pathlib import Path", ""]
+
+
+def whole(
+    head: str, subject: Subject, first: str, parts: Iterable[str], main: str
+) -> str:
+    """Put a script together: two empty lines between its top-level parts.
+
+    ``first`` are imports and constants, ``parts`` what stands between the data's
+    functions and those for the command line.
+    """
+    every = [
+        first,
+        data.reader(subject),
+        column_text(subject),
+        data.augmentation(subject),
+        rate_factor(subject),
+        *parts,
+        arguments(subject),
+        main,
+        'if __name__ == "__main__":\n    main()\n',
+    ]
+    text = "\n\n".join(part.rstrip("\n") + "\n" for part in every if part)
+    return f"{head}\n{text}"

@@ -1,5 +1,0 @@
-"""Stand-alone scripts that start, or train, and end: a process is what is timed."""
-
-from pellucid.compare.timing.scripts.run import Script, run_script
-
-__all__ = ["Script", "run_script"]

@@ -1,0 +1,292 @@
+"""This file is the builder: what a kernel is written with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from llvmlite import ir
+
+from pellucid.engines.compiled.codegen.types import (
+    ELEMENTS,
+    F32,
+    F64,
+    I32,
+    I64,
+    PTR,
+    SIZES,
+    VOID,
+    element_of,
+    mangled,
+    vector_of,
+)
+from pellucid.engines.compiled.codegen.values import Number, Pointer, Value, Var
+from pellucid.errors import EngineError
+
+if TYPE_CHECKING:
+    from pellucid.engines.compiled.codegen.module import Kernel, Unit
+
+
+#: bytes of arrays that one function may keep on the stack: threads may have 128 KiB
+#: of it in all
+MOST_STACK = 1024
+
+
+class Builder:
+    """Writes one function.
+
+    Attributes
+    ----------
+    lanes : int
+        Numbers in a vector where nothing else is said.
+    registers : int
+        Vector registers of the processor.
+    """
+
+    def __init__(self, unit: Unit, function: ir.Function) -> None:
+        self.unit = unit
+        self.lanes, self.registers = unit.lanes, unit.registers
+        self.function = function
+        self._stack = 0
+        self._entry = function.append_basic_block("entry")
+        start = function.append_basic_block("start")
+        self.ir = ir.IRBuilder(start)
+
+    def finish(self) -> None:
+        """End the function."""
+        if not self.ir.block.is_terminated:
+            self.ir.ret_void()
+        ir.IRBuilder(self._entry).branch(self.function.basic_blocks[1])
+
+    # constants and conversions
+    def const(self, number: float, kind: ir.Type) -> Value:
+        """Return a constant; of a vector type in every lane."""
+        element = element_of(kind)
+        n: Any = int(number) if isinstance(element, ir.IntType) else float(number)
+        lanes = kind.count if isinstance(kind, ir.VectorType) else 0
+        return Value(self, ir.Constant(kind, [n] * lanes if lanes else n))
+
+    def like(self, number: Number, other: Value) -> Value:
+        """Return a number with the type of another, spread over its lanes."""
+        if not isinstance(number, Value):
+            return self.const(number, other.type)
+        if isinstance(other.type, ir.VectorType) and not isinstance(
+            number.type, ir.VectorType
+        ):
+            return self.splat(number, other.type.count)
+        return number
+
+    def i64(self, number: Number) -> Value:
+        """Return a 64-bit integer."""
+        if not isinstance(number, Value):
+            return self.const(number, I64)
+        return (
+            number if number.type == I64 else Value(self, self.ir.sext(number.v, I64))
+        )
+
+    def f32(self, number: Number) -> Value:
+        """Return a float."""
+        if not isinstance(number, Value):
+            return self.const(number, F32)
+        return number
+
+    def f64(self, number: Value) -> Value:
+        """Return a float as a double."""
+        return Value(self, self.ir.fpext(number.v, self._shaped(F64, number)))
+
+    def narrow(self, number: Value) -> Value:
+        """Return a double as a float."""
+        return Value(self, self.ir.fptrunc(number.v, self._shaped(F32, number)))
+
+    def to_float(self, number: Value) -> Value:
+        """Return a signed integer as a float."""
+        return Value(self, self.ir.sitofp(number.v, self._shaped(F32, number)))
+
+    def to_int(self, number: Value) -> Value:
+        """Return a float's whole part as a 32-bit integer."""
+        return Value(self, self.ir.fptosi(number.v, self._shaped(I32, number)))
+
+    def resize(self, number: Value, element: str) -> Value:
+        """Return an unsigned integer with another number of bits."""
+        kind = self._shaped(ELEMENTS[element], number)
+        old, new = element_of(number.type).width, element_of(kind).width
+        if old == new:
+            return number
+        how = self.ir.zext if new > old else self.ir.trunc
+        return Value(self, how(number.v, kind))
+
+    def bits(self, number: Value, element: str) -> Value:
+        """Return the same bits read as another type of that size."""
+        kind = self._shaped(ELEMENTS[element], number)
+        return Value(self, self.ir.bitcast(number.v, kind))
+
+    def _shaped(self, element: ir.Type, like: Value) -> ir.Type:
+        if isinstance(like.type, ir.VectorType):
+            return vector_of(element, like.type.count)
+        return element
+
+    # vectors
+    def splat(self, number: Number, lanes: int | None = None) -> Value:
+        """Return one number in every lane."""
+        n = lanes or self.lanes
+        if not isinstance(number, Value):
+            return self.const(number, vector_of(F32, n))
+        undefined = ir.Constant(vector_of(number.type, n), ir.Undefined)
+        first = self.ir.insert_element(undefined, number.v, ir.Constant(I32, 0))
+        zeros = ir.Constant(vector_of(I32, n), [0] * n)
+        return Value(self, self.ir.shuffle_vector(first, undefined, zeros))
+
+    def shuffle(self, x: Value, y: Value, order: list[int]) -> Value:
+        """Return lanes of x and y (counted on) in that order."""
+        mask = ir.Constant(vector_of(I32, len(order)), order)
+        return Value(self, self.ir.shuffle_vector(x.v, y.v, mask))
+
+    def zeros(self, lanes: int | None = None) -> Value:
+        """Return a vector of zeros."""
+        return self.splat(0.0, lanes)
+
+    def iota(self, lanes: int | None = None) -> Value:
+        """Return 0, 1, 2 … as 32-bit integers."""
+        n = lanes or self.lanes
+        return Value(self, ir.Constant(vector_of(I32, n), list(range(n))))
+
+    def total(self, x: Value) -> Value:
+        """Return the sum of a vector's lanes, halves first."""
+        while isinstance(x.type, ir.VectorType) and x.type.count > 1:
+            n, h = x.type.count, x.type.count // 2
+            x = self.shuffle(x, x, list(range(h))) + self.shuffle(
+                x, x, list(range(h, n))
+            )
+        return x[0]
+
+    def fma(self, x: Number, y: Value, z: Value) -> Value:
+        """Return x · y + z, rounded once where the processor can."""
+        return self.call_intrinsic("llvm.fmuladd", self.like(x, z), self.like(y, z), z)
+
+    def select(self, condition: Value, x: Number, y: Number) -> Value:
+        """Return x where the condition holds, else y."""
+        if not isinstance(x, Value):
+            x = self.like(x, y) if isinstance(y, Value) else self.f32(x)
+        return Value(self, self.ir.select(condition.v, x.v, self.like(y, x).v))
+
+    def call_intrinsic(self, name: str, *arguments: Value) -> Value:
+        """Call LLVM's function of that name for the first argument's type."""
+        kind = arguments[0].type
+        full = f"{name}.{mangled(kind)}"
+        callee = self.unit.declare(full, kind, [a.type for a in arguments])
+        return Value(self, self.ir.call(callee, [a.v for a in arguments]))
+
+    def sqrt(self, x: Value) -> Value:
+        """Return the square root, correctly rounded."""
+        return self.call_intrinsic("llvm.sqrt", x)
+
+    def absolute(self, x: Value) -> Value:
+        """Return |x|."""
+        return self.call_intrinsic("llvm.fabs", x)
+
+    def maximum(self, x: Value, y: Number) -> Value:
+        """Return the larger; NaN where either is NaN."""
+        return self.call_intrinsic("llvm.maximum", x, self.like(y, x))
+
+    def larger(self, x: Value, y: Number) -> Value:
+        """Return the larger of two integers, or of two floats that are not NaN."""
+        return self.select(x > y, x, y)
+
+    def smaller(self, x: Value, y: Number) -> Value:
+        """Return the smaller, as `larger`."""
+        return self.select(x < y, x, y)
+
+    def relu(self, x: Value) -> Value:
+        """Return max(x, 0); NaN stays NaN."""
+        zero = self.like(0.0, x)
+        keep = Value(self, self.ir.fcmp_unordered(">", x.v, zero.v))
+        return self.select(keep, x, zero)
+
+    def fetch(self, place: Pointer, *, to_write: bool = False) -> None:
+        """Ask for the cache line at an address, to have it in the second cache."""
+        kinds = [PTR, I32, I32, I32]
+        callee = self.unit.declare("llvm.prefetch.p0", VOID, kinds)
+        how = [ir.Constant(I32, n) for n in (int(to_write), 2, 1)]  # from afar, data
+        self.ir.call(callee, [place.v, *how])
+
+    # control
+    def allocate(self, kind: ir.Type, count: int = 1) -> ir.Value:
+        """Return a place on the stack."""
+        with self.ir.goto_block(self._entry):
+            return self.ir.alloca(kind, size=ir.Constant(I64, count))
+
+    def scratch(self, element: str, count: int) -> Pointer:
+        """Return a small array on the stack, whose size no network decides.
+
+        Raises
+        ------
+        EngineError
+            If the function's arrays take more than `MOST_STACK` bytes together.
+        """
+        self._stack += count * SIZES[element]
+        if self._stack > MOST_STACK:
+            raise EngineError(
+                f"engine 'compiled': '{self.function.name}' must keep at most "
+                f"{MOST_STACK} bytes on the stack; got {self._stack}. "
+                "Plan a buffer for them."
+            )
+        slot = self.allocate(ELEMENTS[element], count)
+        slot.align, slot.type = 64, PTR  # llvmlite's own names the element
+        return Pointer(self, slot, ELEMENTS[element])
+
+    def var(self, initial: Number) -> Var:
+        """Return a variable; a Python int becomes a 64-bit integer."""
+        if isinstance(initial, int):
+            initial = self.i64(initial)
+        return Var(self, initial if isinstance(initial, Value) else self.f32(initial))
+
+    @contextlib.contextmanager
+    def loop(
+        self, count: Number, *, step: int = 1, start: Number = 0
+    ) -> Iterator[Value]:
+        """Run the body with i = start, start + step, … while i < count."""
+        b = self.ir
+        known = all(isinstance(n, int) for n in (count, start))
+        end, first = self.i64(count), self.i64(start)
+        before = b.block
+        body, after = (self.function.append_basic_block(n) for n in ("loop", "done"))
+        if known and start < count:
+            b.branch(body)
+        else:
+            b.cbranch((first < end).v, body, after)
+        b.position_at_end(body)
+        i = b.phi(I64)
+        i.add_incoming(first.v, before)
+        yield Value(self, i)
+        following = Value(self, b.add(i, ir.Constant(I64, step), flags=("nsw",)))
+        i.add_incoming(following.v, b.block)
+        b.cbranch((following < end).v, body, after)
+        b.position_at_end(after)
+
+    @contextlib.contextmanager
+    def when(self, condition: Value) -> Iterator[None]:
+        """Run the body only where a condition holds."""
+        with self.ir.if_then(condition.v):
+            yield
+
+    @contextlib.contextmanager
+    def forever(self) -> Iterator[Callable[[Value], None]]:
+        """Run the body until it calls what it is given with a true condition."""
+        body, after = (self.function.append_basic_block(n) for n in ("loop", "done"))
+        self.ir.branch(body)
+        self.ir.position_at_end(body)
+
+        def leave(condition: Value) -> None:
+            onward = self.function.append_basic_block("on")
+            self.ir.cbranch(condition.v, after, onward)
+            self.ir.position_at_end(onward)
+
+        yield leave
+        self.ir.branch(body)
+        self.ir.position_at_end(after)
+
+    def call(self, kernel: Kernel, *arguments: Value | Pointer, spec: Any) -> None:
+        """Call another kernel of the same unit."""
+        callee = self.unit.function(kernel, spec)
+        self.ir.call(callee, [a.v for a in arguments])

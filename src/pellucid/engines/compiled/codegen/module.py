@@ -1,0 +1,89 @@
+"""This file is kernels and the module of LLVM that they are compiled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+
+from pellucid.engines.compiled.codegen.builder import Builder
+from pellucid.engines.compiled.codegen.types import ELEMENTS, F32, I64, PTR, VOID
+from pellucid.engines.compiled.codegen.values import Pointer, Value
+
+_KINDS: dict[str, ir.Type] = {"n": I64, "x": F32}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A compiled loop: its name, its parameters and what writes its body.
+
+    ``parameters`` maps names to "f32*", "i8*", "i32*", "i64*" (arrays that do not
+    overlap), "n" (a 64-bit integer) or "x" (a float).
+    """
+
+    name: str
+    parameters: tuple[tuple[str, str], ...]
+    body: Callable[..., None]
+
+
+def kernel(**parameters: str) -> Callable[[Callable[..., None]], Kernel]:
+    """Make a kernel of a function (b, *parameters, spec) that writes its body."""
+
+    def wrap(body: Callable[..., None]) -> Kernel:
+        return Kernel(body.__name__, tuple(parameters.items()), body)
+
+    return wrap
+
+
+class Unit:
+    """One module of LLVM: kernels, each made once per spec, and what they call."""
+
+    def __init__(self, *, lanes: int, registers: int, is_x86: bool) -> None:
+        self.lanes, self.registers, self.is_x86 = lanes, registers, is_x86
+        self.module = ir.Module("pellucid")
+        self._made: dict[tuple[str, Any], ir.Function] = {}
+        self._declared: dict[str, ir.Function] = {}
+
+    def declare(self, name: str, result: ir.Type, kinds: list[ir.Type]) -> ir.Function:
+        """Return a function that lives elsewhere: in LLVM or in the C library."""
+        if name not in self._declared:
+            signature = ir.FunctionType(result, kinds)
+            self._declared[name] = ir.Function(self.module, signature, name)
+        return self._declared[name]
+
+    def function(self, kernel: Kernel, spec: Any) -> ir.Function:
+        """Return the kernel's function for one spec (anything hashable)."""
+        key = (kernel.name, spec)
+        if key not in self._made:
+            self._made[key] = self.define(
+                f"{kernel.name}.{len(self._made)}", kernel, spec, internal=True
+            )
+        return self._made[key]
+
+    def define(
+        self, name: str, kernel: Kernel, spec: Any, *, internal: bool = False
+    ) -> ir.Function:
+        """Write a kernel's function under a name of its own."""
+        kinds = [_KINDS.get(kind, PTR) for _, kind in kernel.parameters]
+        function = ir.Function(self.module, ir.FunctionType(VOID, kinds), name)
+        if internal:
+            function.linkage = "internal"
+            function.attributes.add("noinline")
+        function.attributes.add("nounwind")
+        b = Builder(self, function)
+        arguments: list[Value | Pointer] = []
+        for (label, kind), argument in zip(
+            kernel.parameters, function.args, strict=True
+        ):
+            argument.name = label
+            if kind.endswith("*"):
+                argument.add_attribute("noalias")
+                pointer = Pointer(b, argument, ELEMENTS[kind.rstrip("*")])
+                arguments.append(pointer)
+            else:
+                arguments.append(Value(b, argument))
+        kernel.body(b, *arguments, spec=spec)
+        b.finish()
+        return function

@@ -1,0 +1,395 @@
+"""This file is the fully connected layer on AMX: its product forward and two back.
+
+The kernels do what their namesakes in `dense` do, and leave two things to them: few
+images, as the tiles are 16 and 32 images wide whether they are full or not, and what
+is not finite, as an infinite number has no parts. Numbers are cut into their parts
+where they are used, in blocks that stay in the first cache unless there are very many
+outputs: a block of weights serves 32 images, one of images all outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.amx import amx
+from pellucid.engines.compiled.kernels.dense import dense
+from pellucid.engines.compiled.kernels.dense.dense import Dense
+from pellucid.engines.compiled.kernels.elementwise.activation import apply
+from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import clear
+from pellucid.engines.compiled.kernels.transpose import square
+
+#: images that go together, and how few of them are better off without AMX
+IMAGES, FEW = 32, 20
+#: weights from which it pays to cut numbers into parts
+LEAST = 32 * 1024
+#: tiles of inputs, and of images, whose parts lie in the first cache together
+STEPS = 2
+
+DEPTHS = 1
+
+_TILE = amx.PARTS * amx.WORDS  # words
+_LEFT = 2 * _TILE  # the same in 16-bit numbers
+
+#: two tiles of rows and two of columns, the depth's tiles one behind the other
+_PRODUCT = amx.Product(
+    rows=2,
+    columns=2,
+    left_row=amx.DEPTH,
+    left_part=amx.EDGE * amx.DEPTH,
+    left_step=_LEFT,
+    left_block=_LEFT,
+    right_step=_TILE,
+    right_column=_TILE,
+    sums_row=0,
+)
+
+
+def dense_amx_fits(spec: Dense) -> bool:
+    """Return whether the layer fills tiles, and is large enough to gain."""
+    is_whole = spec.inputs % amx.DEPTH == 0 == spec.outputs % amx.DEPTH
+    return is_whole and spec.inputs * spec.outputs >= LEAST
+
+
+def forward_scratch_size(spec: Dense) -> int:
+    """Return how many numbers of scratch `dense_amx_forward` needs."""
+    columns = spec.outputs // amx.EDGE
+    return (2 + columns) * _TILE + IMAGES * spec.outputs
+
+
+@kernel(x="f32*", w="f32*", bias="f32*", y="f32*", scratch="f32*", images="n")
+def dense_amx_forward(
+    b: Builder,
+    x: Pointer,
+    w: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    scratch: Pointer,
+    images: Value,
+    *,
+    spec: Dense,
+) -> None:
+    """y[m] = f(bias + Σ x[m, k] · w[k]) for each of the images."""
+    with b.when(images < FEW):
+        b.call(dense.dense_forward, x, w, bias, y, images, spec=spec)
+    with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=IMAGES) as m:
+        count = b.smaller(images - m, IMAGES)
+        rows = (x + m * spec.x_stride, w, bias, y + m * spec.y_stride, scratch)
+        _forward_block(b, rows, count, spec)
+
+
+def _forward_block(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer, Pointer, Pointer],
+    count: Value,
+    spec: Dense,
+) -> None:
+    x, w, bias, y, scratch = places
+    n, columns = spec.outputs, spec.outputs // amx.EDGE
+    left, right = scratch.cast("i16"), (scratch + 2 * _TILE).cast("i32")
+    sums = scratch + (2 + columns) * _TILE
+    clear(b, sums, IMAGES * n)
+    how = replace(_PRODUCT, columns=columns, sums_row=n, is_added=True)
+    with b.loop(spec.inputs, step=amx.DEPTH) as k:
+        _cut_images(b, x + k, left, (spec.x_stride, 1), count)
+        _cut_weights(b, w + k * n, right, n)
+        following = w + (k + amx.DEPTH) * n
+        ahead = amx.Ahead((following,), amx.DEPTH * n // (16 * (columns // 2)))
+        amx.multiply(b, left, right, sums, 1, how, ahead)
+    seen = b.var(b.zeros())
+    with b.loop(count) as r, b.loop(n, step=amx.EDGE) as o:
+        value = (sums + (r * n + o)).vector()
+        seen.add(value * 0.0)
+        if spec.has_bias:
+            value = value + bias.vector(o)
+        (y + r * spec.y_stride).store(apply(b, spec.function, value), o)
+    with b.when(_is_spoilt(b, seen.get())):
+        b.call(dense.dense_forward, x, w, bias, y, count, spec=spec)
+
+
+def _is_spoilt(b: Builder, seen: Value) -> Value:
+    """Whether a sum of numbers times zero met one that is not finite."""
+    return b.total(seen).is_nan()
+
+
+def _cut_images(
+    b: Builder, x: Pointer, left: Pointer, how: tuple[int, int], count: Value
+) -> None:
+    """left[16 images][step][part] = the numbers of up to 32 images, else zeros."""
+    _, steps = how
+    with b.when(count < IMAGES):
+        clear(b, left.cast("f32"), 2 * steps * _TILE)
+    _cut_rows(b, x, left, how, count)
+
+
+def _cut_rows(
+    b: Builder, x: Pointer, left: Pointer, how: tuple[int, int], count: Value | int
+) -> None:
+    """left[16 rows][step][part] = the numbers of some rows."""
+    stride, steps = how
+    with b.loop(count) as r:
+        to = left + (r // amx.EDGE * (steps * _LEFT) + r % amx.EDGE * amx.DEPTH)
+        row = x + r * stride
+        with b.loop(steps) as step:
+            at, place = row + step * amx.DEPTH, to + step * _LEFT
+            cut = amx.in_row(b, at.vector(0), at.vector(amx.EDGE))
+            for part, numbers in enumerate(cut):
+                place.store(numbers, part * _PRODUCT.left_part)
+
+
+def _cut_weights(b: Builder, w: Pointer, right: Pointer, n: int) -> None:
+    """right[column][part] = the weights of 32 inputs, two by two."""
+    with b.loop(amx.EDGE) as pair, b.loop(n // amx.EDGE) as column:
+        at = w + (pair * (2 * n) + column * amx.EDGE)
+        to = right + (column * _TILE + pair * amx.EDGE)
+        for part, words in enumerate(amx.paired(b, at.vector(0), at.vector(n))):
+            to.store(words, part * amx.WORDS)
+
+
+def input_scratch_size(spec: Dense) -> int:
+    """Return how many numbers of scratch `dense_amx_grad_input` needs."""
+    return _tiles_size(spec) + dense.grad_input_scratch_size(spec, amx.EDGE)
+
+
+def _tiles_size(spec: Dense) -> int:
+    """Return how many of them are tiles; what the other way needs lies behind."""
+    return 4 * (spec.outputs // amx.DEPTH) * _TILE + IMAGES * amx.EDGE
+
+
+@kernel(grad_y="f32*", w="f32*", grad_x="f32*", scratch="f32*", images="n")
+def dense_amx_grad_input(
+    b: Builder,
+    grad_y: Pointer,
+    w: Pointer,
+    grad_x: Pointer,
+    scratch: Pointer,
+    images: Value,
+    *,
+    spec: Dense,
+) -> None:
+    """grad_x[m, k] = or += Σ grad_y[m, n] · w[k, n]; columns of sums are images."""
+    behind = scratch + _tiles_size(spec)
+    with b.when(images < FEW):
+        b.call(dense.dense_grad_input, grad_y, w, grad_x, behind, images, spec=spec)
+    with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=IMAGES) as m:
+        count = b.smaller(images - m, IMAGES)
+        rows = (grad_y + m * spec.y_stride, w, grad_x + m * spec.x_stride, scratch)
+        _grad_input_block(b, rows, count, spec)
+
+
+def _grad_input_block(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer, Pointer],
+    count: Value,
+    spec: Dense,
+) -> None:
+    grad_y, w, grad_x, scratch = places
+    n, steps = spec.outputs, spec.outputs // amx.DEPTH
+    left, right = scratch.cast("i16"), (scratch + 2 * steps * _TILE).cast("i32")
+    sums = scratch + 4 * steps * _TILE
+    _cut_images(b, grad_y, left, (spec.y_stride, steps), count)
+    with b.loop(2 * steps * amx.PARTS) as t:
+        _turn(b, left.cast("i32") + t * amx.WORDS, right + t * amx.WORDS)
+    how = replace(_PRODUCT, rows=1, sums_row=IMAGES, right_column=steps * _TILE)
+    # backwards: the last weights that the way forward used are still at hand
+    with b.loop(spec.inputs // amx.EDGE) as block:
+        k = b.i64(spec.inputs - amx.EDGE) - block * amx.EDGE
+        _cut_rows(b, w + k * n, left, (n, steps), amx.EDGE)
+        ahead = amx.Ahead((w + (k - amx.EDGE) * n,), amx.EDGE * n // (16 * steps))
+        amx.multiply(b, left, right, sums, steps, how, ahead)
+        is_spoilt = _put_turned(b, sums, grad_x + k, count, spec)
+        with b.when(is_spoilt):
+            part = replace(spec, inputs=amx.EDGE)
+            rows = grad_y, w + k * n, grad_x + k, scratch + _tiles_size(spec)
+            b.call(dense.dense_grad_input, *rows, count, spec=part)
+
+
+def _put_turned(
+    b: Builder, sums: Pointer, grad_x: Pointer, count: Value, spec: Dense
+) -> Value:
+    """Write 16 inputs' derivatives of some images, unless one is not finite.
+
+    Returns whether one is.
+    """
+    seen, lines = b.zeros(), range(2 * amx.EDGE)
+    for line in lines:
+        seen = seen + sums.vector(line * amx.EDGE) * 0.0
+    is_spoilt = _is_spoilt(b, seen)
+    count = b.select(is_spoilt, b.i64(0), count)
+    for column in range(0, IMAGES, amx.EDGE):
+        held = [sums.vector(r * IMAGES + column) for r in range(amx.EDGE)]
+        for image, value in enumerate(square(b, held), column):
+            with b.when(count > image):
+                to = grad_x + image * spec.x_stride
+                to.store(value + to.vector() if spec.is_added else value)
+    return is_spoilt
+
+
+def _turn(b: Builder, tile: Pointer, to: Pointer) -> None:
+    """Write a tile of words with rows and columns exchanged."""
+    rows = [tile.vector(r * amx.EDGE) for r in range(amx.EDGE)]
+    for r, row in enumerate(square(b, rows)):
+        to.store(row, r * amx.EDGE)
+
+
+@dataclass(frozen=True, slots=True)
+class AmxRows:
+    """So many rows of the weights' derivative, made at once: whole tiles.
+
+    ``cut_stride`` are words from one image's cut derivatives to the next one's;
+    ``asked`` is how many of weights, slot 0 and slot 1 the update reads at once.
+    """
+
+    dense: Dense
+    rows: int
+    cut_stride: int
+    asked: int = 0
+
+
+def cut_size(spec: Dense) -> int:
+    """Return how many words an image's derivatives take, cut into parts."""
+    return spec.outputs * amx.PARTS // 2
+
+
+@kernel(grad_y="f32*", cut="i32*", index="n", images="n", count="n")
+def dense_amx_cut(
+    b: Builder,
+    grad_y: Pointer,
+    cut: Pointer,
+    index: Value,
+    images: Value,
+    count: Value,
+    *,
+    spec: AmxRows,
+) -> None:
+    """Cut the derivatives of a chunk into parts: tiles [column][part], pairs of images.
+
+    ``cut`` points at the batch's first image, ``grad_y`` at the chunk's, which is the
+    batch's number ``index``, an even one. Behind the batch's last image, as ``count``
+    tells, its 32 are filled up with zeros.
+    """
+    lanes, dense = amx.EDGE, spec.dense
+    with b.loop(images, step=2) as m:
+        at, to = grad_y + m * dense.y_stride, _pair(cut, index + m, spec)
+        with b.loop(dense.outputs // lanes) as column:
+            even = (at + column * lanes).vector()
+            odd = b.var(b.zeros())
+            with b.when(m + 1 < images):
+                odd.set((at + column * lanes + dense.y_stride).vector())
+            for part, words in enumerate(amx.paired(b, even, odd.get())):
+                (to + column * _TILE).store(words, part * amx.WORDS)
+    end = index + images
+    with b.when(end >= count):
+        first, last = (end + 1) // 2 * 2, (end + IMAGES - 1) // IMAGES * IMAGES
+        with b.loop(last, start=first, step=2) as m:
+            to = _pair(cut, m, spec)
+            with b.loop(dense.outputs // lanes * amx.PARTS) as tile:
+                to.cast("f32").store(b.zeros(), tile * amx.WORDS)
+
+
+def _pair(cut: Pointer, image: Value, spec: AmxRows) -> Pointer:
+    """Return where an image and the next one lie in the first tile of their 32."""
+    whole, pair = image // IMAGES, image % IMAGES // 2
+    return cut + (whole * (IMAGES * spec.cut_stride) + pair * amx.EDGE)
+
+
+def weight_scratch_size(rows: int) -> int:
+    """Return how many numbers of scratch `dense_amx_grad_weight` needs."""
+    return _TILE + rows // amx.EDGE * STEPS * _TILE
+
+
+@kernel(
+    x="f32*",
+    grad_y="f32*",
+    grad="f32*",
+    cut="i32*",
+    scratch="f32*",
+    weights="f32*",
+    slot0="f32*",
+    slot1="f32*",
+    images="n",
+)
+def dense_amx_grad_weight(
+    b: Builder,
+    x: Pointer,
+    grad_y: Pointer,
+    grad: Pointer,
+    cut: Pointer,
+    scratch: Pointer,
+    weights: Pointer,
+    slot0: Pointer,
+    slot1: Pointer,
+    images: Value,
+    *,
+    spec: AmxRows,
+) -> None:
+    """grad[k, n] = Σ over images x[m, k] · grad_y[m, n]; x points at the first row.
+
+    What the update of these rows reads is asked for meanwhile.
+    """
+    ahead = (weights, slot0, slot1)[: spec.asked]
+    plain = dense.Rows(spec.dense, spec.rows)
+    with b.when(images < FEW):
+        b.call(dense.dense_grad_weight, x, grad_y, grad, images, spec=plain)
+    with b.when(images >= FEW), amx.tiles(b):
+        clear(b, grad, spec.rows * spec.dense.outputs)
+        with b.loop(images, step=STEPS * IMAGES) as m:
+            count = b.smaller(images - m, STEPS * IMAGES)
+            at = x + m * spec.dense.x_stride, cut + m * spec.cut_stride
+            places = *at, grad, scratch
+            _grad_weight_block(b, places, count, spec, ahead)
+        seen = b.var(b.zeros())
+        with b.loop(spec.rows * spec.dense.outputs, step=amx.EDGE) as i:
+            seen.add(grad.vector(i) * 0.0)
+        with b.when(_is_spoilt(b, seen.get())):
+            b.call(dense.dense_grad_weight, x, grad_y, grad, images, spec=plain)
+
+
+def _grad_weight_block(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer, Pointer],
+    count: Value,
+    spec: AmxRows,
+    ahead: tuple[Pointer, ...],
+) -> None:
+    x, cut, grad, scratch = places
+    words, left = scratch.cast("i32"), scratch.cast("i32") + _TILE
+    stride, blocks = spec.dense.x_stride, spec.rows // amx.EDGE
+    steps = (count + IMAGES - 1) // IMAGES
+    with b.loop(steps) as step:
+        here = b.smaller(count - step * IMAGES, IMAGES)
+        with b.when(here < IMAGES):
+            clear(b, words.cast("f32"), _TILE)
+        with b.loop(blocks) as block:
+            at = x + (step * (IMAGES * stride) + block * amx.EDGE)
+            _cut_pairs(b, at, words, here, stride)
+            to = left + (block * STEPS + step) * _TILE
+            for part in range(amx.PARTS):
+                _turn(b, words + part * amx.WORDS, to + part * amx.WORDS)
+    how = replace(
+        _PRODUCT,
+        rows=blocks,
+        columns=spec.dense.outputs // amx.EDGE,
+        left_block=STEPS * _LEFT,
+        right_step=IMAGES * spec.cut_stride,
+        sums_row=spec.dense.outputs,
+        is_added=True,
+    )
+    asked = amx.Ahead(ahead, 32, to_write=True)
+    amx.multiply(b, left.cast("i16"), cut, grad, steps, how, asked)
+
+
+def _cut_pairs(
+    b: Builder, x: Pointer, words: Pointer, images: Value, stride: int
+) -> None:
+    """words[part][pair of images] = 16 inputs of each; a last odd one stands alone."""
+
+    def put(pair: Value, odd: Value) -> None:
+        even = (x + pair * (2 * stride)).vector()
+        for part, both in enumerate(amx.paired(b, even, odd)):
+            (words + pair * amx.EDGE).store(both, part * amx.WORDS)
+
+    with b.loop(images // 2) as pair:
+        put(pair, (x + pair * (2 * stride) + stride).vector())
+    with b.when((images % 2).equals(1)):
+        put(images // 2, b.zeros())

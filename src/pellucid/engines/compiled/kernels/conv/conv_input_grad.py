@@ -1,0 +1,168 @@
+"""This file is a convolution's derivative by its input, for every stride and dilation.
+
+Weights are turned for it: [kernel_h][kernel_w][output channels][input channels].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pellucid.engines.compiled.codegen import Builder, Pointer, kernel
+from pellucid.engines.compiled.kernels.conv.conv import (
+    Conv,
+    Side,
+    each_group,
+    row_runs,
+    vector_runs,
+)
+from pellucid.engines.compiled.kernels.layout import Sides
+from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, tile
+
+# Gathering: pixels of dx whose row and column leave the same
+# remainder by the stride see the same taps of the kernel.
+
+
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """The taps of one axis that reach pixels with one remainder by the stride.
+
+    ``first`` and ``step`` say which; pixel number a of that remainder (pixel ``a ·
+    stride + remainder``) meets output ``a + shift`` through the first of them and
+    ``back`` outputs less through each following one.
+    """
+
+    remainder: int
+    pixels: int
+    first: int
+    count: int
+    step: int
+    shift: int
+    back: int
+
+
+def taps_of_axis(side: Side) -> list[Taps]:
+    """Return the taps for each remainder by the stride."""
+    size, kernel, pad = side.size, side.kernel, side.pad
+    stride, dilation = side.stride, side.dilation
+    found = []
+    for remainder in range(min(stride, size)):
+        pixels = (size - remainder + stride - 1) // stride
+        taps = [
+            u for u in range(kernel) if (remainder + pad - u * dilation) % stride == 0
+        ]
+        if not taps:
+            found.append(Taps(remainder, pixels, 0, 0, 1, 0, 0))
+            continue
+        step = taps[1] - taps[0] if len(taps) > 1 else 1
+        shift = (remainder + pad - taps[0] * dilation) // stride
+        back = step * dilation // stride
+        found.append(Taps(remainder, pixels, taps[0], len(taps), step, shift, back))
+    return found
+
+
+def gradient_sides(spec: Conv) -> Sides:
+    """Return the zeros that the derivative by y needs around it."""
+    sides = []
+    for axis in spec.axes:
+        low = high = 0
+        for taps in taps_of_axis(axis):
+            if taps.count:
+                low = max(low, (taps.count - 1) * taps.back - taps.shift)
+                high = max(high, taps.pixels - 1 + taps.shift - (axis.outputs - 1))
+        sides.append((low, high))
+    return sides[0], sides[1]
+
+
+@kernel(grad_y="f32*", turned="f32*", grad_x="f32*")
+def conv_grad_input(
+    b: Builder, grad_y: Pointer, turned: Pointer, grad_x: Pointer, *, spec: Conv
+) -> None:
+    """grad_x[y, x, c] = or += Σ grad_y[i, j, o] · w[u, v, c, o]; y = i·s + u·d − t."""
+    rows, columns = map(taps_of_axis, spec.axes)
+    for down in rows:
+        for across in columns:
+            _grad_input_of(b, grad_y, turned, grad_x, spec, down, across)
+
+
+def _grad_input_of(
+    b: Builder,
+    grad_y: Pointer,
+    turned: Pointer,
+    grad_x: Pointer,
+    spec: Conv,
+    down: Taps,
+    across: Taps,
+) -> None:
+    m, g_map, (sy, sx) = spec.x, spec.y, spec.stride
+    outputs = spec.y.channels // spec.groups
+    lanes = lanes_for(b, spec.rows)
+    per_tap = spec.y.channels * spec.rows
+    first = (down.first * spec.kernel[1] + across.first) * per_tap
+    axes = [
+        Axis(down.count, -down.back * g_map.row, down.step * spec.kernel[1] * per_tap),
+        Axis(across.count, -across.back * g_map.stored, across.step * per_tap),
+        Axis(outputs, 1, spec.rows),
+    ]
+    is_empty = down.count == 0 or across.count == 0
+    if is_empty and spec.is_added:
+        return
+    source = grad_y + g_map.at(down.shift, across.shift)
+    target = grad_x + m.at(down.remainder, across.remainder)
+    for g in each_group(b, spec.groups):
+        for v, width, many in vector_runs(b, spec.rows // lanes, across.pixels):
+            with b.loop(many) as block, b.loop(down.pixels) as i:
+                c = (block * width + v) * lanes
+                py = source + i * g_map.row + g * outputs
+                px = target + i * (sy * m.row) + g * spec.rows + c
+                pw = turned + first + g * (outputs * spec.rows) + c
+                for p, length, times in row_runs(b, across.pixels, width):
+                    with b.loop(times) as j:
+                        at = j * length + p
+                        to = px + at * (sx * m.stored)
+                        offsets = [r * sx * m.stored for r in range(length)]
+                        start = [
+                            [
+                                to.vector(offset + k * lanes, lanes=lanes)
+                                if spec.is_added
+                                else b.zeros(lanes)
+                                for k in range(width)
+                            ]
+                            for offset in offsets
+                        ]
+                        sums = (
+                            start
+                            if is_empty
+                            else tile(
+                                b,
+                                py + at * g_map.stored,
+                                pw,
+                                rows=[r * g_map.stored for r in range(length)],
+                                vectors=width,
+                                axes=axes,
+                                lanes=lanes,
+                                start=start,
+                            )
+                        )
+                        for offset, row in zip(offsets, sums, strict=True):
+                            for k, value in enumerate(row):
+                                to.store(value, offset + k * lanes)
+
+
+@kernel(w="f32*", turned="f32*")
+def conv_turn_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> None:
+    """turned[u, v, o, c] = w[u, v, c, o], group by group."""
+    rows, out = spec.rows, spec.y.stored
+    taps, outputs = spec.kernel[0] * spec.kernel[1], spec.y.channels
+    with b.loop(taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
+        value = (w + tap * (rows * out)).load(c * out + o)
+        (turned + tap * (rows * outputs)).store(value, o * rows + c)
+
+
+@kernel(turned="f32*", w="f32*")
+def conv_unturn_weight(b: Builder, turned: Pointer, w: Pointer, *, spec: Conv) -> None:
+    """w[u, v, c, o] = turned[u, v, o, c], group by group; undoes conv_turn_weight."""
+    rows, out = spec.rows, spec.y.stored
+    taps, outputs = spec.kernel[0] * spec.kernel[1], spec.y.channels
+    with b.loop(taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
+        value = (turned + tap * (rows * outputs)).load(o * rows + c)
+        (w + tap * (rows * out)).store(value, c * out + o)

@@ -1,0 +1,164 @@
+"""This file is depthwise convolution: every channel has a kernel of its own.
+
+Lanes are channels, so there are no sums over lanes and nothing to multiply by a matrix:
+a vector of x meets one vector of weights per tap. What neighbouring pixels share is
+loaded once. Weights are [kernel_h][kernel_w][1][channels] in all three kernels.
+"""
+
+from __future__ import annotations
+
+from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.conv.conv import Conv
+from pellucid.engines.compiled.kernels.conv.conv_input_grad import Taps, taps_of_axis
+from pellucid.engines.compiled.kernels.elementwise.activation import apply
+from pellucid.engines.compiled.kernels.tile import lanes_for, runs, split
+
+#: pixels of a row whose sums are made together
+PIXELS = 8
+
+
+def depthwise_fits(conv: Conv) -> bool:
+    """Return whether a convolution has one input channel for each output channel."""
+    is_alone = conv.groups == conv.x.channels == conv.y.channels
+    return is_alone and conv.x.stored == conv.y.stored
+
+
+class _Held:
+    """Vectors that are loaded when first asked for, and once."""
+
+    def __init__(self, at: Pointer, lanes: int) -> None:
+        self._at, self._lanes = at, lanes
+        self._seen: dict[int, Value] = {}
+
+    def __getitem__(self, offset: int) -> Value:
+        if offset not in self._seen:
+            self._seen[offset] = self._at.vector(offset, lanes=self._lanes)
+        return self._seen[offset]
+
+
+@kernel(x="f32*", w="f32*", bias="f32*", y="f32*")
+def depthwise_forward(
+    b: Builder, x: Pointer, w: Pointer, bias: Pointer, y: Pointer, *, spec: Conv
+) -> None:
+    """y[i, j, c] = f(bias[c] + Σ x[i·s + u·d − top, j·s + v·d − left, c] · w[u, v])."""
+    m, out = spec.x, spec.y
+    (kh, kw), (sy, sx), (dy, dx) = spec.kernel, spec.stride, spec.dilation
+    lanes = lanes_for(b, out.stored)
+    x, y = x + m.at(-spec.top_left[0], -spec.top_left[1]), y + out.at(0, 0)
+    with b.loop(out.stored, step=lanes) as c:
+        start = (bias + c).vector(lanes=lanes) if spec.has_bias else b.zeros(lanes)
+        weights = _Held(w + c, lanes)
+        for tap in range(kh * kw):
+            _ = weights[tap * out.stored]  # before the loops, where they may stay
+        with b.loop(out.height) as i:
+            px, py = x + i * (sy * m.row) + c, y + i * out.row + c
+            for p, length, times in runs(split(out.width, PIXELS)):
+                with b.loop(times) as k:
+                    j = k * length + p
+                    seen, to = (
+                        _Held(px + j * (sx * m.stored), lanes),
+                        py + j * out.stored,
+                    )
+                    sums = [start] * length
+                    for u in range(kh):
+                        for v in range(kw):
+                            weight = weights[(u * kw + v) * out.stored]
+                            for r in range(length):
+                                at = u * dy * m.row + (r * sx + v * dx) * m.stored
+                                sums[r] = b.fma(seen[at], weight, sums[r])
+                    for r, total in enumerate(sums):
+                        to.store(apply(b, spec.function, total), r * out.stored)
+
+
+@kernel(grad_y="f32*", w="f32*", grad_x="f32*")
+def depthwise_grad_input(
+    b: Builder, grad_y: Pointer, w: Pointer, grad_x: Pointer, *, spec: Conv
+) -> None:
+    """grad_x[y, x, c] = or += Σ grad_y[i, j, c] · w[u, v, c] over y = i·s + u·d − top.
+
+    ``w`` are the weights as they are; grad_y has the sides of `gradient_sides`.
+    """
+    rows, columns = map(taps_of_axis, spec.axes)
+    lanes = lanes_for(b, spec.x.stored)
+    with b.loop(spec.x.stored, step=lanes) as c:
+        for down in rows:
+            for across in columns:
+                places = (grad_y + c, w + c, grad_x + c)
+                _grad_input_of(b, places, spec, (down, across))
+
+
+def _grad_input_of(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer],
+    spec: Conv,
+    taps: tuple[Taps, Taps],
+) -> None:
+    """Make the pixels that leave one pair of remainders by the stride."""
+    (grad_y, w, grad_x), (down, across) = places, taps
+    m, g, (sy, sx) = spec.x, spec.y, spec.stride
+    if spec.is_added and not (down.count and across.count):
+        return
+    lanes = lanes_for(b, m.stored)
+    source = grad_y + g.at(down.shift, across.shift)
+    target = grad_x + m.at(down.remainder, across.remainder)
+    with b.loop(down.pixels) as i:
+        py, px = source + i * g.row, target + i * (sy * m.row)
+        for p, length, times in runs(split(across.pixels, PIXELS)):
+            with b.loop(times) as k:
+                j = k * length + p
+                seen, to = _Held(py + j * g.stored, lanes), px + j * (sx * m.stored)
+                sums = [
+                    to.vector(r * sx * m.stored, lanes=lanes)
+                    if spec.is_added
+                    else b.zeros(lanes)
+                    for r in range(length)
+                ]
+                weights = _Held(w, lanes)
+                for u in range(down.count):
+                    for v in range(across.count):
+                        row, column = down.first + u * down.step, across.first
+                        column += v * across.step
+                        weight = weights[(row * spec.kernel[1] + column) * g.stored]
+                        for r in range(length):
+                            at = (r - v * across.back) * g.stored
+                            at -= u * down.back * g.row
+                            sums[r] = b.fma(seen[at], weight, sums[r])
+                for r, total in enumerate(sums):
+                    to.store(total, r * sx * m.stored)
+
+
+@kernel(x="f32*", grad_y="f32*", grad_weight="f32*")
+def depthwise_grad_weight(
+    b: Builder, x: Pointer, grad_y: Pointer, grad_weight: Pointer, *, spec: Conv
+) -> None:
+    """grad_weight[u, v] += Σ x[i·s + u·d − top, j·s + v·d − left] · grad_y[i, j]."""
+    m, g = spec.x, spec.y
+    (kh, kw), lanes = spec.kernel, lanes_for(b, spec.y.stored)
+    x, grad_y = x + m.at(-spec.top_left[0], -spec.top_left[1]), grad_y + g.at(0, 0)
+    taps = [(u, v) for u in range(kh) for v in range(kw)]
+    with b.loop(g.stored, step=lanes) as c:
+        for first, count in split(len(taps), b.registers - 7):
+            part = taps[first : first + count]
+            to = [grad_weight + (u * kw + v) * g.stored + c for u, v in part]
+            sums = [b.var(p.vector(lanes=lanes)) for p in to]
+            with b.loop(g.height) as i:
+                px = x + i * (spec.stride[0] * m.row) + c
+                py = grad_y + i * g.row + c
+                for p, length, times in runs(split(g.width, PIXELS // 2)):
+                    with b.loop(times) as k:
+                        j = k * length + p
+                        seen = _Held(px + j * (spec.stride[1] * m.stored), lanes)
+                        grads = _Held(py + j * g.stored, lanes)
+                        for r in range(length):
+                            grad = grads[r * g.stored]
+                            for total, tap in zip(sums, part, strict=True):
+                                value = seen[_offset(spec, tap, r)]
+                                total.set(b.fma(value, grad, total.get()))
+            for place, total in zip(to, sums, strict=True):
+                place.store(total.get())
+
+
+def _offset(spec: Conv, tap: tuple[int, int], column: int) -> int:
+    """Return where a tap of an output lies, from the first tap of the first one."""
+    (u, v), (dy, dx), m = tap, spec.dilation, spec.x
+    return u * dy * m.row + (column * spec.stride[1] + v * dx) * m.stored

@@ -1,0 +1,1 @@
+"""Elementwise kernels, losses and optimizers."""

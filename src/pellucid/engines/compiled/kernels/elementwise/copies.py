@@ -1,0 +1,172 @@
+"""This file is moving numbers: in, out, pad, crop, concatenate, add, enlarge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans, sweep
+from pellucid.engines.compiled.kernels.layout import Map
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A rectangle of ``height × width × channels`` from x to y, each at a place.
+
+    ``from_at`` and ``to_at`` are offsets of the rectangle's first number.
+    """
+
+    x: Map
+    y: Map
+    height: int
+    width: int
+    channels: int
+    from_at: int
+    to_at: int
+    is_added: bool = False
+
+
+@kernel(x="f32*", y="f32*")
+def copy(b: Builder, x: Pointer, y: Pointer, *, spec: Copy) -> None:
+    """y[rectangle] = or += x[rectangle]."""
+    whole = spec.channels == spec.x.stored == spec.y.stored
+    run = spec.channels * (spec.width if whole else 1)
+    with b.loop(spec.height) as i:
+        rows = x + (i * spec.x.row + spec.from_at), y + (i * spec.y.row + spec.to_at)
+        with b.loop(1 if whole else spec.width) as j:
+            px, py = rows[0] + j * spec.x.stored, rows[1] + j * spec.y.stored
+            for start, lanes, many in spans(run, b.lanes):
+                with b.loop(many) as k:
+                    at = k * lanes + start
+                    value = px.vector(at, lanes=lanes)
+                    if spec.is_added:
+                        value = value + py.vector(at, lanes=lanes)
+                    py.store(value, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Images of one size that are added; ReLU may follow."""
+
+    x: Map
+    other: Map
+    y: Map
+    has_relu: bool = False
+
+
+@kernel(x="f32*", other="f32*", y="f32*")
+def add(b: Builder, x: Pointer, other: Pointer, y: Pointer, *, spec: Sum) -> None:
+    """y = f(x + other); f is ReLU or nothing."""
+
+    def body(lanes: int, at: list[Pointer]) -> None:
+        value = at[0].vector(lanes=lanes) + at[1].vector(lanes=lanes)
+        at[2].store(b.relu(value) if spec.has_relu else value)
+
+    sweep(b, [(x, spec.x), (other, spec.other), (y, spec.y)], body)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """An image times a mask that lies without sides, as the image's ``stored``."""
+
+    x: Map
+    mask: Map
+    y: Map
+    is_added: bool = False
+
+
+@kernel(x="f32*", mask="f32*", y="f32*")
+def multiply(
+    b: Builder, x: Pointer, mask: Pointer, y: Pointer, *, spec: Product
+) -> None:
+    """y = or += x · mask."""
+
+    def body(lanes: int, at: list[Pointer]) -> None:
+        value = at[0].vector(lanes=lanes) * at[1].vector(lanes=lanes)
+        at[2].store(at[2].vector(lanes=lanes) + value if spec.is_added else value)
+
+    sweep(b, [(x, spec.x), (mask, spec.mask), (y, spec.y)], body)
+
+
+@kernel(place="f32*")
+def zero(b: Builder, place: Pointer, *, spec: int) -> None:
+    """Write so many zeros."""
+    for start, lanes, many in spans(spec, b.lanes):
+        with b.loop(many) as k:
+            place.store(b.zeros(lanes), k * lanes + start)
+
+
+@dataclass(frozen=True, slots=True)
+class Enlarge:
+    """Rows and columns repeated (nearest) or interpolated (bilinear)."""
+
+    x: Map
+    y: Map
+    factors: tuple[int, int]
+    mode: Literal["nearest", "bilinear"]
+
+
+@kernel(x="f32*", y="f32*")
+def upsample_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Enlarge) -> None:
+    """y[i, j] = Σ over the 1 or 4 pixels of x around it."""
+    with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
+        py = y + (i * spec.y.row + j * spec.y.stored + spec.y.at(0, 0))
+        around = _around(b, spec, i, j)
+        for start, lanes, many in spans(spec.x.stored, b.lanes):
+            with b.loop(many) as k:
+                at = k * lanes + start
+                total = b.zeros(lanes)
+                for offset, share in around:
+                    value = (x + offset).vector(at, lanes=lanes)
+                    if share is None:
+                        total = value
+                    else:
+                        total = b.fma(b.splat(share, lanes), value, total)
+                py.store(total, at)
+
+
+@kernel(grad_y="f32*", grad_x="f32*")
+def upsample_backward(
+    b: Builder, grad_y: Pointer, grad_x: Pointer, *, spec: Enlarge
+) -> None:
+    """grad_x at the pixels around += their share of grad_y[i, j]."""
+    with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
+        py = grad_y + (i * spec.y.row + j * spec.y.stored + spec.y.at(0, 0))
+        around = _around(b, spec, i, j)
+        for start, lanes, many in spans(spec.x.stored, b.lanes):
+            with b.loop(many) as k:
+                at = k * lanes + start
+                grad = py.vector(at, lanes=lanes)
+                for offset, share in around:
+                    to = grad_x + offset
+                    part = grad if share is None else grad * b.splat(share, lanes)
+                    to.store(to.vector(at, lanes=lanes) + part, at)
+
+
+def _around(
+    b: Builder, spec: Enlarge, i: Value, j: Value
+) -> list[tuple[Value, Value | None]]:
+    """Return (offset in x, share) of the pixels that an output pixel is made of."""
+    m = spec.x
+    if spec.mode == "nearest":
+        row, column = i // spec.factors[0], j // spec.factors[1]
+        return [(row * m.row + column * m.stored + m.at(0, 0), None)]
+    rows = _between(b, i, spec.factors[0], m.height)
+    columns = _between(b, j, spec.factors[1], m.width)
+    return [
+        (r * m.row + c * m.stored + m.at(0, 0), p * q)
+        for r, p in rows
+        for c, q in columns
+    ]
+
+
+def _between(b: Builder, i: Value, factor: int, size: int) -> list[tuple[Value, Value]]:
+    """Return the two pixels of one axis and their shares (half-pixel centres)."""
+    at = (b.to_float(i) + 0.5) / float(factor) - 0.5
+    at = b.select(at < 0.0, 0.0, at)
+    at = b.select(at > float(size - 1), float(size - 1), at)
+    low = b.i64(b.to_int(at))
+    part = at - b.to_float(low)
+    high = b.smaller(low + 1, size - 1)
+    return [(low, 1.0 - part), (high, part)]

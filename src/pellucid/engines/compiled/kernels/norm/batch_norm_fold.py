@@ -1,0 +1,62 @@
+"""This file is batch normalisation folded into the layer before it, for inference.
+
+With fixed statistics it is linear, so s = scale / √(variance + ε) goes into the weights
+of each output and what is left into its bias:
+
+    scale · (w · x + bias − mean) / √(variance + ε) + offset
+        = (s · w) · x + (s · (bias − mean) + offset).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pellucid.engines.compiled.codegen import Builder, Pointer, kernel
+from pellucid.engines.compiled.kernels.tile import lanes_for
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Weights as ``rows`` of ``outputs`` numbers, and whether there is a bias."""
+
+    rows: int
+    outputs: int
+    has_bias: bool
+    epsilon: float
+
+
+@kernel(
+    w="f32*",
+    bias="f32*",
+    scale="f32*",
+    offset="f32*",
+    mean="f32*",
+    variance="f32*",
+    to="f32*",
+    bias_to="f32*",
+)
+def norm_fold(
+    b: Builder,
+    w: Pointer,
+    bias: Pointer,
+    scale: Pointer,
+    offset: Pointer,
+    mean: Pointer,
+    variance: Pointer,
+    to: Pointer,
+    bias_to: Pointer,
+    *,
+    spec: Fold,
+) -> None:
+    """to[r, o] = s[o] · w[r, o]; bias_to = s · (bias − mean) + offset."""
+    lanes = lanes_for(b, spec.outputs)
+    with b.loop(spec.outputs, step=lanes) as o:
+        spread = b.sqrt(variance.vector(o, lanes=lanes) + spec.epsilon)
+        factor = scale.vector(o, lanes=lanes) / spread
+        shift = -mean.vector(o, lanes=lanes)
+        if spec.has_bias:
+            shift = shift + bias.vector(o, lanes=lanes)
+        bias_to.store(b.fma(factor, shift, offset.vector(o, lanes=lanes)), o)
+        with b.loop(spec.rows) as r:
+            at = r * spec.outputs + o
+            to.store(w.vector(at, lanes=lanes) * factor, at)

@@ -1,0 +1,209 @@
+"""This file is the pools of every size, stride and padding, and their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
+from pellucid.engines.compiled.kernels.layout import Map
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A window that slides over x; ``top_left`` cells of padding stand before it."""
+
+    kind: Literal["max", "avg"]
+    x: Map
+    y: Map
+    kernel: Pair
+    stride: Pair
+    top_left: Pair = (0, 0)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether no window reaches beyond the image."""
+        sizes = zip(
+            (self.x.height, self.x.width),
+            (self.y.height, self.y.width),
+            self.kernel,
+            self.stride,
+            self.top_left,
+            strict=True,
+        )
+        return all(p == 0 and (o - 1) * s + k <= n for n, o, k, s, p in sizes)
+
+
+def _cells(
+    b: Builder,
+    spec: Pool,
+    window: tuple[Value, Value],
+    maps: tuple[Map, ...],
+    body: Callable[..., None],
+) -> None:
+    """Call body with each cell's offset in images of x's size, in reading order."""
+    i, j = window
+    if spec.is_inside and spec.kernel[0] * spec.kernel[1] <= 9:
+        corner = [
+            i * (spec.stride[0] * m.row) + j * (spec.stride[1] * m.stored) for m in maps
+        ]
+        for u in range(spec.kernel[0]):
+            for v in range(spec.kernel[1]):
+                body(*(c + m.at(u, v) for c, m in zip(corner, maps, strict=True)))
+        return
+    rows = _range(b, i, 0, spec, spec.x.height)
+    columns = _range(b, j, 1, spec, spec.x.width)
+    with b.loop(rows[1], start=rows[0]) as y, b.loop(columns[1], start=columns[0]) as x:
+        body(*(y * m.row + x * m.stored + m.at(0, 0) for m in maps))
+
+
+def _range(
+    b: Builder, i: Value, axis: int, spec: Pool, size: int
+) -> tuple[Value, Value]:
+    """Return the rows (or columns) of x in window i: from, to."""
+    first = i * spec.stride[axis] - spec.top_left[axis]
+    return b.larger(first, 0), b.smaller(first + spec.kernel[axis], size)
+
+
+def _count(b: Builder, spec: Pool, i: Value, j: Value) -> Value:
+    """Return how many cells of a window are valid."""
+    if spec.is_inside:
+        return b.f32(float(spec.kernel[0] * spec.kernel[1])) * b.f32(1.0)
+    rows = _range(b, i, 0, spec, spec.x.height)
+    columns = _range(b, j, 1, spec, spec.x.width)
+    return b.to_float((rows[1] - rows[0]) * (columns[1] - columns[0]))
+
+
+def _windows(
+    b: Builder, spec: Pool, body: Callable[[Value, Value, Value, int, Value], None]
+) -> None:
+    """Call body(i, j, offset in y, lanes, channel) for each window's vectors."""
+    with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
+        at = i * spec.y.row + j * spec.y.stored + spec.y.at(0, 0)
+        for start, lanes, many in spans(spec.y.stored, b.lanes):
+            with b.loop(many) as k:
+                body(i, j, at, lanes, k * lanes + start)
+
+
+@kernel(x="f32*", y="f32*")
+def pool_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Pool) -> None:
+    """y = the largest of each window (NaN wins), or the mean of its valid cells."""
+
+    def window(i: Value, j: Value, at: Value, lanes: int, c: Value) -> None:
+        is_max = spec.kind == "max"
+        kept = b.var(b.splat(float("-inf") if is_max else 0.0, lanes))
+
+        def cell(offset: Value) -> None:
+            value = (x + offset).vector(c, lanes=lanes)
+            kept.set(b.maximum(kept.get(), value) if is_max else kept.get() + value)
+
+        _cells(b, spec, (i, j), (spec.x,), cell)
+        result = kept.get()
+        if not is_max:
+            result = result / b.splat(_count(b, spec, i, j), lanes)
+        y.store(result, at + c)
+
+    _windows(b, spec, window)
+
+
+@kernel(x="f32*", y="f32*", grad_y="f32*", grad_x="f32*")
+def max_pool_backward(
+    b: Builder,
+    x: Pointer,
+    y: Pointer,
+    grad_y: Pointer,
+    grad_x: Pointer,
+    *,
+    spec: MaxBack,
+) -> None:
+    """grad_x at each window's first maximum += grad_y."""
+    pool = spec.pool
+
+    def window(i: Value, j: Value, at: Value, lanes: int, c: Value) -> None:
+        top = y.vector(at + c, lanes=lanes)
+        row = i * spec.grad_y.row + j * spec.grad_y.stored + spec.grad_y.at(0, 0)
+        waiting = b.var(grad_y.vector(row + c, lanes=lanes))
+
+        def cell(offset: Value, target: Value) -> None:
+            value = (x + offset).vector(c, lanes=lanes)
+            wins = value.equals(top)
+            to = grad_x + target
+            mine = b.select(wins, waiting.get(), 0.0)
+            to.store(to.vector(c, lanes=lanes) + mine, c)
+            waiting.set(b.select(wins, b.zeros(lanes), waiting.get()))
+
+        _cells(b, pool, (i, j), (pool.x, spec.grad_x), cell)
+
+    _windows(b, pool, window)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxBack:
+    """A max-pool and how the derivatives lie."""
+
+    pool: Pool
+    grad_y: Map
+    grad_x: Map
+
+
+@kernel(grad_y="f32*", grad_x="f32*")
+def avg_pool_backward(
+    b: Builder, grad_y: Pointer, grad_x: Pointer, *, spec: Pool
+) -> None:
+    """grad_x at each valid cell of a window += grad_y / their count."""
+
+    def window(i: Value, j: Value, at: Value, lanes: int, c: Value) -> None:
+        count = b.splat(_count(b, spec, i, j), lanes)
+        share = grad_y.vector(at + c, lanes=lanes) / count
+
+        def cell(offset: Value) -> None:
+            to = grad_x + offset
+            to.store(to.vector(c, lanes=lanes) + share, c)
+
+        _cells(b, spec, (i, j), (spec.x,), cell)
+
+    _windows(b, spec, window)
+
+
+@kernel(x="f32*", y="f32*")
+def global_avg_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Map) -> None:
+    """y[c] = Σ x[i, j, c] / (height · width); spec is x's layout."""
+    for start, lanes, many in spans(spec.stored, b.lanes):
+        with b.loop(many) as k:
+            c = k * lanes + start
+            total = b.var(b.zeros(lanes))
+            with b.loop(spec.height) as i:
+                part = b.var(b.zeros(lanes))
+                with b.loop(spec.width) as j:
+                    at = i * spec.row + j * spec.stored + spec.at(0, 0)
+                    part.add((x + at).vector(c, lanes=lanes))
+                total.add(part.get())
+            y.store(total.get() / float(spec.height * spec.width), c)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A vector of channels spread over an image."""
+
+    x: Map
+    is_added: bool
+
+
+@kernel(grad_y="f32*", grad_x="f32*")
+def global_avg_backward(
+    b: Builder, grad_y: Pointer, grad_x: Pointer, *, spec: Spread
+) -> None:
+    """grad_x[i, j, c] = or += grad_y[c] / (height · width)."""
+    m = spec.x
+    for start, lanes, many in spans(m.stored, b.lanes):
+        with b.loop(many) as k:
+            c = k * lanes + start
+            share = grad_y.vector(c, lanes=lanes) / float(m.height * m.width)
+            with b.loop(m.height) as i, b.loop(m.width) as j:
+                to = grad_x + (i * m.row + j * m.stored + m.at(0, 0))
+                value = to.vector(c, lanes=lanes) + share if spec.is_added else share
+                to.store(value, c)

@@ -1,0 +1,1 @@
+"""Lower a network to buffers, kernel calls and parallel regions."""

@@ -1,0 +1,440 @@
+"""This file is lowering: a network becomes steps, buffers and phases.
+
+Layers ask this object for buffers and add their steps. What a layer needs on the way
+back it leaves as a function on the tape, which runs in reverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any, Literal
+
+from pellucid.engines.compiled.codegen import Kernel
+from pellucid.engines.compiled.codegen.cpu import Target
+from pellucid.engines.compiled.kernels.elementwise import copies
+from pellucid.engines.compiled.kernels.elementwise.optimizer import (
+    Update,
+    square_sum,
+    update,
+)
+from pellucid.engines.compiled.kernels.layout import (
+    NO_SIDES,
+    Map,
+    Sides,
+    stored_channels,
+    widest,
+)
+from pellucid.engines.compiled.lowering.parameters import Parameter, Parameters
+from pellucid.engines.compiled.program.program_ir import (
+    Argument,
+    At,
+    Buffer,
+    Grain,
+    Number,
+    Phase,
+    Scope,
+    Step,
+    Task,
+    Value,
+)
+from pellucid.network import Network
+from pellucid.network.layers import Input
+from pellucid.network.node import Node
+from pellucid.objectives import Loss, Optimizer
+
+#: most tasks of the closing phase whose sums of squares are kept
+MOST_TASKS = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Ideas that can be switched off, to see what each is worth."""
+
+    fuse: bool = True
+    winograd: bool = True
+    sparse: bool = True
+    amx: bool = True
+    profile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a program is for.
+
+    ``predict``: the output only. ``look``: every node's output. ``train``: loss,
+    derivatives of the parameters, update. ``pull``: derivatives from a given one by
+    the output, the images' included. ``update``: weights from derivatives that are
+    there, their norm clipped already.
+    """
+
+    kind: Literal["predict", "look", "train", "pull", "update"]
+    is_training: bool
+    loss: Loss | None = None
+    optimizer: Optimizer | None = None
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether there is a backward pass."""
+        return self.kind in ("train", "pull")
+
+
+def shape_of(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (height, width, channels) of any shape: leading axes are joined."""
+    if len(shape) == 3:
+        return shape[0], shape[1], shape[2]
+    return 1, prod(shape[:-1]), shape[-1]
+
+
+@dataclass(eq=False)
+class Lowering:
+    """A network on its way to a program."""
+
+    network: Network
+    parameters: Parameters
+    target: Target
+    options: Options
+    purpose: Purpose
+    phases: list[Phase] = field(default_factory=list)
+    buffers: list[Buffer] = field(default_factory=list)
+    values: dict[str, Value] = field(default_factory=dict)
+    grads: dict[str, Value] = field(default_factory=dict)
+    tape: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
+    folding: list[Task] = field(default_factory=list)
+    preparing: list[Task] = field(default_factory=list)
+    closing: list[Task] = field(default_factory=list)
+    fused: dict[str, Node] = field(default_factory=dict)
+    folded: dict[str, Node] = field(default_factory=dict)
+    pooled: dict[str, tuple[Node, ...]] = field(default_factory=dict)
+    replaced: dict[tuple[str, str], At] = field(default_factory=dict)
+    masks: dict[str, Value] = field(default_factory=dict)
+    areas: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.weights = self.buffer("weights", self.parameters.size, "session")
+        self.grad_vector = self.buffer("grads", self.parameters.size, "session")
+        size = max(self.parameters.chunk_size, 16)
+        self.chunk_grads = self.buffer("chunk_grads", size, "chunk")
+        self.learners = self._learners()
+        self._sides = self._wanted_sides()
+        self._grad_sides: dict[str, Sides] = {}
+
+    @property
+    def has_amx(self) -> bool:
+        """Whether large products may be made on AMX tiles."""
+        return self.options.amx and self.target.has_amx
+
+    # what is needed where
+    def _learners(self) -> set[str]:
+        """Return the nodes whose output's derivative is needed."""
+        trained = {p.node for p in self.network.parameters}
+        found: set[str] = set()
+        for node in self.network.nodes:
+            wants = self.purpose.kind == "pull" and isinstance(node.layer, Input)
+            if wants or node.name in trained or found.intersection(node.inputs):
+                found.add(node.name)
+        return found
+
+    def _wanted_sides(self) -> dict[str, Sides]:
+        from pellucid.engines.compiled.lowering.layers import wanted_sides
+
+        sides: dict[str, Sides] = {}
+        for node in self.network.nodes:
+            for source in node.inputs:
+                wanted = wanted_sides(self, node)
+                sides[source] = widest(sides.get(source, NO_SIDES), wanted)
+        return sides
+
+    def want_grad_sides(self, name: str, sides: Sides) -> None:
+        """Say that the derivative by a node's output needs zeros around it."""
+        self._grad_sides[name] = widest(self._grad_sides.get(name, NO_SIDES), sides)
+
+    def plain_map(self, name: str) -> Map:
+        """Return how a node's output would lie without sides."""
+        height, width, channels = shape_of(self.network.shapes[name])
+        stored = stored_channels(channels, self.target.lanes)
+        return Map(height, width, channels, stored)
+
+    def map_of(self, name: str) -> Map:
+        """Return how a node's output lies, with the zeros its readers want."""
+        return self.plain_map(name).with_sides(self._sides.get(name, NO_SIDES))
+
+    def exact_map(self, name: str) -> Map:
+        """Return how the caller's arrays lie: no sides, no padding."""
+        height, width, channels = shape_of(self.network.shapes[name])
+        return Map(height, width, channels, channels)
+
+    def parameter(self, node: Node, role: str) -> Parameter:
+        """Return a node's weight."""
+        return self.parameters[f"{node.name}.{role}"]
+
+    def weight(self, node: Node, role: str) -> At:
+        """Return a weight's address, or that of what was folded into it."""
+        if (node.name, role) in self.replaced:
+            return self.replaced[node.name, role]
+        return At(self.weights, self.parameter(node, role).offset)
+
+    def chunk_grad(self, node: Node, role: str) -> At:
+        """Return the address of a chunk's derivative by a weight."""
+        return At(self.chunk_grads, self.parameter(node, role).offset)
+
+    def end_of(self, node: Node) -> str:
+        """Return the last of the nodes that became one step with this one."""
+        after = self.fused.get(node.name) or self.folded.get(node.name)
+        return after.name if after else node.name
+
+    def has_bias(self, node: Node) -> bool:
+        """Whether a layer adds something: its bias, or what was folded into it."""
+        return (node.name, "bias") in self.replaced or bool(
+            getattr(node.layer, "bias", False)
+        )
+
+    def trains(self, node: Node) -> bool:
+        """Whether this program makes derivatives by a node's parameters."""
+        return self.purpose.goes_back and getattr(node.layer, "trainable", True)
+
+    # buffers
+    def buffer(
+        self,
+        name: str,
+        size: int,
+        scope: Scope,
+        element: str = "f32",
+        *,
+        is_pinned: bool = False,
+    ) -> Buffer:
+        """Make a buffer."""
+        buffer = Buffer(name, size, scope, element, is_pinned)
+        self.buffers.append(buffer)
+        return buffer
+
+    def user(self, name: str, size: int, element: str = "f32") -> Buffer:
+        """Return the caller's array of that name; ``size`` counts one example's."""
+        for buffer in self.buffers:
+            if buffer.scope == "user" and buffer.name == name:
+                return buffer
+        return self.buffer(name, size, "user", element)
+
+    def output(self, name: str) -> Value:
+        """Make the buffer of a node's output."""
+        pinned = self.purpose.kind == "look"
+        m = self.map_of(name)
+        value = Value(self.buffer(name, m.size, "image", is_pinned=pinned), m)
+        self.values[name] = value
+        return value
+
+    def scratch(self, name: str, m: Map) -> Value:
+        """Make a buffer for one image that no other node sees."""
+        return Value(self.buffer(name, m.size, "image"), m)
+
+    def grad_target(self, name: str) -> tuple[Value, bool]:
+        """Return where a derivative by a node's output goes, and whether to add."""
+        if name in self.grads:
+            return self.grads[name], True
+        sides = self._grad_sides.get(name, NO_SIDES)
+        m = self.plain_map(name).with_sides(sides)
+        self.grads[name] = self.scratch(f"grad {name}", m)
+        return self.grads[name], False
+
+    # steps
+    def phase(self, grain: Grain | None = None) -> Phase:
+        """Return the phase that steps go to; another one where the grain differs."""
+        last = self.phases[-1] if self.phases else None
+        if last is None:
+            self.phases.append(Phase(grain or "fine"))
+        elif grain is not None and last.grain != grain:
+            if self.purpose.kind == "predict":
+                return last
+            self.barrier(grain)
+        return self.phases[-1]
+
+    def barrier(self, grain: Grain = "fine") -> None:
+        """Let what follows begin only when all images have come so far."""
+        if self.phases and self.phases[-1].is_empty:
+            self.phases[-1].grain = grain
+        else:
+            self.phases.append(Phase(grain))
+
+    def step(
+        self,
+        kernel: Kernel,
+        spec: Any,
+        *arguments: Argument,
+        node: str,
+        per: Literal["image", "chunk"] = "image",
+        grain: Grain | None = None,
+        why: str = "",
+        when: str = "",
+        multiply_adds: int = 0,
+    ) -> None:
+        """Add a step to the current phase."""
+        made = Step(kernel, spec, arguments, per, node, why, when)
+        made.multiply_adds = multiply_adds
+        self.phase(grain).body.append(made)
+
+    def prologue(
+        self,
+        kernel: Kernel,
+        spec: Any,
+        *arguments: Argument,
+        node: str,
+        is_first_only: bool = False,
+        when: str = "",
+    ) -> None:
+        """Add a step that runs once for each chunk before its images."""
+        made = Step(kernel, spec, arguments, "chunk", node, "", when, is_first_only)
+        self.phases[-1].prologue.append(made)
+
+    def prepare(
+        self,
+        kernel: Kernel,
+        spec: Any,
+        *arguments: Argument,
+        node: str,
+        blocks: int = 1,
+    ) -> None:
+        """Add a step that runs after every change of the weights, for each block."""
+        step = Step(kernel, spec, arguments, "task", node)
+        self.preparing.append(Task([step], blocks))
+
+    def clear_chunk_grad(self, node: Node, role: str) -> None:
+        """Begin a chunk's derivative by a weight at zero."""
+        size = self.parameter(node, role).layout.size
+        place = self.chunk_grad(node, role)
+        self.phase("fine")
+        self.prologue(copies.zero, size, place, node=node.name)
+
+    def clear(self, value: Value, node: str) -> None:
+        """Write zeros to an image's buffer."""
+        self.step(copies.zero, value.map.size, At(value.buffer), node=node)
+
+    def copy_whole(
+        self,
+        x: Value | At,
+        y: Value | At,
+        maps: tuple[Map, Map],
+        node: str,
+        *,
+        is_added: bool = False,
+    ) -> None:
+        """Copy an image between two layouts."""
+        a, b = maps
+        spec = copies.Copy(
+            a, b, a.height, a.width, a.channels, a.at(0, 0), b.at(0, 0), is_added
+        )
+        self.step(copies.copy, spec, _at(x), _at(y), node=node)
+
+    def wants_grad_sides(self, name: str) -> bool:
+        """Whether the derivative by a node's output needs zeros around it."""
+        return self._grad_sides.get(name, NO_SIDES) != NO_SIDES
+
+    def on_back(self, name: str, action: Callable[[], None]) -> None:
+        """Leave what is to be done once the derivative by a node's output is whole."""
+        self.tape.append((name, action))
+
+    def can_share_grad(self, name: str) -> bool:
+        """Whether the derivative by a node's output comes from one reader only."""
+        is_plain = self._grad_sides.get(name, NO_SIDES) == NO_SIDES
+        return is_plain and len(self.network.consumers[name]) == 1
+
+    def numbers(self, m: Map) -> str:
+        """Return the name of how many numbers of one channel the batch holds."""
+        self.areas.add(m.height * m.width)
+        return f"numbers {m.height * m.width}"
+
+    @property
+    def updates_at_once(self) -> bool:
+        """Whether weights change as soon as their derivatives are there."""
+        optimizer = self.purpose.optimizer
+        return optimizer is not None and optimizer.clip_norm is None
+
+    def close(
+        self,
+        steps: list[Step],
+        at: int,
+        size: int,
+        blocks: int,
+        *,
+        decays: bool,
+        grads: At | None = None,
+    ) -> None:
+        """Add a task that makes derivatives and, at once, updates their weights.
+
+        ``grads`` is where the steps leave them, if not among all the others.
+
+        ``at`` is where the first block's weights lie, ``size`` how many a block has:
+        whole vectors, but for the last block, behind which there is padding.
+        """
+        optimizer = self.purpose.optimizer
+        if optimizer is not None and optimizer.clip_norm is not None:
+            first = sum(task.blocks for task in self.closing)
+            place = At(self.grad_vector, at, size)
+            square = At(self.squares, first, 1)
+            steps.append(
+                Step(square_sum, None, (place, size, square), "task", when="update")
+            )
+        elif optimizer is not None:
+            steps.append(self.update_step(at, size, decays=decays, grads=grads))
+        if steps:
+            self.closing.append(Task(steps, blocks))
+
+    def update_step(
+        self, at: int, size: int, *, decays: bool, grads: At | None = None
+    ) -> Step:
+        """Return the optimizer's step on a block of weights."""
+        optimizer = self.purpose.optimizer
+        if optimizer is None:
+            raise TypeError(optimizer)
+        names = ("weights", "grads", "slot0", "slot1")
+        places = [At(self.session(name), at, size) for name in names]
+        if grads is not None:
+            places[1] = grads
+        floats = ("rate", "correction1", "correction2")
+        numbers = (Number(name, is_float=True) for name in floats)
+        return Step(
+            update,
+            Update(_without_rate(optimizer), decays),
+            (*places, At(self.clip), size, *numbers),
+            "task",
+            "update",
+            type(optimizer).__name__,
+            "update",
+        )
+
+    def session(self, name: str) -> Buffer:
+        """Return one of the session's vectors."""
+        for buffer in self.buffers:
+            if buffer.scope == "session" and buffer.name == name:
+                return buffer
+        return self.buffer(name, self.parameters.size, "session")
+
+    @property
+    def clip(self) -> Buffer:
+        """Where the factor on all derivatives stands."""
+        for buffer in self.buffers:
+            if buffer.name == "clip":
+                return buffer
+        return self.buffer("clip", 1, "shared")
+
+    @property
+    def squares(self) -> Buffer:
+        """Where each closing task leaves its sum of squares."""
+        for buffer in self.buffers:
+            if buffer.name == "squares":
+                return buffer
+        return self.buffer("squares", MOST_TASKS, "shared", "f64")
+
+    def source(self, node: Node) -> Value:
+        """Return the output of a node's only input."""
+        return self.values[node.inputs[0]]
+
+
+def _without_rate(optimizer: Optimizer) -> Optimizer:
+    """Return the optimizer without the numbers that come with each step."""
+    limit = None if optimizer.clip_norm is None else 1.0
+    return replace(optimizer, learning_rate=0.0, clip_norm=limit)
+
+
+def _at(place: Value | At) -> At:
+    return place if isinstance(place, At) else At(place.buffer)

@@ -1,0 +1,124 @@
+"""How each layer becomes steps, by the layer's class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pellucid.engines.compiled.kernels.conv.conv_input_grad import gradient_sides
+from pellucid.engines.compiled.kernels.layout import NO_SIDES, Map, Sides
+from pellucid.engines.compiled.lowering.context import Lowering, Options
+from pellucid.engines.compiled.lowering.layers import (
+    activation,
+    conv,
+    conv_pool,
+    conv_transpose,
+    dense,
+    dropout,
+    geometry,
+    local_response_norm,
+    normalization,
+    pool,
+)
+from pellucid.engines.compiled.lowering.parameters import Group, Layout
+from pellucid.network import Network
+from pellucid.network.layers import (
+    GELU,
+    Add,
+    AvgPool2D,
+    BatchNorm,
+    Concat,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2D,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    LocalResponseNorm,
+    MaxPool2D,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+    Upsample2D,
+    ZeroPad2D,
+)
+from pellucid.network.node import Node
+
+LOWER: dict[type[Layer], Callable[[Lowering, Node], None]] = {
+    Add: geometry.lower_add,
+    AvgPool2D: pool.lower,
+    BatchNorm: normalization.lower,
+    Concat: geometry.lower_concat,
+    Conv2D: conv.lower,
+    ConvTranspose2D: conv_transpose.lower,
+    Dense: dense.lower,
+    Dropout: dropout.lower,
+    Flatten: geometry.lower_flatten,
+    GELU: activation.lower,
+    GlobalAvgPool2D: pool.lower_global,
+    LayerNorm: normalization.lower_layer_norm,
+    LeakyReLU: activation.lower,
+    LocalResponseNorm: local_response_norm.lower,
+    MaxPool2D: pool.lower,
+    ReLU: activation.lower,
+    SiLU: activation.lower,
+    Sigmoid: activation.lower,
+    Softmax: activation.lower_softmax,
+    Tanh: activation.lower,
+    Upsample2D: geometry.lower_upsample,
+    ZeroPad2D: geometry.lower_pad,
+}
+
+
+def wanted_sides(low: Lowering, node: Node) -> Sides:
+    """Return the zeros that a node reads around its input."""
+    layer = node.layer
+    if not isinstance(layer, Conv2D | ConvTranspose2D):
+        return NO_SIDES
+    x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
+    if isinstance(layer, Conv2D):
+        return conv.input_sides(conv.describe(layer, x, y))
+    return gradient_sides(conv.describe(layer, x, y))
+
+
+def weight_layout(
+    network: Network,
+    node: Node,
+    role: str,
+    maps: tuple[Map, Map],
+    *,
+    options: Options,
+) -> tuple[Layout, Group]:
+    """Return how a layer's weight lies, and where its derivative comes from.
+
+    ``maps`` are the input's and the output's.
+    """
+    layer, (x, y) = node.layer, maps
+    specs = {spec.role: spec for spec in layer.weights(*network.input_shapes(node))}
+    shape, rank = specs[role].shape, len(network.shapes[node.name])
+    if isinstance(layer, ConvTranspose2D) and role == "weight":
+        return conv_transpose.weight_layout(conv.describe(layer, x, y), shape), "chunk"
+    if isinstance(layer, Conv2D) and role == "weight":
+        spec = conv.describe(layer, x, y)
+        if conv_pool.is_sparse(network, node, spec, options):
+            return conv_pool.sparse_layout(spec, shape), "chunk"
+        return conv.weight_layout(spec, shape), "chunk"
+    if isinstance(layer, Dense):
+        is_image = rank > 1
+        group: Group = "chunk" if is_image else "dense"
+        if role == "weight" and is_image:
+            return conv.weight_layout(conv.describe(layer, x, y), shape), group
+        if role == "weight":
+            return dense.weight_layout(x, y, shape), group
+        return _vector(y, shape), group
+    if isinstance(layer, BatchNorm):
+        return _vector(y, shape), "fixed" if role.startswith("running") else "norm"
+    return _vector(y, shape), "chunk"
+
+
+def _vector(y: Map, shape: tuple[int, ...]) -> Layout:
+    return Layout((y.stored,), shape, (0,))

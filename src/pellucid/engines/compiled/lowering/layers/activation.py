@@ -1,0 +1,110 @@
+"""This file is how activations become steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pellucid.engines.compiled.kernels.elementwise import activation as kernels
+from pellucid.engines.compiled.kernels.elementwise import softmax as softmax_kernels
+from pellucid.engines.compiled.kernels.elementwise.activation import (
+    FROM_OUTPUT,
+    Backward,
+    Elementwise,
+    Function,
+)
+from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.lowering.context import Lowering
+from pellucid.engines.compiled.program.program_ir import At, Value
+from pellucid.network.layers import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from pellucid.network.node import Node
+
+FUNCTIONS: dict[type, Callable[[Any], Function]] = {
+    ReLU: lambda _: Function("relu"),
+    LeakyReLU: lambda layer: Function("leaky_relu", layer.slope),
+    Sigmoid: lambda _: Function("sigmoid"),
+    Tanh: lambda _: Function("tanh"),
+    GELU: lambda _: Function("gelu"),
+    SiLU: lambda _: Function("silu"),
+}
+
+
+def shows_derivative(function: Function) -> bool:
+    """Whether f′ can be told from f's output."""
+    is_leaky = function.kind == "leaky_relu" and function.slope > 0
+    return function.kind in FROM_OUTPUT or is_leaky
+
+
+def lower(low: Lowering, node: Node) -> None:
+    """Add the steps of an activation that stands alone."""
+    x, y = low.source(node), low.output(node.name)
+    function = FUNCTIONS[type(node.layer)](node.layer)
+    spec = Elementwise(function, x.map, y.map)
+    low.step(
+        kernels.activation_forward, spec, At(x.buffer), At(y.buffer), node=node.name
+    )
+
+    def back() -> None:
+        if node.inputs[0] not in low.learners:
+            return
+        grad, seen = low.grads[node.name], y if shows_derivative(function) else x
+        to, is_added = low.grad_target(node.inputs[0])
+        spec = Backward(function, seen.map, grad.map, to.map, is_added)
+        low.step(
+            kernels.activation_backward,
+            spec,
+            At(seen.buffer),
+            At(grad.buffer),
+            At(to.buffer),
+            node=node.name,
+        )
+
+    low.on_back(node.name, back)
+
+
+def pull_through(
+    low: Lowering, function: Function, pair: tuple[Value, Value], m: Map, node: str
+) -> Value:
+    """Return grad_y · f′ in a buffer of its own, for what f was fused into."""
+    y, grad = pair
+    to = low.scratch(f"grad {node}", m)
+    spec = Backward(function, y.map, grad.map, m)
+    low.step(
+        kernels.activation_backward,
+        spec,
+        At(y.buffer),
+        At(grad.buffer),
+        At(to.buffer),
+        node=node,
+    )
+    return to
+
+
+def lower_softmax(low: Lowering, node: Node) -> None:
+    """Add the steps of Softmax."""
+    x, y = low.source(node), low.output(node.name)
+    spec = softmax_kernels.Softmax(x.map, y.map)
+    low.step(
+        softmax_kernels.softmax_forward,
+        spec,
+        At(x.buffer),
+        At(y.buffer),
+        node=node.name,
+    )
+
+    def back() -> None:
+        if node.inputs[0] not in low.learners:
+            return
+        grad = low.grads[node.name]
+        to, is_added = low.grad_target(node.inputs[0])
+        spec = softmax_kernels.Softmax(y.map, grad.map, to.map, is_added)
+        low.step(
+            softmax_kernels.softmax_backward,
+            spec,
+            At(y.buffer),
+            At(grad.buffer),
+            At(to.buffer),
+            node=node.name,
+        )
+
+    low.on_back(node.name, back)

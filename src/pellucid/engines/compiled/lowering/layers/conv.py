@@ -1,0 +1,349 @@
+"""This file is how convolutions become steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import Literal
+
+from pellucid.engines.compiled.kernels.amx.amx import EDGE
+from pellucid.engines.compiled.kernels.conv import (
+    conv_input_grad_scatter,
+    conv_single_channel,
+    depthwise,
+)
+from pellucid.engines.compiled.kernels.conv.conv import (
+    Conv,
+    conv_forward,
+    conv_from_ohwi,
+)
+from pellucid.engines.compiled.kernels.conv.conv_input_grad import (
+    conv_grad_input,
+    conv_turn_weight,
+    gradient_sides,
+)
+from pellucid.engines.compiled.kernels.conv.conv_weight_grad import (
+    conv_grad_bias,
+    conv_grad_weight,
+)
+from pellucid.engines.compiled.kernels.conv.zero_mask import find_zeros, seen_size
+from pellucid.engines.compiled.kernels.elementwise import copies
+from pellucid.engines.compiled.kernels.layout import Map, Sides
+from pellucid.engines.compiled.kernels.winograd import winograd, winograd_weight_grad
+from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
+    Winograd,
+    on_amx,
+    winograd_fits,
+)
+from pellucid.engines.compiled.kernels.winograd.winograd_weight import (
+    amx_steps,
+    taps_size,
+    weight_size,
+    winograd_amx_weight,
+    winograd_weight,
+)
+from pellucid.engines.compiled.lowering.context import Lowering
+from pellucid.engines.compiled.lowering.layers import conv_pool
+from pellucid.engines.compiled.lowering.layers.activation import FUNCTIONS, pull_through
+from pellucid.engines.compiled.lowering.parameters import Layout
+from pellucid.engines.compiled.program.program_ir import At, Buffer, Value
+from pellucid.network.layers import BatchNorm, Conv2D, ConvTranspose2D, Dense
+from pellucid.network.node import Node
+
+Pair = tuple[int, int]
+
+_GREY = "a vector is some pixels"
+
+
+def describe(layer: Conv2D | ConvTranspose2D | Dense, x: Map, y: Map) -> Conv:
+    """Return the convolution that a layer computes; Dense on an image is 1×1.
+
+    That of a transposed convolution goes from its output to its input.
+    """
+    if isinstance(layer, Dense):
+        return Conv(x, y, (1, 1), has_bias=layer.bias)
+    (top, _), (left, _) = layer.pads((x.height, x.width))
+    is_turned = isinstance(layer, ConvTranspose2D)
+    return Conv(
+        *((y, x) if is_turned else (x, y)),
+        layer.kernel,
+        layer.strides,
+        layer.dilations,
+        (top, left),
+        layer.groups,
+        layer.bias and not is_turned,
+    )
+
+
+def input_sides(spec: Conv) -> Sides:
+    """Return the zeros that a convolution reads around its input."""
+    down, across = ((axis.pad, max(0, axis.reach)) for axis in spec.axes)
+    return down, across
+
+
+def weight_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
+    """Return the layout [kernel_h][kernel_w][input][output] of a weight."""
+    split = shape if len(shape) == 4 else (1, 1, *shape)
+    return Layout(spec.weight_shape, split, (0, 1, 2, 3))
+
+
+def multiply_adds(spec: Conv) -> int:
+    """Return the multiplications (each with its addition) of one image."""
+    per_cell = prod(spec.kernel) * spec.x.channels // spec.groups
+    return spec.y.height * spec.y.width * spec.y.channels * per_cell
+
+
+def lower(low: Lowering, node: Node) -> None:
+    """Add the steps of Conv2D, or of Dense on an image."""
+    layer = node.layer
+    if not isinstance(layer, Conv2D | Dense):
+        raise TypeError(type(layer))
+    if node.name in low.pooled:
+        conv_pool.lower(low, node)
+        return
+    x = low.source(node)
+    after = low.fused.get(node.name)
+    function = FUNCTIONS[type(after.layer)](after.layer) if after else None
+    y = low.output(low.end_of(node))
+    spec = replace(describe(layer, x.map, y.map), has_bias=low.has_bias(node))
+    forward(low, node, replace(spec, function=function), (x, y))
+    low.want_grad_sides(node.name, gradient_sides(spec))
+    name = after.name if after else node.name
+
+    def back() -> None:
+        grad = low.grads[name]
+        if after and function:
+            sides = gradient_sides(spec)
+            m = low.plain_map(node.name).with_sides(sides)
+            grad = pull_through(low, function, (y, grad), m, node.name)
+        pull(low, node, replace(spec, y=grad.map), (x, grad))
+
+    low.on_back(name, back)
+
+
+def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> None:
+    """Add the step that convolves: by Winograd where that pays, else by tiles."""
+    x, y = pair
+    what = f", {spec.function.kind}" if spec.function else ""
+    w = hwio(low, node, spec)
+    bias = low.weight(node, "bias") if spec.has_bias else w
+    if low.options.winograd and winograd_fits(spec):
+        # Where a ReLU follows, rounding may put an output on the other side of 0 and
+        # move a whole derivative: training goes forward by the smaller, more exact
+        # tiles. The way back has no such corners and takes what costs least.
+        edge: Literal[0, 2] = 2 if low.purpose.goes_back else 0
+        fast = Winograd(spec, pooled=False, y=y.map, edge=edge)
+        add_winograd(low, node, fast, (At(x.buffer), bias, At(y.buffer)), what=what)
+        return
+    kernel, why = conv_forward, "register tiles"
+    if depthwise.depthwise_fits(spec):
+        kernel, why = depthwise.depthwise_forward, "each channel alone"
+    elif conv_single_channel.grey_fits(spec, low.target.lanes):
+        kernel, why = conv_single_channel.grey_forward, _GREY
+        size = conv_single_channel.grey_weight_size(spec, low.target.lanes)
+        repeated = low.buffer(f"{node.name} repeated", size, "shared")
+        low.prepare(
+            conv_single_channel.grey_weight, spec, w, At(repeated), node=node.name
+        )
+        w = At(repeated)
+    low.step(
+        kernel,
+        spec,
+        At(x.buffer),
+        w,
+        bias,
+        At(y.buffer),
+        node=node.name,
+        grain="fine",
+        why=f"{why}{what}",
+        multiply_adds=multiply_adds(spec),
+    )
+
+
+def hwio(low: Lowering, node: Node, spec: Conv) -> At:
+    """Return the weights as [kernel_h][kernel_w][input][output]."""
+    w = low.weight(node, "weight")
+    if low.parameter(node, "weight").layout.order[0] == 0:
+        return w
+    turned = low.buffer(f"{node.name} hwio", prod(spec.weight_shape), "shared")
+    low.prepare(conv_from_ohwi, spec, w, At(turned), node=node.name)
+    return At(turned)
+
+
+def add_winograd(
+    low: Lowering,
+    node: Node,
+    spec: Winograd,
+    places: tuple[At, At, At],
+    *,
+    what: str = "",
+    codes: Buffer | None = None,
+) -> None:
+    """Add Winograd's step, and the weights' transform whenever they change."""
+    is_ohwi = low.parameter(node, "weight").layout.order[0] != 0
+    spec = replace(spec, weight_layout="ohwi" if is_ohwi else "hwio")
+    if low.has_amx:
+        spec = on_amx(spec)
+    role = "back" if spec.is_turned else "forward"
+    u = low.buffer(f"{node.name} U {role}", weight_size(spec), "shared")
+    size = winograd.scratch_size(spec, low.target.lanes)
+    scratch = low.buffer(f"{node.name} tiles {role}", size, "worker")
+    weight = low.weight(node, "weight")
+    taps = low.buffer(f"{node.name} taps {role}", taps_size(low.target.lanes), "worker")
+    if spec.on_amx:
+        of_weight, of_u = amx_steps(spec)
+        low.prepare(
+            winograd_amx_weight,
+            spec,
+            replace(weight, per_block=of_weight),
+            At(u, per_block=of_u),
+            At(taps),
+            node=node.name,
+            blocks=spec.conv.y.stored // EDGE,
+        )
+    else:
+        arguments = weight, At(u), At(taps)
+        low.prepare(winograd_weight, spec, *arguments, node=node.name)
+    x, bias, y = places
+    seen = At(u)
+    if role == "forward" and _has_corners(low, node):
+        spec = replace(spec, keeps_zeros=True)
+        seen = At(low.buffer(f"{node.name} seen", seen_size(spec.conv), "image", "i32"))
+        low.step(find_zeros, spec.conv, x, seen, node=node.name, grain="fine")
+    low.step(
+        winograd.winograd_forward,
+        spec,
+        x,
+        At(u),
+        bias,
+        y,
+        At(codes) if codes else At(u),
+        seen,
+        At(scratch),
+        node=node.name,
+        grain="fine",
+        why=f"{spec.title}: 3×3, stride 1{what}",
+        multiply_adds=multiply_adds(spec.conv),
+    )
+
+
+def _has_corners(low: Lowering, node: Node) -> bool:
+    """Whether an exact zero matters: not where batch norm alone comes next."""
+    followers = low.network.consumers[node.name]
+    return not all(isinstance(after.layer, BatchNorm) for after in followers)
+
+
+def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> None:
+    """Add the steps of a convolution's derivatives, from its input and grad_y."""
+    _, grad = pair
+    if low.trains(node):
+        _pull_weight(low, node, spec, pair)
+        if spec.has_bias:
+            low.clear_chunk_grad(node, "bias")
+            low.step(
+                conv_grad_bias,
+                spec.y,
+                At(grad.buffer),
+                low.chunk_grad(node, "bias"),
+                node=node.name,
+            )
+    if node.inputs[0] in low.learners:
+        _pull_input(low, node, spec, grad)
+
+
+def _pull_weight(
+    low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]
+) -> None:
+    x, grad = pair
+    low.clear_chunk_grad(node, "weight")
+    if low.options.winograd and winograd_fits(spec):
+        fast = Winograd(spec, pooled=False, y=spec.y)
+        size = winograd_weight_grad.grad_size(fast)
+        grad_u = low.buffer(f"{node.name} grad U", size, "worker")
+        low.prologue(copies.zero, size, At(grad_u), node=node.name)
+        room = winograd_weight_grad.back_scratch_size(fast)
+        scratch = low.buffer(f"{node.name} tiles grad", room, "worker")
+        low.step(
+            winograd_weight_grad.winograd_grad_weight,
+            fast,
+            At(x.buffer),
+            At(grad.buffer),
+            At(grad_u),
+            At(scratch),
+            node=node.name,
+            grain="fine",
+            why=f"{fast.title}, transposed",
+            multiply_adds=multiply_adds(spec),
+        )
+        low.step(
+            winograd_weight_grad.winograd_grad_back,
+            fast,
+            At(grad_u),
+            low.chunk_grad(node, "weight"),
+            node=node.name,
+            per="chunk",
+            grain="fine",
+        )
+        return
+    kernel, why = conv_grad_weight, "register tiles"
+    if depthwise.depthwise_fits(spec):
+        kernel, why = depthwise.depthwise_grad_weight, "each channel alone"
+    elif conv_single_channel.grey_fits(spec, low.target.lanes):
+        kernel, why = conv_single_channel.grey_grad_weight, _GREY
+    low.step(
+        kernel,
+        spec,
+        At(x.buffer),
+        At(grad.buffer),
+        low.chunk_grad(node, "weight"),
+        node=node.name,
+        grain="fine",
+        why=why,
+        multiply_adds=multiply_adds(spec),
+    )
+
+
+def _pull_input(low: Lowering, node: Node, spec: Conv, grad: Value) -> None:
+    to, is_added = low.grad_target(node.inputs[0])
+    mirror = Conv(
+        spec.y,
+        to.map,
+        spec.kernel,
+        top_left=(2 - spec.top_left[0], 2 - spec.top_left[1]),
+        has_bias=False,
+        is_added=is_added,
+    )
+    is_fit = winograd_fits(spec) and winograd_fits(mirror)
+    if low.options.winograd and is_fit and min(mirror.top_left) >= 0:
+        fast = Winograd(mirror, pooled=False, y=to.map, is_turned=True)
+        weight = low.weight(node, "weight")
+        add_winograd(low, node, fast, (At(grad.buffer), weight, At(to.buffer)))
+        return
+    full = replace(spec, x=to.map, is_added=is_added)
+    w = low.weight(node, "weight")
+    if depthwise.depthwise_fits(full):
+        kernel, why = depthwise.depthwise_grad_input, "each channel alone"
+    else:
+        turn, size = conv_turn_weight, prod(spec.turned_shape)
+        kernel, why = conv_grad_input, "register tiles"
+        if conv_input_grad_scatter.spread_pays(full, low.target.lanes):
+            turn = conv_input_grad_scatter.spread_weight
+            size = conv_input_grad_scatter.spread_weight_size(full, low.target.lanes)
+            kernel, why = (
+                conv_input_grad_scatter.spread_grad_input,
+                "each output over its window",
+            )
+        turned = low.buffer(f"{node.name} turned", size, "shared")
+        low.prepare(turn, full, w, At(turned), node=node.name)
+        w = At(turned)
+    low.step(
+        kernel,
+        full,
+        At(grad.buffer),
+        w,
+        At(to.buffer),
+        node=node.name,
+        grain="fine",
+        why=why,
+        multiply_adds=multiply_adds(spec),
+    )

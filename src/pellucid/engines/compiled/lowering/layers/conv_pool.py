@@ -1,0 +1,261 @@
+"""This file is how a convolution, ReLU and 2×2 max-pool become one step each way.
+
+The convolution's own output is never stored: of each window only the largest value
+and a code of where it stood. On the way back at most one of four outputs has a
+derivative, and none where ReLU gave 0; going through what is left, bit by bit,
+replaces dense products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pellucid.engines.compiled.kernels.conv import conv_pool as kernels
+from pellucid.engines.compiled.kernels.conv import (
+    conv_pool_weight_grad,
+    sparse_input_grad,
+    sparse_weight_grad,
+)
+from pellucid.engines.compiled.kernels.conv.conv import Conv
+from pellucid.engines.compiled.kernels.conv.conv_pool import ConvPool
+from pellucid.engines.compiled.kernels.conv.sparse_weight_grad import Sparse
+from pellucid.engines.compiled.kernels.conv.sparse_window_grad import (
+    pack_windows,
+    window_grad_input,
+    windows_of,
+)
+from pellucid.engines.compiled.kernels.elementwise.activation import Function
+from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
+    Winograd,
+    winograd_fits,
+)
+from pellucid.engines.compiled.lowering.context import Lowering, Options
+from pellucid.engines.compiled.lowering.layers import conv
+from pellucid.engines.compiled.lowering.parameters import Layout
+from pellucid.engines.compiled.program.program_ir import At, Buffer, Value
+from pellucid.network import Network
+from pellucid.network.layers import Conv2D, MaxPool2D, ReLU
+from pellucid.network.node import Node
+
+RELU = Function("relu")
+
+
+def pooled_chain(network: Network, node: Node, end: str = "") -> tuple[Node, ...]:
+    """Return the ReLU and the 2×2 max-pool that alone follow a node, or nothing.
+
+    ``end`` names what was folded into it, which they follow then.
+    """
+    if not isinstance(node.layer, Conv2D):
+        return ()
+    relus = network.consumers[end or node.name]
+    if len(relus) != 1 or not isinstance(relus[0].layer, ReLU):
+        return ()
+    pools = network.consumers[relus[0].name]
+    if len(pools) != 1 or not isinstance(pools[0].layer, MaxPool2D):
+        return ()
+    layer = pools[0].layer
+    is_plain = layer.kernel == layer.strides == (2, 2)
+    height, width, _ = network.shapes[relus[0].name]
+    if not is_plain or layer.pads((height, width)) != ((0, 0), (0, 0)):
+        return ()
+    return relus[0], pools[0]
+
+
+def is_sparse(network: Network, node: Node, spec: Conv, options: Options) -> bool:
+    """Whether the way back goes by what lives; weights then lie [out][kh][kw][in]."""
+    chain = pooled_chain(network, node)
+    fits = kernels.conv_pool_fits(spec) and sparse_weight_grad.sparse_fits(spec)
+    return options.fuse and options.sparse and bool(chain) and fits
+
+
+def sparse_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
+    """Return the layout [output][kernel_h][kernel_w][input]."""
+    return Layout((spec.y.stored, *spec.kernel, spec.x.stored), shape, (3, 0, 1, 2))
+
+
+def can_fuse(low: Lowering, node: Node) -> bool:
+    """Whether a convolution, its ReLU and its pool are one step in this program."""
+    chain = pooled_chain(low.network, node, low.end_of(node))
+    if not chain or not isinstance(node.layer, Conv2D):
+        return False
+    x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
+    spec = conv.describe(node.layer, x, y)
+    if not kernels.conv_pool_fits(spec):
+        return False
+    by_lives = is_sparse(low.network, node, spec, low.options)
+    if not low.purpose.goes_back or by_lives:
+        return True
+    return low.options.sparse and node.inputs[0] not in low.learners
+
+
+def lower(low: Lowering, node: Node) -> None:
+    """Add the steps of a convolution with its ReLU and pool."""
+    layer = node.layer
+    if not isinstance(layer, Conv2D):
+        raise TypeError(type(layer))
+    end = low.pooled[node.name][-1].name
+    x, y = low.source(node), low.output(end)
+    spec = conv.describe(layer, x.map, low.plain_map(node.name))
+    spec = replace(spec, has_bias=low.has_bias(node))
+    keeps = low.purpose.goes_back
+    size = y.map.height * y.map.width * y.map.stored
+    codes = low.buffer(f"{end} codes", size if keeps else 1, "image", "i8")
+    _forward(low, node, replace(spec, function=RELU), (x, y), codes, keeps_codes=keeps)
+
+    def back() -> None:
+        if is_sparse(low.network, node, spec, low.options):
+            _pull_what_lives(low, node, spec, (x, low.grads[end]), codes)
+        else:
+            _pull_by_codes(low, node, spec, (x, low.grads[end]), codes)
+
+    low.on_back(end, back)
+
+
+def _forward(
+    low: Lowering,
+    node: Node,
+    spec: Conv,
+    pair: tuple[Value, Value],
+    codes: Buffer,
+    *,
+    keeps_codes: bool,
+) -> None:
+    x, y = pair
+    weight = low.weight(node, "weight")
+    bias = low.weight(node, "bias") if spec.has_bias else weight
+    places = At(x.buffer), bias, At(y.buffer)
+    if low.options.winograd and winograd_fits(spec):
+        fast = Winograd(spec, pooled=True, y=y.map, keeps_codes=keeps_codes)
+        what = ", with relu and max-pool"
+        conv.add_winograd(low, node, fast, places, what=what, codes=codes)
+        return
+    low.step(
+        kernels.conv_pool_forward,
+        ConvPool(spec, y.map, keeps_codes),
+        At(x.buffer),
+        conv.hwio(low, node, spec),
+        bias,
+        At(y.buffer),
+        At(codes),
+        node=node.name,
+        grain="fine",
+        why="convolution, relu and max-pool at once",
+        multiply_adds=conv.multiply_adds(spec),
+    )
+
+
+def _pull_by_codes(
+    low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value], codes: Buffer
+) -> None:
+    """Few input channels: every window adds to all weights, picked by its code."""
+    x, grad = pair
+    if not low.trains(node):
+        return
+    low.clear_chunk_grad(node, "weight")
+    bias = _bias_grad(low, node, spec)
+    low.step(
+        conv_pool_weight_grad.coded_grad_weight,
+        Sparse(spec, grad.map, x.map),
+        At(x.buffer),
+        At(grad.buffer),
+        At(codes),
+        low.chunk_grad(node, "weight"),
+        bias,
+        node=node.name,
+        grain="fine",
+        why="a derivative for one output of each window",
+        multiply_adds=conv.multiply_adds(spec) // 4,
+    )
+
+
+def _bias_grad(low: Lowering, node: Node, spec: Conv) -> At:
+    if spec.has_bias and low.trains(node):
+        low.clear_chunk_grad(node, "bias")
+        return low.chunk_grad(node, "bias")
+    return At(low.buffer(f"{node.name} no bias", spec.y.stored, "worker"))
+
+
+def _pull_what_lives(
+    low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value], codes: Buffer
+) -> None:
+    x, grad = pair
+    source = node.inputs[0]
+    if low.trains(node):
+        _pull_weight(low, node, Sparse(spec, grad.map, x.map), pair, codes)
+    if source not in low.learners:
+        return
+    around = low.plain_map(source).with_sides(conv.input_sides(spec))
+    part = low.scratch(f"grad {source} by {node.name}", around)
+    full = Sparse(spec, grad.map, around)
+    _pull_input(low, node, full, (grad, part), codes)
+    if source not in low.grads and not low.wants_grad_sides(source):
+        low.grads[source] = part
+        return
+    to, is_added = low.grad_target(source)
+    low.copy_whole(part, to, (part.map, to.map), node.name, is_added=is_added)
+
+
+def _pull_input(
+    low: Lowering, node: Node, spec: Sparse, pair: tuple[Value, Value], codes: Buffer
+) -> None:
+    """Add the step of the input's derivative: window by window, or cell by cell."""
+    grad, part = pair
+    windows = windows_of(spec, low.target.lanes, low.target.registers)
+    weight = low.weight(node, "weight")
+    if windows is None:
+        size = sparse_input_grad.input_scratch_size(spec)
+        scratch = low.buffer(f"{node.name} cells", size, "worker")
+    else:
+        size = windows.parts * windows.part_size
+        packed = At(low.buffer(f"{node.name} parts", size, "shared"))
+        low.prepare(pack_windows, windows, weight, packed, node=node.name)
+        weight = packed
+        scratch = low.buffer(f"{node.name} lives", windows.masks, "worker", "i64")
+    low.step(
+        sparse_input_grad.sparse_grad_input if windows is None else window_grad_input,
+        spec if windows is None else windows,
+        At(grad.buffer),
+        At(codes),
+        weight,
+        At(part.buffer),
+        At(scratch),
+        node=node.name,
+        grain="fine",
+        why=f"{'cells' if windows is None else 'windows'}, only what is alive",
+        multiply_adds=conv.multiply_adds(spec.conv) // 4,
+    )
+
+
+def _pull_weight(
+    low: Lowering, node: Node, spec: Sparse, pair: tuple[Value, Value], codes: Buffer
+) -> None:
+    x, grad = pair
+    name = node.name
+    lives = low.buffer(f"{name} lives by output", spec.lives, "worker", "i64")
+    low.clear_chunk_grad(node, "weight")
+    bias = _bias_grad(low, node, spec.conv)
+    low.step(
+        sparse_weight_grad.sparse_lives,
+        spec,
+        At(grad.buffer),
+        At(codes),
+        At(lives),
+        bias,
+        node=name,
+        grain="fine",
+        why="which windows are alive",
+    )
+    low.step(
+        sparse_weight_grad.sparse_grad_weight,
+        spec,
+        At(x.buffer),
+        At(grad.buffer),
+        At(codes),
+        At(lives),
+        low.chunk_grad(node, "weight"),
+        At(low.buffer(f"{name} patches", spec.windows, "worker", "i32")),
+        node=name,
+        grain="fine",
+        why="windows, only what is alive",
+        multiply_adds=conv.multiply_adds(spec.conv) // 4,
+    )

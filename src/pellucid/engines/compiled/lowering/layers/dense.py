@@ -1,0 +1,253 @@
+"""This file is how fully connected layers become steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pellucid.engines.compiled.kernels.amx import dense_amx as amx
+from pellucid.engines.compiled.kernels.amx.amx import EDGE
+from pellucid.engines.compiled.kernels.dense import dense as kernels
+from pellucid.engines.compiled.kernels.dense import gemv
+from pellucid.engines.compiled.kernels.dense.dense import Rows
+from pellucid.engines.compiled.kernels.elementwise.optimizer import join_chunks
+from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.lowering.context import Lowering
+from pellucid.engines.compiled.lowering.layers import conv
+from pellucid.engines.compiled.lowering.layers.activation import FUNCTIONS, pull_through
+from pellucid.engines.compiled.lowering.parameters import ALIGN, Layout
+from pellucid.engines.compiled.program.program_ir import (
+    At,
+    Buffer,
+    Grain,
+    Number,
+    Step,
+    Value,
+)
+from pellucid.network.layers import Dense
+from pellucid.network.node import Node
+
+#: floats of weights from which the images of a chunk are taken together by 16
+LARGE = 16 * 1024
+#: what the plan says of kernels that use it
+ON_AMX = ", on AMX"
+#: rows of the weights' derivative in one task
+TASK_FLOATS = 8 * 1024
+
+
+def weight_layout(inputs: Map, outputs: Map, shape: tuple[int, ...]) -> Layout:
+    """Return the layout [input][output] of a weight."""
+    return Layout((inputs.stored, outputs.stored), shape, (0, 1))
+
+
+def is_on_image(shape: tuple[int, ...]) -> bool:
+    """Whether a Dense layer of that output treats each pixel on its own."""
+    return len(shape) > 1
+
+
+def lower(low: Lowering, node: Node) -> None:
+    """Add the steps of Dense."""
+    layer = node.layer
+    if not isinstance(layer, Dense):
+        raise TypeError(type(layer))
+    x = low.source(node)
+    if is_on_image(low.network.shapes[node.name]):
+        conv.lower(low, node)
+        return
+    after = low.fused.get(node.name)
+    function = FUNCTIONS[type(after.layer)](after.layer) if after else None
+    name = low.end_of(node)
+    y = low.output(name)
+    spec = kernels.Dense(
+        x.map.stored,
+        y.map.stored,
+        x.buffer.stride,
+        y.buffer.stride,
+        low.has_bias(node),
+        function,
+    )
+    w = low.weight(node, "weight")
+    bias = low.weight(node, "bias") if spec.has_bias else w
+    grain: Grain | None = "coarse" if spec.inputs * spec.outputs >= LARGE else None
+    on_amx = low.purpose.goes_back and low.has_amx and amx.dense_amx_fits(spec)
+    has_own_way = low.purpose.kind == "predict" and grain == "coarse"
+    if has_own_way:
+        _add_one_image(low, node, spec, (At(x.buffer), w, bias, At(y.buffer)))
+    places = [At(x.buffer), w, bias, At(y.buffer)]
+    if on_amx:
+        size = amx.forward_scratch_size(spec)
+        places.append(At(low.buffer(f"{node.name} parts", size, "worker")))
+    low.step(
+        amx.dense_amx_forward if on_amx else kernels.dense_forward,
+        spec,
+        *places,
+        Number("images"),
+        node=node.name,
+        per="chunk",
+        grain=grain,
+        why="weights stream once for a chunk's images" + (ON_AMX if on_amx else ""),
+        when="is_many" if has_own_way else "",
+        multiply_adds=x.map.channels * y.map.channels,
+    )
+
+    def back() -> None:
+        grad = low.grads[name]
+        if after and function:
+            m = low.plain_map(node.name)
+            grad = pull_through(low, function, (y, grad), m, node.name)
+        strides = replace(spec, y_stride=grad.buffer.stride, function=None)
+        _pull(low, node, strides, (x, grad), grain)
+
+    low.on_back(name, back)
+
+
+def _add_one_image(
+    low: Lowering, node: Node, spec: kernels.Dense, places: tuple[At, At, At, At]
+) -> None:
+    """Add the step for a single image, whose zeros cost nothing."""
+    flag = low.buffer(f"{node.name} is finite", 1, "shared", "i64")
+    scratch = low.buffer(f"{node.name} inputs", gemv.gemv_scratch_size(spec), "worker")
+    x, w, bias, y = places
+    size = spec.inputs * spec.outputs
+    low.prepare(gemv.all_finite, size, w, At(flag), node=node.name)
+    low.step(
+        gemv.gemv_forward,
+        spec,
+        x,
+        w,
+        bias,
+        y,
+        At(flag),
+        At(scratch),
+        node=node.name,
+        grain="coarse",
+        why="one image: zeros of the input are skipped",
+        when="is_one",
+    )
+
+
+def _pull(
+    low: Lowering,
+    node: Node,
+    spec: kernels.Dense,
+    pair: tuple[Value, Value],
+    grain: Grain | None,
+) -> None:
+    x, grad = pair
+    work = x.map.channels * grad.map.channels
+    if low.trains(node):
+        grad.buffer.is_pinned = True
+        _close(low, node, spec, (x, grad))
+    if node.inputs[0] in low.learners:
+        to, is_added = low.grad_target(node.inputs[0])
+        spec = replace(spec, x_stride=to.buffer.stride, is_added=is_added)
+        on_amx = low.has_amx and amx.dense_amx_fits(spec)
+        size = kernels.grad_input_scratch_size(spec, low.target.lanes)
+        if on_amx:
+            size = amx.input_scratch_size(spec)
+        scratch = low.buffer(f"{node.name} parts back", size, "worker")
+        places = [At(grad.buffer), low.weight(node, "weight"), At(to.buffer)]
+        places.append(At(scratch))
+        low.step(
+            amx.dense_amx_grad_input if on_amx else kernels.dense_grad_input,
+            spec,
+            *places,
+            Number("images"),
+            node=node.name,
+            per="chunk",
+            grain=grain,
+            why="columns are images, on AMX" if on_amx else "lanes are images",
+            multiply_adds=work,
+        )
+
+
+def rows_of_task(inputs: int, outputs: int, tile: int = 14) -> int:
+    """Return how many rows one task makes: whole tiles, and whole vectors."""
+    unit = tile * max(1, ALIGN // outputs)
+    rows = TASK_FLOATS // outputs // unit * unit
+    return min(inputs, rows or unit)
+
+
+def _cut(
+    low: Lowering, node: Node, spec: kernels.Dense, grad: Value, rows: int
+) -> Buffer:
+    """Add the step that cuts the output's derivatives into parts; return those.
+
+    Chunks of coarse phases begin at even images, as the kernel wants it.
+    """
+    cut = low.buffer(f"{node.name} cut", amx.cut_size(spec), "image", "i32")
+    cut.is_pinned, cut.groups = True, amx.IMAGES
+    low.step(
+        amx.dense_amx_cut,
+        amx.AmxRows(spec, rows, cut.stride),
+        At(grad.buffer),
+        At(cut, is_first=True),
+        Number("index"),
+        Number("images"),
+        Number("count"),
+        node=node.name,
+        per="chunk",
+        grain="coarse",
+    )
+    return cut
+
+
+def _close(
+    low: Lowering, node: Node, spec: kernels.Dense, pair: tuple[Value, Value]
+) -> None:
+    """Add the tasks that make a block of rows each, over all images at once."""
+    x, grad = pair
+    weight = low.parameter(node, "weight")
+    on_amx = low.has_amx and amx.dense_amx_fits(spec)
+    rows = rows_of_task(spec.inputs, spec.outputs, EDGE if on_amx else 14)
+    cut = _cut(low, node, spec, grad, rows) if on_amx else None
+    blocks, rest = divmod(spec.inputs, rows)
+    is_whole = all(n * spec.outputs % ALIGN == 0 for n in (rows, rest))
+    kept = None
+    if low.updates_at_once and is_whole:
+        # the derivative is used up while it is in the cache; nobody else wants it
+        kept = At(low.buffer(f"{node.name} rows", rows * spec.outputs, "worker"))
+    optimizer = low.purpose.optimizer
+    asked = 1 + len(optimizer.slots) if optimizer and low.updates_at_once else 0
+    for first, size, many in ((0, rows, blocks), (blocks * rows, rest, 1)):
+        if not size or not many:
+            continue
+        at, count = weight.offset + first * spec.outputs, size * spec.outputs
+        whole = At(low.grad_vector, at, count)
+        places = [At(x.buffer, first, size, is_first=True)]
+        places += [At(grad.buffer, is_first=True), kept or whole]
+        if cut:
+            room = amx.weight_scratch_size(size)
+            scratch = low.buffer(f"{node.name} tiles", room, "worker")
+            places += [At(cut, is_first=True), At(scratch)]
+            names = ("weights", "slot0", "slot1")
+            places += [At(low.session(name), at, count) for name in names]
+        step = Step(
+            amx.dense_amx_grad_weight if cut else kernels.dense_grad_weight,
+            amx.AmxRows(spec, size, cut.stride, asked) if cut else Rows(spec, size),
+            (*places, Number("count")),
+            "task",
+            node.name,
+            "a block of rows over all images" + (ON_AMX if cut else ""),
+        )
+        step.multiply_adds = x.map.channels * grad.map.channels * size // spec.inputs
+        steps = [step]
+        if kept:
+            copied = (kept, 1, 0, whole, count)
+            steps.append(
+                Step(join_chunks, None, copied, "task", node.name, when="keeps_grads")
+            )
+        low.close(steps, at, count, many, decays=True, grads=kept)
+    if spec.has_bias:
+        bias = low.parameter(node, "bias")
+        step = Step(
+            kernels.dense_grad_bias,
+            spec,
+            (
+                At(grad.buffer, is_first=True),
+                At(low.grad_vector, bias.offset),
+                Number("count"),
+            ),
+            "task",
+            node.name,
+        )
+        low.close([step], bias.offset, bias.layout.size, 1, decays=False)

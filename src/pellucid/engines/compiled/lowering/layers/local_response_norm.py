@@ -1,0 +1,48 @@
+"""This file is how local response normalisation becomes steps."""
+
+from __future__ import annotations
+
+from pellucid.engines.compiled.kernels.norm import local_response_norm as kernels
+from pellucid.engines.compiled.lowering.context import Lowering
+from pellucid.engines.compiled.program.program_ir import At
+from pellucid.network.layers import LocalResponseNorm
+from pellucid.network.node import Node
+
+
+def lower(low: Lowering, node: Node) -> None:
+    """Add the steps of LocalResponseNorm."""
+    layer = node.layer
+    if not isinstance(layer, LocalResponseNorm):
+        raise TypeError(type(layer))
+    x, y = low.source(node), low.output(node.name)
+    reach = layer.reach(x.map.channels)
+    sizes = (reach, layer.alpha / layer.size, layer.beta, layer.bias)
+    line = kernels.line_size(x.map, reach)
+    squares = low.buffer(f"{node.name} squares", line, "worker")
+    low.step(
+        kernels.local_response_norm_forward,
+        kernels.Neighbours(x.map, y.map, *sizes),
+        At(x.buffer),
+        At(squares),
+        At(y.buffer),
+        node=node.name,
+    )
+
+    def back() -> None:
+        if node.inputs[0] not in low.learners:
+            return
+        grad = low.grads[node.name]
+        to, is_added = low.grad_target(node.inputs[0])
+        shares = low.buffer(f"{node.name} shares", line, "worker")
+        low.step(
+            kernels.local_response_norm_backward,
+            kernels.Neighbours(x.map, grad.map, *sizes, to.map, is_added),
+            At(x.buffer),
+            At(grad.buffer),
+            At(squares),
+            At(shares),
+            At(to.buffer),
+            node=node.name,
+        )
+
+    low.on_back(node.name, back)

@@ -1,0 +1,188 @@
+"""This file is the way through a network: forward, loss, back, and the closing."""
+
+from __future__ import annotations
+
+from pellucid.engines.compiled.codegen.cpu import Target
+from pellucid.engines.compiled.kernels.elementwise.optimizer import (
+    clip_factor,
+    join_chunks,
+)
+from pellucid.engines.compiled.kernels.layout import Map, stored_channels
+from pellucid.engines.compiled.lowering.context import (
+    Lowering,
+    Options,
+    Purpose,
+    shape_of,
+)
+from pellucid.engines.compiled.lowering.fuse import fuse
+from pellucid.engines.compiled.lowering.layers import LOWER, loss, weight_layout
+from pellucid.engines.compiled.lowering.parameters import Group, Layout, Parameters
+from pellucid.engines.compiled.program.program_ir import (
+    PREPARING,
+    At,
+    Number,
+    Phase,
+    Step,
+    Task,
+)
+from pellucid.engines.registry import unsupported
+from pellucid.network import Network
+from pellucid.network.layers import Input
+
+#: weights that one closing task joins and updates
+BLOCK = 4096
+
+
+def parameters_of(network: Network, target: Target, options: Options) -> Parameters:
+    """Return where every weight of a network lies."""
+    wanted: dict[str, tuple[Layout, Group, bool]] = {}
+    for weight in network.weights:
+        node = network.node(weight.node)
+        x, y = (_map(network, name, target) for name in (node.inputs[0], node.name))
+        layout, group = weight_layout(
+            network, node, weight.spec.role, (x, y), options=options
+        )
+        mine: Group = group if weight.is_trainable else "fixed"
+        wanted[weight.name] = layout, mine, weight.decays
+    return Parameters(wanted, {w.name: w.shape for w in network.weights})
+
+
+def _map(network: Network, name: str, target: Target) -> Map:
+    height, width, channels = shape_of(network.shapes[name])
+    return Map(height, width, channels, stored_channels(channels, target.lanes))
+
+
+def lowered(
+    network: Network,
+    parameters: Parameters,
+    target: Target,
+    *,
+    options: Options,
+    purpose: Purpose,
+) -> Lowering:
+    """Return a network's buffers, steps and phases for one purpose.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        If a layer has no compiled path.
+    """
+    for node in network.nodes:
+        if type(node.layer) not in LOWER and not isinstance(node.layer, Input):
+            raise unsupported("compiled", node.layer.who, "it has no compiled path")
+    low = Lowering(network, parameters, target, options, purpose)
+    if purpose.kind == "update":
+        _update(low)
+        return low
+    fuse(low)
+    _forward(low)
+    if purpose.goes_back:
+        _back(low)
+        _close(low)
+    before = zip(PREPARING, (low.folding, low.preparing), strict=True)
+    first = [Phase("tasks", title, tasks=tasks) for title, tasks in before]
+    low.phases = [phase for phase in first + low.phases if not phase.is_empty]
+    return low
+
+
+def _forward(low: Lowering) -> None:
+    entry, end = low.network.inputs[0], low.network.outputs[0]
+    is_taken = {node.name for node in low.fused.values()}
+    is_taken |= {node.name for node in low.folded.values()}
+    is_taken |= {node.name for chain in low.pooled.values() for node in chain}
+    low.phase("fine")
+    exact = low.exact_map(entry)
+    x = low.output(entry)
+    images = low.user("images", exact.size)
+    low.copy_whole(At(images), x, (exact, x.map), entry)
+    for node in low.network.nodes:
+        if not isinstance(node.layer, Input) and node.name not in is_taken:
+            LOWER[type(node.layer)](low, node)
+    if low.purpose.kind == "look":
+        return
+    y, exact = low.values[end], low.exact_map(end)
+    output = low.user("output", exact.size)
+    low.copy_whole(y, At(output), (y.map, exact), end)
+
+
+def _back(low: Lowering) -> None:
+    entry, end = low.network.inputs[0], low.network.outputs[0]
+    if low.purpose.loss is not None:
+        loss.lower(low, low.purpose.loss)
+    else:
+        exact = low.exact_map(end)
+        given = low.user("grad_output", exact.size)
+        grad, _ = low.grad_target(end)
+        low.copy_whole(At(given), grad, (exact, grad.map), end)
+    for name, action in reversed(low.tape):
+        if name in low.grads:
+            action()
+    if low.purpose.kind == "pull" and entry in low.grads:
+        exact, grad = low.exact_map(entry), low.grads[entry]
+        wanted = low.user("grad_input", exact.size)
+        low.copy_whole(grad, At(wanted), (grad.map, exact), entry)
+
+
+def _close(low: Lowering) -> None:
+    """Add the last phases: derivatives are joined, weights updated."""
+    for decays in (True, False):
+        start, size = low.parameters.range("chunk", decays=decays)
+        for at, length, many in _blocks(start, size):
+            join = Step(
+                join_chunks,
+                None,
+                (
+                    At(low.chunk_grads, at, length, is_first=True),
+                    Number("chunks"),
+                    low.chunk_grads.stride,
+                    At(low.grad_vector, at, length),
+                    length,
+                ),
+                "task",
+                "join",
+            )
+            low.close([join], at, length, many, decays=decays)
+    start, size = low.parameters.range("norm", decays=False)
+    for at, length, many in _blocks(start, size):
+        low.close([], at, length, many, decays=False)
+    if low.closing:
+        low.phases.append(Phase("tasks", "join and update", tasks=low.closing))
+    optimizer = low.purpose.optimizer
+    if optimizer is not None and optimizer.clip_norm is not None:
+        _clip(low)
+
+
+def _clip(low: Lowering) -> None:
+    """Update only when the norm of all derivatives is known."""
+    count = sum(task.blocks for task in low.closing)
+    factor = Step(
+        clip_factor,
+        None,
+        (At(low.squares), count, Number("limit", is_float=True), At(low.clip)),
+        "task",
+        "clip",
+        when="update",
+    )
+    low.phases.append(Phase("tasks", "clip", tasks=[Task([factor])]))
+    _update(low)
+
+
+def _update(low: Lowering) -> None:
+    """Update all weights."""
+    tasks: list[Task] = []
+    groups: tuple[Group, ...] = ("chunk", "norm", "dense")
+    for group in groups:
+        for decays in (True, False):
+            start, size = low.parameters.range(group, decays=decays)
+            tasks += [
+                Task([low.update_step(at, length, decays=decays)], many)
+                for at, length, many in _blocks(start, size)
+            ]
+    low.phases.append(Phase("tasks", "update", tasks=tasks))
+
+
+def _blocks(start: int, size: int) -> list[tuple[int, int, int]]:
+    """Cut a range: [(first, length, how many)]."""
+    many, rest = divmod(size, BLOCK)
+    cuts = [(start, BLOCK, many), (start + many * BLOCK, rest, 1)]
+    return [cut for cut in cuts if cut[1] and cut[2]]

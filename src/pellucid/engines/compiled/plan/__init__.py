@@ -1,1 +1,0 @@
-"""The plan: a network lowered to steps, buffers and phases."""

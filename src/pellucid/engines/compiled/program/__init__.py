@@ -1,0 +1,1 @@
+"""Compiled programs: their IR, memory, worker threads and text."""

@@ -1,0 +1,516 @@
+"""This file is a program: a lowered network as compiled code with its memory.
+
+The context is an array of 64-bit integers that compiled code reads: numbers of the
+run, the addresses of all buffers, and for each phase how many tasks it has, how many
+images each takes, and two counters. Growing the batch makes the buffers anew; the
+code stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ctypes import c_int64, c_void_p
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.engines.compiled.codegen import (
+    ELEMENTS,
+    F32,
+    PTR,
+    Builder,
+    Kernel,
+    Pointer,
+    Unit,
+    Value,
+    compiler,
+)
+from pellucid.engines.compiled.kernels import threads
+from pellucid.engines.compiled.kernels.layout import padded
+from pellucid.engines.compiled.lowering.context import Lowering
+from pellucid.engines.compiled.program.program_ir import (
+    BYTES,
+    Argument,
+    At,
+    Buffer,
+    Phase,
+    Step,
+)
+from pellucid.engines.compiled.program.workers import Pool
+from pellucid.engines.memory import require_memory
+from pellucid.errors import EngineError
+
+Array = npt.NDArray[Any]
+
+#: numbers of the run, in the context's first slots
+NUMBERS = (
+    "count",
+    "chunks",
+    "update",
+    "keeps_grads",
+    "has_classes",
+    "has_targets",
+    "draws_masks",
+    "is_one",
+    "is_many",
+    "seed",
+    "step",
+    "first",
+    "patience",
+    "failed",
+    "rate",
+    "correction1",
+    "correction2",
+    "limit",
+)
+#: images that stream through predict together
+STREAM = 16
+#: images of a task whose layers are large products; half where workers would idle
+COARSE = 32
+#: sizes of batches whose tasks are remembered
+MOST_SIZES = 64
+#: cycles without progress after which a run gives up: minutes
+PATIENCE = 1 << 40
+
+_CONTEXT = (("context", "i64*"), ("task", "n"), ("worker", "n"))
+_RUN = (("context", "i64*"), ("worker", "n"))
+_ONE = (("context", "i64*"), ("images", "n"), ("output", "n"))
+
+
+def address(array: Array) -> int:
+    """Return where an array lies; asking takes more than a microsecond."""
+    return int(array.ctypes.data)
+
+
+class Program:
+    """Compiled code for one network and purpose, with its buffers."""
+
+    def __init__(self, low: Lowering, pool: Pool, *, name: str) -> None:
+        self.low = low
+        self._pool = pool
+        self._is_streaming = low.purpose.kind == "predict"
+        _drop_unused(low)
+        self._numbers = [*NUMBERS, *(f"numbers {a}" for a in sorted(low.areas))]
+        self._lay_out()
+        _keep_with_worker(low)
+        self._library = compiler.load_plan(
+            self._identity(), self._unit, low.target, what=name
+        )
+        self._run_address = self._library.address("run")
+        self._alone = self._library.function("alone", c_void_p)
+        if self._is_streaming:
+            self._one = self._library.function("one", c_void_p, c_int64, c_int64)
+        self._capacity = (0, 0)
+        self._memory: Array = np.zeros(0, np.uint8)
+
+    # the context
+    def _lay_out(self) -> None:
+        self._slots = {name: i for i, name in enumerate(self._numbers)}
+        at = len(self._numbers)
+        for buffer in self.low.buffers:
+            buffer.slot, at = at, at + 1
+        self._phase_slots = at
+        at = (at + 2 * len(self.low.phases) + 7) // 8 * 8
+        self._counters = at
+        at += 16 * len(self.low.phases)
+        steps = [s for p in self.low.phases for s in p.steps()]
+        self._profile = at
+        self._clocks = {step: at + i for i, step in enumerate(steps)}
+        self._length = at + len(steps)
+        raw = np.zeros(self._length + 8, np.int64)
+        start = -(raw.ctypes.data // 8) % 8
+        self.context: Array = raw[start : start + self._length]
+        self._integers = self.context.data
+        self._floats: Any = self.context.view(np.float32).data
+        self._address = self.context.ctypes.data
+        self._users = {b.name: b for b in self.low.buffers if b.scope == "user"}
+        self._begins: dict[tuple[int, int, bool], Array] = {}
+        self.set(patience=PATIENCE)
+
+    def set(self, **numbers: int) -> None:
+        """Set integers of the run."""
+        for name, number in numbers.items():
+            self._integers[self._slots[name]] = number
+
+    def set_floats(self, **numbers: float) -> None:
+        """Set floats of the run."""
+        for name, number in numbers.items():
+            self._floats[2 * self._slots[name]] = number
+
+    def point(self, buffer: Buffer, address: int) -> None:
+        """Say where a buffer of the session or the caller lies."""
+        self._integers[buffer.slot] = address
+
+    def give(self, **arrays: Array) -> None:
+        """Say where the caller's arrays lie; those that nothing reads are left out."""
+        self.place({name: address(array) for name, array in arrays.items()})
+
+    def place(self, addresses: Mapping[str, int]) -> None:
+        """Say where the caller's arrays lie, as `give`."""
+        for name, place in addresses.items():
+            if name in self._users:
+                self.point(self._users[name], place)
+
+    # memory
+    def reserve(self, count: int, chunks: int) -> None:
+        """Make room for so many images, cut into so many chunks.
+
+        Raises
+        ------
+        EngineError
+            If they do not fit into memory.
+        """
+        images = STREAM * self._pool.count if self._is_streaming else count
+        if images <= self._capacity[0] and chunks <= self._capacity[1]:
+            return
+        wanted = max(images, self._capacity[0]), max(chunks, self._capacity[1])
+        items = {
+            "image": wanted[0],
+            "chunk": wanted[1],
+            "worker": self._pool.count,
+            "shared": 1,
+        }
+        own = [b for b in self.low.buffers if b.scope in items]
+        starts, total = [], 0
+        for buffer in own:
+            starts.append(total)
+            many = padded(items[buffer.scope], buffer.groups)
+            size = buffer.stride * BYTES[buffer.element] * many
+            total += size + 64 * 3  # neighbours begin in different cache sets
+        self._memory, self._capacity = np.zeros(0, np.uint8), (0, 0)
+        raw = self._allocate(total + 64, count)
+        base = raw.ctypes.data + (-raw.ctypes.data) % 64
+        for buffer, start in zip(own, starts, strict=True):
+            self.point(buffer, base + start)
+        self._memory, self._capacity = raw, wanted
+        self.bytes = total
+        self.is_fresh = False
+
+    def _allocate(self, size: int, count: int) -> Array:
+        """Return zeros; refuse what does not fit into memory before taking it."""
+        what, many = "engine 'compiled': a batch", f"{count} images, which need "
+        advice = "Take a smaller batch_size." if count > 1 else "Take smaller layers."
+        require_memory(what, size, got=many, advice=advice)
+        try:
+            return np.zeros(size, np.uint8)
+        except MemoryError as error:
+            raise EngineError(
+                f"{what} must fit into memory; got {many}{size:,} bytes. {advice}"
+            ) from error
+
+    @property
+    def threads(self) -> int:
+        """Workers."""
+        return self._pool.count
+
+    def array(self, buffer: Buffer, count: int) -> Array:
+        """Return a buffer of floats as a view (count, stride)."""
+        start = int(self.context[buffer.slot]) - self._memory.ctypes.data
+        size = count * buffer.stride * 4
+        view: Array = self._memory[start : start + size].view(np.float32)
+        return view.reshape(count, buffer.stride)
+
+    # running
+    is_fresh = False
+
+    def run_one(self, images: int, output: int) -> None:
+        """Predict one image here and now; both are addresses.
+
+        Only for a program that has run since its weights changed.
+        """
+        self._one(self._address, images, output)
+
+    def run(self, count: int, *, chunk: int) -> None:
+        """Run on ``count`` images, ``chunk`` of them in a fine task.
+
+        Raises
+        ------
+        EngineError
+            If a worker died.
+        """
+        chunks = -(-count // chunk)
+        self.set(count=count, chunks=chunks, is_one=0, is_many=1)
+        for area in self.low.areas:
+            self.set_floats(**{f"numbers {area}": float(count * area)})
+        key = count, chunk, self.is_fresh
+        if key not in self._begins:
+            if len(self._begins) >= MOST_SIZES:
+                self._begins.clear()
+            self._begins[key] = self._begin(*key)
+        self.context[self._phase_slots : self._profile] = self._begins[key]
+        if self._pool.count == 1 or (chunks == 1 and self._is_streaming):
+            self._alone(self._address)
+        else:
+            self._pool.run(self._run_address, self._address)
+        self.is_fresh = True
+        if self._integers[self._slots["failed"]]:
+            self.set(failed=0)
+            raise EngineError(
+                "engine 'compiled': workers must stay alive; got one that stopped in "
+                "the middle of a step. Build the model anew."
+            )
+
+    def _begin(self, count: int, chunk: int, is_fresh: bool) -> Array:
+        """Return the tasks of all phases and how many images each takes; counters."""
+        begin = np.zeros(self._profile - self._phase_slots, np.int64)
+        for i, phase in enumerate(self.low.phases):
+            size, tasks = chunk, -(-count // chunk)
+            if phase.grain == "coarse":
+                size = COARSE if count >= COARSE * self._pool.count else COARSE // 2
+                tasks = -(-count // size)
+            elif phase.grain == "tasks":
+                is_done = phase.prepares and is_fresh
+                tasks = 0 if is_done else phase.task_count
+            begin[2 * i : 2 * i + 2] = tasks, size
+        return begin
+
+    # code
+    def _identity(self) -> str:
+        """Return all that the code depends on but the sources, as text."""
+        lines = [repr(self._slots), f"{self._phase_slots} {self._counters}"]
+        lines.append(f"{self._is_streaming} {self.low.options.profile}")
+        for phase in self.low.phases:
+            lines.append(f"{phase.grain} {phase.title}")
+            lines += [_described(step) for step in (*phase.prologue, *phase.body)]
+            for task in phase.tasks:
+                lines.append(f"task {task.blocks}")
+                lines += [_described(step) for step in task.steps]
+        return "\n".join(lines)
+
+    def _unit(self) -> Unit:
+        target = self.low.target
+        unit = Unit(
+            lanes=target.lanes, registers=target.registers, is_x86=target.is_x86
+        )
+        phases = [
+            Kernel(f"phase{i}", _CONTEXT, _PhaseWriter(self, phase, i).write)
+            for i, phase in enumerate(self.low.phases)
+        ]
+
+        def run(b: Builder, context: Pointer, worker: Value, *, spec: None) -> None:
+            del spec
+            old = threads.flush_denormals(b)
+            for i, phase in enumerate(phases):
+                self._write_meeting(b, context, worker, i, phase)
+            threads.restore_denormals(b, old)
+
+        def alone(b: Builder, context: Pointer, *, spec: None) -> None:
+            del spec
+            old = threads.flush_denormals(b)
+            for i, phase in enumerate(phases):
+                tasks = context.load(self._phase_slots + 2 * i)
+                with b.loop(tasks) as task:
+                    b.call(phase, context, task, b.i64(0), spec=None)
+            threads.restore_denormals(b, old)
+
+        def one(
+            b: Builder, context: Pointer, images: Value, output: Value, *, spec: None
+        ) -> None:
+            del spec
+            for name, address in (("images", images), ("output", output)):
+                context.store(address, self.low.user(name, 0).slot)
+            for name, number in (("count", 1), ("is_one", 1), ("is_many", 0)):
+                context.store(b.i64(number), self._slots[name])
+            old = threads.flush_denormals(b)
+            for i, phase in enumerate(phases):
+                if not self.low.phases[i].prepares:
+                    context.store(b.i64(1), self._phase_slots + 2 * i + 1)
+                    b.call(phase, context, b.i64(0), b.i64(0), spec=None)
+            threads.restore_denormals(b, old)
+
+        if self._is_streaming:
+            unit.define("one", Kernel("one", _ONE, one), None)
+        unit.define("run", Kernel("run", _RUN, run), None)
+        unit.define("alone", Kernel("alone", _RUN[:1], alone), None)
+        return unit
+
+    def _write_meeting(
+        self, b: Builder, context: Pointer, worker: Value, i: int, phase: Kernel
+    ) -> None:
+        """Take tasks of a phase while there are any, then wait until all are done."""
+        tasks = context.load(self._phase_slots + 2 * i)
+        ticket, done = (context + (self._counters + 16 * i + k) for k in (0, 8))
+        with b.forever() as leave:
+            task = threads.atomic_add(b, ticket, 1)
+            leave(task >= tasks)
+            b.call(phase, context, task, worker, spec=None)
+            threads.atomic_add(b, done, 1)
+        patience = context.load(self._slots["patience"])
+        reached = threads.wait_for(b, done, tasks, patience)
+        with b.when(reached < 1):
+            context.store(b.i64(1), self._slots["failed"])
+
+    def cycles(self, step: Step) -> int:
+        """Return what a step has cost since the program was made, with profile=True."""
+        return int(self.context[self._clocks[step]])
+
+    def __str__(self) -> str:
+        from pellucid.engines.compiled.program.text import text
+
+        return text(self)
+
+
+class _PhaseWriter:
+    """Writes the function of one phase: (context, task, worker)."""
+
+    def __init__(self, program: Program, phase: Phase, number: int) -> None:
+        self._program = program
+        self._phase = phase
+        self._number = number
+
+    def write(
+        self, b: Builder, context: Pointer, task: Value, worker: Value, *, spec: None
+    ) -> None:
+        del spec
+        self._b, self._context, self._task, self._worker = b, context, task, worker
+        if self._phase.grain == "tasks":
+            self._write_tasks()
+        else:
+            self._write_images()
+
+    def _slot(self, name: str) -> Value:
+        return self._context.load(self._program._slots[name])
+
+    def _write_tasks(self) -> None:
+        b, first = self._b, 0
+        for task in self._phase.tasks:
+            inside = (self._task - first).unsigned_below(task.blocks)
+            with b.when(inside):
+                places = {"index": b.i64(0), "block": self._task - first}
+                for step in task.steps:
+                    self._call(step, places)
+            first += task.blocks
+
+    def _write_images(self) -> None:
+        b, program = self._b, self._program
+        size = self._context.load(program._phase_slots + 2 * self._number + 1)
+        low = self._task * size
+        high = b.smaller(low + size, self._slot("count"))
+        item = self._worker * STREAM if program._is_streaming else low
+        places = {
+            "index": low,
+            "item": item,
+            "images": high - low,
+            "chunk": self._task,
+        }
+        for step in self._phase.prologue:
+            if step.is_first_only:
+                with b.when(self._task < 1):
+                    self._call(step, places)
+            else:
+                self._call(step, places)
+        for segment in self._phase.segments():
+            if segment[0].per == "chunk":
+                for step in segment:
+                    self._call(step, places)
+                continue
+            with b.loop(high - low) as n:
+                image = {**places, "index": low + n, "item": item + n}
+                for step in segment:
+                    self._call(step, image)
+
+    def _call(self, step: Step, places: dict[str, Value]) -> None:
+        b = self._b
+        if step.when:
+            with b.when(self._slot(step.when) > 0):
+                self._call_plain(step, places)
+        else:
+            self._call_plain(step, places)
+
+    def _call_plain(self, step: Step, places: dict[str, Value]) -> None:
+        arguments = [self._argument(a, places) for a in step.arguments]
+        b, program = self._b, self._program
+        if not program.low.options.profile:
+            b.call(step.kernel, *arguments, spec=step.spec)
+            return
+        begin = threads.cycles(b)
+        b.call(step.kernel, *arguments, spec=step.spec)
+        clock = self._context + program._clocks[step]
+        threads.atomic_add(b, clock, threads.cycles(b) - begin)
+
+    def _argument(
+        self, argument: Argument, places: dict[str, Value]
+    ) -> Value | Pointer:
+        b = self._b
+        if isinstance(argument, At):
+            return self._place(argument, places)
+        if isinstance(argument, int):
+            return b.i64(argument)
+        if isinstance(argument, float):
+            return b.f32(argument)
+        if argument.name == "global index":
+            return places["index"] + self._slot("first")
+        if argument.name in places:
+            return places[argument.name]
+        slot = self._program._slots[argument.name]
+        if argument.is_float:
+            return Pointer(b, self._context.v, F32).load(2 * slot)
+        return self._context.load(slot)
+
+    def _place(self, at: At, places: dict[str, Value]) -> Pointer:
+        b, buffer = self._b, at.buffer
+        address = b.ir.load((self._context + buffer.slot).v, typ=PTR)
+        place = Pointer(b, address, ELEMENTS[buffer.element])
+        if not at.is_first:
+            item: Value | None = {
+                "image": places.get("item"),
+                "user": places["index"],
+                "worker": self._worker,
+                "chunk": places.get("chunk"),
+            }.get(buffer.scope)
+            if item is not None:
+                place = place + item * buffer.stride
+        place = place + at.offset
+        if at.per_block:
+            place = place + places["block"] * at.per_block
+        return place
+
+
+def _described(step: Step) -> str:
+    """Return all that a step's code depends on, as text."""
+    arguments = []
+    for argument in step.arguments:
+        if isinstance(argument, At):
+            b = argument.buffer
+            arguments.append(
+                f"{b.slot} {b.scope} {b.element} {b.stride} {argument.offset} "
+                f"{argument.per_block} {argument.is_first}"
+            )
+        else:
+            arguments.append(repr(argument))
+    return f"{step.kernel.name} {step.spec!r} {step.per} {step.when} " + (
+        f"{step.is_first_only} {arguments}"
+    )
+
+
+def _drop_unused(low: Lowering) -> None:
+    used = set(_buffers(step for phase in low.phases for step in phase.steps()))
+    used |= {value.buffer for value in low.values.values()}
+    used |= {mask.buffer for mask in low.masks.values()}
+    kept = ("user", "session")
+    low.buffers = [b for b in low.buffers if b in used or b.scope in kept]
+
+
+def _keep_with_worker(low: Lowering) -> None:
+    """Let what lives only while one image passes a phase lie once per worker."""
+    seen: dict[Buffer, set[tuple[int, int]]] = {}
+    for i, phase in enumerate(low.phases):
+        for j, segment in enumerate(phase.segments()):
+            where = (i, j) if segment[0].per == "image" else (i, -1 - j)
+            for buffer in _buffers(segment):
+                seen.setdefault(buffer, set()).add(where)
+        others = [*phase.prologue, *(s for t in phase.tasks for s in t.steps)]
+        for buffer in _buffers(others):
+            seen.setdefault(buffer, set()).add((i, -1000))
+    for buffer, places in seen.items():
+        is_local = len(places) == 1 and next(iter(places))[1] >= 0
+        if is_local and buffer.scope == "image" and not buffer.is_pinned:
+            buffer.scope = "worker"
+
+
+def _buffers(steps: Iterable[Step]) -> Iterable[Buffer]:
+    for step in steps:
+        for argument in step.arguments:
+            if isinstance(argument, At):
+                yield argument.buffer

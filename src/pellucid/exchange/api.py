@@ -1,0 +1,205 @@
+"""This file is the two doors: a model goes out, a model comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from pellucid.engines.protocol import Engine
+from pellucid.errors import ExchangeError, NetworkError
+from pellucid.exchange import formats, torch_objects
+from pellucid.exchange.disk import Contents, write_sets
+from pellucid.exchange.errors import damage_of
+from pellucid.model import Model, from_file
+from pellucid.network import Network
+from pellucid.objectives import Loss, Optimizer, as_loss, as_optimizer
+from pellucid.runs import ModelFile
+from pellucid.storage import recover
+
+_GOES_WITH = {"constants": "onnx", "network": "state_dict"}
+_KEEPS_FLOAT64 = ("npz", "safetensors")
+
+
+def write(
+    model: Model,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    calibration: npt.ArrayLike | None = None,
+) -> Path:
+    """Write a model in another program's format, whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+        Network and weights; the engine does not matter.
+    path : path
+        File, or folder where the format is one.
+    format : str, optional
+        As in ``pellucid.exchange.FORMATS``; by the path's ending if left out.
+    calibration : array, shape (N, *input shape), optional
+        Images, as `Model.predict` takes them, from which an int8 format learns the
+        ranges of activations.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    ExchangeError
+        If the format cannot hold the network exactly, or the disk not the file.
+    MissingExtraError
+        If a package is not installed.
+    """
+    target = Path(path)
+    entry = formats.chosen(target, format)
+    write_all(model, {target: entry}, calibration=calibration)
+    return target
+
+
+def write_all(
+    model: Model,
+    targets: Mapping[Path, formats.Format],
+    *,
+    calibration: npt.ArrayLike | None = None,
+) -> None:
+    """Write a model in several formats into one folder, all of them or none.
+
+    Parameters
+    ----------
+    model, calibration
+        As `write` takes them.
+    targets : mapping of Path to Format
+        What each file or folder is written as.
+
+    Raises
+    ------
+    ExchangeError, MissingExtraError
+        As `write`; then all is as it was before.
+    """
+    exports = {}
+    for target, entry in targets.items():
+        if not entry.is_written:
+            raise ExchangeError(
+                f"export: format must be one that is written; got {entry.name!r}, "
+                "which is only read."
+            )
+        given = calibration if entry.is_calibrated else None
+        contents = contents_of(model, entry, target.name, calibration=given)
+        exports[target] = Contents(contents, entry.marker)
+    write_sets(exports)
+
+
+def contents_of(
+    model: Model,
+    entry: formats.Format,
+    name: str,
+    *,
+    calibration: npt.ArrayLike | None = None,
+) -> dict[str, bytes]:
+    """Return a format's files by name, as bytes; the first is the main one."""
+    file = model.file()
+    if file.dtype != "float32" and entry.name not in _KEEPS_FLOAT64:
+        raise ExchangeError(
+            f"export: a model must be float32 for {entry.name}; got {file.dtype}. "
+            f"Formats that keep it: {', '.join(_KEEPS_FLOAT64)}."
+        )
+    module = entry.load()
+    if not entry.is_calibrated:
+        contents: dict[str, bytes] = module.contents(file, name)
+        return contents
+    if calibration is None:
+        raise ExchangeError(
+            f"export: {entry.name} must be given images to calibrate on; got none. "
+            "A hundred of the training set will do."
+        )
+    quantized: dict[str, bytes] = module.contents(model, name, calibration)
+    return quantized
+
+
+def read(
+    source: Any,
+    *,
+    engine: str | Engine = "compiled",
+    loss: str | Loss | None = None,
+    optimizer: str | Optimizer | None = None,
+    constants: Mapping[str, npt.ArrayLike] | None = None,
+    format: str | None = None,
+    network: Network | None = None,
+    input_shape: tuple[int, ...] | None = None,
+) -> Model:
+    """Read a model that another program made.
+
+    Parameters
+    ----------
+    source : path or object
+        A file or folder; a PyTorch ``nn.Module`` or ``ExportedProgram``.
+    engine : str or Engine
+        Where to run it.
+    loss, optimizer : str or Loss or Optimizer, optional
+        To train it on: most formats hold neither.
+    constants : mapping of str to array, optional
+        ONNX only: graph inputs that are weights.
+    format : str, optional
+        As in ``pellucid.exchange.FORMATS``; by the file's name if left out.
+    network : Network, optional
+        A `state_dict` only: what its weights belong to.
+    input_shape : tuple of int, optional
+        A module only: one example's shape, (height, width, channels).
+
+    Returns
+    -------
+    Model
+        Runs, trains and compares as any other.
+
+    Raises
+    ------
+    ExchangeError
+        If it is damaged, or holds what cannot be represented exactly: then with the
+        operator's name, its attributes and where it stands.
+    MissingExtraError
+        If a package is not installed.
+    """
+    objective: Any = {"loss": as_loss(loss), "optimizer": as_optimizer(optimizer)}
+    extra = {"constants": constants, "network": network}
+    given = {name: value for name, value in extra.items() if value is not None}
+    if not isinstance(source, str | Path) and torch_objects.is_torch(source):
+        file = torch_objects.file_of_object(source, input_shape)
+        return from_file(file, engine=engine, **objective)
+    file = _file_of(source, format, given)
+    try:
+        return from_file(file, engine=engine, **objective)
+    except NetworkError as error:
+        raise ExchangeError(
+            f"import: '{source}' must hold a whole model; got: {error}"
+        ) from error
+
+
+def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFile:
+    if not isinstance(source, str | Path):
+        raise ExchangeError(
+            f"import: source must be a path; got {type(source).__name__}."
+        )
+    path = Path(source)
+    recover(path.parent)  # what a write that was cut off has left
+    entry = formats.chosen(path, format)
+    if not entry.is_read:
+        raise ExchangeError(
+            f"import: format must be one that is read; got {entry.name!r}, which is "
+            "only written."
+        )
+    for name in extra:
+        if entry.name != _GOES_WITH[name]:
+            raise ExchangeError(
+                f"import: {name} must be given with {_GOES_WITH[name]} only; got "
+                f"format {entry.name}."
+            )
+    module = entry.load()
+    with damage_of(path, f"{entry.name} file"):
+        file: ModelFile = module.read(path, **extra)
+    return file

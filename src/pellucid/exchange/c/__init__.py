@@ -1,5 +1,0 @@
-"""C99, out: one .c and one .h without an allocator or libraries."""
-
-from pellucid.exchange.c.write import contents
-
-__all__ = ["contents"]

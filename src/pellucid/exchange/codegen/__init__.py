@@ -1,0 +1,1 @@
+"""Source code of a network: kernel calls, memory plan and weight packing."""

@@ -1,0 +1,71 @@
+"""This file is the C that both forms, float and int8, are put together from."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.exchange.codegen.kernel_calls import Call, Constant, Place
+from pellucid.runs import ModelFile
+
+Array = npt.NDArray[Any]
+_FUNCTIONS = {"tanh": "hyperbolic_tangent"}  # C has a tanh of its own
+_KEYWORDS = {"auto", "char", "double", "float", "int", "long", "main", "short"}
+_TYPES = {"float32": "float", "int32": "int32_t", "int8": "int8_t"}
+
+
+def identifier(stem: str) -> str:
+    """Return a name that C takes."""
+    name = re.sub(r"\W", "_", stem, flags=re.ASCII)
+    is_free = re.match(r"[A-Za-z]", name) and name not in _KEYWORDS
+    return name if is_free else f"net_{name}"
+
+
+def constant(name: str, array: Array) -> str:
+    """Return a constant array; nine digits are a float32 exactly."""
+    numbers = np.ravel(array).tolist()
+    is_float = array.dtype.kind == "f"
+    flat = [f"{n:.8e}f" for n in numbers] if is_float else [str(n) for n in numbers]
+    size = 8 if is_float else 16
+    lines = (",".join(flat[i : i + size]) for i in range(0, len(flat), size))
+    kind = _TYPES[array.dtype.name]
+    return f"static const {kind} {name}[{len(flat)}] = {{\n" + ",\n".join(lines) + "};"
+
+
+def axes(shape: tuple[int, ...]) -> str:
+    """Return a shape as the header shows it."""
+    return " x ".join(map(str, shape))
+
+
+def classes(file: ModelFile, prefix: str) -> str:
+    """Return the names of the outputs."""
+    names = ", ".join(_string(name) for name in file.classes) or '""'
+    return f"const char *const {prefix}_classes[] = {{{names}}};"
+
+
+def _string(text: str) -> str:
+    """Return a C string; anything but plain letters as octal bytes."""
+    safe = re.compile(r"[A-Za-z0-9 _.,:;()+*/-]")
+    parts = (
+        chr(byte) if safe.match(chr(byte)) and byte < 128 else f"\\{byte:03o}"
+        for byte in text.encode()
+    )
+    return '"' + "".join(parts) + '"'
+
+
+def call(made: Call) -> str:
+    """Return the call of a kernel."""
+    shown = ", ".join(_argument(value) for value in made.arguments)
+    function = _FUNCTIONS.get(made.kernel, made.kernel)
+    return f"    {function}({shown}); /* {made.node} */"
+
+
+def _argument(value: Place | Constant | float) -> str:
+    if isinstance(value, Place):
+        return f"space + {value.start}"
+    if isinstance(value, Constant):
+        return value.name
+    return f"{value:.9e}f" if isinstance(value, float) else str(value)

@@ -1,0 +1,109 @@
+"""This file is how a network becomes one .c and one .h file."""
+
+from __future__ import annotations
+
+import re
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.exchange.codegen.c import kernels, text
+from pellucid.exchange.codegen.kernel_calls import Program, comment, program
+from pellucid.network import Preprocessing
+from pellucid.runs import ModelFile
+
+
+def contents(file: ModelFile, name: str) -> dict[str, bytes]:
+    """Return ``<name>.c`` and ``<name>.h``. Images are (height, width, channels)."""
+    stem = re.sub(r"\.[cC]$", "", Path(name).name)
+    prefix = text.identifier(stem)
+    network, made = file.network, program(file, lanes=kernels.LANES)
+    header = _header(file, prefix, made.plan.size)
+    body = [
+        f'#include "{stem}.h"\n',
+        *_includes(made.kernels),
+        kernels.HEAD if made.kernels & kernels.WITH_LANES else "",
+        *(text.constant(k, a) for k, a in made.arrays.items()),
+        *(code for key, code in kernels.KERNELS.items() if key in made.kernels),
+        text.classes(file, prefix),
+        _predict(prefix, made),
+        _pixels(prefix, file.preprocessing, prod(network.input_shape)),
+    ]
+    return {f"{stem}.c": "\n".join(body).encode(), f"{stem}.h": header.encode()}
+
+
+def _includes(used: set[str]) -> list[str]:
+    lines = ["#include <string.h>"]
+    return [*lines, "#include <math.h>"] if used & kernels.MATH else lines
+
+
+def _header(file: ModelFile, prefix: str, size: int) -> str:
+    network, upper = file.network, prefix.upper()
+    inputs, outputs = network.input_shape, network.output_shape
+    return f"""/* {comment(network.name)}, written by pellucid.
+   C99; link with -lm where it needs math.
+
+   {prefix}_predict         one image of floats, {text.axes(inputs)}, channels fastest
+   {prefix}_predict_pixels  the same from bytes 0 ... 255, scaled as in training
+
+   output has {text.axes(outputs)} numbers; workspace is yours, one a thread, and need
+   not be cleared. Nothing is allocated and nothing global is changed. */
+#ifndef {upper}_H
+#define {upper}_H
+
+#define {upper}_INPUTS {prod(inputs)}
+#define {upper}_OUTPUTS {prod(outputs)}
+#define {upper}_WORKSPACE {max(size, prod(inputs))} /* floats */
+#define {upper}_CLASSES {len(file.classes)}
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+extern const char *const {prefix}_classes[{max(len(file.classes), 1)}];
+void {prefix}_predict(const float *image, float *output, float *workspace);
+void {prefix}_predict_pixels(const unsigned char *pixels, float *output,
+                             float *workspace);
+
+#ifdef __cplusplus
+}}
+#endif
+#endif
+"""
+
+
+def _predict(prefix: str, made: Program) -> str:
+    body = "\n".join(text.call(call) for call in made.calls)
+    upper = prefix.upper()
+    return f"""
+static void run(float *space, float *output)
+{{
+{body}
+    memcpy(output, space + {made.plan.output}, {upper}_OUTPUTS * sizeof *output);
+}}
+
+void {prefix}_predict(const float *image, float *output, float *workspace)
+{{
+    memcpy(workspace + {made.plan.input}, image, {upper}_INPUTS * sizeof *image);
+    run(workspace, output);
+}}"""
+
+
+def _pixels(prefix: str, how: Preprocessing, inputs: int) -> str:
+    """Return the function that takes bytes; the image lies first in the workspace."""
+    count = len(how.scale)
+    scale = text.constant("scale", np.asarray(how.scale, np.float32))
+    offset = text.constant("offset", np.asarray(how.offset, np.float32))
+    return f"""
+void {prefix}_predict_pixels(const unsigned char *pixels, float *output,
+                             float *workspace)
+{{
+    {scale}
+    {offset}
+    int i;
+    for (i = 0; i < {inputs}; i++)
+        workspace[i] = (float)pixels[i] * scale[i % {count}] + offset[i % {count}];
+    run(workspace, output);
+}}
+"""

@@ -1,0 +1,133 @@
+"""This file is how a network becomes one ES module, weights and all."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+
+from pellucid.exchange.codegen.javascript.kernels import (
+    CALLS,
+    KERNELS,
+    LANES,
+    WITH_WEIGHTS,
+)
+from pellucid.exchange.codegen.kernel_calls import (
+    Call,
+    Constant,
+    Place,
+    Program,
+    comment,
+    program,
+)
+from pellucid.runs import ModelFile
+
+
+def contents(file: ModelFile, name: str) -> dict[str, bytes]:
+    """Return the module. Images are (height, width, channels)."""
+    made = program(file, lanes=LANES)
+    starts, weights = _joined(made)
+    used = set(made.kernels).union(*(CALLS.get(k, set()) for k in made.kernels))
+    parts = [
+        _head(file),
+        _exported(file),
+        _memory(made.plan.size, weights),
+        *(text for key, text in KERNELS.items() if key in used),
+        _predict(file, made, starts),
+    ]
+    return {name: "\n".join(parts).encode()}
+
+
+def _joined(made: Program) -> tuple[dict[str, int], bytes]:
+    """Return where each array begins, and all of them behind each other."""
+    starts, begin = {}, 0
+    for name, array in made.arrays.items():
+        starts[name] = begin
+        begin += array.size
+    flat = [array.ravel() for array in made.arrays.values()]
+    whole = np.concatenate(flat) if flat else np.zeros(0, np.float32)
+    return starts, whole.astype("<f4").tobytes()
+
+
+def _head(file: ModelFile) -> str:
+    return (
+        f"// {comment(file.network.name)}, written by pellucid: an ES module without "
+        "dependencies.\n"
+        "//   import { predict, predictPixels, classes } from ...\n"
+        "// predict takes one image of floats, channels fastest; predictPixels the "
+        "same from\n// bytes 0 ... 255, scaled as in training. Both return a new "
+        "Float32Array."
+    )
+
+
+def _exported(file: ModelFile) -> str:
+    how = file.preprocessing
+    values: dict[str, Any] = {
+        "inputShape": list(file.network.input_shape),
+        "outputShape": list(file.network.output_shape),
+        "classes": list(file.classes),
+        "preprocessing": {"scale": list(how.scale), "offset": list(how.offset)},
+    }
+    return "\n".join(
+        f"export const {key} = {json.dumps(value)};" for key, value in values.items()
+    )
+
+
+def _memory(size: int, weights: bytes) -> str:
+    text = base64.b64encode(weights).decode()
+    return f"""
+const size = (shape) => shape.reduce((a, b) => a * b, 1);
+const memory = new Float32Array({size});
+
+// little-endian floats, as base64
+function decoded(text) {{
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
+  const view = new DataView(bytes.buffer);
+  const floats = new Float32Array(bytes.length / 4);
+  for (let i = 0; i < floats.length; i++) floats[i] = view.getFloat32(4 * i, true);
+  return floats;
+}}
+
+const weights = decoded("{text}");
+"""
+
+
+def _predict(file: ModelFile, made: Program, starts: dict[str, int]) -> str:
+    calls = "\n".join(_call(call, starts) for call in made.calls)
+    entry, exit_ = made.plan.input, made.plan.output
+    return f"""
+export function predict(image) {{
+  if (image.length !== size(inputShape))
+    throw new RangeError(
+      `predict: image must have ${{size(inputShape)}} numbers; got ${{image.length}}.`);
+  const m = memory, W = weights;
+  m.set(image, {entry});
+{calls}
+  return m.slice({exit_}, {exit_} + size(outputShape));
+}}
+
+export function predictPixels(pixels) {{
+  const {{ scale, offset }} = preprocessing;
+  const by = Float32Array.from(scale), plus = Float32Array.from(offset);
+  const count = scale.length;
+  return predict(Float32Array.from(pixels, (pixel, i) =>
+    Math.fround(pixel * by[i % count]) + plus[i % count]));
+}}
+"""
+
+
+def _call(call: Call, starts: dict[str, int]) -> str:
+    first = ["m", "W"] if call.kernel in WITH_WEIGHTS else ["m"]
+    shown = ", ".join([*first, *(_argument(value, starts) for value in call.arguments)])
+    return f"  {call.kernel}({shown}); // {call.node}"
+
+
+def _argument(value: Place | Constant | float, starts: dict[str, int]) -> str:
+    if isinstance(value, Place):
+        return str(value.start)
+    if isinstance(value, Constant):
+        return str(starts[value.name])
+    return repr(value)

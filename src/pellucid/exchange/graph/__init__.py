@@ -1,0 +1,1 @@
+"""Foreign graphs: tensors, patterns and the network builder."""

@@ -1,0 +1,476 @@
+"""This file is how a foreign graph becomes a network: one method a kind of layer.
+
+Readers translate operators into these calls. Values are `Tensor`s, which remember
+how the foreign file lays out what a node of ours holds; weights come canonical.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from pellucid.errors import ExchangeError, NetworkError
+from pellucid.exchange.errors import Place
+from pellucid.exchange.graph.tensor import BATCH, Array, Tensor
+from pellucid.network import Network, Node
+from pellucid.network import layers as pl
+from pellucid.network.layers import Input, Layer, Shape
+from pellucid.network.node import place as place_node
+from pellucid.network.window import Pads
+
+_WITH_BIAS = (pl.Dense, pl.Conv2D, pl.ConvTranspose2D)
+VALUE_LIMIT = 2**26  # numbers that one value of one example may have
+
+
+class Assembler:
+    """Collects nodes and weights.
+
+    Parameters
+    ----------
+    image_axes : tuple of int
+        How the foreign file lays out images: `FIRST` or `LAST`.
+    """
+
+    def __init__(self, image_axes: tuple[int, ...]) -> None:
+        self.image_axes = image_axes
+        self.batch: int | None = None  # where the foreign file fixes it
+        self.nodes: dict[str, Node] = {}
+        self.weights: dict[str, Array] = {}
+        self._latest: Tensor | None = None
+        self._input_axes: tuple[int | None, ...] = image_axes
+
+    # -- nodes -------------------------------------------------------------------
+
+    def input(self, shape: Shape, axes: tuple[int, ...], *, name: str = "") -> Tensor:
+        """Begin with an Input of that shape (ours)."""
+        self._input_axes = axes
+        return self.layer(Place("input", name), Input(*shape), (), axes=axes)
+
+    def layer(
+        self,
+        place: Place,
+        layer: Layer,
+        inputs: Sequence[Tensor],
+        weights: Mapping[str, Array] | None = None,
+        *,
+        axes: tuple[int | None, ...] | None = None,
+    ) -> Tensor:
+        """Add a node; layout and order are the first input's unless axes are given."""
+        name = self._name(place.name, layer.stem)
+        node = place_node(name, layer, tuple(tensor.node for tensor in inputs))
+        shape = node.layer.output_shape(*(tensor.shape for tensor in inputs))
+        if prod(shape) > VALUE_LIMIT:
+            place.refuse(f"have an output of at most {VALUE_LIMIT} numbers", f"{shape}")
+        self.nodes[name] = node
+        for role, array in (weights or {}).items():
+            self.weights[f"{name}.{role}"] = np.asarray(array)
+        self._latest = (
+            replace(inputs[0], node=name, shape=shape)
+            if axes is None
+            else Tensor(name, shape, axes)
+        )
+        return self._latest
+
+    def _name(self, wanted: str, stem: str) -> str:
+        """Return a free name near the foreign one; by the layer's kind without one."""
+        letters = re.sub(r"[^A-Za-z0-9]+", "_", wanted).strip("_")
+        base = letters if re.match(r"[A-Za-z]", letters) else stem
+        name, count = base, 0
+        while name in self.nodes:
+            count += 1
+            name = f"{base}_{count}"
+        return name
+
+    def finish(self, output: Tensor, *, name: str) -> tuple[Network, dict[str, Array]]:
+        """Return the network that ends there, and its weights; the rest is let go."""
+        if output.order is not None:
+            raise ExchangeError(
+                "import: the output must not be an image flattened channels first; "
+                f"got {output.shape} from node '{output.node}'. End in a dense layer."
+            )
+        if output.axes[0] != 0:
+            raise ExchangeError(
+                "import: the output must have the batch as its first axis; "
+                f"got axes {output.axes} of node '{output.node}'."
+            )
+        self._check_layout(output)
+        wanted, stack = set[str](), [output.node]
+        while stack:
+            node = stack.pop()
+            if node not in wanted:
+                wanted.add(node)
+                stack.extend(self.nodes[node].inputs)
+        nodes = [node for key, node in self.nodes.items() if key in wanted]
+        network = Network.from_nodes(nodes, name=name, outputs=(output.node,))
+        names = [weight.name for weight in network.weights]
+        return network, {key: self.weights[key] for key in names}
+
+    def _check_layout(self, output: Tensor) -> None:
+        """Refuse an output whose axes are exchanged: no layer of ours does that.
+
+        Images are (N, H, W, C) here and may be (N, C, H, W) in the file, if its input
+        is so as well: otherwise the file itself turns them around.
+        """
+        own = (BATCH, *output.shape)
+        axes = [axis for axis in output.axes if axis is not None and own[axis] > 1]
+        layouts = [sorted(axes)]
+        if len(output.shape) == 3:
+            is_image = len(self._input_axes) == 4
+            images = self._input_axes if is_image else self.image_axes
+            layouts.append([n for n in images if n is not None and own[n] > 1])
+        if axes not in layouts:
+            raise ExchangeError(
+                "import: the output must be laid out as the input is; got the "
+                f"transposition {tuple(axes)} of node '{output.node}' at the end. "
+                "End the graph before it."
+            )
+
+    # -- what a tensor must be -----------------------------------------------------
+
+    def image(self, place: Place, x: Tensor) -> Tensor:
+        """Return x if it is an image in the file's usual layout."""
+        if x.axes != self.image_axes:
+            place.refuse(
+                "read a batch of images", f"shape={_shown(x)} laid out as {x.axes}"
+            )
+        return x
+
+    def channels(self, place: Place, x: Tensor, axis: int) -> None:
+        """Check that a foreign axis is the one that we have last."""
+        if not -len(x.axes) <= axis < len(x.axes) or x.axis(axis) != len(x.shape):
+            place.refuse("work along the channels", f"axis={axis} of {_shown(x)}")
+
+    # -- layers ------------------------------------------------------------------
+
+    def conv(
+        self,
+        place: Place,
+        x: Tensor,
+        weight: Array,
+        bias: Array | None,
+        *,
+        transposed: bool = False,
+        **sizes: Any,
+    ) -> Tensor:
+        """Add a Conv2D or ConvTranspose2D; weight (kh, kw, in / groups, out)."""
+        kind = pl.ConvTranspose2D if transposed else pl.Conv2D
+        image = self.image(place, x)
+        inputs = weight.shape[2] * sizes.get("groups", 1)
+        if inputs != x.shape[2]:
+            place.refuse(f"read {inputs} channels", f"{x.shape[2]}")
+        layer = kind(
+            weight.shape[3],
+            kernel_size=weight.shape[:2],
+            bias=bias is not None,
+            **sizes,
+        )
+        weights = {"weight": weight} if bias is None else _pair(weight, bias)
+        return self.layer(place, layer, [image], weights)
+
+    def pool(
+        self, place: Place, x: Tensor, kind: Any, *, ceil: bool = False, **sizes: Any
+    ) -> Tensor:
+        """Add a pool; ``ceil`` lets the last window stand over the edge."""
+        image = self.image(place, x)
+        if ceil:
+            sizes["padding"] = _with_last_window(image.shape, **sizes)
+        return self.layer(place, kind(**sizes), [image])
+
+    def global_average(self, place: Place, x: Tensor, *, as_image: bool) -> Tensor:
+        """Average each channel: to (C,), or to an image of one pixel."""
+        height, width = self.image(place, x).shape[:2]
+        if as_image:
+            return self.layer(place, pl.AvgPool2D((height, width)), [x])
+        axes = tuple({0: 0, 3: 1}.get(axis) for axis in self.image_axes)
+        return self.layer(place, pl.GlobalAvgPool2D(), [x], axes=axes)
+
+    def dense(
+        self, place: Place, x: Tensor, weight: Array, bias: Array | None
+    ) -> Tensor:
+        """Add a Dense; weight (in, out), rows in the foreign order of features."""
+        x = self.vector(x)
+        if weight.ndim != 2 or weight.shape[0] != x.shape[-1]:
+            place.refuse(f"have a weight for {x.shape[-1]} inputs", f"{weight.shape}")
+        if x.axes != tuple(range(len(x.shape) + 1)):
+            place.refuse("work on the last axis, the channels", _shown(x))
+        if x.order is not None:
+            ours = np.empty_like(weight)
+            ours[x.order] = weight
+            weight = ours
+        layer = pl.Dense(weight.shape[1], bias=bias is not None)
+        weights = {"weight": weight} if bias is None else _pair(weight, bias)
+        return self.layer(place, layer, [x], weights, axes=x.axes)
+
+    def fold_bias(self, place: Place, x: Tensor, constant: Array) -> Tensor | None:
+        """Give the layer that has just made x a bias; None where it cannot take one.
+
+        The caller knows that nothing else reads x.
+        """
+        node = self.nodes[x.node]
+        if x is not self._latest or not isinstance(node.layer, _WITH_BIAS):
+            return None
+        if node.layer.bias:
+            return None
+        bias = self.per_channel(place, x, constant)
+        self.nodes[x.node] = node.with_layer(replace(node.layer, bias=True))
+        self.weights[f"{x.node}.bias"] = bias
+        return x
+
+    def fold_crop(self, x: Tensor, sides: Pads) -> Tensor | None:
+        """Crop the transposed convolution that has just made x; None if none has.
+
+        The caller knows that nothing else reads x.
+        """
+        node = self.nodes[x.node]
+        if x is not self._latest or not isinstance(node.layer, pl.ConvTranspose2D):
+            return None
+        (top, bottom), (left, right) = sides
+        (above, below), (before, after) = node.layer.pads((1, 1))
+        below, after = below + bottom, after + right
+        layer = replace(
+            node.layer,
+            padding=((above + top, max(below, 0)), (before + left, max(after, 0))),
+            output_padding=(max(-below, 0), max(-after, 0)),
+        )
+        self.nodes[x.node] = node.with_layer(layer)
+        height, width, channels = x.shape
+        shape = (height - top - bottom, width - left - right, channels)
+        self._latest = replace(x, shape=shape)
+        return self._latest
+
+    def vector(self, x: Tensor) -> Tensor:
+        """Drop axes of length 1 that the node does not have."""
+        return replace(x, axes=tuple(axis for axis in x.axes if axis is not None))
+
+    def flatten(self, place: Place, x: Tensor) -> Tensor:
+        """Lay everything but the batch out as one row."""
+        if x.axes[0] != 0:
+            place.refuse("keep the batch as its first axis", f"axes {x.axes}")
+        if len(x.shape) == 1:
+            return self.vector(x)
+        flat = self.layer(place, pl.Flatten(), [x], axes=(0, 1))
+        return replace(flat, order=x.flat_order())
+
+    def elementwise(self, place: Place, x: Tensor, layer: Layer) -> Tensor:
+        """Add a layer that does the same to every number."""
+        return self.layer(place, layer, [x])
+
+    def softmax(self, place: Place, x: Tensor, axis: int) -> Tensor:
+        """Add a Softmax along the channels."""
+        self.channels(place, x, axis)
+        return self.layer(place, pl.Softmax(), [x])
+
+    def normalization(
+        self, place: Place, x: Tensor, layer: Layer, weights: Mapping[str, Array]
+    ) -> Tensor:
+        """Add a BatchNorm or LayerNorm; arrays in the foreign order of channels."""
+        for role, array in weights.items():
+            if array.shape != x.shape[-1:]:
+                place.refuse(
+                    f"have {x.shape[-1]} numbers as {role}", f"shape={array.shape}"
+                )
+        if x.order is not None:
+            inverse = np.argsort(x.order)
+            weights = {role: array[inverse] for role, array in weights.items()}
+        return self.layer(place, layer, [x], weights)
+
+    def local_response_norm(
+        self, place: Place, x: Tensor, *, axis: int, **sizes: Any
+    ) -> Tensor:
+        """Add a LocalResponseNorm; ``axis`` is the foreign one of the channels."""
+        self.channels(place, x, axis)
+        try:
+            layer = pl.LocalResponseNorm(**sizes)
+            layer.output_shape(x.shape)
+        except NetworkError as error:
+            place.refuse("be one that LocalResponseNorm expresses", str(error)[:-1])
+        return self.layer(place, layer, [x])
+
+    def affine(
+        self,
+        place: Place,
+        x: Tensor,
+        *,
+        scale: Array | None = None,
+        offset: Array | None = None,
+    ) -> Tensor:
+        """Multiply by and add constants per channel: a frozen BatchNorm that is exact.
+
+        With mean 0, variance 1 and epsilon 0 it is ``x · scale + offset``; by ones and
+        zeros it is x.
+        """
+        given = scale if scale is not None else offset
+        dtype = np.float32 if given is None else given.dtype
+        ones = np.ones(x.shape[-1], dtype)
+        weights = {
+            "scale": ones if scale is None else self.per_channel(place, x, scale),
+            "offset": ones * 0
+            if offset is None
+            else self.per_channel(place, x, offset),
+            "running_mean": ones * 0,
+            "running_variance": ones,
+        }
+        if (weights["scale"] == 1).all() and not weights["offset"].any():
+            return replace(x)
+        layer = pl.BatchNorm(epsilon=0.0, trainable=False)
+        return self.normalization(place, x, layer, weights)
+
+    def per_channel(self, place: Place, x: Tensor, constant: Array) -> Array:
+        """Return a constant that is broadcast along the channels as (C,)."""
+        rank = len(x.axes)
+        shape = (1,) * (rank - constant.ndim) + constant.shape
+        allowed = [
+            n == 1 or (axis == len(x.shape) and n == x.shape[-1])
+            for n, axis in zip(shape, x.axes, strict=False)
+        ]
+        if len(shape) != rank or not all(allowed):
+            place.refuse(
+                "have a constant that is one number, or one per channel",
+                f"shape={constant.shape} beside {_shown(x)}",
+            )
+        return np.broadcast_to(constant.reshape(-1), x.shape[-1:]).copy()
+
+    def add(self, place: Place, inputs: Sequence[Tensor]) -> Tensor:
+        """Add tensors of one shape."""
+        for other in inputs[1:]:
+            if not inputs[0].same_layout(other):
+                shapes = " and ".join(map(_shown, inputs))
+                place.refuse("add tensors of one shape and layout", shapes)
+        if len(inputs) == 1:
+            return inputs[0]
+        return self.layer(place, pl.Add(), inputs)
+
+    def concat(self, place: Place, inputs: Sequence[Tensor], axis: int) -> Tensor:
+        """Put tensors behind each other along the channels."""
+        for x in inputs:
+            self.channels(place, x, axis)
+        if len({x.axes for x in inputs}) != 1:
+            place.refuse(
+                "join tensors of one layout", " and ".join(map(_shown, inputs))
+            )
+        if len(inputs) == 1:
+            return inputs[0]
+        joined = self.layer(place, pl.Concat(), inputs)
+        if all(x.order is None for x in inputs):
+            return joined
+        starts = np.cumsum([0, *(x.shape[-1] for x in inputs)])
+        orders = [
+            start + (np.arange(x.shape[-1]) if x.order is None else x.order)
+            for start, x in zip(starts, inputs, strict=False)
+        ]
+        return replace(joined, order=np.concatenate(orders))
+
+    def pad(self, place: Place, x: Tensor, pads: Pads) -> Tensor:
+        """Put zeros around an image."""
+        if min(*pads[0], *pads[1]) < 0:
+            place.refuse("add zeros, not crop", f"pads={pads}")
+        if pads == ((0, 0), (0, 0)):
+            return x
+        return self.layer(place, pl.ZeroPad2D(pads), [self.image(place, x)])
+
+    # -- views -------------------------------------------------------------------
+
+    def transpose(self, place: Place, x: Tensor, permutation: Sequence[int]) -> Tensor:
+        """Reorder the foreign axes; the node stays as it is."""
+        if sorted(permutation) != list(range(len(x.axes))):
+            place.refuse("permute all axes", f"perm={tuple(permutation)}")
+        return replace(x, axes=tuple(x.axes[axis] for axis in permutation))
+
+    def _with_batch(self, shape: list[int]) -> list[int]:
+        """Write `BATCH` where a file of one batch size has that size in front."""
+        is_fixed = self.batch is not None and shape[:1] == [self.batch]
+        return [BATCH, *shape[1:]] if is_fixed and BATCH not in shape else shape
+
+    def reshape(self, place: Place, x: Tensor, shape: Sequence[int]) -> Tensor:
+        """Add or drop axes of length 1, or flatten; ``shape`` has `BATCH` for N."""
+        old = x.foreign_shape
+        new = _resolved(place, old, self._with_batch([int(n) for n in shape]))
+        if new == old:
+            return x
+        if _essence(new) == _essence(self.vector(x).foreign_shape):
+            axes = _matched(self.vector(x), new)
+            if axes is not None:
+                return replace(x, axes=axes)
+        if new[0] == BATCH and _essence(new) == _essence((BATCH, prod(x.shape))):
+            flat = self.flatten(place, x)
+            return replace(flat, axes=tuple(_flat_axes(new)))
+        place.refuse("flatten, or add or drop axes of length 1", f"{old} to {new}")
+
+
+def _pair(weight: Array, bias: Array) -> dict[str, Array]:
+    return {"weight": weight, "bias": bias.reshape(-1)}
+
+
+def _shown(x: Tensor) -> str:
+    """Return a foreign shape as people write it."""
+    return "(" + ", ".join("N" if n == BATCH else str(n) for n in x.foreign_shape) + ")"
+
+
+def _essence(shape: Sequence[int]) -> Shape:
+    return tuple(n for n in shape if n != 1)
+
+
+def _flat_axes(shape: Shape) -> list[int | None]:
+    """Return the axes of a flattened tensor that has axes of length 1 besides."""
+    rows = max(range(1, len(shape)), key=lambda axis: shape[axis])
+    return [0 if i == 0 else 1 if i == rows else None for i in range(len(shape))]
+
+
+def _matched(x: Tensor, new: Shape) -> tuple[int | None, ...] | None:
+    """Return axes for a shape that differs in axes of length 1 only.
+
+    None where an axis of the node's own would be lost: that takes a Flatten.
+    """
+    own = (BATCH, *x.shape)
+    left = [axis for axis in x.axes if axis is not None]
+    ones = [axis for axis in left if own[axis] == 1]
+    longer = [axis for axis in left if own[axis] != 1]
+    axes: list[int | None] = []
+    for n in new:
+        if n != 1:
+            if not longer or own[longer[0]] != n:
+                return None
+            axes.append(longer.pop(0))
+        else:
+            axes.append(ones.pop(0) if ones else None)
+    return None if ones or longer else tuple(axes)
+
+
+def _resolved(place: Place, old: Shape, new: list[int]) -> Shape:
+    """Replace 0 (as before) and −1 (what is left) in a shape."""
+    for i, n in enumerate(new):
+        if n == 0:
+            if i >= len(old):
+                place.refuse("keep an axis that is there", f"shape={new}")
+            new[i] = old[i]
+    if new.count(-1) == 1:
+        rest = prod(n for n in new if n != -1)
+        if rest > 0 and prod(old) % rest == 0:
+            new[new.index(-1)] = prod(old) // rest
+    if prod(new) != prod(old) or min(new, default=0) < 1:
+        place.refuse("keep all numbers", f"{old} to {tuple(new)}")
+    return tuple(new)
+
+
+def _with_last_window(
+    shape: Shape, *, kernel_size: Any, stride: Any, padding: Pads
+) -> Pads:
+    """Return pads that make the output ceil((n + pads − k) / s) + 1.
+
+    A window that would begin in the padding behind the image is left out.
+    """
+    sides = []
+    for n, k, s, (before, after) in zip(
+        shape[:2], kernel_size, stride, padding, strict=True
+    ):
+        count = -(-(n + before + after - k) // s) + 1
+        if (count - 1) * s >= n + before:
+            count -= 1
+        missing = (count - 1) * s + k - (n + before + after)
+        sides.append((before, after + max(missing, 0)))
+    return sides[0], sides[1]

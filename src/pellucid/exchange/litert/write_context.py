@@ -1,0 +1,119 @@
+"""This file is one layer while its operators are written, and what it can lean on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.exchange.errors import not_written
+from pellucid.exchange.litert import schema
+from pellucid.exchange.litert.graph import Graph, Operator, Value
+from pellucid.network.layers import Shape
+from pellucid.network.window import Pads, pads
+
+Array = npt.NDArray[Any]
+ZEROS: Pads = ((0, 0), (0, 0))
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """A layer with what is fused into it.
+
+    ``names`` are the nodes that it makes, the layer's own first, what is fused behind.
+    ``scale`` and ``shift`` are the batch norm's, None without one.
+    """
+
+    graph: Graph
+    layer: Any
+    names: tuple[str, ...]
+    inputs: tuple[int, ...]
+    shapes: tuple[Shape, ...]
+    shape: Shape
+    weights: dict[str, Array]
+    scale: Array | None = None
+    shift: Array | None = None
+    is_rectified: bool = False
+
+    def put(
+        self, kind: str, *inputs: int, part: str = "", shape: Shape = (), **options: Any
+    ) -> int:
+        """Add an operator and return the value it makes.
+
+        The value is the node's, unless it is named as a ``part`` of it; then it lies
+        within the range of the node's, if it has a range of its own at all.
+        """
+        name = f"{self.names[0]}_{part}" if part else ";".join(self.names)
+        whole = (1, *(shape or self.shape))
+        is_part_of_sum = bool(part) and kind == "ADD"
+        node = None if is_part_of_sum else self.names[-1]
+        value = Value(name=name, shape=whole, node=node)
+        made = self.graph.add(value)
+        names = schema.KINDS[kind].options
+        if "fused_activation_function" in names:
+            is_last = self.is_rectified and not part
+            activation = schema.ACTIVATIONS.index("RELU" if is_last else "NONE")
+            options["fused_activation_function"] = activation
+        self.graph.operators.append(
+            Operator(
+                kind=kind,
+                inputs=inputs,
+                outputs=(made,),
+                options=options,
+                who=self.layer.who,
+            )
+        )
+        return made
+
+    def constant(self, role: str, array: Array | list[Any]) -> int:
+        """Add a constant: float32, or int32 where whole numbers are given."""
+        whole = isinstance(array, list)
+        return self.graph.constant(
+            f"{self.names[0]}/{role}",
+            np.asarray(array, np.int32 if whole else np.float32),
+        )
+
+    def bias(self, channels: int) -> int:
+        """Add the bias, the batch norm's shift in it."""
+        bias = self.weights.get("bias", np.zeros(channels, np.float32))
+        if self.scale is not None and self.shift is not None:
+            bias = bias.astype(np.float64) * self.scale + self.shift
+        return self.constant("bias", bias)
+
+    def scaled(self, weight: Array) -> Array:
+        """Return a weight (…, out) with the batch norm's scale in it."""
+        return weight if self.scale is None else weight.astype(np.float64) * self.scale
+
+    def window(self) -> tuple[int, Pads]:
+        """Return LiteRT's padding, and what must be put around before."""
+        layer, size = self.layer, (self.shapes[0][0], self.shapes[0][1])
+        around: Pads = layer.pads(size)
+        dilation = getattr(layer, "dilations", (1, 1))
+        if around == ZEROS:
+            return schema.VALID, ZEROS
+        if around == pads("same", size, layer.kernel, layer.strides, dilation):
+            return schema.SAME, ZEROS
+        return schema.VALID, around
+
+    def padded(self, x: int, sides: Pads, *, lowest: bool = False) -> int:
+        """Put zeros around an image, or the lowest number there is."""
+        if sides == ZEROS:
+            return x
+        height, width, channels = self.shapes[0]
+        shape = height + sum(sides[0]), width + sum(sides[1]), channels
+        paddings = self.constant("paddings", [[0, 0], *map(list, sides), [0, 0]])
+        if not lowest:
+            return self.put("PAD", x, paddings, part="padded", shape=shape)
+        least = self.constant("lowest", np.asarray([np.finfo(np.float32).min]))
+        return self.put("PADV2", x, paddings, least, part="padded", shape=shape)
+
+    def refused(self, reason: str) -> Exception:
+        """Return the error for what LiteRT cannot express."""
+        return not_written("LiteRT", self.layer.who, reason)
+
+
+def strides(layer: Any) -> dict[str, int]:
+    """Return a layer's strides as options."""
+    return {"stride_h": layer.strides[0], "stride_w": layer.strides[1]}

@@ -1,0 +1,94 @@
+"""This file is pixels as rows of a matrix, and pixels repeated: parts of two layers.
+
+TensorFlow multiplies the channels of images by laying all pixels out as rows and
+putting the images together again; and it enlarges by a Tile along an axis of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pellucid.exchange.graph.tensor import BATCH, LAST, Array, Tensor
+from pellucid.exchange.onnx.operator_view import Call
+from pellucid.network import layers as pl
+from pellucid.network.layers import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All pixels of a batch below each other: (N · H · W, C)."""
+
+    x: Tensor
+
+    @property
+    def foreign_shape(self) -> Shape:
+        """The shape; the batch times the pixels in front."""
+        batch, height, width, channels = self.x.foreign_shape
+        return batch * height * width, channels
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """An image that is repeated along an axis of its own, the one at ``place``."""
+
+    x: Tensor
+    place: int
+    factor: int
+
+
+def rows(x: Tensor, shape: Sequence[int], batch: int | None) -> Rows | None:
+    """Begin, where images (N, H, W, C) are reshaped to (N · H · W, C)."""
+    if len(x.shape) != 3 or x.axes != LAST or x.shape[:2] == (1, 1) or len(shape) != 2:
+        return None
+    counts = [n * x.shape[0] * x.shape[1] for n in (BATCH, batch or BATCH)]
+    is_all = shape[0] in (-1, *counts) and shape[1] == x.shape[2]
+    return Rows(x) if is_all else None
+
+
+def product(call: Call, part: Rows, weight: Array, bias: Array | None) -> Rows:
+    """Multiply every row: a dense layer on the pixels."""
+    return Rows(call.assembler.dense(call.place, part.x, weight, bias))
+
+
+def images(call: Call, part: Rows, shape: Sequence[int]) -> Tensor:
+    """End: the pixels are images again."""
+    batch, *rest = part.x.foreign_shape
+    first, *given = shape
+    wrong = any(n not in (-1, m) for n, m in zip(given, rest, strict=False))
+    is_batch = first in (-1, BATCH, batch, call.assembler.batch)
+    if not is_batch or len(given) != len(rest) or wrong:
+        call.refuse("put rows of pixels together as images again", str(list(shape)))
+    return part.x
+
+
+def tile(call: Call) -> Repeated:
+    """Begin, where an image is repeated along an axis of length 1."""
+    x, counts = call.tensor(), call.numbers(1, "repeats") or []
+    places = [i for i, n in enumerate(counts) if n != 1]
+    is_image = len(x.shape) == 3 and len(counts) == len(x.axes) == 5
+    if not is_image or len(places) != 1 or x.axes[places[0]] is not None:
+        call.refuse("repeat the pixels of an image", f"repeats={counts}")
+    return Repeated(x, places[0], counts[places[0]])
+
+
+def turned(call: Call, part: Repeated) -> Repeated:
+    """Exchange axes of what is repeated."""
+    order = list(call.attribute("perm", []))
+    x = call.assembler.transpose(call.place, part.x, order)
+    return replace(part, x=x, place=order.index(part.place))
+
+
+def enlarged(call: Call, part: Repeated, shape: Sequence[int]) -> Tensor:
+    """End: the repeated pixels lie behind each other."""
+    axes, place = part.x.axes, part.place
+    x = replace(part.x, axes=axes[:place] + axes[place + 1 :])
+    wanted = list(x.foreign_shape)
+    wanted[place - 1] *= part.factor
+    given = list(shape)
+    if given[:1] in ([-1], [call.assembler.batch]):
+        given[0] = BATCH
+    if given != wanted or axes[place - 1] not in (1, 2):
+        call.refuse("put repeated pixels behind each other", str(list(shape)))
+    factors = (part.factor, 1) if axes[place - 1] == 1 else (1, part.factor)
+    return call.assembler.layer(call.place, pl.Upsample2D(factors), [x])

@@ -1,0 +1,201 @@
+"""This file is what `Model.fit` does with its arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data import Augment, Batches, Dataset
+from pellucid.engines.distributed import world_of
+from pellucid.engines.loss_input import require
+from pellucid.errors import DataError, NetworkError, RunError
+from pellucid.model.inputs import checked_dataset
+from pellucid.model.run_setup import beginning, names_of
+from pellucid.objectives import (
+    Loss,
+    Metrics,
+    Optimizer,
+    Schedule,
+    default_metrics,
+    metrics_for,
+)
+from pellucid.training import (
+    Callback,
+    ClassWeight,
+    EarlyStopping,
+    History,
+    Plan,
+    ShowProgress,
+    Trainer,
+    example_weights,
+)
+from pellucid.training.early_stopping import check_monitor
+
+if TYPE_CHECKING:
+    from pellucid.model.model import Model
+    from pellucid.runs.recipe import Recipe
+
+_LEAST_VALIDATION_BATCH = 256  # images; validation needs no small batches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitRequest:
+    """The arguments of `Model.fit`, checked for their types."""
+
+    data: Dataset
+    epochs: int
+    batch_size: int
+    validation_split: float
+    validation_data: Dataset | None
+    schedule: Schedule
+    metrics: Metrics | None
+    class_weight: ClassWeight | None
+    callbacks: tuple[Callback, ...]
+    clip_norm: float | None
+    augment: Augment | None
+    shuffle: bool
+    early_stopping: EarlyStopping | None
+    run: Path | None
+    resume: bool
+    shows_progress: bool
+    #: what each example of ``data`` counts in the loss
+    sample_weight: npt.ArrayLike | None = None
+    #: written into the run's folder, instead of one made of these arguments
+    recipe: Recipe | None = None
+
+
+def fit(model: Model, request: FitRequest) -> History:
+    """Train a model and return the history."""
+    loss: Loss = require("loss", model.loss)
+    optimizer: Optimizer = require("optimizer", model.optimizer)
+    train, validation, sample_weight = _datasets(model, request)
+    meaning = model.settle_meaning(train.labels)
+    if meaning.can_be_named(train.classes):
+        model.classes = model.classes or train.classes
+    if request.metrics is None:
+        request = dataclasses.replace(request, metrics=default_metrics(meaning))
+    metrics = tuple(metrics_for(meaning, request.metrics))
+    early, has_validation = request.early_stopping, validation is not None
+    check_monitor(early, metrics, has_validation=has_validation)
+    weight = example_weights(
+        train.labels,
+        loss=loss,
+        output_shape=model.network.output_shape,
+        class_weight=request.class_weight,
+        sample_weight=sample_weight,
+        classes=names_of(model, train),
+    )
+    if request.clip_norm is not None and not request.clip_norm > 0:
+        raise NetworkError(
+            f"fit: clip_norm must be positive; got clip_norm={request.clip_norm}."
+        )
+    model.input_range.record(train.images)
+    if validation is not None:
+        model.input_range.check(validation.images)
+    model.clip(request.clip_norm)
+    world = world_of(model.engine)
+    shard = (world.rank, world.size)
+    with beginning(model, request, world, train) as begin:
+        position = begin.position
+        batches = model.batches(
+            train,
+            request.batch_size,
+            shuffle=request.shuffle,
+            augment=request.augment,
+            first_epoch=position.first_epoch,
+            shard=shard,
+        )
+        _check_position(position.batch, batches)
+        trainer = Trainer(
+            model.network,
+            model.session,
+            loss=loss,
+            train=batches,
+            validation=None
+            if validation is None
+            else model.batches(
+                validation,
+                max(request.batch_size, _LEAST_VALIDATION_BATCH),
+                shard=shard,
+            ),
+            plan=_plan(request, optimizer),
+            callbacks=[*begin.recorders, *_watchers(request)],
+            position=position,
+            history=begin.history,
+            world=world,
+            meaning=meaning,
+            example_weight=weight,
+        )
+        try:
+            return trainer.run()
+        finally:
+            model.epochs = position.epochs_begun
+
+
+def _check_position(batch: int, batches: Batches) -> None:
+    """Refuse to go on in the middle of an epoch that has fewer batches."""
+    if batch > len(batches):
+        raise RunError(
+            f"resume: data must be that of the run, which stands behind batch {batch} "
+            f"of an epoch; got data of {len(batches)} batches."
+        )
+
+
+def _plan(request: FitRequest, optimizer: Optimizer) -> Plan:
+    return Plan(
+        epochs=request.epochs,
+        learning_rate=optimizer.learning_rate,
+        schedule=request.schedule,
+        metrics=request.metrics,
+        early_stopping=request.early_stopping,
+        keeps_best=request.run is not None,
+    )
+
+
+def _watchers(request: FitRequest) -> tuple[Callback, ...]:
+    progress = (ShowProgress(),) if request.shows_progress else ()
+    return (*request.callbacks, *progress)
+
+
+class _Datasets(NamedTuple):
+    """What is trained on, what is validated with, and the former's weights."""
+
+    train: Dataset
+    validation: Dataset | None
+    sample_weight: npt.NDArray[Any] | None
+
+
+def _datasets(model: Model, request: FitRequest) -> _Datasets:
+    network, loss = model.network, model.loss
+    data = checked_dataset(request.data, "fit", network, loss)
+    weight = None
+    if request.sample_weight is not None:
+        weight = np.asarray(request.sample_weight)
+        if weight.shape[:1] != (len(data),):
+            raise DataError(
+                f"fit: sample_weight must be {len(data)} numbers, one for each "
+                f"example; got shape={weight.shape}."
+            )
+    if request.validation_data is not None:
+        held_out = request.validation_data
+        checked = checked_dataset(held_out, "validation_data", network, loss)
+        return _Datasets(data, checked, weight)
+    own = data.validation
+    if not request.validation_split:
+        if own is not None:
+            own = checked_dataset(own, "validation_data", network, loss)
+        return _Datasets(data, own, weight)
+    if own is not None:
+        raise DataError(
+            "fit: validation_split must be 0 where the data has validation data "
+            f"of its own; got validation_split={request.validation_split} and "
+            f"{len(own):,} validation images."
+        )
+    rest, part = data.split_positions(request.validation_split, seed=model.seed)
+    weight = None if weight is None else weight[rest]
+    return _Datasets(data.subset(rest), data.subset(part), weight)

@@ -1,0 +1,656 @@
+"""This file is the model: a network with weights on an engine, the user's handle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data import Augment, Batches, Dataset, as_dataset
+from pellucid.engines.loss_input import require
+from pellucid.engines.protocol import Engine, Session, State
+from pellucid.engines.registry import as_engine
+from pellucid.engines.state import checked_weights, initial_state
+from pellucid.errors import EngineError, NetworkError, ShapeError
+from pellucid.model.fit import FitRequest, fit
+from pellucid.model.input_range import InputRange
+from pellucid.model.inputs import (
+    Examples,
+    checked_dataset,
+    checked_examples,
+    checked_images,
+)
+from pellucid.model.weights import Weights
+from pellucid.network import Network, Preprocessing
+from pellucid.objectives import (
+    Loss,
+    Metrics,
+    Optimizer,
+    OutputMeaning,
+    Schedule,
+    as_loss,
+    as_optimizer,
+    as_schedule,
+    metric_list,
+    metrics_for,
+    output_meaning,
+)
+from pellucid.runs import ModelFile
+from pellucid.training import (
+    Callback,
+    ClassWeight,
+    EarlyStopping,
+    History,
+    as_callbacks,
+    evaluate,
+)
+
+Array = npt.NDArray[Any]
+Data = Dataset | Sequence[Any]
+_DTYPES = ("float32", "float64")
+_CHUNK = 256  # images that predict hands to an engine at once
+_AHEAD = 4  # batches made ahead by a thread; where there is only one, without
+
+
+class Model:
+    """A network with weights on an engine.
+
+    Parameters
+    ----------
+    network : Network
+        What is computed.
+    engine : str or Engine
+        ``"compiled"``, ``"numpy"``, ``"torch"``, ``"tensorflow"``, ``"jax"``, or an
+        object as in ``pellucid.engines.torch(device="cpu")``.
+    loss : str or Loss, optional
+        ``"cross_entropy"``, ``"binary_cross_entropy"``, ``"mse"`` or
+        ``"half_squared_error_sum"``. Needed to train.
+    optimizer : str or Optimizer, optional
+        Needed to train.
+    seed : int
+        Decides initial weights, batch order, augmentation and dropout.
+    dtype : {"float32", "float64"}
+        Of all arithmetic; float64 not on every engine.
+    preprocessing : Preprocessing, optional
+        How uint8 images become input. The network's own, or [0, 1], if left out.
+    classes : sequence of str
+        Names of the classes, labels or values; `fit` takes them from the data. A
+        single output of two classes has two names, that of class 0 first.
+    output_meaning : OutputMeaning, optional
+        What the output means: classes, two classes, labels or values. Derived from
+        network, loss and the labels that `fit` is handed, if left out.
+
+    Raises
+    ------
+    NetworkError, EngineError
+        If an argument does not fit, or the engine cannot run the network.
+
+    Examples
+    --------
+    >>> import pellucid as pl
+    >>> model = pl.Model(pl.zoo("mnist-torch"), engine="numpy")
+    >>> model.predict(np.zeros((2, 28, 28, 1), np.uint8)).shape
+    (2, 10)
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        engine: str | Engine = "compiled",
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
+        seed: int = 0,
+        dtype: str = "float32",
+        preprocessing: Preprocessing | None = None,
+        classes: Sequence[str] = (),
+        output_meaning: OutputMeaning | None = None,
+    ) -> None:
+        if not isinstance(network, Network):
+            raise NetworkError(
+                f"Model: network must be a Network; got {type(network).__name__}. "
+                "Take one from pellucid.zoo(name), or describe it with Sequential."
+            )
+        if dtype not in _DTYPES:
+            raise EngineError(
+                f"Model: dtype must be one of {', '.join(_DTYPES)}; got {dtype!r}."
+            )
+        self.network = network
+        self.engine = as_engine(engine)
+        self.loss = as_loss(loss)
+        self.optimizer = as_optimizer(optimizer)
+        self.seed = seed
+        self.dtype = dtype
+        self.preprocessing = preprocessing or network.preprocessing or Preprocessing()
+        self.classes = tuple(str(name) for name in classes)
+        self._output_meaning = output_meaning
+        #: epochs that `fit` has begun: the next one has the order that follows
+        self.epochs = 0
+        self._check_objective()
+        self.input_range = InputRange(self.preprocessing)
+        self._clip_norm: float | None = None
+        self._session = self._build(initial_state(network, seed=seed, dtype=dtype))
+
+    def _check_objective(self) -> None:
+        given, columns = self._output_meaning, self.network.output_shape[-1]
+        if given is not None and given.columns != columns:
+            raise NetworkError(
+                "Model: output_meaning must have the columns of the output; "
+                f"got {given.columns} columns for {columns} outputs."
+            )
+        meaning = self.output_meaning
+        if self.classes and not meaning.can_be_named(self.classes):
+            raise NetworkError(
+                "Model: classes must name each output; "
+                f"got {len(self.classes)} classes for {columns} outputs "
+                f"({meaning.describe()})."
+            )
+
+    def _build(self, state: State) -> Session:
+        optimizer = self.optimizer
+        if optimizer is not None and self._clip_norm is not None:
+            optimizer = dataclasses.replace(optimizer, clip_norm=self._clip_norm)
+        return self.engine.build(
+            self.network,
+            state=state,
+            loss=self.loss,
+            optimizer=optimizer,
+            dtype=self.dtype,
+        )
+
+    def clip(self, norm: float | None) -> None:
+        """Clip the gradients' common norm from now on; None ends that."""
+        if norm != self._clip_norm:
+            self._clip_norm = norm
+            self._session = self._build(self._session.state())
+
+    # -- meaning ---------------------------------------------------------------
+
+    @property
+    def output_meaning(self) -> OutputMeaning:
+        """What the output means: as it was given or trained, else derived."""
+        return self._output_meaning or output_meaning(self.network, self.loss)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class or label, its number where it has none."""
+        return self.output_meaning.class_names(self.classes)
+
+    def meaning_for(self, labels: npt.ArrayLike) -> OutputMeaning:
+        """Return what the output means for data with those labels.
+
+        That of the training, if there was one: labels decide only where network and
+        loss leave it open.
+        """
+        if self._output_meaning is not None:
+            return self._output_meaning
+        return output_meaning(self.network, self.loss, labels)
+
+    def settle_meaning(self, labels: npt.ArrayLike) -> OutputMeaning:
+        """Keep what the output means for the labels that are trained on."""
+        self._output_meaning = self.meaning_for(labels)
+        return self._output_meaning
+
+    # -- running ---------------------------------------------------------------
+
+    def predict(self, images: npt.ArrayLike) -> Array:
+        """Return the network's output.
+
+        Parameters
+        ----------
+        images : array, shape (N, *input shape)
+            Floats are taken as they are; uint8 goes through ``preprocessing``.
+
+        Returns
+        -------
+        ndarray of the model's dtype, shape (N, …)
+            Logits, or probabilities where the network ends in Softmax or Sigmoid.
+            N = 0 gives an empty array.
+
+        Raises
+        ------
+        ShapeError, DataError
+            If the images do not fit.
+        """
+        x = self._input(images)
+        if 0 < len(x) <= _CHUNK:
+            return self._session.predict(x)
+        if len(x) == 0:
+            return np.zeros((0, *self.network.output_shape), self.dtype)
+        starts = range(0, len(x), _CHUNK)
+        return np.concatenate(
+            [self._session.predict(x[i : i + _CHUNK]) for i in starts]
+        )
+
+    def evaluate(
+        self,
+        data: Data,
+        *,
+        metrics: Metrics | None = None,
+        batch_size: int = 256,
+    ) -> dict[str, float]:
+        """Return the mean loss (if the model has one) and metrics over data.
+
+        Parameters
+        ----------
+        data : Dataset or (images, labels)
+            What to look at.
+        metrics : sequence of str or function, optional
+            accuracy, top5_accuracy, mean_absolute_error, and functions as in `fit`; if
+            left out, accuracy of classes and labels, mean_absolute_error of a
+            regression.
+        batch_size : int
+            Images handed to the engine at once.
+
+        Raises
+        ------
+        DataError, ShapeError
+            If the data does not fit.
+        NetworkError
+            If a metric says nothing of what the output means.
+        """
+        dataset = as_dataset(data)
+        dataset = checked_dataset(dataset, "evaluate", self.network, self.loss)
+        self.input_range.check(dataset.images)
+        meaning = self.meaning_for(dataset.labels)
+        meaning.targets(dataset.labels, (len(dataset), *self.network.output_shape))
+        return evaluate(
+            self.network,
+            self._session,
+            self.batches(dataset, batch_size),
+            loss=self.loss,
+            metrics=metrics_for(meaning, metrics),
+        )
+
+    def train_step(
+        self,
+        images: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        learning_rate: float | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        masks: Mapping[str, Array] | None = None,
+    ) -> float:
+        """Do one optimizer update and return the loss before it (nats).
+
+        ``learning_rate`` is the optimizer's own if left out. ``masks`` replaces the
+        dropout masks, as {node: array of 0 and 1 / (1 − rate)}.
+        """
+        x, y, weight = self._examples(images, labels, sample_weight, is_training=True)
+        optimizer: Optimizer = require("optimizer", self.optimizer)
+        rate = optimizer.learning_rate if learning_rate is None else learning_rate
+        result = self._session.train_step(
+            x, y, learning_rate=rate, sample_weight=weight, masks=masks
+        )
+        return result.loss
+
+    def activations(
+        self, images: npt.ArrayLike, *, training: bool = False
+    ) -> dict[str, Array]:
+        """Return every node's output by name, each of shape (N, …)."""
+        return self._session.activations(self._input(images), training=training)
+
+    def gradients(
+        self,
+        images: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> tuple[float, dict[str, Array]]:
+        """Return the loss and its derivative by each parameter, in training mode."""
+        x, y, weight = self._examples(images, labels, sample_weight)
+        return self._session.gradients(x, y, sample_weight=weight)
+
+    def vjp(
+        self,
+        images: npt.ArrayLike,
+        grad_output: npt.ArrayLike,
+        *,
+        training: bool = True,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Pull a derivative by the output back to the images and the parameters.
+
+        Parameters
+        ----------
+        images : array, shape (N, *input shape)
+        grad_output : array, shape (N, *output shape)
+            Derivative of some number by the network's output.
+        training : bool
+            Whether batch norm and dropout behave as in training.
+
+        Returns
+        -------
+        grad_input : ndarray, shape (N, *input shape)
+        grad_weights : dict of weight name to ndarray
+        """
+        x = self._input(images)
+        grad = np.asarray(grad_output, self.dtype)
+        expected = (len(x), *self.network.output_shape)
+        if grad.shape != expected:
+            raise ShapeError(
+                f"vjp: grad_output must have shape {expected}; got shape={grad.shape}."
+            )
+        return self._session.vjp(x, grad, training=training)
+
+    # -- training --------------------------------------------------------------
+
+    def fit(
+        self,
+        data: Data,
+        *,
+        epochs: int = 1,
+        batch_size: int = 64,
+        validation_split: float = 0.0,
+        validation_data: Data | None = None,
+        schedule: str | Schedule | Callable[..., float] | None = None,
+        metrics: Metrics | None = None,
+        class_weight: ClassWeight | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        callbacks: Iterable[Callback | Callable[..., object]] = (),
+        clip_norm: float | None = None,
+        augment: Augment | None = None,
+        shuffle: bool = True,
+        early_stopping: int | EarlyStopping | None = None,
+        run: str | Path | None = None,
+        resume: bool = False,
+        progress: bool = True,
+    ) -> History:
+        """Train.
+
+        Called again, it goes on: order and augmentation of the examples are those of
+        the epochs that follow, so that epochs in several calls are those of one.
+
+        Parameters
+        ----------
+        data : Dataset or (images, labels)
+            What to learn from.
+        epochs, batch_size : int
+            Passes over the data; examples of one update.
+        validation_split : float
+            Share of each class that is held out, 0 ≤ share < 1.
+        validation_data : Dataset or (images, labels), optional
+            Held-out data, instead of a split. Else that of ``data.validation``, where
+            a folder of pictures has a validation part.
+        schedule : str, Schedule or function, optional
+            constant, step, cosine, one_cycle, warm_up, on_plateau; or a function that
+            returns the learning rate: of (epoch), of (epoch, rate) with the last
+            epoch's rate, or of (step), epochs and steps from 0. It begins anew with
+            each call of `fit`.
+        metrics : sequence of str or function, optional
+            accuracy, top5_accuracy, mean_absolute_error; or functions of (output,
+            target) that return a batch's mean, or a number for each example. If left
+            out, accuracy of classes and labels, mean_absolute_error of a regression.
+        class_weight : mapping, sequence, array or "balanced", optional
+            Weight of each class's examples in the loss: {class number or name:
+            weight}, 1 if not named; one for each class in order; or "balanced", as
+            often as ``N / (K · N_c)`` of them. A batch that weighs 0 in all is
+            skipped.
+        sample_weight : array, shape (N,), optional
+            Weight of each example in the loss, times that of its class.
+        callbacks : iterable of Callback or function
+            Who looks in; of several processes, at the first. A function is called
+            after each epoch, as (record) or (trainer, record).
+        clip_norm : float, optional
+            Largest common Euclidean norm of all gradients.
+        augment : Augment, optional
+            Random changes of the images.
+        shuffle : bool
+            Whether each epoch has an order of its own.
+        early_stopping : int or EarlyStopping, optional
+            When to end; an int is the patience.
+        run : path, optional
+            Folder that keeps checkpoint, history, models and curves.
+        resume : bool
+            Whether to go on from the folder's checkpoint. What would mix two trainings
+            (data, batch size, optimizer, …) must be as it was; epochs, callbacks and
+            the engine may be others.
+        progress : bool
+            Whether to show progress on stderr.
+
+        Returns
+        -------
+        History
+            One record per epoch.
+
+        Raises
+        ------
+        DataError, NetworkError
+            If data or an argument does not fit.
+        DivergenceError
+            If the loss is no longer finite.
+        RunError
+            If the run's folder is in use, not empty or not writable.
+        """
+        if isinstance(early_stopping, int):
+            early_stopping = EarlyStopping(patience=early_stopping)
+        request = FitRequest(
+            data=as_dataset(data),
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_split=validation_split,
+            validation_data=None
+            if validation_data is None
+            else as_dataset(validation_data),
+            schedule=as_schedule(schedule),
+            metrics=None if metrics is None else metric_list(metrics),
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            callbacks=as_callbacks(callbacks),
+            clip_norm=clip_norm,
+            augment=augment,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            run=None if run is None else Path(run),
+            resume=resume,
+            shows_progress=progress,
+        )
+        return fit(self, request)
+
+    def batches(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        augment: Augment | None = None,
+        first_epoch: int = 0,
+        shard: tuple[int, int] = (0, 1),
+    ) -> Batches:
+        """Return a dataset cut into batches as this model takes them.
+
+        ``shard`` is (rank, world), for one of several processes; ``first_epoch`` is
+        as in `Batches`.
+        """
+        return Batches(
+            dataset,
+            batch_size=batch_size,
+            seed=self.seed,
+            shuffle=shuffle,
+            augment=augment,
+            preprocessing=self.preprocessing,
+            dtype=self.dtype,
+            ahead=_AHEAD if len(dataset) > batch_size else 0,
+            first_epoch=first_epoch,
+            shard=shard,
+        )
+
+    # -- checks ----------------------------------------------------------------
+
+    def _input(self, images: npt.ArrayLike, *, is_training: bool = False) -> Array:
+        given = np.asarray(images)
+        x = checked_images(given, self.network, self.preprocessing, self.dtype)
+        if is_training:
+            self.input_range.record(given)
+        else:
+            self.input_range.check(given)
+        return x
+
+    def _examples(
+        self,
+        images: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        sample_weight: Any,
+        *,
+        is_training: bool = False,
+    ) -> Examples:
+        loss: Loss = require("loss", self.loss)
+        shape = self.network.output_shape
+        x = self._input(images, is_training=is_training)
+        return checked_examples(x, labels, sample_weight, loss, shape)
+
+    # -- weights and state -----------------------------------------------------
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """All arrays by name, in topological order, weight before bias; read-only."""
+        state = self._session.state()
+        found = {w.name: state[f"weights/{w.name}"] for w in self.network.weights}
+        for array in found.values():
+            array.flags.writeable = False
+        return Weights(found)
+
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        """Take over weights by name; optimizer and step stay.
+
+        Raises
+        ------
+        EngineError, ShapeError
+            If they are another network's.
+        """
+        checked = checked_weights(self.network, weights, dtype=self.dtype)
+        state = self._session.state()
+        state.update({f"weights/{name}": array for name, array in checked.items()})
+        self._session.load_state(state)
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of all that training changes, in canonical layouts.
+
+        Weights, optimizer slots, the numbers of steps and of epochs.
+        """
+        return {**self._session.state(), "epochs": np.asarray(self.epochs, np.int64)}
+
+    def load_state(self, state: State) -> None:
+        """Take over what `state` returned, on this or another engine."""
+        self._session.load_state(state)
+        self.epochs = int(state.get("epochs", np.int64(0)))
+
+    def to(self, engine: str | Engine) -> Model:
+        """Return a new model on another engine, optimizer state included."""
+        other = Model(
+            self.network,
+            engine=engine,
+            loss=self.loss,
+            optimizer=self.optimizer,
+            seed=self.seed,
+            dtype=self.dtype,
+            preprocessing=self.preprocessing,
+            classes=self.classes,
+            output_meaning=self._output_meaning,
+        )
+        other.load_state(self.state())
+        other.input_range = self.input_range.copy()
+        return other
+
+    def transfer(
+        self,
+        network: Network,
+        *,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
+    ) -> Model:
+        """Return a model of another network that starts from the weights they share.
+
+        Weights of the same name and shape are taken over, all others drawn anew: a
+        replaced head, say. Freeze what is to stay with ``network.frozen(...)``. Loss
+        and optimizer are this model's if left out; one that was read from another
+        program's file has none.
+        """
+        other = Model(
+            network,
+            engine=self.engine,
+            loss=loss or self.loss,
+            optimizer=optimizer or self.optimizer,
+            seed=self.seed,
+            dtype=self.dtype,
+            preprocessing=self.preprocessing,
+        )
+        mine, theirs = self.weights, dict(other.weights)
+        shared = {
+            k: a for k, a in mine.items() if k in theirs and a.shape == theirs[k].shape
+        }
+        other.load_weights({**theirs, **shared})
+        other.input_range = self.input_range.copy()
+        return other
+
+    @property
+    def native(self) -> Any:
+        """The engine's own object: an nn.Module, a keras.Model, …"""
+        return self._session.native  # type: ignore[attr-defined]
+
+    @property
+    def plan(self) -> Any:
+        """The compiled engine's plan; EngineError on other engines."""
+        plan = getattr(self._session, "plan", None)
+        if plan is None:
+            raise EngineError(
+                "Model: plan must be asked of the compiled engine; "
+                f"got engine={self.engine.name!r}."
+            )
+        return plan
+
+    @property
+    def session(self) -> Session:
+        """The engine's session, for code that drives it itself."""
+        return self._session
+
+    # -- files -----------------------------------------------------------------
+
+    def file(self) -> ModelFile:
+        """Return what `save` writes."""
+        return ModelFile(
+            network=self.network,
+            weights=self.weights,
+            preprocessing=self.preprocessing,
+            classes=self.classes,
+            loss=self.loss,
+            optimizer=self.optimizer,
+            seed=self.seed,
+            dtype=self.dtype,
+            output_meaning=self._output_meaning,
+            input_range=self.input_range.known,
+            epochs=self.epochs,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as one ``.pellucid`` file, whole or not at all.
+
+        Raises
+        ------
+        RunError
+            If the disk does not take it.
+        """
+        self.file().write(path)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        """Return a model of its own on the same engine, optimizer state included."""
+        del memo  # nothing in a model refers to it
+        other = self.to(self.engine)
+        other.clip(self._clip_norm)
+        return other
+
+    def __copy__(self) -> Model:
+        """Return the same as `copy.deepcopy`: two models never share weights."""
+        return self.__deepcopy__({})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the bytes of a ``.pellucid`` file with the optimizer's state."""
+        from pellucid.model.copying import from_bytes, to_bytes
+
+        return from_bytes, (to_bytes(self), self.engine, self._clip_norm)
+
+    def __repr__(self) -> str:
+        return f"<Model '{self.network.name}' on {self.engine.name}, {self.dtype}>"

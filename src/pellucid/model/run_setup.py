@@ -1,0 +1,211 @@
+"""This file is where a training begins: in a new folder, or at a checkpoint.
+
+Of several processes the first reads and writes; the others begin with what it has.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pellucid.data import Dataset
+from pellucid.data.fingerprint import array_fingerprint, fingerprint
+from pellucid.engines.distributed import ProcessGroup, from_first
+from pellucid.engines.loss_input import require
+from pellucid.errors import RunError
+from pellucid.network import to_json
+from pellucid.objectives import fitting_metrics, metric_names
+from pellucid.runs import Checkpoint, Recorder, RunFolder, bit_options, provenance
+from pellucid.storage import recover
+from pellucid.training import Callback, History, Position
+from pellucid.training.example_weights import resolve
+
+if TYPE_CHECKING:
+    from pellucid.model.fit import FitRequest
+    from pellucid.model.model import Model
+    from pellucid.runs.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Where a training begins, and who writes it down."""
+
+    position: Position
+    history: History
+    recorders: tuple[Callback, ...] = ()
+
+
+@contextmanager
+def beginning(
+    model: Model, request: FitRequest, world: ProcessGroup, train: Dataset
+) -> Iterator[Begin]:
+    """Open the run's folder, if there is one, and its checkpoint on resuming.
+
+    ``train`` is what is trained on.
+
+    Raises
+    ------
+    RunError
+        In every process, if the folder cannot be written or holds another run.
+    """
+    if world.size == 1:
+        with _opened(model, request, train, is_restarted=False) as begin:
+            yield begin
+        return
+    from pellucid.engines import heartbeat  # only jobs of several processes need it
+
+    heartbeat.start(world)
+    with ExitStack() as stack:
+        opened: list[Begin] = []
+
+        def opened_by_first() -> bytes:
+            restarted = world.is_restarted
+            context = _opened(model, request, train, is_restarted=restarted)
+            opened.append(stack.enter_context(context))
+            return _checkpoint(model, opened[0]).to_bytes()
+
+        message = from_first(world, opened_by_first)
+        if not opened:
+            checkpoint = Checkpoint.from_bytes(message)
+            model.load_state(checkpoint.state)
+            opened.append(Begin(checkpoint.position, checkpoint.history))
+        yield opened[0]
+
+
+def share_state(model: Model, world: ProcessGroup) -> None:
+    """Give all processes the first one's state."""
+    if world.size == 1:
+        return
+    begin = Begin(Position(), History())
+    message = from_first(world, lambda: _checkpoint(model, begin).to_bytes())
+    if world.rank:
+        model.load_state(Checkpoint.from_bytes(message).state)
+
+
+def _checkpoint(model: Model, begin: Begin) -> Checkpoint:
+    return Checkpoint(
+        state=model.state(), position=begin.position, history=begin.history
+    )
+
+
+@contextmanager
+def _opened(
+    model: Model, request: FitRequest, train: Dataset, *, is_restarted: bool
+) -> Iterator[Begin]:
+    new = Position(first_epoch=model.epochs)
+    if request.run is None:
+        if request.resume:
+            raise RunError("fit: resume must name a run; got run=None.")
+        yield Begin(new, History())
+        return
+    # slow to import; only runs need them
+    from pellucid.model.resuming import check_data, check_same, merge, warn_of_threads
+    from pellucid.runs.recipe import Recipe
+
+    folder = RunFolder(request.run)
+    recover(folder.path)
+    resumes = request.resume or (is_restarted and folder.has_begun)
+    if not resumes:
+        folder.create()
+    elif not folder.has_begun:
+        raise RunError(
+            f"resume: '{folder.path}' must hold a checkpoint; got none. "
+            "Train without resume first."
+        )
+    with folder.locked():
+        position, history = new, History()
+        data = _data_of(request)
+        recipe = request.recipe or _recipe_of(model, request, train)
+        if resumes:
+            checkpoint = Checkpoint.read(folder.checkpoint)
+            position, history = checkpoint.position, checkpoint.history
+            if folder.recipe.exists():
+                recorded = Recipe.read(folder.recipe)
+                check_same(
+                    recorded,
+                    recipe,
+                    {
+                        "class_weight": lambda w: _class_weight(model, w, train),
+                        "metrics": lambda m: fitting_metrics(model.output_meaning, m),
+                    },
+                    run=str(folder.path),
+                )
+                check_data(position.data, data)
+                warn_of_threads(recorded, recipe)
+                recipe = merge(recorded, recipe, epochs_done=len(history))
+            model.load_state(checkpoint.state)
+        elif folder.has_begun:
+            raise RunError(
+                f"run: '{folder.path}' must be new; got a run of "
+                f"{len(Checkpoint.read(folder.checkpoint).history)} epochs. Resume it, "
+                "or choose another name."
+            )
+        position.data = data
+        text = recipe.to_toml().encode()
+        yield Begin(position, history, (Recorder(folder, model.file(), text),))
+
+
+def _data_of(request: FitRequest) -> dict[str, str]:
+    """Return fingerprints of the examples that were handed over."""
+    found = {"data": fingerprint(request.data)}
+    held_out = request.validation_data or request.data.validation
+    if held_out is not None:
+        found["validation_data"] = fingerprint(held_out)
+    if request.sample_weight is not None:
+        weight = np.asarray(request.sample_weight)
+        found["sample_weight"] = array_fingerprint(weight)
+    return found
+
+
+def _class_weight(model: Model, given: Any, train: Dataset) -> Any:
+    """Return class weights as a recipe keeps them."""
+    return resolve(
+        train.labels,
+        require("loss", model.loss),
+        model.network.output_shape,
+        given,
+        names_of(model, train),
+    )
+
+
+def names_of(model: Model, train: Dataset) -> tuple[str, ...]:
+    """Return the names of the classes; none where neither data nor model has any."""
+    given = train.classes or model.classes
+    return model.output_meaning.class_names(given) if given else ()
+
+
+def _recipe_of(model: Model, request: FitRequest, train: Dataset) -> Recipe:
+    """Return the recipe that the arguments of `Model.fit` are."""
+    from pellucid.runs.recipe import Recipe
+
+    augment = request.augment
+    document: dict[str, Any] = {
+        "network": to_json(model.network),
+        "data": {"given": "python"},
+        "engine": model.engine.name,
+        "engine_options": bit_options(model.engine),
+        "loss": model.loss.to_json() if model.loss else {},
+        "optimizer": model.optimizer.to_json() if model.optimizer else {},
+        "schedule": request.schedule.to_json(),
+        "epochs": request.epochs,
+        "batch_size": request.batch_size,
+        "validation_split": request.validation_split,
+        "metrics": metric_names(request.metrics or ()),
+        "class_weight": _class_weight(model, request.class_weight, train),
+        "early_stopping": dataclasses.asdict(request.early_stopping)
+        if request.early_stopping
+        else None,
+        "clip_norm": request.clip_norm,
+        "augment": dataclasses.asdict(augment) if augment else None,
+        "shuffle": request.shuffle,
+        "seed": model.seed,
+        "dtype": model.dtype,
+        "preprocessing": model.preprocessing.to_json(),
+        "provenance": provenance(model.engine.name),
+    }
+    return Recipe.parse(document, origin="fit")

@@ -1,0 +1,120 @@
+"""This file is what is said of a served model, in the protocols' words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pellucid.serving.served_model import Served
+from pellucid.serving.tensors import datatype_of
+
+EXTENSIONS = (
+    "binary_tensor_data",
+    "classification",
+    "model_repository",
+    "model_configuration",
+    "statistics",
+)
+
+
+def server() -> dict[str, Any]:
+    """Say what server this is."""
+    from pellucid import __version__
+
+    return {
+        "name": "pellucid",
+        "version": __version__,
+        "extensions": list(EXTENSIONS),
+    }
+
+
+def metadata(served: Served) -> dict[str, Any]:
+    """Say what a model takes and gives."""
+    network, datatype = served.network, datatype_of(served.model.dtype)
+    return {
+        "name": served.name,
+        "versions": [served.version],
+        "platform": f"pellucid_{served.model.engine.name}",
+        "inputs": [
+            {
+                "name": served.input_name,
+                "datatype": datatype,
+                "shape": [-1, *network.input_shape],
+            }
+        ],
+        "outputs": [
+            {
+                "name": served.output_name,
+                "datatype": datatype,
+                "shape": [-1, *network.output_shape],
+            }
+        ],
+    }
+
+
+def config(served: Served) -> dict[str, Any]:
+    """Say how a model is run, in Triton's words."""
+    network, datatype = served.network, datatype_of(served.model.dtype)
+    return {
+        "name": served.name,
+        "platform": f"pellucid_{served.model.engine.name}",
+        "backend": "pellucid",
+        "max_batch_size": served.settings.limits.images,
+        "input": [
+            {
+                "name": served.input_name,
+                "data_type": f"TYPE_{datatype}",
+                "dims": list(network.input_shape),
+            }
+        ],
+        "output": [
+            {
+                "name": served.output_name,
+                "data_type": f"TYPE_{datatype}",
+                "dims": list(network.output_shape),
+            }
+        ],
+        "dynamic_batching": {
+            "preferred_batch_size": [served.settings.batching.size],
+            "max_queue_delay_microseconds": round(
+                1e6 * served.settings.batching.delay_s
+            ),
+        },
+        "parameters": {
+            "network": {"string_value": network.name},
+            "parameters": {"string_value": str(network.parameter_count)},
+            "multiply_adds": {"string_value": str(network.multiply_adds)},
+            "output": {"string_value": served.meaning.describe()},
+            "classes": {"string_value": ",".join(served.class_names)},
+        },
+    }
+
+
+def stats(served: Served) -> dict[str, Any]:
+    """Say how often a model was asked, and how long it took."""
+    return {"model_stats": [statistics(served)]}
+
+
+def ready(served: Served) -> dict[str, Any]:
+    """Say that a model answers."""
+    return {"name": served.name, "ready": True}
+
+
+def statistics(served: Served) -> dict[str, Any]:
+    """Say it of one version: requests that went well or failed, and batches."""
+    counts = served.counts
+    return {
+        "name": served.name,
+        "version": served.version,
+        "last_inference": round(1000 * counts.last),
+        "inference_count": counts.images,
+        "execution_count": counts.batches,
+        "inference_stats": {
+            "success": _duration(counts.succeeded, counts.succeeded_s),
+            "fail": _duration(counts.failed, counts.failed_s),
+            "compute_infer": _duration(counts.batches, counts.batches_s),
+        },
+    }
+
+
+def _duration(count: int, seconds: float) -> dict[str, int]:
+    return {"count": count, "ns": round(1e9 * seconds)}

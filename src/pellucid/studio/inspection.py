@@ -1,0 +1,182 @@
+"""This file is the looking inside: graph, activations, arithmetic, maps."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.engines.numpy import NumpySession
+from pellucid.explain import arithmetic, derivative, occlusion, saliency
+from pellucid.explain.chosen_output import choose_output
+from pellucid.model import Model
+from pellucid.model.inputs import checked_images
+from pellucid.network import Node
+from pellucid.network.layers import Input
+from pellucid.studio.images import decode, encode, levels, takes_pictures
+from pellucid.studio.receptive_field import field
+from pellucid.studio.verdict import names_of, verdict
+
+Array = npt.NDArray[Any]
+_FEW_UNITS = 40  # of a vector, shown in their order
+_MOST_UNITS = 200
+_MOST_TERMS = 1000  # of one number's arithmetic; the largest are sent
+
+
+def described(model: Model, title: str) -> dict[str, Any]:
+    """Return the network as the page draws it."""
+    network = model.network
+    return {
+        "title": title,
+        "engine": model.engine.name,
+        "dtype": model.dtype,
+        "classes": names_of(model),
+        "meaning": model.output_meaning.describe(),
+        "kind": model.output_meaning.kind,
+        "input": list(network.input_shape),
+        "takes_pictures": takes_pictures(network),
+        "parameters": network.parameter_count,
+        "multiply_adds": network.multiply_adds,
+        "nodes": [_node(model, node) for node in network.nodes],
+    }
+
+
+def _node(model: Model, node: Node) -> dict[str, Any]:
+    network = model.network
+    specs = node.layer.weights(*network.input_shapes(node))
+    return {
+        "name": node.name,
+        "layer": type(node.layer).__name__,
+        "inputs": list(node.inputs),
+        "shape": list(network.shapes[node.name]),
+        "settings": settings_of(node),
+        "parameters": sum(int(np.prod(s.shape)) for s in specs if s.is_parameter),
+        "multiply_adds": node.layer.multiply_adds(*network.input_shapes(node)),
+    }
+
+
+def settings_of(node: Node) -> dict[str, Any]:
+    """Return a layer's arguments that are not the default, for people to read."""
+    if isinstance(node.layer, Input):
+        return {}
+    return {
+        field.name: _plain(getattr(node.layer, field.name))
+        for field in dataclasses.fields(node.layer)
+        if field.name not in ("name", "activation")
+        and getattr(node.layer, field.name) != field.default
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | bool | str) else str(value)
+
+
+def seen(model: Model, image: Array) -> dict[str, Any]:
+    """Return an image and what the model says of it."""
+    return {
+        "image": encode(image),
+        "shape": list(image.shape),
+        **verdict(model, model.predict(image[None])),
+    }
+
+
+def opened(model: Model, image: str, node: str) -> dict[str, Any]:
+    """Return a node's activations, and its kernels where it has some."""
+    pixels = decode(model, image)
+    chosen = model.network.node(node)
+    values = model.activations(pixels[None])[node][0]
+    found = {"node": node, **shown_values(values)}
+    name = f"{node}.weight"
+    if name in model.weights and model.weights[name].ndim == 4:
+        found["kernels"] = levels(np.asarray(model.weights[name]))
+    found["layer"] = type(chosen.layer).__name__
+    return found
+
+
+def shown_values(values: Array) -> dict[str, Any]:
+    """Return a node's values: levels to paint, and the numbers that are written.
+
+    ``units`` are pairs of a unit and its value, exactly as the engine gave it: all of a
+    short vector, the furthest from zero of a long one. ``largest_at`` is the place of
+    the value that is furthest from zero.
+    """
+    size = np.abs(np.where(np.isfinite(values), values, 0))
+    found = levels(values)
+    place = np.unravel_index(int(size.argmax()), values.shape)
+    found["largest_at"] = [int(n) for n in place]
+    if values.ndim == 1:
+        order = np.arange(len(values))
+        if len(values) > _FEW_UNITS:
+            order = np.argsort(-size, kind="stable")[:_MOST_UNITS]
+        found["units"] = [[int(i), float(values[i])] for i in order]
+    return found
+
+
+def calculated(model: Model, image: str, node: str, at: list[int] | None) -> Any:
+    """Return one number's arithmetic; of very many terms the largest.
+
+    ``left_out`` says how many others there are, and their sum; ``field`` which rows
+    and columns of the picture reach the number.
+    """
+    place = None if at is None else tuple(at)
+    shown = arithmetic(model, decode(model, image), node, place).to_json()
+    if takes_pictures(model.network):
+        shown["field"] = field(model.network, node, tuple(shown["at"]))
+    _shorten(shown)
+    for follower in shown["then"]:
+        _shorten(follower)
+    return shown
+
+
+def _shorten(shown: dict[str, Any]) -> None:
+    terms = sorted(shown["terms"], key=lambda term: -abs(term["value"]))
+    rest = terms[_MOST_TERMS:]
+    shown["left_out"] = {"count": len(rest), "sum": sum(t["value"] for t in rest)}
+    if rest:
+        shown["terms"] = terms[:_MOST_TERMS]
+
+
+def flow(model: Model, image: str, node: str, of_class: int | None) -> dict[str, Any]:
+    """Return the gradient of one class's output with respect to a node."""
+    pixels = decode(model, image)
+    network = model.network
+    network.node(node)
+    output = model.predict(pixels[None]).astype(np.float64)
+    chosen = choose_output(model, output[0], of_class)
+    grad = chosen.gradient(output)
+    weights = {f"weights/{n}": a.astype(np.float64) for n, a in model.weights.items()}
+    session = NumpySession(
+        network, state=weights, loss=None, optimizer=None, dtype="float64"
+    )
+    x = checked_images(
+        pixels[None], network, model.preprocessing, "float64"
+    )  # the model's own rule
+    grads, _ = session.pull_back(x, {network.outputs[0]: grad}, training=False)
+    return {"node": node, "of_class": chosen.index, **shown_values(grads[node][0])}
+
+
+def traced(
+    model: Model, image: str, node: str, at: list[int], of_class: int | None
+) -> Any:
+    """Return what reaches one number of the derivative, and where it goes on."""
+    place = tuple(at)
+    found = derivative(model, decode(model, image), node, place, of_class=of_class)
+    document = found.to_json()
+    if takes_pictures(model.network):
+        document["field"] = field(model.network, node, place)
+    for key in ("inputs", "parameters"):
+        shares = sorted(document[key], key=lambda share: -abs(share["value"]))
+        document[key] = shares[:24]
+    return document
+
+
+def mapped(model: Model, image: str, kind: str, of_class: int | None) -> dict[str, Any]:
+    """Return which pixels matter: by derivative (saliency) or by covering them."""
+    pixels = decode(model, image)
+    function = {"saliency": saliency, "occlusion": occlusion}[kind]
+    output = model.predict(pixels[None])
+    chosen = choose_output(model, output[0], of_class)
+    found = function(model, pixels, chosen.index)
+    return {"kind": kind, "of_class": found.of_class, **levels(found.values)}

@@ -1,0 +1,302 @@
+"""This file is a training that people watch: lanes on one recipe, a gate, snapshots."""
+
+from __future__ import annotations
+
+import threading
+import time
+from math import prod
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pellucid.data import Dataset, sources
+from pellucid.errors import PellucidError
+from pellucid.explain import Assessment, assess
+from pellucid.model import Model
+from pellucid.network import Network
+from pellucid.network.zoo import ZOO
+from pellucid.recipes import changed, names, read
+from pellucid.recipes.builders import model_of, network_of
+from pellucid.recipes.datasets import examples_of
+from pellucid.runs.recipe import Recipe
+from pellucid.serving.errors import RequestError
+from pellucid.studio.images import encode, levels, takes_pictures
+from pellucid.studio.pause_control import Gate
+from pellucid.studio.shared_model import Workbench
+from pellucid.training import Callback
+from pellucid.training.trainer import Trainer
+
+_LOOKED_AT = 500  # test images of a snapshot
+_SECONDS_BETWEEN_SNAPSHOTS = 0.7
+_MOST_POINTS = 1500  # of a curve; beyond it every other one is dropped
+_MISTAKES = 8
+_MOST_PARAMETERS, _MOST_ACTIVATIONS = 1 << 27, 1 << 30
+_UNITS = {"cross_entropy": "nats", "binary_cross_entropy": "nats"}
+
+
+#: step, loss, accuracy (None where it is not measured)
+Point = tuple[int, float, float | None]
+EngineName = Literal["numpy", "compiled", "torch", "tensorflow", "jax"]
+
+
+class Wish(BaseModel):
+    """What a training is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    network: str | dict[str, Any] = "mnist-torch"
+    data: Annotated[str, Field(max_length=40)] = "mnist"
+    engines: Annotated[list[EngineName], Field(min_length=1, max_length=2)] = [
+        "compiled"
+    ]
+    optimizer: str = "adam"
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    batch_size: Annotated[int, Field(ge=1, le=1024)] = 64
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 1
+    images: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    def recipe(self) -> Recipe:
+        """Return the recipe; PellucidError if it does not fit.
+
+        Networks and data are named or written out: a recipe's own could be paths, and
+        no path from a request may reach the disk.
+        """
+        network = self.network
+        if isinstance(network, str):
+            _check_known("network", network, sorted(ZOO))
+        _check_known("data", self.data, [source.name for source in sources()])
+        is_named = isinstance(network, str) and network in names()
+        base = (
+            read(str(network))
+            if is_named
+            else Recipe.parse({"network": network}, origin="the studio")
+        )
+        recipe = changed(
+            base,
+            {
+                "data.source": self.data,
+                "data.limit": self.images,
+                "optimizer.name": self.optimizer,
+                "optimizer.learning_rate": self.learning_rate,
+                "batch_size": self.batch_size,
+                "epochs": self.epochs,
+                "seed": self.seed,
+            },
+        )
+        _check_size(network_of(recipe), self.batch_size)
+        return recipe
+
+
+def _check_size(network: Network, batch_size: int) -> None:
+    """Refuse a network that would take all memory: a few bytes can describe it."""
+    numbers = batch_size * sum(prod(shape) for shape in network.shapes.values())
+    if network.parameter_count > _MOST_PARAMETERS or numbers > _MOST_ACTIVATIONS:
+        raise RequestError(
+            f"studio: a network must have at most {_MOST_PARAMETERS:,} parameters and "
+            f"{_MOST_ACTIVATIONS:,} activations of a batch; got "
+            f"{network.parameter_count:,} and {numbers:,}. Use pellucid train."
+        )
+
+
+def _check_known(what: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        raise RequestError(
+            f"studio: {what} must be one of {', '.join(known)}; got {name[:80]!r}."
+        )
+
+
+def usual(name: str) -> dict[str, Any]:
+    """Return what the recipe of that name trains with, as the page's form has it."""
+    recipe = read(name)
+    return {
+        "data": recipe.data.source,
+        "engine": recipe.engine,
+        "optimizer": recipe.optimizer["name"],
+        "learning_rate": recipe.optimizer.get("learning_rate", 1e-3),
+        "batch_size": recipe.batch_size,
+        "epochs": min(recipe.epochs, 1000) if recipe.epochs > 100 else 1,
+    }
+
+
+class Lane(Callback):
+    """One engine's training, in a thread of its own."""
+
+    def __init__(
+        self, recipe: Recipe, engine: str, gate: Gate, bench: Workbench | None
+    ) -> None:
+        self.engine = engine
+        self.status = "loading"
+        self.error = ""
+        self.points: list[Point] = []
+        self.stride = 1
+        self.generation = 0  # counts thinnings, so that pages read all anew
+        self.steps = 0  # in all
+        self.step = 0
+        self.seconds = 0.0
+        self.snapshot: dict[str, Any] = {}
+        self.snapshots = 0
+        self.loss = str(recipe.loss["name"])
+        self.unit = _UNITS.get(self.loss, "")
+        self._recipe = recipe
+        self._gate = gate
+        self._bench = bench
+        self._test: Dataset | None = None
+        self._model: Model | None = None
+        self._last_look = -np.inf
+        self.thread = threading.Thread(target=self._run, name="lesson", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self._train()
+            self.status = "ended" if self.step < self.steps else "finished"
+        except PellucidError as error:
+            self.status, self.error = "failed", str(error)
+        except Exception as error:  # noqa: BLE001 - shown to who watches
+            self.status = "failed"
+            self.error = (
+                f"studio: training must not fail; got a bug of ours: {error!r}."
+            )
+
+    def _train(self) -> None:
+        recipe = self._recipe
+        self._model = model = model_of(recipe, self.engine)
+        train, test = examples_of(recipe.data, model)
+        self._test = test.subset(range(min(_LOOKED_AT, len(test))))
+        if model.settle_meaning(train.labels).can_be_named(train.classes):
+            model.classes = train.classes
+        if self._bench is not None:
+            # a second model shows what the first one learns: sessions are not shared
+            shown = model.to("numpy" if recipe.dtype == "float64" else self.engine)
+            self._bench.show(shown, model.network.name)
+        model.fit(
+            train,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            callbacks=[self],
+            shuffle=recipe.shuffle,
+            metrics=recipe.metrics,
+            progress=False,
+        )
+
+    def on_begin(self, trainer: Trainer) -> None:
+        """Show the network before it has learned anything."""
+        self.steps = trainer.progress.steps
+        self.status = "training"
+        self._look()
+        if not self._gate.passes():
+            trainer.stop("stopped")
+
+    def on_step(self, trainer: Trainer, loss: float) -> None:
+        """Keep the point, look if it is time, and wait at the gate."""
+        self.step = trainer.progress.step
+        self.seconds = trainer.position.seconds
+        if self.step % self.stride == 0:
+            accuracy = trainer.position.means().get("accuracy")
+            self._keep((self.step, loss, accuracy))
+        is_due = time.monotonic() - self._last_look > _SECONDS_BETWEEN_SNAPSHOTS
+        if is_due or self._gate.is_paused:
+            self._look()
+        if not self._gate.passes():
+            trainer.stop("stopped")
+
+    def on_end(self, trainer: Trainer) -> None:
+        """Show the end."""
+        del trainer
+        self._look()
+
+    def _keep(self, point: Point) -> None:
+        self.points.append(point)
+        if len(self.points) > _MOST_POINTS:
+            self.stride *= 2
+            self.points = [p for p in self.points if p[0] % self.stride == 0]
+            self.generation += 1
+
+    def _look(self) -> None:
+        """Take a snapshot: kernels, confusion matrix, surest mistakes."""
+        if self._model is None or self._test is None:
+            return
+        found = assess(self._model, self._test)
+        weights = self._model.weights
+        if self._bench is not None:
+            self._bench.learn(weights, self.step)
+        kernels = next((a for a in weights.values() if a.ndim == 4), None)
+        self.snapshot = {
+            "step": self.step,
+            "metrics": found.metrics,
+            "looked_at": found.count,
+            "classes": list(found.classes),
+            "meaning": self._model.output_meaning.kind,
+            "confusion": found.confusion.tolist() if found.confusion.ndim == 2 else [],
+            "kernels": None if kernels is None else levels(np.asarray(kernels)),
+            "mistakes": self._mistakes(found),
+        }
+        self.snapshots += 1
+        self._last_look = time.monotonic()
+
+    def _mistakes(self, found: Assessment) -> list[dict[str, Any]]:
+        if self._test is None or not takes_pictures(self._model_network):
+            return []
+        shown = []
+        for mistake in found.mistakes[:_MISTAKES]:
+            label, predicted = mistake.words(found.classes)
+            shown.append(
+                {
+                    "image": encode(self._test.images[mistake.index]),
+                    "shape": list(self._test.image_shape),
+                    "label": label,
+                    "predicted": predicted,
+                    "probability": mistake.probability,
+                }
+            )
+        return shown
+
+    @property
+    def _model_network(self) -> Any:
+        return self._model.network if self._model is not None else None
+
+    def file(self, path: str) -> None:
+        """Save the model as it is shown."""
+        if self._model is not None:
+            self._model.save(path)
+
+
+class Lesson:
+    """A training on one engine, or on two side by side with the same batches.
+
+    Parameters
+    ----------
+    wish : Wish
+        What is trained.
+    bench : Workbench
+        Shows what the first engine learns.
+    recipe : Recipe
+        The wish's.
+    """
+
+    def __init__(self, wish: Wish, bench: Workbench, recipe: Recipe) -> None:
+        self.wish = wish
+        self.gate = Gate()
+        self.lanes = [
+            Lane(recipe, engine, self.gate, bench if i == 0 else None)
+            for i, engine in enumerate(wish.engines)
+        ]
+        try:
+            for lane in self.lanes:
+                lane.thread.start()
+        except RuntimeError:  # no more threads: those that run are not left behind
+            self.end()
+            raise
+
+    @property
+    def is_running(self) -> bool:
+        """True where a lane is not at its end."""
+        return any(lane.thread.is_alive() for lane in self.lanes)
+
+    def end(self) -> None:
+        """End it, and wait until that has happened."""
+        self.gate.end()
+        for lane in self.lanes:
+            if lane.thread.ident is not None:
+                lane.thread.join()

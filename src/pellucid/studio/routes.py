@@ -1,0 +1,240 @@
+"""This file is the studio's paths: what its page asks."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from pellucid import data
+from pellucid.network import to_json
+from pellucid.network.zoo import ZOO
+from pellucid.recipes import names
+from pellucid.serving.errors import RequestError
+from pellucid.serving.finite import dumps
+from pellucid.serving.http import read_rest
+from pellucid.studio import engine_comparison, images, inspection, network_editor
+from pellucid.studio.events import told
+from pellucid.studio.live_training import Wish, usual
+from pellucid.studio.schemas import (
+    AtNode,
+    AtNodeForClass,
+    AtPlace,
+    AtPlaceForClass,
+    Built,
+    Compared,
+    Mapped,
+    Scripted,
+    Values,
+)
+from pellucid.studio.shared_model import Workbench
+from pellucid.studio.studio import Studio
+
+
+class _Finite(JSONResponse):
+    """JSON in which null stands for what is not finite."""
+
+    def render(self, content: Any) -> bytes:
+        """Write it."""
+        return dumps(content).encode()
+
+
+def router(studio: Studio) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(include_in_schema=False, default_response_class=_Finite)
+
+    _add_drawing(routes, studio)
+    _add_inside(routes, studio.bench)
+    _add_training(routes, studio)
+    _add_building(routes, studio.bench)
+    _add_comparing(routes, studio.bench)
+    return routes
+
+
+def _add_drawing(routes: APIRouter, studio: Studio) -> None:
+    bench, limits = studio.bench, studio.state.settings.limits
+
+    @routes.get("/studio/model")
+    async def model() -> dict[str, Any]:
+        shown = bench.shown  # needs no turn
+        document = inspection.described(shown.model, shown.title)
+        return {**document, "version": shown.version, "steps": bench.steps}
+
+    @routes.post("/studio/draw")
+    async def draw(request: Request, side: int) -> dict[str, Any]:
+        pixels = await read_rest(request, limits)
+        return await bench.ask(_seen, images.drawing, pixels, side)
+
+    @routes.post("/studio/drop")
+    async def drop(request: Request) -> dict[str, Any]:
+        content = await read_rest(request, limits)
+        return await bench.ask(_seen, images.dropped, content, limits.pixels)
+
+    @routes.post("/studio/values")
+    async def values(body: Values) -> dict[str, Any]:
+        return await bench.ask(_seen_values, body.values)
+
+    @routes.get("/studio/sample")
+    async def sample(index: int = 0) -> dict[str, Any]:
+        return await bench.ask(_sample, index)
+
+
+def _seen(model: Any, prepare: Any, *arguments: Any) -> dict[str, Any]:
+    image, done = prepare(model, *arguments)
+    return {**inspection.seen(model, image), "done": done}
+
+
+def _seen_values(model: Any, values: list[float]) -> dict[str, Any]:
+    image = images.given_values(model, values)
+    return {**inspection.seen(model, image), "values_in": values, "done": []}
+
+
+def _sample(model: Any, index: int) -> dict[str, Any]:
+    """Return a test example that fits the network."""
+    for source in data.sources():
+        if source.available and source.shape == model.network.input_shape:
+            _, test = data.load(source.name)
+            place = index % len(test)
+            example = test.images[place]
+            shown = inspection.seen(model, example)
+            truth = _truth(test, place)
+            what = "image" if images.takes_pictures(model.network) else "example"
+            said = f"test {what} {place} of {source.name}; it is: {truth}"
+            done = {**shown, "done": [said]}
+            if not images.takes_pictures(model.network):
+                done["values_in"] = [float(value) for value in example.ravel()]
+            return done
+    raise RequestError(
+        "studio: there must be test examples of the network's input shape; got none "
+        f"for {model.network.input_shape}.",
+        status=404,
+    )
+
+
+def _truth(test: Any, place: int) -> str:
+    """Return an example's label as people write it."""
+    label = np.asarray(test.labels[place])
+    if label.ndim == 0 and label.dtype.kind in "iu" and test.classes:
+        return str(test.classes[int(label)])
+    return ", ".join(f"{value:g}" for value in label.ravel())
+
+
+def _add_inside(routes: APIRouter, bench: Workbench) -> None:
+    @routes.post("/studio/node")
+    async def node(body: AtNode) -> dict[str, Any]:
+        return await bench.ask_aside(inspection.opened, body.image, body.node)
+
+    @routes.post("/studio/arithmetic")
+    async def arithmetic(body: AtPlace) -> Any:
+        return await bench.ask_aside(
+            inspection.calculated, body.image, body.node, body.at
+        )
+
+    @routes.post("/studio/gradient")
+    async def gradient(body: AtNodeForClass) -> dict[str, Any]:
+        return await bench.ask_aside(
+            inspection.flow, body.image, body.node, body.of_class
+        )
+
+    @routes.post("/studio/derivative")
+    async def derivative(body: AtPlaceForClass) -> Any:
+        place = (body.image, body.node, body.at, body.of_class)
+        return await bench.ask_aside(inspection.traced, *place)
+
+    @routes.post("/studio/map")
+    async def pixels_that_matter(body: Mapped) -> dict[str, Any]:
+        return await bench.ask_aside(
+            inspection.mapped, body.image, body.kind, body.of_class
+        )
+
+
+def _add_training(routes: APIRouter, studio: Studio) -> None:
+    @routes.get("/studio/choices")
+    async def choices() -> dict[str, Any]:
+        return {
+            "networks": [name for name in names() if name in ZOO],
+            "wishes": {name: usual(name) for name in names() if name in ZOO},
+            "data": [source.to_json() for source in data.sources()],
+            "engines": await asyncio.to_thread(engine_comparison.installed),
+            "optimizers": ["adam", "adamw", "rmsprop", "sgd"],
+        }
+
+    @routes.post("/studio/training")
+    async def begin(wish: Wish) -> dict[str, int]:
+        await studio.begin(wish)
+        return {"lesson": studio.count}
+
+    @routes.post("/studio/training/{action}")
+    async def act(
+        action: Literal["pause", "resume", "step", "stop"],
+    ) -> dict[str, bool]:
+        lesson = studio.current()
+        if action == "step":
+            lesson.gate.step(len(lesson.lanes))
+        elif action == "stop":
+            await studio.stop()
+        else:
+            getattr(lesson.gate, action)()
+        return {"paused": lesson.gate.is_paused}
+
+    @routes.get("/studio/training/events")
+    async def events() -> StreamingResponse:
+        return StreamingResponse(told(studio), media_type="text/event-stream")
+
+    @routes.get("/studio/file")
+    async def file() -> Response:
+        content = await studio.bench.ask(_file)
+        # a network's name may be any text, a header's may not
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", studio.bench.title)[:80]
+        disposition = f'attachment; filename="{stem}.pellucid"'
+        headers = {"Content-Disposition": disposition}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+def _file(model: Any) -> bytes:
+    """Return the model as a .pellucid file's bytes."""
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pellucid"
+        model.save(path)
+        return path.read_bytes()
+
+
+def _add_building(routes: APIRouter, bench: Workbench) -> None:
+    @routes.get("/studio/network")
+    async def network() -> dict[str, Any]:
+        return to_json(bench.model.network)
+
+    @routes.get("/studio/layers")
+    async def layers() -> list[dict[str, Any]]:
+        return network_editor.catalogue()
+
+    @routes.get("/studio/example/{name}")
+    async def example(name: str) -> dict[str, Any]:
+        return network_editor.example(name)
+
+    @routes.post("/studio/build")
+    async def build(body: Built) -> dict[str, Any]:
+        return await asyncio.to_thread(network_editor.checked, body.network)
+
+    @routes.post("/studio/code")
+    async def code(body: Scripted) -> dict[str, str]:
+        return await asyncio.to_thread(
+            network_editor.script, body.network, body.framework, body.recipe
+        )
+
+
+def _add_comparing(routes: APIRouter, bench: Workbench) -> None:
+    @routes.post("/studio/compare")
+    async def compare(body: Compared) -> dict[str, Any]:
+        # on a copy: importing a framework takes seconds, in which others may ask
+        model = await bench.ask(engine_comparison.copied)
+        return await asyncio.to_thread(
+            engine_comparison.compared, model, body.image, body.engine
+        )

@@ -1,0 +1,75 @@
+"""This file is what the page sends, checked by pydantic."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pellucid.studio.live_training import EngineName
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Seen(_Body):
+    """An image that the page holds, as base64 of its pixels."""
+
+    image: Annotated[str, Field(max_length=4_000_000)]
+
+
+class Values(_Body):
+    """The input of a network that takes no pictures."""
+
+    values: Annotated[list[float], Field(max_length=100_000)]
+
+
+class AtNode(Seen):
+    """A node of the network, looking at an image."""
+
+    node: Annotated[str, Field(max_length=200)]
+
+
+class AtPlace(AtNode):
+    """A place in a node's output."""
+
+    at: Annotated[list[int], Field(max_length=4)] | None = None
+
+
+class AtNodeForClass(AtNode):
+    """A node, and the class whose derivative is asked for."""
+
+    of_class: int | None = None
+
+
+class AtPlaceForClass(AtNodeForClass):
+    """A place, and the class whose derivative is asked for."""
+
+    at: Annotated[list[int], Field(max_length=4)]
+
+
+class Mapped(Seen):
+    """An image, and which map of it."""
+
+    kind: Literal["saliency", "occlusion"]
+    of_class: int | None = None
+
+
+class Compared(Seen):
+    """An image, and the engine that looks at it."""
+
+    engine: EngineName
+
+
+class Built(_Body):
+    """A network as JSON."""
+
+    network: dict[str, Any]
+
+
+class Scripted(Built):
+    """A network as JSON, for a framework, with a recipe's hyperparameters."""
+
+    framework: Literal["numpy", "torch", "keras", "jax"]
+    recipe: Annotated[str, Field(pattern="^[a-z0-9-]{1,40}$")]

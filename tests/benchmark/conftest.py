@@ -1,0 +1,52 @@
+"""Peers that do nothing, or fail in every way, each in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pellucid.benchmark.peers import Peer
+
+_MODULE = """
+import os, sys, time
+
+def trainer(case, *, sleep_s=0.001, fails=""):
+    if fails == "making":
+        raise ValueError("cannot be made")
+    if fails == "silence":
+        time.sleep(60)
+    def call(i):
+        if fails == "dying" and i > 2:
+            print("these are my last words", file=sys.stderr, flush=True)
+            os._exit(7)
+        if fails == "calling" and i > 2:
+            raise RuntimeError(f"call {i} went wrong")
+        time.sleep(sleep_s)
+        return float(i)
+    print("noise on stdout", flush=True)
+    return call
+
+predictor = trainer
+
+def versions():
+    return {"fake": os.environ.get("FAKE_VERSION", "1")}
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Callable[..., Peer]:
+    """Return a function that makes a peer whose calls only sleep."""
+    (tmp_path / "fake_peer.py").write_text(_MODULE, encoding="utf-8")
+
+    def make(name: str, **options: object) -> Peer:
+        return Peer(
+            name=name,
+            framework=name.split(maxsplit=1)[0],
+            module="fake_peer",
+            options=options,
+            environment={"PYTHONPATH": str(tmp_path), "FAKE_VERSION": "3"},
+        )
+
+    return make

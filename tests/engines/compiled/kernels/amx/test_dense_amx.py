@@ -1,0 +1,128 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles.kernels import RELU, numbers
+from oracles.maps import aligned, distance
+
+from pellucid.engines.compiled.codegen.cpu import target
+from pellucid.engines.compiled.kernels.amx import dense_amx as kernels
+from pellucid.engines.compiled.kernels.dense.dense import Dense
+from pellucid.engines.compiled.kernels.harness import compiled
+
+pytestmark = pytest.mark.skipif(
+    not target().has_amx, reason="this processor has no AMX tiles for bfloat16"
+)
+SIZES = st.tuples(
+    st.sampled_from([32, 96, 160]),  # inputs
+    st.sampled_from([32, 64, 160]),  # outputs
+    st.sampled_from([1, 19, 20, 31, 32, 33, 64, 65, 100]),  # images
+)
+
+
+class Case:
+    """A fully connected layer whose arrays lie as kernels want them."""
+
+    def __init__(self, inputs, outputs, images, **how):
+        self.images = images
+        self.spec = Dense(inputs, outputs, inputs + 16, outputs + 32, **how)
+        self.x, self.w = aligned((images, inputs + 16)), aligned((inputs, outputs))
+        self.y, self.bias = aligned((images, outputs + 32)), aligned((outputs,))
+        self.x[:, :inputs] = numbers((images, inputs))
+        self.w[:] = numbers((inputs, outputs), 1)
+        self.y[:, :outputs] = numbers((images, outputs), 2)
+        self.bias[:] = numbers((outputs,), 3)
+
+    def forward(self):
+        scratch = aligned((kernels.forward_scratch_size(self.spec),))
+        given_ = self.x, self.w, self.bias, self.y, scratch, self.images
+        compiled(kernels.dense_amx_forward, self.spec)(*given_)
+        return self.exact("y")
+
+    def grad_input(self):
+        scratch = aligned((kernels.input_scratch_size(self.spec),))
+        given_ = self.y, self.w, self.x, scratch, self.images
+        compiled(kernels.dense_amx_grad_input, self.spec)(*given_)
+        return self.exact("x")
+
+    def grad_weight(self, rows, chunk):
+        """Return the derivative of the first rows, images cut chunk by chunk."""
+        stride = kernels.cut_size(self.spec) + 16
+        spec = kernels.AmxRows(self.spec, rows, stride, asked=3)
+        cut = aligned((-(-self.images // 32) * 32, stride), np.int32)
+        cut[:] = -1  # what is left there is not a number
+        call = compiled(kernels.dense_amx_cut, spec)
+        for first in range(0, self.images, chunk):
+            count = min(chunk, self.images - first)
+            call(self.y[first:], cut, first, count, self.images)
+        grad = aligned((rows, self.spec.outputs))
+        scratch = aligned((kernels.weight_scratch_size(rows),))
+        others = (aligned(grad.shape) for _ in range(3))
+        call = compiled(kernels.dense_amx_grad_weight, spec)
+        call(self.x, self.y, grad, cut, scratch, *others, self.images)
+        return grad
+
+    def exact(self, name):
+        """Return an array without what lies between rows, in double precision."""
+        width = {"x": self.spec.inputs, "y": self.spec.outputs}[name]
+        return getattr(self, name)[:, :width].astype(float)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(SIZES, st.booleans(), st.booleans())
+def test_outputs_are_the_product(sizes, has_bias, has_relu):
+    case = Case(*sizes, has_bias=has_bias, function=RELU if has_relu else None)
+    expected = case.exact("x") @ case.w + (case.bias if has_bias else 0.0)
+    expected = np.maximum(expected, 0.0) if has_relu else expected
+    assert distance(case.forward(), expected) < 1e-6
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(SIZES, st.booleans())
+def test_the_inputs_derivative_is_the_product(sizes, is_added):
+    case = Case(*sizes, is_added=is_added)
+    expected = case.exact("y") @ case.w.T + (case.exact("x") if is_added else 0.0)
+    assert distance(case.grad_input(), expected) < 1e-6
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(SIZES, st.sampled_from([16, 32, 48]), st.sampled_from([16, 32]))
+def test_the_weights_derivative_is_the_product(sizes, rows, chunk):
+    case = Case(*sizes)
+    rows = min(rows, case.spec.inputs)
+    expected = (case.exact("x").T @ case.exact("y"))[:rows]
+    assert distance(case.grad_weight(rows, chunk), expected) < 1e-6
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_stays_as_it_is_on_vectors(bad):
+    case = Case(64, 64, 40)
+    case.x[3, 5] = bad
+    case.w[5] = 1.0
+    found = case.forward()
+    assert np.array_equal(found[3], np.full(64, bad), equal_nan=True)
+    assert np.isfinite(np.delete(found, 3, axis=0)).all()
+
+    case = Case(64, 64, 40, is_added=True)
+    case.y[3, 5] = bad
+    case.w[:, 5] = 1.0
+    expected = np.delete(case.exact("y") @ case.w.T + case.exact("x"), 3, axis=0)
+    found = case.grad_input()
+    assert np.array_equal(found[3], np.full(64, bad), equal_nan=True)
+    assert distance(np.delete(found, 3, axis=0), expected) < 1e-6
+
+    case = Case(64, 64, 40)
+    case.y[3, 5] = bad
+    case.x[3] = 1.0
+    found = case.grad_weight(32, 32)
+    assert np.array_equal(found[:, 5], np.full(32, bad), equal_nan=True)
+    assert np.isfinite(np.delete(found, 5, axis=1)).all()
+
+
+def test_only_what_fills_tiles_and_is_large_goes_there():
+    large = Dense(3136, 128, 3136, 128)
+    assert kernels.dense_amx_fits(large)
+    for other in ({"inputs": 3120}, {"outputs": 144}, {"inputs": 32, "outputs": 32}):
+        assert not kernels.dense_amx_fits(replace(large, **other))

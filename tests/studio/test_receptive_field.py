@@ -1,0 +1,64 @@
+"""The field of a cell is where its derivative by the picture is not zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid.studio.receptive_field import field
+
+SIZE = 17
+LAYERS = {
+    "conv": [pl.Conv2D(2, kernel_size=3)],
+    "strided, padded": [pl.Conv2D(2, kernel_size=5, stride=2, padding=1)],
+    "dilated": [pl.Conv2D(2, kernel_size=(3, 2), dilation=(2, 3))],
+    "same": [pl.Conv2D(2, kernel_size=4, stride=3, padding="same")],
+    "pool": [pl.Conv2D(2, kernel_size=3), pl.AvgPool2D(2)],
+    "transposed": [pl.ConvTranspose2D(2, kernel_size=3, stride=2, padding=1)],
+    "transposed after": [
+        pl.Conv2D(2, kernel_size=3, stride=2),
+        pl.ConvTranspose2D(2, kernel_size=2, stride=3),
+        pl.Conv2D(2, kernel_size=3, padding=1),
+    ],
+    "padded and enlarged": [pl.ZeroPad2D(2), pl.Upsample2D(2), pl.Conv2D(1, 3)],
+    "bilinear": [pl.Upsample2D(2, mode="bilinear"), pl.Sigmoid()],
+    "normalised": [pl.Conv2D(2, kernel_size=3), pl.LayerNorm()],
+    "contrasted": [pl.Conv2D(2, kernel_size=3), pl.LocalResponseNorm(size=3)],
+    "flattened": [pl.Conv2D(2, kernel_size=3, stride=2), pl.Flatten()],
+    "dense": [pl.Conv2D(2, kernel_size=3), pl.Flatten(), pl.Dense(3)],
+    "averaged": [pl.GlobalAvgPool2D()],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_field_is_where_the_derivative_is_not_zero(name: str) -> None:
+    network = pl.Sequential(pl.Input(SIZE, SIZE, 1), *LAYERS[name])
+    model = pl.Model(network, engine="numpy", dtype="float64")
+    picture = np.random.default_rng(0).standard_normal((1, SIZE, SIZE, 1))
+    shape = network.output_shape
+    corners = [tuple(0 for _ in shape), tuple(n - 1 for n in shape)]
+    for at in [*corners, tuple(n // 2 for n in shape)]:
+        grad = np.zeros((1, *shape))
+        grad[(0, *at)] = 1
+        slopes, _ = model.vjp(picture, grad, training=False)
+        found = field(network, network.outputs[0], at)
+        assert found == _box(slopes[0, :, :, 0]), f"of {at}"
+
+
+def _box(slopes: Any) -> Any:
+    rows, columns = np.nonzero(slopes)
+    if not len(rows):
+        return None
+    return (rows.min(), rows.max()), (columns.min(), columns.max())
+
+
+def test_branches_reach_as_far_as_the_widest() -> None:
+    image = pl.Input(9, 9, 1)
+    wide = pl.Conv2D(1, kernel_size=5, padding=2)(image)
+    near = pl.Conv2D(1, kernel_size=1)(image)
+    network = pl.Network(inputs=image, outputs=pl.Add()(wide, near))
+    assert field(network, network.outputs[0], (4, 4, 0)) == ((2, 6), (2, 6))
+    assert field(network, "conv2d_1", (4, 4, 0)) == ((4, 4), (4, 4))

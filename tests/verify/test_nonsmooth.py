@@ -1,0 +1,71 @@
+"""Corners: counted, and derivatives on either side of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid.engines.state import initial_state
+from pellucid.verify.nonsmooth import (
+    CornerSession,
+    corners_of,
+    count_near,
+    differences,
+)
+
+
+def session(network: pl.Network) -> CornerSession:
+    return CornerSession(
+        network,
+        state=initial_state(network, seed=1, dtype="float64"),
+        loss=pl.MeanSquaredError(),
+        optimizer=None,
+        dtype="float64",
+    )
+
+
+@pytest.mark.parametrize("batch", [3, 40])  # the second is taken in parts
+def test_a_session_s_own_corners_change_nothing(batch: int) -> None:
+    network = pl.Sequential(
+        pl.Input(9, 9, 2),
+        pl.Conv2D(3, kernel_size=3, activation="relu"),
+        pl.MaxPool2D(3, stride=2, padding=1),
+        pl.LeakyReLU(0.2),
+        pl.Flatten(),
+        pl.Dense(2),
+    )
+    random = np.random.default_rng(0)
+    images, labels = random.standard_normal((batch, 9, 9, 2)), np.ones((batch, 2))
+    one = session(network)
+    _, plain = one.gradients(images, labels)
+    one.corners = corners_of(network, one.activations(images, training=True))
+    _, given = one.gradients(images, labels)
+    for name, grad in plain.items():
+        np.testing.assert_array_equal(given[name], grad)
+
+
+def test_a_corner_on_the_other_side_has_the_other_derivative() -> None:
+    network = pl.Sequential(pl.Input(1), pl.Dense(1), pl.ReLU(), pl.Dense(1))
+    one = session(network)
+    images, labels = np.array([[1.0]]), np.array([[9.0]])
+    corners = corners_of(network, one.activations(images))
+    flipped = {name: ~side for name, side in corners.items()}
+    assert differences(corners, flipped) == 1
+    found = []
+    for one.corners in (corners, flipped):
+        found.append(one.gradients(images, labels)[1]["dense.weight"].item())
+    assert found.count(0.0) == 1
+
+
+def test_near_ties_and_kinks_are_counted_and_exact_ties_are_not() -> None:
+    network = pl.Sequential(pl.Input(1, 6, 1), pl.MaxPool2D((1, 2)), pl.ReLU())
+    x = np.array([1.0, 1.0 + 1e-7, 2.0, 2.0, 5e-7, -3.0]).reshape(1, 1, 6, 1)
+    values = session_values(network, x)
+    assert count_near(network, values) == (1, 1)
+
+
+def session_values(network: pl.Network, x: np.ndarray) -> dict[str, np.ndarray]:
+    return CornerSession(
+        network, state={}, loss=None, optimizer=None, dtype="float64"
+    ).activations(x)
