@@ -20,7 +20,8 @@ import pytest
 
 from pellucid.benchmark.jobs import Job, Place, Start, mpiexec
 from pellucid.engines import missing_package
-from pellucid.engines.distributed import ALONE, refuse_other_launchers
+from pellucid.engines.distributed import ALONE
+from pellucid.engines.launchers import refuse_other_launchers
 from pellucid.errors import EngineError
 
 FIT = """

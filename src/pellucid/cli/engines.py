@@ -9,14 +9,6 @@ from pellucid.cli import options
 from pellucid.cli.machine import machine
 from pellucid.cli.output import answer, emit, table
 
-_WHAT = {
-    "numpy": "to be read: every layer's equation and derivative",
-    "compiled": "to be fast: our own kernels through LLVM",
-    "torch": "PyTorch, native",
-    "tensorflow": "TensorFlow and Keras, native",
-    "jax": "JAX, native",
-}
-
 
 def engines(json: options.Json = False) -> None:
     """List the engines: installed or not, versions, and how to install the others.
@@ -54,15 +46,15 @@ def engines(json: options.Json = False) -> None:
 def describe(name: str) -> dict[str, Any]:
     """Return one engine as plain values, without importing its framework."""
     from pellucid.engines import missing_package
-    from pellucid.engines.registry import NEEDS
+    from pellucid.engines.registry import ENGINES
 
     is_there = missing_package(name) is None
-    extra = "pellucid" if name in ("numpy", "compiled") else f"pellucid[{name}]"
-    packages = NEEDS[name] or ("numpy",)
+    record = ENGINES[name]
+    packages = record.packages or ("numpy",)
     return {
         "name": name,
         "installed": is_there,
         "versions": {p: metadata.version(p) for p in packages} if is_there else {},
-        "install": "" if is_there else f"pip install '{extra}'",
-        "what": _WHAT[name],
+        "install": "" if is_there else f"pip install '{record.requirement}'",
+        "what": record.summary,
     }

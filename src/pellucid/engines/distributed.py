@@ -7,8 +7,7 @@ launcher joins the job and says so by its ``world``; any other engine is alone.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -126,37 +125,6 @@ def _broadcast(world: ProcessGroup, message: bytes) -> bytes:
     if world.rank == 0:
         words.view(np.uint8)[:size] = np.frombuffer(message, np.uint8)
     return world.sum(words).tobytes()[:size]
-
-
-#: launcher → what it sets in the environment of a process: how many there are
-_SIZES = {
-    "torchrun": "WORLD_SIZE",
-    "mpiexec": "PMI_SIZE",
-    "mpiexec of Open MPI": "OMPI_COMM_WORLD_SIZE",
-    "jax.distributed": "JAX_NUM_PROCESSES",
-}
-
-
-def refuse_other_launchers(
-    engine: str, *mine: str, environment: Mapping[str, str] = os.environ
-) -> None:
-    """Refuse a job whose launcher does not belong to the engine.
-
-    Every process would train the whole model for itself, and write the same run.
-
-    Raises
-    ------
-    EngineError
-        With the launcher that belongs to it.
-    """
-    for launcher, variable in _SIZES.items():
-        size = environment.get(variable, "1")
-        if size != "1" and variable not in mine:
-            raise EngineError(
-                f"engine '{engine}': a job of several processes must be started by "
-                f"the engine's own launcher; got {variable}={size} of {launcher}. "
-                "See docs/many-machines.md."
-            )
 
 
 def refuse_batch_norm(engine: str, network: Network) -> None:

@@ -16,8 +16,8 @@ from pellucid.engines.distributed import (
     Array,
     ProcessGroup,
     lost,
-    refuse_other_launchers,
 )
+from pellucid.engines.launchers import refuse_other_launchers
 from pellucid.errors import EngineUnavailableError
 
 #: what MPICH and its kin, and Open MPI, set for each process

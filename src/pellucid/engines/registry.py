@@ -1,28 +1,144 @@
-"""This file is the engines by name; each package is imported when it is asked for."""
+"""Registry of the engines: one record each, and its package imported on demand.
+
+What other packages must know about an engine (packages, title, launcher, extra) is a
+field of its record, so that none of them compares engine names.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from pellucid.engines import launchers
 from pellucid.engines.protocol import Engine
 from pellucid.errors import EngineError, EngineUnavailableError, UnsupportedLayerError
 
-#: engine → the packages it stands on, in the order in which they are looked for
-NEEDS: dict[str, tuple[str, ...]] = {
-    "numpy": (),
-    "compiled": ("llvmlite",),
-    "torch": ("torch",),
-    "tensorflow": ("tensorflow",),
-    "jax": ("jax", "optax"),
-}
-NAMES = tuple(NEEDS)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRecord:
+    """What the rest of pellucid knows about an engine without importing it.
+
+    Parameters
+    ----------
+    name : str
+        As in ``engine="torch"``; also the name of the engine's package.
+    title : str
+        As reports and charts call it.
+    summary : str
+        One line for ``pellucid engines``.
+    packages : tuple of str
+        Modules that it imports, in the order in which they are looked for.
+    distributions : tuple of str
+        Distributions whose versions a run records.
+    extra : str or None
+        The extra of pellucid that installs it; None: it comes with pellucid.
+    script_framework : str
+        What ``pellucid code --framework`` calls its framework.
+    launcher : {"mpiexec", "torchrun", "environment"}
+        What starts a job of several processes; ``"environment"``: each process is
+        started by itself, with `process_environment`.
+    process_environment : callable, optional
+        ``(workers, rank) -> {variable: value}``: what tells a process of a job its
+        rank and where the others are.
+    devices : tuple of str
+        The kinds of device it runs on.
+    source_folder : str
+        The folder of its package where layers are computed.
+    is_framework : bool
+        True where the arithmetic is a framework's, not pellucid's own.
+    is_reference : bool
+        True for the engine that the others are compared with.
+    """
+
+    name: str
+    title: str
+    summary: str
+    packages: tuple[str, ...]
+    distributions: tuple[str, ...]
+    extra: str | None = None
+    script_framework: str = "numpy"
+    launcher: Literal["mpiexec", "torchrun", "environment"] = "mpiexec"
+    process_environment: Callable[[Sequence[str], int], dict[str, str]] | None = None
+    devices: tuple[str, ...] = ("cpu",)
+    source_folder: str = "layers"
+    is_framework: bool = True
+    is_reference: bool = False
+
+    @property
+    def requirement(self) -> str:
+        """What pip installs for it: ``pellucid`` or ``pellucid[torch]``."""
+        return "pellucid" if self.extra is None else f"pellucid[{self.extra}]"
+
+
+_RECORDS = (
+    EngineRecord(
+        name="numpy",
+        title="pellucid numpy",
+        summary="to be read: every layer's equation and derivative",
+        packages=(),
+        distributions=(),
+        is_framework=False,
+        is_reference=True,
+    ),
+    EngineRecord(
+        name="compiled",
+        title="pellucid compiled",
+        summary="to be fast: our own kernels through LLVM",
+        packages=("llvmlite",),
+        distributions=("llvmlite",),
+        source_folder="kernels",
+        is_framework=False,
+    ),
+    EngineRecord(
+        name="torch",
+        title="PyTorch",
+        summary="PyTorch, native",
+        packages=("torch",),
+        distributions=("torch",),
+        extra="torch",
+        script_framework="torch",
+        launcher="torchrun",
+        process_environment=launchers.torchrun_environment,
+        devices=("cpu", "cuda", "mps"),
+    ),
+    EngineRecord(
+        name="tensorflow",
+        title="TensorFlow",
+        summary="TensorFlow and Keras, native",
+        packages=("tensorflow",),
+        distributions=("tensorflow", "keras"),
+        extra="tensorflow",
+        script_framework="keras",
+        launcher="environment",
+        process_environment=launchers.tensorflow_environment,
+        devices=("cpu", "cuda", "tpu"),
+    ),
+    EngineRecord(
+        name="jax",
+        title="JAX",
+        summary="JAX, native",
+        packages=("jax", "optax"),
+        distributions=("jax", "optax"),
+        extra="jax",
+        script_framework="jax",
+        launcher="environment",
+        process_environment=launchers.jax_environment,
+        devices=("cpu", "cuda", "tpu"),
+    ),
+)
+#: name → record, in the order in which engines are listed
+ENGINES: dict[str, EngineRecord] = {record.name: record for record in _RECORDS}
+NAMES = tuple(ENGINES)
+#: engine → the packages that it imports
+NEEDS: dict[str, tuple[str, ...]] = {r.name: r.packages for r in _RECORDS}
 
 
 def missing_package(name: str) -> str | None:
     """Return the first package that an engine lacks here, without importing it."""
-    for package in NEEDS[name]:
+    for package in ENGINES[name].packages:
         if importlib.util.find_spec(package) is None:
             return package
     return None
@@ -44,7 +160,7 @@ def make(name: str, **options: Any) -> Engine:
     EngineUnavailableError
         If its package cannot be imported.
     """
-    if name not in NEEDS:
+    if name not in ENGINES:
         raise EngineError(f"engine: must be one of {', '.join(NAMES)}; got {name!r}.")
     package = missing_package(name)
     if package is not None:
@@ -71,10 +187,9 @@ def _remake(name: str, options: dict[str, Any]) -> Engine:
 
 def unavailable(name: str, reason: str) -> EngineUnavailableError:
     """Return the error for an engine whose package cannot be imported."""
-    extra = "pellucid" if name in ("numpy", "compiled") else f"pellucid[{name}]"
     return EngineUnavailableError(
         f"engine '{name}' needs a package that cannot be imported; got {reason}. "
-        f"Run: pip install '{extra}'."
+        f"Run: pip install '{ENGINES[name].requirement}'."
     )
 
 

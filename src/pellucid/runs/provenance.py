@@ -6,14 +6,9 @@ import os
 import platform
 from datetime import UTC, datetime
 
+from pellucid.engines.registry import ENGINES
+
 _PACKAGES = ("pellucid", "numpy")
-_ENGINE_PACKAGES = {
-    "numpy": (),
-    "compiled": ("llvmlite",),
-    "torch": ("torch",),
-    "tensorflow": ("tensorflow", "keras"),
-    "jax": ("jax", "optax"),
-}
 
 
 def bit_options(engine: object) -> dict[str, int]:
@@ -36,7 +31,8 @@ def provenance(engine: str) -> dict[str, str | int]:
         "machine": platform.machine(),
         "cpus": os.cpu_count() or 1,
     }
-    for package in (*_PACKAGES, *_ENGINE_PACKAGES.get(engine, ())):
+    distributions = ENGINES[engine].distributions if engine in ENGINES else ()
+    for package in (*_PACKAGES, *distributions):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -24,8 +24,8 @@ from pellucid.engines.distributed import (
     Array,
     ProcessGroup,
     lost,
-    refuse_other_launchers,
 )
+from pellucid.engines.launchers import refuse_other_launchers
 from pellucid.errors import EngineError
 
 #: JAX's own variable for the address, and its siblings' names for the numbers

@@ -18,8 +18,8 @@ from pellucid.engines.distributed import (
     Array,
     ProcessGroup,
     lost,
-    refuse_other_launchers,
 )
+from pellucid.engines.launchers import refuse_other_launchers
 from pellucid.engines.tensorflow.imports import quiet, tf
 from pellucid.errors import EngineError
 

@@ -19,8 +19,8 @@ from pellucid.engines.distributed import (
     Array,
     ProcessGroup,
     lost,
-    refuse_other_launchers,
 )
+from pellucid.engines.launchers import refuse_other_launchers
 
 #: what torchrun sets for each process (and a Slurm or Kubernetes script may set)
 _NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
