@@ -16,7 +16,7 @@ def test_the_version_is_printed(pellucid):
 
 
 def test_help_lists_the_commands_that_are_there_and_no_others(pellucid, monkeypatch):
-    missing = app.Entry("not_there", "f", "Do what is not there.", "Panel")
+    missing = app.CommandEntry("not_there", "f", "Do what is not there.", "Panel")
     monkeypatch.setitem(app.COMMANDS, "not-there", missing)
     answer = pellucid("--help")
     assert answer.code == 0
@@ -34,7 +34,7 @@ def test_help_lists_the_commands_that_are_there_and_no_others(pellucid, monkeypa
 
 
 def test_a_command_without_a_file_is_refused(pellucid, monkeypatch):
-    missing = app.Entry("not_there", "f", "Do what is not there.", "Panel")
+    missing = app.CommandEntry("not_there", "f", "Do what is not there.", "Panel")
     monkeypatch.setitem(app.COMMANDS, "not-there", missing)
     answer = pellucid("not-there")
     assert answer.code == 2
@@ -42,7 +42,7 @@ def test_a_command_without_a_file_is_refused(pellucid, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, e in app.COMMANDS.items() if app.is_there(e)]
+    "name", [n for n, e in app.COMMANDS.items() if app.is_available(e)]
 )
 def test_each_command_has_help_with_examples(pellucid, name):
     answer = pellucid(name, "--help")

@@ -61,9 +61,9 @@ def test_a_central_difference_agrees(classifier, pixels):
     h = 1e-6
     sides = []
     for step in (h, -h):
-        moved = x.copy()
-        moved[4, 4, 1] += step
-        sides.append(classifier.predict(moved[None])[0, 0])
+        copy_element = x.copy()
+        copy_element[4, 4, 1] += step
+        sides.append(classifier.predict(copy_element[None])[0, 0])
     numeric = (sides[0] - sides[1]) / (2 * h)
     np.testing.assert_allclose(shown.reaches, numeric, rtol=1e-6, atol=1e-9)
 

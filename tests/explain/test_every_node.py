@@ -28,12 +28,12 @@ LOSSES = [
 def drawn(network: pl.Network, loss: objectives.Loss) -> pl.Model:
     model = pl.Model(network, engine="numpy", loss=loss, dtype="float64", seed=3)
     random = np.random.default_rng(3)
-    moved = {
+    copy_element = {
         name: array + random.uniform(0.01, 0.1, array.shape)
         for name, array in model.weights.items()
         if array.ndim == 1
     }
-    model.load_weights({**model.weights, **moved})
+    model.load_weights({**model.weights, **copy_element})
     return model
 
 
@@ -89,9 +89,9 @@ def check(model, x, node, at, end, **ends):
     found = model.activations(x)
     values = []
     for step in (-STEP, 0.0, STEP):
-        moved = found[node].copy()
-        moved[(0, *at)] += step
-        values.append(end(rerun(model, found, node, moved)))
+        copy_element = found[node].copy()
+        copy_element[(0, *at)] += step
+        values.append(end(rerun(model, found, node, copy_element)))
     left, right = ((b - a) / STEP for a, b in itertools.pairwise(values))
     reaches = explain.derivative(model, x[0], node, at, **ends).reaches
     if left == pytest.approx(right, rel=1e-3, abs=1e-4):
@@ -110,8 +110,8 @@ def test_the_gradient_of_the_loss_is_right_at_every_node(name, loss, label):
     for node in looked_at(model.network):
         for at in places(found[node.name][0]):
 
-            def end(moved, node=node.name):
-                return loss_value(model, moved, node, label)
+            def end(copy_element, node=node.name):
+                return loss_value(model, copy_element, node, label)
 
             check(model, x, node.name, at, end, label=label)
 
@@ -125,8 +125,8 @@ def test_the_gradient_of_an_output_is_right_at_every_node(name):
     for node in looked_at(network):
         for at in places(found[node.name][0]):
 
-            def end(moved):
-                return float(moved[network.outputs[0]][0, k])
+            def end(copy_element):
+                return float(copy_element[network.outputs[0]][0, k])
 
             # of a single output for two classes, class 1 is the output itself
             check(model, x, node.name, at, end, of_class=k or 1)
@@ -173,9 +173,9 @@ def test_the_vjp_of_every_engine_is_right(name, engine):
     for at in places(np.abs(grad_x[0])):
         sides = []
         for step in (STEP, -STEP):
-            moved = x.copy()
-            moved[(0, *at)] += step
-            sides.append(float(np.sum(model.predict(moved) * given)))
+            copy_element = x.copy()
+            copy_element[(0, *at)] += step
+            sides.append(float(np.sum(model.predict(copy_element) * given)))
         numeric = (sides[0] - sides[1]) / (2 * STEP)
         assert grad_x[0][at] == pytest.approx(numeric, rel=1e-3, abs=1e-6), at
     exact = model.vjp(x, given, training=False)[1]

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 _HELP = {"help_option_names": ["--help", "-h"]}
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command: the file in `pellucid.cli`, the function in it, and its one line."""
 
     module: str
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
     panel: str
 
 
-_LEARN, _LOOK, _MOVE, _HERE = (
+_TRAIN, _INSPECT, _EXCHANGE, _LISTS = (
     "Train and use",
     "Look into it",
     "In and out",
@@ -30,30 +30,46 @@ _LEARN, _LOOK, _MOVE, _HERE = (
 )
 
 #: A command is there when its file is; `pellucid --help` reads none of the files.
-COMMANDS: dict[str, Entry] = {
-    "train": Entry("train", "train", "Train a network and test it.", _LEARN),
-    "evaluate": Entry(
-        "evaluate", "evaluate", "Measure a trained network on test data.", _LEARN
+COMMANDS: dict[str, CommandEntry] = {
+    "train": CommandEntry("train", "train", "Train a network and test it.", _TRAIN),
+    "evaluate": CommandEntry(
+        "evaluate", "evaluate", "Measure a trained network on test data.", _TRAIN
     ),
-    "predict": Entry("predict", "predict", "Say what pictures show.", _LEARN),
-    "serve": Entry("serve", "serve", "Answer over HTTP.", _LEARN),
-    "studio": Entry("studio", "studio", "Open the studio in a browser.", _LEARN),
-    "explain": Entry(
-        "explain", "explain", "Show the arithmetic behind one number.", _LOOK
+    "predict": CommandEntry("predict", "predict", "Say what pictures show.", _TRAIN),
+    "serve": CommandEntry("serve", "serve", "Answer over HTTP.", _TRAIN),
+    "studio": CommandEntry("studio", "studio", "Open the studio in a browser.", _TRAIN),
+    "explain": CommandEntry(
+        "explain", "explain", "Show the arithmetic behind one number.", _INSPECT
     ),
-    "verify": Entry("verify", "verify", "Prove that derivatives are right.", _LOOK),
-    "compare": Entry("compare", "compare", "Measure engines side by side.", _LOOK),
-    "benchmark": Entry("benchmark", "benchmark", "Time pellucid and others.", _LOOK),
-    "export": Entry("export", "export", "Write a model for another program.", _MOVE),
-    "import": Entry("import_", "import_", "Read another program's model.", _MOVE),
-    "convert": Entry("convert", "convert", "Turn one model file into another.", _MOVE),
-    "code": Entry("code", "code", "Write a network as a stand-alone script.", _MOVE),
-    "data": Entry("data", "data", "List the datasets that have a name.", _HERE),
-    "engines": Entry("engines", "engines", "List the engines and the machine.", _HERE),
+    "verify": CommandEntry(
+        "verify", "verify", "Prove that derivatives are right.", _INSPECT
+    ),
+    "compare": CommandEntry(
+        "compare", "compare", "Measure engines side by side.", _INSPECT
+    ),
+    "benchmark": CommandEntry(
+        "benchmark", "benchmark", "Time pellucid and others.", _INSPECT
+    ),
+    "export": CommandEntry(
+        "export", "export", "Write a model for another program.", _EXCHANGE
+    ),
+    "import": CommandEntry(
+        "import_", "import_", "Read another program's model.", _EXCHANGE
+    ),
+    "convert": CommandEntry(
+        "convert", "convert", "Turn one model file into another.", _EXCHANGE
+    ),
+    "code": CommandEntry(
+        "code", "code", "Write a network as a stand-alone script.", _EXCHANGE
+    ),
+    "data": CommandEntry("data", "data", "List the datasets that have a name.", _LISTS),
+    "engines": CommandEntry(
+        "engines", "engines", "List the engines and the machine.", _LISTS
+    ),
 }
 
 
-def is_there(entry: Entry) -> bool:
+def is_available(entry: CommandEntry) -> bool:
     """Return whether the command's file exists, without reading it."""
     return importlib.util.find_spec(f"pellucid.cli.{entry.module}") is not None
 
@@ -64,12 +80,12 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands that are there, as the table has them."""
         del ctx
-        return [name for name, entry in COMMANDS.items() if is_there(entry)]
+        return [name for name, entry in COMMANDS.items() if is_available(entry)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
         """Return what the list of commands shows: name, line, panel."""
         entry = COMMANDS.get(cmd_name)
-        if entry is None or not is_there(entry):
+        if entry is None or not is_available(entry):
             return None
         return TyperCommand(cmd_name, help=entry.help, rich_help_panel=entry.panel)
 
@@ -98,11 +114,11 @@ def load(name: str) -> Any:
     module = importlib.import_module(f"pellucid.cli.{entry.module}")
     one = typer.Typer(add_completion=False, rich_markup_mode="rich")
     function = getattr(module, entry.function)
-    one.command(name, help=help_of(function), context_settings=_HELP)(function)
+    one.command(name, help=format_help(function), context_settings=_HELP)(function)
     return typer.main.get_command(one)
 
 
-def help_of(function: Any) -> str:
+def format_help(function: Any) -> str:
     """Return a command's docstring with its lines joined, paragraph by paragraph.
 
     A paragraph that begins with ``\\b``, as the examples do, keeps its lines.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Text = Optional[str]  # noqa: UP045 - typer reads these at run time
 Integer = Optional[int]  # noqa: UP045
-Place = Optional[Path]  # noqa: UP045
+Folder = Optional[Path]  # noqa: UP045
 
 
 def benchmark(
@@ -79,7 +79,7 @@ def benchmark(
         bool, typer.Option("--quick", help="One case, few rounds.")
     ] = False,
     out: Annotated[
-        Place,
+        Folder,
         typer.Option(
             "--out",
             help="A folder for the table, the JSON and the picture.",
@@ -109,10 +109,10 @@ def benchmark(
 
     setting = Setting(
         network=network,
-        batch_sizes=_numbers("batch", batch, least=1),
-        peers=None if peers is None else tuple(_items(peers)),
+        batch_sizes=_parse_integers("batch", batch, least=1),
+        peers=None if peers is None else tuple(_split(peers)),
         rounds=rounds,
-        trained=_numbers("trained", trained, least=0),
+        trained=_parse_integers("trained", trained, least=0),
         is_quick=quick,
         seed=seed,
         epochs=epochs,
@@ -121,14 +121,14 @@ def benchmark(
     )
     report = run(what, setting)
     if out is not None:
-        keep(report, out)
+        save_report(report, out)
     if json:
         emit(report.to_json())
     else:
-        answer(text(report))
+        answer(format_report(report))
 
 
-def text(report: Report) -> str:
+def format_report(report: Report) -> str:
     """Return a report as tables with their notes."""
     from pellucid.benchmark import notes, sheets
 
@@ -139,7 +139,7 @@ def text(report: Report) -> str:
     return "\n".join([*parts, *notes(report)])
 
 
-def keep(report: Report, folder: Path) -> None:
+def save_report(report: Report, folder: Path) -> None:
     """Write a report's table, JSON and picture to a folder."""
     import json
 
@@ -156,7 +156,7 @@ def keep(report: Report, folder: Path) -> None:
     document = json.dumps(report.to_json(), indent=1, ensure_ascii=False)
     contents = {
         f"{report.benchmark}.json": f"{document}\n".encode(),
-        f"{report.benchmark}.txt": f"{text(report)}\n".encode(),
+        f"{report.benchmark}.txt": f"{format_report(report)}\n".encode(),
         f"{report.benchmark}.png": png(report),
     }
     write_together(folder, contents)
@@ -164,15 +164,17 @@ def keep(report: Report, folder: Path) -> None:
         say(f"wrote {folder / name}")
 
 
-def _items(text: str) -> list[str]:
+def _split(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
-def _numbers(option: str, text: str | None, *, least: int) -> tuple[int, ...] | None:
+def _parse_integers(
+    option: str, text: str | None, *, least: int
+) -> tuple[int, ...] | None:
     """Read numbers between commas."""
     if text is None:
         return None
-    items = _items(text)
+    items = _split(text)
     if not items or not all(item.isdecimal() and int(item) >= least for item in items):
         raise typer.BadParameter(
             f"must be whole numbers of at least {least}; got {text!r}.",

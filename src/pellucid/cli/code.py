@@ -82,7 +82,7 @@ def code(
     given: dict[str, Any] = {}
     if weights is not None:
         file = ModelFile.read(model_path(weights))
-        _check_same(described, file, network)
+        _check_same_network(described, file, network)
         given, how = {"weights": file.weights}, file.preprocessing
     path = output
     if path is None and weights is not None:
@@ -93,7 +93,7 @@ def code(
         described,
         framework,
         recipe=recipe,
-        data=data or _folder(recipe),
+        data=data or _data_location(recipe),
         name=path.name if path else "",
         preprocessing=how,
         **given,
@@ -110,7 +110,7 @@ def code(
         say(f"wrote {name}")
 
 
-def _folder(recipe: Recipe) -> str:
+def _data_location(recipe: Recipe) -> str:
     """Return where the recipe's data lies on this machine, or its name."""
     from pellucid.data import sources
 
@@ -121,7 +121,7 @@ def _folder(recipe: Recipe) -> str:
     return source
 
 
-def _computes(network: Network) -> list[dict[str, Any]]:
+def _computation(network: Network) -> list[dict[str, Any]]:
     """Return what decides the outputs beside the weights: layers and their inputs."""
     from pellucid.network import codec
 
@@ -132,11 +132,11 @@ def _computes(network: Network) -> list[dict[str, Any]]:
     ]
 
 
-def _check_same(described: Network, file: ModelFile, network: str) -> None:
+def _check_same_network(described: Network, file: ModelFile, network: str) -> None:
     """Refuse weights of another network."""
     from pellucid.errors import NetworkError
 
-    if _computes(described) != _computes(file.network):
+    if _computation(described) != _computation(file.network):
         raise NetworkError(
             f"code: weights must be those of '{network}'; got a run of "
             f"'{file.network.name}'. Name the run's own network."

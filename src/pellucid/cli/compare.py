@@ -107,7 +107,7 @@ def compare(
     from pellucid.compare.results import FILE, read_results
 
     before = read_results(against) if against is not None else None
-    weights = _weights(priority)
+    weights = _parse_priorities(priority)
     request = _request(network, data, engines, only, is_quick=is_quick, seed=seed)
     old = earlier(out)
     try:
@@ -126,9 +126,9 @@ def compare(
     for path in write(out, results, weights, before):
         say(f"wrote {path}")
     if json:
-        emit(_document(results, weights, before))
+        emit(_to_json(results, weights, before))
     else:
-        answer(_text(results, weights, before))
+        answer(_format(results, weights, before))
 
 
 def _request(
@@ -145,8 +145,8 @@ def _request(
     from pellucid.compare.study import ENGINES, rows_there
     from pellucid.compare.study.subject import checked
 
-    columns = _chosen("--engines", engines, ENGINES)
-    rows = _chosen("--only", only, rows_there())
+    columns = _select("--engines", engines, ENGINES)
+    rows = _select("--only", only, rows_there())
     described, source = checked(network, data)
     return Request(
         network=described,
@@ -159,7 +159,7 @@ def _request(
     )
 
 
-def _chosen(option: str, text: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+def _select(option: str, text: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names between commas in the order of all; all where none are."""
     if text is None:
         return known
@@ -173,7 +173,7 @@ def _chosen(option: str, text: str | None, known: tuple[str, ...]) -> tuple[str,
     return tuple(name for name in known if name in names)
 
 
-def _weights(text: str | None) -> dict[str, float] | None:
+def _parse_priorities(text: str | None) -> dict[str, float] | None:
     """Read priorities: by their order n, n-1, … 1, or each with its own weight."""
     from pellucid.compare.study import PRIORITIES
 
@@ -204,7 +204,7 @@ def _weights(text: str | None) -> dict[str, float] | None:
     return weights
 
 
-def _document(
+def _to_json(
     results: Results, weights: dict[str, float] | None, before: Results | None
 ) -> dict[str, object]:
     from pellucid.compare.results import (
@@ -231,7 +231,7 @@ def _document(
     return document
 
 
-def _text(
+def _format(
     results: Results, weights: dict[str, float] | None, before: Results | None
 ) -> str:
     """Return the losses, the ranking and what has changed, as text."""

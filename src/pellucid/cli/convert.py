@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.export import checked, report
+from pellucid.cli.export import print_report, verify_file
 from pellucid.cli.output import answer, emit, say, table
 
 _IMAGES = 32
@@ -38,17 +38,17 @@ def convert(
     if formats.of_path(source).is_read is False:
         read(source)  # refuses, and says why
     model = read(source, engine="numpy")
-    images = sample(model)
+    images = sample_images(model)
     write(model, target, calibration=images if entry.is_calibrated else None)
     rows = [
-        checked(model, source, images, formats.of_path(source).name),
-        checked(model, target, images, entry.name),
+        verify_file(model, source, images, formats.of_path(source).name),
+        verify_file(model, target, images, entry.name),
     ]
-    compared = _nodes(model, target, images) if nodes else None
+    compared = _compare_nodes(model, target, images) if nodes else None
     if json:
         emit({"files": rows, "nodes": compared})
         return
-    report(rows)
+    print_report(rows)
     if compared is not None:
         cells = [(name, f"{difference:.1e}") for name, difference in compared.items()]
         answer("")
@@ -56,7 +56,7 @@ def convert(
         answer(table(headers, cells, numbers=headers[1:]))
 
 
-def sample(model: Any) -> Any:
+def sample_images(model: Any) -> Any:
     """Return images: MNIST's where they fit, else noise."""
     import numpy as np
 
@@ -69,7 +69,7 @@ def sample(model: Any) -> Any:
     return np.random.default_rng(0).normal(size=(_IMAGES, *shape)).astype(np.float32)
 
 
-def _nodes(model: Any, target: Path, images: Any) -> dict[str, float]:
+def _compare_nodes(model: Any, target: Path, images: Any) -> dict[str, float]:
     """Return the largest difference at each node that both files have."""
     import numpy as np
 

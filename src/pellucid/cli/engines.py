@@ -22,7 +22,7 @@ def engines(json: options.Json = False) -> None:
     """
     from pellucid.engines import NAMES
 
-    found = [describe(name) for name in NAMES]
+    found = [describe_engine(name) for name in NAMES]
     here = machine()
     if json:
         emit({"engines": found, "machine": here})
@@ -43,18 +43,18 @@ def engines(json: options.Json = False) -> None:
     answer(f"threads    {here['usable_cpus']} of {here['cpus']} processors usable")
 
 
-def describe(name: str) -> dict[str, Any]:
+def describe_engine(name: str) -> dict[str, Any]:
     """Return one engine as plain values, without importing its framework."""
     from pellucid.engines import missing_package
     from pellucid.engines.registry import ENGINES
 
-    is_there = missing_package(name) is None
+    is_available = missing_package(name) is None
     record = ENGINES[name]
     packages = record.packages or ("numpy",)
     return {
         "name": name,
-        "installed": is_there,
-        "versions": {p: metadata.version(p) for p in packages} if is_there else {},
-        "install": "" if is_there else f"pip install '{record.requirement}'",
+        "installed": is_available,
+        "versions": {p: metadata.version(p) for p in packages} if is_available else {},
+        "install": "" if is_available else f"pip install '{record.requirement}'",
         "what": record.summary,
     }

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.cli import options
-from pellucid.cli.figures import figure_lines
+from pellucid.cli.metric_lines import metric_lines
 from pellucid.cli.output import DataProgress, answer, emit, percent, say, table
 
 if TYPE_CHECKING:
-    from pellucid.cli.models import Opened
+    from pellucid.cli.open_run import LoadedRun
     from pellucid.data import Dataset
     from pellucid.explain import Assessment
 
@@ -40,34 +40,34 @@ def evaluate(
     pellucid evaluate mnist-torch --data photos/ --picture wrong.png
     pellucid evaluate mnist-torch --json | jq .metrics.accuracy
     """
-    from pellucid.cli.models import data_source, open_run
+    from pellucid.cli.open_run import data_source, open_run
     from pellucid.explain import assess
     from pellucid.recipes.datasets import examples_of
     from pellucid.runs.recipe import DataSection
 
-    opened = open_run(run, engine)
-    source = data_source(opened, data)
+    loaded = open_run(run, engine)
+    source = data_source(loaded, data)
     section = DataSection(source=source)
-    if opened.recipe is not None and opened.recipe.data.source == source:
-        section = opened.recipe.data
+    if loaded.recipe is not None and loaded.recipe.data.source == source:
+        section = loaded.recipe.data
     if skip_broken:
         section = section.model_copy(update={"skip_broken": True})
-    train, test = examples_of(section, opened.model, progress=DataProgress())
+    train, test = examples_of(section, loaded.model, progress=DataProgress())
     on = "validation" if train.validation is test else "test"
-    assessment = assess(opened.model, test)
-    drawn = _draw(assessment, test, picture or opened.folder / "mistakes.png")
+    assessment = assess(loaded.model, test)
+    drawn = _draw_mistakes(assessment, test, picture or loaded.folder / "mistakes.png")
     if json:
-        document = _document(opened, source, assessment, drawn)
+        document = _document(loaded, source, assessment, drawn)
         emit({**document, "tested_on": on})
         return
-    _report(assessment)
-    _name_mistakes(assessment)
+    _print_report(assessment)
+    _print_mistakes(assessment)
     if drawn is not None:
         say(f"the surest mistakes are drawn in {drawn}")
-    _conclude(assessment, on)
+    _print_metrics(assessment, on)
 
 
-def _draw(assessment: Assessment, test: Dataset, path: Path) -> Path | None:
+def _draw_mistakes(assessment: Assessment, test: Dataset, path: Path) -> Path | None:
     """Draw the mistakes, where there are some and examples are images."""
     if not assessment.mistakes or len(test.image_shape) != 3:
         return None
@@ -79,25 +79,25 @@ def _draw(assessment: Assessment, test: Dataset, path: Path) -> Path | None:
 
 
 def _document(
-    opened: Opened, source: str, assessment: Assessment, drawn: Path | None
+    loaded: LoadedRun, source: str, assessment: Assessment, drawn: Path | None
 ) -> dict[str, object]:
     return {
-        "run": str(opened.path),
-        "network": opened.model.network.name,
-        "engine": opened.model.engine.name,
+        "run": str(loaded.path),
+        "network": loaded.model.network.name,
+        "engine": loaded.model.engine.name,
         "data": source,
         "picture": str(drawn) if drawn else None,
         **assessment.to_json(),
     }
 
 
-def _report(assessment: Assessment) -> None:
+def _print_report(assessment: Assessment) -> None:
     names = assessment.classes
     if not names:
         return
     counts = assessment.confusion
     if assessment.meaning.kind == "labels":
-        _report_labels(assessment)
+        _print_labels(assessment)
         return
     rows = [
         (name, f"{total:,}", f"{right:,}", percent(share) if total else "")
@@ -123,7 +123,7 @@ def _report(assessment: Assessment) -> None:
     answer("")
 
 
-def _name_mistakes(assessment: Assessment) -> None:
+def _print_mistakes(assessment: Assessment) -> None:
     """Write the files of the surest mistakes."""
     names, shown = assessment.classes, assessment.mistakes[:_SHOWN_MISTAKES]
     if not names or not any(m.file for m in shown):
@@ -144,7 +144,7 @@ def _name_mistakes(assessment: Assessment) -> None:
     answer("")
 
 
-def _report_labels(assessment: Assessment) -> None:
+def _print_labels(assessment: Assessment) -> None:
     """Print how often each of several labels is there, is said, and is right."""
     columns = zip(
         assessment.classes,
@@ -161,7 +161,7 @@ def _report_labels(assessment: Assessment) -> None:
     answer("")
 
 
-def _conclude(assessment: Assessment, on: str) -> None:
+def _print_metrics(assessment: Assessment, on: str) -> None:
     answer(f"images: {assessment.count:,}")
-    for line in figure_lines(assessment.metrics, on):
+    for line in metric_lines(assessment.metrics, on):
         answer(line)

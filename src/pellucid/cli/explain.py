@@ -86,27 +86,27 @@ def explain(
     pellucid explain mnist-torch test:0 --node conv2d --at 5,7,3 --gradient --label 7
     pellucid explain mnist-torch test:0 --node dense_1 --at 7 --all
     """
-    from pellucid.cli.models import open_run
+    from pellucid.cli.open_run import open_run
 
-    opened = open_run(run, engine)
-    model = opened.model
-    pixels = _pixels(opened, image, digit)
+    loaded = open_run(run, engine)
+    model = loaded.model
+    pixels = _read_image(loaded, image, digit)
     if node is None:
         if at is not None or gradient:
             raise NetworkError(
                 "explain: --at and --gradient must go with --node; got no --node. "
                 f"The nodes are {', '.join(n.name for n in model.network.nodes)}."
             )
-        path = picture or opened.folder / "explained.png"
+        path = picture or loaded.folder / "explained.png"
         _overview(model, pixels, path, of_class=of_class, json=json)
         return
     if picture is not None:
         raise NetworkError("explain: --picture must go without --node; got both.")
-    document = _number(
+    document = _explain_element(
         model,
         pixels,
         node,
-        _place(at),
+        _parse_position(at),
         ends={"of_class": of_class, "label": label} if gradient else None,
         shows_all=None if json else everything,
     )
@@ -114,18 +114,18 @@ def explain(
         emit({"image": image, **document})
 
 
-def _pixels(opened: Any, image: str, is_digit: bool) -> Pixels:
+def _read_image(loaded: Any, image: str, is_digit: bool) -> Pixels:
     """Return the picture, or a test image of the run's own data."""
-    from pellucid.cli.models import data_source
+    from pellucid.cli.open_run import data_source
     from pellucid.cli.pictures import read_picture
     from pellucid.errors import DataError
     from pellucid.recipes.datasets import examples_of
 
     kind, _, index = image.partition(":")
     if kind != "test" or Path(image).exists():
-        return read_picture(opened.model, image, is_digit=is_digit)
-    data_source(opened, None)
-    _, test = examples_of(opened.recipe.data, opened.model)
+        return read_picture(loaded.model, image, is_digit=is_digit)
+    data_source(loaded, None)
+    _, test = examples_of(loaded.recipe.data, loaded.model)
     if not index.isdigit() or int(index) >= len(test):
         raise DataError(
             f"explain: test:N must have N from 0 to {len(test) - 1}; got '{image}'."
@@ -135,7 +135,7 @@ def _pixels(opened: Any, image: str, is_digit: bool) -> Pixels:
     return test.images[int(index)]
 
 
-def _place(text: str | None) -> tuple[int, ...] | None:
+def _parse_position(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
@@ -147,7 +147,7 @@ def _place(text: str | None) -> tuple[int, ...] | None:
         ) from error
 
 
-def _number(
+def _explain_element(
     model: Model,
     pixels: Pixels,
     node: str,

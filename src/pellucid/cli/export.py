@@ -11,7 +11,7 @@ from pellucid.cli import options
 from pellucid.cli.output import answer, emit, percent, say, table
 
 if TYPE_CHECKING:
-    from pellucid.cli.models import Opened
+    from pellucid.cli.open_run import LoadedRun
     from pellucid.data import Dataset
     from pellucid.exchange import Proof
 
@@ -50,33 +50,33 @@ def export(
     pellucid export digits.pellucid --to onnx,c,javascript --out exported/
     pellucid export mnist-torch --to tflite,c --int8
     """
-    from pellucid.cli.models import open_run
+    from pellucid.cli.open_run import open_run
     from pellucid.exchange import formats, write_all
 
     names = [name.strip() for name in to.split(",") if name.strip()]
     entries = [formats.int8_of(n) if int8 else formats.named(n) for n in names]
     is_calibrated = any(entry.is_calibrated for entry in entries)
-    opened = open_run(run, "compiled" if is_calibrated else "numpy")
-    splits = splits_of(opened, data)
-    images = sample(opened, splits)
-    calibration = calibration_of(splits) if is_calibrated else None
-    folder = _made(out or opened.folder)
-    stem = opened.path.stem if opened.path.is_file() else opened.path.name
+    loaded = open_run(run, "compiled" if is_calibrated else "numpy")
+    splits = load_splits(loaded, data)
+    images = sample_images(loaded, splits)
+    calibration = select_calibration(splits) if is_calibrated else None
+    folder = _make_folder(out or loaded.folder)
+    stem = loaded.path.stem if loaded.path.is_file() else loaded.path.name
     targets = {folder / f"{stem}{entry.suffix}": entry for entry in entries}
-    write_all(opened.model, targets, calibration=calibration)
+    write_all(loaded.model, targets, calibration=calibration)
     rows = []
     for path, entry in targets.items():
-        row = checked(opened.model, path, images, entry.name)
+        row = verify_file(loaded.model, path, images, entry.name)
         if entry.is_calibrated and row["runtime"] and splits is not None:
-            row |= counted(opened.model, path, splits[1], entry.name)
+            row |= measure_accuracy(loaded.model, path, splits[1], entry.name)
         rows.append(row)
     if json:
         emit({"exports": rows})
     else:
-        report(rows)
+        print_report(rows)
 
 
-def _made(folder: Path) -> Path:
+def _make_folder(folder: Path) -> Path:
     """Make the folder that is written into."""
     from pellucid.errors import ExchangeError
 
@@ -90,7 +90,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def splits_of(opened: Opened, data: str | None) -> tuple[Dataset, Dataset] | None:
+def load_splits(loaded: LoadedRun, data: str | None) -> tuple[Dataset, Dataset] | None:
     """Return training and test data: what is named, or the run's own; or None.
 
     They have the size and colour that the run was trained on.
@@ -99,24 +99,24 @@ def splits_of(opened: Opened, data: str | None) -> tuple[Dataset, Dataset] | Non
     from pellucid.recipes.datasets import examples_of
     from pellucid.runs.recipe import DataSection
 
-    section = opened.recipe.data if opened.recipe is not None else DataSection()
+    section = loaded.recipe.data if loaded.recipe is not None else DataSection()
     if data is not None:
         named = section.model_copy(update={"source": data, "given": None})
-        return examples_of(named, opened.model)
-    if opened.recipe is None or section.given is not None:
+        return examples_of(named, loaded.model)
+    if loaded.recipe is None or section.given is not None:
         return None
     try:
-        return examples_of(section, opened.model)
+        return examples_of(section, loaded.model)
     except (DataError, RunError) as error:
         say(f"the run's data cannot be used: {error}")
         return None
 
 
-def sample(opened: Opened, splits: tuple[Dataset, Dataset] | None) -> Any:
+def sample_images(loaded: LoadedRun, splits: tuple[Dataset, Dataset] | None) -> Any:
     """Return real images to check files on; noise where there are none."""
     import numpy as np
 
-    shape = opened.model.network.input_shape
+    shape = loaded.model.network.input_shape
     if splits is not None and splits[1].image_shape == shape:
         return np.asarray(splits[1].images[:_IMAGES])
     say(f"no images of shape {shape} are at hand: files are checked on noise")
@@ -124,7 +124,7 @@ def sample(opened: Opened, splits: tuple[Dataset, Dataset] | None) -> Any:
     return random.normal(size=(_IMAGES, *shape)).astype(np.float32)
 
 
-def calibration_of(splits: tuple[Dataset, Dataset] | None) -> Any:
+def select_calibration(splits: tuple[Dataset, Dataset] | None) -> Any:
     """Return training images from all over the split, which may be in order of class.
 
     Raises
@@ -146,7 +146,9 @@ def calibration_of(splits: tuple[Dataset, Dataset] | None) -> Any:
     return np.asarray(images[places.astype(int)])
 
 
-def counted(model: Any, path: Path, test: Dataset, name: str) -> dict[str, Any]:
+def measure_accuracy(
+    model: Any, path: Path, test: Dataset, name: str
+) -> dict[str, Any]:
     """Return shares of right answers before and after; nothing without classes."""
     import numpy as np
 
@@ -159,7 +161,7 @@ def counted(model: Any, path: Path, test: Dataset, name: str) -> dict[str, Any]:
     return {"accuracy_before": found.before, "accuracy": found.after}
 
 
-def checked(model: Any, path: Path, images: Any, name: str) -> dict[str, Any]:
+def verify_file(model: Any, path: Path, images: Any, name: str) -> dict[str, Any]:
     """Return a file's proof as JSON values; the reason where it could not be run."""
     from pellucid.errors import MissingExtraError
     from pellucid.exchange import prove
@@ -178,7 +180,7 @@ def checked(model: Any, path: Path, images: Any, name: str) -> dict[str, Any]:
     return proof.to_json()
 
 
-def report(rows: list[dict[str, Any]]) -> None:
+def print_report(rows: list[dict[str, Any]]) -> None:
     """Print proofs as a table, and the reasons of what was not run."""
     headers = ("format", "file", "bytes", "checked in")
     numbers = ("bytes", "largest difference", "load ms", "latency ms")

@@ -43,7 +43,7 @@ def import_(
     from pellucid.exchange import read
 
     model = read(file, engine="numpy", format=format)
-    target = _kept(model, file, name)
+    target = _save_run(model, file, name)
     if json:
         network = model.network
         document = {
@@ -60,7 +60,7 @@ def import_(
     answer(f"\nrun: {target}")
 
 
-def _kept(model: Model, file: Path, name: str | None) -> Path:
+def _save_run(model: Model, file: Path, name: str | None) -> Path:
     """Write the model where it was asked for; return that as RUN."""
     from pellucid.runs import RUNS, RunFolder, keep_imported, new_name
 

@@ -69,7 +69,11 @@ def _features_by_llvm() -> set[str]:
         features: dict[str, bool] = binding.get_host_cpu_features()
     except RuntimeError:
         return set()
-    return {name.replace(".", "_") for name, is_there in features.items() if is_there}
+    return {
+        name.replace(".", "_")
+        for name, is_available in features.items()
+        if is_available
+    }
 
 
 def _usable() -> int:

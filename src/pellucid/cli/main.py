@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 
-from pellucid.cli.interrupts import ignore_interrupts
+from pellucid.cli.ignore_interrupts import ignore_interrupts
 from pellucid.errors import DivergenceError, PellucidError
 
 
@@ -16,12 +16,12 @@ class ExitCode(IntEnum):
     """What a command says to the shell."""
 
     DONE = 0
-    ANSWER_IS_NO = 1
-    WRONG_INPUT = 2
+    CHECK_FAILED = 1
+    INPUT_ERROR = 2
     DIVERGED = 3
-    OUR_BUG = 70  # sysexits.h: EX_SOFTWARE
+    INTERNAL_ERROR = 70  # sysexits.h: EX_SOFTWARE
     INTERRUPTED = 130  # 128 + SIGINT
-    NOBODY_READS = 141  # 128 + SIGPIPE
+    BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,13 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence on stderr), 3 diverged, 70 a bug of ours (with its traceback), 130
         Ctrl-C, 141 nobody reads the output any more.
     """
-    code = _guarded(arguments)
+    code = _run_guarded(arguments)
     if code == ExitCode.INTERRUPTED and arguments is None:
         ignore_interrupts()  # a further one must not change the exit code
     return code
 
 
-def _guarded(arguments: Sequence[str] | None) -> int:
+def _run_guarded(arguments: Sequence[str] | None) -> int:
     """Run, and turn whatever is raised into an exit code."""
     try:
         code = _run(arguments)
@@ -53,17 +53,17 @@ def _guarded(arguments: Sequence[str] | None) -> int:
         return code
     except BrokenPipeError:
         _discard_stdout()
-        return ExitCode.NOBODY_READS
+        return ExitCode.BROKEN_PIPE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except PellucidError as error:
         sys.stderr.write(f"error: {error}\n")
         is_diverged = isinstance(error, DivergenceError)
-        return ExitCode.DIVERGED if is_diverged else ExitCode.WRONG_INPUT
+        return ExitCode.DIVERGED if is_diverged else ExitCode.INPUT_ERROR
     except Exception:  # noqa: BLE001 - the outermost place: whatever it is, report it
         traceback.print_exc()
         sys.stderr.write("This is a bug in pellucid. Please report the lines above.\n")
-        return ExitCode.OUR_BUG
+        return ExitCode.INTERNAL_ERROR
 
 
 def _run(arguments: Sequence[str] | None) -> int:

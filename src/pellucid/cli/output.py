@@ -32,16 +32,16 @@ def emit(document: Mapping[str, Any]) -> None:
     try:
         line = json.dumps(whole, ensure_ascii=False, allow_nan=False)
     except ValueError:
-        line = json.dumps(_without_nan(whole), ensure_ascii=False)
+        line = json.dumps(_nan_to_null(whole), ensure_ascii=False)
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
-def _without_nan(value: Any) -> Any:
+def _nan_to_null(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: _nan_to_null(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [_nan_to_null(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -76,7 +76,7 @@ def check_takes_pictures(model: Model, *, is_digit: bool) -> None:
         )
 
 
-def find_pictures(names: Sequence[str]) -> list[str]:
+def list_pictures(names: Sequence[str]) -> list[str]:
     """Replace each folder by the files in and below it, sorted by name.
 
     Hidden and stray files are not looked at, as in training.
@@ -103,7 +103,7 @@ def _files(name: str) -> list[str]:
     return [str(folder / file) for file in files]
 
 
-def read_readable(
+def read_pictures(
     model: Model, names: Sequence[str], *, is_digit: bool = False
 ) -> tuple[list[tuple[str, Pixels]], dict[str, str]]:
     """Read pictures, and go on where one cannot be read.

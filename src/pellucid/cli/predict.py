@@ -56,16 +56,16 @@ def predict(
     pellucid predict runs/photos new_pictures/ --json
     curl -s https://example.org/cat.jpg | pellucid predict photos - --json
     """
-    from pellucid.cli.models import open_run
-    from pellucid.cli.pictures import find_pictures, read_readable
+    from pellucid.cli.open_run import open_run
+    from pellucid.cli.pictures import list_pictures, read_pictures
 
-    names = find_pictures(images)
+    names = list_pictures(images)
     model = open_run(run, engine).model
     found: list[dict[str, Any]] = []
     broken: dict[str, str] = {}
     for start in range(0, len(names), _AT_ONCE):
         part = names[start : start + _AT_ONCE]
-        pictures, wrong = read_readable(model, part, is_digit=digit)
+        pictures, wrong = read_pictures(model, part, is_digit=digit)
         broken.update(wrong)
         for reason in wrong.values():
             say(f"error: {reason}")

@@ -40,10 +40,10 @@ def prediction(model: Model, output: Array, *, top: int) -> dict[str, Any]:
         columns = meaning.column_names(model.classes)
         found["values"] = dict(zip(columns, output.tolist(), strict=True))
     elif meaning.kind != "regression" and meaning.is_per_pixel:
-        found["pixels"] = _ranked(names, _pixel_shares(model, output), top, "share")
+        found["pixels"] = _rank(names, _pixel_shares(model, output), top, "share")
     elif meaning.kind != "regression":
         shares = meaning.probabilities(output[None])[0]
-        found["top"] = _ranked(names, shares, top, "probability")
+        found["top"] = _rank(names, shares, top, "probability")
         if meaning.kind == "labels":
             given = meaning.predict(output[None])[0]
             found["labels"] = [names[k] for k in np.flatnonzero(given)]
@@ -89,7 +89,7 @@ def prediction_sentence(model: Model, output: Array) -> str:
     if meaning.kind == "regression":
         if output.size > _FEW:
             return f"its output is from {output.min():.4g} to {output.max():.4g}"
-        return f"its output is {_listed(f'{v:.4f}' for v in output.ravel())}"
+        return f"its output is {_join(f'{v:.4f}' for v in output.ravel())}"
     entry = prediction(model, output, top=1)
     if meaning.is_per_pixel:
         best = entry["pixels"][0]
@@ -100,13 +100,13 @@ def prediction_sentence(model: Model, output: Array) -> str:
             f"{names[k]} ({percent(float(shares[k]))})"
             for k in np.flatnonzero(meaning.predict(output[None])[0])
         ]
-        return f"it says {_listed(given) or 'none of its labels'}"
+        return f"it says {_join(given) or 'none of its labels'}"
     best = int(meaning.predict(output[None])[0])
     share = float(meaning.probabilities(output[None])[0, best])
     return f"it says {names[best]}, {percent(share)}"
 
 
-def _listed(words: Iterable[str]) -> str:
+def _join(words: Iterable[str]) -> str:
     return ", ".join(words)
 
 
@@ -123,7 +123,7 @@ def _pixel_shares(model: Model, output: Array) -> Array:
     return shares
 
 
-def _ranked(
+def _rank(
     names: tuple[str, ...], shares: Array, count: int, what: str
 ) -> list[dict[str, Any]]:
     order = (-shares).argsort(kind="stable")[:count]

@@ -127,18 +127,20 @@ def serve(
         batching=Batching(size=batch_size, delay_s=delay / 1000, queue=queue),
         limits=Limits(body_bytes=body_limit * 1024 * 1024),
     )
-    sources = [_source(text, chosen) for text in runs]
+    sources = [_parse_source(text, chosen) for text in runs]
     app = create_app(sources, settings=settings, log=Log(log), follows=follow)
-    run_server(app, on_ready=lambda url: say(_place(url, app.state.grpc_address)))
+    run_server(
+        app, on_ready=lambda url: say(_address_line(url, app.state.grpc_address))
+    )
 
 
-def _place(url: str, grpc_address: str | None) -> str:
+def _address_line(url: str, grpc_address: str | None) -> str:
     """Say where it is."""
     more = "" if grpc_address is None else f", gRPC at {grpc_address}"
     return f"serving at {url} (see {url}/docs){more}"
 
 
-def _source(text: str, engine: Any) -> Any:
+def _parse_source(text: str, engine: Any) -> Any:
     """Read [NAME[:VERSION]=]RUN."""
     from pathlib import Path
 

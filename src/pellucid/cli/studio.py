@@ -59,7 +59,7 @@ def studio(
     bench.warm()
     app = create_app(sources, settings=settings, log=Log("events"), bench=bench)
     wish = _wish(engine) if run is None else None
-    serve(app, on_ready=lambda url: _ready(url, app, wish, token, browser))
+    serve(app, on_ready=lambda url: _on_ready(url, app, wish, token, browser))
 
 
 def _bench(run: str | None, engine: Any) -> tuple[Any, list[Any]]:
@@ -85,7 +85,7 @@ def _wish(engine: str) -> Any:
     return Wish.model_validate(wish)
 
 
-def _ready(url: str, app: Any, wish: Any, token: str | None, opens: bool) -> None:
+def _on_ready(url: str, app: Any, wish: Any, token: str | None, opens: bool) -> None:
     import webbrowser
     from urllib.parse import quote
 

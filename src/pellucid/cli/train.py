@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from pellucid.cli import options, training_report
-from pellucid.cli.interrupts import ignoring_interrupts
+from pellucid.cli.ignore_interrupts import without_interrupts
 from pellucid.cli.output import DataProgress, say
 from pellucid.errors import RunError
 
@@ -190,14 +190,14 @@ def train(
         "data.limit": limit,
         "data.skip_broken": skip_broken or None,
         "validation_split": validation_split,
-        **_augmentation(augment or []),
+        **_parse_augment(augment or []),
         "batch_size": batch_size,
         "optimizer.name": optimizer,
         "optimizer.learning_rate": learning_rate,
         "schedule.name": schedule,
         "early_stopping.patience": early_stopping,
         "clip_norm": clip_norm,
-        "class_weight": _class_weight(class_weight or []),
+        "class_weight": _parse_class_weight(class_weight or []),
         "loss.label_smoothing": label_smoothing,
         "seed": seed,
         "dtype": dtype,
@@ -208,8 +208,8 @@ def train(
     allowed = {key: value for key, value in also.items() if value is not None}
     path: Path | None
     if resume is not None:
-        _refuse(network=network, run=run, **changes)
-        recipe, path = _recipe_of_run(resume)
+        _refuse_changes(network=network, run=run, **changes)
+        recipe, path = _read_run_recipe(resume)
     elif network is None:
         raise RunError(
             "train: must be told what to train; got nothing. "
@@ -217,24 +217,24 @@ def train(
         )
     else:
         recipe = recipes.read(network)
-        path = None if run is None else _folder(run)
+        path = None if run is None else _run_folder(run)
     _check_numbers(changes)
     if engine not in (None, recipe.engine):  # its options are no other engine's
         recipe = recipes.changed(recipe, {"engine_options": {}})
     recipe = recipes.changed(recipe, {**changes, **allowed})
     if path is None:
         path = _new_folder(str(network))
-    carry_out(recipe, path, is_resumed=resume is not None, json=json, quiet=quiet)
+    run_training(recipe, path, is_resumed=resume is not None, json=json, quiet=quiet)
 
 
-def carry_out(
+def run_training(
     recipe: Recipe, path: Path, *, is_resumed: bool, json: bool, quiet: bool
 ) -> None:
     """Train, and report to stdout; Ctrl-C ends with how to go on."""
     from pellucid import recipes
     from pellucid.runs import RunFolder
 
-    reached = training_report.Reached()
+    reached = training_report.ReachedStep()
     watchers: list[Callback] = [reached]
     if not quiet:
         watchers.append(training_report.Announcement(recipe, path))
@@ -250,16 +250,16 @@ def carry_out(
             data_progress=None if quiet else DataProgress(),
         )
     except KeyboardInterrupt as interrupt:
-        with ignoring_interrupts():
-            say(training_report.stopped(path, reached))
+        with without_interrupts():
+            say(training_report.stop_message(path, reached))
         raise typer.Exit(130) from interrupt
     finally:
         RunFolder(path).discard()
     if outcome.is_first:
-        training_report.conclude(outcome, json=json, quiet=quiet)
+        training_report.print_result(outcome, json=json, quiet=quiet)
 
 
-def _augmentation(items: list[str]) -> dict[str, Any]:
+def _parse_augment(items: list[str]) -> dict[str, Any]:
     """Read ``shift=2`` and ``flip``."""
     from pellucid.recipes import parse_setting
 
@@ -267,7 +267,7 @@ def _augmentation(items: list[str]) -> dict[str, Any]:
     return {f"augment.{key}": value for key, value in pairs}
 
 
-def _class_weight(items: list[str]) -> str | dict[str, Any] | None:
+def _parse_class_weight(items: list[str]) -> str | dict[str, Any] | None:
     """Read ``balanced``, or ``cat=2`` and its like."""
     from pellucid.recipes import parse_setting
 
@@ -297,7 +297,7 @@ def _check_numbers(changes: dict[str, Any]) -> None:
             raise RunError(f"train: {key} must be finite; got {value}.")
 
 
-def _refuse(**given: Any) -> None:
+def _refuse_changes(**given: Any) -> None:
     """Refuse what a resumed run cannot change."""
     for key, value in given.items():
         if value is not None:
@@ -307,7 +307,7 @@ def _refuse(**given: Any) -> None:
             )
 
 
-def _recipe_of_run(run: str) -> tuple[Recipe, Path]:
+def _read_run_recipe(run: str) -> tuple[Recipe, Path]:
     from pellucid.runs import RunFolder, find
     from pellucid.runs.recipe import Recipe
 
@@ -319,7 +319,7 @@ def _recipe_of_run(run: str) -> tuple[Recipe, Path]:
     return Recipe.read(RunFolder(path).recipe), path
 
 
-def _folder(run: str) -> Path:
+def _run_folder(run: str) -> Path:
     """Return where the run will lie: runs/RUN, or the path that was given."""
     from pellucid.runs import RUNS
 

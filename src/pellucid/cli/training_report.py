@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli.figures import figure_lines
+from pellucid.cli.metric_lines import metric_lines
 from pellucid.cli.output import answer, emit, say, table
 from pellucid.errors import PellucidError
 from pellucid.runs import RunFolder
@@ -58,7 +58,7 @@ class EpochLines(Callback):
         emit({"event": "epoch", **record})
 
 
-class Reached(Callback):
+class ReachedStep(Callback):
     """Keep how far the training came, saved or not."""
 
     may_stop = False
@@ -76,7 +76,7 @@ class Reached(Callback):
         self.step = trainer.position.step
 
 
-def stopped(path: Path, reached: Reached) -> str:
+def stop_message(path: Path, reached: ReachedStep) -> str:
     """Say what a training that Ctrl-C stopped has left on the disk.
 
     Parameters
@@ -109,7 +109,7 @@ def stopped(path: Path, reached: Reached) -> str:
     )
 
 
-def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:
+def print_result(outcome: Outcome, *, json: bool, quiet: bool) -> None:
     """Write the result: its last line is the main figure on the test data.
 
     Where there is only validation data, it says so.
@@ -142,7 +142,7 @@ def conclude(outcome: Outcome, *, json: bool, quiet: bool) -> None:
         say(f"the run lies in {outcome.run}")
     if len(outcome.test) <= _FEW:
         answer(_small_table(outcome))
-    for line in figure_lines(outcome.metrics, outcome.tested_on):
+    for line in metric_lines(outcome.metrics, outcome.tested_on):
         answer(line)
 
 

@@ -20,7 +20,7 @@ _NO_FLOAT64 = ("compiled",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Subject:
+class _Target:
     """What is verified: a network, and how it is trained."""
 
     network: Network
@@ -48,36 +48,36 @@ def verify_engines(
     from pellucid.verify import check_parity, examples_for, parity_picture
 
     names = engine_names(engines, dtype)
-    subject = _subject(source)
-    outputs = subject.network.output_shape[-1]
-    loss = subject.loss or (CrossEntropy() if outputs > 1 else HalfSquaredErrorSum())
+    target = _read_target(source)
+    outputs = target.network.output_shape[-1]
+    loss = target.loss or (CrossEntropy() if outputs > 1 else HalfSquaredErrorSum())
     examples = examples_for(
-        subject.network,
+        target.network,
         loss,
         source=data,
-        preprocessing=subject.preprocessing,
+        preprocessing=target.preprocessing,
         count=max(6400, steps * batch_size),
         seed=seed,
         progress=DataProgress(),
     )
     report = check_parity(
-        subject.network,
+        target.network,
         names,
-        weights=subject.file.weights if subject.file else None,
+        weights=target.file.weights if target.file else None,
         loss=loss,
-        optimizer=subject.optimizer,
+        optimizer=target.optimizer,
         examples=examples,
         steps=steps,
         batch_size=batch_size,
         seed=seed,
         dtype=dtype,
-        on_step=_tell,
+        on_step=_show_progress,
     )
     if picture is not None:
         save_figure(parity_picture(report), picture)
         say(f"the picture is {picture}")
     if not json:
-        show(report)
+        print_report(report)
     return report.to_json()
 
 
@@ -103,24 +103,24 @@ def engine_names(engines: str, dtype: str) -> list[str]:
     return [n for n in NAMES if missing_package(n) is None and n not in skipped]
 
 
-def _subject(source: str) -> _Subject:
+def _read_target(source: str) -> _Target:
     """Return what is verified: by its built-in recipe, as a file has it, or a RUN."""
     from pellucid import recipes
-    from pellucid.cli.verify_gradients import model_file
+    from pellucid.cli.verify_gradients import read_model_file
     from pellucid.network import load_network
     from pellucid.objectives import loss_from_json, optimizer_from_json
 
     if source in recipes.names():
         recipe = recipes.read(source)
-        return _Subject(
+        return _Target(
             network=load_network(source),
             loss=loss_from_json(recipe.loss),
             optimizer=optimizer_from_json(recipe.optimizer),
         )
     if Path(source).suffix in (".py", ".json"):
-        return _Subject(network=load_network(source))
-    file = model_file(source)
-    return _Subject(
+        return _Target(network=load_network(source))
+    file = read_model_file(source)
+    return _Target(
         network=file.network,
         loss=file.loss,
         optimizer=file.optimizer,
@@ -129,7 +129,7 @@ def _subject(source: str) -> _Subject:
     )
 
 
-def show(report: ParityReport) -> None:
+def print_report(report: ParityReport) -> None:
     """Write a report as tables: every pair, what lay near corners, the free run."""
     numbers = ("activations", "floor", "gradients", "floor ", "weights", "floor  ")
     rows = []
@@ -141,7 +141,7 @@ def show(report: ParityReport) -> None:
         rows.append((" · ".join(pair), *cells, passes))
     answer(table(("engines", *numbers, "agree"), rows, numbers=numbers))
     answer("")
-    answer(_corners(report))
+    answer(_nonsmooth_line(report))
     rows = [
         (name, f"{values[-1]:.1e}", str(int(crossed.sum())))
         for name, values, crossed in zip(
@@ -164,12 +164,12 @@ def show(report: ParityReport) -> None:
     )
 
 
-def _corners(report: ParityReport) -> str:
+def _nonsmooth_line(report: ParityReport) -> str:
     kinks, ties = int(report.ties.kinks.sum()), int(report.ties.ties.sum())
     return f"nearer than 1e-6 to a corner: {kinks} ReLU inputs, {ties} pool windows"
 
 
-def _tell(done: int, total: int, what: str) -> None:
+def _show_progress(done: int, total: int, what: str) -> None:
     """Show progress on stderr where a person sits there."""
     if sys.stderr.isatty():
         end = "\n" if done == total else ""

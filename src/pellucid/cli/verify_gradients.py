@@ -25,7 +25,7 @@ def verify_gradients(
     if source in ZOO or Path(source).suffix in (".py", ".json"):
         network = load_network(source)
     else:
-        file = model_file(source)
+        file = read_model_file(source)
         network = file.network
     checked = check_gradients(
         network,
@@ -34,7 +34,7 @@ def verify_gradients(
         samples=samples,
         seed=seed,
         tolerance=tolerance,
-        on_weight=_tell if sys.stderr.isatty() and not json else None,
+        on_weight=_show_progress if sys.stderr.isatty() and not json else None,
     )
     document = {
         "network": checked.network,
@@ -65,7 +65,7 @@ def verify_gradients(
     return document
 
 
-def model_file(source: str) -> ModelFile:
+def read_model_file(source: str) -> ModelFile:
     """Open a RUN; where there is none, say what would have done."""
     from pellucid.errors import NetworkError, RunError
     from pellucid.network import ZOO
@@ -80,5 +80,5 @@ def model_file(source: str) -> ModelFile:
         ) from error
 
 
-def _tell(check: WeightCheck) -> None:
+def _show_progress(check: WeightCheck) -> None:
     say(f"{check.name}: {check.checked} of {check.entries} checked")

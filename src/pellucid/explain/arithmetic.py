@@ -8,13 +8,13 @@ import numpy.typing as npt
 from pellucid.data.elements import check_element_type
 from pellucid.errors import DataError, NetworkError
 from pellucid.explain.layers import CALCULATIONS
-from pellucid.explain.layers.sums import number
+from pellucid.explain.layers.sums import show
 from pellucid.explain.values import (
     Arithmetic,
     Array,
     Calculation,
-    Place,
-    Site,
+    ElementContext,
+    Position,
     Step,
     Term,
 )
@@ -45,7 +45,7 @@ def one_image(model: Model, image: npt.ArrayLike) -> Array:
 
 
 def arithmetic(
-    model: Model, image: npt.ArrayLike, node: str, at: Place | None = None
+    model: Model, image: npt.ArrayLike, node: str, at: Position | None = None
 ) -> Arithmetic:
     """Show how one number of one node comes about, in inference.
 
@@ -85,11 +85,11 @@ def arithmetic(
     pixels = one_image(model, image)
     chosen = model.network.node(node)
     found = {name: a[0] for name, a in model.activations(pixels).items()}
-    place = checked_place(found[node], node, at)
-    return _explained(model, chosen, place, found, pixels[0])
+    place = resolve_position(found[node], node, at)
+    return _explain_element(model, chosen, place, found, pixels[0])
 
 
-def checked_place(output: Array, node: str, at: Place | None) -> Place:
+def resolve_position(output: Array, node: str, at: Position | None) -> Position:
     """Return the place, or that of the largest number.
 
     Raises
@@ -112,13 +112,15 @@ def checked_place(output: Array, node: str, at: Place | None) -> Place:
     return at
 
 
-def _explained(
-    model: Model, node: Node, at: Place, found: Activations, pixels: Array
+def _explain_element(
+    model: Model, node: Node, at: Position, found: Activations, pixels: Array
 ) -> Arithmetic:
     if isinstance(node.layer, Input):
-        done = _entered(model, at, found[node.name], pixels)
+        done = _explain_input(model, at, found[node.name], pixels)
     else:
-        done = CALCULATIONS[type(node.layer).__name__](_site(model, node, at, found))
+        done = CALCULATIONS[type(node.layer).__name__](
+            _element_context(model, node, at, found)
+        )
     followers = model.network.consumers[node.name]
     is_activation = tuple(ACTIVATIONS.values())
     then = [f for f in followers if isinstance(f.layer, is_activation)]
@@ -134,17 +136,19 @@ def _explained(
         value=done.steps[-1].value,
         activation=float(found[node.name][at]),
         then=tuple(
-            _explained(model, follower, at, found, pixels)
+            _explain_element(model, follower, at, found, pixels)
             for follower in then
             if is_followed
         ),
     )
 
 
-def _site(model: Model, node: Node, at: Place, found: Activations) -> Site:
+def _element_context(
+    model: Model, node: Node, at: Position, found: Activations
+) -> ElementContext:
     weights = model.weights
     network = model.network
-    return Site(
+    return ElementContext(
         node,
         at,
         tuple(found[source].astype(np.float64) for source in node.inputs),
@@ -156,12 +160,14 @@ def _site(model: Model, node: Node, at: Place, found: Activations) -> Site:
     )
 
 
-def _entered(model: Model, at: Place, entry: Array, pixels: Array) -> Calculation:
+def _explain_input(
+    model: Model, at: Position, entry: Array, pixels: Array
+) -> Calculation:
     """Return how a pixel becomes the network's input."""
     given = float(pixels[at])
     if pixels.dtype != np.uint8:
         term = Term(source="image", at=at, x=given, value=given, slope=1.0)
-        step = Step("y", number(given), float(entry[at]))
+        step = Step("y", show(given), float(entry[at]))
         return Calculation(equation="y = x", terms=(term,), steps=(step,))
     how = model.preprocessing
     channel = at[-1] if len(how.scale) > 1 else 0
@@ -170,7 +176,7 @@ def _entered(model: Model, at: Place, entry: Array, pixels: Array) -> Calculatio
     term = Term(
         source="image", at=at, x=given, weight=scale, value=given * scale, slope=scale
     )
-    formula = f"{given:g} · {number(scale)} + {number(offset)}"
+    formula = f"{given:g} · {show(scale)} + {show(offset)}"
     return Calculation(
         equation="y = pixel · scale + offset",
         terms=(term,),

@@ -154,7 +154,7 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
     counts = np.zeros(_confusion_shape(meaning), np.int64)
     mistakes: list[Mistake] = []
 
-    def look(count: int, output: Array, labels: Array) -> None:
+    def count_batch(count: int, output: Array, labels: Array) -> None:
         predicted = meaning.predict(output)
         truth = meaning.targets(labels, output.shape)
         np.add(counts, _confusion(meaning, predicted, truth), out=counts)
@@ -169,7 +169,7 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
         model.batches(dataset, batch_size),
         loss=model.loss,
         metrics=metrics_for(meaning),
-        on_batch=look if has_classes else None,
+        on_batch=count_batch if has_classes else None,
     )
     if dataset.files:
         mistakes = [replace(m, file=dataset.files[m.index]) for m in mistakes]

@@ -17,7 +17,7 @@ from pellucid.errors import NetworkError
 from pellucid.explain.absorbed import absorbed_gradient
 from pellucid.explain.arithmetic import arithmetic, one_image
 from pellucid.explain.chosen_output import choose_output
-from pellucid.explain.values import Arithmetic, Array, Place
+from pellucid.explain.values import Arithmetic, Array, Position
 from pellucid.model import Model
 from pellucid.objectives import LOSSES, CrossEntropy, Loss
 
@@ -50,7 +50,7 @@ class Share:
     """
 
     name: str
-    at: Place
+    at: Position
     slope: float
     value: float
     total: float | None
@@ -77,7 +77,7 @@ class Derivative:
     """
 
     node: str
-    at: Place
+    at: Position
     of: str
     of_value: float
     comes_from: tuple[str, ...]
@@ -91,7 +91,7 @@ class Derivative:
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
+class _Target:
     """What is differentiated, its value, and its gradient by one node's output.
 
     ``absorbed`` returns its gradient by the output where the loss is computed from
@@ -109,7 +109,7 @@ def derivative(
     model: Model,
     image: npt.ArrayLike,
     node: str,
-    at: Place | None = None,
+    at: Position | None = None,
     *,
     of_class: int | None = None,
     label: int | None = None,
@@ -151,7 +151,7 @@ def derivative(
     x = pixels
     if x.dtype == np.uint8:
         x = model.preprocessing.apply(x, np.float64)
-    end = _end(model, session.activations(x), of_class, label)
+    end = _target(model, session.activations(x), of_class, label)
     grad_nodes, grads = session.pull_back(x, {end.node: end.grad}, training=False)
     if end.absorbed is not None and node == model.network.outputs[0]:
         grad_nodes[node] = end.absorbed()
@@ -173,24 +173,24 @@ def _float64(model: Model) -> dict[str, Array]:
     return {f"weights/{name}": array for name, array in weights.items()}
 
 
-def _end(
+def _target(
     model: Model, found: dict[str, Array], of_class: int | None, label: int | None
-) -> _End:
+) -> _Target:
     output = model.network.outputs[0]
     values = found[output]
     if label is not None:
-        return _loss_end(model, found, label)
+        return _loss_target(model, found, label)
     chosen = choose_output(model, values[0], of_class)
     value = float(values[0, chosen.column])
     grad, name = chosen.gradient(values), chosen.name
     if chosen.sign > 0:
-        return _End(f"output {chosen.column} ({name})", value, output, grad)
+        return _Target(f"output {chosen.column} ({name})", value, output, grad)
     is_logits = model.output_meaning.is_logits
     what, value = ("−output", -value) if is_logits else ("1 − output", 1 - value)
-    return _End(f"{what} {chosen.column} ({name})", value, output, grad)
+    return _Target(f"{what} {chosen.column} ({name})", value, output, grad)
 
 
-def _loss_end(model: Model, found: dict[str, Array], label: int) -> _End:
+def _loss_target(model: Model, found: dict[str, Array], label: int) -> _Target:
     """Return the loss of an example with that label."""
     meaning = model.output_meaning
     values = found[model.network.outputs[0]]
@@ -213,7 +213,7 @@ def _loss_end(model: Model, found: dict[str, Array], label: int) -> _End:
     is_absorbed = head != model.network.outputs[0]
     absorbed = functools.partial(absorbed_gradient, loss, values, labels)
     of = f"{loss.name} with label {label}"
-    return _End(of, value, head, grad, absorbed if is_absorbed else None)
+    return _Target(of, value, head, grad, absorbed if is_absorbed else None)
 
 
 def _input_shares(

@@ -80,7 +80,7 @@ def _height(tiles: Array) -> float:
     return max(_STRIP, (_WIDTH - 0.4) * len(tiles) / int(tiles.shape[1]))
 
 
-def _colours(values: Array) -> dict[str, Any]:
+def _color_limits(values: Array) -> dict[str, Any]:
     """Choose grey for what is never negative, else blue to red around 0."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if low >= 0:
@@ -92,7 +92,7 @@ def _colours(values: Array) -> dict[str, Any]:
 def _draw_node(row: Any, name: str, values: Array, tiles: Array) -> None:
     panel = row.subplots()
     aspect = "auto" if len(tiles) == 1 else "equal"
-    panel.imshow(tiles, aspect=aspect, interpolation="nearest", **_colours(values))
+    panel.imshow(tiles, aspect=aspect, interpolation="nearest", **_color_limits(values))
     panel.set(xticks=[], yticks=[])
     panel.spines[:].set_visible(len(tiles) == 1)  # a strip may end in white
     panel.spines[:].set_color("#999999")
@@ -109,7 +109,7 @@ def _draw_node(row: Any, name: str, values: Array, tiles: Array) -> None:
 def _draw_top(top: Any, model: Model, pixels: Array, of_class: int | None) -> None:
     output = model.predict(pixels)
     if output.ndim != 2:
-        _draw_map_of_answers(top, model, pixels, output)
+        _draw_pixel_answers(top, model, pixels, output)
         return
     important = saliency(model, pixels, of_class)
     k = important.of_class
@@ -129,7 +129,7 @@ def _draw_top(top: Any, model: Model, pixels: Array, of_class: int | None) -> No
     _draw_output(panels[3], model, output)
 
 
-def _draw_map_of_answers(top: Any, model: Model, pixels: Array, output: Array) -> None:
+def _draw_pixel_answers(top: Any, model: Model, pixels: Array, output: Array) -> None:
     """Draw the image, and what is said of each pixel: no single output is salient."""
     panels = top.subplots(1, 2)
     _draw_image(panels[0], pixels[0])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pellucid.explain.derivative import Derivative, Share
-from pellucid.explain.layers.sums import number
-from pellucid.explain.values import Arithmetic, Place, Term
+from pellucid.explain.layers.sums import show
+from pellucid.explain.values import Arithmetic, Position, Term
 
 _FEW = 12  # terms in a list
 _FEW_WINDOWS = 4  # channels of a convolution
@@ -27,39 +27,41 @@ def arithmetic_text(shown: Arithmetic, *, shows_all: bool = False) -> str:
 
 
 def _arithmetic_lines(shown: Arithmetic, shows_all: bool) -> Iterator[str]:
-    yield f"{shown.layer} {named(shown.node, shown.at)}"
+    yield f"{shown.layer} {format_element(shown.node, shown.at)}"
     yield f"  {shown.equation}"
     yield ""
     if shown.layer in _WINDOW_LAYERS:
-        yield from _windows(shown.terms, None if shows_all else _FEW_WINDOWS)
+        yield from _convolution_windows(
+            shown.terms, None if shows_all else _FEW_WINDOWS
+        )
     elif len(shown.terms) > 1 or shown.terms[0].note:
-        yield from _list(shown.terms, None if shows_all else _FEW)
+        yield from _list_terms(shown.terms, None if shows_all else _FEW)
     else:
         term = shown.terms[0]
-        yield f"  x = {named(term.source, term.at)} = {number(term.x)}"
+        yield f"  x = {format_element(term.source, term.at)} = {show(term.x)}"
         yield ""
     width = max(len("engine"), *(len(step.name) for step in shown.steps))
     for step in shown.steps:
-        yield f"  {step.name:{width}}  = {step.formula} = {number(step.value)}"
-    yield f"  {'engine':{width}}  = {number(shown.activation)}"
+        yield f"  {step.name:{width}}  = {step.formula} = {show(step.value)}"
+    yield f"  {'engine':{width}}  = {show(shown.activation)}"
     for follower in shown.then:
         yield ""
         yield from _arithmetic_lines(follower, shows_all)
 
 
-def named(name: str, at: Place | None) -> str:
+def format_element(name: str, at: Position | None) -> str:
     """Return ``conv2d[5,7,3]``."""
     return "padding" if at is None else f"{name}[{','.join(map(str, at))}]"
 
 
-def _list(terms: Sequence[Term], most: int | None) -> Iterator[str]:
+def _list_terms(terms: Sequence[Term], most: int | None) -> Iterator[str]:
     """Write terms one below the other: the largest first, the others' sum last."""
     chosen = list(terms)
     is_cut = most is not None and len(terms) > most
     if is_cut:
         chosen.sort(key=lambda term: -abs(term.value))
     shown = chosen[:most] if is_cut else chosen
-    width = max(len(named(t.source, t.at)) for t in shown)
+    width = max(len(format_element(t.source, t.at)) for t in shown)
     for term in shown:
         product = (
             ""
@@ -69,15 +71,16 @@ def _list(terms: Sequence[Term], most: int | None) -> Iterator[str]:
         if term.weight is None and term.value != term.x:
             product = f" → {term.value:>11.6g}"
         note = f"   {term.note}" if term.note else ""
-        yield f"  {named(term.source, term.at):{width}} {term.x:>11.6g}{product}{note}"
+        name = format_element(term.source, term.at)
+        yield f"  {name:{width}} {term.x:>11.6g}{product}{note}"
     if is_cut:
         rest = chosen[len(shown) :]
         together = sum(term.value for term in rest)
-        yield f"  … {len(rest)} smaller ones, together {number(together)}"
+        yield f"  … {len(rest)} smaller ones, together {show(together)}"
     yield ""
 
 
-def _windows(terms: Sequence[Term], most: int | None) -> Iterator[str]:
+def _convolution_windows(terms: Sequence[Term], most: int | None) -> Iterator[str]:
     """Write window, weights and products side by side, a block for each channel."""
     channels: dict[int, list[Term]] = {}
     for term in terms:
@@ -85,22 +88,22 @@ def _windows(terms: Sequence[Term], most: int | None) -> Iterator[str]:
     order = sorted(channels, key=lambda c: -abs(sum(t.value for t in channels[c])))
     is_cut = most is not None and len(order) > most
     for channel in order[:most] if is_cut else sorted(order):
-        yield from _window(channel, channels[channel])
+        yield from _convolution_window(channel, channels[channel])
     if is_cut:
         rest = order[most:]
         together = sum(term.value for c in rest for term in channels[c])
-        yield f"  … {len(rest)} other channels, together {number(together)}"
+        yield f"  … {len(rest)} other channels, together {show(together)}"
         yield ""
 
 
-def _window(channel: int, terms: Sequence[Term]) -> Iterator[str]:
+def _convolution_window(channel: int, terms: Sequence[Term]) -> Iterator[str]:
     rows: dict[int, list[Term]] = {}
     for term in terms:
         rows.setdefault(term.weight_at[0] if term.weight_at else 0, []).append(term)
     columns = max(map(len, rows.values()))
     width = 9 * columns
     inside = [term.at for term in terms if term.at is not None]
-    corner = f"from {named('', inside[0])}" if inside else "padding"
+    corner = f"from {format_element('', inside[0])}" if inside else "padding"
     source = terms[0].source
     yield (
         f"  {f'{source} {corner}':>{width}}   "
@@ -117,30 +120,30 @@ def _window(channel: int, terms: Sequence[Term]) -> Iterator[str]:
         )
         yield f"  {x:{width}} · {w:{width}} = {products:{width}}".rstrip()
     total = sum(term.value for term in terms)
-    yield f"  sum of this channel: {number(total)}"
+    yield f"  sum of this channel: {show(total)}"
     yield ""
 
 
 def derivative_text(shown: Derivative, *, shows_all: bool = False) -> str:
     """Return a derivative as text; as in `arithmetic_text`."""
     lines = [
-        f"derivative of {shown.of}, which is {number(shown.of_value)}",
-        f"  at {named(shown.node, shown.at)} it is {number(shown.reaches)}"
+        f"derivative of {shown.of}, which is {show(shown.of_value)}",
+        f"  at {format_element(shown.node, shown.at)} it is {show(shown.reaches)}"
         + (f", through {', '.join(shown.comes_from)}" if shown.comes_from else ""),
         "",
         "  to each number that enters: that times the slope",
-        *_shares(shown.inputs, None if shows_all else _FEW),
+        *_list_shares(shown.inputs, None if shows_all else _FEW),
     ]
     if shown.parameters:
         lines += [
             "",
             "  to each learned number: that times the slope",
-            *_shares(shown.parameters, None if shows_all else _FEW),
+            *_list_shares(shown.parameters, None if shows_all else _FEW),
         ]
     return "\n".join(lines)
 
 
-def _shares(shares: Sequence[Share], most: int | None) -> Iterator[str]:
+def _list_shares(shares: Sequence[Share], most: int | None) -> Iterator[str]:
     chosen = list(shares)
     is_cut = most is not None and len(shares) > most
     if is_cut:
@@ -149,12 +152,13 @@ def _shares(shares: Sequence[Share], most: int | None) -> Iterator[str]:
     if not shown:
         yield "  (padding only)"
         return
-    width = max(len(named(s.name, s.at)) for s in shown)
+    width = max(len(format_element(s.name, s.at)) for s in shown)
     yield f"  {'':{width}} {'slope':>11}   {'share':>11}   {'in all':>11}"
     for share in shown:
         total = "frozen" if share.total is None else f"{share.total:.6g}"
+        name = format_element(share.name, share.at)
         yield (
-            f"  {named(share.name, share.at):{width}} {share.slope + 0.0:>11.6g}   "
+            f"  {name:{width}} {share.slope + 0.0:>11.6g}   "
             f"{share.value + 0.0:>11.6g}   {total:>11}"
         )
     if is_cut:

@@ -12,7 +12,7 @@ from pellucid.network import Node
 from pellucid.network.layers import Shape
 
 Array = npt.NDArray[Any]
-Place = tuple[int, ...]
+Position = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +40,10 @@ class Term:
     """
 
     source: str
-    at: Place | None
+    at: Position | None
     x: float
     weight: float | None = None
-    weight_at: Place | None = None
+    weight_at: Position | None = None
     value: float
     slope: float
     note: str = ""
@@ -57,7 +57,7 @@ class Parameter:
     """
 
     role: str
-    at: Place
+    at: Position
     value: float
     slope: float
 
@@ -82,7 +82,7 @@ class Calculation:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class ElementContext:
     """One number of one node, with all that its calculation reads.
 
     ``inputs`` are the outputs of the nodes that it reads, for one image;
@@ -90,7 +90,7 @@ class Site:
     """
 
     node: Node
-    at: Place
+    at: Position
     inputs: tuple[Array, ...]
     weights: Mapping[str, Array]
     shape: Shape
@@ -134,7 +134,7 @@ class Arithmetic:
 
     node: str
     layer: str
-    at: Place
+    at: Position
     equation: str
     terms: tuple[Term, ...]
     parameters: tuple[Parameter, ...]

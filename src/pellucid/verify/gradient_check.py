@@ -12,7 +12,7 @@ from pellucid.engines.dropout import masks_for
 from pellucid.engines.loss_input import loss_node
 from pellucid.engines.numpy import NumpySession
 from pellucid.engines.numpy.layers import Mode, run
-from pellucid.explain.values import Array, Place
+from pellucid.explain.values import Array, Position
 from pellucid.network import Network, Weight
 from pellucid.network.layers import Input
 from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum, Loss
@@ -173,7 +173,7 @@ def _examples(network: Network, loss: Loss, seed: int) -> tuple[Array, Array]:
 
 def _places(
     network: Network, weight: Weight, samples: int | None, seed: int
-) -> list[Place]:
+) -> list[Position]:
     size = int(np.prod(weight.shape))
     few = _FEW_SAMPLES if network.multiply_adds >= _HEAVY else _SAMPLES
     wanted = few if samples is None else samples
@@ -219,7 +219,7 @@ class _Probe:
             found[node.name] = run(node.layer, inputs, mine, mode).output
         return found
 
-    def difference(self, weight: Weight, at: Place, h: float) -> float | None:
+    def difference(self, weight: Weight, at: Position, h: float) -> float | None:
         """Return the central difference, or None where a kink lies between."""
         array: Any = self._weights[weight.name]
         kept = array[at]
@@ -235,7 +235,7 @@ class _Probe:
 
 
 def _check(
-    weight: Weight, places: list[Place], grad: Array, probe: _Probe, floor: float
+    weight: Weight, places: list[Position], grad: Array, probe: _Probe, floor: float
 ) -> WeightCheck:
     worst = scale = 0.0
     checked = 0

@@ -15,9 +15,9 @@ from pellucid.explain.layers.normalization import (
     local_response_norm,
 )
 from pellucid.explain.layers.pool import avg_pool2d, global_avg_pool2d, max_pool2d
-from pellucid.explain.values import Calculation, Site
+from pellucid.explain.values import Calculation, ElementContext
 
-CALCULATIONS: dict[str, Callable[[Site], Calculation]] = {
+CALCULATIONS: dict[str, Callable[[ElementContext], Calculation]] = {
     "Add": add,
     "AvgPool2D": avg_pool2d,
     "BatchNorm": batch_norm,

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pellucid.explain.layers.sums import number
-from pellucid.explain.values import Calculation, Site, Step, Term
+from pellucid.explain.layers.sums import show
+from pellucid.explain.values import Calculation, ElementContext, Step, Term
 
 
 class Function(NamedTuple):
@@ -77,30 +77,30 @@ FUNCTIONS: dict[str, Function] = {
 }
 
 
-def activation(site: Site) -> Calculation:
+def activation(element: ElementContext) -> Calculation:
     """Apply one function to one number."""
-    layer = site.node.layer
+    layer = element.node.layer
     rule = FUNCTIONS[type(layer).__name__]
-    x = float(site.x[site.at])
+    x = float(element.x[element.at])
     y = rule.value(layer, x)
     term = Term(
-        source=site.source, at=site.at, x=x, value=y, slope=rule.slope(layer, x)
+        source=element.source, at=element.at, x=x, value=y, slope=rule.slope(layer, x)
     )
-    step = Step("y", rule.formula.format(x=number(x)), y)
+    step = Step("y", rule.formula.format(x=show(x)), y)
     return Calculation(equation=rule.equation, terms=(term,), steps=(step,))
 
 
-def softmax(site: Site) -> Calculation:
+def softmax(element: ElementContext) -> Calculation:
     """``y[k] = e^x[k] / Σ e^x[m]``; the largest x is taken off first."""
-    *lead, k = site.at
-    row = [float(x) for x in site.x[tuple(lead)]]
+    *lead, k = element.at
+    row = [float(x) for x in element.x[tuple(lead)]]
     largest = max(row)
     exponentials = [math.exp(x - largest) for x in row]
     total = math.fsum(exponentials)
     y = [e / total for e in exponentials]
     terms = tuple(
         Term(
-            source=site.source,
+            source=element.source,
             at=(*lead, m),
             x=row[m],
             value=exponentials[m],
@@ -113,11 +113,11 @@ def softmax(site: Site) -> Calculation:
         Step("largest x", f"the largest of {len(row)}", largest),
         Step(
             "e^(x − largest)",
-            f"e^({number(row[k])} − {number(largest)})",
+            f"e^({show(row[k])} − {show(largest)})",
             terms[k].value,
         ),
         Step("sum of exponentials", f"{len(row)} terms", total),
-        Step("y", f"{number(exponentials[k])} / {number(total)}", y[k]),
+        Step("y", f"{show(exponentials[k])} / {show(total)}", y[k]),
     )
     equation = "y[k] = e^(x[k] − max x) / Σ e^(x[m] − max x)"
     return Calculation(equation=equation, terms=terms, steps=steps)

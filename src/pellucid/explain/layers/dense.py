@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.explain.layers.sums import added_up
-from pellucid.explain.values import Calculation, Site, Term
+from pellucid.explain.layers.sums import sum_terms
+from pellucid.explain.values import Calculation, ElementContext, Term
 
 
-def dense(site: Site) -> Calculation:
+def dense(element: ElementContext) -> Calculation:
     """``y[o] = b[o] + Σ x[k] · w[k,o]``."""
-    layer: Any = site.node.layer
-    *lead, o = site.at
-    row = site.x[tuple(lead)]
-    column = site.weights["weight"][:, o]
+    layer: Any = element.node.layer
+    *lead, o = element.at
+    row = element.x[tuple(lead)]
+    column = element.weights["weight"][:, o]
     terms = [
         Term(
-            source=site.source,
+            source=element.source,
             at=(*lead, k),
             x=float(x),
             weight=float(w),
@@ -26,4 +26,6 @@ def dense(site: Site) -> Calculation:
         )
         for k, (x, w) in enumerate(zip(row, column, strict=True))
     ]
-    return added_up(site, "y[o] = b[o] + Σ x[k] · w[k,o]", terms, has_bias=layer.bias)
+    return sum_terms(
+        element, "y[o] = b[o] + Σ x[k] · w[k,o]", terms, has_bias=layer.bias
+    )

@@ -5,49 +5,55 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pellucid.explain.layers.sums import number
-from pellucid.explain.values import Calculation, Parameter, Site, Step, Term
+from pellucid.explain.layers.sums import show
+from pellucid.explain.values import Calculation, ElementContext, Parameter, Step, Term
 
 
-def batch_norm(site: Site) -> Calculation:
+def batch_norm(element: ElementContext) -> Calculation:
     """``y = γ · (x − μ) / √(variance + ε) + β`` by the running statistics."""
-    layer: Any = site.node.layer
-    c = site.at[-1]
-    x = float(site.x[site.at])
-    mean = float(site.weights["running_mean"][c])
-    variance = float(site.weights["running_variance"][c])
+    layer: Any = element.node.layer
+    c = element.at[-1]
+    x = float(element.x[element.at])
+    mean = float(element.weights["running_mean"][c])
+    variance = float(element.weights["running_variance"][c])
     sigma = math.sqrt(variance + layer.epsilon)
     x_hat = (x - mean) / sigma
-    scale = float(site.weights["scale"][c])
-    term = Term(source=site.source, at=site.at, x=x, value=x_hat, slope=scale / sigma)
-    root = f"√({number(variance)} + {number(layer.epsilon)})"
+    scale = float(element.weights["scale"][c])
+    term = Term(
+        source=element.source, at=element.at, x=x, value=x_hat, slope=scale / sigma
+    )
+    root = f"√({show(variance)} + {show(layer.epsilon)})"
     return Calculation(
         equation="y = scale · (x − running_mean) / √(running_variance + ε) + offset",
         terms=(term,),
         steps=(
-            Step("running mean", f"{site.node.name}.running_mean[{c}]", mean),
+            Step("running mean", f"{element.node.name}.running_mean[{c}]", mean),
             Step("σ", root, sigma),
-            Step("x̂", f"({number(x)} − {number(mean)}) / {number(sigma)}", x_hat),
-            *_scaled(site, x_hat),
+            Step(
+                "x̂",
+                f"({show(x)} − {show(mean)}) / {show(sigma)}",
+                x_hat,
+            ),
+            *_scale_and_shift(element, x_hat),
         ),
-        parameters=_parameters(site, x_hat),
+        parameters=_parameters(element, x_hat),
     )
 
 
-def layer_norm(site: Site) -> Calculation:
+def layer_norm(element: ElementContext) -> Calculation:
     """``y = γ · (x − μ) / √(variance + ε) + β`` over the last axis."""
-    layer: Any = site.node.layer
-    *lead, k = site.at
-    row = [float(x) for x in site.x[tuple(lead)]]
+    layer: Any = element.node.layer
+    *lead, k = element.at
+    row = [float(x) for x in element.x[tuple(lead)]]
     count = len(row)
     mean = math.fsum(row) / count
     variance = math.fsum((x - mean) ** 2 for x in row) / count
     sigma = math.sqrt(variance + layer.epsilon)
     hats = [(x - mean) / sigma for x in row]
-    scale = float(site.weights["scale"][k])
+    scale = float(element.weights["scale"][k])
     terms = tuple(
         Term(
-            source=site.source,
+            source=element.source,
             at=(*lead, m),
             x=row[m],
             value=hats[m],
@@ -58,28 +64,30 @@ def layer_norm(site: Site) -> Calculation:
         )
         for m in range(count)
     )
-    root = f"√({number(variance)} + {number(layer.epsilon)})"
+    root = f"√({show(variance)} + {show(layer.epsilon)})"
     return Calculation(
         equation="y[k] = scale[k] · (x[k] − mean) / √(variance + ε) + offset[k]",
         terms=terms,
         steps=(
             Step("mean", f"of {count} numbers", mean),
-            Step("variance", f"mean of (x − {number(mean)})²", variance),
+            Step("variance", f"mean of (x − {show(mean)})²", variance),
             Step("σ", root, sigma),
             Step(
-                "x̂", f"({number(row[k])} − {number(mean)}) / {number(sigma)}", hats[k]
+                "x̂",
+                f"({show(row[k])} − {show(mean)}) / {show(sigma)}",
+                hats[k],
             ),
-            *_scaled(site, hats[k]),
+            *_scale_and_shift(element, hats[k]),
         ),
-        parameters=_parameters(site, hats[k]),
+        parameters=_parameters(element, hats[k]),
     )
 
 
-def local_response_norm(site: Site) -> Calculation:
+def local_response_norm(element: ElementContext) -> Calculation:
     """``y = x · s^−beta`` with ``s = bias + alpha / size · Σ x²`` over neighbours."""
-    layer: Any = site.node.layer
-    *lead, k = site.at
-    row = [float(x) for x in site.x[tuple(lead)]]
+    layer: Any = element.node.layer
+    *lead, k = element.at
+    row = [float(x) for x in element.x[tuple(lead)]]
     reach = layer.reach(len(row))
     near = range(max(k - reach, 0), min(k + reach + 1, len(row)))
     share = layer.alpha / layer.size
@@ -88,7 +96,7 @@ def local_response_norm(site: Site) -> Calculation:
     factor = s**-layer.beta
     terms = tuple(
         Term(
-            source=site.source,
+            source=element.source,
             at=(*lead, m),
             x=row[m],
             value=share * row[m] ** 2,
@@ -98,30 +106,36 @@ def local_response_norm(site: Site) -> Calculation:
         )
         for m in near
     )
-    strength = f"{number(layer.bias)} + {number(layer.alpha)} / {layer.size}"
+    strength = f"{show(layer.bias)} + {show(layer.alpha)} / {layer.size}"
     return Calculation(
         equation="y[k] = x[k] · (bias + alpha / size · Σ x²)^−beta",
         terms=terms,
         steps=(
             Step("Σ x²", f"of {len(near)} channels, {near[0]} … {near[-1]}", squares),
-            Step("s", f"{strength} · {number(squares)}", s),
-            Step("s^−beta", f"{number(s)}^−{number(layer.beta)}", factor),
-            Step("y", f"{number(row[k])} · {number(factor)}", row[k] * factor),
+            Step("s", f"{strength} · {show(squares)}", s),
+            Step("s^−beta", f"{show(s)}^−{show(layer.beta)}", factor),
+            Step(
+                "y",
+                f"{show(row[k])} · {show(factor)}",
+                row[k] * factor,
+            ),
         ),
     )
 
 
-def _scaled(site: Site, x_hat: float) -> tuple[Step, ...]:
-    c = site.at[-1]
-    scale, offset = (float(site.weights[role][c]) for role in ("scale", "offset"))
-    formula = f"{number(scale)} · {number(x_hat)} + {number(offset)}"
+def _scale_and_shift(element: ElementContext, x_hat: float) -> tuple[Step, ...]:
+    c = element.at[-1]
+    scale, offset = (float(element.weights[role][c]) for role in ("scale", "offset"))
+    formula = f"{show(scale)} · {show(x_hat)} + {show(offset)}"
     return (Step("y", formula, scale * x_hat + offset),)
 
 
-def _parameters(site: Site, x_hat: float) -> tuple[Parameter, ...]:
-    c = site.at[-1]
+def _parameters(element: ElementContext, x_hat: float) -> tuple[Parameter, ...]:
+    c = element.at[-1]
     slopes = {"scale": x_hat, "offset": 1.0}
     return tuple(
-        Parameter(role=role, at=(c,), value=float(site.weights[role][c]), slope=slope)
+        Parameter(
+            role=role, at=(c,), value=float(element.weights[role][c]), slope=slope
+        )
         for role, slope in slopes.items()
     )

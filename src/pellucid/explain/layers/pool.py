@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.explain.layers.sums import added_up, number, weighted
-from pellucid.explain.values import Calculation, Place, Site, Step, Term
+from pellucid.explain.layers.sums import show, sum_terms, weighted_term
+from pellucid.explain.values import Calculation, ElementContext, Position, Step, Term
 
 
-def _window(site: Site) -> list[Place]:
-    """Return the valid cells of a window, row by row."""
-    layer: Any = site.node.layer
-    i, j, c = site.at
-    height, width, _ = site.x.shape
+def _window(element: ElementContext) -> list[Position]:
+    """Return the valid positions of a window, row by row."""
+    layer: Any = element.node.layer
+    i, j, c = element.at
+    height, width, _ = element.x.shape
     (top, _), (left, _) = layer.pads((height, width))
     rows = (i * layer.strides[0] + u - top for u in range(layer.kernel[0]))
     columns = [j * layer.strides[1] + v - left for v in range(layer.kernel[1])]
@@ -24,23 +24,23 @@ def _window(site: Site) -> list[Place]:
     ]
 
 
-def max_pool2d(site: Site) -> Calculation:
+def max_pool2d(element: ElementContext) -> Calculation:
     """``y = max over the window``; of equal ones the first wins."""
-    cells = _window(site)
-    values = [float(site.x[at]) for at in cells]
+    window = _window(element)
+    values = [float(element.x[at]) for at in window]
     winner = values.index(max(values))
     terms = tuple(
         Term(
-            source=site.source,
+            source=element.source,
             at=at,
             x=x,
             value=x,
             slope=float(k == winner),
             note="largest" if k == winner else "",
         )
-        for k, (at, x) in enumerate(zip(cells, values, strict=True))
+        for k, (at, x) in enumerate(zip(window, values, strict=True))
     )
-    formula = f"max({', '.join(map(number, values))})"
+    formula = f"max({', '.join(map(show, values))})"
     return Calculation(
         equation="y[i,j,c] = the largest x of the window",
         terms=terms,
@@ -48,20 +48,24 @@ def max_pool2d(site: Site) -> Calculation:
     )
 
 
-def avg_pool2d(site: Site) -> Calculation:
-    """``y = mean over the window's valid cells``."""
-    return _mean(site, _window(site), "y[i,j,c] = mean of the window's valid x")
+def avg_pool2d(element: ElementContext) -> Calculation:
+    """``y = mean over the window's valid elements``."""
+    return _mean(element, _window(element), "y[i,j,c] = mean of the window's valid x")
 
 
-def global_avg_pool2d(site: Site) -> Calculation:
+def global_avg_pool2d(element: ElementContext) -> Calculation:
     """``y[c] = mean over all pixels``."""
-    height, width, _ = site.x.shape
+    height, width, _ = element.x.shape
     rows, columns = range(height), range(width)
-    cells: list[Place] = [(i, j, site.at[0]) for i in rows for j in columns]
-    return _mean(site, cells, "y[c] = Σ x[i,j,c] / (H·W)")
+    window: list[Position] = [(i, j, element.at[0]) for i in rows for j in columns]
+    return _mean(element, window, "y[c] = Σ x[i,j,c] / (H·W)")
 
 
-def _mean(site: Site, cells: list[Place], equation: str) -> Calculation:
-    share = 1 / len(cells)
-    terms = [weighted(site.source, at, float(site.x[at]), share) for at in cells]
-    return added_up(site, equation, terms)
+def _mean(
+    element: ElementContext, window: list[Position], equation: str
+) -> Calculation:
+    share = 1 / len(window)
+    terms = [
+        weighted_term(element.source, at, float(element.x[at]), share) for at in window
+    ]
+    return sum_terms(element, equation, terms)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 
-from pellucid.explain.values import Calculation, Parameter, Site, Step, Term
+from pellucid.explain.values import Calculation, ElementContext, Parameter, Step, Term
 
 
-def number(value: float) -> str:
+def show(value: float) -> str:
     """Return a number as formulas show it."""
     return f"{value:.6g}"
 
 
-def weighted(source: str, at: tuple[int, ...], x: float, weight: float) -> Term:
+def weighted_term(source: str, at: tuple[int, ...], x: float, weight: float) -> Term:
     """Return a term of a sum with a fixed factor."""
     return Term(
         source=source, at=at, x=x, weight=weight, value=x * weight, slope=weight
     )
 
 
-def added_up(
-    site: Site, equation: str, terms: list[Term], *, has_bias: bool = False
+def sum_terms(
+    element: ElementContext, equation: str, terms: list[Term], *, has_bias: bool = False
 ) -> Calculation:
     """Return the calculation that adds the terms' values and the bias."""
     total = math.fsum(term.value for term in terms)
@@ -28,15 +28,15 @@ def added_up(
     steps = [Step(name, f"Σ of {len(terms)}", total)]
     parameters: tuple[Parameter, ...] = ()
     if has_bias:
-        at = (site.at[-1],)
-        bias = float(site.weights["bias"][at])
+        at = (element.at[-1],)
+        bias = float(element.weights["bias"][at])
         parameters = (Parameter(role="bias", at=at, value=bias, slope=1.0),)
-        steps.append(Step("bias", f"{site.node.name}.bias[{at[0]}]", bias))
+        steps.append(Step("bias", f"{element.node.name}.bias[{at[0]}]", bias))
         sign = "−" if bias < 0 else "+"
-        formula = f"{number(total)} {sign} {number(abs(bias))}"
+        formula = f"{show(total)} {sign} {show(abs(bias))}"
         steps.append(Step("y", formula, total + bias))
     else:
-        steps.append(Step("y", number(total), total))
+        steps.append(Step("y", show(total), total))
     return Calculation(
         equation=equation,
         terms=tuple(terms),

@@ -15,7 +15,7 @@ def ignore_interrupts() -> None:
 
 
 @contextmanager
-def ignoring_interrupts() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """Ignore Ctrl-C for the block; signals are handled in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield

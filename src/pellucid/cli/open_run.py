@@ -15,7 +15,7 @@ from pellucid.runs.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class LoadedRun:
     """A model, where it lies, and the recipe it was trained by, if that is there."""
 
     model: Model
@@ -28,7 +28,7 @@ class Opened:
         return self.path if self.path.is_dir() else self.path.parent
 
 
-def open_run(run: str, engine: str | None = None) -> Opened:
+def open_run(run: str, engine: str | None = None) -> LoadedRun:
     """Open RUN on an engine: the one named, else the run's own.
 
     A ``.pellucid`` file has no engine of its own: it runs on the compiled engine, or
@@ -49,7 +49,7 @@ def open_run(run: str, engine: str | None = None) -> Opened:
         chosen = engine_of(_for_this_machine(recipe))
     else:
         chosen = "compiled" if file.dtype == "float32" else "numpy"
-    return Opened(from_file(file, engine=chosen), path, recipe)
+    return LoadedRun(from_file(file, engine=chosen), path, recipe)
 
 
 def _for_this_machine(recipe: Recipe) -> Recipe:
@@ -60,7 +60,7 @@ def _for_this_machine(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"engine_options": options})
 
 
-def data_source(opened: Opened, given: str | None) -> str:
+def data_source(loaded: LoadedRun, given: str | None) -> str:
     """Return the data that was named, else what the run was trained on.
 
     Raises
@@ -70,9 +70,9 @@ def data_source(opened: Opened, given: str | None) -> str:
     """
     if given is not None:
         return given
-    if opened.recipe is None or opened.recipe.data.given is not None:
+    if loaded.recipe is None or loaded.recipe.data.given is not None:
         raise RunError(
-            f"data: must be named, for '{opened.path}' does not say what it was "
+            f"data: must be named, for '{loaded.path}' does not say what it was "
             "trained on; got no --data."
         )
-    return opened.recipe.data.source
+    return loaded.recipe.data.source

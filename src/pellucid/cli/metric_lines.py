@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pellucid.cli.output import percent
 
 
-def figure_lines(metrics: Mapping[str, float], on: str) -> Iterator[str]:
+def metric_lines(metrics: Mapping[str, float], on: str) -> Iterator[str]:
     """Yield a line for each figure: the loss second to last, the main metric last.
 
     That is accuracy where the output means classes or labels, else the first one.
