@@ -90,8 +90,11 @@ def next_steps(
         name = engine if isinstance(engine, str) else engine.name
         if name != recipe.engine:
             changes["engine_options"] = {}
+        changed = recipes.changed(recipe, changes)
+        # resuming refuses another dtype: the copy is a run of that dtype from its start
+        RunFolder(copy).recipe.write_text(changed.to_toml(), encoding="utf-8")
         recipes.train(
-            recipes.changed(recipe, changes),
+            changed,
             run=copy,
             resume=True,
             engine=engine,

@@ -114,6 +114,7 @@ def test_export_prints_accuracy_before_and_after(
     monkeypatch.chdir(tmp_path)
     trained[0].save("digits.pellucid")
     command = ["export", "digits.pellucid", "--to", "tflite", "--int8"]
+    command += ["--data", "mnist"]
     assert called(*command) == 0
     shown = capsys.readouterr().out
     assert "digits.int8.tflite" in shown
