@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 
 CASES: tuple[tuple[Any, ...], ...] = (
     (1, None, "binary_cross_entropy", "binary"),
@@ -54,9 +54,9 @@ def test_both_names_of_a_logit_are_kept(format: str, tmp_path: Path) -> None:
 def test_a_card_says_only_what_the_network_does_not() -> None:
     network = pl.Sequential(pl.Input(4, 4, 1), pl.Flatten(), pl.Dense(3))
     classes = pl.Model(network, engine="numpy", loss="cross_entropy")
-    assert "output_meaning" not in Card.of(classes.file()).to_json()
+    assert "output_meaning" not in ModelMetadata.of(classes.file()).to_json()
     values = pl.Model(network, engine="numpy", loss="mse")
-    card = Card.of(values.file())
-    assert Card.from_json(card.to_json()) == card
+    card = ModelMetadata.of(values.file())
+    assert ModelMetadata.from_json(card.to_json()) == card
     with pytest.raises(pl.ExchangeError, match="card must have preprocessing"):
-        Card.from_json({**card.to_json(), "output_meaning": "regression"})
+        ModelMetadata.from_json({**card.to_json(), "output_meaning": "regression"})

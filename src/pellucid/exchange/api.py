@@ -12,7 +12,7 @@ from pellucid.engines.protocol import Engine
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange import formats, torch_objects
 from pellucid.exchange.disk import Contents, write_sets
-from pellucid.exchange.errors import damage_of
+from pellucid.exchange.errors import translate_errors
 from pellucid.model import Model, from_file
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer, as_loss, as_optimizer
@@ -169,7 +169,7 @@ def read(
     extra = {"constants": constants, "network": network}
     given = {name: value for name, value in extra.items() if value is not None}
     if not isinstance(source, str | Path) and torch_objects.is_torch(source):
-        file = torch_objects.file_of_object(source, input_shape)
+        file = torch_objects.read_object(source, input_shape)
         return from_file(file, engine=engine, **objective)
     file = _file_of(source, format, given)
     try:
@@ -200,6 +200,6 @@ def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFil
                 f"format {entry.name}."
             )
     module = entry.load()
-    with damage_of(path, f"{entry.name} file"):
+    with translate_errors(path, f"{entry.name} file"):
         file: ModelFile = module.read(path, **extra)
     return file

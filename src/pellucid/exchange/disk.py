@@ -14,7 +14,7 @@ from pellucid.storage import writing
 SIZE_LIMIT_BYTES = 2**31 - 1  # what a protobuf may have; other files keep to it too
 
 
-def checked_size(path: Path) -> int:
+def check_size(path: Path) -> int:
     """Return the size of a file in bytes.
 
     Raises
@@ -35,7 +35,7 @@ def checked_size(path: Path) -> int:
 
 def read_bytes(path: Path) -> bytes:
     """Return a file's content; ExchangeError if it is too large or unreadable."""
-    checked_size(path)
+    check_size(path)
     try:
         return read_regular_file(path)
     except OSError as error:

@@ -12,7 +12,7 @@ from pellucid.errors import ExchangeError, NetworkError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OperatorRef:
     """One operator of a foreign file: its kind, name and attributes."""
 
     operator: str
@@ -42,7 +42,7 @@ def _short(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def damage_of(path: Path, what: str) -> Iterator[None]:
+def translate_errors(path: Path, what: str) -> Iterator[None]:
     """Turn whatever is raised while a file is read into one sentence.
 
     Readers and the libraries under them raise what they like on a damaged file, so
@@ -84,7 +84,7 @@ def _sentence(error: Exception) -> str:
     return text if len(text) <= 500 else f"{text[:497]}..."
 
 
-def not_written(format_name: str, who: str, reason: str) -> ExchangeError:
+def export_error(format_name: str, who: str, reason: str) -> ExchangeError:
     """Return the error for a layer that a format cannot hold exactly."""
     return ExchangeError(
         f"export: layers must be ones that {format_name} can express exactly; "

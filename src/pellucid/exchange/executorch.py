@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.errors import not_written
+from pellucid.exchange.errors import export_error
 from pellucid.exchange.torch_module import example_of, module_of
 from pellucid.runs import ModelFile
 
@@ -35,7 +35,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
             raise
         except Exception as error:  # its passes raise what they like
             reason = " ".join(str(error).split())[:200]
-            raise not_written("ExecuTorch", file.network.name, reason) from error
+            raise export_error("ExecuTorch", file.network.name, reason) from error
     return {name: program}
 
 

@@ -18,7 +18,7 @@ _DTYPES = ("float32", "float64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class ModelMetadata:
     """Travels as JSON in every format that has a place for text.
 
     Parameters
@@ -40,7 +40,7 @@ class Card:
     output_meaning: OutputMeaning | None = None
 
     @classmethod
-    def of(cls, file: ModelFile) -> Card:
+    def of(cls, file: ModelFile) -> ModelMetadata:
         """Return a model's card."""
         meaning = file.meaning
         is_plain = meaning == output_meaning(file.network)
@@ -63,7 +63,7 @@ class Card:
         return document
 
     @classmethod
-    def from_json(cls, document: Any) -> Card:
+    def from_json(cls, document: Any) -> ModelMetadata:
         """Read what `to_json` made; ExchangeError if it is something else."""
         try:
             how = Preprocessing.from_json(document["preprocessing"])

@@ -12,9 +12,9 @@ import numpy as np
 from pellucid.data.archive import open_archive, read_entry
 from pellucid.data.npy import read_npy
 from pellucid.errors import ExchangeError
-from pellucid.exchange.disk import checked_size
-from pellucid.exchange.errors import damage_of
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.disk import check_size
+from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network import dumps, loads
 from pellucid.runs import ModelFile
 
@@ -23,7 +23,10 @@ NETWORK, CARD = "network.json", "card.json"
 
 def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """Return the file: one array a weight, by its name; two JSON texts as bytes."""
-    texts = {NETWORK: dumps(file.network), CARD: json.dumps(Card.of(file).to_json())}
+    texts = {
+        NETWORK: dumps(file.network),
+        CARD: json.dumps(ModelMetadata.of(file).to_json()),
+    }
     arrays: dict[str, Any] = {
         key: np.frombuffer(text.encode(), np.uint8) for key, text in texts.items()
     }
@@ -40,8 +43,8 @@ def read(path: Path) -> ModelFile:
     ExchangeError
         If it is damaged, or an .npz without a network.
     """
-    checked_size(path)
-    with damage_of(path, ".npz file"), open_archive(path) as archive:
+    check_size(path)
+    with translate_errors(path, ".npz file"), open_archive(path) as archive:
         arrays = {
             entry.removesuffix(".npy"): _array(read_entry(archive, entry), entry)
             for entry in archive.namelist()
@@ -53,7 +56,7 @@ def read(path: Path) -> ModelFile:
                 "use Model.load_weights."
             )
         network = loads(arrays.pop(NETWORK).tobytes().decode())
-        card = Card.from_json(json.loads(arrays.pop(CARD).tobytes()))
+        card = ModelMetadata.from_json(json.loads(arrays.pop(CARD).tobytes()))
         return card.file(network, arrays)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.disk import checked_size
-from pellucid.exchange.errors import damage_of
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.disk import check_size
+from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network import dumps, loads
 from pellucid.runs import ModelFile
 from pellucid.runs.tensor_file import read_tensors
@@ -24,7 +24,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
 
     metadata = {
         NETWORK: dumps(file.network),
-        CARD: json.dumps(Card.of(file).to_json()),
+        CARD: json.dumps(ModelMetadata.of(file).to_json()),
     }
     tensors = {key: np.array(array, order="C") for key, array in file.weights.items()}
     return {name: save(tensors, metadata=metadata)}
@@ -38,8 +38,8 @@ def read(path: Path) -> ModelFile:
     ExchangeError
         If it is damaged, or holds tensors without a network.
     """
-    checked_size(path)
-    with damage_of(path, "safetensors file"):
+    check_size(path)
+    with translate_errors(path, "safetensors file"):
         tensors, metadata = read_tensors(path)
         if "model.json" in metadata:
             return ModelFile.read(path)
@@ -48,5 +48,5 @@ def read(path: Path) -> ModelFile:
                 f"import: '{path}' must hold {NETWORK} in its metadata; got tensors "
                 "only. To put them on a network, use Model.load_weights."
             )
-        card = Card.from_json(json.loads(metadata[CARD]))
+        card = ModelMetadata.from_json(json.loads(metadata[CARD]))
         return card.file(loads(metadata[NETWORK]), tensors)

@@ -10,9 +10,9 @@ from typing import Any
 from pellucid.engines.torch.layers import attribute
 from pellucid.engines.torch.layout import Layout, attribute_of
 from pellucid.errors import ExchangeError
-from pellucid.exchange.disk import checked_size
-from pellucid.exchange.errors import damage_of
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.disk import check_size
+from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.torch_module import module_of
 from pellucid.network import Network
 from pellucid.runs import ModelFile
@@ -35,7 +35,7 @@ def read(path: Path, *, network: Network | None = None) -> ModelFile:
     ExchangeError
         If no network is given, the file is none of weights alone, or another's.
     """
-    checked_size(path)
+    check_size(path)
     if network is None:
         raise ExchangeError(
             f"import: '{path}' must be read with network=…, as a state_dict has no "
@@ -44,7 +44,7 @@ def read(path: Path, *, network: Network | None = None) -> ModelFile:
 
     import torch
 
-    with damage_of(path, "state_dict"):
+    with translate_errors(path, "state_dict"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warns of, it refuses next
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -52,7 +52,7 @@ def read(path: Path, *, network: Network | None = None) -> ModelFile:
             raise ExchangeError(
                 f"import: '{path}' must hold a state_dict; got {type(state).__name__}."
             )
-        return Card().file(network, _arrays(network, state))
+        return ModelMetadata().file(network, _arrays(network, state))
 
 
 def _arrays(network: Network, state: dict[str, Any]) -> dict[str, Any]:

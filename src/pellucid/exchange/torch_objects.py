@@ -10,8 +10,8 @@ import numpy as np
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange import probe
-from pellucid.exchange.errors import damage_of
-from pellucid.exchange.pt2.archive import opened
+from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.pt2.archive import load_archive
 from pellucid.exchange.pt2.read import Graph
 from pellucid.exchange.pt2.write import exported
 from pellucid.runs import ModelFile
@@ -29,7 +29,7 @@ def is_torch(source: Any) -> bool:
     )
 
 
-def file_of_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFile:
+def read_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFile:
     """Return the model that a module or an exported program is.
 
     Raises
@@ -56,8 +56,8 @@ def file_of_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFil
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "module.pt2"
         torch.export.save(source, path)
-        with damage_of(Path("module"), "module"):
-            graph = Graph(opened(path))
+        with translate_errors(Path("module"), "module"):
+            graph = Graph(load_archive(path))
             file = graph.file(type(source).__name__)
             _check(source, graph, file)
     return file
@@ -69,7 +69,7 @@ def _check(program: Any, graph: Graph, file: ModelFile) -> None:
 
     if not probe.is_small(file):
         return
-    batch = graph.assembler.batch or probe.examples(file)
+    batch = graph.builder.batch or probe.examples(file)
     x = probe.draw((batch, *graph.entry.foreign_shape[1:]), file.dtype)
     with torch.no_grad():
         y = program.module()(torch.from_numpy(x))

@@ -10,7 +10,7 @@ import json
 import warnings
 from typing import Any
 
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.torch_module import example_of, module_of
 from pellucid.runs import ModelFile
 
@@ -27,6 +27,6 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
         warnings.simplefilter("ignore")  # its deprecation is said in the docs
         trace: Any = torch.jit.trace
         traced = trace(module, (example,), check_trace=False)
-        extra = {CARD: json.dumps(Card.of(file).to_json())}
+        extra = {CARD: json.dumps(ModelMetadata.of(file).to_json())}
         torch.jit.save(traced, buffer, _extra_files=extra)
     return {name: buffer.getvalue()}

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pellucid.exchange.errors import Place
-from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import BATCH, Tensor
 
 _PART = "be a part of a local response norm"
@@ -44,8 +44,8 @@ class Squares:
     def _is_mean(self) -> bool:
         return self.size is not None and not self.is_volume
 
-    def reshaped(
-        self, place: Place, shape: Sequence[int], batch: int | None
+    def reshape(
+        self, ref: OperatorRef, shape: Sequence[int], batch: int | None
     ) -> Squares:
         """See the image as a volume of one channel, or the volume as an image."""
         first, *rest = self.x.foreign_shape
@@ -59,48 +59,50 @@ class Squares:
                 is_whole = self.reach is None or self.size is not None
                 if is_whole and self.bias is None:
                     return replace(self, is_volume=target is volume)
-        place.refuse(_PART, f"shape={list(shape)}")
+        ref.refuse(_PART, f"shape={list(shape)}")
 
-    def padded(self, place: Place, before: int, after: int) -> Squares:
+    def pad(self, ref: OperatorRef, before: int, after: int) -> Squares:
         """Put zeros around the channels."""
         if before != after or not self.is_volume or self.reach is not None:
-            place.refuse(f"{_PART} of an odd size", f"zeros {before}, {after}")
+            ref.refuse(f"{_PART} of an odd size", f"zeros {before}, {after}")
         return replace(self, reach=before)
 
-    def averaged(self, place: Place, kernel: Sequence[int], strides: object) -> Squares:
+    def average(
+        self, ref: OperatorRef, kernel: Sequence[int], strides: object
+    ) -> Squares:
         """Average over the channels."""
         size = kernel[0] if len(kernel) == 3 else 0
         is_plain = list(kernel) == [size, 1, 1] and strides == [1, 1, 1]
         if not is_plain or self.reach is None or size != 2 * self.reach + 1:
-            place.refuse(_PART, f"a pool of {list(kernel)}")
+            ref.refuse(_PART, f"a pool of {list(kernel)}")
         return replace(self, size=size)
 
-    def times(self, place: Place, number: float) -> Squares:
+    def times(self, ref: OperatorRef, number: float) -> Squares:
         """Multiply by alpha."""
         if not self._is_mean or self.bias is not None:
-            place.refuse(_PART, f"a factor {number:g}")
+            ref.refuse(_PART, f"a factor {number:g}")
         return replace(self, alpha=self.alpha * number)
 
-    def plus(self, place: Place, number: float) -> Squares:
+    def plus(self, ref: OperatorRef, number: float) -> Squares:
         """Add the bias."""
         if not self._is_mean or self.beta is not None:
-            place.refuse(_PART, f"{number:g} added")
+            ref.refuse(_PART, f"{number:g} added")
         return replace(self, bias=(self.bias or 0.0) + number)
 
-    def power(self, place: Place, number: float) -> Squares:
+    def power(self, ref: OperatorRef, number: float) -> Squares:
         """Raise to beta."""
         if self.bias is None or self.beta is not None:
-            place.refuse(_PART, f"the power {number:g}")
+            ref.refuse(_PART, f"the power {number:g}")
         return replace(self, beta=number)
 
-    def dividing(self, place: Place, x: Tensor, assembler: Assembler) -> Tensor:
+    def divide(self, ref: OperatorRef, x: Tensor, builder: NetworkBuilder) -> Tensor:
         """End: x divided by it is the layer."""
         if self.beta is None or self.size is None or self.bias is None:
-            place.refuse(_PART, "a division by something else")
+            ref.refuse(_PART, "a division by something else")
         if x.node != self.x.node or not x.same_layout(self.x):
-            place.refuse(_PART, f"another value divided, '{x.node}'")
-        return assembler.local_response_norm(
-            place,
+            ref.refuse(_PART, f"another value divided, '{x.node}'")
+        return builder.local_response_norm(
+            ref,
             x,
             axis=1,
             size=self.size,

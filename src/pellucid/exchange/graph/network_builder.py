@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import ExchangeError, NetworkError
-from pellucid.exchange.errors import Place
+from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.tensor import BATCH, Array, Tensor
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Input, Layer, Shape
-from pellucid.network.node import place as place_node
+from pellucid.network.node import place as make_node
 from pellucid.network.window import Pads
 
 _WITH_BIAS = (pl.Dense, pl.Conv2D, pl.ConvTranspose2D)
 VALUE_LIMIT = 2**26  # numbers that one value of one example may have
 
 
-class Assembler:
+class NetworkBuilder:
     """Collects nodes and weights.
 
     Parameters
@@ -49,11 +49,11 @@ class Assembler:
     def input(self, shape: Shape, axes: tuple[int, ...], *, name: str = "") -> Tensor:
         """Begin with an Input of that shape (ours)."""
         self._input_axes = axes
-        return self.layer(Place("input", name), Input(*shape), (), axes=axes)
+        return self.layer(OperatorRef("input", name), Input(*shape), (), axes=axes)
 
     def layer(
         self,
-        place: Place,
+        ref: OperatorRef,
         layer: Layer,
         inputs: Sequence[Tensor],
         weights: Mapping[str, Array] | None = None,
@@ -61,11 +61,11 @@ class Assembler:
         axes: tuple[int | None, ...] | None = None,
     ) -> Tensor:
         """Add a node; layout and order are the first input's unless axes are given."""
-        name = self._name(place.name, layer.stem)
-        node = place_node(name, layer, tuple(tensor.node for tensor in inputs))
+        name = self._name(ref.name, layer.stem)
+        node = make_node(name, layer, tuple(tensor.node for tensor in inputs))
         shape = node.layer.output_shape(*(tensor.shape for tensor in inputs))
         if prod(shape) > VALUE_LIMIT:
-            place.refuse(f"have an output of at most {VALUE_LIMIT} numbers", f"{shape}")
+            ref.refuse(f"have an output of at most {VALUE_LIMIT} numbers", f"{shape}")
         self.nodes[name] = node
         for role, array in (weights or {}).items():
             self.weights[f"{name}.{role}"] = np.asarray(array)
@@ -132,24 +132,24 @@ class Assembler:
 
     # -- what a tensor must be -----------------------------------------------------
 
-    def image(self, place: Place, x: Tensor) -> Tensor:
+    def image(self, ref: OperatorRef, x: Tensor) -> Tensor:
         """Return x if it is an image in the file's usual layout."""
         if x.axes != self.image_axes:
-            place.refuse(
+            ref.refuse(
                 "read a batch of images", f"shape={_shown(x)} laid out as {x.axes}"
             )
         return x
 
-    def channels(self, place: Place, x: Tensor, axis: int) -> None:
+    def channels(self, ref: OperatorRef, x: Tensor, axis: int) -> None:
         """Check that a foreign axis is the one that we have last."""
         if not -len(x.axes) <= axis < len(x.axes) or x.axis(axis) != len(x.shape):
-            place.refuse("work along the channels", f"axis={axis} of {_shown(x)}")
+            ref.refuse("work along the channels", f"axis={axis} of {_shown(x)}")
 
     # -- layers ------------------------------------------------------------------
 
     def conv(
         self,
-        place: Place,
+        ref: OperatorRef,
         x: Tensor,
         weight: Array,
         bias: Array | None,
@@ -159,10 +159,10 @@ class Assembler:
     ) -> Tensor:
         """Add a Conv2D or ConvTranspose2D; weight (kh, kw, in / groups, out)."""
         kind = pl.ConvTranspose2D if transposed else pl.Conv2D
-        image = self.image(place, x)
+        image = self.image(ref, x)
         inputs = weight.shape[2] * sizes.get("groups", 1)
         if inputs != x.shape[2]:
-            place.refuse(f"read {inputs} channels", f"{x.shape[2]}")
+            ref.refuse(f"read {inputs} channels", f"{x.shape[2]}")
         layer = kind(
             weight.shape[3],
             kernel_size=weight.shape[:2],
@@ -170,43 +170,49 @@ class Assembler:
             **sizes,
         )
         weights = {"weight": weight} if bias is None else _pair(weight, bias)
-        return self.layer(place, layer, [image], weights)
+        return self.layer(ref, layer, [image], weights)
 
     def pool(
-        self, place: Place, x: Tensor, kind: Any, *, ceil: bool = False, **sizes: Any
+        self,
+        ref: OperatorRef,
+        x: Tensor,
+        kind: Any,
+        *,
+        ceil: bool = False,
+        **sizes: Any,
     ) -> Tensor:
         """Add a pool; ``ceil`` lets the last window stand over the edge."""
-        image = self.image(place, x)
+        image = self.image(ref, x)
         if ceil:
             sizes["padding"] = _with_last_window(image.shape, **sizes)
-        return self.layer(place, kind(**sizes), [image])
+        return self.layer(ref, kind(**sizes), [image])
 
-    def global_average(self, place: Place, x: Tensor, *, as_image: bool) -> Tensor:
+    def global_average(self, ref: OperatorRef, x: Tensor, *, as_image: bool) -> Tensor:
         """Average each channel: to (C,), or to an image of one pixel."""
-        height, width = self.image(place, x).shape[:2]
+        height, width = self.image(ref, x).shape[:2]
         if as_image:
-            return self.layer(place, pl.AvgPool2D((height, width)), [x])
+            return self.layer(ref, pl.AvgPool2D((height, width)), [x])
         axes = tuple({0: 0, 3: 1}.get(axis) for axis in self.image_axes)
-        return self.layer(place, pl.GlobalAvgPool2D(), [x], axes=axes)
+        return self.layer(ref, pl.GlobalAvgPool2D(), [x], axes=axes)
 
     def dense(
-        self, place: Place, x: Tensor, weight: Array, bias: Array | None
+        self, ref: OperatorRef, x: Tensor, weight: Array, bias: Array | None
     ) -> Tensor:
         """Add a Dense; weight (in, out), rows in the foreign order of features."""
         x = self.vector(x)
         if weight.ndim != 2 or weight.shape[0] != x.shape[-1]:
-            place.refuse(f"have a weight for {x.shape[-1]} inputs", f"{weight.shape}")
+            ref.refuse(f"have a weight for {x.shape[-1]} inputs", f"{weight.shape}")
         if x.axes != tuple(range(len(x.shape) + 1)):
-            place.refuse("work on the last axis, the channels", _shown(x))
+            ref.refuse("work on the last axis, the channels", _shown(x))
         if x.order is not None:
             ours = np.empty_like(weight)
             ours[x.order] = weight
             weight = ours
         layer = pl.Dense(weight.shape[1], bias=bias is not None)
         weights = {"weight": weight} if bias is None else _pair(weight, bias)
-        return self.layer(place, layer, [x], weights, axes=x.axes)
+        return self.layer(ref, layer, [x], weights, axes=x.axes)
 
-    def fold_bias(self, place: Place, x: Tensor, constant: Array) -> Tensor | None:
+    def fold_bias(self, ref: OperatorRef, x: Tensor, constant: Array) -> Tensor | None:
         """Give the layer that has just made x a bias; None where it cannot take one.
 
         The caller knows that nothing else reads x.
@@ -216,7 +222,7 @@ class Assembler:
             return None
         if node.layer.bias:
             return None
-        bias = self.per_channel(place, x, constant)
+        bias = self.per_channel(ref, x, constant)
         self.nodes[x.node] = node.with_layer(replace(node.layer, bias=True))
         self.weights[f"{x.node}.bias"] = bias
         return x
@@ -247,53 +253,53 @@ class Assembler:
         """Drop axes of length 1 that the node does not have."""
         return replace(x, axes=tuple(axis for axis in x.axes if axis is not None))
 
-    def flatten(self, place: Place, x: Tensor) -> Tensor:
+    def flatten(self, ref: OperatorRef, x: Tensor) -> Tensor:
         """Lay everything but the batch out as one row."""
         if x.axes[0] != 0:
-            place.refuse("keep the batch as its first axis", f"axes {x.axes}")
+            ref.refuse("keep the batch as its first axis", f"axes {x.axes}")
         if len(x.shape) == 1:
             return self.vector(x)
-        flat = self.layer(place, pl.Flatten(), [x], axes=(0, 1))
+        flat = self.layer(ref, pl.Flatten(), [x], axes=(0, 1))
         return replace(flat, order=x.flat_order())
 
-    def elementwise(self, place: Place, x: Tensor, layer: Layer) -> Tensor:
+    def elementwise(self, ref: OperatorRef, x: Tensor, layer: Layer) -> Tensor:
         """Add a layer that does the same to every number."""
-        return self.layer(place, layer, [x])
+        return self.layer(ref, layer, [x])
 
-    def softmax(self, place: Place, x: Tensor, axis: int) -> Tensor:
+    def softmax(self, ref: OperatorRef, x: Tensor, axis: int) -> Tensor:
         """Add a Softmax along the channels."""
-        self.channels(place, x, axis)
-        return self.layer(place, pl.Softmax(), [x])
+        self.channels(ref, x, axis)
+        return self.layer(ref, pl.Softmax(), [x])
 
     def normalization(
-        self, place: Place, x: Tensor, layer: Layer, weights: Mapping[str, Array]
+        self, ref: OperatorRef, x: Tensor, layer: Layer, weights: Mapping[str, Array]
     ) -> Tensor:
         """Add a BatchNorm or LayerNorm; arrays in the foreign order of channels."""
         for role, array in weights.items():
             if array.shape != x.shape[-1:]:
-                place.refuse(
+                ref.refuse(
                     f"have {x.shape[-1]} numbers as {role}", f"shape={array.shape}"
                 )
         if x.order is not None:
             inverse = np.argsort(x.order)
             weights = {role: array[inverse] for role, array in weights.items()}
-        return self.layer(place, layer, [x], weights)
+        return self.layer(ref, layer, [x], weights)
 
     def local_response_norm(
-        self, place: Place, x: Tensor, *, axis: int, **sizes: Any
+        self, ref: OperatorRef, x: Tensor, *, axis: int, **sizes: Any
     ) -> Tensor:
         """Add a LocalResponseNorm; ``axis`` is the foreign one of the channels."""
-        self.channels(place, x, axis)
+        self.channels(ref, x, axis)
         try:
             layer = pl.LocalResponseNorm(**sizes)
             layer.output_shape(x.shape)
         except NetworkError as error:
-            place.refuse("be one that LocalResponseNorm expresses", str(error)[:-1])
-        return self.layer(place, layer, [x])
+            ref.refuse("be one that LocalResponseNorm expresses", str(error)[:-1])
+        return self.layer(ref, layer, [x])
 
     def affine(
         self,
-        place: Place,
+        ref: OperatorRef,
         x: Tensor,
         *,
         scale: Array | None = None,
@@ -308,19 +314,17 @@ class Assembler:
         dtype = np.float32 if given is None else given.dtype
         ones = np.ones(x.shape[-1], dtype)
         weights = {
-            "scale": ones if scale is None else self.per_channel(place, x, scale),
-            "offset": ones * 0
-            if offset is None
-            else self.per_channel(place, x, offset),
+            "scale": ones if scale is None else self.per_channel(ref, x, scale),
+            "offset": ones * 0 if offset is None else self.per_channel(ref, x, offset),
             "running_mean": ones * 0,
             "running_variance": ones,
         }
         if (weights["scale"] == 1).all() and not weights["offset"].any():
             return replace(x)
         layer = pl.BatchNorm(epsilon=0.0, trainable=False)
-        return self.normalization(place, x, layer, weights)
+        return self.normalization(ref, x, layer, weights)
 
-    def per_channel(self, place: Place, x: Tensor, constant: Array) -> Array:
+    def per_channel(self, ref: OperatorRef, x: Tensor, constant: Array) -> Array:
         """Return a constant that is broadcast along the channels as (C,)."""
         rank = len(x.axes)
         shape = (1,) * (rank - constant.ndim) + constant.shape
@@ -329,33 +333,31 @@ class Assembler:
             for n, axis in zip(shape, x.axes, strict=False)
         ]
         if len(shape) != rank or not all(allowed):
-            place.refuse(
+            ref.refuse(
                 "have a constant that is one number, or one per channel",
                 f"shape={constant.shape} beside {_shown(x)}",
             )
         return np.broadcast_to(constant.reshape(-1), x.shape[-1:]).copy()
 
-    def add(self, place: Place, inputs: Sequence[Tensor]) -> Tensor:
+    def add(self, ref: OperatorRef, inputs: Sequence[Tensor]) -> Tensor:
         """Add tensors of one shape."""
         for other in inputs[1:]:
             if not inputs[0].same_layout(other):
                 shapes = " and ".join(map(_shown, inputs))
-                place.refuse("add tensors of one shape and layout", shapes)
+                ref.refuse("add tensors of one shape and layout", shapes)
         if len(inputs) == 1:
             return inputs[0]
-        return self.layer(place, pl.Add(), inputs)
+        return self.layer(ref, pl.Add(), inputs)
 
-    def concat(self, place: Place, inputs: Sequence[Tensor], axis: int) -> Tensor:
+    def concat(self, ref: OperatorRef, inputs: Sequence[Tensor], axis: int) -> Tensor:
         """Put tensors behind each other along the channels."""
         for x in inputs:
-            self.channels(place, x, axis)
+            self.channels(ref, x, axis)
         if len({x.axes for x in inputs}) != 1:
-            place.refuse(
-                "join tensors of one layout", " and ".join(map(_shown, inputs))
-            )
+            ref.refuse("join tensors of one layout", " and ".join(map(_shown, inputs)))
         if len(inputs) == 1:
             return inputs[0]
-        joined = self.layer(place, pl.Concat(), inputs)
+        joined = self.layer(ref, pl.Concat(), inputs)
         if all(x.order is None for x in inputs):
             return joined
         starts = np.cumsum([0, *(x.shape[-1] for x in inputs)])
@@ -365,20 +367,22 @@ class Assembler:
         ]
         return replace(joined, order=np.concatenate(orders))
 
-    def pad(self, place: Place, x: Tensor, pads: Pads) -> Tensor:
+    def pad(self, ref: OperatorRef, x: Tensor, pads: Pads) -> Tensor:
         """Put zeros around an image."""
         if min(*pads[0], *pads[1]) < 0:
-            place.refuse("add zeros, not crop", f"pads={pads}")
+            ref.refuse("add zeros, not crop", f"pads={pads}")
         if pads == ((0, 0), (0, 0)):
             return x
-        return self.layer(place, pl.ZeroPad2D(pads), [self.image(place, x)])
+        return self.layer(ref, pl.ZeroPad2D(pads), [self.image(ref, x)])
 
     # -- views -------------------------------------------------------------------
 
-    def transpose(self, place: Place, x: Tensor, permutation: Sequence[int]) -> Tensor:
+    def transpose(
+        self, ref: OperatorRef, x: Tensor, permutation: Sequence[int]
+    ) -> Tensor:
         """Reorder the foreign axes; the node stays as it is."""
         if sorted(permutation) != list(range(len(x.axes))):
-            place.refuse("permute all axes", f"perm={tuple(permutation)}")
+            ref.refuse("permute all axes", f"perm={tuple(permutation)}")
         return replace(x, axes=tuple(x.axes[axis] for axis in permutation))
 
     def _with_batch(self, shape: list[int]) -> list[int]:
@@ -386,10 +390,10 @@ class Assembler:
         is_fixed = self.batch is not None and shape[:1] == [self.batch]
         return [BATCH, *shape[1:]] if is_fixed and BATCH not in shape else shape
 
-    def reshape(self, place: Place, x: Tensor, shape: Sequence[int]) -> Tensor:
+    def reshape(self, ref: OperatorRef, x: Tensor, shape: Sequence[int]) -> Tensor:
         """Add or drop axes of length 1, or flatten; ``shape`` has `BATCH` for N."""
         old = x.foreign_shape
-        new = _resolved(place, old, self._with_batch([int(n) for n in shape]))
+        new = _resolved(ref, old, self._with_batch([int(n) for n in shape]))
         if new == old:
             return x
         if _essence(new) == _essence(self.vector(x).foreign_shape):
@@ -397,9 +401,9 @@ class Assembler:
             if axes is not None:
                 return replace(x, axes=axes)
         if new[0] == BATCH and _essence(new) == _essence((BATCH, prod(x.shape))):
-            flat = self.flatten(place, x)
+            flat = self.flatten(ref, x)
             return replace(flat, axes=tuple(_flat_axes(new)))
-        place.refuse("flatten, or add or drop axes of length 1", f"{old} to {new}")
+        ref.refuse("flatten, or add or drop axes of length 1", f"{old} to {new}")
 
 
 def _pair(weight: Array, bias: Array) -> dict[str, Array]:
@@ -441,19 +445,19 @@ def _matched(x: Tensor, new: Shape) -> tuple[int | None, ...] | None:
     return None if ones or longer else tuple(axes)
 
 
-def _resolved(place: Place, old: Shape, new: list[int]) -> Shape:
+def _resolved(ref: OperatorRef, old: Shape, new: list[int]) -> Shape:
     """Replace 0 (as before) and −1 (what is left) in a shape."""
     for i, n in enumerate(new):
         if n == 0:
             if i >= len(old):
-                place.refuse("keep an axis that is there", f"shape={new}")
+                ref.refuse("keep an axis that is there", f"shape={new}")
             new[i] = old[i]
     if new.count(-1) == 1:
         rest = prod(n for n in new if n != -1)
         if rest > 0 and prod(old) % rest == 0:
             new[new.index(-1)] = prod(old) // rest
     if prod(new) != prod(old) or min(new, default=0) < 1:
-        place.refuse("keep all numbers", f"{old} to {tuple(new)}")
+        ref.refuse("keep all numbers", f"{old} to {tuple(new)}")
     return tuple(new)
 
 

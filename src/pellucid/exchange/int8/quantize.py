@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pellucid.exchange.errors import not_written
+from pellucid.exchange.errors import export_error
 from pellucid.exchange.int8.arithmetic import scales_of, weight_and_bias
 from pellucid.exchange.int8.ranges import Range
 from pellucid.exchange.litert.graph import Array, Graph, Operator, Scales, Value
@@ -90,7 +90,7 @@ def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> No
         if kind == "CONCATENATION":
             operator = _requantized(made, operator, output)
     else:
-        raise not_written("int8", operator.who, f"{kind} has no int8 form")
+        raise export_error("int8", operator.who, f"{kind} has no int8 form")
     made.operators.append(operator)
 
 

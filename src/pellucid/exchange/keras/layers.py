@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.errors import not_written
+from pellucid.exchange.errors import export_error
 from pellucid.exchange.keras.entry import Entry
 from pellucid.network import Node
 from pellucid.network import layers as pl
@@ -70,7 +70,7 @@ class Site:
 
     def refused(self, reason: str) -> Exception:
         """Return the error for what Keras cannot express."""
-        return not_written("Keras", self.layer.who, reason)
+        return export_error("Keras", self.layer.who, reason)
 
 
 def entries_of(file: ModelFile) -> tuple[list[Entry], str]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.errors import Place
-from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import BATCH, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
@@ -29,14 +29,14 @@ _ACTIVATIONS: dict[str, Callable[[], Layer]] = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class OperatorView:
     """A layer of Keras while it is read."""
 
-    place: Place
+    ref: OperatorRef
     config: dict[str, Any]
     inputs: list[Tensor]
     arrays: list[Array]
-    assembler: Assembler
+    builder: NetworkBuilder
     is_sole_reader: bool = False
     taken: int = field(default=0)
 
@@ -49,12 +49,12 @@ class Call:
         """Refuse settings that do not have the value that can be represented."""
         for key, value in allowed.items():
             if self.get(key, value) != value:
-                self.place.refuse(f"have {key}={value!r}", repr(self.config[key]))
+                self.ref.refuse(f"have {key}={value!r}", repr(self.config[key]))
 
     def array(self) -> Array:
         """Return the next array."""
         if self.taken >= len(self.arrays):
-            self.place.refuse("have its weights", f"{len(self.arrays)} arrays")
+            self.ref.refuse("have its weights", f"{len(self.arrays)} arrays")
         self.taken += 1
         return self.arrays[self.taken - 1]
 
@@ -63,7 +63,7 @@ class Call:
         policy = self.config.get("dtype", "float32")
         name = policy["config"]["name"] if isinstance(policy, dict) else policy
         if name not in ("float32", None):
-            self.place.refuse("compute in float32", repr(name))
+            self.ref.refuse("compute in float32", repr(name))
 
     def pair(self, key: str, default: Any = 1) -> tuple[int, int]:
         """Return two sizes."""
@@ -72,73 +72,73 @@ class Call:
         return int(first), int(second)
 
 
-def activation(call: Call, x: Tensor) -> Tensor:
+def activation(op: OperatorView, x: Tensor) -> Tensor:
     """Add the layer that ``activation`` names, if it names one."""
-    given = call.config.get("activation")
+    given = op.config.get("activation")
     if isinstance(given, dict):
         given = given.get("config", {}) if given.get("module") == "builtins" else given
     if given in (None, "linear"):
         return x
     if not isinstance(given, str) or given not in _ACTIVATIONS:
-        call.place.refuse(
+        op.ref.refuse(
             f"have an activation among {', '.join(_ACTIVATIONS)}", repr(given)
         )
-    named = Place(given, f"{x.node}_{given}")
-    if "units" not in call.config and "kernel_size" not in call.config:
-        named = call.place
-    return call.assembler.elementwise(named, x, _ACTIVATIONS[given]())
+    named = OperatorRef(given, f"{x.node}_{given}")
+    if "units" not in op.config and "kernel_size" not in op.config:
+        named = op.ref
+    return op.builder.elementwise(named, x, _ACTIVATIONS[given]())
 
 
-def _input(call: Call) -> Tensor:
-    shape = call.get("batch_shape") or call.get("batch_input_shape")
+def _input(op: OperatorView) -> Tensor:
+    shape = op.get("batch_shape") or op.get("batch_input_shape")
     if shape is None or len(shape) < 2 or None in shape[1:]:
-        call.place.refuse("have a known shape (None, …)", str(shape))
+        op.ref.refuse("have a known shape (None, …)", str(shape))
     sizes = tuple(int(n) for n in shape[1:])
     axes = tuple(range(len(shape)))
-    return call.assembler.input(sizes, axes, name=call.place.name)
+    return op.builder.input(sizes, axes, name=op.ref.name)
 
 
-def _sizes(call: Call) -> dict[str, Any]:
-    call.only(data_format="channels_last")
+def _sizes(op: OperatorView) -> dict[str, Any]:
+    op.only(data_format="channels_last")
     return {
-        "stride": call.pair("strides"),
-        "padding": call.get("padding", "valid"),
-        "dilation": call.pair("dilation_rate"),
+        "stride": op.pair("strides"),
+        "padding": op.get("padding", "valid"),
+        "dilation": op.pair("dilation_rate"),
     }
 
 
-def _bias(call: Call) -> Array | None:
-    return call.array() if call.get("use_bias", True) else None
+def _bias(op: OperatorView) -> Array | None:
+    return op.array() if op.get("use_bias", True) else None
 
 
-def _conv(call: Call) -> Tensor:
-    sizes, weight = _sizes(call), call.array()
-    sizes["groups"] = call.get("groups", 1)
-    return call.assembler.conv(call.place, call.inputs[0], weight, _bias(call), **sizes)
+def _conv(op: OperatorView) -> Tensor:
+    sizes, weight = _sizes(op), op.array()
+    sizes["groups"] = op.get("groups", 1)
+    return op.builder.conv(op.ref, op.inputs[0], weight, _bias(op), **sizes)
 
 
-def _depthwise(call: Call) -> Tensor:
-    sizes, weight = _sizes(call), call.array()
+def _depthwise(op: OperatorView) -> Tensor:
+    sizes, weight = _sizes(op), op.array()
     kh, kw, channels, multiplier = weight.shape
     sizes["groups"] = channels
     wide = weight.reshape(kh, kw, 1, channels * multiplier)
-    return call.assembler.conv(call.place, call.inputs[0], wide, _bias(call), **sizes)
+    return op.builder.conv(op.ref, op.inputs[0], wide, _bias(op), **sizes)
 
 
-def _separable(call: Call) -> Tensor:
+def _separable(op: OperatorView) -> Tensor:
     """A depthwise convolution, then one of 1 × 1."""
-    sizes, depth, point = _sizes(call), call.array(), call.array()
+    sizes, depth, point = _sizes(op), op.array(), op.array()
     kh, kw, channels, multiplier = depth.shape
     wide = depth.reshape(kh, kw, 1, channels * multiplier)
-    first = Place("SeparableConv2D", f"{call.place.name}_depthwise")
-    x = call.assembler.conv(first, call.inputs[0], wide, None, **sizes, groups=channels)
-    return call.assembler.conv(call.place, x, point, _bias(call))
+    first = OperatorRef("SeparableConv2D", f"{op.ref.name}_depthwise")
+    x = op.builder.conv(first, op.inputs[0], wide, None, **sizes, groups=channels)
+    return op.builder.conv(op.ref, x, point, _bias(op))
 
 
-def _conv_transpose(call: Call) -> Tensor:
-    sizes, weight = _sizes(call), call.array().transpose(0, 1, 3, 2)
-    if call.config.get("output_padding") is not None:
-        call.place.refuse("have output_padding=None", str(call.get("output_padding")))
+def _conv_transpose(op: OperatorView) -> Tensor:
+    sizes, weight = _sizes(op), op.array().transpose(0, 1, 3, 2)
+    if op.config.get("output_padding") is not None:
+        op.ref.refuse("have output_padding=None", str(op.get("output_padding")))
     if sizes["padding"] == "valid":
         # Keras makes n · stride rows where the kernel is smaller than the stride
         extent = [
@@ -148,171 +148,169 @@ def _conv_transpose(call: Call) -> Tensor:
             )
         ]
         sizes["output_padding"] = tuple(max(n, 0) for n in extent)
-    return call.assembler.conv(
-        call.place, call.inputs[0], weight, _bias(call), transposed=True, **sizes
+    return op.builder.conv(
+        op.ref, op.inputs[0], weight, _bias(op), transposed=True, **sizes
     )
 
 
-def _dense(call: Call) -> Tensor:
-    weight = call.array()
-    return call.assembler.dense(call.place, call.inputs[0], weight, _bias(call))
+def _dense(op: OperatorView) -> Tensor:
+    weight = op.array()
+    return op.builder.dense(op.ref, op.inputs[0], weight, _bias(op))
 
 
-def _pool(kind: Any) -> Callable[[Call], Tensor]:
-    def read(call: Call) -> Tensor:
-        call.only(data_format="channels_last")
-        kernel = call.pair("pool_size", 2)
-        return call.assembler.pool(
-            call.place,
-            call.inputs[0],
+def _pool(kind: Any) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        op.only(data_format="channels_last")
+        kernel = op.pair("pool_size", 2)
+        return op.builder.pool(
+            op.ref,
+            op.inputs[0],
             kind,
             kernel_size=kernel,
-            stride=call.pair("strides", kernel),
-            padding=call.get("padding", "valid"),
+            stride=op.pair("strides", kernel),
+            padding=op.get("padding", "valid"),
         )
 
     return read
 
 
-def _global_average(call: Call) -> Tensor:
-    call.only(data_format="channels_last")
-    as_image = bool(call.get("keepdims", False))
-    x = call.assembler.global_average(call.place, call.inputs[0], as_image=as_image)
-    return x if as_image else call.assembler.vector(x)
+def _global_average(op: OperatorView) -> Tensor:
+    op.only(data_format="channels_last")
+    as_image = bool(op.get("keepdims", False))
+    x = op.builder.global_average(op.ref, op.inputs[0], as_image=as_image)
+    return x if as_image else op.builder.vector(x)
 
 
-def _batch_norm(call: Call) -> Tensor:
-    x = call.inputs[0]
-    axis = call.get("axis", -1)
-    call.assembler.channels(call.place, x, axis[0] if isinstance(axis, list) else axis)
-    call.only(renorm=False)
+def _batch_norm(op: OperatorView) -> Tensor:
+    x = op.inputs[0]
+    axis = op.get("axis", -1)
+    op.builder.channels(op.ref, x, axis[0] if isinstance(axis, list) else axis)
+    op.only(renorm=False)
     ones = np.ones(x.shape[-1], np.float32)
     weights = {
-        "scale": call.array() if call.get("scale", True) else ones,
-        "offset": call.array() if call.get("center", True) else ones * 0,
-        "running_mean": call.array(),
-        "running_variance": call.array(),
+        "scale": op.array() if op.get("scale", True) else ones,
+        "offset": op.array() if op.get("center", True) else ones * 0,
+        "running_mean": op.array(),
+        "running_variance": op.array(),
     }
     layer = pl.BatchNorm(
-        momentum=float(call.get("momentum", 0.99)),
-        epsilon=float(call.get("epsilon", 1e-3)),
+        momentum=float(op.get("momentum", 0.99)),
+        epsilon=float(op.get("epsilon", 1e-3)),
     )
-    return call.assembler.normalization(call.place, x, layer, weights)
+    return op.builder.normalization(op.ref, x, layer, weights)
 
 
-def _layer_norm(call: Call) -> Tensor:
-    x = call.inputs[0]
-    axis = call.get("axis", -1)
-    call.only(rms_scaling=False)
-    call.assembler.channels(call.place, x, axis[0] if isinstance(axis, list) else axis)
+def _layer_norm(op: OperatorView) -> Tensor:
+    x = op.inputs[0]
+    axis = op.get("axis", -1)
+    op.only(rms_scaling=False)
+    op.builder.channels(op.ref, x, axis[0] if isinstance(axis, list) else axis)
     ones = np.ones(x.shape[-1], np.float32)
     weights = {
-        "scale": call.array() if call.get("scale", True) else ones,
-        "offset": call.array() if call.get("center", True) else ones * 0,
+        "scale": op.array() if op.get("scale", True) else ones,
+        "offset": op.array() if op.get("center", True) else ones * 0,
     }
-    layer = pl.LayerNorm(epsilon=float(call.get("epsilon", 1e-3)))
-    return call.assembler.normalization(call.place, x, layer, weights)
+    layer = pl.LayerNorm(epsilon=float(op.get("epsilon", 1e-3)))
+    return op.builder.normalization(op.ref, x, layer, weights)
 
 
-def _relu(call: Call) -> Tensor:
-    call.only(threshold=0)
-    if call.config.get("max_value") is not None:
-        call.place.refuse("have max_value=None", str(call.config["max_value"]))
-    slope = float(np.ravel(call.get("negative_slope", 0.0))[0])
+def _relu(op: OperatorView) -> Tensor:
+    op.only(threshold=0)
+    if op.config.get("max_value") is not None:
+        op.ref.refuse("have max_value=None", str(op.config["max_value"]))
+    slope = float(np.ravel(op.get("negative_slope", 0.0))[0])
     layer = pl.LeakyReLU(slope) if slope else pl.ReLU()
-    return call.assembler.elementwise(call.place, call.inputs[0], layer)
+    return op.builder.elementwise(op.ref, op.inputs[0], layer)
 
 
-def _leaky_relu(call: Call) -> Tensor:
-    slope = call.get("negative_slope", call.get("alpha", 0.3))
+def _leaky_relu(op: OperatorView) -> Tensor:
+    slope = op.get("negative_slope", op.get("alpha", 0.3))
     layer = pl.LeakyReLU(float(slope))
-    return call.assembler.elementwise(call.place, call.inputs[0], layer)
+    return op.builder.elementwise(op.ref, op.inputs[0], layer)
 
 
-def _softmax(call: Call) -> Tensor:
-    axis = call.get("axis", -1)
-    return call.assembler.softmax(call.place, call.inputs[0], axis)
+def _softmax(op: OperatorView) -> Tensor:
+    axis = op.get("axis", -1)
+    return op.builder.softmax(op.ref, op.inputs[0], axis)
 
 
-def _dropout(call: Call) -> Tensor:
-    if call.config.get("noise_shape") is not None:
-        return call.inputs[0]  # drops whole slices, in training alone
-    layer = pl.Dropout(float(call.get("rate", 0.5)))
-    return call.assembler.elementwise(call.place, call.inputs[0], layer)
+def _dropout(op: OperatorView) -> Tensor:
+    if op.config.get("noise_shape") is not None:
+        return op.inputs[0]  # drops whole slices, in training alone
+    layer = pl.Dropout(float(op.get("rate", 0.5)))
+    return op.builder.elementwise(op.ref, op.inputs[0], layer)
 
 
-def _flatten(call: Call) -> Tensor:
-    call.only(data_format="channels_last")
-    return call.assembler.flatten(call.place, call.inputs[0])
+def _flatten(op: OperatorView) -> Tensor:
+    op.only(data_format="channels_last")
+    return op.builder.flatten(op.ref, op.inputs[0])
 
 
-def _reshape(call: Call) -> Tensor:
-    shape = [BATCH, *(int(n) for n in call.get("target_shape", ()))]
-    return call.assembler.reshape(call.place, call.inputs[0], shape)
+def _reshape(op: OperatorView) -> Tensor:
+    shape = [BATCH, *(int(n) for n in op.get("target_shape", ()))]
+    return op.builder.reshape(op.ref, op.inputs[0], shape)
 
 
-def _sides(call: Call, key: str) -> Any:
-    value = call.get(key, 1)
+def _sides(op: OperatorView, key: str) -> Any:
+    value = op.get(key, 1)
     first, second = (value, value) if isinstance(value, int) else value
     pairs = [(n, n) if isinstance(n, int) else n for n in (first, second)]
     return tuple((int(a), int(b)) for a, b in pairs)
 
 
-def _zero_pad(call: Call) -> Tensor:
-    call.only(data_format="channels_last")
-    sides = _sides(call, "padding")
-    return call.assembler.pad(call.place, call.inputs[0], sides)
+def _zero_pad(op: OperatorView) -> Tensor:
+    op.only(data_format="channels_last")
+    sides = _sides(op, "padding")
+    return op.builder.pad(op.ref, op.inputs[0], sides)
 
 
-def _crop(call: Call) -> Tensor:
-    call.only(data_format="channels_last")
-    x = call.inputs[0]
+def _crop(op: OperatorView) -> Tensor:
+    op.only(data_format="channels_last")
+    x = op.inputs[0]
     cropped = None
-    if call.is_sole_reader:
-        cropped = call.assembler.fold_crop(x, _sides(call, "cropping"))
+    if op.is_sole_reader:
+        cropped = op.builder.fold_crop(x, _sides(op, "cropping"))
     if cropped is None:
-        call.place.refuse("follow a Conv2DTranspose that it crops", f"'{x.node}'")
+        op.ref.refuse("follow a Conv2DTranspose that it crops", f"'{x.node}'")
     return cropped
 
 
-def _upsample(call: Call) -> Tensor:
-    call.only(data_format="channels_last")
-    layer = pl.Upsample2D(
-        call.pair("size", 2), mode=call.get("interpolation", "nearest")
-    )
-    return call.assembler.layer(call.place, layer, [call.inputs[0]])
+def _upsample(op: OperatorView) -> Tensor:
+    op.only(data_format="channels_last")
+    layer = pl.Upsample2D(op.pair("size", 2), mode=op.get("interpolation", "nearest"))
+    return op.builder.layer(op.ref, layer, [op.inputs[0]])
 
 
-def _rescaling(call: Call) -> Tensor:
+def _rescaling(op: OperatorView) -> Tensor:
     scale, offset = (
-        np.asarray(call.get(key, default), np.float32)
+        np.asarray(op.get(key, default), np.float32)
         for key, default in (("scale", 1.0), ("offset", 0.0))
     )
-    return call.assembler.affine(call.place, call.inputs[0], scale=scale, offset=offset)
+    return op.builder.affine(op.ref, op.inputs[0], scale=scale, offset=offset)
 
 
-def _add(call: Call) -> Tensor:
-    return call.assembler.add(call.place, call.inputs)
+def _add(op: OperatorView) -> Tensor:
+    return op.builder.add(op.ref, op.inputs)
 
 
-def _concat(call: Call) -> Tensor:
-    return call.assembler.concat(call.place, call.inputs, call.get("axis", -1))
+def _concat(op: OperatorView) -> Tensor:
+    return op.builder.concat(op.ref, op.inputs, op.get("axis", -1))
 
 
-def _same(call: Call) -> Tensor:
+def _same(op: OperatorView) -> Tensor:
     """Nothing: what augments or adds noise in training alone.
 
     And Activation: what it names is added behind every layer.
     """
-    return call.inputs[0]
+    return op.inputs[0]
 
 
-def _prelu(call: Call) -> Tensor:
-    slopes = np.unique(call.array())
+def _prelu(op: OperatorView) -> Tensor:
+    slopes = np.unique(op.array())
     if slopes.size != 1:
-        call.place.refuse("have one slope", f"{slopes.size} slopes")
+        op.ref.refuse("have one slope", f"{slopes.size} slopes")
     layer = pl.LeakyReLU(float(slopes[0]))
-    return call.assembler.elementwise(call.place, call.inputs[0], layer)
+    return op.builder.elementwise(op.ref, op.inputs[0], layer)
 
 
 _IN_TRAINING_ALONE = (
@@ -353,19 +351,19 @@ _IN_TRAINING_ALONE = (
 )
 
 
-def _nested(call: Call) -> Tensor:
+def _nested(op: OperatorView) -> Tensor:
     """Return the input of a model inside a model that only augments."""
-    for layer in call.get("layers", ()):
+    for layer in op.get("layers", ()):
         kind = str(layer["class_name"])
         if kind not in ("InputLayer", "Dropout", "Identity", *_IN_TRAINING_ALONE):
-            call.place.refuse(
+            op.ref.refuse(
                 "hold layers that are the identity at inference, inside another model",
                 kind,
             )
-    return call.inputs[0]
+    return op.inputs[0]
 
 
-READERS: dict[str, Callable[[Call], Tensor]] = {
+READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     **dict.fromkeys(_IN_TRAINING_ALONE, _same),
     "Activation": _same,
     "Add": _add,

@@ -8,15 +8,15 @@ from typing import Any
 
 from pellucid.data.archive import open_archive, read_entry
 from pellucid.errors import ExchangeError
-from pellucid.exchange.disk import checked_size, read_bytes
-from pellucid.exchange.errors import Place, damage_of
-from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.disk import check_size, read_bytes
+from pellucid.exchange.errors import OperatorRef, translate_errors
+from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import LAST, Tensor
 from pellucid.exchange.keras import store
 from pellucid.exchange.keras.entry import Entry
-from pellucid.exchange.keras.operators import READERS, Call, activation
+from pellucid.exchange.keras.operators import READERS, OperatorView, activation
 from pellucid.exchange.keras.write import CARD
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.runs import ModelFile
 
 
@@ -28,51 +28,51 @@ def read(path: Path) -> ModelFile:
     ExchangeError
         If it is damaged, or holds a layer that cannot be represented exactly.
     """
-    checked_size(path)
-    with damage_of(path, "Keras file"):
+    check_size(path)
+    with translate_errors(path, "Keras file"):
         with path.open("rb") as file:
             is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
-        config, entries, card = (_legacy if is_hdf5 else _zipped)(path)
-        return assembled(config, entries, card)
+        config, entries, card = (_read_legacy if is_hdf5 else _read_zip)(path)
+        return build_model(config, entries, card)
 
 
-def _zipped(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
+def _read_zip(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
     with open_archive(path) as archive:
-        config = store.parsed(read_entry(archive, "config.json").decode())
-        metadata = store.parsed(read_entry(archive, "metadata.json").decode())
-        entries = entries_of_config(config)
-        store.weights_of(read_entry(archive, "model.weights.h5"), entries)
+        config = store.parse_json(read_entry(archive, "config.json").decode())
+        metadata = store.parse_json(read_entry(archive, "metadata.json").decode())
+        entries = read_entries(config)
+        store.read_weights(read_entry(archive, "model.weights.h5"), entries)
     return config, entries, metadata.get(CARD)
 
 
-def _legacy(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
-    file = store.opened(read_bytes(path))
+def _read_legacy(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
+    file = store.open_hdf5(read_bytes(path))
     text = file.text("model_config")
     if text is None:
         raise ExchangeError(
             f"import: '{path}' must hold a whole model; got weights alone. Save "
             "with model.save, not model.save_weights."
         )
-    config = store.parsed(text)
-    entries = entries_of_config(config)
-    store.legacy_weights_of(file, entries)
+    config = store.parse_json(text)
+    entries = read_entries(config)
+    store.read_legacy_weights(file, entries)
     return config, entries, file.text(CARD)
 
 
-def entries_of_config(config: dict[str, Any]) -> list[Entry]:
+def read_entries(config: dict[str, Any]) -> list[Entry]:
     """Return the layers, in the file's order, with the names of what they read."""
     kind, inner = config["class_name"], config["config"]
     if kind == "Sequential":
         layers = inner["layers"] if isinstance(inner, dict) else inner
-        return _chain(layers)
+        return _read_chain(layers)
     if kind in ("Functional", "Model"):
-        return [_entry(layer, _inbound(layer)) for layer in inner["layers"]]
+        return [_entry(layer, _read_inputs(layer)) for layer in inner["layers"]]
     raise ExchangeError(
         f"import: a Keras model must be Sequential or Functional; got {kind!r}."
     )
 
 
-def _chain(layers: list[dict[str, Any]]) -> list[Entry]:
+def _read_chain(layers: list[dict[str, Any]]) -> list[Entry]:
     entries: list[Entry] = []
     for layer in layers:
         if not entries and layer["class_name"] != "InputLayer":
@@ -94,37 +94,37 @@ def _entry(layer: dict[str, Any], inputs: tuple[str, ...]) -> Entry:
     )
 
 
-def _inbound(layer: dict[str, Any]) -> tuple[str, ...]:
+def _read_inputs(layer: dict[str, Any]) -> tuple[str, ...]:
     """Return the layers that a layer of a functional model reads."""
     nodes = layer["inbound_nodes"]
-    place = Place(str(layer["class_name"]), str(layer["config"].get("name")))
+    ref = OperatorRef(str(layer["class_name"]), str(layer["config"].get("name")))
     if len(nodes) > 1:
-        place.refuse("be called once", f"{len(nodes)} calls")
+        ref.refuse("be called once", f"{len(nodes)} calls")
     if not nodes:
         return ()
     found = (
-        _histories(nodes[0]["args"])
+        _find_histories(nodes[0]["args"])
         if isinstance(nodes[0], dict)
         else [reference[:3] for reference in nodes[0]]
     )
     if any(tensor != 0 for _, _, tensor in found):
-        place.refuse("read layers of one output", str(found))
+        ref.refuse("read layers of one output", str(found))
     return tuple(str(name) for name, _, _ in found)
 
 
-def _histories(value: Any) -> list[list[Any]]:
+def _find_histories(value: Any) -> list[list[Any]]:
     if isinstance(value, list):
-        return [history for item in value for history in _histories(item)]
+        return [history for item in value for history in _find_histories(item)]
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         return [value["config"]["keras_history"]]
     return []
 
 
-def assembled(
+def build_model(
     config: dict[str, Any], entries: list[Entry], card: str | None
 ) -> ModelFile:
     """Return the model that layers with their arrays make."""
-    assembler = Assembler(LAST)
+    builder = NetworkBuilder(LAST)
     values: dict[str, Tensor] = {}
     left = {entry.name: entry for entry in entries}
     while left:
@@ -135,13 +135,17 @@ def assembled(
                 f"{next(iter(left.values())).inputs}."
             )
         for entry in ready:
-            values[entry.name] = _run(assembler, entry, values, entries)
+            values[entry.name] = _run(builder, entry, values, entries)
             del left[entry.name]
     inner = config["config"]
     name = inner.get("name", "keras") if isinstance(inner, dict) else "keras"
     output = values[_output(config, entries)]
-    network, weights = assembler.finish(replace(output), name=str(name))
-    known = Card.from_json(store.parsed(card)) if card is not None else Card()
+    network, weights = builder.finish(replace(output), name=str(name))
+    known = (
+        ModelMetadata.from_json(store.parse_json(card))
+        if card is not None
+        else ModelMetadata()
+    )
     return known.file(network, weights)
 
 
@@ -156,23 +160,23 @@ def _output(config: dict[str, Any], entries: list[Entry]) -> str:
 
 
 def _run(
-    assembler: Assembler,
+    builder: NetworkBuilder,
     entry: Entry,
     values: dict[str, Tensor],
     entries: list[Entry],
 ) -> Tensor:
-    place = Place(entry.kind, entry.name)
+    ref = OperatorRef(entry.kind, entry.name)
     reader = READERS.get(entry.kind)
     if reader is None:
-        place.refuse("be a layer that pellucid has, or one it can express", entry.kind)
+        ref.refuse("be a layer that pellucid has, or one it can express", entry.kind)
     readers = sum(e.inputs.count(name) for name in entry.inputs for e in entries)
-    call = Call(
-        place=place,
+    op = OperatorView(
+        ref=ref,
         config=entry.config,
         inputs=[values[name] for name in entry.inputs],
         arrays=entry.arrays,
-        assembler=assembler,
+        builder=builder,
         is_sole_reader=readers == len(entry.inputs),
     )
-    call.check_type()
-    return activation(call, reader(call))
+    op.check_type()
+    return activation(op, reader(op))

@@ -45,7 +45,7 @@ class Store:
         return None if value is None else str(value)
 
 
-def opened(content: bytes) -> Store:
+def open_hdf5(content: bytes) -> Store:
     """Read HDF5 in a process of its own, as its library can be made to crash.
 
     Raises
@@ -72,9 +72,9 @@ def opened(content: bytes) -> Store:
     return Store(arrays, index["attributes"], index["problems"])
 
 
-def weights_of(content: bytes, entries: Sequence[Entry]) -> None:
+def read_weights(content: bytes, entries: Sequence[Entry]) -> None:
     """Give each layer its arrays from a ``model.weights.h5``."""
-    store = opened(content)
+    store = open_hdf5(content)
     root = (
         "layers" if "layers" in store.attributes else "_layer_checkpoint_dependencies"
     )
@@ -98,7 +98,7 @@ def _by_name(store: Store, root: str) -> dict[str, str]:
     }
 
 
-def legacy_weights_of(store: Store, entries: Sequence[Entry]) -> None:
+def read_legacy_weights(store: Store, entries: Sequence[Entry]) -> None:
     """Give each layer its arrays from a legacy ``.h5``."""
     root = "model_weights/" if "model_weights" in store.attributes else ""
     for entry in entries:
@@ -107,7 +107,7 @@ def legacy_weights_of(store: Store, entries: Sequence[Entry]) -> None:
         entry.arrays = [store.array(f"{group}/{name}") for name in names]
 
 
-def parsed(text: str) -> dict[str, Any]:
+def parse_json(text: str) -> dict[str, Any]:
     """Return JSON text as an object."""
     document = json.loads(text)
     if not isinstance(document, dict):

@@ -13,7 +13,7 @@ import numpy as np
 
 from pellucid.exchange.keras.entry import Entry, group_names, in_keras_order
 from pellucid.exchange.keras.layers import entries_of
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
@@ -79,7 +79,7 @@ def _tensor(source: str, shape: Shape) -> dict[str, Any]:
 
 
 def _zipped(file: ModelFile, entries: list[Entry], output: str) -> bytes:
-    card = json.dumps(Card.of(file).to_json())
+    card = json.dumps(ModelMetadata.of(file).to_json())
     texts = {
         "metadata.json": json.dumps(
             {"keras_version": KERAS_VERSION, "date_saved": "", CARD: card}
@@ -113,7 +113,7 @@ def _legacy(file: ModelFile, entries: list[Entry], output: str) -> bytes:
         store.attrs["keras_version"] = KERAS_VERSION
         store.attrs["backend"] = "tensorflow"
         store.attrs["model_config"] = json.dumps(model_config(file, entries, output))
-        store.attrs[CARD] = json.dumps(Card.of(file).to_json())
+        store.attrs[CARD] = json.dumps(ModelMetadata.of(file).to_json())
         root = store.create_group("model_weights")
         root.attrs["layer_names"] = [entry.name.encode() for entry in entries]
         for entry in entries:

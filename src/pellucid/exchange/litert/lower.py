@@ -12,7 +12,7 @@ from pellucid.exchange.codegen.weight_packing import scale_and_shift
 from pellucid.exchange.litert.graph import Graph, Value
 from pellucid.exchange.litert.layers import WRITERS
 from pellucid.exchange.litert.write_context import Site
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.runs import ModelFile
@@ -31,7 +31,7 @@ def graph_of(file: ModelFile) -> Graph:
         If a layer has no exact form in LiteRT.
     """
     network = file.network
-    graph = Graph(name=network.name, card=json.dumps(Card.of(file).to_json()))
+    graph = Graph(name=network.name, card=json.dumps(ModelMetadata.of(file).to_json()))
     places: dict[str, int] = {}
     for node in network.nodes:
         if node.name in places:

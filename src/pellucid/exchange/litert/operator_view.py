@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.errors import Place
-from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.graph import Operator
@@ -37,26 +37,26 @@ class Spread:
     image: Tensor
     block: Pair
     sides: Pads
-    convolution: Call | None = None
+    convolution: OperatorView | None = None
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class OperatorView:
     """An operator; values are Tensors of the network, or constant arrays.
 
     ``is_sole_reader`` says that nothing else reads what it reads.
     """
 
-    place: Place
+    ref: OperatorRef
     operator: Operator
     values: list[Any]
-    assembler: Assembler
+    builder: NetworkBuilder
     is_sole_reader: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     def refuse(self, rule: str, got: object) -> NoReturn:
         """Raise ExchangeError: the operator must …"""
-        self.place.refuse(rule, str(got))
+        self.ref.refuse(rule, str(got))
 
     def tensor(self, at: int = 0) -> Tensor:
         """Return an input that the network computes."""

@@ -10,15 +10,15 @@ from typing import Any
 from pellucid.errors import ExchangeError
 from pellucid.exchange import probe, runtime
 from pellucid.exchange.disk import read_bytes
-from pellucid.exchange.errors import Place, damage_of
-from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.errors import OperatorRef, translate_errors
+from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import FIRST, LAST, LogProbabilities, Tensor
 from pellucid.exchange.litert.container import from_bytes
 from pellucid.exchange.litert.graph import Graph, Operator, Value
 from pellucid.exchange.litert.layer_norm_pattern import layer_norms
-from pellucid.exchange.litert.operator_view import Call
-from pellucid.exchange.litert.operators import READERS, fused
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.litert.operator_view import OperatorView
+from pellucid.exchange.litert.operators import READERS, add_fused_activation
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.runs import ModelFile
 
 _REUSE_LIMIT = 4  # times that the weights may have the size of the file
@@ -33,7 +33,7 @@ def read(path: Path) -> ModelFile:
         If it is damaged, or holds what cannot be represented exactly.
     """
     content = read_bytes(path)
-    with damage_of(path, ".tflite file"):
+    with translate_errors(path, ".tflite file"):
         reading = _Reading(from_bytes(content, path), len(content))
         file = reading.file()
         reading.check(file, content)
@@ -45,7 +45,7 @@ class _Reading:
 
     def __init__(self, graph: Graph, size: int) -> None:
         self.graph, self.left = graph, size * _REUSE_LIMIT
-        self.assembler = Assembler(LAST)
+        self.builder = NetworkBuilder(LAST)
         self.values: dict[int, Any] = {
             i: value.array
             for i, value in enumerate(graph.values)
@@ -68,16 +68,16 @@ class _Reading:
             raise ExchangeError(
                 "import: the output must depend on the input; got a constant."
             )
-        network, weights = self.assembler.finish(output, name=self.graph.name)
+        network, weights = self.builder.finish(output, name=self.graph.name)
         card = self.graph.card
-        known = Card.from_json(json.loads(card)) if card else Card()
+        known = ModelMetadata.from_json(json.loads(card)) if card else ModelMetadata()
         return known.file(network, weights)
 
     def check(self, file: ModelFile, content: bytes) -> None:
         """Probe the network against LiteRT's interpreter, where it is installed."""
         if not probe.is_small(file) or not runtime.is_installed("tflite"):
             return
-        batch = self.assembler.batch or 1
+        batch = self.builder.batch or 1
         x = probe.draw((batch, *self.entry.foreign_shape[1:]))
         y = runtime.run("tflite", content, x)
         if y is not None:
@@ -91,14 +91,14 @@ class _Reading:
 
     def _enter(self, value: Value) -> Tensor:
         """Place the Input; one that is transposed at once is (N, C, H, W)."""
-        _check(Place("input", value.name), value)
-        self.assembler.batch = None if value.is_any_batch else value.shape[0]
+        _check(OperatorRef("input", value.name), value)
+        self.builder.batch = None if value.is_any_batch else value.shape[0]
         shape, axes = value.shape[1:], tuple(range(len(value.shape)))
         if len(shape) == 3 and self._is_channels_first():
             shape, axes = (*shape[1:], shape[0]), FIRST
-        place = self.assembler.input(shape, axes, name=value.name.split(":")[0])
-        self.values[self.graph.input] = place
-        return place
+        entry = self.builder.input(shape, axes, name=value.name.split(":")[0])
+        self.values[self.graph.input] = entry
+        return entry
 
     def _is_channels_first(self) -> bool:
         readers = [op for op in self.graph.operators if self.graph.input in op.inputs]
@@ -110,24 +110,24 @@ class _Reading:
     def _run(self, operator: Operator) -> None:
         name = self.graph.values[operator.outputs[0]].name
         shown = {k: v for k, v in operator.options.items() if v is not None}
-        place = Place(operator.kind, name.split(";")[0], shown)
+        ref = OperatorRef(operator.kind, name.split(";")[0], shown)
         if operator.outputs[0] in self.norms:
-            self._normalize(operator, place)
+            self._normalize(operator, ref)
             return
         if any(operator.outputs[0] in norm.inner for norm in self.norms.values()):
             return  # a part of a layer norm, which is read where it ends
         if operator.kind not in READERS or len(operator.outputs) != 1:
-            place.refuse("be an operator that a layer expresses exactly", operator.kind)
+            ref.refuse("be an operator that a layer expresses exactly", operator.kind)
         for i in (*operator.inputs, *operator.outputs):
             if i >= 0:
                 self._count(self.graph.values[i])
                 if i not in self.values or i in operator.outputs:
-                    _check(place, self.graph.values[i])
-        call = Call(
-            place=place,
+                    _check(ref, self.graph.values[i])
+        op = OperatorView(
+            ref=ref,
             operator=operator,
             values=[self.values[i] if i >= 0 else None for i in operator.inputs],
-            assembler=self.assembler,
+            builder=self.builder,
             is_sole_reader=all(
                 self.readers[i] == 1
                 for i in operator.inputs
@@ -135,13 +135,15 @@ class _Reading:
             ),
             options=shown,
         )
-        self.values[operator.outputs[0]] = fused(call, READERS[operator.kind](call))
+        self.values[operator.outputs[0]] = add_fused_activation(
+            op, READERS[operator.kind](op)
+        )
 
-    def _normalize(self, operator: Operator, place: Place) -> None:
+    def _normalize(self, operator: Operator, ref: OperatorRef) -> None:
         norm = self.norms[operator.outputs[0]]
         x = self.values[norm.input]
-        self.values[operator.outputs[0]] = self.assembler.normalization(
-            place, x, norm.layer, norm.weights
+        self.values[operator.outputs[0]] = self.builder.normalization(
+            ref, x, norm.layer, norm.weights
         )
 
     def _count(self, value: Value) -> None:
@@ -154,7 +156,7 @@ class _Reading:
             )
 
 
-def _check(place: Place, value: Value) -> None:
+def _check(ref: OperatorRef, value: Value) -> None:
     """Refuse what is not float32; shapes are whole numbers, which may be computed."""
     if value.dtype not in ("float32", "int32", "int64"):
-        place.refuse("compute in float32", value.dtype)
+        ref.refuse("compute in float32", value.dtype)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.errors import not_written
+from pellucid.exchange.errors import export_error
 from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.graph import Graph, Operator, Value
 from pellucid.network.layers import Shape
@@ -111,7 +111,7 @@ class Site:
 
     def refused(self, reason: str) -> Exception:
         """Return the error for what LiteRT cannot express."""
-        return not_written("LiteRT", self.layer.who, reason)
+        return export_error("LiteRT", self.layer.who, reason)
 
 
 def strides(layer: Any) -> dict[str, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pellucid.exchange.graph.tensor import BATCH, FIRST, Tensor
-from pellucid.exchange.onnx.operator_view import Call
+from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 
 _SWAP = [0, 2, 1, 3, 4]
@@ -30,7 +30,7 @@ class Groups:
     is_swapped: bool = False
 
 
-def split(call: Call, x: Tensor, shape: Sequence[int]) -> Groups | None:
+def split(op: OperatorView, x: Tensor, shape: Sequence[int]) -> Groups | None:
     """Begin, where an image is reshaped to (N, groups, channels of each, H, W)."""
     if len(shape) != 5 or len(x.shape) != 3 or x.axes != FIRST:
         return None
@@ -38,31 +38,31 @@ def split(call: Call, x: Tensor, shape: Sequence[int]) -> Groups | None:
     batch, groups, each, *rest = shape
     if groups * each != channels or rest != [height, width]:
         return None
-    if batch not in (0, -1, BATCH, call.assembler.batch):
+    if batch not in (0, -1, BATCH, op.builder.batch):
         return None
     return Groups(x, (groups, each))
 
 
-def swap(call: Call, part: Groups) -> Groups:
+def swap(op: OperatorView, part: Groups) -> Groups:
     """Exchange the groups and what is in them."""
-    order = list(call.attribute("perm", []))
+    order = list(op.attribute("perm", []))
     if order != _SWAP or part.is_swapped:
-        call.refuse(
+        op.refuse(
             "be the transposition of a channel shuffle, (0, 2, 1, 3, 4)", str(order)
         )
     return replace(part, is_swapped=True)
 
 
-def join(call: Call, part: Groups, shape: Sequence[int]) -> Tensor:
+def join(op: OperatorView, part: Groups, shape: Sequence[int]) -> Tensor:
     """End: the image has its channels behind each other again."""
     height, width, channels = part.x.shape
     whole = (channels, height, width)
     given = zip(shape[1:], whole, strict=False)
     is_image = len(shape) == 4 and all(n in (-1, size) for n, size in given)
     if not is_image or not part.is_swapped:
-        call.refuse("end a channel shuffle with an image (N, C, H, W)", str(shape))
+        op.refuse("end a channel shuffle with an image (N, C, H, W)", str(shape))
     order = np.arange(channels).reshape(part.sizes).T.ravel()
     weight = np.zeros((1, 1, channels, channels), np.float32)
     weight[0, 0, order, np.arange(channels)] = 1
     layer = pl.Conv2D(channels, kernel_size=1, bias=False, trainable=False)
-    return call.assembler.layer(call.place, layer, [part.x], {"weight": weight})
+    return op.builder.layer(op.ref, layer, [part.x], {"weight": weight})

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.disk import read_bytes
-from pellucid.exchange.errors import damage_of
+from pellucid.exchange.errors import translate_errors
 
 Array = npt.NDArray[Any]
 OLDEST_OPSET = 6
@@ -30,7 +30,7 @@ def load(path: Path) -> onnx.ModelProto:
         If it is no ONNX file, or of an opset that is too old or unknown.
     """
     content = read_bytes(path)
-    with damage_of(path, "ONNX file"):
+    with translate_errors(path, "ONNX file"):
         model = onnx.ModelProto()
         model.ParseFromString(content)
     if not model.graph.node and not model.graph.output:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.exchange.graph.tensor import Array, Tensor
-from pellucid.exchange.onnx.operator_view import Call
+from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 
 
@@ -28,42 +28,42 @@ class Partial:
     has_x: bool = False
 
 
-def erf(call: Call) -> Partial:
+def erf(op: OperatorView) -> Partial:
     """Begin: the input must be x / √2."""
-    return Partial(_scaled_by(call, 1 / sqrt(2)))
+    return Partial(_find_scaled(op, 1 / sqrt(2)))
 
 
-def erfc(call: Call) -> Partial:
+def erfc(op: OperatorView) -> Partial:
     """Begin: 1 + erf(x / √2) is erfc(−x / √2), which the input must be."""
-    return Partial(_scaled_by(call, -1 / sqrt(2)), has_one=True)
+    return Partial(_find_scaled(op, -1 / sqrt(2)), has_one=True)
 
 
-def _scaled_by(call: Call, wanted: float) -> Tensor:
+def _find_scaled(op: OperatorView, wanted: float) -> Tensor:
     """Return the x of x · wanted; the product may be of several steps."""
-    x, factor = call.tensor(), 1.0
+    x, factor = op.tensor(), 1.0
     while not isclose(factor, wanted, rel_tol=1e-6):
-        before, step = _unscaled(call, x)
+        before, step = _undo_scale(op, x)
         if before is x:
-            call.refuse(
-                f"be a part of GELU, and read x · {wanted:g}", f"x · {factor:g}"
-            )
+            op.refuse(f"be a part of GELU, and read x · {wanted:g}", f"x · {factor:g}")
         x, factor = before, factor * step
     return x
 
 
-def plus(call: Call, values: Sequence[Any], constants: Sequence[Array]) -> Partial:
+def add_one(
+    op: OperatorView, values: Sequence[Any], constants: Sequence[Array]
+) -> Partial:
     """Add the 1; where the Erf has been multiplied by a factor, the factor."""
     part: Partial = values[0]
     is_number = len(constants) == 1 and constants[0].size == 1
     one = float(constants[0].reshape(-1)[0]) if is_number else np.nan
     is_next = isinstance(part, Partial) and not (part.has_one or part.has_x)
     if not is_next or not isclose(one, part.factor, rel_tol=1e-6):
-        call.refuse("add 1 to the Erf of a GELU", f"{one:g}")
+        op.refuse("add 1 to the Erf of a GELU", f"{one:g}")
     return replace(part, has_one=True)
 
 
-def times(
-    call: Call, values: Sequence[Any], constants: Sequence[Array]
+def multiply(
+    op: OperatorView, values: Sequence[Any], constants: Sequence[Array]
 ) -> Partial | Tensor:
     """Multiply by x, by a number, or by both at once."""
     part = next(value for value in values if isinstance(value, Partial))
@@ -72,33 +72,33 @@ def times(
     for constant in constants:
         factor *= float(constant.reshape(-1)[0]) if constant.size == 1 else np.nan
     for other in others:
-        factor *= _share_of(call, part, other)
+        factor *= _find_factor(op, part, other)
     part = replace(part, factor=factor, has_x=part.has_x or bool(others))
     if not part.has_x or not isclose(factor, 0.5, rel_tol=1e-6):
         return part
     if not part.has_one:
-        call.refuse("be a part of GELU", "an Erf without + 1")
-    return call.assembler.elementwise(call.place, part.x, pl.GELU())
+        op.refuse("be a part of GELU", "an Erf without + 1")
+    return op.builder.elementwise(op.ref, part.x, pl.GELU())
 
 
-def _share_of(call: Call, part: Partial, other: Any) -> float:
+def _find_factor(op: OperatorView, part: Partial, other: Any) -> float:
     """Return the number by which a value is the x of a GELU."""
     if part.has_x or not isinstance(other, Tensor):
-        call.refuse("multiply the Erf of a GELU by its x", "another value")
+        op.refuse("multiply the Erf of a GELU by its x", "another value")
     x, factor = other, 1.0
     while x.node != part.x.node:
-        before, step = _unscaled(call, x)
+        before, step = _undo_scale(op, x)
         if before is x:
-            call.refuse("multiply the Erf of a GELU by its x", f"'{other.node}'")
+            op.refuse("multiply the Erf of a GELU by its x", f"'{other.node}'")
         x, factor = before, factor * step
     if not x.same_layout(part.x):
-        call.refuse("multiply the Erf of a GELU by its x", "another layout of it")
+        op.refuse("multiply the Erf of a GELU by its x", "another layout of it")
     return factor
 
 
-def _unscaled(call: Call, x: Tensor) -> tuple[Tensor, float]:
+def _undo_scale(op: OperatorView, x: Tensor) -> tuple[Tensor, float]:
     """Return what a multiplication by one number reads, and the number."""
-    nodes, weights = call.assembler.nodes, call.assembler.weights
+    nodes, weights = op.builder.nodes, op.builder.weights
     node = nodes[x.node]
     scale = weights.get(f"{x.node}.scale")
     if not isinstance(node.layer, pl.BatchNorm) or node.layer.epsilon != 0:

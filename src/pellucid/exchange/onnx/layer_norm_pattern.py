@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pellucid.exchange.graph.tensor import BATCH, FIRST, LAST, Array, Tensor
-from pellucid.exchange.onnx.operator_view import Call
+from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 
 _STEPS = ("square", "variance", "stable", "root", "inverse")
@@ -41,93 +41,91 @@ class Combination:
     offset: Array | None = None
 
 
-def mean(call: Call, x: Tensor) -> Combination | None:
+def mean(op: OperatorView, x: Tensor) -> Combination | None:
     """Begin, where ReduceMean averages the channels, the last axis of ours."""
-    axes = call.numbers(1, "axes") or []
-    is_kept = bool(call.attribute("keepdims", 1))
+    axes = op.numbers(1, "axes") or []
+    is_kept = bool(op.attribute("keepdims", 1))
     is_last = len(axes) == 1 and x.axis(axes[0]) == len(x.shape)
     return Combination(x, of_mean=1.0) if is_last and is_kept else None
 
 
-def read(call: Call) -> Any:
+def read(op: OperatorView) -> Any:
     """Take an operator that reads a part one step on."""
-    step = _READERS.get(call.operator)
+    step = _READERS.get(op.operator)
     if step is None:
-        _refuse(call)
-    return step(call)
+        _refuse(op)
+    return step(op)
 
 
-def _refuse(call: Call) -> NoReturn:
-    call.refuse("be the next step of a layer norm", call.operator)
+def _refuse(op: OperatorView) -> NoReturn:
+    op.refuse("be the next step of a layer norm", op.operator)
 
 
 def _is_same(x: Tensor, other: Tensor) -> bool:
     return x.node == other.node and x.same_layout(other)
 
 
-def _as_combination(call: Call, value: Any, part: Any) -> Combination:
+def _to_combination(op: OperatorView, value: Any, part: Any) -> Combination:
     """Return x itself as a combination; what is one already stays."""
     if isinstance(value, Tensor) and _is_same(value, part.x):
         return Combination(value, of_x=1.0)
     if not isinstance(value, Combination) or not _is_same(value.x, part.x):
-        _refuse(call)
+        _refuse(op)
     return value
 
 
-def _sub(call: Call) -> Any:
-    first, second = call.inputs
+def _sub(op: OperatorView) -> Any:
+    first, second = op.inputs
     if isinstance(second, np.ndarray):
-        return _offset(call, first, -second)
+        return _offset(op, first, -second)
     part = second if isinstance(second, Combination) else first
     if not isinstance(part, Combination):
-        _refuse(call)
-    minus = _negative(_as_combination(call, second, part))
-    return _sum(call, _as_combination(call, first, part), minus)
+        _refuse(op)
+    minus = _negate(_to_combination(op, second, part))
+    return _sum(op, _to_combination(op, first, part), minus)
 
 
-def _add(call: Call) -> Any:
-    first, second = call.inputs
+def _add(op: OperatorView) -> Any:
+    first, second = op.inputs
     if isinstance(first, np.ndarray):
         first, second = second, first
     if isinstance(first, Spread):
         is_number = isinstance(second, np.ndarray) and second.size == 1
         if first.step != "variance" or not is_number:
-            _refuse(call)
+            _refuse(op)
         return replace(first, step="stable", epsilon=float(second.reshape(-1)[0]))
     if isinstance(second, np.ndarray):
-        return _offset(call, first, second)
+        return _offset(op, first, second)
     part = second if isinstance(second, Combination) else first
     if not isinstance(part, Combination):
-        _refuse(call)
-    return _sum(
-        call, _as_combination(call, first, part), _as_combination(call, second, part)
-    )
+        _refuse(op)
+    return _sum(op, _to_combination(op, first, part), _to_combination(op, second, part))
 
 
-def _offset(call: Call, part: Any, constant: Array) -> Any:
+def _offset(op: OperatorView, part: Any, constant: Array) -> Any:
     is_scaled = isinstance(part, Combination) and part.inverse is not None
     if not is_scaled or part.offset is not None:
-        _refuse(call)
-    offset = call.assembler.per_channel(call.place, part.x, constant)
-    return _whole(call, replace(part, offset=offset))
+        _refuse(op)
+    offset = op.builder.per_channel(op.ref, part.x, constant)
+    return _finish(op, replace(part, offset=offset))
 
 
-def _sum(call: Call, first: Combination, second: Combination) -> Any:
+def _sum(op: OperatorView, first: Combination, second: Combination) -> Any:
     if first.inverse is not second.inverse or not _is_same(first.x, second.x):
-        _refuse(call)
+        _refuse(op)
     offsets = [part.offset for part in (first, second) if part.offset is not None]
     if len(offsets) > 1:
-        _refuse(call)
+        _refuse(op)
     made = replace(
         first,
         of_x=first.of_x + second.of_x,
         of_mean=first.of_mean + second.of_mean,
         offset=offsets[0] if offsets else None,
     )
-    return _whole(call, made)
+    return _finish(op, made)
 
 
-def _whole(call: Call, part: Combination) -> Any:
+def _finish(op: OperatorView, part: Combination) -> Any:
     """Return the layer, where all of it is there."""
     spread = part.inverse
     if spread is None or (part.of_x, part.of_mean) != (1.0, -1.0):
@@ -138,95 +136,95 @@ def _whole(call: Call, part: Combination) -> Any:
         "offset": ones * 0 if part.offset is None else part.offset,
     }
     layer = pl.LayerNorm(epsilon=spread.epsilon)
-    return call.assembler.normalization(call.place, part.x, layer, weights)
+    return op.builder.normalization(op.ref, part.x, layer, weights)
 
 
-def _mul(call: Call) -> Any:
-    first, second = call.inputs
+def _mul(op: OperatorView) -> Any:
+    first, second = op.inputs
     if first is second:
-        return _squared(call)
+        return _square(op)
     if isinstance(second, Spread) or isinstance(first, np.ndarray):
         first, second = second, first
     if not isinstance(first, Spread) or first.step != "inverse":
-        _refuse(call)
+        _refuse(op)
     if isinstance(second, np.ndarray):
         if first.scale is not None:
-            _refuse(call)
-        scale = call.assembler.per_channel(call.place, first.x, second)
+            _refuse(op)
+        scale = op.builder.per_channel(op.ref, first.x, second)
         return replace(first, scale=scale)
-    return _divided(call, second, first)
+    return _divide(op, second, first)
 
 
-def _squared(call: Call) -> Spread:
-    part = call.inputs[0]
-    is_square = call.operator == "Mul" or float(np.ravel(call.constant(1))[0]) == 2
+def _square(op: OperatorView) -> Spread:
+    part = op.inputs[0]
+    is_square = op.operator == "Mul" or float(np.ravel(op.constant(1))[0]) == 2
     is_centred = isinstance(part, Combination) and part.inverse is None
     signs = ((1.0, -1.0), (-1.0, 1.0))
     if not is_square or not is_centred or (part.of_x, part.of_mean) not in signs:
-        _refuse(call)
+        _refuse(op)
     return Spread(part.x)
 
 
-def _div(call: Call) -> Any:
-    spread = call.inputs[1]
+def _div(op: OperatorView) -> Any:
+    spread = op.inputs[1]
     if not isinstance(spread, Spread) or spread.step != "root":
-        _refuse(call)
-    return _divided(call, call.inputs[0], replace(spread, step="inverse"))
+        _refuse(op)
+    return _divide(op, op.inputs[0], replace(spread, step="inverse"))
 
 
-def _divided(call: Call, value: Any, spread: Spread) -> Any:
-    part = _as_combination(call, value, spread)
+def _divide(op: OperatorView, value: Any, spread: Spread) -> Any:
+    part = _to_combination(op, value, spread)
     if part.inverse is not None:
-        _refuse(call)
-    return _whole(call, replace(part, inverse=spread))
+        _refuse(op)
+    return _finish(op, replace(part, inverse=spread))
 
 
-def _negative(part: Combination) -> Combination:
+def _negate(part: Combination) -> Combination:
     offset = None if part.offset is None else -part.offset
     return replace(part, of_x=-part.of_x, of_mean=-part.of_mean, offset=offset)
 
 
-def _neg(call: Call) -> Combination:
-    if not isinstance(call.inputs[0], Combination):
-        _refuse(call)
-    return _negative(call.inputs[0])
+def _neg(op: OperatorView) -> Combination:
+    if not isinstance(op.inputs[0], Combination):
+        _refuse(op)
+    return _negate(op.inputs[0])
 
 
-def _root(call: Call) -> Spread:
+def _root(op: OperatorView) -> Spread:
     """Take the root; without an epsilon added, it is 0."""
-    part = call.inputs[0]
+    part = op.inputs[0]
     if not isinstance(part, Spread) or part.step not in ("variance", "stable"):
-        _refuse(call)
+        _refuse(op)
     return replace(part, step="root")
 
 
-def _next(before: str) -> Callable[[Call], Spread]:
+def _advance(before: str) -> Callable[[OperatorView], Spread]:
     """Return a reader that takes a `Spread` from one step to the next."""
 
-    def step(call: Call) -> Spread:
-        part = call.inputs[0]
+    def step(op: OperatorView) -> Spread:
+        part = op.inputs[0]
         if not isinstance(part, Spread) or part.step != before:
-            _refuse(call)
+            _refuse(op)
         return replace(part, step=_STEPS[_STEPS.index(before) + 1])
 
     return step
 
 
-def _variance(call: Call) -> Spread:
-    part = call.inputs[0]
-    if not isinstance(part, Spread) or mean(call, part.x) is None:
-        _refuse(call)
-    return _next("square")(call)
+def _variance(op: OperatorView) -> Spread:
+    part = op.inputs[0]
+    if not isinstance(part, Spread) or mean(op, part.x) is None:
+        _refuse(op)
+    return _advance("square")(op)
 
 
-def _turned(call: Call) -> Any:
-    part, permutation = call.inputs[0], call.attribute("perm", [])
-    return replace(part, x=call.assembler.transpose(call.place, part.x, permutation))
+def _transpose(op: OperatorView) -> Any:
+    part, permutation = op.inputs[0], op.attribute("perm", [])
+    return replace(part, x=op.builder.transpose(op.ref, part.x, permutation))
 
 
-def _reshaped(call: Call) -> Any:
+def _reshape(op: OperatorView) -> Any:
     """One number a pixel: tf2onnx reshapes it where it transposes the image."""
-    part, shape = call.inputs[0], call.shape_argument()
+    part, shape = op.inputs[0], op.shape_argument()
     is_lone = isinstance(part, Spread) and part.scale is None
     if isinstance(part, Combination):
         is_lone = part.of_x == 0 and part.inverse is None
@@ -237,22 +235,22 @@ def _reshaped(call: Call) -> Any:
         lone = [
             1 if axis == 3 else n for n, axis in zip(x.foreign_shape, axes, strict=True)
         ]
-        first = BATCH if shape[:1] in ([-1], [call.assembler.batch]) else shape[0]
+        first = BATCH if shape[:1] in ([-1], [op.builder.batch]) else shape[0]
         if [first, *shape[1:]] == lone:
             return replace(part, x=x)
-    _refuse(call)
+    _refuse(op)
 
 
-_READERS: dict[str, Callable[[Call], Any]] = {
+_READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Add": _add,
     "Div": _div,
     "Mul": _mul,
     "Neg": _neg,
-    "Pow": _squared,
-    "Reciprocal": _next("root"),
+    "Pow": _square,
+    "Reciprocal": _advance("root"),
     "ReduceMean": _variance,
-    "Reshape": _reshaped,
+    "Reshape": _reshape,
     "Sqrt": _root,
     "Sub": _sub,
-    "Transpose": _turned,
+    "Transpose": _transpose,
 }

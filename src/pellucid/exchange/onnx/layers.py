@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.exchange.channels_first import conv_transpose_weight, conv_weight, rows
-from pellucid.exchange.errors import not_written
+from pellucid.exchange.errors import export_error
 from pellucid.exchange.onnx.builder import GraphBuilder
 from pellucid.network import Node
 from pellucid.network import layers as pl
@@ -94,7 +94,7 @@ def _conv_transpose(site: Site) -> str:
         e >= max(s, d)
         for e, s, d in zip(extra, layer.strides, layer.dilations, strict=True)
     ):
-        raise not_written(
+        raise export_error(
             "ONNX", layer.who, f"output_padding must be less than stride; got {extra}"
         )
     how["pads"] = [top, left, max(bottom, 0), max(right, 0)]

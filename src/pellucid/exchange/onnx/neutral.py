@@ -12,21 +12,21 @@ import numpy as np
 
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.tensor import Tensor
-from pellucid.exchange.onnx.operator_view import Call
+from pellucid.exchange.onnx.operator_view import OperatorView
 
 _NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}
 _COMMUTES = ("Add", "Mul")
 
 
-def kept(call: Call) -> Any:
+def skip_neutral(op: OperatorView) -> Any:
     """Return the part that an operator leaves as it is; None where it does more."""
-    if call.operator not in _NEUTRAL or len(call.inputs) != 2:
+    if op.operator not in _NEUTRAL or len(op.inputs) != 2:
         return None
-    part, constant = call.inputs
-    if isinstance(part, np.ndarray) and call.operator in _COMMUTES:
+    part, constant = op.inputs
+    if isinstance(part, np.ndarray) and op.operator in _COMMUTES:
         part, constant = constant, part
     if not isinstance(constant, np.ndarray) or constant.size != 1:
         return None
     if part is None or isinstance(part, Tensor | Squares | np.ndarray):
         return None
-    return part if constant.item() == _NEUTRAL[call.operator] else None
+    return part if constant.item() == _NEUTRAL[op.operator] else None

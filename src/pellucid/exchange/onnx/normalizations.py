@@ -5,49 +5,49 @@ from __future__ import annotations
 import numpy as np
 
 from pellucid.exchange.graph.tensor import Tensor
-from pellucid.exchange.onnx.operator_view import Call
+from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 
 
-def batch_norm(call: Call) -> Tensor:
+def batch_norm(op: OperatorView) -> Tensor:
     """BatchNormalization in inference mode; ONNX's momentum means ours."""
-    call.only(training_mode=0, spatial=1)
-    if len([name for name in call.node.output if name]) > 1 and call.opset >= 14:
-        call.refuse("have one output", "the outputs of training")
-    x = call.tensor()
-    call.assembler.channels(call.place, x, 1)
+    op.only(training_mode=0, spatial=1)
+    if len([name for name in op.node.output if name]) > 1 and op.opset >= 14:
+        op.refuse("have one output", "the outputs of training")
+    x = op.tensor()
+    op.builder.channels(op.ref, x, 1)
     roles = ("scale", "offset", "running_mean", "running_variance")
-    weights = {role: call.weight(i + 1, 1) for i, role in enumerate(roles)}
+    weights = {role: op.weight(i + 1, 1) for i, role in enumerate(roles)}
     layer = pl.BatchNorm(
-        momentum=float(call.attribute("momentum", 0.9)),
-        epsilon=float(call.attribute("epsilon", 1e-5)),
+        momentum=float(op.attribute("momentum", 0.9)),
+        epsilon=float(op.attribute("epsilon", 1e-5)),
     )
-    return call.assembler.normalization(call.place, x, layer, weights)
+    return op.builder.normalization(op.ref, x, layer, weights)
 
 
-def layer_norm(call: Call) -> Tensor:
+def layer_norm(op: OperatorView) -> Tensor:
     """LayerNormalization over the last axis, which must be the channels."""
-    x, axis = call.tensor(), int(call.attribute("axis", -1))
+    x, axis = op.tensor(), int(op.attribute("axis", -1))
     if axis % len(x.axes) != len(x.axes) - 1:
-        call.refuse("normalise over the last axis alone", f"axis={axis}")
-    if any(call.node.output[1:]):
-        call.refuse("have one output", "mean and inverse deviation")
-    call.assembler.channels(call.place, x, -1)
-    scale = call.weight(1, 1)
-    offset = call.weight(2, 1) if call.has(2) else np.zeros_like(scale)
-    layer = pl.LayerNorm(epsilon=float(call.attribute("epsilon", 1e-5)))
+        op.refuse("normalise over the last axis alone", f"axis={axis}")
+    if any(op.node.output[1:]):
+        op.refuse("have one output", "mean and inverse deviation")
+    op.builder.channels(op.ref, x, -1)
+    scale = op.weight(1, 1)
+    offset = op.weight(2, 1) if op.has(2) else np.zeros_like(scale)
+    layer = pl.LayerNorm(epsilon=float(op.attribute("epsilon", 1e-5)))
     weights = {"scale": scale, "offset": offset}
-    return call.assembler.normalization(call.place, x, layer, weights)
+    return op.builder.normalization(op.ref, x, layer, weights)
 
 
-def local_response_norm(call: Call) -> Tensor:
+def local_response_norm(op: OperatorView) -> Tensor:
     """LRN over neighbouring channels; the names are ours."""
-    return call.assembler.local_response_norm(
-        call.place,
-        call.tensor(),
+    return op.builder.local_response_norm(
+        op.ref,
+        op.tensor(),
         axis=1,
-        size=int(call.attribute("size")),
-        alpha=float(call.attribute("alpha", 1e-4)),
-        beta=float(call.attribute("beta", 0.75)),
-        bias=float(call.attribute("bias", 1.0)),
+        size=int(op.attribute("size")),
+        alpha=float(op.attribute("alpha", 1e-4)),
+        beta=float(op.attribute("beta", 0.75)),
+        bias=float(op.attribute("bias", 1.0)),
     )

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from pellucid.exchange.errors import Place
-from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.onnx.container import to_array
 
@@ -19,7 +19,7 @@ _NOTHING = object()
 _EVERY = object()
 
 
-class Call:
+class OperatorView:
     """An operator while it is read.
 
     ``values`` are its inputs: a `Tensor` where the network computes it, an array
@@ -33,7 +33,7 @@ class Call:
         node: onnx.NodeProto,
         values: Sequence[Any],
         *,
-        assembler: Assembler,
+        builder: NetworkBuilder,
         opset: int,
         float_type: int,
         readers: Sequence[onnx.NodeProto],
@@ -42,7 +42,7 @@ class Call:
         self.node = node
         self.operator = node.op_type
         self.inputs = list(values)
-        self.assembler = assembler
+        self.builder = builder
         self.opset = opset
         self.float_type = float_type
         self.readers = list(readers)
@@ -50,11 +50,11 @@ class Call:
         self.attributes = {a.name: _value(a) for a in node.attribute}
         shown = {k: v for k, v in self.attributes.items() if not _is_large(v)}
         name = node.name or (node.output[0] if node.output else "")
-        self.place = Place(node.op_type, name, shown)
+        self.ref = OperatorRef(node.op_type, name, shown)
 
     def refuse(self, rule: str, got: str) -> NoReturn:
         """Raise ExchangeError: the operator must …"""
-        self.place.refuse(rule, got)
+        self.ref.refuse(rule, got)
 
     def has(self, index: int) -> bool:
         """True where an input is given."""

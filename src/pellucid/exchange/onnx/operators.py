@@ -17,7 +17,7 @@ from pellucid.exchange.onnx import (
     pixel_matmul_pattern,
     windows,
 )
-from pellucid.exchange.onnx.operator_view import Call
+from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 
@@ -32,312 +32,306 @@ Result = (
 _VECTOR_READERS = {"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze"}
 
 
-def _elementwise(kind: type[Layer]) -> Callable[[Call], Tensor]:
-    def read(call: Call) -> Tensor:
-        return call.assembler.elementwise(call.place, call.tensor(), kind())
+def _elementwise(kind: type[Layer]) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        return op.builder.elementwise(op.ref, op.tensor(), kind())
 
     return read
 
 
-def _leaky_relu(call: Call) -> Tensor:
-    layer = pl.LeakyReLU(float(call.attribute("alpha", 0.01)))
-    return call.assembler.elementwise(call.place, call.tensor(), layer)
+def _leaky_relu(op: OperatorView) -> Tensor:
+    layer = pl.LeakyReLU(float(op.attribute("alpha", 0.01)))
+    return op.builder.elementwise(op.ref, op.tensor(), layer)
 
 
-def _prelu(call: Call) -> Tensor:
-    slope = call.constant(1)
+def _prelu(op: OperatorView) -> Tensor:
+    slope = op.constant(1)
     if slope.size != 1:
-        call.refuse("have one slope", f"slopes of shape {slope.shape}")
+        op.refuse("have one slope", f"slopes of shape {slope.shape}")
     layer = pl.LeakyReLU(float(slope.reshape(-1)[0]))
-    return call.assembler.elementwise(call.place, call.tensor(), layer)
+    return op.builder.elementwise(op.ref, op.tensor(), layer)
 
 
-def _clip(call: Call) -> Tensor:
+def _clip(op: OperatorView) -> Tensor:
     """Clip at 0 from below is a ReLU."""
-    low = call.constant(1, None) if call.has(1) else call.attribute("min", None)
-    high = call.constant(2, None) if call.has(2) else call.attribute("max", None)
+    low = op.constant(1, None) if op.has(1) else op.attribute("min", None)
+    high = op.constant(2, None) if op.has(2) else op.attribute("max", None)
     is_open = high is None or float(high) >= np.finfo(np.float32).max
     if low is None or float(low) != 0 or not is_open:
-        call.refuse("clip at 0 from below and nothing above", f"{low} … {high}")
-    return call.assembler.elementwise(call.place, call.tensor(), pl.ReLU())
+        op.refuse("clip at 0 from below and nothing above", f"{low} … {high}")
+    return op.builder.elementwise(op.ref, op.tensor(), pl.ReLU())
 
 
-def _gelu(call: Call) -> Tensor:
-    call.only(approximate="none")
-    return call.assembler.elementwise(call.place, call.tensor(), pl.GELU())
+def _gelu(op: OperatorView) -> Tensor:
+    op.only(approximate="none")
+    return op.builder.elementwise(op.ref, op.tensor(), pl.GELU())
 
 
-def _swish(call: Call) -> Tensor:
-    call.only(alpha=1.0)
-    return call.assembler.elementwise(call.place, call.tensor(), pl.SiLU())
+def _swish(op: OperatorView) -> Tensor:
+    op.only(alpha=1.0)
+    return op.builder.elementwise(op.ref, op.tensor(), pl.SiLU())
 
 
-def _softmax(call: Call) -> Tensor:
-    x = call.tensor()
-    axis = int(call.attribute("axis", -1 if call.opset >= 13 else 1))
-    if call.opset < 13 and axis % len(x.axes) != len(x.axes) - 1:
+def _softmax(op: OperatorView) -> Tensor:
+    x = op.tensor()
+    axis = int(op.attribute("axis", -1 if op.opset >= 13 else 1))
+    if op.opset < 13 and axis % len(x.axes) != len(x.axes) - 1:
         # before opset 13 all axes from this one on were flattened into one
         after = x.foreign_shape[axis % len(x.axes) + 1 :]
         if any(n != 1 for n in after):
-            call.refuse("work along the last axis in opset < 13", f"axis={axis}")
-    return call.assembler.softmax(call.place, x, axis)
+            op.refuse("work along the last axis in opset < 13", f"axis={axis}")
+    return op.builder.softmax(op.ref, x, axis)
 
 
-def _log_softmax(call: Call) -> LogProbabilities:
-    return LogProbabilities(_softmax(call))
+def _log_softmax(op: OperatorView) -> LogProbabilities:
+    return LogProbabilities(_softmax(op))
 
 
-def _log(call: Call) -> LogProbabilities:
-    x = call.tensor()
-    if not isinstance(call.assembler.nodes[x.node].layer, pl.Softmax):
-        call.refuse("read a softmax", f"'{x.node}'")
+def _log(op: OperatorView) -> LogProbabilities:
+    x = op.tensor()
+    if not isinstance(op.builder.nodes[x.node].layer, pl.Softmax):
+        op.refuse("read a softmax", f"'{x.node}'")
     return LogProbabilities(x)
 
 
-def _gemm(call: Call) -> Tensor | pixel_matmul_pattern.Rows:
-    call.only(transA=0)
-    weight = call.weight(1, 2) * np.asarray(call.attribute("alpha", 1.0), np.float32)
-    weight = weight.T if call.attribute("transB", 0) else weight
+def _gemm(op: OperatorView) -> Tensor | pixel_matmul_pattern.Rows:
+    op.only(transA=0)
+    weight = op.weight(1, 2) * np.asarray(op.attribute("alpha", 1.0), np.float32)
+    weight = weight.T if op.attribute("transB", 0) else weight
     units = weight.shape[1]
-    bias = call.constant(2, None)
+    bias = op.constant(2, None)
     if bias is not None:
         if bias.size not in (1, units) or (bias.size > 1 and bias.shape[-1] != units):
-            call.refuse(f"have a bias of {units} numbers", f"shape={bias.shape}")
-        factor = np.asarray(call.attribute("beta", 1.0), np.float32)
+            op.refuse(f"have a bias of {units} numbers", f"shape={bias.shape}")
+        factor = np.asarray(op.attribute("beta", 1.0), np.float32)
         bias = np.broadcast_to(bias.reshape(-1) * factor, (units,))
     weight = weight.astype(np.float32)
-    if isinstance(call.inputs[0], pixel_matmul_pattern.Rows):
-        return pixel_matmul_pattern.product(call, call.inputs[0], weight, bias)
-    return call.assembler.dense(call.place, call.tensor(), weight, bias)
+    if isinstance(op.inputs[0], pixel_matmul_pattern.Rows):
+        return pixel_matmul_pattern.multiply(op, op.inputs[0], weight, bias)
+    return op.builder.dense(op.ref, op.tensor(), weight, bias)
 
 
-def _matmul(call: Call) -> Tensor | pixel_matmul_pattern.Rows:
-    weight = call.weight(1, 2)
-    if isinstance(call.inputs[0], pixel_matmul_pattern.Rows):
-        return pixel_matmul_pattern.product(call, call.inputs[0], weight, None)
-    return call.assembler.dense(call.place, call.tensor(), weight, None)
+def _matmul(op: OperatorView) -> Tensor | pixel_matmul_pattern.Rows:
+    weight = op.weight(1, 2)
+    if isinstance(op.inputs[0], pixel_matmul_pattern.Rows):
+        return pixel_matmul_pattern.multiply(op, op.inputs[0], weight, None)
+    return op.builder.dense(op.ref, op.tensor(), weight, None)
 
 
-def _add(call: Call) -> Result:
-    tensors, constants = _split(call)
+def _add(op: OperatorView) -> Result:
+    tensors, constants = _split(op)
     if any(isinstance(value, gelu_pattern.Partial) for value in tensors):
-        return gelu_pattern.plus(call, tensors, constants)
+        return gelu_pattern.add_one(op, tensors, constants)
     if not constants:
-        return call.assembler.add(call.place, tensors)
+        return op.builder.add(op.ref, tensors)
     if isinstance(tensors[0], Squares):
-        return tensors[0].plus(call.place, _one_number(call, constants[0]))
-    x, constant = tensors[0], _aligned(call, constants[0])
-    if call.is_sole_reader:
-        biased = call.assembler.fold_bias(call.place, x, constant)
+        return tensors[0].plus(op.ref, _one_number(op, constants[0]))
+    x, constant = tensors[0], _aligned(op, constants[0])
+    if op.is_sole_reader:
+        biased = op.builder.fold_bias(op.ref, x, constant)
         if biased is not None:
             return biased
-    return call.assembler.affine(call.place, x, offset=constant)
+    return op.builder.affine(op.ref, x, offset=constant)
 
 
-def _sub(call: Call) -> Tensor:
-    if isinstance(call.inputs[0], np.ndarray):
-        x = call.tensor(1)
-        minus = np.full(1, -1, call.inputs[0].dtype)
-        negative = call.assembler.affine(call.place, x, scale=minus)
-        return call.assembler.affine(call.place, negative, offset=call.inputs[0])
-    offset = -_aligned(call, call.constant(1))
-    return call.assembler.affine(call.place, call.tensor(), offset=offset)
+def _sub(op: OperatorView) -> Tensor:
+    if isinstance(op.inputs[0], np.ndarray):
+        x = op.tensor(1)
+        minus = np.full(1, -1, op.inputs[0].dtype)
+        negative = op.builder.affine(op.ref, x, scale=minus)
+        return op.builder.affine(op.ref, negative, offset=op.inputs[0])
+    offset = -_aligned(op, op.constant(1))
+    return op.builder.affine(op.ref, op.tensor(), offset=offset)
 
 
-def _mul(call: Call) -> Result:
-    tensors, constants = _split(call)
+def _mul(op: OperatorView) -> Result:
+    tensors, constants = _split(op)
     if any(isinstance(value, gelu_pattern.Partial) for value in tensors):
-        return gelu_pattern.times(call, tensors, constants)
+        return gelu_pattern.multiply(op, tensors, constants)
     if constants and isinstance(tensors[0], Squares):
-        return tensors[0].times(call.place, _one_number(call, constants[0]))
+        return tensors[0].times(op.ref, _one_number(op, constants[0]))
     if constants:
-        scale = _aligned(call, constants[0])
-        return call.assembler.affine(call.place, tensors[0], scale=scale)
-    squares = square(call.tensor(0), call.tensor(1))
+        scale = _aligned(op, constants[0])
+        return op.builder.affine(op.ref, tensors[0], scale=scale)
+    squares = square(op.tensor(0), op.tensor(1))
     if squares is not None:
         return squares
-    silu = _silu(call, *tensors) or _silu(call, *reversed(tensors))
+    silu = _silu(op, *tensors) or _silu(op, *reversed(tensors))
     if silu is None:
-        call.refuse("multiply by a constant, or by its own sigmoid", "two values")
+        op.refuse("multiply by a constant, or by its own sigmoid", "two values")
     return silu
 
 
-def _silu(call: Call, x: Tensor, gate: Tensor) -> Tensor | None:
-    node = call.assembler.nodes[gate.node]
+def _silu(op: OperatorView, x: Tensor, gate: Tensor) -> Tensor | None:
+    node = op.builder.nodes[gate.node]
     if not isinstance(node.layer, pl.Sigmoid) or node.inputs != (x.node,):
         return None
     if x.axes != gate.axes:
         return None
-    return call.assembler.elementwise(call.place, x, pl.SiLU())
+    return op.builder.elementwise(op.ref, x, pl.SiLU())
 
 
-def _one_number(call: Call, constant: Array) -> float:
+def _one_number(op: OperatorView, constant: Array) -> float:
     if constant.size != 1:
-        call.refuse("be a part of a local response norm", f"{constant.size} numbers")
+        op.refuse("be a part of a local response norm", f"{constant.size} numbers")
     return float(constant.reshape(-1)[0])
 
 
-def _pow(call: Call) -> Squares:
-    part = call.inputs[0]
+def _pow(op: OperatorView) -> Squares:
+    part = op.inputs[0]
     if not isinstance(part, Squares):
-        call.refuse("be a part of a local response norm", "the power of a value")
-    return part.power(call.place, _one_number(call, call.constant(1)))
+        op.refuse("be a part of a local response norm", "the power of a value")
+    return part.power(op.ref, _one_number(op, op.constant(1)))
 
 
-def _div(call: Call) -> Tensor:
-    if call.has(1) and isinstance(call.inputs[1], Squares):
-        return call.inputs[1].dividing(call.place, call.tensor(), call.assembler)
-    scale = 1 / _aligned(call, call.constant(1))
-    return call.assembler.affine(call.place, call.tensor(), scale=scale)
+def _div(op: OperatorView) -> Tensor:
+    if op.has(1) and isinstance(op.inputs[1], Squares):
+        return op.inputs[1].divide(op.ref, op.tensor(), op.builder)
+    scale = 1 / _aligned(op, op.constant(1))
+    return op.builder.affine(op.ref, op.tensor(), scale=scale)
 
 
-def _neg(call: Call) -> Tensor:
+def _neg(op: OperatorView) -> Tensor:
     minus = np.full(1, -1, np.float32)
-    return call.assembler.affine(call.place, call.tensor(), scale=minus)
+    return op.builder.affine(op.ref, op.tensor(), scale=minus)
 
 
-def _sum(call: Call) -> Tensor:
-    tensors = [call.tensor(i) for i in range(len(call.inputs))]
-    return call.assembler.add(call.place, tensors)
+def _sum(op: OperatorView) -> Tensor:
+    tensors = [op.tensor(i) for i in range(len(op.inputs))]
+    return op.builder.add(op.ref, tensors)
 
 
-def _split(call: Call) -> tuple[list[Any], list[Array]]:
+def _split(op: OperatorView) -> tuple[list[Any], list[Array]]:
     """Return the inputs that the network computes, and the constant ones."""
-    constants = [value for value in call.inputs if isinstance(value, np.ndarray)]
-    rest = [value for value in call.inputs if not isinstance(value, np.ndarray)]
+    constants = [value for value in op.inputs if isinstance(value, np.ndarray)]
+    rest = [value for value in op.inputs if not isinstance(value, np.ndarray)]
     if not rest or None in rest:
-        call.refuse("have two inputs", str(len(call.inputs)))
+        op.refuse("have two inputs", str(len(op.inputs)))
     return rest, constants
 
 
-def _aligned(call: Call, constant: Array) -> Array:
+def _aligned(op: OperatorView, constant: Array) -> Array:
     """Return a constant shaped for today's broadcasting; opset 6 had its own."""
-    axis = call.attribute("axis", None)
-    if call.opset >= 7 or axis is None:
+    axis = op.attribute("axis", None)
+    if op.opset >= 7 or axis is None:
         return constant
-    rank = len(call.tensor().axes)
+    rank = len(op.tensor().axes)
     return constant.reshape(constant.shape + (1,) * (rank - constant.ndim - axis))
 
 
-def _concat(call: Call) -> Tensor:
-    tensors = [call.tensor(i) for i in range(len(call.inputs))]
-    axis = int(call.attribute("axis", 1))
-    return call.assembler.concat(call.place, tensors, axis)
+def _concat(op: OperatorView) -> Tensor:
+    tensors = [op.tensor(i) for i in range(len(op.inputs))]
+    axis = int(op.attribute("axis", 1))
+    return op.builder.concat(op.ref, tensors, axis)
 
 
-def _dropout(call: Call) -> Tensor:
-    training = call.constant(2, np.zeros(1, bool))
+def _dropout(op: OperatorView) -> Tensor:
+    training = op.constant(2, np.zeros(1, bool))
     if training.any():
-        call.refuse("be in inference mode", "training_mode=True")
-    ratio = call.constant(1, None)
-    rate = float(
-        call.attribute("ratio", 0.5) if ratio is None else ratio.reshape(-1)[0]
-    )
-    return call.assembler.elementwise(call.place, call.tensor(), pl.Dropout(rate))
+        op.refuse("be in inference mode", "training_mode=True")
+    ratio = op.constant(1, None)
+    rate = float(op.attribute("ratio", 0.5) if ratio is None else ratio.reshape(-1)[0])
+    return op.builder.elementwise(op.ref, op.tensor(), pl.Dropout(rate))
 
 
-def _identity(call: Call) -> Any:
-    return call.inputs[0]
+def _identity(op: OperatorView) -> Any:
+    return op.inputs[0]
 
 
-def _cast(call: Call) -> Tensor:
-    if call.attribute("to") != call.float_type:
-        call.refuse(
-            f"keep the input's type, {call.float_type}", str(call.attribute("to"))
-        )
-    return call.tensor()
+def _cast(op: OperatorView) -> Tensor:
+    if op.attribute("to") != op.float_type:
+        op.refuse(f"keep the input's type, {op.float_type}", str(op.attribute("to")))
+    return op.tensor()
 
 
-def _flatten(call: Call) -> Tensor:
-    x, axis = call.tensor(), int(call.attribute("axis", 1))
+def _flatten(op: OperatorView) -> Tensor:
+    x, axis = op.tensor(), int(op.attribute("axis", 1))
     if axis % len(x.axes) != 1:
-        call.refuse("flatten all but the batch", f"axis={axis}")
-    return call.assembler.flatten(call.place, x)
+        op.refuse("flatten all but the batch", f"axis={axis}")
+    return op.builder.flatten(op.ref, x)
 
 
-def _reshape(call: Call) -> Result:
-    shape = call.shape_argument()
-    if call.attribute("allowzero", 0) and 0 in shape:
-        call.refuse("have allowzero=0", "1")
-    if isinstance(call.inputs[0], channel_shuffle_pattern.Groups):
-        return channel_shuffle_pattern.join(call, call.inputs[0], shape)
-    if isinstance(call.inputs[0], Squares):
-        return call.inputs[0].reshaped(call.place, shape, call.assembler.batch)
-    if isinstance(call.inputs[0], pixel_matmul_pattern.Rows):
-        return pixel_matmul_pattern.images(call, call.inputs[0], shape)
-    if isinstance(call.inputs[0], pixel_matmul_pattern.Repeated):
-        return pixel_matmul_pattern.enlarged(call, call.inputs[0], shape)
-    x = call.tensor()
-    begun = channel_shuffle_pattern.split(call, x, shape) or pixel_matmul_pattern.rows(
-        x, shape, call.assembler.batch
-    )
-    return begun or call.assembler.reshape(call.place, x, shape)
+def _reshape(op: OperatorView) -> Result:
+    shape = op.shape_argument()
+    if op.attribute("allowzero", 0) and 0 in shape:
+        op.refuse("have allowzero=0", "1")
+    if isinstance(op.inputs[0], channel_shuffle_pattern.Groups):
+        return channel_shuffle_pattern.join(op, op.inputs[0], shape)
+    if isinstance(op.inputs[0], Squares):
+        return op.inputs[0].reshape(op.ref, shape, op.builder.batch)
+    if isinstance(op.inputs[0], pixel_matmul_pattern.Rows):
+        return pixel_matmul_pattern.join(op, op.inputs[0], shape)
+    if isinstance(op.inputs[0], pixel_matmul_pattern.Repeated):
+        return pixel_matmul_pattern.enlarge(op, op.inputs[0], shape)
+    x = op.tensor()
+    begun = channel_shuffle_pattern.split(
+        op, x, shape
+    ) or pixel_matmul_pattern.flatten_pixels(x, shape, op.builder.batch)
+    return begun or op.builder.reshape(op.ref, x, shape)
 
 
-def _squeeze(call: Call) -> Result:
-    part = call.inputs[0]
-    if isinstance(part, Squares) and part.is_volume and call.axes() == [1]:
+def _squeeze(op: OperatorView) -> Result:
+    part = op.inputs[0]
+    if isinstance(part, Squares) and part.is_volume and op.axes() == [1]:
         shape = part.x.foreign_shape
-        return part.reshaped(call.place, shape, call.assembler.batch)
-    x, axes = call.tensor(), call.axes()
+        return part.reshape(op.ref, shape, op.builder.batch)
+    x, axes = op.tensor(), op.axes()
     shape, rank = x.foreign_shape, len(x.axes)
     dropped = {axis % rank for axis in axes} if axes else _ones(shape)
     kept = [n for i, n in enumerate(shape) if i not in dropped]
-    return call.assembler.reshape(call.place, x, kept)
+    return op.builder.reshape(op.ref, x, kept)
 
 
 def _ones(shape: tuple[int, ...]) -> set[int]:
     return {i for i, n in enumerate(shape) if n == 1}
 
 
-def _unsqueeze(call: Call) -> Tensor:
-    x, shape = call.tensor(), list(call.tensor().foreign_shape)
-    axes = call.axes() or []
+def _unsqueeze(op: OperatorView) -> Tensor:
+    x, shape = op.tensor(), list(op.tensor().foreign_shape)
+    axes = op.axes() or []
     rank = len(shape) + len(axes)
     for axis in sorted(axis % rank for axis in axes):
         shape.insert(axis, 1)
-    return call.assembler.reshape(call.place, x, shape)
+    return op.builder.reshape(op.ref, x, shape)
 
 
-def _transpose(call: Call) -> Result:
-    if isinstance(call.inputs[0], channel_shuffle_pattern.Groups):
-        return channel_shuffle_pattern.swap(call, call.inputs[0])
-    if isinstance(call.inputs[0], pixel_matmul_pattern.Repeated):
-        return pixel_matmul_pattern.turned(call, call.inputs[0])
-    x = call.tensor()
-    permutation = call.attribute("perm", list(range(len(x.axes)))[::-1])
-    return call.assembler.transpose(call.place, x, permutation)
+def _transpose(op: OperatorView) -> Result:
+    if isinstance(op.inputs[0], channel_shuffle_pattern.Groups):
+        return channel_shuffle_pattern.swap(op, op.inputs[0])
+    if isinstance(op.inputs[0], pixel_matmul_pattern.Repeated):
+        return pixel_matmul_pattern.transpose(op, op.inputs[0])
+    x = op.tensor()
+    permutation = op.attribute("perm", list(range(len(x.axes)))[::-1])
+    return op.builder.transpose(op.ref, x, permutation)
 
 
-def _global_average(call: Call) -> Tensor:
-    readers = {reader.op_type for reader in call.readers}
+def _global_average(op: OperatorView) -> Tensor:
+    readers = {reader.op_type for reader in op.readers}
     as_vector = bool(readers) and readers <= _VECTOR_READERS
-    return call.assembler.global_average(
-        call.place, call.tensor(), as_image=not as_vector
-    )
+    return op.builder.global_average(op.ref, op.tensor(), as_image=not as_vector)
 
 
-def _reduce_mean(call: Call) -> Tensor | layer_norm_pattern.Combination:
-    x, rank = call.tensor(), len(call.tensor().axes)
-    begun = layer_norm_pattern.mean(call, x)
+def _reduce_mean(op: OperatorView) -> Tensor | layer_norm_pattern.Combination:
+    x, rank = op.tensor(), len(op.tensor().axes)
+    begun = layer_norm_pattern.mean(op, x)
     if begun is not None:
         return begun
-    axes = call.numbers(1, "axes") or []
+    axes = op.numbers(1, "axes") or []
     spatial = {x.axes.index(1), x.axes.index(2)} if len(x.shape) == 3 else set()
     if not spatial or {axis % rank for axis in axes} != spatial:
-        call.refuse("average height and width", f"axes={axes}")
-    if x.axes != call.assembler.image_axes:
+        op.refuse("average height and width", f"axes={axes}")
+    if x.axes != op.builder.image_axes:
         # an image that was transposed: only its mean as a vector has one layout
-        if call.attribute("keepdims", 1):
-            call.refuse("have keepdims=0", "1")
-        return call.assembler.layer(call.place, pl.GlobalAvgPool2D(), [x], axes=(0, 1))
-    if call.attribute("keepdims", 1):
-        return _global_average(call)
-    image = call.assembler.global_average(call.place, x, as_image=False)
-    return call.assembler.vector(image)
+        if op.attribute("keepdims", 1):
+            op.refuse("have keepdims=0", "1")
+        return op.builder.layer(op.ref, pl.GlobalAvgPool2D(), [x], axes=(0, 1))
+    if op.attribute("keepdims", 1):
+        return _global_average(op)
+    image = op.builder.global_average(op.ref, x, as_image=False)
+    return op.builder.vector(image)
 
 
-READERS: dict[str, Callable[[Call], Any]] = {
+READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Add": _add,
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalizations.batch_norm,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pellucid.exchange.graph.tensor import BATCH, LAST, Array, Tensor
-from pellucid.exchange.onnx.operator_view import Call
+from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 from pellucid.network.layers import Shape
 
@@ -30,14 +30,14 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """An image that is repeated along an axis of its own, the one at ``place``."""
+    """An image that is repeated along an axis of its own, the one at ``axis``."""
 
     x: Tensor
-    place: int
+    axis: int
     factor: int
 
 
-def rows(x: Tensor, shape: Sequence[int], batch: int | None) -> Rows | None:
+def flatten_pixels(x: Tensor, shape: Sequence[int], batch: int | None) -> Rows | None:
     """Begin, where images (N, H, W, C) are reshaped to (N · H · W, C)."""
     if len(x.shape) != 3 or x.axes != LAST or x.shape[:2] == (1, 1) or len(shape) != 2:
         return None
@@ -46,49 +46,49 @@ def rows(x: Tensor, shape: Sequence[int], batch: int | None) -> Rows | None:
     return Rows(x) if is_all else None
 
 
-def product(call: Call, part: Rows, weight: Array, bias: Array | None) -> Rows:
+def multiply(op: OperatorView, part: Rows, weight: Array, bias: Array | None) -> Rows:
     """Multiply every row: a dense layer on the pixels."""
-    return Rows(call.assembler.dense(call.place, part.x, weight, bias))
+    return Rows(op.builder.dense(op.ref, part.x, weight, bias))
 
 
-def images(call: Call, part: Rows, shape: Sequence[int]) -> Tensor:
+def join(op: OperatorView, part: Rows, shape: Sequence[int]) -> Tensor:
     """End: the pixels are images again."""
     batch, *rest = part.x.foreign_shape
     first, *given = shape
     wrong = any(n not in (-1, m) for n, m in zip(given, rest, strict=False))
-    is_batch = first in (-1, BATCH, batch, call.assembler.batch)
+    is_batch = first in (-1, BATCH, batch, op.builder.batch)
     if not is_batch or len(given) != len(rest) or wrong:
-        call.refuse("put rows of pixels together as images again", str(list(shape)))
+        op.refuse("put rows of pixels together as images again", str(list(shape)))
     return part.x
 
 
-def tile(call: Call) -> Repeated:
+def tile(op: OperatorView) -> Repeated:
     """Begin, where an image is repeated along an axis of length 1."""
-    x, counts = call.tensor(), call.numbers(1, "repeats") or []
+    x, counts = op.tensor(), op.numbers(1, "repeats") or []
     places = [i for i, n in enumerate(counts) if n != 1]
     is_image = len(x.shape) == 3 and len(counts) == len(x.axes) == 5
     if not is_image or len(places) != 1 or x.axes[places[0]] is not None:
-        call.refuse("repeat the pixels of an image", f"repeats={counts}")
+        op.refuse("repeat the pixels of an image", f"repeats={counts}")
     return Repeated(x, places[0], counts[places[0]])
 
 
-def turned(call: Call, part: Repeated) -> Repeated:
+def transpose(op: OperatorView, part: Repeated) -> Repeated:
     """Exchange axes of what is repeated."""
-    order = list(call.attribute("perm", []))
-    x = call.assembler.transpose(call.place, part.x, order)
-    return replace(part, x=x, place=order.index(part.place))
+    order = list(op.attribute("perm", []))
+    x = op.builder.transpose(op.ref, part.x, order)
+    return replace(part, x=x, axis=order.index(part.axis))
 
 
-def enlarged(call: Call, part: Repeated, shape: Sequence[int]) -> Tensor:
+def enlarge(op: OperatorView, part: Repeated, shape: Sequence[int]) -> Tensor:
     """End: the repeated pixels lie behind each other."""
-    axes, place = part.x.axes, part.place
-    x = replace(part.x, axes=axes[:place] + axes[place + 1 :])
+    axes, axis = part.x.axes, part.axis
+    x = replace(part.x, axes=axes[:axis] + axes[axis + 1 :])
     wanted = list(x.foreign_shape)
-    wanted[place - 1] *= part.factor
+    wanted[axis - 1] *= part.factor
     given = list(shape)
-    if given[:1] in ([-1], [call.assembler.batch]):
+    if given[:1] in ([-1], [op.builder.batch]):
         given[0] = BATCH
-    if given != wanted or axes[place - 1] not in (1, 2):
-        call.refuse("put repeated pixels behind each other", str(list(shape)))
-    factors = (part.factor, 1) if axes[place - 1] == 1 else (1, part.factor)
-    return call.assembler.layer(call.place, pl.Upsample2D(factors), [x])
+    if given != wanted or axes[axis - 1] not in (1, 2):
+        op.refuse("put repeated pixels behind each other", str(list(shape)))
+    factors = (part.factor, 1) if axes[axis - 1] == 1 else (1, part.factor)
+    return op.builder.layer(op.ref, pl.Upsample2D(factors), [x])

@@ -15,11 +15,11 @@ import numpy.typing as npt
 import onnx
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.errors import Place, damage_of
+from pellucid.exchange.errors import OperatorRef, translate_errors
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
-from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import BATCH, FIRST, LAST, LogProbabilities, Tensor
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx import (
     channel_shuffle_pattern,
     gelu_pattern,
@@ -30,7 +30,7 @@ from pellucid.exchange.onnx import (
 )
 from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.folding import fold
-from pellucid.exchange.onnx.operator_view import Call
+from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.exchange.onnx.operators import READERS
 from pellucid.runs import ModelFile
 
@@ -59,7 +59,7 @@ def read(
         If it is damaged, or holds what cannot be represented exactly.
     """
     model = load(path)
-    with damage_of(path, "ONNX file"), np.errstate(all="ignore"):
+    with translate_errors(path, "ONNX file"), np.errstate(all="ignore"):
         graph = Graph(model, path.parent, constants or {})
         file = graph.file(path.stem)
         graph.check(file)
@@ -92,7 +92,7 @@ class Graph:
         self.images = images
         self.model, self.graph, self.folder = model, model.graph, folder
         self.opset = opset_of(model)
-        self.assembler = Assembler(FIRST)
+        self.builder = NetworkBuilder(FIRST)
         self.values: dict[str, Any] = {"": None}
         self.initializers = {t.name: t for t in self.graph.initializer}
         self.output_name = self._output_name()
@@ -131,7 +131,7 @@ class Graph:
                 ", which does not."
             )
         named = self.graph.name if self.graph.name else name
-        network, weights = self.assembler.finish(output, name=named)
+        network, weights = self.builder.finish(output, name=named)
         return self._card(dtype).file(network, weights)
 
     def check(self, file: ModelFile) -> None:
@@ -149,7 +149,7 @@ class Graph:
             ),
             entry=self.entry,
             output=self.output,
-            batch=self.assembler.batch,
+            batch=self.builder.batch,
         )
 
     def _constant_of(self, name: str) -> Any:
@@ -158,11 +158,11 @@ class Graph:
             return self.given[name]
         return to_array(self.initializers[name], self.folder)
 
-    def _card(self, dtype: str) -> Card:
+    def _card(self, dtype: str) -> ModelMetadata:
         properties = {p.key: p.value for p in self.model.metadata_props}
         if CARD in properties:
-            return Card.from_json(json.loads(properties[CARD]))
-        return Card(dtype=dtype)
+            return ModelMetadata.from_json(json.loads(properties[CARD]))
+        return ModelMetadata(dtype=dtype)
 
     # -- what of the graph is read -------------------------------------------------
 
@@ -215,7 +215,7 @@ class Graph:
                 f"import: input '{read[0].name}' must have a known shape (N, …); "
                 f"got {[d.dim_param or d.dim_value for d in kind.shape.dim]}."
             )
-        self.assembler.batch = sizes[0] or None
+        self.builder.batch = sizes[0] or None
         self.float_type = kind.elem_type
         tensor = self._place(str(read[0].name), tuple(sizes[1:]))
         self.entry_name = str(read[0].name)
@@ -226,12 +226,12 @@ class Graph:
         """Make the Input: images are (N, C, H, W) unless they are transposed first."""
         if len(sizes) != 3:
             axes = tuple(range(len(sizes) + 1))
-            return self.assembler.input(sizes, axes, name=name)
+            return self.builder.input(sizes, axes, name=name)
         is_last = self._is_channels_last(name, sizes)
         if is_last if self.images is None else self.images == LAST:
-            return self.assembler.input(sizes, LAST, name=name)
+            return self.builder.input(sizes, LAST, name=name)
         channels, height, width = sizes
-        return self.assembler.input((height, width, channels), FIRST, name=name)
+        return self.builder.input((height, width, channels), FIRST, name=name)
 
     def _is_channels_last(self, name: str, sizes: tuple[int, ...]) -> bool:
         readers = self.readers[name]
@@ -248,14 +248,14 @@ class Graph:
 
     def _branch(self, node: onnx.NodeProto) -> None:
         """Run the branch of an If whose condition is known."""
-        place = Place("If", node.name)
+        ref = OperatorRef("If", node.name)
         condition = self._value(node, node.input[0])
         if not isinstance(condition, np.ndarray) or condition.size != 1:
-            place.refuse("have a condition that the file decides", "the input's value")
+            ref.refuse("have a condition that the file decides", "the input's value")
         taken = "then_branch" if condition.item() else "else_branch"
         branches = [a.g for a in node.attribute if a.name == taken]
         if not branches or len(branches[0].output) != len(node.output):
-            place.refuse(f"have a {taken} with its outputs", f"{len(branches)}")
+            ref.refuse(f"have a {taken} with its outputs", f"{len(branches)}")
         (branch,) = branches
         self.initializers |= {t.name: t for t in branch.initializer}
         for inner in branch.node:
@@ -268,10 +268,10 @@ class Graph:
             self._branch(node)
             return
         values = [self._value(node, name) for name in node.input]
-        call = Call(
+        op = OperatorView(
             node,
             values,
-            assembler=self.assembler,
+            builder=self.builder,
             opset=self.opset,
             float_type=self.float_type,
             readers=self.readers[node.output[0]],
@@ -282,36 +282,36 @@ class Graph:
             ),
         )
         if node.domain not in ("", "ai.onnx"):
-            call.refuse("be one of ONNX's own operators", f"domain={node.domain!r}")
+            op.refuse("be one of ONNX's own operators", f"domain={node.domain!r}")
         if node.output[0] in self.values:
-            call.refuse("name its output anew", repr(node.output[0]))
-        result = self._result(call)
+            op.refuse("name its output anew", repr(node.output[0]))
+        result = self._result(op)
         # a view of its own, so that no later reader is mistaken for the only one
         is_same = any(result is value for value in values)
         self.values[node.output[0]] = (
             replace(result) if is_same and isinstance(result, Tensor) else result
         )
 
-    def _result(self, call: Call) -> Any:
-        if call.operator == "Constant":
-            return self._constant(call)
-        if call.operator == "Shape":
-            return self._shape(call)
-        is_constant = all(v is None or isinstance(v, np.ndarray) for v in call.inputs)
-        if is_constant and call.inputs:
-            folded = fold(call)
+    def _result(self, op: OperatorView) -> Any:
+        if op.operator == "Constant":
+            return self._constant(op)
+        if op.operator == "Shape":
+            return self._shape(op)
+        is_constant = all(v is None or isinstance(v, np.ndarray) for v in op.inputs)
+        if is_constant and op.inputs:
+            folded = fold(op)
             if folded is not None:
                 return folded
-        kept = neutral.kept(call)
-        if kept is not None:
-            return kept
-        is_part = any(isinstance(v, _MOMENTS) for v in call.inputs)
-        if is_part and call.operator != "Identity":
-            return layer_norm_pattern.read(call)
-        reader = READERS.get(call.operator)
+        part = neutral.skip_neutral(op)
+        if part is not None:
+            return part
+        is_part = any(isinstance(v, _MOMENTS) for v in op.inputs)
+        if is_part and op.operator != "Identity":
+            return layer_norm_pattern.read(op)
+        reader = READERS.get(op.operator)
         if reader is None:
-            call.refuse("be an operator that a layer expresses exactly", call.operator)
-        return reader(call)
+            op.refuse("be an operator that a layer expresses exactly", op.operator)
+        return reader(op)
 
     def _value(self, node: onnx.NodeProto, name: str) -> Any:
         if name not in self.values and name in self.initializers:
@@ -323,26 +323,26 @@ class Graph:
             )
         return self.values[name]
 
-    def _constant(self, call: Call) -> Any:
-        for attribute in call.node.attribute:
+    def _constant(self, op: OperatorView) -> Any:
+        for attribute in op.node.attribute:
             if attribute.name == "value":
                 return to_array(attribute.t, self.folder)
             if attribute.name in ("value_float", "value_floats"):
-                return np.asarray(call.attribute(attribute.name), np.float32)
+                return np.asarray(op.attribute(attribute.name), np.float32)
             if attribute.name in ("value_int", "value_ints"):
-                return np.asarray(call.attribute(attribute.name), np.int64)
-        call.refuse("hold numbers", ", ".join(call.attributes))
+                return np.asarray(op.attribute(attribute.name), np.int64)
+        op.refuse("hold numbers", ", ".join(op.attributes))
 
-    def _shape(self, call: Call) -> Any:
-        value = call.inputs[0]
+    def _shape(self, op: OperatorView) -> Any:
+        value = op.inputs[0]
         shape = (
             value.shape
             if isinstance(value, np.ndarray)
             else value.foreign_shape
             if isinstance(value, pixel_matmul_pattern.Rows | Squares)
-            else call.tensor().foreign_shape
+            else op.tensor().foreign_shape
         )
-        start, end = call.attribute("start", 0), call.attribute("end", None)
+        start, end = op.attribute("start", 0), op.attribute("end", None)
         return np.asarray(shape, np.int64)[start:end]
 
 

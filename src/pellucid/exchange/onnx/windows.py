@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.tensor import Array, Tensor
-from pellucid.exchange.onnx.operator_view import Call
+from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 from pellucid.network.window import Pads, pads
 
@@ -23,16 +23,18 @@ _NEAREST: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def _two(call: Call, name: str, default: int = 1) -> Pair:
-    values = call.attribute(name, [default, default])
+def _two(op: OperatorView, name: str, default: int = 1) -> Pair:
+    values = op.attribute(name, [default, default])
     if len(values) != 2:
-        call.refuse("work on images of height and width", f"{name}={values}")
+        op.refuse("work on images of height and width", f"{name}={values}")
     return int(values[0]), int(values[1])
 
 
-def _pads(call: Call, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Pads:
+def _pads(
+    op: OperatorView, size: Pair, kernel: Pair, stride: Pair, dilation: Pair
+) -> Pads:
     """Return ((top, bottom), (left, right)) from pads or auto_pad."""
-    how = call.attribute("auto_pad", "NOTSET")
+    how = op.attribute("auto_pad", "NOTSET")
     if how in ("SAME_UPPER", "SAME_LOWER"):
         (top, bottom), (left, right) = pads("same", size, kernel, stride, dilation)
         swap = how == "SAME_LOWER"
@@ -42,58 +44,58 @@ def _pads(call: Call, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) ->
     if how == "VALID":
         return _ZEROS
     if how not in ("NOTSET", ""):
-        call.refuse("have auto_pad NOTSET, VALID or SAME_…", how)
-    top, left, bottom, right = call.attribute("pads", [0, 0, 0, 0])
+        op.refuse("have auto_pad NOTSET, VALID or SAME_…", how)
+    top, left, bottom, right = op.attribute("pads", [0, 0, 0, 0])
     return (int(top), int(bottom)), (int(left), int(right))
 
 
-def _kernel(call: Call, weight: Array) -> Pair:
+def _kernel(op: OperatorView, weight: Array) -> Pair:
     shape = weight.shape[2], weight.shape[3]
-    if "kernel_shape" in call.attributes and _two(call, "kernel_shape") != shape:
-        call.refuse("have the kernel_shape of its weight", f"{shape}")
+    if "kernel_shape" in op.attributes and _two(op, "kernel_shape") != shape:
+        op.refuse("have the kernel_shape of its weight", f"{shape}")
     return shape
 
 
-def _bias(call: Call) -> Array | None:
-    return call.weight(2, 1) if call.has(2) else None
+def _bias(op: OperatorView) -> Array | None:
+    return op.weight(2, 1) if op.has(2) else None
 
 
-def conv(call: Call) -> Tensor:
+def conv(op: OperatorView) -> Tensor:
     """Conv: weight (out, in / groups, kh, kw)."""
-    x, weight = call.tensor(), call.weight(1, 4)
-    x = call.assembler.image(call.place, x)
-    kernel = _kernel(call, weight)
-    stride, dilation = _two(call, "strides"), _two(call, "dilations")
+    x, weight = op.tensor(), op.weight(1, 4)
+    x = op.builder.image(op.ref, x)
+    kernel = _kernel(op, weight)
+    stride, dilation = _two(op, "strides"), _two(op, "dilations")
     size = x.shape[0], x.shape[1]
-    return call.assembler.conv(
-        call.place,
+    return op.builder.conv(
+        op.ref,
         x,
         weight.transpose(2, 3, 1, 0),
-        _bias(call),
+        _bias(op),
         stride=stride,
         dilation=dilation,
-        padding=_pads(call, size, kernel, stride, dilation),
-        groups=int(call.attribute("group", 1)),
+        padding=_pads(op, size, kernel, stride, dilation),
+        groups=int(op.attribute("group", 1)),
     )
 
 
-def conv_transpose(call: Call) -> Tensor:
+def conv_transpose(op: OperatorView) -> Tensor:
     """ConvTranspose: weight (in, out / groups, kh, kw)."""
-    x, weight = call.tensor(), call.weight(1, 4)
-    x = call.assembler.image(call.place, x)
-    kernel = _kernel(call, weight)
-    stride, dilation = _two(call, "strides"), _two(call, "dilations")
-    crop, extra = _cropped(call, (x.shape[0], x.shape[1]), kernel, stride, dilation)
-    groups = int(call.attribute("group", 1))
+    x, weight = op.tensor(), op.weight(1, 4)
+    x = op.builder.image(op.ref, x)
+    kernel = _kernel(op, weight)
+    stride, dilation = _two(op, "strides"), _two(op, "dilations")
+    crop, extra = _crop_output(op, (x.shape[0], x.shape[1]), kernel, stride, dilation)
+    groups = int(op.attribute("group", 1))
     if groups < 1 or weight.shape[0] % groups:
-        call.refuse("have in_channels that are a multiple of group", f"group={groups}")
+        op.refuse("have in_channels that are a multiple of group", f"group={groups}")
     channels, per_group, kh, kw = weight.shape
     split = weight.reshape(groups, -1, per_group, kh, kw)
-    return call.assembler.conv(
-        call.place,
+    return op.builder.conv(
+        op.ref,
         x,
         split.transpose(3, 4, 1, 0, 2).reshape(kh, kw, channels // groups, -1),
-        _bias(call),
+        _bias(op),
         transposed=True,
         stride=stride,
         dilation=dilation,
@@ -103,29 +105,29 @@ def conv_transpose(call: Call) -> Tensor:
     )
 
 
-def _cropped(
-    call: Call, size: Pair, kernel: Pair, stride: Pair, dilation: Pair
+def _crop_output(
+    op: OperatorView, size: Pair, kernel: Pair, stride: Pair, dilation: Pair
 ) -> tuple[Pads, Pair]:
     """Return what is cropped, and what is added at the bottom and right."""
-    extra = _two(call, "output_padding", 0)
+    extra = _two(op, "output_padding", 0)
     full = [
         (n - 1) * s + d * (k - 1) + 1
         for n, s, k, d in zip(size, stride, kernel, dilation, strict=True)
     ]
-    how = call.attribute("auto_pad", "NOTSET")
+    how = op.attribute("auto_pad", "NOTSET")
     is_same = how in ("SAME_UPPER", "SAME_LOWER")
-    if "output_shape" in call.attributes:
-        wanted = list(_two(call, "output_shape"))
+    if "output_shape" in op.attributes:
+        wanted = list(_two(op, "output_shape"))
     elif is_same:
         wanted = [n * s for n, s in zip(size, stride, strict=True)]
     else:
-        crop = _pads(call, size, kernel, stride, dilation)
+        crop = _pads(op, size, kernel, stride, dilation)
         return crop, extra
     sides, added = [], []
     for whole, more, n in zip(full, extra, wanted, strict=True):
         total = whole + more - n
         if total < 0 and is_same:  # ONNX and onnxruntime add on different sides
-            call.refuse(f"crop with auto_pad={how}, not add", f"{-total} added")
+            op.refuse(f"crop with auto_pad={how}, not add", f"{-total} added")
         after = max(total, 0) // 2
         before = max(total, 0) - after
         # only SAME_UPPER crops the smaller half in front
@@ -134,73 +136,73 @@ def _cropped(
     return (sides[0], sides[1]), (added[0], added[1])
 
 
-def max_pool(call: Call) -> Tensor:
+def max_pool(op: OperatorView) -> Tensor:
     """MaxPool with one output."""
-    if any(call.node.output[1:]):
-        call.refuse("have one output", "the output Indices")
-    if _two(call, "dilations") != (1, 1):
-        call.refuse("have dilations=[1, 1]", str(call.attribute("dilations")))
-    return _pool(call, pl.MaxPool2D)
+    if any(op.node.output[1:]):
+        op.refuse("have one output", "the output Indices")
+    if _two(op, "dilations") != (1, 1):
+        op.refuse("have dilations=[1, 1]", str(op.attribute("dilations")))
+    return _pool(op, pl.MaxPool2D)
 
 
-def average_pool(call: Call) -> Tensor | Squares:
+def average_pool(op: OperatorView) -> Tensor | Squares:
     """AveragePool; where the padding counts, it becomes zeros before the pool."""
-    part = call.inputs[0]
+    part = op.inputs[0]
     if isinstance(part, Squares):
-        call.only(ceil_mode=0, auto_pad="NOTSET", pads=[0] * 6)
-        strides = call.attribute("strides", [1, 1, 1])
-        return part.averaged(call.place, call.attribute("kernel_shape"), strides)
-    if _two(call, "dilations") != (1, 1):
-        call.refuse("have dilations=[1, 1]", str(call.attribute("dilations")))
-    if not call.attribute("count_include_pad", 0):
-        return _pool(call, pl.AvgPool2D)
-    x, sizes = _window(call)
-    if call.attribute("ceil_mode", 0):
-        call.refuse("have ceil_mode=0 where count_include_pad=1", "1")
-    padded = call.assembler.pad(call.place, x, sizes.pop("padding"))
-    return call.assembler.pool(call.place, padded, pl.AvgPool2D, **sizes)
+        op.only(ceil_mode=0, auto_pad="NOTSET", pads=[0] * 6)
+        strides = op.attribute("strides", [1, 1, 1])
+        return part.average(op.ref, op.attribute("kernel_shape"), strides)
+    if _two(op, "dilations") != (1, 1):
+        op.refuse("have dilations=[1, 1]", str(op.attribute("dilations")))
+    if not op.attribute("count_include_pad", 0):
+        return _pool(op, pl.AvgPool2D)
+    x, sizes = _window(op)
+    if op.attribute("ceil_mode", 0):
+        op.refuse("have ceil_mode=0 where count_include_pad=1", "1")
+    padded = op.builder.pad(op.ref, x, sizes.pop("padding"))
+    return op.builder.pool(op.ref, padded, pl.AvgPool2D, **sizes)
 
 
-def _window(call: Call) -> tuple[Tensor, dict[str, Any]]:
-    x = call.assembler.image(call.place, call.tensor())
-    kernel, stride = _two(call, "kernel_shape"), _two(call, "strides")
-    around = _pads(call, (x.shape[0], x.shape[1]), kernel, stride, (1, 1))
+def _window(op: OperatorView) -> tuple[Tensor, dict[str, Any]]:
+    x = op.builder.image(op.ref, op.tensor())
+    kernel, stride = _two(op, "kernel_shape"), _two(op, "strides")
+    around = _pads(op, (x.shape[0], x.shape[1]), kernel, stride, (1, 1))
     return x, {"kernel_size": kernel, "stride": stride, "padding": around}
 
 
-def _pool(call: Call, kind: Any) -> Tensor:
-    x, sizes = _window(call)
-    ceil = bool(call.attribute("ceil_mode", 0))
-    return call.assembler.pool(call.place, x, kind, ceil=ceil, **sizes)
+def _pool(op: OperatorView, kind: Any) -> Tensor:
+    x, sizes = _window(op)
+    ceil = bool(op.attribute("ceil_mode", 0))
+    return op.builder.pool(op.ref, x, kind, ceil=ceil, **sizes)
 
 
-def global_max_pool(call: Call) -> Tensor:
+def global_max_pool(op: OperatorView) -> Tensor:
     """GlobalMaxPool: a MaxPool as large as the image."""
-    x = call.assembler.image(call.place, call.tensor())
+    x = op.builder.image(op.ref, op.tensor())
     size = x.shape[0], x.shape[1]
-    return call.assembler.pool(
-        call.place, x, pl.MaxPool2D, kernel_size=size, stride=size, padding="valid"
+    return op.builder.pool(
+        op.ref, x, pl.MaxPool2D, kernel_size=size, stride=size, padding="valid"
     )
 
 
-def pad(call: Call) -> Tensor | Squares:
+def pad(op: OperatorView) -> Tensor | Squares:
     """Pad with zeros around the image."""
-    call.only(mode="constant")
-    value = call.constant(2, np.zeros(1)) if call.opset >= 11 else None
-    fill = call.attribute("value", 0.0) if value is None else float(np.ravel(value)[0])
+    op.only(mode="constant")
+    value = op.constant(2, np.zeros(1)) if op.opset >= 11 else None
+    fill = op.attribute("value", 0.0) if value is None else float(np.ravel(value)[0])
     if fill != 0:
-        call.refuse("pad with 0", f"{fill:g}")
-    given = call.numbers(1, "pads") or []
-    part = call.inputs[0]
+        op.refuse("pad with 0", f"{fill:g}")
+    given = op.numbers(1, "pads") or []
+    part = op.inputs[0]
     if isinstance(part, Squares):
         if len(given) != 10 or any(given[i] for i in range(10) if i not in (2, 7)):
-            call.refuse("pad the channels of a local response norm", f"pads={given}")
-        return part.padded(call.place, given[2], given[7])
-    x = call.tensor()
+            op.refuse("pad the channels of a local response norm", f"pads={given}")
+        return part.pad(op.ref, given[2], given[7])
+    x = op.tensor()
     rank = len(x.axes)
-    axes = call.numbers(3, "axes") or list(range(rank))
+    axes = op.numbers(3, "axes") or list(range(rank))
     if len(given) != 2 * len(axes):
-        call.refuse("have two pads an axis", f"pads={given}")
+        op.refuse("have two pads an axis", f"pads={given}")
     sides = {
         axis % rank: (given[i], given[i + len(axes)]) for i, axis in enumerate(axes)
     }
@@ -209,118 +211,118 @@ def pad(call: Call) -> Tensor | Squares:
         return x
     own = {x.axes[axis]: pair for axis, pair in wanted.items()}
     if len(x.shape) != 3 or not set(own) <= {1, 2}:
-        call.refuse("pad height and width", f"pads={given}")
+        op.refuse("pad height and width", f"pads={given}")
     around = own.get(1, (0, 0)), own.get(2, (0, 0))
     if min(*around[0], *around[1]) < 0:
-        call.refuse("add zeros, not crop", f"pads={given}")
-    return call.assembler.layer(call.place, pl.ZeroPad2D(around), [x])
+        op.refuse("add zeros, not crop", f"pads={given}")
+    return op.builder.layer(op.ref, pl.ZeroPad2D(around), [x])
 
 
-def crop(call: Call) -> Tensor:
+def crop(op: OperatorView) -> Tensor:
     """Slice: what a transposed convolution crops."""
-    x = call.assembler.image(call.place, call.tensor())
-    starts, ends = call.numbers(1, "starts") or [], call.numbers(2, "ends") or []
-    axes = call.numbers(3, "axes") or list(range(len(starts)))
-    steps = call.numbers(4, "steps") or [1] * len(starts)
+    x = op.builder.image(op.ref, op.tensor())
+    starts, ends = op.numbers(1, "starts") or [], op.numbers(2, "ends") or []
+    axes = op.numbers(3, "axes") or list(range(len(starts)))
+    steps = op.numbers(4, "steps") or [1] * len(starts)
     if len({*map(len, (starts, ends, axes, steps))}) != 1 or set(steps) != {1}:
-        call.refuse("have a start and an end for each axis, and steps of 1", f"{steps}")
+        op.refuse("have a start and an end for each axis, and steps of 1", f"{steps}")
     sides, shape = {1: (0, 0), 2: (0, 0)}, x.foreign_shape
     for axis, start, end in zip(axes, starts, ends, strict=True):
         n, own = shape[axis], x.axis(axis)
         begin, stop = (max(min(at + n * (at < 0), n), 0) for at in (start, end))
         is_whole = (begin, stop) == (0, n) or (own == 0 and start == 0 and end >= n)
         if own not in sides and not is_whole:
-            call.refuse("crop height and width", f"axis {axis}: {start} … {end}")
+            op.refuse("crop height and width", f"axis {axis}: {start} … {end}")
         if own in sides:
             sides[own] = begin, n - stop
     cropped = None
-    if call.is_sole_reader:
-        cropped = call.assembler.fold_crop(x, (sides[1], sides[2]))
+    if op.is_sole_reader:
+        cropped = op.builder.fold_crop(x, (sides[1], sides[2]))
     if cropped is None:
-        call.refuse("follow a transposed convolution that it crops", f"{sides}")
+        op.refuse("follow a transposed convolution that it crops", f"{sides}")
     return cropped
 
 
-def resize(call: Call) -> Tensor:
+def resize(op: OperatorView) -> Tensor:
     """Resize or Upsample by whole factors, where the layer does the same."""
-    x = call.assembler.image(call.place, call.tensor())
-    scale = _factors(call, x)
-    mode = call.attribute("mode", "nearest")
+    x = op.builder.image(op.ref, op.tensor())
+    scale = _factors(op, x)
+    mode = op.attribute("mode", "nearest")
     if mode == "nearest":
         layer = pl.Upsample2D(scale, mode="nearest")
     elif mode in ("linear", "bilinear"):
-        where = call.attribute("coordinate_transformation_mode", "half_pixel")
+        where = op.attribute("coordinate_transformation_mode", "half_pixel")
         halves = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")
-        is_half = where in halves and call.operator == "Resize" and call.opset >= 11
-        if not is_half or call.attribute("antialias", 0):
-            call.refuse("interpolate between the centres of pixels", str(where))
+        is_half = where in halves and op.operator == "Resize" and op.opset >= 11
+        if not is_half or op.attribute("antialias", 0):
+            op.refuse("interpolate between the centres of pixels", str(where))
         layer = pl.Upsample2D(scale, mode="bilinear")
     else:
-        call.refuse("have mode nearest or linear", str(mode))
-    enlarged = call.assembler.layer(call.place, layer, [x])  # bounds the size
+        op.refuse("have mode nearest or linear", str(mode))
+    enlarged = op.builder.layer(op.ref, layer, [x])  # bounds the size
     if mode == "nearest":
-        _check_nearest(call, (x.shape[0], x.shape[1]), scale)
+        _check_nearest(op, (x.shape[0], x.shape[1]), scale)
     return enlarged
 
 
-def _check_nearest(call: Call, size: Pair, scale: Pair) -> None:
+def _check_nearest(op: OperatorView, size: Pair, scale: Pair) -> None:
     """Refuse nearest neighbours that are not input ⌊i / factor⌋, at any output i."""
-    if call.operator == "Upsample" or call.opset < 11:
+    if op.operator == "Upsample" or op.opset < 11:
         return
-    where = call.attribute("coordinate_transformation_mode", "half_pixel")
-    how = call.attribute("nearest_mode", "round_prefer_floor")
+    where = op.attribute("coordinate_transformation_mode", "half_pixel")
+    how = op.attribute("nearest_mode", "round_prefer_floor")
     if how not in _NEAREST:
-        call.refuse(f"have a nearest_mode among {', '.join(_NEAREST)}", str(how))
+        op.refuse(f"have a nearest_mode among {', '.join(_NEAREST)}", str(how))
     for n, factor in zip(size, scale, strict=True):
         i = np.arange(n * factor)
-        rounded = _NEAREST[how](_source(call, where, i, factor))
+        rounded = _NEAREST[how](_source(op, where, i, factor))
         if not np.array_equal(np.clip(rounded, 0, n - 1), i // factor):
-            call.refuse("repeat each pixel", f"{where}, {how}, scale={scale}")
+            op.refuse("repeat each pixel", f"{where}, {how}, scale={scale}")
 
 
-def _source(call: Call, where: str, i: Array, factor: int) -> Array:
+def _source(op: OperatorView, where: str, i: Array, factor: int) -> Array:
     """Return the coordinates in the input of outputs i."""
     if where == "asymmetric":
         return np.asarray(i / factor)
     if where in ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel"):
         return np.asarray((i + 0.5) / factor - 0.5)
-    call.refuse("have asymmetric or half_pixel coordinates", str(where))
+    op.refuse("have asymmetric or half_pixel coordinates", str(where))
 
 
-def _factors(call: Call, x: Tensor) -> Pair:
+def _factors(op: OperatorView, x: Tensor) -> Pair:
     """Return the factors of height and width, which must be whole."""
     shape = x.foreign_shape
     scales: Any = None
-    if call.operator == "Upsample":
-        scales = call.attribute("scales", None)
-        scales = call.constant(1) if scales is None else np.asarray(scales)
-    elif call.opset < 11:
-        scales = call.constant(1)
-    elif call.has(2) and call.constant(2).size:
-        scales = call.constant(2)
-    elif call.has(3):
-        call.only(keep_aspect_ratio_policy="stretch")
-        scales = np.asarray(call.constant(3), float)
+    if op.operator == "Upsample":
+        scales = op.attribute("scales", None)
+        scales = op.constant(1) if scales is None else np.asarray(scales)
+    elif op.opset < 11:
+        scales = op.constant(1)
+    elif op.has(2) and op.constant(2).size:
+        scales = op.constant(2)
+    elif op.has(3):
+        op.only(keep_aspect_ratio_policy="stretch")
+        scales = np.asarray(op.constant(3), float)
     else:
-        call.refuse("have scales or sizes", "neither")
+        op.refuse("have scales or sizes", "neither")
     values = [float(n) for n in np.ravel(scales)]
-    axes = call.attribute("axes", None) or list(range(len(values)))
+    axes = op.attribute("axes", None) or list(range(len(values)))
     if len(axes) != len(values):
-        call.refuse("have a scale for each axis", f"{values}")
+        op.refuse("have a scale for each axis", f"{values}")
     by_sizes = (
-        call.operator == "Resize"
-        and call.opset >= 11
-        and not (call.has(2) and call.constant(2).size)
+        op.operator == "Resize"
+        and op.opset >= 11
+        and not (op.has(2) and op.constant(2).size)
     )
-    if by_sizes and axes[0] == 0 and values[0] == call.assembler.batch:
+    if by_sizes and axes[0] == 0 and values[0] == op.builder.batch:
         values[0] = float(shape[0])
     factors = [1.0] * len(shape)
     for axis, value in zip(axes, values, strict=True):
         factors[axis] = value / shape[axis] if by_sizes else value
     whole = [round(f) for f in factors]
     if any(abs(w - f) > 1e-6 or w < 1 for w, f in zip(whole, factors, strict=True)):
-        call.refuse("enlarge by whole factors", f"{factors}")
+        op.refuse("enlarge by whole factors", f"{factors}")
     height, width = whole[x.axes.index(1)], whole[x.axes.index(2)]
     if height * width != int(np.prod(whole)):
-        call.refuse("enlarge height and width alone", f"{whole}")
+        op.refuse("enlarge height and width alone", f"{whole}")
     return height, width

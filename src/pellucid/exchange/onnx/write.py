@@ -12,7 +12,7 @@ import onnx
 from onnx import helper
 
 from pellucid.exchange.channels_first import flattened
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx.builder import GraphBuilder
 from pellucid.exchange.onnx.layers import WRITERS, Site
 from pellucid.exchange.onnx.read import CARD
@@ -54,7 +54,7 @@ def model_of(file: ModelFile) -> onnx.ModelProto:
         producer_name="pellucid",
         ir_version=IR_VERSION,
     )
-    helper.set_model_props(model, {CARD: json.dumps(Card.of(file).to_json())})
+    helper.set_model_props(model, {CARD: json.dumps(ModelMetadata.of(file).to_json())})
     onnx.checker.check_model(model)
     return model
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pellucid.data.archive import ENTRY_LIMIT_BYTES, open_archive, read_entry
 from pellucid.errors import ExchangeError
-from pellucid.exchange.disk import checked_size
+from pellucid.exchange.disk import check_size
 
 Array = npt.NDArray[Any]
 # the numbers of torch.export's schema, version 8
@@ -31,7 +31,7 @@ class Archive:
     card: str | None
 
 
-def opened(path: Path) -> Archive:
+def load_archive(path: Path) -> Archive:
     """Open an archive; tensors that were pickled are refused.
 
     Raises
@@ -39,7 +39,7 @@ def opened(path: Path) -> Archive:
     ExchangeError, DataError
         If it is damaged, of another schema, or a tensor is pickled or not whole.
     """
-    checked_size(path)
+    check_size(path)
     with open_archive(path) as archive:
         names = archive.namelist()
         models = [name for name in names if name.endswith("models/model.json")]

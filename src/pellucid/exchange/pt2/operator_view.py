@@ -8,15 +8,15 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.errors import Place
-from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import Tensor
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class OperatorView:
     """An operator while it is read; values are Tensors, arrays, numbers and lists.
 
     ``readers`` are the operators that read its output; ``is_sole_reader`` says that
@@ -24,16 +24,16 @@ class Call:
     """
 
     target: str
-    place: Place
+    ref: OperatorRef
     arguments: dict[str, Any]
-    assembler: Assembler
+    builder: NetworkBuilder
     readers: set[str] = field(default_factory=set)
     is_sole_reader: bool = False
     float_type: int = 7  # the network's, a number of torch.export's schema
 
     def refuse(self, rule: str, got: object) -> NoReturn:
         """Raise ExchangeError: the operator must …"""
-        self.place.refuse(rule, str(got))
+        self.ref.refuse(rule, str(got))
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an argument, or the default where it is left out or None."""

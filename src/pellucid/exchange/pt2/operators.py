@@ -10,7 +10,7 @@ import numpy as np
 
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.tensor import FIRST, LogProbabilities, Tensor
-from pellucid.exchange.pt2.operator_view import Call
+from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 from pellucid.network.window import Pads, pads
@@ -19,63 +19,61 @@ _ZEROS: Pads = ((0, 0), (0, 0))
 _VECTOR_READERS = {"flatten", "view", "reshape", "squeeze", "linear"}
 
 
-def _elementwise(kind: type[Layer]) -> Callable[[Call], Tensor]:
-    def read(call: Call) -> Tensor:
-        return call.assembler.elementwise(call.place, call.tensor("self"), kind())
+def _elementwise(kind: type[Layer]) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        return op.builder.elementwise(op.ref, op.tensor("self"), kind())
 
     return read
 
 
-def _around(call: Call) -> Pads:
-    top, left = call.pair("padding", 0)
+def _padding(op: OperatorView) -> Pads:
+    top, left = op.pair("padding", 0)
     return (top, top), (left, left)
 
 
-def _conv(call: Call) -> Tensor:
-    x, weight = call.tensor("input"), call.array("weight", 4)
-    stride, dilation = call.pair("stride", 1), call.pair("dilation", 1)
-    if isinstance(call.get("padding"), str):
-        image = call.assembler.image(call.place, x)
+def _conv(op: OperatorView) -> Tensor:
+    x, weight = op.tensor("input"), op.array("weight", 4)
+    stride, dilation = op.pair("stride", 1), op.pair("dilation", 1)
+    if isinstance(op.get("padding"), str):
+        image = op.builder.image(op.ref, x)
         kernel = weight.shape[2], weight.shape[3]
         size = image.shape[0], image.shape[1]
-        around = pads(call.get("padding"), size, kernel, stride, dilation)
+        around = pads(op.get("padding"), size, kernel, stride, dilation)
     else:
-        around = _around(call)
-    return call.assembler.conv(
-        call.place,
+        around = _padding(op)
+    return op.builder.conv(
+        op.ref,
         x,
         weight.transpose(2, 3, 1, 0),
-        call.maybe("bias", 1),
+        op.maybe("bias", 1),
         stride=stride,
         dilation=dilation,
         padding=around,
-        groups=call.get("groups", 1),
+        groups=op.get("groups", 1),
     )
 
 
-def _conv_transpose(call: Call) -> Tensor:
-    weight, groups = call.array("weight", 4), call.get("groups", 1)
+def _conv_transpose(op: OperatorView) -> Tensor:
+    weight, groups = op.array("weight", 4), op.get("groups", 1)
     channels, per_group, kh, kw = weight.shape
     split = weight.reshape(groups, -1, per_group, kh, kw)
-    return call.assembler.conv(
-        call.place,
-        call.tensor("input"),
+    return op.builder.conv(
+        op.ref,
+        op.tensor("input"),
         split.transpose(3, 4, 1, 0, 2).reshape(kh, kw, channels // groups, -1),
-        call.maybe("bias", 1),
+        op.maybe("bias", 1),
         transposed=True,
-        stride=call.pair("stride", 1),
-        dilation=call.pair("dilation", 1),
-        padding=_around(call),
-        output_padding=call.pair("output_padding", 0),
+        stride=op.pair("stride", 1),
+        dilation=op.pair("dilation", 1),
+        padding=_padding(op),
+        output_padding=op.pair("output_padding", 0),
         groups=groups,
     )
 
 
-def _linear(call: Call) -> Tensor:
-    weight = call.array("weight", 2).T
-    return call.assembler.dense(
-        call.place, call.tensor("input"), weight, call.maybe("bias", 1)
-    )
+def _linear(op: OperatorView) -> Tensor:
+    weight = op.array("weight", 2).T
+    return op.builder.dense(op.ref, op.tensor("input"), weight, op.maybe("bias", 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,71 +84,73 @@ class _Surrounded:
     sides: Pads
 
 
-def _padded(call: Call) -> tuple[Tensor, Pads]:
+def _max_pool_input(op: OperatorView) -> tuple[Tensor, Pads]:
     """Return what a max-pool reads, and the cells around it."""
-    value = call.get("self")
+    value = op.get("self")
     if not isinstance(value, _Surrounded):
-        return call.tensor("self"), _around(call)
-    if _around(call) != _ZEROS:
-        call.refuse("be padded once", call.get("padding"))
+        return op.tensor("self"), _padding(op)
+    if _padding(op) != _ZEROS:
+        op.refuse("be padded once", op.get("padding"))
     return value.x, value.sides
 
 
-def _counted(call: Call) -> tuple[Tensor, Pads]:
+def _average_pool_input(op: OperatorView) -> tuple[Tensor, Pads]:
     """Return what an average pool reads; zeros that count are put around first."""
-    x, around = call.tensor("self"), _around(call)
-    if around == _ZEROS or not call.get("count_include_pad", True):
+    x, around = op.tensor("self"), _padding(op)
+    if around == _ZEROS or not op.get("count_include_pad", True):
         return x, around
-    if call.get("ceil_mode", False):
-        call.refuse("have ceil_mode=False where padding counts", "True")
-    return call.assembler.pad(call.place, x, around), _ZEROS
+    if op.get("ceil_mode", False):
+        op.refuse("have ceil_mode=False where padding counts", "True")
+    return op.builder.pad(op.ref, x, around), _ZEROS
 
 
-def _pool(kind: Any) -> Callable[[Call], Tensor]:
-    def read(call: Call) -> Tensor:
-        call.only(divisor_override=None)
-        if call.pair("dilation", 1) != (1, 1):
-            call.refuse("have dilation 1", call.get("dilation"))
-        kernel = call.pair("kernel_size", 1)
-        x, around = _padded(call) if kind is pl.MaxPool2D else _counted(call)
-        ceil = bool(call.get("ceil_mode", False))
-        sizes: dict[str, Any] = {"stride": call.pair("stride", kernel)}
-        return call.assembler.pool(
-            call.place, x, kind, ceil=ceil, kernel_size=kernel, padding=around, **sizes
+def _pool(kind: Any) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        op.only(divisor_override=None)
+        if op.pair("dilation", 1) != (1, 1):
+            op.refuse("have dilation 1", op.get("dilation"))
+        kernel = op.pair("kernel_size", 1)
+        x, around = (
+            _max_pool_input(op) if kind is pl.MaxPool2D else _average_pool_input(op)
+        )
+        ceil = bool(op.get("ceil_mode", False))
+        sizes: dict[str, Any] = {"stride": op.pair("stride", kernel)}
+        return op.builder.pool(
+            op.ref, x, kind, ceil=ceil, kernel_size=kernel, padding=around, **sizes
         )
 
     return read
 
 
-def _adaptive(kind: Any) -> Callable[[Call], Tensor]:
+def _adaptive(kind: Any) -> Callable[[OperatorView], Tensor]:
     """Pool to a size: to one pixel, or to one that divides the image's."""
 
-    def read(call: Call) -> Tensor:
-        x = call.tensor("self")
-        image = call.assembler.image(call.place, x)
+    def read(op: OperatorView) -> Tensor:
+        x = op.tensor("self")
+        image = op.builder.image(op.ref, x)
         size = image.shape[0], image.shape[1]
-        wanted = _output_size(call, size)
+        wanted = _output_size(op, size)
         if wanted == (1, 1) and kind is pl.AvgPool2D:
-            as_vector = bool(call.readers) and call.readers <= _VECTOR_READERS
-            return call.assembler.global_average(call.place, x, as_image=not as_vector)
+            as_vector = bool(op.readers) and op.readers <= _VECTOR_READERS
+            return op.builder.global_average(op.ref, x, as_image=not as_vector)
         if any(m < 1 or n % m for n, m in zip(size, wanted, strict=True)):
-            call.refuse(f"have an output_size that divides {size}", wanted)
+            op.refuse(f"have an output_size that divides {size}", wanted)
         if wanted == size:
             return x
         kernel = size[0] // wanted[0], size[1] // wanted[1]
         sizes: dict[str, Any] = {"kernel_size": kernel, "stride": kernel}
-        return call.assembler.pool(call.place, x, kind, padding="valid", **sizes)
+        return op.builder.pool(op.ref, x, kind, padding="valid", **sizes)
 
     return read
 
 
-def _output_size(call: Call, size: tuple[int, int]) -> tuple[int, int]:
+def _output_size(op: OperatorView, size: tuple[int, int]) -> tuple[int, int]:
     """Return the size that is asked for; None there means as before."""
-    given = call.get("output_size")
+    given = op.get("output_size")
     if isinstance(given, list) and None in given:
         given = [n if m is None else m for n, m in zip(size, given, strict=True)]
         return given[0], given[1]
-    return call.pair("output_size", 1)
+    return op.pair("output_size", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,34 +160,34 @@ class _Pixels:
     x: Tensor
 
 
-def _mean(call: Call) -> Tensor | _Pixels:
-    part, axes = call.get("self"), call.get("dim", [])
+def _mean(op: OperatorView) -> Tensor | _Pixels:
+    part, axes = op.get("self"), op.get("dim", [])
     axes = [axes] if isinstance(axes, int) else axes
-    if call.get("dtype") is not None:
-        call.refuse("keep the type of its input", call.get("dtype"))
+    if op.get("dtype") is not None:
+        op.refuse("keep the type of its input", op.get("dtype"))
     if isinstance(part, _Pixels):
-        if [axis % 3 for axis in axes] != [2] or call.get("keepdim", False):
-            call.refuse("average all pixels", f"dim={axes}")
-        mean = call.assembler.global_average(call.place, part.x, as_image=False)
-        return call.assembler.vector(mean)
-    image = call.assembler.image(call.place, call.tensor("self"))
-    if [axis % 4 for axis in axes] in ([2], [3]) and not call.get("keepdim", False):
+        if [axis % 3 for axis in axes] != [2] or op.get("keepdim", False):
+            op.refuse("average all pixels", f"dim={axes}")
+        mean = op.builder.global_average(op.ref, part.x, as_image=False)
+        return op.builder.vector(mean)
+    image = op.builder.image(op.ref, op.tensor("self"))
+    if [axis % 4 for axis in axes] in ([2], [3]) and not op.get("keepdim", False):
         return _Pixels(image)  # the means of rows or columns, averaged next
     if sorted(axis % 4 for axis in axes) != [2, 3]:
-        call.refuse("average height and width", f"dim={axes}")
-    if call.get("keepdim", False):
-        as_vector = bool(call.readers) and call.readers <= _VECTOR_READERS
-        return call.assembler.global_average(call.place, image, as_image=not as_vector)
-    mean = call.assembler.global_average(call.place, image, as_image=False)
-    return call.assembler.vector(mean)
+        op.refuse("average height and width", f"dim={axes}")
+    if op.get("keepdim", False):
+        as_vector = bool(op.readers) and op.readers <= _VECTOR_READERS
+        return op.builder.global_average(op.ref, image, as_image=not as_vector)
+    mean = op.builder.global_average(op.ref, image, as_image=False)
+    return op.builder.vector(mean)
 
 
-def _batch_norm(call: Call) -> Tensor:
-    call.only(training=False)
-    x = call.tensor("input")
-    call.assembler.channels(call.place, x, 1)
-    mean, variance = call.array("running_mean", 1), call.array("running_var", 1)
-    scale, offset = call.maybe("weight", 1), call.maybe("bias", 1)
+def _batch_norm(op: OperatorView) -> Tensor:
+    op.only(training=False)
+    x = op.tensor("input")
+    op.builder.channels(op.ref, x, 1)
+    mean, variance = op.array("running_mean", 1), op.array("running_var", 1)
+    scale, offset = op.maybe("weight", 1), op.maybe("bias", 1)
     weights = {
         "scale": np.ones_like(mean) if scale is None else scale,
         "offset": np.zeros_like(mean) if offset is None else offset,
@@ -195,159 +195,159 @@ def _batch_norm(call: Call) -> Tensor:
         "running_variance": variance,
     }
     layer = pl.BatchNorm(
-        momentum=1 - float(call.get("momentum", 0.1)),
-        epsilon=float(call.get("eps", 1e-5)),
+        momentum=1 - float(op.get("momentum", 0.1)),
+        epsilon=float(op.get("eps", 1e-5)),
     )
-    return call.assembler.normalization(call.place, x, layer, weights)
+    return op.builder.normalization(op.ref, x, layer, weights)
 
 
-def _layer_norm(call: Call) -> Tensor:
-    x, shape = call.tensor("input"), call.get("normalized_shape")
+def _layer_norm(op: OperatorView) -> Tensor:
+    x, shape = op.tensor("input"), op.get("normalized_shape")
     if len(shape) != 1:
-        call.refuse("normalise over the last axis alone", shape)
-    call.assembler.channels(call.place, x, -1)
-    scale, offset = call.maybe("weight", 1), call.maybe("bias", 1)
+        op.refuse("normalise over the last axis alone", shape)
+    op.builder.channels(op.ref, x, -1)
+    scale, offset = op.maybe("weight", 1), op.maybe("bias", 1)
     ones = np.ones(shape[0], np.float32)
     weights = {
         "scale": ones if scale is None else scale,
         "offset": ones * 0 if offset is None else offset,
     }
-    layer = pl.LayerNorm(epsilon=float(call.get("eps", 1e-5)))
-    return call.assembler.normalization(call.place, x, layer, weights)
+    layer = pl.LayerNorm(epsilon=float(op.get("eps", 1e-5)))
+    return op.builder.normalization(op.ref, x, layer, weights)
 
 
-def _leaky_relu(call: Call) -> Tensor:
-    layer = pl.LeakyReLU(float(call.get("negative_slope", 0.01)))
-    return call.assembler.elementwise(call.place, call.tensor("self"), layer)
+def _leaky_relu(op: OperatorView) -> Tensor:
+    layer = pl.LeakyReLU(float(op.get("negative_slope", 0.01)))
+    return op.builder.elementwise(op.ref, op.tensor("self"), layer)
 
 
-def _prelu(call: Call) -> Tensor:
-    slopes = np.unique(call.get("weight"))
+def _prelu(op: OperatorView) -> Tensor:
+    slopes = np.unique(op.get("weight"))
     if slopes.size != 1:
-        call.refuse("have one slope for all channels", f"{slopes.size} slopes")
+        op.refuse("have one slope for all channels", f"{slopes.size} slopes")
     layer = pl.LeakyReLU(float(slopes[0]))
-    return call.assembler.elementwise(call.place, call.tensor("self"), layer)
+    return op.builder.elementwise(op.ref, op.tensor("self"), layer)
 
 
-def _rrelu(call: Call) -> Tensor:
+def _rrelu(op: OperatorView) -> Tensor:
     """Random slopes, which are their mean in evaluation."""
-    call.only(training=False)
-    slope = (float(call.get("lower", 1 / 8)) + float(call.get("upper", 1 / 3))) / 2
+    op.only(training=False)
+    slope = (float(op.get("lower", 1 / 8)) + float(op.get("upper", 1 / 3))) / 2
     layer = pl.LeakyReLU(slope)
-    return call.assembler.elementwise(call.place, call.tensor("self"), layer)
+    return op.builder.elementwise(op.ref, op.tensor("self"), layer)
 
 
-def _clamp(call: Call) -> Tensor:
+def _clamp(op: OperatorView) -> Tensor:
     """Clamp at 0 from below is a ReLU."""
-    if call.get("max") is not None or call.get("min") != 0:
-        call.refuse("clamp at 0 from below alone", f"{call.get('min')} …")
-    return call.assembler.elementwise(call.place, call.tensor("self"), pl.ReLU())
+    if op.get("max") is not None or op.get("min") != 0:
+        op.refuse("clamp at 0 from below alone", f"{op.get('min')} …")
+    return op.builder.elementwise(op.ref, op.tensor("self"), pl.ReLU())
 
 
-def _gelu(call: Call) -> Tensor:
-    call.only(approximate="none")
-    return call.assembler.elementwise(call.place, call.tensor("self"), pl.GELU())
+def _gelu(op: OperatorView) -> Tensor:
+    op.only(approximate="none")
+    return op.builder.elementwise(op.ref, op.tensor("self"), pl.GELU())
 
 
-def _softmax(call: Call) -> Tensor:
-    return call.assembler.softmax(call.place, call.tensor("self"), call.get("dim"))
+def _softmax(op: OperatorView) -> Tensor:
+    return op.builder.softmax(op.ref, op.tensor("self"), op.get("dim"))
 
 
-def _log_softmax(call: Call) -> LogProbabilities:
-    return LogProbabilities(_softmax(call))
+def _log_softmax(op: OperatorView) -> LogProbabilities:
+    return LogProbabilities(_softmax(op))
 
 
-def _log(call: Call) -> LogProbabilities:
-    x = call.tensor("self")
-    if not isinstance(call.assembler.nodes[x.node].layer, pl.Softmax):
-        call.refuse("read a softmax", f"'{x.node}'")
+def _log(op: OperatorView) -> LogProbabilities:
+    x = op.tensor("self")
+    if not isinstance(op.builder.nodes[x.node].layer, pl.Softmax):
+        op.refuse("read a softmax", f"'{x.node}'")
     return LogProbabilities(x)
 
 
-def _noise(call: Call) -> Any:
+def _noise(op: OperatorView) -> Any:
     """Dropout of whole channels, or to a mean and variance: nothing in evaluation."""
-    call.only(train=False)
-    return call.get("input", call.get("self"))
+    op.only(train=False)
+    return op.get("input", op.get("self"))
 
 
-def _dropout(call: Call) -> Tensor:
-    call.only(train=False)
-    layer = pl.Dropout(float(call.get("p", 0.5)))
-    x = call.tensor("self" if "self" in call.arguments else "input")  # if in place
-    return call.assembler.elementwise(call.place, x, layer)
+def _dropout(op: OperatorView) -> Tensor:
+    op.only(train=False)
+    layer = pl.Dropout(float(op.get("p", 0.5)))
+    x = op.tensor("self" if "self" in op.arguments else "input")  # if in place
+    return op.builder.elementwise(op.ref, x, layer)
 
 
-def _add(call: Call) -> Any:
-    part, other = call.get("self"), call.get("other")
+def _add(op: OperatorView) -> Any:
+    part, other = op.get("self"), op.get("other")
     if isinstance(part, np.ndarray):
         part, other = other, part
     if isinstance(part, Squares) and _is_number(other):
-        call.only(alpha=1)
-        return part.plus(call.place, float(other))
+        op.only(alpha=1)
+        return part.plus(op.ref, float(other))
     if not isinstance(part, Tensor):
-        call.refuse("add to the network's value", type(part).__name__)
+        op.refuse("add to the network's value", type(part).__name__)
     if isinstance(other, Tensor):
-        call.only(alpha=1)
-        return call.assembler.add(call.place, [part, other])
-    alpha = np.float32(call.get("alpha", 1))
-    return _plus(call, part, _constant(call, other) * alpha)
+        op.only(alpha=1)
+        return op.builder.add(op.ref, [part, other])
+    alpha = np.float32(op.get("alpha", 1))
+    return _add_constant(op, part, _constant(op, other) * alpha)
 
 
-def _plus(call: Call, x: Tensor, offset: Any) -> Tensor:
-    if call.is_sole_reader:
-        biased = call.assembler.fold_bias(call.place, x, offset)
+def _add_constant(op: OperatorView, x: Tensor, offset: Any) -> Tensor:
+    if op.is_sole_reader:
+        biased = op.builder.fold_bias(op.ref, x, offset)
         if biased is not None:
             return biased
-    return call.assembler.affine(call.place, x, offset=offset)
+    return op.builder.affine(op.ref, x, offset=offset)
 
 
-def _sub(call: Call) -> Tensor:
+def _sub(op: OperatorView) -> Tensor:
     """Subtract alpha · other, a constant or a value."""
-    part, other = call.get("self"), call.get("other")
-    alpha = np.float32(call.get("alpha", 1))
+    part, other = op.get("self"), op.get("other")
+    alpha = np.float32(op.get("alpha", 1))
     if isinstance(part, np.ndarray):
-        return _from_constant(call, part, call.tensor("other"), alpha)
+        return _subtract_from(op, part, op.tensor("other"), alpha)
     if isinstance(other, Tensor):
-        minus = call.assembler.affine(call.place, other, scale=np.asarray(-alpha))
-        return call.assembler.add(call.place, [call.tensor("self"), minus])
-    return _plus(call, call.tensor("self"), -(_constant(call, other) * alpha))
+        minus = op.builder.affine(op.ref, other, scale=np.asarray(-alpha))
+        return op.builder.add(op.ref, [op.tensor("self"), minus])
+    return _add_constant(op, op.tensor("self"), -(_constant(op, other) * alpha))
 
 
-def _rsub(call: Call) -> Tensor:
+def _rsub(op: OperatorView) -> Tensor:
     """Subtract alpha · self from a constant."""
-    alpha = np.float32(call.get("alpha", 1))
-    return _from_constant(call, call.get("other"), call.tensor("self"), alpha)
+    alpha = np.float32(op.get("alpha", 1))
+    return _subtract_from(op, op.get("other"), op.tensor("self"), alpha)
 
 
-def _from_constant(call: Call, constant: Any, x: Tensor, alpha: Any) -> Tensor:
-    minus = call.assembler.affine(call.place, x, scale=np.asarray(-alpha))
-    return call.assembler.affine(call.place, minus, offset=_constant(call, constant))
+def _subtract_from(op: OperatorView, constant: Any, x: Tensor, alpha: Any) -> Tensor:
+    minus = op.builder.affine(op.ref, x, scale=np.asarray(-alpha))
+    return op.builder.affine(op.ref, minus, offset=_constant(op, constant))
 
 
-def _neg(call: Call) -> Tensor:
+def _neg(op: OperatorView) -> Tensor:
     minus = np.asarray(-1, np.float32)
-    return call.assembler.affine(call.place, call.tensor("self"), scale=minus)
+    return op.builder.affine(op.ref, op.tensor("self"), scale=minus)
 
 
-def _mul(call: Call) -> Any:
-    part, other = call.get("self"), call.get("other")
+def _mul(op: OperatorView) -> Any:
+    part, other = op.get("self"), op.get("other")
     if isinstance(part, np.ndarray):
         part, other = other, part
     if isinstance(part, Squares) and _is_number(other):
-        return part.times(call.place, float(other))
+        return part.times(op.ref, float(other))
     if not isinstance(part, Tensor):
-        call.refuse("multiply the network's value", type(part).__name__)
+        op.refuse("multiply the network's value", type(part).__name__)
     if not isinstance(other, Tensor):
-        return call.assembler.affine(call.place, part, scale=_constant(call, other))
+        return op.builder.affine(op.ref, part, scale=_constant(op, other))
     squares = square(part, other)
     if squares is not None:
         return squares
     for x, gate in ((part, other), (other, part)):
-        node = call.assembler.nodes[gate.node]
+        node = op.builder.nodes[gate.node]
         is_gate = isinstance(node.layer, pl.Sigmoid) and node.inputs == (x.node,)
         if is_gate and x.same_layout(gate):
-            return call.assembler.elementwise(call.place, x, pl.SiLU())
-    call.refuse("multiply by a constant, or by its own sigmoid", f"'{other.node}'")
+            return op.builder.elementwise(op.ref, x, pl.SiLU())
+    op.refuse("multiply by a constant, or by its own sigmoid", f"'{other.node}'")
 
 
 def _is_number(value: Any) -> bool:
@@ -355,199 +355,199 @@ def _is_number(value: Any) -> bool:
     return is_array or isinstance(value, int | float)
 
 
-def _constant(call: Call, value: Any) -> Any:
+def _constant(op: OperatorView, value: Any) -> Any:
     if not isinstance(value, int | float | np.ndarray):
-        call.refuse("have a number or a weight as other", type(value).__name__)
+        op.refuse("have a number or a weight as other", type(value).__name__)
     return np.asarray(value, np.float32)
 
 
-def _cat(call: Call) -> Tensor:
-    tensors = call.get("tensors")
+def _cat(op: OperatorView) -> Tensor:
+    tensors = op.get("tensors")
     if not all(isinstance(value, Tensor) for value in tensors):
-        call.refuse("join the network's values", "a constant")
-    return call.assembler.concat(call.place, tensors, call.get("dim", 0))
+        op.refuse("join the network's values", "a constant")
+    return op.builder.concat(op.ref, tensors, op.get("dim", 0))
 
 
-def _flatten(call: Call) -> Tensor | _Pixels:
-    x = call.tensor("self")
+def _flatten(op: OperatorView) -> Tensor | _Pixels:
+    x = op.tensor("self")
     rank = len(x.axes)
-    start, end = call.get("start_dim", 0) % rank, call.get("end_dim", -1) % rank
+    start, end = op.get("start_dim", 0) % rank, op.get("end_dim", -1) % rank
     if start == end:
         return x
     if (start, end, rank) == (2, 3, 4):
-        return _Pixels(call.assembler.image(call.place, x))
+        return _Pixels(op.builder.image(op.ref, x))
     if start != 1 or end != rank - 1:
-        call.refuse("flatten all but the batch", f"start_dim={start}, end_dim={end}")
-    return call.assembler.flatten(call.place, x)
+        op.refuse("flatten all but the batch", f"start_dim={start}, end_dim={end}")
+    return op.builder.flatten(op.ref, x)
 
 
-def _averaged_channels(call: Call) -> Squares:
+def _average_channels(op: OperatorView) -> Squares:
     """avg_pool3d: only where a local response norm averages channels."""
-    part = call.get("self")
+    part = op.get("self")
     if not isinstance(part, Squares):
-        call.refuse("be a part of a local response norm", type(part).__name__)
-    call.only(padding=[0, 0, 0], ceil_mode=False, divisor_override=None)
-    kernel = call.get("kernel_size")
-    return part.averaged(call.place, kernel, call.get("stride") or kernel)
+        op.refuse("be a part of a local response norm", type(part).__name__)
+    op.only(padding=[0, 0, 0], ceil_mode=False, divisor_override=None)
+    kernel = op.get("kernel_size")
+    return part.average(op.ref, kernel, op.get("stride") or kernel)
 
 
-def _squeeze(call: Call) -> Any:
-    part, dims = call.get("self"), call.get("dim")
+def _squeeze(op: OperatorView) -> Any:
+    part, dims = op.get("self"), op.get("dim")
     dims = [dims] if isinstance(dims, int) else dims
     if isinstance(part, np.ndarray):
         return part.squeeze(None if dims is None else tuple(dims))
     if isinstance(part, Squares):
         if not part.is_volume or dims != [1]:
-            call.refuse("be a part of a local response norm", f"dim={dims}")
-        return part.reshaped(call.place, part.x.foreign_shape, call.assembler.batch)
-    x = call.tensor("self")
+            op.refuse("be a part of a local response norm", f"dim={dims}")
+        return part.reshape(op.ref, part.x.foreign_shape, op.builder.batch)
+    x = op.tensor("self")
     shape, rank = x.foreign_shape, len(x.axes)
-    if dims is None and call.assembler.batch == 1:
-        call.refuse("keep the batch, and name its dim", "a batch of 1")
+    if dims is None and op.builder.batch == 1:
+        op.refuse("keep the batch, and name its dim", "a batch of 1")
     dropped = set(range(rank)) if dims is None else {axis % rank for axis in dims}
     kept = [n for i, n in enumerate(shape) if n != 1 or i not in dropped]
-    return call.assembler.reshape(call.place, x, kept)
+    return op.builder.reshape(op.ref, x, kept)
 
 
-def _pow(call: Call) -> Squares:
-    part, exponent = call.get("self"), call.get("exponent")
+def _pow(op: OperatorView) -> Squares:
+    part, exponent = op.get("self"), op.get("exponent")
     if not isinstance(part, Squares) or not isinstance(exponent, int | float):
-        call.refuse("be a part of a local response norm", f"exponent={exponent}")
-    return part.power(call.place, float(exponent))
+        op.refuse("be a part of a local response norm", f"exponent={exponent}")
+    return part.power(op.ref, float(exponent))
 
 
-def _div(call: Call) -> Tensor:
-    call.only(rounding_mode=None)
-    part = call.get("other")
+def _div(op: OperatorView) -> Tensor:
+    op.only(rounding_mode=None)
+    part = op.get("other")
     if isinstance(part, Squares):
-        return part.dividing(call.place, call.tensor("self"), call.assembler)
+        return part.divide(op.ref, op.tensor("self"), op.builder)
     if isinstance(part, Tensor) or part is None:
-        call.refuse("divide by a constant", "a value")
-    inverse = 1 / np.asarray(_constant(call, part), np.float64)
+        op.refuse("divide by a constant", "a value")
+    inverse = 1 / np.asarray(_constant(op, part), np.float64)
     scale = np.asarray(inverse, np.float32)
-    return call.assembler.affine(call.place, call.tensor("self"), scale=scale)
+    return op.builder.affine(op.ref, op.tensor("self"), scale=scale)
 
 
-def _view(call: Call) -> Any:
-    shape = call.get("size", call.get("shape"))
-    part = call.get("self")
+def _view(op: OperatorView) -> Any:
+    shape = op.get("size", op.get("shape"))
+    part = op.get("self")
     if isinstance(part, np.ndarray):
         return part.reshape(shape)
     if isinstance(part, Squares):
-        return part.reshaped(call.place, shape, call.assembler.batch)
-    x = call.tensor("self")
-    if len(shape) == 3 and x.axes == FIRST and list(shape[1:]) in _as_pixels(x):
+        return part.reshape(op.ref, shape, op.builder.batch)
+    x = op.tensor("self")
+    if len(shape) == 3 and x.axes == FIRST and list(shape[1:]) in _pixel_shapes(x):
         return _Pixels(x)
-    return call.assembler.reshape(call.place, x, shape)
+    return op.builder.reshape(op.ref, x, shape)
 
 
-def _as_pixels(x: Tensor) -> list[list[int]]:
+def _pixel_shapes(x: Tensor) -> list[list[int]]:
     """Return the shapes, without the batch, of an image's pixels in one row."""
     height, width, channels = x.shape
     return [[channels, height * width], [channels, -1]] if height * width > 1 else []
 
 
-def _permute(call: Call) -> Any:
-    part = call.get("self")
+def _permute(op: OperatorView) -> Any:
+    part = op.get("self")
     if isinstance(part, np.ndarray):
-        return part.transpose(call.get("dims"))
-    x = call.tensor("self")
-    order = [axis % len(x.axes) for axis in call.get("dims")]
-    return call.assembler.transpose(call.place, x, order)
+        return part.transpose(op.get("dims"))
+    x = op.tensor("self")
+    order = [axis % len(x.axes) for axis in op.get("dims")]
+    return op.builder.transpose(op.ref, x, order)
 
 
-def _transpose(call: Call) -> Any:
-    part = call.get("self")
-    rank = part.ndim if isinstance(part, np.ndarray) else len(call.tensor("self").axes)
-    first = call.get("dim0", call.get("axis0", -2)) % rank
-    second = call.get("dim1", call.get("axis1", -1)) % rank
+def _transpose(op: OperatorView) -> Any:
+    part = op.get("self")
+    rank = part.ndim if isinstance(part, np.ndarray) else len(op.tensor("self").axes)
+    first = op.get("dim0", op.get("axis0", -2)) % rank
+    second = op.get("dim1", op.get("axis1", -1)) % rank
     order = list(range(rank))
     order[first], order[second] = second, first
     if isinstance(part, np.ndarray):
         return part.transpose(order)
-    return call.assembler.transpose(call.place, call.tensor("self"), order)
+    return op.builder.transpose(op.ref, op.tensor("self"), order)
 
 
-def _movedim(call: Call) -> Tensor:
-    x = call.tensor("self")
+def _movedim(op: OperatorView) -> Tensor:
+    x = op.tensor("self")
     rank = len(x.axes)
     source, target = (
         (value[0] if isinstance(value, list) else value) % rank
-        for value in (call.get("source"), call.get("destination"))
+        for value in (op.get("source"), op.get("destination"))
     )
     order = [axis for axis in range(rank) if axis != source]
     order.insert(target, source)
-    return call.assembler.transpose(call.place, x, order)
+    return op.builder.transpose(op.ref, x, order)
 
 
-def _pad(call: Call) -> Tensor | _Surrounded | Squares:
-    call.only(mode="constant")
-    sides, part = call.get("pad"), call.get("self")
-    value = float(call.get("value", 0.0))
+def _pad(op: OperatorView) -> Tensor | _Surrounded | Squares:
+    op.only(mode="constant")
+    sides, part = op.get("pad"), op.get("self")
+    value = float(op.get("value", 0.0))
     if isinstance(part, Squares):
         if len(sides) != 6 or any(sides[:4]) or value != 0:
-            call.refuse("pad the channels of a local response norm", f"pad={sides}")
-        return part.padded(call.place, sides[4], sides[5])
-    x = call.tensor("self")
+            op.refuse("pad the channels of a local response norm", f"pad={sides}")
+        return part.pad(op.ref, sides[4], sides[5])
+    x = op.tensor("self")
     if len(sides) != 4:
-        call.refuse("pad height and width", f"pad={sides}")
+        op.refuse("pad height and width", f"pad={sides}")
     left, right, top, bottom = sides
     around = ((top, bottom), (left, right))
-    if value == -np.inf and call.readers == {"max_pool2d"} and min(sides) >= 0:
+    if value == -np.inf and op.readers == {"max_pool2d"} and min(sides) >= 0:
         return _Surrounded(x, around)
     if value != 0:
-        call.refuse("pad with 0, or with −∞ before a max-pool", value)
+        op.refuse("pad with 0, or with −∞ before a max-pool", value)
     if min(sides) >= 0:
-        return call.assembler.pad(call.place, x, around)
+        return op.builder.pad(op.ref, x, around)
     crop = ((-top, -bottom), (-left, -right))
-    cropped = call.assembler.fold_crop(x, crop) if call.is_sole_reader else None
+    cropped = op.builder.fold_crop(x, crop) if op.is_sole_reader else None
     if cropped is None:
-        call.refuse("add zeros, not crop", f"pad={sides}")
+        op.refuse("add zeros, not crop", f"pad={sides}")
     return cropped
 
 
-def _unsqueeze(call: Call) -> Any:
-    value, axis = call.get("self"), call.get("dim")
+def _unsqueeze(op: OperatorView) -> Any:
+    value, axis = op.get("self"), op.get("dim")
     if isinstance(value, np.ndarray):
         return np.expand_dims(value, axis)
-    shape = list(call.tensor("self").foreign_shape)
+    shape = list(op.tensor("self").foreign_shape)
     shape.insert(axis % (len(shape) + 1), 1)
-    return call.assembler.reshape(call.place, call.tensor("self"), shape)
+    return op.builder.reshape(op.ref, op.tensor("self"), shape)
 
 
-def _upsample(mode: Any) -> Callable[[Call], Tensor]:
-    def read(call: Call) -> Tensor:
-        call.only(align_corners=False)
-        x = call.assembler.image(call.place, call.tensor("input"))
-        scales = call.get("scale_factors")
+def _upsample(mode: Any) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        op.only(align_corners=False)
+        x = op.builder.image(op.ref, op.tensor("input"))
+        scales = op.get("scale_factors")
         if scales is None:
-            sizes = call.get("output_size")
+            sizes = op.get("output_size")
             scales = [n / m for n, m in zip(sizes, x.shape, strict=False)]
         whole = tuple(round(scale) for scale in scales)
         if any(abs(w - s) > 1e-6 for w, s in zip(whole, scales, strict=True)):
-            call.refuse("enlarge by whole factors", scales)
-        return call.assembler.layer(call.place, pl.Upsample2D(whole, mode=mode), [x])
+            op.refuse("enlarge by whole factors", scales)
+        return op.builder.layer(op.ref, pl.Upsample2D(whole, mode=mode), [x])
 
     return read
 
 
-def _size(call: Call) -> Any:
-    return call.tensor("self").foreign_shape[call.get("dim")]
+def _size(op: OperatorView) -> Any:
+    return op.tensor("self").foreign_shape[op.get("dim")]
 
 
-def _same(call: Call) -> Any:
-    return call.get("self")
+def _same(op: OperatorView) -> Any:
+    return op.get("self")
 
 
-def _converted(call: Call) -> Any:
+def _convert(op: OperatorView) -> Any:
     """to, float: of the type that it has."""
-    kinds = [call.get("dtype")]
-    if any(kind not in (None, call.float_type) for kind in kinds):
-        call.refuse(f"keep the input's type, {call.float_type}", kinds[0])
-    return call.get("self")
+    kinds = [op.get("dtype")]
+    if any(kind not in (None, op.float_type) for kind in kinds):
+        op.refuse(f"keep the input's type, {op.float_type}", kinds[0])
+    return op.get("self")
 
 
-READERS: dict[str, Callable[[Call], Any]] = {
+READERS: dict[str, Callable[[OperatorView], Any]] = {
     "adaptive_avg_pool2d": _adaptive(pl.AvgPool2D),
     "adaptive_max_pool2d": _adaptive(pl.MaxPool2D),
     "add": _add,
@@ -556,7 +556,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "alpha_dropout": _noise,
     "alpha_dropout_": _noise,
     "avg_pool2d": _pool(pl.AvgPool2D),
-    "avg_pool3d": _averaged_channels,
+    "avg_pool3d": _average_channels,
     "batch_norm": _batch_norm,
     "cat": _cat,
     "clamp": _clamp,
@@ -613,8 +613,8 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "sym_size": _size,
     "t": _transpose,
     "tanh": _elementwise(pl.Tanh),
-    "to": _converted,
-    "_to_copy": _converted,
+    "to": _convert,
+    "_to_copy": _convert,
     "transpose": _transpose,
     "unsqueeze": _unsqueeze,
     "upsample_bilinear2d": _upsample("bilinear"),

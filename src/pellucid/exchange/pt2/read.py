@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.errors import Place, damage_of
+from pellucid.exchange.errors import OperatorRef, translate_errors
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
-from pellucid.exchange.graph.network_builder import Assembler
+from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import BATCH, FIRST, LogProbabilities, Tensor
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.probe import Layout
-from pellucid.exchange.pt2.archive import Archive, opened
-from pellucid.exchange.pt2.operator_view import Call
+from pellucid.exchange.pt2.archive import Archive, load_archive
+from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.exchange.pt2.operators import READERS
 from pellucid.runs import ModelFile
 
@@ -30,8 +30,8 @@ def read(path: Path) -> ModelFile:
     ExchangeError
         If it is damaged, or holds what cannot be represented exactly.
     """
-    with damage_of(path, ".pt2 file"):
-        return Graph(opened(path)).file(path.stem)
+    with translate_errors(path, ".pt2 file"):
+        return Graph(load_archive(path)).file(path.stem)
 
 
 class Graph:
@@ -39,7 +39,7 @@ class Graph:
 
     def __init__(self, archive: Archive) -> None:
         self.archive, self.graph = archive, archive.graph
-        self.assembler = Assembler(FIRST)
+        self.builder = NetworkBuilder(FIRST)
         self.values: dict[str, Any] = {}
         self.readers: dict[str, set[str]] = defaultdict(set)
         self.counts: Counter[str] = Counter()
@@ -73,9 +73,13 @@ class Graph:
                 "import: the output must depend on the input; got a constant."
             )
         self.layout = self.layout or output.to_foreign
-        network, weights = self.assembler.finish(output, name=name)
+        network, weights = self.builder.finish(output, name=name)
         card = self.archive.card
-        known = Card(dtype=dtype) if card is None else Card.from_json(json.loads(card))
+        known = (
+            ModelMetadata(dtype=dtype)
+            if card is None
+            else ModelMetadata.from_json(json.loads(card))
+        )
         return known.file(network, weights)
 
     def _enter(self) -> str:
@@ -100,10 +104,10 @@ class Graph:
                 f"import: input '{entries[0]}' must be float; got {meta['dtype']}."
             )
         sizes = tuple(int(n["as_int"]) for n in meta["sizes"][1:])
-        self.assembler.batch = meta["sizes"][0].get("as_int")
+        self.builder.batch = meta["sizes"][0].get("as_int")
         axes = FIRST if len(sizes) == 3 else tuple(range(len(sizes) + 1))
         shape = (*sizes[1:], sizes[0]) if len(sizes) == 3 else sizes
-        self.entry = self.assembler.input(shape, axes, name="input")
+        self.entry = self.builder.input(shape, axes, name="input")
         self.values[entries[0]] = self.entry
         self.float_type = meta["dtype"]
         return _FLOATS[meta["dtype"]]
@@ -120,15 +124,15 @@ class Graph:
             for k, v in arguments.items()
             if isinstance(v, int | float | str | list)
         }
-        place = Place(f"aten.{operator}", str(name), shown)
+        ref = OperatorRef(f"aten.{operator}", str(name), shown)
         if operator not in READERS or not node["target"].startswith("torch.ops.aten."):
-            place.refuse("be an operator that a layer expresses exactly", operator)
+            ref.refuse("be an operator that a layer expresses exactly", operator)
         self.values[name] = READERS[operator](
-            Call(
+            OperatorView(
                 target=node["target"],
-                place=place,
+                ref=ref,
                 arguments=arguments,
-                assembler=self.assembler,
+                builder=self.builder,
                 readers=self.readers[name],
                 is_sole_reader=all(
                     self.counts[read] == 1

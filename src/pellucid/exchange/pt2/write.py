@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.torch_module import module_of
 from pellucid.runs import ModelFile
 
@@ -41,5 +41,5 @@ def save(program: Any, buffer: io.BytesIO, file: ModelFile | None) -> None:
     """Write a program, and a model's card beside it."""
     import torch
 
-    extra = {} if file is None else {CARD: json.dumps(Card.of(file).to_json())}
+    extra = {} if file is None else {CARD: json.dumps(ModelMetadata.of(file).to_json())}
     torch.export.save(program, buffer, extra_files=extra)

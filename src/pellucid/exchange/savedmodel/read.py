@@ -17,9 +17,9 @@ import onnx
 
 from pellucid.errors import ExchangeError, MissingExtraError
 from pellucid.exchange import probe
-from pellucid.exchange.errors import damage_of
+from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.graph.tensor import LAST
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx.read import Graph
 from pellucid.exchange.savedmodel.write import CARD, quietly
 from pellucid.runs import ModelFile
@@ -43,11 +43,11 @@ def read(path: Path) -> ModelFile:
     folder = path.parent if path.name == MAIN else path
     if not (folder / MAIN).is_file():
         raise ExchangeError(f"import: '{path}' must hold a {MAIN}; got none.")
-    with damage_of(path, "SavedModel"):
-        graph = Graph(_as_onnx(folder), None, {}, images=LAST)
+    with translate_errors(path, "SavedModel"):
+        graph = Graph(_convert_to_onnx(folder), None, {}, images=LAST)
         file = graph.file(folder.stem)
         _check(folder, graph, file)
-        return _with_card(file, folder / CARD)
+        return _add_metadata(file, folder / CARD)
 
 
 def _check(folder: Path, graph: Graph, file: ModelFile) -> None:
@@ -56,7 +56,7 @@ def _check(folder: Path, graph: Graph, file: ModelFile) -> None:
 
     if not probe.is_small(file):
         return
-    batch = graph.assembler.batch or probe.examples(file)
+    batch = graph.builder.batch or probe.examples(file)
     x = probe.draw((batch, *graph.entry.foreign_shape[1:]), file.dtype)
     with quietly():
         loaded = tf.saved_model.load(str(folder))
@@ -73,7 +73,7 @@ def _check(folder: Path, graph: Graph, file: ModelFile) -> None:
         )
 
 
-def _as_onnx(folder: Path) -> onnx.ModelProto:
+def _convert_to_onnx(folder: Path) -> onnx.ModelProto:
     try:
         with quietly():
             loader: Any = importlib.import_module("tf2onnx.tf_loader")
@@ -88,7 +88,7 @@ def _as_onnx(folder: Path) -> onnx.ModelProto:
             str(folder), None, None, return_tensors_to_rename=True
         )
         model, _ = convert._convert_common(
-            _without_xla(graph, inputs, outputs),
+            _remove_xla(graph, inputs, outputs),
             name=folder.stem,
             input_names=inputs,
             output_names=outputs,
@@ -99,7 +99,7 @@ def _as_onnx(folder: Path) -> onnx.ModelProto:
     return made
 
 
-def _without_xla(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
+def _remove_xla(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
     """Take grouped convolutions out of the functions meant for XLA.
 
     On a CPU Keras hands them to it; they are plain operators inside.
@@ -110,10 +110,10 @@ def _without_xla(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
         for node in (*graph.node, *chain.from_iterable(functions))
         if node.attr.pop(_FOR_XLA, None) is not None
     ]
-    return _inlined(graph, [*inputs, *outputs]) if marked else graph
+    return _inline(graph, [*inputs, *outputs]) if marked else graph
 
 
-def _inlined(graph: Any, kept: list[str]) -> Any:
+def _inline(graph: Any, kept: list[str]) -> Any:
     """Put the bodies of functions where they are called."""
     from pellucid.engines.tensorflow.imports import tf
 
@@ -131,11 +131,11 @@ def _inlined(graph: Any, kept: list[str]) -> Any:
     return optimizer.OptimizeGraph(config, whole)
 
 
-def _with_card(file: ModelFile, path: Path) -> ModelFile:
+def _add_metadata(file: ModelFile, path: Path) -> ModelFile:
     """Add preprocessing, classes and meaning, where they lie beside the model."""
     if not path.is_file() or path.stat().st_size > _CARD_LIMIT_BYTES:
         return file
-    card = Card.from_json(json.loads(path.read_text(encoding="utf-8")))
+    card = ModelMetadata.from_json(json.loads(path.read_text(encoding="utf-8")))
     return replace(
         file,
         preprocessing=card.preprocessing,

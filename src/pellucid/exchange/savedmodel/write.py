@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pellucid.engines.registry import make
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.runs import ModelFile
 
 CARD = "assets.extra/pellucid_card.json"  # TensorFlow's place for files of others
@@ -31,7 +31,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
             for path in sorted(root.rglob("*"))
             if path.is_file() and path.name != _WRITTEN_BY_THE_WAY
         }
-    found[CARD] = json.dumps(Card.of(file).to_json()).encode()
+    found[CARD] = json.dumps(ModelMetadata.of(file).to_json()).encode()
     return found
 
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.disk import read_bytes
-from pellucid.exchange.errors import damage_of
+from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.keras import store
 from pellucid.exchange.keras.entry import Entry
-from pellucid.exchange.keras.read import assembled, entries_of_config
+from pellucid.exchange.keras.read import build_model, read_entries
 from pellucid.exchange.tfjs.write import CARD, TOPOLOGY
 from pellucid.runs import ModelFile
 
@@ -35,18 +35,18 @@ def read(path: Path) -> ModelFile:
         raise ExchangeError(f"import: '{path}' must hold a {TOPOLOGY}; got none.")
     path = path / TOPOLOGY if path.is_dir() else path
     content = read_bytes(path)
-    with damage_of(path, "layers-model"):
-        document = store.parsed(content.decode())
+    with translate_errors(path, "layers-model"):
+        document = store.parse_json(content.decode())
         if document.get("format", "layers-model") != "layers-model":
             raise ExchangeError(
                 f"import: '{path}' must be a layers-model; got {document['format']!r}."
             )
         topology = document["modelTopology"]
         config = topology.get("model_config", topology)
-        entries = entries_of_config(config)
+        entries = read_entries(config)
         _give_weights(document["weightsManifest"], path.parent, entries)
         card = (document.get("userDefinedMetadata") or {}).get(CARD)
-        return assembled(config, entries, card)
+        return build_model(config, entries, card)
 
 
 def _give_weights(manifest: Any, folder: Path, entries: list[Entry]) -> None:

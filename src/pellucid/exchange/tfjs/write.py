@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from pellucid import __version__
-from pellucid.exchange.errors import not_written
+from pellucid.exchange.errors import export_error
 from pellucid.exchange.keras.entry import Entry
 from pellucid.exchange.keras.layers import entries_of
-from pellucid.exchange.metadata import Card
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.runs import ModelFile
 
 CARD = "pellucid_card"
@@ -55,7 +55,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
             "model_config": _model(file, entries, output),
         },
         "weightsManifest": [{"paths": [WEIGHTS], "weights": specs}],
-        "userDefinedMetadata": {CARD: json.dumps(Card.of(file).to_json())},
+        "userDefinedMetadata": {CARD: json.dumps(ModelMetadata.of(file).to_json())},
     }
     arrays = [array for entry in entries for array in entry.arrays]
     weights = b"".join(np.asarray(array, "<f4").tobytes() for array in arrays)
@@ -109,4 +109,4 @@ def _check(entry: Entry) -> None:
     if config.get("interpolation") == "bilinear":
         reason = "bilinear pixels lie elsewhere there; mode must be 'nearest'"
     if reason is not None:
-        raise not_written("TensorFlow.js", f"{entry.kind} '{entry.name}'", reason)
+        raise export_error("TensorFlow.js", f"{entry.kind} '{entry.name}'", reason)
