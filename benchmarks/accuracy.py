@@ -17,7 +17,7 @@ from pellucid import recipes
 
 def train_once(name: str, engine: str, seed: int) -> tuple[float, float]:
     """Return test accuracy in percent and seconds of training."""
-    recipe = recipes.changed(recipes.read(name), {"seed": seed})
+    recipe = recipes.override(recipes.read(name), {"seed": seed})
     start = time.perf_counter()
     outcome = recipes.train(recipe, engine=engine, progress=False)
     seconds = time.perf_counter() - start

@@ -24,7 +24,7 @@ from pellucid.benchmark.quiet import Calibration
 from pellucid.cli.machine import machine
 from pellucid.network import to_json
 from pellucid.objectives import schedule_from_json
-from pellucid.recipes.builders import augment_of, model_of
+from pellucid.recipes.builders import build_augment, build_model
 from pellucid.runs import provenance
 from pellucid.runs.recipe import Recipe
 
@@ -157,7 +157,7 @@ def search(options: argparse.Namespace) -> None:
     found = []
     for name in chosen:
         changes = {**VARIANTS[name], "engine_options": options.engine_options}
-        recipe = recipes.changed(recipes.read("mnist-fast"), changes)
+        recipe = recipes.override(recipes.read("mnist-fast"), changes)
         runs = [_try(recipe, seed, train, held_out) for seed in range(options.seeds)]
         found.append(_summary(name, runs))
         print(_line(found[-1]), flush=True)
@@ -170,13 +170,13 @@ def _try(
     recipe: Recipe, seed: int, train: pl.Dataset, held_out: pl.Dataset
 ) -> tuple[float, float]:
     """Return accuracy on the held-out images and seconds of training."""
-    model, clock = model_of(recipes.changed(recipe, {"seed": seed})), Clock()
+    model, clock = build_model(recipes.override(recipe, {"seed": seed})), Clock()
     model.fit(
         train,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         schedule=schedule_from_json(recipe.schedule),
-        augment=augment_of(recipe),
+        augment=build_augment(recipe),
         callbacks=[clock],
         progress=False,
     )
@@ -207,7 +207,7 @@ def final(options: argparse.Namespace) -> None:
         seeds = []
         for seed in list(FRESH_SEEDS)[: options.seeds]:
             slowdown = calibration.slowdown()
-            recipe = recipes.changed(recipes.read("mnist-fast"), {"seed": seed})
+            recipe = recipes.override(recipes.read("mnist-fast"), {"seed": seed})
             run = Path(folder) / f"run-{seed}"
             outcome = recipes.train(recipe, run=run, progress=False)
             slowdown = max(slowdown, calibration.slowdown())

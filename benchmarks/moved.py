@@ -43,7 +43,7 @@ def stopped(recipe: Recipe, engine: str, run: Path, step: int) -> None:
     """Train until that step."""
     try:
         recipes.train(
-            recipes.changed(recipe, {"engine": engine}),
+            recipes.override(recipe, {"engine": engine}),
             run=run,
             callbacks=[Stop(step)],
             progress=False,
@@ -76,10 +76,12 @@ def main() -> None:
     given = parser.parse_args()
     there = [name for name in given.engines if missing_package(name) is None]
     changes = {"epochs": given.epochs, "data.limit": given.limit}
-    recipe = recipes.changed(recipes.read(given.network), changes)
+    recipe = recipes.override(recipes.read(given.network), changes)
     seeds = [
         recipes.train(
-            recipes.changed(recipe, {"seed": seed}), engine="compiled", progress=False
+            recipes.override(recipe, {"seed": seed}),
+            engine="compiled",
+            progress=False,
         ).metrics["accuracy"]
         for seed in range(given.seeds)
     ]

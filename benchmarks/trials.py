@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.cli.machine import machine
-from pellucid.recipes import changed, parse_setting, read
-from pellucid.recipes.builders import network_of
+from pellucid.recipes import override, parse_setting, read
+from pellucid.recipes.builders import build_network
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = ROOT / "benchmarks" / "networks"
@@ -117,7 +117,7 @@ def parameters(arguments: str) -> int:
     recipe = read(NETWORKS / what if what.endswith(".py") else what)
     pairs = itertools.pairwise(rest)
     settings = dict(parse_setting(b) for a, b in pairs if a == "--set")
-    return network_of(changed(recipe, settings)).parameter_count
+    return build_network(override(recipe, settings)).parameter_count
 
 
 def write_table(document: dict[str, Any]) -> None:

@@ -16,8 +16,8 @@ from pellucid.code import FRAMEWORKS, reader, write_script
 from pellucid.data import parts, stray
 from pellucid.data.folder import _PICTURES
 from pellucid.model import Model
-from pellucid.recipes.builders import preprocessing_of
-from pellucid.recipes.datasets import examples_of
+from pellucid.recipes.builders import build_preprocessing
+from pellucid.recipes.datasets import load_examples
 from pellucid.runs.recipe import Recipe
 
 HEIGHT, WIDTH = 6, 5
@@ -41,7 +41,7 @@ def loader(
         framework,
         recipe=recipe,
         data=str(source),
-        preprocessing=preprocessing_of(recipe, network),
+        preprocessing=build_preprocessing(recipe, network),
     ).text
     names: dict[str, Any] = {"__name__": "script", "__file__": "script.py"}
     exec(compile(text, "script.py", "exec"), names)
@@ -55,10 +55,10 @@ def library(
     model = Model(
         network,
         engine="numpy",
-        preprocessing=preprocessing_of(recipe, network),
+        preprocessing=build_preprocessing(recipe, network),
         dtype=recipe.dtype,
     )
-    train, test = examples_of(recipe.data, model)
+    train, test = load_examples(recipe.data, model)
     return {
         part: (model.preprocessing.apply(data.images[:], recipe.dtype), data.labels)
         for part, data in (("train", train), ("test", test))

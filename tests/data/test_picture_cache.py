@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pellucid.data.folder import Layout, Part
-from pellucid.data.picture_cache import Kept, cache_entry, keep, read_kept
+from pellucid.data.picture_cache import Kept, cache_entry, keep, read_cached
 from pellucid.errors import DataError
 
 
@@ -22,7 +22,7 @@ def kept():
 
 def test_what_is_kept_is_read_again(kept, tmp_path):
     keep(tmp_path / "x-1", kept)
-    found = read_kept(tmp_path / "x-1")
+    found = read_cached(tmp_path / "x-1")
     np.testing.assert_array_equal(found.images, kept.images)
     np.testing.assert_array_equal(found.layout.labels, kept.layout.labels)
     assert found.layout.classes == kept.layout.classes

@@ -29,7 +29,7 @@ def model(request):
 def ways(model):
     """Return every way to hand a model images."""
     from pellucid.explain import arithmetic, saliency
-    from pellucid.model.inputs import checked_images
+    from pellucid.model.inputs import prepare_images
 
     grad = np.ones((4, 3), np.float32)
     return {
@@ -45,7 +45,7 @@ def ways(model):
         ),
         "arithmetic": lambda x: arithmetic(model, x[:1], "dense"),
         "saliency": lambda x: saliency(model, x[:1]),
-        "serving": lambda x: checked_images(
+        "serving": lambda x: prepare_images(
             x, model.network, model.preprocessing, model.dtype
         ),
     }

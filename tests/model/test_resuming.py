@@ -12,7 +12,7 @@ import pytest
 import pellucid as pl
 from pellucid import recipes
 from pellucid.model.resuming import RULES, Rule
-from pellucid.objectives import OutputMeaning, metrics_for, schedule_from_json
+from pellucid.objectives import OutputMeaning, schedule_from_json, select_metrics
 from pellucid.runs.recipe import Recipe
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (48, 4, 4, 1), np.uint8)
@@ -149,12 +149,12 @@ def test_fewer_epochs_than_are_done_are_not_recorded(run: Path) -> None:
 
 
 def test_a_recipe_that_was_changed_meanwhile_is_refused(tmp_path: Path) -> None:
-    recipe = recipes.changed(recipes.read("xor-one-hidden"), {"epochs": 2})
+    recipe = recipes.override(recipes.read("xor-one-hidden"), {"epochs": 2})
     recipes.train(recipe, run=tmp_path / "run", progress=False)
-    more = recipes.changed(recipe, {"epochs": 3})
+    more = recipes.override(recipe, {"epochs": 3})
     outcome = recipes.train(more, run=tmp_path / "run", resume=True, progress=False)
     assert len(outcome.history) == 3
-    other = recipes.changed(recipe, {"batch_size": 2})
+    other = recipes.override(recipe, {"batch_size": 2})
     with pytest.raises(pl.RunError, match="batch_size=2"):
         recipes.train(other, run=tmp_path / "run", resume=True, progress=False)
 
@@ -177,6 +177,6 @@ def test_functions_are_given_again(tmp_path: Path) -> None:
         fit(run, epochs=3, resume=True, metrics=[quality], schedule=lambda epoch: 0.1)
     recipe = Recipe.read(run / "recipe.toml")
     with pytest.raises(pl.NetworkError, match="metrics: must be given again"):
-        metrics_for(OutputMeaning(kind="classes", columns=2), recipe.metrics)
+        select_metrics(OutputMeaning(kind="classes", columns=2), recipe.metrics)
     with pytest.raises(pl.NetworkError, match=r"schedule: must be given again.*halve"):
         schedule_from_json(recipe.schedule)

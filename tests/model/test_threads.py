@@ -43,7 +43,7 @@ def test_resuming_with_other_threads_is_told_and_recorded(tmp_path: Path) -> Non
 
 
 def test_a_recipe_is_carried_out_with_the_threads_it_records(tmp_path: Path) -> None:
-    recipe = recipes.changed(
+    recipe = recipes.override(
         recipes.read("xor-one-hidden"),
         {"engine": "compiled", "dtype": "float32", "epochs": 1},
     )
@@ -51,7 +51,7 @@ def test_a_recipe_is_carried_out_with_the_threads_it_records(tmp_path: Path) -> 
     recipes.train(recipe, run=tmp_path / "run", progress=False)
     found = threads_of(tmp_path / "run")
     assert isinstance(found, int)
-    other = recipes.changed(recipe, {"engine_options.threads": found + 1})
+    other = recipes.override(recipe, {"engine_options.threads": found + 1})
     recipes.train(other, run=tmp_path / "other", progress=False)
     kept = recipes.read(str(tmp_path / "other" / "recipe.toml"))
     outcome = recipes.train(kept, run=tmp_path / "again", progress=False)
@@ -59,7 +59,7 @@ def test_a_recipe_is_carried_out_with_the_threads_it_records(tmp_path: Path) -> 
 
 
 def test_recorded_threads_are_no_other_engines(tmp_path: Path) -> None:
-    recipe = recipes.changed(
+    recipe = recipes.override(
         recipes.read("xor-one-hidden"),
         {"engine": "compiled", "engine_options.threads": 2, "dtype": "float32",
          "epochs": 1},

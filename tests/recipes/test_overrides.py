@@ -4,7 +4,7 @@ import pytest
 
 import pellucid as pl
 from pellucid import recipes
-from pellucid.recipes.builders import network_of
+from pellucid.recipes.builders import build_network
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_setting_needs_key_and_value(text):
 
 def test_network_and_recipe_change_and_the_first_recipe_stays():
     recipe = recipes.read("mnist-torch")
-    other = recipes.changed(
+    other = recipes.override(
         recipe,
         {
             "conv2d.kernel_size": [5, 5],
@@ -40,22 +40,22 @@ def test_network_and_recipe_change_and_the_first_recipe_stays():
             "optimizer.learning_rate": 0.01,
         },
     )
-    assert network_of(other).node("conv2d").layer.kernel_size == (5, 5)
+    assert build_network(other).node("conv2d").layer.kernel_size == (5, 5)
     assert (other.epochs, other.optimizer["learning_rate"]) == (2, 0.01)
     assert recipe == recipes.read("mnist-torch")
 
 
 def test_another_optimizer_drops_what_was_the_formers():
-    recipe = recipes.changed(recipes.read("resnet20"), {"optimizer.name": "adam"})
+    recipe = recipes.override(recipes.read("resnet20"), {"optimizer.name": "adam"})
     assert recipe.optimizer == {"name": "adam"}
 
 
 def test_another_optimizer_takes_what_is_given_with_it_in_any_order():
     changes = {"optimizer.learning_rate": 0.5, "optimizer.name": "adam"}
-    recipe = recipes.changed(recipes.read("resnet20"), changes)
+    recipe = recipes.override(recipes.read("resnet20"), changes)
     assert recipe.optimizer == {"name": "adam", "learning_rate": 0.5}
 
 
 def test_an_unknown_key_is_refused():
     with pytest.raises(pl.RunError, match="'epocs' in the recipe as it was changed"):
-        recipes.changed(recipes.read("lenet5"), {"epocs": 3})
+        recipes.override(recipes.read("lenet5"), {"epocs": 3})

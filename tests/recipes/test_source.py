@@ -7,7 +7,7 @@ import pytest
 import pellucid as pl
 from pellucid import recipes
 from pellucid.network import ZOO, dumps
-from pellucid.recipes.builders import augment_of, model_of, network_of
+from pellucid.recipes.builders import build_augment, build_model, build_network
 
 
 def test_each_network_of_the_zoo_has_a_recipe():
@@ -17,8 +17,8 @@ def test_each_network_of_the_zoo_has_a_recipe():
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_a_built_in_recipe_makes_its_model(name):
     recipe = recipes.read(name)
-    model = model_of(recipe, engine="numpy")
-    assert model.network == network_of(recipe) == pl.zoo(name)
+    model = build_model(recipe, engine="numpy")
+    assert model.network == build_network(recipe) == pl.zoo(name)
     assert model.optimizer is not None
 
 
@@ -34,10 +34,10 @@ def test_the_recipes_are_as_the_papers_and_tutorials_have_them():
         "numpy",
         False,
     )
-    assert model_of(resnet, engine="numpy").optimizer == pl.SGD(
+    assert build_model(resnet, engine="numpy").optimizer == pl.SGD(
         0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
-    assert augment_of(resnet) == pl.Augment(flip=True, crop=4)
+    assert build_augment(resnet) == pl.Augment(flip=True, crop=4)
 
 
 def test_a_recipe_file_may_name_a_network_beside_it(tmp_path):
@@ -46,7 +46,7 @@ def test_a_recipe_file_may_name_a_network_beside_it(tmp_path):
     (tmp_path / "mine.toml").write_text('network = "net.json"\nepochs = 7\n')
     recipe = recipes.read(tmp_path / "mine.toml")
     Path(tmp_path / "net.json").unlink()
-    assert network_of(recipe) == network
+    assert build_network(recipe) == network
     assert recipe.epochs == 7
 
 

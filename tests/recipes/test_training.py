@@ -6,7 +6,7 @@ import pytest
 import pellucid as pl
 from pellucid import recipes
 from pellucid.network import to_json
-from pellucid.recipes.builders import network_of
+from pellucid.recipes.builders import build_network
 from pellucid.recipes.datasets import check_classes
 from pellucid.runs.recipe import Recipe
 
@@ -52,7 +52,7 @@ def test_training_by_a_recipe_is_training_by_fit(recipe):
 
 
 def test_the_outcome_is_the_best_epochs_where_there_is_a_folder(recipe, tmp_path):
-    shaky = recipes.changed(recipe, {"optimizer.learning_rate": 3.0, "epochs": 6})
+    shaky = recipes.override(recipe, {"optimizer.learning_rate": 3.0, "epochs": 6})
     outcome = recipes.train(shaky, run=tmp_path / "run", progress=False)
     best = pl.load(tmp_path / "run" / "best.pellucid", engine="numpy")
     np.testing.assert_array_equal(
@@ -62,7 +62,7 @@ def test_the_outcome_is_the_best_epochs_where_there_is_a_folder(recipe, tmp_path
 
 
 def test_the_engine_may_be_another(recipe, tmp_path):
-    by_numpy = recipes.changed(recipe, {"engine": "compiled"})
+    by_numpy = recipes.override(recipe, {"engine": "compiled"})
     outcome = recipes.train(
         by_numpy, engine=pl.engines.numpy(), run=tmp_path / "run", progress=False
     )
@@ -78,7 +78,7 @@ def test_a_limit_takes_so_many_images_of_each_class(recipe):
             seen.append(np.bincount(trainer.train.dataset.labels).tolist())
 
     few = {"data.limit": 18, "epochs": 1, "validation_split": 0}
-    recipes.train(recipes.changed(recipe, few), callbacks=[Look()], progress=False)
+    recipes.train(recipes.override(recipe, few), callbacks=[Look()], progress=False)
     assert seen == [[6, 6, 6]]
 
 
@@ -86,14 +86,14 @@ def test_the_folder_holds_the_recipe_that_was_given(recipe, tmp_path):
     recipes.train(recipe, run=tmp_path / "run", progress=False)
     kept = Recipe.read(tmp_path / "run" / "recipe.toml")
     assert kept.provenance["numpy"] == np.__version__
-    assert network_of(kept) == network_of(recipe)
+    assert build_network(kept) == build_network(recipe)
     assert kept.metrics == ("accuracy",)  # chosen by what the output means
     same = {"provenance": {}, "network": "small", "metrics": None}
     assert kept.model_copy(update=same) == recipe.model_copy(update=same)
 
 
 def test_arrays_of_another_program_cannot_be_loaded_again(recipe):
-    given = recipes.changed(recipe, {"data.given": "python"})
+    given = recipes.override(recipe, {"data.given": "python"})
     with pytest.raises(pl.RunError, match="data must come from a source"):
         recipes.train(given, progress=False)
 
@@ -119,7 +119,7 @@ def values(recipe, tmp_path):
         "network": to_json(network),
         "epochs": 1,
     }
-    return recipes.changed(recipe, changes)
+    return recipes.override(recipe, changes)
 
 
 def test_a_run_of_version_0_1_that_listed_accuracy_of_values_goes_on(values, tmp_path):
@@ -129,7 +129,7 @@ def test_a_run_of_version_0_1_that_listed_accuracy_of_values_goes_on(values, tmp
     assert '"mean_absolute_error"' in text
     (run / "recipe.toml").write_text(text.replace("mean_absolute_error", "accuracy"))
     kept = Recipe.read(run / "recipe.toml")
-    longer = recipes.changed(kept, {"epochs": 2})
+    longer = recipes.override(kept, {"epochs": 2})
     outcome = recipes.train(longer, run=run, resume=True, progress=False)
     assert outcome.metrics.keys() == {"loss", "mean_absolute_error"}
     assert len(outcome.history["mean_absolute_error"]) == 2
@@ -138,6 +138,6 @@ def test_a_run_of_version_0_1_that_listed_accuracy_of_values_goes_on(values, tmp
 
 
 def test_accuracy_of_values_is_refused_where_it_is_asked_for(values):
-    asked = recipes.changed(values, {"metrics": ["accuracy"]})
+    asked = recipes.override(values, {"metrics": ["accuracy"]})
     with pytest.raises(pl.NetworkError, match="metrics: accuracy must be of classes"):
         recipes.train(asked, progress=False)

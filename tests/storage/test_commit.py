@@ -20,7 +20,7 @@ from storage.events import (
 __all__ = ["nothing_is_flushed"]
 
 import pellucid as pl
-from pellucid.storage import PENDING, recover, staged, write_together
+from pellucid.storage import PENDING, open_stage, recover, write_together
 
 OLD = {"a": b"old a", "b": b"old b", "folder/x": b"old x", "folder/gone": b""}
 NEW = {"a": b"new a", "b": b"new b", "folder/x": b"new x", "folder/deep/y": b"y"}
@@ -100,7 +100,7 @@ def test_a_repair_that_is_killed_is_repaired_itself(folder: Path) -> None:
         folder.mkdir()
         write_together(folder, OLD)
         commit = next_commit(folder)
-        with contextlib.suppress(KeyboardInterrupt), staged(folder) as stage:
+        with contextlib.suppress(KeyboardInterrupt), open_stage(folder) as stage:
             for name, data in NEW.items():
                 stage.write(name, data)
             commit(stage)
@@ -156,7 +156,7 @@ def test_a_folder_that_may_only_be_read_is_refused(folder: Path) -> None:
 
 @needs_fork
 def test_what_a_living_process_writes_is_left_alone(folder: Path) -> None:
-    with staged(folder) as stage:
+    with open_stage(folder) as stage:
         stage.write("a", b"1")
         stage.write("b", b"1")
         recover(folder)

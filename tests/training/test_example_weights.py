@@ -9,7 +9,7 @@ import pytest
 
 import pellucid as pl
 from pellucid.objectives import LOSSES
-from pellucid.training import example_weights
+from pellucid.training import compute_example_weights
 
 N = 40
 RARE = np.arange(N) % 5 == 0
@@ -97,7 +97,7 @@ def test_the_frameworks_weigh_classes_alike(engine: str, labels: str) -> None:
 def weights(
     y: Any = CLASS, loss: str = "cross_entropy", columns: int = 2, **given: Any
 ) -> Any:
-    return example_weights(
+    return compute_example_weights(
         np.asarray(y), loss=LOSSES[loss](), output_shape=(columns,), **given
     )
 

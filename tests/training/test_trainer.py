@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
-from pellucid.training import Plan, Position, Trainer
+from pellucid.training import Plan, Trainer, TrainerState
 
 
 def blobs(n: int = 60, seed: int = 0) -> tuple[Any, Any]:
@@ -161,7 +161,7 @@ def test_an_epoch_goes_on_with_the_metrics_it_began_with() -> None:
     x = np.random.default_rng(0).random((8, 2))
     data = pl.Dataset(x, x[:, :1])
 
-    def trainer(position: Position) -> Trainer:
+    def trainer(position: TrainerState) -> Trainer:
         return Trainer(
             m.network,
             m.session,
@@ -173,7 +173,7 @@ def test_an_epoch_goes_on_with_the_metrics_it_began_with() -> None:
         )
 
     sums = {"loss": 1.0, "accuracy": 4.0}  # of a version that counted accuracy
-    stopped = Position(batch=1, step=1, examples=4, sums=sums)
+    stopped = TrainerState(batch=1, step=1, examples=4, sums=sums)
     history = trainer(stopped).run()
     assert "accuracy" not in history[0]
     assert "mean_absolute_error" not in history[0]  # it would be of half an epoch

@@ -127,7 +127,9 @@ def test_the_final_accuracy_after_a_move_is_within_what_seeds_do(
     recipe = recipe_in(tmp_path)
     seeds = [
         recipes.train(
-            recipes.changed(recipe, {"seed": seed}), engine="compiled", progress=False
+            recipes.override(recipe, {"seed": seed}),
+            engine="compiled",
+            progress=False,
         ).metrics["accuracy"]
         for seed in range(4)
     ]

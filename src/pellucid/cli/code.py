@@ -72,13 +72,13 @@ def code(
     """
     from pellucid import recipes
     from pellucid.code import file_name, write_script
-    from pellucid.recipes.builders import network_of, preprocessing_of
-    from pellucid.recipes.overrides import changed
+    from pellucid.recipes.builders import build_network, build_preprocessing
+    from pellucid.recipes.overrides import override
     from pellucid.runs import ModelFile, model_path
 
     recipe = recipes.read(network)
-    described = network_of(recipe)
-    how = preprocessing_of(recipe, described)
+    described = build_network(recipe)
+    how = build_preprocessing(recipe, described)
     given: dict[str, Any] = {}
     if weights is not None:
         file = ModelFile.read(model_path(weights))
@@ -88,7 +88,7 @@ def code(
     if path is None and weights is not None:
         path = Path(file_name(described, framework))
     if data is not None and recipe.data.source != "xor":
-        recipe = changed(recipe, {"data.source": data})
+        recipe = override(recipe, {"data.source": data})
     script = write_script(
         described,
         framework,

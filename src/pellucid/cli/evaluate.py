@@ -42,7 +42,7 @@ def evaluate(
     """
     from pellucid.cli.open_run import data_source, open_run
     from pellucid.explain import assess
-    from pellucid.recipes.datasets import examples_of
+    from pellucid.recipes.datasets import load_examples
     from pellucid.runs.recipe import DataSection
 
     loaded = open_run(run, engine)
@@ -52,7 +52,7 @@ def evaluate(
         section = loaded.recipe.data
     if skip_broken:
         section = section.model_copy(update={"skip_broken": True})
-    train, test = examples_of(section, loaded.model, progress=DataProgress())
+    train, test = load_examples(section, loaded.model, progress=DataProgress())
     on = "validation" if train.validation is test else "test"
     assessment = assess(loaded.model, test)
     drawn = _draw_mistakes(assessment, test, picture or loaded.folder / "mistakes.png")

@@ -119,13 +119,13 @@ def _read_image(loaded: Any, image: str, is_digit: bool) -> Pixels:
     from pellucid.cli.open_run import data_source
     from pellucid.cli.pictures import read_picture
     from pellucid.errors import DataError
-    from pellucid.recipes.datasets import examples_of
+    from pellucid.recipes.datasets import load_examples
 
     kind, _, index = image.partition(":")
     if kind != "test" or Path(image).exists():
         return read_picture(loaded.model, image, is_digit=is_digit)
     data_source(loaded, None)
-    _, test = examples_of(loaded.recipe.data, loaded.model)
+    _, test = load_examples(loaded.recipe.data, loaded.model)
     if not index.isdigit() or int(index) >= len(test):
         raise DataError(
             f"explain: test:N must have N from 0 to {len(test) - 1}; got '{image}'."

@@ -96,17 +96,17 @@ def load_splits(loaded: LoadedRun, data: str | None) -> tuple[Dataset, Dataset] 
     They have the size and colour that the run was trained on.
     """
     from pellucid.errors import DataError, RunError
-    from pellucid.recipes.datasets import examples_of
+    from pellucid.recipes.datasets import load_examples
     from pellucid.runs.recipe import DataSection
 
     section = loaded.recipe.data if loaded.recipe is not None else DataSection()
     if data is not None:
         named = section.model_copy(update={"source": data, "given": None})
-        return examples_of(named, loaded.model)
+        return load_examples(named, loaded.model)
     if loaded.recipe is None or section.given is not None:
         return None
     try:
-        return examples_of(section, loaded.model)
+        return load_examples(section, loaded.model)
     except (DataError, RunError) as error:
         say(f"the run's data cannot be used: {error}")
         return None

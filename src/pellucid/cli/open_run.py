@@ -9,7 +9,7 @@ from pathlib import Path
 from pellucid.engines import Engine
 from pellucid.errors import RunError
 from pellucid.model import Model, from_file
-from pellucid.recipes.builders import engine_of
+from pellucid.recipes.builders import build_engine
 from pellucid.runs import ModelFile, RunFolder, find, model_path
 from pellucid.runs.recipe import Recipe
 
@@ -46,7 +46,7 @@ def open_run(run: str, engine: str | None = None) -> LoadedRun:
     if engine is not None:
         chosen = engine
     elif recipe is not None:
-        chosen = engine_of(_for_this_machine(recipe))
+        chosen = build_engine(_for_this_machine(recipe))
     else:
         chosen = "compiled" if file.dtype == "float32" else "numpy"
     return LoadedRun(from_file(file, engine=chosen), path, recipe)

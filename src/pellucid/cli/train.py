@@ -220,8 +220,8 @@ def train(
         path = None if run is None else _run_folder(run)
     _check_numbers(changes)
     if engine not in (None, recipe.engine):  # its options are no other engine's
-        recipe = recipes.changed(recipe, {"engine_options": {}})
-    recipe = recipes.changed(recipe, {**changes, **allowed})
+        recipe = recipes.override(recipe, {"engine_options": {}})
+    recipe = recipes.override(recipe, {**changes, **allowed})
     if path is None:
         path = _new_folder(str(network))
     run_training(recipe, path, is_resumed=resume is not None, json=json, quiet=quiet)

@@ -56,10 +56,10 @@ def new_folder(target: Path) -> Iterator[Path]:
     OSError
         If the disk is full or must not be written to.
     """
-    from pellucid.storage import staged
+    from pellucid.storage import open_stage
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    with staged(target.parent) as stage:
+    with open_stage(target.parent) as stage:
         folder = stage.path / target.name
         folder.mkdir()
         yield folder

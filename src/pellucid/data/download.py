@@ -46,13 +46,13 @@ def download(
     import urllib.request
     from http.client import HTTPException
 
-    from pellucid.storage import staged
+    from pellucid.storage import open_stage
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with (
             urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,
-            staged(path.parent) as stage,
+            open_stage(path.parent) as stage,
         ):
             with (stage.path / path.name).open("wb") as file:
                 got = _copy(response, file, size_bytes, progress, f"downloading {url}")

@@ -81,7 +81,7 @@ def cache_entry(
     return cache_folder() / "pictures" / f"{first}-{state.hexdigest()[:20]}"
 
 
-def read_kept(entry: Path) -> Kept:
+def read_cached(entry: Path) -> Kept:
     """Map an entry into memory.
 
     Raises

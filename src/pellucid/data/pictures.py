@@ -17,7 +17,7 @@ from pellucid.data.download import Progress
 from pellucid.data.folder import Layout
 from pellucid.data.memory import available_memory_bytes
 from pellucid.data.picture import Pixels, check_size
-from pellucid.data.picture_cache import Kept, cache_entry, keep, read_kept
+from pellucid.data.picture_cache import Kept, cache_entry, keep, read_cached
 from pellucid.data.picture_files import PictureFiles
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
@@ -206,7 +206,7 @@ def _from_cache(
     import shutil
 
     try:
-        images, layout, broken = read_kept(entry)
+        images, layout, broken = read_cached(entry)
         found = _divided(images, layout)
     except Exception as error:  # noqa: BLE001 - whatever is wrong, it is made again
         options.tell(0, 0, f"the cache {str(entry)!r} is damaged ({error}); decoding")

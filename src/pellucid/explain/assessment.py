@@ -11,8 +11,8 @@ import numpy as np
 from pellucid.data import Dataset
 from pellucid.explain.values import Array
 from pellucid.model import Model
-from pellucid.model.inputs import checked_dataset
-from pellucid.objectives import OutputMeaning, confusion_matrix, metrics_for
+from pellucid.model.inputs import check_dataset
+from pellucid.objectives import OutputMeaning, confusion_matrix, select_metrics
 from pellucid.training import evaluate
 
 
@@ -148,7 +148,7 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
     DataError, ShapeError
         If the data does not fit the network.
     """
-    dataset = checked_dataset(dataset, "evaluate", model.network, model.loss)
+    dataset = check_dataset(dataset, "evaluate", model.network, model.loss)
     meaning = model.meaning_for(dataset.labels)
     meaning.targets(dataset.labels, (len(dataset), *model.network.output_shape))
     counts = np.zeros(_confusion_shape(meaning), np.int64)
@@ -168,7 +168,7 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
         model.session,
         model.batches(dataset, batch_size),
         loss=model.loss,
-        metrics=metrics_for(meaning),
+        metrics=select_metrics(meaning),
         on_batch=count_batch if has_classes else None,
     )
     if dataset.files:

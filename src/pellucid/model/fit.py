@@ -14,15 +14,15 @@ from pellucid.data import Augment, Batches, Dataset
 from pellucid.engines.distributed import world_of
 from pellucid.engines.loss_input import require
 from pellucid.errors import DataError, NetworkError, RunError
-from pellucid.model.inputs import checked_dataset
-from pellucid.model.run_setup import beginning, names_of
+from pellucid.model.inputs import check_dataset
+from pellucid.model.run_setup import get_class_names, open_run
 from pellucid.objectives import (
     Loss,
     Metrics,
     Optimizer,
     Schedule,
     default_metrics,
-    metrics_for,
+    select_metrics,
 )
 from pellucid.training import (
     Callback,
@@ -32,7 +32,7 @@ from pellucid.training import (
     Plan,
     ShowProgress,
     Trainer,
-    example_weights,
+    compute_example_weights,
 )
 from pellucid.training.early_stopping import check_monitor
 
@@ -73,22 +73,22 @@ def fit(model: Model, request: FitRequest) -> History:
     """Train a model and return the history."""
     loss: Loss = require("loss", model.loss)
     optimizer: Optimizer = require("optimizer", model.optimizer)
-    train, validation, sample_weight = _datasets(model, request)
+    train, validation, sample_weight = _split_data(model, request)
     meaning = model.settle_meaning(train.labels)
     if meaning.can_be_named(train.classes):
         model.classes = model.classes or train.classes
     if request.metrics is None:
         request = dataclasses.replace(request, metrics=default_metrics(meaning))
-    metrics = tuple(metrics_for(meaning, request.metrics))
+    metrics = tuple(select_metrics(meaning, request.metrics))
     early, has_validation = request.early_stopping, validation is not None
     check_monitor(early, metrics, has_validation=has_validation)
-    weight = example_weights(
+    weight = compute_example_weights(
         train.labels,
         loss=loss,
         output_shape=model.network.output_shape,
         class_weight=request.class_weight,
         sample_weight=sample_weight,
-        classes=names_of(model, train),
+        classes=get_class_names(model, train),
     )
     if request.clip_norm is not None and not request.clip_norm > 0:
         raise NetworkError(
@@ -100,7 +100,7 @@ def fit(model: Model, request: FitRequest) -> History:
     model.clip(request.clip_norm)
     world = world_of(model.engine)
     shard = (world.rank, world.size)
-    with beginning(model, request, world, train) as begin:
+    with open_run(model, request, world, train) as begin:
         position = begin.position
         batches = model.batches(
             train,
@@ -124,7 +124,7 @@ def fit(model: Model, request: FitRequest) -> History:
                 shard=shard,
             ),
             plan=_plan(request, optimizer),
-            callbacks=[*begin.recorders, *_watchers(request)],
+            callbacks=[*begin.recorders, *_with_progress(request)],
             position=position,
             history=begin.history,
             world=world,
@@ -157,7 +157,7 @@ def _plan(request: FitRequest, optimizer: Optimizer) -> Plan:
     )
 
 
-def _watchers(request: FitRequest) -> tuple[Callback, ...]:
+def _with_progress(request: FitRequest) -> tuple[Callback, ...]:
     progress = (ShowProgress(),) if request.shows_progress else ()
     return (*request.callbacks, *progress)
 
@@ -170,9 +170,9 @@ class _Datasets(NamedTuple):
     sample_weight: npt.NDArray[Any] | None
 
 
-def _datasets(model: Model, request: FitRequest) -> _Datasets:
+def _split_data(model: Model, request: FitRequest) -> _Datasets:
     network, loss = model.network, model.loss
-    data = checked_dataset(request.data, "fit", network, loss)
+    data = check_dataset(request.data, "fit", network, loss)
     weight = None
     if request.sample_weight is not None:
         weight = np.asarray(request.sample_weight)
@@ -183,12 +183,12 @@ def _datasets(model: Model, request: FitRequest) -> _Datasets:
             )
     if request.validation_data is not None:
         held_out = request.validation_data
-        checked = checked_dataset(held_out, "validation_data", network, loss)
+        checked = check_dataset(held_out, "validation_data", network, loss)
         return _Datasets(data, checked, weight)
     own = data.validation
     if not request.validation_split:
         if own is not None:
-            own = checked_dataset(own, "validation_data", network, loss)
+            own = check_dataset(own, "validation_data", network, loss)
         return _Datasets(data, own, weight)
     if own is not None:
         raise DataError(

@@ -12,7 +12,7 @@ from pellucid.data import Dataset
 from pellucid.data.elements import check_element_type
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network, Preprocessing
-from pellucid.objectives import Loss, fitted_labels
+from pellucid.objectives import Loss, reshape_labels
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -26,7 +26,7 @@ class Examples(NamedTuple):
     sample_weight: Array | None
 
 
-def checked_images(
+def prepare_images(
     images: npt.ArrayLike, network: Network, how: Preprocessing, dtype: str
 ) -> Array:
     """Return images as the network's floats: the one rule of `pellucid.data.elements`.
@@ -38,13 +38,13 @@ def checked_images(
     """
     x = check_element_type(np.asarray(images), "Model")
     if x.shape[1:] != network.input_shape or x.ndim == 0:
-        raise wrong_shape("Model", x.shape, network.input_shape)
+        raise shape_error("Model", x.shape, network.input_shape)
     if x.dtype == np.uint8:
         return how.apply(x, dtype)
     return x if x.dtype == dtype else x.astype(dtype)
 
 
-def wrong_shape(who: str, shape: Shape, expected: Shape) -> ShapeError:
+def shape_error(who: str, shape: Shape, expected: Shape) -> ShapeError:
     """Return the error for images of another shape, with advice."""
     axes = ", ".join(map(str, expected))
     return ShapeError(
@@ -63,7 +63,7 @@ def _advice(shape: Shape, expected: Shape) -> str:
     return ""
 
 
-def checked_examples(
+def check_examples(
     images: Array, labels: npt.ArrayLike, sample_weight: Any, loss: Loss, shape: Shape
 ) -> Examples:
     """Check the labels and weights of one step; ``shape`` is the output's, without N.
@@ -76,7 +76,7 @@ def checked_examples(
     n = len(images)
     if n == 0:
         raise DataError("Model: a step must have at least one image; got 0.")
-    y = fitted_labels(loss, np.asarray(labels), (n, *shape))
+    y = reshape_labels(loss, np.asarray(labels), (n, *shape))
     if sample_weight is None:
         return Examples(images, y, None)
     weight = np.asarray(sample_weight, images.dtype)
@@ -88,7 +88,7 @@ def checked_examples(
     return Examples(images, y, weight)
 
 
-def checked_dataset(
+def check_dataset(
     dataset: Dataset, who: str, network: Network, loss: Loss | None
 ) -> Dataset:
     """Check that a dataset fits the network and the loss, and return it.
@@ -97,11 +97,11 @@ def checked_dataset(
     """
     if dataset.image_shape != network.input_shape:
         shape = (len(dataset), *dataset.image_shape)
-        raise wrong_shape(who, shape, network.input_shape)
+        raise shape_error(who, shape, network.input_shape)
     if loss is None:
         return dataset
     shape = (len(dataset), *network.output_shape)
-    labels = fitted_labels(loss, dataset.labels, shape)
+    labels = reshape_labels(loss, dataset.labels, shape)
     if labels.shape == dataset.labels.shape:
         return dataset
     return dataclasses.replace(dataset, labels=labels)

@@ -20,9 +20,9 @@ from pellucid.model.fit import FitRequest, fit
 from pellucid.model.input_range import InputRange
 from pellucid.model.inputs import (
     Examples,
-    checked_dataset,
-    checked_examples,
-    checked_images,
+    check_dataset,
+    check_examples,
+    prepare_images,
 )
 from pellucid.model.weights import Weights
 from pellucid.network import Network, Preprocessing
@@ -36,8 +36,8 @@ from pellucid.objectives import (
     as_optimizer,
     as_schedule,
     metric_list,
-    metrics_for,
     output_meaning,
+    select_metrics,
 )
 from pellucid.runs import ModelFile
 from pellucid.training import (
@@ -254,7 +254,7 @@ class Model:
             If a metric says nothing of what the output means.
         """
         dataset = as_dataset(data)
-        dataset = checked_dataset(dataset, "evaluate", self.network, self.loss)
+        dataset = check_dataset(dataset, "evaluate", self.network, self.loss)
         self.input_range.check(dataset.images)
         meaning = self.meaning_for(dataset.labels)
         meaning.targets(dataset.labels, (len(dataset), *self.network.output_shape))
@@ -263,7 +263,7 @@ class Model:
             self._session,
             self.batches(dataset, batch_size),
             loss=self.loss,
-            metrics=metrics_for(meaning, metrics),
+            metrics=select_metrics(meaning, metrics),
         )
 
     def train_step(
@@ -482,7 +482,7 @@ class Model:
 
     def _input(self, images: npt.ArrayLike, *, is_training: bool = False) -> Array:
         given = np.asarray(images)
-        x = checked_images(given, self.network, self.preprocessing, self.dtype)
+        x = prepare_images(given, self.network, self.preprocessing, self.dtype)
         if is_training:
             self.input_range.record(given)
         else:
@@ -500,7 +500,7 @@ class Model:
         loss: Loss = require("loss", self.loss)
         shape = self.network.output_shape
         x = self._input(images, is_training=is_training)
-        return checked_examples(x, labels, sample_weight, loss, shape)
+        return check_examples(x, labels, sample_weight, loss, shape)
 
     # -- weights and state -----------------------------------------------------
 

@@ -97,7 +97,7 @@ def check_same(
             then, now = normal[name](then), normal[name](now)
         if then is not _UNKNOWN and now is not _UNKNOWN and then != now:
             found.append(_difference(name, then, now))
-    then, now = _monitored(recorded), _monitored(given)
+    then, now = _monitor(recorded), _monitor(given)
     if None not in (then, now) and then != now:
         found.append(_difference("early_stopping", then, now))
     if found:
@@ -214,31 +214,31 @@ def _source(recipe: Recipe) -> Any:
     return recipe.data.model_dump(mode="json")
 
 
-def _described(name: str, read: Callable[[Any], Any]) -> Callable[[Recipe], Any]:
+def _normal_form(name: str, read: Callable[[Any], Any]) -> Callable[[Recipe], Any]:
     """Return a description with its defaults; as it is where nothing can read it."""
 
     def form(recipe: Recipe) -> Any:
         document = getattr(recipe, name)
         try:
-            return _plain(read(document).to_json())
+            return _to_plain(read(document).to_json())
         except PellucidError:
-            return _plain(document)
+            return _to_plain(document)
 
     return form
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     """Return tuples as lists, as files have them."""
     if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items() if v is not None}
-    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+        return {k: _to_plain(v) for k, v in value.items() if v is not None}
+    return [_to_plain(v) for v in value] if isinstance(value, tuple | list) else value
 
 
 def _augment(recipe: Recipe) -> Any:
     return Augment.from_json(recipe.augment) if recipe.augment else None
 
 
-def _monitored(recipe: Recipe) -> Any:
+def _monitor(recipe: Recipe) -> Any:
     section = recipe.early_stopping
     if section is None:
         return None
@@ -250,8 +250,8 @@ _FORMS: dict[str, Callable[[Recipe], Any]] = {
     "settings": lambda recipe: None,  # part of the network
     "preprocessing": _preprocessing,
     "data": _source,
-    "loss": _described("loss", loss_from_json),
-    "optimizer": _described("optimizer", optimizer_from_json),
-    "schedule": _described("schedule", schedule_from_json),
+    "loss": _normal_form("loss", loss_from_json),
+    "optimizer": _normal_form("optimizer", optimizer_from_json),
+    "schedule": _normal_form("schedule", schedule_from_json),
     "augment": _augment,
 }

@@ -19,10 +19,10 @@ from pellucid.engines.distributed import ProcessGroup, from_first
 from pellucid.engines.loss_input import require
 from pellucid.errors import RunError
 from pellucid.network import to_json
-from pellucid.objectives import fitting_metrics, metric_names
+from pellucid.objectives import filter_metrics, metric_names
 from pellucid.runs import Checkpoint, Recorder, RunFolder, bit_options, provenance
 from pellucid.storage import recover
-from pellucid.training import Callback, History, Position
+from pellucid.training import Callback, History, TrainerState
 from pellucid.training.example_weights import resolve
 
 if TYPE_CHECKING:
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class TrainingStart:
     """Where a training begins, and who writes it down."""
 
-    position: Position
+    position: TrainerState
     history: History
     recorders: tuple[Callback, ...] = ()
 
 
 @contextmanager
-def beginning(
+def open_run(
     model: Model, request: FitRequest, world: ProcessGroup, train: Dataset
-) -> Iterator[Begin]:
+) -> Iterator[TrainingStart]:
     """Open the run's folder, if there is one, and its checkpoint on resuming.
 
     ``train`` is what is trained on.
@@ -54,26 +54,26 @@ def beginning(
         In every process, if the folder cannot be written or holds another run.
     """
     if world.size == 1:
-        with _opened(model, request, train, is_restarted=False) as begin:
+        with _open_folder(model, request, train, is_restarted=False) as begin:
             yield begin
         return
     from pellucid.engines import heartbeat  # only jobs of several processes need it
 
     heartbeat.start(world)
     with ExitStack() as stack:
-        opened: list[Begin] = []
+        opened: list[TrainingStart] = []
 
-        def opened_by_first() -> bytes:
+        def open_on_first() -> bytes:
             restarted = world.is_restarted
-            context = _opened(model, request, train, is_restarted=restarted)
+            context = _open_folder(model, request, train, is_restarted=restarted)
             opened.append(stack.enter_context(context))
             return _checkpoint(model, opened[0]).to_bytes()
 
-        message = from_first(world, opened_by_first)
+        message = from_first(world, open_on_first)
         if not opened:
             checkpoint = Checkpoint.from_bytes(message)
             model.load_state(checkpoint.state)
-            opened.append(Begin(checkpoint.position, checkpoint.history))
+            opened.append(TrainingStart(checkpoint.position, checkpoint.history))
         yield opened[0]
 
 
@@ -81,27 +81,27 @@ def share_state(model: Model, world: ProcessGroup) -> None:
     """Give all processes the first one's state."""
     if world.size == 1:
         return
-    begin = Begin(Position(), History())
+    begin = TrainingStart(TrainerState(), History())
     message = from_first(world, lambda: _checkpoint(model, begin).to_bytes())
     if world.rank:
         model.load_state(Checkpoint.from_bytes(message).state)
 
 
-def _checkpoint(model: Model, begin: Begin) -> Checkpoint:
+def _checkpoint(model: Model, begin: TrainingStart) -> Checkpoint:
     return Checkpoint(
         state=model.state(), position=begin.position, history=begin.history
     )
 
 
 @contextmanager
-def _opened(
+def _open_folder(
     model: Model, request: FitRequest, train: Dataset, *, is_restarted: bool
-) -> Iterator[Begin]:
-    new = Position(first_epoch=model.epochs)
+) -> Iterator[TrainingStart]:
+    new = TrainerState(first_epoch=model.epochs)
     if request.run is None:
         if request.resume:
             raise RunError("fit: resume must name a run; got run=None.")
-        yield Begin(new, History())
+        yield TrainingStart(new, History())
         return
     # slow to import; only runs need them
     from pellucid.model.resuming import check_data, check_same, merge, warn_of_threads
@@ -119,8 +119,8 @@ def _opened(
         )
     with folder.locked():
         position, history = new, History()
-        data = _data_of(request)
-        recipe = request.recipe or _recipe_of(model, request, train)
+        data = _fingerprint_data(request)
+        recipe = request.recipe or _build_recipe(model, request, train)
         if resumes:
             checkpoint = Checkpoint.read(folder.checkpoint)
             position, history = checkpoint.position, checkpoint.history
@@ -131,7 +131,7 @@ def _opened(
                     recipe,
                     {
                         "class_weight": lambda w: _class_weight(model, w, train),
-                        "metrics": lambda m: fitting_metrics(model.output_meaning, m),
+                        "metrics": lambda m: filter_metrics(model.output_meaning, m),
                     },
                     run=str(folder.path),
                 )
@@ -147,10 +147,10 @@ def _opened(
             )
         position.data = data
         text = recipe.to_toml().encode()
-        yield Begin(position, history, (Recorder(folder, model.file(), text),))
+        yield TrainingStart(position, history, (Recorder(folder, model.file(), text),))
 
 
-def _data_of(request: FitRequest) -> dict[str, str]:
+def _fingerprint_data(request: FitRequest) -> dict[str, str]:
     """Return fingerprints of the examples that were handed over."""
     found = {"data": fingerprint(request.data)}
     held_out = request.validation_data or request.data.validation
@@ -169,17 +169,17 @@ def _class_weight(model: Model, given: Any, train: Dataset) -> Any:
         require("loss", model.loss),
         model.network.output_shape,
         given,
-        names_of(model, train),
+        get_class_names(model, train),
     )
 
 
-def names_of(model: Model, train: Dataset) -> tuple[str, ...]:
+def get_class_names(model: Model, train: Dataset) -> tuple[str, ...]:
     """Return the names of the classes; none where neither data nor model has any."""
     given = train.classes or model.classes
     return model.output_meaning.class_names(given) if given else ()
 
 
-def _recipe_of(model: Model, request: FitRequest, train: Dataset) -> Recipe:
+def _build_recipe(model: Model, request: FitRequest, train: Dataset) -> Recipe:
     """Return the recipe that the arguments of `Model.fit` are."""
     from pellucid.runs.recipe import Recipe
 

@@ -12,7 +12,7 @@ from pellucid.network.layers.base import as_value
 from pellucid.network.node import Node, place
 
 
-def nodes_of(entry: Input, end: Value | Layer) -> tuple[Node, ...]:
+def build_nodes(entry: Input, end: Value | Layer) -> tuple[Node, ...]:
     """Return the nodes between an Input and an output, named, in topological order."""
     if not isinstance(entry, Input):
         raise NetworkError(f"Network: inputs must be an Input; got {entry!r}.")

@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from pellucid.errors import NetworkError, ShapeError
 from pellucid.network import summary
-from pellucid.network.build import nodes_of
+from pellucid.network.build import build_nodes
 from pellucid.network.initializers import draw
 from pellucid.network.layers import BatchNorm, Input, Layer, Shape, Value
 from pellucid.network.layers.activation import RELU_KINDS
 from pellucid.network.layers.base import WeightSpec, check_arity
 from pellucid.network.node import Node
-from pellucid.network.order import topological
+from pellucid.network.order import sort_topologically
 from pellucid.network.preprocessing import Preprocessing
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -101,7 +101,7 @@ class Network:
         exits = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
         _check_single("inputs", entries)
         _check_single("outputs", exits)
-        nodes = nodes_of(entries[0], exits[0])  # type: ignore[arg-type]
+        nodes = build_nodes(entries[0], exits[0])  # type: ignore[arg-type]
         self._set(nodes, nodes[-1].name, name, preprocessing)
 
     @classmethod
@@ -114,7 +114,7 @@ class Network:
         outputs: Sequence[str] | None = None,
     ) -> Network:
         """Make a network of named nodes in any order; cycles are refused."""
-        ordered = topological(tuple(nodes))
+        ordered = sort_topologically(tuple(nodes))
         used = {source for node in ordered for source in node.inputs}
         ends = [node.name for node in ordered if node.name not in used]
         if outputs is not None:

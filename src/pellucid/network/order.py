@@ -9,7 +9,7 @@ from pellucid.errors import NetworkError
 from pellucid.network.node import Node
 
 
-def topological(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+def sort_topologically(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     """Return the nodes so that each comes after its inputs.
 
     An order that is right already is kept.

@@ -6,7 +6,7 @@ import dataclasses
 import keyword
 from typing import Any
 
-from pellucid.network.build import nodes_of
+from pellucid.network.build import build_nodes
 from pellucid.network.graph import Network
 from pellucid.network.layers import Input, Layer, Value
 from pellucid.network.node import Node
@@ -134,4 +134,4 @@ def _order_of_calls(network: Network) -> list[str]:
         values[node.name] = Value(layer, inputs)
     if not isinstance(entry, Input):  # a network has exactly one
         return []
-    return [node.name for node in nodes_of(entry, values[network.outputs[0]])]
+    return [node.name for node in build_nodes(entry, values[network.outputs[0]])]

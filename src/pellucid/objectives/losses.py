@@ -256,7 +256,7 @@ def loss_from_json(document: Mapping[str, Any]) -> Loss:
         ) from error
 
 
-def fitted_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> Array:
+def reshape_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> Array:
     """Check labels, and return them in the shape that the loss takes.
 
     Booleans become integers, and classes of shape (N, …, 1) lose the last axis: a

@@ -87,7 +87,7 @@ def default_metrics(meaning: OutputMeaning) -> tuple[str, ...]:
     return ("mean_absolute_error",) if is_values else ("accuracy",)
 
 
-def metrics_for(
+def select_metrics(
     meaning: OutputMeaning, given: Metrics | None = None
 ) -> dict[str, Metric]:
     """Return metrics by name, as they are computed from such an output.
@@ -135,7 +135,7 @@ def _named(meaning: OutputMeaning, one: str | MetricCallable) -> tuple[str, Metr
     return one, partial(rule.compute, meaning)
 
 
-def fitting_metrics(
+def filter_metrics(
     meaning: OutputMeaning, names: Sequence[str] | None
 ) -> tuple[str, ...]:
     """Return those of some names that suit an output, else the default ones.

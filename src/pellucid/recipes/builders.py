@@ -15,7 +15,7 @@ from pellucid.runs.recipe import Recipe
 from pellucid.training import EarlyStopping
 
 
-def network_of(recipe: Recipe) -> Network:
+def build_network(recipe: Recipe) -> Network:
     """Return the recipe's network with its settings."""
     given = recipe.network
     network = load_network(given) if isinstance(given, str) else from_json(given)
@@ -23,7 +23,7 @@ def network_of(recipe: Recipe) -> Network:
     return network.with_settings(settings) if settings else network
 
 
-def preprocessing_of(recipe: Recipe, network: Network) -> Preprocessing:
+def build_preprocessing(recipe: Recipe, network: Network) -> Preprocessing:
     """Return how pixels become input, with the network's own size and colour.
 
     The recipe's where it says so, else the network's, else [0, 1].
@@ -41,7 +41,7 @@ def preprocessing_of(recipe: Recipe, network: Network) -> Preprocessing:
     )
 
 
-def engine_of(recipe: Recipe, engine: str | Engine | None = None) -> Engine:
+def build_engine(recipe: Recipe, engine: str | Engine | None = None) -> Engine:
     """Return the recipe's engine with its options, or the one given instead.
 
     Raises
@@ -64,21 +64,21 @@ def engine_of(recipe: Recipe, engine: str | Engine | None = None) -> Engine:
         ) from error
 
 
-def model_of(recipe: Recipe, engine: str | Engine | None = None) -> Model:
+def build_model(recipe: Recipe, engine: str | Engine | None = None) -> Model:
     """Return the recipe's model before its first step."""
-    network = network_of(recipe)
+    network = build_network(recipe)
     return Model(
         network,
-        engine=engine_of(recipe, engine),
+        engine=build_engine(recipe, engine),
         loss=loss_from_json(recipe.loss),
         optimizer=optimizer_from_json(recipe.optimizer),
         seed=recipe.seed,
         dtype=recipe.dtype,
-        preprocessing=preprocessing_of(recipe, network),
+        preprocessing=build_preprocessing(recipe, network),
     )
 
 
-def augment_of(recipe: Recipe) -> Augment | None:
+def build_augment(recipe: Recipe) -> Augment | None:
     """Return the recipe's augmentation."""
     if not recipe.augment:
         return None
@@ -90,7 +90,7 @@ def augment_of(recipe: Recipe) -> Augment | None:
         ) from error
 
 
-def early_stopping_of(recipe: Recipe) -> EarlyStopping | None:
+def build_early_stopping(recipe: Recipe) -> EarlyStopping | None:
     """Return when to end early."""
     section = recipe.early_stopping
     return EarlyStopping(**section.model_dump()) if section else None

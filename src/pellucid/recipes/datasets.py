@@ -14,7 +14,7 @@ from pellucid.model import Model
 from pellucid.runs.recipe import DataSection
 
 
-def examples_of(
+def load_examples(
     section: DataSection, model: Model, *, progress: Progress | None = None
 ) -> tuple[Dataset, Dataset]:
     """Load train and test data as a model takes them.

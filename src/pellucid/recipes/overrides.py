@@ -52,7 +52,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Return the recipe with other values.
 
     Parameters

@@ -15,11 +15,11 @@ from pellucid.engines.distributed import world_of
 from pellucid.errors import DivergenceError
 from pellucid.model import Model
 from pellucid.model.fit import FitRequest, fit
-from pellucid.model.inputs import checked_dataset
+from pellucid.model.inputs import check_dataset
 from pellucid.model.run_setup import share_state
-from pellucid.objectives import fitting_metrics, metrics_for, schedule_from_json
-from pellucid.recipes.builders import augment_of, early_stopping_of, model_of
-from pellucid.recipes.datasets import examples_of
+from pellucid.objectives import filter_metrics, schedule_from_json, select_metrics
+from pellucid.recipes.builders import build_augment, build_early_stopping, build_model
+from pellucid.recipes.datasets import load_examples
 from pellucid.runs import ModelFile, RunFolder, bit_options, model_path, provenance
 from pellucid.runs.recipe import Recipe
 from pellucid.training import Callback, History, Trainer, as_callbacks, evaluate
@@ -124,15 +124,15 @@ def train(
     Examples
     --------
     >>> from pellucid import recipes
-    >>> recipe = recipes.changed(recipes.read("xor-one-hidden"), {"epochs": 2})
+    >>> recipe = recipes.override(recipes.read("xor-one-hidden"), {"epochs": 2})
     >>> outcome = recipes.train(recipe, progress=False)
     >>> outcome.model.predict(outcome.test.images).shape
     (4, 1)
     """
-    model = model_of(recipe, engine)
+    model = build_model(recipe, engine)
     world = world_of(model.engine)
     is_first = world.rank == 0
-    examples, test = examples_of(
+    examples, test = load_examples(
         recipe.data, model, progress=data_progress if is_first else None
     )
     path, clock = None if run is None else Path(run), _Clock()
@@ -150,9 +150,9 @@ def train(
         class_weight=recipe.class_weight,
         callbacks=(*as_callbacks(callbacks), clock),
         clip_norm=recipe.clip_norm,
-        augment=augment_of(recipe),
+        augment=build_augment(recipe),
         shuffle=recipe.shuffle,
-        early_stopping=early_stopping_of(recipe),
+        early_stopping=build_early_stopping(recipe),
         run=path,
         resume=resume,
         shows_progress=progress and is_first,
@@ -165,13 +165,13 @@ def train(
     tested_on: Literal["test", "validation"] = (
         "validation" if examples.validation is test else "test"
     )
-    test = checked_dataset(test, "evaluate", model.network, model.loss)
+    test = check_dataset(test, "evaluate", model.network, model.loss)
     metrics = evaluate(
         model.network,
         model.session,
         model.batches(test, _TEST_BATCH, shard=(world.rank, world.size)),
         loss=model.loss,
-        metrics=metrics_for(model.output_meaning, recipe.metrics),
+        metrics=select_metrics(model.output_meaning, recipe.metrics),
         world=world,
     )
     _check_test(metrics)
@@ -199,8 +199,8 @@ def _metrics(
     meaning = model.meaning_for(examples.labels)
     is_old_default = bool(recipe.provenance) and recipe.metrics == ("accuracy",)
     if resume or is_old_default:
-        return fitting_metrics(meaning, recipe.metrics)
-    return tuple(metrics_for(meaning, recipe.metrics))
+        return filter_metrics(meaning, recipe.metrics)
+    return tuple(select_metrics(meaning, recipe.metrics))
 
 
 def _check_test(metrics: dict[str, float]) -> None:

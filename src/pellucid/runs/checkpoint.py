@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError, RunError
 from pellucid.runs.tensor_file import read_tensors, tensor_bytes, write_bytes
-from pellucid.training import History, Position
+from pellucid.training import History, TrainerState
 
 SCHEMA_VERSION = 1
 _BEST = "best/"
@@ -23,7 +23,7 @@ class Checkpoint:
     """The session's state, the trainer's position and the history so far."""
 
     state: dict[str, npt.NDArray[Any]]
-    position: Position
+    position: TrainerState
     history: History
 
     def write(self, path: Path) -> None:
@@ -67,7 +67,7 @@ class Checkpoint:
                 for name, array in tensors.items()
                 if name.startswith(_BEST)
             }
-            position = Position.from_json(document["position"], best)
+            position = TrainerState.from_json(document["position"], best)
             history = History(document["history"])
         except (ExchangeError, KeyError, TypeError, ValueError) as error:
             raise RunError(

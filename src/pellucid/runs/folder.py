@@ -16,7 +16,7 @@ from pellucid.runs.run_lock import (
     is_claimed,
     release,
     run_lock,
-    unwritable,
+    write_error,
 )
 from pellucid.storage import PENDING, recover
 from pellucid.training import EpochRecord, History
@@ -54,7 +54,7 @@ class RunFolder:
             recover(self.path)
             foreign = not self.recipe.exists() and not self.is_empty
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise write_error(self.path, error) from error
         if foreign:
             raise RunError(
                 f"run: '{self.path}' must be an empty or a run's folder; got other "

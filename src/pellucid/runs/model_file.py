@@ -63,8 +63,8 @@ class ModelFile:
             "preprocessing": self.preprocessing.to_json(),
             "classes": list(self.classes),
             # a class of the caller's own stands in no file: it has to be given again
-            "loss": _kept(self.loss),
-            "optimizer": _kept(self.optimizer),
+            "loss": _encode_objective(self.loss),
+            "optimizer": _encode_objective(self.optimizer),
             "seed": self.seed,
             "dtype": self.dtype,
             "epochs": self.epochs,
@@ -117,10 +117,10 @@ class ModelFile:
                 f"got {version!r}."
             )
         network = loads(metadata["network.json"])
-        return cls._decoded(tensors, network, document)
+        return cls._decode(tensors, network, document)
 
     @classmethod
-    def _decoded(
+    def _decode(
         cls, weights: dict[str, Array], network: Network, document: Any
     ) -> ModelFile:
         loss, optimizer = document["loss"], document["optimizer"]
@@ -141,7 +141,7 @@ class ModelFile:
         )
 
 
-def _kept(objective: Loss | Optimizer | None) -> dict[str, Any] | None:
+def _encode_objective(objective: Loss | Optimizer | None) -> dict[str, Any] | None:
     is_ours = objective is not None and is_built_in(objective)
     return objective.to_json() if objective is not None and is_ours else None
 

@@ -79,7 +79,7 @@ class Recipe(_Section):
         """Return the recipe as TOML; what is left out has its default."""
         import tomli_w
 
-        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+        return tomli_w.dumps(_drop_none(self.model_dump(mode="json")))
 
     @classmethod
     def parse(cls, document: Any, *, origin: str) -> Recipe:
@@ -98,7 +98,7 @@ class Recipe(_Section):
             rule = "must not be there" if first["type"] == "extra_forbidden" else ""
             raise RunError(
                 f"recipe: '{place}' in {origin} {rule or 'must fit'}; "
-                f"got {_shown(first.get('input'))}"
+                f"got {_shorten(first.get('input'))}"
                 f"{'' if rule else ' (' + first['msg'] + ')'}."
             ) from error
         if recipe.schema_version != 1:
@@ -121,7 +121,7 @@ class Recipe(_Section):
         return cls.parse(document, origin=f"'{path}'")
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     """Return a value as an error shows it, however deep it is nested."""
     try:
         text = repr(value)
@@ -130,9 +130,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
-def _without_none(value: Any) -> Any:
+def _drop_none(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
+        return {k: _drop_none(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):
-        return [_without_none(item) for item in value]
+        return [_drop_none(item) for item in value]
     return value

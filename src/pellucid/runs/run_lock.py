@@ -29,7 +29,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     """
     descriptor = _claimed.pop(folder.absolute(), None)
     if descriptor is None:
-        descriptor = _acquired(folder)
+        descriptor = _acquire(folder)
     if descriptor is None:
         raise RunError(
             f"run: '{folder}' must not be in use; got a lock of process "
@@ -55,10 +55,10 @@ def claim(folder: Path) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise write_error(folder, error) from error
     if folder.absolute() in _claimed:
         return False
-    descriptor = _acquired(folder)
+    descriptor = _acquire(folder)
     if descriptor is None:
         return False
     _claimed[folder.absolute()] = descriptor
@@ -75,14 +75,14 @@ def release(folder: Path) -> None:
     unlock(_claimed.pop(folder.absolute(), None))
 
 
-def unwritable(folder: Path, error: OSError) -> RunError:
+def write_error(folder: Path, error: OSError) -> RunError:
     """Return the error for a folder that cannot be written."""
     return RunError(
         f"run: folder '{folder}' must be writable; got {error.strerror or error}."
     )
 
 
-def _acquired(folder: Path) -> int | None:
+def _acquire(folder: Path) -> int | None:
     """Return the descriptor of a lock that is ours now; None where it is another's."""
     for _ in range(_TRIES):
         try:
@@ -91,7 +91,7 @@ def _acquired(folder: Path) -> int | None:
         except FileNotFoundError:  # its owner has removed the folder meanwhile
             continue
         except OSError as error:
-            raise unwritable(folder, error) from error
+            raise write_error(folder, error) from error
         if try_lock(descriptor) is False:
             os.close(descriptor)
             return None
@@ -123,4 +123,4 @@ def _sign(folder: Path, descriptor: int) -> None:
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, str(os.getpid()).encode())
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise write_error(folder, error) from error

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pellucid.data import picture
 from pellucid.model import Model
-from pellucid.model.inputs import checked_images, wrong_shape
+from pellucid.model.inputs import prepare_images, shape_error
 from pellucid.objectives import OutputMeaning
 from pellucid.serving.batcher import Batcher
 from pellucid.serving.errors import RequestError, too_many
@@ -88,7 +88,7 @@ class Served:
     async def _run(self, images: Array) -> Array:
         limits, shape = self.settings.limits, self.network.input_shape
         if images.ndim == 0 or images.shape[1:] != shape:
-            raise wrong_shape("Model", images.shape, shape)
+            raise shape_error("Model", images.shape, shape)
         if len(images) > limits.images:
             raise too_many(len(images), limits.images)
         x = await apart(images.nbytes > LARGE, self._checked, images)
@@ -101,7 +101,7 @@ class Served:
         model = self.model
         check_finite(images)
         with np.errstate(over="ignore"):
-            x = checked_images(images, self.network, model.preprocessing, model.dtype)
+            x = prepare_images(images, self.network, model.preprocessing, model.dtype)
         check_finite(x)  # float64 may not fit into float32
         return x
 

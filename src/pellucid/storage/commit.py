@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pellucid.errors import RunError
-from pellucid.storage.interrupts import uninterrupted
-from pellucid.storage.locks import locked, open_folder, try_lock, unlock
+from pellucid.storage.interrupts import defer_interrupts
+from pellucid.storage.locks import lock_folder, open_folder, try_lock, unlock
 from pellucid.storage.swap import is_folder, put
 
 #: where files lie that are not in their place yet
@@ -80,7 +80,7 @@ class Stage:
             if is_folder(target) and not is_folder(self.path / name):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         _flush_tree(self.path)
-        with uninterrupted(), locked(self._folder):
+        with defer_interrupts(), lock_folder(self._folder):
             _finish(self._folder)  # what another process left comes first
             if len(names) == 1 and not is_folder(self.path / names[0]):
                 os.replace(self.path / names[0], self._folder / names[0])
@@ -108,7 +108,7 @@ class Stage:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Stage]:
+def open_stage(folder: Path) -> Iterator[Stage]:
     """Let files of a folder be written together.
 
     What the block writes to the stage is in the folder when the block ends. Where it
@@ -169,7 +169,7 @@ def _repair(folder: Path) -> bool:
         return False
     _check_owner(folder, pending)
     if os.path.lexists(pending / _COMMIT):
-        with uninterrupted(), locked(folder):
+        with defer_interrupts(), lock_folder(folder):
             is_done = _finish(folder)
     with contextlib.suppress(OSError):
         _sweep(pending)

@@ -10,7 +10,7 @@ from types import FrameType
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Hold SIGINT back for the block, and raise it once, after.
 
     Signals are handled in the main thread only; in another nothing needs to be held

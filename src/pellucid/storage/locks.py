@@ -51,7 +51,7 @@ def unlock(descriptor: int | None) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Let one process at a time put files in place in a folder.
 
     Raises

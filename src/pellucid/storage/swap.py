@@ -27,7 +27,7 @@ def put(source: Path, target: Path, replaced: Path) -> None:
     if not is_folder(source):
         os.replace(source, target)
         return
-    if is_folder(target) and _exchanged(source, target):
+    if is_folder(target) and _exchange(source, target):
         os.rename(source, replaced)
         return
     if os.path.lexists(target):
@@ -35,7 +35,7 @@ def put(source: Path, target: Path, replaced: Path) -> None:
     os.rename(source, target)
 
 
-def _exchanged(first: Path, second: Path) -> bool:
+def _exchange(first: Path, second: Path) -> bool:
     """Let two names change places at once; False where the system cannot."""
     exchange = _renameat2()
     if exchange is None:

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pellucid.errors import RunError
-from pellucid.storage.commit import Stage, staged
-from pellucid.storage.interrupts import uninterrupted
+from pellucid.storage.commit import Stage, open_stage
+from pellucid.storage.interrupts import defer_interrupts
 
 
 @contextmanager
 def writing(folder: Path, *, at: Path | None = None) -> Iterator[Stage]:
-    """As `staged`, with the disk's refusal as a RunError; a Ctrl-C waits for the end.
+    """Open a stage; raise the disk's refusal as RunError and hold Ctrl-C to the end.
 
     Parameters
     ----------
     folder : Path
-        As `staged`.
+        As `open_stage`.
     at : Path, optional
         What the sentence names where nothing was written yet.
 
@@ -29,7 +29,7 @@ def writing(folder: Path, *, at: Path | None = None) -> Iterator[Stage]:
     """
     stage: Stage | None = None
     try:
-        with uninterrupted(), staged(folder) as stage:
+        with defer_interrupts(), open_stage(folder) as stage:
             yield stage
     except OSError as error:
         place = stage.at if stage is not None else at or folder

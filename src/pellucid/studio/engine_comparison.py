@@ -11,7 +11,7 @@ import numpy as np
 
 from pellucid.engines import NAMES, missing_package
 from pellucid.model import Model
-from pellucid.model.inputs import checked_images
+from pellucid.model.inputs import prepare_images
 from pellucid.studio.images import decode
 from pellucid.studio.verdict import verdict
 
@@ -39,7 +39,7 @@ def compared(model: Model, image: str, engine: str) -> dict[str, Any]:
     milliseconds, and the spread from the first to the third quartile.
     """
     pixels = decode(model, image)[None]
-    x = checked_images(pixels, model.network, model.preprocessing, model.dtype)
+    x = prepare_images(pixels, model.network, model.preprocessing, model.dtype)
     other = model if engine == "numpy" else model.to(engine)
     reference = model.predict(x)
     seconds = []

@@ -12,7 +12,7 @@ from pellucid.engines.numpy import NumpySession
 from pellucid.explain import arithmetic, derivative, occlusion, saliency
 from pellucid.explain.chosen_output import choose_output
 from pellucid.model import Model
-from pellucid.model.inputs import checked_images
+from pellucid.model.inputs import prepare_images
 from pellucid.network import Node
 from pellucid.network.layers import Input
 from pellucid.studio.images import decode, encode, levels, takes_pictures
@@ -150,7 +150,7 @@ def flow(model: Model, image: str, node: str, of_class: int | None) -> dict[str,
     session = NumpySession(
         network, state=weights, loss=None, optimizer=None, dtype="float64"
     )
-    x = checked_images(
+    x = prepare_images(
         pixels[None], network, model.preprocessing, "float64"
     )  # the model's own rule
     grads, _ = session.pull_back(x, {network.outputs[0]: grad}, training=False)

@@ -16,9 +16,9 @@ from pellucid.explain import Assessment, assess
 from pellucid.model import Model
 from pellucid.network import Network
 from pellucid.network.zoo import ZOO
-from pellucid.recipes import changed, names, read
-from pellucid.recipes.builders import model_of, network_of
-from pellucid.recipes.datasets import examples_of
+from pellucid.recipes import names, override, read
+from pellucid.recipes.builders import build_model, build_network
+from pellucid.recipes.datasets import load_examples
 from pellucid.runs.recipe import Recipe
 from pellucid.serving.errors import RequestError
 from pellucid.studio.images import encode, levels, takes_pictures
@@ -73,7 +73,7 @@ class Wish(BaseModel):
             if is_named
             else Recipe.parse({"network": network}, origin="the studio")
         )
-        recipe = changed(
+        recipe = override(
             base,
             {
                 "data.source": self.data,
@@ -85,7 +85,7 @@ class Wish(BaseModel):
                 "seed": self.seed,
             },
         )
-        _check_size(network_of(recipe), self.batch_size)
+        _check_size(build_network(recipe), self.batch_size)
         return recipe
 
 
@@ -161,8 +161,8 @@ class Lane(Callback):
 
     def _train(self) -> None:
         recipe = self._recipe
-        self._model = model = model_of(recipe, self.engine)
-        train, test = examples_of(recipe.data, model)
+        self._model = model = build_model(recipe, self.engine)
+        train, test = load_examples(recipe.data, model)
         self._test = test.subset(range(min(_LOOKED_AT, len(test))))
         if model.settle_meaning(train.labels).can_be_named(train.classes):
             model.classes = train.classes

@@ -83,12 +83,12 @@ def script(document: dict[str, Any], framework: str, recipe: str) -> dict[str, s
     """
     from pellucid.code import write_script
     from pellucid.recipes import read
-    from pellucid.recipes.builders import network_of, preprocessing_of
-    from pellucid.recipes.overrides import changed
+    from pellucid.recipes.builders import build_network, build_preprocessing
+    from pellucid.recipes.overrides import override
 
     network, chosen = from_json(document), read(recipe)
-    if network.input_shape != network_of(chosen).input_shape:
-        chosen = changed(chosen, {"data.source": _OWN_FOLDER})
+    if network.input_shape != build_network(chosen).input_shape:
+        chosen = override(chosen, {"data.source": _OWN_FOLDER})
     if network.preprocessing is not None:  # drawn here, it is not the recipe's
         chosen = chosen.model_copy(update={"preprocessing": None})
     try:
@@ -97,7 +97,7 @@ def script(document: dict[str, Any], framework: str, recipe: str) -> dict[str, s
             framework,
             recipe=chosen,
             data=chosen.data.source,
-            preprocessing=preprocessing_of(chosen, network),
+            preprocessing=build_preprocessing(chosen, network),
         )
     except RunError as error:  # of what was asked, not of what the server stands on
         raise NetworkError(str(error)) from error

@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 _ELSEWHERE = "another process has ended it"
 
 
-class Together:
+class DistributedSync:
     """A process's share of each batch, and the figures and wishes of all.
 
     Figures become those of the global batch, so that every process is at the same

@@ -67,7 +67,7 @@ def check_monitor(
         )
 
 
-def monitored(monitor: str | None, record: EpochRecord) -> tuple[str, float]:
+def monitored_value(monitor: str | None, record: EpochRecord) -> tuple[str, float]:
     """Return the name and value of the figure to watch; smaller is better."""
     default = "val_loss" if "val_loss" in record else "loss"
     name = monitor or default

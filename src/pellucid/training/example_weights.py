@@ -16,10 +16,10 @@ Array: TypeAlias = npt.NDArray[Any]
 Memberships: TypeAlias = Array
 _Kind: TypeAlias = Literal["indices", "shares"]
 
-__all__ = ["ClassWeight", "balanced_weights", "example_weights", "resolve"]
+__all__ = ["ClassWeight", "balanced_weights", "compute_example_weights", "resolve"]
 
 
-def example_weights(
+def compute_example_weights(
     labels: Array,
     *,
     loss: Loss,

@@ -70,7 +70,7 @@ class ShowProgress(Callback):
             self._task,
             completed=position.step,
             description=f"epoch {position.epoch + 1}/{trainer.plan.epochs}",
-            figures=f"{_figures(position.means())}  {rate:,.0f} images/s",
+            figures=f"{_format_figures(position.means())}  {rate:,.0f} images/s",
         )
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
@@ -85,7 +85,7 @@ class ShowProgress(Callback):
         steps_left = trainer.progress.steps - trainer.position.step
         left *= steps_left * trainer.train.batch_size
         line = (
-            f"epoch {record['epoch']:.0f}/{epochs}  {_figures(record)}  "
+            f"epoch {record['epoch']:.0f}/{epochs}  {_format_figures(record)}  "
             f"{record['seconds']:.1f} s"
         )
         if steps_left > 0:
@@ -104,6 +104,6 @@ class ShowProgress(Callback):
             print(f"stopped: {trainer.stop_reason}", file=sys.stderr)  # noqa: T201
 
 
-def _figures(record: EpochRecord) -> str:
+def _format_figures(record: EpochRecord) -> str:
     hidden = ("epoch", "seconds", "learning_rate")
     return "  ".join(f"{k} {v:.4f}" for k, v in record.items() if k not in hidden)

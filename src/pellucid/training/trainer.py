@@ -19,18 +19,18 @@ from pellucid.objectives import (
     Loss,
     OutputMeaning,
     Progress,
-    metrics_for,
     output_meaning,
+    select_metrics,
 )
 from pellucid.training import divergence
 from pellucid.training.callbacks import Callback, as_callbacks
-from pellucid.training.distributed_sync import Together
-from pellucid.training.early_stopping import monitored, weights_of
+from pellucid.training.distributed_sync import DistributedSync
+from pellucid.training.early_stopping import monitored_value, weights_of
 from pellucid.training.evaluation import evaluate
 from pellucid.training.history import EpochRecord, History
 from pellucid.training.interrupt import Interrupt
 from pellucid.training.plan import Plan
-from pellucid.training.trainer_state import Position
+from pellucid.training.trainer_state import TrainerState
 
 Array = npt.NDArray[Any]
 
@@ -78,7 +78,7 @@ class Trainer:
         validation: Batches | None,
         plan: Plan,
         callbacks: Sequence[Callback | Callable[..., object]] = (),
-        position: Position | None = None,
+        position: TrainerState | None = None,
         history: History | None = None,
         world: ProcessGroup = ALONE,
         meaning: OutputMeaning | None = None,
@@ -91,7 +91,7 @@ class Trainer:
         self.validation = validation
         self.plan = plan
         self.callbacks = as_callbacks(callbacks) if world.rank == 0 else ()
-        self.position = position or Position()
+        self.position = position or TrainerState()
         self.history = history or History()
         self.stop_reason: str | None = None
         #: seconds that `run` took to compile before its first batch was asked for
@@ -100,15 +100,15 @@ class Trainer:
         #: checkpoints in between included
         self.training_s = 0.0
         self._begun = 0.0
-        self._together = Together(world, train)
+        self._sync = DistributedSync(world, train)
         if meaning is None:
             meaning = output_meaning(network, loss, train.dataset.labels)
-        self._metrics = metrics_for(meaning, plan.metrics)
-        self._forget_other_figures()
+        self._metrics = select_metrics(meaning, plan.metrics)
+        self._drop_stale_sums()
         self._example_weight = (
             None if example_weight is None else example_weight.astype(train.dtype)
         )
-        self._losses = EpochLosses(map(_monitored_by_plateau, self.history))
+        self._losses = EpochLosses(map(_plateau_loss, self.history))
         self._last_batch: Batch | None = None  # whose update no loss has shown yet
 
     def stop(self, reason: str) -> None:
@@ -139,16 +139,16 @@ class Trainer:
         self._stop_if_stalled()
         # NumPy need not warn of what overflows: every loss is looked at
         quiet = np.errstate(over="ignore", invalid="ignore")
-        with quiet, Interrupt() as interrupt, self._announced():
+        with quiet, Interrupt() as interrupt, self._notify_begin_and_end():
             self._compile()
-            self._together.begin(may_stop=any(c.may_stop for c in self.callbacks))
-            self.stop_reason = self._together.reason(self.stop_reason)
+            self._sync.begin(may_stop=any(c.may_stop for c in self.callbacks))
+            self.stop_reason = self._sync.reason(self.stop_reason)
             while self.position.epoch < self.plan.epochs and not self.stop_reason:
-                if not self._epoch(interrupt):
+                if not self._train_epoch(interrupt):
                     break
-                self.stop_reason = self._together.reason(self.stop_reason)
+                self.stop_reason = self._sync.reason(self.stop_reason)
             self._check_last_update()
-        if self._together.is_pressed(interrupt):
+        if self._sync.is_pressed(interrupt):
             raise KeyboardInterrupt
         early = self.plan.early_stopping
         if early and early.restore_best and self.position.best.weights:
@@ -165,7 +165,7 @@ class Trainer:
         self.compiling_s = self._begun - start
 
     @contextmanager
-    def _announced(self) -> Iterator[None]:
+    def _notify_begin_and_end(self) -> Iterator[None]:
         for callback in self.callbacks:
             callback.on_begin(self)
         try:
@@ -174,35 +174,35 @@ class Trainer:
             for callback in self.callbacks:
                 callback.on_end(self)
 
-    def _epoch(self, interrupt: Interrupt) -> bool:
+    def _train_epoch(self, interrupt: Interrupt) -> bool:
         """Train one epoch, or what is left of it; return whether it was finished."""
         position = self.position
         start = time.perf_counter() - position.seconds
         with closing(self._batches(position)) as batches:
             for batch in batches:
                 position.learning_rate = self.learning_rate
-                loss = self._step(batch, position.learning_rate, interrupt)
+                loss = self._train_step(batch, position.learning_rate, interrupt)
                 now = time.perf_counter()
                 position.seconds, self.training_s = now - start, now - self._begun
                 for callback in self.callbacks:
                     callback.on_step(self, loss)
-                if self._together.is_pressed(interrupt):
+                if self._sync.is_pressed(interrupt):
                     for callback in self.callbacks:
                         callback.on_interrupt(self)
                     return False
                 is_last = position.batch == len(self.train)
-                self.stop_reason = self._together.reason_in_step(self.stop_reason)
+                self.stop_reason = self._sync.reason_in_step(self.stop_reason)
                 if self.stop_reason and not is_last:
                     return False
         self._finish_epoch(start)
         return True
 
-    def _batches(self, position: Position) -> Any:
+    def _batches(self, position: TrainerState) -> Any:
         return self.train.epoch(position.epoch, start=position.batch)
 
-    def _step(self, batch: Batch, rate: float, interrupt: Interrupt) -> float:
-        position, together = self.position, self._together
-        weight = self._weight_of(batch)
+    def _train_step(self, batch: Batch, rate: float, interrupt: Interrupt) -> float:
+        position, together = self.position, self._sync
+        weight = self._batch_weight(batch)
         total = together.total(position.batch, weight)
         if total > 0:
             result = self.session.train_step(
@@ -216,7 +216,7 @@ class Trainer:
             result = StepResult(0.0, self._predict(batch.images))
         loss, figures, examples = together.share(
             result.loss,
-            self._figures(result, batch.labels),
+            self._sum_metrics(result, batch.labels),
             len(batch.images),
             is_pressed=interrupt.is_pressed,
         )
@@ -231,7 +231,7 @@ class Trainer:
             return self.session.predict(images)
         return np.zeros((0, *self.network.output_shape), self.train.dtype)
 
-    def _weight_of(self, batch: Batch) -> Array | None:
+    def _batch_weight(self, batch: Batch) -> Array | None:
         """Return what each example of a batch counts."""
         every = self._example_weight
         return None if every is None else every[batch.indices]
@@ -249,12 +249,12 @@ class Trainer:
         divergence.check_update(
             self.session,
             batch,
-            self._weight_of(batch),
+            self._batch_weight(batch),
             step=self.position.step,
             epoch=max(self.position.epoch - (self.position.batch == 0), 0),
         )
 
-    def _figures(self, result: StepResult, labels: Array) -> dict[str, float]:
+    def _sum_metrics(self, result: StepResult, labels: Array) -> dict[str, float]:
         """Return a batch's metrics, each as a sum over its examples.
 
         Within an epoch only those that were counted from its beginning.
@@ -266,7 +266,7 @@ class Trainer:
             if name in begun
         }
 
-    def _forget_other_figures(self) -> None:
+    def _drop_stale_sums(self) -> None:
         """Drop sums of metrics that an interrupted epoch counted and this does not."""
         sums = self.position.sums
         for name in set(sums) - {"loss", *self._metrics}:
@@ -282,25 +282,25 @@ class Trainer:
                 self.validation,
                 loss=self.loss,
                 metrics=self._metrics,
-                world=self._together.world,
+                world=self._sync.world,
             )
             divergence.check_validation(figures, epoch=position.epoch)
             record |= {f"val_{name}": value for name, value in figures.items()}
         record["learning_rate"] = position.learning_rate
         record["seconds"] = time.perf_counter() - start
-        self._weigh(record)
+        self._update_best(record)
         if position.epoch + 1 == self.plan.epochs or self.stop_reason:
             self._check_last_update()
         self.history.append(record)
-        self._losses.append(_monitored_by_plateau(record))
+        self._losses.append(_plateau_loss(record))
         position.begin_next_epoch()
         for callback in self.callbacks:
             callback.on_epoch(self, record)
 
-    def _weigh(self, record: dict[str, float]) -> None:
+    def _update_best(self, record: dict[str, float]) -> None:
         """Compare the epoch with the best, and see whether to go on."""
         early, best = self.plan.early_stopping, self.position.best
-        _, value = monitored(early.monitor if early else None, record)
+        _, value = monitored_value(early.monitor if early else None, record)
         min_delta = early.min_delta if early else 0.0
         epoch = int(record["epoch"])
         is_best = best.improves(value, epoch=epoch, min_delta=min_delta)
@@ -325,6 +325,6 @@ class Trainer:
         self.session.load_state(state)
 
 
-def _monitored_by_plateau(record: EpochRecord) -> float:
+def _plateau_loss(record: EpochRecord) -> float:
     """Return the loss that OnPlateau looks at."""
     return record.get("val_loss", record["loss"])

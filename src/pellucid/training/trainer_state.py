@@ -10,7 +10,7 @@ from pellucid.training.early_stopping import BestSoFar, Weights
 
 
 @dataclass(slots=True)
-class Position:
+class TrainerState:
     """Epochs and steps done, sums of the running epoch, the best epoch.
 
     ``epoch`` counts from 0; ``batch`` is the number of its batches that are done.
@@ -40,7 +40,7 @@ class Position:
         return document
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any], best: Weights) -> Position:
+    def from_json(cls, document: Mapping[str, Any], best: Weights) -> TrainerState:
         """Read what `to_json` wrote."""
         values = dict(document)
         values.pop("plateau", None)  # of version 0.1: the history says the same

@@ -16,7 +16,7 @@ def main() -> None:
     network, name, changes = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
     engine = engines.make(name)  # imports the framework: not timed on either side
     begin = time.perf_counter()
-    recipe = recipes.changed(recipes.read(network), changes)
+    recipe = recipes.override(recipes.read(network), changes)
     outcome = recipes.train(recipe, engine=engine, progress=False)
     done = time.perf_counter()
     report = {

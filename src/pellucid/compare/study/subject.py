@@ -13,10 +13,10 @@ from pellucid.data.loading import NAMES
 from pellucid.engines import Engine
 from pellucid.errors import NetworkError
 from pellucid.model import Model
-from pellucid.model.inputs import checked_dataset
+from pellucid.model.inputs import check_dataset
 from pellucid.network import ZOO, Network, load_network
-from pellucid.recipes.builders import model_of as model_of_recipe
-from pellucid.recipes.datasets import examples_of
+from pellucid.recipes.builders import build_model as build_recipe_model
+from pellucid.recipes.datasets import load_examples
 from pellucid.runs.recipe import Recipe
 
 #: what was loaded last: the rows of a process ask for the same again and again
@@ -46,12 +46,12 @@ def model_of(
     seed : int, optional
         Of the weights, instead of the task's.
     changes : mapping, optional
-        Of the recipe, as `pellucid.recipes.changed` takes them.
+        Of the recipe, as `pellucid.recipes.override` takes them.
     """
     recipe = recipe_of(task.network, task.data)
     own = {"seed": task.seed if seed is None else seed}
-    recipe = recipes.changed(recipe, {**own, **(changes or {})})
-    return model_of_recipe(recipe, engine or task.engine)
+    recipe = recipes.override(recipe, {**own, **(changes or {})})
+    return build_recipe_model(recipe, engine or task.engine)
 
 
 def data_of(task: Task, model: Model | None = None) -> tuple[Dataset, Dataset]:
@@ -67,7 +67,7 @@ def data_of(task: Task, model: Model | None = None) -> tuple[Dataset, Dataset]:
     key = (task.network, task.data)
     if key not in _KEPT:
         recipe = recipe_of(task.network, task.data)
-        found = examples_of(recipe.data, model or model_of_recipe(recipe, "numpy"))
+        found = load_examples(recipe.data, model or build_recipe_model(recipe, "numpy"))
         _KEPT.clear()
         if sum(getattr(part.images, "nbytes", 0) for part in found) > _MOST_BYTES:
             return found
@@ -91,7 +91,7 @@ def recipe_of(network: str, data: str | None) -> Recipe:
             f"{described.input_shape} and output shape {described.output_shape}."
         )
     recipe = recipes.read(network)
-    return recipe if data is None else recipes.changed(recipe, {"data.source": data})
+    return recipe if data is None else recipes.override(recipe, {"data.source": data})
 
 
 def checked(network: str, data: str | None) -> tuple[str, str]:
@@ -103,9 +103,9 @@ def checked(network: str, data: str | None) -> tuple[str, str]:
         If the network or the data cannot be had, or do not fit each other.
     """
     recipe = recipe_of(network, data)
-    model = model_of_recipe(recipe, "numpy")
-    for part in examples_of(recipe.data, model):
-        checked_dataset(part, "compare", model.network, model.loss)
+    model = build_recipe_model(recipe, "numpy")
+    for part in load_examples(recipe.data, model):
+        check_dataset(part, "compare", model.network, model.loss)
     return _absolute(network), _absolute(recipe.data.source)
 
 
