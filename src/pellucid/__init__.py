@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pellucid.renamed import install
+
 if TYPE_CHECKING:
     from pellucid import data, engines, exchange
     from pellucid.data import Augment, Dataset
@@ -83,6 +85,8 @@ if TYPE_CHECKING:
     from pellucid.training import Callback, EarlyStopping, History
 
 __version__ = "0.1.0"
+
+install()  # the modules of 0.1 under their former names
 
 __all__ = [
     "GELU",

@@ -1,0 +1,161 @@
+"""Modules of 0.1 under their former names, for one version.
+
+`import pellucid` installs a finder behind Python's own: only an import that would fail
+comes here. A former name gives the very module that took its place, with a
+`DeprecationWarning`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: former name → name, below `pellucid.`; packages bring their modules along
+MODULES = {
+    "compare.parity": "verify",
+    "compare.parity.corners": "verify.nonsmooth",
+    "compare.parity.hidden": "verify.unobserved_branches",
+    "compare.timing": "benchmark",
+    "compare.timing.tax": "benchmark.overhead",
+    "compare.timing.tax_fit": "benchmark.overhead_fit",
+    "data.decoder": "data.decode_worker",
+    "data.movements": "data.augment_ops",
+    "engines.compiled.cache": "engines.compiled.codegen.cache",
+    "engines.compiled.compiler": "engines.compiled.codegen.compiler",
+    "engines.compiled.cpu": "engines.compiled.codegen.cpu",
+    "engines.compiled.plan.fuse": "engines.compiled.lowering.fuse",
+    "engines.compiled.plan.lower": "engines.compiled.lowering.network",
+    "engines.compiled.plan.lowering": "engines.compiled.lowering.context",
+    "engines.compiled.plan.parameters": "engines.compiled.lowering.parameters",
+    "engines.compiled.plan.program": "engines.compiled.program.program",
+    "engines.compiled.plan.steps": "engines.compiled.program.program_ir",
+    "engines.compiled.plan.text": "engines.compiled.program.text",
+    "engines.compiled.tally": "engines.compiled.program.loss_reduction",
+    "engines.compiled.workers": "engines.compiled.program.workers",
+    "engines.framework": "engines.framework_options",
+    "engines.head": "engines.loss_input",
+    "engines.jax.world": "engines.jax.distributed",
+    "engines.tensorflow.world": "engines.tensorflow.distributed",
+    "engines.torch.world": "engines.torch.distributed",
+    "engines.world": "engines.distributed",
+    "exchange.assembler": "exchange.graph.network_builder",
+    "exchange.c": "exchange.codegen.c",
+    "exchange.card": "exchange.metadata",
+    "exchange.door": "exchange.api",
+    "exchange.local_response": "exchange.graph.local_response_norm_pattern",
+    "exchange.node": "exchange.nodejs",
+    "exchange.program": "exchange.codegen.kernel_calls",
+    "exchange.proof": "exchange.verify_export",
+    "exchange.refusal": "exchange.errors",
+    "exchange.steps": "exchange.codegen.memory_plan",
+    "exchange.tensor": "exchange.graph.tensor",
+    "exchange.tiles": "exchange.codegen.weight_packing",
+    "explain.gradient_check": "verify.gradient_check",
+    "explain.kinks": "verify.nonsmooth_points",
+    "model.beginning": "model.run_setup",
+    "model.fitting": "model.fit",
+    "model.handle": "model.model",
+    "recipes.changes": "recipes.overrides",
+    "recipes.examples": "recipes.datasets",
+    "recipes.parts": "recipes.builders",
+    "serving.connection": "serving.http_protocol",
+    "serving.control": "serving.management",
+    "serving.described": "serving.model_metadata",
+    "serving.front": "serving.asgi",
+    "serving.guard": "serving.security",
+    "serving.late": "serving.lazy_app",
+    "serving.plain": "serving.image_predict",
+    "serving.refusal": "serving.errors",
+    "serving.rest": "serving.fastapi_app",
+    "serving.rpc.absent": "serving.rpc.unimplemented",
+    "serving.rpc.listening": "serving.rpc.grpc_server",
+    "serving.served": "serving.served_model",
+    "serving.studio": "studio",
+    "serving.studio.bodies": "studio.schemas",
+    "serving.studio.building": "studio.network_editor",
+    "serving.studio.comparing": "studio.engine_comparison",
+    "serving.studio.field": "studio.receptive_field",
+    "serving.studio.gate": "studio.pause_control",
+    "serving.studio.inside": "studio.inspection",
+    "serving.studio.lesson": "studio.live_training",
+    "serving.studio.workbench": "studio.shared_model",
+    "training.position": "training.trainer_state",
+    "training.together": "training.distributed_sync",
+}
+
+#: classes of a renamed module: former name → name
+CLASSES: dict[str, dict[str, str]] = {
+    "pellucid.studio": {"Workbench": "SharedModel"},
+    "pellucid.studio.live_training": {
+        "Lesson": "LiveTraining",
+        "Wish": "TrainingRequest",
+    },
+    "pellucid.studio.shared_model": {"Workbench": "SharedModel"},
+}
+
+
+class RenamedFinder:
+    """Find modules by the names that they had in 0.1."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """Return a spec whose module is the renamed one; None for any other name."""
+        del path, target
+        new = current_name(fullname)
+        if new is None:
+            return None
+        loader: Any = _Loader(new)  # no subclass: importlib.abc is slow to import
+        return ModuleSpec(fullname, loader)
+
+
+class _Loader:
+    def __init__(self, new: str) -> None:
+        self._new = new
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        warnings.warn(
+            f"{spec.name} is {self._new} now; the former name goes with the next "
+            "version.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        module = importlib.import_module(self._new)
+        self._spec = module.__spec__
+        for former, name in CLASSES.get(self._new, {}).items():
+            if name in vars(module):
+                vars(module).setdefault(former, vars(module)[name])
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec  # the import system has put the former name there
+
+
+def current_name(fullname: str) -> str | None:
+    """Return the present name of a module of 0.1, or None if it has not changed."""
+    prefix, _, rest = fullname.partition(".")
+    if prefix != "pellucid":
+        return None
+    parts = rest.split(".")
+    for length in range(len(parts), 0, -1):
+        new = MODULES.get(".".join(parts[:length]))
+        if new is not None:
+            return ".".join(["pellucid", new, *parts[length:]])
+    return None
+
+
+def install() -> None:
+    """Append the finder, once."""
+    if not any(isinstance(found, RenamedFinder) for found in sys.meta_path):
+        finder: Any = RenamedFinder()
+        sys.meta_path.append(finder)

@@ -1,0 +1,41 @@
+"""Modules of 0.1 are found under their former names, with a warning."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import warnings
+
+import pytest
+
+from pellucid import renamed
+
+
+@pytest.mark.parametrize(("former", "name"), renamed.MODULES.items())
+def test_a_former_name_stands_for_a_module_that_is_there(
+    former: str, name: str
+) -> None:
+    assert renamed.current_name(f"pellucid.{former}") == f"pellucid.{name}"
+    assert importlib.util.find_spec(f"pellucid.{name}") is not None
+
+
+def test_a_former_name_gives_the_very_module_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="is pellucid.model.run_setup now"):
+        former = importlib.import_module("pellucid.model.beginning")
+    present = importlib.import_module("pellucid.model.run_setup")
+    assert former is present
+    assert present.__spec__ is not None
+    assert present.__spec__.name == "pellucid.model.run_setup"
+
+
+def test_a_former_package_brings_its_modules() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        former = importlib.import_module("pellucid.serving.studio.lesson")
+    assert any("pellucid.studio.live_training now" in str(w.message) for w in caught)
+    assert former is importlib.import_module("pellucid.studio.live_training")
+
+
+def test_a_name_that_never_was_is_not_found() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"pellucid\.model\.nothing"):
+        importlib.import_module("pellucid.model.nothing")
