@@ -90,7 +90,7 @@ def next_steps(
         name = engine if isinstance(engine, str) else engine.name
         if name != recipe.engine:
             changes["engine_options"] = {}
-        changed = recipes.changed(recipe, changes)
+        changed = recipes.override(recipe, changes)
         # resuming refuses another dtype: the copy is a run of that dtype from its start
         RunFolder(copy).recipe.write_text(changed.to_toml(), encoding="utf-8")
         recipes.train(
