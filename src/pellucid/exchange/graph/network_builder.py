@@ -16,7 +16,7 @@ import numpy as np
 
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange.errors import OperatorRef
-from pellucid.exchange.graph.tensor import BATCH, Array, Tensor
+from pellucid.exchange.graph.tensor import BATCH, Array, LogProbabilities, Tensor
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Input, Layer, Shape
@@ -266,6 +266,30 @@ class NetworkBuilder:
         """Add a layer that does the same to every number."""
         return self.layer(ref, layer, [x])
 
+    def prelu(self, ref: OperatorRef, x: Tensor, slopes: Array) -> Tensor:
+        """Add a LeakyReLU for a PReLU whose channels have one slope."""
+        values = np.unique(slopes)
+        if values.size != 1:
+            ref.refuse("have one slope for all channels", f"{values.size} slopes")
+        return self.elementwise(ref, x, pl.LeakyReLU(float(values[0])))
+
+    def silu(self, ref: OperatorRef, x: Tensor, y: Tensor) -> Tensor | None:
+        """Add a SiLU where one factor is the sigmoid of the other; None elsewhere."""
+        for value, gate in ((x, y), (y, x)):
+            node = self.nodes[gate.node]
+            is_gate = isinstance(node.layer, pl.Sigmoid) and node.inputs == (
+                value.node,
+            )
+            if is_gate and value.same_layout(gate):
+                return self.elementwise(ref, value, pl.SiLU())
+        return None
+
+    def log(self, ref: OperatorRef, x: Tensor) -> LogProbabilities:
+        """Take the logarithm of a Softmax: it can only be the output."""
+        if not isinstance(self.nodes[x.node].layer, pl.Softmax):
+            ref.refuse("read a softmax", f"'{x.node}'")
+        return LogProbabilities(x)
+
     def softmax(self, ref: OperatorRef, x: Tensor, axis: int) -> Tensor:
         """Add a Softmax along the channels."""
         self.channels(ref, x, axis)
@@ -384,6 +408,26 @@ class NetworkBuilder:
         if sorted(permutation) != list(range(len(x.axes))):
             ref.refuse("permute all axes", f"perm={tuple(permutation)}")
         return replace(x, axes=tuple(x.axes[axis] for axis in permutation))
+
+    def squeeze(
+        self, ref: OperatorRef, x: Tensor, axes: Sequence[int] | None
+    ) -> Tensor:
+        """Drop foreign axes of length 1; None drops them all."""
+        shape = x.foreign_shape
+        if axes is None:
+            dropped = {i for i, n in enumerate(shape) if n == 1}
+        else:
+            dropped = {axis % len(shape) for axis in axes}
+        kept = [n for i, n in enumerate(shape) if i not in dropped]
+        return self.reshape(ref, x, kept)
+
+    def expand_dims(self, ref: OperatorRef, x: Tensor, axes: Sequence[int]) -> Tensor:
+        """Insert axes of length 1, which stand at ``axes`` of the result."""
+        shape = list(x.foreign_shape)
+        rank = len(shape) + len(axes)
+        for axis in sorted(axis % rank for axis in axes):
+            shape.insert(axis, 1)
+        return self.reshape(ref, x, shape)
 
     def _with_batch(self, shape: list[int]) -> list[int]:
         """Write `BATCH` where a file of one batch size has that size in front."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.errors import ExchangeError
 from pellucid.network.layers import Shape
 
 Array = npt.NDArray[Any]
@@ -112,3 +113,19 @@ class LogProbabilities:
         """Return probabilities as the foreign file has them: their logarithms."""
         with np.errstate(divide="ignore"):  # of a probability of 0
             return np.asarray(np.log(self.probabilities.to_foreign(array)))
+
+
+def unwrap_output(output: Any, got: str) -> Tensor:
+    """Return the tensor in which a network ends; a log-softmax ends in its softmax.
+
+    Raises
+    ------
+    ExchangeError
+        If the output is a constant, which ``got`` names.
+    """
+    if isinstance(output, LogProbabilities):
+        output.warn()
+        output = output.probabilities
+    if not isinstance(output, Tensor):
+        raise ExchangeError(f"import: the output must depend on the input; got {got}.")
+    return output

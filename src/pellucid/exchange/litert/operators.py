@@ -179,11 +179,9 @@ def _combine(op: OperatorView) -> Tensor:
     x, y = op.tensor(0), op.tensor(1)
     if op.operator.kind == "ADD":
         return op.builder.add(op.ref, [x, y])
-    if op.operator.kind == "MUL":
-        for value, gate in ((x, y), (y, x)):
-            node = op.builder.nodes[gate.node]
-            if isinstance(node.layer, pl.Sigmoid) and node.inputs == (value.node,):
-                return op.builder.elementwise(op.ref, value, pl.SiLU())
+    silu = op.builder.silu(op.ref, x, y) if op.operator.kind == "MUL" else None
+    if silu is not None:
+        return silu
     op.refuse("have a constant, or be x · sigmoid(x)", "two values")
 
 
@@ -277,21 +275,14 @@ def _reshape(op: OperatorView) -> Tensor:
 
 
 def _squeeze(op: OperatorView) -> Tensor:
-    x = op.tensor()
-    shape = list(x.foreign_shape)
     given = op.options.get("squeeze_dims")
-    axes = [i for i, n in enumerate(shape) if n == 1]
-    if given is not None and len(given):
-        axes = [int(i) % len(shape) for i in given]
-    left = [n for i, n in enumerate(shape) if i not in axes]
-    return op.builder.reshape(op.ref, x, left)
+    axes = None if given is None or not len(given) else [int(i) for i in given]
+    return op.builder.squeeze(op.ref, op.tensor(), axes)
 
 
 def _expand(op: OperatorView) -> Tensor:
-    x, (axis,) = op.tensor(), op.whole(1)
-    shape = list(x.foreign_shape)
-    shape.insert(axis % (len(shape) + 1), 1)
-    return op.builder.reshape(op.ref, x, shape)
+    (axis,) = op.whole(1)
+    return op.builder.expand_dims(op.ref, op.tensor(), [axis])
 
 
 def _shape(op: OperatorView) -> Array:
@@ -328,11 +319,7 @@ def _resize(mode: str) -> Callable[[OperatorView], Tensor]:
 
 
 def _prelu(op: OperatorView) -> Tensor:
-    slopes = np.unique(op.array(1))
-    if slopes.size != 1:
-        op.refuse("have one slope for all channels", f"{slopes.size} slopes")
-    layer = pl.LeakyReLU(float(slopes[0]))
-    return op.builder.elementwise(op.ref, op.tensor(), layer)
+    return op.builder.prelu(op.ref, op.tensor(), op.array(1))
 
 
 def _gelu(op: OperatorView) -> Tensor:

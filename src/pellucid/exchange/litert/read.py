@@ -12,7 +12,7 @@ from pellucid.exchange import probe, runtime
 from pellucid.exchange.disk import read_bytes
 from pellucid.exchange.errors import OperatorRef, translate_errors
 from pellucid.exchange.graph.network_builder import NetworkBuilder
-from pellucid.exchange.graph.tensor import FIRST, LAST, LogProbabilities, Tensor
+from pellucid.exchange.graph.tensor import FIRST, LAST, Tensor, unwrap_output
 from pellucid.exchange.litert.container import from_bytes
 from pellucid.exchange.litert.graph import Graph, Operator, Value
 from pellucid.exchange.litert.layer_norm_pattern import layer_norms
@@ -60,14 +60,8 @@ class _Reading:
         self.entry = self._enter(self.graph.values[self.graph.input])
         for operator in self.graph.operators:
             self._run(operator)
-        self.output = output = self.values[self.graph.output]
-        if isinstance(output, LogProbabilities):
-            output.warn()
-            output = output.probabilities
-        if not isinstance(output, Tensor):
-            raise ExchangeError(
-                "import: the output must depend on the input; got a constant."
-            )
+        self.output = self.values[self.graph.output]
+        output = unwrap_output(self.output, "a constant")
         network, weights = self.builder.finish(output, name=self.graph.name)
         card = self.graph.card
         known = ModelMetadata.from_json(json.loads(card)) if card else ModelMetadata()

@@ -88,10 +88,7 @@ def _log_softmax(op: OperatorView) -> LogProbabilities:
 
 
 def _log(op: OperatorView) -> LogProbabilities:
-    x = op.tensor()
-    if not isinstance(op.builder.nodes[x.node].layer, pl.Softmax):
-        op.refuse("read a softmax", f"'{x.node}'")
-    return LogProbabilities(x)
+    return op.builder.log(op.ref, op.tensor())
 
 
 def _gemm(op: OperatorView) -> Tensor | pixel_matmul_pattern.Rows:
@@ -156,19 +153,10 @@ def _mul(op: OperatorView) -> Result:
     squares = square(op.tensor(0), op.tensor(1))
     if squares is not None:
         return squares
-    silu = _silu(op, *tensors) or _silu(op, *reversed(tensors))
+    silu = op.builder.silu(op.ref, op.tensor(0), op.tensor(1))
     if silu is None:
         op.refuse("multiply by a constant, or by its own sigmoid", "two values")
     return silu
-
-
-def _silu(op: OperatorView, x: Tensor, gate: Tensor) -> Tensor | None:
-    node = op.builder.nodes[gate.node]
-    if not isinstance(node.layer, pl.Sigmoid) or node.inputs != (x.node,):
-        return None
-    if x.axes != gate.axes:
-        return None
-    return op.builder.elementwise(op.ref, x, pl.SiLU())
 
 
 def _one_number(op: OperatorView, constant: Array) -> float:
@@ -275,24 +263,11 @@ def _squeeze(op: OperatorView) -> Result:
     if isinstance(part, Squares) and part.is_volume and op.axes() == [1]:
         shape = part.x.foreign_shape
         return part.reshape(op.ref, shape, op.builder.batch)
-    x, axes = op.tensor(), op.axes()
-    shape, rank = x.foreign_shape, len(x.axes)
-    dropped = {axis % rank for axis in axes} if axes else _ones(shape)
-    kept = [n for i, n in enumerate(shape) if i not in dropped]
-    return op.builder.reshape(op.ref, x, kept)
-
-
-def _ones(shape: tuple[int, ...]) -> set[int]:
-    return {i for i, n in enumerate(shape) if n == 1}
+    return op.builder.squeeze(op.ref, op.tensor(), op.axes() or None)
 
 
 def _unsqueeze(op: OperatorView) -> Tensor:
-    x, shape = op.tensor(), list(op.tensor().foreign_shape)
-    axes = op.axes() or []
-    rank = len(shape) + len(axes)
-    for axis in sorted(axis % rank for axis in axes):
-        shape.insert(axis, 1)
-    return op.builder.reshape(op.ref, x, shape)
+    return op.builder.expand_dims(op.ref, op.tensor(), op.axes() or [])
 
 
 def _transpose(op: OperatorView) -> Result:

@@ -18,7 +18,7 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import OperatorRef, translate_errors
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.network_builder import NetworkBuilder
-from pellucid.exchange.graph.tensor import BATCH, FIRST, LAST, LogProbabilities, Tensor
+from pellucid.exchange.graph.tensor import BATCH, FIRST, LAST, Tensor, unwrap_output
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx import (
     channel_shuffle_pattern,
@@ -121,15 +121,8 @@ class Graph:
                 "import: the output must be what a layer gives; "
                 f"got '{self.output_name}', a part of one alone."
             )
-        output = self.output
-        if isinstance(output, LogProbabilities):
-            output.warn()
-            output = output.probabilities
-        if not isinstance(output, Tensor):
-            raise ExchangeError(
-                f"import: the output must depend on the input; got '{self.output_name}'"
-                ", which does not."
-            )
+        got = f"'{self.output_name}', which does not"
+        output = unwrap_output(self.output, got)
         named = self.graph.name if self.graph.name else name
         network, weights = self.builder.finish(output, name=named)
         return self._card(dtype).file(network, weights)

@@ -222,11 +222,7 @@ def _leaky_relu(op: OperatorView) -> Tensor:
 
 
 def _prelu(op: OperatorView) -> Tensor:
-    slopes = np.unique(op.get("weight"))
-    if slopes.size != 1:
-        op.refuse("have one slope for all channels", f"{slopes.size} slopes")
-    layer = pl.LeakyReLU(float(slopes[0]))
-    return op.builder.elementwise(op.ref, op.tensor("self"), layer)
+    return op.builder.prelu(op.ref, op.tensor("self"), op.get("weight"))
 
 
 def _rrelu(op: OperatorView) -> Tensor:
@@ -258,10 +254,7 @@ def _log_softmax(op: OperatorView) -> LogProbabilities:
 
 
 def _log(op: OperatorView) -> LogProbabilities:
-    x = op.tensor("self")
-    if not isinstance(op.builder.nodes[x.node].layer, pl.Softmax):
-        op.refuse("read a softmax", f"'{x.node}'")
-    return LogProbabilities(x)
+    return op.builder.log(op.ref, op.tensor("self"))
 
 
 def _noise(op: OperatorView) -> Any:
@@ -342,11 +335,9 @@ def _mul(op: OperatorView) -> Any:
     squares = square(part, other)
     if squares is not None:
         return squares
-    for x, gate in ((part, other), (other, part)):
-        node = op.builder.nodes[gate.node]
-        is_gate = isinstance(node.layer, pl.Sigmoid) and node.inputs == (x.node,)
-        if is_gate and x.same_layout(gate):
-            return op.builder.elementwise(op.ref, x, pl.SiLU())
+    silu = op.builder.silu(op.ref, part, other)
+    if silu is not None:
+        return silu
     op.refuse("multiply by a constant, or by its own sigmoid", f"'{other.node}'")
 
 
@@ -404,9 +395,9 @@ def _squeeze(op: OperatorView) -> Any:
     shape, rank = x.foreign_shape, len(x.axes)
     if dims is None and op.builder.batch == 1:
         op.refuse("keep the batch, and name its dim", "a batch of 1")
-    dropped = set(range(rank)) if dims is None else {axis % rank for axis in dims}
-    kept = [n for i, n in enumerate(shape) if n != 1 or i not in dropped]
-    return op.builder.reshape(op.ref, x, kept)
+    if dims is not None:  # PyTorch leaves an axis that is longer
+        dims = [axis for axis in dims if shape[axis % rank] == 1]
+    return op.builder.squeeze(op.ref, x, dims)
 
 
 def _pow(op: OperatorView) -> Squares:
@@ -510,9 +501,7 @@ def _unsqueeze(op: OperatorView) -> Any:
     value, axis = op.get("self"), op.get("dim")
     if isinstance(value, np.ndarray):
         return np.expand_dims(value, axis)
-    shape = list(op.tensor("self").foreign_shape)
-    shape.insert(axis % (len(shape) + 1), 1)
-    return op.builder.reshape(op.ref, op.tensor("self"), shape)
+    return op.builder.expand_dims(op.ref, op.tensor("self"), [axis])
 
 
 def _upsample(mode: Any) -> Callable[[OperatorView], Tensor]:

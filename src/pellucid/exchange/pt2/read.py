@@ -11,7 +11,7 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import OperatorRef, translate_errors
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.network_builder import NetworkBuilder
-from pellucid.exchange.graph.tensor import BATCH, FIRST, LogProbabilities, Tensor
+from pellucid.exchange.graph.tensor import BATCH, FIRST, Tensor, unwrap_output
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.probe import Layout
 from pellucid.exchange.pt2.archive import Archive, load_archive
@@ -65,15 +65,9 @@ class Graph:
                 "import: the output must be what a layer gives; got the square of "
                 f"'{output.x.node}' alone."
             )
-        if isinstance(output, LogProbabilities):
-            output.warn()
-            output, self.layout = output.probabilities, output.to_foreign
-        if not isinstance(output, Tensor):
-            raise ExchangeError(
-                "import: the output must depend on the input; got a constant."
-            )
-        self.layout = self.layout or output.to_foreign
-        network, weights = self.builder.finish(output, name=name)
+        tensor = unwrap_output(output, "a constant")
+        self.layout = output.to_foreign
+        network, weights = self.builder.finish(tensor, name=name)
         card = self.archive.card
         known = (
             ModelMetadata(dtype=dtype)
