@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 
 from pellucid.engines import launchers
-from pellucid.engines.registry import ENGINES, EngineRecord, unavailable
+from pellucid.engines.registry import ENGINES, EngineRecord, unavailable_error
 
 RECORDS = tuple(ENGINES.values())
 
@@ -25,7 +25,7 @@ def test_an_engine_that_cannot_be_imported_is_installed_by_its_extra(
     record: EngineRecord,
 ) -> None:
     text = f"Run: pip install '{record.requirement}'"
-    assert text in str(unavailable(record.name, "No module"))
+    assert text in str(unavailable_error(record.name, "No module"))
 
 
 def test_workers_learn_their_rank_from_the_environment() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import number
 from pellucid.data import dataset
 from pellucid.data.idx_folder import find_idx
@@ -69,7 +69,7 @@ _NEEDS = {
 _TEST_PART = {"cifar10": "test", _PICTURE: "test"}
 
 
-def kind(subject: Subject) -> str:
+def kind(spec: ScriptSpec) -> str:
     """Return the source that the script reads.
 
     Raises
@@ -77,7 +77,7 @@ def kind(subject: Subject) -> str:
     RunError
         If scripts cannot read the recipe's data, or its images have another shape.
     """
-    shape, source = subject.network.input_shape, subject.recipe.data.source
+    shape, source = spec.network.input_shape, spec.recipe.data.source
     is_named = source in _READERS
     if not is_named:
         source = _folder_kind(Path(source), shape)
@@ -123,14 +123,14 @@ def _has_pictures(folder: Path) -> bool:
     return any(path.is_dir() for path in folder.iterdir())
 
 
-def test_part(subject: Subject) -> str:
+def test_part(spec: ScriptSpec) -> str:
     """Return what `load` calls the test data."""
-    return _TEST_PART.get(kind(subject), "t10k")
+    return _TEST_PART.get(kind(spec), "t10k")
 
 
-def check(subject: Subject) -> list[str]:
+def check(spec: ScriptSpec) -> list[str]:
     """Return the lines that refuse a folder without data, given ``options``."""
-    source = kind(subject)
+    source = kind(spec)
     if source not in _NEEDS:
         return []
     pattern, words = _NEEDS[source]
@@ -141,37 +141,35 @@ def check(subject: Subject) -> list[str]:
     ]
 
 
-def imports(subject: Subject) -> list[str]:
+def imports(spec: ScriptSpec) -> list[str]:
     """Return the imports that reading needs."""
-    source = kind(subject)
+    source = kind(spec)
     if source == _PICTURE:
         return ["import os", "import re"]
     return ["import gzip"] if _READERS[source] is _IDX else []
 
 
-def packages(subject: Subject) -> list[str]:
+def packages(spec: ScriptSpec) -> list[str]:
     """Return the imports beside the framework's that reading needs."""
-    return ["from PIL import Image, ImageOps"] if kind(subject) == _PICTURE else []
+    return ["from PIL import Image, ImageOps"] if kind(spec) == _PICTURE else []
 
 
-def holds_out(subject: Subject) -> bool:
+def holds_out(spec: ScriptSpec) -> bool:
     """Return whether the script divides its data."""
-    recipe = subject.recipe
+    recipe = spec.recipe
     is_divided = recipe.validation_split or recipe.data.limit is not None
-    return bool(is_divided) or kind(subject) != "xor"
+    return bool(is_divided) or kind(spec) != "xor"
 
 
-def reader(subject: Subject) -> str:
+def reader(spec: ScriptSpec) -> str:
     """Return the functions ``held_out``, ``prepare`` and ``load``."""
-    source = kind(subject)
-    axes = ", ".join(map(str, subject.network.input_shape))
-    parts = [_held_out()] if holds_out(subject) else []
+    source = kind(spec)
+    axes = ", ".join(map(str, spec.network.input_shape))
+    parts = [_held_out()] if holds_out(spec) else []
     if source == _PICTURE:
-        return "\n\n".join([_of_pictures(subject), *parts, _prepare(subject), _load()])
-    load = _READERS[source].format(shape=f"(N, {axes})", dtype=subject.recipe.dtype)
-    return "\n\n".join(
-        [*parts, *([] if source == "xor" else [_prepare(subject)]), load]
-    )
+        return "\n\n".join([_of_pictures(spec), *parts, _prepare(spec), _load()])
+    load = _READERS[source].format(shape=f"(N, {axes})", dtype=spec.recipe.dtype)
+    return "\n\n".join([*parts, *([] if source == "xor" else [_prepare(spec)]), load])
 
 
 def _held_out() -> str:
@@ -198,13 +196,13 @@ _AS_SCRIPTS = {
 }
 
 
-def _of_pictures(subject: Subject) -> str:
+def _of_pictures(spec: ScriptSpec) -> str:
     """Return what a script says of its pictures, before its functions."""
-    height, width, channels = subject.network.input_shape
+    height, width, channels = spec.network.input_shape
     mode = "L" if channels == 1 else "RGB"
     return (
         f'HEIGHT, WIDTH, MODE = {height}, {width}, "{mode}"\n'
-        f"SPLIT_SEED = {subject.recipe.data.seed}\n"
+        f"SPLIT_SEED = {spec.recipe.data.seed}\n"
         f"{_verbatim().partition('def ')[0].rstrip()}\n"
     )
 
@@ -221,9 +219,9 @@ def _verbatim() -> str:
     return inspect.getsource(functions).split(_VERBATIM)[1]
 
 
-def _prepare(subject: Subject) -> str:
+def _prepare(spec: ScriptSpec) -> str:
     """Return ``prepare``: pixels to floats, in the words people use."""
-    how, dtype = subject.preprocessing, subject.recipe.dtype
+    how, dtype = spec.preprocessing, spec.recipe.dtype
     pixels = f"images.astype(np.{dtype})"
     if how.scale == (1 / 255,) and how.offset == (0.0,):
         words, expression = "in [0, 1]", f"{pixels} * (1 / 255)"
@@ -257,9 +255,9 @@ def _row(values: tuple[float, ...], dtype: str) -> str:
     return cells[0] if len(cells) == 1 else f"[{', '.join(cells)}]"
 
 
-def augmentation(subject: Subject) -> str:
+def augmentation(spec: ScriptSpec) -> str:
     """Return the function ``augment`` for (N, H, W, C), or nothing."""
-    given = {k: v for k, v in (subject.recipe.augment or {}).items() if v}
+    given = {k: v for k, v in (spec.recipe.augment or {}).items() if v}
     if not given:
         return ""
     reach = int(given.get("crop", 0)) + int(given.get("shift", 0))

@@ -9,34 +9,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pellucid.code import scaffold
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.weights import has_buffers
 from pellucid.network import layers as nl
 
 
-def state_argument(subject: Subject) -> str:
+def state_argument(spec: ScriptSpec) -> str:
     """Return the argument of the running statistics, where there are some."""
-    return ", statistics" if has_buffers(subject) else ""
+    return ", statistics" if has_buffers(spec) else ""
 
 
-def is_random(subject: Subject) -> bool:
+def is_random(spec: ScriptSpec) -> bool:
     """Return whether a forward pass in training draws numbers."""
     return any(
         isinstance(node.layer, nl.Dropout) and node.layer.rate > 0
-        for node in subject.logit_nodes
+        for node in spec.logit_nodes
     )
 
 
-def accuracy_text(subject: Subject, body: Sequence[str]) -> str:
+def accuracy_text(spec: ScriptSpec, body: Sequence[str]) -> str:
     """Write the function that counts what is right; ``body`` is that of `logits`."""
-    state = state_argument(subject)
-    kind, name = subject.meaning.kind, scaffold.score(subject)
+    state = state_argument(spec)
+    kind, name = spec.meaning.kind, scaffold.score(spec)
     if kind == "classes":
         values = "z.argmax(axis=1) == labels"
     elif kind == "regression":
         values = "np.abs(z - labels)"
     else:
-        values = f"(z > {subject.border}) == (labels > 0.5)"
+        values = f"(z > {spec.border}) == (labels > 0.5)"
     return "\n".join(
         [
             f"def logits(w{state}, images):",
@@ -53,30 +53,30 @@ def accuracy_text(subject: Subject, body: Sequence[str]) -> str:
     )
 
 
-def main_text(subject: Subject, *, takes_new: bool) -> str:
+def main_text(spec: ScriptSpec, *, takes_new: bool) -> str:
     """Write what the script does when it is run.
 
     ``takes_new`` says that `train` returns new arrays; else it changes the given ones.
     """
-    state = state_argument(subject)
+    state = state_argument(spec)
     lines = [
         "def main() -> None:",
         '    """Train and test."""',
         "    options = arguments()",
         "    rng = np.random.default_rng(options.seed)",
-        *scaffold.load_lines(subject),
-        *scaffold.hold_out_lines(subject),
-        *scaffold.column_lines(subject),
+        *scaffold.load_lines(spec),
+        *scaffold.hold_out_lines(spec),
+        *scaffold.column_lines(spec),
     ]
     for variable, function in (("w", "weights"), ("statistics", "statistics")):
         if variable == "w" or state:
             made = f"initial_{function}(rng)"
-            made = f"load_weights({made})" if subject.weights_file else made
+            made = f"load_weights({made})" if spec.weights_file else made
             lines.append(f"    {variable} = {made}")
     left = f"w{state} = " if takes_new else ""
     lines += [
         f"    {left}train(w{state}, images, labels, options.epochs, rng)",
-        *scaffold.score_lines(subject, f"w{state}, {{images}}, {{labels}}"),
+        *scaffold.score_lines(spec, f"w{state}, {{images}}, {{labels}}"),
         "",
     ]
     return "\n".join(lines)

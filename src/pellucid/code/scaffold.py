@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from pellucid.code import data
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number
 from pellucid.objectives import OneCycle, StepDecay
 from pellucid.objectives.schedules import Cosine
@@ -14,26 +14,26 @@ from pellucid.objectives.schedules import Cosine
 _NAMES = {"numpy": "NumPy", "torch": "PyTorch", "keras": "Keras", "jax": "JAX"}
 
 
-def heading(subject: Subject, script: str, words: str = "") -> str:
+def heading(spec: ScriptSpec, script: str, words: str = "") -> str:
     """Return the docstring of the script."""
-    network, name = subject.network, _NAMES[subject.framework]
+    network, name = spec.network, _NAMES[spec.framework]
     first = f"{network.name} in {name}: {network.parameter_count:,} parameters."
     what = f"{words}\n\n" if words else ""
     weights = ""
-    if subject.weights_file:
+    if spec.weights_file:
         weights = (
-            f"\nIt starts from the weights in {subject.weights_file}, and trains on "
+            f"\nIt starts from the weights in {spec.weights_file}, and trains on "
             "only\nwhere --epochs says so.\n"
         )
     return f'"""{first}\n\n{what}Run: python {script} [--data FOLDER]\n{weights}"""\n'
 
 
-def arguments(subject: Subject) -> str:
+def arguments(spec: ScriptSpec) -> str:
     """Return the function ``arguments``, which reads the command line."""
-    epochs = 0 if subject.weights_file else subject.recipe.epochs
-    folder = json.dumps(subject.data.replace("\\", "/"), ensure_ascii=False)
+    epochs = 0 if spec.weights_file else spec.recipe.epochs
+    folder = json.dumps(spec.data.replace("\\", "/"), ensure_ascii=False)
     data_words = ['"--data"', "type=Path", f"default=Path({folder})"]
-    limit = subject.recipe.data.limit
+    limit = spec.recipe.data.limit
     limit_words = ['"--limit"', "type=int", *([f"default={limit}"] if limit else [])]
     return "\n".join(
         [
@@ -46,9 +46,8 @@ def arguments(subject: Subject) -> str:
                 "parser.add_argument",
                 [*limit_words, 'help="use only so many images"'],
             ),
-            '    parser.add_argument("--seed", type=int, '
-            f"default={subject.recipe.seed})",
-            *_parsed(data.check(subject)),
+            f'    parser.add_argument("--seed", type=int, default={spec.recipe.seed})',
+            *_parsed(data.check(spec)),
             "",
         ]
     )
@@ -61,22 +60,22 @@ def _parsed(check: list[str]) -> list[str]:
     return ["    options = parser.parse_args()", *check, "    return options"]
 
 
-def constants(subject: Subject) -> str:
+def constants(spec: ScriptSpec) -> str:
     """Return the hyperparameters at the top of the script."""
-    rate = number(subject.optimizer.learning_rate)
-    lines = [f"BATCH_SIZE = {subject.recipe.batch_size}", f"LEARNING_RATE = {rate}"]
-    if subject.weights_file:
-        weights = f'Path(__file__).with_name("{subject.weights_file}")'
+    rate = number(spec.optimizer.learning_rate)
+    lines = [f"BATCH_SIZE = {spec.recipe.batch_size}", f"LEARNING_RATE = {rate}"]
+    if spec.weights_file:
+        weights = f'Path(__file__).with_name("{spec.weights_file}")'
         lines.append(f"WEIGHTS = {weights}")
     return "\n".join(lines) + "\n"
 
 
-def rate_factor(subject: Subject) -> str:
+def rate_factor(spec: ScriptSpec) -> str:
     """Return ``rate_factor(step, steps, steps_per_epoch)``, or nothing if constant.
 
     The steps are counted from 0; the formulas are those of `pellucid.objectives`.
     """
-    schedule = subject.schedule
+    schedule = spec.schedule
     head = "def rate_factor(step: int, steps: int) -> float:\n"
     if isinstance(schedule, Cosine):
         floor = number(schedule.floor)
@@ -108,22 +107,22 @@ def rate_factor(subject: Subject) -> str:
     return ""
 
 
-def rate_call(subject: Subject, step: str) -> str:
+def rate_call(spec: ScriptSpec, step: str) -> str:
     """Return the call of ``rate_factor`` for a step, given by an expression."""
-    if isinstance(subject.schedule, StepDecay):
+    if isinstance(spec.schedule, StepDecay):
         return f"rate_factor({step}, steps_per_epoch)"
     return f"rate_factor({step}, steps)"
 
 
-def load_lines(subject: Subject) -> list[str]:
+def load_lines(spec: ScriptSpec) -> list[str]:
     """Return the lines of ``main`` that load the data."""
-    part = data.test_part(subject)
+    part = data.test_part(spec)
     lines = ['    images, labels = load(options.data, "train")']
-    if data.holds_out(subject):
+    if data.holds_out(spec):
         lines += [
             "    if options.limit is not None and options.limit < len(images):",
             "        share = options.limit / len(images)",
-            f"        is_kept = held_out(labels, share, {subject.recipe.data.seed})",
+            f"        is_kept = held_out(labels, share, {spec.recipe.data.seed})",
             "        images, labels = images[is_kept], labels[is_kept]",
         ]
     else:
@@ -133,11 +132,11 @@ def load_lines(subject: Subject) -> list[str]:
     return [*lines, f'    test_images, test_labels = load(options.data, "{part}")']
 
 
-def hold_out_lines(subject: Subject) -> list[str]:
+def hold_out_lines(spec: ScriptSpec) -> list[str]:
     """Return the lines that keep images for validation, as a run does, or none."""
-    if not subject.recipe.validation_split:
+    if not spec.recipe.validation_split:
         return []
-    split = number(subject.recipe.validation_split)
+    split = number(spec.recipe.validation_split)
     return [
         f"    is_held = held_out(labels, {split}, options.seed)",
         "    validation_images, validation_labels = images[is_held], labels[is_held]",
@@ -152,19 +151,19 @@ SCORES = {
 }
 
 
-def score(subject: Subject) -> str:
+def score(spec: ScriptSpec) -> str:
     """Return the name of the function that judges the outputs by their meaning."""
-    is_regression = subject.meaning.kind == "regression"
+    is_regression = spec.meaning.kind == "regression"
     return "mean_absolute_error" if is_regression else "accuracy"
 
 
-def score_lines(subject: Subject, arguments: str) -> list[str]:
+def score_lines(spec: ScriptSpec, arguments: str) -> list[str]:
     """Return the lines that print scores; the test's comes last.
 
     ``arguments`` are those of the function, with {images} and {labels} in them.
     """
-    parts = ["validation"] if subject.recipe.validation_split else []
-    name, lines = score(subject), []
+    parts = ["validation"] if spec.recipe.validation_split else []
+    name, lines = score(spec), []
     for part in (*parts, "test"):
         given = arguments.format(images=f"{part}_images", labels=f"{part}_labels")
         variable = "share" if name == "accuracy" else "error"
@@ -179,43 +178,43 @@ def said(part: str, name: str, variable: str) -> str:
     return f'    print(f"{part} mean absolute error: {{{variable}:.4g}}")'
 
 
-def column_lines(subject: Subject) -> list[str]:
+def column_lines(spec: ScriptSpec) -> list[str]:
     """Return the lines that make classes 0 and 1 the column of a loss, or none."""
-    if not subject.has_column:
+    if not spec.has_column:
         return []
-    held = ["validation_labels"] if subject.recipe.validation_split else []
+    held = ["validation_labels"] if spec.recipe.validation_split else []
     names = ["labels", *held, "test_labels"]
     return [f"    {name} = column({name})" for name in names]
 
 
-def column_text(subject: Subject) -> str:
+def column_text(spec: ScriptSpec) -> str:
     """Return the function ``column``, or nothing."""
-    if not subject.has_column:
+    if not spec.has_column:
         return ""
     return (
         "def column(labels: np.ndarray) -> np.ndarray:\n"
         '    """Return two classes as the column that the network gives of them."""\n'
         "    if labels.max(initial=0) > 1:\n"
         '        raise ValueError("there must be two classes for one output")\n'
-        f"    return labels[:, None].astype(np.{subject.recipe.dtype})\n"
+        f"    return labels[:, None].astype(np.{spec.recipe.dtype})\n"
     )
 
 
-def needs_steps(subject: Subject) -> bool:
+def needs_steps(spec: ScriptSpec) -> bool:
     """True where the schedule computes cosines, of the number of all steps."""
-    return isinstance(subject.schedule, Cosine | OneCycle)
+    return isinstance(spec.schedule, Cosine | OneCycle)
 
 
-def standard_imports(subject: Subject, *, uses_math: bool = False) -> list[str]:
+def standard_imports(spec: ScriptSpec, *, uses_math: bool = False) -> list[str]:
     """Return the imports of Python's own modules; ``uses_math`` for the network's."""
-    lines = ["import argparse", *data.imports(subject)]
-    if uses_math or needs_steps(subject):
+    lines = ["import argparse", *data.imports(spec)]
+    if uses_math or needs_steps(spec):
         lines.append("import math")
     return [*sorted(lines), "from pathlib import Path", ""]
 
 
 def whole(
-    head: str, subject: Subject, first: str, parts: Iterable[str], main: str
+    head: str, spec: ScriptSpec, first: str, parts: Iterable[str], main: str
 ) -> str:
     """Put a script together: two empty lines between its top-level parts.
 
@@ -224,12 +223,12 @@ def whole(
     """
     every = [
         first,
-        data.reader(subject),
-        column_text(subject),
-        data.augmentation(subject),
-        rate_factor(subject),
+        data.reader(spec),
+        column_text(spec),
+        data.augmentation(spec),
+        rate_factor(spec),
         *parts,
-        arguments(subject),
+        arguments(spec),
         main,
         'if __name__ == "__main__":\n    main()\n',
     ]

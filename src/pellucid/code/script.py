@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.errors import RunError
 from pellucid.network import Network, Preprocessing
 from pellucid.runs.recipe import Recipe
@@ -131,7 +131,7 @@ def write_script(
         )
     file = name or file_name(network, framework)
     suffix = ".safetensors" if framework == "torch" else ".npz"
-    subject = Subject(
+    spec = ScriptSpec(
         network=network,
         recipe=recipe,
         preprocessing=preprocessing or network.preprocessing or Preprocessing(),
@@ -139,12 +139,12 @@ def write_script(
         data=data,
         weights_file=None if weights is None else Path(file).stem + suffix,
     )
-    subject.check()
+    spec.check()
     writer = importlib.import_module(f"pellucid.code.{framework}")
-    text: str = writer.script(subject, file)
+    text: str = writer.script(spec, file)
     if weights is None:
         return Script(text, None, {})
-    return Script(text, subject.weights_file, writer.weights(subject, weights))
+    return Script(text, spec.weights_file, writer.weights(spec, weights))
 
 
 def file_name(network: Network, framework: str) -> str:

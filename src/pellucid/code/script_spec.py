@@ -35,7 +35,7 @@ ORDERLESS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class ScriptSpec:
     """A network, how it is trained, and the files of the script.
 
     Parameters
@@ -136,7 +136,7 @@ class Subject:
         return tuple(node for node in self.nodes if node != self.absorbed)
 
     @property
-    def head(self) -> str:
+    def logits_node(self) -> str:
         """Name of the node that gives the logits."""
         return self.absorbed.inputs[0] if self.absorbed else self.network.outputs[0]
 
@@ -226,7 +226,7 @@ class Subject:
             )
 
 
-def flattened(network: Network, dense: Node) -> Shape | None:
+def flattened_shape(network: Network, dense: Node) -> Shape | None:
     """Return the image shape that a dense layer's rows come from, if one was flattened.
 
     Looks back over activations and dropout.

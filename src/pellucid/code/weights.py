@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import WIDTH, number
 from pellucid.network import Weight
 from pellucid.network.initializers import Constant, Normal, Uniform
@@ -18,23 +18,23 @@ Array = npt.NDArray[Any]
 _SQUARED = {"he": "2 / {0}", "glorot": "2 / ({0} + {1})", "lecun": "1 / {0}"}
 
 
-def draws(subject: Subject, *, buffers: bool) -> list[tuple[str, str]]:
+def draws(spec: ScriptSpec, *, buffers: bool) -> list[tuple[str, str]]:
     """Return name and expression of each array's first values.
 
     ``buffers`` chooses running statistics, else parameters.
     """
     return [
-        (weight.name, _expression(subject, weight))
-        for weight in subject.network.weights
+        (weight.name, _expression(spec, weight))
+        for weight in spec.network.weights
         if weight.spec.is_parameter is not buffers
     ]
 
 
-def _expression(subject: Subject, weight: Weight) -> str:
-    network, spec = subject.network, weight.spec
-    kind = spec.initializer or network._default_initializer(weight.node)
-    shape = ", ".join(map(str, spec.shape))
-    shape = f"({shape})" if len(spec.shape) > 1 else f"{shape}"
+def _expression(spec: ScriptSpec, weight: Weight) -> str:
+    network, described = spec.network, weight.spec
+    kind = described.initializer or network._default_initializer(weight.node)
+    shape = ", ".join(map(str, described.shape))
+    shape = f"({shape})" if len(described.shape) > 1 else f"{shape}"
     if isinstance(kind, Uniform):
         return f"rng.uniform({number(kind.low)}, {number(kind.high)}, {shape})"
     if isinstance(kind, Normal):
@@ -43,7 +43,7 @@ def _expression(subject: Subject, weight: Weight) -> str:
         return f"np.full({shape}, {number(kind.value)})"
     if kind in ("zeros", "ones"):
         return f"np.{kind}({shape})"
-    fans = [number(fan) for fan in spec.fans]
+    fans = [number(fan) for fan in described.fans]
     if kind == "fan_in_uniform":
         return f"rng.uniform(-1, 1, {shape}) / np.sqrt({fans[0]})"
     rule, _, form = kind.partition("_")
@@ -55,12 +55,12 @@ def _expression(subject: Subject, weight: Weight) -> str:
     return f"rng.uniform(-1, 1, {shape}) * {limit}"
 
 
-def function(subject: Subject, name: str, words: str, *, buffers: bool) -> str:
+def function(spec: ScriptSpec, name: str, words: str, *, buffers: bool) -> str:
     """Return the function that draws (or reads) the arrays of one sort."""
     rows = "".join(
-        _entry(key, expression) for key, expression in draws(subject, buffers=buffers)
+        _entry(key, expression) for key, expression in draws(spec, buffers=buffers)
     )
-    dtype = subject.recipe.dtype
+    dtype = spec.recipe.dtype
     return (
         f"def {name}(rng: np.random.Generator) -> Arrays:\n"
         f'    """Return {words}."""\n'
@@ -70,13 +70,13 @@ def function(subject: Subject, name: str, words: str, *, buffers: bool) -> str:
     )
 
 
-def functions(subject: Subject) -> list[str]:
+def functions(spec: ScriptSpec) -> list[str]:
     """Return the functions that draw weights and statistics and read a file's."""
-    weights = function(subject, "initial_weights", "the first weights", buffers=False)
+    weights = function(spec, "initial_weights", "the first weights", buffers=False)
     statistics = function(
-        subject, "initial_statistics", "the first running statistics", buffers=True
+        spec, "initial_statistics", "the first running statistics", buffers=True
     )
-    return [weights, statistics if has_buffers(subject) else "", reader(subject)]
+    return [weights, statistics if has_buffers(spec) else "", reader(spec)]
 
 
 def _entry(key: str, expression: str) -> str:
@@ -88,9 +88,9 @@ def _entry(key: str, expression: str) -> str:
     return f'{pad}"{key}": {first}\n{pad}* {second},\n'
 
 
-def reader(subject: Subject) -> str:
+def reader(spec: ScriptSpec) -> str:
     """Return the function ``load_weights``, or nothing where weights are drawn."""
-    if not subject.weights_file:
+    if not spec.weights_file:
         return ""
     return '''def load_weights(arrays: Arrays) -> Arrays:
     """Return the arrays of those names as they stand in the file of weights."""
@@ -99,11 +99,11 @@ def reader(subject: Subject) -> str:
 '''
 
 
-def canonical(subject: Subject, arrays: Mapping[str, Array]) -> dict[str, Array]:
+def canonical(spec: ScriptSpec, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the weights as the network has them."""
-    return {w.name: np.asarray(arrays[w.name]) for w in subject.network.weights}
+    return {w.name: np.asarray(arrays[w.name]) for w in spec.network.weights}
 
 
-def has_buffers(subject: Subject) -> bool:
+def has_buffers(spec: ScriptSpec) -> bool:
     """True where the network keeps running statistics."""
-    return any(not weight.spec.is_parameter for weight in subject.network.weights)
+    return any(not weight.spec.is_parameter for weight in spec.network.weights)

@@ -86,7 +86,7 @@ def world_of(engine: object) -> ProcessGroup:
     return world
 
 
-def lost(error: BaseException) -> EngineError:
+def lost_peer_error(error: BaseException) -> EngineError:
     """Return the error for a process whose companions are gone."""
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return EngineError(
@@ -95,7 +95,7 @@ def lost(error: BaseException) -> EngineError:
     )
 
 
-def from_first(world: ProcessGroup, make: Callable[[], bytes]) -> bytes:
+def broadcast_from_first(world: ProcessGroup, make: Callable[[], bytes]) -> bytes:
     """Let the first process make something, and return it to all.
 
     Raises

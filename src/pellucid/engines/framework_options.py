@@ -56,7 +56,7 @@ class Options:
                 f"got compile={self.compile!r}."
             )
 
-    def asked(self) -> dict[str, Any]:
+    def to_arguments(self) -> dict[str, Any]:
         """Return the options as `make` takes them."""
         return {
             "device": self.device,
@@ -89,7 +89,7 @@ class Options:
             )
 
 
-def unknown_device(engine: str, device: object, reason: str) -> EngineError:
+def unknown_device_error(engine: str, device: object, reason: str) -> EngineError:
     """Return the error for a device that the framework does not have here."""
     return EngineError(
         f"engine '{engine}': device must be one that its framework finds here; "

@@ -15,7 +15,7 @@ from pellucid.engines.distributed import (
     ALONE,
     Array,
     ProcessGroup,
-    lost,
+    lost_peer_error,
 )
 from pellucid.engines.launchers import refuse_other_launchers
 from pellucid.errors import EngineUnavailableError
@@ -38,11 +38,11 @@ def world(engine: str) -> ProcessGroup:
     refuse_other_launchers(engine, *_SIZES)
     if all(os.environ.get(name, "1") == "1" for name in _SIZES):
         return ALONE
-    return _joined()
+    return _join()
 
 
 @functools.cache
-def _joined() -> ProcessGroup:
+def _join() -> ProcessGroup:
     try:
         import mpi4py
 
@@ -88,5 +88,5 @@ class MpiProcessGroup:
         try:
             self._mpi.COMM_WORLD.Allreduce(self._mpi.IN_PLACE, array)
         except self._mpi.Exception as error:
-            raise lost(error) from error
+            raise lost_peer_error(error) from error
         return array

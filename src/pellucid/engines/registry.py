@@ -164,16 +164,16 @@ def make(name: str, **options: Any) -> Engine:
         raise EngineError(f"engine: must be one of {', '.join(NAMES)}; got {name!r}.")
     package = missing_package(name)
     if package is not None:
-        raise unavailable(name, f"No module named '{package}'")
+        raise unavailable_error(name, f"No module named '{package}'")
     try:
         module = importlib.import_module(f"pellucid.engines.{name}")
     except ImportError as error:
-        raise unavailable(name, str(error)) from error
+        raise unavailable_error(name, str(error)) from error
     engine: Engine = module.make(**options)
     return engine
 
 
-def reduced(name: str, **options: Any) -> tuple[Any, ...]:
+def reduce_engine(name: str, **options: Any) -> tuple[Any, ...]:
     """Return what an engine is pickled as: its name and what it was asked for.
 
     Where it is read it is made anew, with the devices, processors and the job there.
@@ -185,7 +185,7 @@ def _remake(name: str, options: dict[str, Any]) -> Engine:
     return make(name, **options)
 
 
-def unavailable(name: str, reason: str) -> EngineUnavailableError:
+def unavailable_error(name: str, reason: str) -> EngineUnavailableError:
     """Return the error for an engine whose package cannot be imported."""
     return EngineUnavailableError(
         f"engine '{name}' needs a package that cannot be imported; got {reason}. "
@@ -204,7 +204,7 @@ def as_engine(engine: str | Engine) -> Engine:
     return engine
 
 
-def unsupported(engine: str, who: str, reason: str) -> UnsupportedLayerError:
+def unsupported_layer(engine: str, who: str, reason: str) -> UnsupportedLayerError:
     """Return the error for a layer that an engine cannot express exactly."""
     return UnsupportedLayerError(
         f"engine '{engine}': layers must be ones it can express exactly; "

@@ -15,7 +15,7 @@ import numpy as np
 
 from pellucid.data import Dataset
 from pellucid.data.fingerprint import array_fingerprint, fingerprint
-from pellucid.engines.distributed import ProcessGroup, from_first
+from pellucid.engines.distributed import ProcessGroup, broadcast_from_first
 from pellucid.engines.loss_input import require
 from pellucid.errors import RunError
 from pellucid.network import to_json
@@ -69,7 +69,7 @@ def open_run(
             opened.append(stack.enter_context(context))
             return _checkpoint(model, opened[0]).to_bytes()
 
-        message = from_first(world, open_on_first)
+        message = broadcast_from_first(world, open_on_first)
         if not opened:
             checkpoint = Checkpoint.from_bytes(message)
             model.load_state(checkpoint.state)
@@ -82,7 +82,7 @@ def share_state(model: Model, world: ProcessGroup) -> None:
     if world.size == 1:
         return
     begin = TrainingStart(TrainerState(), History())
-    message = from_first(world, lambda: _checkpoint(model, begin).to_bytes())
+    message = broadcast_from_first(world, lambda: _checkpoint(model, begin).to_bytes())
     if world.rank:
         model.load_state(Checkpoint.from_bytes(message).state)
 

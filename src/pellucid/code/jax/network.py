@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.code.functional import is_random
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number
 from pellucid.code.weights import has_buffers
 from pellucid.network import Node
@@ -14,38 +14,38 @@ from pellucid.network import layers as nl
 NO_PADS = ((0, 0), (0, 0))
 
 
-def _arguments(subject: Subject) -> str:
+def _arguments(spec: ScriptSpec) -> str:
     """Return the parameters of ``forward``."""
-    words = ["w", "statistics", "x"] if has_buffers(subject) else ["w", "x"]
-    words += ["changed=None"] if has_buffers(subject) else []
-    words += ["key=None"] if is_random(subject) else []
+    words = ["w", "statistics", "x"] if has_buffers(spec) else ["w", "x"]
+    words += ["changed=None"] if has_buffers(spec) else []
+    words += ["key=None"] if is_random(spec) else []
     return ", ".join(words)
 
 
-def forward_text(subject: Subject) -> str:
+def forward_text(spec: ScriptSpec) -> str:
     """Write the network as a function of its weights."""
-    lines = [f"def forward({_arguments(subject)}):"]
+    lines = [f"def forward({_arguments(spec)}):"]
     words = "Return the logits"
-    if has_buffers(subject):
+    if has_buffers(spec):
         words += "; new running statistics go into changed"
     lines.append(f'    """{words}."""')
-    if subject.is_chain:
-        for node in subject.logit_nodes:
-            lines += _lines(subject, node, ["x"], "x")
+    if spec.is_chain:
+        for node in spec.logit_nodes:
+            lines += _lines(spec, node, ["x"], "x")
         return "\n".join([*lines, "    return x", ""])
-    lines.append(f'    v = {{"{subject.network.inputs[0]}": x}}')
-    for node in subject.logit_nodes:
+    lines.append(f'    v = {{"{spec.network.inputs[0]}": x}}')
+    for node in spec.logit_nodes:
         inputs = [f'v["{source}"]' for source in node.inputs]
-        lines += _lines(subject, node, inputs, f'v["{node.name}"]')
-    return "\n".join([*lines, f'    return v["{subject.head}"]', ""])
+        lines += _lines(spec, node, inputs, f'v["{node.name}"]')
+    return "\n".join([*lines, f'    return v["{spec.logits_node}"]', ""])
 
 
-def _lines(subject: Subject, node: Node, x: list[str], y: str) -> list[str]:
+def _lines(spec: ScriptSpec, node: Node, x: list[str], y: str) -> list[str]:
     """Return the lines that compute a node."""
     layer: Any = node.layer
     weight, bias = f'w["{node.name}.weight"]', f'w["{node.name}.bias"]'
     if isinstance(layer, nl.Conv2D | nl.ConvTranspose2D):
-        options = _convolution(subject, node)
+        options = _convolution(spec, node)
         if isinstance(layer, nl.ConvTranspose2D):
             weight = f"{weight}[::-1, ::-1]"
         tail = f" + {bias}" if layer.bias else ""
@@ -58,7 +58,7 @@ def _lines(subject: Subject, node: Node, x: list[str], y: str) -> list[str]:
         tail = f" + {bias}" if layer.bias else ""
         return [f"    {y} = {x[0]} @ {weight}{tail}"]
     if isinstance(layer, nl.MaxPool2D | nl.AvgPool2D):
-        shape = subject.shape(node)
+        shape = spec.shape(node)
         pads = layer.pads((shape[0], shape[1]))
         words = [x[0], str(layer.kernel), str(layer.strides)]
         words += [] if pads == NO_PADS else [str(pads)]
@@ -76,7 +76,7 @@ def _lines(subject: Subject, node: Node, x: list[str], y: str) -> list[str]:
     if isinstance(layer, nl.Dropout):
         if not layer.rate:
             return [f"    {y} = {x[0]}"]
-        names = [n.name for n in subject.nodes if isinstance(n.layer, nl.Dropout)]
+        names = [n.name for n in spec.nodes if isinstance(n.layer, nl.Dropout)]
         words = [x[0], number(layer.rate), "key", str(names.index(node.name))]
         return [call(f"{y} = dropout", words)]
     if isinstance(layer, nl.Upsample2D) and layer.mode == "nearest":
@@ -94,9 +94,9 @@ def _lines(subject: Subject, node: Node, x: list[str], y: str) -> list[str]:
     return [f"    {y} = {text}"]
 
 
-def _convolution(subject: Subject, node: Node) -> list[str]:
+def _convolution(spec: ScriptSpec, node: Node) -> list[str]:
     layer: Any = node.layer
-    shape = subject.shape(node)
+    shape = spec.shape(node)
     pads = layer.pads((shape[0], shape[1]))
     words = []
     if isinstance(layer, nl.ConvTranspose2D):

@@ -14,10 +14,10 @@ from pellucid.code.jax.training import (
     step_text,
     train_text,
 )
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 
 
-def script(subject: Subject, name: str) -> str:
+def script(spec: ScriptSpec, name: str) -> str:
     """Return the script as text.
 
     Raises
@@ -25,34 +25,34 @@ def script(subject: Subject, name: str) -> str:
     UnsupportedLayerError
         If a layer has no plain form here.
     """
-    head = scaffold.heading(subject, name)
-    forward = forward_text(subject)
-    constants = scaffold.constants(subject).rstrip()
+    head = scaffold.heading(spec, name)
+    forward = forward_text(spec)
+    constants = scaffold.constants(spec).rstrip()
     first = (
-        f"{_imports(subject)}\n{constants}\n{optimizer_text(subject)}\n\n"
+        f"{_imports(spec)}\n{constants}\n{optimizer_text(spec)}\n\n"
         "Arrays = dict[str, np.ndarray]"
     )
     parts = [
-        *arrays_of.functions(subject),
+        *arrays_of.functions(spec),
         *(source for name, source in PARTS.items() if f"{name}(" in forward),
         forward,
-        loss_text(subject),
-        step_text(subject),
-        accuracy_text(subject),
-        train_text(subject),
+        loss_text(spec),
+        step_text(spec),
+        accuracy_text(spec),
+        train_text(spec),
     ]
-    return scaffold.whole(head, subject, first, parts, main_text(subject))
+    return scaffold.whole(head, spec, first, parts, main_text(spec))
 
 
-def _imports(subject: Subject) -> str:
-    lines = [*scaffold.standard_imports(subject), "import jax"]
-    forward = forward_text(subject)
+def _imports(spec: ScriptSpec) -> str:
+    lines = [*scaffold.standard_imports(spec), "import jax"]
+    forward = forward_text(spec)
     used = [source for name, source in PARTS.items() if f"{name}(" in forward]
-    whole = "".join([forward, loss_text(subject), *used])
+    whole = "".join([forward, loss_text(spec), *used])
     lines += ["import jax.numpy as jnp"] if "jnp." in whole else []
     lines += ["import numpy as np", "import optax"]
     lines += ["from jax import lax"] if "lax." in whole else []
-    lines += data.packages(subject)
-    if subject.recipe.dtype == "float64":
+    lines += data.packages(spec)
+    if spec.recipe.dtype == "float64":
         lines += ["", 'jax.config.update("jax_enable_x64", True)']
     return "\n".join([*lines, ""])

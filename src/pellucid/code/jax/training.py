@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pellucid.code import data, functional, scaffold
 from pellucid.code.functional import is_random, state_argument
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number
 from pellucid.code.weights import has_buffers
 from pellucid.objectives import SGD, Adam, AdamW, RMSprop
 
 
-def optimizer_text(subject: Subject) -> str:
+def optimizer_text(spec: ScriptSpec) -> str:
     """Write the optimizer as a chain of optax."""
-    o = subject.optimizer
-    rate = "1.0" if subject.has_schedule else "LEARNING_RATE"
+    o = spec.optimizer
+    rate = "1.0" if spec.has_schedule else "LEARNING_RATE"
     words = [rate]
-    decay = subject.weight_decay
+    decay = spec.weight_decay
     mask = "mask=is_decaying"
     if isinstance(o, SGD):
         words += [f"momentum={number(o.momentum)}"] if o.momentum else []
@@ -33,8 +33,8 @@ def optimizer_text(subject: Subject) -> str:
     parts = [f"optax.{kind}({', '.join(words)})"]
     if decay and not isinstance(o, AdamW):
         parts.insert(0, f"optax.add_decayed_weights({number(decay)}, {mask})")
-    if subject.recipe.clip_norm:
-        clip = number(subject.recipe.clip_norm)
+    if spec.recipe.clip_norm:
+        clip = number(spec.recipe.clip_norm)
         parts.insert(0, f"optax.clip_by_global_norm({clip})")
     made = (
         f"OPTIMIZER = {parts[0]}"
@@ -51,30 +51,30 @@ def optimizer_text(subject: Subject) -> str:
     )
 
 
-def loss_text(subject: Subject) -> str:
+def loss_text(spec: ScriptSpec) -> str:
     """Write the loss as a function of the weights."""
-    words = ["w", "statistics"] if has_buffers(subject) else ["w"]
-    words += ["x", "labels"] + (["key"] if is_random(subject) else [])
-    given = ["w", "statistics", "x"] if has_buffers(subject) else ["w", "x"]
-    given += ["changed"] if has_buffers(subject) else []
-    given += ["key=key"] if is_random(subject) else []
+    words = ["w", "statistics"] if has_buffers(spec) else ["w"]
+    words += ["x", "labels"] + (["key"] if is_random(spec) else [])
+    given = ["w", "statistics", "x"] if has_buffers(spec) else ["w", "x"]
+    given += ["changed"] if has_buffers(spec) else []
+    given += ["key=key"] if is_random(spec) else []
     lines = [
         f"def loss_function({', '.join(words)}):",
         '    """Return the loss'
-        f'{" and the new running statistics" if has_buffers(subject) else ""}."""',
+        f'{" and the new running statistics" if has_buffers(spec) else ""}."""',
     ]
-    lines += ["    changed = {}"] if has_buffers(subject) else []
+    lines += ["    changed = {}"] if has_buffers(spec) else []
     lines.append(f"    z = forward({', '.join(given)})")
-    value = _value(subject)
+    value = _value(spec)
     lines += value[:-1]
-    last = f"{value[-1]}, changed" if has_buffers(subject) else value[-1]
+    last = f"{value[-1]}, changed" if has_buffers(spec) else value[-1]
     return "\n".join([*lines, f"    return {last}", ""])
 
 
-def _value(subject: Subject) -> list[str]:
+def _value(spec: ScriptSpec) -> list[str]:
     """Return the lines before the last, and the loss as an expression."""
-    smoothing = getattr(subject.loss, "label_smoothing", 0.0)
-    name = subject.loss.name
+    smoothing = getattr(spec.loss, "label_smoothing", 0.0)
+    name = spec.loss.name
     if name == "cross_entropy" and not smoothing:
         integer = "softmax_cross_entropy_with_integer_labels"
         return [f"    losses = optax.losses.{integer}(z, labels)", "losses.mean()"]
@@ -100,11 +100,11 @@ def _value(subject: Subject) -> list[str]:
     return ["0.5 * jnp.sum((z - labels) ** 2)"]
 
 
-def step_text(subject: Subject) -> str:
+def step_text(spec: ScriptSpec) -> str:
     """Write the compiled step."""
-    buffers, rate = has_buffers(subject), subject.has_schedule
+    buffers, rate = has_buffers(spec), spec.has_schedule
     words = ["w", "statistics"] if buffers else ["w"]
-    given = [*words, "x", "labels"] + (["key"] if is_random(subject) else [])
+    given = [*words, "x", "labels"] + (["key"] if is_random(spec) else [])
     parameters = ["w", "state", *given[1:], *(["rate"] if rate else [])]
     left = "(loss, statistics)" if buffers else "loss"
     aux = ", has_aux=True" if buffers else ""
@@ -123,37 +123,37 @@ def step_text(subject: Subject) -> str:
     return "\n".join([*lines, f"    return {', '.join(results)}, loss", ""])
 
 
-def train_text(subject: Subject) -> str:
+def train_text(spec: ScriptSpec) -> str:
     """Write the loop over epochs and batches."""
-    buffers = has_buffers(subject)
+    buffers = has_buffers(spec)
     state = ", statistics" if buffers else ""
     lines = [
         f"def train(w{state}, images, labels, epochs, rng):",
         '    """Train, and print the mean loss of each epoch."""',
         "    state = OPTIMIZER.init(w)",
     ]
-    if is_random(subject):
+    if is_random(spec):
         lines.append("    keys = jax.random.key(int(rng.integers(2**31)))")
-    if is_random(subject) or subject.has_schedule:
+    if is_random(spec) or spec.has_schedule:
         lines.append("    step = 0")
-    if subject.has_schedule:
+    if spec.has_schedule:
         count = "-(-len(images) // BATCH_SIZE)"
-        per_epoch = "per_epoch" in scaffold.rate_call(subject, "")
+        per_epoch = "per_epoch" in scaffold.rate_call(spec, "")
         lines.append(
             f"    steps_per_epoch = {count}"
             if per_epoch
             else f"    steps = epochs * {count}"
         )
     order = "rng.permutation(len(images))"
-    if not subject.recipe.shuffle:
+    if not spec.recipe.shuffle:
         order = "np.arange(len(images))"
     batch = "images[chosen]"
-    if data.augmentation(subject):
+    if data.augmentation(spec):
         batch = "augment(images[chosen], rng)"
     given = ["w", "state", *(["statistics"] if buffers else []), "x", "labels[chosen]"]
-    if is_random(subject):
+    if is_random(spec):
         given.append("jax.random.fold_in(keys, step)")
-    if subject.has_schedule:
+    if spec.has_schedule:
         given.append("rate")
     lines += [
         "    for epoch in range(epochs):",
@@ -162,14 +162,14 @@ def train_text(subject: Subject) -> str:
         "            chosen = order[start : start + BATCH_SIZE]",
         f"            x = {batch}",
     ]
-    if subject.has_schedule:
-        factor = scaffold.rate_call(subject, "step")
+    if spec.has_schedule:
+        factor = scaffold.rate_call(spec, "step")
         lines.append(f"            rate = LEARNING_RATE * {factor}")
     results = ["w", "state", *(["statistics"] if buffers else []), "loss"]
     lines.append(call(f"{', '.join(results)} = train_step", given, indent=12))
-    if is_random(subject) or subject.has_schedule:
+    if is_random(spec) or spec.has_schedule:
         lines.append("            step += 1")
-    is_sum = subject.loss.name == "half_squared_error_sum"
+    is_sum = spec.loss.name == "half_squared_error_sum"
     lines += [
         f"            total += float(loss) * len({'images' if is_sum else 'chosen'})",
         '        print(f"epoch {epoch + 1}: loss {total / len(images):.4f}")',
@@ -179,17 +179,17 @@ def train_text(subject: Subject) -> str:
     return "\n".join(lines)
 
 
-def accuracy_text(subject: Subject) -> str:
+def accuracy_text(spec: ScriptSpec) -> str:
     """Write the function that counts what is right."""
-    state = state_argument(subject)
+    state = state_argument(spec)
     body = [
         "    predict = jax.jit(forward)",
         "    parts = [images[i : i + 1000] for i in range(0, len(images), 1000)]",
         f"    return np.concatenate([predict(w{state}, x) for x in parts])",
     ]
-    return functional.accuracy_text(subject, body)
+    return functional.accuracy_text(spec, body)
 
 
-def main_text(subject: Subject) -> str:
+def main_text(spec: ScriptSpec) -> str:
     """Write what the script does when it is run."""
-    return functional.main_text(subject, takes_new=True)
+    return functional.main_text(spec, takes_new=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import number, one_or_pair
 from pellucid.network import Node, window
 from pellucid.network import layers as nl
@@ -24,31 +24,31 @@ Built = tuple[list[Layer], str, Words, list[Layer]]
 _MANY = 3  # layers of one kind that share their arguments
 
 
-def shared_words(subject: Subject) -> Words:
+def shared_words(spec: ScriptSpec) -> Words:
     """Return the arguments that three layers or more begin and decay by."""
-    all_words = [start_words(subject, node) for node in subject.nodes]
+    all_words = [start_words(spec, node) for node in spec.nodes]
     often = [words for words in all_words if words and all_words.count(words) >= _MANY]
     return often[0] if often else []
 
 
-def start_words(subject: Subject, node: Node) -> Words:
+def start_words(spec: ScriptSpec, node: Node) -> Words:
     """Return the initialisers and decay that differ from Keras' own."""
     words = []
-    if not subject.weights_file:
+    if not spec.weights_file:
         for field, word in (
             ("weight_initializer", "kernel_initializer"),
             ("bias_initializer", "bias_initializer"),
         ):
             kind = getattr(node.layer, field, None)
             if kind is not None and kind != "zeros":
-                words.append(f"{word}={_start(subject, node, kind)}")
+                words.append(f"{word}={_start(spec, node, kind)}")
     decays = isinstance(node.layer, nl.Conv2D | nl.ConvTranspose2D | nl.Dense)
-    if subject.weight_decay and decays and not isinstance(subject.optimizer, AdamW):
+    if spec.weight_decay and decays and not isinstance(spec.optimizer, AdamW):
         words.append("kernel_regularizer=DECAY")
     return words
 
 
-def _start(subject: Subject, node: Node, kind: Any) -> str:
+def _start(spec: ScriptSpec, node: Node, kind: Any) -> str:
     if isinstance(kind, Uniform):
         low, high = number(kind.low), number(kind.high)
         return f"keras.initializers.RandomUniform({low}, {high})"
@@ -57,7 +57,7 @@ def _start(subject: Subject, node: Node, kind: Any) -> str:
     if isinstance(kind, Constant):
         return f"keras.initializers.Constant({number(kind.value)})"
     if kind == "fan_in_uniform":
-        raise subject.refuse(node, f"keras has no {kind}")
+        raise spec.refuse(node, f"keras has no {kind}")
     return f'"{kind}"'
 
 
@@ -66,11 +66,11 @@ def _around(pads: Any) -> str:
     return f"(({top}, {bottom}), ({left}, {right}))"
 
 
-def _convolution(subject: Subject, node: Node) -> Built:
+def _convolution(spec: ScriptSpec, node: Node) -> Built:
     layer: Any = node.layer
-    size = subject.shape(node)[0], subject.shape(node)[1]
+    size = spec.shape(node)[0], spec.shape(node)[1]
     if max(layer.strides) > 1 and max(layer.dilations) > 1:
-        raise subject.refuse(node, "Keras does not stride and dilate at once")
+        raise spec.refuse(node, "Keras does not stride and dilate at once")
     words = [str(layer.out_channels), one_or_pair(layer.kernel)]
     words += _keywords(layer)
     pads = layer.pads(size)
@@ -93,24 +93,24 @@ def _keywords(layer: Any) -> Words:
     return words if layer.bias else [*words, "use_bias=False"]
 
 
-def _transposed(subject: Subject, node: Node) -> Built:
+def _transposed(spec: ScriptSpec, node: Node) -> Built:
     layer: Any = node.layer
-    pads = layer.pads(subject.shape(node)[:2])
+    pads = layer.pads(spec.shape(node)[:2])
     if layer.groups != 1 or layer.dilations != (1, 1):
-        raise subject.refuse(node, "Keras' has no groups and an inexact dilation")
+        raise spec.refuse(node, "Keras' has no groups and an inexact dilation")
     if any(side < 0 for sides in pads for side in sides):
-        raise subject.refuse(node, "it adds rows or columns to the output")
+        raise spec.refuse(node, "it adds rows or columns to the output")
     words = [str(layer.out_channels), one_or_pair(layer.kernel), *_keywords(layer)]
     # Keras' output of "valid" has stride - kernel rows more where stride is larger
     if any(s > k for s, k in zip(layer.strides, layer.kernel, strict=True)):
-        raise subject.refuse(node, "its stride is larger than its kernel")
+        raise spec.refuse(node, "its stride is larger than its kernel")
     after = [("layers.Cropping2D", [_around(pads)])] if pads != ((0, 0), (0, 0)) else []
     return [], "Conv2DTranspose", words, after
 
 
-def _pool(subject: Subject, node: Node) -> Built:
+def _pool(spec: ScriptSpec, node: Node) -> Built:
     layer: Any = node.layer
-    size = subject.shape(node)[0], subject.shape(node)[1]
+    size = spec.shape(node)[0], spec.shape(node)[1]
     name = "MaxPooling2D" if isinstance(layer, nl.MaxPool2D) else "AveragePooling2D"
     words = [one_or_pair(layer.kernel)]
     if layer.strides != layer.kernel:
@@ -119,33 +119,33 @@ def _pool(subject: Subject, node: Node) -> Built:
     if pads == ((0, 0), (0, 0)):
         return [], name, words, []
     if pads != window.pads("same", size, layer.kernel, layer.strides, (1, 1)):
-        raise subject.refuse(node, "Keras pads pools by 'same' or not at all")
+        raise spec.refuse(node, "Keras pads pools by 'same' or not at all")
     return [], name, [*words, 'padding="same"'], []
 
 
-def _dense(subject: Subject, node: Node) -> Built:
-    del subject
+def _dense(spec: ScriptSpec, node: Node) -> Built:
+    del spec
     layer: Any = node.layer
     bias = [] if layer.bias else ["use_bias=False"]
     return [], "Dense", [str(layer.units), *bias], []
 
 
-def _batch_norm(subject: Subject, node: Node) -> Built:
-    del subject
+def _batch_norm(spec: ScriptSpec, node: Node) -> Built:
+    del spec
     layer: Any = node.layer
     words = [f"momentum={number(layer.momentum)}", f"epsilon={number(layer.epsilon)}"]
     return [], "BatchNormalization", words, []
 
 
-def _upsample(subject: Subject, node: Node) -> Built:
-    del subject
+def _upsample(spec: ScriptSpec, node: Node) -> Built:
+    del spec
     layer: Any = node.layer
     mode = [] if layer.mode == "nearest" else ['interpolation="bilinear"']
     return [], "UpSampling2D", [one_or_pair(layer.factors), *mode], []
 
 
-def _plain(name: str, *words: str) -> Callable[[Subject, Node], Built]:
-    return lambda subject, node: (
+def _plain(name: str, *words: str) -> Callable[[ScriptSpec, Node], Built]:
+    return lambda spec, node: (
         [],
         name,
         [word.format(node.layer) for word in words],
@@ -153,7 +153,7 @@ def _plain(name: str, *words: str) -> Callable[[Subject, Node], Built]:
     )
 
 
-BUILDERS: dict[type[nl.Layer], Callable[[Subject, Node], Built]] = {
+BUILDERS: dict[type[nl.Layer], Callable[[ScriptSpec, Node], Built]] = {
     nl.Add: _plain("Add"),
     nl.AvgPool2D: _pool,
     nl.BatchNorm: _batch_norm,
@@ -174,7 +174,7 @@ BUILDERS: dict[type[nl.Layer], Callable[[Subject, Node], Built]] = {
     nl.Softmax: _plain("Softmax"),
     nl.Tanh: _plain("Activation", '"tanh"'),
     nl.Upsample2D: _upsample,
-    nl.ZeroPad2D: lambda subject, node: (
+    nl.ZeroPad2D: lambda spec, node: (
         [],
         "ZeroPadding2D",
         [_around(node.layer.sides)],  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pellucid.code.keras.layers import BUILDERS, Layer, shared_words, start_words
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call
 from pellucid.network import Node
 from pellucid.network import layers as nl
@@ -22,11 +22,11 @@ _MERGED: dict[type[nl.Layer], str] = {
 _TAKEN = frozenset(("DECAY", "KERNEL", "inputs", "keras", "layers"))
 
 
-def _merges(subject: Subject) -> dict[str, Node]:
+def _merges(spec: ScriptSpec) -> dict[str, Node]:
     """Return the activations that the layer before them takes over."""
     found = {}
-    for node in subject.nodes:
-        readers = subject.network.consumers[node.name]
+    for node in spec.nodes:
+        readers = spec.network.consumers[node.name]
         takes = isinstance(node.layer, nl.Conv2D | nl.Dense | nl.ConvTranspose2D)
         if takes and len(readers) == 1 and type(readers[0].layer) in _MERGED:
             is_cropped = isinstance(node.layer, nl.ConvTranspose2D)
@@ -35,20 +35,20 @@ def _merges(subject: Subject) -> dict[str, Node]:
     return found
 
 
-def model_text(subject: Subject) -> str:
+def model_text(spec: ScriptSpec) -> str:
     """Write the network as a functional model."""
-    merged = _merges(subject)
+    merged = _merges(spec)
     after = {node.name: source for source, node in merged.items()}
-    shape = ", ".join(map(str, subject.network.input_shape))
-    shape += "," if len(subject.network.input_shape) == 1 else ""
+    shape = ", ".join(map(str, spec.network.input_shape))
+    shape += "," if len(spec.network.input_shape) == 1 else ""
     lines = [
         "def make_model() -> keras.Model:",
-        f'    """Take {"images (N, H, W, C)" if subject.is_image else "(N, features)"}'
+        f'    """Take {"images (N, H, W, C)" if spec.is_image else "(N, features)"}'
         '."""',
     ]
-    nodes = [node for node in subject.nodes if node.name not in after]
-    made = {n.name: _layers(subject, n, merged.get(n.name)) for n in nodes}
-    if subject.is_chain:
+    nodes = [node for node in spec.nodes if node.name not in after]
+    made = {n.name: _layers(spec, n, merged.get(n.name)) for n in nodes}
+    if spec.is_chain:
         lines += ["    return keras.Sequential(", "        ["]
         lines += [f"            keras.Input(({shape})),"]
         for node in nodes:
@@ -58,9 +58,9 @@ def model_text(subject: Subject) -> str:
             ]
         return "\n".join([*lines, "        ]", "    )", ""])
     lines.append(f"    inputs = keras.Input(({shape}))")
-    names = subject.identifiers(_TAKEN)
+    names = spec.identifiers(_TAKEN)
     names |= {name: names[source] for name, source in after.items()}
-    names[subject.network.inputs[0]] = "inputs"
+    names[spec.network.inputs[0]] = "inputs"
     for node in nodes:
         inputs = [names[source] for source in node.inputs]
         value = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
@@ -68,21 +68,21 @@ def model_text(subject: Subject) -> str:
             name = names[node.name]
             lines.append(call(f"{name} = {head}", words, tail=f"({value})"))
             value = name
-    last = names[subject.network.outputs[0]]
+    last = names[spec.network.outputs[0]]
     return "\n".join([*lines, f"    return keras.Model(inputs, {last})", ""])
 
 
-def _layers(subject: Subject, node: Node, activation: Node | None) -> list[Layer]:
+def _layers(spec: ScriptSpec, node: Node, activation: Node | None) -> list[Layer]:
     """Return the layers of a node."""
     builder = BUILDERS.get(type(node.layer))
     if builder is None:
-        raise subject.refuse(node, "there is no such layer")
-    before, name, words, after = builder(subject, node)
+        raise spec.refuse(node, "there is no such layer")
+    before, name, words, after = builder(spec, node)
     if activation is not None:
         words = [*words, f'activation="{_MERGED[type(activation.layer)]}"']
-    extra = start_words(subject, node)
-    words += ["**KERNEL"] if extra and extra == shared_words(subject) else extra
-    if subject.weights_file:
-        has = node.layer.weights(*subject.network.input_shapes(node))
+    extra = start_words(spec, node)
+    words += ["**KERNEL"] if extra and extra == shared_words(spec) else extra
+    if spec.weights_file:
+        has = node.layer.weights(*spec.network.input_shapes(node))
         words += [f'name="{node.name}"'] if has else []
     return [*before, (f"layers.{name}", words), *after]

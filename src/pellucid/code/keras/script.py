@@ -15,10 +15,10 @@ from pellucid.code.keras.training import (
     pictures_text,
     rate_callback_text,
 )
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 
 
-def script(subject: Subject, name: str) -> str:
+def script(spec: ScriptSpec, name: str) -> str:
     """Return the script as text.
 
     Raises
@@ -28,22 +28,22 @@ def script(subject: Subject, name: str) -> str:
     RunError
         If its optimizer computes another update.
     """
-    check(subject)
-    head = scaffold.heading(subject, name)
-    first = _imports(subject) + "\n" + constants_text(subject)
+    check(spec)
+    head = scaffold.heading(spec, name)
+    first = _imports(spec) + "\n" + constants_text(spec)
     parts = [
-        rate_callback_text(subject),
-        pictures_text(subject),
-        own_loss_text(subject),
-        accuracy_text(subject),
-        model_text(subject),
-        load_weights_text(subject),
+        rate_callback_text(spec),
+        pictures_text(spec),
+        own_loss_text(spec),
+        accuracy_text(spec),
+        model_text(spec),
+        load_weights_text(spec),
     ]
-    return scaffold.whole(head, subject, first, parts, main_text(subject))
+    return scaffold.whole(head, spec, first, parts, main_text(spec))
 
 
-def _imports(subject: Subject) -> str:
-    standard = scaffold.standard_imports(subject, uses_math=needs_math(subject))
+def _imports(spec: ScriptSpec) -> str:
+    standard = scaffold.standard_imports(spec, uses_math=needs_math(spec))
     lines = [*standard, "import keras"]
     lines += ["import numpy as np", "from keras import layers"]
-    return "\n".join([*lines, *data.packages(subject), ""])
+    return "\n".join([*lines, *data.packages(spec), ""])

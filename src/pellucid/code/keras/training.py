@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pellucid.code import data, scaffold
 from pellucid.code.keras.layers import Words, shared_words
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import WIDTH, call, number
 from pellucid.errors import RunError
 from pellucid.network import layers as nl
@@ -13,11 +13,11 @@ from pellucid.objectives import SGD, Adam, AdamW, RMSprop
 _EPSILON = 1e-8  # ours, where none is given
 
 
-def rate_callback_text(subject: Subject) -> str:
+def rate_callback_text(spec: ScriptSpec) -> str:
     """Write the callback that sets each step's learning rate, or nothing."""
-    if not subject.has_schedule:
+    if not spec.has_schedule:
         return ""
-    factor = scaffold.rate_call(subject, "self.step")
+    factor = scaffold.rate_call(spec, "self.step")
     argument = "steps_per_epoch" if "per_epoch" in factor else "steps"
     factor = factor.replace(f", {argument}", f", self.{argument}")
     return (
@@ -33,9 +33,9 @@ def rate_callback_text(subject: Subject) -> str:
     )
 
 
-def pictures_text(subject: Subject) -> str:
+def pictures_text(spec: ScriptSpec) -> str:
     """Write the batches of augmented images, or nothing."""
-    if not data.augmentation(subject):
+    if not data.augmentation(spec):
         return ""
     return '''class Pictures(keras.utils.PyDataset):
     """Batches of augmented images, in another order each epoch."""
@@ -58,18 +58,18 @@ def pictures_text(subject: Subject) -> str:
 '''
 
 
-def own_loss_text(subject: Subject) -> str:
+def own_loss_text(spec: ScriptSpec) -> str:
     """Return the loss as a function, where Keras has none of its own."""
-    if subject.loss.name == "half_squared_error_sum":
+    if spec.loss.name == "half_squared_error_sum":
         return '''def half_squared_error(labels: object, outputs: object) -> object:
     """Return half the sum of all squared errors."""
     return 0.5 * keras.ops.sum(keras.ops.square(outputs - labels))
 '''
-    if subject.loss.name != "cross_entropy" or not _smoothing(subject):
+    if spec.loss.name != "cross_entropy" or not _smoothing(spec):
         return ""
-    classes = subject.network.output_shape[-1]
-    words = ["targets", "outputs", *_smoothing(subject)]
-    if subject.absorbed is None:
+    classes = spec.network.output_shape[-1]
+    words = ["targets", "outputs", *_smoothing(spec)]
+    if spec.absorbed is None:
         words.insert(2, "from_logits=True")
     return f'''def smoothed_cross_entropy(labels: object, outputs: object) -> object:
     """Return each loss against labels that leave a share to every class."""
@@ -79,14 +79,14 @@ def own_loss_text(subject: Subject) -> str:
 '''
 
 
-def _smoothing(subject: Subject) -> Words:
-    share = getattr(subject.loss, "label_smoothing", 0.0)
+def _smoothing(spec: ScriptSpec) -> Words:
+    share = getattr(spec.loss, "label_smoothing", 0.0)
     return [f"label_smoothing={number(share)}"] if share else []
 
 
-def _loss(subject: Subject) -> str:
-    name, smoothing = subject.loss.name, _smoothing(subject)
-    logits = [] if subject.absorbed is not None else ["from_logits=True"]
+def _loss(spec: ScriptSpec) -> str:
+    name, smoothing = spec.loss.name, _smoothing(spec)
+    logits = [] if spec.absorbed is not None else ["from_logits=True"]
     if name == "cross_entropy" and smoothing:
         return "smoothed_cross_entropy"
     kind = {
@@ -103,8 +103,8 @@ def _loss(subject: Subject) -> str:
     }[name]
 
 
-def _optimizer(subject: Subject) -> str:
-    o = subject.optimizer
+def _optimizer(spec: ScriptSpec) -> str:
+    o = spec.optimizer
     words = ["LEARNING_RATE"]
     if isinstance(o, SGD):
         words += [f"momentum={number(o.momentum)}"] if o.momentum else []
@@ -116,14 +116,14 @@ def _optimizer(subject: Subject) -> str:
         words += [f"beta_1={number(o.beta1)}", f"beta_2={number(o.beta2)}"]
     if isinstance(o, AdamW):
         words.append(f"weight_decay={number(o.weight_decay)}")
-    if subject.recipe.clip_norm:
-        words.append(f"global_clipnorm={number(subject.recipe.clip_norm)}")
+    if spec.recipe.clip_norm:
+        words.append(f"global_clipnorm={number(spec.recipe.clip_norm)}")
     return f"keras.optimizers.{type(o).__name__}({', '.join(words)})"
 
 
-def load_weights_text(subject: Subject) -> str:
+def load_weights_text(spec: ScriptSpec) -> str:
     """Write how weights come from a file, or nothing."""
-    if not subject.weights_file:
+    if not spec.weights_file:
         return ""
     return '''def load_weights(model: keras.Model, path: Path) -> None:
     """Set the weights: each layer's arrays stand under its name, in Keras' order."""
@@ -134,12 +134,12 @@ def load_weights_text(subject: Subject) -> str:
 '''
 
 
-def needs_math(subject: Subject) -> bool:
+def needs_math(spec: ScriptSpec) -> bool:
     """Return whether batches are counted."""
-    return subject.has_schedule or bool(data.augmentation(subject))
+    return spec.has_schedule or bool(data.augmentation(spec))
 
 
-def check(subject: Subject) -> None:
+def check(spec: ScriptSpec) -> None:
     """Refuse what Keras computes in another way.
 
     Raises
@@ -149,27 +149,27 @@ def check(subject: Subject) -> None:
     RunError
         For an epsilon, or a decay with clipping, that Keras has elsewhere.
     """
-    last = subject.network.node(subject.network.outputs[0])
-    takes_logits = subject.loss.name in ("cross_entropy", "binary_cross_entropy")
+    last = spec.network.node(spec.network.outputs[0])
+    takes_logits = spec.loss.name in ("cross_entropy", "binary_cross_entropy")
     is_squashing = isinstance(last.layer, nl.Sigmoid | nl.Softmax)
-    if takes_logits and is_squashing and subject.absorbed is None:
-        raise subject.refuse(last, "Keras takes what stands before it for the logits")
-    o = subject.optimizer
+    if takes_logits and is_squashing and spec.absorbed is None:
+        raise spec.refuse(last, "Keras takes what stands before it for the logits")
+    o = spec.optimizer
     epsilon = getattr(o, "epsilon", _EPSILON)
     if epsilon != _EPSILON:
         raise RunError(
             "code: epsilon must be left out for keras, whose own stands beside "
             f"another root; got epsilon={number(epsilon)}."
         )
-    if subject.recipe.clip_norm and subject.weight_decay and not isinstance(o, AdamW):
+    if spec.recipe.clip_norm and spec.weight_decay and not isinstance(o, AdamW):
         raise RunError(
             "code: weight_decay and clip_norm must not be given together for keras, "
-            f"which clips the decay too; got {number(subject.weight_decay)} and "
-            f"{number(subject.recipe.clip_norm)}. Take AdamW, or leave one out."
+            f"which clips the decay too; got {number(spec.weight_decay)} and "
+            f"{number(spec.recipe.clip_norm)}. Take AdamW, or leave one out."
         )
 
 
-def main_text(subject: Subject) -> str:
+def main_text(spec: ScriptSpec) -> str:
     """Write what the script does when it is run."""
     lines = [
         "def main() -> None:",
@@ -177,23 +177,23 @@ def main_text(subject: Subject) -> str:
         "    options = arguments()",
         "    keras.utils.set_random_seed(options.seed)",
     ]
-    if subject.recipe.dtype == "float64":
+    if spec.recipe.dtype == "float64":
         lines.append('    keras.config.set_floatx("float64")')
-    lines += scaffold.load_lines(subject)
-    lines += [*scaffold.hold_out_lines(subject), *scaffold.column_lines(subject)]
+    lines += scaffold.load_lines(spec)
+    lines += [*scaffold.hold_out_lines(spec), *scaffold.column_lines(spec)]
     lines.append("    model = make_model()")
-    if subject.weights_file:
+    if spec.weights_file:
         lines.append("    load_weights(model, WEIGHTS)")
-    lines.append(f"    optimizer = {_optimizer(subject)}")
-    if isinstance(subject.optimizer, AdamW):
+    lines.append(f"    optimizer = {_optimizer(spec)}")
+    if isinstance(spec.optimizer, AdamW):
         lines.append(
             "    optimizer.exclude_from_weight_decay("
             'var_names=["bias", "gamma", "beta"])'
         )
-    compiled = [f"loss={_loss(subject)}", f"metrics=[{_metric(subject)}]"]
+    compiled = [f"loss={_loss(spec)}", f"metrics=[{_metric(spec)}]"]
     lines.append(call("model.compile", ["optimizer=optimizer", *compiled]))
-    lines += _fit(subject)
-    name = scaffold.score(subject)
+    lines += _fit(spec)
+    name = scaffold.score(spec)
     variable = "share" if name == "accuracy" else "error"
     lines += [
         f"    _, {variable} = model.evaluate(test_images, test_labels, verbose=0)",
@@ -203,22 +203,22 @@ def main_text(subject: Subject) -> str:
     return "\n".join(lines)
 
 
-def _metric(subject: Subject) -> str:
+def _metric(spec: ScriptSpec) -> str:
     """Return the metric that judges the outputs by their meaning."""
-    if subject.meaning.kind in ("classes", "regression"):
-        return f'"{scaffold.score(subject)}"'
-    return "accuracy" if _gives_logits(subject) else '"binary_accuracy"'
+    if spec.meaning.kind in ("classes", "regression"):
+        return f'"{scaffold.score(spec)}"'
+    return "accuracy" if _gives_logits(spec) else '"binary_accuracy"'
 
 
-def _gives_logits(subject: Subject) -> bool:
+def _gives_logits(spec: ScriptSpec) -> bool:
     """Return whether what the model gives of two classes or labels is a logit."""
-    is_cut = subject.meaning.kind in ("binary", "labels")
-    return is_cut and subject.meaning.is_logits
+    is_cut = spec.meaning.kind in ("binary", "labels")
+    return is_cut and spec.meaning.is_logits
 
 
-def accuracy_text(subject: Subject) -> str:
+def accuracy_text(spec: ScriptSpec) -> str:
     """Write the metric that Keras has not: logits are cut at 0; or nothing."""
-    if not _gives_logits(subject):
+    if not _gives_logits(spec):
         return ""
     return '''def accuracy(labels: object, outputs: object) -> object:
     """Return which are right: of class 1 where the logit is above 0."""
@@ -226,16 +226,16 @@ def accuracy_text(subject: Subject) -> str:
 '''
 
 
-def constants_text(subject: Subject) -> str:
+def constants_text(spec: ScriptSpec) -> str:
     """Return the hyperparameters, with what layers share."""
-    lines = [scaffold.constants(subject).rstrip()]
-    if subject.weight_decay and not isinstance(subject.optimizer, AdamW):
-        half = number(subject.weight_decay / 2)
+    lines = [scaffold.constants(spec).rstrip()]
+    if spec.weight_decay and not isinstance(spec.optimizer, AdamW):
+        half = number(spec.weight_decay / 2)
         lines += [
             "# L2 is half the decay, as the derivative of w * w is 2 * w",
             f"DECAY = keras.regularizers.L2({half})",
         ]
-    if shared := shared_words(subject):
+    if shared := shared_words(spec):
         pairs = [word.split("=", 1) for word in shared]
         entries = [f'"{key}": {value}' for key, value in pairs]
         line = f"KERNEL = {{{', '.join(entries)}}}"
@@ -246,9 +246,9 @@ def constants_text(subject: Subject) -> str:
     return "\n".join(lines)
 
 
-def _fit(subject: Subject) -> list[str]:
+def _fit(spec: ScriptSpec) -> list[str]:
     words = ["epochs=options.epochs", "verbose=2"]
-    augments = bool(data.augmentation(subject))
+    augments = bool(data.augmentation(spec))
     lines = []
     if augments:
         lines.append("    pictures = Pictures(images, labels, options.seed)")
@@ -256,12 +256,12 @@ def _fit(subject: Subject) -> list[str]:
         count = "len(pictures)"
     else:
         words = ["images", "labels", "batch_size=BATCH_SIZE", *words]
-        words += [] if subject.recipe.shuffle else ["shuffle=False"]
+        words += [] if spec.recipe.shuffle else ["shuffle=False"]
         count = "math.ceil(len(images) / BATCH_SIZE)"
-    if subject.recipe.validation_split:
+    if spec.recipe.validation_split:
         words.append("validation_data=(validation_images, validation_labels)")
-    if subject.has_schedule:
-        per_epoch = "steps_per_epoch" in scaffold.rate_call(subject, "")
+    if spec.has_schedule:
+        per_epoch = "steps_per_epoch" in scaffold.rate_call(spec, "")
         steps = count if per_epoch else f"options.epochs * {count}"
         words.append("callbacks=[LearningRate(steps)]")
         lines.append(f"    steps = {steps}")

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.network import layers as nl
 
 Array = npt.NDArray[Any]
 
 
-def weights(subject: Subject, arrays: Mapping[str, Array]) -> dict[str, Array]:
+def weights(spec: ScriptSpec, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the weights by name, in the order and layouts of Keras."""
     found = {}
-    for node in subject.nodes:
-        for spec in node.layer.weights(*subject.network.input_shapes(node)):
-            name = f"{node.name}.{spec.role}"
+    for node in spec.nodes:
+        for weight in node.layer.weights(*spec.network.input_shapes(node)):
+            name = f"{node.name}.{weight.role}"
             array = np.asarray(arrays[name])
             is_turned = isinstance(node.layer, nl.ConvTranspose2D)
-            if is_turned and spec.role == "weight":
+            if is_turned and weight.role == "weight":
                 array = array.transpose(0, 1, 3, 2)
             found[name] = np.ascontiguousarray(array)
     return found

@@ -6,52 +6,52 @@ from typing import Any
 
 from pellucid.code.numpy.forward import (
     Lines,
-    folded,
     is_batch,
     kept_of,
     response_words,
     value_of,
     weight_of,
     window_words,
+    wrap_assignment,
 )
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import WIDTH, call, number
 from pellucid.network import Node
 from pellucid.network import layers as nl
 
 
-def backward_text(subject: Subject) -> str:
+def backward_text(spec: ScriptSpec) -> str:
     """Write the chain rule from the last node to the first."""
     lines = [
         "def backward(w, v, grad):",
         '    """Return the derivative by every weight, given that by the logits."""',
-        f'    g, grads = {{"{subject.head}": grad}}, {{}}',
+        f'    g, grads = {{"{spec.logits_node}": grad}}, {{}}',
     ]
-    reached = {subject.head}
-    learners = _learners(subject)
-    for node in reversed(subject.logit_nodes):
-        lines += _backward_lines(subject, node, reached, learners)
+    reached = {spec.logits_node}
+    learners = _learners(spec)
+    for node in reversed(spec.logit_nodes):
+        lines += _backward_lines(spec, node, reached, learners)
     return "\n".join([*lines, "    return grads", ""])
 
 
-def _learners(subject: Subject) -> set[str]:
+def _learners(spec: ScriptSpec) -> set[str]:
     """Return the nodes that stand behind a weight, or hold one."""
     found: set[str] = set()
-    for node in subject.logit_nodes:
-        has = node.layer.weights(*subject.network.input_shapes(node))
+    for node in spec.logit_nodes:
+        has = node.layer.weights(*spec.network.input_shapes(node))
         if has or found.intersection(node.inputs):
             found.add(node.name)
     return found
 
 
 def _backward_lines(
-    subject: Subject, node: Node, reached: set[str], learners: set[str]
+    spec: ScriptSpec, node: Node, reached: set[str], learners: set[str]
 ) -> Lines:
     layer: Any = node.layer
     grad = f'g["{node.name}"]'
     wanted = [source for source in node.inputs if source in learners]
-    specs = node.layer.weights(*subject.network.input_shapes(node))
-    roles = [spec.role for spec in specs if spec.is_parameter]
+    weights = node.layer.weights(*spec.network.input_shapes(node))
+    roles = [weight.role for weight in weights if weight.is_parameter]
     targets = [f'grads["{node.name}.{role}"]' for role in roles]
     if not wanted and not roles:
         return []
@@ -59,12 +59,12 @@ def _backward_lines(
         pieces = [_pass_on(source, grad, reached) for source in wanted]
         return [f"    {piece}" for piece in pieces]
     if isinstance(layer, nl.Concat):
-        return _concat_back(subject, node, grad, wanted, reached)
+        return _concat_back(spec, node, grad, wanted, reached)
     x = node.inputs[0]
     first = x if wanted else None
     is_new = first is not None and first not in reached
     target = "_" if first is None else f'g["{x}"]' if is_new else "grad_x"
-    lines = back_lines(subject, node, grad, target, targets)
+    lines = back_lines(spec, node, grad, target, targets)
     if first is not None and not is_new:
         lines.append(f'    g["{x}"] = g["{x}"] + grad_x')
     if first is not None:
@@ -82,12 +82,10 @@ def _pass_on(source: str, grad: str, reached: set[str]) -> str:
 
 
 def _concat_back(
-    subject: Subject, node: Node, grad: str, wanted: list[str], reached: set[str]
+    spec: ScriptSpec, node: Node, grad: str, wanted: list[str], reached: set[str]
 ) -> Lines:
     start, lines = 0, []
-    for source, shape in zip(
-        node.inputs, subject.network.input_shapes(node), strict=True
-    ):
+    for source, shape in zip(node.inputs, spec.network.input_shapes(node), strict=True):
         part = f"{grad}[..., {start}:{start + shape[-1]}]"
         if source in wanted:
             lines.append(f"    {_pass_on(source, part, reached)}")
@@ -96,30 +94,30 @@ def _concat_back(
 
 
 def back_lines(
-    subject: Subject, node: Node, grad: str, target: str, targets: list[str]
+    spec: ScriptSpec, node: Node, grad: str, target: str, targets: list[str]
 ) -> Lines:
     """Return the lines of a layer with one input: its derivative goes to target."""
     layer: Any = node.layer
     x, y = value_of(node.inputs[0]), value_of(node.name)
     if isinstance(layer, nl.Conv2D | nl.ConvTranspose2D | nl.Dense):
         words = [grad, x, weight_of(node, "weight")]
-        words += [] if isinstance(layer, nl.Dense) else window_words(subject, node)
+        words += [] if isinstance(layer, nl.Dense) else window_words(spec, node)
         left = [target, *targets] if layer.bias else [target, *targets, "_"]
-        return _unpacked(left, f"{layer.stem}_back", words)
+        return _unpack_call(left, f"{layer.stem}_back", words)
     if isinstance(layer, nl.BatchNorm | nl.LayerNorm):
-        axes = tuple(range(len(subject.shape(node)))) if is_batch(layer) else -1
+        axes = tuple(range(len(spec.shape(node)))) if is_batch(layer) else -1
         words = [
             grad,
             kept_of(node, "hat"),
             kept_of(node, "sigma"),
             weight_of(node, "scale"),
         ]
-        return _unpacked([target, *targets], "norm_back", [*words, str(axes)])
+        return _unpack_call([target, *targets], "norm_back", [*words, str(axes)])
     if isinstance(layer, nl.MaxPool2D):
-        words = [grad, x, y, str(layer.kernel), *window_words(subject, node)]
+        words = [grad, x, y, str(layer.kernel), *window_words(spec, node)]
         return [call(f"{target} = max_pool2d_back", words)]
     if isinstance(layer, nl.AvgPool2D):
-        words = [grad, x, str(layer.kernel), *window_words(subject, node)]
+        words = [grad, x, str(layer.kernel), *window_words(spec, node)]
         return [call(f"{target} = avg_pool2d_back", words)]
     if isinstance(layer, nl.LocalResponseNorm):
         words = [grad, x, *response_words(layer)]
@@ -128,7 +126,7 @@ def back_lines(
         words = [grad, str(layer.factors), f'"{layer.mode}"']
         return [call(f"{target} = enlarge_back", words)]
     if isinstance(layer, nl.GlobalAvgPool2D):
-        size = subject.shape(node)[0] * subject.shape(node)[1]
+        size = spec.shape(node)[0] * spec.shape(node)[1]
         return [
             f"    share = {grad}[:, None, None] / {size}",
             f"    {target} = np.broadcast_to(share, {x}.shape)",
@@ -141,10 +139,10 @@ def back_lines(
     text = _SLOPES[type(layer)].format(
         g=grad, x=x, y=y, mask=kept_of(node, "mask"), layer=layer
     )
-    return [folded(f"    {target} = {text}")]
+    return [wrap_assignment(f"    {target} = {text}")]
 
 
-def _unpacked(left: list[str], function: str, words: list[str]) -> Lines:
+def _unpack_call(left: list[str], function: str, words: list[str]) -> Lines:
     line = call(f"{', '.join(left)} = {function}", words)
     if all(len(row) <= WIDTH for row in line.splitlines()):
         return [line]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pellucid.code.functional import is_random, state_argument
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import WIDTH, call, number
 from pellucid.code.weights import has_buffers
 from pellucid.network import Node
@@ -37,13 +37,13 @@ def _bias(layer: Any, node: Node) -> str:
     return weight_of(node, "bias") if layer.bias else "0"
 
 
-def window_words(subject: Subject, node: Node) -> list[str]:
+def window_words(spec: ScriptSpec, node: Node) -> list[str]:
     """Return the arguments that say how a window moves."""
     layer: Any = node.layer
-    shape = subject.shape(node)
+    shape = spec.shape(node)
     pads = layer.pads((shape[0], shape[1]))
     if any(side < 0 for sides in pads for side in sides):
-        raise subject.refuse(node, "it adds rows or columns to the output")
+        raise spec.refuse(node, "it adds rows or columns to the output")
     words = [str(layer.strides), str(pads)]
     return (
         words
@@ -61,45 +61,45 @@ def response_words(layer: Any) -> list[str]:
     return [number(n) for n in numbers]
 
 
-def has_modes(subject: Subject) -> bool:
+def has_modes(spec: ScriptSpec) -> bool:
     """Return whether training computes another forward pass."""
-    return is_random(subject) or has_buffers(subject)
+    return is_random(spec) or has_buffers(spec)
 
 
-def forward_text(subject: Subject) -> str:
+def forward_text(spec: ScriptSpec) -> str:
     """Write the forward pass."""
-    rng = ", rng=None" if has_modes(subject) else ""
-    lines = [f"def forward(w{state_argument(subject)}, x{rng}):"]
+    rng = ", rng=None" if has_modes(spec) else ""
+    lines = [f"def forward(w{state_argument(spec)}, x{rng}):"]
     words = "Return the value of every node, for the derivatives need them"
     lines.append(f'    """{words}{"; rng trains" if rng else ""}."""')
-    lines.append(f'    v = {{"{subject.network.inputs[0]}": x}}')
-    for node in subject.logit_nodes:
-        lines += _forward_lines(subject, node)
+    lines.append(f'    v = {{"{spec.network.inputs[0]}": x}}')
+    for node in spec.logit_nodes:
+        lines += _forward_lines(spec, node)
     return "\n".join([*lines, "    return v", ""])
 
 
-def _forward_lines(subject: Subject, node: Node) -> Lines:
+def _forward_lines(spec: ScriptSpec, node: Node) -> Lines:
     x, y = [value_of(source) for source in node.inputs], value_of(node.name)
     layer: Any = node.layer
     if isinstance(layer, nl.Conv2D | nl.ConvTranspose2D):
         if layer.groups != 1:
-            raise subject.refuse(node, "its groups would need a loop of their own")
+            raise spec.refuse(node, "its groups would need a loop of their own")
         words = [
             x[0],
             weight_of(node, "weight"),
             _bias(layer, node),
-            *window_words(subject, node),
+            *window_words(spec, node),
         ]
         return [call(f"{y} = {layer.stem}", words)]
     if isinstance(layer, nl.MaxPool2D | nl.AvgPool2D):
-        words = [x[0], str(layer.kernel), *window_words(subject, node)]
+        words = [x[0], str(layer.kernel), *window_words(spec, node)]
         return [call(f"{y} = {layer.stem}", words)]
     if isinstance(layer, nl.Dense):
         return [
             call(f"{y} = dense", [x[0], weight_of(node, "weight"), _bias(layer, node)])
         ]
     if isinstance(layer, nl.BatchNorm | nl.LayerNorm):
-        return _norm_lines(subject, node)
+        return _norm_lines(spec, node)
     if isinstance(layer, nl.LocalResponseNorm):
         return [call(f"{y} = local_response_norm", [x[0], *response_words(layer)])]
     if isinstance(layer, nl.Upsample2D):
@@ -146,7 +146,7 @@ def kept_of(node: Node, what: str) -> str:
     return f'v["{node.name}/{what}"]'
 
 
-def _norm_lines(subject: Subject, node: Node) -> Lines:
+def _norm_lines(spec: ScriptSpec, node: Node) -> Lines:
     layer: Any = node.layer
     x, name = value_of(node.inputs[0]), node.name
     hat, sigma = kept_of(node, "hat"), kept_of(node, "sigma")
@@ -159,10 +159,13 @@ def _norm_lines(subject: Subject, node: Node) -> Lines:
     else:
         lines = [call(f"{left} = normalized", [x, "-1", epsilon])]
     scale, offset = weight_of(node, "scale"), weight_of(node, "offset")
-    return [*lines, folded(f"    {value_of(name)} = {hat} * {scale} + {offset}")]
+    return [
+        *lines,
+        wrap_assignment(f"    {value_of(name)} = {hat} * {scale} + {offset}"),
+    ]
 
 
-def folded(line: str) -> str:
+def wrap_assignment(line: str) -> str:
     """Put the right side of an assignment into parentheses where it is too long."""
     if len(line) <= WIDTH or "\n" in line:
         return line
@@ -185,6 +188,8 @@ def _dropout_lines(node: Node) -> Lines:
         "    if rng is None:",
         f"        {y} = {x}",
         "    else:",
-        folded(f"        {mask} = (rng.random({x}.shape) >= {rate}) / (1 - {rate})"),
+        wrap_assignment(
+            f"        {mask} = (rng.random({x}.shape) >= {rate}) / (1 - {rate})"
+        ),
         f"        {y} = {x} * {mask}.astype({x}.dtype)",
     ]

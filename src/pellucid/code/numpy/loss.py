@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import number
 
 _LOSSES = {
@@ -31,15 +31,15 @@ _LOSSES = {
 }
 
 
-def loss_text(subject: Subject) -> str:
+def loss_text(spec: ScriptSpec) -> str:
     """Write the loss and its derivative."""
-    smoothing = getattr(subject.loss, "label_smoothing", 0.0)
-    classes = subject.network.output_shape[-1]
+    smoothing = getattr(spec.loss, "label_smoothing", 0.0)
+    classes = spec.network.output_shape[-1]
     targets = f"np.eye({classes}, dtype=z.dtype)[labels]"
     smoothed = ""
     if smoothing:
         keep, share = number(1 - smoothing), number(smoothing / classes)
         targets = f"{targets} * {keep} + {share}"
         smoothed = f" * {keep} + {number(smoothing / 2)}"
-    text = _LOSSES[subject.loss.name]
+    text = _LOSSES[spec.loss.name]
     return text.replace("{targets}", targets).replace("{smoothed}", smoothed)

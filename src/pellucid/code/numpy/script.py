@@ -16,11 +16,11 @@ from pellucid.code.numpy.training import (
     train_text,
     update_text,
 )
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.network import layers as nl
 
 
-def script(subject: Subject, name: str) -> str:
+def script(spec: ScriptSpec, name: str) -> str:
     """Return the script as text.
 
     Raises
@@ -29,30 +29,30 @@ def script(subject: Subject, name: str) -> str:
         If a layer has no plain form here.
     """
     words = "From scratch: the derivatives are written out for exactly this network."
-    head = scaffold.heading(subject, name, words)
-    forward, backward = forward_text(subject), backward_text(subject)
-    first = _imports(subject) + "\n" + scaffold.constants(subject).rstrip()
+    head = scaffold.heading(spec, name, words)
+    forward, backward = forward_text(spec), backward_text(spec)
+    first = _imports(spec) + "\n" + scaffold.constants(spec).rstrip()
     parts = [
-        *arrays_of.functions(subject),
-        *_parts(forward + backward + loss_text(subject)),
+        *arrays_of.functions(spec),
+        *_parts(forward + backward + loss_text(spec)),
         forward,
-        loss_text(subject),
+        loss_text(spec),
         backward,
-        update_text(subject),
-        accuracy_text(subject),
-        train_text(subject),
+        update_text(spec),
+        accuracy_text(spec),
+        train_text(spec),
     ]
     first += "\n\nArrays = dict[str, np.ndarray]"
-    return scaffold.whole(head, subject, first, parts, main_text(subject))
+    return scaffold.whole(head, spec, first, parts, main_text(spec))
 
 
-def _imports(subject: Subject) -> str:
-    uses_math = subject.has(nl.GELU)
+def _imports(spec: ScriptSpec) -> str:
+    uses_math = spec.has(nl.GELU)
     lines = [
-        *scaffold.standard_imports(subject, uses_math=uses_math),
+        *scaffold.standard_imports(spec, uses_math=uses_math),
         "import numpy as np",
     ]
-    return "\n".join([*lines, *data.packages(subject), ""])
+    return "\n".join([*lines, *data.packages(spec), ""])
 
 
 def _parts(text: str) -> list[str]:

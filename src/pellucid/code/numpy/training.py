@@ -8,23 +8,23 @@ from typing import Any
 from pellucid.code import data, functional, scaffold
 from pellucid.code.functional import state_argument
 from pellucid.code.numpy.forward import Lines, has_modes
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import number
 from pellucid.objectives import SGD, Adam, AdamW, RMSprop
 
 
-def update_text(subject: Subject) -> str:
+def update_text(spec: ScriptSpec) -> str:
     """Write the optimizer's step."""
-    o = subject.optimizer
-    schedule = subject.has_schedule
+    o = spec.optimizer
+    schedule = spec.has_schedule
     rate = "rate" if schedule else "LEARNING_RATE"
     lines = [
         f"def update(w, grads, slots, step{', rate' if schedule else ''}):",
         f'    """Change the weights by one step of {type(o).__name__}; '
         'steps count from 1."""',
     ]
-    if subject.recipe.clip_norm:
-        clip = number(subject.recipe.clip_norm)
+    if spec.recipe.clip_norm:
+        clip = number(spec.recipe.clip_norm)
         lines += [
             "    norm = math.sqrt(sum(np.sum(g * g) for g in grads.values()))".replace(
                 "math.sqrt", "np.sqrt"
@@ -32,10 +32,10 @@ def update_text(subject: Subject) -> str:
             f"    shrink = min(1.0, {clip} / max(norm, 1e-30))",
         ]
     lines.append("    for name, g in grads.items():")
-    if subject.recipe.clip_norm:
+    if spec.recipe.clip_norm:
         lines.append("        g = g * shrink")
-    if subject.weight_decay:
-        decay = number(subject.weight_decay)
+    if spec.weight_decay:
+        decay = number(spec.weight_decay)
         lines.append('        if name.endswith(".weight"):')
         if isinstance(o, AdamW):
             lines.append(f"            w[name] *= 1 - {rate} * {decay}")
@@ -88,18 +88,18 @@ _UPDATES: dict[type[Any], Callable[[Any, str], Lines]] = {
 }
 
 
-def train_text(subject: Subject) -> str:
+def train_text(spec: ScriptSpec) -> str:
     """Write the loop over epochs and batches."""
-    state = state_argument(subject)
-    rng = ", rng" if has_modes(subject) else ""
-    schedule = subject.has_schedule
+    state = state_argument(spec)
+    rng = ", rng" if has_modes(spec) else ""
+    schedule = spec.has_schedule
     lines = [
         f"def train(w{state}, images, labels, epochs, rng):",
         '    """Train, and print the mean loss of each epoch."""',
         "    slots, step = {}, 0",
     ]
     if schedule:
-        per_epoch = "per_epoch" in scaffold.rate_call(subject, "")
+        per_epoch = "per_epoch" in scaffold.rate_call(spec, "")
         count = "-(-len(images) // BATCH_SIZE)"
         lines.append(
             f"    steps_per_epoch = {count}"
@@ -107,7 +107,7 @@ def train_text(subject: Subject) -> str:
             else f"    steps = epochs * {count}"
         )
     order = "rng.permutation(len(images))"
-    if not subject.recipe.shuffle:
+    if not spec.recipe.shuffle:
         order = "np.arange(len(images))"
     lines += [
         "    for epoch in range(epochs):",
@@ -116,9 +116,9 @@ def train_text(subject: Subject) -> str:
         "            chosen = order[start : start + BATCH_SIZE]",
     ]
     batch = "images[chosen]"
-    if data.augmentation(subject):
+    if data.augmentation(spec):
         batch = "augment(images[chosen], rng)"
-    head = f'v["{subject.head}"]'
+    head = f'v["{spec.logits_node}"]'
     lines += [
         f"            v = forward(w{state}, {batch}{rng})",
         f"            loss, grad = loss_and_grad({head}, labels[chosen])",
@@ -126,7 +126,7 @@ def train_text(subject: Subject) -> str:
     ]
     rate = ""
     if schedule:
-        factor = scaffold.rate_call(subject, "step - 1")
+        factor = scaffold.rate_call(spec, "step - 1")
         lines.append(f"            rate = LEARNING_RATE * {factor}")
         rate = ", rate"
     lines += [
@@ -135,22 +135,22 @@ def train_text(subject: Subject) -> str:
         '        print(f"epoch {epoch + 1}: loss {total / len(images):.4f}")',
         "",
     ]
-    if subject.loss.name == "half_squared_error_sum":
+    if spec.loss.name == "half_squared_error_sum":
         lines[-3] = "            total += loss * len(images)"
     return "\n".join(lines)
 
 
-def accuracy_text(subject: Subject) -> str:
+def accuracy_text(spec: ScriptSpec) -> str:
     """Write the function that counts what is right."""
-    state = state_argument(subject)
+    state = state_argument(spec)
     body = [
         "    parts = [images[i : i + 250] for i in range(0, len(images), 250)]",
-        f'    outputs = [forward(w{state}, x)["{subject.head}"] for x in parts]',
+        f'    outputs = [forward(w{state}, x)["{spec.logits_node}"] for x in parts]',
         "    return np.concatenate(outputs)",
     ]
-    return functional.accuracy_text(subject, body)
+    return functional.accuracy_text(spec, body)
 
 
-def main_text(subject: Subject) -> str:
+def main_text(spec: ScriptSpec) -> str:
     """Write what the script does when it is run."""
-    return functional.main_text(subject, takes_new=False)
+    return functional.main_text(spec, takes_new=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.code.script_spec import ORDERLESS, Subject
+from pellucid.code.script_spec import ORDERLESS, ScriptSpec
 from pellucid.code.text import number, one_or_pair
 from pellucid.network import Node
 from pellucid.network import layers as nl
@@ -21,7 +21,7 @@ MODULES: dict[type[nl.Layer], str] = {
 }
 
 
-def initial_calls(subject: Subject, node: Node) -> tuple[str, ...]:
+def initial_calls(spec: ScriptSpec, node: Node) -> tuple[str, ...]:
     """Return the calls of torch.nn.init that a layer's arrays begin by.
 
     None of them where PyTorch's own habit will do.
@@ -31,11 +31,11 @@ def initial_calls(subject: Subject, node: Node) -> tuple[str, ...]:
     for role in ("weight", "bias"):
         kind = getattr(layer, f"{role}_initializer", None)
         if kind is not None and (role == "weight" or layer.bias):
-            calls.append(_initial_call(subject, node, kind, role))
+            calls.append(_initial_call(spec, node, kind, role))
     return tuple(calls)
 
 
-def _initial_call(subject: Subject, node: Node, kind: Any, role: str) -> str:
+def _initial_call(spec: ScriptSpec, node: Node, kind: Any, role: str) -> str:
     array = f"module.{role}"
     if isinstance(kind, Uniform):
         return f"nn.init.uniform_({array}, {number(kind.low)}, {number(kind.high)})"
@@ -52,7 +52,7 @@ def _initial_call(subject: Subject, node: Node, kind: Any, role: str) -> str:
             "glorot_uniform": f"xavier_uniform_({array})",
         }
     if kind not in known:
-        raise subject.refuse(node, f"nn.init has no {kind} for a {role}")
+        raise spec.refuse(node, f"nn.init has no {kind} for a {role}")
     return f"nn.init.{known[str(kind)]}"
 
 
@@ -65,9 +65,9 @@ def _is_symmetric(pads: Any) -> bool:
     return all(before == after for before, after in pads)
 
 
-def _convolution(subject: Subject, node: Node) -> Modules:
+def _convolution(spec: ScriptSpec, node: Node) -> Modules:
     layer: Any = node.layer
-    shape = subject.shape(node)
+    shape = spec.shape(node)
     pads = layer.pads((shape[0], shape[1]))
     words = [str(shape[2]), str(layer.out_channels), one_or_pair(layer.kernel)]
     if _is_symmetric(pads):
@@ -90,14 +90,14 @@ def _keywords(layer: Any) -> list[str]:
     return words if layer.bias else [*words, "bias=False"]
 
 
-def _transposed(subject: Subject, node: Node) -> Modules:
+def _transposed(spec: ScriptSpec, node: Node) -> Modules:
     layer: Any = node.layer
-    shape = subject.shape(node)
+    shape = spec.shape(node)
     pads = layer.pads((shape[0], shape[1]))
     extra = pads[0][0] - pads[0][1], pads[1][0] - pads[1][1]
     limits = map(max, layer.strides, layer.dilations)
     if not all(0 <= e < most for e, most in zip(extra, limits, strict=True)):
-        raise subject.refuse(node, "its crop is not symmetric")
+        raise spec.refuse(node, "its crop is not symmetric")
     words = [str(shape[2]), str(layer.out_channels), one_or_pair(layer.kernel)]
     words += _keywords(layer)
     sides = (pads[0][0], pads[1][0])
@@ -106,9 +106,9 @@ def _transposed(subject: Subject, node: Node) -> Modules:
     return [f"nn.ConvTranspose2d({', '.join(words)})"]
 
 
-def _pool(subject: Subject, node: Node) -> Modules:
+def _pool(spec: ScriptSpec, node: Node) -> Modules:
     layer: Any = node.layer
-    shape = subject.shape(node)
+    shape = spec.shape(node)
     pads = layer.pads((shape[0], shape[1]))
     is_max = isinstance(layer, nl.MaxPool2D)
     name = "nn.MaxPool2d" if is_max else "nn.AvgPool2d"
@@ -122,38 +122,38 @@ def _pool(subject: Subject, node: Node) -> Modules:
         words += ["count_include_pad=False"] if any(sides) and not is_max else []
         return [f"{name}({', '.join(words)})"]
     if not is_max:
-        raise subject.refuse(node, "its padding differs from side to side")
+        raise spec.refuse(node, "its padding differs from side to side")
     infinite = f'nn.ConstantPad2d({_pads(pads)}, float("-inf"))'
     return [infinite, f"{name}({', '.join(words)})"]
 
 
-def _dense(subject: Subject, node: Node) -> Modules:
-    shape = subject.shape(node)
+def _dense(spec: ScriptSpec, node: Node) -> Modules:
+    shape = spec.shape(node)
     layer: Any = node.layer
     name = "PixelLinear" if len(shape) == 3 else "nn.Linear"
     bias = "" if layer.bias else ", bias=False"
     return [f"{name}({shape[-1]}, {layer.units}{bias})"]
 
 
-def _flatten(subject: Subject, node: Node) -> Modules:
-    shape = subject.shape(node)
+def _flatten(spec: ScriptSpec, node: Node) -> Modules:
+    shape = spec.shape(node)
     if len(shape) == 3 and shape[:2] != (1, 1) and shape[2] != 1:
         name = node.name
         while True:
-            readers = subject.network.consumers[name]
+            readers = spec.network.consumers[name]
             if len(readers) != 1 or not isinstance(
                 readers[0].layer, (*ORDERLESS, nl.Dense)
             ):
-                raise subject.refuse(node, "no dense layer takes its order on")
+                raise spec.refuse(node, "no dense layer takes its order on")
             if isinstance(readers[0].layer, nl.Dense):
                 break
             name = readers[0].name
     return ["nn.Flatten()"]
 
 
-def _batch_norm(subject: Subject, node: Node) -> Modules:
+def _batch_norm(spec: ScriptSpec, node: Node) -> Modules:
     layer: Any = node.layer
-    shape = subject.shape(node)
+    shape = spec.shape(node)
     kind = {1: "nn.BatchNorm1d", 3: "nn.BatchNorm2d"}[len(shape)]
     words = [str(shape[-1])]
     share = round(1 - layer.momentum, 12)  # PyTorch's is the share of the new
@@ -162,16 +162,16 @@ def _batch_norm(subject: Subject, node: Node) -> Modules:
     return [f"{kind}({', '.join(words)})"]
 
 
-def _layer_norm(subject: Subject, node: Node) -> Modules:
+def _layer_norm(spec: ScriptSpec, node: Node) -> Modules:
     layer: Any = node.layer
-    shape = subject.shape(node)
+    shape = spec.shape(node)
     name = "PixelLayerNorm" if len(shape) == 3 else "nn.LayerNorm"
     eps = f", eps={number(layer.epsilon)}" if layer.epsilon != 1e-5 else ""
     return [f"{name}({shape[-1]}{eps})"]
 
 
-def _local_response_norm(subject: Subject, node: Node) -> Modules:
-    del subject
+def _local_response_norm(spec: ScriptSpec, node: Node) -> Modules:
+    del spec
     layer: Any = node.layer
     words = [str(layer.size)]
     words += [f"alpha={number(layer.alpha)}"] if layer.alpha != 1e-4 else []
@@ -180,23 +180,23 @@ def _local_response_norm(subject: Subject, node: Node) -> Modules:
     return [f"nn.LocalResponseNorm({', '.join(words)})"]
 
 
-def _upsample(subject: Subject, node: Node) -> Modules:
-    del subject
+def _upsample(spec: ScriptSpec, node: Node) -> Modules:
+    del spec
     layer: Any = node.layer
     # plain "nearest" rounds the wrong way where 1 / scale is not exact
     mode = {"nearest": "nearest-exact", "bilinear": "bilinear"}[layer.mode]
     return [f'nn.Upsample(scale_factor={one_or_pair(layer.factors)}, mode="{mode}")']
 
 
-def _softmax(subject: Subject, node: Node) -> Modules:
-    return [f"nn.Softmax(dim={1 if len(subject.shape(node)) == 3 else -1})"]
+def _softmax(spec: ScriptSpec, node: Node) -> Modules:
+    return [f"nn.Softmax(dim={1 if len(spec.shape(node)) == 3 else -1})"]
 
 
-def _plain(text: str) -> Callable[[Subject, Node], Modules]:
-    return lambda subject, node: [text.format(node.layer)]
+def _plain(text: str) -> Callable[[ScriptSpec, Node], Modules]:
+    return lambda spec, node: [text.format(node.layer)]
 
 
-BUILDERS: dict[type[nl.Layer], Callable[[Subject, Node], Modules]] = {
+BUILDERS: dict[type[nl.Layer], Callable[[ScriptSpec, Node], Modules]] = {
     nl.AvgPool2D: _pool,
     nl.BatchNorm: _batch_norm,
     nl.Conv2D: _convolution,
@@ -216,7 +216,7 @@ BUILDERS: dict[type[nl.Layer], Callable[[Subject, Node], Modules]] = {
     nl.Softmax: _softmax,
     nl.Tanh: _plain("nn.Tanh()"),
     nl.Upsample2D: _upsample,
-    nl.ZeroPad2D: lambda subject, node: [
+    nl.ZeroPad2D: lambda spec, node: [
         f"nn.ZeroPad2d({_pads(node.layer.sides)})"  # type: ignore[attr-defined]
     ],
 }

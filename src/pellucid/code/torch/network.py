@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call
 from pellucid.code.torch.layers import BUILDERS, MODULES, Modules, initial_calls
 from pellucid.network import layers as nl
@@ -50,58 +50,58 @@ _CLASSES = {
 }
 
 
-def attributes(subject: Subject) -> dict[str, str]:
+def attributes(spec: ScriptSpec) -> dict[str, str]:
     """Return what each node's module is called in the class."""
-    return subject.identifiers(TAKEN)
+    return spec.identifiers(TAKEN)
 
 
-def modules(subject: Subject) -> dict[str, Modules]:
+def modules(spec: ScriptSpec) -> dict[str, Modules]:
     """Return the modules of each node up to the logits, as text."""
     found = {}
-    for node in subject.logit_nodes:
+    for node in spec.logit_nodes:
         builder = BUILDERS.get(type(node.layer))
-        found[node.name] = builder(subject, node) if builder else []
+        found[node.name] = builder(spec, node) if builder else []
     return found
 
 
-def model_text(subject: Subject) -> str:
+def model_text(spec: ScriptSpec) -> str:
     """Write the network as a class, or as one sequence."""
-    made = modules(subject)
-    if subject.is_chain:
-        rows = [module for node in subject.logit_nodes for module in made[node.name]]
+    made = modules(spec)
+    if spec.is_chain:
+        rows = [module for node in spec.logit_nodes for module in made[node.name]]
         body = "".join(f"        {row},\n" for row in rows)
         made_model = f"nn.Sequential(\n{body}    )"
-        starts = _initial(subject, {})
+        starts = _initial(spec, {})
         if not starts:
             return (
                 "def make_model() -> nn.Module:\n"
-                f'    """{_takes(subject)}"""\n    return {made_model}\n'
+                f'    """{_takes(spec)}"""\n    return {made_model}\n'
             )
         return (
             "def make_model() -> nn.Module:\n"
-            f'    """{_takes(subject)}"""\n    model = {made_model}\n{starts}'
+            f'    """{_takes(spec)}"""\n    model = {made_model}\n{starts}'
             "    return model\n"
         )
     lines = [
         "class Network(nn.Module):",
-        f'    """{_takes(subject)}"""',
+        f'    """{_takes(spec)}"""',
         "",
         "    def __init__(self) -> None:",
         "        super().__init__()",
     ]
-    names = attributes(subject)
-    for node in subject.logit_nodes:
+    names = attributes(spec)
+    for node in spec.logit_nodes:
         if made[node.name]:
             lines.append(_assigned(names[node.name], made[node.name]))
-    lines += _initial(subject, made).rstrip("\n").splitlines()
+    lines += _initial(spec, made).rstrip("\n").splitlines()
     lines += ["", "    def forward(self, x: torch.Tensor) -> torch.Tensor:"]
-    lines += [f"        {line}" for line in _forward(subject, made)]
+    lines += [f"        {line}" for line in _forward(spec, made)]
     maker = 'def make_model() -> nn.Module:\n    """Return the network."""\n'
     return "\n".join(lines) + f"\n\n\n{maker}    return Network()\n"
 
 
-def _takes(subject: Subject) -> str:
-    if not subject.is_image:
+def _takes(spec: ScriptSpec) -> str:
+    if not spec.is_image:
         return "Take (N, features)."
     return "Take images (N, C, H, W), return logits."
 
@@ -112,11 +112,11 @@ def _assigned(name: str, rows: Modules) -> str:
     return call(f"self.{name} = nn.Sequential", rows, indent=8)
 
 
-def _forward(subject: Subject, made: Mapping[str, Modules]) -> list[str]:
+def _forward(spec: ScriptSpec, made: Mapping[str, Modules]) -> list[str]:
     """Return a line for each node; a value lives in a variable of its node's name."""
-    names = {**attributes(subject), subject.network.inputs[0]: "x"}
+    names = {**attributes(spec), spec.network.inputs[0]: "x"}
     lines = []
-    for node in subject.logit_nodes:
+    for node in spec.logit_nodes:
         inputs = [names[source] for source in node.inputs]
         name = names[node.name]
         if isinstance(node.layer, nl.Add):
@@ -130,16 +130,16 @@ def _forward(subject: Subject, made: Mapping[str, Modules]) -> list[str]:
     return [*lines, f"return {last}"]
 
 
-def _initial(subject: Subject, made: Mapping[str, Modules]) -> str:
+def _initial(spec: ScriptSpec, made: Mapping[str, Modules]) -> str:
     """Return the lines for weights that begin otherwise than PyTorch's own."""
-    if subject.weights_file:
+    if spec.weights_file:
         return ""
     first: dict[str, tuple[str, ...]] = {}
-    for node in subject.logit_nodes:
+    for node in spec.logit_nodes:
         if type(node.layer) in MODULES:
-            kind, calls = MODULES[type(node.layer)], initial_calls(subject, node)
+            kind, calls = MODULES[type(node.layer)], initial_calls(spec, node)
             if first.setdefault(kind, calls) != calls:
-                raise subject.refuse(node, f"each {kind} begins in a way of its own")
+                raise spec.refuse(node, f"each {kind} begins in a way of its own")
     kinds: dict[tuple[str, ...], list[str]] = {}
     for kind, calls in sorted(first.items()):
         kinds.setdefault(calls, []).append(kind)
@@ -159,7 +159,7 @@ def _initial(subject: Subject, made: Mapping[str, Modules]) -> str:
     return "".join(f"{pad}{line}\n" for line in (head, *lines))
 
 
-def helper_classes(subject: Subject) -> list[str]:
+def helper_classes(spec: ScriptSpec) -> list[str]:
     """Return the classes of our own that the network's modules need."""
-    text = "\n".join(row for rows in modules(subject).values() for row in rows)
+    text = "\n".join(row for rows in modules(spec).values() for row in rows)
     return [source for name, source in _CLASSES.items() if f"{name}(" in text]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pellucid.code import data, scaffold
-from pellucid.code.script_spec import Subject
+from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import WIDTH, call, number
 from pellucid.objectives import SGD, Adam, AdamW, Optimizer, RMSprop
 
@@ -14,9 +14,9 @@ _LOSSES = {
 }
 
 
-def _loss(subject: Subject) -> tuple[str, str]:
+def _loss(spec: ScriptSpec) -> tuple[str, str]:
     """Return the line that makes the loss (or none), and the call of it."""
-    loss = subject.loss
+    loss = spec.loss
     if loss.name not in _LOSSES:
         return "", "0.5 * (model(x) - y).square().sum()"
     smoothing = getattr(loss, "label_smoothing", 0.0)
@@ -31,18 +31,18 @@ def _loss(subject: Subject) -> tuple[str, str]:
     return f"    loss_function = {made}\n", "loss_function(model(x), y)"
 
 
-def _optimizer(subject: Subject) -> str:
-    optimizer = subject.optimizer
+def _optimizer(spec: ScriptSpec) -> str:
+    optimizer = spec.optimizer
     name, words = _keywords_of(optimizer)
     words = ["lr=LEARNING_RATE", *words]
-    if not subject.weight_decay:
+    if not spec.weight_decay:
         return call(f"optimizer = torch.optim.{name}", ["model.parameters()", *words])
     return (
         "    # weights decay; biases and norms do not\n"
         "    parameters = list(model.parameters())\n"
         "    groups = [\n"
         '        {"params": [p for p in parameters if p.ndim > 1], '
-        f'"weight_decay": {number(subject.weight_decay)}}},\n'
+        f'"weight_decay": {number(spec.weight_decay)}}},\n'
         '        {"params": [p for p in parameters if p.ndim == 1], '
         '"weight_decay": 0.0},\n'
         "    ]\n" + call(f"optimizer = torch.optim.{name}", ["groups", *words])
@@ -68,21 +68,21 @@ def _unless(value: float, default: float, word: str) -> list[str]:
     return [] if value == default else [f"{word}={number(value)}"]
 
 
-def train_text(subject: Subject) -> str:
+def train_text(spec: ScriptSpec) -> str:
     """Write the loop over epochs and batches."""
-    makes_loss, loss = _loss(subject)
-    schedule = subject.has_schedule
+    makes_loss, loss = _loss(spec)
+    schedule = spec.has_schedule
     lines = [
         "def train(",
         "    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int",
         ") -> None:",
         '    """Train, and print the mean loss of each epoch."""',
     ]
-    shuffle = "True" if subject.recipe.shuffle else "False"
+    shuffle = "True" if spec.recipe.shuffle else "False"
     lines += [
         "    dataset = TensorDataset(images, labels)",
         f"    loader = DataLoader(dataset, batch_size=BATCH_SIZE, shuffle={shuffle})",
-        _optimizer(subject),
+        _optimizer(spec),
     ]
     if makes_loss:
         lines.append(makes_loss.rstrip())
@@ -91,16 +91,16 @@ def train_text(subject: Subject) -> str:
             "    steps_per_epoch = len(loader)",
             "    steps = epochs * steps_per_epoch",
             "    schedule = torch.optim.lr_scheduler.LambdaLR(",
-            f"        optimizer, lambda step: {scaffold.rate_call(subject, 'step')}",
+            f"        optimizer, lambda step: {scaffold.rate_call(spec, 'step')}",
             "    )",
         ]
-        if "steps_per_epoch" in scaffold.rate_call(subject, ""):
+        if "steps_per_epoch" in scaffold.rate_call(spec, ""):
             lines.remove("    steps = epochs * steps_per_epoch")
         else:
             lines.remove("    steps_per_epoch = len(loader)")
             place = lines.index("    steps = epochs * steps_per_epoch")
             lines[place] = "    steps = epochs * len(loader)"
-    if data.augmentation(subject):
+    if data.augmentation(spec):
         lines.append("    rng = np.random.default_rng(torch.initial_seed())")
     lines += [
         "    for epoch in range(epochs):",
@@ -108,7 +108,7 @@ def train_text(subject: Subject) -> str:
         "        total = 0.0",
         "        for x, y in loader:",
     ]
-    if data.augmentation(subject):
+    if data.augmentation(spec):
         lines += [
             "            pictures = augment(x.permute(0, 2, 3, 1).numpy(), rng)",
             "            x = torch.from_numpy(pictures).permute(0, 3, 1, 2)",
@@ -118,10 +118,10 @@ def train_text(subject: Subject) -> str:
         *_assigned(loss),
         "            loss.backward()",
     ]
-    if subject.recipe.clip_norm:
+    if spec.recipe.clip_norm:
         lines.append(
             "            nn.utils.clip_grad_norm_(model.parameters(), "
-            f"{number(subject.recipe.clip_norm)})"
+            f"{number(spec.recipe.clip_norm)})"
         )
     lines.append("            optimizer.step()")
     if schedule:
@@ -143,15 +143,15 @@ def _assigned(loss: str) -> list[str]:
     return [f"{head}(", f"                {inside[:-1]}", "            )"]
 
 
-def accuracy_text(subject: Subject) -> str:
+def accuracy_text(spec: ScriptSpec) -> str:
     """Write the function that counts what is right."""
-    kind, name = subject.meaning.kind, scaffold.score(subject)
+    kind, name = spec.meaning.kind, scaffold.score(spec)
     if kind == "classes":
         values = "(outputs.argmax(dim=1) == labels)"
     elif kind == "regression":
         values = "(outputs - labels).abs()"
     else:
-        values = f"((outputs > {subject.border}) == (labels > 0.5))"
+        values = f"((outputs > {spec.border}) == (labels > 0.5))"
     return "\n".join(
         [
             "@torch.no_grad()",
@@ -176,7 +176,7 @@ def _signature(name: str) -> list[str]:
     )
 
 
-def main_text(subject: Subject) -> str:
+def main_text(spec: ScriptSpec) -> str:
     """Write what the script does when it is run."""
     lines = [
         "def main() -> None:",
@@ -184,25 +184,25 @@ def main_text(subject: Subject) -> str:
         "    options = arguments()",
         "    torch.manual_seed(options.seed)",
     ]
-    if subject.recipe.dtype == "float64":
+    if spec.recipe.dtype == "float64":
         lines.append("    torch.set_default_dtype(torch.float64)")
-    lines += [*scaffold.load_lines(subject), *scaffold.hold_out_lines(subject)]
-    lines += scaffold.column_lines(subject)
+    lines += [*scaffold.load_lines(spec), *scaffold.hold_out_lines(spec)]
+    lines += scaffold.column_lines(spec)
     lines.append("    model = make_model()")
-    if subject.weights_file:
+    if spec.weights_file:
         lines.append("    model.load_state_dict(load_file(WEIGHTS))")
     training = "    train(model, tensor(images), tensor(labels), options.epochs)"
-    if scaffold.needs_steps(subject):  # a schedule over no steps has no length
+    if scaffold.needs_steps(spec):  # a schedule over no steps has no length
         lines += ["    if options.epochs:", f"    {training}"]
     else:
         lines.append(training)
     tested = "model, tensor({images}), tensor({labels})"
-    lines += [*scaffold.score_lines(subject, tested), ""]
+    lines += [*scaffold.score_lines(spec, tested), ""]
     layout = (
         "    # PyTorch wants channels before height and width\n"
         "    if array.ndim == 4:\n"
         "        array = array.transpose(0, 3, 1, 2)\n"
-        if subject.is_image
+        if spec.is_image
         else ""
     )
     tensor = (

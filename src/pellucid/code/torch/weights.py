@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.code.script_spec import Subject, flattened
+from pellucid.code.script_spec import ScriptSpec, flattened_shape
 from pellucid.code.torch.network import attributes, modules
 from pellucid.network import Node
 from pellucid.network import layers as nl
@@ -20,30 +20,30 @@ Array = npt.NDArray[Any]
 _ROLES = {"scale": "weight", "offset": "bias", "running_variance": "running_var"}
 
 
-def weights(subject: Subject, arrays: Mapping[str, Array]) -> dict[str, Array]:
+def weights(spec: ScriptSpec, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the weights under PyTorch's names and in its layouts."""
     found: dict[str, Array] = {}
     index = 0
-    made, names = modules(subject), attributes(subject)
-    for node in subject.logit_nodes:
+    made, names = modules(spec), attributes(spec)
+    for node in spec.logit_nodes:
         count = len(made[node.name])
         place = str(index + count - 1)
-        if not subject.is_chain:
+        if not spec.is_chain:
             name = names[node.name]
             place = name if count == 1 else f"{name}.{count - 1}"
         index += count
-        for spec in node.layer.weights(*subject.network.input_shapes(node)):
-            array = np.asarray(arrays[f"{node.name}.{spec.role}"])
-            role = _ROLES.get(spec.role, spec.role)
-            if spec.role == "weight":
-                array = _turned(subject, node, array)
+        for weight in node.layer.weights(*spec.network.input_shapes(node)):
+            array = np.asarray(arrays[f"{node.name}.{weight.role}"])
+            role = _ROLES.get(weight.role, weight.role)
+            if weight.role == "weight":
+                array = _to_framework_layout(spec, node, array)
             found[f"{place}.{role}"] = np.ascontiguousarray(array)
         if isinstance(node.layer, nl.BatchNorm):
             found[f"{place}.num_batches_tracked"] = np.zeros((), np.int64)
     return found
 
 
-def _turned(subject: Subject, node: Node, array: Array) -> Array:
+def _to_framework_layout(spec: ScriptSpec, node: Node, array: Array) -> Array:
     layer = node.layer
     if isinstance(layer, nl.Conv2D):
         return array.transpose(3, 2, 0, 1)
@@ -53,7 +53,7 @@ def _turned(subject: Subject, node: Node, array: Array) -> Array:
         g = layer.groups
         split = array.reshape(kh, kw, ins, g, outs // g)
         return split.transpose(3, 2, 4, 0, 1).reshape(g * ins, outs // g, kh, kw)
-    shape: Shape | None = flattened(subject.network, node)
+    shape: Shape | None = flattened_shape(spec.network, node)
     if shape is not None:
         rows = array.reshape(*shape, -1).transpose(2, 0, 1, 3)
         array = rows.reshape(-1, array.shape[-1])

@@ -11,7 +11,7 @@ from pellucid.engines.compiled.session import CompiledSession
 from pellucid.engines.distributed import ALONE, ProcessGroup
 from pellucid.engines.loss_input import check_objective
 from pellucid.engines.protocol import State
-from pellucid.engines.registry import reduced
+from pellucid.engines.registry import reduce_engine
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -104,7 +104,7 @@ class CompiledEngine:
         given = self._options
         switches = ("fuse", "winograd", "sparse", "amx", "profile")
         options = {name: getattr(given, name) for name in switches}
-        return reduced("compiled", **self._asked, **options)
+        return reduce_engine("compiled", **self._asked, **options)
 
     def __repr__(self) -> str:
         return (

@@ -23,7 +23,7 @@ from pellucid.engines.distributed import (
     ALONE,
     Array,
     ProcessGroup,
-    lost,
+    lost_peer_error,
 )
 from pellucid.engines.launchers import refuse_other_launchers
 from pellucid.errors import EngineError
@@ -50,11 +50,11 @@ def world() -> ProcessGroup:
     refuse_other_launchers("jax", _SIZE)
     if os.environ.get(_SIZE, "1") == "1":
         return ALONE
-    return _joined()
+    return _join()
 
 
 @functools.cache
-def _joined() -> ProcessGroup:
+def _join() -> ProcessGroup:
     try:
         arguments: dict[str, Any] = {
             "coordinator_address": os.environ[_ADDRESS],
@@ -69,7 +69,7 @@ def _joined() -> ProcessGroup:
     jax.config.update(  # type: ignore[no-untyped-call]
         "jax_cpu_collectives_implementation", "gloo"
     )
-    with companions():
+    with peer_errors():
         jax.distributed.initialize(**arguments, shutdown_timeout_seconds=_LAST_WAIT_S)
     atexit.register(_leave)  # after JAX's own, so it comes before it
     return JaxProcessGroup()
@@ -103,9 +103,9 @@ class JaxProcessGroup:
         everywhere = NamedSharding(mesh, PartitionSpec())  # type: ignore[no-untyped-call]
         self._sum = jax.jit(lambda x: x.sum(axis=0), out_shardings=everywhere)
 
-    def summed(self, vector: Any) -> Any:
+    def sum_over_processes(self, vector: Any) -> Any:
         """Return the sum of all processes' vectors, as an array of this process."""
-        with companions():
+        with peer_errors():
             shape = (self.size, *vector.shape)
             rows = jax.make_array_from_single_device_arrays(
                 shape, self._apart, [jax.device_put(vector[None], self._own)]
@@ -119,7 +119,7 @@ class JaxProcessGroup:
     def sum(self, array: Array) -> Array:
         """Add up all processes' arrays in place, and return the array."""
         with jax.enable_x64(True):
-            array[...] = np.asarray(self.summed(array))
+            array[...] = np.asarray(self.sum_over_processes(array))
         return array
 
 
@@ -130,7 +130,7 @@ class _Companions:
 
 
 @contextmanager
-def companions() -> Iterator[None]:
+def peer_errors() -> Iterator[None]:
     """Say so where the other processes are gone."""
     try:
         yield
@@ -139,4 +139,4 @@ def companions() -> Iterator[None]:
         if isinstance(error, ValueError) and "gloo" not in str(error).lower():
             raise
         _Companions.are_lost = True
-        raise lost(error) from error
+        raise lost_peer_error(error) from error

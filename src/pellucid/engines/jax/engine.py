@@ -8,12 +8,16 @@ from typing import Any
 import jax
 
 from pellucid.engines.distributed import ALONE, ProcessGroup
-from pellucid.engines.framework_options import Options, unknown_device, warn_if_untested
+from pellucid.engines.framework_options import (
+    Options,
+    unknown_device_error,
+    warn_if_untested,
+)
 from pellucid.engines.jax.distributed import world
 from pellucid.engines.jax.session import JaxSession
 from pellucid.engines.loss_input import check_objective
 from pellucid.engines.protocol import State
-from pellucid.engines.registry import reduced
+from pellucid.engines.registry import reduce_engine
 from pellucid.engines.state import unpack_state
 from pellucid.errors import EngineError
 from pellucid.network import Network
@@ -62,7 +66,7 @@ class JaxEngine:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reduced("jax", **self.options.asked())
+        return reduce_engine("jax", **self.options.to_arguments())
 
 
 def make(**options: Any) -> JaxEngine:
@@ -84,14 +88,14 @@ def make(**options: Any) -> JaxEngine:
     """
     warn_if_untested("jax", jax.__version__, TESTED)
     try:
-        chosen = Options(engine="jax", **options)
+        parsed = Options(engine="jax", **options)
     except TypeError as error:
         raise EngineError(
             "engine 'jax': options must be device, compile and precision; "
             f"got {', '.join(options)}."
         ) from error
-    joined = world()  # before JAX looks for devices
-    return JaxEngine(chosen, _device(chosen.device), joined)
+    group = world()  # before JAX looks for devices
+    return JaxEngine(parsed, _device(parsed.device), group)
 
 
 def _device(name: str) -> jax.Device:
@@ -99,8 +103,8 @@ def _device(name: str) -> jax.Device:
     try:
         found = jax.local_devices(backend=platform)
     except RuntimeError as error:
-        raise unknown_device("jax", name, str(error).splitlines()[0]) from error
+        raise unknown_device_error("jax", name, str(error).splitlines()[0]) from error
     if int(index or 0) >= len(found):
         listed = ", ".join(f"{platform}:{i}" for i in range(len(found)))
-        raise unknown_device("jax", name, f"it has {listed}.")
+        raise unknown_device_error("jax", name, f"it has {listed}.")
     return found[int(index or 0)]

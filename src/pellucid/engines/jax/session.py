@@ -139,7 +139,7 @@ class JaxSession:
         refuse_batch_norm("jax", self.network)
         parameters, frozen = self._trained.parameters, self._fixed()
         loss, output, vector = self._jit_part(parameters, frozen, batch, part.total)
-        vector = self._world.summed(vector)
+        vector = self._world.sum_over_processes(vector)
         self._trained = self._jit_update(self._trained, vector, *numbers)
         return loss, output
 

@@ -9,7 +9,7 @@ from pellucid.engines import mpi
 from pellucid.engines.distributed import ALONE, ProcessGroup
 from pellucid.engines.numpy.session import NumpySession
 from pellucid.engines.protocol import Engine, State
-from pellucid.engines.registry import reduced
+from pellucid.engines.registry import reduce_engine
 from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -47,7 +47,7 @@ class NumpyEngine:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reduced("numpy")
+        return reduce_engine("numpy")
 
 
 def make() -> Engine:

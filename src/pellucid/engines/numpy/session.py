@@ -17,7 +17,7 @@ from pellucid.engines.loss_input import loss_node, require
 from pellucid.engines.memory import refuse_without_memory
 from pellucid.engines.numpy.layers import FORWARD, Forward, Mode, run
 from pellucid.engines.protocol import Array, State, StepResult
-from pellucid.engines.registry import unsupported
+from pellucid.engines.registry import unsupported_layer
 from pellucid.engines.state import pack_state, unpack_state
 from pellucid.network import Network
 from pellucid.network.layers import BatchNorm, Input
@@ -46,7 +46,7 @@ class NumpySession:
         for node in network.nodes:
             kind = type(node.layer).__name__
             if kind not in FORWARD and kind != "Input":
-                raise unsupported("numpy", node.layer.who, "it has no such layer")
+                raise unsupported_layer("numpy", node.layer.who, "it has no such layer")
         self._network = network
         self._loss = loss
         self._optimizer = optimizer

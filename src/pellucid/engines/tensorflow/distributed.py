@@ -17,7 +17,7 @@ from pellucid.engines.distributed import (
     ALONE,
     Array,
     ProcessGroup,
-    lost,
+    lost_peer_error,
 )
 from pellucid.engines.launchers import refuse_other_launchers
 from pellucid.engines.tensorflow.imports import quiet, tf
@@ -36,7 +36,7 @@ def world() -> ProcessGroup:
     """
     refuse_other_launchers("tensorflow")
     tasks, rank = _cluster(os.environ.get(_VARIABLE, ""))
-    return ALONE if tasks < 2 else _joined(rank, tasks)
+    return ALONE if tasks < 2 else _join(rank, tasks)
 
 
 def _cluster(text: str) -> tuple[int, int]:
@@ -57,8 +57,8 @@ def _cluster(text: str) -> tuple[int, int]:
 
 
 @functools.cache
-def _joined(rank: int, size: int) -> ProcessGroup:
-    with quiet(), companions():
+def _join(rank: int, size: int) -> ProcessGroup:
+    with quiet(), peer_errors():
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     if strategy.num_replicas_in_sync != size:
         raise EngineError(
@@ -87,7 +87,7 @@ class TensorflowProcessGroup:
 
     def sum(self, array: Array) -> Array:
         """Add up all processes' arrays in place, and return the array."""
-        with companions():
+        with peer_errors():
             total = self._sum(str(array.dtype))(tf.constant(array.ravel()))
         array[...] = total.numpy().reshape(array.shape)
         return array
@@ -95,19 +95,19 @@ class TensorflowProcessGroup:
     def _make_sum(self, dtype: str) -> Any:
         # an argument lies on no device yet, its identity on the strategy's
         signature = [tf.TensorSpec((None,), dtype)]
-        return self.run(lambda x: summed(tf.identity(x)), signature)
+        return self.run(lambda x: sum_over_processes(tf.identity(x)), signature)
 
 
-def summed(tensors: Any) -> Any:
+def sum_over_processes(tensors: Any) -> Any:
     """Return the sums over all processes, inside of `TensorflowProcessGroup.run`."""
     return tf.distribute.get_replica_context().all_reduce("SUM", tensors)
 
 
 @contextmanager
-def companions() -> Iterator[None]:
+def peer_errors() -> Iterator[None]:
     """Say so where the other processes are gone."""
     gone = tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError
     try:
         yield
     except (*gone, tf.errors.DeadlineExceededError, tf.errors.InternalError) as error:
-        raise lost(error) from error
+        raise lost_peer_error(error) from error

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pellucid.engines.distributed import ALONE, ProcessGroup
-from pellucid.engines.framework_options import Options, unknown_device, warn_if_untested
+from pellucid.engines.framework_options import (
+    Options,
+    unknown_device_error,
+    warn_if_untested,
+)
 from pellucid.engines.loss_input import check_objective
 from pellucid.engines.protocol import State
-from pellucid.engines.registry import reduced
+from pellucid.engines.registry import reduce_engine
 from pellucid.engines.state import unpack_state
 from pellucid.engines.tensorflow.distributed import world
 from pellucid.engines.tensorflow.imports import quiet, tf
@@ -62,7 +66,7 @@ class TensorflowEngine:
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reduced("tensorflow", **self.options.asked())
+        return reduce_engine("tensorflow", **self.options.to_arguments())
 
 
 def make(**options: Any) -> TensorflowEngine:
@@ -84,20 +88,20 @@ def make(**options: Any) -> TensorflowEngine:
     """
     warn_if_untested("tensorflow", tf.__version__, TESTED)
     try:
-        chosen = Options(engine="tensorflow", **options)
+        parsed = Options(engine="tensorflow", **options)
     except TypeError as error:
         raise EngineError(
             "engine 'tensorflow': options must be device, compile and precision; "
             f"got {', '.join(options)}."
         ) from error
-    joined = world()
-    if joined.size > 1 and chosen.compile:
+    group = world()
+    if group.size > 1 and parsed.compile:
         raise EngineError(
             "engine 'tensorflow': compile must be False in a job of several processes, "
-            f"for XLA adds up on no CPU; got compile={chosen.compile}."
+            f"for XLA adds up on no CPU; got compile={parsed.compile}."
         )
-    device_name(chosen.device)
-    return TensorflowEngine(chosen, joined)
+    device_name(parsed.device)
+    return TensorflowEngine(parsed, group)
 
 
 def device_name(device: str) -> str:
@@ -111,5 +115,5 @@ def device_name(device: str) -> str:
             d.name.removeprefix("/device:") for d in tf.config.list_logical_devices()
         ]
     if name.removeprefix("/") not in found:
-        raise unknown_device("tensorflow", device, f"it has {', '.join(found)}.")
+        raise unknown_device_error("tensorflow", device, f"it has {', '.join(found)}.")
     return name

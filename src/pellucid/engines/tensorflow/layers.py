@@ -16,11 +16,11 @@ Tensors = dict[str, Any]
 
 
 def keras_layers(
-    network: Network, policy: Any, *, is_spread: bool = False
+    network: Network, policy: Any, *, is_distributed: bool = False
 ) -> dict[str, Any]:
     """Return a Keras layer per node, with the node's name.
 
-    ``is_spread``: the batch lies in several processes, and batch norms take the
+    ``is_distributed``: the batch lies in several processes, and batch norms take the
     statistics of the whole.
     """
     made = {}
@@ -34,7 +34,7 @@ def keras_layers(
         # a frozen BatchNormalization also keeps to its running statistics
         layer.trainable = getattr(node.layer, "trainable", True)
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = is_spread
+            layer.synchronized = is_distributed
         made[node.name] = layer
     return made
 

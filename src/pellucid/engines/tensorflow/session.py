@@ -15,7 +15,7 @@ from pellucid.engines.framework_options import Options
 from pellucid.engines.loss_input import loss_node, require
 from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.state import UnpackedState, has_dropout, pack_state, unpack_state
-from pellucid.engines.tensorflow.distributed import companions, summed
+from pellucid.engines.tensorflow.distributed import peer_errors, sum_over_processes
 from pellucid.engines.tensorflow.imports import keras, tf
 from pellucid.engines.tensorflow.layers import connect, keras_layers
 from pellucid.engines.tensorflow.layout import Layout, variable_of
@@ -70,7 +70,7 @@ class TensorflowSession:
         """Connect the same layers twice: for people, and with masks as inputs."""
         network, mixed = self.network, self._options.is_mixed
         policy = keras.DTypePolicy("mixed_bfloat16" if mixed else str(self._dtype))
-        layers = keras_layers(network, policy, is_spread=self._world.size > 1)
+        layers = keras_layers(network, policy, is_distributed=self._world.size > 1)
         images = self._placeholder(network.inputs[0])
         values = connect(network, layers, images, {})
         self.native = keras.Model(images, values[self._exit], name="native")
@@ -120,7 +120,7 @@ class TensorflowSession:
         start = part.start if part else 0
         given = self._masks(len(images), start) if masks is None else masks
         kind = (*self._kind(labels, sample_weight), part is not None)
-        with tf.device(self._device), companions():
+        with tf.device(self._device), peer_errors():
             batch = self._batch(images, labels, sample_weight, given)
             loss, output = self._step_function(*kind)(
                 batch,
@@ -206,7 +206,7 @@ class TensorflowSession:
     ) -> Any:
         def step(batch: Tensors, rate: Any, number: Any, total: Any) -> Any:
             loss, values, grads = self._differentiate(batch, total if is_part else None)
-            grads = summed(grads) if is_part else grads
+            grads = sum_over_processes(grads) if is_part else grads
             self._updates.apply(grads, rate=rate, step=number)  # type: ignore[union-attr]
             return loss, values[self._exit]
 

@@ -18,7 +18,7 @@ from pellucid.engines.distributed import (
     ALONE,
     Array,
     ProcessGroup,
-    lost,
+    lost_peer_error,
 )
 from pellucid.engines.launchers import refuse_other_launchers
 
@@ -38,7 +38,7 @@ def world(device: str) -> ProcessGroup:
     is_one = os.environ.get("WORLD_SIZE", "1") == "1"
     if is_one or any(name not in os.environ for name in _NEEDED):
         return ALONE
-    return _joined(torch.device(device).type)
+    return _join(torch.device(device).type)
 
 
 def own_device(device: str) -> str:
@@ -47,7 +47,7 @@ def own_device(device: str) -> str:
 
 
 @functools.cache
-def _joined(kind: str) -> ProcessGroup:
+def _join(kind: str) -> ProcessGroup:
     if kind == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if not dist.is_initialized():
@@ -75,7 +75,7 @@ class TorchProcessGroup:
     def sum(self, array: Array) -> Array:
         """Add up all processes' arrays in place, and return the array."""
         tensor = torch.from_numpy(array).to(self._device)
-        with companions():
+        with peer_errors():
             dist.all_reduce(tensor)
         if self._device != "cpu":
             array[...] = tensor.cpu().numpy()
@@ -102,14 +102,14 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-def summed(x: Tensor) -> Tensor:
+def sum_over_processes(x: Tensor) -> Tensor:
     """Return the sum of all processes' tensors, differentiable."""
     total: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
     return total
 
 
 @contextmanager
-def companions() -> Iterator[None]:
+def peer_errors() -> Iterator[None]:
     """Say so where the other processes are gone."""
     try:
         yield
@@ -119,4 +119,4 @@ def companions() -> Iterator[None]:
 
 def _translated(error: RuntimeError) -> Exception:
     is_connection = isinstance(error, dist.DistError) or "gloo" in str(error).lower()
-    return lost(error) if is_connection else error
+    return lost_peer_error(error) if is_connection else error

@@ -8,10 +8,14 @@ from typing import Any
 import torch
 
 from pellucid.engines.distributed import ALONE, ProcessGroup
-from pellucid.engines.framework_options import Options, unknown_device, warn_if_untested
+from pellucid.engines.framework_options import (
+    Options,
+    unknown_device_error,
+    warn_if_untested,
+)
 from pellucid.engines.loss_input import check_objective
 from pellucid.engines.protocol import State
-from pellucid.engines.registry import reduced
+from pellucid.engines.registry import reduce_engine
 from pellucid.engines.state import unpack_state
 from pellucid.engines.torch.distributed import own_device, world
 from pellucid.engines.torch.session import TorchSession
@@ -60,7 +64,7 @@ class TorchEngine:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reduced("torch", **self.options.asked())
+        return reduce_engine("torch", **self.options.to_arguments())
 
 
 def make(**options: Any) -> TorchEngine:
@@ -82,18 +86,18 @@ def make(**options: Any) -> TorchEngine:
     """
     warn_if_untested("torch", torch.__version__, TESTED)
     try:
-        chosen = Options(engine="torch", **options)
+        parsed = Options(engine="torch", **options)
     except TypeError as error:
         raise EngineError(
             "engine 'torch': options must be device, compile and precision; "
             f"got {', '.join(options)}."
         ) from error
     try:
-        torch.zeros(1, device=chosen.device).cpu()  # "meta" is there, and holds nothing
+        torch.zeros(1, device=parsed.device).cpu()  # "meta" is there, and holds nothing
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise unknown_device("torch", chosen.device, reason) from error
-    joined = world(chosen.device)
-    if joined.size > 1:
-        chosen = replace(chosen, device=own_device(chosen.device))
-    return TorchEngine(chosen, joined)
+        raise unknown_device_error("torch", parsed.device, reason) from error
+    group = world(parsed.device)
+    if group.size > 1:
+        parsed = replace(parsed, device=own_device(parsed.device))
+    return TorchEngine(parsed, group)

@@ -80,15 +80,15 @@ def loss_value(
     -------
     Tensor, shape ()
     """
-    reduced = _REDUCED[type(loss)]
+    reduced_loss = _REDUCED[type(loss)]
     if isinstance(loss, HalfSquaredErrorSum):
         if sample_weight is None:
-            return 0.5 * reduced(loss, z, labels, "sum")
-        losses = reduced(loss, z, labels, "none")
+            return 0.5 * reduced_loss(loss, z, labels, "sum")
+        losses = reduced_loss(loss, z, labels, "none")
         return 0.5 * torch.dot(losses.flatten(1).sum(dim=1), sample_weight)
     if sample_weight is None and total is None:
-        return reduced(loss, z, labels, "mean")
-    losses = reduced(loss, z, labels, "none")
+        return reduced_loss(loss, z, labels, "mean")
+    losses = reduced_loss(loss, z, labels, "none")
     means = losses.flatten(1).mean(dim=1) if losses.ndim > 1 else losses
     if sample_weight is None:
         sample_weight = torch.ones_like(means)

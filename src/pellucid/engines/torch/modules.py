@@ -120,7 +120,7 @@ class BatchNorm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
     #: adds up over processes, where a batch is spread over several
-    summed: Callable[[Tensor], Tensor] | None = None
+    sum_over_processes: Callable[[Tensor], Tensor] | None = None
 
     def __init__(
         self, channels: int, *, momentum: float, eps: float, frozen: bool, axis: int
@@ -146,8 +146,8 @@ class BatchNorm(nn.Module):
         )
 
     def _by_batch(self, x: Tensor) -> Tensor:
-        if self.summed is not None:
-            return self._by_all_parts(x, self.summed)
+        if self.sum_over_processes is not None:
+            return self._by_all_parts(x, self.sum_over_processes)
         # With momentum 1 PyTorch leaves the batch's own statistics in these two.
         mean = torch.zeros_like(self.running_mean)
         variance = torch.zeros_like(self.running_var)
@@ -161,17 +161,19 @@ class BatchNorm(nn.Module):
         self._move(mean, biased)
         return y
 
-    def _by_all_parts(self, x: Tensor, summed: Callable[[Tensor], Tensor]) -> Tensor:
+    def _by_all_parts(
+        self, x: Tensor, sum_over_processes: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         """Normalise by the statistics of a batch that lies in several processes.
 
         `nn.SyncBatchNorm` does so on GPUs only.
         """
         axes = [axis for axis in range(x.ndim) if axis != 1]
         channel = [-1 if axis == 1 else 1 for axis in range(x.ndim)]
-        count = summed(x.new_tensor(float(x.numel() // x.shape[1])))
-        mean = summed(x.sum(axes)) / count
+        count = sum_over_processes(x.new_tensor(float(x.numel() // x.shape[1])))
+        mean = sum_over_processes(x.sum(axes)) / count
         centred = x - mean.view(channel)
-        variance = summed(centred.square().sum(axes)) / count
+        variance = sum_over_processes(centred.square().sum(axes)) / count
         self._move(mean, variance)
         scale = torch.rsqrt(variance + self.eps) * self.weight
         return centred * scale.view(channel) + self.bias.view(channel)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pellucid.engines.distributed import ProcessGroup
-from pellucid.engines.torch.distributed import companions, summed
+from pellucid.engines.torch.distributed import peer_errors, sum_over_processes
 from pellucid.engines.torch.layers import NetworkModule
 from pellucid.engines.torch.modules import BatchNorm
 
@@ -49,7 +49,7 @@ class Parallel:
     ) -> None:
         self._size = world.size
         self._norms = [m for m in module.modules() if isinstance(m, BatchNorm)]
-        with companions():
+        with peer_errors():
             # the running statistics are the same everywhere, being the whole batch's
             self._module = DistributedDataParallel(
                 _Kept(module, run, keep), **_NO_BUFFERS
@@ -58,13 +58,13 @@ class Parallel:
     def values(self, images: Tensor, masks: Values) -> Values:
         """Return the values of a share of the batch, in training mode."""
         for norm in self._norms:
-            norm.summed = summed
+            norm.sum_over_processes = sum_over_processes
         try:
-            with companions():
+            with peer_errors():
                 values: Values = self._module(images, masks)
         finally:
             for norm in self._norms:
-                norm.summed = None
+                norm.sum_over_processes = None
         return values
 
     def backward(self, loss: Tensor) -> None:
@@ -72,7 +72,7 @@ class Parallel:
 
         DDP takes the mean of all processes' derivatives; the sum is wanted.
         """
-        with companions():
+        with peer_errors():
             (loss * self._size).backward()  # type: ignore[no-untyped-call]
 
 

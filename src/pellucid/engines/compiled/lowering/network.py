@@ -25,7 +25,7 @@ from pellucid.engines.compiled.program.program_ir import (
     Step,
     Task,
 )
-from pellucid.engines.registry import unsupported
+from pellucid.engines.registry import unsupported_layer
 from pellucid.network import Network
 from pellucid.network.layers import Input
 
@@ -69,7 +69,9 @@ def lowered(
     """
     for node in network.nodes:
         if type(node.layer) not in LOWER and not isinstance(node.layer, Input):
-            raise unsupported("compiled", node.layer.who, "it has no compiled path")
+            raise unsupported_layer(
+                "compiled", node.layer.who, "it has no compiled path"
+            )
     low = Lowering(network, parameters, target, options, purpose)
     if purpose.kind == "update":
         _update(low)
