@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
-from pellucid.training import Plan, Trainer, TrainerState
+from pellucid.training import FitConfig, Trainer, TrainerState
 
 
 def blobs(n: int = 60, seed: int = 0) -> tuple[Any, Any]:
@@ -168,7 +168,8 @@ def test_an_epoch_goes_on_with_the_metrics_it_began_with() -> None:
             loss=pl.MeanSquaredError(),
             train=m.batches(data, 4),
             validation=None,
-            plan=Plan(epochs=2, learning_rate=0.01),
+            config=FitConfig(epochs=2),
+            learning_rate=0.01,
             position=position,
         )
 

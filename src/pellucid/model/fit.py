@@ -10,26 +10,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.data import Augment, Batches, Dataset
+from pellucid.data import Batches, Dataset
 from pellucid.engines.distributed import world_of
 from pellucid.engines.loss_input import require
-from pellucid.errors import DataError, NetworkError, RunError
+from pellucid.errors import DataError, RunError
 from pellucid.model.inputs import check_dataset
 from pellucid.model.run_setup import get_class_names, open_run
 from pellucid.objectives import (
     Loss,
-    Metrics,
     Optimizer,
-    Schedule,
     default_metrics,
     select_metrics,
 )
 from pellucid.training import (
     Callback,
-    ClassWeight,
-    EarlyStopping,
+    FitConfig,
     History,
-    Plan,
     ShowProgress,
     Trainer,
     compute_example_weights,
@@ -48,21 +44,12 @@ class FitRequest:
     """The arguments of `Model.fit`, checked for their types."""
 
     data: Dataset
-    epochs: int
-    batch_size: int
-    validation_split: float
-    validation_data: Dataset | None
-    schedule: Schedule
-    metrics: Metrics | None
-    class_weight: ClassWeight | None
-    callbacks: tuple[Callback, ...]
-    clip_norm: float | None
-    augment: Augment | None
-    shuffle: bool
-    early_stopping: EarlyStopping | None
-    run: Path | None
-    resume: bool
-    shows_progress: bool
+    config: FitConfig
+    validation_data: Dataset | None = None
+    callbacks: tuple[Callback, ...] = ()
+    run: Path | None = None
+    resume: bool = False
+    shows_progress: bool = True
     #: what each example of ``data`` counts in the loss
     sample_weight: npt.ArrayLike | None = None
     #: written into the run's folder, instead of one made of these arguments
@@ -77,36 +64,34 @@ def fit(model: Model, request: FitRequest) -> History:
     meaning = model.settle_meaning(train.labels)
     if meaning.can_be_named(train.classes):
         model.classes = model.classes or train.classes
-    if request.metrics is None:
-        request = dataclasses.replace(request, metrics=default_metrics(meaning))
-    metrics = tuple(select_metrics(meaning, request.metrics))
-    early, has_validation = request.early_stopping, validation is not None
+    config = request.config
+    if config.metrics is None:
+        config = dataclasses.replace(config, metrics=default_metrics(meaning))
+        request = dataclasses.replace(request, config=config)
+    metrics = tuple(select_metrics(meaning, config.metrics))
+    early, has_validation = config.early_stopping, validation is not None
     check_monitor(early, metrics, has_validation=has_validation)
     weight = compute_example_weights(
         train.labels,
         loss=loss,
         output_shape=model.network.output_shape,
-        class_weight=request.class_weight,
+        class_weight=config.class_weight,
         sample_weight=sample_weight,
         classes=get_class_names(model, train),
     )
-    if request.clip_norm is not None and not request.clip_norm > 0:
-        raise NetworkError(
-            f"fit: clip_norm must be positive; got clip_norm={request.clip_norm}."
-        )
     model.input_range.record(train.images)
     if validation is not None:
         model.input_range.check(validation.images)
-    model.clip(request.clip_norm)
+    model.clip(config.clip_norm)
     world = world_of(model.engine)
     shard = (world.rank, world.size)
     with open_run(model, request, world, train) as begin:
         position = begin.position
         batches = model.batches(
             train,
-            request.batch_size,
-            shuffle=request.shuffle,
-            augment=request.augment,
+            config.batch_size,
+            shuffle=config.shuffle,
+            augment=config.augment,
             first_epoch=position.first_epoch,
             shard=shard,
         )
@@ -120,10 +105,12 @@ def fit(model: Model, request: FitRequest) -> History:
             if validation is None
             else model.batches(
                 validation,
-                max(request.batch_size, _LEAST_VALIDATION_BATCH),
+                max(config.batch_size, _LEAST_VALIDATION_BATCH),
                 shard=shard,
             ),
-            plan=_plan(request, optimizer),
+            config=config,
+            learning_rate=optimizer.learning_rate,
+            keeps_best=request.run is not None,
             callbacks=[*begin.recorders, *_with_progress(request)],
             position=position,
             history=begin.history,
@@ -144,17 +131,6 @@ def _check_position(batch: int, batches: Batches) -> None:
             f"resume: data must be that of the run, which stands behind batch {batch} "
             f"of an epoch; got data of {len(batches)} batches."
         )
-
-
-def _plan(request: FitRequest, optimizer: Optimizer) -> Plan:
-    return Plan(
-        epochs=request.epochs,
-        learning_rate=optimizer.learning_rate,
-        schedule=request.schedule,
-        metrics=request.metrics,
-        early_stopping=request.early_stopping,
-        keeps_best=request.run is not None,
-    )
 
 
 def _with_progress(request: FitRequest) -> tuple[Callback, ...]:
@@ -186,16 +162,16 @@ def _split_data(model: Model, request: FitRequest) -> _Datasets:
         checked = check_dataset(held_out, "validation_data", network, loss)
         return _Datasets(data, checked, weight)
     own = data.validation
-    if not request.validation_split:
+    if not request.config.validation_split:
         if own is not None:
             own = check_dataset(own, "validation_data", network, loss)
         return _Datasets(data, own, weight)
     if own is not None:
         raise DataError(
             "fit: validation_split must be 0 where the data has validation data "
-            f"of its own; got validation_split={request.validation_split} and "
+            f"of its own; got validation_split={request.config.validation_split} and "
             f"{len(own):,} validation images."
         )
-    rest, part = data.split_positions(request.validation_split, seed=model.seed)
+    rest, part = data.split_positions(request.config.validation_split, seed=model.seed)
     weight = None if weight is None else weight[rest]
     return _Datasets(data.subset(rest), data.subset(part), weight)

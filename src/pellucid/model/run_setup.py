@@ -183,7 +183,8 @@ def _build_recipe(model: Model, request: FitRequest, train: Dataset) -> Recipe:
     """Return the recipe that the arguments of `Model.fit` are."""
     from pellucid.runs.recipe import Recipe
 
-    augment = request.augment
+    config = request.config
+    augment = config.augment
     document: dict[str, Any] = {
         "network": to_json(model.network),
         "data": {"given": "python"},
@@ -191,18 +192,18 @@ def _build_recipe(model: Model, request: FitRequest, train: Dataset) -> Recipe:
         "engine_options": bit_options(model.engine),
         "loss": model.loss.to_json() if model.loss else {},
         "optimizer": model.optimizer.to_json() if model.optimizer else {},
-        "schedule": request.schedule.to_json(),
-        "epochs": request.epochs,
-        "batch_size": request.batch_size,
-        "validation_split": request.validation_split,
-        "metrics": metric_names(request.metrics or ()),
-        "class_weight": _class_weight(model, request.class_weight, train),
-        "early_stopping": dataclasses.asdict(request.early_stopping)
-        if request.early_stopping
+        "schedule": config.schedule.to_json(),
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "validation_split": config.validation_split,
+        "metrics": metric_names(config.metrics or ()),
+        "class_weight": _class_weight(model, config.class_weight, train),
+        "early_stopping": dataclasses.asdict(config.early_stopping)
+        if config.early_stopping
         else None,
-        "clip_norm": request.clip_norm,
+        "clip_norm": config.clip_norm,
         "augment": dataclasses.asdict(augment) if augment else None,
-        "shuffle": request.shuffle,
+        "shuffle": config.shuffle,
         "seed": model.seed,
         "dtype": model.dtype,
         "preprocessing": model.preprocessing.to_json(),

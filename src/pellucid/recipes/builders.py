@@ -10,9 +10,9 @@ from pellucid.errors import EngineError, RunError
 from pellucid.model import Model
 from pellucid.network import Network, Preprocessing, from_json, load_network
 from pellucid.network.codec import decode
-from pellucid.objectives import loss_from_json, optimizer_from_json
+from pellucid.objectives import loss_from_json, optimizer_from_json, schedule_from_json
 from pellucid.runs.recipe import Recipe
-from pellucid.training import EarlyStopping
+from pellucid.training import EarlyStopping, FitConfig
 
 
 def build_network(recipe: Recipe) -> Network:
@@ -94,3 +94,19 @@ def build_early_stopping(recipe: Recipe) -> EarlyStopping | None:
     """Return when to end early."""
     section = recipe.early_stopping
     return EarlyStopping(**section.model_dump()) if section else None
+
+
+def build_fit_config(recipe: Recipe) -> FitConfig:
+    """Return the recipe's settings of `Model.fit`."""
+    return FitConfig(
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        validation_split=recipe.validation_split,
+        schedule=schedule_from_json(recipe.schedule),
+        metrics=recipe.metrics,
+        class_weight=recipe.class_weight,
+        clip_norm=recipe.clip_norm,
+        augment=build_augment(recipe),
+        shuffle=recipe.shuffle,
+        early_stopping=build_early_stopping(recipe),
+    )

@@ -17,8 +17,8 @@ from pellucid.model import Model
 from pellucid.model.fit import FitRequest, fit
 from pellucid.model.inputs import check_dataset
 from pellucid.model.run_setup import share_state
-from pellucid.objectives import filter_metrics, schedule_from_json, select_metrics
-from pellucid.recipes.builders import build_augment, build_early_stopping, build_model
+from pellucid.objectives import filter_metrics, select_metrics
+from pellucid.recipes.builders import build_fit_config, build_model
 from pellucid.recipes.datasets import load_examples
 from pellucid.runs import ModelFile, RunFolder, bit_options, model_path, provenance
 from pellucid.runs.recipe import Recipe
@@ -141,18 +141,8 @@ def train(
     )
     request = FitRequest(
         data=examples,
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        validation_split=recipe.validation_split,
-        validation_data=None,
-        schedule=schedule_from_json(recipe.schedule),
-        metrics=recipe.metrics,
-        class_weight=recipe.class_weight,
+        config=build_fit_config(recipe),
         callbacks=(*as_callbacks(callbacks), clock),
-        clip_norm=recipe.clip_norm,
-        augment=build_augment(recipe),
-        shuffle=recipe.shuffle,
-        early_stopping=build_early_stopping(recipe),
         run=path,
         resume=resume,
         shows_progress=progress and is_first,

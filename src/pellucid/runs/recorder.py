@@ -66,7 +66,7 @@ class Recorder(Callback):
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
         """Write the epoch down: its line alone, or a checkpoint and the models."""
-        is_last = record["epoch"] == trainer.plan.epochs or trainer.stop_reason
+        is_last = record["epoch"] == trainer.config.epochs or trainer.stop_reason
         if is_last or time.monotonic() - self._written_at > _LEAST_SECONDS:
             self._save(trainer)
         else:

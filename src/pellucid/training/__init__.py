@@ -5,8 +5,8 @@ from pellucid.training.class_weight import ClassWeight
 from pellucid.training.early_stopping import EarlyStopping
 from pellucid.training.evaluation import evaluate
 from pellucid.training.example_weights import compute_example_weights
+from pellucid.training.fit_config import FitConfig
 from pellucid.training.history import EpochRecord, History
-from pellucid.training.plan import Plan
 from pellucid.training.progress import ShowProgress
 from pellucid.training.trainer import Trainer
 from pellucid.training.trainer_state import TrainerState
@@ -16,8 +16,8 @@ __all__ = [
     "ClassWeight",
     "EarlyStopping",
     "EpochRecord",
+    "FitConfig",
     "History",
-    "Plan",
     "ShowProgress",
     "Trainer",
     "TrainerState",

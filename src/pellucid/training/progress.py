@@ -69,14 +69,14 @@ class ShowProgress(Callback):
         self._bar.update(
             self._task,
             completed=position.step,
-            description=f"epoch {position.epoch + 1}/{trainer.plan.epochs}",
+            description=f"epoch {position.epoch + 1}/{trainer.config.epochs}",
             figures=f"{_format_figures(position.means())}  {rate:,.0f} images/s",
         )
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
         """Print a line for the epoch, one a second at most."""
         now = time.perf_counter()
-        epochs = trainer.plan.epochs
+        epochs = trainer.config.epochs
         is_edge = record["epoch"] in (1, epochs)
         if not is_edge and now - self._last_line < _SECONDS_BETWEEN_LINES:
             return

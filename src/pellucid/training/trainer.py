@@ -27,9 +27,9 @@ from pellucid.training.callbacks import Callback, as_callbacks
 from pellucid.training.distributed_sync import DistributedSync
 from pellucid.training.early_stopping import monitored_value, weights_of
 from pellucid.training.evaluation import evaluate
+from pellucid.training.fit_config import FitConfig
 from pellucid.training.history import EpochRecord, History
 from pellucid.training.interrupt import Interrupt
-from pellucid.training.plan import Plan
 from pellucid.training.trainer_state import TrainerState
 
 Array = npt.NDArray[Any]
@@ -44,8 +44,12 @@ class Trainer:
         What is trained, and on which loss (for validation).
     train, validation : Batches
         Data in batches; validation may be None.
-    plan : Plan
-        Epochs, schedule, metrics and the rest.
+    config : FitConfig
+        Epochs, schedule, metrics and early stopping.
+    learning_rate : float
+        The rate that the schedule's factor multiplies.
+    keeps_best : bool
+        Whether the best epoch's weights are kept beside the last ones.
     callbacks : sequence of Callback or function
         Who looks in, functions as in `CallbackFunction`; in a world of several
         processes, at the first one only.
@@ -76,7 +80,9 @@ class Trainer:
         loss: Loss,
         train: Batches,
         validation: Batches | None,
-        plan: Plan,
+        config: FitConfig,
+        learning_rate: float,
+        keeps_best: bool = False,
         callbacks: Sequence[Callback | Callable[..., object]] = (),
         position: TrainerState | None = None,
         history: History | None = None,
@@ -89,7 +95,9 @@ class Trainer:
         self.loss = loss
         self.train = train
         self.validation = validation
-        self.plan = plan
+        self.config = config
+        self._base_rate = learning_rate
+        self._keeps_best = keeps_best
         self.callbacks = as_callbacks(callbacks) if world.rank == 0 else ()
         self.position = position or TrainerState()
         self.history = history or History()
@@ -103,7 +111,7 @@ class Trainer:
         self._sync = DistributedSync(world, train)
         if meaning is None:
             meaning = output_meaning(network, loss, train.dataset.labels)
-        self._metrics = select_metrics(meaning, plan.metrics)
+        self._metrics = select_metrics(meaning, config.metrics)
         self._drop_stale_sums()
         self._example_weight = (
             None if example_weight is None else example_weight.astype(train.dtype)
@@ -118,10 +126,10 @@ class Trainer:
     @property
     def progress(self) -> Progress:
         """Where training stands, as schedules see it."""
-        per_epoch, base = len(self.train), self.plan.learning_rate
+        per_epoch, base = len(self.train), self._base_rate
         return Progress(
             step=self.position.step,
-            steps=per_epoch * self.plan.epochs,
+            steps=per_epoch * self.config.epochs,
             epoch=self.position.epoch,
             steps_per_epoch=per_epoch,
             losses=self._losses,
@@ -132,10 +140,10 @@ class Trainer:
     @property
     def learning_rate(self) -> float:
         """The rate of the next step."""
-        return self.plan.schedule.rate(self.progress)
+        return self.config.schedule.rate(self.progress)
 
     def run(self) -> History:
-        """Train to the end of the plan and return the history."""
+        """Train all epochs and return the history."""
         self._stop_if_stalled()
         # NumPy need not warn of what overflows: every loss is looked at
         quiet = np.errstate(over="ignore", invalid="ignore")
@@ -143,14 +151,14 @@ class Trainer:
             self._compile()
             self._sync.begin(may_stop=any(c.may_stop for c in self.callbacks))
             self.stop_reason = self._sync.reason(self.stop_reason)
-            while self.position.epoch < self.plan.epochs and not self.stop_reason:
+            while self.position.epoch < self.config.epochs and not self.stop_reason:
                 if not self._train_epoch(interrupt):
                     break
                 self.stop_reason = self._sync.reason(self.stop_reason)
             self._check_last_update()
         if self._sync.is_pressed(interrupt):
             raise KeyboardInterrupt
-        early = self.plan.early_stopping
+        early = self.config.early_stopping
         if early and early.restore_best and self.position.best.weights:
             self._restore_best()
         return self.history
@@ -158,7 +166,7 @@ class Trainer:
     def _compile(self) -> None:
         """Let an engine that compiles ahead do so, and start the clock."""
         start = time.perf_counter()
-        will_train = self.position.epoch < self.plan.epochs
+        will_train = self.position.epoch < self.config.epochs
         if will_train and isinstance(self.session, CompilesAhead):
             self.session.prepare()
         self._begun = time.perf_counter()
@@ -289,7 +297,7 @@ class Trainer:
         record["learning_rate"] = position.learning_rate
         record["seconds"] = time.perf_counter() - start
         self._update_best(record)
-        if position.epoch + 1 == self.plan.epochs or self.stop_reason:
+        if position.epoch + 1 == self.config.epochs or self.stop_reason:
             self._check_last_update()
         self.history.append(record)
         self._losses.append(_plateau_loss(record))
@@ -299,12 +307,12 @@ class Trainer:
 
     def _update_best(self, record: dict[str, float]) -> None:
         """Compare the epoch with the best, and see whether to go on."""
-        early, best = self.plan.early_stopping, self.position.best
+        early, best = self.config.early_stopping, self.position.best
         _, value = monitored_value(early.monitor if early else None, record)
         min_delta = early.min_delta if early else 0.0
         epoch = int(record["epoch"])
         is_best = best.improves(value, epoch=epoch, min_delta=min_delta)
-        wanted = self.plan.keeps_best or (early is not None and early.restore_best)
+        wanted = self._keeps_best or (early is not None and early.restore_best)
         if is_best and wanted:
             weights = weights_of(self.session.state())
             divergence.check_weights(weights, epoch=self.position.epoch)
@@ -313,7 +321,7 @@ class Trainer:
 
     def _stop_if_stalled(self) -> None:
         """End early; a run that is resumed may have come to that before."""
-        early, best = self.plan.early_stopping, self.position.best
+        early, best = self.config.early_stopping, self.position.best
         if early and best.stalled >= early.patience:
             name = early.monitor or "the loss"
             self.stop(f"{name} has not improved for {best.stalled} epochs")
