@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import pellucid as pl
-from pellucid.exchange import FORMATS, prove, write
+from pellucid.exchange import FORMATS, verify_export, write
 
 REPEATS = 5
 
@@ -58,7 +58,7 @@ def main() -> None:
             path = Path(folder) / f"model{entry.suffix}"
             try:
                 taken = seconds_to_write(model, path, entry.name, calibration)
-                proof = prove(model, path, images, format=entry.name)
+                proof = verify_export(model, path, images, format=entry.name)
             except pl.PellucidError as error:
                 print(f"{entry.name:12} {error}")
                 continue

@@ -96,3 +96,11 @@ def test_a_folder_of_the_format_is_replaced_whole(tmp_path):
     names = sorted(str(p.relative_to(target)) for p in target.rglob("*") if p.is_file())
     assert names == ["a/b.bin", "model.json"]
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("former", "current"), [("Proof", "ExportReport"), ("prove", "verify_export")]
+)
+def test_a_former_public_name_warns_and_is_the_current_one(former, current):
+    with pytest.warns(DeprecationWarning, match=f"is now pellucid.exchange.{current}"):
+        assert getattr(pl.exchange, former) is getattr(pl.exchange, current)

@@ -6,7 +6,7 @@ import networks
 import pytest
 
 from pellucid import exchange
-from pellucid.exchange import prove
+from pellucid.exchange import verify_export
 
 pytest.importorskip("executorch", reason="executorch is not installed")
 
@@ -29,11 +29,11 @@ CASES = (
 def test_executorch_gives_the_same(name, model_of, images_of, tmp_path):
     case_model = model_of(networks.CASES[name]())
     path = exchange.write(case_model, tmp_path / "model.pte")
-    proof = prove(case_model, path, images_of(case_model, 2))
+    proof = verify_export(case_model, path, images_of(case_model, 2))
     assert proof.relative <= 1e-5
     assert proof.runtime.startswith("executorch")
 
 
 def test_networks_of_the_zoo_run_in_executorch(zoo_model, images_of, tmp_path):
     path = exchange.write(zoo_model, tmp_path / "model.pte")
-    assert prove(zoo_model, path, images_of(zoo_model, 2)).relative <= 1e-5
+    assert verify_export(zoo_model, path, images_of(zoo_model, 2)).relative <= 1e-5

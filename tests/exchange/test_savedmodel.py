@@ -10,7 +10,7 @@ import pytest
 
 import pellucid as pl
 from pellucid import exchange
-from pellucid.exchange import prove
+from pellucid.exchange import verify_export
 
 tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
 
@@ -23,7 +23,7 @@ CASES = ("avg_pool_uneven", "branches", "conv_transpose_extended", "vectors")
 def test_tensorflow_gives_the_same(name, model_of, images_of, tmp_path):
     case_model = model_of(networks.CASES[name]())
     path = exchange.write(case_model, tmp_path / "model.savedmodel")
-    proof = prove(case_model, path, images_of(case_model))
+    proof = verify_export(case_model, path, images_of(case_model))
     assert proof.relative <= 1e-5
     assert proof.runtime.startswith("tensorflow")
 
@@ -62,7 +62,7 @@ def test_networks_of_the_zoo_run_and_come_back(zoo_model, images_of, agree, tmp_
     pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
     path, images = tmp_path / "m.savedmodel", images_of(zoo_model)
     exchange.write(zoo_model, path)
-    assert prove(zoo_model, path, images).relative <= 1e-5
+    assert verify_export(zoo_model, path, images).relative <= 1e-5
     back = exchange.read(path, engine="numpy")
     agree(back.predict(images), zoo_model.predict(images))
     assert back.preprocessing == zoo_model.preprocessing

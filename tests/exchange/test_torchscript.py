@@ -9,21 +9,21 @@ import pytest
 
 import pellucid as pl
 from pellucid import exchange
-from pellucid.exchange import prove
+from pellucid.exchange import verify_export
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 
 def test_each_layer_gives_the_same_in_pytorch(case_model, images_of, tmp_path):
     path = exchange.write(case_model, tmp_path / "model.torchscript")
-    proof = prove(case_model, path, images_of(case_model))
+    proof = verify_export(case_model, path, images_of(case_model))
     assert proof.relative <= 1e-5
     assert proof.runtime.startswith("torch")
 
 
 def test_zoo_networks_give_the_same_in_pytorch(zoo_model, images_of, tmp_path):
     path = exchange.write(zoo_model, tmp_path / "model.torchscript")
-    assert prove(zoo_model, path, images_of(zoo_model)).relative <= 1e-5
+    assert verify_export(zoo_model, path, images_of(zoo_model)).relative <= 1e-5
 
 
 def test_the_archive_holds_classes_and_no_code_of_ours(small_model, tmp_path):

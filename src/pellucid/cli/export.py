@@ -13,7 +13,7 @@ from pellucid.cli.output import answer, emit, percent, say, table
 if TYPE_CHECKING:
     from pellucid.cli.open_run import LoadedRun
     from pellucid.data import Dataset
-    from pellucid.exchange import Proof
+    from pellucid.exchange import ExportReport
 
 _IMAGES = 32  # that a file is checked on
 _CALIBRATION = 512  # that an int8 file learns its ranges from
@@ -164,11 +164,11 @@ def measure_accuracy(
 def verify_file(model: Any, path: Path, images: Any, name: str) -> dict[str, Any]:
     """Return a file's proof as JSON values; the reason where it could not be run."""
     from pellucid.errors import MissingExtraError
-    from pellucid.exchange import prove
+    from pellucid.exchange import verify_export
     from pellucid.exchange.verify_export import size_of
 
     try:
-        proof: Proof = prove(model, path, images, format=name)
+        proof: ExportReport = verify_export(model, path, images, format=name)
     except MissingExtraError as error:
         return {
             "format": name,

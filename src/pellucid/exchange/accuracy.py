@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange import formats
-from pellucid.exchange.pixels import floats
+from pellucid.exchange.preprocess import preprocess_images
 from pellucid.exchange.verify_export import run
 from pellucid.model import Model
 
@@ -60,7 +60,7 @@ def accuracy(
             "export: accuracy must be that of classes or labels, one for each image; "
             f"got {meaning.describe()}, {len(labels)} labels for {len(x)} images."
         )
-    x = floats(model, x)
+    x = preprocess_images(model, x)
     batches = [x[i : i + _BATCH] for i in range(0, len(x), _BATCH)]
     before = np.concatenate([model.predict(batch) for batch in batches])
     after = run(where, entry.name, model.network, x.astype(np.float32)).outputs

@@ -30,7 +30,7 @@ _ORDERLESS = (
 )
 
 
-def flattened(network: Network) -> dict[str, Shape]:
+def find_flattened_images(network: Network) -> dict[str, Shape]:
     """Return {flatten or dense node: image shape} where the order can be kept.
 
     That is where each layer between Flatten and Dense does to every number the same.
@@ -57,7 +57,7 @@ def _dense_after(network: Network, node: Node) -> Node | None:
     return None
 
 
-def rows(shape: Shape) -> Array:
+def get_row_order(shape: Shape) -> Array:
     """Return, for each number in the order C, H, W, its place in H, W, C."""
     return np.arange(prod(shape)).reshape(shape).transpose(2, 0, 1).ravel()
 

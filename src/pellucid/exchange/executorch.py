@@ -13,7 +13,7 @@ from typing import Any
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import export_error
-from pellucid.exchange.torch_module import example_of, module_of
+from pellucid.exchange.torch_module import build_example, build_module
 from pellucid.runs import ModelFile
 
 
@@ -27,10 +27,10 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """
     import torch
 
-    module, example = module_of(file), example_of(file.network, batch=1)
-    with _quietly(), torch.no_grad():
+    module, example = build_module(file), build_example(file.network, batch=1)
+    with _silence(), torch.no_grad():
         try:
-            program = _lowered(torch.export.export(module, (example,)))
+            program = _lower_program(torch.export.export(module, (example,)))
         except ExchangeError:
             raise
         except Exception as error:  # its passes raise what they like
@@ -39,7 +39,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     return {name: program}
 
 
-def _lowered(exported: Any) -> bytes:
+def _lower_program(exported: Any) -> bytes:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
         XnnpackPartitioner,
     )
@@ -50,7 +50,7 @@ def _lowered(exported: Any) -> bytes:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def _silence() -> Iterator[None]:
     """Keep ExecuTorch's log and warnings off people's terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

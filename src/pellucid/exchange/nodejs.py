@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.errors import ExchangeError, MissingExtraError
-from pellucid.exchange.clock import Array, Measured
+from pellucid.exchange.runtime_timing import Array, RuntimeMeasurement
 from pellucid.network import Network
 
 TFJS = "@tensorflow/tfjs@4.22.0"  # what files are tried on
@@ -73,17 +73,19 @@ console.log(JSON.stringify({ version, outputs, load, latency }));
 """
 
 
-def javascript(path: Path, network: Network, images: Array) -> Measured:
+def javascript(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Run a module in Node, which keeps the clock itself."""
-    return _measured(_MODULE, path, network, images)
+    return _run_in_node(_MODULE, path, network, images)
 
 
-def tfjs(path: Path, network: Network, images: Array) -> Measured:
+def tfjs(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Load a layers-model with TensorFlow.js, on its plain JavaScript backend."""
-    return _measured(_LAYERS, path, network, images)
+    return _run_in_node(_LAYERS, path, network, images)
 
 
-def _measured(opening: str, path: Path, network: Network, images: Array) -> Measured:
+def _run_in_node(
+    opening: str, path: Path, network: Network, images: Array
+) -> RuntimeMeasurement:
     node = shutil.which("node")
     if node is None:
         raise ExchangeError(
@@ -107,7 +109,7 @@ def _measured(opening: str, path: Path, network: Network, images: Array) -> Meas
         )
     answer = json.loads(done.stdout)
     shape = (len(images), *network.output_shape)
-    return Measured(
+    return RuntimeMeasurement(
         runtime=answer["version"],
         outputs=np.asarray(answer["outputs"], np.float32).reshape(shape),
         load_s=answer["load"] / 1000,

@@ -10,26 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.clock import (
-    Array,
-    Measured,
-    Predict,
-    channels_first,
-    channels_last,
-    imported,
-    timed,
-)
 from pellucid.exchange.codegen.c.run import c, c_int8
 from pellucid.exchange.litert.run import litert
 from pellucid.exchange.nodejs import javascript, tfjs
+from pellucid.exchange.runtime_timing import (
+    Array,
+    Predict,
+    RuntimeMeasurement,
+    channels_first,
+    channels_last,
+    import_runtime,
+    time_runtime,
+)
 from pellucid.network import Network
 
 
-def onnx(path: Path, network: Network, images: Array) -> Measured:
+def onnx(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Run in onnxruntime on the CPU."""
-    runtime = imported("onnxruntime", "onnx")
+    runtime = import_runtime("onnxruntime", "onnx")
 
-    def open_() -> Predict:
+    def load() -> Predict:
         session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
 
@@ -38,74 +38,74 @@ def onnx(path: Path, network: Network, images: Array) -> Measured:
 
         return predict
 
-    return timed(open_, images, f"onnxruntime {runtime.__version__}")
+    return time_runtime(load, images, f"onnxruntime {runtime.__version__}")
 
 
-def ourselves(path: Path, network: Network, images: Array) -> Measured:
+def read_back(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Read the file back, on the numpy engine."""
     from pellucid.exchange.api import read
 
-    def open_() -> Predict:
+    def load() -> Predict:
         return read(path, engine="numpy").predict
 
-    return timed(open_, images, "pellucid, numpy")
+    return time_runtime(load, images, "pellucid, numpy")
 
 
-def keras(path: Path, network: Network, images: Array) -> Measured:
+def keras(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Load and predict in Keras, whatever framework it stands on here."""
-    runtime = imported("keras", "keras")
+    runtime = import_runtime("keras", "keras")
 
-    def open_() -> Predict:
+    def load() -> Predict:
         model = runtime.saving.load_model(path, compile=False)
         return lambda x: np.asarray(model(x, training=False))
 
     on = runtime.config.backend()
-    return timed(open_, images, f"keras {runtime.__version__} on {on}")
+    return time_runtime(load, images, f"keras {runtime.__version__} on {on}")
 
 
-def pt2(path: Path, network: Network, images: Array) -> Measured:
+def pt2(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Load with `torch.export.load` and predict."""
-    torch = imported("torch", "pt2")
+    torch = import_runtime("torch", "pt2")
 
-    def open_() -> Predict:
+    def load() -> Predict:
         return _torch_predict(torch, torch.export.load(path).module())
 
-    return timed(open_, images, f"torch {torch.__version__}")
+    return time_runtime(load, images, f"torch {torch.__version__}")
 
 
-def state_dict(path: Path, network: Network, images: Array) -> Measured:
+def state_dict(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Load with ``weights_only=True`` into a module of the network."""
-    torch = imported("torch", "state_dict")
+    torch = import_runtime("torch", "state_dict")
     from pellucid.engines.torch.layers import NetworkModule
     from pellucid.engines.torch.layout import Layout
 
-    def open_() -> Predict:
+    def load() -> Predict:
         module = NetworkModule(network, Layout(network))
         module.load_state_dict(torch.load(path, weights_only=True))
         return _torch_predict(torch, module)
 
-    return timed(open_, images, f"torch {torch.__version__}")
+    return time_runtime(load, images, f"torch {torch.__version__}")
 
 
-def torchscript(path: Path, network: Network, images: Array) -> Measured:
+def torchscript(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Load with `torch.jit.load` and predict."""
-    torch = imported("torch", "torchscript")
+    torch = import_runtime("torch", "torchscript")
 
-    def open_() -> Predict:
+    def load() -> Predict:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch's, that TorchScript is deprecated
             return _torch_predict(torch, torch.jit.load(path))
 
-    return timed(open_, images, f"torch {torch.__version__}, jit")
+    return time_runtime(load, images, f"torch {torch.__version__}, jit")
 
 
-def executorch(path: Path, network: Network, images: Array) -> Measured:
+def executorch(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Run in ExecuTorch's own runtime, image by image."""
-    runtime = imported("executorch.runtime", "executorch")
-    torch = imported("torch", "executorch")
+    runtime = import_runtime("executorch.runtime", "executorch")
+    torch = import_runtime("torch", "executorch")
     release = version("executorch")
 
-    def open_() -> Predict:
+    def load() -> Predict:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its interface calls itself experimental
             program = runtime.Runtime.get().load_program(str(path))
@@ -120,14 +120,14 @@ def executorch(path: Path, network: Network, images: Array) -> Measured:
         predict.program = program  # type: ignore[attr-defined]
         return predict
 
-    return timed(open_, images, f"executorch {release}")
+    return time_runtime(load, images, f"executorch {release}")
 
 
-def savedmodel(path: Path, network: Network, images: Array) -> Measured:
+def savedmodel(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Load with `tf.saved_model.load` and call the serving signature."""
-    tf = imported("tensorflow", "savedmodel")
+    tf = import_runtime("tensorflow", "savedmodel")
 
-    def open_() -> Predict:
+    def load() -> Predict:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
         name = next(iter(signature.structured_input_signature[1]))
@@ -139,7 +139,7 @@ def savedmodel(path: Path, network: Network, images: Array) -> Measured:
         predict.loaded = loaded  # type: ignore[attr-defined]  # owns the variables
         return predict
 
-    return timed(open_, images, f"tensorflow {tf.__version__}")
+    return time_runtime(load, images, f"tensorflow {tf.__version__}")
 
 
 def _torch_predict(torch: Any, module: Any) -> Predict:
@@ -151,17 +151,17 @@ def _torch_predict(torch: Any, module: Any) -> Predict:
     return predict
 
 
-RUNTIMES: dict[str, Callable[[Path, Network, Array], Measured]] = {
+RUNTIMES: dict[str, Callable[[Path, Network, Array], RuntimeMeasurement]] = {
     "c": c,
     "c_int8": c_int8,
     "executorch": executorch,
     "h5": keras,
     "javascript": javascript,
     "keras": keras,
-    "npz": ourselves,
+    "npz": read_back,
     "onnx": onnx,
     "pt2": pt2,
-    "safetensors": ourselves,
+    "safetensors": read_back,
     "savedmodel": savedmodel,
     "state_dict": state_dict,
     "tfjs": tfjs,
@@ -170,4 +170,4 @@ RUNTIMES: dict[str, Callable[[Path, Network, Array], Measured]] = {
     "torchscript": torchscript,
 }
 
-__all__ = ["RUNTIMES", "Measured"]
+__all__ = ["RUNTIMES", "RuntimeMeasurement"]

@@ -13,7 +13,7 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.disk import check_size
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.metadata import ModelMetadata
-from pellucid.exchange.torch_module import module_of
+from pellucid.exchange.torch_module import build_module
 from pellucid.network import Network
 from pellucid.runs import ModelFile
 
@@ -23,7 +23,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     import torch
 
     buffer = io.BytesIO()
-    torch.save(module_of(file).state_dict(), buffer)
+    torch.save(build_module(file).state_dict(), buffer)
     return {name: buffer.getvalue()}
 
 

@@ -9,7 +9,7 @@ from pellucid.network import Network
 from pellucid.runs import ModelFile
 
 
-def module_of(file: ModelFile) -> Any:
+def build_module(file: ModelFile) -> Any:
     """Return the PyTorch engine's module with the model's weights, in eval mode."""
     state = {f"weights/{name}": array for name, array in file.weights.items()}
     session = make("torch").build(file.network, state=state, dtype=file.dtype)
@@ -26,7 +26,7 @@ def contiguous() -> Any:
     return torch.contiguous_format
 
 
-def example_of(network: Network, *, batch: int) -> Any:
+def build_example(network: Network, *, batch: int) -> Any:
     """Return a batch of zeros as the module takes it, images channels first."""
     import torch
 

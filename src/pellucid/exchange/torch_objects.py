@@ -13,7 +13,7 @@ from pellucid.exchange import probe
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.pt2.archive import load_archive
 from pellucid.exchange.pt2.read import Graph
-from pellucid.exchange.pt2.write import exported
+from pellucid.exchange.pt2.write import export_program
 from pellucid.runs import ModelFile
 
 
@@ -47,7 +47,7 @@ def read_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFile:
                 "channels); got none."
             )
         try:
-            source = exported(source.eval(), tuple(input_shape))
+            source = export_program(source.eval(), tuple(input_shape))
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise ExchangeError(

@@ -11,7 +11,7 @@ import warnings
 from typing import Any
 
 from pellucid.exchange.metadata import ModelMetadata
-from pellucid.exchange.torch_module import example_of, module_of
+from pellucid.exchange.torch_module import build_example, build_module
 from pellucid.runs import ModelFile
 
 CARD = "pellucid_card.json"
@@ -21,7 +21,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """Return the archive. Images are (N, C, H, W), any batch size."""
     import torch
 
-    module, example = module_of(file), example_of(file.network, batch=2)
+    module, example = build_module(file), build_example(file.network, batch=2)
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # its deprecation is said in the docs

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange import formats
-from pellucid.exchange.pixels import floats
-from pellucid.exchange.runtimes import RUNTIMES, Measured
+from pellucid.exchange.preprocess import preprocess_images
+from pellucid.exchange.runtimes import RUNTIMES, RuntimeMeasurement
 from pellucid.model import Model
 from pellucid.network import Network
 
@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class ExportReport:
     """What was measured on a written file.
 
     ``difference`` is the largest of ‖a − b‖∞ over all outputs, ``relative`` the same
@@ -43,7 +43,9 @@ class Proof:
         return asdict(self)
 
 
-def prove(model: Model, path: str | Path, images: Array, *, format: str = "") -> Proof:
+def verify_export(
+    model: Model, path: str | Path, images: Array, *, format: str = ""
+) -> ExportReport:
     """Run a written file in its own runtime and compare with the model.
 
     Parameters
@@ -64,11 +66,11 @@ def prove(model: Model, path: str | Path, images: Array, *, format: str = "") ->
     """
     where = Path(path)
     entry = formats.chosen(where, format)
-    x = floats(model, images)
+    x = preprocess_images(model, images)
     expected = model.predict(x)
     measured = run(where, entry.name, model.network, x.astype(np.float32))
     difference = float(np.max(np.abs(measured.outputs - expected)))
-    return Proof(
+    return ExportReport(
         format=entry.name,
         path=str(where),
         size_bytes=size_of(where, entry.name),
@@ -81,7 +83,9 @@ def prove(model: Model, path: str | Path, images: Array, *, format: str = "") ->
     )
 
 
-def run(path: Path, format_name: str, network: Network, images: Array) -> Measured:
+def run(
+    path: Path, format_name: str, network: Network, images: Array
+) -> RuntimeMeasurement:
     """Return what a file's own runtime makes of images, in pellucid's layout."""
     measured = RUNTIMES[format_name](path, network, images)
     expected = (len(images), *network.output_shape)

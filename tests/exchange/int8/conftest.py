@@ -8,9 +8,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from pellucid.exchange.int8 import quantized, ranges
+from pellucid.exchange.int8 import calibrate, quantize
 from pellucid.exchange.litert.container import to_bytes
-from pellucid.exchange.litert.lower import graph_of
+from pellucid.exchange.litert.lower import build_graph
 
 COMPILER = shutil.which("gcc") or shutil.which("clang")
 DRIVER = """
@@ -81,8 +81,8 @@ def in_c(tmp_path):
 @pytest.fixture
 def quantized_of():
     """Return a model's graph of int8, calibrated on images."""
-    return lambda model, images: quantized(
-        graph_of(model.file()), ranges(model, images)
+    return lambda model, images: quantize(
+        build_graph(model.file()), calibrate(model, images)
     )
 
 

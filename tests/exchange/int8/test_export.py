@@ -51,7 +51,7 @@ def test_accuracy_on_mnist_falls_by_less_than_a_third_of_a_point(
     assert found.images == len(test.images)
     assert found.before > 0.9
     assert found.before - found.after <= 0.003
-    proof = exchange.prove(model, path, test.images[:8])
+    proof = exchange.verify_export(model, path, test.images[:8])
     assert 0 < proof.relative < 0.1
 
 

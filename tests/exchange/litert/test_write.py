@@ -66,7 +66,7 @@ def test_batch_norm_and_relu_go_into_the_convolution(model_of, tmp_path):
 
 def test_the_proof_names_runtime_and_times(small_model, images_of, tmp_path):
     path = exchange.write(small_model, tmp_path / "model.tflite")
-    proof = exchange.prove(small_model, path, images_of(small_model))
+    proof = exchange.verify_export(small_model, path, images_of(small_model))
     assert proof.runtime.startswith("ai-edge-litert 2")
     assert proof.relative <= 1e-5
     assert proof.latency_s > 0

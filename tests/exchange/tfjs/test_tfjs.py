@@ -11,7 +11,7 @@ import pytest
 
 import pellucid as pl
 from pellucid import exchange
-from pellucid.exchange import prove
+from pellucid.exchange import verify_export
 
 #: layers that TensorFlow.js has not, or has otherwise
 REFUSED = {
@@ -48,7 +48,7 @@ def test_tensorflow_js_gives_the_same(
 ):
     case_model = model_of(networks.CASES[name]())
     path = exchange.write(case_model, tmp_path / "model.tfjs")
-    proof = prove(case_model, path, images_of(case_model))
+    proof = verify_export(case_model, path, images_of(case_model))
     assert proof.relative <= 1e-5
     assert proof.runtime.startswith("TensorFlow.js 4")
 
@@ -57,7 +57,7 @@ def test_every_network_of_the_zoo_runs_in_tensorflow_js(
     zoo_model, images_of, tfjs_package, tmp_path
 ):
     path = exchange.write(zoo_model, tmp_path / "model.tfjs")
-    assert prove(zoo_model, path, images_of(zoo_model, 1)).relative <= 1e-5
+    assert verify_export(zoo_model, path, images_of(zoo_model, 1)).relative <= 1e-5
     back = exchange.read(path / "model.json", engine="numpy")
     assert back.network.parameter_count == zoo_model.network.parameter_count
 
@@ -149,4 +149,4 @@ def test_without_tensorflow_js_the_sentence_says_what_to_run(
     monkeypatch.delenv("NODE_PATH", raising=False)
     path = exchange.write(small_model, tmp_path / "m.tfjs")
     with pytest.raises(pl.MissingExtraError, match="npm install @tensorflow/tfjs@"):
-        prove(small_model, path, images_of(small_model))
+        verify_export(small_model, path, images_of(small_model))

@@ -10,8 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.codegen.memory_plan import Plan, Step, pads_of, plan
-from pellucid.exchange.codegen.weight_packing import bias_of, scale_and_shift, tiled
+from pellucid.exchange.codegen.memory_plan import (
+    MemoryPlan,
+    PlannedNode,
+    get_pads,
+    plan_memory,
+)
+from pellucid.exchange.codegen.weight_packing import (
+    fold_batch_norm,
+    get_bias,
+    pack_channels,
+)
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 from pellucid.runs import ModelFile
@@ -21,24 +30,24 @@ Weights = dict[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkspaceRef:
     """A place in the workspace, in numbers from its beginning."""
 
     start: int
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class ConstantRef:
     """The name of a constant array."""
 
     name: str
 
 
-Argument = Place | Constant | int | float
+Argument = WorkspaceRef | ConstantRef | int | float
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class KernelCall:
     """One call of a kernel, for one node."""
 
     node: str
@@ -47,15 +56,15 @@ class Call:
 
 
 @dataclass(slots=True)
-class Program:
+class KernelProgram:
     """Calls in order, the constant arrays they name, and the plan of the workspace.
 
     ``lanes`` is the number of channels that the language's kernels compute at once.
     """
 
-    plan: Plan
+    plan: MemoryPlan
     lanes: int
-    calls: list[Call] = field(default_factory=list)
+    calls: list[KernelCall] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
 
     @property
@@ -63,162 +72,194 @@ class Program:
         """The kernels that are called."""
         return {call.kernel for call in self.calls}
 
-    def call(self, step: Step, kernel: str, *arguments: Argument) -> None:
+    def call(self, planned: PlannedNode, kernel: str, *arguments: Argument) -> None:
         """Call a kernel."""
-        self.calls.append(Call(step.node.name, kernel, arguments))
+        self.calls.append(KernelCall(planned.node.name, kernel, arguments))
 
-    def array(self, step: Step, role: str, array: Array) -> Constant:
+    def array(self, planned: PlannedNode, role: str, array: Array) -> ConstantRef:
         """Keep a constant array."""
-        name = f"{step.node.name}_{role}_"
+        name = f"{planned.node.name}_{role}_"
         self.arrays[name] = np.asarray(array, np.float32)
-        return Constant(name)
+        return ConstantRef(name)
 
-    def tiles(self, step: Step, role: str, array: Array) -> Constant:
+    def tiles(self, planned: PlannedNode, role: str, array: Array) -> ConstantRef:
         """Keep an array in tiles of output channels."""
-        return self.array(step, role, tiled(array, self.lanes))
+        return self.array(planned, role, pack_channels(array, self.lanes))
 
 
-def program(file: ModelFile, *, lanes: int) -> Program:
+def lower(file: ModelFile, *, lanes: int) -> KernelProgram:
     """Return a model as calls of kernels."""
-    made = Program(plan(file.network), lanes)
-    for step in made.plan.steps:
+    program = KernelProgram(plan_memory(file.network), lanes)
+    for planned in program.plan.nodes:
         weights = {
-            spec.role: np.asarray(file.weights[f"{step.node.name}.{spec.role}"])
-            for spec in step.layer.weights(*step.shapes)
+            spec.role: np.asarray(file.weights[f"{planned.node.name}.{spec.role}"])
+            for spec in planned.layer.weights(*planned.shapes)
         }
-        _WRITERS[type(step.layer)](made, step, weights)
-    return made
+        _WRITERS[type(planned.layer)](program, planned, weights)
+    return program
 
 
-def comment(text: str) -> str:
+def escape_comment(text: str) -> str:
     """Return text that cannot end the comment it stands in."""
     plain = "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
     return plain.replace("*/", "* /").replace("\\", "/")
 
 
-def _places(step: Step) -> tuple[Place, Place]:
-    return Place(step.sources[0]), Place(step.target)
+def _operands(planned: PlannedNode) -> tuple[WorkspaceRef, WorkspaceRef]:
+    return WorkspaceRef(planned.sources[0]), WorkspaceRef(planned.target)
 
 
-def _conv(made: Program, step: Step, weights: Weights) -> None:
-    layer, (h, w, c), (oh, ow, oc) = step.layer, step.shapes[0], step.shape
-    x, y = _places(step)
-    if step.scratch is not None:
-        top, left, bottom, right = pads_of(layer, step.shapes[0])
-        padded = Place(step.scratch)
-        made.call(step, "pad", x, padded, h, w, c, top, left, bottom, right)
+def _conv(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    layer, (h, w, c), (oh, ow, oc) = planned.layer, planned.shapes[0], planned.shape
+    x, y = _operands(planned)
+    if planned.scratch is not None:
+        top, left, bottom, right = get_pads(layer, planned.shapes[0])
+        padded = WorkspaceRef(planned.scratch)
+        program.call(planned, "pad", x, padded, h, w, c, top, left, bottom, right)
         x, w = padded, left + w + right
     sizes = (w, c, oh, ow, oc, *layer.kernel, *layer.strides, *layer.dilations)
-    bias, weight = bias_of(weights, oc), weights["weight"]
+    bias, weight = get_bias(weights, oc), weights["weight"]
     if layer.groups == 1:
-        arrays = made.tiles(step, "weight", weight), made.tiles(step, "bias", bias)
-        made.call(step, "conv", x, *arrays, y, *sizes)
+        arrays = (
+            program.tiles(planned, "weight", weight),
+            program.tiles(planned, "bias", bias),
+        )
+        program.call(planned, "conv", x, *arrays, y, *sizes)
     else:
-        arrays = made.array(step, "weight", weight), made.array(step, "bias", bias)
-        made.call(step, "conv_grouped", x, *arrays, y, *sizes, layer.groups)
+        arrays = (
+            program.array(planned, "weight", weight),
+            program.array(planned, "bias", bias),
+        )
+        program.call(planned, "conv_grouped", x, *arrays, y, *sizes, layer.groups)
 
 
-def _conv_transpose(made: Program, step: Step, weights: Weights) -> None:
-    layer, (x, y) = step.layer, _places(step)
-    top, left, _, _ = pads_of(layer, step.shapes[0])
-    weight = made.array(step, "weight", weights["weight"])
-    bias = made.array(step, "bias", bias_of(weights, step.shape[2]))
-    sizes = (*step.shapes[0], *step.shape, *layer.kernel, *layer.strides)
+def _conv_transpose(
+    program: KernelProgram, planned: PlannedNode, weights: Weights
+) -> None:
+    layer, (x, y) = planned.layer, _operands(planned)
+    top, left, _, _ = get_pads(layer, planned.shapes[0])
+    weight = program.array(planned, "weight", weights["weight"])
+    bias = program.array(planned, "bias", get_bias(weights, planned.shape[2]))
+    sizes = (*planned.shapes[0], *planned.shape, *layer.kernel, *layer.strides)
     more = (*layer.dilations, layer.groups, top, left)
-    made.call(step, "conv_transpose", x, weight, bias, y, *sizes, *more)
+    program.call(planned, "conv_transpose", x, weight, bias, y, *sizes, *more)
 
 
-def _dense(made: Program, step: Step, weights: Weights) -> None:
-    (x, y), units = _places(step), step.shape[-1]
-    weight = made.tiles(step, "weight", weights["weight"])
-    bias = made.tiles(step, "bias", bias_of(weights, units))
-    sizes = (prod(step.shape[:-1]), step.shapes[0][-1], units)
-    made.call(step, "dense", x, weight, bias, y, *sizes)
+def _dense(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    (x, y), units = _operands(planned), planned.shape[-1]
+    weight = program.tiles(planned, "weight", weights["weight"])
+    bias = program.tiles(planned, "bias", get_bias(weights, units))
+    sizes = (prod(planned.shape[:-1]), planned.shapes[0][-1], units)
+    program.call(planned, "dense", x, weight, bias, y, *sizes)
 
 
-def _pool(kernel: str) -> Callable[[Program, Step, Weights], None]:
-    def write(made: Program, step: Step, weights: Weights) -> None:
-        layer = step.layer
-        top, left, _, _ = pads_of(layer, step.shapes[0])
-        sizes = (*step.shapes[0], *step.shape[:2], *layer.kernel, *layer.strides)
-        made.call(step, kernel, *_places(step), *sizes, top, left)
+def _pool(kernel: str) -> Callable[[KernelProgram, PlannedNode, Weights], None]:
+    def write(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+        layer = planned.layer
+        top, left, _, _ = get_pads(layer, planned.shapes[0])
+        sizes = (*planned.shapes[0], *planned.shape[:2], *layer.kernel, *layer.strides)
+        program.call(planned, kernel, *_operands(planned), *sizes, top, left)
 
     return write
 
 
-def _global_avg_pool(made: Program, step: Step, weights: Weights) -> None:
-    h, w, c = step.shapes[0]
-    made.call(step, "global_avg_pool", *_places(step), h * w, c)
+def _global_avg_pool(
+    program: KernelProgram, planned: PlannedNode, weights: Weights
+) -> None:
+    h, w, c = planned.shapes[0]
+    program.call(planned, "global_avg_pool", *_operands(planned), h * w, c)
 
 
-def _batch_norm(made: Program, step: Step, weights: Weights) -> None:
-    scale, shift = scale_and_shift(weights, step.layer.epsilon)
-    arrays = made.array(step, "scale", scale), made.array(step, "shift", shift)
-    sizes = (prod(step.shape[:-1]), step.shape[-1])
-    made.call(step, "scale_shift", *_places(step), *arrays, *sizes)
+def _batch_norm(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    scale, shift = fold_batch_norm(weights, planned.layer.epsilon)
+    arrays = (
+        program.array(planned, "scale", scale),
+        program.array(planned, "shift", shift),
+    )
+    sizes = (prod(planned.shape[:-1]), planned.shape[-1])
+    program.call(planned, "scale_shift", *_operands(planned), *arrays, *sizes)
 
 
-def _layer_norm(made: Program, step: Step, weights: Weights) -> None:
-    arrays = [made.array(step, role, weights[role]) for role in ("scale", "offset")]
-    sizes = (prod(step.shape[:-1]), step.shape[-1])
-    made.call(step, "layer_norm", *_places(step), *arrays, *sizes, step.layer.epsilon)
+def _layer_norm(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    arrays = [
+        program.array(planned, role, weights[role]) for role in ("scale", "offset")
+    ]
+    sizes = (prod(planned.shape[:-1]), planned.shape[-1])
+    program.call(
+        planned,
+        "layer_norm",
+        *_operands(planned),
+        *arrays,
+        *sizes,
+        planned.layer.epsilon,
+    )
 
 
-def _local_response_norm(made: Program, step: Step, weights: Weights) -> None:
-    layer, channels = step.layer, step.shape[-1]
-    sizes = (prod(step.shape[:-1]), channels, layer.reach(channels))
+def _local_response_norm(
+    program: KernelProgram, planned: PlannedNode, weights: Weights
+) -> None:
+    layer, channels = planned.layer, planned.shape[-1]
+    sizes = (prod(planned.shape[:-1]), channels, layer.reach(channels))
     numbers = (float(layer.alpha / layer.size), layer.beta, layer.bias)
-    made.call(step, "local_response_norm", *_places(step), *sizes, *numbers)
+    program.call(planned, "local_response_norm", *_operands(planned), *sizes, *numbers)
 
 
-def _elementwise(kernel: str) -> Callable[[Program, Step, Weights], None]:
-    def write(made: Program, step: Step, weights: Weights) -> None:
-        made.call(step, kernel, *_places(step), prod(step.shape))
+def _elementwise(kernel: str) -> Callable[[KernelProgram, PlannedNode, Weights], None]:
+    def write(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+        program.call(planned, kernel, *_operands(planned), prod(planned.shape))
 
     return write
 
 
-def _leaky_relu(made: Program, step: Step, weights: Weights) -> None:
-    slope = float(step.layer.slope)
-    made.call(step, "leaky_relu", *_places(step), prod(step.shape), slope)
+def _leaky_relu(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    slope = float(planned.layer.slope)
+    program.call(planned, "leaky_relu", *_operands(planned), prod(planned.shape), slope)
 
 
-def _softmax(made: Program, step: Step, weights: Weights) -> None:
-    sizes = (prod(step.shape[:-1]), step.shape[-1])
-    made.call(step, "softmax", *_places(step), *sizes)
+def _softmax(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    sizes = (prod(planned.shape[:-1]), planned.shape[-1])
+    program.call(planned, "softmax", *_operands(planned), *sizes)
 
 
-def _add(made: Program, step: Step, weights: Weights) -> None:
-    first, target = _places(step)
-    for other in step.sources[1:]:
-        made.call(step, "add", first, Place(other), target, prod(step.shape))
+def _add(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    first, target = _operands(planned)
+    for other in planned.sources[1:]:
+        program.call(
+            planned, "add", first, WorkspaceRef(other), target, prod(planned.shape)
+        )
         first = target
 
 
-def _concat(made: Program, step: Step, weights: Weights) -> None:
-    begin, channels = 0, step.shape[-1]
-    for source, shape in zip(step.sources, step.shapes, strict=True):
+def _concat(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    begin, channels = 0, planned.shape[-1]
+    for source, shape in zip(planned.sources, planned.shapes, strict=True):
         sizes = (prod(shape[:-1]), shape[-1], channels, begin)
-        made.call(step, "concat", Place(source), Place(step.target), *sizes)
+        program.call(
+            planned,
+            "concat",
+            WorkspaceRef(source),
+            WorkspaceRef(planned.target),
+            *sizes,
+        )
         begin += shape[-1]
 
 
-def _zero_pad(made: Program, step: Step, weights: Weights) -> None:
-    (top, bottom), (left, right) = step.layer.sides
+def _zero_pad(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    (top, bottom), (left, right) = planned.layer.sides
     sides = (top, left, bottom, right)
-    made.call(step, "pad", *_places(step), *step.shapes[0], *sides)
+    program.call(planned, "pad", *_operands(planned), *planned.shapes[0], *sides)
 
 
-def _upsample(made: Program, step: Step, weights: Weights) -> None:
-    sizes = (*step.shapes[0], *step.layer.factors)
-    made.call(step, f"upsample_{step.layer.mode}", *_places(step), *sizes)
+def _upsample(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    sizes = (*planned.shapes[0], *planned.layer.factors)
+    program.call(planned, f"upsample_{planned.layer.mode}", *_operands(planned), *sizes)
 
 
-def _view(made: Program, step: Step, weights: Weights) -> None:
+def _view(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
     """Flatten and Dropout: the numbers stay where they are."""
 
 
-_WRITERS: dict[type[Layer], Callable[[Program, Step, Weights], None]] = {
+_WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None]] = {
     pl.Add: _add,
     pl.AvgPool2D: _pool("avg_pool"),
     pl.BatchNorm: _batch_norm,

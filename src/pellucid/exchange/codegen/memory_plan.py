@@ -28,7 +28,7 @@ _ALIGNMENT = 16  # numbers: 64 bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class PlannedNode:
     """One node: where its numbers come from and go to in the workspace.
 
     ``sources`` and ``target`` count numbers from the workspace's beginning;
@@ -45,32 +45,32 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class MemoryPlan:
     """The steps in order, where input and output lie, and the workspace's size."""
 
-    steps: tuple[Step, ...]
+    nodes: tuple[PlannedNode, ...]
     input: int
     output: int
     size: int
 
 
-def pads_of(layer: Any, shape: Shape) -> tuple[int, int, int, int]:
+def get_pads(layer: Any, shape: Shape) -> tuple[int, int, int, int]:
     """Return top, left, bottom and right of a layer with a window."""
     (top, bottom), (left, right) = layer.pads((shape[0], shape[1]))
     return top, left, bottom, right
 
 
-def scratch_of(layer: Any, shape: Shape) -> int:
+def count_scratch_elements(layer: Any, shape: Shape) -> int:
     """Return how many numbers a padded image of a convolution takes; 0 if none."""
     if not isinstance(layer, pl.Conv2D):
         return 0
-    top, left, bottom, right = pads_of(layer, shape)
+    top, left, bottom, right = get_pads(layer, shape)
     if not top + left + bottom + right:
         return 0
     return (shape[0] + top + bottom) * (shape[1] + left + right) * shape[2]
 
 
-class Space:
+class Workspace:
     """Places of the workspace: first fit, freed after the last reader."""
 
     def __init__(self) -> None:
@@ -92,14 +92,14 @@ class Space:
         self.taken = [place for place in self.taken if place[0] != start]
 
 
-def plan(network: Network) -> Plan:
+def plan_memory(network: Network) -> MemoryPlan:
     """Return the steps of a network and their places."""
-    space, places = Space(), dict[str, int]()
+    space, places = Workspace(), dict[str, int]()
     entry, exit_ = network.inputs[0], network.outputs[0]
     left = {node.name: len(network.consumers[node.name]) for node in network.nodes}
     left[exit_] += 1
     readers: dict[int, int] = {}  # place → nodes that will still read it
-    steps = []
+    nodes = []
     for node in network.nodes:
         shape = network.shapes[node.name]
         if isinstance(node.layer, Input):
@@ -109,7 +109,7 @@ def plan(network: Network) -> Plan:
         sources = tuple(places[source] for source in node.inputs)
         first = sources[0]
         is_last = readers[first] == 1
-        needed = scratch_of(node.layer, network.shapes[node.inputs[0]])
+        needed = count_scratch_elements(node.layer, network.shapes[node.inputs[0]])
         scratch = space.take(needed) if needed else None
         if isinstance(node.layer, _VIEWS) or (
             isinstance(node.layer, _IN_PLACE) and is_last
@@ -117,8 +117,8 @@ def plan(network: Network) -> Plan:
             target = first
         else:
             target = space.take(prod(shape))
-        steps.append(
-            Step(
+        nodes.append(
+            PlannedNode(
                 node=node,
                 layer=node.layer,
                 shapes=network.input_shapes(node),
@@ -138,6 +138,6 @@ def plan(network: Network) -> Plan:
                 del readers[source]
         if scratch is not None:
             space.free(scratch)
-    return Plan(
-        steps=tuple(steps), input=places[entry], output=places[exit_], size=space.size
+    return MemoryPlan(
+        nodes=tuple(nodes), input=places[entry], output=places[exit_], size=space.size
     )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
-def tiled(weight: Array, lanes: int) -> Array:
+def pack_channels(weight: Array, lanes: int) -> Array:
     """(…, out) → (tiles of that many channels, …, lanes), filled up with zeros."""
     missing = -weight.shape[-1] % lanes
     wide = np.pad(weight, [(0, 0)] * (weight.ndim - 1) + [(0, missing)])
@@ -18,12 +18,12 @@ def tiled(weight: Array, lanes: int) -> Array:
     return np.moveaxis(split, -2, 0)
 
 
-def bias_of(weights: dict[str, Array], channels: int) -> Array:
+def get_bias(weights: dict[str, Array], channels: int) -> Array:
     """Return the bias, or zeros where a layer has none."""
     return weights.get("bias", np.zeros(channels, np.float32))
 
 
-def scale_and_shift(weights: dict[str, Array], epsilon: float) -> tuple[Array, Array]:
+def fold_batch_norm(weights: dict[str, Array], epsilon: float) -> tuple[Array, Array]:
     """Return batch norm with running statistics as ``x · scale + shift``."""
     wide = {role: np.asarray(array, np.float64) for role, array in weights.items()}
     scale = wide["scale"] / np.sqrt(wide["running_variance"] + epsilon)

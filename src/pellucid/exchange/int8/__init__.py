@@ -1,6 +1,6 @@
 """int8 post-training quantization: once, for every format that has it."""
 
-from pellucid.exchange.int8.quantize import quantized
-from pellucid.exchange.int8.ranges import ranges
+from pellucid.exchange.int8.calibration import calibrate
+from pellucid.exchange.int8.quantization import quantize
 
-__all__ = ["quantized", "ranges"]
+__all__ = ["calibrate", "quantize"]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.int8.ranges import Range
+from pellucid.exchange.int8.calibration import Range
 from pellucid.exchange.litert.graph import Scales
 
 Array = npt.NDArray[Any]
@@ -23,7 +23,7 @@ LOW, HIGH = -128, 127
 _BIAS_LIMIT = 2**30  # leaves room for the sum that it begins
 
 
-def scales_of(extent: Range) -> Scales:
+def compute_scales(extent: Range) -> Scales:
     """Return an activation's scale and zero point: 256 steps, one of them exactly 0."""
     low, high = min(extent[0], 0.0), max(extent[1], 0.0)
     scale = np.float32((high - low) / (HIGH - LOW)) or np.float32(1)
@@ -31,14 +31,14 @@ def scales_of(extent: Range) -> Scales:
     return Scales(np.asarray([scale]), min(max(zero_point, LOW), HIGH))
 
 
-def whole(array: Array, scales: Scales) -> Array:
+def quantize_array(array: Array, scales: Scales) -> Array:
     """Return real numbers as int8: rounded, and cut off where they do not fit."""
     steps = np.round(np.asarray(array, np.float64) / scales.one) + scales.zero_point
     numbers: Array = np.clip(steps, LOW, HIGH).astype(np.int8)
     return numbers
 
 
-def weight_and_bias(
+def quantize_weight_and_bias(
     weight: Array, bias: Array, *, axis: int, scale: float
 ) -> tuple[Array, Array, Scales, Scales]:
     """Return int8 weights, int32 biases, and the scales of both.
@@ -62,7 +62,7 @@ def weight_and_bias(
     )
 
 
-def multiplier(real: float) -> tuple[int, int]:
+def encode_multiplier(real: float) -> tuple[int, int]:
     """Return (m, s) with real = m · 2^(s − 31), m of 31 bits."""
     if real == 0:
         return 0, 0
@@ -73,7 +73,7 @@ def multiplier(real: float) -> tuple[int, int]:
     return (0, 0) if shift < -31 else (whole_part, shift)
 
 
-def multiplied(x: int, m: int, shift: int) -> int:
+def multiply_fixed_point(x: int, m: int, shift: int) -> int:
     """Return x · m · 2^(shift − 31), rounded twice as the specification's code does."""
     left, right = max(shift, 0), max(-shift, 0)
     high = ((x * m << left) + 2**30) >> 31

@@ -34,7 +34,7 @@ def snake_case(kind: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def in_keras_order(entries: list[Entry], output: str) -> list[Entry]:
+def sort_in_keras_order(entries: list[Entry], output: str) -> list[Entry]:
     """Return layers in the order in which Keras walks over a functional model.
 
     By longest path to the output, the longest first; of equals in the order in which

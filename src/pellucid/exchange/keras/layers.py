@@ -24,7 +24,7 @@ _NOT_NEGATIVE = (pl.ReLU, pl.Sigmoid, pl.Softmax)
 
 
 @dataclass(slots=True, kw_only=True)
-class Site:
+class WriteContext:
     """One node while it is written; entries are put behind each other."""
 
     node: Node
@@ -36,7 +36,7 @@ class Site:
     source: Layer
     entries: list[Entry]
 
-    def put(
+    def add_layer(
         self,
         kind: str,
         *arrays: Array,
@@ -60,20 +60,22 @@ class Site:
         self.entries.append(entry)
         self.inputs = (name,)
 
-    def pad(self, sides: Pads) -> None:
+    def add_padding(self, sides: Pads) -> None:
         """Put zeros around the image first."""
         if sides != _ZEROS:
             name = f"{self.node.name}_padding"
             height, width, channels = self.shapes[0]
             shape = height + sum(sides[0]), width + sum(sides[1]), channels
-            self.put("ZeroPadding2D", name=name, shape=shape, padding=_lists(sides))
+            self.add_layer(
+                "ZeroPadding2D", name=name, shape=shape, padding=_to_lists(sides)
+            )
 
-    def refused(self, reason: str) -> Exception:
+    def make_error(self, reason: str) -> Exception:
         """Return the error for what Keras cannot express."""
         return export_error("Keras", self.layer.who, reason)
 
 
-def entries_of(file: ModelFile) -> tuple[list[Entry], str]:
+def build_entries(file: ModelFile) -> tuple[list[Entry], str]:
     """Return Keras's layers in topological order, and the name of the output's."""
     network, entries = file.network, list[Entry]()
     names: dict[str, str] = {}
@@ -87,7 +89,7 @@ def entries_of(file: ModelFile) -> tuple[list[Entry], str]:
             names[node.name] = node.name
             continue
         shapes = network.input_shapes(node)
-        site = Site(
+        context = WriteContext(
             node=node,
             layer=node.layer,
             inputs=tuple(names[source] for source in node.inputs),
@@ -100,18 +102,18 @@ def entries_of(file: ModelFile) -> tuple[list[Entry], str]:
             source=network.node(node.inputs[0]).layer,
             entries=entries,
         )
-        _WRITERS[type(node.layer)](site)
-        names[node.name] = site.inputs[0]
+        _WRITERS[type(node.layer)](context)
+        names[node.name] = context.inputs[0]
     return entries, names[network.outputs[0]]
 
 
-def _lists(sides: Pads) -> list[list[int]]:
+def _to_lists(sides: Pads) -> list[list[int]]:
     return [list(pair) for pair in sides]
 
 
-def _window(site: Site) -> tuple[str, Pads]:
+def _get_padding(context: WriteContext) -> tuple[str, Pads]:
     """Return Keras's padding, and the zeros that must be put around before."""
-    layer, size = site.layer, (site.shapes[0][0], site.shapes[0][1])
+    layer, size = context.layer, (context.shapes[0][0], context.shapes[0][1])
     around = layer.pads(size)
     dilation = getattr(layer, "dilations", (1, 1))
     if around == _ZEROS:
@@ -121,16 +123,16 @@ def _window(site: Site) -> tuple[str, Pads]:
     return "valid", around
 
 
-def _biased(site: Site, weight: Array) -> list[Array]:
-    return [weight, site.weights["bias"]] if "bias" in site.weights else [weight]
+def _append_bias(context: WriteContext, weight: Array) -> list[Array]:
+    return [weight, context.weights["bias"]] if "bias" in context.weights else [weight]
 
 
-def _conv(site: Site) -> None:
-    layer = site.layer
+def _conv(context: WriteContext) -> None:
+    layer = context.layer
     if max(layer.strides) > 1 and max(layer.dilations) > 1:
-        raise site.refused("stride and dilation must not both be more than 1")
-    padding, around = _window(site)
-    site.pad(around)
+        raise context.make_error("stride and dilation must not both be more than 1")
+    padding, around = _get_padding(context)
+    context.add_padding(around)
     how = {
         "kernel_size": list(layer.kernel),
         "strides": list(layer.strides),
@@ -140,40 +142,49 @@ def _conv(site: Site) -> None:
         "data_format": "channels_last",
         "trainable": layer.trainable,
     }
-    channels, weight = site.shapes[0][2], site.weights["weight"]
+    channels, weight = context.shapes[0][2], context.weights["weight"]
     is_square = layer.strides[0] == layer.strides[1]
     if layer.groups == channels > 1 and is_square:
         kh, kw, _, out = weight.shape
         kernel = weight.reshape(kh, kw, channels, out // channels)
         more = {"depth_multiplier": out // channels}
-        site.put("DepthwiseConv2D", *_biased(site, kernel), **how, **more)
+        context.add_layer(
+            "DepthwiseConv2D", *_append_bias(context, kernel), **how, **more
+        )
         return
     more = {"filters": layer.out_channels, "groups": layer.groups}
-    site.put("Conv2D", *_biased(site, weight), **how, **more)
+    context.add_layer("Conv2D", *_append_bias(context, weight), **how, **more)
 
 
-def _conv_transpose(site: Site) -> None:
-    layer, name = site.layer, site.node.name
+def _conv_transpose(context: WriteContext) -> None:
+    layer, name = context.layer, context.node.name
     if layer.groups > 1:
-        raise site.refused("groups must be 1")
+        raise context.make_error("groups must be 1")
     if max(layer.strides) > 1 and max(layer.dilations) > 1:
-        raise site.refused("stride and dilation must not both be more than 1")
+        raise context.make_error("stride and dilation must not both be more than 1")
     whole = [
         n * s + max(d * (k - 1) + 1 - s, 0)
         for n, s, k, d in zip(
-            site.shapes[0], layer.strides, layer.kernel, layer.dilations, strict=False
+            context.shapes[0],
+            layer.strides,
+            layer.kernel,
+            layer.dilations,
+            strict=False,
         )
     ]
-    (top, _), (left, _) = layer.pads((site.shapes[0][0], site.shapes[0][1]))
-    bottom, right = whole[0] - top - site.shape[0], whole[1] - left - site.shape[1]
+    (top, _), (left, _) = layer.pads((context.shapes[0][0], context.shapes[0][1]))
+    bottom, right = (
+        whole[0] - top - context.shape[0],
+        whole[1] - left - context.shape[1],
+    )
     if min(bottom, right) < 0:
-        raise site.refused("output_padding must not go beyond the kernel")
+        raise context.make_error("output_padding must not go beyond the kernel")
     crop = ((top, bottom), (left, right))
-    kernel = site.weights["weight"].transpose(0, 1, 3, 2)
+    kernel = context.weights["weight"].transpose(0, 1, 3, 2)
     is_cropped = crop != _ZEROS
-    site.put(
+    context.add_layer(
         "Conv2DTranspose",
-        *_biased(site, kernel),
+        *_append_bias(context, kernel),
         name=f"{name}_whole" if is_cropped else name,
         shape=(*whole, layer.out_channels),
         filters=layer.out_channels,
@@ -186,29 +197,33 @@ def _conv_transpose(site: Site) -> None:
         trainable=layer.trainable,
     )
     if is_cropped:
-        site.put("Cropping2D", cropping=_lists(crop), data_format="channels_last")
+        context.add_layer(
+            "Cropping2D", cropping=_to_lists(crop), data_format="channels_last"
+        )
 
 
-def _dense(site: Site) -> None:
-    site.put(
+def _dense(context: WriteContext) -> None:
+    context.add_layer(
         "Dense",
-        *_biased(site, site.weights["weight"]),
-        units=site.layer.units,
-        use_bias=site.layer.bias,
-        trainable=site.layer.trainable,
+        *_append_bias(context, context.weights["weight"]),
+        units=context.layer.units,
+        use_bias=context.layer.bias,
+        trainable=context.layer.trainable,
     )
 
 
-def _pool(kind: str) -> Callable[[Site], None]:
-    def write(site: Site) -> None:
-        layer = site.layer
-        padding, around = _window(site)
+def _pool(kind: str) -> Callable[[WriteContext], None]:
+    def write(context: WriteContext) -> None:
+        layer = context.layer
+        padding, around = _get_padding(context)
         if around != _ZEROS:
-            is_safe = isinstance(site.source, _NOT_NEGATIVE)
+            is_safe = isinstance(context.source, _NOT_NEGATIVE)
             if kind != "MaxPooling2D" or not is_safe:
-                raise site.refused(f"padding must be 'valid' or 'same'; got {around}")
-            site.pad(around)
-        site.put(
+                raise context.make_error(
+                    f"padding must be 'valid' or 'same'; got {around}"
+                )
+            context.add_padding(around)
+        context.add_layer(
             kind,
             pool_size=list(layer.kernel),
             strides=list(layer.strides),
@@ -219,11 +234,14 @@ def _pool(kind: str) -> Callable[[Site], None]:
     return write
 
 
-def _batch_norm(site: Site) -> None:
-    layer, roles = site.layer, ("scale", "offset", "running_mean", "running_variance")
-    site.put(
+def _batch_norm(context: WriteContext) -> None:
+    layer, roles = (
+        context.layer,
+        ("scale", "offset", "running_mean", "running_variance"),
+    )
+    context.add_layer(
         "BatchNormalization",
-        *(site.weights[role] for role in roles),
+        *(context.weights[role] for role in roles),
         axis=-1,
         momentum=layer.momentum,
         epsilon=layer.epsilon,
@@ -231,54 +249,60 @@ def _batch_norm(site: Site) -> None:
     )
 
 
-def _layer_norm(site: Site) -> None:
-    arrays = site.weights["scale"], site.weights["offset"]
-    how = {"epsilon": site.layer.epsilon, "trainable": site.layer.trainable}
-    site.put("LayerNormalization", *arrays, axis=-1, **how)
+def _layer_norm(context: WriteContext) -> None:
+    arrays = context.weights["scale"], context.weights["offset"]
+    how = {"epsilon": context.layer.epsilon, "trainable": context.layer.trainable}
+    context.add_layer("LayerNormalization", *arrays, axis=-1, **how)
 
 
-def _local_response_norm(site: Site) -> None:
-    raise site.refused("there is no such layer")
+def _local_response_norm(context: WriteContext) -> None:
+    raise context.make_error("there is no such layer")
 
 
-def _activation(name: str) -> Callable[[Site], None]:
-    return lambda site: site.put("Activation", activation=name)
+def _activation(name: str) -> Callable[[WriteContext], None]:
+    return lambda context: context.add_layer("Activation", activation=name)
 
 
-def _upsample(site: Site) -> None:
-    site.put(
+def _upsample(context: WriteContext) -> None:
+    context.add_layer(
         "UpSampling2D",
-        size=list(site.layer.factors),
-        interpolation=site.layer.mode,
+        size=list(context.layer.factors),
+        interpolation=context.layer.mode,
         data_format="channels_last",
     )
 
 
-_WRITERS: dict[type[Layer], Callable[[Site], None]] = {
-    pl.Add: lambda site: site.put("Add"),
+_WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
+    pl.Add: lambda context: context.add_layer("Add"),
     pl.AvgPool2D: _pool("AveragePooling2D"),
     pl.BatchNorm: _batch_norm,
-    pl.Concat: lambda site: site.put("Concatenate", axis=-1),
+    pl.Concat: lambda context: context.add_layer("Concatenate", axis=-1),
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
     pl.Dense: _dense,
-    pl.Dropout: lambda site: site.put("Dropout", rate=site.layer.rate),
-    pl.Flatten: lambda site: site.put("Flatten", data_format="channels_last"),
+    pl.Dropout: lambda context: context.add_layer("Dropout", rate=context.layer.rate),
+    pl.Flatten: lambda context: context.add_layer(
+        "Flatten", data_format="channels_last"
+    ),
     pl.GELU: _activation("gelu"),
-    pl.GlobalAvgPool2D: lambda site: site.put(
+    pl.GlobalAvgPool2D: lambda context: context.add_layer(
         "GlobalAveragePooling2D", data_format="channels_last"
     ),
     pl.LayerNorm: _layer_norm,
-    pl.LeakyReLU: lambda site: site.put("LeakyReLU", negative_slope=site.layer.slope),
+    pl.LeakyReLU: lambda context: context.add_layer(
+        "LeakyReLU", negative_slope=context.layer.slope
+    ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("MaxPooling2D"),
-    pl.ReLU: lambda site: site.put("ReLU"),
+    pl.ReLU: lambda context: context.add_layer("ReLU"),
     pl.SiLU: _activation("silu"),
     pl.Sigmoid: _activation("sigmoid"),
-    pl.Softmax: lambda site: site.put("Softmax", axis=-1),
+    pl.Softmax: lambda context: context.add_layer("Softmax", axis=-1),
     pl.Tanh: _activation("tanh"),
     pl.Upsample2D: _upsample,
-    pl.ZeroPad2D: lambda site: site.put(
-        "ZeroPadding2D", padding=_lists(site.layer.sides), data_format="channels_last"
+    pl.ZeroPad2D: lambda context: context.add_layer(
+        "ZeroPadding2D",
+        padding=_to_lists(context.layer.sides),
+        data_format="channels_last",
     ),
 }

@@ -11,8 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pellucid.exchange.keras.entry import Entry, group_names, in_keras_order
-from pellucid.exchange.keras.layers import entries_of
+from pellucid.exchange.keras.entry import Entry, group_names, sort_in_keras_order
+from pellucid.exchange.keras.layers import build_entries
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
@@ -30,13 +30,15 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     ExchangeError
         If a layer has no exact form in Keras.
     """
-    entries, output = entries_of(file)
-    ordered = in_keras_order(entries, output)
-    whole = _legacy if name.lower().endswith((".h5", ".hdf5")) else _zipped
+    entries, output = build_entries(file)
+    ordered = sort_in_keras_order(entries, output)
+    whole = _write_hdf5 if name.lower().endswith((".h5", ".hdf5")) else _write_zip
     return {name: whole(file, ordered, output)}
 
 
-def model_config(file: ModelFile, entries: list[Entry], output: str) -> dict[str, Any]:
+def build_model_config(
+    file: ModelFile, entries: list[Entry], output: str
+) -> dict[str, Any]:
     """Return the model as Keras's JSON."""
     shapes = {entry.name: entry.shape for entry in entries}
     return {
@@ -78,24 +80,24 @@ def _tensor(source: str, shape: Shape) -> dict[str, Any]:
     return {"class_name": "__keras_tensor__", "config": config}
 
 
-def _zipped(file: ModelFile, entries: list[Entry], output: str) -> bytes:
+def _write_zip(file: ModelFile, entries: list[Entry], output: str) -> bytes:
     card = json.dumps(ModelMetadata.of(file).to_json())
     texts = {
         "metadata.json": json.dumps(
             {"keras_version": KERAS_VERSION, "date_saved": "", CARD: card}
         ),
-        "config.json": json.dumps(model_config(file, entries, output)),
+        "config.json": json.dumps(build_model_config(file, entries, output)),
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in texts.items():
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), text)
         weights = zipfile.ZipInfo("model.weights.h5", _EPOCH)
-        archive.writestr(weights, _weights(entries))
+        archive.writestr(weights, _write_weights(entries))
     return buffer.getvalue()
 
 
-def _weights(entries: list[Entry]) -> bytes:
+def _write_weights(entries: list[Entry]) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as store:
         store.create_group("vars")
@@ -107,12 +109,14 @@ def _weights(entries: list[Entry]) -> bytes:
     return buffer.getvalue()
 
 
-def _legacy(file: ModelFile, entries: list[Entry], output: str) -> bytes:
+def _write_hdf5(file: ModelFile, entries: list[Entry], output: str) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as store:
         store.attrs["keras_version"] = KERAS_VERSION
         store.attrs["backend"] = "tensorflow"
-        store.attrs["model_config"] = json.dumps(model_config(file, entries, output))
+        store.attrs["model_config"] = json.dumps(
+            build_model_config(file, entries, output)
+        )
         store.attrs[CARD] = json.dumps(ModelMetadata.of(file).to_json())
         root = store.create_group("model_weights")
         root.attrs["layer_names"] = [entry.name.encode() for entry in entries]

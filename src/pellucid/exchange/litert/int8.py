@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from pellucid.exchange.int8 import quantized, ranges
+from pellucid.exchange.int8 import calibrate, quantize
 from pellucid.exchange.litert.container import to_bytes
-from pellucid.exchange.litert.lower import graph_of
+from pellucid.exchange.litert.lower import build_graph
 from pellucid.model import Model
 
 
@@ -18,5 +18,5 @@ def contents(model: Model, name: str, calibration: npt.ArrayLike) -> dict[str, b
     ExchangeError
         If a layer has no int8 form, or the images do not fit.
     """
-    graph = graph_of(model.file())
-    return {name: to_bytes(quantized(graph, ranges(model, calibration)))}
+    graph = build_graph(model.file())
+    return {name: to_bytes(quantize(graph, calibrate(model, calibration)))}

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.codegen.weight_packing import scale_and_shift
-from pellucid.exchange.litert.write_context import ZEROS, Site, strides
+from pellucid.exchange.codegen.weight_packing import fold_batch_norm
+from pellucid.exchange.litert.write_context import ZEROS, WriteContext, strides
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 
@@ -18,11 +18,11 @@ Array = npt.NDArray[Any]
 VALID = 1
 
 
-def _conv(site: Site) -> int:
-    layer, weight = site.layer, site.scaled(site.weights["weight"])
-    padding, around = site.window()
-    x = site.padded(site.inputs[0], around)
-    bias, channels = site.bias(site.shape[2]), site.shapes[0][2]
+def _conv(context: WriteContext) -> int:
+    layer, weight = context.layer, context.scale_weight(context.weights["weight"])
+    padding, around = context.get_window()
+    x = context.pad(context.inputs[0], around)
+    bias, channels = context.add_bias(context.shape[2]), context.shapes[0][2]
     how = {
         "padding": padding,
         "dilation_h_factor": layer.dilations[0],
@@ -30,49 +30,53 @@ def _conv(site: Site) -> int:
         **strides(layer),
     }
     if layer.groups == channels > 1:
-        kernel = site.constant("weight", weight.transpose(2, 0, 1, 3))
+        kernel = context.add_constant("weight", weight.transpose(2, 0, 1, 3))
         how["depth_multiplier"] = layer.out_channels // channels
-        return site.put("DEPTHWISE_CONV_2D", x, kernel, bias, **how)
-    kernel = site.constant("weight", weight.transpose(3, 0, 1, 2))
-    return site.put("CONV_2D", x, kernel, bias, **how)
+        return context.add_operator("DEPTHWISE_CONV_2D", x, kernel, bias, **how)
+    kernel = context.add_constant("weight", weight.transpose(3, 0, 1, 2))
+    return context.add_operator("CONV_2D", x, kernel, bias, **how)
 
 
-def _conv_transpose(site: Site) -> int:
+def _conv_transpose(context: WriteContext) -> int:
     """LiteRT has neither groups nor dilation here: the kernel is filled with zeros."""
-    layer = site.layer
-    weight = site.scaled(_spread(site.weights["weight"], layer.dilations, layer.groups))
+    layer = context.layer
+    weight = context.scale_weight(
+        _expand_kernel(context.weights["weight"], layer.dilations, layer.groups)
+    )
     kh, kw = weight.shape[:2]
     whole = tuple(
         (n - 1) * s + k
-        for n, s, k in zip(site.shapes[0][:2], layer.strides, (kh, kw), strict=True)
+        for n, s, k in zip(context.shapes[0][:2], layer.strides, (kh, kw), strict=True)
     )
-    ((top, _), (left, _)) = layer.pads((site.shapes[0][0], site.shapes[0][1]))
+    ((top, _), (left, _)) = layer.pads((context.shapes[0][0], context.shapes[0][1]))
     size = tuple(
         max(n, begin + m)
-        for n, begin, m in zip(whole, (top, left), site.shape[:2], strict=True)
+        for n, begin, m in zip(whole, (top, left), context.shape[:2], strict=True)
     )
     if size != whole:
-        raise site.refused("output_padding must not go beyond the kernel")
-    is_cropped = whole != site.shape[:2]
-    shape = (*whole, site.shape[2])
-    made = site.put(
+        raise context.make_error("output_padding must not go beyond the kernel")
+    is_cropped = whole != context.shape[:2]
+    shape = (*whole, context.shape[2])
+    made = context.add_operator(
         "TRANSPOSE_CONV",
-        site.constant("output_shape", [1, *shape]),
-        site.constant("weight", weight.transpose(3, 0, 1, 2)),
-        site.inputs[0],
-        site.bias(site.shape[2]),
+        context.add_constant("output_shape", [1, *shape]),
+        context.add_constant("weight", weight.transpose(3, 0, 1, 2)),
+        context.inputs[0],
+        context.add_bias(context.shape[2]),
         part="whole" if is_cropped else "",
         shape=shape,
         padding=VALID,
         **strides(layer),
     )
     if is_cropped:
-        begin = site.constant("begin", [0, top, left, 0])
-        made = site.put("SLICE", made, begin, site.constant("size", [-1, *site.shape]))
+        begin = context.add_constant("begin", [0, top, left, 0])
+        made = context.add_operator(
+            "SLICE", made, begin, context.add_constant("size", [-1, *context.shape])
+        )
     return made
 
 
-def _spread(weight: Array, dilations: tuple[int, int], groups: int) -> Array:
+def _expand_kernel(weight: Array, dilations: tuple[int, int], groups: int) -> Array:
     """Return (kh, kw, in, out) with the zeros that groups and dilation stand for."""
     kh, kw, per_in, out = weight.shape
     extent = [d * (k - 1) + 1 for d, k in zip(dilations, (kh, kw), strict=True)]
@@ -84,48 +88,52 @@ def _spread(weight: Array, dilations: tuple[int, int], groups: int) -> Array:
     return wide
 
 
-def _dense(site: Site) -> int:
-    weight = site.constant("weight", site.scaled(site.weights["weight"]).T)
-    bias = site.bias(site.shape[-1])
-    keep = len(site.shape) > 1
-    return site.put("FULLY_CONNECTED", site.inputs[0], weight, bias, keep_num_dims=keep)
+def _dense(context: WriteContext) -> int:
+    weight = context.add_constant(
+        "weight", context.scale_weight(context.weights["weight"]).T
+    )
+    bias = context.add_bias(context.shape[-1])
+    keep = len(context.shape) > 1
+    return context.add_operator(
+        "FULLY_CONNECTED", context.inputs[0], weight, bias, keep_num_dims=keep
+    )
 
 
-def _pool(kind: str) -> Callable[[Site], int]:
-    def write(site: Site) -> int:
-        layer = site.layer
-        padding, around = site.window()
+def _pool(kind: str) -> Callable[[WriteContext], int]:
+    def write(context: WriteContext) -> int:
+        layer = context.layer
+        padding, around = context.get_window()
         if around != ZEROS and kind == "AVERAGE_POOL_2D":
-            raise site.refused(f"padding must be 'valid' or 'same'; got {around}")
-        x = site.padded(site.inputs[0], around, lowest=True)
+            raise context.make_error(f"padding must be 'valid' or 'same'; got {around}")
+        x = context.pad(context.inputs[0], around, lowest=True)
         height, width = layer.kernel
         sizes = {"filter_height": height, "filter_width": width, **strides(layer)}
-        return site.put(kind, x, padding=padding, **sizes)
+        return context.add_operator(kind, x, padding=padding, **sizes)
 
     return write
 
 
-def _global_avg_pool(site: Site) -> int:
-    axes = site.constant("axes", [1, 2])
-    return site.put("MEAN", site.inputs[0], axes, keep_dims=False)
+def _global_avg_pool(context: WriteContext) -> int:
+    axes = context.add_constant("axes", [1, 2])
+    return context.add_operator("MEAN", context.inputs[0], axes, keep_dims=False)
 
 
-def _batch_norm(site: Site) -> int:
+def _batch_norm(context: WriteContext) -> int:
     """One that nothing takes in: a depthwise convolution of 1 × 1, which is exact."""
-    scale, shift = scale_and_shift(site.weights, site.layer.epsilon)
-    channels, x = site.shape[-1], site.inputs[0]
-    is_image = len(site.shape) == 3
+    scale, shift = fold_batch_norm(context.weights, context.layer.epsilon)
+    channels, x = context.shape[-1], context.inputs[0]
+    is_image = len(context.shape) == 3
     if not is_image:
         pixel = (1, 1, channels)
         to = [-1, *pixel]
-        x = _reshape(site, x, to, part="as_image", shape=pixel)
-    made = site.put(
+        x = _reshape(context, x, to, part="as_image", shape=pixel)
+    made = context.add_operator(
         "DEPTHWISE_CONV_2D",
         x,
-        site.constant("scale", scale.reshape(1, 1, 1, channels)),
-        site.constant("shift", shift),
+        context.add_constant("scale", scale.reshape(1, 1, 1, channels)),
+        context.add_constant("shift", shift),
         part="" if is_image else "image",
-        shape=site.shape if is_image else (1, 1, channels),
+        shape=context.shape if is_image else (1, 1, channels),
         padding=VALID,
         stride_h=1,
         stride_w=1,
@@ -133,96 +141,108 @@ def _batch_norm(site: Site) -> int:
         dilation_w_factor=1,
         depth_multiplier=1,
     )
-    return made if is_image else _reshape(site, made, [-1, *site.shape])
+    return made if is_image else _reshape(context, made, [-1, *context.shape])
 
 
-def _reshape(site: Site, x: int, to: list[int], **part: Any) -> int:
-    return site.put("RESHAPE", x, site.constant("shape", to), new_shape=to, **part)
+def _reshape(context: WriteContext, x: int, to: list[int], **part: Any) -> int:
+    return context.add_operator(
+        "RESHAPE", x, context.add_constant("shape", to), new_shape=to, **part
+    )
 
 
-def _layer_norm(site: Site) -> int:
-    (x,), row = site.inputs, (*site.shape[:-1], 1)
-    axes = site.constant("axes", [len(site.shape)])
-    epsilon = site.constant("epsilon", np.asarray(site.layer.epsilon))
-    mean = site.put("MEAN", x, axes, part="mean", shape=row, keep_dims=True)
-    square = site.put("SQUARED_DIFFERENCE", x, mean, part="square")
-    spread = site.put("MEAN", square, axes, part="variance", shape=row, keep_dims=True)
-    spread = site.put("ADD", spread, epsilon, part="stable", shape=row)
-    inverse = site.put("RSQRT", spread, part="inverse", shape=row)
-    centred = site.put("SUB", x, mean, part="centred")
-    unit = site.put("MUL", centred, inverse, part="unit")
-    scale = site.constant("scale", site.weights["scale"])
-    scaled = site.put("MUL", unit, scale, part="scaled")
-    offset = site.constant("offset", site.weights["offset"])
-    return site.put("ADD", scaled, offset)
+def _layer_norm(context: WriteContext) -> int:
+    (x,), row = context.inputs, (*context.shape[:-1], 1)
+    axes = context.add_constant("axes", [len(context.shape)])
+    epsilon = context.add_constant("epsilon", np.asarray(context.layer.epsilon))
+    mean = context.add_operator("MEAN", x, axes, part="mean", shape=row, keep_dims=True)
+    square = context.add_operator("SQUARED_DIFFERENCE", x, mean, part="square")
+    spread = context.add_operator(
+        "MEAN", square, axes, part="variance", shape=row, keep_dims=True
+    )
+    spread = context.add_operator("ADD", spread, epsilon, part="stable", shape=row)
+    inverse = context.add_operator("RSQRT", spread, part="inverse", shape=row)
+    centred = context.add_operator("SUB", x, mean, part="centred")
+    unit = context.add_operator("MUL", centred, inverse, part="unit")
+    scale = context.add_constant("scale", context.weights["scale"])
+    scaled = context.add_operator("MUL", unit, scale, part="scaled")
+    offset = context.add_constant("offset", context.weights["offset"])
+    return context.add_operator("ADD", scaled, offset)
 
 
-def _local_response_norm(site: Site) -> int:
+def _local_response_norm(context: WriteContext) -> int:
     """LiteRT's alpha is not divided by the size."""
-    layer = site.layer
-    return site.put(
+    layer = context.layer
+    return context.add_operator(
         "LOCAL_RESPONSE_NORMALIZATION",
-        site.inputs[0],
-        radius=layer.reach(site.shape[-1]),
+        context.inputs[0],
+        radius=layer.reach(context.shape[-1]),
         bias=layer.bias,
         alpha=layer.alpha / layer.size,
         beta=layer.beta,
     )
 
 
-def _silu(site: Site) -> int:
-    gate = site.put("LOGISTIC", site.inputs[0], part="sigmoid")
-    return site.put("MUL", site.inputs[0], gate)
+def _silu(context: WriteContext) -> int:
+    gate = context.add_operator("LOGISTIC", context.inputs[0], part="sigmoid")
+    return context.add_operator("MUL", context.inputs[0], gate)
 
 
-def _add(site: Site) -> int:
-    made, *others = site.inputs
+def _add(context: WriteContext) -> int:
+    made, *others = context.inputs
     for i, other in enumerate(others):
         is_last = i == len(others) - 1
-        made = site.put("ADD", made, other, part="" if is_last else f"part_{i}")
+        made = context.add_operator(
+            "ADD", made, other, part="" if is_last else f"part_{i}"
+        )
     return made
 
 
-def _pad(site: Site) -> int:
-    paddings = [[0, 0], *map(list, site.layer.sides), [0, 0]]
-    return site.put("PAD", site.inputs[0], site.constant("paddings", paddings))
+def _pad(context: WriteContext) -> int:
+    paddings = [[0, 0], *map(list, context.layer.sides), [0, 0]]
+    return context.add_operator(
+        "PAD", context.inputs[0], context.add_constant("paddings", paddings)
+    )
 
 
-def _upsample(site: Site) -> int:
-    size = site.constant("size", list(site.shape[:2]))
-    if site.layer.mode == "nearest":
-        return site.put("RESIZE_NEAREST_NEIGHBOR", site.inputs[0], size)
-    return site.put("RESIZE_BILINEAR", site.inputs[0], size, half_pixel_centers=True)
+def _upsample(context: WriteContext) -> int:
+    size = context.add_constant("size", list(context.shape[:2]))
+    if context.layer.mode == "nearest":
+        return context.add_operator("RESIZE_NEAREST_NEIGHBOR", context.inputs[0], size)
+    return context.add_operator(
+        "RESIZE_BILINEAR", context.inputs[0], size, half_pixel_centers=True
+    )
 
 
-def _simple(kind: str, **options: Any) -> Callable[[Site], int]:
-    return lambda site: site.put(kind, *site.inputs, **options)
+def _direct(kind: str, **options: Any) -> Callable[[WriteContext], int]:
+    return lambda context: context.add_operator(kind, *context.inputs, **options)
 
 
-WRITERS: dict[type[Layer], Callable[[Site], int]] = {
+WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.Add: _add,
     pl.AvgPool2D: _pool("AVERAGE_POOL_2D"),
     pl.BatchNorm: _batch_norm,
-    pl.Concat: lambda site: site.put(
-        "CONCATENATION", *site.inputs, axis=len(site.shape)
+    pl.Concat: lambda context: context.add_operator(
+        "CONCATENATION", *context.inputs, axis=len(context.shape)
     ),
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
     pl.Dense: _dense,
-    pl.Flatten: lambda site: _reshape(site, site.inputs[0], [-1, prod(site.shape)]),
-    pl.GELU: _simple("GELU", approximate=False),
+    pl.Flatten: lambda context: _reshape(
+        context, context.inputs[0], [-1, prod(context.shape)]
+    ),
+    pl.GELU: _direct("GELU", approximate=False),
     pl.GlobalAvgPool2D: _global_avg_pool,
     pl.LayerNorm: _layer_norm,
-    pl.LeakyReLU: lambda site: site.put(
-        "LEAKY_RELU", *site.inputs, alpha=site.layer.slope
+    pl.LeakyReLU: lambda context: context.add_operator(
+        "LEAKY_RELU", *context.inputs, alpha=context.layer.slope
     ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("MAX_POOL_2D"),
-    pl.ReLU: _simple("RELU"),
+    pl.ReLU: _direct("RELU"),
     pl.SiLU: _silu,
-    pl.Sigmoid: _simple("LOGISTIC"),
-    pl.Softmax: _simple("SOFTMAX", beta=1.0),
-    pl.Tanh: _simple("TANH"),
+    pl.Sigmoid: _direct("LOGISTIC"),
+    pl.Softmax: _direct("SOFTMAX", beta=1.0),
+    pl.Tanh: _direct("TANH"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _pad,
 }

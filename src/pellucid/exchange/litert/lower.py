@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.codegen.weight_packing import scale_and_shift
+from pellucid.exchange.codegen.weight_packing import fold_batch_norm
 from pellucid.exchange.litert.graph import Graph, Value
 from pellucid.exchange.litert.layers import WRITERS
-from pellucid.exchange.litert.write_context import Site
+from pellucid.exchange.litert.write_context import WriteContext
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
@@ -22,7 +22,7 @@ _TAKES_NORM = (pl.Conv2D, pl.ConvTranspose2D, pl.Dense)
 _TAKES_RELU = (pl.Add, pl.Conv2D, pl.Dense)
 
 
-def graph_of(file: ModelFile) -> Graph:
+def build_graph(file: ModelFile) -> Graph:
     """Return a model as a graph, batch norm and ReLU taken into what they follow.
 
     Raises
@@ -43,40 +43,46 @@ def graph_of(file: ModelFile) -> Graph:
         elif isinstance(node.layer, pl.Dropout):
             places[node.name] = places[node.inputs[0]]
         else:
-            _place(graph, file, node, places)
+            _write_node(graph, file, node, places)
     graph.output = places[network.outputs[0]]
     if graph.operators == []:
         graph.output = graph.input
     return graph
 
 
-def _place(graph: Graph, file: ModelFile, node: Node, places: dict[str, int]) -> None:
+def _write_node(
+    graph: Graph, file: ModelFile, node: Node, places: dict[str, int]
+) -> None:
     """Write a node and what follows it as one operator."""
     network, names = file.network, [node.name]
     scale = shift = None
     if isinstance(node.layer, _TAKES_NORM):
-        norm = _only_reader(network, node, pl.BatchNorm)
+        norm = _find_only_reader(network, node, pl.BatchNorm)
         if norm is not None:
             epsilon = getattr(norm.layer, "epsilon", 0.0)
-            scale, shift = scale_and_shift(_weights(file, norm), epsilon)
+            scale, shift = fold_batch_norm(_get_weights(file, norm), epsilon)
             names.append(norm.name)
     last = network.node(names[-1])
-    relu = _only_reader(network, last, pl.ReLU) if _takes_relu(node, network) else None
+    relu = (
+        _find_only_reader(network, last, pl.ReLU)
+        if _takes_relu(node, network)
+        else None
+    )
     if relu is not None:
         names.append(relu.name)
-    site = Site(
+    context = WriteContext(
         graph=graph,
         layer=node.layer,
         names=tuple(names),
         inputs=tuple(places[source] for source in node.inputs),
         shapes=network.input_shapes(node),
         shape=network.shapes[node.name],
-        weights=_weights(file, node),
+        weights=_get_weights(file, node),
         scale=scale,
         shift=shift,
         is_rectified=relu is not None,
     )
-    made = WRITERS[type(node.layer)](site)
+    made = WRITERS[type(node.layer)](context)
     places.update(dict.fromkeys(names, made))
 
 
@@ -87,7 +93,9 @@ def _takes_relu(node: Node, network: Network) -> bool:
     return isinstance(node.layer, _TAKES_RELU)
 
 
-def _only_reader(network: Network, node: Node, kind: type[pl.Layer]) -> Node | None:
+def _find_only_reader(
+    network: Network, node: Node, kind: type[pl.Layer]
+) -> Node | None:
     """Return the one node that reads a node's output, if it is of that kind."""
     readers = network.consumers[node.name]
     if len(readers) != 1 or node.name == network.outputs[0]:
@@ -95,7 +103,7 @@ def _only_reader(network: Network, node: Node, kind: type[pl.Layer]) -> Node | N
     return readers[0] if isinstance(readers[0].layer, kind) else None
 
 
-def _weights(file: ModelFile, node: Node) -> dict[str, Array]:
+def _get_weights(file: ModelFile, node: Node) -> dict[str, Array]:
     specs = node.layer.weights(*file.network.input_shapes(node))
     return {
         spec.role: np.asarray(file.weights[f"{node.name}.{spec.role}"])

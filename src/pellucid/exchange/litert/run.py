@@ -9,15 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.clock import Array, Measured, Predict, imported, timed
+from pellucid.exchange.runtime_timing import (
+    Array,
+    Predict,
+    RuntimeMeasurement,
+    import_runtime,
+    time_runtime,
+)
 from pellucid.network import Network
 
 
-def litert(path: Path, network: Network, images: Array) -> Measured:
+def litert(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Run in LiteRT's interpreter, one image after the other."""
-    runtime = imported("ai_edge_litert.interpreter", "tflite")
+    runtime = import_runtime("ai_edge_litert.interpreter", "tflite")
 
-    def open_() -> Predict:
+    def load() -> Predict:
         interpreter = runtime.Interpreter(model_path=str(path))
         interpreter.allocate_tensors()
         (entry,), (exit_,) = (
@@ -27,18 +33,18 @@ def litert(path: Path, network: Network, images: Array) -> Measured:
 
         def predict(x: Array) -> Array:
             outputs = []
-            for image in as_int8(x, entry):
+            for image in quantize_input(x, entry):
                 interpreter.set_tensor(entry["index"], image[None])
                 interpreter.invoke()
                 outputs.append(interpreter.get_tensor(exit_["index"])[0])
-            return as_real(np.stack(outputs), exit_)
+            return dequantize_output(np.stack(outputs), exit_)
 
         return predict
 
-    return timed(open_, images, f"ai-edge-litert {version('ai-edge-litert')}")
+    return time_runtime(load, images, f"ai-edge-litert {version('ai-edge-litert')}")
 
 
-def as_int8(x: Array, details: Mapping[str, Any]) -> Array:
+def quantize_input(x: Array, details: Mapping[str, Any]) -> Array:
     """Return images as the int8 that the file's input takes; floats as they are."""
     if details["dtype"] != np.int8:
         return x
@@ -47,8 +53,8 @@ def as_int8(x: Array, details: Mapping[str, Any]) -> Array:
     return whole.astype(np.int8)
 
 
-def as_real(y: Array, details: Mapping[str, Any]) -> Array:
-    """Undo `as_int8` on outputs."""
+def dequantize_output(y: Array, details: Mapping[str, Any]) -> Array:
+    """Undo `quantize_input` on outputs."""
     if details["dtype"] != np.int8:
         return y
     scale, zero_point = details["quantization"]

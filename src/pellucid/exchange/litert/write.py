@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pellucid.exchange.litert.container import to_bytes
-from pellucid.exchange.litert.lower import graph_of
+from pellucid.exchange.litert.lower import build_graph
 from pellucid.runs import ModelFile
 
 
@@ -15,4 +15,4 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     ExchangeError
         If a layer has no exact form in LiteRT.
     """
-    return {name: to_bytes(graph_of(file))}
+    return {name: to_bytes(build_graph(file))}

@@ -19,7 +19,7 @@ ZEROS: Pads = ((0, 0), (0, 0))
 
 
 @dataclass(slots=True, kw_only=True)
-class Site:
+class WriteContext:
     """A layer with what is fused into it.
 
     ``names`` are the nodes that it makes, the layer's own first, what is fused behind.
@@ -37,7 +37,7 @@ class Site:
     shift: Array | None = None
     is_rectified: bool = False
 
-    def put(
+    def add_operator(
         self, kind: str, *inputs: int, part: str = "", shape: Shape = (), **options: Any
     ) -> int:
         """Add an operator and return the value it makes.
@@ -67,7 +67,7 @@ class Site:
         )
         return made
 
-    def constant(self, role: str, array: Array | list[Any]) -> int:
+    def add_constant(self, role: str, array: Array | list[Any]) -> int:
         """Add a constant: float32, or int32 where whole numbers are given."""
         whole = isinstance(array, list)
         return self.graph.constant(
@@ -75,18 +75,18 @@ class Site:
             np.asarray(array, np.int32 if whole else np.float32),
         )
 
-    def bias(self, channels: int) -> int:
+    def add_bias(self, channels: int) -> int:
         """Add the bias, the batch norm's shift in it."""
         bias = self.weights.get("bias", np.zeros(channels, np.float32))
         if self.scale is not None and self.shift is not None:
             bias = bias.astype(np.float64) * self.scale + self.shift
-        return self.constant("bias", bias)
+        return self.add_constant("bias", bias)
 
-    def scaled(self, weight: Array) -> Array:
+    def scale_weight(self, weight: Array) -> Array:
         """Return a weight (…, out) with the batch norm's scale in it."""
         return weight if self.scale is None else weight.astype(np.float64) * self.scale
 
-    def window(self) -> tuple[int, Pads]:
+    def get_window(self) -> tuple[int, Pads]:
         """Return LiteRT's padding, and what must be put around before."""
         layer, size = self.layer, (self.shapes[0][0], self.shapes[0][1])
         around: Pads = layer.pads(size)
@@ -97,19 +97,21 @@ class Site:
             return schema.SAME, ZEROS
         return schema.VALID, around
 
-    def padded(self, x: int, sides: Pads, *, lowest: bool = False) -> int:
+    def pad(self, x: int, sides: Pads, *, lowest: bool = False) -> int:
         """Put zeros around an image, or the lowest number there is."""
         if sides == ZEROS:
             return x
         height, width, channels = self.shapes[0]
         shape = height + sum(sides[0]), width + sum(sides[1]), channels
-        paddings = self.constant("paddings", [[0, 0], *map(list, sides), [0, 0]])
+        paddings = self.add_constant("paddings", [[0, 0], *map(list, sides), [0, 0]])
         if not lowest:
-            return self.put("PAD", x, paddings, part="padded", shape=shape)
-        least = self.constant("lowest", np.asarray([np.finfo(np.float32).min]))
-        return self.put("PADV2", x, paddings, least, part="padded", shape=shape)
+            return self.add_operator("PAD", x, paddings, part="padded", shape=shape)
+        least = self.add_constant("lowest", np.asarray([np.finfo(np.float32).min]))
+        return self.add_operator(
+            "PADV2", x, paddings, least, part="padded", shape=shape
+        )
 
-    def refused(self, reason: str) -> Exception:
+    def make_error(self, reason: str) -> Exception:
         """Return the error for what LiteRT cannot express."""
         return export_error("LiteRT", self.layer.who, reason)
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
-from pellucid.exchange.channels_first import flattened
+from pellucid.exchange.channels_first import find_flattened_images
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx.builder import GraphBuilder
-from pellucid.exchange.onnx.layers import WRITERS, Site
+from pellucid.exchange.onnx.layers import WRITERS, WriteContext
 from pellucid.exchange.onnx.read import CARD
 from pellucid.network import Network
 from pellucid.network.layers import Input, Shape
@@ -33,10 +33,10 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     ExchangeError
         If a layer has no exact form in ONNX.
     """
-    return {name: model_of(file).SerializeToString()}
+    return {name: build_model(file).SerializeToString()}
 
 
-def model_of(file: ModelFile) -> onnx.ModelProto:
+def build_model(file: ModelFile) -> onnx.ModelProto:
     """Return the model as onnx's own object, checked by it."""
     network = file.network
     builder = GraphBuilder()
@@ -63,13 +63,13 @@ def _write_nodes(
     builder: GraphBuilder, network: Network, weights: Mapping[str, Array]
 ) -> dict[str, str]:
     """Write each node; return the name of its value."""
-    orders = flattened(network)
+    orders = find_flattened_images(network)
     values: dict[str, str] = {}
     for node in network.nodes:
         if isinstance(node.layer, Input):
             values[node.name] = builder.name(node.name)
             continue
-        site = Site(
+        context = WriteContext(
             builder=builder,
             node=node,
             layer=node.layer,
@@ -81,7 +81,7 @@ def _write_nodes(
             },
             image_shape=orders.get(node.name),
         )
-        values[node.name] = WRITERS[type(node.layer)](site)
+        values[node.name] = WRITERS[type(node.layer)](context)
     if values[network.outputs[0]] == values[network.inputs[0]]:
         values[network.outputs[0]] = builder.add(
             "Identity", [values[network.inputs[0]]], "output"

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from pellucid.exchange.metadata import ModelMetadata
-from pellucid.exchange.torch_module import module_of
+from pellucid.exchange.torch_module import build_module
 from pellucid.runs import ModelFile
 
 CARD = "pellucid_card.json"
@@ -16,11 +16,11 @@ CARD = "pellucid_card.json"
 def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """Return the archive. Images are (N, C, H, W)."""
     buffer = io.BytesIO()
-    save(exported(module_of(file), file.network.input_shape), buffer, file)
+    save(export_program(build_module(file), file.network.input_shape), buffer, file)
     return {name: buffer.getvalue()}
 
 
-def exported(module: Any, shape: tuple[int, ...]) -> Any:
+def export_program(module: Any, shape: tuple[int, ...]) -> Any:
     """Return an `ExportedProgram` of a module; shape is an example's, ours."""
     import torch
 

@@ -21,7 +21,7 @@ from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.graph.tensor import LAST
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx.read import Graph
-from pellucid.exchange.savedmodel.write import CARD, quietly
+from pellucid.exchange.savedmodel.write import CARD, silence
 from pellucid.runs import ModelFile
 
 MAIN = "saved_model.pb"
@@ -58,7 +58,7 @@ def _check(folder: Path, graph: Graph, file: ModelFile) -> None:
         return
     batch = graph.builder.batch or probe.examples(file)
     x = probe.draw((batch, *graph.entry.foreign_shape[1:]), file.dtype)
-    with quietly():
+    with silence():
         loaded = tf.saved_model.load(str(folder))
         signature = loaded.signatures["serving_default"]
         (name,) = signature.structured_input_signature[1]
@@ -75,7 +75,7 @@ def _check(folder: Path, graph: Graph, file: ModelFile) -> None:
 
 def _convert_to_onnx(folder: Path) -> onnx.ModelProto:
     try:
-        with quietly():
+        with silence():
             loader: Any = importlib.import_module("tf2onnx.tf_loader")
             convert: Any = importlib.import_module("tf2onnx.convert")
     except ImportError as error:
@@ -83,7 +83,7 @@ def _convert_to_onnx(folder: Path) -> onnx.ModelProto:
             f"format 'savedmodel' must be read through tf2onnx; got {error}. "
             "Run: pip install tf2onnx."
         ) from error
-    with quietly(), np.errstate(all="ignore"):
+    with silence(), np.errstate(all="ignore"):
         graph, inputs, outputs, renamed = loader.from_saved_model(
             str(folder), None, None, return_tensors_to_rename=True
         )

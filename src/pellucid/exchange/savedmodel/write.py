@@ -23,7 +23,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """Return the folder's files. Images are NHWC, any batch size; needs TensorFlow."""
     state = {f"weights/{key}": array for key, array in file.weights.items()}
     session = make("tensorflow").build(file.network, state=state, dtype="float32")
-    with tempfile.TemporaryDirectory() as folder, quietly():
+    with tempfile.TemporaryDirectory() as folder, silence():
         session.native.export(folder, verbose=False)  # type: ignore[attr-defined]
         root = Path(folder)
         found = {
@@ -36,7 +36,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Keep what Keras and TensorFlow say while they export off the terminal."""
     from pellucid.engines.tensorflow.imports import quiet
 

@@ -14,7 +14,7 @@ import numpy as np
 from pellucid import __version__
 from pellucid.exchange.errors import export_error
 from pellucid.exchange.keras.entry import Entry
-from pellucid.exchange.keras.layers import entries_of
+from pellucid.exchange.keras.layers import build_entries
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.runs import ModelFile
 
@@ -37,7 +37,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     ExchangeError
         If TensorFlow.js has no exact form of a layer.
     """
-    entries, output = entries_of(file)
+    entries, output = build_entries(file)
     for entry in entries:
         _check(entry)
     specs = [

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.clock import Measured, timed
+from pellucid.exchange.runtime_timing import RuntimeMeasurement, time_runtime
 from pellucid.model import Model
 
 Array = npt.NDArray[Any]
@@ -35,15 +35,15 @@ class Written:
 
     path: Path
     open: Callable[[], Predict] | None
-    clocked: Callable[[Array], Measured] | None = None
+    clocked: Callable[[Array], RuntimeMeasurement] | None = None
 
-    def measured(self, images: Array, name: str) -> Measured:
+    def measured(self, images: Array, name: str) -> RuntimeMeasurement:
         """Open, predict, and time."""
         if self.clocked is not None:
             return self.clocked(images)
         if self.open is None:
             raise ExchangeError(f"export: {name} must be openable; got no opener.")
-        return timed(self.open, images, name)
+        return time_runtime(self.open, images, name)
 
 
 #: from a model, images (N, H, W, C) as float32, and an empty folder

@@ -15,7 +15,7 @@ from pellucid.compare.study.row import Aspect, Row
 from pellucid.compare.study.scripts import quietly
 from pellucid.compare.study.subject import data_of, model_of
 from pellucid.compare.study.task import Task
-from pellucid.exchange.runtimes import Measured
+from pellucid.exchange.runtimes import RuntimeMeasurement
 from pellucid.model import Model
 
 _IMAGES = 4
@@ -80,7 +80,7 @@ def _tried(
 
 
 def _sizes(
-    name: str, written: Written, measured: Measured, difference: float
+    name: str, written: Written, measured: RuntimeMeasurement, difference: float
 ) -> Iterator[Figure]:
     for what, value, unit in (
         ("size", _bytes(written.path) / 2**20, "MiB"),

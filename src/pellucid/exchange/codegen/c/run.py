@@ -12,43 +12,50 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.clock import Array, Measured, Predict, timed
-from pellucid.exchange.litert.run import as_int8, as_real
+from pellucid.exchange.litert.run import dequantize_output, quantize_input
+from pellucid.exchange.runtime_timing import (
+    Array,
+    Predict,
+    RuntimeMeasurement,
+    time_runtime,
+)
 from pellucid.network import Network
 
 
-def c(path: Path, network: Network, images: Array) -> Measured:
+def c(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Compile with the machine's compiler, and call."""
     header = path.with_suffix(".h").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        library = _compiled(path, Path(folder))
-        return timed(lambda: _library(library, header, network), images, "C, compiled")
+        library = _compile(path, Path(folder))
+        return time_runtime(
+            lambda: _load_library(library, header, network), images, "C, compiled"
+        )
 
 
-def c_int8(path: Path, network: Network, images: Array) -> Measured:
+def c_int8(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Compile, and call with numbers of int8."""
     header = path.with_suffix(".h").read_text(encoding="utf-8")
     entry, exit_ = (
         {
             "dtype": np.int8,
             "quantization": (
-                float(_defined(header, f"{side}_SCALE")),
-                int(_defined(header, f"{side}_ZERO").strip("()")),
+                float(_read_define(header, f"{side}_SCALE")),
+                int(_read_define(header, f"{side}_ZERO").strip("()")),
             ),
         }
         for side in ("INPUT", "OUTPUT")
     )
 
-    def open_() -> Predict:
-        call = _library(library, header, network, np.int8)
-        return lambda x: as_real(call(as_int8(x, entry)), exit_)
+    def load() -> Predict:
+        call = _load_library(library, header, network, np.int8)
+        return lambda x: dequantize_output(call(quantize_input(x, entry)), exit_)
 
     with tempfile.TemporaryDirectory() as folder:
-        library = _compiled(path, Path(folder))
-        return timed(open_, images, "C, compiled")
+        library = _compile(path, Path(folder))
+        return time_runtime(load, images, "C, compiled")
 
 
-def _compiled(path: Path, folder: Path) -> Path:
+def _compile(path: Path, folder: Path) -> Path:
     """Return a library with the file's functions in it."""
     compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
     if compiler is None:
@@ -68,17 +75,17 @@ def _compiled(path: Path, folder: Path) -> Path:
     return library
 
 
-def _defined(header: str, name: str) -> str:
+def _read_define(header: str, name: str) -> str:
     """Return what a header defines a name as."""
     return header.split(f"_{name} ")[1].split(maxsplit=1)[0]
 
 
-def _library(
+def _load_library(
     library: Path, header: str, network: Network, dtype: Any = np.float32
 ) -> Predict:
     prefix = header.split("_predict ", maxsplit=1)[0].rsplit(maxsplit=1)[-1]
     function = getattr(ctypes.CDLL(str(library)), f"{prefix}_predict")
-    workspace = np.zeros(int(_defined(header, "WORKSPACE")), dtype)
+    workspace = np.zeros(int(_read_define(header, "WORKSPACE")), dtype)
 
     def predict(x: Array) -> Array:
         images = np.ascontiguousarray(x, dtype)

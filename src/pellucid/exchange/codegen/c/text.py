@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.codegen.kernel_calls import Call, Constant, Place
+from pellucid.exchange.codegen.kernel_calls import ConstantRef, KernelCall, WorkspaceRef
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
@@ -17,14 +17,14 @@ _KEYWORDS = {"auto", "char", "double", "float", "int", "long", "main", "short"}
 _TYPES = {"float32": "float", "int32": "int32_t", "int8": "int8_t"}
 
 
-def identifier(stem: str) -> str:
+def make_identifier(stem: str) -> str:
     """Return a name that C takes."""
     name = re.sub(r"\W", "_", stem, flags=re.ASCII)
     is_free = re.match(r"[A-Za-z]", name) and name not in _KEYWORDS
     return name if is_free else f"net_{name}"
 
 
-def constant(name: str, array: Array) -> str:
+def format_constant(name: str, array: Array) -> str:
     """Return a constant array; nine digits are a float32 exactly."""
     numbers = np.ravel(array).tolist()
     is_float = array.dtype.kind == "f"
@@ -35,12 +35,12 @@ def constant(name: str, array: Array) -> str:
     return f"static const {kind} {name}[{len(flat)}] = {{\n" + ",\n".join(lines) + "};"
 
 
-def axes(shape: tuple[int, ...]) -> str:
+def format_shape(shape: tuple[int, ...]) -> str:
     """Return a shape as the header shows it."""
     return " x ".join(map(str, shape))
 
 
-def classes(file: ModelFile, prefix: str) -> str:
+def format_classes(file: ModelFile, prefix: str) -> str:
     """Return the names of the outputs."""
     names = ", ".join(_string(name) for name in file.classes) or '""'
     return f"const char *const {prefix}_classes[] = {{{names}}};"
@@ -56,16 +56,16 @@ def _string(text: str) -> str:
     return '"' + "".join(parts) + '"'
 
 
-def call(made: Call) -> str:
+def format_call(call: KernelCall) -> str:
     """Return the call of a kernel."""
-    shown = ", ".join(_argument(value) for value in made.arguments)
-    function = _FUNCTIONS.get(made.kernel, made.kernel)
-    return f"    {function}({shown}); /* {made.node} */"
+    shown = ", ".join(_argument(value) for value in call.arguments)
+    function = _FUNCTIONS.get(call.kernel, call.kernel)
+    return f"    {function}({shown}); /* {call.node} */"
 
 
-def _argument(value: Place | Constant | float) -> str:
-    if isinstance(value, Place):
+def _argument(value: WorkspaceRef | ConstantRef | float) -> str:
+    if isinstance(value, WorkspaceRef):
         return f"space + {value.start}"
-    if isinstance(value, Constant):
+    if isinstance(value, ConstantRef):
         return value.name
     return f"{value:.9e}f" if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.exchange.codegen.c import kernels, text
-from pellucid.exchange.codegen.kernel_calls import Program, comment, program
+from pellucid.exchange.codegen.kernel_calls import KernelProgram, escape_comment, lower
 from pellucid.network import Preprocessing
 from pellucid.runs import ModelFile
 
@@ -17,17 +17,17 @@ from pellucid.runs import ModelFile
 def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """Return ``<name>.c`` and ``<name>.h``. Images are (height, width, channels)."""
     stem = re.sub(r"\.[cC]$", "", Path(name).name)
-    prefix = text.identifier(stem)
-    network, made = file.network, program(file, lanes=kernels.LANES)
-    header = _header(file, prefix, made.plan.size)
+    prefix = text.make_identifier(stem)
+    network, program = file.network, lower(file, lanes=kernels.LANES)
+    header = _header(file, prefix, program.plan.size)
     body = [
         f'#include "{stem}.h"\n',
-        *_includes(made.kernels),
-        kernels.HEAD if made.kernels & kernels.WITH_LANES else "",
-        *(text.constant(k, a) for k, a in made.arrays.items()),
-        *(code for key, code in kernels.KERNELS.items() if key in made.kernels),
-        text.classes(file, prefix),
-        _predict(prefix, made),
+        *_includes(program.kernels),
+        kernels.HEAD if program.kernels & kernels.WITH_LANES else "",
+        *(text.format_constant(k, a) for k, a in program.arrays.items()),
+        *(code for key, code in kernels.KERNELS.items() if key in program.kernels),
+        text.format_classes(file, prefix),
+        _predict(prefix, program),
         _pixels(prefix, file.preprocessing, prod(network.input_shape)),
     ]
     return {f"{stem}.c": "\n".join(body).encode(), f"{stem}.h": header.encode()}
@@ -41,13 +41,14 @@ def _includes(used: set[str]) -> list[str]:
 def _header(file: ModelFile, prefix: str, size: int) -> str:
     network, upper = file.network, prefix.upper()
     inputs, outputs = network.input_shape, network.output_shape
-    return f"""/* {comment(network.name)}, written by pellucid.
+    entry_shape, exit_shape = map(text.format_shape, (inputs, outputs))
+    return f"""/* {escape_comment(network.name)}, written by pellucid.
    C99; link with -lm where it needs math.
 
-   {prefix}_predict         one image of floats, {text.axes(inputs)}, channels fastest
+   {prefix}_predict         one image of floats, {entry_shape}, channels fastest
    {prefix}_predict_pixels  the same from bytes 0 ... 255, scaled as in training
 
-   output has {text.axes(outputs)} numbers; workspace is yours, one a thread, and need
+   output has {exit_shape} numbers; workspace is yours, one a thread, and need
    not be cleared. Nothing is allocated and nothing global is changed. */
 #ifndef {upper}_H
 #define {upper}_H
@@ -73,19 +74,19 @@ void {prefix}_predict_pixels(const unsigned char *pixels, float *output,
 """
 
 
-def _predict(prefix: str, made: Program) -> str:
-    body = "\n".join(text.call(call) for call in made.calls)
+def _predict(prefix: str, program: KernelProgram) -> str:
+    body = "\n".join(text.format_call(call) for call in program.calls)
     upper = prefix.upper()
     return f"""
 static void run(float *space, float *output)
 {{
 {body}
-    memcpy(output, space + {made.plan.output}, {upper}_OUTPUTS * sizeof *output);
+    memcpy(output, space + {program.plan.output}, {upper}_OUTPUTS * sizeof *output);
 }}
 
 void {prefix}_predict(const float *image, float *output, float *workspace)
 {{
-    memcpy(workspace + {made.plan.input}, image, {upper}_INPUTS * sizeof *image);
+    memcpy(workspace + {program.plan.input}, image, {upper}_INPUTS * sizeof *image);
     run(workspace, output);
 }}"""
 
@@ -93,8 +94,8 @@ void {prefix}_predict(const float *image, float *output, float *workspace)
 def _pixels(prefix: str, how: Preprocessing, inputs: int) -> str:
     """Return the function that takes bytes; the image lies first in the workspace."""
     count = len(how.scale)
-    scale = text.constant("scale", np.asarray(how.scale, np.float32))
-    offset = text.constant("offset", np.asarray(how.offset, np.float32))
+    scale = text.format_constant("scale", np.asarray(how.scale, np.float32))
+    offset = text.format_constant("offset", np.asarray(how.offset, np.float32))
     return f"""
 void {prefix}_predict_pixels(const unsigned char *pixels, float *output,
                              float *workspace)

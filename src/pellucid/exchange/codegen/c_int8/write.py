@@ -12,11 +12,15 @@ import numpy.typing as npt
 
 from pellucid.exchange.codegen.c import text
 from pellucid.exchange.codegen.c_int8 import kernels
-from pellucid.exchange.codegen.c_int8.calls import Calls, calls_of, scales_of
-from pellucid.exchange.codegen.kernel_calls import comment
-from pellucid.exchange.int8 import quantized, ranges
-from pellucid.exchange.int8.arithmetic import whole
-from pellucid.exchange.litert.lower import graph_of
+from pellucid.exchange.codegen.c_int8.kernel_calls import (
+    Int8KernelProgram,
+    get_scales,
+    lower_graph,
+)
+from pellucid.exchange.codegen.kernel_calls import escape_comment
+from pellucid.exchange.int8 import calibrate, quantize
+from pellucid.exchange.int8.arithmetic import quantize_array
+from pellucid.exchange.litert.lower import build_graph
 from pellucid.model import Model
 from pellucid.network import Preprocessing
 from pellucid.runs import ModelFile
@@ -33,33 +37,34 @@ def contents(model: Model, name: str, calibration: npt.ArrayLike) -> dict[str, b
         If a layer has no int8 form, or the images do not fit.
     """
     stem = re.sub(r"\.[cC]$", "", Path(name).name)
-    prefix, file = text.identifier(stem), model.file()
-    made = calls_of(quantized(graph_of(file), ranges(model, calibration)))
+    prefix, file = text.make_identifier(stem), model.file()
+    program = lower_graph(quantize(build_graph(file), calibrate(model, calibration)))
     body = [
         f'#include "{stem}.h"\n\n#include <string.h>',
-        kernels.HEAD if made.kernels & kernels.WITH_HEAD else "",
-        *(text.constant(k, a) for k, a in made.arrays.items()),
-        *(code for key, code in kernels.KERNELS.items() if key in made.kernels),
-        text.classes(file, prefix),
-        _predict(prefix, made),
-        _pixels(prefix, file, made),
+        kernels.HEAD if program.kernels & kernels.WITH_HEAD else "",
+        *(text.format_constant(k, a) for k, a in program.arrays.items()),
+        *(code for key, code in kernels.KERNELS.items() if key in program.kernels),
+        text.format_classes(file, prefix),
+        _predict(prefix, program),
+        _pixels(prefix, file, program),
     ]
-    header = _header(file, prefix, made)
+    header = _header(file, prefix, program)
     return {f"{stem}.c": "\n".join(body).encode(), f"{stem}.h": header.encode()}
 
 
-def _header(file: ModelFile, prefix: str, made: Calls) -> str:
+def _header(file: ModelFile, prefix: str, program: Int8KernelProgram) -> str:
     network, upper = file.network, prefix.upper()
     inputs, outputs = network.input_shape, network.output_shape
-    graph = made.graph
-    entry, exit_ = (scales_of(graph.values[i]) for i in (graph.input, graph.output))
-    return f"""/* {comment(network.name)}, written by pellucid.
+    entry_shape, exit_shape = map(text.format_shape, (inputs, outputs))
+    graph = program.graph
+    entry, exit_ = (get_scales(graph.values[i]) for i in (graph.input, graph.output))
+    return f"""/* {escape_comment(network.name)}, written by pellucid.
    C99 without libraries; int8 with weights per channel.
 
-   {prefix}_predict         one image of int8, {text.axes(inputs)}, channels fastest
+   {prefix}_predict         one image of int8, {entry_shape}, channels fastest
    {prefix}_predict_pixels  the same from bytes 0 ... 255, scaled as in training
 
-   A number q stands for SCALE * (q - ZERO). output has {text.axes(outputs)} numbers;
+   A number q stands for SCALE * (q - ZERO). output has {exit_shape} numbers;
    workspace is yours, one a thread, and need not be cleared. Nothing is allocated and
    nothing global is changed. */
 #ifndef {upper}_H
@@ -69,7 +74,7 @@ def _header(file: ModelFile, prefix: str, made: Calls) -> str:
 
 #define {upper}_INPUTS {prod(inputs)}
 #define {upper}_OUTPUTS {prod(outputs)}
-#define {upper}_WORKSPACE {made.space.size + kernels.SLACK} /* bytes */
+#define {upper}_WORKSPACE {program.space.size + kernels.SLACK} /* bytes */
 #define {upper}_CLASSES {len(file.classes)}
 #define {upper}_INPUT_SCALE {entry.one:.9g}
 #define {upper}_INPUT_ZERO ({entry.zero_point})
@@ -92,10 +97,10 @@ void {prefix}_predict_pixels(const unsigned char *pixels, int8_t *output,
 """
 
 
-def _predict(prefix: str, made: Calls) -> str:
-    body = "\n".join(text.call(call) for call in made.calls)
-    graph, upper = made.graph, prefix.upper()
-    begin, end = made.places[graph.input], made.places[graph.output]
+def _predict(prefix: str, program: Int8KernelProgram) -> str:
+    body = "\n".join(text.format_call(call) for call in program.calls)
+    graph, upper = program.graph, prefix.upper()
+    begin, end = program.places[graph.input], program.places[graph.output]
     return f"""
 static void run(int8_t *space, int8_t *output)
 {{
@@ -110,16 +115,16 @@ void {prefix}_predict(const int8_t *image, int8_t *output, int8_t *workspace)
 }}"""
 
 
-def _pixels(prefix: str, file: ModelFile, made: Calls) -> str:
+def _pixels(prefix: str, file: ModelFile, program: Int8KernelProgram) -> str:
     """Return the function that takes bytes: each channel has 256 answers."""
-    graph = made.graph
-    table = _answers(file.preprocessing, graph.values[graph.input])
-    begin = made.places[graph.input]
+    graph = program.graph
+    table = _tabulate_bytes(file.preprocessing, graph.values[graph.input])
+    begin = program.places[graph.input]
     return f"""
 void {prefix}_predict_pixels(const unsigned char *pixels, int8_t *output,
                              int8_t *workspace)
 {{
-    {text.constant("scaled", table)}
+    {text.format_constant("scaled", table)}
     int i;
     for (i = 0; i < {prefix.upper()}_INPUTS; i++)
         workspace[{begin} + i] = scaled[i % {len(table)} * 256 + pixels[i]];
@@ -128,10 +133,10 @@ void {prefix}_predict_pixels(const unsigned char *pixels, int8_t *output,
 """
 
 
-def _answers(how: Preprocessing, entry: Any) -> Array:
+def _tabulate_bytes(how: Preprocessing, entry: Any) -> Array:
     """Return, for each channel and byte, the number that the network takes."""
     bytes_ = np.arange(256, dtype=np.float32)
     scale, offset = (
         np.asarray(a, np.float32)[:, None] for a in (how.scale, how.offset)
     )
-    return whole(bytes_ * scale + offset, scales_of(entry))
+    return quantize_array(bytes_ * scale + offset, get_scales(entry))

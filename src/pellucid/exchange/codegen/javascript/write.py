@@ -15,46 +15,46 @@ from pellucid.exchange.codegen.javascript.kernels import (
     WITH_WEIGHTS,
 )
 from pellucid.exchange.codegen.kernel_calls import (
-    Call,
-    Constant,
-    Place,
-    Program,
-    comment,
-    program,
+    ConstantRef,
+    KernelCall,
+    KernelProgram,
+    WorkspaceRef,
+    escape_comment,
+    lower,
 )
 from pellucid.runs import ModelFile
 
 
 def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """Return the module. Images are (height, width, channels)."""
-    made = program(file, lanes=LANES)
-    starts, weights = _joined(made)
-    used = set(made.kernels).union(*(CALLS.get(k, set()) for k in made.kernels))
+    program = lower(file, lanes=LANES)
+    starts, weights = _concatenate(program)
+    used = set(program.kernels).union(*(CALLS.get(k, set()) for k in program.kernels))
     parts = [
         _head(file),
-        _exported(file),
-        _memory(made.plan.size, weights),
+        _exports(file),
+        _memory(program.plan.size, weights),
         *(text for key, text in KERNELS.items() if key in used),
-        _predict(file, made, starts),
+        _predict(file, program, starts),
     ]
     return {name: "\n".join(parts).encode()}
 
 
-def _joined(made: Program) -> tuple[dict[str, int], bytes]:
+def _concatenate(program: KernelProgram) -> tuple[dict[str, int], bytes]:
     """Return where each array begins, and all of them behind each other."""
     starts, begin = {}, 0
-    for name, array in made.arrays.items():
+    for name, array in program.arrays.items():
         starts[name] = begin
         begin += array.size
-    flat = [array.ravel() for array in made.arrays.values()]
+    flat = [array.ravel() for array in program.arrays.values()]
     whole = np.concatenate(flat) if flat else np.zeros(0, np.float32)
     return starts, whole.astype("<f4").tobytes()
 
 
 def _head(file: ModelFile) -> str:
     return (
-        f"// {comment(file.network.name)}, written by pellucid: an ES module without "
-        "dependencies.\n"
+        f"// {escape_comment(file.network.name)}, written by pellucid: "
+        "an ES module without dependencies.\n"
         "//   import { predict, predictPixels, classes } from ...\n"
         "// predict takes one image of floats, channels fastest; predictPixels the "
         "same from\n// bytes 0 ... 255, scaled as in training. Both return a new "
@@ -62,7 +62,7 @@ def _head(file: ModelFile) -> str:
     )
 
 
-def _exported(file: ModelFile) -> str:
+def _exports(file: ModelFile) -> str:
     how = file.preprocessing
     values: dict[str, Any] = {
         "inputShape": list(file.network.input_shape),
@@ -95,9 +95,9 @@ const weights = decoded("{text}");
 """
 
 
-def _predict(file: ModelFile, made: Program, starts: dict[str, int]) -> str:
-    calls = "\n".join(_call(call, starts) for call in made.calls)
-    entry, exit_ = made.plan.input, made.plan.output
+def _predict(file: ModelFile, program: KernelProgram, starts: dict[str, int]) -> str:
+    calls = "\n".join(_call(call, starts) for call in program.calls)
+    entry, exit_ = program.plan.input, program.plan.output
     return f"""
 export function predict(image) {{
   if (image.length !== size(inputShape))
@@ -119,15 +119,15 @@ export function predictPixels(pixels) {{
 """
 
 
-def _call(call: Call, starts: dict[str, int]) -> str:
+def _call(call: KernelCall, starts: dict[str, int]) -> str:
     first = ["m", "W"] if call.kernel in WITH_WEIGHTS else ["m"]
     shown = ", ".join([*first, *(_argument(value, starts) for value in call.arguments)])
     return f"  {call.kernel}({shown}); // {call.node}"
 
 
-def _argument(value: Place | Constant | float, starts: dict[str, int]) -> str:
-    if isinstance(value, Place):
+def _argument(value: WorkspaceRef | ConstantRef | float, starts: dict[str, int]) -> str:
+    if isinstance(value, WorkspaceRef):
         return str(value.start)
-    if isinstance(value, Constant):
+    if isinstance(value, ConstantRef):
         return str(starts[value.name])
     return repr(value)

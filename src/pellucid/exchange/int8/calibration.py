@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.pixels import floats
+from pellucid.exchange.preprocess import preprocess_images
 from pellucid.model import Model
 
 Range = tuple[float, float]
 _BATCH = 32
 
 
-def ranges(model: Model, images: npt.ArrayLike) -> dict[str, Range]:
+def calibrate(model: Model, images: npt.ArrayLike) -> dict[str, Range]:
     """Return the smallest and the largest number that each node made.
 
     Parameters
@@ -37,7 +37,7 @@ def ranges(model: Model, images: npt.ArrayLike) -> dict[str, Range]:
             f"export: calibration must be images of shape (N, {_sizes(shape)}), one "
             f"at least; got shape={x.shape}."
         )
-    x = floats(model, x)
+    x = preprocess_images(model, x)
     found: dict[str, Range] = {model.network.inputs[0]: (np.inf, -np.inf)}
     for begin in range(0, len(x), _BATCH):
         batch = np.asarray(x[begin : begin + _BATCH], np.float32)

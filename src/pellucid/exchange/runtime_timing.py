@@ -21,7 +21,7 @@ _REPEATS, _BUDGET_S = 50, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class RuntimeMeasurement:
     """Outputs of a runtime (in pellucid's layout), and how long it took."""
 
     runtime: str
@@ -30,7 +30,7 @@ class Measured:
     latency_s: float
 
 
-def imported(package: str, format_name: str) -> Any:
+def import_runtime(package: str, format_name: str) -> Any:
     """Import a runtime.
 
     Raises
@@ -61,10 +61,12 @@ def channels_last(array: Array) -> Array:
     return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
 
 
-def timed(open_: Callable[[], Predict], images: Array, runtime: str) -> Measured:
+def time_runtime(
+    load: Callable[[], Predict], images: Array, runtime: str
+) -> RuntimeMeasurement:
     """Open, predict all, and time one image: the median of up to 50 calls."""
     begin = time.perf_counter()
-    predict = open_()
+    predict = load()
     load_s = time.perf_counter() - begin
     outputs = predict(images)
     latencies: list[float] = []
@@ -72,7 +74,7 @@ def timed(open_: Callable[[], Predict], images: Array, runtime: str) -> Measured
         begin = time.perf_counter()
         predict(images[:1])
         latencies.append(time.perf_counter() - begin)
-    return Measured(
+    return RuntimeMeasurement(
         runtime=runtime,
         outputs=np.asarray(outputs),
         load_s=load_s,

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.int8.arithmetic import HIGH, LOW, multiplied, multiplier, whole
+from pellucid.exchange.int8.arithmetic import (
+    HIGH,
+    LOW,
+    encode_multiplier,
+    multiply_fixed_point,
+    quantize_array,
+)
 from pellucid.exchange.litert.graph import Scales
 
 Array = npt.NDArray[Any]
@@ -18,21 +24,21 @@ _NUMBERS = range(LOW, HIGH + 1)
 _ONE = 2**23  # of the softmax's exponentials
 
 
-def _function(formula: Callable[[float], float]) -> Table:
+def _tabulate(formula: Callable[[float], float]) -> Table:
     """The formula in real numbers, rounded once."""
 
     def table(x: Scales, y: Scales, options: Mapping[str, Any]) -> Array:
         real = [formula((q - x.zero_point) * x.one) for q in _NUMBERS]
-        return whole(np.asarray(real), y)
+        return quantize_array(np.asarray(real), y)
 
     return table
 
 
-def _scaled(x: Scales, y: Scales, slope: float, low: int) -> Array:
+def _tabulate_scaled(x: Scales, y: Scales, slope: float, low: int) -> Array:
     """Negative numbers times the slope, in whole numbers as LiteRT's kernels do it."""
-    plus, minus = (multiplier(x.one * s / y.one) for s in (1.0, slope))
+    plus, minus = (encode_multiplier(x.one * s / y.one) for s in (1.0, slope))
     steps = [
-        multiplied(q - x.zero_point, *(plus if q >= x.zero_point else minus))
+        multiply_fixed_point(q - x.zero_point, *(plus if q >= x.zero_point else minus))
         for q in _NUMBERS
     ]
     table: Array = np.clip(np.asarray(steps) + y.zero_point, low, HIGH)
@@ -40,15 +46,15 @@ def _scaled(x: Scales, y: Scales, slope: float, low: int) -> Array:
 
 
 def _requantize(x: Scales, y: Scales, options: Mapping[str, Any]) -> Array:
-    return _scaled(x, y, 1.0, LOW)
+    return _tabulate_scaled(x, y, 1.0, LOW)
 
 
 def _relu(x: Scales, y: Scales, options: Mapping[str, Any]) -> Array:
-    return _scaled(x, y, 1.0, max(LOW, y.zero_point))
+    return _tabulate_scaled(x, y, 1.0, max(LOW, y.zero_point))
 
 
 def _leaky_relu(x: Scales, y: Scales, options: Mapping[str, Any]) -> Array:
-    return _scaled(x, y, float(np.float32(options["alpha"])), LOW)
+    return _tabulate_scaled(x, y, float(np.float32(options["alpha"])), LOW)
 
 
 def _sigmoid(x: float) -> float:
@@ -56,15 +62,15 @@ def _sigmoid(x: float) -> float:
 
 
 TABLES: dict[str, Table] = {
-    "GELU": _function(lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2)))),
+    "GELU": _tabulate(lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2)))),
     "LEAKY_RELU": _leaky_relu,
-    "LOGISTIC": _function(_sigmoid),
+    "LOGISTIC": _tabulate(_sigmoid),
     "QUANTIZE": _requantize,
     "RELU": _relu,
-    "TANH": _function(math.tanh),
+    "TANH": _tabulate(math.tanh),
 }
 
 
-def exponentials(x: Scales) -> Array:
+def tabulate_exponentials(x: Scales) -> Array:
     """Return exp(−d steps) for d = 0 … 255, in 2⁻²³."""
     return np.round(_ONE * np.exp(-x.one * np.arange(256.0)))

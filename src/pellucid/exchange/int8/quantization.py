@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 
 from pellucid.exchange.errors import export_error
-from pellucid.exchange.int8.arithmetic import scales_of, weight_and_bias
-from pellucid.exchange.int8.ranges import Range
+from pellucid.exchange.int8.arithmetic import compute_scales, quantize_weight_and_bias
+from pellucid.exchange.int8.calibration import Range
 from pellucid.exchange.litert.graph import Array, Graph, Operator, Scales, Value
 
 _MOVES = {
@@ -46,7 +46,7 @@ WEIGHTED = {
 }
 
 
-def quantized(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
+def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
     """Return the graph in int8, its inputs and outputs too.
 
     Parameters
@@ -54,7 +54,7 @@ def quantized(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
     graph : Graph
         Of float32, from a network of ours.
     ranges : mapping of str to (float, float)
-        What each node made, from `pellucid.exchange.int8.ranges`.
+        What each node made, from `pellucid.exchange.int8.calibration`.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def quantized(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
     made.values = [replace(value) for value in graph.values]
     entry = made.values[made.input]
     entry.dtype = "int8"
-    entry.scales = scales_of(ranges[entry.node or ""])
+    entry.scales = compute_scales(ranges[entry.node or ""])
     for operator in graph.operators:
         _convert(made, operator, ranges)
     return made
@@ -84,11 +84,11 @@ def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> No
         if kind == "PADV2":
             _set(inputs[2], np.asarray([-128], np.int8), inputs[0].scales)
     elif kind in WEIGHTED or kind in _COMPUTES:
-        output.scales = scales_of(_range(output, inputs, ranges))
+        output.scales = compute_scales(_range(output, inputs, ranges))
         if kind in WEIGHTED:
-            _weights(made, operator)
+            _quantize_weights(made, operator)
         if kind == "CONCATENATION":
-            operator = _requantized(made, operator, output)
+            operator = _requantize_inputs(made, operator, output)
     else:
         raise export_error("int8", operator.who, f"{kind} has no int8 form")
     made.operators.append(operator)
@@ -108,11 +108,11 @@ def _ends(value: Value) -> Range:
     return low, high
 
 
-def _weights(made: Graph, operator: Operator) -> None:
+def _quantize_weights(made: Graph, operator: Operator) -> None:
     (x, weight, bias), axis = WEIGHTED[operator.kind]
     values = made.inputs(operator)
     scales = values[x].scales or _PROBABILITY
-    numbers, start, wide, product = weight_and_bias(
+    numbers, start, wide, product = quantize_weight_and_bias(
         np.asarray(values[weight].array),
         np.asarray(values[bias].array),
         axis=axis,
@@ -126,7 +126,7 @@ def _set(value: Value, array: Array, scales: Scales | None) -> None:
     value.array, value.dtype, value.scales = array, array.dtype.name, scales
 
 
-def _requantized(made: Graph, operator: Operator, output: Value) -> Operator:
+def _requantize_inputs(made: Graph, operator: Operator, output: Value) -> Operator:
     """Bring what is joined to the scale of the whole, as LiteRT demands."""
     inputs = []
     for i in operator.inputs:

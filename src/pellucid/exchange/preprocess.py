@@ -11,7 +11,7 @@ from pellucid.data.elements import check_element_type
 from pellucid.model import Model
 
 
-def floats(model: Model, images: npt.ArrayLike) -> npt.NDArray[Any]:
+def preprocess_images(model: Model, images: npt.ArrayLike) -> npt.NDArray[Any]:
     """Return images of floats as they are, bytes through the model's preprocessing."""
     x = check_element_type(np.asarray(images), "export")
     return model.preprocessing.apply(x, np.float32) if x.dtype == np.uint8 else x

@@ -1,0 +1,397 @@
+"""This file is a graph of int8 as calls of kernels on one workspace of bytes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.exchange.codegen.c_int8.kernels import GROUP, LANES
+from pellucid.exchange.codegen.kernel_calls import (
+    Argument,
+    ConstantRef,
+    KernelCall,
+    WorkspaceRef,
+)
+from pellucid.exchange.codegen.memory_plan import Workspace
+from pellucid.exchange.codegen.weight_packing import pack_channels
+from pellucid.exchange.int8.arithmetic import LOW, encode_multiplier
+from pellucid.exchange.int8.lookup_tables import TABLES, tabulate_exponentials
+from pellucid.exchange.int8.quantization import WEIGHTED
+from pellucid.exchange.litert import schema
+from pellucid.exchange.litert.graph import Graph, Operator, Scales, Value
+
+Array = npt.NDArray[Any]
+_TWICE, _ONCE = 0, 1  # how often LiteRT's kernels round a product
+
+
+@dataclass(slots=True, kw_only=True)
+class Int8KernelProgram:
+    """Calls in order, the constant arrays they name, and the workspace's places."""
+
+    graph: Graph
+    space: Workspace = field(default_factory=Workspace)
+    calls: list[KernelCall] = field(default_factory=list)
+    arrays: dict[str, Array] = field(default_factory=dict)
+    places: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def kernels(self) -> set[str]:
+        """The kernels that are called."""
+        return {call.kernel for call in self.calls}
+
+
+@dataclass(slots=True, kw_only=True)
+class OperatorContext:
+    """One operator while its calls are made."""
+
+    program: Int8KernelProgram
+    operator: Operator
+    inputs: list[Value]
+    output: Value
+    sources: list[WorkspaceRef | None]
+    target: WorkspaceRef
+
+    def call(self, kernel: str, *arguments: Argument) -> None:
+        """Call a kernel."""
+        name = re.sub(r"[^A-Za-z0-9_;]", "_", self.output.name)
+        self.program.calls.append(KernelCall(name, kernel, arguments))
+
+    def array(self, role: str, array: Array, dtype: str) -> ConstantRef:
+        """Keep a constant array."""
+        name = re.sub(r"\W", "_", self.output.name.split(";")[0], flags=re.ASCII)
+        name = f"{name}_{role}_{len(self.program.arrays)}"
+        self.program.arrays[name] = np.asarray(array).astype(dtype)
+        return ConstantRef(name)
+
+    @property
+    def source(self) -> WorkspaceRef:
+        """Where the first input lies."""
+        return self.source_at(0)
+
+    def source_at(self, i: int) -> WorkspaceRef:
+        """Return where an input lies."""
+        place = self.sources[i]
+        if place is None:
+            raise ValueError(f"input {i} of {self.operator.kind} is a constant")
+        return place
+
+    @property
+    def low(self) -> int:
+        """The smallest number of the output: its zero where a ReLU is fused."""
+        fused = self.operator.options.get("fused_activation_function", 0)
+        is_rectified = schema.ACTIVATIONS[fused] == "RELU"
+        return max(LOW, get_scales(self.output).zero_point) if is_rectified else LOW
+
+    @property
+    def zero(self) -> int:
+        """The output's zero."""
+        return get_scales(self.output).zero_point
+
+    def option(self, name: str) -> int:
+        """Return one of the operator's options."""
+        return int(self.operator.options[name])
+
+
+def get_scales(value: Value) -> Scales:
+    """Return a value's scales; a graph that is quantized has them all."""
+    if value.scales is None:
+        raise ValueError(f"'{value.name}' has no scale")
+    return value.scales
+
+
+def lower_graph(graph: Graph) -> Int8KernelProgram:
+    """Return a quantized graph as calls of kernels."""
+    program = Int8KernelProgram(graph=graph)
+    left = Counter(i for op in graph.operators for i in op.inputs)
+    left[graph.output] += 1
+    program.places[graph.input] = program.space.take(
+        prod(graph.values[graph.input].shape)
+    )
+    readers = {program.places[graph.input]: left[graph.input]}
+    for operator in graph.operators:
+        output = operator.outputs[0]
+        sources = [
+            WorkspaceRef(program.places[i]) if i in program.places else None
+            for i in operator.inputs
+        ]
+        if operator.kind == "RESHAPE":
+            start = program.places[operator.inputs[0]]
+        else:
+            start = program.space.take(prod(graph.values[output].shape))
+            context = OperatorContext(
+                program=program,
+                operator=operator,
+                inputs=graph.inputs(operator),
+                output=graph.values[output],
+                sources=sources,
+                target=WorkspaceRef(start),
+            )
+            _WRITERS[operator.kind](context)
+        program.places[output] = start
+        readers[start] = readers.get(start, 0) + left[output]
+        for place in sources:
+            if place is not None:
+                readers[place.start] -= 1
+        for begin in {start, *(place.start for place in sources if place)}:
+            if readers[begin] == 0:
+                program.space.free(begin)
+                del readers[begin]
+    return program
+
+
+def _get_same_padding(
+    context: OperatorContext, size: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    """Return top, left, bottom and right of what SAME stands for."""
+    if context.option("padding") == schema.VALID:
+        return 0, 0, 0, 0
+    sides = []
+    for axis, n, k, m in zip(
+        "hw", context.inputs[0].shape[1:3], size, context.output.shape[1:3], strict=True
+    ):
+        dilation = int(context.operator.options.get(f"dilation_{axis}_factor", 1))
+        extent = dilation * (k - 1) + 1
+        total = max((m - 1) * context.option(f"stride_{axis}") + extent - n, 0)
+        sides.append((total // 2, total - total // 2))
+    (top, bottom), (left, right) = sides
+    return top, left, bottom, right
+
+
+def _multipliers(
+    context: OperatorContext, x: Value, weight: Value
+) -> tuple[Array, Array]:
+    """Return what brings each channel's sum to the output's scale."""
+    product = np.float64(get_scales(x).one) * get_scales(weight).scale.astype(
+        np.float64
+    )
+    pairs = [
+        encode_multiplier(float(real))
+        for real in product / get_scales(context.output).one
+    ]
+    return np.asarray([m for m, _ in pairs]), np.asarray([s for _, s in pairs])
+
+
+def _pack_weights(
+    context: OperatorContext, weight: Array, *, runs: tuple[int, int]
+) -> tuple[ConstantRef, ...]:
+    """Keep what a convolution reads: weights (kh, kw, in, out) in tiles and groups.
+
+    ``runs`` is how often the image is read in one go: rows · cells, and numbers each.
+    The kernel adds 128 to every number of x, so that it is not negative.
+    """
+    kept, run = pack_channels(weight.reshape(*runs, -1), LANES), runs[1]
+    kept = np.pad(kept, ((0, 0), (0, 0), (0, -run % GROUP), (0, 0)))
+    kept = kept.reshape(len(kept), runs[0], -1, GROUP, LANES).swapaxes(3, 4)
+    arrays = _fold_bias(
+        context, weight, zero=get_scales(context.inputs[0]).zero_point - LOW
+    )
+    whole = [pack_channels(array, LANES) for array in arrays]
+    return _add_weights(context, kept, *whole)
+
+
+def _fold_bias(
+    context: OperatorContext, weight: Array, *, zero: int
+) -> tuple[Array, Array, Array]:
+    """Return biases, less what the input's zero makes of weights, and multipliers."""
+    (x, w, b), _ = WEIGHTED[context.operator.kind]
+    bias = np.asarray(context.inputs[b].array, np.int64)
+    bias = bias - zero * weight.astype(np.int64).sum(tuple(range(weight.ndim - 1)))
+    return bias, *_multipliers(context, context.inputs[x], context.inputs[w])
+
+
+def _add_weights(context: OperatorContext, *arrays: Array) -> tuple[ConstantRef, ...]:
+    roles = ("weight", "bias", "multiplier", "shift")
+    types = ("int8", "int32", "int32", "int8")
+    return tuple(map(context.array, roles, arrays, types))
+
+
+def _conv(context: OperatorContext) -> None:
+    x, weight = context.inputs[0], np.asarray(context.inputs[1].array)
+    is_depthwise = context.operator.kind == "DEPTHWISE_CONV_2D"
+    weight = (
+        weight.transpose(1, 2, 0, 3) if is_depthwise else weight.transpose(1, 2, 3, 0)
+    )
+    _, h, w, c = x.shape
+    _, oh, ow, oc = context.output.shape
+    kh, kw = weight.shape[:2]
+    place, scratch = context.source, None
+    around = _get_same_padding(context, (kh, kw))
+    if any(around):
+        top, left, bottom, right = around
+        scratch = context.program.space.take(
+            (h + top + bottom) * (w + left + right) * c
+        )
+        fill = get_scales(x).zero_point
+        context.call("pad", place, WorkspaceRef(scratch), h, w, c, *around, fill)
+        place, w = WorkspaceRef(scratch), w + left + right
+    groups = c // weight.shape[2]
+    strides = context.option("stride_h"), context.option("stride_w")
+    dilations = context.option("dilation_h_factor"), context.option("dilation_w_factor")
+    sizes = (w, c, oh, ow, oc, kh, kw, *strides, *dilations)
+    ends = context.zero, context.low
+    if groups == 1:
+        dense = (kh, kw * c) if dilations[1] == 1 else (kh * kw, c)
+        arrays = _pack_weights(context, weight, runs=dense)
+        context.call("conv", place, *arrays, context.target, *sizes, _TWICE, *ends)
+    else:
+        more = _fold_bias(context, weight, zero=get_scales(x).zero_point)
+        arrays = _add_weights(context, weight, *more)
+        context.call(
+            "conv_grouped", place, *arrays, context.target, *sizes, *ends, groups
+        )
+    if scratch is not None:
+        context.program.space.free(scratch)
+
+
+def _dense(context: OperatorContext) -> None:
+    """A convolution of 1 × 1 on as many pixels as there are rows."""
+    weight = np.asarray(context.inputs[1].array).T[None, None]
+    inputs, units = weight.shape[2:]
+    rows = prod(context.output.shape) // units
+    arrays = _pack_weights(context, weight, runs=(1, inputs))
+    ones = (1,) * 6
+    sizes = (rows, inputs, 1, rows, units, *ones, _ONCE, context.zero, context.low)
+    context.call("conv", context.source, *arrays, context.target, *sizes)
+
+
+def _conv_transpose(context: OperatorContext) -> None:
+    x, weight = (
+        context.inputs[2],
+        np.asarray(context.inputs[1].array).transpose(1, 2, 3, 0),
+    )
+    arrays = _add_weights(context, weight, *_fold_bias(context, weight, zero=0))
+    sizes = (*x.shape[1:], *context.output.shape[1:], *weight.shape[:2])
+    strides = context.option("stride_h"), context.option("stride_w")
+    ends = get_scales(x).zero_point, context.zero, context.low
+    context.call(
+        "conv_transpose",
+        context.source_at(2),
+        *arrays,
+        context.target,
+        *sizes,
+        *strides,
+        *ends,
+    )
+
+
+def _pool(kernel: str) -> Callable[[OperatorContext], None]:
+    def write(context: OperatorContext) -> None:
+        size = context.option("filter_height"), context.option("filter_width")
+        top, left, _, _ = _get_same_padding(context, size)
+        strides = context.option("stride_h"), context.option("stride_w")
+        sizes = (
+            *context.inputs[0].shape[1:],
+            *context.output.shape[1:3],
+            *size,
+            *strides,
+        )
+        context.call(kernel, context.source, context.target, *sizes, top, left)
+
+    return write
+
+
+def _mean(context: OperatorContext) -> None:
+    x = context.inputs[0]
+    pixels, scales = prod(x.shape[1:-1]), get_scales(x)
+    m, shift = encode_multiplier(scales.one / get_scales(context.output).one)
+    lift = min(pixels.bit_length() - 1, 32, 31 + shift)
+    m, shift = (m << lift) // pixels, shift - lift
+    sizes = (pixels, x.shape[-1], scales.zero_point, m, shift, context.zero)
+    context.call("mean", context.source, context.target, *sizes)
+
+
+def _add(context: OperatorContext) -> None:
+    x, z = (get_scales(value) for value in context.inputs)
+    twice = 2 * max(x.one, z.one)
+    ends = [(s.zero_point, *encode_multiplier(s.one / twice)) for s in (x, z)]
+    last = encode_multiplier(twice / (2**20 * get_scales(context.output).one))
+    places = context.source, context.source_at(1), context.target
+    count = prod(context.output.shape)
+    context.call(
+        "add", *places, count, *ends[0], *ends[1], *last, context.zero, context.low
+    )
+
+
+def _mul(context: OperatorContext) -> None:
+    x, z = (get_scales(value) for value in context.inputs)
+    last = encode_multiplier(x.one * z.one / get_scales(context.output).one)
+    places = context.source, context.source_at(1), context.target
+    sizes = (prod(context.output.shape), x.zero_point, z.zero_point, *last)
+    context.call("mul", *places, *sizes, context.zero, context.low)
+
+
+def _lookup(context: OperatorContext) -> None:
+    x, y = get_scales(context.inputs[0]), get_scales(context.output)
+    table = TABLES[context.operator.kind](x, y, context.operator.options)
+    kept = context.array("table", table, "int8")
+    context.call(
+        "lookup", context.source, context.target, prod(context.output.shape), kept
+    )
+
+
+def _softmax(context: OperatorContext) -> None:
+    table = context.array(
+        "table", tabulate_exponentials(get_scales(context.inputs[0])), "int32"
+    )
+    channels = context.output.shape[-1]
+    sizes = (prod(context.output.shape) // channels, channels)
+    context.call("softmax", context.source, context.target, *sizes, table)
+
+
+def _concat(context: OperatorContext) -> None:
+    begin, channels = 0, context.output.shape[-1]
+    for i, value in enumerate(context.inputs):
+        sizes = (prod(value.shape[:-1]), value.shape[-1], channels, begin)
+        context.call("concat", context.source_at(i), context.target, *sizes)
+        begin += value.shape[-1]
+
+
+def _pad(context: OperatorContext) -> None:
+    (_, (top, bottom), (left, right), _) = np.asarray(context.inputs[1].array).tolist()
+    sides = (top, left, bottom, right)
+    fill = LOW if context.operator.kind == "PADV2" else context.zero
+    sizes = context.inputs[0].shape[1:]
+    context.call("pad", context.source, context.target, *sizes, *sides, fill)
+
+
+def _crop(context: OperatorContext) -> None:
+    (_, top, left, _) = np.asarray(context.inputs[1].array).tolist()
+    sizes = (*context.inputs[0].shape[2:], *context.output.shape[1:3], top, left)
+    context.call("crop", context.source, context.target, *sizes)
+
+
+def _upsample(kernel: str) -> Callable[[OperatorContext], None]:
+    def write(context: OperatorContext) -> None:
+        before, after = context.inputs[0].shape, context.output.shape
+        factors = after[1] // before[1], after[2] // before[2]
+        context.call(kernel, context.source, context.target, *before[1:], *factors)
+
+    return write
+
+
+_WRITERS: dict[str, Callable[[OperatorContext], None]] = {
+    "ADD": _add,
+    "AVERAGE_POOL_2D": _pool("avg_pool"),
+    "CONCATENATION": _concat,
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _conv,
+    "FULLY_CONNECTED": _dense,
+    "MAX_POOL_2D": _pool("max_pool"),
+    "MEAN": _mean,
+    "MUL": _mul,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "RESIZE_BILINEAR": _upsample("upsample_bilinear"),
+    "RESIZE_NEAREST_NEIGHBOR": _upsample("upsample_nearest"),
+    "SLICE": _crop,
+    "SOFTMAX": _softmax,
+    "TRANSPOSE_CONV": _conv_transpose,
+    **dict.fromkeys(TABLES, _lookup),
+}
