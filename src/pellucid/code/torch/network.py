@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call
-from pellucid.code.torch.layers import BUILDERS, MODULES, Modules, initial_calls
+from pellucid.code.torch.layers import MODULES, Modules, initial_calls, module_lines
 from pellucid.network import layers as nl
 
 #: what `nn.Module` has, and what the module's own text says
@@ -57,11 +57,7 @@ def attributes(spec: ScriptSpec) -> dict[str, str]:
 
 def modules(spec: ScriptSpec) -> dict[str, Modules]:
     """Return the modules of each node up to the logits, as text."""
-    found = {}
-    for node in spec.logit_nodes:
-        builder = BUILDERS.get(type(node.layer))
-        found[node.name] = builder(spec, node) if builder else []
-    return found
+    return {node.name: module_lines(spec, node) for node in spec.logit_nodes}
 
 
 def model_text(spec: ScriptSpec) -> str:

@@ -13,13 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pellucid.engines.framework_layers.torch import pad_order
 from pellucid.network.window import Pads
-
-
-def around(pads: Pads) -> list[int]:
-    """Return pads in the order of `F.pad`: left, right, top, bottom."""
-    (top, bottom), (left, right) = pads
-    return [left, right, top, bottom]
 
 
 class PaddedConv2d(nn.Conv2d):
@@ -28,9 +23,9 @@ class PaddedConv2d(nn.Conv2d):
     PyTorch's ``padding=`` is symmetric; "same" with a stride seldom is.
     """
 
-    def __init__(self, *sizes: Any, pads: Pads, **arguments: Any) -> None:
-        super().__init__(*sizes, **arguments)
-        self.around = around(pads)
+    def __init__(self, *, pads: Pads, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.around = pad_order(pads)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pad with zeros and convolve."""
@@ -43,9 +38,9 @@ class CroppedConvTranspose2d(nn.ConvTranspose2d):
     Rows that are added get the bias, as every pixel does; so it comes last.
     """
 
-    def __init__(self, *sizes: Any, pads: Pads, **arguments: Any) -> None:
-        super().__init__(*sizes, **arguments)
-        self.around = [-side for side in around(pads)]
+    def __init__(self, *, pads: Pads, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.around = [-side for side in pad_order(pads)]
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Transpose the convolution without padding, crop, add the bias."""
@@ -64,9 +59,9 @@ class CroppedConvTranspose2d(nn.ConvTranspose2d):
 class PaddedMaxPool2d(nn.MaxPool2d):
     """A max-pool whose cells around the image count as −∞ (zeros would win)."""
 
-    def __init__(self, *sizes: Any, pads: Pads) -> None:
-        super().__init__(*sizes)
-        self.around = around(pads)
+    def __init__(self, *, pads: Pads, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.around = pad_order(pads)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pad with −∞ and pool."""
@@ -86,7 +81,8 @@ class ValidAvgPool2d(nn.Module):
         self, kernel_size: Any, stride: Any, *, pads: Pads, size: Sequence[int]
     ) -> None:
         super().__init__()
-        self.kernel_size, self.stride, self.around = kernel_size, stride, around(pads)
+        self.kernel_size, self.stride = kernel_size, stride
+        self.around = pad_order(pads)
         ones = torch.ones(1, 1, *size, dtype=torch.float64)
         self.register_buffer("share", self._average(ones), persistent=False)
 

@@ -1,0 +1,175 @@
+"""PyTorch's module for each layer: class, arguments, defaults.
+
+Images are (N, C, H, W) inside the module. Weights are (out, in / groups, kh, kw) in
+`nn.Conv2d`, (in, out / groups, kh, kw) in `nn.ConvTranspose2d` and (out, in) in
+`nn.Linear`; pellucid's are (kh, kw, in / groups, out) and (in, out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pellucid.engines.framework_layers.call import LayerCall
+from pellucid.network import layers as pl
+from pellucid.network.layers import Layer, Shape
+from pellucid.network.window import Pads
+
+#: modules that `torch.nn` lacks; pellucid's engine and scripts define them
+OWN_MODULES = frozenset(("GlobalAvgPool2d", "PixelLayerNorm", "PixelLinear"))
+
+_ONE, _ZERO = (1, 1), (0, 0)
+_CONVOLUTION = {
+    "stride": _ONE,
+    "padding": _ZERO,
+    "output_padding": _ZERO,
+    "dilation": _ONE,
+    "groups": 1,
+    "bias": True,
+}
+
+
+def pad_order(pads: Pads) -> tuple[int, int, int, int]:
+    """Return padding in the order of `F.pad`: left, right, top, bottom."""
+    (top, bottom), (left, right) = pads
+    return left, right, top, bottom
+
+
+def _is_symmetric(pads: Pads) -> bool:
+    return all(before == after for before, after in pads)
+
+
+def _sizes(layer: Any, shape: Shape) -> dict[str, Any]:
+    return {
+        "in_channels": shape[2],
+        "out_channels": layer.out_channels,
+        "kernel_size": layer.kernel,
+    }
+
+
+def _window(layer: Any) -> dict[str, Any]:
+    return {
+        "stride": layer.strides,
+        "dilation": layer.dilations,
+        "groups": layer.groups,
+        "bias": layer.bias,
+    }
+
+
+def _conv2d(layer: pl.Conv2D, shape: Shape) -> LayerCall:
+    pads = layer.pads((shape[0], shape[1]))
+    is_native = _is_symmetric(pads)
+    padding = {"padding": (pads[0][0], pads[1][0])} if is_native else {}
+    arguments = _sizes(layer, shape) | padding | _window(layer)
+    unsaid = None if is_native else pads
+    return LayerCall("Conv2d", arguments, 3, _CONVOLUTION, unsaid)
+
+
+def _conv_transpose2d(layer: pl.ConvTranspose2D, shape: Shape) -> LayerCall:
+    """The odd rows and columns of the crop become ``output_padding``."""
+    pads = layer.pads((shape[0], shape[1]))
+    arguments = _sizes(layer, shape) | _window(layer)
+    extra = pads[0][0] - pads[0][1], pads[1][0] - pads[1][1]
+    limits = map(max, layer.strides, layer.dilations)
+    if not all(0 <= e < limit for e, limit in zip(extra, limits, strict=True)):
+        return LayerCall("ConvTranspose2d", arguments, 3, _CONVOLUTION, pads)
+    arguments |= {"padding": (pads[0][0], pads[1][0]), "output_padding": extra}
+    return LayerCall("ConvTranspose2d", arguments, 3, _CONVOLUTION)
+
+
+def _pool(layer: Any, shape: Shape) -> LayerCall:
+    """PyTorch pads pools alike on both sides, and by half a window at most."""
+    pads: Pads = layer.pads((shape[0], shape[1]))
+    name = "MaxPool2d" if isinstance(layer, pl.MaxPool2D) else "AvgPool2d"
+    arguments: dict[str, Any] = {"kernel_size": layer.kernel, "stride": layer.strides}
+    defaults: dict[str, Any] = {"stride": layer.kernel, "padding": _ZERO}
+    fits = all(p[0] <= k // 2 for p, k in zip(pads, layer.kernel, strict=True))
+    if not (_is_symmetric(pads) and fits):
+        return LayerCall(name, arguments, 1, defaults, pads)
+    padding = (pads[0][0], pads[1][0])
+    arguments["padding"] = padding
+    if name == "AvgPool2d":  # the default would count the padding as elements
+        arguments["count_include_pad"] = False
+        defaults["count_include_pad"] = any(padding)  # without padding it says nothing
+    return LayerCall(name, arguments, 1, defaults)
+
+
+def _dense(layer: pl.Dense, shape: Shape) -> LayerCall:
+    name = "PixelLinear" if len(shape) == 3 else "Linear"
+    sizes = {"in_features": shape[-1], "out_features": layer.units}
+    return LayerCall(name, {**sizes, "bias": layer.bias}, 2, {"bias": True})
+
+
+def _batch_norm(layer: pl.BatchNorm, shape: Shape) -> LayerCall:
+    name = {1: "BatchNorm1d", 3: "BatchNorm2d"}[len(shape)]
+    arguments = {
+        "num_features": shape[-1],
+        "momentum": round(1 - layer.momentum, 12),  # PyTorch's is the share of the new
+        "eps": layer.epsilon,
+    }
+    return LayerCall(name, arguments, 1, {"momentum": 0.1, "eps": 1e-5})
+
+
+def _layer_norm(layer: pl.LayerNorm, shape: Shape) -> LayerCall:
+    name = "PixelLayerNorm" if len(shape) == 3 else "LayerNorm"
+    arguments = {"normalized_shape": shape[-1], "eps": layer.epsilon}
+    return LayerCall(name, arguments, 1, {"eps": 1e-5})
+
+
+def _local_response_norm(layer: pl.LocalResponseNorm, shape: Shape) -> LayerCall:
+    # PyTorch pads the channels by the size, however much larger it is than they are
+    size = 2 * layer.reach(shape[-1]) + 1
+    alpha = layer.alpha if size == layer.size else layer.alpha / layer.size * size
+    arguments = {"size": size, "alpha": alpha, "beta": layer.beta, "k": layer.bias}
+    defaults = {"alpha": 1e-4, "beta": 0.75, "k": 1}
+    return LayerCall("LocalResponseNorm", arguments, 1, defaults)
+
+
+def _softmax(layer: pl.Softmax, shape: Shape) -> LayerCall:
+    del layer
+    return LayerCall("Softmax", {"dim": 1 if len(shape) == 3 else -1})
+
+
+def _upsample(layer: pl.Upsample2D, shape: Shape) -> LayerCall:
+    del shape
+    # plain "nearest" rounds the wrong way where 1 / scale is not exact
+    mode = {"nearest": "nearest-exact", "bilinear": "bilinear"}[layer.mode]
+    return LayerCall("Upsample", {"scale_factor": layer.factors, "mode": mode})
+
+
+def _zero_pad2d(layer: pl.ZeroPad2D, shape: Shape) -> LayerCall:
+    del shape
+    return LayerCall("ZeroPad2d", {"padding": pad_order(layer.sides)}, 1)
+
+
+def _field(name: str, **arguments: str) -> Callable[[Any, Shape], LayerCall]:
+    """Return a call whose arguments are fields of the layer."""
+    return lambda layer, shape: LayerCall(
+        name, {key: getattr(layer, of) for key, of in arguments.items()}, len(arguments)
+    )
+
+
+#: layer → its call, given the layer and its input's shape (H, W, C); sums and
+#: concatenations are operators in PyTorch, not modules
+CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
+    pl.AvgPool2D: _pool,
+    pl.BatchNorm: _batch_norm,
+    pl.Conv2D: _conv2d,
+    pl.ConvTranspose2D: _conv_transpose2d,
+    pl.Dense: _dense,
+    pl.Dropout: _field("Dropout", p="rate"),
+    pl.Flatten: _field("Flatten"),
+    pl.GELU: _field("GELU"),
+    pl.GlobalAvgPool2D: _field("GlobalAvgPool2d"),
+    pl.LayerNorm: _layer_norm,
+    pl.LeakyReLU: _field("LeakyReLU", negative_slope="slope"),
+    pl.LocalResponseNorm: _local_response_norm,
+    pl.MaxPool2D: _pool,
+    pl.ReLU: _field("ReLU"),
+    pl.SiLU: _field("SiLU"),
+    pl.Sigmoid: _field("Sigmoid"),
+    pl.Softmax: _softmax,
+    pl.Tanh: _field("Tanh"),
+    pl.Upsample2D: _upsample,
+    pl.ZeroPad2D: _zero_pad2d,
+}
