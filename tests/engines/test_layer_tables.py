@@ -1,0 +1,82 @@
+"""Every table that is keyed by layer has an entry for every layer.
+
+The tables are found in the source, so that no framework is imported. A new layer
+fails here once for each table that does not know it, with the layer and the table.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pellucid.network.layers import LAYERS
+
+SOURCE = Path(__file__).parents[2] / "src/pellucid"
+#: layers that compute something
+NAMES = frozenset(LAYERS) - {"Input"}
+
+#: table → layers that stand elsewhere, with the reason
+ELSEWHERE = {
+    "engines/framework_layers/torch.py:CALLS": {"Add", "Concat"},  # operators
+    "engines/jax/layers.py:_FUNCTIONS": {"BatchNorm", "Dropout"},  # need the mode
+    "code/keras/layers.py:BUILDERS": {"LocalResponseNorm"},  # Keras has none
+    "code/numpy/forward.py:_SIMPLE": None,  # one-line layers; the others are calls
+    "code/numpy/backward.py:_SLOPES": None,
+    "code/jax/network.py:_SIMPLE": None,
+    "code/keras/network.py:_MERGED": None,  # activations of other layers
+    "code/torch/layers.py:MODULES": None,  # modules with initialisers
+    "engines/compiled/lowering/layers/activation.py:FUNCTIONS": None,
+    "engines/torch/layers.py:_OWN_BUILDERS": None,  # beside the table of PyTorch's
+    "engines/tensorflow/layers.py:_OWN_BUILDERS": None,  # beside the table of Keras'
+}
+
+
+def tables() -> Iterator[tuple[str, set[str]]]:
+    """Yield each table, as path:name, and the layers that it has."""
+    for folder in ("engines", "code", "exchange"):
+        for path in sorted((SOURCE / folder).rglob("*.py")):
+            for name, keys in _tables_of(path):
+                if folder != "exchange" or name.endswith("WRITERS"):
+                    yield f"{path.relative_to(SOURCE)}:{name}", keys
+
+
+def _tables_of(path: Path) -> Iterator[tuple[str, set[str]]]:
+    for statement in ast.parse(path.read_text()).body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Dict(keys=keys)) if (
+                name.strip("_").isupper()
+            ):
+                layers = {_layer(key) for key in keys} - {""}
+                if len(layers) == len(keys) > 1:
+                    yield name, layers
+
+
+def _layer(key: ast.expr | None) -> str:
+    """Return the layer that a key names: ``pl.ReLU``, ``ReLU`` or ``"ReLU"``."""
+    match key:
+        case ast.Attribute(attr=name) | ast.Name(id=name) | ast.Constant(value=name):
+            return name if name in NAMES else ""
+    return ""
+
+
+TABLES = dict(tables())
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_layer_is_in_the_table(table: str) -> None:
+    elsewhere = ELSEWHERE.get(table, set())
+    if elsewhere is None:
+        return
+    if table.startswith("exchange/"):  # files hold inference: dropout is nothing there
+        elsewhere = elsewhere | {"Dropout"}
+    missing = sorted(NAMES - TABLES[table] - elsewhere)
+    assert not missing, f"{', '.join(missing)} must be in {table}"
+
+
+def test_the_tables_of_engines_and_scripts_are_found() -> None:
+    found = {table.rpartition("/")[0].split("/")[-1] for table in TABLES}
+    assert {"framework_layers", "jax", "tensorflow"} <= found
+    assert "engines/numpy/layers/__init__.py:FORWARD" in TABLES
