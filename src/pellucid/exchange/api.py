@@ -1,4 +1,4 @@
-"""This file is the two doors: a model goes out, a model comes in."""
+"""Write models to files of other programs, and read models from them."""
 
 from __future__ import annotations
 

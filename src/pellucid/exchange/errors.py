@@ -1,4 +1,4 @@
-"""This file is how files are refused: where, by which rule, and what came."""
+"""Errors of imports and exports: operator, violated rule, received value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the table of formats: what each is called, and who writes and reads."""
+"""The table of file formats: names, suffixes, and which modules write and read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what a model has besides network and weights: pixels, classes, type."""
+"""Metadata of a model beside network and weights: preprocessing, classes, dtype."""
 
 from __future__ import annotations
 

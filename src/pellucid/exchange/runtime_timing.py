@@ -1,4 +1,4 @@
-"""This file is how a runtime is timed, and what was measured in it."""
+"""Time a runtime: outputs, loading time, latency of one image."""
 
 from __future__ import annotations
 

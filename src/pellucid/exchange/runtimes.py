@@ -1,4 +1,4 @@
-"""This file is the runtimes that exported files are run in."""
+"""Runtimes in which exported files are run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a PyTorch `state_dict`: out by name, in onto a known network."""
+"""PyTorch `state_dict`: written by name, read onto a known network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how objects of PyTorch come in: exported, and read as their archive."""
+"""Read PyTorch objects: export them and read the exported archive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a local response norm is recognised that is spelt out.
+"""Recognize a decomposed local response norm.
 
 PyTorch has no operator of it: ``x / (k + alpha · mean of x² over channels)^beta`` is
 exported as a square, a pool over channels (the image seen as a volume), and

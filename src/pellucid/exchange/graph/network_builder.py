@@ -1,4 +1,4 @@
-"""This file is how a foreign graph becomes a network: one method a kind of layer.
+"""Build a network from a foreign graph: one method for each kind of layer.
 
 Readers translate operators into these calls. Values are `Tensor`s, which remember
 how the foreign file lays out what a node of ours holds; weights come canonical.

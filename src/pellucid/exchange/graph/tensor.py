@@ -1,4 +1,4 @@
-"""This file is a value as a foreign file lays it out, against our own layout."""
+"""A tensor's layout in a foreign file, relative to the node's own layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is one layer of a Keras model: its configuration and its arrays."""
+"""One layer of a Keras model: its configuration and its arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a program of its own: HDF5 on stdin, its arrays and texts on stdout.
+"""Program that reads HDF5 on stdin and writes its arrays and texts to stdout.
 
 The HDF5 library can be made to crash by damaged files. So it reads them in a process
 that has nothing to lose, and that imports nothing of pellucid.

@@ -1,4 +1,4 @@
-"""This file is the layers of Keras that pellucid's layers express exactly."""
+"""Translate Keras layers to layers of ours that compute exactly the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a .keras or .h5 file becomes a network."""
+"""Read a .keras or .h5 file as a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is Keras's HDF5 once it is read: weights by layer, texts by name."""
+"""Contents of a Keras HDF5 file: weights by layer, texts by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a LiteRT graph: values, and operators that make them from others."""
+"""LiteRT graph: values and the operators that compute them."""
 
 from __future__ import annotations
 

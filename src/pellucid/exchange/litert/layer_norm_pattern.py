@@ -1,4 +1,4 @@
-"""This file is how a layer norm is found again among the operators it is written as."""
+"""Recognize a layer norm that is decomposed into LiteRT operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the names of LiteRT's operators, by number, for what is refused."""
+"""Names of LiteRT's operators by number, for error messages."""
 
 from __future__ import annotations
 

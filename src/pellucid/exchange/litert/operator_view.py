@@ -1,4 +1,4 @@
-"""This file is one operator of a LiteRT graph while it is read."""
+"""View of one LiteRT operator: its inputs and options, with checks."""
 
 from __future__ import annotations
 

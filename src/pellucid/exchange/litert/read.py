@@ -1,4 +1,4 @@
-"""This file is how a .tflite file of float32 becomes a network."""
+"""Read a float32 .tflite file as a network."""
 
 from __future__ import annotations
 

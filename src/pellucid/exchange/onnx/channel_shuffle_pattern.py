@@ -1,4 +1,4 @@
-"""This file is how a channel shuffle is recognised: Reshape, Transpose, Reshape.
+"""Recognize a channel shuffle: Reshape, Transpose, Reshape.
 
 Split into groups, the groups' order and the order in them exchanged, and joined
 again: a permutation of channels. A 1 × 1 convolution by zeros and ones is that exactly.

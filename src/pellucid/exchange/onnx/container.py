@@ -1,4 +1,4 @@
-"""This file is how an ONNX file is opened: parsed, bounded, its tensors as arrays."""
+"""Load ONNX files: parsing, size limits, tensors as arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the arithmetic of constants: shapes and weights that are computed."""
+"""Constant folding: evaluate operators whose inputs are all constant."""
 
 from __future__ import annotations
 

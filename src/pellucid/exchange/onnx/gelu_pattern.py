@@ -1,4 +1,4 @@
-"""This file is how a GELU is recognised in an export that spells it out with Erf.
+"""Recognize a GELU that is decomposed into Erf and arithmetic.
 
 ``x · ½ · (1 + erf(x / √2))`` comes in any order of its factors. While it is read, its
 parts are `Partial`s: a factor, x or not, and how far the Erf is.

@@ -1,4 +1,4 @@
-"""This file is how a layer norm is recognised that is spelt out by its moments.
+"""Recognize a decomposed layer norm.
 
 ``(x − mean) / √(variance + ε) · scale + offset`` comes in several orders. While it is
 read, its parts are a `Spread` (the way from the squares to 1 / σ) and a `Combination`

@@ -1,4 +1,4 @@
-"""This file is the normalisations of ONNX."""
+"""ONNX normalization operators."""
 
 from __future__ import annotations
 

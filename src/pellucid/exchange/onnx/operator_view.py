@@ -1,4 +1,4 @@
-"""This file is one operator of an ONNX graph, its inputs and attributes at hand."""
+"""View of one ONNX operator: its inputs and attributes, with checks."""
 
 from __future__ import annotations
 

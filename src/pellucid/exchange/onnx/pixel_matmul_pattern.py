@@ -1,4 +1,4 @@
-"""This file is pixels as rows of a matrix, and pixels repeated: parts of two layers.
+"""Recognize matrix products over pixels, and upsampling by Tile.
 
 TensorFlow multiplies the channels of images by laying all pixels out as rows and
 putting the images together again; and it enlarges by a Tile along an axis of its own.

@@ -1,4 +1,4 @@
-"""This file is how an ONNX graph becomes a network."""
+"""Read an ONNX graph as a network."""
 
 from __future__ import annotations
 

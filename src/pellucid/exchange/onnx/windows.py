@@ -1,4 +1,4 @@
-"""This file is the operators of ONNX that move a window: convolutions, pools, sizes."""
+"""ONNX operators on windows and image sizes: convolution, pooling, padding, resize."""
 
 from __future__ import annotations
 

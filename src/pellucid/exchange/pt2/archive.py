@@ -1,4 +1,4 @@
-"""This file is a .pt2 archive opened without PyTorch: its graph and its weights."""
+"""Load a .pt2 archive without PyTorch: its graph and its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is one operator of an exported PyTorch graph, its arguments by name."""
+"""View of one operator of an exported PyTorch graph: its arguments by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the operators of PyTorch that pellucid's layers express exactly."""
+"""Translate PyTorch operators to layers, where a layer computes exactly the same."""
 
 from __future__ import annotations
 

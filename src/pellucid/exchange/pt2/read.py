@@ -1,4 +1,4 @@
-"""This file is how an exported PyTorch graph becomes a network."""
+"""Read an exported PyTorch graph as a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a SavedModel comes in: TensorFlow freezes it, tf2onnx spells it out.
+"""Read a SavedModel: TensorFlow freezes it, tf2onnx converts it to ONNX.
 
 What is read in the end is the graph of its serving signature as ONNX.
 """

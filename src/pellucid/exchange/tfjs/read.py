@@ -1,4 +1,4 @@
-"""This file is how a layers-model of TensorFlow.js becomes a network."""
+"""Read a TensorFlow.js layers-model as a network."""
 
 from __future__ import annotations
 
