@@ -195,6 +195,10 @@ class NetworkBuilder:
         axes = tuple({0: 0, 3: 1}.get(axis) for axis in self.image_axes)
         return self.layer(ref, pl.GlobalAvgPool2D(), [x], axes=axes)
 
+    def global_mean(self, ref: OperatorRef, x: Tensor) -> Tensor:
+        """Average each channel: to (N, C) in the file as well."""
+        return self.vector(self.global_average(ref, x, as_image=False))
+
     def dense(
         self, ref: OperatorRef, x: Tensor, weight: Array, bias: Array | None
     ) -> Tensor:
@@ -347,6 +351,16 @@ class NetworkBuilder:
             return replace(x)
         layer = pl.BatchNorm(epsilon=0.0, trainable=False)
         return self.normalization(ref, x, layer, weights)
+
+    def add_constant(
+        self, ref: OperatorRef, x: Tensor, constant: Array, *, can_fold: bool
+    ) -> Tensor:
+        """Add a constant per channel: as the bias of the layer before, where it fits.
+
+        ``can_fold`` says that nothing else reads x.
+        """
+        biased = self.fold_bias(ref, x, constant) if can_fold else None
+        return biased or self.affine(ref, x, offset=constant)
 
     def per_channel(self, ref: OperatorRef, x: Tensor, constant: Array) -> Array:
         """Return a constant that is broadcast along the channels as (C,)."""

@@ -147,8 +147,9 @@ def _mean(op: OperatorView) -> Tensor:
     axes = sorted(axis % max(len(x.axes), 1) for axis in op.whole(1))
     if x.axes != LAST or axes != [1, 2]:
         op.refuse("average height and width", f"axes {axes}")
-    mean = op.builder.global_average(op.ref, x, as_image=keep)
-    return mean if keep else op.builder.vector(mean)
+    if not keep:
+        return op.builder.global_mean(op.ref, x)
+    return op.builder.global_average(op.ref, x, as_image=True)
 
 
 def _arithmetic(op: OperatorView) -> Tensor:
@@ -169,10 +170,7 @@ def _arithmetic(op: OperatorView) -> Tensor:
     if kind == "MUL":
         return op.builder.affine(op.ref, x, scale=constant)
     offset = -constant if kind == "SUB" else constant
-    biased = None
-    if op.is_sole_reader:
-        biased = op.builder.fold_bias(op.ref, x, offset)
-    return biased or op.builder.affine(op.ref, x, offset=offset)
+    return op.builder.add_constant(op.ref, x, offset, can_fold=op.is_sole_reader)
 
 
 def _combine(op: OperatorView) -> Tensor:

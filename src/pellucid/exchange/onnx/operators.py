@@ -124,11 +124,7 @@ def _add(op: OperatorView) -> Result:
     if isinstance(tensors[0], Squares):
         return tensors[0].plus(op.ref, _one_number(op, constants[0]))
     x, constant = tensors[0], _aligned(op, constants[0])
-    if op.is_sole_reader:
-        biased = op.builder.fold_bias(op.ref, x, constant)
-        if biased is not None:
-            return biased
-    return op.builder.affine(op.ref, x, offset=constant)
+    return op.builder.add_constant(op.ref, x, constant, can_fold=op.is_sole_reader)
 
 
 def _sub(op: OperatorView) -> Tensor:
@@ -302,8 +298,7 @@ def _reduce_mean(op: OperatorView) -> Tensor | layer_norm_pattern.Combination:
         return op.builder.layer(op.ref, pl.GlobalAvgPool2D(), [x], axes=(0, 1))
     if op.attribute("keepdims", 1):
         return _global_average(op)
-    image = op.builder.global_average(op.ref, x, as_image=False)
-    return op.builder.vector(image)
+    return op.builder.global_mean(op.ref, x)
 
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {

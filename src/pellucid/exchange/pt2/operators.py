@@ -131,8 +131,7 @@ def _adaptive(kind: Any) -> Callable[[OperatorView], Tensor]:
         size = image.shape[0], image.shape[1]
         wanted = _output_size(op, size)
         if wanted == (1, 1) and kind is pl.AvgPool2D:
-            as_vector = bool(op.readers) and op.readers <= _VECTOR_READERS
-            return op.builder.global_average(op.ref, x, as_image=not as_vector)
+            return _global_average(op, x)
         if any(m < 1 or n % m for n, m in zip(size, wanted, strict=True)):
             op.refuse(f"have an output_size that divides {size}", wanted)
         if wanted == size:
@@ -142,6 +141,12 @@ def _adaptive(kind: Any) -> Callable[[OperatorView], Tensor]:
         return op.builder.pool(op.ref, x, kind, padding="valid", **sizes)
 
     return read
+
+
+def _global_average(op: OperatorView, x: Tensor) -> Tensor:
+    """Average each channel: to a vector where only vectors are read, else an image."""
+    as_vector = bool(op.readers) and op.readers <= _VECTOR_READERS
+    return op.builder.global_average(op.ref, x, as_image=not as_vector)
 
 
 def _output_size(op: OperatorView, size: tuple[int, int]) -> tuple[int, int]:
@@ -168,18 +173,15 @@ def _mean(op: OperatorView) -> Tensor | _Pixels:
     if isinstance(part, _Pixels):
         if [axis % 3 for axis in axes] != [2] or op.get("keepdim", False):
             op.refuse("average all pixels", f"dim={axes}")
-        mean = op.builder.global_average(op.ref, part.x, as_image=False)
-        return op.builder.vector(mean)
+        return op.builder.global_mean(op.ref, part.x)
     image = op.builder.image(op.ref, op.tensor("self"))
     if [axis % 4 for axis in axes] in ([2], [3]) and not op.get("keepdim", False):
         return _Pixels(image)  # the means of rows or columns, averaged next
     if sorted(axis % 4 for axis in axes) != [2, 3]:
         op.refuse("average height and width", f"dim={axes}")
     if op.get("keepdim", False):
-        as_vector = bool(op.readers) and op.readers <= _VECTOR_READERS
-        return op.builder.global_average(op.ref, image, as_image=not as_vector)
-    mean = op.builder.global_average(op.ref, image, as_image=False)
-    return op.builder.vector(mean)
+        return _global_average(op, image)
+    return op.builder.global_mean(op.ref, image)
 
 
 def _batch_norm(op: OperatorView) -> Tensor:
@@ -287,11 +289,7 @@ def _add(op: OperatorView) -> Any:
 
 
 def _add_constant(op: OperatorView, x: Tensor, offset: Any) -> Tensor:
-    if op.is_sole_reader:
-        biased = op.builder.fold_bias(op.ref, x, offset)
-        if biased is not None:
-            return biased
-    return op.builder.affine(op.ref, x, offset=offset)
+    return op.builder.add_constant(op.ref, x, offset, can_fold=op.is_sole_reader)
 
 
 def _sub(op: OperatorView) -> Tensor:
