@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pellucid.engines.protocol import Engine
@@ -14,8 +12,6 @@ from pellucid.runs import ModelFile
 
 if TYPE_CHECKING:
     from pellucid.model.model import Model
-
-_FILE = "model.pellucid"
 
 
 def to_bytes(model: Model) -> bytes:
@@ -45,10 +41,7 @@ def from_bytes(content: bytes, engine: Engine, clip_norm: float | None) -> Model
     ExchangeError
         If it is something else.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / _FILE
-        path.write_bytes(content)
-        file = ModelFile.read(path)
+    file = ModelFile.from_bytes(content)
     from pellucid.model.model import Model
 
     model = Model(

@@ -20,9 +20,10 @@ from pellucid.model.run_setup import share_state
 from pellucid.objectives import filter_metrics, select_metrics
 from pellucid.recipes.builders import build_fit_config, build_model
 from pellucid.recipes.datasets import load_examples
-from pellucid.runs import ModelFile, RunFolder, bit_options, model_path, provenance
+from pellucid.runs import bit_options, provenance
 from pellucid.runs.recipe import Recipe
 from pellucid.training import Callback, History, Trainer, as_callbacks, evaluate
+from pellucid.training.early_stopping import Weights
 
 _TEST_BATCH = 256  # images, over all processes
 
@@ -68,17 +69,19 @@ class Outcome:
     tested_on: Literal["test", "validation"] = "test"
 
 
-class _Clock(Callback):
-    """Keep how long the trainer took."""
+class _TrainingResult(Callback):
+    """Keep how long the trainer took, and the weights of its best epoch."""
 
     may_stop = False
 
     training_s = 0.0
     compiling_s = 0.0
+    best: Weights | None = None
 
     def on_end(self, trainer: Trainer) -> None:
         """Note it."""
         self.training_s, self.compiling_s = trainer.training_s, trainer.compiling_s
+        self.best = trainer.position.best.weights
 
 
 def train(
@@ -135,22 +138,22 @@ def train(
     examples, test = load_examples(
         recipe.data, model, progress=data_progress if is_first else None
     )
-    path, clock = None if run is None else Path(run), _Clock()
+    path, result = None if run is None else Path(run), _TrainingResult()
     recipe = recipe.model_copy(
         update={"metrics": _metrics(recipe, model, examples, resume)}
     )
     request = FitRequest(
         data=examples,
         config=build_fit_config(recipe),
-        callbacks=(*as_callbacks(callbacks), clock),
+        callbacks=(*as_callbacks(callbacks), result),
         run=path,
         resume=resume,
         shows_progress=progress and is_first,
         recipe=_recorded(recipe, model),
     )
     history = fit(model, request)
-    if path is not None and is_first and RunFolder(path).best.exists():
-        model.load_weights(ModelFile.read(model_path(path)).weights)
+    if path is not None and is_first and result.best:
+        model.load_weights(result.best)
     share_state(model, world)
     tested_on: Literal["test", "validation"] = (
         "validation" if examples.validation is test else "test"
@@ -171,8 +174,8 @@ def train(
         metrics=metrics,
         test=test,
         run=path,
-        training_s=clock.training_s,
-        compiling_s=clock.compiling_s,
+        training_s=result.training_s,
+        compiling_s=result.compiling_s,
         is_first=is_first,
         tested_on=tested_on,
     )

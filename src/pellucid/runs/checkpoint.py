@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,17 @@ from typing import Any
 import numpy.typing as npt
 
 from pellucid.errors import ExchangeError, RunError
-from pellucid.runs.tensor_file import read_tensors, tensor_bytes, write_bytes
+from pellucid.runs.tensor_file import (
+    parse_tensors,
+    read_tensors,
+    tensor_bytes,
+    write_bytes,
+)
 from pellucid.training import History, TrainerState
 
 SCHEMA_VERSION = 1
 _BEST = "best/"
+_Content = tuple[dict[str, npt.NDArray[Any]], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +49,8 @@ class Checkpoint:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Checkpoint:
-        """Read what `to_bytes` returned."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "checkpoint.safetensors"
-            path.write_bytes(content)
-            return cls.read(path)
+        """Read what `to_bytes` returned; raises as `read`."""
+        return cls._decode(lambda: parse_tensors(content), "the first process's state")
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
@@ -58,8 +61,12 @@ class Checkpoint:
         RunError
             If it is missing, damaged, or of another version.
         """
+        return cls._decode(lambda: read_tensors(path), f"'{path}'")
+
+    @classmethod
+    def _decode(cls, read: Callable[[], _Content], origin: str) -> Checkpoint:
         try:
-            tensors, metadata = read_tensors(path)
+            tensors, metadata = read()
             document = json.loads(metadata["trainer.json"])
             version = document["schema_version"]
             best = {
@@ -71,11 +78,11 @@ class Checkpoint:
             history = History(document["history"])
         except (ExchangeError, KeyError, TypeError, ValueError) as error:
             raise RunError(
-                f"resume: '{path}' must be a checkpoint; got {error}"
+                f"resume: {origin} must be a checkpoint; got {error}"
             ) from error
         if version != SCHEMA_VERSION:
             raise RunError(
-                f"resume: '{path}' must be of schema_version {SCHEMA_VERSION}; "
+                f"resume: {origin} must be of schema_version {SCHEMA_VERSION}; "
                 f"got {version!r}."
             )
         state = {k: a for k, a in tensors.items() if not k.startswith(_BEST)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,16 @@ from pellucid.objectives import (
     optimizer_from_json,
     output_meaning,
 )
-from pellucid.runs.tensor_file import read_tensors, tensor_bytes, write_bytes
+from pellucid.runs.tensor_file import (
+    parse_tensors,
+    read_tensors,
+    tensor_bytes,
+    write_bytes,
+)
 
 SCHEMA_VERSION = 1
 Array = npt.NDArray[Any]
+_Content = tuple[dict[str, Array], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,33 +93,44 @@ class ModelFile:
         ExchangeError
             If it is no `.pellucid` file, or one of another version.
         """
+        return cls._guard(lambda: read_tensors(Path(path)), f"'{path}'")
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> ModelFile:
+        """Read what `to_bytes` returned; raises as `read`."""
+        return cls._guard(lambda: parse_tensors(content), "the content")
+
+    @classmethod
+    def _guard(cls, read: Callable[[], _Content], origin: str) -> ModelFile:
+        """Read; whatever a damaged file does ends in an ExchangeError."""
         try:
-            return cls._read(Path(path))
+            return cls._read(*read(), origin=origin)
         except PellucidError:
             raise
         except MemoryError as error:
             raise ExchangeError(
-                f"load: '{path}' must fit into memory; got too little for it."
+                f"load: {origin} must fit into memory; got too little for it."
             ) from error
         except Exception as error:
             raise ExchangeError(
-                f"load: '{path}' must hold a whole model.json; got "
+                f"load: {origin} must hold a whole model.json; got "
                 f"{type(error).__name__}: {str(error)[:200]}."
             ) from error
 
     @classmethod
-    def _read(cls, path: Path) -> ModelFile:
-        tensors, metadata = read_tensors(path)
+    def _read(
+        cls, tensors: dict[str, Array], metadata: dict[str, str], *, origin: str
+    ) -> ModelFile:
         if "network.json" not in metadata or "model.json" not in metadata:
             raise ExchangeError(
-                f"load: '{path}' must be a .pellucid file; got a safetensors file "
+                f"load: {origin} must be a .pellucid file; got a safetensors file "
                 "without a network."
             )
         document = json.loads(metadata["model.json"])
         version = document["schema_version"]
         if version != SCHEMA_VERSION:
             raise ExchangeError(
-                f"load: '{path}' must be of schema_version {SCHEMA_VERSION}; "
+                f"load: {origin} must be of schema_version {SCHEMA_VERSION}; "
                 f"got {version!r}."
             )
         network = loads(metadata["network.json"])

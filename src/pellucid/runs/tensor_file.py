@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,29 @@ def tensor_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> b
     whole = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     shaped = {name: a.reshape(tensors[name].shape) for name, a in whole.items()}
     return bytes(save(shaped, metadata=dict(metadata)))
+
+
+def parse_tensors(content: bytes) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return what `tensor_bytes` was given; the arrays are copies.
+
+    Raises
+    ------
+    ExchangeError
+        If the content is no safetensors file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors = load(content)
+        # the file begins with the length of its JSON header; `load` keeps no metadata
+        length = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + length])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ExchangeError(
+            f"load: the content must be a safetensors file; got {error}."
+        ) from error
+    return tensors, dict(header.get("__metadata__", {}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
