@@ -152,12 +152,12 @@ from pellucid import exchange
 model = pl.load(sys.argv[1], engine="numpy")
 names = sys.argv[2].split(",")
 for name in names:
-    exchange.formats.named(name).load()
+    exchange.formats.find(name).load()
 Path("out").mkdir()
 Path("out/kept.c").write_text("before")
 resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
 for name in names:
-    suffix = exchange.formats.named(name).suffix
+    suffix = exchange.formats.find(name).suffix
     for stem in ("kept", "new"):
         try:
             exchange.write(model, f"out/{stem}{suffix}", format=name)
@@ -194,12 +194,12 @@ import pellucid as pl
 from pellucid import exchange
 model = pl.load(sys.argv[1], engine="numpy")
 for name in sys.argv[2].split(","):
-    suffix = exchange.formats.named(name).suffix
+    suffix = exchange.formats.find(name).suffix
     begin = time.process_time()
     path = exchange.write(model, f"m{suffix}", format=name)
     spent = time.process_time() - begin
     assert spent < 2, (name, spent)
-    if exchange.formats.named(name).is_read:
+    if exchange.formats.find(name).is_read:
         exchange.read(path, engine="numpy", format=name)
 print("done")
 """

@@ -34,14 +34,14 @@ def convert(
     """
     from pellucid.exchange import formats, read, write
 
-    entry = formats.of_path(target)
-    if formats.of_path(source).is_read is False:
+    entry = formats.find_by_path(target)
+    if formats.find_by_path(source).is_read is False:
         read(source)  # refuses, and says why
     model = read(source, engine="numpy")
     images = sample_images(model)
     write(model, target, calibration=images if entry.is_calibrated else None)
     rows = [
-        verify_file(model, source, images, formats.of_path(source).name),
+        verify_file(model, source, images, formats.find_by_path(source).name),
         verify_file(model, target, images, entry.name),
     ]
     compared = _compare_nodes(model, target, images) if nodes else None

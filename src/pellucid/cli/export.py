@@ -54,7 +54,7 @@ def export(
     from pellucid.exchange import formats, write_all
 
     names = [name.strip() for name in to.split(",") if name.strip()]
-    entries = [formats.int8_of(n) if int8 else formats.named(n) for n in names]
+    entries = [formats.find_int8(n) if int8 else formats.find(n) for n in names]
     is_calibrated = any(entry.is_calibrated for entry in entries)
     loaded = open_run(run, "compiled" if is_calibrated else "numpy")
     splits = load_splits(loaded, data)

@@ -53,7 +53,7 @@ def accuracy(
         not there.
     """
     where = Path(path)
-    entry = formats.chosen(where, format)
+    entry = formats.select(where, format)
     x, meaning = np.asarray(images), model.meaning_for(labels)
     if meaning.kind == "regression" or len(x) != len(labels):
         raise ExchangeError(

@@ -57,7 +57,7 @@ def write(
         If a package is not installed.
     """
     target = Path(path)
-    entry = formats.chosen(target, format)
+    entry = formats.select(target, format)
     write_all(model, {target: entry}, calibration=calibration)
     return target
 
@@ -187,7 +187,7 @@ def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFil
         )
     path = Path(source)
     recover(path.parent)  # what a write that was cut off has left
-    entry = formats.chosen(path, format)
+    entry = formats.select(path, format)
     if not entry.is_read:
         raise ExchangeError(
             f"import: format must be one that is read; got {entry.name!r}, which is "

@@ -168,7 +168,7 @@ _ALL = (
 FORMATS: dict[str, Format] = {entry.name: entry for entry in _ALL}
 
 
-def named(name: str) -> Format:
+def find(name: str) -> Format:
     """Return the format of that name.
 
     Raises
@@ -183,7 +183,7 @@ def named(name: str) -> Format:
     return FORMATS[name]
 
 
-def chosen(path: Path, name: str | None) -> Format:
+def select(path: Path, name: str | None) -> Format:
     """Return the format of that name; without one, what the path tells.
 
     Raises
@@ -191,10 +191,10 @@ def chosen(path: Path, name: str | None) -> Format:
     ExchangeError
         If there is none.
     """
-    return named(name) if name else of_path(path)
+    return find(name) if name else find_by_path(path)
 
 
-def int8_of(name: str) -> Format:
+def find_int8(name: str) -> Format:
     """Return the int8 form of the format of that name.
 
     Raises
@@ -202,7 +202,7 @@ def int8_of(name: str) -> Format:
     ExchangeError
         If it has none.
     """
-    entry = named(name)
+    entry = find(name)
     if entry.is_calibrated:
         return entry
     known = [n for n in FORMATS if f"{n}_int8" in FORMATS]
@@ -213,7 +213,7 @@ def int8_of(name: str) -> Format:
     return FORMATS[f"{name}_int8"]
 
 
-def of_path(path: Path) -> Format:
+def find_by_path(path: Path) -> Format:
     """Return the format that a file's name, or a folder's content, tells.
 
     Raises

@@ -65,7 +65,7 @@ def verify_export(
         If the format's runtime is not there, or gives another shape.
     """
     where = Path(path)
-    entry = formats.chosen(where, format)
+    entry = formats.select(where, format)
     x = preprocess_images(model, images)
     expected = model.predict(x)
     measured = run(where, entry.name, model.network, x.astype(np.float32))

@@ -24,7 +24,7 @@ from pellucid.network.node import place as make_node
 from pellucid.network.window import Pads
 
 _WITH_BIAS = (pl.Dense, pl.Conv2D, pl.ConvTranspose2D)
-VALUE_LIMIT = 2**26  # numbers that one value of one example may have
+VALUE_LIMIT = 2**26  # elements that one value of one example may have
 
 
 class NetworkBuilder:
@@ -87,7 +87,7 @@ class NetworkBuilder:
         return name
 
     def finish(self, output: Tensor, *, name: str) -> tuple[Network, dict[str, Array]]:
-        """Return the network that ends there, and its weights; the rest is let go."""
+        """Return the network that ends in ``output``, and its weights."""
         if output.order is not None:
             raise ExchangeError(
                 "import: the output must not be an image flattened channels first; "
@@ -258,7 +258,7 @@ class NetworkBuilder:
         return replace(x, axes=tuple(axis for axis in x.axes if axis is not None))
 
     def flatten(self, ref: OperatorRef, x: Tensor) -> Tensor:
-        """Lay everything but the batch out as one row."""
+        """Flatten all axes but the batch."""
         if x.axes[0] != 0:
             ref.refuse("keep the batch as its first axis", f"axes {x.axes}")
         if len(x.shape) == 1:
@@ -267,7 +267,7 @@ class NetworkBuilder:
         return replace(flat, order=x.flat_order())
 
     def elementwise(self, ref: OperatorRef, x: Tensor, layer: Layer) -> Tensor:
-        """Add a layer that does the same to every number."""
+        """Add an elementwise layer."""
         return self.layer(ref, layer, [x])
 
     def prelu(self, ref: OperatorRef, x: Tensor, slopes: Array) -> Tensor:
@@ -388,7 +388,7 @@ class NetworkBuilder:
         return self.layer(ref, pl.Add(), inputs)
 
     def concat(self, ref: OperatorRef, inputs: Sequence[Tensor], axis: int) -> Tensor:
-        """Put tensors behind each other along the channels."""
+        """Concatenate tensors along the channels."""
         for x in inputs:
             self.channels(ref, x, axis)
         if len({x.axes for x in inputs}) != 1:
@@ -406,7 +406,7 @@ class NetworkBuilder:
         return replace(joined, order=np.concatenate(orders))
 
     def pad(self, ref: OperatorRef, x: Tensor, pads: Pads) -> Tensor:
-        """Put zeros around an image."""
+        """Pad an image with zeros."""
         if min(*pads[0], *pads[1]) < 0:
             ref.refuse("add zeros, not crop", f"pads={pads}")
         if pads == ((0, 0), (0, 0)):

@@ -1,7 +1,7 @@
 """Recognize a decomposed layer norm.
 
 ``(x − mean) / √(variance + ε) · scale + offset`` comes in several orders. While it is
-read, its parts are a `Spread` (the way from the squares to 1 / σ) and a `Combination`
+read, its parts are a `Spread` (the steps from the squares to 1 / σ) and a `Combination`
 of x and its mean, which is the layer once it is ``(x − mean) / σ``.
 """
 
@@ -42,7 +42,7 @@ class Combination:
 
 
 def mean(op: OperatorView, x: Tensor) -> Combination | None:
-    """Begin, where ReduceMean averages the channels, the last axis of ours."""
+    """Start where ReduceMean averages the channels, the last axis of the node."""
     axes = op.numbers(1, "axes") or []
     is_kept = bool(op.attribute("keepdims", 1))
     is_last = len(axes) == 1 and x.axis(axes[0]) == len(x.shape)
@@ -50,7 +50,7 @@ def mean(op: OperatorView, x: Tensor) -> Combination | None:
 
 
 def read(op: OperatorView) -> Any:
-    """Take an operator that reads a part one step on."""
+    """Advance by one operator that reads a part of a layer norm."""
     step = _READERS.get(op.operator)
     if step is None:
         _refuse(op)
@@ -126,7 +126,7 @@ def _sum(op: OperatorView, first: Combination, second: Combination) -> Any:
 
 
 def _finish(op: OperatorView, part: Combination) -> Any:
-    """Return the layer, where all of it is there."""
+    """Return the layer once every part has been read, else the part."""
     spread = part.inverse
     if spread is None or (part.of_x, part.of_mean) != (1.0, -1.0):
         return part
