@@ -22,7 +22,7 @@ NAMES = frozenset(LAYERS) - {"Input"}
 ELSEWHERE = {
     "engines/framework_layers/torch.py:CALLS": {"Add", "Concat"},  # operators
     "engines/jax/layers.py:_FUNCTIONS": {"BatchNorm", "Dropout"},  # need the mode
-    "code/keras/layers.py:BUILDERS": {"LocalResponseNorm"},  # Keras has none
+    "engines/framework_layers/keras.py:CALLS": {"LocalResponseNorm"},  # Keras has none
     "code/numpy/forward.py:_SIMPLE": None,  # one-line layers; the others are calls
     "code/numpy/backward.py:_SLOPES": None,
     "code/jax/network.py:_SIMPLE": None,
@@ -78,5 +78,5 @@ def test_every_layer_is_in_the_table(table: str) -> None:
 
 def test_the_tables_of_engines_and_scripts_are_found() -> None:
     found = {table.rpartition("/")[0].split("/")[-1] for table in TABLES}
-    assert {"framework_layers", "jax", "tensorflow"} <= found
+    assert {"framework_layers", "jax"} <= found
     assert "engines/numpy/layers/__init__.py:FORWARD" in TABLES

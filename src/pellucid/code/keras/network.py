@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pellucid.code.keras.layers import BUILDERS, Layer, shared_words, start_words
+from pellucid.code.keras.layers import Layer, layer_texts, shared_words, start_words
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call
 from pellucid.network import Node
@@ -74,10 +74,7 @@ def model_text(spec: ScriptSpec) -> str:
 
 def _layers(spec: ScriptSpec, node: Node, activation: Node | None) -> list[Layer]:
     """Return the layers of a node."""
-    builder = BUILDERS.get(type(node.layer))
-    if builder is None:
-        raise spec.refuse(node, "there is no such layer")
-    before, name, words, after = builder(spec, node)
+    before, name, words, after = layer_texts(spec, node)
     if activation is not None:
         words = [*words, f'activation="{_MERGED[type(activation.layer)]}"']
     extra = start_words(spec, node)

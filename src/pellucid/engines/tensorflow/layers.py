@@ -1,11 +1,11 @@
-"""This file is how each layer becomes Keras', and the network a functional model."""
+"""Keras layers of a network, and their connection to a functional model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
+from pellucid.engines.framework_layers.keras import CALLS
 from pellucid.engines.tensorflow import modules
 from pellucid.engines.tensorflow.imports import keras
 from pellucid.network import Network
@@ -28,9 +28,8 @@ def keras_layers(
         if isinstance(node.layer, pl.Input):
             continue
         shapes = network.input_shapes(node)
-        layer = _BUILDERS[type(node.layer)](
-            node.layer, *shapes, name=node.name, dtype=policy
-        )
+        build = _OWN_BUILDERS.get(type(node.layer), _native)
+        layer = build(node.layer, *shapes, name=node.name, dtype=policy)
         # a frozen BatchNormalization also keeps to its running statistics
         layer.trainable = getattr(node.layer, "trainable", True)
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -57,34 +56,28 @@ def connect(
     return values
 
 
+def _native(layer: Layer, *shapes: Shape, **arguments: Any) -> Any:
+    """Return Keras' own layer, as the table of layers has it."""
+    call = CALLS[type(layer)](layer, shapes[0])
+    return getattr(keras.layers, call.name)(**call.arguments, **arguments)
+
+
 def _convolution(layer: pl.Conv2D, shape: Shape, **arguments: Any) -> Any:
-    arguments |= {
-        "kernel_size": layer.kernel,
-        "strides": layer.strides,
-        "dilation_rate": layer.dilations,
-        "groups": layer.groups,
-        "use_bias": layer.bias,
-    }
-    pads = layer.pads((shape[0], shape[1]))
+    call = CALLS[pl.Conv2D](layer, shape)
     is_both = max(layer.strides) > 1 and max(layer.dilations) > 1
-    padding = _keras_padding(layer, shape)
-    if padding is not None and not is_both:
-        return keras.layers.Conv2D(layer.out_channels, padding=padding, **arguments)
+    if call.pads is None and not is_both:
+        return _native(layer, shape, **arguments)
     return modules.Conv2D(
-        layer.out_channels, pads=pads, shape=layer.output_shape(shape), **arguments
+        layer.out_channels,
+        kernel_size=layer.kernel,
+        strides=layer.strides,
+        dilation_rate=layer.dilations,
+        groups=layer.groups,
+        use_bias=layer.bias,
+        pads=layer.pads((shape[0], shape[1])),
+        shape=layer.output_shape(shape),
+        **arguments,
     )
-
-
-def _keras_padding(layer: Any, shape: Shape) -> str | None:
-    """Return what Keras calls the padding, if it has a name.
-
-    Numbers often come to one. Zeros put around beforehand are another pass over memory.
-    """
-    size = shape[0], shape[1]
-    for name in ("valid", "same"):
-        if replace(layer, padding=name).pads(size) == layer.pads(size):
-            return name
-    return None
 
 
 def _transposed(layer: pl.ConvTranspose2D, shape: Shape, **arguments: Any) -> Any:
@@ -101,14 +94,13 @@ def _transposed(layer: pl.ConvTranspose2D, shape: Shape, **arguments: Any) -> An
     )
 
 
-def _pool(theirs: Any, ours: Any) -> Callable[..., Any]:
+def _pool(ours: Any) -> Callable[..., Any]:
     """Return a builder of Keras' pool where its padding will do, else of ours."""
 
     def build(layer: Any, shape: Shape, **arguments: Any) -> Any:
-        pads = layer.pads((shape[0], shape[1]))
-        padding = _keras_padding(layer, shape)
-        if padding is not None:
-            return theirs(layer.kernel, layer.strides, padding, **arguments)
+        pads = CALLS[type(layer)](layer, shape).pads
+        if pads is None:
+            return _native(layer, shape, **arguments)
         return ours(
             pool_size=layer.kernel, strides=layer.strides, pads=pads, **arguments
         )
@@ -117,39 +109,18 @@ def _pool(theirs: Any, ours: Any) -> Callable[..., Any]:
 
 
 def _upsample(layer: pl.Upsample2D, shape: Shape, **arguments: Any) -> Any:
-    del shape
     if layer.mode == "bilinear":
         return modules.Bilinear(layer.factors, **arguments)
-    return keras.layers.UpSampling2D(layer.factors, **arguments)
+    return _native(layer, shape, **arguments)
 
 
-def _activation(function: Any) -> Callable[..., Any]:
-    return lambda layer, shape, **arguments: keras.layers.Activation(
-        function, **arguments
-    )
-
-
-_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
-    pl.Add: lambda layer, *shapes, **a: keras.layers.Add(**a),
-    pl.AvgPool2D: _pool(keras.layers.AveragePooling2D, modules.AvgPool2D),
-    pl.BatchNorm: lambda layer, shape, **a: keras.layers.BatchNormalization(
-        momentum=layer.momentum, epsilon=layer.epsilon, **a
-    ),
-    pl.Concat: lambda layer, *shapes, **a: keras.layers.Concatenate(axis=-1, **a),
+#: layers that Keras lacks, or computes otherwise; the others are in the table
+_OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
+    pl.AvgPool2D: _pool(modules.AvgPool2D),
     pl.Conv2D: _convolution,
     pl.ConvTranspose2D: _transposed,
-    pl.Dense: lambda layer, shape, **a: keras.layers.Dense(
-        layer.units, use_bias=layer.bias, **a
-    ),
     pl.Dropout: lambda layer, shape, **a: modules.Dropout(layer.rate, **a),
-    pl.Flatten: lambda layer, shape, **a: keras.layers.Flatten(**a),
-    pl.GELU: _activation(modules.gelu),
-    pl.GlobalAvgPool2D: lambda layer, shape, **a: keras.layers.GlobalAveragePooling2D(
-        **a
-    ),
-    pl.LayerNorm: lambda layer, shape, **a: keras.layers.LayerNormalization(
-        epsilon=layer.epsilon, **a
-    ),
+    pl.GELU: lambda layer, shape, **a: keras.layers.Activation(modules.gelu, **a),
     pl.LeakyReLU: lambda layer, shape, **a: modules.LeakyReLU(layer.slope, **a),
     pl.LocalResponseNorm: lambda layer, shape, **a: modules.LocalResponseNorm(
         reach=layer.reach(shape[-1]),
@@ -158,14 +129,6 @@ _BUILDERS: dict[type[Layer], Callable[..., Any]] = {
         beta=layer.beta,
         **a,
     ),
-    pl.MaxPool2D: _pool(keras.layers.MaxPooling2D, modules.MaxPool2D),
-    pl.ReLU: lambda layer, shape, **a: keras.layers.ReLU(**a),
-    pl.SiLU: _activation("silu"),
-    pl.Sigmoid: _activation("sigmoid"),
-    pl.Softmax: lambda layer, shape, **a: keras.layers.Softmax(axis=-1, **a),
-    pl.Tanh: _activation("tanh"),
+    pl.MaxPool2D: _pool(modules.MaxPool2D),
     pl.Upsample2D: _upsample,
-    pl.ZeroPad2D: lambda layer, shape, **a: keras.layers.ZeroPadding2D(
-        layer.sides, **a
-    ),
 }

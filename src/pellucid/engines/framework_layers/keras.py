@@ -1,0 +1,154 @@
+"""Keras' layer for each layer: class, arguments, defaults.
+
+Images, convolutions and dense weights lie in Keras as they do here. The kernel of
+`Conv2DTranspose` is (kh, kw, out / groups, in); pellucid's is (kh, kw, in / groups,
+out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pellucid.engines.framework_layers.call import LayerCall
+from pellucid.network import layers as pl
+from pellucid.network import window
+from pellucid.network.layers import Layer, Shape
+from pellucid.network.window import Pads
+
+_ONE = (1, 1)
+_NONE: Pads = ((0, 0), (0, 0))
+_WINDOW = {
+    "strides": _ONE,
+    "dilation_rate": _ONE,
+    "groups": 1,
+    "use_bias": True,
+    "padding": "valid",
+}
+
+
+def padding_name(layer: Any, shape: Shape) -> str | None:
+    """Return Keras' name of a window's padding; None: it has none.
+
+    Numbers often come to one of the names. Explicit zero padding is another pass over
+    memory.
+    """
+    size = shape[0], shape[1]
+    pads = layer.pads(size)
+    if pads == _NONE:
+        return "valid"
+    dilations = getattr(layer, "dilations", _ONE)
+    same = window.pads("same", size, layer.kernel, layer.strides, dilations)
+    return "same" if pads == same else None
+
+
+def _conv2d(layer: pl.Conv2D, shape: Shape) -> LayerCall:
+    padding = padding_name(layer, shape)
+    arguments = {
+        "filters": layer.out_channels,
+        "kernel_size": layer.kernel,
+        "strides": layer.strides,
+        "dilation_rate": layer.dilations,
+        "groups": layer.groups,
+        "use_bias": layer.bias,
+        "padding": padding or "valid",
+    }
+    pads = layer.pads((shape[0], shape[1])) if padding is None else None
+    return LayerCall("Conv2D", arguments, 2, _WINDOW, pads)
+
+
+def _conv_transpose2d(layer: pl.ConvTranspose2D, shape: Shape) -> LayerCall:
+    """``pads`` is what must be cropped from the whole output."""
+    arguments = {
+        "filters": layer.out_channels,
+        "kernel_size": layer.kernel,
+        "strides": layer.strides,
+        "dilation_rate": layer.dilations,
+        "use_bias": layer.bias,
+    }
+    pads = layer.pads((shape[0], shape[1]))
+    unsaid = None if pads == _NONE else pads
+    return LayerCall("Conv2DTranspose", arguments, 2, _WINDOW, unsaid)
+
+
+def _pool(layer: Any, shape: Shape) -> LayerCall:
+    name = "MaxPooling2D" if isinstance(layer, pl.MaxPool2D) else "AveragePooling2D"
+    padding = padding_name(layer, shape)
+    arguments = {
+        "pool_size": layer.kernel,
+        "strides": layer.strides,
+        "padding": padding or "valid",
+    }
+    defaults = {"strides": layer.kernel, "padding": "valid"}
+    pads = layer.pads((shape[0], shape[1])) if padding is None else None
+    return LayerCall(name, arguments, 1, defaults, pads)
+
+
+def _dense(layer: pl.Dense, shape: Shape) -> LayerCall:
+    del shape
+    arguments = {"units": layer.units, "use_bias": layer.bias}
+    return LayerCall("Dense", arguments, 1, {"use_bias": True})
+
+
+def _batch_norm(layer: pl.BatchNorm, shape: Shape) -> LayerCall:
+    del shape
+    arguments = {"momentum": layer.momentum, "epsilon": layer.epsilon}
+    return LayerCall("BatchNormalization", arguments)
+
+
+def _layer_norm(layer: pl.LayerNorm, shape: Shape) -> LayerCall:
+    del shape
+    return LayerCall("LayerNormalization", {"epsilon": layer.epsilon})
+
+
+def _leaky_relu(layer: pl.LeakyReLU, shape: Shape) -> LayerCall:
+    del shape
+    return LayerCall("LeakyReLU", {"negative_slope": layer.slope})
+
+
+def _upsample(layer: pl.Upsample2D, shape: Shape) -> LayerCall:
+    del shape
+    arguments = {"size": layer.factors, "interpolation": layer.mode}
+    return LayerCall("UpSampling2D", arguments, 1, {"interpolation": "nearest"})
+
+
+def _on_channels(name: str) -> Callable[[Any, Shape], LayerCall]:
+    """Return a call of a layer along the last axis, as is Keras' default."""
+    return lambda layer, shape: LayerCall(name, {"axis": -1}, 0, {"axis": -1})
+
+
+def _activation(name: str) -> Callable[[Any, Shape], LayerCall]:
+    return lambda layer, shape: LayerCall("Activation", {"activation": name}, 1)
+
+
+def _plain(name: str, **arguments: str) -> Callable[[Any, Shape], LayerCall]:
+    """Return a call whose arguments are fields of the layer."""
+    return lambda layer, shape: LayerCall(
+        name, {key: getattr(layer, of) for key, of in arguments.items()}, len(arguments)
+    )
+
+
+#: layer → its call, given the layer and its first input's shape (H, W, C)
+CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
+    pl.Add: _plain("Add"),
+    pl.AvgPool2D: _pool,
+    pl.BatchNorm: _batch_norm,
+    pl.Concat: _on_channels("Concatenate"),
+    pl.Conv2D: _conv2d,
+    pl.ConvTranspose2D: _conv_transpose2d,
+    pl.Dense: _dense,
+    pl.Dropout: _plain("Dropout", rate="rate"),
+    pl.Flatten: _plain("Flatten"),
+    pl.GELU: _activation("gelu"),
+    pl.GlobalAvgPool2D: _plain("GlobalAveragePooling2D"),
+    pl.LayerNorm: _layer_norm,
+    pl.LeakyReLU: _leaky_relu,
+    pl.MaxPool2D: _pool,
+    pl.ReLU: _plain("ReLU"),
+    pl.SiLU: _activation("silu"),
+    pl.Sigmoid: _activation("sigmoid"),
+    pl.Softmax: _on_channels("Softmax"),
+    pl.Tanh: _activation("tanh"),
+    pl.Upsample2D: _upsample,
+    pl.ZeroPad2D: _plain("ZeroPadding2D", padding="sides"),
+}
