@@ -28,7 +28,7 @@ def keras_layers(
         if isinstance(node.layer, pl.Input):
             continue
         shapes = network.input_shapes(node)
-        build = _OWN_BUILDERS.get(type(node.layer), _native)
+        build: Callable[..., Any] = _OWN_BUILDERS.get(type(node.layer), _native)
         layer = build(node.layer, *shapes, name=node.name, dtype=policy)
         # a frozen BatchNormalization also keeps to its running statistics
         layer.trainable = getattr(node.layer, "trainable", True)
