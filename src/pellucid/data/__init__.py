@@ -1,4 +1,4 @@
-"""This file is the public names of data: images, labels and the batches of them."""
+"""Images, labels and batches of them."""
 
 from pellucid.data.augment import Augment
 from pellucid.data.batches import Batch, Batches

@@ -1,4 +1,4 @@
-"""This file is augmentation: small random changes that leave the class alone."""
+"""Augmentation: small random changes that keep the class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the ways in which augmentation changes a batch of images."""
+"""Augmentation of a batch: flip, translate, rotate and cut out."""
 
 from __future__ import annotations
 

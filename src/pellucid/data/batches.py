@@ -1,4 +1,4 @@
-"""This file is the batches of an epoch, in an order that only the seed decides."""
+"""Batches of an epoch, in an order that only the seed decides."""
 
 from __future__ import annotations
 

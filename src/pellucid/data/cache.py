@@ -1,4 +1,4 @@
-"""This file is the user's cache folder and what is safely kept there."""
+"""The user's cache folder, and how to write to it safely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what images and labels must be before anything is done with them."""
+"""Checks of images and labels."""
 
 from __future__ import annotations
 

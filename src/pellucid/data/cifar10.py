@@ -1,4 +1,4 @@
-"""This file is CIFAR-10: its official binary archive, found or downloaded."""
+"""CIFAR-10: find or download its official binary archive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is MNIST's own preparation, done to anyone's picture of a digit."""
+"""MNIST's preparation of a digit, for any picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a file is fetched from its official address, or not at all."""
+"""Download a file from its official address and check it."""
 
 from __future__ import annotations
 

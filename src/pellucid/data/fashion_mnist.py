@@ -1,4 +1,4 @@
-"""This file is Fashion-MNIST: found on the machine, or downloaded."""
+"""Fashion-MNIST: find it on the machine, or download it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`load`: the one door through which data comes in."""
+"""Load a dataset by name or path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is MNIST, which comes with the package."""
+"""MNIST, which comes with the package."""
 
 from __future__ import annotations
 

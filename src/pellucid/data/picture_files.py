@@ -1,4 +1,4 @@
-"""This file is pictures that stay in their files until they are looked at."""
+"""Images that stay in their files until they are read."""
 
 from __future__ import annotations
 

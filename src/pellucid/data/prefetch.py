@@ -1,4 +1,4 @@
-"""This file is the background thread that makes things before they are needed."""
+"""Prefetching in a background thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is where the data package's random numbers come from."""
+"""Random number generators of the data package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the list of datasets that have a name, and where each lies."""
+"""Named datasets and their locations."""
 
 from __future__ import annotations
 

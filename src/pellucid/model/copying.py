@@ -1,4 +1,4 @@
-"""A model as bytes, and back: what `pickle` and `copy.deepcopy` make of it."""
+"""Pickling and copying of models."""
 
 from __future__ import annotations
 

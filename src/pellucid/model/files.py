@@ -1,4 +1,4 @@
-"""This file is how a model comes back from disk."""
+"""Load a model from a file."""
 
 from __future__ import annotations
 

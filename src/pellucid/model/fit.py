@@ -1,4 +1,4 @@
-"""This file is what `Model.fit` does with its arguments."""
+"""Training of a model: check the arguments, run the trainer."""
 
 from __future__ import annotations
 

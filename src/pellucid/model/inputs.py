@@ -1,4 +1,4 @@
-"""This file is the checks of what a model is handed, each with its sentence."""
+"""Checks of the images, labels and datasets handed to a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the model: a network with weights on an engine, the user's handle."""
+"""The model: a network with weights on an engine."""
 
 from __future__ import annotations
 
@@ -302,7 +302,7 @@ class Model:
         *,
         sample_weight: npt.ArrayLike | None = None,
     ) -> tuple[float, dict[str, Array]]:
-        """Return the loss and its derivative by each parameter, in training mode."""
+        """Return the loss and the gradient of each parameter, in training mode."""
         x, y, weight = self._examples(images, labels, sample_weight)
         return self._session.gradients(x, y, sample_weight=weight)
 
@@ -313,13 +313,13 @@ class Model:
         *,
         training: bool = True,
     ) -> tuple[Array, dict[str, Array]]:
-        """Pull a derivative by the output back to the images and the parameters.
+        """Return the vector-Jacobian product with respect to images and parameters.
 
         Parameters
         ----------
         images : array, shape (N, *input shape)
         grad_output : array, shape (N, *output shape)
-            Derivative of some number by the network's output.
+            Gradient of a scalar with respect to the network's output.
         training : bool
             Whether batch norm and dropout behave as in training.
 
@@ -368,7 +368,7 @@ class Model:
         Parameters
         ----------
         data : Dataset or (images, labels)
-            What to learn from.
+            Training data: images of shape (N, *input shape), labels of length N.
         epochs, batch_size : int
             Passes over the data; examples of one update.
         validation_split : float
@@ -393,8 +393,8 @@ class Model:
         sample_weight : array, shape (N,), optional
             Weight of each example in the loss, times that of its class.
         callbacks : iterable of Callback or function
-            Who looks in; of several processes, at the first. A function is called
-            after each epoch, as (record) or (trainer, record).
+            Called while training; of several processes, in the first. A function is
+            called after each epoch, as (record) or (trainer, record).
         clip_norm : float, optional
             Largest common Euclidean norm of all gradients.
         augment : Augment, optional

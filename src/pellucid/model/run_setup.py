@@ -1,4 +1,4 @@
-"""This file is where a training begins: in a new folder, or at a checkpoint.
+"""Start of a training: in a new folder, or at a checkpoint.
 
 Of several processes the first reads and writes; the others begin with what it has.
 """

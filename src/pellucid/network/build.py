@@ -1,4 +1,4 @@
-"""This file is how layers that were called become named nodes."""
+"""Build named nodes from layers that were called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the checks of a layer's arguments, each with its sentence."""
+"""Checks of a layer's arguments."""
 
 from __future__ import annotations
 

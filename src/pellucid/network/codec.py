@@ -1,4 +1,4 @@
-"""This file is a network as JSON, and back."""
+"""Networks as JSON: encoding, decoding and their checks."""
 
 from __future__ import annotations
 

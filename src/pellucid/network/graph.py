@@ -1,4 +1,4 @@
-"""This file is the network: nodes in topological order, checked when it is made."""
+"""The network: nodes in topological order, checked at construction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how weights get their first values: by (seed, weight name)."""
+"""Initial weights, drawn from (seed, weight name)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is one place in a network."""
+"""Node of a network: name, layer and inputs."""
 
 from __future__ import annotations
 

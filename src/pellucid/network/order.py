@@ -1,4 +1,4 @@
-"""This file is the topological order of nodes that come in any order."""
+"""Topological order of a graph's nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how stored pixels become a network's input."""
+"""Preprocessing: from stored pixels to a network's input."""
 
 from __future__ import annotations
 

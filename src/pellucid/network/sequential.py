@@ -1,4 +1,4 @@
-"""This file is the plain case: layers one after the other."""
+"""Networks that are a list of layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is where a network comes from: the zoo, a JSON file, a Python file."""
+"""Load a network from the zoo, a JSON file or a Python file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the table that `print(network)` shows."""
+"""Summary table of a network, as text and as HTML."""
 
 from __future__ import annotations
 

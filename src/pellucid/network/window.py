@@ -1,4 +1,4 @@
-"""This file is the arithmetic of a sliding window: padding and output sizes."""
+"""Sliding windows: padding and output sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the networks that come with pellucid."""
+"""The networks that come with pellucid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the losses: what training makes small, with their derivatives.
+"""Losses and their gradients.
 
 Every formula works on the network's output ``z`` and the labels. Where the network
 ends in Softmax (or Sigmoid, with binary_cross_entropy) engines hand over what stands
@@ -36,7 +36,7 @@ class Loss:
         *,
         total: float | None = None,
     ) -> tuple[float, Array]:
-        """Return the loss and its derivative by ``output``.
+        """Return the loss and its gradient with respect to ``output``.
 
         Parameters
         ----------
@@ -48,7 +48,7 @@ class Loss:
             Weights wᵢ of the mean ``Σ wᵢlᵢ / Σ wᵢ``.
         total : float, optional
             ``Σ wᵢ`` of the whole batch, where these examples are a part of it; the
-            parts' losses and derivatives then add up to the batch's.
+            parts' losses and gradients then add up to the batch's.
         """
         raise NotImplementedError
 
@@ -69,7 +69,7 @@ class CrossEntropy(Loss):
     Notes
     -----
     Labels are integers of shape ``output.shape[:-1]`` or probabilities of shape
-    ``output.shape``. The derivative is ``softmax(z) − t``.
+    ``output.shape``. The gradient is ``softmax(z) − t``.
     """
 
     label_smoothing: float = 0.0

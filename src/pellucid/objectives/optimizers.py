@@ -1,4 +1,4 @@
-"""This file is the optimizers: how a gradient changes a weight."""
+"""Optimizers: update rules and their state."""
 
 from __future__ import annotations
 
@@ -113,6 +113,10 @@ class RMSprop(Optimizer):
     """Divide by a running root mean square (Hinton, Coursera lecture 6e, 2012).
 
     ``s ← ρs + (1 − ρ)g²``, ``w ← w − lr·g / (√s + ε)``.
+
+    References
+    ----------
+    T. Tieleman, G. Hinton, Neural networks for machine learning, lecture 6.5, 2012.
     """
 
     learning_rate: float = 1e-3
@@ -145,6 +149,10 @@ class Adam(Optimizer):
     ``w ← w − lr · m̂ / (√v̂ + ε)`` with ``m̂ = m / (1 − β₁ᵗ)``, ``v̂ = v / (1 − β₂ᵗ)``.
     The slots ``first_moment`` and ``second_moment`` are m and v, uncorrected.
     ``weight_decay`` is L2, added to the gradient.
+
+    References
+    ----------
+    D. Kingma, J. Ba, Adam, ICLR 2015, arXiv:1412.6980, algorithm 1.
     """
 
     learning_rate: float = 1e-3
@@ -179,6 +187,10 @@ class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
 
     ``w ← w − lr·λ·w`` before Adam's own step, on ``.weight`` arrays only.
+
+    References
+    ----------
+    I. Loshchilov, F. Hutter, ICLR 2019, arXiv:1711.05101, algorithm 2.
     """
 
     weight_decay: float = 0.01
@@ -256,7 +268,12 @@ def apply_update(
 
 
 def clip_scale(clip_norm: float | None, grads: Mapping[str, Array]) -> float:
-    """Return the factor that brings the common norm down to clip_norm, else 1."""
+    """Return the factor that brings the common norm down to clip_norm, else 1.
+
+    References
+    ----------
+    R. Pascanu, T. Mikolov, Y. Bengio, ICML 2013, arXiv:1211.5063, algorithm 1.
+    """
     if clip_norm is None:
         return 1.0
     norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads.values()))

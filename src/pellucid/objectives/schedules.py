@@ -1,4 +1,4 @@
-"""This file is the learning-rate schedules: a factor for every step."""
+"""Learning-rate schedules: a factor for every step."""
 
 from __future__ import annotations
 
@@ -107,6 +107,10 @@ class OneCycle(Schedule):
 
     From ``1 / start`` up to 1 over the first ``warm_up`` share of the steps, down to
     ``1 / end`` over the rest, both along half cosines.
+
+    References
+    ----------
+    L. Smith, N. Topin, Super-convergence, 2018, arXiv:1708.07120.
     """
 
     warm_up: float = 0.3

@@ -1,4 +1,4 @@
-"""This file is how each part of a recipe becomes what it stands for."""
+"""Build network, engine, model and settings from a recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the data of a recipe, brought to the form of its network."""
+"""Load a recipe's data in the form of its network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a recipe with some of its values changed, by ``key=value``."""
+"""Override values of a recipe by ``key=value``."""
 
 from __future__ import annotations
 

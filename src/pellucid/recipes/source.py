@@ -1,4 +1,4 @@
-"""This file is where a recipe comes from: built in, a TOML file, or a network."""
+"""Read a recipe: built in, a TOML file, or a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a recipe carried out: from its words to a trained model."""
+"""Train a model by a recipe."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def train(
     engine : str or Engine, optional
         Instead of the recipe's.
     callbacks : sequence of Callback
-        Who looks in.
+        Called while training.
     progress : bool
         Whether to show progress on stderr.
     data_progress : callable, optional

@@ -1,4 +1,4 @@
-"""This file is a checkpoint: all that resumes a training, in one safetensors file."""
+"""Checkpoint: all that resumes a training, in one safetensors file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the folder of a run: its files, and who may write them."""
+"""Folder of a run: its files, and its lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a run that was not trained here: a model that came from elsewhere."""
+"""Run folders of models that were trained elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a model on disk: `.pellucid`, one safetensors file."""
+"""Model files: `.pellucid`, one safetensors file."""
 
 from __future__ import annotations
 

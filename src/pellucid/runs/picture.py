@@ -1,4 +1,4 @@
-"""This file is how a figure reaches the disk."""
+"""Write a figure to disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is where a run comes from: versions, machine, time."""
+"""Provenance of a run: versions, machine, time."""
 
 from __future__ import annotations
 

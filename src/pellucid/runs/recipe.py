@@ -1,4 +1,4 @@
-"""This file is a recipe: everything needed to run a training again."""
+"""Recipe: everything needed to run a training again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is who writes a run down while it is trained."""
+"""Callback that writes a run to disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how arrays reach the disk: one safetensors file, whole or not at all."""
+"""Arrays and text in one safetensors file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training: the trainer, what it is told, and who looks in."""
+"""Training: settings, trainer, callbacks, evaluation."""
 
 from pellucid.training.callbacks import Callback, as_callbacks
 from pellucid.training.class_weight import ClassWeight

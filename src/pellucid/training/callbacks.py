@@ -1,4 +1,4 @@
-"""This file is the moments of a training at which other code may look in."""
+"""Callbacks: hooks at the moments of a training."""
 
 from __future__ import annotations
 

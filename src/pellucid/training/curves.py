@@ -1,4 +1,4 @@
-"""This file is the picture of a training: its curves over epochs."""
+"""Training curves over epochs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what the processes of a training tell each other after each step."""
+"""Synchronization of training processes after each step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is when to end a training, and which weights were the best."""
+"""Early stopping, and the best weights so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how good a network is: loss and metrics over data, in inference mode."""
+"""Evaluation: loss and metrics over data, in inference mode."""
 
 from __future__ import annotations
 

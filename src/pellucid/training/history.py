@@ -1,4 +1,4 @@
-"""This file is what training leaves behind: one record per epoch."""
+"""History of a training: one record per epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is Ctrl-C while training: it waits for the end of the step."""
+"""Ctrl-C while training, held until the step ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the progress people see: a bar in a terminal, else plain lines."""
+"""Progress of a training: a bar in a terminal, else plain lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the trainer: it drives a session over batches, epoch after epoch."""
+"""The trainer: drive a session over batches, epoch after epoch."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class Trainer:
     keeps_best : bool
         Whether the best epoch's weights are kept beside the last ones.
     callbacks : sequence of Callback or function
-        Who looks in, functions as in `CallbackFunction`; in a world of several
-        processes, at the first one only.
+        Functions as in `CallbackFunction`; of several processes, only those of the
+        first are called.
     position, history
         Where to go on, from a checkpoint; the beginning if left out.
-    world : World
+    world : ProcessGroup
         The processes that train together; the batches are this one's part.
     meaning : OutputMeaning
         What the output means, for metrics; derived if left out.

@@ -1,4 +1,4 @@
-"""This file is where a training stands: all that resuming needs beside the session."""
+"""State of the trainer: all that resuming needs beside the session."""
 
 from __future__ import annotations
 

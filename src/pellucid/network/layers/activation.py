@@ -1,4 +1,4 @@
-"""This file is the layers that apply one function to every number."""
+"""Elementwise activation functions, and softmax."""
 
 from __future__ import annotations
 

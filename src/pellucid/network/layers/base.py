@@ -1,4 +1,4 @@
-"""This file is what every layer description has: a name, a shape rule, weights."""
+"""Base class of the layers: name, shape rule, weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the convolution layers: Conv2D and ConvTranspose2D."""
+"""Convolution layers: Conv2D and ConvTranspose2D."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the fully connected layer."""
+"""Fully connected layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the layer that silences random activations while training."""
+"""Dropout layer."""
 
 from __future__ import annotations
 

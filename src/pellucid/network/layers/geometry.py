@@ -1,4 +1,4 @@
-"""This file is the layers that move numbers without changing them."""
+"""Layers that rearrange elements: flatten, zero padding, upsampling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the place where images enter a network."""
+"""Input of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the layers where branches of a network meet."""
+"""Layers that join branches: addition and concatenation."""
 
 from __future__ import annotations
 

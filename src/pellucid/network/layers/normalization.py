@@ -1,4 +1,4 @@
-"""This file is the layers that bring activations to a common size."""
+"""Normalization layers: batch, layer and local response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the layers that summarise windows: max, average, global average."""
+"""Pooling layers: max, average and global average."""
 
 from __future__ import annotations
 
