@@ -16,7 +16,7 @@ from unittest import mock
 import pellucid as pl
 from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.lowering.context import Options, Purpose
-from pellucid.engines.compiled.lowering.network import lowered, parameters_of
+from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
 from pellucid.engines.compiled.program import program
 from pellucid.objectives import Adam, as_loss
 
@@ -46,8 +46,8 @@ def purposes(loss: str) -> dict[str, Purpose]:
     return {
         "predict": Purpose("predict", is_training=False),
         "train": train,
-        "activations": Purpose("look", is_training=False),
-        "vjp": Purpose("pull", is_training=True),
+        "activations": Purpose("activations", is_training=False),
+        "vjp": Purpose("vjp", is_training=True),
     }
 
 
@@ -68,7 +68,7 @@ def code(network: pl.Network, purpose: Purpose, target: Target) -> str:
 
     options = Options()
     parameters = parameters_of(network, target, options)
-    low = lowered(network, parameters, target, options=options, purpose=purpose)
+    low = lower_network(network, parameters, target, options=options, purpose=purpose)
     with mock.patch.object(program.compiler, "load_plan", write):
         try:
             program.Program(low, _Pool(), name="golden")  # type: ignore[arg-type]

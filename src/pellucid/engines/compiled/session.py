@@ -13,10 +13,10 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from pellucid.engines.compiled.codegen.cpu import Target
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import Options, Purpose
-from pellucid.engines.compiled.lowering.network import lowered, parameters_of
-from pellucid.engines.compiled.program.loss_reduction import Tallies
+from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
+from pellucid.engines.compiled.program.loss_reduction import LossReductions
 from pellucid.engines.compiled.program.program import STREAM, Program, address
 from pellucid.engines.compiled.program.workers import Pool
 from pellucid.engines.distributed import (
@@ -124,8 +124,8 @@ class CompiledSession:
         return self._program(self._training)
 
     @functools.cached_property
-    def _tallies(self) -> Tallies:
-        return Tallies(self._network, require("loss", self._loss))
+    def _tallies(self) -> LossReductions:
+        return LossReductions(self._network, require("loss", self._loss))
 
     @_alone
     def prepare(self) -> None:
@@ -204,7 +204,7 @@ class CompiledSession:
     def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
         """Return every node's output by name."""
         x = self._checked(images)
-        program = self._program(Purpose("look", is_training=training))
+        program = self._program(Purpose("activations", is_training=training))
         self._reserve(program, len(x))
         self._give_masks(program, None, len(x))
         program.give(images=x)
@@ -234,7 +234,7 @@ class CompiledSession:
     ) -> tuple[Array, dict[str, Array]]:
         """Pull a derivative by the output back to the images and the parameters."""
         x = self._checked(images)
-        program = self._program(Purpose("pull", is_training=training))
+        program = self._program(Purpose("vjp", is_training=training))
         self._reserve(program, len(x))
         self._give_masks(program, None, len(x))
         given = np.ascontiguousarray(grad_output, np.float32)
@@ -293,7 +293,7 @@ class CompiledSession:
         if purpose.kind == "train":
             require("loss", self._loss)
         if purpose not in self._programs:
-            low = lowered(
+            low = lower_network(
                 self._network,
                 self._parameters,
                 self._target,
@@ -405,10 +405,12 @@ class CompiledSession:
         }
 
 
-def _inside(rows: Array, m: Map) -> Array:
+def _inside(rows: Array, m: ImageLayout) -> Array:
     """Return an image buffer's numbers without sides and padding, as a view."""
-    whole = rows[:, : m.size].reshape(len(rows), -1, m.row // m.stored, m.stored)
-    top, left = m.sides[0][0], m.sides[1][0]
+    whole = rows[:, : m.size].reshape(
+        len(rows), -1, m.row // m.padded_channels, m.padded_channels
+    )
+    top, left = m.halo[0][0], m.halo[1][0]
     return whole[:, top : top + m.height, left : left + m.width, : m.channels]
 
 

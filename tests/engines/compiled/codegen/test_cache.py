@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from oracles.kernel_runner import compiled
 
 from pellucid.engines.compiled import own_folder
 from pellucid.engines.compiled.codegen import (
@@ -20,7 +21,6 @@ from pellucid.engines.compiled.codegen import (
     cpu,
     kernel,
 )
-from pellucid.engines.compiled.kernels.harness import compiled
 
 
 @kernel(x="f32*")

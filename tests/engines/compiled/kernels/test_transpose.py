@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, numbers
 from oracles.maps import aligned
 
 from pellucid.engines.compiled.codegen import kernel
 from pellucid.engines.compiled.codegen.cpu import target
-from pellucid.engines.compiled.kernels.harness import compiled
 from pellucid.engines.compiled.kernels.transpose import square
 
 

@@ -6,7 +6,7 @@ says otherwise; a vector holds ``lanes`` numbers side by side.
 """
 
 from pellucid.engines.compiled.codegen.builder import Builder
-from pellucid.engines.compiled.codegen.module import Kernel, Unit, kernel
+from pellucid.engines.compiled.codegen.module import Kernel, KernelModule, kernel
 from pellucid.engines.compiled.codegen.types import (
     ELEMENTS,
     F32,
@@ -35,9 +35,9 @@ __all__ = [
     "VOID",
     "Builder",
     "Kernel",
+    "KernelModule",
     "Number",
     "Pointer",
-    "Unit",
     "Value",
     "Var",
     "kernel",

@@ -25,7 +25,7 @@ from pellucid.engines.compiled.codegen.values import Number, Pointer, Value, Var
 from pellucid.errors import EngineError
 
 if TYPE_CHECKING:
-    from pellucid.engines.compiled.codegen.module import Kernel, Unit
+    from pellucid.engines.compiled.codegen.module import Kernel, KernelModule
 
 
 #: bytes of arrays that one function may keep on the stack: threads may have 128 KiB
@@ -44,7 +44,7 @@ class Builder:
         Vector registers of the processor.
     """
 
-    def __init__(self, unit: Unit, function: ir.Function) -> None:
+    def __init__(self, unit: KernelModule, function: ir.Function) -> None:
         self.unit = unit
         self.lanes, self.registers = unit.lanes, unit.registers
         self.function = function
@@ -203,7 +203,7 @@ class Builder:
         keep = Value(self, self.ir.fcmp_unordered(">", x.v, zero.v))
         return self.select(keep, x, zero)
 
-    def fetch(self, place: Pointer, *, to_write: bool = False) -> None:
+    def prefetch(self, place: Pointer, *, to_write: bool = False) -> None:
         """Ask for the cache line at an address, to have it in the second cache."""
         kinds = [PTR, I32, I32, I32]
         callee = self.unit.declare("llvm.prefetch.p0", VOID, kinds)
@@ -271,7 +271,7 @@ class Builder:
             yield
 
     @contextlib.contextmanager
-    def forever(self) -> Iterator[Callable[[Value], None]]:
+    def loop_until(self) -> Iterator[Callable[[Value], None]]:
         """Run the body until it calls what it is given with a true condition."""
         body, after = (self.function.append_basic_block(n) for n in ("loop", "done"))
         self.ir.branch(body)

@@ -15,7 +15,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from pellucid.engines import dropout
-from pellucid.engines.compiled.codegen import Unit, cache
+from pellucid.engines.compiled.codegen import KernelModule, cache
 from pellucid.engines.compiled.codegen.cpu import Target
 
 #: compiling that takes longer than this many seconds says so
@@ -41,7 +41,7 @@ class Library:
         return made
 
 
-def load(unit: Unit, target: Target, *, what: str) -> Library:
+def load(unit: KernelModule, target: Target, *, what: str) -> Library:
     """Return a unit's code, from the cache where it was compiled before.
 
     Parameters
@@ -55,7 +55,7 @@ def load(unit: Unit, target: Target, *, what: str) -> Library:
 
 
 def load_plan(
-    plan: str, write: Callable[[], Unit], target: Target, *, what: str
+    plan: str, write: Callable[[], KernelModule], target: Target, *, what: str
 ) -> Library:
     """Return the code of a plan; its unit is written only where there is no code.
 
@@ -89,7 +89,7 @@ def sources_digest() -> str:
 
 
 def _loaded(
-    identity: str, write: Callable[[], Unit], target: Target, what: str
+    identity: str, write: Callable[[], KernelModule], target: Target, what: str
 ) -> Library:
     version = f"llvmlite {llvmlite.__version__} {llvm.llvm_version_info}"
     key = cache.key(identity, target.key, version)
@@ -139,7 +139,7 @@ def optimized(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> llvm.Modul
     return module
 
 
-def assembly(unit: Unit, target: Target) -> str:
+def assembly(unit: KernelModule, target: Target) -> str:
     """Return a unit's code as text, for people."""
     machine = _machine(target)
     module = optimized(llvm.parse_assembly(str(unit.module)), machine)

@@ -37,7 +37,7 @@ def kernel(**parameters: str) -> Callable[[Callable[..., None]], Kernel]:
     return wrap
 
 
-class Unit:
+class KernelModule:
     """One module of LLVM: kernels, each made once per spec, and what they call."""
 
     def __init__(self, *, lanes: int, registers: int, is_x86: bool) -> None:

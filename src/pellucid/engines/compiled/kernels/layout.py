@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-Sides = tuple[tuple[int, int], tuple[int, int]]
-NO_SIDES: Sides = ((0, 0), (0, 0))
+Halo = tuple[tuple[int, int], tuple[int, int]]
+NO_HALO: Halo = ((0, 0), (0, 0))
 
 
 def padded(count: int, to: int) -> int:
@@ -13,7 +13,7 @@ def padded(count: int, to: int) -> int:
     return -(-count // to) * to
 
 
-def stored_channels(channels: int, lanes: int) -> int:
+def pad_channels(channels: int, lanes: int) -> int:
     """Return how many channels lie in memory: whole vectors, or a power of two."""
     if channels >= lanes:
         return padded(channels, lanes)
@@ -21,10 +21,10 @@ def stored_channels(channels: int, lanes: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Map:
-    """One image of float32 in memory, pixels with ``stored`` channels each.
+class ImageLayout:
+    """One image of float32 in memory, pixels with ``padded_channels`` channels each.
 
-    The channels from ``channels`` on hold zeros, and so do the ``sides`` around the
+    The channels from ``channels`` on hold zeros, and so do the ``halo`` around the
     image: ((top, bottom), (left, right)). Pointers handed to kernels point at the
     first number of the memory, the corner of the top left side.
     """
@@ -32,35 +32,35 @@ class Map:
     height: int
     width: int
     channels: int
-    stored: int
-    sides: Sides = NO_SIDES
+    padded_channels: int
+    halo: Halo = NO_HALO
 
     @property
     def row(self) -> int:
         """Numbers from one row to the next."""
-        return (self.width + sum(self.sides[1])) * self.stored
+        return (self.width + sum(self.halo[1])) * self.padded_channels
 
     @property
     def size(self) -> int:
         """Numbers in all."""
-        return (self.height + sum(self.sides[0])) * self.row
+        return (self.height + sum(self.halo[0])) * self.row
 
     @property
     def is_plain(self) -> bool:
         """Whether the memory holds the image and nothing else."""
-        return self.sides == NO_SIDES and self.stored == self.channels
+        return self.halo == NO_HALO and self.padded_channels == self.channels
 
     def at(self, y: int, x: int, channel: int = 0) -> int:
         """Return where a number lies; y and x may be negative, into the sides."""
-        top, left = self.sides[0][0], self.sides[1][0]
-        return (y + top) * self.row + (x + left) * self.stored + channel
+        top, left = self.halo[0][0], self.halo[1][0]
+        return (y + top) * self.row + (x + left) * self.padded_channels + channel
 
-    def with_sides(self, sides: Sides) -> Map:
+    def with_halo(self, halo: Halo) -> ImageLayout:
         """Return the same image with other zeros around it."""
-        return replace(self, sides=sides)
+        return replace(self, halo=halo)
 
 
-def widest(first: Sides, second: Sides) -> Sides:
+def widest(first: Halo, second: Halo) -> Halo:
     """Return sides that hold both."""
     (a, b), (c, d) = first
     (e, f), (g, h) = second

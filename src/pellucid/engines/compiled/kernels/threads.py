@@ -81,7 +81,7 @@ def wait_for(b: Builder, place: Pointer, count: Value, patience: Value) -> Value
     """
     spins, begin = b.var(0), cycles(b)
     reached = b.var(b.i64(1))
-    with b.forever() as leave:
+    with b.loop_until() as leave:
         leave(atomic_load(b, place) >= count)
         spins.add(1)
         late = (cycles(b) - begin) > patience
@@ -145,9 +145,9 @@ def work(b: Builder, pool: Pointer, worker: Value, pipe: Value, *, spec: Any) ->
     byte = b.scratch("i64", 8)
     read = b.unit.declare("read", I64, [I32, PTR, I64])
     descriptor = b.ir.trunc(pipe.v, I32)
-    with b.forever() as leave_work:
+    with b.loop_until() as leave_work:
         begin = cycles(b)
-        with b.forever() as leave:
+        with b.loop_until() as leave:
             leave(atomic_load(b, pool) > seen.get())
             relax(b, b.i64(0))
             with b.when((cycles(b) - begin) > LOOKOUT):
@@ -193,7 +193,7 @@ def submit(
 
 def _wait_empty(b: Builder, pool: Pointer) -> None:
     spins = b.var(0)
-    with b.forever() as leave:
+    with b.loop_until() as leave:
         leave(atomic_load(b, pool + ACTIVE) <= 0)
         spins.add(1)
         relax(b, spins.get())

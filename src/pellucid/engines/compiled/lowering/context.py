@@ -20,22 +20,22 @@ from pellucid.engines.compiled.kernels.elementwise.optimizer import (
     update,
 )
 from pellucid.engines.compiled.kernels.layout import (
-    NO_SIDES,
-    Map,
-    Sides,
-    stored_channels,
+    NO_HALO,
+    Halo,
+    ImageLayout,
+    pad_channels,
     widest,
 )
 from pellucid.engines.compiled.lowering.parameters import Parameter, Parameters
 from pellucid.engines.compiled.program.program_ir import (
     Argument,
-    At,
     Buffer,
+    BufferRef,
     Grain,
+    KernelCall,
     Number,
-    Phase,
+    ParallelRegion,
     Scope,
-    Step,
     Task,
     Value,
 )
@@ -63,13 +63,13 @@ class Options:
 class Purpose:
     """What a program is for.
 
-    ``predict``: the output only. ``look``: every node's output. ``train``: loss,
-    derivatives of the parameters, update. ``pull``: derivatives from a given one by
+    ``predict``: the output only. ``activations``: every node's output. ``train``: loss,
+    derivatives of the parameters, update. ``vjp``: derivatives from a given one by
     the output, the images' included. ``update``: weights from derivatives that are
     there, their norm clipped already.
     """
 
-    kind: Literal["predict", "look", "train", "pull", "update"]
+    kind: Literal["predict", "activations", "train", "vjp", "update"]
     is_training: bool
     loss: Loss | None = None
     optimizer: Optimizer | None = None
@@ -77,7 +77,7 @@ class Purpose:
     @property
     def goes_back(self) -> bool:
         """Whether there is a backward pass."""
-        return self.kind in ("train", "pull")
+        return self.kind in ("train", "vjp")
 
 
 def shape_of(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -88,7 +88,7 @@ def shape_of(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 @dataclass(eq=False)
-class Lowering:
+class LoweringContext:
     """A network on its way to a program."""
 
     network: Network
@@ -96,7 +96,9 @@ class Lowering:
     target: Target
     options: Options
     purpose: Purpose
-    phases: list[Phase] = field(default_factory=list)
+    #: the zeros that a node wants around its input: (context, node) → halo
+    wanted_halo: Callable[[LoweringContext, Node], Halo]
+    phases: list[ParallelRegion] = field(default_factory=list)
     buffers: list[Buffer] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
     grads: dict[str, Value] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class Lowering:
     fused: dict[str, Node] = field(default_factory=dict)
     folded: dict[str, Node] = field(default_factory=dict)
     pooled: dict[str, tuple[Node, ...]] = field(default_factory=dict)
-    replaced: dict[tuple[str, str], At] = field(default_factory=dict)
+    replaced: dict[tuple[str, str], BufferRef] = field(default_factory=dict)
     masks: dict[str, Value] = field(default_factory=dict)
     areas: set[int] = field(default_factory=set)
 
@@ -117,8 +119,8 @@ class Lowering:
         size = max(self.parameters.chunk_size, 16)
         self.chunk_grads = self.buffer("chunk_grads", size, "chunk")
         self.learners = self._learners()
-        self._sides = self._wanted_sides()
-        self._grad_sides: dict[str, Sides] = {}
+        self._halo = self._wanted_halo()
+        self._grad_halo: dict[str, Halo] = {}
 
     @property
     def has_amx(self) -> bool:
@@ -131,53 +133,51 @@ class Lowering:
         trained = {p.node for p in self.network.parameters}
         found: set[str] = set()
         for node in self.network.nodes:
-            wants = self.purpose.kind == "pull" and isinstance(node.layer, Input)
+            wants = self.purpose.kind == "vjp" and isinstance(node.layer, Input)
             if wants or node.name in trained or found.intersection(node.inputs):
                 found.add(node.name)
         return found
 
-    def _wanted_sides(self) -> dict[str, Sides]:
-        from pellucid.engines.compiled.lowering.layers import wanted_sides
-
-        sides: dict[str, Sides] = {}
+    def _wanted_halo(self) -> dict[str, Halo]:
+        halo: dict[str, Halo] = {}
         for node in self.network.nodes:
             for source in node.inputs:
-                wanted = wanted_sides(self, node)
-                sides[source] = widest(sides.get(source, NO_SIDES), wanted)
-        return sides
+                wanted = self.wanted_halo(self, node)
+                halo[source] = widest(halo.get(source, NO_HALO), wanted)
+        return halo
 
-    def want_grad_sides(self, name: str, sides: Sides) -> None:
+    def want_grad_halo(self, name: str, halo: Halo) -> None:
         """Say that the derivative by a node's output needs zeros around it."""
-        self._grad_sides[name] = widest(self._grad_sides.get(name, NO_SIDES), sides)
+        self._grad_halo[name] = widest(self._grad_halo.get(name, NO_HALO), halo)
 
-    def plain_map(self, name: str) -> Map:
+    def plain_map(self, name: str) -> ImageLayout:
         """Return how a node's output would lie without sides."""
         height, width, channels = shape_of(self.network.shapes[name])
-        stored = stored_channels(channels, self.target.lanes)
-        return Map(height, width, channels, stored)
+        padded_channels = pad_channels(channels, self.target.lanes)
+        return ImageLayout(height, width, channels, padded_channels)
 
-    def map_of(self, name: str) -> Map:
+    def map_of(self, name: str) -> ImageLayout:
         """Return how a node's output lies, with the zeros its readers want."""
-        return self.plain_map(name).with_sides(self._sides.get(name, NO_SIDES))
+        return self.plain_map(name).with_halo(self._halo.get(name, NO_HALO))
 
-    def exact_map(self, name: str) -> Map:
+    def exact_map(self, name: str) -> ImageLayout:
         """Return how the caller's arrays lie: no sides, no padding."""
         height, width, channels = shape_of(self.network.shapes[name])
-        return Map(height, width, channels, channels)
+        return ImageLayout(height, width, channels, channels)
 
     def parameter(self, node: Node, role: str) -> Parameter:
         """Return a node's weight."""
         return self.parameters[f"{node.name}.{role}"]
 
-    def weight(self, node: Node, role: str) -> At:
+    def weight(self, node: Node, role: str) -> BufferRef:
         """Return a weight's address, or that of what was folded into it."""
         if (node.name, role) in self.replaced:
             return self.replaced[node.name, role]
-        return At(self.weights, self.parameter(node, role).offset)
+        return BufferRef(self.weights, self.parameter(node, role).offset)
 
-    def chunk_grad(self, node: Node, role: str) -> At:
+    def chunk_grad(self, node: Node, role: str) -> BufferRef:
         """Return the address of a chunk's derivative by a weight."""
-        return At(self.chunk_grads, self.parameter(node, role).offset)
+        return BufferRef(self.chunk_grads, self.parameter(node, role).offset)
 
     def end_of(self, node: Node) -> str:
         """Return the last of the nodes that became one step with this one."""
@@ -218,13 +218,13 @@ class Lowering:
 
     def output(self, name: str) -> Value:
         """Make the buffer of a node's output."""
-        pinned = self.purpose.kind == "look"
+        pinned = self.purpose.kind == "activations"
         m = self.map_of(name)
         value = Value(self.buffer(name, m.size, "image", is_pinned=pinned), m)
         self.values[name] = value
         return value
 
-    def scratch(self, name: str, m: Map) -> Value:
+    def scratch(self, name: str, m: ImageLayout) -> Value:
         """Make a buffer for one image that no other node sees."""
         return Value(self.buffer(name, m.size, "image"), m)
 
@@ -232,17 +232,17 @@ class Lowering:
         """Return where a derivative by a node's output goes, and whether to add."""
         if name in self.grads:
             return self.grads[name], True
-        sides = self._grad_sides.get(name, NO_SIDES)
-        m = self.plain_map(name).with_sides(sides)
+        halo = self._grad_halo.get(name, NO_HALO)
+        m = self.plain_map(name).with_halo(halo)
         self.grads[name] = self.scratch(f"grad {name}", m)
         return self.grads[name], False
 
     # steps
-    def phase(self, grain: Grain | None = None) -> Phase:
+    def phase(self, grain: Grain | None = None) -> ParallelRegion:
         """Return the phase that steps go to; another one where the grain differs."""
         last = self.phases[-1] if self.phases else None
         if last is None:
-            self.phases.append(Phase(grain or "fine"))
+            self.phases.append(ParallelRegion(grain or "fine"))
         elif grain is not None and last.grain != grain:
             if self.purpose.kind == "predict":
                 return last
@@ -254,7 +254,7 @@ class Lowering:
         if self.phases and self.phases[-1].is_empty:
             self.phases[-1].grain = grain
         else:
-            self.phases.append(Phase(grain))
+            self.phases.append(ParallelRegion(grain))
 
     def step(
         self,
@@ -269,7 +269,7 @@ class Lowering:
         multiply_adds: int = 0,
     ) -> None:
         """Add a step to the current phase."""
-        made = Step(kernel, spec, arguments, per, node, why, when)
+        made = KernelCall(kernel, spec, arguments, per, node, why, when)
         made.multiply_adds = multiply_adds
         self.phase(grain).body.append(made)
 
@@ -283,7 +283,9 @@ class Lowering:
         when: str = "",
     ) -> None:
         """Add a step that runs once for each chunk before its images."""
-        made = Step(kernel, spec, arguments, "chunk", node, "", when, is_first_only)
+        made = KernelCall(
+            kernel, spec, arguments, "chunk", node, "", when, is_first_only
+        )
         self.phases[-1].prologue.append(made)
 
     def prepare(
@@ -295,7 +297,7 @@ class Lowering:
         blocks: int = 1,
     ) -> None:
         """Add a step that runs after every change of the weights, for each block."""
-        step = Step(kernel, spec, arguments, "task", node)
+        step = KernelCall(kernel, spec, arguments, "task", node)
         self.preparing.append(Task([step], blocks))
 
     def clear_chunk_grad(self, node: Node, role: str) -> None:
@@ -307,27 +309,27 @@ class Lowering:
 
     def clear(self, value: Value, node: str) -> None:
         """Write zeros to an image's buffer."""
-        self.step(copies.zero, value.map.size, At(value.buffer), node=node)
+        self.step(copies.zero, value.map.size, BufferRef(value.buffer), node=node)
 
     def copy_whole(
         self,
-        x: Value | At,
-        y: Value | At,
-        maps: tuple[Map, Map],
+        x: Value | BufferRef,
+        y: Value | BufferRef,
+        maps: tuple[ImageLayout, ImageLayout],
         node: str,
         *,
-        is_added: bool = False,
+        accumulate: bool = False,
     ) -> None:
         """Copy an image between two layouts."""
         a, b = maps
         spec = copies.Copy(
-            a, b, a.height, a.width, a.channels, a.at(0, 0), b.at(0, 0), is_added
+            a, b, a.height, a.width, a.channels, a.at(0, 0), b.at(0, 0), accumulate
         )
         self.step(copies.copy, spec, _at(x), _at(y), node=node)
 
-    def wants_grad_sides(self, name: str) -> bool:
+    def wants_grad_halo(self, name: str) -> bool:
         """Whether the derivative by a node's output needs zeros around it."""
-        return self._grad_sides.get(name, NO_SIDES) != NO_SIDES
+        return self._grad_halo.get(name, NO_HALO) != NO_HALO
 
     def on_back(self, name: str, action: Callable[[], None]) -> None:
         """Leave what is to be done once the derivative by a node's output is whole."""
@@ -335,10 +337,10 @@ class Lowering:
 
     def can_share_grad(self, name: str) -> bool:
         """Whether the derivative by a node's output comes from one reader only."""
-        is_plain = self._grad_sides.get(name, NO_SIDES) == NO_SIDES
+        is_plain = self._grad_halo.get(name, NO_HALO) == NO_HALO
         return is_plain and len(self.network.consumers[name]) == 1
 
-    def numbers(self, m: Map) -> str:
+    def numbers(self, m: ImageLayout) -> str:
         """Return the name of how many numbers of one channel the batch holds."""
         self.areas.add(m.height * m.width)
         return f"numbers {m.height * m.width}"
@@ -351,13 +353,13 @@ class Lowering:
 
     def close(
         self,
-        steps: list[Step],
+        steps: list[KernelCall],
         at: int,
         size: int,
         blocks: int,
         *,
         decays: bool,
-        grads: At | None = None,
+        grads: BufferRef | None = None,
     ) -> None:
         """Add a task that makes derivatives and, at once, updates their weights.
 
@@ -369,10 +371,12 @@ class Lowering:
         optimizer = self.purpose.optimizer
         if optimizer is not None and optimizer.clip_norm is not None:
             first = sum(task.blocks for task in self.closing)
-            place = At(self.grad_vector, at, size)
-            square = At(self.squares, first, 1)
+            place = BufferRef(self.grad_vector, at, size)
+            square = BufferRef(self.squares, first, 1)
             steps.append(
-                Step(square_sum, None, (place, size, square), "task", when="update")
+                KernelCall(
+                    square_sum, None, (place, size, square), "task", when="update"
+                )
             )
         elif optimizer is not None:
             steps.append(self.update_step(at, size, decays=decays, grads=grads))
@@ -380,22 +384,22 @@ class Lowering:
             self.closing.append(Task(steps, blocks))
 
     def update_step(
-        self, at: int, size: int, *, decays: bool, grads: At | None = None
-    ) -> Step:
+        self, at: int, size: int, *, decays: bool, grads: BufferRef | None = None
+    ) -> KernelCall:
         """Return the optimizer's step on a block of weights."""
         optimizer = self.purpose.optimizer
         if optimizer is None:
             raise TypeError(optimizer)
         names = ("weights", "grads", "slot0", "slot1")
-        places = [At(self.session(name), at, size) for name in names]
+        places = [BufferRef(self.session(name), at, size) for name in names]
         if grads is not None:
             places[1] = grads
         floats = ("rate", "correction1", "correction2")
         numbers = (Number(name, is_float=True) for name in floats)
-        return Step(
+        return KernelCall(
             update,
             Update(_without_rate(optimizer), decays),
-            (*places, At(self.clip), size, *numbers),
+            (*places, BufferRef(self.clip), size, *numbers),
             "task",
             "update",
             type(optimizer).__name__,
@@ -436,5 +440,5 @@ def _without_rate(optimizer: Optimizer) -> Optimizer:
     return replace(optimizer, learning_rate=0.0, clip_norm=limit)
 
 
-def _at(place: Value | At) -> At:
-    return place if isinstance(place, At) else At(place.buffer)
+def _at(place: Value | BufferRef) -> BufferRef:
+    return place if isinstance(place, BufferRef) else BufferRef(place.buffer)

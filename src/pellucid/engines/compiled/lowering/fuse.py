@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pellucid.engines.compiled.lowering.context import Lowering
+from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import conv_pool, norm_fold
 from pellucid.engines.compiled.lowering.layers.activation import (
     FUNCTIONS,
-    shows_derivative,
+    derivative_from_output,
 )
 from pellucid.engines.compiled.lowering.layers.conv_pool import pooled_chain
 from pellucid.engines.loss_input import loss_node
@@ -14,9 +14,9 @@ from pellucid.network.layers import Add, BatchNorm, Conv2D, Dense, ReLU
 from pellucid.network.node import Node
 
 
-def fuse(low: Lowering) -> None:
+def fuse(low: LoweringContext) -> None:
     """Find what can be fused; a node of which others read the inside stays whole."""
-    if low.purpose.kind == "look" or not low.options.fuse:
+    if low.purpose.kind == "activations" or not low.options.fuse:
         return
     head = loss_node(low.network, low.purpose.loss) if low.purpose.loss else ""
     for node in low.network.nodes:
@@ -35,11 +35,11 @@ def fuse(low: Lowering) -> None:
             low.fused[node.name] = followers[0]
 
 
-def _folded_names(low: Lowering) -> set[str]:
+def _folded_names(low: LoweringContext) -> set[str]:
     return {node.name for node in low.folded.values()}
 
 
-def _takes_in(low: Lowering, node: Node, follower: Node) -> bool:
+def _takes_in(low: LoweringContext, node: Node, follower: Node) -> bool:
     if isinstance(node.layer, BatchNorm):
         return isinstance(follower.layer, ReLU)
     if isinstance(node.layer, Add):
@@ -50,6 +50,6 @@ def _takes_in(low: Lowering, node: Node, follower: Node) -> bool:
         return False
     function = FUNCTIONS[type(follower.layer)](follower.layer)
     m = low.plain_map(node.name)
-    if function.kind == "sigmoid" and m.stored != m.channels:
+    if function.kind == "sigmoid" and m.padded_channels != m.channels:
         return False  # sigmoid(0) would stand in the padding
-    return shows_derivative(function) or not low.purpose.goes_back
+    return derivative_from_output(function) or not low.purpose.goes_back

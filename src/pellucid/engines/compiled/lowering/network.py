@@ -7,22 +7,27 @@ from pellucid.engines.compiled.kernels.elementwise.optimizer import (
     clip_factor,
     join_chunks,
 )
-from pellucid.engines.compiled.kernels.layout import Map, stored_channels
+from pellucid.engines.compiled.kernels.layout import ImageLayout, pad_channels
 from pellucid.engines.compiled.lowering.context import (
-    Lowering,
+    LoweringContext,
     Options,
     Purpose,
     shape_of,
 )
 from pellucid.engines.compiled.lowering.fuse import fuse
-from pellucid.engines.compiled.lowering.layers import LOWER, loss, weight_layout
+from pellucid.engines.compiled.lowering.layers import (
+    LOWER,
+    loss,
+    wanted_halo,
+    weight_layout,
+)
 from pellucid.engines.compiled.lowering.parameters import Group, Layout, Parameters
 from pellucid.engines.compiled.program.program_ir import (
     PREPARING,
-    At,
+    BufferRef,
+    KernelCall,
     Number,
-    Phase,
-    Step,
+    ParallelRegion,
     Task,
 )
 from pellucid.engines.registry import unsupported_layer
@@ -47,19 +52,19 @@ def parameters_of(network: Network, target: Target, options: Options) -> Paramet
     return Parameters(wanted, {w.name: w.shape for w in network.weights})
 
 
-def _map(network: Network, name: str, target: Target) -> Map:
+def _map(network: Network, name: str, target: Target) -> ImageLayout:
     height, width, channels = shape_of(network.shapes[name])
-    return Map(height, width, channels, stored_channels(channels, target.lanes))
+    return ImageLayout(height, width, channels, pad_channels(channels, target.lanes))
 
 
-def lowered(
+def lower_network(
     network: Network,
     parameters: Parameters,
     target: Target,
     *,
     options: Options,
     purpose: Purpose,
-) -> Lowering:
+) -> LoweringContext:
     """Return a network's buffers, steps and phases for one purpose.
 
     Raises
@@ -72,7 +77,7 @@ def lowered(
             raise unsupported_layer(
                 "compiled", node.layer.who, "it has no compiled path"
             )
-    low = Lowering(network, parameters, target, options, purpose)
+    low = LoweringContext(network, parameters, target, options, purpose, wanted_halo)
     if purpose.kind == "update":
         _update(low)
         return low
@@ -82,12 +87,12 @@ def lowered(
         _back(low)
         _close(low)
     before = zip(PREPARING, (low.folding, low.preparing), strict=True)
-    first = [Phase("tasks", title, tasks=tasks) for title, tasks in before]
+    first = [ParallelRegion("tasks", title, tasks=tasks) for title, tasks in before]
     low.phases = [phase for phase in first + low.phases if not phase.is_empty]
     return low
 
 
-def _forward(low: Lowering) -> None:
+def _forward(low: LoweringContext) -> None:
     entry, end = low.network.inputs[0], low.network.outputs[0]
     is_taken = {node.name for node in low.fused.values()}
     is_taken |= {node.name for node in low.folded.values()}
@@ -96,18 +101,18 @@ def _forward(low: Lowering) -> None:
     exact = low.exact_map(entry)
     x = low.output(entry)
     images = low.user("images", exact.size)
-    low.copy_whole(At(images), x, (exact, x.map), entry)
+    low.copy_whole(BufferRef(images), x, (exact, x.map), entry)
     for node in low.network.nodes:
         if not isinstance(node.layer, Input) and node.name not in is_taken:
             LOWER[type(node.layer)](low, node)
-    if low.purpose.kind == "look":
+    if low.purpose.kind == "activations":
         return
     y, exact = low.values[end], low.exact_map(end)
     output = low.user("output", exact.size)
-    low.copy_whole(y, At(output), (y.map, exact), end)
+    low.copy_whole(y, BufferRef(output), (y.map, exact), end)
 
 
-def _back(low: Lowering) -> None:
+def _back(low: LoweringContext) -> None:
     entry, end = low.network.inputs[0], low.network.outputs[0]
     if low.purpose.loss is not None:
         loss.lower(low, low.purpose.loss)
@@ -115,29 +120,29 @@ def _back(low: Lowering) -> None:
         exact = low.exact_map(end)
         given = low.user("grad_output", exact.size)
         grad, _ = low.grad_target(end)
-        low.copy_whole(At(given), grad, (exact, grad.map), end)
+        low.copy_whole(BufferRef(given), grad, (exact, grad.map), end)
     for name, action in reversed(low.tape):
         if name in low.grads:
             action()
-    if low.purpose.kind == "pull" and entry in low.grads:
+    if low.purpose.kind == "vjp" and entry in low.grads:
         exact, grad = low.exact_map(entry), low.grads[entry]
         wanted = low.user("grad_input", exact.size)
-        low.copy_whole(grad, At(wanted), (grad.map, exact), entry)
+        low.copy_whole(grad, BufferRef(wanted), (grad.map, exact), entry)
 
 
-def _close(low: Lowering) -> None:
+def _close(low: LoweringContext) -> None:
     """Add the last phases: derivatives are joined, weights updated."""
     for decays in (True, False):
         start, size = low.parameters.range("chunk", decays=decays)
         for at, length, many in _blocks(start, size):
-            join = Step(
+            join = KernelCall(
                 join_chunks,
                 None,
                 (
-                    At(low.chunk_grads, at, length, is_first=True),
+                    BufferRef(low.chunk_grads, at, length, is_first=True),
                     Number("chunks"),
                     low.chunk_grads.stride,
-                    At(low.grad_vector, at, length),
+                    BufferRef(low.grad_vector, at, length),
                     length,
                 ),
                 "task",
@@ -148,28 +153,33 @@ def _close(low: Lowering) -> None:
     for at, length, many in _blocks(start, size):
         low.close([], at, length, many, decays=False)
     if low.closing:
-        low.phases.append(Phase("tasks", "join and update", tasks=low.closing))
+        low.phases.append(ParallelRegion("tasks", "join and update", tasks=low.closing))
     optimizer = low.purpose.optimizer
     if optimizer is not None and optimizer.clip_norm is not None:
         _clip(low)
 
 
-def _clip(low: Lowering) -> None:
+def _clip(low: LoweringContext) -> None:
     """Update only when the norm of all derivatives is known."""
     count = sum(task.blocks for task in low.closing)
-    factor = Step(
+    factor = KernelCall(
         clip_factor,
         None,
-        (At(low.squares), count, Number("limit", is_float=True), At(low.clip)),
+        (
+            BufferRef(low.squares),
+            count,
+            Number("limit", is_float=True),
+            BufferRef(low.clip),
+        ),
         "task",
         "clip",
         when="update",
     )
-    low.phases.append(Phase("tasks", "clip", tasks=[Task([factor])]))
+    low.phases.append(ParallelRegion("tasks", "clip", tasks=[Task([factor])]))
     _update(low)
 
 
-def _update(low: Lowering) -> None:
+def _update(low: LoweringContext) -> None:
     """Update all weights."""
     tasks: list[Task] = []
     groups: tuple[Group, ...] = ("chunk", "norm", "dense")
@@ -180,7 +190,7 @@ def _update(low: Lowering) -> None:
                 Task([low.update_step(at, length, decays=decays)], many)
                 for at, length, many in _blocks(start, size)
             ]
-    low.phases.append(Phase("tasks", "update", tasks=tasks))
+    low.phases.append(ParallelRegion("tasks", "update", tasks=tasks))
 
 
 def _blocks(start: int, size: int) -> list[tuple[int, int, int]]:

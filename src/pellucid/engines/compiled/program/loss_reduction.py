@@ -13,7 +13,7 @@ from pellucid.network import Network
 from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum, Loss, check_labels
 
 
-class Tally:
+class LossReduction:
     """What each example's loss counts, and room for what one step reads and gives.
 
     Arrays that are there for good have addresses that need not be asked for.
@@ -40,21 +40,23 @@ class Tally:
         return float(self._exact.dot(self._factors))
 
 
-class Tallies:
+class LossReductions:
     """A loss's tallies, kept for batches whose examples weigh the same."""
 
     def __init__(self, network: Network, loss: Loss) -> None:
         self._loss = loss
         self._head = network.shapes[loss_node(network, loss)]
         self._output = network.output_shape
-        self._even: dict[int, Tally] = {}
+        self._even: dict[int, LossReduction] = {}
         #: what the sum of the losses is multiplied by
         self.scale = 0.5 if isinstance(loss, HalfSquaredErrorSum) else 1.0
         # the mean of one example's loss goes over so many numbers
         is_classes = isinstance(loss, CrossEntropy)
         self._positions = int(np.prod(self._head[:-1] if is_classes else self._head))
 
-    def of(self, count: int, given: Array | None, part: BatchShard | None) -> Tally:
+    def of(
+        self, count: int, given: Array | None, part: BatchShard | None
+    ) -> LossReduction:
         """Return the tally of a batch, or of a process's part of one."""
         if given is None and part is not None:
             given = np.ones(count, np.float32)
@@ -68,8 +70,8 @@ class Tallies:
             self._even[count] = self._new(np.full(count, each, np.float32))
         return self._even[count]
 
-    def _new(self, weights: Array) -> Tally:
-        return Tally(weights, self._head, self._output)
+    def _new(self, weights: Array) -> LossReduction:
+        return LossReduction(weights, self._head, self._output)
 
     def _shared_out(self, given: Array, total: float | None) -> Array:
         """Return what each example's loss counts, its positions shared out.
@@ -82,7 +84,7 @@ class Tallies:
         whole = w.sum() if total is None else total
         return np.asarray(w / (whole * self._positions), np.float32)
 
-    def targets(self, labels: Array, tally: Tally) -> dict[str, Array]:
+    def targets(self, labels: Array, tally: LossReduction) -> dict[str, Array]:
         """Keep classes; return labels of any other kind as the kernels want them."""
         loss, labels = self._loss, np.asarray(labels)
         shape = (len(tally.classes), *self._head)

@@ -21,21 +21,21 @@ from pellucid.engines.compiled.codegen import (
     PTR,
     Builder,
     Kernel,
+    KernelModule,
     Pointer,
-    Unit,
     Value,
     compiler,
 )
 from pellucid.engines.compiled.kernels import threads
 from pellucid.engines.compiled.kernels.layout import padded
-from pellucid.engines.compiled.lowering.context import Lowering
+from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.program.program_ir import (
     BYTES,
     Argument,
-    At,
     Buffer,
-    Phase,
-    Step,
+    BufferRef,
+    KernelCall,
+    ParallelRegion,
 )
 from pellucid.engines.compiled.program.workers import Pool
 from pellucid.engines.memory import require_memory
@@ -86,7 +86,7 @@ def address(array: Array) -> int:
 class Program:
     """Compiled code for one network and purpose, with its buffers."""
 
-    def __init__(self, low: Lowering, pool: Pool, *, name: str) -> None:
+    def __init__(self, low: LoweringContext, pool: Pool, *, name: str) -> None:
         self.low = low
         self._pool = pool
         self._is_streaming = low.purpose.kind == "predict"
@@ -278,9 +278,9 @@ class Program:
                 lines += [_described(step) for step in task.steps]
         return "\n".join(lines)
 
-    def _unit(self) -> Unit:
+    def _unit(self) -> KernelModule:
         target = self.low.target
-        unit = Unit(
+        unit = KernelModule(
             lanes=target.lanes, registers=target.registers, is_x86=target.is_x86
         )
         phases = [
@@ -331,7 +331,7 @@ class Program:
         """Take tasks of a phase while there are any, then wait until all are done."""
         tasks = context.load(self._phase_slots + 2 * i)
         ticket, done = (context + (self._counters + 16 * i + k) for k in (0, 8))
-        with b.forever() as leave:
+        with b.loop_until() as leave:
             task = threads.atomic_add(b, ticket, 1)
             leave(task >= tasks)
             b.call(phase, context, task, worker, spec=None)
@@ -341,7 +341,7 @@ class Program:
         with b.when(reached < 1):
             context.store(b.i64(1), self._slots["failed"])
 
-    def cycles(self, step: Step) -> int:
+    def cycles(self, step: KernelCall) -> int:
         """Return what a step has cost since the program was made, with profile=True."""
         return int(self.context[self._clocks[step]])
 
@@ -354,7 +354,7 @@ class Program:
 class _PhaseWriter:
     """Writes the function of one phase: (context, task, worker)."""
 
-    def __init__(self, program: Program, phase: Phase, number: int) -> None:
+    def __init__(self, program: Program, phase: ParallelRegion, number: int) -> None:
         self._program = program
         self._phase = phase
         self._number = number
@@ -410,7 +410,7 @@ class _PhaseWriter:
                 for step in segment:
                     self._call(step, image)
 
-    def _call(self, step: Step, places: dict[str, Value]) -> None:
+    def _call(self, step: KernelCall, places: dict[str, Value]) -> None:
         b = self._b
         if step.when:
             with b.when(self._slot(step.when) > 0):
@@ -418,7 +418,7 @@ class _PhaseWriter:
         else:
             self._call_plain(step, places)
 
-    def _call_plain(self, step: Step, places: dict[str, Value]) -> None:
+    def _call_plain(self, step: KernelCall, places: dict[str, Value]) -> None:
         arguments = [self._argument(a, places) for a in step.arguments]
         b, program = self._b, self._program
         if not program.low.options.profile:
@@ -433,7 +433,7 @@ class _PhaseWriter:
         self, argument: Argument, places: dict[str, Value]
     ) -> Value | Pointer:
         b = self._b
-        if isinstance(argument, At):
+        if isinstance(argument, BufferRef):
             return self._place(argument, places)
         if isinstance(argument, int):
             return b.i64(argument)
@@ -448,7 +448,7 @@ class _PhaseWriter:
             return Pointer(b, self._context.v, F32).load(2 * slot)
         return self._context.load(slot)
 
-    def _place(self, at: At, places: dict[str, Value]) -> Pointer:
+    def _place(self, at: BufferRef, places: dict[str, Value]) -> Pointer:
         b, buffer = self._b, at.buffer
         address = b.ir.load((self._context + buffer.slot).v, typ=PTR)
         place = Pointer(b, address, ELEMENTS[buffer.element])
@@ -467,11 +467,11 @@ class _PhaseWriter:
         return place
 
 
-def _described(step: Step) -> str:
+def _described(step: KernelCall) -> str:
     """Return all that a step's code depends on, as text."""
     arguments = []
     for argument in step.arguments:
-        if isinstance(argument, At):
+        if isinstance(argument, BufferRef):
             b = argument.buffer
             arguments.append(
                 f"{b.slot} {b.scope} {b.element} {b.stride} {argument.offset} "
@@ -484,7 +484,7 @@ def _described(step: Step) -> str:
     )
 
 
-def _drop_unused(low: Lowering) -> None:
+def _drop_unused(low: LoweringContext) -> None:
     used = set(_buffers(step for phase in low.phases for step in phase.steps()))
     used |= {value.buffer for value in low.values.values()}
     used |= {mask.buffer for mask in low.masks.values()}
@@ -492,7 +492,7 @@ def _drop_unused(low: Lowering) -> None:
     low.buffers = [b for b in low.buffers if b in used or b.scope in kept]
 
 
-def _keep_with_worker(low: Lowering) -> None:
+def _keep_with_worker(low: LoweringContext) -> None:
     """Let what lives only while one image passes a phase lie once per worker."""
     seen: dict[Buffer, set[tuple[int, int]]] = {}
     for i, phase in enumerate(low.phases):
@@ -509,8 +509,8 @@ def _keep_with_worker(low: Lowering) -> None:
             buffer.scope = "worker"
 
 
-def _buffers(steps: Iterable[Step]) -> Iterable[Buffer]:
+def _buffers(steps: Iterable[KernelCall]) -> Iterable[Buffer]:
     for step in steps:
         for argument in step.arguments:
-            if isinstance(argument, At):
+            if isinstance(argument, BufferRef):
                 yield argument.buffer

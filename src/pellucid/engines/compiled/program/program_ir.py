@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pellucid.engines.compiled.codegen import SIZES, Kernel
-from pellucid.engines.compiled.kernels.layout import Map, padded
+from pellucid.engines.compiled.kernels.layout import ImageLayout, padded
 
 #: how many of a buffer there are: one per image of the batch, per worker, per chunk of
 #: images, one for the plan, one for the session, or the caller's own array
@@ -52,11 +52,11 @@ class Value:
     """A node's output, or a derivative by it: a buffer and how it lies there."""
 
     buffer: Buffer
-    map: Map
+    map: ImageLayout
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class BufferRef:
     """The address of a buffer's item, ``offset`` elements on.
 
     ``per_block`` elements further for each block of a task that has several.
@@ -81,11 +81,11 @@ class Number:
     is_float: bool = False
 
 
-Argument = At | Number | int | float
+Argument = BufferRef | Number | int | float
 
 
 @dataclass(eq=False, slots=True)
-class Step:
+class KernelCall:
     """One call of a kernel."""
 
     kernel: Kernel
@@ -103,18 +103,18 @@ class Step:
 class Task:
     """Steps that run once for each of ``blocks`` blocks, by whoever is free."""
 
-    steps: list[Step]
+    steps: list[KernelCall]
     blocks: int = 1
 
 
 @dataclass(eq=False, slots=True)
-class Phase:
+class ParallelRegion:
     """What workers do between two waits."""
 
     grain: Grain
     title: str = ""
-    prologue: list[Step] = field(default_factory=list)
-    body: list[Step] = field(default_factory=list)
+    prologue: list[KernelCall] = field(default_factory=list)
+    body: list[KernelCall] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
 
     @property
@@ -132,13 +132,13 @@ class Phase:
         """Tasks of a phase of tasks."""
         return sum(task.blocks for task in self.tasks)
 
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[KernelCall]:
         """Return all steps, in order."""
         return [*self.prologue, *self.body, *(s for t in self.tasks for s in t.steps)]
 
-    def segments(self) -> list[list[Step]]:
+    def segments(self) -> list[list[KernelCall]]:
         """Cut the body where steps per image and steps per chunk meet."""
-        found: list[list[Step]] = []
+        found: list[list[KernelCall]] = []
         for step in self.body:
             if found and found[-1][-1].per == step.per:
                 found[-1].append(step)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pellucid.engines.compiled.program.program_ir import BYTES, Phase, Step
+from pellucid.engines.compiled.program.program_ir import (
+    BYTES,
+    KernelCall,
+    ParallelRegion,
+)
 
 if TYPE_CHECKING:
     from pellucid.engines.compiled.program.program import Program
@@ -36,13 +40,13 @@ def text(program: Program) -> str:
     return "\n".join(lines)
 
 
-def _title(phase: Phase) -> str:
+def _title(phase: ParallelRegion) -> str:
     if phase.grain == "tasks":
         return f"{phase.title}, {phase.task_count} task(s)"
     return f"images, {phase.grain} chunks"
 
 
-def _line(program: Program, step: Step, blocks: int = 1) -> str:
+def _line(program: Program, step: KernelCall, blocks: int = 1) -> str:
     many = f" × {blocks}" if blocks > 1 else ""
     work = f"{step.multiply_adds:>12,}" if step.multiply_adds else " " * 12
     why = f"  ({step.why})" if step.why else ""

@@ -13,7 +13,7 @@ from ctypes import c_int64, c_void_p
 
 import numpy as np
 
-from pellucid.engines.compiled.codegen import Unit, compiler
+from pellucid.engines.compiled.codegen import KernelModule, compiler
 from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels import threads
 from pellucid.errors import EngineError
@@ -53,7 +53,7 @@ class Pool:
 
         All of them or none: what a failed start leaves would wait for ever.
         """
-        unit = Unit(
+        unit = KernelModule(
             lanes=self._target.lanes,
             registers=self._target.registers,
             is_x86=self._target.is_x86,

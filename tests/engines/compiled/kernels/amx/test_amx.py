@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.kernel_runner import compiled
 from oracles.kernels import numbers
 from oracles.maps import aligned
 
 from pellucid.engines.compiled.codegen import kernel
 from pellucid.engines.compiled.codegen.cpu import target
 from pellucid.engines.compiled.kernels.amx import amx
-from pellucid.engines.compiled.kernels.harness import compiled
 
 needs_amx = pytest.mark.skipif(
     not target().has_amx, reason="this processor has no AMX tiles for bfloat16"
@@ -56,7 +56,7 @@ def multiply(b, left, right, sums, *, spec):
         amx.multiply(b, left.cast("i16"), right, sums, steps, product)
 
 
-def product_of(rows, steps, columns, *, is_added):
+def product_of(rows, steps, columns, *, accumulate):
     return amx.Product(
         rows=rows,
         columns=columns,
@@ -67,7 +67,7 @@ def product_of(rows, steps, columns, *, is_added):
         right_step=amx.PARTS * amx.WORDS,
         right_column=steps * amx.PARTS * amx.WORDS,
         sums_row=16 * columns,
-        is_added=is_added,
+        accumulate=accumulate,
     )
 
 
@@ -88,7 +88,7 @@ def test_three_parts_of_8_bits_are_the_number(numbers_):
 @needs_amx
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 7), st.booleans())
-def test_a_product_is_nearer_than_float32s_own(rows, steps, columns, is_added):
+def test_a_product_is_nearer_than_float32s_own(rows, steps, columns, accumulate):
     x, w = numbers((16 * rows, 32 * steps)), numbers((32 * steps, 16 * columns), 1)
     left, right = aligned((3 * x.size // 2,)), aligned((3 * w.size // 2,), np.int32)
     sums = aligned((16 * rows, 16 * columns))
@@ -97,11 +97,11 @@ def test_a_product_is_nearer_than_float32s_own(rows, steps, columns, is_added):
     x_[:], w_[:] = x, w
     compiled(cut_left, (rows, steps))(x_, left)
     compiled(cut_right, (steps, columns))(w_, right)
-    spec = product_of(rows, steps, columns, is_added=is_added), steps
+    spec = product_of(rows, steps, columns, accumulate=accumulate), steps
     compiled(multiply, spec)(left, right, sums)
-    exact = x.astype(float) @ w + (before if is_added else 0.0)
+    exact = x.astype(float) @ w + (before if accumulate else 0.0)
     size = abs(x).astype(float) @ abs(w)
-    own = abs((x @ w + (before if is_added else np.float32(0.0))) - exact) / size
+    own = abs((x @ w + (before if accumulate else np.float32(0.0))) - exact) / size
     assert (abs(sums - exact) / size).max() <= max(own.max(), 2.0**-24)
 
 
@@ -114,7 +114,7 @@ def test_what_a_single_product_leaves_out_is_small_and_has_either_sign():
     compiled(cut_left, (1, 1))(x, left)
     compiled(cut_right, (1, 1))(w, right)
     sums = aligned((16, 16))
-    spec = product_of(1, 1, 1, is_added=False), 1
+    spec = product_of(1, 1, 1, accumulate=False), 1
     compiled(multiply, spec)(left, right, sums)
     exact = np.outer(x[:, 0].astype(float), w[0])
     error = (sums - exact) / exact * 2.0**24

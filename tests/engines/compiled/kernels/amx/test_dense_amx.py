@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.kernel_runner import compiled
 from oracles.kernels import RELU, numbers
 from oracles.maps import aligned, distance
 
 from pellucid.engines.compiled.codegen.cpu import target
 from pellucid.engines.compiled.kernels.amx import dense_amx as kernels
 from pellucid.engines.compiled.kernels.dense.dense import Dense
-from pellucid.engines.compiled.kernels.harness import compiled
 
 pytestmark = pytest.mark.skipif(
     not target().has_amx, reason="this processor has no AMX tiles for bfloat16"
@@ -81,9 +81,9 @@ def test_outputs_are_the_product(sizes, has_bias, has_relu):
 
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(SIZES, st.booleans())
-def test_the_inputs_derivative_is_the_product(sizes, is_added):
-    case = Case(*sizes, is_added=is_added)
-    expected = case.exact("y") @ case.w.T + (case.exact("x") if is_added else 0.0)
+def test_the_inputs_derivative_is_the_product(sizes, accumulate):
+    case = Case(*sizes, accumulate=accumulate)
+    expected = case.exact("y") @ case.w.T + (case.exact("x") if accumulate else 0.0)
     assert distance(case.grad_input(), expected) < 1e-6
 
 
@@ -105,7 +105,7 @@ def test_what_is_not_finite_stays_as_it_is_on_vectors(bad):
     assert np.array_equal(found[3], np.full(64, bad), equal_nan=True)
     assert np.isfinite(np.delete(found, 3, axis=0)).all()
 
-    case = Case(64, 64, 40, is_added=True)
+    case = Case(64, 64, 40, accumulate=True)
     case.y[3, 5] = bad
     case.w[:, 5] = 1.0
     expected = np.delete(case.exact("y") @ case.w.T + case.exact("x"), 3, axis=0)

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, numbers
 from oracles.maps import aligned, around, distance, get, put
 
@@ -12,13 +13,12 @@ from pellucid.engines.compiled.kernels.conv.conv import conv_forward
 from pellucid.engines.compiled.kernels.conv.conv_input_grad import (
     conv_grad_input,
     conv_turn_weight,
-    gradient_sides,
+    gradient_halo,
 )
 from pellucid.engines.compiled.kernels.conv.conv_weight_grad import (
     conv_grad_bias,
     conv_grad_weight,
 )
-from pellucid.engines.compiled.kernels.harness import compiled
 
 SIZES = convolutions(
     kernels=st.integers(1, 5),
@@ -42,7 +42,7 @@ def test_an_output_is_the_sum_over_its_window(sizes):
     lanes, conv = sizes
     x = numbers((conv.x.height, conv.x.width, conv.x.channels))
     w, memory = weights(conv)
-    bias, y = aligned((conv.y.stored,)), aligned((conv.y.size,))
+    bias, y = aligned((conv.y.padded_channels,)), aligned((conv.y.size,))
     bias[: conv.y.channels] = numbers((conv.y.channels,), 2)
     compiled(conv_forward, conv, on=target(lanes))(put(conv.x, x), memory, bias, y)
     expected = np.maximum(maps.convolved(x, w, conv) + bias[: conv.y.channels], 0)
@@ -52,17 +52,17 @@ def test_an_output_is_the_sum_over_its_window(sizes):
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(SIZES, st.booleans())
-def test_the_inputs_derivative_is_the_definitions(sizes, is_added):
+def test_the_inputs_derivative_is_the_definitions(sizes, accumulate):
     lanes, conv = sizes
     w, memory = weights(conv)
-    spec = replace(conv, y=conv.y.with_sides(gradient_sides(conv)), is_added=is_added)
+    spec = replace(conv, y=conv.y.with_halo(gradient_halo(conv)), accumulate=accumulate)
     grad_y = numbers((conv.y.height, conv.y.width, conv.y.channels), 3)
     before = numbers((conv.x.height, conv.x.width, conv.x.channels), 4)
-    grad_x, turned = put(conv.x, before), aligned(conv.turned_shape)
+    grad_x, turned = put(conv.x, before), aligned(conv.transposed_shape)
     compiled(conv_turn_weight, spec, on=target(lanes))(memory, turned)
     call = compiled(conv_grad_input, spec, on=target(lanes))
     call(put(spec.y, grad_y), turned, grad_x)
-    expected = maps.grad_input(w, grad_y, conv) + (before if is_added else 0)
+    expected = maps.grad_input(w, grad_y, conv) + (before if accumulate else 0)
     found = get(conv.x, grad_x)
     assert np.abs(found - expected).max() < 4e-6 * max(1, np.abs(expected).max())
     assert not around(conv.x, grad_x).any()
@@ -80,7 +80,7 @@ def test_the_derivatives_by_weights_and_bias_are_added(sizes):
     expected = maps.grad_weight(x, grad_y, conv) + w
     found = memory[:, :, : conv.x.channels, : conv.y.channels]
     assert distance(found, expected) < 4e-6
-    bias = aligned((conv.y.stored,))
+    bias = aligned((conv.y.padded_channels,))
     bias[: conv.y.channels] = 1
     compiled(conv_grad_bias, conv.y, on=target(lanes))(put(conv.y, grad_y), bias)
     wanted = grad_y.sum((0, 1), dtype=np.float64) + 1

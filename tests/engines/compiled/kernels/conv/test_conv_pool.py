@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, RELU, convolutions, laid, numbers
 from oracles.maps import aligned, around, convolved, distance, get, pooled, put
 
@@ -15,7 +16,6 @@ from pellucid.engines.compiled.kernels.conv.conv_pool import (
     conv_pool_forward,
 )
 from pellucid.engines.compiled.kernels.elementwise.activation import Function
-from pellucid.engines.compiled.kernels.harness import compiled
 
 SIZES = convolutions(
     kernels=st.integers(1, 5),
@@ -30,11 +30,11 @@ def run(lanes, conv, x, w, bias, *, keeps_codes=True):
     """Return the pooled image, its codes and what lies around the image."""
     c = conv.y
     y = laid(c.height // 2, c.width // 2, c.channels, lanes, ((1, 0), (2, 1)))
-    weights, shift = aligned(conv.weight_shape), aligned((c.stored,))
+    weights, shift = aligned(conv.weight_shape), aligned((c.padded_channels,))
     weights[:, :, : x.shape[2], : c.channels] = w
     shift[: c.channels] = bias
     memory = aligned((y.size,))
-    codes = aligned((y.height, y.width, y.stored), np.uint8)
+    codes = aligned((y.height, y.width, y.padded_channels), np.uint8)
     codes[...] = 9
     call = compiled(conv_pool_forward, ConvPool(conv, y, keeps_codes), on=target(lanes))
     call(put(conv.x, x), weights, shift, memory, codes)
@@ -56,11 +56,11 @@ def test_windows_hold_the_largest_and_say_which_it_was(sizes, has_relu):
     channels = (conv.x.channels, conv.y.channels)
     x = numbers((conv.x.height, conv.x.width, channels[0]))
     w, bias = numbers((*conv.kernel, *channels), 1), numbers((channels[1],), 2)
-    y, codes, sides = run(lanes, conv, x, w, bias)
+    y, codes, halo = run(lanes, conv, x, w, bias)
     value, code = expected(conv, x, w, bias)
     assert distance(y, value) < 2e-6
     assert np.array_equal(codes, code)
-    assert not sides.any()
+    assert not halo.any()
 
 
 def plain(lanes, *, channels=2, outputs=8):

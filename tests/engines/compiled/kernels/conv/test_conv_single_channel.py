@@ -4,19 +4,19 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, laid, numbers
 from oracles.maps import aligned, around, distance, get, put
 
 from pellucid.engines.compiled.codegen.cpu import target
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.conv.conv_single_channel import (
-    grey_fits,
-    grey_forward,
-    grey_grad_weight,
-    grey_weight,
-    grey_weight_size,
+    single_channel_fits,
+    single_channel_forward,
+    single_channel_weight,
+    single_channel_weight_grad,
+    single_channel_weight_size,
 )
-from pellucid.engines.compiled.kernels.harness import compiled
 
 SIZES = convolutions(
     kernels=st.integers(1, 5),
@@ -31,11 +31,11 @@ def fitting(sizes):
     """Return lanes and a convolution whose columns follow each other."""
     lanes, conv = sizes
     columns = (
-        conv.x.width + sum(conv.x.sides[1]) - conv.dilation[1] * (conv.kernel[1] - 1)
+        conv.x.width + sum(conv.x.halo[1]) - conv.dilation[1] * (conv.kernel[1] - 1)
     )
     y = replace(conv.y, width=columns)
     conv = replace(conv, y=y, stride=(conv.stride[0], 1))
-    assume(grey_fits(conv, lanes))
+    assume(single_channel_fits(conv, lanes))
     return lanes, conv
 
 
@@ -52,11 +52,11 @@ def test_neighbouring_outputs_share_a_vector(sizes):
     lanes, conv = fitting(sizes)
     x = numbers((conv.x.height, conv.x.width, 1))
     w, memory = weights(conv)
-    bias, y = aligned((conv.y.stored,)), aligned((conv.y.size,))
+    bias, y = aligned((conv.y.padded_channels,)), aligned((conv.y.size,))
     bias[: conv.y.channels] = numbers((conv.y.channels,), 2)
-    repeated = aligned((grey_weight_size(conv, lanes),))
-    compiled(grey_weight, conv, on=target(lanes))(memory, repeated)
-    call = compiled(grey_forward, conv, on=target(lanes))
+    repeated = aligned((single_channel_weight_size(conv, lanes),))
+    compiled(single_channel_weight, conv, on=target(lanes))(memory, repeated)
+    call = compiled(single_channel_forward, conv, on=target(lanes))
     call(put(conv.x, x), repeated, bias, y)
     expected = np.maximum(maps.convolved(x, w, conv) + bias[: conv.y.channels], 0)
     assert np.abs(get(conv.y, y) - expected).max() < 4e-6 * max(1, expected.max())
@@ -70,7 +70,7 @@ def test_the_weights_derivative_is_added(sizes):
     x = numbers((conv.x.height, conv.x.width, 1))
     w, memory = weights(conv)
     grad_y = numbers((conv.y.height, conv.y.width, conv.y.channels), 3)
-    call = compiled(grey_grad_weight, conv, on=target(lanes))
+    call = compiled(single_channel_weight_grad, conv, on=target(lanes))
     call(put(conv.x, x), put(conv.y, grad_y), memory)
     expected = maps.grad_weight(x, grad_y, conv) + w
     assert distance(memory[..., : conv.y.channels], expected) < 4e-6
@@ -79,8 +79,8 @@ def test_the_weights_derivative_is_added(sizes):
 def test_what_shares_no_vector_does_not_fit():
     x, y = laid(9, 9, 1, 16, ((0, 0), (0, 0))), laid(9, 9, 6, 16, ((0, 0), (0, 0)))
     conv = Conv(x, y, (1, 1))
-    assert grey_fits(conv, 16)
-    assert not grey_fits(conv, 8)  # a vector is one pixel
-    assert not grey_fits(replace(conv, stride=(1, 2)), 16)
-    assert not grey_fits(replace(conv, x=laid(9, 9, 2, 16, x.sides)), 16)
-    assert not grey_fits(replace(conv, y=laid(9, 1, 6, 16, y.sides)), 16)
+    assert single_channel_fits(conv, 16)
+    assert not single_channel_fits(conv, 8)  # a vector is one pixel
+    assert not single_channel_fits(replace(conv, stride=(1, 2)), 16)
+    assert not single_channel_fits(replace(conv, x=laid(9, 9, 2, 16, x.halo)), 16)
+    assert not single_channel_fits(replace(conv, y=laid(9, 1, 6, 16, y.halo)), 16)

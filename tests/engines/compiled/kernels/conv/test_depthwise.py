@@ -4,19 +4,19 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, laid, numbers
 from oracles.maps import aligned, around, distance, get, put
 
 from pellucid.engines.compiled.codegen.cpu import target
 from pellucid.engines.compiled.kernels.conv.conv import Conv
-from pellucid.engines.compiled.kernels.conv.conv_input_grad import gradient_sides
+from pellucid.engines.compiled.kernels.conv.conv_input_grad import gradient_halo
 from pellucid.engines.compiled.kernels.conv.depthwise import (
     depthwise_fits,
     depthwise_forward,
     depthwise_grad_input,
     depthwise_grad_weight,
 )
-from pellucid.engines.compiled.kernels.harness import compiled
 
 SIZES = convolutions(
     kernels=st.integers(1, 7),
@@ -35,7 +35,7 @@ def case(conv):
 
 
 def memory_of(conv, w):
-    memory = aligned((*conv.kernel, 1, conv.y.stored))
+    memory = aligned((*conv.kernel, 1, conv.y.padded_channels))
     memory[:, :, 0, : conv.x.channels] = w
     return memory
 
@@ -50,7 +50,7 @@ def test_every_channel_meets_its_own_kernel(sizes):
     lanes, conv = sizes
     conv = alone(conv)
     x, w, whole = case(conv)
-    bias, y = aligned((conv.y.stored,)), aligned((conv.y.size,))
+    bias, y = aligned((conv.y.padded_channels,)), aligned((conv.y.size,))
     bias[: conv.y.channels] = numbers((conv.y.channels,), 2)
     call = compiled(depthwise_forward, conv, on=target(lanes))
     call(put(conv.x, x), memory_of(conv, w), bias, y)
@@ -62,17 +62,17 @@ def test_every_channel_meets_its_own_kernel(sizes):
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(SIZES, st.booleans())
-def test_the_inputs_derivative_is_the_definitions(sizes, is_added):
+def test_the_inputs_derivative_is_the_definitions(sizes, accumulate):
     lanes, conv = sizes
     conv = alone(conv)
     _, w, whole = case(conv)
     grad_y = numbers((conv.y.height, conv.y.width, conv.y.channels), 3)
-    spec = replace(conv, y=conv.y.with_sides(gradient_sides(conv)), is_added=is_added)
+    spec = replace(conv, y=conv.y.with_halo(gradient_halo(conv)), accumulate=accumulate)
     before = numbers((conv.x.height, conv.x.width, conv.x.channels), 4)
     grad_x = put(conv.x, before)
     call = compiled(depthwise_grad_input, spec, on=target(lanes))
     call(put(spec.y, grad_y), memory_of(conv, w), grad_x)
-    expected = maps.grad_input(whole, grad_y, conv) + (before if is_added else 0)
+    expected = maps.grad_input(whole, grad_y, conv) + (before if accumulate else 0)
     found = get(conv.x, grad_x)
     assert np.abs(found - expected).max() < 4e-6 * max(1, np.abs(expected).max())
     assert not around(conv.x, grad_x).any()
@@ -98,4 +98,4 @@ def test_other_groups_do_not_fit():
     conv = Conv(x, x, (3, 3), top_left=(1, 1), groups=8)
     assert depthwise_fits(conv)
     assert not depthwise_fits(replace(conv, groups=4))
-    assert not depthwise_fits(replace(conv, y=laid(5, 5, 16, 4, x.sides)))
+    assert not depthwise_fits(replace(conv, y=laid(5, 5, 16, 4, x.halo)))

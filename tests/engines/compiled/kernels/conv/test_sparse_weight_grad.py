@@ -5,13 +5,14 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, convolutions, laid, numbers
 from oracles.maps import aligned, distance, get, put
 
 from pellucid.engines.compiled.codegen.cpu import target
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.conv.conv_pool_weight_grad import (
-    coded_grad_weight,
+    conv_pool_weight_grad,
 )
 from pellucid.engines.compiled.kernels.conv.sparse_input_grad import (
     input_scratch_size,
@@ -29,7 +30,6 @@ from pellucid.engines.compiled.kernels.conv.sparse_window_grad import (
     window_grad_input,
     windows_of,
 )
-from pellucid.engines.compiled.kernels.harness import compiled
 
 SIZES = convolutions(
     kernels=st.integers(1, 5),
@@ -69,7 +69,7 @@ class Case:
     @property
     def codes(self):
         """The codes in memory."""
-        memory = aligned((*self.code.shape[:2], self.conv.y.stored), np.uint8)
+        memory = aligned((*self.code.shape[:2], self.conv.y.padded_channels), np.uint8)
         memory[..., : self.code.shape[2]] = self.code
         return memory
 
@@ -84,7 +84,10 @@ class Case:
 
     def lives(self):
         """Return which windows of each output are alive, and the bias' derivative."""
-        made = aligned((self.spec.lives,), np.int64), aligned((self.conv.y.stored,))
+        made = (
+            aligned((self.spec.lives,), np.int64),
+            aligned((self.conv.y.padded_channels,)),
+        )
         self.run(sparse_lives, put(self.spec.grad_y, self.grad), self.codes, *made)
         return made
 
@@ -191,10 +194,13 @@ def test_windows_whose_patch_no_registers_hold_do_not_fit():
 @given(SIZES)
 def test_codes_alone_give_the_weights_derivative(sizes):
     case = Case(*sizes)
-    grad, bias = aligned(case.conv.weight_shape), aligned((case.conv.y.stored,))
+    grad, bias = (
+        aligned(case.conv.weight_shape),
+        aligned((case.conv.y.padded_channels,)),
+    )
     bias[: case.grad.shape[2]] = 1.0
     x, y = put(case.conv.x, case.x), put(case.spec.grad_y, case.grad)
-    case.run(coded_grad_weight, x, y, case.codes, grad, bias)
+    case.run(conv_pool_weight_grad, x, y, case.codes, grad, bias)
     expected = maps.grad_weight(case.x, case.dense, case.conv)
     found = grad[:, :, : case.w.shape[2], : case.w.shape[3]]
     assert np.abs(found - expected).max() < 2e-6 * max(1.0, np.abs(expected).max())
@@ -220,5 +226,5 @@ def test_patches_of_few_numbers_do_not_fit():
     conv = Conv(x, laid(6, 6, 16, 4, ((0, 0), (0, 0))), (3, 3), top_left=(1, 1))
     assert sparse_fits(conv)
     assert not sparse_fits(replace(conv, groups=8))
-    assert not sparse_fits(replace(conv, x=laid(6, 6, 1, 4, x.sides)))
+    assert not sparse_fits(replace(conv, x=laid(6, 6, 1, 4, x.halo)))
     assert not sparse_fits(replace(conv, kernel=(1, 1)))

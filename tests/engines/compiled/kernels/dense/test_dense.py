@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, numbers
 from oracles.maps import aligned, distance
 
@@ -13,8 +14,7 @@ from pellucid.engines.compiled.kernels.dense.dense import (
     dense_grad_weight,
     grad_input_scratch_size,
 )
-from pellucid.engines.compiled.kernels.harness import compiled
-from pellucid.engines.compiled.kernels.layout import stored_channels
+from pellucid.engines.compiled.kernels.layout import pad_channels
 
 SIZES = st.tuples(
     st.sampled_from(LANES),
@@ -29,7 +29,7 @@ class Case:
 
     def __init__(self, lanes, inputs, outputs, images, **how):
         self.machine, self.images = target(lanes), images
-        k, n = (stored_channels(size, lanes) for size in (inputs, outputs))
+        k, n = (pad_channels(size, lanes) for size in (inputs, outputs))
         self.spec = Dense(k, n, k + 16, n + 32, **how)
         self.x, self.w = aligned((images, k + 16)), aligned((k, n))
         self.y, self.bias = aligned((images, n + 32)), aligned((n,))
@@ -64,10 +64,10 @@ def test_outputs_are_the_product(sizes):
 
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(SIZES, st.booleans())
-def test_the_inputs_derivative_is_the_product(sizes, is_added):
-    case = Case(*sizes, is_added=is_added)
+def test_the_inputs_derivative_is_the_product(sizes, accumulate):
+    case = Case(*sizes, accumulate=accumulate)
     expected = case.exact("y") @ case.w.T.astype(float)
-    expected = expected + is_added * case.exact("x")
+    expected = expected + accumulate * case.exact("x")
     behind = case.x[:, case.spec.inputs :].copy()
     case.pull_back(case.images)
     assert distance(case.exact("x"), expected) < 2e-6

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, RELU, numbers
 from oracles.maps import aligned, distance
 
@@ -12,18 +13,21 @@ from pellucid.engines.compiled.kernels.dense.gemv import (
     gemv_forward,
     gemv_scratch_size,
 )
-from pellucid.engines.compiled.kernels.harness import compiled
-from pellucid.engines.compiled.kernels.layout import stored_channels
+from pellucid.engines.compiled.kernels.layout import pad_channels
 
 
 def run(lanes, x, w, bias, function=None):
     """Return y and whether the weights were found finite."""
     machine, (inputs, outputs) = target(lanes), w.shape
-    stored = stored_channels(outputs, lanes)
-    spec = Dense(inputs, stored, inputs, stored, function=function)
-    memory, shift = aligned((inputs, stored)), aligned((stored,))
+    padded_channels = pad_channels(outputs, lanes)
+    spec = Dense(inputs, padded_channels, inputs, padded_channels, function=function)
+    memory, shift = aligned((inputs, padded_channels)), aligned((padded_channels,))
     memory[:, :outputs], shift[:outputs] = w, bias
-    given, y, flag = aligned((inputs,)), aligned((stored,)), aligned((1,), np.int64)
+    given, y, flag = (
+        aligned((inputs,)),
+        aligned((padded_channels,)),
+        aligned((1,), np.int64),
+    )
     given[:] = x
     compiled(all_finite, memory.size, on=machine)(memory, flag)
     call = compiled(gemv_forward, spec, on=machine)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from oracles.kernel_runner import aligned, compiled
 
 from pellucid.engines import dropout as reference
 from pellucid.engines.compiled.kernels.elementwise import dropout
-from pellucid.engines.compiled.kernels.harness import aligned, compiled
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**40 + 3, 2**64 - 1])

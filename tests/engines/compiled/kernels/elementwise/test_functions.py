@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from oracles.kernel_runner import aligned, compiled
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise import functions
-from pellucid.engines.compiled.kernels.harness import aligned, compiled
 
 COUNT = 4096
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, RELU, convolutions, laid, numbers
 from oracles.maps import aligned, around, convolved, distance, get, pooled, put
 
@@ -14,7 +15,6 @@ from pellucid.engines.compiled.kernels.conv.zero_mask import (
     row_size,
     seen_size,
 )
-from pellucid.engines.compiled.kernels.harness import compiled
 from pellucid.engines.compiled.kernels.winograd.winograd import (
     Winograd,
     scratch_size,
@@ -54,7 +54,7 @@ EDGES = st.sampled_from([2, 4])
 
 def made(lanes, conv, pooled, y, **how):
     """Return a spec that is on AMX where the convolution fills its tiles."""
-    fills = conv.x.stored % 32 == 0 == conv.y.stored % 16
+    fills = conv.x.padded_channels % 32 == 0 == conv.y.padded_channels % 16
     has_amx = lanes == 16 and target().has_amx
     return Winograd(conv, pooled, y, on_amx=fills and has_amx, **how)
 
@@ -66,7 +66,7 @@ def edge_of(conv, edge):
 
 def memory_of(spec, w):
     """Return the layer's weights as the spec says they lie."""
-    depth, out = spec.conv.x.stored, spec.conv.y.stored
+    depth, out = spec.conv.x.padded_channels, spec.conv.y.padded_channels
     whole = aligned((3, 3, depth, out))
     whole[:, :, : w.shape[2], : w.shape[3]] = w
     if spec.is_turned:
@@ -84,17 +84,17 @@ def transform(spec, memory, u, machine):
         compiled(winograd_weight, spec, on=machine)(memory, u, kept)
         return
     call, (of_weight, of_u) = compiled(winograd_amx_weight, spec), amx_steps(spec)
-    for block in range(spec.conv.y.stored // 16):
+    for block in range(spec.conv.y.padded_channels // 16):
         call(memory.reshape(-1)[block * of_weight :], u[block * of_u :], kept)
 
 
 def run(lanes, spec, x, w, bias, before=0.0):
     """Return the output, its codes and what lies around it."""
     u, scratch = aligned((weight_size(spec),)), aligned((scratch_size(spec, lanes),))
-    shift, y = aligned((spec.conv.y.stored,)), spec.y
+    shift, y = aligned((spec.conv.y.padded_channels,)), spec.y
     shift[: y.channels] = bias
     memory = put(y, before)
-    codes = aligned((y.height, y.width, y.stored), np.uint8)
+    codes = aligned((y.height, y.width, y.padded_channels), np.uint8)
     machine = target(lanes)
     transform(spec, memory_of(spec, w), u, machine)
     seen = aligned((seen_size(spec.conv),), np.int32)
@@ -117,16 +117,16 @@ def test_outputs_are_the_convolutions(sizes, edge, layout, is_turned):
     how = {"weight_layout": layout, "is_turned": is_turned}
     spec = made(lanes, conv, False, conv.y, edge=edge_of(conv, edge), **how)
     x, w, bias = given_numbers(conv)
-    y, _, sides = run(lanes, spec, x, w, bias)
+    y, _, halo = run(lanes, spec, x, w, bias)
     assert distance(y, np.maximum(convolved(x, w, conv) + bias, 0)) < 5e-6
-    assert not sides.any()
+    assert not halo.any()
 
 
 @settings(max_examples=24, deadline=None, derandomize=True)
 @given(SIZES, EDGES)
 def test_every_output_is_added_once(sizes, edge):
     lanes, conv = sizes
-    conv = replace(conv, has_bias=False, function=None, is_added=True)
+    conv = replace(conv, has_bias=False, function=None, accumulate=True)
     x, w, _ = given_numbers(conv)
     before = numbers((conv.y.height, conv.y.width, conv.y.channels), 3)
     spec = made(lanes, conv, False, conv.y, edge=edge_of(conv, edge))
@@ -142,12 +142,12 @@ def test_pooled_windows_hold_the_largest_and_say_which_it_was(sizes, edge):
     y = laid(c.height // 2, c.width // 2, c.channels, lanes, ((0, 1), (1, 2)))
     x, w, bias = given_numbers(conv)
     spec = made(lanes, conv, True, y, edge=edge_of(conv, edge))
-    found, codes, sides = run(lanes, spec, x, w, bias)
+    found, codes, halo = run(lanes, spec, x, w, bias)
     value, code = pooled(convolved(x, w, conv) + bias)
     assert distance(found, np.maximum(value, 0)) < 5e-6
     # transforms round: what is nearly equal, or nearly dead, may be told apart
     assert (codes != np.where(value > 0, code, 4)).mean() < 1e-3
-    assert not sides.any()
+    assert not halo.any()
 
 
 @settings(max_examples=24, deadline=None, derandomize=True)
@@ -238,7 +238,7 @@ def test_amx_is_taken_where_its_tiles_are_filled_and_it_pays():
     assert spec.title == "Winograd F(4×4, 3×3) on AMX"
     padded = replace(conv, x=replace(wide, channels=20))  # what pads is not looked at
     assert not on_amx(Winograd(padded, False, y)).on_amx
-    few = replace(conv, x=replace(wide, channels=16, stored=16))
+    few = replace(conv, x=replace(wide, channels=16, padded_channels=16))
     assert not on_amx(Winograd(few, False, y)).on_amx
     # 8 rows and columns are four tiles, and 16 are computed
     small = replace(conv, y=replace(y, height=8, width=8))

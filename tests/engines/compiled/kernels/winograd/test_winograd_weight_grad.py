@@ -1,11 +1,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, numbers
 from oracles.maps import aligned, distance, put
 
 from pellucid.engines.compiled.codegen.cpu import target
-from pellucid.engines.compiled.kernels.harness import compiled
 from pellucid.engines.compiled.kernels.winograd.winograd import Winograd
 from pellucid.engines.compiled.kernels.winograd.winograd_weight_grad import (
     back_scratch_size,

@@ -145,7 +145,7 @@ class Product:
         columns to the next; a tile is `WORDS` in one piece, its parts one by one.
     sums_row : int
         Floats from row to row of the sums.
-    is_added : bool
+    accumulate : bool
         Whether the sums begin with what lies there.
     """
 
@@ -158,7 +158,7 @@ class Product:
     right_step: int
     right_column: int
     sums_row: int
-    is_added: bool = False
+    accumulate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ def _multiply_block(
     at = {(r, c): sums + (r * EDGE * spec.sums_row + c * EDGE) for r, c in cells}
     tile = {cell: n for n, cell in enumerate(cells)}
     for cell in cells:
-        if spec.is_added:
+        if spec.accumulate:
             _do(b, "tileloadd64", tile[cell], at[cell], 4 * spec.sums_row)
         else:
             _do(b, "tilezero", tile[cell])
@@ -261,4 +261,4 @@ def _ask(b: Builder, ahead: Ahead, step: Value, share: tuple[int, int]) -> None:
     for line in range(number * ahead.lines // of, (number + 1) * ahead.lines // of):
         for place in ahead.places:
             at = place + (step * ahead.lines + line) * _LINE
-            b.fetch(at, to_write=ahead.to_write)
+            b.prefetch(at, to_write=ahead.to_write)

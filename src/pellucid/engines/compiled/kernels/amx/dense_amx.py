@@ -89,7 +89,7 @@ def _forward_block(
     left, right = scratch.cast("i16"), (scratch + 2 * _TILE).cast("i32")
     sums = scratch + (2 + columns) * _TILE
     clear(b, sums, IMAGES * n)
-    how = replace(_PRODUCT, columns=columns, sums_row=n, is_added=True)
+    how = replace(_PRODUCT, columns=columns, sums_row=n, accumulate=True)
     with b.loop(spec.inputs, step=amx.DEPTH) as k:
         _cut_images(b, x + k, left, (spec.x_stride, 1), count)
         _cut_weights(b, w + k * n, right, n)
@@ -221,7 +221,7 @@ def _put_turned(
         for image, value in enumerate(square(b, held), column):
             with b.when(count > image):
                 to = grad_x + image * spec.x_stride
-                to.store(value + to.vector() if spec.is_added else value)
+                to.store(value + to.vector() if spec.accumulate else value)
     return is_spoilt
 
 
@@ -373,7 +373,7 @@ def _grad_weight_block(
         left_block=STEPS * _LEFT,
         right_step=IMAGES * spec.cut_stride,
         sums_row=spec.dense.outputs,
-        is_added=True,
+        accumulate=True,
     )
     asked = amx.Ahead(ahead, 32, to_write=True)
     amx.multiply(b, left.cast("i16"), cut, grad, steps, how, asked)

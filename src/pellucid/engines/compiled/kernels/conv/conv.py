@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.activation import Function, apply
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import (
     Axis,
     lanes_for,
@@ -48,8 +48,8 @@ class Side:
 class Conv:
     """One convolution: y = x * w + bias, its sizes and how both images lie."""
 
-    x: Map
-    y: Map
+    x: ImageLayout
+    y: ImageLayout
     kernel: Pair
     stride: Pair = (1, 1)
     dilation: Pair = (1, 1)
@@ -57,7 +57,7 @@ class Conv:
     groups: int = 1
     has_bias: bool = True
     function: Function | None = None
-    is_added: bool = False
+    accumulate: bool = False
 
     @property
     def axes(self) -> tuple[Side, Side]:
@@ -80,20 +80,28 @@ class Conv:
     @property
     def rows(self) -> int:
         """Input channels of a group as they lie in the weights."""
-        return self.x.stored if self.groups == 1 else self.x.channels // self.groups
+        return (
+            self.x.padded_channels
+            if self.groups == 1
+            else self.x.channels // self.groups
+        )
 
     @property
     def group_outputs(self) -> int:
         """Output channels of a group."""
-        return self.y.stored if self.groups == 1 else self.y.channels // self.groups
+        return (
+            self.y.padded_channels
+            if self.groups == 1
+            else self.y.channels // self.groups
+        )
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:
         """Shape of the weights in memory."""
-        return (*self.kernel, self.rows, self.y.stored)
+        return (*self.kernel, self.rows, self.y.padded_channels)
 
     @property
-    def turned_shape(self) -> tuple[int, int, int, int]:
+    def transposed_shape(self) -> tuple[int, int, int, int]:
         """Shape of the weights in memory for the input's derivative."""
         return (*self.kernel, self.y.channels, self.rows)
 
@@ -126,25 +134,27 @@ def conv_forward(
                             at = j * length + p
                             sums = tile(
                                 b,
-                                px + at * (sx * m.stored),
+                                px + at * (sx * m.padded_channels),
                                 w + o,
-                                rows=[r * sx * m.stored for r in range(length)],
+                                rows=[
+                                    r * sx * m.padded_channels for r in range(length)
+                                ],
                                 vectors=width,
                                 axes=_taps(spec),
                                 lanes=lanes,
                                 start=[start] * length,
                             )
-                            _put(b, sums, py + at * spec.y.stored, spec, lanes)
+                            _put(b, sums, py + at * spec.y.padded_channels, spec, lanes)
 
 
 def _taps(spec: Conv) -> list[Axis]:
     (kh, kw), (dy, dx), m = spec.kernel, spec.dilation, spec.x
-    out, rows = spec.y.stored, spec.rows
+    out, rows = spec.y.padded_channels, spec.rows
     down = Axis(kh, dy * m.row, kw * rows * out)
     true = m.channels if spec.groups == 1 else rows  # without the channels of zeros
     if dx == 1 and spec.groups == 1 and true == rows:
         return [down, Axis(kw * rows, 1, out)]
-    return [down, Axis(kw, dx * m.stored, rows * out), Axis(true, 1, out)]
+    return [down, Axis(kw, dx * m.padded_channels, rows * out), Axis(true, 1, out)]
 
 
 def _put(
@@ -152,7 +162,9 @@ def _put(
 ) -> None:
     for r, row in enumerate(sums):
         for v, value in enumerate(row):
-            y.store(apply(b, spec.function, value), r * spec.y.stored + v * lanes)
+            y.store(
+                apply(b, spec.function, value), r * spec.y.padded_channels + v * lanes
+            )
 
 
 def each_group(b: Builder, groups: int) -> Iterator[Number]:
@@ -181,13 +193,13 @@ def most_rows(b: Builder, width: int) -> int:
 
 
 @kernel(bias="f32*", y="f32*")
-def add_bias(b: Builder, bias: Pointer, y: Pointer, *, spec: Map) -> None:
+def add_bias(b: Builder, bias: Pointer, y: Pointer, *, spec: ImageLayout) -> None:
     """y[i, j, o] += bias[o]."""
-    lanes = lanes_for(b, spec.stored)
-    with b.loop(spec.stored // lanes) as v:
+    lanes = lanes_for(b, spec.padded_channels)
+    with b.loop(spec.padded_channels // lanes) as v:
         shift = bias.vector(v * lanes, lanes=lanes)
         with b.loop(spec.height) as i, b.loop(spec.width) as j:
-            place = y + (i * spec.row + j * spec.stored + spec.at(0, 0))
+            place = y + (i * spec.row + j * spec.padded_channels + spec.at(0, 0))
             value = place.vector(v * lanes, lanes=lanes) + shift
             place.store(value, v * lanes)
 
@@ -195,6 +207,6 @@ def add_bias(b: Builder, bias: Pointer, y: Pointer, *, spec: Map) -> None:
 @kernel(w="f32*", turned="f32*")
 def conv_from_ohwi(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> None:
     """turned[u, v, c, o] = w[o, u, v, c], without groups."""
-    out, patch = spec.y.stored, spec.kernel[0] * spec.kernel[1] * spec.rows
+    out, patch = spec.y.padded_channels, spec.kernel[0] * spec.kernel[1] * spec.rows
     with b.loop(out) as o, b.loop(patch) as k:
         turned.store((w + o * patch).load(k), k * out + o)

@@ -15,7 +15,7 @@ from pellucid.engines.compiled.kernels.conv.conv import (
     row_runs,
     vector_runs,
 )
-from pellucid.engines.compiled.kernels.layout import Sides
+from pellucid.engines.compiled.kernels.layout import Halo
 from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, tile
 
 # Gathering: pixels of dx whose row and column leave the same
@@ -60,17 +60,17 @@ def taps_of_axis(side: Side) -> list[Taps]:
     return found
 
 
-def gradient_sides(spec: Conv) -> Sides:
+def gradient_halo(spec: Conv) -> Halo:
     """Return the zeros that the derivative by y needs around it."""
-    sides = []
+    halo = []
     for axis in spec.axes:
         low = high = 0
         for taps in taps_of_axis(axis):
             if taps.count:
                 low = max(low, (taps.count - 1) * taps.back - taps.shift)
                 high = max(high, taps.pixels - 1 + taps.shift - (axis.outputs - 1))
-        sides.append((low, high))
-    return sides[0], sides[1]
+        halo.append((low, high))
+    return halo[0], halo[1]
 
 
 @kernel(grad_y="f32*", turned="f32*", grad_x="f32*")
@@ -100,11 +100,11 @@ def _grad_input_of(
     first = (down.first * spec.kernel[1] + across.first) * per_tap
     axes = [
         Axis(down.count, -down.back * g_map.row, down.step * spec.kernel[1] * per_tap),
-        Axis(across.count, -across.back * g_map.stored, across.step * per_tap),
+        Axis(across.count, -across.back * g_map.padded_channels, across.step * per_tap),
         Axis(outputs, 1, spec.rows),
     ]
     is_empty = down.count == 0 or across.count == 0
-    if is_empty and spec.is_added:
+    if is_empty and spec.accumulate:
         return
     source = grad_y + g_map.at(down.shift, across.shift)
     target = grad_x + m.at(down.remainder, across.remainder)
@@ -118,12 +118,12 @@ def _grad_input_of(
                 for p, length, times in row_runs(b, across.pixels, width):
                     with b.loop(times) as j:
                         at = j * length + p
-                        to = px + at * (sx * m.stored)
-                        offsets = [r * sx * m.stored for r in range(length)]
+                        to = px + at * (sx * m.padded_channels)
+                        offsets = [r * sx * m.padded_channels for r in range(length)]
                         start = [
                             [
                                 to.vector(offset + k * lanes, lanes=lanes)
-                                if spec.is_added
+                                if spec.accumulate
                                 else b.zeros(lanes)
                                 for k in range(width)
                             ]
@@ -134,9 +134,9 @@ def _grad_input_of(
                             if is_empty
                             else tile(
                                 b,
-                                py + at * g_map.stored,
+                                py + at * g_map.padded_channels,
                                 pw,
-                                rows=[r * g_map.stored for r in range(length)],
+                                rows=[r * g_map.padded_channels for r in range(length)],
                                 vectors=width,
                                 axes=axes,
                                 lanes=lanes,
@@ -151,7 +151,7 @@ def _grad_input_of(
 @kernel(w="f32*", turned="f32*")
 def conv_turn_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> None:
     """turned[u, v, o, c] = w[u, v, c, o], group by group."""
-    rows, out = spec.rows, spec.y.stored
+    rows, out = spec.rows, spec.y.padded_channels
     taps, outputs = spec.kernel[0] * spec.kernel[1], spec.y.channels
     with b.loop(taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
         value = (w + tap * (rows * out)).load(c * out + o)
@@ -161,7 +161,7 @@ def conv_turn_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> 
 @kernel(turned="f32*", w="f32*")
 def conv_unturn_weight(b: Builder, turned: Pointer, w: Pointer, *, spec: Conv) -> None:
     """w[u, v, c, o] = turned[u, v, o, c], group by group; undoes conv_turn_weight."""
-    rows, out = spec.rows, spec.y.stored
+    rows, out = spec.rows, spec.y.padded_channels
     taps, outputs = spec.kernel[0] * spec.kernel[1], spec.y.channels
     with b.loop(taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
         value = (turned + tap * (rows * outputs)).load(o * rows + c)

@@ -17,7 +17,7 @@ from pellucid.engines.compiled.kernels.layout import padded
 from pellucid.engines.compiled.kernels.tile import split
 
 
-def spread_pays(spec: Conv, lanes: int) -> bool:
+def scatter_pays(spec: Conv, lanes: int) -> bool:
     """Return whether windows lie inside and take fewer multiply-adds of vectors."""
     (kh, kw), (sy, sx), x, y = spec.kernel, spec.stride, spec.x, spec.y
     is_inside = all(axis.pad == 0 and axis.reach <= 0 for axis in spec.axes)
@@ -33,35 +33,37 @@ def _line(spec: Conv, lanes: int) -> int:
     return padded(spec.kernel[1] * spec.rows, lanes)
 
 
-def spread_weight_size(spec: Conv, lanes: int) -> int:
+def scatter_weight_size(spec: Conv, lanes: int) -> int:
     """Return how many numbers the turned weights have."""
     return spec.y.channels * spec.kernel[0] * _line(spec, lanes)
 
 
 @kernel(w="f32*", turned="f32*")
-def spread_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> None:
+def scatter_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> None:
     """turned[o, u, v · channels + c] = w[u, v, c, o]; a row of a window is one run."""
     line, (kh, kw) = _line(spec, b.lanes), spec.kernel
     with b.loop(spec.y.channels) as o, b.loop(kh) as u, b.loop(kw * spec.rows) as k:
-        value = (w + u * (kw * spec.rows * spec.y.stored)).load(k * spec.y.stored + o)
+        value = (w + u * (kw * spec.rows * spec.y.padded_channels)).load(
+            k * spec.y.padded_channels + o
+        )
         (turned + (o * kh + u) * line).store(value, k)
 
 
 @kernel(grad_y="f32*", turned="f32*", grad_x="f32*")
-def spread_grad_input(
+def scatter_input_grad(
     b: Builder, grad_y: Pointer, turned: Pointer, grad_x: Pointer, *, spec: Conv
 ) -> None:
     """grad_x[i·s + u·d, j·s + v, c] = or += Σ grad_y[i, j, o] · w[u, v, c, o]."""
     m, out, (sy, sx) = spec.x, spec.y, spec.stride
-    if not spec.is_added:
+    if not spec.accumulate:
         for start, lanes, many in spans(m.size, b.lanes):
             with b.loop(many) as k:
                 grad_x.store(b.zeros(lanes), k * lanes + start)
     pieces = list(product(range(spec.kernel[0]), _cuts(spec, b.lanes)))
     for first, length in split(len(pieces), b.registers - 4):
         with b.loop(out.height) as i, b.loop(out.width) as j:
-            py = grad_y + out.at(0, 0) + i * out.row + j * out.stored
-            px = grad_x + m.at(0, 0) + i * (sy * m.row) + j * (sx * m.stored)
+            py = grad_y + out.at(0, 0) + i * out.row + j * out.padded_channels
+            px = grad_x + m.at(0, 0) + i * (sy * m.row) + j * (sx * m.padded_channels)
             _window(b, (py, turned, px), pieces[first : first + length], spec)
 
 

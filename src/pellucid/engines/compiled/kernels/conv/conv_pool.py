@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.conv.conv import Conv
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.pool.pool_epilogue import pool_window
 from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, runs, split, tile
 
@@ -35,7 +35,7 @@ class ConvPool:
     """
 
     conv: Conv
-    y: Map
+    y: ImageLayout
     keeps_codes: bool = True
 
 
@@ -77,7 +77,7 @@ Places = tuple[Pointer, Pointer, Pointer, Pointer, Pointer]
 def _held_vectors(b: Builder, conv: Conv) -> int:
     """Return for how many vectors of outputs all weights fit into registers."""
     taps = conv.kernel[0] * conv.kernel[1] * conv.x.channels
-    most = conv.y.stored // lanes_for(b, conv.y.stored)
+    most = conv.y.padded_channels // lanes_for(b, conv.y.padded_channels)
     room = (b.registers - 2) // (taps + len(CELLS))
     fitting = [v for v in (1, 2, 3, 4) if most % v == 0 and v <= room]
     return max(fitting, default=0)
@@ -88,7 +88,11 @@ def _with_held_weights(
 ) -> None:
     x, w, bias, y, codes = places
     conv, m = spec.conv, spec.conv.x
-    lanes, (kh, kw), channels = lanes_for(b, conv.y.stored), conv.kernel, m.channels
+    lanes, (kh, kw), channels = (
+        lanes_for(b, conv.y.padded_channels),
+        conv.kernel,
+        m.channels,
+    )
     (sy, sx), (dy, dx) = conv.stride, conv.dilation
     patch: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
     for cell, (r, s) in enumerate(CELLS):
@@ -96,20 +100,22 @@ def _with_held_weights(
             (u, v), c = divmod(tap // channels, kw), tap % channels
             place = (r * sy + u * dy, s * sx + v * dx, c)
             patch.setdefault(place, []).append((cell, tap))
-    with b.loop(conv.y.stored // (vectors * lanes)) as block:
+    with b.loop(conv.y.padded_channels // (vectors * lanes)) as block:
         o = block * (vectors * lanes)
         held = [
-            [(w + o).vector((tap // channels * m.stored + tap % channels)
-                            * conv.y.stored + v * lanes, lanes=lanes)
+            [(w + o).vector((tap // channels * m.padded_channels + tap % channels)
+                            * conv.y.padded_channels + v * lanes, lanes=lanes)
              for v in range(vectors)]
             for tap in range(kh * kw * channels)
         ]  # fmt: skip
         with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
-            at = x + (i * (2 * sy * m.row) + j * (2 * sx * m.stored))
+            at = x + (i * (2 * sy * m.row) + j * (2 * sx * m.padded_channels))
             sums: list[dict[int, Value]] = [{} for _ in CELLS]
             for place in sorted(patch):
                 row, column, c = place
-                number = at.splat(row * m.row + column * m.stored + c, lanes=lanes)
+                number = at.splat(
+                    row * m.row + column * m.padded_channels + c, lanes=lanes
+                )
                 for cell, tap in patch[place]:
                     for v in range(vectors):
                         old = sums[cell].get(v)
@@ -125,9 +131,9 @@ def _with_held_weights(
 def _with_tiles(b: Builder, places: Places, spec: ConvPool) -> None:
     x, w, bias, y, codes = places
     conv, m = spec.conv, spec.conv.x
-    (sy, sx), lanes = conv.stride, lanes_for(b, conv.y.stored)
-    width, windows = _tile_shape(b, conv.y.stored // lanes, spec.y.width)
-    for v, vectors, many in runs(split(conv.y.stored // lanes, width)):
+    (sy, sx), lanes = conv.stride, lanes_for(b, conv.y.padded_channels)
+    width, windows = _tile_shape(b, conv.y.padded_channels // lanes, spec.y.width)
+    for v, vectors, many in runs(split(conv.y.padded_channels // lanes, width)):
         with b.loop(many) as block, b.loop(spec.y.height) as i:
             o = (block * vectors + v) * lanes
             px = x + i * (2 * sy * m.row)
@@ -136,10 +142,10 @@ def _with_tiles(b: Builder, places: Places, spec: ConvPool) -> None:
                     j = k * length + p
                     sums = tile(
                         b,
-                        px + j * (2 * sx * m.stored),
+                        px + j * (2 * sx * m.padded_channels),
                         w + o,
                         rows=[
-                            r * sy * m.row + (2 * t + s) * sx * m.stored
+                            r * sy * m.row + (2 * t + s) * sx * m.padded_channels
                             for t in range(length)
                             for r, s in CELLS
                         ],
@@ -173,11 +179,20 @@ def _tile_shape(b: Builder, vectors: int, windows: int) -> tuple[int, int]:
 
 def _taps(conv: Conv) -> list[Axis]:
     """Return the loops over a cell's taps: a kernel row is one run of memory."""
-    (kh, kw), (dy, dx), m, out = conv.kernel, conv.dilation, conv.x, conv.y.stored
-    down = Axis(kh, dy * m.row, kw * m.stored * out)
-    if dx == 1 and m.stored == m.channels:
-        return [down, Axis(kw * m.stored, 1, out)]
-    return [down, Axis(kw, dx * m.stored, m.stored * out), Axis(m.channels, 1, out)]
+    (kh, kw), (dy, dx), m, out = (
+        conv.kernel,
+        conv.dilation,
+        conv.x,
+        conv.y.padded_channels,
+    )
+    down = Axis(kh, dy * m.row, kw * m.padded_channels * out)
+    if dx == 1 and m.padded_channels == m.channels:
+        return [down, Axis(kw * m.padded_channels, 1, out)]
+    return [
+        down,
+        Axis(kw, dx * m.padded_channels, m.padded_channels * out),
+        Axis(m.channels, 1, out),
+    ]
 
 
 def _store(
@@ -191,6 +206,6 @@ def _store(
     lanes = cells[0].type.count
     offset = bias.vector(o, lanes=lanes) if spec.conv.has_bias else None
     value, code = pool_window(b, cells, offset, spec.conv.function)
-    (y + (i * m.row + j * m.stored)).store(value, o)
+    (y + (i * m.row + j * m.padded_channels)).store(value, o)
     if spec.keeps_codes:
-        (codes + (i * m.width + j) * m.stored).store(code, o)
+        (codes + (i * m.width + j) * m.padded_channels).store(code, o)

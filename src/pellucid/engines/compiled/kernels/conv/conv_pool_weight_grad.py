@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, Var, kernel
 from pellucid.engines.compiled.kernels.conv.sparse_weight_grad import Sparse
-from pellucid.engines.compiled.kernels.pool.pool_epilogue import DEAD
+from pellucid.engines.compiled.kernels.pool.pool_epilogue import INACTIVE
 from pellucid.engines.compiled.kernels.tile import lanes_for, split
 
 #: a tap of the kernel: row, column, input channel
@@ -17,7 +17,7 @@ Tap = tuple[int, int, int]
 
 
 @kernel(x="f32*", grad_y="f32*", codes="i8*", grad_weight="f32*", bias="f32*")
-def coded_grad_weight(
+def conv_pool_weight_grad(
     b: Builder,
     x: Pointer,
     grad_y: Pointer,
@@ -29,7 +29,7 @@ def coded_grad_weight(
 ) -> None:
     """grad_weight[u, v, c, o] += and bias[o] += over the cells that the codes name."""
     conv, g = spec.conv, spec.grad_y
-    lanes = lanes_for(b, g.stored)
+    lanes = lanes_for(b, g.padded_channels)
     x = x + conv.x.at(-conv.top_left[0], -conv.top_left[1])
     taps = [
         (u, v, c)
@@ -37,9 +37,9 @@ def coded_grad_weight(
         for v in range(conv.kernel[1])
         for c in range(conv.x.channels)
     ]
-    vectors, most = _shape(b, len(taps), g.stored // lanes)
+    vectors, most = _shape(b, len(taps), g.padded_channels // lanes)
     for number, (first, count) in enumerate(split(len(taps), most)):
-        with b.loop(g.stored, step=vectors * lanes) as o:
+        with b.loop(g.padded_channels, step=vectors * lanes) as o:
             places = (x, grad_y + o + g.at(0, 0), codes + o, grad_weight + o, bias + o)
             part = taps[first : first + count]
             _pass(b, places, part, (spec, vectors, number == 0))
@@ -63,23 +63,27 @@ def _pass(
     """Add all windows' share of some taps, for some vectors of outputs."""
     (x, grad_y, codes, grad_weight, bias), (spec, vectors, has_bias) = places, how
     conv, g, m = spec.conv, spec.grad_y, spec.conv.x
-    lanes = lanes_for(b, g.stored)
+    lanes = lanes_for(b, g.padded_channels)
     (sy, sx), (dy, dx), kw = conv.stride, conv.dilation, conv.kernel[1]
     seen: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for t, (u, v, c) in enumerate(taps):
         for cell in range(4):
             row, column = (cell >> 1) * sy + u * dy, (cell & 1) * sx + v * dx
-            seen.setdefault((row, column * m.stored + c), []).append((cell, t))
+            seen.setdefault((row, column * m.padded_channels + c), []).append((cell, t))
     to = [
-        grad_weight + ((u * kw + v) * m.stored + c) * conv.y.stored for u, v, c in taps
+        grad_weight + ((u * kw + v) * m.padded_channels + c) * conv.y.padded_channels
+        for u, v, c in taps
     ]
     held = [
         [b.var(p.vector(k * lanes, lanes=lanes)) for k in range(vectors)] for p in to
     ]
     totals = [b.var(bias.vector(k * lanes, lanes=lanes)) for k in range(vectors)]
     with b.loop(g.height) as i, b.loop(g.width) as j:
-        at = x + (i * (2 * sy * m.row) + j * (2 * sx * m.stored))
-        grad, code = grad_y + (i * g.row + j * g.stored), (i * g.width + j) * g.stored
+        at = x + (i * (2 * sy * m.row) + j * (2 * sx * m.padded_channels))
+        grad, code = (
+            grad_y + (i * g.row + j * g.padded_channels),
+            (i * g.width + j) * g.padded_channels,
+        )
         cells = [
             _cells(b, grad, codes + code, (k * lanes, lanes), totals[k])
             for k in range(vectors)
@@ -105,5 +109,5 @@ def _cells(
     start, lanes = at
     value, code = grad.vector(start, lanes=lanes), codes.vector(start, lanes=lanes)
     zeros = b.zeros(lanes)
-    total.add(b.select(code < DEAD, value, zeros))
+    total.add(b.select(code < INACTIVE, value, zeros))
     return [b.select(code.equals(cell), value, zeros) for cell in range(4)]

@@ -18,40 +18,42 @@ from pellucid.engines.compiled.kernels.tile import Axis, runs, split, tile
 _TAPS = 14
 
 
-def grey_fits(spec: Conv, lanes: int) -> bool:
+def single_channel_fits(spec: Conv, lanes: int) -> bool:
     """Return whether some neighbouring outputs fill a vector."""
-    pixels = lanes // spec.y.stored
+    pixels = lanes // spec.y.padded_channels
     return (
-        spec.x.stored == 1
+        spec.x.padded_channels == 1
         and spec.stride[1] == 1
         and 1 < pixels <= spec.y.width
         and spec.kernel[1] <= lanes
     )
 
 
-def grey_weight_size(spec: Conv, lanes: int) -> int:
+def single_channel_weight_size(spec: Conv, lanes: int) -> int:
     """Return how many numbers the repeated weights have."""
     return spec.kernel[0] * spec.kernel[1] * lanes
 
 
 @kernel(w="f32*", repeated="f32*")
-def grey_weight(b: Builder, w: Pointer, repeated: Pointer, *, spec: Conv) -> None:
+def single_channel_weight(
+    b: Builder, w: Pointer, repeated: Pointer, *, spec: Conv
+) -> None:
     """repeated[u, v, c · pixels + p] = w[u, v, 0, c]."""
-    pixels = b.lanes // spec.y.stored
-    with b.loop(spec.kernel[0] * spec.kernel[1] * spec.y.stored) as i:
+    pixels = b.lanes // spec.y.padded_channels
+    with b.loop(spec.kernel[0] * spec.kernel[1] * spec.y.padded_channels) as i:
         repeated.store(w.splat(i, lanes=pixels), i * pixels)
 
 
 @kernel(x="f32*", repeated="f32*", bias="f32*", y="f32*")
-def grey_forward(
+def single_channel_forward(
     b: Builder, x: Pointer, repeated: Pointer, bias: Pointer, y: Pointer, *, spec: Conv
 ) -> None:
     """y[i, j, o] = f(bias[o] + Σ x[i·s + u·d − top, j + v·d − left] · w[u, v, o])."""
     out, m, sy = spec.y, spec.x, spec.stride[0]
-    pixels = b.lanes // out.stored
+    pixels = b.lanes // out.padded_channels
     start = b.zeros()
     if spec.has_bias:
-        start = _inward(b, _repeated(b, bias, out.stored), pixels)
+        start = _inward(b, _repeated(b, bias, out.padded_channels), pixels)
     x, y = x + m.at(-spec.top_left[0], -spec.top_left[1]), y + out.at(0, 0)
     with b.loop(out.height) as i:
         px, py = x + i * (sy * m.row), y + i * out.row
@@ -70,7 +72,7 @@ def grey_forward(
             )
             for r, (value,) in enumerate(sums):
                 done = apply(b, spec.function, _outward(b, value, pixels))
-                py.store(done, (j + r * pixels) * out.stored)
+                py.store(done, (j + r * pixels) * out.padded_channels)
 
         for p, length, times in runs(split(out.width // pixels, b.registers - 4)):
             with b.loop(times) as k:
@@ -80,17 +82,17 @@ def grey_forward(
 
 
 @kernel(x="f32*", grad_y="f32*", grad_weight="f32*")
-def grey_grad_weight(
+def single_channel_weight_grad(
     b: Builder, x: Pointer, grad_y: Pointer, grad_weight: Pointer, *, spec: Conv
 ) -> None:
     """grad_weight[u, v, 0, o] += Σ x[i·s + u·d − top, j + v·d − left] · grad_y."""
     out, m, sy = spec.y, spec.x, spec.stride[0]
     (kh, kw), (dy, dx) = spec.kernel, spec.dilation
-    pixels = b.lanes // out.stored
+    pixels = b.lanes // out.padded_channels
     x, grad_y = x + m.at(-spec.top_left[0], -spec.top_left[1]), grad_y + out.at(0, 0)
     full, rest = divmod(out.width, pixels)
     taps = [u * dy * m.row + v * dx for u in range(kh) for v in range(kw)]
-    last = b.iota() > ((pixels - rest) * out.stored - 1)
+    last = b.iota() > ((pixels - rest) * out.padded_channels - 1)
 
     def ending(value: Value) -> Value:
         return _inward(b, b.select(last, value, 0.0), pixels)
@@ -113,7 +115,7 @@ def grey_grad_weight(
             sums = tile(
                 b,
                 x + (out.width - pixels),
-                grad_y + (out.width - pixels) * out.stored,
+                grad_y + (out.width - pixels) * out.padded_channels,
                 rows=here,
                 vectors=1,
                 axes=[down],
@@ -123,9 +125,9 @@ def grey_grad_weight(
                 taken=ending,
             )
         for r, (value,) in enumerate(sums):
-            to = grad_weight + (first + r) * out.stored
-            whole = _joined(b, _outward(b, value, pixels), out.stored)
-            to.store(to.vector(lanes=out.stored) + whole)
+            to = grad_weight + (first + r) * out.padded_channels
+            whole = _joined(b, _outward(b, value, pixels), out.padded_channels)
+            to.store(to.vector(lanes=out.padded_channels) + whole)
 
 
 def _taps(b: Builder, spec: Conv) -> list[Axis]:

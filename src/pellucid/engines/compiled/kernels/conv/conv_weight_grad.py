@@ -12,7 +12,7 @@ from pellucid.engines.compiled.kernels.conv.conv import (
     most_rows,
     vector_runs,
 )
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, runs, split, tile
 
 
@@ -23,12 +23,12 @@ def conv_grad_weight(
     """grad_weight[u, v, c, o] += Σ x[i·s + u·d − top, j·s + v·d − left, c] · grad_y."""
     lanes = lanes_for(b, spec.group_outputs)
     kw, (sy, sx), dy = spec.kernel[1], spec.stride, spec.dilation[0]
-    m, out = spec.x, spec.y.stored
+    m, out = spec.x, spec.y.padded_channels
     top, left = spec.top_left
     x, grad_y = x + m.at(-top, -left), grad_y + spec.y.at(0, 0)
     axes = [
         Axis(spec.y.height, sy * m.row, spec.y.row),
-        Axis(spec.y.width, sx * m.stored, spec.y.stored),
+        Axis(spec.y.width, sx * m.padded_channels, spec.y.padded_channels),
     ]
     vectors = spec.group_outputs // lanes
     for g in each_group(b, spec.groups):
@@ -82,7 +82,10 @@ def _weight_tiles(spec: Conv, most: int) -> _Tiles:
 
     def cells(lines: int) -> list[Pair]:
         return [
-            (u * dy * m.row + v * dx * m.stored + c, (u * kw + v) * spec.rows + c)
+            (
+                u * dy * m.row + v * dx * m.padded_channels + c,
+                (u * kw + v) * spec.rows + c,
+            )
             for u in range(lines)
             for v in range(kw)
             for c in range(true)
@@ -100,7 +103,9 @@ def _weight_tiles(spec: Conv, most: int) -> _Tiles:
         kh,
         [
             ([(at + p + r, at_w + p + r) for r in range(size)], times, (size, size))
-            for at, at_w in ((v * dx * m.stored, v * spec.rows) for v in range(columns))
+            for at, at_w in (
+                (v * dx * m.padded_channels, v * spec.rows) for v in range(columns)
+            )
             for p, size, times in runs(split(length, most))
         ],
     )
@@ -108,17 +113,17 @@ def _weight_tiles(spec: Conv, most: int) -> _Tiles:
 
 @kernel(grad_y="f32*", grad_bias="f32*")
 def conv_grad_bias(
-    b: Builder, grad_y: Pointer, grad_bias: Pointer, *, spec: Map
+    b: Builder, grad_y: Pointer, grad_bias: Pointer, *, spec: ImageLayout
 ) -> None:
     """grad_bias[o] += Σ grad_y[i, j, o]."""
-    lanes = lanes_for(b, spec.stored)
-    with b.loop(spec.stored // lanes) as v:
+    lanes = lanes_for(b, spec.padded_channels)
+    with b.loop(spec.padded_channels // lanes) as v:
         to = grad_bias + v * lanes
         total = b.var(to.vector(lanes=lanes))
         with b.loop(spec.height) as i:
             row = grad_y + spec.at(0, 0) + i * spec.row + v * lanes
             partial = b.var(b.zeros(lanes))
             with b.loop(spec.width) as j:
-                partial.add((row + j * spec.stored).vector(lanes=lanes))
+                partial.add((row + j * spec.padded_channels).vector(lanes=lanes))
             total.add(partial.get())
         to.store(total.get())

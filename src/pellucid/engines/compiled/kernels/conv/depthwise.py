@@ -20,7 +20,7 @@ PIXELS = 8
 def depthwise_fits(conv: Conv) -> bool:
     """Return whether a convolution has one input channel for each output channel."""
     is_alone = conv.groups == conv.x.channels == conv.y.channels
-    return is_alone and conv.x.stored == conv.y.stored
+    return is_alone and conv.x.padded_channels == conv.y.padded_channels
 
 
 class _Held:
@@ -43,31 +43,38 @@ def depthwise_forward(
     """y[i, j, c] = f(bias[c] + Σ x[i·s + u·d − top, j·s + v·d − left, c] · w[u, v])."""
     m, out = spec.x, spec.y
     (kh, kw), (sy, sx), (dy, dx) = spec.kernel, spec.stride, spec.dilation
-    lanes = lanes_for(b, out.stored)
+    lanes = lanes_for(b, out.padded_channels)
     x, y = x + m.at(-spec.top_left[0], -spec.top_left[1]), y + out.at(0, 0)
-    with b.loop(out.stored, step=lanes) as c:
+    with b.loop(out.padded_channels, step=lanes) as c:
         start = (bias + c).vector(lanes=lanes) if spec.has_bias else b.zeros(lanes)
         weights = _Held(w + c, lanes)
         for tap in range(kh * kw):
-            _ = weights[tap * out.stored]  # before the loops, where they may stay
+            _ = weights[
+                tap * out.padded_channels
+            ]  # before the loops, where they may stay
         with b.loop(out.height) as i:
             px, py = x + i * (sy * m.row) + c, y + i * out.row + c
             for p, length, times in runs(split(out.width, PIXELS)):
                 with b.loop(times) as k:
                     j = k * length + p
                     seen, to = (
-                        _Held(px + j * (sx * m.stored), lanes),
-                        py + j * out.stored,
+                        _Held(px + j * (sx * m.padded_channels), lanes),
+                        py + j * out.padded_channels,
                     )
                     sums = [start] * length
                     for u in range(kh):
                         for v in range(kw):
-                            weight = weights[(u * kw + v) * out.stored]
+                            weight = weights[(u * kw + v) * out.padded_channels]
                             for r in range(length):
-                                at = u * dy * m.row + (r * sx + v * dx) * m.stored
+                                at = (
+                                    u * dy * m.row
+                                    + (r * sx + v * dx) * m.padded_channels
+                                )
                                 sums[r] = b.fma(seen[at], weight, sums[r])
                     for r, total in enumerate(sums):
-                        to.store(apply(b, spec.function, total), r * out.stored)
+                        to.store(
+                            apply(b, spec.function, total), r * out.padded_channels
+                        )
 
 
 @kernel(grad_y="f32*", w="f32*", grad_x="f32*")
@@ -76,11 +83,11 @@ def depthwise_grad_input(
 ) -> None:
     """grad_x[y, x, c] = or += Σ grad_y[i, j, c] · w[u, v, c] over y = i·s + u·d − top.
 
-    ``w`` are the weights as they are; grad_y has the sides of `gradient_sides`.
+    ``w`` are the weights as they are; grad_y has the halo of `gradient_halo`.
     """
     rows, columns = map(taps_of_axis, spec.axes)
-    lanes = lanes_for(b, spec.x.stored)
-    with b.loop(spec.x.stored, step=lanes) as c:
+    lanes = lanes_for(b, spec.x.padded_channels)
+    with b.loop(spec.x.padded_channels, step=lanes) as c:
         for down in rows:
             for across in columns:
                 places = (grad_y + c, w + c, grad_x + c)
@@ -96,9 +103,9 @@ def _grad_input_of(
     """Make the pixels that leave one pair of remainders by the stride."""
     (grad_y, w, grad_x), (down, across) = places, taps
     m, g, (sy, sx) = spec.x, spec.y, spec.stride
-    if spec.is_added and not (down.count and across.count):
+    if spec.accumulate and not (down.count and across.count):
         return
-    lanes = lanes_for(b, m.stored)
+    lanes = lanes_for(b, m.padded_channels)
     source = grad_y + g.at(down.shift, across.shift)
     target = grad_x + m.at(down.remainder, across.remainder)
     with b.loop(down.pixels) as i:
@@ -106,10 +113,13 @@ def _grad_input_of(
         for p, length, times in runs(split(across.pixels, PIXELS)):
             with b.loop(times) as k:
                 j = k * length + p
-                seen, to = _Held(py + j * g.stored, lanes), px + j * (sx * m.stored)
+                seen, to = (
+                    _Held(py + j * g.padded_channels, lanes),
+                    px + j * (sx * m.padded_channels),
+                )
                 sums = [
-                    to.vector(r * sx * m.stored, lanes=lanes)
-                    if spec.is_added
+                    to.vector(r * sx * m.padded_channels, lanes=lanes)
+                    if spec.accumulate
                     else b.zeros(lanes)
                     for r in range(length)
                 ]
@@ -118,13 +128,15 @@ def _grad_input_of(
                     for v in range(across.count):
                         row, column = down.first + u * down.step, across.first
                         column += v * across.step
-                        weight = weights[(row * spec.kernel[1] + column) * g.stored]
+                        weight = weights[
+                            (row * spec.kernel[1] + column) * g.padded_channels
+                        ]
                         for r in range(length):
-                            at = (r - v * across.back) * g.stored
+                            at = (r - v * across.back) * g.padded_channels
                             at -= u * down.back * g.row
                             sums[r] = b.fma(seen[at], weight, sums[r])
                 for r, total in enumerate(sums):
-                    to.store(total, r * sx * m.stored)
+                    to.store(total, r * sx * m.padded_channels)
 
 
 @kernel(x="f32*", grad_y="f32*", grad_weight="f32*")
@@ -133,13 +145,13 @@ def depthwise_grad_weight(
 ) -> None:
     """grad_weight[u, v] += Σ x[i·s + u·d − top, j·s + v·d − left] · grad_y[i, j]."""
     m, g = spec.x, spec.y
-    (kh, kw), lanes = spec.kernel, lanes_for(b, spec.y.stored)
+    (kh, kw), lanes = spec.kernel, lanes_for(b, spec.y.padded_channels)
     x, grad_y = x + m.at(-spec.top_left[0], -spec.top_left[1]), grad_y + g.at(0, 0)
     taps = [(u, v) for u in range(kh) for v in range(kw)]
-    with b.loop(g.stored, step=lanes) as c:
+    with b.loop(g.padded_channels, step=lanes) as c:
         for first, count in split(len(taps), b.registers - 7):
             part = taps[first : first + count]
-            to = [grad_weight + (u * kw + v) * g.stored + c for u, v in part]
+            to = [grad_weight + (u * kw + v) * g.padded_channels + c for u, v in part]
             sums = [b.var(p.vector(lanes=lanes)) for p in to]
             with b.loop(g.height) as i:
                 px = x + i * (spec.stride[0] * m.row) + c
@@ -147,10 +159,12 @@ def depthwise_grad_weight(
                 for p, length, times in runs(split(g.width, PIXELS // 2)):
                     with b.loop(times) as k:
                         j = k * length + p
-                        seen = _Held(px + j * (spec.stride[1] * m.stored), lanes)
-                        grads = _Held(py + j * g.stored, lanes)
+                        seen = _Held(
+                            px + j * (spec.stride[1] * m.padded_channels), lanes
+                        )
+                        grads = _Held(py + j * g.padded_channels, lanes)
                         for r in range(length):
-                            grad = grads[r * g.stored]
+                            grad = grads[r * g.padded_channels]
                             for total, tap in zip(sums, part, strict=True):
                                 value = seen[_offset(spec, tap, r)]
                                 total.set(b.fma(value, grad, total.get()))
@@ -161,4 +175,4 @@ def depthwise_grad_weight(
 def _offset(spec: Conv, tap: tuple[int, int], column: int) -> int:
     """Return where a tap of an output lies, from the first tap of the first one."""
     (u, v), (dy, dx), m = tap, spec.dilation, spec.x
-    return u * dy * m.row + (column * spec.stride[1] + v * dx) * m.stored
+    return u * dy * m.row + (column * spec.stride[1] + v * dx) * m.padded_channels

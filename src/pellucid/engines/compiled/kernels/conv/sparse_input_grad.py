@@ -25,7 +25,7 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     spans,
 )
 from pellucid.engines.compiled.kernels.layout import padded
-from pellucid.engines.compiled.kernels.pool.pool_epilogue import DEAD
+from pellucid.engines.compiled.kernels.pool.pool_epilogue import INACTIVE
 
 #: bytes of weights that are used together
 CACHE_BYTES = 24 * 1024
@@ -34,7 +34,7 @@ CACHE_BYTES = 24 * 1024
 def input_scratch_size(spec: Sparse) -> int:
     """Return how many numbers of scratch `sparse_grad_input` needs."""
     cells = 5 * spec.windows
-    return 2 * cells * (spec.grad_y.stored + WIDE) + 2 * padded(cells, WIDE)
+    return 2 * cells * (spec.grad_y.padded_channels + WIDE) + 2 * padded(cells, WIDE)
 
 
 @kernel(grad_y="f32*", codes="i8*", w="f32*", grad_x="f32*", scratch="f32*")
@@ -53,12 +53,12 @@ def sparse_grad_input(
     grad_x has sides as wide as patches reach; what is left there has no meaning.
     """
     m, g = spec.grad_x, spec.grad_y
-    cells, lists = 5 * spec.windows, 5 * spec.windows * (g.stored + WIDE)
+    cells, lists = 5 * spec.windows, 5 * spec.windows * (g.padded_channels + WIDE)
     begins = scratch.cast("i32")
     ends, rows = begins + padded(cells, WIDE), begins + 2 * padded(cells, WIDE)
     places = (begins, ends, rows, scratch + 2 * padded(cells, WIDE) + lists)
     source = (grad_y + g.at(0, 0), codes)
-    if b.lanes == WIDE and g.stored % WIDE == 0:
+    if b.lanes == WIDE and g.padded_channels % WIDE == 0:
         _list_vectors(b, source, places, spec)
     else:
         _list_numbers(b, source, places, spec)
@@ -74,7 +74,7 @@ Places = tuple[Pointer, Pointer, Pointer, Pointer]
 def _row_size(spec: Sparse) -> int:
     """Return how many numbers one output's weights take."""
     conv = spec.conv
-    return conv.kernel[0] * conv.kernel[1] * conv.x.stored
+    return conv.kernel[0] * conv.kernel[1] * conv.x.padded_channels
 
 
 def _list_vectors(
@@ -85,7 +85,10 @@ def _list_vectors(
     m, count = spec.grad_y, b.var(0)
     with b.loop(m.height) as i, b.loop(m.width) as j:
         window = i * m.width + j
-        grad, code = grad_y + (i * m.row + j * m.stored), codes + window * m.stored
+        grad, code = (
+            grad_y + (i * m.row + j * m.padded_channels),
+            codes + window * m.padded_channels,
+        )
         for cell in range(4):
             begins.store(b.resize(count.get(), "i32"), window * 4 + cell)
 
@@ -106,7 +109,9 @@ def _list_vectors(
                 rows.store(compress(b, row, lives), count.get())
                 count.add(population(b, lives))
 
-            each_span(b, [(o, WIDE, None) for o in range(0, m.stored, WIDE)], outputs)
+            each_span(
+                b, [(o, WIDE, None) for o in range(0, m.padded_channels, WIDE)], outputs
+            )
             ends.store(b.resize(count.get(), "i32"), window * 4 + cell)
 
 
@@ -119,16 +124,21 @@ def _list_numbers(
     counts = b.scratch("i64", 8)
     with b.loop(m.height) as i, b.loop(m.width) as j:
         window = i * m.width + j
-        first = window * (5 * m.stored)
+        first = window * (5 * m.padded_channels)
         for cell in range(4):
-            counts.store(first + cell * m.stored, cell)
-            begins.store(b.resize(first + cell * m.stored, "i32"), window * 4 + cell)
-        grad, code = grad_y + (i * m.row + j * m.stored), codes + window * m.stored
-        with b.loop(m.stored) as o:
+            counts.store(first + cell * m.padded_channels, cell)
+            begins.store(
+                b.resize(first + cell * m.padded_channels, "i32"), window * 4 + cell
+            )
+        grad, code = (
+            grad_y + (i * m.row + j * m.padded_channels),
+            codes + window * m.padded_channels,
+        )
+        with b.loop(m.padded_channels) as o:
             value, mark = grad.load(o), b.resize(code.load(o), "i64")
-            lives = (mark < DEAD) & differs(b, value)
-            mark = b.select(lives, mark, b.i64(DEAD))
-            counts.store(first + DEAD * m.stored, DEAD)
+            lives = (mark < INACTIVE) & differs(b, value)
+            mark = b.select(lives, mark, b.i64(INACTIVE))
+            counts.store(first + INACTIVE * m.padded_channels, INACTIVE)
             place = counts.load(mark)
             values.store(value, place)
             rows.store(b.resize(o * _row_size(spec), "i32"), place)
@@ -168,4 +178,4 @@ def _add_cells(
 def _corner(spec: Sparse, row: Value, column: Value) -> Value:
     """Return where the patch of one of the convolution's outputs begins."""
     (sy, sx), m = spec.conv.stride, spec.grad_x
-    return row * (sy * m.row) + column * (sx * m.stored)
+    return row * (sy * m.row) + column * (sx * m.padded_channels)

@@ -27,8 +27,8 @@ from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.conv.conv_pool import CELLS
 from pellucid.engines.compiled.kernels.conv.vector_compress import differs, each_bit
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
-from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.kernels.pool.pool_epilogue import DEAD
+from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.kernels.pool.pool_epilogue import INACTIVE
 from pellucid.engines.compiled.kernels.tile import lanes_for, runs, split
 
 #: windows whose lives are the bits of one integer
@@ -50,8 +50,8 @@ class Sparse:
     """
 
     conv: Conv
-    grad_y: Map
-    grad_x: Map
+    grad_y: ImageLayout
+    grad_x: ImageLayout
 
     @property
     def windows(self) -> int:
@@ -66,19 +66,23 @@ class Sparse:
     @property
     def lives(self) -> int:
         """Integers that say what is alive."""
-        return self.groups * self.grad_y.stored
+        return self.groups * self.grad_y.padded_channels
 
     def place(self, window: Value) -> Value:
         """Return where a window's derivative lies."""
         m = self.grad_y
-        if m.row == m.width * m.stored:
-            return window * m.stored
-        return (window // m.width) * m.row + (window % m.width) * m.stored
+        if m.row == m.width * m.padded_channels:
+            return window * m.padded_channels
+        return (window // m.width) * m.row + (window % m.width) * m.padded_channels
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:
         """Shape of the weights in memory."""
-        return (self.conv.y.stored, *self.conv.kernel, self.conv.x.stored)
+        return (
+            self.conv.y.padded_channels,
+            *self.conv.kernel,
+            self.conv.x.padded_channels,
+        )
 
 
 def sparse_fits(conv: Conv) -> bool:
@@ -87,7 +91,7 @@ def sparse_fits(conv: Conv) -> bool:
     With half of the windows alive, both derivatives take half of the tiles' time for
     patches of 32 numbers, a third for 144 and more; for 8 they take twice.
     """
-    numbers = conv.kernel[0] * conv.kernel[1] * conv.x.stored
+    numbers = conv.kernel[0] * conv.kernel[1] * conv.x.padded_channels
     return conv.groups == 1 and numbers >= 32
 
 
@@ -103,21 +107,23 @@ def sparse_lives(
 ) -> None:
     """lives[group][o] = in which of 64 windows o is alive; bias += Σ of what is."""
     m, grad_y = spec.grad_y, grad_y + spec.grad_y.at(0, 0)
-    lanes = lanes_for(b, m.stored)
+    lanes = lanes_for(b, m.padded_channels)
     kind = vector_of(I64, lanes)
-    with b.loop(m.stored, step=lanes) as o:
+    with b.loop(m.padded_channels, step=lanes) as o:
         total = b.var((bias + o).vector(lanes=lanes))
         with b.loop(spec.groups) as group:
             bits, bit = b.var(b.const(0, kind)), b.var(b.const(1, kind))
             first = group * BITS
             with b.loop(b.smaller(first + BITS, spec.windows), start=first) as window:
                 grad = (grad_y + spec.place(window) + o).vector(lanes=lanes)
-                passes = (codes + window * m.stored + o).vector(lanes=lanes) < DEAD
+                passes = (codes + window * m.padded_channels + o).vector(
+                    lanes=lanes
+                ) < INACTIVE
                 total.add(b.select(passes, grad, 0.0))
                 lived = bits.get() | bit.get()
                 bits.set(b.select(passes & differs(b, grad), lived, bits.get()))
                 bit.set(bit.get() << 1)
-            lives.store(bits.get(), group * m.stored + o)
+            lives.store(bits.get(), group * m.padded_channels + o)
         (bias + o).store(total.get())
 
 
@@ -134,12 +140,15 @@ def spots_of(b: Builder, spec: Sparse, most: int) -> list[list[Spot]]:
     """Cut a patch into vectors, at most so many together."""
     conv, m = spec.conv, spec.conv.x
     (kh, kw), (dy, dx) = conv.kernel, conv.dilation
-    pieces = [(u, 0, kw * m.stored) for u in range(kh)]
+    pieces = [(u, 0, kw * m.padded_channels) for u in range(kh)]
     if dx > 1:
-        pieces = [(u, v, m.stored) for u in range(kh) for v in range(kw)]
+        pieces = [(u, v, m.padded_channels) for u in range(kh) for v in range(kw)]
     spots = []
     for u, v, length in pieces:
-        x, w = u * dy * m.row + v * dx * m.stored, (u * kw + v) * m.stored
+        x, w = (
+            u * dy * m.row + v * dx * m.padded_channels,
+            (u * kw + v) * m.padded_channels,
+        )
         for start, lanes, many in spans(length, b.lanes):
             for k in range(many):
                 at = start + k * lanes
@@ -169,13 +178,13 @@ def each_part(
         for spots in parts:
             body(spots, 0, 0)
         return
-    conv, stored = spec.conv, spec.conv.x.stored
+    conv, padded_channels = spec.conv, spec.conv.x.padded_channels
     (kh, kw), (dy, dx) = conv.kernel, conv.dilation
-    columns, length = (1, kw * stored) if dx == 1 else (kw, stored)
+    columns, length = (1, kw * padded_channels) if dx == 1 else (kw, padded_channels)
     (_, lanes, count), *rest = spans(length, b.lanes)
     with b.loop(kh) as u, b.loop(columns) as v:
-        x = u * (dy * conv.x.row) + v * (dx * stored)
-        w = (u * kw + v) * stored
+        x = u * (dy * conv.x.row) + v * (dx * padded_channels)
+        w = (u * kw + v) * padded_channels
         for first, each, times in runs(split(count, most)):
             spots = [Spot(n * lanes, n * lanes, lanes) for n in range(each)]
             with b.loop(times) as k:
@@ -221,10 +230,10 @@ def sparse_grad_weight(
             to = w + in_w
             held = [b.var(to.vector(s.w, lanes=s.lanes)) for s in spots]
             with b.loop(spec.groups) as group:
-                bits = lives.load(group * m.stored + o)
+                bits = lives.load(group * m.padded_channels + o)
                 with each_bit(b, bits) as n:
                     window = group * BITS + n
-                    cell = b.resize(seen.load(window * m.stored), "i64")
+                    cell = b.resize(seen.load(window * m.padded_channels), "i64")
                     patch = x + (patches.load(window) + cells.load(cell)) + in_x
                     value = (grad_y + spec.place(window)).load(o)
                     for spot, total in zip(spots, held, strict=True):
@@ -239,7 +248,7 @@ def sparse_grad_weight(
 def _places(b: Builder, spec: Sparse, patches: Pointer) -> Pointer:
     """Write where in x each window's patch begins; return how far on each cell's."""
     conv, m = spec.conv, spec.grad_y
-    row, pixel = conv.stride[0] * conv.x.row, conv.stride[1] * conv.x.stored
+    row, pixel = conv.stride[0] * conv.x.row, conv.stride[1] * conv.x.padded_channels
     cells = b.scratch("i32", len(CELLS))
     with b.loop(m.height) as i, b.loop(m.width) as j:
         place = i * (2 * row) + j * (2 * pixel)

@@ -64,12 +64,12 @@ class Windows:
     @property
     def parts(self) -> int:
         """Parts into which the channels are cut."""
-        return self.sparse.conv.x.stored // self.lanes
+        return self.sparse.conv.x.padded_channels // self.lanes
 
     @property
     def groups(self) -> list[Spot]:
         """Groups of outputs whose lives are one integer: (first, how many)."""
-        cut = spans(self.sparse.grad_y.stored, OUTPUTS)
+        cut = spans(self.sparse.grad_y.padded_channels, OUTPUTS)
         return [(o + k * size, size) for o, size, many in cut for k in range(many)]
 
     @property
@@ -85,7 +85,7 @@ class Windows:
     @property
     def part_size(self) -> int:
         """Numbers of all outputs' weights for one part."""
-        return self.sparse.conv.y.stored * self.row
+        return self.sparse.conv.y.padded_channels * self.row
 
 
 #: groups of outputs up to which code is written out for each of them
@@ -110,7 +110,7 @@ def _each_group(
 def windows_of(spec: Sparse, lanes: int, registers: int) -> Windows | None:
     """Return how to go window by window, or None where patches are too large."""
     conv = spec.conv
-    while conv.x.stored % lanes:
+    while conv.x.padded_channels % lanes:
         lanes //= 2
     found = Windows(spec, lanes)
     rows, columns = found.patch
@@ -124,11 +124,11 @@ def windows_of(spec: Sparse, lanes: int, registers: int) -> Windows | None:
 def pack_windows(b: Builder, w: Pointer, packed: Pointer, *, spec: Windows) -> None:
     """packed[part][o][u, v][lane] = w[o, u, v, part · lanes + lane]."""
     conv, lanes = spec.sparse.conv, spec.lanes
-    patch = len(spec.taps) * conv.x.stored
-    with b.loop(conv.y.stored) as o, b.loop(spec.parts) as part:
+    patch = len(spec.taps) * conv.x.padded_channels
+    with b.loop(conv.y.padded_channels) as o, b.loop(spec.parts) as part:
         at, to = w + (o * patch + part * lanes), packed + o * spec.row
         for tap in range(len(spec.taps)):
-            value = at.vector(tap * conv.x.stored, lanes=lanes)
+            value = at.vector(tap * conv.x.padded_channels, lanes=lanes)
             (to + part * spec.part_size).store(value, tap * lanes)
 
 
@@ -163,7 +163,10 @@ def _write_masks(
     (grad_y, codes), m, groups = source, spec.sparse.grad_y, spec.groups
     with b.loop(m.height) as i, b.loop(m.width) as j:
         window = i * m.width + j
-        grad, code = grad_y + (i * m.row + j * m.stored), codes + window * m.stored
+        grad, code = (
+            grad_y + (i * m.row + j * m.padded_channels),
+            codes + window * m.padded_channels,
+        )
         to = masks + window * (len(CELLS) * len(groups))
 
         def group(n: Number, o: Number, size: int) -> None:
@@ -190,11 +193,11 @@ def _add_row(
     onward = 2 * sx  # columns from one window to the next
     shared = spec.patch[1] - onward  # columns that the next window adds to as well
     to = to + i * (2 * sy * m.row)
-    place = {(r, c): r * m.row + c * m.stored for r, c in _spots(spec)}
+    place = {(r, c): r * m.row + c * m.padded_channels for r, c in _spots(spec)}
     held = {spot: b.var(to.vector(at, lanes=lanes)) for spot, at in place.items()}
     with b.loop(g.width) as j:
-        at = to + j * (onward * m.stored)
-        grad = grad_y + (i * g.row + j * g.stored)
+        at = to + j * (onward * m.padded_channels)
+        grad = grad_y + (i * g.row + j * g.padded_channels)
         alive = masks + (i * g.width + j) * (len(CELLS) * len(spec.groups))
         for spot, total in held.items():
             if spot[1] >= shared:
@@ -221,7 +224,7 @@ def _add_row(
         for (r, c), total in held.items():
             if c < shared:
                 total.set(held[r, c + onward].get())
-    end = to + g.width * (onward * m.stored)
+    end = to + g.width * (onward * m.padded_channels)
     for (r, c), total in held.items():
         if c < shared:
             end.store(total.get(), place[r, c])

@@ -50,7 +50,7 @@ def each_bit(b: Builder, bits: Value) -> Iterator[Value]:
     """Run the body with the number of every bit that is set, lowest first."""
     left = b.var(bits)
     counted = b.unit.declare("llvm.cttz.i64", I64, [I64, I1])
-    with b.forever() as leave:
+    with b.loop_until() as leave:
         now = left.get()
         leave(now.equals(0))
         left.set(now & (now - 1))

@@ -46,8 +46,8 @@ def find_zeros(b: Builder, x: Pointer, seen: Pointer, *, spec: Conv) -> None:
     pixels, columns = seen + y.height * row_size(spec), _columns(spec)
     x = x + m.at(-spec.top_left[0], -spec.top_left[1])
     with b.loop(y.height + kh - 1) as i, b.loop(y.width + kw - 1) as j:
-        pixel = x + (i * m.row + j * m.stored)
-        pixels.store(_is_seen(b, pixel, m.stored), i * columns + j)
+        pixel = x + (i * m.row + j * m.padded_channels)
+        pixels.store(_is_seen(b, pixel, m.padded_channels), i * columns + j)
     lanes = b.lanes
     with b.loop(y.height) as i, b.loop(y.width, step=lanes) as j:
         at = pixels + (i * columns + j)

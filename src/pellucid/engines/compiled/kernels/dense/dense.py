@@ -37,7 +37,7 @@ class Dense:
     y_stride: int
     has_bias: bool = True
     function: Function | None = None
-    is_added: bool = False
+    accumulate: bool = False
 
 
 @kernel(x="f32*", w="f32*", bias="f32*", y="f32*", images="n")
@@ -174,7 +174,7 @@ def _grad_input_block(
             for image, column in enumerate(transposed(b, held), v * lanes):
                 with b.when(left > image):
                     place = grad_x + ((m + image) * spec.x_stride + k)
-                    if spec.is_added:
+                    if spec.accumulate:
                         column = column + place.vector(lanes=block)
                     place.store(column)
 

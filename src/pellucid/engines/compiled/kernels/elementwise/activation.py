@@ -13,7 +13,7 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     pixels,
     sweep,
 )
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ class Elementwise:
     """f applied to an image; ``x`` and ``y`` differ at most in their sides."""
 
     function: Function
-    x: Map
-    y: Map
-    is_added: bool = False
+    x: ImageLayout
+    y: ImageLayout
+    accumulate: bool = False
 
 
 @kernel(x="f32*", y="f32*")
@@ -80,7 +80,7 @@ def activation_forward(
     b: Builder, x: Pointer, y: Pointer, *, spec: Elementwise
 ) -> None:
     """y = f(x); the padding channels stay zero where f(0) is not."""
-    if spec.function.kind == "sigmoid" and spec.x.stored != spec.x.channels:
+    if spec.function.kind == "sigmoid" and spec.x.padded_channels != spec.x.channels:
         cuts = channel_spans(b, spec.x.channels)
 
         def pixel(at: list[Pointer]) -> None:
@@ -108,7 +108,7 @@ def activation_backward(
     def body(lanes: int, at: list[Pointer]) -> None:
         slope = derivative(b, spec.function, at[0].vector(lanes=lanes))
         grad = at[1].vector(lanes=lanes) * slope
-        at[2].store(at[2].vector(lanes=lanes) + grad if spec.is_added else grad)
+        at[2].store(at[2].vector(lanes=lanes) + grad if spec.accumulate else grad)
 
     sweep(b, [(seen, spec.seen), (grad_y, spec.grad_y), (grad_x, spec.grad_x)], body)
 
@@ -118,7 +118,7 @@ class Backward:
     """f's derivative over images of one size."""
 
     function: Function
-    seen: Map
-    grad_y: Map
-    grad_x: Map
-    is_added: bool = False
+    seen: ImageLayout
+    grad_y: ImageLayout
+    grad_x: ImageLayout
+    accumulate: bool = False

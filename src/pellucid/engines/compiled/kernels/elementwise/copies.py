@@ -7,7 +7,7 @@ from typing import Literal
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans, sweep
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,30 +17,33 @@ class Copy:
     ``from_at`` and ``to_at`` are offsets of the rectangle's first number.
     """
 
-    x: Map
-    y: Map
+    x: ImageLayout
+    y: ImageLayout
     height: int
     width: int
     channels: int
     from_at: int
     to_at: int
-    is_added: bool = False
+    accumulate: bool = False
 
 
 @kernel(x="f32*", y="f32*")
 def copy(b: Builder, x: Pointer, y: Pointer, *, spec: Copy) -> None:
     """y[rectangle] = or += x[rectangle]."""
-    whole = spec.channels == spec.x.stored == spec.y.stored
+    whole = spec.channels == spec.x.padded_channels == spec.y.padded_channels
     run = spec.channels * (spec.width if whole else 1)
     with b.loop(spec.height) as i:
         rows = x + (i * spec.x.row + spec.from_at), y + (i * spec.y.row + spec.to_at)
         with b.loop(1 if whole else spec.width) as j:
-            px, py = rows[0] + j * spec.x.stored, rows[1] + j * spec.y.stored
+            px, py = (
+                rows[0] + j * spec.x.padded_channels,
+                rows[1] + j * spec.y.padded_channels,
+            )
             for start, lanes, many in spans(run, b.lanes):
                 with b.loop(many) as k:
                     at = k * lanes + start
                     value = px.vector(at, lanes=lanes)
-                    if spec.is_added:
+                    if spec.accumulate:
                         value = value + py.vector(at, lanes=lanes)
                     py.store(value, at)
 
@@ -49,9 +52,9 @@ def copy(b: Builder, x: Pointer, y: Pointer, *, spec: Copy) -> None:
 class Sum:
     """Images of one size that are added; ReLU may follow."""
 
-    x: Map
-    other: Map
-    y: Map
+    x: ImageLayout
+    other: ImageLayout
+    y: ImageLayout
     has_relu: bool = False
 
 
@@ -68,12 +71,12 @@ def add(b: Builder, x: Pointer, other: Pointer, y: Pointer, *, spec: Sum) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """An image times a mask that lies without sides, as the image's ``stored``."""
+    """An image times a mask without a halo, both padded to the same channels."""
 
-    x: Map
-    mask: Map
-    y: Map
-    is_added: bool = False
+    x: ImageLayout
+    mask: ImageLayout
+    y: ImageLayout
+    accumulate: bool = False
 
 
 @kernel(x="f32*", mask="f32*", y="f32*")
@@ -84,7 +87,7 @@ def multiply(
 
     def body(lanes: int, at: list[Pointer]) -> None:
         value = at[0].vector(lanes=lanes) * at[1].vector(lanes=lanes)
-        at[2].store(at[2].vector(lanes=lanes) + value if spec.is_added else value)
+        at[2].store(at[2].vector(lanes=lanes) + value if spec.accumulate else value)
 
     sweep(b, [(x, spec.x), (mask, spec.mask), (y, spec.y)], body)
 
@@ -101,8 +104,8 @@ def zero(b: Builder, place: Pointer, *, spec: int) -> None:
 class Enlarge:
     """Rows and columns repeated (nearest) or interpolated (bilinear)."""
 
-    x: Map
-    y: Map
+    x: ImageLayout
+    y: ImageLayout
     factors: tuple[int, int]
     mode: Literal["nearest", "bilinear"]
 
@@ -111,9 +114,9 @@ class Enlarge:
 def upsample_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Enlarge) -> None:
     """y[i, j] = Σ over the 1 or 4 pixels of x around it."""
     with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
-        py = y + (i * spec.y.row + j * spec.y.stored + spec.y.at(0, 0))
+        py = y + (i * spec.y.row + j * spec.y.padded_channels + spec.y.at(0, 0))
         around = _around(b, spec, i, j)
-        for start, lanes, many in spans(spec.x.stored, b.lanes):
+        for start, lanes, many in spans(spec.x.padded_channels, b.lanes):
             with b.loop(many) as k:
                 at = k * lanes + start
                 total = b.zeros(lanes)
@@ -132,9 +135,9 @@ def upsample_backward(
 ) -> None:
     """grad_x at the pixels around += their share of grad_y[i, j]."""
     with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
-        py = grad_y + (i * spec.y.row + j * spec.y.stored + spec.y.at(0, 0))
+        py = grad_y + (i * spec.y.row + j * spec.y.padded_channels + spec.y.at(0, 0))
         around = _around(b, spec, i, j)
-        for start, lanes, many in spans(spec.x.stored, b.lanes):
+        for start, lanes, many in spans(spec.x.padded_channels, b.lanes):
             with b.loop(many) as k:
                 at = k * lanes + start
                 grad = py.vector(at, lanes=lanes)
@@ -151,11 +154,11 @@ def _around(
     m = spec.x
     if spec.mode == "nearest":
         row, column = i // spec.factors[0], j // spec.factors[1]
-        return [(row * m.row + column * m.stored + m.at(0, 0), None)]
+        return [(row * m.row + column * m.padded_channels + m.at(0, 0), None)]
     rows = _between(b, i, spec.factors[0], m.height)
     columns = _between(b, j, spec.factors[1], m.width)
     return [
-        (r * m.row + c * m.stored + m.at(0, 0), p * q)
+        (r * m.row + c * m.padded_channels + m.at(0, 0), p * q)
         for r, p in rows
         for c, q in columns
     ]

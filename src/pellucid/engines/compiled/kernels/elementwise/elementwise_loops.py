@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 
 
 def spans(count: int, lanes: int) -> list[tuple[int, int, int]]:
@@ -22,7 +22,7 @@ def spans(count: int, lanes: int) -> list[tuple[int, int, int]]:
 
 def sweep(
     b: Builder,
-    places: Sequence[tuple[Pointer, Map]],
+    places: Sequence[tuple[Pointer, ImageLayout]],
     body: Callable[[int, list[Pointer]], None],
 ) -> None:
     """Call body(lanes, pointers) for every vector of images of one size.
@@ -31,12 +31,12 @@ def sweep(
     sides. A vector may hold more than one pixel.
     """
     first = places[0][1]
-    if all(not any(map(any, m.sides)) for _, m in places):
+    if all(not any(map(any, m.halo)) for _, m in places):
         _run(b, [p for p, _ in places], first.size, body)
         return
     with b.loop(first.height) as i:
         rows = [p + (i * m.row + m.at(0, 0)) for p, m in places]
-        _run(b, rows, first.width * first.stored, body)
+        _run(b, rows, first.width * first.padded_channels, body)
 
 
 def _run(
@@ -52,13 +52,13 @@ def _run(
 
 def pixels(
     b: Builder,
-    places: Sequence[tuple[Pointer, Map]],
+    places: Sequence[tuple[Pointer, ImageLayout]],
     body: Callable[[list[Pointer]], None],
 ) -> None:
     """Call body(pointers) for every pixel of images of one height and width."""
     first = places[0][1]
     with b.loop(first.height) as i, b.loop(first.width) as j:
-        body([p + (i * m.row + j * m.stored + m.at(0, 0)) for p, m in places])
+        body([p + (i * m.row + j * m.padded_channels + m.at(0, 0)) for p, m in places])
 
 
 #: vectors of channels: (first, lanes, which lanes hold a channel; None: all do)
@@ -70,9 +70,9 @@ def channel_spans(b: Builder, channels: int) -> Cuts:
 
     ``channels`` is the true number; memory holds whole vectors. None: all lanes do.
     """
-    from pellucid.engines.compiled.kernels.layout import stored_channels
+    from pellucid.engines.compiled.kernels.layout import pad_channels
 
-    lanes = min(b.lanes, stored_channels(channels, b.lanes))
+    lanes = min(b.lanes, pad_channels(channels, b.lanes))
     found: Cuts = []
     for start in range(0, channels, lanes):
         is_full = start + lanes <= channels

@@ -28,7 +28,7 @@ from pellucid.engines.compiled.kernels.elementwise.softmax import (
     peak_of,
     write_exponentials,
 )
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class LossSpec:
     """
 
     kind: Literal["classes", "soft", "binary", "mse", "half"]
-    z: Map
-    grad: Map
+    z: ImageLayout
+    grad: ImageLayout
     smoothing: float = 0.0
 
 
@@ -124,8 +124,10 @@ def _cross_entropy(
     write = _write_many if has_many(cuts) else _write_few
     with b.loop(spec.z.height) as i, b.loop(spec.z.width) as j:
         position = i * spec.z.width + j
-        at = z + (i * spec.z.row + j * spec.z.stored + spec.z.at(0, 0))
-        to = grad + (i * spec.grad.row + j * spec.grad.stored + spec.grad.at(0, 0))
+        at = z + (i * spec.z.row + j * spec.z.padded_channels + spec.z.at(0, 0))
+        to = grad + (
+            i * spec.grad.row + j * spec.grad.padded_channels + spec.grad.at(0, 0)
+        )
         write(b, (at, to), sums, cuts, functools.partial(target, position))
     loss.store(total.get())
 
@@ -207,8 +209,10 @@ def element_loss(
     total_loss, w = b.var(b.f32(0.0)), weight.load()
     with b.loop(spec.z.height) as i, b.loop(spec.z.width) as j:
         position = (i * spec.z.width + j) * channels
-        at = z + (i * spec.z.row + j * spec.z.stored + spec.z.at(0, 0))
-        to = grad + (i * spec.grad.row + j * spec.grad.stored + spec.grad.at(0, 0))
+        at = z + (i * spec.z.row + j * spec.z.padded_channels + spec.z.at(0, 0))
+        to = grad + (
+            i * spec.grad.row + j * spec.grad.padded_channels + spec.grad.at(0, 0)
+        )
         places = (at, labels + position, to)
         _write_elements(b, places, (w, total_loss), spec)
     loss.store(total_loss.get())

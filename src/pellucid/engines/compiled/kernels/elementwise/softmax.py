@@ -14,17 +14,17 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     held,
     pixels,
 )
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 
 
 @dataclass(frozen=True, slots=True)
 class Softmax:
     """How the images lie: x and y forward; y, grad_y and grad_x backward."""
 
-    x: Map
-    y: Map
-    grad_x: Map | None = None
-    is_added: bool = False
+    x: ImageLayout
+    y: ImageLayout
+    grad_x: ImageLayout | None = None
+    accumulate: bool = False
 
 
 def highest(b: Builder, x: Value) -> Value:
@@ -129,7 +129,7 @@ def softmax_backward(
         along = b.total(total)
         for (p, q), (start, lanes, _) in zip(pairs, cuts, strict=True):
             grad = p * (q - along)
-            if spec.is_added:
+            if spec.accumulate:
                 grad = grad + at[2].vector(start, lanes=lanes)
             at[2].store(grad, start)
 
@@ -148,7 +148,7 @@ def softmax_backward(
             del mask
             p, q = (at[n].vector(start, lanes=lanes) for n in (0, 1))
             grad = p * (q - along)
-            if spec.is_added:
+            if spec.accumulate:
                 grad = grad + at[2].vector(start, lanes=lanes)
             at[2].store(grad, start)
 

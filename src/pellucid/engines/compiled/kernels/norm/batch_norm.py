@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 
 
 @dataclass(frozen=True, slots=True)
 class Norm:
     """x and y (or their derivatives) as they lie; what follows is fused."""
 
-    x: Map
-    y: Map
+    x: ImageLayout
+    y: ImageLayout
     epsilon: float
     momentum: float = 0.9
     has_relu: bool = False
-    seen: Map | None = None
+    seen: ImageLayout | None = None
 
     @property
     def area(self) -> int:
@@ -31,12 +31,12 @@ class Norm:
         return self.x.height * self.x.width
 
 
-def _channels(b: Builder, stored: int) -> list[tuple[int, int, int]]:
-    return spans(stored, b.lanes)
+def _channels(b: Builder, padded_channels: int) -> list[tuple[int, int, int]]:
+    return spans(padded_channels, b.lanes)
 
 
 def _sum_over(
-    b: Builder, place: Pointer, m: Map, c: Number, lanes: int, term: object
+    b: Builder, place: Pointer, m: ImageLayout, c: Number, lanes: int, term: object
 ) -> Value:
     """Return Σ term(x) over an image's pixels for a vector of channels."""
     total = b.var(b.zeros(lanes))
@@ -44,20 +44,26 @@ def _sum_over(
         part = b.var(b.zeros(lanes))
         row = place + (i * m.row + m.at(0, 0)) + c
         with b.loop(m.width) as j:
-            part.add(term((row + j * m.stored).vector(lanes=lanes)))  # type: ignore[operator]
+            part.add(term((row + j * m.padded_channels).vector(lanes=lanes)))  # type: ignore[operator]
         total.add(part.get())
     return total.get()
 
 
 @kernel(x="f32*", images="n", stride="n", partial="f32*")
 def norm_statistics(
-    b: Builder, x: Pointer, images: Value, stride: Value, partial: Pointer, *, spec: Map
+    b: Builder,
+    x: Pointer,
+    images: Value,
+    stride: Value,
+    partial: Pointer,
+    *,
+    spec: ImageLayout,
 ) -> None:
     """partial = (numbers, mean, Σ (x − mean)²) of each channel over a chunk.
 
-    ``partial`` is [3][stored]; ``stride`` counts floats from image to image.
+    ``partial`` is [3][padded_channels]; ``stride`` counts floats from image to image.
     """
-    for start, lanes, many in _channels(b, spec.stored):
+    for start, lanes, many in _channels(b, spec.padded_channels):
         with b.loop(many) as k:
             c = k * lanes + start
             mean, spread = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
@@ -79,22 +85,22 @@ def norm_statistics(
                 spread.set(spread.get() + distance + delta * delta * weight)
                 seen.set(after)
             partial.store(b.splat(seen.get(), lanes), c)
-            partial.store(mean.get(), c + spec.stored)
-            partial.store(spread.get(), c + 2 * spec.stored)
+            partial.store(mean.get(), c + spec.padded_channels)
+            partial.store(spread.get(), c + 2 * spec.padded_channels)
 
 
 def _through_relu(
     b: Builder,
     grad: Value,
     seen: Pointer,
-    m: Map | None,
+    m: ImageLayout | None,
     place: tuple[Value, Value, Value],
 ) -> Value:
     """Return the derivative by ReLU's input from the one by its output."""
     if m is None:
         return grad
     i, j, c = place
-    at = i * m.row + j * m.stored + m.at(0, 0)
+    at = i * m.row + j * m.padded_channels + m.at(0, 0)
     output = (seen + at).vector(c, lanes=grad.type.count)
     return b.select(output > 0.0, grad, 0.0)
 
@@ -110,8 +116,8 @@ def norm_join(
     spec: Norm,
 ) -> None:
     """statistics = (mean, variance, 1 / √(variance + ε)) from all chunks' partials."""
-    stored = spec.x.stored
-    for start, lanes, many in _channels(b, stored):
+    padded_channels = spec.x.padded_channels
+    for start, lanes, many in _channels(b, padded_channels):
         with b.loop(many) as k:
             c = k * lanes + start
             seen, mean, spread = (b.var(b.zeros(lanes)) for _ in range(3))
@@ -119,20 +125,20 @@ def norm_join(
                 one = partial + n * stride
                 count, here = (
                     one.vector(c, lanes=lanes),
-                    one.vector(c + stored, lanes=lanes),
+                    one.vector(c + padded_channels, lanes=lanes),
                 )
                 after = seen.get() + count
                 delta, share = here - mean.get(), count / after
                 mean.set(b.fma(delta, share, mean.get()))
-                distance = one.vector(c + 2 * stored, lanes=lanes)
+                distance = one.vector(c + 2 * padded_channels, lanes=lanes)
                 more = delta * delta * seen.get() * share
                 spread.set(spread.get() + distance + more)
                 seen.set(after)
             variance = spread.get() / seen.get()
             statistics.store(mean.get(), c)
-            statistics.store(variance, c + stored)
+            statistics.store(variance, c + padded_channels)
             root = b.sqrt(variance + spec.epsilon)
-            statistics.store(1.0 / root, c + 2 * stored)
+            statistics.store(1.0 / root, c + 2 * padded_channels)
 
 
 @kernel(running_mean="f32*", running_variance="f32*", statistics="f32*")
@@ -145,15 +151,15 @@ def norm_from_running(
     spec: Norm,
 ) -> None:
     """statistics from the running mean and variance."""
-    stored = spec.x.stored
-    for start, lanes, many in _channels(b, stored):
+    padded_channels = spec.x.padded_channels
+    for start, lanes, many in _channels(b, padded_channels):
         with b.loop(many) as k:
             c = k * lanes + start
             variance = running_variance.vector(c, lanes=lanes)
             statistics.store(running_mean.vector(c, lanes=lanes), c)
-            statistics.store(variance, c + stored)
+            statistics.store(variance, c + padded_channels)
             root = b.sqrt(variance + spec.epsilon)
-            statistics.store(1.0 / root, c + 2 * stored)
+            statistics.store(1.0 / root, c + 2 * padded_channels)
 
 
 @kernel(statistics="f32*", running_mean="f32*", running_variance="f32*")
@@ -166,12 +172,12 @@ def norm_update_running(
     spec: Norm,
 ) -> None:
     """running = momentum · running + (1 − momentum) · batch."""
-    stored, keep = spec.x.stored, spec.momentum
-    for start, lanes, many in _channels(b, stored):
+    padded_channels, keep = spec.x.padded_channels, spec.momentum
+    for start, lanes, many in _channels(b, padded_channels):
         with b.loop(many) as k:
             for row, running in enumerate((running_mean, running_variance)):
                 c = k * lanes + start
-                now = statistics.vector(c + row * stored, lanes=lanes)
+                now = statistics.vector(c + row * padded_channels, lanes=lanes)
                 old = running.vector(c, lanes=lanes)
                 running.store(old * keep + now * (1 - keep), c)
 
@@ -188,21 +194,23 @@ def norm_forward(
     spec: Norm,
 ) -> None:
     """y = f((x − mean) · scale / σ + offset); f is ReLU or nothing."""
-    m, stored = spec.x, spec.x.stored
-    for start, lanes, many in _channels(b, stored):
+    m, padded_channels = spec.x, spec.x.padded_channels
+    for start, lanes, many in _channels(b, padded_channels):
         with b.loop(many) as k:
             c = k * lanes + start
             mean = statistics.vector(c, lanes=lanes)
-            slope = statistics.vector(c + 2 * stored, lanes=lanes)
+            slope = statistics.vector(c + 2 * padded_channels, lanes=lanes)
             slope = slope * scale.vector(c, lanes=lanes)
             shift = offset.vector(c, lanes=lanes)
             with b.loop(m.height) as i, b.loop(m.width) as j:
-                at = i * m.row + j * stored + m.at(0, 0)
+                at = i * m.row + j * padded_channels + m.at(0, 0)
                 value = (x + at).vector(c, lanes=lanes)
                 value = b.fma(value - mean, slope, shift)
                 if spec.has_relu:
                     value = b.relu(value)
-                (y + (i * spec.y.row + j * stored + spec.y.at(0, 0))).store(value, c)
+                (y + (i * spec.y.row + j * padded_channels + spec.y.at(0, 0))).store(
+                    value, c
+                )
 
 
 @kernel(x="f32*", grad_y="f32*", seen="f32*", statistics="f32*", sums="f32*")
@@ -220,12 +228,12 @@ def norm_backward_sums(
 
     Where ReLU follows, ``seen`` is its output and grad_y the derivative by it.
     """
-    m, stored = spec.x, spec.x.stored
-    for start, lanes, many in _channels(b, stored):
+    m, padded_channels = spec.x, spec.x.padded_channels
+    for start, lanes, many in _channels(b, padded_channels):
         with b.loop(many) as k:
             c = k * lanes + start
             mean = statistics.vector(c, lanes=lanes)
-            inverse = statistics.vector(c + 2 * stored, lanes=lanes)
+            inverse = statistics.vector(c + 2 * padded_channels, lanes=lanes)
             plain, along = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
             with b.loop(m.height) as i:
                 p, q = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
@@ -234,16 +242,18 @@ def norm_backward_sums(
                     grad_y + (i * spec.y.row + spec.y.at(0, 0)),
                 )
                 with b.loop(m.width) as j:
-                    value = (rows[0] + j * stored).vector(c, lanes=lanes)
-                    grad = (rows[1] + j * stored).vector(c, lanes=lanes)
+                    value = (rows[0] + j * padded_channels).vector(c, lanes=lanes)
+                    grad = (rows[1] + j * padded_channels).vector(c, lanes=lanes)
                     grad = _through_relu(b, grad, seen, spec.seen, (i, j, c))
                     p.add(grad)
                     q.set(b.fma(grad, value - mean, q.get()))
                 plain.add(p.get())
                 along.add(q.get())
             sums.store(sums.vector(c, lanes=lanes) + plain.get(), c)
-            total = sums.vector(c + stored, lanes=lanes) + along.get() * inverse
-            sums.store(total, c + stored)
+            total = (
+                sums.vector(c + padded_channels, lanes=lanes) + along.get() * inverse
+            )
+            sums.store(total, c + padded_channels)
 
 
 @kernel(sums="f32*", chunks="n", stride="n", totals="f32*")
@@ -290,29 +300,29 @@ def norm_backward(
     spec: NormBack,
 ) -> None:
     """grad_x = or += scale / σ · (grad_y − Σ grad_y / n − x̂ · Σ (grad_y · x̂) / n)."""
-    m, stored, g, to = spec.x, spec.x.stored, spec.grad_y, spec.grad_x
-    for start, lanes, many in _channels(b, stored):
+    m, padded_channels, g, to = spec.x, spec.x.padded_channels, spec.grad_y, spec.grad_x
+    for start, lanes, many in _channels(b, padded_channels):
         with b.loop(many) as k:
             c = k * lanes + start
-            inverse = statistics.vector(c + 2 * stored, lanes=lanes)
+            inverse = statistics.vector(c + 2 * padded_channels, lanes=lanes)
             factor = inverse * scale.vector(c, lanes=lanes)
             mean = statistics.vector(c, lanes=lanes)
             n = b.splat(numbers, lanes)
             shift = stretch = b.zeros(lanes)
             if spec.uses_batch:
                 shift = totals.vector(c, lanes=lanes) / n
-                stretch = totals.vector(c + stored, lanes=lanes) / n * inverse
+                stretch = totals.vector(c + padded_channels, lanes=lanes) / n * inverse
             with b.loop(m.height) as i, b.loop(m.width) as j:
-                row = i * g.row + j * stored + g.at(0, 0)
+                row = i * g.row + j * padded_channels + g.at(0, 0)
                 grad = (grad_y + row).vector(c, lanes=lanes)
                 grad = _through_relu(b, grad, seen, spec.seen, (i, j, c))
                 if spec.uses_batch:
-                    at = i * m.row + j * stored + m.at(0, 0)
+                    at = i * m.row + j * padded_channels + m.at(0, 0)
                     value = (x + at).vector(c, lanes=lanes)
                     grad = grad - shift - (value - mean) * stretch
                 grad = grad * factor
-                place = grad_x + (i * to.row + j * stored + to.at(0, 0))
-                if spec.is_added:
+                place = grad_x + (i * to.row + j * padded_channels + to.at(0, 0))
+                if spec.accumulate:
                     grad = grad + place.vector(c, lanes=lanes)
                 place.store(grad, c)
 
@@ -321,9 +331,9 @@ def norm_backward(
 class NormBack:
     """How x and the derivatives lie; whether the statistics depend on x."""
 
-    x: Map
-    grad_y: Map
-    grad_x: Map
+    x: ImageLayout
+    grad_y: ImageLayout
+    grad_x: ImageLayout
     uses_batch: bool
-    is_added: bool
-    seen: Map | None = None
+    accumulate: bool
+    seen: ImageLayout | None = None

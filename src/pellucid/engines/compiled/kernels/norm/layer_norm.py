@@ -14,18 +14,18 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     held,
     pixels,
 )
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 
 
 @dataclass(frozen=True, slots=True)
 class LayerNorm:
     """How x and y (or grad_y and grad_x) lie."""
 
-    x: Map
-    y: Map
+    x: ImageLayout
+    y: ImageLayout
     epsilon: float
-    grad_x: Map | None = None
-    is_added: bool = False
+    grad_x: ImageLayout | None = None
+    accumulate: bool = False
 
 
 class _Centered:
@@ -151,7 +151,7 @@ def layer_norm_grad_input(
         along = _total(b, [p * q for p, q in zip(g, hats, strict=True)]) / count
         for one, hat, (start, lanes, mask) in zip(g, hats, cuts, strict=True):
             grad = held(b, mask, (one - mean - hat * along) * inverse)
-            if spec.is_added:
+            if spec.accumulate:
                 grad = grad + at[2].vector(start, lanes=lanes)
             at[2].store(grad, start)
 
@@ -173,7 +173,7 @@ def layer_norm_grad_input(
             hat = centered.vector(start, lanes, mask) * inverse
             g = g_of(start, lanes, mask)
             grad = held(b, mask, (g - mean - hat * along) * inverse)
-            if spec.is_added:
+            if spec.accumulate:
                 grad = grad + at[2].vector(start, lanes=lanes)
             at[2].store(grad, start)
 

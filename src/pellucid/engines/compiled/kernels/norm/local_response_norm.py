@@ -10,7 +10,7 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     clear,
     pixels,
 )
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +21,23 @@ class Neighbours:
     nothing to a sum and stay 0.
     """
 
-    x: Map
-    y: Map
+    x: ImageLayout
+    y: ImageLayout
     reach: int
     share: float
     beta: float
     bias: float
-    grad_x: Map | None = None
-    is_added: bool = False
+    grad_x: ImageLayout | None = None
+    accumulate: bool = False
 
 
-def line_size(x: Map, reach: int) -> int:
+def line_size(x: ImageLayout, reach: int) -> int:
     """Return the numbers of one pixel's channels with zeros to either side."""
-    return x.stored + 2 * reach
+    return x.padded_channels + 2 * reach
 
 
-def _clear_sides(b: Builder, line: Pointer, spec: Neighbours) -> None:
-    for start in (0, spec.reach + spec.x.stored):
+def _clear_halo(b: Builder, line: Pointer, spec: Neighbours) -> None:
+    for start in (0, spec.reach + spec.x.padded_channels):
         clear(b, line + start, spec.reach)
 
 
@@ -61,12 +61,15 @@ def local_response_norm_forward(
 
     ``squares`` has room for ``line_size`` numbers.
     """
-    lanes, stored = min(b.lanes, spec.x.stored), spec.x.stored
-    _clear_sides(b, squares, spec)
+    lanes, padded_channels = (
+        min(b.lanes, spec.x.padded_channels),
+        spec.x.padded_channels,
+    )
+    _clear_halo(b, squares, spec)
 
     def pixel(at: list[Pointer]) -> None:
         _square(b, at[0], squares, spec)
-        with b.loop(stored, step=lanes) as c:
+        with b.loop(padded_channels, step=lanes) as c:
             s = _strength(b, squares, c, spec)
             at[1].store(at[0].vector(c, lanes=lanes) * _power(b, s, -spec.beta), c)
 
@@ -74,14 +77,14 @@ def local_response_norm_forward(
 
 
 def _square(b: Builder, x: Pointer, squares: Pointer, spec: Neighbours) -> None:
-    lanes = min(b.lanes, spec.x.stored)
-    with b.loop(spec.x.stored, step=lanes) as c:
+    lanes = min(b.lanes, spec.x.padded_channels)
+    with b.loop(spec.x.padded_channels, step=lanes) as c:
         value = x.vector(c, lanes=lanes)
         squares.store(value * value, c + spec.reach)
 
 
 def _strength(b: Builder, squares: Pointer, c: Number, spec: Neighbours) -> Value:
-    lanes = min(b.lanes, spec.x.stored)
+    lanes = min(b.lanes, spec.x.padded_channels)
     return _window(b, squares, c, spec.reach, lanes) * spec.share + spec.bias
 
 
@@ -100,19 +103,22 @@ def local_response_norm_backward(
 
     ``squares`` and ``shares`` have room for ``line_size`` numbers each.
     """
-    lanes, stored = min(b.lanes, spec.x.stored), spec.x.stored
+    lanes, padded_channels = (
+        min(b.lanes, spec.x.padded_channels),
+        spec.x.padded_channels,
+    )
     for line in (squares, shares):
-        _clear_sides(b, line, spec)
+        _clear_halo(b, line, spec)
 
     def pixel(at: list[Pointer]) -> None:
         _square(b, at[0], squares, spec)
-        with b.loop(stored, step=lanes) as c:
+        with b.loop(padded_channels, step=lanes) as c:
             s = _strength(b, squares, c, spec)
             direct = at[1].vector(c, lanes=lanes) * _power(b, s, -spec.beta)
             shares.store(direct * at[0].vector(c, lanes=lanes) / s, c + spec.reach)
-            before = at[2].vector(c, lanes=lanes) if spec.is_added else 0.0
+            before = at[2].vector(c, lanes=lanes) if spec.accumulate else 0.0
             at[2].store(direct + before, c)
-        with b.loop(stored, step=lanes) as c:
+        with b.loop(padded_channels, step=lanes) as c:
             around = _window(b, shares, c, spec.reach, lanes)
             pull = at[0].vector(c, lanes=lanes) * around * (2 * spec.share * spec.beta)
             at[2].store(at[2].vector(c, lanes=lanes) - pull, c)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
-from pellucid.engines.compiled.kernels.layout import Map
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 
 Pair = tuple[int, int]
 
@@ -18,8 +18,8 @@ class Pool:
     """A window that slides over x; ``top_left`` cells of padding stand before it."""
 
     kind: Literal["max", "avg"]
-    x: Map
-    y: Map
+    x: ImageLayout
+    y: ImageLayout
     kernel: Pair
     stride: Pair
     top_left: Pair = (0, 0)
@@ -42,14 +42,15 @@ def _cells(
     b: Builder,
     spec: Pool,
     window: tuple[Value, Value],
-    maps: tuple[Map, ...],
+    maps: tuple[ImageLayout, ...],
     body: Callable[..., None],
 ) -> None:
     """Call body with each cell's offset in images of x's size, in reading order."""
     i, j = window
     if spec.is_inside and spec.kernel[0] * spec.kernel[1] <= 9:
         corner = [
-            i * (spec.stride[0] * m.row) + j * (spec.stride[1] * m.stored) for m in maps
+            i * (spec.stride[0] * m.row) + j * (spec.stride[1] * m.padded_channels)
+            for m in maps
         ]
         for u in range(spec.kernel[0]):
             for v in range(spec.kernel[1]):
@@ -58,7 +59,7 @@ def _cells(
     rows = _range(b, i, 0, spec, spec.x.height)
     columns = _range(b, j, 1, spec, spec.x.width)
     with b.loop(rows[1], start=rows[0]) as y, b.loop(columns[1], start=columns[0]) as x:
-        body(*(y * m.row + x * m.stored + m.at(0, 0) for m in maps))
+        body(*(y * m.row + x * m.padded_channels + m.at(0, 0) for m in maps))
 
 
 def _range(
@@ -83,8 +84,8 @@ def _windows(
 ) -> None:
     """Call body(i, j, offset in y, lanes, channel) for each window's vectors."""
     with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
-        at = i * spec.y.row + j * spec.y.stored + spec.y.at(0, 0)
-        for start, lanes, many in spans(spec.y.stored, b.lanes):
+        at = i * spec.y.row + j * spec.y.padded_channels + spec.y.at(0, 0)
+        for start, lanes, many in spans(spec.y.padded_channels, b.lanes):
             with b.loop(many) as k:
                 body(i, j, at, lanes, k * lanes + start)
 
@@ -125,7 +126,9 @@ def max_pool_backward(
 
     def window(i: Value, j: Value, at: Value, lanes: int, c: Value) -> None:
         top = y.vector(at + c, lanes=lanes)
-        row = i * spec.grad_y.row + j * spec.grad_y.stored + spec.grad_y.at(0, 0)
+        row = (
+            i * spec.grad_y.row + j * spec.grad_y.padded_channels + spec.grad_y.at(0, 0)
+        )
         waiting = b.var(grad_y.vector(row + c, lanes=lanes))
 
         def cell(offset: Value, target: Value) -> None:
@@ -146,8 +149,8 @@ class MaxBack:
     """A max-pool and how the derivatives lie."""
 
     pool: Pool
-    grad_y: Map
-    grad_x: Map
+    grad_y: ImageLayout
+    grad_x: ImageLayout
 
 
 @kernel(grad_y="f32*", grad_x="f32*")
@@ -170,16 +173,18 @@ def avg_pool_backward(
 
 
 @kernel(x="f32*", y="f32*")
-def global_avg_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Map) -> None:
+def global_avg_forward(
+    b: Builder, x: Pointer, y: Pointer, *, spec: ImageLayout
+) -> None:
     """y[c] = Σ x[i, j, c] / (height · width); spec is x's layout."""
-    for start, lanes, many in spans(spec.stored, b.lanes):
+    for start, lanes, many in spans(spec.padded_channels, b.lanes):
         with b.loop(many) as k:
             c = k * lanes + start
             total = b.var(b.zeros(lanes))
             with b.loop(spec.height) as i:
                 part = b.var(b.zeros(lanes))
                 with b.loop(spec.width) as j:
-                    at = i * spec.row + j * spec.stored + spec.at(0, 0)
+                    at = i * spec.row + j * spec.padded_channels + spec.at(0, 0)
                     part.add((x + at).vector(c, lanes=lanes))
                 total.add(part.get())
             y.store(total.get() / float(spec.height * spec.width), c)
@@ -189,8 +194,8 @@ def global_avg_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Map) -> None
 class Spread:
     """A vector of channels spread over an image."""
 
-    x: Map
-    is_added: bool
+    x: ImageLayout
+    accumulate: bool
 
 
 @kernel(grad_y="f32*", grad_x="f32*")
@@ -199,11 +204,11 @@ def global_avg_backward(
 ) -> None:
     """grad_x[i, j, c] = or += grad_y[c] / (height · width)."""
     m = spec.x
-    for start, lanes, many in spans(m.stored, b.lanes):
+    for start, lanes, many in spans(m.padded_channels, b.lanes):
         with b.loop(many) as k:
             c = k * lanes + start
             share = grad_y.vector(c, lanes=lanes) / float(m.height * m.width)
             with b.loop(m.height) as i, b.loop(m.width) as j:
-                to = grad_x + (i * m.row + j * m.stored + m.at(0, 0))
-                value = to.vector(c, lanes=lanes) + share if spec.is_added else share
+                to = grad_x + (i * m.row + j * m.padded_channels + m.at(0, 0))
+                value = to.vector(c, lanes=lanes) + share if spec.accumulate else share
                 to.store(value, c)

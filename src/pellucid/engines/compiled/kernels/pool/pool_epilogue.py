@@ -6,7 +6,7 @@ from pellucid.engines.compiled.codegen import I32, Builder, Value, vector_of
 from pellucid.engines.compiled.kernels.elementwise.activation import Function, apply
 
 #: the code of a window whose ReLU gave zero: no derivative passes
-DEAD = 4
+INACTIVE = 4
 
 
 def pool_window(
@@ -28,7 +28,7 @@ def pool_window(
     -------
     tuple
         Value of float32 lanes; codes of 8-bit lanes: which cell came first among the
-        largest, 0 to 3, or `DEAD`. NaN in any cell makes the value NaN.
+        largest, 0 to 3, or `INACTIVE`. NaN in any cell makes the value NaN.
     """
     lanes = cells[0].type.count
     kind = vector_of(I32, lanes)
@@ -46,7 +46,7 @@ def pool_window(
     top = b.select(poisoned, b.splat(float("nan"), lanes), top)
     value = apply(b, function, top if bias is None else top + bias)
     if function is not None:
-        code = b.select(value > 0.0, code, b.const(DEAD, kind))
+        code = b.select(value > 0.0, code, b.const(INACTIVE, kind))
     return value, b.resize(code, "i8")
 
 

@@ -15,13 +15,13 @@ from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.amx import amx
 from pellucid.engines.compiled.kernels.conv.zero_mask import row_size, where_seen
 from pellucid.engines.compiled.kernels.elementwise.activation import apply
-from pellucid.engines.compiled.kernels.layout import Map, padded
+from pellucid.engines.compiled.kernels.layout import ImageLayout, padded
 from pellucid.engines.compiled.kernels.pool.pool_epilogue import pool_window
 from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, runs, split, tile
 from pellucid.engines.compiled.kernels.winograd.winograd_layout import (
     Floats,
-    Lay,
     Parts,
+    TileLayout,
 )
 from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
     GAP,
@@ -59,12 +59,12 @@ UNROLLED = 8
 
 def scratch_size(spec: Winograd, lanes: int = 16) -> int:
     """Return how many numbers of scratch a worker needs; lanes up to 16."""
-    tiles, outputs = tile_rows(spec) * spec.tiles[1], spec.conv.y.stored
+    tiles, outputs = tile_rows(spec) * spec.tiles[1], spec.conv.y.padded_channels
     if spec.on_amx:
         rows = padded(tiles, amx.EDGE)
-        halves = amx.PARTS * rows * spec.conv.x.stored + amx.DEPTH
+        halves = amx.PARTS * rows * spec.conv.x.padded_channels + amx.DEPTH
         return spec.spots * (halves // 2 + rows * outputs + GAP)
-    numbers = tiles * (spec.conv.x.stored + min(outputs, 4 * lanes))
+    numbers = tiles * (spec.conv.x.padded_channels + min(outputs, 4 * lanes))
     return spec.spots * (numbers + 2 * GAP)
 
 
@@ -113,7 +113,7 @@ def _tile_block(
         return
     x, u, bias, y, codes, seen, scratch = places
     conv, tiles = spec.conv, rows[1] * spec.tiles[1]
-    lanes, depth = lanes_for(b, conv.y.stored), conv.x.stored
+    lanes, depth = lanes_for(b, conv.y.padded_channels), conv.x.padded_channels
     made = scratch + spec.spots * apart(tiles * depth)
     transform_input(b, x, Floats(scratch, tiles, depth), spec, rows)
     for v, width, many in blocks(b, spec):
@@ -139,9 +139,12 @@ def _amx_block(
     """Make some rows of tiles, their products on AMX."""
     x, u, bias, y, codes, seen, scratch = places
     conv, tiles = spec.conv, rows[1] * spec.tiles[1]
-    lay, product = Parts(scratch, tiles, conv.x.stored), product_of(spec, tiles)
+    lay, product = (
+        Parts(scratch, tiles, conv.x.padded_channels),
+        product_of(spec, tiles),
+    )
     made, right = scratch + spec.spots * lay.spot // 2, u.cast("i32")
-    step = apart(product.rows * amx.EDGE * conv.y.stored)
+    step = apart(product.rows * amx.EDGE * conv.y.padded_channels)
     transform_input(b, x, lay, spec, rows)
     with b.loop(spec.spots) as spot:
         amx.multiply(
@@ -149,47 +152,51 @@ def _amx_block(
             lay.at(0, spot * lay.spot),
             right + spot * right_size(spec),
             made + spot * step,
-            conv.x.stored // amx.DEPTH,
+            conv.x.padded_channels // amx.DEPTH,
             product,
         )
-    how = (*rows, b.i64(0), conv.y.stored, step)
+    how = (*rows, b.i64(0), conv.y.padded_channels, step)
     _outputs(b, (made, bias, y, codes, seen), spec, how)
 
 
 def transform_input(
-    b: Builder, x: Pointer, lay: Lay, spec: Winograd, rows: tuple[Value, int]
+    b: Builder, x: Pointer, lay: TileLayout, spec: Winograd, rows: tuple[Value, int]
 ) -> None:
     """Put Bᵀ d B for some rows of tiles."""
     conv, m, (_, columns) = spec.conv, spec.conv.x, spec.tiles
     first, count = rows
-    lanes = lanes_for(b, m.stored)
+    lanes = lanes_for(b, m.padded_channels)
     x = x + m.at(-conv.top_left[0], -conv.top_left[1])
     whole = spec.extent[1] // spec.m
     most = UNROLLED if spec.m == 2 else 1
     with b.loop(count) as r:
         top, _ = top_of(b, spec, first + r)
         for start, length, many in runs(split(whole, most)):
-            with b.loop(many) as group, b.loop(m.stored, step=lanes) as c:
+            with b.loop(many) as group, b.loop(m.padded_channels, step=lanes) as c:
                 t = group * length + start
-                at = x + (top * m.row + t * (spec.m * m.stored) + c)
+                at = x + (top * m.row + t * (spec.m * m.padded_channels) + c)
                 target = lay.at(r * columns + t, c)
                 _transform_run(b, at, target, (spec, length, lay, lanes))
         if whole < columns:
-            with b.loop(m.stored, step=lanes) as c:
-                at = x + (top * m.row + c) + (spec.extent[1] - spec.m) * m.stored
+            with b.loop(m.padded_channels, step=lanes) as c:
+                at = (
+                    x
+                    + (top * m.row + c)
+                    + (spec.extent[1] - spec.m) * m.padded_channels
+                )
                 target = lay.at(r * columns + whole, c)
                 _transform_run(b, at, target, (spec, 1, lay, lanes))
 
 
 def _transform_run(
-    b: Builder, x: Pointer, to: Pointer, how: tuple[Winograd, int, Lay, int]
+    b: Builder, x: Pointer, to: Pointer, how: tuple[Winograd, int, TileLayout, int]
 ) -> None:
     """Transform neighbouring tiles, which share two columns each."""
     spec, length, lay, lanes = how
     m, n, seen = spec.conv.x, spec.m + 2, list[Vectors]()
     for t in range(length):
         while len(seen) < spec.m * t + n:
-            at = x + len(seen) * m.stored
+            at = x + len(seen) * m.padded_channels
             column = [at.vector(i * m.row, lanes=lanes) for i in range(n)]
             seen.append(b_turned(column, spec.m))
         for i in range(n):
@@ -212,7 +219,7 @@ def _product(
 ) -> None:
     """to[tile, o] = Σ a[tile, c] · w[c, o]."""
     spec, tiles, width = how
-    depth, lanes = spec.conv.x, lanes_for(b, spec.conv.y.stored)
+    depth, lanes = spec.conv.x, lanes_for(b, spec.conv.y.padded_channels)
     size = width * lanes
     most = min((b.registers - 2 - width) // width, ROWS)
     for p, length, times in runs(split(tiles, most)):
@@ -220,9 +227,9 @@ def _product(
             t = j * length + p
             sums = tile(
                 b,
-                a + t * depth.stored,
+                a + t * depth.padded_channels,
                 w,
-                rows=[r * depth.stored for r in range(length)],
+                rows=[r * depth.padded_channels for r in range(length)],
                 vectors=width,
                 axes=[Axis(depth.channels, 1, size)],
                 lanes=lanes,
@@ -242,7 +249,7 @@ def _outputs(
     made, bias, y, codes, seen = places
     first, count, o, size, step = how
     columns, n = spec.tiles[1], spec.m + 2
-    lanes = lanes_for(b, spec.conv.y.stored)
+    lanes = lanes_for(b, spec.conv.y.padded_channels)
     whole = spec.extent[1] // spec.m
     with b.loop(count) as r, b.loop(size, step=lanes) as v:
         offset = (bias + o).vector(v, lanes=lanes) if spec.conv.has_bias else None
@@ -271,7 +278,7 @@ def _outputs(
 Place = tuple[Winograd, Value, Value, Value]
 
 
-def _corner(b: Builder, place: Place, m: Map, size: int) -> tuple[Value, Value]:
+def _corner(b: Builder, place: Place, m: ImageLayout, size: int) -> tuple[Value, Value]:
     """Return the row and column of a tile's first output, ``size`` apart in y."""
     spec, row, t, _ = place
     top, _ = top_of(b, spec, row)
@@ -305,10 +312,12 @@ def _put_pooled(
     for i, j in _grid(spec.m // 2):
         window = [cells[2 * i + r][2 * j + s] for r, s in _grid(2)]
         value, code = pool_window(b, window, offset, spec.conv.function)
-        (y + (top * m.row + left * m.stored)).store(value, i * m.row + j * m.stored)
+        (y + (top * m.row + left * m.padded_channels)).store(
+            value, i * m.row + j * m.padded_channels
+        )
         if spec.keeps_codes:
-            at = codes + (top * m.width + left) * m.stored
-            at.store(code, (i * m.width + j) * m.stored)
+            at = codes + (top * m.width + left) * m.padded_channels
+            at.store(code, (i * m.width + j) * m.padded_channels)
 
 
 def _grid(size: int) -> Iterator[tuple[int, int]]:
@@ -322,15 +331,15 @@ def _put_cells(
     spec, row, t, o = place
     m, lanes = spec.y, cells[0][0].type.count
     top, left = _corner(b, place, m, 1)
-    to = y + (top * m.row + left * m.stored + o) + m.at(0, 0)
+    to = y + (top * m.row + left * m.padded_channels + o) + m.at(0, 0)
     done = [-size % spec.m for size in spec.extent]  # of the last tiles' outputs
     _, is_low = top_of(b, spec, row)
     is_right = t * spec.m > spec.extent[1] - spec.m if done[1] else None
     for i, j in _grid(spec.m):
-        value, at = cells[i][j], i * m.row + j * m.stored
+        value, at = cells[i][j], i * m.row + j * m.padded_channels
         if offset is not None:
             value = value + offset
-        if spec.conv.is_added:
+        if spec.conv.accumulate:
             for is_last, n in ((is_low, i < done[0]), (is_right, j < done[1])):
                 if is_last is not None and n:
                     value = b.select(is_last, b.zeros(lanes), value)

@@ -15,7 +15,7 @@ from pellucid.engines.compiled.kernels.layout import padded
 from pellucid.engines.compiled.kernels.winograd.winograd_transforms import apart
 
 
-class Lay(Protocol):
+class TileLayout(Protocol):
     """Where transformed tiles are put."""
 
     def at(self, tile: Number, channel: Number) -> Pointer:

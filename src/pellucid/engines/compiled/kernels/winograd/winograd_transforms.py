@@ -23,7 +23,7 @@ from typing import Literal
 from pellucid.engines.compiled.codegen import Value
 from pellucid.engines.compiled.kernels.amx.amx import DEPTH, EDGE
 from pellucid.engines.compiled.kernels.conv.conv import Conv
-from pellucid.engines.compiled.kernels.layout import Map, padded
+from pellucid.engines.compiled.kernels.layout import ImageLayout, padded
 
 Vectors = list[Value]
 
@@ -68,7 +68,7 @@ class Winograd:
 
     conv: Conv
     pooled: bool
-    y: Map
+    y: ImageLayout
     keeps_codes: bool = True
     weight_layout: Literal["hwio", "ohwi"] = "hwio"
     is_turned: bool = False
@@ -152,8 +152,8 @@ def on_amx(spec: Winograd) -> Winograd:
     Tiles sum over stored channels, so there must be none but the true ones.
     """
     x = spec.conv.x
-    fits = x.channels == x.stored and x.stored % DEPTH == 0
-    fits = fits and spec.conv.y.stored % EDGE == 0
+    fits = x.channels == x.padded_channels and x.padded_channels % DEPTH == 0
+    fits = fits and spec.conv.y.padded_channels % EDGE == 0
     other = replace(spec, on_amx=True, edge=4)
     is_cheaper = spec.m == 4 and other.cost < spec.cost
     return other if fits and is_cheaper else spec

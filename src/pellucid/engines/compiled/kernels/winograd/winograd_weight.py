@@ -24,7 +24,7 @@ def weight_size(spec: Winograd) -> int:
     """Return how many numbers the transformed weights take."""
     if spec.on_amx:
         return spec.spots * right_size(spec)
-    return spec.spots * spec.conv.x.channels * spec.conv.y.stored
+    return spec.spots * spec.conv.x.channels * spec.conv.y.padded_channels
 
 
 def tile_rows(spec: Winograd) -> int:
@@ -47,7 +47,7 @@ def _filling(rows: int, columns: int) -> int:
 
 def product_of(spec: Winograd, tiles: int) -> amx.Product:
     """Return one spot's product on AMX for so many tiles."""
-    depth, outputs = spec.conv.x.stored, spec.conv.y.stored
+    depth, outputs = spec.conv.x.padded_channels, spec.conv.y.padded_channels
     rows, tile = -(-tiles // amx.EDGE), amx.PARTS * amx.WORDS
     return amx.Product(
         rows=rows,
@@ -64,13 +64,16 @@ def product_of(spec: Winograd, tiles: int) -> amx.Product:
 
 def right_size(spec: Winograd) -> int:
     """Return how many words one spot's transformed weights take on AMX."""
-    steps, columns = spec.conv.x.stored // amx.DEPTH, spec.conv.y.stored // amx.EDGE
+    steps, columns = (
+        spec.conv.x.padded_channels // amx.DEPTH,
+        spec.conv.y.padded_channels // amx.EDGE,
+    )
     return steps * columns * amx.PARTS * amx.WORDS
 
 
 def blocks(b: Builder, spec: Winograd) -> list[tuple[int, int, int]]:
     """Cut the outputs: [(first vector, vectors together, how many)]."""
-    vectors = spec.conv.y.stored // lanes_for(b, spec.conv.y.stored)
+    vectors = spec.conv.y.padded_channels // lanes_for(b, spec.conv.y.padded_channels)
     rows = min(tile_rows(spec) * spec.tiles[1], ROWS)
     _, width = tile_shape(b, vectors, rows)
     if width > 2 and (rows + 1) * width > b.registers - 4:
@@ -91,10 +94,12 @@ def winograd_weight(
 
     ``kept`` has room for `taps_size` elements.
     """
-    channels, out = spec.conv.x.channels, spec.conv.y.stored
-    tap, k_step, n_step = _strides(spec, spec.conv.x.stored, out)
+    channels, out = spec.conv.x.channels, spec.conv.y.padded_channels
+    tap, k_step, n_step = _strides(spec, spec.conv.x.padded_channels, out)
     whole = lanes_for(b, out)
-    lanes = whole if n_step == 1 else min(whole, lanes_for(b, spec.conv.x.stored))
+    lanes = (
+        whole if n_step == 1 else min(whole, lanes_for(b, spec.conv.x.padded_channels))
+    )
     for first, width, many in blocks(b, spec):
         size = width * whole
         with b.loop(many) as block, b.loop(size, step=lanes) as v:
@@ -152,7 +157,9 @@ def _put(b: Builder, taps: Vectors, to: Pointer, step: int, spec: Winograd) -> N
 
 def amx_steps(spec: Winograd) -> tuple[int, int]:
     """Return how far 16 outputs are apart in the weights, and in ``u``."""
-    _, _, n_step = _strides(spec, spec.conv.x.stored, spec.conv.y.stored)
+    _, _, n_step = _strides(
+        spec, spec.conv.x.padded_channels, spec.conv.y.padded_channels
+    )
     return amx.EDGE * n_step, product_of(spec, 1).right_column
 
 
@@ -164,8 +171,8 @@ def winograd_amx_weight(
 
     ``kept`` has room for `taps_size` elements.
     """
-    depth, product, lanes = spec.conv.x.stored, product_of(spec, 1), amx.EDGE
-    tap, k_step, n_step = _strides(spec, depth, spec.conv.y.stored)
+    depth, product, lanes = spec.conv.x.padded_channels, product_of(spec, 1), amx.EDGE
+    tap, k_step, n_step = _strides(spec, depth, spec.conv.y.padded_channels)
     size = lanes * lanes
     with b.loop(depth, step=lanes) as k:
         with b.loop(9) as t:

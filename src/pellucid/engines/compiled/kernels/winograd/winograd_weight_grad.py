@@ -44,13 +44,13 @@ def winograd_back_fits(conv: Conv) -> bool:
 
 def grad_size(spec: Winograd) -> int:
     """Return how many numbers the derivative by the transformed weights takes."""
-    return spec.spots * apart(spec.conv.x.channels * spec.conv.y.stored)
+    return spec.spots * apart(spec.conv.x.channels * spec.conv.y.padded_channels)
 
 
 def back_scratch_size(spec: Winograd) -> int:
     """Return how many numbers of scratch a worker needs."""
     tiles = _tile_rows(spec) * spec.tiles[1]
-    numbers = tiles * (spec.conv.x.stored + spec.conv.y.stored)
+    numbers = tiles * (spec.conv.x.padded_channels + spec.conv.y.padded_channels)
     return spec.spots * (numbers + 2 * GAP)
 
 
@@ -74,18 +74,18 @@ def winograd_grad_weight(
     conv = spec.conv
     for first, count, many in runs(split(spec.tiles[0], _tile_rows(spec))):
         tiles = count * spec.tiles[1]
-        grads = scratch + spec.spots * apart(tiles * conv.x.stored)
+        grads = scratch + spec.spots * apart(tiles * conv.x.padded_channels)
         with b.loop(many) as group:
             row = group * count + first
-            lay = Floats(scratch, tiles, conv.x.stored)
+            lay = Floats(scratch, tiles, conv.x.padded_channels)
             transform_input(b, x, lay, spec, (row, count))
             _transform_grad(b, grad_y, grads, spec, (row, count))
             with b.loop(spec.spots) as spot:
                 _product(
                     b,
-                    scratch + spot * apart(tiles * conv.x.stored),
-                    grads + spot * apart(tiles * conv.y.stored),
-                    grad_u + spot * apart(conv.x.channels * conv.y.stored),
+                    scratch + spot * apart(tiles * conv.x.padded_channels),
+                    grads + spot * apart(tiles * conv.y.padded_channels),
+                    grad_u + spot * apart(conv.x.channels * conv.y.padded_channels),
                     (conv, tiles),
                 )
 
@@ -95,22 +95,25 @@ def _transform_grad(
 ) -> None:
     """to[spot][tile][channel] = A grad_y Aᵀ for some rows of tiles."""
     (first, count), columns, m = rows, spec.tiles[1], spec.conv.y
-    lanes, whole = lanes_for(b, m.stored), spec.extent[1] // spec.m
+    lanes, whole = lanes_for(b, m.padded_channels), spec.extent[1] // spec.m
     done = [-size % spec.m for size in spec.extent]  # of the last tiles' outputs
-    how = (spec, apart(count * columns * m.stored), lanes)
+    how = (spec, apart(count * columns * m.padded_channels), lanes)
     with b.loop(count) as r:
         top, is_low = top_of(b, spec, first + r)
-        row, target = grad_y + top * m.row + m.at(0, 0), to + r * (columns * m.stored)
+        row, target = (
+            grad_y + top * m.row + m.at(0, 0),
+            to + r * (columns * m.padded_channels),
+        )
         hidden = None if is_low is None else (is_low, done[0])
-        with b.loop(whole) as t, b.loop(m.stored, step=lanes) as c:
-            at = row + (t * (spec.m * m.stored) + c)
+        with b.loop(whole) as t, b.loop(m.padded_channels, step=lanes) as c:
+            at = row + (t * (spec.m * m.padded_channels) + c)
             cells = _cells(b, at, how, hidden, 0)
-            _put(cells, target + (t * m.stored + c), how)
+            _put(cells, target + (t * m.padded_channels + c), how)
         if done[1]:
-            with b.loop(m.stored, step=lanes) as c:
-                at = row + c + (spec.extent[1] - spec.m) * m.stored
+            with b.loop(m.padded_channels, step=lanes) as c:
+                at = row + c + (spec.extent[1] - spec.m) * m.padded_channels
                 cells = _cells(b, at, how, hidden, done[1])
-                _put(cells, target + c + whole * m.stored, how)
+                _put(cells, target + c + whole * m.padded_channels, how)
 
 
 How = tuple[Winograd, int, int]
@@ -128,7 +131,8 @@ def _cells(
     found = []
     for j in range(spec.m):
         column = [
-            at.vector(i * m.row + j * m.stored, lanes=lanes) for i in range(spec.m)
+            at.vector(i * m.row + j * m.padded_channels, lanes=lanes)
+            for i in range(spec.m)
         ]
         if hidden is not None:
             is_low, rows = hidden
@@ -151,7 +155,7 @@ def _product(
 ) -> None:
     """to[c, o] += Σ x[tile, c] · w[tile, o]."""
     conv, tiles = how
-    channels, m, n = conv.x.channels, conv.x.stored, conv.y.stored
+    channels, m, n = conv.x.channels, conv.x.padded_channels, conv.y.padded_channels
     lanes = lanes_for(b, n)
     most, width = tile_shape(b, n // lanes, channels)
     for first, vectors, many in runs(split(n // lanes, width)):
@@ -187,7 +191,7 @@ def winograd_grad_back(
 ) -> None:
     """grad_weight[u, v, c, o] += Gᵀ grad_u G."""
     conv = spec.conv
-    out, rows, m, n = conv.y.stored, conv.x.channels, spec.m, spec.m + 2
+    out, rows, m, n = conv.y.padded_channels, conv.x.channels, spec.m, spec.m + 2
     lanes = lanes_for(b, out)
     with b.loop(rows) as c, b.loop(out, step=lanes) as o:
         at, to = grad_u + (c * out + o), grad_weight + (c * out + o)
@@ -197,5 +201,5 @@ def winograd_grad_back(
             columns.append(g_turned([at.vector(s, lanes=lanes) for s in spots], m))
         for u in range(3):
             for v, value in enumerate(g_turned([column[u] for column in columns], m)):
-                place = to + (3 * u + v) * (conv.x.stored * out)
+                place = to + (3 * u + v) * (conv.x.padded_channels * out)
                 place.store(place.vector(lanes=lanes) + value)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pellucid.engines.compiled.kernels.conv.conv_input_grad import gradient_sides
-from pellucid.engines.compiled.kernels.layout import NO_SIDES, Map, Sides
-from pellucid.engines.compiled.lowering.context import Lowering, Options
+from pellucid.engines.compiled.kernels.conv.conv_input_grad import gradient_halo
+from pellucid.engines.compiled.kernels.layout import NO_HALO, Halo, ImageLayout
+from pellucid.engines.compiled.lowering.context import LoweringContext, Options
 from pellucid.engines.compiled.lowering.layers import (
     activation,
     conv,
@@ -48,12 +48,19 @@ from pellucid.network.layers import (
 )
 from pellucid.network.node import Node
 
-LOWER: dict[type[Layer], Callable[[Lowering, Node], None]] = {
+
+def _lower_conv(low: LoweringContext, node: Node) -> None:
+    """Lower a convolution, with ReLU and max-pool where they are fused into it."""
+    lower = conv_pool.lower if node.name in low.pooled else conv.lower
+    lower(low, node)
+
+
+LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     Add: geometry.lower_add,
     AvgPool2D: pool.lower,
     BatchNorm: normalization.lower,
     Concat: geometry.lower_concat,
-    Conv2D: conv.lower,
+    Conv2D: _lower_conv,
     ConvTranspose2D: conv_transpose.lower,
     Dense: dense.lower,
     Dropout: dropout.lower,
@@ -74,22 +81,22 @@ LOWER: dict[type[Layer], Callable[[Lowering, Node], None]] = {
 }
 
 
-def wanted_sides(low: Lowering, node: Node) -> Sides:
+def wanted_halo(low: LoweringContext, node: Node) -> Halo:
     """Return the zeros that a node reads around its input."""
     layer = node.layer
     if not isinstance(layer, Conv2D | ConvTranspose2D):
-        return NO_SIDES
+        return NO_HALO
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
     if isinstance(layer, Conv2D):
-        return conv.input_sides(conv.describe(layer, x, y))
-    return gradient_sides(conv.describe(layer, x, y))
+        return conv.input_halo(conv.describe(layer, x, y))
+    return gradient_halo(conv.describe(layer, x, y))
 
 
 def weight_layout(
     network: Network,
     node: Node,
     role: str,
-    maps: tuple[Map, Map],
+    maps: tuple[ImageLayout, ImageLayout],
     *,
     options: Options,
 ) -> tuple[Layout, Group]:
@@ -120,5 +127,5 @@ def weight_layout(
     return _vector(y, shape), "chunk"
 
 
-def _vector(y: Map, shape: tuple[int, ...]) -> Layout:
-    return Layout((y.stored,), shape, (0,))
+def _vector(y: ImageLayout, shape: tuple[int, ...]) -> Layout:
+    return Layout((y.padded_channels,), shape, (0,))

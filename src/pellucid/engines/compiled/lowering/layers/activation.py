@@ -13,9 +13,9 @@ from pellucid.engines.compiled.kernels.elementwise.activation import (
     Elementwise,
     Function,
 )
-from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.lowering.context import Lowering
-from pellucid.engines.compiled.program.program_ir import At, Value
+from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.program.program_ir import BufferRef, Value
 from pellucid.network.layers import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from pellucid.network.node import Node
 
@@ -29,41 +29,49 @@ FUNCTIONS: dict[type, Callable[[Any], Function]] = {
 }
 
 
-def shows_derivative(function: Function) -> bool:
+def derivative_from_output(function: Function) -> bool:
     """Whether f′ can be told from f's output."""
     is_leaky = function.kind == "leaky_relu" and function.slope > 0
     return function.kind in FROM_OUTPUT or is_leaky
 
 
-def lower(low: Lowering, node: Node) -> None:
+def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of an activation that stands alone."""
     x, y = low.source(node), low.output(node.name)
     function = FUNCTIONS[type(node.layer)](node.layer)
     spec = Elementwise(function, x.map, y.map)
     low.step(
-        kernels.activation_forward, spec, At(x.buffer), At(y.buffer), node=node.name
+        kernels.activation_forward,
+        spec,
+        BufferRef(x.buffer),
+        BufferRef(y.buffer),
+        node=node.name,
     )
 
     def back() -> None:
         if node.inputs[0] not in low.learners:
             return
-        grad, seen = low.grads[node.name], y if shows_derivative(function) else x
-        to, is_added = low.grad_target(node.inputs[0])
-        spec = Backward(function, seen.map, grad.map, to.map, is_added)
+        grad, seen = low.grads[node.name], y if derivative_from_output(function) else x
+        to, accumulate = low.grad_target(node.inputs[0])
+        spec = Backward(function, seen.map, grad.map, to.map, accumulate)
         low.step(
             kernels.activation_backward,
             spec,
-            At(seen.buffer),
-            At(grad.buffer),
-            At(to.buffer),
+            BufferRef(seen.buffer),
+            BufferRef(grad.buffer),
+            BufferRef(to.buffer),
             node=node.name,
         )
 
     low.on_back(node.name, back)
 
 
-def pull_through(
-    low: Lowering, function: Function, pair: tuple[Value, Value], m: Map, node: str
+def lower_activation_grad(
+    low: LoweringContext,
+    function: Function,
+    pair: tuple[Value, Value],
+    m: ImageLayout,
+    node: str,
 ) -> Value:
     """Return grad_y · f′ in a buffer of its own, for what f was fused into."""
     y, grad = pair
@@ -72,23 +80,23 @@ def pull_through(
     low.step(
         kernels.activation_backward,
         spec,
-        At(y.buffer),
-        At(grad.buffer),
-        At(to.buffer),
+        BufferRef(y.buffer),
+        BufferRef(grad.buffer),
+        BufferRef(to.buffer),
         node=node,
     )
     return to
 
 
-def lower_softmax(low: Lowering, node: Node) -> None:
+def lower_softmax(low: LoweringContext, node: Node) -> None:
     """Add the steps of Softmax."""
     x, y = low.source(node), low.output(node.name)
     spec = softmax_kernels.Softmax(x.map, y.map)
     low.step(
         softmax_kernels.softmax_forward,
         spec,
-        At(x.buffer),
-        At(y.buffer),
+        BufferRef(x.buffer),
+        BufferRef(y.buffer),
         node=node.name,
     )
 
@@ -96,14 +104,14 @@ def lower_softmax(low: Lowering, node: Node) -> None:
         if node.inputs[0] not in low.learners:
             return
         grad = low.grads[node.name]
-        to, is_added = low.grad_target(node.inputs[0])
-        spec = softmax_kernels.Softmax(y.map, grad.map, to.map, is_added)
+        to, accumulate = low.grad_target(node.inputs[0])
+        spec = softmax_kernels.Softmax(y.map, grad.map, to.map, accumulate)
         low.step(
             softmax_kernels.softmax_backward,
             spec,
-            At(y.buffer),
-            At(grad.buffer),
-            At(to.buffer),
+            BufferRef(y.buffer),
+            BufferRef(grad.buffer),
+            BufferRef(to.buffer),
             node=node.name,
         )
 

@@ -20,7 +20,7 @@ from pellucid.engines.compiled.kernels.conv.conv import (
 from pellucid.engines.compiled.kernels.conv.conv_input_grad import (
     conv_grad_input,
     conv_turn_weight,
-    gradient_sides,
+    gradient_halo,
 )
 from pellucid.engines.compiled.kernels.conv.conv_weight_grad import (
     conv_grad_bias,
@@ -28,7 +28,7 @@ from pellucid.engines.compiled.kernels.conv.conv_weight_grad import (
 )
 from pellucid.engines.compiled.kernels.conv.zero_mask import find_zeros, seen_size
 from pellucid.engines.compiled.kernels.elementwise import copies
-from pellucid.engines.compiled.kernels.layout import Map, Sides
+from pellucid.engines.compiled.kernels.layout import Halo, ImageLayout
 from pellucid.engines.compiled.kernels.winograd import winograd, winograd_weight_grad
 from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
     Winograd,
@@ -42,11 +42,13 @@ from pellucid.engines.compiled.kernels.winograd.winograd_weight import (
     winograd_amx_weight,
     winograd_weight,
 )
-from pellucid.engines.compiled.lowering.context import Lowering
-from pellucid.engines.compiled.lowering.layers import conv_pool
-from pellucid.engines.compiled.lowering.layers.activation import FUNCTIONS, pull_through
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.lowering.layers.activation import (
+    FUNCTIONS,
+    lower_activation_grad,
+)
 from pellucid.engines.compiled.lowering.parameters import Layout
-from pellucid.engines.compiled.program.program_ir import At, Buffer, Value
+from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef, Value
 from pellucid.network.layers import BatchNorm, Conv2D, ConvTranspose2D, Dense
 from pellucid.network.node import Node
 
@@ -55,7 +57,9 @@ Pair = tuple[int, int]
 _GREY = "a vector is some pixels"
 
 
-def describe(layer: Conv2D | ConvTranspose2D | Dense, x: Map, y: Map) -> Conv:
+def describe(
+    layer: Conv2D | ConvTranspose2D | Dense, x: ImageLayout, y: ImageLayout
+) -> Conv:
     """Return the convolution that a layer computes; Dense on an image is 1×1.
 
     That of a transposed convolution goes from its output to its input.
@@ -75,7 +79,7 @@ def describe(layer: Conv2D | ConvTranspose2D | Dense, x: Map, y: Map) -> Conv:
     )
 
 
-def input_sides(spec: Conv) -> Sides:
+def input_halo(spec: Conv) -> Halo:
     """Return the zeros that a convolution reads around its input."""
     down, across = ((axis.pad, max(0, axis.reach)) for axis in spec.axes)
     return down, across
@@ -93,35 +97,34 @@ def multiply_adds(spec: Conv) -> int:
     return spec.y.height * spec.y.width * spec.y.channels * per_cell
 
 
-def lower(low: Lowering, node: Node) -> None:
+def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of Conv2D, or of Dense on an image."""
     layer = node.layer
     if not isinstance(layer, Conv2D | Dense):
         raise TypeError(type(layer))
-    if node.name in low.pooled:
-        conv_pool.lower(low, node)
-        return
     x = low.source(node)
     after = low.fused.get(node.name)
     function = FUNCTIONS[type(after.layer)](after.layer) if after else None
     y = low.output(low.end_of(node))
     spec = replace(describe(layer, x.map, y.map), has_bias=low.has_bias(node))
     forward(low, node, replace(spec, function=function), (x, y))
-    low.want_grad_sides(node.name, gradient_sides(spec))
+    low.want_grad_halo(node.name, gradient_halo(spec))
     name = after.name if after else node.name
 
     def back() -> None:
         grad = low.grads[name]
         if after and function:
-            sides = gradient_sides(spec)
-            m = low.plain_map(node.name).with_sides(sides)
-            grad = pull_through(low, function, (y, grad), m, node.name)
+            halo = gradient_halo(spec)
+            m = low.plain_map(node.name).with_halo(halo)
+            grad = lower_activation_grad(low, function, (y, grad), m, node.name)
         pull(low, node, replace(spec, y=grad.map), (x, grad))
 
     low.on_back(name, back)
 
 
-def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> None:
+def forward(
+    low: LoweringContext, node: Node, spec: Conv, pair: tuple[Value, Value]
+) -> None:
     """Add the step that convolves: by Winograd where that pays, else by tiles."""
     x, y = pair
     what = f", {spec.function.kind}" if spec.function else ""
@@ -133,26 +136,32 @@ def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) ->
         # tiles. The way back has no such corners and takes what costs least.
         edge: Literal[0, 2] = 2 if low.purpose.goes_back else 0
         fast = Winograd(spec, pooled=False, y=y.map, edge=edge)
-        add_winograd(low, node, fast, (At(x.buffer), bias, At(y.buffer)), what=what)
+        add_winograd(
+            low, node, fast, (BufferRef(x.buffer), bias, BufferRef(y.buffer)), what=what
+        )
         return
     kernel, why = conv_forward, "register tiles"
     if depthwise.depthwise_fits(spec):
         kernel, why = depthwise.depthwise_forward, "each channel alone"
-    elif conv_single_channel.grey_fits(spec, low.target.lanes):
-        kernel, why = conv_single_channel.grey_forward, _GREY
-        size = conv_single_channel.grey_weight_size(spec, low.target.lanes)
+    elif conv_single_channel.single_channel_fits(spec, low.target.lanes):
+        kernel, why = conv_single_channel.single_channel_forward, _GREY
+        size = conv_single_channel.single_channel_weight_size(spec, low.target.lanes)
         repeated = low.buffer(f"{node.name} repeated", size, "shared")
         low.prepare(
-            conv_single_channel.grey_weight, spec, w, At(repeated), node=node.name
+            conv_single_channel.single_channel_weight,
+            spec,
+            w,
+            BufferRef(repeated),
+            node=node.name,
         )
-        w = At(repeated)
+        w = BufferRef(repeated)
     low.step(
         kernel,
         spec,
-        At(x.buffer),
+        BufferRef(x.buffer),
         w,
         bias,
-        At(y.buffer),
+        BufferRef(y.buffer),
         node=node.name,
         grain="fine",
         why=f"{why}{what}",
@@ -160,21 +169,21 @@ def forward(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) ->
     )
 
 
-def hwio(low: Lowering, node: Node, spec: Conv) -> At:
+def hwio(low: LoweringContext, node: Node, spec: Conv) -> BufferRef:
     """Return the weights as [kernel_h][kernel_w][input][output]."""
     w = low.weight(node, "weight")
     if low.parameter(node, "weight").layout.order[0] == 0:
         return w
     turned = low.buffer(f"{node.name} hwio", prod(spec.weight_shape), "shared")
-    low.prepare(conv_from_ohwi, spec, w, At(turned), node=node.name)
-    return At(turned)
+    low.prepare(conv_from_ohwi, spec, w, BufferRef(turned), node=node.name)
+    return BufferRef(turned)
 
 
 def add_winograd(
-    low: Lowering,
+    low: LoweringContext,
     node: Node,
     spec: Winograd,
-    places: tuple[At, At, At],
+    places: tuple[BufferRef, BufferRef, BufferRef],
     *,
     what: str = "",
     codes: Buffer | None = None,
@@ -196,30 +205,32 @@ def add_winograd(
             winograd_amx_weight,
             spec,
             replace(weight, per_block=of_weight),
-            At(u, per_block=of_u),
-            At(taps),
+            BufferRef(u, per_block=of_u),
+            BufferRef(taps),
             node=node.name,
-            blocks=spec.conv.y.stored // EDGE,
+            blocks=spec.conv.y.padded_channels // EDGE,
         )
     else:
-        arguments = weight, At(u), At(taps)
+        arguments = weight, BufferRef(u), BufferRef(taps)
         low.prepare(winograd_weight, spec, *arguments, node=node.name)
     x, bias, y = places
-    seen = At(u)
+    seen = BufferRef(u)
     if role == "forward" and _has_corners(low, node):
         spec = replace(spec, keeps_zeros=True)
-        seen = At(low.buffer(f"{node.name} seen", seen_size(spec.conv), "image", "i32"))
+        seen = BufferRef(
+            low.buffer(f"{node.name} seen", seen_size(spec.conv), "image", "i32")
+        )
         low.step(find_zeros, spec.conv, x, seen, node=node.name, grain="fine")
     low.step(
         winograd.winograd_forward,
         spec,
         x,
-        At(u),
+        BufferRef(u),
         bias,
         y,
-        At(codes) if codes else At(u),
+        BufferRef(codes) if codes else BufferRef(u),
         seen,
-        At(scratch),
+        BufferRef(scratch),
         node=node.name,
         grain="fine",
         why=f"{spec.title}: 3×3, stride 1{what}",
@@ -227,13 +238,15 @@ def add_winograd(
     )
 
 
-def _has_corners(low: Lowering, node: Node) -> bool:
+def _has_corners(low: LoweringContext, node: Node) -> bool:
     """Whether an exact zero matters: not where batch norm alone comes next."""
     followers = low.network.consumers[node.name]
     return not all(isinstance(after.layer, BatchNorm) for after in followers)
 
 
-def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> None:
+def pull(
+    low: LoweringContext, node: Node, spec: Conv, pair: tuple[Value, Value]
+) -> None:
     """Add the steps of a convolution's derivatives, from its input and grad_y."""
     _, grad = pair
     if low.trains(node):
@@ -243,7 +256,7 @@ def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> No
             low.step(
                 conv_grad_bias,
                 spec.y,
-                At(grad.buffer),
+                BufferRef(grad.buffer),
                 low.chunk_grad(node, "bias"),
                 node=node.name,
             )
@@ -252,7 +265,7 @@ def pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> No
 
 
 def _pull_weight(
-    low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]
+    low: LoweringContext, node: Node, spec: Conv, pair: tuple[Value, Value]
 ) -> None:
     x, grad = pair
     low.clear_chunk_grad(node, "weight")
@@ -260,16 +273,16 @@ def _pull_weight(
         fast = Winograd(spec, pooled=False, y=spec.y)
         size = winograd_weight_grad.grad_size(fast)
         grad_u = low.buffer(f"{node.name} grad U", size, "worker")
-        low.prologue(copies.zero, size, At(grad_u), node=node.name)
+        low.prologue(copies.zero, size, BufferRef(grad_u), node=node.name)
         room = winograd_weight_grad.back_scratch_size(fast)
         scratch = low.buffer(f"{node.name} tiles grad", room, "worker")
         low.step(
             winograd_weight_grad.winograd_grad_weight,
             fast,
-            At(x.buffer),
-            At(grad.buffer),
-            At(grad_u),
-            At(scratch),
+            BufferRef(x.buffer),
+            BufferRef(grad.buffer),
+            BufferRef(grad_u),
+            BufferRef(scratch),
             node=node.name,
             grain="fine",
             why=f"{fast.title}, transposed",
@@ -278,7 +291,7 @@ def _pull_weight(
         low.step(
             winograd_weight_grad.winograd_grad_back,
             fast,
-            At(grad_u),
+            BufferRef(grad_u),
             low.chunk_grad(node, "weight"),
             node=node.name,
             per="chunk",
@@ -288,13 +301,13 @@ def _pull_weight(
     kernel, why = conv_grad_weight, "register tiles"
     if depthwise.depthwise_fits(spec):
         kernel, why = depthwise.depthwise_grad_weight, "each channel alone"
-    elif conv_single_channel.grey_fits(spec, low.target.lanes):
-        kernel, why = conv_single_channel.grey_grad_weight, _GREY
+    elif conv_single_channel.single_channel_fits(spec, low.target.lanes):
+        kernel, why = conv_single_channel.single_channel_weight_grad, _GREY
     low.step(
         kernel,
         spec,
-        At(x.buffer),
-        At(grad.buffer),
+        BufferRef(x.buffer),
+        BufferRef(grad.buffer),
         low.chunk_grad(node, "weight"),
         node=node.name,
         grain="fine",
@@ -303,45 +316,47 @@ def _pull_weight(
     )
 
 
-def _pull_input(low: Lowering, node: Node, spec: Conv, grad: Value) -> None:
-    to, is_added = low.grad_target(node.inputs[0])
+def _pull_input(low: LoweringContext, node: Node, spec: Conv, grad: Value) -> None:
+    to, accumulate = low.grad_target(node.inputs[0])
     mirror = Conv(
         spec.y,
         to.map,
         spec.kernel,
         top_left=(2 - spec.top_left[0], 2 - spec.top_left[1]),
         has_bias=False,
-        is_added=is_added,
+        accumulate=accumulate,
     )
     is_fit = winograd_fits(spec) and winograd_fits(mirror)
     if low.options.winograd and is_fit and min(mirror.top_left) >= 0:
         fast = Winograd(mirror, pooled=False, y=to.map, is_turned=True)
         weight = low.weight(node, "weight")
-        add_winograd(low, node, fast, (At(grad.buffer), weight, At(to.buffer)))
+        add_winograd(
+            low, node, fast, (BufferRef(grad.buffer), weight, BufferRef(to.buffer))
+        )
         return
-    full = replace(spec, x=to.map, is_added=is_added)
+    full = replace(spec, x=to.map, accumulate=accumulate)
     w = low.weight(node, "weight")
     if depthwise.depthwise_fits(full):
         kernel, why = depthwise.depthwise_grad_input, "each channel alone"
     else:
-        turn, size = conv_turn_weight, prod(spec.turned_shape)
+        turn, size = conv_turn_weight, prod(spec.transposed_shape)
         kernel, why = conv_grad_input, "register tiles"
-        if conv_input_grad_scatter.spread_pays(full, low.target.lanes):
-            turn = conv_input_grad_scatter.spread_weight
-            size = conv_input_grad_scatter.spread_weight_size(full, low.target.lanes)
+        if conv_input_grad_scatter.scatter_pays(full, low.target.lanes):
+            turn = conv_input_grad_scatter.scatter_weight
+            size = conv_input_grad_scatter.scatter_weight_size(full, low.target.lanes)
             kernel, why = (
-                conv_input_grad_scatter.spread_grad_input,
+                conv_input_grad_scatter.scatter_input_grad,
                 "each output over its window",
             )
         turned = low.buffer(f"{node.name} turned", size, "shared")
-        low.prepare(turn, full, w, At(turned), node=node.name)
-        w = At(turned)
+        low.prepare(turn, full, w, BufferRef(turned), node=node.name)
+        w = BufferRef(turned)
     low.step(
         kernel,
         full,
-        At(grad.buffer),
+        BufferRef(grad.buffer),
         w,
-        At(to.buffer),
+        BufferRef(to.buffer),
         node=node.name,
         grain="fine",
         why=why,

@@ -29,10 +29,10 @@ from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
     Winograd,
     winograd_fits,
 )
-from pellucid.engines.compiled.lowering.context import Lowering, Options
+from pellucid.engines.compiled.lowering.context import LoweringContext, Options
 from pellucid.engines.compiled.lowering.layers import conv
 from pellucid.engines.compiled.lowering.parameters import Layout
-from pellucid.engines.compiled.program.program_ir import At, Buffer, Value
+from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef, Value
 from pellucid.network import Network
 from pellucid.network.layers import Conv2D, MaxPool2D, ReLU
 from pellucid.network.node import Node
@@ -70,10 +70,14 @@ def is_sparse(network: Network, node: Node, spec: Conv, options: Options) -> boo
 
 def sparse_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
     """Return the layout [output][kernel_h][kernel_w][input]."""
-    return Layout((spec.y.stored, *spec.kernel, spec.x.stored), shape, (3, 0, 1, 2))
+    return Layout(
+        (spec.y.padded_channels, *spec.kernel, spec.x.padded_channels),
+        shape,
+        (3, 0, 1, 2),
+    )
 
 
-def can_fuse(low: Lowering, node: Node) -> bool:
+def can_fuse(low: LoweringContext, node: Node) -> bool:
     """Whether a convolution, its ReLU and its pool are one step in this program."""
     chain = pooled_chain(low.network, node, low.end_of(node))
     if not chain or not isinstance(node.layer, Conv2D):
@@ -88,7 +92,7 @@ def can_fuse(low: Lowering, node: Node) -> bool:
     return low.options.sparse and node.inputs[0] not in low.learners
 
 
-def lower(low: Lowering, node: Node) -> None:
+def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of a convolution with its ReLU and pool."""
     layer = node.layer
     if not isinstance(layer, Conv2D):
@@ -98,7 +102,7 @@ def lower(low: Lowering, node: Node) -> None:
     spec = conv.describe(layer, x.map, low.plain_map(node.name))
     spec = replace(spec, has_bias=low.has_bias(node))
     keeps = low.purpose.goes_back
-    size = y.map.height * y.map.width * y.map.stored
+    size = y.map.height * y.map.width * y.map.padded_channels
     codes = low.buffer(f"{end} codes", size if keeps else 1, "image", "i8")
     _forward(low, node, replace(spec, function=RELU), (x, y), codes, keeps_codes=keeps)
 
@@ -112,7 +116,7 @@ def lower(low: Lowering, node: Node) -> None:
 
 
 def _forward(
-    low: Lowering,
+    low: LoweringContext,
     node: Node,
     spec: Conv,
     pair: tuple[Value, Value],
@@ -123,7 +127,7 @@ def _forward(
     x, y = pair
     weight = low.weight(node, "weight")
     bias = low.weight(node, "bias") if spec.has_bias else weight
-    places = At(x.buffer), bias, At(y.buffer)
+    places = BufferRef(x.buffer), bias, BufferRef(y.buffer)
     if low.options.winograd and winograd_fits(spec):
         fast = Winograd(spec, pooled=True, y=y.map, keeps_codes=keeps_codes)
         what = ", with relu and max-pool"
@@ -132,11 +136,11 @@ def _forward(
     low.step(
         kernels.conv_pool_forward,
         ConvPool(spec, y.map, keeps_codes),
-        At(x.buffer),
+        BufferRef(x.buffer),
         conv.hwio(low, node, spec),
         bias,
-        At(y.buffer),
-        At(codes),
+        BufferRef(y.buffer),
+        BufferRef(codes),
         node=node.name,
         grain="fine",
         why="convolution, relu and max-pool at once",
@@ -145,7 +149,11 @@ def _forward(
 
 
 def _pull_by_codes(
-    low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value], codes: Buffer
+    low: LoweringContext,
+    node: Node,
+    spec: Conv,
+    pair: tuple[Value, Value],
+    codes: Buffer,
 ) -> None:
     """Few input channels: every window adds to all weights, picked by its code."""
     x, grad = pair
@@ -154,11 +162,11 @@ def _pull_by_codes(
     low.clear_chunk_grad(node, "weight")
     bias = _bias_grad(low, node, spec)
     low.step(
-        conv_pool_weight_grad.coded_grad_weight,
+        conv_pool_weight_grad.conv_pool_weight_grad,
         Sparse(spec, grad.map, x.map),
-        At(x.buffer),
-        At(grad.buffer),
-        At(codes),
+        BufferRef(x.buffer),
+        BufferRef(grad.buffer),
+        BufferRef(codes),
         low.chunk_grad(node, "weight"),
         bias,
         node=node.name,
@@ -168,15 +176,21 @@ def _pull_by_codes(
     )
 
 
-def _bias_grad(low: Lowering, node: Node, spec: Conv) -> At:
+def _bias_grad(low: LoweringContext, node: Node, spec: Conv) -> BufferRef:
     if spec.has_bias and low.trains(node):
         low.clear_chunk_grad(node, "bias")
         return low.chunk_grad(node, "bias")
-    return At(low.buffer(f"{node.name} no bias", spec.y.stored, "worker"))
+    return BufferRef(
+        low.buffer(f"{node.name} no bias", spec.y.padded_channels, "worker")
+    )
 
 
 def _pull_what_lives(
-    low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value], codes: Buffer
+    low: LoweringContext,
+    node: Node,
+    spec: Conv,
+    pair: tuple[Value, Value],
+    codes: Buffer,
 ) -> None:
     x, grad = pair
     source = node.inputs[0]
@@ -184,19 +198,23 @@ def _pull_what_lives(
         _pull_weight(low, node, Sparse(spec, grad.map, x.map), pair, codes)
     if source not in low.learners:
         return
-    around = low.plain_map(source).with_sides(conv.input_sides(spec))
+    around = low.plain_map(source).with_halo(conv.input_halo(spec))
     part = low.scratch(f"grad {source} by {node.name}", around)
     full = Sparse(spec, grad.map, around)
     _pull_input(low, node, full, (grad, part), codes)
-    if source not in low.grads and not low.wants_grad_sides(source):
+    if source not in low.grads and not low.wants_grad_halo(source):
         low.grads[source] = part
         return
-    to, is_added = low.grad_target(source)
-    low.copy_whole(part, to, (part.map, to.map), node.name, is_added=is_added)
+    to, accumulate = low.grad_target(source)
+    low.copy_whole(part, to, (part.map, to.map), node.name, accumulate=accumulate)
 
 
 def _pull_input(
-    low: Lowering, node: Node, spec: Sparse, pair: tuple[Value, Value], codes: Buffer
+    low: LoweringContext,
+    node: Node,
+    spec: Sparse,
+    pair: tuple[Value, Value],
+    codes: Buffer,
 ) -> None:
     """Add the step of the input's derivative: window by window, or cell by cell."""
     grad, part = pair
@@ -207,18 +225,18 @@ def _pull_input(
         scratch = low.buffer(f"{node.name} cells", size, "worker")
     else:
         size = windows.parts * windows.part_size
-        packed = At(low.buffer(f"{node.name} parts", size, "shared"))
+        packed = BufferRef(low.buffer(f"{node.name} parts", size, "shared"))
         low.prepare(pack_windows, windows, weight, packed, node=node.name)
         weight = packed
         scratch = low.buffer(f"{node.name} lives", windows.masks, "worker", "i64")
     low.step(
         sparse_input_grad.sparse_grad_input if windows is None else window_grad_input,
         spec if windows is None else windows,
-        At(grad.buffer),
-        At(codes),
+        BufferRef(grad.buffer),
+        BufferRef(codes),
         weight,
-        At(part.buffer),
-        At(scratch),
+        BufferRef(part.buffer),
+        BufferRef(scratch),
         node=node.name,
         grain="fine",
         why=f"{'cells' if windows is None else 'windows'}, only what is alive",
@@ -227,7 +245,11 @@ def _pull_input(
 
 
 def _pull_weight(
-    low: Lowering, node: Node, spec: Sparse, pair: tuple[Value, Value], codes: Buffer
+    low: LoweringContext,
+    node: Node,
+    spec: Sparse,
+    pair: tuple[Value, Value],
+    codes: Buffer,
 ) -> None:
     x, grad = pair
     name = node.name
@@ -237,9 +259,9 @@ def _pull_weight(
     low.step(
         sparse_weight_grad.sparse_lives,
         spec,
-        At(grad.buffer),
-        At(codes),
-        At(lives),
+        BufferRef(grad.buffer),
+        BufferRef(codes),
+        BufferRef(lives),
         bias,
         node=name,
         grain="fine",
@@ -248,12 +270,12 @@ def _pull_weight(
     low.step(
         sparse_weight_grad.sparse_grad_weight,
         spec,
-        At(x.buffer),
-        At(grad.buffer),
-        At(codes),
-        At(lives),
+        BufferRef(x.buffer),
+        BufferRef(grad.buffer),
+        BufferRef(codes),
+        BufferRef(lives),
         low.chunk_grad(node, "weight"),
-        At(low.buffer(f"{name} patches", spec.windows, "worker", "i32")),
+        BufferRef(low.buffer(f"{name} patches", spec.windows, "worker", "i32")),
         node=name,
         grain="fine",
         why="windows, only what is alive",

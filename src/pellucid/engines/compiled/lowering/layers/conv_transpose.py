@@ -16,14 +16,14 @@ from pellucid.engines.compiled.kernels.conv.conv_weight_grad import (
     conv_grad_weight,
 )
 from pellucid.engines.compiled.kernels.elementwise import copies
-from pellucid.engines.compiled.lowering.context import Lowering
+from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers.conv import (
     describe,
-    input_sides,
+    input_halo,
     multiply_adds,
 )
 from pellucid.engines.compiled.lowering.parameters import Layout
-from pellucid.engines.compiled.program.program_ir import At, Value
+from pellucid.engines.compiled.program.program_ir import BufferRef, Value
 from pellucid.network.layers import ConvTranspose2D
 from pellucid.network.node import Node
 
@@ -39,7 +39,7 @@ def weight_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
     return Layout(packed, split, (0, 1, 3, 2, 4))
 
 
-def lower(low: Lowering, node: Node) -> None:
+def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of ConvTranspose2D."""
     layer = node.layer
     if not isinstance(layer, ConvTranspose2D):
@@ -50,9 +50,9 @@ def lower(low: Lowering, node: Node) -> None:
     low.step(
         conv_grad_input,
         spec,
-        At(x.buffer),
+        BufferRef(x.buffer),
         w,
-        At(y.buffer),
+        BufferRef(y.buffer),
         node=node.name,
         grain="fine",
         why="register tiles, as a convolution's derivative",
@@ -60,8 +60,8 @@ def lower(low: Lowering, node: Node) -> None:
     )
     if layer.bias:
         bias = low.weight(node, "bias")
-        low.step(add_bias, y.map, bias, At(y.buffer), node=node.name)
-    low.want_grad_sides(node.name, input_sides(spec))
+        low.step(add_bias, y.map, bias, BufferRef(y.buffer), node=node.name)
+    low.want_grad_halo(node.name, input_halo(spec))
 
     def back() -> None:
         grad = low.grads[node.name]
@@ -70,19 +70,21 @@ def lower(low: Lowering, node: Node) -> None:
     low.on_back(node.name, back)
 
 
-def _pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> None:
+def _pull(
+    low: LoweringContext, node: Node, spec: Conv, pair: tuple[Value, Value]
+) -> None:
     x, grad = pair
     size = prod(spec.weight_shape)
     if low.trains(node):
         own = low.buffer(f"{node.name} grad", size, "chunk")
         low.clear_chunk_grad(node, "weight")
-        low.prologue(copies.zero, size, At(own), node=node.name)
+        low.prologue(copies.zero, size, BufferRef(own), node=node.name)
         low.step(
             conv_grad_weight,
             spec,
-            At(grad.buffer),
-            At(x.buffer),
-            At(own),
+            BufferRef(grad.buffer),
+            BufferRef(x.buffer),
+            BufferRef(own),
             node=node.name,
             grain="fine",
             multiply_adds=multiply_adds(spec),
@@ -90,7 +92,7 @@ def _pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> N
         low.step(
             conv_turn_weight,
             spec,
-            At(own),
+            BufferRef(own),
             low.chunk_grad(node, "weight"),
             node=node.name,
             per="chunk",
@@ -100,28 +102,28 @@ def _pull(low: Lowering, node: Node, spec: Conv, pair: tuple[Value, Value]) -> N
             low.step(
                 conv_grad_bias,
                 spec.x,
-                At(grad.buffer),
+                BufferRef(grad.buffer),
                 low.chunk_grad(node, "bias"),
                 node=node.name,
             )
     if node.inputs[0] in low.learners:
         turned = low.buffer(f"{node.name} turned", size, "shared")
         w = low.weight(node, "weight")
-        low.prepare(conv_unturn_weight, spec, w, At(turned), node=node.name)
-        to, is_added = low.grad_target(node.inputs[0])
+        low.prepare(conv_unturn_weight, spec, w, BufferRef(turned), node=node.name)
+        to, accumulate = low.grad_target(node.inputs[0])
         target = to
-        if is_added:
+        if accumulate:
             target = low.scratch(f"{node.name} part", to.map)
         low.step(
             conv_forward,
             replace(spec, y=target.map, has_bias=False),
-            At(grad.buffer),
-            At(turned),
-            At(turned),
-            At(target.buffer),
+            BufferRef(grad.buffer),
+            BufferRef(turned),
+            BufferRef(turned),
+            BufferRef(target.buffer),
             node=node.name,
             grain="fine",
             multiply_adds=multiply_adds(spec),
         )
-        if is_added:
-            low.copy_whole(target, to, (target.map, to.map), node.name, is_added=True)
+        if accumulate:
+            low.copy_whole(target, to, (target.map, to.map), node.name, accumulate=True)

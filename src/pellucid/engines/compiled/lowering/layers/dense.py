@@ -10,17 +10,20 @@ from pellucid.engines.compiled.kernels.dense import dense as kernels
 from pellucid.engines.compiled.kernels.dense import gemv
 from pellucid.engines.compiled.kernels.dense.dense import Rows
 from pellucid.engines.compiled.kernels.elementwise.optimizer import join_chunks
-from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.lowering.context import Lowering
+from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import conv
-from pellucid.engines.compiled.lowering.layers.activation import FUNCTIONS, pull_through
+from pellucid.engines.compiled.lowering.layers.activation import (
+    FUNCTIONS,
+    lower_activation_grad,
+)
 from pellucid.engines.compiled.lowering.parameters import ALIGN, Layout
 from pellucid.engines.compiled.program.program_ir import (
-    At,
     Buffer,
+    BufferRef,
     Grain,
+    KernelCall,
     Number,
-    Step,
     Value,
 )
 from pellucid.network.layers import Dense
@@ -34,9 +37,11 @@ ON_AMX = ", on AMX"
 TASK_FLOATS = 8 * 1024
 
 
-def weight_layout(inputs: Map, outputs: Map, shape: tuple[int, ...]) -> Layout:
+def weight_layout(
+    inputs: ImageLayout, outputs: ImageLayout, shape: tuple[int, ...]
+) -> Layout:
     """Return the layout [input][output] of a weight."""
-    return Layout((inputs.stored, outputs.stored), shape, (0, 1))
+    return Layout((inputs.padded_channels, outputs.padded_channels), shape, (0, 1))
 
 
 def is_on_image(shape: tuple[int, ...]) -> bool:
@@ -44,7 +49,7 @@ def is_on_image(shape: tuple[int, ...]) -> bool:
     return len(shape) > 1
 
 
-def lower(low: Lowering, node: Node) -> None:
+def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of Dense."""
     layer = node.layer
     if not isinstance(layer, Dense):
@@ -58,8 +63,8 @@ def lower(low: Lowering, node: Node) -> None:
     name = low.end_of(node)
     y = low.output(name)
     spec = kernels.Dense(
-        x.map.stored,
-        y.map.stored,
+        x.map.padded_channels,
+        y.map.padded_channels,
         x.buffer.stride,
         y.buffer.stride,
         low.has_bias(node),
@@ -71,11 +76,13 @@ def lower(low: Lowering, node: Node) -> None:
     on_amx = low.purpose.goes_back and low.has_amx and amx.dense_amx_fits(spec)
     has_own_way = low.purpose.kind == "predict" and grain == "coarse"
     if has_own_way:
-        _add_one_image(low, node, spec, (At(x.buffer), w, bias, At(y.buffer)))
-    places = [At(x.buffer), w, bias, At(y.buffer)]
+        _add_one_image(
+            low, node, spec, (BufferRef(x.buffer), w, bias, BufferRef(y.buffer))
+        )
+    places = [BufferRef(x.buffer), w, bias, BufferRef(y.buffer)]
     if on_amx:
         size = amx.forward_scratch_size(spec)
-        places.append(At(low.buffer(f"{node.name} parts", size, "worker")))
+        places.append(BufferRef(low.buffer(f"{node.name} parts", size, "worker")))
     low.step(
         amx.dense_amx_forward if on_amx else kernels.dense_forward,
         spec,
@@ -93,7 +100,7 @@ def lower(low: Lowering, node: Node) -> None:
         grad = low.grads[name]
         if after and function:
             m = low.plain_map(node.name)
-            grad = pull_through(low, function, (y, grad), m, node.name)
+            grad = lower_activation_grad(low, function, (y, grad), m, node.name)
         strides = replace(spec, y_stride=grad.buffer.stride, function=None)
         _pull(low, node, strides, (x, grad), grain)
 
@@ -101,14 +108,17 @@ def lower(low: Lowering, node: Node) -> None:
 
 
 def _add_one_image(
-    low: Lowering, node: Node, spec: kernels.Dense, places: tuple[At, At, At, At]
+    low: LoweringContext,
+    node: Node,
+    spec: kernels.Dense,
+    places: tuple[BufferRef, BufferRef, BufferRef, BufferRef],
 ) -> None:
     """Add the step for a single image, whose zeros cost nothing."""
     flag = low.buffer(f"{node.name} is finite", 1, "shared", "i64")
     scratch = low.buffer(f"{node.name} inputs", gemv.gemv_scratch_size(spec), "worker")
     x, w, bias, y = places
     size = spec.inputs * spec.outputs
-    low.prepare(gemv.all_finite, size, w, At(flag), node=node.name)
+    low.prepare(gemv.all_finite, size, w, BufferRef(flag), node=node.name)
     low.step(
         gemv.gemv_forward,
         spec,
@@ -116,8 +126,8 @@ def _add_one_image(
         w,
         bias,
         y,
-        At(flag),
-        At(scratch),
+        BufferRef(flag),
+        BufferRef(scratch),
         node=node.name,
         grain="coarse",
         why="one image: zeros of the input are skipped",
@@ -126,7 +136,7 @@ def _add_one_image(
 
 
 def _pull(
-    low: Lowering,
+    low: LoweringContext,
     node: Node,
     spec: kernels.Dense,
     pair: tuple[Value, Value],
@@ -138,15 +148,19 @@ def _pull(
         grad.buffer.is_pinned = True
         _close(low, node, spec, (x, grad))
     if node.inputs[0] in low.learners:
-        to, is_added = low.grad_target(node.inputs[0])
-        spec = replace(spec, x_stride=to.buffer.stride, is_added=is_added)
+        to, accumulate = low.grad_target(node.inputs[0])
+        spec = replace(spec, x_stride=to.buffer.stride, accumulate=accumulate)
         on_amx = low.has_amx and amx.dense_amx_fits(spec)
         size = kernels.grad_input_scratch_size(spec, low.target.lanes)
         if on_amx:
             size = amx.input_scratch_size(spec)
         scratch = low.buffer(f"{node.name} parts back", size, "worker")
-        places = [At(grad.buffer), low.weight(node, "weight"), At(to.buffer)]
-        places.append(At(scratch))
+        places = [
+            BufferRef(grad.buffer),
+            low.weight(node, "weight"),
+            BufferRef(to.buffer),
+        ]
+        places.append(BufferRef(scratch))
         low.step(
             amx.dense_amx_grad_input if on_amx else kernels.dense_grad_input,
             spec,
@@ -168,7 +182,7 @@ def rows_of_task(inputs: int, outputs: int, tile: int = 14) -> int:
 
 
 def _cut(
-    low: Lowering, node: Node, spec: kernels.Dense, grad: Value, rows: int
+    low: LoweringContext, node: Node, spec: kernels.Dense, grad: Value, rows: int
 ) -> Buffer:
     """Add the step that cuts the output's derivatives into parts; return those.
 
@@ -179,8 +193,8 @@ def _cut(
     low.step(
         amx.dense_amx_cut,
         amx.AmxRows(spec, rows, cut.stride),
-        At(grad.buffer),
-        At(cut, is_first=True),
+        BufferRef(grad.buffer),
+        BufferRef(cut, is_first=True),
         Number("index"),
         Number("images"),
         Number("count"),
@@ -192,7 +206,7 @@ def _cut(
 
 
 def _close(
-    low: Lowering, node: Node, spec: kernels.Dense, pair: tuple[Value, Value]
+    low: LoweringContext, node: Node, spec: kernels.Dense, pair: tuple[Value, Value]
 ) -> None:
     """Add the tasks that make a block of rows each, over all images at once."""
     x, grad = pair
@@ -205,23 +219,23 @@ def _close(
     kept = None
     if low.updates_at_once and is_whole:
         # the derivative is used up while it is in the cache; nobody else wants it
-        kept = At(low.buffer(f"{node.name} rows", rows * spec.outputs, "worker"))
+        kept = BufferRef(low.buffer(f"{node.name} rows", rows * spec.outputs, "worker"))
     optimizer = low.purpose.optimizer
     asked = 1 + len(optimizer.slots) if optimizer and low.updates_at_once else 0
     for first, size, many in ((0, rows, blocks), (blocks * rows, rest, 1)):
         if not size or not many:
             continue
         at, count = weight.offset + first * spec.outputs, size * spec.outputs
-        whole = At(low.grad_vector, at, count)
-        places = [At(x.buffer, first, size, is_first=True)]
-        places += [At(grad.buffer, is_first=True), kept or whole]
+        whole = BufferRef(low.grad_vector, at, count)
+        places = [BufferRef(x.buffer, first, size, is_first=True)]
+        places += [BufferRef(grad.buffer, is_first=True), kept or whole]
         if cut:
             room = amx.weight_scratch_size(size)
             scratch = low.buffer(f"{node.name} tiles", room, "worker")
-            places += [At(cut, is_first=True), At(scratch)]
+            places += [BufferRef(cut, is_first=True), BufferRef(scratch)]
             names = ("weights", "slot0", "slot1")
-            places += [At(low.session(name), at, count) for name in names]
-        step = Step(
+            places += [BufferRef(low.session(name), at, count) for name in names]
+        step = KernelCall(
             amx.dense_amx_grad_weight if cut else kernels.dense_grad_weight,
             amx.AmxRows(spec, size, cut.stride, asked) if cut else Rows(spec, size),
             (*places, Number("count")),
@@ -234,17 +248,19 @@ def _close(
         if kept:
             copied = (kept, 1, 0, whole, count)
             steps.append(
-                Step(join_chunks, None, copied, "task", node.name, when="keeps_grads")
+                KernelCall(
+                    join_chunks, None, copied, "task", node.name, when="keeps_grads"
+                )
             )
         low.close(steps, at, count, many, decays=True, grads=kept)
     if spec.has_bias:
         bias = low.parameter(node, "bias")
-        step = Step(
+        step = KernelCall(
             kernels.dense_grad_bias,
             spec,
             (
-                At(grad.buffer, is_first=True),
-                At(low.grad_vector, bias.offset),
+                BufferRef(grad.buffer, is_first=True),
+                BufferRef(low.grad_vector, bias.offset),
                 Number("count"),
             ),
             "task",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pellucid.engines.compiled.kernels.elementwise import copies
 from pellucid.engines.compiled.kernels.elementwise import dropout as kernels
 from pellucid.engines.compiled.kernels.elementwise.copies import Product
-from pellucid.engines.compiled.kernels.layout import NO_SIDES
-from pellucid.engines.compiled.lowering.context import Lowering
-from pellucid.engines.compiled.program.program_ir import At, Number, Value
+from pellucid.engines.compiled.kernels.layout import NO_HALO
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.program.program_ir import BufferRef, Number, Value
 from pellucid.engines.dropout import node_key
 from pellucid.network.layers import Dropout
 from pellucid.network.node import Node
@@ -16,7 +16,7 @@ from pellucid.network.node import Node
 SPARE = 64
 
 
-def lower(low: Lowering, node: Node) -> None:
+def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of Dropout: nothing where it does nothing."""
     layer = node.layer
     if not isinstance(layer, Dropout):
@@ -30,9 +30,9 @@ def lower(low: Lowering, node: Node) -> None:
     low.step(
         copies.multiply,
         Product(x.map, mask.map, y.map),
-        At(x.buffer),
-        At(mask.buffer),
-        At(y.buffer),
+        BufferRef(x.buffer),
+        BufferRef(mask.buffer),
+        BufferRef(y.buffer),
         node=node.name,
     )
 
@@ -40,22 +40,22 @@ def lower(low: Lowering, node: Node) -> None:
         if node.inputs[0] not in low.learners:
             return
         grad = low.grads[node.name]
-        to, is_added = low.grad_target(node.inputs[0])
+        to, accumulate = low.grad_target(node.inputs[0])
         low.step(
             copies.multiply,
-            Product(grad.map, mask.map, to.map, is_added),
-            At(grad.buffer),
-            At(mask.buffer),
-            At(to.buffer),
+            Product(grad.map, mask.map, to.map, accumulate),
+            BufferRef(grad.buffer),
+            BufferRef(mask.buffer),
+            BufferRef(to.buffer),
             node=node.name,
         )
 
     low.on_back(node.name, back)
 
 
-def _mask(low: Lowering, node: Node, layer: Dropout) -> Value:
+def _mask(low: LoweringContext, node: Node, layer: Dropout) -> Value:
     """Make the mask, unless the caller gives it."""
-    m = low.plain_map(node.name).with_sides(NO_SIDES)
+    m = low.plain_map(node.name).with_halo(NO_HALO)
     exact = low.exact_map(node.name)
     buffer = low.buffer(f"{node.name} mask", m.size + SPARE, "image", is_pinned=True)
     low.masks[node.name] = Value(buffer, m)
@@ -66,7 +66,7 @@ def _mask(low: Lowering, node: Node, layer: Dropout) -> Value:
     low.step(
         kernels.dropout_mask,
         spec,
-        At(drawn),
+        BufferRef(drawn),
         Number("global index"),
         Number("seed"),
         Number("step"),
@@ -77,16 +77,16 @@ def _mask(low: Lowering, node: Node, layer: Dropout) -> Value:
         low.step(
             copies.copy,
             copies.Copy(exact, m, m.height, m.width, m.channels, 0, 0),
-            At(drawn),
-            At(buffer),
+            BufferRef(drawn),
+            BufferRef(buffer),
             node=node.name,
             when="draws_masks",
         )
     return Value(buffer, m)
 
 
-def _pass_through(low: Lowering, node: Node, x: Value) -> None:
-    if low.purpose.kind != "look" and x.map == low.map_of(node.name):
+def _pass_through(low: LoweringContext, node: Node, x: Value) -> None:
+    if low.purpose.kind != "activations" and x.map == low.map_of(node.name):
         low.values[node.name] = x
     else:
         y = low.output(node.name)
@@ -97,7 +97,7 @@ def _pass_through(low: Lowering, node: Node, x: Value) -> None:
         if source not in low.learners:
             return
         grad = low.grads[node.name]
-        to, is_added = low.grad_target(source)
-        low.copy_whole(grad, to, (grad.map, to.map), node.name, is_added=is_added)
+        to, accumulate = low.grad_target(source)
+        low.copy_whole(grad, to, (grad.map, to.map), node.name, accumulate=accumulate)
 
     low.on_back(node.name, back)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from pellucid.engines.compiled.kernels.elementwise import copies
 from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.elementwise.copies import Copy, Enlarge, Sum
-from pellucid.engines.compiled.kernels.layout import Map
-from pellucid.engines.compiled.lowering.context import Lowering
-from pellucid.engines.compiled.lowering.layers.activation import pull_through
-from pellucid.engines.compiled.program.program_ir import At, Value
+from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.lowering.layers.activation import lower_activation_grad
+from pellucid.engines.compiled.program.program_ir import BufferRef, Value
 from pellucid.network.layers import Upsample2D, ZeroPad2D
 from pellucid.network.node import Node
 
 
-def lower_flatten(low: Lowering, node: Node) -> None:
+def lower_flatten(low: LoweringContext, node: Node) -> None:
     """Add the step of Flatten: none where the image lies in one run already."""
     x = low.source(node)
     flat = low.map_of(node.name)
     plain = _unpadded(x.map)
-    if x.map.is_plain and low.purpose.kind != "look":
+    if x.map.is_plain and low.purpose.kind != "activations":
         # zeros stand behind the last number: items are never packed tight
         low.values[node.name] = Value(x.buffer, flat)
     else:
@@ -35,17 +35,17 @@ def lower_flatten(low: Lowering, node: Node) -> None:
             if m.is_plain:
                 low.grads[source] = Value(grad.buffer, m)
                 return
-        to, is_added = low.grad_target(source)
-        low.copy_whole(grad, to, (plain, to.map), node.name, is_added=is_added)
+        to, accumulate = low.grad_target(source)
+        low.copy_whole(grad, to, (plain, to.map), node.name, accumulate=accumulate)
 
     low.on_back(node.name, back)
 
 
-def _unpadded(m: Map) -> Map:
-    return Map(m.height, m.width, m.channels, m.channels)
+def _unpadded(m: ImageLayout) -> ImageLayout:
+    return ImageLayout(m.height, m.width, m.channels, m.channels)
 
 
-def lower_pad(low: Lowering, node: Node) -> None:
+def lower_pad(low: LoweringContext, node: Node) -> None:
     """Add the steps of ZeroPad2D: a copy into the middle."""
     layer = node.layer
     if not isinstance(layer, ZeroPad2D):
@@ -53,28 +53,40 @@ def lower_pad(low: Lowering, node: Node) -> None:
     x, y = low.source(node), low.output(node.name)
     (top, _), (left, _) = layer.sides
 
-    def rectangle(outer: Map, inner: Map) -> tuple[int, int, int, int, int]:
+    def rectangle(
+        outer: ImageLayout, inner: ImageLayout
+    ) -> tuple[int, int, int, int, int]:
         size = x.map.height, x.map.width, x.map.channels
         return (*size, outer.at(top, left), inner.at(0, 0))
 
     low.clear(y, node.name)
     *size, outer, inner = rectangle(y.map, x.map)
     spec = Copy(x.map, y.map, size[0], size[1], size[2], inner, outer)
-    low.step(copies.copy, spec, At(x.buffer), At(y.buffer), node=node.name)
+    low.step(
+        copies.copy, spec, BufferRef(x.buffer), BufferRef(y.buffer), node=node.name
+    )
 
     def back() -> None:
         if node.inputs[0] not in low.learners:
             return
         grad = low.grads[node.name]
-        to, is_added = low.grad_target(node.inputs[0])
+        to, accumulate = low.grad_target(node.inputs[0])
         *size, outer, inner = rectangle(grad.map, to.map)
-        spec = Copy(grad.map, to.map, size[0], size[1], size[2], outer, inner, is_added)
-        low.step(copies.copy, spec, At(grad.buffer), At(to.buffer), node=node.name)
+        spec = Copy(
+            grad.map, to.map, size[0], size[1], size[2], outer, inner, accumulate
+        )
+        low.step(
+            copies.copy,
+            spec,
+            BufferRef(grad.buffer),
+            BufferRef(to.buffer),
+            node=node.name,
+        )
 
     low.on_back(node.name, back)
 
 
-def lower_upsample(low: Lowering, node: Node) -> None:
+def lower_upsample(low: LoweringContext, node: Node) -> None:
     """Add the steps of Upsample2D."""
     layer = node.layer
     if not isinstance(layer, Upsample2D):
@@ -83,8 +95,8 @@ def lower_upsample(low: Lowering, node: Node) -> None:
     low.step(
         copies.upsample_forward,
         Enlarge(x.map, y.map, layer.factors, layer.mode),
-        At(x.buffer),
-        At(y.buffer),
+        BufferRef(x.buffer),
+        BufferRef(y.buffer),
         node=node.name,
     )
 
@@ -92,21 +104,21 @@ def lower_upsample(low: Lowering, node: Node) -> None:
         if node.inputs[0] not in low.learners:
             return
         grad = low.grads[node.name]
-        to, is_added = low.grad_target(node.inputs[0])
-        if not is_added:
+        to, accumulate = low.grad_target(node.inputs[0])
+        if not accumulate:
             low.clear(to, node.name)
         low.step(
             copies.upsample_backward,
             Enlarge(to.map, grad.map, layer.factors, layer.mode),
-            At(grad.buffer),
-            At(to.buffer),
+            BufferRef(grad.buffer),
+            BufferRef(to.buffer),
             node=node.name,
         )
 
     low.on_back(node.name, back)
 
 
-def lower_add(low: Lowering, node: Node) -> None:
+def lower_add(low: LoweringContext, node: Node) -> None:
     """Add the steps of Add."""
     after = low.fused.get(node.name)
     name = after.name if after else node.name
@@ -115,14 +127,14 @@ def lower_add(low: Lowering, node: Node) -> None:
     for other in others:
         spec = Sum(first.map, other.map, y.map, has_relu=after is not None)
         if first is y:
-            low.copy_whole(other, y, (other.map, y.map), node.name, is_added=True)
+            low.copy_whole(other, y, (other.map, y.map), node.name, accumulate=True)
         else:
             low.step(
                 copies.add,
                 spec,
-                At(first.buffer),
-                At(other.buffer),
-                At(y.buffer),
+                BufferRef(first.buffer),
+                BufferRef(other.buffer),
+                BufferRef(y.buffer),
                 node=node.name,
             )
         first = y
@@ -131,18 +143,18 @@ def lower_add(low: Lowering, node: Node) -> None:
         grad = low.grads[name]
         if after:
             m = low.plain_map(node.name)
-            grad = pull_through(low, Function("relu"), (y, grad), m, node.name)
+            grad = lower_activation_grad(low, Function("relu"), (y, grad), m, node.name)
         for source in node.inputs:
             if source in low.learners:
-                to, is_added = low.grad_target(source)
+                to, accumulate = low.grad_target(source)
                 low.copy_whole(
-                    grad, to, (grad.map, to.map), node.name, is_added=is_added
+                    grad, to, (grad.map, to.map), node.name, accumulate=accumulate
                 )
 
     low.on_back(name, back)
 
 
-def lower_concat(low: Lowering, node: Node) -> None:
+def lower_concat(low: LoweringContext, node: Node) -> None:
     """Add the steps of Concat."""
     y = low.output(node.name)
     starts, at = [], 0
@@ -161,14 +173,16 @@ def lower_concat(low: Lowering, node: Node) -> None:
             m.at(0, 0),
             y.map.at(0, 0, start),
         )
-        low.step(copies.copy, spec, At(x.buffer), At(y.buffer), node=node.name)
+        low.step(
+            copies.copy, spec, BufferRef(x.buffer), BufferRef(y.buffer), node=node.name
+        )
 
     def back() -> None:
         grad = low.grads[node.name]
         for source, start in zip(node.inputs, starts, strict=True):
             if source not in low.learners:
                 continue
-            to, is_added = low.grad_target(source)
+            to, accumulate = low.grad_target(source)
             m = to.map
             spec = Copy(
                 grad.map,
@@ -178,8 +192,14 @@ def lower_concat(low: Lowering, node: Node) -> None:
                 m.channels,
                 grad.map.at(0, 0, start),
                 m.at(0, 0),
-                is_added,
+                accumulate,
             )
-            low.step(copies.copy, spec, At(grad.buffer), At(to.buffer), node=node.name)
+            low.step(
+                copies.copy,
+                spec,
+                BufferRef(grad.buffer),
+                BufferRef(to.buffer),
+                node=node.name,
+            )
 
     low.on_back(node.name, back)

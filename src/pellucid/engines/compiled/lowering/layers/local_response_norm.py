@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pellucid.engines.compiled.kernels.norm import local_response_norm as kernels
-from pellucid.engines.compiled.lowering.context import Lowering
-from pellucid.engines.compiled.program.program_ir import At
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.program.program_ir import BufferRef
 from pellucid.network.layers import LocalResponseNorm
 from pellucid.network.node import Node
 
 
-def lower(low: Lowering, node: Node) -> None:
+def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of LocalResponseNorm."""
     layer = node.layer
     if not isinstance(layer, LocalResponseNorm):
@@ -22,9 +22,9 @@ def lower(low: Lowering, node: Node) -> None:
     low.step(
         kernels.local_response_norm_forward,
         kernels.Neighbours(x.map, y.map, *sizes),
-        At(x.buffer),
-        At(squares),
-        At(y.buffer),
+        BufferRef(x.buffer),
+        BufferRef(squares),
+        BufferRef(y.buffer),
         node=node.name,
     )
 
@@ -32,16 +32,16 @@ def lower(low: Lowering, node: Node) -> None:
         if node.inputs[0] not in low.learners:
             return
         grad = low.grads[node.name]
-        to, is_added = low.grad_target(node.inputs[0])
+        to, accumulate = low.grad_target(node.inputs[0])
         shares = low.buffer(f"{node.name} shares", line, "worker")
         low.step(
             kernels.local_response_norm_backward,
-            kernels.Neighbours(x.map, grad.map, *sizes, to.map, is_added),
-            At(x.buffer),
-            At(grad.buffer),
-            At(squares),
-            At(shares),
-            At(to.buffer),
+            kernels.Neighbours(x.map, grad.map, *sizes, to.map, accumulate),
+            BufferRef(x.buffer),
+            BufferRef(grad.buffer),
+            BufferRef(squares),
+            BufferRef(shares),
+            BufferRef(to.buffer),
             node=node.name,
         )
 

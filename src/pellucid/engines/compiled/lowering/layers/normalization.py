@@ -6,54 +6,65 @@ from pellucid.engines.compiled.kernels.elementwise import copies
 from pellucid.engines.compiled.kernels.norm import batch_norm as kernels
 from pellucid.engines.compiled.kernels.norm import layer_norm
 from pellucid.engines.compiled.kernels.norm.batch_norm import Norm, NormBack
-from pellucid.engines.compiled.lowering.context import Lowering
-from pellucid.engines.compiled.program.program_ir import At, Buffer, Number, Value
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.program.program_ir import (
+    Buffer,
+    BufferRef,
+    Number,
+    Value,
+)
 from pellucid.network.layers import BatchNorm, LayerNorm
 from pellucid.network.node import Node
 
 
-def lower(low: Lowering, node: Node) -> None:
+def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of BatchNorm."""
     layer = node.layer
     if not isinstance(layer, BatchNorm):
         raise TypeError(type(layer))
     uses_batch = low.purpose.is_training and layer.trainable
     x = low.source(node)
-    stored = x.map.stored
+    padded_channels = x.map.padded_channels
     after = low.fused.get(node.name)
     name = after.name if after else node.name
-    partial = low.buffer(f"{node.name} moments", 3 * stored, "chunk")
-    kept = low.buffer(f"{node.name} statistics", 3 * stored, "shared")
+    partial = low.buffer(f"{node.name} moments", 3 * padded_channels, "chunk")
+    kept = low.buffer(f"{node.name} statistics", 3 * padded_channels, "shared")
     spec = Norm(x.map, x.map, layer.epsilon, layer.momentum)
     mean, variance = (low.weight(node, f"running_{r}") for r in ("mean", "variance"))
     if uses_batch:
         low.step(
             kernels.norm_statistics,
             x.map,
-            At(x.buffer),
+            BufferRef(x.buffer),
             Number("images"),
             x.buffer.stride,
-            At(partial),
+            BufferRef(partial),
             node=node.name,
             per="chunk",
             grain="fine",
         )
         low.barrier()
-        arguments = (At(partial, is_first=True), Number("chunks"), partial.stride)
-        use = low.buffer(f"{node.name} statistics here", 3 * stored, "worker")
-        low.prologue(kernels.norm_join, spec, *arguments, At(use), node=node.name)
+        arguments = (
+            BufferRef(partial, is_first=True),
+            Number("chunks"),
+            partial.stride,
+        )
+        use = low.buffer(f"{node.name} statistics here", 3 * padded_channels, "worker")
+        low.prologue(
+            kernels.norm_join, spec, *arguments, BufferRef(use), node=node.name
+        )
         low.prologue(
             kernels.norm_join,
             spec,
             *arguments,
-            At(kept),
+            BufferRef(kept),
             node=node.name,
             is_first_only=True,
         )
         low.prologue(
             kernels.norm_update_running,
             spec,
-            At(use),
+            BufferRef(use),
             mean,
             variance,
             node=node.name,
@@ -63,7 +74,12 @@ def lower(low: Lowering, node: Node) -> None:
     else:
         use = kept
         low.prepare(
-            kernels.norm_from_running, spec, mean, variance, At(kept), node=node.name
+            kernels.norm_from_running,
+            spec,
+            mean,
+            variance,
+            BufferRef(kept),
+            node=node.name,
         )
     y = low.output(name)
     forward = Norm(
@@ -73,11 +89,11 @@ def lower(low: Lowering, node: Node) -> None:
     low.step(
         kernels.norm_forward,
         forward,
-        At(x.buffer),
-        At(use),
+        BufferRef(x.buffer),
+        BufferRef(use),
         scale,
         offset,
-        At(y.buffer),
+        BufferRef(y.buffer),
         node=node.name,
     )
 
@@ -93,7 +109,7 @@ def lower(low: Lowering, node: Node) -> None:
 
 
 def _pull(
-    low: Lowering,
+    low: LoweringContext,
     node: Node,
     kept: Buffer,
     pair: tuple[Value, Value | None],
@@ -105,62 +121,66 @@ def _pull(
     if not isinstance(layer, BatchNorm):
         raise TypeError(type(layer))
     x, (grad, seen) = low.source(node), pair
-    stored = x.map.stored
+    padded_channels = x.map.padded_channels
     seen_map = seen.map if seen else None
-    looked_at = At((seen or grad).buffer)
+    looked_at = BufferRef((seen or grad).buffer)
     spec = Norm(x.map, grad.map, layer.epsilon, seen=seen_map)
-    totals = low.buffer(f"{node.name} totals", 2 * stored, "worker")
+    totals = low.buffer(f"{node.name} totals", 2 * padded_channels, "worker")
     if uses_batch or low.trains(node):
-        sums = low.buffer(f"{node.name} sums", 2 * stored, "chunk")
+        sums = low.buffer(f"{node.name} sums", 2 * padded_channels, "chunk")
         low.phase("fine")
-        low.prologue(copies.zero, 2 * stored, At(sums), node=node.name)
+        low.prologue(copies.zero, 2 * padded_channels, BufferRef(sums), node=node.name)
         low.step(
             kernels.norm_backward_sums,
             spec,
-            At(x.buffer),
-            At(grad.buffer),
+            BufferRef(x.buffer),
+            BufferRef(grad.buffer),
             looked_at,
-            At(kept),
-            At(sums),
+            BufferRef(kept),
+            BufferRef(sums),
             node=node.name,
             grain="fine",
         )
         low.barrier()
-        arguments = (At(sums, is_first=True), Number("chunks"), sums.stride)
+        arguments = (BufferRef(sums, is_first=True), Number("chunks"), sums.stride)
         low.prologue(
-            kernels.norm_join_sums, 2 * stored, *arguments, At(totals), node=node.name
+            kernels.norm_join_sums,
+            2 * padded_channels,
+            *arguments,
+            BufferRef(totals),
+            node=node.name,
         )
     if low.trains(node):
-        for role, start in (("offset", 0), ("scale", stored)):
+        for role, start in (("offset", 0), ("scale", padded_channels)):
             low.prologue(
                 kernels.norm_join_sums,
-                stored,
-                At(sums, start, is_first=True),
+                padded_channels,
+                BufferRef(sums, start, is_first=True),
                 Number("chunks"),
                 sums.stride,
-                At(low.grad_vector, low.parameter(node, role).offset),
+                BufferRef(low.grad_vector, low.parameter(node, role).offset),
                 node=node.name,
                 is_first_only=True,
             )
     if node.inputs[0] not in low.learners:
         return
-    to, is_added = low.grad_target(node.inputs[0])
+    to, accumulate = low.grad_target(node.inputs[0])
     low.step(
         kernels.norm_backward,
-        NormBack(x.map, grad.map, to.map, uses_batch, is_added, seen_map),
-        At(x.buffer),
-        At(grad.buffer),
+        NormBack(x.map, grad.map, to.map, uses_batch, accumulate, seen_map),
+        BufferRef(x.buffer),
+        BufferRef(grad.buffer),
         looked_at,
-        At(kept),
-        At(totals),
+        BufferRef(kept),
+        BufferRef(totals),
         low.weight(node, "scale"),
         Number(low.numbers(x.map), is_float=True),
-        At(to.buffer),
+        BufferRef(to.buffer),
         node=node.name,
     )
 
 
-def lower_layer_norm(low: Lowering, node: Node) -> None:
+def lower_layer_norm(low: LoweringContext, node: Node) -> None:
     """Add the steps of LayerNorm."""
     layer = node.layer
     if not isinstance(layer, LayerNorm):
@@ -170,10 +190,10 @@ def lower_layer_norm(low: Lowering, node: Node) -> None:
     low.step(
         layer_norm.layer_norm_forward,
         layer_norm.LayerNorm(x.map, y.map, layer.epsilon),
-        At(x.buffer),
+        BufferRef(x.buffer),
         scale,
         offset,
-        At(y.buffer),
+        BufferRef(y.buffer),
         node=node.name,
     )
 
@@ -186,22 +206,24 @@ def lower_layer_norm(low: Lowering, node: Node) -> None:
             low.step(
                 layer_norm.layer_norm_grad_weight,
                 spec,
-                At(x.buffer),
-                At(grad.buffer),
+                BufferRef(x.buffer),
+                BufferRef(grad.buffer),
                 low.chunk_grad(node, "scale"),
                 low.chunk_grad(node, "offset"),
                 node=node.name,
                 grain="fine",
             )
         if node.inputs[0] in low.learners:
-            to, is_added = low.grad_target(node.inputs[0])
+            to, accumulate = low.grad_target(node.inputs[0])
             low.step(
                 layer_norm.layer_norm_grad_input,
-                layer_norm.LayerNorm(x.map, grad.map, layer.epsilon, to.map, is_added),
-                At(x.buffer),
-                At(grad.buffer),
+                layer_norm.LayerNorm(
+                    x.map, grad.map, layer.epsilon, to.map, accumulate
+                ),
+                BufferRef(x.buffer),
+                BufferRef(grad.buffer),
                 scale,
-                At(to.buffer),
+                BufferRef(to.buffer),
                 node=node.name,
             )
 

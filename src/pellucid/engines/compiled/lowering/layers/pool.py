@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from pellucid.engines.compiled.kernels.pool import pool as kernels
 from pellucid.engines.compiled.kernels.pool.pool import MaxBack, Pool, Spread
-from pellucid.engines.compiled.lowering.context import Lowering
-from pellucid.engines.compiled.program.program_ir import At
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.program.program_ir import BufferRef
 from pellucid.network.layers import AvgPool2D, MaxPool2D
 from pellucid.network.node import Node
 
 
-def lower(low: Lowering, node: Node) -> None:
+def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of MaxPool2D and AvgPool2D."""
     layer = node.layer
     if not isinstance(layer, MaxPool2D | AvgPool2D):
@@ -21,54 +21,64 @@ def lower(low: Lowering, node: Node) -> None:
     (top, _), (left, _) = layer.pads((x.map.height, x.map.width))
     kind = "max" if isinstance(layer, MaxPool2D) else "avg"
     spec = Pool(kind, x.map, y.map, layer.kernel, layer.strides, (top, left))  # type: ignore[arg-type]
-    low.step(kernels.pool_forward, spec, At(x.buffer), At(y.buffer), node=node.name)
-
-    def back() -> None:
-        if node.inputs[0] not in low.learners:
-            return
-        grad = low.grads[node.name]
-        to, is_added = low.grad_target(node.inputs[0])
-        if not is_added:
-            low.clear(to, node.name)
-        if kind == "avg":
-            low.step(
-                kernels.avg_pool_backward,
-                replace(spec, x=to.map, y=grad.map),
-                At(grad.buffer),
-                At(to.buffer),
-                node=node.name,
-            )
-            return
-        low.step(
-            kernels.max_pool_backward,
-            MaxBack(spec, grad.map, to.map),
-            At(x.buffer),
-            At(y.buffer),
-            At(grad.buffer),
-            At(to.buffer),
-            node=node.name,
-        )
-
-    low.on_back(node.name, back)
-
-
-def lower_global(low: Lowering, node: Node) -> None:
-    """Add the steps of GlobalAvgPool2D."""
-    x, y = low.source(node), low.output(node.name)
     low.step(
-        kernels.global_avg_forward, x.map, At(x.buffer), At(y.buffer), node=node.name
+        kernels.pool_forward,
+        spec,
+        BufferRef(x.buffer),
+        BufferRef(y.buffer),
+        node=node.name,
     )
 
     def back() -> None:
         if node.inputs[0] not in low.learners:
             return
         grad = low.grads[node.name]
-        to, is_added = low.grad_target(node.inputs[0])
+        to, accumulate = low.grad_target(node.inputs[0])
+        if not accumulate:
+            low.clear(to, node.name)
+        if kind == "avg":
+            low.step(
+                kernels.avg_pool_backward,
+                replace(spec, x=to.map, y=grad.map),
+                BufferRef(grad.buffer),
+                BufferRef(to.buffer),
+                node=node.name,
+            )
+            return
+        low.step(
+            kernels.max_pool_backward,
+            MaxBack(spec, grad.map, to.map),
+            BufferRef(x.buffer),
+            BufferRef(y.buffer),
+            BufferRef(grad.buffer),
+            BufferRef(to.buffer),
+            node=node.name,
+        )
+
+    low.on_back(node.name, back)
+
+
+def lower_global(low: LoweringContext, node: Node) -> None:
+    """Add the steps of GlobalAvgPool2D."""
+    x, y = low.source(node), low.output(node.name)
+    low.step(
+        kernels.global_avg_forward,
+        x.map,
+        BufferRef(x.buffer),
+        BufferRef(y.buffer),
+        node=node.name,
+    )
+
+    def back() -> None:
+        if node.inputs[0] not in low.learners:
+            return
+        grad = low.grads[node.name]
+        to, accumulate = low.grad_target(node.inputs[0])
         low.step(
             kernels.global_avg_backward,
-            Spread(to.map, is_added),
-            At(grad.buffer),
-            At(to.buffer),
+            Spread(to.map, accumulate),
+            BufferRef(grad.buffer),
+            BufferRef(to.buffer),
             node=node.name,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.engines.compiled.codegen import Kernel, Unit, compiler
+from pellucid.engines.compiled.codegen import Kernel, KernelModule, compiler
 from pellucid.engines.compiled.codegen.cpu import Target, target
 
 _KINDS: dict[str, Any] = {"n": c_int64, "x": c_float}
@@ -23,7 +23,9 @@ def compiled(
     place.
     """
     machine = on or target()
-    unit = Unit(lanes=machine.lanes, registers=machine.registers, is_x86=machine.is_x86)
+    unit = KernelModule(
+        lanes=machine.lanes, registers=machine.registers, is_x86=machine.is_x86
+    )
     unit.define("alone", kernel, spec)
     library = compiler.load(unit, machine, what=f"kernel {kernel.name}")
     kinds = [_KINDS.get(kind, c_void_p) for _, kind in kernel.parameters]

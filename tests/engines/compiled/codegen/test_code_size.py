@@ -8,10 +8,10 @@ from collections import Counter
 import pytest
 
 import pellucid as pl
-from pellucid.engines.compiled.codegen import Unit, cpu, kernel
+from pellucid.engines.compiled.codegen import KernelModule, cpu, kernel
 from pellucid.engines.compiled.codegen.builder import MOST_STACK
 from pellucid.engines.compiled.lowering.context import Options, Purpose
-from pellucid.engines.compiled.lowering.network import lowered, parameters_of
+from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
 from pellucid.engines.compiled.program import program, workers
 from pellucid.errors import EngineError
 from pellucid.network import ZOO, Network, layers
@@ -24,7 +24,7 @@ MOST_BYTES = 8 * 1024
 MOST_GROWTH, MOST_LINES = 1.6, 1500
 
 BYTES = {"float": 4, "double": 8, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "ptr": 8}
-KINDS = ("predict", "look", "train", "pull")
+KINDS = ("predict", "activations", "train", "vjp")
 
 
 class WrittenError(Exception):
@@ -46,9 +46,9 @@ def code(monkeypatch):
     def written(network, kind, loss="cross_entropy", *, lanes=None, **options):
         target, how = cpu.target(lanes), Options(**options)
         goals = {"loss": as_loss(loss), "optimizer": Adam()} if kind == "train" else {}
-        purpose = Purpose(kind, is_training=kind in ("train", "pull"), **goals)
+        purpose = Purpose(kind, is_training=kind in ("train", "vjp"), **goals)
         parameters = parameters_of(network, target, how)
-        low = lowered(network, parameters, target, options=how, purpose=purpose)
+        low = lower_network(network, parameters, target, options=how, purpose=purpose)
         with pytest.raises(WrittenError) as caught:
             program.Program(low, workers.pool(1, target), name="it")
         return caught.value.text
@@ -201,7 +201,7 @@ def test_a_kernel_may_not_keep_much_on_the_stack():
         b.scratch("f32", spec // 2)
         b.scratch("f32", spec - spec // 2)
 
-    unit = Unit(lanes=4, registers=16, is_x86=False)
+    unit = KernelModule(lanes=4, registers=16, is_x86=False)
     unit.define("fits", greedy, MOST_STACK // 4)
     with pytest.raises(
         EngineError,

@@ -7,11 +7,11 @@ import pytest
 from pellucid.engines.compiled.codegen import cpu
 from pellucid.engines.compiled.kernels.norm.batch_norm_fold import norm_fold
 from pellucid.engines.compiled.lowering.context import Options, Purpose
-from pellucid.engines.compiled.lowering.network import lowered, parameters_of
-from pellucid.engines.compiled.program.program_ir import At
+from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
+from pellucid.engines.compiled.program.program_ir import BufferRef
 from pellucid.network import Network, layers
 
-PULL = Purpose("pull", is_training=True)
+PULL = Purpose("vjp", is_training=True)
 CASES = {
     "pixels": lambda: [layers.Conv2D(6, kernel_size=3), layers.BatchNorm()],
     "features": lambda: [layers.Flatten(), layers.Dense(6), layers.BatchNorm()],
@@ -34,19 +34,21 @@ def phases(parts, purpose=PULL):
     network = Network(inputs=image, outputs=x)
     options, target = Options(), cpu.target()
     parameters = parameters_of(network, target, options)
-    return lowered(network, parameters, target, options=options, purpose=purpose).phases
+    return lower_network(
+        network, parameters, target, options=options, purpose=purpose
+    ).phases
 
 
 def shared(step):
     """Return the buffers a step names of which all tasks see the same one."""
-    places = (a for a in step.arguments if isinstance(a, At))
+    places = (a for a in step.arguments if isinstance(a, BufferRef))
     return {at.buffer for at in places if at.buffer.scope == "shared"}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_tasks_that_prepare_weights_share_nothing_they_write(case):
     for purpose in (
-        Purpose("pull", is_training=True),
+        Purpose("vjp", is_training=True),
         Purpose("predict", is_training=False),
     ):
         for phase in phases(CASES[case](), purpose):

@@ -1,0 +1,101 @@
+"""The structure that docs/architecture.md describes, held."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "pellucid"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    parts = ("pellucid", *path.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
+
+
+TREES = {module_of(path): ast.parse(path.read_text("utf-8")) for path in FILES}
+
+
+def is_type_checking(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def top_imports(tree: ast.Module) -> Iterator[str]:
+    """Give the modules that a module imports when it is imported itself."""
+    for node in tree.body:
+        if is_type_checking(node):
+            continue
+        if isinstance(node, ast.FunctionDef):
+            continue
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Import):
+                yield from (alias.name for alias in inner.names)
+            elif isinstance(inner, ast.ImportFrom) and inner.module:
+                for alias in inner.names:
+                    whole = f"{inner.module}.{alias.name}"
+                    yield whole if whole in TREES else inner.module
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {
+        module: {name for name in top_imports(tree) if name in TREES and name != module}
+        for module, tree in TREES.items()
+    }
+    done: set[str] = set()
+    path: list[str] = []
+
+    def visit(module: str) -> None:
+        if module in path:
+            pytest.fail(" → ".join([*path[path.index(module) :], module]))
+        if module not in done:
+            path.append(module)
+            for name in sorted(graph[module]):
+                visit(name)
+            path.pop()
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module)
+
+
+def test_docstrings_of_modules_name_what_they_hold() -> None:
+    texts = {module: ast.get_docstring(tree) or "" for module, tree in TREES.items()}
+    assert [module for module, text in texts.items() if not text] == []
+    bad = [module for module, text in texts.items() if text.startswith("This file")]
+    assert bad == []
+
+
+#: of the former vocabulary: identifiers that must not come back
+FORMER = {
+    *("World", "Wish", "Lowering", "Figure", "Aspect", "Pace", "Part", "Parts"),
+    *("Phase", "Site", "Assembler", "Proof", "Lesson", "Workbench", "Turn"),
+    *("take_apart", "put_together", "lowered", "chosen", "opened", "beginning"),
+}
+
+
+def test_no_name_of_the_former_vocabulary_is_defined() -> None:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    found = [
+        f"{module}: {node.name}"
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, kinds) and node.name in FORMER
+    ]
+    assert found == []
+
+
+def test_nothing_outside_the_engines_asks_which_engine_it_has() -> None:
+    found = [
+        f"{module}: {ast.unparse(node)}"
+        for module, tree in TREES.items()
+        if not module.startswith("pellucid.engines")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        and re.search(r"\bengine(\.name)? (==|!=) '", ast.unparse(node))
+    ]
+    assert found == []
