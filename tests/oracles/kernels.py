@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pellucid.engines.compiled.codegen.cpu import FORCED, target
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.elementwise.activation import Function
-from pellucid.engines.compiled.kernels.layout import Map, stored_channels
+from pellucid.engines.compiled.kernels.layout import ImageLayout, pad_channels
 
 LANES = sorted(n for n in FORCED if n <= target().lanes)
 RELU = Function("relu")
@@ -24,10 +24,10 @@ def numbers(shape: tuple[int, ...], seed: int = 0) -> Any:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def laid(height: int, width: int, channels: int, lanes: int, sides: Any) -> Map:
+def laid(height: int, width: int, channels: int, lanes: int, halo: Any) -> ImageLayout:
     """Return an image as plans lay it out."""
-    stored = stored_channels(channels, lanes)
-    return Map(height, width, channels, stored, sides)
+    padded_channels = pad_channels(channels, lanes)
+    return ImageLayout(height, width, channels, padded_channels, halo)
 
 
 @st.composite
@@ -47,17 +47,17 @@ def convolutions(
     kernel = draw(st.tuples(kernels, kernels))
     one = st.just(1) if steps is None else steps
     stride, dilation = draw(st.tuples(one, one)), draw(st.tuples(one, one))
-    sides = draw(st.tuples(_SIDES, _SIDES))
+    halo = draw(st.tuples(_SIDES, _SIDES))
     shape, out = [], []
-    for k, s, d, pads in zip(kernel, stride, dilation, sides, strict=True):
+    for k, s, d, pads in zip(kernel, stride, dilation, halo, strict=True):
         reach = d * (k - 1) + 1 + (smallest - 1) * s
         length = draw(st.integers(max(1, reach - sum(pads)), max(1, reach) + size))
         shape.append(length)
         out.append((length + sum(pads) - d * (k - 1) - 1) // s + 1)
     into = draw(channels)
-    x = laid(*shape, into, lanes, sides)
+    x = laid(*shape, into, lanes, halo)
     y = laid(*out, into if outputs is None else draw(outputs), lanes, draw(_AROUND))
-    top_left = (sides[0][0], sides[1][0])
+    top_left = (halo[0][0], halo[1][0])
     return lanes, Conv(x, y, kernel, stride, dilation, top_left, function=RELU)
 
 

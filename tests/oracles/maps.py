@@ -18,8 +18,10 @@ def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
 
 
 def _seen(m: Any, memory: Array) -> Array:
-    (top, bottom), (left, right) = m.sides
-    whole = memory.reshape(m.height + top + bottom, m.width + left + right, m.stored)
+    (top, bottom), (left, right) = m.halo
+    whole = memory.reshape(
+        m.height + top + bottom, m.width + left + right, m.padded_channels
+    )
     return whole[top : top + m.height, left : left + m.width, : m.channels]
 
 
