@@ -29,6 +29,7 @@ JSON = b"application/json"
 BINARY = b"application/octet-stream"
 #: bytes from which work on a body is done in a thread, so that others are answered
 LARGE = json_pieces.LARGE
+_MOST_CONTAINERS = 2_000_000
 _MOST_VALUES = 200_000  # of JSON that is read at once, in the event loop
 
 
@@ -284,6 +285,12 @@ def parse_json(body: bytes, *, depth: int) -> dict[str, Any]:
 def check_depth(body: bytes, depth: int) -> None:
     """Refuse JSON that is nested too deep; RequestError."""
     opened = body.count(b"[") + body.count(b"{")
+    if opened > _MOST_CONTAINERS:
+        raise RequestError(
+            f"serve: JSON must have at most {_MOST_CONTAINERS} lists and objects; got "
+            f"about {opened}. Send flat lists, or binary data.",
+            status=413,
+        )
     if opened > depth and (found := depth_of(body)) > depth:
         raise RequestError(
             f"serve: JSON must be nested at most {depth} deep; got {found}."

@@ -11,6 +11,7 @@ import numpy as np
 #: tries another way: the time is linear, whatever is sent.
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _WHOLE = re.compile(rb'(?:[^"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
+_INSIDE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _WINDOW = 1 << 16  # bytes that are looked at without letting other threads run
 _BRACKETS = b"[]{}"
 _OTHERS = bytes(set(range(256)) - set(_BRACKETS))
@@ -34,7 +35,8 @@ def _brackets(text: bytes) -> Iterator[bytes]:
     start = 0
     while start < len(text):
         end = end_outside_strings(text, start, _WINDOW)
-        yield bare(text[start:end]).translate(None, _OTHERS)
+        if end - start <= _WINDOW:  # else it is one long string
+            yield bare(text[start:end]).translate(None, _OTHERS)
         start = end
 
 
@@ -46,8 +48,20 @@ def end_outside_strings(text: bytes, start: int, most: int) -> int:
     end = _WHOLE.match(text, start, start + most)
     if end is not None and end.end() > start:
         return end.end()
-    string = STRING.match(text, start)
-    return len(text) if string is None else string.end()
+    return _string_end(text, start)
+
+
+def _string_end(text: bytes, start: int) -> int:
+    """Return where the string ends that begins there, a window after the other."""
+    at = start + 1
+    while at < len(text):
+        inside = _INSIDE.match(text, at, at + _WINDOW)
+        at = at if inside is None else inside.end()
+        if text[at : at + 1] == b'"':
+            return at + 1
+        if text[at : at + 1] == b"\\":  # its second byte lies behind the window
+            at += 2
+    return len(text)
 
 
 def bare(text: bytes) -> bytes:

@@ -137,7 +137,9 @@ def _pieces(text: bytes) -> Iterator[tuple[int, int, list[str]]]:
         brackets = b""
         while True:
             stop = end_outside_strings(text, end, length)
-            window = STRING.sub(lambda s: b" " * len(s[0]), text[end:stop])
+            window = text[end:stop] if stop - end <= length else b""  # one string
+            if b'"' in window:
+                window = STRING.sub(lambda found: b" " * len(found[0]), window)
             if stop >= len(text):
                 yield start, len(text), []
                 return
@@ -200,7 +202,7 @@ def _packed(value: Any) -> Any:
 
 def dump(document: Any) -> bytes:
     """Write JSON with arrays in it, in pieces; ValueError if one is not finite."""
-    return "".join(_written(document)).encode()
+    return b"".join(text.encode() for text in _written(document))
 
 
 def _written(value: Any) -> Iterator[str]:

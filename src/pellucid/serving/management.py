@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 
 from pellucid.serving import model_metadata, tensorflow_serving
 from pellucid.serving.errors import RequestError
-from pellucid.serving.http import read_json, read_rest
+from pellucid.serving.http import check_json, read_json, read_rest
 from pellucid.serving.settings import Limits
 from pellucid.serving.state import State
 
@@ -142,6 +142,7 @@ def _add_repository(routes: APIRouter, state: State) -> None:
 async def _options(request: Request, limits: Limits) -> dict[str, Any]:
     """Return a body of options; clients send it as JSON without saying so."""
     body = await read_rest(request, limits)
+    check_json(body, limits.json_depth)
     return await read_json(body, depth=limits.json_depth) if body else {}
 
 

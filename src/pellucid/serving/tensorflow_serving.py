@@ -7,6 +7,7 @@ https://www.tensorflow.org/tfx/serving/api_rest
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from math import prod
@@ -152,7 +153,8 @@ async def _images(served: Served, value: Any) -> Array:
             f"got {pictures} pictures among {len(rows)}."
         )
     if pictures:
-        return await served.read_pictures([_decoded(row) for row in rows])
+        contents = await asyncio.to_thread(lambda: [_decoded(row) for row in rows])
+        return await served.read_pictures(contents)
     count = prod(served.network.input_shape) * len(rows)
     array = await apart(count > LARGE // 8, tensors.numbers, "images", rows)
     if array.size == 0:

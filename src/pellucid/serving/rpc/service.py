@@ -72,7 +72,7 @@ class Service:
         by_name = {}
         for name, (takes, gives) in self._types.items():
             kinds: dict[str, Any] = {
-                "request_deserializer": takes.FromString,
+                "request_deserializer": _reader(takes),
                 "response_serializer": gives.SerializeToString,
             }
             by_name[name] = (
@@ -96,7 +96,7 @@ class Service:
         async def answer(request: Any) -> Any:
             start, status = time.perf_counter(), _CANCELLED
             try:
-                found, status = await self._model_infer(request), 200
+                found, status = await self._model_infer(_readable(request)), 200
                 found.parameters["triton_final_response"].bool_param = True
                 return self._of(STREAM, infer_response=found)
             except PellucidError as error:
@@ -105,7 +105,7 @@ class Service:
                 status, sentence = 500, self._reported(stream_id)
             finally:
                 self._count_call(path, status, start, stream_id)
-            identity = {"id": request.id}  # so that the client knows which
+            identity = {"id": getattr(request, "id", "")}  # the client knows which
             return self._of(STREAM, error_message=sentence, infer_response=identity)
 
         async for response in in_order(requests, answer, self._state.stopping):
@@ -123,7 +123,7 @@ class Service:
             try:
                 if name not in _OPEN:
                     guard.check_token(headers)
-                answer = await call(request)
+                answer = await call(_readable(request))
                 status = 200
                 return answer
             except PellucidError as error:
@@ -232,6 +232,31 @@ class Service:
 
     def _served(self, name: str, version: str) -> Any:
         return self._state.repository.get(name, version or None)
+
+
+class _Unreadable:
+    """What stands for a message that could not be read, until it is refused."""
+
+
+def _reader(takes: Any) -> Callable[[bytes], Any]:
+    """Return what reads a message; gRPC takes an exception for the server's fault."""
+
+    def read(content: bytes) -> Any:
+        try:
+            return takes.FromString(content)
+        except Exception:  # noqa: BLE001 - protobuf's differ by implementation
+            return _Unreadable()
+
+    return read
+
+
+def _readable(request: Any) -> Any:
+    """Return a message that could be read; RequestError for another."""
+    if isinstance(request, _Unreadable):
+        raise RequestError(
+            "serve: a message must be one of the protocol's; got bytes that are none."
+        )
+    return request
 
 
 def _headers(context: Any) -> dict[bytes, bytes]:
