@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import socket
 import threading
@@ -10,10 +11,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from serving_models import small_model
 
 from pellucid.serving import Log, Source, create_app
+from pellucid.serving.logs import taken_over
 from pellucid.serving.server import connection_for
 
 pytest.importorskip("httptools")
@@ -120,3 +123,36 @@ def test_a_connection_that_asks_may_stay_longer(connect: Any) -> None:
     found = b""
     while found.count(b"HTTP/1.1 200 ") < 3:
         found += connection.recv(65536)
+
+
+def test_one_that_leaves_between_its_requests_is_no_bug_of_ours() -> None:
+    import uvicorn
+
+    written = io.StringIO()
+    log = Log("events", written)
+    app = create_app([Source(name="pets", origin=small_model())], log=log)
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, http=connection_for(PATIENCE_S), log_config=None, lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    body = json.dumps({"instances": np.zeros((1, 8, 8, 1)).tolist()}).encode()
+    ask = (
+        b"POST /v1/models/pets:predict HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(body)
+    ) + body
+    with taken_over(log):
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        for _ in range(20):
+            with socket.create_connection(listening.getsockname()) as one:
+                one.sendall(3 * ask)
+        with socket.create_connection(listening.getsockname()) as one:
+            one.sendall(READY)
+            assert b"200" in one.recv(100)
+        server.should_exit = True
+        thread.join(30)
+    events = [json.loads(line)["event"] for line in written.getvalue().splitlines()]
+    assert set(events) == {"loaded", "unloaded", "stopped"}

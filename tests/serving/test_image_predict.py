@@ -14,6 +14,7 @@ from pellucid.serving import Limits, Source
 
 PNG = {"Content-Type": "image/png"}
 RAW = {"Content-Type": "application/octet-stream"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}  # curl's own
 
 
 def test_a_picture_gives_its_class(client: TestClient, model: pl.Model) -> None:
@@ -40,6 +41,66 @@ def test_raw_numbers_are_one_or_more_images(
     answer = client.post("/predict", content=images.tobytes(), headers=RAW).json()
     found = [row["index"] for row in answer["predictions"]]
     assert found == model.predict(images).argmax(axis=1).tolist()
+
+
+PIXELS = np.arange(64, dtype=np.uint8).reshape(8, 8)
+#: how clients send a file: curl's two ways, a form of any field, a wrong type
+SENT = {
+    "--data-binary": {"content": png(PIXELS), "headers": FORM},
+    "no type": {"content": png(PIXELS), "headers": {}},
+    "a wrong type": {"content": png(PIXELS), "headers": {"Content-Type": "text/plain"}},
+    "as bytes": {"content": png(PIXELS), "headers": RAW},
+    "-F file": {"files": {"file": ("seven.png", png(PIXELS), "image/png")}},
+    "-F of any name": {"files": {"x y": ("seven", png(PIXELS), RAW["Content-Type"])}},
+    "a form without a type": {"files": {"a": ("seven", png(PIXELS), "")}},
+}
+
+
+@pytest.mark.parametrize("how", SENT)
+def test_a_picture_is_taken_by_its_content(
+    client: TestClient, model: pl.Model, how: str
+) -> None:
+    answer = client.post("/predict", **SENT[how])
+    assert answer.status_code == 200, answer.text
+    (found,) = answer.json()["predictions"]
+    assert answer.json()["classes"] == list(model.classes)
+    assert found["index"] == model.predict(PIXELS[None, ..., None]).argmax()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "sentence"),
+    [
+        (b"--x\r\n\r\nabc", "multipart/form-data; boundary=x", "must be whole"),
+        (
+            b"--x--",
+            "multipart/form-data; boundary=x",
+            "one part, a picture's file; got",
+        ),
+        (b"--x--", "multipart/form-data", "must come with its boundary"),
+        (b"--x\r\nabc\r\n--x--", "multipart/form-data; boundary=x", "have a head"),
+        (
+            2 * b"--x\r\n\r\nabc\r\n" + b"--x--",
+            'multipart/form-data; boundary="x"',
+            "must have one part, a picture's file; got 2",
+        ),
+        (b"a=1", FORM["Content-Type"], "or the body a picture; got"),
+    ],
+)
+def test_a_form_that_is_none_is_refused(
+    client: TestClient, body: bytes, kind: str, sentence: str
+) -> None:
+    response = client.post("/predict", content=body, headers={"Content-Type": kind})
+    assert response.status_code in (400, 415)
+    assert sentence in response.json()["error"]
+
+
+def test_numbers_that_fit_are_numbers_whatever_they_begin_with(
+    client: TestClient, model: pl.Model
+) -> None:
+    body = b"MM\x00*" + bytes(252)  # a small float that a TIFF's file begins with
+    found = client.post("/predict", content=body, headers=RAW).json()["predictions"]
+    images = np.frombuffer(body, "<f4").reshape(1, 8, 8, 1)
+    assert found[0]["index"] == model.predict(images).argmax()
 
 
 def test_of_several_models_one_must_be_named(make_client: Any, images: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from serving_models import small_model
@@ -65,8 +66,70 @@ def test_another_name_of_this_machine_is_refused(client: TestClient) -> None:
     response = client.get("/v2", headers={"Host": "evil.example:8000"})
     assert response.status_code == 421
     assert "Host must be a name of this machine" in response.json()["error"]
-    for host in ("localhost:8000", "127.0.0.1", "[::1]:8000"):
+    for host in (
+        "localhost:8000",
+        "127.0.0.1",
+        "[::1]:8000",
+        "LOCALHOST",
+        "a.localhost",
+    ):
         assert client.get("/v2", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "[::1].evil.com",
+        "[::1",
+        "::1",
+        "[::1]evil",
+        "[::1]:80@evil.com",
+        "127.0.0.1:80@evil.com",
+        "127.0.0.1:80:evil.com",
+        "127.0.0.1.evil.com",
+        "localhost.evil.com",
+        "evil.com/localhost",
+        "localhost@evil.com",
+        "user@localhost",
+        "127.1",
+        "0.0.0.0",
+        "",
+        " ",
+        "localhost:80a",
+    ],
+)
+def test_a_host_is_read_whole_and_by_the_grammar(client: TestClient, host: str) -> None:
+    response = client.get("/v2", headers={"Host": host})
+    assert response.status_code == 421
+    assert "Host must be a name of this machine" in response.json()["error"]
+
+
+@pytest.mark.parametrize("name", ["Host", "Origin", "Authorization", "Sec-Fetch-Site"])
+def test_what_decides_who_is_let_in_is_said_once(client: TestClient, name: str) -> None:
+    first = "127.0.0.1" if name == "Host" else "none"
+    response = client.get("/v2", headers=[(name, first), (name, "evil.example")])
+    assert response.status_code == 400
+    assert f"must have one header '{name.lower()}'" in response.json()["error"]
+
+
+@pytest.mark.parametrize("origin", ["null", "evil://127.0.0.1:8000", "127.0.0.1:8000"])
+def test_an_origin_has_a_scheme_of_the_web(client: TestClient, origin: str) -> None:
+    assert client.get("/v2", headers={"Origin": origin}).status_code == 403
+
+
+@pytest.mark.parametrize("token", ["geheim-ü", "密码", "a b"])
+def test_a_token_may_be_any_text(make_client: Any, token: str) -> None:
+    source = Source(name="pets", origin=small_model())
+    client: TestClient = make_client([source], token=token)
+    encodings = ["utf-8", "latin-1"] if token == "geheim-ü" else ["utf-8"]
+    for encoding in encodings:
+        headers = {"Authorization": b"Bearer " + token.encode(encoding)}
+        assert client.get("/v2", headers=headers).status_code == 200
+    cookie = {"Cookie": f"pellucid_token={quote(token)}"}
+    assert client.get("/v2", headers=cookie).status_code == 200
+    assert (
+        client.get("/v2", headers={"Authorization": b"Bearer \xff"}).status_code == 401
+    )
 
 
 def test_pages_of_other_sites_are_refused(client: TestClient) -> None:

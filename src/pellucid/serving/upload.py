@@ -18,7 +18,8 @@ PICTURES = (
 RAW = "application/octet-stream"
 FORM = "multipart/form-data"
 _SIGNATURES = re.compile(
-    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM|II\*\x00|MM\x00\*",
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM|II\*\x00|MM\x00\*"
+    rb"|....ftyp(?:avif|avis)|\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51|qoif|P[1-6]\s",
     re.DOTALL,
 )
 _BOUNDARY = re.compile(r"""boundary=(?:"([^"\r\n]{1,200})"|([^\s;"]{1,200}))""")

@@ -34,8 +34,8 @@ class Studio:
         RequestError
             503 where the server is stopping.
         """
-        recipe = await asyncio.to_thread(wish.recipe)
         async with self._turn:
+            recipe = await asyncio.to_thread(wish.recipe)
             await asyncio.to_thread(self._exchange, wish, recipe)
 
     async def stop(self) -> None:
