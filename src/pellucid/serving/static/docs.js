@@ -8,7 +8,7 @@ const element = (tag, text, name) => {
 };
 
 const EXAMPLES = {
-  predict: "curl --data-binary @seven.png -H 'Content-Type: image/png' ORIGIN/predict",
+  predict: "curl -F file=@seven.png ORIGIN/predict",
   infer: `curl -H 'Content-Type: application/json' ORIGIN/v2/models/NAME/infer \\
   -d '{"inputs": [{"name": "input", "shape": [1, 28, 28, 1], "datatype": "FP32", "data": [0, …]}]}'`,
   tensorflow_predict: `curl -H 'Content-Type: application/json' ORIGIN/v1/models/NAME:predict \\
