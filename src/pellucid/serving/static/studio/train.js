@@ -3,7 +3,7 @@
 import { get, post, tried } from "./api.js";
 import { again } from "./draw.js";
 import { draw, smooth } from "./chart.js";
-import { byId, count, make, number, options, percent, readModel } from "./page.js";
+import { byId, count, make, number, options, percent, readModel, state } from "./page.js";
 import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
 
 const form = byId("wish");
@@ -150,8 +150,9 @@ function said(lane) {
 /** Say how good it is by the test data: what is right, or how far off it is. */
 function right({ snapshot }) {
   const { accuracy, mean_absolute_error: error } = snapshot?.metrics ?? {};
-  if (accuracy !== undefined) return `, ${percent(accuracy)} of ${snapshot.looked_at} test examples right`;
-  return error === undefined ? "" : `, mean absolute error ${number(error)} on ${snapshot.looked_at} test examples`;
+  const tests = `${snapshot?.looked_at} test ${state.model?.takes_pictures === false ? "examples" : "images"}`;
+  if (accuracy !== undefined) return `, ${percent(accuracy)} of ${tests} right`;
+  return error === undefined ? "" : `, mean absolute error ${number(error)} on ${tests}`;
 }
 
 function showSnapshot({ kernels, confusion, classes, mistakes }) {
