@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 import pellucid as pl
 from pellucid.serving import Log, create_app
 from pellucid.serving.pages import STATIC
-from pellucid.serving.studio import Workbench
-from pellucid.serving.studio.events import told
-from pellucid.serving.studio.lesson import Wish
+from pellucid.studio import Workbench
+from pellucid.studio.events import told
+from pellucid.studio.live_training import Wish
 
 PIXELS = np.random.default_rng(3).integers(0, 255, (8, 8, 1)).astype(np.uint8)
 SEEN = {"image": base64.b64encode(PIXELS.tobytes()).decode()}

@@ -11,8 +11,8 @@ from serving_models import small_model
 
 from pellucid.errors import PellucidError
 from pellucid.serving import Log, RequestError, create_app
-from pellucid.serving.studio import Studio, Workbench
-from pellucid.serving.studio.lesson import Lesson, Wish
+from pellucid.studio import Studio, Workbench
+from pellucid.studio.live_training import Lesson, Wish
 
 WISH = Wish(
     network="xor-one-hidden",

@@ -12,7 +12,7 @@ from serving_models import small_model
 from pellucid.serving import Log, Settings, Source, create_app
 
 grpc = pytest.importorskip("grpc")
-listening = pytest.importorskip("pellucid.serving.rpc.listening")
+listening = pytest.importorskip("pellucid.serving.rpc.grpc_server")
 messages = pytest.importorskip("pellucid.serving.rpc.messages")
 
 SHAPES = ([1, 8, 8, 1], [], [-1], [2**62] * 8, [1] * 100, [1], [2**40], [0, 8, 8, 1])
