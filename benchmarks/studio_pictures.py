@@ -84,7 +84,7 @@ def main() -> None:
     studio = subprocess.Popen(
         [*command, "--port", str(PORT)], stderr=subprocess.PIPE, text=True
     )
-    if studio.stderr is None or "the studio is at" not in studio.stderr.readline():
+    if studio.stderr is None or "Studio running at" not in studio.stderr.readline():
         sys.exit("studio_pictures: the studio must start; got another first line.")
     try:
         with sync_playwright() as runner:

@@ -15,7 +15,7 @@ def test_figures_are_those_of_the_model(pellucid, trained):
     assert answer.code == 0, answer.err
     assert f"test loss: {expected['loss']:.4f}" in answer.out
     assert answer.out.endswith(f"test accuracy: {100 * expected['accuracy']:.2f} %\n")
-    assert "it is ↓  said →" in answer.out
+    assert "true ↓  predicted →" in answer.out
 
 
 def test_json_holds_the_confusion_matrix_and_the_mistakes(pellucid, trained):
@@ -35,7 +35,7 @@ def test_the_surest_mistakes_are_drawn(pellucid):
     given = ("--data", "tiny.npz", "--engine", "numpy", "--epochs", "1", "--quiet")
     pellucid("train", "tiny.json", *given, "--learning-rate", "0")
     answer = pellucid("evaluate", "tiny", "--picture", "wrong.png")
-    assert "the surest mistakes are drawn in wrong.png" in answer.err
+    assert "Most confident mistakes saved in wrong.png" in answer.err
     assert Path("wrong.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -43,7 +43,7 @@ def test_a_single_output_for_two_classes_has_a_confusion_matrix(pellucid):
     pellucid("train", "xor-one-hidden", "--epochs", "2", "--quiet")
     answer = pellucid("evaluate", "xor-one-hidden")
     assert answer.code == 0, answer.err
-    assert "it is ↓  said →" in answer.out
+    assert "true ↓  predicted →" in answer.out
     assert "test accuracy: " in answer.out
 
 

@@ -42,7 +42,7 @@ def test_without_a_node_everything_is_drawn(pellucid, trained):
     assert Path("all.png").read_bytes().startswith(b"\x89PNG")
     for node in ("conv2d_relu", "max_pool2d", "dense"):
         assert node in answer.out
-    assert "it says " in answer.out
+    assert "prediction: " in answer.out
 
 
 def test_without_a_node_json_lists_every_node(pellucid, trained):
@@ -55,7 +55,7 @@ def test_without_a_node_json_lists_every_node(pellucid, trained):
 def test_one_output_says_one_of_two_classes(pellucid):
     pellucid("train", "xor-one-hidden", "--epochs", "1", "--quiet")
     answer = pellucid("explain", "xor-one-hidden", "test:1")
-    assert "it says 0, " in answer.out
+    assert "prediction: 0, " in answer.out
 
 
 REFUSED = {
@@ -64,7 +64,7 @@ REFUSED = {
         ["--node", "conv2d", "--at", "99,0,0"],
         "a place in 'conv2d' must be 3 whole numbers in 0 … 5, 0 … 5, 0 … 3",
     ),
-    "a place of words": (["--node", "conv2d", "--at", "a"], "--at must be whole"),
+    "a place of words": (["--node", "conv2d", "--at", "a"], "--at must be integers"),
     "a class too many": (
         ["--node", "dense", "--gradient", "--class", "3"],
         "class must be from 0 to 2; got 3",

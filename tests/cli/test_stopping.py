@@ -91,8 +91,8 @@ def test_ctrl_c_saves_says_how_to_go_on_and_loses_no_bit(whole):
     assert process.returncode == 130
     assert out == ""
     step = Checkpoint.read(Path("runs/stopped/checkpoint.safetensors")).position.step
-    assert f"stopped; all is saved, to step {step} (epoch " in err
-    assert err.endswith("Go on with: pellucid train --resume runs/stopped\n")
+    assert f"stopped; saved at step {step} (epoch " in err
+    assert err.endswith("Continue with: pellucid train --resume runs/stopped\n")
     assert err.count("\n") == 1
     code, out, err = run("train", "--resume", "runs/stopped", "--quiet")
     assert code == 0, err

@@ -25,9 +25,9 @@ def test_the_last_line_is_the_accuracy_on_test_data(pellucid):
     name, value, sign = last.rsplit(" ", 2)
     assert (name, sign) == ("test accuracy:", "%")
     assert 0 <= float(value) <= 100
-    assert "the run lies in runs/tiny" in answer.err
+    assert "Saved in runs/tiny" in answer.err
     assert "epoch 3/3" in answer.err
-    assert re.search(r"trained for \d+\.\d\d s, 0\.00 s of compiling", answer.err)
+    assert re.search(r"Trained in \d+\.\d\d s, after 0\.00 s of compiling", answer.err)
 
 
 def test_a_run_keeps_all_its_files(trained):
@@ -177,7 +177,7 @@ def test_a_run_that_stopped_early_stays_stopped(pellucid):
 
 REFUSED = {
     "an unknown network": (["train", "tinny"], "what to train must be one of"),
-    "nothing to train": (["train"], "must be told what to train"),
+    "nothing to train": (["train"], "NETWORK must be given"),
     "data that is not there": (
         ["train", *TINY, "--data", "nowhere"],
         "got 'nowhere', where nothing is",

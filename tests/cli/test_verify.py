@@ -8,7 +8,7 @@ def test_right_derivatives_give_0_and_a_table(pellucid):
     answer = pellucid("verify", "xor-one-hidden", "--gradients")
     assert answer.code == 0
     assert "dense_1.bias" in answer.out
-    assert "derivatives of xor-one-hidden: right" in answer.out
+    assert "gradients of xor-one-hidden: correct" in answer.out
 
 
 def test_wrong_derivatives_give_1(pellucid, monkeypatch):
@@ -41,7 +41,7 @@ def test_a_file_or_a_run_is_verified_too(pellucid, trained):
 def test_what_is_no_network_is_refused(pellucid):
     answer = pellucid("verify", "nothing", "--gradients")
     assert answer.code == 2
-    assert "what to verify must be one of lenet5" in answer.err
+    assert "NETWORK must be one of lenet5" in answer.err
 
 
 def test_both_proofs_are_one_object(pellucid):

@@ -1,4 +1,4 @@
-"""This file is the table of commands; each one's file is read when it is called."""
+"""Table of commands; a command's module is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HELP = {"help_option_names": ["--help", "-h"]}
 
 
 class CommandEntry(NamedTuple):
-    """A command: the file in `pellucid.cli`, the function in it, and its one line."""
+    """A command: its module in `pellucid.cli`, its function, its summary."""
 
     module: str
     function: str
@@ -23,81 +23,81 @@ class CommandEntry(NamedTuple):
 
 
 _TRAIN, _INSPECT, _EXCHANGE, _LISTS = (
-    "Train and use",
-    "Look into it",
-    "In and out",
-    "What is here",
+    "Train and predict",
+    "Inspect and compare",
+    "Import and export",
+    "Available data and engines",
 )
 
-#: A command is there when its file is; `pellucid --help` reads none of the files.
+#: A command exists if its module does; `pellucid --help` imports none of them.
 COMMANDS: dict[str, CommandEntry] = {
     "train": CommandEntry("train", "train", "Train a network and test it.", _TRAIN),
     "evaluate": CommandEntry(
-        "evaluate", "evaluate", "Measure a trained network on test data.", _TRAIN
+        "evaluate", "evaluate", "Evaluate a trained network on test data.", _TRAIN
     ),
-    "predict": CommandEntry("predict", "predict", "Say what pictures show.", _TRAIN),
-    "serve": CommandEntry("serve", "serve", "Answer over HTTP.", _TRAIN),
+    "predict": CommandEntry("predict", "predict", "Classify images.", _TRAIN),
+    "serve": CommandEntry("serve", "serve", "Serve models over HTTP.", _TRAIN),
     "studio": CommandEntry("studio", "studio", "Open the studio in a browser.", _TRAIN),
     "explain": CommandEntry(
-        "explain", "explain", "Show the arithmetic behind one number.", _INSPECT
+        "explain", "explain", "Show how one value is computed.", _INSPECT
     ),
     "verify": CommandEntry(
-        "verify", "verify", "Prove that derivatives are right.", _INSPECT
+        "verify", "verify", "Check gradients and engine parity.", _INSPECT
     ),
     "compare": CommandEntry(
-        "compare", "compare", "Measure engines side by side.", _INSPECT
+        "compare", "compare", "Compare engines by measurement.", _INSPECT
     ),
     "benchmark": CommandEntry(
-        "benchmark", "benchmark", "Time pellucid and others.", _INSPECT
+        "benchmark", "benchmark", "Time pellucid and frameworks.", _INSPECT
     ),
     "export": CommandEntry(
-        "export", "export", "Write a model for another program.", _EXCHANGE
+        "export", "export", "Export a model to other formats.", _EXCHANGE
     ),
     "import": CommandEntry(
-        "import_", "import_", "Read another program's model.", _EXCHANGE
+        "import_", "import_", "Import a model from another format.", _EXCHANGE
     ),
     "convert": CommandEntry(
-        "convert", "convert", "Turn one model file into another.", _EXCHANGE
+        "convert", "convert", "Convert a model file to another format.", _EXCHANGE
     ),
     "code": CommandEntry(
         "code", "code", "Write a network as a stand-alone script.", _EXCHANGE
     ),
-    "data": CommandEntry("data", "data", "List the datasets that have a name.", _LISTS),
+    "data": CommandEntry("data", "data", "List the named datasets.", _LISTS),
     "engines": CommandEntry(
-        "engines", "engines", "List the engines and the machine.", _LISTS
+        "engines", "engines", "List engines and the CPU's features.", _LISTS
     ),
 }
 
 
 def is_available(entry: CommandEntry) -> bool:
-    """Return whether the command's file exists, without reading it."""
+    """Return whether the command's module exists, without importing it."""
     return importlib.util.find_spec(f"pellucid.cli.{entry.module}") is not None
 
 
 class LazyGroup(TyperGroup):
-    """A group that knows its commands by the table alone."""
+    """A group whose commands are listed from the table, without imports."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of the commands that are there, as the table has them."""
+        """Return the names of the available commands, in the table's order."""
         del ctx
         return [name for name, entry in COMMANDS.items() if is_available(entry)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
-        """Return what the list of commands shows: name, line, panel."""
+        """Return a placeholder with name, summary and panel for the list."""
         entry = COMMANDS.get(cmd_name)
         if entry is None or not is_available(entry):
             return None
         return TyperCommand(cmd_name, help=entry.help, rich_help_panel=entry.panel)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command itself, read from its file."""
+        """Import and return the command itself."""
         stubs = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
         self.commands = {k: v for k, v in stubs.items() if v}  # for "Did you mean"
         name, found, rest = super().resolve_command(ctx, args)
         return name, found and load(str(name)), rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run; a closed pipe is `main`'s to handle, not typer's."""
+        """Run; `main` handles a closed pipe, not typer."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
@@ -105,11 +105,11 @@ class LazyGroup(TyperGroup):
 
 
 class ClosedPipeError(BrokenPipeError):
-    """A BrokenPipeError without a number, which typer lets through."""
+    """A BrokenPipeError without errno, which typer does not catch."""
 
 
 def load(name: str) -> Any:
-    """Read a command's file and return the command."""
+    """Import a command's module and return the command."""
     entry = COMMANDS[name]
     module = importlib.import_module(f"pellucid.cli.{entry.module}")
     one = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -121,7 +121,7 @@ def load(name: str) -> Any:
 def format_help(function: Any) -> str:
     """Return a command's docstring with its lines joined, paragraph by paragraph.
 
-    A paragraph that begins with ``\\b``, as the examples do, keeps its lines.
+    A paragraph that begins with ``\\b`` (the examples) keeps its line breaks.
     """
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
     kept = (p if p.startswith("\b") else p.replace("\n", " ") for p in paragraphs)
@@ -130,9 +130,9 @@ def format_help(function: Any) -> str:
 
 _ABOUT = (
     "Convolutional neural networks, clear enough to see through.\n\n"
-    "Begin with [bold]pellucid train mnist-torch[/bold]: it trains on 60,000 "
-    "handwritten digits that come with pellucid, and tests on 10,000 others. Every "
-    "command has a --help of its own, with examples."
+    "Start with [bold]pellucid train mnist-torch[/bold]: it trains on 60,000 "
+    "handwritten digits that come with pellucid and tests on 10,000 others. "
+    "[bold]pellucid COMMAND --help[/bold] explains a command with examples."
 )
 
 app = typer.Typer(
@@ -170,5 +170,5 @@ def pellucid(
 
 
 def command() -> Any:
-    """Return the whole command line as one command."""
+    """Return the command line as one click command."""
     return typer.main.get_command(app)

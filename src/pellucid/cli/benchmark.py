@@ -1,4 +1,4 @@
-"""This file is `pellucid benchmark`: what is timed, against whom, where it is kept."""
+"""`pellucid benchmark`: options, tables and saved reports."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def benchmark(
         Text,
         typer.Option(
             "--network",
-            help="A network of the zoo, mnist-torch-leaky, or a .py or .json file. "
-            "Else the benchmark's own cases.",
+            help="A zoo network, mnist-torch-leaky, or a .py or .json file. "
+            "Default: the benchmark's own cases.",
             show_default=False,
         ),
     ] = None,
@@ -40,7 +40,7 @@ def benchmark(
         Text,
         typer.Option(
             "--batch",
-            help="Sizes of the batch, as in 32,64.",
+            help="Batch sizes, as in 32,64.",
             metavar="N,…",
             show_default=False,
         ),
@@ -50,7 +50,7 @@ def benchmark(
         typer.Option(
             "--peers",
             help="Frameworks (torch,tensorflow,jax; onnxruntime,openvino,litert), or "
-            "full names as the table shows them. Else all that are installed.",
+            "full names from the table. Default: all that are installed.",
             metavar="NAME,…",
             show_default=False,
         ),
@@ -59,21 +59,25 @@ def benchmark(
         Text,
         typer.Option(
             "--trained",
-            help="Epochs that the weights have been through, as in 0,1,5.",
+            help="Epochs the weights are trained for beforehand, as in 0,1,5.",
             metavar="N,…",
             show_default=False,
         ),
     ] = None,
     rounds: Annotated[
         Integer,
-        typer.Option("--rounds", help="Turns of each peer.", min=1, show_default=False),
+        typer.Option(
+            "--rounds", help="Rounds per contender.", min=1, show_default=False
+        ),
     ] = None,
     epochs: Annotated[
         Integer,
-        typer.Option("--epochs", help="Length of the fit.", min=1, show_default=False),
+        typer.Option(
+            "--epochs", help="Epochs of the fit benchmark.", min=1, show_default=False
+        ),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", help="Of weights and of the batches.", min=0)
+        int, typer.Option("--seed", help="Seed of weights and batches.", min=0)
     ] = 0,
     quick: Annotated[
         bool, typer.Option("--quick", help="One case, few rounds.")
@@ -82,18 +86,18 @@ def benchmark(
         Folder,
         typer.Option(
             "--out",
-            help="A folder for the table, the JSON and the picture.",
+            help="Save table, JSON and plot in this folder.",
             file_okay=False,
             show_default=False,
         ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Time pellucid beside the frameworks that are installed.
+    """Time pellucid and the installed frameworks.
 
-    Each runs in a process of its own, as its own people write it; they take turns,
-    and only one computes at a time. Times are medians with quartiles. What disturbed
-    the machine is noticed and said.
+    Each contender runs in its own process, in its idiomatic form. They take turns, so
+    only one computes at a time. Times are medians with quartiles. Rounds in which
+    other programs used the CPU are detected and reported.
 
     \b
     [bold]Examples[/bold]
@@ -129,7 +133,7 @@ def benchmark(
 
 
 def format_report(report: Report) -> str:
-    """Return a report as tables with their notes."""
+    """Return a report as tables with notes."""
     from pellucid.benchmark import notes, sheets
 
     parts = []
@@ -140,7 +144,7 @@ def format_report(report: Report) -> str:
 
 
 def save_report(report: Report, folder: Path) -> None:
-    """Write a report's table, JSON and picture to a folder."""
+    """Write a report's table, JSON and plot to a folder."""
     import json
 
     from pellucid.benchmark import png
@@ -171,7 +175,7 @@ def _split(text: str) -> list[str]:
 def _parse_integers(
     option: str, text: str | None, *, least: int
 ) -> tuple[int, ...] | None:
-    """Read numbers between commas."""
+    """Parse integers separated by commas."""
     if text is None:
         return None
     items = _split(text)

@@ -1,4 +1,4 @@
-"""This file is `pellucid code`: a network as a script that stands on its own."""
+"""`pellucid code`: a network as a stand-alone training script."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def code(
     network: Annotated[
         str,
         typer.Argument(
-            help="A network or recipe of the zoo, or a .toml, .py or .json file.",
+            help="A zoo network or recipe, or a .toml, .py or .json file.",
             show_default=False,
         ),
     ],
@@ -33,7 +33,7 @@ def code(
         typer.Option(
             "--weights",
             metavar="RUN",
-            help="Begin with a run's weights; they are written beside the script.",
+            help="Start from a run's weights, saved next to the script.",
             show_default=False,
         ),
     ] = None,
@@ -42,8 +42,8 @@ def code(
         typer.Option(
             "--data",
             metavar="FOLDER",
-            help="The script's default folder: four IDX files (or CIFAR-10's binary "
-            "batches). Else where the recipe's data lies here.",
+            help="The script's default data folder: four IDX files, or CIFAR-10's "
+            "binary batches. Default: this machine's folder of the recipe's data.",
             show_default=False,
         ),
     ] = None,
@@ -52,17 +52,17 @@ def code(
         typer.Option(
             "--output",
             "-o",
-            help="Write to this file; else to stdout, or beside the weights.",
+            help="File to write. Default: stdout, or a file next to the weights.",
             show_default=False,
         ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Write a network as one script in a framework, without pellucid.
+    """Write a network as one script that does not need pellucid.
 
-    Data, model, training loop and evaluation, as a person of that community would
-    write them, with the hyperparameters of the recipe. The numpy script has its
-    derivatives written out for exactly this network.
+    The script contains data loading, model, training loop and evaluation, idiomatic
+    for its framework, with the recipe's hyperparameters. The numpy script spells out
+    the backward pass of exactly this network.
 
     \b
     [bold]Examples[/bold]
@@ -111,7 +111,7 @@ def code(
 
 
 def _data_location(recipe: Recipe) -> str:
-    """Return where the recipe's data lies on this machine, or its name."""
+    """Return the location of the recipe's data on this machine, or its name."""
     from pellucid.data import sources
 
     source = recipe.data.source
@@ -122,7 +122,7 @@ def _data_location(recipe: Recipe) -> str:
 
 
 def _computation(network: Network) -> list[dict[str, Any]]:
-    """Return what decides the outputs beside the weights: layers and their inputs."""
+    """Return what, besides weights, determines outputs: layers and their inputs."""
     from pellucid.network import codec
 
     apart = ("weight_initializer", "bias_initializer", "trainable")
@@ -133,7 +133,7 @@ def _computation(network: Network) -> list[dict[str, Any]]:
 
 
 def _check_same_network(described: Network, file: ModelFile, network: str) -> None:
-    """Refuse weights of another network."""
+    """Raise NetworkError for weights of another network."""
     from pellucid.errors import NetworkError
 
     if _computation(described) != _computation(file.network):

@@ -1,4 +1,4 @@
-"""This file is `pellucid compare`: engines side by side, question by question."""
+"""`pellucid compare`: engines compared by measurement, criterion by criterion."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ Place = Optional[Path]  # noqa: UP045
 def compare(
     network: Annotated[
         str,
-        typer.Argument(metavar="NETWORK", help="One of the zoo, or a .py or .json."),
+        typer.Argument(
+            metavar="NETWORK", help="A zoo network, or a .py or .json file."
+        ),
     ] = "mnist-torch",
     data: Annotated[
         Text,
         typer.Option(
             "--data",
-            help="mnist, fashion-mnist, cifar10; or a folder or .zip of pictures with "
-            "one subfolder per class, or a .npz. Else what the network is made for.",
+            help="mnist, fashion-mnist, cifar10; or a folder or .zip of images with "
+            "one subfolder per class, or a .npz. Default: the network's own data.",
             show_default=False,
         ),
     ] = None,
@@ -38,7 +40,8 @@ def compare(
         Text,
         typer.Option(
             "--engines",
-            help="Columns: numpy, compiled, torch, tensorflow, jax. Else all five.",
+            help="Engines to compare: numpy, compiled, torch, tensorflow, jax. "
+            "Default: all five.",
             metavar="NAME,…",
             show_default=False,
         ),
@@ -47,28 +50,28 @@ def compare(
         bool,
         typer.Option(
             "--quick/--full",
-            help="Within six minutes, or everything.",
+            help="A selection in six minutes, or everything.",
         ),
     ] = True,
     only: Annotated[
         Text,
         typer.Option(
-            "--only", help="Rows to measure.", metavar="ROW,…", show_default=False
+            "--only", help="Criteria to measure.", metavar="ROW,…", show_default=False
         ),
     ] = None,
     out: Annotated[
         Path,
         typer.Option(
             "--out",
-            help="A folder for results.json, report.md and index.html. What is "
-            "measured there already stays, and is not measured again.",
+            help="Folder for results.json, report.md and index.html. Results that "
+            "it already contains are kept and not measured again.",
         ),
     ] = Path("report"),
     against: Annotated[
         Place,
         typer.Option(
             "--against",
-            help="The results.json of another report: what has changed since?",
+            help="The results.json of an earlier report: show what has changed.",
             show_default=False,
         ),
     ] = None,
@@ -76,22 +79,23 @@ def compare(
         Text,
         typer.Option(
             "--priority",
-            help="What matters to you, the most important first, as in "
+            help="Your priorities, the most important first, as in "
             "latency,size,ease; or with weights, as in latency=3,size=1.",
             metavar="NAME,…",
             show_default=False,
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", help="Of weights and of batches.", min=0)
+        int, typer.Option("--seed", help="Seed of weights and batches.", min=0)
     ] = 0,
     json: options.Json = False,
 ) -> None:
-    """Measure engines side by side, and say which to choose.
+    """Compare engines by measurement, and rank them by your priorities.
 
-    Each question is a row and each engine a column. Every cell is measured in a
-    process of its own: one that crashes, hangs or runs out of memory says so, and the
-    rest goes on. Ctrl-C keeps what is done; the same command goes on from there.
+    The report is a table: one row per criterion, one column per engine. Each result is
+    measured in its own process; if that crashes, hangs or runs out of memory, the
+    report says so and the others continue. Ctrl-C keeps finished results; run the same
+    command again to continue.
 
     \b
     [bold]Examples[/bold]
@@ -115,14 +119,16 @@ def compare(
             results = run(request, out, watcher, old)
     except KeyboardInterrupt:
         if not (out / FILE).is_file():
-            say("stopped before the first cell; nothing is kept.")
+            say("stopped before the first result; nothing is saved.")
             raise
         write(out, read_results(out / FILE), weights, before)
-        say(f"stopped; what is done is kept in {out}. The same command goes on.")
+        say(f"stopped; results so far are in {out}. Run the same command to continue.")
         raise
     left = sum(cell.status == "not yet" for cell in results.cells)
     if left:
-        say(f"{left} cells are left for want of time; the same command goes on.")
+        say(
+            f"Out of time, {left} results left; run the same command again to continue."
+        )
     for path in write(out, results, weights, before):
         say(f"wrote {path}")
     if json:
@@ -140,7 +146,7 @@ def _request(
     is_quick: bool,
     seed: int,
 ) -> Request:
-    """Check what was asked for."""
+    """Check the arguments."""
     from pellucid.compare.conduct import Request
     from pellucid.compare.study import ENGINES, rows_there
     from pellucid.compare.study.subject import checked
@@ -160,7 +166,7 @@ def _request(
 
 
 def _select(option: str, text: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names between commas in the order of all; all where none are."""
+    """Return the named ones in the order of ``known``; all if text is None."""
     if text is None:
         return known
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -174,7 +180,7 @@ def _select(option: str, text: str | None, known: tuple[str, ...]) -> tuple[str,
 
 
 def _parse_priorities(text: str | None) -> dict[str, float] | None:
-    """Read priorities: by their order n, n-1, … 1, or each with its own weight."""
+    """Parse priorities: weights n, n-1, … 1 by order, or explicit weights."""
     from pellucid.compare.study import PRIORITIES
 
     if text is None:
@@ -199,7 +205,7 @@ def _parse_priorities(text: str | None) -> dict[str, float] | None:
             )
     if not any(weights.values()):
         raise PellucidError(
-            f"compare: --priority must name one that weighs something; got {text!r}."
+            f"compare: --priority must have a weight above 0; got {text!r}."
         )
     return weights
 
@@ -234,7 +240,7 @@ def _to_json(
 def _format(
     results: Results, weights: dict[str, float] | None, before: Results | None
 ) -> str:
-    """Return the losses, the ranking and what has changed, as text."""
+    """Return losses, ranking and changes as text."""
     from pellucid.compare.report import changed_lines, coverage_line, opening_lines
     from pellucid.compare.results import rank
 
@@ -250,7 +256,7 @@ def _format(
             )
             for place in places
         ]
-        parts.append(table(("place", "engine", "score", "with its spread"), rows))
+        parts.append(table(("place", "engine", "score", "interval"), rows))
     parts.append(coverage_line(results, weights))
     if before is not None:
         parts.append("\n".join(changed_lines(before, results)))

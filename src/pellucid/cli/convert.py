@@ -1,4 +1,4 @@
-"""This file is `pellucid convert`: one model file into another, with the proof."""
+"""`pellucid convert`: convert a model file and verify the result."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def convert(
     source: Annotated[Path, typer.Argument(help="The file to read.")],
     target: Annotated[Path, typer.Argument(help="The file to write.")],
     nodes: Annotated[
-        bool, typer.Option("--nodes", help="Compare node by node as well.")
+        bool, typer.Option("--nodes", help="Also compare every node.")
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Turn one model file into another and show that both give the same.
+    """Convert a model file to another format and verify both files.
 
-    Source and target are each run in their own runtime, on the same images, and
-    compared with the model in between.
+    Source and target each run in their own runtime on the same images; their outputs
+    are compared with those of the imported model.
 
     \b
     [bold]Examples[/bold]
@@ -36,7 +36,7 @@ def convert(
 
     entry = formats.find_by_path(target)
     if formats.find_by_path(source).is_read is False:
-        read(source)  # refuses, and says why
+        read(source)  # raises, with the reason
     model = read(source, engine="numpy")
     images = sample_images(model)
     write(model, target, calibration=images if entry.is_calibrated else None)
@@ -57,7 +57,7 @@ def convert(
 
 
 def sample_images(model: Any) -> Any:
-    """Return images: MNIST's where they fit, else noise."""
+    """Return MNIST images if their shape fits, else noise."""
     import numpy as np
 
     from pellucid.data import load
@@ -65,12 +65,12 @@ def sample_images(model: Any) -> Any:
     shape = model.network.input_shape
     if shape == (28, 28, 1):
         return np.asarray(load("mnist")[1].images[:_IMAGES])
-    say(f"no images of shape {shape} are at hand: files are compared on noise")
+    say(f"no images of shape {shape} available: comparing files on noise")
     return np.random.default_rng(0).normal(size=(_IMAGES, *shape)).astype(np.float32)
 
 
 def _compare_nodes(model: Any, target: Path, images: Any) -> dict[str, float]:
-    """Return the largest difference at each node that both files have."""
+    """Return the largest difference at each node that both models have."""
     import numpy as np
 
     from pellucid.exchange import read

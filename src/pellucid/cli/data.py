@@ -1,4 +1,4 @@
-"""This file is `pellucid data`: what there is to train on, where, how big."""
+"""`pellucid data`: the named datasets, their location, size and licence."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pellucid.cli.output import answer, emit, say, table
 
 
 def data(json: options.Json = False) -> None:
-    """List the datasets that have a name: where each lies, how big, whose it is.
+    """List the named datasets with size, location and licence.
 
-    Any folder or .zip of pictures with one subfolder per class does as well:
+    You can also train on a folder or .zip of images with one subfolder per class:
     [bold]pellucid train mnist-torch --data photos/[/bold].
 
     \b
@@ -36,7 +36,16 @@ def data(json: options.Json = False) -> None:
         )
         for source in found
     ]
-    headers = ("name", "train", "test", "shape", "classes", "size", "place", "licence")
+    headers = (
+        "name",
+        "train",
+        "test",
+        "shape",
+        "classes",
+        "size",
+        "location",
+        "licence",
+    )
     answer(table(headers, rows, numbers=("train", "test", "classes", "size")))
     for source in found:
         if not source.available:

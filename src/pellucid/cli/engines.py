@@ -1,4 +1,4 @@
-"""This file is `pellucid engines`: what is installed, and the machine it runs on."""
+"""`pellucid engines`: installed engines and the machine's features."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pellucid.cli.output import answer, emit, table
 
 
 def engines(json: options.Json = False) -> None:
-    """List the engines: installed or not, versions, and how to install the others.
+    """List the engines: versions, and how to install missing ones.
 
-    An engine runs a network. The same weights run on each of them.
+    An engine runs a network; every engine runs the same weights.
 
     \b
     [bold]Examples[/bold]
@@ -36,11 +36,15 @@ def engines(json: options.Json = False) -> None:
         )
         for entry in found
     ]
-    answer(table(("engine", "installed", "version", "what it is, or how to get"), rows))
+    answer(
+        table(
+            ("engine", "installed", "version", "description, or how to install"), rows
+        )
+    )
     answer("")
     answer(f"processor  {here['processor']}, {here['system']}")
     answer(f"features   {' '.join(here['features']) or 'unknown'}")
-    answer(f"threads    {here['usable_cpus']} of {here['cpus']} processors usable")
+    answer(f"threads    {here['usable_cpus']} of {here['cpus']} CPUs usable")
 
 
 def describe_engine(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""This file is `pellucid evaluate`: how good a trained network is, and where not."""
+"""`pellucid evaluate`: loss, accuracy, confusion matrix and mistakes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pellucid.data import Dataset
     from pellucid.explain import Assessment
 
-_SHOWN_MISTAKES = 10  # by file, the surest
+_SHOWN_MISTAKES = 10  # by file, the most confident
 _WIDEST_CONFUSION = 30  # classes; more do not fit a terminal
 
 
@@ -26,12 +26,11 @@ def evaluate(
     skip_broken: options.SkipBroken = False,
     json: options.Json = False,
 ) -> None:
-    """Measure a trained network on test data.
+    """Evaluate a trained network on test data.
 
-    Prints accuracy by class and the confusion matrix (a row is what it is, a column
-    what was said), and draws the mistakes that the network was surest of into
-    mistakes.png beside the model. A network that predicts values has a mean absolute
-    error instead.
+    Prints the accuracy of each class and the confusion matrix (rows: true class,
+    columns: predicted class), and saves a picture of the most confident mistakes as
+    mistakes.png next to the model. For a regression it prints the mean absolute error.
 
     \b
     [bold]Examples[/bold]
@@ -63,12 +62,12 @@ def evaluate(
     _print_report(assessment)
     _print_mistakes(assessment)
     if drawn is not None:
-        say(f"the surest mistakes are drawn in {drawn}")
+        say(f"Most confident mistakes saved in {drawn}")
     _print_metrics(assessment, on)
 
 
 def _draw_mistakes(assessment: Assessment, test: Dataset, path: Path) -> Path | None:
-    """Draw the mistakes, where there are some and examples are images."""
+    """Save a picture of the mistakes, if there are any and examples are images."""
     if not assessment.mistakes or len(test.image_shape) != 3:
         return None
     from pellucid.explain import mistakes_picture
@@ -109,7 +108,7 @@ def _print_report(assessment: Assessment) -> None:
             strict=True,
         )
     ]
-    numbers = (assessment.counted, "right", "accuracy")
+    numbers = (assessment.counted, "correct", "accuracy")
     answer(table(("class", *numbers), rows, numbers=numbers))
     answer("")
     if len(names) > _WIDEST_CONFUSION:
@@ -119,12 +118,12 @@ def _print_report(assessment: Assessment) -> None:
         (name, *(str(n) if n else "·" for n in row))
         for name, row in zip(names, counts, strict=True)
     ]
-    answer(table(("it is ↓  said →", *names), confusion, numbers=names))
+    answer(table(("true ↓  predicted →", *names), confusion, numbers=names))
     answer("")
 
 
 def _print_mistakes(assessment: Assessment) -> None:
-    """Write the files of the surest mistakes."""
+    """Print the files of the most confident mistakes."""
     names, shown = assessment.classes, assessment.mistakes[:_SHOWN_MISTAKES]
     if not names or not any(m.file for m in shown):
         return
@@ -136,7 +135,7 @@ def _print_mistakes(assessment: Assessment) -> None:
         )
         for m in shown
     ]
-    headers = ("surest mistakes", "it is", "said", "probability")
+    headers = ("most confident mistakes", "true", "predicted", "probability")
     answer(table(headers, rows, numbers=("probability",)))
     more = len(assessment.mistakes) - len(shown)
     if more:
@@ -145,7 +144,7 @@ def _print_mistakes(assessment: Assessment) -> None:
 
 
 def _print_labels(assessment: Assessment) -> None:
-    """Print how often each of several labels is there, is said, and is right."""
+    """Print how often each label is present and predicted, and its accuracy."""
     columns = zip(
         assessment.classes,
         assessment.confusion,
@@ -156,7 +155,7 @@ def _print_labels(assessment: Assessment) -> None:
         (name, f"{count[1].sum():,}", f"{count[:, 1].sum():,}", percent(share))
         for name, count, share in columns
     ]
-    numbers = (f"{assessment.counted} with it", "said", "accuracy")
+    numbers = (f"{assessment.counted} with it", "predicted", "accuracy")
     answer(table(("label", *numbers), rows, numbers=numbers))
     answer("")
 

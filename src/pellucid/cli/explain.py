@@ -1,4 +1,4 @@
-"""This file is `pellucid explain`: the arithmetic of one number, or a whole picture."""
+"""`pellucid explain`: the arithmetic of one element, or an overview picture."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ def explain(
         str,
         typer.Argument(
             metavar="IMAGE",
-            help="A picture file; - for stdin; or test:N, the N-th test image of "
-            "what the run was trained on.",
+            help="An image file; - for stdin; or test:N, image N of the run's "
+            "test data.",
             show_default=False,
         ),
     ],
     node: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--node", help="The node to look at.", show_default=False),
+        typer.Option("--node", help="The node to explain.", show_default=False),
     ] = None,
     at: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             "--at",
-            metavar="PLACE",
-            help="row,column,channel or unit; else where it is largest.",
+            metavar="POSITION",
+            help="Element: row,column,channel or unit. Default: the largest.",
             show_default=False,
         ),
     ] = None,
     gradient: Annotated[
-        bool, typer.Option("--gradient", help="Show the derivative there as well.")
+        bool, typer.Option("--gradient", help="Also show the gradient.")
     ] = False,
     of_class: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
             "--class",
             metavar="K",
-            help="Differentiate output K; else the largest. Of a single output for two "
-            "classes, 1 is the output, 0 its opposite.",
+            help="Take the gradient of output K. Default: the largest. With one "
+            "output for two classes, 1 is the output, 0 its complement.",
             show_default=False,
         ),
     ] = None,
@@ -58,25 +58,25 @@ def explain(
         typer.Option(
             "--label",
             metavar="K",
-            help="Differentiate the loss with label K instead.",
+            help="Take the gradient of the loss with label K instead.",
             show_default=False,
         ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show every term, not the largest ones.")
+        bool, typer.Option("--all", help="Show all terms instead of the largest.")
     ] = False,
     digit: Annotated[
-        bool, typer.Option("--digit", help="Centre a drawn digit as MNIST's are.")
+        bool, typer.Option("--digit", help="Center and scale a drawn digit like MNIST.")
     ] = False,
     picture: options.Picture = None,
     engine: options.EngineName = None,
     json: options.Json = False,
 ) -> None:
-    """Show the arithmetic behind one number of a network, to be checked by hand.
+    """Show how one value of a network is computed, so that you can check it by hand.
 
-    With --node: the numbers that enter, the weights, the products, their sum, the
-    bias, the activation. With --gradient: the derivative that reaches this number,
-    and how the chain rule hands it on. Without --node: the nodes, and a picture with
+    With --node: inputs, weights, products, their sum, the bias, the activation. With
+    --gradient: the upstream gradient of this element, and how the chain rule passes it
+    on to inputs and weights. Without --node: a list of the nodes, and a picture with
     each node's output and the input's saliency.
 
     \b
@@ -115,7 +115,7 @@ def explain(
 
 
 def _read_image(loaded: Any, image: str, is_digit: bool) -> Pixels:
-    """Return the picture, or a test image of the run's own data."""
+    """Return the image file's pixels, or a test image of the run's data."""
     from pellucid.cli.open_run import data_source
     from pellucid.cli.pictures import read_picture
     from pellucid.errors import DataError
@@ -142,7 +142,7 @@ def _parse_position(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise NetworkError(
-            f"explain: --at must be whole numbers with commas, as in 5,7,3; "
+            f"explain: --at must be integers separated by commas, as in 5,7,3; "
             f"got '{text}'."
         ) from error
 
@@ -156,7 +156,7 @@ def _explain_element(
     ends: dict[str, int | None] | None,
     shows_all: bool | None,
 ) -> dict[str, Any]:
-    """Explain one number; write text unless ``shows_all`` is None."""
+    """Explain one element; print text unless ``shows_all`` is None."""
     from pellucid.explain import (
         arithmetic,
         arithmetic_text,
@@ -180,7 +180,7 @@ def _explain_element(
 def _overview(
     model: Model, pixels: Pixels, path: Path, *, of_class: int | None, json: bool
 ) -> None:
-    """Write the picture and list the nodes with their ranges."""
+    """Save the picture and list the nodes with their ranges."""
     from pellucid.cli.prediction import prediction_sentence
     from pellucid.explain import picture
     from pellucid.runs.picture import save_figure
@@ -215,4 +215,4 @@ def _overview(
     answer(table(("node", "layer", "shape", *numbers), rows, numbers=numbers))
     answer("")
     answer(prediction_sentence(model, output[0]))
-    say(f"every node's output and the saliency are drawn in {path}")
+    say(f"Node outputs and saliency saved in {path}")

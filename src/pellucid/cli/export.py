@@ -1,4 +1,4 @@
-"""This file is `pellucid export`: a model for other programs, each file proven."""
+"""`pellucid export`: write a model in other formats and verify each file."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
     from pellucid.data import Dataset
     from pellucid.exchange import ExportReport
 
-_IMAGES = 32  # that a file is checked on
-_CALIBRATION = 512  # that an int8 file learns its ranges from
+_IMAGES = 32  # each file is verified on
+_CALIBRATION = 512  # int8 ranges are calibrated on
 
 
 def export(
     run: options.Run,
     to: Annotated[
-        str, typer.Option("--to", help="Formats, with commas between: onnx,c,…")
+        str, typer.Option("--to", help="Formats, separated by commas: onnx,c,…")
     ],
     out: Annotated[
         Optional[Path],  # noqa: UP045 - typer reads it at run time
-        typer.Option("--out", help="Folder to write into. Else the run's own."),
+        typer.Option("--out", help="Output folder. Default: the run's folder."),
     ] = None,
     data: options.Data = None,
     int8: Annotated[
         bool,
         typer.Option(
             "--int8",
-            help="Write the int8 forms (tflite, c), calibrated on the training images "
-            "of --data, and count right answers before and after on its test images.",
+            help="Quantize to int8 (tflite, c), calibrated on the training images of "
+            "--data, and report test accuracy before and after.",
         ),
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Write a model for another program, and prove each file in its own runtime.
+    """Export a model to other formats, and verify each file in its own runtime.
 
-    Each file is run where it is meant to run, on real images, and compared with the
-    model; where that runtime is not installed, the row says so.
+    Each file is run in the runtime it is made for, on real images, and its output is
+    compared with the model's; if the runtime is not installed, the table says so.
 
     \b
     [bold]Examples[/bold]
@@ -77,7 +77,7 @@ def export(
 
 
 def _make_folder(folder: Path) -> Path:
-    """Make the folder that is written into."""
+    """Create the output folder."""
     from pellucid.errors import ExchangeError
 
     try:
@@ -91,9 +91,9 @@ def _make_folder(folder: Path) -> Path:
 
 
 def load_splits(loaded: LoadedRun, data: str | None) -> tuple[Dataset, Dataset] | None:
-    """Return training and test data: what is named, or the run's own; or None.
+    """Return training and test data: the named data, or the run's own; or None.
 
-    They have the size and colour that the run was trained on.
+    Images have the size and colour that the run was trained on.
     """
     from pellucid.errors import DataError, RunError
     from pellucid.recipes.datasets import load_examples
@@ -113,19 +113,19 @@ def load_splits(loaded: LoadedRun, data: str | None) -> tuple[Dataset, Dataset] 
 
 
 def sample_images(loaded: LoadedRun, splits: tuple[Dataset, Dataset] | None) -> Any:
-    """Return real images to check files on; noise where there are none."""
+    """Return real images to verify files on; noise if there are none."""
     import numpy as np
 
     shape = loaded.model.network.input_shape
     if splits is not None and splits[1].image_shape == shape:
         return np.asarray(splits[1].images[:_IMAGES])
-    say(f"no images of shape {shape} are at hand: files are checked on noise")
+    say(f"no images of shape {shape} available: files are checked on noise")
     random = np.random.default_rng(0)
     return random.normal(size=(_IMAGES, *shape)).astype(np.float32)
 
 
 def select_calibration(splits: tuple[Dataset, Dataset] | None) -> Any:
-    """Return training images from all over the split, which may be in order of class.
+    """Return training images spread over the split, which may be sorted by class.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def select_calibration(splits: tuple[Dataset, Dataset] | None) -> Any:
 def measure_accuracy(
     model: Any, path: Path, test: Dataset, name: str
 ) -> dict[str, Any]:
-    """Return shares of right answers before and after; nothing without classes."""
+    """Return the accuracy before and after; nothing for a regression."""
     import numpy as np
 
     from pellucid.exchange import accuracy
@@ -162,7 +162,7 @@ def measure_accuracy(
 
 
 def verify_file(model: Any, path: Path, images: Any, name: str) -> dict[str, Any]:
-    """Return a file's proof as JSON values; the reason where it could not be run."""
+    """Return a file's verification as JSON values, or why it could not be run."""
     from pellucid.errors import MissingExtraError
     from pellucid.exchange import verify_export
     from pellucid.exchange.verify_export import size_of
@@ -181,15 +181,15 @@ def verify_file(model: Any, path: Path, images: Any, name: str) -> dict[str, Any
 
 
 def print_report(rows: list[dict[str, Any]]) -> None:
-    """Print proofs as a table, and the reasons of what was not run."""
-    headers = ("format", "file", "bytes", "checked in")
+    """Print verifications as a table, and why a file was not run."""
+    headers = ("format", "file", "bytes", "verified in")
     numbers = ("bytes", "largest difference", "load ms", "latency ms")
     cells = [
         (
             row["format"],
             row["path"],
             f"{row['size_bytes']:,}",
-            row["runtime"] or "not checked",
+            row["runtime"] or "not verified",
             *(
                 _number(row, "difference", 1, ".1e"),
                 _number(row, "load_s", 1000, ".1f"),

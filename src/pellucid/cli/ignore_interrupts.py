@@ -1,4 +1,4 @@
-"""Ctrl-C once a command ends: no further one comes between its last words."""
+"""Ignore Ctrl-C while a command writes its last output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is `pellucid import`: another program's model as a run of ours."""
+"""`pellucid import`: read a model from another format and save it as a run."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ def import_(
         typer.Option(
             "--as",
             metavar="RUN",
-            help="A name under runs/, a folder, or a .pellucid file. Else FILE's name.",
+            help="A name under runs/, a folder, or a .pellucid file. "
+            "Default: FILE's name.",
         ),
     ] = None,
     format: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--format", help="The file's format. Else by its name."),
+        typer.Option("--format", help="The file's format. Default: from its name."),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Read another program's model and keep it as a run, as if trained here.
+    """Import a model from another format and save it as a run.
 
-    What cannot be represented exactly is refused, with the operator's name and place.
+    A model that cannot be represented exactly is refused, with the operator's name and
+    position.
 
     \b
     [bold]Examples[/bold]
@@ -61,7 +63,7 @@ def import_(
 
 
 def _save_run(model: Model, file: Path, name: str | None) -> Path:
-    """Write the model where it was asked for; return that as RUN."""
+    """Save the model under the given name; return its path."""
     from pellucid.runs import RUNS, RunFolder, keep_imported, new_name
 
     if name is not None and name.endswith(".pellucid"):

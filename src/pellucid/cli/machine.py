@@ -1,4 +1,4 @@
-"""This file is the machine as engines see it: processor, features, threads."""
+"""The machine: CPU model, SIMD features, usable CPUs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-#: what makes a convolution fast, of the many features a processor has
+#: the CPU features that matter for the speed of a convolution
 _TELLING = (
     "sse4_2",
     "avx",
@@ -26,7 +26,7 @@ _TELLING = (
 
 
 def machine() -> dict[str, Any]:
-    """Return processor, system, features and thread counts as plain values."""
+    """Return CPU, system, features and CPU counts as plain values."""
     return {
         "processor": _processor(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -60,7 +60,7 @@ def _features() -> list[str]:
 
 
 def _features_by_llvm() -> set[str]:
-    """Ask LLVM, where the system has no /proc."""
+    """Return features reported by LLVM, for systems without /proc."""
     try:
         from llvmlite import binding
     except ImportError:
@@ -77,7 +77,7 @@ def _features_by_llvm() -> set[str]:
 
 
 def _usable() -> int:
-    """Return how many processors this process may use."""
+    """Return how many CPUs this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

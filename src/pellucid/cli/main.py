@@ -1,4 +1,4 @@
-"""This file is the command line from the outside: arguments in, exit code out."""
+"""Entry point of the command line: run a command, return its exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pellucid.errors import DivergenceError, PellucidError
 
 
 class ExitCode(IntEnum):
-    """What a command says to the shell."""
+    """Exit codes of commands."""
 
     DONE = 0
     CHECK_FAILED = 1
@@ -30,23 +30,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        What stands behind ``pellucid`` in the shell; the process's own if left out.
+        Arguments after ``pellucid``; the process's own if left out.
 
     Returns
     -------
     int
-        0 done, 1 ran and the answer is no, 2 wrong input or surroundings (one
-        sentence on stderr), 3 diverged, 70 a bug of ours (with its traceback), 130
-        Ctrl-C, 141 nobody reads the output any more.
+        0 success, 1 a check failed, 2 wrong input or environment (one sentence on
+        stderr), 3 training diverged, 70 internal error (with its traceback), 130
+        Ctrl-C, 141 broken pipe.
     """
     code = _run_guarded(arguments)
     if code == ExitCode.INTERRUPTED and arguments is None:
-        ignore_interrupts()  # a further one must not change the exit code
+        ignore_interrupts()  # another Ctrl-C must not change the exit code
     return code
 
 
 def _run_guarded(arguments: Sequence[str] | None) -> int:
-    """Run, and turn whatever is raised into an exit code."""
+    """Run, and turn exceptions into exit codes."""
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -60,14 +60,14 @@ def _run_guarded(arguments: Sequence[str] | None) -> int:
         sys.stderr.write(f"error: {error}\n")
         is_diverged = isinstance(error, DivergenceError)
         return ExitCode.DIVERGED if is_diverged else ExitCode.INPUT_ERROR
-    except Exception:  # noqa: BLE001 - the outermost place: whatever it is, report it
+    except Exception:  # noqa: BLE001 - outermost handler: report any exception
         traceback.print_exc()
         sys.stderr.write("This is a bug in pellucid. Please report the lines above.\n")
         return ExitCode.INTERNAL_ERROR
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    """Let typer parse and run; it ends by SystemExit."""
+    """Parse and run with typer, which raises SystemExit at the end."""
     from pellucid.cli.app import command
 
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -79,7 +79,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _discard_stdout() -> None:
-    """Keep Python from complaining at exit about a pipe that is closed."""
+    """Redirect stdout to null, so that Python does not report the closed pipe."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Loss and metrics on data, as commands print them."""
+"""Loss and metrics as lines of text."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pellucid.cli.output import percent
 
 
 def metric_lines(metrics: Mapping[str, float], on: str) -> Iterator[str]:
-    """Yield a line for each figure: the loss second to last, the main metric last.
+    """Yield a line for each metric: the loss second to last, the main metric last.
 
-    That is accuracy where the output means classes or labels, else the first one.
-    ``on`` is the part of the data that it was measured on.
+    The main metric is accuracy for classes or labels, else the first one. ``on`` is
+    the split that was evaluated.
     """
     names = [name for name in metrics if name != "loss"]
     main = "accuracy" if "accuracy" in metrics else next(iter(names), "")

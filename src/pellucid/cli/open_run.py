@@ -1,4 +1,4 @@
-"""This file is how commands open RUN: its model, and the recipe beside it."""
+"""Open RUN: load its model, and the recipe if there is one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pellucid.runs.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A model, where it lies, and the recipe it was trained by, if that is there."""
+    """A model, its path, and the recipe it was trained with, if known."""
 
     model: Model
     path: Path
@@ -31,8 +31,8 @@ class LoadedRun:
 def open_run(run: str, engine: str | None = None) -> LoadedRun:
     """Open RUN on an engine: the one named, else the run's own.
 
-    A ``.pellucid`` file has no engine of its own: it runs on the compiled engine, or
-    in float64 on numpy, which is the one that is always there for that.
+    A ``.pellucid`` file names no engine: it runs on the compiled engine, or on numpy
+    if its dtype is float64.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def open_run(run: str, engine: str | None = None) -> LoadedRun:
 
 
 def _for_this_machine(recipe: Recipe) -> Recipe:
-    """Drop the number of threads that a larger machine has recorded."""
+    """Drop a thread count that was recorded on a larger machine."""
     options = dict(recipe.engine_options)
     if options.get("threads", 0) > (os.cpu_count() or 1):
         del options["threads"]
@@ -61,12 +61,12 @@ def _for_this_machine(recipe: Recipe) -> Recipe:
 
 
 def data_source(loaded: LoadedRun, given: str | None) -> str:
-    """Return the data that was named, else what the run was trained on.
+    """Return the named data, else what the run was trained on.
 
     Raises
     ------
     RunError
-        If nothing says what the data is.
+        If neither names the data.
     """
     if given is not None:
         return given

@@ -1,4 +1,4 @@
-"""This file is the options that several commands have, each described once."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EngineName = Annotated[
     Optional[str],  # noqa: UP045 - typer reads it at run time
     typer.Option(
         "--engine",
-        help="numpy, compiled, torch, tensorflow or jax. Else the run's own.",
+        help="numpy, compiled, torch, tensorflow or jax. Default: the run's.",
         show_default=False,
     ),
 ]
@@ -30,20 +30,18 @@ Data = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
         "--data",
-        help="mnist, fashion-mnist, cifar10, xor; or a folder or .zip of pictures with "
-        "one subfolder per class, or a .npz. Else what the run was trained on.",
+        help="mnist, fashion-mnist, cifar10, xor; or a folder or .zip of images with "
+        "one subfolder per class, or a .npz. Default: the run's data.",
         show_default=False,
     ),
 ]
 SkipBroken = Annotated[
     bool,
     typer.Option(
-        "--skip-broken", help="Leave out pictures that cannot be read, and name them."
+        "--skip-broken", help="Skip images that cannot be read, and list them."
     ),
 ]
 Picture = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option(
-        "--picture", help="Where to write the picture (PNG).", show_default=False
-    ),
+    typer.Option("--picture", help="File for the picture (PNG).", show_default=False),
 ]

@@ -1,4 +1,4 @@
-"""This file is what commands write: answers to stdout, words for people to stderr."""
+"""Command output: results to stdout, messages to stderr, JSON, tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 SCHEMA_VERSION = 1
-_WIDTH_IN_A_PIPE = 200  # columns; nothing is cut off that another program reads
+_WIDTH_IN_A_PIPE = 200  # columns; no truncation when piped
 
 
 def answer(text: str) -> None:
@@ -18,15 +18,15 @@ def answer(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Write a line for people to stderr."""
+    """Write a message to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def emit(document: Mapping[str, Any]) -> None:
-    """Write one JSON object as a line to stdout, its schema_version first.
+    """Write one JSON object as a line to stdout, schema_version first.
 
-    JSON knows no NaN and no infinity: null stands for them.
+    NaN and infinity, which JSON does not have, become null.
     """
     whole = {"schema_version": SCHEMA_VERSION, **document}
     try:
@@ -58,9 +58,9 @@ def table(
     headers : sequence of str
         Names of the columns.
     rows : iterable of sequences of str
-        Cells; none of their characters is taken for markup.
+        Cells; markup is not interpreted.
     numbers : sequence of str
-        Columns that are aligned to the right.
+        Right-aligned columns.
     """
     from rich import box
     from rich.console import Console
@@ -81,18 +81,18 @@ def table(
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 as people read it: 99.12 %."""
+    """Format a fraction as a percentage: 99.12 %."""
     return f"{100 * share:.2f} %"
 
 
 class DataProgress:
-    """Say on stderr what loading data is doing, once a percent."""
+    """Show the progress of loading data on stderr, once per percent."""
 
     def __init__(self) -> None:
         self._last: tuple[str, int] | None = None
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        """Take note of progress; a new line per kind of work where no terminal is."""
+        """Show progress; without a terminal, one line per kind of work."""
         percentage = 100 * done // max(total, 1)
         is_new = self._last is None or self._last[0] != what
         if self._last == (what, percentage):

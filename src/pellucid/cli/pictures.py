@@ -1,4 +1,4 @@
-"""Pictures that commands are given, read as the model saw them in training."""
+"""Read image files in the size and colour that the model was trained on."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import numpy.typing as npt
 from pellucid.errors import DataError
 from pellucid.model import Model
 
-_MOST_BYTES = 256 * 2**20  # that stdin may give: more is no picture for a network
+_MOST_BYTES = 256 * 2**20  # limit for stdin
 
 Pixels = npt.NDArray[Any]
 
 
 def read_picture(model: Model, name: str, *, is_digit: bool = False) -> Pixels:
-    """Return one picture in the size and colour of a model's input.
+    """Return one image in the size and colour of a model's input.
 
     Parameters
     ----------
     model : Model
-        Its preprocessing says size and colour; else its input's shape does.
+        Size and colour come from its preprocessing, else from its input shape.
     name : str
-        A file, or "-" for the bytes of one picture on stdin.
+        A file, or "-" for the bytes of one image on stdin.
     is_digit : bool
-        Whether to centre a drawn digit as MNIST's authors did.
+        Whether to center and scale a drawn digit like MNIST.
 
     Raises
     ------
     DataError
-        If it is no picture, or the network does not take pictures.
+        If it is not an image, or the network does not take images.
     """
     from pellucid import data
 
@@ -57,7 +57,7 @@ def read_picture(model: Model, name: str, *, is_digit: bool = False) -> Pixels:
 
 
 def check_takes_pictures(model: Model, *, is_digit: bool) -> None:
-    """Refuse a model that takes no pictures, or no digits.
+    """Check that a model takes images, or digits.
 
     Raises
     ------
@@ -79,12 +79,12 @@ def check_takes_pictures(model: Model, *, is_digit: bool) -> None:
 def list_pictures(names: Sequence[str]) -> list[str]:
     """Replace each folder by the files in and below it, sorted by name.
 
-    Hidden and stray files are not looked at, as in training.
+    Hidden and stray files are skipped, as in training.
 
     Raises
     ------
     DataError
-        If a folder cannot be listed, or has no file that may be a picture.
+        If a folder cannot be listed, or has no file that may be an image.
     """
     return [file for name in names for file in _files(name)]
 
@@ -106,24 +106,24 @@ def _files(name: str) -> list[str]:
 def read_pictures(
     model: Model, names: Sequence[str], *, is_digit: bool = False
 ) -> tuple[list[tuple[str, Pixels]], dict[str, str]]:
-    """Read pictures, and go on where one cannot be read.
+    """Read images; collect errors of those that cannot be read.
 
     Parameters
     ----------
     model, is_digit
-        As `read_picture` takes them.
+        As in `read_picture`.
     names : sequence of str
         Files; "-" for stdin.
 
     Returns
     -------
     tuple of (list of (str, ndarray), dict of str to str)
-        Names and pictures, each (H, W, C); and of the others the reason by name.
+        Names and images, each of shape (H, W, C); error messages by name.
 
     Raises
     ------
     DataError
-        If the model takes no pictures.
+        If the model takes no images.
     """
     check_takes_pictures(model, is_digit=is_digit)
     found: list[tuple[str, Pixels]] = []

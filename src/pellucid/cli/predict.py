@@ -1,4 +1,4 @@
-"""`pellucid predict`: pictures in, classes out."""
+"""`pellucid predict`: classify image files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pellucid.cli.pictures import Pixels
     from pellucid.model import Model
 
-_AT_ONCE = 256  # pictures that are read before they are answered
+_AT_ONCE = 256  # images per batch
 
 
 def predict(
@@ -22,32 +22,32 @@ def predict(
         list[str],
         typer.Argument(
             metavar="IMAGE",
-            help="Picture files, or folders of them; - for one picture on stdin.",
+            help="Image files, or folders of them; - for one image on stdin.",
             show_default=False,
         ),
     ],
     top: Annotated[
-        int, typer.Option("--top", help="Classes to show for each picture.", min=1)
+        int, typer.Option("--top", help="Classes to show for each image.", min=1)
     ] = 3,
     digit: Annotated[
         bool,
         typer.Option(
             "--digit",
-            help="Centre a drawn or photographed digit as MNIST's authors did.",
+            help="Center and scale a drawn or photographed digit like MNIST.",
         ),
     ] = False,
     engine: options.EngineName = None,
     json: options.Json = False,
 ) -> None:
-    """Say what pictures show.
+    """Classify images.
 
-    Pictures are brought to the size and colour that the network was trained on. MNIST
-    is light on dark and centred by mass: give --digit for a digit that you drew.
-    Networks that predict values show those; networks that predict a class for each
-    pixel, the share of each class.
+    Images are converted to the size and colour that the network was trained on. MNIST
+    digits are light on dark and centered by mass: use --digit for a digit you drew. A
+    regression prints its values; a network that predicts a class for each pixel, the
+    share of each class.
 
-    A picture that cannot be read is named on stderr, and the others are answered; the
-    exit code is then 2.
+    An image that cannot be read is reported on stderr and the others are still
+    classified; the exit code is then 2.
 
     \b
     [bold]Examples[/bold]
@@ -83,7 +83,7 @@ def predict(
 def _predictions(
     model: Model, pictures: list[tuple[str, Pixels]], top: int
 ) -> list[dict[str, Any]]:
-    """Return what a model says of pictures."""
+    """Return a model's predictions for images."""
     import numpy as np
 
     from pellucid.cli.prediction import prediction

@@ -1,4 +1,4 @@
-"""What a network says of one example, as JSON, a table's rows and a sentence."""
+"""The prediction for one example as JSON, table rows and a sentence."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from pellucid.cli.output import percent
 from pellucid.model import Model
 
 Array = npt.NDArray[Any]
-_FEW = 10  # values that a sentence lists
+_FEW = 10  # values listed in a sentence
 
 
 def prediction(model: Model, output: Array, *, top: int) -> dict[str, Any]:
-    """Return what an output means, and the output itself.
+    """Return an output's interpretation and the output itself.
 
     Parameters
     ----------
     model : Model
-        Whose output it is.
+        The model that predicted it.
     output : ndarray, shape (…, columns)
-        Of one example.
+        The output for one example.
     top : int
-        Classes or labels to name.
+        Number of classes or labels to return.
 
     Returns
     -------
     dict
-        ``top``: the most probable classes or labels; of independent labels also
-        ``labels``, those that are given. Per pixel ``pixels``: the share of each
-        class. Of a regression ``values`` by name, or per pixel nothing but the output.
+        ``top``: the most probable classes or labels; for independent labels also
+        ``labels``, the predicted ones. Per pixel ``pixels``: the share of each class.
+        For a regression ``values`` by name, or per pixel nothing but the output.
     """
     meaning, names = model.output_meaning, model.class_names
     found: dict[str, Any] = {}
@@ -51,7 +51,7 @@ def prediction(model: Model, output: Array, *, top: int) -> dict[str, Any]:
 
 
 def prediction_columns(model: Model) -> tuple[str, ...]:
-    """Return the headers over `prediction_rows`; all but the first are numbers."""
+    """Return the headers of `prediction_rows`; all but the first are numeric."""
     meaning = model.output_meaning
     if meaning.kind == "regression":
         return (
@@ -66,7 +66,7 @@ def prediction_columns(model: Model) -> tuple[str, ...]:
 def prediction_rows(
     model: Model, entry: Mapping[str, Any]
 ) -> Iterator[tuple[str, ...]]:
-    """Yield the rows that show what `prediction` returned."""
+    """Yield table rows for the result of `prediction`."""
     if "values" in entry:
         for name, value in entry["values"].items():
             yield name, f"{value:.6g}"
@@ -84,26 +84,26 @@ def prediction_rows(
 
 
 def prediction_sentence(model: Model, output: Array) -> str:
-    """Say what a network says of one example."""
+    """Return the prediction for one example as a sentence."""
     meaning, names = model.output_meaning, model.class_names
     if meaning.kind == "regression":
         if output.size > _FEW:
-            return f"its output is from {output.min():.4g} to {output.max():.4g}"
-        return f"its output is {_join(f'{v:.4f}' for v in output.ravel())}"
+            return f"output from {output.min():.4g} to {output.max():.4g}"
+        return f"output: {_join(f'{v:.4f}' for v in output.ravel())}"
     entry = prediction(model, output, top=1)
     if meaning.is_per_pixel:
         best = entry["pixels"][0]
-        return f"it says {best['class']} in {percent(best['share'])} of the pixels"
+        return f"prediction: {best['class']} in {percent(best['share'])} of the pixels"
     if meaning.kind == "labels":
         shares = meaning.probabilities(output[None])[0]
         given = [
             f"{names[k]} ({percent(float(shares[k]))})"
             for k in np.flatnonzero(meaning.predict(output[None])[0])
         ]
-        return f"it says {_join(given) or 'none of its labels'}"
+        return f"prediction: {_join(given) or 'no label'}"
     best = int(meaning.predict(output[None])[0])
     share = float(meaning.probabilities(output[None])[0, best])
-    return f"it says {names[best]}, {percent(share)}"
+    return f"prediction: {names[best]}, {percent(share)}"
 
 
 def _join(words: Iterable[str]) -> str:
@@ -111,7 +111,7 @@ def _join(words: Iterable[str]) -> str:
 
 
 def _pixel_shares(model: Model, output: Array) -> Array:
-    """Return each class's share of the pixels, or the share that has each label."""
+    """Return each class's share of the pixels, or the share with each label."""
     meaning = model.output_meaning
     said = meaning.predict(output[None])[0]
     shares: Array

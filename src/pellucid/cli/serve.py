@@ -1,4 +1,4 @@
-"""This file is `pellucid serve`: models over HTTP, for programs."""
+"""`pellucid serve`: models over HTTP and gRPC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from pellucid.cli.output import say
 
-_LISTEN, _BATCHES, _LIMITS = "Where it listens", "Batches", "Limits"
+_LISTEN, _BATCHES, _LIMITS = "Network", "Batches", "Limits"
 
 
 def serve(
@@ -26,25 +26,25 @@ def serve(
     ] = "compiled",
     threads: Annotated[
         Optional[int],  # noqa: UP045 - typer reads it at run time
-        typer.Option(help="Threads of the engine.", show_default=False, min=1),
+        typer.Option(help="Engine threads.", show_default=False, min=1),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Load a run again whenever it improves.")
+        bool, typer.Option("--follow", help="Reload a run when its best model changes.")
     ] = False,
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen on; anything but this machine needs a token.",
+            help="Address to listen on; a non-local address needs a token.",
             rich_help_panel=_LISTEN,
         ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(help="Port; 0 takes a free one.", rich_help_panel=_LISTEN)
+        int, typer.Option(help="Port; 0 picks a free one.", rich_help_panel=_LISTEN)
     ] = 8000,
     grpc_port: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            help="Port for gRPC beside it; 0 takes a free one.",
+            help="Port for gRPC; 0 picks a free one.",
             show_default=False,
             rich_help_panel=_LISTEN,
         ),
@@ -53,7 +53,7 @@ def serve(
         Optional[str],  # noqa: UP045
         typer.Option(
             envvar="PELLUCID_TOKEN",
-            help="What clients must send as 'Authorization: Bearer …'.",
+            help="Token that clients must send as 'Authorization: Bearer …'.",
             show_default=False,
             rich_help_panel=_LISTEN,
         ),
@@ -62,17 +62,18 @@ def serve(
         bool,
         typer.Option(
             "--insecure",
-            help="Listen to everybody without a token.",
+            help="Allow a non-local address without a token.",
             rich_help_panel=_LISTEN,
         ),
     ] = False,
     batch_size: Annotated[
-        int, typer.Option(help="Images run at once.", rich_help_panel=_BATCHES, min=1)
+        int,
+        typer.Option(help="Largest batch, in images.", rich_help_panel=_BATCHES, min=1),
     ] = 64,
     delay: Annotated[
         float,
         typer.Option(
-            help="Milliseconds that the first image of a batch waits for others.",
+            help="Milliseconds that a batch waits for more images.",
             rich_help_panel=_BATCHES,
             min=0,
         ),
@@ -80,25 +81,29 @@ def serve(
     queue: Annotated[
         int,
         typer.Option(
-            help="Images that may wait; more are refused with 429.",
+            help="Images that may wait; beyond that, 429.",
             rich_help_panel=_BATCHES,
             min=1,
         ),
     ] = 2048,
     time_limit: Annotated[
-        float, typer.Option(help="Seconds for an answer.", rich_help_panel=_LIMITS)
+        float,
+        typer.Option(help="Timeout of a request, in seconds.", rich_help_panel=_LIMITS),
     ] = 30.0,
     body_limit: Annotated[
-        int, typer.Option(help="Megabytes of a body.", rich_help_panel=_LIMITS, min=1)
+        int,
+        typer.Option(
+            help="Largest request body, in MB.", rich_help_panel=_LIMITS, min=1
+        ),
     ] = 32,
     log: Annotated[
         str, typer.Option(help="requests, events or none; JSON lines on stderr.")
     ] = "requests",
 ) -> None:
-    """Answer programs: Open Inference Protocol v2, TensorFlow Serving, plain pictures.
+    """Serve models: Open Inference Protocol v2, TensorFlow Serving, plain images.
 
-    Every path is described at /docs; /metrics is for Prometheus. Ctrl-C finishes what
-    was taken, then ends.
+    /docs documents every path; /metrics is for Prometheus. Ctrl-C answers accepted
+    requests, then stops.
 
     \b
     [bold]Examples[/bold]
@@ -135,13 +140,13 @@ def serve(
 
 
 def _address_line(url: str, grpc_address: str | None) -> str:
-    """Say where it is."""
+    """Return the message with the server's addresses."""
     more = "" if grpc_address is None else f", gRPC at {grpc_address}"
     return f"serving at {url} (see {url}/docs){more}"
 
 
 def _parse_source(text: str, engine: Any) -> Any:
-    """Read [NAME[:VERSION]=]RUN."""
+    """Parse [NAME[:VERSION]=]RUN."""
     from pathlib import Path
 
     from pellucid.runs import model_path
@@ -151,5 +156,5 @@ def _parse_source(text: str, engine: Any) -> Any:
     if not equals:
         head, run = Path(text).stem or Path(text).name, text
     name, _, version = head.partition(":")
-    model_path(run)  # says at once if there is none
+    model_path(run)  # raises RunError if there is none
     return Source(name=name, origin=run, version=version or "1", engine=engine)

@@ -1,4 +1,4 @@
-"""This file is `pellucid studio`: the page on which people see a network work."""
+"""`pellucid studio`: a web page that shows a network at work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from pellucid.cli.output import say
 
-_BEGINNER = "mnist-torch"  # what is trained where no run is named
+_BEGINNER = "mnist-torch"  # trained if no run is given
 _BEGINNER_IMAGES = 12_800
 
 
@@ -16,8 +16,8 @@ def studio(
     run: Annotated[
         Optional[str],  # noqa: UP045 - typer reads it at run time
         typer.Argument(
-            help="What to look into: a run's folder, its name under runs/ or a "
-            ".pellucid file. Without it a small training begins at once.",
+            help="The model to open: a run's folder, its name under runs/, or a "
+            ".pellucid file. Without it, a small training starts.",
             show_default=False,
         ),
     ] = None,
@@ -25,29 +25,29 @@ def studio(
         str, typer.Option(help="numpy, compiled, torch, tensorflow or jax.")
     ] = "compiled",
     host: Annotated[
-        str, typer.Option(help="Address to listen on; others need a token.")
+        str, typer.Option(help="Address to listen on; a non-local one needs a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8765,
+    port: Annotated[int, typer.Option(help="Port; 0 picks a free one.")] = 8765,
     token: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             envvar="PELLUCID_TOKEN",
-            help="What opens the page to other machines.",
+            help="Token for access from other machines.",
             show_default=False,
         ),
     ] = None,
     browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page at once.")
+        bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
     ] = True,
 ) -> None:
-    """Open the studio: draw a digit, look inside, watch training, build, compare.
+    """Open the studio: draw a digit, inspect, train, build and compare networks.
 
-    It is one page on this machine and asks nothing of any other.
+    The page is served by this machine and loads nothing from the internet.
 
     \b
     [bold]Examples[/bold]
-    pellucid studio                train in seconds, and look
-    pellucid studio mnist-torch    look into a run
+    pellucid studio                train a network in seconds
+    pellucid studio mnist-torch    open a run
     pellucid studio --no-browser --port 9000
     """
     from pellucid import engines
@@ -63,7 +63,7 @@ def studio(
 
 
 def _bench(run: str | None, engine: Any) -> tuple[Any, list[Any]]:
-    """Return what the studio shows, and what is served beside it."""
+    """Return the studio's model, and the sources to serve."""
     from pellucid import Model, zoo
     from pellucid.model import from_file
     from pellucid.runs import ModelFile, model_path
@@ -92,6 +92,6 @@ def _on_ready(url: str, app: Any, wish: Any, token: str | None, opens: bool) -> 
     if wish is not None:
         app.studio.start(wish)
     address = url if token is None else f"{url}/?token={quote(token, safe='')}"
-    say(f"the studio is at {address} (Ctrl-C ends it)")
+    say(f"Studio running at {address} (Ctrl-C to stop)")
     if opens:
         webbrowser.open(address)

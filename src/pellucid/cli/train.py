@@ -1,4 +1,4 @@
-"""This file is `pellucid train`: a network or recipe in, a run and its accuracy out."""
+"""`pellucid train`: train a network or recipe, save the run, test it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pellucid.runs.recipe import Recipe
     from pellucid.training import Callback
 
-_DATA, _HOW, _RUN, _OUT = "Data", "How it learns", "The run", "Output"
+_DATA, _HOW, _RUN, _OUT = "Data", "Training", "Run", "Output"
 
 
 def _option(
@@ -46,8 +46,8 @@ def train(
         typer.Argument(
             metavar="NETWORK",
             help="mnist-torch, mnist-keras, mnist-fast, lenet5, resnet20, "
-            "xor-one-hidden, xor-two-hidden; a recipe (.toml); or a network of "
-            "yours (.py, .json).",
+            "xor-one-hidden, xor-two-hidden; a recipe (.toml); or your own "
+            "network (.py, .json).",
             show_default=False,
         ),
     ] = None,
@@ -55,7 +55,7 @@ def train(
         Text,
         _option(
             "--data",
-            "A name from `pellucid data`, a folder or .zip of pictures with one "
+            "A name from `pellucid data`, a folder or .zip of images with one "
             "subfolder per class, or a .npz.",
             _DATA,
             "SOURCE",
@@ -63,36 +63,39 @@ def train(
     ] = None,
     limit: Annotated[
         Integer,
-        _option("--limit", "Only N of the training images.", _DATA, "N", min=1),
+        _option("--limit", "Use only N training images.", _DATA, "N", min=1),
     ] = None,
     skip_broken: Annotated[
         bool,
-        _option("--skip-broken", "Leave out pictures that cannot be read.", _DATA),
+        _option("--skip-broken", "Skip images that cannot be read.", _DATA),
     ] = False,
     validation_split: Annotated[
         Number,
-        _option("--validation-split", "Share of each class held out.", _DATA, "SHARE"),
+        _option(
+            "--validation-split", "Fraction of each class to hold out.", _DATA, "SHARE"
+        ),
     ] = None,
     augment: Annotated[
         Texts,
         _option(
             "--augment",
-            "shift=2, rotate=10, flip, crop=4 or cutout=8; may be repeated.",
+            "shift=2, rotate=10, flip, crop=4 or cutout=8; repeatable.",
             _DATA,
             "CHANGE",
         ),
     ] = None,
     epochs: Annotated[
-        Integer, _option("--epochs", "Passes over the data.", _HOW, "N", min=0)
+        Integer, _option("--epochs", "Number of epochs.", _HOW, "N", min=0)
     ] = None,
     batch_size: Annotated[
-        Integer, _option("--batch-size", "Images of one update.", _HOW, "N", min=1)
+        Integer, _option("--batch-size", "Images per update.", _HOW, "N", min=1)
     ] = None,
     optimizer: Annotated[
         Text, _option("--optimizer", "sgd, rmsprop, adam or adamw.", _HOW, "NAME")
     ] = None,
     learning_rate: Annotated[
-        Number, _option("--learning-rate", "The optimizer's rate.", _HOW, "RATE")
+        Number,
+        _option("--learning-rate", "Learning rate of the optimizer.", _HOW, "RATE"),
     ] = None,
     schedule: Annotated[
         Text,
@@ -107,7 +110,7 @@ def train(
         Integer,
         _option(
             "--early-stopping",
-            "End after N epochs without improvement, with the best weights.",
+            "Stop after N epochs without improvement; keep the best weights.",
             _HOW,
             "N",
             min=1,
@@ -115,51 +118,51 @@ def train(
     ] = None,
     clip_norm: Annotated[
         Number,
-        _option("--clip-norm", "Largest norm of all gradients.", _HOW, "NORM"),
+        _option("--clip-norm", "Clip the gradients to this global norm.", _HOW, "NORM"),
     ] = None,
     class_weight: Annotated[
         Texts,
         _option(
             "--class-weight",
-            "balanced, or CLASS=WEIGHT, which may be repeated.",
+            "balanced, or CLASS=WEIGHT; repeatable.",
             _HOW,
             "WEIGHT",
         ),
     ] = None,
     label_smoothing: Annotated[
         Number,
-        _option("--label-smoothing", "Share given to all classes.", _HOW, "SHARE"),
+        _option("--label-smoothing", "Label smoothing, in [0, 1).", _HOW, "SHARE"),
     ] = None,
     setting: Annotated[
         Texts,
         _option(
             "--set",
-            "Another value: of the network (conv2d.out_channels=16) or of the recipe "
-            "(optimizer.momentum=0.9); may be repeated.",
+            "Override a setting of the network (conv2d.out_channels=16) or the recipe "
+            "(optimizer.momentum=0.9); repeatable.",
             _HOW,
             "KEY=VALUE",
         ),
     ] = None,
     seed: Annotated[
         Integer,
-        _option("--seed", "Decides weights, order, augmentation.", _HOW, "N", min=0),
+        _option("--seed", "Seed of weights, order and augmentation.", _HOW, "N", min=0),
     ] = None,
     engine: Annotated[
         Text,
         _option("--engine", "numpy, compiled, torch, tensorflow or jax.", _RUN, "NAME"),
     ] = None,
     threads: Annotated[
-        Integer, _option("--threads", "Threads of the engine.", _RUN, "N", min=1)
+        Integer, _option("--threads", "Engine threads.", _RUN, "N", min=1)
     ] = None,
     dtype: Annotated[
-        Text, _option("--dtype", "float32, or float64 on some engines.", _RUN, "TYPE")
+        Text, _option("--dtype", "float32, or float64 (not on compiled).", _RUN, "TYPE")
     ] = None,
     run: Annotated[
         Text,
-        _option("--run", "Name of the run, or a path of its folder.", _RUN, "NAME"),
+        _option("--run", "Name or path of the run's folder.", _RUN, "NAME"),
     ] = None,
     resume: Annotated[
-        Text, _option("--resume", "Go on with a run that was stopped.", _RUN, "RUN")
+        Text, _option("--resume", "Continue a stopped run.", _RUN, "RUN")
     ] = None,
     json: options.Json = False,
     quiet: Annotated[
@@ -168,20 +171,19 @@ def train(
 ) -> None:
     """Train a network and test it.
 
-    Prints an epoch's loss and accuracy as it goes, keeps everything in runs/NAME
-    (recipe, checkpoint, history, weights, curves), and ends with the accuracy on
-    images it has not seen.
+    Prints loss and accuracy after each epoch, saves recipe, checkpoint, history,
+    weights and curves in runs/NAME, and ends with the accuracy on the test images.
 
     \b
     [bold]Examples[/bold]
-    pellucid train mnist-torch                          the main job
+    pellucid train mnist-torch                          train on MNIST
     pellucid train mnist-torch --epochs 1 --limit 5000  a quick try
-    pellucid train mnist-fast                           99 % in little time
+    pellucid train mnist-fast                           99 % in seconds
     pellucid train mnist-torch --set conv2d.out_channels=16 --set dense.units=64
     pellucid train lenet5 --data fashion-mnist --augment shift=2 --schedule cosine
     pellucid train mnist-torch --data photos/ --set dense_1.units=3
     pellucid train my_network.py --validation-split 0.1 --early-stopping 3
-    pellucid train --resume mnist-torch --epochs 10     after Ctrl-C, or to go on
+    pellucid train --resume mnist-torch --epochs 10     continue
     """
     from pellucid import recipes
 
@@ -212,14 +214,15 @@ def train(
         recipe, path = _read_run_recipe(resume)
     elif network is None:
         raise RunError(
-            "train: must be told what to train; got nothing. "
-            "Begin with: pellucid train mnist-torch"
+            "train: NETWORK must be given; got nothing. "
+            "Start with: pellucid train mnist-torch"
         )
     else:
         recipe = recipes.read(network)
         path = None if run is None else _run_folder(run)
     _check_numbers(changes)
-    if engine not in (None, recipe.engine):  # its options are no other engine's
+    if engine not in (None, recipe.engine):
+        # options do not carry over to another engine
         recipe = recipes.override(recipe, {"engine_options": {}})
     recipe = recipes.override(recipe, {**changes, **allowed})
     if path is None:
@@ -230,7 +233,7 @@ def train(
 def run_training(
     recipe: Recipe, path: Path, *, is_resumed: bool, json: bool, quiet: bool
 ) -> None:
-    """Train, and report to stdout; Ctrl-C ends with how to go on."""
+    """Train and print the result; after Ctrl-C, print how to continue."""
     from pellucid import recipes
     from pellucid.runs import RunFolder
 
@@ -260,7 +263,7 @@ def run_training(
 
 
 def _parse_augment(items: list[str]) -> dict[str, Any]:
-    """Read ``shift=2`` and ``flip``."""
+    """Parse ``shift=2`` and ``flip``."""
     from pellucid.recipes import parse_setting
 
     pairs = (parse_setting(i if "=" in i else f"{i}=true") for i in items)
@@ -268,7 +271,7 @@ def _parse_augment(items: list[str]) -> dict[str, Any]:
 
 
 def _parse_class_weight(items: list[str]) -> str | dict[str, Any] | None:
-    """Read ``balanced``, or ``cat=2`` and its like."""
+    """Parse ``balanced`` or ``cat=2``."""
     from pellucid.recipes import parse_setting
 
     if not items or items == ["balanced"]:
@@ -298,7 +301,7 @@ def _check_numbers(changes: dict[str, Any]) -> None:
 
 
 def _refuse_changes(**given: Any) -> None:
-    """Refuse what a resumed run cannot change."""
+    """Raise RunError for options that a resumed run cannot change."""
     for key, value in given.items():
         if value is not None:
             raise RunError(
@@ -320,14 +323,14 @@ def _read_run_recipe(run: str) -> tuple[Recipe, Path]:
 
 
 def _run_folder(run: str) -> Path:
-    """Return where the run will lie: runs/RUN, or the path that was given."""
+    """Return the run's folder: runs/RUN, or the given path."""
     from pellucid.runs import RUNS
 
     return RUNS / run if Path(run).name == run else Path(run)
 
 
 def _new_folder(network: str) -> Path:
-    """Return a folder under runs/ with the network's name that no run has yet."""
+    """Return an unused folder under runs/ named after the network."""
     from pellucid.runs import new_name
 
     return new_name(re.sub(r"[^\w.-]+", "-", Path(network).stem))

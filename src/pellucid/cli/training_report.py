@@ -1,4 +1,4 @@
-"""This file is what `pellucid train` says: before, after each epoch, at the end."""
+"""Messages of `pellucid train`: start, epochs, interruption, result."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pellucid.runs.recipe import Recipe
     from pellucid.training import EpochRecord, Trainer
 
-_FEW = 16  # test examples that are shown one by one
+_FEW = 16  # test examples printed individually
 
 
 class Announcement(Callback):
-    """Say what is trained, on what and where it will lie, once all of it is known."""
+    """Print network, data, engine and run folder before training."""
 
     may_stop = False
 
@@ -29,11 +29,11 @@ class Announcement(Callback):
         self._path = path
 
     def on_begin(self, trainer: Trainer) -> None:
-        """Say it."""
+        """Print the summary."""
         network, recipe = trainer.network, self._recipe
-        parts = [f"{len(trainer.train.dataset):,} to train on"]
+        parts = [f"{len(trainer.train.dataset):,} training images"]
         if trainer.validation is not None:
-            parts.append(f"{len(trainer.validation.dataset):,} to validate with")
+            parts.append(f"{len(trainer.validation.dataset):,} validation images")
         lines = {
             "network": f"{network.name}: {network.parameter_count:,} parameters, "
             f"{network.multiply_adds:,} multiply-adds per image",
@@ -44,7 +44,7 @@ class Announcement(Callback):
         for key, text in lines.items():
             say(f"{key:8} {text}")
         if trainer.position.step:
-            say(f"resumed  after epoch {trainer.position.epoch}")
+            say(f"resume   after epoch {trainer.position.epoch}")
 
 
 class EpochLines(Callback):
@@ -59,7 +59,7 @@ class EpochLines(Callback):
 
 
 class ReachedStep(Callback):
-    """Keep how far the training came, saved or not."""
+    """Record the last step of the training, saved or not."""
 
     may_stop = False
 
@@ -67,24 +67,24 @@ class ReachedStep(Callback):
         self.step: int | None = None
 
     def on_begin(self, trainer: Trainer) -> None:
-        """Note where it begins."""
+        """Record the first step."""
         self.step = trainer.position.step
 
     def on_step(self, trainer: Trainer, loss: float) -> None:
-        """Note the step."""
+        """Record the step."""
         del loss
         self.step = trainer.position.step
 
 
 def stop_message(path: Path, reached: ReachedStep) -> str:
-    """Say what a training that Ctrl-C stopped has left on the disk.
+    """Return a message about what an interrupted training has saved.
 
     Parameters
     ----------
     path : Path
         The run's folder.
     reached : Reached
-        How far the training came in this process.
+        The last step in this process.
     """
     from pellucid.runs import Checkpoint
 
@@ -94,25 +94,25 @@ def stop_message(path: Path, reached: ReachedStep) -> str:
     try:
         position = Checkpoint.read(folder.checkpoint).position
     except PellucidError as error:
-        return f"stopped; what is saved cannot be read. {error}"
-    go_on = f"Go on with: pellucid train --resume {path}"
+        return f"stopped; the checkpoint cannot be read. {error}"
+    go_on = f"Continue with: pellucid train --resume {path}"
     place = f"step {position.step} (epoch {position.epoch + 1})"
     if reached.step is None:
-        return f"stopped before the first step; saved is {place}. {go_on}"
+        return f"stopped before the first step; the checkpoint is at {place}. {go_on}"
     lost = reached.step - position.step
     if lost <= 0:
-        return f"stopped; all is saved, to {place}. {go_on}"
+        return f"stopped; saved at {place}. {go_on}"
     steps = "the step" if lost == 1 else f"the {lost} steps"
     return (
-        f"stopped; saved is {place}, but not {steps} after it, which will be trained "
-        f"again. {go_on}"
+        f"stopped; saved at {place}, without {steps} after it, which will be "
+        f"repeated. {go_on}"
     )
 
 
 def print_result(outcome: Outcome, *, json: bool, quiet: bool) -> None:
-    """Write the result: its last line is the main figure on the test data.
+    """Print the result; the last line is the main metric on the test data.
 
-    Where there is only validation data, it says so.
+    If there is only validation data, the lines say so.
     """
     best = _best_epoch(outcome)
     if json:
@@ -134,12 +134,14 @@ def print_result(outcome: Outcome, *, json: bool, quiet: bool) -> None:
         return
     if not quiet:
         if best is not None and best != len(outcome.history):
-            say(f"the best epoch was {best}; its weights are tested and kept as best")
+            say(
+                f"Best epoch: {best}; its weights are tested and saved as best.pellucid"
+            )
         say(
-            f"trained for {outcome.training_s:.2f} s, "
-            f"{outcome.compiling_s:.2f} s of compiling before"
+            f"Trained in {outcome.training_s:.2f} s, after "
+            f"{outcome.compiling_s:.2f} s of compiling"
         )
-        say(f"the run lies in {outcome.run}")
+        say(f"Saved in {outcome.run}")
     if len(outcome.test) <= _FEW:
         answer(_small_table(outcome))
     for line in metric_lines(outcome.metrics, outcome.tested_on):
@@ -147,7 +149,7 @@ def print_result(outcome: Outcome, *, json: bool, quiet: bool) -> None:
 
 
 def _best_epoch(outcome: Outcome) -> int | None:
-    """Return the epoch whose weights are the run's, where one was finished."""
+    """Return the best epoch, if one was finished."""
     from pellucid.runs import Checkpoint
 
     if outcome.run is None or not len(outcome.history):

@@ -1,4 +1,4 @@
-"""This file is `pellucid verify`: which proofs there are, and the exit code."""
+"""`pellucid verify`: gradient check and engine parity."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ def verify(
     network: Annotated[
         str,
         typer.Argument(
-            help="A network of the zoo, a .py or .json file, or a RUN, whose weights "
-            "are taken.",
+            help="A zoo network, a .py or .json file, or a RUN (with its weights).",
             show_default=False,
         ),
     ],
@@ -23,15 +22,15 @@ def verify(
         bool,
         typer.Option(
             "--gradients",
-            help="Every weight's derivative against central differences in float64.",
+            help="Check gradients against central differences in float64.",
         ),
     ] = False,
     samples: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
             "--samples",
-            help="Entries of each weight array; else all of a small network, 200, or "
-            "5 of one with over 10 million multiply-adds.",
+            help="Elements to check per weight array. Default: all of a small network, "
+            "else 200, or 5 above 10 million multiply-adds.",
             min=1,
             show_default=False,
         ),
@@ -44,7 +43,7 @@ def verify(
         typer.Option(
             "--engines",
             metavar="NAMES",
-            help="Engines against each other, in lockstep: numpy,torch,jax or all.",
+            help="Compare engines in lockstep: numpy,torch,jax or all.",
             show_default=False,
         ),
     ] = None,
@@ -52,13 +51,13 @@ def verify(
         int, typer.Option("--steps", help="Updates in lockstep.", min=1)
     ] = 50,
     batch_size: Annotated[
-        int, typer.Option("--batch-size", help="Examples of each update.", min=1)
+        int, typer.Option("--batch-size", help="Examples per update.", min=1)
     ] = 32,
     data: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
             "--data",
-            help="Pictures for --engines, as in train; else MNIST in the network's "
+            help="Images for --engines, as in train. Default: MNIST in the network's "
             "size and colour.",
             show_default=False,
         ),
@@ -68,20 +67,19 @@ def verify(
     ] = "float32",
     picture: options.Picture = None,
     seed: Annotated[
-        int, typer.Option("--seed", help="Of weights, images and samples.", min=0)
+        int, typer.Option("--seed", help="Seed of weights, images and samples.", min=0)
     ] = 0,
     json: options.Json = False,
 ) -> None:
-    """Prove that derivatives are right, or engines equal; exit code 1 if they are not.
+    """Check gradients, or that engines agree; exit code 1 if a check fails.
 
-    --gradients, which is what is done where nothing else is asked for: each
-    derivative of the numpy engine, which the other engines are held to, is compared
-    with (L(w + h) − L(w − h)) / 2h. Entries where a step of h crosses a corner of
-    ReLU or max-pool have no derivative to compare with: they are counted as skipped.
+    --gradients (the default): the gradient of the numpy engine, the reference for all
+    others, is compared with (L(w + h) − L(w − h)) / 2h. Elements for which a step of h
+    crosses a non-differentiable point of ReLU or max-pool are counted as skipped.
 
-    --engines: all train on the same batches, each step from the same state. Every
-    activation, gradient and updated weight is compared, beside what rounding does to
-    the numpy engine itself.
+    --engines: all engines train on the same batches, each step from the same state.
+    Every activation, gradient and updated weight is compared, next to the numpy
+    engine's own rounding error.
 
     \b
     [bold]Examples[/bold]

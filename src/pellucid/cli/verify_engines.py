@@ -1,4 +1,4 @@
-"""This file is `pellucid verify --engines`: parity as a table, JSON and a picture."""
+"""`pellucid verify --engines`: parity as a table, JSON and a plot."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_FLOAT64 = ("compiled",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Target:
-    """What is verified: a network, and how it is trained."""
+    """A network to verify, and how it is trained."""
 
     network: Network
     loss: Loss | None = None
@@ -75,14 +75,14 @@ def verify_engines(
     )
     if picture is not None:
         save_figure(parity_picture(report), picture)
-        say(f"the picture is {picture}")
+        say(f"Plot saved in {picture}")
     if not json:
         print_report(report)
     return report.to_json()
 
 
 def engine_names(engines: str, dtype: str) -> list[str]:
-    """Return the engines of a list with commas; "all": those installed that can.
+    """Return the engines of a comma-separated list; "all": all that are installed.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def engine_names(engines: str, dtype: str) -> list[str]:
 
 
 def _read_target(source: str) -> _Target:
-    """Return what is verified: by its built-in recipe, as a file has it, or a RUN."""
+    """Return the target: a built-in recipe, a network file, or a RUN."""
     from pellucid import recipes
     from pellucid.cli.verify_gradients import read_model_file
     from pellucid.network import load_network
@@ -130,7 +130,7 @@ def _read_target(source: str) -> _Target:
 
 
 def print_report(report: ParityReport) -> None:
-    """Write a report as tables: every pair, what lay near corners, the free run."""
+    """Print a report: every pair, non-differentiable points, the free run."""
     numbers = ("activations", "floor", "gradients", "floor ", "weights", "floor  ")
     rows = []
     for pair in report.pairs:
@@ -150,7 +150,7 @@ def print_report(report: ParityReport) -> None:
     ]
     if report.free.floor.any():
         rows.append(("noise floor", f"{report.free.floor[-1]:.1e}", ""))
-    headers = ("engine", f"weights after {report.steps} free steps", "corners crossed")
+    headers = ("engine", f"weights after {report.steps} free steps", "points crossed")
     answer("")
     answer(table(headers, rows, numbers=headers[1:]))
     answer("")
@@ -166,11 +166,12 @@ def print_report(report: ParityReport) -> None:
 
 def _nonsmooth_line(report: ParityReport) -> str:
     kinks, ties = int(report.ties.kinks.sum()), int(report.ties.ties.sum())
-    return f"nearer than 1e-6 to a corner: {kinks} ReLU inputs, {ties} pool windows"
+    near = f"{kinks} ReLU inputs, {ties} pool windows"
+    return f"within 1e-6 of a non-differentiable point: {near}"
 
 
 def _show_progress(done: int, total: int, what: str) -> None:
-    """Show progress on stderr where a person sits there."""
+    """Show progress on stderr if it is a terminal."""
     if sys.stderr.isatty():
         end = "\n" if done == total else ""
         sys.stderr.write(f"\r{what}: step {done} of {total} {end}")

@@ -1,4 +1,4 @@
-"""This file is `pellucid verify --gradients`: the proof as a table or JSON."""
+"""`pellucid verify --gradients`: gradient check as a table or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def verify_gradients(
     source: str, *, samples: int | None, tolerance: float, seed: int, json: bool
 ) -> dict[str, Any]:
-    """Check, write the result, and return it; no table with json."""
+    """Check, print and return the result; no table with json."""
     from pellucid.network import ZOO, load_network
     from pellucid.verify import check_gradients
 
@@ -45,7 +45,7 @@ def verify_gradients(
     }
     if json:
         return document
-    numbers = ("entries", "checked", "skipped", "relative error")
+    numbers = ("elements", "checked", "skipped", "relative error")
     rows = [
         (
             weight.name,
@@ -59,14 +59,14 @@ def verify_gradients(
     answer(table(("weight", *numbers), rows, numbers=numbers))
     answer("")
     worst = max((weight.error for weight in checked.weights), default=0.0)
-    verdict = "right" if checked.passes else "WRONG"
-    answer(f"derivatives of {checked.network}: {verdict}")
+    verdict = "correct" if checked.passes else "WRONG"
+    answer(f"gradients of {checked.network}: {verdict}")
     answer(f"largest relative error {worst:.1e}, tolerance {tolerance:.0e}")
     return document
 
 
 def read_model_file(source: str) -> ModelFile:
-    """Open a RUN; where there is none, say what would have done."""
+    """Read a RUN's model file; if there is none, list what is accepted."""
     from pellucid.errors import NetworkError, RunError
     from pellucid.network import ZOO
     from pellucid.runs import ModelFile, model_path
@@ -75,7 +75,7 @@ def read_model_file(source: str) -> ModelFile:
         return ModelFile.read(model_path(source))
     except RunError as error:
         raise NetworkError(
-            f"verify: what to verify must be one of {', '.join(ZOO)}, a .py or .json "
+            f"verify: NETWORK must be one of {', '.join(ZOO)}, a .py or .json "
             f"file, or a run; got '{source}'."
         ) from error
 

@@ -176,7 +176,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_command_goes_on_from_there(log, tmp_p
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert b"The same command goes on" in said
+    assert b"Run the same command to continue" in said
     document = json.loads((out / "results.json").read_text(encoding="utf-8"))
     states = {cell["row"]: cell["status"] for cell in document["cells"]}
     assert states == {"good": "measured", "slow": "not yet"}
@@ -210,7 +210,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(log, tmp_path):
         (["--engines", "mxnet"], "--engines must be among numpy, "),
         (["--priority", "fame"], "--priority must be among accuracy, "),
         (["--priority", "latency=-1"], "weight of a priority must be a number"),
-        (["--priority", "latency=0"], "--priority must name one that weighs something"),
+        (["--priority", "latency=0"], "--priority must have a weight above 0"),
         (["--against", "nowhere.json"], "results must be a file that can be read"),
         (["xor-one-hidden"], "network must take images"),
         (["no-such-net"], "network: must be one of"),
