@@ -1,4 +1,4 @@
-"""This file is what a written file loses: its answers on a test split, counted."""
+"""Accuracy of an exported file on a test split, beside the model's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the layouts of formats that hold images as (N, C, H, W).
+"""Weight layouts of formats that hold images as (N, C, H, W).
 
 Where an image is flattened into a dense layer, the format's own order (C, H, W) is
 kept and the dense weight's rows are permuted, as people's own files have it.

@@ -1,4 +1,4 @@
-"""This file is how exports reach the disk: all their files, or none."""
+"""Read and write exchanged files: size limits, and all files of an export or none."""
 
 from __future__ import annotations
 

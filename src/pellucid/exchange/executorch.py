@@ -1,4 +1,4 @@
-"""This file is how a network becomes ExecuTorch's program, a .pte file.
+"""Write a network as an ExecuTorch program, a .pte file.
 
 What XNNPACK computes is handed to it; the rest runs on ExecuTorch's portable kernels.
 """

@@ -1,4 +1,4 @@
-"""This file is the runtimes of JavaScript: Node, alone and with TensorFlow.js."""
+"""Run exported JavaScript in Node, alone and with TensorFlow.js."""
 
 from __future__ import annotations
 

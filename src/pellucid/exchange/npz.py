@@ -1,4 +1,4 @@
-"""This file is the weights as NumPy's .npz, with the network as JSON among them."""
+"""Weights as a NumPy .npz file, with the network as JSON beside them."""
 
 from __future__ import annotations
 

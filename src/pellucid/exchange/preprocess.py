@@ -1,4 +1,4 @@
-"""This file is images as people have them, made what a network takes."""
+"""Preprocess images of an export to what a network takes."""
 
 from __future__ import annotations
 

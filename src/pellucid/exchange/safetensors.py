@@ -1,4 +1,4 @@
-"""This file is the weights as safetensors, with the network as JSON beside them."""
+"""Weights as safetensors, with the network as JSON in the metadata."""
 
 from __future__ import annotations
 

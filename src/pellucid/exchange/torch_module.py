@@ -1,4 +1,4 @@
-"""This file is a model as the nn.Module that PyTorch people know."""
+"""Build the nn.Module of a model."""
 
 from __future__ import annotations
 

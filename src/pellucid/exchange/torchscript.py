@@ -1,4 +1,4 @@
-"""This file is how a network becomes TorchScript, for programs that still load it.
+"""Write a network as TorchScript, for programs that still load it.
 
 PyTorch calls TorchScript deprecated; `pt2` is what it says to take instead.
 """

@@ -1,4 +1,4 @@
-"""This file is the proof of an export: the file run in its own runtime, compared."""
+"""Verify an export: run the file in its own runtime and compare outputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
-    """What was measured on a written file.
+    """Outcome of verifying a written file.
 
     ``difference`` is the largest of ‖a − b‖∞ over all outputs, ``relative`` the same
     divided by ‖b‖∞, b what the model itself predicts. ``latency_s`` is the median for

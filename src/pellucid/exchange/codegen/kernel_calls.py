@@ -1,4 +1,9 @@
-"""This file is a network as calls of kernels, for the languages it is written in."""
+"""Lower a network to kernel calls, one table for C and JavaScript.
+
+Each layer becomes calls of kernels by name, with offsets into one workspace, packed
+constant arrays and sizes; the kernels' sources stand in `codegen/c/kernels.py` and
+`codegen/javascript/kernels.py` under the same names.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +36,7 @@ Weights = dict[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceRef:
-    """A place in the workspace, in numbers from its beginning."""
+    """An offset into the workspace, in elements from its beginning."""
 
     start: int
 
@@ -88,7 +93,16 @@ class KernelProgram:
 
 
 def lower(file: ModelFile, *, lanes: int) -> KernelProgram:
-    """Return a model as calls of kernels."""
+    """Lower a model to kernel calls.
+
+    Parameters
+    ----------
+    file : ModelFile
+        Of float32; weights in the canonical layouts.
+    lanes : int
+        Output channels that the language's kernels compute at once, to which weights
+        of convolutions and dense layers are packed.
+    """
     program = KernelProgram(plan_memory(file.network), lanes)
     for planned in program.plan.nodes:
         weights = {
@@ -256,7 +270,7 @@ def _upsample(program: KernelProgram, planned: PlannedNode, weights: Weights) ->
 
 
 def _view(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
-    """Flatten and Dropout: the numbers stay where they are."""
+    """Flatten and Dropout: the output is the input, element for element."""
 
 
 _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None]] = {

@@ -1,4 +1,8 @@
-"""This file is a network as steps on one workspace, for code without an allocator."""
+"""Memory plan: where each node's output lies in one workspace.
+
+First-fit allocation over live ranges: a buffer is freed after its last reader, and
+elementwise layers write over their input where nothing else reads it.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +26,17 @@ _IN_PLACE = (
     pl.Softmax,
     pl.Tanh,
 )
-#: layers whose output is their input, number for number
+#: layers whose output is their input, element for element
 _VIEWS = (pl.Dropout, pl.Flatten)
-_ALIGNMENT = 16  # numbers: 64 bytes
+_ALIGNMENT = 16  # elements: 64 bytes of float32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedNode:
-    """One node: where its numbers come from and go to in the workspace.
+    """One node and its buffers in the workspace.
 
-    ``sources`` and ``target`` count numbers from the workspace's beginning;
-    ``scratch`` is a place for the padded image, None where there is none.
+    ``sources`` and ``target`` are offsets in elements from the workspace's beginning;
+    ``scratch`` is that of the padded image, None where there is none.
     """
 
     node: Node
@@ -46,7 +50,7 @@ class PlannedNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPlan:
-    """The steps in order, where input and output lie, and the workspace's size."""
+    """Nodes in order, offsets of input and output, the workspace's size in elements."""
 
     nodes: tuple[PlannedNode, ...]
     input: int
@@ -61,7 +65,7 @@ def get_pads(layer: Any, shape: Shape) -> tuple[int, int, int, int]:
 
 
 def count_scratch_elements(layer: Any, shape: Shape) -> int:
-    """Return how many numbers a padded image of a convolution takes; 0 if none."""
+    """Return the elements of a convolution's padded image; 0 without padding."""
     if not isinstance(layer, pl.Conv2D):
         return 0
     top, left, bottom, right = get_pads(layer, shape)
@@ -71,7 +75,7 @@ def count_scratch_elements(layer: Any, shape: Shape) -> int:
 
 
 class Workspace:
-    """Places of the workspace: first fit, freed after the last reader."""
+    """Allocator of the workspace: first fit, aligned to `_ALIGNMENT` elements."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[int, int]] = []
@@ -93,13 +97,14 @@ class Workspace:
 
 
 def plan_memory(network: Network) -> MemoryPlan:
-    """Return the steps of a network and their places."""
+    """Plan the buffers of a network; sizes and offsets are in elements."""
     space, places = Workspace(), dict[str, int]()
     entry, exit_ = network.inputs[0], network.outputs[0]
     left = {node.name: len(network.consumers[node.name]) for node in network.nodes}
     left[exit_] += 1
     readers: dict[int, int] = {}  # place → nodes that will still read it
     nodes = []
+    # walk in topological order; a buffer lives until its last reader has run
     for node in network.nodes:
         shape = network.shapes[node.name]
         if isinstance(node.layer, Input):

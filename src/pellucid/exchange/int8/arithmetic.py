@@ -1,4 +1,4 @@
-"""This file is the arithmetic of int8: scales, and multiplying by one without floats.
+"""Integer arithmetic of int8: scales, zero points and fixed-point multipliers.
 
 References
 ----------
@@ -32,7 +32,7 @@ def compute_scales(extent: Range) -> Scales:
 
 
 def quantize_array(array: Array, scales: Scales) -> Array:
-    """Return real numbers as int8: rounded, and cut off where they do not fit."""
+    """Quantize to int8: q = clip(round(x / scale) + zero_point, −128, 127)."""
     steps = np.round(np.asarray(array, np.float64) / scales.one) + scales.zero_point
     numbers: Array = np.clip(steps, LOW, HIGH).astype(np.int8)
     return numbers
@@ -41,7 +41,7 @@ def quantize_array(array: Array, scales: Scales) -> Array:
 def quantize_weight_and_bias(
     weight: Array, bias: Array, *, axis: int, scale: float
 ) -> tuple[Array, Array, Scales, Scales]:
-    """Return int8 weights, int32 biases, and the scales of both.
+    """Quantize a layer's weights symmetrically to int8, its bias to int32.
 
     Each channel of ``axis`` has its own scale and reaches from −127 to 127, with 0 at
     0; ``scale`` is the input's. A bias has the product of the two.

@@ -1,4 +1,4 @@
-"""This file is what activations an int8 model must hold: learned from images."""
+"""Calibrate activation ranges of int8 on images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BATCH = 32
 
 
 def calibrate(model: Model, images: npt.ArrayLike) -> dict[str, Range]:
-    """Return the smallest and the largest number that each node made.
+    """Return the smallest and the largest activation of each node.
 
     Parameters
     ----------

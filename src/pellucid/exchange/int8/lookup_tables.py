@@ -1,4 +1,4 @@
-"""This file is what happens to every number alone: an answer for each of 256."""
+"""Lookup tables of int8 elementwise operators: one output for each of 256 inputs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""This file is how a graph of float32 becomes one of int8.
+"""Quantize a float32 graph to int8 after training.
 
-What only moves numbers keeps their scale; what computes gets the scale of the range
-that was seen; softmax, sigmoid and tanh have the scales that the specification fixes.
+Operators that only move elements keep their scale; those that compute get the scale
+of the calibrated range; softmax, sigmoid and tanh have the scales that the
+specification fixes.
 
 References
 ----------
@@ -47,7 +48,7 @@ WEIGHTED = {
 
 
 def quantize(graph: Graph, ranges: Mapping[str, Range]) -> Graph:
-    """Return the graph in int8, its inputs and outputs too.
+    """Quantize a graph to int8, its input and output too.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""This file is how each layer becomes layers of Keras."""
+"""Write each layer as Keras layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a network becomes a .keras or an .h5 file."""
+"""Write a network as a .keras or an .h5 file."""
 
 from __future__ import annotations
 

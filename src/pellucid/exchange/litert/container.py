@@ -1,4 +1,4 @@
-"""This file is a graph as the bytes of a .tflite file, and back."""
+"""Serialize a graph to a .tflite file, and parse one."""
 
 from __future__ import annotations
 

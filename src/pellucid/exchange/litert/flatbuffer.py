@@ -1,4 +1,4 @@
-"""This file is FlatBuffers by a table of fields: dictionaries to bytes and back.
+"""FlatBuffers by a table of fields: encode dictionaries, decode bytes.
 
 Only what a schema names is read; every offset is checked against the file's end, and
 tables are counted, so that a hostile file costs no more than a large one.

@@ -1,4 +1,4 @@
-"""This file is how a network becomes a .tflite file of int8."""
+"""Write a network as a .tflite file in int8."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how each layer becomes operators of LiteRT."""
+"""Write each layer as LiteRT operators."""
 
 from __future__ import annotations
 

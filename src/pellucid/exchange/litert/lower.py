@@ -1,4 +1,4 @@
-"""This file is how a network becomes a graph: layers that belong together as one."""
+"""Lower a network to a LiteRT graph, fusing batch norm and ReLU."""
 
 from __future__ import annotations
 

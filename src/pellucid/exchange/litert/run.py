@@ -1,4 +1,4 @@
-"""This file is .tflite files in LiteRT's interpreter, and its numbers of int8."""
+"""Run .tflite files in LiteRT's interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the part of LiteRT's schema that networks of ours take.
+"""The subset of LiteRT's schema that networks of ours use.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""This file is how a network becomes a .tflite file of float32."""
+"""Write a network as a .tflite file in float32."""
 
 from __future__ import annotations
 

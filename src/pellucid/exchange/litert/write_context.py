@@ -1,4 +1,4 @@
-"""This file is one layer while its operators are written, and what it can lean on."""
+"""Context of one layer while its LiteRT operators are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is an ONNX graph while it is written: nodes, constants, names."""
+"""ONNX graph under construction: nodes, initializers, unique names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""This file is how each layer is written as operators of ONNX."""
+"""Write each layer as ONNX operators.
+
+References
+----------
+ONNX operators, opset 20, https://onnx.ai/onnx/operators/.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a network becomes one ONNX file."""
+"""Write a network as an ONNX file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a network becomes a .pt2 file: `torch.export`, any batch size."""
+"""Write a network as a .pt2 file with `torch.export`, for any batch size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a network becomes TensorFlow's SavedModel, a folder."""
+"""Write a network as a TensorFlow SavedModel folder."""
 
 from __future__ import annotations
 

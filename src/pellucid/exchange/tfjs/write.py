@@ -1,4 +1,4 @@
-"""This file is how a network becomes model.json and weights.bin for TensorFlow.js.
+"""Write a network as model.json and weights.bin for TensorFlow.js.
 
 The layers are those that Keras gets, in Keras 2's JSON, which TensorFlow.js reads.
 """

@@ -1,4 +1,4 @@
-"""This file is the C of each kind of layer: images are (height, width, channels)."""
+"""C99 kernels by name; images are (height, width, channels)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is C files compiled with the machine's compiler, and called."""
+"""Compile exported C with the machine's compiler, and call it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the C that both forms, float and int8, are put together from."""
+"""Format identifiers, constants and kernel calls as C, for float32 and int8."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a network becomes one .c and one .h file."""
+"""Write a network as one .c and one .h file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a graph of int8 as calls of kernels on one workspace of bytes."""
+"""Lower a quantized graph to int8 kernel calls on one workspace of bytes."""
 
 from __future__ import annotations
 

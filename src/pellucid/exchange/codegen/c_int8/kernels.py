@@ -1,4 +1,4 @@
-"""This file is the C of each kind of operator of int8; numbers as LiteRT's have them.
+"""C99 kernels of int8 operators, bit for bit as LiteRT's reference kernels.
 
 References
 ----------

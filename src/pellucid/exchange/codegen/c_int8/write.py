@@ -1,4 +1,4 @@
-"""This file is how a network becomes one .c and one .h file of int8."""
+"""Write a network as one .c and one .h file in int8."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the JavaScript of each kind of layer: images (height, width, channels).
+"""JavaScript kernels by name; images are (height, width, channels).
 
 ``m`` is the memory of activations, ``W`` that of weights; all others are places.
 """

@@ -1,4 +1,4 @@
-"""This file is how a network becomes one ES module, weights and all."""
+"""Write a network as one ES module, its weights in base64."""
 
 from __future__ import annotations
 
