@@ -1,4 +1,4 @@
-"""This file is how well the two MNIST networks learn: five epochs, several seeds.
+"""How well the two MNIST networks learn: five epochs, several seeds.
 
 Run: ``python benchmarks/accuracy.py [--engine compiled] [--seeds 3]``. The built-in
 recipes: Adam 1e-3, batch 64, 5 epochs on the 60,000 training images (mnist-torch with

@@ -1,4 +1,4 @@
-"""This file is what C costs: seconds to compile, constants, latency on one core.
+"""What C costs: seconds to compile, constants, latency on one core.
 
 ``python benchmarks/c_latency.py [network]``: the float and the int8 form of a network
 with weights drawn from seed 0, compiled with ``-O3 -march=native``, beside the compiled

@@ -1,4 +1,4 @@
-"""This file is all benchmarks in turn, on a machine that does nothing else.
+"""All benchmarks in turn, on a machine that does nothing else.
 
 Run: ``python benchmarks/everything.py [FOLDER] [--anyway]``. Writes a table, JSON and a
 picture for each to the folder (``benchmarks/results`` by default), then ``summary.md``.

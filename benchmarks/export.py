@@ -1,4 +1,4 @@
-"""This file is what exports cost: seconds to write, bytes, and their proofs.
+"""What exports cost: seconds to write, bytes, and their proofs.
 
 ``python benchmarks/export.py [network]``: every format that is written, for one network
 with weights drawn from seed 0, each file run in its own runtime on MNIST's test images

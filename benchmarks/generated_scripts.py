@@ -1,4 +1,4 @@
-"""This file is whether generated scripts reach the accuracy of their engines.
+"""Whether generated scripts reach the accuracy of their engines.
 
 Run: ``python benchmarks/generated_scripts.py [--networks mnist-torch] [--epochs 5]
 [--limit N]``. For each network and framework the script is written, run in a process of

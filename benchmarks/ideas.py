@@ -1,4 +1,4 @@
-"""This file is what each idea of the compiled engine is worth: switched off in turn.
+"""What each idea of the compiled engine is worth: switched off in turn.
 
 Run: ``python benchmarks/ideas.py [--rounds 15] [--networks NAME,…] [--out FILE]``.
 Times whole training steps (64 MNIST images, Adam) and predictions of 256 images on

@@ -1,4 +1,4 @@
-"""This file is what several processes give: throughput, and whether they train as one.
+"""What several processes give: throughput, and whether they train as one.
 
 Run: ``python benchmarks/many_machines.py [--engines torch compiled] [--counts 1 2 3 4]
 [--network mnist-torch] [--steps 60]``. Every job trains for so many steps with the same

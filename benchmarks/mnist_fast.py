@@ -1,4 +1,4 @@
-"""This file is how the recipe `mnist-fast` was chosen, and what it reaches.
+"""How the recipe `mnist-fast` was chosen, and what it reaches.
 
 ``python benchmarks/mnist_fast.py search`` trains variants of the recipe on 50,000 of
 MNIST's training images and tests them on the other 10,000; it never opens the test

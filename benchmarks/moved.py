@@ -1,4 +1,4 @@
-"""This file is whether a run may move to another engine, for every pair of engines.
+"""Whether a run may move to another engine, for every pair of engines.
 
 Run: ``python benchmarks/moved.py [--network lenet5] [--limit 6400] [--epochs 3]``. On
 each engine the run is stopped in its second epoch, and goes on on every other one.

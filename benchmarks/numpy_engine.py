@@ -1,4 +1,4 @@
-"""This file is how the numpy engine compares with PyTorch's eager step.
+"""How the numpy engine compares with PyTorch's eager step.
 
 Run: ``python benchmarks/numpy_engine.py``. One training step of mnist-torch (64 real
 MNIST images, cross-entropy, Adam), both in this process and in turn, batches in memory.

@@ -1,4 +1,4 @@
-"""This file is how `docs/parity.md` gets its figures.
+"""How `docs/parity.md` gets its figures.
 
 Run: ``python benchmarks/parity.py [--steps 50] [--networks lenet5 resnet20]``. Each
 network of the zoo is run by ``pellucid verify NETWORK --engines all``; the reports are

@@ -1,4 +1,4 @@
-"""This file measures the server against FastAPI and PyTorch, on one machine at once.
+"""Measures the server against FastAPI and PyTorch, on one machine at once.
 
 Usage: python benchmarks/serving.py [--rounds 3] [--seconds 5]
        python benchmarks/serving.py --half          (latency at half load alone)

@@ -1,4 +1,4 @@
-"""This file is what people write themselves: FastAPI in front of PyTorch.
+"""What people write themselves: FastAPI in front of PyTorch.
 
 One model, a raw float32 body, `inference_mode`, no batching: the plain way, done well
 (uvicorn on uvloop and httptools, no access log, bytes back). Started by

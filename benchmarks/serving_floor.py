@@ -1,4 +1,4 @@
-"""This file is the floor: a server on the same uvicorn that answers without a thought.
+"""Floor: a server on the same uvicorn that answers without a thought.
 
 What its slowest requests take is the machine's and the load's, no model's. Started by
 `benchmarks/serving.py`.

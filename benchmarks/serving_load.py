@@ -1,4 +1,4 @@
-"""This file makes load: as much as goes, by wrk; or at a steady rate, by asyncio."""
+"""Makes load: as much as goes, by wrk; or at a steady rate, by asyncio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the soak: mixed load while models are replaced and clients break.
+"""Soak: mixed load while models are replaced and clients break.
 
 `python benchmarks/serving.py --soak` runs it.
 """

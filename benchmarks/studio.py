@@ -1,4 +1,4 @@
-"""This file times the studio in Chromium: its first view, and answers to strokes.
+"""Times the studio in Chromium: its first view, and answers to strokes.
 
 Usage: python benchmarks/studio.py [--loads 10] [--strokes 20]
 

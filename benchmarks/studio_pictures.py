@@ -1,4 +1,4 @@
-"""This file takes the pictures of the studio that stand in docs/studio.md.
+"""Takes the pictures of the studio that stand in docs/studio.md.
 
 Usage: python benchmarks/studio_pictures.py [--folder docs/images]
 

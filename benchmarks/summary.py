@@ -1,4 +1,4 @@
-"""This file is the figures that people ask for first, from the results' JSON.
+"""Figures that people ask for first, from the results' JSON.
 
 Run: ``python benchmarks/summary.py [FOLDER]``. Prints a table in Markdown: what was
 timed, pellucid's median, the best peer's, and the ratio with its quartiles.

@@ -1,4 +1,4 @@
-"""This file is the trials of docs/trials.md: it runs them and writes their table.
+"""Trials of docs/trials.md: it runs them and writes their table.
 
 Run `python benchmarks/trials.py` from the checkout. Each trial is the command that the
 page shows, run with three seeds; everything it prints is kept in

@@ -1,4 +1,4 @@
-"""This file is `python -m pellucid`: the same as the command `pellucid`."""
+"""`python -m pellucid`: the command `pellucid`."""
 
 import sys
 

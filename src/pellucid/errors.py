@@ -1,4 +1,4 @@
-"""This file is every exception that pellucid raises on purpose.
+"""Exceptions that pellucid raises on purpose.
 
 ::
 

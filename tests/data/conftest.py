@@ -1,4 +1,4 @@
-"""This file is what the tests of data share: a cache of their own, small files."""
+"""What the tests of data share: a cache of their own, small files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the engines that every contract test runs on, and how they compare."""
+"""Engines that every contract test runs on, and how they compare."""
 
 from __future__ import annotations
 

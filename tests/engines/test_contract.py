@@ -1,4 +1,4 @@
-"""This file is what every engine must do, layer by layer, loss by loss."""
+"""What every engine must do, layer by layer, loss by loss."""
 
 from __future__ import annotations
 

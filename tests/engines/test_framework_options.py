@@ -1,4 +1,4 @@
-"""This file is the options that engines on a framework share."""
+"""Options that engines on a framework share."""
 
 import importlib
 import importlib.util

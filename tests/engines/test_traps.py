@@ -1,4 +1,4 @@
-"""This file is the silent errors of docs/traps-between-frameworks.md, one test each.
+"""Silent errors of docs/traps-between-frameworks.md, one test each.
 
 Each test shows what the plain translation computes; that the engines do not fall in is
 what the contract tests show.

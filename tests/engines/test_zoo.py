@@ -1,4 +1,4 @@
-"""This file is parity on the networks that come with pellucid."""
+"""Parity on the networks that come with pellucid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the models that formats are tried on, and how outputs are compared."""
+"""Models that formats are tried on, and how outputs are compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is files of which some bytes are others."""
+"""Files of which some bytes are others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the networks that every format is tried on: one a kind of layer."""
+"""Networks that every format is tried on: one a kind of layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the code on the pages of docs/formats, by its language."""
+"""Code on the pages of docs/formats, by its language."""
 
 from __future__ import annotations
 

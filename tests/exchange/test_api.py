@@ -1,4 +1,4 @@
-"""This file is the two doors: formats by name, failures that leave nothing."""
+"""Two doors: formats by name, failures that leave nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the formats of our own: the same network, the same bits."""
+"""Formats of our own: the same network, the same bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is bad input to every reader: one sentence, and nothing worse."""
+"""Bad input to every reader: one sentence, and nothing worse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the files for browsers, run in Chromium."""
+"""Files for browsers, run in Chromium."""
 
 from __future__ import annotations
 

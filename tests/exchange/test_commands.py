@@ -1,4 +1,4 @@
-"""This file is the commands export, import and convert, as they are called."""
+"""Commands export, import and convert, as they are called."""
 
 from __future__ import annotations
 

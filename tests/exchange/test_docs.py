@@ -1,4 +1,4 @@
-"""This file is the pages of docs/formats: their Python is run as it stands."""
+"""Pages of docs/formats: their Python is run as it stands."""
 
 from __future__ import annotations
 

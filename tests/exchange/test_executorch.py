@@ -1,4 +1,4 @@
-"""This file is ExecuTorch's programs, run in its own runtime."""
+"""ExecuTorch's programs, run in its own runtime."""
 
 from __future__ import annotations
 

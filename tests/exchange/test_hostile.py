@@ -1,4 +1,4 @@
-"""This file is files that mean harm, disks that are full, and machines without much."""
+"""Files that mean harm, disks that are full, and machines without much."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is TensorFlow's SavedModels, loaded as TensorFlow loads them."""
+"""TensorFlow's SavedModels, loaded as TensorFlow loads them."""
 
 from __future__ import annotations
 

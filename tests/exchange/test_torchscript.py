@@ -1,4 +1,4 @@
-"""This file is TorchScript archives, loaded as PyTorch loads them."""
+"""TorchScript archives, loaded as PyTorch loads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is derivatives by central differences."""
+"""Derivatives by central differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is one kernel on its own: compiled and called with arrays, for tests."""
+"""One kernel on its own: compiled and called with arrays, for tests."""
 
 from __future__ import annotations
 

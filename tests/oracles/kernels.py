@@ -1,4 +1,4 @@
-"""This file is sizes for kernels' tests, and the lanes this machine can be held to."""
+"""Sizes for kernels' tests, and the lanes this machine can be held to."""
 
 from __future__ import annotations
 

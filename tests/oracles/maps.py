@@ -1,4 +1,4 @@
-"""This file is images in a kernel's memory: put there, taken back, and convolved."""
+"""Images in a kernel's memory: put there, taken back, and convolved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is layers by their definition: plain loops, slow and plainly right."""
+"""Layers by their definition: plain loops, slow and plainly right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file asks a server as KServe's client does; it runs where kserve is installed.
+"""Asks a server as KServe's client does; it runs where kserve is installed.
 
 Usage: kserve_client.py HTTP_ADDRESS GRPC_ADDRESS
 

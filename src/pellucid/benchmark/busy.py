@@ -1,4 +1,4 @@
-"""This file is `busy`: a training step while another process keeps one core busy."""
+"""`busy`: a training step while another process keeps one core busy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a case: what every peer does, said so that a process can be told."""
+"""Case: what every contender does, in a form that processes exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the clock: calls are timed one by one, with the collector held back."""
+"""Timing of single calls, with garbage collection held back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is `fit`: a whole training with data, shuffling, metrics, validation."""
+"""`fit`: a whole training with data, shuffling, metrics, validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is `inference`: one image (latency) and 256 (throughput), from Python."""
+"""`inference`: one image (latency) and 256 (throughput), from Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what peers are fed: real images as float32 batches, all in memory."""
+"""Inputs of the contenders: real images as float32 batches in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is jobs of several processes: what starts them, for each engine.
+"""Launch jobs of several processes, for each engine.
 
 On this machine, or on places that a command leads to (network namespaces, machines).
 """

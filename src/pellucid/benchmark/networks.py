@@ -1,4 +1,4 @@
-"""This file is the networks of the benchmarks: the zoo's, and some made to measure."""
+"""Networks of the benchmarks: the zoo's, and some made to measure."""
 
 from __future__ import annotations
 

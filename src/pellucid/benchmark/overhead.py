@@ -1,4 +1,4 @@
-"""This file is `tax`: what an engine costs over the framework that it runs on."""
+"""`tax`: overhead of an engine over the framework that it runs on."""
 
 from __future__ import annotations
 

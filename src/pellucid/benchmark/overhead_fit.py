@@ -1,4 +1,4 @@
-"""This file is the half of `tax` that times whole fits, beside the scripts we write."""
+"""`tax`, whole fits: engines beside generated scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a report as a picture: bars with quartiles, or lines that grow."""
+"""Chart of a report: bars with quartiles, or growth curves."""
 
 from __future__ import annotations
 

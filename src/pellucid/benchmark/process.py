@@ -1,4 +1,4 @@
-"""This file is a peer's own process, as its parent sees it: a question, an answer.
+"""Child process of a contender, seen from its parent.
 
 Messages are lines of JSON over two pipes of their own, for frameworks write what they
 like to stdout and stderr.

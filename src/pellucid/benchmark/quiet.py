@@ -1,4 +1,4 @@
-"""This file is how we notice that something else runs on the machine."""
+"""Detection of other load on the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the results: what was measured, as data that render and JSON take."""
+"""Results of a benchmark as data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the rounds: the peers take turns, one at a time, A B C, A B C, …"""
+"""Interleaved rounds: contenders alternate, A B C, A B C, …"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is `scaling`: how time and memory grow with batch, threads, size, width."""
+"""`scaling`: how time and memory grow with batch, threads, size, width."""
 
 from __future__ import annotations
 

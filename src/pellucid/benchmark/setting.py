@@ -1,4 +1,4 @@
-"""This file is what all benchmarks are given, and the report they end in."""
+"""Settings of a benchmark run, and the report it ends in."""
 
 from __future__ import annotations
 

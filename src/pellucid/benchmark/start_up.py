@@ -1,4 +1,4 @@
-"""This file is `start-up`: from nothing to the first finished step, and disk space."""
+"""`start-up`: from nothing to the first finished step, and disk space."""
 
 from __future__ import annotations
 

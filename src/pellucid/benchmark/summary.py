@@ -1,4 +1,4 @@
-"""This file is the statistics: medians with quartiles, ratios with their spread."""
+"""Statistics: medians with quartiles, ratios with their spread."""
 
 from __future__ import annotations
 

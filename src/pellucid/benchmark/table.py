@@ -1,4 +1,4 @@
-"""This file is the table of benchmarks: a name, what it asks, the function."""
+"""Table of benchmarks: a name, what it asks, the function."""
 
 from __future__ import annotations
 

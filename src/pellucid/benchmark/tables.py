@@ -1,4 +1,4 @@
-"""This file is a report as tables: headers and rows, in units that people read."""
+"""Tables of a report, in readable units."""
 
 from __future__ import annotations
 

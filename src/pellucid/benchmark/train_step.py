@@ -1,4 +1,4 @@
-"""This file is `train-step`: one forward, backward and Adam, batches in memory."""
+"""`train-step`: one forward, backward and Adam, batches in memory."""
 
 from __future__ import annotations
 

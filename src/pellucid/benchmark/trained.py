@@ -1,4 +1,4 @@
-"""This file is where weights come from that have seen some epochs.
+"""Weights after some epochs of training, made once and kept.
 
 They are trained once, on the compiled engine and in a process of their own, kept in
 the user's cache, and handed to all peers by their canonical names.

@@ -1,4 +1,4 @@
-"""This file is a peer's own process from the inside: it does as its parent asks.
+"""Child process of a contender: receive requests, answer.
 
 Run as ``python -m pellucid.benchmark.worker IN OUT``, two file descriptors. What
 it is asked, a line of JSON each: ``load`` a peer, ``prepare`` a case, ``go`` so many

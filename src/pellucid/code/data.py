@@ -1,4 +1,4 @@
-"""This file is the part of a script that reads its data, in a few plain lines."""
+"""Data section of a script: read images and labels in a few plain lines."""
 
 from __future__ import annotations
 

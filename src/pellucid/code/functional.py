@@ -1,4 +1,4 @@
-"""This file is what the scripts of plain functions (NumPy, JAX) share.
+"""Parts that the scripts of plain functions (NumPy, JAX) share.
 
 Their weights, and running statistics where there are some, are handed from function to
 function.

@@ -1,4 +1,4 @@
-"""This file is what all scripts have around their framework's part."""
+"""Scaffold of all scripts: arguments, constants, data, accuracy."""
 
 from __future__ import annotations
 

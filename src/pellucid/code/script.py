@@ -1,4 +1,4 @@
-"""This file is from a network to a script and the file of its weights."""
+"""Write a network as a script with the file of its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what a script is written for: a network and how it is trained."""
+"""Specification of a script: the network and its training."""
 
 from __future__ import annotations
 

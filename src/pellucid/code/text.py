@@ -1,4 +1,4 @@
-"""This file is Python as text: calls that break where a line is full."""
+"""Python as text: calls that break where a line is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how the scripts for arrays (NumPy, JAX) draw and read their weights."""
+"""Draw and read weights in scripts for arrays (NumPy, JAX)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the processes that train one model together, as an engine sees them.
+"""Processes that train one model together, as an engine sees them.
 
 A job is started by a launcher (torchrun, mpiexec, a cluster's scheduler), which tells
 every process its rank and how many there are. An engine that is made under its

@@ -1,4 +1,4 @@
-"""This file is the dropout masks, the same on every engine and machine.
+"""Dropout masks, the same on every engine and machine.
 
 Random bits come from Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as
 easy as 1, 2, 3", section 3.3) with key (seed, node) and counter (step, index in the

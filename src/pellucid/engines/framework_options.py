@@ -1,4 +1,4 @@
-"""This file is what the engines on a framework share: their options, checked."""
+"""Options that the engines on a framework share, checked."""
 
 from __future__ import annotations
 

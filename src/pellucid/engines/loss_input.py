@@ -1,4 +1,4 @@
-"""This file is where the loss meets the network: before a Softmax it absorbs."""
+"""Node whose value the loss takes: the logits before a Softmax it absorbs."""
 
 from __future__ import annotations
 

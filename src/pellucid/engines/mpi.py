@@ -1,4 +1,4 @@
-"""This file is a world of processes under mpiexec, for the engines without a framework.
+"""Process group under mpiexec, for the engines without a framework.
 
 MPI itself is mpi4py's and the system's; here it adds up arrays.
 """

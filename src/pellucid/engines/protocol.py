@@ -1,4 +1,4 @@
-"""This file is the contract: what an engine is, and what it builds.
+"""Contract of an engine and of its sessions.
 
 An engine turns a network into a session. The contract stands at the level of the
 whole network, not of single operations, so that each framework is used natively.

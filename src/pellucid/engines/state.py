@@ -1,4 +1,4 @@
-"""This file is the state that travels between engines: made, checked, taken apart."""
+"""State that travels between engines: make, check, pack and unpack."""
 
 from __future__ import annotations
 

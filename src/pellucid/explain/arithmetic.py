@@ -1,4 +1,4 @@
-"""This file is the arithmetic behind one number of a network."""
+"""Arithmetic behind one element of a network."""
 
 from __future__ import annotations
 

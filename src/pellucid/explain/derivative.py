@@ -1,4 +1,4 @@
-"""This file is the derivative at one number: what reaches it, and where that goes."""
+"""Gradient at one element: upstream gradient and local derivatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the picture of a network's surest mistakes."""
+"""Picture of a network's most confident mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the picture of a network at work: every node, and what mattered."""
+"""Picture of all activations, and of what mattered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is which pixels matter: by the derivative, and by covering them."""
+"""Attributions: gradient saliency and occlusion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is an arithmetic or a derivative as text that a person can check."""
+"""Arithmetic and gradients as text that can be checked by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the arithmetic of one number as data: what enters, what comes of it."""
+"""Arithmetic of one element as data: terms, steps, result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the app: models behind HTTP, and the pages beside them."""
+"""`create_app`: models behind HTTP, and the studio's pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the front of the app: every request passes here, inference ends here."""
+"""ASGI entry point: routing, guarding and inference."""
 
 from __future__ import annotations
 

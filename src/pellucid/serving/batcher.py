@@ -1,4 +1,4 @@
-"""This file is dynamic batching: requests that wait together run together."""
+"""Dynamic batching of concurrent requests."""
 
 from __future__ import annotations
 

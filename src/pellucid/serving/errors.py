@@ -1,4 +1,4 @@
-"""This file is how a request is refused: a status, and one sentence."""
+"""Refusals of requests: a status and one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is all but inference: FastAPI's routes."""
+"""FastAPI's routes: everything but inference."""
 
 from __future__ import annotations
 

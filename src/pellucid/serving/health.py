@@ -1,4 +1,4 @@
-"""This file is what watches over a server: does it live, is it ready, its counters."""
+"""Health checks and counters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a request and its answer, as lean as the answering of small ones needs.
+"""Minimal request and response for the ASGI app.
 
 Starlette's own classes serve the rest of the app; on the paths that clients take
 thousands of times a second they would cost more than the network does.

@@ -1,4 +1,4 @@
-"""This file is a connection's patience: a request's head comes soon, and is short."""
+"""HTTP connection with limits on the request's head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is inference the plain way: a picture in, what it shows out."""
+"""`/predict`: an image in, its classes out."""
 
 from __future__ import annotations
 

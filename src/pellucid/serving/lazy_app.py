@@ -1,4 +1,4 @@
-"""This file is an app that is made when it is needed, or soon after the start."""
+"""ASGI app that is made when it is first needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the server's log: a JSON object a line, for programs to read."""
+"""Structured log: one JSON object a line."""
 
 from __future__ import annotations
 

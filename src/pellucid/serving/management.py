@@ -1,4 +1,4 @@
-"""This file is what a server says of itself and its models, and their loading."""
+"""Server and model metadata, loading and unloading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what the server counts, in Prometheus's form."""
+"""Counters in Prometheus's format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what is said of a served model, in the protocols' words."""
+"""Metadata of a served model in the protocols' terms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the description of the inference paths, for /openapi.json."""
+"""OpenAPI description of the inference routes."""
 
 from __future__ import annotations
 

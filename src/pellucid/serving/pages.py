@@ -1,4 +1,4 @@
-"""This file is the pages' files, kept in memory and known by what is in them."""
+"""Static files in memory, with their content hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the models that a server has: loaded, replaced and let go by name."""
+"""Model repository: load, replace and unload by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is who may ask: token, host and origin; and what browsers are told."""
+"""Access control: token, host and origin, security headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a model that is served: it takes pixels or floats, and counts."""
+"""Served model: takes pixels or floats, and counts requests."""
 
 from __future__ import annotations
 

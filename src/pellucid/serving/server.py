@@ -1,4 +1,4 @@
-"""This file is the server's run: from its models to its last answer."""
+"""Run a server, from its models to its last response."""
 
 from __future__ import annotations
 

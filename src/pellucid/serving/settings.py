@@ -1,4 +1,4 @@
-"""This file is what a server may be told: where it listens, how it batches, limits."""
+"""Settings of a server: address, batching, limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what one server holds while it runs."""
+"""State of a running server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is inference as TensorFlow Serving's REST interface has it.
+"""TensorFlow Serving's REST interface.
 
 References
 ----------

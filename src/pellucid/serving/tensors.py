@@ -1,4 +1,4 @@
-"""This file is tensors on the wire: the Open Inference Protocol's types and bytes."""
+"""Tensors on the wire: the Open Inference Protocol's types and bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the comparing: one image through each engine, by the same weights."""
+"""One image through each engine, with the same weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how pages follow a training: everything at first, then what is new."""
+"""Server-sent events of a training: a snapshot, then changes."""
 
 from __future__ import annotations
 

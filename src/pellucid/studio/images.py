@@ -1,4 +1,4 @@
-"""This file is pictures between page and model: drawings in, numbers out."""
+"""Images between page and model: drawings in, maps out."""
 
 from __future__ import annotations
 

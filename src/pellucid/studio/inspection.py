@@ -1,4 +1,4 @@
-"""This file is the looking inside: graph, activations, arithmetic, maps."""
+"""Inspection of a network: graph, activations, arithmetic, maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a training that people watch: lanes on one recipe, a gate, snapshots."""
+"""Live training: engines on one recipe, pause control, snapshots."""
 
 from __future__ import annotations
 

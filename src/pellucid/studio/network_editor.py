@@ -1,4 +1,4 @@
-"""This file is a network as a list: edited, checked and exported."""
+"""Network as an editable list: check and export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the gate that trainings pass at each step: go, wait, one, end."""
+"""Pause control: run, pause, single step, stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is which pixels of the picture reach a cell: its field, a box."""
+"""Receptive field of an element, as a box of input pixels."""
 
 from __future__ import annotations
 

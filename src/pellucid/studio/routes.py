@@ -1,4 +1,4 @@
-"""This file is the studio's paths: what its page asks."""
+"""Routes of the studio's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what the page sends, checked by pydantic."""
+"""Request bodies of the studio's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the model that the studio shows, one for all its tabs and windows."""
+"""The model that all tabs and windows of the studio share."""
 
 from __future__ import annotations
 

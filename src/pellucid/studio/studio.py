@@ -1,4 +1,4 @@
-"""This file is what the studio holds: its model, and the training that goes on."""
+"""State of the studio: its model and the training in progress."""
 
 from __future__ import annotations
 

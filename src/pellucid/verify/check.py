@@ -1,4 +1,4 @@
-"""This file is the parity check: lockstep, then the same steps running free."""
+"""Parity check: lockstep, then the same steps running free."""
 
 from __future__ import annotations
 

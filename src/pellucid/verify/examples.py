@@ -1,4 +1,4 @@
-"""This file is the batches of a parity check: real pictures wherever they fit."""
+"""Batches of a parity check: real pictures wherever they fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the proof of derivatives: each against central differences."""
+"""Gradient check against central differences."""
 
 from __future__ import annotations
 

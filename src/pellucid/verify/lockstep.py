@@ -1,4 +1,4 @@
-"""This file is one step in lockstep: every engine from the same state."""
+"""One step in lockstep: every engine from the same state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a run that moves to another engine: how far its next steps are off."""
+"""Deviation of a run that moves to another engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the network's corners: who sat on which side of them, and their count.
+"""Branches taken at the network's non-differentiable points.
 
 ReLU has a corner at 0, and a max-pool one wherever two cells of a window are equal. A
 number that rounding moves across a corner changes the derivative by a jump, however

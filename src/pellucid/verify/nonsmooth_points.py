@@ -1,4 +1,4 @@
-"""This file is where a network has corners: ReLU's signs, max-pool's winners."""
+"""Non-differentiable points: ReLU signs, max-pool winners."""
 
 from __future__ import annotations
 

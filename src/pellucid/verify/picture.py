@@ -1,4 +1,4 @@
-"""This file is a parity check as a picture: tensor by tensor, and step by step."""
+"""Picture of a parity check: by tensor and by step."""
 
 from __future__ import annotations
 

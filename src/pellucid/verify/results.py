@@ -1,4 +1,4 @@
-"""This file is what a parity check found, as data."""
+"""Results of a parity check as data."""
 
 from __future__ import annotations
 

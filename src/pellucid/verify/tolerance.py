@@ -1,4 +1,4 @@
-"""This file is how far apart engines may be, and why."""
+"""Tolerances between engines, and their reasons."""
 
 from __future__ import annotations
 

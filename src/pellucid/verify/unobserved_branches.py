@@ -1,4 +1,4 @@
-"""This file is the sides of corners that an engine took and did not show.
+"""Branches of non-differentiable points that an engine took unobserved.
 
 An engine may train by another path than the one that shows its activations: fused, or
 by another algorithm for its convolutions. Within rounding of a corner it may then be on

@@ -1,4 +1,4 @@
-"""This file is how far updates may differ because the gradients do.
+"""Bound of the updates' difference that follows from the gradients'.
 
 Adam and RMSprop divide a gradient by its own size: in the first step Adam moves each
 weight by the learning rate times the sign of its derivative. Where a derivative is

@@ -1,4 +1,4 @@
-"""This file is a cell's process: what one measurement leaves for the next."""
+"""Cell's process: what one measurement leaves for the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what the compiled engine's tests share: two engines, one comparison."""
+"""What the compiled engine's tests share: two engines, one comparison."""
 
 from __future__ import annotations
 

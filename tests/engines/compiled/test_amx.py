@@ -1,4 +1,4 @@
-"""This file is the engine on AMX tiles, whole: against numpy, and switched off."""
+"""Engine on AMX tiles, whole: against numpy, and switched off."""
 
 from __future__ import annotations
 

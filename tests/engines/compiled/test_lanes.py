@@ -1,4 +1,4 @@
-"""This file is the engine held to fewer lanes: AVX2, and what any processor has."""
+"""Engine held to fewer lanes: AVX2, and what any processor has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is every loss with every kind of label, against the numpy engine."""
+"""Every loss with every kind of label, against the numpy engine."""
 
 from __future__ import annotations
 

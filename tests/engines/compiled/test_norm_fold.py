@@ -1,4 +1,4 @@
-"""This file is whether batch norm folded into weights still predicts the same."""
+"""Whether batch norm folded into weights still predicts the same."""
 
 from __future__ import annotations
 

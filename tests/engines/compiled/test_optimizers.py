@@ -1,4 +1,4 @@
-"""This file is twenty steps with every optimizer, against the numpy engine."""
+"""Twenty steps with every optimizer, against the numpy engine."""
 
 from __future__ import annotations
 

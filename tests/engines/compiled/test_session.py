@@ -1,4 +1,4 @@
-"""This file is the session: batches of every size, dropout, NaN, bits, errors."""
+"""Session: batches of every size, dropout, NaN, bits, errors."""
 
 from __future__ import annotations
 

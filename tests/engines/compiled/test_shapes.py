@@ -1,4 +1,4 @@
-"""This file is odd sizes of every kind, against the numpy engine."""
+"""Odd sizes of every kind, against the numpy engine."""
 
 from __future__ import annotations
 

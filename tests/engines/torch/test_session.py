@@ -1,4 +1,4 @@
-"""This file is what the engine on PyTorch promises beyond the contract."""
+"""What the engine on PyTorch promises beyond the contract."""
 
 from __future__ import annotations
 

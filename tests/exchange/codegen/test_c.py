@@ -1,4 +1,4 @@
-"""This file is the C that networks become: compiled without warnings, run, compared."""
+"""C that networks become: compiled without warnings, run, compared."""
 
 from __future__ import annotations
 

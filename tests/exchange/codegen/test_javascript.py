@@ -1,4 +1,4 @@
-"""This file is the ES modules that networks become, run in Node."""
+"""ES modules that networks become, run in Node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how int8 files are run: in LiteRT's interpreter, and as compiled C."""
+"""How int8 files are run: in LiteRT's interpreter, and as compiled C."""
 
 from __future__ import annotations
 

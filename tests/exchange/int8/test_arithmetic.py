@@ -1,4 +1,4 @@
-"""This file is int8's arithmetic against real numbers."""
+"""Int8's arithmetic against real numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is C and LiteRT of int8 against each other and against float32."""
+"""C and LiteRT of int8 against each other and against float32."""
 
 from __future__ import annotations
 

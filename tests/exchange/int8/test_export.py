@@ -1,4 +1,4 @@
-"""This file is int8 exports as people make them: files, accuracy, sizes, refusals."""
+"""Int8 exports as people make them: files, accuracy, sizes, refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is Keras in: our own files back, Keras's, and what is refused."""
+"""Keras in: our own files back, Keras's, and what is refused."""
 
 from __future__ import annotations
 

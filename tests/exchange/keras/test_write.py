@@ -1,4 +1,4 @@
-"""This file is Keras out: Keras itself gives what we give."""
+"""Keras out: Keras itself gives what we give."""
 
 from __future__ import annotations
 

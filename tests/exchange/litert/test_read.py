@@ -1,4 +1,4 @@
-"""This file is .tflite files that come in: ours, TensorFlow's, and bad ones."""
+""".tflite files that come in: ours, TensorFlow's, and bad ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is .tflite files as LiteRT's own interpreter reads them."""
+""".tflite files as LiteRT's own interpreter reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is ONNX's own backend tests, run on what pellucid reads from them.
+"""ONNX's own backend tests, run on what pellucid reads from them.
 
 ``python conformance.py`` writes ``conformance.md`` beside itself.
 """

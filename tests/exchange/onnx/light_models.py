@@ -1,4 +1,4 @@
-"""This file is the light models of the onnx package, with weights drawn for them.
+"""Light models of the onnx package, with weights drawn for them.
 
 In the package every weight of theirs is one number throughout, so that all classes
 come out alike; here each array is drawn, and a wrong layer shows.

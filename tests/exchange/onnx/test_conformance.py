@@ -1,4 +1,4 @@
-"""This file is ONNX's own backend tests: what is read must give what they expect."""
+"""ONNX's own backend tests: what is read must give what they expect."""
 
 from __future__ import annotations
 

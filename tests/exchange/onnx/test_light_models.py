@@ -1,4 +1,4 @@
-"""This file is the light models of the onnx package, which give what they gave."""
+"""Light models of the onnx package, which give what they gave."""
 
 from __future__ import annotations
 

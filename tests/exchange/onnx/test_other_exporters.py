@@ -1,4 +1,4 @@
-"""This file is what other people's exporters make of a CNN, brought in."""
+"""What other people's exporters make of a CNN, brought in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is ONNX in: our own files back, other people's, and what is refused."""
+"""ONNX in: our own files back, other people's, and what is refused."""
 
 from __future__ import annotations
 

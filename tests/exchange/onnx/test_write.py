@@ -1,4 +1,4 @@
-"""This file is ONNX out: onnxruntime and onnx's own evaluator give what we give."""
+"""ONNX out: onnxruntime and onnx's own evaluator give what we give."""
 
 from __future__ import annotations
 

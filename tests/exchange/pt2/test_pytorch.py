@@ -1,4 +1,4 @@
-"""This file is PyTorch: archives, state_dicts and modules, out and in."""
+"""PyTorch: archives, state_dicts and modules, out and in."""
 
 from __future__ import annotations
 

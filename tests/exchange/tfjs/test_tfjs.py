@@ -1,4 +1,4 @@
-"""This file is layers-models of TensorFlow.js: what is written, and what comes in."""
+"""Layers-models of TensorFlow.js: what is written, and what comes in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the model files that inference runtimes read, made once per case."""
+"""Model files that inference runtimes read, made once per case."""
 
 from __future__ import annotations
 

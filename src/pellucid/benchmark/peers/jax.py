@@ -1,4 +1,4 @@
-"""This file is JAX as its people write it: a pure step, jit, optax, buffers donated."""
+"""JAX, idiomatic: a pure step, jit, optax, donated buffers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is Keras as its people write it: `fit`, on a `tf.data.Dataset`."""
+"""Keras, idiomatic: `fit` on a `tf.data.Dataset`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is LiteRT: TensorFlow's converter, the XNNPACK kernels."""
+"""LiteRT: TensorFlow's converter, the XNNPACK kernels."""
 
 from __future__ import annotations
 

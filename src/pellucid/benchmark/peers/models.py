@@ -1,4 +1,4 @@
-"""This file is the network with a case's weights, on whatever engine a peer starts at.
+"""The network with a case's weights, on the engine of a contender.
 
 Peers take an engine's native object, a real nn.Module or Keras layers, and write the
 training step around it themselves, as their own people do.

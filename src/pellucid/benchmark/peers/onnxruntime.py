@@ -1,4 +1,4 @@
-"""This file is ONNX Runtime: one session, arrays in, arrays out."""
+"""ONNX Runtime: one session, arrays in, arrays out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is OpenVINO, held to float32 and to the batch it will see."""
+"""OpenVINO in float32, compiled for the batch size it will see."""
 
 from __future__ import annotations
 

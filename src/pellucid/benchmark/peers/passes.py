@@ -1,4 +1,4 @@
-"""This file is a pass: a trainer's steps over all its batches as one call.
+"""One pass: a trainer's steps over all its batches as one call.
 
 `Model.fit` of Keras is a pass by nature; beside it the others must be the same.
 """

@@ -1,4 +1,4 @@
-"""This file is pellucid itself, through the same doors that its users have."""
+"""pellucid through its public interface."""
 
 from __future__ import annotations
 

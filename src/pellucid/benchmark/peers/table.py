@@ -1,4 +1,4 @@
-"""This file is the table of peers: framework, options, environment."""
+"""Contenders: framework, options, environment."""
 
 from __future__ import annotations
 

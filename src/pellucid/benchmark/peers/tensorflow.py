@@ -1,4 +1,4 @@
-"""This file is TensorFlow as its people write it: Keras layers in a tf.function."""
+"""TensorFlow, idiomatic: Keras layers in a tf.function."""
 
 from __future__ import annotations
 

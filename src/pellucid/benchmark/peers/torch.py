@@ -1,4 +1,4 @@
-"""This file is PyTorch as its people write it: nn modules, autograd, torch.optim."""
+"""PyTorch, idiomatic: nn modules, autograd, torch.optim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a script that trains by a recipe on an engine, start to end.
+"""Script that trains by a recipe on an engine, start to end.
 
 Run as ``fit_engine.py NETWORK ENGINE CHANGES``, the changes of the recipe as JSON.
 """

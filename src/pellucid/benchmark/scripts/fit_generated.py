@@ -1,4 +1,4 @@
-"""This file is a script that runs what `pellucid code` has written, start to end.
+"""Script that runs what `pellucid code` has written, start to end.
 
 Run as ``fit_generated.py SCRIPT FRAMEWORK OPTIONS…``; the script itself knows nothing
 of it, nor of pellucid. Its imports are not timed.

@@ -1,4 +1,4 @@
-"""This file is a script that trains mnist-torch with pellucid, start to end."""
+"""Script that trains mnist-torch with pellucid, start to end."""
 
 import json
 import sys

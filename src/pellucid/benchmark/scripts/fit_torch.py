@@ -1,4 +1,4 @@
-"""This file is a script that trains mnist-torch with PyTorch, start to end.
+"""Script that trains mnist-torch with PyTorch, start to end.
 
 As its tutorials write it, with one favour: the images are scaled to floats once, so
 that no transform runs for each image in each epoch.

@@ -1,4 +1,4 @@
-"""This file is how a script is run: in a process of its own, from start to end."""
+"""Run a script in a process of its own, from start to end."""
 
 from __future__ import annotations
 

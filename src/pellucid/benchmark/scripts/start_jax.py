@@ -1,4 +1,4 @@
-"""This file is a process that takes one training step with JAX and ends."""
+"""Process that takes one training step with JAX and ends."""
 
 import json
 import time

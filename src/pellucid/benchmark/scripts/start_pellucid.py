@@ -1,4 +1,4 @@
-"""This file is a process that takes one training step with pellucid and ends."""
+"""Process that takes one training step with pellucid and ends."""
 
 import json
 import time

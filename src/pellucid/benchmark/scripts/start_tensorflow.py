@@ -1,4 +1,4 @@
-"""This file is a process that takes one training step with TensorFlow and ends."""
+"""Process that takes one training step with TensorFlow and ends."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""This file is the network as a function of JAX."""
+"""Network as a function of JAX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the functions that the JAX script may need for its layers."""
+"""Functions that the JAX script may need for its layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a stand-alone JAX script, put together."""
+"""Stand-alone JAX script, put together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is loss, optimizer and loops of a JAX script."""
+"""Loss, optimizer and loops of a JAX script."""
 
 from __future__ import annotations
 

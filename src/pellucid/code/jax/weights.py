@@ -1,4 +1,4 @@
-"""This file is our weights under the names of a JAX script."""
+"""Weights under the names of a JAX script."""
 
 from __future__ import annotations
 

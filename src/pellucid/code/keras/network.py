@@ -1,4 +1,4 @@
-"""This file is the network as a functional model of Keras."""
+"""Network as a functional model of Keras."""
 
 from __future__ import annotations
 

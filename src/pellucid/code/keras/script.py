@@ -1,4 +1,4 @@
-"""This file is a stand-alone Keras script, put together."""
+"""Stand-alone Keras script, put together."""
 
 from __future__ import annotations
 

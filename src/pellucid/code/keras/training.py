@@ -1,4 +1,4 @@
-"""This file is compile, fit and evaluate of a Keras script."""
+"""Compile, fit and evaluate of a Keras script."""
 
 from __future__ import annotations
 

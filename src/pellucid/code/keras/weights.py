@@ -1,4 +1,4 @@
-"""This file is our weights in the order of a Keras script."""
+"""Weights in the order of a Keras script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the way back written out in NumPy, node by node."""
+"""Backward pass written out in NumPy, node by node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the forward pass written out in NumPy."""
+"""Forward pass written out in NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the losses of a NumPy script."""
+"""Losses of a NumPy script."""
 
 from __future__ import annotations
 

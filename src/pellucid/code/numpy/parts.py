@@ -1,4 +1,4 @@
-"""This file is the layers of the NumPy script: each with its derivative below it."""
+"""Layers of the NumPy script, each with its backward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a stand-alone NumPy script, put together."""
+"""Stand-alone NumPy script, put together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is updates and loops of a NumPy script."""
+"""Updates and loops of a NumPy script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is our weights under the names of a NumPy script."""
+"""Weights under the names of a NumPy script."""
 
 from __future__ import annotations
 

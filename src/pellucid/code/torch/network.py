@@ -1,4 +1,4 @@
-"""This file is the network as a class of PyTorch, and how its weights begin."""
+"""Network as a class of PyTorch, and how its weights begin."""
 
 from __future__ import annotations
 

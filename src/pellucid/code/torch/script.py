@@ -1,4 +1,4 @@
-"""This file is a stand-alone PyTorch script, put together."""
+"""Stand-alone PyTorch script, put together."""
 
 from __future__ import annotations
 

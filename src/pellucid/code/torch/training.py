@@ -1,4 +1,4 @@
-"""This file is loss, optimizer and loops of a PyTorch script."""
+"""Loss, optimizer and loops of a PyTorch script."""
 
 from __future__ import annotations
 

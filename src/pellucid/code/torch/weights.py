@@ -1,4 +1,4 @@
-"""This file is our weights under the names and in the layouts of a PyTorch script."""
+"""Weights under the names and in the layouts of a PyTorch script."""
 
 from __future__ import annotations
 

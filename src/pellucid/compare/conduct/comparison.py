@@ -1,4 +1,4 @@
-"""This file is `compare`: a request in, a folder with results and reports out."""
+"""`compare`: from a request to a folder with results and reports."""
 
 from __future__ import annotations
 

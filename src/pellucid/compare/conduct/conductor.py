@@ -1,4 +1,4 @@
-"""This file is the conductor: job after job, each kept as soon as it is done."""
+"""Run a comparison job by job, and keep each result."""
 
 from __future__ import annotations
 

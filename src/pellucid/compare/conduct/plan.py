@@ -1,4 +1,4 @@
-"""This file is the plan: which cells are to be measured, and which need not be."""
+"""Plan of a comparison: which results are to be measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is progress: what is measured now, what is done, what time is left."""
+"""Progress of a comparison and the time left."""
 
 from __future__ import annotations
 

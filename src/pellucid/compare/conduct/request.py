@@ -1,4 +1,4 @@
-"""This file is what a person asks of a comparison, and what its cells depend on."""
+"""Request of a comparison, and what its results depend on."""
 
 from __future__ import annotations
 

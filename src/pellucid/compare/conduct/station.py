@@ -1,4 +1,4 @@
-"""This file is a cell's own process, as its parent sees it: started, asked, ended."""
+"""Child process of a comparison, seen from its parent."""
 
 from __future__ import annotations
 

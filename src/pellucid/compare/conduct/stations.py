@@ -1,4 +1,4 @@
-"""This file is the processes of a comparison: one for each engine, while it is asked.
+"""Child processes of a comparison, one for each engine.
 
 What an engine has loaded serves its next cell too, where nothing of what is measured
 depends on it.

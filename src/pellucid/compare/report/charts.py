@@ -1,4 +1,4 @@
-"""This file is the charts: figures as inline SVG, drawn for 340 pixels of width.
+"""Charts as inline SVG.
 
 Colours are classes that the page's style sheet fills in for light and dark; no chart
 rests on them alone: bars stand beside their engine's name, lines have markers.

@@ -1,4 +1,4 @@
-"""This file is *Which should you choose?* as HTML: sliders, ranking, every step."""
+"""Recommendation as HTML: sliders, ranking, every step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is HTML as values: an element takes its attributes and its children."""
+"""HTML elements as values."""
 
 from __future__ import annotations
 

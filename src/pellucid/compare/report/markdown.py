@@ -1,4 +1,4 @@
-"""This file is `report.md`: the report as plain text with tables."""
+"""`report.md`: the report as plain text with tables."""
 
 from __future__ import annotations
 

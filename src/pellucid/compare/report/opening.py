@@ -1,4 +1,4 @@
-"""This file is what a report says first: where pellucid loses, and how quiet it was."""
+"""Summary of a report: where pellucid loses, and how quiet the machine was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is `index.html`: the whole report as one page that asks nobody else."""
+"""`index.html`: the whole report as one self-contained page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is one row of the report as HTML: question, charts, figures, command."""
+"""One criterion of the report as HTML: question, charts, measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is figures in words: a number with unit, spread and runs."""
+"""Measurements as text: value with unit, spread and runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a report reaches its folder."""
+"""Write a report to its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is two results side by side: what changed beyond the noise."""
+"""Changes between two results beyond the noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a cell: what one row gave for one engine, or why it gave nothing."""
+"""Result of one criterion for one engine, or why there is none."""
 
 from __future__ import annotations
 

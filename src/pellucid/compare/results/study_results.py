@@ -1,4 +1,4 @@
-"""This file is the results of a whole comparison, and the file they are kept in."""
+"""Results of a whole comparison, and their file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is where our own engines lose, win and draw, figure by figure."""
+"""Measurements where our own engines lose, win and draw."""
 
 from __future__ import annotations
 

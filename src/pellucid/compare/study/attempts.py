@@ -1,4 +1,4 @@
-"""This file is one training attempt per engine, as its people would write it.
+"""One idiomatic training script for each engine.
 
 Each text is put at the end of the engine's script: what is wrong in it, if anything, is
 what its user did, and a traceback shows the user's lines.

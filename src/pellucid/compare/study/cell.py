@@ -1,4 +1,4 @@
-"""This file is a cell's own process from the inside: it measures and answers.
+"""Child process of a comparison: measure and answer.
 
 Run as ``python -m pellucid.compare.study.cell IN OUT``, two file descriptors. A
 question is a line of JSON with a row and its tasks; the answer has, for each engine,

@@ -1,4 +1,4 @@
-"""This file is a battery of programs whose course depends on their data.
+"""Programs with data-dependent control flow.
 
 Every framework gets the same lines of Python. Where a mode refuses them, or gives
 something else than NumPy, the framework's own form of the program is tried.

@@ -1,4 +1,4 @@
-"""This file is energy: what the processor itself says it has used (RAPL, on Linux)."""
+"""Energy by the processor's own counters (RAPL, on Linux)."""
 
 from __future__ import annotations
 

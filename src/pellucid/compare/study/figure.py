@@ -1,4 +1,4 @@
-"""This file is a figure: one thing that was measured, with unit, spread and runs."""
+"""Measurement: one value with unit, spread and runs."""
 
 from __future__ import annotations
 

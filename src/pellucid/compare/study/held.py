@@ -1,4 +1,4 @@
-"""This file is a process that is held to some processors, from its very beginning.
+"""Process pinned to some cores from its start.
 
 NumPy's own libraries count the processors when they are loaded: a process that is held
 to one only afterwards computes with two threads on it, which wait for each other.

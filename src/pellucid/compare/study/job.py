@@ -1,4 +1,4 @@
-"""This file is a job: processes that train one model together, a processor for each.
+"""Job: processes that train one model together, a processor for each.
 
 Run as ``python -m pellucid.compare.study.job`` in the folder that holds the question;
 the first process leaves its answer there. Which process of how many it is,

@@ -1,4 +1,4 @@
-"""This file is the modes of each framework: the same native network, run otherwise."""
+"""Execution modes of each framework."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what figures say of files: without the folders of this one machine."""
+"""Texts without the folders of this one machine."""
 
 from __future__ import annotations
 

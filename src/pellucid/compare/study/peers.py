@@ -1,4 +1,4 @@
-"""This file is the engines as the clock sees them: each at its documented best.
+"""Contenders: each engine in its fastest documented configuration.
 
 The frameworks are not timed through pellucid: a peer takes the native object and writes
 the step around it as the framework's own people do.

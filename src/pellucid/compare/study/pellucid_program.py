@@ -1,4 +1,4 @@
-"""This file is a network as the program that a user of pellucid would write."""
+"""Network as the program that a user of pellucid would write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what could not be done, as a figure: not installed, or the error."""
+"""Failure as a measurement: not installed, or the error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a row: one question, how it is measured, and how its answer is read."""
+"""Criterion: one question, how it is measured, how its answer is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the reader's network as one script per engine, written and run."""
+"""Reader's network as one script per engine, written and run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the statistics of seeds: intervals of means, and a test by permuting."""
+"""Confidence intervals over seeds, and a permutation test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what is compared: the reader's network and data, made ready."""
+"""Network and data of a comparison, made ready."""
 
 from __future__ import annotations
 

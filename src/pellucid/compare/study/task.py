@@ -1,4 +1,4 @@
-"""This file is a task: what one cell is asked, said so that a process can be told."""
+"""Task of one child process, in a form that processes exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a trial: a few training steps in a new process, on so many processors.
+"""Trial: a few training steps in a new process, on so many processors.
 
 Run as ``python -m pellucid.compare.study.trial``, with a line of JSON on stdin: the
 task, the steps, and where the weights go.

@@ -1,4 +1,4 @@
-"""This file is engines that take turns: the clock's rounds, as a row uses them."""
+"""Interleaved timing of the engines of a criterion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the engine: it checks what it is asked for and builds sessions."""
+"""Compiled engine: options in, sessions out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the session: weights in one vector, programs made when first needed."""
+"""Session of the compiled engine: one vector of weights, programs on demand."""
 
 from __future__ import annotations
 

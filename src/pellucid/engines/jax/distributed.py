@@ -1,4 +1,4 @@
-"""This file is a world of processes by `jax.distributed`.
+"""Process group by `jax.distributed`.
 
 Each process computes its share's derivatives on its own device; one program over all
 processes adds them up.

@@ -1,4 +1,4 @@
-"""This file is the entry of the engine on JAX: options in, sessions out."""
+"""Entry of the engine on JAX: options in, sessions out."""
 
 from __future__ import annotations
 

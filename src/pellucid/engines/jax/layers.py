@@ -1,4 +1,4 @@
-"""This file is each layer as a pure function, and the network as one.
+"""Each layer as a pure function, and the network as one.
 
 Arrays are canonical throughout: JAX convolves NHWC images with (kh, kw, in / groups,
 out) weights as they are.

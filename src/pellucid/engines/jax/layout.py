@@ -1,4 +1,4 @@
-"""This file is how arrays come to the device and back; layouts are canonical on JAX.
+"""Copies of arrays to the device and back; layouts are canonical on JAX.
 
 What JAX asks for instead: arrays that nobody else can see, as a step's buffers are
 donated to the next.

@@ -1,4 +1,4 @@
-"""This file is the losses on JAX: optax's per position, with the canonical means."""
+"""Losses on JAX: optax's per position, with the canonical means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the optimizers: a chain of optax's parts whose update is canonical.
+"""Optimizers: a chain of optax's parts whose update is canonical.
 
 `optax.trace` (velocity free of the rate) and `optax.scale_by_rms` with
 ``eps_in_sqrt=False`` (its default is True) are canonical. `optax.scale_by_adam` is so

@@ -1,4 +1,4 @@
-"""This file is a network with weights on JAX: the contract of a session."""
+"""Network with weights on JAX: the contract of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the session: forward through the graph, and back by the chain rule."""
+"""Session of the numpy engine: forward pass and chain rule over the graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a world of processes by TF_CONFIG: MultiWorkerMirroredStrategy.
+"""Process group by TF_CONFIG: MultiWorkerMirroredStrategy.
 
 The strategy connects the processes and adds up; weights are plain variables in each
 process, equal because all begin equal and take the same updates.

@@ -1,4 +1,4 @@
-"""This file is how TensorFlow and Keras are imported: on TensorFlow, and quietly.
+"""Import TensorFlow and Keras on the right backend, without their banners.
 
 TensorFlow's libraries write half a dozen lines to stderr when they load and when they
 first compute, whatever TF_CPP_MIN_LOG_LEVEL says. People who set that variable see

@@ -1,4 +1,4 @@
-"""This file is the layouts: canonical weights to Keras' variables and back.
+"""Layouts: canonical weights to Keras' variables and back.
 
 Images, convolutions and dense weights are canonical as they are. A transposed
 convolution's kernel is (kh, kw, out / groups, in) in Keras and (kh, kw, in / groups,

@@ -1,4 +1,4 @@
-"""This file is the losses on TensorFlow, from logits and with the canonical means.
+"""Losses on TensorFlow, from logits and with the canonical means.
 
 Keras' own work on clipped probabilities unless told otherwise, and divide weighted
 sums by N.

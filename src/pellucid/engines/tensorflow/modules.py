@@ -1,4 +1,4 @@
-"""This file is the Keras layers that Keras lacks, each exact where its own are not.
+"""Keras layers that Keras lacks, each exact where its own are not.
 
 A model with them is saved and loaded as any other of Keras, where pellucid is
 installed.

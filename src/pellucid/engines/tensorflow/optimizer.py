@@ -1,4 +1,4 @@
-"""This file is the optimizers: the canonical updates as TensorFlow operations.
+"""Optimizers: the canonical updates as TensorFlow operations.
 
 They run inside the step's tf.function. Keras' optimizers compute others: the velocity
 holds the learning rate, so that a schedule disturbs it; Adam's epsilon stands beside

@@ -1,4 +1,4 @@
-"""This file is a world of processes under torchrun: `torch.distributed`'s group."""
+"""Process group under torchrun: `torch.distributed`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the layouts: canonical arrays (channels last) to PyTorch's and back.
+"""Layouts: canonical arrays (channels last) to PyTorch's and back.
 
 Where an image is flattened into a dense layer, PyTorch's own order (C, H, W) is kept
 and the dense weight's rows are permuted, so that the module is the one that people

@@ -1,4 +1,4 @@
-"""This file is the losses on PyTorch, with the canonical means.
+"""Losses on PyTorch, with the canonical means.
 
 Every function takes the logits (or output) and labels as the module has them, the
 classes on axis 1, and returns one loss per position, their mean or their sum.

@@ -1,4 +1,4 @@
-"""This file is the modules that PyTorch lacks, each exact where its own are not.
+"""Modules that PyTorch lacks, each exact where its own are not.
 
 Inside the module images are (N, C, H, W). Whatever has no height and width keeps its
 channels last, as PyTorch has it.

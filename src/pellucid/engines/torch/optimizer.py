@@ -1,4 +1,4 @@
-"""This file is the optimizers: `torch.optim`, set up so that updates are canonical.
+"""Optimizers: `torch.optim`, set up so that updates are canonical.
 
 PyTorch's SGD (velocity free of the rate), Adam and AdamW (epsilon beside the
 corrected root) and RMSprop (epsilon outside the root) compute the canonical updates

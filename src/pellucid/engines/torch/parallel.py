@@ -1,4 +1,4 @@
-"""This file is a module that several processes train together, by PyTorch's own DDP."""
+"""Module that several processes train together, by PyTorch's own DDP."""
 
 from __future__ import annotations
 

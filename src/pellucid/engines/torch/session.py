@@ -1,4 +1,4 @@
-"""This file is a network with weights on PyTorch: the contract of a session."""
+"""Network with weights on PyTorch: the contract of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is one output of an activation: a function's value, and its slope."""
+"""One output of an activation: its value and local derivative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is one output of a convolution: its window, weights and products."""
+"""One output of a convolution: its window, weights and products."""
 
 from __future__ import annotations
 

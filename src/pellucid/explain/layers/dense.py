@@ -1,4 +1,4 @@
-"""This file is one output of a fully connected layer: every feature's product."""
+"""One output of a fully connected layer: every feature's product."""
 
 from __future__ import annotations
 

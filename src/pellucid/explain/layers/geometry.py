@@ -1,4 +1,4 @@
-"""This file is one output of a layer that moves numbers."""
+"""One output of a layer that rearranges elements."""
 
 from __future__ import annotations
 

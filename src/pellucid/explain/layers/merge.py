@@ -1,4 +1,4 @@
-"""This file is one output of a layer where branches meet."""
+"""One output of a layer with several inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is one output of a normalisation, in inference."""
+"""One output of a normalization layer at inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is one output of a pool: who was in the window, and who won."""
+"""One output of a pool: its window and the selected element."""
 
 from __future__ import annotations
 

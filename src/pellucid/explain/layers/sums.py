@@ -1,4 +1,4 @@
-"""This file is weighted sums: terms added up, and the bias after them."""
+"""Weighted sums: terms and bias added up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file compiles the protocol: open_inference.proto to open_inference.binpb.
+"""Compile the protocol: open_inference.proto to open_inference.binpb.
 
 Usage: python -m pellucid.serving.rpc.compile_protocol
 

@@ -1,4 +1,4 @@
-"""This file is a gRPC server's run: where it listens, what it takes, how it stops."""
+"""gRPC server: address, limits and shutdown."""
 
 from __future__ import annotations
 

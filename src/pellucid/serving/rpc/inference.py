@@ -1,4 +1,4 @@
-"""This file is inference by the Open Inference Protocol v2 over gRPC.
+"""Inference by the Open Inference Protocol v2 over gRPC.
 
 References
 ----------

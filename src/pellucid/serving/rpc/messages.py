@@ -1,4 +1,4 @@
-"""This file is the protocol's messages, made from its compiled description.
+"""Protocol's messages, made from its compiled description.
 
 They live in a pool of their own, for clients in the same process may bring messages
 of the same names.

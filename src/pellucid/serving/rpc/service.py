@@ -1,4 +1,4 @@
-"""This file is the protocol's calls over gRPC: guarded, counted, refused in words."""
+"""gRPC service: guarded, counted calls of the protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a stream of requests: run together, answered in their order."""
+"""Stream of requests, answered in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the calls of Triton's protocol that are not answered, and why not."""
+"""Unimplemented calls of Triton's protocol, with reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is compiled code on disk: found again, damaged, impossible to write."""
+"""Compiled code on disk: found again, damaged, impossible to write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is every layer on the compiled engine against the numpy engine."""
+"""Every layer on the compiled engine against the numpy engine."""
 
 from __future__ import annotations
 

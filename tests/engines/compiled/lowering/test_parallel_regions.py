@@ -1,4 +1,4 @@
-"""This file is what may share a phase: nothing that one task writes for all."""
+"""What may share a phase: nothing that one task writes for all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is workers where programs run: threads, forks, other processes, death."""
+"""Workers where programs run: threads, forks, other processes, death."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is JAX's exporters, each as its documentation says."""
+"""JAX's exporters, each as its documentation says."""
 
 from __future__ import annotations
 

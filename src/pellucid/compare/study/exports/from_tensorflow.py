@@ -1,4 +1,4 @@
-"""This file is TensorFlow's and Keras's exporters, each as its documentation says."""
+"""TensorFlow's and Keras's exporters, each as its documentation says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is PyTorch's exporters, each as its documentation says."""
+"""PyTorch's exporters, each as its documentation says."""
 
 from __future__ import annotations
 

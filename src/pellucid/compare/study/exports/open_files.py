@@ -1,4 +1,4 @@
-"""This file is how exported files are opened in the runtimes that several share."""
+"""Open exported files in the runtimes that several exporters share."""
 
 from __future__ import annotations
 

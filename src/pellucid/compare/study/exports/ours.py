@@ -1,4 +1,4 @@
-"""This file is pellucid's exporters: every format of `pellucid.exchange`, and ours."""
+"""Pellucid's exporters: every format of `pellucid.exchange`, and ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is which exporters an engine has."""
+"""Exporters of each engine."""
 
 from __future__ import annotations
 

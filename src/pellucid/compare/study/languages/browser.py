@@ -1,4 +1,4 @@
-"""This file is a page in Chromium that is given some files, and no network."""
+"""Page in Chromium that is given some files, and no network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is pellucid's C and JavaScript, run from five languages."""
+"""Pellucid's C and JavaScript, run from five languages."""
 
 from __future__ import annotations
 

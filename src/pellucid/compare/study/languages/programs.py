@@ -1,4 +1,4 @@
-"""This file is programs around a C function: in C, in C++, and in Java.
+"""Programs around a C function: in C, in C++, and in Java.
 
 Whatever has a C interface becomes two functions, ``model_start`` and ``model_run``. A
 program in each language feeds them images from stdin and writes what comes out.

@@ -1,4 +1,4 @@
-"""This file is a SavedModel in TensorFlow's C library, from C, C++ and Java."""
+"""SavedModel in TensorFlow's C library, from C, C++ and Java."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the frameworks' artifacts, run from other languages."""
+"""Frameworks' artifacts, run from other languages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a framework's artifact in JavaScript: ONNX Runtime of npm.
+"""Framework's artifact in JavaScript: ONNX Runtime of npm.
 
 Its packages are found as Node finds them: in ``node_modules`` from the working folder
 upwards, then in ``$NODE_PATH``.

@@ -1,4 +1,4 @@
-"""This file is the row "Can I debug it?": a breakpoint inside the forward pass."""
+"""Criterion "Can I debug it?": a breakpoint inside the forward pass."""
 
 from __future__ import annotations
 

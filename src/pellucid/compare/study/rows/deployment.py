@@ -1,4 +1,4 @@
-"""This file is the row "What can I deploy?": every export format, tried."""
+"""Criterion "What can I deploy?": every export format, tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the row "On a phone, on a microcontroller?"."""
+"""Criterion "On a phone, on a microcontroller?"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the row "How easy is it?": the script, its lines and its names."""
+"""Criterion "How easy is it?": the script, its lines and its names."""
 
 from __future__ import annotations
 

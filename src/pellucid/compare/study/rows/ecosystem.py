@@ -1,4 +1,4 @@
-"""This file is the row "Does it work with the rest of Python?"."""
+"""Criterion "Does it work with the rest of Python?"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is `footprint`: what does it cost to have?"""
+"""`footprint`: what does it cost to have?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the row "Static or dynamic graph?"."""
+"""Criterion "Static or dynamic graph?"."""
 
 from __future__ import annotations
 

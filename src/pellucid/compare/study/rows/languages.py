@@ -1,4 +1,4 @@
-"""This file is the row "From other languages?"."""
+"""Criterion "From other languages?"."""
 
 from __future__ import annotations
 

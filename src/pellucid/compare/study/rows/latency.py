@@ -1,4 +1,4 @@
-"""This file is `latency`: how fast does it answer?"""
+"""`latency`: how fast does it answer?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is `learning`: does it learn the same?"""
+"""`learning`: does it learn the same?"""
 
 from __future__ import annotations
 

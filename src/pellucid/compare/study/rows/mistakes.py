@@ -1,4 +1,4 @@
-"""This file is the row "How does it tell you that you are wrong?"."""
+"""Criterion "How does it tell you that you are wrong?"."""
 
 from __future__ import annotations
 

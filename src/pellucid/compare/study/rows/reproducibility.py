@@ -1,4 +1,4 @@
-"""This file is `reproducibility`: is it reproducible?"""
+"""`reproducibility`: is it reproducible?"""
 
 from __future__ import annotations
 

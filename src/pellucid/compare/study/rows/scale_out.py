@@ -1,4 +1,4 @@
-"""This file is `scale-out`: does it scale out?"""
+"""`scale-out`: does it scale out?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the table of rows; each one's file is read when it is needed."""
+"""Table of rows; each one's file is read when it is needed."""
 
 from __future__ import annotations
 

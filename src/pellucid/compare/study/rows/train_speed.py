@@ -1,4 +1,4 @@
-"""This file is `train-speed`: how fast does it train?"""
+"""`train-speed`: how fast does it train?"""
 
 from __future__ import annotations
 

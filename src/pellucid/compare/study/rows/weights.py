@@ -1,4 +1,4 @@
-"""This file is `weights`: will my weights move?"""
+"""`weights`: will my weights move?"""
 
 from __future__ import annotations
 

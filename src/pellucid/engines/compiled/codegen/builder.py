@@ -1,4 +1,4 @@
-"""This file is the builder: what a kernel is written with."""
+"""IR builder: what kernels are written with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is compiled code on disk: one file for each text of IR and processor.
+"""Disk cache of object code, by the hash of IR and processor.
 
 The key is a hash of the IR itself, so code can never be stale. Files appear whole
 under their names, so that several processes may start at once. A folder that cannot

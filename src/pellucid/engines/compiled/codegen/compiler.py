@@ -1,4 +1,4 @@
-"""This file is how a unit of kernels becomes code of the machine, once per machine."""
+"""Compile a kernel module to native code, or load it from the cache."""
 
 from __future__ import annotations
 

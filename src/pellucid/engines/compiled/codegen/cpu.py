@@ -1,4 +1,4 @@
-"""This file is the processor: how wide its vectors are, and what LLVM is told."""
+"""Target processor: vector width, registers and LLVM features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is kernels and the module of LLVM that they are compiled in."""
+"""Kernels and the LLVM module that they are compiled in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the types of numbers and vectors, by LLVM's names."""
+"""LLVM types of scalars and vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is numbers, addresses and variables, with Python's operators."""
+"""Values, pointers and variables of LLVM IR, with Python's operators."""
 
 from __future__ import annotations
 

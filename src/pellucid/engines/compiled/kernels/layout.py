@@ -1,4 +1,4 @@
-"""This file is how an image lies in memory: rows of pixels, channels, zeros around."""
+"""Memory layout of an image: rows, padded channels, halo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how workers meet: tickets, waiting, and the loop they live in.
+"""Synchronization of workers: tickets, barriers and the worker loop.
 
 A job is a function (context, worker). Whoever is free takes the next ticket of a
 phase; a phase is over when all its tasks are done, not when all workers have arrived,

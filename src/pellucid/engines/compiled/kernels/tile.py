@@ -1,4 +1,4 @@
-"""This file is the register tile that all products are made of.
+"""Register tile: the loop nest of all matrix products.
 
 A tile holds ``rows × vectors`` accumulators in registers. For each step of its loops
 it loads ``vectors`` vectors of b, spreads one number of a for each row, and does

@@ -1,4 +1,4 @@
-"""This file is turning squares of numbers that lie in registers."""
+"""In-register transpose of square blocks."""
 
 from __future__ import annotations
 

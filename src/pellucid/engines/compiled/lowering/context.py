@@ -1,4 +1,4 @@
-"""This file is lowering: a network becomes steps, buffers and phases.
+"""Lowering context: buffers, kernel calls and regions of a network.
 
 Layers ask this object for buffers and add their steps. What a layer needs on the way
 back it leaves as a function on the tape, which runs in reverse.

@@ -1,4 +1,4 @@
-"""This file is which nodes become one step: an activation into what it follows."""
+"""Fusion: activations, pools and norms into the layer they follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the way through a network: forward, loss, back, and the closing."""
+"""Lower a network: forward pass, loss, backward pass, update."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is where every weight lies in the session's memory.
+"""Layout of the weights in the session's memory.
 
 All weights lie in one vector, grouped by how their derivatives come about and whether
 they decay, each padded to whole vectors. Kernels see the padded layout; ``view``

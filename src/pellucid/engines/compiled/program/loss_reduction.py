@@ -1,4 +1,4 @@
-"""This file is what each example's loss counts, and its sum."""
+"""Weights of the examples' losses, and their sum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is a program: a lowered network as compiled code with its memory.
+"""Program: compiled code of a lowered network, with its memory.
 
 The context is an array of 64-bit integers that compiled code reads: numbers of the
 run, the addresses of all buffers, and for each phase how many tasks it has, how many

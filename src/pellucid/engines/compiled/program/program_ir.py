@@ -1,4 +1,4 @@
-"""This file is what a plan is made of: buffers, steps and the phases between waits."""
+"""Program IR: buffers, kernel calls and parallel regions."""
 
 from __future__ import annotations
 

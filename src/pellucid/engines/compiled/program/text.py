@@ -1,4 +1,4 @@
-"""This file is a plan for people: its steps, kernels, memory and arithmetic."""
+"""Text of a program: kernel calls, memory and arithmetic."""
 
 from __future__ import annotations
 

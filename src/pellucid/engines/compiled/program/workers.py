@@ -1,4 +1,4 @@
-"""This file is the worker threads: started once, shared by all sessions.
+"""Worker threads, started once and shared by all sessions.
 
 The thread that calls is worker 0. The others live inside compiled code (which holds
 no GIL), look out for the next job for a moment and then sleep in a read from a pipe.

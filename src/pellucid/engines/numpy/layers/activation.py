@@ -1,4 +1,4 @@
-"""This file is the activations: one function of every number, and its slope."""
+"""Elementwise activations and their derivatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the convolution and its derivatives.
+"""2-D convolution: forward and backward pass.
 
 Forward, for every image n, output cell (i, j) and output channel o::
 

@@ -1,4 +1,4 @@
-"""This file is the fully connected layer and its derivatives."""
+"""Fully connected layer: forward and backward pass."""
 
 from __future__ import annotations
 

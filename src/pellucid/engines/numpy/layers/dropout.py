@@ -1,4 +1,4 @@
-"""This file is dropout: a product with a mask, in training only."""
+"""Dropout: a product with a mask, in training only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is what every layer of this engine returns, and how it is called."""
+"""Result of a layer's forward pass: output, backward pass, new buffers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the layers that move numbers, and how derivatives move back."""
+"""Layers that rearrange elements: forward and backward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is local response normalisation and its derivative.
+"""Local response normalization: forward and backward pass.
 
 Channels at one pixel hold each other down: where neighbours respond strongly, each
 counts for less (Krizhevsky, Sutskever & Hinton 2012, section 3.3). With W(c) the

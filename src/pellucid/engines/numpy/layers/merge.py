@@ -1,4 +1,4 @@
-"""This file is the layers where branches meet, and how derivatives part again."""
+"""Layers with several inputs: forward and backward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is batch and layer normalisation and their derivatives.
+"""Batch and layer normalization: forward and backward pass.
 
 Both subtract a mean and divide by a deviation, ``x̂ = (x − μ) / σ`` with
 ``σ = √(variance + ε)``, then scale and shift, ``y = γ·x̂ + β``. They differ in which

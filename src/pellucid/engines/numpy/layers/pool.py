@@ -1,4 +1,4 @@
-"""This file is the pools and their derivatives."""
+"""Pooling: forward and backward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the sliding window: padding, and where each kernel cell looks."""
+"""Sliding windows: padding, and the input elements of each window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the masks drawn in a kernel against those drawn in NumPy."""
+"""Masks drawn in a kernel against those drawn in NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is exp, log, tanh and erf against double precision."""
+"""Exp, log, tanh and erf against double precision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is products on AMX, the tile instructions of newer x86 processors.
+"""Matrix products on AMX tiles.
 
 One instruction adds the product of a tile [16 × 32] and a tile [32 × 16] of bfloat16,
 numbers of 8 significant bits, to a tile [16 × 16] of float32, every 16 cycles. A

@@ -1,4 +1,4 @@
-"""This file is the fully connected layer on AMX: its product forward and two back.
+"""Fully connected layer on AMX tiles: forward and backward pass.
 
 The kernels do what their namesakes in `dense` do, and leave two things to them: few
 images, as the tiles are 16 and 32 images wide whether they are full or not, and what

@@ -1,4 +1,4 @@
-"""This file is convolution for every stride and dilation.
+"""Direct convolution for every stride and dilation.
 
 It and its two derivatives (`conv_input`, `conv_weight`) are products made of register
 tiles; the zeros around the image lie in memory, so no loop asks where the image ends.

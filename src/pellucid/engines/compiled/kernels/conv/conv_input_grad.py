@@ -1,4 +1,4 @@
-"""This file is a convolution's derivative by its input, for every stride and dilation.
+"""Gradient of a convolution with respect to its input.
 
 Weights are turned for it: [kernel_h][kernel_w][output channels][input channels].
 """

@@ -1,4 +1,4 @@
-"""This file is a convolution's derivative by its input where outputs spread it.
+"""Gradient of a convolution with respect to its input, by scattering.
 
 `conv_grad_input` gathers: every input pixel asks the outputs that saw it, those beyond
 the border too. Here every output adds to its whole window. Neighbouring pixels of the

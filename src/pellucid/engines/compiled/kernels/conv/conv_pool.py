@@ -1,4 +1,4 @@
-"""This file is convolution, bias, ReLU and 2×2 max-pool in one pass.
+"""Convolution, bias, ReLU and 2×2 max-pool fused into one kernel.
 
 The convolution's output never reaches memory: the four cells of a window stay in
 registers, and only the largest is stored, with a code of one byte that says which

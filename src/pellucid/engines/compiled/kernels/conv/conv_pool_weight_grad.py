@@ -1,4 +1,4 @@
-"""This file is the weights' derivative of a first convolution behind a max-pool.
+"""Gradient with respect to the weights of a first convolution, behind a max-pool.
 
 Where an image has few channels a patch is too short for lists. Windows are taken whole
 instead: the code says which of its four cells gets the derivative, the others get zero,

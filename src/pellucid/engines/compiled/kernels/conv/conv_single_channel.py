@@ -1,4 +1,4 @@
-"""This file is convolution of a grey image to few channels: a vector is some pixels.
+"""Convolution of one channel to few: vectors of neighboring pixels.
 
 With fewer output channels than lanes a vector holds ``lanes / channels`` neighbouring
 outputs of a row. One channel in means that the numbers they need lie side by side, so

@@ -1,4 +1,4 @@
-"""This file is a convolution's derivative by its weights and its bias."""
+"""Gradient of a convolution with respect to its weights and bias."""
 
 from __future__ import annotations
 

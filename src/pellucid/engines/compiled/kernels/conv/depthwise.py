@@ -1,4 +1,4 @@
-"""This file is depthwise convolution: every channel has a kernel of its own.
+"""Depthwise convolution: forward and backward pass.
 
 Lanes are channels, so there are no sums over lanes and nothing to multiply by a matrix:
 a vector of x meets one vector of weights per tap. What neighbouring pixels share is

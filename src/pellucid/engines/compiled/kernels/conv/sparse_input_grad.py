@@ -1,4 +1,4 @@
-"""This file is the input's exact derivative of a convolution behind a max-pool.
+"""Sparse gradient with respect to the input, behind a max-pool.
 
 Cell by cell of the convolution's output, the output channels that receive a derivative
 there are listed. A cell's patch of the derivative stays in registers while its list is

@@ -1,4 +1,4 @@
-"""This file is the weights' exact derivative of a convolution behind a max-pool.
+"""Sparse gradient with respect to the weights, behind a max-pool.
 
 Behind a 2×2 max-pool at most one cell of four receives a derivative, and none where
 ReLU gave zero. For each output channel the windows that do are the bits of integers,

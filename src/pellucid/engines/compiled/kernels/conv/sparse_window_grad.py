@@ -1,4 +1,4 @@
-"""This file is the input's exact derivative of a convolution, window by window.
+"""Sparse gradient of a convolution with respect to its input, by window.
 
 What the four cells of a pool's window add to lies in one patch of the derivative. Where
 a vector of channels of that patch fits into registers, it stays there for all four

@@ -1,4 +1,4 @@
-"""This file is closing the gaps in vectors: keeping the lanes that count, side by side.
+"""Vector compress: pack the selected lanes side by side.
 
 AVX-512 does it with one instruction; processors with fewer lanes go number by number.
 A mask as the bits of an integer needs no list at all: its bits are gone through.

@@ -1,4 +1,4 @@
-"""This file is where a convolution sees nothing but zeros.
+"""Mask of windows that hold only zeros.
 
 There its output is the bias exactly. An algorithm that computes many outputs together
 leaves a rounding error of 1e-6 in its place, which would put it on either side of a

@@ -1,4 +1,4 @@
-"""This file is the fully connected layer: one product forward and two back.
+"""Fully connected layer: forward and backward pass.
 
 Rows are images, whose vectors lie ``x_stride`` and ``y_stride`` floats apart; weights
 are [inputs][outputs], both padded to whole vectors.

@@ -1,4 +1,4 @@
-"""This file is the fully connected layer for one image, without its zeros.
+"""Matrix-vector product that skips zero inputs, for one image.
 
 One image reads all weights once, so memory sets the pace. Behind ReLU about half of the
 inputs are zero, and a row of weights that meets zero need not be read: if all weights

@@ -1,4 +1,4 @@
-"""This file is the functions applied to every number, and their derivatives."""
+"""Activations: forward and backward pass."""
 
 from __future__ import annotations
 

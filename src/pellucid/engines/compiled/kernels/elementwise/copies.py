@@ -1,4 +1,4 @@
-"""This file is moving numbers: in, out, pad, crop, concatenate, add, enlarge."""
+"""Copy, pad, crop, concatenate, add and upsample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is dropout's masks, drawn in the kernel (see engines/dropout.py)."""
+"""Dropout masks drawn in the kernel."""
 
 from __future__ import annotations
 

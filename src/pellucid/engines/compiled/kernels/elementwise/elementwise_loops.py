@@ -1,4 +1,4 @@
-"""This file is going over images number by number or pixel by pixel."""
+"""Elementwise iteration over images, by vector or by pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is exp, log, tanh and erf on vectors of float32, to a few ulp."""
+"""Vectorized exp, log, tanh and erf in float32, to a few ulp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the losses of one example and their derivatives by the output."""
+"""Losses and their gradients with respect to the output."""
 
 from __future__ import annotations
 

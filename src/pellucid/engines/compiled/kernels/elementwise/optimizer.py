@@ -1,4 +1,4 @@
-"""This file is the optimizers: one pass over weights, derivatives and slots."""
+"""Optimizer updates: one pass over weights, gradients and slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is softmax over the last axis and its derivative."""
+"""Softmax over the last axis: forward and backward pass."""
 
 from __future__ import annotations
 

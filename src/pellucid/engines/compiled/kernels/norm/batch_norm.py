@@ -1,4 +1,4 @@
-"""This file is batch normalisation: statistics, their joining, use and derivative.
+"""Batch normalization: statistics, forward and backward pass.
 
 A chunk of images keeps for each channel its mean and the sum of squared distances
 from it (two passes over numbers that are in cache). Chunks are joined in order by

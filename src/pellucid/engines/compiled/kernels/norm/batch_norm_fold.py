@@ -1,4 +1,4 @@
-"""This file is batch normalisation folded into the layer before it, for inference.
+"""Batch normalization folded into the layer before it, for inference.
 
 With fixed statistics it is linear, so s = scale / √(variance + ε) goes into the weights
 of each output and what is left into its bias:

@@ -1,4 +1,4 @@
-"""This file is layer normalisation: every pixel over its own channels."""
+"""Layer normalization over the channels of each pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is local response normalisation: every channel beside its neighbours."""
+"""Local response normalization across neighboring channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is the pools of every size, stride and padding, and their derivatives."""
+"""Pooling: forward and backward pass."""
 
 from __future__ import annotations
 

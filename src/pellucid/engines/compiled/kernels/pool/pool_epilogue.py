@@ -1,4 +1,4 @@
-"""This file is the 2×2 max-pool of four vectors that are still in registers."""
+"""2×2 max-pool of vectors in registers, as an epilogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is 3×3 convolution by Winograd's algorithm.
+"""3×3 convolution by Winograd's algorithm.
 
 Once inputs and weights are transformed, each of the spots of a tile is a product over
 input channels [tiles × in] · [in × out]; some rows of tiles go together. Transforms act

@@ -1,4 +1,4 @@
-"""This file is how transformed tiles lie between Winograd's transforms and products.
+"""Memory layout of tiles between Winograd's transforms and products.
 
 For vectors they are float32, [spot][tile][channel]. For AMX each number is its three
 parts, [spot][part][tile][channel], tiles rounded up to 16.

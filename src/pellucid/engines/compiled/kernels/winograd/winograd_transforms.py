@@ -1,4 +1,4 @@
-"""This file is Winograd's algorithm on paper: what is computed and its small matrices.
+"""Winograd's algorithms: tile sizes and transform matrices.
 
 A tile of m × m outputs of a 3×3 convolution sees n × n inputs d, n = m + 2:
 

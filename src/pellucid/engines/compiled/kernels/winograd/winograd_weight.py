@@ -1,4 +1,4 @@
-"""This file is Winograd's transform of the weights, once for each change of them."""
+"""Winograd transform of the weights."""
 
 from __future__ import annotations
 

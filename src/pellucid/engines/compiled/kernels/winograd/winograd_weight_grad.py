@@ -1,4 +1,4 @@
-"""This file is the weights' derivative of a convolution by Winograd's algorithm.
+"""Gradient with respect to the weights by Winograd's algorithm.
 
 The convolution is bilinear in the transformed inputs and weights, so the derivative by
 the transformed weights is one product per spot as well, now summed over tiles,

@@ -1,4 +1,4 @@
-"""This file is how activations become steps."""
+"""Lower activations to kernel calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how convolutions become steps."""
+"""Lower convolutions to kernel calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how a convolution, ReLU and 2×2 max-pool become one step each way.
+"""Lower a convolution with ReLU and 2×2 max-pool to one call each way.
 
 The convolution's own output is never stored: of each window only the largest value
 and a code of where it stood. On the way back at most one of four outputs has a

@@ -1,4 +1,4 @@
-"""This file is how transposed convolutions become steps."""
+"""Lower transposed convolutions to kernel calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how fully connected layers become steps."""
+"""Lower fully connected layers to kernel calls."""
 
 from __future__ import annotations
 

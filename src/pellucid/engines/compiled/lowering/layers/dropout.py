@@ -1,4 +1,4 @@
-"""This file is how Dropout becomes steps."""
+"""Lower dropout to kernel calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how flatten, padding, enlarging, adding and joining become steps."""
+"""Lower flatten, padding, upsampling, addition and concatenation."""
 
 from __future__ import annotations
 

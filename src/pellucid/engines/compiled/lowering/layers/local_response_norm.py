@@ -1,4 +1,4 @@
-"""This file is how local response normalisation becomes steps."""
+"""Lower local response normalization to kernel calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how losses become steps."""
+"""Lower losses to kernel calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how batch norm disappears into the layer before it, for inference."""
+"""Fold batch normalization into the layer before it, for inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This file is how batch and layer normalisation become steps."""
+"""Lower batch and layer normalization to kernel calls."""
 
 from __future__ import annotations
 

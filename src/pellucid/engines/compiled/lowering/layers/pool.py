@@ -1,4 +1,4 @@
-"""This file is how pools become steps."""
+"""Lower pools to kernel calls."""
 
 from __future__ import annotations
 
