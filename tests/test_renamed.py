@@ -39,3 +39,21 @@ def test_a_former_package_brings_its_modules() -> None:
 def test_a_name_that_never_was_is_not_found() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"pellucid\.model\.nothing"):
         importlib.import_module("pellucid.model.nothing")
+
+
+@pytest.mark.parametrize(
+    ("module", "former", "name"),
+    [
+        ("recipes", "changed", "override"),
+        ("training", "Plan", "FitConfig"),
+        ("training", "Position", "TrainerState"),
+    ],
+)
+def test_a_former_public_name_stands_for_the_present_one(
+    module: str, former: str, name: str
+) -> None:
+    home = importlib.import_module(f"pellucid.{module}")
+    with pytest.warns(DeprecationWarning, match=f"{name} now"):
+        assert getattr(home, former) is getattr(home, name)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        home.nothing  # noqa: B018

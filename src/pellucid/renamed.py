@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 #: former name → name, below `pellucid.`; packages bring their modules along
 MODULES = {
@@ -157,6 +157,23 @@ def current_name(fullname: str) -> str | None:
         if new is not None:
             return ".".join(["pellucid", new, *parts[length:]])
     return None
+
+
+def former_names(module: str, names: dict[str, str]) -> Callable[[str], Any]:
+    """Return a module's `__getattr__` (PEP 562) that serves names of 0.1."""
+
+    def find(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(
+            f"{module}.{name} is {module}.{names[name]} now; the former name goes "
+            "with the next version.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(sys.modules[module], names[name])
+
+    return find
 
 
 def install() -> None:

@@ -1,5 +1,6 @@
 """Training: settings, trainer, callbacks, evaluation."""
 
+from pellucid.renamed import former_names
 from pellucid.training.callbacks import Callback, as_callbacks
 from pellucid.training.class_weight import ClassWeight
 from pellucid.training.early_stopping import EarlyStopping
@@ -25,3 +26,5 @@ __all__ = [
     "compute_example_weights",
     "evaluate",
 ]
+
+__getattr__ = former_names(__name__, {"Plan": "FitConfig", "Position": "TrainerState"})
