@@ -56,6 +56,11 @@ class Batcher:
         self.waiting = 0  # images that wait or run
         threading.Thread(target=self._work, name="batches", daemon=True).start()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether images are taken: until `close`."""
+        return self._is_open
+
     async def submit(self, images: Array, time_limit_s: float) -> Array:
         """Return the output for images, shape (n, …).
 

@@ -267,6 +267,7 @@ class Repository:
             engine=model.engine.name,
         )
         if former is not None:
+            former.successor = served
             self._retire(former)
 
     def _retire(self, served: Served) -> None:

@@ -58,6 +58,8 @@ class Served:
         self.counts = Counts()
         self.settings = settings
         self._observe = observe
+        #: the model that has taken this one's place, for requests that came before
+        self.successor: Served | None = None
         self._batcher = Batcher(model.predict, settings.batching, self._count)
 
     async def run(self, images: Array) -> Array:
@@ -94,6 +96,9 @@ class Served:
         x = await apart(images.nbytes > LARGE, self._checked, images)
         if len(x) == 0:
             return np.zeros((0, *self.network.output_shape), self.model.dtype)
+        # a request that was read while the model was replaced is not lost
+        if self.successor is not None and not self._batcher.is_open:
+            return await self.successor.run(images)
         return await self._batcher.submit(x, self.settings.time_limit_s)
 
     def _checked(self, images: Array) -> Array:

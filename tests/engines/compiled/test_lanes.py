@@ -22,7 +22,7 @@ def test_layers_agree_with_numpy_on_fewer_lanes(lanes):
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     chosen = "conv or pool or dense or batch or mnist"
     done = subprocess.run(
-        [*command, "-k", chosen, str(here / "test_layers.py")],
+        [*command, "-k", chosen, str(here / "lowering" / "test_layers.py")],
         env=environment,
         capture_output=True,
         text=True,
