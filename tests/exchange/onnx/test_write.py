@@ -65,9 +65,9 @@ def test_the_header_names_opset_and_producer(small_model, tmp_path):
     assert model.producer_name == "pellucid"
 
 
-def test_output_padding_that_onnx_cannot_have_is_refused(build_model, tmp_path):
+def test_output_padding_that_onnx_cannot_have_is_refused(model_of, tmp_path):
     layer = pl.ConvTranspose2D(3, kernel_size=3, output_padding=2, name="up")
-    model = build_model(pl.Sequential(pl.Input(5, 5, 2), layer))
+    model = model_of(pl.Sequential(pl.Input(5, 5, 2), layer))
     with pytest.raises(pl.ExchangeError, match="ConvTranspose2D 'up': output_padding"):
         exchange.write(model, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
