@@ -44,16 +44,20 @@ def test_a_name_that_never_was_is_not_found() -> None:
 @pytest.mark.parametrize(
     ("module", "former", "name"),
     [
-        ("recipes", "changed", "override"),
-        ("training", "Plan", "FitConfig"),
-        ("training", "Position", "TrainerState"),
+        ("exchange", "prove", "exchange.verify_export"),
+        ("explain", "check_gradients", "verify.check_gradients"),
+        ("recipes", "changed", "recipes.override"),
+        ("training", "Plan", "training.FitConfig"),
+        ("training", "Position", "training.TrainerState"),
     ],
 )
 def test_a_former_public_name_stands_for_the_present_one(
     module: str, former: str, name: str
 ) -> None:
     home = importlib.import_module(f"pellucid.{module}")
-    with pytest.warns(DeprecationWarning, match=f"{name} now"):
-        assert getattr(home, former) is getattr(home, name)
+    package, _, current = name.partition(".")
+    present = getattr(importlib.import_module(f"pellucid.{package}"), current)
+    with pytest.warns(DeprecationWarning, match=rf"is now pellucid\.{name};"):
+        assert getattr(home, former) is present
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         home.nothing  # noqa: B018

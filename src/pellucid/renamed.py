@@ -95,16 +95,6 @@ MODULES = {
     "training.together": "training.distributed_sync",
 }
 
-#: classes of a renamed module: former name → name
-CLASSES: dict[str, dict[str, str]] = {
-    "pellucid.studio": {"Workbench": "SharedModel"},
-    "pellucid.studio.live_training": {
-        "Lesson": "LiveTraining",
-        "Wish": "TrainingRequest",
-    },
-    "pellucid.studio.shared_model": {"Workbench": "SharedModel"},
-}
-
 
 class RenamedFinder:
     """Find modules by the names that they had in 0.1."""
@@ -137,9 +127,6 @@ class _Loader:
         )
         module = importlib.import_module(self._new)
         self._spec = module.__spec__
-        for former, name in CLASSES.get(self._new, {}).items():
-            if name in vars(module):
-                vars(module).setdefault(former, vars(module)[name])
         return module
 
     def exec_module(self, module: ModuleType) -> None:
@@ -160,18 +147,28 @@ def current_name(fullname: str) -> str | None:
 
 
 def former_names(module: str, names: dict[str, str]) -> Callable[[str], Any]:
-    """Return a module's `__getattr__` (PEP 562) that serves names of 0.1."""
+    """Return a module's `__getattr__` (PEP 562) that serves its public names of 0.1.
+
+    Parameters
+    ----------
+    module : str
+        The module's name.
+    names : dict
+        Former name → name of today: in that module, or dotted where it has moved.
+    """
 
     def find(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        home, _, current = names[name].rpartition(".")
+        home = home or module
         warnings.warn(
-            f"{module}.{name} is {module}.{names[name]} now; the former name goes "
-            "with the next version.",
+            f"{module}.{name} is now {home}.{current}; the former name goes with the "
+            "next version.",
             DeprecationWarning,
             stacklevel=2,
         )
-        return getattr(sys.modules[module], names[name])
+        return getattr(importlib.import_module(home), current)
 
     return find
 

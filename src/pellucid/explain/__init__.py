@@ -1,9 +1,5 @@
 """Look into a network: the arithmetic of one element, gradients, attributions."""
 
-import importlib
-import warnings
-from typing import Any
-
 from pellucid.explain.arithmetic import arithmetic
 from pellucid.explain.assessment import Assessment, Mistake, assess
 from pellucid.explain.derivative import Derivative, Share, derivative
@@ -13,6 +9,7 @@ from pellucid.explain.probabilities import probabilities
 from pellucid.explain.saliency import Map, occlusion, saliency
 from pellucid.explain.text import arithmetic_text, derivative_text
 from pellucid.explain.values import Arithmetic, Parameter, Step, Term
+from pellucid.renamed import former_names
 
 __all__ = [
     "Arithmetic",
@@ -36,16 +33,10 @@ __all__ = [
     "saliency",
 ]
 
-_MOVED = ("GradientCheck", "WeightCheck", "check_gradients")
-
-
-def __getattr__(name: str) -> Any:
-    """Return what 0.1 had here, for one version."""
-    if name not in _MOVED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(
-        f"pellucid.explain.{name} is pellucid.verify.{name} now.",
-        DeprecationWarning,
-        stacklevel=2,
-    )
-    return getattr(importlib.import_module("pellucid.verify"), name)
+__getattr__ = former_names(
+    __name__,
+    {
+        name: f"pellucid.verify.{name}"
+        for name in ("GradientCheck", "WeightCheck", "check_gradients")
+    },
+)
