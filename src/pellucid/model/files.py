@@ -68,7 +68,7 @@ def from_file(
         output_meaning=file.output_meaning,
     )
     model.load_weights(file.weights)
-    # what came from elsewhere, or from 0.1, does not say what it was trained on
+    # imported models and files of 0.1 do not say what they were trained on
     known = file.input_range
     model.input_range.take_over(known, warns=known is not None)
     model.epochs = file.epochs
