@@ -47,6 +47,7 @@ def test_a_name_that_never_was_is_not_found() -> None:
         ("exchange", "prove", "exchange.verify_export"),
         ("explain", "check_gradients", "verify.check_gradients"),
         ("recipes", "changed", "recipes.override"),
+        ("studio", "Workbench", "studio.SharedModel"),
         ("training", "Plan", "training.FitConfig"),
         ("training", "Position", "training.TrainerState"),
     ],

@@ -17,7 +17,7 @@ from typing import Any
 import pellucid as pl
 from pellucid.cli.main import main
 from pellucid.serving import Log, create_app
-from pellucid.studio import Workbench
+from pellucid.studio import SharedModel
 
 FILE = Path(__file__).with_name("interfaces.json")
 
@@ -73,7 +73,7 @@ def openapi() -> dict[str, Any]:
     from starlette.testclient import TestClient
 
     model = pl.Model(pl.zoo("lenet5"), engine="numpy")
-    app = create_app([], bench=Workbench(model, "lenet5"), log=Log("none"))
+    app = create_app([], bench=SharedModel(model, "lenet5"), log=Log("none"))
     with TestClient(app, base_url="http://127.0.0.1") as client:
         document = client.get("/openapi.json").json()
     return {
@@ -93,7 +93,7 @@ def studio() -> list[str]:
     from pellucid.studio.routes import router
 
     model = pl.Model(pl.zoo("lenet5"), engine="numpy")
-    app = create_app([], bench=Workbench(model, "lenet5"), log=Log("none"))
+    app = create_app([], bench=SharedModel(model, "lenet5"), log=Log("none"))
     routes = router(app.studio).routes
     return sorted(f"{method} {r.path}" for r in routes for method in r.methods)  # type: ignore[attr-defined]
 

@@ -16,7 +16,7 @@ import pytest
 from serving_models import small_model
 
 from pellucid.serving import Log, Source, create_app
-from pellucid.serving.logs import taken_over
+from pellucid.serving.logs import redirect_logs
 from pellucid.serving.server import connection_for
 
 pytest.importorskip("httptools")
@@ -142,7 +142,7 @@ def test_one_that_leaves_between_its_requests_is_no_bug_of_ours() -> None:
         b"POST /v1/models/pets:predict HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         b"Content-Length: %d\r\n\r\n" % len(body)
     ) + body
-    with taken_over(log):
+    with redirect_logs(log):
         thread.start()
         while not server.started:
             time.sleep(0.01)

@@ -11,7 +11,7 @@ import warnings
 import pytest
 
 from pellucid.serving import Log
-from pellucid.serving.logs import taken_over
+from pellucid.serving.logs import redirect_logs
 
 #: what a reader by lines may take for an end
 ENDS = "a\nb\r\nc\u2028d\u2029e\x85f\x0bg\x0ch\ud800i"
@@ -34,7 +34,7 @@ def test_what_others_log_is_an_event_too() -> None:
     def fail() -> None:
         raise ValueError("two\nlines")
 
-    with taken_over(Log("events", written)):
+    with redirect_logs(Log("events", written)):
         try:
             fail()
         except ValueError:

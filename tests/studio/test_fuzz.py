@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from pellucid.network import to_json
 from pellucid.serving import Log, create_app
-from pellucid.studio import Workbench
+from pellucid.studio import SharedModel
 
 IMAGE = base64.b64encode(np.arange(64, dtype=np.uint8).tobytes()).decode()
 NETWORK = to_json(small_model().network)
@@ -45,7 +45,7 @@ ODD = st.one_of(
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    app = create_app([], log=Log("none"), bench=Workbench(small_model(), "pets"))
+    app = create_app([], log=Log("none"), bench=SharedModel(small_model(), "pets"))
     with TestClient(app, base_url="http://127.0.0.1") as opened:
         yield opened
 

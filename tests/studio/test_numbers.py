@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 import pellucid as pl
 from pellucid.serving import Log, create_app
 from pellucid.serving.pages import STATIC
-from pellucid.studio import Workbench
-from pellucid.studio.events import told
-from pellucid.studio.live_training import Wish
+from pellucid.studio import SharedModel
+from pellucid.studio.events import stream_events
+from pellucid.studio.live_training import TrainingRequest
 
 PIXELS = np.random.default_rng(3).integers(0, 255, (8, 8, 1)).astype(np.uint8)
 SEEN = {"image": base64.b64encode(PIXELS.tobytes()).decode()}
@@ -29,7 +29,7 @@ def open_studio() -> Iterator[Any]:
     opened: list[TestClient] = []
 
     def open_(model: pl.Model) -> TestClient:
-        app = create_app([], log=Log("none"), bench=Workbench(model, "m"))
+        app = create_app([], log=Log("none"), bench=SharedModel(model, "m"))
         client = TestClient(app, base_url="http://127.0.0.1")
         opened.append(client.__enter__())
         return client
@@ -111,7 +111,7 @@ def test_the_events_of_a_training_are_json_whatever_happens(
     open_studio: Any,
 ) -> None:
     studio = open_studio(small_model()).app.studio
-    wish = Wish(
+    wish = TrainingRequest(
         network="xor-one-hidden", data="xor", engines=["numpy"], images=4, epochs=3
     )
     studio.start(wish)
@@ -121,7 +121,7 @@ def test_the_events_of_a_training_are_json_whatever_happens(
     lane.snapshot["metrics"]["loss"] = float("inf")
 
     async def first_events() -> list[str]:
-        events = told(studio)
+        events = stream_events(studio)
         return [await anext(events), await anext(events)]
 
     begin, news = asyncio.run(first_events())

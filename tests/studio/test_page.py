@@ -16,7 +16,7 @@ import pytest
 
 import pellucid as pl
 from pellucid.serving import Log, create_app
-from pellucid.studio import Workbench
+from pellucid.studio import SharedModel
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -34,7 +34,7 @@ def served(model: pl.Model) -> Iterator[str]:
 
     import uvicorn
 
-    app = create_app([], log=Log("none"), bench=Workbench(model, model.network.name))
+    app = create_app([], log=Log("none"), bench=SharedModel(model, model.network.name))
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

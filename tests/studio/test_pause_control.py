@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from pellucid.studio.pause_control import Gate
+from pellucid.studio.pause_control import PauseControl
 
 
-def passing(gate: Gate) -> tuple[threading.Thread, list[bool]]:
+def passing(gate: PauseControl) -> tuple[threading.Thread, list[bool]]:
     """Pass the gate in a thread; the list has the answer when it is through."""
     answers: list[bool] = []
     thread = threading.Thread(target=lambda: answers.append(gate.passes()))
@@ -16,11 +16,11 @@ def passing(gate: Gate) -> tuple[threading.Thread, list[bool]]:
 
 
 def test_an_open_gate_lets_pass() -> None:
-    assert Gate().passes()
+    assert PauseControl().passes()
 
 
 def test_a_paused_gate_holds_until_it_goes_on() -> None:
-    gate = Gate()
+    gate = PauseControl()
     gate.pause()
     thread, answers = passing(gate)
     thread.join(0.05)
@@ -31,7 +31,7 @@ def test_a_paused_gate_holds_until_it_goes_on() -> None:
 
 
 def test_a_step_lets_each_lane_pass_once() -> None:
-    gate = Gate()
+    gate = PauseControl()
     gate.step(2)
     assert gate.passes()
     assert gate.passes()
@@ -44,7 +44,7 @@ def test_a_step_lets_each_lane_pass_once() -> None:
 
 
 def test_an_end_ends_all() -> None:
-    gate = Gate()
+    gate = PauseControl()
     gate.end()
     assert not gate.passes()
     gate.pause()

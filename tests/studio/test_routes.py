@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 import pellucid as pl
 from pellucid.network import ZOO, to_json
 from pellucid.serving import Limits, Log, Settings, create_app
-from pellucid.studio import Workbench
+from pellucid.studio import SharedModel
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def make_studio() -> Iterator[Any]:
             [],
             settings=Settings(**how),
             log=Log("none"),
-            bench=Workbench(model, model.network.name),
+            bench=SharedModel(model, model.network.name),
         )
         opened.append(TestClient(app, base_url="http://127.0.0.1").__enter__())
         return opened[-1]

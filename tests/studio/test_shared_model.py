@@ -10,11 +10,11 @@ import numpy as np
 from serving_models import small_model
 
 import pellucid as pl
-from pellucid.studio import Workbench
+from pellucid.studio import SharedModel
 
 
 def test_a_question_aside_holds_nobody_up() -> None:
-    bench = Workbench(small_model(), "pets")
+    bench = SharedModel(small_model(), "pets")
     may_end = threading.Event()
 
     def slow(model: pl.Model) -> bool:
@@ -33,7 +33,7 @@ def test_a_question_aside_holds_nobody_up() -> None:
 
 
 def test_a_twin_has_the_weights_that_are_shown(images: Any) -> None:
-    bench = Workbench(small_model(0), "pets")
+    bench = SharedModel(small_model(0), "pets")
 
     def aside() -> Any:
         return asyncio.run(bench.ask_aside(lambda model: model.predict(images)))
@@ -46,7 +46,7 @@ def test_a_twin_has_the_weights_that_are_shown(images: Any) -> None:
 
 
 def test_a_twin_runs_on_the_same_engine_and_apart() -> None:
-    bench = Workbench(small_model(), "pets")
+    bench = SharedModel(small_model(), "pets")
     twin = asyncio.run(bench.ask_aside(lambda model: model))
     assert twin is not bench.model
     assert twin.engine.name == bench.model.engine.name

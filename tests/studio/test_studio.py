@@ -11,10 +11,10 @@ from serving_models import small_model
 
 from pellucid.errors import PellucidError
 from pellucid.serving import Log, RequestError, create_app
-from pellucid.studio import Studio, Workbench
-from pellucid.studio.live_training import Lesson, Wish
+from pellucid.studio import SharedModel, Studio
+from pellucid.studio.live_training import LiveTraining, TrainingRequest
 
-WISH = Wish(
+WISH = TrainingRequest(
     network="xor-one-hidden",
     data="xor",
     engines=["numpy"],
@@ -26,7 +26,7 @@ WISH = Wish(
 
 
 def made() -> Studio:
-    app = create_app([], bench=Workbench(small_model(), "x"), log=Log("none"))
+    app = create_app([], bench=SharedModel(small_model(), "x"), log=Log("none"))
     studio: Studio = app.studio
     return studio
 
@@ -84,7 +84,7 @@ def test_a_thread_that_cannot_start_leaves_none_behind(
     monkeypatch.setattr(threading.Thread, "start", fail_later)
     two = WISH.model_copy(update={"engines": ["numpy", "numpy"]})
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        Lesson(two, Workbench(small_model(), "x"), two.recipe())
+        LiveTraining(two, SharedModel(small_model(), "x"), two.recipe())
     assert len(begun) == 2
     assert alive() == []
 

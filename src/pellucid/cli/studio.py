@@ -68,21 +68,21 @@ def _bench(run: str | None, engine: Any) -> tuple[Any, list[Any]]:
     from pellucid.model import from_file
     from pellucid.runs import ModelFile, model_path
     from pellucid.serving import Source
-    from pellucid.studio import Workbench
+    from pellucid.studio import SharedModel
 
     if run is None:
-        return Workbench(Model(zoo(_BEGINNER), engine=engine), _BEGINNER), []
+        return SharedModel(Model(zoo(_BEGINNER), engine=engine), _BEGINNER), []
     path = model_path(run)
     model = from_file(ModelFile.read(path), engine=engine)
     title = model.network.name
-    return Workbench(model, title), [Source(name="model", origin=run, engine=engine)]
+    return SharedModel(model, title), [Source(name="model", origin=run, engine=engine)]
 
 
 def _wish(engine: str) -> Any:
-    from pellucid.studio.live_training import Wish
+    from pellucid.studio.live_training import TrainingRequest
 
     wish = {"network": _BEGINNER, "images": _BEGINNER_IMAGES, "engines": [engine]}
-    return Wish.model_validate(wish)
+    return TrainingRequest.model_validate(wish)
 
 
 def _on_ready(url: str, app: Any, wish: Any, token: str | None, opens: bool) -> None:

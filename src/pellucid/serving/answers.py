@@ -73,7 +73,7 @@ def check_is_value(who: str, meaning: OutputMeaning, output_shape: Any) -> None:
         )
 
 
-def classified(
+def format_classes(
     meaning: OutputMeaning, names: tuple[str, ...], output: Array, count: int
 ) -> list[list[str]]:
     """Return each image's best classes as "value:index:name", the best first.

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pellucid.errors import MissingExtraError
-from pellucid.serving.asgi import Front
-from pellucid.serving.lazy_app import Late
+from pellucid.serving.asgi import AsgiApp
+from pellucid.serving.lazy_app import LazyApp
 from pellucid.serving.logs import Log
 from pellucid.serving.repository import Source
 from pellucid.serving.settings import Settings
 from pellucid.serving.state import State
 
 if TYPE_CHECKING:
-    from pellucid.studio import Workbench
+    from fastapi import APIRouter
+
+
+class Page(Protocol):
+    """A page that people look at, beside the models that programs ask."""
+
+    def router(self) -> APIRouter:
+        """Return the routes that the page asks."""
+        ...
+
+    def end(self) -> None:
+        """End what goes on; called when the server stops."""
+        ...
+
+
+class Mountable(Protocol):
+    """What brings a page into a server: `pellucid.studio.SharedModel`."""
+
+    def mount(self, state: State) -> Page:
+        """Return the page, which may use the server's models and settings."""
+        ...
 
 
 def create_app(
@@ -24,8 +44,8 @@ def create_app(
     settings: Settings | None = None,
     log: Log | None = None,
     follows: bool = False,
-    bench: Workbench | None = None,
-) -> Front:
+    bench: Mountable | None = None,
+) -> AsgiApp:
     """Return an ASGI app that serves models.
 
     Parameters
@@ -38,12 +58,12 @@ def create_app(
         Where requests are logged; to stderr if left out.
     follows : bool
         Whether a run that improves is loaded again.
-    bench : Workbench, optional
+    bench : SharedModel of pellucid.studio, optional
         The model that the studio shows; without it there is no studio.
 
     Returns
     -------
-    Front
+    AsgiApp
         For any ASGI server; `pellucid.serving.serve` runs it on uvicorn.
 
     Raises
@@ -63,16 +83,13 @@ def create_app(
         metrics=Metrics(),
         follows=follows,
     )
-    studio: Any = None
-    if bench is not None:
-        from pellucid.studio import Studio
-
-        studio = Studio(bench, state)
+    studio = None if bench is None else bench.mount(state)
+    if studio is not None:
         state.at_stop.append(studio.end)
-    return Front(state, Late(lambda: _rest(state, studio)), studio)
+    return AsgiApp(state, LazyApp(lambda: _rest(state, studio)), studio)
 
 
-def _rest(state: State, studio: Any) -> Any:
+def _rest(state: State, studio: Page | None) -> Any:
     from pellucid.serving import fastapi_app  # FastAPI, which is slow to import
 
     return fastapi_app.build(state, studio)

@@ -35,7 +35,7 @@ from pellucid.serving.http import (
     read_body,
     write,
 )
-from pellucid.serving.lazy_app import Late
+from pellucid.serving.lazy_app import LazyApp
 from pellucid.serving.security import NO_SNIFF, OPEN_PATHS, PAGE_HEADERS, check_once
 from pellucid.serving.state import QUIET_S, State
 
@@ -56,20 +56,20 @@ class _Route(NamedTuple):
     method: str = "POST"
 
 
-class Front:
+class AsgiApp:
     """An ASGI app: guards, answers inference itself, hands the rest on.
 
     Parameters
     ----------
     state : State
         What is served.
-    rest : Late
+    rest : LazyApp
         Everything but inference and health.
     studio : Studio, optional
         What people look at, where there is a studio.
     """
 
-    def __init__(self, state: State, rest: Late, studio: Any = None) -> None:
+    def __init__(self, state: State, rest: LazyApp, studio: Any = None) -> None:
         self.state = state
         self.rest = rest
         self.studio = studio
@@ -79,10 +79,10 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
             return
         start = time.perf_counter()
-        send = reach = _Reach(send)
+        send = reach = _ClientStream(send)
         headers = dict(scope["headers"])
         request_id = self._request_id(headers)
         extra = [(b"x-request-id", request_id), NO_SNIFF]
@@ -97,7 +97,7 @@ class Front:
             self.state.guard.check(scope["path"], headers)
             route = self._route(scope["path"])
             if route is None:
-                status = await self._hand_on(scope, receive, send, extra)
+                status = await self._delegate(scope, receive, send, extra)
                 label = getattr(scope.get("route"), "path", label)
             else:
                 label = route.label
@@ -119,7 +119,7 @@ class Front:
             said["request_id"] = request_id.decode()
             self.state.answered(label, status, start, **said)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         """Start and stop with the program that runs the app (ASGI's lifespan)."""
         await receive()
         try:
@@ -141,7 +141,7 @@ class Front:
         """
         while self.studio is None and not self.state.is_quiet:
             await asyncio.sleep(QUIET_S / 4)
-        await self.rest.made()
+        await self.rest.load()
         await asyncio.to_thread(importlib.import_module, "pellucid.explain")
 
     def _request_id(self, headers: dict[bytes, bytes]) -> bytes:
@@ -200,7 +200,7 @@ class Front:
         )
         return await route.answer(request)
 
-    async def _hand_on(
+    async def _delegate(
         self, scope: Scope, receive: Receive, send: Send, extra: list[Any]
     ) -> int:
         """Let the rest answer, with a body that was read within the limits."""
@@ -230,7 +230,9 @@ class Front:
         await self.rest(scope, receive_again, send_more)
         return status
 
-    async def _report(self, reach: _Reach, request_id: bytes, extra: list[Any]) -> None:
+    async def _report(
+        self, reach: _ClientStream, request_id: bytes, extra: list[Any]
+    ) -> None:
         """Keep the traceback for the log; the client gets a sentence."""
         self.state.log.event(
             "error", request_id=request_id.decode(), traceback=traceback.format_exc()
@@ -244,7 +246,7 @@ class Front:
                 await write(reach, answer_error(sentence, 500), extra)
 
 
-class _Reach:
+class _ClientStream:
     """What is sent to a client; one that is gone is no bug of ours."""
 
     def __init__(self, send: Send) -> None:

@@ -47,7 +47,7 @@ class Batcher:
     ) -> None:
         self._run = run
         self._batching = batching
-        self._observe = observe or _nothing
+        self._observe = observe or _observe_nothing
         self._tickets: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._held: _Ticket | None = None
         self._loop = asyncio.get_running_loop()
@@ -93,8 +93,8 @@ class Batcher:
             self._is_open = False
             self._tickets.put(None)
         await self._ended
-        self._run = _closed  # lets go of the model, and of whoever counts
-        self._observe = _nothing
+        self._run = _return_unchanged  # lets go of the model, and of whoever counts
+        self._observe = _observe_nothing
 
     def _leave(self, count: int) -> None:
         self.waiting -= count
@@ -180,10 +180,10 @@ def _expire(answer: asyncio.Future[Array], seconds: float) -> None:
         answer.set_exception(too_slow(seconds))
 
 
-def _closed(images: Array) -> Array:
+def _return_unchanged(images: Array) -> Array:
     """Stand where a model was; nothing comes here any more."""
     return images
 
 
-def _nothing(images: int, seconds: float) -> None:
+def _observe_nothing(images: int, seconds: float) -> None:
     """Observe nothing."""

@@ -41,7 +41,7 @@ def status_of(error: PellucidError) -> int:
 
 
 @contextmanager
-def reading(who: str) -> Iterator[None]:
+def refuse_unreadable(who: str) -> Iterator[None]:
     """Turn whatever reading a request raises into a refusal.
 
     What a request holds is read in here and nowhere else; an exception that nobody

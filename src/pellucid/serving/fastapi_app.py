@@ -37,9 +37,7 @@ def build(state: State, studio: Any = None) -> FastAPI:
     _describe(app)
     app.include_router(management.router(state))
     if studio is not None:
-        from pellucid.studio.routes import router
-
-        app.include_router(router(studio))
+        app.include_router(studio.router())
     return app
 
 

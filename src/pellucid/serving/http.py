@@ -136,7 +136,7 @@ async def read(
     encoding = headers.get(b"content-encoding")
     if encoding is not None:
         unpack = (body, encoding.decode("latin-1"), limits.body_bytes)
-        body = await apart(len(body) > LARGE // 16, _decompressed, *unpack)
+        body = await apart(len(body) > LARGE // 16, _decompress, *unpack)
     return Request(headers, scope["query_string"], body)
 
 
@@ -218,7 +218,7 @@ def _too_large(size: int, most: int) -> RequestError:
     )
 
 
-def _decompressed(body: bytes, encoding: str, most: int) -> bytes:
+def _decompress(body: bytes, encoding: str, most: int) -> bytes:
     windows = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
     if encoding == "identity":
         return body

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from pellucid.errors import DataError
 from pellucid.serving import answers
-from pellucid.serving.errors import RequestError, reading
+from pellucid.serving.errors import RequestError, refuse_unreadable
 from pellucid.serving.http import Answer, Request, answer_numbers
 from pellucid.serving.repository import Repository
-from pellucid.serving.served_model import Served
+from pellucid.serving.served_model import ServedModel
 from pellucid.serving.upload import FORM, PICTURES, RAW, read_upload
 
 Array = npt.NDArray[Any]
@@ -28,14 +28,14 @@ async def predict(repository: Repository, request: Request) -> Answer:
     little-endian. ``?model=`` and ``?version=`` choose; where one model is served they
     may be left out.
     """
-    with reading("predict"):
-        served = _chosen(repository, request)
+    with refuse_unreadable("predict"):
+        served = _choose_model(repository, request)
         images = await _images(served, request)
     output = await served.run(images)
     return await answer_numbers(_document(served, output), output.size)
 
 
-async def _images(served: Served, request: Request) -> Array:
+async def _images(served: ServedModel, request: Request) -> Array:
     content_type = request.header(b"content-type")
     came = read_upload(request.body, content_type)
     fits = len(came.content) % _image_bytes(served) == 0
@@ -50,7 +50,7 @@ async def _images(served: Served, request: Request) -> Array:
     )
 
 
-def _chosen(repository: Repository, request: Request) -> Served:
+def _choose_model(repository: Repository, request: Request) -> ServedModel:
     if not request.query:
         return repository.only()
     query = parse_qs(request.query.decode("latin-1"), keep_blank_values=True)
@@ -65,7 +65,7 @@ def _chosen(repository: Repository, request: Request) -> Served:
     return repository.get(query["model"][0], version)
 
 
-def _raw(served: Served, body: bytes) -> Array:
+def _raw(served: ServedModel, body: bytes) -> Array:
     """Return the images that bytes hold; they are as many as fit."""
     shape = served.network.input_shape
     dtype, size = _dtype(served), _image_bytes(served)
@@ -77,15 +77,15 @@ def _raw(served: Served, body: bytes) -> Array:
     return np.frombuffer(body, dtype).reshape(-1, *shape)
 
 
-def _dtype(served: Served) -> np.dtype[Any]:
+def _dtype(served: ServedModel) -> np.dtype[Any]:
     return np.dtype(served.model.dtype).newbyteorder("<")
 
 
-def _image_bytes(served: Served) -> int:
+def _image_bytes(served: ServedModel) -> int:
     return prod(served.network.input_shape) * _dtype(served).itemsize
 
 
-def _document(served: Served, output: Array) -> dict[str, Any]:
+def _document(served: ServedModel, output: Array) -> dict[str, Any]:
     names = served.class_names
     document = {"model": served.name, "version": served.version}
     named = {"classes": list(names)} if names else {}

@@ -95,7 +95,7 @@ class _Reader:
         for container, keys in fresh:
             for key in keys:
                 if id(container[key]) not in is_open:
-                    container[key] = _packed(container[key])
+                    container[key] = _pack_numbers(container[key])
 
     def _extend(self, part: Any) -> list[tuple[Any, Iterable[Any]]]:
         """Give each open container what is new in it; return where that stands."""
@@ -149,12 +149,12 @@ def _pieces(text: bytes) -> Iterator[tuple[int, int, list[str]]]:
             brackets += window.translate(None, _OTHERS)
             end = stop
         brackets += window[:comma].translate(None, _OTHERS)
-        open_now = _left_open(open_now + brackets)
+        open_now = _open_brackets(open_now + brackets)
         yield start, end + comma + 1, [_CLOSER[one] for one in open_now]
         start = end + comma + 1
 
 
-def _left_open(brackets: bytes) -> bytes:
+def _open_brackets(brackets: bytes) -> bytes:
     """Return the brackets that are open still; ValueError if others are closed."""
     former = b""
     while former != brackets:
@@ -182,11 +182,11 @@ def _last_ones(value: Any, depth: int) -> list[Any]:
     return found
 
 
-def _packed(value: Any) -> Any:
+def _pack_numbers(value: Any) -> Any:
     """Return a list of numbers as an array, if it is long; others as they are."""
     if isinstance(value, dict):
         for key, one in value.items():
-            value[key] = _packed(one)
+            value[key] = _pack_numbers(one)
         return value
     if not isinstance(value, list) or not value:
         return value
@@ -202,30 +202,30 @@ def _packed(value: Any) -> Any:
 
 def dump(document: Any) -> bytes:
     """Write JSON with arrays in it, in pieces; ValueError if one is not finite."""
-    return b"".join(text.encode() for text in _written(document))
+    return b"".join(text.encode() for text in _write_pieces(document))
 
 
-def _written(value: Any) -> Iterator[str]:
+def _write_pieces(value: Any) -> Iterator[str]:
     if isinstance(value, np.ndarray):
-        yield from _written_array(value)
+        yield from _write_array(value)
     elif isinstance(value, dict):
         yield "{"
         for i, (key, one) in enumerate(value.items()):
             yield f"{',' if i else ''}{json.dumps(key)}:"
-            yield from _written(one)
+            yield from _write_pieces(one)
         yield "}"
     elif isinstance(value, list | tuple):
         yield "["
         for i, one in enumerate(value):
             if i:
                 yield ","
-            yield from _written(one)
+            yield from _write_pieces(one)
         yield "]"
     else:
         yield json.dumps(value, allow_nan=False)
 
 
-def _written_array(array: np.ndarray[Any, Any]) -> Iterator[str]:
+def _write_array(array: np.ndarray[Any, Any]) -> Iterator[str]:
     if array.size <= _NUMBERS or array.ndim == 0:
         yield json.dumps(array.tolist(), allow_nan=False, separators=(",", ":"))
         return
@@ -235,7 +235,7 @@ def _written_array(array: np.ndarray[Any, Any]) -> Iterator[str]:
         part = array[start : start + rows]
         yield "," if start else ""
         if rows == 1:
-            yield from _written_array(part[0])
+            yield from _write_array(part[0])
         else:
             yield json.dumps(part.tolist(), allow_nan=False, separators=(",", ":"))[
                 1:-1

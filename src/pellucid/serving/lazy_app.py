@@ -9,7 +9,7 @@ from typing import Any
 from pellucid.serving.http import Receive, Scope, Send
 
 
-class Late:
+class LazyApp:
     """Make an ASGI app in another thread when it is first asked.
 
     FastAPI takes longer to import than all the rest that a server needs to answer its
@@ -28,14 +28,14 @@ class Late:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await (await self.made())(scope, receive, send)
+        await (await self.load())(scope, receive, send)
 
     @property
     def is_made(self) -> bool:
         """True where the app is there."""
         return self._app is not None
 
-    async def made(self) -> Any:
+    async def load(self) -> Any:
         """Return the app; make it if it is not there yet."""
         async with self._lock:
             if self._app is None:

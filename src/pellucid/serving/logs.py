@@ -86,7 +86,7 @@ class _Events(logging.Handler):
 
 
 @contextmanager
-def taken_over(log: Log) -> Iterator[None]:
+def redirect_logs(log: Log) -> Iterator[None]:
     """Write as events what others would write to stderr in lines of their own.
 
     That is what packages log (uvicorn, asyncio, gRPC), warnings, and exceptions that

@@ -14,7 +14,7 @@ from prometheus_client import (
 
 if TYPE_CHECKING:
     from pellucid.serving.repository import Repository
-    from pellucid.serving.served_model import Served
+    from pellucid.serving.served_model import ServedModel
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30)
 _IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
@@ -77,7 +77,7 @@ class Metrics:
         children[0].inc()
         children[1].observe(seconds)
 
-    def batch(self, served: Served, images: int, seconds: float) -> None:
+    def batch(self, served: ServedModel, images: int, seconds: float) -> None:
         """Count a batch."""
         self._batch_images.labels(served.name, served.version).observe(images)
         self._batch_seconds.labels(served.name, served.version).observe(seconds)

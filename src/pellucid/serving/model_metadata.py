@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.serving.served_model import Served
+from pellucid.serving.served_model import ServedModel
 from pellucid.serving.tensors import datatype_of
 
 EXTENSIONS = (
@@ -27,7 +27,7 @@ def server() -> dict[str, Any]:
     }
 
 
-def metadata(served: Served) -> dict[str, Any]:
+def metadata(served: ServedModel) -> dict[str, Any]:
     """Say what a model takes and gives."""
     network, datatype = served.network, datatype_of(served.model.dtype)
     return {
@@ -51,7 +51,7 @@ def metadata(served: Served) -> dict[str, Any]:
     }
 
 
-def config(served: Served) -> dict[str, Any]:
+def config(served: ServedModel) -> dict[str, Any]:
     """Say how a model is run, in Triton's words."""
     network, datatype = served.network, datatype_of(served.model.dtype)
     return {
@@ -89,17 +89,17 @@ def config(served: Served) -> dict[str, Any]:
     }
 
 
-def stats(served: Served) -> dict[str, Any]:
+def stats(served: ServedModel) -> dict[str, Any]:
     """Say how often a model was asked, and how long it took."""
     return {"model_stats": [statistics(served)]}
 
 
-def ready(served: Served) -> dict[str, Any]:
+def ready(served: ServedModel) -> dict[str, Any]:
     """Say that a model answers."""
     return {"name": served.name, "ready": True}
 
 
-def statistics(served: Served) -> dict[str, Any]:
+def statistics(served: ServedModel) -> dict[str, Any]:
     """Say it of one version: requests that went well or failed, and batches."""
     counts = served.counts
     return {

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.serving import answers, tensors
-from pellucid.serving.errors import RequestError, reading
+from pellucid.serving.errors import RequestError, refuse_unreadable
 from pellucid.serving.http import (
     BINARY,
     LARGE,
@@ -27,7 +27,7 @@ from pellucid.serving.http import (
     apart,
     read_json,
 )
-from pellucid.serving.served_model import Served
+from pellucid.serving.served_model import ServedModel
 from pellucid.serving.settings import Limits
 
 Array = npt.NDArray[Any]
@@ -41,7 +41,7 @@ class _Wanted(NamedTuple):
     classes: int
 
 
-async def infer(served: Served, request: Request, limits: Limits) -> Answer:
+async def infer(served: ServedModel, request: Request, limits: Limits) -> Answer:
     """Answer an inference request.
 
     Raises
@@ -49,12 +49,12 @@ async def infer(served: Served, request: Request, limits: Limits) -> Answer:
     PellucidError
         If the request is not one, or does not fit the model.
     """
-    with reading("infer"):
+    with refuse_unreadable("infer"):
         text, blob = _split(request)
         document = await read_json(text, depth=limits.json_depth)
         identity = _text(document, "id")
         entry = _the_input(document, served)
-        wanted = _wanted_output(document, served)
+        wanted = _parse_output(document, served)
         images = await _images(entry, blob, served)
     output = await served.run(images)
     return await _answer(served, output, wanted, identity)
@@ -83,7 +83,7 @@ def _text(document: dict[str, Any], key: str) -> str | None:
     return value
 
 
-def _the_input(document: dict[str, Any], served: Served) -> dict[str, Any]:
+def _the_input(document: dict[str, Any], served: ServedModel) -> dict[str, Any]:
     inputs = document.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1:
         came = len(inputs) if isinstance(inputs, list) else tensors.shorten(inputs)
@@ -101,10 +101,12 @@ def _the_input(document: dict[str, Any], served: Served) -> dict[str, Any]:
     return entry
 
 
-async def _images(entry: dict[str, Any], blob: memoryview, served: Served) -> Array:
+async def _images(
+    entry: dict[str, Any], blob: memoryview, served: ServedModel
+) -> Array:
     """Return the input's array; BYTES are pictures."""
     name = served.input_name
-    shape = tensors.checked_shape(name, entry.get("shape"), served.settings.limits)
+    shape = tensors.parse_shape(name, entry.get("shape"), served.settings.limits)
     size = _binary_size(entry, name)
     if "data" in entry and size is not None:
         raise RequestError(
@@ -123,7 +125,7 @@ async def _images(entry: dict[str, Any], blob: memoryview, served: Served) -> Ar
         )
     if entry.get("datatype") == "BYTES":
         return await _pictures(name, size, blob, shape, served)
-    dtype = tensors.checked_dtype(name, entry.get("datatype"))
+    dtype = tensors.parse_dtype(name, entry.get("datatype"))
     if size is not None:
         return tensors.from_bytes(name, blob, dtype, shape)
     data = entry.get("data")
@@ -137,7 +139,7 @@ async def _pictures(
     size: int | None,
     blob: memoryview,
     shape: tuple[int, ...],
-    served: Served,
+    served: ServedModel,
 ) -> Array:
     if size is None or len(shape) not in (1, 2) or shape[1:] not in ((), (1,)):
         raise RequestError(
@@ -166,7 +168,7 @@ def _binary_size(entry: dict[str, Any], name: str) -> int | None:
     return size
 
 
-def _wanted_output(document: dict[str, Any], served: Served) -> _Wanted:
+def _parse_output(document: dict[str, Any], served: ServedModel) -> _Wanted:
     is_binary = _flag(_parameters(document), "binary_data_output", False)
     outputs = document.get("outputs")
     if outputs is None or outputs == []:
@@ -201,7 +203,7 @@ def _flag(parameters: dict[str, Any], key: str, default: bool) -> bool:
 
 
 async def _answer(
-    served: Served, output: Array, wanted: _Wanted, identity: str | None
+    served: ServedModel, output: Array, wanted: _Wanted, identity: str | None
 ) -> Answer:
     entry: dict[str, Any] = {
         "name": served.output_name,
@@ -216,7 +218,7 @@ async def _answer(
     if identity is not None:
         document["id"] = identity
     if wanted.classes:
-        texts = answers.classified(
+        texts = answers.format_classes(
             served.meaning, served.class_names, output, wanted.classes
         )
         entry["datatype"], entry["shape"] = (

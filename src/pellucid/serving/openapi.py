@@ -30,7 +30,7 @@ _PARAMETERS = {"type": "object", "additionalProperties": True}
 
 
 def paths() -> dict[str, Any]:
-    """Return OpenAPI's path items of what `Front` answers itself."""
+    """Return OpenAPI's path items of what `AsgiApp` answers itself."""
     items: dict[str, Any] = {
         LIVE: {"get": _health("live", "Say that the process answers.")},
         READY: {"get": _health("ready", "Say whether every model answers.")},
@@ -44,9 +44,11 @@ def paths() -> dict[str, Any]:
         ("/v1/models/{name}", ":regress", _tensorflow_examples("regress", _REGRESS)),
     )
     for start, end, operation in kinds:
-        items[start + end] = {"post": _named(operation, has_version=False)}
+        items[start + end] = {
+            "post": _add_path_parameters(operation, has_version=False)
+        }
         items[f"{start}/versions/{{version}}{end}"] = {
-            "post": _named(operation, has_version=True)
+            "post": _add_path_parameters(operation, has_version=True)
         }
     return items
 
@@ -73,7 +75,9 @@ def _health(name: str, summary: str) -> dict[str, Any]:
     }
 
 
-def _named(operation: dict[str, Any], *, has_version: bool) -> dict[str, Any]:
+def _add_path_parameters(
+    operation: dict[str, Any], *, has_version: bool
+) -> dict[str, Any]:
     """Return an operation with its model's name, and version."""
     places = ["name", "version"] if has_version else ["name"]
     own = [

@@ -17,7 +17,7 @@ from pellucid.model import Model, from_file
 from pellucid.runs import ModelFile, model_path
 from pellucid.serving.errors import RequestError, unknown_model
 from pellucid.serving.logs import Log
-from pellucid.serving.served_model import Served
+from pellucid.serving.served_model import ServedModel
 from pellucid.serving.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -90,7 +90,7 @@ class Repository:
         self._log = log
         self._observe = observe
         self._sources: dict[str, dict[int, Source]] = {}
-        self._served: dict[str, dict[int, Served]] = {}
+        self._served: dict[str, dict[int, ServedModel]] = {}
         self._failures: dict[tuple[str, int], str] = {}
         self._lock = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -123,13 +123,13 @@ class Repository:
         PellucidError
             If one cannot be read; what was loaded before goes on.
         """
-        for source in self._wanted(name, version):
+        for source in self._matching_sources(name, version):
             async with self._lock:
                 await self._replace(source)
 
     async def unload(self, name: str, version: str | None = None) -> None:
         """Let a model's versions (or that one) go, when they have answered."""
-        for source in self._wanted(name, version):
+        for source in self._matching_sources(name, version):
             served = self._served.get(name, {}).pop(int(source.version), None)
             if served is not None:
                 self._retire(served)
@@ -161,7 +161,7 @@ class Repository:
         except PellucidError as error:  # what is loaded goes on answering
             self._log.event("load failed", model=source.name, error=str(error))
 
-    def get(self, name: str, version: str | None = None) -> Served:
+    def get(self, name: str, version: str | None = None) -> ServedModel:
         """Return who answers for a name; its highest version unless one is asked.
 
         Raises
@@ -177,7 +177,7 @@ class Repository:
                 return versions[int(version)]
         raise unknown_model(name, version, self.names)
 
-    def only(self) -> Served:
+    def only(self) -> ServedModel:
         """Return the one model there is; RequestError if there are others."""
         if len(self._served) == 1:
             return self.get(next(iter(self._served)))
@@ -191,12 +191,12 @@ class Repository:
         """Names that are loaded."""
         return sorted(self._served)
 
-    def versions(self, name: str) -> list[Served]:
+    def versions(self, name: str) -> list[ServedModel]:
         """Return a name's versions, the lowest first; RequestError if it has none."""
         self.get(name)
         return [served for _, served in sorted(self._served[name].items())]
 
-    def all(self) -> list[Served]:
+    def all(self) -> list[ServedModel]:
         """Return every version of every model that is loaded."""
         return [served for name in self.names for served in self.versions(name)]
 
@@ -236,7 +236,7 @@ class Repository:
             for _, source in sorted(versions.items())
         ]
 
-    def _wanted(self, name: str, version: str | None) -> list[Source]:
+    def _matching_sources(self, name: str, version: str | None) -> list[Source]:
         versions = self._sources.get(name, {})
         wanted = [s for s in versions.values() if version in (None, s.version)]
         if not wanted:
@@ -254,7 +254,7 @@ class Repository:
         model.input_range.tell = lambda sentence: self._log.event(
             "warning", model=source.name, version=source.version, message=sentence
         )
-        served = Served(
+        served = ServedModel(
             source.name, source.version, model, self._settings, self._observe
         )
         versions = self._served.setdefault(source.name, {})
@@ -270,7 +270,7 @@ class Repository:
             former.successor = served
             self._retire(former)
 
-    def _retire(self, served: Served) -> None:
+    def _retire(self, served: ServedModel) -> None:
         task = asyncio.ensure_future(served.close())
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)

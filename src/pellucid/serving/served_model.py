@@ -39,7 +39,7 @@ class Counts:
     last: float = 0.0  # when, in seconds since 1970
 
 
-class Served:
+class ServedModel:
     """One version of a model, with the thread that runs it.
 
     Made inside the event loop; the model is run nowhere else from then on.
@@ -59,7 +59,7 @@ class Served:
         self.settings = settings
         self._observe = observe
         #: the model that has taken this one's place, for requests that came before
-        self.successor: Served | None = None
+        self.successor: ServedModel | None = None
         self._batcher = Batcher(model.predict, settings.batching, self._count)
 
     async def run(self, images: Array) -> Array:
@@ -93,7 +93,7 @@ class Served:
             raise shape_error("Model", images.shape, shape)
         if len(images) > limits.images:
             raise too_many(len(images), limits.images)
-        x = await apart(images.nbytes > LARGE, self._checked, images)
+        x = await apart(images.nbytes > LARGE, self._check_images, images)
         if len(x) == 0:
             return np.zeros((0, *self.network.output_shape), self.model.dtype)
         # a request that was read while the model was replaced is not lost
@@ -101,7 +101,7 @@ class Served:
             return await self.successor.run(images)
         return await self._batcher.submit(x, self.settings.time_limit_s)
 
-    def _checked(self, images: Array) -> Array:
+    def _check_images(self, images: Array) -> Array:
         """Return images as the network takes them, by the model's own rule."""
         model = self.model
         check_finite(images)

@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any
 
 from pellucid.errors import RunError
-from pellucid.serving.asgi import Front
-from pellucid.serving.logs import taken_over
+from pellucid.serving.asgi import AsgiApp
+from pellucid.serving.logs import redirect_logs
 from pellucid.serving.rpc.grpc_server import start as start_rpc
 
 #: how long a thread may keep the interpreter from another that waits for it. With
@@ -20,7 +20,7 @@ from pellucid.serving.rpc.grpc_server import start as start_rpc
 _SWITCH_S = 0.0005
 
 
-def serve(app: Front, *, on_ready: Callable[[str], None] = lambda url: None) -> None:
+def serve(app: AsgiApp, *, on_ready: Callable[[str], None] = lambda url: None) -> None:
     """Serve until a signal ends it.
 
     SIGTERM and Ctrl-C let it finish what it took: nothing new is taken, requests on
@@ -29,7 +29,7 @@ def serve(app: Front, *, on_ready: Callable[[str], None] = lambda url: None) -> 
 
     Parameters
     ----------
-    app : Front
+    app : AsgiApp
         As `create_app` returns it.
     on_ready : callable
         Called with the address when requests are taken.
@@ -42,7 +42,7 @@ def serve(app: Front, *, on_ready: Callable[[str], None] = lambda url: None) -> 
         After Ctrl-C, when all is done.
     """
     with (
-        taken_over(app.state.log),
+        redirect_logs(app.state.log),
         _quick_turns(),
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
@@ -70,7 +70,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _serve(app: Front, on_ready: Callable[[str], None]) -> None:
+async def _serve(app: AsgiApp, on_ready: Callable[[str], None]) -> None:
     state, settings = app.state, app.state.settings
     server = _server(app)
     try:
@@ -79,7 +79,7 @@ async def _serve(app: Front, on_ready: Callable[[str], None]) -> None:
         port = sockets[0].getsockname()[1]
         rpc = await start_rpc(state)
         announce = asyncio.create_task(_announce(app, server, on_ready, port))
-        with _unsignalled():
+        with _keep_signals():
             await server.serve(sockets=sockets)
         await announce
         if rpc is not None:
@@ -91,7 +91,7 @@ async def _serve(app: Front, on_ready: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def _unsignalled() -> Iterator[None]:
+def _keep_signals() -> Iterator[None]:
     """Keep signals from whoever had them before uvicorn, to whom it sends them on.
 
     They would end the process, or cancel this task, before models are let go.
@@ -106,7 +106,7 @@ def _unsignalled() -> Iterator[None]:
 
 
 async def _announce(
-    app: Front, server: Any, on_ready: Callable[[str], None], port: int
+    app: AsgiApp, server: Any, on_ready: Callable[[str], None], port: int
 ) -> None:
     host = app.state.settings.host
     while not (server.started or server.should_exit):
@@ -135,7 +135,7 @@ def _listen(host: str, port: int) -> Any:
     return listening
 
 
-def _server(app: Front) -> Any:
+def _server(app: AsgiApp) -> Any:
     import uvicorn
 
     class Server(uvicorn.Server):

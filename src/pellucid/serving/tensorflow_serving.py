@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.serving import answers, tensors
-from pellucid.serving.errors import RequestError, reading, too_many
+from pellucid.serving.errors import RequestError, refuse_unreadable, too_many
 from pellucid.serving.http import (
     LARGE,
     Answer,
@@ -27,15 +27,15 @@ from pellucid.serving.http import (
     apart,
     read_json,
 )
-from pellucid.serving.served_model import Served
+from pellucid.serving.served_model import ServedModel
 from pellucid.serving.settings import Limits
 
 Array = npt.NDArray[Any]
 
 
-async def predict(served: Served, request: Request, limits: Limits) -> Answer:
+async def predict(served: ServedModel, request: Request, limits: Limits) -> Answer:
     """Answer ``:predict``: rows by ``instances``, columns by ``inputs``."""
-    with reading("predict"):
+    with refuse_unreadable("predict"):
         document = await read_json(request.body, depth=limits.json_depth)
         _check_signature(document)
         is_row = "instances" in document
@@ -47,9 +47,9 @@ async def predict(served: Served, request: Request, limits: Limits) -> Answer:
     return await answer_numbers({key: output}, output.size)
 
 
-async def classify(served: Served, request: Request, limits: Limits) -> Answer:
+async def classify(served: ServedModel, request: Request, limits: Limits) -> Answer:
     """Answer ``:classify``: for each example the classes with their probabilities."""
-    with reading("classify"):
+    with refuse_unreadable("classify"):
         answers.check_has_classes("classify", served.meaning)
         images = await _examples(served, request, limits, "classify")
     shares = served.meaning.probabilities(await served.run(images))
@@ -60,9 +60,9 @@ async def classify(served: Served, request: Request, limits: Limits) -> Answer:
     return answer_json({"results": results})
 
 
-async def regress(served: Served, request: Request, limits: Limits) -> Answer:
+async def regress(served: ServedModel, request: Request, limits: Limits) -> Answer:
     """Answer ``:regress``: for each example its value."""
-    with reading("regress"):
+    with refuse_unreadable("regress"):
         shape = served.network.output_shape
         answers.check_is_value("regress", served.meaning, shape)
         images = await _examples(served, request, limits, "regress")
@@ -71,7 +71,7 @@ async def regress(served: Served, request: Request, limits: Limits) -> Answer:
 
 
 async def _examples(
-    served: Served, request: Request, limits: Limits, who: str
+    served: ServedModel, request: Request, limits: Limits, who: str
 ) -> Array:
     document = await read_json(request.body, depth=limits.json_depth)
     _check_signature(document)
@@ -81,7 +81,7 @@ async def _examples(
     return await _images(served, examples)
 
 
-def metadata(served: Served) -> dict[str, Any]:
+def metadata(served: ServedModel) -> dict[str, Any]:
     """Return what ``/metadata`` says: the signature in TensorFlow's words."""
     dtype = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE"}[served.model.dtype]
     network = served.network
@@ -102,7 +102,7 @@ def metadata(served: Served) -> dict[str, Any]:
     }
 
 
-def status(versions: list[Served]) -> dict[str, Any]:
+def status(versions: list[ServedModel]) -> dict[str, Any]:
     """Return what ``/v1/models/NAME`` says: each version's state."""
     return {
         "model_version_status": [
@@ -130,13 +130,13 @@ def _check_signature(document: dict[str, Any]) -> None:
         )
 
 
-async def _images(served: Served, value: Any) -> Array:
+async def _images(served: ServedModel, value: Any) -> Array:
     """Return images from lists of numbers, or pictures as {"b64": …}.
 
     Either may stand under the input's name, in each row or around all.
     """
     if isinstance(value, dict):
-        value = _named(served, value)
+        value = _strip_input_name(served, value)
     if isinstance(value, np.ndarray):  # long lists of numbers are read as arrays
         return value
     if not isinstance(value, list):
@@ -145,7 +145,10 @@ async def _images(served: Served, value: Any) -> Array:
         )
     if len(value) > served.settings.limits.images:
         raise too_many(len(value), served.settings.limits.images)
-    rows = [_named(served, row) if isinstance(row, dict) else row for row in value]
+    rows = [
+        _strip_input_name(served, row) if isinstance(row, dict) else row
+        for row in value
+    ]
     pictures = sum(isinstance(row, dict) for row in rows)
     if pictures not in (0, len(rows)):
         raise RequestError(
@@ -153,7 +156,9 @@ async def _images(served: Served, value: Any) -> Array:
             f"got {pictures} pictures among {len(rows)}."
         )
     if pictures:
-        contents = await asyncio.to_thread(lambda: [_decoded(row) for row in rows])
+        contents = await asyncio.to_thread(
+            lambda: [_decode_base64(row) for row in rows]
+        )
         return await served.read_pictures(contents)
     count = prod(served.network.input_shape) * len(rows)
     array = await apart(count > LARGE // 8, tensors.numbers, "images", rows)
@@ -162,7 +167,7 @@ async def _images(served: Served, value: Any) -> Array:
     return array
 
 
-def _named(served: Served, row: dict[str, Any]) -> Any:
+def _strip_input_name(served: ServedModel, row: dict[str, Any]) -> Any:
     """Return what stands under the input's name; a picture is returned as it is."""
     value = row[served.input_name] if set(row) == {served.input_name} else row
     if not isinstance(value, dict) or set(value) == {"b64"}:
@@ -173,7 +178,7 @@ def _named(served: Served, row: dict[str, Any]) -> Any:
     )
 
 
-def _decoded(row: dict[str, Any]) -> bytes:
+def _decode_base64(row: dict[str, Any]) -> bytes:
     try:
         return base64.b64decode(row["b64"], validate=True)
     except (TypeError, ValueError, binascii.Error) as error:

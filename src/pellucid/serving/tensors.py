@@ -31,7 +31,7 @@ def datatype_of(dtype: str) -> str:
     return {"float32": "FP32", "float64": "FP64"}[dtype]
 
 
-def checked_shape(name: str, shape: Any, limits: Limits) -> tuple[int, ...]:
+def parse_shape(name: str, shape: Any, limits: Limits) -> tuple[int, ...]:
     """Return a shape that came as JSON.
 
     Raises
@@ -55,7 +55,7 @@ def checked_shape(name: str, shape: Any, limits: Limits) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def checked_dtype(name: str, datatype: Any) -> np.dtype[Any]:
+def parse_dtype(name: str, datatype: Any) -> np.dtype[Any]:
     """Return the array's type of a datatype that came as JSON."""
     if not isinstance(datatype, str) or datatype not in DTYPES:
         raise RequestError(

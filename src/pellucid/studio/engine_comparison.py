@@ -19,19 +19,19 @@ _WARM_UP, _TIMED = 5, 30
 _one_at_a_time = threading.Lock()  # two that are timed at once would time each other
 
 
-def installed() -> list[dict[str, Any]]:
+def list_engines() -> list[dict[str, Any]]:
     """Return the engines, and whether each is here."""
     return [
         {"name": name, "is_installed": missing_package(name) is None} for name in NAMES
     ]
 
 
-def copied(model: Model) -> Model:
+def copy_to_numpy(model: Model) -> Model:
     """Return a model of the same weights on the numpy engine."""
     return model.to("numpy")
 
 
-def compared(model: Model, image: str, engine: str) -> dict[str, Any]:
+def compare_engine(model: Model, image: str, engine: str) -> dict[str, Any]:
     """Return an engine's output, how far it is from numpy's, and its latency.
 
     The model is one on the numpy engine, and nobody else's.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pellucid.serving.finite import dumps
-from pellucid.studio.live_training import Lane, Lesson
+from pellucid.studio.live_training import EngineTraining, LiveTraining
 from pellucid.studio.studio import Studio
 
 _SECONDS_BETWEEN_EVENTS = 0.2
@@ -24,10 +24,10 @@ class _Known:
     status: str = ""
 
 
-async def told(studio: Studio) -> AsyncIterator[str]:
+async def stream_events(studio: Studio) -> AsyncIterator[str]:
     """Tell a page everything, then what is new, until the server stops."""
     is_begun = False
-    followed: Lesson | None = None
+    followed: LiveTraining | None = None
     known: list[_Known] = []
     was_paused = False
     while not studio.state.stopping.is_set():
@@ -48,7 +48,7 @@ async def told(studio: Studio) -> AsyncIterator[str]:
         await asyncio.sleep(_SECONDS_BETWEEN_EVENTS)
 
 
-def _news(lane: Lane, told: _Known) -> dict[str, Any] | None:
+def _news(lane: EngineTraining, told: _Known) -> dict[str, Any] | None:
     """Return what a page does not know of a lane yet; None if it knows all."""
     status, generation, snapshots = lane.status, lane.generation, lane.snapshots
     is_anew = told.generation != generation

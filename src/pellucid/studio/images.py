@@ -34,7 +34,7 @@ def check_takes_pictures(network: Network) -> None:
         )
 
 
-def drawing(model: Model, pixels: bytes, side: int) -> tuple[Array, list[str]]:
+def prepare_drawing(model: Model, pixels: bytes, side: int) -> tuple[Array, list[str]]:
     """Return what a network sees of a drawing, and what was done to it.
 
     Parameters
@@ -58,16 +58,18 @@ def drawing(model: Model, pixels: bytes, side: int) -> tuple[Array, list[str]]:
             f"side={side}."
         )
     grey = np.frombuffer(pixels, np.uint8).reshape(side, side, 1)
-    return _prepared(model, grey)
+    return _prepare(model, grey)
 
 
-def dropped(model: Model, content: bytes, pixel_limit: int) -> tuple[Array, list[str]]:
+def prepare_picture(
+    model: Model, content: bytes, pixel_limit: int
+) -> tuple[Array, list[str]]:
     """Return what a network sees of a picture file, and what was done to it."""
     check_takes_pictures(model.network)
-    return _prepared(model, picture(content, pixel_limit=pixel_limit))
+    return _prepare(model, picture(content, pixel_limit=pixel_limit))
 
 
-def _prepared(model: Model, pixels: Array) -> tuple[Array, list[str]]:
+def _prepare(model: Model, pixels: Array) -> tuple[Array, list[str]]:
     height, width, channels = model.network.input_shape
     if (height, width, channels) == DIGIT and _knows_digits(model):
         image, steps = prepare_digit(pixels)
@@ -129,7 +131,7 @@ def decode(model: Model, text: str) -> Array:
     return values
 
 
-def given_values(model: Model, values: list[float]) -> Array:
+def prepare_values(model: Model, values: list[float]) -> Array:
     """Return numbers as the input of a network that takes no pictures.
 
     Raises

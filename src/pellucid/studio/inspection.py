@@ -25,7 +25,7 @@ _MOST_UNITS = 200
 _MOST_TERMS = 1000  # of one number's arithmetic; the largest are sent
 
 
-def described(model: Model, title: str) -> dict[str, Any]:
+def describe_network(model: Model, title: str) -> dict[str, Any]:
     """Return the network as the page draws it."""
     network = model.network
     return {
@@ -73,7 +73,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int | float | bool | str) else str(value)
 
 
-def seen(model: Model, image: Array) -> dict[str, Any]:
+def describe_prediction(model: Model, image: Array) -> dict[str, Any]:
     """Return an image and what the model says of it."""
     return {
         "image": encode(image),
@@ -82,12 +82,12 @@ def seen(model: Model, image: Array) -> dict[str, Any]:
     }
 
 
-def opened(model: Model, image: str, node: str) -> dict[str, Any]:
+def inspect_node(model: Model, image: str, node: str) -> dict[str, Any]:
     """Return a node's activations, and its kernels where it has some."""
     pixels = decode(model, image)
     chosen = model.network.node(node)
     values = model.activations(pixels[None])[node][0]
-    found = {"node": node, **shown_values(values)}
+    found = {"node": node, **quantize_values(values)}
     name = f"{node}.weight"
     if name in model.weights and model.weights[name].ndim == 4:
         found["kernels"] = levels(np.asarray(model.weights[name]))
@@ -95,7 +95,7 @@ def opened(model: Model, image: str, node: str) -> dict[str, Any]:
     return found
 
 
-def shown_values(values: Array) -> dict[str, Any]:
+def quantize_values(values: Array) -> dict[str, Any]:
     """Return a node's values: levels to paint, and the numbers that are written.
 
     ``units`` are pairs of a unit and its value, exactly as the engine gave it: all of a
@@ -114,7 +114,7 @@ def shown_values(values: Array) -> dict[str, Any]:
     return found
 
 
-def calculated(model: Model, image: str, node: str, at: list[int] | None) -> Any:
+def explain_element(model: Model, image: str, node: str, at: list[int] | None) -> Any:
     """Return one number's arithmetic; of very many terms the largest.
 
     ``left_out`` says how many others there are, and their sum; ``field`` which rows
@@ -154,10 +154,10 @@ def flow(model: Model, image: str, node: str, of_class: int | None) -> dict[str,
         pixels[None], network, model.preprocessing, "float64"
     )  # the model's own rule
     grads, _ = session.pull_back(x, {network.outputs[0]: grad}, training=False)
-    return {"node": node, "of_class": chosen.index, **shown_values(grads[node][0])}
+    return {"node": node, "of_class": chosen.index, **quantize_values(grads[node][0])}
 
 
-def traced(
+def trace_gradient(
     model: Model, image: str, node: str, at: list[int], of_class: int | None
 ) -> Any:
     """Return what reaches one number of the derivative, and where it goes on."""
@@ -172,7 +172,9 @@ def traced(
     return document
 
 
-def mapped(model: Model, image: str, kind: str, of_class: int | None) -> dict[str, Any]:
+def attribute_pixels(
+    model: Model, image: str, kind: str, of_class: int | None
+) -> dict[str, Any]:
     """Return which pixels matter: by derivative (saliency) or by covering them."""
     pixels = decode(model, image)
     function = {"saliency": saliency, "occlusion": occlusion}[kind]

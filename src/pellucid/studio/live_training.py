@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from math import prod
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,10 +22,12 @@ from pellucid.recipes.datasets import load_examples
 from pellucid.runs.recipe import Recipe
 from pellucid.serving.errors import RequestError
 from pellucid.studio.images import encode, levels, takes_pictures
-from pellucid.studio.pause_control import Gate
-from pellucid.studio.shared_model import Workbench
+from pellucid.studio.pause_control import PauseControl
 from pellucid.training import Callback
 from pellucid.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from pellucid.studio.shared_model import SharedModel
 
 _LOOKED_AT = 500  # test images of a snapshot
 _SECONDS_BETWEEN_SNAPSHOTS = 0.7
@@ -40,7 +42,7 @@ Point = tuple[int, float, float | None]
 EngineName = Literal["numpy", "compiled", "torch", "tensorflow", "jax"]
 
 
-class Wish(BaseModel):
+class TrainingRequest(BaseModel):
     """What a training is asked for."""
 
     model_config = ConfigDict(extra="forbid")
@@ -120,11 +122,11 @@ def usual(name: str) -> dict[str, Any]:
     }
 
 
-class Lane(Callback):
+class EngineTraining(Callback):
     """One engine's training, in a thread of its own."""
 
     def __init__(
-        self, recipe: Recipe, engine: str, gate: Gate, bench: Workbench | None
+        self, recipe: Recipe, engine: str, gate: PauseControl, bench: SharedModel | None
     ) -> None:
         self.engine = engine
         self.status = "loading"
@@ -262,24 +264,26 @@ class Lane(Callback):
             self._model.save(path)
 
 
-class Lesson:
+class LiveTraining:
     """A training on one engine, or on two side by side with the same batches.
 
     Parameters
     ----------
-    wish : Wish
+    wish : TrainingRequest
         What is trained.
-    bench : Workbench
+    bench : SharedModel
         Shows what the first engine learns.
     recipe : Recipe
         The wish's.
     """
 
-    def __init__(self, wish: Wish, bench: Workbench, recipe: Recipe) -> None:
+    def __init__(
+        self, wish: TrainingRequest, bench: SharedModel, recipe: Recipe
+    ) -> None:
         self.wish = wish
-        self.gate = Gate()
+        self.gate = PauseControl()
         self.lanes = [
-            Lane(recipe, engine, self.gate, bench if i == 0 else None)
+            EngineTraining(recipe, engine, self.gate, bench if i == 0 else None)
             for i, engine in enumerate(wish.engines)
         ]
         try:

@@ -56,7 +56,7 @@ def example(name: str) -> dict[str, Any]:
     return to_json(zoo(name))
 
 
-def checked(document: dict[str, Any]) -> dict[str, Any]:
+def check_network(document: dict[str, Any]) -> dict[str, Any]:
     """Return shapes, parameters and multiply-adds, or why there are none.
 
     A network that does not fit is no error here: the sentence is the answer, with

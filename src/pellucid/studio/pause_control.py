@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 
-class Gate:
+class PauseControl:
     """Let trainings run, hold them, let them do single steps, or end them."""
 
     def __init__(self) -> None:

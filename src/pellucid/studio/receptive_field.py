@@ -120,13 +120,13 @@ def _spread(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
     return Span(first, (span.last + before) // stride)
 
 
-def _shifted(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
+def _shift_span(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
     del size
     before = layer.sides[axis][0]
     return Span(span.first - before, span.last - before)
 
 
-def _enlarged(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
+def _resize_span(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
     """By ``nearest`` one cell, by ``bilinear`` its neighbours too."""
     from pellucid.engines.numpy.layers.geometry import interpolation
 
@@ -144,7 +144,7 @@ def _same(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
 _RULES: tuple[tuple[Any, Rule], ...] = (
     ((Conv2D, MaxPool2D, AvgPool2D), _window),
     (ConvTranspose2D, _spread),
-    (ZeroPad2D, _shifted),
-    (Upsample2D, _enlarged),
+    (ZeroPad2D, _shift_span),
+    (Upsample2D, _resize_span),
     ((Elementwise, Add, Concat), _same),
 )

@@ -18,20 +18,20 @@ from pellucid.serving.errors import RequestError
 from pellucid.serving.finite import dumps
 from pellucid.serving.http import read_rest
 from pellucid.studio import engine_comparison, images, inspection, network_editor
-from pellucid.studio.events import told
-from pellucid.studio.live_training import Wish, usual
+from pellucid.studio.events import stream_events
+from pellucid.studio.live_training import TrainingRequest, usual
 from pellucid.studio.schemas import (
-    AtNode,
-    AtNodeForClass,
-    AtPlace,
-    AtPlaceForClass,
-    Built,
-    Compared,
-    Mapped,
-    Scripted,
+    ComparisonRequest,
+    ElementGradientRequest,
+    ElementRequest,
+    MapRequest,
+    NetworkRequest,
+    NodeGradientRequest,
+    NodeRequest,
+    ScriptRequest,
     Values,
 )
-from pellucid.studio.shared_model import Workbench
+from pellucid.studio.shared_model import SharedModel
 from pellucid.studio.studio import Studio
 
 
@@ -61,36 +61,44 @@ def _add_drawing(routes: APIRouter, studio: Studio) -> None:
     @routes.get("/studio/model")
     async def model() -> dict[str, Any]:
         shown = bench.shown  # needs no turn
-        document = inspection.described(shown.model, shown.title)
+        document = inspection.describe_network(shown.model, shown.title)
         return {**document, "version": shown.version, "steps": bench.steps}
 
     @routes.post("/studio/draw")
     async def draw(request: Request, side: int) -> dict[str, Any]:
         pixels = await read_rest(request, limits)
-        return await bench.ask(_seen, images.drawing, pixels, side)
+        return await bench.ask(
+            _prepare_and_predict, images.prepare_drawing, pixels, side
+        )
 
     @routes.post("/studio/drop")
     async def drop(request: Request) -> dict[str, Any]:
         content = await read_rest(request, limits)
-        return await bench.ask(_seen, images.dropped, content, limits.pixels)
+        return await bench.ask(
+            _prepare_and_predict, images.prepare_picture, content, limits.pixels
+        )
 
     @routes.post("/studio/values")
     async def values(body: Values) -> dict[str, Any]:
-        return await bench.ask(_seen_values, body.values)
+        return await bench.ask(_prepare_values_and_predict, body.values)
 
     @routes.get("/studio/sample")
     async def sample(index: int = 0) -> dict[str, Any]:
         return await bench.ask(_sample, index)
 
 
-def _seen(model: Any, prepare: Any, *arguments: Any) -> dict[str, Any]:
+def _prepare_and_predict(model: Any, prepare: Any, *arguments: Any) -> dict[str, Any]:
     image, done = prepare(model, *arguments)
-    return {**inspection.seen(model, image), "done": done}
+    return {**inspection.describe_prediction(model, image), "done": done}
 
 
-def _seen_values(model: Any, values: list[float]) -> dict[str, Any]:
-    image = images.given_values(model, values)
-    return {**inspection.seen(model, image), "values_in": values, "done": []}
+def _prepare_values_and_predict(model: Any, values: list[float]) -> dict[str, Any]:
+    image = images.prepare_values(model, values)
+    return {
+        **inspection.describe_prediction(model, image),
+        "values_in": values,
+        "done": [],
+    }
 
 
 def _sample(model: Any, index: int) -> dict[str, Any]:
@@ -100,7 +108,7 @@ def _sample(model: Any, index: int) -> dict[str, Any]:
             _, test = data.load(source.name)
             place = index % len(test)
             example = test.images[place]
-            shown = inspection.seen(model, example)
+            shown = inspection.describe_prediction(model, example)
             truth = _truth(test, place)
             what = "image" if images.takes_pictures(model.network) else "example"
             said = f"test {what} {place} of {source.name}; it is: {truth}"
@@ -123,32 +131,32 @@ def _truth(test: Any, place: int) -> str:
     return ", ".join(f"{value:g}" for value in label.ravel())
 
 
-def _add_inside(routes: APIRouter, bench: Workbench) -> None:
+def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
     @routes.post("/studio/node")
-    async def node(body: AtNode) -> dict[str, Any]:
-        return await bench.ask_aside(inspection.opened, body.image, body.node)
+    async def node(body: NodeRequest) -> dict[str, Any]:
+        return await bench.ask_aside(inspection.inspect_node, body.image, body.node)
 
     @routes.post("/studio/arithmetic")
-    async def arithmetic(body: AtPlace) -> Any:
+    async def arithmetic(body: ElementRequest) -> Any:
         return await bench.ask_aside(
-            inspection.calculated, body.image, body.node, body.at
+            inspection.explain_element, body.image, body.node, body.at
         )
 
     @routes.post("/studio/gradient")
-    async def gradient(body: AtNodeForClass) -> dict[str, Any]:
+    async def gradient(body: NodeGradientRequest) -> dict[str, Any]:
         return await bench.ask_aside(
             inspection.flow, body.image, body.node, body.of_class
         )
 
     @routes.post("/studio/derivative")
-    async def derivative(body: AtPlaceForClass) -> Any:
+    async def derivative(body: ElementGradientRequest) -> Any:
         place = (body.image, body.node, body.at, body.of_class)
-        return await bench.ask_aside(inspection.traced, *place)
+        return await bench.ask_aside(inspection.trace_gradient, *place)
 
     @routes.post("/studio/map")
-    async def pixels_that_matter(body: Mapped) -> dict[str, Any]:
+    async def pixels_that_matter(body: MapRequest) -> dict[str, Any]:
         return await bench.ask_aside(
-            inspection.mapped, body.image, body.kind, body.of_class
+            inspection.attribute_pixels, body.image, body.kind, body.of_class
         )
 
 
@@ -159,12 +167,12 @@ def _add_training(routes: APIRouter, studio: Studio) -> None:
             "networks": [name for name in names() if name in ZOO],
             "wishes": {name: usual(name) for name in names() if name in ZOO},
             "data": [source.to_json() for source in data.sources()],
-            "engines": await asyncio.to_thread(engine_comparison.installed),
+            "engines": await asyncio.to_thread(engine_comparison.list_engines),
             "optimizers": ["adam", "adamw", "rmsprop", "sgd"],
         }
 
     @routes.post("/studio/training")
-    async def begin(wish: Wish) -> dict[str, int]:
+    async def begin(wish: TrainingRequest) -> dict[str, int]:
         await studio.begin(wish)
         return {"lesson": studio.count}
 
@@ -183,7 +191,7 @@ def _add_training(routes: APIRouter, studio: Studio) -> None:
 
     @routes.get("/studio/training/events")
     async def events() -> StreamingResponse:
-        return StreamingResponse(told(studio), media_type="text/event-stream")
+        return StreamingResponse(stream_events(studio), media_type="text/event-stream")
 
     @routes.get("/studio/file")
     async def file() -> Response:
@@ -206,7 +214,7 @@ def _file(model: Any) -> bytes:
         return path.read_bytes()
 
 
-def _add_building(routes: APIRouter, bench: Workbench) -> None:
+def _add_building(routes: APIRouter, bench: SharedModel) -> None:
     @routes.get("/studio/network")
     async def network() -> dict[str, Any]:
         return to_json(bench.model.network)
@@ -220,21 +228,21 @@ def _add_building(routes: APIRouter, bench: Workbench) -> None:
         return network_editor.example(name)
 
     @routes.post("/studio/build")
-    async def build(body: Built) -> dict[str, Any]:
-        return await asyncio.to_thread(network_editor.checked, body.network)
+    async def build(body: NetworkRequest) -> dict[str, Any]:
+        return await asyncio.to_thread(network_editor.check_network, body.network)
 
     @routes.post("/studio/code")
-    async def code(body: Scripted) -> dict[str, str]:
+    async def code(body: ScriptRequest) -> dict[str, str]:
         return await asyncio.to_thread(
             network_editor.script, body.network, body.framework, body.recipe
         )
 
 
-def _add_comparing(routes: APIRouter, bench: Workbench) -> None:
+def _add_comparing(routes: APIRouter, bench: SharedModel) -> None:
     @routes.post("/studio/compare")
-    async def compare(body: Compared) -> dict[str, Any]:
+    async def compare(body: ComparisonRequest) -> dict[str, Any]:
         # on a copy: importing a framework takes seconds, in which others may ask
-        model = await bench.ask(engine_comparison.copied)
+        model = await bench.ask(engine_comparison.copy_to_numpy)
         return await asyncio.to_thread(
-            engine_comparison.compared, model, body.image, body.engine
+            engine_comparison.compare_engine, model, body.image, body.engine
         )

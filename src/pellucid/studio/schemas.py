@@ -13,7 +13,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Seen(_Body):
+class ImageRequest(_Body):
     """An image that the page holds, as base64 of its pixels."""
 
     image: Annotated[str, Field(max_length=4_000_000)]
@@ -25,50 +25,50 @@ class Values(_Body):
     values: Annotated[list[float], Field(max_length=100_000)]
 
 
-class AtNode(Seen):
+class NodeRequest(ImageRequest):
     """A node of the network, looking at an image."""
 
     node: Annotated[str, Field(max_length=200)]
 
 
-class AtPlace(AtNode):
+class ElementRequest(NodeRequest):
     """A place in a node's output."""
 
     at: Annotated[list[int], Field(max_length=4)] | None = None
 
 
-class AtNodeForClass(AtNode):
+class NodeGradientRequest(NodeRequest):
     """A node, and the class whose derivative is asked for."""
 
     of_class: int | None = None
 
 
-class AtPlaceForClass(AtNodeForClass):
+class ElementGradientRequest(NodeGradientRequest):
     """A place, and the class whose derivative is asked for."""
 
     at: Annotated[list[int], Field(max_length=4)]
 
 
-class Mapped(Seen):
+class MapRequest(ImageRequest):
     """An image, and which map of it."""
 
     kind: Literal["saliency", "occlusion"]
     of_class: int | None = None
 
 
-class Compared(Seen):
+class ComparisonRequest(ImageRequest):
     """An image, and the engine that looks at it."""
 
     engine: EngineName
 
 
-class Built(_Body):
+class NetworkRequest(_Body):
     """A network as JSON."""
 
     network: dict[str, Any]
 
 
-class Scripted(Built):
+class ScriptRequest(NetworkRequest):
     """A network as JSON, for a framework, with a recipe's hyperparameters."""
 
     framework: Literal["numpy", "torch", "keras", "jax"]

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.model import Model
+from pellucid.serving.state import State
+from pellucid.studio.studio import Studio
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
@@ -24,7 +26,7 @@ class Shown(NamedTuple):
     version: int
 
 
-class Workbench:
+class SharedModel:
     """A model under study; it may be exchanged, or learn, while people look.
 
     Parameters
@@ -42,6 +44,10 @@ class Workbench:
         self._aside = threading.Lock()
         self._twin: Model | None = None
         self._twin_of = (0, 0)  # version and steps
+
+    def mount(self, state: State) -> Studio:
+        """Return the studio of this model in a server."""
+        return Studio(self, state)
 
     def show(self, model: Model, title: str) -> None:
         """Put another model on the bench."""

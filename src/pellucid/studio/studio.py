@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import TYPE_CHECKING
 
 from pellucid.runs.recipe import Recipe
 from pellucid.serving.errors import RequestError
 from pellucid.serving.state import State
-from pellucid.studio.live_training import Lesson, Wish
-from pellucid.studio.shared_model import Workbench
+from pellucid.studio.live_training import LiveTraining, TrainingRequest
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from pellucid.studio.shared_model import SharedModel
 
 
 class Studio:
     """What the studio holds besides the model: the training that is going on."""
 
-    def __init__(self, bench: Workbench, state: State) -> None:
+    def __init__(self, bench: SharedModel, state: State) -> None:
         self.bench = bench
         self.state = state
-        self.lesson: Lesson | None = None
+        self.lesson: LiveTraining | None = None
         self.count = 0  # lessons so far, so that pages notice a new one
         self._turn = asyncio.Lock()  # of whoever begins or stops
         self._lock = threading.Lock()  # of whoever makes or ends a lesson
         self._is_over = False
 
-    async def begin(self, wish: Wish) -> None:
+    def router(self) -> APIRouter:
+        """Return the routes of the studio's page."""
+        from pellucid.studio.routes import router  # FastAPI, which is slow to import
+
+        return router(self)
+
+    async def begin(self, wish: TrainingRequest) -> None:
         """Begin a training; what is going on ends first.
 
         Raises
@@ -43,11 +54,11 @@ class Studio:
         async with self._turn:
             await asyncio.to_thread(self.current().end)
 
-    def start(self, wish: Wish) -> None:
+    def start(self, wish: TrainingRequest) -> None:
         """Begin a training; what is going on ends first. PellucidError as `begin`."""
         self._exchange(wish, wish.recipe())
 
-    def _exchange(self, wish: Wish, recipe: Recipe) -> None:
+    def _exchange(self, wish: TrainingRequest, recipe: Recipe) -> None:
         with self._lock:
             if self.lesson is not None:
                 self.lesson.end()
@@ -57,7 +68,7 @@ class Studio:
                     "server that stops.",
                     status=503,
                 )
-            self.lesson = Lesson(wish, self.bench, recipe)
+            self.lesson = LiveTraining(wish, self.bench, recipe)
             self.count += 1
 
     def end(self) -> None:
@@ -67,7 +78,7 @@ class Studio:
             if self.lesson is not None:
                 self.lesson.end()
 
-    def current(self) -> Lesson:
+    def current(self) -> LiveTraining:
         """Return the training; RequestError if there was none."""
         if self.lesson is None:
             raise RequestError(

@@ -13,7 +13,9 @@ from pellucid.serving.rpc import compile_protocol, messages
 
 def test_the_compiled_protocol_is_the_written_one() -> None:
     pytest.importorskip("grpc_tools", reason="grpcio-tools is not installed")
-    assert compile_protocol.compiled() == compile_protocol.COMPILED.read_bytes()
+    assert (
+        compile_protocol.compile_descriptors() == compile_protocol.COMPILED.read_bytes()
+    )
 
 
 def numbered(descriptor: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ SOURCE = Path(__file__).with_name("open_inference.proto")
 COMPILED = SOURCE.with_suffix(".binpb")
 
 
-def compiled() -> bytes:
+def compile_descriptors() -> bytes:
     """Return the protocol's descriptors as bytes, a FileDescriptorSet.
 
     Raises
@@ -47,4 +47,4 @@ def compiled() -> bytes:
 
 
 if __name__ == "__main__":
-    COMPILED.write_bytes(compiled())
+    COMPILED.write_bytes(compile_descriptors())

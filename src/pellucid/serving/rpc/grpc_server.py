@@ -27,7 +27,7 @@ async def start(state: State) -> asyncio.Task[None] | None:
     server = _server(state)
     state.grpc_address = _bind(server, state.settings.host, state.settings.grpc_port)
     await server.start()
-    return asyncio.create_task(_until_stopped(server, state))
+    return asyncio.create_task(_wait_until_stopped(server, state))
 
 
 def _server(state: State) -> Any:
@@ -65,6 +65,6 @@ def _bind(server: Any, host: str, port: int) -> str:
     return f"{name}:{bound}"
 
 
-async def _until_stopped(server: Any, state: State) -> None:
+async def _wait_until_stopped(server: Any, state: State) -> None:
     await state.stopping.wait()
     await server.stop(state.settings.stop_s)

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.serving import answers, tensors
-from pellucid.serving.errors import RequestError, reading
+from pellucid.serving.errors import RequestError, refuse_unreadable
 from pellucid.serving.http import LARGE, apart
 from pellucid.serving.rpc.messages import message
-from pellucid.serving.served_model import Served
+from pellucid.serving.served_model import ServedModel
 
 Array = npt.NDArray[Any]
 #: where a message holds numbers of a datatype; FP16 has no place and comes raw
@@ -32,7 +32,7 @@ _MOST_AXES = 8
 _Response = message("ModelInferResponse")
 
 
-async def infer(served: Served, request: Any) -> Any:
+async def infer(served: ServedModel, request: Any) -> Any:
     """Return the answer to an inference request; raw where the request was raw.
 
     Raises
@@ -40,15 +40,15 @@ async def infer(served: Served, request: Any) -> Any:
     PellucidError
         If the request is not one, or does not fit the model.
     """
-    with reading("infer"):
-        classes = _wanted_classes(served, request)
+    with refuse_unreadable("infer"):
+        classes = _class_count(served, request)
         images = await _images(served, request)
     output = await served.run(images)
     is_large = output.size > LARGE // 8
     return await apart(is_large, _answer, served, request, output, classes)
 
 
-async def _images(served: Served, request: Any) -> Array:
+async def _images(served: ServedModel, request: Any) -> Array:
     """Return the input's array; BYTES are pictures."""
     name = served.input_name
     if len(request.inputs) != 1:
@@ -67,14 +67,14 @@ async def _images(served: Served, request: Any) -> Array:
             f"got {len(entry.shape)}."
         )
     limits = served.settings.limits
-    shape = tensors.checked_shape(name, list(entry.shape), limits)
+    shape = tensors.parse_shape(name, list(entry.shape), limits)
     raw = _raw(name, request)
     if entry.datatype == "BYTES":
         return await _pictures(served, shape, entry.contents, raw)
-    dtype = tensors.checked_dtype(name, entry.datatype)
+    dtype = tensors.parse_dtype(name, entry.datatype)
     if raw is not None:
         return tensors.from_bytes(name, raw, dtype, shape)
-    return await apart(prod(shape) > LARGE // 8, _typed, name, entry, dtype, shape)
+    return await apart(prod(shape) > LARGE // 8, _to_array, name, entry, dtype, shape)
 
 
 def _raw(name: str, request: Any) -> bytes | None:
@@ -93,7 +93,7 @@ def _raw(name: str, request: Any) -> bytes | None:
     return content
 
 
-def _typed(
+def _to_array(
     name: str, entry: Any, dtype: np.dtype[Any], shape: tuple[int, ...]
 ) -> Array:
     """Return numbers that come in the field of their type."""
@@ -127,7 +127,7 @@ def _typed(
 
 
 async def _pictures(
-    served: Served, shape: tuple[int, ...], contents: Any, raw: bytes | None
+    served: ServedModel, shape: tuple[int, ...], contents: Any, raw: bytes | None
 ) -> Array:
     name = served.input_name
     if len(shape) not in (1, 2) or shape[1:] not in ((), (1,)):
@@ -146,7 +146,7 @@ async def _pictures(
     return await served.read_pictures(pictures)
 
 
-def _wanted_classes(served: Served, request: Any) -> int:
+def _class_count(served: ServedModel, request: Any) -> int:
     """Return how many classes are asked for instead of numbers; 0: none."""
     if not request.outputs:
         return 0
@@ -170,7 +170,7 @@ def _wanted_classes(served: Served, request: Any) -> int:
     return int(getattr(given, kind))
 
 
-def _answer(served: Served, request: Any, output: Array, classes: int) -> Any:
+def _answer(served: ServedModel, request: Any, output: Array, classes: int) -> Any:
     response = _Response(
         model_name=served.name, model_version=served.version, id=request.id
     )
@@ -192,9 +192,11 @@ def _answer(served: Served, request: Any, output: Array, classes: int) -> Any:
     return response
 
 
-def _answer_classes(served: Served, response: Any, output: Array, classes: int) -> None:
+def _answer_classes(
+    served: ServedModel, response: Any, output: Array, classes: int
+) -> None:
     """Put each image's best classes into the response, always raw as others do."""
-    texts = answers.classified(served.meaning, served.class_names, output, classes)
+    texts = answers.format_classes(served.meaning, served.class_names, output, classes)
     entry = response.outputs[0]
     entry.datatype = "BYTES"
     entry.shape.extend([len(output), len(texts[0]) if texts else 0])

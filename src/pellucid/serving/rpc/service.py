@@ -20,7 +20,7 @@ from pellucid.serving.errors import RequestError, status_of
 from pellucid.serving.rpc.inference import infer
 from pellucid.serving.rpc.messages import SERVICE, methods
 from pellucid.serving.rpc.stream import in_order
-from pellucid.serving.rpc.unimplemented import Absent
+from pellucid.serving.rpc.unimplemented import UnimplementedMethods
 from pellucid.serving.state import State
 
 _OPEN = frozenset({"ServerLive", "ServerReady"})  # as over HTTP, without a token
@@ -76,13 +76,16 @@ class Service:
                 "response_serializer": gives.SerializeToString,
             }
             by_name[name] = (
-                grpc.stream_stream_rpc_method_handler(self._streamed, **kinds)
+                grpc.stream_stream_rpc_method_handler(self._answer_stream, **kinds)
                 if name == STREAM
-                else grpc.unary_unary_rpc_method_handler(self._guarded(name), **kinds)
+                else grpc.unary_unary_rpc_method_handler(self._guard(name), **kinds)
             )
-        return [grpc.method_handlers_generic_handler(SERVICE, by_name), Absent()]
+        return [
+            grpc.method_handlers_generic_handler(SERVICE, by_name),
+            UnimplementedMethods(),
+        ]
 
-    async def _streamed(self, requests: Any, context: Any) -> Any:
+    async def _answer_stream(self, requests: Any, context: Any) -> Any:
         """Answer a stream; each of its requests is counted as one of its own."""
         path = f"/{SERVICE}/{STREAM}"
         headers = _headers(context)
@@ -102,7 +105,7 @@ class Service:
             except PellucidError as error:
                 status, sentence = status_of(error), str(error)
             except Exception:  # noqa: BLE001 - the outermost place
-                status, sentence = 500, self._reported(stream_id)
+                status, sentence = 500, self._log_failure(stream_id)
             finally:
                 self._count_call(path, status, start, stream_id)
             identity = {"id": getattr(request, "id", "")}  # the client knows which
@@ -111,7 +114,7 @@ class Service:
         async for response in in_order(requests, answer, self._state.stopping):
             yield response
 
-    def _guarded(self, name: str) -> Callable[[Any, Any], Awaitable[Any]]:
+    def _guard(self, name: str) -> Callable[[Any, Any], Awaitable[Any]]:
         """Return a call that checks who asks, says what is refused, and counts."""
         call, guard = self._calls[name], self._state.guard
         path = f"/{SERVICE}/{name}"
@@ -146,9 +149,9 @@ class Service:
         return given or f"{self._prefix}-{next(self._count)}"
 
     async def _report(self, context: Any, request_id: str) -> None:
-        await context.abort(grpc.StatusCode.INTERNAL, self._reported(request_id))
+        await context.abort(grpc.StatusCode.INTERNAL, self._log_failure(request_id))
 
-    def _reported(self, request_id: str) -> str:
+    def _log_failure(self, request_id: str) -> str:
         """Keep the traceback for the log; return the sentence for the client."""
         self._state.log.event(
             "error", request_id=request_id, traceback=traceback.format_exc()
@@ -177,7 +180,7 @@ class Service:
             if row["name"] == request.name and request.version in ("", row["version"])
         ]
         if not versions:
-            self._served(request.name, request.version)  # says that it is not known
+            self._find_model(request.name, request.version)  # says that it is not known
         is_ready = any(row["state"] == "READY" for row in versions)
         return self._of("ModelReady", ready=is_ready)
 
@@ -186,7 +189,7 @@ class Service:
         return self._of("ServerMetadata", **model_metadata.server())
 
     async def _model_metadata(self, request: Any) -> Any:
-        served = self._served(request.name, request.version)
+        served = self._find_model(request.name, request.version)
         document = model_metadata.metadata(served)
         if not request.version:
             versions = self._state.repository.versions(request.name)
@@ -194,18 +197,18 @@ class Service:
         return self._of("ModelMetadata", **document)
 
     async def _model_infer(self, request: Any) -> Any:
-        served = self._served(request.model_name, request.model_version)
+        served = self._find_model(request.model_name, request.model_version)
         return await infer(served, request)
 
     async def _model_config(self, request: Any) -> Any:
-        served = self._served(request.name, request.version)
+        served = self._find_model(request.name, request.version)
         document = {"config": model_metadata.config(served)}
         return ParseDict(document, self._of("ModelConfig"))
 
     async def _model_statistics(self, request: Any) -> Any:
         repository = self._state.repository
         if request.version:
-            wanted = [self._served(request.name, request.version)]
+            wanted = [self._find_model(request.name, request.version)]
         else:
             name = request.name
             wanted = repository.versions(name) if name else repository.all()
@@ -230,7 +233,7 @@ class Service:
         await self._state.repository.unload(request.model_name)
         return self._of("RepositoryModelUnload")
 
-    def _served(self, name: str, version: str) -> Any:
+    def _find_model(self, name: str, version: str) -> Any:
         return self._state.repository.get(name, version or None)
 
 

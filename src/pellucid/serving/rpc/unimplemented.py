@@ -21,7 +21,7 @@ _REASONS = {
 }
 
 
-class Absent(grpc.GenericRpcHandler):  # type: ignore[misc]
+class UnimplementedMethods(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Say UNIMPLEMENTED, with the reason, where others would answer."""
 
     def service(self, handler_call_details: Any) -> Any:
