@@ -55,6 +55,16 @@ class Script:
     def write(self, path: Path) -> tuple[Path, ...]:
         """Write the script, and the weights beside it; return what was written.
 
+        Parameters
+        ----------
+        path : Path
+            Where the script goes.
+
+        Returns
+        -------
+        tuple of Path
+            The script, and the file of weights if it needs one.
+
         Raises
         ------
         RunError
@@ -148,7 +158,20 @@ def write_script(
 
 
 def file_name(network: Network, framework: str) -> str:
-    """Return the script's name: ``mnist_torch_keras.py``."""
+    """Return the script's name: ``mnist_torch_keras.py``.
+
+    Parameters
+    ----------
+    network : Network
+        What is trained.
+    framework : str
+        One of the script's frameworks.
+
+    Returns
+    -------
+    str
+        A valid module name with ``.py``.
+    """
     stem = "".join(c if c.isalnum() else "_" for c in network.name).strip("_").lower()
     known = f"{stem or 'network'}_{framework}"
     return f"{stem if stem.endswith(framework) else known}.py"

@@ -139,12 +139,28 @@ class Augment:
         return out
 
     def to_json(self) -> dict[str, Any]:
-        """Return the description as plain JSON values."""
+        """Return the description as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
         return asdict(self)
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
         """Read what `to_json` wrote.
+
+        Parameters
+        ----------
+        document : dict
+            Parameters by name.
+
+        Returns
+        -------
+        Augment
+            An equal one.
 
         Raises
         ------

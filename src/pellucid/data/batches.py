@@ -153,13 +153,35 @@ class Batches:
         return prefetch(self._prepare(number, start), self.ahead)
 
     def place(self, step: int) -> tuple[int, int]:
-        """Return where this process's part of a batch begins, and the batch's size."""
+        """Return where this process's part of a batch begins, and the batch's size.
+
+        Parameters
+        ----------
+        step : int
+            Number of the batch in its epoch, from 0.
+
+        Returns
+        -------
+        tuple of int
+            First example within the batch, and examples in the whole batch.
+        """
         count = min(self.batch_size, len(self.dataset) - step * self.batch_size)
         rank, world = self.shard
         return count * rank // world, count
 
     def order(self, number: int) -> npt.NDArray[np.int64]:
-        """Return the positions of an epoch's examples, shape (N,), in their order."""
+        """Return the positions of an epoch's examples, shape (N,), in their order.
+
+        Parameters
+        ----------
+        number : int
+            The epoch, from 0.
+
+        Returns
+        -------
+        ndarray of int64, shape (N,)
+            A permutation that depends on the seed and the epoch only.
+        """
         if not self.shuffle:
             return np.arange(len(self.dataset), dtype=np.int64)
         rng = generator(self.seed, self.first_epoch + number, ORDER)

@@ -97,6 +97,16 @@ class Dataset:
     def of(cls, data: Self | Sequence[Any]) -> Self:
         """Return a Dataset as it is, and make one of a pair (images, labels).
 
+        Parameters
+        ----------
+        data : Dataset or pair
+            Images of shape (N, …) and labels of shape (N, …).
+
+        Returns
+        -------
+        Dataset
+            The data.
+
         Raises
         ------
         DataError
@@ -139,6 +149,11 @@ class Dataset:
         indices : array of int, shape (M,)
             Positions in 0 … N − 1, M ≥ 1. Images are copied; validation data is not
             taken along.
+
+        Returns
+        -------
+        Dataset
+            Of M examples.
 
         Raises
         ------
@@ -196,7 +211,20 @@ class Dataset:
     def split_positions(
         self, fraction: float, *, seed: int = 0
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return where the examples of `split`'s two sides stand, each in order."""
+        """Return where the examples of `split`'s two sides stand, each in order.
+
+        Parameters
+        ----------
+        fraction : float
+            Share of the second side, between 0 and 1.
+        seed : int
+            Of the random choice.
+
+        Returns
+        -------
+        tuple of two ndarrays of int64
+            Positions of the first and of the second side, both ascending.
+        """
         if not 0 < fraction < 1:
             raise DataError(
                 f"Dataset: fraction must lie between 0 and 1; got fraction={fraction}."
@@ -211,7 +239,18 @@ class Dataset:
 
 
 def as_dataset(data: Dataset | Sequence[Any]) -> Dataset:
-    """Turn a pair (images, labels) into a Dataset; a Dataset stays as it is."""
+    """Turn a pair (images, labels) into a Dataset; a Dataset stays as it is.
+
+    Parameters
+    ----------
+    data : Dataset or pair
+        Images of shape (N, …) and labels of shape (N, …).
+
+    Returns
+    -------
+    Dataset
+        The data.
+    """
     return Dataset.of(data)
 
 

@@ -81,7 +81,8 @@ def prepare_digit(pixels: Pixels) -> tuple[Pixels, DigitSteps]:
 
     Returns
     -------
-    tuple of (ndarray of uint8, shape (28, 28, 1); DigitSteps)
+    tuple of ndarray and DigitSteps
+        uint8 pixels of shape (28, 28, 1), and box, scale and shift.
 
     Raises
     ------

@@ -70,7 +70,18 @@ class PictureFiles:
         return pixels
 
     def subset(self, indices: npt.NDArray[Any]) -> PictureFiles:
-        """Return the pictures at some positions, still undecoded."""
+        """Return the pictures at some positions, still undecoded.
+
+        Parameters
+        ----------
+        indices : ndarray of int, shape (M,)
+            Positions.
+
+        Returns
+        -------
+        PictureFiles
+            Of M pictures.
+        """
         return PictureFiles(self.wanted, self.names[indices])
 
     def stream(

@@ -53,13 +53,24 @@ class Source:
     how_to_get: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the description as plain JSON values."""
+        """Return the description as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
         document = asdict(self)
         return document | {"shape": list(self.shape), "classes": list(self.classes)}
 
 
 def sources() -> tuple[Source, ...]:
     """List the datasets that have a name; nothing is read or downloaded.
+
+    Returns
+    -------
+    tuple of Source
+        In a fixed order, available or not.
 
     Examples
     --------

@@ -137,7 +137,18 @@ NEEDS: dict[str, tuple[str, ...]] = {r.name: r.packages for r in _RECORDS}
 
 
 def missing_package(name: str) -> str | None:
-    """Return the first package that an engine lacks here, without importing it."""
+    """Return the first package that an engine lacks here, without importing it.
+
+    Parameters
+    ----------
+    name : str
+        An engine's name.
+
+    Returns
+    -------
+    str or None
+        None where nothing is missing.
+    """
     for package in ENGINES[name].packages:
         if importlib.util.find_spec(package) is None:
             return package
@@ -152,6 +163,11 @@ def make(name: str, **options: Any) -> Engine:
     name : {"numpy", "compiled", "torch", "tensorflow", "jax"}
     **options
         As the engine says.
+
+    Returns
+    -------
+    Engine
+        A new one.
 
     Raises
     ------
@@ -194,7 +210,18 @@ def unavailable_error(name: str, reason: str) -> EngineUnavailableError:
 
 
 def as_engine(engine: str | Engine) -> Engine:
-    """Return the engine that a name stands for; an engine stands for itself."""
+    """Return the engine that a name stands for; an engine stands for itself.
+
+    Parameters
+    ----------
+    engine : str or Engine
+        A name as in `make`, or an engine.
+
+    Returns
+    -------
+    Engine
+        The engine.
+    """
     if isinstance(engine, str):
         return make(engine)
     if not isinstance(engine, Engine):

@@ -21,7 +21,15 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """Shares of right answers, of the model and of the file it was written to."""
+    """Shares of right answers, of the model and of the file it was written to.
+
+    Parameters
+    ----------
+    images : int
+        How many were predicted.
+    before, after : float
+        Share of correct predictions, from 0 to 1.
+    """
 
     images: int
     before: float
@@ -45,6 +53,11 @@ def accuracy(
         What they show, in a form that `Model.evaluate` takes.
     format : str
         The format's name; by the path's ending if left out.
+
+    Returns
+    -------
+    Accuracy
+        Both shares of correct predictions.
 
     Raises
     ------

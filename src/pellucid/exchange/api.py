@@ -72,10 +72,12 @@ def write_all(
 
     Parameters
     ----------
-    model, calibration
-        As `write` takes them.
+    model : Model
+        What is written.
     targets : mapping of Path to Format
         What each file or folder is written as.
+    calibration : array, optional
+        As `write` takes it.
 
     Raises
     ------

@@ -17,6 +17,27 @@ class Format:
 
     ``module`` has ``contents(file, name)`` where the format is written, and
     ``read(path)`` where it is read. ``needs`` are packages; ``extra`` brings them.
+
+    Parameters
+    ----------
+    name : str
+        As in ``--format``.
+    about : str
+        One line for people.
+    module : str
+        What reads and writes it.
+    suffix : str
+        Ending of its files or folders.
+    needs : tuple of str
+        Packages without which it cannot be used.
+    extra : str
+        The extra of pellucid that brings these.
+    is_written, is_read : bool
+        Which directions there are.
+    is_calibrated : bool
+        Whether writing needs calibration images.
+    marker : str, optional
+        The file by which a folder of this format is known.
     """
 
     name: str
@@ -32,6 +53,11 @@ class Format:
 
     def load(self) -> ModuleType:
         """Import the format's module.
+
+        Returns
+        -------
+        module
+            It reads, writes, or both.
 
         Raises
         ------

@@ -26,6 +26,25 @@ class ExportReport:
     ``difference`` is the largest of ‖a − b‖∞ over all outputs, ``relative`` the same
     divided by ‖b‖∞, b what the model itself predicts. ``latency_s`` is the median for
     one image.
+
+    Parameters
+    ----------
+    format, path : str
+        What was written, and where.
+    size_bytes : int
+        Size on disk.
+    runtime : str
+        What ran it.
+    images : int
+        How many were predicted.
+    difference : float
+        Largest absolute difference of an output from the model's.
+    relative : float
+        The same divided by the model's largest output.
+    load_s : float
+        Time to load the file.
+    latency_s : float
+        Median time for one image.
     """
 
     format: str
@@ -39,7 +58,13 @@ class ExportReport:
     latency_s: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
+        """Return plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
         return asdict(self)
 
 
@@ -58,6 +83,11 @@ def verify_export(
         As `Model.predict` takes them; one at least.
     format : str
         The format's name; by the path's ending if left out.
+
+    Returns
+    -------
+    ExportReport
+        Largest difference, size and latency.
 
     Raises
     ------

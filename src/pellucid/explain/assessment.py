@@ -43,7 +43,18 @@ class Mistake:
     file: str = ""
 
     def words(self, classes: tuple[str, ...]) -> tuple[str, str]:
-        """Return what it is and what was said, by the classes' names."""
+        """Return what it is and what was said, by the classes' names.
+
+        Parameters
+        ----------
+        classes : tuple of str
+            Names of the classes.
+
+        Returns
+        -------
+        tuple of str
+            The label, and what was predicted.
+        """
         if self.of_label is None:
             return classes[self.label], classes[self.predicted]
         name = classes[self.of_label]
@@ -102,7 +113,13 @@ class Assessment:
         return out
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as plain JSON values."""
+        """Return everything as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
         rows = zip(self.classes, self.class_accuracy, strict=True)
         return {
             "metrics": self.metrics,
@@ -142,6 +159,11 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
         Images and labels.
     batch_size : int
         Images at once.
+
+    Returns
+    -------
+    Assessment
+        Accuracy, confusion matrix and the most confident mistakes.
 
     Raises
     ------

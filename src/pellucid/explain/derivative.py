@@ -86,7 +86,13 @@ class Derivative:
     parameters: tuple[Share, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as plain JSON values."""
+        """Return everything as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
         return asdict(self)
 
 

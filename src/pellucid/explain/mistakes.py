@@ -14,7 +14,7 @@ _LONGEST_NAME = 30  # characters below a panel
 
 
 def mistakes_picture(assessment: Assessment, dataset: Dataset) -> Any:
-    """Draw the surest mistakes, up to 32, each with what it is and what was said.
+    """Draw the most confident mistakes, up to 32, with labels and predictions.
 
     Parameters
     ----------
@@ -26,6 +26,7 @@ def mistakes_picture(assessment: Assessment, dataset: Dataset) -> Any:
     Returns
     -------
     matplotlib.figure.Figure
+        Not shown yet.
     """
     from matplotlib.figure import Figure
 

@@ -11,6 +11,18 @@ def probabilities(model: Model, output: Array) -> Array:
 
     Of a single output that tells two classes apart, 1 − p and p.
 
+    Parameters
+    ----------
+    model : Model
+        Says what its output means.
+    output : ndarray, shape (N, …)
+        What `Model.predict` returned.
+
+    Returns
+    -------
+    ndarray, shape (N, …, classes)
+        Probabilities from 0 to 1.
+
     Raises
     ------
     NetworkError

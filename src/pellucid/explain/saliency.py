@@ -43,6 +43,11 @@ def saliency(model: Model, image: npt.ArrayLike, of_class: int | None = None) ->
     of_class : int, optional
         The largest output, if left out.
 
+    Returns
+    -------
+    Map
+        One value for each pixel, at least 0.
+
     Raises
     ------
     NetworkError

@@ -22,6 +22,11 @@ def arithmetic_text(shown: Arithmetic, *, shows_all: bool = False) -> str:
         What `arithmetic` returned.
     shows_all : bool
         Whether every term is written; else the largest, and the sum of the others.
+
+    Returns
+    -------
+    str
+        Several lines.
     """
     return "\n".join(_arithmetic_lines(shown, shows_all))
 
@@ -125,7 +130,20 @@ def _convolution_window(channel: int, terms: Sequence[Term]) -> Iterator[str]:
 
 
 def derivative_text(shown: Derivative, *, shows_all: bool = False) -> str:
-    """Return a derivative as text; as in `arithmetic_text`."""
+    """Return a derivative as text; as in `arithmetic_text`.
+
+    Parameters
+    ----------
+    shown : Derivative
+        What `derivative` returned.
+    shows_all : bool
+        Whether every term is written; else the largest, and the sum of the others.
+
+    Returns
+    -------
+    str
+        Several lines.
+    """
     lines = [
         f"derivative of {shown.of}, which is {show(shown.of_value)}",
         f"  at {format_element(shown.node, shown.at)} it is {show(shown.reaches)}"

@@ -54,6 +54,17 @@ class Parameter:
     """One learned number that enters once: a bias, a scale, an offset.
 
     ``slope`` is the derivative of the node's output by it.
+
+    Parameters
+    ----------
+    role : str
+        Its role, as in ``bias``.
+    at : tuple of int
+        Its position in the array.
+    value : float
+        Its value.
+    slope : float
+        Derivative of the node's output with respect to it.
     """
 
     role: str
@@ -64,7 +75,17 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the calculation: what it is called, how it is made, its value."""
+    """One line of the calculation: what it is called, how it is made, its value.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    formula : str
+        How it is computed.
+    value : float
+        The result.
+    """
 
     name: str
     formula: str
@@ -144,5 +165,11 @@ class Arithmetic:
     then: tuple[Arithmetic, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as plain JSON values."""
+        """Return everything as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
         return asdict(self)

@@ -29,6 +29,11 @@ def load(
     loss, optimizer : str or Loss or Optimizer, optional
         Instead of the file's, to train on with others.
 
+    Returns
+    -------
+    Model
+        As it was saved.
+
     Raises
     ------
     ExchangeError
@@ -48,6 +53,20 @@ def from_file(
     """Return the model that a file holds, with its loss and optimizer or others.
 
     Version 0.1 kept one name where an output tells two classes apart; it names neither.
+
+    Parameters
+    ----------
+    file : ModelFile
+        Network, weights and what else was kept.
+    engine : str or Engine
+        Where to run it.
+    loss, optimizer : str or Loss or Optimizer, optional
+        Instead of the file's.
+
+    Returns
+    -------
+    Model
+        With the file's weights, and the optimizer's state where it has one.
 
     Raises
     ------

@@ -19,7 +19,18 @@ _DISTRIBUTIONS = {kind.__name__: kind for kind in (Uniform, Normal, Constant)}
 
 
 def to_json(network: Network) -> dict[str, Any]:
-    """Return a network as plain JSON values; defaults are left out."""
+    """Return a network as plain JSON values; defaults are left out.
+
+    Parameters
+    ----------
+    network : Network
+        Any network.
+
+    Returns
+    -------
+    dict
+        Numbers, strings, lists and dicts only.
+    """
     how = network.preprocessing
     return {
         "schema_version": SCHEMA_VERSION,
@@ -57,6 +68,16 @@ def _encode(value: Any) -> Any:
 
 def from_json(document: Any) -> Network:
     """Read what `to_json` wrote; unknown keys, layers and versions are refused.
+
+    Parameters
+    ----------
+    document : object
+        Parsed JSON.
+
+    Returns
+    -------
+    Network
+        The network.
 
     Raises
     ------
@@ -174,12 +195,34 @@ def decode(value: Any) -> Any:
 
 
 def dumps(network: Network) -> str:
-    """Return the network as JSON text."""
+    """Return the network as JSON text.
+
+    Parameters
+    ----------
+    network : Network
+        Any network.
+
+    Returns
+    -------
+    str
+        Indented JSON.
+    """
     return json.dumps(to_json(network), indent=2, ensure_ascii=False)
 
 
 def loads(text: str) -> Network:
-    """Read JSON text."""
+    """Read JSON text.
+
+    Parameters
+    ----------
+    text : str
+        What `dumps` returned.
+
+    Returns
+    -------
+    Network
+        The network.
+    """
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -18,7 +18,13 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Draw from the uniform distribution on [low, high)."""
+    """Draw from the uniform distribution on [low, high).
+
+    Parameters
+    ----------
+    low, high : float
+        Bounds; ``high`` is not drawn.
+    """
 
     low: float
     high: float
@@ -26,14 +32,26 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """Draw from the normal distribution with mean 0 and standard deviation std."""
+    """Draw from the normal distribution with mean 0 and standard deviation std.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation.
+    """
 
     std: float
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Fill with one value."""
+    """Fill with one value.
+
+    Parameters
+    ----------
+    value : float
+        Of every element.
+    """
 
     value: float
 

@@ -75,7 +75,18 @@ class Preprocessing:
 
     @classmethod
     def standardize(cls, mean: tuple[float, ...], std: tuple[float, ...]) -> Self:
-        """Subtract the mean and divide by the deviation, both on [0, 1]."""
+        """Subtract the mean and divide by the deviation, both on [0, 1].
+
+        Parameters
+        ----------
+        mean, std : tuple of float
+            One number for each channel, on the scale [0, 1]; std must be positive.
+
+        Returns
+        -------
+        Preprocessing
+            ``(pixel / 255 − mean) / std``.
+        """
         if any(s <= 0 for s in std):
             raise NetworkError(f"Preprocessing: std must be positive; got std={std}.")
         scale = tuple(1 / (255 * s) for s in std)
@@ -86,14 +97,33 @@ class Preprocessing:
     def apply(
         self, images: npt.NDArray[Any], dtype: npt.DTypeLike = np.float32
     ) -> npt.NDArray[Any]:
-        """Turn uint8 images (…, C) into floats of the same shape."""
+        """Turn uint8 images (…, C) into floats of the same shape.
+
+        Parameters
+        ----------
+        images : ndarray of uint8, shape (…, C)
+            Pixels.
+        dtype : dtype
+            Of the result.
+
+        Returns
+        -------
+        ndarray, shape (…, C)
+            ``scale · pixel + offset``, per channel.
+        """
         out = images.astype(dtype)
         out *= np.asarray(self.scale, dtype)
         out += np.asarray(self.offset, dtype)
         return out
 
     def to_json(self) -> dict[str, Any]:
-        """Return the description as plain JSON values."""
+        """Return the description as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
         return {
             "scale": list(self.scale),
             "offset": list(self.offset),
@@ -103,7 +133,18 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Parameters
+        ----------
+        document : dict
+            Fields by name.
+
+        Returns
+        -------
+        Preprocessing
+            An equal one.
+        """
         try:
             return cls(**document)
         except TypeError as error:

@@ -26,6 +26,7 @@ def Sequential(  # noqa: N802 - reads as the class people know
     Returns
     -------
     Network
+        One node per layer, and one per activation given as an argument.
 
     Raises
     ------

@@ -18,6 +18,16 @@ def load_network(source: str | Path) -> Network:
     variable ``network``, or a function of that name which returns one. Take only
     Python files that you trust; JSON runs nothing.
 
+    Parameters
+    ----------
+    source : str or Path
+        A name of the zoo, or a file.
+
+    Returns
+    -------
+    Network
+        The network.
+
     Raises
     ------
     NetworkError

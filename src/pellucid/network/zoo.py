@@ -170,6 +170,11 @@ def zoo(name: str) -> Network:
         lenet5, mnist-fast, mnist-keras, mnist-torch, resnet20, xor-one-hidden or
         xor-two-hidden.
 
+    Returns
+    -------
+    Network
+        A new description; weights come with a `Model`.
+
     Raises
     ------
     NetworkError

@@ -16,7 +16,18 @@ Array = npt.NDArray[Any]
 
 
 def is_built_in(objective: Loss | Optimizer) -> bool:
-    """Return whether a loss or optimizer is one of ours, not a class of its own."""
+    """Return whether a loss or optimizer is one of ours, not a class of its own.
+
+    Parameters
+    ----------
+    objective : Loss or Optimizer
+        What is asked about.
+
+    Returns
+    -------
+    bool
+        False for a class of the caller's own.
+    """
     kinds = (*LOSSES.values(), *OPTIMIZERS.values())
     return type(objective) in kinds
 

@@ -82,7 +82,18 @@ METRICS: tuple[str, ...] = tuple(_RULES)
 
 
 def default_metrics(meaning: OutputMeaning) -> tuple[str, ...]:
-    """Return the names of the metrics that suit an output."""
+    """Return the names of the metrics that suit an output.
+
+    Parameters
+    ----------
+    meaning : OutputMeaning
+        What the output means.
+
+    Returns
+    -------
+    tuple of str
+        ``mean_absolute_error`` for a regression, else ``accuracy``.
+    """
     is_values = meaning.kind == "regression"
     return ("mean_absolute_error",) if is_values else ("accuracy",)
 
@@ -99,6 +110,11 @@ def select_metrics(
     given : str, function, or sequence of those, optional
         accuracy, top5_accuracy, mean_absolute_error, and functions as in
         `MetricFunction`; `default_metrics` if left out.
+
+    Returns
+    -------
+    dict of str to function
+        Each takes output and labels and returns a value for each example, shape (N,).
 
     Raises
     ------
@@ -141,6 +157,18 @@ def filter_metrics(
     """Return those of some names that suit an output, else the default ones.
 
     Names of functions, which have to be given again, stay.
+
+    Parameters
+    ----------
+    meaning : OutputMeaning
+        What the output means.
+    names : sequence of str or None
+        As a recipe keeps them.
+
+    Returns
+    -------
+    tuple of str
+        The suitable ones.
     """
     fitting = [
         name
@@ -152,6 +180,16 @@ def filter_metrics(
 
 def metric_list(given: Metrics) -> tuple[str | MetricCallable, ...]:
     """Return one metric or several as a tuple.
+
+    Parameters
+    ----------
+    given : str, function, or sequence of those
+        Metrics.
+
+    Returns
+    -------
+    tuple of str or function
+        In the same order.
 
     Raises
     ------
@@ -169,7 +207,18 @@ def metric_list(given: Metrics) -> tuple[str | MetricCallable, ...]:
 
 
 def metric_names(given: Metrics) -> tuple[str, ...]:
-    """Return metrics as a recipe keeps them; functions have to be given again."""
+    """Return metrics as a recipe keeps them; functions have to be given again.
+
+    Parameters
+    ----------
+    given : str, function, or sequence of those
+        Metrics.
+
+    Returns
+    -------
+    tuple of str
+        Names; a function's has a prefix that no metric of ours has.
+    """
     return tuple(
         one if isinstance(one, str) else f"{PREFIX}{MetricFunction(one).name}"
         for one in metric_list(given)
@@ -187,6 +236,19 @@ def _no_metric(name: str) -> NetworkError:
 
 
 def confusion_matrix(predicted: Array, labels: Array, classes: int) -> Array:
-    """Return counts, shape (classes, classes): row = label, column = predicted."""
+    """Count predictions by label.
+
+    Parameters
+    ----------
+    predicted, labels : ndarray
+        Class numbers from 0, of the same shape.
+    classes : int
+        Number of classes, K.
+
+    Returns
+    -------
+    ndarray, shape (K, K)
+        int64 counts: row = label, column = predicted class.
+    """
     flat = labels.astype(np.int64) * classes + predicted.astype(np.int64)
     return np.bincount(flat.ravel(), minlength=classes**2).reshape(classes, classes)

@@ -19,11 +19,24 @@ Slots = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Describe an optimizer.
+    """Base class of the optimizers: hyperparameters and update rule.
 
-    ``slots`` names the arrays it keeps per parameter, each of the parameter's shape
-    and zero at first. ``clip_norm`` scales all gradients together so that their
-    common Euclidean norm is at most that (Pascanu et al. 2013, algorithm 1).
+    Parameters
+    ----------
+    learning_rate : float
+        Step size, at least 0; a schedule multiplies it.
+    clip_norm : float, optional
+        Largest common Euclidean norm of all gradients; no clipping if left out.
+
+    Notes
+    -----
+    ``slots`` names the arrays kept per parameter, each of the parameter's shape and
+    zero at first. Clipping scales all gradients by ``min(1, clip_norm / ‖g‖)``, with
+    the norm taken over all of them together.
+
+    References
+    ----------
+    R. Pascanu, T. Mikolov, Y. Bengio, ICML 2013, arXiv:1211.5063, algorithm 1.
     """
 
     learning_rate: float
@@ -53,14 +66,31 @@ class Optimizer:
     def update(
         self, weight: Array, grad: Array, slots: Slots, *, rate: float, step: int
     ) -> None:
-        """Change weight and slots in place; ``step`` counts from 1.
+        """Change weight and slots in place.
 
-        ``grad`` is clipped and has L2 weight decay in it already.
+        Parameters
+        ----------
+        weight : ndarray
+            One parameter, of any shape.
+        grad : ndarray
+            Its gradient, of the same shape, clipped and with L2 weight decay in it.
+        slots : mapping of str to ndarray
+            The optimizer's arrays for this parameter, of the same shape.
+        rate : float
+            Learning rate of this step.
+        step : int
+            Number of this update, from 1.
         """
         raise NotImplementedError
 
     def to_json(self) -> dict[str, Any]:
-        """Return the description as plain JSON values."""
+        """Return the description as plain JSON values.
+
+        Returns
+        -------
+        dict
+            ``name`` and the hyperparameters; `optimizer_from_json` reads it.
+        """
         return {"name": self.name, **dataclasses.asdict(self)}
 
 
@@ -69,11 +99,34 @@ _FRACTIONS = ("momentum", "rho", "beta1", "beta2")
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum as PyTorch writes it.
+    """Stochastic gradient descent, with momentum as in PyTorch.
 
     ``v ← μv + g``, ``w ← w − lr·v``; Nesterov: ``w ← w − lr·(g + μv)``. The slot
-    ``velocity`` is free of the learning rate, so that a schedule does not disturb it
-    (Sutskever et al. 2013 fold it in).
+    ``velocity`` does not contain the learning rate, so a schedule does not disturb it
+    (Sutskever et al. fold it in).
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step size, at least 0; a schedule multiplies it.
+    momentum : float
+        μ, from 0 to less than 1.
+    nesterov : bool
+        Whether the gradient is taken ahead along the velocity; needs momentum.
+    weight_decay : float
+        L2 factor, added to the gradient of ``.weight`` arrays.
+    clip_norm : float, optional
+        Largest common Euclidean norm of all gradients; no clipping if left out.
+
+    Raises
+    ------
+    NetworkError
+        If a number is out of its range.
+
+    References
+    ----------
+    I. Sutskever, J. Martens, G. Dahl, G. Hinton, On the importance of initialization
+    and momentum in deep learning, ICML 2013.
     """
 
     learning_rate: float = 0.01
@@ -110,9 +163,22 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """Divide by a running root mean square (Hinton, Coursera lecture 6e, 2012).
+    """Divide the gradient by a running root mean square.
 
-    ``s ← ρs + (1 − ρ)g²``, ``w ← w − lr·g / (√s + ε)``.
+    ``s ← ρs + (1 − ρ)g²``, ``w ← w − lr·g / (√s + ε)``. The slot is ``mean_square``.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step size, at least 0; a schedule multiplies it.
+    rho : float
+        ρ, the share of the mean square that is kept; from 0 to less than 1.
+    epsilon : float
+        ε, outside the root as in PyTorch (Keras has it inside).
+    weight_decay : float
+        L2 factor, added to the gradient of ``.weight`` arrays.
+    clip_norm : float, optional
+        Largest common Euclidean norm of all gradients; no clipping if left out.
 
     References
     ----------
@@ -143,12 +209,24 @@ class RMSprop(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adaptive moments (Kingma & Ba 2015, algorithm 1).
+    """Adaptive moments.
 
     ``m ← β₁m + (1 − β₁)g``, ``v ← β₂v + (1 − β₂)g²``,
     ``w ← w − lr · m̂ / (√v̂ + ε)`` with ``m̂ = m / (1 − β₁ᵗ)``, ``v̂ = v / (1 − β₂ᵗ)``.
     The slots ``first_moment`` and ``second_moment`` are m and v, uncorrected.
-    ``weight_decay`` is L2, added to the gradient.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step size, at least 0; a schedule multiplies it.
+    beta1, beta2 : float
+        Share of each moment that is kept, from 0 to less than 1.
+    epsilon : float
+        ε, added to the corrected root.
+    weight_decay : float
+        L2 factor, added to the gradient of ``.weight`` arrays.
+    clip_norm : float, optional
+        Largest common Euclidean norm of all gradients; no clipping if left out.
 
     References
     ----------
@@ -184,9 +262,20 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
+    """Adam with decoupled weight decay.
 
     ``w ← w − lr·λ·w`` before Adam's own step, on ``.weight`` arrays only.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step size, at least 0; a schedule multiplies it.
+    beta1, beta2, epsilon : float
+        As in `Adam`.
+    weight_decay : float
+        λ; decoupled, so it is not divided by the second moment.
+    clip_norm : float, optional
+        Largest common Euclidean norm of all gradients; no clipping if left out.
 
     References
     ----------
@@ -204,7 +293,23 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def as_optimizer(optimizer: str | Optimizer | None) -> Optimizer | None:
-    """Return the optimizer that a name stands for, with its defaults."""
+    """Return the optimizer that a name stands for, with its defaults.
+
+    Parameters
+    ----------
+    optimizer : str, Optimizer or None
+        ``"sgd"``, ``"rmsprop"``, ``"adam"``, ``"adamw"``, or an object.
+
+    Returns
+    -------
+    Optimizer or None
+        None if None is given.
+
+    Raises
+    ------
+    NetworkError
+        If there is no optimizer of that name.
+    """
     if optimizer is None or isinstance(optimizer, Optimizer):
         return optimizer
     if optimizer not in OPTIMIZERS:
@@ -216,7 +321,23 @@ def as_optimizer(optimizer: str | Optimizer | None) -> Optimizer | None:
 
 
 def optimizer_from_json(document: Mapping[str, Any]) -> Optimizer:
-    """Read what `Optimizer.to_json` wrote."""
+    """Read what `Optimizer.to_json` wrote.
+
+    Parameters
+    ----------
+    document : mapping
+        ``name`` and hyperparameters.
+
+    Returns
+    -------
+    Optimizer
+        An equal one.
+
+    Raises
+    ------
+    NetworkError
+        If the name is unknown, or a hyperparameter is not the optimizer's.
+    """
     arguments = dict(document)
     name = arguments.pop("name", None)
     if name not in OPTIMIZERS:
@@ -244,9 +365,12 @@ def apply_update(
 
     Parameters
     ----------
+    optimizer : Optimizer
+        The rule.
     weights, grads : mapping of weight name to ndarray
         ``grads`` holds the parameters that train; others stay.
     slots : mapping of slot name to mapping of weight name to ndarray
+        Changed in place.
     rate : float
         Learning rate of this step.
     step : int
@@ -268,7 +392,19 @@ def apply_update(
 
 
 def clip_scale(clip_norm: float | None, grads: Mapping[str, Array]) -> float:
-    """Return the factor that brings the common norm down to clip_norm, else 1.
+    """Return the factor that brings the gradients' common norm down to the limit.
+
+    Parameters
+    ----------
+    clip_norm : float or None
+        Largest Euclidean norm over all gradients together; None for no limit.
+    grads : mapping of weight name to ndarray
+        The gradients.
+
+    Returns
+    -------
+    float
+        ``min(1, clip_norm / ‖g‖)``; 1 without a limit.
 
     References
     ----------

@@ -92,13 +92,35 @@ class OutputMeaning:
         return {"binary": 2, "regression": 0}.get(self.kind, self.columns)
 
     def class_names(self, names: Sequence[str] = ()) -> tuple[str, ...]:
-        """Return a name for each class or label: those given, else its number."""
+        """Return a name for each class or label: those given, else its number.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Those that are known.
+
+        Returns
+        -------
+        tuple of str
+            One for each class or label.
+        """
         if len(names) == self.class_count:
             return tuple(names)
         return tuple(map(str, range(self.class_count)))
 
     def column_names(self, names: Sequence[str] = ()) -> tuple[str, ...]:
-        """Return a name for each column: of two classes that of class 1."""
+        """Return a name for each column: of two classes that of class 1.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Those that are known.
+
+        Returns
+        -------
+        tuple of str
+            One for each column of the output.
+        """
         if self.kind == "binary":
             return self.class_names(names)[1:]
         if len(names) == self.columns:
@@ -106,11 +128,28 @@ class OutputMeaning:
         return tuple(map(str, range(self.columns)))
 
     def can_be_named(self, names: Sequence[str]) -> bool:
-        """Return whether there are as many names as classes, labels or values."""
+        """Return whether there are as many names as classes, labels or values.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Candidates.
+
+        Returns
+        -------
+        bool
+            Whether their number fits.
+        """
         return len(names) == (self.class_count or self.columns)
 
     def describe(self) -> str:
-        """Return the meaning in words, as an error says it."""
+        """Return the meaning in words, as an error says it.
+
+        Returns
+        -------
+        str
+            A noun phrase.
+        """
         text = _DESCRIPTIONS[self.kind].format(self.columns)
         return f"{text}, per pixel" if self.is_per_pixel else text
 
@@ -151,6 +190,11 @@ class OutputMeaning:
     def predict(self, output: Array) -> Array:
         """Return the answer that an output gives.
 
+        Parameters
+        ----------
+        output : ndarray, shape (N, …, columns)
+            The network's output.
+
         Returns
         -------
         ndarray
@@ -180,6 +224,11 @@ class OutputMeaning:
             is class 1.
         output_shape : tuple of int
             Shape (N, …, columns) of the output.
+
+        Returns
+        -------
+        ndarray
+            Shape and dtype as `predict` returns them.
 
         Raises
         ------
@@ -234,6 +283,18 @@ class OutputMeaning:
 
         An example has one answer, one for each label, or one for each pixel.
 
+        Parameters
+        ----------
+        output : ndarray, shape (N, …, columns)
+            The network's output.
+        labels : array
+            In a form that `targets` takes.
+
+        Returns
+        -------
+        ndarray of float, shape (N,)
+            Shares from 0 to 1.
+
         Raises
         ------
         NetworkError
@@ -252,12 +313,28 @@ class OutputMeaning:
     # -- files ---------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
+        """Return plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
         return asdict(self)
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
         """Read what `to_json` made.
+
+        Parameters
+        ----------
+        document : object
+            Parsed JSON.
+
+        Returns
+        -------
+        OutputMeaning
+            An equal one.
 
         Raises
         ------
@@ -293,6 +370,11 @@ def output_meaning(
         Labels of the data, which decide where network and loss leave it open.
     output : str, optional
         Name of the output's node; the network's (first) output if left out.
+
+    Returns
+    -------
+    OutputMeaning
+        The meaning.
 
     Notes
     -----

@@ -18,9 +18,14 @@ class _Counter:
 
 
 class EpochLosses:
-    """The monitored loss of each epoch that is done, in order.
+    """The monitored loss of each completed epoch, in order.
 
     Counts are kept between calls, so that each loss is looked at once per rule.
+
+    Parameters
+    ----------
+    losses : iterable of float
+        Those of the epochs so far.
     """
 
     def __init__(self, losses: Iterable[float] = ()) -> None:
@@ -28,13 +33,29 @@ class EpochLosses:
         self._counters: dict[tuple[int, float], _Counter] = {}
 
     def append(self, loss: float) -> None:
-        """Add an epoch."""
+        """Add an epoch.
+
+        Parameters
+        ----------
+        loss : float
+            Its monitored loss.
+        """
         self._losses.append(loss)
 
     def drops(self, *, patience: int, threshold: float) -> int:
-        """Return how many times the loss has not fallen for ``patience`` epochs.
+        """Return how many times the loss has not improved for ``patience`` epochs.
 
-        To fall is to be below the best one by more than ``threshold`` of it.
+        Parameters
+        ----------
+        patience : int
+            Epochs without improvement before a drop.
+        threshold : float
+            Share of the best loss by which a lower one counts as improvement.
+
+        Returns
+        -------
+        int
+            Drops so far.
         """
         counter = self._counters.setdefault((patience, threshold), _Counter())
         for loss in self._losses[counter.seen :]:

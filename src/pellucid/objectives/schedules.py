@@ -14,10 +14,20 @@ from pellucid.objectives.plateau import EpochLosses
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where training stands: step and steps in all, both counted from 0; epochs too.
+    """Where training stands before a step.
 
-    ``losses`` are the monitored losses of the epochs that are done. ``base_rate`` is
-    the optimizer's learning rate, ``last_rate`` that of the last epoch's last step.
+    Parameters
+    ----------
+    step, steps : int
+        Number of the step, from 0, and of all steps.
+    epoch, steps_per_epoch : int
+        Number of the epoch, from 0, and its length.
+    losses : EpochLosses
+        Monitored losses of the completed epochs.
+    base_rate : float
+        The optimizer's learning rate.
+    last_rate : float
+        Learning rate of the last step of the last epoch.
     """
 
     step: int
@@ -36,15 +46,43 @@ class Schedule:
     name: ClassVar[str] = ""
 
     def factor(self, at: Progress) -> float:
-        """Return the factor of the learning rate for the step that comes next."""
+        """Return the factor of the learning rate for the next step.
+
+        Parameters
+        ----------
+        at : Progress
+            Where training stands.
+
+        Returns
+        -------
+        float
+            What the optimizer's learning rate is multiplied by.
+        """
         raise NotImplementedError
 
     def rate(self, at: Progress) -> float:
-        """Return the learning rate of the step that comes next."""
+        """Return the learning rate of the next step.
+
+        Parameters
+        ----------
+        at : Progress
+            Where training stands.
+
+        Returns
+        -------
+        float
+            ``base_rate`` times the factor.
+        """
         return at.base_rate * self.factor(at)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the description as plain JSON values."""
+        """Return the description as plain JSON values.
+
+        Returns
+        -------
+        dict
+            ``name`` and the fields; `schedule_from_json` reads it.
+        """
         fields = (field.name for field in dataclasses.fields(self))
         values = {name: getattr(self, name) for name in fields}
         encoded = {
@@ -68,7 +106,20 @@ class ConstantRate(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """Multiply by ``gamma`` every ``every`` epochs."""
+    """Multiply the learning rate by ``gamma`` every ``every`` epochs.
+
+    Parameters
+    ----------
+    every : int
+        Epochs between drops, at least 1.
+    gamma : float
+        Factor of a drop, positive.
+
+    Raises
+    ------
+    NetworkError
+        If a number is out of its range.
+    """
 
     every: int = 10
     gamma: float = 0.1
@@ -89,7 +140,17 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Fall along half a cosine from 1 to ``floor`` (Loshchilov & Hutter 2017)."""
+    """Decrease along half a cosine from 1 to ``floor``.
+
+    Parameters
+    ----------
+    floor : float
+        Factor at the end.
+
+    References
+    ----------
+    I. Loshchilov, F. Hutter, SGDR, ICLR 2017, arXiv:1608.03983 (without restarts).
+    """
 
     floor: float = 0.0
 
@@ -103,10 +164,22 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Rise to the full rate, then fall far below it (Smith & Topin 2018).
+    """Rise to the full learning rate, then fall far below it.
 
     From ``1 / start`` up to 1 over the first ``warm_up`` share of the steps, down to
     ``1 / end`` over the rest, both along half cosines.
+
+    Parameters
+    ----------
+    warm_up : float
+        Share of the steps with a rising rate, between 0 and 1.
+    start, end : float
+        Divisors of the rate at the start and at the end, at least 1.
+
+    Raises
+    ------
+    NetworkError
+        If a number is out of its range.
 
     References
     ----------
@@ -143,7 +216,17 @@ def _between(first: float, last: float, fraction: float) -> float:
 class WarmUp(Schedule):
     """Rise linearly over the first ``steps`` steps, then follow another schedule.
 
-    ``then`` may be a name or a function as well, as in `Model.fit`.
+    Parameters
+    ----------
+    steps : int
+        Length of the rise, at least 1.
+    then : Schedule, str or function
+        What follows, and is multiplied by the rise; as in `Model.fit`.
+
+    Raises
+    ------
+    NetworkError
+        If ``steps`` is less than 1, or there is no such schedule.
     """
 
     steps: int = 100
@@ -166,12 +249,25 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True)
 class OnPlateau(Schedule):
-    """Multiply by ``gamma`` where the loss has not fallen for ``patience`` epochs.
+    """Multiply by ``gamma`` where the loss has not improved for ``patience`` epochs.
 
-    The monitored loss is val_loss where there is validation data, else loss; it must
-    fall by more than ``threshold`` of its best value. Drops are counted from the
-    losses of the epochs that are done, so that a resumed run goes on alike, wherever
-    in a composed schedule this one stands.
+    The monitored loss is val_loss where there is validation data, else loss. Drops are
+    counted from the losses of the completed epochs, so a resumed run continues alike,
+    wherever in a composed schedule this one stands.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without improvement before a drop, at least 1.
+    gamma : float
+        Factor of a drop, between 0 and 1.
+    threshold : float
+        Share of the best loss by which a lower one counts as improvement.
+
+    Raises
+    ------
+    NetworkError
+        If a number is out of its range.
     """
 
     patience: int = 3
@@ -202,7 +298,16 @@ SCHEDULES: dict[str, type[Schedule]] = {
 def as_schedule(schedule: str | Schedule | Callable[..., float] | None) -> Schedule:
     """Return the schedule that a name or function stands for.
 
-    A name gives the schedule's defaults; of a function see `RateFunction`.
+    Parameters
+    ----------
+    schedule : str, Schedule, function or None
+        A name gives the schedule's defaults; of a function see `RateFunction`; None is
+        a constant rate.
+
+    Returns
+    -------
+    Schedule
+        The schedule.
 
     Raises
     ------
@@ -226,7 +331,23 @@ def as_schedule(schedule: str | Schedule | Callable[..., float] | None) -> Sched
 
 
 def schedule_from_json(document: Mapping[str, Any]) -> Schedule:
-    """Read what `Schedule.to_json` wrote."""
+    """Read what `Schedule.to_json` wrote.
+
+    Parameters
+    ----------
+    document : mapping
+        ``name`` and fields.
+
+    Returns
+    -------
+    Schedule
+        An equal one.
+
+    Raises
+    ------
+    NetworkError
+        If the name is unknown, a field is not the schedule's, or it was a function.
+    """
     arguments = dict(document)
     name = arguments.pop("name", None)
     if name == "function":

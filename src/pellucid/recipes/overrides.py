@@ -25,6 +25,16 @@ _TABLES = (
 def parse_setting(text: str) -> tuple[str, Any]:
     """Read ``key=value``; the value as in TOML or JSON, a bare word as text.
 
+    Parameters
+    ----------
+    text : str
+        As typed after ``--set``.
+
+    Returns
+    -------
+    tuple
+        Key and value.
+
     Raises
     ------
     RunError
@@ -64,6 +74,11 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         one of its tables; anything else with a dot is a hyperparameter of the
         network, ``"conv2d.out_channels"``. A table's ``name`` given anew drops what
         belonged to the old one: momentum is not Adam's.
+
+    Returns
+    -------
+    Recipe
+        A new one.
 
     Raises
     ------

@@ -16,6 +16,11 @@ _BUILTIN = Path(__file__).parent / "builtin"
 def names() -> tuple[str, ...]:
     """Return the names of the built-in recipes.
 
+    Returns
+    -------
+    tuple of str
+        Sorted.
+
     Examples
     --------
     >>> "mnist-torch" in names()

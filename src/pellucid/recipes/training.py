@@ -44,8 +44,6 @@ class Outcome:
         Loss and metrics on the test data.
     test : Dataset
         The test data; the validation data where there is no test data.
-    tested_on : {"test", "validation"}
-        Which of the two it is.
     run : Path, optional
         The run's folder.
     training_s : float
@@ -56,6 +54,8 @@ class Outcome:
         does so in its first step.
     is_first : bool
         Whether this is the one of several processes that writes and reports.
+    tested_on : {"test", "validation"}
+        Which data ``test`` is.
     """
 
     model: Model
@@ -116,6 +116,7 @@ def train(
     Returns
     -------
     Outcome
+        The trained model, its history and its test figures.
 
     Raises
     ------

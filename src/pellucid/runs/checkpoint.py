@@ -26,18 +26,40 @@ _Content = tuple[dict[str, npt.NDArray[Any]], dict[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """The session's state, the trainer's position and the history so far."""
+    """The session's state, the trainer's position and the history so far.
+
+    Parameters
+    ----------
+    state : dict of str to ndarray
+        As `Session.state` returns it.
+    position : TrainerState
+        Where the trainer stands.
+    history : History
+        Of the completed epochs.
+    """
 
     state: dict[str, npt.NDArray[Any]]
     position: TrainerState
     history: History
 
     def write(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all.
+
+        Parameters
+        ----------
+        path : Path
+            The file; replaced if it exists.
+        """
         write_bytes(path, self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """Return what `write` writes."""
+        """Return what `write` writes.
+
+        Returns
+        -------
+        bytes
+            A safetensors file.
+        """
         best = self.position.best.weights
         tensors = {**self.state, **{f"{_BEST}{name}": a for name, a in best.items()}}
         document = {
@@ -49,12 +71,33 @@ class Checkpoint:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Checkpoint:
-        """Read what `to_bytes` returned; raises as `read`."""
+        """Read what `to_bytes` returned; raises as `read`.
+
+        Parameters
+        ----------
+        content : bytes
+            A whole file.
+
+        Returns
+        -------
+        Checkpoint
+            The checkpoint.
+        """
         return cls._decode(lambda: parse_tensors(content), "the first process's state")
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
         """Read a file.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+
+        Returns
+        -------
+        Checkpoint
+            The checkpoint.
 
         Raises
         ------

@@ -25,7 +25,13 @@ RUNS = Path("runs")
 
 
 class RunFolder:
-    """``recipe.toml``, ``history.jsonl``, ``checkpoint.safetensors`` and the rest."""
+    """``recipe.toml``, ``history.jsonl``, ``checkpoint.safetensors`` and the rest.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder; it need not exist yet.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -81,6 +87,11 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Keep other processes out; the lock goes with the process, however it ends.
 
+        Yields
+        ------
+        None
+            While the lock is held.
+
         Raises
         ------
         RunError
@@ -100,7 +111,13 @@ class RunFolder:
                     left.unlink()
 
     def append_history(self, record: EpochRecord) -> None:
-        """Add an epoch's line, or none of it where the disk is full."""
+        """Add an epoch's line, or none of it where the disk is full.
+
+        Parameters
+        ----------
+        record : mapping of str to float
+            Of one epoch.
+        """
         line = (json.dumps(dict(record)) + "\n").encode()
         try:
             with self.history.open("ab", buffering=0) as file:
@@ -125,6 +142,16 @@ def history_bytes(history: History) -> bytes:
 def find(run: str | Path) -> Path:
     """Return where RUN lies: a ``.pellucid`` file, a run folder, or a name in runs/.
 
+    Parameters
+    ----------
+    run : str or Path
+        As typed.
+
+    Returns
+    -------
+    Path
+        An existing file or folder.
+
     Raises
     ------
     RunError
@@ -144,6 +171,16 @@ def find(run: str | Path) -> Path:
 
 def model_path(run: str | Path) -> Path:
     """Return the model file of RUN: the file itself, or the folder's best, or last.
+
+    Parameters
+    ----------
+    run : str or Path
+        As in `find`.
+
+    Returns
+    -------
+    Path
+        An existing file.
 
     Raises
     ------
@@ -168,6 +205,16 @@ def new_name(stem: str) -> Path:
 
     It is the first of stem, stem-2, stem-3 … that holds nothing and that no other
     process has taken. It stays taken until a run begins in it or the process ends.
+
+    Parameters
+    ----------
+    stem : str
+        Usually the recipe's name.
+
+    Returns
+    -------
+    Path
+        The folder.
 
     Raises
     ------

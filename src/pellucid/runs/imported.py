@@ -26,6 +26,11 @@ def keep_imported(file: ModelFile, path: Path, *, origin: str) -> RunFolder:
     origin : str
         What the model was read from; kept in the recipe's provenance.
 
+    Returns
+    -------
+    RunFolder
+        The run.
+
     Raises
     ------
     RunError

@@ -35,7 +35,35 @@ _Content = tuple[dict[str, Array], dict[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
-    """What a `.pellucid` file holds."""
+    """What a `.pellucid` file holds.
+
+    Parameters
+    ----------
+    network : Network
+        What is computed.
+    weights : mapping of str to ndarray
+        Every array of the network, in canonical layout.
+    preprocessing : Preprocessing
+        How pixels become the input.
+    classes : tuple of str
+        Names of classes or labels.
+    loss : Loss, optional
+        What it was trained with.
+    optimizer : Optimizer, optional
+        What it was trained with.
+    seed : int
+        Of initial weights, order and dropout.
+    dtype : {"float32", "float64"}
+        Of the engine.
+    output_meaning : OutputMeaning, optional
+        Derived from network and loss if left out.
+    input_range : tuple of float, optional
+        Smallest and largest input that was trained on.
+    epochs : int
+        Epochs trained so far.
+    provenance : mapping
+        Versions, machine, time; or the file that was imported.
+    """
 
     network: Network
     weights: Mapping[str, Array]
@@ -59,11 +87,23 @@ class ModelFile:
         return self.output_meaning or output_meaning(self.network, self.loss)
 
     def write(self, path: str | Path) -> None:
-        """Write the file; RunError if the disk does not take it."""
+        """Write the file; RunError if the disk does not take it.
+
+        Parameters
+        ----------
+        path : Path
+            The file; replaced whole, or not at all.
+        """
         write_bytes(Path(path), self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """Return what `write` writes."""
+        """Return what `write` writes.
+
+        Returns
+        -------
+        bytes
+            A safetensors file.
+        """
         document = {
             "schema_version": SCHEMA_VERSION,
             "preprocessing": self.preprocessing.to_json(),
@@ -88,6 +128,16 @@ class ModelFile:
     def read(cls, path: str | Path) -> ModelFile:
         """Read a file.
 
+        Parameters
+        ----------
+        path : Path
+            The file.
+
+        Returns
+        -------
+        ModelFile
+            Its content, checked.
+
         Raises
         ------
         ExchangeError
@@ -97,7 +147,18 @@ class ModelFile:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> ModelFile:
-        """Read what `to_bytes` returned; raises as `read`."""
+        """Read what `to_bytes` returned; raises as `read`.
+
+        Parameters
+        ----------
+        content : bytes
+            A whole file.
+
+        Returns
+        -------
+        ModelFile
+            Its content, checked.
+        """
         return cls._guard(lambda: parse_tensors(content), "the content")
 
     @classmethod

@@ -15,13 +15,34 @@ def bit_options(engine: object) -> dict[str, int]:
     """Return the options of an engine on which a training's bits depend.
 
     Sums are added up thread by thread, so their number decides the last bits.
+
+    Parameters
+    ----------
+    engine : object
+        An engine.
+
+    Returns
+    -------
+    dict of str to int
+        ``threads``, where the engine has that option.
     """
     threads = getattr(engine, "threads", None)
     return {} if threads is None else {"threads": int(threads)}
 
 
 def provenance(engine: str) -> dict[str, str | int]:
-    """Return versions, machine and time as plain values."""
+    """Return versions, machine and time as plain values.
+
+    Parameters
+    ----------
+    engine : str
+        Its name.
+
+    Returns
+    -------
+    dict
+        Versions, machine, time.
+    """
     from importlib import metadata  # slow to import, and seldom asked for
 
     found: dict[str, str | int] = {

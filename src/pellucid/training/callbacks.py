@@ -30,19 +30,53 @@ class Callback:
     may_stop: ClassVar[bool] = True
 
     def on_begin(self, trainer: Trainer) -> None:
-        """Before the first step."""
+        """Before the first step.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            What runs the training.
+        """
 
     def on_step(self, trainer: Trainer, loss: float) -> None:
-        """After each update."""
+        """After each update.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            What runs the training.
+        loss : float
+            Of this batch, in nats, before the update.
+        """
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
-        """After each epoch and its validation."""
+        """After each epoch and its validation.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            What runs the training.
+        record : mapping of str to float
+            The epoch's entry in the history.
+        """
 
     def on_interrupt(self, trainer: Trainer) -> None:
-        """After the step in which Ctrl-C was pressed."""
+        """After the step in which Ctrl-C was pressed.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            What runs the training.
+        """
 
     def on_end(self, trainer: Trainer) -> None:
-        """After the last step, also when training ended early or by an error."""
+        """After the last step, also when training ended early or by an error.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            What runs the training.
+        """
 
 
 class CallbackFunction(Callback):
@@ -73,6 +107,12 @@ def as_callbacks(given: Any) -> tuple[Callback, ...]:
     Parameters
     ----------
     given : Callback, function, or iterable of those
+        What `Model.fit` was given.
+
+    Returns
+    -------
+    tuple of Callback
+        In the same order.
 
     Raises
     ------

@@ -34,6 +34,28 @@ def evaluate(
     ``on_batch`` is handed the number of examples done, the output and the labels. In
     a world of several processes the batches are this one's part, the result that of
     all.
+
+    Parameters
+    ----------
+    network : Network
+        What is evaluated.
+    session : Session
+        It predicts.
+    batches : Batches
+        One epoch of them is read, in order.
+    loss : Loss or None
+        None: only metrics.
+    metrics : mapping of str to function
+        As `select_metrics` returns.
+    on_batch : callable, optional
+        ``on_batch(examples done, output, labels)`` after each batch.
+    world : ProcessGroup
+        Where batches are shared among processes; sums are added over all.
+
+    Returns
+    -------
+    dict of str to float
+        ``loss`` in nats, and each metric.
     """
     sums = dict.fromkeys((["loss"] if loss else []) + list(metrics), 0.0)
     count = 0

@@ -15,6 +15,11 @@ class History(Sequence[EpochRecord]):
     ``val_`` where there is validation data, ``learning_rate`` (of the last step) and
     ``seconds``.
 
+    Parameters
+    ----------
+    records : sequence of mapping
+        One per epoch so far.
+
     Examples
     --------
     >>> history = History([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])
@@ -28,7 +33,13 @@ class History(Sequence[EpochRecord]):
         self._records = list(records)
 
     def append(self, record: EpochRecord) -> None:
-        """Add an epoch."""
+        """Add an epoch.
+
+        Parameters
+        ----------
+        record : mapping of str to float
+            What was measured in the epoch.
+        """
         self._records.append(record)
 
     @overload
@@ -59,7 +70,13 @@ class History(Sequence[EpochRecord]):
         return f"History({len(self)} epochs; last: {last})"
 
     def plot(self) -> object:
-        """Return a matplotlib figure of loss and metrics over epochs."""
+        """Return a matplotlib figure of loss and metrics over epochs.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Not shown yet; needs the extra [plot].
+        """
         from pellucid.training.curves import figure
 
         return figure(self)

@@ -120,7 +120,13 @@ class Trainer:
         self._last_batch: Batch | None = None  # whose update no loss has shown yet
 
     def stop(self, reason: str) -> None:
-        """End the training after this step."""
+        """End the training after this step.
+
+        Parameters
+        ----------
+        reason : str
+            Kept in ``stop_reason``.
+        """
         self.stop_reason = reason
 
     @property
@@ -143,7 +149,13 @@ class Trainer:
         return self.config.schedule.rate(self.progress)
 
     def run(self) -> History:
-        """Train all epochs and return the history."""
+        """Train all epochs and return the history.
+
+        Returns
+        -------
+        History
+            One record per epoch.
+        """
         self._stop_if_stalled()
         # NumPy need not warn of what overflows: every loss is looked at
         quiet = np.errstate(over="ignore", invalid="ignore")

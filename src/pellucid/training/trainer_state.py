@@ -11,14 +11,32 @@ from pellucid.training.early_stopping import BestSoFar, Weights
 
 @dataclass(slots=True)
 class TrainerState:
-    """Epochs and steps done, sums of the running epoch, the best epoch.
+    """Where a training stands.
 
-    ``epoch`` counts from 0; ``batch`` is the number of its batches that are done.
-    ``learning_rate`` is that of the last step. ``sums`` add up metrics over
-    ``examples`` and the loss over their ``weight``, so that an interrupted epoch goes
-    on with the same figures. ``first_epoch`` is how many epochs the model was trained
-    before: order and augmentation go on from there. ``data`` is a fingerprint of the
-    examples, by which a resumed run knows them.
+    Parameters
+    ----------
+    epoch : int
+        Number of the running epoch, from 0.
+    batch : int
+        Completed batches of that epoch.
+    step : int
+        Completed updates.
+    examples : int
+        Examples of the running epoch so far.
+    sums : dict of str to float
+        Sums of the metrics over these examples, and of the loss over their weights.
+    seconds : float
+        Time trained so far.
+    learning_rate : float
+        Of the last step.
+    best : BestSoFar
+        Best epoch and its weights.
+    weight : float
+        Sum of the examples' weights in the running epoch.
+    first_epoch : int
+        Epochs that the model was trained before; order and augmentation continue.
+    data : dict of str to str
+        Fingerprint of the examples, by which a resumed run recognizes them.
     """
 
     epoch: int = 0
@@ -34,14 +52,33 @@ class TrainerState:
     data: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the best weights as plain JSON values."""
+        """Return everything but the best weights as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
         document = asdict(self)
         document["best"].pop("weights")
         return document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], best: Weights) -> TrainerState:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Parameters
+        ----------
+        document : mapping
+            Parsed JSON.
+        best : mapping of str to ndarray
+            Weights of the best epoch.
+
+        Returns
+        -------
+        TrainerState
+            An equal one.
+        """
         values = dict(document)
         values.pop("plateau", None)  # of version 0.1: the history says the same
         values.setdefault("weight", float(values.get("examples", 0)))
@@ -56,7 +93,17 @@ class TrainerState:
     def add(
         self, figures: Mapping[str, float], examples: int, *, weight: float
     ) -> None:
-        """Add a batch's figures: sums over its examples, of the loss over weights."""
+        """Add a batch's figures: sums over its examples, of the loss over weights.
+
+        Parameters
+        ----------
+        figures : mapping of str to float
+            Sums over the batch.
+        examples : int
+            Size of the batch.
+        weight : float
+            Sum of its examples' weights.
+        """
         for name, value in figures.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.examples += examples
@@ -65,7 +112,13 @@ class TrainerState:
         self.step += 1
 
     def means(self) -> dict[str, float]:
-        """Return the running epoch's figures so far."""
+        """Return the running epoch's figures so far.
+
+        Returns
+        -------
+        dict of str to float
+            Loss and metrics.
+        """
         counts = {"loss": self.weight}
         return {
             name: total / (counts.get(name, self.examples) or 1.0)

@@ -86,6 +86,7 @@ def check_parity(
     Returns
     -------
     ParityReport
+        Deviations and their limits, for each step and pair of engines.
 
     Raises
     ------

@@ -24,8 +24,11 @@ class Examples:
     Parameters
     ----------
     images : ndarray of uint8 or float, shape (N, …)
+        As the network takes them.
     labels : ndarray, shape (N,) or that of the output
+        As the loss takes them.
     description : str
+        What the data is, in words.
     preprocessing : Preprocessing
         Turns uint8 into the network's floats.
     """
@@ -36,7 +39,20 @@ class Examples:
     preprocessing: Preprocessing
 
     def batches(self, count: int, size: int, seed: int) -> list[tuple[Array, Array]]:
-        """Return that many batches of float32 images and labels, shuffled by seed."""
+        """Return that many batches of float32 images and labels, shuffled by seed.
+
+        Parameters
+        ----------
+        count, size : int
+            Number of batches, and examples in each.
+        seed : int
+            Of the shuffling.
+
+        Returns
+        -------
+        list of pairs of ndarrays
+            Images of shape (size, …) and labels of shape (size, …).
+        """
         dataset = Dataset(self.images, self.labels)
         source = Batches(
             dataset,
@@ -71,6 +87,7 @@ def examples_for(
     Parameters
     ----------
     network : Network
+        What takes them.
     loss : Loss
         Decides what labels are.
     source : str, optional
@@ -85,6 +102,11 @@ def examples_for(
         Of random numbers.
     progress : callable, optional
         As in `pellucid.data.load`.
+
+    Returns
+    -------
+    Examples
+        With the size and channels that the network takes.
 
     Raises
     ------

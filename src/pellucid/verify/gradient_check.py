@@ -114,6 +114,7 @@ def check_gradients(
     Returns
     -------
     GradientCheck
+        Relative errors of each array, and whether all pass.
 
     Notes
     -----

@@ -23,10 +23,12 @@ def parity_picture(report: ParityReport) -> Any:
     Parameters
     ----------
     report : ParityReport
+        What `check_parity` returned.
 
     Returns
     -------
     matplotlib.figure.Figure
+        Not shown yet.
     """
     from matplotlib.figure import Figure
 

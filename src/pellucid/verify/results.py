@@ -63,6 +63,17 @@ class Parting:
 
     In the order of computing: activations from the first node to the last, then
     gradients from the last weight to the first, then updated weights.
+
+    Parameters
+    ----------
+    pair : pair of str
+        The engines.
+    step : int
+        From 0.
+    kind, tensor : str
+        What parts.
+    deviation, limit : float
+        Relative difference, and what was allowed.
     """
 
     pair: Pair
@@ -126,9 +137,13 @@ class ParityReport:
     pairs : tuple of (str, str)
         All pairs of engines, in the order of the columns.
     steps, batch_size : int
+        How many updates, each of how many examples.
     activations, gradients, weights : Kind
+        Deviations of these tensors and their limits.
     ties : Ties
+        Elements at non-differentiable points.
     free : FreeRun
+        The same training without taking over the reference's state.
     """
 
     network: str
@@ -157,7 +172,18 @@ class ParityReport:
         return not any(kind.fails.any() for kind in self.kinds)
 
     def parting(self, pair: Pair) -> Parting | None:
-        """Return where a pair of engines parts first; None where it does not."""
+        """Return where a pair of engines parts first; None where it does not.
+
+        Parameters
+        ----------
+        pair : pair of str
+            Two engines.
+
+        Returns
+        -------
+        Parting or None
+            The first tensor beyond its limit.
+        """
         column = self.pairs.index(pair)
         for step in range(self.steps):
             for kind in self.kinds:
@@ -179,6 +205,18 @@ class ParityReport:
         """Return deviation, floor and tensor where a pair comes nearest to its limit.
 
         Of all steps; the floor is that tensor's in that step.
+
+        Parameters
+        ----------
+        kind : Kind
+            Activations, gradients or updated weights.
+        pair : pair of str
+            Two engines.
+
+        Returns
+        -------
+        tuple
+            Deviation, floor, and the tensor's name.
         """
         column = self.pairs.index(pair)
         share = kind.share[:, column]
@@ -190,7 +228,13 @@ class ParityReport:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as plain JSON values."""
+        """Return everything as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
         partings = {pair: self.parting(pair) for pair in self.pairs}
         return {
             "network": self.network,
