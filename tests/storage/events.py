@@ -17,7 +17,8 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 
 _CHANGES = ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.truncate")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-_NEVER = 1_000_000
+#: long works are ended at every fifth event only, unless this is set
+_EVERY_EVENT = "PELLUCID_EVERY_EVENT"
 
 
 def die() -> None:
@@ -101,12 +102,19 @@ def each_event(
     prepare: Callable[[], object],
     work: Callable[[], object],
     act: Callable[[], None] = die,
+    *,
+    first: int = 1,
+    stride: int = 1,
 ) -> Iterator[str]:
     """Let a child do the work once for each event of it; yield what it raised.
 
-    ``prepare`` sets the stage each time. The last that is yielded has done all.
+    ``prepare`` sets the stage each time. The last that is yielded has done all. Of a
+    long work only every ``stride``-th event is taken, from the ``first`` on; all of
+    them where PELLUCID_EVERY_EVENT is set.
     """
-    at = 1
+    if os.environ.get(_EVERY_EVENT):
+        first = stride = 1
+    at = first
     while True:
         prepare()
         status, said, count = run(root, work, at, act)
@@ -117,5 +125,5 @@ def each_event(
         yield said
         if status == 0 and count < at:
             return
-        at += 1
+        at += stride
         assert at < 2000, "the work does not end"
