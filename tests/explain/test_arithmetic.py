@@ -114,7 +114,7 @@ def test_the_text_holds_the_numbers_and_what_it_leaves_out(classifier, pixels):
     short, whole = (
         explain.arithmetic_text(dense, shows_all=all_) for all_ in (False, True)
     )
-    assert "… 52 smaller ones, together" in short
+    assert "… 52 smaller ones, sum" in short
     assert "smaller" not in whole
     assert all(f"flatten[{k}]" in whole for k in range(64))
 
@@ -124,6 +124,6 @@ def test_the_parts_of_a_short_text_add_up(classifier, pixels):
     lines = explain.arithmetic_text(dense).split("sum of products")[0].splitlines()
     products = [line for line in lines if line.startswith("  flatten[")]
     shown = [float(line.rsplit("=", 1)[1]) for line in products]
-    (rest,) = [float(line.split()[-1]) for line in lines if "together" in line]
+    (rest,) = [float(line.split()[-1]) for line in lines if ", sum " in line]
     total = dense.steps[0].value
     np.testing.assert_allclose(sum(shown) + rest, total, rtol=1e-4, atol=1e-4)

@@ -79,7 +79,7 @@ def test_a_frozen_weight_has_no_total(classifier, pixels):
 def test_the_text_says_what_through_whom_and_how_much(classifier, pixels):
     shown = explain.derivative(classifier, pixels, "conv2d", (1, 1, 1), of_class=0)
     text = explain.derivative_text(shown, shows_all=True)
-    assert "derivative of output 0 (a)" in text
+    assert "output 0 (a) = " in text
     assert f"{shown.reaches:.6g}, through batch_norm, add" in text
     assert "conv2d.weight[2,2,2,1]" in text
 

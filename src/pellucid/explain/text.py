@@ -81,7 +81,7 @@ def _list_terms(terms: Sequence[Term], most: int | None) -> Iterator[str]:
     if is_cut:
         rest = chosen[len(shown) :]
         together = sum(term.value for term in rest)
-        yield f"  … {len(rest)} smaller ones, together {show(together)}"
+        yield f"  … {len(rest)} smaller ones, sum {show(together)}"
     yield ""
 
 
@@ -97,7 +97,7 @@ def _convolution_windows(terms: Sequence[Term], most: int | None) -> Iterator[st
     if is_cut:
         rest = order[most:]
         together = sum(term.value for c in rest for term in channels[c])
-        yield f"  … {len(rest)} other channels, together {show(together)}"
+        yield f"  … {len(rest)} other channels, sum {show(together)}"
         yield ""
 
 
@@ -145,17 +145,18 @@ def derivative_text(shown: Derivative, *, shows_all: bool = False) -> str:
         Several lines.
     """
     lines = [
-        f"derivative of {shown.of}, which is {show(shown.of_value)}",
-        f"  at {format_element(shown.node, shown.at)} it is {show(shown.reaches)}"
+        f"{shown.of} = {show(shown.of_value)}",
+        f"  gradient at {format_element(shown.node, shown.at)}: "
+        f"{show(shown.reaches)}"
         + (f", through {', '.join(shown.comes_from)}" if shown.comes_from else ""),
         "",
-        "  to each number that enters: that times the slope",
+        "  inputs: this gradient × the local derivative",
         *_list_shares(shown.inputs, None if shows_all else _FEW),
     ]
     if shown.parameters:
         lines += [
             "",
-            "  to each learned number: that times the slope",
+            "  weights: this gradient × the local derivative",
             *_list_shares(shown.parameters, None if shows_all else _FEW),
         ]
     return "\n".join(lines)
@@ -171,7 +172,7 @@ def _list_shares(shares: Sequence[Share], most: int | None) -> Iterator[str]:
         yield "  (padding only)"
         return
     width = max(len(format_element(s.name, s.at)) for s in shown)
-    yield f"  {'':{width}} {'slope':>11}   {'share':>11}   {'in all':>11}"
+    yield f"  {'':{width}} {'derivative':>11}   {'product':>11}   {'total':>11}"
     for share in shown:
         total = "frozen" if share.total is None else f"{share.total:.6g}"
         name = format_element(share.name, share.at)

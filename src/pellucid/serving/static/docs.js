@@ -1,4 +1,4 @@
-// This file shows /openapi.json to people, without asking any other machine.
+// Shows /openapi.json without requests to other machines.
 
 const element = (tag, text, name) => {
   const made = document.createElement(tag);

@@ -1,10 +1,10 @@
-// This file asks the server, and says what it refuses.
+// Requests to the server, and its errors.
 
 export class Refused extends Error {}
 
 async function checked(response) {
   if (response.ok) return response.json();
-  let sentence = `studio: the server must answer; got status ${response.status}.`;
+  let sentence = `studio: the server did not answer; status ${response.status}.`;
   try { sentence = (await response.json()).error ?? sentence; } catch { /* no JSON */ }
   throw new Refused(sentence);
 }

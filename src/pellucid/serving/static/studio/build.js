@@ -1,4 +1,4 @@
-// This file is the view Build: a network as a list that is edited.
+// The view Build: a network as an editable list.
 
 import { get, latest, post, tried } from "./api.js";
 import { byId, count, make, on, options } from "./page.js";

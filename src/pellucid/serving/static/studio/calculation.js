@@ -1,4 +1,4 @@
-// This file shows one number's calculation: windows, terms, sums, steps.
+// One element's calculation: windows, terms, sums, steps.
 
 import { make, number } from "./page.js";
 
@@ -58,12 +58,12 @@ function windows({ terms: all, left_out: rest }) {
       grid("weights", "weight"), make("span", { textContent: "=" }),
       grid("products", "value"));
     block.dataset.sum = sum;
-    const title = sums.length > 1 ? `channel ${channel}, together ${number(sum)}` : `together ${number(sum)}`;
+    const title = sums.length > 1 ? `channel ${channel}, sum ${number(sum)}` : `Sum: ${number(sum)}`;
     return make("div", {}, make("p", { className: "small quiet", textContent: title }), block);
   });
   const others = sums.slice(3).reduce((a, s) => a + s.sum, rest.sum);
   if (sums.length > 3) {
-    const words = make("p", { className: "small", textContent: `${sums.length - 3} other channels, together ${number(others)}` });
+    const words = make("p", { className: "small", textContent: `${sums.length - 3} other channels, sum ${number(others)}` });
     words.dataset.sum = others;
     parts.push(words);
   }
@@ -85,7 +85,7 @@ function cells(caption, own, at, value, mark = () => "") {
 function pool({ terms: all, layer }) {
   const inside = all.filter((t) => t.at);
   const mark = (t) => (t.note ? "winner" : "");
-  const caption = layer === "MaxPool2D" ? "window; the largest is passed on" : "window; the mean is passed on";
+  const caption = layer === "MaxPool2D" ? "window; its maximum is the output" : "window; its mean is the output";
   return make("div", { className: "windows" }, cells(caption, inside, (t) => t.at, (t) => t.x, mark));
 }
 
@@ -102,11 +102,11 @@ function list({ terms: all, left_out: rest }) {
   const left = others.length + rest.count;
   if (left) {
     const sum = others.reduce((a, t) => a + t.value, rest.sum);
-    body.push(make("tr", {}, make("td", { textContent: `${left} others, together` }),
+    body.push(make("tr", {}, make("td", { textContent: `${left} others, sum` }),
       ...Array.from({ length: head.length - 2 }, () => make("td")), make("td", { className: "number", textContent: number(sum) })));
   }
   return make("table", { className: "small" },
-    make("caption", { className: "grid-caption", textContent: "what enters, the largest contribution first" }),
+    make("caption", { className: "grid-caption", textContent: "inputs, largest contribution first" }),
     make("thead", {}, make("tr", {}, ...head.map((h, i) => make("th", { scope: "col", textContent: h, className: i ? "number" : "" })))),
     make("tbody", {}, ...body));
 }
@@ -125,12 +125,12 @@ function steps(shown) {
     line.dataset.value = value;
     return line;
   });
-  const engine = make("li", { className: "quiet", textContent: `the engine calculated ${number(shown.activation)}` });
+  const engine = make("li", { className: "quiet", textContent: `value in the engine: ${number(shown.activation)}` });
   engine.dataset.activation = shown.activation;
   return make("ul", { className: "sum" }, ...lines, engine);
 }
 
-/** Return elements that show a derivative: what reaches a number, where it goes. */
+/** Return elements that show a gradient: upstream, then with respect to inputs and weights. */
 export function derivative(shown) {
   const row = (share) => make("tr", {},
     make("td", { textContent: named(share.name, share.at) }),
@@ -138,20 +138,20 @@ export function derivative(shown) {
   const table = (caption, shares) => shares.length && make("table", { className: "small" },
     make("caption", { className: "grid-caption", textContent: caption }),
     make("thead", {}, make("tr", {}, make("th", { scope: "col", textContent: "to" }),
-      make("th", { scope: "col", className: "number", textContent: "slope" }),
-      make("th", { scope: "col", className: "number", textContent: "reaches · slope" }))),
+      make("th", { scope: "col", className: "number", textContent: "local derivative" }),
+      make("th", { scope: "col", className: "number", textContent: "upstream gradient × local derivative" }))),
     make("tbody", {}, ...shares.slice(0, FEW).map(row)));
   const from = shown.comes_from.length ? ` through ${shown.comes_from.join(", ")}` : "";
   return [
-    make("h3", { textContent: `Derivative at ${named(shown.node, shown.at)}` }),
+    make("h3", { textContent: `Gradient at ${named(shown.node, shown.at)}` }),
     make("ul", { className: "sum" },
       make("li", { textContent: `${shown.of} = ${number(shown.of_value)}` }),
-      make("li", { className: "result", textContent: `∂ / ∂ this = ${number(shown.reaches)}${from}` })),
+      make("li", { className: "result", textContent: `Raising this value by 0.01 changes ${shown.of} by about ${number(shown.reaches / 100)} (gradient ${number(shown.reaches)}${from})` })),
     ...(shown.reaches === 0
-      ? [make("p", { className: "quiet", textContent: "A small change here changes nothing: nothing goes on from it." })]
+      ? [make("p", { className: "quiet", textContent: "A small change here has no effect on the output." })]
       : [
-        table("It goes on to what entered, the largest first", shown.inputs) || "",
-        table("and to the learned numbers, the largest first", shown.parameters) || "",
+        table("Gradient with respect to the inputs, largest first", shown.inputs) || "",
+        table("Gradient with respect to the weights, largest first", shown.parameters) || "",
       ]),
   ];
 }

@@ -1,4 +1,4 @@
-// This file is the view Compare: one image through every engine.
+// The view Compare: one image on every engine.
 
 import { get, post, Refused, tried } from "./api.js";
 import { byId, make, number, on, percent, state } from "./page.js";

@@ -1,4 +1,4 @@
-// This file is the view Draw: a pad, what the network sees of it, what it says.
+// The view Draw: a pad, the image as the network sees it, the prediction.
 
 import { get, latest, post, send, tried } from "./api.js";
 import { byId, make, number, on, percent, see, state } from "./page.js";
@@ -45,7 +45,7 @@ const answer = latest(async () => {
 
 function show(seen, took) {
   see(seen);
-  byId("took").textContent = `answered in ${took.toFixed(0)} ms, the way to the server and back included`;
+  byId("took").textContent = `answered in ${took.toFixed(0)} ms, including the network round trip`;
 }
 
 function render() {
@@ -71,8 +71,8 @@ function render() {
   if (model && !model.takes_pictures) byId("draw-words").textContent = `This network takes ${model.input.join("×")} numbers. ${given}`;
   else if (model) byId("draw-words").textContent = areDigits ? DIGITS : `Draw something, or drop a picture. ${given}`;
   byId("verdict").textContent = seen ? seen.says + (seen.is_of_pixels ? " (of most pixels)" : "") : "–";
-  if (!seen) byId("took").textContent = "Nothing is drawn yet.";
-  byId("done").replaceChildren(...(seen?.done ?? [model?.takes_pictures === false ? "the input stands here" : "the drawing stands here, as it is prepared for the network"]).map((text) => make("li", { textContent: text })));
+  if (!seen) byId("took").textContent = "Nothing drawn yet.";
+  byId("done").replaceChildren(...(seen?.done ?? [model?.takes_pictures === false ? "The input appears here." : "Your drawing appears here as the network sees it."]).map((text) => make("li", { textContent: text })));
   for (const id of ["seen", "inside-image", "map-seen", "compare-image"]) paintSeen(byId(id));
 }
 

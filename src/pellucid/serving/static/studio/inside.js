@@ -1,4 +1,4 @@
-// This file is the view Look inside: the graph, a node's maps, a place's calculation.
+// The view Look inside: the graph, a node's maps, an element's calculation.
 
 import { latest, post, tried } from "./api.js";
 import { calculation, derivative } from "./calculation.js";
@@ -83,12 +83,12 @@ const open = latest(async () => {
 
 function describe(node, { largest }) {
   byId("saliency").hidden = byId("occlusion").hidden = !state.model.takes_pictures;
-  const what = isGradient() ? `derivative of output ${state.model.classes[ofClass()]} by it` : "activations";
+  const what = isGradient() ? `how output ${state.model.classes[ofClass()]} reacts to it` : "activations";
   byId("node-title").textContent = `${node.name}: ${what}`;
   const settings = Object.entries(node.settings).map(([k, v]) => `${k}=${v}`).join(", ");
   byId("node-words").textContent = `${node.layer}(${settings}), ${node.shape.join("×")}, `
     + `${count(node.parameters)} parameters, ${count(node.multiply_adds)} multiply-adds. `
-    + `Blue is positive, orange negative; full colour is ${number(largest)}.`;
+    + `Blue is positive, orange negative; darkest = ${number(largest)}.`;
 }
 
 const levelAt = (channel) => {
@@ -120,7 +120,7 @@ function showChannels() {
   big.setAttribute("role", "application");
   for (const name of ["pointermove", "pointerdown"]) big.addEventListener(name, (event) => point(event, big));
   big.addEventListener("keydown", walk);
-  const hint = make("p", { className: "quiet small", textContent: "Point at a cell, or move with the arrow keys." });
+  const hint = make("p", { className: "quiet small", textContent: "Point at an element, or move with the arrow keys." });
   const shown = state.model.takes_pictures ? [pictureFigure()] : [];
   keepFocus(() => byId("node-view").replaceChildren(...(channels > 1 ? [grid] : []), big, hint, ...shown));
   paintBig();
@@ -151,8 +151,8 @@ function markField(field) {
   context.imageSmoothingEnabled = false;
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
   byId("picture-words").textContent = field
-    ? `On the picture: ${span("row", field[0])}, ${span("column", field[1])} reach this cell.`
-    : "On the picture: nothing reaches this cell but padding.";
+    ? `This element sees ${span("row", field[0])}, ${span("column", field[1])} of the picture.`
+    : "This element sees only padding.";
   canvas.dataset.field = JSON.stringify(field);
   if (!field) return;
   const [[top, bottom], [left, right]] = field;
@@ -290,8 +290,8 @@ async function showMap(kind) {
   const levels = bytes(found.levels);
   paintLevels(byId("map-image"), height, width, (i, j) => levels[i * width + j]);
   byId("map-words").textContent = kind === "saliency"
-    ? `|∂ output / ∂ pixel|; full colour is ${number(found.largest)}.`
-    : `How far the probability falls where a grey square covers the pixel; full colour is ${number(found.largest)}.`;
+    ? `|∂ output / ∂ pixel|; darkest = ${number(found.largest)}.`
+    : `How far the probability falls where a grey square covers the pixel; darkest = ${number(found.largest)}.`;
 }
 
 /** Called when the view comes into sight; there is always an image to look at. */

@@ -1,4 +1,4 @@
-// This file starts the page: the view to draw and the model at once, the others after.
+// Starts the page: the drawing view and the model first, the others later.
 
 import { tried } from "./api.js";
 import { begin as beginDraw } from "./draw.js";

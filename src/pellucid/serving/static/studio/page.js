@@ -1,4 +1,4 @@
-// This file is what every view shares: the model, the image, small makers of elements.
+// Shared by all views: the model, the image, element factories.
 
 import { get } from "./api.js";
 

@@ -1,4 +1,4 @@
-// This file paints arrays: images in grey or colour, signed numbers in two colours.
+// Paints arrays: images in grey or colour, signed values in two colours.
 
 export function bytes(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));

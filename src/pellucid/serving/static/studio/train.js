@@ -1,4 +1,4 @@
-// This file is the view Train: a form, a training that every window sees, its curves.
+// The view Train: a form, the training shared by all windows, its curves.
 
 import { get, post, tried } from "./api.js";
 import { again } from "./draw.js";
@@ -134,7 +134,7 @@ function showLearning(isRunning) {
   const end = ends[lane?.status];
   link.hidden = !isRunning && !end;
   link.textContent = isRunning ? "Watch it" : "See how";
-  if (isRunning && !lane.steps) words.textContent = "It is about to learn.";
+  if (isRunning && !lane.steps) words.textContent = "Training starts soon.";
   else if (isRunning) words.textContent = `It is learning: step ${count(lane.step)} of ${count(lane.steps)}.`;
   else if (lane?.status === "failed") words.textContent = `${end}.`;
   else words.textContent = end ? `${end}${right(lane)}.` : "\u00a0";
@@ -174,7 +174,7 @@ function kernelTiles(kernels) {
 }
 
 function matrix(confusion, classes) {
-  if (!confusion.length) return make("p", { className: "quiet", textContent: "This output has no single class of an example." });
+  if (!confusion.length) return make("p", { className: "quiet", textContent: "There is no confusion matrix: an example has no single class." });
   const most = confusion.map((row) => Math.max(1, row.reduce((a, b) => a + b, 0)));
   const body = confusion.map((row, i) => make("tr", {},
     make("th", { scope: "row", textContent: classes[i] }),
@@ -186,14 +186,14 @@ function matrix(confusion, classes) {
   const head = make("tr", {}, make("th", { scope: "col", textContent: "is ↓ said →" }),
     ...classes.map((name) => make("th", { scope: "col", textContent: name })));
   return make("table", { className: "matrix" },
-    make("caption", { className: "unseen", textContent: "Rows: what it is; columns: what the network says" }),
+    make("caption", { className: "unseen", textContent: "Rows: labels; columns: predictions" }),
     make("thead", {}, head), make("tbody", {}, ...body));
 }
 
 function mistake({ image, shape, label, predicted, probability }) {
   const canvas = make("canvas");
   canvas.setAttribute("role", "img");
-  canvas.ariaLabel = `A ${label} that was taken for ${predicted}`;
+  canvas.ariaLabel = `A ${label} predicted as ${predicted}`;
   paintImage(canvas, bytes(image), shape);
   return make("figure", {}, canvas, make("figcaption", { textContent: `${label} → ${predicted}, ${percent(probability)}` }));
 }
