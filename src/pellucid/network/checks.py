@@ -66,3 +66,19 @@ def rank(who: str, shape: tuple[int, ...], expected: int) -> None:
     if len(shape) != expected:
         axes = "(height, width, channels)" if expected == 3 else f"{expected} axes"
         raise ShapeError(f"{who}: input must be of shape {axes}; got shape={shape}.")
+
+
+def axis(who: str, value: int, rank: int) -> int:
+    """Return an axis counted from the front; the batch is not counted.
+
+    Raises
+    ------
+    ShapeError
+        If the input has no such axis.
+    """
+    if not -rank <= value < rank:
+        raise ShapeError(
+            f"{who}: axis must be in {-rank} … {rank - 1} for an input of {rank} axes "
+            f"without the batch; got axis={value}."
+        )
+    return value % rank

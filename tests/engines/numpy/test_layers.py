@@ -39,6 +39,14 @@ CASES: list[tuple[Any, list[tuple[int, ...]]]] = [
     (pl.Upsample2D((3, 2), mode="bilinear"), [(2, 4, 2)]),
     (pl.Add(), [(3, 2), (3, 2), (3, 2)]),
     (pl.Concat(), [(3, 2), (3, 4)]),
+    (pl.Concat(axis=0), [(3, 2), (5, 2)]),
+    (pl.Concat(axis=1), [(2, 3, 2), (2, 1, 2)]),
+    (pl.Slice(1, 3), [(2, 2, 4)]),
+    (pl.Slice((0, -1), (None, None), (2, -2), axis=(0, 2)), [(3, 2, 5)]),
+    (pl.Reshape((-1, 2)), [(3, 2, 2)]),
+    (pl.Reshape(6), [(3, 2)]),
+    (pl.Permute((2, 0, 1)), [(3, 2, 4)]),
+    (pl.Permute((1, 3, 0, 2)), [(2, 3, 2, 2)]),
 ]
 
 

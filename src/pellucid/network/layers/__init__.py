@@ -22,6 +22,13 @@ from pellucid.network.layers.normalization import (
     LocalResponseNorm,
 )
 from pellucid.network.layers.pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from pellucid.network.layers.rearrange import (
+    Permute,
+    Rearrangement,
+    Reshape,
+    Slice,
+    Split,
+)
 
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
@@ -42,9 +49,12 @@ LAYERS: dict[str, type[Layer]] = {
         LeakyReLU,
         LocalResponseNorm,
         MaxPool2D,
+        Permute,
         ReLU,
+        Reshape,
         SiLU,
         Sigmoid,
+        Slice,
         Softmax,
         Tanh,
         Upsample2D,
@@ -71,11 +81,16 @@ __all__ = [
     "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2D",
+    "Permute",
     "ReLU",
+    "Rearrangement",
+    "Reshape",
     "Shape",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "Softmax",
+    "Split",
     "Tanh",
     "Upsample2D",
     "Value",

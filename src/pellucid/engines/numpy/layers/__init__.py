@@ -27,6 +27,7 @@ from pellucid.engines.numpy.layers.pool import (
     global_avg_pool2d,
     max_pool2d,
 )
+from pellucid.engines.numpy.layers.rearrange import permute, reshape, slice_
 
 FORWARD: dict[str, Callable[..., Forward]] = {
     "Add": add,
@@ -44,9 +45,12 @@ FORWARD: dict[str, Callable[..., Forward]] = {
     "LeakyReLU": leaky_relu,
     "LocalResponseNorm": local_response_norm,
     "MaxPool2D": max_pool2d,
+    "Permute": permute,
     "ReLU": relu,
+    "Reshape": reshape,
     "SiLU": silu,
     "Sigmoid": sigmoid,
+    "Slice": slice_,
     "Softmax": softmax,
     "Tanh": tanh,
     "Upsample2D": upsample2d,

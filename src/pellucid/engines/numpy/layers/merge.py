@@ -20,11 +20,12 @@ def add(layer: Add, inputs: tuple[Array, ...], weights: Weights, mode: Mode) -> 
 def concat(
     layer: Concat, inputs: tuple[Array, ...], weights: Weights, mode: Mode
 ) -> Forward:
-    """Put channels behind each other; every branch receives its own part."""
-    del layer, weights, mode
-    ends = np.cumsum([x.shape[-1] for x in inputs])[:-1]
+    """Put inputs behind each other; every branch receives its own part."""
+    del weights, mode
+    axis = 1 + layer.resolved_axis(inputs[0].ndim - 1)
+    ends = np.cumsum([x.shape[axis] for x in inputs])[:-1]
 
     def grad_inputs(grad_y: Array) -> tuple[Array, ...]:
-        return tuple(np.split(grad_y, ends, axis=-1))
+        return tuple(np.split(grad_y, ends, axis=axis))
 
-    return Forward(np.concatenate(inputs, axis=-1), grad_inputs)
+    return Forward(np.concatenate(inputs, axis=axis), grad_inputs)
