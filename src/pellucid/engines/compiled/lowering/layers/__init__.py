@@ -18,6 +18,7 @@ from pellucid.engines.compiled.lowering.layers import (
     local_response_norm,
     normalization,
     pool,
+    rearrange,
 )
 from pellucid.engines.compiled.lowering.parameters import Group, Layout
 from pellucid.network import Network
@@ -38,9 +39,12 @@ from pellucid.network.layers import (
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2D,
+    Permute,
     ReLU,
+    Reshape,
     Sigmoid,
     SiLU,
+    Slice,
     Softmax,
     Tanh,
     Upsample2D,
@@ -55,11 +59,19 @@ def _lower_conv(low: LoweringContext, node: Node) -> None:
     lower(low, node)
 
 
+def _lower_concat(low: LoweringContext, node: Node) -> None:
+    """Lower a concatenation: of channels whole pixels are copied."""
+    rank = len(low.network.shapes[node.name])
+    is_last = getattr(node.layer, "axis", -1) in (-1, rank - 1)
+    lower = geometry.lower_concat if is_last else rearrange.lower_concat
+    lower(low, node)
+
+
 LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     Add: geometry.lower_add,
     AvgPool2D: pool.lower,
     BatchNorm: normalization.lower,
-    Concat: geometry.lower_concat,
+    Concat: _lower_concat,
     Conv2D: _lower_conv,
     ConvTranspose2D: conv_transpose.lower,
     Dense: dense.lower,
@@ -71,9 +83,12 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     LeakyReLU: activation.lower,
     LocalResponseNorm: local_response_norm.lower,
     MaxPool2D: pool.lower,
+    Permute: rearrange.lower,
     ReLU: activation.lower,
+    Reshape: rearrange.lower,
     SiLU: activation.lower,
     Sigmoid: activation.lower,
+    Slice: rearrange.lower,
     Softmax: activation.lower_softmax,
     Tanh: activation.lower,
     Upsample2D: geometry.lower_upsample,
