@@ -43,6 +43,23 @@ def branches() -> Network:
     return Network(inputs=entry, outputs=pl.Dense(3)(pl.GlobalAvgPool2D()(joined)))
 
 
+def boxes() -> Network:
+    """Two scales of a detection head, joined along the boxes."""
+    entry = pl.Input(6, 4, 3)
+    x = pl.Conv2D(6, kernel_size=3, padding=1)(entry)
+    y = pl.Conv2D(6, kernel_size=3, stride=2, padding=1)(x)
+    rows = [pl.Reshape((-1, 3))(value) for value in (x, y)]
+    return Network(inputs=entry, outputs=pl.Sigmoid()(pl.Concat(axis=0)(*rows)))
+
+
+def split(axis: int) -> Network:
+    """Parts of an image, one of them changed, in another order."""
+    entry = pl.Input(5, 6, 3)
+    first, second = pl.Split((2, entry.shape[axis] - 2), axis=axis)(entry)
+    joined = pl.Concat(axis=axis)(pl.Tanh()(second), first, second)
+    return Network(inputs=entry, outputs=pl.Conv2D(2, kernel_size=2)(joined))
+
+
 def flat(*between: pl.Layer) -> Network:
     """Flatten with something between it and the dense layer."""
     return image(pl.Flatten(), *between, pl.Dense(3), shape=(3, 4, 5))
@@ -144,6 +161,24 @@ LAYERS: dict[str, Callable[[], Network]] = {
     "upsample nearest": lambda: image(pl.Upsample2D((2, 3))),
     "upsample bilinear": lambda: image(pl.Upsample2D((3, 2), mode="bilinear")),
     "branches": branches,
+    "slice of channels": lambda: image(pl.Slice(1, 3), pl.Conv2D(3, 3)),
+    "slice backwards": lambda: image(
+        pl.Slice((-1, 1), (None, 5), (-2, 3), axis=(0, -1)), pl.Conv2D(2, 1)
+    ),
+    "reshape to boxes": lambda: image(
+        pl.Conv2D(6, kernel_size=3), pl.Reshape((-1, 3)), pl.Dense(2)
+    ),
+    "reshape to an image": lambda: image(
+        pl.Dense(24), pl.Reshape((3, 2, 4)), pl.Conv2D(3, 2), shape=(5,)
+    ),
+    "reshape image to image": lambda: image(pl.Reshape((6, 14, 2)), pl.Conv2D(3, 2)),
+    "permute an image": lambda: image(pl.Permute((2, 0, 1)), pl.Conv2D(3, 2)),
+    "permute tokens": lambda: image(
+        pl.Reshape((7, 2, 3, 4)), pl.Permute((3, 0, 2, 1)), pl.Flatten(), pl.Dense(2)
+    ),
+    "concat of boxes": boxes,
+    "concat of rows": lambda: split(0),
+    "concat of columns": lambda: split(1),
     "relu": lambda: image(pl.ReLU()),
     "leaky relu": lambda: image(pl.LeakyReLU(slope=0.2)),
     "sigmoid": lambda: image(pl.Sigmoid()),

@@ -112,6 +112,22 @@ def _upsample(layer: pl.Upsample2D, shape: Shape) -> LayerCall:
     return LayerCall("UpSampling2D", arguments, 1, {"interpolation": "nearest"})
 
 
+def _concat(layer: pl.Concat, shape: Shape) -> LayerCall:
+    axis = layer.resolved_axis(len(shape))
+    keras_axis = -1 if axis == len(shape) - 1 else axis + 1
+    return LayerCall("Concatenate", {"axis": keras_axis}, 0, {"axis": -1})
+
+
+def _reshape(layer: pl.Reshape, shape: Shape) -> LayerCall:
+    return LayerCall("Reshape", {"target_shape": [*layer.output_shape(shape)]}, 1)
+
+
+def _permute(layer: pl.Permute, shape: Shape) -> LayerCall:
+    """Keras counts axes from 1, the batch being 0."""
+    del shape
+    return LayerCall("Permute", {"dims": [axis + 1 for axis in layer.axes]}, 1)
+
+
 def _on_channels(name: str) -> Callable[[Any, Shape], LayerCall]:
     """Return a call of a layer along the last axis, as is Keras' default."""
     return lambda layer, shape: LayerCall(name, {"axis": -1}, 0, {"axis": -1})
@@ -133,7 +149,7 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.Add: _plain("Add"),
     pl.AvgPool2D: _pool,
     pl.BatchNorm: _batch_norm,
-    pl.Concat: _on_channels("Concatenate"),
+    pl.Concat: _concat,
     pl.Conv2D: _conv2d,
     pl.ConvTranspose2D: _conv_transpose2d,
     pl.Dense: _dense,
@@ -144,7 +160,9 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.LayerNorm: _layer_norm,
     pl.LeakyReLU: _leaky_relu,
     pl.MaxPool2D: _pool,
+    pl.Permute: _permute,
     pl.ReLU: _plain("ReLU"),
+    pl.Reshape: _reshape,
     pl.SiLU: _activation("silu"),
     pl.Sigmoid: _activation("sigmoid"),
     pl.Softmax: _on_channels("Softmax"),

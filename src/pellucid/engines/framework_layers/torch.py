@@ -13,6 +13,7 @@ from typing import Any
 from pellucid.engines.framework_layers.call import LayerCall
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Shape
+from pellucid.network.rearrangement import SliceStep
 from pellucid.network.window import Pads
 
 #: modules that `torch.nn` lacks; pellucid's engine and scripts define them
@@ -33,6 +34,46 @@ def pad_order(pads: Pads) -> tuple[int, int, int, int]:
     """Return padding in the order of `F.pad`: left, right, top, bottom."""
     (top, bottom), (left, right) = pads
     return left, right, top, bottom
+
+
+def torch_axis(axis: int, rank: int) -> int:
+    """Return PyTorch's axis, the batch counted, of an axis of a value of that rank.
+
+    Images (H, W, C) are (N, C, H, W) there; whatever else keeps its order.
+    """
+    return (2, 3, 1)[axis] if rank == 3 else axis + 1
+
+
+def torch_permutation(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the arguments of `Tensor.permute` for a Permute."""
+    rank = len(axes)
+    dims = [0] * (rank + 1)
+    for i, axis in enumerate(axes):
+        dims[torch_axis(i, rank)] = torch_axis(axis, rank)
+    return tuple(dims)
+
+
+def torch_slices(
+    step: SliceStep, shape: Shape
+) -> tuple[tuple[int, ...], tuple[slice, ...]]:
+    """Return the axes to flip first, and what then indexes the tensor.
+
+    PyTorch's steps are positive: a range that goes backwards is one of the flipped.
+    """
+    rank = len(shape)
+    flips, index = [], [slice(None)] * (rank + 1)
+    ranges = zip(shape, step.starts, step.sizes, step.steps, strict=True)
+    for axis, (n, start, size, stride) in enumerate(ranges):
+        to = torch_axis(axis, rank)
+        if stride < 0:
+            flips.append(to)
+            start, stride = n - 1 - start, -stride
+        stop = start + (size - 1) * stride + 1
+        if (start, stop, stride) != (0, n, 1):
+            index[to] = slice(start, stop, stride if stride > 1 else None)
+    while len(index) > 1 and index[-1] == slice(None):
+        index.pop()
+    return tuple(sorted(flips)), tuple(index)
 
 
 def _is_symmetric(pads: Pads) -> bool:
@@ -149,8 +190,8 @@ def _field(name: str, **arguments: str) -> Callable[[Any, Shape], LayerCall]:
     )
 
 
-#: layer → its call, given the layer and its input's shape (H, W, C); sums and
-#: concatenations are operators in PyTorch, not modules
+#: layer → its call, given the layer and its input's shape (H, W, C); sums,
+#: concatenations, slices, reshapes and permutations are operators in PyTorch
 CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.AvgPool2D: _pool,
     pl.BatchNorm: _batch_norm,

@@ -16,7 +16,8 @@ from jax import Array, lax
 
 from pellucid.network import Network
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer
+from pellucid.network.layers import Layer, Rearrangement
+from pellucid.network.rearrangement import PermuteStep, ReshapeStep, SliceStep
 from pellucid.network.window import Pads
 
 Arrays = dict[str, Array]
@@ -215,6 +216,20 @@ def _leaky_relu(layer: pl.LeakyReLU, w: Arrays, x: Array) -> Array:
     return jnp.where(x > 0, x, layer.slope * x)
 
 
+def _rearrange(layer: Rearrangement, w: Arrays, x: Array) -> Array:
+    del w
+    for step in layer.steps(x.shape[1:]):
+        if isinstance(step, ReshapeStep):
+            x = x.reshape(len(x), *step.shape)
+        elif isinstance(step, PermuteStep):
+            x = x.transpose(0, *(axis + 1 for axis in step.axes))
+        elif isinstance(step, SliceStep):
+            x = x[(slice(None), *step.slices)]
+        else:
+            x = jnp.pad(x, ((0, 0), *step.sides))
+    return x
+
+
 def _plain(function: Callable[[Array], Array]) -> Callable[..., Array]:
     return lambda layer, w, x: function(x)
 
@@ -222,7 +237,9 @@ def _plain(function: Callable[[Array], Array]) -> Callable[..., Array]:
 _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.Add: lambda layer, w, *inputs: sum(inputs[1:], start=inputs[0]),
     pl.AvgPool2D: _avg_pool,
-    pl.Concat: lambda layer, w, *inputs: jnp.concatenate(inputs, axis=-1),
+    pl.Concat: lambda layer, w, *inputs: jnp.concatenate(
+        inputs, axis=1 + layer.resolved_axis(inputs[0].ndim - 1)
+    ),
     pl.Conv2D: _convolution,
     pl.ConvTranspose2D: _transposed,
     pl.Dense: _dense,
@@ -233,9 +250,12 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.LeakyReLU: _leaky_relu,
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _max_pool,
+    pl.Permute: _rearrange,
     pl.ReLU: _plain(jax.nn.relu),  # jnp.maximum(x, 0) has the derivative 0.5 at 0
+    pl.Reshape: _rearrange,
     pl.SiLU: _plain(jax.nn.silu),
     pl.Sigmoid: _plain(jax.nn.sigmoid),
+    pl.Slice: _rearrange,
     pl.Softmax: _plain(lambda x: jax.nn.softmax(x, axis=-1)),
     pl.Tanh: _plain(jnp.tanh),
     pl.Upsample2D: _upsample,

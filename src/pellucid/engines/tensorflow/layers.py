@@ -11,6 +11,7 @@ from pellucid.engines.tensorflow.imports import keras
 from pellucid.network import Network
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Shape
+from pellucid.network.rearrangement import SliceStep
 
 Tensors = dict[str, Any]
 
@@ -114,6 +115,13 @@ def _upsample(layer: pl.Upsample2D, shape: Shape, **arguments: Any) -> Any:
     return _native(layer, shape, **arguments)
 
 
+def _slice(layer: pl.Slice, shape: Shape, **arguments: Any) -> Any:
+    (step,) = layer.steps(shape)
+    if not isinstance(step, SliceStep):
+        raise TypeError(step)
+    return modules.Slice(step.starts, step.sizes, step.steps, **arguments)
+
+
 #: layers that Keras lacks, or computes otherwise; the others are in the table
 _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
     pl.AvgPool2D: _pool(modules.AvgPool2D),
@@ -130,5 +138,6 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
         **a,
     ),
     pl.MaxPool2D: _pool(modules.MaxPool2D),
+    pl.Slice: _slice,
     pl.Upsample2D: _upsample,
 }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.engines.tensorflow.imports import keras, tf
+from pellucid.network.rearrangement import SliceStep
 from pellucid.network.window import Pads
 
 _registered: Any = keras.saving.register_keras_serializable("pellucid")
@@ -237,6 +238,19 @@ def interpolation(size: int, factor: int) -> Any:
     centres = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
     distance = np.abs(centres[:, None] - np.arange(size))
     return np.maximum(1 - distance, 0)
+
+
+@_registered
+class Slice(_Layer):
+    """A range of elements along each axis; steps may be negative."""
+
+    def __init__(self, starts: Any, sizes: Any, steps: Any, **arguments: Any) -> None:
+        super().__init__({"starts": starts, "sizes": sizes, "steps": steps}, arguments)
+        self.step = SliceStep(tuple(starts), tuple(sizes), tuple(steps))
+
+    def call(self, inputs: Any) -> Any:
+        """Index everything but the batch."""
+        return inputs[(slice(None), *self.step.slices)]
 
 
 @_registered

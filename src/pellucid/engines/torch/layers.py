@@ -7,7 +7,13 @@ from collections.abc import Callable, Collection, Mapping
 from torch import Tensor, nn
 
 from pellucid.engines.framework_layers import LayerCall
-from pellucid.engines.framework_layers.torch import CALLS, OWN_MODULES
+from pellucid.engines.framework_layers.torch import (
+    CALLS,
+    OWN_MODULES,
+    torch_axis,
+    torch_permutation,
+    torch_slices,
+)
 from pellucid.engines.torch import modules
 from pellucid.engines.torch.layout import Layout
 from pellucid.network import Network
@@ -126,6 +132,11 @@ def _batch_norm(layer: pl.BatchNorm, shape: Shape) -> nn.Module:
     )
 
 
+def _concat(layer: pl.Concat, *shapes: Shape) -> nn.Module:
+    rank = len(shapes[0])
+    return modules.Concat(torch_axis(layer.resolved_axis(rank), rank))
+
+
 #: modules for padding that PyTorch's own have no argument for
 _PADDED: dict[str, Callable[..., nn.Module]] = {
     "Conv2d": modules.PaddedConv2d,
@@ -137,9 +148,14 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
     pl.Add: lambda layer, *shapes: modules.Add(),
     pl.AvgPool2D: _avg_pool,
     pl.BatchNorm: _batch_norm,
-    pl.Concat: lambda layer, *shapes: modules.Concat(channel_axis(shapes[0])),
+    pl.Concat: _concat,
     pl.Dropout: lambda layer, shape: modules.Dropout(layer.rate),
     pl.Flatten: lambda layer, shape: (
         modules.Flatten() if len(shape) == 3 else nn.Flatten()
+    ),
+    pl.Permute: lambda layer, shape: modules.Permute(torch_permutation(layer.axes)),
+    pl.Reshape: lambda layer, shape: modules.Reshape(layer.output_shape(shape)),
+    pl.Slice: lambda layer, shape: modules.Slice(
+        *torch_slices(layer.steps(shape)[0], shape)
     ),
 }

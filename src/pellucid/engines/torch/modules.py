@@ -230,7 +230,7 @@ class Add(nn.Module):
 
 
 class Concat(nn.Module):
-    """All inputs behind each other along the channels."""
+    """All inputs behind each other along an axis."""
 
     def __init__(self, axis: int) -> None:
         super().__init__()
@@ -239,3 +239,41 @@ class Concat(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Concatenate."""
         return torch.cat(inputs, dim=self.axis)
+
+
+class Slice(nn.Module):
+    """A range of elements along some axes, of those flipped that go backwards."""
+
+    def __init__(self, flips: tuple[int, ...], index: tuple[slice, ...]) -> None:
+        super().__init__()
+        self.flips, self.index = flips, index
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Flip and index."""
+        return (x.flip(self.flips) if self.flips else x)[self.index]
+
+
+class Reshape(nn.Module):
+    """Another shape of the elements in the order channels last; images are turned."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Bring images to (N, H, W, C), reshape, bring images back."""
+        x = x.permute(0, 2, 3, 1) if x.ndim == 4 else x
+        y = x.reshape(x.shape[0], *self.shape)
+        return y.permute(0, 3, 1, 2) if y.ndim == 4 else y
+
+
+class Permute(nn.Module):
+    """Axes in another order."""
+
+    def __init__(self, dims: tuple[int, ...]) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Permute."""
+        return x.permute(self.dims)

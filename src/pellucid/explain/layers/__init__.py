@@ -15,6 +15,7 @@ from pellucid.explain.layers.normalization import (
     local_response_norm,
 )
 from pellucid.explain.layers.pool import avg_pool2d, global_avg_pool2d, max_pool2d
+from pellucid.explain.layers.rearrange import rearranged
 from pellucid.explain.values import Calculation, ElementContext
 
 CALCULATIONS: dict[str, Callable[[ElementContext], Calculation]] = {
@@ -33,9 +34,12 @@ CALCULATIONS: dict[str, Callable[[ElementContext], Calculation]] = {
     "LeakyReLU": activation,
     "LocalResponseNorm": local_response_norm,
     "MaxPool2D": max_pool2d,
+    "Permute": rearranged,
     "ReLU": activation,
+    "Reshape": rearranged,
     "SiLU": activation,
     "Sigmoid": activation,
+    "Slice": rearranged,
     "Softmax": softmax,
     "Tanh": activation,
     "Upsample2D": upsample2d,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pellucid.explain.layers.geometry import copy_element
 from pellucid.explain.layers.sums import sum_terms
 from pellucid.explain.values import Calculation, ElementContext, Term
@@ -18,13 +20,15 @@ def add(element: ElementContext) -> Calculation:
 
 
 def concat(element: ElementContext) -> Calculation:
-    """Take the number from the branch whose channels these are."""
-    *lead, channel = element.at
+    """Take the element from the branch that this range of the axis comes from."""
+    layer: Any = element.node.layer
+    axis = layer.resolved_axis(len(element.at))
+    index = element.at[axis]
     for source, x in zip(element.node.inputs, element.inputs, strict=True):
-        if channel < x.shape[-1]:
-            at = (*lead, channel)
+        if index < x.shape[axis]:
+            at = (*element.at[:axis], index, *element.at[axis + 1 :])
             return copy_element(
                 source, at, float(x[at]), "y = x of the branch it is from"
             )
-        channel -= x.shape[-1]
+        index -= x.shape[axis]
     raise IndexError(element.at)
