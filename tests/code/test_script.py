@@ -52,6 +52,32 @@ def every_layer() -> pl.Network:
     )
 
 
+def moved_elements() -> pl.Network:
+    """Slices, reshapes and permutations of images and of tokens."""
+    image = pl.Input(28, 28, 1)
+    x = pl.Conv2D(6, kernel_size=3, stride=4, activation="tanh")(image)
+    low, high = pl.Split((2, 4))(x)
+    x = pl.Concat()(
+        high,
+        low,
+        pl.Slice((4, 5), (1, None), (-2, 1), axis=(2, 1))(
+            pl.Concat(axis=1)(pl.Slice(0, 5, axis=1)(x), x)
+        ),
+    )
+    x = pl.Slice((-1, 0), (None, -1), (-2, 1), axis=(0, 1))(x)
+    x = pl.Reshape((8, 4, -1))(pl.Permute((1, 0, 2))(x))
+    x = pl.Conv2D(4, kernel_size=2, bias=False)(x)
+    fine, coarse = pl.Reshape((-1, 2))(x), pl.Reshape((-1, 2))(pl.AvgPool2D(2)(x))
+    x = pl.Concat(axis=0)(fine, coarse)
+    x = pl.Dense(3)(pl.Permute((1, 0))(pl.Slice(1, None, 2, axis=0)(x)))
+    return pl.Network(
+        inputs=image, outputs=pl.Dense(10)(pl.Flatten()(x)), name="moved-elements"
+    )
+
+
+OWN = {"every-layer": every_layer, "moved-elements": moved_elements}
+
+
 def spread(network: pl.Network) -> dict[str, np.ndarray]:
     """Weights none of which is 0 or 1 by default."""
     random = np.random.default_rng(5)
@@ -92,11 +118,11 @@ def outputs(framework: str, names: dict[str, Any], images: np.ndarray) -> np.nda
 
 
 @pytest.mark.parametrize("framework", INSTALLED)
-@pytest.mark.parametrize("name", [*sorted(ZOO), "every-layer"])
+@pytest.mark.parametrize("name", [*sorted(ZOO), *OWN])
 def test_a_script_with_weights_gives_the_network_s_logits(
     name: str, framework: str, tmp_path: Path
 ) -> None:
-    network = every_layer() if name == "every-layer" else pl.zoo(name)
+    network = OWN[name]() if name in OWN else pl.zoo(name)
     weights = spread(network)
     path, _ = write(network, framework, tmp_path, weights=weights)
     names = runpy.run_path(str(path), run_name="script")
@@ -114,9 +140,9 @@ def test_a_script_with_weights_gives_the_network_s_logits(
     np.testing.assert_allclose(found, target, rtol=0, atol=2e-5 * scale)
 
 
-@pytest.mark.parametrize("name", [*sorted(ZOO), "every-layer"])
+@pytest.mark.parametrize("name", [*sorted(ZOO), *OWN])
 def test_scripts_are_formatted_and_pass_ruff(name: str, tmp_path: Path) -> None:
-    network = every_layer() if name == "every-layer" else pl.zoo(name)
+    network = OWN[name]() if name in OWN else pl.zoo(name)
     for framework in FRAMEWORKS:
         for weights in (None, network.initial_weights(0)):
             folder = tmp_path / ("with" if weights else "without")

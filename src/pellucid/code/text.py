@@ -29,6 +29,15 @@ def call(
     return f"{pad}{head}(\n{rows}{pad}){tail}"
 
 
+def wrap_assignment(line: str) -> str:
+    """Put the right side of an assignment into parentheses where it is too long."""
+    if len(line) <= WIDTH or "\n" in line:
+        return line
+    pad = " " * (len(line) - len(line.lstrip()))
+    left, right = line.split(" = ", 1)
+    return f"{left} = (\n{pad}    {right}\n{pad})"
+
+
 def one_or_pair(pair: Any) -> str:
     """Return (3, 3) as 3, and (3, 5) as it is."""
     return str(pair[0]) if pair[0] == pair[1] else str(tuple(pair))

@@ -17,6 +17,7 @@ from pellucid.network.layers import (
     Flatten,
     MaxPool2D,
     Shape,
+    Slice,
     Upsample2D,
     ZeroPad2D,
 )
@@ -92,6 +93,10 @@ def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
     if box is None or len(shape) != 3:
         return box and _whole(shape)
     layer, size = node.layer, (shape[0], shape[1])
+    if isinstance(layer, Concat) and layer.resolved_axis(3) != 2:
+        return _whole(shape)
+    if isinstance(layer, Slice):
+        return _sliced(layer, box, shape)
     rule = next((rule for kinds, rule in _RULES if isinstance(layer, kinds)), None)
     if rule is None:
         return _whole(shape)
@@ -103,6 +108,16 @@ def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
             return None
         clipped.append(kept)
     return clipped[0], clipped[1]
+
+
+def _sliced(layer: Slice, box: Box, shape: Shape) -> Box:
+    """Return the cells that a range takes a box of its output from."""
+    (step,) = layer.steps(shape)
+    spans = []
+    for axis, span in enumerate(box):
+        ends = [step.starts[axis] + i * step.steps[axis] for i in span]
+        spans.append(Span(min(ends), max(ends)))
+    return spans[0], spans[1]
 
 
 def _window(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:

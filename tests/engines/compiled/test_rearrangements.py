@@ -158,9 +158,10 @@ def test_transfers_are_numpy_s_reshapes_and_transpositions(shape, data):
             wanted, now = wanted.transpose(axes), steps[-1].output_shape(now)
     for move in transfers(tuple(steps), View.dense(shape), View.dense(now)):
         y = np.full(x.size, -1)
-        axes = list(zip(move.source.sizes, move.source.strides, move.target.strides))
-        for source, target in _walk(loop_order(axes)):
-            y[move.target.offset + target] = x[move.source.offset + source]
+        source, target = move.source, move.target
+        axes = list(zip(source.sizes, source.strides, target.strides, strict=True))
+        for dx, dy in _walk(loop_order(axes)):
+            y[target.offset + dy] = x[source.offset + dx]
         x = y
     np.testing.assert_array_equal(x.reshape(now), wanted)
 

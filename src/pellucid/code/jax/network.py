@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.code.functional import is_random
+from pellucid.code.rearrangements import concat_axis, rearranged
 from pellucid.code.script_spec import ScriptSpec
-from pellucid.code.text import call, number
+from pellucid.code.text import call, number, wrap_assignment
 from pellucid.code.weights import has_buffers
 from pellucid.network import Node
 from pellucid.network import layers as nl
@@ -86,7 +87,12 @@ def _lines(spec: ScriptSpec, node: Node, x: list[str], y: str) -> list[str]:
             f"    {y} = {y}.repeat({columns}, axis=2)",
         ]
     if isinstance(layer, nl.Concat):
-        return [call(f"{y} = jnp.concatenate", [f"[{', '.join(x)}]", "axis=-1"])]
+        axis = f"axis={concat_axis(spec, node)}"
+        return [call(f"{y} = jnp.concatenate", [f"[{', '.join(x)}]", axis])]
+    if isinstance(layer, nl.Rearrangement):
+        shape = spec.shape(node)
+        text = rearranged(layer.steps(shape), x[0], shape, module="jnp")
+        return [wrap_assignment(f"    {y} = {text}")]
     if isinstance(layer, nl.LeakyReLU):
         words = [f"{x[0]} > 0", x[0], f"{number(layer.slope)} * {x[0]}"]
         return [call(f"{y} = jnp.where", words)]

@@ -112,6 +112,8 @@ def _value(value: Any) -> str:
         return f'"{value}"'
     if isinstance(value, bool):
         return str(value)
+    if isinstance(value, list):
+        return str(tuple(value))
     if isinstance(value, tuple):
         is_nested = isinstance(value[0], tuple)
         return _around(value) if is_nested else one_or_pair(value)

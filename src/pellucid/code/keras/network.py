@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pellucid.code.keras.layers import Layer, layer_texts, shared_words, start_words
+from pellucid.code.rearrangements import rearranged
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call
 from pellucid.network import Node
@@ -47,8 +48,12 @@ def model_text(spec: ScriptSpec) -> str:
         '."""',
     ]
     nodes = [node for node in spec.nodes if node.name not in after]
-    made = {n.name: _layers(spec, n, merged.get(n.name)) for n in nodes}
-    if spec.is_chain:
+    made = {
+        n.name: _layers(spec, n, merged.get(n.name))
+        for n in nodes
+        if not isinstance(n.layer, nl.Slice)
+    }
+    if spec.is_chain and not any(isinstance(n.layer, nl.Slice) for n in nodes):
         lines += ["    return keras.Sequential(", "        ["]
         lines += [f"            keras.Input(({shape})),"]
         for node in nodes:
@@ -64,6 +69,12 @@ def model_text(spec: ScriptSpec) -> str:
     for node in nodes:
         inputs = [names[source] for source in node.inputs]
         value = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
+        if isinstance(node.layer, nl.Slice):
+            shape = spec.shape(node)
+            steps = node.layer.steps(shape)
+            text = rearranged(steps, value, shape, module="keras.ops")
+            lines.append(f"    {names[node.name]} = {text}")
+            continue
         for head, words in made[node.name]:
             name = names[node.name]
             lines.append(call(f"{name} = {head}", words, tail=f"({value})"))

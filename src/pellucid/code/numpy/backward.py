@@ -12,10 +12,10 @@ from pellucid.code.numpy.forward import (
     value_of,
     weight_of,
     window_words,
-    wrap_assignment,
 )
+from pellucid.code.rearrangements import concat_axis, gradient_lines
 from pellucid.code.script_spec import ScriptSpec
-from pellucid.code.text import WIDTH, call, number
+from pellucid.code.text import WIDTH, call, number, wrap_assignment
 from pellucid.network import Node
 from pellucid.network import layers as nl
 
@@ -85,11 +85,14 @@ def _concat_back(
     spec: ScriptSpec, node: Node, grad: str, wanted: list[str], reached: set[str]
 ) -> Lines:
     start, lines = 0, []
+    axis = concat_axis(spec, node)
+    place = axis - 1 if axis > 0 else len(spec.shape(node)) - 1
+    head = "..., " if axis < 0 else ":, " * axis
     for source, shape in zip(node.inputs, spec.network.input_shapes(node), strict=True):
-        part = f"{grad}[..., {start}:{start + shape[-1]}]"
+        part = f"{grad}[{head}{start}:{start + shape[place]}]"
         if source in wanted:
             lines.append(f"    {_pass_on(source, part, reached)}")
-        start += shape[-1]
+        start += shape[place]
     return lines
 
 
@@ -133,6 +136,10 @@ def back_lines(
         ]
     if isinstance(layer, nl.Dropout) and not layer.rate:
         return [f"    {target} = {grad}"]
+    if isinstance(layer, nl.Rearrangement):
+        shape = spec.shape(node)
+        pieces = gradient_lines(layer.steps(shape), shape, (x, grad, target))
+        return [wrap_assignment(f"    {piece}") for piece in pieces]
     if isinstance(layer, nl.LeakyReLU):
         words = [f"{x} > 0", grad, f"{number(layer.slope)} * {grad}"]
         return [call(f"{target} = np.where", words)]

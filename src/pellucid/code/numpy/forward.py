@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pellucid.code.functional import is_random, state_argument
+from pellucid.code.rearrangements import concat_axis, rearranged
 from pellucid.code.script_spec import ScriptSpec
-from pellucid.code.text import WIDTH, call, number
+from pellucid.code.text import call, number, wrap_assignment
 from pellucid.code.weights import has_buffers
 from pellucid.network import Node
 from pellucid.network import layers as nl
@@ -108,7 +109,12 @@ def _forward_lines(spec: ScriptSpec, node: Node) -> Lines:
     if isinstance(layer, nl.Dropout):
         return _dropout_lines(node)
     if isinstance(layer, nl.Concat):
-        return [call(f"{y} = np.concatenate", [f"[{', '.join(x)}]", "axis=-1"])]
+        axis = f"axis={concat_axis(spec, node)}"
+        return [call(f"{y} = np.concatenate", [f"[{', '.join(x)}]", axis])]
+    if isinstance(layer, nl.Rearrangement):
+        shape = spec.shape(node)
+        text = rearranged(layer.steps(shape), x[0], shape, module="np")
+        return [wrap_assignment(f"    {y} = {text}")]
     if isinstance(layer, nl.LeakyReLU):
         words = [f"{x[0]} > 0", x[0], f"{number(layer.slope)} * {x[0]}"]
         return [call(f"{y} = np.where", words)]
@@ -163,15 +169,6 @@ def _norm_lines(spec: ScriptSpec, node: Node) -> Lines:
         *lines,
         wrap_assignment(f"    {value_of(name)} = {hat} * {scale} + {offset}"),
     ]
-
-
-def wrap_assignment(line: str) -> str:
-    """Put the right side of an assignment into parentheses where it is too long."""
-    if len(line) <= WIDTH or "\n" in line:
-        return line
-    pad = " " * (len(line) - len(line.lstrip()))
-    left, right = line.split(" = ", 1)
-    return f"{left} = (\n{pad}    {right}\n{pad})"
 
 
 def is_batch(layer: nl.Layer) -> bool:

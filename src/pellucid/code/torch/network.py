@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pellucid.code.script_spec import ScriptSpec
-from pellucid.code.text import call
+from pellucid.code.text import WIDTH, call
 from pellucid.code.torch.layers import MODULES, Modules, initial_calls, module_lines
-from pellucid.network import layers as nl
+from pellucid.code.torch.operators import OPERATORS, is_sequence
 
 #: what `nn.Module` has, and what the module's own text says
 # fmt: off
@@ -63,7 +63,7 @@ def modules(spec: ScriptSpec) -> dict[str, Modules]:
 def model_text(spec: ScriptSpec) -> str:
     """Write the network as a class, or as one sequence."""
     made = modules(spec)
-    if spec.is_chain:
+    if is_sequence(spec):
         rows = [module for node in spec.logit_nodes for module in made[node.name]]
         body = "".join(f"        {row},\n" for row in rows)
         made_model = f"nn.Sequential(\n{body}    )"
@@ -115,15 +115,23 @@ def _forward(spec: ScriptSpec, made: Mapping[str, Modules]) -> list[str]:
     for node in spec.logit_nodes:
         inputs = [names[source] for source in node.inputs]
         name = names[node.name]
-        if isinstance(node.layer, nl.Add):
-            value = " + ".join(inputs)
-        elif isinstance(node.layer, nl.Concat):
-            value = f"torch.cat([{', '.join(inputs)}], dim=1)"
+        if type(node.layer) in OPERATORS:
+            value = OPERATORS[type(node.layer)](spec, node, inputs)
         else:
             value = f"self.{name}({inputs[0]})"
         lines.append(f"{name} = {value}")
+    lines = [line for text in lines for line in _broken(text)]
     last = lines.pop().split(" = ", 1)[1]
     return [*lines, f"return {last}"]
+
+
+def _broken(line: str) -> list[str]:
+    """Cut a chain of methods that is too long for a line of the forward pass."""
+    if len(line) <= WIDTH - 8 or ".reshape(" not in line:
+        return [line]
+    name = line.split(" = ", maxsplit=1)[0]
+    first, rest = line.split(".reshape(")
+    return [first, f"{name} = {name}.reshape({rest}"]
 
 
 def _initial(spec: ScriptSpec, made: Mapping[str, Modules]) -> str:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pellucid.code.script_spec import ScriptSpec, flattened_shape
 from pellucid.code.torch.network import attributes, modules
+from pellucid.code.torch.operators import is_sequence
 from pellucid.network import Node
 from pellucid.network import layers as nl
 from pellucid.network.layers import Shape
@@ -28,7 +29,7 @@ def weights(spec: ScriptSpec, arrays: Mapping[str, Array]) -> dict[str, Array]:
     for node in spec.logit_nodes:
         count = len(made[node.name])
         place = str(index + count - 1)
-        if not spec.is_chain:
+        if not is_sequence(spec):
             name = names[node.name]
             place = name if count == 1 else f"{name}.{count - 1}"
         index += count

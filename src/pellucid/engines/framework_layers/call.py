@@ -18,7 +18,8 @@ class LayerCall:
     name : str
         The class, as in `torch.nn` or `keras.layers`.
     arguments : mapping of str to Any
-        All arguments by name, in the order in which scripts print them.
+        All arguments by name, in the order in which scripts print them: a pair of
+        equal sizes as one number, a list as it is.
     positional : int
         How many of them scripts print without their name.
     defaults : mapping of str to Any

@@ -7,6 +7,7 @@ axes that lie in one run; elsewhere elements are laid out densely in between.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 
 from pellucid.engines.compiled.kernels.layout import ImageLayout
@@ -76,13 +77,15 @@ class View:
                     have.append(old.pop(0))
                 else:
                     wanted.append(left.pop(0))
-            runs = zip(have, have[1:], strict=False)
+            runs = pairwise(have)
             if any(outer != n * inner for (_, outer), (n, inner) in runs):
                 return None
             last = have[-1][1]
             strides += [last * prod(wanted[i + 1 :]) for i in range(len(wanted))]
         found = iter(strides)
-        return View(shape, tuple(next(found) if n > 1 else 1 for n in shape), self.offset)
+        return View(
+            shape, tuple(next(found) if n > 1 else 1 for n in shape), self.offset
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,6 @@ def _undone(left: list[Step], sizes: Shape, y: View) -> View | None:
     if isinstance(step, PermuteStep):
         return y.permuted(step.inverse.axes)
     return y.inside(step) if isinstance(step, PadStep) else None
-
 
 
 def shifted(view: View, axis: int, start: int, size: int) -> View:
