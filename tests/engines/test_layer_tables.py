@@ -20,14 +20,23 @@ NAMES = frozenset(LAYERS) - {"Input"}
 
 #: table → layers that stand elsewhere, with the reason
 ELSEWHERE = {
-    "engines/framework_layers/torch.py:CALLS": {"Add", "Concat"},  # operators
+    # operators, which code/torch/operators.py writes
+    "engines/framework_layers/torch.py:CALLS": {
+        "Add",
+        "Concat",
+        "Permute",
+        "Reshape",
+        "Slice",
+    },
     "engines/jax/layers.py:_FUNCTIONS": {"BatchNorm", "Dropout"},  # need the mode
-    "engines/framework_layers/keras.py:CALLS": {"LocalResponseNorm"},  # Keras has none
+    # Keras has no such layers; slices are indexed
+    "engines/framework_layers/keras.py:CALLS": {"LocalResponseNorm", "Slice"},
     "code/numpy/forward.py:_SIMPLE": None,  # one-line layers; the others are calls
     "code/numpy/backward.py:_SLOPES": None,
     "code/jax/network.py:_SIMPLE": None,
     "code/keras/network.py:_MERGED": None,  # activations of other layers
     "code/torch/layers.py:MODULES": None,  # modules with initialisers
+    "code/torch/operators.py:OPERATORS": None,  # beside the table of PyTorch's
     "engines/compiled/lowering/layers/activation.py:FUNCTIONS": None,
     "engines/torch/layers.py:_OWN_BUILDERS": None,  # beside the table of PyTorch's
     "engines/tensorflow/layers.py:_OWN_BUILDERS": None,  # beside the table of Keras'

@@ -112,7 +112,7 @@ def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
 
 def _sliced(layer: Slice, box: Box, shape: Shape) -> Box:
     """Return the cells that a range takes a box of its output from."""
-    (step,) = layer.steps(shape)
+    step = layer.ranges(shape)
     spans = []
     for axis, span in enumerate(box):
         ends = [step.starts[axis] + i * step.steps[axis] for i in span]

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pellucid.engines.compiled.kernels.elementwise.strided_copy import loop_order
-from pellucid.engines.compiled.lowering.views import View, transfers
 from pellucid.network import Network, layers
 from pellucid.network.rearrangement import PermuteStep, ReshapeStep
+from pellucid.network.strided import View, joined_axes, transfers
 
 CONFIG = settings(
     max_examples=12,
@@ -159,8 +159,7 @@ def test_transfers_are_numpy_s_reshapes_and_transpositions(shape, data):
     for move in transfers(tuple(steps), View.dense(shape), View.dense(now)):
         y = np.full(x.size, -1)
         source, target = move.source, move.target
-        axes = list(zip(source.sizes, source.strides, target.strides, strict=True))
-        for dx, dy in _walk(loop_order(axes)):
+        for dx, dy in _walk(loop_order(joined_axes(move))):
             y[target.offset + dy] = x[source.offset + dx]
         x = y
     np.testing.assert_array_equal(x.reshape(now), wanted)

@@ -70,9 +70,8 @@ def model_text(spec: ScriptSpec) -> str:
         inputs = [names[source] for source in node.inputs]
         value = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
         if isinstance(node.layer, nl.Slice):
-            shape = spec.shape(node)
-            steps = node.layer.steps(shape)
-            text = rearranged(steps, value, shape, module="keras.ops")
+            steps = node.layer.steps(spec.shape(node))
+            text = rearranged(steps, value, spec.shape(node), module="keras.ops")
             lines.append(f"    {names[node.name]} = {text}")
             continue
         for head, words in made[node.name]:

@@ -26,7 +26,7 @@ def _concat(spec: ScriptSpec, node: Node, inputs: list[str]) -> str:
 def _slice(spec: ScriptSpec, node: Node, inputs: list[str]) -> str:
     layer: Any = node.layer
     shape = spec.shape(node)
-    flips, index = torch_slices(layer.steps(shape)[0], shape)
+    flips, index = torch_slices(layer.ranges(shape), shape)
     flipped = f".flip({', '.join(map(str, flips))})" if flips else ""
     return f"{inputs[0]}{flipped}[{index_text(index)}]"
 

@@ -11,7 +11,6 @@ from pellucid.engines.tensorflow.imports import keras
 from pellucid.network import Network
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Shape
-from pellucid.network.rearrangement import SliceStep
 
 Tensors = dict[str, Any]
 
@@ -116,9 +115,7 @@ def _upsample(layer: pl.Upsample2D, shape: Shape, **arguments: Any) -> Any:
 
 
 def _slice(layer: pl.Slice, shape: Shape, **arguments: Any) -> Any:
-    (step,) = layer.steps(shape)
-    if not isinstance(step, SliceStep):
-        raise TypeError(step)
+    step = layer.ranges(shape)
     return modules.Slice(step.starts, step.sizes, step.steps, **arguments)
 
 

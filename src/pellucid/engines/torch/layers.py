@@ -156,6 +156,6 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
     pl.Permute: lambda layer, shape: modules.Permute(torch_permutation(layer.axes)),
     pl.Reshape: lambda layer, shape: modules.Reshape(layer.output_shape(shape)),
     pl.Slice: lambda layer, shape: modules.Slice(
-        *torch_slices(layer.steps(shape)[0], shape)
+        *torch_slices(layer.ranges(shape), shape)
     ),
 }

@@ -26,9 +26,14 @@ from pellucid.exchange.codegen.weight_packing import (
     get_bias,
     pack_channels,
 )
+from pellucid.exchange.errors import export_error
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
+from pellucid.network.strided import View, joined_axes, transfers
 from pellucid.runs import ModelFile
+
+#: axes along which elements move at once
+MOST_AXES = 5
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -245,9 +250,12 @@ def _add(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None
 
 
 def _concat(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
-    begin, channels = 0, planned.shape[-1]
+    """Runs of the axis and all behind it, beside each other."""
+    axis = planned.layer.resolved_axis(len(planned.shape))
+    begin, whole = 0, prod(planned.shape[axis:])
     for source, shape in zip(planned.sources, planned.shapes, strict=True):
-        sizes = (prod(shape[:-1]), shape[-1], channels, begin)
+        run = prod(shape[axis:])
+        sizes = (prod(shape[:axis]), run, whole, begin)
         program.call(
             planned,
             "concat",
@@ -255,7 +263,29 @@ def _concat(program: KernelProgram, planned: PlannedNode, weights: Weights) -> N
             WorkspaceRef(planned.target),
             *sizes,
         )
-        begin += shape[-1]
+        begin += run
+
+
+def _rearrange(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    """One strided copy: what lies densely is split and joined where it is."""
+    shape = planned.shapes[0]
+    x, y = View.dense(shape), View.dense(planned.shape)
+    move, *others = transfers(planned.layer.steps(shape), x, y)
+    axes = joined_axes(move)
+    if others or len(axes) > MOST_AXES:
+        raise export_error(
+            "C and JavaScript",
+            planned.layer.who,
+            f"elements must move along at most {MOST_AXES} axes at once",
+        )
+    axes = [(1, 0, 0)] * (MOST_AXES - len(axes)) + axes
+    program.call(
+        planned,
+        "strided_copy",
+        WorkspaceRef(planned.sources[0] + move.source.offset),
+        WorkspaceRef(planned.target + move.target.offset),
+        *(number for axis in axes for number in axis),
+    )
 
 
 def _zero_pad(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
@@ -270,7 +300,7 @@ def _upsample(program: KernelProgram, planned: PlannedNode, weights: Weights) ->
 
 
 def _view(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
-    """Flatten and Dropout: the output is the input, element for element."""
+    """Flatten, Reshape, Dropout: the output is the input, element for element."""
 
 
 _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None]] = {
@@ -289,9 +319,12 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.LeakyReLU: _leaky_relu,
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("max_pool"),
+    pl.Permute: _rearrange,
     pl.ReLU: _elementwise("relu"),
+    pl.Reshape: _view,
     pl.SiLU: _elementwise("silu"),
     pl.Sigmoid: _elementwise("sigmoid"),
+    pl.Slice: _rearrange,
     pl.Softmax: _softmax,
     pl.Tanh: _elementwise("tanh"),
     pl.Upsample2D: _upsample,

@@ -27,7 +27,7 @@ _IN_PLACE = (
     pl.Tanh,
 )
 #: layers whose output is their input, element for element
-_VIEWS = (pl.Dropout, pl.Flatten)
+_VIEWS = (pl.Dropout, pl.Flatten, pl.Reshape)
 _ALIGNMENT = 16  # elements: 64 bytes of float32
 
 

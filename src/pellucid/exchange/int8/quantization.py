@@ -30,6 +30,8 @@ _MOVES = {
     "RESIZE_BILINEAR",
     "RESIZE_NEAREST_NEIGHBOR",
     "SLICE",
+    "STRIDED_SLICE",
+    "TRANSPOSE",
 }
 _COMPUTES = {"ADD", "CONCATENATION", "GELU", "LEAKY_RELU", "MEAN", "MUL", "RELU"}
 _PROBABILITY = Scales(np.asarray([1 / 256], np.float32), -128)

@@ -3,76 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.exchange.errors import export_error
+from pellucid.exchange.keras import rearrange
 from pellucid.exchange.keras.entry import Entry
-from pellucid.network import Node
+from pellucid.exchange.keras.write_context import ZEROS, WriteContext, to_lists
 from pellucid.network import layers as pl
-from pellucid.network.layers import Input, Layer, Shape
+from pellucid.network.layers import Input, Layer
 from pellucid.network.window import Pads, pads
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
-_ZEROS: Pads = ((0, 0), (0, 0))
 #: layers after which no number is negative, so that zeros around it lose every maximum
 _NOT_NEGATIVE = (pl.ReLU, pl.Sigmoid, pl.Softmax)
-
-
-@dataclass(slots=True, kw_only=True)
-class WriteContext:
-    """One node while it is written; entries are put behind each other."""
-
-    node: Node
-    layer: Any
-    inputs: tuple[str, ...]
-    shapes: tuple[Shape, ...]
-    shape: Shape
-    weights: dict[str, Array]
-    source: Layer
-    entries: list[Entry]
-
-    def add_layer(
-        self,
-        kind: str,
-        *arrays: Array,
-        name: str = "",
-        shape: Shape = (),
-        **config: Any,
-    ) -> None:
-        """Add a layer of Keras; what follows reads it.
-
-        Name and shape are the node's unless they are given.
-        """
-        name = name or self.node.name
-        entry = Entry(
-            kind=kind,
-            name=name,
-            config=config,
-            inputs=self.inputs,
-            arrays=list(arrays),
-            shape=shape or self.shape,
-        )
-        self.entries.append(entry)
-        self.inputs = (name,)
-
-    def add_padding(self, sides: Pads) -> None:
-        """Put zeros around the image first."""
-        if sides != _ZEROS:
-            name = f"{self.node.name}_padding"
-            height, width, channels = self.shapes[0]
-            shape = height + sum(sides[0]), width + sum(sides[1]), channels
-            self.add_layer(
-                "ZeroPadding2D", name=name, shape=shape, padding=_to_lists(sides)
-            )
-
-    def make_error(self, reason: str) -> Exception:
-        """Return the error for what Keras cannot express."""
-        return export_error("Keras", self.layer.who, reason)
 
 
 def build_entries(file: ModelFile) -> tuple[list[Entry], str]:
@@ -107,19 +53,15 @@ def build_entries(file: ModelFile) -> tuple[list[Entry], str]:
     return entries, names[network.outputs[0]]
 
 
-def _to_lists(sides: Pads) -> list[list[int]]:
-    return [list(pair) for pair in sides]
-
-
 def _get_padding(context: WriteContext) -> tuple[str, Pads]:
     """Return Keras's padding, and the zeros that must be put around before."""
     layer, size = context.layer, (context.shapes[0][0], context.shapes[0][1])
     around = layer.pads(size)
     dilation = getattr(layer, "dilations", (1, 1))
-    if around == _ZEROS:
-        return "valid", _ZEROS
+    if around == ZEROS:
+        return "valid", ZEROS
     if around == pads("same", size, layer.kernel, layer.strides, dilation):
-        return "same", _ZEROS
+        return "same", ZEROS
     return "valid", around
 
 
@@ -181,7 +123,7 @@ def _conv_transpose(context: WriteContext) -> None:
         raise context.make_error("output_padding must not go beyond the kernel")
     crop = ((top, bottom), (left, right))
     kernel = context.weights["weight"].transpose(0, 1, 3, 2)
-    is_cropped = crop != _ZEROS
+    is_cropped = crop != ZEROS
     context.add_layer(
         "Conv2DTranspose",
         *_append_bias(context, kernel),
@@ -198,7 +140,7 @@ def _conv_transpose(context: WriteContext) -> None:
     )
     if is_cropped:
         context.add_layer(
-            "Cropping2D", cropping=_to_lists(crop), data_format="channels_last"
+            "Cropping2D", cropping=to_lists(crop), data_format="channels_last"
         )
 
 
@@ -216,7 +158,7 @@ def _pool(kind: str) -> Callable[[WriteContext], None]:
     def write(context: WriteContext) -> None:
         layer = context.layer
         padding, around = _get_padding(context)
-        if around != _ZEROS:
+        if around != ZEROS:
             is_safe = isinstance(context.source, _NOT_NEGATIVE)
             if kind != "MaxPooling2D" or not is_safe:
                 raise context.make_error(
@@ -276,7 +218,7 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     pl.Add: lambda context: context.add_layer("Add"),
     pl.AvgPool2D: _pool("AveragePooling2D"),
     pl.BatchNorm: _batch_norm,
-    pl.Concat: lambda context: context.add_layer("Concatenate", axis=-1),
+    pl.Concat: rearrange.concat,
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
     pl.Dense: _dense,
@@ -294,15 +236,18 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("MaxPooling2D"),
+    pl.Permute: rearrange.write,
     pl.ReLU: lambda context: context.add_layer("ReLU"),
+    pl.Reshape: rearrange.write,
     pl.SiLU: _activation("silu"),
     pl.Sigmoid: _activation("sigmoid"),
+    pl.Slice: rearrange.write,
     pl.Softmax: lambda context: context.add_layer("Softmax", axis=-1),
     pl.Tanh: _activation("tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: lambda context: context.add_layer(
         "ZeroPadding2D",
-        padding=_to_lists(context.layer.sides),
+        padding=to_lists(context.layer.sides),
         data_format="channels_last",
     ),
 }

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.exchange.codegen.weight_packing import fold_batch_norm
+from pellucid.exchange.litert import rearrange
 from pellucid.exchange.litert.write_context import ZEROS, WriteContext, strides
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
@@ -222,7 +223,9 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.AvgPool2D: _pool("AVERAGE_POOL_2D"),
     pl.BatchNorm: _batch_norm,
     pl.Concat: lambda context: context.add_operator(
-        "CONCATENATION", *context.inputs, axis=len(context.shape)
+        "CONCATENATION",
+        *context.inputs,
+        axis=1 + context.layer.resolved_axis(len(context.shape)),
     ),
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
@@ -238,9 +241,12 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("MAX_POOL_2D"),
+    pl.Permute: rearrange.write,
     pl.ReLU: _direct("RELU"),
+    pl.Reshape: rearrange.write,
     pl.SiLU: _silu,
     pl.Sigmoid: _direct("LOGISTIC"),
+    pl.Slice: rearrange.write,
     pl.Softmax: _direct("SOFTMAX", beta=1.0),
     pl.Tanh: _direct("TANH"),
     pl.Upsample2D: _upsample,

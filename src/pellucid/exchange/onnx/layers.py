@@ -8,7 +8,6 @@ ONNX operators, opset 20, https://onnx.ai/onnx/operators/.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,55 +19,13 @@ from pellucid.exchange.channels_first import (
     get_row_order,
 )
 from pellucid.exchange.errors import export_error
-from pellucid.exchange.onnx.builder import GraphBuilder
-from pellucid.network import Node
+from pellucid.exchange.onnx import rearrange
+from pellucid.exchange.onnx.write_context import WriteContext
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer, Shape
+from pellucid.network.layers import Layer
 from pellucid.network.window import Pads
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteContext:
-    """One node while it is written.
-
-    ``shape`` is the first input's, ours; ``image_shape`` is that of the image which
-    was flattened, where its order C, H, W is kept.
-    """
-
-    builder: GraphBuilder
-    node: Node
-    layer: Any
-    inputs: list[str]
-    shape: Shape
-    weights: dict[str, Array]
-    image_shape: Shape | None
-
-    @property
-    def is_image(self) -> bool:
-        """True where the first input is an image."""
-        return len(self.shape) == 3
-
-    def add_operator(
-        self, operator: str, inputs: list[str] | None = None, **how: Any
-    ) -> str:
-        """Add the operator that makes the node's value."""
-        given = self.inputs if inputs is None else inputs
-        return self.builder.add(operator, given, self.node.name, **how)
-
-    def add_part(self, operator: str, inputs: list[str], what: str, **how: Any) -> str:
-        """Add an operator that makes a part of it."""
-        return self.builder.add(operator, inputs, f"{self.node.name}.{what}", **how)
-
-    def add_weight(self, role: str, array: Array | None = None) -> str:
-        """Add a weight and return its name."""
-        given = self.weights[role] if array is None else array
-        return self.builder.constant(f"{self.node.name}.{role}", given)
-
-    def append_bias(self, inputs: list[str]) -> list[str]:
-        """Return inputs with the bias behind them, if there is one."""
-        return [*inputs, self.add_weight("bias")] if "bias" in self.weights else inputs
 
 
 def _flat(pads: Pads) -> list[int]:
@@ -253,9 +210,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.Add: _add,
     pl.AvgPool2D: _avg_pool,
     pl.BatchNorm: _batch_norm,
-    pl.Concat: lambda context: context.add_operator(
-        "Concat", axis=_channel_axis(context)
-    ),
+    pl.Concat: rearrange.concat,
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
     pl.Dense: _dense,
@@ -269,9 +224,12 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: lambda context: context.add_operator("MaxPool", **_window(context)),
+    pl.Permute: rearrange.permute,
     pl.ReLU: lambda context: context.add_operator("Relu"),
+    pl.Reshape: rearrange.reshape,
     pl.SiLU: _silu,
     pl.Sigmoid: lambda context: context.add_operator("Sigmoid"),
+    pl.Slice: rearrange.slice_,
     pl.Softmax: lambda context: context.add_operator(
         "Softmax", axis=_channel_axis(context)
     ),

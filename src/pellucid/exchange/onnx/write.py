@@ -14,8 +14,9 @@ from onnx import helper
 from pellucid.exchange.channels_first import find_flattened_images
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx.builder import GraphBuilder
-from pellucid.exchange.onnx.layers import WRITERS, WriteContext
+from pellucid.exchange.onnx.layers import WRITERS
 from pellucid.exchange.onnx.read import CARD
+from pellucid.exchange.onnx.write_context import WriteContext
 from pellucid.network import Network
 from pellucid.network.layers import Input, Shape
 from pellucid.runs import ModelFile

@@ -95,6 +95,10 @@ class Slice(Rearrangement):
 
     def steps(self, shape: Shape) -> Steps:
         """Return one slice over all axes."""
+        return (self.ranges(shape),)
+
+    def ranges(self, shape: Shape) -> SliceStep:
+        """Return what is taken of every axis of an input of that shape."""
         axes = [checks.axis(self.who, a, len(shape)) for a in _tuple(self.axis)]
         if len(set(axes)) != len(axes):
             raise ShapeError(
@@ -118,7 +122,7 @@ class Slice(Rearrangement):
                     f"along axis {axis}."
                 )
             starts[axis], sizes[axis], steps[axis] = kept.start, len(kept), step
-        return (SliceStep(tuple(starts), tuple(sizes), tuple(steps)),)
+        return SliceStep(tuple(starts), tuple(sizes), tuple(steps))
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

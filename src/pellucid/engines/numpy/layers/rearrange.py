@@ -10,7 +10,7 @@ import numpy as np
 
 from pellucid.engines.numpy.layers.forward import Array, Forward, Mode, Weights
 from pellucid.network.layers import Permute, Reshape, Slice
-from pellucid.network.rearrangement import PermuteStep, SliceStep
+from pellucid.network.rearrangement import PermuteStep
 
 
 def slice_(
@@ -19,7 +19,7 @@ def slice_(
     """``y[i] = x[start + i · step]`` along each axis; ``grad_x`` is 0 elsewhere."""
     del weights, mode
     (x,) = inputs
-    kept = ranges(layer, x)
+    kept = (slice(None), *layer.ranges(x.shape[1:]).slices)
 
     def grad_inputs(grad_y: Array) -> tuple[Array, ...]:
         grad_x = np.zeros(x.shape, grad_y.dtype)
@@ -27,14 +27,6 @@ def slice_(
         return (grad_x,)
 
     return Forward(x[kept].copy(), grad_inputs)
-
-
-def ranges(layer: Slice, x: Array) -> tuple[slice, ...]:
-    """Return what a Slice keeps of a batch: everything of the batch's axis."""
-    (step,) = layer.steps(x.shape[1:])
-    if not isinstance(step, SliceStep):
-        raise TypeError(step)
-    return (slice(None), *step.slices)
 
 
 def reshape(

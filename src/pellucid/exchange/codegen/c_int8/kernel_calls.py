@@ -21,6 +21,7 @@ from pellucid.exchange.codegen.kernel_calls import (
 )
 from pellucid.exchange.codegen.memory_plan import Workspace
 from pellucid.exchange.codegen.weight_packing import pack_channels
+from pellucid.exchange.errors import export_error
 from pellucid.exchange.int8.arithmetic import LOW, encode_multiplier
 from pellucid.exchange.int8.lookup_tables import TABLES, tabulate_exponentials
 from pellucid.exchange.int8.quantization import WEIGHTED
@@ -133,7 +134,7 @@ def lower_graph(graph: Graph) -> Int8KernelProgram:
                 sources=sources,
                 target=WorkspaceRef(start),
             )
-            _WRITERS[operator.kind](context)
+            _writer(operator)(context)
         program.places[output] = start
         readers[start] = readers.get(start, 0) + left[output]
         for place in sources:
@@ -346,11 +347,14 @@ def _softmax(context: OperatorContext) -> None:
 
 
 def _concat(context: OperatorContext) -> None:
-    begin, channels = 0, context.output.shape[-1]
+    """Runs of the axis and all behind it, beside each other."""
+    axis = context.operator.options["axis"]
+    begin, whole = 0, prod(context.output.shape[axis:])
     for i, value in enumerate(context.inputs):
-        sizes = (prod(value.shape[:-1]), value.shape[-1], channels, begin)
+        run = prod(value.shape[axis:])
+        sizes = (prod(value.shape[:axis]), run, whole, begin)
         context.call("concat", context.source_at(i), context.target, *sizes)
-        begin += value.shape[-1]
+        begin += run
 
 
 def _pad(context: OperatorContext) -> None:
@@ -374,6 +378,14 @@ def _upsample(kernel: str) -> Callable[[OperatorContext], None]:
         context.call(kernel, context.source, context.target, *before[1:], *factors)
 
     return write
+
+
+def _writer(operator: Operator) -> Callable[[OperatorContext], None]:
+    """Return what writes an operator; ExchangeError where C has no kernel for it."""
+    if operator.kind not in _WRITERS:
+        reason = f"{operator.kind} has no kernel there yet"
+        raise export_error("C in int8", operator.who, reason)
+    return _WRITERS[operator.kind]
 
 
 _WRITERS: dict[str, Callable[[OperatorContext], None]] = {

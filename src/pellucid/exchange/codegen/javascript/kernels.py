@@ -266,6 +266,19 @@ function concat(m, x, y, n, c, channels, from) {
     m.copyWithin(y + i * channels + from, x + i * c, x + (i + 1) * c);
 }
 """,
+    "strided_copy": """
+// five axes, outermost first: size, distance of neighbours in x and in y
+function strided_copy(m, x, y, n0, x0, y0, n1, x1, y1, n2, x2, y2, n3, x3, y3,
+                      n4, x4, y4) {
+  for (let i = 0; i < n0; i++)
+    for (let j = 0; j < n1; j++)
+      for (let k = 0; k < n2; k++)
+        for (let l = 0; l < n3; l++)
+          for (let o = 0; o < n4; o++)
+            m[y + i * y0 + j * y1 + k * y2 + l * y3 + o * y4] =
+              m[x + i * x0 + j * x1 + k * x2 + l * x3 + o * x4];
+}
+""",
     "upsample_nearest": """
 function upsample_nearest(m, x, y, h, w, c, fh, fw) {
   for (let i = 0; i < h * fh; i++)

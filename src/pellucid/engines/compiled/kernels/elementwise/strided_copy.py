@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, kernel
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
-
-#: size, elements from one index to the next in x, and in y
-Axis = tuple[int, int, int]
+from pellucid.network.strided import Axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +54,16 @@ def _copy(
 
 
 def loop_order(axes: Sequence[Axis]) -> list[Axis]:
-    """Return the axes outermost first, joined where they lie in one run in both.
+    """Return the axes outermost first.
 
     Innermost comes the axis whose neighbours are neighbours in memory: in both arrays,
     else in y, else in x.
     """
-    joined: list[Axis] = []
-    for size, dx, dy in axes:
-        if size == 1:
-            continue
-        if joined and joined[-1][1:] == (size * dx, size * dy):
-            joined[-1] = (joined[-1][0] * size, dx, dy)
-        else:
-            joined.append((size, dx, dy))
-    for is_run in (
-        lambda a: a[1:] == (1, 1),
-        lambda a: a[2] == 1,
-        lambda a: a[1] == 1,
-    ):
-        found = [axis for axis in joined if is_run(axis)]
-        if found:
-            joined.remove(found[-1])
-            joined.append(found[-1])
-            break
-    return joined or [(1, 1, 1)]
+    order = list(axes)
+    runs = [axis for axis in order if axis[1:] == (1, 1)]
+    runs = runs or [axis for axis in order if axis[2] == 1]
+    runs = runs or [axis for axis in order if axis[1] == 1]
+    if runs:
+        order.remove(runs[-1])
+        order.append(runs[-1])
+    return order or [(1, 1, 1)]

@@ -9,12 +9,18 @@ from pellucid.engines.compiled.kernels.elementwise.strided_copy import (
     strided_copy,
 )
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.lowering.views import Transfer, View, shifted, transfers
 from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef, Value
 from pellucid.network.layers import Concat
 from pellucid.network.layers.rearrange import Rearrangement
 from pellucid.network.node import Node
 from pellucid.network.rearrangement import ReshapeStep, SliceStep, Steps
+from pellucid.network.strided import (
+    Transfer,
+    View,
+    joined_axes,
+    shifted,
+    transfers,
+)
 
 
 def lower(low: LoweringContext, node: Node) -> None:
@@ -66,7 +72,14 @@ def _is_view(
 
 
 def _view(shape: tuple[int, ...], value: Value) -> View:
-    return View.of(shape, value.map)
+    """Return how a node's value lies: leading axes of all but images are joined."""
+    m = value.map
+    begin = m.at(0, 0)
+    if len(shape) == 3:
+        return View(shape, (m.row, m.padded_channels, 1), begin)
+    lead = shape[1:-1]
+    strides = [m.padded_channels * prod(lead[i:]) for i in range(len(lead) + 1)]
+    return View(shape, (*strides, 1)[-len(shape) :], begin)
 
 
 def _add_copies(
@@ -94,9 +107,8 @@ def add_copy(
     accumulate: bool = False,
 ) -> None:
     """Add one copy between two buffers."""
-    x, y = move.source, move.target
-    axes = tuple(zip(x.sizes, x.strides, y.strides, strict=True))
-    spec = StridedCopy(axes, x.offset, y.offset, accumulate)
+    begin, to = move.source.offset, move.target.offset
+    spec = StridedCopy(tuple(joined_axes(move)), begin, to, accumulate)
     low.step(strided_copy, spec, BufferRef(ends[0]), BufferRef(ends[1]), node=name)
 
 

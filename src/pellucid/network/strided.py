@@ -1,4 +1,4 @@
-"""Strided views of buffers: how a rearrangement reads and writes memory.
+"""Strided views of memory: how a rearrangement is copied.
 
 A rearrangement is one copy between two views where its reshapes only split or join
 axes that lie in one run; elsewhere elements are laid out densely in between.
@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
-from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.network.rearrangement import (
     PadStep,
     PermuteStep,
@@ -21,6 +20,8 @@ from pellucid.network.rearrangement import (
 )
 
 Shape = tuple[int, ...]
+#: size, elements from one index to the next in the source, and in the target
+Axis = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +31,6 @@ class View:
     sizes: Shape
     strides: tuple[int, ...]
     offset: int = 0
-
-    @classmethod
-    def of(cls, shape: Shape, m: ImageLayout) -> View:
-        """Return how a node's value of that shape lies."""
-        if len(shape) == 3:
-            return cls(shape, (m.row, m.padded_channels, 1), m.at(0, 0))
-        leading = shape[1:-1]
-        strides = [m.padded_channels * prod(leading[i:]) for i in range(len(leading))]
-        if len(shape) == 1:
-            return cls(shape, (1,), m.at(0, 0))
-        return cls(shape, (*strides, m.padded_channels, 1), m.at(0, 0))
 
     @classmethod
     def dense(cls, shape: Shape) -> View:
@@ -151,3 +141,17 @@ def shifted(view: View, axis: int, start: int, size: int) -> View:
     """Return a range of one axis."""
     sizes = (*view.sizes[:axis], size, *view.sizes[axis + 1 :])
     return replace(view, sizes=sizes, offset=view.offset + start * view.strides[axis])
+
+
+def joined_axes(move: Transfer) -> list[Axis]:
+    """Return the axes that are walked, joined where they lie in one run in both."""
+    source, target = move.source, move.target
+    joined: list[Axis] = []
+    for size, dx, dy in zip(source.sizes, source.strides, target.strides, strict=True):
+        if size == 1:
+            continue
+        if joined and joined[-1][1:] == (size * dx, size * dy):
+            joined[-1] = (joined[-1][0] * size, dx, dy)
+        else:
+            joined.append((size, dx, dy))
+    return joined
