@@ -37,24 +37,6 @@ def _vectors() -> pl.Network:
     return pl.Network(inputs=x, outputs=pl.Softmax()(pl.Dense(5)(z)))
 
 
-def _boxes() -> pl.Network:
-    """Two scales of a detection head, joined along the boxes."""
-    image = pl.Input(*IMAGE)
-    x = pl.Conv2D(6, kernel_size=3, padding="same")(image)
-    y = pl.Conv2D(6, kernel_size=3, stride=2, padding="same")(x)
-    rows = [pl.Reshape((-1, 3))(value) for value in (x, y)]
-    return pl.Network(inputs=image, outputs=pl.Sigmoid()(pl.Concat(axis=0)(*rows)))
-
-
-def _split(axis: int) -> pl.Network:
-    image = pl.Input(*IMAGE)
-    first, second = pl.Split((2, IMAGE[axis] - 2), axis=axis)(image)
-    joined = pl.Concat(axis=axis)(pl.Tanh()(second), first, second)
-    return pl.Network(
-        inputs=image, outputs=pl.Conv2D(3, kernel_size=2, padding="same")(joined)
-    )
-
-
 CASES: dict[str, Callable[[], pl.Network]] = {
     "avg_pool": lambda: image_then(pl.AvgPool2D(2)),
     "avg_pool_same": lambda: image_then(pl.AvgPool2D(3, stride=2, padding="same")),
@@ -62,7 +44,6 @@ CASES: dict[str, Callable[[], pl.Network]] = {
         pl.AvgPool2D(3, stride=2, padding=((0, 2), (2, 1)))
     ),
     "batch_norm": lambda: image_then(pl.BatchNorm(epsilon=1e-3, momentum=0.8)),
-    "boxes": _boxes,
     "branches": _branches,
     "conv": lambda: image_then(pl.Conv2D(5, kernel_size=(3, 2), stride=(2, 1))),
     "conv_depthwise": lambda: image_then(
@@ -110,25 +91,8 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "max_pool_uneven": lambda: image_then(
         pl.MaxPool2D(3, stride=2, padding=((0, 2), (2, 1)))
     ),
-    "permute": lambda: image_then(pl.Permute((1, 2, 0))),
-    "permute_tokens": lambda: image_then(
-        pl.Reshape((3, 3, 7, 4)), pl.Permute((3, 0, 2, 1)), pl.Flatten(), pl.Dense(3)
-    ),
-    "reshape_to_image": lambda: image_then(
-        pl.Reshape((6, 7, 6)), pl.Conv2D(3, kernel_size=2)
-    ),
-    "reshape_to_row": lambda: image_then(pl.Reshape(-1), pl.Dense(3)),
     "sigmoid": lambda: image_then(pl.Sigmoid()),
-    "slice": lambda: image_then(
-        pl.Slice((1, 2, 0), (None, -1, 3), (3, 1, 1), axis=(0, 1, 2))
-    ),
-    "slice_rows": lambda: image_then(
-        pl.Reshape((-1, 4)), pl.Slice((3, 1), axis=(0, 1)), pl.Dense(2)
-    ),
     "softmax_on_pixels": lambda: image_then(pl.Softmax()),
-    "split_channels": lambda: _split(2),
-    "split_columns": lambda: _split(1),
-    "split_rows": lambda: _split(0),
     "upsample_bilinear": lambda: image_then(pl.Upsample2D((2, 3), mode="bilinear")),
     "upsample_nearest": lambda: image_then(pl.Upsample2D((2, 3))),
     "vectors": _vectors,
