@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from pellucid.cli import options
-from pellucid.cli.export import print_report, verify_file
+from pellucid.cli import import_options, options
+from pellucid.cli.export import print_report, unverified, verify_file
 from pellucid.cli.output import answer, emit, say, table
+
+if TYPE_CHECKING:
+    from pellucid.exchange.formats import Format
 
 _IMAGES = 32
 
@@ -20,29 +23,45 @@ def convert(
     nodes: Annotated[
         bool, typer.Option("--nodes", help="Also compare every node.")
     ] = False,
+    format: import_options.Format = None,
+    input_size: import_options.InputSize = None,
+    to: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads it at run time
+        typer.Option("--to", help="The format to write. Default: from TARGET's name."),
+    ] = None,
+    calibration: options.Calibration = None,
+    preset: import_options.Preset = None,
+    scale: import_options.Scale = None,
+    mean: import_options.Mean = None,
+    std: import_options.Std = None,
+    channel_order: import_options.ChannelOrder = None,
     json: options.Json = False,
 ) -> None:
     """Convert a model file to another format and verify both files.
 
     Source and target each run in their own runtime on the same images; their outputs
-    are compared with those of the imported model.
+    are compared with those of the imported model. The target is written only if its
+    outputs agree.
 
     \b
     [bold]Examples[/bold]
     pellucid convert model.onnx model.c
     pellucid convert model.onnx model.safetensors --nodes
+    pellucid convert model.onnx model.int8.tflite --calibration photos/ --preset unit
     """
-    from pellucid.exchange import formats, read, write
+    from pellucid.exchange import formats, read
 
-    entry = formats.find_by_path(target)
-    if formats.find_by_path(source).is_read is False:
-        read(source)  # raises, with the reason
-    model = read(source, engine="numpy")
+    entry = formats.find_to_write(target, to)
+    given = formats.find_to_read(source, format)
+    check_calibration(entry, calibration)
+    how = import_options.parse_preprocessing(preset, scale, mean, std, channel_order)
+    shape = import_options.parse_input_size(input_size)
+    model = read(source, engine="numpy", format=given.name, input_shape=shape, **how)
     images = sample_images(model)
-    write(model, target, calibration=images if entry.is_calibrated else None)
+    ranges = read_calibration(model, calibration) if calibration is not None else None
     rows = [
-        verify_file(model, source, images, formats.find_by_path(source).name),
-        verify_file(model, target, images, entry.name),
+        _verify_source(model, source, images, given.name),
+        _write(model, target, entry, images, ranges),
     ]
     compared = _compare_nodes(model, target, images) if nodes else None
     if json:
@@ -56,14 +75,69 @@ def convert(
         answer(table(headers, cells, numbers=headers[1:]))
 
 
+def check_calibration(entry: Format, calibration: str | None) -> None:
+    """Refuse int8 without images, and images without int8.
+
+    Raises
+    ------
+    ExchangeError
+        If one comes without the other.
+    """
+    from pellucid.errors import ExchangeError
+
+    if entry.is_calibrated and calibration is None:
+        raise ExchangeError(
+            f"export: {entry.name} must be calibrated on images as the network will "
+            "see them; got none. Name them: --calibration FOLDER|DATASET."
+        )
+    if calibration is not None and not entry.is_calibrated:
+        raise ExchangeError(
+            f"export: --calibration must go with an int8 format; got {entry.name}."
+        )
+
+
+def read_calibration(model: Any, source: str) -> Any:
+    """Return the images that ``--calibration`` names."""
+    from pellucid.recipes.calibration import calibration_images
+
+    return calibration_images(source, model)
+
+
+def _verify_source(model: Any, source: Path, images: Any, name: str) -> dict[str, Any]:
+    """Return the source's verification; a file may be one that its runtime refuses."""
+    from pellucid.errors import ExchangeError
+
+    try:
+        return verify_file(model, source, images, name)
+    except ExchangeError as error:
+        return unverified(source, name, error)
+
+
+def _write(
+    model: Any, target: Path, entry: Format, images: Any, ranges: Any
+) -> dict[str, Any]:
+    """Write the target once it is verified; where nothing can run it, as it is."""
+    from pellucid.errors import MissingExtraError
+    from pellucid.exchange import write
+    from pellucid.exchange.conversion import write_verified
+
+    try:
+        return write_verified(
+            model, target, entry, images, calibration=ranges
+        ).to_json()
+    except MissingExtraError as error:
+        write(model, target, format=entry.name, calibration=ranges)
+        return unverified(target, entry.name, error)
+
+
 def sample_images(model: Any) -> Any:
-    """Return MNIST images if their shape fits, else noise."""
+    """Return MNIST images if their shape fits and pixels have a meaning, else noise."""
     import numpy as np
 
     from pellucid.data import load
 
     shape = model.network.input_shape
-    if shape == (28, 28, 1):
+    if shape == (28, 28, 1) and model.preprocessing.is_known:
         return np.asarray(load("mnist")[1].images[:_IMAGES])
     say(f"no images of shape {shape} available: comparing files on noise")
     return np.random.default_rng(0).normal(size=(_IMAGES, *shape)).astype(np.float32)

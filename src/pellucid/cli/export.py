@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pellucid.exchange import ExportReport
 
 _IMAGES = 32  # each file is verified on
-_CALIBRATION = 512  # int8 ranges are calibrated on
 
 
 def export(
@@ -37,6 +36,7 @@ def export(
             "--data, and report test accuracy before and after.",
         ),
     ] = False,
+    calibration: options.Calibration = None,
     json: options.Json = False,
 ) -> None:
     """Export a model to other formats, and verify each file in its own runtime.
@@ -59,11 +59,11 @@ def export(
     loaded = open_run(run, "compiled" if is_calibrated else "numpy")
     splits = load_splits(loaded, data)
     images = sample_images(loaded, splits)
-    calibration = select_calibration(splits) if is_calibrated else None
+    ranges = select_calibration(loaded, splits, calibration) if is_calibrated else None
     folder = _make_folder(out or loaded.folder)
     stem = loaded.path.stem if loaded.path.is_file() else loaded.path.name
     targets = {folder / f"{stem}{entry.suffix}": entry for entry in entries}
-    write_all(loaded.model, targets, calibration=calibration)
+    write_all(loaded.model, targets, calibration=ranges)
     rows = []
     for path, entry in targets.items():
         row = verify_file(loaded.model, path, images, entry.name)
@@ -124,26 +124,27 @@ def sample_images(loaded: LoadedRun, splits: tuple[Dataset, Dataset] | None) -> 
     return random.normal(size=(_IMAGES, *shape)).astype(np.float32)
 
 
-def select_calibration(splits: tuple[Dataset, Dataset] | None) -> Any:
-    """Return training images spread over the split, which may be sorted by class.
+def select_calibration(
+    loaded: LoadedRun, splits: tuple[Dataset, Dataset] | None, given: str | None
+) -> Any:
+    """Return the images that are named, else training images of the data.
 
     Raises
     ------
     ExchangeError
         If there are none.
     """
-    import numpy as np
-
     from pellucid.errors import ExchangeError
+    from pellucid.recipes.calibration import calibration_images, spread
 
+    if given is not None:
+        return calibration_images(given, loaded.model)
     if splits is None:
         raise ExchangeError(
             "export: int8 must be calibrated on images of the network's shape; got "
-            "none. Name them with --data."
+            "none. Name them with --data or --calibration."
         )
-    images = splits[0].images
-    places = np.linspace(0, len(images) - 1, min(_CALIBRATION, len(images)))
-    return np.asarray(images[places.astype(int)])
+    return spread(splits[0].images)
 
 
 def measure_accuracy(
@@ -165,19 +166,25 @@ def verify_file(model: Any, path: Path, images: Any, name: str) -> dict[str, Any
     """Return a file's verification as JSON values, or why it could not be run."""
     from pellucid.errors import MissingExtraError
     from pellucid.exchange import verify_export
-    from pellucid.exchange.verify_export import size_of
 
     try:
         proof: ExportReport = verify_export(model, path, images, format=name)
     except MissingExtraError as error:
-        return {
-            "format": name,
-            "path": str(path),
-            "size_bytes": size_of(path, name),
-            "runtime": None,
-            "reason": str(error),
-        }
+        return unverified(path, name, error)
     return proof.to_json()
+
+
+def unverified(path: Path, name: str, error: Exception) -> dict[str, Any]:
+    """Return the row of a file that could not be run, with the reason."""
+    from pellucid.exchange.verify_export import size_of
+
+    return {
+        "format": name,
+        "path": str(path),
+        "size_bytes": size_of(path, name),
+        "runtime": None,
+        "reason": str(error),
+    }
 
 
 def print_report(rows: list[dict[str, Any]]) -> None:

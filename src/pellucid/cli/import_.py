@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import import_options, options
 from pellucid.cli.output import answer, emit
 
 if TYPE_CHECKING:
@@ -25,26 +25,35 @@ def import_(
             "Default: FILE's name.",
         ),
     ] = None,
-    format: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--format", help="The file's format. Default: from its name."),
-    ] = None,
+    format: import_options.Format = None,
+    input_size: import_options.InputSize = None,
+    preset: import_options.Preset = None,
+    scale: import_options.Scale = None,
+    mean: import_options.Mean = None,
+    std: import_options.Std = None,
+    channel_order: import_options.ChannelOrder = None,
     json: options.Json = False,
 ) -> None:
     """Import a model from another format and save it as a run.
 
     A model that cannot be represented exactly is refused, with the operator's name and
-    position.
+    position. Where the file does not say how pixels become input, pictures are refused
+    until --preset, or --scale, --mean and --std say it.
 
     \b
     [bold]Examples[/bold]
     pellucid import resnet.onnx
     pellucid import theirs.keras --as ours
     pellucid import theirs.onnx --as ours.pellucid
+    pellucid import resnet18.onnx --preset imagenet
+    pellucid import theirs.h5 --scale 1/127.5 --mean 1
     """
     from pellucid.exchange import read
 
-    model = read(file, engine="numpy", format=format)
+    how = import_options.parse_preprocessing(preset, scale, mean, std, channel_order)
+    shape = import_options.parse_input_size(input_size)
+    model = read(file, engine="numpy", format=format, input_shape=shape, **how)
+    import_options.say_preprocessing(model)
     target = _save_run(model, file, name)
     if json:
         network = model.network
@@ -55,11 +64,17 @@ def import_(
             "input_shape": list(network.input_shape),
             "output_shape": list(network.output_shape),
             "classes": list(model.classes),
+            "preprocessing": _shown(model),
         }
         emit(document)
         return
     answer(str(model.network))
     answer(f"\nrun: {target}")
+
+
+def _shown(model: Model) -> dict[str, Any] | None:
+    how = model.preprocessing
+    return how.to_json() if how.is_known else None
 
 
 def _save_run(model: Model, file: Path, name: str | None) -> Path:

@@ -35,6 +35,16 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+Calibration = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--calibration",
+        metavar="FOLDER|DATASET",
+        help="Images that int8 formats are calibrated on: a folder with pictures in or "
+        "below it, a .npy of images, or what --data takes elsewhere.",
+        show_default=False,
+    ),
+]
 SkipBroken = Annotated[
     bool,
     typer.Option(

@@ -62,7 +62,8 @@ def check_takes_pictures(model: Model, *, is_digit: bool) -> None:
     Raises
     ------
     DataError
-        If its input is neither grey nor rgb; with ``is_digit`` if it is not MNIST's.
+        If its input is neither grey nor rgb, or it is not known how pixels become
+        input; with ``is_digit`` if it is not MNIST's.
     """
     shape = model.network.input_shape
     if len(shape) != 3 or shape[2] not in (1, 3):
@@ -74,6 +75,7 @@ def check_takes_pictures(model: Model, *, is_digit: bool) -> None:
             "picture: --digit must go with a network for 28×28 grey images; "
             f"got input {shape}."
         )
+    model.preprocessing.check_pictures()
 
 
 def list_pictures(names: Sequence[str]) -> list[str]:

@@ -248,6 +248,7 @@ class Batches:
         """Do what `Preprocessing.apply` does, with one pass less over memory."""
         if images.dtype != np.uint8:
             return images.astype(self.dtype, copy=False)
+        images = self.preprocessing.order(images)
         scale = np.asarray(self.preprocessing.scale, self.dtype)
         out: npt.NDArray[Any] = np.multiply(images, scale, dtype=self.dtype)
         out += np.asarray(self.preprocessing.offset, self.dtype)
@@ -262,7 +263,11 @@ class Batches:
 
 
 def _checked(preprocessing: Preprocessing, dataset: Dataset) -> Preprocessing:
-    """Refuse a scale per channel where there are other channels."""
+    """Refuse a scale per channel where there are other channels, or none known."""
+    if isinstance(dataset.images, PictureFiles):
+        preprocessing.check_pictures()
+    elif dataset.images.dtype == np.uint8:
+        preprocessing.check(dataset.images)
     channels = dataset.image_shape[-1]
     count = len(preprocessing.scale)
     if dataset.images.dtype == np.uint8 and count not in (1, channels):

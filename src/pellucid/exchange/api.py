@@ -13,13 +13,20 @@ from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange import formats, torch_objects
 from pellucid.exchange.disk import Contents, write_sets
 from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.input_scaling import settle_preprocessing
 from pellucid.model import Model, from_file
-from pellucid.network import Network
+from pellucid.network import Network, Preprocessing
+from pellucid.network.preprocessing_presets import Numbers, as_preprocessing
 from pellucid.objectives import Loss, Optimizer, as_loss, as_optimizer
 from pellucid.runs import ModelFile
 from pellucid.storage import recover
 
-_GOES_WITH = {"constants": "onnx", "network": "state_dict"}
+#: arguments that some formats take alone
+_GOES_WITH = {
+    "constants": ("onnx",),
+    "input_shape": ("onnx", "tflite", "keras", "h5", "tfjs", "savedmodel"),
+    "network": ("state_dict",),
+}
 _KEEPS_FLOAT64 = ("npz", "safetensors")
 
 
@@ -134,6 +141,11 @@ def read(
     format: str | None = None,
     network: Network | None = None,
     input_shape: tuple[int, ...] | None = None,
+    preprocessing: Preprocessing | str | None = None,
+    scale: Numbers | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+    channel_order: str | None = None,
 ) -> Model:
     """Read a model that another program made.
 
@@ -152,7 +164,17 @@ def read(
     network : Network, optional
         A `state_dict` only: what its weights belong to.
     input_shape : tuple of int, optional
-        A module only: one example's shape, (height, width, channels).
+        One example's shape, (height, width, channels), of a module, or of a file that
+        leaves sizes free; (height, width) where the file has the channels.
+    preprocessing : Preprocessing or str, optional
+        How uint8 pixels become input, or a preset's name: imagenet, keras-caffe,
+        keras-tf, keras-torch, raw, signed, torchvision, unit. If left out, what the
+        file says; where it says nothing, floats are taken as they are and pixels are
+        refused.
+    scale, mean, std : float or sequence of float, optional
+        Preprocessing as ``(pixel · scale − mean) / std``; 1/255, 0 and 1 if left out.
+    channel_order : {"rgb", "bgr"}, optional
+        Order in which the network takes the channels of a picture.
 
     Returns
     -------
@@ -167,13 +189,17 @@ def read(
     MissingExtraError
         If a package is not installed.
     """
+    given_how = as_preprocessing(
+        preprocessing, scale=scale, mean=mean, std=std, channel_order=channel_order
+    )
     objective: Any = {"loss": as_loss(loss), "optimizer": as_optimizer(optimizer)}
-    extra = {"constants": constants, "network": network}
+    extra = {"constants": constants, "network": network, "input_shape": input_shape}
     given = {name: value for name, value in extra.items() if value is not None}
     if not isinstance(source, str | Path) and torch_objects.is_torch(source):
         file = torch_objects.read_object(source, input_shape)
+        file = settle_preprocessing(file, given_how)
         return from_file(file, engine=engine, **objective)
-    file = _file_of(source, format, given)
+    file = settle_preprocessing(_file_of(source, format, given), given_how)
     try:
         return from_file(file, engine=engine, **objective)
     except NetworkError as error:
@@ -189,17 +215,12 @@ def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFil
         )
     path = Path(source)
     recover(path.parent)  # what a write that was cut off has left
-    entry = formats.select(path, format)
-    if not entry.is_read:
-        raise ExchangeError(
-            f"import: format must be one that is read; got {entry.name!r}, which is "
-            "only written."
-        )
+    entry = formats.find_to_read(path, format)
     for name in extra:
-        if entry.name != _GOES_WITH[name]:
+        if entry.name not in _GOES_WITH[name]:
             raise ExchangeError(
-                f"import: {name} must be given with {_GOES_WITH[name]} only; got "
-                f"format {entry.name}."
+                f"import: {name} must be given with {' or '.join(_GOES_WITH[name])} "
+                f"only; got format {entry.name}."
             )
     module = entry.load()
     with translate_errors(path, f"{entry.name} file"):

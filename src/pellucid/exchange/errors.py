@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pellucid.errors import ExchangeError, NetworkError
+from pellucid.exchange.graph.tensor import BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class OperatorRef:
     def __str__(self) -> str:
         shown = ", ".join(f"{k}={_short(v)}" for k, v in self.attributes.items())
         named = f"{self.operator} '{self.name}'" if self.name else self.operator
-        return f"{named} ({shown})" if shown else named
+        return show_batch(f"{named} ({shown})" if shown else named)
 
     def refuse(self, rule: str, got: str) -> NoReturn:
         """Raise: the operator must …; got …
@@ -32,7 +34,21 @@ class OperatorRef:
         ExchangeError
             Always.
         """
-        raise ExchangeError(f"import: {self} must {rule}; got {got}.")
+        raise ExchangeError(
+            f"import: {self} must {show_batch(rule)}; got {show_batch(str(got))}."
+        )
+
+
+def show_batch(text: str) -> str:
+    """Return a sentence with N where the batch's stand-in, or a multiple, is in it."""
+
+    def show(found: re.Match[str]) -> str:
+        times, rest = divmod(int(found[0]), BATCH)
+        if rest or not times:
+            return found[0]
+        return "N" if times == 1 else f"{times}·N"
+
+    return re.sub(r"\d{7,30}", show, text)
 
 
 def _short(value: Any) -> str:
@@ -56,7 +72,12 @@ def translate_errors(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ExchangeError, ImportError):
+    except ExchangeError as error:
+        shown = show_batch(str(error))
+        if shown == str(error):
+            raise
+        raise ExchangeError(shown) from error
+    except ImportError:
         raise
     except NetworkError as error:
         raise ExchangeError(
@@ -80,7 +101,7 @@ def _sentence(error: Exception) -> str:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001 - its text is damaged as well
         text = ""
-    text = text or type(error).__name__
+    text = show_batch(text) or type(error).__name__
     return text if len(text) <= 500 else f"{text[:497]}..."
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from pellucid.errors import ExchangeError, MissingExtraError
+from pellucid.exchange import content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +219,60 @@ def select(path: Path, name: str | None) -> Format:
         If there is none.
     """
     return find(name) if name else find_by_path(path)
+
+
+def find_to_write(path: Path, name: str | None) -> Format:
+    """Return the format to write: the named one, else what the path tells.
+
+    Raises
+    ------
+    ExchangeError
+        If there is none, or it is only read.
+    """
+    entry = select(path, name)
+    if not entry.is_written:
+        raise ExchangeError(
+            f"export: format must be one that is written; got {entry.name!r}, "
+            "which is only read."
+        )
+    return entry
+
+
+def find_to_read(path: Path, name: str | None) -> Format:
+    """Return the format to read: the named one, else what content and name tell.
+
+    A file's content counts before its name: a ``.pt`` may hold weights, an exported
+    program or TorchScript, and many endings say nothing.
+
+    Raises
+    ------
+    ExchangeError
+        If there is none, or it is only written.
+    """
+    entry = find(name) if name else _find_by_content(path)
+    if not entry.is_read:
+        raise ExchangeError(
+            f"import: format must be one that is read; got {entry.name!r}, which is "
+            "only written."
+        )
+    return entry
+
+
+def _find_by_content(path: Path) -> Format:
+    if not path.is_file() or path.name in {f.marker for f in FORMATS.values()}:
+        return find_by_path(path)
+    found = content.identify(path)
+    if found is not None:
+        return FORMATS[found]
+    is_named = any(f.suffix and _ends(path, f.suffix) for f in FORMATS.values())
+    if not is_named and content.may_be_onnx(path):
+        return FORMATS["onnx"]
+    if not is_named:
+        raise ExchangeError(
+            f"import: '{path}' must be a model in a format that is known; got content "
+            f"and a name that tell none. Name it with --format: {', '.join(FORMATS)}."
+        )
+    return find_by_path(path)
 
 
 def find_int8(name: str) -> Format:

@@ -24,7 +24,7 @@ class ModelMetadata:
     Parameters
     ----------
     preprocessing : Preprocessing
-        How uint8 pixels become input.
+        How uint8 pixels become input; unknown where a file does not say it.
     classes : tuple of str
         Names of the outputs; empty if they have none.
     dtype : {"float32", "float64"}
@@ -34,7 +34,7 @@ class ModelMetadata:
         another program has no loss.
     """
 
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing.unknown)
     classes: tuple[str, ...] = ()
     dtype: str = "float32"
     output_meaning: OutputMeaning | None = None

@@ -40,6 +40,8 @@ def tflite(content: bytes, x: Any) -> Any:
     )
     (entry,), (exit_,) = runtime.get_input_details(), runtime.get_output_details()
     size = int(entry["shape"][0])
+    if entry["shape"][1:].tolist() != list(x.shape[1:]):
+        runtime.resize_tensor_input(entry["index"], [size, *x.shape[1:]])
     outputs = []
     runtime.allocate_tensors()
     for i in range(0, len(x), size):

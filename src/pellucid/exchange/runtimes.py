@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from pellucid.exchange.codegen.c.run import c, c_int8
+from pellucid.exchange.keras.for_keras import open_for_keras
 from pellucid.exchange.litert.run import litert
 from pellucid.exchange.nodejs import javascript, tfjs
+from pellucid.exchange.runtime_layout import adapt, fixed_size, in_batches
 from pellucid.exchange.runtime_timing import (
     Array,
     Predict,
@@ -31,12 +33,17 @@ def onnx(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
 
     def load() -> Predict:
         session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
+        entry = session.get_inputs()[0]
 
         def predict(x: Array) -> Array:
-            return channels_last(session.run(None, {name: channels_first(x)})[0])
+            return np.asarray(session.run(None, {entry.name: x})[0])
 
-        return predict
+        return adapt(
+            predict,
+            takes=entry.shape,
+            own=network.input_shape,
+            gives=network.output_shape,
+        )
 
     return time_runtime(load, images, f"onnxruntime {runtime.__version__}")
 
@@ -56,11 +63,22 @@ def keras(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     runtime = import_runtime("keras", "keras")
 
     def load() -> Predict:
-        model = runtime.saving.load_model(path, compile=False)
-        return lambda x: np.asarray(model(x, training=False))
+        model = _load_keras(runtime, path)
+        return adapt(
+            lambda x: np.asarray(model(x, training=False)),
+            takes=model.inputs[0].shape,
+            own=network.input_shape,
+            gives=network.output_shape,
+            usual="last",
+        )
 
     on = runtime.config.backend()
     return time_runtime(load, images, f"keras {runtime.__version__} on {on}")
+
+
+def _load_keras(runtime: Any, path: Path) -> Any:
+    with open_for_keras(path) as name:
+        return runtime.saving.load_model(name, compile=False)
 
 
 def pt2(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
@@ -68,7 +86,12 @@ def pt2(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     torch = import_runtime("torch", "pt2")
 
     def load() -> Predict:
-        return _torch_predict(torch, torch.export.load(path).module())
+        program = torch.export.load(path)
+        predict = _torch_predict(torch, program.module())
+        names = program.graph_signature.user_inputs
+        (entry,) = (node for node in program.graph.nodes if node.name == names[0])
+        batch = fixed_size(entry.meta["val"].shape[0])
+        return lambda x: in_batches(predict, x, batch)
 
     return time_runtime(load, images, f"torch {torch.__version__}")
 
@@ -130,14 +153,20 @@ def savedmodel(path: Path, network: Network, images: Array) -> RuntimeMeasuremen
     def load() -> Predict:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
-        name = next(iter(signature.structured_input_signature[1]))
+        ((name, spec),) = signature.structured_input_signature[1].items()
 
         def predict(x: Array) -> Array:
             (outputs,) = signature(**{name: tf.constant(x)}).values()
             return np.asarray(outputs)
 
         predict.loaded = loaded  # type: ignore[attr-defined]  # owns the variables
-        return predict
+        return adapt(
+            predict,
+            takes=spec.shape.as_list(),
+            own=network.input_shape,
+            gives=network.output_shape,
+            usual="last",
+        )
 
     return time_runtime(load, images, f"tensorflow {tf.__version__}")
 

@@ -14,7 +14,7 @@ from pellucid.exchange.disk import check_size
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.torch_module import build_module
-from pellucid.network import Network
+from pellucid.network import Network, Preprocessing
 from pellucid.runs import ModelFile
 
 
@@ -52,7 +52,9 @@ def read(path: Path, *, network: Network | None = None) -> ModelFile:
             raise ExchangeError(
                 f"import: '{path}' must hold a state_dict; got {type(state).__name__}."
             )
-        return ModelMetadata().file(network, _arrays(network, state))
+        how = network.preprocessing or Preprocessing.unknown()
+        metadata = ModelMetadata(preprocessing=how)
+        return metadata.file(network, _arrays(network, state))
 
 
 def _arrays(network: Network, state: dict[str, Any]) -> dict[str, Any]:

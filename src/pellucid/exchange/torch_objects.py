@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ def read_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFile:
     """
     import torch
 
+    name = type(source).__name__
     if isinstance(source, torch.nn.Module):
         if input_shape is None:
             raise ExchangeError(
@@ -47,7 +50,8 @@ def read_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFile:
                 "channels); got none."
             )
         try:
-            source = export_program(source.eval(), tuple(input_shape))
+            with _in_eval_mode(source):
+                source = export_program(source, tuple(input_shape))
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise ExchangeError(
@@ -58,9 +62,27 @@ def read_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFile:
         torch.export.save(source, path)
         with translate_errors(Path("module"), "module"):
             graph = Graph(load_archive(path))
-            file = graph.file(type(source).__name__)
+            file = graph.file(name)
             _check(source, graph, file)
     return file
+
+
+@contextlib.contextmanager
+def _in_eval_mode(module: Any) -> Iterator[None]:
+    """Evaluate a module of the caller's; it and PyTorch's generators stay as they were.
+
+    Each part has its own mode: some may be frozen on purpose.
+    """
+    import torch
+
+    modes = [(part, part.training) for part in module.modules()]
+    with torch.random.fork_rng():
+        try:
+            module.eval()
+            yield
+        finally:
+            for part, is_training in modes:
+                part.training = is_training
 
 
 def _check(program: Any, graph: Graph, file: ModelFile) -> None:

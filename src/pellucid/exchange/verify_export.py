@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import ExchangeError
+from pellucid.errors import ExchangeError, PellucidError
 from pellucid.exchange import formats
 from pellucid.exchange.preprocess import preprocess_images
 from pellucid.exchange.runtimes import RUNTIMES, RuntimeMeasurement
@@ -117,7 +119,8 @@ def run(
     path: Path, format_name: str, network: Network, images: Array
 ) -> RuntimeMeasurement:
     """Return what a file's own runtime makes of images, in pellucid's layout."""
-    measured = RUNTIMES[format_name](path, network, images)
+    with _translate(path):
+        measured = RUNTIMES[format_name](path, network, images)
     expected = (len(images), *network.output_shape)
     if measured.outputs.shape != expected:
         raise ExchangeError(
@@ -125,6 +128,21 @@ def run(
             f"{measured.outputs.shape} in {measured.runtime}."
         )
     return measured
+
+
+@contextlib.contextmanager
+def _translate(path: Path) -> Iterator[None]:
+    """Turn whatever a runtime raises into one sentence."""
+    try:
+        yield
+    except PellucidError:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[0][:200] if lines else type(error).__name__
+        raise ExchangeError(
+            f"export: '{path}' must run in its own runtime; got {reason.rstrip('.')}."
+        ) from error
 
 
 def size_of(path: Path, format_name: str) -> int:

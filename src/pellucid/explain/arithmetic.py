@@ -164,6 +164,8 @@ def _explain_input(
     model: Model, at: Position, entry: Array, pixels: Array
 ) -> Calculation:
     """Return how a pixel becomes the network's input."""
+    if pixels.dtype == np.uint8:
+        pixels = model.preprocessing.order(pixels)
     given = float(pixels[at])
     if pixels.dtype != np.uint8:
         term = Term(source="image", at=at, x=given, value=given, slope=1.0)

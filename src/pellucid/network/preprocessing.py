@@ -8,9 +8,17 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import NetworkError
+from pellucid.errors import DataError, NetworkError
 
 Colour = Literal["grey", "rgb"]
+ChannelOrder = Literal["rgb", "bgr"]
+Uint8 = Literal["pixels", "cast", "refused"]
+
+_UNKNOWN = (
+    "Model: preprocessing must be known for {}; got a network from a file that does "
+    "not say it. Import it with --preset, or --scale, --mean and --std (read(…, "
+    "preprocessing=…)), or give floats as the network takes them."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +34,13 @@ class Preprocessing:
         Height and width in pixels that a picture is brought to.
     colour : {"grey", "rgb"}, optional
         Channels that a picture is brought to.
+    channel_order : {"rgb", "bgr"}
+        Order in which the network takes the channels of a picture, which is rgb;
+        scale and offset are in the network's order.
+    uint8 : {"pixels", "cast", "refused"}
+        What uint8 images are. "pixels" go through scale and offset. The others stand
+        for a network from elsewhere of which nothing is known: arrays are "cast" to
+        floats as Keras does, or "refused" as by other runtimes; pictures are refused.
 
     Raises
     ------
@@ -42,6 +57,8 @@ class Preprocessing:
     offset: tuple[float, ...] = (0.0,)
     size: tuple[int, int] | None = None
     colour: Colour | None = None
+    channel_order: ChannelOrder = "rgb"
+    uint8: Uint8 = "pixels"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", tuple(float(s) for s in self.scale))
@@ -62,6 +79,16 @@ class Preprocessing:
             raise NetworkError(
                 f"Preprocessing: colour must be 'grey' or 'rgb'; got {self.colour!r}."
             )
+        if self.channel_order not in ("rgb", "bgr"):
+            raise NetworkError(
+                "Preprocessing: channel_order must be 'rgb' or 'bgr'; "
+                f"got {self.channel_order!r}."
+            )
+        if self.uint8 not in ("pixels", "cast", "refused"):
+            raise NetworkError(
+                "Preprocessing: uint8 must be 'pixels', 'cast' or 'refused'; "
+                f"got {self.uint8!r}."
+            )
 
     @classmethod
     def unit(cls) -> Self:
@@ -72,6 +99,21 @@ class Preprocessing:
     def signed(cls) -> Self:
         """Scale to [−1, 1]: (x − 0.5) / 0.5 on pixels in [0, 1]."""
         return cls(scale=(2 / 255,), offset=(-1.0,))
+
+    @classmethod
+    def raw(cls) -> Self:
+        """Take pixels as they are: 0 … 255."""
+        return cls(scale=(1.0,))
+
+    @classmethod
+    def unknown(cls, uint8: Uint8 = "refused") -> Self:
+        """Say that it is not known how pixels become input, and what uint8 is then."""
+        return cls(scale=(1.0,), uint8=uint8)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known how pixels become input."""
+        return self.uint8 == "pixels"
 
     @classmethod
     def standardize(cls, mean: tuple[float, ...], std: tuple[float, ...]) -> Self:
@@ -110,11 +152,37 @@ class Preprocessing:
         -------
         ndarray, shape (…, C)
             ``scale · pixel + offset``, per channel.
+
+        Raises
+        ------
+        DataError
+            If it is not known how.
         """
-        out = images.astype(dtype)
+        out = self.order(self.check(images)).astype(dtype)
         out *= np.asarray(self.scale, dtype)
         out += np.asarray(self.offset, dtype)
         return out
+
+    def order(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return images (…, C) with channels in the network's order; a view."""
+        return images[..., ::-1] if self.channel_order == "bgr" else images
+
+    def check(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return uint8 images; DataError if nothing is known of them."""
+        if self.uint8 == "refused":
+            raise DataError(_UNKNOWN.format("uint8 images"))
+        return images
+
+    def check_pictures(self) -> None:
+        """Check that it is known how the pixels of a picture become input.
+
+        Raises
+        ------
+        DataError
+            If it is not.
+        """
+        if not self.is_known:
+            raise DataError(_UNKNOWN.format("pictures"))
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as plain JSON values.
@@ -124,12 +192,17 @@ class Preprocessing:
         dict
             Numbers, strings, lists and dicts only.
         """
-        return {
+        document: dict[str, Any] = {
             "scale": list(self.scale),
             "offset": list(self.offset),
             "size": list(self.size) if self.size else None,
             "colour": self.colour,
         }
+        if self.channel_order != "rgb":
+            document["channel_order"] = self.channel_order
+        if self.uint8 != "pixels":
+            document["uint8"] = self.uint8
+        return document
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
@@ -149,6 +222,6 @@ class Preprocessing:
             return cls(**document)
         except TypeError as error:
             raise NetworkError(
-                "Preprocessing: keys must be scale, offset, size and colour; "
-                f"got {sorted(document)}."
+                "Preprocessing: keys must be scale, offset, size, colour, "
+                f"channel_order and uint8; got {sorted(document)}."
             ) from error

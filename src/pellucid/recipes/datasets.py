@@ -60,6 +60,7 @@ def _form(section: DataSection, model: Model) -> dict[str, Any]:
     if section.source == "xor" or Path(section.source).suffix == ".npz":
         return {}
     how = model.preprocessing
+    how.check_pictures()
     return {"size": section.size or how.size, "colour": section.colour or how.colour}
 
 

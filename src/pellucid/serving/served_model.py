@@ -124,6 +124,7 @@ class ServedModel:
                 f"serve: model '{self.name}' must take pictures for this; got a "
                 f"network whose input has shape {list(shape)}. Send numbers."
             )
+        self.model.preprocessing.check_pictures()
         limits = self.settings.limits
         if len(contents) > limits.images:
             raise too_many(len(contents), limits.images)

@@ -70,6 +70,7 @@ def prepare_picture(
 
 
 def _prepare(model: Model, pixels: Array) -> tuple[Array, list[str]]:
+    model.preprocessing.check_pictures()
     height, width, channels = model.network.input_shape
     if (height, width, channels) == DIGIT and _knows_digits(model):
         image, steps = prepare_digit(pixels)

@@ -184,3 +184,33 @@ def test_what_has_no_layer_is_refused(name):
     module, said = REFUSED[name]
     with pytest.raises(pl.ExchangeError, match=said):
         exchange.read(module(), engine="numpy", input_shape=(8, 8, 1))
+
+
+def test_reading_leaves_the_module_as_it_was():
+    mine = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.ReLU())
+    mine.train()
+    mine[1].eval()  # frozen on purpose
+    mine[0].weight.requires_grad_(False)
+    mine[0].bias.grad = torch.ones(4)
+    calls = []
+    mine[0].register_forward_pre_hook(lambda *_: calls.append(1))
+    modes = [part.training for part in mine.modules()]
+    state = {name: tensor.clone() for name, tensor in mine.state_dict().items()}
+    generator = torch.random.get_rng_state()
+    exchange.read(mine, engine="numpy", input_shape=(8, 8, 3))
+    assert [part.training for part in mine.modules()] == modes
+    assert torch.equal(torch.random.get_rng_state(), generator)
+    assert not mine[0].weight.requires_grad
+    assert mine[0].bias.requires_grad
+    assert torch.equal(mine[0].bias.grad, torch.ones(4))
+    assert len(mine[0]._forward_pre_hooks) == 1
+    assert all(torch.equal(state[k], v) for k, v in mine.state_dict().items())
+
+
+def test_a_module_that_is_refused_keeps_its_mode():
+    mine = Module(lambda m, x: m.head(torch.flatten(torch.linalg.svd(x)[1], 1)))
+    mine.train()
+    with pytest.raises(pl.ExchangeError):
+        exchange.read(mine, engine="numpy", input_shape=(8, 8, 1))
+    assert mine.training
+    assert mine.body.training

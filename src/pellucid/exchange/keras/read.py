@@ -10,18 +10,24 @@ from pellucid.data.archive import open_archive, read_entry
 from pellucid.errors import ExchangeError
 from pellucid.exchange.disk import check_size, read_bytes
 from pellucid.exchange.errors import OperatorRef, translate_errors
+from pellucid.exchange.graph.input_sizes import close_sizes
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import LAST, Tensor
 from pellucid.exchange.keras import store
 from pellucid.exchange.keras.entry import Entry
+from pellucid.exchange.keras.for_keras import is_hdf5
 from pellucid.exchange.keras.operators import READERS, OperatorView, activation
 from pellucid.exchange.keras.write import CARD
 from pellucid.exchange.metadata import ModelMetadata
+from pellucid.network import Preprocessing
+from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 
-def read(path: Path) -> ModelFile:
+def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     """Read a file; nothing in it is run.
+
+    ``input_shape`` names sizes that the file leaves free.
 
     Raises
     ------
@@ -30,10 +36,22 @@ def read(path: Path) -> ModelFile:
     """
     check_size(path)
     with translate_errors(path, "Keras file"):
-        with path.open("rb") as file:
-            is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
-        config, entries, card = (_read_legacy if is_hdf5 else _read_zip)(path)
+        read_parts = _read_legacy if is_hdf5(path) else _read_zip
+        config, entries, card = read_parts(path)
+        close_input(entries, input_shape)
         return build_model(config, entries, card)
+
+
+def close_input(entries: list[Entry], wanted: Shape | None) -> None:
+    """Give the input the sizes that are wanted where the file leaves them free."""
+    for entry in entries:
+        if entry.kind != "InputLayer":
+            continue
+        key = "batch_shape" if "batch_shape" in entry.config else "batch_input_shape"
+        shape = entry.config.get(key)
+        if isinstance(shape, list | tuple) and len(shape) > 1:
+            sizes = close_sizes(entry.name, shape[1:], wanted)
+            entry.config = {**entry.config, key: (shape[0], *sizes)}
 
 
 def _read_zip(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
@@ -144,7 +162,7 @@ def build_model(
     known = (
         ModelMetadata.from_json(store.parse_json(card))
         if card is not None
-        else ModelMetadata()
+        else ModelMetadata(preprocessing=Preprocessing.unknown("cast"))
     )
     return known.file(network, weights)
 

@@ -168,6 +168,11 @@ def _kind_name(code: dict[str, Any]) -> str:
     return NAMES.get(number, f"operator {number}")
 
 
+def _free_axes(signature: Any) -> tuple[int, ...]:
+    sizes = [] if signature is None else signature.tolist()
+    return tuple(axis for axis, size in enumerate(sizes) if axis and size == -1)
+
+
 def _value(tensor: dict[str, Any], buffers: list[dict[str, Any]]) -> Value:
     signature = tensor["shape_signature"]
     shape = () if tensor["shape"] is None else tuple(tensor["shape"].tolist())
@@ -177,6 +182,7 @@ def _value(tensor: dict[str, Any], buffers: list[dict[str, Any]]) -> Value:
         shape=shape,
         dtype=schema.TYPES.get(tensor["type"], f"type {tensor['type']}"),
         is_any_batch=bool(is_any),
+        free_axes=_free_axes(signature),
     )
     data = buffers[tensor["buffer"]]["data"]
     is_plain = tensor["sparsity"] is None and value.dtype in _NUMBERS

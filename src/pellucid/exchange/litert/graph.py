@@ -40,7 +40,8 @@ class Value:
     """A tensor: a constant with its ``array``, or what is computed.
 
     ``shape`` of what is computed has 1 for the batch. ``node`` is the node of ours
-    whose output it is, or lies within the range of.
+    whose output it is, or lies within the range of. ``free_axes`` are those that a
+    file leaves open, besides the batch.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Value:
     array: Array | None = None
     node: str | None = None
     is_any_batch: bool = True
+    free_axes: tuple[int, ...] = ()
     scales: Scales | None = None
 
 

@@ -11,6 +11,7 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange import probe, runtime
 from pellucid.exchange.disk import read_bytes
 from pellucid.exchange.errors import OperatorRef, translate_errors
+from pellucid.exchange.graph.input_sizes import close_sizes
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import FIRST, LAST, Tensor, unwrap_output
 from pellucid.exchange.litert.container import from_bytes
@@ -19,13 +20,16 @@ from pellucid.exchange.litert.layer_norm_pattern import layer_norms
 from pellucid.exchange.litert.operator_view import OperatorView
 from pellucid.exchange.litert.operators import READERS, add_fused_activation
 from pellucid.exchange.metadata import ModelMetadata
+from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 _REUSE_LIMIT = 4  # times that the weights may have the size of the file
 
 
-def read(path: Path) -> ModelFile:
+def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     """Read a file; TensorFlow and LiteRT are not needed.
+
+    ``input_shape`` names sizes that the file leaves free.
 
     Raises
     ------
@@ -34,7 +38,8 @@ def read(path: Path) -> ModelFile:
     """
     content = read_bytes(path)
     with translate_errors(path, ".tflite file"):
-        reading = _Reading(from_bytes(content, path), len(content))
+        graph = from_bytes(content, path)
+        reading = _Reading(graph, len(content), input_shape)
         file = reading.file()
         reading.check(file, content)
         return file
@@ -43,7 +48,10 @@ def read(path: Path) -> ModelFile:
 class _Reading:
     """A graph while it is read."""
 
-    def __init__(self, graph: Graph, size: int) -> None:
+    def __init__(
+        self, graph: Graph, size: int, input_shape: Shape | None = None
+    ) -> None:
+        self.input_shape = input_shape
         self.graph, self.left = graph, size * _REUSE_LIMIT
         self.builder = NetworkBuilder(LAST)
         self.values: dict[int, Any] = {
@@ -87,10 +95,16 @@ class _Reading:
         """Place the Input; one that is transposed at once is (N, C, H, W)."""
         _check(OperatorRef("input", value.name), value)
         self.builder.batch = None if value.is_any_batch else value.shape[0]
-        shape, axes = value.shape[1:], tuple(range(len(value.shape)))
-        if len(shape) == 3 and self._is_channels_first():
+        free: list[int | None] = list(value.shape)
+        for axis in value.free_axes:
+            free[axis] = None
+        is_first = len(free) == 4 and self._is_channels_first()
+        name = value.name.split(":")[0]
+        shape = close_sizes(name, free[1:], self.input_shape, is_first=is_first)
+        axes = tuple(range(len(free)))
+        if is_first:
             shape, axes = (*shape[1:], shape[0]), FIRST
-        entry = self.builder.input(shape, axes, name=value.name.split(":")[0])
+        entry = self.builder.input(shape, axes, name=name)
         self.values[self.graph.input] = entry
         return entry
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.exchange.runtime_layout import adapt, is_channels_first
 from pellucid.exchange.runtime_timing import (
     Array,
     Predict,
@@ -20,28 +21,41 @@ from pellucid.network import Network
 
 
 def litert(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
-    """Run in LiteRT's interpreter, one image after the other."""
+    """Run in LiteRT's interpreter, in batches of the file's size."""
     runtime = import_runtime("ai_edge_litert.interpreter", "tflite")
 
     def load() -> Predict:
         interpreter = runtime.Interpreter(model_path=str(path))
+        (entry,) = interpreter.get_input_details()
+        own, gives = network.input_shape, network.output_shape
+        takes = entry["shape_signature"] if len(entry["shape_signature"]) else None
+        takes = entry["shape"].tolist() if takes is None else takes.tolist()
+        sizes = _close(takes, own)
+        if sizes != entry["shape"].tolist():
+            interpreter.resize_tensor_input(entry["index"], sizes)
         interpreter.allocate_tensors()
-        (entry,), (exit_,) = (
-            interpreter.get_input_details(),
-            interpreter.get_output_details(),
-        )
+        (exit_,) = interpreter.get_output_details()
 
         def predict(x: Array) -> Array:
-            outputs = []
-            for image in quantize_input(x, entry):
-                interpreter.set_tensor(entry["index"], image[None])
-                interpreter.invoke()
-                outputs.append(interpreter.get_tensor(exit_["index"])[0])
-            return dequantize_output(np.stack(outputs), exit_)
+            interpreter.set_tensor(entry["index"], quantize_input(x, entry))
+            interpreter.invoke()
+            return dequantize_output(interpreter.get_tensor(exit_["index"]), exit_)
 
-        return predict
+        return adapt(
+            predict, takes=[sizes[0], *takes[1:]], own=own, gives=gives, usual="last"
+        )
 
     return time_runtime(load, images, f"ai-edge-litert {version('ai-edge-litert')}")
+
+
+def _close(takes: list[int], own: tuple[int, ...]) -> list[int]:
+    """Return the file's shape with its free sizes set: a batch of 1, the network's."""
+    is_first = is_channels_first(takes, own, usual="last")
+    wanted = (own[2], own[0], own[1]) if is_first else own
+    if len(wanted) != len(takes) - 1:
+        wanted = tuple(takes[1:])
+    pairs = zip(takes, (1, *wanted), strict=True)
+    return [size if size > 0 else fill for size, fill in pairs]
 
 
 def quantize_input(x: Array, details: Mapping[str, Any]) -> Array:

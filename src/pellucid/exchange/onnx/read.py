@@ -16,6 +16,7 @@ import onnx
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import OperatorRef, translate_errors
+from pellucid.exchange.graph.input_sizes import close_sizes, fits_first
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import BATCH, FIRST, LAST, Tensor, unwrap_output
@@ -32,6 +33,7 @@ from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.folding import fold
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.exchange.onnx.operators import READERS
+from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 _FLOATS = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
@@ -49,9 +51,15 @@ _PARTS = (
 
 
 def read(
-    path: Path, *, constants: Mapping[str, npt.ArrayLike] | None = None
+    path: Path,
+    *,
+    constants: Mapping[str, npt.ArrayLike] | None = None,
+    input_shape: Shape | None = None,
 ) -> ModelFile:
-    """Read a file; ``constants`` binds graph inputs that are weights.
+    """Read a file.
+
+    ``constants`` binds graph inputs that are weights, ``input_shape`` names sizes
+    that the file leaves free.
 
     Raises
     ------
@@ -60,7 +68,7 @@ def read(
     """
     model = load(path)
     with translate_errors(path, "ONNX file"), np.errstate(all="ignore"):
-        graph = Graph(model, path.parent, constants or {})
+        graph = Graph(model, path.parent, constants or {}, input_shape=input_shape)
         file = graph.file(path.stem)
         graph.check(file)
         return file
@@ -79,6 +87,8 @@ class Graph:
     images : tuple of int, optional
         How the graph's input lays out images, `FIRST` or `LAST`, where that is known;
         else it is told by what reads it.
+    input_shape : tuple of int, optional
+        One example's shape, ours, where the file leaves sizes free.
     """
 
     def __init__(
@@ -88,8 +98,9 @@ class Graph:
         constants: Mapping[str, npt.ArrayLike],
         *,
         images: tuple[int, ...] | None = None,
+        input_shape: Shape | None = None,
     ) -> None:
-        self.images = images
+        self.images, self.input_shape = images, input_shape
         self.model, self.graph, self.folder = model, model.graph, folder
         self.opset = opset_of(model)
         self.builder = NetworkBuilder(FIRST)
@@ -202,31 +213,39 @@ class Graph:
                 f"import: input '{read[0].name}' must be float or double; "
                 f"got type {kind.elem_type}."
             )
-        sizes = [d.dim_value for d in kind.shape.dim]
-        if len(sizes) < 2 or min(sizes[1:]) < 1:
+        sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
+        if not sizes and self.input_shape is not None:
+            sizes = [None] * (len(self.input_shape) + 1)  # a file without any shape
+        if len(sizes) < 2:
             raise ExchangeError(
                 f"import: input '{read[0].name}' must have a known shape (N, …); "
                 f"got {[d.dim_param or d.dim_value for d in kind.shape.dim]}."
             )
-        self.builder.batch = sizes[0] or None
+        self.builder.batch = sizes[0]
         self.float_type = kind.elem_type
         tensor = self._place(str(read[0].name), tuple(sizes[1:]))
         self.entry_name = str(read[0].name)
         self.values[self.entry_name] = tensor
         return tensor, _FLOATS[kind.elem_type]
 
-    def _place(self, name: str, sizes: tuple[int, ...]) -> Tensor:
+    def _place(self, name: str, free: tuple[int | None, ...]) -> Tensor:
         """Make the Input: images are (N, C, H, W) unless they are transposed first."""
-        if len(sizes) != 3:
+        wanted = self.input_shape
+        if len(free) != 3:
+            sizes = close_sizes(name, free, wanted)
             axes = tuple(range(len(sizes) + 1))
             return self.builder.input(sizes, axes, name=name)
-        is_last = self._is_channels_last(name, sizes)
-        if is_last if self.images is None else self.images == LAST:
+        is_first = self.images == FIRST
+        if self.images is None:
+            told = fits_first(free, wanted)
+            is_first = not self._is_channels_last(name, free) if told is None else told
+        sizes = close_sizes(name, free, wanted, is_first=is_first)
+        if not is_first:
             return self.builder.input(sizes, LAST, name=name)
         channels, height, width = sizes
         return self.builder.input((height, width, channels), FIRST, name=name)
 
-    def _is_channels_last(self, name: str, sizes: tuple[int, ...]) -> bool:
+    def _is_channels_last(self, name: str, sizes: tuple[int | None, ...]) -> bool:
         readers = self.readers[name]
         turned = [
             list(a.ints) == list(FIRST)
@@ -237,7 +256,8 @@ class Graph:
         if readers and len(turned) == len(readers):
             return all(turned)
         flat = all(node.op_type in ("Flatten", "Reshape") for node in readers)
-        return bool(readers) and flat and sizes[2] in (1, 3) and sizes[0] > 4
+        is_shown = sizes[2] in (1, 3) and (sizes[0] or 0) > 4
+        return bool(readers) and flat and is_shown
 
     def _branch(self, node: onnx.NodeProto) -> None:
         """Run the branch of an If whose condition is known."""

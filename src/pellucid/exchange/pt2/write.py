@@ -25,7 +25,8 @@ def export_program(module: Any, shape: tuple[int, ...]) -> Any:
     import torch
 
     first = (shape[2], *shape[:2]) if len(shape) == 3 else shape
-    example = torch.zeros(2, *first, dtype=next(_tensors(module)).dtype)
+    like = next(_tensors(module))
+    example = torch.zeros(2, *first, dtype=like.dtype, device=like.device)
     batch = torch.export.Dim("batch")
     return torch.export.export(module, (example,), dynamic_shapes=({0: batch},))
 
@@ -33,7 +34,9 @@ def export_program(module: Any, shape: tuple[int, ...]) -> Any:
 def _tensors(module: Any) -> Any:
     import torch
 
-    yield from module.parameters()
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_floating_point():
+            yield tensor
     yield torch.zeros(0)
 
 

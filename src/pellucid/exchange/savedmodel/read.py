@@ -22,6 +22,7 @@ from pellucid.exchange.graph.tensor import LAST
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx.read import Graph
 from pellucid.exchange.savedmodel.write import CARD, silence
+from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 MAIN = "saved_model.pb"
@@ -30,7 +31,7 @@ _CARD_LIMIT_BYTES = 2**20
 _FOR_XLA = "_XlaMustCompile"
 
 
-def read(path: Path) -> ModelFile:
+def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     """Read a folder's ``serving_default``; TensorFlow loads it.
 
     Raises
@@ -44,7 +45,9 @@ def read(path: Path) -> ModelFile:
     if not (folder / MAIN).is_file():
         raise ExchangeError(f"import: '{path}' must hold a {MAIN}; got none.")
     with translate_errors(path, "SavedModel"):
-        graph = Graph(_convert_to_onnx(folder), None, {}, images=LAST)
+        graph = Graph(
+            _convert_to_onnx(folder), None, {}, images=LAST, input_shape=input_shape
+        )
         file = graph.file(folder.stem)
         _check(folder, graph, file)
         return _add_metadata(file, folder / CARD)

@@ -15,15 +15,18 @@ from pellucid.exchange.disk import read_bytes
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.keras import store
 from pellucid.exchange.keras.entry import Entry
-from pellucid.exchange.keras.read import build_model, read_entries
+from pellucid.exchange.keras.read import build_model, close_input, read_entries
 from pellucid.exchange.tfjs.write import CARD, TOPOLOGY
+from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
 
 
-def read(path: Path) -> ModelFile:
+def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     """Read a folder, or the model.json in it; nothing is run.
+
+    ``input_shape`` names sizes that the file leaves free.
 
     Raises
     ------
@@ -44,6 +47,7 @@ def read(path: Path) -> ModelFile:
         topology = document["modelTopology"]
         config = topology.get("model_config", topology)
         entries = read_entries(config)
+        close_input(entries, input_shape)
         _give_weights(document["weightsManifest"], path.parent, entries)
         card = (document.get("userDefinedMetadata") or {}).get(CARD)
         return build_model(config, entries, card)

@@ -10,6 +10,11 @@ import numpy as np
 
 from pellucid.exchange.codegen.c import kernels, text
 from pellucid.exchange.codegen.kernel_calls import KernelProgram, escape_comment, lower
+from pellucid.exchange.codegen.pixels import (
+    declare_pixels,
+    describe_pixels,
+    pixel_place,
+)
 from pellucid.network import Preprocessing
 from pellucid.runs import ModelFile
 
@@ -28,7 +33,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
         *(code for key, code in kernels.KERNELS.items() if key in program.kernels),
         text.format_classes(file, prefix),
         _predict(prefix, program),
-        _pixels(prefix, file.preprocessing, prod(network.input_shape)),
+        _pixels(prefix, file.preprocessing, network.input_shape),
     ]
     return {f"{stem}.c": "\n".join(body).encode(), f"{stem}.h": header.encode()}
 
@@ -46,7 +51,7 @@ def _header(file: ModelFile, prefix: str, size: int) -> str:
    C99; link with -lm where it needs math.
 
    {prefix}_predict         one image of floats, {entry_shape}, channels fastest
-   {prefix}_predict_pixels  the same from bytes 0 ... 255, scaled as in training
+{describe_pixels(prefix, file.preprocessing)}
 
    output has {exit_shape} numbers; workspace is yours, one a thread, and need
    not be cleared. Nothing is allocated and nothing global is changed. */
@@ -64,9 +69,7 @@ extern "C" {{
 
 extern const char *const {prefix}_classes[{max(len(file.classes), 1)}];
 void {prefix}_predict(const float *image, float *output, float *workspace);
-void {prefix}_predict_pixels(const unsigned char *pixels, float *output,
-                             float *workspace);
-
+{declare_pixels(prefix, file.preprocessing, "float")}
 #ifdef __cplusplus
 }}
 #endif
@@ -91,9 +94,13 @@ void {prefix}_predict(const float *image, float *output, float *workspace)
 }}"""
 
 
-def _pixels(prefix: str, how: Preprocessing, inputs: int) -> str:
+def _pixels(prefix: str, how: Preprocessing, shape: tuple[int, ...]) -> str:
     """Return the function that takes bytes; the image lies first in the workspace."""
+    if not how.is_known:
+        return ""
+    inputs, place = prod(shape), pixel_place(how, shape)
     count = len(how.scale)
+    value = f"(float)pixels[{place}] * scale[i % {count}] + offset[i % {count}]"
     scale = text.format_constant("scale", np.asarray(how.scale, np.float32))
     offset = text.format_constant("offset", np.asarray(how.offset, np.float32))
     return f"""
@@ -104,7 +111,7 @@ void {prefix}_predict_pixels(const unsigned char *pixels, float *output,
     {offset}
     int i;
     for (i = 0; i < {inputs}; i++)
-        workspace[i] = (float)pixels[i] * scale[i % {count}] + offset[i % {count}];
+        workspace[i] = {value};
     run(workspace, output);
 }}
 """

@@ -18,6 +18,11 @@ from pellucid.exchange.codegen.c_int8.kernel_calls import (
     lower_graph,
 )
 from pellucid.exchange.codegen.kernel_calls import escape_comment
+from pellucid.exchange.codegen.pixels import (
+    declare_pixels,
+    describe_pixels,
+    pixel_place,
+)
 from pellucid.exchange.int8 import calibrate, quantize
 from pellucid.exchange.int8.arithmetic import quantize_array
 from pellucid.exchange.litert.lower import build_graph
@@ -62,7 +67,7 @@ def _header(file: ModelFile, prefix: str, program: Int8KernelProgram) -> str:
    C99 without libraries; int8 with weights per channel.
 
    {prefix}_predict         one image of int8, {entry_shape}, channels fastest
-   {prefix}_predict_pixels  the same from bytes 0 ... 255, scaled as in training
+{describe_pixels(prefix, file.preprocessing)}
 
    A number q stands for SCALE * (q - ZERO). output has {exit_shape} numbers;
    workspace is yours, one a thread, and need not be cleared. Nothing is allocated and
@@ -87,9 +92,7 @@ extern "C" {{
 
 extern const char *const {prefix}_classes[{max(len(file.classes), 1)}];
 void {prefix}_predict(const int8_t *image, int8_t *output, int8_t *workspace);
-void {prefix}_predict_pixels(const unsigned char *pixels, int8_t *output,
-                             int8_t *workspace);
-
+{declare_pixels(prefix, file.preprocessing, "int8_t")}
 #ifdef __cplusplus
 }}
 #endif
@@ -117,9 +120,12 @@ void {prefix}_predict(const int8_t *image, int8_t *output, int8_t *workspace)
 
 def _pixels(prefix: str, file: ModelFile, program: Int8KernelProgram) -> str:
     """Return the function that takes bytes: each channel has 256 answers."""
+    if not file.preprocessing.is_known:
+        return ""
     graph = program.graph
     table = _tabulate_bytes(file.preprocessing, graph.values[graph.input])
     begin = program.places[graph.input]
+    place = pixel_place(file.preprocessing, file.network.input_shape)
     return f"""
 void {prefix}_predict_pixels(const unsigned char *pixels, int8_t *output,
                              int8_t *workspace)
@@ -127,7 +133,7 @@ void {prefix}_predict_pixels(const unsigned char *pixels, int8_t *output,
     {text.format_constant("scaled", table)}
     int i;
     for (i = 0; i < {prefix.upper()}_INPUTS; i++)
-        workspace[{begin} + i] = scaled[i % {len(table)} * 256 + pixels[i]];
+        workspace[{begin} + i] = scaled[i % {len(table)} * 256 + pixels[{place}]];
     run(workspace, output);
 }}
 """

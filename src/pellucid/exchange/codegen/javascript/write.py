@@ -22,6 +22,8 @@ from pellucid.exchange.codegen.kernel_calls import (
     escape_comment,
     lower,
 )
+from pellucid.exchange.codegen.pixels import pixel_place
+from pellucid.network import Preprocessing
 from pellucid.runs import ModelFile
 
 
@@ -52,9 +54,18 @@ def _concatenate(program: KernelProgram) -> tuple[dict[str, int], bytes]:
 
 
 def _head(file: ModelFile) -> str:
-    return (
+    first = (
         f"// {escape_comment(file.network.name)}, written by pellucid: "
         "an ES module without dependencies.\n"
+    )
+    if not file.preprocessing.is_known:
+        return (
+            f"{first}//   import {{ predict, classes }} from ...\n"
+            "// predict takes one image of floats, channels fastest, and returns\n"
+            "// a new Float32Array. How bytes 0 ... 255 become the input is not known."
+        )
+    return (
+        f"{first}"
         "//   import { predict, predictPixels, classes } from ...\n"
         "// predict takes one image of floats, channels fastest; predictPixels the "
         "same from\n// bytes 0 ... 255, scaled as in training. Both return a new "
@@ -68,11 +79,19 @@ def _exports(file: ModelFile) -> str:
         "inputShape": list(file.network.input_shape),
         "outputShape": list(file.network.output_shape),
         "classes": list(file.classes),
-        "preprocessing": {"scale": list(how.scale), "offset": list(how.offset)},
+        "preprocessing": _preprocessing(how),
     }
     return "\n".join(
         f"export const {key} = {json.dumps(value)};" for key, value in values.items()
     )
+
+
+def _preprocessing(how: Preprocessing) -> dict[str, Any] | None:
+    """Return what predictPixels does, where that is known."""
+    if not how.is_known:
+        return None
+    order = {"channelOrder": "bgr"} if how.channel_order == "bgr" else {}
+    return {"scale": list(how.scale), "offset": list(how.offset), **order}
 
 
 def _memory(size: int, weights: bytes) -> str:
@@ -108,13 +127,22 @@ export function predict(image) {{
 {calls}
   return m.slice({exit_}, {exit_} + size(outputShape));
 }}
+{_predict_pixels(file)}"""
 
+
+def _predict_pixels(file: ModelFile) -> str:
+    how = file.preprocessing
+    if not how.is_known:
+        return ""
+    place = pixel_place(how, file.network.input_shape)
+    pixel = "pixel" if place == "i" else f"pixels[{place}]"
+    return f"""
 export function predictPixels(pixels) {{
   const {{ scale, offset }} = preprocessing;
   const by = Float32Array.from(scale), plus = Float32Array.from(offset);
   const count = scale.length;
   return predict(Float32Array.from(pixels, (pixel, i) =>
-    Math.fround(pixel * by[i % count]) + plus[i % count]));
+    Math.fround({pixel} * by[i % count]) + plus[i % count]));
 }}
 """
 

@@ -1,0 +1,94 @@
+"""Sizes of an input that a file leaves free, and that are named at import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pellucid.errors import ExchangeError
+from pellucid.network.layers import Shape
+
+Sizes = Sequence[int | None]  # of one example in a file; None where it is free
+
+
+def close_sizes(
+    name: str, sizes: Sizes, wanted: Shape | None, *, is_first: bool = False
+) -> Shape:
+    """Return one example's shape in the file, with free sizes as they are wanted.
+
+    Parameters
+    ----------
+    name : str
+        Of the input, for the error.
+    sizes : sequence of int or None
+        As the file has them, without the batch.
+    wanted : tuple of int, optional
+        Our shape: (height, width, channels), or (height, width) where the file has
+        the channels.
+    is_first : bool
+        Whether the file's images are (C, H, W).
+
+    Raises
+    ------
+    ExchangeError
+        If a size is free and none is named, or the file fixes another.
+    """
+    own = _turn(sizes) if is_first and len(sizes) == 3 else tuple(sizes)
+    if wanted is None:
+        if None in own:
+            _ask(name, own)
+        closed = tuple(int(size or 0) for size in own)
+    else:
+        closed = _close(name, own, wanted)
+    return (closed[2], *closed[:2]) if is_first and len(closed) == 3 else closed
+
+
+def fits(sizes: Sizes, wanted: Shape) -> bool:
+    """Return whether a shape is one that sizes of the same order leave open."""
+    return len(sizes) == len(wanted) and all(
+        size in (None, own) for size, own in zip(sizes, wanted, strict=True)
+    )
+
+
+def fits_first(sizes: Sizes, wanted: Shape | None) -> bool | None:
+    """Return whether images are (C, H, W) by what is wanted; None if that is open."""
+    if wanted is None or len(sizes) != 3:
+        return None
+    if len(wanted) == 2:
+        first, last = fits(sizes[1:], wanted), fits(sizes[:2], wanted)
+    else:
+        first, last = fits(_turn(sizes), wanted), fits(sizes, wanted)
+    return None if first == last else first
+
+
+def _turn(sizes: Sizes) -> tuple[int | None, ...]:
+    channels, *image = sizes
+    return (*image, channels)
+
+
+def _close(name: str, own: Sizes, wanted: Shape) -> Shape:
+    if len(wanted) == len(own) - 1 and own[-1] is not None:
+        wanted = (*wanted, own[-1])
+    if len(wanted) != len(own) or min(wanted) < 1 or not fits(own, wanted):
+        raise ExchangeError(
+            f"import: input_shape must fit the input '{name}', which is {_show(own)}; "
+            f"got {_show(wanted)}."
+        )
+    return tuple(int(size) for size in wanted)
+
+
+def _ask(name: str, own: Sizes) -> NoReturn:
+    example = ("height", "width", "channels")[: len(own)]
+    wanted = ", ".join(
+        word if size is None else str(size)
+        for word, size in zip(example or ("size",), own, strict=False)
+    )
+    raise ExchangeError(
+        f"import: the sizes of input '{name}' must be named, for the file leaves them "
+        f"free; got {_show(own)}. Give --input-size HEIGHT,WIDTH "
+        f"(input_shape=({wanted}))."
+    )
+
+
+def _show(sizes: Sizes) -> str:
+    return "(" + ", ".join("?" if size is None else str(size) for size in sizes) + ")"

@@ -1,0 +1,50 @@
+"""Handing images to a runtime as its file takes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pellucid.exchange.runtime_layout import adapt, is_channels_first
+
+IMAGES = np.random.default_rng(0).normal(size=(5, 4, 6, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("takes", "usual", "expected"),
+    [
+        (("N", 3, 4, 6), "last", True),
+        (("N", 4, 6, 3), "first", False),
+        ((None, None, None, None), "first", True),
+        ((None, None, None, None), "last", False),
+        ((1, 3, "height", "width"), "last", True),
+        (("N", 4, 6), "first", False),
+    ],
+)
+def test_channels_are_where_the_sizes_say(takes, usual, expected):
+    assert is_channels_first(takes, (4, 6, 3), usual=usual) is expected
+
+
+@pytest.mark.parametrize("batch", [None, 1, 2, 4, 8])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_each_batch_has_the_size_that_the_file_fixes(batch, is_first):
+    sizes = (3, 4, 6) if is_first else (4, 6, 3)
+    seen = []
+
+    def predict(x):
+        seen.append(x.shape)
+        return 2 * x
+
+    run = adapt(predict, takes=(batch, *sizes), own=(4, 6, 3), gives=(4, 6, 3))
+    np.testing.assert_array_equal(run(IMAGES), 2 * IMAGES)
+    assert set(seen) == {(batch or len(IMAGES), *sizes)}
+
+
+def test_axes_of_length_1_are_no_difference():
+    run = adapt(
+        lambda x: x.mean(axis=(2, 3), keepdims=True),
+        takes=("N", 3, 4, 6),
+        own=(4, 6, 3),
+        gives=(3,),
+    )
+    np.testing.assert_allclose(run(IMAGES), IMAGES.mean(axis=(1, 2)), rtol=1e-5)
