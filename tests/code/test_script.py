@@ -195,6 +195,21 @@ def test_the_numpy_script_s_derivatives_are_the_engine_s(tmp_path: Path) -> None
         np.testing.assert_allclose(found[name], wanted, rtol=1e-9, atol=1e-12)
 
 
+def gates() -> pl.Network:
+    """Products, differences, sums and maxima of values of other shapes."""
+    image = pl.Input(6, 6, 1)
+    x = pl.Conv2D(4, kernel_size=3)(image)
+    gate = pl.Dense(4, activation="sigmoid")(pl.GlobalAvgPool2D()(x))
+    y = pl.Subtract()(pl.Multiply()(x, gate), pl.Conv2D(1, kernel_size=1)(x))
+    z = pl.Maximum()(gate, pl.Add()(y, pl.AvgPool2D((4, 4))(x), x))
+    return pl.Network(inputs=image, outputs=pl.Dense(4)(pl.Flatten()(z)))
+
+
+@pytest.mark.parametrize("framework", INSTALLED)
+def test_gates_are_the_engine_s(framework: str, tmp_path: Path) -> None:
+    check_numbers(framework, gates(), tmp_path)
+
+
 @pytest.mark.parametrize("framework", [f for f in INSTALLED if f != "keras"])
 def test_local_response_norms_are_the_engine_s(framework: str, tmp_path: Path) -> None:
     network = pl.Sequential(
@@ -204,6 +219,11 @@ def test_local_response_norms_are_the_engine_s(framework: str, tmp_path: Path) -
         pl.Flatten(),
         pl.Dense(4),
     )
+    check_numbers(framework, network, tmp_path)
+
+
+def check_numbers(framework: str, network: pl.Network, tmp_path: Path) -> None:
+    """Compare a script's outputs with the engine's; NumPy's gradients as well."""
     weights = spread(network)
     path, _ = write(network, framework, tmp_path, weights=weights)
     names = runpy.run_path(str(path), run_name="script")
@@ -214,7 +234,7 @@ def test_local_response_norms_are_the_engine_s(framework: str, tmp_path: Path) -
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
     if framework == "numpy":
         v = names["forward"](weights, images)
-        _, grad = names["loss_and_grad"](v["dense"], np.arange(3))
+        _, grad = names["loss_and_grad"](v[network.outputs[0]], np.arange(3))
         grads = names["backward"](weights, v, grad)
         _, theirs = model.gradients(images, np.arange(3))
         for name, wanted in theirs.items():

@@ -52,6 +52,24 @@ def boxes() -> Network:
     return Network(inputs=entry, outputs=pl.Sigmoid()(pl.Concat(axis=0)(*rows)))
 
 
+def gated(kind: type[pl.Layer]) -> Network:
+    """An image with a number per channel and, where there may be, one per pixel."""
+    entry = pl.Input(4, 5, 3)
+    x = pl.Conv2D(4, kernel_size=3, padding="same")(entry)
+    y = pl.Dense(4, activation="sigmoid")(pl.GlobalAvgPool2D()(x))
+    z = pl.Conv2D(1, kernel_size=1)(x)
+    others = (y,) if kind is pl.Subtract else (y, z)
+    return Network(inputs=entry, outputs=kind()(x, *others))
+
+
+def gated_rows(kind: type[pl.Layer]) -> Network:
+    """An image with rows (W, C), and an equal value."""
+    entry = pl.Input(4, 5, 3)
+    rows = pl.Dense(2)(entry)
+    ones = pl.AvgPool2D((4, 1))(rows)
+    return Network(inputs=entry, outputs=kind()(kind()(ones, rows), rows))
+
+
 def split(axis: int) -> Network:
     """Parts of an image, one of them changed, in another order."""
     entry = pl.Input(5, 6, 3)
@@ -179,6 +197,14 @@ LAYERS: dict[str, Callable[[], Network]] = {
     "concat of boxes": boxes,
     "concat of rows": lambda: split(0),
     "concat of columns": lambda: split(1),
+    **{
+        f"{kind.stem}, stretched": lambda kind=kind: gated(kind)
+        for kind in (pl.Add, pl.Maximum, pl.Multiply, pl.Subtract)
+    },
+    **{
+        f"{kind.stem}, the first stretched": lambda kind=kind: gated_rows(kind)
+        for kind in (pl.Add, pl.Maximum, pl.Multiply, pl.Subtract)
+    },
     "relu": lambda: image(pl.ReLU()),
     "leaky relu": lambda: image(pl.LeakyReLU(slope=0.2)),
     "sigmoid": lambda: image(pl.Sigmoid()),

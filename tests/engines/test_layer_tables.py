@@ -24,13 +24,17 @@ ELSEWHERE = {
     "engines/framework_layers/torch.py:CALLS": {
         "Add",
         "Concat",
+        "Maximum",
+        "Multiply",
         "Permute",
         "Reshape",
         "Slice",
+        "Subtract",
     },
     "engines/jax/layers.py:_FUNCTIONS": {"BatchNorm", "Dropout"},  # need the mode
     # Keras has no such layers; slices are indexed
     "engines/framework_layers/keras.py:CALLS": {"LocalResponseNorm", "Slice"},
+    "code/functional.py:OPERATORS": None,  # what has a sign
     "code/numpy/forward.py:_SIMPLE": None,  # one-line layers; the others are calls
     "code/numpy/backward.py:_SLOPES": None,
     "code/jax/network.py:_SIMPLE": None,
@@ -38,6 +42,7 @@ ELSEWHERE = {
     "code/torch/layers.py:MODULES": None,  # modules with initialisers
     "code/torch/operators.py:OPERATORS": None,  # beside the table of PyTorch's
     "engines/compiled/lowering/layers/activation.py:FUNCTIONS": None,
+    "engines/compiled/lowering/layers/arithmetic.py:OPERATIONS": None,
     "engines/torch/layers.py:_OWN_BUILDERS": None,  # beside the table of PyTorch's
     "engines/tensorflow/layers.py:_OWN_BUILDERS": None,  # beside the table of Keras'
 }

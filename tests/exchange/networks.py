@@ -22,6 +22,26 @@ def _branches() -> pl.Network:
     return pl.Network(inputs=image, outputs=pl.Dense(3)(pl.GlobalAvgPool2D()(joined)))
 
 
+def _gated(kind: type[pl.Layer]) -> pl.Network:
+    """Squeeze-and-excitation: a number per channel; and one per pixel."""
+    image = pl.Input(*IMAGE)
+    x = pl.Conv2D(6, kernel_size=3, padding="same")(image)
+    y = pl.Dense(6, activation="sigmoid")(pl.GlobalAvgPool2D()(x))
+    z = kind()(x, y)
+    return pl.Network(
+        inputs=image, outputs=kind()(pl.Conv2D(1, kernel_size=1)(z), pl.Tanh()(z))
+    )
+
+
+def _combined(kind: type[pl.Layer]) -> pl.Network:
+    """Three values of three shapes, the smallest first."""
+    image = pl.Input(*IMAGE)
+    row = pl.AvgPool2D((9, 1))(image)
+    return pl.Network(
+        inputs=image, outputs=kind()(row, pl.AvgPool2D((9, 7))(image), image)
+    )
+
+
 def _flat_branches() -> pl.Network:
     """Two readers of one Flatten: no dense layer can take its order on."""
     image = pl.Input(*IMAGE)
@@ -38,6 +58,8 @@ def _vectors() -> pl.Network:
 
 
 CASES: dict[str, Callable[[], pl.Network]] = {
+    "add_stretched": lambda: _gated(pl.Add),
+    "add_three": lambda: _combined(pl.Add),
     "avg_pool": lambda: image_then(pl.AvgPool2D(2)),
     "avg_pool_same": lambda: image_then(pl.AvgPool2D(3, stride=2, padding="same")),
     "avg_pool_uneven": lambda: image_then(
@@ -91,8 +113,13 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "max_pool_uneven": lambda: image_then(
         pl.MaxPool2D(3, stride=2, padding=((0, 2), (2, 1)))
     ),
+    "maximum": lambda: _gated(pl.Maximum),
+    "maximum_three": lambda: _combined(pl.Maximum),
+    "multiply": lambda: _gated(pl.Multiply),
+    "multiply_three": lambda: _combined(pl.Multiply),
     "sigmoid": lambda: image_then(pl.Sigmoid()),
     "softmax_on_pixels": lambda: image_then(pl.Softmax()),
+    "subtract": lambda: _gated(pl.Subtract),
     "upsample_bilinear": lambda: image_then(pl.Upsample2D((2, 3), mode="bilinear")),
     "upsample_nearest": lambda: image_then(pl.Upsample2D((2, 3))),
     "vectors": _vectors,

@@ -50,12 +50,22 @@ ON_IMAGES: ImageLayers = {
 }
 
 
+JOINS: dict[str, Callable[..., Layer]] = {
+    "add": pl.Add,
+    "concat": pl.Concat,
+    "maximum": pl.Maximum,
+    "multiply": pl.Multiply,
+    "subtract": pl.Subtract,
+}
+
+
 def one_layer(name: str) -> pl.Network:
     image = pl.Input(5, 6, 4)
-    if name in ("add", "concat"):
+    if name in JOINS:
         scaled = pl.Conv2D(4, 1, name="other")(image)
-        join = pl.Add(name="it") if name == "add" else pl.Concat(name="it")
-        return pl.Network(inputs=image, outputs=join(image, scaled))
+        gate = pl.AvgPool2D((5, 6), name="gate")(scaled)
+        others = {"concat": (scaled,), "subtract": (gate,)}.get(name, (scaled, gate))
+        return pl.Network(inputs=image, outputs=JOINS[name](name="it")(image, *others))
     named = dataclasses.replace(ON_IMAGES[name](), name="it")
     return pl.Network(inputs=image, outputs=named(image))
 
@@ -75,7 +85,7 @@ def drawn_model(network: pl.Network, dtype: str = "float64") -> pl.Model:
     return model
 
 
-@pytest.fixture(params=[*ON_IMAGES, "add", "concat"])
+@pytest.fixture(params=[*ON_IMAGES, *JOINS])
 def model(request: pytest.FixtureRequest) -> pl.Model:
     return drawn_model(one_layer(request.param))
 

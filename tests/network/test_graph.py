@@ -77,7 +77,8 @@ def test_shapes_that_do_not_meet_are_named_with_their_nodes() -> None:
     y = pl.Conv2D(32, kernel_size=3)(x)
     with pytest.raises(
         pl.ShapeError,
-        match=r"Network: node 'add' needs inputs of one shape; got \(13, 13, 32\) from "
+        match=r"Network: node 'add' needs inputs of one shape, or with 1 where "
+        r"another is larger; got \(13, 13, 32\) from "
         r"'conv2d' and \(11, 11, 32\) from 'conv2d_1'\.",
     ):
         pl.Network(inputs=image, outputs=pl.Add()(x, y))

@@ -65,6 +65,7 @@ def test_a_wrong_argument_is_named_with_its_rule(make: Any, message: str) -> Non
         (pl.GlobalAvgPool2D(), [(4,)], "input must be of shape"),
         (pl.Concat(), [(4, 4, 1), (4, 5, 1)], "inputs must agree in all axes but"),
         (pl.Add(), [(4,), (5,)], "inputs must be of one shape"),
+        (pl.Multiply(), [(4, 4, 3), (4,)], r"or have 1 where .*got \(4, 4, 3\) and"),
         (pl.ConvTranspose2D(1, kernel_size=1, padding=3), [(4, 4, 1)], "must leave an"),
     ],
 )
@@ -104,6 +105,21 @@ def test_a_shape_that_does_not_fit_is_named(
 )
 def test_output_shapes(layer: Any, shape: Any, expected: Any) -> None:
     assert layer.output_shape(shape) == expected
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ([(7, 8, 3), (3,)], (7, 8, 3)),
+        ([(7, 8, 3), (1, 1, 3)], (7, 8, 3)),
+        ([(7, 8, 1), (7, 8, 3)], (7, 8, 3)),
+        ([(7, 1, 3), (8, 1)], (7, 8, 3)),
+        ([(5,), (1,)], (5,)),
+    ],
+)
+def test_inputs_are_broadcast_without_the_batch(shapes: Any, expected: Any) -> None:
+    for layer in (pl.Add(), pl.Subtract(), pl.Multiply(), pl.Maximum()):
+        assert layer.output_shape(*shapes) == expected
 
 
 def test_multiply_adds_count_every_product_once() -> None:

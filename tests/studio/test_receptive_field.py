@@ -55,6 +55,17 @@ def _box(slopes: Any) -> Any:
     return (rows.min(), rows.max()), (columns.min(), columns.max())
 
 
+def test_a_gate_of_the_whole_image_reaches_all_of_it() -> None:
+    image = pl.Input(9, 9, 1)
+    gate = pl.AvgPool2D((9, 9))(image)
+    network = pl.Network(inputs=image, outputs=pl.Multiply()(image, gate))
+    assert field(network, "multiply", (3, 4, 0)) == ((0, 8), (0, 8))
+    small = pl.Input(9, 9, 1)
+    row = pl.AvgPool2D((9, 1))(small)
+    network = pl.Network(inputs=small, outputs=pl.Add()(row, small))
+    assert field(network, "add", (3, 4, 0)) == ((0, 8), (4, 4))
+
+
 def test_branches_reach_as_far_as_the_widest() -> None:
     image = pl.Input(9, 9, 1)
     wide = pl.Conv2D(1, kernel_size=5, padding=2)(image)

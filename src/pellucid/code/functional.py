@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from pellucid.code import scaffold
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.weights import has_buffers
+from pellucid.network import Node
 from pellucid.network import layers as nl
+
+#: what stands between the operands of a layer
+OPERATORS: dict[type[nl.Layer], str] = {
+    nl.Add: " + ",
+    nl.Multiply: " * ",
+    nl.Subtract: " - ",
+}
 
 
 def state_argument(spec: ScriptSpec) -> str:
@@ -25,6 +33,16 @@ def is_random(spec: ScriptSpec) -> bool:
         isinstance(node.layer, nl.Dropout) and node.layer.rate > 0
         for node in spec.logit_nodes
     )
+
+
+def align_words(spec: ScriptSpec, node: Node, inputs: Sequence[str]) -> list[str]:
+    """Return a layer's inputs with axes of length 1 put in behind the batch."""
+    shapes = spec.network.input_shapes(node)
+    rank = max(map(len, shapes))
+    return [
+        x if len(shape) == rank else f"{x}[:{', None' * (rank - len(shape))}]"
+        for x, shape in zip(inputs, shapes, strict=True)
+    ]
 
 
 def accuracy_text(spec: ScriptSpec, body: Sequence[str]) -> str:

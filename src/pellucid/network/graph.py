@@ -16,7 +16,14 @@ from pellucid.errors import NetworkError, ShapeError
 from pellucid.network import summary
 from pellucid.network.build import build_nodes
 from pellucid.network.initializers import draw
-from pellucid.network.layers import BatchNorm, Input, Layer, Shape, Value
+from pellucid.network.layers import (
+    Arithmetic,
+    BatchNorm,
+    Input,
+    Layer,
+    Shape,
+    Value,
+)
 from pellucid.network.layers.activation import RELU_KINDS
 from pellucid.network.layers.base import WeightSpec, check_arity
 from pellucid.network.node import Node
@@ -351,10 +358,14 @@ def _shapes(nodes: Iterable[Node]) -> dict[str, Shape]:
 
 
 def _output_shape(layer: Layer, node: Node, inputs: tuple[Shape, ...]) -> Shape:
-    if len(set(inputs)) > 1 and layer.stem == "add":
+    try:
+        return layer.output_shape(*inputs)
+    except ShapeError as error:
+        if not isinstance(layer, Arithmetic):
+            raise
         pairs = zip(inputs, node.inputs, strict=True)
         came = " and ".join(f"{shape} from '{source}'" for shape, source in pairs)
         raise ShapeError(
-            f"Network: node '{node.name}' needs inputs of one shape; got {came}."
-        )
-    return layer.output_shape(*inputs)
+            f"Network: node '{node.name}' needs inputs of one shape, or with 1 where "
+            f"another is larger; got {came}."
+        ) from error

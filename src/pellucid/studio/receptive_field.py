@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.network import Network, Node
 from pellucid.network.layers import (
-    Add,
+    Arithmetic,
     AvgPool2D,
     Concat,
     Conv2D,
@@ -155,11 +155,18 @@ def _same(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
     return span
 
 
+def _stretched(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
+    """The same place, or the only one."""
+    del layer
+    return Span(0, 0) if size[axis] == 1 else span
+
+
 #: the first that fits; whatever is not here reads everything
 _RULES: tuple[tuple[Any, Rule], ...] = (
     ((Conv2D, MaxPool2D, AvgPool2D), _window),
     (ConvTranspose2D, _spread),
     (ZeroPad2D, _shift_span),
     (Upsample2D, _resize_span),
-    ((Elementwise, Add, Concat), _same),
+    (Arithmetic, _stretched),
+    ((Elementwise, Concat), _same),
 )

@@ -38,6 +38,14 @@ CASES: list[tuple[Any, list[tuple[int, ...]]]] = [
     (pl.Upsample2D(2, mode="bilinear"), [(3, 1, 2)]),
     (pl.Upsample2D((3, 2), mode="bilinear"), [(2, 4, 2)]),
     (pl.Add(), [(3, 2), (3, 2), (3, 2)]),
+    (pl.Add(), [(3, 2), (2,), (3, 1)]),
+    (pl.Subtract(), [(3, 2), (3, 2)]),
+    (pl.Subtract(), [(1, 2), (3, 1)]),
+    (pl.Multiply(), [(3, 2), (3, 2), (3, 2)]),
+    (pl.Multiply(), [(2, 3, 4), (4,)]),
+    (pl.Multiply(), [(2, 3, 1), (2, 1, 4), (1, 1, 1)]),
+    (pl.Maximum(), [(3, 2), (3, 2), (3, 2)]),
+    (pl.Maximum(), [(2, 3, 4), (4,), (2, 3, 1)]),
     (pl.Concat(), [(3, 2), (3, 4)]),
     (pl.Concat(axis=0), [(3, 2), (5, 2)]),
     (pl.Concat(axis=1), [(2, 3, 2), (2, 1, 2)]),
@@ -72,6 +80,24 @@ def test_derivatives_equal_central_differences(layer: Any, shapes: Any) -> None:
 
 def test_every_layer_of_the_description_is_there() -> None:
     assert set(FORWARD) | {"Input"} == set(LAYERS)
+
+
+def test_a_product_with_zeros_has_its_derivatives() -> None:
+    inputs = np.array([[0.0]]), np.array([[0.0]]), np.array([[3.0]])
+    grads = run(pl.Multiply(), inputs, {}, TRAINING).grad_inputs(np.ones((1, 1)))
+    assert [float(grad[0, 0]) for grad in grads] == [0, 0, 0]
+    inputs = np.array([[2.0]]), np.array([[0.0]]), np.array([[3.0]])
+    grads = run(pl.Multiply(), inputs, {}, TRAINING).grad_inputs(np.ones((1, 1)))
+    assert [float(grad[0, 0]) for grad in grads] == [0, 6, 0]
+
+
+def test_of_equal_values_the_first_is_the_maximum_and_nan_wins() -> None:
+    inputs = np.array([[1.0, np.nan, 2.0]]), np.array([[1.0, 5.0, np.nan]])
+    forward = run(pl.Maximum(), inputs, {}, TRAINING)
+    np.testing.assert_array_equal(forward.output, [[1, np.nan, np.nan]])
+    first, second = forward.grad_inputs(np.ones((1, 3)))
+    np.testing.assert_array_equal(first, [[1, 1, 0]])
+    np.testing.assert_array_equal(second, [[0, 0, 1]])
 
 
 def test_relu_has_slope_zero_at_zero_and_passes_nan() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.code.functional import is_random
+from pellucid.code.functional import OPERATORS, align_words, is_random
 from pellucid.code.rearrangements import concat_axis, rearranged
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number, wrap_assignment
@@ -96,7 +96,12 @@ def _lines(spec: ScriptSpec, node: Node, x: list[str], y: str) -> list[str]:
     if isinstance(layer, nl.LeakyReLU):
         words = [f"{x[0]} > 0", x[0], f"{number(layer.slope)} * {x[0]}"]
         return [call(f"{y} = jnp.where", words)]
-    text = _SIMPLE[type(layer)].format(x=x[0], sum=" + ".join(x), layer=layer)
+    if isinstance(layer, nl.Arithmetic):
+        words = align_words(spec, node, x)
+        if isinstance(layer, nl.Maximum):
+            return [call(f"{y} = largest", words)]
+        return [wrap_assignment(f"    {y} = {OPERATORS[type(layer)].join(words)}")]
+    text = _SIMPLE[type(layer)].format(x=x[0], layer=layer)
     return [f"    {y} = {text}"]
 
 
@@ -126,7 +131,6 @@ def _convolution(spec: ScriptSpec, node: Node) -> list[str]:
 
 
 _SIMPLE: dict[type[nl.Layer], str] = {
-    nl.Add: "{sum}",
     nl.Flatten: "{x}.reshape(len({x}), -1)",
     nl.GELU: "jax.nn.gelu({x}, approximate=False)",
     nl.GlobalAvgPool2D: "{x}.mean((1, 2))",

@@ -19,6 +19,12 @@ PARTS = {
     counts = lax.reduce_window(jnp.ones_like(x), 0.0, lax.add, *window)
     return lax.reduce_window(x, 0.0, lax.add, *window) / counts
 ''',
+    "largest": '''def largest(x, *others):
+    """Keep the largest; of equal ones the first, where JAX takes half of each."""
+    for other in others:
+        x = jnp.where(x >= other, x, other)
+    return x
+''',
     "batch_norm": '''def batch_norm(x, name, w, statistics, changed, momentum, epsilon):
     """Normalise each channel; where changed is a dict, by the batch."""
     mean, variance = f"{name}.running_mean", f"{name}.running_variance"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pellucid.code.functional import align_words
 from pellucid.code.numpy.forward import (
     Lines,
     is_batch,
@@ -55,9 +56,8 @@ def _backward_lines(
     targets = [f'grads["{node.name}.{role}"]' for role in roles]
     if not wanted and not roles:
         return []
-    if isinstance(layer, nl.Add):
-        pieces = [_pass_on(source, grad, reached) for source in wanted]
-        return [f"    {piece}" for piece in pieces]
+    if isinstance(layer, nl.Arithmetic):
+        return _arithmetic_back(spec, node, grad, wanted, reached)
     if isinstance(layer, nl.Concat):
         return _concat_back(spec, node, grad, wanted, reached)
     x = node.inputs[0]
@@ -79,6 +79,28 @@ def _pass_on(source: str, grad: str, reached: set[str]) -> str:
     )
     reached.add(source)
     return line
+
+
+def _arithmetic_back(
+    spec: ScriptSpec, node: Node, grad: str, wanted: list[str], reached: set[str]
+) -> Lines:
+    shapes = spec.network.input_shapes(node)
+    words = align_words(spec, node, [value_of(source) for source in node.inputs])
+    lines = []
+    for k, (source, shape) in enumerate(zip(node.inputs, shapes, strict=True)):
+        if source not in wanted:
+            continue
+        part = grad
+        if isinstance(node.layer, nl.Multiply):
+            part = " * ".join([grad, *words[:k], *words[k + 1 :]])
+        elif isinstance(node.layer, nl.Maximum):
+            part = f"{grad} * wins({k}, [{', '.join(words)}])"
+        elif isinstance(node.layer, nl.Subtract) and k == 1:
+            part = f"-{grad}"
+        if shape != spec.network.shapes[node.name]:
+            part = f"sum_to({part}, {value_of(source)}.shape)"
+        lines.append(wrap_assignment(f"    {_pass_on(source, part, reached)}"))
+    return lines
 
 
 def _concat_back(

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.code.functional import is_random, state_argument
+from pellucid.code.functional import (
+    OPERATORS,
+    align_words,
+    is_random,
+    state_argument,
+)
 from pellucid.code.rearrangements import concat_axis, rearranged
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number, wrap_assignment
@@ -115,14 +120,15 @@ def _forward_lines(spec: ScriptSpec, node: Node) -> Lines:
         shape = spec.shape(node)
         text = rearranged(layer.steps(shape), x[0], shape, module="np")
         return [wrap_assignment(f"    {y} = {text}")]
+    if isinstance(layer, nl.Arithmetic):
+        words = align_words(spec, node, x)
+        if isinstance(layer, nl.Maximum):
+            return [call(f"{y} = largest", words)]
+        return [wrap_assignment(f"    {y} = {OPERATORS[type(layer)].join(words)}")]
     if isinstance(layer, nl.LeakyReLU):
         words = [f"{x[0]} > 0", x[0], f"{number(layer.slope)} * {x[0]}"]
         return [call(f"{y} = np.where", words)]
     return [f"    {line}" for line in _SIMPLE[type(layer)](node, x, y)]
-
-
-def _add(node: Node, x: list[str], y: str) -> Lines:
-    return [f"{y} = {' + '.join(x)}"]
 
 
 def _gelu(node: Node, x: list[str], y: str) -> Lines:
@@ -134,7 +140,6 @@ def _line(text: str) -> Callable[[Node, list[str], str], Lines]:
 
 
 _SIMPLE: dict[type[nl.Layer], Callable[[Node, list[str], str], Lines]] = {
-    nl.Add: _add,
     nl.Flatten: _line("{y} = {x}.reshape(len({x}), -1)"),
     nl.GELU: _gelu,
     nl.GlobalAvgPool2D: _line("{y} = {x}.mean(axis=(1, 2))"),

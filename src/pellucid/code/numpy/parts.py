@@ -25,6 +25,22 @@ CROP = '''def crop(x, pads):
 
 #: layer → source; a layer's derivative has its name and _back
 PARTS = {
+    "largest": '''def largest(x, *others):
+    """Keep the largest."""
+    for other in others:
+        x = np.maximum(x, other)
+    return x
+''',
+    "wins": '''def wins(k, values):
+    """Return where the k-th value is the first of the largest ones."""
+    return np.stack(np.broadcast_arrays(*values)).argmax(axis=0) == k
+''',
+    "sum_to": '''def sum_to(grad, shape):
+    """Sum over the axes along which a value of that shape was stretched."""
+    grad = grad.sum(axis=tuple(range(1, 1 + grad.ndim - len(shape))))
+    axes = [a for a, n in enumerate(shape) if a and n < grad.shape[a]]
+    return grad.sum(axis=tuple(axes), keepdims=True)
+''',
     "conv2d": '''def conv2d(x, weight, bias, stride, pads, dilation):
     """y[i, j] = b + the sum over (u, v) of x[i s + u d, j s + v d] @ w[u, v]."""
     x = pad(x, pads)

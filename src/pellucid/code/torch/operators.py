@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pellucid.code.functional import OPERATORS as SIGNS
 from pellucid.code.rearrangements import index_text
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.engines.framework_layers.torch import (
@@ -14,6 +15,25 @@ from pellucid.engines.framework_layers.torch import (
 )
 from pellucid.network import Node
 from pellucid.network import layers as nl
+
+
+def _arithmetic(spec: ScriptSpec, node: Node, inputs: list[str]) -> str:
+    """Return the operands combined, their axes aligned as (N, C, H, W)."""
+    shapes = spec.network.input_shapes(node)
+    rank = max(map(len, shapes))
+    if any(len(shape) not in (1, rank) for shape in shapes):
+        raise spec.refuse(node, "its inputs have other axes than images and features")
+    index = ":, :, None, None" if rank == 3 else f":{', None' * (rank - 1)}"
+    words = [
+        x if len(shape) == rank else f"{x}[{index}]"
+        for x, shape in zip(inputs, shapes, strict=True)
+    ]
+    if isinstance(node.layer, nl.Maximum):
+        if len(words) > 2:
+            raise spec.refuse(node, "it has more than two inputs")
+        first, second = words  # torch.maximum gives half the derivative to equal ones
+        return f"torch.where({first} >= {second}, {first}, {second})"
+    return SIGNS[type(node.layer)].join(words)
 
 
 def _concat(spec: ScriptSpec, node: Node, inputs: list[str]) -> str:
@@ -45,11 +65,14 @@ def _reshape(spec: ScriptSpec, node: Node, inputs: list[str]) -> str:
 
 
 OPERATORS: dict[type[nl.Layer], Callable[[ScriptSpec, Node, list[str]], str]] = {
-    nl.Add: lambda spec, node, inputs: " + ".join(inputs),
+    nl.Add: _arithmetic,
     nl.Concat: _concat,
+    nl.Maximum: _arithmetic,
+    nl.Multiply: _arithmetic,
     nl.Permute: _permute,
     nl.Reshape: _reshape,
     nl.Slice: _slice,
+    nl.Subtract: _arithmetic,
 }
 
 

@@ -6,6 +6,7 @@ out) weights as they are.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -234,8 +235,26 @@ def _plain(function: Callable[[Array], Array]) -> Callable[..., Array]:
     return lambda layer, w, x: function(x)
 
 
+def _arithmetic(operation: Callable[[Array, Array], Array]) -> Callable[..., Array]:
+    """Return a function that takes an operation over its inputs from left to right."""
+
+    def combine(layer: Layer, w: Arrays, *inputs: Array) -> Array:
+        del layer, w
+        rank = max(x.ndim for x in inputs)
+        # missing axes stand behind the batch
+        wide = [jnp.expand_dims(x, tuple(range(1, 1 + rank - x.ndim))) for x in inputs]
+        return functools.reduce(operation, wide)
+
+    return combine
+
+
+def _maximum(x: Array, other: Array) -> Array:
+    """Return the larger; of equal ones the first, where JAX's takes half of each."""
+    return jnp.where((x >= other) | jnp.isnan(x), x, other)
+
+
 _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
-    pl.Add: lambda layer, w, *inputs: sum(inputs[1:], start=inputs[0]),
+    pl.Add: _arithmetic(jnp.add),
     pl.AvgPool2D: _avg_pool,
     pl.Concat: lambda layer, w, *inputs: jnp.concatenate(
         inputs, axis=1 + layer.resolved_axis(inputs[0].ndim - 1)
@@ -250,6 +269,8 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.LeakyReLU: _leaky_relu,
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _max_pool,
+    pl.Maximum: _arithmetic(_maximum),
+    pl.Multiply: _arithmetic(jnp.multiply),
     pl.Permute: _rearrange,
     pl.ReLU: _plain(jax.nn.relu),  # jnp.maximum(x, 0) has the derivative 0.5 at 0
     pl.Reshape: _rearrange,
@@ -257,6 +278,7 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.Sigmoid: _plain(jax.nn.sigmoid),
     pl.Slice: _rearrange,
     pl.Softmax: _plain(lambda x: jax.nn.softmax(x, axis=-1)),
+    pl.Subtract: _arithmetic(jnp.subtract),
     pl.Tanh: _plain(jnp.tanh),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: lambda layer, w, x: jnp.pad(x, ((0, 0), *layer.sides, (0, 0))),

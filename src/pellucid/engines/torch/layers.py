@@ -137,6 +137,13 @@ def _concat(layer: pl.Concat, *shapes: Shape) -> nn.Module:
     return modules.Concat(torch_axis(layer.resolved_axis(rank), rank))
 
 
+def _arithmetic(
+    operation: Callable[[Tensor, Tensor], Tensor],
+) -> Callable[..., nn.Module]:
+    """Return a builder of a module that combines values by an operation."""
+    return lambda layer, *shapes: modules.Arithmetic(operation, [*map(len, shapes)])
+
+
 #: modules for padding that PyTorch's own have no argument for
 _PADDED: dict[str, Callable[..., nn.Module]] = {
     "Conv2d": modules.PaddedConv2d,
@@ -145,7 +152,7 @@ _PADDED: dict[str, Callable[..., nn.Module]] = {
 }
 #: layers that the engine computes by modules of its own, not by PyTorch's
 _OWN_BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
-    pl.Add: lambda layer, *shapes: modules.Add(),
+    pl.Add: _arithmetic(modules.add),
     pl.AvgPool2D: _avg_pool,
     pl.BatchNorm: _batch_norm,
     pl.Concat: _concat,
@@ -153,9 +160,12 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
     pl.Flatten: lambda layer, shape: (
         modules.Flatten() if len(shape) == 3 else nn.Flatten()
     ),
+    pl.Maximum: _arithmetic(modules.maximum),
+    pl.Multiply: _arithmetic(modules.multiply),
     pl.Permute: lambda layer, shape: modules.Permute(torch_permutation(layer.axes)),
     pl.Reshape: lambda layer, shape: modules.Reshape(layer.output_shape(shape)),
     pl.Slice: lambda layer, shape: modules.Slice(
         *torch_slices(layer.ranges(shape), shape)
     ),
+    pl.Subtract: _arithmetic(modules.subtract),
 }

@@ -218,15 +218,61 @@ class Dropout(nn.Dropout):
         return x * mask
 
 
-class Add(nn.Module):
-    """The sum of all inputs."""
+class Arithmetic(nn.Module):
+    """An operation on two values, taken over all inputs from left to right.
+
+    ``ranks`` counts each input's axes, and those of the output, without the batch.
+    """
+
+    def __init__(
+        self, operation: Callable[[Tensor, Tensor], Tensor], ranks: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.operation, self.ranks = operation, tuple(ranks)
 
     def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        """Add from left to right."""
-        total = first
-        for other in others:
-            total = total + other
+        """Align the axes and combine."""
+        rank = max(self.ranks)
+        total = _align(first, self.ranks[0], rank)
+        for other, own in zip(others, self.ranks[1:], strict=True):
+            total = self.operation(total, _align(other, own, rank))
         return total
+
+
+def _align(x: Tensor, own: int, rank: int) -> Tensor:
+    """Insert axes of length 1 behind the batch, channels staying where they are."""
+    if own == rank:
+        return x
+    if own == 3:  # an image beside something with more axes, which has them last
+        x = x.movedim(1, -1)
+    wide = x[(slice(None), *(None,) * (rank - own))]
+    return wide.movedim(-1, 1) if rank == 3 else wide
+
+
+def add(x: Tensor, other: Tensor) -> Tensor:
+    """Return the sum."""
+    return x + other
+
+
+def subtract(x: Tensor, other: Tensor) -> Tensor:
+    """Return the difference."""
+    return x - other
+
+
+def multiply(x: Tensor, other: Tensor) -> Tensor:
+    """Return the product."""
+    return x * other
+
+
+def maximum(x: Tensor, other: Tensor) -> Tensor:
+    """Return the larger; of equal ones the first.
+
+    PyTorch's own gives each of equal ones half the derivative; exported programs,
+    which have none, hold it.
+    """
+    if torch.compiler.is_exporting():
+        return torch.maximum(x, other)
+    return torch.where((x >= other) | x.isnan(), x, other)
 
 
 class Concat(nn.Module):

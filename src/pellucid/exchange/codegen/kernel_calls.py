@@ -28,7 +28,7 @@ from pellucid.exchange.codegen.weight_packing import (
 )
 from pellucid.exchange.errors import export_error
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer
+from pellucid.network.layers import Layer, Shape
 from pellucid.network.strided import View, joined_axes, transfers
 from pellucid.runs import ModelFile
 
@@ -240,13 +240,58 @@ def _softmax(program: KernelProgram, planned: PlannedNode, weights: Weights) -> 
     program.call(planned, "softmax", *_operands(planned), *sizes)
 
 
-def _add(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
-    first, target = _operands(planned)
-    for other in planned.sources[1:]:
-        program.call(
-            planned, "add", first, WorkspaceRef(other), target, prod(planned.shape)
+def _arithmetic(
+    kernel: str,
+) -> Callable[[KernelProgram, PlannedNode, Weights], None]:
+    """Return a writer of calls pair by pair; ``kernel`` is for operands of one shape.
+
+    ``<kernel>_spread`` goes through four axes of the output, its operands by strides:
+    0 where they are stretched. Partial results lie where the output will.
+    """
+
+    def write(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+        first, target = _operands(planned)
+        shape = planned.shapes[0]
+        pairs = zip(planned.sources[1:], planned.shapes[1:], strict=True)
+        if len(planned.sources) > 2 and len(set(planned.shapes)) > 1:
+            first, shape = _stretched(program, planned), planned.shape
+        for source, other in pairs:
+            places = first, WorkspaceRef(source), target
+            if shape == other == planned.shape:
+                program.call(planned, kernel, *places, prod(shape))
+            else:
+                sizes = _four(planned, planned.shape)
+                steps = (*_steps(planned, shape), *_steps(planned, other))
+                program.call(planned, f"{kernel}_spread", *places, *sizes, *steps)
+            first, shape = target, planned.shape
+
+    return write
+
+
+def _stretched(program: KernelProgram, planned: PlannedNode) -> WorkspaceRef:
+    """Copy the first input to the output's place and size; return that place.
+
+    Then no partial result is smaller than the output, which it is written over.
+    """
+    x, y = _operands(planned)
+    sizes = _four(planned, planned.shape)
+    program.call(planned, "stretch", x, y, *sizes, *_steps(planned, planned.shapes[0]))
+    return y
+
+
+def _four(planned: PlannedNode, shape: Shape) -> tuple[int, ...]:
+    """Return a shape with as many leading axes as the kernels go through."""
+    if len(shape) > 4:
+        raise export_error(
+            "C and JavaScript", planned.layer.who, "values must have 4 axes at most"
         )
-        first = target
+    return (1,) * (4 - len(shape)) + shape
+
+
+def _steps(planned: PlannedNode, shape: Shape) -> tuple[int, ...]:
+    """Return how far the next element of each axis is; 0 where an axis has one."""
+    sizes = _four(planned, shape)
+    return tuple(prod(sizes[i + 1 :]) if n > 1 else 0 for i, n in enumerate(sizes))
 
 
 def _concat(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
@@ -304,7 +349,7 @@ def _view(program: KernelProgram, planned: PlannedNode, weights: Weights) -> Non
 
 
 _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None]] = {
-    pl.Add: _add,
+    pl.Add: _arithmetic("add"),
     pl.AvgPool2D: _pool("avg_pool"),
     pl.BatchNorm: _batch_norm,
     pl.Concat: _concat,
@@ -319,6 +364,8 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.LeakyReLU: _leaky_relu,
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("max_pool"),
+    pl.Maximum: _arithmetic("maximum"),
+    pl.Multiply: _arithmetic("multiply"),
     pl.Permute: _rearrange,
     pl.ReLU: _elementwise("relu"),
     pl.Reshape: _view,
@@ -326,6 +373,7 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.Sigmoid: _elementwise("sigmoid"),
     pl.Slice: _rearrange,
     pl.Softmax: _softmax,
+    pl.Subtract: _arithmetic("subtract"),
     pl.Tanh: _elementwise("tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _zero_pad,

@@ -135,8 +135,8 @@ def plan_memory(network: Network) -> MemoryPlan:
         )
         places[node.name] = target
         readers[target] = readers.get(target, 0) + left[node.name]
-        for source in sources:
-            readers[source] -= 1
+        for name in set(node.inputs):  # a node that reads it twice is one reader
+            readers[places[name]] -= 1
         for source in {*sources, target}:
             if readers[source] == 0:
                 space.free(source)

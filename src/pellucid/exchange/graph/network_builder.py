@@ -378,14 +378,30 @@ class NetworkBuilder:
         return np.broadcast_to(constant.reshape(-1), x.shape[-1:]).copy()
 
     def add(self, ref: OperatorRef, inputs: Sequence[Tensor]) -> Tensor:
-        """Add tensors of one shape."""
-        for other in inputs[1:]:
-            if not inputs[0].same_layout(other):
-                shapes = " and ".join(map(_shown, inputs))
-                ref.refuse("add tensors of one shape and layout", shapes)
+        """Add tensors of one shape, or that broadcast."""
+        return self.arithmetic(ref, pl.Add(), inputs)
+
+    def arithmetic(
+        self, ref: OperatorRef, layer: Layer, inputs: Sequence[Tensor]
+    ) -> Tensor:
+        """Add a layer that combines its inputs element by element.
+
+        The foreign file broadcasts by its own axes: they must be ours, counted from
+        the last one.
+        """
         if len(inputs) == 1:
             return inputs[0]
-        return self.layer(ref, pl.Add(), inputs)
+        widest = max(inputs, key=lambda x: len(x.shape))
+        for other in inputs:
+            if not widest.broadcasts(other):
+                shapes = " and ".join(map(_shown, inputs))
+                ref.refuse("combine tensors of one layout", shapes)
+        try:
+            layer.output_shape(*(x.shape for x in inputs))
+        except NetworkError as error:
+            ref.refuse("have inputs of one shape, or that broadcast", str(error)[:-1])
+        made = self.layer(ref, layer, inputs, axes=widest.axes)
+        return replace(made, order=widest.order)
 
     def concat(self, ref: OperatorRef, inputs: Sequence[Tensor], axis: int) -> Tensor:
         """Concatenate tensors along the channels."""

@@ -75,6 +75,29 @@ class Tensor:
             return self.order is other.order
         return np.array_equal(self.order, other.order)
 
+    def broadcasts(self, other: Tensor) -> bool:
+        """True where a smaller tensor's axes meet the same axes as here.
+
+        Ours are counted from the last one: (C,) meets the channels of (H, W, C). So
+        must the foreign ones be, of which both have as many.
+        """
+        if len(self.axes) != len(other.axes):
+            return False
+        rank, own = len(self.shape) + 1, len(other.shape) + 1
+        for mine, theirs in zip(self.axes, other.axes, strict=True):
+            if mine is None and theirs is None:
+                continue
+            if mine is None or (theirs is None and mine > rank - own):
+                return False
+            if theirs is not None and theirs != (mine and mine - (rank - own)):
+                return False
+        same = self.order is other.order or (
+            self.order is not None
+            and other.order is not None
+            and np.array_equal(self.order, other.order)
+        )
+        return same or (self.shape[-1] == 1 or other.shape[-1] == 1)
+
     def to_foreign(self, array: Array) -> Array:
         """Return a batch of the node's values as the foreign file lays them out."""
         if self.order is not None:

@@ -87,7 +87,7 @@ def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> No
         if kind == "PADV2":
             _set(inputs[2], np.asarray([-128], np.int8), inputs[0].scales)
     elif kind in WEIGHTED or kind in _COMPUTES:
-        output.scales = compute_scales(_range(output, inputs, ranges))
+        output.scales = compute_scales(_range(operator, output, inputs, ranges))
         if kind in WEIGHTED:
             _quantize_weights(made, operator)
         if kind == "CONCATENATION":
@@ -97,11 +97,16 @@ def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> No
     made.operators.append(operator)
 
 
-def _range(output: Value, inputs: list[Value], ranges: Mapping[str, Range]) -> Range:
-    """Return what was seen; of a partial sum, which no node is, what may be."""
+def _range(
+    operator: Operator, output: Value, inputs: list[Value], ranges: Mapping[str, Range]
+) -> Range:
+    """Return what was seen; of a partial result, which no node is, what may be."""
     if output.node is not None:
         return ranges[output.node]
     ends = [_ends(value) for value in inputs]
+    if operator.kind == "MUL":
+        products = [x * z for x in ends[0] for z in ends[1]]
+        return min(products), max(products)
     return sum(low for low, _ in ends), sum(high for _, high in ends)
 
 

@@ -236,6 +236,8 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("MaxPooling2D"),
+    pl.Maximum: lambda context: context.add_layer("Maximum"),
+    pl.Multiply: lambda context: context.add_layer("Multiply"),
     pl.Permute: rearrange.write,
     pl.ReLU: lambda context: context.add_layer("ReLU"),
     pl.Reshape: rearrange.write,
@@ -243,6 +245,7 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     pl.Sigmoid: _activation("sigmoid"),
     pl.Slice: rearrange.write,
     pl.Softmax: lambda context: context.add_layer("Softmax", axis=-1),
+    pl.Subtract: lambda context: context.add_layer("Subtract"),
     pl.Tanh: _activation("tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: lambda context: context.add_layer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -289,8 +289,18 @@ def _rescaling(op: OperatorView) -> Tensor:
     return op.builder.affine(op.ref, op.inputs[0], scale=scale, offset=offset)
 
 
-def _add(op: OperatorView) -> Tensor:
-    return op.builder.add(op.ref, op.inputs)
+def _arithmetic(kind: type[Layer]) -> Callable[[OperatorView], Tensor]:
+    """Combine the inputs; missing axes of length 1 stand behind the batch."""
+
+    def read(op: OperatorView) -> Tensor:
+        rank = max(len(x.axes) for x in op.inputs)
+        wide = [
+            replace(x, axes=(x.axes[0], *(None,) * (rank - len(x.axes)), *x.axes[1:]))
+            for x in op.inputs
+        ]
+        return op.builder.arithmetic(op.ref, kind(), wide)
+
+    return read
 
 
 def _concat(op: OperatorView) -> Tensor:
@@ -366,7 +376,7 @@ def _nested(op: OperatorView) -> Tensor:
 READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     **dict.fromkeys(_IN_TRAINING_ALONE, _same),
     "Activation": _same,
-    "Add": _add,
+    "Add": _arithmetic(pl.Add),
     "AveragePooling2D": _pool(pl.AvgPool2D),
     "BatchNormalization": _batch_norm,
     "Concatenate": _concat,
@@ -384,6 +394,8 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "LayerNormalization": _layer_norm,
     "LeakyReLU": _leaky_relu,
     "MaxPooling2D": _pool(pl.MaxPool2D),
+    "Maximum": _arithmetic(pl.Maximum),
+    "Multiply": _arithmetic(pl.Multiply),
     "PReLU": _prelu,
     "ReLU": _relu,
     "Rescaling": _rescaling,
@@ -391,6 +403,7 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "SeparableConv2D": _separable,
     "Sequential": _nested,
     "Softmax": _softmax,
+    "Subtract": _arithmetic(pl.Subtract),
     "UpSampling2D": _upsample,
     "ZeroPadding2D": _zero_pad,
 }

@@ -14,6 +14,7 @@ from pellucid.exchange.litert import rearrange
 from pellucid.exchange.litert.write_context import ZEROS, WriteContext, strides
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
+from pellucid.network.layers.merge import broadcast
 
 Array = npt.NDArray[Any]
 VALID = 1
@@ -188,14 +189,39 @@ def _silu(context: WriteContext) -> int:
     return context.add_operator("MUL", context.inputs[0], gate)
 
 
-def _add(context: WriteContext) -> int:
-    made, *others = context.inputs
-    for i, other in enumerate(others):
-        is_last = i == len(others) - 1
-        made = context.add_operator(
-            "ADD", made, other, part="" if is_last else f"part_{i}"
-        )
-    return made
+def _arithmetic(kind: str) -> Callable[[WriteContext], int]:
+    def write(context: WriteContext) -> int:
+        rank = max(map(len, context.shapes))
+        made, shape = _align(context, 0, rank), context.shapes[0]
+        for i in range(1, len(context.inputs)):
+            other, is_last = _align(context, i, rank), i == len(context.inputs) - 1
+            shape = broadcast(context.layer.who, shape, context.shapes[i])
+            made = context.add_operator(
+                kind,
+                made,
+                other,
+                part="" if is_last else f"part_{i - 1}",
+                shape=(1,) * (rank - len(shape)) + shape,
+            )
+        return made
+
+    return write
+
+
+def _align(context: WriteContext, i: int, rank: int) -> int:
+    """Insert axes of length 1 behind the batch: LiteRT would align it otherwise."""
+    x, own = context.inputs[i], context.shapes[i]
+    if len(own) == rank:
+        return x
+    shape = (1,) * (rank - len(own)) + own
+    return context.add_operator(
+        "RESHAPE",
+        x,
+        context.add_constant(f"shape_{i}", [-1, *shape]),
+        new_shape=[-1, *shape],
+        part=f"input_{i}",
+        shape=shape,
+    )
 
 
 def _pad(context: WriteContext) -> int:
@@ -219,7 +245,7 @@ def _direct(kind: str, **options: Any) -> Callable[[WriteContext], int]:
 
 
 WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
-    pl.Add: _add,
+    pl.Add: _arithmetic("ADD"),
     pl.AvgPool2D: _pool("AVERAGE_POOL_2D"),
     pl.BatchNorm: _batch_norm,
     pl.Concat: lambda context: context.add_operator(
@@ -241,6 +267,8 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("MAX_POOL_2D"),
+    pl.Maximum: _arithmetic("MAXIMUM"),
+    pl.Multiply: _arithmetic("MUL"),
     pl.Permute: rearrange.write,
     pl.ReLU: _direct("RELU"),
     pl.Reshape: rearrange.write,
@@ -248,6 +276,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.Sigmoid: _direct("LOGISTIC"),
     pl.Slice: rearrange.write,
     pl.Softmax: _direct("SOFTMAX", beta=1.0),
+    pl.Subtract: _arithmetic("SUB"),
     pl.Tanh: _direct("TANH"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _pad,

@@ -180,7 +180,14 @@ def _combine(op: OperatorView) -> Tensor:
     silu = op.builder.silu(op.ref, x, y) if op.operator.kind == "MUL" else None
     if silu is not None:
         return silu
-    op.refuse("have a constant, or be x · sigmoid(x)", "two values")
+    kinds: dict[str, Callable[[], Layer]] = {
+        "MAXIMUM": pl.Maximum,
+        "MUL": pl.Multiply,
+        "SUB": pl.Subtract,
+    }
+    if op.operator.kind not in kinds:
+        op.refuse("have a constant", "two values")
+    return op.builder.arithmetic(op.ref, kinds[op.operator.kind](), [x, y])
 
 
 def _concat(op: OperatorView) -> Tensor:
@@ -381,6 +388,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "LOCAL_RESPONSE_NORMALIZATION": _local_response_norm,
     "LOG_SOFTMAX": _log_softmax,
     "LOGISTIC": _elementwise(pl.Sigmoid),
+    "MAXIMUM": _combine,
     "MAX_POOL_2D": _pool(pl.MaxPool2D),
     "MEAN": _mean,
     "MUL": _arithmetic,

@@ -91,6 +91,7 @@ KINDS: dict[str, Kind] = {
         ("beta", _FLOAT),
     ),
     "LOGISTIC": Kind(14, (1, 2)),
+    "MAXIMUM": Kind(55, (1, 2), 39),
     "MAX_POOL_2D": _kind(
         17,
         (1, 2),

@@ -47,8 +47,8 @@ class WriteContext:
         """
         name = f"{self.names[0]}_{part}" if part else ";".join(self.names)
         whole = (1, *(shape or self.shape))
-        is_part_of_sum = bool(part) and kind == "ADD"
-        node = None if is_part_of_sum else self.names[-1]
+        is_partial = bool(part) and kind in ("ADD", "MUL")
+        node = None if is_partial else self.names[-1]
         value = Value(name=name, shape=whole, node=node)
         made = self.graph.add(value)
         names = schema.KINDS[kind].options

@@ -193,8 +193,39 @@ def _upsample(context: WriteContext) -> str:
     return context.add_operator("Resize", [*context.inputs, "", scales], **how)
 
 
+def _arithmetic(operator: str) -> Callable[[WriteContext], str]:
+    def write(context: WriteContext) -> str:
+        rank = max(map(len, context.shapes))
+        first, *others = (_align(context, i, rank) for i in range(len(context.inputs)))
+        for i, other in enumerate(others[:-1], start=2):
+            first = context.add_part(operator, [first, other], f"of_{i}")
+        return context.add_operator(operator, [first, others[-1]])
+
+    return write
+
+
+def _align(context: WriteContext, i: int, rank: int) -> str:
+    """Insert axes of length 1 behind the batch, channels where images have them."""
+    x, own = context.inputs[i], len(context.shapes[i])
+    if own == rank:
+        return x
+    if own == 3:
+        x = context.builder.channels_last(x, f"{context.node.name}.input_{i}")
+    new = list(range(1, 1 + rank - own))
+    if rank == 3:
+        if own == 2:  # (N, W, C) → (N, C, W)
+            x = context.add_part("Transpose", [x], f"input_{i}_first", perm=[0, 2, 1])
+        new = [2, 3] if own == 1 else [2]
+    axes = context.builder.constant(
+        f"{context.node.name}.axes_{i}", np.asarray(new, np.int64)
+    )
+    return context.add_part("Unsqueeze", [x, axes], f"input_{i}")
+
+
 def _add(context: WriteContext) -> str:
-    return context.add_operator("Add" if len(context.inputs) == 2 else "Sum")
+    if len(context.inputs) > 2 and len(set(context.shapes)) == 1:
+        return context.add_operator("Sum")
+    return _arithmetic("Add")(context)
 
 
 def _silu(context: WriteContext) -> str:
@@ -224,6 +255,8 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: lambda context: context.add_operator("MaxPool", **_window(context)),
+    pl.Maximum: _arithmetic("Max"),
+    pl.Multiply: _arithmetic("Mul"),
     pl.Permute: rearrange.permute,
     pl.ReLU: lambda context: context.add_operator("Relu"),
     pl.Reshape: rearrange.reshape,
@@ -233,6 +266,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.Softmax: lambda context: context.add_operator(
         "Softmax", axis=_channel_axis(context)
     ),
+    pl.Subtract: _arithmetic("Sub"),
     pl.Tanh: lambda context: context.add_operator("Tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _zero_pad,

@@ -133,6 +133,9 @@ def _sub(op: OperatorView) -> Tensor:
         minus = np.full(1, -1, op.inputs[0].dtype)
         negative = op.builder.affine(op.ref, x, scale=minus)
         return op.builder.affine(op.ref, negative, offset=op.inputs[0])
+    if isinstance(op.inputs[1], Tensor):
+        pair = [op.tensor(0), op.tensor(1)]
+        return op.builder.arithmetic(op.ref, pl.Subtract(), pair)
     offset = -_aligned(op, op.constant(1))
     return op.builder.affine(op.ref, op.tensor(), offset=offset)
 
@@ -150,9 +153,7 @@ def _mul(op: OperatorView) -> Result:
     if squares is not None:
         return squares
     silu = op.builder.silu(op.ref, op.tensor(0), op.tensor(1))
-    if silu is None:
-        op.refuse("multiply by a constant, or by its own sigmoid", "two values")
-    return silu
+    return silu or op.builder.arithmetic(op.ref, pl.Multiply(), tensors)
 
 
 def _one_number(op: OperatorView, constant: Array) -> float:
@@ -183,6 +184,11 @@ def _neg(op: OperatorView) -> Tensor:
 def _sum(op: OperatorView) -> Tensor:
     tensors = [op.tensor(i) for i in range(len(op.inputs))]
     return op.builder.add(op.ref, tensors)
+
+
+def _max(op: OperatorView) -> Tensor:
+    tensors = [op.tensor(i) for i in range(len(op.inputs))]
+    return op.builder.arithmetic(op.ref, pl.Maximum(), tensors)
 
 
 def _split(op: OperatorView) -> tuple[list[Any], list[Array]]:
@@ -326,6 +332,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Log": _log,
     "LogSoftmax": _log_softmax,
     "MatMul": _matmul,
+    "Max": _max,
     "MaxPool": windows.max_pool,
     "Mul": _mul,
     "Neg": _neg,

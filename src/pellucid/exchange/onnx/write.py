@@ -75,7 +75,7 @@ def _write_nodes(
             node=node,
             layer=node.layer,
             inputs=[values[source] for source in node.inputs],
-            shape=network.input_shapes(node)[0],
+            shapes=network.input_shapes(node),
             weights={
                 spec.role: np.asarray(weights[f"{node.name}.{spec.role}"], np.float32)
                 for spec in node.layer.weights(*network.input_shapes(node))

@@ -20,17 +20,22 @@ Array = npt.NDArray[Any]
 class WriteContext:
     """One node while it is written.
 
-    ``shape`` is the first input's, ours; ``image_shape`` is that of the image which
-    was flattened, where its order C, H, W is kept.
+    ``shapes`` are the inputs', ours; ``image_shape`` is that of the image which was
+    flattened, where its order C, H, W is kept.
     """
 
     builder: GraphBuilder
     node: Node
     layer: Any
     inputs: list[str]
-    shape: Shape
+    shapes: tuple[Shape, ...]
     weights: dict[str, Array]
     image_shape: Shape | None
+
+    @property
+    def shape(self) -> Shape:
+        """The first input's shape."""
+        return self.shapes[0]
 
     @property
     def is_image(self) -> bool:

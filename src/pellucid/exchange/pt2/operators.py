@@ -298,6 +298,9 @@ def _sub(op: OperatorView) -> Tensor:
     alpha = np.float32(op.get("alpha", 1))
     if isinstance(part, np.ndarray):
         return _subtract_from(op, part, op.tensor("other"), alpha)
+    if isinstance(other, Tensor) and alpha == 1:
+        pair = [op.tensor("self"), other]
+        return op.builder.arithmetic(op.ref, pl.Subtract(), pair)
     if isinstance(other, Tensor):
         minus = op.builder.affine(op.ref, other, scale=np.asarray(-alpha))
         return op.builder.add(op.ref, [op.tensor("self"), minus])
@@ -334,9 +337,12 @@ def _mul(op: OperatorView) -> Any:
     if squares is not None:
         return squares
     silu = op.builder.silu(op.ref, part, other)
-    if silu is not None:
-        return silu
-    op.refuse("multiply by a constant, or by its own sigmoid", f"'{other.node}'")
+    return silu or op.builder.arithmetic(op.ref, pl.Multiply(), [part, other])
+
+
+def _maximum(op: OperatorView) -> Tensor:
+    pair = [op.tensor("self"), op.tensor("other")]
+    return op.builder.arithmetic(op.ref, pl.Maximum(), pair)
 
 
 def _is_number(value: Any) -> bool:
@@ -572,6 +578,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "log": _log,
     "log_softmax": _log_softmax,
     "max_pool2d": _pool(pl.MaxPool2D),
+    "maximum": _maximum,
     "mean": _mean,
     "movedim": _movedim,
     "mT": _transpose,

@@ -8,7 +8,13 @@ from pellucid.explain.layers.activation import activation, softmax
 from pellucid.explain.layers.conv import conv2d, conv_transpose2d
 from pellucid.explain.layers.dense import dense
 from pellucid.explain.layers.geometry import dropout, flatten, upsample2d, zero_pad2d
-from pellucid.explain.layers.merge import add, concat
+from pellucid.explain.layers.merge import (
+    add,
+    concat,
+    maximum,
+    multiply,
+    subtract,
+)
 from pellucid.explain.layers.normalization import (
     batch_norm,
     layer_norm,
@@ -34,6 +40,8 @@ CALCULATIONS: dict[str, Callable[[ElementContext], Calculation]] = {
     "LeakyReLU": activation,
     "LocalResponseNorm": local_response_norm,
     "MaxPool2D": max_pool2d,
+    "Maximum": maximum,
+    "Multiply": multiply,
     "Permute": rearranged,
     "ReLU": activation,
     "Reshape": rearranged,
@@ -41,6 +49,7 @@ CALCULATIONS: dict[str, Callable[[ElementContext], Calculation]] = {
     "Sigmoid": activation,
     "Slice": rearranged,
     "Softmax": softmax,
+    "Subtract": subtract,
     "Tanh": activation,
     "Upsample2D": upsample2d,
     "ZeroPad2D": zero_pad2d,

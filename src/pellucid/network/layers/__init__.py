@@ -15,7 +15,14 @@ from pellucid.network.layers.dense import Dense
 from pellucid.network.layers.dropout import Dropout
 from pellucid.network.layers.geometry import Flatten, Upsample2D, ZeroPad2D
 from pellucid.network.layers.input import Input
-from pellucid.network.layers.merge import Add, Concat
+from pellucid.network.layers.merge import (
+    Add,
+    Arithmetic,
+    Concat,
+    Maximum,
+    Multiply,
+    Subtract,
+)
 from pellucid.network.layers.normalization import (
     BatchNorm,
     LayerNorm,
@@ -49,6 +56,8 @@ LAYERS: dict[str, type[Layer]] = {
         LeakyReLU,
         LocalResponseNorm,
         MaxPool2D,
+        Maximum,
+        Multiply,
         Permute,
         ReLU,
         Reshape,
@@ -56,6 +65,7 @@ LAYERS: dict[str, type[Layer]] = {
         Sigmoid,
         Slice,
         Softmax,
+        Subtract,
         Tanh,
         Upsample2D,
         ZeroPad2D,
@@ -66,6 +76,7 @@ __all__ = [
     "GELU",
     "LAYERS",
     "Add",
+    "Arithmetic",
     "AvgPool2D",
     "BatchNorm",
     "Concat",
@@ -81,6 +92,8 @@ __all__ = [
     "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2D",
+    "Maximum",
+    "Multiply",
     "Permute",
     "ReLU",
     "Rearrangement",
@@ -91,6 +104,7 @@ __all__ = [
     "Slice",
     "Softmax",
     "Split",
+    "Subtract",
     "Tanh",
     "Upsample2D",
     "Value",

@@ -1,4 +1,4 @@
-"""Layers that join branches: addition and concatenation."""
+"""Layers that join branches: arithmetic of several inputs, and concatenation."""
 
 from __future__ import annotations
 
@@ -10,19 +10,82 @@ from pellucid.network import checks
 from pellucid.network.layers.base import Layer, Shape
 
 
+def broadcast(who: str, *shapes: Shape) -> Shape:
+    """Return the shape that shapes come to side by side, the last axes aligned.
+
+    NumPy's rule for one example: axes must be equal, or 1 in all shapes but one
+    length; missing axes in front count as 1. The batch is no part of it.
+
+    Raises
+    ------
+    ShapeError
+        If two axes differ and neither is 1.
+    """
+    rank = max(map(len, shapes))
+    aligned = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    result = tuple(max(sizes) for sizes in zip(*aligned, strict=True))
+    fits = (
+        n in (1, m) for shape in aligned for n, m in zip(shape, result, strict=True)
+    )
+    if not all(fits):
+        came = " and ".join(map(str, shapes))
+        raise ShapeError(
+            f"{who}: inputs must be of one shape, or have 1 where another is larger; "
+            f"got {came}."
+        )
+    return result
+
+
 @dataclass(frozen=True)
-class Add(Layer):
-    """Add two or more inputs of one shape."""
+class Arithmetic(Layer):
+    """A layer that computes every element from one element of each input.
+
+    Where an input has length 1, or lacks leading axes, its elements stand for all:
+    (H, W, C) goes with (C,), (1, 1, C) and (H, W, 1).
+    """
 
     arity: ClassVar[tuple[int, int | None]] = (2, None)
-    stem: ClassVar[str] = "add"
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        """Return the shape that all inputs have."""
-        if len(set(inputs)) != 1:
-            shapes = " and ".join(map(str, inputs))
-            raise ShapeError(f"{self.who}: inputs must be of one shape; got {shapes}.")
-        return inputs[0]
+        """Return the shape that the inputs broadcast to."""
+        return broadcast(self.who, *inputs)
+
+
+@dataclass(frozen=True)
+class Add(Arithmetic):
+    """Add two or more inputs, with broadcasting as in Multiply."""
+
+    stem: ClassVar[str] = "add"
+
+
+@dataclass(frozen=True)
+class Subtract(Arithmetic):
+    """Subtract the second input from the first, with broadcasting as in Multiply."""
+
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    stem: ClassVar[str] = "subtract"
+
+
+@dataclass(frozen=True)
+class Multiply(Arithmetic):
+    """Multiply two or more inputs element by element, as a gate does.
+
+    Shapes are broadcast by NumPy's rule with the batch left out: an image (H, W, C)
+    is multiplied by channel weights (C,) or (1, 1, C), as in squeeze-and-excitation
+    (Hu, Shen & Sun 2018), or by a map (H, W, 1).
+    """
+
+    stem: ClassVar[str] = "multiply"
+
+
+@dataclass(frozen=True)
+class Maximum(Arithmetic):
+    """Keep the largest of two or more inputs; of equal ones the first.
+
+    Broadcasting is Multiply's. The derivative goes to the input that is kept.
+    """
+
+    stem: ClassVar[str] = "maximum"
 
 
 @dataclass(frozen=True)

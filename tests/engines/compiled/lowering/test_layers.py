@@ -131,9 +131,81 @@ def test_every_layer_agrees_with_numpy_backward(twins, case):
     pair.check_vjp(count=11)
 
 
-@pytest.mark.parametrize("join", [layers.Add, layers.Concat])
+@pytest.mark.parametrize(
+    "join", [layers.Add, layers.Concat, layers.Maximum, layers.Multiply]
+)
 def test_branches_meet_and_part(twins, join):
     pair = twins(branched(join))
+    pair.check_forward()
+    pair.check_vjp()
+
+
+def gated(kind, shape, *gates, after=()):
+    """Return an image combined with values of other shapes, all made from it."""
+    image, made = layers.Input(*shape), []
+    for gate in gates:
+        if len(gate) == 1:
+            flat = layers.GlobalAvgPool2D()(image)
+            made.append(layers.Dense(gate[0], activation="sigmoid")(flat))
+        else:
+            size = tuple(n - m + 1 for n, m in zip(shape[:2], gate[:2], strict=True))
+            made.append(layers.Conv2D(gate[2], kernel_size=size)(image))
+    x = kind()(image, *made)
+    for layer in after:
+        x = layer(x)
+    return Network(inputs=image, outputs=x)
+
+
+GATES = {
+    "per channel": ((6, 5, 19), (19,)),
+    "per channel, as an image": ((6, 5, 3), (1, 1, 3)),
+    "per pixel": ((6, 5, 37), (6, 5, 1)),
+    "per row": ((4, 5, 16), (4, 1, 16)),
+    "one number": ((4, 5, 3), (1, 1, 1)),
+    "one channel": ((4, 5, 1), (1,)),
+    "several": ((4, 5, 6), (6,), (4, 5, 1), (4, 5, 6)),
+    "the smaller first": ((1, 5, 1), (1,), (1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("kind", ["Add", "Maximum", "Multiply", "Subtract"])
+@pytest.mark.parametrize("case", GATES)
+def test_values_of_other_shapes_are_stretched(twins, kind, case):
+    shape, *gates = GATES[case]
+    if kind == "Subtract":
+        gates = gates[:1]
+    conv = layers.Conv2D(3, kernel_size=3, padding=1)
+    pair = twins(gated(getattr(layers, kind), shape, *gates, after=(conv,)))
+    pair.check_forward()
+    pair.check_vjp()
+
+
+def test_a_gate_with_many_channels_and_a_wide_outer_product(twins):
+    pair = twins(gated(layers.Multiply, (2, 3, 150), (150,)))
+    pair.check_forward()
+    pair.check_vjp()
+    image = layers.Input(4, 5, 3)
+    column = layers.Conv2D(1, kernel_size=(1, 5))(image)
+    row = layers.Conv2D(7, kernel_size=(4, 1))(image)
+    pair = twins(Network(inputs=image, outputs=layers.Multiply()(column, row)))
+    pair.check_forward()
+    pair.check_vjp()
+
+
+def test_values_of_more_axes_than_an_image(twins):
+    entry = layers.Input(2, 3, 4, 5)
+    x = layers.Dense(1)(entry)
+    out = layers.Multiply()(layers.Subtract()(entry, x), x)
+    pair = twins(Network(inputs=entry, outputs=out))
+    pair.check_forward()
+    pair.check_vjp()
+
+
+def test_a_value_with_itself(twins):
+    image = layers.Input(3, 4, 5)
+    x = layers.Conv2D(5, kernel_size=1)(image)
+    out = layers.Add()(layers.Multiply()(x, x), x)
+    pair = twins(Network(inputs=image, outputs=out))
     pair.check_forward()
     pair.check_vjp()
 

@@ -43,7 +43,8 @@ def _takes_in(low: LoweringContext, node: Node, follower: Node) -> bool:
     if isinstance(node.layer, BatchNorm):
         return isinstance(follower.layer, ReLU)
     if isinstance(node.layer, Add):
-        return isinstance(follower.layer, ReLU) and len(node.inputs) == 2
+        is_plain = len(set(low.network.input_shapes(node))) == 1
+        return is_plain and isinstance(follower.layer, ReLU) and len(node.inputs) == 2
     if not isinstance(node.layer, Conv2D | Dense):
         return False
     if type(follower.layer) not in FUNCTIONS:

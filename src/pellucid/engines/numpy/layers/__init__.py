@@ -20,7 +20,13 @@ from pellucid.engines.numpy.layers.dropout import dropout
 from pellucid.engines.numpy.layers.forward import Forward, Mode
 from pellucid.engines.numpy.layers.geometry import flatten, upsample2d, zero_pad2d
 from pellucid.engines.numpy.layers.local_response_norm import local_response_norm
-from pellucid.engines.numpy.layers.merge import add, concat
+from pellucid.engines.numpy.layers.merge import (
+    add,
+    concat,
+    maximum,
+    multiply,
+    subtract,
+)
 from pellucid.engines.numpy.layers.normalization import batch_norm, layer_norm
 from pellucid.engines.numpy.layers.pool import (
     avg_pool2d,
@@ -45,6 +51,8 @@ FORWARD: dict[str, Callable[..., Forward]] = {
     "LeakyReLU": leaky_relu,
     "LocalResponseNorm": local_response_norm,
     "MaxPool2D": max_pool2d,
+    "Maximum": maximum,
+    "Multiply": multiply,
     "Permute": permute,
     "ReLU": relu,
     "Reshape": reshape,
@@ -52,6 +60,7 @@ FORWARD: dict[str, Callable[..., Forward]] = {
     "Sigmoid": sigmoid,
     "Slice": slice_,
     "Softmax": softmax,
+    "Subtract": subtract,
     "Tanh": tanh,
     "Upsample2D": upsample2d,
     "ZeroPad2D": zero_pad2d,

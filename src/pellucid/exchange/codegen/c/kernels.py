@@ -34,6 +34,38 @@ typedef float lanes;
 #define PARTS (LANES / WIDTH)
 """
 
+
+def _arithmetic(name: str, formula: str) -> dict[str, str]:
+    """Return the kernels of an operation on operands of one shape, and by steps."""
+    plain, spread = formula.format(i="i", j="i"), formula.format(i="p", j="q")
+    return {
+        name: f"""
+static void {name}(const float *x, const float *z, float *y, int n)
+{{
+    int i;
+    for (i = 0; i < n; i++) y[i] = {plain};
+}}
+""",
+        f"{name}_spread": f"""
+/* y of (a, b, c, d); x and z by steps: 0 where one element stands for all */
+static void {name}_spread(const float *x, const float *z, float *y, int a, int b,
+                          int c, int d, int x0, int x1, int x2, int x3,
+                          int z0, int z1, int z2, int z3)
+{{
+    int i, j, k, l;
+    for (i = 0; i < a; i++)
+        for (j = 0; j < b; j++)
+            for (k = 0; k < c; k++)
+                for (l = 0; l < d; l++) {{
+                    const int p = i * x0 + j * x1 + k * x2 + l * x3;
+                    const int q = i * z0 + j * z1 + k * z2 + l * z3;
+                    *y++ = {spread};
+                }}
+}}
+""",
+    }
+
+
 KERNELS: dict[str, str] = {
     "pad": """
 /* y = x with zeros around it */
@@ -360,11 +392,21 @@ static void softmax(const float *x, float *y, int n, int c)
     }
 }
 """,
-    "add": """
-static void add(const float *x, const float *z, float *y, int n)
+    **_arithmetic("add", "x[{i}] + z[{j}]"),
+    **_arithmetic("maximum", "x[{i}] >= z[{j}] || x[{i}] != x[{i}] ? x[{i}] : z[{j}]"),
+    **_arithmetic("multiply", "x[{i}] * z[{j}]"),
+    **_arithmetic("subtract", "x[{i}] - z[{j}]"),
+    "stretch": """
+/* y (a, b, c, d) = x by steps: 0 where one element stands for all */
+static void stretch(const float *x, float *y, int a, int b, int c, int d,
+                    int x0, int x1, int x2, int x3)
 {
-    int i;
-    for (i = 0; i < n; i++) y[i] = x[i] + z[i];
+    int i, j, k, l;
+    for (i = 0; i < a; i++)
+        for (j = 0; j < b; j++)
+            for (k = 0; k < c; k++)
+                for (l = 0; l < d; l++)
+                    *y++ = x[i * x0 + j * x1 + k * x2 + l * x3];
 }
 """,
     "concat": """

@@ -308,22 +308,52 @@ def _mean(context: OperatorContext) -> None:
     context.call("mean", context.source, context.target, *sizes)
 
 
-def _add(context: OperatorContext) -> None:
+def _stretched(context: OperatorContext, i: int, scratch: list[int]) -> WorkspaceRef:
+    """Return where an operand lies in the output's size; copied there if need be."""
+    shape, whole = context.inputs[i].shape, context.output.shape
+    if shape == whole:
+        return context.source_at(i)
+    if len(whole) > 5:
+        who = context.operator.who or context.operator.kind
+        raise export_error("int8 C", who, "values must have 4 axes at most")
+    place = context.program.space.take(prod(whole))
+    scratch.append(place)
+    shape, whole = ((1,) * (5 - len(n)) + n for n in (shape, whole))
+    steps = [prod(shape[k + 1 :]) if shape[k] > 1 else 0 for k in range(1, 5)]
+    to = WorkspaceRef(place)
+    context.call("stretch", context.source_at(i), to, *whole[1:], *steps)
+    return to
+
+
+def _pair(
+    write: Callable[[OperatorContext, tuple[WorkspaceRef, ...]], None],
+) -> Callable[[OperatorContext], None]:
+    """Return a writer that is given both operands in the output's size, and it."""
+
+    def pair(context: OperatorContext) -> None:
+        scratch: list[int] = []
+        operands = (_stretched(context, i, scratch) for i in (0, 1))
+        write(context, (*operands, context.target))
+        for place in scratch:
+            context.program.space.free(place)
+
+    return pair
+
+
+def _add(context: OperatorContext, places: tuple[WorkspaceRef, ...]) -> None:
     x, z = (get_scales(value) for value in context.inputs)
     twice = 2 * max(x.one, z.one)
     ends = [(s.zero_point, *encode_multiplier(s.one / twice)) for s in (x, z)]
     last = encode_multiplier(twice / (2**20 * get_scales(context.output).one))
-    places = context.source, context.source_at(1), context.target
     count = prod(context.output.shape)
     context.call(
         "add", *places, count, *ends[0], *ends[1], *last, context.zero, context.low
     )
 
 
-def _mul(context: OperatorContext) -> None:
+def _mul(context: OperatorContext, places: tuple[WorkspaceRef, ...]) -> None:
     x, z = (get_scales(value) for value in context.inputs)
     last = encode_multiplier(x.one * z.one / get_scales(context.output).one)
-    places = context.source, context.source_at(1), context.target
     sizes = (prod(context.output.shape), x.zero_point, z.zero_point, *last)
     context.call("mul", *places, *sizes, context.zero, context.low)
 
@@ -389,7 +419,7 @@ def _writer(operator: Operator) -> Callable[[OperatorContext], None]:
 
 
 _WRITERS: dict[str, Callable[[OperatorContext], None]] = {
-    "ADD": _add,
+    "ADD": _pair(_add),
     "AVERAGE_POOL_2D": _pool("avg_pool"),
     "CONCATENATION": _concat,
     "CONV_2D": _conv,
@@ -397,7 +427,7 @@ _WRITERS: dict[str, Callable[[OperatorContext], None]] = {
     "FULLY_CONNECTED": _dense,
     "MAX_POOL_2D": _pool("max_pool"),
     "MEAN": _mean,
-    "MUL": _mul,
+    "MUL": _pair(_mul),
     "PAD": _pad,
     "PADV2": _pad,
     "RESIZE_BILINEAR": _upsample("upsample_bilinear"),

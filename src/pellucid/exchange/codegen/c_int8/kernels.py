@@ -282,6 +282,19 @@ static void mul(const int8_t *x, const int8_t *z, int8_t *y, int n, int from_x,
     }
 }
 """,
+    "stretch": """
+/* y (a, b, c, d) = x by steps: 0 where one element stands for all */
+static void stretch(const int8_t *x, int8_t *y, int a, int b, int c, int d,
+                    int x0, int x1, int x2, int x3)
+{
+    int i, j, k, l;
+    for (i = 0; i < a; i++)
+        for (j = 0; j < b; j++)
+            for (k = 0; k < c; k++)
+                for (l = 0; l < d; l++)
+                    *y++ = x[i * x0 + j * x1 + k * x2 + l * x3];
+}
+""",
     "lookup": """
 /* what is done to every number alone: 256 answers, the first for -128 */
 static void lookup(const int8_t *x, int8_t *y, int n, const int8_t *table)

@@ -7,6 +7,33 @@ from __future__ import annotations
 
 LANES = 4  # output channels that a convolution or dense layer computes at once
 
+
+def _arithmetic(name: str, formula: str) -> dict[str, str]:
+    """Return the kernels of an operation on operands of one shape, and by steps."""
+    plain = formula.format(i=" + i", j=" + i")
+    spread = formula.format(i=" + p", j=" + q")
+    return {
+        name: f"""
+function {name}(m, x, z, y, n) {{
+  for (let i = 0; i < n; i++) m[y + i] = {plain};
+}}
+""",
+        f"{name}_spread": f"""
+// y of (a, b, c, d); x and z by steps: 0 where one element stands for all
+function {name}_spread(m, x, z, y, a, b, c, d, x0, x1, x2, x3, z0, z1, z2, z3) {{
+  for (let i = 0; i < a; i++)
+    for (let j = 0; j < b; j++)
+      for (let k = 0; k < c; k++)
+        for (let l = 0; l < d; l++) {{
+          const p = i * x0 + j * x1 + k * x2 + l * x3;
+          const q = i * z0 + j * z1 + k * z2 + l * z3;
+          m[y++] = {spread};
+        }}
+}}
+""",
+    }
+
+
 KERNELS: dict[str, str] = {
     "pad": """
 // y = x with zeros around it
@@ -254,9 +281,18 @@ function softmax(m, x, y, n, c) {
   }
 }
 """,
-    "add": """
-function add(m, x, z, y, n) {
-  for (let i = 0; i < n; i++) m[y + i] = m[x + i] + m[z + i];
+    **_arithmetic("add", "m[x{i}] + m[z{j}]"),
+    **_arithmetic("maximum", "Math.max(m[x{i}], m[z{j}])"),
+    **_arithmetic("multiply", "m[x{i}] * m[z{j}]"),
+    **_arithmetic("subtract", "m[x{i}] - m[z{j}]"),
+    "stretch": """
+// y (a, b, c, d) = x by steps: 0 where one element stands for all
+function stretch(m, x, y, a, b, c, d, x0, x1, x2, x3) {
+  for (let i = 0; i < a; i++)
+    for (let j = 0; j < b; j++)
+      for (let k = 0; k < c; k++)
+        for (let l = 0; l < d; l++)
+          m[y++] = m[x + i * x0 + j * x1 + k * x2 + l * x3];
 }
 """,
     "concat": """

@@ -9,6 +9,7 @@ from pellucid.engines.compiled.kernels.layout import NO_HALO, Halo, ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext, Options
 from pellucid.engines.compiled.lowering.layers import (
     activation,
+    arithmetic,
     conv,
     conv_pool,
     conv_transpose,
@@ -38,7 +39,9 @@ from pellucid.network.layers import (
     LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
+    Maximum,
     MaxPool2D,
+    Multiply,
     Permute,
     ReLU,
     Reshape,
@@ -46,6 +49,7 @@ from pellucid.network.layers import (
     SiLU,
     Slice,
     Softmax,
+    Subtract,
     Tanh,
     Upsample2D,
     ZeroPad2D,
@@ -68,7 +72,7 @@ def _lower_concat(low: LoweringContext, node: Node) -> None:
 
 
 LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
-    Add: geometry.lower_add,
+    Add: arithmetic.lower_add,
     AvgPool2D: pool.lower,
     BatchNorm: normalization.lower,
     Concat: _lower_concat,
@@ -83,6 +87,8 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     LeakyReLU: activation.lower,
     LocalResponseNorm: local_response_norm.lower,
     MaxPool2D: pool.lower,
+    Maximum: arithmetic.lower,
+    Multiply: arithmetic.lower,
     Permute: rearrange.lower,
     ReLU: activation.lower,
     Reshape: rearrange.lower,
@@ -90,6 +96,7 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     Sigmoid: activation.lower,
     Slice: rearrange.lower,
     Softmax: activation.lower_softmax,
+    Subtract: arithmetic.lower,
     Tanh: activation.lower,
     Upsample2D: geometry.lower_upsample,
     ZeroPad2D: geometry.lower_pad,
