@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from pellucid.cli import import_options, options
-from pellucid.cli.output import answer, emit
+from pellucid.cli.output import answer, emit, table
 
 if TYPE_CHECKING:
     from pellucid.model import Model
@@ -27,6 +27,15 @@ def import_(
     ] = None,
     format: import_options.Format = None,
     input_size: import_options.InputSize = None,
+    network: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--network",
+            metavar="NETWORK",
+            help="What weights without layers (a PyTorch state_dict) belong to: a name "
+            "of the zoo, or a .json or .py file.",
+        ),
+    ] = None,
     preset: import_options.Preset = None,
     scale: import_options.Scale = None,
     mean: import_options.Mean = None,
@@ -47,28 +56,45 @@ def import_(
     pellucid import theirs.onnx --as ours.pellucid
     pellucid import resnet18.onnx --preset imagenet
     pellucid import theirs.h5 --scale 1/127.5 --mean 1
+    pellucid import checkpoint.pth --network resnet20
     """
-    from pellucid.exchange import read
+    from pellucid.exchange import match_weights, read
+    from pellucid.network import load_network
 
     how = import_options.parse_preprocessing(preset, scale, mean, std, channel_order)
     shape = import_options.parse_input_size(input_size)
-    model = read(file, engine="numpy", format=format, input_shape=shape, **how)
+    belongs_to = None if network is None else load_network(network)
+    model = read(
+        file,
+        engine="numpy",
+        format=format,
+        input_shape=shape,
+        network=belongs_to,
+        **how,
+    )
+    matches = () if belongs_to is None else match_weights(file, belongs_to)
     import_options.say_preprocessing(model)
     target = _save_run(model, file, name)
     if json:
-        network = model.network
-        document = {
+        made = model.network
+        document: dict[str, Any] = {
             "run": str(target),
-            "network": network.name,
-            "parameters": network.parameter_count,
-            "input_shape": list(network.input_shape),
-            "output_shape": list(network.output_shape),
+            "network": made.name,
+            "parameters": made.parameter_count,
+            "input_shape": list(made.input_shape),
+            "output_shape": list(made.output_shape),
             "classes": list(model.classes),
             "preprocessing": _shown(model),
         }
+        if matches:
+            document["matches"] = {match.weight: match.key for match in matches}
         emit(document)
         return
     answer(str(model.network))
+    if matches:
+        cells = [(match.weight, match.key, str(match.shape)) for match in matches]
+        answer("")
+        answer(table(("weight", "in the file", "shape there"), cells))
     answer(f"\nrun: {target}")
 
 

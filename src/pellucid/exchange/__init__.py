@@ -1,9 +1,10 @@
 """In and out: other people's networks come in, ours go anywhere."""
 
 from pellucid.exchange.accuracy import Accuracy, accuracy
-from pellucid.exchange.api import read, write, write_all
+from pellucid.exchange.api import match_weights, read, write, write_all
 from pellucid.exchange.formats import FORMATS, Format
 from pellucid.exchange.verify_export import ExportReport, verify_export
+from pellucid.exchange.weight_matching import WeightMatch
 from pellucid.renamed import former_names
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "Accuracy",
     "ExportReport",
     "Format",
+    "WeightMatch",
     "accuracy",
+    "match_weights",
     "read",
     "verify_export",
     "write",

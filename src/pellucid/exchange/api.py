@@ -14,6 +14,7 @@ from pellucid.exchange import formats, torch_objects
 from pellucid.exchange.disk import Contents, write_sets
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.input_scaling import settle_preprocessing
+from pellucid.exchange.weight_matching import WeightMatch
 from pellucid.model import Model, from_file
 from pellucid.network import Network, Preprocessing
 from pellucid.network.preprocessing_presets import Numbers, as_preprocessing
@@ -206,6 +207,32 @@ def read(
         raise ExchangeError(
             f"import: '{source}' must hold a whole model; got: {error}"
         ) from error
+
+
+def match_weights(path: str | Path, network: Network) -> tuple[WeightMatch, ...]:
+    """Return which of a file's weights each weight of a network is.
+
+    Parameters
+    ----------
+    path : path
+        A PyTorch `state_dict`, or a checkpoint with one in it.
+    network : Network
+        What the weights belong to.
+
+    Returns
+    -------
+    tuple of WeightMatch
+        In the network's order; as `read` with ``network=`` puts them on it.
+
+    Raises
+    ------
+    ExchangeError
+        If a layer has no counterpart, or several that could be exchanged.
+    """
+    from pellucid.exchange import state_dict
+
+    formats.FORMATS["state_dict"].load()
+    return state_dict.match(Path(path), network)
 
 
 def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFile:

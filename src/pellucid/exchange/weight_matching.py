@@ -1,0 +1,223 @@
+"""Match another program's weights with a network's: by name, else by order and shape.
+
+Weights come in groups, one for each layer (``conv1.weight``, ``conv1.bias``). Groups
+have one signature if their roles and shapes are the same. They are matched by name
+where names agree; else in order, where both sides have the same sequence of
+signatures; else each by its signature and that of the layers around it. Where two
+layers could be exchanged without anything being different, it is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pellucid.errors import ExchangeError
+from pellucid.network import Network
+from pellucid.network.layers import Shape
+
+Signature = tuple[tuple[str, Shape], ...]
+_SHOWN = 4  # groups in an error
+
+
+@dataclass(frozen=True, slots=True)
+class WeightMatch:
+    """One weight of a network and its name in the file; ``shape`` is the file's."""
+
+    weight: str
+    key: str
+    shape: Shape
+
+    def __str__(self) -> str:
+        return f"{self.weight} ← {self.key} {self.shape}"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The weights of one layer: its name, and {role: (full name, shape)}."""
+
+    name: str
+    members: Mapping[str, tuple[str, Shape]]
+
+    @property
+    def signature(self) -> Signature:
+        """Roles and shapes."""
+        return tuple(sorted((role, shape) for role, (_, shape) in self.members.items()))
+
+
+def match_weights(
+    network: Network, ours: Sequence[Group], theirs: Sequence[Group]
+) -> tuple[WeightMatch, ...]:
+    """Return for each weight of a network the one that a file has for it.
+
+    Parameters
+    ----------
+    network : Network
+    ours : sequence of Group
+        The network's layers, in topological order, with shapes as in the file.
+    theirs : sequence of Group
+        The file's layers, in the file's order.
+
+    Raises
+    ------
+    ExchangeError
+        If a layer has no counterpart, or several.
+    """
+    pairs = (
+        _match_by_name(ours, theirs)
+        or _match_by_order(ours, theirs)
+        or _match_by_neighbours(network, ours, theirs)
+    )
+    return tuple(
+        WeightMatch(full, *their.members[role])
+        for our, their in pairs
+        for role, (full, _) in our.members.items()
+    )
+
+
+def group_weights(names: Mapping[str, Shape]) -> list[Group]:
+    """Return the layers of a file whose weights are called ``<layer>.<role>``."""
+    found: dict[str, dict[str, tuple[str, Shape]]] = {}
+    for name, shape in names.items():
+        layer, _, role = name.rpartition(".")
+        if role != "num_batches_tracked":
+            found.setdefault(layer, {})[role] = (name, tuple(shape))
+    return [Group(layer, members) for layer, members in found.items()]
+
+
+Pairs = list[tuple[Group, Group]]
+
+
+def _match_by_name(ours: Sequence[Group], theirs: Sequence[Group]) -> Pairs | None:
+    """Match where each of our layers has the name of one of theirs, dots or not."""
+    start = _common_prefix([group.name for group in theirs])
+    for cut in dict.fromkeys((0, start)):
+        named = {_plain(group.name[cut:]): group for group in theirs}
+        pairs = [(group, named.get(_plain(group.name))) for group in ours]
+        if len(named) == len(theirs) and all(
+            their is not None and set(our.signature) <= set(their.signature)
+            for our, their in pairs
+        ):
+            return [(our, their) for our, their in pairs if their is not None]
+    return None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
+
+
+def _common_prefix(names: Sequence[str]) -> int:
+    """Return the length of what all names begin with: ``module.``, ``model.``."""
+    parts = [name.split(".")[:-1] for name in names]
+    length = 0
+    for column in zip(*parts, strict=False):
+        if len(set(column)) != 1:
+            break
+        length += len(column[0]) + 1
+    return length
+
+
+def _match_by_order(ours: Sequence[Group], theirs: Sequence[Group]) -> Pairs | None:
+    """Match where both sides are the same sequence of signatures."""
+    first, second = ([g.signature for g in groups] for groups in (ours, theirs))
+    return list(zip(ours, theirs, strict=True)) if first == second else None
+
+
+def _match_by_neighbours(
+    network: Network, ours: Sequence[Group], theirs: Sequence[Group]
+) -> Pairs:
+    """Match layers that stand in another order: a convolution with its norm.
+
+    What has one signature must be run one after the other, so that the order in which
+    a file lists it is that in which it is run.
+    """
+    _check_counts(ours, theirs)
+    our_units, their_units = _units(ours), _units(theirs)
+    first, second = (
+        Counter(tuple(g.signature for g in unit) for unit in units)
+        for units in (our_units, their_units)
+    )
+    if first != second:
+        unit = next(iter((first - second) or (second - first)))
+        raise ExchangeError(
+            "import: weights must be of layers in the network's order; got layers of "
+            f"the same shapes, but not in sequences such as {_show_unit(unit)}."
+        )
+    pairs: Pairs = []
+    for signatures in first:
+        mine = [u for u in our_units if tuple(g.signature for g in u) == signatures]
+        those = [u for u in their_units if tuple(g.signature for g in u) == signatures]
+        _check_chain(network, mine, those)
+        for one, other in zip(mine, those, strict=True):
+            pairs += zip(one, other, strict=True)
+    return pairs
+
+
+def _units(groups: Sequence[Group]) -> list[list[Group]]:
+    """Return each layer with more than one axis, and the norms right behind it."""
+    units: list[list[Group]] = []
+    for group in groups:
+        is_norm = all(len(shape) == 1 for _, shape in group.members.values())
+        if is_norm and units:
+            units[-1].append(group)
+        else:
+            units.append([group])
+    return units
+
+
+def _check_counts(ours: Sequence[Group], theirs: Sequence[Group]) -> None:
+    """Refuse files that have other layers than the network."""
+    mine, those = (Counter(g.signature for g in groups) for groups in (ours, theirs))
+    missing, left = mine - those, those - mine
+    if missing or left:
+        lacking = [g for g in ours if g.signature in missing]
+        extra = [g for g in theirs if g.signature in left]
+        raise ExchangeError(
+            "import: weights must be those of the network, layer by layer; got "
+            f"{len(theirs)} layers for {len(ours)}: "
+            f"{_count(missing)} of the network have none ({_show(lacking)}), "
+            f"{_count(left)} of the file are left ({_show(extra)})."
+        )
+
+
+def _count(counter: Counter[Signature]) -> int:
+    return sum(counter.values())
+
+
+def _check_chain(
+    network: Network, mine: list[list[Group]], those: list[list[Group]]
+) -> None:
+    """Refuse layers of one signature of which none has to run before the other."""
+    for one, other in pairwise(mine):
+        first, second = one[0].name, other[0].name
+        if first not in _ancestors(network, second):
+            names = ", ".join(unit[0].name for unit in those)
+            raise ExchangeError(
+                f"import: '{first}' and '{second}' must be told apart; got layers of "
+                f"one shape, side by side, and {names} in the file. Rename the "
+                "network's nodes as the file has them."
+            )
+
+
+def _ancestors(network: Network, name: str) -> set[str]:
+    found: set[str] = set()
+    stack = [name]
+    while stack:
+        for source in network.node(stack.pop()).inputs:
+            if source not in found:
+                found.add(source)
+                stack.append(source)
+    return found
+
+
+def _show(groups: Iterable[Group]) -> str:
+    shown = [f"{g.name} {dict(g.signature)}" for g in groups]
+    more = ", …" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more if shown else "none"
+
+
+def _show_unit(unit: tuple[Signature, ...]) -> str:
+    return " then ".join(str(dict(signature)) for signature in unit)
