@@ -71,7 +71,22 @@ def node(**changes: Any) -> list[dict[str, Any]]:
         (document(outputs={"dense": 1}), "'outputs' must be a list of names"),
         (document(outputs=[["dense"]]), "'outputs' must be a list of names"),
         (document(outputs=["nothing"]), "outputs must name a node; got 'nothing'"),
-        (document(outputs=["input"]), "outputs must be exactly one"),
+        (
+            document(outputs=["input"]),
+            "every node must be read by another or be an out",
+        ),
+        (document(outputs=[]), "outputs must be at least one; got none"),
+        (document(outputs=["dense"] * 2), "outputs must be unique; got 'dense' twice"),
+        (document(inputs="input"), "'inputs' must be a list of names"),
+        (document(inputs=["dense"]), "inputs must be the Input nodes input; got 'den"),
+        (document(inputs=["input"] * 2), "inputs must be unique; got 'input' twice"),
+        (document(nodes=node(weights_of=1)), "weights_of of node 'dense' must be a na"),
+        (
+            document(nodes=node(weights_of="x")),
+            "must name a node with weights of its o",
+        ),
+        (document(nodes=node(weights_of="dense")), "must name a node with weights of"),
+        (document(nodes=node(weights_of="input")), "must have the same layer to share"),
         (document(preprocessing=True), "'preprocessing' must be an object"),
         (document(preprocessing={"speed": 1}), "keys must be scale, offset, size"),
         (document(preprocessing={"scale": [1e400]}), "scale and offset must be"),
@@ -96,3 +111,34 @@ def test_nodes_may_come_in_any_order() -> None:
     again = from_json(json.loads(json.dumps(shuffled)))
     assert again.shapes == network.shapes
     assert again.outputs == network.outputs
+
+
+def test_several_inputs_and_outputs_and_shared_weights_survive_json() -> None:
+    one, other = pl.Input(4, name="left"), pl.Input(4)
+    dense = pl.Dense(3, activation="relu")
+    first, second = dense(one), dense(other)
+    total = pl.Add()(first, second)
+    network = pl.Network(inputs=[other, one], outputs=[total, second])
+    document = to_json(network)
+    assert document["inputs"] == ["input", "left"]
+    assert document["outputs"] == ["add", "dense_1_relu"]
+    shared = [n for n in document["nodes"] if "weights_of" in n]
+    assert [(n["name"], n["weights_of"]) for n in shared] == [("dense_1", "dense")]
+    assert loads(dumps(network)) == network
+
+
+def test_a_network_of_one_input_and_output_is_written_as_ever() -> None:
+    entry = to_json(pl.Sequential(pl.Input(4), pl.Dense(3)))
+    assert entry == {
+        "schema_version": 1,
+        "name": "network",
+        "inputs": ["input"],
+        "outputs": ["dense"],
+        "nodes": [
+            {"name": "input", "layer": "Input", "inputs": [], "shape": [4]},
+            {"name": "dense", "layer": "Dense", "inputs": ["input"], "units": 3},
+        ],
+        "preprocessing": None,
+    }
+    for name in ("inputs", "outputs"):
+        assert from_json({k: v for k, v in entry.items() if k != name}).outputs

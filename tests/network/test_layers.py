@@ -130,13 +130,6 @@ def test_multiply_adds_count_every_product_once() -> None:
     assert pl.ConvTranspose2D(8, kernel_size=2).multiply_adds((5, 5, 4)) == 100 * 4 * 8
 
 
-def test_a_layer_is_called_once() -> None:
-    layer, image = pl.Dense(3), pl.Input(4)
-    layer(image)
-    with pytest.raises(pl.NetworkError, match=r"Dense: a layer must be called once"):
-        layer(image)
-
-
 def test_what_is_no_layer_output_is_refused() -> None:
     with pytest.raises(
         pl.NetworkError, match="inputs must be an Input or what a layer"

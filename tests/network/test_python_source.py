@@ -136,3 +136,41 @@ def test_the_order_of_nodes_is_kept():
         preprocessing=HOW,
     )
     check(network)
+
+
+def ports(*, order: tuple[int, ...] = (0, 1)) -> Network:
+    images = [pl.Input(4, name="left"), pl.Input(4, name="left_layer")]
+    dense = pl.Dense(3, name="left_dense")
+    ends = [pl.Tanh()(dense(image)) for image in images]
+    inputs = [images[i] for i in order]
+    return pl.Network(inputs=inputs, outputs=[ends[i] for i in order], name="both")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_several_inputs_outputs_and_shared_layers_come_back(order):
+    network = ports(order=order)
+    check(network)
+    assert "left_dense_layer = pl.Dense(units=3" in python_source(network)
+
+
+def test_shared_nodes_come_back_under_any_name_and_in_any_order():
+    network = ports()
+    nodes = [
+        dataclasses.replace(
+            n, name="other", layer=dataclasses.replace(n.layer, name="other")
+        )
+        if n.weights_of
+        else n
+        for n in network.nodes
+    ]
+    nodes = [
+        dataclasses.replace(n, inputs=("other",)) if "left_dense_1" in n.inputs else n
+        for n in nodes
+    ]
+    renamed = Network.from_nodes(nodes, outputs=network.outputs)
+    check(renamed)
+    assert "replace(network.node('other'), weights_of='left_dense')" in (
+        python_source(renamed)
+    )
+    mixed = [nodes[i] for i in (1, 0, *range(2, len(nodes)))]
+    check(Network.from_nodes(mixed, inputs=network.inputs, outputs=network.outputs))

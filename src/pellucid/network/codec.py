@@ -44,7 +44,13 @@ def to_json(network: Network) -> dict[str, Any]:
 
 def _node_to_json(node: Node) -> dict[str, Any]:
     head = {"name": node.name, "layer": type(node.layer).__name__}
-    return {**head, "inputs": list(node.inputs), **_arguments(node.layer)}
+    shared = {} if node.weights_of is None else {"weights_of": node.weights_of}
+    return {
+        **head,
+        "inputs": list(node.inputs),
+        **shared,
+        **_arguments(node.layer),
+    }
 
 
 def _arguments(layer: Layer) -> dict[str, Any]:
@@ -111,11 +117,12 @@ def _from_json(document: Any) -> Network:
         )
     if not isinstance(document["nodes"], list):
         raise NetworkError("Network: 'nodes' must be a list; got something else.")
-    outputs = document.get("outputs")
-    if not (outputs is None or _are_names(outputs)):
-        raise NetworkError(
-            f"Network: 'outputs' must be a list of names; got {outputs!r}."
-        )
+    inputs, outputs = document.get("inputs"), document.get("outputs")
+    for what, names in (("inputs", inputs), ("outputs", outputs)):
+        if not (names is None or _are_names(names)):
+            raise NetworkError(
+                f"Network: '{what}' must be a list of names; got {names!r}."
+            )
     how = document.get("preprocessing")
     if not (how is None or isinstance(how, dict)):
         raise NetworkError(f"Network: 'preprocessing' must be an object; got {how!r}.")
@@ -124,6 +131,7 @@ def _from_json(document: Any) -> Network:
         name=str(document.get("name", "network")),
         preprocessing=Preprocessing.from_json(how) if how else None,
         outputs=outputs,
+        inputs=inputs,
     )
 
 
@@ -136,6 +144,7 @@ def _node_from_json(entry: Any) -> Node:
         arguments = dict(entry)
         name, kind = str(arguments.pop("name")), arguments.pop("layer")
         inputs = tuple(str(source) for source in arguments.pop("inputs", ()))
+        weights_of = arguments.pop("weights_of", None)
     except (TypeError, ValueError, KeyError) as error:
         raise NetworkError(
             f"Network: a node must have name, layer and inputs; got {entry!r}."
@@ -145,7 +154,12 @@ def _node_from_json(entry: Any) -> Node:
             f"Network: layer of node '{name}' must be one of {', '.join(LAYERS)}; "
             f"got {kind!r}."
         )
-    return place(name, make_layer(LAYERS[kind], name, arguments), inputs)
+    if not (weights_of is None or isinstance(weights_of, str)):
+        raise NetworkError(
+            f"Network: weights_of of node '{name}' must be a name; got {weights_of!r}."
+        )
+    layer = make_layer(LAYERS[kind], name, arguments)
+    return place(name, layer, inputs, weights_of)
 
 
 def make_layer(kind: type[Layer], name: str, arguments: dict[str, Any]) -> Layer:

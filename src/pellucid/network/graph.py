@@ -26,9 +26,12 @@ from pellucid.network.layers import (
 )
 from pellucid.network.layers.activation import RELU_KINDS
 from pellucid.network.layers.base import WeightSpec, check_arity
+from pellucid.network.nesting import nest
 from pellucid.network.node import Node
 from pellucid.network.order import sort_topologically
+from pellucid.network.ports import check_ports
 from pellucid.network.preprocessing import Preprocessing
+from pellucid.network.sharing import check_sharing
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -62,10 +65,10 @@ class Network:
 
     Parameters
     ----------
-    inputs : Input
+    inputs : Input, or sequence of Input
         Where images enter.
-    outputs : Value
-        What the last layer returned.
+    outputs : Value, or sequence of Value
+        What the last layer returned; of several, values on the way may be among them.
     name : str
         A name for people.
     preprocessing : Preprocessing, optional
@@ -76,11 +79,12 @@ class Network:
     nodes : tuple of Node
         Name, layer and input names, in topological order.
     inputs, outputs : tuple of str
-        Names of the first and last nodes; one each in this version.
+        Names of the nodes where arrays enter and leave, in the order given.
     shapes : mapping of str to tuple of int
         Output shape of each node, without the batch.
     weights : tuple of Weight
-        Every array, in topological order.
+        Every array once, in topological order; what nodes share carries the name of
+        the first of them.
 
     Raises
     ------
@@ -106,10 +110,11 @@ class Network:
     ) -> None:
         entries = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
         exits = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
-        _check_single("inputs", entries)
-        _check_single("outputs", exits)
-        nodes = build_nodes(entries[0], exits[0])  # type: ignore[arg-type]
-        self._set(nodes, nodes[-1].name, name, preprocessing)
+        for what, given in (("inputs", entries), ("outputs", exits)):
+            if not given:
+                raise NetworkError(f"Network: {what} must be at least one; got none.")
+        nodes, *ends = build_nodes(entries, exits)  # type: ignore[arg-type]
+        self._set(nodes, ends, name, preprocessing)
 
     @classmethod
     def from_nodes(
@@ -119,45 +124,41 @@ class Network:
         name: str = "network",
         preprocessing: Preprocessing | None = None,
         outputs: Sequence[str] | None = None,
+        inputs: Sequence[str] | None = None,
     ) -> Network:
-        """Make a network of named nodes in any order; cycles are refused."""
-        ordered = sort_topologically(tuple(nodes))
-        used = {source for node in ordered for source in node.inputs}
-        ends = [node.name for node in ordered if node.name not in used]
-        if outputs is not None:
-            _check_single("outputs", list(outputs))
-            known = {node.name for node in ordered}
-            if outputs[0] not in known:
-                raise NetworkError(
-                    f"Network: outputs must name a node; got {outputs[0]!r}."
-                )
-            ends = [*outputs, *(end for end in ends if end != outputs[0])]
-        _check_single("outputs", ends)
+        """Make a network of named nodes in any order; cycles are refused.
+
+        ``inputs`` may be left out where the order of the nodes is theirs, ``outputs``
+        where one node only is read by no other.
+        """
         self = cls.__new__(cls)
-        self._set(ordered, ends[0], name, preprocessing)
+        ordered = sort_topologically(tuple(nodes))
+        self._set(ordered, (inputs, outputs), name, preprocessing)
         return self
 
     def _set(
         self,
         nodes: tuple[Node, ...],
-        output: str,
+        ends: Sequence[Sequence[str] | None],
         name: str,
         preprocessing: Preprocessing | None,
     ) -> None:
         _check_names(nodes)
-        entries = [node.name for node in nodes if isinstance(node.layer, Input)]
-        _check_single("inputs", entries)
+        inputs, outputs = check_ports(nodes, *ends)
         self.name = name
         self.preprocessing = preprocessing
         self.nodes = nodes
-        self.inputs: tuple[str, ...] = (entries[0],)
-        self.outputs: tuple[str, ...] = (output,)
+        self.inputs: tuple[str, ...] = inputs
+        self.outputs: tuple[str, ...] = outputs
         self._by_name = {node.name: node for node in nodes}
         self.shapes: Mapping[str, Shape] = MappingProxyType(_shapes(nodes))
+        check_sharing(nodes, self.shapes)
         self.weights: tuple[Weight, ...] = tuple(self._weights())
 
     def _weights(self) -> Iterable[Weight]:
         for node in self.nodes:
+            if node.weights_of is not None:
+                continue
             trains = getattr(node.layer, "trainable", True)
             for spec in node.layer.weights(*self.input_shapes(node)):
                 yield Weight(node.name, spec, spec.is_parameter and trains)
@@ -193,13 +194,21 @@ class Network:
 
     @property
     def input_shape(self) -> Shape:
-        """Shape of one example."""
+        """Shape of one example; of several inputs, the first one's."""
         return self.shapes[self.inputs[0]]
 
     @property
     def output_shape(self) -> Shape:
-        """Shape of the output for one example."""
+        """Shape of the output for one example; of several, the first one's."""
         return self.shapes[self.outputs[0]]
+
+    @property
+    def shared(self) -> Mapping[str, tuple[Node, ...]]:
+        """The nodes of each weight's owner that has several, itself the first."""
+        families: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            families.setdefault(node.owner, []).append(node)
+        return {name: tuple(f) for name, f in families.items() if len(f) > 1}
 
     @property
     def parameters(self) -> tuple[Weight, ...]:
@@ -270,9 +279,10 @@ class Network:
                     f"{layer.who}: setting must be one of {', '.join(fields) or 'none'}"
                     f"; got {key!r}."
                 )
-            changed[name] = changed[name].with_layer(
-                dataclasses.replace(layer, **{field: value})
-            )
+            for node in self.shared.get(self.node(name).owner, (self.node(name),)):
+                changed[node.name] = changed[node.name].with_layer(
+                    dataclasses.replace(changed[node.name].layer, **{field: value})
+                )
         return self._rebuilt(changed.values(), self.name)
 
     def frozen(self, *names: str) -> Network:
@@ -295,7 +305,33 @@ class Network:
             name=name,
             preprocessing=self.preprocessing,
             outputs=self.outputs,
+            inputs=self.inputs,
         )
+
+    def __call__(self, *inputs: Value | Layer) -> Any:
+        """Place the network's layers in another network, as one nested in it.
+
+        The nodes' names begin with the network's. Called twice, it shares all its
+        weights.
+
+        Parameters
+        ----------
+        *inputs : Value or Input
+            One for each input of the network, in its order.
+
+        Returns
+        -------
+        Value, or tuple of Value
+            One for each output of the network.
+
+        Raises
+        ------
+        NetworkError
+            If there are not as many as the network has inputs.
+        ShapeError
+            When a Network is made of them, if their shapes do not fit its layers.
+        """
+        return nest(self, inputs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle as the JSON that files hold."""
@@ -306,14 +342,15 @@ class Network:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Network):
             return NotImplemented
-        return (self.nodes, self.outputs, self.preprocessing) == (
+        return (self.nodes, self.inputs, self.outputs, self.preprocessing) == (
             other.nodes,
+            other.inputs,
             other.outputs,
             other.preprocessing,
         )
 
     def __hash__(self) -> int:
-        return hash((self.nodes, self.outputs))
+        return hash((self.nodes, self.inputs, self.outputs))
 
     def __str__(self) -> str:
         return summary.text(self)
@@ -329,14 +366,6 @@ class Network:
 
 
 _FIXED = ("name", "activation")
-
-
-def _check_single(what: str, values: Sequence[object]) -> None:
-    if len(values) != 1:
-        raise NetworkError(
-            f"Network: {what} must be exactly one in this version; got {len(values)}"
-            f"{': ' + ', '.join(map(str, values)) if values else ''}."
-        )
 
 
 def _check_names(nodes: Iterable[Node]) -> None:

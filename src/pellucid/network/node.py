@@ -11,19 +11,34 @@ from pellucid.network.layers.input import Input
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A name, the layer that stands there, and the names of its inputs."""
+    """A name, the layer that stands there, and the names of its inputs.
+
+    ``weights_of`` names the node whose weights this one shares, where it has none of
+    its own: a layer was called twice.
+    """
 
     name: str
     layer: Layer
     inputs: tuple[str, ...]
+    weights_of: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """The node whose name its weights carry: itself, or the one it shares with."""
+        return self.weights_of or self.name
 
     def with_layer(self, layer: Layer) -> Node:
         """Return the node with another layer."""
-        return Node(self.name, layer, self.inputs)
+        return dataclasses.replace(self, layer=layer)
 
 
-def place(name: str, layer: Layer, inputs: tuple[str, ...]) -> Node:
+def place(
+    name: str,
+    layer: Layer,
+    inputs: tuple[str, ...],
+    weights_of: str | None = None,
+) -> Node:
     """Make a node whose layer knows the node's name, for its errors."""
     if isinstance(layer, Input):
-        return Node(name, Input(*layer.shape, name=name), inputs)
-    return Node(name, dataclasses.replace(layer, name=name), inputs)
+        return Node(name, Input(*layer.shape, name=name), inputs, weights_of)
+    return Node(name, dataclasses.replace(layer, name=name), inputs, weights_of)

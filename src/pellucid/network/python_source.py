@@ -8,12 +8,12 @@ from typing import Any
 
 from pellucid.network.build import build_nodes
 from pellucid.network.graph import Network
-from pellucid.network.layers import Input, Layer, Value
+from pellucid.network.layers import Input, Value
 from pellucid.network.node import Node
 from pellucid.network.preprocessing import Preprocessing
 
 #: names that the code has for other things
-_TAKEN = {"pl", "network", "print"}
+_TAKEN = {"pl", "network", "print", "replace"}
 
 
 def python_source(network: Network) -> str:
@@ -28,35 +28,68 @@ def python_source(network: Network) -> str:
     str
         Code that leaves an equal network in the variable ``network``, and prints it.
     """
-    lines, names = ["import pellucid as pl", ""], _variables(network)
+    names = _variables(network)
+    found = _nodes_of_calls(network)
+    calls_twice = set(found) == set(network.nodes)
+    lines = ["import pellucid as pl", ""]
+    if not calls_twice:
+        lines = ["from dataclasses import replace", "", *lines]
     for node in network.nodes:
-        sources = ", ".join(names[source] for source in node.inputs)
-        call = _call(node) + (f"({sources})" if sources else "")
-        lines.append(f"{names[node.name]} = {call}")
-    return "\n".join([*lines, "", *_network(network, names), "print(network)", ""])
+        lines += _node_lines(network, node, names, calls_twice=calls_twice)
+    end = _network(network, names, found)
+    return "\n".join([*lines, "", *end, "print(network)", ""])
 
 
-def _network(network: Network, names: dict[str, str]) -> list[str]:
+def _node_lines(
+    network: Network, node: Node, names: dict[str, str], *, calls_twice: bool
+) -> list[str]:
+    """Return the lines that make a node; a layer called twice has a variable."""
+    sources = ", ".join(names[source] for source in node.inputs)
+    made, lines = _call(node), []
+    if calls_twice and node.owner in network.shared:
+        layer = names[f"{node.owner} layer"]
+        if node.weights_of is None:
+            lines.append(f"{layer} = {made}")
+        made = layer
+    call = made + (f"({sources})" if sources else "")
+    return [*lines, f"{names[node.name]} = {call}"]
+
+
+def _network(
+    network: Network, names: dict[str, str], found: tuple[Node, ...]
+) -> list[str]:
     """Return the lines that join the layers."""
     ends = [
-        f"inputs={names[network.inputs[0]]}",
-        f"outputs={names[network.outputs[0]]}",
+        f"{what}={_listed([names[name] for name in ports])}"
+        for what, ports in (("inputs", network.inputs), ("outputs", network.outputs))
     ]
     about = [f"name={network.name!r}"]
     if network.preprocessing is not None:
         about.append(f"preprocessing={_preprocessing(network.preprocessing)}")
     lines = ["network = pl.Network(", *_indented([*ends, *about]), ")"]
-    order = [node.name for node in network.nodes]
-    if order == _order_of_calls(network):
+    if network.nodes == found:
         return lines
+    if len(network.inputs) > 1:
+        about.append(f"inputs={list(network.inputs)!r}")
     about.append(f"outputs={list(network.outputs)!r}")
-    nodes = f"[network.node(name) for name in {order!r}]"
-    return [
-        *lines,
-        "network = pl.Network.from_nodes(",
-        *_indented([nodes, *about]),
-        ")",
-    ]
+    order = [node.name for node in network.nodes]
+    nodes = [f"[network.node(name) for name in {order!r}]"]
+    if set(found) != set(network.nodes):
+        nodes = ["[", *_indented([_taken_node(node) for node in network.nodes]), "]"]
+    inside = [*(f"    {line}" for line in nodes), *_indented(about)]
+    inside[len(nodes) - 1] += ","
+    return [*lines, "network = pl.Network.from_nodes(", *inside, ")"]
+
+
+def _taken_node(node: Node) -> str:
+    taken = f"network.node({node.name!r})"
+    if node.weights_of is None:
+        return taken
+    return f"replace({taken}, weights_of={node.weights_of!r})"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
 
 def _indented(arguments: list[str]) -> list[str]:
@@ -64,7 +97,10 @@ def _indented(arguments: list[str]) -> list[str]:
 
 
 def _variables(network: Network) -> dict[str, str]:
-    """Return a variable for each node: its name, where Python has none such."""
+    """Return a variable for each node: its name, where Python has none such.
+
+    A layer that is called more than once has another, under ``<node> layer``.
+    """
     found: dict[str, str] = {}
     used = set(_TAKEN)
     nodes = {node.name for node in network.nodes}
@@ -75,6 +111,12 @@ def _variables(network: Network) -> dict[str, str]:
             variable = f"{variable}_"
         used.add(variable)
         found[node.name] = variable
+    for owner in network.shared:
+        variable = f"{found[owner]}_layer"
+        while variable in used:
+            variable = f"{variable}_"
+        used.add(variable)
+        found[f"{owner} layer"] = variable
     return found
 
 
@@ -122,16 +164,13 @@ def _fields(value: Any) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(value)
 
 
-def _order_of_calls(network: Network) -> list[str]:
-    """Return the nodes in the order in which `Network` finds them from its output."""
+def _nodes_of_calls(network: Network) -> tuple[Node, ...]:
+    """Return the nodes that `Network` makes of the layers, called in their order."""
     values: dict[str, Value] = {}
-    entry: Layer | None = None
     for node in network.nodes:
-        layer = node.layer
-        if isinstance(layer, Input):
-            entry = layer
+        layer = network.node(node.owner).layer
         inputs = tuple(values[source] for source in node.inputs)
         values[node.name] = Value(layer, inputs)
-    if not isinstance(entry, Input):  # a network has exactly one
-        return []
-    return [node.name for node in build_nodes(entry, values[network.outputs[0]])]
+    entries = [network.node(name).layer for name in network.inputs]
+    ends = [values[name] for name in network.outputs]
+    return build_nodes(entries, ends)[0]

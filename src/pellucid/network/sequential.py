@@ -6,11 +6,12 @@ from pellucid.errors import NetworkError
 from pellucid.network.graph import Network
 from pellucid.network.layers import Input, Layer, Value
 from pellucid.network.layers.base import check_arity
+from pellucid.network.ports import require_single
 from pellucid.network.preprocessing import Preprocessing
 
 
 def Sequential(  # noqa: N802 - reads as the class people know
-    *layers: Layer | list[Layer],
+    *layers: Layer | Network | list[Layer],
     name: str = "network",
     preprocessing: Preprocessing | None = None,
 ) -> Network:
@@ -18,8 +19,9 @@ def Sequential(  # noqa: N802 - reads as the class people know
 
     Parameters
     ----------
-    *layers : Layer
-        An Input first; one list of layers will do as well.
+    *layers : Layer or Network
+        An Input first; one list of layers will do as well. A layer that stands twice
+        shares its weights; a network of one input and one output is nested.
     name, preprocessing
         As in Network.
 
@@ -31,7 +33,7 @@ def Sequential(  # noqa: N802 - reads as the class people know
     Raises
     ------
     NetworkError
-        If the first layer is no Input, or a layer stands twice.
+        If the first layer is no Input, or one of the others no layer.
 
     Examples
     --------
@@ -39,19 +41,18 @@ def Sequential(  # noqa: N802 - reads as the class people know
     >>> Sequential(Input(2), Dense(4, activation="sigmoid"), Dense(1)).output_shape
     (1,)
     """
-    flat: list[Layer] = []
+    flat: list[Layer | Network] = []
     for layer in layers:
         flat.extend(layer if isinstance(layer, list | tuple) else [layer])
     if not flat or not isinstance(flat[0], Input):
         got = repr(flat[0]) if flat else "no layer"
         raise NetworkError(f"Sequential: the first layer must be an Input; got {got}.")
-    if len({id(layer) for layer in flat}) < len(flat):
-        raise NetworkError(
-            "Sequential: a layer must stand at one place; got one twice. "
-            "Make a second layer."
-        )
     value = Value(flat[0])
     for layer in flat[1:]:
+        if isinstance(layer, Network):
+            require_single(f"Sequential, layer '{layer.name}'", layer, sharing=True)
+            value = layer(value)
+            continue
         if not isinstance(layer, Layer) or isinstance(layer, Input):
             raise NetworkError(
                 f"Sequential: what follows the Input must be layers; got {layer!r}."

@@ -61,7 +61,8 @@ def _from_python(path: Path) -> Network:
 
     try:
         found = runpy.run_path(str(path), run_name="pellucid_network").get("network")
-        network = found() if callable(found) else found
+        is_function = callable(found) and not isinstance(found, Network)
+        network = found() if is_function else found
     except NetworkError:
         raise
     except Exception as error:

@@ -19,9 +19,12 @@ def rows(network: Network) -> Iterator[tuple[str, ...]]:
         inputs = network.input_shapes(node)
         specs = node.layer.weights(*inputs)
         count = sum(prod(spec.shape) for spec in specs if spec.is_parameter)
+        kind = type(node.layer).__name__
+        if node.weights_of is not None:  # counted there
+            count, kind = 0, f"{kind}, weights of {node.weights_of}"
         yield (
             node.name,
-            type(node.layer).__name__,
+            kind,
             "×".join(map(str, network.shapes[node.name])),
             f"{count:,}",
             f"{node.layer.multiply_adds(*inputs):,}",

@@ -30,8 +30,8 @@ class WeightSpec:
 class Layer:
     """Describe what one node computes.
 
-    Calling a layer on the output of others places it in a graph; a layer object
-    stands at one place only.
+    Calling a layer on the output of others places it in a graph. Called twice, it
+    stands at two places and shares its weights, which carry the first node's name.
     """
 
     name: str | None = field(default=None, kw_only=True)
@@ -63,23 +63,21 @@ class Layer:
 
     def __call__(self, *inputs: Value | Layer) -> Value:
         """Place the layer after its inputs and return its output."""
-        if getattr(self, "_is_placed", False):
-            raise NetworkError(
-                f"{self.who}: a layer must be called once; got a second call. "
-                "Make a second layer."
-            )
         values = tuple(as_value(self.who, value) for value in inputs)
         check_arity(self, len(values))
-        object.__setattr__(self, "_is_placed", True)
         return Value(self, values)
 
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """The output of a layer placed in a graph, before it is a network."""
+    """The output of a layer placed in a graph, before it is a network.
+
+    ``stem`` is what the node's name begins with, where it is not the layer's own.
+    """
 
     layer: Layer
     inputs: tuple[Value, ...] = ()
+    stem: str | None = None
 
 
 def as_value(who: str, value: object) -> Value:
