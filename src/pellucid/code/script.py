@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.errors import RunError
 from pellucid.network import Network, Preprocessing
+from pellucid.network.ports import require_single
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.tensor_file import tensor_bytes
 from pellucid.storage import write_together
@@ -141,6 +142,7 @@ def write_script(
         )
     file = name or file_name(network, framework)
     suffix = ".safetensors" if framework == "torch" else ".npz"
+    require_single("code", network)
     spec = ScriptSpec(
         network=network,
         recipe=recipe,

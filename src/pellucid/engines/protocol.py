@@ -8,6 +8,7 @@ Engines are objects, never a process-wide choice.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
 
 Array = npt.NDArray[Any]
+#: an array, or a tuple of arrays where the network has several inputs or outputs
+Arrays = Any
 State = Mapping[str, Array]
 
 
@@ -24,17 +27,26 @@ class StepResult(NamedTuple):
     """What a training step returns.
 
     loss : float
-        Mean over the batch, in nats, before the update.
-    output : ndarray, shape (N, …)
+        Mean over the batch, in nats, before the update; of several outputs, the sum
+        of their losses times their weights.
+    output : ndarray, shape (N, …), or tuple of ndarray
         The network's output in training mode, before the update.
+    losses : mapping of str to float
+        The loss of each output by name, before its weight; where there are several.
     """
 
     loss: float
-    output: Array
+    output: Any
+    losses: Mapping[str, float] = MappingProxyType({})
 
 
 class Session(Protocol):
     """A network with weights, ready to run on one engine.
+
+    Of a network with several inputs, ``images`` (and gradients with respect to them)
+    are tuples in the network's order; of one with several outputs, outputs, labels
+    and gradients with respect to outputs. Labels are None for an output without a
+    loss; ``sample_weight`` may be a tuple, one for each output, too.
 
     Arrays come and go in canonical layouts (images NHWC). ``activations``,
     ``gradients`` and ``vjp`` change nothing: weights, buffers and step stay. Where a
@@ -42,17 +54,17 @@ class Session(Protocol):
     batch) unless ``masks`` gives them as {node: array of 0 and 1 / (1 − rate)}.
     """
 
-    def predict(self, images: Array) -> Array:
+    def predict(self, images: Arrays) -> Arrays:
         """Return the network's output in inference mode, shape (N, …)."""
         ...
 
     def train_step(
         self,
-        images: Array,
-        labels: Array,
+        images: Arrays,
+        labels: Arrays,
         *,
         learning_rate: float,
-        sample_weight: Array | None = None,
+        sample_weight: Arrays | None = None,
         masks: Mapping[str, Array] | None = None,
         part: BatchShard | None = None,
     ) -> StepResult:
@@ -64,19 +76,21 @@ class Session(Protocol):
         """
         ...
 
-    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+    def activations(
+        self, images: Arrays, *, training: bool = False
+    ) -> dict[str, Array]:
         """Return every node's output by name."""
         ...
 
     def gradients(
-        self, images: Array, labels: Array, *, sample_weight: Array | None = None
+        self, images: Arrays, labels: Arrays, *, sample_weight: Arrays | None = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the loss and its derivative by each parameter, in training mode."""
         ...
 
     def vjp(
-        self, images: Array, grad_output: Array, *, training: bool = True
-    ) -> tuple[Array, dict[str, Array]]:
+        self, images: Arrays, grad_output: Arrays, *, training: bool = True
+    ) -> tuple[Arrays, dict[str, Array]]:
         """Pull a derivative by the output back to the images and the parameters."""
         ...
 

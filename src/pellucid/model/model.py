@@ -26,6 +26,7 @@ from pellucid.model.inputs import (
 )
 from pellucid.model.weights import Weights
 from pellucid.network import Network, Preprocessing
+from pellucid.network.ports import require_single
 from pellucid.objectives import (
     Loss,
     Metrics,
@@ -120,6 +121,7 @@ class Model:
             raise EngineError(
                 f"Model: dtype must be one of {', '.join(_DTYPES)}; got {dtype!r}."
             )
+        require_single("Model", network)
         self.network = network
         self.engine = as_engine(engine)
         self.loss = as_loss(loss)
@@ -219,7 +221,8 @@ class Model:
         """
         x = self._input(images)
         if 0 < len(x) <= _CHUNK:
-            return self._session.predict(x)
+            output: Array = self._session.predict(x)
+            return output
         if len(x) == 0:
             return np.zeros((0, *self.network.output_shape), self.dtype)
         starts = range(0, len(x), _CHUNK)

@@ -184,7 +184,7 @@ class _Comparable(Network):
     """A network compared by its layers: preprocessing has a rule of its own."""
 
     def __init__(self, network: Network) -> None:
-        self._set(network.nodes, network.outputs[0], network.name, None)
+        self._set(network.nodes, (network.inputs, network.outputs), network.name, None)
 
 
 def _preprocessing(recipe: Recipe) -> Any:

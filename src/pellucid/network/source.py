@@ -61,8 +61,8 @@ def _from_python(path: Path) -> Network:
 
     try:
         found = runpy.run_path(str(path), run_name="pellucid_network").get("network")
-        is_function = callable(found) and not isinstance(found, Network)
-        network = found() if is_function else found
+        is_function = not isinstance(found, Network) and callable(found)
+        network = found() if is_function else found  # type: ignore[misc]
     except NetworkError:
         raise
     except Exception as error:

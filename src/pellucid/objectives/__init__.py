@@ -10,7 +10,6 @@ from pellucid.objectives.losses import (
     MeanSquaredError,
     as_loss,
     check_labels,
-    loss_from_json,
     reshape_labels,
 )
 from pellucid.objectives.metrics import (
@@ -34,6 +33,12 @@ from pellucid.objectives.optimizers import (
     as_optimizer,
     clip_scale,
     optimizer_from_json,
+)
+from pellucid.objectives.output_losses import (
+    OutputLoss,
+    OutputLosses,
+    loss_from_json,
+    output_losses,
 )
 from pellucid.objectives.output_meaning import OutputMeaning, output_meaning
 from pellucid.objectives.plateau import EpochLosses
@@ -72,6 +77,8 @@ __all__ = [
     "OnPlateau",
     "OneCycle",
     "Optimizer",
+    "OutputLoss",
+    "OutputLosses",
     "OutputMeaning",
     "Progress",
     "RMSprop",
@@ -93,6 +100,7 @@ __all__ = [
     "metric_list",
     "metric_names",
     "optimizer_from_json",
+    "output_losses",
     "output_meaning",
     "reshape_labels",
     "schedule_from_json",

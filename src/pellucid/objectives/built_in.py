@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pellucid.errors import NetworkError
 from pellucid.objectives.losses import LOSSES, Loss
 from pellucid.objectives.optimizers import OPTIMIZERS, Optimizer
+from pellucid.objectives.output_losses import OutputLosses
 
 Array = npt.NDArray[Any]
 
@@ -28,6 +29,8 @@ def is_built_in(objective: Loss | Optimizer) -> bool:
     bool
         False for a class of the caller's own.
     """
+    if isinstance(objective, OutputLosses):
+        return all(is_built_in(term.loss) for term in objective.terms)
     kinds = (*LOSSES.values(), *OPTIMIZERS.values())
     return type(objective) in kinds
 

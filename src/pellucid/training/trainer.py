@@ -248,7 +248,8 @@ class Trainer:
 
     def _predict(self, images: Array) -> Array:
         if len(images):
-            return self.session.predict(images)
+            output: Array = self.session.predict(images)
+            return output
         return np.zeros((0, *self.network.output_shape), self.train.dtype)
 
     def _batch_weight(self, batch: Batch) -> Array | None:

@@ -31,6 +31,7 @@ from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network
+from pellucid.network.ports import require_single
 from pellucid.objectives import Adam, Loss, Optimizer
 
 _sessions: weakref.WeakSet[CompiledSession] = weakref.WeakSet()
@@ -71,6 +72,7 @@ class CompiledSession:
         options: Options,
         world: ProcessGroup = ALONE,
     ) -> None:
+        require_single("engine 'compiled'", network)
         self._world = world
         self._network = network
         self._loss = loss

@@ -27,6 +27,7 @@ from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.network import Network
 from pellucid.network.layers import Dropout
+from pellucid.network.ports import require_single
 from pellucid.objectives import Loss, Optimizer
 
 Arrays = dict[str, Any]
@@ -74,6 +75,7 @@ class JaxSession:
         device: Any,
         world: ProcessGroup = ALONE,
     ) -> None:
+        require_single("engine 'jax'", network)
         self._world: Any = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._dtype, self._is_mixed, self._device = np.dtype(dtype), is_mixed, device

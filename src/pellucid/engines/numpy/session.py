@@ -13,17 +13,24 @@ from pellucid.engines.distributed import (
     refuse_batch_norm,
 )
 from pellucid.engines.dropout import masks_for
-from pellucid.engines.loss_input import loss_node, require
+from pellucid.engines.loss_input import require
 from pellucid.engines.memory import refuse_without_memory
 from pellucid.engines.numpy.layers import FORWARD, Forward, Mode, run
-from pellucid.engines.protocol import Array, State, StepResult
+from pellucid.engines.numpy.loss import TargetBatch
+from pellucid.engines.ports import (
+    count_of,
+    inputs_of,
+    join,
+    loss_terms,
+    split,
+    step_result,
+)
+from pellucid.engines.protocol import Array, Arrays, State, StepResult
 from pellucid.engines.registry import unsupported_layer
 from pellucid.engines.state import pack_state, unpack_state
 from pellucid.network import Network
 from pellucid.network.layers import BatchNorm, Input
 from pellucid.objectives import Loss, Optimizer, apply_update, is_built_in
-from pellucid.objectives.built_in import value_and_grad
-from pellucid.objectives.losses import total_weight
 
 Records = dict[str, Forward]
 _IMAGES_AT_ONCE = 16  # mnist-torch takes 1 MB an image on its way there and back
@@ -49,6 +56,7 @@ class NumpySession:
                 raise unsupported_layer("numpy", node.layer.who, "it has no such layer")
         self._network = network
         self._loss = loss
+        self._terms = loss_terms(network, loss)
         self._optimizer = optimizer
         self._dtype = np.dtype(dtype)
         self._trained = {weight.name for weight in network.parameters}
@@ -64,7 +72,7 @@ class NumpySession:
         holders = {weight.node for weight in self._network.parameters}
         found: set[str] = set()
         for node in self._network.nodes:
-            if node.name in holders or found.intersection(node.inputs):
+            if node.owner in holders or found.intersection(node.inputs):
                 found.add(node.name)
         return found
 
@@ -74,19 +82,21 @@ class NumpySession:
         return self._parts.weights
 
     @refuse_without_memory("numpy")
-    def predict(self, images: Array) -> Array:
+    def predict(self, images: Arrays) -> Arrays:
         """Return the network's output in inference mode, shape (N, …)."""
-        outputs = self._run(images, is_training=False, masks={})
-        return outputs[self._network.outputs[0]].output
+        return self._outputs(self._run(images, is_training=False, masks={}))
+
+    def _outputs(self, records: Records) -> Arrays:
+        return join([records[name].output for name in self._network.outputs])
 
     @refuse_without_memory("numpy")
     def train_step(
         self,
-        images: Array,
-        labels: Array,
+        images: Arrays,
+        labels: Arrays,
         *,
         learning_rate: float,
-        sample_weight: Array | None = None,
+        sample_weight: Arrays | None = None,
         masks: Mapping[str, Array] | None = None,
         part: BatchShard | None = None,
     ) -> StepResult:
@@ -119,15 +129,18 @@ class NumpySession:
         return sums
 
     @refuse_without_memory("numpy")
-    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+    def activations(
+        self, images: Arrays, *, training: bool = False
+    ) -> dict[str, Array]:
         """Return every node's output by name."""
-        masks = self._masks(len(images)) if training else {}
+        count = count_of(self._network, images)
+        masks = self._masks(count) if training else {}
         records = self._run(images, is_training=training, masks=masks)
         return {name: record.output for name, record in records.items()}
 
     @refuse_without_memory("numpy")
     def gradients(
-        self, images: Array, labels: Array, *, sample_weight: Array | None = None
+        self, images: Arrays, labels: Arrays, *, sample_weight: Arrays | None = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the loss and its derivative by each parameter, in training mode."""
         result, grads, _ = self._learn(images, labels, sample_weight, None)
@@ -135,21 +148,24 @@ class NumpySession:
 
     @refuse_without_memory("numpy")
     def vjp(
-        self, images: Array, grad_output: Array, *, training: bool = True
-    ) -> tuple[Array, dict[str, Array]]:
+        self, images: Arrays, grad_output: Arrays, *, training: bool = True
+    ) -> tuple[Arrays, dict[str, Array]]:
         """Pull a derivative by the output back to the images and the parameters."""
-        ends = {self._network.outputs[0]: grad_output}
+        network = self._network
+        given = split("grad_output", network.outputs, grad_output)
+        ends = dict(zip(network.outputs, given, strict=True))
         grad_nodes, grads = self.pull_back(images, ends, training=training)
-        return grad_nodes[self._network.inputs[0]], grads
+        return join([grad_nodes[name] for name in network.inputs]), grads
 
     def pull_back(
-        self, images: Array, ends: Mapping[str, Array], *, training: bool
+        self, images: Arrays, ends: Mapping[str, Array], *, training: bool
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Pull derivatives by some nodes' outputs back to all nodes and parameters.
 
         Beyond the contract: it is how `pellucid.explain` looks inside.
         """
-        masks = self._masks(len(images)) if training else {}
+        count = count_of(self._network, images)
+        masks = self._masks(count) if training else {}
         records = self._run(images, is_training=training, masks=masks)
         everywhere = {node.name for node in self._network.nodes}
         given = {name: np.asarray(grad, self._dtype) for name, grad in ends.items()}
@@ -179,30 +195,35 @@ class NumpySession:
         )
 
     def _run(
-        self, images: Array, *, is_training: bool, masks: Mapping[str, Array]
+        self, images: Arrays, *, is_training: bool, masks: Mapping[str, Array]
     ) -> Records:
         """Run every node in order and keep what its derivative needs."""
-        weights = self._parts.weights
+        network = self._network
+        given = dict(zip(network.inputs, inputs_of(network, images), strict=True))
+        weights = dict(self._parts.weights)
         records: Records = {}
-        for node in self._network.nodes:
+        for node in network.nodes:
             if isinstance(node.layer, Input):
-                x = np.asarray(images, self._dtype)
+                x = np.asarray(given[node.name], self._dtype)
                 records[node.name] = Forward(x, lambda grad_y: (grad_y,))
                 continue
             inputs = tuple(records[source].output for source in node.inputs)
             mine = {
-                spec.role: weights[f"{node.name}.{spec.role}"]
-                for spec in node.layer.weights(*self._network.input_shapes(node))
+                spec.role: weights[f"{node.owner}.{spec.role}"]
+                for spec in node.layer.weights(*network.input_shapes(node))
             }
             mode = Mode(is_training, masks.get(node.name))
             records[node.name] = run(node.layer, inputs, mine, mode)
+            # a norm that stands twice moves its statistics twice
+            for role, values in records[node.name].buffers.items():
+                weights[f"{node.owner}.{role}"] = values
         return records
 
     def _learn(
         self,
-        images: Array,
-        labels: Array,
-        sample_weight: Array | None,
+        images: Arrays,
+        labels: Arrays,
+        sample_weight: Arrays | None,
         masks: Mapping[str, Array] | None,
         part: BatchShard | None = None,
     ) -> tuple[StepResult, dict[str, Array], dict[str, Array]]:
@@ -213,38 +234,46 @@ class NumpySession:
         Batch norm couples the examples of a batch; a network with it takes the
         batch as a whole.
         """
-        loss = require("loss", self._loss)
+        require("loss", self._loss)
         if part is not None:
             refuse_batch_norm("numpy", self._network)
+        count = count_of(self._network, images)
+        inputs = inputs_of(self._network, images)
         offset = part.start if part else 0
-        given = self._masks(len(images), offset) if masks is None else masks
-        total = part.total if part else total_weight(len(images), sample_weight)
-        sums = {} if len(images) else self._no_gradients()
-        value, outputs, buffers = 0.0, [], {}
-        for few in self._cut(len(images)):
+        given = self._masks(count, offset) if masks is None else masks
+        batch = TargetBatch.of(self._network, self._terms, labels, sample_weight)
+        sums = {} if count else self._no_gradients()
+        losses, outputs = dict.fromkeys(batch.names, 0.0), []
+        buffers: dict[str, Array] = {}
+        for few in self._cut(count):
             mine = {name: mask[few] for name, mask in given.items()}
-            weight = None if sample_weight is None else sample_weight[few]
-            records = self._run(images[few], is_training=True, masks=mine)
-            head = records[loss_node(self._network, loss)].output
-            part_value, grad = value_and_grad(
-                loss, head, labels[few], weight, total=total
-            )
-            value += part_value
-            start = {loss_node(self._network, loss): grad}
+            images = join([array[few] for array in inputs])
+            records = self._run(images, is_training=True, masks=mine)
+            start: dict[str, Array] = {}
+            for term, value, grad in batch.losses(records, few, part, count):
+                losses[term.output] += value
+                known = start.get(term.node)
+                start[term.node] = grad if known is None else known + grad
             _, grads = self._pull_back(records, start, self._learners)
             sums = (
                 {name: sums[name] + g for name, g in grads.items()} if sums else grads
             )
-            outputs.append(records[self._network.outputs[0]].output)
+            outputs.append([records[name].output for name in self._network.outputs])
             buffers = {
-                f"{name}.{role}": values
+                f"{self._network.node(name).owner}.{role}": values
                 for name, record in records.items()
                 for role, values in record.buffers.items()
             }
         if not outputs:  # a process's share of a small batch may be empty
-            outputs.append(np.zeros((0, *self._network.output_shape), self._dtype))
-        output = outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-        return StepResult(value, output), sums, buffers
+            shapes = (self._network.shapes[name] for name in self._network.outputs)
+            outputs.append([np.zeros((0, *shape), self._dtype) for shape in shapes])
+        output = join(
+            [
+                parts[0] if len(parts) == 1 else np.concatenate(parts)
+                for parts in zip(*outputs, strict=True)
+            ]
+        )
+        return step_result(self._loss, self._terms, losses, output), sums, buffers
 
     def _no_gradients(self) -> dict[str, Array]:
         weights = self._parts.weights
@@ -266,17 +295,21 @@ class NumpySession:
         """Apply the chain rule from the last node to the first.
 
         ``grad_nodes`` holds the loss's derivative by a node's output. Where several
-        nodes read one output, their derivatives add up.
+        nodes read one output, their derivatives add up; so do those of a weight that
+        several nodes share.
         """
         grads: dict[str, Array] = {}
+        grad_nodes = dict(grad_nodes)
         for node in reversed(self._network.nodes):
             grad_y = grad_nodes.get(node.name)
             if grad_y is None or isinstance(node.layer, Input):
                 continue
             record = records[node.name]
-            if any(f"{node.name}.{role}" in self._trained for role in _ROLES):
+            if any(f"{node.owner}.{role}" in self._trained for role in _ROLES):
                 for role, grad in record.grad_weights(grad_y).items():
-                    grads[f"{node.name}.{role}"] = grad
+                    name = f"{node.owner}.{role}"
+                    known = grads.get(name)
+                    grads[name] = grad if known is None else known + grad
             if not wanted.intersection(node.inputs):
                 continue
             for source, grad in zip(

@@ -23,6 +23,7 @@ from pellucid.engines.tensorflow.loss import loss_value
 from pellucid.engines.tensorflow.optimizer import Updates
 from pellucid.network import Network
 from pellucid.network.layers import Dropout
+from pellucid.network.ports import require_single
 from pellucid.objectives import Loss, Optimizer
 
 Tensors = dict[str, Any]
@@ -49,6 +50,7 @@ class TensorflowSession:
         device: str,
         world: ProcessGroup = ALONE,
     ) -> None:
+        require_single("engine 'tensorflow'", network)
         self._world: Any = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._dtype, self._options, self._device = np.dtype(dtype), options, device

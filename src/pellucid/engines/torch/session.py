@@ -24,6 +24,7 @@ from pellucid.engines.torch.loss import loss_value
 from pellucid.engines.torch.optimizer import SLOTS, clip, fill_slots, make_optimizer
 from pellucid.engines.torch.parallel import Parallel
 from pellucid.network import Network
+from pellucid.network.ports import require_single
 from pellucid.objectives import Loss, Optimizer
 
 Values = dict[str, Tensor]
@@ -49,6 +50,7 @@ class TorchSession:
         options: Options,
         world: ProcessGroup = ALONE,
     ) -> None:
+        require_single("engine 'torch'", network)
         self._world = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._options, self._layout = options, Layout(network)
