@@ -33,7 +33,7 @@ def trainer(case: Case, *, eager: bool = False) -> Callable[[int], float]:
 
     def loss_of(parameters: Any, buffers: Any, images: Any, labels: Any) -> Any:
         values, changed = run(
-            network, {**parameters, **buffers}, images, Mode(True), keep={out}
+            network, {**parameters, **buffers}, [images], Mode(True), keep={out}
         )
         losses = optax.softmax_cross_entropy_with_integer_labels(values[out], labels)
         return losses.mean(), {**buffers, **changed}
@@ -67,7 +67,7 @@ def predictor(case: Case) -> Callable[[int], Array]:
 
     @jax.jit
     def forward(weights: Any, images: Any) -> Any:
-        values, _ = run(network, weights, images, Mode(False), keep={out})
+        values, _ = run(network, weights, [images], Mode(False), keep={out})
         return values[out]
 
     return lambda i: np.asarray(forward(weights, data[i % len(data)]))

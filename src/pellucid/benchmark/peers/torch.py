@@ -89,7 +89,7 @@ def _module(case: Case, layout: torch.memory_format) -> nn.Module:
     is_chain = all(
         inputs == (before,)
         for (before, *_), (_, _, inputs) in zip(
-            [(native.entry,), *native.graph], native.graph, strict=False
+            [native.entries, *native.graph], native.graph, strict=False
         )
     )
     net: nn.Module = native

@@ -7,7 +7,7 @@ out) weights as they are.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
 def run(
     network: Network,
     weights: Mapping[str, Array],
-    images: Array,
+    images: Sequence[Array],
     mode: Mode = Mode(),  # noqa: B008 - a constant
     *,
     keep: Collection[str],
@@ -52,28 +52,29 @@ def run(
     ----------
     network : Network
     weights : mapping of weight name to Array
-    images : Array, shape (N, *network.input_shape)
+    images : sequence of Array
+        One for each input, in the network's order.
     mode : Mode
     keep : collection of str
         The nodes whose values are returned.
     """
-    values: Arrays = {network.inputs[0]: images}
+    values: Arrays = dict(zip(network.inputs, images, strict=True))
     buffers: Arrays = {}
     for node in network.nodes:
         if isinstance(node.layer, pl.Input):
             continue
         own = {
-            weight.spec.role: weights[weight.name]
+            weight.spec.role: buffers.get(weight.name, weights[weight.name])
             for weight in network.weights
-            if weight.node == node.name
+            if weight.node == node.owner
         }
         inputs = [values[source] for source in node.inputs]
         if isinstance(node.layer, pl.BatchNorm):
             y, changed = _batch_norm(node.layer, own, inputs[0], mode)
-            buffers.update({f"{node.name}.{r}": b for r, b in changed.items()})
+            buffers.update({f"{node.owner}.{r}": b for r, b in changed.items()})
         elif isinstance(node.layer, pl.Dropout):
             mask = mode.masks.get(node.name) if mode.is_training else None
-            y = inputs[0] if mask is None else inputs[0] * mask.astype(images.dtype)
+            y = inputs[0] if mask is None else inputs[0] * mask.astype(inputs[0].dtype)
         else:
             y = _FUNCTIONS[type(node.layer)](node.layer, own, *inputs)
         values[node.name] = y

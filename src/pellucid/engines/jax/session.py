@@ -22,12 +22,22 @@ from pellucid.engines.jax.layers import Mode, Outcome, run
 from pellucid.engines.jax.layout import array_out, arrays_out, weights_in
 from pellucid.engines.jax.loss import loss_value
 from pellucid.engines.jax.optimizer import make_transformation, slots_of, with_slots
-from pellucid.engines.loss_input import loss_node, require
+from pellucid.engines.loss_input import require
+from pellucid.engines.ports import (
+    count_of,
+    inputs_of,
+    join,
+    labels_of,
+    loss_terms,
+    sample_weights_of,
+    split,
+    step_result,
+)
 from pellucid.engines.protocol import Array, State, StepResult
+from pellucid.engines.protocol import Arrays as Ports
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.network import Network
 from pellucid.network.layers import Dropout
-from pellucid.network.ports import require_single
 from pellucid.objectives import Loss, Optimizer
 
 Arrays = dict[str, Any]
@@ -75,12 +85,10 @@ class JaxSession:
         device: Any,
         world: ProcessGroup = ALONE,
     ) -> None:
-        require_single("engine 'jax'", network)
         self._world: Any = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._dtype, self._is_mixed, self._device = np.dtype(dtype), is_mixed, device
-        self._exit = network.outputs[0]
-        self._head = loss_node(network, loss) if loss else self._exit
+        self._terms = loss_terms(network, loss)
         self._transformation = (
             make_transformation(optimizer, network) if optimizer else None
         )
@@ -101,19 +109,23 @@ class JaxSession:
         """The pure function and the weights as they are now."""
         return Native(self.apply, self._weights())
 
-    def predict(self, images: Array) -> Array:
+    def predict(self, images: Ports) -> Ports:
         """Return the network's output in inference mode, shape (N, …)."""
         with self._precision():
-            output = self._jit_predict(self._weights(), self._input(images))
-            return array_out(output, self._dtype)
+            given = join(self._input(images))
+            return self._out(self._jit_predict(self._weights(), given))
+
+    def _out(self, output: Any) -> Ports:
+        values = output if isinstance(output, tuple | list) else [output]
+        return join([array_out(value, self._dtype) for value in values])
 
     def train_step(
         self,
-        images: Array,
-        labels: Array,
+        images: Ports,
+        labels: Ports,
         *,
         learning_rate: float,
-        sample_weight: Array | None = None,
+        sample_weight: Ports | None = None,
         masks: Mapping[str, Array] | None = None,
         part: BatchShard | None = None,
     ) -> StepResult:
@@ -121,18 +133,44 @@ class JaxSession:
         require("optimizer", self.optimizer)
         require("loss", self.loss)
         start = part.start if part else 0
-        given = self._masks(len(images), start) if masks is None else dict(masks)
-        batch = self._input(images), np.asarray(labels), sample_weight, given
+        count = count_of(self.network, images)
+        given = self._masks(count, start) if masks is None else dict(masks)
+        batch = self._batch(images, labels, sample_weight, given)
         numbers = float(learning_rate), float(self._step + 1)
         with self._precision():
             if part is None:
-                self._trained, loss, output = self._jit_step(
+                self._trained, losses, output = self._jit_step(
                     self._trained, self._frozen, batch, *numbers
                 )
             else:
-                loss, output = self._step_together(batch, numbers, part)
+                losses, output = self._step_together(batch, numbers, part)
             self._step += 1
-            return StepResult(float(loss), array_out(output, self._dtype))
+            return self._result(losses, self._out(output))
+
+    def _result(self, losses: Arrays, output: Ports) -> StepResult:
+        found = {term.output: float(losses[term.output]) for term in self._terms}
+        return step_result(self.loss, self._terms, found, output)
+
+    def _batch(
+        self,
+        images: Ports,
+        labels: Ports,
+        sample_weight: Ports | None,
+        masks: Mapping[str, Array],
+    ) -> Any:
+        """Return inputs, labels and examples' weights by output, and masks."""
+        targets = labels_of(self.network, labels)
+        weights = sample_weights_of(self.network, sample_weight)
+        return (
+            self._input(images),
+            {t.output: np.asarray(targets[t.index]) for t in self._terms},
+            {
+                t.output: weights[t.index]
+                for t in self._terms
+                if weights[t.index] is not None
+            },
+            dict(masks),
+        )
 
     def _step_together(
         self, batch: Any, numbers: tuple[float, float], part: BatchShard
@@ -145,9 +183,9 @@ class JaxSession:
         self._trained = self._jit_update(self._trained, vector, *numbers)
         return loss, output
 
-    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+    def activations(self, images: Ports, *, training: bool = False) -> dict[str, Array]:
         """Return every node's output by name."""
-        masks = self._masks(len(images)) if training else {}
+        masks = self._masks(count_of(self.network, images)) if training else {}
         with self._precision():
             values = self._jit_activations(
                 self._weights(), self._input(images), masks, training
@@ -156,32 +194,34 @@ class JaxSession:
         return {node.name: arrays[node.name] for node in self.network.nodes}
 
     def gradients(
-        self, images: Array, labels: Array, *, sample_weight: Array | None = None
+        self, images: Ports, labels: Ports, *, sample_weight: Ports | None = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the loss and its derivative by each parameter, in training mode."""
         require("loss", self.loss)
-        masks = self._masks(len(images))
-        batch = self._input(images), np.asarray(labels), sample_weight, masks
+        masks = self._masks(count_of(self.network, images))
+        batch = self._batch(images, labels, sample_weight, masks)
         with self._precision():
-            (loss, _), grads = self._jit_gradients(
+            (_, (losses, _, _)), grads = self._jit_gradients(
                 self._trained.parameters, self._fixed(), batch
             )
-            return float(loss), self._in_order(grads)
+            return self._result(losses, None).loss, self._in_order(grads)
 
     def vjp(
-        self, images: Array, grad_output: Array, *, training: bool = True
-    ) -> tuple[Array, dict[str, Array]]:
+        self, images: Ports, grad_output: Ports, *, training: bool = True
+    ) -> tuple[Ports, dict[str, Array]]:
         """Pull a derivative by the output back to the images and the parameters."""
-        masks = self._masks(len(images)) if training else {}
+        network = self.network
+        masks = self._masks(count_of(network, images)) if training else {}
+        given = split("grad_output", network.outputs, grad_output)
         with self._precision():
             grad_x, grads = self._jit_vjp(
                 (self._trained.parameters, self._fixed()),
                 self._input(images),
-                np.asarray(grad_output, self._dtype),
+                [np.asarray(grad, self._dtype) for grad in given],
                 masks,
                 training,
             )
-            return array_out(grad_x, self._dtype), self._in_order(grads)
+            return self._out(grad_x), self._in_order(grads)
 
     def state(self) -> dict[str, Array]:
         """Return copies of all that training changes."""
@@ -237,6 +277,7 @@ class JaxSession:
         ----------
         weights : dict of weight name to Array
         images : Array, shape (N, *network.input_shape)
+            Of several inputs, a sequence of arrays.
         training : bool
             Static under ``jax.jit``.
         key : Array, optional
@@ -244,16 +285,19 @@ class JaxSession:
 
         Returns
         -------
-        output : Array, shape (N, …)
+        output : Array, shape (N, …), or tuple of Array
         weights : dict of weight name to Array
             In training only: with the running statistics that the batch has moved.
         """
+        ends = self.network.outputs
+        inputs = split("images", self.network.inputs, images)
         if not training:
-            return self._run(weights, images, Mode(), self._exit).values[self._exit]
-        masks = {} if key is None else self._drawn(key, len(images))
+            values = self._run(weights, inputs, Mode(), *ends).values
+            return join([values[name] for name in ends])
+        masks = {} if key is None else self._drawn(key, len(inputs[0]))
         mode = Mode(True, masks)
-        values, changed = self._run(weights, images, mode, self._exit)
-        return values[self._exit], {**weights, **changed}
+        values, changed = self._run(weights, inputs, mode, *ends)
+        return join([values[name] for name in ends]), {**weights, **changed}
 
     def _drawn(self, key: Any, count: int) -> Arrays:
         """Draw the masks of dropout as JAX people do."""
@@ -268,18 +312,28 @@ class JaxSession:
 
     def _run(self, weights: Arrays, images: Any, mode: Mode, *keep: str) -> Outcome:
         kind = jnp.bfloat16 if self._is_mixed else self._dtype
-        return run(self.network, weights, images.astype(kind), mode, keep=set(keep))
+        given = [array.astype(kind) for array in images]
+        return run(self.network, weights, given, mode, keep=set(keep))
 
     def _loss_of(
         self, parameters: Arrays, fixed: Arrays, batch: Any, total: Any = None
-    ) -> tuple[Any, tuple[Any, Arrays]]:
-        images, labels, sample_weight, masks = batch
+    ) -> tuple[Any, tuple[Arrays, Any, Arrays]]:
+        """Return the weighted sum of the losses; each, the outputs and buffers."""
+        images, labels, weights, masks = batch
+        nodes = [term.node for term in self._terms]
+        ends = self.network.outputs
         values, buffers = self._run(
-            parameters | fixed, images, Mode(True, masks), self._head, self._exit
+            parameters | fixed, images, Mode(True, masks), *nodes, *ends
         )
-        z = values[self._head].astype(self._dtype)
-        loss = loss_value(self.loss, z, labels, sample_weight, total)  # type: ignore[arg-type]
-        return loss, (values[self._exit], buffers)
+        losses: Arrays = {}
+        loss: Any = 0.0
+        for term in self._terms:
+            name, z = term.output, values[term.node].astype(self._dtype)
+            losses[name] = loss_value(
+                term.loss, z, labels[name], weights.get(name), total
+            )
+            loss = loss + term.weight * losses[name]
+        return loss, (losses, [values[name] for name in ends], buffers)
 
     def _gradients(
         self, parameters: Arrays, fixed: Arrays, batch: Any, total: Any = None
@@ -290,8 +344,10 @@ class JaxSession:
     def _part_function(
         self, parameters: Arrays, fixed: Arrays, batch: Any, total: Any
     ) -> tuple[Any, Any, Any]:
-        (loss, (output, _)), grads = self._gradients(parameters, fixed, batch, total)
-        return loss, output, ravel_pytree(grads)[0]
+        (_, (losses, outputs, _)), grads = self._gradients(
+            parameters, fixed, batch, total
+        )
+        return losses, outputs, ravel_pytree(grads)[0]
 
     def _update_function(
         self, trained: Trained, vector: Any, rate: Any, step: Any
@@ -311,11 +367,11 @@ class JaxSession:
     def _step_function(
         self, trained: Trained, frozen: Arrays, batch: Any, rate: Any, step: Any
     ) -> tuple[Trained, Any, Any]:
-        (loss, (output, changed)), grads = self._gradients(
+        (_, (losses, outputs, changed)), grads = self._gradients(
             trained.parameters, frozen | trained.buffers, batch
         )
         trained = self._updated(trained, grads, rate, step)
-        return trained._replace(buffers=trained.buffers | changed), loss, output
+        return trained._replace(buffers=trained.buffers | changed), losses, outputs
 
     def _activations(
         self, weights: Arrays, images: Any, masks: Arrays, training: bool
@@ -328,12 +384,12 @@ class JaxSession:
     ) -> Any:
         parameters, fixed = weights
 
-        def output(images: Any, parameters: Arrays) -> Any:
-            mode = Mode(training, masks)
-            values = self._run(parameters | fixed, images, mode, self._exit).values
-            return values[self._exit].astype(self._dtype)
+        def outputs(images: Any, parameters: Arrays) -> Any:
+            mode, ends = Mode(training, masks), self.network.outputs
+            values = self._run(parameters | fixed, images, mode, *ends).values
+            return [values[name].astype(self._dtype) for name in ends]
 
-        return jax.vjp(output, images, parameters)[1](grad_output)
+        return jax.vjp(outputs, images, parameters)[1](grad_output)
 
     def _weights(self) -> Arrays:
         everything = self._trained.parameters | self._fixed()
@@ -357,8 +413,9 @@ class JaxSession:
         )
         return dict(masks)
 
-    def _input(self, images: Array) -> Any:
-        return np.asarray(images, self._dtype)
+    def _input(self, images: Ports) -> list[Any]:
+        given = inputs_of(self.network, images)
+        return [np.asarray(array, self._dtype) for array in given]
 
     def _precision(self) -> Any:
         """Switch float64 on (or off) in a scope: JAX's own switch is global."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pellucid.engines.framework_layers.keras import CALLS
+from pellucid.engines.registry import unsupported_layer
 from pellucid.engines.tensorflow import modules
 from pellucid.engines.tensorflow.imports import keras
-from pellucid.network import Network
+from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Shape
 
@@ -18,7 +19,7 @@ Tensors = dict[str, Any]
 def keras_layers(
     network: Network, policy: Any, *, is_distributed: bool = False
 ) -> dict[str, Any]:
-    """Return a Keras layer per node, with the node's name.
+    """Return a Keras layer per node, with the node's name; one for nodes that share.
 
     ``is_distributed``: the batch lies in several processes, and batch norms take the
     statistics of the whole.
@@ -28,6 +29,9 @@ def keras_layers(
         if isinstance(node.layer, pl.Input):
             continue
         shapes = network.input_shapes(node)
+        if node.weights_of is not None:
+            _check_can_share(network, node)
+            continue
         build: Callable[..., Any] = _OWN_BUILDERS.get(type(node.layer), _native)
         layer = build(node.layer, *shapes, name=node.name, dtype=policy)
         # a frozen BatchNormalization also keeps to its running statistics
@@ -38,20 +42,40 @@ def keras_layers(
     return made
 
 
+def _check_can_share(network: Network, node: Node) -> None:
+    """Refuse a layer of ours that would be called on images of two sizes.
+
+    It is made for one size; Keras' own layers take any.
+    """
+    layer, owner = node.layer, network.node(node.owner)
+    if not isinstance(layer, pl.Conv2D | pl.ConvTranspose2D):
+        return
+    mine, first = network.input_shapes(node)[0], network.input_shapes(owner)[0]
+    build = _OWN_BUILDERS[type(layer)]
+    own = build(layer, first, name=f"{owner.name}_look").__class__.__module__
+    if mine != first and own == modules.__name__:
+        raise unsupported_layer(
+            "tensorflow",
+            layer.who,
+            f"it shares weights with '{owner.name}' on images of another size, "
+            "with padding or strides that Keras lacks",
+        )
+
+
 def connect(
     network: Network,
     layers: Mapping[str, Any],
-    images: Any,
+    images: Sequence[Any],
     masks: Mapping[str, Any],
 ) -> Tensors:
     """Return every node's symbolic value; the layers may be connected repeatedly."""
-    values = {network.inputs[0]: images}
+    values = dict(zip(network.inputs, images, strict=True))
     for node in network.nodes:
         if isinstance(node.layer, pl.Input):
             continue
         inputs = [values[source] for source in node.inputs]
         given = {"keep": masks[node.name]} if node.name in masks else {}
-        layer = layers[node.name]
+        layer = layers[node.owner]
         values[node.name] = layer(inputs[0] if len(inputs) == 1 else inputs, **given)
     return values
 

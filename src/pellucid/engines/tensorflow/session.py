@@ -12,8 +12,18 @@ import numpy as np
 from pellucid.engines.distributed import ALONE, BatchShard, ProcessGroup
 from pellucid.engines.dropout import masks_for
 from pellucid.engines.framework_options import Options
-from pellucid.engines.loss_input import loss_node, require
-from pellucid.engines.protocol import Array, State, StepResult
+from pellucid.engines.loss_input import require
+from pellucid.engines.ports import (
+    count_of,
+    inputs_of,
+    join,
+    labels_of,
+    loss_terms,
+    sample_weights_of,
+    split,
+    step_result,
+)
+from pellucid.engines.protocol import Array, Arrays, State, StepResult
 from pellucid.engines.state import UnpackedState, has_dropout, pack_state, unpack_state
 from pellucid.engines.tensorflow.distributed import peer_errors, sum_over_processes
 from pellucid.engines.tensorflow.imports import keras, tf
@@ -23,10 +33,12 @@ from pellucid.engines.tensorflow.loss import loss_value
 from pellucid.engines.tensorflow.optimizer import Updates
 from pellucid.network import Network
 from pellucid.network.layers import Dropout
-from pellucid.network.ports import require_single
 from pellucid.objectives import Loss, Optimizer
 
 Tensors = dict[str, Any]
+#: rank and element type of each term's labels, and whether its examples are weighed
+Kinds = tuple[tuple[int, str], ...]
+Flags = tuple[bool, ...]
 
 
 class TensorflowSession:
@@ -50,12 +62,11 @@ class TensorflowSession:
         device: str,
         world: ProcessGroup = ALONE,
     ) -> None:
-        require_single("engine 'tensorflow'", network)
         self._world: Any = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._dtype, self._options, self._device = np.dtype(dtype), options, device
-        self._layout, self._exit = Layout(network), network.outputs[0]
-        self._head = loss_node(network, loss) if loss else self._exit
+        self._layout = Layout(network)
+        self._terms = loss_terms(network, loss)
         # traced once each, for any number of images
         self._step_function = functools.cache(self._make_step_function)
         self._gradients_function = functools.cache(self._make_gradients_function)
@@ -73,19 +84,25 @@ class TensorflowSession:
         network, mixed = self.network, self._options.is_mixed
         policy = keras.DTypePolicy("mixed_bfloat16" if mixed else str(self._dtype))
         layers = keras_layers(network, policy, is_distributed=self._world.size > 1)
-        images = self._placeholder(network.inputs[0])
+        images = [self._placeholder(name) for name in network.inputs]
         values = connect(network, layers, images, {})
-        self.native = keras.Model(images, values[self._exit], name="native")
+        ends = [values[name] for name in network.outputs]
+        self.native = keras.Model(
+            images[0] if len(images) == 1 else images,
+            ends[0] if len(ends) == 1 else ends,
+            name="native",
+        )
         self._mask_names = [
             node.name
             for node in network.nodes
             if isinstance(node.layer, Dropout) and node.layer.rate > 0
         ]
         masks = {n: self._placeholder(n, f"{n}.keep") for n in self._mask_names}
-        inputs = [images, *masks.values()]
+        inputs = [*images, *masks.values()]
         if has_dropout(network):
             values = connect(network, layers, images, masks)
-        trained = {name: values[name] for name in {self._head, self._exit}}
+        kept = {*(term.node for term in self._terms), *network.outputs}
+        trained = {name: values[name] for name in kept}
         self._trained = keras.Model(inputs, trained)
         self._everything = keras.Model(inputs, values)
         self._variables = {
@@ -101,18 +118,21 @@ class TensorflowSession:
         shape = self.network.shapes[node]
         return keras.Input(shape, dtype=str(self._dtype), name=name or node)
 
-    def predict(self, images: Array) -> Array:
+    def predict(self, images: Arrays) -> Arrays:
         """Return the network's output in inference mode, shape (N, …)."""
         with tf.device(self._device):
-            return self._out(self._predict_function(self._input(images)))
+            return self._outputs(self._predict_function(self._images(images)))
+
+    def _outputs(self, values: Any) -> Arrays:
+        return join([self._out(value) for value in values])
 
     def train_step(
         self,
-        images: Array,
-        labels: Array,
+        images: Arrays,
+        labels: Arrays,
         *,
         learning_rate: float,
-        sample_weight: Array | None = None,
+        sample_weight: Arrays | None = None,
         masks: Mapping[str, Array] | None = None,
         part: BatchShard | None = None,
     ) -> StepResult:
@@ -120,52 +140,60 @@ class TensorflowSession:
         require("optimizer", self.optimizer)
         require("loss", self.loss)
         start = part.start if part else 0
-        given = self._masks(len(images), start) if masks is None else masks
+        count = count_of(self.network, images)
+        given = self._masks(count, start) if masks is None else masks
         kind = (*self._kind(labels, sample_weight), part is not None)
         with tf.device(self._device), peer_errors():
             batch = self._batch(images, labels, sample_weight, given)
-            loss, output = self._step_function(*kind)(
+            losses, outputs = self._step_function(*kind)(
                 batch,
                 tf.constant(learning_rate, str(self._dtype)),
                 tf.constant(self._step + 1, "float64"),
                 tf.constant(part.total if part else 0, str(self._dtype)),
             )
             self._step += 1
-            return StepResult(float(loss), self._out(output))
+            found = {name: float(loss) for name, loss in losses.items()}
+            output = self._outputs(outputs)
+            return step_result(self.loss, self._terms, found, output)
 
-    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+    def activations(
+        self, images: Arrays, *, training: bool = False
+    ) -> dict[str, Array]:
         """Return every node's output by name."""
-        masks = self._masks(len(images))
+        masks = self._masks(count_of(self.network, images))
         with tf.device(self._device):
             values = self._activations_function(training)(
-                self._input(images), self._mask_tensors(masks)
+                self._images(images), self._mask_tensors(masks)
             )
         return {node.name: self._out(values[node.name]) for node in self.network.nodes}
 
     def gradients(
-        self, images: Array, labels: Array, *, sample_weight: Array | None = None
+        self, images: Arrays, labels: Arrays, *, sample_weight: Arrays | None = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the loss and its derivative by each parameter, in training mode."""
         require("loss", self.loss)
         with tf.device(self._device):
-            masks = self._masks(len(images))
+            masks = self._masks(count_of(self.network, images))
             batch = self._batch(images, labels, sample_weight, masks)
-            loss, grads = self._gradients_function(*self._kind(labels, sample_weight))(
-                batch
-            )
-            return float(loss), self._gradients_out(grads)
+            losses, grads = self._gradients_function(
+                *self._kind(labels, sample_weight)
+            )(batch)
+            found = {name: float(loss) for name, loss in losses.items()}
+            result = step_result(self.loss, self._terms, found, None)
+            return result.loss, self._gradients_out(grads)
 
     def vjp(
-        self, images: Array, grad_output: Array, *, training: bool = True
-    ) -> tuple[Array, dict[str, Array]]:
+        self, images: Arrays, grad_output: Arrays, *, training: bool = True
+    ) -> tuple[Arrays, dict[str, Array]]:
         """Pull a derivative by the output back to the images and the parameters."""
+        given = split("grad_output", self.network.outputs, grad_output)
         with tf.device(self._device):
             grad_x, grads = self._vjp_function(training)(
-                self._input(images),
-                self._input(grad_output),
-                self._mask_tensors(self._masks(len(images))),
+                self._images(images),
+                [self._input(grad) for grad in given],
+                self._mask_tensors(self._masks(count_of(self.network, images))),
             )
-            return self._out(grad_x), self._gradients_out(grads)
+            return self._outputs(grad_x), self._gradients_out(grads)
 
     def state(self) -> dict[str, Array]:
         """Return copies of all that training changes."""
@@ -198,72 +226,89 @@ class TensorflowSession:
 
     @functools.cached_property
     def _predict_function(self) -> Any:
-        def predict(images: Any) -> Any:
-            return self.native(images, training=False)
+        def predict(images: list[Any]) -> Any:
+            found = self.native(
+                images[0] if len(images) == 1 else images, training=False
+            )
+            return [found] if len(self.network.outputs) == 1 else found
 
-        return self._traced(predict, [self._spec(self.network.inputs[0])])
+        return self._traced(predict, [self._image_specs()])
 
-    def _make_step_function(
-        self, rank: int, dtype: str, weighted: bool, is_part: bool
-    ) -> Any:
+    def _make_step_function(self, labels: Kinds, weighted: Flags, is_part: bool) -> Any:
         def step(batch: Tensors, rate: Any, number: Any, total: Any) -> Any:
-            loss, values, grads = self._differentiate(batch, total if is_part else None)
+            losses, values, grads = self._differentiate(
+                batch, total if is_part else None
+            )
             grads = sum_over_processes(grads) if is_part else grads
             self._updates.apply(grads, rate=rate, step=number)  # type: ignore[union-attr]
-            return loss, values[self._exit]
+            return losses, [values[name] for name in self.network.outputs]
 
         number = tf.TensorSpec((), str(self._dtype))
         scalars = [number, tf.TensorSpec((), "float64"), number]
-        signature = [self._batch_spec(rank, dtype, weighted), *scalars]
+        signature = [self._batch_spec(labels, weighted), *scalars]
         if is_part:
             return self._world.run(step, signature)
         return self._traced(step, signature)
 
-    def _make_gradients_function(self, rank: int, dtype: str, weighted: bool) -> Any:
+    def _make_gradients_function(self, labels: Kinds, weighted: Flags) -> Any:
         def gradients(batch: Tensors) -> Any:
             with self._buffers_kept():
-                loss, _, grads = self._differentiate(batch)
-            return loss, grads
+                losses, _, grads = self._differentiate(batch)
+            return losses, grads
 
-        return self._traced(gradients, [self._batch_spec(rank, dtype, weighted)])
+        return self._traced(gradients, [self._batch_spec(labels, weighted)])
 
     def _differentiate(
         self, batch: Tensors, total: Any = None
-    ) -> tuple[Any, Tensors, Tensors]:
+    ) -> tuple[Tensors, Tensors, Tensors]:
+        """Return each output's loss, the values, and the gradients of their sum."""
+        losses = {}
         with tf.GradientTape() as tape:
-            inputs = [batch["images"], *batch["masks"].values()]
+            inputs = [*batch["images"], *batch["masks"].values()]
             values = self._trained(inputs, training=True)
-            z = tf.cast(values[self._head], str(self._dtype))
-            weight = batch.get("sample_weight")
-            loss = loss_value(self.loss, z, batch["labels"], weight, total=total)  # type: ignore[arg-type]
-        return loss, values, tape.gradient(loss, self._parameters)
-
-    def _make_activations_function(self, training: bool) -> Any:
-        def activations(images: Any, masks: Tensors) -> Any:
-            with self._buffers_kept():
-                return self._everything([images, *masks.values()], training=training)
-
-        return self._traced(
-            activations, [self._spec(self.network.inputs[0]), self._mask_spec()]
+            for term in self._terms:
+                z = tf.cast(values[term.node], str(self._dtype))
+                labels = batch["labels"][term.output]
+                weight = batch["sample_weight"].get(term.output)
+                losses[term.output] = loss_value(
+                    term.loss, z, labels, weight, total=total
+                )
+            parts = [
+                losses[t.output] if t.weight == 1 else t.weight * losses[t.output]
+                for t in self._terms
+            ]
+            loss = parts[0] if len(parts) == 1 else tf.add_n(parts)
+        return (
+            losses,
+            values,
+            tape.gradient(loss, self._parameters, unconnected_gradients="zero"),
         )
 
+    def _make_activations_function(self, training: bool) -> Any:
+        def activations(images: list[Any], masks: Tensors) -> Any:
+            with self._buffers_kept():
+                return self._everything([*images, *masks.values()], training=training)
+
+        return self._traced(activations, [self._image_specs(), self._mask_spec()])
+
     def _make_vjp_function(self, training: bool) -> Any:
-        def vjp(images: Any, grad_output: Any, masks: Tensors) -> Any:
+        def vjp(images: list[Any], grad_output: list[Any], masks: Tensors) -> Any:
             with self._buffers_kept(), tf.GradientTape() as tape:
                 tape.watch(images)
-                values = self._trained([images, *masks.values()], training=training)
-                output = tf.cast(values[self._exit], str(self._dtype))
+                values = self._trained([*images, *masks.values()], training=training)
+                outputs = [
+                    tf.cast(values[name], str(self._dtype))
+                    for name in self.network.outputs
+                ]
             return tape.gradient(
-                output,
+                outputs,
                 (images, self._parameters),
                 output_gradients=grad_output,
                 unconnected_gradients="zero",
             )
 
-        entry, out = self.network.inputs[0], self._exit
-        return self._traced(
-            vjp, [self._spec(entry), self._spec(out), self._mask_spec()]
-        )
+        ends = [self._spec(name) for name in self.network.outputs]
+        return self._traced(vjp, [self._image_specs(), ends, self._mask_spec()])
 
     @contextlib.contextmanager
     def _buffers_kept(self) -> Iterator[None]:
@@ -281,47 +326,70 @@ class TensorflowSession:
     def _spec(self, node: str) -> Any:
         return tf.TensorSpec((None, *self.network.shapes[node]), str(self._dtype))
 
+    def _image_specs(self) -> list[Any]:
+        return [self._spec(name) for name in self.network.inputs]
+
     def _mask_spec(self) -> Tensors:
         return {name: self._spec(name) for name in self._mask_names}
 
-    def _batch_spec(self, rank: int, dtype: str, weighted: bool) -> Tensors:
-        spec = {
-            "images": self._spec(self.network.inputs[0]),
-            "labels": tf.TensorSpec((None, *self.network.output_shape)[:rank], dtype),
+    def _batch_spec(self, labels: Kinds, weighted: Flags) -> Tensors:
+        shapes = self.network.shapes
+        kinds = zip(self._terms, labels, strict=True)
+        return {
+            "images": self._image_specs(),
+            "labels": {
+                term.output: tf.TensorSpec((None, *shapes[term.output])[:rank], dtype)
+                for term, (rank, dtype) in kinds
+            },
             "masks": self._mask_spec(),
+            "sample_weight": {
+                term.output: tf.TensorSpec((None,), str(self._dtype))
+                for term, is_weighted in zip(self._terms, weighted, strict=True)
+                if is_weighted
+            },
         }
-        if weighted:
-            spec["sample_weight"] = tf.TensorSpec((None,), str(self._dtype))
-        return spec
 
     def _kind(
-        self, labels: Array, sample_weight: Array | None
-    ) -> tuple[int, str, bool]:
-        """Return what the trace of a step depends on."""
-        is_classes = self.loss.absorbs == "Softmax" and labels.ndim <= len(  # type: ignore[union-attr]
-            self.network.output_shape
-        )
-        dtype = "int64" if is_classes else str(self._dtype)
-        rank = len(self.network.output_shape) + (not is_classes)
-        return rank, dtype, sample_weight is not None
+        self, labels: Arrays, sample_weight: Arrays | None
+    ) -> tuple[Kinds, Flags]:
+        """Return what the trace of a step depends on, for each term of the loss."""
+        targets = labels_of(self.network, labels)
+        weights = sample_weights_of(self.network, sample_weight)
+        kinds = []
+        for term in self._terms:
+            shape = self.network.shapes[term.output]
+            is_classes = term.loss.absorbs == "Softmax"
+            is_classes = is_classes and targets[term.index].ndim <= len(shape)
+            dtype = "int64" if is_classes else str(self._dtype)
+            kinds.append((len(shape) + (not is_classes), dtype))
+        given = (weights[term.index] is not None for term in self._terms)
+        return tuple(kinds), tuple(given)
 
     def _batch(
         self,
-        images: Array,
-        labels: Array,
-        sample_weight: Array | None,
+        images: Arrays,
+        labels: Arrays,
+        sample_weight: Arrays | None,
         masks: Mapping[str, Array],
     ) -> Tensors:
-        rank, dtype, _ = self._kind(labels, sample_weight)
-        shape = (len(labels), *self.network.output_shape)[:rank]
-        batch = {
-            "images": self._input(images),
-            "labels": tf.constant(np.asarray(labels, dtype).reshape(shape)),
+        kinds, weighted = self._kind(labels, sample_weight)
+        targets = labels_of(self.network, labels)
+        weights = sample_weights_of(self.network, sample_weight)
+        found: Tensors = {}
+        for term, (rank, dtype) in zip(self._terms, kinds, strict=True):
+            given = targets[term.index]
+            shape = (len(given), *self.network.shapes[term.output])[:rank]
+            found[term.output] = tf.constant(np.asarray(given, dtype).reshape(shape))
+        return {
+            "images": self._images(images),
+            "labels": found,
             "masks": self._mask_tensors(masks),
+            "sample_weight": {
+                term.output: self._input(weights[term.index])
+                for term, is_weighted in zip(self._terms, weighted, strict=True)
+                if is_weighted
+            },
         }
-        if sample_weight is not None:
-            batch["sample_weight"] = self._input(sample_weight)
-        return batch
 
     def _masks(self, count: int, start: int = 0) -> Mapping[str, Array]:
         return masks_for(
@@ -334,6 +402,9 @@ class TensorflowSession:
 
     def _mask_tensors(self, masks: Mapping[str, Array]) -> Tensors:
         return {name: self._input(masks[name]) for name in self._mask_names}
+
+    def _images(self, images: Arrays) -> list[Any]:
+        return [self._input(array) for array in inputs_of(self.network, images)]
 
     def _input(self, array: Array) -> Any:
         return tf.constant(np.asarray(array, self._dtype))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -25,20 +26,29 @@ class NetworkModule(nn.Module):
     """A network as PyTorch knows it: one named submodule per node.
 
     ``module(images)`` takes (N, C, H, W) and returns the output node's value; all of
-    PyTorch's tools work on it.
+    PyTorch's tools work on it. Several inputs are as many arguments, several outputs a
+    tuple. Nodes that share their weights are one submodule.
     """
 
     def __init__(self, network: Network, layout: Layout) -> None:
         super().__init__()
-        self.entry, self.exit = network.inputs[0], network.outputs[0]
+        self.entries, self.exits = network.inputs, network.outputs
         self.graph: list[tuple[str, str, tuple[str, ...]]] = []
+        self.tied: list[tuple[str, str]] = []  # submodule, the one with its weights
         for node in network.nodes:
             if isinstance(node.layer, pl.Input):
                 continue
-            shapes = network.input_shapes(node)
-            module = _module(node.layer, *shapes, keeps_order=layout.keeps(node.name))
-            self.add_module(attribute(node.name), module)
-            self.graph.append((node.name, attribute(node.name), node.inputs))
+            shapes, name = network.input_shapes(node), attribute(node.owner)
+            is_other = shapes != network.input_shapes(network.node(node.owner))
+            if is_other:  # a module of its own, made for its size, with those weights
+                name = attribute(node.name)
+                self.tied.append((name, attribute(node.owner)))
+            if node.weights_of is None or is_other:
+                keeps_order = layout.keeps(node.name)
+                module = _module(node.layer, *shapes, keeps_order=keeps_order)
+                self.add_module(name, module)
+            self.graph.append((node.name, name, node.inputs))
+        self._tie()
         last_reader = {
             source: node.name for node in network.nodes for source in node.inputs
         }
@@ -48,15 +58,29 @@ class NetworkModule(nn.Module):
         }
         self.train(False)
 
+    def _tie(self) -> None:
+        for mine, owner in self.tied:
+            module, other = self.get_submodule(mine), self.get_submodule(owner)
+            module._parameters.update(other._parameters)
+            module._buffers.update(other._buffers)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        """Move or convert all arrays; buffers that are shared stay so."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._tie()
+        return self
+
     def forward(
-        self, images: Tensor, masks: Mapping[str, Tensor] | None = None
-    ) -> Tensor:
-        """Return the network's output."""
-        return self.values(images, masks, keep=(self.exit,))[self.exit]
+        self, *images: Tensor, masks: Mapping[str, Tensor] | None = None
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Return the network's output, a tuple where there are several."""
+        values = self.values(images, masks, keep=self.exits)
+        outputs = tuple(values[name] for name in self.exits)
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def values(
         self,
-        images: Tensor,
+        images: tuple[Tensor, ...],
         masks: Mapping[str, Tensor] | None = None,
         *,
         keep: Collection[str],
@@ -65,7 +89,8 @@ class NetworkModule(nn.Module):
 
         The others are let go once they are read, so that PyTorch reuses the memory.
         """
-        values, masks = {self.entry: images}, masks or {}
+        values = dict(zip(self.entries, images, strict=True))
+        masks = masks or {}
         for name, module, inputs in self.graph:
             arguments = [values[source] for source in inputs]
             if name in masks:
@@ -83,7 +108,7 @@ def attribute(node: str) -> str:
     return f"{node}_" if taken else node
 
 
-_OWN = ("training", "entry", "exit", "graph", "read_last")
+_OWN = ("training", "entries", "exits", "graph", "read_last", "tied")
 
 
 def channel_axis(shape: Shape) -> int:

@@ -54,9 +54,13 @@ class Layout:
         shape = network.shapes[flatten.inputs[0]]
         chain, node = [flatten.name], flatten
         while len(shape) == 3 and len(network.consumers[node.name]) == 1:
+            if node.name in network.outputs:
+                return {}
             (node,) = network.consumers[node.name]
             chain.append(node.name)
             if isinstance(node.layer, pl.Dense):
+                if node.owner in network.shared:  # others read it in another order
+                    return {}
                 return dict.fromkeys(chain, shape)
             if not isinstance(node.layer, ORDERLESS):
                 return {}

@@ -37,7 +37,9 @@ class Parallel:
         What computes its values: ``module.values``, compiled or not.
     keep : tuple of str
         The nodes whose values a step needs.
-    world : World
+    world : ProcessGroup
+    has_unused : bool
+        Whether some parameters stand behind no loss.
     """
 
     def __init__(
@@ -46,16 +48,20 @@ class Parallel:
         run: Callable[..., Values],
         keep: tuple[str, ...],
         world: ProcessGroup,
+        *,
+        has_unused: bool = False,
     ) -> None:
         self._size = world.size
         self._norms = [m for m in module.modules() if isinstance(m, BatchNorm)]
         with peer_errors():
             # the running statistics are the same everywhere, being the whole batch's
             self._module = DistributedDataParallel(
-                _Kept(module, run, keep), **_NO_BUFFERS
+                _Kept(module, run, keep),
+                find_unused_parameters=has_unused,
+                **_NO_BUFFERS,
             )
 
-    def values(self, images: Tensor, masks: Values) -> Values:
+    def values(self, images: tuple[Tensor, ...], masks: Values) -> Values:
         """Return the values of a share of the batch, in training mode."""
         for norm in self._norms:
             norm.sum_over_processes = sum_over_processes
@@ -88,5 +94,5 @@ class _Kept(nn.Module):
         super().__init__()
         self.module, self.run, self.keep = module, run, keep
 
-    def forward(self, images: Tensor, masks: Values) -> Values:
+    def forward(self, images: tuple[Tensor, ...], masks: Values) -> Values:
         return self.run(images, masks, keep=self.keep)

@@ -15,8 +15,19 @@ from torch.func import functional_call
 from pellucid.engines.distributed import ALONE, BatchShard, ProcessGroup
 from pellucid.engines.dropout import masks_for
 from pellucid.engines.framework_options import Options
-from pellucid.engines.loss_input import loss_node, require
-from pellucid.engines.protocol import Array, State, StepResult
+from pellucid.engines.loss_input import require
+from pellucid.engines.ports import (
+    LossTerm,
+    count_of,
+    inputs_of,
+    join,
+    labels_of,
+    loss_terms,
+    sample_weights_of,
+    split,
+    step_result,
+)
+from pellucid.engines.protocol import Array, Arrays, State, StepResult
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.engines.torch.layers import NetworkModule, attribute
 from pellucid.engines.torch.layout import Layout, attribute_of
@@ -24,7 +35,6 @@ from pellucid.engines.torch.loss import loss_value
 from pellucid.engines.torch.optimizer import SLOTS, clip, fill_slots, make_optimizer
 from pellucid.engines.torch.parallel import Parallel
 from pellucid.network import Network
-from pellucid.network.ports import require_single
 from pellucid.objectives import Loss, Optimizer
 
 Values = dict[str, Tensor]
@@ -50,11 +60,14 @@ class TorchSession:
         options: Options,
         world: ProcessGroup = ALONE,
     ) -> None:
-        require_single("engine 'torch'", network)
         self._world = world
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self._options, self._layout = options, Layout(network)
-        self._head = loss_node(network, loss) if loss else network.outputs[0]
+        self._terms = loss_terms(network, loss)
+        #: the nodes whose values a step needs
+        self._kept = tuple(
+            {t.node: 0 for t in self._terms} | dict.fromkeys(network.outputs, 0)
+        )
         self._dtype = np.dtype(dtype)
         self.native = NetworkModule(network, self._layout)
         self.native.to(options.device, _torch_dtype(self._dtype))
@@ -79,8 +92,10 @@ class TorchSession:
     @functools.cached_property
     def _parallel(self) -> Parallel:
         """The module as all processes run it; they meet here for the first time."""
-        keep = (self._head, self.network.outputs[0])
-        return Parallel(self.native, self._values, keep, self._world)
+        has_unused = len(self._terms) < len(self.network.outputs)
+        return Parallel(
+            self.native, self._values, self._kept, self._world, has_unused=has_unused
+        )
 
     def _find(self, name: str) -> Tensor:
         node, role = name.split(".")
@@ -89,21 +104,23 @@ class TorchSession:
         )
         return tensor
 
-    def predict(self, images: Array) -> Array:
+    def predict(self, images: Arrays) -> Arrays:
         """Return the network's output in inference mode, shape (N, …)."""
-        output = self.network.outputs[0]
         self.native.train(False)
         with torch.inference_mode(), self._arithmetic():
-            values = self._values(self._input(images), keep=(output,))
-        return self._out(output, values[output])
+            values = self._values(self._input(images), keep=self.network.outputs)
+        return self._outputs(values)
+
+    def _outputs(self, values: Values) -> Arrays:
+        return join([self._out(name, values[name]) for name in self.network.outputs])
 
     def train_step(
         self,
-        images: Array,
-        labels: Array,
+        images: Arrays,
+        labels: Arrays,
         *,
         learning_rate: float,
-        sample_weight: Array | None = None,
+        sample_weight: Arrays | None = None,
         masks: Mapping[str, Array] | None = None,
         part: BatchShard | None = None,
     ) -> StepResult:
@@ -113,20 +130,21 @@ class TorchSession:
             self.native.train(True)
         if self._native_optimizer is not None:  # so that the way forward has the memory
             self._native_optimizer.zero_grad(set_to_none=True)
-        output = self.network.outputs[0]
-        given = self._masks(len(images), masks, start=part.start if part else 0)
+        count = count_of(self.network, images)
+        given = self._masks(count, masks, start=part.start if part else 0)
         x = self._input(images)
         with self._arithmetic():
             if part is None:
-                values = self._values(x, given, keep=(self._head, output))
+                values = self._values(x, given, keep=self._kept)
             else:
                 values = self._parallel.values(x, given)
         total = part.total if part else None
-        loss = self._loss(values, labels, sample_weight, total=total)
+        losses = self._losses(values, labels, sample_weight, total=total)
         if self._native_optimizer is not None:
-            self._update(loss, learning_rate, part)
+            self._update(self._sum(losses), learning_rate, part)
         self._step += 1
-        return StepResult(loss.item(), self._out(output, values[output]))
+        found = {name: loss.item() for name, loss in losses.items()}
+        return step_result(self.loss, self._terms, found, self._outputs(values))
 
     def _update(
         self, loss: Tensor, learning_rate: float, part: BatchShard | None
@@ -136,6 +154,9 @@ class TorchSession:
             loss.backward()  # type: ignore[no-untyped-call]
         else:
             self._parallel.backward(loss)
+        for parameter in self._parameters.values():
+            if parameter.grad is None:  # behind no loss; it still decays
+                parameter.grad = torch.zeros_like(parameter)
         if optimizer.clip_norm is not None:  # type: ignore[union-attr]
             gradients = [p.grad for p in self._parameters.values()]
             clip(gradients, optimizer.clip_norm)  # type: ignore[arg-type, union-attr]
@@ -143,37 +164,47 @@ class TorchSession:
             group["lr"] = learning_rate
         native.step()  # type: ignore[union-attr]
 
-    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+    def activations(
+        self, images: Arrays, *, training: bool = False
+    ) -> dict[str, Array]:
         """Return every node's output by name."""
         with torch.no_grad():
             values = self._values_aside(self._input(images), training=training)
         return {n.name: self._out(n.name, values[n.name]) for n in self.network.nodes}
 
     def gradients(
-        self, images: Array, labels: Array, *, sample_weight: Array | None = None
+        self, images: Arrays, labels: Arrays, *, sample_weight: Arrays | None = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the loss and its derivative by each parameter, in training mode."""
         values = self._values_aside(self._input(images), training=True)
-        loss = self._loss(values, labels, sample_weight)
+        loss = self._sum(self._losses(values, labels, sample_weight))
         if not self._parameters:
             return loss.item(), {}
-        grads = torch.autograd.grad(loss, list(self._parameters.values()))
+        parameters = list(self._parameters.values())
+        grads = torch.autograd.grad(loss, parameters, materialize_grads=True)
         return loss.item(), self._gradients_out(grads)
 
     def vjp(
-        self, images: Array, grad_output: Array, *, training: bool = True
-    ) -> tuple[Array, dict[str, Array]]:
+        self, images: Arrays, grad_output: Arrays, *, training: bool = True
+    ) -> tuple[Arrays, dict[str, Array]]:
         """Pull a derivative by the output back to the images and the parameters."""
-        x = self._input(images).requires_grad_()
-        output = self.network.outputs[0]
-        y = self._values_aside(x, training=training)[output]
-        seed = self._tensor(self._layout.value_in(output, np.asarray(grad_output)))
-        wanted = [x, *self._parameters.values()]
-        grad_x, *grads = torch.autograd.grad(
-            y, wanted, seed.to(y.dtype), materialize_grads=True
+        network = self.network
+        inputs = tuple(x.requires_grad_() for x in self._input(images))
+        values = self._values_aside(inputs, training=training)
+        given = split("grad_output", network.outputs, grad_output)
+        seeds = [
+            self._tensor(self._layout.value_in(name, np.asarray(grad)))
+            for name, grad in zip(network.outputs, given, strict=True)
+        ]
+        outputs = [values[name] for name in network.outputs]
+        grads = torch.autograd.grad(
+            outputs,
+            [*inputs, *self._parameters.values()],
+            [seed.to(y.dtype) for seed, y in zip(seeds, outputs, strict=True)],
+            materialize_grads=True,
         )
-        entry = self.network.inputs[0]
-        return self._out(entry, grad_x), self._gradients_out(tuple(grads))
+        grad_x = [self._out(n, g) for n, g in zip(network.inputs, grads, strict=False)]
+        return join(grad_x), self._gradients_out(grads[len(inputs) :])
 
     def state(self) -> dict[str, Array]:
         """Return copies of all that training changes."""
@@ -210,10 +241,10 @@ class TorchSession:
             mine = {s: self._weight_in(name, a[name]) for s, a in parts.slots.items()}
             fill_slots(self._native_optimizer, parameter, mine, step=parts.step)
 
-    def _values_aside(self, images: Tensor, *, training: bool) -> Values:
+    def _values_aside(self, images: tuple[Tensor, ...], *, training: bool) -> Values:
         """Return every value, run on copies of its buffers, so that nothing changes."""
         self.native.train(training)
-        masks = self._masks(len(images), None) if training else {}
+        masks = self._masks(len(images[0]), None) if training else {}
         copies = {name: b.clone() for name, b in self.native.named_buffers()}
         with self._arithmetic():
             values: Values = functional_call(
@@ -223,27 +254,42 @@ class TorchSession:
             )
         return values
 
-    def _loss(
+    def _losses(
         self,
         values: Values,
-        labels: Array,
-        sample_weight: Array | None,
+        labels: Arrays,
+        sample_weight: Arrays | None,
         *,
         total: float | None = None,
-    ) -> Tensor:
+    ) -> Values:
+        """Return the loss of each output that has one."""
         require("loss", self.loss)
-        z = values[self._head]
-        z = z.float() if z.dtype == torch.bfloat16 else z
-        weight = None if sample_weight is None else self._tensor(sample_weight)
-        y = self._labels(z, labels)
-        return loss_value(self.loss, z, y, weight, total=total)  # type: ignore[arg-type]
+        targets = labels_of(self.network, labels)
+        weights = sample_weights_of(self.network, sample_weight)
+        found: Values = {}
+        for term in self._terms:
+            z = values[term.node]
+            z = z.float() if z.dtype == torch.bfloat16 else z
+            given = weights[term.index]
+            weight = None if given is None else self._tensor(given)
+            y = self._labels(term, z, targets[term.index])
+            found[term.output] = loss_value(term.loss, z, y, weight, total=total)
+        return found
 
-    def _labels(self, z: Tensor, labels: Array) -> Tensor:
-        shape = (len(labels), *self.network.output_shape)
-        if self.loss.absorbs == "Softmax" and labels.shape != shape:  # type: ignore[union-attr]
+    def _sum(self, losses: Values) -> Tensor:
+        """Return the loss that is trained on: the outputs' by their weights."""
+        parts = [
+            losses[t.output] if t.weight == 1 else t.weight * losses[t.output]
+            for t in self._terms
+        ]
+        return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+
+    def _labels(self, term: LossTerm, z: Tensor, labels: Array) -> Tensor:
+        shape = (len(labels), *self.network.shapes[term.output])
+        if term.loss.absorbs == "Softmax" and labels.shape != shape:
             classes = torch.from_numpy(_writable(labels, np.dtype(np.int64)))
             return classes.to(z.device)
-        return self._tensor(self._layout.value_in(self._head, labels.reshape(shape)))
+        return self._tensor(self._layout.value_in(term.node, labels.reshape(shape)))
 
     def _masks(
         self, count: int, masks: Mapping[str, Array] | None, *, start: int = 0
@@ -266,8 +312,11 @@ class TorchSession:
         kind = torch.device(self._options.device).type
         return torch.autocast(kind, torch.bfloat16)
 
-    def _input(self, images: Array) -> Tensor:
-        return self._tensor(self._layout.value_in(self.network.inputs[0], images))
+    def _input(self, images: Arrays) -> tuple[Tensor, ...]:
+        pairs = zip(self.network.inputs, inputs_of(self.network, images), strict=True)
+        return tuple(
+            self._tensor(self._layout.value_in(name, array)) for name, array in pairs
+        )
 
     def _tensor(self, array: Array) -> Tensor:
         return torch.from_numpy(_writable(array, self._dtype)).to(self._options.device)
@@ -296,8 +345,8 @@ class _AllValues(nn.Module):
         super().__init__()
         self.module = module
 
-    def forward(self, images: Tensor, masks: Values) -> Values:
-        everything = {self.module.entry, *(name for name, *_ in self.module.graph)}
+    def forward(self, images: tuple[Tensor, ...], masks: Values) -> Values:
+        everything = {*self.module.entries, *(name for name, *_ in self.module.graph)}
         return self.module.values(images, masks, keep=everything)
 
 
