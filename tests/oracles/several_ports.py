@@ -83,7 +83,7 @@ def triplet() -> Network:
         pl.Conv2D(3, kernel_size=3, padding="same", bias=False),
         pl.BatchNorm(momentum=0.7),
         pl.ReLU(),
-        pl.LayerNorm(),
+        pl.LayerNorm(epsilon=0.1),  # few channels: float32 needs a floor
         pl.Flatten(),
         pl.Dropout(0.25),
         pl.Dense(4),

@@ -58,6 +58,11 @@ def join(values: Sequence[T]) -> Any:
     return values[0] if len(values) == 1 else tuple(values)
 
 
+def port_name(what: str, names: Sequence[str], name: str) -> str:
+    """Return what the only input (output) is called, or one of several."""
+    return what if len(names) == 1 else f"{what} {name}"
+
+
 def inputs_of(network: Network, images: Arrays) -> tuple[Array, ...]:
     """Return the arrays of all inputs.
 

@@ -6,9 +6,9 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -16,8 +16,16 @@ from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import Options, Purpose
 from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
-from pellucid.engines.compiled.program.loss_reduction import LossReductions
-from pellucid.engines.compiled.program.program import STREAM, Program, address
+from pellucid.engines.compiled.program.loss_reduction import (
+    LossReduction,
+    LossReductions,
+)
+from pellucid.engines.compiled.program.program import (
+    MOST_SIZES,
+    STREAM,
+    Program,
+    address,
+)
 from pellucid.engines.compiled.program.workers import Pool
 from pellucid.engines.distributed import (
     ALONE,
@@ -27,11 +35,20 @@ from pellucid.engines.distributed import (
 )
 from pellucid.engines.loss_input import require
 from pellucid.engines.memory import refuse_without_memory, require_memory
-from pellucid.engines.protocol import Array, State, StepResult
+from pellucid.engines.ports import (
+    inputs_of,
+    join,
+    labels_of,
+    loss_terms,
+    port_name,
+    sample_weights_of,
+    split,
+    step_result,
+)
+from pellucid.engines.protocol import Array, Arrays, State, StepResult
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network
-from pellucid.network.ports import require_single
 from pellucid.objectives import Adam, Loss, Optimizer
 
 _sessions: weakref.WeakSet[CompiledSession] = weakref.WeakSet()
@@ -57,6 +74,13 @@ def _alone(method: Callable[P, T]) -> Callable[P, T]:
     return locked
 
 
+class OutputArrays(NamedTuple):
+    """Where a step leaves its outputs, and the addresses by name."""
+
+    arrays: list[Array]
+    places: dict[str, int]
+
+
 class CompiledSession:
     """A network with weights on the compiled engine. The methods are the contract's."""
 
@@ -72,7 +96,6 @@ class CompiledSession:
         options: Options,
         world: ProcessGroup = ALONE,
     ) -> None:
-        require_single("engine 'compiled'", network)
         self._world = world
         self._network = network
         self._loss = loss
@@ -92,6 +115,8 @@ class CompiledSession:
         self._vectors = {name: _aligned(size) for name in names}
         self._programs: dict[Purpose, Program] = {}
         self._chunks: dict[int, int] = {}
+        self._outputs: dict[int, OutputArrays] = {}
+        self._has_one = len(network.inputs) == len(network.outputs) == 1
         self._one_image = (1, *network.input_shape)
         self._one_output = (1, *network.output_shape)
         self._lock = threading.RLock()
@@ -126,8 +151,9 @@ class CompiledSession:
         return self._program(self._training)
 
     @functools.cached_property
-    def _tallies(self) -> LossReductions:
-        return LossReductions(self._network, require("loss", self._loss))
+    def _tallies(self) -> tuple[LossReductions, ...]:
+        terms = loss_terms(self._network, require("loss", self._loss))
+        return tuple(LossReductions(self._network, term) for term in terms)
 
     @_alone
     def prepare(self) -> None:
@@ -136,11 +162,12 @@ class CompiledSession:
 
     # the contract
     @refuse_without_memory("compiled")
-    def predict(self, images: Array) -> Array:
+    def predict(self, images: Arrays) -> Arrays:
         """Return the network's output in inference mode, shape (N, …)."""
         with self._lock:
             program = self._predictor
-            if images.shape == self._one_image and program.is_fresh:
+            is_one = self._has_one and images.shape == self._one_image
+            if is_one and program.is_fresh:
                 x = np.ascontiguousarray(images, np.float32)
                 output = np.empty(self._one_output, np.float32)
                 program.run_one(address(x), address(output))
@@ -150,11 +177,11 @@ class CompiledSession:
     @_alone
     def train_step(
         self,
-        images: Array,
-        labels: Array,
+        images: Arrays,
+        labels: Arrays,
         *,
         learning_rate: float,
-        sample_weight: Array | None = None,
+        sample_weight: Arrays | None = None,
         masks: Mapping[str, Array] | None = None,
         part: BatchShard | None = None,
     ) -> StepResult:
@@ -162,17 +189,15 @@ class CompiledSession:
         program = self._trainer
         if part is None:
             self._prepare_update(program, learning_rate)
-            loss, output = self._learn(program, images, labels, sample_weight, masks)
+            result = self._learn(program, images, labels, sample_weight, masks)
         else:
             refuse_batch_norm("compiled", self._network)
             program.set(update=0, keeps_grads=1)
-            loss, output = self._learn(
-                program, images, labels, sample_weight, masks, part
-            )
+            result = self._learn(program, images, labels, sample_weight, masks, part)
             self._update_together(learning_rate)
         self._parts.step += 1
         self._weights_changed()
-        return StepResult(loss, output)
+        return result
 
     def _prepare_update(self, program: Program, learning_rate: float) -> None:
         optimizer = require("optimizer", self._optimizer)
@@ -193,7 +218,11 @@ class CompiledSession:
         optimizer = require("optimizer", self._optimizer)
         grads = self._world.sum(self._vectors["grads"])
         if optimizer.clip_norm is not None:
-            norm = float(np.linalg.norm(grads.astype(np.float64)))
+            if self._network.shared:  # copies count once
+                grads_once = np.concatenate([a.ravel() for a in self._grads().values()])
+            else:
+                grads_once = grads
+            norm = float(np.linalg.norm(grads_once.astype(np.float64)))
             grads *= min(1.0, optimizer.clip_norm / norm) if norm else 1.0
         unclipped = replace(optimizer, clip_norm=None)
         purpose = Purpose("update", is_training=True, optimizer=unclipped)
@@ -203,54 +232,63 @@ class CompiledSession:
         program.run(1, chunk=1)
 
     @_alone
-    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+    def activations(
+        self, images: Arrays, *, training: bool = False
+    ) -> dict[str, Array]:
         """Return every node's output by name."""
         x = self._checked(images)
+        count = len(x[0])
         program = self._program(Purpose("activations", is_training=training))
-        self._reserve(program, len(x))
-        self._give_masks(program, None, len(x))
-        program.give(images=x)
-        program.run(len(x), chunk=self._chunk(len(x)))
+        self._reserve(program, count)
+        self._give_masks(program, None, count)
+        self._give_images(program, x)
+        program.run(count, chunk=self._chunk(count))
         low = program.low
         found = {}
         for node in self._network.nodes:
             value = low.values[node.name]
-            rows = program.array(value.buffer, len(x))
-            shape = (len(x), *self._network.shapes[node.name])
+            rows = program.array(value.buffer, count)
+            shape = (count, *self._network.shapes[node.name])
             found[node.name] = _inside(rows, value.map).reshape(shape).copy()
         return found
 
     @_alone
     def gradients(
-        self, images: Array, labels: Array, *, sample_weight: Array | None = None
+        self, images: Arrays, labels: Arrays, *, sample_weight: Arrays | None = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the loss and its derivative by each parameter, in training mode."""
         program = self._trainer
         program.set(update=0, keeps_grads=1)
-        loss, _ = self._learn(program, images, labels, sample_weight, None)
-        return loss, self._grads()
+        result = self._learn(program, images, labels, sample_weight, None)
+        return result.loss, self._grads()
 
     @_alone
     def vjp(
-        self, images: Array, grad_output: Array, *, training: bool = True
-    ) -> tuple[Array, dict[str, Array]]:
+        self, images: Arrays, grad_output: Arrays, *, training: bool = True
+    ) -> tuple[Arrays, dict[str, Array]]:
         """Pull a derivative by the output back to the images and the parameters."""
-        x = self._checked(images)
+        x, network = self._checked(images), self._network
+        count = len(x[0])
         program = self._program(Purpose("vjp", is_training=training))
-        self._reserve(program, len(x))
-        self._give_masks(program, None, len(x))
-        given = np.ascontiguousarray(grad_output, np.float32)
-        wanted = (len(x), *self._network.output_shape)
-        if given.shape != wanted:
-            raise ShapeError(
-                f"vjp: grad_output must have the output's shape {wanted}; "
-                f"got shape={given.shape}."
-            )
-        grad_input = np.zeros(x.shape, np.float32)
-        output = np.empty(wanted, np.float32)
-        program.give(images=x, grad_output=given, grad_input=grad_input, output=output)
-        program.run(len(x), chunk=self._chunk(len(x)))
-        return grad_input, self._grads()
+        self._reserve(program, count)
+        self._give_masks(program, None, count)
+        given = split("grad_output", network.outputs, grad_output)
+        kept = [np.ascontiguousarray(grad, np.float32) for grad in given]
+        for name, grad in zip(network.outputs, kept, strict=True):
+            wanted = (count, *network.shapes[name])
+            if grad.shape != wanted:
+                raise ShapeError(
+                    f"vjp: grad_output must have the output's shape {wanted}; "
+                    f"got shape={grad.shape}."
+                )
+        grad_inputs = [np.zeros(array.shape, np.float32) for array in x]
+        outputs = [np.empty(grad.shape, np.float32) for grad in kept]
+        self._give_images(program, x)
+        program.place(_addresses("grad_output", network.outputs, kept))
+        program.place(_addresses("grad_input", network.inputs, grad_inputs))
+        program.place(_addresses("output", network.outputs, outputs))
+        program.run(count, chunk=self._chunk(count))
+        return join(grad_inputs), self._grads()
 
     @_alone
     def state(self) -> dict[str, Array]:
@@ -277,12 +315,19 @@ class CompiledSession:
         for vector in self._vectors.values():
             vector[:] = 0
         for name, array in parts.weights.items():
-            self._parameters[name].write(self._vectors["weights"], array)
+            self._write(name, "weights", array)
         for i, arrays in enumerate(parts.slots.values()):
             for name, array in arrays.items():
-                self._parameters[name].write(self._vectors[f"slot{i}"], array)
+                self._write(name, f"slot{i}", array)
         self._parts = parts
         self._weights_changed()
+
+    def _write(self, name: str, vector: str, array: Array) -> None:
+        """Write a weight or slot to its place, and to those of nodes that share it."""
+        owner, role = name.split(".")
+        for node in self._network.shared.get(owner, (self._network.node(owner),)):
+            place = self._parameters[f"{node.name}.{role}"]
+            place.write(self._vectors[vector], array)
 
     # programs
     @property
@@ -315,14 +360,22 @@ class CompiledSession:
             program.is_fresh = False
 
     # running
-    def _checked(self, images: Array) -> Array:
-        x = np.ascontiguousarray(images, np.float32)
-        if x.shape[1:] != self._network.input_shape:
-            raise ShapeError(
-                f"images: must have shape (N, {_list(self._network.input_shape)}); "
-                f"got shape={x.shape}."
-            )
-        return x
+    def _checked(self, images: Arrays) -> list[Array]:
+        """Return the arrays of all inputs as the programs read them."""
+        network, found = self._network, []
+        for name, array in zip(network.inputs, inputs_of(network, images), strict=True):
+            x = np.ascontiguousarray(array, np.float32)
+            if x.shape[1:] != network.shapes[name]:
+                which = "images" if len(network.inputs) == 1 else f"input '{name}'"
+                raise ShapeError(
+                    f"{which}: must have shape (N, {_list(network.shapes[name])}); "
+                    f"got shape={x.shape}."
+                )
+            found.append(x)
+        return found
+
+    def _give_images(self, program: Program, images: list[Array]) -> None:
+        program.place(_addresses("images", self._network.inputs, images))
 
     def _chunk(self, count: int) -> int:
         """Return how many images a fine task takes; bits depend on it."""
@@ -339,46 +392,96 @@ class CompiledSession:
         chunk = self._chunk(count)
         program.reserve(count, -(-count // chunk))
 
-    def _forward(self, program: Program, x: Array) -> Array:
-        count = len(x)
-        output = np.empty((count, *self._network.output_shape), np.float32)
+    def _forward(self, program: Program, x: list[Array]) -> Arrays:
+        network, count = self._network, len(x[0])
+        outputs = [
+            np.empty((count, *network.shapes[name]), np.float32)
+            for name in network.outputs
+        ]
         if not count:
-            return output
+            return join(outputs)
         chunk = min(STREAM, max(1, -(-count // self._pool.count)))
         program.reserve(count, 1)
-        program.give(images=x, output=output)
+        self._give_images(program, x)
+        program.place(_addresses("output", network.outputs, outputs))
         program.run(count, chunk=chunk)
-        return output
+        return join(outputs)
 
     def _learn(
         self,
         program: Program,
-        images: Array,
-        labels: Array,
-        sample_weight: Array | None,
+        images: Arrays,
+        labels: Arrays,
+        sample_weight: Arrays | None,
         masks: Mapping[str, Array] | None,
         part: BatchShard | None = None,
-    ) -> tuple[float, Array]:
+    ) -> StepResult:
         """Run forward and back; return the loss and the output."""
-        x, count = self._checked(images), len(images)
+        network, x = self._network, self._checked(images)
+        count = len(x[0])
         if not count and part is not None:  # a share of a small batch may be empty
             self._vectors["grads"][:] = 0
-            return 0.0, np.empty((0, *self._network.output_shape), np.float32)
+            shapes = (network.shapes[name] for name in network.outputs)
+            none = [np.empty((0, *shape), np.float32) for shape in shapes]
+            return StepResult(0.0, join(none))
         if not count:
             raise DataError("images: must be at least one to train; got none.")
-        tally = self._tallies.of(count, sample_weight, part)
-        targets = self._tallies.targets(labels, tally)
-        program.place(tally.places)
-        program.give(images=x, **targets)
+        found, targets = [], []
+        given, weights = (
+            labels_of(network, labels),
+            sample_weights_of(network, sample_weight),
+        )
+        for each in self._tallies:
+            index = each.term.index
+            tally = each.of(count, weights[index], part)
+            targets.append(each.targets(given[index], tally))  # kept while it runs
+            found.append(tally)
+            self._give_targets(program, each.term.output, tally, targets[-1])
+        outputs = self._output_arrays(count)
+        program.place(outputs.places)
+        self._give_images(program, x)
         self._reserve(program, count)
         self._give_masks(program, masks, count)
-        program.set(
-            has_classes=int(not targets),
-            has_targets=len(targets),
-            first=part.start if part else 0,
-        )
+        program.set(first=part.start if part else 0)
         program.run(count, chunk=self._chunk(count))
-        return self._tallies.scale * tally.total(), tally.output.copy()
+        losses = {
+            each.term.output: each.scale * tally.total()
+            for each, tally in zip(self._tallies, found, strict=True)
+        }
+        terms = [each.term for each in self._tallies]
+        output = join([array.copy() for array in outputs.arrays])
+        return step_result(self._loss, terms, losses, output)
+
+    def _give_targets(
+        self,
+        program: Program,
+        output: str,
+        tally: LossReduction,
+        targets: dict[str, Array],
+    ) -> None:
+        names = self._network.outputs
+        places = {**tally.places, **{k: address(a) for k, a in targets.items()}}
+        flags = {"has_classes": int(not targets), "has_targets": len(targets)}
+        if len(names) > 1:
+            places = {port_name(k, names, output): p for k, p in places.items()}
+            flags = {port_name(k, names, output): n for k, n in flags.items()}
+            flags = {k: n for k, n in flags.items() if k in program.low.flags}
+        program.place(places)
+        program.set(**flags)
+
+    def _output_arrays(self, count: int) -> OutputArrays:
+        """Return arrays for a step's outputs, kept for batches of that size."""
+        if count not in self._outputs:
+            if len(self._outputs) >= MOST_SIZES:
+                self._outputs.clear()
+            names = self._network.outputs
+            arrays = [
+                np.zeros((count, *self._network.shapes[name]), np.float32)
+                for name in names
+            ]
+            places = _addresses("output", names, arrays)
+            self._outputs[count] = OutputArrays(arrays, places)
+        return self._outputs[count]
 
     def _give_masks(
         self, program: Program, masks: Mapping[str, Array] | None, count: int
@@ -405,6 +508,16 @@ class CompiledSession:
             w.name: self._parameters[w.name].read(vector)
             for w in self._network.parameters
         }
+
+
+def _addresses(
+    what: str, names: Sequence[str], arrays: Sequence[Array]
+) -> dict[str, int]:
+    """Return where the arrays of inputs or outputs lie, by the programs' names."""
+    return {
+        port_name(what, names, name): address(array)
+        for name, array in zip(names, arrays, strict=True)
+    }
 
 
 def _inside(rows: Array, m: ImageLayout) -> Array:

@@ -80,6 +80,39 @@ def connect(
     return values
 
 
+class OrderedModel(keras.Model):  # type: ignore[misc]
+    """Layers called in the network's order, which a functional model does not keep.
+
+    For norms that stand at several places: their statistics move once at each.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        layers: Mapping[str, Any],
+        mask_names: Sequence[str],
+        keep: Sequence[str],
+    ) -> None:
+        super().__init__(autocast=False)  # float64 stays what it is
+        self._network, self._keep = network, tuple(keep)
+        self._mask_names = tuple(mask_names)
+        self._made = dict(layers)
+
+    def call(self, inputs: Sequence[Any]) -> Tensors:
+        """Return the values of the nodes to keep; masks come after the images."""
+        count = len(self._network.inputs)
+        masks = dict(zip(self._mask_names, inputs[count:], strict=True))
+        values = connect(self._network, self._made, inputs[:count], masks)
+        return {name: values[name] for name in self._keep}
+
+
+def has_shared_norm(network: Network) -> bool:
+    """Whether a batch norm stands at several places."""
+    return any(
+        isinstance(network.node(owner).layer, pl.BatchNorm) for owner in network.shared
+    )
+
+
 def _native(layer: Layer, *shapes: Shape, **arguments: Any) -> Any:
     """Return Keras' own layer, as the table of layers has it."""
     call = CALLS[type(layer)](layer, shapes[0])

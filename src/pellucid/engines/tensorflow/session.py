@@ -27,7 +27,12 @@ from pellucid.engines.protocol import Array, Arrays, State, StepResult
 from pellucid.engines.state import UnpackedState, has_dropout, pack_state, unpack_state
 from pellucid.engines.tensorflow.distributed import peer_errors, sum_over_processes
 from pellucid.engines.tensorflow.imports import keras, tf
-from pellucid.engines.tensorflow.layers import connect, keras_layers
+from pellucid.engines.tensorflow.layers import (
+    OrderedModel,
+    connect,
+    has_shared_norm,
+    keras_layers,
+)
 from pellucid.engines.tensorflow.layout import Layout, variable_of
 from pellucid.engines.tensorflow.loss import loss_value
 from pellucid.engines.tensorflow.optimizer import Updates
@@ -103,8 +108,13 @@ class TensorflowSession:
             values = connect(network, layers, images, masks)
         kept = {*(term.node for term in self._terms), *network.outputs}
         trained = {name: values[name] for name in kept}
-        self._trained = keras.Model(inputs, trained)
-        self._everything = keras.Model(inputs, values)
+        if has_shared_norm(network):
+            names = self._mask_names
+            self._trained = OrderedModel(network, layers, names, list(trained))
+            self._everything = OrderedModel(network, layers, names, list(values))
+        else:
+            self._trained = keras.Model(inputs, trained)
+            self._everything = keras.Model(inputs, values)
         self._variables = {
             weight.name: variable_of(layers[weight.node], weight.spec.role)
             for weight in network.weights

@@ -39,6 +39,7 @@ from pellucid.engines.compiled.program.program_ir import (
     Task,
     Value,
 )
+from pellucid.engines.ports import loss_terms
 from pellucid.network import Network
 from pellucid.network.layers import Input
 from pellucid.network.node import Node
@@ -106,12 +107,15 @@ class LoweringContext:
     folding: list[Task] = field(default_factory=list)
     preparing: list[Task] = field(default_factory=list)
     closing: list[Task] = field(default_factory=list)
+    squaring: list[Task] = field(default_factory=list)
     fused: dict[str, Node] = field(default_factory=dict)
     folded: dict[str, Node] = field(default_factory=dict)
     pooled: dict[str, tuple[Node, ...]] = field(default_factory=dict)
     replaced: dict[tuple[str, str], BufferRef] = field(default_factory=dict)
     masks: dict[str, Value] = field(default_factory=dict)
     areas: set[int] = field(default_factory=set)
+    #: numbers of the run that this network needs beside those of all
+    flags: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.weights = self.buffer("weights", self.parameters.size, "session")
@@ -134,7 +138,7 @@ class LoweringContext:
         found: set[str] = set()
         for node in self.network.nodes:
             wants = self.purpose.kind == "vjp" and isinstance(node.layer, Input)
-            if wants or node.name in trained or found.intersection(node.inputs):
+            if wants or node.owner in trained or found.intersection(node.inputs):
                 found.add(node.name)
         return found
 
@@ -178,6 +182,12 @@ class LoweringContext:
     def chunk_grad(self, node: Node, role: str) -> BufferRef:
         """Return the address of a chunk's derivative by a weight."""
         return BufferRef(self.chunk_grads, self.parameter(node, role).offset)
+
+    @property
+    def kept(self) -> set[str]:
+        """The nodes whose output must be there: outputs, and what losses take."""
+        terms = loss_terms(self.network, self.purpose.loss)
+        return {*self.network.outputs, *(term.node for term in terms)}
 
     def end_of(self, node: Node) -> str:
         """Return the last of the nodes that became one step with this one."""
@@ -349,7 +359,8 @@ class LoweringContext:
     def updates_at_once(self) -> bool:
         """Whether weights change as soon as their derivatives are there."""
         optimizer = self.purpose.optimizer
-        return optimizer is not None and optimizer.clip_norm is None
+        is_plain = optimizer is not None and optimizer.clip_norm is None
+        return is_plain and not self.network.shared
 
     def close(
         self,
@@ -369,7 +380,9 @@ class LoweringContext:
         whole vectors, but for the last block, behind which there is padding.
         """
         optimizer = self.purpose.optimizer
-        if optimizer is not None and optimizer.clip_norm is not None:
+        if self.network.shared:
+            pass  # the derivatives of shared weights are not yet added up
+        elif optimizer is not None and optimizer.clip_norm is not None:
             first = sum(task.blocks for task in self.closing)
             place = BufferRef(self.grad_vector, at, size)
             square = BufferRef(self.squares, first, 1)

@@ -9,7 +9,6 @@ from pellucid.engines.compiled.lowering.layers.activation import (
     derivative_from_output,
 )
 from pellucid.engines.compiled.lowering.layers.conv_pool import pooled_chain
-from pellucid.engines.loss_input import loss_node
 from pellucid.network.layers import Add, BatchNorm, Conv2D, Dense, ReLU
 from pellucid.network.node import Node
 
@@ -18,7 +17,7 @@ def fuse(low: LoweringContext) -> None:
     """Find what can be fused; a node of which others read the inside stays whole."""
     if low.purpose.kind == "activations" or not low.options.fuse:
         return
-    head = loss_node(low.network, low.purpose.loss) if low.purpose.loss else ""
+    kept = low.kept
     for node in low.network.nodes:
         if norm_fold.can_fold(low, node):
             norm_fold.fold(low, node)
@@ -29,7 +28,7 @@ def fuse(low: LoweringContext) -> None:
         followers = low.network.consumers[end]
         if node.name in _folded_names(low):
             continue
-        if len(followers) != 1 or node.name == head:
+        if len(followers) != 1 or node.name in kept or end in kept:
             continue
         if _takes_in(low, node, followers[0]):
             low.fused[node.name] = followers[0]

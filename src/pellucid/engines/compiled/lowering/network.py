@@ -22,6 +22,11 @@ from pellucid.engines.compiled.lowering.layers import (
     weight_layout,
 )
 from pellucid.engines.compiled.lowering.parameters import Group, Layout, Parameters
+from pellucid.engines.compiled.lowering.sharing import (
+    add_up_shared,
+    check_layouts,
+    clear_unreached,
+)
 from pellucid.engines.compiled.program.program_ir import (
     PREPARING,
     BufferRef,
@@ -30,6 +35,7 @@ from pellucid.engines.compiled.program.program_ir import (
     ParallelRegion,
     Task,
 )
+from pellucid.engines.ports import loss_terms, port_name
 from pellucid.engines.registry import unsupported_layer
 from pellucid.network import Network
 from pellucid.network.layers import Input
@@ -39,17 +45,31 @@ BLOCK = 4096
 
 
 def parameters_of(network: Network, target: Target, options: Options) -> Parameters:
-    """Return where every weight of a network lies."""
+    """Return where every weight of a network lies.
+
+    Nodes that share a weight have a copy each, which all take the same updates; what
+    training does not change by the gradient lies in one place.
+    """
     wanted: dict[str, tuple[Layout, Group, bool]] = {}
+    shapes, aliases = {}, {}
     for weight in network.weights:
-        node = network.node(weight.node)
-        x, y = (_map(network, name, target) for name in (node.inputs[0], node.name))
-        layout, group = weight_layout(
-            network, node, weight.spec.role, (x, y), options=options
-        )
-        mine: Group = group if weight.is_trainable else "fixed"
-        wanted[weight.name] = layout, mine, weight.decays
-    return Parameters(wanted, {w.name: w.shape for w in network.weights})
+        for node in network.shared.get(weight.node, (network.node(weight.node),)):
+            name = f"{node.name}.{weight.spec.role}"
+            x, y = (_map(network, n, target) for n in (node.inputs[0], node.name))
+            layout, group = weight_layout(
+                network, node, weight.spec.role, (x, y), options=options
+            )
+            mine: Group = group if weight.is_trainable else "fixed"
+            if mine == "fixed" and name != weight.name:
+                aliases[name] = weight.name
+                continue
+            wanted[name] = layout, mine, weight.decays
+            shapes[name] = weight.shape
+            check_layouts(node, wanted[weight.name][0], layout)
+    parameters = Parameters(wanted, shapes)
+    for name, other in aliases.items():
+        parameters.alias(name, other)
+    return parameters
 
 
 def _map(network: Network, name: str, target: Target) -> ImageLayout:
@@ -93,41 +113,50 @@ def lower_network(
 
 
 def _forward(low: LoweringContext) -> None:
-    entry, end = low.network.inputs[0], low.network.outputs[0]
+    network = low.network
     is_taken = {node.name for node in low.fused.values()}
     is_taken |= {node.name for node in low.folded.values()}
     is_taken |= {node.name for chain in low.pooled.values() for node in chain}
     low.phase("fine")
-    exact = low.exact_map(entry)
-    x = low.output(entry)
-    images = low.user("images", exact.size)
-    low.copy_whole(BufferRef(images), x, (exact, x.map), entry)
-    for node in low.network.nodes:
+    for entry in network.inputs:
+        exact = low.exact_map(entry)
+        x = low.output(entry)
+        images = low.user(port_name("images", network.inputs, entry), exact.size)
+        low.copy_whole(BufferRef(images), x, (exact, x.map), entry)
+    for node in network.nodes:
         if not isinstance(node.layer, Input) and node.name not in is_taken:
             LOWER[type(node.layer)](low, node)
     if low.purpose.kind == "activations":
         return
-    y, exact = low.values[end], low.exact_map(end)
-    output = low.user("output", exact.size)
-    low.copy_whole(y, BufferRef(output), (y.map, exact), end)
+    for end in network.outputs:
+        y, exact = low.values[end], low.exact_map(end)
+        output = low.user(port_name("output", network.outputs, end), exact.size)
+        low.copy_whole(y, BufferRef(output), (y.map, exact), end)
 
 
 def _back(low: LoweringContext) -> None:
-    entry, end = low.network.inputs[0], low.network.outputs[0]
+    network = low.network
     if low.purpose.loss is not None:
-        loss.lower(low, low.purpose.loss)
+        for term in loss_terms(network, low.purpose.loss):
+            loss.lower(low, term)
     else:
-        exact = low.exact_map(end)
-        given = low.user("grad_output", exact.size)
-        grad, _ = low.grad_target(end)
-        low.copy_whole(BufferRef(given), grad, (exact, grad.map), end)
+        for end in network.outputs:
+            exact = low.exact_map(end)
+            name = port_name("grad_output", network.outputs, end)
+            given = low.user(name, exact.size)
+            grad, accumulate = low.grad_target(end)
+            low.copy_whole(
+                BufferRef(given), grad, (exact, grad.map), end, accumulate=accumulate
+            )
     for name, action in reversed(low.tape):
         if name in low.grads:
             action()
-    if low.purpose.kind == "vjp" and entry in low.grads:
-        exact, grad = low.exact_map(entry), low.grads[entry]
-        wanted = low.user("grad_input", exact.size)
-        low.copy_whole(grad, BufferRef(wanted), (grad.map, exact), entry)
+    for entry in network.inputs:
+        if low.purpose.kind == "vjp" and entry in low.grads:
+            exact, grad = low.exact_map(entry), low.grads[entry]
+            name = port_name("grad_input", network.inputs, entry)
+            wanted = low.user(name, exact.size)
+            low.copy_whole(grad, BufferRef(wanted), (grad.map, exact), entry)
 
 
 def _close(low: LoweringContext) -> None:
@@ -149,19 +178,24 @@ def _close(low: LoweringContext) -> None:
                 "join",
             )
             low.close([join], at, length, many, decays=decays)
+    clear_unreached(low)
     start, size = low.parameters.range("norm", decays=False)
     for at, length, many in _blocks(start, size):
         low.close([], at, length, many, decays=False)
     if low.closing:
         low.phases.append(ParallelRegion("tasks", "join and update", tasks=low.closing))
     optimizer = low.purpose.optimizer
+    if low.network.shared:
+        add_up_shared(low)
     if optimizer is not None and optimizer.clip_norm is not None:
         _clip(low)
+    elif optimizer is not None and low.network.shared:
+        _update(low)
 
 
 def _clip(low: LoweringContext) -> None:
     """Update only when the norm of all derivatives is known."""
-    count = sum(task.blocks for task in low.closing)
+    count = sum(task.blocks for task in (low.squaring or low.closing))
     factor = KernelCall(
         clip_factor,
         None,

@@ -103,6 +103,10 @@ class Parameters(Mapping[str, Parameter]):
             self._ranges[group, decays] = (start, offset - start)
         self.size = max(offset, ALIGN)
 
+    def alias(self, name: str, other: str) -> None:
+        """Let a weight lie where another one does."""
+        self._all[name] = self._all[other]
+
     def __getitem__(self, name: str) -> Parameter:
         return self._all[name]
 

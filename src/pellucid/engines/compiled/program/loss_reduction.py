@@ -6,11 +6,11 @@ import numpy as np
 
 from pellucid.engines.compiled.program.program import MOST_SIZES, address
 from pellucid.engines.distributed import BatchShard
-from pellucid.engines.loss_input import loss_node
+from pellucid.engines.ports import LossTerm
 from pellucid.engines.protocol import Array
 from pellucid.errors import DataError
 from pellucid.network import Network
-from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum, Loss, check_labels
+from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum, check_labels
 
 
 class LossReduction:
@@ -19,18 +19,17 @@ class LossReduction:
     Arrays that are there for good have addresses that need not be asked for.
     """
 
-    def __init__(
-        self, weights: Array, head: tuple[int, ...], output: tuple[int, ...]
-    ) -> None:
+    def __init__(self, weights: Array, head: tuple[int, ...], term: LossTerm) -> None:
         count = len(weights)
         self.classes = np.zeros((count, *head[:-1]), np.int64)
-        self.output = np.zeros((count, *output), np.float32)
-        self._weights, self._factors = weights, weights.astype(np.float64)
+        self._factors = weights.astype(np.float64)
+        self._weights = weights
+        if term.weight != 1:  # in the derivative; the loss is told without it
+            self._weights = np.asarray(weights * term.weight, np.float32)
         self._losses, self._exact = np.zeros(count, np.float32), np.zeros(count)
         self.places = {
             "classes": address(self.classes),
-            "output": address(self.output),
-            "example_weight": address(weights),
+            "example_weight": address(self._weights),
             "losses": address(self._losses),
         }
 
@@ -43,10 +42,10 @@ class LossReduction:
 class LossReductions:
     """A loss's tallies, kept for batches whose examples weigh the same."""
 
-    def __init__(self, network: Network, loss: Loss) -> None:
+    def __init__(self, network: Network, term: LossTerm) -> None:
+        self.term, loss = term, term.loss
         self._loss = loss
-        self._head = network.shapes[loss_node(network, loss)]
-        self._output = network.output_shape
+        self._head = network.shapes[term.node]
         self._even: dict[int, LossReduction] = {}
         #: what the sum of the losses is multiplied by
         self.scale = 0.5 if isinstance(loss, HalfSquaredErrorSum) else 1.0
@@ -71,7 +70,7 @@ class LossReductions:
         return self._even[count]
 
     def _new(self, weights: Array) -> LossReduction:
-        return LossReduction(weights, self._head, self._output)
+        return LossReduction(weights, self._head, self.term)
 
     def _shared_out(self, given: Array, total: float | None) -> Array:
         """Return what each example's loss counts, its positions shared out.

@@ -91,7 +91,13 @@ class Program:
         self._pool = pool
         self._is_streaming = low.purpose.kind == "predict"
         _drop_unused(low)
-        self._numbers = [*NUMBERS, *(f"numbers {a}" for a in sorted(low.areas))]
+        areas = (f"numbers {area}" for area in sorted(low.areas))
+        self._numbers = [*NUMBERS, *areas, *low.flags]
+        network = low.network
+        #: whether one image's prediction has an entry of its own
+        self._has_one = self._is_streaming and (
+            len(network.inputs) == len(network.outputs) == 1
+        )
         self._lay_out()
         _keep_with_worker(low)
         self._library = compiler.load_plan(
@@ -99,7 +105,7 @@ class Program:
         )
         self._run_address = self._library.address("run")
         self._alone = self._library.function("alone", c_void_p)
-        if self._is_streaming:
+        if self._has_one:
             self._one = self._library.function("one", c_void_p, c_int64, c_int64)
         self._capacity = (0, 0)
         self._memory: Array = np.zeros(0, np.uint8)
@@ -319,7 +325,7 @@ class Program:
                     b.call(phase, context, b.i64(0), b.i64(0), spec=None)
             threads.restore_denormals(b, old)
 
-        if self._is_streaming:
+        if self._has_one:
             unit.define("one", Kernel("one", _ONE, one), None)
         unit.define("run", Kernel("run", _RUN, run), None)
         unit.define("alone", Kernel("alone", _RUN[:1], alone), None)

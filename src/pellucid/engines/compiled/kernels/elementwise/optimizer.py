@@ -122,6 +122,16 @@ def join_chunks(
         total.store(kept.get(), i)
 
 
+@kernel(total="f32*", other="f32*", count="n")
+def add_vector(
+    b: Builder, total: Pointer, other: Pointer, count: Value, *, spec: None
+) -> None:
+    """total = total + other, ``count`` elements (whole vectors)."""
+    del spec
+    with b.loop(count, step=b.lanes) as i:
+        total.store(total.vector(i) + other.vector(i), i)
+
+
 @kernel(grad="f32*", count="n", square="f64*")
 def square_sum(
     b: Builder, grad: Pointer, count: Value, square: Pointer, *, spec: None

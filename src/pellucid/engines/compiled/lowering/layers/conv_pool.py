@@ -53,6 +53,8 @@ def pooled_chain(network: Network, node: Node, end: str = "") -> tuple[Node, ...
     pools = network.consumers[relus[0].name]
     if len(pools) != 1 or not isinstance(pools[0].layer, MaxPool2D):
         return ()
+    if {node.name, end, relus[0].name}.intersection(network.outputs):
+        return ()
     layer = pools[0].layer
     is_plain = layer.kernel == layer.strides == (2, 2)
     height, width, _ = network.shapes[relus[0].name]
@@ -63,7 +65,7 @@ def pooled_chain(network: Network, node: Node, end: str = "") -> tuple[Node, ...
 
 def is_sparse(network: Network, node: Node, spec: Conv, options: Options) -> bool:
     """Whether the way back goes by what lives; weights then lie [out][kh][kw][in]."""
-    chain = pooled_chain(network, node)
+    chain = () if node.owner in network.shared else pooled_chain(network, node)
     fits = kernels.conv_pool_fits(spec) and sparse_weight_grad.sparse_fits(spec)
     return options.fuse and options.sparse and bool(chain) and fits
 

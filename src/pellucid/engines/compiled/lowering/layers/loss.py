@@ -6,7 +6,7 @@ from pellucid.engines.compiled.kernels.elementwise import loss as kernels
 from pellucid.engines.compiled.kernels.elementwise.loss import LossSpec
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.program.program_ir import BufferRef
-from pellucid.engines.loss_input import loss_node
+from pellucid.engines.ports import LossTerm, port_name
 from pellucid.objectives import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -16,14 +16,19 @@ from pellucid.objectives import (
 )
 
 
-def lower(low: LoweringContext, loss: Loss) -> None:
+def lower(low: LoweringContext, term: LossTerm) -> None:
     """Add the steps of a loss and of its derivative by the head's output."""
-    head = loss_node(low.network, loss)
+    loss, head = term.loss, term.node
     z = low.values[head]
-    grad, _ = low.grad_target(head)
+    target, accumulate = low.grad_target(head)
+    grad = low.scratch(f"grad {term.output}", target.map) if accumulate else target
     smoothing = getattr(loss, "label_smoothing", 0.0)
-    exact = low.exact_map(head)
-    weight, cost = low.user("example_weight", 1), low.user("losses", 1)
+    exact, outputs = low.exact_map(head), low.network.outputs
+
+    def name(what: str) -> str:
+        return port_name(what, outputs, term.output)
+
+    weight, cost = low.user(name("example_weight"), 1), low.user(name("losses"), 1)
 
     def add(kernel: object, kind: str, labels: BufferRef, when: str) -> None:
         low.step(
@@ -38,16 +43,26 @@ def lower(low: LoweringContext, loss: Loss) -> None:
             when=when,
         )
 
+    targets = name("targets")
     if isinstance(loss, CrossEntropy):
-        classes = low.user("classes", exact.height * exact.width, "i64")
-        add(kernels.class_loss, "classes", BufferRef(classes), "has_classes")
-        targets = low.user("targets", exact.size)
-        add(kernels.soft_loss, "soft", BufferRef(targets), "has_targets")
-        return
-    kinds = {
-        BinaryCrossEntropy: "binary",
-        MeanSquaredError: "mse",
-        HalfSquaredErrorSum: "half",
-    }
-    targets = low.user("targets", exact.size)
-    add(kernels.element_loss, kinds[type(loss)], BufferRef(targets), "")
+        flags = name("has_classes"), name("has_targets")
+        if len(outputs) > 1:
+            low.flags.extend(flags)
+        size = exact.height * exact.width
+        classes = low.user(name("classes"), size, "i64")
+        add(kernels.class_loss, "classes", BufferRef(classes), flags[0])
+        soft = low.user(targets, exact.size)
+        add(kernels.soft_loss, "soft", BufferRef(soft), flags[1])
+    else:
+        given = low.user(targets, exact.size)
+        add(kernels.element_loss, _KINDS[type(loss)], BufferRef(given), "")
+    if accumulate:
+        maps = grad.map, target.map
+        low.copy_whole(grad, target, maps, f"loss {loss.name}", accumulate=True)
+
+
+_KINDS: dict[type[Loss], str] = {
+    BinaryCrossEntropy: "binary",
+    MeanSquaredError: "mse",
+    HalfSquaredErrorSum: "half",
+}
