@@ -107,8 +107,11 @@ _BRANCH = helper.make_graph([helper.make_node("Relu", ["x"], ["z"])], "branch", 
         ),
         (helper.make_node("LRN", ["x"], ["y"], size=3, bias=0.0), "bias must be above"),
         (helper.make_node("Pow", ["x", "x"], ["y"]), "part of a local response norm"),
-        (helper.make_node("ReduceMean", ["x"], ["y"], axes=[1]), "a part of one alone"),
-        (helper.make_node("Erfc", ["x"], ["y"]), r"GELU, and read x · -0\.707"),
+        (
+            helper.make_node("ReduceMean", ["x"], ["y"], axes=[1]),
+            "average height and width",
+        ),
+        (helper.make_node("Erfc", ["x"], ["y"]), "a part of GELU"),
         (
             helper.make_node(
                 "If", ["x"], ["y"], then_branch=_BRANCH, else_branch=_BRANCH
@@ -300,17 +303,17 @@ CONSTANTS = {
     ("nodes", "said"),
     [
         ([*MOMENTS, *steps(("Div", "xr", "y"))], "must read values that exist"),
-        ([*MOMENTS, *steps(("Div", ["x", "root"], "y"))], "a part of one alone"),
-        ([*MOMENTS, *steps(("Mul", ["root", "x"], "y"))], "next step of a layer norm"),
-        ([*MOMENTS, *steps(("Relu", ["root"], "y"))], "next step of a layer norm"),
-        ([*MOMENTS, *steps(("Add", ["x", "mean"], "y"))], "a part of one alone"),
+        ([*MOMENTS, *steps(("Div", ["x", "root"], "y"))], "ReduceMean 'mean'"),
+        ([*MOMENTS, *steps(("Mul", ["root", "x"], "y"))], "ReduceMean 'mean'"),
+        ([*MOMENTS, *steps(("Relu", ["root"], "y"))], "ReduceMean 'mean'"),
+        ([*MOMENTS, *steps(("Add", ["x", "mean"], "y"))], "ReduceMean 'mean'"),
         (
             [*MOMENTS, *steps(("Relu", "x", "z"), ("Div", ["z", "root"], "y"))],
-            "next step of a layer norm",
+            "ReduceMean 'mean'",
         ),
         (
             [*MOMENTS, *steps(("Div", ["centred", "variance"], "y"))],
-            "next step of a layer norm",
+            "ReduceMean 'mean'",
         ),
         (
             steps(("Slice", ["x", "starts", "ends", "axes"], "y")),

@@ -177,9 +177,6 @@ def _combine(op: OperatorView) -> Tensor:
     x, y = op.tensor(0), op.tensor(1)
     if op.operator.kind == "ADD":
         return op.builder.add(op.ref, [x, y])
-    silu = op.builder.silu(op.ref, x, y) if op.operator.kind == "MUL" else None
-    if silu is not None:
-        return silu
     kinds: dict[str, Callable[[], Layer]] = {
         "MAXIMUM": pl.Maximum,
         "MUL": pl.Multiply,

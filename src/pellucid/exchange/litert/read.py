@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,17 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange import probe, runtime
 from pellucid.exchange.disk import read_bytes
 from pellucid.exchange.errors import OperatorRef, translate_errors
+from pellucid.exchange.graph import ir
+from pellucid.exchange.graph.emit import Context, emit
 from pellucid.exchange.graph.input_sizes import close_sizes
 from pellucid.exchange.graph.network_builder import NetworkBuilder
+from pellucid.exchange.graph.passes.run import run_passes
 from pellucid.exchange.graph.tensor import FIRST, LAST, Tensor, unwrap_output
 from pellucid.exchange.litert.container import from_bytes
 from pellucid.exchange.litert.graph import Graph, Operator, Value
-from pellucid.exchange.litert.layer_norm_pattern import layer_norms
 from pellucid.exchange.litert.operator_view import OperatorView
 from pellucid.exchange.litert.operators import READERS, add_fused_activation
+from pellucid.exchange.litert.translate import ref_of, translate
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
@@ -54,21 +56,16 @@ class _Reading:
         self.input_shape = input_shape
         self.graph, self.left = graph, size * _REUSE_LIMIT
         self.builder = NetworkBuilder(LAST)
-        self.values: dict[int, Any] = {
-            i: value.array
-            for i, value in enumerate(graph.values)
-            if value.array is not None
-        }
-        self.readers = Counter(i for op in graph.operators for i in op.inputs)
-        self.readers[graph.output] += 1
-        self.norms = layer_norms(graph)
 
     def file(self) -> ModelFile:
         """Read the graph and return the model in it."""
         self.entry = self._enter(self.graph.values[self.graph.input])
-        for operator in self.graph.operators:
-            self._run(operator)
-        self.output = self.values[self.graph.output]
+        graph = translate(self.graph, batch=self.builder.batch)
+        run_passes(graph)
+        (end,) = graph.outputs
+        values: dict[str, Any] = {str(self.graph.input): self.entry, **graph.constants}
+        emit(graph, self.builder, values, self._read)
+        self.output: Any = values[end]
         output = unwrap_output(self.output, "a constant")
         network, weights = self.builder.finish(output, name=self.graph.name)
         card = self.graph.card
@@ -104,55 +101,37 @@ class _Reading:
         axes = tuple(range(len(free)))
         if is_first:
             shape, axes = (*shape[1:], shape[0]), FIRST
-        entry = self.builder.input(shape, axes, name=name)
-        self.values[self.graph.input] = entry
-        return entry
+        return self.builder.input(shape, axes, name=name)
 
     def _is_channels_first(self) -> bool:
         readers = [op for op in self.graph.operators if self.graph.input in op.inputs]
         if len(readers) != 1 or readers[0].kind != "TRANSPOSE":
             return False
-        permutation = self.values.get(readers[0].inputs[-1])
+        permutation = self.graph.values[readers[0].inputs[-1]].array
         return permutation is not None and permutation.ravel().tolist() == [0, 2, 3, 1]
 
-    def _run(self, operator: Operator) -> None:
-        name = self.graph.values[operator.outputs[0]].name
-        shown = {k: v for k, v in operator.options.items() if v is not None}
-        ref = OperatorRef(operator.kind, name.split(";")[0], shown)
-        if operator.outputs[0] in self.norms:
-            self._normalize(operator, ref)
-            return
-        if any(operator.outputs[0] in norm.inner for norm in self.norms.values()):
-            return  # a part of a layer norm, which is read where it ends
-        if operator.kind not in READERS or len(operator.outputs) != 1:
-            ref.refuse("be an operator that a layer expresses exactly", operator.kind)
-        for i in (*operator.inputs, *operator.outputs):
-            if i >= 0:
-                self._count(self.graph.values[i])
-                if i not in self.values or i in operator.outputs:
-                    _check(ref, self.graph.values[i])
+    def _read(self, operator: ir.Operator, inputs: list[Any], context: Context) -> Any:
+        """Return what an operator of the file makes of its inputs."""
+        foreign: Operator = operator.foreign.operator
+        ref = ref_of(self.graph, foreign)
         op = OperatorView(
             ref=ref,
-            operator=operator,
-            values=[self.values[i] if i >= 0 else None for i in operator.inputs],
+            operator=foreign,
+            values=inputs,
             builder=self.builder,
-            is_sole_reader=all(
-                self.readers[i] == 1
-                for i in operator.inputs
-                if isinstance(self.values.get(i), Tensor)
-            ),
-            options=shown,
+            is_sole_reader=context.is_sole_reader,
+            options=dict(ref.attributes),
         )
-        self.values[operator.outputs[0]] = add_fused_activation(
-            op, READERS[operator.kind](op)
-        )
-
-    def _normalize(self, operator: Operator, ref: OperatorRef) -> None:
-        norm = self.norms[operator.outputs[0]]
-        x = self.values[norm.input]
-        self.values[operator.outputs[0]] = self.builder.normalization(
-            ref, x, norm.layer, norm.weights
-        )
+        if operator.foreign.is_activation:
+            return add_fused_activation(op, inputs[0])
+        if foreign.kind not in READERS or len(foreign.outputs) != 1:
+            op.refuse("be an operator that a layer expresses exactly", foreign.kind)
+        for i in (*foreign.inputs, *foreign.outputs):
+            if i >= 0:
+                self._count(self.graph.values[i])
+                if i in foreign.outputs or self.graph.values[i].array is not None:
+                    _check(ref, self.graph.values[i])
+        return READERS[foreign.kind](op)
 
     def _count(self, value: Value) -> None:
         """Refuse weights that are read so often that they outgrow the file."""

@@ -1,155 +1,157 @@
-"""Constant folding: evaluate operators whose inputs are all constant."""
+"""Constant folding: compute ONNX operators whose inputs are all constant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
+from onnx import numpy_helper, shape_inference
+from onnx.reference import ReferenceEvaluator
 
-from pellucid.exchange.onnx.operator_view import OperatorView
+from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.tensor import Array
+from pellucid.exchange.onnx.attributes import read_attributes
 
-Array = npt.NDArray[Any]
-SIZE_LIMIT = 2**27  # numbers that a computed constant may have
+SIZE_LIMIT = 2**27  # elements that a computed constant may have
+_IR_VERSION = 8
+#: whose result has at most as many elements as their largest input
+_NEVER_LARGER = frozenset(
+    {
+        "Cast",
+        "Flatten",
+        "NonZero",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSum",
+        "Reshape",
+        "Slice",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
+_RANDOM = frozenset(
+    {
+        "Bernoulli",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    }
+)
 
 
-def fold(op: OperatorView) -> Array | None:
-    """Return what an operator makes of constants; None where that is not known."""
-    compute = _FOLDS.get(op.operator)
-    if compute is None:
+def fold(
+    node: onnx.NodeProto,
+    inputs: Sequence[Array | None],
+    *,
+    opset: int,
+    ref: OperatorRef,
+) -> Array | None:
+    """Return what an operator makes of constants; None where that is not known.
+
+    Raises
+    ------
+    ExchangeError
+        If the result would have more than `SIZE_LIMIT` elements.
+    """
+    if node.op_type in _RANDOM or len([n for n in node.output if n]) != 1:
         return None
-    result = np.asarray(compute(op))
-    if result.size > SIZE_LIMIT:
-        op.ref.refuse(f"make at most {SIZE_LIMIT} numbers", f"{result.size}")
-    return result
+    own = _OURS.get(node.op_type)
+    if own is not None:
+        made = own(node, inputs)
+        if made is not None:
+            return made
+    inputs = _unify(inputs)
+    size = _size(node, inputs, opset)
+    if size is None:
+        return None
+    if size > SIZE_LIMIT:
+        ref.refuse(f"make at most {SIZE_LIMIT} numbers", f"{size}")
+    return _run(node, inputs, opset)
 
 
-def _check_size(op: OperatorView, shape: Any) -> tuple[int, ...]:
-    sizes = tuple(int(n) for n in np.asarray(shape).reshape(-1))
-    if min(sizes, default=0) < 0 or prod(sizes) > SIZE_LIMIT:
-        op.ref.refuse(f"make at most {SIZE_LIMIT} numbers", f"shape={sizes}")
-    return sizes
+def _unify(inputs: Sequence[Array | None]) -> list[Array | None]:
+    """Return int32 as int64 beside a shape, which `_cast` keeps in int64."""
+    kinds = {array.dtype for array in inputs if array is not None}
+    if not {np.dtype(np.int32), np.dtype(np.int64)} <= kinds:
+        return list(inputs)
+    return [
+        array.astype(np.int64)
+        if array is not None and array.dtype == np.int32
+        else array
+        for array in inputs
+    ]
 
 
-def _binary(function: Callable[..., Any]) -> Callable[[OperatorView], Any]:
-    def compute(op: OperatorView) -> Any:
-        a, b = op.constant(0), op.constant(1)
-        _check_size(op, np.broadcast_shapes(a.shape, b.shape))
-        return function(a, b)
-
-    return compute
+def _cast(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Array | None:
+    """Keep a shape in int64: the batch stands in it as a large number."""
+    to, x = read_attributes(node).get("to"), inputs[0]
+    is_shape = x is not None and x.dtype == np.int64
+    return x if is_shape and to == onnx.TensorProto.INT32 else None
 
 
-def _divide(a: Array, b: Array) -> Array:
-    if a.dtype.kind in "iu" and (b != 0).all():
-        quotient: Array = np.trunc(a / b).astype(a.dtype)
-        return quotient
-    return np.asarray(a / b)
+_OURS = {"Cast": _cast}
 
 
-def _cast(op: OperatorView) -> Any:
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(op.attribute("to"))
-    x = op.constant(0)
-    if x.dtype == np.int64 and dtype == np.int32:
-        return x  # of a shape, in which the batch is a large number
-    return x.astype(dtype)
+def _size(
+    node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int
+) -> int | None:
+    """Return how many elements the result has, or an upper bound of it."""
+    types, data = {}, {}
+    for name, array in zip(node.input, inputs, strict=True):
+        if array is not None:
+            kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+            types[name] = onnx.helper.make_tensor_type_proto(kind, array.shape)
+            if array.size <= 2**12:
+                data[name] = numpy_helper.from_array(array, name)
+    try:
+        schema = onnx.defs.get_schema(node.op_type, opset, "")
+        opsets = [onnx.helper.make_opsetid("", opset)]
+        found = shape_inference.infer_node_outputs(
+            schema, node, types, data, None, opsets
+        )
+    except Exception:  # noqa: BLE001 - its errors are of many classes
+        found = {}
+    made = found.get(node.output[0])
+    if made is not None and made.tensor_type.HasField("shape"):
+        dims = made.tensor_type.shape.dim
+        if all(dim.HasField("dim_value") for dim in dims):
+            return prod(int(dim.dim_value) for dim in dims)
+    largest = max((array.size for array in inputs if array is not None), default=0)
+    rank = max((array.ndim for array in inputs if array is not None), default=1)
+    return largest * max(rank, 1) if node.op_type in _NEVER_LARGER else None
 
 
-def _reduce_prod(op: OperatorView) -> Any:
-    axes = op.axes()
-    return np.prod(
-        op.constant(0),
-        axis=None if axes is None else tuple(axes),
-        keepdims=bool(op.attribute("keepdims", 1)),
+def _run(
+    node: onnx.NodeProto, inputs: Sequence[Array | None], opset: int
+) -> Array | None:
+    """Return what ONNX's reference implementation makes; None where it has none."""
+    given = {
+        name: array
+        for name, array in zip(node.input, inputs, strict=True)
+        if array is not None
+    }
+    entries = [onnx.helper.make_value_info(name, onnx.TypeProto()) for name in given]
+    ends = [onnx.helper.make_value_info(node.output[0], onnx.TypeProto())]
+    graph = onnx.helper.make_graph([node], "constant", entries, ends)
+    model = onnx.helper.make_model(
+        graph,
+        opset_imports=[onnx.helper.make_opsetid("", opset)],
+        ir_version=_IR_VERSION,
     )
-
-
-def _constant_of_shape(op: OperatorView) -> Array:
-    value = op.attribute("value", np.zeros(1, np.float32))
-    return np.full(_check_size(op, op.constant(0)), value.reshape(-1)[0])
-
-
-def _expand(op: OperatorView) -> Array:
-    x, shape = op.constant(0), _check_size(op, op.constant(1))
-    _check_size(op, np.broadcast_shapes(x.shape, shape))
-    return np.asarray(x * np.ones(shape, x.dtype))
-
-
-def _gather(op: OperatorView) -> Any:
-    x, indices = op.constant(0), op.constant(1)
-    _check_size(op, (x.size, max(indices.size, 1)) if x.ndim > 1 else indices.shape)
-    return np.take(x, indices, axis=op.attribute("axis", 0))
-
-
-def _reshape(op: OperatorView) -> Any:
-    x, shape = op.constant(0), [int(n) for n in op.shape_argument()]
-    return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(shape)])
-
-
-def _squeeze(op: OperatorView) -> Any:
-    axes = op.axes()
-    return np.squeeze(op.constant(0), None if axes is None else tuple(axes))
-
-
-def _unsqueeze(op: OperatorView) -> Any:
-    return np.expand_dims(op.constant(0), tuple(op.axes() or ()))
-
-
-def _slice(op: OperatorView) -> Any:
-    x = op.constant(0)
-    starts, ends = op.numbers(1, "starts"), op.numbers(2, "ends")
-    axes = op.numbers(3, "axes") or list(range(len(starts or ())))
-    steps = op.numbers(4, "steps") or [1] * len(axes)
-    index = [slice(None)] * x.ndim
-    for axis, start, end, step in zip(
-        axes, starts or (), ends or (), steps, strict=True
-    ):
-        index[axis] = slice(start, end, step)
-    return x[tuple(index)]
-
-
-def _transpose(op: OperatorView) -> Any:
-    return op.constant(0).transpose(op.attribute("perm", None))
-
-
-def _concat(op: OperatorView) -> Array:
-    parts = [op.constant(i) for i in range(len(op.inputs))]
-    _check_size(op, [sum(part.size for part in parts)])
-    return np.concatenate(parts, axis=op.attribute("axis", 1))
-
-
-def _clip(op: OperatorView) -> Any:
-    low, high = op.attribute("min", None), op.attribute("max", None)
-    low = op.constant(1, low) if len(op.inputs) > 1 else low
-    high = op.constant(2, high) if len(op.inputs) > 2 else high
-    return np.clip(op.constant(0), low, high)
-
-
-_FOLDS: dict[str, Callable[[OperatorView], Any]] = {
-    "Add": _binary(np.add),
-    "Cast": _cast,
-    "Clip": _clip,
-    "Concat": _concat,
-    "ConstantOfShape": _constant_of_shape,
-    "Div": _binary(_divide),
-    "Equal": _binary(np.equal),
-    "Exp": lambda op: np.exp(op.constant(0)),
-    "Expand": _expand,
-    "Gather": _gather,
-    "Identity": lambda op: op.constant(0),
-    "Mul": _binary(np.multiply),
-    "Neg": lambda op: -op.constant(0),
-    "Pow": _binary(np.power),
-    "Reciprocal": lambda op: 1 / op.constant(0),
-    "ReduceProd": _reduce_prod,
-    "Reshape": _reshape,
-    "Slice": _slice,
-    "Sqrt": lambda op: np.sqrt(op.constant(0)),
-    "Squeeze": _squeeze,
-    "Sub": _binary(np.subtract),
-    "Transpose": _transpose,
-    "Unsqueeze": _unsqueeze,
-}
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # NumPy's, of what it computes with
+            (made,) = ReferenceEvaluator(model).run(None, given)
+    except Exception:  # noqa: BLE001 - its operators raise what they like
+        return None
+    result: Any = np.asarray(made)
+    return result if result.dtype.kind in "fiub" else None

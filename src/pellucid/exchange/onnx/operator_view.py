@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from pellucid.exchange.errors import OperatorRef
-from pellucid.exchange.graph.network_builder import NetworkBuilder
+from pellucid.exchange.graph.emit import Context
+from pellucid.exchange.graph.ir import Operator
 from pellucid.exchange.graph.tensor import Tensor
-from pellucid.exchange.onnx.container import to_array
+from pellucid.exchange.onnx.attributes import read_attributes
 
 Array = npt.NDArray[Any]
 _NOTHING = object()
@@ -30,27 +30,23 @@ class OperatorView:
 
     def __init__(
         self,
-        node: onnx.NodeProto,
+        operator: Operator,
         values: Sequence[Any],
+        context: Context,
         *,
-        builder: NetworkBuilder,
         opset: int,
         float_type: int,
-        readers: Sequence[onnx.NodeProto],
-        is_sole_reader: bool = False,
     ) -> None:
-        self.node = node
-        self.operator = node.op_type
+        self.node: onnx.NodeProto = operator.foreign
+        self.operator = self.node.op_type
         self.inputs = list(values)
-        self.builder = builder
+        self.builder = context.builder
         self.opset = opset
         self.float_type = float_type
-        self.readers = list(readers)
-        self.is_sole_reader = is_sole_reader
-        self.attributes = {a.name: _value(a) for a in node.attribute}
-        shown = {k: v for k, v in self.attributes.items() if not _is_large(v)}
-        name = node.name or (node.output[0] if node.output else "")
-        self.ref = OperatorRef(node.op_type, name, shown)
+        self.readers = context.readers
+        self.is_sole_reader = context.is_sole_reader
+        self.attributes = read_attributes(self.node)
+        self.ref = operator.ref
 
     def refuse(self, rule: str, got: str) -> NoReturn:
         """Raise ExchangeError: the operator must …"""
@@ -116,20 +112,6 @@ class OperatorView:
             got = self.attributes.get(name, value)
             if got != value:
                 self.refuse(f"have {name}={value!r}", repr(got))
-
-
-def _value(attribute: onnx.AttributeProto) -> Any:
-    kind = onnx.AttributeProto
-    if attribute.type == kind.TENSOR:
-        return to_array(attribute.t, None)
-    value = onnx.helper.get_attribute_value(attribute)
-    if attribute.type == kind.STRING:
-        return value.decode("utf-8", "replace")
-    return list(value) if attribute.type in (kind.INTS, kind.FLOATS) else value
-
-
-def _is_large(value: Any) -> bool:
-    return not isinstance(value, int | float | str | list)
 
 
 def _kind(value: Any) -> str:

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.tensor import Array, LogProbabilities, Tensor
-from pellucid.exchange.onnx import (
-    channel_shuffle_pattern,
-    gelu_pattern,
-    layer_norm_pattern,
-    normalizations,
-    pixel_matmul_pattern,
-    windows,
-)
+from pellucid.exchange.onnx import normalizations, windows
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 
-Result = (
-    Tensor
-    | Squares
-    | gelu_pattern.Partial
-    | pixel_matmul_pattern.Repeated
-    | pixel_matmul_pattern.Rows
-    | channel_shuffle_pattern.Groups
-)
-_VECTOR_READERS = {"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze"}
+Result = Tensor | Squares
+_VECTOR_READERS = frozenset({"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze"})
 
 
 def _elementwise(kind: type[Layer]) -> Callable[[OperatorView], Tensor]:
@@ -91,7 +77,7 @@ def _log(op: OperatorView) -> LogProbabilities:
     return op.builder.log(op.ref, op.tensor())
 
 
-def _gemm(op: OperatorView) -> Tensor | pixel_matmul_pattern.Rows:
+def _gemm(op: OperatorView) -> Tensor:
     op.only(transA=0)
     weight = op.weight(1, 2) * np.asarray(op.attribute("alpha", 1.0), np.float32)
     weight = weight.T if op.attribute("transB", 0) else weight
@@ -103,22 +89,15 @@ def _gemm(op: OperatorView) -> Tensor | pixel_matmul_pattern.Rows:
         factor = np.asarray(op.attribute("beta", 1.0), np.float32)
         bias = np.broadcast_to(bias.reshape(-1) * factor, (units,))
     weight = weight.astype(np.float32)
-    if isinstance(op.inputs[0], pixel_matmul_pattern.Rows):
-        return pixel_matmul_pattern.multiply(op, op.inputs[0], weight, bias)
     return op.builder.dense(op.ref, op.tensor(), weight, bias)
 
 
-def _matmul(op: OperatorView) -> Tensor | pixel_matmul_pattern.Rows:
-    weight = op.weight(1, 2)
-    if isinstance(op.inputs[0], pixel_matmul_pattern.Rows):
-        return pixel_matmul_pattern.multiply(op, op.inputs[0], weight, None)
-    return op.builder.dense(op.ref, op.tensor(), weight, None)
+def _matmul(op: OperatorView) -> Tensor:
+    return op.builder.dense(op.ref, op.tensor(), op.weight(1, 2), None)
 
 
 def _add(op: OperatorView) -> Result:
     tensors, constants = _split(op)
-    if any(isinstance(value, gelu_pattern.Partial) for value in tensors):
-        return gelu_pattern.add_one(op, tensors, constants)
     if not constants:
         return op.builder.add(op.ref, tensors)
     if isinstance(tensors[0], Squares):
@@ -142,18 +121,13 @@ def _sub(op: OperatorView) -> Tensor:
 
 def _mul(op: OperatorView) -> Result:
     tensors, constants = _split(op)
-    if any(isinstance(value, gelu_pattern.Partial) for value in tensors):
-        return gelu_pattern.multiply(op, tensors, constants)
     if constants and isinstance(tensors[0], Squares):
         return tensors[0].times(op.ref, _one_number(op, constants[0]))
     if constants:
         scale = _aligned(op, constants[0])
         return op.builder.affine(op.ref, tensors[0], scale=scale)
     squares = square(op.tensor(0), op.tensor(1))
-    if squares is not None:
-        return squares
-    silu = op.builder.silu(op.ref, op.tensor(0), op.tensor(1))
-    return silu or op.builder.arithmetic(op.ref, pl.Multiply(), tensors)
+    return squares or op.builder.arithmetic(op.ref, pl.Multiply(), tensors)
 
 
 def _one_number(op: OperatorView, constant: Array) -> float:
@@ -245,19 +219,9 @@ def _reshape(op: OperatorView) -> Result:
     shape = op.shape_argument()
     if op.attribute("allowzero", 0) and 0 in shape:
         op.refuse("have allowzero=0", "1")
-    if isinstance(op.inputs[0], channel_shuffle_pattern.Groups):
-        return channel_shuffle_pattern.join(op, op.inputs[0], shape)
     if isinstance(op.inputs[0], Squares):
         return op.inputs[0].reshape(op.ref, shape, op.builder.batch)
-    if isinstance(op.inputs[0], pixel_matmul_pattern.Rows):
-        return pixel_matmul_pattern.join(op, op.inputs[0], shape)
-    if isinstance(op.inputs[0], pixel_matmul_pattern.Repeated):
-        return pixel_matmul_pattern.enlarge(op, op.inputs[0], shape)
-    x = op.tensor()
-    begun = channel_shuffle_pattern.split(
-        op, x, shape
-    ) or pixel_matmul_pattern.flatten_pixels(x, shape, op.builder.batch)
-    return begun or op.builder.reshape(op.ref, x, shape)
+    return op.builder.reshape(op.ref, op.tensor(), shape)
 
 
 def _squeeze(op: OperatorView) -> Result:
@@ -272,27 +236,27 @@ def _unsqueeze(op: OperatorView) -> Tensor:
     return op.builder.expand_dims(op.ref, op.tensor(), op.axes() or [])
 
 
-def _transpose(op: OperatorView) -> Result:
-    if isinstance(op.inputs[0], channel_shuffle_pattern.Groups):
-        return channel_shuffle_pattern.swap(op, op.inputs[0])
-    if isinstance(op.inputs[0], pixel_matmul_pattern.Repeated):
-        return pixel_matmul_pattern.transpose(op, op.inputs[0])
+def _transpose(op: OperatorView) -> Tensor:
     x = op.tensor()
     permutation = op.attribute("perm", list(range(len(x.axes)))[::-1])
     return op.builder.transpose(op.ref, x, permutation)
 
 
+def _erf(op: OperatorView) -> NoReturn:
+    op.refuse("be a part of GELU, x / 2 · (1 + erf(x / √2))", op.operator)
+
+
+def _tile(op: OperatorView) -> NoReturn:
+    op.refuse("repeat the pixels of an image", f"repeats={op.numbers(1, 'repeats')}")
+
+
 def _global_average(op: OperatorView) -> Tensor:
-    readers = {reader.op_type for reader in op.readers}
-    as_vector = bool(readers) and readers <= _VECTOR_READERS
+    as_vector = bool(op.readers) and op.readers <= _VECTOR_READERS
     return op.builder.global_average(op.ref, op.tensor(), as_image=not as_vector)
 
 
-def _reduce_mean(op: OperatorView) -> Tensor | layer_norm_pattern.Combination:
+def _reduce_mean(op: OperatorView) -> Tensor:
     x, rank = op.tensor(), len(op.tensor().axes)
-    begun = layer_norm_pattern.mean(op, x)
-    if begun is not None:
-        return begun
     axes = op.numbers(1, "axes") or []
     spatial = {x.axes.index(1), x.axes.index(2)} if len(x.shape) == 3 else set()
     if not spatial or {axis % rank for axis in axes} != spatial:
@@ -318,8 +282,8 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "ConvTranspose": windows.conv_transpose,
     "Div": _div,
     "Dropout": _dropout,
-    "Erf": gelu_pattern.erf,
-    "Erfc": gelu_pattern.erfc,
+    "Erf": _erf,
+    "Erfc": _erf,
     "Flatten": _flatten,
     "Gelu": _gelu,
     "Gemm": _gemm,
@@ -351,7 +315,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Sum": _sum,
     "Swish": _swish,
     "Tanh": _elementwise(pl.Tanh),
-    "Tile": pixel_matmul_pattern.tile,
+    "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
     "Upsample": windows.resize,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,39 +14,25 @@ import numpy.typing as npt
 import onnx
 
 from pellucid.errors import ExchangeError
-from pellucid.exchange.errors import OperatorRef, translate_errors
+from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.graph import ir
+from pellucid.exchange.graph.emit import Context, emit
 from pellucid.exchange.graph.input_sizes import close_sizes, fits_first
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.network_builder import NetworkBuilder
+from pellucid.exchange.graph.passes.run import run_passes
 from pellucid.exchange.graph.tensor import BATCH, FIRST, LAST, Tensor, unwrap_output
 from pellucid.exchange.metadata import ModelMetadata
-from pellucid.exchange.onnx import (
-    channel_shuffle_pattern,
-    gelu_pattern,
-    layer_norm_pattern,
-    neutral,
-    pixel_matmul_pattern,
-    reference,
-)
+from pellucid.exchange.onnx import reference
 from pellucid.exchange.onnx.container import load, opset_of, to_array
-from pellucid.exchange.onnx.folding import fold
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.exchange.onnx.operators import READERS
+from pellucid.exchange.onnx.translate import Translator
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 _FLOATS = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
 CARD = "pellucid.card"
-#: what is not yet a layer
-_MOMENTS = layer_norm_pattern.Combination | layer_norm_pattern.Spread
-_PARTS = (
-    Squares
-    | gelu_pattern.Partial
-    | pixel_matmul_pattern.Repeated
-    | pixel_matmul_pattern.Rows
-    | channel_shuffle_pattern.Groups
-    | _MOMENTS
-)
 
 
 def read(
@@ -104,7 +89,6 @@ class Graph:
         self.model, self.graph, self.folder = model, model.graph, folder
         self.opset = opset_of(model)
         self.builder = NetworkBuilder(FIRST)
-        self.values: dict[str, Any] = {"": None}
         self.initializers = {t.name: t for t in self.graph.initializer}
         self.output_name = self._output_name()
         self.wanted = self._wanted()
@@ -113,7 +97,6 @@ class Graph:
             for name in (*node.input, *chain(*map(_captured, _branches(node)))):
                 self.readers[name].append(node)
         self.given = {k: np.asarray(v) for k, v in constants.items()}
-        self.values.update(self.given)
         unknown = set(constants) - {entry.name for entry in self.graph.input}
         if unknown:
             raise ExchangeError(
@@ -124,10 +107,13 @@ class Graph:
     def file(self, name: str) -> ModelFile:
         """Read the graph and return the model in it."""
         self.entry, dtype = self._enter()
-        for node in self.wanted:
-            self._run(node)
-        self.output: Any = self.values.get(self.output_name)
-        if isinstance(self.output, _PARTS):
+        graph = self._translate()
+        run_passes(graph)
+        (end,) = graph.outputs
+        values = {self.entry_name: self.entry, **graph.constants}
+        emit(graph, self.builder, values, self._read)
+        self.output: Any = values.get(end)
+        if isinstance(self.output, Squares):
             raise ExchangeError(
                 "import: the output must be what a layer gives; "
                 f"got '{self.output_name}', a part of one alone."
@@ -198,7 +184,7 @@ class Graph:
         free = [
             entry
             for entry in self.graph.input
-            if entry.name not in self.initializers and entry.name not in self.values
+            if entry.name not in self.initializers and entry.name not in self.given
         ]
         read = [entry for entry in free if self.readers[entry.name]] or free
         if len(read) != 1:
@@ -225,7 +211,6 @@ class Graph:
         self.float_type = kind.elem_type
         tensor = self._place(str(read[0].name), tuple(sizes[1:]))
         self.entry_name = str(read[0].name)
-        self.values[self.entry_name] = tensor
         return tensor, _FLOATS[kind.elem_type]
 
     def _place(self, name: str, free: tuple[int | None, ...]) -> Tensor:
@@ -259,104 +244,38 @@ class Graph:
         is_shown = sizes[2] in (1, 3) and (sizes[0] or 0) > 4
         return bool(readers) and flat and is_shown
 
-    def _branch(self, node: onnx.NodeProto) -> None:
-        """Run the branch of an If whose condition is known."""
-        ref = OperatorRef("If", node.name)
-        condition = self._value(node, node.input[0])
-        if not isinstance(condition, np.ndarray) or condition.size != 1:
-            ref.refuse("have a condition that the file decides", "the input's value")
-        taken = "then_branch" if condition.item() else "else_branch"
-        branches = [a.g for a in node.attribute if a.name == taken]
-        if not branches or len(branches[0].output) != len(node.output):
-            ref.refuse(f"have a {taken} with its outputs", f"{len(branches)}")
-        (branch,) = branches
-        self.initializers |= {t.name: t for t in branch.initializer}
-        for inner in branch.node:
-            self._run(inner)
-        for outer, result in zip(node.output, branch.output, strict=True):
-            self.values[outer] = self._value(node, result.name)
+    # -- its operators ---------------------------------------------------------------
 
-    def _run(self, node: onnx.NodeProto) -> None:
-        if node.op_type == "If" and node.domain in ("", "ai.onnx"):
-            self._branch(node)
-            return
-        values = [self._value(node, name) for name in node.input]
-        op = OperatorView(
-            node,
-            values,
-            builder=self.builder,
+    def _translate(self) -> ir.Graph:
+        """Return the operators that the output needs, in the graph IR."""
+        entry = self.entry.foreign_shape
+        shape = (self.builder.batch or entry[0], *entry[1:])
+        graph = ir.Graph(
+            outputs=[self.output_name],
+            constants=dict(self.given),
+            shapes={self.entry_name: shape},
+        )
+        translator = Translator(
+            graph,
+            self.initializers,
             opset=self.opset,
             float_type=self.float_type,
-            readers=self.readers[node.output[0]],
-            is_sole_reader=all(
-                len(self.readers[name]) == 1
-                for name, value in zip(node.input, values, strict=True)
-                if not isinstance(value, np.ndarray)  # constants may be shared
-            ),
+            folder=self.folder,
         )
-        if node.domain not in ("", "ai.onnx"):
-            op.refuse("be one of ONNX's own operators", f"domain={node.domain!r}")
-        if node.output[0] in self.values:
-            op.refuse("name its output anew", repr(node.output[0]))
-        result = self._result(op)
-        # a view of its own, so that no later reader is mistaken for the only one
-        is_same = any(result is value for value in values)
-        self.values[node.output[0]] = (
-            replace(result) if is_same and isinstance(result, Tensor) else result
-        )
+        for node in self.wanted:
+            translator.run(node)
+        graph.outputs = [translator.value(name) for name in graph.outputs]
+        return graph
 
-    def _result(self, op: OperatorView) -> Any:
-        if op.operator == "Constant":
-            return self._constant(op)
-        if op.operator == "Shape":
-            return self._shape(op)
-        is_constant = all(v is None or isinstance(v, np.ndarray) for v in op.inputs)
-        if is_constant and op.inputs:
-            folded = fold(op)
-            if folded is not None:
-                return folded
-        part = neutral.skip_neutral(op)
-        if part is not None:
-            return part
-        is_part = any(isinstance(v, _MOMENTS) for v in op.inputs)
-        if is_part and op.operator != "Identity":
-            return layer_norm_pattern.read(op)
+    def _read(self, operator: ir.Operator, inputs: list[Any], context: Context) -> Any:
+        """Return what an operator of the file makes of its inputs."""
+        op = OperatorView(
+            operator, inputs, context, opset=self.opset, float_type=self.float_type
+        )
         reader = READERS.get(op.operator)
         if reader is None:
             op.refuse("be an operator that a layer expresses exactly", op.operator)
         return reader(op)
-
-    def _value(self, node: onnx.NodeProto, name: str) -> Any:
-        if name not in self.values and name in self.initializers:
-            self.values[name] = to_array(self.initializers[name], self.folder)
-        if name not in self.values:
-            raise ExchangeError(
-                f"import: {node.op_type} '{node.name}' must read values that exist; "
-                f"got {name!r}."
-            )
-        return self.values[name]
-
-    def _constant(self, op: OperatorView) -> Any:
-        for attribute in op.node.attribute:
-            if attribute.name == "value":
-                return to_array(attribute.t, self.folder)
-            if attribute.name in ("value_float", "value_floats"):
-                return np.asarray(op.attribute(attribute.name), np.float32)
-            if attribute.name in ("value_int", "value_ints"):
-                return np.asarray(op.attribute(attribute.name), np.int64)
-        op.refuse("hold numbers", ", ".join(op.attributes))
-
-    def _shape(self, op: OperatorView) -> Any:
-        value = op.inputs[0]
-        shape = (
-            value.shape
-            if isinstance(value, np.ndarray)
-            else value.foreign_shape
-            if isinstance(value, pixel_matmul_pattern.Rows | Squares)
-            else op.tensor().foreign_shape
-        )
-        start, end = op.attribute("start", 0), op.attribute("end", None)
-        return np.asarray(shape, np.int64)[start:end]
 
 
 def _branches(node: onnx.NodeProto) -> list[onnx.GraphProto]:

@@ -1,0 +1,178 @@
+"""Build a network from the graph IR: the end of every reader.
+
+An operator of the file goes to its format's own reader; what passes made is here:
+
+* ``gelu silu`` of x;
+* ``layer_norm`` of x (axis, epsilon, scale, offset);
+* ``mean`` of an image's height and width (axes, keepdims);
+* ``channel_shuffle`` (axis, groups), ``enlarge`` (factors);
+* ``reshape`` and ``transpose`` (perm), which views are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.ir import Graph, Operator
+from pellucid.exchange.graph.network_builder import NetworkBuilder
+from pellucid.exchange.graph.tensor import Tensor
+from pellucid.network import layers as pl
+from pellucid.network.layers import Layer, Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What an operator's reader is told besides its inputs.
+
+    ``readers`` are the names of operators that read the output; ``is_sole_reader``
+    says that nothing else reads what the operator reads.
+    """
+
+    builder: NetworkBuilder
+    readers: frozenset[str]
+    is_sole_reader: bool
+
+
+ReadForeign = Callable[[Operator, list[Any], Context], Any]
+
+
+def emit(
+    graph: Graph,
+    builder: NetworkBuilder,
+    values: MutableMapping[str, Any],
+    read: ReadForeign,
+) -> None:
+    """Add the layers of a graph's operators; ``values`` has the network's inputs."""
+    for operator in graph.operators:
+        inputs = [_value(graph, operator, values, name) for name in operator.inputs]
+        context = Context(
+            builder=builder,
+            readers=frozenset(map(_name, graph.readers(operator.output))),
+            is_sole_reader=all(
+                graph.count(name) == 1
+                for name, value in zip(operator.inputs, inputs, strict=True)
+                if isinstance(value, Tensor)  # constants may be shared
+            ),
+        )
+        if operator.foreign is not None:
+            result = read(operator, inputs, context)
+        else:
+            shape = graph.shapes.get(operator.output, ())
+            result = _MADE[operator.kind](_Made(operator, inputs, builder, shape))
+        # a view of its own, so that no later reader is mistaken for the only one
+        is_same = any(result is value for value in inputs)
+        values[operator.output] = (
+            replace(result) if is_same and isinstance(result, Tensor) else result
+        )
+
+
+def _name(operator: Operator) -> str:
+    """Return what the file calls an operator; its kind where a pass made it."""
+    return operator.kind if operator.foreign is None else operator.ref.operator
+
+
+def _value(
+    graph: Graph, operator: Operator, values: MutableMapping[str, Any], name: str
+) -> Any:
+    if not name:
+        return None
+    if name in graph.constants:
+        return graph.constants[name]
+    if name not in values:
+        operator.ref.refuse("read values that exist", repr(name))
+    return values[name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An operator that a pass made, and the values that it reads."""
+
+    operator: Operator
+    inputs: list[Any]
+    builder: NetworkBuilder
+    shape: Shape
+
+    @property
+    def ref(self) -> OperatorRef:
+        return self.operator.ref
+
+    @property
+    def x(self) -> Tensor:
+        value = self.inputs[0]
+        if not isinstance(value, Tensor):
+            self.ref.refuse("read the network's value", type(value).__name__)
+        return value
+
+
+def _elementwise(kind: type[Layer]) -> Callable[[_Made], Tensor]:
+    return lambda made: made.builder.elementwise(made.ref, made.x, kind())
+
+
+def _layer_norm(made: _Made) -> Tensor:
+    given, x, builder = made.operator.attributes, made.x, made.builder
+    builder.channels(made.ref, x, given["axis"])
+    ones = np.ones(x.shape[-1], np.float32)
+    weights = {"scale": ones, "offset": ones * 0}
+    for role, default in list(weights.items()):
+        if given[role] is not None:
+            array = given[role].astype(default.dtype)
+            weights[role] = builder.per_channel(made.ref, x, array)
+    layer = pl.LayerNorm(epsilon=given["epsilon"])
+    return builder.normalization(made.ref, x, layer, weights)
+
+
+def _mean(made: _Made) -> Tensor:
+    x, given = made.x, made.operator.attributes
+    own = {x.axis(axis) for axis in given["axes"]}
+    if len(x.shape) != 3 or own != {1, 2}:
+        made.ref.refuse("average height and width", f"axes={given['axes']}")
+    if given["keepdims"]:
+        return made.builder.global_average(made.ref, x, as_image=True)
+    return made.builder.global_mean(made.ref, x)
+
+
+def _channel_shuffle(made: _Made) -> Tensor:
+    """A 1 × 1 convolution by zeros and ones, which is exact."""
+    given, x = made.operator.attributes, made.x
+    made.builder.channels(made.ref, x, given["axis"])
+    channels = x.shape[-1]
+    order = np.arange(channels).reshape(given["groups"], -1).T.ravel()
+    weight = np.zeros((1, 1, channels, channels), np.float32)
+    weight[0, 0, order, np.arange(channels)] = 1
+    layer = pl.Conv2D(channels, kernel_size=1, bias=False, trainable=False)
+    return made.builder.layer(made.ref, layer, [x], {"weight": weight})
+
+
+def _enlarge(made: _Made) -> Tensor:
+    x, factors = made.x, made.operator.attributes["factors"]
+    own = {x.axis(i): factor for i, factor in enumerate(factors) if factor != 1}
+    if len(x.shape) != 3 or not set(own) <= {1, 2}:
+        made.ref.refuse("repeat the pixels of an image", f"factors={factors}")
+    layer = pl.Upsample2D((own.get(1, 1), own.get(2, 1)))
+    return made.builder.layer(made.ref, layer, [x])
+
+
+def _reshape(made: _Made) -> Tensor:
+    return made.builder.reshape(made.ref, made.x, made.shape)
+
+
+def _transpose(made: _Made) -> Tensor:
+    order = made.operator.attributes["perm"]
+    return made.builder.transpose(made.ref, made.x, order)
+
+
+_MADE: dict[str, Callable[[_Made], Tensor]] = {
+    "channel_shuffle": _channel_shuffle,
+    "enlarge": _enlarge,
+    "gelu": _elementwise(pl.GELU),
+    "layer_norm": _layer_norm,
+    "mean": _mean,
+    "reshape": _reshape,
+    "silu": _elementwise(pl.SiLU),
+    "transpose": _transpose,
+}

@@ -1,0 +1,1 @@
+"""Passes over the graph IR, each written once for all formats."""

@@ -1,0 +1,32 @@
+"""Run the passes over a graph, in the order in which they build on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pellucid.exchange.graph.ir import Graph
+from pellucid.exchange.graph.passes.activations import find_activations
+from pellucid.exchange.graph.passes.layer_norm import find_layer_norms
+from pellucid.exchange.graph.passes.means import join_means
+from pellucid.exchange.graph.passes.neutral import drop_neutral
+from pellucid.exchange.graph.passes.rows import move_reshapes
+from pellucid.exchange.graph.passes.transposes import move_transposes
+from pellucid.exchange.graph.passes.views import find_views
+
+_PASSES: tuple[Callable[[Graph], None], ...] = (
+    drop_neutral,
+    move_reshapes,
+    move_transposes,
+    find_views,
+    join_means,
+    find_layer_norms,
+    find_activations,
+)
+
+
+def run_passes(graph: Graph) -> None:
+    """Rewrite a graph in place; values that nobody reads any more are dropped."""
+    graph.remove_unread()
+    for rewrite in _PASSES:
+        rewrite(graph)
+        graph.remove_unread()

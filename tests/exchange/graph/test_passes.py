@@ -1,0 +1,218 @@
+"""Passes over the graph IR."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from graphs import graph_of, kinds
+
+from pellucid.exchange.graph.passes.run import run_passes
+from pellucid.exchange.graph.tensor import BATCH
+
+MEAN = {"axes": (1,), "keepdims": True}
+CONSTANTS = {
+    "zero": 0.0,
+    "one": 1.0,
+    "two": 2.0,
+    "half": 0.5,
+    "root": np.sqrt(2),
+    "epsilon": 1e-3,
+    "scale": np.arange(1, 7),
+    "offset": np.arange(6),
+}
+
+
+def read(lines, **more):
+    graph = graph_of(lines, constants=CONSTANTS, **more)
+    run_passes(graph)
+    return graph
+
+
+def test_neutral_operators_and_unread_values_are_dropped():
+    graph = read(["add x zero a", "multiply one a b", "relu b y", "tanh b unread"])
+    assert kinds(graph) == ["relu"]
+    assert graph.operators[0].inputs == ["x"]
+
+
+def test_a_difference_from_zero_is_no_copy():
+    assert kinds(read(["subtract zero x y"])) == ["subtract"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["divide x root d", "erf d e", "add e one p", "multiply x p q"],
+        ["divide x root d", "erf d e", "multiply x e q0", "add q0 x q"],
+    ],
+)
+def test_gelu_is_found_in_any_form(lines):
+    graph = read([*lines, "multiply q half y"])
+    assert kinds(graph) == ["gelu"]
+    assert graph.operators[0].inputs == ["x"]
+
+
+def test_gelu_of_a_sum_reads_the_sum():
+    lines = ["relu x r", "add x r s", "divide s root d", "erf d e", "add e one p"]
+    graph = read([*lines, "multiply s p q", "multiply q half y"])
+    assert kinds(graph) == ["relu", "add", "gelu"]
+
+
+def test_an_erf_of_something_else_is_left():
+    lines = ["multiply x two d", "erf d e", "add e one p", "multiply x p q"]
+    assert "erf" in kinds(read([*lines, "multiply q half y"]))
+
+
+def test_x_times_its_sigmoid_is_silu():
+    assert kinds(read(["sigmoid x s", "multiply s x y"])) == ["silu"]
+
+
+NORM = [
+    ("mean x m", MEAN),
+    "subtract x m c",
+    "multiply c c s",
+    ("mean s v", MEAN),
+    "add v epsilon t",
+]
+SQUARES = [
+    ("mean x m", MEAN),
+    "multiply x x q",
+    ("mean q e", MEAN),
+    "multiply m m mm",
+    "subtract e mm v",
+    "add v epsilon t",
+    "subtract x m c",
+]
+
+
+@pytest.mark.parametrize("start", [NORM, SQUARES])
+@pytest.mark.parametrize(
+    "end",
+    [
+        ["sqrt t r", "divide c r n", "multiply n scale g", "add g offset y"],
+        ["rsqrt t r", "multiply r scale g", "multiply c g n", "add n offset y"],
+        [
+            "rsqrt t r",
+            "multiply r scale g",
+            "multiply x g a",
+            "multiply m g b",
+            "subtract offset b d",
+            "add a d y",
+        ],
+    ],
+)
+def test_a_layer_norm_is_found_in_any_form(start, end):
+    graph = read([*start, *end])
+    assert kinds(graph) == ["layer_norm"]
+    given = graph.operators[0].attributes
+    np.testing.assert_allclose(given["scale"], CONSTANTS["scale"])
+    np.testing.assert_allclose(given["offset"], CONSTANTS["offset"])
+    assert given["axis"] == 1
+    assert given["epsilon"] == pytest.approx(1e-3)
+
+
+def test_a_norm_by_another_variance_is_left():
+    lines = [*NORM[:2], "multiply x x s", *NORM[3:], "sqrt t r", "divide c r y"]
+    assert "layer_norm" not in kinds(read(lines))
+
+
+IMAGE = (BATCH, 6, 4, 5)
+
+
+def test_a_channel_shuffle_is_found():
+    lines = [
+        "reshape x a",
+        ("transpose a b", {"perm": (0, 2, 1, 3, 4)}),
+        "reshape b y",
+    ]
+    shapes = {"a": (BATCH, 2, 3, 4, 5), "b": (BATCH, 3, 2, 4, 5)}
+    graph = read(lines, x=IMAGE, shapes=shapes)
+    assert kinds(graph) == ["channel_shuffle"]
+    assert graph.operators[0].attributes == {"axis": 1, "groups": 2}
+
+
+def test_another_permutation_is_no_channel_shuffle():
+    lines = [
+        "reshape x a",
+        ("transpose a b", {"perm": (0, 2, 1, 4, 3)}),
+        "reshape b y",
+    ]
+    shapes = {"a": (BATCH, 2, 3, 4, 5), "b": (BATCH, 3, 2, 5, 4), "y": (BATCH, 6, 5, 4)}
+    assert "channel_shuffle" not in kinds(read(lines, x=IMAGE, shapes=shapes))
+
+
+def test_a_tile_along_an_axis_of_its_own_enlarges():
+    lines = [
+        "reshape x a",
+        ("tile a b", {"repeats": (1, 1, 1, 3, 1)}),
+        "reshape b y",
+    ]
+    shapes = {
+        "a": (BATCH, 6, 4, 1, 5),
+        "b": (BATCH, 6, 4, 3, 5),
+        "y": (BATCH, 6, 12, 5),
+    }
+    graph = read(lines, x=IMAGE, shapes=shapes)
+    assert kinds(graph) == ["enlarge"]
+    assert graph.operators[0].attributes == {"factors": [1, 1, 3, 1]}
+
+
+def test_a_tile_that_repeats_the_whole_image_is_left():
+    lines = [("tile x y", {"repeats": (1, 1, 3, 1)})]
+    assert kinds(read(lines, x=IMAGE, shapes={"y": (BATCH, 6, 12, 5)})) == ["tile"]
+
+
+def test_views_that_cancel_are_dropped():
+    lines = [
+        ("transpose x a", {"perm": (0, 2, 3, 1)}),
+        ("transpose a b", {"perm": (0, 3, 1, 2)}),
+        "relu b y",
+    ]
+    graph = read(lines, x=IMAGE, shapes={"a": (BATCH, 4, 5, 6)})
+    assert kinds(graph) == ["relu"]
+
+
+def test_products_over_rows_of_pixels_work_on_the_image():
+    lines = ["reshape x a", "matmul a scale b", "add b offset c", "reshape c y"]
+    image, rows = (BATCH, 4, 5, 6), (BATCH * 20, 6)
+    shapes = dict.fromkeys("abc", rows)
+    graph = read(lines, x=image, shapes=shapes)
+    assert kinds(graph) == ["matmul", "add"]
+    assert graph.operators[0].inputs == ["x", "scale"]
+    assert graph.shapes[graph.operators[-1].output] == image
+
+
+def test_means_of_height_and_of_width_are_one():
+    lines = [
+        ("mean x a", {"axes": (3,), "keepdims": False}),
+        ("mean a y", {"axes": (2,), "keepdims": False}),
+    ]
+    graph = read(lines, x=IMAGE, shapes={"a": (BATCH, 6, 4), "y": (BATCH, 6)})
+    assert [op.attributes["axes"] for op in graph.operators] == [(2, 3)]
+
+
+def test_the_mean_of_pixels_in_one_row_is_one_of_the_image():
+    lines = ["reshape x a", ("mean a y", {"axes": (2,), "keepdims": False})]
+    graph = read(lines, x=IMAGE, shapes={"a": (BATCH, 6, 20), "y": (BATCH, 6)})
+    assert kinds(graph) == ["mean"]
+    assert graph.operators[0].attributes == {"axes": (2, 3), "keepdims": False}
+
+
+def test_transpositions_within_an_activation_cancel():
+    turn, back = {"perm": (0, 2, 3, 1)}, {"perm": (0, 3, 1, 2)}
+    lines = [
+        "divide x root d",
+        ("transpose d dt", turn),
+        "erf dt e",
+        "add e one p",
+        ("transpose x xt", turn),
+        "multiply xt p q",
+        "multiply q half h",
+        ("transpose h y", back),
+    ]
+    shapes = dict.fromkeys(["dt", "e", "p", "xt", "q", "h"], (BATCH, 4, 5, 6))
+    assert kinds(read(lines, x=IMAGE, shapes=shapes)) == ["gelu"]
+
+
+def test_a_norm_that_several_operators_read_is_not_scaled_by_one_of_them():
+    lines = [*NORM, "sqrt t r", "divide c r n", "multiply n two a", "add n a y"]
+    assert kinds(read(lines)) == ["layer_norm", "multiply", "add"]
