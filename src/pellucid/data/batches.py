@@ -114,11 +114,22 @@ class Batches:
         self.seed = int(seed)
         self.shuffle = shuffle
         self.augment = augment
-        self.preprocessing = _checked(preprocessing or Preprocessing(), dataset)
+        self.preprocessing = preprocessing or Preprocessing()
+        self._check_preprocessing()
         self.dtype = np.dtype(dtype)
         self.ahead = ahead
         self.first_epoch = int(first_epoch)
         self.shard = (int(rank), int(world))
+
+    def _check_preprocessing(self) -> None:
+        """Refuse a scale per channel where there are other channels."""
+        channels = self.dataset.image_shape[-1]
+        count = len(self.preprocessing.scale)
+        if self.dataset.images.dtype == np.uint8 and count not in (1, channels):
+            raise DataError(
+                "Batches: preprocessing must have one scale, or one per channel; "
+                f"got {count} for {channels} channels."
+            )
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -260,22 +271,6 @@ class Batches:
         if labels.dtype.kind == "f":
             return labels.astype(self.dtype, copy=False)
         return labels
-
-
-def _checked(preprocessing: Preprocessing, dataset: Dataset) -> Preprocessing:
-    """Refuse a scale per channel where there are other channels, or none known."""
-    if isinstance(dataset.images, PictureFiles):
-        preprocessing.check_pictures()
-    elif dataset.images.dtype == np.uint8:
-        preprocessing.check(dataset.images)
-    channels = dataset.image_shape[-1]
-    count = len(preprocessing.scale)
-    if dataset.images.dtype == np.uint8 and count not in (1, channels):
-        raise DataError(
-            "Batches: preprocessing must have one scale, or one per channel; "
-            f"got {count} for {channels} channels."
-        )
-    return preprocessing
 
 
 def _at_least(least: int, **values: int) -> None:

@@ -20,6 +20,8 @@ def fingerprint(dataset: Dataset) -> str:
     Of pictures in files, which may move, their number and labels count.
     """
     images = dataset.images
+    if isinstance(images, tuple):  # of several inputs
+        return arrays_fingerprint((*images, *dataset.labels))
     if isinstance(images, PictureFiles):
         return _digest((images.shape, "files", dataset.classes), [dataset.labels])
     every = max(1, -(-images.nbytes // _MOST_BYTES))
@@ -30,6 +32,12 @@ def fingerprint(dataset: Dataset) -> str:
 def array_fingerprint(array: npt.NDArray[Any]) -> str:
     """Return the same of one array."""
     return _digest((array.shape, array.dtype.str), [array])
+
+
+def arrays_fingerprint(arrays: tuple[npt.NDArray[Any] | None, ...]) -> str:
+    """Return the same of several arrays, some of which may be missing."""
+    about = [None if a is None else (a.shape, a.dtype.str) for a in arrays]
+    return _digest(about, [a for a in arrays if a is not None])
 
 
 def _digest(about: object, arrays: list[npt.NDArray[Any]]) -> str:

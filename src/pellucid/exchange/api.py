@@ -17,6 +17,7 @@ from pellucid.exchange.input_scaling import settle_preprocessing
 from pellucid.exchange.weight_matching import WeightMatch
 from pellucid.model import Model, from_file
 from pellucid.network import Network, Preprocessing
+from pellucid.network.ports import require_own_weights, require_single
 from pellucid.network.preprocessing_presets import Numbers, as_preprocessing
 from pellucid.objectives import Loss, Optimizer, as_loss, as_optimizer
 from pellucid.runs import ModelFile
@@ -119,6 +120,11 @@ def contents_of(
             f"export: a model must be float32 for {entry.name}; got {file.dtype}. "
             f"Formats that keep it: {', '.join(_KEEPS_FLOAT64)}."
         )
+    who = f"export: {entry.name}"
+    if not entry.holds_several:
+        require_single(who, file.network, sharing=True)
+    if not entry.holds_shared:
+        require_own_weights(who, file.network)
     module = entry.load()
     if not entry.is_calibrated:
         contents: dict[str, bytes] = module.contents(file, name)

@@ -47,11 +47,12 @@ def find_flattened_images(network: Network) -> dict[str, Shape]:
 
 def _dense_after(network: Network, node: Node) -> Node | None:
     while len(network.consumers[node.name]) == 1:
-        if node.name == network.outputs[0]:
+        if node.name in network.outputs:
             return None
         (node,) = network.consumers[node.name]
         if isinstance(node.layer, pl.Dense):
-            return node
+            # others that share its weights read them in another order
+            return None if node.owner in network.shared else node
         if not isinstance(node.layer, _ORDERLESS):
             return None
     return None

@@ -39,6 +39,10 @@ class Format:
         Whether writing needs calibration images.
     marker : str, optional
         The file by which a folder of this format is known.
+    holds_several : bool
+        Whether networks of several inputs or outputs are written.
+    holds_shared : bool
+        Whether networks whose nodes share weights are written.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Format:
     is_read: bool = True
     is_calibrated: bool = False
     marker: str | None = None  # the file by which a folder of this format is known
+    holds_several: bool = False
+    holds_shared: bool = False
 
     def load(self) -> ModuleType:
         """Import the format's module.
@@ -145,12 +151,21 @@ _ALL = (
         extra="executorch",
         is_read=False,
     ),
-    Format(name="npz", about="NumPy arrays", module="npz", suffix=".npz"),
+    Format(
+        name="npz",
+        about="NumPy arrays",
+        module="npz",
+        suffix=".npz",
+        holds_several=True,
+        holds_shared=True,
+    ),
     Format(
         name="safetensors",
         about="safetensors, the network as JSON in it",
         module="safetensors",
         suffix=".safetensors",
+        holds_several=True,
+        holds_shared=True,
     ),
     Format(
         name="savedmodel",

@@ -17,6 +17,7 @@ from pellucid.exchange.preprocess import preprocess_images
 from pellucid.exchange.runtimes import RUNTIMES, RuntimeMeasurement
 from pellucid.model import Model
 from pellucid.network import Network
+from pellucid.network.ports import require_single
 
 Array = npt.NDArray[Any]
 
@@ -98,6 +99,7 @@ def verify_export(
     """
     where = Path(path)
     entry = formats.select(where, format)
+    require_single(f"export: {entry.name}", model.network)
     x = preprocess_images(model, images)
     expected = model.predict(x)
     measured = run(where, entry.name, model.network, x.astype(np.float32))

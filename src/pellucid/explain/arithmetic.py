@@ -22,6 +22,7 @@ from pellucid.model import Model
 from pellucid.network import Node
 from pellucid.network.layers import Input
 from pellucid.network.layers.activation import ACTIVATIONS
+from pellucid.network.ports import require_single
 
 Activations = dict[str, Array]
 
@@ -34,6 +35,7 @@ def one_image(model: Model, image: npt.ArrayLike) -> Array:
     DataError
         If it is several images, or integers other than uint8.
     """
+    require_single("explain", model.network)
     pixels, shape = np.asarray(image), model.network.input_shape
     if pixels.shape == shape:
         pixels = pixels[None]

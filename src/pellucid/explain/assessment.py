@@ -12,6 +12,7 @@ from pellucid.data import Dataset
 from pellucid.explain.values import Array
 from pellucid.model import Model
 from pellucid.model.inputs import check_dataset
+from pellucid.network.ports import require_single
 from pellucid.objectives import OutputMeaning, confusion_matrix, select_metrics
 from pellucid.training import evaluate
 
@@ -170,6 +171,7 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
     DataError, ShapeError
         If the data does not fit the network.
     """
+    require_single("evaluate", model.network, sharing=True)
     dataset = check_dataset(dataset, "evaluate", model.network, model.loss)
     meaning = model.meaning_for(dataset.labels)
     meaning.targets(dataset.labels, (len(dataset), *model.network.output_shape))

@@ -7,6 +7,7 @@ from pathlib import Path
 from pellucid.engines.protocol import Engine
 from pellucid.engines.state import check_shapes
 from pellucid.model.model import Model
+from pellucid.model.ports import has_several
 from pellucid.objectives import Loss, Optimizer
 from pellucid.runs import ModelFile
 
@@ -74,7 +75,8 @@ def from_file(
         If its weights are not its network's; nothing of that size has been drawn then.
     """
     check_shapes(file.network, file.weights)
-    is_named = file.meaning.can_be_named(file.classes)
+    is_single = not has_several(file.network)
+    is_named = is_single and file.meaning.can_be_named(file.classes)
     model = Model(
         file.network,
         engine=engine,

@@ -43,17 +43,23 @@ _LEAST_VALIDATION_BATCH = 256  # images; validation needs no small batches
 class FitRequest:
     """The arguments of `Model.fit`, checked for their types."""
 
-    data: Dataset
+    data: Dataset | Any
     config: FitConfig
-    validation_data: Dataset | None = None
+    validation_data: Dataset | Any | None = None
     callbacks: tuple[Callback, ...] = ()
     run: Path | None = None
     resume: bool = False
     shows_progress: bool = True
     #: what each example of ``data`` counts in the loss
-    sample_weight: npt.ArrayLike | None = None
+    sample_weight: Any | None = None
     #: written into the run's folder, instead of one made of these arguments
     recipe: Recipe | None = None
+
+    @property
+    def all_callbacks(self) -> tuple[Callback, ...]:
+        """Those that were given, and the one that shows progress."""
+        progress = (ShowProgress(),) if self.shows_progress else ()
+        return (*self.callbacks, *progress)
 
 
 def fit(model: Model, request: FitRequest) -> History:
@@ -111,7 +117,7 @@ def fit(model: Model, request: FitRequest) -> History:
             config=config,
             learning_rate=optimizer.learning_rate,
             keeps_best=request.run is not None,
-            callbacks=[*begin.recorders, *_with_progress(request)],
+            callbacks=[*begin.recorders, *request.all_callbacks],
             position=position,
             history=begin.history,
             world=world,
@@ -131,11 +137,6 @@ def _check_position(batch: int, batches: Batches) -> None:
             f"resume: data must be that of the run, which stands behind batch {batch} "
             f"of an epoch; got data of {len(batches)} batches."
         )
-
-
-def _with_progress(request: FitRequest) -> tuple[Callback, ...]:
-    progress = (ShowProgress(),) if request.shows_progress else ()
-    return (*request.callbacks, *progress)
 
 
 class _Datasets(NamedTuple):

@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from pellucid.data import Augment, Batches, Dataset, as_dataset
 from pellucid.engines.loss_input import require
+from pellucid.engines.ports import join
 from pellucid.engines.protocol import Engine, Session, State
 from pellucid.engines.registry import as_engine
 from pellucid.engines.state import checked_weights, initial_state
 from pellucid.errors import EngineError, NetworkError, ShapeError
+from pellucid.model import ports
 from pellucid.model.fit import FitRequest, fit
 from pellucid.model.input_range import InputRange
 from pellucid.model.inputs import (
@@ -24,19 +26,20 @@ from pellucid.model.inputs import (
     check_examples,
     prepare_images,
 )
+from pellucid.model.ports import has_several, refuse_single
+from pellucid.model.several_fit import evaluate_several, fit_several
 from pellucid.model.weights import Weights
 from pellucid.network import Network, Preprocessing
-from pellucid.network.ports import require_single
 from pellucid.objectives import (
     Loss,
     Metrics,
     Optimizer,
     OutputMeaning,
     Schedule,
-    as_loss,
     as_optimizer,
     as_schedule,
     metric_list,
+    output_losses,
     output_meaning,
     select_metrics,
 )
@@ -70,7 +73,10 @@ class Model:
         object as in ``pellucid.engines.torch(device="cpu")``.
     loss : str or Loss, optional
         ``"cross_entropy"``, ``"binary_cross_entropy"``, ``"mse"`` or
-        ``"half_squared_error_sum"``. Needed to train.
+        ``"half_squared_error_sum"``. Needed to train. Of several outputs a dict by
+        output; those that are left out are not trained.
+    loss_weights : mapping of str to float, optional
+        What each output's loss is multiplied by in the sum; 1 where not named.
     optimizer : str or Optimizer, optional
         Needed to train.
     seed : int
@@ -104,7 +110,8 @@ class Model:
         network: Network,
         *,
         engine: str | Engine = "compiled",
-        loss: str | Loss | None = None,
+        loss: str | Loss | Mapping[str, str | Loss] | None = None,
+        loss_weights: Mapping[str, float] | None = None,
         optimizer: str | Optimizer | None = None,
         seed: int = 0,
         dtype: str = "float32",
@@ -121,10 +128,9 @@ class Model:
             raise EngineError(
                 f"Model: dtype must be one of {', '.join(_DTYPES)}; got {dtype!r}."
             )
-        require_single("Model", network)
         self.network = network
         self.engine = as_engine(engine)
-        self.loss = as_loss(loss)
+        self.loss = output_losses(network.outputs, loss, loss_weights)
         self.optimizer = as_optimizer(optimizer)
         self.seed = seed
         self.dtype = dtype
@@ -139,6 +145,10 @@ class Model:
         self._session = self._build(initial_state(network, seed=seed, dtype=dtype))
 
     def _check_objective(self) -> None:
+        if len(self.network.outputs) > 1:
+            if self._output_meaning is not None or self.classes:
+                raise refuse_single("classes and output_meaning", self.network)
+            return
         given, columns = self._output_meaning, self.network.output_shape[-1]
         if given is not None and given.columns != columns:
             raise NetworkError(
@@ -176,6 +186,8 @@ class Model:
     @property
     def output_meaning(self) -> OutputMeaning:
         """What the output means: as it was given or trained, else derived."""
+        if len(self.network.outputs) > 1:
+            raise refuse_single("output_meaning", self.network)
         return self._output_meaning or output_meaning(self.network, self.loss)
 
     @property
@@ -200,25 +212,29 @@ class Model:
 
     # -- running ---------------------------------------------------------------
 
-    def predict(self, images: npt.ArrayLike) -> Array:
+    def predict(self, images: Any) -> Any:
         """Return the network's output.
 
         Parameters
         ----------
         images : array, shape (N, *input shape)
-            Floats are taken as they are; uint8 goes through ``preprocessing``.
+            Floats are taken as they are; uint8 goes through ``preprocessing``. Of
+            several inputs a tuple in the network's order, or a dict by node name.
 
         Returns
         -------
         ndarray of the model's dtype, shape (N, …)
             Logits, or probabilities where the network ends in Softmax or Sigmoid.
-            N = 0 gives an empty array.
+            N = 0 gives an empty array. Of several outputs a tuple in the network's
+            order; a dict by node name where the inputs were one.
 
         Raises
         ------
         ShapeError, DataError
             If the images do not fit.
         """
+        if has_several(self.network):
+            return ports.predict(self, images, _CHUNK)
         x = self._input(images)
         if 0 < len(x) <= _CHUNK:
             output: Array = self._session.predict(x)
@@ -257,6 +273,8 @@ class Model:
         NetworkError
             If a metric says nothing of what the output means.
         """
+        if has_several(self.network):
+            return evaluate_several(self, data, metrics, batch_size)
         dataset = as_dataset(data)
         dataset = check_dataset(dataset, "evaluate", self.network, self.loss)
         self.input_range.check(dataset.images)
@@ -296,7 +314,7 @@ class Model:
         self, images: npt.ArrayLike, *, training: bool = False
     ) -> dict[str, Array]:
         """Return every node's output by name, each of shape (N, …)."""
-        return self._session.activations(self._input(images), training=training)
+        return self._session.activations(self._inputs(images), training=training)
 
     def gradients(
         self,
@@ -331,6 +349,10 @@ class Model:
         grad_input : ndarray, shape (N, *input shape)
         grad_weights : dict of weight name to ndarray
         """
+        if has_several(self.network):
+            given = ports.prepare_inputs(self, images)
+            grads = ports.check_grad_outputs(self, grad_output, len(given[0]))
+            return self._session.vjp(join(given), grads, training=training)
         x = self._input(images)
         grad = np.asarray(grad_output, self.dtype)
         expected = (len(x), *self.network.output_shape)
@@ -431,30 +453,30 @@ class Model:
         """
         if isinstance(early_stopping, int):
             early_stopping = EarlyStopping(patience=early_stopping)
+        several = has_several(self.network)
+        make = _as_given if several else as_dataset
         request = FitRequest(
-            data=as_dataset(data),
+            data=make(data),
             config=FitConfig(
                 epochs=epochs,
                 batch_size=batch_size,
                 validation_split=validation_split,
                 schedule=as_schedule(schedule),
-                metrics=None if metrics is None else metric_list(metrics),
+                metrics=metrics if several or metrics is None else metric_list(metrics),
                 class_weight=class_weight,
                 clip_norm=clip_norm,
                 augment=augment,
                 shuffle=shuffle,
                 early_stopping=early_stopping,
             ),
-            validation_data=None
-            if validation_data is None
-            else as_dataset(validation_data),
+            validation_data=None if validation_data is None else make(validation_data),
             sample_weight=sample_weight,
             callbacks=as_callbacks(callbacks),
             run=None if run is None else Path(run),
             resume=resume,
             shows_progress=progress,
         )
-        return fit(self, request)
+        return fit_several(self, request) if several else fit(self, request)
 
     def batches(
         self,
@@ -486,6 +508,11 @@ class Model:
 
     # -- checks ----------------------------------------------------------------
 
+    def _inputs(self, images: Any) -> Any:
+        if has_several(self.network):
+            return join(ports.prepare_inputs(self, images))
+        return self._input(images)
+
     def _input(self, images: npt.ArrayLike, *, is_training: bool = False) -> Array:
         given = np.asarray(images)
         x = prepare_images(given, self.network, self.preprocessing, self.dtype)
@@ -502,7 +529,9 @@ class Model:
         sample_weight: Any,
         *,
         is_training: bool = False,
-    ) -> Examples:
+    ) -> Examples | ports.SeveralExamples:
+        if has_several(self.network):
+            return ports.check_step(self, images, labels, sample_weight)
         loss: Loss = require("loss", self.loss)
         shape = self.network.output_shape
         x = self._input(images, is_training=is_training)
@@ -660,3 +689,8 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<Model '{self.network.name}' on {self.engine.name}, {self.dtype}>"
+
+
+def _as_given(data: Any) -> Any:
+    """Return data of several inputs or outputs, which are checked by name later."""
+    return data

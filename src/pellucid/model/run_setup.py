@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid.data import Dataset
-from pellucid.data.fingerprint import array_fingerprint, fingerprint
+from pellucid.data.fingerprint import (
+    array_fingerprint,
+    arrays_fingerprint,
+    fingerprint,
+)
 from pellucid.engines.distributed import ProcessGroup, broadcast_from_first
 from pellucid.engines.loss_input import require
 from pellucid.errors import RunError
@@ -131,7 +135,7 @@ def _open_folder(
                     recipe,
                     {
                         "class_weight": lambda w: _class_weight(model, w, train),
-                        "metrics": lambda m: filter_metrics(model.output_meaning, m),
+                        "metrics": lambda m: _metrics(model, m),
                     },
                     run=str(folder.path),
                 )
@@ -153,10 +157,14 @@ def _open_folder(
 def _fingerprint_data(request: FitRequest) -> dict[str, str]:
     """Return fingerprints of the examples that were handed over."""
     found = {"data": fingerprint(request.data)}
-    held_out = request.validation_data or request.data.validation
+    held_out = request.validation_data
+    if held_out is None:
+        held_out = getattr(request.data, "validation", None)
     if held_out is not None:
         found["validation_data"] = fingerprint(held_out)
-    if request.sample_weight is not None:
+    if isinstance(request.sample_weight, tuple):
+        found["sample_weight"] = arrays_fingerprint(request.sample_weight)
+    elif request.sample_weight is not None:
         weight = np.asarray(request.sample_weight)
         found["sample_weight"] = array_fingerprint(weight)
     return found
@@ -164,6 +172,8 @@ def _fingerprint_data(request: FitRequest) -> dict[str, str]:
 
 def _class_weight(model: Model, given: Any, train: Dataset) -> Any:
     """Return class weights as a recipe keeps them."""
+    if not given:  # of several outputs they are part of the examples' weights
+        return None
     return resolve(
         train.labels,
         require("loss", model.loss),
@@ -171,6 +181,13 @@ def _class_weight(model: Model, given: Any, train: Dataset) -> Any:
         given,
         get_class_names(model, train),
     )
+
+
+def _metrics(model: Model, names: Any) -> Any:
+    """Return the metrics that suit the output; those of several in a recipe are ()."""
+    if len(model.network.outputs) > 1:
+        return tuple(names or ())
+    return filter_metrics(model.output_meaning, names)
 
 
 def get_class_names(model: Model, train: Dataset) -> tuple[str, ...]:

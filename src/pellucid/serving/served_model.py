@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pellucid.data import picture
 from pellucid.model import Model
 from pellucid.model.inputs import prepare_images, shape_error
+from pellucid.network.ports import require_single
 from pellucid.objectives import OutputMeaning
 from pellucid.serving.batcher import Batcher
 from pellucid.serving.errors import RequestError, too_many
@@ -48,6 +49,7 @@ class ServedModel:
     def __init__(
         self, name: str, version: str, model: Model, settings: Settings, observe: Any
     ) -> None:
+        require_single("serve", model.network, sharing=True)
         self.name = name
         self.version = version
         self.model = model

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.model import Model
+from pellucid.network.ports import require_single
 from pellucid.serving.state import State
 from pellucid.studio.studio import Studio
 
@@ -38,6 +39,7 @@ class SharedModel:
     """
 
     def __init__(self, model: Model, title: str) -> None:
+        require_single("studio", model.network)
         self._lock = threading.Lock()
         self.shown = Shown(model, title, 0)  # exchanged whole, so that it fits together
         self.steps = 0  # updates that its weights have seen, as far as is known here
@@ -51,6 +53,7 @@ class SharedModel:
 
     def show(self, model: Model, title: str) -> None:
         """Put another model on the bench."""
+        require_single("studio", model.network)
         with self._lock:
             self.shown = Shown(model, title, self.shown.version + 1)
             self.steps = 0

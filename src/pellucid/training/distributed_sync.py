@@ -37,8 +37,13 @@ class DistributedSync:
         """Agree on whether any process has a callback that may end a training."""
         self._asks = not self._is_alone and self._any(may_stop)
 
-    def total(self, step: int, sample_weight: Array | None) -> float:
-        """Return what all examples of the batch weigh: 1 each if nothing is said."""
+    def total(self, step: int, sample_weight: Any) -> float:
+        """Return what all examples of the batch weigh: 1 each if nothing is said.
+
+        Where each output has weights of its own, what the largest of them weigh.
+        """
+        if isinstance(sample_weight, tuple):
+            return max(self.total(step, weight) for weight in sample_weight)
         if sample_weight is None:
             return float(self._train.place(step)[1])
         own = np.array([sample_weight.sum(dtype=np.float64)])

@@ -53,7 +53,7 @@ def check_weights(weights: Weights, *, epoch: int) -> None:
 def check_update(
     session: Session,
     batch: Batch,
-    weight: Array | None,
+    weight: Any,
     *,
     step: int,
     epoch: int,
@@ -68,7 +68,8 @@ def check_update(
     largest = max(
         (float(np.abs(a).max()) for a in weights.values() if a.size), default=0
     )
-    weighs = weight is None or weight.any()
-    if largest > _SUSPICIOUS and len(batch.images) and weighs:
+    each = weight if isinstance(weight, tuple) else (weight,)
+    weighs = all(one is None or one.any() for one in each)
+    if largest > _SUSPICIOUS and len(batch.indices) and weighs:
         loss, _ = session.gradients(batch.images, batch.labels, sample_weight=weight)
         check_loss(loss, step=step, epoch=epoch)

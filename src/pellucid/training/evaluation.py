@@ -10,10 +10,17 @@ import numpy.typing as npt
 
 from pellucid.data import Batches
 from pellucid.engines.distributed import ALONE, ProcessGroup
-from pellucid.engines.loss_input import loss_node
-from pellucid.engines.protocol import Session
+from pellucid.engines.ports import (
+    LossTerm,
+    is_sum,
+    join,
+    labels_of,
+    loss_terms,
+    split,
+)
+from pellucid.engines.protocol import Arrays, Session
 from pellucid.network import Network
-from pellucid.objectives import Loss
+from pellucid.objectives import Loss, OutputLosses
 from pellucid.objectives.metrics import Metric
 
 Array = npt.NDArray[Any]
@@ -57,43 +64,65 @@ def evaluate(
     dict of str to float
         ``loss`` in nats, and each metric.
     """
-    sums = dict.fromkeys((["loss"] if loss else []) + list(metrics), 0.0)
+    terms = loss_terms(network, loss)
+    sums = dict.fromkeys([*(t.output for t in terms), *map(_metric_key, metrics)], 0.0)
     count = 0
     for batch in batches.epoch(0):
-        if not len(batch.images):  # a part of a small batch may be empty
+        n = len(batch.indices)
+        if not n:  # a part of a small batch may be empty
             continue
-        output, logits = forward(network, session, batch.images, loss)
-        n = len(batch.images)
-        if loss is not None:
-            value, _ = loss.value_and_grad(logits, batch.labels)
-            is_sum = loss.name == "half_squared_error_sum"
-            sums["loss"] += value if is_sum else value * n
+        output, values = forward(network, session, batch.images, loss)
+        labels = labels_of(network, batch.labels)
+        for term, z in zip(terms, values, strict=True):
+            value, _ = term.loss.value_and_grad(z, labels[term.index])
+            sums[term.output] += value if is_sum(term.loss) else value * n
         for name, metric in metrics.items():
-            sums[name] += float(metric(output, batch.labels).sum())
+            key = _metric_key(name)
+            sums[key] += float(metric(output, batch.labels).sum())
         count += n
         if on_batch:
             on_batch(count, output, batch.labels)
     *totals, count = world.sum(np.array([*sums.values(), count], np.float64)).tolist()
-    is_sum = loss is not None and loss.name == "half_squared_error_sum"
-    return {
-        name: total if name == "loss" and is_sum else total / count
-        for name, total in zip(sums, totals, strict=True)
+    found = dict(zip(sums, totals, strict=True))
+    losses = {
+        t.output: found[t.output] if is_sum(t.loss) else found[t.output] / count
+        for t in terms
     }
+    figures: dict[str, float] = {}
+    if loss is not None:
+        figures["loss"] = sum(term.weight * losses[term.output] for term in terms)
+    if isinstance(loss, OutputLosses):
+        figures |= {f"{output}_loss": value for output, value in losses.items()}
+    return figures | {name: found[_metric_key(name)] / count for name in metrics}
+
+
+def _metric_key(name: str) -> str:
+    """Return where a metric is added up; no output is called so."""
+    return f"metric {name}"
 
 
 def forward(
-    network: Network, session: Session, images: Array, loss: Loss | None
-) -> tuple[Array, Array]:
-    """Return the output, and what the loss is computed from.
+    network: Network, session: Session, images: Arrays, loss: Loss | None
+) -> tuple[Any, list[Array]]:
+    """Return the output, and what each term of the loss is computed from.
 
     The logarithm of a softmax's output is as good as its logits (they differ by a
     constant per example); a sigmoid's near 1 is not, so its input is asked for.
     """
-    if loss is None or loss_node(network, loss) == network.outputs[0]:
+    terms = loss_terms(network, loss)
+    from_output = [t.node == t.output or t.loss.absorbs == "Softmax" for t in terms]
+    if all(from_output):
         output = session.predict(images)
-        return output, output
-    if loss.absorbs == "Softmax":
-        output = session.predict(images)
-        return output, np.log(np.maximum(output, np.finfo(output.dtype).tiny))
+        outputs = split("output", network.outputs, output)
+        return output, [_head(term, outputs[term.index]) for term in terms]
     nodes = session.activations(images)
-    return nodes[network.outputs[0]], nodes[loss_node(network, loss)]
+    output = join([nodes[name] for name in network.outputs])
+    return output, [nodes[term.node] for term in terms]
+
+
+def _head(term: LossTerm, output: Array) -> Array:
+    """Return the loss's input from the output."""
+    if term.node == term.output:
+        return output
+    logits: Array = np.log(np.maximum(output, np.finfo(output.dtype).tiny))
+    return logits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pellucid.data import Batch, Batches
 from pellucid.engines.distributed import ALONE, ProcessGroup
+from pellucid.engines.ports import join, loss_terms
 from pellucid.engines.protocol import CompilesAhead, Session, StepResult
 from pellucid.network import Network
 from pellucid.objectives import (
@@ -22,6 +23,7 @@ from pellucid.objectives import (
     output_meaning,
     select_metrics,
 )
+from pellucid.objectives.metrics import Metric
 from pellucid.training import divergence
 from pellucid.training.callbacks import Callback, as_callbacks
 from pellucid.training.distributed_sync import DistributedSync
@@ -59,8 +61,12 @@ class Trainer:
         The processes that train together; the batches are this one's part.
     meaning : OutputMeaning
         What the output means, for metrics; derived if left out.
-    example_weight : ndarray, shape (N,), optional
-        What each example of the training data counts in the loss.
+    example_weight : ndarray, shape (N,), or tuple of those, optional
+        What each example of the training data counts in the loss; of several outputs,
+        in the loss of each.
+    output_metrics : mapping of str to function, optional
+        Metrics of several outputs, of tuples of outputs and labels; instead of those
+        of ``config`` and ``meaning``.
 
     Raises
     ------
@@ -88,7 +94,8 @@ class Trainer:
         history: History | None = None,
         world: ProcessGroup = ALONE,
         meaning: OutputMeaning | None = None,
-        example_weight: Array | None = None,
+        example_weight: Array | tuple[Array | None, ...] | None = None,
+        output_metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         self.network = network
         self.session = session
@@ -109,13 +116,14 @@ class Trainer:
         self.training_s = 0.0
         self._begun = 0.0
         self._sync = DistributedSync(world, train)
-        if meaning is None:
-            meaning = output_meaning(network, loss, train.dataset.labels)
-        self._metrics = select_metrics(meaning, config.metrics)
+        if output_metrics is not None:
+            self._metrics = dict(output_metrics)
+        else:
+            if meaning is None:
+                meaning = output_meaning(network, loss, train.dataset.labels)
+            self._metrics = select_metrics(meaning, config.metrics)
         self._drop_stale_sums()
-        self._example_weight = (
-            None if example_weight is None else example_weight.astype(train.dtype)
-        )
+        self._example_weight = _cast(example_weight, train.dtype)
         self._losses = EpochLosses(map(_plateau_loss, self.history))
         self._last_batch: Batch | None = None  # whose update no loss has shown yet
 
@@ -233,28 +241,31 @@ class Trainer:
                 **together.part(position.batch, total),
             )
         else:  # nothing to learn from
-            result = StepResult(0.0, self._predict(batch.images))
+            result = StepResult(0.0, self._predict(batch))
         loss, figures, examples = together.share(
             result.loss,
-            self._sum_metrics(result, batch.labels),
-            len(batch.images),
+            self._sum_metrics(result, batch),
+            len(batch.indices),
             is_pressed=interrupt.is_pressed,
         )
         divergence.check_loss(loss, step=position.step, epoch=position.epoch)
         self._last_batch = batch
-        counted = float(examples) if weight is None or self._is_sum else total
+        is_plain = weight is None or isinstance(weight, tuple) or self._is_sum
+        counted = float(examples) if is_plain else total
         position.add({"loss": loss * counted, **figures}, examples, weight=counted)
         return loss
 
-    def _predict(self, images: Array) -> Array:
-        if len(images):
-            output: Array = self.session.predict(images)
-            return output
-        return np.zeros((0, *self.network.output_shape), self.train.dtype)
+    def _predict(self, batch: Batch) -> Any:
+        if len(batch.indices):
+            return self.session.predict(batch.images)
+        shapes = (self.network.shapes[name] for name in self.network.outputs)
+        return join([np.zeros((0, *shape), self.train.dtype) for shape in shapes])
 
-    def _batch_weight(self, batch: Batch) -> Array | None:
-        """Return what each example of a batch counts."""
+    def _batch_weight(self, batch: Batch) -> Any:
+        """Return what each example of a batch counts, for each output if several."""
         every = self._example_weight
+        if isinstance(every, tuple):
+            return tuple(None if w is None else w[batch.indices] for w in every)
         return None if every is None else every[batch.indices]
 
     @property
@@ -275,14 +286,18 @@ class Trainer:
             epoch=max(self.position.epoch - (self.position.batch == 0), 0),
         )
 
-    def _sum_metrics(self, result: StepResult, labels: Array) -> dict[str, float]:
+    def _sum_metrics(self, result: StepResult, batch: Batch) -> dict[str, float]:
         """Return a batch's metrics, each as a sum over its examples.
 
         Within an epoch only those that were counted from its beginning.
         """
         begun = self.position.sums if self.position.batch else self._metrics
-        return {
-            name: float(metric(result.output, labels).sum())
+        figures = {
+            f"{output}_loss": loss * len(batch.indices)
+            for output, loss in result.losses.items()
+        }
+        return figures | {
+            name: float(metric(result.output, batch.labels).sum())
             for name, metric in self._metrics.items()
             if name in begun
         }
@@ -290,7 +305,9 @@ class Trainer:
     def _drop_stale_sums(self) -> None:
         """Drop sums of metrics that an interrupted epoch counted and this does not."""
         sums = self.position.sums
-        for name in set(sums) - {"loss", *self._metrics}:
+        terms = loss_terms(self.network, self.loss)
+        losses = {"loss", *(f"{term.output}_loss" for term in terms)}
+        for name in set(sums) - losses - set(self._metrics):
             del sums[name]
 
     def _finish_epoch(self, start: float) -> None:
@@ -344,6 +361,13 @@ class Trainer:
         state = self.session.state()
         state.update({f"weights/{name}": array for name, array in best.items()})
         self.session.load_state(state)
+
+
+def _cast(weight: Any, dtype: Any) -> Any:
+    """Return examples' weights in the engine's type."""
+    if isinstance(weight, tuple):
+        return tuple(_cast(each, dtype) for each in weight)
+    return None if weight is None else weight.astype(dtype)
 
 
 def _plateau_loss(record: EpochRecord) -> float:

@@ -15,6 +15,7 @@ from pellucid.engines.protocol import Array, State
 from pellucid.engines.state import initial_state
 from pellucid.errors import EngineError
 from pellucid.network import Network
+from pellucid.network.ports import require_single
 from pellucid.objectives import (
     Adam,
     CrossEntropy,
@@ -110,6 +111,7 @@ def check_parity(
     >>> report.passes
     True
     """
+    require_single("verify", network)
     chosen = _engines(engines)
     how = loss or _loss_for(network)
     update = optimizer or Adam(1e-3)

@@ -15,6 +15,7 @@ from pellucid.engines.numpy.layers import Mode, run
 from pellucid.explain.values import Array, Position
 from pellucid.network import Network, Weight
 from pellucid.network.layers import Input
+from pellucid.network.ports import require_single
 from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum, Loss
 from pellucid.verify.nonsmooth_points import Signature, signature
 
@@ -128,6 +129,7 @@ def check_gradients(
     >>> check_gradients(zoo("xor-one-hidden")).passes
     True
     """
+    require_single("verify", network)
     chosen = loss or _loss_for(network)
     start = network.initial_weights(seed, "float64")
     if weights is not None:

@@ -62,7 +62,7 @@ def _moved(
         return Figure(name=name, value=None, note=f"{package} is not installed")
     try:
         moved: Model = load(path, engine=engine)
-        answers = moved.predict(images)  # type: ignore[arg-type]
+        answers = moved.predict(images)
     except Exception as error:  # noqa: BLE001 - whatever it is, the figure says it
         return Figure(name=name, value=None, note=f"{type(error).__name__}: {error}")
     apart = float(np.abs(answers - logits).max())

@@ -1,0 +1,115 @@
+"""Examples with several inputs or several labels, and their batches."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data.batches import Batch, Batches, Indices
+from pellucid.data.dataset import _stratified
+from pellucid.errors import DataError
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeveralDataset:
+    """Keep the arrays of all inputs together with the labels of all outputs.
+
+    Parameters
+    ----------
+    images : tuple of ndarray, each of shape (N, …)
+        One for each input of a network.
+    labels : tuple of ndarray or None
+        One for each output; None for an output that is not trained.
+
+    Raises
+    ------
+    DataError
+        If there is no example, or the arrays are not of one length.
+    """
+
+    images: tuple[Array, ...]
+    labels: tuple[Array | None, ...]
+
+    def __post_init__(self) -> None:
+        given = [*self.images, *(a for a in self.labels if a is not None)]
+        counts = {len(array) if array.ndim else 0 for array in given}
+        if len(counts) != 1 or counts == {0}:
+            got = ", ".join(str(array.shape) for array in given)
+            raise DataError(
+                "Dataset: all inputs and labels must have one length of at least 1; "
+                f"got shapes {got}."
+            )
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.images[0])
+
+    def subset(self, indices: npt.ArrayLike) -> Self:
+        """Return copies of the examples at some positions, in that order."""
+        chosen = np.asarray(indices)
+        return type(self)(
+            tuple(array[chosen] for array in self.images),
+            tuple(None if array is None else array[chosen] for array in self.labels),
+        )
+
+    def split_positions(
+        self, fraction: float, *, seed: int = 0
+    ) -> tuple[Indices, Indices]:
+        """Return where the examples of the two sides of a random split stand.
+
+        Each class in proportion, where the first labels are classes.
+
+        Raises
+        ------
+        DataError
+            If fraction is outside (0, 1), or one side would be empty.
+        """
+        if not 0 < fraction < 1:
+            raise DataError(
+                f"Dataset: fraction must lie between 0 and 1; got fraction={fraction}."
+            )
+        first = next(array for array in self.labels if array is not None)
+        part = _stratified(first, fraction, seed)
+        if part.all() or not part.any():
+            raise DataError(
+                "Dataset: both sides of a split must have an example; "
+                f"got fraction={fraction} of {len(self)} examples."
+            )
+        return np.flatnonzero(~part), np.flatnonzero(part)
+
+
+class SeveralBatches(Batches):
+    """Batches whose images and labels are tuples, one for each input and output."""
+
+    dataset: Any
+
+    def _check_preprocessing(self) -> None:
+        """Leave it to the model, which looks at each input."""
+
+    def _prepare(self, number: int, start: int) -> Generator[Batch, None, None]:
+        order = self.order(number)
+        for step in range(start, len(self)):
+            indices = self._shard_of(order, step)
+            images = tuple(
+                self._floats(array.take(indices, axis=0))
+                for array in self.dataset.images
+            )
+            labels = tuple(
+                None if array is None else self._cast(array.take(indices, axis=0))
+                for array in self.dataset.labels
+            )
+            yield Batch(
+                images if len(images) > 1 else images[0],  # type: ignore[arg-type]
+                labels if len(labels) > 1 else labels[0],  # type: ignore[arg-type]
+                indices,
+            )
+
+    def _cast(self, labels: Array) -> Array:
+        is_float = labels.dtype.kind == "f"
+        return labels.astype(self.dtype, copy=False) if is_float else labels

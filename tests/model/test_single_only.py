@@ -1,0 +1,70 @@
+"""What takes one input and one output only, and says so by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles.several_ports import detector, recurrent, two_branches
+
+import pellucid as pl
+from pellucid import explain, recipes, verify
+from pellucid.code import write_script
+from pellucid.errors import NetworkError
+from pellucid.serving.served_model import ServedModel
+from pellucid.studio.shared_model import SharedModel
+
+
+def model_of(network: pl.Network) -> pl.Model:
+    return pl.Model(network, engine="numpy")
+
+
+def _script(network: pl.Network) -> Any:
+    recipe = recipes.read("mnist-torch")
+    return write_script(network, "torch", recipe=recipe, data="mnist")
+
+
+def _explain(network: pl.Network) -> Any:
+    image = np.zeros(network.input_shape)
+    return explain.arithmetic(model_of(network), image, network.outputs[0])
+
+
+def _served(network: pl.Network) -> Any:
+    return ServedModel("m", "1", model_of(network), settings=None, observe=None)  # type: ignore[arg-type]
+
+
+ALL: dict[str, Callable[[pl.Network], Any]] = {
+    "code": _script,
+    "explain": _explain,
+    "studio": lambda network: SharedModel(model_of(network), "m"),
+    "serve": _served,
+    "verify": lambda network: verify.check_gradients(network),
+}
+
+
+@pytest.mark.parametrize("what", ALL)
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (two_branches, "the network must have one input; got 2: vector, image"),
+        (detector, "the network must have one output; got 2: kind_softmax, box"),
+    ],
+)
+def test_several_are_refused_by_name(
+    what: str, make: Callable[[], pl.Network], message: str
+) -> None:
+    with pytest.raises(NetworkError, match=f"{what}: {message}"):
+        ALL[what](make())
+
+
+@pytest.mark.parametrize("what", ["code", "explain", "studio", "verify"])
+def test_shared_weights_are_refused_by_name(what: str) -> None:
+    with pytest.raises(NetworkError, match=f"{what}: nodes must have weights of their"):
+        ALL[what](recurrent())
+
+
+def test_parity_of_engines_is_checked_for_one_input_and_output() -> None:
+    with pytest.raises(NetworkError, match="verify: the network must have one input"):
+        verify.check_parity(two_branches(), ["numpy", "compiled"])
