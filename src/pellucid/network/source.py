@@ -8,7 +8,10 @@ from pellucid.errors import NetworkError
 from pellucid.network.codec import loads
 from pellucid.network.graph import Network
 from pellucid.network.zoo import ZOO, zoo
+from pellucid.network.zoo_imagenet import ZOO_IMAGENET
 from pellucid.regular_file import read_regular_text
+
+_NAMES = (*ZOO, *ZOO_IMAGENET)
 
 
 def load_network(source: str | Path) -> Network:
@@ -34,11 +37,11 @@ def load_network(source: str | Path) -> Network:
         If there is no such network or file, or the file holds none.
     """
     path = Path(source)
-    if str(source) in ZOO:
+    if str(source) in _NAMES:
         return zoo(str(source))
     if path.suffix not in (".json", ".py"):
         raise NetworkError(
-            f"network: must be one of {', '.join(ZOO)}, or a .py or .json file; "
+            f"network: must be one of {', '.join(_NAMES)}, or a .py or .json file; "
             f"got {str(source)!r}."
         )
     if not path.is_file():

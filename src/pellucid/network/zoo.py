@@ -8,9 +8,7 @@ from pellucid.errors import NetworkError
 from pellucid.network.graph import Network
 from pellucid.network.initializers import Uniform
 from pellucid.network.layers import (
-    Add,
     AvgPool2D,
-    BatchNorm,
     Conv2D,
     Dense,
     Flatten,
@@ -21,8 +19,10 @@ from pellucid.network.layers import (
     Value,
 )
 from pellucid.network.preprocessing import Preprocessing
+from pellucid.network.residual import conv_norm, residual_block
 from pellucid.network.sequential import Sequential
 from pellucid.network.window import Padding
+from pellucid.network.zoo_imagenet import ZOO_IMAGENET
 
 
 def xor_one_hidden() -> Network:
@@ -113,11 +113,11 @@ def resnet20() -> Network:
     identity, or a 1×1 projection where the shape changes (the paper's option B).
     """
     image = Input(32, 32, 3)
-    x: Value | Input = ReLU()(_conv_norm(image, 16))
+    x: Value | Input = ReLU()(conv_norm(image, 16))
     for channels in (16, 32, 64):
         for block in range(3):
             stride = 2 if block == 0 and channels > 16 else 1
-            x = _residual_block(x, channels, stride)
+            x = residual_block(x, channels, stride)
     logits = Dense(10)(GlobalAvgPool2D()(x))
     mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
     return Network(
@@ -128,28 +128,7 @@ def resnet20() -> Network:
     )
 
 
-def _conv_norm(
-    x: Value | Input, channels: int, *, kernel_size: int = 3, stride: int = 1
-) -> Value:
-    convolved = Conv2D(
-        channels,
-        kernel_size=kernel_size,
-        stride=stride,
-        padding=kernel_size // 2,
-        bias=False,
-        weight_initializer="he_normal",
-    )(x)
-    return BatchNorm()(convolved)
-
-
-def _residual_block(x: Value | Input, channels: int, stride: int) -> Value:
-    y = ReLU()(_conv_norm(x, channels, stride=stride))
-    y = _conv_norm(y, channels)
-    is_same = stride == 1
-    shortcut = x if is_same else _conv_norm(x, channels, kernel_size=1, stride=stride)
-    return ReLU()(Add()(y, shortcut))
-
-
+#: the networks that have recipes
 ZOO: dict[str, Callable[[], Network]] = {
     "lenet5": lenet5,
     "mnist-fast": mnist_fast,
@@ -168,7 +147,7 @@ def zoo(name: str) -> Network:
     ----------
     name : str
         lenet5, mnist-fast, mnist-keras, mnist-torch, resnet20, xor-one-hidden or
-        xor-two-hidden.
+        xor-two-hidden; for 224×224 images, without weights, mobilenet-v1 or resnet18.
 
     Returns
     -------
@@ -185,6 +164,8 @@ def zoo(name: str) -> Network:
     >>> zoo("mnist-torch").parameter_count
     421642
     """
-    if name not in ZOO:
-        raise NetworkError(f"zoo: name must be one of {', '.join(ZOO)}; got {name!r}.")
-    return ZOO[name]()
+    known = {**ZOO, **ZOO_IMAGENET}
+    if name not in known:
+        names = ", ".join(known)
+        raise NetworkError(f"zoo: name must be one of {names}; got {name!r}.")
+    return known[name]()
