@@ -1,0 +1,151 @@
+"""The zoo's real networks beside runtimes and PyTorch.
+
+Run: ``python benchmarks/real_networks.py NETWORK [--size 224] [--batch 1]
+[--threads 2] [--train] [--rounds 30] [--peers NAME,…] [--out FILE]``.
+Every contender runs in this process on the same images, a few calls in turn per round,
+forth in one round and back in the next. Prints the least and the median of each, and
+the ratio of the best peer's to ours. For figures worth keeping nothing else may run;
+where something does, the least times are the ones to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pellucid as pl
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.peers import litert, onnxruntime, pellucid
+from pellucid.network import Network, from_json, to_json
+
+Call = Callable[[int], Any]
+#: calls of one turn; the first brings a contender's own data back into the caches
+CALLS = 4
+
+
+def sized(name: str, size: int) -> Network:
+    """Return a network of the zoo for square images of another size."""
+    document = to_json(pl.zoo(name))
+    entry = document["nodes"][0]
+    entry["shape"] = [size, size, entry["shape"][-1]]
+    return from_json(document)
+
+
+def contenders(
+    case: Case, threads: int, *, train: bool
+) -> dict[str, Callable[[], Call]]:
+    """Return what makes each contender, by name."""
+    if train:
+        from pellucid.benchmark.peers import torch
+
+        return {
+            "pellucid": lambda: pellucid.trainer(case, threads=threads),
+            "PyTorch": lambda: torch.trainer(case, threads=threads),
+            "PyTorch, channels last": lambda: torch.trainer(
+                case, threads=threads, channels_last=True
+            ),
+        }
+    made: dict[str, Callable[[], Call]] = {
+        "pellucid": lambda: pellucid.predictor(case, threads=threads),
+        "ONNX Runtime": lambda: onnxruntime.predictor(case, threads=threads),
+        "LiteRT": lambda: litert.predictor(case, threads=threads),
+    }
+    try:
+        import openvino  # noqa: F401
+    except ImportError:
+        return made
+    from pellucid.benchmark.peers import openvino as peer
+
+    return made | {"OpenVINO": lambda: peer.predictor(case, threads=threads)}
+
+
+def times(calls: dict[str, Call], rounds: int) -> dict[str, list[float]]:
+    """Return seconds of single calls."""
+    found: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds):
+        order = list(calls)
+        for name in order if number % 2 else order[::-1]:
+            time.sleep(0.01)  # the others' idle threads stop spinning
+            for call in range(CALLS):
+                begin = time.perf_counter()
+                calls[name](number)
+                if call:
+                    found[name].append(time.perf_counter() - begin)
+    return found
+
+
+def main() -> None:
+    """Measure one network."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("network")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--train", action="store_true")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--peers", default="")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    network = sized(given.network, given.size)
+    with tempfile.TemporaryDirectory() as files:
+        case = Case(
+            name=given.network,
+            network=network,
+            batch_size=given.batch,
+            batches=1,
+            files=files,
+        )
+        wanted = given.peers.split(",") if given.peers else None
+        made = contenders(case, given.threads, train=given.train)
+        calls: dict[str, Call] = {}
+        for name, make in made.items():
+            if wanted is None or name in wanted or name == "pellucid":
+                begin = time.perf_counter()
+                calls[name] = make()
+                calls[name](0)
+                print(f"{name}: first call after {time.perf_counter() - begin:.1f} s")
+        found = times(calls, given.rounds)
+    least = {name: 1e3 * min(row) for name, row in found.items()}
+    middle = {name: 1e3 * median(row) for name, row in found.items()}
+    what = "training step" if given.train else "prediction"
+    print(
+        f"{given.network}, {what}, {given.size}×{given.size}, batch {given.batch}, "
+        f"{given.threads} thread(s), load {os.getloadavg()[0]:.1f}"
+    )
+    for name in found:
+        print(
+            f"  {name:<24} least {least[name]:9.3f} ms  median {middle[name]:9.3f} ms"
+        )
+    peers = [name for name in least if name != "pellucid"]
+    ratios = {}
+    if peers:
+        ratios = {
+            kind: min(row[name] for name in peers) / row["pellucid"]
+            for kind, row in (("least", least), ("median", middle))
+        }
+        print(f"  best peer / pellucid: {ratios['least']:.2f} ({ratios['median']:.2f})")
+    if given.out:
+        row = {
+            "network": given.network,
+            "what": what,
+            "size": given.size,
+            "batch": given.batch,
+            "threads": given.threads,
+            "load": os.getloadavg()[0],
+            "least_ms": least,
+            "median_ms": middle,
+            "ratio": ratios,
+        }
+        with given.out.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()
