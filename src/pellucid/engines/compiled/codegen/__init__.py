@@ -6,7 +6,13 @@ says otherwise; a vector holds ``lanes`` numbers side by side.
 """
 
 from pellucid.engines.compiled.codegen.builder import Builder
-from pellucid.engines.compiled.codegen.module import Kernel, KernelModule, kernel
+from pellucid.engines.compiled.codegen.module import (
+    Kernel,
+    KernelModule,
+    in_parts,
+    kernel,
+    written_out,
+)
 from pellucid.engines.compiled.codegen.types import (
     ELEMENTS,
     F32,
@@ -40,6 +46,8 @@ __all__ = [
     "Pointer",
     "Value",
     "Var",
+    "in_parts",
     "kernel",
     "vector_of",
+    "written_out",
 ]

@@ -20,7 +20,7 @@ from pellucid.engines.compiled.own_folder import own_folder, read_own
 
 #: old files go once there are more than this many
 KEPT = 200
-_MAGIC = b"pellucid-code-1\n"
+_MAGIC = b"pellucid-code-2\n"
 _PART = ".part"  # what is still being written
 _STALE_S = 600.0  # longer than any writing takes
 
@@ -41,6 +41,23 @@ def key(*parts: str) -> str:
         digest.update(part.encode())
         digest.update(b"\0")
     return digest.hexdigest()
+
+
+def pack(objects: list[bytes]) -> bytes:
+    """Return object files in one piece: each one's length, then its bytes."""
+    return b"".join(len(one).to_bytes(8, "little") + one for one in objects)
+
+
+def unpack(code: bytes) -> list[bytes] | None:
+    """Return the object files of a piece, or None if it is not whole."""
+    objects, at = [], 0
+    while at < len(code):
+        end = at + 8 + int.from_bytes(code[at : at + 8], "little")
+        if end > len(code):
+            return None
+        objects.append(code[at + 8 : end])
+        at = end
+    return objects
 
 
 def read(name: str) -> bytes | None:

@@ -15,7 +15,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from pellucid.engines import dropout
-from pellucid.engines.compiled.codegen import KernelModule, cache
+from pellucid.engines.compiled.codegen import KernelModule, cache, passes
 from pellucid.engines.compiled.codegen.cpu import Target
 
 #: compiling that takes longer than this many seconds says so
@@ -95,11 +95,13 @@ def _loaded(
     key = cache.key(identity, target.key, version)
     machine = _machine(target)
     code = cache.read(key)
-    if code is None:
-        code = _compiled(str(write().module), machine, what)
-        cache.write(key, code)
+    objects = None if code is None else cache.unpack(code)
+    if objects is None:
+        objects = _compiled(write(), machine, what)
+        cache.write(key, cache.pack(objects))
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    for one in objects:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(one))
     engine.finalize_object()
     return Library(engine)
 
@@ -113,29 +115,36 @@ def _machine(target: Target) -> llvm.TargetMachine:
     )
 
 
-def _compiled(text: str, machine: llvm.TargetMachine, what: str) -> bytes:
+def _compiled(
+    unit: KernelModule, machine: llvm.TargetMachine, what: str
+) -> list[bytes]:
+    """Return the object files of a unit."""
+    text = str(unit.module)
     is_long = text.count("\n") > QUIET_S * PER_SECOND
     if is_long:
         _say(f"compiling {what} …")
     begin = time.perf_counter()
-    module = llvm.parse_assembly(text)
-    module.verify()
-    code = bytes(machine.emit_object(optimized(module, machine)))
+    parts = passes.cut(text, unit.written_out)
+    objects = []
+    for part, run in zip(parts, (passes.run_few, passes.run_all), strict=True):
+        if part:
+            module = llvm.parse_assembly(part)
+            module.verify()
+            objects.append(bytes(machine.emit_object(optimized(module, machine, run))))
     if is_long:
         _say(f" {time.perf_counter() - begin:.1f} s\n")
-    return code
+    return objects
 
 
-def optimized(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> llvm.ModuleRef:
+def optimized(
+    module: llvm.ModuleRef,
+    machine: llvm.TargetMachine,
+    run: Callable[[llvm.ModuleRef, llvm.TargetMachine], None] = passes.run_all,
+) -> llvm.ModuleRef:
     """Run LLVM's passes over a module in place and return it."""
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = True
-    options.slp_vectorization = False
-    options.loop_unrolling = True
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    run(module, machine)
     return module
 
 

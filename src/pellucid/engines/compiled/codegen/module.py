@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llvmlite import ir
@@ -20,12 +20,14 @@ class Kernel:
     """A compiled loop: its name, its parameters and what writes its body.
 
     ``parameters`` maps names to "f32*", "i8*", "i32*", "i64*" (arrays that do not
-    overlap), "n" (a 64-bit integer) or "x" (a float).
+    overlap), "n" (a 64-bit integer) or "x" (a float). ``is_written_out`` says that its
+    inner loops are long runs of vector code already, for which few of LLVM's passes do.
     """
 
     name: str
     parameters: tuple[tuple[str, str], ...]
     body: Callable[..., None]
+    is_written_out: bool = False
 
 
 def kernel(**parameters: str) -> Callable[[Callable[..., None]], Kernel]:
@@ -37,6 +39,30 @@ def kernel(**parameters: str) -> Callable[[Callable[..., None]], Kernel]:
     return wrap
 
 
+def written_out(made: Kernel) -> Kernel:
+    """Return the kernel, said to need few passes."""
+    return replace(made, is_written_out=True)
+
+
+def in_parts(whole: Kernel) -> Kernel:
+    """Return a kernel that makes units ``first`` to ``last`` of its work.
+
+    What a unit is (a row, a block of outputs) the kernel says, whose function takes
+    ``part``, a pair (first, last), beside its other arguments.
+    """
+
+    def body(b: Builder, *arguments: Any, spec: Any) -> None:
+        *own, first, last = arguments
+        whole.body(b, *own, spec=spec, part=(first, last))
+
+    return Kernel(
+        f"{whole.name}_part",
+        (*whole.parameters, ("first", "n"), ("last", "n")),
+        body,
+        whole.is_written_out,
+    )
+
+
 class KernelModule:
     """One module of LLVM: kernels, each made once per spec, and what they call."""
 
@@ -45,6 +71,7 @@ class KernelModule:
         self.module = ir.Module("pellucid")
         self._made: dict[tuple[str, Any], ir.Function] = {}
         self._declared: dict[str, ir.Function] = {}
+        self.written_out: set[str] = set()
 
     def declare(self, name: str, result: ir.Type, kinds: list[ir.Type]) -> ir.Function:
         """Return a function that lives elsewhere: in LLVM or in the C library."""
@@ -68,6 +95,8 @@ class KernelModule:
         """Write a kernel's function under a name of its own."""
         kinds = [_KINDS.get(kind, PTR) for _, kind in kernel.parameters]
         function = ir.Function(self.module, ir.FunctionType(VOID, kinds), name)
+        if kernel.is_written_out:
+            self.written_out.add(name)
         if internal:
             function.linkage = "internal"
             function.attributes.add("noinline")

@@ -1,0 +1,73 @@
+"""LLVM's passes: all of them, or a few for kernels whose loops are written out.
+
+Most of a large network's code are register tiles and transforms, long runs of vector
+instructions in which the loop passes of a full pipeline find nothing to do and spend
+two thirds of the time to compile. They get seven passes, in a module of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+import llvmlite.binding as llvm
+
+#: in their order; what comes of a tile is the same code
+FEW = (
+    "sroa",
+    "simplify_cfg",
+    "instruction_combine",
+    "loop_rotate",
+    "new_gvn",
+    "instruction_combine",
+    "simplify_cfg",
+)
+_NAME = re.compile(r'@"?([\w.]+)"?\(')
+_DECLARED = re.compile(r"(?m)^declare .*$")
+_ARGUMENT = re.compile(r'(?<=[\w*)]) %"[^"]+"')
+
+
+def run_all(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    """Run LLVM's second level of passes over a module."""
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = True
+    options.slp_vectorization = False
+    options.loop_unrolling = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+def run_few(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    """Run the passes that written out kernels need."""
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    builder = llvm.create_pass_builder(machine, options)
+    passes = llvm.create_new_module_pass_manager()
+    for name in FEW:
+        getattr(passes, f"add_{name}_pass")()
+    passes.run(module, builder)
+
+
+def cut(text: str, names: Collection[str]) -> tuple[str, str]:
+    """Cut a module in two: the functions that are named, and the others.
+
+    Each part declares what the other defines; what is called from the other part
+    becomes visible. Where no function is named, the first part is empty.
+    """
+    if not names:
+        return "", text
+    elsewhere = "\n".join(_DECLARED.findall(text)) + "\n"
+    head, *functions = re.split(r"(?m)^(?=define )", _DECLARED.sub("", text))
+    parts: list[list[str]] = [[], []]
+    declared: list[list[str]] = [[], []]
+    for function in functions:
+        found = _NAME.search(function)
+        place = 0 if found and found[1] in names else 1
+        shown = function.replace("define internal", "define", 1)
+        signature = shown[: shown.index("\n{")]
+        parts[place].append(shown)
+        declared[1 - place].append("declare" + _ARGUMENT.sub("", signature[6:]))
+    first, second = (
+        head + elsewhere + "\n".join(declared[i]) + "\n" + "".join(parts[i])
+        for i in (0, 1)
+    )
+    return first, second
