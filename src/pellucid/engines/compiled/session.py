@@ -14,6 +14,7 @@ import numpy as np
 
 from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.kernels.winograd.winograd_joined import IMAGES
 from pellucid.engines.compiled.lowering.context import Options, Purpose
 from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
 from pellucid.engines.compiled.program.loss_reduction import (
@@ -55,6 +56,8 @@ _sessions: weakref.WeakSet[CompiledSession] = weakref.WeakSet()
 
 #: bytes that chunks' own derivatives may take together
 CHUNK_BYTES = 256 << 20
+#: images for each worker from which one without work in the end matters little
+MOST_TURNS = 8
 
 
 P = ParamSpec("P")
@@ -114,7 +117,7 @@ class CompiledSession:
         )
         self._vectors = {name: _aligned(size) for name in names}
         self._programs: dict[Purpose, Program] = {}
-        self._chunks: dict[int, int] = {}
+        self._chunks: dict[tuple[int, bool], int] = {}
         self._outputs: dict[int, OutputArrays] = {}
         self._has_one = len(network.inputs) == len(network.outputs) == 1
         self._one_image = (1, *network.input_shape)
@@ -170,7 +173,11 @@ class CompiledSession:
             if is_one and program.is_fresh:
                 x = np.ascontiguousarray(images, np.float32)
                 output = np.empty(self._one_output, np.float32)
-                program.run_one(address(x), address(output))
+                if program.shares_images:
+                    places = {"images": address(x), "output": address(output)}
+                    program.run_shared(1, places)
+                else:
+                    program.run_one(address(x), address(output))
                 return output
             return self._forward(program, self._checked(images))
 
@@ -242,7 +249,7 @@ class CompiledSession:
         self._reserve(program, count)
         self._give_masks(program, None, count)
         self._give_images(program, x)
-        program.run(count, chunk=self._chunk(count))
+        program.run(count, chunk=self._chunk(program, count))
         low = program.low
         found = {}
         for node in self._network.nodes:
@@ -287,7 +294,7 @@ class CompiledSession:
         program.place(_addresses("grad_output", network.outputs, kept))
         program.place(_addresses("grad_input", network.inputs, grad_inputs))
         program.place(_addresses("output", network.outputs, outputs))
-        program.run(count, chunk=self._chunk(count))
+        program.run(count, chunk=self._chunk(program, count))
         return join(grad_inputs), self._grads()
 
     @_alone
@@ -377,19 +384,23 @@ class CompiledSession:
     def _give_images(self, program: Program, images: list[Array]) -> None:
         program.place(_addresses("images", self._network.inputs, images))
 
-    def _chunk(self, count: int) -> int:
+    def _chunk(self, program: Program, count: int) -> int:
         """Return how many images a fine task takes; bits depend on it."""
-        if count not in self._chunks:
+        key = count, program.low.joins_images
+        if key not in self._chunks:
             threads = self._pool.count
             chunks = 4 * threads if threads > 1 else 1
             each = 4 * self._parameters.chunk_size
             if chunks * each > CHUNK_BYTES:
                 chunks = threads
-            self._chunks[count] = max(1, -(-count // chunks))
-        return self._chunks[count]
+            images = max(1, -(-count // chunks))
+            if program.low.joins_images:  # as many as go together, if all have some
+                images = max(images, min(IMAGES, -(-count // threads)))
+            self._chunks[key] = images
+        return self._chunks[key]
 
     def _reserve(self, program: Program, count: int) -> None:
-        chunk = self._chunk(count)
+        chunk = self._chunk(program, count)
         program.reserve(count, -(-count // chunk))
 
     def _forward(self, program: Program, x: list[Array]) -> Arrays:
@@ -404,8 +415,26 @@ class CompiledSession:
         program.reserve(count, 1)
         self._give_images(program, x)
         program.place(_addresses("output", network.outputs, outputs))
-        program.run(count, chunk=chunk)
+        rest = self._shared_rest(program, count)
+        if rest < count or not program.is_fresh:
+            program.run(count - rest, chunk=chunk)
+        if rest:
+            last = [array[-rest:] for array in x]
+            places = _addresses("images", network.inputs, last)
+            last = [array[-rest:] for array in outputs]
+            program.run_shared(
+                rest, places | _addresses("output", network.outputs, last)
+            )
         return join(outputs)
+
+    def _shared_rest(self, program: Program, count: int) -> int:
+        """Return how many of a small batch's images all workers make together.
+
+        Where each worker takes whole images, some would have none in the last turn.
+        """
+        threads = self._pool.count
+        is_small = count < MOST_TURNS * threads
+        return count % threads if program.shares_images and is_small else 0
 
     def _learn(
         self,
@@ -443,7 +472,7 @@ class CompiledSession:
         self._reserve(program, count)
         self._give_masks(program, masks, count)
         program.set(first=part.start if part else 0)
-        program.run(count, chunk=self._chunk(count))
+        program.run(count, chunk=self._chunk(program, count))
         losses = {
             each.term.output: each.scale * tally.total()
             for each, tally in zip(self._tallies, found, strict=True)

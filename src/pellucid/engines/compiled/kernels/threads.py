@@ -116,7 +116,7 @@ def _run_job(b: Builder, pool: Pointer, worker: Value) -> None:
     context = b.ir.inttoptr((pool + CONTEXT).load().v, PTR)
     call = ir.instructions.CallInstr(
         b.ir.block,
-        _Callee(function, kind),
+        Callee(function, kind),
         [
             context,
             worker.v,
@@ -125,7 +125,7 @@ def _run_job(b: Builder, pool: Pointer, worker: Value) -> None:
     b.ir._insert(call)
 
 
-class _Callee:
+class Callee:
     """A pointer that llvmlite's call instruction takes for a function."""
 
     def __init__(self, pointer: ir.Value, kind: ir.FunctionType) -> None:

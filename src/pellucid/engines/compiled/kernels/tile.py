@@ -9,11 +9,14 @@ it loads ``vectors`` vectors of b, spreads one number of a for each row, and doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value
+
+#: which units of its work a kernel makes: from, to
+Part = tuple[Value, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,22 @@ def runs(cuts: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
         else:
             joined.append((start, length, 1))
     return joined
+
+
+def part_runs(
+    b: Builder, cuts: Sequence[tuple[int, int]], part: Part | None
+) -> Iterator[tuple[Value, int]]:
+    """Yield (start, length) of each piece by loops: of all, or of those in a part."""
+    done = 0
+    for first, length, many in runs(cuts):
+        begin: Number = 0
+        end: Number = many
+        if part:
+            begin = b.larger(part[0] - done, 0)
+            end = b.smaller(part[1] - done, many)
+        with b.loop(end, start=begin) as n:
+            yield n * length + first, length
+        done += many
 
 
 def tile_shape(b: Builder, vectors: int, rows: int) -> tuple[int, int]:

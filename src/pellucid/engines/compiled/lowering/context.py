@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Literal
 
-from pellucid.engines.compiled.codegen import Kernel
+from pellucid.engines.compiled.codegen import Kernel, in_parts
 from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.elementwise import copies
 from pellucid.engines.compiled.kernels.elementwise.optimizer import (
@@ -45,6 +45,9 @@ from pellucid.network.layers import Input
 from pellucid.network.node import Node
 from pellucid.objectives import Loss, Optimizer
 
+#: multiply-adds of an image from which several workers share it: a fifth of a
+#: millisecond, beside which waking and meeting a worker is little
+SHARED_WORK = 20_000_000
 #: most tasks of the closing phase whose sums of squares are kept
 MOST_TASKS = 65536
 
@@ -116,6 +119,7 @@ class LoweringContext:
     areas: set[int] = field(default_factory=set)
     #: numbers of the run that this network needs beside those of all
     flags: list[str] = field(default_factory=list)
+    joins_images: bool = False  # whether a kernel takes a chunk's images together
 
     def __post_init__(self) -> None:
         self.weights = self.buffer("weights", self.parameters.size, "session")
@@ -130,6 +134,12 @@ class LoweringContext:
     def has_amx(self) -> bool:
         """Whether large products may be made on AMX tiles."""
         return self.options.amx and self.target.has_amx
+
+    @property
+    def shares_images(self) -> bool:
+        """Whether several workers may make one image together."""
+        work = self.network.multiply_adds
+        return self.purpose.kind == "predict" and work >= SHARED_WORK
 
     # what is needed where
     def _learners(self) -> set[str]:
@@ -277,10 +287,18 @@ class LoweringContext:
         why: str = "",
         when: str = "",
         multiply_adds: int = 0,
+        parts: int = 1,
     ) -> None:
-        """Add a step to the current phase."""
+        """Add a step to the current phase.
+
+        ``parts`` is how many units of work the kernel can make one without another.
+        """
+        if self.shares_images and parts > 1:
+            kernel = in_parts(kernel)
+            arguments = (*arguments, Number("first part"), Number("last part"))
         made = KernelCall(kernel, spec, arguments, per, node, why, when)
         made.multiply_adds = multiply_adds
+        made.parts = parts if self.shares_images else 1
         self.phase(grain).body.append(made)
 
     def prologue(
@@ -335,7 +353,7 @@ class LoweringContext:
         spec = copies.Copy(
             a, b, a.height, a.width, a.channels, a.at(0, 0), b.at(0, 0), accumulate
         )
-        self.step(copies.copy, spec, _at(x), _at(y), node=node)
+        self.step(copies.copy, spec, _at(x), _at(y), node=node, parts=a.height)
 
     def wants_grad_halo(self, name: str) -> bool:
         """Whether the derivative by a node's output needs zeros around it."""

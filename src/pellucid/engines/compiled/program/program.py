@@ -29,6 +29,7 @@ from pellucid.engines.compiled.codegen import (
 from pellucid.engines.compiled.kernels import threads
 from pellucid.engines.compiled.kernels.layout import padded
 from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.program import shared_image
 from pellucid.engines.compiled.program.program_ir import (
     BYTES,
     Argument,
@@ -105,6 +106,8 @@ class Program:
         )
         self._run_address = self._library.address("run")
         self._alone = self._library.function("alone", c_void_p)
+        if self.shares_images:
+            self._shared_address = self._library.address("shared")
         if self._has_one:
             self._one = self._library.function("one", c_void_p, c_int64, c_int64)
         self._capacity = (0, 0)
@@ -123,7 +126,9 @@ class Program:
         steps = [s for p in self.low.phases for s in p.steps()]
         self._profile = at
         self._clocks = {step: at + i for i, step in enumerate(steps)}
-        self._length = at + len(steps)
+        self._shared = at = (at + len(steps) + 7) // 8 * 8
+        shared = shared_image.slots(self.low, self._pool.count)
+        self._length = at + shared
         raw = np.zeros(self._length + 8, np.int64)
         start = -(raw.ctypes.data // 8) % 8
         self.context: Array = raw[start : start + self._length]
@@ -227,6 +232,28 @@ class Program:
         """
         self._one(self._address, images, output)
 
+    @property
+    def shares_images(self) -> bool:
+        """Whether all workers together make one image sooner than one of them."""
+        return self.low.shares_images and self._pool.count > 1
+
+    def run_shared(self, count: int, addresses: Mapping[str, int]) -> None:
+        """Predict fewer images than there are workers, all workers on each of them.
+
+        ``addresses`` are the caller's arrays', as `place` takes them. Only for a program that has run since its weights changed.
+
+        Raises
+        ------
+        EngineError
+            If a worker died.
+        """
+        self.place(addresses)
+        self.set(count=count, is_one=1, is_many=0)
+        self.context[self._shared :] = 0
+        self.context[self._shared] = self._pool.count
+        self._pool.run(self._shared_address, self._address)
+        self._check_workers()
+
     def run(self, count: int, *, chunk: int) -> None:
         """Run on ``count`` images, ``chunk`` of them in a fine task.
 
@@ -250,6 +277,9 @@ class Program:
         else:
             self._pool.run(self._run_address, self._address)
         self.is_fresh = True
+        self._check_workers()
+
+    def _check_workers(self) -> None:
         if self._integers[self._slots["failed"]]:
             self.set(failed=0)
             raise EngineError(
@@ -290,7 +320,7 @@ class Program:
             lanes=target.lanes, registers=target.registers, is_x86=target.is_x86
         )
         phases = [
-            Kernel(f"phase{i}", _CONTEXT, _PhaseWriter(self, phase, i).write)
+            Kernel(f"phase{i}", _CONTEXT, PhaseWriter(self, phase, i).write)
             for i, phase in enumerate(self.low.phases)
         ]
 
@@ -329,6 +359,9 @@ class Program:
             unit.define("one", Kernel("one", _ONE, one), None)
         unit.define("run", Kernel("run", _RUN, run), None)
         unit.define("alone", Kernel("alone", _RUN[:1], alone), None)
+        if self.low.shares_images:
+            shared = shared_image.SharedImage(self, self._shared).write
+            unit.define("shared", Kernel("shared", _RUN, shared), None)
         return unit
 
     def _write_meeting(
@@ -357,7 +390,7 @@ class Program:
         return text(self)
 
 
-class _PhaseWriter:
+class PhaseWriter:
     """Writes the function of one phase: (context, task, worker)."""
 
     def __init__(self, program: Program, phase: ParallelRegion, number: int) -> None:
@@ -369,11 +402,16 @@ class _PhaseWriter:
         self, b: Builder, context: Pointer, task: Value, worker: Value, *, spec: None
     ) -> None:
         del spec
-        self._b, self._context, self._task, self._worker = b, context, task, worker
+        self.begin(b, context, worker)
+        self._task = task
         if self._phase.grain == "tasks":
             self._write_tasks()
         else:
             self._write_images()
+
+    def begin(self, b: Builder, context: Pointer, worker: Value) -> None:
+        """Say where code is written to and what it reads."""
+        self._b, self._context, self._worker = b, context, worker
 
     def _slot(self, name: str) -> Value:
         return self._context.load(self._program._slots[name])
@@ -385,7 +423,7 @@ class _PhaseWriter:
             with b.when(inside):
                 places = {"index": b.i64(0), "block": self._task - first}
                 for step in task.steps:
-                    self._call(step, places)
+                    self.call(step, places)
             first += task.blocks
 
     def _write_images(self) -> None:
@@ -403,20 +441,21 @@ class _PhaseWriter:
         for step in self._phase.prologue:
             if step.is_first_only:
                 with b.when(self._task < 1):
-                    self._call(step, places)
+                    self.call(step, places)
             else:
-                self._call(step, places)
+                self.call(step, places)
         for segment in self._phase.segments():
             if segment[0].per == "chunk":
                 for step in segment:
-                    self._call(step, places)
+                    self.call(step, places)
                 continue
             with b.loop(high - low) as n:
                 image = {**places, "index": low + n, "item": item + n}
                 for step in segment:
-                    self._call(step, image)
+                    self.call(step, image)
 
-    def _call(self, step: KernelCall, places: dict[str, Value]) -> None:
+    def call(self, step: KernelCall, places: dict[str, Value]) -> None:
+        """Write a step's call."""
         b = self._b
         if step.when:
             with b.when(self._slot(step.when) > 0):
@@ -425,6 +464,9 @@ class _PhaseWriter:
             self._call_plain(step, places)
 
     def _call_plain(self, step: KernelCall, places: dict[str, Value]) -> None:
+        if "first part" not in places:
+            whole = {"first part": self._b.i64(0), "last part": self._b.i64(step.parts)}
+            places = places | whole
         arguments = [self._argument(a, places) for a in step.arguments]
         b, program = self._b, self._program
         if not program.low.options.profile:
@@ -462,7 +504,9 @@ class _PhaseWriter:
             item: Value | None = {
                 "image": places.get("item"),
                 "user": places["index"],
-                "worker": self._worker,
+                "worker": places.get("local", self._worker)
+                if buffer.is_local
+                else self._worker,
                 "chunk": places.get("chunk"),
             }.get(buffer.scope)
             if item is not None:
@@ -486,7 +530,7 @@ def _described(step: KernelCall) -> str:
         else:
             arguments.append(repr(argument))
     return f"{step.kernel.name} {step.spec!r} {step.per} {step.when} " + (
-        f"{step.is_first_only} {arguments}"
+        f"{step.is_first_only} {step.parts} {arguments}"
     )
 
 
@@ -513,6 +557,7 @@ def _keep_with_worker(low: LoweringContext) -> None:
         is_local = len(places) == 1 and next(iter(places))[1] >= 0
         if is_local and buffer.scope == "image" and not buffer.is_pinned:
             buffer.scope = "worker"
+            buffer.is_local = True
 
 
 def _buffers(steps: Iterable[KernelCall]) -> Iterable[Buffer]:

@@ -35,6 +35,7 @@ class Buffer:
     is_pinned: bool = False
     slot: int = -1
     groups: int = 1
+    is_local: bool = False  # an image's, which lies once per worker
 
     @property
     def stride(self) -> int:
@@ -73,6 +74,7 @@ class Number:
     """A number known when the plan runs.
 
     ``images`` (of the chunk), ``count`` (of the batch), ``index`` (of the image),
+    ``first part`` and ``last part`` (of a step's parts),
     ``global index`` (where the batch is a part of one), or a slot of the context;
     ``is_float`` where it is one.
     """
@@ -86,7 +88,11 @@ Argument = BufferRef | Number | int | float
 
 @dataclass(eq=False, slots=True)
 class KernelCall:
-    """One call of a kernel."""
+    """One call of a kernel.
+
+    Where an image is worth several workers, ``parts`` says into how many pieces a call
+    may be cut; the kernel's last two arguments say which of them it makes.
+    """
 
     kernel: Kernel
     spec: Any
@@ -97,6 +103,7 @@ class KernelCall:
     when: str = ""
     is_first_only: bool = False
     multiply_adds: int = 0
+    parts: int = 1
 
 
 @dataclass(eq=False, slots=True)

@@ -16,6 +16,7 @@ from pellucid.engines.compiled.kernels.elementwise.activation import Function, a
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import (
     Axis,
+    Part,
     lanes_for,
     runs,
     split,
@@ -108,9 +109,20 @@ class Conv:
 
 @kernel(x="f32*", w="f32*", bias="f32*", y="f32*")
 def conv_forward(
-    b: Builder, x: Pointer, w: Pointer, bias: Pointer, y: Pointer, *, spec: Conv
+    b: Builder,
+    x: Pointer,
+    w: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    *,
+    spec: Conv,
+    part: Part | None = None,
 ) -> None:
-    """y[i, j, o] = f(bias[o] + Σ x[i·s + u·d − top, j·s + v·d − left, c] · w[…, o])."""
+    """y[i, j, o] = f(bias[o] + Σ x[i·s + u·d − top, j·s + v·d − left, c] · w[…, o]).
+
+    A part is some rows of y.
+    """
+    first, last = part or (0, spec.y.height)
     lanes = lanes_for(b, spec.group_outputs)
     (sy, sx), m = spec.stride, spec.x
     top, left = spec.top_left
@@ -126,7 +138,7 @@ def conv_forward(
                     else b.zeros(lanes)
                     for k in range(width)
                 ]
-                with b.loop(spec.y.height) as i:
+                with b.loop(last, start=first) as i:
                     px = gx + i * (sy * m.row)
                     py = y + i * spec.y.row + o
                     for p, length, times in row_runs(b, spec.y.width, width):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, kernel
+from pellucid.engines.compiled.codegen import Builder, Pointer, kernel, written_out
 from pellucid.engines.compiled.kernels.conv.conv import (
     Conv,
     Side,
@@ -73,6 +73,7 @@ def gradient_halo(spec: Conv) -> Halo:
     return halo[0], halo[1]
 
 
+@written_out
 @kernel(grad_y="f32*", turned="f32*", grad_x="f32*")
 def conv_grad_input(
     b: Builder, grad_y: Pointer, turned: Pointer, grad_x: Pointer, *, spec: Conv

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.elementwise.activation import apply
-from pellucid.engines.compiled.kernels.tile import Axis, runs, split, tile
+from pellucid.engines.compiled.kernels.tile import Axis, Part, runs, split, tile
 
 #: taps whose sums are made together; with twice as many the compiler has too few
 #: registers
@@ -46,16 +46,27 @@ def single_channel_weight(
 
 @kernel(x="f32*", repeated="f32*", bias="f32*", y="f32*")
 def single_channel_forward(
-    b: Builder, x: Pointer, repeated: Pointer, bias: Pointer, y: Pointer, *, spec: Conv
+    b: Builder,
+    x: Pointer,
+    repeated: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    *,
+    spec: Conv,
+    part: Part | None = None,
 ) -> None:
-    """y[i, j, o] = f(bias[o] + Σ x[i·s + u·d − top, j + v·d − left] · w[u, v, o])."""
+    """y[i, j, o] = f(bias[o] + Σ x[i·s + u·d − top, j + v·d − left] · w[u, v, o]).
+
+    A part is some rows of y.
+    """
+    first, last = part or (0, spec.y.height)
     out, m, sy = spec.y, spec.x, spec.stride[0]
     pixels = b.lanes // out.padded_channels
     start = b.zeros()
     if spec.has_bias:
         start = _inward(b, _repeated(b, bias, out.padded_channels), pixels)
     x, y = x + m.at(-spec.top_left[0], -spec.top_left[1]), y + out.at(0, 0)
-    with b.loop(out.height) as i:
+    with b.loop(last, start=first) as i:
         px, py = x + i * (sy * m.row), y + i * out.row
 
         def some(j: int | Value, length: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, kernel
+from pellucid.engines.compiled.codegen import Builder, Pointer, kernel, written_out
 from pellucid.engines.compiled.kernels.conv.conv import (
     Conv,
     Pair,
@@ -16,6 +16,7 @@ from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, runs, split, tile
 
 
+@written_out
 @kernel(x="f32*", grad_y="f32*", grad_weight="f32*")
 def conv_grad_weight(
     b: Builder, x: Pointer, grad_y: Pointer, grad_weight: Pointer, *, spec: Conv

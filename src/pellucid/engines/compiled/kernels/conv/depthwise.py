@@ -11,7 +11,7 @@ from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.conv.conv_input_grad import Taps, taps_of_axis
 from pellucid.engines.compiled.kernels.elementwise.activation import apply
-from pellucid.engines.compiled.kernels.tile import lanes_for, runs, split
+from pellucid.engines.compiled.kernels.tile import Part, lanes_for, runs, split
 
 #: pixels of a row whose sums are made together
 PIXELS = 8
@@ -38,43 +38,75 @@ class _Held:
 
 @kernel(x="f32*", w="f32*", bias="f32*", y="f32*")
 def depthwise_forward(
-    b: Builder, x: Pointer, w: Pointer, bias: Pointer, y: Pointer, *, spec: Conv
+    b: Builder,
+    x: Pointer,
+    w: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    *,
+    spec: Conv,
+    part: Part | None = None,
 ) -> None:
-    """y[i, j, c] = f(bias[c] + Σ x[i·s + u·d − top, j·s + v·d − left, c] · w[u, v])."""
-    m, out = spec.x, spec.y
+    """y[i, j, c] = f(bias[c] + Σ x[i·s + u·d − top, j·s + v·d − left, c] · w[u, v]).
+
+    A part is some rows of y.
+    """
+    first, last = part or (b.i64(0), b.i64(spec.y.height))
+    m = spec.x
+    x, y = x + m.at(-spec.top_left[0], -spec.top_left[1]), y + spec.y.at(0, 0)
+    together = _rows_together(b, spec)
+    whole = (last - first) // together
+    with b.loop(whole) as n:
+        _rows(b, (x, w, bias, y), spec, first + n * together, together)
+    if together > 1:
+        with b.loop(last, start=first + whole * together) as i:
+            _rows(b, (x, w, bias, y), spec, i, 1)
+
+
+def _rows_together(b: Builder, spec: Conv) -> int:
+    """Return how many rows of y are made at once: two share what they read.
+
+    Twelve sums and nine taps take 21 registers.
+    """
+    shares = spec.kernel == (3, 3) and spec.stride == spec.dilation == (1, 1)
+    return 2 if shares and b.registers > 16 and spec.y.height > 1 else 1
+
+
+def _rows(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer, Pointer],
+    spec: Conv,
+    row: Value,
+    count: int,
+) -> None:
+    """Make ``count`` rows of y: rows go first, so that x is read as it lies."""
+    (x, w, bias, y), m, out = places, spec.x, spec.y
     (kh, kw), (sy, sx), (dy, dx) = spec.kernel, spec.stride, spec.dilation
     lanes = lanes_for(b, out.padded_channels)
-    x, y = x + m.at(-spec.top_left[0], -spec.top_left[1]), y + out.at(0, 0)
+    px, py = x + row * (sy * m.row), y + row * out.row
     with b.loop(out.padded_channels, step=lanes) as c:
         start = (bias + c).vector(lanes=lanes) if spec.has_bias else b.zeros(lanes)
         weights = _Held(w + c, lanes)
         for tap in range(kh * kw):
-            _ = weights[
-                tap * out.padded_channels
-            ]  # before the loops, where they may stay
-        with b.loop(out.height) as i:
-            px, py = x + i * (sy * m.row) + c, y + i * out.row + c
-            for p, length, times in runs(split(out.width, PIXELS)):
-                with b.loop(times) as k:
-                    j = k * length + p
-                    seen, to = (
-                        _Held(px + j * (sx * m.padded_channels), lanes),
-                        py + j * out.padded_channels,
-                    )
-                    sums = [start] * length
-                    for u in range(kh):
-                        for v in range(kw):
+            _ = weights[tap * out.padded_channels]  # before the loop, where it may stay
+        for p, length, times in runs(split(out.width, PIXELS if count == 1 else 6)):
+            with b.loop(times) as k:
+                j = k * length + p
+                seen = _Held(px + (j * (sx * m.padded_channels) + c), lanes)
+                to = py + (j * out.padded_channels + c)
+                sums = {(q, r): start for q in range(count) for r in range(length)}
+                for line in range(kh + count - 1):
+                    for q in range(count):
+                        u = line - q
+                        for v in range(kw) if 0 <= u < kh else ():
                             weight = weights[(u * kw + v) * out.padded_channels]
                             for r in range(length):
-                                at = (
-                                    u * dy * m.row
-                                    + (r * sx + v * dx) * m.padded_channels
-                                )
-                                sums[r] = b.fma(seen[at], weight, sums[r])
-                    for r, total in enumerate(sums):
-                        to.store(
-                            apply(b, spec.function, total), r * out.padded_channels
-                        )
+                                column = (r * sx + v * dx) * m.padded_channels
+                                value = seen[line * dy * m.row + column]
+                                sums[q, r] = b.fma(value, weight, sums[q, r])
+                for (q, r), total in sums.items():
+                    at = q * out.row + r * out.padded_channels
+                    to.store(apply(b, spec.function, total), at)
 
 
 @kernel(grad_y="f32*", w="f32*", grad_x="f32*")

@@ -11,7 +11,7 @@ from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.conv.vector_compress import bits_of
 from pellucid.engines.compiled.kernels.layout import padded
-from pellucid.engines.compiled.kernels.tile import lanes_for
+from pellucid.engines.compiled.kernels.tile import Part, lanes_for
 
 #: all bits of a float but its sign: −0 is zero too, NaN is not
 MAGNITUDE = 0x7FFFFFFF
@@ -37,19 +37,25 @@ def _columns(conv: Conv) -> int:
 
 
 @kernel(x="f32*", seen="i32*")
-def find_zeros(b: Builder, x: Pointer, seen: Pointer, *, spec: Conv) -> None:
+def find_zeros(
+    b: Builder, x: Pointer, seen: Pointer, *, spec: Conv, part: Part | None = None
+) -> None:
     """seen[i, j] = −1, or 0 where the output (i, j) sees only zeros.
 
-    The convolution has stride and dilation 1 and no groups.
+    The convolution has stride and dilation 1 and no groups. A part is some rows of
+    outputs; neighbouring parts look at the rows of x between them both, and write the
+    same numbers.
     """
+    first, last = part or (0, spec.y.height)
+    below = last + (spec.kernel[0] - 1)
     (kh, kw), m, y = spec.kernel, spec.x, spec.y
     pixels, columns = seen + y.height * row_size(spec), _columns(spec)
     x = x + m.at(-spec.top_left[0], -spec.top_left[1])
-    with b.loop(y.height + kh - 1) as i, b.loop(y.width + kw - 1) as j:
+    with b.loop(below, start=first) as i, b.loop(y.width + kw - 1) as j:
         pixel = x + (i * m.row + j * m.padded_channels)
         pixels.store(_is_seen(b, pixel, m.padded_channels), i * columns + j)
     lanes = b.lanes
-    with b.loop(y.height) as i, b.loop(y.width, step=lanes) as j:
+    with b.loop(last, start=first) as i, b.loop(y.width, step=lanes) as j:
         at = pixels + (i * columns + j)
         found = at.vector(lanes=lanes)
         for u in range(kh):

@@ -19,7 +19,7 @@ from pellucid.engines.compiled.kernels.dense.dense import Dense
 from pellucid.engines.compiled.kernels.elementwise.activation import apply
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
 from pellucid.engines.compiled.kernels.layout import padded
-from pellucid.engines.compiled.kernels.tile import lanes_for, runs, split
+from pellucid.engines.compiled.kernels.tile import Part, lanes_for, part_runs, split
 
 #: vectors of outputs that are summed together
 VECTORS = 8
@@ -28,6 +28,13 @@ VECTORS = 8
 def gemv_scratch_size(spec: Dense) -> int:
     """Return how many numbers of scratch `gemv_forward` needs."""
     return 2 * (padded(spec.inputs, WIDE) + WIDE)
+
+
+def gemv_blocks(spec: Dense, lanes: int) -> int:
+    """Return how many blocks of outputs `gemv_forward` makes one after the other."""
+    while spec.outputs % lanes:
+        lanes //= 2
+    return -(-spec.outputs // lanes // VECTORS)
 
 
 @kernel(w="f32*", flag="i64*")
@@ -53,29 +60,32 @@ def gemv_forward(
     scratch: Pointer,
     *,
     spec: Dense,
+    part: Part | None = None,
 ) -> None:
-    """y = f(bias + Σ x[k] · w[k]) over the inputs that count; flag: `all_finite`'s."""
+    """y = f(bias + Σ x[k] · w[k]) over the inputs that count; flag: `all_finite`'s.
+
+    A part is some of `gemv_blocks`.
+    """
     rows, values = scratch.cast("i32"), scratch + gemv_scratch_size(spec) // 2
     count = _list(b, x, (rows, values), flag.load().equals(0), spec)
     lanes = lanes_for(b, spec.outputs)
-    for first, width, many in runs(split(spec.outputs // lanes, VECTORS)):
-        with b.loop(many) as block:
-            o = (block * width + first) * lanes
-            sums = [
-                b.var(
-                    bias.vector(o + v * lanes, lanes=lanes)
-                    if spec.has_bias
-                    else b.zeros(lanes)
-                )
-                for v in range(width)
-            ]
-            with b.loop(count) as n:
-                value, row = b.splat(values.load(n), lanes), w + rows.load(n) + o
-                for v, total in enumerate(sums):
-                    weight = row.vector(v * lanes, lanes=lanes)
-                    total.set(b.fma(value, weight, total.get()))
+    for first, width in part_runs(b, split(spec.outputs // lanes, VECTORS), part):
+        o = first * lanes
+        sums = [
+            b.var(
+                bias.vector(o + v * lanes, lanes=lanes)
+                if spec.has_bias
+                else b.zeros(lanes)
+            )
+            for v in range(width)
+        ]
+        with b.loop(count) as n:
+            value, row = b.splat(values.load(n), lanes), w + rows.load(n) + o
             for v, total in enumerate(sums):
-                y.store(apply(b, spec.function, total.get()), o + v * lanes)
+                weight = row.vector(v * lanes, lanes=lanes)
+                total.set(b.fma(value, weight, total.get()))
+        for v, total in enumerate(sums):
+            y.store(apply(b, spec.function, total.get()), o + v * lanes)
 
 
 def _list(

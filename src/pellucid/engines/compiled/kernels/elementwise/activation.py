@@ -14,6 +14,7 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     sweep,
 )
 from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.kernels.tile import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ class Elementwise:
 
 @kernel(x="f32*", y="f32*")
 def activation_forward(
-    b: Builder, x: Pointer, y: Pointer, *, spec: Elementwise
+    b: Builder, x: Pointer, y: Pointer, *, spec: Elementwise, part: Part | None = None
 ) -> None:
-    """y = f(x); the padding channels stay zero where f(0) is not."""
+    """y = f(x); the padding channels stay zero where f(0) is not. A part: some rows."""
     if spec.function.kind == "sigmoid" and spec.x.padded_channels != spec.x.channels:
         cuts = channel_spans(b, spec.x.channels)
 
@@ -90,13 +91,13 @@ def activation_forward(
 
             each_span(b, cuts, span)
 
-        pixels(b, [(x, spec.x), (y, spec.y)], pixel)
+        pixels(b, [(x, spec.x), (y, spec.y)], pixel, part)
         return
 
     def body(lanes: int, at: list[Pointer]) -> None:
         at[1].store(apply(b, spec.function, at[0].vector(lanes=lanes)))
 
-    sweep(b, [(x, spec.x), (y, spec.y)], body)
+    sweep(b, [(x, spec.x), (y, spec.y)], body, part)
 
 
 @kernel(seen="f32*", grad_y="f32*", grad_x="f32*")

@@ -8,6 +8,7 @@ from typing import Literal
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans, sweep
 from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.kernels.tile import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,14 @@ class Copy:
 
 
 @kernel(x="f32*", y="f32*")
-def copy(b: Builder, x: Pointer, y: Pointer, *, spec: Copy) -> None:
-    """y[rectangle] = or += x[rectangle]."""
+def copy(
+    b: Builder, x: Pointer, y: Pointer, *, spec: Copy, part: Part | None = None
+) -> None:
+    """y[rectangle] = or += x[rectangle]; a part is some of its rows."""
+    first, last = part or (0, spec.height)
     whole = spec.channels == spec.x.padded_channels == spec.y.padded_channels
     run = spec.channels * (spec.width if whole else 1)
-    with b.loop(spec.height) as i:
+    with b.loop(last, start=first) as i:
         rows = x + (i * spec.x.row + spec.from_at), y + (i * spec.y.row + spec.to_at)
         with b.loop(1 if whole else spec.width) as j:
             px, py = (
@@ -59,14 +63,22 @@ class Sum:
 
 
 @kernel(x="f32*", other="f32*", y="f32*")
-def add(b: Builder, x: Pointer, other: Pointer, y: Pointer, *, spec: Sum) -> None:
-    """y = f(x + other); f is ReLU or nothing."""
+def add(
+    b: Builder,
+    x: Pointer,
+    other: Pointer,
+    y: Pointer,
+    *,
+    spec: Sum,
+    part: Part | None = None,
+) -> None:
+    """y = f(x + other); f is ReLU or nothing. A part is some rows."""
 
     def body(lanes: int, at: list[Pointer]) -> None:
         value = at[0].vector(lanes=lanes) + at[1].vector(lanes=lanes)
         at[2].store(b.relu(value) if spec.has_relu else value)
 
-    sweep(b, [(x, spec.x), (other, spec.other), (y, spec.y)], body)
+    sweep(b, [(x, spec.x), (other, spec.other), (y, spec.y)], body, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +123,12 @@ class Enlarge:
 
 
 @kernel(x="f32*", y="f32*")
-def upsample_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Enlarge) -> None:
-    """y[i, j] = Σ over the 1 or 4 pixels of x around it."""
-    with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
+def upsample_forward(
+    b: Builder, x: Pointer, y: Pointer, *, spec: Enlarge, part: Part | None = None
+) -> None:
+    """y[i, j] = Σ over the 1 or 4 pixels of x around it; a part is some rows of y."""
+    first, last = part or (0, spec.y.height)
+    with b.loop(last, start=first) as i, b.loop(spec.y.width) as j:
         py = y + (i * spec.y.row + j * spec.y.padded_channels + spec.y.at(0, 0))
         around = _around(b, spec, i, j)
         for start, lanes, many in spans(spec.x.padded_channels, b.lanes):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value
 from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.kernels.tile import Part
 
 
 def spans(count: int, lanes: int) -> list[tuple[int, int, int]]:
@@ -24,17 +25,19 @@ def sweep(
     b: Builder,
     places: Sequence[tuple[Pointer, ImageLayout]],
     body: Callable[[int, list[Pointer]], None],
+    part: Part | None = None,
 ) -> None:
     """Call body(lanes, pointers) for every vector of images of one size.
 
     The images have the same height, width and stored channels, but may have other
-    sides. A vector may hold more than one pixel.
+    sides. A vector may hold more than one pixel. A part is some rows.
     """
     first = places[0][1]
-    if all(not any(map(any, m.halo)) for _, m in places):
+    if part is None and all(not any(map(any, m.halo)) for _, m in places):
         _run(b, [p for p, _ in places], first.size, body)
         return
-    with b.loop(first.height) as i:
+    low, high = part or (0, first.height)
+    with b.loop(high, start=low) as i:
         rows = [p + (i * m.row + m.at(0, 0)) for p, m in places]
         _run(b, rows, first.width * first.padded_channels, body)
 
@@ -54,10 +57,12 @@ def pixels(
     b: Builder,
     places: Sequence[tuple[Pointer, ImageLayout]],
     body: Callable[[list[Pointer]], None],
+    part: Part | None = None,
 ) -> None:
     """Call body(pointers) for every pixel of images of one height and width."""
     first = places[0][1]
-    with b.loop(first.height) as i, b.loop(first.width) as j:
+    low, high = part or (0, first.height)
+    with b.loop(high, start=low) as i, b.loop(first.width) as j:
         body([p + (i * m.row + j * m.padded_channels + m.at(0, 0)) for p, m in places])
 
 

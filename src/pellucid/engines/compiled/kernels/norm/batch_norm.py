@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
 from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.kernels.tile import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +193,14 @@ def norm_forward(
     y: Pointer,
     *,
     spec: Norm,
+    part: Part | None = None,
 ) -> None:
-    """y = f((x − mean) · scale / σ + offset); f is ReLU or nothing."""
+    """y = f((x − mean) · scale / σ + offset); f is ReLU or nothing.
+
+    A part is some rows.
+    """
     m, padded_channels = spec.x, spec.x.padded_channels
+    first, last = part or (0, m.height)
     for start, lanes, many in _channels(b, padded_channels):
         with b.loop(many) as k:
             c = k * lanes + start
@@ -202,7 +208,7 @@ def norm_forward(
             slope = statistics.vector(c + 2 * padded_channels, lanes=lanes)
             slope = slope * scale.vector(c, lanes=lanes)
             shift = offset.vector(c, lanes=lanes)
-            with b.loop(m.height) as i, b.loop(m.width) as j:
+            with b.loop(last, start=first) as i, b.loop(m.width) as j:
                 at = i * m.row + j * padded_channels + m.at(0, 0)
                 value = (x + at).vector(c, lanes=lanes)
                 value = b.fma(value - mean, slope, shift)

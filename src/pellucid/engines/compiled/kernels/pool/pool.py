@@ -9,6 +9,7 @@ from typing import Literal
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
 from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.kernels.tile import Part
 
 Pair = tuple[int, int]
 
@@ -80,10 +81,14 @@ def _count(b: Builder, spec: Pool, i: Value, j: Value) -> Value:
 
 
 def _windows(
-    b: Builder, spec: Pool, body: Callable[[Value, Value, Value, int, Value], None]
+    b: Builder,
+    spec: Pool,
+    body: Callable[[Value, Value, Value, int, Value], None],
+    part: Part | None = None,
 ) -> None:
     """Call body(i, j, offset in y, lanes, channel) for each window's vectors."""
-    with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
+    first, last = part or (0, spec.y.height)
+    with b.loop(last, start=first) as i, b.loop(spec.y.width) as j:
         at = i * spec.y.row + j * spec.y.padded_channels + spec.y.at(0, 0)
         for start, lanes, many in spans(spec.y.padded_channels, b.lanes):
             with b.loop(many) as k:
@@ -91,8 +96,13 @@ def _windows(
 
 
 @kernel(x="f32*", y="f32*")
-def pool_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Pool) -> None:
-    """y = the largest of each window (NaN wins), or the mean of its valid cells."""
+def pool_forward(
+    b: Builder, x: Pointer, y: Pointer, *, spec: Pool, part: Part | None = None
+) -> None:
+    """y = the largest of each window (NaN wins), or the mean of its valid cells.
+
+    A part is some rows of y.
+    """
 
     def window(i: Value, j: Value, at: Value, lanes: int, c: Value) -> None:
         is_max = spec.kind == "max"
@@ -108,7 +118,7 @@ def pool_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Pool) -> None:
             result = result / b.splat(_count(b, spec, i, j), lanes)
         y.store(result, at + c)
 
-    _windows(b, spec, window)
+    _windows(b, spec, window, part)
 
 
 @kernel(x="f32*", y="f32*", grad_y="f32*", grad_x="f32*")
@@ -174,19 +184,28 @@ def avg_pool_backward(
 
 @kernel(x="f32*", y="f32*")
 def global_avg_forward(
-    b: Builder, x: Pointer, y: Pointer, *, spec: ImageLayout
+    b: Builder,
+    x: Pointer,
+    y: Pointer,
+    *,
+    spec: ImageLayout,
+    part: Part | None = None,
 ) -> None:
-    """y[c] = Σ x[i, j, c] / (height · width); spec is x's layout."""
+    """y[c] = Σ x[i, j, c] / (height · width); spec is x's layout.
+
+    A part is some vectors of channels, where channels are whole vectors.
+    """
     for start, lanes, many in spans(spec.padded_channels, b.lanes):
-        with b.loop(many) as k:
+        first, last = part or (0, many)
+        with b.loop(last, start=first) as k:
             c = k * lanes + start
             total = b.var(b.zeros(lanes))
             with b.loop(spec.height) as i:
-                part = b.var(b.zeros(lanes))
+                row = b.var(b.zeros(lanes))
                 with b.loop(spec.width) as j:
                     at = i * spec.row + j * spec.padded_channels + spec.at(0, 0)
-                    part.add((x + at).vector(c, lanes=lanes))
-                total.add(part.get())
+                    row.add((x + at).vector(c, lanes=lanes))
+                total.add(row.get())
             y.store(total.get() / float(spec.height * spec.width), c)
 
 

@@ -10,14 +10,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.amx import amx
 from pellucid.engines.compiled.kernels.conv.zero_mask import row_size, where_seen
 from pellucid.engines.compiled.kernels.elementwise.activation import apply
 from pellucid.engines.compiled.kernels.layout import ImageLayout, padded
 from pellucid.engines.compiled.kernels.pool.pool_epilogue import pool_window
-from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, runs, split, tile
+from pellucid.engines.compiled.kernels.tile import (
+    Axis,
+    Part,
+    lanes_for,
+    part_runs,
+    runs,
+    split,
+    tile,
+)
 from pellucid.engines.compiled.kernels.winograd.winograd_layout import (
     Floats,
     Parts,
@@ -44,6 +53,7 @@ from pellucid.engines.compiled.kernels.winograd.winograd_weight import (
 
 __all__ = [
     "Winograd",
+    "outputs",
     "scratch_size",
     "top_of",
     "transform_input",
@@ -88,17 +98,20 @@ def winograd_forward(
     scratch: Pointer,
     *,
     spec: Winograd,
+    part: Part | None = None,
 ) -> None:
     """y = f(x * w + bias), pooled or not; ``u`` are `winograd_weight`'s numbers.
 
-    ``seen`` are `find_zeros`' numbers where the spec keeps zeros, else not read.
+    ``seen`` are `find_zeros`' numbers where the spec keeps zeros, else not read. A part
+    is some of `tile_groups`: where the last row of tiles overlaps the one above, it
+    leaves out what that one writes, or the bits would depend on who comes last.
     """
     on = amx.tiles(b) if spec.on_amx else contextlib.nullcontext()
+    if part:
+        spec = replace(spec, writes_once=True)
     with on:
-        for first, count, many in runs(split(spec.tiles[0], tile_rows(spec))):
-            with b.loop(many) as group:
-                rows = (group * count + first, count)
-                _tile_block(b, (x, u, bias, y, codes, seen, scratch), spec, rows)
+        for rows in part_runs(b, split(spec.tiles[0], tile_rows(spec)), part):
+            _tile_block(b, (x, u, bias, y, codes, seen, scratch), spec, rows)
 
 
 Places = tuple[Pointer, Pointer, Pointer, Pointer, Pointer, Pointer, Pointer]
@@ -130,7 +143,7 @@ def _tile_block(
                     (spec, tiles, width),
                 )
             step = apart(tiles * size)
-            _outputs(b, (made, bias, y, codes, seen), spec, (*rows, o, size, step))
+            outputs(b, (made, bias, y, codes, seen), spec, (*rows, o, size, step))
 
 
 def _amx_block(
@@ -156,13 +169,23 @@ def _amx_block(
             product,
         )
     how = (*rows, b.i64(0), conv.y.padded_channels, step)
-    _outputs(b, (made, bias, y, codes, seen), spec, how)
+    outputs(b, (made, bias, y, codes, seen), spec, how)
 
 
 def transform_input(
-    b: Builder, x: Pointer, lay: TileLayout, spec: Winograd, rows: tuple[Value, int]
+    b: Builder,
+    x: Pointer,
+    lay: TileLayout,
+    spec: Winograd,
+    rows: tuple[Value, Number],
+    *,
+    in_one_loop: bool = False,
 ) -> None:
-    """Put Bᵀ d B for some rows of tiles."""
+    """Put Bᵀ d B for some rows of tiles, from the first on so many.
+
+    The last tile of a row that overlaps its neighbour has code of its own, unless all
+    are to be ``in_one_loop``, which is shorter.
+    """
     conv, m, (_, columns) = spec.conv, spec.conv.x, spec.tiles
     first, count = rows
     lanes = lanes_for(b, m.padded_channels)
@@ -171,7 +194,13 @@ def transform_input(
     most = UNROLLED if spec.m == 2 else 1
     with b.loop(count) as r:
         top, _ = top_of(b, spec, first + r)
-        for start, length, many in runs(split(whole, most)):
+        if in_one_loop:
+            with b.loop(columns) as t, b.loop(m.padded_channels, step=lanes) as c:
+                left = b.smaller(t * spec.m, spec.extent[1] - spec.m)
+                at = x + (top * m.row + left * m.padded_channels + c)
+                _transform_run(b, at, lay.at(r * columns + t, c), (spec, 1, lay, lanes))
+            whole = columns = 0
+        for start, length, many in runs(split(whole, most)) if whole else ():
             with b.loop(many) as group, b.loop(m.padded_channels, step=lanes) as c:
                 t = group * length + start
                 at = x + (top * m.row + t * (spec.m * m.padded_channels) + c)
@@ -239,11 +268,11 @@ def _product(
                     (to + t * size).store(value, r * size + v * lanes)
 
 
-def _outputs(
+def outputs(
     b: Builder,
     places: tuple[Pointer, Pointer, Pointer, Pointer, Pointer],
     spec: Winograd,
-    how: tuple[Value, int, Value, int, int],
+    how: tuple[Value, Number, Value, int, int],
 ) -> None:
     """Transform back and store a block of outputs for some rows of tiles."""
     made, bias, y, codes, seen = places
@@ -275,6 +304,7 @@ def _outputs(
                     _put_cells(b, cells, offset, y, place)
 
 
+#: (spec, row of tiles, tile of that row, first output channel)
 Place = tuple[Winograd, Value, Value, Value]
 
 
@@ -309,7 +339,7 @@ def _put_pooled(
     (y, codes), spec, m, o = places, place[0], place[0].y, place[3]
     top, left = _corner(b, place, m, 2)
     y, codes = y + o + m.at(0, 0), codes + o
-    for i, j in _grid(spec.m // 2):
+    for i, j in _cells(b, place, spec.m // 2):
         window = [cells[2 * i + r][2 * j + s] for r, s in _grid(2)]
         value, code = pool_window(b, window, offset, spec.conv.function)
         (y + (top * m.row + left * m.padded_channels)).store(
@@ -324,6 +354,18 @@ def _grid(size: int) -> Iterator[tuple[int, int]]:
     return ((i, j) for i in range(size) for j in range(size))
 
 
+def _cells(b: Builder, place: Place, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the outputs of a tile that are to be written, ``size`` along its edge."""
+    spec, row = place[0], place[1]
+    twice = -spec.extent[0] % spec.m * size // spec.m  # rows of the last tile
+    if not (spec.writes_once and twice):
+        yield from _grid(size)
+        return
+    yield from ((i, j) for i in range(twice, size) for j in range(size))
+    with b.when(row < spec.tiles[0] - 1):
+        yield from ((i, j) for i in range(twice) for j in range(size))
+
+
 def _put_cells(
     b: Builder, cells: list[Vectors], offset: Value | None, y: Pointer, place: Place
 ) -> None:
@@ -335,7 +377,7 @@ def _put_cells(
     done = [-size % spec.m for size in spec.extent]  # of the last tiles' outputs
     _, is_low = top_of(b, spec, row)
     is_right = t * spec.m > spec.extent[1] - spec.m if done[1] else None
-    for i, j in _grid(spec.m):
+    for i, j in _cells(b, place, spec.m):
         value, at = cells[i][j], i * m.row + j * m.padded_channels
         if offset is not None:
             value = value + offset

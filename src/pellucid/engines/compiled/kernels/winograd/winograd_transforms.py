@@ -64,6 +64,9 @@ class Winograd:
         Whether an output that sees only zeros is the bias exactly.
     on_amx : bool
         Whether the products are made on AMX tiles.
+    writes_once : bool
+        Whether the last row of tiles leaves out the outputs that the row above it has
+        as well.
     """
 
     conv: Conv
@@ -75,6 +78,7 @@ class Winograd:
     edge: Literal[0, 2, 4] = 0
     keeps_zeros: bool = False
     on_amx: bool = False
+    writes_once: bool = False
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -90,13 +94,17 @@ class Winograd:
             return self.edge
         return 4 if min(self.extent) >= 4 and self._cost(4) < self._cost(2) else 2
 
-    def _cost(self, m: int) -> float:
-        """Return about how many multiply-adds of vectors each output channel takes."""
+    def _cost(self, m: int, images: int = 1) -> float:
+        """Return about how many multiply-adds of vectors each output channel takes.
+
+        That is for one image where so many go together.
+        """
         rows, columns = (-(-size // m) for size in self.extent)
         transforms = 9 * m * m if m == 4 else 0  # m = 2 only adds, beside the products
         tiles, numbers = rows * columns, (m + 2) ** 2 * self.conv.x.channels
         if self.on_amx:
-            products = padded(tiles, EDGE) * numbers * AMX_PRODUCT
+            whole = padded(tiles * images, EDGE) / images
+            products = whole * numbers * AMX_PRODUCT
             cut = tiles * numbers * (AMX_CUT / self.conv.y.channels + AMX_PASS)
             return products + cut + tiles * transforms
         return tiles * (numbers + transforms)
@@ -145,9 +153,10 @@ def winograd_fits(conv: Conv) -> bool:
     return conv.kernel == (3, 3) and is_plain and is_large and sizes >= 2
 
 
-def on_amx(spec: Winograd) -> Winograd:
+def on_amx(spec: Winograd, images: int = 1) -> Winograd:
     """Return the spec with its products on AMX, or as it is where that costs more.
 
+    ``images`` is how many go together.
     For m = 2 it never pays: per product there is twice as much to pass to the tiles.
     Tiles sum over stored channels, so there must be none but the true ones.
     """
@@ -155,7 +164,7 @@ def on_amx(spec: Winograd) -> Winograd:
     fits = x.channels == x.padded_channels and x.padded_channels % DEPTH == 0
     fits = fits and spec.conv.y.padded_channels % EDGE == 0
     other = replace(spec, on_amx=True, edge=4)
-    is_cheaper = spec.m == 4 and other.cost < spec.cost
+    is_cheaper = spec.m == 4 and other._cost(4, images) < spec._cost(4, images)
     return other if fits and is_cheaper else spec
 
 

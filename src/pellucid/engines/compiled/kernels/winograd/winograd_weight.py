@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.codegen import (
+    Builder,
+    Pointer,
+    Value,
+    kernel,
+    written_out,
+)
 from pellucid.engines.compiled.kernels.amx import amx
 from pellucid.engines.compiled.kernels.layout import padded
 from pellucid.engines.compiled.kernels.tile import lanes_for, runs, split, tile_shape
@@ -18,6 +24,8 @@ from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
 TILES = {2: 12, 4: 8}
 #: most rows of the register tile
 ROWS = 14
+#: spots of the larger tiles
+MOST_SPOTS = 36
 
 
 def weight_size(spec: Winograd) -> int:
@@ -32,6 +40,11 @@ def tile_rows(spec: Winograd) -> int:
     if spec.on_amx:
         return _filling(*spec.tiles)
     return min(spec.tiles[0], -(-TILES[spec.m] // spec.tiles[1]))
+
+
+def tile_groups(spec: Winograd) -> int:
+    """Return how many groups of rows of tiles there are."""
+    return len(split(spec.tiles[0], tile_rows(spec)))
 
 
 def _filling(rows: int, columns: int) -> int:
@@ -83,7 +96,7 @@ def blocks(b: Builder, spec: Winograd) -> list[tuple[int, int, int]]:
 
 def taps_size(lanes: int) -> int:
     """Return how many elements of scratch the weights' transforms need."""
-    return 9 * lanes * lanes
+    return 9 * lanes * lanes + 2 * MOST_SPOTS * lanes
 
 
 @kernel(w="f32*", u="f32*", kept="f32*")
@@ -163,6 +176,7 @@ def amx_steps(spec: Winograd) -> tuple[int, int]:
     return amx.EDGE * n_step, product_of(spec, 1).right_column
 
 
+@written_out
 @kernel(w="f32*", u="f32*", kept="f32*")
 def winograd_amx_weight(
     b: Builder, w: Pointer, u: Pointer, kept: Pointer, *, spec: Winograd
@@ -183,15 +197,18 @@ def winograd_amx_weight(
         first = k // amx.DEPTH * product.right_step + k % amx.DEPTH // 2 * lanes
         to = u.cast("i32") + first
         with b.loop(lanes // 2) as i:
-            at = kept + i * (2 * lanes)
-            even, odd = (
-                _transformed([at.vector(t * size + r * lanes) for t in range(9)], spec)
-                for r in (0, 1)
-            )
-            for spot, pair in enumerate(zip(even, odd, strict=True)):
-                for part, words in enumerate(amx.paired(b, *pair)):
-                    at_spot = spot * right_size(spec) + part * amx.WORDS
-                    (to + i * lanes).store(words, at_spot)
+            with b.loop(2) as half:
+                at = kept + (2 * i + half) * lanes
+                own = kept + half * (spec.spots * lanes)
+                taps = [at.vector(t * size) for t in range(9)]
+                for n, value in enumerate(_transformed(taps, spec)):
+                    own.store(value, 9 * size + n * lanes)
+            with b.loop(spec.spots) as spot:
+                pair = kept + (spot * lanes + 9 * size)
+                even, odd = pair.vector(), pair.vector(spec.spots * lanes)
+                place = to + (spot * right_size(spec) + i * lanes)
+                for part, words in enumerate(amx.paired(b, even, odd)):
+                    place.store(words, part * amx.WORDS)
 
 
 def _transformed(taps: Vectors, spec: Winograd) -> Vectors:

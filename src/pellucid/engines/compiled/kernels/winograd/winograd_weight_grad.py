@@ -79,7 +79,7 @@ def winograd_grad_weight(
             row = group * count + first
             lay = Floats(scratch, tiles, conv.x.padded_channels)
             transform_input(b, x, lay, spec, (row, count))
-            _transform_grad(b, grad_y, grads, spec, (row, count))
+            transform_grad(b, grad_y, grads, spec, (row, count), tiles)
             with b.loop(spec.spots) as spot:
                 _product(
                     b,
@@ -90,14 +90,19 @@ def winograd_grad_weight(
                 )
 
 
-def _transform_grad(
-    b: Builder, grad_y: Pointer, to: Pointer, spec: Winograd, rows: tuple[Value, int]
+def transform_grad(
+    b: Builder,
+    grad_y: Pointer,
+    to: Pointer,
+    spec: Winograd,
+    rows: tuple[Value, int],
+    tiles: int,
 ) -> None:
-    """to[spot][tile][channel] = A grad_y Aᵀ for some rows of tiles."""
+    """to[spot][tile][channel] = A grad_y Aᵀ for some rows of tiles, of ``tiles``."""
     (first, count), columns, m = rows, spec.tiles[1], spec.conv.y
     lanes, whole = lanes_for(b, m.padded_channels), spec.extent[1] // spec.m
     done = [-size % spec.m for size in spec.extent]  # of the last tiles' outputs
-    how = (spec, apart(count * columns * m.padded_channels), lanes)
+    how = (spec, apart(tiles * m.padded_channels), lanes)
     with b.loop(count) as r:
         top, is_low = top_of(b, spec, first + r)
         row, target = (

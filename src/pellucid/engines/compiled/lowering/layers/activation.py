@@ -46,6 +46,7 @@ def lower(low: LoweringContext, node: Node) -> None:
         BufferRef(x.buffer),
         BufferRef(y.buffer),
         node=node.name,
+        parts=x.map.height,
     )
 
     def back() -> None:

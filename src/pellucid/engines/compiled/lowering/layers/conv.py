@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import prod
 from typing import Literal
 
+from pellucid.engines.compiled.kernels.amx import pointwise_amx
 from pellucid.engines.compiled.kernels.amx.amx import EDGE
 from pellucid.engines.compiled.kernels.conv import (
     conv_input_grad_scatter,
@@ -29,7 +30,11 @@ from pellucid.engines.compiled.kernels.conv.conv_weight_grad import (
 from pellucid.engines.compiled.kernels.conv.zero_mask import find_zeros, seen_size
 from pellucid.engines.compiled.kernels.elementwise import copies
 from pellucid.engines.compiled.kernels.layout import Halo, ImageLayout
-from pellucid.engines.compiled.kernels.winograd import winograd, winograd_weight_grad
+from pellucid.engines.compiled.kernels.winograd import (
+    winograd,
+    winograd_joined,
+    winograd_weight_grad,
+)
 from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
     Winograd,
     on_amx,
@@ -38,11 +43,13 @@ from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
 from pellucid.engines.compiled.kernels.winograd.winograd_weight import (
     amx_steps,
     taps_size,
+    tile_groups,
     weight_size,
     winograd_amx_weight,
     winograd_weight,
 )
 from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.lowering.layers import lower_joined, lower_packed
 from pellucid.engines.compiled.lowering.layers.activation import (
     FUNCTIONS,
     lower_activation_grad,
@@ -54,6 +61,8 @@ from pellucid.network.node import Node
 
 Pair = tuple[int, int]
 
+#: tiles of one image for which reading its weights is less than the transformed ones
+FEW_TILES = 4
 _GREY = "a vector is some pixels"
 
 
@@ -140,6 +149,12 @@ def forward(
             low, node, fast, (BufferRef(x.buffer), bias, BufferRef(y.buffer)), what=what
         )
         return
+    if low.has_amx and pointwise_amx.pointwise_amx_fits(spec):
+        _pointwise_amx(low, node, spec, (x, w, bias, y), what)
+        return
+    if lower_packed.pays(spec, low.target):
+        lower_packed.forward(low, node, spec, (x, w, bias, y), what)
+        return
     kernel, why = conv_forward, "register tiles"
     if depthwise.depthwise_fits(spec):
         kernel, why = depthwise.depthwise_forward, "each channel alone"
@@ -166,6 +181,39 @@ def forward(
         grain="fine",
         why=f"{why}{what}",
         multiply_adds=multiply_adds(spec),
+        parts=spec.y.height,
+    )
+
+
+def _pointwise_amx(
+    low: LoweringContext,
+    node: Node,
+    spec: Conv,
+    places: tuple[Value, BufferRef, BufferRef, Value],
+    what: str,
+) -> None:
+    """Add the step of a 1×1 convolution on AMX, and the cutting of its weights."""
+    x, w, bias, y = places
+    parts = low.buffer(f"{node.name} parts", pointwise_amx.right_size(spec), "shared")
+    low.prepare(
+        pointwise_amx.pointwise_amx_weight, spec, w, BufferRef(parts), node=node.name
+    )
+    size = pointwise_amx.pointwise_scratch_size(spec)
+    scratch = low.buffer(f"{node.name} tiles", size, "worker")
+    low.step(
+        pointwise_amx.pointwise_amx,
+        spec,
+        BufferRef(x.buffer),
+        BufferRef(parts),
+        w,
+        bias,
+        BufferRef(y.buffer),
+        BufferRef(scratch),
+        node=node.name,
+        grain="fine",
+        why=f"pixels are rows, on AMX{what}",
+        multiply_adds=multiply_adds(spec),
+        parts=pointwise_amx.blocks(spec),
     )
 
 
@@ -192,7 +240,11 @@ def add_winograd(
     is_ohwi = low.parameter(node, "weight").layout.order[0] != 0
     spec = replace(spec, weight_layout="ohwi" if is_ohwi else "hwio")
     if low.has_amx:
-        spec = on_amx(spec)
+        group = None if spec.pooled else winograd_joined.join(spec)
+        if group is None:
+            spec = on_amx(spec)
+        elif not low.shares_images:  # for one image the weights' parts are too large
+            spec = on_amx(spec, group.images)
     role = "back" if spec.is_turned else "forward"
     u = low.buffer(f"{node.name} U {role}", weight_size(spec), "shared")
     size = winograd.scratch_size(spec, low.target.lanes)
@@ -214,13 +266,27 @@ def add_winograd(
         arguments = weight, BufferRef(u), BufferRef(taps)
         low.prepare(winograd_weight, spec, *arguments, node=node.name)
     x, bias, y = places
+    group = winograd_joined.join(spec) if codes is None else None
+    if group is not None and not (role == "forward" and _has_corners(low, node)):
+        if low.shares_images and group.one <= FEW_TILES:
+            w = hwio(low, node, spec.conv)
+            refs = x, w, bias, y
+            lower_packed.one_image(low, node, spec.conv, refs, what, when="is_one")
+        elif low.shares_images:
+            refs = x, BufferRef(u), bias, y
+            lower_joined.one_image(low, node, group, refs, what)
+        lower_joined.forward(low, node, group, (x, BufferRef(u), bias, y), what)
+        return
     seen = BufferRef(u)
     if role == "forward" and _has_corners(low, node):
         spec = replace(spec, keeps_zeros=True)
         seen = BufferRef(
             low.buffer(f"{node.name} seen", seen_size(spec.conv), "image", "i32")
         )
-        low.step(find_zeros, spec.conv, x, seen, node=node.name, grain="fine")
+        rows = spec.conv.y.height
+        low.step(
+            find_zeros, spec.conv, x, seen, node=node.name, grain="fine", parts=rows
+        )
     low.step(
         winograd.winograd_forward,
         spec,
@@ -235,6 +301,7 @@ def add_winograd(
         grain="fine",
         why=f"{spec.title}: 3×3, stride 1{what}",
         multiply_adds=multiply_adds(spec.conv),
+        parts=tile_groups(spec),
     )
 
 
@@ -271,6 +338,10 @@ def _pull_weight(
     low.clear_chunk_grad(node, "weight")
     if low.options.winograd and winograd_fits(spec):
         fast = Winograd(spec, pooled=False, y=spec.y)
+        group = winograd_joined.join(fast)
+        if group is not None:
+            lower_joined.weight_grad(low, node, group, (x.buffer, grad.buffer))
+            return
         size = winograd_weight_grad.grad_size(fast)
         grad_u = low.buffer(f"{node.name} grad U", size, "worker")
         low.prologue(copies.zero, size, BufferRef(grad_u), node=node.name)

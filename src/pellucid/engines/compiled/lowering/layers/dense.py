@@ -132,6 +132,7 @@ def _add_one_image(
         grain="coarse",
         why="one image: zeros of the input are skipped",
         when="is_one",
+        parts=gemv.gemv_blocks(spec, low.target.lanes),
     )
 
 

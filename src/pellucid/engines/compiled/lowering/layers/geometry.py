@@ -63,7 +63,12 @@ def lower_pad(low: LoweringContext, node: Node) -> None:
     *size, outer, inner = rectangle(y.map, x.map)
     spec = Copy(x.map, y.map, size[0], size[1], size[2], inner, outer)
     low.step(
-        copies.copy, spec, BufferRef(x.buffer), BufferRef(y.buffer), node=node.name
+        copies.copy,
+        spec,
+        BufferRef(x.buffer),
+        BufferRef(y.buffer),
+        node=node.name,
+        parts=x.map.height,
     )
 
     def back() -> None:
@@ -98,6 +103,7 @@ def lower_upsample(low: LoweringContext, node: Node) -> None:
         BufferRef(x.buffer),
         BufferRef(y.buffer),
         node=node.name,
+        parts=y.map.height,
     )
 
     def back() -> None:
@@ -136,6 +142,7 @@ def lower_add(low: LoweringContext, node: Node) -> None:
                 BufferRef(other.buffer),
                 BufferRef(y.buffer),
                 node=node.name,
+                parts=y.map.height,
             )
         first = y
 
@@ -174,7 +181,12 @@ def lower_concat(low: LoweringContext, node: Node) -> None:
             y.map.at(0, 0, start),
         )
         low.step(
-            copies.copy, spec, BufferRef(x.buffer), BufferRef(y.buffer), node=node.name
+            copies.copy,
+            spec,
+            BufferRef(x.buffer),
+            BufferRef(y.buffer),
+            node=node.name,
+            parts=m.height,
         )
 
     def back() -> None:

@@ -95,6 +95,7 @@ def lower(low: LoweringContext, node: Node) -> None:
         offset,
         BufferRef(y.buffer),
         node=node.name,
+        parts=x.map.height,
     )
 
     written = low.phases[-1]

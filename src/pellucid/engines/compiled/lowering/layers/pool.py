@@ -27,6 +27,7 @@ def lower(low: LoweringContext, node: Node) -> None:
         BufferRef(x.buffer),
         BufferRef(y.buffer),
         node=node.name,
+        parts=y.map.height,
     )
 
     def back() -> None:
@@ -67,6 +68,7 @@ def lower_global(low: LoweringContext, node: Node) -> None:
         BufferRef(x.buffer),
         BufferRef(y.buffer),
         node=node.name,
+        parts=max(1, x.map.padded_channels // low.target.lanes),
     )
 
     def back() -> None:

@@ -1,0 +1,160 @@
+"""1×1 convolution on AMX tiles.
+
+A pixel is a row of a matrix product. 32 of them go together: their numbers are cut into
+parts, multiplied by all weights, which were cut before, and the sums get bias and
+activation on their way to the output. An infinite number has no parts; pixels that meet
+what is not finite are made again without AMX.
+"""
+
+from __future__ import annotations
+
+from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.kernels.amx import amx
+from pellucid.engines.compiled.kernels.conv.conv import Conv
+from pellucid.engines.compiled.kernels.elementwise.activation import apply
+from pellucid.engines.compiled.kernels.tile import Part
+
+#: pixels that go together
+PIXELS = 32
+#: fewest channels on either side, and pixels, for which it pays to cut numbers
+LEAST_CHANNELS, LEAST_PIXELS = 64, 64
+#: bytes of the weights' parts that stay in the second cache
+CACHED = 2 << 20
+
+_TILE = amx.PARTS * amx.WORDS  # 32-bit words
+_LEFT = 2 * _TILE  # the same in 16-bit numbers
+
+
+def pointwise_amx_fits(conv: Conv) -> bool:
+    """Return whether a convolution fills tiles, and is large enough to gain."""
+    x, y = conv.x, conv.y
+    is_pointwise = conv.kernel == (1, 1) and conv.groups == 1 and not conv.accumulate
+    is_whole = x.channels == x.padded_channels and x.channels % amx.DEPTH == 0
+    is_whole = is_whole and y.padded_channels % amx.DEPTH == 0
+    is_large = min(x.channels, y.channels) >= LEAST_CHANNELS
+    is_large = is_large and y.height * y.width >= LEAST_PIXELS
+    is_cached = 4 * right_size(conv) <= CACHED
+    return is_pointwise and is_whole and is_large and is_cached
+
+
+def right_size(conv: Conv) -> int:
+    """Return how many words the parts of the weights take."""
+    return _steps(conv) * (conv.y.padded_channels // amx.EDGE) * _TILE
+
+
+def pointwise_scratch_size(conv: Conv) -> int:
+    """Return how many elements of scratch a worker needs."""
+    return 2 * _steps(conv) * _TILE + PIXELS * conv.y.padded_channels
+
+
+def blocks(conv: Conv) -> int:
+    """Return how many times pixels go together."""
+    return -(-conv.y.height * conv.y.width // PIXELS)
+
+
+def _steps(conv: Conv) -> int:
+    return conv.x.channels // amx.DEPTH
+
+
+@kernel(w="f32*", right="f32*")
+def pointwise_amx_weight(b: Builder, w: Pointer, right: Pointer, *, spec: Conv) -> None:
+    """right[column][step][part] = the weights' parts, of 32 inputs two by two."""
+    n, steps, words = spec.y.padded_channels, _steps(spec), right.cast("i32")
+    with b.loop(steps) as step, b.loop(amx.EDGE) as pair, b.loop(n // amx.EDGE) as o:
+        at = w + ((step * amx.DEPTH + pair * 2) * n + o * amx.EDGE)
+        to = words + ((o * steps + step) * _TILE + pair * amx.EDGE)
+        for part, both in enumerate(amx.paired(b, at.vector(0), at.vector(n))):
+            to.store(both, part * amx.WORDS)
+
+
+@kernel(x="f32*", right="f32*", w="f32*", bias="f32*", y="f32*", scratch="f32*")
+def pointwise_amx(
+    b: Builder,
+    x: Pointer,
+    right: Pointer,
+    w: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    scratch: Pointer,
+    *,
+    spec: Conv,
+    part: Part | None = None,
+) -> None:
+    """y[i, j, o] = f(bias[o] + Σ x[i·s, j·s, c] · w[c, o]); a part is some `blocks`."""
+    pixels, n, steps = (
+        spec.y.height * spec.y.width,
+        spec.y.padded_channels,
+        _steps(spec),
+    )
+    first, last = part or (b.i64(0), b.i64(blocks(spec)))
+    left, sums = scratch.cast("i16"), scratch + 2 * steps * _TILE
+    x = x + spec.x.at(-spec.top_left[0], -spec.top_left[1])
+    y = y + spec.y.at(0, 0)
+    product = amx.Product(
+        rows=PIXELS // amx.EDGE,
+        columns=n // amx.EDGE,
+        left_row=amx.DEPTH,
+        left_part=amx.EDGE * amx.DEPTH,
+        left_step=_LEFT,
+        left_block=steps * _LEFT,
+        right_step=_TILE,
+        right_column=steps * _TILE,
+        sums_row=n,
+    )
+    with amx.tiles(b), b.loop(last, start=first) as block:
+        begin = block * PIXELS
+        count = b.smaller(b.i64(pixels) - begin, PIXELS)
+        with b.loop(count) as r:
+            row = x + _at(spec, begin + r, is_input=True)
+            to = left + (r // amx.EDGE * (steps * _LEFT) + r % amx.EDGE * amx.DEPTH)
+            with b.loop(steps) as step:
+                at, place = row + step * amx.DEPTH, to + step * _LEFT
+                cut = amx.in_row(b, at.vector(0), at.vector(amx.EDGE))
+                for number, halves in enumerate(cut):
+                    place.store(halves, number * (amx.EDGE * amx.DEPTH))
+        amx.multiply(b, left, right.cast("i32"), sums, steps, product)
+        seen = b.var(b.zeros())
+        with b.loop(count) as r:
+            row, to = sums + r * n, y + _at(spec, begin + r, is_input=False)
+            with b.loop(n, step=amx.EDGE) as o:
+                value = row.vector(o)
+                seen.add(value * 0.0)
+                if spec.has_bias:
+                    value = value + bias.vector(o)
+                to.store(apply(b, spec.function, value), o)
+        with b.when(b.total(seen.get()).is_nan()):
+            b.call(pointwise_plain, x, w, bias, y, begin, count, spec=spec)
+
+
+def _at(conv: Conv, pixel: Value, *, is_input: bool) -> Value:
+    """Return where a pixel of y lies, or of x that it sees."""
+    i, j = pixel // conv.y.width, pixel % conv.y.width
+    if not is_input:
+        return i * conv.y.row + j * conv.y.padded_channels
+    (down, across), m = conv.stride, conv.x
+    return i * (down * m.row) + j * (across * m.padded_channels)
+
+
+@kernel(x="f32*", w="f32*", bias="f32*", y="f32*", begin="n", count="n")
+def pointwise_plain(
+    b: Builder,
+    x: Pointer,
+    w: Pointer,
+    bias: Pointer,
+    y: Pointer,
+    begin: Value,
+    count: Value,
+    *,
+    spec: Conv,
+) -> None:
+    """Make some pixels by vectors of outputs, one after the other."""
+    n = spec.y.padded_channels
+    with b.loop(count) as r:
+        row = x + _at(spec, begin + r, is_input=True)
+        to = y + _at(spec, begin + r, is_input=False)
+        with b.loop(n, step=amx.EDGE) as o:
+            total = b.var(bias.vector(o) if spec.has_bias else b.zeros())
+            with b.loop(spec.x.channels) as c:
+                weight = (w + (c * n + o)).vector()
+                total.set(b.fma(row.splat(c), weight, total.get()))
+            to.store(apply(b, spec.function, total.get()), o)

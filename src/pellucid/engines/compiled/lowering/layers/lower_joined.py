@@ -1,0 +1,109 @@
+"""Lower Winograd's algorithm with images joined, or one image in three steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pellucid.engines.compiled.kernels.winograd import winograd_joined as kernels
+from pellucid.engines.compiled.kernels.winograd import winograd_joined_grad
+from pellucid.engines.compiled.kernels.winograd.winograd_joined import Joined
+from pellucid.engines.compiled.kernels.winograd.winograd_transforms import Winograd
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef, Number
+from pellucid.network.node import Node
+
+
+def forward(
+    low: LoweringContext,
+    node: Node,
+    group: Joined,
+    places: tuple[BufferRef, BufferRef, BufferRef, BufferRef],
+    what: str,
+) -> None:
+    """Add the step that makes a chunk's images; ``places`` are x, u, bias and y."""
+    x, u, bias, y = places
+    spec = group.spec
+    work = _multiply_adds(spec)
+    role = "back" if spec.is_turned else "forward"
+    low.joins_images = low.joins_images or group.images > 1
+    size = kernels.joined_scratch_size(group)
+    scratch = low.buffer(f"{node.name} tiles joined {role}", size, "worker")
+    low.step(
+        kernels.winograd_joined,
+        group,
+        x,
+        u,
+        bias,
+        y,
+        BufferRef(scratch),
+        Number("images"),
+        x.buffer.stride,
+        y.buffer.stride,
+        node=node.name,
+        per="chunk",
+        grain="fine",
+        why=f"{spec.title}: 3×3, stride 1, {group.images} image(s) joined{what}",
+        when="is_many" if low.shares_images else "",
+        multiply_adds=work,
+    )
+
+
+def one_image(
+    low: LoweringContext,
+    node: Node,
+    group: Joined,
+    places: tuple[BufferRef, BufferRef, BufferRef, BufferRef],
+    what: str,
+) -> None:
+    """Add the three steps that make one image; ``places`` are x, u, bias and y."""
+    (x, u, bias, y), spec = places, group.spec
+    size = kernels.joined_scratch_size(group)
+    own = BufferRef(low.buffer(f"{node.name} tiles of one", size, "image"))
+    made = replace(own, offset=kernels.products_at(group))
+    for kernel, mine, parts in (
+        (kernels.winograd_transform, (x, own), spec.tiles[0]),
+        (kernels.winograd_products, (own, u, made), spec.spots),
+        (kernels.winograd_outputs, (made, bias, y), spec.tiles[0]),
+    ):
+        low.step(
+            kernel,
+            group,
+            *mine,
+            node=node.name,
+            grain="fine",
+            why=f"{spec.title}: 3×3, stride 1, by spots{what}",
+            when="is_one",
+            parts=parts,
+            multiply_adds=_multiply_adds(spec) * (parts == spec.spots),
+        )
+
+
+def weight_grad(
+    low: LoweringContext, node: Node, group: Joined, pair: tuple[Buffer, Buffer]
+) -> None:
+    """Add the step of the weights' gradient, from x and grad_y."""
+    low.joins_images = low.joins_images or group.images > 1
+    x, grad = pair
+    size = winograd_joined_grad.joined_grad_scratch_size(group)
+    scratch = low.buffer(f"{node.name} tiles joined grad", size, "worker")
+    low.step(
+        winograd_joined_grad.winograd_joined_grad,
+        group,
+        BufferRef(x),
+        BufferRef(grad),
+        low.chunk_grad(node, "weight"),
+        BufferRef(scratch),
+        Number("images"),
+        x.stride,
+        grad.stride,
+        node=node.name,
+        per="chunk",
+        grain="fine",
+        why=f"{group.spec.title}, transposed, {group.images} image(s) joined",
+        multiply_adds=_multiply_adds(group.spec),
+    )
+
+
+def _multiply_adds(spec: Winograd) -> int:
+    conv = spec.conv
+    return conv.y.height * conv.y.width * conv.y.channels * 9 * conv.x.channels
