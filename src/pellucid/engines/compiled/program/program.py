@@ -240,8 +240,8 @@ class Program:
     def run_shared(self, count: int, addresses: Mapping[str, int]) -> None:
         """Predict fewer images than there are workers, all workers on each of them.
 
-        ``addresses`` are those of the caller's arrays, as `place` takes them. Only for a
-        program that has run since its weights changed.
+        ``addresses`` are those of the caller's arrays, as `place` takes them. The
+        program must have run since its weights changed.
 
         Raises
         ------
