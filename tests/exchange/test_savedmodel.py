@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import networks
 import numpy as np
@@ -71,7 +72,6 @@ def test_networks_of_the_zoo_run_and_come_back(zoo_model, images_of, agree, tmp_
 REFUSED = {
     "avg_pool_uneven": r"Mul '.*avg_pool2d.*' must have a constant",
     "conv_transpose_grouped": r"Split '.*conv_transpose2d.*' .*must be an operator",
-    "max_pool_uneven": r"Pad '.*max_pool2d.*' must pad with 0; got -inf",
 }
 
 
@@ -82,6 +82,47 @@ def test_what_is_spelt_out_otherwise_is_refused_by_name(name, model_of, tmp_path
     path = exchange.write(model, tmp_path / "m.savedmodel")
     with pytest.raises(pl.ExchangeError, match=REFUSED[name]):
         exchange.read(path, engine="numpy")
+
+
+THROUGH_LITERT = (
+    "batch_norm",
+    "branches",
+    "conv_grouped",
+    "dense_on_pixels",
+    "max_pool_uneven",
+    "upsample_bilinear",
+)
+
+
+@pytest.mark.parametrize("name", THROUGH_LITERT)
+def test_saved_models_come_back_without_tf2onnx(
+    name, model_of, images_of, agree, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "tf2onnx.tf_loader", None)
+    model = model_of(networks.CASES[name]())
+    path = exchange.write(model, tmp_path / "model.savedmodel")
+    back = exchange.read(path, engine="numpy")
+    images = images_of(model)
+    agree(back.predict(images), model.predict(images))
+    assert back.preprocessing == model.preprocessing
+
+
+def test_free_sizes_of_a_signature_are_named(agree, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx.tf_loader", None)
+    module, path = tf.Module(), tmp_path / "theirs"
+    module.kernel = tf.Variable(tf.random.stateless_normal((3, 3, 2, 4), (1, 2)))
+    spec = tf.TensorSpec((None, None, None, 2), tf.float32)
+    module.call = tf.function(
+        lambda x: tf.nn.relu(tf.nn.conv2d(x, module.kernel, 1, "SAME")), [spec]
+    )
+    tf.saved_model.save(
+        module, str(path), signatures=module.call.get_concrete_function()
+    )
+    with pytest.raises(pl.ExchangeError, match="must be named"):
+        exchange.read(path, engine="numpy")
+    x = np.random.default_rng(0).normal(size=(3, 6, 5, 2)).astype(np.float32)
+    back = exchange.read(path, engine="numpy", input_shape=(6, 5))
+    agree(back.predict(x), module.call(tf.constant(x)).numpy())
 
 
 def keras_model(**first):

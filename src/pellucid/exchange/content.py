@@ -13,6 +13,9 @@ _MAGIC = {
     b"\x89HDF\r\n\x1a\n": "h5",
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": "state_dict",  # PyTorch before 1.6
 }
+_TEXT_BYTES = 2**20  # of JSON that are looked at
+_JSON = re.compile(rb"\s*\{")
+_TOPOLOGY = re.compile(rb'"modelTopology"\s*:')
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 #: formats of zips, by a pattern that one of their members has, the first that fits
 _MEMBERS = (
@@ -42,12 +45,19 @@ def identify(path: Path) -> str | None:
     length = int.from_bytes(head[:8], "little")
     if head[8:9] == b"{" and 2 <= length <= path.stat().st_size - 8:
         return "safetensors"
+    if _JSON.match(head) and _TOPOLOGY.search(_text(path)):
+        return "tfjs"
     return "state_dict" if _PICKLE.match(head) else None
 
 
 def may_be_onnx(path: Path) -> bool:
     """Return whether a file begins as ONNX files do."""
     return _ONNX.match(_head(path)) is not None
+
+
+def _text(path: Path) -> bytes:
+    with open_regular_file(path) as file:
+        return file.read(_TEXT_BYTES)
 
 
 def _head(path: Path) -> bytes:

@@ -34,21 +34,26 @@ let place;
 try { place = require.resolve("@tensorflow/tfjs/dist/tf.min.js"); }
 catch { process.exit(3); }
 console.warn = console.error; // TensorFlow.js greets on the way
-const tf = require(place), folder = process.argv[1];
-const document = JSON.parse(readFileSync(`${folder}/model.json`));
+const tf = require(place), given = process.argv[1];
+const file = given.endsWith(".json") ? given : `${given}/model.json`;
+const folder = file.slice(0, file.lastIndexOf("/"));
+const document = JSON.parse(readFileSync(file));
 const manifest = document.weightsManifest;
 const parts = manifest.flatMap((group) => group.paths)
   .map((path) => readFileSync(`${folder}/${path}`));
 const whole = Buffer.concat(parts);
 const begin = performance.now();
 await tf.setBackend("cpu");
-const model = await tf.loadLayersModel(tf.io.fromMemory({
+const isGraph = document.format === "graph-model";
+const load_ = isGraph ? tf.loadGraphModel : tf.loadLayersModel;
+const model = await load_(tf.io.fromMemory({
   modelTopology: document.modelTopology,
+  signature: document.signature,
   weightSpecs: manifest.flatMap((group) => group.weights),
   weightData: whole.buffer.slice(whole.byteOffset, whole.byteOffset + whole.length),
 }));
 const load = performance.now() - begin;
-const shape = model.inputs[0].shape.slice(1);
+const shape = JSON.parse(process.argv[2]);
 const predict = (image) => tf.tidy(() =>
   model.predict(tf.tensor(image, [1, ...shape])).dataSync());
 const version = `TensorFlow.js ${tf.version.tfjs} in Node ${process.version}`;
@@ -79,7 +84,7 @@ def javascript(path: Path, network: Network, images: Array) -> RuntimeMeasuremen
 
 
 def tfjs(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
-    """Load a layers-model with TensorFlow.js, on its plain JavaScript backend."""
+    """Load a model with TensorFlow.js, on its plain JavaScript backend."""
     return _run_in_node(_LAYERS, path, network, images)
 
 
@@ -92,8 +97,10 @@ def _run_in_node(
             "export: JavaScript must be checked in Node; got none. Install Node."
         )
     script = 'import { readFileSync } from "node:fs";' + opening + _RUN
+    command = [node, "--input-type=module", "--eval"]
+    shape = json.dumps(network.input_shape)
     done = subprocess.run(
-        [node, "--input-type=module", "--eval", script, "--", str(path.resolve())],
+        [*command, script, "--", str(path.resolve()), shape],
         input=np.ascontiguousarray(images, np.float32).tobytes(),
         capture_output=True,
         check=False,
@@ -108,10 +115,10 @@ def _run_in_node(
             f"export: '{path}' must run in Node; got {done.stderr.decode()[-300:]}"
         )
     answer = json.loads(done.stdout)
-    shape = (len(images), *network.output_shape)
+    gives = (len(images), *network.output_shape)
     return RuntimeMeasurement(
         runtime=answer["version"],
-        outputs=np.asarray(answer["outputs"], np.float32).reshape(shape),
+        outputs=np.asarray(answer["outputs"], np.float32).reshape(gives),
         load_s=answer["load"] / 1000,
         latency_s=answer["latency"] / 1000,
     )

@@ -12,6 +12,7 @@ import pytest
 import pellucid as pl
 from pellucid import exchange
 from pellucid.exchange import verify_export
+from pellucid.exchange.tfjs.read import read_array
 
 #: layers that TensorFlow.js has not, or has otherwise
 REFUSED = {
@@ -116,17 +117,60 @@ def test_weights_outside_the_folder_are_refused(name, small_model, tmp_path):
         exchange.read(path)
 
 
-def test_quantized_weights_are_refused_by_name(small_model, tmp_path):
+def quantize(path, kind):
+    """Store all weights in another type, as TensorFlow.js's converter does."""
+    document = json.loads((path / "model.json").read_text())
+    content, start = (path / "weights.bin").read_bytes(), 0
+    parts, specs = [], document["weightsManifest"][0]["weights"]
+    for spec in specs:
+        array, start = read_array(spec, content, start)
+        how = {"dtype": kind, "original_dtype": "float32"}
+        if kind != "float16":
+            steps = np.iinfo(kind).max
+            scale = float(np.ptp(array)) / steps or 1.0
+            how |= {"scale": scale, "min": float(array.min())}
+            array = np.round((array - how["min"]) / scale)
+        spec["quantization"] = how
+        parts.append(array.astype(kind).tobytes())
+    (path / "model.json").write_text(json.dumps(document))
+    (path / "weights.bin").write_bytes(b"".join(parts))
+
+
+@pytest.mark.parametrize(
+    ("kind", "within"), [("uint8", 1e-2), ("uint16", 1e-4), ("float16", 1e-3)]
+)
+def test_quantized_weights_come_in(kind, within, small_model, tmp_path):
+    path = exchange.write(small_model, tmp_path / "m.tfjs")
+    quantize(path, kind)
+    model = exchange.read(path, engine="numpy")
+    for name, array in model.weights.items():
+        right = small_model.weights[name]
+        assert array.dtype == np.float32
+        assert np.abs(array - right).max() <= within * max(np.abs(right).max(), 1)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float16"])
+def test_tensorflow_js_reads_quantized_weights_alike(
+    kind, tfjs_package, small_model, images_of, tmp_path
+):
+    path = exchange.write(small_model, tmp_path / "m.tfjs")
+    quantize(path, kind)
+    model = exchange.read(path, engine="numpy")
+    assert verify_export(model, path, images_of(model)).relative <= 1e-5
+
+
+def test_other_types_of_weights_are_refused_by_name(small_model, tmp_path):
     path = exchange.write(small_model, tmp_path / "m.tfjs")
     spec = {"name": "conv2d/kernel", "shape": [3], "dtype": "float32"}
-    changed(path, weights=[{**spec, "quantization": {"dtype": "uint8"}}])
-    with pytest.raises(pl.ExchangeError, match="'conv2d/kernel' must be float32; got"):
-        exchange.read(path)
+    for change in ({"quantization": {"dtype": "int4"}}, {"dtype": "string"}):
+        changed(path, weights=[{**spec, **change}])
+        with pytest.raises(pl.ExchangeError, match="'conv2d/kernel' must be float32,"):
+            exchange.read(path)
 
 
-def test_a_graph_model_is_refused(tmp_path):
-    (tmp_path / "model.json").write_text('{"format": "graph-model"}')
-    with pytest.raises(pl.ExchangeError, match="must be a layers-model; got 'graph"):
+def test_another_kind_of_model_is_refused(tmp_path):
+    (tmp_path / "model.json").write_text('{"format": "tree-model"}')
+    with pytest.raises(pl.ExchangeError, match="or graph-model; got 'tree-model'"):
         exchange.read(tmp_path)
 
 

@@ -47,6 +47,18 @@ def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
         return file
 
 
+def read_graph(graph: Graph, *, input_shape: Shape | None = None) -> ModelFile:
+    """Return the model of a graph in LiteRT's operators that came from elsewhere.
+
+    Raises
+    ------
+    ExchangeError
+        If it holds what cannot be represented exactly.
+    """
+    arrays = (value.array for value in graph.values if value.array is not None)
+    return _Reading(graph, sum(a.nbytes for a in arrays), input_shape).file()
+
+
 class _Reading:
     """A graph while it is read."""
 

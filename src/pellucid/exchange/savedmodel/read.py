@@ -1,6 +1,8 @@
-"""Read a SavedModel: TensorFlow freezes it, tf2onnx converts it to ONNX.
+"""Read a SavedModel's serving signature, converted to ONNX or to LiteRT.
 
-What is read in the end is the graph of its serving signature as ONNX.
+Where tf2onnx is installed it is tried first, as ONNX keeps batch normalizations apart
+from convolutions. TensorFlow's own converter to LiteRT does the rest, and all of it
+where tf2onnx is not there.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from typing import Any
 import numpy as np
 import onnx
 
-from pellucid.errors import ExchangeError, MissingExtraError
+from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange import probe
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.graph.tensor import LAST
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx.read import Graph
+from pellucid.exchange.savedmodel.through_litert import read_as_litert
 from pellucid.exchange.savedmodel.write import CARD, silence
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
@@ -34,23 +37,39 @@ _FOR_XLA = "_XlaMustCompile"
 def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     """Read a folder's ``serving_default``; TensorFlow loads it.
 
+    ``input_shape`` names sizes that the signature leaves free.
+
     Raises
     ------
     ExchangeError
         If it is damaged, or holds what cannot be represented exactly.
-    MissingExtraError
-        If tf2onnx is not installed.
     """
     folder = path.parent if path.name == MAIN else path
     if not (folder / MAIN).is_file():
         raise ExchangeError(f"import: '{path}' must hold a {MAIN}; got none.")
     with translate_errors(path, "SavedModel"):
-        graph = Graph(
-            _convert_to_onnx(folder), None, {}, images=LAST, input_shape=input_shape
-        )
-        file = graph.file(folder.stem)
-        _check(folder, graph, file)
+        file = _read_either(folder, input_shape)
         return _add_metadata(file, folder / CARD)
+
+
+def _read_either(folder: Path, input_shape: Shape | None) -> ModelFile:
+    """Return the model through ONNX, or where that is not possible through LiteRT."""
+    try:
+        return _read_as_onnx(folder, input_shape)
+    except (ExchangeError, ImportError, NetworkError, ValueError) as error:
+        refusal = error
+    try:
+        return read_as_litert(folder, input_shape)
+    except ExchangeError as error:
+        raise (error if isinstance(refusal, ImportError) else refusal) from error
+
+
+def _read_as_onnx(folder: Path, input_shape: Shape | None) -> ModelFile:
+    model = _convert_to_onnx(folder)
+    graph = Graph(model, None, {}, images=LAST, input_shape=input_shape)
+    file = graph.file(folder.stem)
+    _check(folder, graph, file)
+    return file
 
 
 def _check(folder: Path, graph: Graph, file: ModelFile) -> None:
@@ -77,15 +96,9 @@ def _check(folder: Path, graph: Graph, file: ModelFile) -> None:
 
 
 def _convert_to_onnx(folder: Path) -> onnx.ModelProto:
-    try:
-        with silence():
-            loader: Any = importlib.import_module("tf2onnx.tf_loader")
-            convert: Any = importlib.import_module("tf2onnx.convert")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"format 'savedmodel' must be read through tf2onnx; got {error}. "
-            "Run: pip install tf2onnx."
-        ) from error
+    with silence():
+        loader: Any = importlib.import_module("tf2onnx.tf_loader")
+        convert: Any = importlib.import_module("tf2onnx.convert")
     with silence(), np.errstate(all="ignore"):
         graph, inputs, outputs, renamed = loader.from_saved_model(
             str(folder), None, None, return_tensors_to_rename=True

@@ -1,4 +1,4 @@
-"""Read a TensorFlow.js layers-model as a network."""
+"""Read a TensorFlow.js layers-model or graph-model as a network."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.keras import store
 from pellucid.exchange.keras.entry import Entry
 from pellucid.exchange.keras.read import build_model, close_input, read_entries
+from pellucid.exchange.tfjs.graph_model import build_graph_model
 from pellucid.exchange.tfjs.write import CARD, TOPOLOGY
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
+_KINDS = ("layers-model", "graph-model")
+_QUANTIZED = {"uint8": "<u1", "uint16": "<u2", "float16": "<f2"}
+_STORED = {"float32": "<f4", "int32": "<i4", **_QUANTIZED}
 
 
 def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
@@ -31,7 +35,7 @@ def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     Raises
     ------
     ExchangeError
-        If it is damaged, a graph-model, quantized, points outside its folder, or
+        If it is damaged, points outside its folder, or
         holds a layer that cannot be represented exactly.
     """
     if path.is_dir() and not (path / TOPOLOGY).is_file():
@@ -40,9 +44,17 @@ def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     content = read_bytes(path)
     with translate_errors(path, "layers-model"):
         document = store.parse_json(content.decode())
-        if document.get("format", "layers-model") != "layers-model":
+        kind = document.get("format", "layers-model")
+        if kind not in _KINDS:
             raise ExchangeError(
-                f"import: '{path}' must be a layers-model; got {document['format']!r}."
+                f"import: '{path}' must be a {' or '.join(_KINDS)}; got {kind!r}."
+            )
+        if kind == "graph-model":
+            return build_graph_model(
+                document,
+                _read_arrays(document["weightsManifest"], path.parent),
+                name=path.parent.stem if path.name == TOPOLOGY else path.stem,
+                input_shape=input_shape,
             )
         topology = document["modelTopology"]
         config = topology.get("model_config", topology)
@@ -56,32 +68,55 @@ def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
 def _give_weights(manifest: Any, folder: Path, entries: list[Entry]) -> None:
     """Give each layer the arrays whose names begin with its own."""
     by_layer: dict[str, list[Array]] = defaultdict(list)
-    for group in manifest:
-        content = b"".join(read_bytes(_within(folder, p)) for p in group["paths"])
-        start = 0
-        for spec in group["weights"]:
-            array, start = _array(spec, content, start)
-            by_layer[str(spec["name"]).rpartition("/")[0]].append(array)
-        if start != len(content):
-            raise ExchangeError(
-                f"import: weights must have {start} bytes; got {len(content)}."
-            )
+    for name, array in _read_arrays(manifest, folder).items():
+        by_layer[name.rpartition("/")[0]].append(array)
     for entry in entries:
         entry.arrays = by_layer.get(entry.name, [])
 
 
-def _array(spec: Any, content: bytes, start: int) -> tuple[Array, int]:
+def _read_arrays(manifest: Any, folder: Path) -> dict[str, Array]:
+    """Return all weights by name, in the file's order."""
+    arrays: dict[str, Array] = {}
+    for group in manifest:
+        content = b"".join(read_bytes(_within(folder, p)) for p in group["paths"])
+        start = 0
+        for spec in group["weights"]:
+            array, start = read_array(spec, content, start)
+            arrays[str(spec["name"])] = array
+        if start != len(content):
+            raise ExchangeError(
+                f"import: weights must have {start} bytes; got {len(content)}."
+            )
+    return arrays
+
+
+def read_array(spec: Any, content: bytes, start: int) -> tuple[Array, int]:
+    """Return the array that lies at a byte of the weights, and the byte behind it.
+
+    Quantized weights are ``min + scale · q``, computed as TensorFlow.js does.
+    """
     name, shape = str(spec["name"]), tuple(int(n) for n in spec["shape"])
-    if spec["dtype"] != "float32" or "quantization" in spec:
-        got = "quantized" if "quantization" in spec else spec["dtype"]
-        raise ExchangeError(f"import: weight '{name}' must be float32; got {got}.")
-    end = start + 4 * prod(shape)
+    how = spec.get("quantization")
+    stored = str(spec["dtype"] if how is None else how["dtype"])
+    if stored not in _STORED or spec["dtype"] not in ("float32", "int32"):
+        raise ExchangeError(
+            f"import: weight '{name}' must be float32, or quantized to "
+            f"{', '.join(_QUANTIZED)}; got {spec['dtype']} as {stored}."
+        )
+    dtype = np.dtype(_STORED[stored])
+    end = start + dtype.itemsize * prod(shape)
     if min(shape, default=0) < 0 or end > len(content):
         raise ExchangeError(
             f"import: weight '{name}' must lie in the weights' file; got shape {shape}"
             f" at byte {start} of {len(content)}."
         )
-    return np.frombuffer(content[start:end], "<f4").reshape(shape), end
+    array = np.frombuffer(content[start:end], dtype).reshape(shape)
+    if how is None:
+        return array, end
+    if stored == "float16":
+        return array.astype(np.float32), end
+    wide = array.astype(np.float64) * float(how["scale"]) + float(how["min"])
+    return wide.astype(spec["dtype"]), end
 
 
 def _within(folder: Path, name: Any) -> Path:

@@ -1,0 +1,98 @@
+"""Read a TensorFlow.js graph-model: a frozen TensorFlow graph as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from pellucid.errors import ExchangeError
+from pellucid.exchange.graph.input_sizes import close_sizes
+from pellucid.exchange.litert.read import read_graph
+from pellucid.exchange.tfjs.graph_lower import GraphLowerer
+from pellucid.exchange.tfjs.graph_nodes import Node, node_of, parse_nodes
+from pellucid.network.layers import Shape
+from pellucid.runs import ModelFile
+
+Array = npt.NDArray[Any]
+
+
+def build_graph_model(
+    document: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+    *,
+    name: str,
+    input_shape: Shape | None,
+) -> ModelFile:
+    """Return the model that a graph and its weights make.
+
+    Parameters
+    ----------
+    document : mapping
+        ``model.json``.
+    arrays : mapping of str to array
+        Weights by the names of their nodes.
+    name : str
+        Of the network.
+    input_shape : tuple of int, optional
+        Sizes of one example that the graph leaves free.
+
+    Raises
+    ------
+    ExchangeError
+        If it has several inputs or outputs, or an operator that cannot be
+        represented exactly.
+    """
+    nodes = parse_nodes(document["modelTopology"]["node"])
+    entries = [node for node in nodes if node.operator == "Placeholder"]
+    if len(entries) != 1:
+        names = ", ".join(node.name for node in entries) or "none"
+        raise ExchangeError(f"import: a graph must have one input; got {names}.")
+    output = _output(document, nodes)
+    sizes = _sizes(entries[0])
+    shape = close_sizes(entries[0].name, sizes[1:], input_shape)
+    lowering = GraphLowerer(name, arrays)
+    for node in _needed(nodes, output):
+        if node is entries[0]:
+            lowering.enter(node, shape)
+        else:
+            lowering.add(node)
+    lowering.graph.output = lowering.places[output]
+    return read_graph(lowering.graph, input_shape=shape)
+
+
+def _output(document: Mapping[str, Any], nodes: list[Node]) -> str:
+    """Return the node that the signature names as output, else the one at the end."""
+    extra = document.get("userDefinedMetadata") or {}
+    signature = document.get("signature") or extra.get("signature") or {}
+    named = [
+        node_of(str(output["name"]))
+        for output in (signature.get("outputs") or {}).values()
+    ]
+    read = {node_of(name) for node in nodes for name in node.inputs}
+    names = named or [node.name for node in nodes if node.name not in read]
+    if len(names) != 1:
+        raise ExchangeError(
+            f"import: a graph must have one output; got {', '.join(names)}."
+        )
+    return names[0]
+
+
+def _sizes(entry: Node) -> list[int | None]:
+    shape = entry.attributes.get("shape") or {}
+    sizes = [int(dim.get("size", -1)) for dim in shape.get("dim") or ()]
+    if len(sizes) < 2:
+        raise ExchangeError(
+            f"import: input '{entry.name}' must have a known shape (N, …); got {sizes}."
+        )
+    return [size if size > 0 else None for size in sizes]
+
+
+def _needed(nodes: list[Node], output: str) -> list[Node]:
+    """Return the nodes that the output needs, in their order."""
+    wanted = {output}
+    for node in reversed(nodes):
+        if node.name in wanted:
+            wanted.update(map(node_of, node.inputs))
+    return [node for node in nodes if node.name in wanted]
