@@ -14,7 +14,7 @@ from pathlib import Path
 
 import summary
 
-from pellucid.benchmark.quiet import load
+from pellucid.benchmark.machine_load import load_average
 
 HERE = Path(__file__).parent
 MOST_LOAD, PATIENCE_S = 0.5, 600
@@ -32,7 +32,7 @@ ARGUMENTS = (
 def wait_for_quiet() -> bool:
     """Wait until the load of the last minute is low; return whether it became so."""
     deadline = time.monotonic() + PATIENCE_S
-    while (values := load()) is not None and values[0] > MOST_LOAD:
+    while (values := load_average()) is not None and values[0] > MOST_LOAD:
         if time.monotonic() > deadline:
             return False
         print(f"waiting: load {values[0]:.2f}, at most {MOST_LOAD}", flush=True)

@@ -20,10 +20,10 @@ from typing import Any
 
 import pellucid as pl
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.inputs import batches
-from pellucid.benchmark.networks import named
-from pellucid.benchmark.quiet import load
-from pellucid.benchmark.summary import quartiles, ratio
+from pellucid.benchmark.inputs import load_batches
+from pellucid.benchmark.machine_load import load_average
+from pellucid.benchmark.networks import get_network
+from pellucid.benchmark.statistics import paired_ratio, quartiles
 from pellucid.engines.compiled.codegen.cpu import target
 
 IDEAS: dict[str, dict[str, Any]] = {
@@ -46,22 +46,22 @@ Run = Callable[[int], object]
 
 def training(name: str, how: dict[str, Any]) -> tuple[Run, str]:
     """Return a step, given the batch's number, and the plan of it."""
-    network = named(name)
+    network = get_network(name)
     model = pl.Model(
         network,
         loss="cross_entropy",
         optimizer=pl.Adam(1e-3),
         engine=pl.engines.compiled(**how),
     )
-    given = batches(Case(name=name, network=network, batch_size=64))
+    given = load_batches(Case(name=name, network=network, batch_size=64))
     return lambda n: model.train_step(*given[n % len(given)]), str(model.native)
 
 
 def prediction(name: str, how: dict[str, Any]) -> tuple[Run, str]:
     """Return a prediction, given the batch's number, and the plan of it."""
-    network = named(name)
+    network = get_network(name)
     model = pl.Model(network, engine=pl.engines.compiled(**how))
-    given = batches(Case(name=name, network=network, batch_size=256, batches=8))
+    given = load_batches(Case(name=name, network=network, batch_size=256, batches=8))
     return lambda n: model.predict(given[n % len(given)][0]), str(model.native)
 
 
@@ -103,7 +103,7 @@ def table(names: Sequence[str], times: Sequence[Sequence[float]]) -> str:
     """Return times and their ratios to the first as a table."""
     lines = []
     for name, mine in zip(names, times, strict=True):
-        spread, times_as_long = quartiles(mine), ratio(mine, times[0]).median
+        spread, times_as_long = quartiles(mine), paired_ratio(mine, times[0]).median
         ms = [f"{1e3 * t:.2f}" for t in (spread.median, spread.low, spread.high)]
         lines.append(f"| {name} | {ms[0]} ({ms[1]}–{ms[2]}) | × {times_as_long:.2f} |")
     return "\n".join(lines)
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     fitting = {n: h for n, h in IDEAS.items() if h.get("lanes", 0) <= target().lanes}
-    report: dict[str, Any] = {"load_before": load(), "target": target().key}
+    report: dict[str, Any] = {"load_before": load_average(), "target": target().key}
     for network in options.networks.split(","):
         for what, made in WHAT.items():
             ready = [made(network, how) for how in fitting.values()]
@@ -128,7 +128,7 @@ def main() -> None:
                 table(words([plan for _, plan in ready], list(fitting)), times) + "\n"
             )
             report[title] = dict(zip(fitting, times, strict=True))
-    report["load_after"] = load()
+    report["load_after"] = load_average()
     if options.out:
         options.out.write_text(json.dumps(report, indent=1), encoding="utf-8")
 

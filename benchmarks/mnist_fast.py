@@ -20,7 +20,7 @@ from typing import Any
 
 import pellucid as pl
 from pellucid import recipes
-from pellucid.benchmark.quiet import Calibration
+from pellucid.benchmark.machine_load import Calibration
 from pellucid.cli.machine import machine
 from pellucid.network import to_json
 from pellucid.objectives import schedule_from_json

@@ -21,7 +21,7 @@ from pellucid import recipes
 from pellucid.engines import NAMES, missing_package
 from pellucid.runs.recipe import Recipe
 from pellucid.training import Callback
-from pellucid.verify.moved import moved
+from pellucid.verify.transfer import measure_transfer
 
 
 class Stop(Callback):
@@ -98,7 +98,7 @@ def main() -> None:
             stopped(recipe, start, run, step)
             others = [other for other in there if other != start]
             stayed = finished(run, start, folder)
-            for goal, seen in moved(run, others).items():
+            for goal, seen in measure_transfer(run, others).items():
                 worst = max(worst, seen.share)
                 away = finished(run, goal, folder)
                 print(f"| {start} | {goal} | {seen.share:.2g} | {100 * stayed:.2f} % "

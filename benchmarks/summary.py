@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.benchmark.results import is_ours
-from pellucid.benchmark.tables import duration
+from pellucid.benchmark.tables import format_duration
 
 HERE = Path(__file__).parent
 ORDER = ("train-step", "inference", "fit", "start-up", "busy", "tax")
@@ -59,8 +59,8 @@ def of_case(case: dict[str, Any]) -> str:
         else ""
     )
     return (
-        f"| {case['name']} | {duration(median(ours))} | {best['peer']} "
-        f"| {duration(median(best))} | {times} |\n"
+        f"| {case['name']} | {format_duration(median(ours))} | {best['peer']} "
+        f"| {format_duration(median(best))} | {times} |\n"
     )
 
 

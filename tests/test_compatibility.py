@@ -115,4 +115,4 @@ def test_a_run_of_0_1_resumes_on_the_command_line(tmp_path: Path) -> None:
 def test_a_comparison_of_0_1_is_read() -> None:
     results = read_results(V0_1 / "comparison.json")
     assert results.engines == ("numpy", "torch")
-    assert results.cell("ease", "torch") is not None
+    assert results.get("ease", "torch") is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.benchmark.peers import Peer
+from pellucid.benchmark.contenders import Contender
 
 _MODULE = """
 import os, sys, time
@@ -36,12 +36,12 @@ def versions():
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Callable[..., Peer]:
+def fake(tmp_path: Path) -> Callable[..., Contender]:
     """Return a function that makes a peer whose calls only sleep."""
     (tmp_path / "fake_peer.py").write_text(_MODULE, encoding="utf-8")
 
-    def make(name: str, **options: object) -> Peer:
-        return Peer(
+    def make(name: str, **options: object) -> Contender:
+        return Contender(
             name=name,
             framework=name.split(maxsplit=1)[0],
             module="fake_peer",

@@ -10,23 +10,25 @@ from pellucid.benchmark import Setting, benchmark
 from pellucid.benchmark import busy as busy_module
 from pellucid.benchmark import scaling as scaling_module
 from pellucid.benchmark import train_step as train_step_module
-from pellucid.benchmark.busy import hog, slower
+from pellucid.benchmark.busy import compute_slowdowns, occupy_core
+from pellucid.benchmark.child_process import ContenderFailure
+from pellucid.benchmark.contenders import Contender
 from pellucid.benchmark.fit import fit
-from pellucid.benchmark.peers import Peer
-from pellucid.benchmark.process import PeerFailure
-from pellucid.benchmark.results import CaseResult, Timing, Turn
-from pellucid.benchmark.rounds import Pace
-from pellucid.benchmark.scaling import exponents
+from pellucid.benchmark.results import CaseResult, Round, Timing
+from pellucid.benchmark.rounds import BenchmarkConfig
+from pellucid.benchmark.scaling import fit_growth
 from pellucid.benchmark.scripts import Script, run_script
 from pellucid.benchmark.setting import Record
-from pellucid.benchmark.start_up import SCRIPTS, installed
+from pellucid.benchmark.start_up import SCRIPTS, measure_installed
 from pellucid.cli import main
 from pellucid.errors import EngineError
 
-SHORT = Pace(rounds=2, turn_s=0.02, warm_up_s=0.01, rest_s=0, least=2, most=5)
-MODULE = "pellucid.benchmark.peers.pellucid"
-OURS = Peer(name="pellucid", framework="pellucid", module=MODULE)
-NUMPY = Peer(
+SHORT = BenchmarkConfig(
+    rounds=2, turn_s=0.02, warm_up_s=0.01, rest_s=0, least=2, most=5
+)
+MODULE = "pellucid.benchmark.contenders.pellucid"
+OURS = Contender(name="pellucid", framework="pellucid", module=MODULE)
+NUMPY = Contender(
     name="numpy", framework="numpy", module=MODULE, options={"engine": "numpy"}
 )
 
@@ -34,7 +36,7 @@ NUMPY = Peer(
 @pytest.fixture
 def short(monkeypatch):
     """Make benchmarks short, with two engines of our own as the peers."""
-    monkeypatch.setattr(Setting, "pace", lambda self, **changes: SHORT)
+    monkeypatch.setattr(Setting, "make_config", lambda self, **changes: SHORT)
     for module in (train_step_module, busy_module, scaling_module):
         monkeypatch.setattr(module, "chosen", lambda table, names: [OURS, NUMPY])
 
@@ -45,7 +47,10 @@ def test_a_training_step_is_timed_end_to_end(short):
     (case,) = report.cases
     assert case.name == "lenet5, batch 4, initial weights"
     assert case.facts["images"] == "MNIST"
-    assert {t.peer: len(t.turns) for t in case.timings} == {"pellucid": 2, "numpy": 2}
+    assert {t.contender: len(t.rounds) for t in case.timings} == {
+        "pellucid": 2,
+        "numpy": 2,
+    }
     assert case.ratio_to("numpy").median > 0
     assert report.settings["rounds"] == 2
     assert report.quiet["turns"] == 4
@@ -65,7 +70,7 @@ def test_a_busy_core_is_compared_with_a_free_one(short):
 
 
 def test_the_process_that_keeps_a_core_busy_ends():
-    with hog() as process:
+    with occupy_core() as process:
         assert process.poll() is None
     assert process.poll() is not None
 
@@ -74,18 +79,18 @@ def test_slower_leaves_out_who_failed():
     quiet = CaseResult(
         name="q",
         timings=(
-            Timing(peer="a", turns=(Turn(times_s=(1.0,)),)),
-            Timing(peer="b", turns=(Turn(times_s=(1.0,)),)),
+            Timing(contender="a", rounds=(Round(times_s=(1.0,)),)),
+            Timing(contender="b", rounds=(Round(times_s=(1.0,)),)),
         ),
     )
     busy = CaseResult(
         name="b",
         timings=(
-            Timing(peer="a", turns=(Turn(times_s=(3.0,)),)),
-            Timing(peer="b", failure="no"),
+            Timing(contender="a", rounds=(Round(times_s=(3.0,)),)),
+            Timing(contender="b", failure="no"),
         ),
     )
-    assert slower(quiet, busy) == {"a": 3.0}
+    assert compute_slowdowns(quiet, busy) == {"a": 3.0}
 
 
 def test_scaling_finds_the_line():
@@ -94,8 +99,8 @@ def test_scaling_finds_the_line():
             name=str(n),
             timings=(
                 Timing(
-                    peer="pellucid",
-                    turns=(Turn(times_s=(n**1.5,)),),
+                    contender="pellucid",
+                    rounds=(Round(times_s=(n**1.5,)),),
                     peak_bytes=10_000 + 7 * n,
                 ),
             ),
@@ -103,7 +108,7 @@ def test_scaling_finds_the_line():
         )
         for n in (1, 4, 16)
     ]
-    assert exponents(cases) == {
+    assert fit_growth(cases) == {
         "batch size": {
             "pellucid": {
                 "time_exponent": 1.5,
@@ -118,10 +123,10 @@ def test_scaling_finds_the_line():
 def test_a_script_reports_and_its_failure_is_told(tmp_path):
     ends = tmp_path / "ends.py"
     ends.write_text("import sys; print('{\"fit_s\": 2}')", encoding="utf-8")
-    assert run_script(Script(peer="a", file=str(ends)))["fit_s"] == 2
+    assert run_script(Script(contender="a", file=str(ends)))["fit_s"] == 2
     ends.write_text("raise SystemExit('no such luck')", encoding="utf-8")
-    with pytest.raises(PeerFailure, match="a: must end well; got no such luck"):
-        run_script(Script(peer="a", file=str(ends)))
+    with pytest.raises(ContenderFailure, match="a: must end well; got no such luck"):
+        run_script(Script(contender="a", file=str(ends)))
 
 
 def test_a_script_keeps_its_bytecode_whatever_the_caller_does(tmp_path, monkeypatch):
@@ -129,7 +134,7 @@ def test_a_script_keeps_its_bytecode_whatever_the_caller_does(tmp_path, monkeypa
     told = tmp_path / "told.py"
     words = "import sys; print('{\"keeps\": %d}' % (not sys.dont_write_bytecode))"
     told.write_text(words, encoding="utf-8")
-    assert run_script(Script(peer="a", file=str(told)))["keeps"] == 1
+    assert run_script(Script(contender="a", file=str(told)))["keeps"] == 1
 
 
 def test_our_own_script_takes_its_first_step():
@@ -145,7 +150,7 @@ def test_a_fit_is_timed_with_its_memory(monkeypatch):
 
     def answer(script, epochs):
         assert epochs == "3"
-        seconds, peak = answers[script.peer]
+        seconds, peak = answers[script.contender]
         return {
             "fit_s": seconds,
             "peak_bytes": peak,
@@ -156,13 +161,13 @@ def test_a_fit_is_timed_with_its_memory(monkeypatch):
     monkeypatch.setattr(fit_module, "run_script", answer)
     report = fit(Setting(rounds=2, epochs=3))
     (case,) = report.cases
-    assert case.best_peer.peer == "torch bound"
+    assert case.best_contender.contender == "torch bound"
     assert case.ratio_to("torch bound").median == 4
     assert report.facts["peak_memory_of_torch"] == 0.333
 
 
 def test_installed_sizes_hold_what_is_required():
-    sizes = installed()
+    sizes = measure_installed()
     assert sizes["pellucid"] > 50 << 20  # NumPy and LLVM alone
 
 
@@ -210,10 +215,12 @@ def test_wrong_input_is_told_in_a_sentence(arguments, words, capsys):
 
 
 def test_each_point_of_a_sweep_is_a_case_with_its_memory(short, monkeypatch):
-    monkeypatch.setattr(scaling_module, "chosen", lambda table, names: [OURS])
+    monkeypatch.setattr(
+        scaling_module, "select_contenders", lambda table, names: [OURS]
+    )
     for name, values in (("_BATCHES", (2, 4)), ("_SIZES_PX", (8,)), ("_CHANNELS", ())):
         monkeypatch.setattr(scaling_module, name, values)
-    monkeypatch.setattr(scaling_module, "usable_processors", lambda: 1)
+    monkeypatch.setattr(scaling_module, "count_usable_cpus", lambda: 1)
     report = benchmark("scaling", Setting(network="lenet5"))
     found = [(case.facts["axis"], case.facts["value"]) for case in report.cases]
     assert found == [

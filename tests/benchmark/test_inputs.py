@@ -8,13 +8,13 @@ import pytest
 import pellucid as pl
 from pellucid.benchmark import inputs
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.networks import named, scalable
+from pellucid.benchmark.networks import build_scalable, get_network
 from pellucid.errors import NetworkError
 
 
 def test_batches_are_preprocessed_mnist_and_depend_on_the_seed():
-    case = Case(name="x", network=named("mnist-torch"), batch_size=8, batches=3)
-    data = inputs.batches(case)
+    case = Case(name="x", network=get_network("mnist-torch"), batch_size=8, batches=3)
+    data = inputs.load_batches(case)
     images, labels = data[0]
     assert len(data) == 3
     assert images.shape == (8, 28, 28, 1)
@@ -26,15 +26,15 @@ def test_batches_are_preprocessed_mnist_and_depend_on_the_seed():
     pixels = np.round((images[0] + 1) * 127.5).astype(np.uint8)
     same = (np.asarray(train.images) == pixels).all(axis=(1, 2, 3))
     assert labels[0] in np.asarray(train.labels)[same]
-    again = inputs.batches(case)
-    other = inputs.batches(replace(case, seed=1))
+    again = inputs.load_batches(case)
+    other = inputs.load_batches(replace(case, seed=1))
     np.testing.assert_array_equal(again[2][0], data[2][0])
     assert (other[0][1] != labels).any()
 
 
 def test_other_sizes_repeat_pixels():
     images = np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1)
-    large = inputs.resized(images, 4, 4, 3)
+    large = inputs.resize(images, 4, 4, 3)
     assert large.shape == (1, 4, 4, 3)
     np.testing.assert_array_equal(
         large[0, :, :, 1], np.kron([[0, 1], [2, 3]], np.ones((2, 2)))
@@ -43,12 +43,14 @@ def test_other_sizes_repeat_pixels():
 
 def test_memory_limits_the_number_of_batches(monkeypatch):
     monkeypatch.setattr(inputs, "_MOST_BYTES", 20_000)
-    case = Case(name="x", network=scalable(16, 4), batch_size=3, batches=9)
-    assert len(inputs.batches(case)) == 2
+    case = Case(name="x", network=build_scalable(16, 4), batch_size=3, batches=9)
+    assert len(inputs.load_batches(case)) == 2
 
 
 def test_a_case_survives_its_trip_to_another_process():
-    case = Case(name="x", network=named("mnist-torch-leaky"), seed=3, weights="a.b")
+    case = Case(
+        name="x", network=get_network("mnist-torch-leaky"), seed=3, weights="a.b"
+    )
     back = Case.from_json(case.to_json())
     assert back == replace(case, network=back.network)
     assert back.network.parameter_count == case.network.parameter_count
@@ -56,7 +58,7 @@ def test_a_case_survives_its_trip_to_another_process():
 
 def test_a_network_without_images_is_refused():
     with pytest.raises(NetworkError, match=r"must take images.*'xor-one-hidden'"):
-        named("xor-one-hidden")
+        get_network("xor-one-hidden")
 
 
 def test_images_of_one_s_own_are_brought_to_the_network_s_size(tmp_path):
@@ -65,11 +67,11 @@ def test_images_of_one_s_own_are_brought_to_the_network_s_size(tmp_path):
     labels = np.arange(20) % 2
     for kind, name in ((pixels, "bytes"), (pixels.astype(np.float32), "floats")):
         np.savez(tmp_path / f"{name}.npz", images=kind, labels=labels)
-    network = scalable(32, 4)
+    network = build_scalable(32, 4)
     case = Case(name="x", network=network, batch_size=4, batches=2)
     for name, largest in (("bytes", 1.0), ("floats", 255.0)):
         own = replace(case, data=str(tmp_path / f"{name}.npz"))
-        images, _ = inputs.batches(own)[0]
+        images, _ = inputs.load_batches(own)[0]
         assert images.shape == (4, 32, 32, 3)
         assert images.dtype == np.float32
         assert 0.9 * largest < images.max() <= largest

@@ -8,12 +8,14 @@ import sys
 import pytest
 
 from pellucid.benchmark import jobs
-from pellucid.benchmark.jobs import Job, Place
+from pellucid.benchmark.jobs import Host, Job
 from pellucid.errors import EngineError
 
 
 def test_torchrun_is_told_where_its_own_options_end():
-    (start,) = Job.here("torch", ("-m", "pellucid", "train", "--run", "r"), 3).starts()
+    (start,) = Job.on_this_machine(
+        "torch", ("-m", "pellucid", "train", "--run", "r"), 3
+    ).launches()
     words = start.command
     assert words[:3] == [sys.executable, "-m", "torch.distributed.run"]
     assert words[words.index("--nproc-per-node") + 1] == "3"
@@ -21,12 +23,12 @@ def test_torchrun_is_told_where_its_own_options_end():
 
 
 def test_processes_without_a_launcher_are_told_of_each_other():
-    starts = Job.here("jax", ("fit.py",), 2).starts()
+    starts = Job.on_this_machine("jax", ("fit.py",), 2).launches()
     assert [s.environment["JAX_PROCESS_ID"] for s in starts] == ["0", "1"]
     assert len({s.environment["JAX_COORDINATOR_ADDRESS"] for s in starts}) == 1
     told = [
         json.loads(s.environment["TF_CONFIG"])
-        for s in Job.here("tensorflow", ("fit.py",), 2).starts()
+        for s in Job.on_this_machine("tensorflow", ("fit.py",), 2).launches()
     ]
     assert [document["task"]["index"] for document in told] == [0, 1]
     assert len(set(told[0]["cluster"]["worker"])) == 2
@@ -34,10 +36,10 @@ def test_processes_without_a_launcher_are_told_of_each_other():
 
 def test_each_place_has_its_prefix_and_interface():
     places = tuple(
-        Place(address=f"10.0.0.{i}", prefix=("at", str(i)), interface=f"eth{i}")
+        Host(address=f"10.0.0.{i}", prefix=("at", str(i)), interface=f"eth{i}")
         for i in (1, 2)
     )
-    starts = Job("torch", ("fit.py",), places).starts()
+    starts = Job("torch", ("fit.py",), places).launches()
     assert [start.command[:2] for start in starts] == [["at", "1"], ["at", "2"]]
     assert [start.environment for start in starts] == [
         {"GLOO_SOCKET_IFNAME": "eth1"},
@@ -49,4 +51,4 @@ def test_each_place_has_its_prefix_and_interface():
 def test_a_missing_mpiexec_is_a_sentence(monkeypatch):
     monkeypatch.setattr(jobs.shutil, "which", lambda name, path: None)
     with pytest.raises(EngineError, match="mpiexec: must be installed; got no such"):
-        Job.here("compiled", ("fit.py",), 2).starts()
+        Job.on_this_machine("compiled", ("fit.py",), 2).launches()

@@ -13,35 +13,37 @@ from pellucid.benchmark import fit as fit_module
 from pellucid.benchmark import overhead as tax_module
 from pellucid.benchmark import overhead_fit as tax_fit_module
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.networks import named
-from pellucid.benchmark.overhead import cost
-from pellucid.benchmark.peers import TAXED, Peer, installed_frameworks
-from pellucid.benchmark.peers import pellucid as ours
-from pellucid.benchmark.results import CaseResult, Timing, Turn
-from pellucid.benchmark.rounds import Field, Pace
+from pellucid.benchmark.contenders import OVERHEAD, Contender, select_frameworks
+from pellucid.benchmark.contenders import pellucid as ours
+from pellucid.benchmark.networks import get_network
+from pellucid.benchmark.overhead import compute_overhead
+from pellucid.benchmark.results import CaseResult, Round, Timing
+from pellucid.benchmark.rounds import BenchmarkConfig, BenchmarkRunner
 from pellucid.benchmark.scripts import Script, run_script
 from pellucid.cli import main
 from pellucid.errors import EngineError
 
-SHORT = Pace(rounds=2, turn_s=0.02, warm_up_s=0.01, rest_s=0, least=1, most=2)
-PASSES = "pellucid.benchmark.peers.passes"
+SHORT = BenchmarkConfig(
+    rounds=2, turn_s=0.02, warm_up_s=0.01, rest_s=0, least=1, most=2
+)
+PASSES = "pellucid.benchmark.contenders.passes"
 
 
-def numpy_as(name: str) -> Peer:
+def numpy_as(name: str) -> Contender:
     """Passes of the numpy engine, under another's name."""
-    options = {"of": "pellucid.benchmark.peers.pellucid", "engine": "numpy"}
-    return Peer(name=name, framework=name, module=PASSES, options=options)
+    options = {"of": "pellucid.benchmark.contenders.pellucid", "engine": "numpy"}
+    return Contender(name=name, framework=name, module=PASSES, options=options)
 
 
 def test_steps_and_fits_are_reported_with_what_the_engine_costs(monkeypatch):
-    monkeypatch.setattr(Setting, "pace", lambda self: SHORT)
-    peers = numpy_as("pellucid torch"), numpy_as("torch")
-    monkeypatch.setattr(tax_module, "TAXED", {"torch": peers})
-    monkeypatch.setattr(tax_module, "installed_frameworks", lambda names: ["torch"])
+    monkeypatch.setattr(Setting, "make_config", lambda self: SHORT)
+    contenders = numpy_as("pellucid torch"), numpy_as("torch")
+    monkeypatch.setattr(tax_module, "OVERHEAD", {"torch": contenders})
+    monkeypatch.setattr(tax_module, "select_frameworks", lambda names: ["torch"])
     seen = []
 
     def answer(script):
-        seen.append((script.peer, *script.arguments[2:]))
+        seen.append((script.contender, *script.arguments[2:]))
         seconds = 2.2 if script.file == "fit_engine.py" else 2.0
         return {"fit_s": seconds, "peak_bytes": 1, "accuracy": 0.9, "process_s": 3.0}
 
@@ -52,12 +54,12 @@ def test_steps_and_fits_are_reported_with_what_the_engine_costs(monkeypatch):
     assert step.name == "a step on torch: lenet5, batch 4"
     assert step.facts["steps_a_call"] == 32
     assert step.facts["processes"] == 2
-    assert [len(timing.turns) for timing in step.timings] == [2, 2]
+    assert [len(timing.rounds) for timing in step.timings] == [2, 2]
     assert 0.2 < step.ratio_to("torch").median < 5  # the same engine twice
     assert whole.name == "a fit on torch: lenet5, epochs 1, images 6400 of MNIST"
     assert report.facts["tax"][whole.name] == {"torch script": 0.1}
     mine, theirs = ("pellucid torch", "torch script")
-    assert [peer for peer, *_ in seen] == [mine, theirs, theirs, mine]
+    assert [contender for contender, *_ in seen] == [mine, theirs, theirs, mine]
     assert json.loads(seen[0][1]) == {"epochs": 1, "data.limit": 6400}
     assert seen[1][1:] == ("--epochs", "1", "--limit", "6400")
 
@@ -65,44 +67,46 @@ def test_steps_and_fits_are_reported_with_what_the_engine_costs(monkeypatch):
 def test_the_rounds_are_dealt_out_to_processes(monkeypatch):
     begun = []
 
-    class Counted(Field):
-        def __init__(self, peers, *arguments, **options):
-            begun.append([peer.name for peer in peers])
-            super().__init__(peers, *arguments, **options)
+    class Counted(BenchmarkRunner):
+        def __init__(self, contenders, *arguments, **options):
+            begun.append([contender.name for contender in contenders])
+            super().__init__(contenders, *arguments, **options)
 
-    pace = replace(SHORT, rounds=7)
-    monkeypatch.setattr(Setting, "pace", lambda self: pace)
-    monkeypatch.setattr(tax_module, "Field", Counted)
-    peers = numpy_as("pellucid torch"), numpy_as("torch")
-    monkeypatch.setattr(tax_module, "TAXED", {"torch": peers})
-    monkeypatch.setattr(tax_module, "installed_frameworks", lambda names: ["torch"])
-    monkeypatch.setattr(tax_module, "fits", lambda *_: [])
+    config = replace(SHORT, rounds=7)
+    monkeypatch.setattr(Setting, "make_config", lambda self: config)
+    monkeypatch.setattr(tax_module, "BenchmarkRunner", Counted)
+    contenders = numpy_as("pellucid torch"), numpy_as("torch")
+    monkeypatch.setattr(tax_module, "OVERHEAD", {"torch": contenders})
+    monkeypatch.setattr(tax_module, "select_frameworks", lambda names: ["torch"])
+    monkeypatch.setattr(tax_module, "time_fits", lambda *_: [])
     (step,) = benchmark("tax", Setting(network="lenet5", batch_sizes=(4,))).cases
     mine, theirs = "pellucid torch", "torch"
     assert begun == [[mine, theirs], [theirs, mine]] * 2 + [[mine, theirs]]
-    assert [timing.peer for timing in step.timings] == [mine, theirs]
-    assert [len(timing.turns) for timing in step.timings] == [7, 7]
+    assert [timing.contender for timing in step.timings] == [mine, theirs]
+    assert [len(timing.rounds) for timing in step.timings] == [7, 7]
 
 
 def test_the_cost_is_by_how_much_longer_the_engine_takes():
-    def timing(peer: str, *seconds: float) -> Timing:
-        return Timing(peer=peer, turns=tuple(Turn(times_s=(s,)) for s in seconds))
+    def timing(contender: str, *seconds: float) -> Timing:
+        return Timing(
+            contender=contender, rounds=tuple(Round(times_s=(s,)) for s in seconds)
+        )
 
     case = CaseResult(
         name="x",
         timings=(
             timing("pellucid jax", 1.05, 1.05, 1.05),
             timing("jax", 1.0, 1.0, 1.1),
-            Timing(peer="keras fit", failure="no"),
+            Timing(contender="keras fit", failure="no"),
         ),
     )
-    assert cost(case) == {"jax": 0.05}
+    assert compute_overhead(case) == {"jax": 0.05}
 
 
 def test_a_pass_is_all_batches_in_their_order():
-    from pellucid.benchmark.peers import passes
+    from pellucid.benchmark.contenders import passes
 
-    case = Case(name="x", network=named("lenet5"), batch_size=4, batches=3)
+    case = Case(name="x", network=get_network("lenet5"), batch_size=4, batches=3)
     step = ours.trainer(case, engine="numpy")
     whole = passes.trainer(case, of=ours.__name__, engine="numpy")
     last = [[step(i) for i in range(j, j + 3)][-1] for j in (0, 3)]
@@ -111,9 +115,9 @@ def test_a_pass_is_all_batches_in_their_order():
 
 def test_keras_fit_takes_the_same_steps():
     pytest.importorskip("tensorflow")
-    from pellucid.benchmark.peers import keras
+    from pellucid.benchmark.contenders import keras
 
-    case = Case(name="x", network=named("lenet5"), batch_size=8, batches=3)
+    case = Case(name="x", network=get_network("lenet5"), batch_size=8, batches=3)
     step = ours.trainer(case, engine="numpy")
     expected = np.mean([step(i) for i in range(3)])
     # Keras' Adam places epsilon elsewhere
@@ -125,10 +129,10 @@ def test_a_fit_and_its_script_are_run_with_the_same_epochs_and_images(tmp_path):
     assert main(["code", "lenet5", "--framework", "numpy", "-o", str(path)]) == 0
     changes = json.dumps({"epochs": 1, "data.limit": 64})
     by_engine = Script(
-        peer="a", file="fit_engine.py", arguments=("lenet5", "numpy", changes)
+        contender="a", file="fit_engine.py", arguments=("lenet5", "numpy", changes)
     )
     options = (str(path), "numpy", "--epochs", "1", "--limit", "64")
-    by_script = Script(peer="b", file="fit_generated.py", arguments=options)
+    by_script = Script(contender="b", file="fit_generated.py", arguments=options)
     for script in (by_engine, by_script):
         report = run_script(script)
         assert 0 < report["fit_s"] < report["process_s"]
@@ -138,27 +142,29 @@ def test_a_fit_and_its_script_are_run_with_the_same_epochs_and_images(tmp_path):
 
 def test_a_network_without_a_recipe_has_steps_only():
     said = []
-    found = tax_fit_module.fits(Setting(say=said.append), None, ["torch"], "absent")
+    found = tax_fit_module.time_fits(
+        Setting(say=said.append), None, ["torch"], "absent"
+    )
     assert list(found) == []
     assert "torch: the script must be written; got" in said[0]
 
 
 def test_every_engine_stands_first_beside_its_framework():
-    for framework, (engine, *bare) in TAXED.items():
+    for framework, (engine, *bare) in OVERHEAD.items():
         assert engine.name == f"pellucid {framework}"
-        assert {peer.framework for peer in bare} == {framework}
+        assert {contender.framework for contender in bare} == {framework}
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "torch compile"])
 def test_frameworks_without_an_engine_are_refused(name):
     with pytest.raises(EngineError, match="among torch, tensorflow, jax; got"):
-        installed_frameworks([name])
+        select_frameworks([name])
 
 
 def test_a_framework_that_is_not_installed_is_named(monkeypatch):
-    from pellucid.benchmark.peers import table
+    from pellucid.benchmark.contenders import table
 
     monkeypatch.setitem(table._NEEDS, "jax", ("no_such_package",))
-    assert "jax" not in installed_frameworks(None)
+    assert "jax" not in select_frameworks(None)
     with pytest.raises(EngineError, match="pip install no_such_package"):
-        installed_frameworks(["jax"])
+        select_frameworks(["jax"])

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from pellucid.benchmark.results import CaseResult, Report, Timing, Turn, joined
+from pellucid.benchmark.results import CaseResult, Report, Round, Timing, join_cases
 
 
-def timing(peer, *rounds, **more):
-    turns = tuple(Turn(times_s=tuple(times)) for times in rounds)
-    return Timing(peer=peer, turns=turns, **more)
+def timing(contender, *rounds, **more):
+    rounds = tuple(Round(times_s=tuple(times)) for times in rounds)
+    return Timing(contender=contender, rounds=rounds, **more)
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def case():
             timing("pellucid", (1.0, 1.0, 1.0), (2.0, 2.0, 2.0)),
             timing("slow", (5.0, 5.0, 5.0), (8.0, 8.0, 8.0)),
             timing("slower", (6.0, 7.0, 6.0), (9.0, 9.0, 9.0)),
-            Timing(peer="broken", failure="broken: said no"),
+            Timing(contender="broken", failure="broken: said no"),
         ),
         facts={"batch_size": 64},
     )
@@ -28,8 +28,8 @@ def case():
 
 def test_ratios_pair_the_rounds(case):
     assert case.ratio_to("slow").median == pytest.approx((5 / 1 + 8 / 2) / 2)
-    assert case.best_peer.peer == "slow"
-    assert case.ours.peer == "pellucid"
+    assert case.best_contender.contender == "slow"
+    assert case.ours.contender == "pellucid"
     assert case.ratio_to("broken") is None
     assert case.ratio_to("nobody") is None
 
@@ -38,16 +38,21 @@ def test_a_case_measured_again_has_the_turns_of_both(case):
     again = CaseResult(
         name="another",
         timings=(
-            Timing(peer="slower", failure="slower: ended"),
+            Timing(contender="slower", failure="slower: ended"),
             timing("slow", (7.0,)),
             timing("pellucid", (3.0,)),
             timing("broken", (1.0,)),
         ),
     )
-    both = joined([case, again])
+    both = join_cases([case, again])
     assert (both.name, both.facts) == (case.name, case.facts)
-    assert [t.peer for t in both.timings] == ["pellucid", "slow", "slower", "broken"]
-    assert [turn.median_s for turn in both.timing("pellucid").turns] == [1, 2, 3]
+    assert [t.contender for t in both.timings] == [
+        "pellucid",
+        "slow",
+        "slower",
+        "broken",
+    ]
+    assert [round_.median_s for round_ in both.timing("pellucid").rounds] == [1, 2, 3]
     assert both.ratio_to("slow").median == pytest.approx(4)
     failures = [timing.failure for timing in both.timings]
     assert failures == [None, None, "slower: ended", "broken: said no"]
@@ -79,9 +84,9 @@ def test_json_says_everything_with_a_schema(case):
 
 
 def test_disturbed_rounds_are_counted():
-    turns = tuple(
-        Turn(times_s=(1.0,), slowdown=s, is_disturbed=s > 0.25) for s in (0.1, 0.9)
+    rounds = tuple(
+        Round(times_s=(1.0,), slowdown=s, is_disturbed=s > 0.25) for s in (0.1, 0.9)
     )
-    one = Timing(peer="pellucid", turns=turns)
+    one = Timing(contender="pellucid", rounds=rounds)
     assert one.disturbed_count == 1
     assert one.to_json()["rounds_slowdown"] == [0.1, 0.9]

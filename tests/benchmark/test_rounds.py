@@ -3,12 +3,12 @@
 import pytest
 
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.networks import named
-from pellucid.benchmark.quiet import Calibration
-from pellucid.benchmark.rounds import Field, Pace
+from pellucid.benchmark.machine_load import Calibration
+from pellucid.benchmark.networks import get_network
+from pellucid.benchmark.rounds import BenchmarkConfig, BenchmarkRunner
 
-CASE = Case(name="fake", network=named("lenet5"))
-PACE = Pace(rounds=2, turn_s=0.02, warm_up_s=0.01, rest_s=0, least=2, most=9)
+CASE = Case(name="fake", network=get_network("lenet5"))
+PACE = BenchmarkConfig(rounds=2, turn_s=0.02, warm_up_s=0.01, rest_s=0, least=2, most=9)
 
 
 @pytest.fixture
@@ -17,8 +17,10 @@ def field(fake):
     made = []
 
     def make(said, **sleeps):
-        peers = [fake(name, **options) for name, options in sleeps.items()]
-        one = Field(peers, "trainer", calibration=Calibration(1), say=said.append)
+        contenders = [fake(name, **options) for name, options in sleeps.items()]
+        one = BenchmarkRunner(
+            contenders, "trainer", calibration=Calibration(1), say=said.append
+        )
         made.append(one)
         return one
 
@@ -32,10 +34,10 @@ def test_the_slower_peer_is_found_slower(field):
     result = field(said, pellucid={"sleep_s": 0.002}, other={"sleep_s": 0.02}).run(
         CASE, PACE, measures_memory=True
     )
-    assert [timing.peer for timing in result.timings] == ["pellucid", "other"]
-    assert all(len(timing.turns) == 2 for timing in result.timings)
-    assert len(result.timing("pellucid").turns[0].times_s) > 2
-    assert result.best_peer.peer == "other"
+    assert [timing.contender for timing in result.timings] == ["pellucid", "other"]
+    assert all(len(timing.rounds) == 2 for timing in result.timings)
+    assert len(result.timing("pellucid").rounds[0].times_s) > 2
+    assert result.best_contender.contender == "other"
     assert 1.5 < result.ratio_to("other").median < 30
     assert result.timing("other").peak_bytes > 1 << 20
     assert "fake: round 2 of 2" in said
@@ -45,11 +47,11 @@ def test_a_peer_that_fails_is_left_out_and_the_others_go_on(field):
     said = []
     one = field(said, pellucid={}, other={"fails": "dying"}, third={"fails": "making"})
     result = one.run(CASE, PACE)
-    timings = {timing.peer: timing for timing in result.timings}
-    assert len(timings["pellucid"].turns) == 2
+    timings = {timing.contender: timing for timing in result.timings}
+    assert len(timings["pellucid"].rounds) == 2
     assert "exit code 7" in timings["other"].failure
     assert "cannot be made" in timings["third"].failure
-    assert result.best_peer is None
+    assert result.best_contender is None
     assert any(line.startswith("left out: other") for line in said)
 
 
@@ -66,5 +68,5 @@ def test_processes_serve_several_cases(field):
     ("seconds", "calls"), [(1.0, 5), (0.01, 60), (0.0, 500), (1e-5, 500)]
 )
 def test_a_turn_has_as_many_calls_as_fit(seconds, calls):
-    pace = Pace()
-    assert pace.calls(seconds, within=pace.turn_s) == calls
+    config = BenchmarkConfig()
+    assert config.calls(seconds, within=config.turn_s) == calls

@@ -6,22 +6,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.benchmark import notes, png, sheets
-from pellucid.benchmark.results import CaseResult, Report, Timing, Turn
-from pellucid.benchmark.tables import duration
+from pellucid.benchmark import draw_png, make_notes, make_tables
+from pellucid.benchmark.results import CaseResult, Report, Round, Timing
+from pellucid.benchmark.tables import format_duration
 
 
-def turn(*times, disturbed=False):
-    return Turn(times_s=times, is_disturbed=disturbed)
+def round_(*times, disturbed=False):
+    return Round(times_s=times, is_disturbed=disturbed)
 
 
 @pytest.fixture
 def report():
-    ours = Timing(peer="pellucid", turns=(turn(1e-3), turn(1e-3)))
+    ours = Timing(contender="pellucid", rounds=(round_(1e-3), round_(1e-3)))
     theirs = Timing(
-        peer="torch", turns=(turn(4e-3), turn(6e-3, disturbed=True)), peak_bytes=5 << 20
+        contender="torch",
+        rounds=(round_(4e-3), round_(6e-3, disturbed=True)),
+        peak_bytes=5 << 20,
     )
-    broken = Timing(peer="jax", failure="jax: said no")
+    broken = Timing(contender="jax", failure="jax: said no")
     case = CaseResult(
         name="mnist-torch, batch 64",
         timings=(theirs, ours, broken),
@@ -44,7 +46,7 @@ def report():
 
 
 def test_the_fastest_stands_first_and_failures_last(report):
-    (sheet,) = sheets(report)
+    (sheet,) = make_tables(report)
     assert [row[0] for row in sheet.rows] == ["pellucid", "torch", "jax"]
     ours, theirs, failed = sheet.rows
     assert ours[1] == "1.00 ms"
@@ -57,7 +59,7 @@ def test_the_fastest_stands_first_and_failures_last(report):
 
 
 def test_notes_name_machine_versions_and_load(report):
-    text = "\n".join(notes(report))
+    text = "\n".join(make_notes(report))
     assert "Some CPU, 2 processors" in text
     assert "torch 2.13.0" in text
     assert "0.20 before, unknown after; 1 of 4 turns disturbed" in text
@@ -69,11 +71,11 @@ def test_notes_name_machine_versions_and_load(report):
     [(0.5e-6, "0.50 µs"), (99.94e-6, "99.9 µs"), (0.1234, "123 ms"), (7.0, "7.00 s")],
 )
 def test_durations_have_three_digits(seconds, text):
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_the_picture_has_a_bar_for_each_peer(report):
-    pixels = np.asarray(Image.open(io.BytesIO(png(report))).convert("RGB"))
+    pixels = np.asarray(Image.open(io.BytesIO(draw_png(report))).convert("RGB"))
     blue, grey = (0x0B, 0x6E, 0x99), (0xC9, 0xCE, 0xD6)
     widths = {
         colour: int((pixels == colour).all(axis=2).sum(axis=1).max())
@@ -97,13 +99,13 @@ def test_growth_is_a_table_and_lines(report):
         quiet=report.quiet,
         facts={"growth": {"batch size": {"pellucid": of}}},
     )
-    *_, sheet = sheets(grown)
+    *_, sheet = make_tables(grown)
     assert sheet.rows == [
         ("batch size", "pellucid", "size^1.02", "2.0 KiB", "3 MiB", "0.999")
     ]
-    assert Image.open(io.BytesIO(png(grown))).size[0] > 300
+    assert Image.open(io.BytesIO(draw_png(grown))).size[0] > 300
 
 
 def test_a_report_of_failures_only_can_still_be_drawn():
-    case = CaseResult(name="x", timings=(Timing(peer="jax", failure="no"),))
-    assert png(Report(benchmark="train-step", cases=(case,)))[:4] == b"\x89PNG"
+    case = CaseResult(name="x", timings=(Timing(contender="jax", failure="no"),))
+    assert draw_png(Report(benchmark="train-step", cases=(case,)))[:4] == b"\x89PNG"

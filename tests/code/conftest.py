@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from pellucid.compare.study.cell import switch_kept
+from pellucid.compare.worker import restore_jax_config
 
 
 @pytest.fixture(autouse=True)
 def _jax_as_it_was() -> Iterator[None]:
-    with switch_kept():
+    with restore_jax_config():
         yield

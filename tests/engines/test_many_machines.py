@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pellucid.benchmark.jobs import Job, Place, Start, mpiexec
+from pellucid.benchmark.jobs import Host, Job, Launch, find_mpiexec
 from pellucid.engines import missing_package
 from pellucid.engines.distributed import ALONE
 from pellucid.engines.launchers import refuse_other_launchers
@@ -48,9 +48,9 @@ if world_of(model.engine).rank == 0:
 """
 
 
-def _job(engine: str, count: int, *script: str) -> list[Start]:
+def _job(engine: str, count: int, *script: str) -> list[Launch]:
     _skip_unless_there(engine)
-    return Job.here(engine, script, count).starts()
+    return Job.on_this_machine(engine, script, count).launches()
 
 
 def _skip_unless_there(engine: str) -> None:
@@ -59,7 +59,7 @@ def _skip_unless_there(engine: str) -> None:
     if engine in ("numpy", "compiled"):
         pytest.importorskip("mpi4py")
         try:
-            mpiexec()
+            find_mpiexec()
         except EngineError as error:
             pytest.skip(str(error))
 
@@ -81,7 +81,7 @@ def _run(*command: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[s
 
 
 @contextmanager
-def _started(starts: list[Start], folder: Path) -> Iterator[list[Any]]:
+def _started(starts: list[Launch], folder: Path) -> Iterator[list[Any]]:
     """Start a job; whatever happens, nothing of it stays behind."""
     processes = [
         subprocess.Popen(
@@ -103,7 +103,7 @@ def _started(starts: list[Start], folder: Path) -> Iterator[list[Any]]:
             process.stderr.close()
 
 
-def _finish(starts: list[Start], folder: Path) -> None:
+def _finish(starts: list[Launch], folder: Path) -> None:
     with _started(starts, folder) as processes:
         for process in processes:
             _, said = process.communicate(timeout=240)
@@ -281,7 +281,7 @@ def test_a_process_that_fails_under_mpiexec_ends_the_job(tmp_path: Path) -> None
 
 
 @pytest.fixture
-def namespaces(tmp_path: Path) -> Iterator[tuple[Place, ...]]:
+def namespaces(tmp_path: Path) -> Iterator[tuple[Host, ...]]:
     """Two network namespaces with an address each, joined by a cable."""
     if shutil.which("ip") is None:
         pytest.skip("iproute2 is not installed")
@@ -303,7 +303,7 @@ def namespaces(tmp_path: Path) -> Iterator[tuple[Place, ...]]:
             file.parent.mkdir(parents=True)  # what the namespace has as /etc/hosts
             file.write_text(f"127.0.0.1 localhost\n{address} {socket.gethostname()}\n")
         yield tuple(
-            Place(
+            Host(
                 address=address,
                 prefix=("ip", "netns", "exec", name),
                 interface=name,
@@ -339,7 +339,7 @@ def _shell(names: tuple[str, ...], addresses: tuple[str, ...]) -> str:
 
 @pytest.mark.parametrize("engine", ["torch", "jax", "compiled"])
 def test_processes_with_networks_of_their_own_train_as_one_does(
-    tmp_path: Path, engine: str, namespaces: tuple[Place, ...]
+    tmp_path: Path, engine: str, namespaces: tuple[Host, ...]
 ) -> None:
     _skip_unless_there(engine)
     dtype = "float32" if engine == "compiled" else "float64"
@@ -347,7 +347,7 @@ def test_processes_with_networks_of_their_own_train_as_one_does(
     one = _run(sys.executable, script, engine, "one", options, cwd=tmp_path)
     assert one.returncode == 0, one.stderr
     job = Job(engine, (script, engine, "many", options), namespaces)
-    _finish(job.starts(), tmp_path)
+    _finish(job.launches(), tmp_path)
     _assert_equal(tmp_path, 1e-4 if engine == "compiled" else 1e-9)
 
 

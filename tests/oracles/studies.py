@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.compare.results import Cell, Question, Results
-from pellucid.compare.study.figure import Figure
+from pellucid.compare.measurement import Measurement
+from pellucid.compare.results import Question, Result, Results
 
 ENGINES = ("numpy", "compiled", "torch", "tensorflow", "jax")
 
 
-def figure(name: str, value: Any, spread: float | None = None, **more: Any) -> Figure:
+def measurement(
+    name: str, value: Any, spread: float | None = None, **more: Any
+) -> Measurement:
     low, high = (None, None) if spread is None else (value - spread, value + spread)
-    return Figure(name=name, value=value, low=low, high=high, **more)
+    return Measurement(name=name, value=value, low=low, high=high, **more)
 
 
-def results(**figures: dict[str, list[Figure]]) -> Results:
+def results(**measurements: dict[str, list[Measurement]]) -> Results:
     """Return results of two rows; `figures` is {row: {engine: figures}}."""
     cells = [
-        Cell(row=row, engine=engine, status="measured", figures=tuple(found))
-        for row, columns in figures.items()
+        Result(row=row, engine=engine, status="measured", figures=tuple(found))
+        for row, columns in measurements.items()
         for engine, found in columns.items()
     ]
     aspects = {
@@ -51,9 +53,11 @@ def results(**figures: dict[str, list[Figure]]) -> Results:
             ),
             conclusions=("All < equal & fine.",),
         )
-        for row in figures
+        for row in measurements
     )
-    engines = [e for e in ENGINES if any(e in columns for columns in figures.values())]
+    engines = [
+        e for e in ENGINES if any(e in columns for columns in measurements.values())
+    ]
     return Results(
         settings={
             "network": "lenet5",
@@ -70,8 +74,8 @@ def results(**figures: dict[str, list[Figure]]) -> Results:
     )
 
 
-def latency(**values: float) -> dict[str, list[Figure]]:
+def latency(**values: float) -> dict[str, list[Measurement]]:
     return {
-        engine: [figure("latency p50", value, 0.1 * value, unit="ms", runs=9)]
+        engine: [measurement("latency p50", value, 0.1 * value, unit="ms", runs=9)]
         for engine, value in values.items()
     }

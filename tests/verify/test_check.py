@@ -12,7 +12,7 @@ from pellucid.compare import ParityReport, check_parity
 from pellucid.engines import NAMES, missing_package
 from pellucid.engines.numpy import NumpySession
 from pellucid.network import ZOO, Preprocessing
-from pellucid.verify import Examples, examples_for, parity_picture
+from pellucid.verify import Examples, draw_parity, load_examples
 from pellucid.verify.tolerance import limits
 
 INSTALLED = tuple(name for name in NAMES if missing_package(name) is None)
@@ -115,7 +115,7 @@ def test_all_engines_agree_with_dropout_and_batch_norm(optimizer: Any) -> None:
         steps=3,
         batch_size=8,
     )
-    assert report.passes, [str(report.parting(pair)) for pair in report.pairs]
+    assert report.passes, [str(report.first_divergence(pair)) for pair in report.pairs]
     assert len(report.pairs) == len(INSTALLED) * (len(INSTALLED) - 1) // 2
     assert report.gradients.floor.max() > 0
 
@@ -130,7 +130,7 @@ def test_engines_agree_in_float64_to_the_stated_digits() -> None:
         batch_size=8,
         dtype="float64",
     )
-    assert report.passes, [str(report.parting(pair)) for pair in report.pairs]
+    assert report.passes, [str(report.first_divergence(pair)) for pair in report.pairs]
     assert report.activations.deviation.max() < 1e-10
     assert report.free.floor.max() == 0
 
@@ -141,7 +141,7 @@ def test_the_zoo_agrees_on_real_data(name: str) -> None:
     compiled = pl.engines.compiled(winograd=name != "mnist-keras")
     engines = ["numpy", compiled, *{"torch"}.intersection(INSTALLED)]
     report = check_parity(network, engines, steps=2, batch_size=8)
-    assert report.passes, [str(report.parting(pair)) for pair in report.pairs]
+    assert report.passes, [str(report.first_divergence(pair)) for pair in report.pairs]
     assert report.data in ("mnist", "xor")
 
 
@@ -164,7 +164,7 @@ def test_the_first_place_where_engines_part_is_named(
     kind: type[NumpySession], what: str, tensor: str
 ) -> None:
     report = check(kind)
-    parting = report.parting(("numpy", "wrong"))
+    parting = report.first_divergence(("numpy", "wrong"))
     assert not report.passes
     assert parting is not None
     assert (parting.step, parting.kind, parting.tensor) == (1, what, tensor)
@@ -172,7 +172,7 @@ def test_the_first_place_where_engines_part_is_named(
 
 
 def test_a_wrong_update_is_found_although_the_gradients_agree() -> None:
-    parting = check(WrongRate).parting(("numpy", "wrong"))
+    parting = check(WrongRate).first_divergence(("numpy", "wrong"))
     assert parting is not None
     assert parting.kind == "weights"
 
@@ -208,8 +208,8 @@ def test_the_report_as_json_holds_every_number() -> None:
 
 
 def test_the_picture_has_a_panel_for_each_kind_and_the_free_run() -> None:
-    figure = parity_picture(check(NumpySession))
-    assert len(figure.axes) == 4
+    measurement = draw_parity(check(NumpySession))
+    assert len(measurement.axes) == 4
 
 
 @pytest.mark.parametrize("engines", [["numpy"], ["numpy", "numpy"]])
@@ -229,7 +229,7 @@ def test_the_tolerance_is_ten_floors_of_the_array_or_of_the_typical_one() -> Non
 
 def test_pictures_are_brought_to_the_network_and_labels_to_its_classes() -> None:
     network = pl.Sequential(pl.Input(8, 10, 3), pl.Flatten(), pl.Dense(4))
-    found = examples_for(network, pl.CrossEntropy(), count=20)
+    found = load_examples(network, pl.CrossEntropy(), count=20)
     assert found.images.shape == (20, 8, 10, 3)
     assert found.labels.max() == 3
     assert found.description == "mnist, brought to 8×10 rgb, labels modulo 4"
@@ -237,7 +237,7 @@ def test_pictures_are_brought_to_the_network_and_labels_to_its_classes() -> None
 
 def test_a_network_that_takes_no_pictures_gets_random_numbers() -> None:
     network = pl.Sequential(pl.Input(5), pl.Dense(3))
-    found = examples_for(network, pl.MeanSquaredError())
+    found = load_examples(network, pl.MeanSquaredError())
     assert found.description == "random numbers"
     assert found.labels.shape == (512, 3)
 
@@ -245,4 +245,4 @@ def test_a_network_that_takes_no_pictures_gets_random_numbers() -> None:
 def test_own_data_must_not_have_more_classes_than_outputs() -> None:
     network = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), pl.Dense(4))
     with pytest.raises(pl.DataError, match="got 10 classes for 4 outputs"):
-        examples_for(network, pl.CrossEntropy(), source="mnist")
+        load_examples(network, pl.CrossEntropy(), source="mnist")

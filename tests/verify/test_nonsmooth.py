@@ -8,15 +8,15 @@ import pytest
 import pellucid as pl
 from pellucid.engines.state import initial_state
 from pellucid.verify.nonsmooth import (
-    CornerSession,
-    corners_of,
+    BranchSession,
+    count_differences,
     count_near,
-    differences,
+    find_branches,
 )
 
 
-def session(network: pl.Network) -> CornerSession:
-    return CornerSession(
+def session(network: pl.Network) -> BranchSession:
+    return BranchSession(
         network,
         state=initial_state(network, seed=1, dtype="float64"),
         loss=pl.MeanSquaredError(),
@@ -39,7 +39,7 @@ def test_a_session_s_own_corners_change_nothing(batch: int) -> None:
     images, labels = random.standard_normal((batch, 9, 9, 2)), np.ones((batch, 2))
     one = session(network)
     _, plain = one.gradients(images, labels)
-    one.corners = corners_of(network, one.activations(images, training=True))
+    one.branches = find_branches(network, one.activations(images, training=True))
     _, given = one.gradients(images, labels)
     for name, grad in plain.items():
         np.testing.assert_array_equal(given[name], grad)
@@ -49,11 +49,11 @@ def test_a_corner_on_the_other_side_has_the_other_derivative() -> None:
     network = pl.Sequential(pl.Input(1), pl.Dense(1), pl.ReLU(), pl.Dense(1))
     one = session(network)
     images, labels = np.array([[1.0]]), np.array([[9.0]])
-    corners = corners_of(network, one.activations(images))
+    corners = find_branches(network, one.activations(images))
     flipped = {name: ~side for name, side in corners.items()}
-    assert differences(corners, flipped) == 1
+    assert count_differences(corners, flipped) == 1
     found = []
-    for one.corners in (corners, flipped):
+    for one.branches in (corners, flipped):
         found.append(one.gradients(images, labels)[1]["dense.weight"].item())
     assert found.count(0.0) == 1
 
@@ -66,6 +66,6 @@ def test_near_ties_and_kinks_are_counted_and_exact_ties_are_not() -> None:
 
 
 def session_values(network: pl.Network, x: np.ndarray) -> dict[str, np.ndarray]:
-    return CornerSession(
+    return BranchSession(
         network, state={}, loss=None, optimizer=None, dtype="float64"
     ).activations(x)

@@ -11,16 +11,16 @@ import pellucid as pl
 from pellucid.engines.state import initial_state
 from pellucid.verify.lockstep import Batch, Outcome, Reference
 from pellucid.verify.nonsmooth import (
-    CornerSession,
-    best_two,
-    corners_of,
-    differences,
+    BranchSession,
+    count_differences,
+    find_best_two,
+    find_branches,
 )
 from pellucid.verify.unobserved_branches import (
-    flipped,
-    flips_near,
-    hidden_sides,
-    subset,
+    find_unobserved_branches,
+    flip_branches,
+    list_flips,
+    select_jumps,
 )
 
 NEAR = 4e-7
@@ -36,7 +36,7 @@ def network() -> pl.Network:
     )
 
 
-def reference() -> tuple[Reference, CornerSession, dict[str, Any], Batch]:
+def reference() -> tuple[Reference, BranchSession, dict[str, Any], Batch]:
     """A batch with inputs of the ReLU and of the pool within rounding of a corner."""
     net, adam = network(), pl.Adam(1e-3)
     state = initial_state(net, seed=1, dtype="float64")
@@ -47,20 +47,20 @@ def reference() -> tuple[Reference, CornerSession, dict[str, Any], Batch]:
     images[1, :2, :2, 0] = [[2.0, 2.0 - NEAR], [1, 1]]  # the first filter's pool
     batch = Batch(images, np.arange(6) % 3, 1e-3)
     parts = {"state": state, "loss": pl.CrossEntropy(), "optimizer": adam}
-    exact, other = (CornerSession(net, **parts, dtype="float64") for _ in range(2))
+    exact, other = (BranchSession(net, **parts, dtype="float64") for _ in range(2))
     return Reference(net, exact, adam, state, batch), other, state, batch
 
 
 def outcome_on_other_sides(
-    truth: Reference, other: CornerSession, state: Any, batch: Batch
+    truth: Reference, other: BranchSession, state: Any, batch: Batch
 ) -> Outcome:
     """What an engine gives that shows one side and differentiates on the other."""
     values = truth.outcome.activations
-    shown = corners_of(network(), values)
-    flips = flips_near(network(), values, shown, {})
+    shown = find_branches(network(), values)
+    flips = list_flips(network(), values, shown, {})
     assert sorted({flip.node for flip in flips}) == ["conv2d_relu", "max_pool2d"]
     other.load_state(state)
-    other.corners = flipped(shown, [f for f in flips if f.place[0] in (0, 1)])
+    other.branches = flip_branches(shown, [f for f in flips if f.place[0] in (0, 1)])
     _, gradients = other.gradients(batch.images, batch.labels)
     return Outcome(values, gradients, truth.outcome.weights)
 
@@ -73,7 +73,7 @@ def test_hidden_sides_are_found_by_the_jumps_of_the_derivatives() -> None:
     truth, other, state, batch = reference()
     outcome = outcome_on_other_sides(truth, other, state, batch)
     shown = truth.residual(outcome)
-    found = truth.on_hidden_sides(outcome, shown)
+    found = truth.on_unobserved_branches(outcome, shown)
     assert largest(shown) > 1e-3
     assert largest(found) < 1e-12
     assert shown.crossed == 0
@@ -84,22 +84,24 @@ def test_the_side_that_was_taken_is_found_among_hundreds_that_are_open() -> None
     net = pl.Sequential(pl.Input(20), pl.Dense(40, activation="relu"), pl.Dense(3))
     state = initial_state(net, seed=1, dtype="float64")
     parts = {"state": state, "loss": pl.CrossEntropy(), "optimizer": pl.Adam(1e-3)}
-    exact = CornerSession(net, **parts, dtype="float64")
+    exact = BranchSession(net, **parts, dtype="float64")
     images, labels = np.random.default_rng(0).normal(size=(6, 20)), np.arange(6) % 3
     values, rounding = exact.activations(images), {"dense": 9.0}
-    shown = corners_of(net, values)
-    flips = flips_near(net, values, shown, rounding)
+    shown = find_branches(net, values)
+    flips = list_flips(net, values, shown, rounding)
     assert len(flips) == 6 * 40
-    taken = flipped(shown, [flips[7], flips[-1]])
+    taken = flip_branches(shown, [flips[7], flips[-1]])
 
     def gradients_on(corners: Any) -> Any:
-        exact.corners = corners
+        exact.branches = corners
         return exact.gradients(images, labels)[1]
 
     engine = gradients_on(taken)
-    found = hidden_sides(net, values, shown, gradients_on, engine, rounding=rounding)
-    assert differences(found, taken) == 0
-    assert differences(found, shown) == 2
+    found = find_unobserved_branches(
+        net, values, shown, gradients_on, engine, rounding=rounding
+    )
+    assert count_differences(found, taken) == 0
+    assert count_differences(found, shown) == 2
 
 
 @pytest.mark.parametrize("taken", [[3], [0, 11], [], [2, 5, 7]])
@@ -110,22 +112,22 @@ def test_jumps_in_one_direction_are_told_apart_by_their_lengths(
     lengths = 3.0 ** np.arange(12) * random.choice([-1, 1], 12)
     jumps = np.outer(random.normal(size=40), lengths)
     noise = 1e-7 * random.normal(size=40)
-    found = subset(jumps, jumps[:, taken].sum(1) + noise)
+    found = select_jumps(jumps, jumps[:, taken].sum(1) + noise)
     assert np.flatnonzero(found).tolist() == taken
 
 
 def test_jumps_in_many_directions_are_told_apart() -> None:
     random = np.random.default_rng(0)
     jumps, taken = random.normal(size=(400, 300)), random.random(300) < 0.4
-    np.testing.assert_array_equal(subset(jumps, jumps @ taken), taken)
+    np.testing.assert_array_equal(select_jumps(jumps, jumps @ taken), taken)
 
 
 def test_what_rounding_reaches_is_near_a_corner() -> None:
     truth, _, _, _ = reference()
     values = truth.outcome.activations
-    shown = corners_of(network(), values)
+    shown = find_branches(network(), values)
     few, more = (
-        flips_near(network(), values, shown, rounding)
+        list_flips(network(), values, shown, rounding)
         for rounding in ({}, {"conv2d": 0.6})
     )
     assert len(few) < len(more)
@@ -137,7 +139,7 @@ def test_a_wrong_derivative_is_explained_by_no_corner() -> None:
     gradients = {name: 1.01 * grad for name, grad in truth.outcome.gradients.items()}
     outcome = Outcome(truth.outcome.activations, gradients, truth.outcome.weights)
     shown = truth.residual(outcome)
-    assert largest(truth.on_hidden_sides(outcome, shown)) > 0.5 * largest(shown)
+    assert largest(truth.on_unobserved_branches(outcome, shown)) > 0.5 * largest(shown)
 
 
 def test_what_is_no_number_is_left_as_it_is() -> None:
@@ -145,14 +147,14 @@ def test_what_is_no_number_is_left_as_it_is() -> None:
     gradients = {name: np.nan * grad for name, grad in truth.outcome.gradients.items()}
     outcome = Outcome(truth.outcome.activations, gradients, truth.outcome.weights)
     shown = truth.residual(outcome)
-    assert truth.on_hidden_sides(outcome, shown) is shown
+    assert truth.on_unobserved_branches(outcome, shown) is shown
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_two_cells_of_a_window_are_those_that_sorting_finds(seed: int) -> None:
     random = np.random.default_rng(seed)
     x = random.integers(0, 4, (3, 6, 6, 2)).astype(float)  # many are equal
-    gap, first, second = best_two(pl.MaxPool2D(3), x)
+    gap, first, second = find_best_two(pl.MaxPool2D(3), x)
     windows = x.reshape(3, 2, 3, 2, 3, 2).transpose(0, 1, 3, 5, 2, 4)
     cells = windows.reshape(3, 2, 2, 2, 9)
     order = np.argsort(-cells, axis=-1, kind="stable")

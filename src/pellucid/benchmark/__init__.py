@@ -1,20 +1,20 @@
 """How fast engines are: a clock, peers in processes of their own, results, pictures."""
 
-from pellucid.benchmark.picture import png
-from pellucid.benchmark.results import CaseResult, Report, Timing, Turn
+from pellucid.benchmark.chart import draw_png
+from pellucid.benchmark.results import CaseResult, Report, Round, Timing
 from pellucid.benchmark.setting import Setting
 from pellucid.benchmark.table import BENCHMARKS, benchmark
-from pellucid.benchmark.tables import notes, sheets
+from pellucid.benchmark.tables import make_notes, make_tables
 
 __all__ = [
     "BENCHMARKS",
     "CaseResult",
     "Report",
+    "Round",
     "Setting",
     "Timing",
-    "Turn",
     "benchmark",
-    "notes",
-    "png",
-    "sheets",
+    "draw_png",
+    "make_notes",
+    "make_tables",
 ]

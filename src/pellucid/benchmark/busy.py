@@ -9,12 +9,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
-from pellucid.benchmark.peers import TRAINERS, chosen
+from pellucid.benchmark.contenders import TRAINERS, select_contenders
 from pellucid.benchmark.results import CaseResult, Report
-from pellucid.benchmark.rounds import Field
+from pellucid.benchmark.rounds import BenchmarkRunner
 from pellucid.benchmark.setting import Record, Setting
 
-_PEERS = ("torch", "torch bound", "tensorflow", "jax")
+_CONTENDERS = ("torch", "torch bound", "tensorflow", "jax")
 
 
 def busy(setting: Setting) -> Report:
@@ -23,39 +23,44 @@ def busy(setting: Setting) -> Report:
     Rounds with the core taken are marked as disturbed: they are meant to be.
     """
     record = Record("busy", setting)
-    pace = setting.pace(rounds=6)
+    config = setting.make_config(rounds=6)
     names = setting.peers
-    peers = [
-        peer
-        for peer in chosen(TRAINERS, names)
-        if names or peer.framework == "pellucid" or peer.name in _PEERS
+    contenders = [
+        contender
+        for contender in select_contenders(TRAINERS, names)
+        if names or contender.framework == "pellucid" or contender.name in _CONTENDERS
     ]
     batch = (setting.batch_sizes or (64,))[0]
     epochs = (setting.trained or (1,))[0]
-    case = setting.case(setting.network or "mnist-torch", batch, epochs)
+    case = setting.make_case(setting.network or "mnist-torch", batch, epochs)
     results = []
     calibration, say = record.calibration, setting.say
-    with Field(peers, "trainer", calibration=calibration, say=say) as field:
-        for name, state in (("as it is", nullcontext()), ("one core taken", hog())):
+    with BenchmarkRunner(
+        contenders, "trainer", calibration=calibration, say=say
+    ) as runner:
+        for name, state in (
+            ("as it is", nullcontext()),
+            ("one core taken", occupy_core()),
+        ):
             with state:
                 at = replace(case, name=f"{case.name}, {name}")
-                results.append(field.run(at, pace))
-    facts = {"slower_when_busy": slower(*results)}
-    return record.report(results, pace=pace, facts=facts)
+                results.append(runner.run(at, config))
+    facts = {"slower_when_busy": compute_slowdowns(*results)}
+    return record.report(results, config=config, facts=facts)
 
 
-def slower(quiet: CaseResult, busy: CaseResult) -> dict[str, float]:
+def compute_slowdowns(quiet: CaseResult, busy: CaseResult) -> dict[str, float]:
     """Return how many times as long each peer takes with one core taken."""
     found = {}
     for timing in quiet.timings:
-        other = busy.timing(timing.peer)
-        if timing.turns and other is not None:
-            found[timing.peer] = other.spread.median / timing.spread.median
+        other = busy.timing(timing.contender)
+        if timing.rounds and other is not None:
+            found[timing.contender] = other.spread.median / timing.spread.median
     return found
 
 
 @contextmanager
-def hog() -> Iterator[Any]:
+def occupy_core() -> Iterator[Any]:
     """Keep one core busy with a process of the same priority."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 
-def times_of(
+def time_calls(
     call: Callable[[int], Any], count: int, *, warm: int = 0, start: int = 0
 ) -> list[float]:
     """Time calls one by one.
@@ -34,7 +34,7 @@ def times_of(
         call(i)
     first, clock = start + warm, time.perf_counter
     times = []
-    with collector_held():
+    with pause_garbage_collector():
         for i in range(first, first + count):
             begin = clock()
             call(i)
@@ -43,7 +43,7 @@ def times_of(
 
 
 @contextmanager
-def collector_held() -> Iterator[None]:
+def pause_garbage_collector() -> Iterator[None]:
     """Keep Python's garbage collector from running inside a measurement."""
     was_enabled = gc.isenabled()
     gc.collect()

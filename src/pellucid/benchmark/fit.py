@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pellucid.benchmark.process import PeerFailure
-from pellucid.benchmark.quiet import DISTURBED
-from pellucid.benchmark.results import CaseResult, Report, Timing, Turn
+from pellucid.benchmark.child_process import ContenderFailure
+from pellucid.benchmark.machine_load import DISTURBED
+from pellucid.benchmark.results import CaseResult, Report, Round, Timing
 from pellucid.benchmark.scripts import Script, run_script
 from pellucid.benchmark.setting import Record, Setting
 
 SCRIPTS = (
-    Script(peer="pellucid", file="fit_pellucid.py", needs=("llvmlite",)),
-    Script(peer="torch", file="fit_torch.py", needs=("torch",)),
+    Script(contender="pellucid", file="fit_pellucid.py", needs=("llvmlite",)),
+    Script(contender="torch", file="fit_torch.py", needs=("torch",)),
     Script(
-        peer="torch bound",
+        contender="torch bound",
         file="fit_torch.py",
         environment={"OMP_PROC_BIND": "true"},
         needs=("torch",),
@@ -32,9 +32,9 @@ def fit(setting: Setting) -> Report:
         for script in SCRIPTS:
             if not script.is_installed:
                 continue
-            setting.say(f"fit: {script.peer}, round {i + 1} of {rounds}")
-            timing = timings.get(script.peer, Timing(peer=script.peer))
-            timings[script.peer] = with_turn(timing, script, record, str(epochs))
+            setting.say(f"fit: {script.contender}, round {i + 1} of {rounds}")
+            timing = timings.get(script.contender, Timing(contender=script.contender))
+            timings[script.contender] = add_round(timing, script, record, str(epochs))
     case = CaseResult(
         name=f"fit of mnist-torch, {epochs} epochs",
         timings=tuple(timings.values()),
@@ -43,23 +43,23 @@ def fit(setting: Setting) -> Report:
     return record.report([case], facts={"peak_memory_of_torch": _memory_share(case)})
 
 
-def with_turn(timing: Timing, script: Script, record: Record, *more: str) -> Timing:
+def add_round(timing: Timing, script: Script, record: Record, *more: str) -> Timing:
     """Run a script once more; return its timing with that turn, or with its failure."""
     slowdown = record.calibration.slowdown()
     try:
         report = run_script(script, *more)
-    except PeerFailure as failure:
+    except ContenderFailure as failure:
         record.setting.say(f"left out: {failure}")
-        return replace(timing, failure=str(failure), turns=())
+        return replace(timing, failure=str(failure), rounds=())
     slowdown = max(slowdown, record.calibration.slowdown())
-    turn = Turn(
+    round_ = Round(
         times_s=(report["fit_s"],),
         slowdown=slowdown,
         is_disturbed=slowdown > DISTURBED,
     )
     return replace(
         timing,
-        turns=(*timing.turns, turn),
+        rounds=(*timing.rounds, round_),
         peak_bytes=max(timing.peak_bytes or 0, report["peak_bytes"]),
         extra={"accuracy": report["accuracy"], "process_s": report["process_s"]},
     )

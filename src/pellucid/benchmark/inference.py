@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 
-from pellucid.benchmark.peers import PREDICTORS, chosen
+from pellucid.benchmark.contenders import PREDICTORS, select_contenders
 from pellucid.benchmark.results import CaseResult, Report
-from pellucid.benchmark.rounds import Field
+from pellucid.benchmark.rounds import BenchmarkRunner
 from pellucid.benchmark.setting import Record, Setting
 
 _BATCHES = {1: 256}  # different images one by one; else as many as make 8 batches
@@ -15,12 +15,12 @@ _BATCHES = {1: 256}  # different images one by one; else as many as make 8 batch
 def inference(setting: Setting) -> Report:
     """Time the prediction of every peer, on one thread and on all."""
     record = Record("inference", setting)
-    pace = setting.pace(turn_s=0.4, most=4000)
-    peers = chosen(PREDICTORS, setting.peers)
+    config = setting.make_config(turn_s=0.4, most=4000)
+    contenders = select_contenders(PREDICTORS, setting.peers)
     results: list[CaseResult] = []
     with tempfile.TemporaryDirectory() as folder:
         cases = [
-            setting.case(
+            setting.make_case(
                 setting.network or "mnist-torch",
                 batch,
                 epochs,
@@ -32,10 +32,16 @@ def inference(setting: Setting) -> Report:
         ]
         calibration, say = record.calibration, setting.say
         for threads in ("1 thread", "all threads"):
-            mine = [peer for peer in peers if peer.name.endswith(threads)]
-            with Field(mine, "predictor", calibration=calibration, say=say) as field:
+            mine = [
+                contender
+                for contender in contenders
+                if contender.name.endswith(threads)
+            ]
+            with BenchmarkRunner(
+                mine, "predictor", calibration=calibration, say=say
+            ) as runner:
                 for case in cases:
-                    result = field.run(case, pace)
+                    result = runner.run(case, config)
                     name = f"{case.name}, {threads}"
                     results.append(
                         CaseResult(
@@ -44,4 +50,4 @@ def inference(setting: Setting) -> Report:
                             facts={**result.facts, "threads": threads},
                         )
                     )
-    return record.report(results, pace=pace)
+    return record.report(results, config=config)

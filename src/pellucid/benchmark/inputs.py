@@ -17,7 +17,7 @@ _SHUFFLE = 20
 _MOST_BYTES = 128 << 20
 
 
-def batches(case: Case) -> list[tuple[Array, Array]]:
+def load_batches(case: Case) -> list[tuple[Array, Array]]:
     """Return a case's batches.
 
     Returns
@@ -30,22 +30,24 @@ def batches(case: Case) -> list[tuple[Array, Array]]:
     height, width, channels = case.network.input_shape
     one = case.batch_size * height * width * channels * 4
     count = max(1, min(case.batches, _MOST_BYTES // one))
-    train = _train(case)
+    train = _load_images(case)
     rng = np.random.Generator(np.random.Philox(key=[case.seed, _SHUFFLE]))
     chosen = rng.choice(len(train), size=(count, case.batch_size), replace=True)
-    return [(_input(case, train.images[rows]), train.labels[rows]) for rows in chosen]
+    return [
+        (_preprocess(case, train.images[rows]), train.labels[rows]) for rows in chosen
+    ]
 
 
-def _input(case: Case, images: Array) -> Array:
+def _preprocess(case: Case, images: Array) -> Array:
     """Return pixels as the network takes them; floats are taken as they are."""
     if case.data == "mnist":
-        images = resized(images, *case.network.input_shape)
+        images = resize(images, *case.network.input_shape)
     if images.dtype != np.uint8:
         return images.astype(np.float32)
     return (case.network.preprocessing or Preprocessing()).apply(images)
 
 
-def _train(case: Case) -> Dataset:
+def _load_images(case: Case) -> Dataset:
     """Return the training images; MNIST's are brought to size batch by batch."""
     if case.data == "mnist":
         return load("mnist")[0]
@@ -56,7 +58,7 @@ def _train(case: Case) -> Dataset:
     return load(case.data, size=(height, width), colour=colour)[0]
 
 
-def resized(images: Array, height: int, width: int, channels: int) -> Array:
+def resize(images: Array, height: int, width: int, channels: int) -> Array:
     """Bring images (N, H, W, 1) to another size by repeating or leaving out pixels."""
     rows = np.arange(height) * images.shape[1] // height
     columns = np.arange(width) * images.shape[2] // width

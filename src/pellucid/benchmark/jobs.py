@@ -20,7 +20,7 @@ from pellucid.errors import EngineError
 _HERE = "127.0.0.1"
 
 
-class Start(NamedTuple):
+class Launch(NamedTuple):
     """A command and what its environment has besides: a launcher, or one process."""
 
     command: list[str]
@@ -28,7 +28,7 @@ class Start(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Host:
     """Where one process runs.
 
     Attributes
@@ -64,14 +64,14 @@ class Job:
 
     engine: str
     script: tuple[str, ...]
-    places: tuple[Place, ...] = field(default=(Place(), Place()))
+    hosts: tuple[Host, ...] = field(default=(Host(), Host()))
 
     @classmethod
-    def here(cls, engine: str, script: Sequence[str], count: int) -> Job:
+    def on_this_machine(cls, engine: str, script: Sequence[str], count: int) -> Job:
         """Return a job of so many processes on this machine."""
-        return cls(engine, tuple(script), (Place(),) * count)
+        return cls(engine, tuple(script), (Host(),) * count)
 
-    def starts(self) -> list[Start]:
+    def launches(self) -> list[Launch]:
         """Return all that has to be started.
 
         Raises
@@ -80,28 +80,28 @@ class Job:
             If mpiexec is needed and not installed.
         """
         table = {
-            "torch": self._torchrun,
-            "tensorflow": self._by_hand,
-            "jax": self._by_hand,
+            "torch": self._launch_torchrun,
+            "tensorflow": self._launch_each,
+            "jax": self._launch_each,
         }
-        return table.get(self.engine, self._mpiexec)()
+        return table.get(self.engine, self._launch_mpiexec)()
 
-    def _torchrun(self) -> list[Start]:
+    def _launch_torchrun(self) -> list[Launch]:
         """One launcher a machine; all processes of this one share theirs."""
-        port = str(free_port())
+        port = str(find_free_port())
         launcher = [sys.executable, "-m", "torch.distributed.run"]
         if self._is_here:
-            each = ["--nproc-per-node", str(len(self.places)), "--master-port", port]
-            return [Start([*launcher, *each, *self._torch_script], {})]
-        shared = ["--nnodes", str(len(self.places)), "--nproc-per-node", "1"]
-        shared += ["--master-addr", self.places[0].address, "--master-port", port]
+            each = ["--nproc-per-node", str(len(self.hosts)), "--master-port", port]
+            return [Launch([*launcher, *each, *self._torch_script], {})]
+        shared = ["--nnodes", str(len(self.hosts)), "--nproc-per-node", "1"]
+        shared += ["--master-addr", self.hosts[0].address, "--master-port", port]
         script = self._torch_script
         return [
-            Start(
+            Launch(
                 [*place.prefix, *launcher, *shared, f"--node-rank={rank}", *script],
                 {"GLOO_SOCKET_IFNAME": place.interface} if place.interface else {},
             )
-            for rank, place in enumerate(self.places)
+            for rank, place in enumerate(self.hosts)
         ]
 
     @property
@@ -112,31 +112,37 @@ class Job:
 
     @property
     def _is_here(self) -> bool:
-        return all(place.address == _HERE for place in self.places)
+        return all(place.address == _HERE for place in self.hosts)
 
-    def _by_hand(self) -> list[Start]:
-        workers = [f"{place.address}:{free_port()}" for place in self.places]
+    def _launch_each(self) -> list[Launch]:
+        workers = [f"{place.address}:{find_free_port()}" for place in self.hosts]
         return [
-            Start(
+            Launch(
                 [*place.prefix, sys.executable, *self.script],
-                environment(self.engine, workers, rank),
+                rank_environment(self.engine, workers, rank),
             )
-            for rank, place in enumerate(self.places)
+            for rank, place in enumerate(self.hosts)
         ]
 
-    def _mpiexec(self) -> list[Start]:
-        first, count = self.places[0], str(len(self.places))
+    def _launch_mpiexec(self) -> list[Launch]:
+        first, count = self.hosts[0], str(len(self.hosts))
         options = ["-n", count]
         if not self._is_here:
-            hosts = ",".join(place.address for place in self.places)
+            hosts = ",".join(place.address for place in self.hosts)
             options += ["-hosts", hosts, "-localhost", first.address]
         if first.remote_shell:
             options += ["-launcher", "ssh", "-launcher-exec", first.remote_shell]
-        command = [*first.prefix, mpiexec(), *options, sys.executable, *self.script]
-        return [Start(command, {})]
+        command = [
+            *first.prefix,
+            find_mpiexec(),
+            *options,
+            sys.executable,
+            *self.script,
+        ]
+        return [Launch(command, {})]
 
 
-def environment(engine: str, workers: Sequence[str], rank: int) -> dict[str, str]:
+def rank_environment(engine: str, workers: Sequence[str], rank: int) -> dict[str, str]:
     """Return what tells a process of torch, tensorflow or jax which one it is.
 
     ``workers`` are all processes' addresses with ports. PyTorch is told what torchrun
@@ -163,14 +169,14 @@ def environment(engine: str, workers: Sequence[str], rank: int) -> dict[str, str
     }
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """Return a port that nobody listens at."""
     with socket.socket() as probe:
         probe.bind((_HERE, 0))
         return int(probe.getsockname()[1])
 
 
-def mpiexec() -> str:
+def find_mpiexec() -> str:
     """Return where mpiexec is: beside this Python, or on the path.
 
     Raises

@@ -11,7 +11,7 @@ from pellucid.network import Network, Preprocessing, Sequential, load_network, z
 LEAKY = "mnist-torch-leaky"
 
 
-def named(name: str) -> Network:
+def get_network(name: str) -> Network:
     """Return a network of the zoo, ``mnist-torch-leaky``, or one from a file.
 
     Raises
@@ -20,7 +20,7 @@ def named(name: str) -> Network:
         If there is none of that name, or it takes no images.
     """
     if name == LEAKY:
-        return leaky()
+        return build_leaky()
     network = load_network(name) if Path(name).suffix in (".py", ".json") else zoo(name)
     if len(network.input_shape) != 3:
         raise NetworkError(
@@ -30,7 +30,7 @@ def named(name: str) -> Network:
     return network
 
 
-def leaky() -> Network:
+def build_leaky() -> Network:
     """mnist-torch with LeakyReLU and average pools: no gradient is ever zero."""
     return Sequential(
         pl.Input(28, 28, 1),
@@ -49,7 +49,7 @@ def leaky() -> Network:
     )
 
 
-def scalable(size_px: int, channels: int) -> Network:
+def build_scalable(size_px: int, channels: int) -> Network:
     """Two convolutions and a global pool: works for any size and any width."""
     return Sequential(
         pl.Input(size_px, size_px, 3),

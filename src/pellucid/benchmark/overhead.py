@@ -6,16 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from pellucid.benchmark.overhead_fit import fits
-from pellucid.benchmark.peers import TAXED, Peer, installed_frameworks
-from pellucid.benchmark.results import (
-    CaseResult,
-    Report,
-    Timing,
-    is_ours,
-    joined,
-)
-from pellucid.benchmark.rounds import Field, Pace
+from pellucid.benchmark.contenders import OVERHEAD, Contender, select_frameworks
+from pellucid.benchmark.overhead_fit import time_fits
+from pellucid.benchmark.results import CaseResult, Report, Timing, is_ours, join_cases
+from pellucid.benchmark.rounds import BenchmarkConfig, BenchmarkRunner
 from pellucid.benchmark.setting import Record, Setting
 
 #: networks, and the batches of a pass over them
@@ -36,32 +30,32 @@ def tax(setting: Setting) -> Report:
     script of `pellucid code`.
     """
     record = Record("tax", setting)
-    frameworks = installed_frameworks(setting.peers)
-    results = list(_steps(setting, record, frameworks))
-    for network in _networks(setting):
-        results += fits(setting, record, frameworks, network)
+    frameworks = select_frameworks(setting.peers)
+    results = list(_time_steps(setting, record, frameworks))
+    for network in _list_networks(setting):
+        results += time_fits(setting, record, frameworks, network)
     return record.report(
-        results, facts={"tax": {case.name: cost(case) for case in results}}
+        results, facts={"tax": {case.name: compute_overhead(case) for case in results}}
     )
 
 
-def cost(case: CaseResult) -> dict[str, Any]:
+def compute_overhead(case: CaseResult) -> dict[str, Any]:
     """Return how much longer the engine takes than each bare peer: 0.05 is 5 %."""
     return {
-        timing.peer: round(1 / spread.median - 1, 3)
+        timing.contender: round(1 / spread.median - 1, 3)
         for timing in case.timings
-        if not is_ours(timing.peer)
-        and (spread := case.ratio_to(timing.peer)) is not None
+        if not is_ours(timing.contender)
+        and (spread := case.ratio_to(timing.contender)) is not None
     }
 
 
-def _networks(setting: Setting) -> list[str]:
+def _list_networks(setting: Setting) -> list[str]:
     if setting.network is not None:
         return [setting.network]
     return ["mnist-torch"] if setting.is_quick else ["mnist-torch", "mnist-keras"]
 
 
-class _Steps(NamedTuple):
+class _Pass(NamedTuple):
     """Passes over ready batches of one network: steps of so many images."""
 
     network: str
@@ -69,16 +63,16 @@ class _Steps(NamedTuple):
     steps: int
 
 
-def _steps(
+def _time_steps(
     setting: Setting, record: Record, frameworks: list[str]
 ) -> Iterator[CaseResult]:
-    pace = replace(setting.pace(), least=1, warm_calls=0)  # a call is long
+    config = replace(setting.make_config(), least=1, warm_calls=0)  # a call is long
     for framework in frameworks:
         again = [
-            _in_fresh_processes(setting, record, framework, pace, first=i)
-            for i, pace in enumerate(_shares(pace))
+            _run_in_fresh_processes(setting, record, framework, config, first=i)
+            for i, config in enumerate(_share_rounds(config))
         ]
-        for case in map(joined, zip(*again, strict=True)):
+        for case in map(join_cases, zip(*again, strict=True)):
             name = case.name.rpartition(", ")[0]
             yield replace(
                 case,
@@ -87,48 +81,57 @@ def _steps(
             )
 
 
-def _shares(pace: Pace) -> list[Pace]:
+def _share_rounds(config: BenchmarkConfig) -> list[BenchmarkConfig]:
     """Deal the rounds out to processes."""
-    count = min(_PROCESSES, pace.rounds)
+    count = min(_PROCESSES, config.rounds)
     return [
-        replace(pace, rounds=len(range(i, pace.rounds, count))) for i in range(count)
+        replace(config, rounds=len(range(i, config.rounds, count)))
+        for i in range(count)
     ]
 
 
-def _in_fresh_processes(
-    setting: Setting, record: Record, framework: str, pace: Pace, *, first: int
+def _run_in_fresh_processes(
+    setting: Setting,
+    record: Record,
+    framework: str,
+    config: BenchmarkConfig,
+    *,
+    first: int,
 ) -> list[CaseResult]:
     """Time a framework's peers in new processes, ``first`` of them in front."""
-    peers: tuple[Peer, ...] = TAXED[framework]
-    first %= len(peers)
-    turned = peers[first:] + peers[:first]
-    field = Field(turned, "trainer", calibration=record.calibration, say=setting.say)
-    with field:
+    contenders: tuple[Contender, ...] = OVERHEAD[framework]
+    first %= len(contenders)
+    turned = contenders[first:] + contenders[:first]
+    runner = BenchmarkRunner(
+        turned, "trainer", calibration=record.calibration, say=setting.say
+    )
+    with runner:
         return [
             _per_step(
-                field.run(setting.case(network, size, batches=steps), pace), steps
+                runner.run(setting.make_case(network, size, batches=steps), config),
+                steps,
             )
             for network, size, steps in _suite(setting)
         ]
 
 
-def _suite(setting: Setting) -> list[_Steps]:
+def _suite(setting: Setting) -> list[_Pass]:
     suite = QUICK if setting.is_quick else SUITE
     if setting.network is not None:
         suite = ((setting.network, dict(SUITE).get(setting.network, _STEPS)),)
     sizes = setting.batch_sizes or (_BATCH,)
-    return [_Steps(network, size, steps) for network, steps in suite for size in sizes]
+    return [_Pass(network, size, steps) for network, steps in suite for size in sizes]
 
 
 def _per_step(case: CaseResult, steps: int) -> CaseResult:
     """Turn the seconds of passes into those of steps."""
-    timings = tuple(_divided(timing, steps) for timing in case.timings)
+    timings = tuple(_divide(timing, steps) for timing in case.timings)
     return replace(case, timings=timings, facts={**case.facts, "steps_a_call": steps})
 
 
-def _divided(timing: Timing, steps: int) -> Timing:
-    turns = tuple(
-        replace(turn, times_s=tuple(time / steps for time in turn.times_s))
-        for turn in timing.turns
+def _divide(timing: Timing, steps: int) -> Timing:
+    rounds = tuple(
+        replace(round_, times_s=tuple(time / steps for time in round_.times_s))
+        for round_ in timing.rounds
     )
-    return replace(timing, turns=turns)
+    return replace(timing, rounds=rounds)

@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pellucid.benchmark.fit import with_turn
-from pellucid.benchmark.process import PeerFailure
+from pellucid.benchmark.child_process import ContenderFailure
+from pellucid.benchmark.fit import add_round
 from pellucid.benchmark.results import CaseResult, Timing
 from pellucid.benchmark.scripts import Script
 from pellucid.benchmark.setting import Record, Setting
 
 #: engine → the framework whose script it is set beside
-WRITTEN = {"torch": "torch", "tensorflow": "keras", "jax": "jax"}
+SCRIPT_FRAMEWORKS = {"torch": "torch", "tensorflow": "keras", "jax": "jax"}
 #: what a quick run trains on
 QUICK_IMAGES = 6400
 
 
-def fits(
+def time_fits(
     setting: Setting, record: Record, frameworks: list[str], network: str
 ) -> Iterator[CaseResult]:
     """Time a fit on each engine beside the script for its framework.
@@ -31,13 +31,13 @@ def fits(
     """
     with tempfile.TemporaryDirectory() as folder:
         for engine in frameworks:
-            path = Path(folder) / f"{WRITTEN[engine]}_script.py"
+            path = Path(folder) / f"{SCRIPT_FRAMEWORKS[engine]}_script.py"
             try:
-                _write(network, WRITTEN[engine], path)
-            except PeerFailure as failure:
+                _write(network, SCRIPT_FRAMEWORKS[engine], path)
+            except ContenderFailure as failure:
                 setting.say(f"left out: {failure}")
                 continue
-            yield _case(setting, record, engine, network, path)
+            yield _time_case(setting, record, engine, network, path)
 
 
 def _write(network: str, framework: str, path: Path) -> None:
@@ -46,10 +46,12 @@ def _write(network: str, framework: str, path: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         words = run.stderr.strip().splitlines() or ["nothing"]
-        raise PeerFailure(f"{framework}: the script must be written; got {words[-1]}")
+        raise ContenderFailure(
+            f"{framework}: the script must be written; got {words[-1]}"
+        )
 
 
-def _case(
+def _time_case(
     setting: Setting, record: Record, engine: str, network: str, path: Path
 ) -> CaseResult:
     epochs, rounds = (
@@ -57,13 +59,17 @@ def _case(
         setting.rounds or (2 if setting.is_quick else 5),
     )
     limit = QUICK_IMAGES if setting.is_quick else None
-    scripts = _scripts(engine, network, path, epochs=epochs, limit=limit)
-    timings = {script.peer: Timing(peer=script.peer) for script in scripts}
+    scripts = _make_scripts(engine, network, path, epochs=epochs, limit=limit)
+    timings = {
+        script.contender: Timing(contender=script.contender) for script in scripts
+    }
     for i in range(rounds):
         # who begins changes from round to round
         for script in scripts if i % 2 == 0 else scripts[::-1]:
-            setting.say(f"fit: {script.peer}, round {i + 1} of {rounds}")
-            timings[script.peer] = with_turn(timings[script.peer], script, record)
+            setting.say(f"fit: {script.contender}, round {i + 1} of {rounds}")
+            timings[script.contender] = add_round(
+                timings[script.contender], script, record
+            )
     images = f"{limit} of MNIST" if limit else "all"
     return CaseResult(
         name=f"a fit on {engine}: {network}, epochs {epochs}, images {images}",
@@ -72,10 +78,10 @@ def _case(
     )
 
 
-def _scripts(
+def _make_scripts(
     engine: str, network: str, path: Path, *, epochs: int, limit: int | None
 ) -> list[Script]:
-    framework = WRITTEN[engine]
+    framework = SCRIPT_FRAMEWORKS[engine]
     changes: dict[str, Any] = {"epochs": epochs}
     options = ["--epochs", str(epochs)]
     if limit is not None:
@@ -83,12 +89,12 @@ def _scripts(
         options += ["--limit", str(limit)]
     return [
         Script(
-            peer=f"pellucid {engine}",
+            contender=f"pellucid {engine}",
             file="fit_engine.py",
             arguments=(network, engine, json.dumps(changes)),
         ),
         Script(
-            peer=f"{framework} script",
+            contender=f"{framework} script",
             file="fit_generated.py",
             arguments=(str(path), framework, *options),
         ),

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pellucid.benchmark.summary import Spread, percentile, quartiles, ratio
+from pellucid.benchmark.statistics import Spread, paired_ratio, percentile, quartiles
 
 SCHEMA_VERSION = 1
 OURS = "pellucid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Round:
     """What one peer did in one round.
 
     Attributes
@@ -43,8 +43,8 @@ class Turn:
 class Timing:
     """One peer in one case: its turns, or why it has none."""
 
-    peer: str
-    turns: tuple[Turn, ...] = ()
+    contender: str
+    rounds: tuple[Round, ...] = ()
     peak_bytes: int | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     failure: str | None = None
@@ -52,7 +52,7 @@ class Timing:
     @property
     def times_s(self) -> list[float]:
         """Every call's seconds, over all rounds."""
-        return [time for turn in self.turns for time in turn.times_s]
+        return [time for round_ in self.rounds for time in round_.times_s]
 
     @property
     def spread(self) -> Spread:
@@ -62,12 +62,12 @@ class Timing:
     @property
     def disturbed_count(self) -> int:
         """How many rounds were disturbed."""
-        return sum(turn.is_disturbed for turn in self.turns)
+        return sum(round_.is_disturbed for round_ in self.rounds)
 
     def to_json(self) -> dict[str, Any]:
         """Return the timing as plain values."""
-        document: dict[str, Any] = {"peer": self.peer, "failure": self.failure}
-        if self.turns:
+        document: dict[str, Any] = {"peer": self.contender, "failure": self.failure}
+        if self.rounds:
             spread = self.spread
             document |= {
                 "median_s": spread.median,
@@ -75,10 +75,14 @@ class Timing:
                 "third_quartile_s": spread.high,
                 "p95_s": percentile(self.times_s, 0.95),
                 "calls": len(self.times_s),
-                "rounds_s": [turn.median_s for turn in self.turns],
-                "rounds_slowdown": [round(turn.slowdown, 3) for turn in self.turns],
+                "rounds_s": [round_.median_s for round_ in self.rounds],
+                "rounds_slowdown": [
+                    round(round_.slowdown, 3) for round_ in self.rounds
+                ],
                 "disturbed_rounds": self.disturbed_count,
-                "idle_cpu_s": round(sum(turn.idle_cpu_s for turn in self.turns), 4),
+                "idle_cpu_s": round(
+                    sum(round_.idle_cpu_s for round_ in self.rounds), 4
+                ),
             }
         return document | {"peak_bytes": self.peak_bytes, **self.extra}
 
@@ -91,45 +95,45 @@ class CaseResult:
     timings: tuple[Timing, ...]
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def timing(self, peer: str) -> Timing | None:
+    def timing(self, contender: str) -> Timing | None:
         """Return a peer's timing, if it has one."""
-        found = (t for t in self.timings if t.peer == peer and t.turns)
+        found = (t for t in self.timings if t.contender == contender and t.rounds)
         return next(found, None)
 
     @property
     def ours(self) -> Timing | None:
         """The fastest of pellucid's own timings."""
-        return _fastest(t for t in self.timings if is_ours(t.peer))
+        return _fastest(t for t in self.timings if is_ours(t.contender))
 
     @property
-    def best_peer(self) -> Timing | None:
+    def best_contender(self) -> Timing | None:
         """The fastest of the others."""
-        return _fastest(t for t in self.timings if not is_ours(t.peer))
+        return _fastest(t for t in self.timings if not is_ours(t.contender))
 
-    def ratio_to(self, peer: str) -> Spread | None:
+    def ratio_to(self, contender: str) -> Spread | None:
         """Return how many times as long a peer takes as pellucid."""
-        theirs, ours = self.timing(peer), self.ours
-        if theirs is None or ours is None or len(theirs.turns) != len(ours.turns):
+        theirs, ours = self.timing(contender), self.ours
+        if theirs is None or ours is None or len(theirs.rounds) != len(ours.rounds):
             return None
-        return ratio(
-            [turn.median_s for turn in theirs.turns],
-            [turn.median_s for turn in ours.turns],
+        return paired_ratio(
+            [round_.median_s for round_ in theirs.rounds],
+            [round_.median_s for round_ in ours.rounds],
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the case as plain values."""
-        ratios = {t.peer: self.ratio_to(t.peer) for t in self.timings}
-        best = self.best_peer
+        ratios = {t.contender: self.ratio_to(t.contender) for t in self.timings}
+        best = self.best_contender
         return {
             "name": self.name,
             **self.facts,
             "timings": [timing.to_json() for timing in self.timings],
             "ratios": {
-                peer: {"low": r.low, "median": r.median, "high": r.high}
-                for peer, r in ratios.items()
-                if r is not None and not is_ours(peer)
+                contender: {"low": r.low, "median": r.median, "high": r.high}
+                for contender, r in ratios.items()
+                if r is not None and not is_ours(contender)
             },
-            "best_peer": best.peer if best else None,
+            "best_peer": best.contender if best else None,
         }
 
 
@@ -159,32 +163,32 @@ class Report:
         }
 
 
-def joined(cases: Sequence[CaseResult]) -> CaseResult:
+def join_cases(cases: Sequence[CaseResult]) -> CaseResult:
     """Return one case that was measured several times, with the turns of all.
 
     The peers keep the order of the first. One that failed at any time has failed.
     """
     first = cases[0]
     timings = [
-        [t for case in cases for t in case.timings if t.peer == timing.peer]
+        [t for case in cases for t in case.timings if t.contender == timing.contender]
         for timing in first.timings
     ]
-    return replace(first, timings=tuple(map(_joined, timings)))
+    return replace(first, timings=tuple(map(_join_timings, timings)))
 
 
-def _joined(timings: Sequence[Timing]) -> Timing:
+def _join_timings(timings: Sequence[Timing]) -> Timing:
     failed = next((timing for timing in timings if timing.failure), None)
     if failed is not None:
         return failed
-    turns = tuple(turn for timing in timings for turn in timing.turns)
-    return replace(timings[0], turns=turns)
+    rounds = tuple(round_ for timing in timings for round_ in timing.rounds)
+    return replace(timings[0], rounds=rounds)
 
 
-def is_ours(peer: str) -> bool:
+def is_ours(contender: str) -> bool:
     """Return whether a peer is pellucid, with whatever threads."""
-    return peer == OURS or peer.startswith(f"{OURS} ")
+    return contender == OURS or contender.startswith(f"{OURS} ")
 
 
 def _fastest(timings: Any) -> Timing | None:
-    measured = [timing for timing in timings if timing.turns]
+    measured = [timing for timing in timings if timing.rounds]
     return min(measured, key=lambda t: t.spread.median, default=None)

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.peers import Peer
-from pellucid.benchmark.process import PeerFailure, PeerProcess
-from pellucid.benchmark.quiet import DISTURBED, Calibration
-from pellucid.benchmark.results import CaseResult, Timing, Turn
-from pellucid.benchmark.summary import quartiles
+from pellucid.benchmark.child_process import ChildProcess, ContenderFailure
+from pellucid.benchmark.contenders import Contender
+from pellucid.benchmark.machine_load import DISTURBED, Calibration
+from pellucid.benchmark.results import CaseResult, Round, Timing
+from pellucid.benchmark.statistics import quartiles
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class BenchmarkConfig:
     """How long a benchmark takes.
 
     Attributes
@@ -53,18 +53,18 @@ class Pace:
 
 
 @dataclass
-class _Entry:
+class _Participant:
     """A peer that takes part: its process, and what it has done in this case."""
 
-    process: PeerProcess
+    process: ChildProcess
     task: str
     calls: int = 0
-    turns: list[Turn] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
     failure: str | None = None
     answer: dict[str, Any] = field(default_factory=dict)
 
 
-class Field:
+class BenchmarkRunner:
     """The processes of all peers, kept over several cases.
 
     Parameters
@@ -83,17 +83,19 @@ class Field:
 
     def __init__(
         self,
-        peers: Sequence[Peer],
+        contenders: Sequence[Contender],
         task: str,
         *,
         calibration: Calibration,
         say: Say,
     ) -> None:
-        self._entries = [_Entry(PeerProcess(peer), task) for peer in peers]
+        self._entries = [
+            _Participant(ChildProcess(contender), task) for contender in contenders
+        ]
         self._calibration, self._say = calibration, say
         self.versions: dict[str, str] = {}
 
-    def __enter__(self) -> Field:
+    def __enter__(self) -> BenchmarkRunner:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,83 +108,85 @@ class Field:
         One that fails here fails again, with its reason, when it prepares.
         """
         for entry in self._entries:
-            entry.process.send(ask="load", module=entry.process.peer.module)
+            entry.process.send(ask="load", module=entry.process.contender.module)
         for entry in self._entries:
-            with contextlib.suppress(PeerFailure):
+            with contextlib.suppress(ContenderFailure):
                 entry.process.receive()
 
     def run(
-        self, case: Case, pace: Pace, *, measures_memory: bool = False
+        self, case: Case, config: BenchmarkConfig, *, measures_memory: bool = False
     ) -> CaseResult:
         """Prepare all peers, warm them up, let them take turns; return a CaseResult.
 
         A peer that fails is reported with its reason and left out of the rounds.
         """
         for entry in self._entries:
-            self._prepare(entry, case, pace)
-        for i in range(pace.rounds):
-            self._say(f"{case.name}: round {i + 1} of {pace.rounds}")
+            self._prepare(entry, case, config)
+        for i in range(config.rounds):
+            self._say(f"{case.name}: round {i + 1} of {config.rounds}")
             for entry in self._entries:
-                self._take_turn(entry, pace)
+                self._run_round(entry, config)
         timings = tuple(self._timing(entry, measures_memory) for entry in self._entries)
         return CaseResult(name=case.name, timings=timings, facts=case.facts())
 
-    def _prepare(self, entry: _Entry, case: Case, pace: Pace) -> None:
-        peer = entry.process.peer
+    def _prepare(
+        self, entry: _Participant, case: Case, config: BenchmarkConfig
+    ) -> None:
+        contender = entry.process.contender
         if not entry.process.is_alive:
             entry.failure = entry.failure or "its process has ended."
             return
-        entry.turns, entry.failure = [], None
-        self._say(f"{case.name}: {peer.name} prepares")
+        entry.rounds, entry.failure = [], None
+        self._say(f"{case.name}: {contender.name} prepares")
         try:
             entry.answer = entry.process.ask(
                 ask="prepare",
-                module=peer.module,
+                module=contender.module,
                 task=entry.task,
-                options=peer.options,
+                options=contender.options,
                 case=case.to_json(),
             )
             self.versions |= entry.answer["versions"]
-            entry.calls = self._warm_up(entry, pace)
-        except PeerFailure as failure:
+            entry.calls = self._warm_up(entry, config)
+        except ContenderFailure as failure:
             self._fail(entry, failure)
 
-    def _warm_up(self, entry: _Entry, pace: Pace) -> int:
+    def _warm_up(self, entry: _Participant, config: BenchmarkConfig) -> int:
         """Run without counting; return how many calls make a turn."""
-        first = entry.process.ask(ask="go", count=pace.least)["times_s"]
-        count = pace.calls(quartiles(first).median, within=pace.warm_up_s)
+        first = entry.process.ask(ask="go", count=config.least)["times_s"]
+        count = config.calls(quartiles(first).median, within=config.warm_up_s)
         times = entry.process.ask(ask="go", count=count)["times_s"]
-        return pace.calls(quartiles(times).median, within=pace.turn_s)
+        return config.calls(quartiles(times).median, within=config.turn_s)
 
-    def _take_turn(self, entry: _Entry, pace: Pace) -> None:
+    def _run_round(self, entry: _Participant, config: BenchmarkConfig) -> None:
         if entry.failure:
             return
-        time.sleep(pace.rest_s)
+        time.sleep(config.rest_s)
         before = self._calibration.slowdown()
         try:
             answer = entry.process.ask(
-                ask="go", count=entry.calls, warm=pace.warm_calls
+                ask="go", count=entry.calls, warm=config.warm_calls
             )
-        except PeerFailure as failure:
+        except ContenderFailure as failure:
             self._fail(entry, failure)
             return
         slowdown = max(before, self._calibration.slowdown())
-        turn = Turn(
+        round_ = Round(
             times_s=tuple(answer["times_s"]),
             slowdown=slowdown,
             is_disturbed=slowdown > DISTURBED,
             idle_cpu_s=answer["idle_cpu_s"],
         )
-        entry.turns.append(turn)
+        entry.rounds.append(round_)
 
-    def _fail(self, entry: _Entry, failure: PeerFailure) -> None:
-        entry.failure, entry.turns = str(failure), []
+    def _fail(self, entry: _Participant, failure: ContenderFailure) -> None:
+        entry.failure, entry.rounds = str(failure), []
         self._say(f"left out: {failure}")
 
-    def _timing(self, entry: _Entry, measures_memory: bool) -> Timing:
+    def _timing(self, entry: _Participant, measures_memory: bool) -> Timing:
         timing = Timing(
-            peer=entry.process.peer.name,
-            turns=tuple(entry.turns),
+            contender=entry.process.contender.name,
+            rounds=tuple(entry.rounds),
             failure=entry.failure,
         )
         if entry.failure:

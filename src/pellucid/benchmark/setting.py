@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.networks import named
-from pellucid.benchmark.peers import versions_installed
-from pellucid.benchmark.quiet import DISTURBED, Calibration, load
+from pellucid.benchmark.contenders import list_versions
+from pellucid.benchmark.machine_load import DISTURBED, Calibration, load_average
+from pellucid.benchmark.networks import get_network
 from pellucid.benchmark.results import CaseResult, Report
-from pellucid.benchmark.rounds import Pace, Say
+from pellucid.benchmark.rounds import BenchmarkConfig, Say
 from pellucid.benchmark.trained import weights_file
 
 
-def _silent(line: str) -> None:
+def _ignore(line: str) -> None:
     del line
 
 
@@ -51,21 +51,21 @@ class Setting:
     is_quick: bool = False
     seed: int = 0
     epochs: int | None = None
-    say: Say = _silent
+    say: Say = _ignore
     machine: dict[str, Any] = field(default_factory=dict)
 
-    def pace(self, **changes: Any) -> Pace:
+    def make_config(self, **changes: Any) -> BenchmarkConfig:
         """Return the pace; a quick one has shorter turns and fewer rounds."""
         quick = {"rounds": 5, "turn_s": 0.3, "warm_up_s": 0.4} if self.is_quick else {}
         asked = {} if self.rounds is None else {"rounds": self.rounds}
-        return Pace(**{**changes, **quick, **asked})
+        return BenchmarkConfig(**{**changes, **quick, **asked})
 
-    def case(
+    def make_case(
         self, network: str, batch_size: int, epochs: int = 0, **changes: Any
     ) -> Case:
         """Return a case with weights that have been trained so long."""
-        described = named(network)
-        name = f"{described.name}, batch {batch_size}, {_ago(epochs)}"
+        described = get_network(network)
+        name = f"{described.name}, batch {batch_size}, {_describe_epochs(epochs)}"
         case = Case(
             name=name,
             network=described,
@@ -75,12 +75,12 @@ class Setting:
         )
         if not epochs:
             return case
-        self.say(f"{described.name}: weights after {_ago(epochs)}")
+        self.say(f"{described.name}: weights after {_describe_epochs(epochs)}")
         path = weights_file(described, epochs=epochs, seed=self.seed)
         return case.with_weights(str(path), epochs)
 
 
-def _ago(epochs: int) -> str:
+def _describe_epochs(epochs: int) -> str:
     return f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else "initial weights"
 
 
@@ -89,27 +89,29 @@ class Record:
 
     def __init__(self, benchmark: str, setting: Setting) -> None:
         self.benchmark, self.setting = benchmark, setting
-        self.load_before, self.begun = load(), time.time()
+        self.load_before, self.begun = load_average(), time.time()
         self.calibration = Calibration()
-        self.versions = versions_installed()
+        self.versions = list_versions()
 
     def report(
         self,
         cases: Iterable[CaseResult],
         *,
-        pace: Pace | None = None,
+        config: BenchmarkConfig | None = None,
         facts: dict[str, Any] | None = None,
     ) -> Report:
         """Return the report of what was measured."""
         results = tuple(cases)
-        turns = [t for case in results for timing in case.timings for t in timing.turns]
+        rounds = [
+            t for case in results for timing in case.timings for t in timing.rounds
+        ]
         return Report(
             benchmark=self.benchmark,
             cases=results,
             settings={
                 "seed": self.setting.seed,
                 "is_quick": self.setting.is_quick,
-                **(dataclasses.asdict(pace) if pace else {}),
+                **(dataclasses.asdict(config) if config else {}),
             },
             machine=self.setting.machine,
             versions=self.versions,
@@ -117,11 +119,11 @@ class Record:
                 "begun": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self.begun)),
                 "took_s": round(time.time() - self.begun, 1),
                 "load_before": self.load_before,
-                "load_after": load(),
+                "load_after": load_average(),
                 "calibration_best_s": self.calibration.best_s,
                 "disturbed_past": DISTURBED,
-                "turns": len(turns),
-                "disturbed_turns": sum(turn.is_disturbed for turn in turns),
+                "turns": len(rounds),
+                "disturbed_turns": sum(round_.is_disturbed for round_ in rounds),
             },
             facts=facts or {},
         )

@@ -9,29 +9,29 @@ from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
-from pellucid.benchmark.process import PeerFailure
-from pellucid.benchmark.quiet import DISTURBED
-from pellucid.benchmark.results import CaseResult, Report, Timing, Turn
+from pellucid.benchmark.child_process import ContenderFailure
+from pellucid.benchmark.machine_load import DISTURBED
+from pellucid.benchmark.results import CaseResult, Report, Round, Timing
 from pellucid.benchmark.scripts import Script, run_script
 from pellucid.benchmark.setting import Record, Setting
 
 SCRIPTS = (
-    Script(peer="pellucid", file="start_pellucid.py", needs=("llvmlite",)),
-    Script(peer="torch", file="start_torch.py", needs=("torch",)),
+    Script(contender="pellucid", file="start_pellucid.py", needs=("llvmlite",)),
+    Script(contender="torch", file="start_torch.py", needs=("torch",)),
     Script(
-        peer="torch compile",
+        contender="torch compile",
         file="start_torch.py",
         arguments=("compile",),
         needs=("torch",),
     ),
-    Script(peer="tensorflow", file="start_tensorflow.py", needs=("tensorflow",)),
+    Script(contender="tensorflow", file="start_tensorflow.py", needs=("tensorflow",)),
     Script(
-        peer="tensorflow xla",
+        contender="tensorflow xla",
         file="start_tensorflow.py",
         arguments=("xla",),
         needs=("tensorflow",),
     ),
-    Script(peer="jax", file="start_jax.py", needs=("jax", "optax")),
+    Script(contender="jax", file="start_jax.py", needs=("jax", "optax")),
 )
 #: variable → subfolder: where each keeps what it has compiled
 _CACHES = {
@@ -52,29 +52,33 @@ def start_up(setting: Setting) -> Report:
     """Time each peer's import, its first step cold and warm, and the whole process."""
     record = Record("start-up", setting)
     rounds = setting.rounds or (2 if setting.is_quick else 5)
-    scripts = [s for s in SCRIPTS if s.is_installed and _wanted(s, setting)]
+    scripts = [s for s in SCRIPTS if s.is_installed and _is_wanted(s, setting)]
     found: dict[str, dict[str, Timing]] = {}
     for i in range(rounds):
         for script in scripts:
-            setting.say(f"start-up: {script.peer}, round {i + 1} of {rounds}")
-            for what, turn in _round(script, record):
+            setting.say(f"start-up: {script.contender}, round {i + 1} of {rounds}")
+            for what, round_ in _run_cold_and_warm(script, record):
                 timings = found.setdefault(what, {})
-                timing = timings.get(script.peer, Timing(peer=script.peer))
-                timings[script.peer] = replace(timing, turns=(*timing.turns, turn))
+                timing = timings.get(
+                    script.contender, Timing(contender=script.contender)
+                )
+                timings[script.contender] = replace(
+                    timing, rounds=(*timing.rounds, round_)
+                )
     cases = [
         CaseResult(name=what, timings=tuple(timings.values()), facts={"batch_size": 64})
         for what, timings in found.items()
     ]
-    return record.report(cases, facts={"installed_bytes": installed()})
+    return record.report(cases, facts={"installed_bytes": measure_installed()})
 
 
-def _wanted(script: Script, setting: Setting) -> bool:
-    if setting.peers is None or script.peer == "pellucid":
+def _is_wanted(script: Script, setting: Setting) -> bool:
+    if setting.peers is None or script.contender == "pellucid":
         return True
-    return bool({script.peer, script.peer.split()[0]} & set(setting.peers))
+    return bool({script.contender, script.contender.split()[0]} & set(setting.peers))
 
 
-def _round(script: Script, record: Record) -> Iterator[tuple[str, Turn]]:
+def _run_cold_and_warm(script: Script, record: Record) -> Iterator[tuple[str, Round]]:
     """Run a script with an empty cache, and again with what it has left there."""
     with tempfile.TemporaryDirectory() as folder:
         caches = {name: f"{folder}/{sub}" for name, sub in _CACHES.items()}
@@ -82,7 +86,7 @@ def _round(script: Script, record: Record) -> Iterator[tuple[str, Turn]]:
             slowdown = record.calibration.slowdown()
             try:
                 report = run_script(script, **caches)
-            except PeerFailure as failure:
+            except ContenderFailure as failure:
                 record.setting.say(f"left out: {failure}")
                 return
             slowdown = max(slowdown, record.calibration.slowdown())
@@ -92,7 +96,7 @@ def _round(script: Script, record: Record) -> Iterator[tuple[str, Turn]]:
                 name = what.replace("_", " ")
                 yield (
                     name if what == "import" else f"{name}, {state}",
-                    Turn(
+                    Round(
                         times_s=(report[f"{what}_s"],),
                         slowdown=slowdown,
                         is_disturbed=slowdown > DISTURBED,
@@ -100,19 +104,19 @@ def _round(script: Script, record: Record) -> Iterator[tuple[str, Turn]]:
                 )
 
 
-def installed() -> dict[str, int]:
+def measure_installed() -> dict[str, int]:
     """Return the bytes on disk of each peer with all that it requires."""
     sizes = {}
-    for peer, distributions in _DISTRIBUTIONS.items():
+    for contender, distributions in _DISTRIBUTIONS.items():
         try:
-            names = packages(distributions)
+            names = list_requirements(distributions)
         except metadata.PackageNotFoundError:
             continue
-        sizes[peer] = sum(size_of(name) for name in names)
+        sizes[contender] = sum(measure_size(name) for name in names)
     return sizes
 
 
-def packages(names: tuple[str, ...]) -> set[str]:
+def list_requirements(names: tuple[str, ...]) -> set[str]:
     """Return the distributions with what they require, without extras."""
     found: set[str] = set()
     waiting = list(names)
@@ -138,16 +142,16 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def size_of(name: str) -> int:
+def measure_size(name: str) -> int:
     """Return a distribution's bytes; one installed editable has its source counted."""
     if name == "pellucid":
-        return _source_size()
+        return _measure_source()
     files: Any = metadata.files(name) or []
     paths = (file.locate() for file in files)
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 
-def _source_size() -> int:
+def _measure_source() -> int:
     from pathlib import Path
 
     import pellucid

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pellucid.benchmark.results import CaseResult, Report, Timing, is_ours
 
 
-class Sheet(NamedTuple):
+class Table(NamedTuple):
     """One table: a title, headers, rows of text, and which columns are numbers."""
 
     title: str
@@ -20,55 +20,58 @@ _HEADERS = ("peer", "median", "quartiles", "p95", "calls", "pellucid is")
 _SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
 
-def sheets(report: Report) -> list[Sheet]:
+def make_tables(report: Report) -> list[Table]:
     """Return a table for each case, and one of growth where that was asked."""
     growth = report.facts.get("growth")
-    return [*map(sheet, report.cases), *([growth_sheet(growth)] if growth else [])]
+    return [
+        *map(make_table, report.cases),
+        *([make_growth_table(growth)] if growth else []),
+    ]
 
 
-def growth_sheet(growth: dict[str, dict[str, dict[str, float]]]) -> Sheet:
+def make_growth_table(growth: dict[str, dict[str, dict[str, float]]]) -> Table:
     """Return how time and memory grow, a row for each axis and peer."""
     headers = ("with", "peer", "time grows by", "memory per unit", "on a base of", "r")
     rows: list[tuple[str, ...]] = [
         (
             axis,
-            peer,
+            contender,
             f"size^{of['time_exponent']:.2f}",
             f"{of['memory_bytes_per_unit'] / 1024:.1f} KiB",
             f"{of['memory_base_bytes'] / 2**20:.0f} MiB",
             f"{of['memory_correlation']:.3f}",
         )
-        for axis, peers in growth.items()
-        for peer, of in peers.items()
+        for axis, contenders in growth.items()
+        for contender, of in contenders.items()
     ]
-    return Sheet("growth", headers, rows, headers[2:])
+    return Table("growth", headers, rows, headers[2:])
 
 
-def sheet(case: CaseResult) -> Sheet:
+def make_table(case: CaseResult) -> Table:
     """Return one case, the fastest peer first, those that failed last."""
-    measured = [timing for timing in case.timings if timing.turns]
+    measured = [timing for timing in case.timings if timing.rounds]
     ordered = sorted(measured, key=lambda timing: timing.spread.median)
     has_memory = any(timing.peak_bytes for timing in ordered)
     headers = (*_HEADERS, "peak memory") if has_memory else _HEADERS
-    rows = [_row(case, timing, has_memory) for timing in ordered]
+    rows = [_make_row(case, timing, has_memory) for timing in ordered]
     rows += [
-        (t.peer, "failed", str(t.failure)) + ("",) * (len(headers) - 3)
+        (t.contender, "failed", str(t.failure)) + ("",) * (len(headers) - 3)
         for t in case.timings
         if t.failure
     ]
-    return Sheet(case.name, headers, rows, headers[1:])
+    return Table(case.name, headers, rows, headers[1:])
 
 
-def _row(case: CaseResult, timing: Timing, has_memory: bool) -> tuple[str, ...]:
+def _make_row(case: CaseResult, timing: Timing, has_memory: bool) -> tuple[str, ...]:
     spread = timing.spread
     mark = f" ({timing.disturbed_count} disturbed)" if timing.disturbed_count else ""
     row = (
-        timing.peer,
-        duration(spread.median),
-        f"{duration(spread.low)} – {duration(spread.high)}",
-        duration(timing.to_json()["p95_s"]),
+        timing.contender,
+        format_duration(spread.median),
+        f"{format_duration(spread.low)} – {format_duration(spread.high)}",
+        format_duration(timing.to_json()["p95_s"]),
         f"{len(timing.times_s)}{mark}",
-        faster(case, timing.peer),
+        format_ratio(case, timing.contender),
     )
     if not has_memory:
         return row
@@ -76,17 +79,17 @@ def _row(case: CaseResult, timing: Timing, has_memory: bool) -> tuple[str, ...]:
     return (*row, peak)
 
 
-def faster(case: CaseResult, peer: str) -> str:
+def format_ratio(case: CaseResult, contender: str) -> str:
     """Return how pellucid compares with a peer, as words; itself: nothing."""
-    spread = None if is_ours(peer) else case.ratio_to(peer)
+    spread = None if is_ours(contender) else case.ratio_to(contender)
     if spread is None:
         return ""
-    best = case.best_peer
-    star = " ★" if best is not None and best.peer == peer else ""
+    best = case.best_contender
+    star = " ★" if best is not None and best.contender == contender else ""
     return f"{spread.median:.2f} × ({spread.low:.2f} – {spread.high:.2f}){star}"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a time with three digits and its unit.
 
     Examples
@@ -100,7 +103,7 @@ def duration(seconds: float) -> str:
     return f"{value:.{digits}f} {unit}"
 
 
-def notes(report: Report) -> list[str]:
+def make_notes(report: Report) -> list[str]:
     """Return what must be read with the tables: machine, load, what disturbed."""
     quiet, machine = report.quiet, report.machine
     lines = []
@@ -110,26 +113,28 @@ def notes(report: Report) -> list[str]:
     versions = ", ".join(f"{name} {v}" for name, v in report.versions.items())
     lines.append(f"versions  {versions}")
     lines.append(
-        f"load      {_load(quiet['load_before'])} before, "
-        f"{_load(quiet['load_after'])} after; {quiet['disturbed_turns']} of "
+        f"load      {_format_load(quiet['load_before'])} before, "
+        f"{_format_load(quiet['load_after'])} after; {quiet['disturbed_turns']} of "
         f"{quiet['turns']} turns disturbed"
     )
     for name, value in report.facts.items():
         if name == "growth":
             continue  # has a table
-        lines.append(f"{name.replace('_', ' ')}: {_plain(value)}")
-    if any(case.best_peer and case.ours for case in report.cases):
+        lines.append(f"{name.replace('_', ' ')}: {_format_value(value)}")
+    if any(case.best_contender and case.ours for case in report.cases):
         lines.append("★ the best peer. Ratios: median of the rounds (quartiles).")
     return lines
 
 
-def _load(values: list[float] | None) -> str:
+def _format_load(values: list[float] | None) -> str:
     return "unknown" if values is None else f"{values[0]:.2f}"
 
 
-def _plain(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{name} {_plain(inner)}" for name, inner in value.items())
+        return "; ".join(
+            f"{name} {_format_value(inner)}" for name, inner in value.items()
+        )
     if isinstance(value, int) and value > 1 << 20:
         return f"{value / 2**20:.0f} MiB"
     return f"{value:.3g}" if isinstance(value, float) else str(value)

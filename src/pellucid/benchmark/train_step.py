@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pellucid.benchmark.case import Case
+from pellucid.benchmark.contenders import TRAINERS, Contender, select_contenders
 from pellucid.benchmark.networks import LEAKY
-from pellucid.benchmark.peers import TRAINERS, Peer, chosen
 from pellucid.benchmark.results import Report
-from pellucid.benchmark.rounds import Field
+from pellucid.benchmark.rounds import BenchmarkRunner
 from pellucid.benchmark.setting import Record, Setting
 
 #: network, size of batch, epochs that the weights have been through
@@ -28,24 +28,26 @@ _QUICK_TORCH = ("torch", "torch compile", "torch channels_last fused")
 def train_step(setting: Setting) -> Report:
     """Time the training step of every peer, in every case."""
     record = Record("train-step", setting)
-    pace, cases = setting.pace(), list(_cases(setting))
-    peers = _peers(setting)
+    config, cases = setting.make_config(), list(_list_cases(setting))
+    contenders = _select(setting)
     calibration, say = record.calibration, setting.say
-    with Field(peers, "trainer", calibration=calibration, say=say) as field:
-        results = [field.run(case, pace) for case in cases]
-    return record.report(results, pace=pace)
+    with BenchmarkRunner(
+        contenders, "trainer", calibration=calibration, say=say
+    ) as runner:
+        results = [runner.run(case, config) for case in cases]
+    return record.report(results, config=config)
 
 
-def _peers(setting: Setting) -> list[Peer]:
+def _select(setting: Setting) -> list[Contender]:
     """Return the peers; a quick run takes fewer of PyTorch's, unless it is named."""
-    peers = chosen(TRAINERS, setting.peers)
+    contenders = select_contenders(TRAINERS, setting.peers)
     if not setting.is_quick or setting.peers is not None:
-        return peers
+        return contenders
     kept = {*_QUICK_TORCH, *(f"{name} bound" for name in _QUICK_TORCH)}
-    return [p for p in peers if p.framework != "torch" or p.name in kept]
+    return [p for p in contenders if p.framework != "torch" or p.name in kept]
 
 
-def _cases(setting: Setting) -> Iterator[Case]:
+def _list_cases(setting: Setting) -> Iterator[Case]:
     if setting.network is None and setting.batch_sizes is None:
         suite = QUICK if setting.is_quick else SUITE
         if setting.trained is not None:
@@ -59,4 +61,4 @@ def _cases(setting: Setting) -> Iterator[Case]:
             for epochs in setting.trained or (0,)
         )
     for network, batch, epochs in suite:
-        yield setting.case(network, batch, epochs)
+        yield setting.make_case(network, batch, epochs)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pellucid import __version__
-from pellucid.benchmark.inputs import resized
+from pellucid.benchmark.inputs import resize
 from pellucid.data import Dataset, load
 from pellucid.data.cache import cache_folder
 from pellucid.errors import EngineError
@@ -31,7 +31,7 @@ def weights_file(network: Network, *, epochs: int, seed: int) -> Path:
     EngineError
         If training it failed.
     """
-    path = place(network, epochs=epochs, seed=seed)
+    path = weights_path(network, epochs=epochs, seed=seed)
     if path.is_file():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def weights_file(network: Network, *, epochs: int, seed: int) -> Path:
     return path
 
 
-def place(network: Network, *, epochs: int, seed: int) -> Path:
+def weights_path(network: Network, *, epochs: int, seed: int) -> Path:
     """Return where such weights are kept, whether they are there or not."""
     text = f"{codec.dumps(network)} {epochs} {seed} {__version__}"
     digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -65,7 +65,7 @@ def train(network: Network, *, epochs: int, seed: int) -> Model:
     images, _ = load("mnist")
     height, width, channels = network.input_shape
     data = Dataset(
-        resized(np.asarray(images.images), height, width, channels),
+        resize(np.asarray(images.images), height, width, channels),
         images.labels,
         images.classes,
     )

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.clock import times_of
+from pellucid.benchmark.clock import time_calls
 from pellucid.benchmark.memory import forget_peak, peak_bytes
 
 
@@ -44,8 +44,8 @@ class Worker:
     ) -> dict[str, Any]:
         """Make what will be timed, and call it once."""
         self._call = None
-        peer = import_module(module)
-        make: Callable[..., Callable[[int], Any]] = getattr(peer, task)
+        contender = import_module(module)
+        make: Callable[..., Callable[[int], Any]] = getattr(contender, task)
         begin = time.perf_counter()
         self._call, self._done = make(Case.from_json(case), **options), 1
         made = time.perf_counter()
@@ -57,7 +57,7 @@ class Worker:
         return {
             "make_s": made - begin,
             "first_s": done - made,
-            "versions": peer.versions(),
+            "versions": contender.versions(),
         }
 
     def go(self, *, count: int, warm: int = 0) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Worker:
         call = self._call
         if call is None:
             return {"failure": "a case must be prepared before it can go; got none."}
-        times = times_of(call, count, warm=warm, start=self._done)
+        times = time_calls(call, count, warm=warm, start=self._done)
         self._done += count + warm
         self._cpu_s = time.process_time()
         return {"times_s": times, "idle_cpu_s": idle_s}

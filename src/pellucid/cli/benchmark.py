@@ -45,7 +45,7 @@ def benchmark(
             show_default=False,
         ),
     ] = None,
-    peers: Annotated[
+    contenders: Annotated[
         Text,
         typer.Option(
             "--peers",
@@ -114,7 +114,7 @@ def benchmark(
     setting = Setting(
         network=network,
         batch_sizes=_parse_integers("batch", batch, least=1),
-        peers=None if peers is None else tuple(_split(peers)),
+        peers=None if contenders is None else tuple(_split(contenders)),
         rounds=rounds,
         trained=_parse_integers("trained", trained, least=0),
         is_quick=quick,
@@ -134,20 +134,20 @@ def benchmark(
 
 def format_report(report: Report) -> str:
     """Return a report as tables with notes."""
-    from pellucid.benchmark import notes, sheets
+    from pellucid.benchmark import make_notes, make_tables
 
     parts = []
-    for sheet in sheets(report):
+    for sheet in make_tables(report):
         drawn = table(sheet.headers, sheet.rows, numbers=sheet.numbers)
         parts.append(f"{sheet.title}\n\n{drawn}\n")
-    return "\n".join([*parts, *notes(report)])
+    return "\n".join([*parts, *make_notes(report)])
 
 
 def save_report(report: Report, folder: Path) -> None:
     """Write a report's table, JSON and plot to a folder."""
     import json
 
-    from pellucid.benchmark import png
+    from pellucid.benchmark import draw_png
     from pellucid.errors import RunError
     from pellucid.storage import write_together
 
@@ -161,7 +161,7 @@ def save_report(report: Report, folder: Path) -> None:
     contents = {
         f"{report.benchmark}.json": f"{document}\n".encode(),
         f"{report.benchmark}.txt": f"{format_report(report)}\n".encode(),
-        f"{report.benchmark}.png": png(report),
+        f"{report.benchmark}.png": draw_png(report),
     }
     write_together(folder, contents)
     for name in contents:

@@ -13,8 +13,8 @@ from pellucid.cli.output import answer, emit, say, table
 from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
-    from pellucid.compare.conduct import Request
     from pellucid.compare.results import Results
+    from pellucid.compare.run import Request
 
 Text = Optional[str]  # noqa: UP045 - typer reads these at run time
 Place = Optional[Path]  # noqa: UP045
@@ -105,23 +105,23 @@ def compare(
     pellucid compare --only latency,footprint --priority latency,size
     pellucid compare --against old/results.json
     """
-    from pellucid.compare.conduct import compare as run
-    from pellucid.compare.conduct import earlier, watching
-    from pellucid.compare.report import write
+    from pellucid.compare.report import write_report
     from pellucid.compare.results import FILE, read_results
+    from pellucid.compare.run import compare as run
+    from pellucid.compare.run import read_earlier, show_progress
 
     before = read_results(against) if against is not None else None
     weights = _parse_priorities(priority)
     request = _request(network, data, engines, only, is_quick=is_quick, seed=seed)
-    old = earlier(out)
+    old = read_earlier(out)
     try:
-        with watching(say) as watcher:
+        with show_progress(say) as watcher:
             results = run(request, out, watcher, old)
     except KeyboardInterrupt:
         if not (out / FILE).is_file():
             say("stopped before the first result; nothing is saved.")
             raise
-        write(out, read_results(out / FILE), weights, before)
+        write_report(out, read_results(out / FILE), weights, before)
         say(f"stopped; results so far are in {out}. Run the same command to continue.")
         raise
     left = sum(cell.status == "not yet" for cell in results.cells)
@@ -129,7 +129,7 @@ def compare(
         say(
             f"Out of time, {left} results left; run the same command again to continue."
         )
-    for path in write(out, results, weights, before):
+    for path in write_report(out, results, weights, before):
         say(f"wrote {path}")
     if json:
         emit(_to_json(results, weights, before))
@@ -147,13 +147,13 @@ def _request(
     seed: int,
 ) -> Request:
     """Check the arguments."""
-    from pellucid.compare.conduct import Request
-    from pellucid.compare.study import ENGINES, rows_there
-    from pellucid.compare.study.subject import checked
+    from pellucid.compare.criteria import ENGINES, list_criteria
+    from pellucid.compare.methods.subject import check_subject
+    from pellucid.compare.run import Request
 
     columns = _select("--engines", engines, ENGINES)
-    rows = _select("--only", only, rows_there())
-    described, source = checked(network, data)
+    rows = _select("--only", only, list_criteria())
+    described, source = check_subject(network, data)
     return Request(
         network=described,
         data=source,
@@ -181,7 +181,7 @@ def _select(option: str, text: str | None, known: tuple[str, ...]) -> tuple[str,
 
 def _parse_priorities(text: str | None) -> dict[str, float] | None:
     """Parse priorities: weights n, n-1, … 1 by order, or explicit weights."""
-    from pellucid.compare.study import PRIORITIES
+    from pellucid.compare.criteria import PRIORITIES
 
     if text is None:
         return None
@@ -214,25 +214,25 @@ def _to_json(
     results: Results, weights: dict[str, float] | None, before: Results | None
 ) -> dict[str, object]:
     from pellucid.compare.results import (
-        changes,
-        coverage,
-        differences,
-        left_out,
+        explain_no_ranking,
+        find_changes,
+        list_differences,
+        list_left_out,
+        measure_coverage,
         rank,
         to_json,
-        unranked,
     )
 
     document = results.to_json()
     document.pop("schema_version")
     document["ranking"] = to_json(rank(results, weights))
-    document["unranked"] = unranked(results, weights) or None
-    document["coverage"] = coverage(results, weights).to_json()
-    document["left_out"] = [one.to_json() for one in left_out(results)]
+    document["unranked"] = explain_no_ranking(results, weights) or None
+    document["coverage"] = measure_coverage(results, weights).to_json()
+    document["left_out"] = [one.to_json() for one in list_left_out(results)]
     if before is not None:
         document["against"] = {
-            "differences": differences(before, results),
-            "changes": [change.to_json() for change in changes(before, results)],
+            "differences": list_differences(before, results),
+            "changes": [change.to_json() for change in find_changes(before, results)],
         }
     return document
 
@@ -241,10 +241,10 @@ def _format(
     results: Results, weights: dict[str, float] | None, before: Results | None
 ) -> str:
     """Return losses, ranking and changes as text."""
-    from pellucid.compare.report import changed_lines, coverage_line, opening_lines
+    from pellucid.compare.report import changed_lines, coverage_line, summary_lines
     from pellucid.compare.results import rank
 
-    parts = ["\n".join(opening_lines(results))]
+    parts = ["\n".join(summary_lines(results))]
     places = rank(results, weights)
     if places:
         rows = [

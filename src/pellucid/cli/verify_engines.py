@@ -45,13 +45,13 @@ def verify_engines(
     """Run engines in lockstep, write the result, and return it; no table with json."""
     from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum
     from pellucid.runs.picture import save_figure
-    from pellucid.verify import check_parity, examples_for, parity_picture
+    from pellucid.verify import check_parity, draw_parity, load_examples
 
     names = engine_names(engines, dtype)
     target = _read_target(source)
     outputs = target.network.output_shape[-1]
     loss = target.loss or (CrossEntropy() if outputs > 1 else HalfSquaredErrorSum())
-    examples = examples_for(
+    examples = load_examples(
         target.network,
         loss,
         source=data,
@@ -74,7 +74,7 @@ def verify_engines(
         on_step=_show_progress,
     )
     if picture is not None:
-        save_figure(parity_picture(report), picture)
+        save_figure(draw_parity(report), picture)
         say(f"Plot saved in {picture}")
     if not json:
         print_report(report)
@@ -137,7 +137,7 @@ def print_report(report: ParityReport) -> None:
         cells = [
             f"{a:.1e}" for kind in report.kinds for a in report.worst(kind, pair)[:2]
         ]
-        passes = "yes" if report.parting(pair) is None else "NO"
+        passes = "yes" if report.first_divergence(pair) is None else "NO"
         rows.append((" · ".join(pair), *cells, passes))
     answer(table(("engines", *numbers, "agree"), rows, numbers=numbers))
     answer("")
@@ -155,7 +155,7 @@ def print_report(report: ParityReport) -> None:
     answer(table(headers, rows, numbers=headers[1:]))
     answer("")
     for pair in report.pairs:
-        if parting := report.parting(pair):
+        if parting := report.first_divergence(pair):
             answer(str(parting))
     verdict = "agree" if report.passes else "DO NOT AGREE"
     answer(

@@ -1,32 +1,26 @@
 """Proofs: engines in lockstep, and gradients against central differences."""
 
+from pellucid.verify.chart import draw_parity
 from pellucid.verify.check import check_parity
-from pellucid.verify.examples import Examples, examples_for
+from pellucid.verify.examples import Examples, load_examples
 from pellucid.verify.gradient_check import (
     GradientCheck,
     WeightCheck,
     check_gradients,
 )
-from pellucid.verify.picture import parity_picture
-from pellucid.verify.results import (
-    FreeRun,
-    Kind,
-    ParityReport,
-    Parting,
-    Ties,
-)
+from pellucid.verify.results import Divergence, FreeRun, Kind, ParityReport, Ties
 
 __all__ = [
+    "Divergence",
     "Examples",
     "FreeRun",
     "GradientCheck",
     "Kind",
     "ParityReport",
-    "Parting",
     "Ties",
     "WeightCheck",
     "check_gradients",
     "check_parity",
-    "examples_for",
-    "parity_picture",
+    "draw_parity",
+    "load_examples",
 ]

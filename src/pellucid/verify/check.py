@@ -24,7 +24,7 @@ from pellucid.objectives import (
     Optimizer,
 )
 from pellucid.verify import lockstep, updates
-from pellucid.verify.examples import Examples, examples_for
+from pellucid.verify.examples import Examples, load_examples
 from pellucid.verify.lockstep import (
     KINDS,
     Batch,
@@ -32,7 +32,7 @@ from pellucid.verify.lockstep import (
     Reference,
     Residual,
 )
-from pellucid.verify.nonsmooth import CornerSession
+from pellucid.verify.nonsmooth import BranchSession
 from pellucid.verify.results import (
     FreeRun,
     Kind,
@@ -112,20 +112,20 @@ def check_parity(
     True
     """
     require_single("verify", network)
-    chosen = _engines(engines)
-    how = loss or _loss_for(network)
+    chosen = _select_engines(engines)
+    how = loss or _default_loss(network)
     update = optimizer or Adam(1e-3)
     state = initial_state(network, seed=seed, dtype="float32")
     state |= {f"weights/{name}": array for name, array in (weights or {}).items()}
-    data = examples or examples_for(network, how, seed=seed)
+    data = examples or load_examples(network, how, seed=seed)
     batches = [
         Batch(images.astype(dtype), labels, update.learning_rate)
         for images, labels in data.batches(steps, batch_size, seed)
     ]
     made: dict[str, Any] = {"state": state, "loss": how, "optimizer": update}
-    lab = _Laboratory(
+    lab = _ParityRun(
         network=network,
-        exact=CornerSession(network, **made, dtype="float64"),
+        exact=BranchSession(network, **made, dtype="float64"),
         reference=NumpySession(network, **made, dtype=dtype),
         optimizer=update,
         sessions={
@@ -157,7 +157,7 @@ def check_parity(
     )
 
 
-def _engines(engines: Sequence[str | Engine]) -> dict[str, Engine]:
+def _select_engines(engines: Sequence[str | Engine]) -> dict[str, Engine]:
     chosen = {}
     for engine in map(as_engine, engines):
         chosen[engine.name] = engine
@@ -169,23 +169,23 @@ def _engines(engines: Sequence[str | Engine]) -> dict[str, Engine]:
     return chosen
 
 
-def _loss_for(network: Network) -> Loss:
+def _default_loss(network: Network) -> Loss:
     return CrossEntropy() if network.output_shape[-1] > 1 else HalfSquaredErrorSum()
 
 
 @dataclass(kw_only=True)
-class _Laboratory:
+class _ParityRun:
     """All sessions of a check, and what was measured on them so far."""
 
     network: Network
-    exact: CornerSession
+    exact: BranchSession
     reference: NumpySession
     optimizer: Optimizer
     sessions: dict[str, Session]
     dtype: str
     deviations: dict[str, list[Any]] = field(default_factory=dict)
     floors: dict[str, list[Any]] = field(default_factory=dict)
-    corners: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    branches: list[tuple[int, int, list[int]]] = field(default_factory=list)
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -212,11 +212,11 @@ class _Laboratory:
             scales = exact.scales(kind)
             gaps = [
                 lockstep.distance(
-                    lockstep.gap(
+                    lockstep.subtract(
                         residuals[a].tensors[kind], residuals[b].tensors[kind]
                     ),
                     scales,
-                    lockstep.widest(slacks, a, b),
+                    lockstep.larger_slack(slacks, a, b),
                 )
                 for a, b in self.pairs
             ]
@@ -224,7 +224,7 @@ class _Laboratory:
             floor = lockstep.distance(noise.tensors[kind], scales, slacks.get(""))
             self.floors.setdefault(kind, []).append(floor)
         crossed = [residual.crossed for residual in residuals.values()]
-        self.corners.append((*exact.near, crossed))
+        self.branches.append((*exact.near, crossed))
 
     def _residual(
         self, exact: Reference, outcome: Outcome, tolerance: Mapping[str, float]
@@ -236,7 +236,7 @@ class _Laboratory:
             np.max(np.abs(array), initial=0.0) > tolerance[name]
             for name, array in off.items()
         )
-        return exact.on_hidden_sides(outcome, residual) if is_off else residual
+        return exact.on_unobserved_branches(outcome, residual) if is_off else residual
 
     def _gradient_tolerance(
         self, exact: Reference, noise: Residual
@@ -257,7 +257,7 @@ class _Laboratory:
         tolerance: Mapping[str, float],
         batch: Batch,
     ) -> dict[str, Array]:
-        return updates.slack(
+        return updates.bound_updates(
             self.network,
             self.optimizer,
             state,
@@ -287,7 +287,7 @@ class _Laboratory:
 
     def ties(self) -> Ties:
         """Return what was counted near corners."""
-        kinks, ties, crossed = zip(*self.corners, strict=True)
+        kinks, ties, crossed = zip(*self.branches, strict=True)
         return Ties(
             kinks=np.array(kinks), ties=np.array(ties), crossed=np.array(crossed)
         )
@@ -297,7 +297,7 @@ class _Laboratory:
     ) -> FreeRun:
         """Take all steps from one state without setting any engine back."""
         sessions = {"": self.reference, **self.sessions}
-        self.exact.corners = {}
+        self.exact.branches = {}
         for session in (self.exact, *sessions.values()):
             session.load_state(state)
         drift = []
@@ -306,13 +306,14 @@ class _Laboratory:
                 session.train_step(
                     batch.images, batch.labels, learning_rate=batch.learning_rate
                 )
-            truth = lockstep.weights_of(self.exact)
+            truth = lockstep.get_weights(self.exact)
             scales = {n: float(np.max(np.abs(a))) or 1.0 for n, a in truth.items()}
             drift.append(
                 [
                     max(
                         lockstep.distance(
-                            lockstep.gap(lockstep.weights_of(session), truth), scales
+                            lockstep.subtract(lockstep.get_weights(session), truth),
+                            scales,
                         )
                     )
                     for session in sessions.values()

@@ -72,7 +72,7 @@ class Examples:
         return found[:count]
 
 
-def examples_for(
+def load_examples(
     network: Network,
     loss: Loss,
     *,
@@ -120,14 +120,14 @@ def examples_for(
     is_picture = len(shape) == 3 and shape[2] in (1, 3)
     has_classes = isinstance(loss, CrossEntropy) and len(outputs) == 1
     if source is None and not (is_picture and has_classes):
-        return _random(network, loss, how, seed)
+        return _draw_random(network, loss, how, seed)
     meaning = output_meaning(network, loss)
     classes = meaning.class_count or meaning.columns
     chosen = source or "mnist"
-    return _loaded(network, classes, chosen, how, count, progress, source is None)
+    return _load_source(network, classes, chosen, how, count, progress, source is None)
 
 
-def _loaded(
+def _load_source(
     network: Network,
     classes: int,
     source: str,
@@ -156,7 +156,9 @@ def _loaded(
     return Examples(images, labels, words, how)
 
 
-def _random(network: Network, loss: Loss, how: Preprocessing, seed: int) -> Examples:
+def _draw_random(
+    network: Network, loss: Loss, how: Preprocessing, seed: int
+) -> Examples:
     """Draw inputs in [−1, 1] and labels that fit the loss."""
     random = np.random.default_rng(seed)
     count = 512

@@ -130,11 +130,11 @@ def check_gradients(
     True
     """
     require_single("verify", network)
-    chosen = loss or _loss_for(network)
+    chosen = loss or _default_loss(network)
     start = network.initial_weights(seed, "float64")
     if weights is not None:
         start = {n: np.array(weights[n], np.float64) for n in start}
-    images, labels = _examples(network, chosen, seed)
+    images, labels = _draw_examples(network, chosen, seed)
     session = NumpySession(
         network,
         state={f"weights/{name}": array for name, array in start.items()},
@@ -147,8 +147,10 @@ def check_gradients(
     probe = _Probe(network, start, chosen, images, labels)
     checks = []
     for weight in network.parameters:
-        places = _places(network, weight, samples, seed)
-        check = _check(weight, places, grads[weight.name], probe, _FLOOR * largest)
+        places = _sample_entries(network, weight, samples, seed)
+        check = _check_weight(
+            weight, places, grads[weight.name], probe, _FLOOR * largest
+        )
         checks.append(check)
         if on_weight is not None:
             on_weight(check)
@@ -160,11 +162,11 @@ def check_gradients(
     )
 
 
-def _loss_for(network: Network) -> Loss:
+def _default_loss(network: Network) -> Loss:
     return CrossEntropy() if network.output_shape[-1] > 1 else HalfSquaredErrorSum()
 
 
-def _examples(network: Network, loss: Loss, seed: int) -> tuple[Array, Array]:
+def _draw_examples(network: Network, loss: Loss, seed: int) -> tuple[Array, Array]:
     """Draw images in [−1, 1] and labels that fit the loss."""
     random = np.random.default_rng(seed)
     images = random.uniform(-1, 1, (_IMAGES, *network.input_shape))
@@ -174,7 +176,7 @@ def _examples(network: Network, loss: Loss, seed: int) -> tuple[Array, Array]:
     return images, random.uniform(0, 1, (_IMAGES, *network.output_shape))
 
 
-def _places(
+def _sample_entries(
     network: Network, weight: Weight, samples: int | None, seed: int
 ) -> list[Position]:
     size = int(np.prod(weight.shape))
@@ -237,7 +239,7 @@ class _Probe:
         return None if one != other else (above - below) / (2 * h)
 
 
-def _check(
+def _check_weight(
     weight: Weight, places: list[Position], grad: Array, probe: _Probe, floor: float
 ) -> WeightCheck:
     worst = scale = 0.0

@@ -13,15 +13,15 @@ from pellucid.network import Network
 from pellucid.objectives import Optimizer
 from pellucid.verify import updates
 from pellucid.verify.nonsmooth import (
-    Corners,
-    CornerSession,
+    Branches,
+    BranchSession,
     Count,
-    corners_of,
+    count_differences,
     count_near,
-    differences,
+    find_branches,
 )
 from pellucid.verify.tolerance import SMALL
-from pellucid.verify.unobserved_branches import hidden_sides
+from pellucid.verify.unobserved_branches import find_unobserved_branches
 
 Tensors = dict[str, Array]
 KINDS = ("activations", "gradients", "weights")
@@ -70,10 +70,10 @@ def take_step(session: Session, state: State, batch: Batch) -> Outcome:
     activations = session.activations(images, training=True)
     _, gradients = session.gradients(images, labels)
     session.train_step(images, labels, learning_rate=batch.learning_rate)
-    return Outcome(activations, gradients, weights_of(session))
+    return Outcome(activations, gradients, get_weights(session))
 
 
-def weights_of(session: Session) -> Tensors:
+def get_weights(session: Session) -> Tensors:
     """Return a session's weights by name."""
     return {
         key.removeprefix("weights/"): array
@@ -88,16 +88,16 @@ class Reference:
     def __init__(
         self,
         network: Network,
-        session: CornerSession,
+        session: BranchSession,
         optimizer: Optimizer,
         state: State,
         batch: Batch,
     ) -> None:
         self._network, self._session = network, session
         self._optimizer, self._state, self._batch = optimizer, state, batch
-        session.corners = {}
+        session.branches = {}
         self.outcome = take_step(session, state, batch)
-        self._corners = corners_of(network, self.outcome.activations)
+        self._corners = find_branches(network, self.outcome.activations)
 
     @property
     def near(self) -> Count:
@@ -108,16 +108,18 @@ class Reference:
         """Return ‖b‖∞ of each tensor, at least 1e-4 of the largest of its kind."""
         sizes = {
             name: float(np.max(np.abs(array), initial=0.0))
-            for name, array in self.outcome.of(kind).items()
+            for name, array in self.outcome.get_kind(kind).items()
         }
         least = SMALL * max(sizes.values(), default=0.0) or 1.0
         return {name: max(size, least) for name, size in sizes.items()}
 
     def residual(self, outcome: Outcome) -> Residual:
         """Return how an engine's step differs from this one."""
-        return self._residual(outcome, corners_of(self._network, outcome.activations))
+        return self._residual(
+            outcome, find_branches(self._network, outcome.activations)
+        )
 
-    def on_hidden_sides(self, outcome: Outcome, shown: Residual) -> Residual:
+    def on_unobserved_branches(self, outcome: Outcome, shown: Residual) -> Residual:
         """Return the residual on sides that the engine did not show, if smaller.
 
         Parameters
@@ -127,12 +129,12 @@ class Reference:
         shown : Residual
             On the sides that its activations show.
         """
-        corners = corners_of(self._network, outcome.activations)
+        branches = find_branches(self._network, outcome.activations)
         values = self.outcome.activations
-        sides = hidden_sides(
+        sides = find_unobserved_branches(
             self._network,
             values,
-            corners,
+            branches,
             self._gradients_on,
             outcome.gradients,
             rounding={
@@ -140,7 +142,7 @@ class Reference:
                 for name, array in outcome.activations.items()
             },
         )
-        if sides is corners:
+        if sides is branches:
             return shown
         found, scales = self._residual(outcome, sides), self.scales("gradients")
         before, after = (
@@ -149,22 +151,22 @@ class Reference:
         )
         return found if after < before else shown
 
-    def _residual(self, outcome: Outcome, corners: Corners) -> Residual:
-        crossed = differences(corners, self._corners)
-        mine = self._on(corners) if crossed else self.outcome
+    def _residual(self, outcome: Outcome, branches: Branches) -> Residual:
+        crossed = count_differences(branches, self._corners)
+        mine = self._on(branches) if crossed else self.outcome
         tensors = {
             kind: {
-                name: array - mine.of(kind)[name]
-                for name, array in outcome.of(kind).items()
+                name: array - mine.get_kind(kind)[name]
+                for name, array in outcome.get_kind(kind).items()
             }
             for kind in KINDS
         }
         return Residual(tensors, mine.gradients, crossed)
 
-    def _on(self, corners: Corners) -> Outcome:
+    def _on(self, branches: Branches) -> Outcome:
         """Return the step with the derivatives of those sides of the corners."""
-        batch, gradients = self._batch, self._gradients_on(corners)
-        weights = updates.updated(
+        batch, gradients = self._batch, self._gradients_on(branches)
+        weights = updates.update_weights(
             self._network,
             self._optimizer,
             self._state,
@@ -177,10 +179,10 @@ class Reference:
             self.outcome.activations, gradients, {**self.outcome.weights, **learnt}
         )
 
-    def _gradients_on(self, corners: Corners) -> Tensors:
+    def _gradients_on(self, branches: Branches) -> Tensors:
         session, batch = self._session, self._batch
         session.load_state(self._state)
-        session.corners = corners
+        session.branches = branches
         return session.gradients(batch.images, batch.labels)[1]
 
 
@@ -195,12 +197,12 @@ def distance(
     ]
 
 
-def gap(first: Tensors, second: Tensors) -> Tensors:
+def subtract(first: Tensors, second: Tensors) -> Tensors:
     """Return a − b of each tensor."""
     return {name: first[name] - second[name] for name in first}
 
 
-def widest(slacks: Mapping[str, Tensors], first: str, second: str) -> Tensors:
+def larger_slack(slacks: Mapping[str, Tensors], first: str, second: str) -> Tensors:
     """Return the larger slack of two engines, entry by entry; none where none is."""
     if not slacks:
         return {}

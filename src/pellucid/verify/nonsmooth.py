@@ -24,7 +24,7 @@ from pellucid.network.layers import Layer, LeakyReLU, MaxPool2D, ReLU
 
 NEAR = 1e-6  # of a corner: what float32 may not be able to tell apart
 
-Corners = dict[str, Array]
+Branches = dict[str, Array]
 Records = dict[str, Forward]
 Back = Callable[[Array], tuple[Array, ...]]
 
@@ -43,7 +43,7 @@ class Count(NamedTuple):
     ties: int
 
 
-def corners_of(network: Network, values: Mapping[str, Array]) -> Corners:
+def find_branches(network: Network, values: Mapping[str, Array]) -> Branches:
     """Return the sides that were taken.
 
     Parameters
@@ -58,16 +58,16 @@ def corners_of(network: Network, values: Mapping[str, Array]) -> Corners:
         ReLU kinds: bool, where the input was positive. Max-pools: the number of the
         winning cell, uint16, shape of the output.
     """
-    found: Corners = {}
+    found: Branches = {}
     for node in network.nodes:
         if isinstance(node.layer, ReLU | LeakyReLU):
             found[node.name] = values[node.inputs[0]] > 0
         elif isinstance(node.layer, MaxPool2D):
-            found[node.name] = _winners(node.layer, values[node.inputs[0]])
+            found[node.name] = _find_winners(node.layer, values[node.inputs[0]])
     return found
 
 
-def differences(mine: Corners, theirs: Corners) -> int:
+def count_differences(mine: Branches, theirs: Branches) -> int:
     """Return how many sides differ."""
     return sum(int(np.count_nonzero(mine[name] != theirs[name])) for name in theirs)
 
@@ -79,11 +79,11 @@ def count_near(network: Network, values: Mapping[str, Array]) -> Count:
         if isinstance(node.layer, ReLU | LeakyReLU):
             kinks += int(np.count_nonzero(np.abs(values[node.inputs[0]]) < NEAR))
         elif isinstance(node.layer, MaxPool2D):
-            ties += _near_ties(node.layer, values[node.inputs[0]])
+            ties += _count_near_ties(node.layer, values[node.inputs[0]])
     return Count(kinks, ties)
 
 
-def _windows(layer: MaxPool2D, x: Array) -> tuple[Array, list[Any]]:
+def _list_windows(layer: MaxPool2D, x: Array) -> tuple[Array, list[Any]]:
     """Return x padded by −∞, and for each window cell the pixels it meets."""
     height, width, _ = layer.output_shape(x.shape[1:])
     padded = pad(x, layer.pads((x.shape[1], x.shape[2])), value=-np.inf)
@@ -91,9 +91,9 @@ def _windows(layer: MaxPool2D, x: Array) -> tuple[Array, list[Any]]:
     return padded, [where for _, _, where in around]
 
 
-def _winners(layer: MaxPool2D, x: Array) -> Array:
+def _find_winners(layer: MaxPool2D, x: Array) -> Array:
     """Return which cell of each window is its first maximum."""
-    padded, window = _windows(layer, x)
+    padded, window = _list_windows(layer, x)
     best = padded[window[0]].copy()
     winners = np.zeros(best.shape, np.uint16)
     for number, where in enumerate(window[1:], start=1):
@@ -103,7 +103,7 @@ def _winners(layer: MaxPool2D, x: Array) -> Array:
     return winners
 
 
-def best_two(layer: MaxPool2D, x: Array) -> tuple[Array, Array, Array]:
+def find_best_two(layer: MaxPool2D, x: Array) -> tuple[Array, Array, Array]:
     """Return how far the two largest cells of each window are apart, and which.
 
     Returns
@@ -113,7 +113,7 @@ def best_two(layer: MaxPool2D, x: Array) -> tuple[Array, Array, Array]:
     first, second : ndarray of uint16, shape of the output
         Numbers of the cells; of equal ones the first comes first.
     """
-    padded, window = _windows(layer, x)
+    padded, window = _list_windows(layer, x)
     first = padded[window[0]].copy()
     second = np.full_like(first, -np.inf)
     winner, runner_up = (np.zeros(first.shape, np.uint16) for _ in range(2))
@@ -127,12 +127,12 @@ def best_two(layer: MaxPool2D, x: Array) -> tuple[Array, Array, Array]:
     return first - second, winner, runner_up.astype(np.uint16)
 
 
-def _near_ties(layer: MaxPool2D, x: Array) -> int:
-    gap, _, _ = best_two(layer, x)
+def _count_near_ties(layer: MaxPool2D, x: Array) -> int:
+    gap, _, _ = find_best_two(layer, x)
     return int(np.count_nonzero((gap > 0) & (gap < NEAR)))
 
 
-class CornerSession(NumpySession):
+class BranchSession(NumpySession):
     """A session of the NumPy engine that differentiates with given corners.
 
     Attributes
@@ -141,11 +141,11 @@ class CornerSession(NumpySession):
         As `corners_of` returns them; its own where empty.
     """
 
-    corners: Mapping[str, Array] = {}
+    branches: Mapping[str, Array] = {}
 
     def _masks(self, count: int, start: int = 0) -> Mapping[str, Array]:
         # corners go where dropout's masks go, so that parts of a batch get theirs
-        return {**super()._masks(count, start), **self.corners}
+        return {**super()._masks(count, start), **self.branches}
 
     def _run(
         self, images: Array, *, is_training: bool, masks: Mapping[str, Array]
@@ -153,25 +153,25 @@ class CornerSession(NumpySession):
         """Run every node, and give those with a corner the derivative of its side."""
         records = super()._run(images, is_training=is_training, masks=masks)
         for node in self._network.nodes:
-            if node.name in masks and node.name in self.corners:
+            if node.name in masks and node.name in self.branches:
                 x, side = records[node.inputs[0]].output, masks[node.name]
-                back = _on_side(node.layer, x, side)
+                back = _vjp_on_branch(node.layer, x, side)
                 records[node.name] = records[node.name]._replace(grad_inputs=back)
         return records
 
 
-def _on_side(layer: Layer, x: Array, side: Array) -> Back:
+def _vjp_on_branch(layer: Layer, x: Array, side: Array) -> Back:
     """Return the derivative by the input of a layer whose side is given."""
     if isinstance(layer, MaxPool2D):
-        return _hand_back(layer, x, side)
+        return _max_pool_vjp(layer, x, side)
     slope = getattr(layer, "slope", 0.0)
     slopes = np.where(side, 1.0, slope).astype(x.dtype)
     return lambda grad_y: (grad_y * slopes,)
 
 
-def _hand_back(layer: MaxPool2D, x: Array, winners: Array) -> Back:
+def _max_pool_vjp(layer: MaxPool2D, x: Array, winners: Array) -> Back:
     """Return the derivative of a max-pool whose winners are given."""
-    padded, window = _windows(layer, x)
+    padded, window = _list_windows(layer, x)
     pads, size = layer.pads((x.shape[1], x.shape[2])), (x.shape[1], x.shape[2])
 
     def grad_inputs(grad_y: Array) -> tuple[Array, ...]:

@@ -30,11 +30,11 @@ def signature(network: Network, found: Mapping[str, Array]) -> Signature:
             parts.append(np.packbits(found[node.inputs[0]] > 0).tobytes())
         elif isinstance(node.layer, MaxPool2D):
             x = found[node.inputs[0]]
-            parts.append(_winners(node.layer, x, found[node.name]).tobytes())
+            parts.append(_find_winners(node.layer, x, found[node.name]).tobytes())
     return tuple(parts)
 
 
-def _winners(layer: MaxPool2D, x: Array, y: Array) -> Array:
+def _find_winners(layer: MaxPool2D, x: Array, y: Array) -> Array:
     """Return which cell of each window is its first maximum, shape of y."""
     padded = pad(x, layer.pads((x.shape[1], x.shape[2])), value=-np.inf)
     window = list(cells(layer.kernel, layer.strides, DENSE, (y.shape[1], y.shape[2])))

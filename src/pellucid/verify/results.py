@@ -58,7 +58,7 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parting:
+class Divergence:
     """Where two engines part first.
 
     In the order of computing: activations from the first node to the last, then
@@ -171,7 +171,7 @@ class ParityReport:
         """True where every pair is within tolerance in every step."""
         return not any(kind.fails.any() for kind in self.kinds)
 
-    def parting(self, pair: Pair) -> Parting | None:
+    def first_divergence(self, pair: Pair) -> Divergence | None:
         """Return where a pair of engines parts first; None where it does not.
 
         Parameters
@@ -181,7 +181,7 @@ class ParityReport:
 
         Returns
         -------
-        Parting or None
+        Divergence or None
             The first tensor beyond its limit.
         """
         column = self.pairs.index(pair)
@@ -191,7 +191,7 @@ class ParityReport:
                 if len(failing):
                     is_backward = kind.name == "gradients"
                     which = failing[-1] if is_backward else failing[0]
-                    return Parting(
+                    return Divergence(
                         pair=pair,
                         step=step + 1,
                         kind=kind.name,
@@ -235,7 +235,7 @@ class ParityReport:
         dict
             Numbers, strings, lists and dicts only.
         """
-        partings = {pair: self.parting(pair) for pair in self.pairs}
+        partings = {pair: self.first_divergence(pair) for pair in self.pairs}
         return {
             "network": self.network,
             "loss": self.loss,

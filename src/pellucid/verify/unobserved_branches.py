@@ -18,11 +18,7 @@ import numpy as np
 from pellucid.engines.protocol import Array
 from pellucid.network import Network
 from pellucid.network.layers import LeakyReLU, MaxPool2D, ReLU
-from pellucid.verify.nonsmooth import (
-    NEAR,
-    Corners,
-    best_two,
-)
+from pellucid.verify.nonsmooth import NEAR, Branches, find_best_two
 
 Tensors = dict[str, Array]
 MOST = 1000  # corners that are tried, the nearest first
@@ -38,15 +34,15 @@ class Flip(NamedTuple):
     side: int
 
 
-def hidden_sides(
+def find_unobserved_branches(
     network: Network,
     values: Mapping[str, Array],
-    corners: Corners,
-    gradients_of: Callable[[Corners], Tensors],
+    branches: Branches,
+    gradients_of: Callable[[Branches], Tensors],
     found: Tensors,
     *,
     rounding: Mapping[str, float],
-) -> Corners:
+) -> Branches:
     """Return the sides on which an engine's derivatives are most likely to be.
 
     Parameters
@@ -69,10 +65,10 @@ def hidden_sides(
     mapping of node name to ndarray
         ``corners`` where no other side explains more.
     """
-    flips = flips_near(network, values, corners, rounding)[:MOST]
+    flips = list_flips(network, values, branches, rounding)[:MOST]
     if not flips or not all(np.isfinite(array).all() for array in found.values()):
-        return corners
-    base = gradients_of(corners)
+        return branches
+    base = gradients_of(branches)
     scales = {name: float(np.abs(array).max()) or 1.0 for name, array in base.items()}
 
     def flat(grads: Tensors) -> Array:
@@ -82,18 +78,18 @@ def hidden_sides(
 
     wanted, likely, jumps = flat(found), list[Flip](), list[Array]()
     for flip in flips:
-        jump = flat(gradients_of(flipped(corners, [flip])))
+        jump = flat(gradients_of(flip_branches(branches, [flip])))
         if jump @ wanted > LIKELY * (jump @ jump):
             likely.append(flip)
             jumps.append(jump)
     if not likely:
-        return corners
-    is_taken = subset(np.stack(jumps, axis=1), wanted)
+        return branches
+    is_taken = select_jumps(np.stack(jumps, axis=1), wanted)
     taken = [flip for flip, is_so in zip(likely, is_taken, strict=True) if is_so]
-    return flipped(corners, taken) if taken else corners
+    return flip_branches(branches, taken) if taken else branches
 
 
-def subset(jumps: Array, wanted: Array) -> Array:
+def select_jumps(jumps: Array, wanted: Array) -> Array:
     """Return which columns have a sum near to what is wanted.
 
     Parameters
@@ -115,11 +111,11 @@ def subset(jumps: Array, wanted: Array) -> Array:
     """
     shares = np.linalg.lstsq(jumps, wanted, rcond=None)[0]
     starts = np.zeros(len(shares), bool), shares > 0.5
-    tries = [_nearer(jumps, wanted, start) for start in starts]
+    tries = [_improve(jumps, wanted, start) for start in starts]
     return min(tries, key=lambda taken: np.linalg.norm(wanted - jumps @ taken))
 
 
-def _nearer(jumps: Array, wanted: Array, taken: Array) -> Array:
+def _improve(jumps: Array, wanted: Array, taken: Array) -> Array:
     """Take or give back columns, one at a time, while the sum comes nearer."""
     lengths = np.einsum("ij,ij->j", jumps, jumps)
     for _ in range(2 * len(taken)):
@@ -133,10 +129,10 @@ def _nearer(jumps: Array, wanted: Array, taken: Array) -> Array:
     return taken
 
 
-def flips_near(
+def list_flips(
     network: Network,
     values: Mapping[str, Array],
-    corners: Corners,
+    branches: Branches,
     rounding: Mapping[str, float],
 ) -> list[Flip]:
     """Return what lies within rounding of a corner, the nearest first."""
@@ -144,12 +140,12 @@ def flips_near(
     for node in network.nodes:
         near = max([NEAR, *(rounding.get(source, 0.0) for source in node.inputs)])
         if isinstance(node.layer, ReLU | LeakyReLU):
-            x, mine = np.abs(values[node.inputs[0]]), corners[node.name]
+            x, mine = np.abs(values[node.inputs[0]]), branches[node.name]
             for index in map(tuple, np.argwhere(x < near)):
                 flips.append(Flip(x[index], node.name, index, not mine[index]))
         elif isinstance(node.layer, MaxPool2D):
-            gap, first, second = best_two(node.layer, values[node.inputs[0]])
-            mine = corners[node.name]
+            gap, first, second = find_best_two(node.layer, values[node.inputs[0]])
+            mine = branches[node.name]
             for index in map(tuple, np.argwhere((gap > 0) & (gap < near))):
                 is_first = mine[index] == first[index]
                 other = second[index] if is_first else first[index]
@@ -157,9 +153,9 @@ def flips_near(
     return sorted(flips, key=lambda flip: flip.distance)
 
 
-def flipped(corners: Corners, flips: list[Flip]) -> Corners:
+def flip_branches(branches: Branches, flips: list[Flip]) -> Branches:
     """Return the sides with some of them changed."""
-    changed = {flip.node: corners[flip.node].copy() for flip in flips}
+    changed = {flip.node: branches[flip.node].copy() for flip in flips}
     for flip in flips:
         changed[flip.node][flip.place] = flip.side
-    return {**corners, **changed}
+    return {**branches, **changed}

@@ -21,7 +21,7 @@ from pellucid.objectives import Optimizer, apply_update
 Tensors = Mapping[str, Array]
 
 
-def slack(
+def bound_updates(
     network: Network,
     optimizer: Optimizer,
     state: State,
@@ -50,7 +50,7 @@ def slack(
         |U(g + t) − U(g − t)|, where U is the update. Parameters only.
     """
     low, middle, high = (
-        updated(network, optimizer, state, moved, learning_rate=learning_rate)
+        update_weights(network, optimizer, state, moved, learning_rate=learning_rate)
         for moved in (
             {name: grad + side * tolerance[name] for name, grad in gradients.items()}
             for side in (-1, 0, 1)
@@ -67,7 +67,7 @@ def slack(
     }
 
 
-def updated(
+def update_weights(
     network: Network,
     optimizer: Optimizer,
     state: State,

@@ -8,21 +8,21 @@ from pellucid.compare.report import charts
 from pellucid.compare.report.element import el
 
 
-def series(engine, *figures):
-    return charts.Series(engine=engine, figures=figures)
+def series(engine, *measurements):
+    return charts.Series(engine=engine, figures=measurements)
 
 
 def test_a_chart_without_figures_is_left_out():
     none = studies.figure("p50", None, note="failed")
-    assert charts.bars("t", ["p50"], [series("torch", none)]) is None
+    assert charts.draw_bars("t", ["p50"], [series("torch", none)]) is None
     one = studies.figure("loss 1", 2.0, at=1)
-    assert charts.lines("t", "x", [series("torch", one)], is_log=False) is None
+    assert charts.draw_lines("t", "x", [series("torch", one)], is_log=False) is None
 
 
 def test_an_engine_without_the_figure_is_named_beside_the_bars():
     some = series("compiled", studies.figure("p50", 1.0, unit="ms"))
     none = series("torch", studies.figure("p50", None, note="failed"))
-    drawn = charts.bars("t", ["p50"], [some, none])
+    drawn = charts.draw_bars("t", ["p50"], [some, none])
     assert drawn is not None
     assert drawn.count("<rect") == 1
     assert "PyTorch" in drawn

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from oracles import studies
 
-from pellucid.compare.report import write
-from pellucid.compare.results import Cell, Results, rank
+from pellucid.compare.report import write_report
+from pellucid.compare.results import Result, Results, rank
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -37,20 +37,20 @@ def example() -> Results:
         },
     )
     reason = "ValueError: <script>alert(1)</script> & more"
-    failed = Cell(row="speed", engine="jax", status="failed", reason=reason)
+    failed = Result(row="speed", engine="jax", status="failed", reason=reason)
     first, *_ = results.row("latency")
     busy = studies.figure("import time", 1.0, unit="s")
     disturbed = replace(
         first, row="start", engine="numpy", figures=(busy,), is_disturbed=True
     )
-    return results.with_cells([failed, disturbed])
+    return results.with_results([failed, disturbed])
 
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example's report."""
     folder = tmp_path_factory.mktemp("report")
-    write(folder, example(), WEIGHTS)
+    write_report(folder, example(), WEIGHTS)
     return folder / "index.html"
 
 
@@ -93,10 +93,10 @@ def move(page: Any, name: str, value: int) -> None:
 
 def test_charts_are_drawn_with_a_table_behind_each(open_page):
     page = open_page()
-    figures = page.locator("figure")
-    assert figures.count() == 2
+    measurements = page.locator("figure")
+    assert measurements.count() == 2
     for i in range(2):
-        box = figures.nth(i).locator("svg.chart").bounding_box()
+        box = measurements.nth(i).locator("svg.chart").bounding_box()
         assert box["width"] > 250
         assert box["height"] > 80
     bars = page.locator("#latency rect.fill")
@@ -105,12 +105,12 @@ def test_charts_are_drawn_with_a_table_behind_each(open_page):
     assert widths[0] / widths[2] == pytest.approx(10.08, rel=0.02)  # 4.0 and 0.4 ms
     assert page.locator("#speed path.stroke").count() == 4
     for i in range(2):
-        edge = figures.nth(i).locator("svg.chart").bounding_box()
-        for text in figures.nth(i).locator("svg.chart text").all():
+        edge = measurements.nth(i).locator("svg.chart").bounding_box()
+        for text in measurements.nth(i).locator("svg.chart text").all():
             box = text.bounding_box()
             assert box["x"] >= edge["x"] - 1
             assert box["x"] + box["width"] <= edge["x"] + edge["width"] + 1
-    first = figures.nth(0)
+    first = measurements.nth(0)
     assert not first.locator("table").is_visible()
     first.locator("summary").click()
     assert first.locator("table").is_visible()
@@ -156,7 +156,7 @@ def test_nothing_that_matters_ranks_nothing(open_page):
 
 
 def test_too_little_is_not_ranked_until_it_is_all_that_matters(browser, tmp_path):
-    write(tmp_path, example(), None)
+    write_report(tmp_path, example(), None)
     page = browser.new_page()
     page.goto((tmp_path / "index.html").as_uri())
     assert order(page) == []

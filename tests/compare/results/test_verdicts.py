@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from oracles import studies
 
-from pellucid.compare.report import opening_lines
-from pellucid.compare.results import verdicts
+from pellucid.compare.report import summary_lines
+from pellucid.compare.results import list_verdicts
 
 
 def test_losses_come_first_and_overlaps_are_level():
@@ -16,13 +16,13 @@ def test_losses_come_first_and_overlaps_are_level():
             for e, v in (("numpy", 10.0), ("compiled", 100.0), ("torch", 300.0))
         },
     )
-    assert [(v.outcome, v.step.row, v.ours.engine) for v in verdicts(found)] == [
+    assert [(v.outcome, v.step.row, v.ours.engine) for v in list_verdicts(found)] == [
         ("loses", "speed", "compiled"),
         ("loses", "speed", "numpy"),
         ("loses", "latency", "numpy"),
         ("wins", "latency", "compiled"),
     ]
-    lines = opening_lines(found)
+    lines = summary_lines(found)
     assert lines[0] == (
         "Each engine of pellucid against the best framework, figure by figure: "
         "pellucid compiled loses 1 of 2, is level in 0 and ahead in 1; pellucid numpy "
@@ -35,12 +35,12 @@ def test_losses_come_first_and_overlaps_are_level():
     ]
     assert "Where it is level, within the spread: nowhere" in lines
     level = studies.results(latency=studies.latency(compiled=1.0, torch=1.05))
-    assert [v.outcome for v in verdicts(level)] == ["ties"]
+    assert [v.outcome for v in list_verdicts(level)] == ["ties"]
 
 
 def test_without_a_framework_there_is_nothing_to_lay_side_by_side():
     ours = studies.results(latency=studies.latency(numpy=9.0, compiled=1.0))
-    (line,) = opening_lines(ours)
+    (line,) = summary_lines(ours)
     assert line.startswith("Nothing to lay side by side: no figure that counts")
 
 
@@ -51,7 +51,7 @@ def test_a_truth_reads_yes_or_no():
             for engine, value in (("numpy", True), ("torch", False))
         }
     )
-    (verdict,) = verdicts(found)
+    (verdict,) = list_verdicts(found)
     assert (verdict.ours.shown, verdict.theirs.shown) == ("yes", "no")
 
 
@@ -59,4 +59,4 @@ def test_where_all_have_failed_nobody_is_level():
     found = studies.results(
         speed={e: [studies.figure("images/s", False)] for e in ("numpy", "torch")}
     )
-    assert verdicts(found) == []
+    assert list_verdicts(found) == []

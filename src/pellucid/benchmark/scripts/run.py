@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pellucid.benchmark.process import PeerFailure
+from pellucid.benchmark.child_process import ContenderFailure
 
 _FOLDER = Path(__file__).parent
 
@@ -34,7 +34,7 @@ class Script:
         Packages without which it is left out.
     """
 
-    peer: str
+    contender: str
     file: str
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +68,6 @@ def run_script(script: Script, *more: str, **environment: str) -> dict[str, Any]
     taken = time.perf_counter() - begin
     if run.returncode:
         words = run.stderr.strip().splitlines() or ["nothing"]
-        raise PeerFailure(f"{script.peer}: must end well; got {words[-1]}")
+        raise ContenderFailure(f"{script.contender}: must end well; got {words[-1]}")
     report: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
     return {**report, "process_s": taken}

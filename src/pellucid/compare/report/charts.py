@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pellucid.compare.measurement import Measurement
 from pellucid.compare.report.element import Markup, el
-from pellucid.compare.report.words import TITLES, shown
-from pellucid.compare.results import amount
-from pellucid.compare.study.figure import Figure
+from pellucid.compare.report.format import TITLES, format_value
+from pellucid.compare.results import format_amount
 
 WIDTH = 340
 _LABELS = 108  # the column for the names on the left
@@ -28,10 +28,12 @@ class Series:
     """What one engine contributes to a chart."""
 
     engine: str
-    figures: tuple[Figure, ...]
+    figures: tuple[Measurement, ...]
 
 
-def bars(title: str, groups: Sequence[str], series: Sequence[Series]) -> Markup | None:
+def draw_bars(
+    title: str, groups: Sequence[str], series: Sequence[Series]
+) -> Markup | None:
     """Return horizontal bars, a group for each figure; None where there is nothing."""
     found = [
         (name, [(s.engine, f) for s in series for f in s.figures if f.name == name])
@@ -41,7 +43,7 @@ def bars(title: str, groups: Sequence[str], series: Sequence[Series]) -> Markup 
     if not numbers:
         return None
     ends = [f.high or 0.0 for _, g in found for _, f in g if f.number is not None]
-    longest = max(len(shown(f)) for _, g in found for _, f in g)
+    longest = max(len(format_value(f)) for _, g in found for _, f in g)
     room = WIDTH - _LABELS - 8 - _LETTER * longest
     scale = room / (max([*numbers, *ends]) or 1.0)
     parts: list[Markup] = []
@@ -50,49 +52,53 @@ def bars(title: str, groups: Sequence[str], series: Sequence[Series]) -> Markup 
         if len(groups) > 1:
             parts.append(_text(name, 0, y + 12, class_="head"))
             y += _HEAD
-        for engine, figure in group:
-            parts += _bar(engine, figure, y, scale)
+        for engine, measurement in group:
+            parts += _draw_bar(engine, measurement, y, scale)
             y += _BAR + _GAP
         y += _GAP
-    return _svg(title, y, parts, _spoken(found))
+    return _svg(title, y, parts, _describe(found))
 
 
-def _bar(engine: str, figure: Figure, y: float, scale: float) -> list[Markup]:
+def _draw_bar(
+    engine: str, measurement: Measurement, y: float, scale: float
+) -> list[Markup]:
     middle = y + _BAR / 2
     parts = [_text(TITLES[engine], _LABELS - 6, middle + 4, anchor="end")]
-    number = figure.number
+    number = measurement.number
     if number is None:
-        word = "full only" if figure.is_full_only else "none"
+        word = "full only" if measurement.is_full_only else "none"
         return [*parts, _text(word, _LABELS + 4, middle + 4, class_="quiet")]
     width = max(1.0, scale * number)
     parts.append(
         el(
             "rect",
             x=_LABELS,
-            y=_at(y),
-            width=_at(width),
+            y=_px(y),
+            width=_px(width),
             height=_BAR,
             rx=2,
             class_=f"fill {engine}",
         )
     )
     end = width
-    if figure.low is not None and figure.high is not None:
-        low, high = (_LABELS + scale * v for v in (figure.low, figure.high))
+    if measurement.low is not None and measurement.high is not None:
+        low, high = (_LABELS + scale * v for v in (measurement.low, measurement.high))
         end = max(width, high - _LABELS)
         parts.append(
             el(
                 "path",
-                d=f"M{_at(low)} {_at(middle)}H{_at(high)}"
-                f"M{_at(low)} {_at(middle - 3)}v6M{_at(high)} {_at(middle - 3)}v6",
+                d=f"M{_px(low)} {_px(middle)}H{_px(high)}"
+                f"M{_px(low)} {_px(middle - 3)}v6M{_px(high)} {_px(middle - 3)}v6",
                 class_="whisker",
             )
         )
-    parts.append(_text(shown(figure), _LABELS + end + 6, middle + 4, class_="value"))
+    parts.append(
+        _text(format_value(measurement), _LABELS + end + 6, middle + 4, class_="value")
+    )
     return parts
 
 
-def lines(
+def draw_lines(
     title: str, x_title: str, series: Sequence[Series], *, is_log: bool
 ) -> Markup | None:
     """Return a line for each engine over `at`; None where there is nothing."""
@@ -112,23 +118,25 @@ def lines(
     )
     counts = sorted({*xs}) if all(x.is_integer() for x in xs) else []
     at = counts if 0 < len(counts) <= _FEW else across.ticks()
-    parts = [*_axes(across, up, x_title, at)]
+    parts = [*_draw_axes(across, up, x_title, at)]
     for engine, line in points:
         places = [(across(float(x)), up(float(y))) for x, y in line]  # type: ignore[arg-type]
-        d = "M" + "L".join(f"{_at(px)} {_at(py)}" for px, py in places)
+        d = "M" + "L".join(f"{_px(px)} {_px(py)}" for px, py in places)
         parts.append(el("path", d=d, class_=f"stroke {engine}"))
-        parts += [marker(engine, px, py) for px, py in places]
+        parts += [draw_marker(engine, px, py) for px, py in places]
     unit = next((f.unit for s in series for f in s.figures if f.unit), "")
     said = "; ".join(
         f"{TITLES[engine]}: "
-        + ", ".join(f"{amount(float(y), unit)} at {float(x):.3g}" for x, y in line)  # type: ignore[arg-type]
+        + ", ".join(
+            f"{format_amount(float(y), unit)} at {float(x):.3g}" for x, y in line
+        )  # type: ignore[arg-type]
         for engine, line in points
     )
     return _svg(title, _HEIGHT, parts, said)
 
 
-def _is_point(figure: Figure) -> bool:
-    return figure.at is not None and figure.number is not None
+def _is_point(measurement: Measurement) -> bool:
+    return measurement.at is not None and measurement.number is not None
 
 
 class _Scale:
@@ -164,7 +172,7 @@ class _Scale:
         return [v for v in found if self.low - slack <= v <= self.high + slack]
 
 
-def _axes(
+def _draw_axes(
     across: _Scale, up: _Scale, x_title: str, at: Sequence[float]
 ) -> list[Markup]:
     floor = _HEIGHT - _BOTTOM
@@ -172,12 +180,12 @@ def _axes(
     for value in up.ticks():
         y = up(value)
         parts.append(
-            el("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=_at(y), y2=_at(y), class_="grid")
+            el("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=_px(y), y2=_px(y), class_="grid")
         )
-        parts.append(_text(tick(value), _LEFT - 6, y + 4, anchor="end"))
+        parts.append(_text(format_tick(value), _LEFT - 6, y + 4, anchor="end"))
     for value in at:
         place = across(value)
-        parts.append(_text(tick(value), place, floor + 15, anchor="middle"))
+        parts.append(_text(format_tick(value), place, floor + 15, anchor="middle"))
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     return [
         *parts,
@@ -185,7 +193,7 @@ def _axes(
     ]
 
 
-def tick(value: float) -> str:
+def format_tick(value: float) -> str:
     """Return a number that is short enough to stand beside an axis.
 
     Examples
@@ -196,30 +204,30 @@ def tick(value: float) -> str:
     for size, letter in ((1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
-    return amount(value, "")
+    return format_amount(value, "")
 
 
-def marker(engine: str, x: float, y: float) -> Markup:
+def draw_marker(engine: str, x: float, y: float) -> Markup:
     """Return an engine's marker: each has a shape of its own."""
     r = 3.6
     shapes = {
-        "compiled": f"M{_at(x)} {_at(y - r - 1)}l{r + 1} {r + 1}l{-r - 1} {r + 1}"
+        "compiled": f"M{_px(x)} {_px(y - r - 1)}l{r + 1} {r + 1}l{-r - 1} {r + 1}"
         f"l{-r - 1} {-r - 1}z",
-        "torch": f"M{_at(x - r)} {_at(y - r)}h{2 * r}v{2 * r}h{-2 * r}z",
-        "tensorflow": f"M{_at(x)} {_at(y - r - 1)}l{r + 1} {2 * r}h{-2 * r - 2}z",
-        "jax": f"M{_at(x)} {_at(y + r + 1)}l{r + 1} {-2 * r}h{-2 * r - 2}z",
+        "torch": f"M{_px(x - r)} {_px(y - r)}h{2 * r}v{2 * r}h{-2 * r}z",
+        "tensorflow": f"M{_px(x)} {_px(y - r - 1)}l{r + 1} {2 * r}h{-2 * r - 2}z",
+        "jax": f"M{_px(x)} {_px(y + r + 1)}l{r + 1} {-2 * r}h{-2 * r - 2}z",
     }
     if engine in shapes:
         return el("path", d=shapes[engine], class_=f"fill {engine}")
-    return el("circle", cx=_at(x), cy=_at(y), r=r, class_=f"fill {engine}")
+    return el("circle", cx=_px(x), cy=_px(y), r=r, class_=f"fill {engine}")
 
 
-def legend(engines: Sequence[str]) -> Markup:
+def draw_legend(engines: Sequence[str]) -> Markup:
     """Return the engines with their markers."""
     items = [
         el(
             "li",
-            el("svg", marker(e, 7, 7), viewbox="0 0 14 14", aria_hidden="true"),
+            el("svg", draw_marker(e, 7, 7), viewbox="0 0 14 14", aria_hidden="true"),
             TITLES[e],
         )
         for e in engines
@@ -227,9 +235,9 @@ def legend(engines: Sequence[str]) -> Markup:
     return el("ul", items, class_="legend")
 
 
-def _spoken(found: Sequence[tuple[str, Sequence[tuple[str, Figure]]]]) -> str:
+def _describe(found: Sequence[tuple[str, Sequence[tuple[str, Measurement]]]]) -> str:
     return "; ".join(
-        f"{name}: " + ", ".join(f"{TITLES[e]} {shown(f)}" for e, f in group)
+        f"{name}: " + ", ".join(f"{TITLES[e]} {format_value(f)}" for e, f in group)
         for name, group in found
     )
 
@@ -240,7 +248,7 @@ def _svg(title: str, height: float, parts: Sequence[Markup], said: str) -> Marku
         el("title", title),
         el("desc", said),
         parts,
-        viewbox=f"0 0 {WIDTH} {_at(height)}",
+        viewbox=f"0 0 {WIDTH} {_px(height)}",
         role="img",
         class_="chart",
     )
@@ -249,8 +257,8 @@ def _svg(title: str, height: float, parts: Sequence[Markup], said: str) -> Marku
 def _text(
     words: str, x: float, y: float, *, anchor: str = "start", class_: str = "label"
 ) -> Markup:
-    return el("text", words, x=_at(x), y=_at(y), text_anchor=anchor, class_=class_)
+    return el("text", words, x=_px(x), y=_px(y), text_anchor=anchor, class_=class_)
 
 
-def _at(pixels: float) -> str:
+def _px(pixels: float) -> str:
     return f"{pixels:.1f}".rstrip("0").rstrip(".")

@@ -41,10 +41,10 @@ def el(name: str, /, *children: Child, **attributes: object) -> Markup:
             if name in ("meta", "link", "input")
             else f"<{name}{listed}/>"
         )
-    return Markup(f"<{name}{listed}>{flat(children)}</{name}>")
+    return Markup(f"<{name}{listed}>{flatten(children)}</{name}>")
 
 
-def flat(child: Child) -> Markup:
+def flatten(child: Child) -> Markup:
     """Return children one after the other as HTML."""
     if child is None:
         return Markup("")
@@ -52,7 +52,7 @@ def flat(child: Child) -> Markup:
         return child
     if isinstance(child, str):
         return Markup(escape(child, quote=False))
-    return Markup("".join(flat(one) for one in child))
+    return Markup("".join(flatten(one) for one in child))
 
 
 def _attribute(key: str, value: object) -> str:

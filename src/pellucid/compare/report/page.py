@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pellucid.compare.report.choice import choice
 from pellucid.compare.report.element import Markup, el
-from pellucid.compare.report.opening import (
+from pellucid.compare.report.format import TITLES, make_title
+from pellucid.compare.report.recommendation import make_recommendation
+from pellucid.compare.report.sections import make_section
+from pellucid.compare.report.summary import (
     OUTCOMES,
-    by_engine,
     changed_lines,
-    counted,
+    count_outcomes,
+    format_verdict,
+    group_by_engine,
     noise_lines,
-    sentence,
 )
-from pellucid.compare.report.sections import section
-from pellucid.compare.report.words import TITLES, title_of
-from pellucid.compare.results import Results, Verdict, verdicts
+from pellucid.compare.results import Results, Verdict, list_verdicts
 
 _ASSETS = Path(__file__).parent / "assets"
 _POLICY = (
@@ -26,11 +26,11 @@ _POLICY = (
 )
 
 
-def page(
+def make_page(
     results: Results, weights: Mapping[str, float] | None, before: Results | None
 ) -> str:
     """Return the report as HTML."""
-    title = f"Which engine? {title_of(results)}"
+    title = f"Which engine? {make_title(results)}"
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -39,32 +39,32 @@ def page(
         el("meta", name="color-scheme", content="light dark"),
         el("title", title),
         el("link", rel="icon", href="data:,"),
-        el("style", _asset("page.css")),
+        el("style", _read_asset("page.css")),
     )
     body = el(
         "body",
         el("a", "Skip to the report", href="#report", class_="skip"),
-        _header(results, title),
-        _navigation(results, before),
+        _make_header(results, title),
+        _make_navigation(results, before),
         el(
             "main",
-            _opening(results),
-            _against(before, results) if before is not None else None,
-            [section(results, question) for question in results.questions],
-            choice(results, weights),
-            _about(results),
+            _make_summary(results),
+            _make_changes(before, results) if before is not None else None,
+            [make_section(results, question) for question in results.questions],
+            make_recommendation(results, weights),
+            _make_about(results),
             id="report",
         ),
-        el("script", _asset("page.js")),
+        el("script", _read_asset("page.js")),
     )
     return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
 
 
-def _asset(name: str) -> Markup:
+def _read_asset(name: str) -> Markup:
     return Markup((_ASSETS / name).read_text(encoding="utf-8"))
 
 
-def _header(results: Results, title: str) -> Markup:
+def _make_header(results: Results, title: str) -> Markup:
     settings, machine = results.settings, results.machine
     kind = "quick" if settings["is_quick"] else "full"
     facts = (
@@ -76,7 +76,7 @@ def _header(results: Results, title: str) -> Markup:
     return el("header", el("h1", title), el("p", facts, class_="quiet"), warnings)
 
 
-def _navigation(results: Results, before: Results | None) -> Markup:
+def _make_navigation(results: Results, before: Results | None) -> Markup:
     links = [("first", "Where pellucid loses")]
     links += [("against", "What has changed")] if before is not None else []
     links += [(q.name, q.question) for q in results.questions]
@@ -85,17 +85,17 @@ def _navigation(results: Results, before: Results | None) -> Markup:
     return el("nav", el("ul", items), aria_label="rows")
 
 
-def _opening(results: Results) -> Markup:
+def _make_summary(results: Results) -> Markup:
     """Return the losses, open; draws and wins, folded."""
-    found = verdicts(results)
-    groups = {outcome: by_engine(found, outcome) for outcome, _ in OUTCOMES}
+    found = list_verdicts(results)
+    groups = {outcome: group_by_engine(found, outcome) for outcome, _ in OUTCOMES}
     return el(
         "section",
         el("h2", el("a", OUTCOMES[0][1], href="#first")),
-        el("p", counted(found)),
-        _verdicts(groups["loses"]),
+        el("p", count_outcomes(found)),
+        _list_verdicts(groups["loses"]),
         [
-            el("details", el("summary", title), _verdicts(groups[outcome]))
+            el("details", el("summary", title), _list_verdicts(groups[outcome]))
             for outcome, title in OUTCOMES[1:]
             if groups[outcome]
         ],
@@ -103,20 +103,20 @@ def _opening(results: Results) -> Markup:
     )
 
 
-def _verdicts(groups: Mapping[str, Sequence[Verdict]]) -> list[Markup]:
+def _list_verdicts(groups: Mapping[str, Sequence[Verdict]]) -> list[Markup]:
     parts = []
     for engine, some in groups.items():
         parts.append(el("h3", engine))
-        parts.append(el("ul", [_item(verdict) for verdict in some]))
+        parts.append(el("ul", [_make_item(verdict) for verdict in some]))
     return parts
 
 
-def _item(verdict: Verdict) -> Markup:
+def _make_item(verdict: Verdict) -> Markup:
     row = verdict.step.row
-    return el("li", el("a", row, href=f"#{row}"), f": {sentence(verdict)}")
+    return el("li", el("a", row, href=f"#{row}"), f": {format_verdict(verdict)}")
 
 
-def _against(before: Results, now: Results) -> Markup:
+def _make_changes(before: Results, now: Results) -> Markup:
     first, *rest = changed_lines(before, now)
     return el(
         "section",
@@ -127,9 +127,11 @@ def _against(before: Results, now: Results) -> Markup:
     )
 
 
-def _about(results: Results) -> Markup:
+def _make_about(results: Results) -> Markup:
     versions = [f"{name} {version}" for name, version in results.versions.items()]
-    machine = [f"{key}: {_plain(value)}" for key, value in results.machine.items()]
+    machine = [
+        f"{key}: {_format_fact(value)}" for key, value in results.machine.items()
+    ]
     heads = ("row", "engine", "state", "seconds", "slowdown around it")
     rows = [
         el(
@@ -175,5 +177,5 @@ def _about(results: Results) -> Markup:
     )
 
 
-def _plain(value: object) -> str:
+def _format_fact(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

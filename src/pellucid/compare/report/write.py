@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pellucid.compare.report.markdown import markdown
-from pellucid.compare.report.page import page
+from pellucid.compare.report.markdown import make_markdown
+from pellucid.compare.report.page import make_page
 from pellucid.compare.results import FILE, Results
 from pellucid.storage import write_together
 
 
-def write(
+def write_report(
     folder: Path,
     results: Results,
     weights: Mapping[str, float] | None = None,
@@ -32,8 +32,8 @@ def write(
     document = json.dumps(results.to_json(), indent=1, ensure_ascii=False)
     contents = {
         FILE: f"{document}\n",
-        "index.html": page(results, weights, before),
-        "report.md": markdown(results, weights, before),
+        "index.html": make_page(results, weights, before),
+        "report.md": make_markdown(results, weights, before),
     }
     write_together(folder, {name: text.encode() for name, text in contents.items()})
     return [folder / name for name in contents]

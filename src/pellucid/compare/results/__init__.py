@@ -1,50 +1,55 @@
 """The results: cells as data, the file they are kept in, and what follows from them."""
 
-from pellucid.compare.results.against import Change, changes, differences
-from pellucid.compare.results.cell import Cell, Question
+from pellucid.compare.results.changes import Change, find_changes, list_differences
 from pellucid.compare.results.coverage import (
     ENOUGH,
     Coverage,
-    coverage,
-    covered,
-    unranked,
+    explain_no_ranking,
+    list_covered,
+    measure_coverage,
 )
-from pellucid.compare.results.ranking import Place, rank, to_json, weights_of
-from pellucid.compare.results.steps import (
+from pellucid.compare.results.ranking import (
+    RankedEngine,
+    normalize_weights,
+    rank,
+    to_json,
+)
+from pellucid.compare.results.result import Question, Result
+from pellucid.compare.results.results_file import FILE, Results, read_results
+from pellucid.compare.results.scores import (
     LeftOut,
-    Step,
-    amount,
-    engines_here,
-    left_out,
-    steps,
+    MetricScores,
+    format_amount,
+    list_left_out,
+    list_measured_engines,
+    score_metrics,
 )
-from pellucid.compare.results.study_results import FILE, Results, read_results
-from pellucid.compare.results.verdicts import Verdict, verdicts
+from pellucid.compare.results.verdicts import Verdict, list_verdicts
 
 __all__ = [
     "ENOUGH",
     "FILE",
-    "Cell",
     "Change",
     "Coverage",
     "LeftOut",
-    "Place",
+    "MetricScores",
     "Question",
+    "RankedEngine",
+    "Result",
     "Results",
-    "Step",
     "Verdict",
-    "amount",
-    "changes",
-    "coverage",
-    "covered",
-    "differences",
-    "engines_here",
-    "left_out",
+    "explain_no_ranking",
+    "find_changes",
+    "format_amount",
+    "list_covered",
+    "list_differences",
+    "list_left_out",
+    "list_measured_engines",
+    "list_verdicts",
+    "measure_coverage",
+    "normalize_weights",
     "rank",
     "read_results",
-    "steps",
+    "score_metrics",
     "to_json",
-    "unranked",
-    "verdicts",
-    "weights_of",
 ]

@@ -11,17 +11,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pellucid.compare.results.coverage import unranked
-from pellucid.compare.results.steps import Step, engines_here, steps
-from pellucid.compare.results.study_results import Results
-from pellucid.compare.study.row import PRIORITIES
+from pellucid.compare.criteria.criterion import PRIORITIES
+from pellucid.compare.results.coverage import explain_no_ranking
+from pellucid.compare.results.results_file import Results
+from pellucid.compare.results.scores import (
+    MetricScores,
+    list_measured_engines,
+    score_metrics,
+)
 
 _ENDS = ("value", "low", "high")
 TIE = 0.005  # scores are shown with two digits: what these do not tell apart is one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class RankedEngine:
     """An engine's place: its score over all priorities; tied engines share a place."""
 
     place: int
@@ -32,8 +36,8 @@ class Place:
     is_tied: bool
 
 
-def weights_of(
-    priorities: Mapping[str, float] | None, found: list[Step]
+def normalize_weights(
+    priorities: Mapping[str, float] | None, found: list[MetricScores]
 ) -> dict[str, float]:
     """Return the weights as shares of 1; without any, each priority weighs the same.
 
@@ -46,29 +50,31 @@ def weights_of(
     return {name: weight / total for name, weight in kept.items()}
 
 
-def rank(results: Results, priorities: Mapping[str, float] | None) -> list[Place]:
+def rank(
+    results: Results, priorities: Mapping[str, float] | None
+) -> list[RankedEngine]:
     """Return the engines in order; empty where too little of it was measured.
 
     `unranked` says why it is empty.
     """
-    if unranked(results, priorities):
+    if explain_no_ranking(results, priorities):
         return []
-    found = steps(results)
-    shares = weights_of(priorities, found)
+    found = score_metrics(results)
+    shares = normalize_weights(priorities, found)
     totals = {
         engine: tuple(_total(found, shares, engine, end) for end in _ENDS)
-        for engine in engines_here(results)
+        for engine in list_measured_engines(results)
     }
-    return _places(totals)
+    return _rank_totals(totals)
 
 
 def _total(
-    found: list[Step], shares: Mapping[str, float], engine: str, end: str
+    found: list[MetricScores], shares: Mapping[str, float], engine: str, end: str
 ) -> float:
     return sum(w * _mean(found, name, engine, end) for name, w in shares.items())
 
 
-def _mean(found: list[Step], priority: str, engine: str, end: str) -> float:
+def _mean(found: list[MetricScores], priority: str, engine: str, end: str) -> float:
     values = [
         float(getattr(step.score(engine), end))
         for step in found
@@ -77,7 +83,7 @@ def _mean(found: list[Step], priority: str, engine: str, end: str) -> float:
     return sum(values) / len(values)
 
 
-def _places(totals: Mapping[str, tuple[float, ...]]) -> list[Place]:
+def _rank_totals(totals: Mapping[str, tuple[float, ...]]) -> list[RankedEngine]:
     """Order by value; who reaches up to the first of a group is tied with it."""
     ordered = sorted(totals.items(), key=lambda item: -item[1][0])
     groups: list[list[tuple[str, tuple[float, ...]]]] = []
@@ -90,7 +96,7 @@ def _places(totals: Mapping[str, tuple[float, ...]]) -> list[Place]:
     for group in groups:
         for engine, (value, low, high) in group:
             places.append(
-                Place(
+                RankedEngine(
                     place=place,
                     engine=engine,
                     value=value,
@@ -103,6 +109,6 @@ def _places(totals: Mapping[str, tuple[float, ...]]) -> list[Place]:
     return places
 
 
-def to_json(places: Iterable[Place]) -> list[dict[str, Any]]:
+def to_json(places: Iterable[RankedEngine]) -> list[dict[str, Any]]:
     """Return places as plain values."""
     return [asdict(place) for place in places]

@@ -16,31 +16,33 @@ _NOT_SAID = "A network is a fixed graph of layers: such a program cannot be said
 
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document of schema version 1 as one of version 2."""
-    cells = [_cell(cell) for cell in document["cells"]]
+    cells = [_upgrade_result(cell) for cell in document["cells"]]
     return {**document, "schema_version": 2, "cells": cells}
 
 
-def _cell(cell: dict[str, Any]) -> dict[str, Any]:
-    figures = [_figure(figure) for figure in cell["figures"]]
+def _upgrade_result(cell: dict[str, Any]) -> dict[str, Any]:
+    measurements = [
+        _upgrade_measurement(measurement) for measurement in cell["figures"]
+    ]
     if (cell["row"], cell["engine"]) == ("graph", "numpy"):
-        figures = [_own(f) for f in figures if not _is_of_python(f)]
-    return {**cell, "figures": figures}
+        measurements = [_correct_count(f) for f in measurements if not _is_of_python(f)]
+    return {**cell, "figures": measurements}
 
 
-def _figure(figure: dict[str, Any]) -> dict[str, Any]:
-    name, note = figure["name"], figure.get("note", "")
-    if name.startswith(_OF_MODES) and "; " in note and figure["value"] is not None:
-        return {**figure, "mode": note.partition("; ")[0]}
-    if name.startswith("efficiency, ") and figure.get("unit") == "%":
-        return {**figure, "limit": 100.0}
-    return figure
+def _upgrade_measurement(measurement: dict[str, Any]) -> dict[str, Any]:
+    name, note = measurement["name"], measurement.get("note", "")
+    if name.startswith(_OF_MODES) and "; " in note and measurement["value"] is not None:
+        return {**measurement, "mode": note.partition("; ")[0]}
+    if name.startswith("efficiency, ") and measurement.get("unit") == "%":
+        return {**measurement, "limit": 100.0}
+    return measurement
 
 
-def _own(figure: dict[str, Any]) -> dict[str, Any]:
-    is_count = figure["name"].startswith(_PROGRAMS)
-    return {**figure, "value": 0, "note": _NOT_SAID} if is_count else figure
+def _correct_count(measurement: dict[str, Any]) -> dict[str, Any]:
+    is_count = measurement["name"].startswith(_PROGRAMS)
+    return {**measurement, "value": 0, "note": _NOT_SAID} if is_count else measurement
 
 
-def _is_of_python(figure: dict[str, Any]) -> bool:
-    names = (figure["name"], figure.get("of", ""))
+def _is_of_python(measurement: dict[str, Any]) -> bool:
+    names = (measurement["name"], measurement.get("of", ""))
     return any(name.startswith(_IN_PYTHON) for name in names)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pellucid.compare.results.cell import Cell
-from pellucid.compare.study.figure import Figure
+from pellucid.compare.measurement import Measurement
+from pellucid.compare.results.result import Result
 
 _CLOCK = ("s", "ms", "images/s", "J")
 _SLACK = 1.05  # a clock may be a little off: so far above the limit is the limit
@@ -12,12 +12,12 @@ _MODES = ("ms per step, ", "median, ")
 _NEVER_FASTEST = "eager"
 
 
-def rests_on_time(figure: Figure) -> bool:
+def is_time_based(measurement: Measurement) -> bool:
     """Return whether a clock gave the figure, so that other programs disturb it."""
-    return figure.unit in _CLOCK or figure.limit is not None
+    return measurement.unit in _CLOCK or measurement.limit is not None
 
 
-def doubt(cell: Cell, figure: Figure) -> str:
+def explain_doubt(cell: Result, measurement: Measurement) -> str:
     """Return why a measured figure must not be ranked; "" where it may.
 
     Parameters
@@ -26,25 +26,28 @@ def doubt(cell: Cell, figure: Figure) -> str:
     figure : Figure
         One of the cell's, with a number.
     """
-    if figure.is_disturbed or (cell.is_disturbed and rests_on_time(figure)):
+    if measurement.is_disturbed or (cell.is_disturbed and is_time_based(measurement)):
         return "something else ran on the machine"
-    if figure.limit is not None and (figure.number or 0.0) > _SLACK * figure.limit:
-        return f"above the {figure.limit:g} {figure.unit} that are possible"
-    left = _modes_left(cell) if figure.mode else []
+    if (
+        measurement.limit is not None
+        and (measurement.number or 0.0) > _SLACK * measurement.limit
+    ):
+        return f"above the {measurement.limit:g} {measurement.unit} that are possible"
+    left = _list_unmeasured_modes(cell) if measurement.mode else []
     return f"modes not measured: {', '.join(left)}" if left else ""
 
 
-def possible(figure: Figure, value: float) -> float:
+def clip_to_limit(measurement: Measurement, value: float) -> float:
     """Return a value, at most the limit of what is possible."""
-    return value if figure.limit is None else min(value, figure.limit)
+    return value if measurement.limit is None else min(value, measurement.limit)
 
 
-def _modes_left(cell: Cell) -> list[str]:
+def _list_unmeasured_modes(cell: Result) -> list[str]:
     """Return the modes that were left out and may be the engine's fastest."""
     words = (
-        figure.name.removeprefix(begin).partition(", batch")[0]
-        for figure in cell.figures
+        measurement.name.removeprefix(begin).partition(", batch")[0]
+        for measurement in cell.figures
         for begin in _MODES
-        if figure.is_full_only and figure.name.startswith(begin)
+        if measurement.is_full_only and measurement.name.startswith(begin)
     )
     return [word for word in dict.fromkeys(words) if word != _NEVER_FASTEST]

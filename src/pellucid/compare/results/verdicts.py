@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from pellucid.compare.criteria.criterion import OURS
 from pellucid.compare.results.ranking import TIE
-from pellucid.compare.results.steps import Score, Step, steps
-from pellucid.compare.results.study_results import Results
-from pellucid.compare.study.row import OURS
+from pellucid.compare.results.results_file import Results
+from pellucid.compare.results.scores import MetricScores, Score, score_metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One of our engines against the best of the frameworks in one figure."""
 
-    step: Step
+    step: MetricScores
     outcome: Literal["loses", "wins", "ties"]
     ours: Score
     theirs: Score
@@ -28,13 +28,13 @@ class Verdict:
         return high / low if low > 0 else None
 
 
-def verdicts(results: Results) -> list[Verdict]:
+def list_verdicts(results: Results) -> list[Verdict]:
     """Return a verdict for each of our engines, in each figure that both sides have.
 
     Where both have failed neither is level, ahead or behind: there is no verdict.
     The losses come first; within them engine by engine, the clearest first.
     """
-    found = [verdict for step in steps(results) for verdict in _verdicts(step)]
+    found = [verdict for step in score_metrics(results) for verdict in _judge(step)]
     order = {"loses": 0, "ties": 1, "wins": 2}
     return sorted(
         found,
@@ -46,7 +46,7 @@ def verdicts(results: Results) -> list[Verdict]:
     )
 
 
-def _verdicts(step: Step) -> Iterator[Verdict]:
+def _judge(step: MetricScores) -> Iterator[Verdict]:
     theirs = [score for score in step.scores if score.engine not in OURS]
     if not theirs:
         return
@@ -54,11 +54,11 @@ def _verdicts(step: Step) -> Iterator[Verdict]:
     for ours in step.scores:
         has_failed_too = ours.value == best.value == 0
         if ours.engine in OURS and not has_failed_too:
-            outcome = _outcome(ours, best)
+            outcome = _decide(ours, best)
             yield Verdict(step=step, outcome=outcome, ours=ours, theirs=best)
 
 
-def _outcome(ours: Score, theirs: Score) -> Literal["loses", "wins", "ties"]:
+def _decide(ours: Score, theirs: Score) -> Literal["loses", "wins", "ties"]:
     if ours.high + TIE < theirs.low:
         return "loses"
     return "wins" if theirs.high + TIE < ours.low else "ties"

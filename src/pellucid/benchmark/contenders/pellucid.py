@@ -1,0 +1,40 @@
+"""pellucid through its public interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pellucid import __version__, engines
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.contenders.models import build_model
+from pellucid.benchmark.inputs import Array, load_batches
+
+
+def trainer(
+    case: Case, *, engine: str = "compiled", threads: int | None = None
+) -> Callable[[int], float]:
+    """Return `Model.train_step` over the case's batches."""
+    options = {} if threads is None else {"threads": threads}
+    model = build_model(case, engines.make(engine, **options))
+    data = load_batches(case)
+
+    def step(i: int) -> float:
+        images, labels = data[i % len(data)]
+        return model.train_step(images, labels)
+
+    return step
+
+
+def predictor(
+    case: Case, *, engine: str = "compiled", threads: int | None = None
+) -> Callable[[int], Array]:
+    """Return `Model.predict` over the case's images."""
+    options = {} if threads is None else {"threads": threads}
+    model = build_model(case, engines.make(engine, **options))
+    data = load_batches(case)
+    return lambda i: model.predict(data[i % len(data)][0])
+
+
+def versions() -> dict[str, str]:
+    """Return what answers for the figures."""
+    return {"pellucid": __version__}

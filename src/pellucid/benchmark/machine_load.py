@@ -1,0 +1,73 @@
+"""Detection of other load on the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+
+#: a measurement is disturbed where the same work takes this much longer than at best
+DISTURBED = 0.25
+_BLOCK = bytes(1 << 20)
+_BLOCKS = 8  # about 5 ms
+
+
+class Calibration:
+    """A fixed piece of work on every processor, timed again and again.
+
+    Its best time so far is what the machine does undisturbed. Each processor hashes
+    the same bytes, in C and without Python's lock: where another process holds one of
+    them, the whole takes longer.
+
+    Parameters
+    ----------
+    threads : int, optional
+        As many as there are usable processors where it is left out.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads or count_usable_cpus()
+        self.best_s = min(self._time_once() for _ in range(10))
+
+    def slowdown(self) -> float:
+        """Return how much longer the work takes now: 0.0 is as fast as ever.
+
+        The better of two tries counts: a single interrupt is no disturbance.
+        """
+        taken = min(self._time_once(), self._time_once())
+        self.best_s = min(self.best_s, taken)
+        return taken / self.best_s - 1
+
+    def _time_once(self) -> float:
+        helpers = [
+            threading.Thread(target=_hash_blocks) for _ in range(self.threads - 1)
+        ]
+        begin = time.perf_counter()
+        for helper in helpers:
+            helper.start()
+        _hash_blocks()
+        for helper in helpers:
+            helper.join()
+        return time.perf_counter() - begin
+
+
+def _hash_blocks() -> None:
+    digest = hashlib.sha256()
+    for _ in range(_BLOCKS):
+        digest.update(_BLOCK)
+
+
+def count_usable_cpus() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def load_average() -> list[float] | None:
+    """Return the system's load over 1, 5 and 15 minutes; None where it has none."""
+    try:
+        return [round(value, 2) for value in os.getloadavg()]
+    except (AttributeError, OSError):
+        return None

@@ -1,0 +1,197 @@
+"""`footprint`: what does it cost to have?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from pellucid.benchmark.child_process import ChildProcess
+from pellucid.benchmark.start_up import list_requirements, measure_size
+from pellucid.benchmark.statistics import quartiles
+from pellucid.compare.criteria.criterion import Chart, Criterion, ScoredMetric
+from pellucid.compare.measurement import Measurement
+from pellucid.compare.methods.contenders import (
+    PREDICTORS,
+    TRAINERS,
+    EngineContender,
+    select_contenders,
+)
+from pellucid.compare.methods.interleaved import make_case
+from pellucid.compare.task import Task
+
+#: engine → what its user installs, and what his script imports
+_INSTALLED = {
+    "numpy": ("pellucid",),
+    "compiled": ("pellucid",),
+    "torch": ("torch",),
+    "tensorflow": ("tensorflow",),
+    "jax": ("jax", "optax"),
+}
+_OURS = "import pellucid.model; from pellucid import engines; engines.make({0!r})"
+_IMPORTS = {
+    "numpy": _OURS.format("numpy"),
+    "compiled": _OURS.format("compiled"),
+    "torch": "import torch",
+    "tensorflow": "import tensorflow",
+    "jax": "import jax, optax",
+}
+_TIMER = """
+import time
+begin = time.perf_counter()
+{0}
+print(time.perf_counter() - begin)
+"""
+_MIB = 2**20
+BATCH = 64
+
+
+def measure(task: Task) -> list[Measurement]:
+    """Weigh the installation, time the start, and look at the memory."""
+    rounds = 1 if task.is_quick else 5
+    return [
+        *_measure_disk(task.engine),
+        _measure_import(task.engine, 2 if task.is_quick else 7),
+        *_measure_training(task, rounds),
+        *_measure_inference(task),
+    ]
+
+
+def _measure_disk(engine: str) -> Iterator[Measurement]:
+    names = list_requirements(_INSTALLED[engine])
+    listed = ", ".join(sorted(names))
+    yield Measurement(
+        name="installed size",
+        value=sum(measure_size(name) for name in names) / _MIB,
+        unit="MiB",
+        note=f"of {', '.join(_INSTALLED[engine])} and all that they require",
+        detail=listed,
+    )
+    yield Measurement(
+        name="packages",
+        value=len(names),
+        note="with all that they require, without extras",
+        detail=listed,
+    )
+
+
+def _measure_import(engine: str, runs: int) -> Measurement:
+    program = _TIMER.format(_IMPORTS[engine])
+    times = [_time_import(program) for _ in range(runs)]
+    return _describe_start("import time", times, f"{_IMPORTS[engine]}; files warm")
+
+
+def _time_import(program: str) -> float:
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return float(run.stdout.strip().splitlines()[-1])
+
+
+def _measure_training(task: Task, rounds: int) -> Iterator[Measurement]:
+    """Yield the time to the first step, and the memory of later ones."""
+    (variant, *_) = select_contenders(TRAINERS, (task.engine,), is_quick=True)
+    started, peaks = _run_fresh_processes(task, variant, "trainer", rounds)
+    note = f"{variant.word}: from the start of the process, caches as they are"
+    yield _describe_start("time to the first step", started, note)
+    yield _describe_memory("peak memory, training", peaks)
+
+
+def _measure_inference(task: Task) -> Iterator[Measurement]:
+    (variant, *_) = select_contenders(PREDICTORS, (task.engine,), is_quick=True)
+    started, peaks = _run_fresh_processes(task, variant, "predictor", 1)
+    yield _describe_start(
+        "time to the first answer", started, "from the process's start"
+    )
+    yield _describe_memory("peak memory, inference", peaks)
+
+
+def _run_fresh_processes(
+    task: Task, variant: EngineContender, kind: str, rounds: int
+) -> tuple[list[float], list[float]]:
+    """Return seconds to the first call, and peak bytes, of new processes."""
+    started, peaks = [], []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        process = ChildProcess(variant.contender)
+        try:
+            process.ask(
+                ask="prepare",
+                module=variant.contender.module,
+                task=kind,
+                options=variant.contender.options,
+                case=make_case(task, BATCH).to_json(),
+            )
+            started.append(time.perf_counter() - begin)
+            process.ask(ask="go", count=5)
+            peaks.append(process.ask(ask="memory")["peak_bytes"] / _MIB)
+        finally:
+            process.close()
+    return started, peaks
+
+
+def _describe_start(name: str, times: Sequence[float], note: str) -> Measurement:
+    return _describe_spread(
+        name, times, "s", note if len(times) > 1 else f"{note}; one run, no spread"
+    )
+
+
+def _describe_memory(name: str, peaks: Sequence[float]) -> Measurement:
+    note = f"of the whole process, during 5 calls of {BATCH} after the first"
+    return _describe_spread(name, peaks, "MiB", note)
+
+
+def _describe_spread(
+    name: str, values: Sequence[float], unit: str, note: str
+) -> Measurement:
+    spread = quartiles(values)
+    has_spread = len(values) > 1
+    return Measurement(
+        name=name,
+        value=spread.median,
+        unit=unit,
+        low=spread.low if has_spread else None,
+        high=spread.high if has_spread else None,
+        runs=len(values),
+        note=note,
+    )
+
+
+ROW = Criterion(
+    name="footprint",
+    question="What does it cost to have?",
+    how=(
+        "Installed size and packages as the environment's records list them. Import "
+        "time in new processes. Time to the first step (or answer) of batch 64 from "
+        "the start of a new process, compilers' caches as they are on this machine. "
+        "Peak memory is what the process holds at most after the first step."
+    ),
+    measure=measure,
+    limit_s=600,
+    charts=(
+        Chart(title="Installed size, MiB", figures=("installed size",)),
+        Chart(
+            title="Seconds to begin",
+            figures=("import time", "time to the first step"),
+        ),
+        Chart(
+            title="Peak memory, MiB",
+            figures=("peak memory, training", "peak memory, inference"),
+        ),
+    ),
+    aspects=(
+        ScoredMetric(priority="size", figure="installed size", lower_is_better=True),
+        ScoredMetric(priority="size", figure="packages", lower_is_better=True),
+        ScoredMetric(priority="start", figure="import time", lower_is_better=True),
+        ScoredMetric(
+            priority="start", figure="time to the first step", lower_is_better=True
+        ),
+        ScoredMetric(
+            priority="memory", figure="peak memory, training", lower_is_better=True
+        ),
+        ScoredMetric(
+            priority="memory", figure="peak memory, inference", lower_is_better=True
+        ),
+    ),
+)

@@ -1,0 +1,111 @@
+"""Request of a comparison, and what its results depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import time
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pellucid import __version__
+from pellucid.compare.criteria.criterion import Criterion
+from pellucid.engines.registry import NEEDS
+from pellucid.network import codec, load_network
+
+_BESIDE = ("numpy", "llvmlite", "torch", "tensorflow", "keras", "jax", "optax")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is compared.
+
+    Attributes
+    ----------
+    network, data : str
+        As `subject.checked` returns them.
+    engines, rows : tuple of str
+    is_quick : bool
+    seed : int
+    machine : dict
+    """
+
+    network: str
+    data: str
+    engines: tuple[str, ...]
+    rows: tuple[str, ...]
+    is_quick: bool = True
+    seed: int = 0
+    machine: dict[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the results keep."""
+        return {
+            "network": self.network,
+            "data": self.data,
+            "engines": list(self.engines),
+            "is_quick": self.is_quick,
+            "seed": self.seed,
+        }
+
+    def fingerprint(self, row: Criterion, engines: tuple[str, ...]) -> str:
+        """Return a digest of all that a cell's figures depend on.
+
+        The network and the state of the data, the seed, quick or full, the versions of
+        pellucid and of the packages of those engines, the machine, the row's code.
+        """
+        packages = {"numpy", *(name for engine in engines for name in NEEDS[engine])}
+        depends = {
+            "row": row.name,
+            "engines": engines,
+            "network": codec.dumps(load_network(self.network)),
+            "data": (self.data, _describe_state(Path(self.data))),
+            "how": (self.is_quick, self.seed),
+            "versions": {
+                name: get_version(name) for name in sorted(packages | {*row.needs})
+            },
+            "pellucid": __version__,
+            "machine": self.machine,
+            "code": _digest_code(row),
+        }
+        text = json.dumps(depends, sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def list_versions() -> dict[str, str]:
+    """Return the version of pellucid and of each package an engine stands on."""
+    found = {name: get_version(name) for name in _BESIDE}
+    return {"pellucid": __version__} | {k: v for k, v in found.items() if v}
+
+
+def get_version(package: str) -> str:
+    """Return the version of an installed package, "" where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def utc_now() -> str:
+    """Return the time in UTC, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+
+
+def _describe_state(path: Path) -> list[Any]:
+    """Return what tells one state of a file or folder from another."""
+    if not path.is_absolute() or not path.exists():
+        return []
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*"))
+    return [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+
+
+def _digest_code(row: Criterion) -> str:
+    """Return a digest of the file that describes how the row is measured."""
+    function = row.measure_together or row.measure
+    file = inspect.getsourcefile(function) if function else None
+    if file is None:
+        return ""
+    return hashlib.blake2b(Path(file).read_bytes(), digest_size=8).hexdigest()

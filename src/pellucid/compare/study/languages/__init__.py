@@ -1,6 +1,0 @@
-"""The artifact run from other languages: programs, compilers, and what came out."""
-
-from pellucid.compare.study.languages.ours import OURS
-from pellucid.compare.study.languages.theirs import THEIRS
-
-__all__ = ["OURS", "THEIRS"]

@@ -1,0 +1,74 @@
+"""A peer's process: answers, noise, failures, silence, death."""
+
+import pytest
+
+from pellucid.benchmark.case import Case
+from pellucid.benchmark.child_process import ChildProcess, ContenderFailure
+from pellucid.benchmark.networks import get_network
+
+CASE = Case(name="fake", network=get_network("lenet5")).to_json()
+
+
+@pytest.fixture
+def begin(fake):
+    """Return a function that starts a fake peer and prepares it."""
+    started = []
+
+    def start(*, patience_s=30, **options):
+        process = ChildProcess(fake("fake", **options), timeout_s=patience_s)
+        started.append(process)
+        contender = process.contender
+        answer = process.ask(
+            ask="prepare",
+            module=contender.module,
+            task="trainer",
+            options=contender.options,
+            case=CASE,
+        )
+        return process, answer
+
+    yield start
+    for process in started:
+        process.close()
+
+
+def test_a_peer_says_its_versions_and_times_its_calls(begin):
+    process, answer = begin(sleep_s=0.002)
+    assert answer["versions"] == {"fake": "3"}
+    assert answer["first_s"] >= 0.002
+    answer = process.ask(ask="go", count=4, warm=1)
+    assert len(answer["times_s"]) == 4
+    assert min(answer["times_s"]) >= 0.002
+    assert process.ask(ask="memory")["peak_bytes"] > 1 << 20
+
+
+def test_a_peer_that_cannot_be_made_says_why(begin):
+    with pytest.raises(ContenderFailure, match="fake: ValueError: cannot be made"):
+        begin(fails="making")
+
+
+def test_a_call_that_goes_wrong_is_told_and_the_process_lives(begin):
+    process, _ = begin(fails="calling")
+    with pytest.raises(ContenderFailure, match="RuntimeError: call 3 went wrong"):
+        process.ask(ask="go", count=5)
+    assert process.is_alive
+
+
+def test_a_process_that_dies_leaves_its_last_words(begin):
+    process, _ = begin(fails="dying")
+    with pytest.raises(ContenderFailure, match=r"exit code 7.*these are my last words"):
+        process.ask(ask="go", count=5)
+
+
+def test_a_peer_that_says_nothing_is_given_up(begin):
+    with pytest.raises(ContenderFailure, match="must answer within 3 s"):
+        begin(fails="silence", timeout_s=3)
+
+
+def test_nothing_can_go_before_it_is_prepared(fake):
+    process = ChildProcess(fake("fake"), timeout_s=30)
+    try:
+        with pytest.raises(ContenderFailure, match="must be prepared"):
+            process.ask(ask="go", count=1)
+    finally:
+        process.close()
