@@ -66,12 +66,12 @@ def run(job: Job, folder: Path) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-        for start in job.starts()
+        for start in job.launches()
     ]
     for process in processes:
         _, said = process.communicate()
         if process.returncode:
-            raise SystemExit(f"{job.engine}, {len(job.places)} processes: {said}")
+            raise SystemExit(f"{job.engine}, {len(job.hosts)} processes: {said}")
 
 
 def trained(engine: str, dtype: str, count: int, words: list[str]) -> State:
@@ -80,7 +80,7 @@ def trained(engine: str, dtype: str, count: int, words: list[str]) -> State:
         folder = Path(name)
         (folder / "fit.py").write_text(SCRIPT)
         script = ("fit.py", engine, *words, dtype, "out")
-        run(Job.here(engine, script, count), folder)
+        run(Job.on_this_machine(engine, script, count), folder)
         return dict(np.load(folder / "out.npz"))
 
 

@@ -44,6 +44,11 @@ def test_a_name_that_never_was_is_not_found() -> None:
 @pytest.mark.parametrize(
     ("module", "former", "name"),
     [
+        ("benchmark", "sheets", "benchmark.make_tables"),
+        ("compare.criteria", "Aspect", "compare.criteria.ScoredMetric"),
+        ("compare.criteria", "Figure", "compare.criteria.Measurement"),
+        ("compare.criteria", "Row", "compare.criteria.Criterion"),
+        ("compare.methods.subject", "model_of", "compare.methods.subject.build_model"),
         ("exchange", "prove", "exchange.verify_export"),
         ("explain", "check_gradients", "verify.check_gradients"),
         ("recipes", "changed", "recipes.override"),
@@ -56,7 +61,7 @@ def test_a_former_public_name_stands_for_the_present_one(
     module: str, former: str, name: str
 ) -> None:
     home = importlib.import_module(f"pellucid.{module}")
-    package, _, current = name.partition(".")
+    package, _, current = name.rpartition(".")
     present = getattr(importlib.import_module(f"pellucid.{package}"), current)
     with pytest.warns(DeprecationWarning, match=rf"is now pellucid\.{name};"):
         assert getattr(home, former) is present

@@ -82,8 +82,8 @@ class ChildProcess:
             if not ready:
                 self.close()
                 raise ContenderFailure(
-                    f"{self.contender.name}: must answer within {self._timeout_s:.0f} s; "
-                    "got nothing."
+                    f"{self.contender.name}: must answer within "
+                    f"{self._timeout_s:.0f} s; got nothing."
                 )
             received = os.read(self._responses, 1 << 16)
             if not received:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -63,6 +64,17 @@ class Timing:
     def disturbed_count(self) -> int:
         """How many rounds were disturbed."""
         return sum(round_.is_disturbed for round_ in self.rounds)
+
+    @property
+    def peer(self) -> str:
+        """The contender, by its name in 0.1."""
+        warnings.warn(
+            "Timing.peer is Timing.contender now; the former name goes with the next "
+            "version.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.contender
 
     def to_json(self) -> dict[str, Any]:
         """Return the timing as plain values."""

@@ -1,5 +1,6 @@
 """Proofs: engines in lockstep, and gradients against central differences."""
 
+from pellucid.renamed import former_names
 from pellucid.verify.chart import draw_parity
 from pellucid.verify.check import check_parity
 from pellucid.verify.examples import Examples, load_examples
@@ -24,3 +25,12 @@ __all__ = [
     "draw_parity",
     "load_examples",
 ]
+
+__getattr__ = former_names(
+    __name__,
+    {
+        "Parting": "Divergence",
+        "examples_for": "load_examples",
+        "parity_picture": "draw_parity",
+    },
+)

@@ -35,7 +35,7 @@ class Outcome:
     gradients: Tensors
     weights: Tensors
 
-    def of(self, kind: str) -> Tensors:
+    def get_kind(self, kind: str) -> Tensors:
         """Return the tensors of one kind."""
         found: Tensors = getattr(self, kind)
         return found

@@ -8,10 +8,10 @@ import pytest
 
 HEAD = """
 import os, time
-from pellucid.compare.methods import Aspect, Chart, Figure, Row
+from pellucid.compare.criteria import Chart, Criterion, Measurement, ScoredMetric
 
 def figure(value, **more):
-    return Figure(name="speed", value=value, unit="images/s", **more)
+    return Measurement(name="speed", value=value, unit="images/s", **more)
 
 """
 ROWS = {
@@ -22,11 +22,11 @@ def measure(task):
     value = {"numpy": 10.0, "compiled": 100.0}[task.engine]
     return [figure(value, low=value - 1, high=value + 1, runs=5)]
 
-ROW = Row(
+ROW = Criterion(
     name="good", question="How good?", how="By a table.", measure=measure,
     is_timed=False,
     charts=(Chart(title="Speed", figures=("speed",)),),
-    aspects=(Aspect(priority="training", figure="speed", lower_is_better=False),),
+    aspects=(ScoredMetric(priority="training", figure="speed", lower_is_better=False),),
 )
 """,
     "together": """
@@ -34,13 +34,15 @@ def measure(tasks):
     found = {task.engine: [figure(1.0)] for task in tasks}
     return found | {"numpy": "numpy had no turn."}
 
-ROW = Row(name="together", question="In turns?", how="So.", measure_together=measure)
+ROW = Criterion(
+    name="together", question="In turns?", how="So.", measure_together=measure
+)
 """,
     "crash": """
 def measure(task):
     os.abort()
 
-ROW = Row(name="crash", question="?", how="", measure=measure)
+ROW = Criterion(name="crash", question="?", how="", measure=measure)
 """,
     "hang": """
 import subprocess, sys
@@ -51,7 +53,7 @@ def measure(task):
         log.write(f"{child.pid}\\n")
     time.sleep(600)
 
-ROW = Row(name="hang", question="?", how="", measure=measure, limit_s=2)
+ROW = Criterion(name="hang", question="?", how="", measure=measure, limit_s=2)
 """,
     "slow": """
 def measure(task):
@@ -59,7 +61,7 @@ def measure(task):
         log.write("slow\\n")
     time.sleep(600)
 
-ROW = Row(name="slow", question="?", how="", measure=measure)
+ROW = Criterion(name="slow", question="?", how="", measure=measure)
 """,
     "memory": """
 def measure(task):
@@ -67,37 +69,37 @@ def measure(task):
         raise MemoryError("no 9 GiB")
     os.kill(os.getpid(), 9)
 
-ROW = Row(name="memory", question="?", how="", measure=measure, is_timed=False)
+ROW = Criterion(name="memory", question="?", how="", measure=measure, is_timed=False)
 """,
     "process": """
 def measure(task):
-    return [Figure(name="process", value=os.getpid())]
+    return [Measurement(name="process", value=os.getpid())]
 
-ROW = Row(name="process", question="?", how="", measure=measure, is_timed=False)
+ROW = Criterion(name="process", question="?", how="", measure=measure, is_timed=False)
 """,
     "fresh": """
 def measure(task):
-    return [Figure(name="process", value=os.getpid())]
+    return [Measurement(name="process", value=os.getpid())]
 
-ROW = Row(name="fresh", question="?", how="", measure=measure, is_fresh=True)
+ROW = Criterion(name="fresh", question="?", how="", measure=measure, is_fresh=True)
 """,
     "fresh-too": """
 def measure(task):
-    return [Figure(name="process", value=os.getpid())]
+    return [Measurement(name="process", value=os.getpid())]
 
-ROW = Row(name="fresh-too", question="?", how="", measure=measure, is_fresh=True)
+ROW = Criterion(name="fresh-too", question="?", how="", measure=measure, is_fresh=True)
 """,
     "wrong": """
 def measure(task):
     raise ValueError("a row's own mistake")
 
-ROW = Row(name="wrong", question="?", how="", measure=measure, is_timed=False)
+ROW = Criterion(name="wrong", question="?", how="", measure=measure, is_timed=False)
 """,
     "long": """
 def measure(task):
     return [figure(1.0)]
 
-ROW = Row(name="long", question="?", how="", measure=measure, is_quick=False)
+ROW = Criterion(name="long", question="?", how="", measure=measure, is_quick=False)
 """,
 }
 

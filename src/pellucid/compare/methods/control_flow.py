@@ -16,6 +16,7 @@ import numpy as np
 
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.methods.scripts import load_script, silence
+from pellucid.renamed import former_names
 
 _PROGRAMS = '''
 seen = []
@@ -318,3 +319,6 @@ def _describe_error(error: Exception) -> str:
         return lines[0] if lines else ""
     named = [line.partition("Error: ")[2] for line in lines if "Error: " in line]
     return named[-1] if named else lines[-1]
+
+
+__getattr__ = former_names(__name__, {"control_flow": "run_programs"})

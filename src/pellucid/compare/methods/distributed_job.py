@@ -1,8 +1,8 @@
 """Job: processes that train one model together, a processor for each.
 
-Run as ``python -m pellucid.compare.methods.distributed_job`` in the folder that holds the question;
-the first process leaves its answer there. Which process of how many it is,
-the engine learns from its own launcher, as in any training on many machines.
+Run as ``python -m pellucid.compare.methods.distributed_job`` in the folder that holds
+the question; the first process leaves its answer there. Which process of how many it
+is, the engine learns from its own launcher, as in any training on many machines.
 """
 
 from __future__ import annotations

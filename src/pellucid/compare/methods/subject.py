@@ -17,6 +17,7 @@ from pellucid.model.inputs import check_dataset
 from pellucid.network import ZOO, Network, load_network
 from pellucid.recipes.builders import build_model as build_recipe_model
 from pellucid.recipes.datasets import load_examples
+from pellucid.renamed import former_names
 from pellucid.runs.recipe import Recipe
 
 #: what was loaded last: the rows of a process ask for the same again and again
@@ -114,3 +115,12 @@ def _absolute(source: str) -> str:
     path = Path(source).expanduser()
     is_path = path.exists() and source not in (*ZOO, *NAMES)
     return str(path.resolve()) if is_path else source
+
+
+#: what a criterion of one's own was written with
+_FORMER = {
+    "data_of": "load_data",
+    "model_of": "build_model",
+    "network_of": "get_network",
+}
+__getattr__ = former_names(__name__, _FORMER)

@@ -103,11 +103,18 @@ def draw_lines(
 ) -> Markup | None:
     """Return a line for each engine over `at`; None where there is nothing."""
     points = [
-        (s.engine, sorted((f.at, f.number) for f in s.figures if _is_point(f)))
+        (
+            s.engine,
+            sorted(
+                (f.at, number)
+                for f in s.figures
+                if f.at is not None and (number := f.number) is not None
+            ),
+        )
         for s in series
     ]
     points = [(engine, line) for engine, line in points if line]
-    flat = [(float(x), float(y)) for _, line in points for x, y in line]  # type: ignore[arg-type]
+    flat = [point for _, line in points for point in line]
     if len({x for x, _ in flat}) < 2:
         return None
     xs, ys = [x for x, _ in flat], [y for _, y in flat]
@@ -120,23 +127,17 @@ def draw_lines(
     at = counts if 0 < len(counts) <= _FEW else across.ticks()
     parts = [*_draw_axes(across, up, x_title, at)]
     for engine, line in points:
-        places = [(across(float(x)), up(float(y))) for x, y in line]  # type: ignore[arg-type]
+        places = [(across(x), up(y)) for x, y in line]
         d = "M" + "L".join(f"{_px(px)} {_px(py)}" for px, py in places)
         parts.append(el("path", d=d, class_=f"stroke {engine}"))
         parts += [draw_marker(engine, px, py) for px, py in places]
     unit = next((f.unit for s in series for f in s.figures if f.unit), "")
     said = "; ".join(
         f"{TITLES[engine]}: "
-        + ", ".join(
-            f"{format_amount(float(y), unit)} at {float(x):.3g}" for x, y in line
-        )  # type: ignore[arg-type]
+        + ", ".join(f"{format_amount(y, unit)} at {x:.3g}" for x, y in line)
         for engine, line in points
     )
     return _svg(title, _HEIGHT, parts, said)
-
-
-def _is_point(measurement: Measurement) -> bool:
-    return measurement.at is not None and measurement.number is not None
 
 
 class _Scale:

@@ -28,7 +28,7 @@ class ChildProcesses:
         for engine in list(self._there):
             self.end(engine)
 
-    def of(self, engine: str, *, is_fresh: bool) -> ChildProcess:
+    def get(self, engine: str, *, is_fresh: bool) -> ChildProcess:
         """Return the engine's process, begun where there is none.
 
         Parameters

@@ -19,7 +19,7 @@ _GUESS_S = {True: 9.0, False: 60.0}
 class Job:
     """What one question to a process is about: a row, and the engines it is put to."""
 
-    row: Criterion
+    criterion: Criterion
     engines: tuple[str, ...]
     fingerprint: str
     guess_s: float
@@ -28,7 +28,7 @@ class Job:
     def name(self) -> str:
         """As progress shows it."""
         who = self.engines[0] if len(self.engines) == 1 else "all engines, in turns"
-        return f"{self.row.name}: {who}"
+        return f"{self.criterion.name}: {who}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def _plan_criterion(
         guess = sum(cell.seconds for cell in before if cell is not None)
         jobs.append(
             Job(
-                row=asked,
+                criterion=asked,
                 engines=group,
                 fingerprint=mark,
                 guess_s=guess or _GUESS_S[request.is_quick] * len(group),

@@ -37,7 +37,7 @@ class ExportedFile:
     open: Callable[[], Predict] | None
     run_timed: Callable[[Array], RuntimeMeasurement] | None = None
 
-    def measured(self, images: Array, name: str) -> RuntimeMeasurement:
+    def measure(self, images: Array, name: str) -> RuntimeMeasurement:
         """Open, predict, and time."""
         if self.run_timed is not None:
             return self.run_timed(images)
