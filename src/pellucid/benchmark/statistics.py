@@ -53,7 +53,7 @@ def paired_ratio(theirs: Sequence[float], ours: Sequence[float]) -> Spread:
 
     Examples
     --------
-    >>> ratio([4.0, 6.0, 9.0], [2.0, 2.0, 3.0])
+    >>> paired_ratio([4.0, 6.0, 9.0], [2.0, 2.0, 3.0])
     Spread(low=2.5, median=3.0, high=3.0)
     """
     pairs = zip(theirs, ours, strict=True)
@@ -67,7 +67,7 @@ def growth_exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 
     Examples
     --------
-    >>> round(growth([1, 2, 4], [3.0, 6.0, 12.0]), 6)
+    >>> round(growth_exponent([1, 2, 4], [3.0, 6.0, 12.0]), 6)
     1.0
     """
     x, y = [math.log(s) for s in sizes], [math.log(v) for v in values]

@@ -94,8 +94,8 @@ def format_duration(seconds: float) -> str:
 
     Examples
     --------
-    >>> duration(0.0031416), duration(47e-6), duration(12.3456)
-    ('3.14 ms', '47.0 µs', '12.3 s')
+    >>> format_duration(0.0031416), format_duration(47e-6)
+    ('3.14 ms', '47.0 µs')
     """
     scale, unit = next((s for s in _SCALES if seconds >= s[0]), _SCALES[-1])
     value = seconds / scale

@@ -74,7 +74,7 @@ def check_parity(
     optimizer : Optimizer, optional
         ``Adam(1e-3)`` if left out.
     examples : Examples, optional
-        Real pictures wherever they fit, if left out; see `examples_for`.
+        Real pictures wherever they fit, if left out; see `load_examples`.
     steps, batch_size : int
         How many updates, each of how many examples.
     seed : int
@@ -99,7 +99,7 @@ def check_parity(
     Before every step all engines take over the state of the reference, the NumPy
     engine in the same dtype, so that nothing accumulates. Every tensor is compared
     with the reference's in float64, its derivatives on the side of each corner where
-    the engine was (`corners`); two engines are apart by the difference of these
+    the engine was (`branches`); two engines are apart by the difference of these
     residuals, ``‖(a − A) − (b − B)‖∞ / ‖reference‖∞``, which is ``‖a − b‖∞`` where no
     side differs. Of updated weights only that counts which the gradients' tolerance
     does not explain (`updates`). The noise floor is the reference's residual.

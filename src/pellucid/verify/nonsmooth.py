@@ -138,7 +138,7 @@ class BranchSession(NumpySession):
     Attributes
     ----------
     corners : mapping of node name to ndarray
-        As `corners_of` returns them; its own where empty.
+        As `find_branches` returns them; its own where empty.
     """
 
     branches: Mapping[str, Array] = {}

@@ -136,7 +136,7 @@ OVERHEAD: dict[str, tuple[Contender, ...]] = {
 
 
 def select_frameworks(names: Sequence[str] | None) -> list[str]:
-    """Return the frameworks of `TAXED` that are installed, or those named.
+    """Return the frameworks of `OVERHEAD` that are installed, or those named.
 
     Raises
     ------

@@ -103,10 +103,10 @@ class Criterion:
     how : str
         One paragraph: what is measured, and how.
     measure : callable, optional
-        Takes a `Task`, returns a list of `Figure`. It runs in a process that can hang,
-        crash or run out of memory without harm to the rest. What it raises becomes
-        the cell's failure; a measurement that fails on its own is better returned
-        as a figure whose value is None and whose note says why.
+        Takes a `Task`, returns a list of `Measurement`. It runs in a process that can
+        hang, crash or run out of memory without harm to the rest. What it raises is
+        the failure of the result; a measurement that fails on its own is better
+        returned as one whose value is None and whose note says why.
     measure_together : callable, optional
         Instead of `measure`, where engines must take turns: takes the tasks of all
         engines, returns {engine: figures}, or a string in place of the figures where

@@ -107,7 +107,8 @@ def list_api_names(tree: ast.AST) -> set[str]:
 
     Examples
     --------
-    >>> sorted(api_names(ast.parse("import numpy as np\\nnp.random.rand(3).mean()")))
+    >>> script = "import numpy as np\\nnp.random.rand(3).mean()"
+    >>> sorted(list_api_names(ast.parse(script)))
     ['.mean', 'np.random.rand']
     """
     imported = _list_imported_names(tree)

@@ -156,7 +156,7 @@ class _Watch(Callback):
     ----------
     model : Model
     steps, seconds
-        As `job` takes them.
+        As `run_job` takes them.
     """
 
     def __init__(self, model: Model, *, steps: int, seconds: float) -> None:

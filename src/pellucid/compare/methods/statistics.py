@@ -21,7 +21,7 @@ def confidence_interval(values: Sequence[float]) -> Spread:
 
     Examples
     --------
-    >>> interval([1.0, 2.0, 3.0]).median
+    >>> confidence_interval([1.0, 2.0, 3.0]).median
     2.0
     """
     mean = statistics.fmean(values)

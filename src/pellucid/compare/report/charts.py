@@ -199,7 +199,7 @@ def format_tick(value: float) -> str:
 
     Examples
     --------
-    >>> tick(0.5), tick(20000), tick(5e6)
+    >>> format_tick(0.5), format_tick(20000), format_tick(5e6)
     ('0.5', '20k', '5M')
     """
     for size, letter in ((1e6, "M"), (1e4, "k")):

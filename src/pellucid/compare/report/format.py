@@ -145,10 +145,11 @@ def list_details(
 
     Examples
     --------
-    >>> size = Figure(name="size ONNX", value=1.5, unit="MiB", of="export ONNX")
-    >>> whole = Figure(name="export ONNX", value="works")
-    >>> cell = Cell(row="r", engine="torch", status="measured", figures=(whole, size))
-    >>> [label for label, _ in details_of(cell, whole)]
+    >>> whole = Measurement(name="export ONNX", value="works")
+    >>> size = Measurement(name="size ONNX", value=1.5, of="export ONNX")
+    >>> both = (whole, size)
+    >>> cell = Result(row="r", engine="torch", status="measured", figures=both)
+    >>> [label for label, _ in list_details(cell, whole)]
     ['size']
     """
     found = (f for f in cell.figures if f.of == measurement.name)
@@ -160,7 +161,8 @@ def _strip_common_end(name: str, whole: str) -> str:
 
     Examples
     --------
-    >>> _apart("if on a value, jit", "programs that work as they are, jit")
+    >>> whole = "programs that work as they are, jit"
+    >>> _strip_common_end("if on a value, jit", whole)
     'if on a value'
     """
     words, others = name.split(), whole.split()

@@ -83,7 +83,7 @@ def format_factor(factor: float) -> str:
 
     Examples
     --------
-    >>> times(1.234), times(25.3)
+    >>> format_factor(1.234), format_factor(25.3)
     ('1.23 times', '25 times')
     """
     return f"{factor:.2f} times" if factor < 10 else f"{factor:,.0f} times"

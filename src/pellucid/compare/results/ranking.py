@@ -55,7 +55,7 @@ def rank(
 ) -> list[RankedEngine]:
     """Return the engines in order; empty where too little of it was measured.
 
-    `unranked` says why it is empty.
+    `explain_no_ranking` says why it is empty.
     """
     if explain_no_ranking(results, priorities):
         return []

@@ -239,8 +239,8 @@ def format_amount(value: float, unit: str) -> str:
 
     Examples
     --------
-    >>> amount(1234.5, "images/s"), amount(0.01234, "s"), amount(7, "")
-    ('1,234 images/s', '0.0123 s', '7')
+    >>> format_amount(1234.5, "images/s"), format_amount(0.01234, "s")
+    ('1,234 images/s', '0.0123 s')
     """
     if value == 0 or (float(value).is_integer() and abs(value) < 1e6):
         text = f"{int(value):,}"

@@ -45,7 +45,7 @@ def format_span(seconds: float) -> str:
 
     Examples
     --------
-    >>> span(8), span(200)
+    >>> format_span(8), format_span(200)
     ('8 s', '3 min 20 s')
     """
     minutes, rest = divmod(round(seconds), 60)

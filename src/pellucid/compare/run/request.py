@@ -26,7 +26,7 @@ class Request:
     Attributes
     ----------
     network, data : str
-        As `subject.checked` returns them.
+        As `subject.check_subject` returns them.
     engines, rows : tuple of str
     is_quick : bool
     seed : int
