@@ -14,8 +14,8 @@ def begin(fake):
     """Return a function that starts a fake peer and prepares it."""
     started = []
 
-    def start(*, patience_s=30, **options):
-        process = ChildProcess(fake("fake", **options), timeout_s=patience_s)
+    def start(*, timeout_s=30, **options):
+        process = ChildProcess(fake("fake", **options), timeout_s=timeout_s)
         started.append(process)
         contender = process.contender
         answer = process.ask(

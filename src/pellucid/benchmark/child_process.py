@@ -33,13 +33,13 @@ class ChildProcess:
     Parameters
     ----------
     peer : Peer
-    patience_s : float
+    timeout_s : float
         Seconds until an answer that does not come is given up.
     """
 
-    def __init__(self, contender: Contender, *, patience_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, contender: Contender, *, timeout_s: float = _TIMEOUT_S) -> None:
         self.contender = contender
-        self._timeout_s = patience_s
+        self._timeout_s = timeout_s
         self._buffer = b""
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         question_end, self._requests = os.pipe()

@@ -106,7 +106,7 @@ def draw_lines(
         (
             s.engine,
             sorted(
-                (f.at, number)
+                (float(f.at), number)
                 for f in s.figures
                 if f.at is not None and (number := f.number) is not None
             ),
