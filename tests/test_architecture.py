@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pellucid.engines.registry import ENGINES
+
 SOURCE = Path(__file__).parents[1] / "src" / "pellucid"
 FILES = sorted(SOURCE.rglob("*.py"))
 
@@ -87,3 +89,48 @@ def test_no_name_of_the_former_vocabulary_is_defined() -> None:
         if isinstance(node, kinds) and node.name in FORMER
     ]
     assert found == []
+
+
+#: packages that ask an engine's record instead of its name
+ASKING = ("benchmark", "cli", "compare", "serving", "studio", "verify")
+#: the one table of contenders is keyed by what is timed, frameworks among them
+TABLES = {"pellucid.benchmark.contenders.table"}
+#: results of schema version 1 are corrected by the engine that they were of
+READS_OLD_FILES = {"pellucid.compare.results.schema_1"}
+
+
+def is_engine(node: ast.AST | None) -> bool:
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return any(map(is_engine, node.elts))
+    return isinstance(node, ast.Constant) and node.value in ENGINES
+
+
+def asks_for_an_engine(node: ast.AST) -> bool:
+    """Tell whether a comparison or the keys of a table name an engine."""
+    if isinstance(node, ast.Compare):
+        is_module = "sys.modules" in ast.unparse(node)
+        return not is_module and any(map(is_engine, [node.left, *node.comparators]))
+    return isinstance(node, ast.Dict) and sum(map(is_engine, node.keys)) > 1
+
+
+def test_only_records_know_engines_by_their_names() -> None:
+    found = [
+        f"{module}:{node.lineno}"
+        for module, tree in TREES.items()
+        if module.split(".")[1:2] and module.split(".")[1] in ASKING
+        if module not in TABLES | READS_OLD_FILES
+        for node in ast.walk(tree)
+        if asks_for_an_engine(node)
+    ]
+    assert found == []
+
+
+def test_the_gate_on_engine_names_sees_what_it_must() -> None:
+    for text in (
+        'engine == "numpy"',
+        'e in ("torch", "jax")',
+        '{"jax": 1, "torch": 2}',
+    ):
+        assert any(map(asks_for_an_engine, ast.walk(ast.parse(text)))), text
+    for text in ('name == "keras"', "engine == other", '{"torch": 1}'):
+        assert not any(map(asks_for_an_engine, ast.walk(ast.parse(text)))), text

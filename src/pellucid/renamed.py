@@ -47,7 +47,7 @@ MODULES = {
     "compare.study.languages": "compare.methods.languages",
     "compare.study.modes": "compare.methods.modes",
     "compare.study.paths": "compare.methods.paths",
-    "compare.study.peers": "compare.methods.contenders",
+    "compare.study.peers": "benchmark.contenders",
     "compare.study.pellucid_program": "compare.methods.pellucid_program",
     "compare.study.refusal": "compare.methods.failure",
     "compare.study.row": "compare.criteria.criterion",

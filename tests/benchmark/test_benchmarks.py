@@ -38,7 +38,9 @@ def short(monkeypatch):
     """Make benchmarks short, with two engines of our own as the peers."""
     monkeypatch.setattr(Setting, "make_config", lambda self, **changes: SHORT)
     for module in (train_step_module, busy_module, scaling_module):
-        monkeypatch.setattr(module, "chosen", lambda table, names: [OURS, NUMPY])
+        monkeypatch.setattr(
+            module, "select_contenders", lambda table, names: [OURS, NUMPY]
+        )
 
 
 def test_a_training_step_is_timed_end_to_end(short):

@@ -10,7 +10,7 @@ from pellucid.compare.results import Question, Result, Results
 ENGINES = ("numpy", "compiled", "torch", "tensorflow", "jax")
 
 
-def measurement(
+def number(
     name: str, value: Any, spread: float | None = None, **more: Any
 ) -> Measurement:
     low, high = (None, None) if spread is None else (value - spread, value + spread)
@@ -76,6 +76,6 @@ def results(**measurements: dict[str, list[Measurement]]) -> Results:
 
 def latency(**values: float) -> dict[str, list[Measurement]]:
     return {
-        engine: [measurement("latency p50", value, 0.1 * value, unit="ms", runs=9)]
+        engine: [number("latency p50", value, 0.1 * value, unit="ms", runs=9)]
         for engine, value in values.items()
     }

@@ -5,7 +5,6 @@ On this machine, or on places that a command leads to (network namespaces, machi
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from pellucid.engines.registry import ENGINES
 from pellucid.errors import EngineError
 
 _HERE = "127.0.0.1"
@@ -80,11 +80,11 @@ class Job:
             If mpiexec is needed and not installed.
         """
         table = {
-            "torch": self._launch_torchrun,
-            "tensorflow": self._launch_each,
-            "jax": self._launch_each,
+            "mpiexec": self._launch_mpiexec,
+            "torchrun": self._launch_torchrun,
+            "environment": self._launch_each,
         }
-        return table.get(self.engine, self._launch_mpiexec)()
+        return table[ENGINES[self.engine].launcher]()
 
     def _launch_torchrun(self) -> list[Launch]:
         """One launcher a machine; all processes of this one share theirs."""
@@ -115,13 +115,10 @@ class Job:
         return all(place.address == _HERE for place in self.hosts)
 
     def _launch_each(self) -> list[Launch]:
-        workers = [f"{place.address}:{find_free_port()}" for place in self.hosts]
+        told = rank_environments(self.engine, [host.address for host in self.hosts])
         return [
-            Launch(
-                [*place.prefix, sys.executable, *self.script],
-                rank_environment(self.engine, workers, rank),
-            )
-            for rank, place in enumerate(self.hosts)
+            Launch([*host.prefix, sys.executable, *self.script], environment)
+            for host, environment in zip(self.hosts, told, strict=True)
         ]
 
     def _launch_mpiexec(self) -> list[Launch]:
@@ -142,31 +139,14 @@ class Job:
         return [Launch(command, {})]
 
 
-def rank_environment(engine: str, workers: Sequence[str], rank: int) -> dict[str, str]:
-    """Return what tells a process of torch, tensorflow or jax which one it is.
+def rank_environments(engine: str, addresses: Sequence[str]) -> list[dict[str, str]]:
+    """Return what tells each process of a job its rank, and where the others are.
 
-    ``workers`` are all processes' addresses with ports. PyTorch is told what torchrun
-    tells it.
+    ``addresses`` are those of the processes, to which free ports are added.
     """
-    if engine == "tensorflow":
-        task = {"type": "worker", "index": rank}
-        told = {"cluster": {"worker": list(workers)}, "task": task}
-        return {"TF_CONFIG": json.dumps(told)}
-    count = str(len(workers))
-    if engine == "jax":
-        return {
-            "JAX_COORDINATOR_ADDRESS": workers[0],
-            "JAX_NUM_PROCESSES": count,
-            "JAX_PROCESS_ID": str(rank),
-        }
-    host, _, port = workers[0].rpartition(":")
-    return {
-        "MASTER_ADDR": host,
-        "MASTER_PORT": port,
-        "WORLD_SIZE": count,
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-    }
+    tell = ENGINES[engine].process_environment
+    workers = [f"{address}:{find_free_port()}" for address in addresses]
+    return [tell(workers, rank) if tell else {} for rank in range(len(workers))]
 
 
 def find_free_port() -> int:

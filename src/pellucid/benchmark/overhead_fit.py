@@ -15,9 +15,8 @@ from pellucid.benchmark.fit import add_round
 from pellucid.benchmark.results import CaseResult, Timing
 from pellucid.benchmark.scripts import Script
 from pellucid.benchmark.setting import Record, Setting
+from pellucid.engines.registry import ENGINES
 
-#: engine → the framework whose script it is set beside
-SCRIPT_FRAMEWORKS = {"torch": "torch", "tensorflow": "keras", "jax": "jax"}
 #: what a quick run trains on
 QUICK_IMAGES = 6400
 
@@ -31,9 +30,10 @@ def time_fits(
     """
     with tempfile.TemporaryDirectory() as folder:
         for engine in frameworks:
-            path = Path(folder) / f"{SCRIPT_FRAMEWORKS[engine]}_script.py"
+            framework = ENGINES[engine].script_framework
+            path = Path(folder) / f"{framework}_script.py"
             try:
-                _write(network, SCRIPT_FRAMEWORKS[engine], path)
+                _write(network, framework, path)
             except ContenderFailure as failure:
                 setting.say(f"left out: {failure}")
                 continue
@@ -81,7 +81,7 @@ def _time_case(
 def _make_scripts(
     engine: str, network: str, path: Path, *, epochs: int, limit: int | None
 ) -> list[Script]:
-    framework = SCRIPT_FRAMEWORKS[engine]
+    framework = ENGINES[engine].script_framework
     changes: dict[str, Any] = {"epochs": epochs}
     options = ["--epochs", str(epochs)]
     if limit is not None:

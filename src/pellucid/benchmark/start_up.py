@@ -14,6 +14,7 @@ from pellucid.benchmark.machine_load import DISTURBED
 from pellucid.benchmark.results import CaseResult, Report, Round, Timing
 from pellucid.benchmark.scripts import Script, run_script
 from pellucid.benchmark.setting import Record, Setting
+from pellucid.engines.registry import ENGINES
 
 SCRIPTS = (
     Script(contender="pellucid", file="start_pellucid.py", needs=("llvmlite",)),
@@ -42,9 +43,9 @@ _CACHES = {
 }
 _DISTRIBUTIONS = {
     "pellucid": ("pellucid",),
-    "torch": ("torch",),
-    "tensorflow": ("tensorflow",),
-    "jax": ("jax", "optax"),
+    **{
+        name: record.packages for name, record in ENGINES.items() if record.is_framework
+    },
 }
 
 

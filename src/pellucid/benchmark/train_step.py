@@ -21,8 +21,6 @@ SUITE = (
     ("resnet20", 64, 0),
 )
 QUICK = (("mnist-torch", 64, 1),)
-#: of PyTorch's variants, those that a quick run takes, bound and not
-_QUICK_TORCH = ("torch", "torch compile", "torch channels_last fused")
 
 
 def train_step(setting: Setting) -> Report:
@@ -43,8 +41,7 @@ def _select(setting: Setting) -> list[Contender]:
     contenders = select_contenders(TRAINERS, setting.peers)
     if not setting.is_quick or setting.peers is not None:
         return contenders
-    kept = {*_QUICK_TORCH, *(f"{name} bound" for name in _QUICK_TORCH)}
-    return [p for p in contenders if p.framework != "torch" or p.name in kept]
+    return [contender for contender in contenders if contender.is_quick]
 
 
 def _list_cases(setting: Setting) -> Iterator[Case]:

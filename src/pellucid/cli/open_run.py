@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.engines import Engine
+from pellucid.engines.registry import DEFAULT, ENGINES, REFERENCE
 from pellucid.errors import RunError
 from pellucid.model import Model, from_file
 from pellucid.recipes.builders import build_engine
@@ -48,7 +49,8 @@ def open_run(run: str, engine: str | None = None) -> LoadedRun:
     elif recipe is not None:
         chosen = build_engine(_for_this_machine(recipe))
     else:
-        chosen = "compiled" if file.dtype == "float32" else "numpy"
+        can = file.dtype in ENGINES[DEFAULT].dtypes
+        chosen = DEFAULT if can else REFERENCE
     return LoadedRun(from_file(file, engine=chosen), path, recipe)
 
 

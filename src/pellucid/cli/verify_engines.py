@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pellucid.runs import ModelFile
     from pellucid.verify import ParityReport
 
-_NO_FLOAT64 = ("compiled",)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Target:
@@ -89,7 +87,8 @@ def engine_names(engines: str, dtype: str) -> list[str]:
     EngineError
         If a name is empty.
     """
-    from pellucid.engines import NAMES, missing_package
+    from pellucid.engines import missing_package
+    from pellucid.engines.registry import ENGINES
 
     if engines != "all":
         names = [name.strip() for name in engines.split(",")]
@@ -99,8 +98,8 @@ def engine_names(engines: str, dtype: str) -> list[str]:
                 f"got '{engines}'."
             )
         return names
-    skipped = _NO_FLOAT64 if dtype == "float64" else ()
-    return [n for n in NAMES if missing_package(n) is None and n not in skipped]
+    can = [name for name, record in ENGINES.items() if dtype in record.dtypes]
+    return [name for name in can if missing_package(name) is None]
 
 
 def _read_target(source: str) -> _Target:

@@ -51,6 +51,10 @@ class EngineRecord:
         True where the arithmetic is a framework's, not pellucid's own.
     is_reference : bool
         True for the engine that the others are compared with.
+    is_default : bool
+        True for the engine of a model that names none.
+    dtypes : tuple of str
+        Element types that it computes in.
     """
 
     name: str
@@ -66,6 +70,8 @@ class EngineRecord:
     source_folder: str = "layers"
     is_framework: bool = True
     is_reference: bool = False
+    is_default: bool = False
+    dtypes: tuple[str, ...] = ("float32", "float64")
 
     @property
     def requirement(self) -> str:
@@ -91,6 +97,8 @@ _RECORDS = (
         distributions=("llvmlite",),
         source_folder="kernels",
         is_framework=False,
+        is_default=True,
+        dtypes=("float32",),
     ),
     EngineRecord(
         name="torch",
@@ -132,6 +140,10 @@ _RECORDS = (
 #: name → record, in the order in which engines are listed
 ENGINES: dict[str, EngineRecord] = {record.name: record for record in _RECORDS}
 NAMES = tuple(ENGINES)
+(REFERENCE,) = (record.name for record in _RECORDS if record.is_reference)
+(DEFAULT,) = (record.name for record in _RECORDS if record.is_default)
+#: pellucid's own engines, the default first
+OURS = (DEFAULT, *(r.name for r in _RECORDS if not (r.is_framework or r.is_default)))
 #: engine → the packages that it imports
 NEEDS: dict[str, tuple[str, ...]] = {r.name: r.packages for r in _RECORDS}
 

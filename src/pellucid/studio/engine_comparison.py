@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.engines import NAMES, missing_package
+from pellucid.engines.registry import REFERENCE
 from pellucid.model import Model
 from pellucid.model.inputs import prepare_images
 from pellucid.studio.images import decode
@@ -28,7 +29,7 @@ def list_engines() -> list[dict[str, Any]]:
 
 def copy_to_numpy(model: Model) -> Model:
     """Return a model of the same weights on the numpy engine."""
-    return model.to("numpy")
+    return model.to(REFERENCE)
 
 
 def compare_engine(model: Model, image: str, engine: str) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def compare_engine(model: Model, image: str, engine: str) -> dict[str, Any]:
     """
     pixels = decode(model, image)[None]
     x = prepare_images(pixels, model.network, model.preprocessing, model.dtype)
-    other = model if engine == "numpy" else model.to(engine)
+    other = model if engine == REFERENCE else model.to(engine)
     reference = model.predict(x)
     seconds = []
     with _one_at_a_time:

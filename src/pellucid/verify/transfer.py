@@ -13,13 +13,12 @@ import numpy as np
 
 from pellucid import recipes
 from pellucid.engines import Engine
+from pellucid.engines.registry import REFERENCE
 from pellucid.runs import RunFolder
 from pellucid.runs.recipe import Recipe
 from pellucid.training import Callback, Trainer
 from pellucid.verify.lockstep import Tensors, get_weights
 from pellucid.verify.tolerance import Numbers, limits
-
-_REFERENCE = "numpy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ def measure_transfer(
     recipe = Recipe.read(RunFolder(run).recipe)
     stayed = run_next_steps(run, recipe.engine, steps=steps)
     single, double = (
-        run_next_steps(run, _REFERENCE, steps=steps, dtype=dtype)
+        run_next_steps(run, REFERENCE, steps=steps, dtype=dtype)
         for dtype in ("float32", "float64")
     )
     floor = _measure_deviation(single, double)

@@ -87,7 +87,7 @@ def test_a_job_whose_process_dies_ends_with_its_reason(tasks, monkeypatch):
     words = "import sys; sys.exit('ValueError: no batch norm here')"
     dies = ([sys.executable, "-c", words], {})
     hangs = ([sys.executable, "-c", "import time; time.sleep(600)"], {})
-    monkeypatch.setitem(distributed_job._LAUNCHES, "numpy", lambda count: [hangs, dies])
+    monkeypatch.setattr(distributed_job, "_launch", lambda *_: [hangs, dies])
     with pytest.raises(
         EngineError, match=r"2 processes of numpy .* no batch norm here"
     ):

@@ -13,15 +13,15 @@ def series(engine, *measurements):
 
 
 def test_a_chart_without_figures_is_left_out():
-    none = studies.measurement("p50", None, note="failed")
+    none = studies.number("p50", None, note="failed")
     assert charts.draw_bars("t", ["p50"], [series("torch", none)]) is None
-    one = studies.measurement("loss 1", 2.0, at=1)
+    one = studies.number("loss 1", 2.0, at=1)
     assert charts.draw_lines("t", "x", [series("torch", one)], is_log=False) is None
 
 
 def test_an_engine_without_the_figure_is_named_beside_the_bars():
-    some = series("compiled", studies.measurement("p50", 1.0, unit="ms"))
-    none = series("torch", studies.measurement("p50", None, note="failed"))
+    some = series("compiled", studies.number("p50", 1.0, unit="ms"))
+    none = series("torch", studies.number("p50", None, note="failed"))
     drawn = charts.draw_bars("t", ["p50"], [some, none])
     assert drawn is not None
     assert drawn.count("<rect") == 1

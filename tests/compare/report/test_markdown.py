@@ -41,8 +41,8 @@ def test_what_has_changed_is_said():
 
 def test_details_stand_with_the_figure_they_belong_to():
     measurements = [
-        studies.measurement("export ONNX", "works"),
-        studies.measurement("size ONNX", 1.5, unit="MiB", of="export ONNX"),
+        studies.number("export ONNX", "works"),
+        studies.number("size ONNX", 1.5, unit="MiB", of="export ONNX"),
     ]
     text = make_markdown(studies.results(latency={"torch": measurements}), None, None)
     assert "| export ONNX | works<br>size 1.5 MiB (1 run) |" in text
@@ -50,7 +50,10 @@ def test_details_stand_with_the_figure_they_belong_to():
 
 
 def test_what_quick_leaves_out_for_all_is_one_sentence():
-    four, speed = Measurement.full_only("speed, 4"), studies.measurement("speed, 1", 2.0)
+    four, speed = (
+        Measurement.full_only("speed, 4"),
+        studies.number("speed, 1", 2.0),
+    )
     columns = {"compiled": [speed, four], "torch": [speed, four]}
     text = make_markdown(studies.results(latency=columns), None, None)
     assert "Full only: speed, 4." in text
@@ -60,7 +63,7 @@ def test_what_quick_leaves_out_for_all_is_one_sentence():
 
 def test_a_curve_is_a_picture_and_a_few_points_are_lines_of_the_table():
     def text(count: int) -> str:
-        points = [studies.measurement(f"at batch {n}", n, at=n) for n in range(count)]
+        points = [studies.number(f"at batch {n}", n, at=n) for n in range(count)]
         return make_markdown(studies.results(speed={"torch": points}), None, None)
 
     assert "| at batch 3 | 3 |" in text(4)
@@ -69,10 +72,10 @@ def test_a_curve_is_a_picture_and_a_few_points_are_lines_of_the_table():
 
 
 def test_a_detail_is_named_in_whole_words():
-    whole = studies.measurement("programs that work as they are, as it is", 8)
+    whole = studies.number("programs that work as they are, as it is", 8)
     names = ("if on a value", "while on a value", "a trace left outside", "")
     details = [
-        studies.measurement(f"{name}, as it is".strip(", "), "works", of=whole.name)
+        studies.number(f"{name}, as it is".strip(", "), "works", of=whole.name)
         for name in names
     ]
     cell = Result(

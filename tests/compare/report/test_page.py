@@ -27,9 +27,9 @@ def example() -> Results:
         ),
         speed={
             engine: [
-                studies.measurement("images/s", speed, 0.05 * speed, unit="images/s"),
+                studies.number("images/s", speed, 0.05 * speed, unit="images/s"),
                 *(
-                    studies.measurement(f"at batch {n}", speed * n, unit="images/s", at=n)
+                    studies.number(f"at batch {n}", speed * n, unit="images/s", at=n)
                     for n in (1, 16, 64)
                 ),
             ]
@@ -39,7 +39,7 @@ def example() -> Results:
     reason = "ValueError: <script>alert(1)</script> & more"
     failed = Result(row="speed", engine="jax", status="failed", reason=reason)
     first, *_ = results.row("latency")
-    busy = studies.measurement("import time", 1.0, unit="s")
+    busy = studies.number("import time", 1.0, unit="s")
     disturbed = replace(
         first, row="start", engine="numpy", figures=(busy,), is_disturbed=True
     )

@@ -21,7 +21,7 @@ def two() -> Results:
     return studies.results(
         latency=studies.latency(compiled=1.0, torch=2.0),
         speed={
-            engine: [studies.measurement("images/s", value, unit="images/s")]
+            engine: [studies.number("images/s", value, unit="images/s")]
             for engine, value in (("compiled", 2.0), ("torch", 1.0))
         },
     )
@@ -37,7 +37,7 @@ def some(count: int) -> Results:
     for question in questions:
         for engine, (good, bad) in (("compiled", (2.0, 1.0)), ("torch", (1.0, 2.0))):
             measurements = [
-                studies.measurement(a["figure"], bad if a["lower_is_better"] else good)
+                studies.number(a["figure"], bad if a["lower_is_better"] else good)
                 for a in question.aspects
             ]
             cells.append(

@@ -17,7 +17,7 @@ from pellucid.compare.results import (
 
 def speed(**values: float) -> dict[str, list]:
     return {
-        e: [studies.measurement("images/s", v, unit="images/s")] for e, v in values.items()
+        e: [studies.number("images/s", v, unit="images/s")] for e, v in values.items()
     }
 
 
@@ -102,7 +102,7 @@ def test_priorities_without_a_figure_are_left_out_of_the_weights():
 
 
 def truths(**values: bool | None) -> dict[str, list]:
-    return {e: [studies.measurement("images/s", v)] for e, v in values.items()}
+    return {e: [studies.number("images/s", v)] for e, v in values.items()}
 
 
 @pytest.mark.parametrize(("value", "score"), [(False, 0.0), (True, 1.0), (0, 0.0)])

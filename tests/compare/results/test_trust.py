@@ -22,7 +22,7 @@ def of(*measurements: Measurement):
 
 
 def efficiency(value: float, **more) -> Measurement:
-    return studies.measurement("images/s", value, unit="%", limit=100.0, **more)
+    return studies.number("images/s", value, unit="%", limit=100.0, **more)
 
 
 def test_more_than_is_possible_is_not_ranked():
@@ -41,7 +41,7 @@ def test_a_little_more_than_the_limit_is_the_limit():
 
 @pytest.mark.parametrize("unit", ["s", "ms", "images/s", "J"])
 def test_a_disturbed_cell_s_times_are_not_ranked(unit):
-    found = of(studies.measurement("images/s", 4.0, unit=unit))
+    found = of(studies.number("images/s", 4.0, unit=unit))
     disturbed = [replace(cell, is_disturbed=True) for cell in found.row("speed")[1:]]
     assert score_metrics(found.with_results(disturbed)) == []
     (left,) = list_left_out(found.with_results(disturbed))
@@ -50,17 +50,17 @@ def test_a_disturbed_cell_s_times_are_not_ranked(unit):
 
 @pytest.mark.parametrize("unit", ["", "MiB", "packages"])
 def test_what_no_clock_gave_is_not_disturbed(unit):
-    found = of(studies.measurement("images/s", 4.0, unit=unit))
+    found = of(studies.number("images/s", 4.0, unit=unit))
     disturbed = [replace(cell, is_disturbed=True) for cell in found.row("speed")]
     assert len(score_metrics(found.with_results(disturbed))) == 1
 
 
 def test_a_figure_of_mostly_disturbed_rounds_is_not_ranked():
-    assert score_metrics(of(studies.measurement("images/s", 4.0, is_disturbed=True))) == []
+    assert score_metrics(of(studies.number("images/s", 4.0, is_disturbed=True))) == []
 
 
 def test_the_fastest_of_modes_needs_them_all_and_is_named():
-    best = studies.measurement("images/s", 400.0, unit="images/s", mode="eager")
+    best = studies.number("images/s", 400.0, unit="images/s", mode="eager")
     left = Measurement.full_only("ms per step, compiled, batch 64", unit="ms")
     found = of(best, left)
     assert score_metrics(found) == []

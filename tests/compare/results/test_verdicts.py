@@ -12,7 +12,7 @@ def test_losses_come_first_and_overlaps_are_level():
     found = studies.results(
         latency=studies.latency(numpy=9.0, compiled=1.0, torch=4.0),
         speed={
-            e: [studies.measurement("images/s", v, 1.0, unit="images/s")]
+            e: [studies.number("images/s", v, 1.0, unit="images/s")]
             for e, v in (("numpy", 10.0), ("compiled", 100.0), ("torch", 300.0))
         },
     )
@@ -47,7 +47,7 @@ def test_without_a_framework_there_is_nothing_to_lay_side_by_side():
 def test_a_truth_reads_yes_or_no():
     found = studies.results(
         speed={
-            engine: [studies.measurement("images/s", value)]
+            engine: [studies.number("images/s", value)]
             for engine, value in (("numpy", True), ("torch", False))
         }
     )
@@ -57,6 +57,6 @@ def test_a_truth_reads_yes_or_no():
 
 def test_where_all_have_failed_nobody_is_level():
     found = studies.results(
-        speed={e: [studies.measurement("images/s", False)] for e in ("numpy", "torch")}
+        speed={e: [studies.number("images/s", False)] for e in ("numpy", "torch")}
     )
     assert list_verdicts(found) == []

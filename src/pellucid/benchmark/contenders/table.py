@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
+from pellucid.engines.registry import DEFAULT, ENGINES, NEEDS, OURS
 from pellucid.errors import EngineError
 
 _HERE = "pellucid.benchmark.contenders"
@@ -30,6 +31,12 @@ class Contender:
         Variables that its process starts with.
     needs : tuple of str
         Packages without which it is left out.
+    engine : str
+        The engine that it stands for, where engines are compared.
+    mode : str
+        How that engine runs: "eager", "graph", "compiled", …
+    is_quick : bool
+        Whether a quick run takes it.
     """
 
     name: str
@@ -38,6 +45,9 @@ class Contender:
     options: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    engine: str = ""
+    mode: str = ""
+    is_quick: bool = True
 
     @property
     def is_installed(self) -> bool:
@@ -45,7 +55,9 @@ class Contender:
         return all(importlib.util.find_spec(name) for name in self.needs)
 
 
-def _contender(framework: str, *switches: str, **options: Any) -> Contender:
+def _contender(
+    framework: str, *switches: str, is_quick: bool = True, **options: Any
+) -> Contender:
     bound = {"OMP_PROC_BIND": "true"} if "bound" in switches else {}
     return Contender(
         name=" ".join((framework, *switches)),
@@ -54,14 +66,13 @@ def _contender(framework: str, *switches: str, **options: Any) -> Contender:
         options=options,
         environment=bound,
         needs=_NEEDS[framework],
+        is_quick=is_quick,
     )
 
 
 _NEEDS: dict[str, tuple[str, ...]] = {
-    "pellucid": ("llvmlite",),
-    "torch": ("torch",),
-    "tensorflow": ("tensorflow",),
-    "jax": ("jax", "optax"),
+    "pellucid": NEEDS[DEFAULT],
+    **{name: NEEDS[name] for name, record in ENGINES.items() if record.is_framework},
     "onnxruntime": ("onnx", "onnxruntime"),
     "openvino": ("onnx", "openvino"),
     "litert": ("ai_edge_litert", "tensorflow"),
@@ -75,8 +86,10 @@ def _list_torch_trainers() -> Iterable[Contender]:
     """PyTorch with what may make it faster, threads bound to cores or not."""
     for bound in ((), ("bound",)):
         yield _contender("torch", *bound)
-        yield _contender("torch", "channels_last", *bound, channels_last=True)
-        yield _contender("torch", "fused", *bound, fused=True)
+        yield _contender(
+            "torch", "channels_last", *bound, is_quick=False, channels_last=True
+        )
+        yield _contender("torch", "fused", *bound, is_quick=False, fused=True)
         yield _contender(
             "torch", "channels_last fused", *bound, channels_last=True, fused=True
         )
@@ -102,6 +115,62 @@ def _list_predictors() -> Iterable[Contender]:
 
 #: who predicts: each with one thread, and with as many as there are
 PREDICTORS: tuple[Contender, ...] = tuple(_list_predictors())
+
+
+def _mode(
+    engine: str, mode: str, *, is_quick: bool = True, **options: Any
+) -> Contender:
+    """Return a mode of an engine, as its own people write it."""
+    framework = "pellucid" if engine in OURS else engine
+    return Contender(
+        name=f"{engine} {mode}",
+        framework=framework,
+        module=f"{_HERE}.{framework}",
+        options={**options, **({"engine": engine} if engine in OURS else {})},
+        needs=NEEDS[engine],
+        engine=engine,
+        mode=mode,
+        is_quick=is_quick,
+    )
+
+
+#: every engine's modes of training. A quick comparison takes every mode that may be an
+#: engine's fastest: it leaves out only TensorFlow and JAX operation by operation, which
+#: people use to debug
+TRAINING_MODES: tuple[Contender, ...] = (
+    _mode("numpy", "eager"),
+    _mode("compiled", "compiled"),
+    _mode("torch", "eager", fused=True),
+    _mode("torch", "eager, channels last", channels_last=True, fused=True),
+    _mode("torch", "compiled", compile=True, fused=True),
+    _mode("tensorflow", "eager", is_quick=False, eager=True),
+    _mode("tensorflow", "graph"),
+    _mode("tensorflow", "compiled", xla=True),
+    _mode("jax", "eager", is_quick=False, eager=True),
+    _mode("jax", "compiled"),
+)
+
+#: every engine's modes of inference
+INFERENCE_MODES: tuple[Contender, ...] = (
+    _mode("numpy", "eager"),
+    _mode("compiled", "compiled"),
+    _mode("torch", "eager"),
+    _mode("torch", "compiled", compile=True),
+    _mode("tensorflow", "graph"),
+    _mode("tensorflow", "compiled", xla=True),
+    _mode("jax", "compiled"),
+)
+
+
+def select_modes(
+    table: Sequence[Contender], engines: Sequence[str], *, is_quick: bool
+) -> list[Contender]:
+    """Return the modes of those engines, the quick ones where it must be quick."""
+    return [
+        mode
+        for mode in table
+        if mode.engine in engines and (mode.is_quick or not is_quick)
+    ]
 
 
 def _over_passes(name: str, module: str, **options: Any) -> Contender:

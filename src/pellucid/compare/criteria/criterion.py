@@ -13,9 +13,6 @@ from pellucid.engines.registry import NAMES
 #: the columns, in the report's order
 ENGINES: tuple[str, ...] = tuple(NAMES)
 
-#: our own engines; the others are frameworks
-OURS = ("compiled", "numpy")
-
 #: what a reader may hold dear: the word for --priority, and what it means
 PRIORITIES: dict[str, str] = {
     "accuracy": "the accuracy it reaches",

@@ -13,107 +13,13 @@ import numpy as np
 
 from pellucid.compare.criteria.criterion import Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
+from pellucid.compare.methods.programs import find_programs
 from pellucid.compare.methods.scripts import load_script, silence
 from pellucid.compare.methods.subject import build_model, load_data
 from pellucid.compare.task import Task
+from pellucid.engines.registry import ENGINES, REFERENCE
 
 _STEPS = 3
-
-#: the same two lines inside every forward pass, and the modes it is run in
-_PROGRAMS = {
-    "torch": """
-import torch
-
-
-class Watched(torch.nn.Module):
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, x):
-        y = self.network(x)
-        breakpoint()
-        return y
-
-
-def modes(native):
-    watched = Watched(native).eval()
-    yield "eager", watched
-    yield "torch.compile", torch.compile(watched)
-    example = torch.zeros(SHAPE)
-    yield "torch.jit.trace", torch.jit.trace(watched, example)
-    yield "torch.export", torch.export.export(watched, (example,)).module()
-
-
-def step(function, images):
-    with torch.no_grad():
-        function(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
-""",
-    "tensorflow": """
-import tensorflow as tf
-
-
-def modes(native):
-    def forward(x):
-        y = native(x)
-        breakpoint()
-        return y
-
-    def model():
-        x = tf.keras.Input(native.input_shape[1:])
-
-        class Watched(tf.keras.layers.Layer):
-            def call(self, x):
-                breakpoint()
-                return x
-
-        return tf.keras.Model(x, Watched()(native(x)))
-
-    yield "eager", forward
-    yield "tf.function", tf.function(forward)
-    yield "XLA", tf.function(forward, jit_compile=True)
-    predicted = model()
-    predicted.compile()
-    yield "Keras predict", lambda x: predicted.predict(x, verbose=0)
-    eager = model()
-    eager.compile(run_eagerly=True)
-    yield "Keras run_eagerly", lambda x: eager.predict(x, verbose=0)
-
-
-def step(function, images):
-    function(tf.constant(images))
-""",
-    "jax": """
-import jax
-import jax.numpy as jnp
-
-
-def modes(native):
-    def forward(x):
-        y = native.apply(native.weights, x)
-        breakpoint()
-        return y
-
-    def without_jit(x):
-        with jax.disable_jit():
-            return forward(x)
-
-    def called_back(x):
-        y = native.apply(native.weights, x)
-        jax.debug.callback(lambda y: breakpoint(), y)
-        return y
-
-    yield "eager", forward
-    yield "jit", jax.jit(forward)
-    yield "jit, disable_jit", without_jit
-    yield "jit, debug.callback", jax.jit(called_back)
-
-
-def step(function, images):
-    jax.block_until_ready(function(jnp.asarray(images)))
-    jax.effects_barrier()
-""",
-}
 
 
 @dataclass
@@ -151,9 +57,9 @@ def measure(task: Task) -> list[Measurement]:
     """Stop in every mode, through three steps."""
     images = _prepare_images(task)
     native = build_model(task).native
-    if task.engine in _PROGRAMS:
+    if find_programs(task.engine).breakpoints:
         return _count_modes(list(_run_modes(task, native, images)))
-    place = "layers" if task.engine == "numpy" else "kernels"
+    place = ENGINES[task.engine].source_folder
     return [
         *_count_modes([_trace_engine(task, images, "traced by a debugger", place)]),
         _measure_activations(task, images),
@@ -171,14 +77,16 @@ def _measure_activations(task: Task, images: Any) -> Measurement:
 
 
 def _prepare_images(task: Task) -> Any:
-    model = build_model(task, "numpy")
+    model = build_model(task, REFERENCE)
     return model.preprocessing.apply(load_data(task)[0].images[:2], np.float32)
 
 
 def _run_modes(task: Task, native: Any, images: Any) -> Iterator[Measurement]:
     """Run the framework's program with our hook in the debugger's place."""
     height, width, channels = images.shape[1:]
-    text = _PROGRAMS[task.engine].replace("SHAPE", f"2, {channels}, {height}, {width}")
+    programs = find_programs(task.engine)
+    shape = f"2, {channels}, {height}, {width}"
+    text = programs.breakpoints.replace("SHAPE", shape)
     program = load_script(text.lstrip(), task.folder / "watched.py")
     stops = BreakpointHook()
     before, sys.breakpointhook = sys.breakpointhook, stops
@@ -193,7 +101,7 @@ def _run_modes(task: Task, native: Any, images: Any) -> Iterator[Measurement]:
             except StopIteration:
                 return
             except Exception as error:  # noqa: BLE001 - a mode that refuses is an answer
-                yield _describe_refusal(_name_failed_mode(task.engine, stops), error)
+                yield _describe_refusal(programs.refused_mode, error)
                 return
     finally:
         sys.breakpointhook = before
@@ -234,11 +142,6 @@ def _describe_refusal(name: str, error: Exception) -> Measurement:
         note=f"{type(error).__name__}: {first[0][:200]}",
         detail=str(error)[:4000],
     )
-
-
-def _name_failed_mode(engine: str, stops: BreakpointHook) -> str:
-    """Return the name of the mode that could not even be made."""
-    return {"torch": "torch.export"}.get(engine, "a mode")
 
 
 def _trace_engine(task: Task, images: Any, name: str, place: str) -> Measurement:

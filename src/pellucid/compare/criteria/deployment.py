@@ -15,13 +15,12 @@ from pellucid.compare.methods.failure import describe_failure
 from pellucid.compare.methods.scripts import silence
 from pellucid.compare.methods.subject import build_model, load_data
 from pellucid.compare.task import Task
+from pellucid.engines.registry import OURS
 from pellucid.exchange.runtimes import RuntimeMeasurement
 from pellucid.model import Model
 
 _IMAGES = 4
 _SLOW = ("AOTInductor package",)
-#: engines whose files --quick does not write once more, and where they are
-_TWINS = {"numpy": "compiled"}
 _ALIKE = (
     1e-3  # of the largest output: beyond float32's rounding, within it no class flips
 )
@@ -55,8 +54,8 @@ def measure(task: Task) -> list[Measurement]:
 
 def _explain_full_only(engine: str, name: str) -> str:
     """Return why a quick comparison leaves an export out, or nothing."""
-    if engine in _TWINS:
-        return f"The same file as of {_TWINS[engine]}: measured by --full."
+    if engine in OURS[1:]:  # they share their exporters
+        return f"The same file as of {OURS[0]}: measured by --full."
     return "It compiles C++: measured by --full." if name in _SLOW else ""
 
 

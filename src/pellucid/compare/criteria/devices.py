@@ -20,27 +20,16 @@ from pellucid.compare.measurement import Measurement
 from pellucid.compare.methods.exports import Export, get_exporters
 from pellucid.compare.methods.exports.table import Array
 from pellucid.compare.methods.failure import describe_failure
+from pellucid.compare.methods.programs import find_programs
 from pellucid.compare.methods.scripts import silence
 from pellucid.compare.methods.subject import build_model, load_data
 from pellucid.compare.task import Task
+from pellucid.engines.registry import DEFAULT
 from pellucid.errors import ExchangeError
 from pellucid.model import Model
 
 #: what asks the system for memory
 _ALLOCATORS = {"malloc", "calloc", "realloc", "free", "aligned_alloc", "_Znwm"}
-
-#: per engine: the name of an exporter, and the package whose library must be there
-_ROUTES: dict[str, tuple[tuple[str, str], ...]] = {
-    "torch": (
-        ("ExecuTorch (.pte)", "executorch"),
-        ("LiteRT (.tflite)", "ai_edge_litert"),
-    ),
-    "tensorflow": (
-        ("LiteRT (.tflite)", "ai_edge_litert"),
-        ("LiteRT int8", "ai_edge_litert"),
-    ),
-    "jax": (("LiteRT (jax2tf, .tflite)", "ai_edge_litert"),),
-}
 
 #: our formats for small machines, and the package whose runtime opens them
 _SMALL = {
@@ -86,7 +75,7 @@ def measure(task: Task) -> list[Measurement]:
 
 def _train_briefly(task: Task) -> Model:
     """Train on the fastest engine for a moment: int8 must have something to lose."""
-    model = build_model(task, "compiled")
+    model = build_model(task, DEFAULT)
     train, _ = load_data(task)
     share = 2000 if task.is_quick else 20000
     with silence():
@@ -101,8 +90,9 @@ def _train_briefly(task: Task) -> Model:
 
 def _list_routes(engine: str) -> list[tuple[str, str, Export]]:
     exports = get_exporters(engine)
-    if engine in _ROUTES:
-        return [(name, package, exports[name]) for name, package in _ROUTES[engine]]
+    devices = find_programs(engine).devices
+    if devices:
+        return [(name, package, exports[name]) for name, package in devices]
     found = []
     for entry in exchange.FORMATS.values():
         if entry.name in _SMALL and entry.is_written:

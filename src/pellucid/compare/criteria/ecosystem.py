@@ -13,85 +13,16 @@ import numpy.typing as npt
 from pellucid.compare.criteria.criterion import Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.methods.attempts import build_attempt
+from pellucid.compare.methods.programs import find_programs
 from pellucid.compare.methods.scripts import silence
 from pellucid.compare.methods.subject import build_model, load_data
 from pellucid.compare.task import Task
+from pellucid.engines.registry import REFERENCE
 
 Array = npt.NDArray[Any]
 _INPUTS, _UNITS = 6, 3
 
-#: a dense layer of each framework, and how its people convert what they are given
-_OURS = """
-import numpy as np
-import pellucid as pl
-
-convert = np.asarray
-network = pl.Sequential(pl.Input(6), pl.Dense(3, bias=False))
-model = pl.Model(network, engine="{engine}")
-model.load_weights({{"dense.weight": weight}})
-dense = model.predict
-"""
-_DENSE = {
-    "numpy": _OURS.format(engine="numpy"),
-    "compiled": _OURS.format(engine="compiled"),
-    "torch": """
-import torch
-
-convert = torch.as_tensor
-layer = torch.nn.Linear(6, 3, bias=False).requires_grad_(False)
-layer.weight.copy_(torch.from_numpy(weight.T.copy()))
-dense = layer
-""",
-    "tensorflow": """
-import tensorflow as tf
-
-convert = tf.convert_to_tensor
-layer = tf.keras.layers.Dense(3, use_bias=False)
-layer.build((None, 6))
-layer.set_weights([weight])
-dense = layer
-""",
-    "jax": """
-import jax.numpy as jnp
-
-convert = jnp.asarray
-
-
-def dense(x):
-    return jnp.matmul(x, weight)
-""",
-}
-
 #: scikit-learn's estimator around the script's model
-_OUR_ESTIMATOR = """
-def fitted(images, labels):
-    model = make_model()
-    model.fit((images, labels), epochs=1, batch_size=BATCH_SIZE, progress=False)
-    return model.predict
-"""
-_ESTIMATOR = {
-    "numpy": _OUR_ESTIMATOR,
-    "compiled": _OUR_ESTIMATOR,
-    "torch": """
-def fitted(images, labels):
-    model = make_model()
-    train(model, tensor(images), tensor(labels), 1)
-    return lambda x: model.eval()(tensor(x)).detach().numpy()
-""",
-    "tensorflow": """
-def fitted(images, labels):
-    model = make_model()
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    model.fit(images, labels, batch_size=BATCH_SIZE, verbose=0)
-    return lambda x: model.predict(x, verbose=0)
-""",
-    "jax": """
-def fitted(images, labels):
-    rng = np.random.default_rng(0)
-    w = train(initial_weights(rng), images, labels, 1, rng)
-    return lambda x: logits(w, x)
-""",
-}
 _WRAPPER = '''
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -142,7 +73,7 @@ def _try_inputs(task: Task) -> Iterator[Measurement]:
     weight = weight.reshape(_INPUTS, _UNITS)
     program: dict[str, Any] = {"weight": weight}
     with silence():
-        exec(_DENSE[task.engine], program)
+        exec(find_programs(task.engine).dense, program)
     for name, make in _OBJECTS.items():
         try:
             given = make()
@@ -250,17 +181,7 @@ def _native_output(task: Task) -> Any:
     model = build_model(task)
     train, _ = load_data(task)
     images = model.preprocessing.apply(train.images[:8], np.float32)
-    if task.engine == "torch":
-        torch = importlib.import_module("torch")
-        return model.native.eval()(
-            torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
-        )
-    if task.engine == "tensorflow":
-        return model.native(images)
-    if task.engine == "jax":
-        native = model.native
-        return native.apply(native.weights, images)
-    return model.predict(images)
+    return find_programs(task.engine).predict_natively(model, images)
 
 
 def _try_outputs(task: Task) -> Iterator[Measurement]:
@@ -311,12 +232,12 @@ def _cross_validate(task: Task) -> Measurement:
     except ImportError as error:
         return _describe_missing(name, error)
     train, _ = load_data(task)
-    images = build_model(task, "numpy").preprocessing.apply(
+    images = build_model(task, REFERENCE).preprocessing.apply(
         train.images[:192], np.float32
     )
     module = build_attempt(task)
     module.__dict__["SHAPE"] = images.shape[1:]
-    text = _ESTIMATOR[task.engine] + _WRAPPER
+    text = find_programs(task.engine).estimator + _WRAPPER
     exec(text, module.__dict__)
     rows, labels = images.reshape(len(images), -1), train.labels[:192]
     try:

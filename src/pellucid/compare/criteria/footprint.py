@@ -8,35 +8,21 @@ import time
 from collections.abc import Iterator, Sequence
 
 from pellucid.benchmark.child_process import ChildProcess
+from pellucid.benchmark.contenders import (
+    INFERENCE_MODES,
+    TRAINING_MODES,
+    Contender,
+    select_modes,
+)
 from pellucid.benchmark.start_up import list_requirements, measure_size
 from pellucid.benchmark.statistics import quartiles
 from pellucid.compare.criteria.criterion import Chart, Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
-from pellucid.compare.methods.contenders import (
-    PREDICTORS,
-    TRAINERS,
-    EngineContender,
-    select_contenders,
-)
 from pellucid.compare.methods.interleaved import make_case
 from pellucid.compare.task import Task
+from pellucid.engines.registry import ENGINES, OURS
 
-#: engine → what its user installs, and what his script imports
-_INSTALLED = {
-    "numpy": ("pellucid",),
-    "compiled": ("pellucid",),
-    "torch": ("torch",),
-    "tensorflow": ("tensorflow",),
-    "jax": ("jax", "optax"),
-}
 _OURS = "import pellucid.model; from pellucid import engines; engines.make({0!r})"
-_IMPORTS = {
-    "numpy": _OURS.format("numpy"),
-    "compiled": _OURS.format("compiled"),
-    "torch": "import torch",
-    "tensorflow": "import tensorflow",
-    "jax": "import jax, optax",
-}
 _TIMER = """
 import time
 begin = time.perf_counter()
@@ -59,13 +45,14 @@ def measure(task: Task) -> list[Measurement]:
 
 
 def _measure_disk(engine: str) -> Iterator[Measurement]:
-    names = list_requirements(_INSTALLED[engine])
+    installed = _list_installed(engine)
+    names = list_requirements(installed)
     listed = ", ".join(sorted(names))
     yield Measurement(
         name="installed size",
         value=sum(measure_size(name) for name in names) / _MIB,
         unit="MiB",
-        note=f"of {', '.join(_INSTALLED[engine])} and all that they require",
+        note=f"of {', '.join(installed)} and all that they require",
         detail=listed,
     )
     yield Measurement(
@@ -76,10 +63,19 @@ def _measure_disk(engine: str) -> Iterator[Measurement]:
     )
 
 
+def _list_installed(engine: str) -> tuple[str, ...]:
+    """Return what the engine's user installs, and what his script imports."""
+    record = ENGINES[engine]
+    return record.packages if record.is_framework else ("pellucid",)
+
+
 def _measure_import(engine: str, runs: int) -> Measurement:
-    program = _TIMER.format(_IMPORTS[engine])
+    is_ours = engine in OURS
+    line = f"import {', '.join(_list_installed(engine))}"
+    line = _OURS.format(engine) if is_ours else line
+    program = _TIMER.format(line)
     times = [_time_import(program) for _ in range(runs)]
-    return _describe_start("import time", times, f"{_IMPORTS[engine]}; files warm")
+    return _describe_start("import time", times, f"{line}; files warm")
 
 
 def _time_import(program: str) -> float:
@@ -91,16 +87,16 @@ def _time_import(program: str) -> float:
 
 def _measure_training(task: Task, rounds: int) -> Iterator[Measurement]:
     """Yield the time to the first step, and the memory of later ones."""
-    (variant, *_) = select_contenders(TRAINERS, (task.engine,), is_quick=True)
-    started, peaks = _run_fresh_processes(task, variant, "trainer", rounds)
-    note = f"{variant.word}: from the start of the process, caches as they are"
+    (contender, *_) = select_modes(TRAINING_MODES, (task.engine,), is_quick=True)
+    started, peaks = _run_fresh_processes(task, contender, "trainer", rounds)
+    note = f"{contender.mode}: from the start of the process, caches as they are"
     yield _describe_start("time to the first step", started, note)
     yield _describe_memory("peak memory, training", peaks)
 
 
 def _measure_inference(task: Task) -> Iterator[Measurement]:
-    (variant, *_) = select_contenders(PREDICTORS, (task.engine,), is_quick=True)
-    started, peaks = _run_fresh_processes(task, variant, "predictor", 1)
+    (contender, *_) = select_modes(INFERENCE_MODES, (task.engine,), is_quick=True)
+    started, peaks = _run_fresh_processes(task, contender, "predictor", 1)
     yield _describe_start(
         "time to the first answer", started, "from the process's start"
     )
@@ -108,19 +104,19 @@ def _measure_inference(task: Task) -> Iterator[Measurement]:
 
 
 def _run_fresh_processes(
-    task: Task, variant: EngineContender, kind: str, rounds: int
+    task: Task, contender: Contender, kind: str, rounds: int
 ) -> tuple[list[float], list[float]]:
     """Return seconds to the first call, and peak bytes, of new processes."""
     started, peaks = [], []
     for _ in range(rounds):
         begin = time.perf_counter()
-        process = ChildProcess(variant.contender)
+        process = ChildProcess(contender)
         try:
             process.ask(
                 ask="prepare",
-                module=variant.contender.module,
+                module=contender.module,
                 task=kind,
-                options=variant.contender.options,
+                options=contender.options,
                 case=make_case(task, BATCH).to_json(),
             )
             started.append(time.perf_counter() - begin)

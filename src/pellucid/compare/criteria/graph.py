@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pellucid.compare.criteria.criterion import OURS, Chart, Criterion, ScoredMetric
+from pellucid.compare.criteria.criterion import Chart, Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.methods.control_flow import run_programs
 from pellucid.compare.methods.modes import Array, Call, list_modes, list_sizeless_modes
 from pellucid.compare.methods.scripts import silence
 from pellucid.compare.methods.subject import build_model, load_data
 from pellucid.compare.task import Task
+from pellucid.engines.registry import OURS
 
 _BATCH = 32
 NOT_EXPRESSIBLE = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy as np
 from pellucid.compare.criteria.criterion import Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.methods.failure import describe_failure
-from pellucid.compare.methods.languages.ours import OURS, Run
+from pellucid.compare.methods.languages.ours import Run
 from pellucid.compare.methods.languages.programs import Array
-from pellucid.compare.methods.languages.theirs import SLOW, THEIRS
+from pellucid.compare.methods.programs import find_programs
 from pellucid.compare.methods.scripts import silence
 from pellucid.compare.methods.subject import build_model, load_data
 from pellucid.compare.task import Task
@@ -27,12 +27,13 @@ def measure(task: Task) -> list[Measurement]:
     model = build_model(task)
     shown = load_data(task)[0].images[:_IMAGES]
     images = np.ascontiguousarray(model.preprocessing.apply(shown, np.float32))
-    runs: Mapping[str, Run] = THEIRS.get(task.engine, OURS)
+    programs = find_programs(task.engine)
+    runs = programs.languages
     measurements: list[Measurement] = []
     for language, run in runs.items():
         folder = task.folder / f"language-{len(measurements)}"
         folder.mkdir()
-        if task.is_quick and (task.engine, language) in SLOW:
+        if task.is_quick and language in programs.slow_languages:
             note = "It takes a minute to compile: measured by --full."
             measurements.append(Measurement.full_only(language, note=note))
             continue

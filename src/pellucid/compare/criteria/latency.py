@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pellucid.benchmark.contenders import INFERENCE_MODES, select_modes
 from pellucid.benchmark.rounds import BenchmarkConfig
 from pellucid.benchmark.statistics import percentile, quartiles
 from pellucid.compare.criteria.criterion import Chart, Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
-from pellucid.compare.methods.contenders import PREDICTORS, select_contenders
 from pellucid.compare.methods.interleaved import (
     ContenderTiming,
     EngineMeasurements,
@@ -30,7 +30,7 @@ def measure(tasks: Sequence[Task]) -> EngineMeasurements:
     engines = tuple(task.engine for task in tasks)
     timed = time_interleaved(
         tasks,
-        select_contenders(PREDICTORS, engines, is_quick=is_quick),
+        select_modes(INFERENCE_MODES, engines, is_quick=is_quick),
         "predictor",
         batches=(1, MANY),
         config=_QUICK if is_quick else _FULL,
@@ -41,7 +41,7 @@ def measure(tasks: Sequence[Task]) -> EngineMeasurements:
 def _describe_engine(
     task: Task, timed: Sequence[ContenderTiming]
 ) -> Iterator[Measurement]:
-    mine = [one for one in timed if one.variant.engine == task.engine]
+    mine = [one for one in timed if one.contender.engine == task.engine]
     for batch, of_best in ((1, _describe_latency), (MANY, _describe_throughput)):
         at = [one for one in mine if one.batch == batch]
         best = find_fastest(at)
@@ -63,9 +63,9 @@ def _describe_latency(best: ContenderTiming, modes: str) -> Iterator[Measurement
             low=spread.low,
             high=spread.high,
             runs=len(best.times_s),
-            note=f"{best.variant.word}, {modes}; of all calls, with the rounds' "
+            note=f"{best.contender.mode}, {modes}; of all calls, with the rounds' "
             "quartiles",
-            mode=best.variant.word,
+            mode=best.contender.mode,
             is_disturbed=best.is_disturbed,
         )
     yield Measurement(
@@ -82,14 +82,14 @@ def _describe_throughput(best: ContenderTiming, modes: str) -> Iterator[Measurem
         MANY,
         best.spread,
         runs=len(best.times_s),
-        note=f"{best.variant.word}, {modes}; {best.note}",
-        mode=best.variant.word,
+        note=f"{best.contender.mode}, {modes}; {best.note}",
+        mode=best.contender.mode,
         is_disturbed=best.is_disturbed,
     )
 
 
 def _describe_contender(one: ContenderTiming) -> Measurement:
-    name = f"median, {one.variant.word}, batch {one.batch}"
+    name = f"median, {one.contender.mode}, batch {one.batch}"
     if not one.timing.rounds:
         why = one.timing.failure or "it gave no time"
         return Measurement(name=name, value=None, unit="ms", note=why)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pellucid.benchmark.contenders import TRAINING_MODES, select_modes
 from pellucid.benchmark.rounds import BenchmarkConfig
 from pellucid.compare.criteria.criterion import Chart, Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
-from pellucid.compare.methods.contenders import TRAINERS, select_contenders
 from pellucid.compare.methods.energy import measure_joules
 from pellucid.compare.methods.interleaved import (
     ContenderTiming,
@@ -27,12 +27,12 @@ _FULL = BenchmarkConfig(rounds=10, turn_s=0.6, warm_up_s=1.0, least=3)
 
 
 def measure(tasks: Sequence[Task]) -> EngineMeasurements:
-    """Let all variants of all engines take turns."""
+    """Let all modes of all engines take turns."""
     is_quick = tasks[0].is_quick
     engines = tuple(task.engine for task in tasks)
     timed = time_interleaved(
         tasks,
-        select_contenders(TRAINERS, engines, is_quick=is_quick),
+        select_modes(TRAINING_MODES, engines, is_quick=is_quick),
         "trainer",
         batches=(BATCH,) if is_quick else FULL_BATCHES,
         config=_QUICK if is_quick else _FULL,
@@ -43,14 +43,14 @@ def measure(tasks: Sequence[Task]) -> EngineMeasurements:
 def _describe_engine(
     task: Task, timed: Sequence[ContenderTiming]
 ) -> Iterator[Measurement]:
-    mine = [one for one in timed if one.variant.engine == task.engine]
+    mine = [one for one in timed if one.contender.engine == task.engine]
     yield from _describe_best(mine)
     for one in mine:
         yield from _describe_speed(one)
     if task.is_quick:
-        for variant in select_contenders(TRAINERS, (task.engine,), is_quick=False):
-            if not variant.is_quick:
-                name = f"ms per step, {variant.word}, batch {BATCH}"
+        for contender in select_modes(TRAINING_MODES, (task.engine,), is_quick=False):
+            if not contender.is_quick:
+                name = f"ms per step, {contender.mode}, batch {BATCH}"
                 yield Measurement.full_only(name, unit="ms")
         for batch in FULL_BATCHES:
             if batch != BATCH:
@@ -60,7 +60,7 @@ def _describe_engine(
 
 
 def _describe_best(mine: Sequence[ContenderTiming]) -> Iterator[Measurement]:
-    """Yield the fastest variant's images per second, at each size of batch."""
+    """Yield the fastest mode's images per second, at each size of batch."""
     for batch in dict.fromkeys(one.batch for one in mine):
         at = [one for one in mine if one.batch == batch]
         best = find_fastest(at)
@@ -71,15 +71,15 @@ def _describe_best(mine: Sequence[ContenderTiming]) -> Iterator[Measurement]:
             batch,
             best.spread,
             runs=len(best.times_s),
-            note=f"{best.variant.word}, {describe_modes(at)}; {best.note}",
+            note=f"{best.contender.mode}, {describe_modes(at)}; {best.note}",
             at=batch,
-            mode=best.variant.word,
+            mode=best.contender.mode,
             is_disturbed=best.is_disturbed,
         )
 
 
 def _describe_speed(one: ContenderTiming) -> Iterator[Measurement]:
-    name = f"{one.variant.word}, batch {one.batch}"
+    name = f"{one.contender.mode}, batch {one.batch}"
     if not one.timing.rounds:
         yield Measurement(
             name=f"ms per step, {name}",
@@ -115,7 +115,7 @@ def _measure_energy(
     best = find_fastest(one for one in mine if one.batch == BATCH)
     if best is None:
         return
-    joules = measure_joules(best.variant.contender, "trainer", make_case(task, BATCH))
+    joules = measure_joules(best.contender, "trainer", make_case(task, BATCH))
     if joules is None:
         return
     yield Measurement(

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from pellucid.compare.methods.programs import find_programs
 from pellucid.compare.methods.scripts import (
     load_script,
     script_name,
@@ -27,68 +28,6 @@ from pellucid.compare.task import Task
 Array = npt.NDArray[Any]
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
-_OURS = """
-
-def attempt(images, labels):
-    history = make_model().fit(
-        (images, labels), epochs=1, batch_size=BATCH_SIZE, progress=False
-    )
-    return history["loss"][-1]
-"""
-_FIT = {
-    "numpy": _OURS,
-    "compiled": _OURS,
-    "torch": """
-
-def attempt(images, labels):
-    torch.manual_seed(0)
-    train(make_model(), tensor(images), tensor(labels), 1)
-""",
-    "tensorflow": """
-
-def attempt(images, labels):
-    keras.utils.set_random_seed(0)
-    options = argparse.Namespace(epochs=1)
-    model = make_model()
-COMPILE
-    history = model.fit(images, labels, batch_size=BATCH_SIZE, verbose=0)
-    return history.history["loss"][-1]
-""",
-    "jax": """
-
-def attempt(images, labels):
-    rng = np.random.default_rng(0)
-    train(initial_weights(rng), images, labels, 1, rng)
-""",
-}
-
-#: softmax where the loss expects logits, in each one's words
-_OURS_TWICE = """
-
-def make_network(right=make_network):
-    network = right()
-    layers = [node.layer for node in network.nodes]
-    return pl.Sequential(*layers, pl.Softmax(), pl.Softmax())
-"""
-_SOFTMAX_TWICE = {
-    "numpy": _OURS_TWICE,
-    "compiled": _OURS_TWICE,
-    "torch": """
-
-def make_model(right=make_model):
-    return nn.Sequential(right(), nn.Softmax(dim=1))
-""",
-    "tensorflow": """
-
-def make_model(right=make_model):
-    return keras.Sequential([right(), layers.Softmax()])
-""",
-    "jax": """
-
-def forward(w, x, right=forward):
-    return jax.nn.softmax(right(w, x))
-""",
-}
 _LOGITS = "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
 
 
@@ -128,14 +67,15 @@ def build_attempt(
         text,
         flags=re.MULTILINE,
     )
-    fit = _FIT[task.engine]
-    if task.engine == "tensorflow":
+    programs = find_programs(task.engine)
+    fit = programs.fit
+    if "COMPILE" in fit:  # as the script itself does it
         start = text.index("    optimizer = ")
         fit = fit.replace(
             "COMPILE\n", text[start : text.index("    if options.epochs")]
         )
     if twice_softmaxed:
-        text = text + _SOFTMAX_TWICE[task.engine]
+        text = text + programs.softmax_twice
         fit = fit.replace('"sparse_categorical_crossentropy"', _LOGITS)
     main = text.rindex('\n\nif __name__ == "__main__":')
     tail = text[main:].replace('if __name__ == "__main__":\n    main()\n', "")

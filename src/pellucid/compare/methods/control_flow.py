@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.compare.measurement import Measurement
+from pellucid.compare.methods.programs import find_programs
 from pellucid.compare.methods.scripts import load_script, silence
 from pellucid.renamed import former_names
 
@@ -91,157 +92,16 @@ _NAMES = {
     "remembered": "a trace left outside",
 }
 
-#: what comes before the programs, how arrays go in, and the modes
-_HEADS = {
-    "numpy": """
+#: what comes before the programs where NumPy runs them: their right results
+_NUMPY = """
 import numpy as np
 from numpy import stack
 from numpy import sum as total
 
 array = np.asarray
 MODES = {"as it is": lambda f, x: f}
-""",
-    "torch": """
-import torch
-from torch import stack
-from torch import sum as total
+"""
 
-array = torch.tensor
-
-
-def compiled(f, x):
-    torch.compiler.reset()
-    return torch.compile(f, backend="eager")
-
-
-def whole(f, x):
-    torch.compiler.reset()
-    return torch.compile(f, backend="eager", fullgraph=True)
-
-
-class Program(torch.nn.Module):
-    def __init__(self, f):
-        super().__init__()
-        self.f = f
-
-    def forward(self, x):
-        return self.f(x)
-
-
-def exported(f, x):
-    return torch.export.export(Program(f), (x,)).module()
-
-
-MODES = {
-    "eager": lambda f, x: f,
-    "torch.compile": compiled,
-    "torch.compile fullgraph": whole,
-    "torch.export": exported,
-}
-""",
-    "tensorflow": """
-import tensorflow as tf
-from tensorflow import reduce_sum as total
-from tensorflow import stack
-
-array = tf.constant
-MODES = {
-    "eager": lambda f, x: f,
-    "tf.function": lambda f, x: tf.function(f),
-    "XLA": lambda f, x: tf.function(f, jit_compile=True),
-}
-""",
-    "jax": """
-import jax
-import jax.numpy as jnp
-from jax.numpy import stack
-from jax.numpy import sum as total
-
-array = jnp.asarray
-MODES = {"eager": lambda f, x: f, "jit": lambda f, x: jax.jit(f)}
-""",
-}
-
-#: the framework's own form of a program, where there is one
-_OTHER = {
-    "torch": """
-
-def other_branch(x):
-    return torch.cond(total(x) > 0, lambda x: x * 2, lambda x: x - 1, (x,))
-
-
-def other_until(x):
-    from torch._higher_order_ops import while_loop
-
-    return while_loop(lambda x: total(x * x) > 1, lambda x: (x / 2,), (x,))[0]
-
-
-def other_recursive(x):
-    return other_until(x)
-""",
-    "tensorflow": """
-
-def other_counted(x):
-    y = x * 0
-    for _ in tf.range(tf.cast(tf.abs(x[0]), tf.int32)):
-        y = y + x
-    return y
-
-
-def other_listed(x):
-    found = tf.TensorArray(x.dtype, size=0, dynamic_size=True)
-    for value in x:
-        if value > 0:
-            found = found.write(found.size(), value * 2)
-    return found.stack()
-
-
-def other_recursive(x):
-    return tf.while_loop(lambda x: total(x * x) > 1, lambda x: (x / 2,), (x,))[0]
-
-
-count = tf.Variable(0.0)
-
-
-def other_remembered(x):
-    count.assign_add(1.0)
-    return x * 2 + count
-""",
-    "jax": """
-
-def other_branch(x):
-    return jax.lax.cond(total(x) > 0, lambda x: x * 2, lambda x: x - 1, x)
-
-
-def other_until(x):
-    return jax.lax.while_loop(lambda x: total(x * x) > 1, lambda x: x / 2, x)
-
-
-def other_counted(x):
-    turns = jnp.abs(x[0]).astype(int)
-    return jax.lax.fori_loop(0, turns, lambda _, y: y + x, x * 0)
-
-
-def other_early(x):
-    def go_on(state):
-        return (state[0] < 8) & (total(state[1] * state[1]) >= 1)
-
-    return jax.lax.while_loop(go_on, lambda s: (s[0] + 1, s[1] / 2), (0, x))[1]
-
-
-def other_recursive(x):
-    return other_until(x)
-
-
-def other_remembered(x):
-    def remember(x):
-        seen.append(1)
-        return x * 2 + len(seen)
-
-    kind = jax.ShapeDtypeStruct(x.shape, x.dtype)
-    return jax.experimental.io_callback(remember, kind, x, ordered=True)
-""",
-}
 _INPUTS = (
     np.array([3.0, -1.0, 2.0, 0.5], np.float32),
     np.array([-5.0, 4.0, -0.5, -8.0], np.float32),
@@ -251,8 +111,9 @@ _INPUTS = (
 
 def run_programs(engine: str, folder: Path) -> Iterator[Measurement]:
     """Run every program in every mode; a figure each, and the share of a mode."""
-    text = _HEADS[engine] + _PROGRAMS + _OTHER.get(engine, "")
-    truth = load_script(_HEADS["numpy"] + _PROGRAMS, folder / "truth.py")
+    programs = find_programs(engine)
+    text = programs.control_flow + _PROGRAMS + programs.own_forms
+    truth = load_script(_NUMPY + _PROGRAMS, folder / "truth.py")
     with silence():
         module = load_script(text.lstrip(), folder / "programs.py")
     for mode in module.MODES:

@@ -11,18 +11,11 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from pellucid.benchmark.jobs import (
-    Launch,
-    find_free_port,
-    find_mpiexec,
-    rank_environment,
-)
+from pellucid.benchmark.jobs import Launch, find_mpiexec, rank_environments
 from pellucid.compare.methods.cpu_affinity import list_usable_cpus, pinned_command
 from pellucid.compare.methods.subject import build_model, load_data
 from pellucid.compare.methods.trial import (
@@ -33,6 +26,7 @@ from pellucid.compare.methods.trial import (
     write_trial,
 )
 from pellucid.compare.task import Task
+from pellucid.engines.registry import ENGINES
 from pellucid.errors import EngineError
 from pellucid.model import Model
 from pellucid.training import Callback, Trainer
@@ -75,7 +69,7 @@ def run_job(task: Task, count: int, *, seconds: float, steps: int = 0) -> Trial:
     folder.mkdir()
     question = {"task": task.to_json(), "seconds": seconds, "steps": steps}
     (folder / _QUESTION).write_text(json.dumps(question), encoding="utf-8")
-    launches = _LAUNCHES[task.engine](count)
+    launches = _launch(task.engine, count)
     said = [folder / f"said-{i}" for i in range(len(launches))]
     processes = []
     try:
@@ -126,27 +120,15 @@ def _make_command(rank: int) -> list[str]:
     return pinned_command(_MODULE, cpus[rank % len(cpus) :][:1] if cpus else ())
 
 
-def _launch_mpiexec(count: int) -> list[Launch]:
-    """One launcher for all; each process has a processor of its own to run on."""
+def _launch(engine: str, count: int) -> list[Launch]:
+    """Launch the processes, each with a processor of its own to run on."""
+    if ENGINES[engine].process_environment is not None:
+        told = rank_environments(engine, ["127.0.0.1"] * count)
+        return [Launch(_make_command(i), told[i]) for i in range(count)]
     words = [find_mpiexec()]
     for rank in range(count):
         words += [*([":"] if rank else []), "-n", "1", *_make_command(rank)]
     return [Launch(words, {})]
-
-
-def _launch_each(engine: str, count: int) -> list[Launch]:
-    workers = [f"127.0.0.1:{find_free_port()}" for _ in range(count)]
-    return [
-        Launch(_make_command(rank), rank_environment(engine, workers, rank))
-        for rank in range(count)
-    ]
-
-
-_LAUNCHES: dict[str, Callable[[int], list[Launch]]] = {
-    "numpy": _launch_mpiexec,
-    "compiled": _launch_mpiexec,
-    **{name: partial(_launch_each, name) for name in ("torch", "tensorflow", "jax")},
-}
 
 
 class _Watch(Callback):

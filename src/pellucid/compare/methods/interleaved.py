@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pellucid.benchmark.case import Case
+from pellucid.benchmark.contenders import Contender
 from pellucid.benchmark.machine_load import Calibration
 from pellucid.benchmark.results import Round, Timing
 from pellucid.benchmark.rounds import BenchmarkConfig, BenchmarkRunner
 from pellucid.benchmark.statistics import Spread, quartiles
 from pellucid.compare.measurement import Measurement
-from pellucid.compare.methods.contenders import EngineContender
 from pellucid.compare.methods.subject import get_network
 from pellucid.compare.task import Task
 
@@ -21,9 +21,9 @@ EngineMeasurements = dict[str, list[Measurement] | str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContenderTiming:
-    """One variant at one size of batch."""
+    """One contender at one size of batch."""
 
-    variant: EngineContender
+    contender: Contender
     batch: int
     timing: Timing
 
@@ -74,31 +74,30 @@ def find_fastest(timed: Iterable[ContenderTiming]) -> ContenderTiming | None:
 
 def describe_modes(timed: Iterable[ContenderTiming]) -> str:
     """Return in words which modes an engine's fastest was taken from."""
-    words = [one.variant.word for one in timed if one.timing.rounds]
+    words = [one.contender.mode for one in timed if one.timing.rounds]
     return f"the fastest of {' / '.join(words)}" if len(words) > 1 else "its one mode"
 
 
 def time_interleaved(
     tasks: Sequence[Task],
-    variants: Sequence[EngineContender],
+    contenders: Sequence[Contender],
     kind: str,
     *,
     batches: Iterable[int],
     config: BenchmarkConfig,
 ) -> list[ContenderTiming]:
-    """Time variants in rounds, at each size of batch.
+    """Time contenders in rounds, at each size of batch.
 
     Parameters
     ----------
     tasks : sequence of Task
         Of all engines; network, data and seed are the same in each.
-    variants : sequence of Variant
+    contenders : sequence of Contender
     kind : {"trainer", "predictor"}
     batches : iterable of int
-    pace : Pace
+    config : BenchmarkConfig
     """
     task, found = tasks[0], []
-    contenders = [variant.contender for variant in variants]
     with BenchmarkRunner(
         contenders, kind, calibration=Calibration(), say=_ignore
     ) as runner:
@@ -106,8 +105,8 @@ def time_interleaved(
         for batch in batches:
             result = runner.run(make_case(task, batch), config)
             found += [
-                ContenderTiming(variant=variant, batch=batch, timing=timing)
-                for variant, timing in zip(variants, result.timings, strict=True)
+                ContenderTiming(contender=contender, batch=batch, timing=timing)
+                for contender, timing in zip(contenders, result.timings, strict=True)
             ]
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from pellucid.engines.registry import DEFAULT
 from pellucid.network import Network, Node, Preprocessing
 from pellucid.network.initializers import Initializer
 from pellucid.network.layers import Input, Layer
@@ -12,7 +13,6 @@ from pellucid.network.layers.activation import Elementwise
 from pellucid.objectives import loss_from_json, optimizer_from_json
 from pellucid.runs.recipe import Recipe
 
-DEFAULT = "compiled"  # the engine that a program need not name
 #: what is said by its place
 _FIRST = ("out_channels", "units", "rate")
 _TEXT = '''"""{name} in pellucid: {count:,} parameters.

@@ -13,9 +13,7 @@ from pellucid.code import write_script
 from pellucid.compare.methods.pellucid_program import write_pellucid_program
 from pellucid.compare.methods.subject import get_network, read_recipe
 from pellucid.compare.task import Task
-
-#: who writes the script of a framework; our own engines' is a pellucid program
-_FRAMEWORK = {"torch": "torch", "tensorflow": "keras", "jax": "jax"}
+from pellucid.engines.registry import ENGINES, OURS
 
 
 def write_script_text(task: Task) -> str:
@@ -28,18 +26,20 @@ def write_script_text(task: Task) -> str:
     """
     network, recipe = get_network(task), read_recipe(task.network, task.data)
     name = script_name(task)
-    if task.engine not in _FRAMEWORK:
+    if task.engine in OURS:
         stem = Path(name).stem
         return write_pellucid_program(network, recipe, stem=stem, engine=task.engine)
-    framework = _FRAMEWORK[task.engine]
+    framework = ENGINES[task.engine].script_framework
     data = Path(task.data).name
     return write_script(network, framework, recipe=recipe, data=data, name=name).text
 
 
 def script_name(task: Task) -> str:
     """Return the script's file name."""
+    record = ENGINES[task.engine]
+    framework = record.script_framework if record.is_framework else "pellucid"
     stem = "".join(c if c.isalnum() else "_" for c in Path(task.network).stem)
-    return f"{stem.lower()}_{_FRAMEWORK.get(task.engine, 'pellucid')}.py"
+    return f"{stem.lower()}_{framework}.py"
 
 
 def load_script(text: str, path: Path) -> ModuleType:

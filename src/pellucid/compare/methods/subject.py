@@ -11,6 +11,7 @@ from pellucid.compare.task import Task
 from pellucid.data import Dataset
 from pellucid.data.loading import NAMES
 from pellucid.engines import Engine
+from pellucid.engines.registry import REFERENCE
 from pellucid.errors import NetworkError
 from pellucid.model import Model
 from pellucid.model.inputs import check_dataset
@@ -68,7 +69,9 @@ def load_data(task: Task, model: Model | None = None) -> tuple[Dataset, Dataset]
     key = (task.network, task.data)
     if key not in _KEPT:
         recipe = read_recipe(task.network, task.data)
-        found = load_examples(recipe.data, model or build_recipe_model(recipe, "numpy"))
+        found = load_examples(
+            recipe.data, model or build_recipe_model(recipe, REFERENCE)
+        )
         _KEPT.clear()
         if sum(getattr(part.images, "nbytes", 0) for part in found) > _MOST_BYTES:
             return found
@@ -104,7 +107,7 @@ def check_subject(network: str, data: str | None) -> tuple[str, str]:
         If the network or the data cannot be had, or do not fit each other.
     """
     recipe = read_recipe(network, data)
-    model = build_recipe_model(recipe, "numpy")
+    model = build_recipe_model(recipe, REFERENCE)
     for part in load_examples(recipe.data, model):
         check_dataset(part, "compare", model.network, model.loss)
     return _absolute(network), _absolute(recipe.data.source)

@@ -14,6 +14,7 @@ from pellucid.compare.measurement import Measurement
 from pellucid.compare.report.element import Markup, el
 from pellucid.compare.report.format import TITLES, format_value
 from pellucid.compare.results import format_amount
+from pellucid.engines.registry import NAMES
 
 WIDTH = 340
 _LABELS = 108  # the column for the names on the left
@@ -211,15 +212,16 @@ def format_tick(value: float) -> str:
 def draw_marker(engine: str, x: float, y: float) -> Markup:
     """Return an engine's marker: each has a shape of its own."""
     r = 3.6
-    shapes = {
-        "compiled": f"M{_px(x)} {_px(y - r - 1)}l{r + 1} {r + 1}l{-r - 1} {r + 1}"
+    shapes = (  # after the circle: diamond, square, triangles
+        f"M{_px(x)} {_px(y - r - 1)}l{r + 1} {r + 1}l{-r - 1} {r + 1}"
         f"l{-r - 1} {-r - 1}z",
-        "torch": f"M{_px(x - r)} {_px(y - r)}h{2 * r}v{2 * r}h{-2 * r}z",
-        "tensorflow": f"M{_px(x)} {_px(y - r - 1)}l{r + 1} {2 * r}h{-2 * r - 2}z",
-        "jax": f"M{_px(x)} {_px(y + r + 1)}l{r + 1} {-2 * r}h{-2 * r - 2}z",
-    }
-    if engine in shapes:
-        return el("path", d=shapes[engine], class_=f"fill {engine}")
+        f"M{_px(x - r)} {_px(y - r)}h{2 * r}v{2 * r}h{-2 * r}z",
+        f"M{_px(x)} {_px(y - r - 1)}l{r + 1} {2 * r}h{-2 * r - 2}z",
+        f"M{_px(x)} {_px(y + r + 1)}l{r + 1} {-2 * r}h{-2 * r - 2}z",
+    )
+    number = NAMES.index(engine)
+    if number:
+        return el("path", d=shapes[number - 1], class_=f"fill {engine}")
     return el("circle", cx=_px(x), cy=_px(y), r=r, class_=f"fill {engine}")
 
 

@@ -7,15 +7,10 @@ from collections.abc import Sequence
 
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.results import Question, Result, Results, format_amount
+from pellucid.engines.registry import ENGINES
 
 #: how engines are called in a report
-TITLES = {
-    "numpy": "pellucid numpy",
-    "compiled": "pellucid compiled",
-    "torch": "PyTorch",
-    "tensorflow": "TensorFlow",
-    "jax": "JAX",
-}
+TITLES = {record.name: record.title for record in ENGINES.values()}
 
 _READ = 4  # so many points of a curve are read one by one
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pellucid.compare.criteria.criterion import OURS
 from pellucid.compare.results.ranking import TIE
 from pellucid.compare.results.results_file import Results
 from pellucid.compare.results.scores import MetricScores, Score, score_metrics
+from pellucid.engines.registry import OURS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from pellucid.compare.criteria import find_criterion
 from pellucid.compare.criteria.criterion import Criterion
 from pellucid.compare.results import Result, Results
 from pellucid.compare.run.request import Request
-from pellucid.engines.registry import missing_package
+from pellucid.engines.registry import ENGINES, missing_package
 
 #: what --quick reckons for a cell before any is measured, for the time that is left
 _GUESS_S = {True: 9.0, False: 60.0}
@@ -120,8 +120,9 @@ def _settle(request: Request, asked: Criterion, engine: str) -> Result | None:
     """Return a cell with nothing to do, if it is one."""
     package = missing_package(engine)
     if package is not None:
-        extra = f"'pellucid[{engine}]'" if engine != "compiled" else package
-        reason = f"Not installed: no {package}. Run: pip install {extra}"
+        record = ENGINES[engine]
+        what = f"'{record.requirement}'" if record.extra else package
+        reason = f"Not installed: no {package}. Run: pip install {what}"
         return Result(
             row=asked.name, engine=engine, status="not installed", reason=reason
         )

@@ -13,10 +13,10 @@ from typing import Any
 
 from pellucid import __version__
 from pellucid.compare.criteria.criterion import Criterion
-from pellucid.engines.registry import NEEDS
+from pellucid.engines.registry import ENGINES, NEEDS
 from pellucid.network import codec, load_network
 
-_BESIDE = ("numpy", "llvmlite", "torch", "tensorflow", "keras", "jax", "optax")
+_BESIDE = ("numpy", *(d for e in ENGINES.values() for d in e.distributions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.engines.registry import ENGINES
 from pellucid.errors import ExchangeError
 from pellucid.exchange.runtime_timing import RuntimeMeasurement, time_runtime
 from pellucid.model import Model
@@ -49,17 +50,10 @@ class ExportedFile:
 #: from a model, images (N, H, W, C) as float32, and an empty folder
 Export = Callable[[Model, Array, Path], ExportedFile]
 
-_HOMES = {
-    "numpy": "ours",
-    "compiled": "ours",
-    "torch": "from_torch",
-    "tensorflow": "from_tensorflow",
-    "jax": "from_jax",
-}
-
 
 def get_exporters(engine: str) -> Mapping[str, Export]:
     """Return an engine's exporters by the name of what they write."""
-    home = importlib.import_module(f"{__package__}.{_HOMES[engine]}")
-    found: Mapping[str, Export] = home.EXPORTS
+    home = f"from_{engine}" if ENGINES[engine].is_framework else "ours"
+    module = importlib.import_module(f"{__package__}.{home}")
+    found: Mapping[str, Export] = module.EXPORTS
     return found

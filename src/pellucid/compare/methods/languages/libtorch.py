@@ -1,9 +1,9 @@
-"""Frameworks' artifacts, run from other languages."""
+"""TorchScript in libtorch, from C++ and Java."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,7 @@ from pellucid.compare.methods.languages.programs import (
     Functions,
     compile_object,
     find_cpp_compiler,
-    run_in_c,
-    run_in_cpp,
-    run_in_java,
 )
-from pellucid.compare.methods.languages.tensorflow_c import from_saved_model
-from pellucid.compare.methods.languages.web import run_in_browser, run_in_node
 from pellucid.model import Model
 
 _LIBTORCH = """
@@ -46,9 +41,13 @@ void model_run(const float *image, float *output) {
 """
 
 
-def _libtorch(program: Callable[[Functions, Array, Path], Array]) -> Run:
+def run_libtorch(
+    engine: str, program: Callable[[Functions, Array, Path], Array]
+) -> Run:
+    """Return what runs a traced module in a program of another language."""
+
     def run(model: Model, images: Array, folder: Path) -> Array:
-        exporter = get_exporters("torch")["TorchScript (torch.jit.trace)"]
+        exporter = get_exporters(engine)["TorchScript (torch.jit.trace)"]
         written = exporter(model, images, folder)
         first = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         shape = ", ".join(map(str, (1, *first.shape[1:])))
@@ -70,45 +69,6 @@ def _libtorch(program: Callable[[Functions, Array, Path], Array]) -> Run:
     return run
 
 
-def _no_c(model: Model, images: Array, folder: Path) -> Array:
+def refuse_c(model: Model, images: Array, folder: Path) -> Array:
+    """Say that libtorch cannot be called from C."""
     raise ModuleNotFoundError("libtorch is C++, it has no C interface")
-
-
-_TF, _JAX = "SavedModel", "SavedModel (jax2tf)"
-_TORCH_ONNX, _KERAS_ONNX = "ONNX (dynamo=False)", "ONNX (Model.export)"
-_JAX_ONNX = "ONNX (jax2tf, tf2onnx)"
-
-THEIRS: Mapping[str, Mapping[str, Run]] = {
-    "torch": {
-        "C": _no_c,
-        "C++": _libtorch(run_in_cpp),
-        "JavaScript in Node": run_in_node("torch", _TORCH_ONNX, channels_first=True),
-        "JavaScript in a browser": run_in_browser(
-            "torch", _TORCH_ONNX, channels_first=True
-        ),
-        "Java": _libtorch(run_in_java),
-    },
-    "tensorflow": {
-        "C": from_saved_model("tensorflow", _TF, run_in_c),
-        "C++": from_saved_model("tensorflow", _TF, run_in_cpp),
-        "JavaScript in Node": run_in_node(
-            "tensorflow", _KERAS_ONNX, channels_first=False
-        ),
-        "JavaScript in a browser": run_in_browser(
-            "tensorflow", _KERAS_ONNX, channels_first=False
-        ),
-        "Java": from_saved_model("tensorflow", _TF, run_in_java),
-    },
-    "jax": {
-        "C": from_saved_model("jax", _JAX, run_in_c),
-        "C++": from_saved_model("jax", _JAX, run_in_cpp),
-        "JavaScript in Node": run_in_node("jax", _JAX_ONNX, channels_first=False),
-        "JavaScript in a browser": run_in_browser(
-            "jax", _JAX_ONNX, channels_first=False
-        ),
-        "Java": from_saved_model("jax", _JAX, run_in_java),
-    },
-}
-
-#: what takes a minute to compile
-SLOW = (("torch", "C++"), ("torch", "Java"))
