@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MODULES = {
     "compare.conduct": "compare.run",
     "compare.conduct.conductor": "compare.run.runner",
-    "compare.conduct.station": "compare.run.child_process",
+    "compare.conduct.station": "benchmark.child_process",
     "compare.conduct.stations": "compare.run.child_processes",
     "compare.parity": "verify",
     "compare.parity.corners": "verify.nonsmooth",
@@ -61,7 +61,7 @@ MODULES = {
     "compare.timing": "benchmark",
     "compare.timing.peers": "benchmark.contenders",
     "compare.timing.picture": "benchmark.chart",
-    "compare.timing.process": "benchmark.child_process",
+    "compare.timing.process": "benchmark.contender_process",
     "compare.timing.quiet": "benchmark.machine_load",
     "compare.timing.summary": "benchmark.statistics",
     "compare.timing.tax": "benchmark.overhead",

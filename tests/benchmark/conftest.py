@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ _MODULE = """
 import os, sys, time
 
 def trainer(case, *, sleep_s=0.001, fails=""):
+    if os.environ.get("FAKE_VERSION") != "3":
+        raise ValueError("not in its environment")
     if fails == "making":
         raise ValueError("cannot be made")
     if fails == "silence":
@@ -29,9 +32,6 @@ def trainer(case, *, sleep_s=0.001, fails=""):
     return call
 
 predictor = trainer
-
-def versions():
-    return {"fake": os.environ.get("FAKE_VERSION", "1")}
 """
 
 
@@ -40,13 +40,15 @@ def fake(tmp_path: Path) -> Callable[..., Contender]:
     """Return a function that makes a peer whose calls only sleep."""
     (tmp_path / "fake_peer.py").write_text(_MODULE, encoding="utf-8")
 
+    path = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+
     def make(name: str, **options: object) -> Contender:
         return Contender(
             name=name,
             framework=name.split(maxsplit=1)[0],
             module="fake_peer",
             options=options,
-            environment={"PYTHONPATH": str(tmp_path), "FAKE_VERSION": "3"},
+            environment={"PYTHONPATH": os.pathsep.join(path), "FAKE_VERSION": "3"},
         )
 
     return make

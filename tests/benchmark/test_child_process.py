@@ -1,74 +1,93 @@
-"""A peer's process: answers, noise, failures, silence, death."""
+"""A child process that answers: messages, silence, death, and its group."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from pellucid.benchmark.case import Case
-from pellucid.benchmark.child_process import ChildProcess, ContenderFailure
-from pellucid.benchmark.networks import get_network
+from pellucid.benchmark.child_process import ChildFailure, ChildProcess
 
-CASE = Case(name="fake", network=get_network("lenet5")).to_json()
+_MODULE = """
+import os, subprocess, sys, time
+from pellucid.benchmark.child_process import answer_requests
+
+def answer(request):
+    print("noise on stdout", flush=True)
+    if request.get("sleeps"):
+        time.sleep(60)
+    if request.get("dies"):
+        print("these are my last words", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), request["dies"])
+    if request.get("starts"):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        return {"pid": child.pid}
+    return {"echo": request, "told": os.environ.get("TOLD")}
+
+answer_requests(answer)
+"""
 
 
 @pytest.fixture
-def begin(fake):
-    """Return a function that starts a fake peer and prepares it."""
-    started = []
+def start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., ChildProcess]]:
+    (tmp_path / "echoing.py").write_text(_MODULE, encoding="utf-8")
+    path = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{path}")
+    started: list[ChildProcess] = []
 
-    def start(*, timeout_s=30, **options):
-        process = ChildProcess(fake("fake", **options), timeout_s=timeout_s)
-        started.append(process)
-        contender = process.contender
-        answer = process.ask(
-            ask="prepare",
-            module=contender.module,
-            task="trainer",
-            options=contender.options,
-            case=CASE,
-        )
-        return process, answer
+    def begin(**options: object) -> ChildProcess:
+        started.append(ChildProcess("echoing", **options))  # type: ignore[arg-type]
+        return started[-1]
 
-    yield start
+    yield begin
     for process in started:
         process.close()
 
 
-def test_a_peer_says_its_versions_and_times_its_calls(begin):
-    process, answer = begin(sleep_s=0.002)
-    assert answer["versions"] == {"fake": "3"}
-    assert answer["first_s"] >= 0.002
-    answer = process.ask(ask="go", count=4, warm=1)
-    assert len(answer["times_s"]) == 4
-    assert min(answer["times_s"]) >= 0.002
-    assert process.ask(ask="memory")["peak_bytes"] > 1 << 20
-
-
-def test_a_peer_that_cannot_be_made_says_why(begin):
-    with pytest.raises(ContenderFailure, match="fake: ValueError: cannot be made"):
-        begin(fails="making")
-
-
-def test_a_call_that_goes_wrong_is_told_and_the_process_lives(begin):
-    process, _ = begin(fails="calling")
-    with pytest.raises(ContenderFailure, match="RuntimeError: call 3 went wrong"):
-        process.ask(ask="go", count=5)
+def test_a_child_answers_one_request_after_the_other(start) -> None:
+    process = start(environment={"TOLD": "so"})
+    for i in range(2):
+        answer = process.ask({"i": i}, limit_s=60)
+        assert answer == {"echo": {"i": i}, "told": "so"}
     assert process.is_alive
 
 
-def test_a_process_that_dies_leaves_its_last_words(begin):
-    process, _ = begin(fails="dying")
-    with pytest.raises(ContenderFailure, match=r"exit code 7.*these are my last words"):
-        process.ask(ask="go", count=5)
+def test_a_child_that_is_silent_is_closed(start) -> None:
+    process = start(leads_group=True)
+    process.ask({}, limit_s=60)
+    with pytest.raises(ChildFailure, match="no answer within 1 s") as raised:
+        process.ask({"sleeps": True}, limit_s=1)
+    assert raised.value.exit_code is None
+    assert not process.is_alive
+    process.close()
 
 
-def test_a_peer_that_says_nothing_is_given_up(begin):
-    with pytest.raises(ContenderFailure, match="must answer within 3 s"):
-        begin(fails="silence", timeout_s=3)
+def test_a_child_that_dies_leaves_its_last_words(start) -> None:
+    with pytest.raises(ChildFailure, match="SIGABRT") as raised:
+        start().ask({"dies": 6}, limit_s=60)
+    assert raised.value.exit_code == -6
+    assert raised.value.last_words == "these are my last words"
 
 
-def test_nothing_can_go_before_it_is_prepared(fake):
-    process = ChildProcess(fake("fake"), timeout_s=30)
+def test_what_the_leader_of_a_group_has_started_ends_with_it(start) -> None:
+    process = start(leads_group=True)
+    pid = process.ask({"starts": True}, limit_s=60)["pid"]
+    process.close()
+    state = Path(f"/proc/{pid}/stat")
+    deadline = time.monotonic() + 10
+    while _is_running(state) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _is_running(state)
+
+
+def _is_running(state: Path) -> bool:
     try:
-        with pytest.raises(ContenderFailure, match="must be prepared"):
-            process.ask(ask="go", count=1)
-    finally:
-        process.close()
+        text = state.read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return text.rpartition(")")[2].split()[0] != "Z"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pellucid.benchmark.child_process import ContenderFailure
+from pellucid.benchmark.contender_process import ContenderFailure
 from pellucid.benchmark.machine_load import DISTURBED
 from pellucid.benchmark.results import CaseResult, Report, Round, Timing
 from pellucid.benchmark.scripts import Script, run_script

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pellucid.benchmark.child_process import ContenderFailure
+from pellucid.benchmark.contender_process import ContenderFailure
 from pellucid.benchmark.fit import add_round
 from pellucid.benchmark.results import CaseResult, Timing
 from pellucid.benchmark.scripts import Script

@@ -6,10 +6,9 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.child_process import ChildProcess, ContenderFailure
+from pellucid.benchmark.contender_process import ContenderFailure, ContenderProcess
 from pellucid.benchmark.contenders import Contender
 from pellucid.benchmark.machine_load import DISTURBED, Calibration
 from pellucid.benchmark.results import CaseResult, Round, Timing
@@ -56,12 +55,12 @@ class BenchmarkConfig:
 class _Participant:
     """A peer that takes part: its process, and what it has done in this case."""
 
-    process: ChildProcess
+    process: ContenderProcess
     task: str
     calls: int = 0
     rounds: list[Round] = field(default_factory=list)
     failure: str | None = None
-    answer: dict[str, Any] = field(default_factory=dict)
+    first_call_s: float = 0.0
 
 
 class BenchmarkRunner:
@@ -74,11 +73,6 @@ class BenchmarkRunner:
     calibration : Calibration
     say : callable
         Takes a line for people.
-
-    Attributes
-    ----------
-    versions : dict
-        What the peers say they are.
     """
 
     def __init__(
@@ -90,10 +84,9 @@ class BenchmarkRunner:
         say: Say,
     ) -> None:
         self._entries = [
-            _Participant(ChildProcess(contender), task) for contender in contenders
+            _Participant(ContenderProcess(contender), task) for contender in contenders
         ]
         self._calibration, self._say = calibration, say
-        self.versions: dict[str, str] = {}
 
     def __enter__(self) -> BenchmarkRunner:
         return self
@@ -108,10 +101,10 @@ class BenchmarkRunner:
         One that fails here fails again, with its reason, when it prepares.
         """
         for entry in self._entries:
-            entry.process.send(ask="load", module=entry.process.contender.module)
+            entry.process.start_import()
         for entry in self._entries:
             with contextlib.suppress(ContenderFailure):
-                entry.process.receive()
+                entry.process.finish_import()
 
     def run(
         self, case: Case, config: BenchmarkConfig, *, measures_memory: bool = False
@@ -139,23 +132,16 @@ class BenchmarkRunner:
         entry.rounds, entry.failure = [], None
         self._say(f"{case.name}: {contender.name} prepares")
         try:
-            entry.answer = entry.process.ask(
-                ask="prepare",
-                module=contender.module,
-                task=entry.task,
-                options=contender.options,
-                case=case.to_json(),
-            )
-            self.versions |= entry.answer["versions"]
+            entry.first_call_s = entry.process.prepare(entry.task, case)
             entry.calls = self._warm_up(entry, config)
         except ContenderFailure as failure:
             self._fail(entry, failure)
 
     def _warm_up(self, entry: _Participant, config: BenchmarkConfig) -> int:
         """Run without counting; return how many calls make a turn."""
-        first = entry.process.ask(ask="go", count=config.least)["times_s"]
+        first = entry.process.run(config.least)["times_s"]
         count = config.calls(quartiles(first).median, within=config.warm_up_s)
-        times = entry.process.ask(ask="go", count=count)["times_s"]
+        times = entry.process.run(count)["times_s"]
         return config.calls(quartiles(times).median, within=config.turn_s)
 
     def _run_round(self, entry: _Participant, config: BenchmarkConfig) -> None:
@@ -164,9 +150,7 @@ class BenchmarkRunner:
         time.sleep(config.rest_s)
         before = self._calibration.slowdown()
         try:
-            answer = entry.process.ask(
-                ask="go", count=entry.calls, warm=config.warm_calls
-            )
+            answer = entry.process.run(entry.calls, warm=config.warm_calls)
         except ContenderFailure as failure:
             self._fail(entry, failure)
             return
@@ -191,8 +175,8 @@ class BenchmarkRunner:
         )
         if entry.failure:
             return timing
-        extra = {"first_call_s": entry.answer["first_s"]}
+        extra = {"first_call_s": entry.first_call_s}
         peak = None
         if measures_memory:
-            peak = entry.process.ask(ask="memory")["peak_bytes"]
+            peak = entry.process.peak_bytes()
         return replace(timing, peak_bytes=peak, extra=extra)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
-from pellucid.benchmark.child_process import ContenderFailure
+from pellucid.benchmark.contender_process import ContenderFailure
 from pellucid.benchmark.machine_load import DISTURBED
 from pellucid.benchmark.results import CaseResult, Report, Round, Timing
 from pellucid.benchmark.scripts import Script, run_script

@@ -8,15 +8,13 @@ calls, ``memory``.
 from __future__ import annotations
 
 import gc
-import json
-import os
-import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from pellucid.benchmark.case import Case
+from pellucid.benchmark.child_process import answer_requests
 from pellucid.benchmark.clock import time_calls
 from pellucid.benchmark.memory import forget_peak, peak_bytes
 
@@ -44,21 +42,15 @@ class Worker:
     ) -> dict[str, Any]:
         """Make what will be timed, and call it once."""
         self._call = None
-        contender = import_module(module)
-        make: Callable[..., Callable[[int], Any]] = getattr(contender, task)
-        begin = time.perf_counter()
+        make: Callable[..., Callable[[int], Any]] = getattr(import_module(module), task)
         self._call, self._done = make(Case.from_json(case), **options), 1
-        made = time.perf_counter()
+        begin = time.perf_counter()
         self._call(0)
         done = time.perf_counter()
         gc.collect()
         forget_peak()  # from here on: what steps need, not what loading took
         self._cpu_s = time.process_time()
-        return {
-            "make_s": made - begin,
-            "first_s": done - made,
-            "versions": contender.versions(),
-        }
+        return {"first_s": done - begin}
 
     def go(self, *, count: int, warm: int = 0) -> dict[str, Any]:
         """Make so many calls and return the seconds of each."""
@@ -78,8 +70,6 @@ class Worker:
 
 def main() -> None:
     """Answer until the questions end."""
-    questions = os.fdopen(int(sys.argv[1]), "r", encoding="utf-8")
-    answers = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
     worker = Worker()
     tasks: dict[str, Callable[..., dict[str, Any]]] = {
         "load": worker.load,
@@ -87,16 +77,16 @@ def main() -> None:
         "go": worker.go,
         "memory": worker.memory,
     }
-    for line in questions:
-        question = json.loads(line)
-        task = tasks[question.pop("ask")]
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        task = tasks[request.pop("ask")]
         try:
-            answer = task(**question)
+            return task(**request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent is told
             words = str(error).strip().splitlines() or ["nothing"]
-            answer = {"failure": f"{type(error).__name__}: {words[0]}"}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+            return {"failure": f"{type(error).__name__}: {words[0]}"}
+
+    answer_requests(answer)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ its figures, or a string where it failed.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pellucid.benchmark.child_process import answer_requests
 from pellucid.compare.criteria import find_criterion
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.methods.paths import remove_folders, shorten
@@ -100,12 +100,7 @@ def main() -> None:
     end_with_parent()
     with contextlib.suppress(OSError):  # where memory runs short, this one goes first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    questions = os.fdopen(int(sys.argv[1]), "r", encoding="utf-8")
-    answers = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
-    for line in questions:
-        document = json.dumps(answer(json.loads(line)), default=_plain)
-        answers.write(document + "\n")
-        answers.flush()
+    answer_requests(answer, default=_plain)
 
 
 def _plain(value: Any) -> Any:

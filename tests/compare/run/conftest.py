@@ -53,7 +53,7 @@ def measure(task):
         log.write(f"{child.pid}\\n")
     time.sleep(600)
 
-ROW = Criterion(name="hang", question="?", how="", measure=measure, limit_s=2)
+ROW = Criterion(name="hang", question="?", how="", measure=measure, limit_s=8)
 """,
     "slow": """
 def measure(task):

@@ -71,8 +71,3 @@ def predictor(case: Case) -> Callable[[int], Array]:
         return values[out]
 
     return lambda i: np.asarray(forward(weights, data[i % len(data)]))
-
-
-def versions() -> dict[str, str]:
-    """Return what answers for the figures."""
-    return {"jax": jax.__version__, "optax": optax.__version__}

@@ -8,11 +8,9 @@ import numpy as np
 
 from pellucid.benchmark.case import Case
 from pellucid.benchmark.contenders.models import LEARNING_RATE
-from pellucid.benchmark.contenders.tensorflow import keras_model, versions
+from pellucid.benchmark.contenders.tensorflow import keras_model
 from pellucid.benchmark.inputs import load_batches
 from pellucid.engines.tensorflow.imports import keras, tf
-
-__all__ = ["trainer", "versions"]
 
 
 def trainer(case: Case) -> Callable[[int], float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import metadata
 
 from pellucid.benchmark.case import Case
 from pellucid.benchmark.contenders.files import get_litert_file
@@ -35,8 +34,3 @@ def predictor(case: Case, *, threads: int | None = None) -> Callable[[int], Arra
         return output
 
     return predict
-
-
-def versions() -> dict[str, str]:
-    """Return what answers for the figures."""
-    return {"ai-edge-litert": metadata.version("ai-edge-litert")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import metadata
 
 from pellucid.benchmark.case import Case
 from pellucid.benchmark.contenders.files import get_onnx_file
@@ -35,8 +34,3 @@ def _to_layout(x: Array, case: Case, shape: list[object]) -> Array:
     if tuple(shape[1:]) == case.network.input_shape:
         return x
     return x.transpose(0, 3, 1, 2).copy()
-
-
-def versions() -> dict[str, str]:
-    """Return what answers for the figures."""
-    return {"onnxruntime": metadata.version("onnxruntime")}

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from pellucid import __version__
 from pellucid.benchmark.case import Case
 
 
@@ -24,8 +23,3 @@ def trainer(case: Case, *, of: str, **options: Any) -> Callable[[int], float]:
         return loss
 
     return steps
-
-
-def versions() -> dict[str, str]:
-    """Return what answers for the figures; the report names the frameworks'."""
-    return {"pellucid": __version__}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pellucid import __version__, engines
+from pellucid import engines
 from pellucid.benchmark.case import Case
 from pellucid.benchmark.contenders.models import build_model
 from pellucid.benchmark.inputs import Array, load_batches
@@ -33,8 +33,3 @@ def predictor(
     model = build_model(case, engines.make(engine, **options))
     data = load_batches(case)
     return lambda i: model.predict(data[i % len(data)][0])
-
-
-def versions() -> dict[str, str]:
-    """Return what answers for the figures."""
-    return {"pellucid": __version__}

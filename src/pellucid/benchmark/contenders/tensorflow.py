@@ -72,8 +72,3 @@ def keras_model(case: Case, threads: int | None = None) -> Any:
     network = use_same_padding(strip_softmax(case.network))
     with quiet():
         return build_model(case, engines.make("tensorflow"), network).native
-
-
-def versions() -> dict[str, str]:
-    """Return what answers for the figures."""
-    return {"tensorflow": tf.__version__, "keras": keras.__version__}

@@ -64,11 +64,6 @@ def predictor(
     return predict
 
 
-def versions() -> dict[str, str]:
-    """Return what answers for the figures."""
-    return {"torch": torch.__version__}
-
-
 def _set_up(channels_last: bool, threads: int | None) -> torch.memory_format:
     if threads is not None:
         torch.set_num_threads(threads)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pellucid.benchmark.child_process import ContenderFailure
+from pellucid.benchmark.contender_process import ContenderFailure
 
 _FOLDER = Path(__file__).parent
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from pellucid.benchmark.child_process import ChildProcess
+from pellucid.benchmark.contender_process import ContenderProcess
 from pellucid.benchmark.contenders import (
     INFERENCE_MODES,
     TRAINING_MODES,
@@ -110,20 +110,11 @@ def _run_fresh_processes(
     started, peaks = [], []
     for _ in range(rounds):
         begin = time.perf_counter()
-        process = ChildProcess(contender)
-        try:
-            process.ask(
-                ask="prepare",
-                module=contender.module,
-                task=kind,
-                options=contender.options,
-                case=make_case(task, BATCH).to_json(),
-            )
+        with ContenderProcess(contender) as process:
+            process.prepare(kind, make_case(task, BATCH))
             started.append(time.perf_counter() - begin)
-            process.ask(ask="go", count=5)
-            peaks.append(process.ask(ask="memory")["peak_bytes"] / _MIB)
-        finally:
-            process.close()
+            process.run(5)
+            peaks.append(process.peak_bytes() / _MIB)
     return started, peaks
 
 

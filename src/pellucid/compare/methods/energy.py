@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.child_process import ChildProcess, ContenderFailure
+from pellucid.benchmark.contender_process import ContenderFailure, ContenderProcess
 from pellucid.benchmark.contenders import Contender
 
 _COUNTERS = Path("/sys/class/powercap")
@@ -31,24 +31,16 @@ def measure_joules(
     """
     if read_microjoules(folder) is None:
         return None
-    process = ChildProcess(contender)
     try:
-        process.ask(
-            ask="prepare",
-            module=contender.module,
-            task=kind,
-            options=contender.options,
-            case=case.to_json(),
-        )
-        times = process.ask(ask="go", count=_WARM)["times_s"]
-        count = max(1, round(_SECONDS / max(min(times), 1e-6)))
-        before = read_microjoules(folder)
-        process.ask(ask="go", count=count)
-        after = read_microjoules(folder)
+        with ContenderProcess(contender) as process:
+            process.prepare(kind, case)
+            times = process.run(_WARM)["times_s"]
+            count = max(1, round(_SECONDS / max(min(times), 1e-6)))
+            before = read_microjoules(folder)
+            process.run(count)
+            after = read_microjoules(folder)
     except ContenderFailure:
         return None
-    finally:
-        process.close()
     if before is None or after is None or after < before:
         return None
     joules: float = (after - before) / 1e6 / count

@@ -6,10 +6,46 @@ depends on it.
 
 from __future__ import annotations
 
+import signal
 import threading
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self
 
-from pellucid.compare.run.child_process import ChildProcess
+from pellucid.benchmark.child_process import ChildFailure, ChildProcess
+from pellucid.compare.task import Task
+
+_MODULE = "pellucid.compare.worker"
+
+
+def measure(
+    process: ChildProcess, criterion: str, tasks: Sequence[Task], *, limit_s: float
+) -> dict[str, Any]:
+    """Return, for each engine, its measurements as plain values, or why it failed.
+
+    Raises
+    ------
+    WorkerError
+        If no answer came within the limit, or the process died. It is of no use
+        afterwards.
+    """
+    request = {"row": criterion, "tasks": [task.to_json() for task in tasks]}
+    try:
+        return process.ask(request, limit_s=limit_s)
+    except ChildFailure as failure:
+        raise WorkerError(_explain(failure, limit_s)) from failure
+
+
+def _explain(failure: ChildFailure, limit_s: float) -> str:
+    if failure.exit_code is None:
+        return f"it hung: no answer within its limit of {limit_s:.0f} s."
+    last = f" Its last words: {failure.last_words}" if failure.last_words else ""
+    if failure.exit_code == -signal.SIGKILL:
+        return f"it was killed, most likely for want of memory (SIGKILL).{last}"
+    return f"it crashed: {failure}.{last}"
+
+
+class WorkerError(Exception):
+    """The process hung, crashed, or was killed; the message is the result's reason."""
 
 
 class ChildProcesses:
@@ -41,7 +77,7 @@ class ChildProcesses:
             self.end(engine)
         with self._lock:
             if engine not in self._there:
-                self._there[engine] = ChildProcess()
+                self._there[engine] = ChildProcess(_MODULE, leads_group=True)
             self._used.add(engine)
             if self.is_stopping:
                 self._there[engine].kill()

@@ -15,8 +15,7 @@ from typing import Any, Protocol
 from pellucid.benchmark.machine_load import DISTURBED, Calibration, count_usable_cpus
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.results import Result
-from pellucid.compare.run.child_process import WorkerError
-from pellucid.compare.run.child_processes import ChildProcesses
+from pellucid.compare.run.child_processes import ChildProcesses, WorkerError, measure
 from pellucid.compare.run.plan import Job, Plan
 from pellucid.compare.run.request import Request
 from pellucid.compare.task import Task
@@ -117,7 +116,7 @@ class ComparisonRunner:
             process = self._processes.get(engine, is_fresh=job.criterion.is_fresh)
             try:
                 limit_s = min(job.criterion.limit_s, max(1.0, self._left_s()))
-                found = process.measure(job.criterion.name, tasks, limit_s=limit_s)
+                found = measure(process, job.criterion.name, tasks, limit_s=limit_s)
             except WorkerError as error:
                 reason = str(error)
                 self._processes.end(engine)
