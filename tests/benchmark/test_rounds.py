@@ -36,7 +36,7 @@ def test_the_slower_peer_is_found_slower(field):
     )
     assert [timing.contender for timing in result.timings] == ["pellucid", "other"]
     assert all(len(timing.rounds) == 2 for timing in result.timings)
-    assert len(result.timing("pellucid").rounds[0].times_s) > 2
+    assert len(result.timing("pellucid").rounds[0].times_s) >= PACE.least
     assert result.best_contender.contender == "other"
     assert 1.5 < result.ratio_to("other").median < 30
     assert result.timing("other").peak_bytes > 1 << 20
