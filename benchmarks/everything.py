@@ -14,7 +14,7 @@ from pathlib import Path
 
 import summary
 
-from pellucid.benchmark.machine_load import load_average
+from pellucid.machine import load_average
 
 HERE = Path(__file__).parent
 MOST_LOAD, PATIENCE_S = 0.5, 600

@@ -21,10 +21,10 @@ from typing import Any
 import pellucid as pl
 from pellucid.benchmark.case import Case
 from pellucid.benchmark.inputs import load_batches
-from pellucid.benchmark.machine_load import load_average
 from pellucid.benchmark.networks import get_network
 from pellucid.benchmark.statistics import paired_ratio, quartiles
 from pellucid.engines.compiled.codegen.cpu import target
+from pellucid.machine import load_average
 
 IDEAS: dict[str, dict[str, Any]] = {
     "all ideas": {},

@@ -21,7 +21,7 @@ from typing import Any
 import pellucid as pl
 from pellucid import recipes
 from pellucid.benchmark.machine_load import Calibration
-from pellucid.cli.machine import machine
+from pellucid.machine import describe_machine
 from pellucid.network import to_json
 from pellucid.objectives import schedule_from_json
 from pellucid.recipes.builders import build_augment, build_model
@@ -246,7 +246,7 @@ def _conclusion(seeds: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _surroundings() -> dict[str, Any]:
     recipe = recipes.read("mnist-fast").model_dump(mode="json", exclude_none=True)
-    here = {"machine": machine(), "versions": provenance("compiled")}
+    here = {"machine": describe_machine(), "versions": provenance("compiled")}
     return {**here, "recipe": recipe}
 
 

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pellucid.cli.machine import machine
+from pellucid.machine import describe_machine
 from pellucid.recipes import override, parse_setting, read
 from pellucid.recipes.builders import build_network
 
@@ -65,7 +65,11 @@ def main() -> None:
             continue
         found.append(trial(name, arguments, options))
         print(found[-1]["name"], found[-1]["accuracy"], found[-1]["seconds"])
-    document = {"machine": machine(), "options": vars(options), "trials": found}
+    document = {
+        "machine": describe_machine(),
+        "options": vars(options),
+        "trials": found,
+    }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     write_table(document)

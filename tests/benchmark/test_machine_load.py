@@ -1,6 +1,5 @@
 """What else runs on the machine is noticed."""
 
-from pellucid.benchmark import machine_load
 from pellucid.benchmark.machine_load import Calibration
 
 
@@ -18,9 +17,3 @@ def test_a_real_calibration_takes_milliseconds():
     calibration = Calibration(threads=2)
     assert 0.0005 < calibration.best_s < 1
     assert calibration.slowdown() >= 0
-
-
-def test_load_is_three_numbers_or_nothing(monkeypatch):
-    assert machine_load.load_average() is None or len(machine_load.load_average()) == 3
-    monkeypatch.delattr(machine_load.os, "getloadavg", raising=False)
-    assert machine_load.load_average() is None

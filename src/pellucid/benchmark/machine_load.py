@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
+
+from pellucid.machine import count_usable_cpus
 
 #: a measurement is disturbed where the same work takes this much longer than at best
 DISTURBED = 0.25
@@ -56,18 +57,3 @@ def _hash_blocks() -> None:
     digest = hashlib.sha256()
     for _ in range(_BLOCKS):
         digest.update(_BLOCK)
-
-
-def count_usable_cpus() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def load_average() -> list[float] | None:
-    """Return the system's load over 1, 5 and 15 minutes; None where it has none."""
-    try:
-        return [round(value, 2) for value in os.getloadavg()]
-    except (AttributeError, OSError):
-        return None

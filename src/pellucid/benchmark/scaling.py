@@ -9,12 +9,12 @@ from typing import Any
 
 from pellucid.benchmark.case import Case
 from pellucid.benchmark.contenders import TRAINERS, Contender, select_contenders
-from pellucid.benchmark.machine_load import count_usable_cpus
 from pellucid.benchmark.networks import build_scalable, get_network
 from pellucid.benchmark.results import OURS, CaseResult, Report
 from pellucid.benchmark.rounds import BenchmarkConfig, BenchmarkRunner
 from pellucid.benchmark.setting import Record, Setting
 from pellucid.benchmark.statistics import growth_exponent
+from pellucid.machine import count_usable_cpus
 
 _CONTENDERS = ("pellucid", "torch")
 _CAN_SET_THREADS = ("pellucid", "torch", "tensorflow")  # JAX cannot be told

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.contenders import list_versions
-from pellucid.benchmark.machine_load import DISTURBED, Calibration, load_average
+from pellucid.benchmark.contenders import list_distributions
+from pellucid.benchmark.machine_load import DISTURBED, Calibration
 from pellucid.benchmark.networks import get_network
 from pellucid.benchmark.results import CaseResult, Report
 from pellucid.benchmark.rounds import BenchmarkConfig, Say
 from pellucid.benchmark.trained import weights_file
+from pellucid.machine import list_versions, load_average
 
 
 def _ignore(line: str) -> None:
@@ -91,7 +92,7 @@ class Record:
         self.benchmark, self.setting = benchmark, setting
         self.load_before, self.begun = load_average(), time.time()
         self.calibration = Calibration()
-        self.versions = list_versions()
+        self.versions = list_versions(list_distributions())
 
     def report(
         self,

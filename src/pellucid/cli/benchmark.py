@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.machine import machine
 from pellucid.cli.output import answer, emit, say, table
+from pellucid.machine import describe_machine
 
 if TYPE_CHECKING:
     from pellucid.benchmark import Report
@@ -121,7 +121,7 @@ def benchmark(
         seed=seed,
         epochs=epochs,
         say=say,
-        machine=machine(),
+        machine=describe_machine(),
     )
     report = run(what, setting)
     if out is not None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.machine import machine
 from pellucid.cli.output import answer, emit, say, table
 from pellucid.errors import PellucidError
+from pellucid.machine import describe_machine
 
 if TYPE_CHECKING:
     from pellucid.compare.results import Results
@@ -161,7 +161,7 @@ def _request(
         rows=rows,
         is_quick=is_quick,
         seed=seed,
-        machine=machine(),
+        machine=describe_machine(),
     )
 
 

@@ -6,8 +6,8 @@ from importlib import metadata
 from typing import Any
 
 from pellucid.cli import options
-from pellucid.cli.machine import machine
 from pellucid.cli.output import answer, emit, table
+from pellucid.machine import describe_machine
 
 
 def engines(json: options.Json = False) -> None:
@@ -23,7 +23,7 @@ def engines(json: options.Json = False) -> None:
     from pellucid.engines import NAMES
 
     found = [describe_engine(name) for name in NAMES]
-    here = machine()
+    here = describe_machine()
     if json:
         emit({"engines": found, "machine": here})
         return

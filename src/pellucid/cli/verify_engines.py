@@ -41,14 +41,13 @@ def verify_engines(
     json: bool,
 ) -> dict[str, Any]:
     """Run engines in lockstep, write the result, and return it; no table with json."""
-    from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum
     from pellucid.runs.picture import save_figure
     from pellucid.verify import check_parity, draw_parity, load_examples
+    from pellucid.verify.examples import default_loss
 
     names = engine_names(engines, dtype)
     target = _read_target(source)
-    outputs = target.network.output_shape[-1]
-    loss = target.loss or (CrossEntropy() if outputs > 1 else HalfSquaredErrorSum())
+    loss = target.loss or default_loss(target.network)
     examples = load_examples(
         target.network,
         loss,

@@ -18,13 +18,11 @@ from pellucid.network import Network
 from pellucid.network.ports import require_single
 from pellucid.objectives import (
     Adam,
-    CrossEntropy,
-    HalfSquaredErrorSum,
     Loss,
     Optimizer,
 )
 from pellucid.verify import lockstep, updates
-from pellucid.verify.examples import Examples, load_examples
+from pellucid.verify.examples import Examples, default_loss, load_examples
 from pellucid.verify.lockstep import (
     KINDS,
     Batch,
@@ -113,7 +111,7 @@ def check_parity(
     """
     require_single("verify", network)
     chosen = _select_engines(engines)
-    how = loss or _default_loss(network)
+    how = loss or default_loss(network)
     update = optimizer or Adam(1e-3)
     state = initial_state(network, seed=seed, dtype="float32")
     state |= {f"weights/{name}": array for name, array in (weights or {}).items()}
@@ -167,10 +165,6 @@ def _select_engines(engines: Sequence[str | Engine]) -> dict[str, Engine]:
             f"verify: engines must be two or more, each once; got {names or 'none'}."
         )
     return chosen
-
-
-def _default_loss(network: Network) -> Loss:
-    return CrossEntropy() if network.output_shape[-1] > 1 else HalfSquaredErrorSum()
 
 
 @dataclass(kw_only=True)

@@ -12,7 +12,7 @@ from pellucid.data import Batches, Dataset, load
 from pellucid.data.download import Progress
 from pellucid.errors import DataError
 from pellucid.network import Network, Preprocessing
-from pellucid.objectives import CrossEntropy, Loss, output_meaning
+from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum, Loss, output_meaning
 
 Array = npt.NDArray[Any]
 
@@ -70,6 +70,11 @@ class Examples:
             found += [(batch.images, batch.labels) for batch in whole]
             epoch += 1
         return found[:count]
+
+
+def default_loss(network: Network) -> Loss:
+    """Return cross-entropy, or half the squared error for one output."""
+    return CrossEntropy() if network.output_shape[-1] > 1 else HalfSquaredErrorSum()
 
 
 def load_examples(

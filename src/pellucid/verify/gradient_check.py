@@ -16,8 +16,9 @@ from pellucid.explain.values import Array, Position
 from pellucid.network import Network, Weight
 from pellucid.network.layers import Input
 from pellucid.network.ports import require_single
-from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum, Loss
-from pellucid.verify.nonsmooth_points import Signature, signature
+from pellucid.objectives import CrossEntropy, Loss
+from pellucid.verify.examples import default_loss
+from pellucid.verify.nonsmooth import Branches, count_differences, find_branches
 
 #: of each array's error, relative to its largest derivative: rounding of the loss
 #: (1e-16 · loss / h) and the third derivative (h² / 6) leave about 1e-9 of it
@@ -130,7 +131,7 @@ def check_gradients(
     True
     """
     require_single("verify", network)
-    chosen = loss or _default_loss(network)
+    chosen = loss or default_loss(network)
     start = network.initial_weights(seed, "float64")
     if weights is not None:
         start = {n: np.array(weights[n], np.float64) for n in start}
@@ -160,10 +161,6 @@ def check_gradients(
         weights=tuple(checks),
         tolerance=tolerance,
     )
-
-
-def _default_loss(network: Network) -> Loss:
-    return CrossEntropy() if network.output_shape[-1] > 1 else HalfSquaredErrorSum()
 
 
 def _draw_examples(network: Network, loss: Loss, seed: int) -> tuple[Array, Array]:
@@ -228,15 +225,15 @@ class _Probe:
         """Return the central difference, or None where a kink lies between."""
         array: Any = self._weights[weight.name]
         kept = array[at]
-        sides: list[tuple[float, Signature]] = []
+        sides: list[tuple[float, Branches]] = []
         for value in (kept + h, kept - h):
             array[at] = value
             found = self._outputs(weight.node)
             loss, _ = self._loss.value_and_grad(found[self._head], self._labels)
-            sides.append((loss, signature(self._network, found)))
+            sides.append((loss, find_branches(self._network, found)))
         array[at] = kept
         (above, one), (below, other) = sides
-        return None if one != other else (above - below) / (2 * h)
+        return None if count_differences(one, other) else (above - below) / (2 * h)
 
 
 def _check_weight(

@@ -11,8 +11,8 @@ import pytest
 from pellucid.benchmark.rounds import BenchmarkConfig
 from pellucid.compare.criteria import Task, footprint, latency, scale_out, train_speed
 from pellucid.compare.methods import cpu_affinity, distributed_job
-from pellucid.compare.methods.cpu_affinity import list_usable_cpus
 from pellucid.errors import EngineError
+from pellucid.machine import list_usable_cpus
 
 SHORT = BenchmarkConfig(
     rounds=2, turn_s=0.01, warm_up_s=0.01, rest_s=0, least=1, most=3

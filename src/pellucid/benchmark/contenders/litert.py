@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pellucid.benchmark.case import Case
 from pellucid.benchmark.contenders.files import get_litert_file
 from pellucid.benchmark.inputs import Array, load_batches
-from pellucid.benchmark.machine_load import count_usable_cpus
+from pellucid.machine import count_usable_cpus
 
 
 def predictor(case: Case, *, threads: int | None = None) -> Callable[[int], Array]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import Any
 
 from pellucid.engines.registry import DEFAULT, ENGINES, NEEDS, OURS
@@ -267,14 +266,7 @@ def select_contenders(
     ]
 
 
-def list_versions() -> dict[str, str]:
-    """Return the version of each package that a peer stands on."""
-    packages = dict.fromkeys(("numpy", *(p for ps in _NEEDS.values() for p in ps)))
-    found = {}
-    for package in packages:
-        name = _DISTRIBUTIONS.get(package, package)
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+def list_distributions() -> list[str]:
+    """Return the distributions that contenders stand on."""
+    packages = ("numpy", *(p for needed in _NEEDS.values() for p in needed))
+    return [_DISTRIBUTIONS.get(package, package) for package in packages]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pellucid.benchmark.statistics import quartiles
 from pellucid.compare.criteria.criterion import Chart, Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.methods.control_flow import run_programs
@@ -70,13 +71,13 @@ def _time_mode(
         first = _time_once(call, images[:_BATCH])
         times = _time_repeatedly(call, images[:_BATCH], 1.0 if task.is_quick else 5.0)
         other = _time_once(call, images)
-    low, middle, high = map(float, np.percentile(times, [25, 50, 75]) * 1000)
+    spread = quartiles([1000 * seconds for seconds in times])
     yield Measurement(
         name=f"step, {name}",
-        value=middle,
+        value=spread.median,
         unit="ms",
-        low=low,
-        high=high,
+        low=spread.low,
+        high=spread.high,
         runs=len(times),
         note=f"Forward pass of {_BATCH} images: median and quartiles.",
     )

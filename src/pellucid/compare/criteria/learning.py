@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pellucid.benchmark.statistics import confidence_interval, permutation_test
 from pellucid.compare.criteria.criterion import Chart, Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
-from pellucid.compare.methods.statistics import confidence_interval, permutation_test
 from pellucid.compare.methods.subject import build_model, load_data
 from pellucid.compare.task import Task
 from pellucid.data import Dataset
@@ -212,8 +212,8 @@ def conclude(measurements: Mapping[str, Sequence[Measurement]]) -> list[str]:
         f"{verdict}: the means lie {apart:.2f} percentage points apart at most, one "
         f"seed from another {noise:.2f} (standard deviation); p = {p:.3f} by a "
         "permutation test (test accuracies dealt out anew among the engines within "
-        "each seed, 10,000 times; statistic: the variance of the engines' means; "
-        "called larger where p < 0.05)."
+        "each seed, in up to 10,000 ways; statistic: the variance of the engines' "
+        "means; called larger where p < 0.05)."
     ]
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from pellucid.compare.criteria.criterion import Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
-from pellucid.compare.methods.cpu_affinity import list_usable_cpus
 from pellucid.compare.methods.trial import Weights, run_trial, train
 from pellucid.compare.task import Task
+from pellucid.machine import list_usable_cpus
 
 _IN_ONE, _ACROSS = "same bits: twice in one process", "same bits: across processes"
 _THREADS = "same bits: on one processor and on all"

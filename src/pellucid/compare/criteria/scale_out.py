@@ -6,16 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pellucid.benchmark.machine_load import count_usable_cpus
 from pellucid.benchmark.statistics import Spread, quartiles
 from pellucid.compare.criteria.criterion import Chart, Criterion, ScoredMetric
 from pellucid.compare.criteria.reproducibility import max_difference
 from pellucid.compare.measurement import Measurement
-from pellucid.compare.methods.cpu_affinity import list_usable_cpus
 from pellucid.compare.methods.distributed_job import EARLY, run_job
 from pellucid.compare.methods.trial import BATCH, Trial, Weights, run_trial
 from pellucid.compare.task import Task
 from pellucid.errors import EngineError
+from pellucid.machine import count_usable_cpus, list_usable_cpus
 
 _QUICK, _FULL = (1, 2), (1, 2, 4)
 _SPEED, _THREADS = "images/s, processes", "images/s, one process on processors"

@@ -112,7 +112,7 @@ _INPUTS = (
 def run_programs(engine: str, folder: Path) -> Iterator[Measurement]:
     """Run every program in every mode; a figure each, and the share of a mode."""
     programs = find_programs(engine)
-    text = programs.control_flow + _PROGRAMS + programs.own_forms
+    text = (programs.control_flow or _NUMPY) + _PROGRAMS + programs.own_forms
     truth = load_script(_NUMPY + _PROGRAMS, folder / "truth.py")
     with silence():
         module = load_script(text.lstrip(), folder / "programs.py")

@@ -6,7 +6,6 @@ to one only afterwards computes with two threads on it, which wait for each othe
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -15,13 +14,6 @@ import os, runpy, sys
 os.sched_setaffinity(0, map(int, sys.argv.pop(1).split(",")))
 runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
-
-
-def list_usable_cpus() -> tuple[int, ...]:
-    """Return the processors this process may use; none where it cannot be held."""
-    if not hasattr(os, "sched_getaffinity"):
-        return ()
-    return tuple(sorted(os.sched_getaffinity(0)))
 
 
 def pinned_command(module: str, cpus: Sequence[int], *words: str) -> list[str]:

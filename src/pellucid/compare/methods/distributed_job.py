@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.benchmark.jobs import Launch, find_mpiexec, rank_environments
-from pellucid.compare.methods.cpu_affinity import list_usable_cpus, pinned_command
+from pellucid.compare.methods.cpu_affinity import pinned_command
 from pellucid.compare.methods.subject import build_model, load_data
 from pellucid.compare.methods.trial import (
     BATCH,
@@ -28,6 +28,7 @@ from pellucid.compare.methods.trial import (
 from pellucid.compare.task import Task
 from pellucid.engines.registry import ENGINES
 from pellucid.errors import EngineError
+from pellucid.machine import list_usable_cpus
 from pellucid.model import Model
 from pellucid.training import Callback, Trainer
 

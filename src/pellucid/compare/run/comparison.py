@@ -11,7 +11,7 @@ from pellucid.compare.criteria import find_criterion, list_criteria
 from pellucid.compare.criteria.criterion import ENGINES
 from pellucid.compare.results import FILE, Question, Result, Results, read_results
 from pellucid.compare.run.plan import Plan, make_plan
-from pellucid.compare.run.request import Request, list_versions, utc_now
+from pellucid.compare.run.request import Request, installed_versions, utc_now
 from pellucid.compare.run.runner import ComparisonRunner, ProgressListener
 from pellucid.errors import RunError
 from pellucid.runs.tensor_file import write_bytes
@@ -89,7 +89,7 @@ class _Record:
         fresh = Results(
             settings=settings,
             machine=request.machine,
-            versions=list_versions(),
+            versions=installed_versions(),
             begun=old.begun if old is not None and kept else utc_now(),
         )
         waiting = [

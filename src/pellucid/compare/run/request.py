@@ -6,17 +6,19 @@ import hashlib
 import inspect
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from pellucid import __version__
 from pellucid.compare.criteria.criterion import Criterion
 from pellucid.engines.registry import ENGINES, NEEDS
+from pellucid.machine import list_versions
 from pellucid.network import codec, load_network
 
-_BESIDE = ("numpy", *(d for e in ENGINES.values() for d in e.distributions))
+#: distributions that engines stand on
+_DISTRIBUTIONS = ("numpy", *(d for e in ENGINES.values() for d in e.distributions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +66,7 @@ class Request:
             "network": codec.dumps(load_network(self.network)),
             "data": (self.data, _describe_state(Path(self.data))),
             "how": (self.is_quick, self.seed),
-            "versions": {
-                name: get_version(name) for name in sorted(packages | {*row.needs})
-            },
+            "versions": _versions(sorted(packages | {*row.needs})),
             "pellucid": __version__,
             "machine": self.machine,
             "code": _digest_code(row),
@@ -75,18 +75,14 @@ class Request:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def list_versions() -> dict[str, str]:
-    """Return the version of pellucid and of each package an engine stands on."""
-    found = {name: get_version(name) for name in _BESIDE}
-    return {"pellucid": __version__} | {k: v for k, v in found.items() if v}
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of packages, "" for one that is not installed."""
+    return dict.fromkeys(packages, "") | list_versions(packages)
 
 
-def get_version(package: str) -> str:
-    """Return the version of an installed package, "" where it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
+def installed_versions() -> dict[str, str]:
+    """Return the version of pellucid and of what its engines stand on here."""
+    return {"pellucid": __version__, **list_versions(_DISTRIBUTIONS)}
 
 
 def utc_now() -> str:

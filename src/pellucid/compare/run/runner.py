@@ -12,13 +12,14 @@ from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
-from pellucid.benchmark.machine_load import DISTURBED, Calibration, count_usable_cpus
+from pellucid.benchmark.machine_load import DISTURBED, Calibration
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.results import Result
 from pellucid.compare.run.child_processes import ChildProcesses, WorkerError, measure
 from pellucid.compare.run.plan import Job, Plan
 from pellucid.compare.run.request import Request
 from pellucid.compare.task import Task
+from pellucid.machine import count_usable_cpus
 
 Keep = Callable[[Sequence[Result]], None]
 

@@ -1,9 +1,12 @@
-"""The machine: CPU model, SIMD features, usable CPUs."""
+"""The machine: CPU model, SIMD features, usable CPUs, load, installed versions."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ _TELLING = (
 )
 
 
-def machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """Return CPU, system, features and CPU counts as plain values."""
     return {
         "processor": _processor(),
@@ -33,7 +36,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "features": _features(),
         "cpus": os.cpu_count() or 1,
-        "usable_cpus": _usable(),
+        "usable_cpus": count_usable_cpus(),
     }
 
 
@@ -76,8 +79,30 @@ def _features_by_llvm() -> set[str]:
     }
 
 
-def _usable() -> int:
+def count_usable_cpus() -> int:
     """Return how many CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(list_usable_cpus()) or os.cpu_count() or 1
+
+
+def list_usable_cpus() -> tuple[int, ...]:
+    """Return the CPUs this process may use; none where it cannot be pinned to some."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def load_average() -> list[float] | None:
+    """Return the system's load over 1, 5 and 15 minutes; None where it has none."""
+    try:
+        return [round(value, 2) for value in os.getloadavg()]
+    except (AttributeError, OSError):
+        return None
+
+
+def list_versions(distributions: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those distributions that are installed."""
+    found = {}
+    for name in dict.fromkeys(distributions):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
