@@ -22,7 +22,7 @@ from typing import Any
 
 import pellucid as pl
 from pellucid.benchmark.case import Case
-from pellucid.benchmark.peers import litert, onnxruntime, pellucid
+from pellucid.benchmark.contenders import litert, onnxruntime, pellucid
 from pellucid.network import Network, from_json, to_json
 
 Call = Callable[[int], Any]
@@ -43,7 +43,7 @@ def contenders(
 ) -> dict[str, Callable[[], Call]]:
     """Return what makes each contender, by name."""
     if train:
-        from pellucid.benchmark.peers import torch
+        from pellucid.benchmark.contenders import torch
 
         return {
             "pellucid": lambda: pellucid.trainer(case, threads=threads),
@@ -61,9 +61,9 @@ def contenders(
         import openvino  # noqa: F401
     except ImportError:
         return made
-    from pellucid.benchmark.peers import openvino as peer
+    from pellucid.benchmark.contenders import openvino as contender
 
-    return made | {"OpenVINO": lambda: peer.predictor(case, threads=threads)}
+    return made | {"OpenVINO": lambda: contender.predictor(case, threads=threads)}
 
 
 def times(calls: dict[str, Call], rounds: int) -> dict[str, list[float]]:
