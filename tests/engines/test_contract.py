@@ -194,6 +194,18 @@ LAYERS: dict[str, Callable[[], Network]] = {
     "permute tokens": lambda: image(
         pl.Reshape((7, 2, 3, 4)), pl.Permute((3, 0, 2, 1)), pl.Flatten(), pl.Dense(2)
     ),
+    "crop": lambda: image(pl.Crop2D(ODD), pl.Conv2D(2, 1)),
+    "pad channels": lambda: image(pl.PadChannels(1, 2), pl.Conv2D(2, 2)),
+    "pad features": lambda: image(pl.PadChannels(2), pl.Dense(2), shape=(5,)),
+    "depth to space": lambda: image(pl.DepthToSpace(2), shape=(3, 2, 12)),
+    "depth to space CRD": lambda: image(
+        pl.DepthToSpace(2, order="CRD"), pl.Conv2D(2, 2), shape=(3, 2, 12)
+    ),
+    "space to depth": lambda: image(pl.SpaceToDepth(2), shape=(4, 6, 3)),
+    "space to depth CRD": lambda: image(
+        pl.SpaceToDepth(2, order="CRD"), pl.Conv2D(2, 2), shape=(4, 6, 3)
+    ),
+    "channel shuffle": lambda: image(pl.ChannelShuffle(2)),
     "concat of boxes": boxes,
     "concat of rows": lambda: split(0),
     "concat of columns": lambda: split(1),

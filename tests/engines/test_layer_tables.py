@@ -32,8 +32,15 @@ ELSEWHERE = {
         "Subtract",
     },
     "engines/jax/layers.py:_FUNCTIONS": {"BatchNorm", "Dropout"},  # need the mode
-    # Keras has no such layers; slices are indexed
-    "engines/framework_layers/keras.py:CALLS": {"LocalResponseNorm", "Slice"},
+    # Keras has no such layers; rearrangements are written by their steps
+    "engines/framework_layers/keras.py:CALLS": {
+        "ChannelShuffle",
+        "DepthToSpace",
+        "LocalResponseNorm",
+        "PadChannels",
+        "Slice",
+        "SpaceToDepth",
+    },
     "code/functional.py:OPERATORS": None,  # what has a sign
     "code/numpy/forward.py:_SIMPLE": None,  # one-line layers; the others are calls
     "code/numpy/backward.py:_SLOPES": None,

@@ -47,6 +47,12 @@ ON_IMAGES: ImageLayers = {
     "slice": lambda: pl.Slice((1, -1), (None, 0), (2, -1), axis=(1, 2)),
     "reshape": lambda: pl.Reshape((-1, 3)),
     "permute": lambda: pl.Permute((2, 0, 1)),
+    "crop": lambda: pl.Crop2D(((1, 0), (2, 1))),
+    "pad channels": lambda: pl.PadChannels(1, 2),
+    "depth to space": lambda: pl.DepthToSpace(2),
+    "depth to space CRD": lambda: pl.DepthToSpace(2, order="CRD"),
+    "space to depth": lambda: pl.SpaceToDepth(1),
+    "channel shuffle": lambda: pl.ChannelShuffle(2),
 }
 
 

@@ -24,23 +24,26 @@ def concat_axis(spec: ScriptSpec, node: Node) -> int:
     return -1 if axis == rank - 1 else axis + 1
 
 
-def rearranged(steps: Steps, x: str, shape: Shape, *, module: str) -> str:
-    """Return the expression that carries out the steps on a batch ``x``.
+def rearranged(steps: Steps, x: str, shape: Shape, *, module: str) -> list[str]:
+    """Return the expressions that carry out the steps, one after the other.
 
-    ``shape`` is that of an example; ``module`` has a function ``pad``: np or jnp.
+    The first reads ``x``, a batch of examples of that shape; those behind it read
+    ``{y}``, what the one before made. ``module`` has a function ``pad``: np or jnp.
     """
-    text = x
+    found, value = [], x
     for step in steps:
         if isinstance(step, ReshapeStep):
-            text += f".reshape(len({x}), {', '.join(map(str, step.shape))})"
+            text = f"{value}.reshape(len({x}), {', '.join(map(str, step.shape))})"
         elif isinstance(step, PermuteStep):
-            text += f".transpose(0, {', '.join(str(a + 1) for a in step.axes)})"
+            axes = ", ".join(str(axis + 1) for axis in step.axes)
+            text = f"{value}.transpose(0, {axes})"
         elif isinstance(step, SliceStep):
-            text += f"[{index_text(index_of(step, shape))}]"
+            text = f"{value}[{index_text(index_of(step, shape))}]"
         else:
-            text = f"{module}.pad({text}, {((0, 0), *step.sides)})"
-        shape = step.output_shape(shape)
-    return text
+            text = f"{module}.pad({value}, {((0, 0), *step.sides)})"
+        found.append(text)
+        value, shape = "{y}", step.output_shape(shape)
+    return found
 
 
 def index_of(step: SliceStep, shape: Shape) -> tuple[slice, ...]:
@@ -90,23 +93,25 @@ def gradient_lines(
     shapes = [shape]
     for step in steps:
         shapes.append(step.output_shape(shapes[-1]))
-    text = grad
+    lines, value = [], grad
     for step, before in reversed(list(zip(steps, shapes, strict=False))):
         if isinstance(step, ReshapeStep):
-            text += f".reshape(len({x}), {', '.join(map(str, before))})"
+            sizes = ", ".join(map(str, before))
+            text = f"{value}.reshape(len({x}), {sizes})"
         elif isinstance(step, PermuteStep):
             axes = ", ".join(str(axis + 1) for axis in step.inverse.axes)
-            text += f".transpose(0, {axes})"
+            text = f"{value}.transpose(0, {axes})"
         elif isinstance(step, SliceStep):
             index = index_text(index_of(step, before))
-            return [
-                f"{target} = np.zeros({x}.shape, {grad}.dtype)",
-                f"{target}[{index}] = {text}",
-            ]
+            lines.append(f"{target} = np.zeros({x}.shape, {grad}.dtype)")
+            lines.append(f"{target}[{index}] = {grad}")
+            continue
         else:
             inside = [
-                slice(before_, before_ + n)
-                for (before_, _), n in zip(step.sides, before, strict=True)
+                slice(first, first + n) if first + last else slice(None)
+                for (first, last), n in zip(step.sides, before, strict=True)
             ]
-            text += f"[{index_text((slice(None), *inside))}]"
-    return [f"{target} = {text}"]
+            text = f"{value}[{index_text((slice(None), *inside))}]"
+        lines.append(f"{target} = {text}")
+        value = target
+    return lines

@@ -11,17 +11,21 @@ from pellucid.network import Network, Node
 from pellucid.network.layers import (
     Arithmetic,
     AvgPool2D,
+    ChannelShuffle,
     Concat,
     Conv2D,
     ConvTranspose2D,
+    Crop2D,
     Flatten,
     MaxPool2D,
+    PadChannels,
     Shape,
     Slice,
     Upsample2D,
     ZeroPad2D,
 )
 from pellucid.network.layers.activation import Elementwise
+from pellucid.network.rearrangement import SliceStep
 
 
 class Span(NamedTuple):
@@ -95,7 +99,7 @@ def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
     layer, size = node.layer, (shape[0], shape[1])
     if isinstance(layer, Concat) and layer.resolved_axis(3) != 2:
         return _whole(shape)
-    if isinstance(layer, Slice):
+    if isinstance(layer, Slice | Crop2D):
         return _sliced(layer, box, shape)
     rule = next((rule for kinds, rule in _RULES if isinstance(layer, kinds)), None)
     if rule is None:
@@ -110,9 +114,11 @@ def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
     return clipped[0], clipped[1]
 
 
-def _sliced(layer: Slice, box: Box, shape: Shape) -> Box:
+def _sliced(layer: Slice | Crop2D, box: Box, shape: Shape) -> Box:
     """Return the cells that a range takes a box of its output from."""
-    step = layer.ranges(shape)
+    (step,) = layer.steps(shape)
+    if not isinstance(step, SliceStep):
+        raise TypeError(step)
     spans = []
     for axis, span in enumerate(box):
         ends = [step.starts[axis] + i * step.steps[axis] for i in span]
@@ -168,5 +174,5 @@ _RULES: tuple[tuple[Any, Rule], ...] = (
     (ZeroPad2D, _shift_span),
     (Upsample2D, _resize_span),
     (Arithmetic, _stretched),
-    ((Elementwise, Concat), _same),
+    ((Elementwise, ChannelShuffle, Concat, PadChannels), _same),
 )

@@ -101,6 +101,33 @@ def test_concatenations_along_any_axis(twins, shape, data, count):
     pair.check_vjp(count)
 
 
+@CONFIG
+@given(
+    size=st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5)),
+    block=st.integers(1, 3),
+    order=st.sampled_from(["DCR", "CRD"]),
+    groups=st.integers(1, 3),
+    sides=st.tuples(*[st.integers(0, 3)] * 6),
+)
+def test_images_between_depth_and_space(twins, size, block, order, groups, sides):
+    """All layers that move pixels, before a convolution that wants a halo."""
+    height, width, channels = size
+    top, bottom, left, right, before, after = sides
+    image = layers.Input(
+        block * height + top + bottom, block * width + left + right, channels * groups
+    )
+    x = layers.Crop2D(((top, bottom), (left, right)))(layers.Tanh()(image))
+    x = layers.ChannelShuffle(groups)(x)
+    x = layers.SpaceToDepth(block, order)(x)
+    x = layers.Conv2D(channels * block * block, kernel_size=3, padding=1)(x)
+    x = layers.DepthToSpace(block, order)(x)
+    x = layers.PadChannels(before, after)(x)
+    x = layers.Conv2D(3, kernel_size=3, padding=1)(x)
+    pair = twins(Network(inputs=image, outputs=x))
+    pair.check_forward()
+    pair.check_vjp()
+
+
 def test_a_detection_head_of_two_scales(twins):
     """Boxes of two images of features, (boxes, 5), joined along the boxes."""
     image = layers.Input(8, 6, 3)

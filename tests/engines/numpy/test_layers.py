@@ -55,6 +55,14 @@ CASES: list[tuple[Any, list[tuple[int, ...]]]] = [
     (pl.Reshape(6), [(3, 2)]),
     (pl.Permute((2, 0, 1)), [(3, 2, 4)]),
     (pl.Permute((1, 3, 0, 2)), [(2, 3, 2, 2)]),
+    (pl.Crop2D(((1, 0), (2, 1))), [(3, 5, 2)]),
+    (pl.PadChannels(1, 2), [(2, 2, 3)]),
+    (pl.PadChannels(after=1), [(4,)]),
+    (pl.DepthToSpace(2), [(2, 3, 8)]),
+    (pl.DepthToSpace(2, "CRD"), [(2, 3, 8)]),
+    (pl.SpaceToDepth(2), [(4, 2, 3)]),
+    (pl.SpaceToDepth(2, "CRD"), [(4, 2, 3)]),
+    (pl.ChannelShuffle(3), [(2, 2, 6)]),
 ]
 
 

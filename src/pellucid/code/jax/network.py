@@ -91,8 +91,8 @@ def _lines(spec: ScriptSpec, node: Node, x: list[str], y: str) -> list[str]:
         return [call(f"{y} = jnp.concatenate", [f"[{', '.join(x)}]", axis])]
     if isinstance(layer, nl.Rearrangement):
         shape = spec.shape(node)
-        text = rearranged(layer.steps(shape), x[0], shape, module="jnp")
-        return [wrap_assignment(f"    {y} = {text}")]
+        texts = rearranged(layer.steps(shape), x[0], shape, module="jnp")
+        return [wrap_assignment(f"    {y} = {text.format(y=y)}") for text in texts]
     if isinstance(layer, nl.LeakyReLU):
         words = [f"{x[0]} > 0", x[0], f"{number(layer.slope)} * {x[0]}"]
         return [call(f"{y} = jnp.where", words)]

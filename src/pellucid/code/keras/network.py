@@ -6,8 +6,10 @@ from pellucid.code.keras.layers import Layer, layer_texts, shared_words, start_w
 from pellucid.code.rearrangements import rearranged
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call
+from pellucid.engines.framework_layers.keras import CALLS
 from pellucid.network import Node
 from pellucid.network import layers as nl
+from pellucid.network.rearrangement import PermuteStep, ReshapeStep
 
 #: activations that Keras' layers take as ``activation=``
 _MERGED: dict[type[nl.Layer], str] = {
@@ -36,6 +38,29 @@ def _merges(spec: ScriptSpec) -> dict[str, Node]:
     return found
 
 
+def is_operator(node: Node) -> bool:
+    """Whether Keras has no layer for a node, but operators."""
+    return isinstance(node.layer, nl.Rearrangement) and type(node.layer) not in CALLS
+
+
+def _operator_lines(spec: ScriptSpec, node: Node, y: str, x: str) -> list[str]:
+    """Return the lines of a rearrangement; reshapes and permutations are layers."""
+    if not isinstance(node.layer, nl.Rearrangement):
+        raise TypeError(type(node.layer))
+    lines, shape = [], spec.shape(node)
+    for step in node.layer.steps(shape):
+        if isinstance(step, ReshapeStep):
+            lines.append(f"    {y} = layers.Reshape({step.shape})({x})")
+        elif isinstance(step, PermuteStep):
+            axes = tuple(axis + 1 for axis in step.axes)
+            lines.append(f"    {y} = layers.Permute({axes})({x})")
+        else:
+            (text,) = rearranged((step,), x, shape, module="keras.ops")
+            lines.append(f"    {y} = {text}")
+        x, shape = y, step.output_shape(shape)
+    return lines
+
+
 def model_text(spec: ScriptSpec) -> str:
     """Write the network as a functional model."""
     merged = _merges(spec)
@@ -51,9 +76,9 @@ def model_text(spec: ScriptSpec) -> str:
     made = {
         n.name: _layers(spec, n, merged.get(n.name))
         for n in nodes
-        if not isinstance(n.layer, nl.Slice)
+        if not is_operator(n)
     }
-    if spec.is_chain and not any(isinstance(n.layer, nl.Slice) for n in nodes):
+    if spec.is_chain and not any(is_operator(n) for n in nodes):
         lines += ["    return keras.Sequential(", "        ["]
         lines += [f"            keras.Input(({shape})),"]
         for node in nodes:
@@ -69,10 +94,8 @@ def model_text(spec: ScriptSpec) -> str:
     for node in nodes:
         inputs = [names[source] for source in node.inputs]
         value = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
-        if isinstance(node.layer, nl.Slice):
-            steps = node.layer.steps(spec.shape(node))
-            text = rearranged(steps, value, spec.shape(node), module="keras.ops")
-            lines.append(f"    {names[node.name]} = {text}")
+        if is_operator(node):
+            lines += _operator_lines(spec, node, names[node.name], value)
             continue
         for head, words in made[node.name]:
             name = names[node.name]

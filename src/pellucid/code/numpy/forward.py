@@ -118,8 +118,8 @@ def _forward_lines(spec: ScriptSpec, node: Node) -> Lines:
         return [call(f"{y} = np.concatenate", [f"[{', '.join(x)}]", axis])]
     if isinstance(layer, nl.Rearrangement):
         shape = spec.shape(node)
-        text = rearranged(layer.steps(shape), x[0], shape, module="np")
-        return [wrap_assignment(f"    {y} = {text}")]
+        texts = rearranged(layer.steps(shape), x[0], shape, module="np")
+        return [wrap_assignment(f"    {y} = {text.format(y=y)}") for text in texts]
     if isinstance(layer, nl.Arithmetic):
         words = align_words(spec, node, x)
         if isinstance(layer, nl.Maximum):

@@ -91,6 +91,8 @@ def _value(value: Any) -> str:
         return f'"{value}"'
     if isinstance(value, bool):
         return str(value)
+    if isinstance(value, list):
+        return str(tuple(value))
     if isinstance(value, tuple):
         return one_or_pair(value) if len(value) == 2 else str(value)
     return number(value)

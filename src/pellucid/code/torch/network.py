@@ -29,6 +29,20 @@ TAKEN = frozenset((
 # fmt: on
 
 _CLASSES = {
+    "DepthToSpace": '''class DepthToSpace(nn.PixelShuffle):
+    """A pixel shuffle whose channels hold the pixels of a block first."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        blocks = x.unflatten(1, (self.upscale_factor**2, -1))
+        return super().forward(blocks.transpose(1, 2).flatten(1, 2))
+''',
+    "SpaceToDepth": '''class SpaceToDepth(nn.PixelUnshuffle):
+    """A pixel unshuffle to channels that hold the pixels of a block first."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        blocks = super().forward(x).unflatten(1, (-1, self.downscale_factor**2))
+        return blocks.transpose(1, 2).flatten(1, 2)
+''',
     "PixelLinear": '''class PixelLinear(nn.Linear):
     """A dense layer on the channels of every pixel of (N, C, H, W)."""
 

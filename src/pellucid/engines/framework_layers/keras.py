@@ -152,6 +152,7 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.Concat: _concat,
     pl.Conv2D: _conv2d,
     pl.ConvTranspose2D: _conv_transpose2d,
+    pl.Crop2D: _plain("Cropping2D", cropping="sides"),
     pl.Dense: _dense,
     pl.Dropout: _plain("Dropout", rate="rate"),
     pl.Flatten: _plain("Flatten"),

@@ -17,7 +17,15 @@ from pellucid.network.rearrangement import SliceStep
 from pellucid.network.window import Pads
 
 #: modules that `torch.nn` lacks; pellucid's engine and scripts define them
-OWN_MODULES = frozenset(("GlobalAvgPool2d", "PixelLayerNorm", "PixelLinear"))
+OWN_MODULES = frozenset(
+    (
+        "DepthToSpace",
+        "GlobalAvgPool2d",
+        "PixelLayerNorm",
+        "PixelLinear",
+        "SpaceToDepth",
+    )
+)
 
 _ONE, _ZERO = (1, 1), (0, 0)
 _CONVOLUTION = {
@@ -178,6 +186,32 @@ def _upsample(layer: pl.Upsample2D, shape: Shape) -> LayerCall:
     return LayerCall("Upsample", {"scale_factor": layer.factors, "mode": mode})
 
 
+def _crop2d(layer: pl.Crop2D, shape: Shape) -> LayerCall:
+    """Negative padding crops."""
+    del shape
+    padding = tuple(-side for side in pad_order(layer.sides))
+    return LayerCall("ZeroPad2d", {"padding": padding}, 1)
+
+
+def _pad_channels(layer: pl.PadChannels, shape: Shape) -> LayerCall:
+    sides = layer.before, layer.after
+    if len(shape) == 3:
+        return LayerCall("ZeroPad3d", {"padding": (0, 0, 0, 0, *sides)}, 1)
+    return LayerCall("ConstantPad1d", {"padding": [*sides], "value": 0.0}, 2)
+
+
+def _depth_to_space(layer: pl.DepthToSpace, shape: Shape) -> LayerCall:
+    del shape
+    name = "PixelShuffle" if layer.order == "CRD" else "DepthToSpace"
+    return LayerCall(name, {"upscale_factor": layer.block_size}, 1)
+
+
+def _space_to_depth(layer: pl.SpaceToDepth, shape: Shape) -> LayerCall:
+    del shape
+    name = "PixelUnshuffle" if layer.order == "CRD" else "SpaceToDepth"
+    return LayerCall(name, {"downscale_factor": layer.block_size}, 1)
+
+
 def _zero_pad2d(layer: pl.ZeroPad2D, shape: Shape) -> LayerCall:
     del shape
     return LayerCall("ZeroPad2d", {"padding": pad_order(layer.sides)}, 1)
@@ -197,7 +231,9 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.BatchNorm: _batch_norm,
     pl.Conv2D: _conv2d,
     pl.ConvTranspose2D: _conv_transpose2d,
+    pl.Crop2D: _crop2d,
     pl.Dense: _dense,
+    pl.DepthToSpace: _depth_to_space,
     pl.Dropout: _field("Dropout", p="rate"),
     pl.Flatten: _field("Flatten"),
     pl.GELU: _field("GELU"),
@@ -206,10 +242,13 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.LeakyReLU: _field("LeakyReLU", negative_slope="slope"),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool,
+    pl.ChannelShuffle: _field("ChannelShuffle", groups="groups"),
+    pl.PadChannels: _pad_channels,
     pl.ReLU: _field("ReLU"),
     pl.SiLU: _field("SiLU"),
     pl.Sigmoid: _field("Sigmoid"),
     pl.Softmax: _softmax,
+    pl.SpaceToDepth: _space_to_depth,
     pl.Tanh: _field("Tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _zero_pad2d,

@@ -257,11 +257,13 @@ def _maximum(x: Array, other: Array) -> Array:
 _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.Add: _arithmetic(jnp.add),
     pl.AvgPool2D: _avg_pool,
+    pl.ChannelShuffle: _rearrange,
     pl.Concat: lambda layer, w, *inputs: jnp.concatenate(
         inputs, axis=1 + layer.resolved_axis(inputs[0].ndim - 1)
     ),
     pl.Conv2D: _convolution,
     pl.ConvTranspose2D: _transposed,
+    pl.Crop2D: _rearrange,
     pl.Dense: _dense,
     pl.Flatten: _plain(lambda x: x.reshape(len(x), -1)),
     pl.GELU: _plain(lambda x: jax.nn.gelu(x, approximate=False)),  # default: tanh
@@ -272,13 +274,16 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.MaxPool2D: _max_pool,
     pl.Maximum: _arithmetic(_maximum),
     pl.Multiply: _arithmetic(jnp.multiply),
+    pl.PadChannels: _rearrange,
     pl.Permute: _rearrange,
+    pl.DepthToSpace: _rearrange,
     pl.ReLU: _plain(jax.nn.relu),  # jnp.maximum(x, 0) has the derivative 0.5 at 0
     pl.Reshape: _rearrange,
     pl.SiLU: _plain(jax.nn.silu),
     pl.Sigmoid: _plain(jax.nn.sigmoid),
     pl.Slice: _rearrange,
     pl.Softmax: _plain(lambda x: jax.nn.softmax(x, axis=-1)),
+    pl.SpaceToDepth: _rearrange,
     pl.Subtract: _arithmetic(jnp.subtract),
     pl.Tanh: _plain(jnp.tanh),
     pl.Upsample2D: _upsample,

@@ -11,7 +11,7 @@ from pellucid.engines.tensorflow import modules
 from pellucid.engines.tensorflow.imports import keras
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer, Shape
+from pellucid.network.layers import Layer, Rearrangement, Shape
 
 Tensors = dict[str, Any]
 
@@ -171,16 +171,18 @@ def _upsample(layer: pl.Upsample2D, shape: Shape, **arguments: Any) -> Any:
     return _native(layer, shape, **arguments)
 
 
-def _slice(layer: pl.Slice, shape: Shape, **arguments: Any) -> Any:
-    step = layer.ranges(shape)
-    return modules.Slice(step.starts, step.sizes, step.steps, **arguments)
+def _rearrange(layer: Rearrangement, shape: Shape, **arguments: Any) -> Any:
+    steps = [modules.step_numbers(step) for step in layer.steps(shape)]
+    return modules.Rearrange(steps, **arguments)
 
 
 #: layers that Keras lacks, or computes otherwise; the others are in the table
 _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
     pl.AvgPool2D: _pool(modules.AvgPool2D),
+    pl.ChannelShuffle: _rearrange,
     pl.Conv2D: _convolution,
     pl.ConvTranspose2D: _transposed,
+    pl.DepthToSpace: _rearrange,
     pl.Dropout: lambda layer, shape, **a: modules.Dropout(layer.rate, **a),
     pl.GELU: lambda layer, shape, **a: keras.layers.Activation(modules.gelu, **a),
     pl.LeakyReLU: lambda layer, shape, **a: modules.LeakyReLU(layer.slope, **a),
@@ -192,6 +194,8 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
         **a,
     ),
     pl.MaxPool2D: _pool(modules.MaxPool2D),
-    pl.Slice: _slice,
+    pl.PadChannels: _rearrange,
+    pl.Slice: _rearrange,
+    pl.SpaceToDepth: _rearrange,
     pl.Upsample2D: _upsample,
 }

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from pellucid.engines.tensorflow.imports import keras, tf
-from pellucid.network.rearrangement import SliceStep
+from pellucid.network.rearrangement import (
+    PermuteStep,
+    ReshapeStep,
+    SliceStep,
+    Step,
+)
 from pellucid.network.window import Pads
 
 _registered: Any = keras.saving.register_keras_serializable("pellucid")
@@ -241,16 +246,40 @@ def interpolation(size: int, factor: int) -> Any:
 
 
 @_registered
-class Slice(_Layer):
-    """A range of elements along each axis; steps may be negative."""
+class Rearrange(_Layer):
+    """Elements moved step by step: reshape, permute, slice, pad.
 
-    def __init__(self, starts: Any, sizes: Any, steps: Any, **arguments: Any) -> None:
-        super().__init__({"starts": starts, "sizes": sizes, "steps": steps}, arguments)
-        self.step = SliceStep(tuple(starts), tuple(sizes), tuple(steps))
+    ``steps`` are pairs of a kind and its numbers, as a file of Keras can hold them.
+    """
+
+    def __init__(self, steps: Any, **arguments: Any) -> None:
+        super().__init__({"steps": steps}, arguments)
+        self.steps = steps
 
     def call(self, inputs: Any) -> Any:
-        """Index everything but the batch."""
-        return inputs[(slice(None), *self.step.slices)]
+        """Take the steps."""
+        x = inputs
+        for kind, numbers in self.steps:
+            if kind == "reshape":
+                x = tf.reshape(x, (-1, *numbers))
+            elif kind == "permute":
+                x = tf.transpose(x, (0, *(axis + 1 for axis in numbers)))
+            elif kind == "slice":
+                x = x[(slice(None), *SliceStep(*map(tuple, numbers)).slices)]
+            else:
+                x = tf.pad(x, [[0, 0], *numbers])
+        return x
+
+
+def step_numbers(step: Step) -> tuple[str, Any]:
+    """Return a step as `Rearrange` takes it."""
+    if isinstance(step, ReshapeStep):
+        return "reshape", list(step.shape)
+    if isinstance(step, PermuteStep):
+        return "permute", list(step.axes)
+    if isinstance(step, SliceStep):
+        return "slice", [list(n) for n in (step.starts, step.sizes, step.steps)]
+    return "pad", [list(pair) for pair in step.sides]
 
 
 @_registered

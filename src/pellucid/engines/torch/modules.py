@@ -287,6 +287,27 @@ class Concat(nn.Module):
         return torch.cat(inputs, dim=self.axis)
 
 
+class DepthToSpace(nn.PixelShuffle):
+    """A pixel shuffle from the order in which blocks hold their pixels first."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Bring the channels into PyTorch's order, then shuffle."""
+        n, _, height, width = x.shape
+        blocks = x.reshape(n, self.upscale_factor**2, -1, height, width)
+        return super().forward(blocks.transpose(1, 2).flatten(1, 2))
+
+
+class SpaceToDepth(nn.PixelUnshuffle):
+    """A pixel unshuffle to the order in which blocks hold their pixels first."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Undo the shuffle, then leave PyTorch's order."""
+        y = super().forward(x)
+        n, _, height, width = y.shape
+        blocks = y.reshape(n, -1, self.downscale_factor**2, height, width)
+        return blocks.transpose(1, 2).flatten(1, 2)
+
+
 class Slice(nn.Module):
     """A range of elements along some axes, of those flipped that go backwards."""
 

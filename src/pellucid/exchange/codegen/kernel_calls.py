@@ -333,6 +333,15 @@ def _rearrange(program: KernelProgram, planned: PlannedNode, weights: Weights) -
     )
 
 
+def _pad_channels(
+    program: KernelProgram, planned: PlannedNode, weights: Weights
+) -> None:
+    """Rows of a column: what lies before the channels, and the channels."""
+    layer, channels = planned.layer, planned.shapes[0][-1]
+    sizes = (prod(planned.shape[:-1]), channels, 1, 0, layer.before, 0, layer.after)
+    program.call(planned, "pad", *_operands(planned), *sizes)
+
+
 def _zero_pad(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
     (top, bottom), (left, right) = planned.layer.sides
     sides = (top, left, bottom, right)
@@ -352,10 +361,13 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.Add: _arithmetic("add"),
     pl.AvgPool2D: _pool("avg_pool"),
     pl.BatchNorm: _batch_norm,
+    pl.ChannelShuffle: _rearrange,
     pl.Concat: _concat,
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
+    pl.Crop2D: _rearrange,
     pl.Dense: _dense,
+    pl.DepthToSpace: _rearrange,
     pl.Dropout: _view,
     pl.Flatten: _view,
     pl.GELU: _elementwise("gelu"),
@@ -366,6 +378,7 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.MaxPool2D: _pool("max_pool"),
     pl.Maximum: _arithmetic("maximum"),
     pl.Multiply: _arithmetic("multiply"),
+    pl.PadChannels: _pad_channels,
     pl.Permute: _rearrange,
     pl.ReLU: _elementwise("relu"),
     pl.Reshape: _view,
@@ -373,6 +386,7 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.Sigmoid: _elementwise("sigmoid"),
     pl.Slice: _rearrange,
     pl.Softmax: _softmax,
+    pl.SpaceToDepth: _rearrange,
     pl.Subtract: _arithmetic("subtract"),
     pl.Tanh: _elementwise("tanh"),
     pl.Upsample2D: _upsample,

@@ -65,11 +65,21 @@ def _without_detours(
     return kept
 
 
+def _crop(step: SliceStep, shape: Shape) -> tuple[str, Shape, dict[str, object]]:
+    """Return the layer that crops an image."""
+    rows = zip(step.starts[:2], step.sizes[:2], shape[:2], strict=True)
+    crop = [[start, n - start - size] for start, size, n in rows]
+    how: dict[str, object] = {"cropping": crop, "data_format": "channels_last"}
+    return "Cropping2D", step.sizes, how
+
+
 def _cut(
     context: WriteContext, step: SliceStep, shape: Shape
 ) -> list[tuple[str, Shape, dict[str, object]]]:
     if min(step.steps) < 0:
         raise context.make_error("a range must not go backwards")
+    if len(shape) == 3 and step.sizes[2] == shape[2] and set(step.steps) == {1}:
+        return [_crop(step, shape)]
     layers, now = [], shape
     ranges = zip(step.starts, step.sizes, step.steps, strict=True)
     for axis, (start, size, stride) in enumerate(ranges):

@@ -248,6 +248,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.Add: _arithmetic("ADD"),
     pl.AvgPool2D: _pool("AVERAGE_POOL_2D"),
     pl.BatchNorm: _batch_norm,
+    pl.ChannelShuffle: rearrange.write,
     pl.Concat: lambda context: context.add_operator(
         "CONCATENATION",
         *context.inputs,
@@ -255,6 +256,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     ),
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
+    pl.Crop2D: rearrange.write,
     pl.Dense: _dense,
     pl.Flatten: lambda context: _reshape(
         context, context.inputs[0], [-1, prod(context.shape)]
@@ -269,13 +271,16 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.MaxPool2D: _pool("MAX_POOL_2D"),
     pl.Maximum: _arithmetic("MAXIMUM"),
     pl.Multiply: _arithmetic("MUL"),
+    pl.PadChannels: rearrange.write,
     pl.Permute: rearrange.write,
+    pl.DepthToSpace: rearrange.write,
     pl.ReLU: _direct("RELU"),
     pl.Reshape: rearrange.write,
     pl.SiLU: _silu,
     pl.Sigmoid: _direct("LOGISTIC"),
     pl.Slice: rearrange.write,
     pl.Softmax: _direct("SOFTMAX", beta=1.0),
+    pl.SpaceToDepth: rearrange.write,
     pl.Subtract: _arithmetic("SUB"),
     pl.Tanh: _direct("TANH"),
     pl.Upsample2D: _upsample,

@@ -20,9 +20,14 @@ from pellucid.network.rearrangement import (
 Shape = tuple[int, ...]
 
 EQUATIONS = {
+    "ChannelShuffle": "y[i,j,k·g + n] = x[i,j,n·C/g + k], g groups",
+    "Crop2D": "y[i,j,c] = x[i + top, j + left, c]",
+    "DepthToSpace": "y[i·b + u, j·b + v, c] = x[i,j,k], k of (u,v,c) by the order",
+    "PadChannels": "y[…,c] = x[…,c − before], 0 outside",
     "Permute": "y[i] = x[j] with j[axes[k]] = i[k]",
     "Reshape": "y[k] = x[k], k counting elements in row-major order",
     "Slice": "y[i] = x[start + i·step] along the axes of the range",
+    "SpaceToDepth": "y[i,j,k] = x[i·b + u, j·b + v, c], k of (u,v,c) by the order",
 }
 
 

@@ -33,16 +33,28 @@ from pellucid.engines.numpy.layers.pool import (
     global_avg_pool2d,
     max_pool2d,
 )
-from pellucid.engines.numpy.layers.rearrange import permute, reshape, slice_
+from pellucid.engines.numpy.layers.rearrange import (
+    channel_shuffle,
+    crop2d,
+    depth_to_space,
+    pad_channels,
+    permute,
+    reshape,
+    slice_,
+    space_to_depth,
+)
 
 FORWARD: dict[str, Callable[..., Forward]] = {
     "Add": add,
     "AvgPool2D": avg_pool2d,
     "BatchNorm": batch_norm,
+    "ChannelShuffle": channel_shuffle,
     "Concat": concat,
     "Conv2D": conv2d,
     "ConvTranspose2D": conv_transpose2d,
+    "Crop2D": crop2d,
     "Dense": dense,
+    "DepthToSpace": depth_to_space,
     "Dropout": dropout,
     "Flatten": flatten,
     "GELU": gelu,
@@ -53,6 +65,7 @@ FORWARD: dict[str, Callable[..., Forward]] = {
     "MaxPool2D": max_pool2d,
     "Maximum": maximum,
     "Multiply": multiply,
+    "PadChannels": pad_channels,
     "Permute": permute,
     "ReLU": relu,
     "Reshape": reshape,
@@ -60,6 +73,7 @@ FORWARD: dict[str, Callable[..., Forward]] = {
     "Sigmoid": sigmoid,
     "Slice": slice_,
     "Softmax": softmax,
+    "SpaceToDepth": space_to_depth,
     "Subtract": subtract,
     "Tanh": tanh,
     "Upsample2D": upsample2d,
