@@ -57,6 +57,24 @@ def _vectors() -> pl.Network:
     return pl.Network(inputs=x, outputs=pl.Softmax()(pl.Dense(5)(z)))
 
 
+def _boxes() -> pl.Network:
+    """Two scales of a detection head, joined along the boxes."""
+    image = pl.Input(*IMAGE)
+    x = pl.Conv2D(6, kernel_size=3, padding="same")(image)
+    y = pl.Conv2D(6, kernel_size=3, stride=2, padding="same")(x)
+    rows = [pl.Reshape((-1, 3))(value) for value in (x, y)]
+    return pl.Network(inputs=image, outputs=pl.Sigmoid()(pl.Concat(axis=0)(*rows)))
+
+
+def _split(axis: int) -> pl.Network:
+    image = pl.Input(*IMAGE)
+    first, second = pl.Split((2, IMAGE[axis] - 2), axis=axis)(image)
+    joined = pl.Concat(axis=axis)(pl.Tanh()(second), first, second)
+    return pl.Network(
+        inputs=image, outputs=pl.Conv2D(3, kernel_size=2, padding="same")(joined)
+    )
+
+
 CASES: dict[str, Callable[[], pl.Network]] = {
     "add_stretched": lambda: _gated(pl.Add),
     "add_three": lambda: _combined(pl.Add),
@@ -66,6 +84,7 @@ CASES: dict[str, Callable[[], pl.Network]] = {
         pl.AvgPool2D(3, stride=2, padding=((0, 2), (2, 1)))
     ),
     "batch_norm": lambda: image_then(pl.BatchNorm(epsilon=1e-3, momentum=0.8)),
+    "boxes": _boxes,
     "branches": _branches,
     "conv": lambda: image_then(pl.Conv2D(5, kernel_size=(3, 2), stride=(2, 1))),
     "conv_depthwise": lambda: image_then(
@@ -117,8 +136,37 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "maximum_three": lambda: _combined(pl.Maximum),
     "multiply": lambda: _gated(pl.Multiply),
     "multiply_three": lambda: _combined(pl.Multiply),
+    "permute": lambda: image_then(pl.Permute((1, 2, 0))),
+    "permute_tokens": lambda: image_then(
+        pl.Reshape((3, 3, 7, 4)), pl.Permute((3, 0, 2, 1)), pl.Flatten(), pl.Dense(3)
+    ),
+    "channel_shuffle": lambda: image_then(pl.ChannelShuffle(2)),
+    "crop": lambda: image_then(pl.Crop2D(((1, 2), (0, 3)))),
+    "depth_to_space": lambda: image_then(pl.DepthToSpace(2)),
+    "depth_to_space_crd": lambda: image_then(pl.DepthToSpace(2, order="CRD")),
+    "pad_channels": lambda: image_then(pl.PadChannels(1, 2)),
+    "pad_rows": lambda: image_then(pl.Reshape((-1, 4)), pl.PadChannels(2, 1)),
+    "space_to_depth": lambda: image_then(
+        pl.ZeroPad2D(((1, 0), (0, 1))), pl.SpaceToDepth(2)
+    ),
+    "space_to_depth_crd": lambda: image_then(
+        pl.Crop2D(((1, 0), (0, 1))), pl.SpaceToDepth(2, order="CRD")
+    ),
+    "reshape_to_image": lambda: image_then(
+        pl.Reshape((6, 7, 6)), pl.Conv2D(3, kernel_size=2)
+    ),
+    "reshape_to_row": lambda: image_then(pl.Reshape(-1), pl.Dense(3)),
     "sigmoid": lambda: image_then(pl.Sigmoid()),
+    "slice": lambda: image_then(
+        pl.Slice((1, 2, 0), (None, -1, 3), (3, 1, 1), axis=(0, 1, 2))
+    ),
+    "slice_rows": lambda: image_then(
+        pl.Reshape((-1, 4)), pl.Slice((3, 1), axis=(0, 1)), pl.Dense(2)
+    ),
     "softmax_on_pixels": lambda: image_then(pl.Softmax()),
+    "split_channels": lambda: _split(2),
+    "split_columns": lambda: _split(1),
+    "split_rows": lambda: _split(0),
     "subtract": lambda: _gated(pl.Subtract),
     "upsample_bilinear": lambda: image_then(pl.Upsample2D((2, 3), mode="bilinear")),
     "upsample_nearest": lambda: image_then(pl.Upsample2D((2, 3))),

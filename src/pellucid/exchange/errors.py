@@ -26,6 +26,11 @@ class OperatorRef:
         named = f"{self.operator} '{self.name}'" if self.name else self.operator
         return show_batch(f"{named} ({shown})" if shown else named)
 
+    def part(self, what: str) -> OperatorRef:
+        """Return the name of a layer that the operator needs besides its own."""
+        name = f"{self.name}_{what}" if self.name else ""
+        return OperatorRef(self.operator, name, self.attributes)
+
     def refuse(self, rule: str, got: str) -> NoReturn:
         """Raise: the operator must …; got …
 

@@ -22,6 +22,24 @@ NOT_IN_KERAS = {
 }
 
 
+#: what Keras has no layer for, and is written by others that do the same
+REWRITTEN = {
+    "channel_shuffle",
+    "depth_to_space",
+    "depth_to_space_crd",
+    "pad_channels",
+    "pad_rows",
+    "reshape_to_row",
+    "slice",
+    "slice_rows",
+    "space_to_depth",
+    "space_to_depth_crd",
+    "split_channels",
+    "split_columns",
+    "split_rows",
+}
+
+
 def test_every_layer_comes_back_as_it_was(
     case_name, case_model, images_of, agree, tmp_path
 ):
@@ -32,7 +50,9 @@ def test_every_layer_comes_back_as_it_was(
     images = images_of(case_model)
     agree(back.predict(images), case_model.predict(images))
     kinds = {type(node.layer) for node in case_model.network.nodes}
-    assert kinds <= {type(node.layer) for node in back.network.nodes}
+    assert case_name in REWRITTEN or kinds <= {
+        type(node.layer) for node in back.network.nodes
+    }
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

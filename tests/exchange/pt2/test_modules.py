@@ -127,16 +127,13 @@ REFUSED = {
         lambda: between(lambda m, x: F.relu(F.log_softmax(x, 1))),
         "must have the network's value",
     ),
-    **{
-        name: (lambda turn=turn: Module(lambda m, x: turn(m.body(x))), "laid out")
-        for name, turn in {
-            "transposed": lambda x: x.transpose(2, 3),
-            "permuted": lambda x: x.permute(0, 1, 3, 2),
-            "swapped": lambda x: x.swapaxes(-1, -2),
-            "turned": lambda x: x.mT,
-            "channels between": lambda x: x.permute(0, 2, 1, 3),
-        }.items()
-    },
+}
+TURNED = {
+    "transposed": lambda x: x.transpose(2, 3),
+    "permuted": lambda x: x.permute(0, 1, 3, 2),
+    "swapped": lambda x: x.swapaxes(-1, -2),
+    "turned": lambda x: x.mT,
+    "channels between": lambda x: x.permute(0, 2, 1, 3),
 }
 LOGARITHMS = {
     "LogSoftmax": lambda: nn.Sequential(
@@ -177,6 +174,16 @@ def test_a_log_softmax_at_the_end_comes_in_as_its_softmax(name):
     with pytest.warns(UserWarning, match="the network gives probabilities"):
         got, expected = outputs(LOGARITHMS[name]())
     assert np.allclose(np.log(got), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_a_module_may_end_in_other_axes(name):
+    module = Module(lambda m, x: TURNED[name](m.body(x)))
+    model = exchange.read(module, engine="numpy", input_shape=(8, 8, 1))
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy()
+    np.testing.assert_allclose(model.predict(images), wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -49,7 +49,10 @@ def test_every_layer_goes_out_and_comes_back(
         with pytest.raises(pl.ExchangeError, match=NOT_BACK[case_name]):
             exchange.read(path, engine="numpy")
         return
-    agree(exchange.read(path, engine="numpy").predict(images), expected)
+    back = exchange.read(path, engine="numpy").predict(images)
+    if case_name == "permute":  # it ends as the module has its axes
+        expected = channels_first(expected)
+    agree(back, expected)
 
 
 def test_archives_are_read_without_torch(small_model, tmp_path, monkeypatch):

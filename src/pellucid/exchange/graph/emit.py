@@ -64,6 +64,9 @@ def emit(
         else:
             shape = graph.shapes.get(operator.output, ())
             result = _MADE[operator.kind](_Made(operator, inputs, builder, shape))
+        if isinstance(result, list):  # of several outputs, those that have a name
+            values.update(zip(operator.outputs, result, strict=False))
+            continue
         # a view of its own, so that no later reader is mistaken for the only one
         is_same = any(result is value for value in inputs)
         values[operator.output] = (
@@ -137,15 +140,9 @@ def _mean(made: _Made) -> Tensor:
 
 
 def _channel_shuffle(made: _Made) -> Tensor:
-    """A 1 × 1 convolution by zeros and ones, which is exact."""
     given, x = made.operator.attributes, made.x
     made.builder.channels(made.ref, x, given["axis"])
-    channels = x.shape[-1]
-    order = np.arange(channels).reshape(given["groups"], -1).T.ravel()
-    weight = np.zeros((1, 1, channels, channels), np.float32)
-    weight[0, 0, order, np.arange(channels)] = 1
-    layer = pl.Conv2D(channels, kernel_size=1, bias=False, trainable=False)
-    return made.builder.layer(made.ref, layer, [x], {"weight": weight})
+    return made.builder.layer(made.ref, pl.ChannelShuffle(given["groups"]), [x])
 
 
 def _enlarge(made: _Made) -> Tensor:

@@ -16,7 +16,15 @@ import numpy as np
 
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange.errors import OperatorRef
-from pellucid.exchange.graph.tensor import BATCH, Array, LogProbabilities, Tensor
+from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph.tensor import (
+    BATCH,
+    FIRST,
+    LAST,
+    Array,
+    LogProbabilities,
+    Tensor,
+)
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Input, Layer, Shape
@@ -88,17 +96,11 @@ class NetworkBuilder:
 
     def finish(self, output: Tensor, *, name: str) -> tuple[Network, dict[str, Array]]:
         """Return the network that ends in ``output``, and its weights."""
-        if output.order is not None:
-            raise ExchangeError(
-                "import: the output must not be an image flattened channels first; "
-                f"got {output.shape} from node '{output.node}'. End in a dense layer."
-            )
         if output.axes[0] != 0:
             raise ExchangeError(
                 "import: the output must have the batch as its first axis; "
                 f"got axes {output.axes} of node '{output.node}'."
             )
-        self._check_layout(output)
         wanted, stack = set[str](), [output.node]
         while stack:
             node = stack.pop()
@@ -110,34 +112,44 @@ class NetworkBuilder:
         names = [weight.name for weight in network.weights]
         return network, {key: self.weights[key] for key in names}
 
-    def _check_layout(self, output: Tensor) -> None:
-        """Refuse an output whose axes are exchanged: no layer of ours does that.
+    def outermost(self, output: Any) -> Any:
+        """Return the output held by a node that lies as in the file.
 
         Images are (N, H, W, C) here and may be (N, C, H, W) in the file, if its input
-        is so as well: otherwise the file itself turns them around.
+        is so as well: those stay as they are.
         """
+        if isinstance(output, LogProbabilities):
+            return LogProbabilities(self.outermost(output.probabilities))
+        if not isinstance(output, Tensor):
+            return output
         own = (BATCH, *output.shape)
         axes = [axis for axis in output.axes if axis is not None and own[axis] > 1]
+        is_reshaped = isinstance(self.nodes[output.node].layer, pl.Reshape)
         layouts = [sorted(axes)]
+        is_plain = len(output.shape) == 3 and output.axes == LAST
+        if is_plain and is_reshaped and self._input_axes == FIRST:
+            # it ends in an image, as it begins
+            return relayout.with_axes(self, OperatorRef("output"), output, FIRST)
         if len(output.shape) == 3:
             is_image = len(self._input_axes) == 4
             images = self._input_axes if is_image else self.image_axes
             layouts.append([n for n in images if n is not None and own[n] > 1])
-        if axes not in layouts:
-            raise ExchangeError(
-                "import: the output must be laid out as the input is; got the "
-                f"transposition {tuple(axes)} of node '{output.node}' at the end. "
-                "End the graph before it."
-            )
+        if output.order is None and axes in layouts:
+            return output
+        if output.axes[0] != 0:
+            return output  # refused by `finish`
+        return relayout.as_foreign(self, OperatorRef("output"), output)
 
     # -- what a tensor must be -----------------------------------------------------
 
     def image(self, ref: OperatorRef, x: Tensor) -> Tensor:
-        """Return x if it is an image in the file's usual layout."""
+        """Return x, an image, held by a node of (height, width, channels)."""
         if x.axes != self.image_axes:
-            ref.refuse(
-                "read a batch of images", f"shape={_shown(x)} laid out as {x.axes}"
-            )
+            if len(x.axes) != 4 or x.axes[0] != 0:
+                ref.refuse(
+                    "read a batch of images", f"shape={_shown(x)} laid out as {x.axes}"
+                )
+            return relayout.with_axes(self, ref.part("image"), x, self.image_axes)
         return x
 
     def channels(self, ref: OperatorRef, x: Tensor, axis: int) -> None:
@@ -204,10 +216,13 @@ class NetworkBuilder:
     ) -> Tensor:
         """Add a Dense; weight (in, out), rows in the foreign order of features."""
         x = self.vector(x)
-        if weight.ndim != 2 or weight.shape[0] != x.shape[-1]:
-            ref.refuse(f"have a weight for {x.shape[-1]} inputs", f"{weight.shape}")
+        inputs = x.foreign_shape[-1]
+        if weight.ndim != 2 or weight.shape[0] != inputs:
+            ref.refuse(f"have a weight for {inputs} inputs", f"{weight.shape}")
         if x.axes != tuple(range(len(x.shape) + 1)):
-            ref.refuse("work on the last axis, the channels", _shown(x))
+            if x.axes[0] != 0:
+                ref.refuse("work on the last axis, the channels", _shown(x))
+            x = relayout.as_foreign(self, ref.part("last"), x)
         if x.order is not None:
             ours = np.empty_like(weight)
             ours[x.order] = weight
@@ -264,7 +279,8 @@ class NetworkBuilder:
         if len(x.shape) == 1:
             return self.vector(x)
         flat = self.layer(ref, pl.Flatten(), [x], axes=(0, 1))
-        return replace(flat, order=x.flat_order())
+        own = tuple(axis - 1 for axis in x.axes if axis)
+        return replace(flat, order=x.flat_order(), image=(x.shape, own))
 
     def elementwise(self, ref: OperatorRef, x: Tensor, layer: Layer) -> Tensor:
         """Add an elementwise layer."""
@@ -392,6 +408,12 @@ class NetworkBuilder:
         if len(inputs) == 1:
             return inputs[0]
         widest = max(inputs, key=lambda x: len(x.shape))
+        is_one_shape = len({x.foreign_shape for x in inputs}) == 1
+        if is_one_shape and not all(map(widest.broadcasts, inputs)):
+            given = ref.part("layout")
+            ordered = [relayout.in_order(self, given, x) for x in inputs]
+            inputs = relayout.aligned(self, given, ordered)
+            widest = inputs[0]
         for other in inputs:
             if not widest.broadcasts(other):
                 shapes = " and ".join(map(_shown, inputs))
@@ -404,16 +426,14 @@ class NetworkBuilder:
         return replace(made, order=widest.order)
 
     def concat(self, ref: OperatorRef, inputs: Sequence[Tensor], axis: int) -> Tensor:
-        """Concatenate tensors along the channels."""
-        for x in inputs:
-            self.channels(ref, x, axis)
-        if len({x.axes for x in inputs}) != 1:
-            ref.refuse("join tensors of one layout", " and ".join(map(_shown, inputs)))
+        """Concatenate tensors along any axis but the batch."""
         if len(inputs) == 1:
             return inputs[0]
-        joined = self.layer(ref, pl.Concat(), inputs)
-        if all(x.order is None for x in inputs):
-            return joined
+        are_rows = all(len(x.shape) == 1 and x.axes == (0, 1) for x in inputs)
+        is_shuffled = any(x.order is not None for x in inputs)
+        if not are_rows or not is_shuffled or axis not in (1, -1):
+            return relayout.concat(self, ref, inputs, axis)
+        joined = replace(self.layer(ref, pl.Concat(), inputs), image=None)
         starts = np.cumsum([0, *(x.shape[-1] for x in inputs)])
         orders = [
             start + (np.arange(x.shape[-1]) if x.order is None else x.order)
@@ -422,12 +442,13 @@ class NetworkBuilder:
         return replace(joined, order=np.concatenate(orders))
 
     def pad(self, ref: OperatorRef, x: Tensor, pads: Pads) -> Tensor:
-        """Pad an image with zeros."""
-        if min(*pads[0], *pads[1]) < 0:
-            ref.refuse("add zeros, not crop", f"pads={pads}")
+        """Pad an image with zeros; where pads are negative, crop."""
         if pads == ((0, 0), (0, 0)):
             return x
-        return self.layer(ref, pl.ZeroPad2D(pads), [self.image(ref, x)])
+        image = self.image(ref, x)
+        own = {1: pads[0], 2: pads[1]}
+        sides = [own.get(axis or 0, (0, 0)) for axis in image.axes]
+        return relayout.pad(self, ref, image, sides)
 
     # -- views -------------------------------------------------------------------
 
@@ -477,7 +498,7 @@ class NetworkBuilder:
         if new[0] == BATCH and _essence(new) == _essence((BATCH, prod(x.shape))):
             flat = self.flatten(ref, x)
             return replace(flat, axes=tuple(_flat_axes(new)))
-        ref.refuse("flatten, or add or drop axes of length 1", f"{old} to {new}")
+        return relayout.reshape(self, ref, x, new)
 
 
 def _pair(weight: Array, bias: Array) -> dict[str, Array]:

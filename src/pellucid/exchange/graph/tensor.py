@@ -38,12 +38,16 @@ class Tensor:
     order : array of int, optional
         Foreign feature j is the node's feature ``order[j]``: what remains of an image
         flattened channels first.
+    image : (tuple of int, tuple of int), optional
+        The image that was flattened: its shape in the node, and its axes in the order
+        in which the file flattens them.
     """
 
     node: str
     shape: Shape
     axes: tuple[int | None, ...]
     order: Array | None = None
+    image: tuple[Shape, tuple[int, ...]] | None = None
 
     @property
     def foreign_shape(self) -> Shape:
@@ -66,6 +70,12 @@ class Tensor:
         places = np.arange(prod(self.shape)).reshape(self.shape)
         order = places.transpose(own).ravel()
         return None if np.array_equal(order, np.arange(order.size)) else order
+
+    def same_axes(self, other: Tensor) -> bool:
+        """True where two tensors have their axes alike, and all features in order."""
+        is_ordered = self.order is None and other.order is None
+        is_alike = self.axes == other.axes and len(self.shape) == len(other.shape)
+        return is_alike and is_ordered
 
     def same_layout(self, other: Tensor) -> bool:
         """True where two tensors of one shape hold their numbers alike."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.network_builder import NetworkBuilder
-from pellucid.exchange.graph.tensor import BATCH, Tensor
+from pellucid.exchange.graph.tensor import Tensor
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 
@@ -247,8 +247,12 @@ def _flatten(op: OperatorView) -> Tensor:
 
 
 def _reshape(op: OperatorView) -> Tensor:
-    shape = [BATCH, *(int(n) for n in op.get("target_shape", ()))]
-    return op.builder.reshape(op.ref, op.inputs[0], shape)
+    """Files of Keras have their axes as they are here: no other order is meant."""
+    x, sizes = op.inputs[0], tuple(int(n) for n in op.get("target_shape", ()))
+    if len(sizes) == 1:
+        return op.builder.flatten(op.ref, x)
+    axes = tuple(range(len(sizes) + 1))
+    return op.builder.layer(op.ref, pl.Reshape(sizes), [x], axes=axes)
 
 
 def _sides(op: OperatorView, key: str) -> Any:
@@ -266,13 +270,15 @@ def _zero_pad(op: OperatorView) -> Tensor:
 
 def _crop(op: OperatorView) -> Tensor:
     op.only(data_format="channels_last")
-    x = op.inputs[0]
-    cropped = None
-    if op.is_sole_reader:
-        cropped = op.builder.fold_crop(x, _sides(op, "cropping"))
-    if cropped is None:
-        op.ref.refuse("follow a Conv2DTranspose that it crops", f"'{x.node}'")
-    return cropped
+    x, sides = op.inputs[0], _sides(op, "cropping")
+    cropped = op.builder.fold_crop(x, sides) if op.is_sole_reader else None
+    return cropped or op.builder.layer(op.ref, pl.Crop2D(sides), [x])
+
+
+def _permute(op: OperatorView) -> Tensor:
+    """Exchange axes at once: files of Keras have images as they are here."""
+    axes = tuple(int(axis) - 1 for axis in op.get("dims", ()))
+    return op.builder.layer(op.ref, pl.Permute(axes), [op.inputs[0]])
 
 
 def _upsample(op: OperatorView) -> Tensor:
@@ -397,6 +403,7 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "Maximum": _arithmetic(pl.Maximum),
     "Multiply": _arithmetic(pl.Multiply),
     "PReLU": _prelu,
+    "Permute": _permute,
     "ReLU": _relu,
     "Rescaling": _rescaling,
     "Reshape": _reshape,

@@ -157,7 +157,7 @@ def build_model(
             del left[entry.name]
     inner = config["config"]
     name = inner.get("name", "keras") if isinstance(inner, dict) else "keras"
-    output = values[_output(config, entries)]
+    output = builder.outermost(values[_output(config, entries)])
     network, weights = builder.finish(replace(output), name=str(name))
     known = (
         ModelMetadata.from_json(store.parse_json(card))

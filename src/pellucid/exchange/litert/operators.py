@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.tensor import BATCH, LAST, LogProbabilities, Tensor
 from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.operator_view import OperatorView, Padded, Spread
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
-from pellucid.network.window import Pads
 
 Array = npt.NDArray[Any]
 _LOWEST = -3e38  # what a max-pool does not see
@@ -192,63 +192,97 @@ def _concat(op: OperatorView) -> Tensor:
     return op.builder.concat(op.ref, tensors, op.options["axis"])
 
 
-def _sides(op: OperatorView) -> Pads:
-    pairs = op.array(1).tolist()
-    if len(pairs) != 4 or pairs[0] != [0, 0] or pairs[3] != [0, 0]:
-        op.refuse("pad height and width", pairs)
-    (top, bottom), (left, right) = pairs[1:3]
-    return (top, bottom), (left, right)
+def _sides(op: OperatorView) -> list[tuple[int, int]]:
+    pairs = op.array(1)
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        op.refuse("have two pads an axis", pairs.shape)
+    return [(int(first), int(last)) for first, last in pairs.tolist()]
 
 
 def _pad(op: OperatorView) -> Tensor | Padded:
     sides = _sides(op)
     value = float(op.array(2).ravel()[0]) if len(op.values) > 2 else 0.0
+    if len(sides) != len(op.tensor().axes) or min(map(min, sides)) < 0:
+        op.refuse("have two pads an axis", sides)
     if value <= _LOWEST:
-        return Padded(op.tensor(), sides)
+        if len(sides) != 4 or any(sides[0]) or any(sides[3]):
+            op.refuse("pad height and width", sides)
+        return Padded(op.tensor(), (sides[1], sides[2]))
     if value != 0:
         op.refuse("pad with zeros, or with lowest numbers for a max-pool", value)
-    return op.builder.pad(op.ref, op.tensor(), sides)
+    return relayout.pad(op.builder, op.ref, op.tensor(), sides)
 
 
-def _crop(op: OperatorView) -> Any:
-    """SLICE and STRIDED_SLICE: of a shape, or what a transposed convolution crops."""
+def _slice(op: OperatorView) -> Any:
+    """SLICE and STRIDED_SLICE: of a shape, or ranges of a value."""
     begin, end = op.whole(1), op.whole(2)
-    value = op.values[0]
-    if op.operator.kind == "STRIDED_SLICE":
+    value, steps = op.values[0], [1] * len(begin)
+    is_strided = op.operator.kind == "STRIDED_SLICE"
+    if is_strided:
         op.only(ellipsis_mask=0, new_axis_mask=0)
         if isinstance(value, np.ndarray):
             return _slice_shape(op, value, begin, end)
         op.only(shrink_axis_mask=0)
-        if set(op.whole(3)) != {1}:
-            op.refuse("have strides of 1", op.whole(3))
+        steps = op.whole(3)
     x = op.tensor()
-    shape = x.foreign_shape
-    if len(shape) != 4 or len(begin) != 4 or len(end) != 4:
-        op.refuse("crop an image", f"begin={begin}")
-    if op.operator.kind == "STRIDED_SLICE":
-        begin = [
-            0 if op.options["begin_mask"] >> i & 1 else b for i, b in _enumerate(begin)
-        ]
-        end = [
-            shape[i] if op.options["end_mask"] >> i & 1 else e
-            for i, e in _enumerate(end)
-        ]
-        begin = [b + shape[i] if b < 0 else b for i, b in _enumerate(begin)]
-        end = [e + shape[i] if e < 0 else e for i, e in _enumerate(end)]
+    rank = len(x.axes)
+    if not len(begin) == len(end) == len(steps) <= rank or not begin:
+        op.refuse(f"have a range for each of {rank} axes", f"begin={begin}")
+    starts: list[int | None] = [*begin]
+    stops: list[int | None] = [*end]
+    for i, (first, last) in _enumerate(zip(begin, end, strict=True)):
+        if is_strided:
+            starts[i] = None if op.options.get("begin_mask", 0) >> i & 1 else first
+            stops[i] = None if op.options.get("end_mask", 0) >> i & 1 else last
+        else:
+            stops[i] = None if last == -1 else first + last
+    if stops[0] in (op.builder.batch, BATCH):
+        stops[0] = None
+    cropped = _crop(op, x, starts, stops) if set(steps) == {1} else None
+    ranges = list(zip(range(rank), starts, stops, steps, strict=False))
+    return cropped or relayout.take(
+        op.builder, op.ref, x, [(i, a, b, c) for i, a, b, c in ranges]
+    )
+
+
+def _crop(
+    op: OperatorView, x: Tensor, starts: list[int | None], stops: list[int | None]
+) -> Tensor | None:
+    """Crop the transposed convolution that has just made x; None if none has."""
+    if len(x.axes) != 4 or x.axes != LAST or len(starts) != 4:
+        return None
+    sides, shape = [], x.foreign_shape
+    for i, n in _enumerate(shape):
+        first, last, _ = slice(starts[i], stops[i]).indices(n)
+        sides.append((first, n - last))
+    if sides[0] != (0, 0) or sides[3] != (0, 0) or not op.is_sole_reader:
+        return None
+    return op.builder.fold_crop(x, (sides[1], sides[2]))
+
+
+def _split(op: OperatorView) -> list[Tensor]:
+    """SPLIT: equal parts; SPLIT_V: of given sizes, one of which may be −1."""
+    if op.operator.kind == "SPLIT":
+        (axis,), x = op.whole(0), op.tensor(1)
+        total, count = x.foreign_shape[axis], len(op.operator.outputs)
+        if total % count:
+            op.refuse(f"cut {total} into {count} equal parts", total)
+        sizes = [total // count] * count
     else:
-        end = [shape[i] if e == -1 else begin[i] + e for i, e in _enumerate(end)]
-    if end[0] == op.builder.batch:
-        end[0] = BATCH
-    sides = [
-        (b, shape[i] - e) for i, (b, e) in _enumerate(zip(begin, end, strict=True))
-    ]
-    cropped = None
-    is_inside = min(map(min, sides)) >= 0 and sides[0] == sides[3] == (0, 0)
-    if is_inside and op.is_sole_reader:
-        cropped = op.builder.fold_crop(x, (sides[1], sides[2]))
-    if cropped is None:
-        op.refuse("follow a TRANSPOSE_CONV that it crops", f"{sides}")
-    return cropped
+        x, sizes, (axis,) = op.tensor(0), op.whole(1), op.whole(2)
+        rest = x.foreign_shape[axis] - sum(n for n in sizes if n != -1)
+        sizes = [rest if n == -1 else n for n in sizes]
+    if min(sizes, default=0) < 1 or len(sizes) != len(op.operator.outputs):
+        op.refuse("have parts of at least one element", sizes)
+    return relayout.split(op.builder, op.ref, x, axis, sizes)
+
+
+def _blocks(kind: Any) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        layer = kind(op.options["block_size"])
+        return op.builder.layer(op.ref, layer, [op.builder.image(op.ref, op.tensor())])
+
+    return read
 
 
 def _enumerate(items: Any) -> list[tuple[int, Any]]:
@@ -369,6 +403,9 @@ def _elementwise(kind: type[Layer]) -> Callable[[OperatorView], Tensor]:
     return lambda op: op.builder.elementwise(op.ref, op.tensor(), kind())
 
 
+#: operators of several outputs
+SPLITS = ("SPLIT", "SPLIT_V")
+
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     "ADD": _arithmetic,
     "AVERAGE_POOL_2D": _pool(pl.AvgPool2D),
@@ -376,6 +413,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "CONCATENATION": _concat,
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _conv,
+    "DEPTH_TO_SPACE": _blocks(pl.DepthToSpace),
     "DEQUANTIZE": _dequantize,
     "DIV": _arithmetic,
     "EXPAND_DIMS": _expand,
@@ -398,11 +436,14 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "RESIZE_BILINEAR": _resize("bilinear"),
     "RESIZE_NEAREST_NEIGHBOR": _resize("nearest"),
     "SHAPE": _shape,
-    "SLICE": _crop,
+    "SLICE": _slice,
     "SOFTMAX": _softmax,
     "SPACE_TO_BATCH_ND": _spread,
+    "SPACE_TO_DEPTH": _blocks(pl.SpaceToDepth),
+    "SPLIT": _split,
+    "SPLIT_V": _split,
     "SQUEEZE": _squeeze,
-    "STRIDED_SLICE": _crop,
+    "STRIDED_SLICE": _slice,
     "SUB": _arithmetic,
     "TANH": _elementwise(pl.Tanh),
     "TRANSPOSE": _transpose,

@@ -19,7 +19,7 @@ from pellucid.exchange.graph.tensor import FIRST, LAST, Tensor, unwrap_output
 from pellucid.exchange.litert.container import from_bytes
 from pellucid.exchange.litert.graph import Graph, Operator, Value
 from pellucid.exchange.litert.operator_view import OperatorView
-from pellucid.exchange.litert.operators import READERS, add_fused_activation
+from pellucid.exchange.litert.operators import READERS, SPLITS, add_fused_activation
 from pellucid.exchange.litert.translate import ref_of, translate
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network.layers import Shape
@@ -77,7 +77,7 @@ class _Reading:
         (end,) = graph.outputs
         values: dict[str, Any] = {str(self.graph.input): self.entry, **graph.constants}
         emit(graph, self.builder, values, self._read)
-        self.output: Any = values[end]
+        self.output: Any = self.builder.outermost(values[end])
         output = unwrap_output(self.output, "a constant")
         network, weights = self.builder.finish(output, name=self.graph.name)
         card = self.graph.card
@@ -116,6 +116,8 @@ class _Reading:
         return self.builder.input(shape, axes, name=name)
 
     def _is_channels_first(self) -> bool:
+        if self.graph.card:  # written by us, with images as they are here
+            return False
         readers = [op for op in self.graph.operators if self.graph.input in op.inputs]
         if len(readers) != 1 or readers[0].kind != "TRANSPOSE":
             return False
@@ -136,7 +138,8 @@ class _Reading:
         )
         if operator.foreign.is_activation:
             return add_fused_activation(op, inputs[0])
-        if foreign.kind not in READERS or len(foreign.outputs) != 1:
+        is_single = len(foreign.outputs) == 1 or foreign.kind in SPLITS
+        if foreign.kind not in READERS or not is_single:
             op.refuse("be an operator that a layer expresses exactly", foreign.kind)
         for i in (*foreign.inputs, *foreign.outputs):
             if i >= 0:

@@ -73,6 +73,7 @@ KINDS: dict[str, Kind] = {
     "DEPTHWISE_CONV_2D": _kind(
         4, (2, 3), 2, *_STRIDES, ("depth_multiplier", _INT), _ACTIVATION, *_DILATIONS
     ),
+    "DEPTH_TO_SPACE": _kind(5, (1, 2), 94, ("block_size", _INT)),
     "DEQUANTIZE": Kind(6, (1, 2)),
     "DIV": _kind(42, (1, 0), 29, _ACTIVATION),
     "EXPAND_DIMS": Kind(70, (1, 1)),
@@ -119,6 +120,9 @@ KINDS: dict[str, Kind] = {
     "SLICE": Kind(65, (1, 2), 48),
     "SOFTMAX": _kind(25, (1, 2), 9, ("beta", _FLOAT)),
     "SPACE_TO_BATCH_ND": Kind(38, (1, 2), 25),
+    "SPACE_TO_DEPTH": _kind(26, (1, 2), 19, ("block_size", _INT)),
+    "SPLIT": _kind(49, (1, 2), 35, ("num_splits", _INT)),
+    "SPLIT_V": _kind(102, (1, 2), 79, ("num_splits", _INT)),
     "SQUARED_DIFFERENCE": Kind(99, (1, 0), 76),
     "SQUEEZE": Kind(43, (1, 1), 30, {"squeeze_dims": (0, Numbers("<i4"))}),
     "STRIDED_SLICE": _kind(45, (1, 2), 32, *((f"{m}_mask", _INT) for m in _MASKS)),

@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.tensor import Array, LogProbabilities, Tensor
-from pellucid.exchange.onnx import normalizations, windows
+from pellucid.exchange.onnx import moves, normalizations, windows
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
@@ -280,6 +280,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Concat": _concat,
     "Conv": windows.conv,
     "ConvTranspose": windows.conv_transpose,
+    "DepthToSpace": moves.depth_to_space,
     "Div": _div,
     "Dropout": _dropout,
     "Erf": _erf,
@@ -308,8 +309,10 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Reshape": _reshape,
     "Resize": windows.resize,
     "Sigmoid": _elementwise(pl.Sigmoid),
-    "Slice": windows.crop,
+    "Slice": windows.slice_,
     "Softmax": _softmax,
+    "SpaceToDepth": moves.space_to_depth,
+    "Split": moves.split,
     "Squeeze": _squeeze,
     "Sub": _sub,
     "Sum": _sum,

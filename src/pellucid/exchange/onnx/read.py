@@ -118,6 +118,7 @@ class Graph:
                 "import: the output must be what a layer gives; "
                 f"got '{self.output_name}', a part of one alone."
             )
+        self.output = self.builder.outermost(self.output)
         got = f"'{self.output_name}', which does not"
         output = unwrap_output(self.output, got)
         named = self.graph.name if self.graph.name else name

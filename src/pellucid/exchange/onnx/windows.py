@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.exchange.onnx.operator_view import OperatorView
@@ -201,46 +202,45 @@ def pad(op: OperatorView) -> Tensor | Squares:
     x = op.tensor()
     rank = len(x.axes)
     axes = op.numbers(3, "axes") or list(range(rank))
-    if len(given) != 2 * len(axes):
+    if len(given) != 2 * len(axes) or len({axis % rank for axis in axes}) != len(axes):
         op.refuse("have two pads an axis", f"pads={given}")
-    sides = {
-        axis % rank: (given[i], given[i + len(axes)]) for i, axis in enumerate(axes)
-    }
-    wanted = {axis: pair for axis, pair in sides.items() if pair != (0, 0)}
-    if not wanted:
-        return x
-    own = {x.axes[axis]: pair for axis, pair in wanted.items()}
-    if len(x.shape) != 3 or not set(own) <= {1, 2}:
-        op.refuse("pad height and width", f"pads={given}")
-    around = own.get(1, (0, 0)), own.get(2, (0, 0))
-    if min(*around[0], *around[1]) < 0:
-        op.refuse("add zeros, not crop", f"pads={given}")
-    return op.builder.layer(op.ref, pl.ZeroPad2D(around), [x])
+    sides = [(0, 0)] * rank
+    for i, axis in enumerate(axes):
+        sides[axis] = given[i], given[i + len(axes)]
+    return relayout.pad(op.builder, op.ref, x, sides)
 
 
-def crop(op: OperatorView) -> Tensor:
-    """Slice: what a transposed convolution crops."""
-    x = op.builder.image(op.ref, op.tensor())
+def slice_(op: OperatorView) -> Tensor:
+    """Take ranges; what crops a transposed convolution becomes its padding."""
+    x = op.tensor()
     starts, ends = op.numbers(1, "starts") or [], op.numbers(2, "ends") or []
     axes = op.numbers(3, "axes") or list(range(len(starts)))
     steps = op.numbers(4, "steps") or [1] * len(starts)
-    if len({*map(len, (starts, ends, axes, steps))}) != 1 or set(steps) != {1}:
-        op.refuse("have a start and an end for each axis, and steps of 1", f"{steps}")
+    if len({*map(len, (starts, ends, axes, steps))}) != 1:
+        op.refuse("have a start and an end for each axis", f"{starts}, {ends}")
+    cropped = _crop(op, x, (starts, ends, axes)) if set(steps) == {1} else None
+    ranges = list(zip(axes, starts, ends, steps, strict=True))
+    return cropped or relayout.take(op.builder, op.ref, x, ranges)
+
+
+def _crop(
+    op: OperatorView, x: Tensor, given: tuple[list[int], list[int], list[int]]
+) -> Tensor | None:
+    """Crop the transposed convolution that has just made x; None if none has."""
     sides, shape = {1: (0, 0), 2: (0, 0)}, x.foreign_shape
-    for axis, start, end in zip(axes, starts, ends, strict=True):
+    for start, end, axis in zip(*given, strict=True):
+        if not -len(shape) <= axis < len(shape):
+            return None
         n, own = shape[axis], x.axis(axis)
-        begin, stop = (max(min(at + n * (at < 0), n), 0) for at in (start, end))
+        begin, stop, _ = slice(start, end).indices(n)
         is_whole = (begin, stop) == (0, n) or (own == 0 and start == 0 and end >= n)
         if own not in sides and not is_whole:
-            op.refuse("crop height and width", f"axis {axis}: {start} … {end}")
+            return None
         if own in sides:
             sides[own] = begin, n - stop
-    cropped = None
-    if op.is_sole_reader:
-        cropped = op.builder.fold_crop(x, (sides[1], sides[2]))
-    if cropped is None:
-        op.refuse("follow a transposed convolution that it crops", f"{sides}")
-    return cropped
+    if not op.is_sole_reader or len(x.shape) != 3 or x.axes != op.builder.image_axes:
+        return None
+    return op.builder.fold_crop(x, (sides[1], sides[2]))
 
 
 def resize(op: OperatorView) -> Tensor:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.tensor import FIRST, LogProbabilities, Tensor
 from pellucid.exchange.pt2.operator_view import OperatorView
@@ -369,11 +371,13 @@ def _flatten(op: OperatorView) -> Tensor | _Pixels:
     start, end = op.get("start_dim", 0) % rank, op.get("end_dim", -1) % rank
     if start == end:
         return x
-    if (start, end, rank) == (2, 3, 4):
+    if (start, end, rank) == (2, 3, 4) and op.readers <= {"mean"}:
         return _Pixels(op.builder.image(op.ref, x))
-    if start != 1 or end != rank - 1:
-        op.refuse("flatten all but the batch", f"start_dim={start}, end_dim={end}")
-    return op.builder.flatten(op.ref, x)
+    if start == 1 and end == rank - 1:
+        return op.builder.flatten(op.ref, x)
+    shape = list(x.foreign_shape)
+    shape[start : end + 1] = [prod(shape[start : end + 1])]
+    return op.builder.reshape(op.ref, x, shape)
 
 
 def _average_channels(op: OperatorView) -> Squares:
@@ -431,7 +435,8 @@ def _view(op: OperatorView) -> Any:
     if isinstance(part, Squares):
         return part.reshape(op.ref, shape, op.builder.batch)
     x = op.tensor("self")
-    if len(shape) == 3 and x.axes == FIRST and list(shape[1:]) in _pixel_shapes(x):
+    is_row = len(shape) == 3 and x.axes == FIRST and op.readers <= {"mean"}
+    if is_row and list(shape[1:]) in _pixel_shapes(x):
         return _Pixels(x)
     return op.builder.reshape(op.ref, x, shape)
 
@@ -484,21 +489,20 @@ def _pad(op: OperatorView) -> Tensor | _Surrounded | Squares:
             op.refuse("pad the channels of a local response norm", f"pad={sides}")
         return part.pad(op.ref, sides[4], sides[5])
     x = op.tensor("self")
-    if len(sides) != 4:
-        op.refuse("pad height and width", f"pad={sides}")
-    left, right, top, bottom = sides
-    around = ((top, bottom), (left, right))
-    if value == -np.inf and op.readers == {"max_pool2d"} and min(sides) >= 0:
-        return _Surrounded(x, around)
-    if value != 0:
+    pairs = list(zip(sides[::2], sides[1::2], strict=True))
+    pairs.reverse()  # PyTorch has the last axis first
+    is_pooled = len(pairs) == 2 and op.readers == {"max_pool2d"}
+    if is_pooled and value == -np.inf and min(sides) >= 0:
+        return _Surrounded(x, (pairs[0], pairs[1]))
+    if value != 0 or len(pairs) > len(x.axes):
         op.refuse("pad with 0, or with −∞ before a max-pool", value)
-    if min(sides) >= 0:
-        return op.builder.pad(op.ref, x, around)
-    crop = ((-top, -bottom), (-left, -right))
-    cropped = op.builder.fold_crop(x, crop) if op.is_sole_reader else None
-    if cropped is None:
-        op.refuse("add zeros, not crop", f"pad={sides}")
-    return cropped
+    if len(pairs) == 2 and max(sides) <= 0 and op.is_sole_reader:
+        top, left = (tuple(-n for n in pair) for pair in pairs)
+        cropped = op.builder.fold_crop(x, ((top[0], top[1]), (left[0], left[1])))
+        if cropped is not None:
+            return cropped
+    every = [(0, 0)] * (len(x.axes) - len(pairs)) + pairs
+    return relayout.pad(op.builder, op.ref, x, every)
 
 
 def _unsqueeze(op: OperatorView) -> Any:
@@ -540,6 +544,55 @@ def _convert(op: OperatorView) -> Any:
     return op.get("self")
 
 
+def _slice(op: OperatorView) -> Tensor:
+    x, end = op.tensor("self"), op.get("end")
+    given = op.get("dim", 0), op.get("start"), end, op.get("step", 1)
+    return relayout.take(op.builder, op.ref, x, [given])
+
+
+def _narrow(op: OperatorView) -> Tensor:
+    start = op.get("start")
+    given = op.get("dim", 0), start, start + op.get("length"), 1
+    return relayout.take(op.builder, op.ref, op.tensor("self"), [given])
+
+
+def _flip(op: OperatorView) -> Tensor:
+    ranges = [(axis, None, None, -1) for axis in op.get("dims")]
+    return relayout.take(op.builder, op.ref, op.tensor("self"), ranges)
+
+
+def _split(op: OperatorView) -> list[Tensor]:
+    """split, by one size or several, and chunk, by how many there are at most."""
+    x, axis = op.tensor("self"), op.get("dim", 0)
+    total = x.foreign_shape[axis]
+    given = op.get("split_sizes", op.get("split_size", op.get("chunks")))
+    if isinstance(given, int):
+        size = -(-total // given) if "chunks" in op.arguments else given
+        given = [min(size, total - start) for start in range(0, total, size)]
+    return relayout.split(op.builder, op.ref, x, axis, given)
+
+
+def _blocks(kind: Any, argument: str) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        layer = kind(op.get(argument), order="CRD")
+        x = op.builder.image(op.ref, op.tensor("self"))
+        return op.builder.layer(op.ref, layer, [x])
+
+    return read
+
+
+def _channel_shuffle(op: OperatorView) -> Tensor:
+    x = op.builder.image(op.ref, op.tensor("self"))
+    return op.builder.layer(op.ref, pl.ChannelShuffle(op.get("groups")), [x])
+
+
+def _unflatten(op: OperatorView) -> Tensor:
+    x, sizes = op.tensor("self"), op.get("sizes")
+    shape, axis = list(x.foreign_shape), op.get("dim") % len(x.axes)
+    shape[axis : axis + 1] = sizes
+    return op.builder.reshape(op.ref, x, shape)
+
+
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     "adaptive_avg_pool2d": _adaptive(pl.AvgPool2D),
     "adaptive_max_pool2d": _adaptive(pl.MaxPool2D),
@@ -552,10 +605,13 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "avg_pool3d": _average_channels,
     "batch_norm": _batch_norm,
     "cat": _cat,
+    "channel_shuffle": _channel_shuffle,
+    "chunk": _split,
     "clamp": _clamp,
     "clamp_": _clamp,
     "clamp_min": _clamp,
     "clone": _same,
+    "constant_pad_nd": _pad,
     "contiguous": _same,
     "conv2d": _conv,
     "conv_transpose2d": _conv_transpose,
@@ -570,6 +626,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "feature_dropout": _noise,
     "feature_dropout_": _noise,
     "flatten": _flatten,
+    "flip": _flip,
     "gelu": _gelu,
     "layer_norm": _layer_norm,
     "leaky_relu": _leaky_relu,
@@ -584,9 +641,12 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "mT": _transpose,
     "mul": _mul,
     "mul_": _mul,
+    "narrow": _narrow,
     "neg": _neg,
     "pad": _pad,
     "permute": _permute,
+    "pixel_shuffle": _blocks(pl.DepthToSpace, "upscale_factor"),
+    "pixel_unshuffle": _blocks(pl.SpaceToDepth, "downscale_factor"),
     "pow": _pow,
     "prelu": _prelu,
     "relu": _elementwise(pl.ReLU),
@@ -598,7 +658,10 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "sigmoid": _elementwise(pl.Sigmoid),
     "silu": _elementwise(pl.SiLU),
     "silu_": _elementwise(pl.SiLU),
+    "slice": _slice,
     "softmax": _softmax,
+    "split": _split,
+    "split_with_sizes": _split,
     "squeeze": _squeeze,
     "sub": _sub,
     "sub_": _sub,
@@ -610,6 +673,8 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "to": _convert,
     "_to_copy": _convert,
     "transpose": _transpose,
+    "unflatten": _unflatten,
+    "unsafe_split": _split,
     "unsqueeze": _unsqueeze,
     "upsample_bilinear2d": _upsample("bilinear"),
     "upsample_nearest2d": _upsample("nearest"),

@@ -59,7 +59,7 @@ class Graph:
             raise ExchangeError(
                 f"import: a graph must have one output; got {len(outputs)}."
             )
-        output = self.values[outputs[0]["as_tensor"]["name"]]
+        output = self.builder.outermost(self.values[outputs[0]["as_tensor"]["name"]])
         if isinstance(output, Squares):
             raise ExchangeError(
                 "import: the output must be what a layer gives; got the square of "
@@ -110,8 +110,9 @@ class Graph:
         operator = _operator(node["target"])
         if not node["outputs"] and operator.startswith("_assert"):
             return
-        ((_, output),) = node["outputs"][0].items()
-        name = output["as_name"] if "as_name" in output else output["name"]
+        ((kind, output),) = node["outputs"][0].items()
+        parts = [part["name"] for part in output] if kind == "as_tensors" else []
+        name = parts[0] if parts else output.get("as_name") or output["name"]
         arguments = {a["name"]: self._value(a["arg"]) for a in node["inputs"]}
         shown = {
             k: v
@@ -121,7 +122,7 @@ class Graph:
         ref = OperatorRef(f"aten.{operator}", str(name), shown)
         if operator not in READERS or not node["target"].startswith("torch.ops.aten."):
             ref.refuse("be an operator that a layer expresses exactly", operator)
-        self.values[name] = READERS[operator](
+        result = READERS[operator](
             OperatorView(
                 target=node["target"],
                 ref=ref,
@@ -136,6 +137,10 @@ class Graph:
                 float_type=self.float_type,
             )
         )
+        if parts:
+            self.values.update(zip(parts, result, strict=True))
+        else:
+            self.values[name] = result
 
     def _value(self, argument: dict[str, Any]) -> Any:
         """Return an argument: a value, a number, a text, or a list of them."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pellucid.exchange.codegen.c_int8.kernels import GROUP, LANES
 from pellucid.exchange.codegen.kernel_calls import (
+    MOST_AXES,
     Argument,
     ConstantRef,
     KernelCall,
@@ -27,6 +28,8 @@ from pellucid.exchange.int8.lookup_tables import TABLES, tabulate_exponentials
 from pellucid.exchange.int8.quantization import WEIGHTED
 from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.graph import Graph, Operator, Scales, Value
+from pellucid.network.rearrangement import PermuteStep, SliceStep, Step
+from pellucid.network.strided import View, joined_axes, transfers
 
 Array = npt.NDArray[Any]
 _TWICE, _ONCE = 0, 1  # how often LiteRT's kernels round a product
@@ -388,10 +391,15 @@ def _concat(context: OperatorContext) -> None:
 
 
 def _pad(context: OperatorContext) -> None:
-    (_, (top, bottom), (left, right), _) = np.asarray(context.inputs[1].array).tolist()
-    sides = (top, left, bottom, right)
+    """Pad height and width; or the last axis, as the width of rows of one element."""
+    pairs = np.asarray(context.inputs[1].array).tolist()
     fill = LOW if context.operator.kind == "PADV2" else context.zero
     sizes = context.inputs[0].shape[1:]
+    if any(pairs[-1]):
+        sizes = (prod(sizes[:-1]), sizes[-1], 1)
+        pairs = [[0, 0], [0, 0], pairs[-1], [0, 0]]
+    (_, (top, bottom), (left, right), _) = pairs
+    sides = (top, left, bottom, right)
     context.call("pad", context.source, context.target, *sizes, *sides, fill)
 
 
@@ -399,6 +407,26 @@ def _crop(context: OperatorContext) -> None:
     (_, top, left, _) = np.asarray(context.inputs[1].array).tolist()
     sizes = (*context.inputs[0].shape[2:], *context.output.shape[1:3], top, left)
     context.call("crop", context.source, context.target, *sizes)
+
+
+def _move(context: OperatorContext) -> None:
+    """TRANSPOSE and STRIDED_SLICE: one strided copy."""
+    shape, given = context.inputs[0].shape[1:], np.asarray(context.inputs[1].array)
+    numbers = tuple(int(n) for n in given.ravel()[1:])
+    step: Step = PermuteStep(tuple(n - 1 for n in numbers))
+    if context.operator.kind == "STRIDED_SLICE":
+        strides = np.asarray(context.inputs[3].array).ravel()[1:].tolist()
+        step = SliceStep(numbers, context.output.shape[1:], tuple(strides))
+    x, y = View.dense(shape), View.dense(context.output.shape[1:])
+    (move,) = transfers((step,), x, y)
+    axes = joined_axes(move)
+    if len(axes) > MOST_AXES:
+        reason = f"elements must move along at most {MOST_AXES} axes at once"
+        raise export_error("C in int8", context.operator.who, reason)
+    axes = [(1, 0, 0)] * (MOST_AXES - len(axes)) + axes
+    begin = WorkspaceRef(context.source.start + move.source.offset)
+    numbers = tuple(number for axis in axes for number in axis)
+    context.call("strided_copy", begin, context.target, *numbers)
 
 
 def _upsample(kernel: str) -> Callable[[OperatorContext], None]:
@@ -434,6 +462,8 @@ _WRITERS: dict[str, Callable[[OperatorContext], None]] = {
     "RESIZE_NEAREST_NEIGHBOR": _upsample("upsample_nearest"),
     "SLICE": _crop,
     "SOFTMAX": _softmax,
+    "STRIDED_SLICE": _move,
+    "TRANSPOSE": _move,
     "TRANSPOSE_CONV": _conv_transpose,
     **dict.fromkeys(TABLES, _lookup),
 }

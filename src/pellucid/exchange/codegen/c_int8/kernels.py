@@ -338,6 +338,22 @@ static void crop(const int8_t *x, int8_t *y, int w, int c, int oh, int ow, int t
         memcpy(y + i * ow * c, x + ((top + i) * w + left) * c, (size_t)(ow * c));
 }
 """,
+    "strided_copy": """
+/* five axes, outermost first: size, distance of neighbours in x and in y */
+static void strided_copy(const int8_t *x, int8_t *y, int n0, int x0, int y0,
+                         int n1, int x1, int y1, int n2, int x2, int y2,
+                         int n3, int x3, int y3, int n4, int x4, int y4)
+{
+    int i, j, k, l, m;
+    for (i = 0; i < n0; i++)
+        for (j = 0; j < n1; j++)
+            for (k = 0; k < n2; k++)
+                for (l = 0; l < n3; l++)
+                    for (m = 0; m < n4; m++)
+                        y[i * y0 + j * y1 + k * y2 + l * y3 + m * y4] =
+                            x[i * x0 + j * x1 + k * x2 + l * x3 + m * x4];
+}
+""",
     "upsample_nearest": """
 static void upsample_nearest(const int8_t *x, int8_t *y, int h, int w, int c, int fh,
                              int fw)
