@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from oracles.several_ports import detector, images_for, on_the_way, siamese
+from oracles.several_ports import (
+    detector,
+    images_for,
+    on_the_way,
+    siamese,
+    triplet,
+    two_branches,
+)
 
 import pellucid as pl
 from pellucid.errors import PellucidError
@@ -55,7 +64,7 @@ def test_a_format_that_cannot_hold_it_says_so_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("suffix", [".safetensors"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
 @pytest.mark.parametrize("make", [detector, siamese, on_the_way, siamese_of_one_input])
 def test_what_is_written_comes_back(
     tmp_path: Path, make: Callable[[], pl.Network], suffix: str
@@ -63,6 +72,8 @@ def test_what_is_written_comes_back(
     model = model_of(make())
     path = pl.exchange.write(model, tmp_path / f"m{suffix}")
     again = pl.exchange.read(path, engine="numpy")
+    assert again.network.inputs == model.network.inputs
+    assert len(again.weights) == len(model.weights)  # shared ones are held once
     images = images_for(model.network)
     for ours, theirs in zip(
         as_list(model.predict(images)), as_list(again.predict(images)), strict=True
@@ -72,3 +83,52 @@ def test_what_is_written_comes_back(
 
 def as_list(output: Any) -> list[np.ndarray]:
     return list(output) if isinstance(output, tuple) else [output]
+
+
+@pytest.mark.parametrize("make", [two_branches, detector, on_the_way, siamese, triplet])
+def test_onnxruntime_gives_every_output(
+    tmp_path: Path, make: Callable[[], pl.Network]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    model = model_of(make())
+    path = pl.exchange.write(model, tmp_path / "m.onnx")
+    report = pl.exchange.verify_export(model, path, images_for(model.network, 5))
+    assert report.relative < 1e-5
+    wrong = model_of(make())
+    name = wrong.network.weights[-1].name
+    wrong.load_weights(
+        {**wrong.weights, name: 10 + np.arange(wrong.weights[name].size)}
+    )
+    report = pl.exchange.verify_export(wrong, path, images_for(model.network, 5))
+    assert report.relative > 1e-2
+
+
+def test_the_probe_of_an_import_compares_every_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = importlib.import_module("pellucid.exchange.onnx.read")
+    model = model_of(detector())
+    path = pl.exchange.write(model, tmp_path / "m.onnx")
+    right = reader.Graph.file
+
+    def wrong(self: Any, name: str) -> Any:
+        file = right(self, name)
+        bias = file.weights["box.bias"] + 1  # only the second output is wrong
+        return dataclasses.replace(file, weights={**file.weights, "box.bias": bias})
+
+    monkeypatch.setattr(reader.Graph, "file", wrong)
+    with pytest.raises(pl.ExchangeError, match="at output 'box"):
+        pl.exchange.read(path, engine="numpy")
+
+
+def test_inputs_of_a_file_must_be_of_known_sizes(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = model_of(siamese())
+    path = pl.exchange.write(model, tmp_path / "m.onnx")
+    proto = onnx.load(path)
+    proto.graph.input[1].type.tensor_type.shape.dim[2].dim_param = "h"
+    onnx.save(proto, path)
+    with pytest.raises(pl.ExchangeError, match="right"):
+        pl.exchange.read(path)
+    with pytest.raises(pl.ExchangeError, match="input_shape must be given for a file"):
+        pl.exchange.read(path, input_shape=(6, 6, 2))

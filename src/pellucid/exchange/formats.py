@@ -88,6 +88,8 @@ _ALL = (
         module="onnx",
         suffix=".onnx",
         needs=("onnx",),
+        holds_several=True,
+        holds_shared=True,
     ),
     Format(
         name="keras",

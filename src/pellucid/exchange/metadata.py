@@ -41,7 +41,9 @@ class ModelMetadata:
 
     @classmethod
     def of(cls, file: ModelFile) -> ModelMetadata:
-        """Return a model's card."""
+        """Return a model's card; of several outputs it says nothing of a meaning."""
+        if len(file.network.outputs) > 1:
+            return cls(preprocessing=file.preprocessing, dtype=file.dtype)
         meaning = file.meaning
         is_plain = meaning == output_meaning(file.network)
         return cls(

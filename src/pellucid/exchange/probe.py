@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.engines.ports import join, split
+from pellucid.engines.protocol import Arrays
 from pellucid.engines.registry import as_engine
 from pellucid.errors import ExchangeError
 from pellucid.runs import ModelFile
@@ -47,11 +49,12 @@ def draw(shape: tuple[int, ...], dtype: str = "float32") -> Array:
 
 def check(
     file: ModelFile,
-    images: Array,
+    images: Arrays,
     expected: Array,
     *,
     reference: str,
     layout: Layout = np.asarray,
+    index: int = 0,
 ) -> None:
     """Compare a network with what its file gives for the same images.
 
@@ -59,7 +62,7 @@ def check(
     ----------
     file : ModelFile
         What was read.
-    images : array, shape (N, *input shape)
+    images : array, shape (N, *input shape), or tuple of those
         In pellucid's layout.
     expected : array, shape (N, …)
         What the file's own runtime gives, in the file's layout.
@@ -67,14 +70,19 @@ def check(
         The runtime's name, for the error.
     layout : callable
         Returns outputs of pellucid's layout in the file's.
+    index : int
+        Which of several outputs it is.
 
     Raises
     ------
     ExchangeError
         If one output differs by more than rounding.
     """
-    problem = difference(file, images, expected, layout)
+    problem = difference(file, images, expected, layout, index=index)
     if problem is not None:
+        outputs = file.network.outputs
+        which = f" at output '{outputs[index]}'" if len(outputs) > 1 else ""
+        problem = f"{problem}{which}"
         raise ExchangeError(
             f"import: network '{file.network.name}' must give the outputs of its file "
             f"in {reference}; got {problem}. Please report the file."
@@ -82,11 +90,16 @@ def check(
 
 
 def difference(
-    file: ModelFile, images: Array, expected: Array, layout: Layout = np.asarray
+    file: ModelFile,
+    images: Arrays,
+    expected: Array,
+    layout: Layout = np.asarray,
+    *,
+    index: int = 0,
 ) -> str | None:
     """Return in words how outputs differ from what is expected; None if they agree."""
     with np.errstate(all="ignore"):
-        got = layout(_predict(file, images, file.dtype))
+        got = layout(_predict(file, images, file.dtype)[index])
         if got.shape != expected.shape:
             return f"outputs of shape {got.shape[1:]} for {expected.shape[1:]}"
         both = np.isfinite(got) & np.isfinite(expected)
@@ -96,15 +109,18 @@ def difference(
         scale = np.max(np.abs(expected)[both], initial=0.0)
         if error <= _TOLERANCE * scale:
             return None
-        exact = layout(_predict(file, images, "float64"))
+        exact = layout(_predict(file, images, "float64")[index])
         own = np.max(np.abs(got - exact)[both], initial=0.0)
         if np.max(np.abs(expected - exact)[both], initial=0.0) <= _ROUNDING * own:
             return None
     return f"a difference of {error:.2g} where outputs reach {scale:.2g}"
 
 
-def _predict(file: ModelFile, images: Array, dtype: str) -> Array:
-    """Return outputs of the numpy engine."""
+def _predict(file: ModelFile, images: Arrays, dtype: str) -> tuple[Array, ...]:
+    """Return the outputs of the numpy engine."""
+    network = file.network
     state = {f"weights/{name}": array for name, array in file.weights.items()}
     session = as_engine("numpy").build(file.network, state=state, dtype=dtype)
-    return np.asarray(session.predict(images.astype(dtype)))
+    given = split("images", network.inputs, images)
+    output = session.predict(join([array.astype(dtype) for array in given]))
+    return split("output", network.outputs, output)

@@ -6,6 +6,7 @@ import importlib.util
 import io
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,23 @@ def run(format_name: str, content: bytes, x: Array) -> Array | None:
     None where the runtime cannot run the file: refuses it, crashes, or takes longer
     than a minute.
     """
+    found = _run(format_name, content, {"x": x})
+    return None if found is None else found[0]
+
+
+def run_graph(content: bytes, x: Mapping[str, Array]) -> list[Array] | None:
+    """Return all outputs of an ONNX file for its inputs by name; None as `run`."""
+    if len(x) == 1:
+        return _run("onnx", content, {"x": next(iter(x.values()))})
+    return _run("onnx", content, {f"x {name}": array for name, array in x.items()})
+
+
+def _run(
+    format_name: str, content: bytes, x: Mapping[str, Array]
+) -> list[Array] | None:
     buffer = io.BytesIO()
-    np.savez(buffer, model=np.frombuffer(content, np.uint8), x=x)
+    given: dict[str, Any] = {"model": np.frombuffer(content, np.uint8), **x}
+    np.savez(buffer, **given)
     command = [sys.executable, "-I", str(Path(runtime_process.__file__)), format_name]
     try:
         done = subprocess.run(
@@ -46,7 +62,6 @@ def run(format_name: str, content: bytes, x: Array) -> Array | None:
         return None
     try:
         with np.load(io.BytesIO(done.stdout), allow_pickle=False) as found:
-            y: Array = found["y"]
+            return [found[f"y{i}"] for i in range(len(found.files))]
     except (ValueError, KeyError, OSError, EOFError):  # a library printed as well
         return None
-    return y

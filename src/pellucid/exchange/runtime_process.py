@@ -1,8 +1,8 @@
 """Program that runs one model file in its own runtime; started as a process.
 
 Runtimes are native code, which a damaged file can crash. In a process of its own it
-takes nothing with it. Reads an .npz of ``model`` (bytes) and ``x`` from stdin, writes
-an .npz of ``y`` to stdout. Imports nothing of pellucid.
+takes nothing with it. Reads an .npz of ``model`` (bytes) and inputs from stdin, writes
+an .npz of ``y0``, ``y1`` … to stdout. Imports nothing of pellucid.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from typing import Any
 MEMORY_BYTES = 8 * 2**30  # of address space, beside eight times the input
 
 
-def onnx(content: bytes, x: Any) -> Any:
-    """Run in onnxruntime, without its rewriting of the graph."""
+def onnx(content: bytes, x: dict[str, Any]) -> list[Any]:
+    """Run in onnxruntime, without its rewriting of the graph.
+
+    ``x`` is the only input, ``x <name>`` one of several.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -26,10 +29,14 @@ def onnx(content: bytes, x: Any) -> Any:
     session = onnxruntime.InferenceSession(
         content, options, providers=["CPUExecutionProvider"]
     )
-    return session.run(None, {session.get_inputs()[0].name: x})[0]
+    if "x" in x:
+        given = {session.get_inputs()[0].name: x["x"]}
+    else:
+        given = {name.partition(" ")[2]: array for name, array in x.items()}
+    return list(session.run(None, given))
 
 
-def tflite(content: bytes, x: Any) -> Any:
+def tflite(content: bytes, given: dict[str, Any]) -> list[Any]:
     """Run in LiteRT's interpreter, example by example, with its plain kernels."""
     import numpy as np
     from ai_edge_litert import interpreter
@@ -38,6 +45,7 @@ def tflite(content: bytes, x: Any) -> Any:
     runtime = interpreter.Interpreter(
         model_content=content, experimental_op_resolver_type=plain
     )
+    x = given["x"]
     (entry,), (exit_,) = runtime.get_input_details(), runtime.get_output_details()
     size = int(entry["shape"][0])
     if entry["shape"][1:].tolist() != list(x.shape[1:]):
@@ -48,7 +56,7 @@ def tflite(content: bytes, x: Any) -> Any:
         runtime.set_tensor(entry["index"], x[i : i + size])
         runtime.invoke()
         outputs.append(runtime.get_tensor(exit_["index"]))
-    return np.concatenate(outputs)
+    return [np.concatenate(outputs)]
 
 
 def _limit_memory(size: int) -> None:
@@ -69,10 +77,12 @@ def main() -> int:
     content = sys.stdin.buffer.read()
     _limit_memory(MEMORY_BYTES + 8 * len(content))
     with np.load(io.BytesIO(content), allow_pickle=False) as given:
-        model, x = given["model"].tobytes(), given["x"]
-    y = {"onnx": onnx, "tflite": tflite}[sys.argv[1]](model, x)
+        model = given["model"].tobytes()
+        x = {name: given[name] for name in given.files if name != "model"}
+    found = {"onnx": onnx, "tflite": tflite}[sys.argv[1]](model, x)
     buffer = io.BytesIO()
-    np.savez(buffer, y=y)
+    outputs: dict[str, Any] = {f"y{i}": y for i, y in enumerate(found)}
+    np.savez(buffer, **outputs)
     sys.stdout.buffer.write(buffer.getvalue())
     return 0
 

@@ -14,6 +14,7 @@ from pellucid.exchange.codegen.c.run import c, c_int8
 from pellucid.exchange.keras.for_keras import open_for_keras
 from pellucid.exchange.litert.run import litert
 from pellucid.exchange.nodejs import javascript, tfjs
+from pellucid.exchange.packing import pack, unpack
 from pellucid.exchange.runtime_layout import adapt, fixed_size, in_batches
 from pellucid.exchange.runtime_timing import (
     Array,
@@ -33,6 +34,8 @@ def onnx(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
 
     def load() -> Predict:
         session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        if len(network.inputs) > 1 or len(network.outputs) > 1:
+            return _several_in_onnxruntime(session, network)
         entry = session.get_inputs()[0]
 
         def predict(x: Array) -> Array:
@@ -46,6 +49,19 @@ def onnx(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
         )
 
     return time_runtime(load, images, f"onnxruntime {runtime.__version__}")
+
+
+def _several_in_onnxruntime(session: Any, network: Network) -> Predict:
+    """Return a function of all inputs, packed as one array, to all outputs."""
+    shapes = [network.shapes[name] for name in network.inputs]
+    names = [entry.name for entry in session.get_inputs()]
+
+    def predict(packed: Array) -> Array:
+        inputs = [channels_first(array) for array in unpack(packed, shapes)]
+        given = dict(zip(names, inputs, strict=True))
+        return pack([channels_last(y) for y in session.run(None, given)])
+
+    return predict
 
 
 def read_back(path: Path, network: Network, images: Array) -> RuntimeMeasurement:

@@ -13,13 +13,16 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError, PellucidError
 from pellucid.exchange import formats
+from pellucid.exchange.packing import pack, unpack
 from pellucid.exchange.preprocess import preprocess_images
 from pellucid.exchange.runtimes import RUNTIMES, RuntimeMeasurement
 from pellucid.model import Model
+from pellucid.model.ports import has_several, prepare_inputs
 from pellucid.network import Network
 from pellucid.network.ports import require_single
 
 Array = npt.NDArray[Any]
+_SEVERAL = ("onnx",)  # runtimes that take and give several arrays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,8 @@ def verify_export(
     """
     where = Path(path)
     entry = formats.select(where, format)
-    require_single(f"export: {entry.name}", model.network)
+    if has_several(model.network):
+        return _verify_several(model, where, entry, images)
     x = preprocess_images(model, images)
     expected = model.predict(x)
     measured = run(where, entry.name, model.network, x.astype(np.float32))
@@ -112,6 +116,41 @@ def verify_export(
         images=len(x),
         difference=difference,
         relative=difference / (float(np.max(np.abs(expected))) or 1.0),
+        load_s=measured.load_s,
+        latency_s=measured.latency_s,
+    )
+
+
+def _verify_several(
+    model: Model, path: Path, entry: formats.Format, images: Any
+) -> ExportReport:
+    """Compare every output; the differences told are the largest of all."""
+    if entry.name not in _SEVERAL:
+        require_single(f"export: {entry.name}", model.network, sharing=True)
+    network = model.network
+    inputs = prepare_inputs(model, images)
+    expected = model.predict(inputs if len(inputs) > 1 else inputs[0])
+    outputs = expected if isinstance(expected, tuple) else (expected,)
+    packed = pack([array.astype(np.float32) for array in inputs])
+    with _translate(path):
+        measured = RUNTIMES[entry.name](path, network, packed)
+    if measured.outputs.shape != pack(outputs).shape:
+        raise ExchangeError(
+            f"export: '{path}' must give outputs of {pack(outputs).shape[1]} elements; "
+            f"got {measured.outputs.shape[1]} in {measured.runtime}."
+        )
+    shapes = [network.shapes[name] for name in network.outputs]
+    found = unpack(measured.outputs, shapes)
+    apart = [float(np.max(np.abs(a - b))) for a, b in zip(found, outputs, strict=True)]
+    scales = [float(np.max(np.abs(output))) or 1.0 for output in outputs]
+    return ExportReport(
+        format=entry.name,
+        path=str(path),
+        size_bytes=size_of(path, entry.name),
+        runtime=measured.runtime,
+        images=len(packed),
+        difference=max(apart),
+        relative=max(a / b for a, b in zip(apart, scales, strict=True)),
         load_s=measured.load_s,
         latency_s=measured.latency_s,
     )

@@ -153,13 +153,18 @@ def test_what_cannot_be_exact_is_refused(node, said, tmp_path):
         exchange.read(saved(model, tmp_path), engine="numpy")
 
 
-def test_two_inputs_are_refused_by_name(tmp_path):
+def test_two_inputs_come_in_and_inputs_of_two_types_are_refused(tmp_path):
     node = helper.make_node("Add", ["a", "b"], ["y"])
     model = model_of_nodes([node], {"a": ["N", 3], "b": ["N", 3]}, ["y"])
-    with pytest.raises(
-        pl.ExchangeError, match="one input besides its weights; got a, b"
-    ):
-        exchange.read(saved(model, tmp_path), engine="numpy")
+    onnx.save(model, tmp_path / "m.onnx")
+    read = pl.exchange.read(tmp_path / "m.onnx", engine="numpy")
+    assert read.network.inputs == ("a", "b")
+    a, b = np.float32([[1, 2, 3]]), np.float32([[4, 5, 6]])
+    np.testing.assert_array_equal(read.predict({"a": a, "b": b})["y"], a + b)
+    model.graph.input[1].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(pl.ExchangeError, match="of one type; got float32, float64"):
+        pl.exchange.read(tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize("opset", [5, 999])

@@ -17,6 +17,7 @@ import numpy as np
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph.shared_weights import ReorderedRows, share_weights
 from pellucid.exchange.graph.tensor import (
     BATCH,
     FIRST,
@@ -49,6 +50,7 @@ class NetworkBuilder:
         self.batch: int | None = None  # where the foreign file fixes it
         self.nodes: dict[str, Node] = {}
         self.weights: dict[str, Array] = {}
+        self._reordered = ReorderedRows()
         self._latest: Tensor | None = None
         self._input_axes: tuple[int | None, ...] = image_axes
 
@@ -56,7 +58,8 @@ class NetworkBuilder:
 
     def input(self, shape: Shape, axes: tuple[int, ...], *, name: str = "") -> Tensor:
         """Begin with an Input of that shape (ours)."""
-        self._input_axes = axes
+        if len(axes) == 4 or not self.nodes:  # of several inputs an image decides
+            self._input_axes = axes
         return self.layer(OperatorRef("input", name), Input(*shape), (), axes=axes)
 
     def layer(
@@ -94,21 +97,33 @@ class NetworkBuilder:
             name = f"{base}_{count}"
         return name
 
-    def finish(self, output: Tensor, *, name: str) -> tuple[Network, dict[str, Array]]:
-        """Return the network that ends in ``output``, and its weights."""
-        if output.axes[0] != 0:
-            raise ExchangeError(
-                "import: the output must have the batch as its first axis; "
-                f"got axes {output.axes} of node '{output.node}'."
-            )
-        wanted, stack = set[str](), [output.node]
+    def finish(
+        self,
+        output: Tensor | Sequence[Tensor],
+        *,
+        name: str,
+        inputs: Sequence[Tensor] = (),
+    ) -> tuple[Network, dict[str, Array]]:
+        """Return the network that ends in ``output``, and its weights.
+
+        ``inputs`` is the order of the inputs where there are several.
+        """
+        outputs = [output] if isinstance(output, Tensor) else list(output)
+        for tensor in outputs:
+            _check_batch_axis(tensor)
+        wanted, stack = set[str](), [tensor.node for tensor in outputs]
         while stack:
             node = stack.pop()
             if node not in wanted:
                 wanted.add(node)
                 stack.extend(self.nodes[node].inputs)
         nodes = [node for key, node in self.nodes.items() if key in wanted]
-        network = Network.from_nodes(nodes, name=name, outputs=(output.node,))
+        network = Network.from_nodes(
+            share_weights(nodes, self.weights),
+            name=name,
+            outputs=[tensor.node for tensor in outputs],
+            inputs=[t.node for t in inputs if t.node in wanted] or None,
+        )
         names = [weight.name for weight in network.weights]
         return network, {key: self.weights[key] for key in names}
 
@@ -224,9 +239,7 @@ class NetworkBuilder:
                 ref.refuse("work on the last axis, the channels", _shown(x))
             x = relayout.as_foreign(self, ref.part("last"), x)
         if x.order is not None:
-            ours = np.empty_like(weight)
-            ours[x.order] = weight
-            weight = ours
+            weight = self._reordered.rows(weight, x.order)
         layer = pl.Dense(weight.shape[1], bias=bias is not None)
         weights = {"weight": weight} if bias is None else _pair(weight, bias)
         return self.layer(ref, layer, [x], weights, axes=x.axes)
@@ -499,6 +512,14 @@ class NetworkBuilder:
             flat = self.flatten(ref, x)
             return replace(flat, axes=tuple(_flat_axes(new)))
         return relayout.reshape(self, ref, x, new)
+
+
+def _check_batch_axis(output: Tensor) -> None:
+    if output.axes[0] != 0:
+        raise ExchangeError(
+            "import: the output must have the batch as its first axis; "
+            f"got axes {output.axes} of node '{output.node}'."
+        )
 
 
 def _pair(weight: Array, bias: Array) -> dict[str, Array]:

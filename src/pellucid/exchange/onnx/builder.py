@@ -18,9 +18,18 @@ FIRST_TO_LAST = [0, 2, 3, 1]
 
 
 class GraphBuilder:
-    """Collects operators and initializers under names that are taken once."""
+    """Collects operators and initializers under names that are taken once.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    shares : bool
+        Whether equal initializers are written once: nodes that share their weights
+        then read the same.
+    """
+
+    def __init__(self, *, shares: bool = False) -> None:
+        self._shares = shares
+        self._known: dict[tuple[object, ...], str] = {}
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self._names: set[str] = set()
@@ -36,8 +45,11 @@ class GraphBuilder:
 
     def constant(self, name: str, array: Array) -> str:
         """Add an initializer and return its name."""
-        free = self.name(name)
         whole = np.array(array, order="C")
+        key = (whole.shape, whole.dtype.str, whole.tobytes() if self._shares else b"")
+        if self._shares and key in self._known:
+            return self._known[key]
+        free = self._known[key] = self.name(name)
         self.initializers.append(numpy_helper.from_array(whole, free))
         return free
 

@@ -79,17 +79,22 @@ def _log(op: OperatorView) -> LogProbabilities:
 
 def _gemm(op: OperatorView) -> Tensor:
     op.only(transA=0)
-    weight = op.weight(1, 2) * np.asarray(op.attribute("alpha", 1.0), np.float32)
+    weight = _scaled(op.weight(1, 2), op.attribute("alpha", 1.0))
     weight = weight.T if op.attribute("transB", 0) else weight
     units = weight.shape[1]
     bias = op.constant(2, None)
     if bias is not None:
         if bias.size not in (1, units) or (bias.size > 1 and bias.shape[-1] != units):
             op.refuse(f"have a bias of {units} numbers", f"shape={bias.shape}")
-        factor = np.asarray(op.attribute("beta", 1.0), np.float32)
-        bias = np.broadcast_to(bias.reshape(-1) * factor, (units,))
-    weight = weight.astype(np.float32)
+        factor = op.attribute("beta", 1.0)
+        bias = np.broadcast_to(_scaled(bias.reshape(-1), factor), (units,))
+    weight = weight.astype(np.float32, copy=False)
     return op.builder.dense(op.ref, op.tensor(), weight, bias)
+
+
+def _scaled(array: Array, factor: float) -> Array:
+    """Return an array times a number; itself where that is 1, as it may be shared."""
+    return array if factor == 1 else array * np.asarray(factor, np.float32)
 
 
 def _matmul(op: OperatorView) -> Tensor:

@@ -90,7 +90,7 @@ class Graph:
         self.opset = opset_of(model)
         self.builder = NetworkBuilder(FIRST)
         self.initializers = {t.name: t for t in self.graph.initializer}
-        self.output_name = self._output_name()
+        self.output_names = self._output_names()
         self.wanted = self._wanted()
         self.readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
         for node in self.wanted:
@@ -106,24 +106,38 @@ class Graph:
 
     def file(self, name: str) -> ModelFile:
         """Read the graph and return the model in it."""
-        self.entry, dtype = self._enter()
+        self.entries, dtype = self._enter()
         graph = self._translate()
         run_passes(graph)
-        (end,) = graph.outputs
-        values = {self.entry_name: self.entry, **graph.constants}
+        values: dict[str, Any] = {**self.entries, **graph.constants}
         emit(graph, self.builder, values, self._read)
-        self.output: Any = values.get(end)
-        if isinstance(self.output, Squares):
-            raise ExchangeError(
-                "import: the output must be what a layer gives; "
-                f"got '{self.output_name}', a part of one alone."
-            )
-        self.output = self.builder.outermost(self.output)
-        got = f"'{self.output_name}', which does not"
-        output = unwrap_output(self.output, got)
+        #: what the file calls an output → how it lays out what the network gives
+        self.outputs: dict[str, Any] = {}
+        ends = []
+        for output, end in zip(self.output_names, graph.outputs, strict=True):
+            found = self.outputs[output] = self.builder.outermost(values.get(end))
+            if isinstance(found, Squares):
+                raise ExchangeError(
+                    "import: the output must be what a layer gives; "
+                    f"got '{output}', a part of one alone."
+                )
+            ends.append(unwrap_output(found, f"'{output}', which does not"))
         named = self.graph.name if self.graph.name else name
-        network, weights = self.builder.finish(output, name=named)
+        entries = list(self.entries.values())
+        network, weights = self.builder.finish(ends, name=named, inputs=entries)
         return self._card(dtype).file(network, weights)
+
+    @property
+    def entry(self) -> Tensor:
+        """The graph's only input."""
+        (entry,) = self.entries.values()
+        return entry
+
+    @property
+    def output(self) -> Any:
+        """The graph's only output."""
+        (output,) = self.outputs.values()
+        return output
 
     def check(self, file: ModelFile) -> None:
         """Probe the network against ONNX's reference, or onnxruntime."""
@@ -135,11 +149,11 @@ class Graph:
                 self.model,
                 self.wanted,
                 {name: self._constant_of(name) for name in names},
-                entry=self.entry_name,
-                output=self.output_name,
+                entries=list(self.entries),
+                outputs=self.output_names,
             ),
-            entry=self.entry,
-            output=self.output,
+            entries=self.entries,
+            outputs=self.outputs,
             batch=self.builder.batch,
         )
 
@@ -157,21 +171,21 @@ class Graph:
 
     # -- what of the graph is read -------------------------------------------------
 
-    def _output_name(self) -> str:
-        """Return the one output; of several, the one that is made of floats."""
+    def _output_names(self) -> list[str]:
+        """Return the outputs; those of floats where there are others."""
         outputs = list(self.graph.output)
         if len(outputs) > 1:
             outputs = [o for o in outputs if o.type.tensor_type.elem_type in _FLOATS]
-        if len(outputs) != 1:
+        if not outputs:
             names = ", ".join(o.name for o in self.graph.output)
             raise ExchangeError(
-                f"import: a graph must have one output of floats; got {names}."
+                f"import: a graph must have an output of floats; got {names or 'none'}."
             )
-        return str(outputs[0].name)
+        return [str(output.name) for output in outputs]
 
     def _wanted(self) -> list[onnx.NodeProto]:
-        """Return the operators that the output needs, in the file's order."""
-        needed, wanted = {self.output_name}, []
+        """Return the operators that the outputs need, in the file's order."""
+        needed, wanted = set(self.output_names), []
         for node in reversed(self.graph.node):
             if needed.intersection(node.output):
                 needed.update(node.input, *map(_captured, _branches(node)))
@@ -180,24 +194,38 @@ class Graph:
 
     # -- running over it -------------------------------------------------------------
 
-    def _enter(self) -> tuple[Tensor, str]:
-        """Place the Input; return it and the type of its numbers."""
+    def _enter(self) -> tuple[dict[str, Tensor], str]:
+        """Place the Inputs; return them by name, and the type of their numbers."""
         free = [
             entry
             for entry in self.graph.input
             if entry.name not in self.initializers and entry.name not in self.given
         ]
-        read = [entry for entry in free if self.readers[entry.name]] or free
-        if len(read) != 1:
-            names = ", ".join(entry.name for entry in read) or "none"
+        read = [entry for entry in free if self.readers[entry.name]] or free[:1]
+        if not read:
             raise ExchangeError(
-                f"import: a graph must have one input besides its weights; got {names}."
+                "import: a graph must have an input besides its weights; got none."
                 " Bind weights with constants={name: array}."
             )
-        kind = read[0].type.tensor_type
+        if len(read) > 1 and self.input_shape is not None:
+            names = ", ".join(entry.name for entry in read)
+            raise ExchangeError(
+                "import: input_shape must be given for a file of one input; "
+                f"got {len(read)}: {names}."
+            )
+        entries = {str(entry.name): self._enter_one(entry) for entry in read}
+        kinds = sorted({_FLOATS[entry.type.tensor_type.elem_type] for entry in read})
+        if len(kinds) > 1:
+            raise ExchangeError(
+                f"import: all inputs must be of one type; got {', '.join(kinds)}."
+            )
+        return entries, kinds[0]
+
+    def _enter_one(self, entry: onnx.ValueInfoProto) -> Tensor:
+        kind = entry.type.tensor_type
         if kind.elem_type not in _FLOATS:
             raise ExchangeError(
-                f"import: input '{read[0].name}' must be float or double; "
+                f"import: input '{entry.name}' must be float or double; "
                 f"got type {kind.elem_type}."
             )
         sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
@@ -205,14 +233,19 @@ class Graph:
             sizes = [None] * (len(self.input_shape) + 1)  # a file without any shape
         if len(sizes) < 2:
             raise ExchangeError(
-                f"import: input '{read[0].name}' must have a known shape (N, …); "
+                f"import: input '{entry.name}' must have a known shape (N, …); "
                 f"got {[d.dim_param or d.dim_value for d in kind.shape.dim]}."
             )
-        self.builder.batch = sizes[0]
+        if None not in (self.builder.batch, sizes[0]) and (
+            self.builder.batch != sizes[0]
+        ):
+            raise ExchangeError(
+                "import: all inputs must have one batch size; got "
+                f"{self.builder.batch} and {sizes[0]} of '{entry.name}'."
+            )
+        self.builder.batch = self.builder.batch or sizes[0]
         self.float_type = kind.elem_type
-        tensor = self._place(str(read[0].name), tuple(sizes[1:]))
-        self.entry_name = str(read[0].name)
-        return tensor, _FLOATS[kind.elem_type]
+        return self._place(str(entry.name), tuple(sizes[1:]))
 
     def _place(self, name: str, free: tuple[int | None, ...]) -> Tensor:
         """Make the Input: images are (N, C, H, W) unless they are transposed first."""
@@ -249,12 +282,12 @@ class Graph:
 
     def _translate(self) -> ir.Graph:
         """Return the operators that the output needs, in the graph IR."""
-        entry = self.entry.foreign_shape
-        shape = (self.builder.batch or entry[0], *entry[1:])
+        shapes = {name: entry.foreign_shape for name, entry in self.entries.items()}
+        batch = self.builder.batch
         graph = ir.Graph(
-            outputs=[self.output_name],
+            outputs=list(self.output_names),
             constants=dict(self.given),
-            shapes={self.entry_name: shape},
+            shapes={n: (batch or shape[0], *shape[1:]) for n, shape in shapes.items()},
         )
         translator = Translator(
             graph,

@@ -17,6 +17,7 @@ import onnx
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from pellucid.engines.ports import join
 from pellucid.exchange import probe, runtime
 from pellucid.exchange.graph.tensor import LogProbabilities, Tensor
 from pellucid.runs import ModelFile
@@ -33,8 +34,8 @@ def check(
     file: ModelFile,
     graph: onnx.ModelProto,
     *,
-    entry: Tensor,
-    output: Tensor | LogProbabilities,
+    entries: Mapping[str, Tensor],
+    outputs: Mapping[str, Tensor | LogProbabilities],
     batch: int | None,
 ) -> None:
     """Probe a network against the graph that it was read from.
@@ -45,8 +46,8 @@ def check(
         The network.
     graph : ModelProto
         What of the file it stands for, as `alone` makes it.
-    entry, output : Tensor
-        How the graph lays out the input and output.
+    entries, outputs : mapping of str to Tensor
+        How the graph lays out its inputs and outputs, by their names.
     batch : int, optional
         Examples that the graph takes, where it fixes that.
 
@@ -57,34 +58,44 @@ def check(
     """
     if not probe.is_small(file) or graph.ByteSize() > _SIZE_LIMIT_BYTES:
         return
-    shape = (batch or probe.examples(file), *entry.foreign_shape[1:])
-    x = probe.draw(shape, file.dtype)
-    images = entry.from_foreign(x)
+    count = batch or probe.examples(file)
+    x = {
+        name: probe.draw((count, *entry.foreign_shape[1:]), file.dtype)
+        for name, entry in entries.items()
+    }
+    by_node = {entry.node: entry.from_foreign(x[n]) for n, entry in entries.items()}
+    images = join([by_node[name] for name in file.network.inputs])
+    layouts = [output.to_foreign for output in outputs.values()]
     first = _in_python(graph, x) if probe.is_small(file, SMALL) else None
-    layout = output.to_foreign
-    if first is not None and probe.difference(file, images, first, layout) is None:
+    if first is not None and all(
+        probe.difference(file, images, y, layout, index=i) is None
+        for i, (y, layout) in enumerate(zip(first, layouts, strict=True))
+    ):
         return
     second = None
     if runtime.is_installed("onnx"):
-        second = runtime.run("onnx", graph.SerializeToString(), x)
-    for y, name in ((second, "onnxruntime"), (first, "onnx.reference")):
-        if y is not None:
-            probe.check(file, images, y, reference=name, layout=layout)
-            return
+        second = runtime.run_graph(graph.SerializeToString(), x)
+    for found, name in ((second, "onnxruntime"), (first, "onnx.reference")):
+        if found is None:
+            continue
+        for i, (y, layout) in enumerate(zip(found, layouts, strict=True)):
+            probe.check(file, images, y, reference=name, layout=layout, index=i)
+        return
 
 
-def _in_python(graph: onnx.ModelProto, x: Array) -> Array | None:
+def _in_python(graph: onnx.ModelProto, x: Mapping[str, Array]) -> list[Array] | None:
     """Return the outputs of `onnx.reference`; None where it cannot run the graph."""
     if any(node.op_type in _WRONG for node in graph.graph.node):
         return None
-    name = graph.graph.input[0].name
+    dtype = next(iter(x.values())).dtype
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # NumPy's, of what it computes with
-            (y,) = ReferenceEvaluator(graph).run(None, {name: x})
+            found: Any = ReferenceEvaluator(graph).run(None, dict(x))
     except Exception:  # noqa: BLE001 - its operators raise what they like
         return None
-    return y if isinstance(y, np.ndarray) and y.dtype == x.dtype else None
+    fits = all(isinstance(y, np.ndarray) and y.dtype == dtype for y in found)
+    return list(found) if fits else None
 
 
 def alone(
@@ -92,16 +103,17 @@ def alone(
     nodes: Sequence[onnx.NodeProto],
     constants: Mapping[str, Array],
     *,
-    entry: str,
-    output: str,
+    entries: Sequence[str],
+    outputs: Sequence[str],
 ) -> onnx.ModelProto:
     """Return a model of some nodes, the constants that they read, and no more."""
-    kind = {value.name: value for value in model.graph.input}[entry].type
+    kinds = {value.name: value.type for value in model.graph.input}
+    element = kinds[entries[0]].tensor_type.elem_type
     graph = onnx.helper.make_graph(
         nodes,
         model.graph.name or "graph",
-        [onnx.ValueInfoProto(name=entry, type=kind)],
-        [onnx.helper.make_tensor_value_info(output, kind.tensor_type.elem_type, None)],
+        [onnx.ValueInfoProto(name=entry, type=kinds[entry]) for entry in entries],
+        [onnx.helper.make_tensor_value_info(name, element, None) for name in outputs],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     return onnx.helper.make_model(

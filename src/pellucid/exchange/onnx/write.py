@@ -40,13 +40,13 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
 def build_model(file: ModelFile) -> onnx.ModelProto:
     """Return the model as onnx's own object, checked by it."""
     network = file.network
-    builder = GraphBuilder()
+    builder = GraphBuilder(shares=bool(network.shared))
     values = _write_nodes(builder, network, file.weights)
     graph = helper.make_graph(
         builder.nodes,
         network.name,
-        [_info(values[network.inputs[0]], network.input_shape)],
-        [_info(values[network.outputs[0]], network.output_shape)],
+        [_info(values[name], network.shapes[name]) for name in network.inputs],
+        [_info(values[name], network.shapes[name]) for name in network.outputs],
         builder.initializers,
     )
     model = helper.make_model(
@@ -77,17 +77,26 @@ def _write_nodes(
             inputs=[values[source] for source in node.inputs],
             shapes=network.input_shapes(node),
             weights={
-                spec.role: np.asarray(weights[f"{node.name}.{spec.role}"], np.float32)
+                spec.role: np.asarray(weights[f"{node.owner}.{spec.role}"], np.float32)
                 for spec in node.layer.weights(*network.input_shapes(node))
             },
             image_shape=orders.get(node.name),
         )
         values[node.name] = WRITERS[type(node.layer)](context)
-    if values[network.outputs[0]] == values[network.inputs[0]]:
-        values[network.outputs[0]] = builder.add(
-            "Identity", [values[network.inputs[0]]], "output"
-        )
+    _name_outputs(builder, network, values)
     return values
+
+
+def _name_outputs(
+    builder: GraphBuilder, network: Network, values: dict[str, str]
+) -> None:
+    """Give each output a value of its own, where it is an input or another output."""
+    taken = {values[name] for name in network.inputs}
+    for name in network.outputs:
+        if values[name] in taken:
+            plain = "output" if len(network.outputs) == 1 else name
+            values[name] = builder.add("Identity", [values[name]], plain)
+        taken.add(values[name])
 
 
 def _info(name: str, shape: Shape) -> onnx.ValueInfoProto:

@@ -26,6 +26,7 @@ from pellucid.exchange.onnx.read import Graph
 from pellucid.exchange.savedmodel.through_litert import read_as_litert
 from pellucid.exchange.savedmodel.write import CARD, silence
 from pellucid.network.layers import Shape
+from pellucid.network.ports import require_single
 from pellucid.runs import ModelFile
 
 MAIN = "saved_model.pb"
@@ -68,6 +69,7 @@ def _read_as_onnx(folder: Path, input_shape: Shape | None) -> ModelFile:
     model = _convert_to_onnx(folder)
     graph = Graph(model, None, {}, images=LAST, input_shape=input_shape)
     file = graph.file(folder.stem)
+    require_single("import: savedmodel", file.network, sharing=True)
     _check(folder, graph, file)
     return file
 
