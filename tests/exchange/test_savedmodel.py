@@ -107,6 +107,30 @@ def test_saved_models_come_back_without_tf2onnx(
     assert back.preprocessing == model.preprocessing
 
 
+def test_an_optimizers_variables_are_left_out(small_model, tmp_path, images_of, agree):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = exchange.write(small_model, tmp_path / "model.savedmodel")
+    content = saved_model_pb2.SavedModel.FromString(
+        (path / "saved_model.pb").read_bytes()
+    )
+    nodes = content.meta_graphs[0].object_graph_def.nodes
+    owner = next(i for i, node in enumerate(nodes) if node.HasField("user_object"))
+    variables = [i for i, node in enumerate(nodes) if node.HasField("variable")]
+    nodes[owner].slot_variables.add(
+        original_variable_node_id=variables[0],
+        slot_name="momentum",
+        slot_variable_node_id=variables[1],
+    )
+    (path / "saved_model.pb").write_bytes(content.SerializeToString())
+    with pytest.raises(AttributeError, match="add_slot"):
+        tf.saved_model.load(str(path))
+    images = images_of(small_model)
+    back = exchange.read(path, engine="numpy")
+    agree(back.predict(images), small_model.predict(images))
+    assert verify_export(small_model, path, images).relative <= 1e-5
+
+
 def test_free_sizes_of_a_signature_are_named(agree, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx.tf_loader", None)
     module, path = tf.Module(), tmp_path / "theirs"

@@ -165,9 +165,10 @@ def executorch(path: Path, network: Network, images: Array) -> RuntimeMeasuremen
 def savedmodel(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Load with `tf.saved_model.load` and call the serving signature."""
     tf = import_runtime("tensorflow", "savedmodel")
+    from pellucid.exchange.savedmodel.inference_only import inference_only
 
     def load() -> Predict:
-        loaded = tf.saved_model.load(str(path))
+        loaded = tf.saved_model.load(str(place))
         signature = loaded.signatures["serving_default"]
         ((name, spec),) = signature.structured_input_signature[1].items()
 
@@ -184,7 +185,8 @@ def savedmodel(path: Path, network: Network, images: Array) -> RuntimeMeasuremen
             usual="last",
         )
 
-    return time_runtime(load, images, f"tensorflow {tf.__version__}")
+    with inference_only(path if path.is_dir() else path.parent) as place:
+        return time_runtime(load, images, f"tensorflow {tf.__version__}")
 
 
 def _torch_predict(torch: Any, module: Any) -> Predict:

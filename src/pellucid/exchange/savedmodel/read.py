@@ -23,13 +23,13 @@ from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.graph.tensor import LAST
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx.read import Graph
+from pellucid.exchange.savedmodel.inference_only import MAIN, inference_only
 from pellucid.exchange.savedmodel.through_litert import read_as_litert
 from pellucid.exchange.savedmodel.write import CARD, silence
 from pellucid.network.layers import Shape
 from pellucid.network.ports import require_single
 from pellucid.runs import ModelFile
 
-MAIN = "saved_model.pb"
 _OPSET = 18  # the newest that tf2onnx writes
 _CARD_LIMIT_BYTES = 2**20
 _FOR_XLA = "_XlaMustCompile"
@@ -49,7 +49,8 @@ def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     if not (folder / MAIN).is_file():
         raise ExchangeError(f"import: '{path}' must hold a {MAIN}; got none.")
     with translate_errors(path, "SavedModel"):
-        file = _read_either(folder, input_shape)
+        with inference_only(folder) as place:
+            file = _read_either(place, input_shape)
         return _add_metadata(file, folder / CARD)
 
 
