@@ -49,6 +49,124 @@ def _github(package: str, commit: str, *paths: str, **more: Any) -> list[RealFil
     return [RealFile("github", package, commit, path, **more) for path in paths]
 
 
+def three_convolutions(
+    size: tuple[int, int], hidden: int, outputs: int
+) -> Callable[[], pl.Network]:
+    """Return what describes the readers of digits and captchas."""
+
+    def network() -> pl.Network:
+        layers: list[pl.Layer] = [pl.Input(*size, 1)]
+        for channels in (32, 64, 128):
+            conv = pl.Conv2D(channels, kernel_size=3, padding=1, activation="relu")
+            layers += [conv, pl.MaxPool2D(2)]
+        dense = [pl.Dense(hidden, activation="relu"), pl.Dense(outputs)]
+        return pl.Sequential(*layers, pl.Flatten(), *dense)
+
+    return network
+
+
+def three_convolutions_in_torch(
+    size: tuple[int, int], hidden: int, outputs: int
+) -> Callable[[Path], tuple[Any, Any, str]]:
+    """Return what runs the same network in PyTorch, with the file's weights."""
+
+    def reference(path: Path) -> tuple[Any, Any, str]:
+        import torch
+        from torch import nn
+
+        state = torch.load(path, weights_only=True)
+        pooled = 128 * (size[0] // 8) * (size[1] // 8)
+        parts: list[Any] = []
+        for inputs, channels in ((1, 32), (32, 64), (64, 128)):
+            parts += [nn.Conv2d(inputs, channels, 3, padding=1), nn.ReLU()]
+            parts.append(nn.MaxPool2d(2))
+        dense = [nn.Linear(pooled, hidden), nn.ReLU(), nn.Linear(hidden, outputs)]
+        module = nn.Sequential(*parts, nn.Flatten(), *dense)
+        module.load_state_dict(
+            dict(zip(module.state_dict(), state.values(), strict=True))
+        )
+        return run_in_torch(module, (*size, 1))
+
+    return reference
+
+
+def residual(blocks: int) -> Callable[[], pl.Network]:
+    """Return what describes ResNet-6n+2 with the paper's option A: padded shortcuts."""
+
+    def conv_norm(x: Any, channels: int, stride: int = 1) -> Any:
+        conv = pl.Conv2D(channels, kernel_size=3, stride=stride, padding=1, bias=False)
+        return pl.BatchNorm(epsilon=1e-5)(conv(x))
+
+    def network() -> pl.Network:
+        image = pl.Input(32, 32, 3)
+        x: Any = pl.ReLU()(conv_norm(image, 16))
+        for channels in (16, 32, 64):
+            for block in range(blocks):
+                stride = 2 if block == 0 and channels > 16 else 1
+                y = conv_norm(pl.ReLU()(conv_norm(x, channels, stride)), channels)
+                if stride == 2:
+                    every_second = pl.Slice((0, 0), (None, None), (2, 2), axis=(0, 1))
+                    padded = pl.PadChannels(before=channels // 4, after=channels // 4)
+                    x = padded(every_second(x))
+                x = pl.ReLU()(pl.Add()(y, x))
+        return pl.Network(inputs=image, outputs=pl.Dense(10)(pl.GlobalAvgPool2D()(x)))
+
+    return network
+
+
+def residual_in_torch(blocks: int) -> Callable[[Path], tuple[Any, Any, str]]:
+    """Return what runs the same network in PyTorch, with the file's weights."""
+
+    def reference(path: Path) -> tuple[Any, Any, str]:
+        import torch
+        import torch.nn.functional as F
+        from torch import nn
+
+        class Block(nn.Module):
+            def __init__(self, inputs: int, channels: int, stride: int) -> None:
+                super().__init__()
+                self.pad = channels // 4 if stride == 2 else 0
+                self.conv1 = nn.Conv2d(inputs, channels, 3, stride, 1, bias=False)
+                self.bn1 = nn.BatchNorm2d(channels)
+                self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+                self.bn2 = nn.BatchNorm2d(channels)
+
+            def forward(self, x: Any) -> Any:
+                y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+                if self.pad:
+                    x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
+                return F.relu(y + x)
+
+        parts: list[Any] = [nn.Conv2d(3, 16, 3, 1, 1, bias=False)]
+        parts += [nn.BatchNorm2d(16), nn.ReLU()]
+        before = 16
+        for channels in (16, 32, 64):
+            for block in range(blocks):
+                stride = 2 if block == 0 and channels > 16 else 1
+                parts.append(Block(before, channels, stride))
+                before = channels
+        end = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)]
+        module = nn.Sequential(*parts, *end)
+        state = torch.load(path, weights_only=True, map_location="cpu")["state_dict"]
+        own = [k for k in module.state_dict() if "num_batches" not in k]
+        given = [v for k, v in state.items() if "num_batches" not in k]
+        module.load_state_dict(dict(zip(own, given, strict=True)), strict=False)
+        return run_in_torch(module, (32, 32, 3))
+
+    return reference
+
+
+def run_in_torch(module: Any, shape: tuple[int, ...]) -> tuple[Any, Any, str]:
+    """Return random images, a module's outputs for them, and PyTorch's version."""
+    import numpy as np
+    import torch
+
+    images = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    turned = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+    with torch.no_grad():
+        return images, module.eval()(turned).numpy(), f"torch {torch.__version__}"
+
+
 _TINY = ("mlcommons/tiny", "1afd2c9")
 _ANOMALY = "benchmark/training/anomaly_detection/trained_models"
 _IMAGE = "benchmark/training/image_classification/trained_models"
@@ -125,11 +243,15 @@ FILES: list[RealFile] = [
         "digit-recognizer-py",
         "0.1.0",
         "digit_recognizer/models/handwriting_model.pth",
+        network=three_convolutions((28, 28), 256, 10),
+        reference=three_convolutions_in_torch((28, 28), 256, 10),
     ),
     *_pypi(
         "icbc-captcha-recognizer",
         "0.1.1",
         "captcha_recognizer/output/custom_captcha_model/model.pth",
+        network=three_convolutions((28, 80), 512, 248),
+        reference=three_convolutions_in_torch((28, 80), 512, 248),
     ),
     *_pypi("silero-vad", "6.2.3", "silero_vad/data/silero_vad_16k_op15.onnx"),
     *_pypi("swift-f0", "0.3.0", "swift_f0/model.onnx", input_shape=(16000,)),
@@ -159,9 +281,27 @@ FILES: list[RealFile] = [
         "trained_models/emotion_models/mini_XCEPTION_KDEF.hdf5",
         "trained_models/fer2013_big_XCEPTION.54-0.66.hdf5",
     ),
-    *_github(_RESNET, "d5489e8", "pretrained_models/resnet20-12fca82f.th"),
-    *_github(_RESNET, "d5489e8", "pretrained_models/resnet32-d509ac18.th"),
-    *_github(_RESNET, "d5489e8", "pretrained_models/resnet56-4bfd9763.th"),
+    *_github(
+        _RESNET,
+        "d5489e8",
+        "pretrained_models/resnet20-12fca82f.th",
+        network=residual(3),
+        reference=residual_in_torch(3),
+    ),
+    *_github(
+        _RESNET,
+        "d5489e8",
+        "pretrained_models/resnet32-d509ac18.th",
+        network=residual(5),
+        reference=residual_in_torch(5),
+    ),
+    *_github(
+        _RESNET,
+        "d5489e8",
+        "pretrained_models/resnet56-4bfd9763.th",
+        network=residual(9),
+        reference=residual_in_torch(9),
+    ),
     *_github("onnx/tutorials", "main", "tutorials/assets/super_resolution.onnx"),
     *_github(
         "tensorflow/tflite-micro",
