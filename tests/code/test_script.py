@@ -209,6 +209,32 @@ def gates() -> pl.Network:
     return pl.Network(inputs=image, outputs=pl.Dense(4)(pl.Flatten()(z)))
 
 
+def channelwise(framework: str) -> pl.Network:
+    """Norms of groups and lengths, slopes and constants per channel."""
+    scale = 0.5 if framework == "keras" else (0.5, 2.0, 1.0, -1.0)
+    slopes = pl.LeakyReLU() if framework == "keras" else pl.PReLU()
+    shared = pl.ReLU() if framework == "keras" else pl.PReLU(shared=True)
+    return pl.Sequential(
+        pl.Input(7, 6, 1),
+        pl.Rescale(2.0, -0.5),
+        pl.Conv2D(4, kernel_size=3),
+        pl.GroupNorm(2),
+        slopes,
+        pl.Rescale(scale, 0.1),
+        pl.Conv2D(6, kernel_size=2),
+        pl.InstanceNorm(),
+        pl.L2Normalize(),
+        shared,
+        pl.GlobalMaxPool2D(),
+        pl.Dense(4),
+    )
+
+
+@pytest.mark.parametrize("framework", INSTALLED)
+def test_norms_and_slopes_are_the_engine_s(framework: str, tmp_path: Path) -> None:
+    check_numbers(framework, channelwise(framework), tmp_path)
+
+
 @pytest.mark.parametrize("framework", INSTALLED)
 def test_gates_are_the_engine_s(framework: str, tmp_path: Path) -> None:
     check_numbers(framework, gates(), tmp_path)
@@ -233,7 +259,8 @@ def check_numbers(framework: str, network: pl.Network, tmp_path: Path) -> None:
     names = runpy.run_path(str(path), run_name="script")
     model = pl.Model(network, engine="numpy", loss="cross_entropy")
     model.load_weights(weights)
-    images = np.random.default_rng(1).standard_normal((3, 6, 6, 1)).astype("f")
+    shape = (3, *network.input_shape)
+    images = np.random.default_rng(1).standard_normal(shape).astype("f")
     found, wanted = outputs(framework, names, images), model.predict(images)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
     if framework == "numpy":
@@ -349,7 +376,8 @@ def test_nodes_may_have_any_name(framework: str, tmp_path: Path) -> None:
     names = runpy.run_path(str(path), run_name="script")
     model = pl.Model(network, engine="numpy")
     model.load_weights(weights)
-    images = np.random.default_rng(1).standard_normal((3, 6, 6, 1)).astype("f")
+    shape = (3, *network.input_shape)
+    images = np.random.default_rng(1).standard_normal(shape).astype("f")
     found, wanted = outputs(framework, names, images), model.predict(images)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 

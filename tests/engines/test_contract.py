@@ -171,6 +171,20 @@ LAYERS: dict[str, Callable[[], Network]] = {
     "local response norm, wider than its channels": lambda: image(
         pl.LocalResponseNorm(size=11, alpha=2.0, beta=1.25, bias=0.5)
     ),
+    "group norm": lambda: image(pl.Conv2D(6, kernel_size=1), pl.GroupNorm(2)),
+    "group norm on a sequence": lambda: image(pl.GroupNorm(3), shape=(5, 6)),
+    "group norm on features": lambda: image(pl.GroupNorm(2), shape=(8,)),
+    "instance norm": lambda: image(pl.InstanceNorm(epsilon=1e-3)),
+    "l2 normalize": lambda: image(pl.L2Normalize()),
+    "l2 normalize, clamped": lambda: image(pl.L2Normalize(2.0), shape=(3,)),
+    "prelu": lambda: image(pl.PReLU()),
+    "prelu, shared": lambda: image(pl.PReLU(shared=True)),
+    "prelu on a sequence": lambda: image(pl.Dense(4), pl.PReLU(), shape=(3, 5)),
+    "rescale": lambda: image(pl.Rescale(0.5, -1.0), pl.Conv2D(2, kernel_size=1)),
+    "rescale per channel": lambda: image(
+        pl.Rescale((1.0, 0.1, 3.0, -2.0), (0.0, 1.0, -1.0, 0.3))
+    ),
+    "global max-pool": lambda: image(pl.GlobalMaxPool2D()),
     "dropout": lambda: image(
         pl.Conv2D(3, kernel_size=1), pl.Dropout(0.4), pl.Flatten(), pl.Dense(3)
     ),

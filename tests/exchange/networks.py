@@ -119,6 +119,10 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "flatten": lambda: image_then(pl.Flatten()),
     "flatten_relu_dense": lambda: image_then(pl.Flatten(), pl.ReLU(), pl.Dense(3)),
     "global_avg_pool": lambda: image_then(pl.GlobalAvgPool2D()),
+    "global_max_pool": lambda: image_then(pl.GlobalMaxPool2D()),
+    "group_norm": lambda: image_then(pl.GroupNorm(2, epsilon=1e-3)),
+    "instance_norm": lambda: image_then(pl.InstanceNorm()),
+    "l2_normalize": lambda: image_then(pl.L2Normalize()),
     "layer_norm_on_pixels": lambda: image_then(pl.LayerNorm(epsilon=1e-3)),
     "leaky_relu": lambda: image_then(pl.LeakyReLU(0.2)),
     "local_response_norm": lambda: image_then(
@@ -156,6 +160,12 @@ CASES: dict[str, Callable[[], pl.Network]] = {
         pl.Reshape((6, 7, 6)), pl.Conv2D(3, kernel_size=2)
     ),
     "reshape_to_row": lambda: image_then(pl.Reshape(-1), pl.Dense(3)),
+    "prelu": lambda: image_then(pl.PReLU()),
+    "prelu_shared": lambda: image_then(pl.PReLU(shared=True)),
+    "rescale": lambda: image_then(pl.Rescale(1 / 255, -0.5), pl.Conv2D(2, 3)),
+    "rescale_channels": lambda: image_then(
+        pl.Rescale((1.0, 0.1, 3.0, -2.0), (0.0, 1.0, -1.0, 0.3)), pl.Conv2D(2, 3)
+    ),
     "sigmoid": lambda: image_then(pl.Sigmoid()),
     "slice": lambda: image_then(
         pl.Slice((1, 2, 0), (None, -1, 3), (3, 1, 1), axis=(0, 1, 2))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from pellucid.code import scaffold
 from pellucid.code.script_spec import ScriptSpec
+from pellucid.code.text import number
 from pellucid.code.weights import has_buffers
 from pellucid.network import Node
 from pellucid.network import layers as nl
@@ -33,6 +34,13 @@ def is_random(spec: ScriptSpec) -> bool:
         isinstance(node.layer, nl.Dropout) and node.layer.rate > 0
         for node in spec.logit_nodes
     )
+
+
+def constant_text(numbers: float | tuple[float, ...]) -> str:
+    """Return a constant, or one for each channel, as a script has it."""
+    if isinstance(numbers, tuple):
+        return f"np.array([{', '.join(map(number, numbers))}], np.float32)"
+    return number(numbers) if numbers >= 0 else f"({number(numbers)})"
 
 
 def align_words(spec: ScriptSpec, node: Node, inputs: Sequence[str]) -> list[str]:

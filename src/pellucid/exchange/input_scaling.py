@@ -86,10 +86,10 @@ def _find_scaling(
     scale: Array | None = None
     offset: Array | None = None
     for node in _first_chain(network):
-        if not _is_constant(node):
+        constants = _constants(node, weights, network.input_shape[-1])
+        if constants is None:
             break
-        by = np.asarray(weights[f"{node.name}.scale"], np.float64)
-        plus = np.asarray(weights[f"{node.name}.offset"], np.float64)
+        by, plus = constants
         scale = by if scale is None else scale * by
         offset = plus if offset is None else offset * by + plus
     return scale, offset
@@ -107,9 +107,17 @@ def _first_chain(network: Network) -> list[Node]:
     return chain
 
 
-def _is_constant(node: Node) -> bool:
-    """Return whether a node is ``x · scale + offset``, as readers make it."""
+def _constants(
+    node: Node, weights: Mapping[str, Array], channels: int
+) -> tuple[Array, Array] | None:
+    """Return scale and offset of ``x · scale + offset``, as readers make it."""
     layer = node.layer
-    return (
-        isinstance(layer, pl.BatchNorm) and layer.epsilon == 0 and not (layer.trainable)
-    )
+    if isinstance(layer, pl.Rescale):
+        scale, offset = layer.constants(channels)
+        return np.asarray(scale, np.float64), np.asarray(offset, np.float64)
+    if isinstance(layer, pl.BatchNorm) and layer.epsilon == 0 and not layer.trainable:
+        return (
+            np.asarray(weights[f"{node.name}.scale"], np.float64),
+            np.asarray(weights[f"{node.name}.offset"], np.float64),
+        )
+    return None

@@ -11,6 +11,13 @@ from pellucid.exchange.codegen.c_int8 import write as c_int8
 
 SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 NO_FORM = {
+    "group_norm",
+    "instance_norm",
+    "l2_normalize",
+    "prelu",
+    "prelu_shared",
+    "rescale",
+    "rescale_channels",
     "avg_pool_uneven",
     "layer_norm_on_pixels",
     "local_response_norm",

@@ -84,6 +84,9 @@ MODULES = {
     "value - value": lambda: between(lambda m, x: x - F.relu(x)),
     # activations
     "PReLU": lambda: layers(nn.PReLU()),
+    "PReLU by channel": lambda: slopes(nn.PReLU(4)),
+    "GroupNorm": lambda: layers(nn.GroupNorm(2, 4)),
+    "InstanceNorm2d": lambda: layers(nn.InstanceNorm2d(4)),
     "PReLU of equal slopes": lambda: layers(nn.PReLU(4)),
     "clamp": lambda: between(lambda m, x: x.clamp(min=0)),
     "x * sigmoid(x)": lambda: between(lambda m, x: torch.sigmoid(x) * x),
@@ -117,10 +120,6 @@ REFUSED = {
     "floor division": (
         lambda: before(lambda m, x: torch.div(x, 2, rounding_mode="floor")),
         "rounding_mode=None",
-    ),
-    "PReLU by channel": (
-        lambda: slopes(nn.PReLU(4)),
-        "must have one slope for all channels; got 4 slopes",
     ),
     "an uneven pool": (lambda: layers(gap(4), inputs=64), "that divides"),
     "log-softmax inside": (

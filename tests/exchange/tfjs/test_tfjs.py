@@ -16,6 +16,9 @@ from pellucid.exchange.tfjs.read import read_array
 
 #: layers that TensorFlow.js has not, or has otherwise
 REFUSED = {
+    "group_norm": "there is no such layer",
+    "instance_norm": "there is no such layer",
+    "l2_normalize": "there is no such layer",
     "avg_pool_uneven": "padding must be 'valid' or 'same'",
     "conv_grouped": "groups must be 1",
     "conv_transpose_grouped": "groups must be 1",

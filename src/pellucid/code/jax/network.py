@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.code.functional import OPERATORS, align_words, is_random
+from pellucid.code.functional import (
+    OPERATORS,
+    align_words,
+    constant_text,
+    is_random,
+)
 from pellucid.code.rearrangements import concat_axis, rearranged
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number, wrap_assignment
@@ -101,6 +106,23 @@ def _lines(spec: ScriptSpec, node: Node, x: list[str], y: str) -> list[str]:
         if isinstance(layer, nl.Maximum):
             return [call(f"{y} = largest", words)]
         return [wrap_assignment(f"    {y} = {OPERATORS[type(layer)].join(words)}")]
+    if isinstance(layer, nl.PerImageNorm):
+        words = [x[0], f'w["{node.name}.scale"]', f'w["{node.name}.offset"]']
+        groups = layer.groups_of(spec.shape(node)[-1])
+        words += [str(groups), number(layer.epsilon)]  # type: ignore[attr-defined]
+        return [call(f"{y} = group_norm", words)]
+    if isinstance(layer, nl.PReLU):
+        words = [f"{x[0]} > 0", x[0], f'w["{node.name}.slope"] * {x[0]}']
+        return [call(f"{y} = jnp.where", words)]
+    if isinstance(layer, nl.L2Normalize):
+        return [call(f"{y} = l2_normalize", [x[0], number(layer.epsilon)])]
+    if isinstance(layer, nl.Rescale):
+        scale, offset = constant_text(layer.scale), constant_text(layer.offset)
+        return [wrap_assignment(f"    {y} = {x[0]} * {scale} + {offset}")]
+    if isinstance(layer, nl.GlobalMaxPool2D):
+        window = layer.window(spec.shape(node))
+        words = [x[0], str(window.kernel), str(window.strides)]
+        return [call(f"{y} = max_pool", words, tail="[:, 0, 0]")]
     text = _SIMPLE[type(layer)].format(x=x[0], layer=layer)
     return [f"    {y} = {text}"]
 

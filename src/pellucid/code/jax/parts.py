@@ -44,6 +44,20 @@ PARTS = {
     mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
     return (x - mean) * lax.rsqrt(variance + epsilon) * scale + offset
 ''',
+    "group_norm": '''def group_norm(x, scale, offset, groups, epsilon):
+    """Normalise groups of channels over each example."""
+    cut = x.reshape(len(x), -1, groups, x.shape[-1] // groups)
+    mean, variance = (f(cut, (1, 3), keepdims=True) for f in (jnp.mean, jnp.var))
+    hat = ((cut - mean) * lax.rsqrt(variance + epsilon)).reshape(x.shape)
+    return hat * scale + offset
+''',
+    "l2_normalize": '''def l2_normalize(x, epsilon):
+    """Divide by the length of the last axis, or by epsilon where that is longer."""
+    squares = jnp.square(x).sum(-1, keepdims=True)
+    is_long = squares > epsilon**2
+    length = jnp.sqrt(jnp.where(is_long, squares, 1))
+    return x / jnp.where(is_long, length, epsilon)
+''',
     "local_response_norm": '''def local_response_norm(x, size, alpha, beta, bias):
     """Divide each number by the strength of its neighbouring channels."""
     sides = ((0, 0), (0, 0), (0, 0), (size // 2, size // 2))

@@ -103,6 +103,14 @@ def _check(spec: ScriptSpec, node: Node, call: LayerCall) -> None:
         # Keras' output of "valid" has stride - kernel rows more where stride is larger
         if any(s > k for s, k in zip(layer.strides, layer.kernel, strict=True)):
             raise spec.refuse(node, "its stride is larger than its kernel")
+    elif isinstance(layer, nl.PReLU):
+        raise spec.refuse(node, "Keras' has the derivative 0 at 0")
+    elif isinstance(layer, nl.L2Normalize):
+        if layer.epsilon != 1e-12:
+            raise spec.refuse(node, "Keras' epsilon is 1e-12")
+    elif isinstance(layer, nl.Rescale):
+        if isinstance(layer.scale, tuple) or isinstance(layer.offset, tuple):
+            raise spec.refuse(node, "Keras' has one scale and one offset")
     elif call.pads is not None:
         raise spec.refuse(node, "Keras pads pools by 'same' or not at all")
 

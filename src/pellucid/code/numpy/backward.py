@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.code.functional import align_words
+from pellucid.code.functional import align_words, constant_text
 from pellucid.code.numpy.forward import (
     Lines,
+    global_window,
+    group_words,
     is_batch,
     kept_of,
     response_words,
@@ -138,6 +140,23 @@ def back_lines(
             weight_of(node, "scale"),
         ]
         return _unpack_call([target, *targets], "norm_back", [*words, str(axes)])
+    if isinstance(layer, nl.PerImageNorm):
+        words = [grad, kept_of(node, "hat"), kept_of(node, "sigma")]
+        words += [weight_of(node, "scale"), *group_words(spec, node)]
+        return _unpack_call([target, *targets], "group_norm_back", words)
+    if isinstance(layer, nl.PReLU):
+        words = [grad, x, weight_of(node, "slope")]
+        return _unpack_call([target, *targets], "prelu_back", words)
+    if isinstance(layer, nl.L2Normalize):
+        words = [grad, x, y, number(layer.epsilon)]
+        return [call(f"{target} = l2_normalize_back", words)]
+    if isinstance(layer, nl.Rescale):
+        text = f"{grad} * {constant_text(layer.scale)}"
+        return [wrap_assignment(f"    {target} = {text}")]
+    if isinstance(layer, nl.GlobalMaxPool2D):
+        words = [f"{grad}[:, None, None]", x, f"{y}[:, None, None]"]
+        words += global_window(spec, node)
+        return [call(f"{target} = max_pool2d_back", words)]
     if isinstance(layer, nl.MaxPool2D):
         words = [grad, x, y, str(layer.kernel), *window_words(spec, node)]
         return [call(f"{target} = max_pool2d_back", words)]

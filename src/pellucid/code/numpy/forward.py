@@ -8,6 +8,7 @@ from typing import Any
 from pellucid.code.functional import (
     OPERATORS,
     align_words,
+    constant_text,
     is_random,
     state_argument,
 )
@@ -61,6 +62,19 @@ def window_words(spec: ScriptSpec, node: Node) -> list[str]:
     )
 
 
+def group_words(spec: ScriptSpec, node: Node) -> list[str]:
+    """Return the argument that says in how many groups the channels are."""
+    layer: Any = node.layer
+    return [str(layer.groups_of(spec.shape(node)[-1]))]
+
+
+def global_window(spec: ScriptSpec, node: Node) -> list[str]:
+    """Return the arguments of a pool whose one window is the image."""
+    layer: Any = node.layer
+    window = layer.window(spec.shape(node))
+    return [str(window.kernel), str(window.strides), "((0, 0), (0, 0))"]
+
+
 def response_words(layer: Any) -> list[str]:
     """Return the arguments of local response normalisation."""
     numbers = (layer.size, layer.alpha, layer.beta, layer.bias)
@@ -106,6 +120,25 @@ def _forward_lines(spec: ScriptSpec, node: Node) -> Lines:
         ]
     if isinstance(layer, nl.BatchNorm | nl.LayerNorm):
         return _norm_lines(spec, node)
+    if isinstance(layer, nl.PerImageNorm):
+        left = f"{kept_of(node, 'hat')}, {kept_of(node, 'sigma')}"
+        words = [x[0], *group_words(spec, node), number(layer.epsilon)]  # type: ignore[attr-defined]
+        scale, offset = weight_of(node, "scale"), weight_of(node, "offset")
+        return [
+            call(f"{left} = group_normalized", words),
+            wrap_assignment(f"    {y} = {kept_of(node, 'hat')} * {scale} + {offset}"),
+        ]
+    if isinstance(layer, nl.PReLU):
+        words = [f"{x[0]} > 0", x[0], f"{weight_of(node, 'slope')} * {x[0]}"]
+        return [call(f"{y} = np.where", words)]
+    if isinstance(layer, nl.L2Normalize):
+        return [call(f"{y} = l2_normalize", [x[0], number(layer.epsilon)])]
+    if isinstance(layer, nl.Rescale):
+        scale, offset = constant_text(layer.scale), constant_text(layer.offset)
+        return [wrap_assignment(f"    {y} = {x[0]} * {scale} + {offset}")]
+    if isinstance(layer, nl.GlobalMaxPool2D):
+        words = [x[0], *global_window(spec, node)]
+        return [call(f"{y} = max_pool2d", words, tail="[:, 0, 0]")]
     if isinstance(layer, nl.LocalResponseNorm):
         return [call(f"{y} = local_response_norm", [x[0], *response_words(layer)])]
     if isinstance(layer, nl.Upsample2D):

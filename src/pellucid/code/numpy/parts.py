@@ -25,6 +25,39 @@ CROP = '''def crop(x, pads):
 
 #: layer → source; a layer's derivative has its name and _back
 PARTS = {
+    "group_normalized": '''def group_normalized(x, groups, epsilon):
+    """Return x with mean 0 and variance 1 in groups of channels, and 1 / factor."""
+    cut = x.reshape(len(x), -1, groups, x.shape[-1] // groups)
+    sigma = np.sqrt(cut.var(axis=(1, 3), keepdims=True) + epsilon)
+    hat = (cut - cut.mean(axis=(1, 3), keepdims=True)) / sigma
+    return hat.reshape(x.shape), sigma
+''',
+    "group_norm": '''def group_norm_back(grad, hat, sigma, scale, groups):
+    """Return the derivatives by x, scale and offset."""
+    shape = (len(hat), -1, groups, hat.shape[-1] // groups)
+    g, cut = (grad * scale).reshape(shape), hat.reshape(shape)
+    along = (g * cut).mean(axis=(1, 3), keepdims=True)
+    x = (g - g.mean(axis=(1, 3), keepdims=True) - cut * along) / sigma
+    axes = tuple(range(grad.ndim - 1))
+    return x.reshape(hat.shape), (grad * hat).sum(axis=axes), grad.sum(axis=axes)
+''',
+    "prelu": '''def prelu_back(grad, x, slope):
+    """Return the derivatives by x and by the slopes."""
+    each = np.where(x > 0, 0, grad * x).reshape(-1, x.shape[-1]).sum(axis=0)
+    each = each if len(slope) > 1 else each.sum(keepdims=True)
+    return np.where(x > 0, grad, slope * grad), each
+''',
+    "l2_normalize": '''def l2_normalize(x, epsilon):
+    """Divide by the length of the last axis, or by epsilon where that is longer."""
+    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), epsilon)
+
+
+def l2_normalize_back(grad, x, y, epsilon):
+    """Take away what would only change the length."""
+    length = np.linalg.norm(x, axis=-1, keepdims=True)
+    along = (grad * y).sum(axis=-1, keepdims=True) * (length > epsilon)
+    return (grad - y * along) / np.maximum(length, epsilon)
+''',
     "largest": '''def largest(x, *others):
     """Keep the largest."""
     for other in others:

@@ -55,6 +55,64 @@ _CLASSES = {
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 ''',
+    "FeaturePReLU": '''class FeaturePReLU(nn.PReLU):
+    """A PReLU over the channels of tokens (N, L, C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.movedim(-1, 1)).movedim(1, -1)
+''',
+    "FeatureGroupNorm": '''class FeatureGroupNorm(nn.GroupNorm):
+    """A group norm over the channels of tokens (N, L, C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.movedim(-1, 1)).movedim(1, -1)
+''',
+    "GlobalMaxPool2d": '''class GlobalMaxPool2d(nn.Module):
+    """The largest value of every channel: (N, C, H, W) to (N, C)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.max_pool2d(x, x.shape[2:]).flatten(1)
+''',
+    "InstanceNorm": '''class InstanceNorm(nn.Module):
+    """Normalise each channel of each example on its own."""
+
+    def __init__(self, num_features: int, eps: float = 1e-5, dim: int = 1) -> None:
+        super().__init__()
+        self.eps, self.dim = eps, dim
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x.movedim(self.dim, 1).reshape(len(x), len(self.bias), -1)
+        mean = y.mean(dim=2, keepdim=True)
+        variance = y.var(dim=2, keepdim=True, unbiased=False)
+        y = (y - mean) * torch.rsqrt(variance + self.eps)
+        y = y * self.weight[:, None] + self.bias[:, None]
+        return y.reshape(x.movedim(self.dim, 1).shape).movedim(1, self.dim)
+''',
+    "L2Normalize": '''class L2Normalize(nn.Module):
+    """Divide by the length along one axis."""
+
+    def __init__(self, eps: float = 1e-12, dim: int = 1) -> None:
+        super().__init__()
+        self.eps, self.dim = eps, dim
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.normalize(x, dim=self.dim, eps=self.eps)
+''',
+    "Rescale": '''class Rescale(nn.Module):
+    """Multiply by constants and add constants, per channel or for all."""
+
+    def __init__(self, scale, offset, axes_behind: int = 2) -> None:
+        super().__init__()
+        for name, value in (("scale", scale), ("offset", offset)):
+            value = torch.tensor(value)
+            shape = (-1, *[1] * axes_behind) if value.ndim else ()
+            self.register_buffer(name, value.reshape(shape), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.scale + self.offset
+''',
     "GlobalAvgPool2d": '''class GlobalAvgPool2d(nn.Module):
     """The mean of every channel: (N, C, H, W) to (N, C)."""
 

@@ -101,6 +101,19 @@ def _layer_norm(layer: pl.LayerNorm, shape: Shape) -> LayerCall:
     return LayerCall("LayerNormalization", {"epsilon": layer.epsilon})
 
 
+def _group_norm(layer: pl.GroupNorm | pl.InstanceNorm, shape: Shape) -> LayerCall:
+    groups = layer.groups_of(shape[-1])
+    arguments = {"groups": groups, "axis": -1, "epsilon": layer.epsilon}
+    return LayerCall("GroupNormalization", arguments, 1, {"axis": -1, "epsilon": 1e-3})
+
+
+def _prelu(layer: pl.PReLU, shape: Shape) -> LayerCall:
+    """Slopes are shared along all axes but the channels, or along all."""
+    axes = tuple(range(1, len(shape) + 1 if layer.shared else len(shape)))
+    defaults = {"shared_axes": ()}
+    return LayerCall("PReLU", {"shared_axes": axes}, 0, defaults)
+
+
 def _leaky_relu(layer: pl.LeakyReLU, shape: Shape) -> LayerCall:
     del shape
     return LayerCall("LeakyReLU", {"negative_slope": layer.slope})
@@ -158,14 +171,20 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.Flatten: _plain("Flatten"),
     pl.GELU: _activation("gelu"),
     pl.GlobalAvgPool2D: _plain("GlobalAveragePooling2D"),
+    pl.GlobalMaxPool2D: _plain("GlobalMaxPooling2D"),
+    pl.GroupNorm: _group_norm,
+    pl.InstanceNorm: _group_norm,
+    pl.L2Normalize: _on_channels("UnitNormalization"),
     pl.LayerNorm: _layer_norm,
     pl.LeakyReLU: _leaky_relu,
     pl.MaxPool2D: _pool,
     pl.Maximum: _plain("Maximum"),
     pl.Multiply: _plain("Multiply"),
     pl.Permute: _permute,
+    pl.PReLU: _prelu,
     pl.ReLU: _plain("ReLU"),
     pl.Reshape: _reshape,
+    pl.Rescale: _plain("Rescaling", scale="scale", offset="offset"),
     pl.SiLU: _activation("silu"),
     pl.Sigmoid: _activation("sigmoid"),
     pl.Softmax: _on_channels("Softmax"),

@@ -20,9 +20,15 @@ from pellucid.network.window import Pads
 OWN_MODULES = frozenset(
     (
         "DepthToSpace",
+        "FeatureGroupNorm",
+        "FeaturePReLU",
         "GlobalAvgPool2d",
+        "GlobalMaxPool2d",
+        "InstanceNorm",
+        "L2Normalize",
         "PixelLayerNorm",
         "PixelLinear",
+        "Rescale",
         "SpaceToDepth",
     )
 )
@@ -165,6 +171,44 @@ def _layer_norm(layer: pl.LayerNorm, shape: Shape) -> LayerCall:
     return LayerCall(name, arguments, 1, {"eps": 1e-5})
 
 
+def _is_channels_second(shape: Shape) -> bool:
+    """Whether PyTorch has the channels where its layers look for them: in axis 1."""
+    return len(shape) in (1, 3)
+
+
+def _group_norm(layer: pl.GroupNorm | pl.InstanceNorm, shape: Shape) -> LayerCall:
+    groups = layer.groups_of(shape[-1])
+    if groups == shape[-1]:
+        dim = 1 if _is_channels_second(shape) else -1
+        arguments = {"num_features": groups, "eps": layer.epsilon, "dim": dim}
+        return LayerCall("InstanceNorm", arguments, 1, {"eps": 1e-5, "dim": 1})
+    name = "GroupNorm" if _is_channels_second(shape) else "FeatureGroupNorm"
+    arguments = {"num_groups": groups, "num_channels": shape[-1], "eps": layer.epsilon}
+    return LayerCall(name, arguments, 2, {"eps": 1e-5})
+
+
+def _l2_normalize(layer: pl.L2Normalize, shape: Shape) -> LayerCall:
+    dim = 1 if _is_channels_second(shape) else -1
+    arguments = {"eps": layer.epsilon, "dim": dim}
+    return LayerCall("L2Normalize", arguments, 0, {"eps": 1e-12, "dim": 1})
+
+
+def _prelu(layer: pl.PReLU, shape: Shape) -> LayerCall:
+    is_plain = layer.shared or _is_channels_second(shape)
+    count = 1 if layer.shared else shape[-1]
+    name = "PReLU" if is_plain else "FeaturePReLU"
+    return LayerCall(name, {"num_parameters": count}, 1)
+
+
+def _rescale(layer: pl.Rescale, shape: Shape) -> LayerCall:
+    arguments = {
+        "scale": layer.scale,
+        "offset": layer.offset,
+        "axes_behind": 2 if len(shape) == 3 else 0,
+    }
+    return LayerCall("Rescale", arguments, 2, {"axes_behind": 2})
+
+
 def _local_response_norm(layer: pl.LocalResponseNorm, shape: Shape) -> LayerCall:
     # PyTorch pads the channels by the size, however much larger it is than they are
     size = 2 * layer.reach(shape[-1]) + 1
@@ -238,13 +282,19 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.Flatten: _field("Flatten"),
     pl.GELU: _field("GELU"),
     pl.GlobalAvgPool2D: _field("GlobalAvgPool2d"),
+    pl.GlobalMaxPool2D: _field("GlobalMaxPool2d"),
+    pl.GroupNorm: _group_norm,
+    pl.InstanceNorm: _group_norm,
+    pl.L2Normalize: _l2_normalize,
     pl.LayerNorm: _layer_norm,
     pl.LeakyReLU: _field("LeakyReLU", negative_slope="slope"),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool,
     pl.ChannelShuffle: _field("ChannelShuffle", groups="groups"),
     pl.PadChannels: _pad_channels,
+    pl.PReLU: _prelu,
     pl.ReLU: _field("ReLU"),
+    pl.Rescale: _rescale,
     pl.SiLU: _field("SiLU"),
     pl.Sigmoid: _field("Sigmoid"),
     pl.Softmax: _softmax,

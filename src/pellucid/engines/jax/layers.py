@@ -185,6 +185,38 @@ def _layer_norm(layer: pl.LayerNorm, w: Arrays, x: Array) -> Array:
     return _normalised(layer, w, wide, *_statistics(wide, -1)).astype(x.dtype)
 
 
+def _group_norm(layer: Any, w: Arrays, x: Array) -> Array:
+    groups, wide = layer.groups_of(x.shape[-1]), x.astype(w["scale"].dtype)
+    cut = wide.reshape(len(x), -1, groups, x.shape[-1] // groups)
+    mean, variance = _statistics(cut, (1, 3))
+    hat = ((cut - mean) * lax.rsqrt(variance + layer.epsilon)).reshape(x.shape)
+    return (hat * w["scale"] + w["offset"]).astype(x.dtype)
+
+
+def _l2_normalize(layer: pl.L2Normalize, w: Arrays, x: Array) -> Array:
+    del w
+    squares = jnp.square(x).sum(-1, keepdims=True)
+    is_long = squares > layer.epsilon**2
+    length = jnp.sqrt(jnp.where(is_long, squares, 1))  # the root has no slope at 0
+    return x / jnp.where(is_long, length, layer.epsilon)
+
+
+def _prelu(layer: pl.PReLU, w: Arrays, x: Array) -> Array:
+    del layer
+    return jnp.where(x > 0, x, w["slope"].astype(x.dtype) * x)
+
+
+def _rescale(layer: pl.Rescale, w: Arrays, x: Array) -> Array:
+    del w
+    scale, offset = (jnp.asarray(n, x.dtype) for n in (layer.scale, layer.offset))
+    return x * scale + offset
+
+
+def _global_max_pool(layer: pl.GlobalMaxPool2D, w: Arrays, x: Array) -> Array:
+    y: Array = _max_pool(layer.window(x.shape[1:]), w, x)[:, 0, 0]
+    return y
+
+
 def _local_response_norm(layer: pl.LocalResponseNorm, w: Arrays, x: Array) -> Any:
     del w
     reach = layer.reach(x.shape[-1])
@@ -268,6 +300,10 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.Flatten: _plain(lambda x: x.reshape(len(x), -1)),
     pl.GELU: _plain(lambda x: jax.nn.gelu(x, approximate=False)),  # default: tanh
     pl.GlobalAvgPool2D: _plain(lambda x: x.mean((1, 2))),
+    pl.GlobalMaxPool2D: _global_max_pool,
+    pl.GroupNorm: _group_norm,
+    pl.InstanceNorm: _group_norm,
+    pl.L2Normalize: _l2_normalize,
     pl.LayerNorm: _layer_norm,
     pl.LeakyReLU: _leaky_relu,
     pl.LocalResponseNorm: _local_response_norm,
@@ -277,8 +313,10 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.PadChannels: _rearrange,
     pl.Permute: _rearrange,
     pl.DepthToSpace: _rearrange,
+    pl.PReLU: _prelu,
     pl.ReLU: _plain(jax.nn.relu),  # jnp.maximum(x, 0) has the derivative 0.5 at 0
     pl.Reshape: _rearrange,
+    pl.Rescale: _rescale,
     pl.SiLU: _plain(jax.nn.silu),
     pl.Sigmoid: _plain(jax.nn.sigmoid),
     pl.Slice: _rearrange,

@@ -324,4 +324,4 @@ class NumpySession:
         }
 
 
-_ROLES = ("weight", "scale")  # a layer with parameters has one of these
+_ROLES = ("weight", "scale", "slope")  # a layer with parameters has one of these

@@ -185,6 +185,8 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
     pl.DepthToSpace: _rearrange,
     pl.Dropout: lambda layer, shape, **a: modules.Dropout(layer.rate, **a),
     pl.GELU: lambda layer, shape, **a: keras.layers.Activation(modules.gelu, **a),
+    pl.GlobalMaxPool2D: lambda layer, shape, **a: modules.GlobalMaxPool2D(**a),
+    pl.L2Normalize: lambda layer, shape, **a: modules.L2Normalize(layer.epsilon, **a),
     pl.LeakyReLU: lambda layer, shape, **a: modules.LeakyReLU(layer.slope, **a),
     pl.LocalResponseNorm: lambda layer, shape, **a: modules.LocalResponseNorm(
         reach=layer.reach(shape[-1]),
@@ -195,6 +197,10 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
     ),
     pl.MaxPool2D: _pool(modules.MaxPool2D),
     pl.PadChannels: _rearrange,
+    pl.PReLU: lambda layer, shape, **a: modules.PReLU(layer.shared, **a),
+    pl.Rescale: lambda layer, shape, **a: modules.Rescale(
+        layer.scale, layer.offset, **a
+    ),
     pl.Slice: _rearrange,
     pl.SpaceToDepth: _rearrange,
     pl.Upsample2D: _upsample,

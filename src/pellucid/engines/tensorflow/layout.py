@@ -18,6 +18,7 @@ ATTRIBUTES = {
     "weight": "kernel",
     "bias": "bias",
     "scale": "gamma",
+    "slope": "slope",
     "offset": "beta",
     "running_mean": "moving_mean",
     "running_variance": "moving_variance",

@@ -194,6 +194,70 @@ class AvgPool2D(_Pool):
 
 
 @_registered
+class GlobalMaxPool2D(_Layer):
+    """The largest value of each channel; of equal ones the first is differentiated."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__({}, arguments)
+
+    def call(self, inputs: Any) -> Any:
+        """Pool with one window and drop its axes."""
+        size = inputs.shape[1:3]
+        return tf.squeeze(tf.nn.max_pool2d(inputs, size, size, "VALID"), [1, 2])
+
+
+@_registered
+class PReLU(_Layer):
+    """x where positive, else slope · x, which is the derivative at 0 too."""
+
+    def __init__(self, shared: bool, **arguments: Any) -> None:
+        super().__init__({"shared": shared}, arguments)
+        self.shared = shared
+
+    def build(self, input_shape: Any) -> None:
+        """Make the slopes, one a channel or one for all."""
+        channels = 1 if self.shared else input_shape[-1]
+        self.slope = self.add_weight(shape=(channels,), name="slope")
+
+    def call(self, x: Any) -> Any:
+        """Choose."""
+        slope = tf.cast(tf.convert_to_tensor(self.slope), x.dtype)
+        return tf.where(x > 0, x, slope * x)
+
+
+@_registered
+class Rescale(_Layer):
+    """x · scale + offset by constants; Keras' own rounds tuples to float32."""
+
+    def __init__(self, scale: Any, offset: Any, **arguments: Any) -> None:
+        super().__init__({"scale": scale, "offset": offset}, arguments)
+        self.scale, self.offset = scale, offset
+
+    def call(self, x: Any) -> Any:
+        """Multiply and add."""
+        scale, offset = (tf.constant(n, x.dtype) for n in (self.scale, self.offset))
+        return x * scale + offset
+
+
+@_registered
+class L2Normalize(_Layer):
+    """x / max(‖x‖, epsilon) over the last axis; Keras' epsilon is fixed."""
+
+    def __init__(self, epsilon: float, **arguments: Any) -> None:
+        super().__init__({"epsilon": epsilon}, arguments)
+        self.epsilon = epsilon
+
+    def call(self, x: Any) -> Any:
+        """Divide by the length, and by epsilon where that is shorter."""
+        squares = tf.reduce_sum(tf.square(x), axis=-1, keepdims=True)
+        is_long = squares > self.epsilon**2
+        safe = tf.where(is_long, squares, 1)  # the root has no slope at 0
+        return x / tf.where(
+            is_long, tf.sqrt(safe), self.epsilon * tf.ones_like(x[..., :1])
+        )
+
+
+@_registered
 class LocalResponseNorm(_Layer):
     """x · (offset + share · Σ x²)^−beta over ``reach`` channels on each side.
 

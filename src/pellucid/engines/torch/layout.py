@@ -30,7 +30,12 @@ ORDERLESS = (
 )
 
 #: role of a weight → attribute of the module, where the two differ
-ATTRIBUTES = {"scale": "weight", "offset": "bias", "running_variance": "running_var"}
+ATTRIBUTES = {
+    "scale": "weight",
+    "slope": "weight",
+    "offset": "bias",
+    "running_variance": "running_var",
+}
 
 
 class Layout:

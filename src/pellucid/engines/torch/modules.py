@@ -106,6 +106,77 @@ class GlobalAvgPool2d(nn.Module):
         return x.mean(dim=(2, 3))
 
 
+class GlobalMaxPool2d(nn.Module):
+    """The largest value of each channel, the first of equal ones: (N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool with one window and flatten."""
+        return F.max_pool2d(x, x.shape[2:]).flatten(1)
+
+
+class Rescale(nn.Module):
+    """x · scale + offset by constants, one for all channels or one each."""
+
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(
+        self,
+        scale: float | Sequence[float],
+        offset: float | Sequence[float],
+        axes_behind: int = 2,
+    ) -> None:
+        super().__init__()
+        for name, value in (("scale", scale), ("offset", offset)):
+            constant = torch.tensor(value, dtype=torch.float64)
+            if constant.ndim:
+                constant = constant.reshape(-1, *[1] * axes_behind)
+            self.register_buffer(name, constant, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply and add."""
+        return x * self.scale + self.offset
+
+
+class InstanceNorm(nn.Module):
+    """Each channel of each example normalised on its own.
+
+    `nn.GroupNorm` of groups of one channel crashes on images whose channels are last
+    in memory; `nn.InstanceNorm2d` refuses images of one pixel.
+    """
+
+    def __init__(self, num_features: int, *, eps: float, dim: int) -> None:
+        super().__init__()
+        self.eps, self.dim = eps, dim
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise over all axes but the batch and the channels."""
+        if x.ndim == 2:
+            return self._normalise(x[..., None])[..., 0]
+        if self.dim == 1:
+            return self._normalise(x)
+        return self._normalise(x.movedim(self.dim, 1)).movedim(1, self.dim)
+
+    def _normalise(self, x: Tensor) -> Tensor:
+        return torch.instance_norm(
+            x, self.weight, self.bias, None, None, True, 0.0, self.eps, False
+        )
+
+
+class L2Normalize(nn.Module):
+    """x / max(‖x‖, eps) along one axis."""
+
+    def __init__(self, *, eps: float, dim: int) -> None:
+        super().__init__()
+        self.eps, self.dim = eps, dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Divide by the length."""
+        return F.normalize(x, dim=self.dim, eps=self.eps)
+
+
 class BatchNorm(nn.Module):
     """A batch norm whose running variance is biased, as its batch variance is.
 
@@ -198,6 +269,23 @@ class PixelLinear(LastAxis, nn.Linear):
 
 class PixelLayerNorm(LastAxis, nn.LayerNorm):
     """A layer norm over the channels of every pixel."""
+
+
+class ChannelsSecond(nn.Module):
+    """Run a module that works on axis 1 over values whose channels are last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Move the channels to axis 1, run the module, and move them back."""
+        y: Tensor = super().forward(x.movedim(-1, 1))
+        return y.movedim(1, -1)
+
+
+class FeaturePReLU(ChannelsSecond, nn.PReLU):
+    """A PReLU over the channels of tokens."""
+
+
+class FeatureGroupNorm(ChannelsSecond, nn.GroupNorm):
+    """A group norm over the channels of tokens."""
 
 
 class Flatten(nn.Module):

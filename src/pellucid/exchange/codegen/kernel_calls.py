@@ -223,6 +223,51 @@ def _local_response_norm(
     program.call(planned, "local_response_norm", *_operands(planned), *sizes, *numbers)
 
 
+def _global_max_pool(
+    program: KernelProgram, planned: PlannedNode, weights: Weights
+) -> None:
+    h, w, c = planned.shapes[0]
+    sizes = (h, w, c, 1, 1, h, w, 1, 1, 0, 0)
+    program.call(planned, "max_pool", *_operands(planned), *sizes)
+
+
+def _prelu(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    channels = planned.shape[-1]
+    slope = np.broadcast_to(weights["slope"], (channels,))
+    sizes = (prod(planned.shape[:-1]), channels)
+    array = program.array(planned, "slope", slope)
+    program.call(planned, "prelu", *_operands(planned), array, *sizes)
+
+
+def _rescale(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    channels = planned.shape[-1]
+    scale, offset = (np.asarray(n) for n in planned.layer.constants(channels))
+    arrays = (
+        program.array(planned, "scale", scale),
+        program.array(planned, "shift", offset),
+    )
+    sizes = (prod(planned.shape[:-1]), channels)
+    program.call(planned, "scale_shift", *_operands(planned), *arrays, *sizes)
+
+
+def _group_norm(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    arrays = [
+        program.array(planned, role, weights[role]) for role in ("scale", "offset")
+    ]
+    channels = planned.shape[-1]
+    groups = planned.layer.groups_of(channels)
+    sizes = (prod(planned.shape[:-1]), channels, channels // groups)
+    epsilon = planned.layer.epsilon
+    program.call(planned, "group_norm", *_operands(planned), *arrays, *sizes, epsilon)
+
+
+def _l2_normalize(
+    program: KernelProgram, planned: PlannedNode, weights: Weights
+) -> None:
+    sizes = (prod(planned.shape[:-1]), planned.shape[-1], planned.layer.epsilon)
+    program.call(planned, "l2_normalize", *_operands(planned), *sizes)
+
+
 def _elementwise(kernel: str) -> Callable[[KernelProgram, PlannedNode, Weights], None]:
     def write(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
         program.call(planned, kernel, *_operands(planned), prod(planned.shape))
@@ -391,4 +436,10 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.Tanh: _elementwise("tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _zero_pad,
+    pl.GlobalMaxPool2D: _global_max_pool,
+    pl.GroupNorm: _group_norm,
+    pl.InstanceNorm: _group_norm,
+    pl.L2Normalize: _l2_normalize,
+    pl.PReLU: _prelu,
+    pl.Rescale: _rescale,
 }

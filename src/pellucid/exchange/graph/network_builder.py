@@ -300,11 +300,40 @@ class NetworkBuilder:
         return self.layer(ref, layer, [x])
 
     def prelu(self, ref: OperatorRef, x: Tensor, slopes: Array) -> Tensor:
-        """Add a LeakyReLU for a PReLU whose channels have one slope."""
-        values = np.unique(slopes)
-        if values.size != 1:
-            ref.refuse("have one slope for all channels", f"{values.size} slopes")
-        return self.elementwise(ref, x, pl.LeakyReLU(float(values[0])))
+        """Add a PReLU, shared where there is one slope."""
+        if slopes.size == 1:
+            weights = {"slope": slopes.reshape(1)}
+            return self.layer(ref, pl.PReLU(shared=True), [x], weights)
+        weights = {"slope": self.per_channel(ref, x, slopes)}
+        return self.normalization(ref, x, pl.PReLU(), weights)
+
+    def group_normalization(
+        self, ref: OperatorRef, x: Tensor, layer: Layer, weights: Mapping[str, Array]
+    ) -> Tensor:
+        """Add a GroupNorm or InstanceNorm whose channels are the foreign axis 1."""
+        self.channels(ref, x, 1)
+        if x.order is not None:
+            ref.refuse("read an image that was not flattened", _shown(x))
+        try:
+            layer.output_shape(x.shape)
+        except NetworkError as error:
+            ref.refuse("have groups of equally many channels", str(error)[:-1])
+        return self.normalization(ref, x, layer, weights)
+
+    def l2_normalize(
+        self, ref: OperatorRef, x: Tensor, *, axis: int, epsilon: float
+    ) -> Tensor:
+        """Add an L2Normalize; ``axis`` is the foreign one of the channels."""
+        self.channels(ref, x, axis)
+        return self.elementwise(ref, x, pl.L2Normalize(epsilon))
+
+    def global_max(self, ref: OperatorRef, x: Tensor, *, as_image: bool) -> Tensor:
+        """Keep the largest of each channel: to (C,), or to an image of one pixel."""
+        height, width = self.image(ref, x).shape[:2]
+        if as_image:
+            return self.layer(ref, pl.MaxPool2D((height, width)), [x])
+        axes = tuple({0: 0, 3: 1}.get(axis) for axis in self.image_axes)
+        return self.layer(ref, pl.GlobalMaxPool2D(), [x], axes=axes)
 
     def silu(self, ref: OperatorRef, x: Tensor, y: Tensor) -> Tensor | None:
         """Add a SiLU where one factor is the sigmoid of the other; None elsewhere."""

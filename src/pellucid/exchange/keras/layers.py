@@ -197,6 +197,39 @@ def _layer_norm(context: WriteContext) -> None:
     context.add_layer("LayerNormalization", *arrays, axis=-1, **how)
 
 
+def _prelu(context: WriteContext) -> None:
+    """Keras has an axis of length 1 where slopes are shared."""
+    slope, rank = context.weights["slope"], len(context.shape)
+    shared = list(range(1, rank + 1 if context.layer.shared else rank))
+    context.add_layer(
+        "PReLU",
+        slope.reshape(*(1,) * (rank - 1), -1),
+        shared_axes=shared,
+        trainable=context.layer.trainable,
+    )
+
+
+def _rescale(context: WriteContext) -> None:
+    scale, offset = (
+        list(value) if isinstance(value, tuple) else value
+        for value in (context.layer.scale, context.layer.offset)
+    )
+    context.add_layer("Rescaling", scale=scale, offset=offset)
+
+
+def _group_norm(context: WriteContext) -> None:
+    groups = context.layer.groups_of(context.shape[-1])
+    how = {"epsilon": context.layer.epsilon, "trainable": context.layer.trainable}
+    arrays = context.weights["scale"], context.weights["offset"]
+    context.add_layer("GroupNormalization", *arrays, groups=groups, axis=-1, **how)
+
+
+def _l2_normalize(context: WriteContext) -> None:
+    if context.layer.epsilon > 1e-6:
+        raise context.make_error("epsilon must be at most 1e-6: Keras' is 1e-12")
+    context.add_layer("UnitNormalization", axis=-1)
+
+
 def _local_response_norm(context: WriteContext) -> None:
     raise context.make_error("there is no such layer")
 
@@ -258,4 +291,12 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
         padding=to_lists(context.layer.sides),
         data_format="channels_last",
     ),
+    pl.GlobalMaxPool2D: lambda context: context.add_layer(
+        "GlobalMaxPooling2D", data_format="channels_last"
+    ),
+    pl.GroupNorm: _group_norm,
+    pl.InstanceNorm: _group_norm,
+    pl.L2Normalize: _l2_normalize,
+    pl.PReLU: _prelu,
+    pl.Rescale: _rescale,
 }

@@ -289,10 +289,10 @@ def _upsample(op: OperatorView) -> Tensor:
 
 def _rescaling(op: OperatorView) -> Tensor:
     scale, offset = (
-        np.asarray(op.get(key, default), np.float32)
+        np.asarray(op.get(key, default), np.float64)
         for key, default in (("scale", 1.0), ("offset", 0.0))
     )
-    return op.builder.affine(op.ref, op.inputs[0], scale=scale, offset=offset)
+    return _rescale(op, scale, offset)
 
 
 def _arithmetic(kind: type[Layer]) -> Callable[[OperatorView], Tensor]:
@@ -322,11 +322,76 @@ def _same(op: OperatorView) -> Tensor:
 
 
 def _prelu(op: OperatorView) -> Tensor:
-    slopes = np.unique(op.array())
-    if slopes.size != 1:
-        op.ref.refuse("have one slope", f"{slopes.size} slopes")
-    layer = pl.LeakyReLU(float(slopes[0]))
-    return op.builder.elementwise(op.ref, op.inputs[0], layer)
+    """Slopes of (1, 1, C), where axes are shared."""
+    return op.builder.prelu(op.ref, op.inputs[0], op.array())
+
+
+def _group_norm(op: OperatorView) -> Tensor:
+    x = op.inputs[0]
+    axis = op.get("axis", -1)
+    op.builder.channels(op.ref, x, axis)
+    channels, groups = x.shape[-1], int(op.get("groups", 32))
+    epsilon = float(op.get("epsilon", 1e-3))
+    ones = np.ones(channels, np.float32)
+    weights = {
+        "scale": op.array() if op.get("scale", True) else ones,
+        "offset": op.array() if op.get("center", True) else ones * 0,
+    }
+    is_instance = groups in (-1, channels)
+    layer: Layer = (
+        pl.InstanceNorm(epsilon) if is_instance else pl.GroupNorm(groups, epsilon)
+    )
+    layer.output_shape(x.shape)
+    return op.builder.normalization(op.ref, x, layer, weights)
+
+
+def _unit_norm(op: OperatorView) -> Tensor:
+    axis = op.get("axis", -1)
+    if isinstance(axis, list):
+        (axis,) = axis if len(axis) == 1 else (None,)
+    if axis is None:
+        op.ref.refuse("normalise one axis", str(op.get("axis")))
+    return op.builder.l2_normalize(op.ref, op.inputs[0], axis=axis, epsilon=1e-12)
+
+
+def _global_max(op: OperatorView) -> Tensor:
+    op.only(data_format="channels_last")
+    as_image = bool(op.get("keepdims", False))
+    x = op.builder.global_max(op.ref, op.inputs[0], as_image=as_image)
+    return x if as_image else op.builder.vector(x)
+
+
+def _normalization(op: OperatorView) -> Tensor:
+    """(x − mean) / max(√variance, 1e-7), or the inverse, with constants."""
+    x, axis = op.inputs[0], op.get("axis", -1)
+    axes = [axis] if isinstance(axis, int) else list(axis or ())
+    if axes and (len(axes) > 1 or x.axis(axes[0]) != len(x.shape)):
+        op.ref.refuse("normalise the channels, or all elements alike", f"axis={axis}")
+    given = [op.config.get(key) for key in ("mean", "variance")]
+    if any(value is None for value in given):
+        given = [op.array(), op.array()]
+    mean, variance = (np.ravel(np.asarray(value, np.float64)) for value in given)
+    if {mean.size, variance.size} - {1, x.shape[-1]}:
+        op.ref.refuse(f"have {x.shape[-1]} means", f"{mean.size}")
+    deviation = np.maximum(np.sqrt(variance), 1e-7)
+    if op.get("invert", False):
+        scale, offset = deviation, mean
+    else:
+        scale, offset = 1 / deviation, -mean / deviation
+    return _rescale(op, scale, offset)
+
+
+def _rescale(op: OperatorView, scale: Array, offset: Array) -> Tensor:
+    x = op.inputs[0]
+    if x.axes[-1] != len(x.shape) or x.order is not None:
+        op.ref.refuse("rescale channels that are last", f"axes {x.axes}")
+    numbers = (
+        float(n[0]) if n.size == 1 else tuple(map(float, n))
+        for n in (np.ravel(scale), np.ravel(offset))
+    )
+    layer = pl.Rescale(*numbers)
+    layer.output_shape(x.shape)
+    return op.builder.elementwise(op.ref, x, layer)
 
 
 _IN_TRAINING_ALONE = (
@@ -413,4 +478,8 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "Subtract": _arithmetic(pl.Subtract),
     "UpSampling2D": _upsample,
     "ZeroPadding2D": _zero_pad,
+    "GlobalMaxPooling2D": _global_max,
+    "GroupNormalization": _group_norm,
+    "Normalization": _normalization,
+    "UnitNormalization": _unit_norm,
 }

@@ -184,6 +184,79 @@ def _local_response_norm(context: WriteContext) -> int:
     )
 
 
+def _global_max_pool(context: WriteContext) -> int:
+    height, width, channels = context.shapes[0]
+    made = context.add_operator(
+        "MAX_POOL_2D",
+        context.inputs[0],
+        part="image",
+        shape=(1, 1, channels),
+        padding=VALID,
+        filter_height=height,
+        filter_width=width,
+        stride_h=1,
+        stride_w=1,
+    )
+    return _reshape(context, made, [-1, channels])
+
+
+def _prelu(context: WriteContext) -> int:
+    slope = context.weights["slope"]
+    shape = (*(1,) * (len(context.shape) - 1), len(slope))
+    wide = np.broadcast_to(slope, (context.shape[-1],)) if len(slope) == 1 else slope
+    alpha = context.add_constant("slope", wide.reshape(*shape[:-1], -1))
+    return context.add_operator("PRELU", context.inputs[0], alpha)
+
+
+def _rescale(context: WriteContext) -> int:
+    scale, offset = (
+        context.add_constant(role, np.asarray(numbers))
+        for role, numbers in zip(
+            ("scale", "offset"),
+            context.layer.constants(context.shape[-1]),
+            strict=True,
+        )
+    )
+    scaled = context.add_operator("MUL", context.inputs[0], scale, part="scaled")
+    return context.add_operator("ADD", scaled, offset)
+
+
+def _l2_normalize(context: WriteContext) -> int:
+    if context.layer.epsilon > 1e-6:
+        raise context.make_error("epsilon must be at most 1e-6, as it is there")
+    return context.add_operator("L2_NORMALIZATION", context.inputs[0])
+
+
+def _group_norm(context: WriteContext) -> int:
+    """The groups as an axis: (N, pixels, groups, C / groups)."""
+    channels = context.shape[-1]
+    groups = context.layer.groups_of(channels)
+    cut = (prod(context.shape[:-1]), groups, channels // groups)
+    row = (1, groups, 1)
+    x = context.add_operator(
+        "RESHAPE",
+        context.inputs[0],
+        context.add_constant("cut", [-1, *cut]),
+        new_shape=[-1, *cut],
+        part="groups",
+        shape=cut,
+    )
+    axes = context.add_constant("axes", [1, 3])
+    epsilon = context.add_constant("epsilon", np.asarray(context.layer.epsilon))
+    add = context.add_operator
+    mean = add("MEAN", x, axes, part="mean", shape=row, keep_dims=True)
+    square = add("SQUARED_DIFFERENCE", x, mean, part="square", shape=cut)
+    spread = add("MEAN", square, axes, part="variance", shape=row, keep_dims=True)
+    spread = add("ADD", spread, epsilon, part="stable", shape=row)
+    inverse = add("RSQRT", spread, part="inverse", shape=row)
+    centred = add("SUB", x, mean, part="centred", shape=cut)
+    unit = add("MUL", centred, inverse, part="unit", shape=cut)
+    whole = _reshape(context, unit, [-1, *context.shape], part="whole")
+    scale = context.add_constant("scale", context.weights["scale"])
+    scaled = add("MUL", whole, scale, part="scaled")
+    return add("ADD", scaled, context.add_constant("offset", context.weights["offset"]))
+
+
 def _silu(context: WriteContext) -> int:
     gate = context.add_operator("LOGISTIC", context.inputs[0], part="sigmoid")
     return context.add_operator("MUL", context.inputs[0], gate)
@@ -285,4 +358,10 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.Tanh: _direct("TANH"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _pad,
+    pl.GlobalMaxPool2D: _global_max_pool,
+    pl.GroupNorm: _group_norm,
+    pl.InstanceNorm: _group_norm,
+    pl.L2Normalize: _l2_normalize,
+    pl.PReLU: _prelu,
+    pl.Rescale: _rescale,
 }

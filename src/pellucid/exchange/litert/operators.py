@@ -358,6 +358,10 @@ def _prelu(op: OperatorView) -> Tensor:
     return op.builder.prelu(op.ref, op.tensor(), op.array(1))
 
 
+def _l2_normalize(op: OperatorView) -> Tensor:
+    return op.builder.l2_normalize(op.ref, op.tensor(), axis=-1, epsilon=1e-6)
+
+
 def _gelu(op: OperatorView) -> Tensor:
     op.only(approximate=False)
     return op.builder.elementwise(op.ref, op.tensor(), pl.GELU())
@@ -419,6 +423,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "EXPAND_DIMS": _expand,
     "FULLY_CONNECTED": _dense,
     "GELU": _gelu,
+    "L2_NORMALIZATION": _l2_normalize,
     "LEAKY_RELU": _leaky_relu,
     "LOCAL_RESPONSE_NORMALIZATION": _local_response_norm,
     "LOG_SOFTMAX": _log_softmax,

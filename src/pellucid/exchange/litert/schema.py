@@ -81,6 +81,7 @@ KINDS: dict[str, Kind] = {
         9, (5, 12), 8, _ACTIVATION, ("weights_format", _BYTE), ("keep_num_dims", _BOOL)
     ),
     "GELU": _kind(150, (1, 2), 116, ("approximate", _BOOL)),
+    "L2_NORMALIZATION": _kind(11, (1, 2), 8, _ACTIVATION),
     "LEAKY_RELU": _kind(98, (1, 2), 75, ("alpha", _FLOAT)),
     "LOCAL_RESPONSE_NORMALIZATION": _kind(
         13,

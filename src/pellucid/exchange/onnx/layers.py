@@ -228,6 +228,60 @@ def _add(context: WriteContext) -> str:
     return _arithmetic("Add")(context)
 
 
+def _global_max_pool(context: WriteContext) -> str:
+    image = context.add_part("GlobalMaxPool", context.inputs, "image")
+    return context.add_operator("Flatten", [image], axis=1)
+
+
+def _per_channel(context: WriteContext, array: Array) -> Array:
+    """Return (C,) or (1,) as it is broadcast along the channels."""
+    return array.reshape(-1, 1, 1) if context.is_image else array
+
+
+def _prelu(context: WriteContext) -> str:
+    slope = _per_channel(context, context.weights["slope"])
+    inputs = [*context.inputs, context.add_weight("slope", slope)]
+    return context.add_operator("PRelu", inputs)
+
+
+def _rescale(context: WriteContext) -> str:
+    scale, offset = (
+        _per_channel(context, np.asarray(numbers, np.float32))
+        for numbers in context.layer.constants(context.shape[-1])
+    )
+    factor = context.add_weight("scale", scale)
+    product = context.add_part("Mul", [*context.inputs, factor], "scaled")
+    return context.add_operator("Add", [product, context.add_weight("offset", offset)])
+
+
+def _l2_normalize(context: WriteContext) -> str:
+    if context.layer.epsilon > 1e-6:
+        reason = "epsilon must be at most 1e-6: LpNormalization has none"
+        raise export_error("ONNX", context.layer.who, reason)
+    return context.add_operator("LpNormalization", axis=_channel_axis(context), p=2)
+
+
+def _group_norm(context: WriteContext) -> str:
+    """In opset 21; values without an image's axes are brought to (N, C, …)."""
+    rank, layer = len(context.shape), context.layer
+    if rank > 3:
+        raise export_error("ONNX", layer.who, "values must have 3 axes at most")
+    weights = [context.add_weight("scale"), context.add_weight("offset")]
+    groups = layer.groups_of(context.shape[-1])
+    how = {"epsilon": layer.epsilon, "num_groups": groups}
+    (x,) = context.inputs
+    if rank == 3:
+        return context.add_operator("GroupNormalization", [x, *weights], **how)
+    if rank == 2:
+        x = context.add_part("Transpose", [x], "channels_first", perm=[0, 2, 1])
+    else:
+        x = context.add_part("Unsqueeze", [x, context.add_numbers("axis", [2])], "row")
+    y = context.add_part("GroupNormalization", [x, *weights], "normalized", **how)
+    if rank == 2:
+        return context.add_operator("Transpose", [y], perm=[0, 2, 1])
+    return context.add_operator("Squeeze", [y, context.add_numbers("axis", [2])])
+
+
 def _silu(context: WriteContext) -> str:
     gate = context.add_part("Sigmoid", context.inputs, "gate")
     return context.add_operator("Mul", [context.inputs[0], gate])
@@ -275,4 +329,10 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.Tanh: lambda context: context.add_operator("Tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _zero_pad,
+    pl.GlobalMaxPool2D: _global_max_pool,
+    pl.GroupNorm: _group_norm,
+    pl.InstanceNorm: _group_norm,
+    pl.L2Normalize: _l2_normalize,
+    pl.PReLU: _prelu,
+    pl.Rescale: _rescale,
 }

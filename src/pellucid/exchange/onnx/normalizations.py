@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.exchange.graph.tensor import Tensor
+from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 
@@ -51,3 +51,34 @@ def local_response_norm(op: OperatorView) -> Tensor:
         beta=float(op.attribute("beta", 0.75)),
         bias=float(op.attribute("bias", 1.0)),
     )
+
+
+def _scale_and_offset(op: OperatorView) -> dict[str, Array]:
+    return {"scale": op.weight(1, 1), "offset": op.weight(2, 1)}
+
+
+def instance_norm(op: OperatorView) -> Tensor:
+    """Read an InstanceNormalization."""
+    layer = pl.InstanceNorm(float(op.attribute("epsilon", 1e-5)))
+    weights = _scale_and_offset(op)
+    return op.builder.group_normalization(op.ref, op.tensor(), layer, weights)
+
+
+def group_norm(op: OperatorView) -> Tensor:
+    """Read a GroupNormalization; before opset 21 scales are those of groups."""
+    groups, x = int(op.attribute("num_groups")), op.tensor()
+    epsilon = float(op.attribute("epsilon", 1e-5))
+    weights = _scale_and_offset(op)
+    channels = x.shape[-1]
+    if op.opset < 21 and channels % max(groups, 1) == 0:
+        size = channels // max(groups, 1)
+        weights = {role: np.repeat(array, size) for role, array in weights.items()}
+    layer = pl.GroupNorm(groups, epsilon=epsilon)
+    return op.builder.group_normalization(op.ref, x, layer, weights)
+
+
+def l2_normalize(op: OperatorView) -> Tensor:
+    """Read an LpNormalization of the L2 norm."""
+    op.only(p=2)
+    axis = int(op.attribute("axis", -1))
+    return op.builder.l2_normalize(op.ref, op.tensor(), axis=axis, epsilon=1e-30)

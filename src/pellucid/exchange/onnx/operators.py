@@ -31,11 +31,7 @@ def _leaky_relu(op: OperatorView) -> Tensor:
 
 
 def _prelu(op: OperatorView) -> Tensor:
-    slope = op.constant(1)
-    if slope.size != 1:
-        op.refuse("have one slope", f"slopes of shape {slope.shape}")
-    layer = pl.LeakyReLU(float(slope.reshape(-1)[0]))
-    return op.builder.elementwise(op.ref, op.tensor(), layer)
+    return op.builder.prelu(op.ref, op.tensor(), op.constant(1))
 
 
 def _clip(op: OperatorView) -> Tensor:
@@ -295,12 +291,15 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Gemm": _gemm,
     "GlobalAveragePool": _global_average,
     "GlobalMaxPool": windows.global_max_pool,
+    "GroupNormalization": normalizations.group_norm,
     "Identity": _identity,
+    "InstanceNormalization": normalizations.instance_norm,
     "LRN": normalizations.local_response_norm,
     "LayerNormalization": normalizations.layer_norm,
     "LeakyRelu": _leaky_relu,
     "Log": _log,
     "LogSoftmax": _log_softmax,
+    "LpNormalization": normalizations.l2_normalize,
     "MatMul": _matmul,
     "Max": _max,
     "MaxPool": windows.max_pool,

@@ -23,6 +23,8 @@ from pellucid.runs import ModelFile
 
 OPSET = 20  # the first with Gelu
 IR_VERSION = 9  # what runtimes of that opset read
+#: opset and IR version where a layer needs later ones: GroupNormalization per channel
+LATER = 21, 10
 Array = npt.NDArray[Any]
 
 
@@ -49,11 +51,13 @@ def build_model(file: ModelFile) -> onnx.ModelProto:
         [_info(values[name], network.shapes[name]) for name in network.outputs],
         builder.initializers,
     )
+    needs_later = any(node.op_type == "GroupNormalization" for node in builder.nodes)
+    opset, ir_version = LATER if needs_later else (OPSET, IR_VERSION)
     model = helper.make_model(
         graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid("", opset)],
         producer_name="pellucid",
-        ir_version=IR_VERSION,
+        ir_version=ir_version,
     )
     helper.set_model_props(model, {CARD: json.dumps(ModelMetadata.of(file).to_json())})
     onnx.checker.check_model(model)

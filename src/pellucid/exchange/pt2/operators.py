@@ -226,7 +226,34 @@ def _leaky_relu(op: OperatorView) -> Tensor:
 
 
 def _prelu(op: OperatorView) -> Tensor:
-    return op.builder.prelu(op.ref, op.tensor("self"), op.get("weight"))
+    """PyTorch's slopes lie along axis 1."""
+    x, slopes = op.tensor("self"), op.array("weight", 1)
+    behind = max(len(x.axes) - 2, 0) if slopes.size > 1 else 0
+    return op.builder.prelu(op.ref, x, slopes.reshape(-1, *(1,) * behind))
+
+
+def _scale_and_offset(op: OperatorView, channels: int) -> dict[str, Any]:
+    scale, offset = op.maybe("weight", 1), op.maybe("bias", 1)
+    ones = np.ones(channels, np.float32)
+    return {
+        "scale": ones if scale is None else scale,
+        "offset": ones * 0 if offset is None else offset,
+    }
+
+
+def _group_norm(op: OperatorView) -> Tensor:
+    x = op.tensor("input")
+    layer = pl.GroupNorm(op.get("num_groups"), epsilon=float(op.get("eps", 1e-5)))
+    weights = _scale_and_offset(op, x.shape[-1])
+    return op.builder.group_normalization(op.ref, x, layer, weights)
+
+
+def _instance_norm(op: OperatorView) -> Tensor:
+    op.only(use_input_stats=True)
+    x = op.tensor("input")
+    layer = pl.InstanceNorm(float(op.get("eps", 1e-5)))
+    weights = _scale_and_offset(op, x.shape[-1])
+    return op.builder.group_normalization(op.ref, x, layer, weights)
 
 
 def _rrelu(op: OperatorView) -> Tensor:
@@ -628,6 +655,8 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "flatten": _flatten,
     "flip": _flip,
     "gelu": _gelu,
+    "group_norm": _group_norm,
+    "instance_norm": _instance_norm,
     "layer_norm": _layer_norm,
     "leaky_relu": _leaky_relu,
     "leaky_relu_": _leaky_relu,

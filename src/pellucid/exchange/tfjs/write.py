@@ -26,6 +26,7 @@ _ROLES = {
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "DepthwiseConv2D": ("depthwise_kernel", "bias"),
     "LayerNormalization": ("gamma", "beta"),
+    "PReLU": ("alpha",),
 }
 
 
@@ -108,5 +109,7 @@ def _check(entry: Entry) -> None:
         reason = "dilation must be 1"
     if config.get("interpolation") == "bilinear":
         reason = "bilinear pixels lie elsewhere there; mode must be 'nearest'"
+    if entry.kind in ("GroupNormalization", "UnitNormalization"):
+        reason = "there is no such layer"
     if reason is not None:
         raise export_error("TensorFlow.js", f"{entry.kind} '{entry.name}'", reason)

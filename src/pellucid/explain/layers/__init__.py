@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pellucid.explain.layers.activation import activation, softmax
+from pellucid.explain.layers.channelwise import prelu, rescale
 from pellucid.explain.layers.conv import conv2d, conv_transpose2d
 from pellucid.explain.layers.dense import dense
 from pellucid.explain.layers.geometry import dropout, flatten, upsample2d, zero_pad2d
@@ -17,10 +18,17 @@ from pellucid.explain.layers.merge import (
 )
 from pellucid.explain.layers.normalization import (
     batch_norm,
+    group_norm,
+    l2_normalize,
     layer_norm,
     local_response_norm,
 )
-from pellucid.explain.layers.pool import avg_pool2d, global_avg_pool2d, max_pool2d
+from pellucid.explain.layers.pool import (
+    avg_pool2d,
+    global_avg_pool2d,
+    global_max_pool2d,
+    max_pool2d,
+)
 from pellucid.explain.layers.rearrange import rearranged
 from pellucid.explain.values import Calculation, ElementContext
 
@@ -39,6 +47,10 @@ CALCULATIONS: dict[str, Callable[[ElementContext], Calculation]] = {
     "Flatten": flatten,
     "GELU": activation,
     "GlobalAvgPool2D": global_avg_pool2d,
+    "GlobalMaxPool2D": global_max_pool2d,
+    "GroupNorm": group_norm,
+    "InstanceNorm": group_norm,
+    "L2Normalize": l2_normalize,
     "LayerNorm": layer_norm,
     "LeakyReLU": activation,
     "LocalResponseNorm": local_response_norm,
@@ -46,8 +58,10 @@ CALCULATIONS: dict[str, Callable[[ElementContext], Calculation]] = {
     "Maximum": maximum,
     "Multiply": multiply,
     "PadChannels": rearranged,
+    "PReLU": prelu,
     "Permute": rearranged,
     "ReLU": activation,
+    "Rescale": rescale,
     "Reshape": rearranged,
     "SiLU": activation,
     "Sigmoid": activation,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from pellucid.explain.layers.sums import show
 from pellucid.explain.values import Calculation, ElementContext, Parameter, Step, Term
 
@@ -80,6 +82,88 @@ def layer_norm(element: ElementContext) -> Calculation:
             *_scale_and_shift(element, hats[k]),
         ),
         parameters=_parameters(element, hats[k]),
+    )
+
+
+def group_norm(element: ElementContext) -> Calculation:
+    """``y = γ · (x − μ) / √(variance + ε) + β`` over a group of channels."""
+    layer: Any = element.node.layer
+    c = element.at[-1]
+    size = element.x.shape[-1] // layer.groups_of(element.x.shape[-1])
+    first = c - c % size
+    places = [
+        tuple(int(n) for n in at)
+        for at in np.ndindex(*element.x.shape)
+        if first <= at[-1] < first + size
+    ]
+    values = [float(element.x[at]) for at in places]
+    count = len(values)
+    mean = math.fsum(values) / count
+    variance = math.fsum((x - mean) ** 2 for x in values) / count
+    sigma = math.sqrt(variance + layer.epsilon)
+    hats = [(x - mean) / sigma for x in values]
+    k = places.index(tuple(element.at))
+    scale = float(element.weights["scale"][c])
+    terms = tuple(
+        Term(
+            source=element.source,
+            at=at,
+            x=x,
+            value=hat,
+            slope=scale * (float(m == k) - 1 / count - hats[k] * hat / count) / sigma,
+            note="this one" if m == k else "",
+        )
+        for m, (at, x, hat) in enumerate(zip(places, values, hats, strict=True))
+    )
+    channels = f"channels {first} … {first + size - 1}" if size > 1 else f"channel {c}"
+    root = f"√({show(variance)} + {show(layer.epsilon)})"
+    return Calculation(
+        equation="y = scale[c] · (x − mean) / √(variance + ε) + offset[c]",
+        terms=terms,
+        steps=(
+            Step("mean", f"of {count} elements, {channels}", mean),
+            Step("variance", f"mean of (x − {show(mean)})²", variance),
+            Step("σ", root, sigma),
+            Step(
+                "x̂",
+                f"({show(values[k])} − {show(mean)}) / {show(sigma)}",
+                hats[k],
+            ),
+            *_scale_and_shift(element, hats[k]),
+        ),
+        parameters=_parameters(element, hats[k]),
+    )
+
+
+def l2_normalize(element: ElementContext) -> Calculation:
+    """``y = x / max(‖x‖, ε)`` over the last axis."""
+    layer: Any = element.node.layer
+    *lead, k = element.at
+    row = [float(x) for x in element.x[tuple(lead)]]
+    squares = math.fsum(x * x for x in row)
+    length = math.sqrt(squares)
+    divisor = max(length, layer.epsilon)
+    y = [x / divisor for x in row]
+    along = float(length > layer.epsilon)
+    terms = tuple(
+        Term(
+            source=element.source,
+            at=(*lead, m),
+            x=row[m],
+            value=row[m] ** 2,
+            slope=(float(m == k) - along * y[k] * y[m]) / divisor,
+            note="this one" if m == k else "",
+        )
+        for m in range(len(row))
+    )
+    return Calculation(
+        equation="y[k] = x[k] / max(√(Σ x²), ε)",
+        terms=terms,
+        steps=(
+            Step("Σ x²", f"of {len(row)} channels", squares),
+            Step("‖x‖", f"√({show(squares)})", length),
+            Step("y", f"{show(row[k])} / {show(divisor)}", y[k]),
+        ),
     )
 
 

@@ -26,7 +26,17 @@ def _window(element: ElementContext) -> list[Position]:
 
 def max_pool2d(element: ElementContext) -> Calculation:
     """``y = max over the window``; of equal ones the first wins."""
-    window = _window(element)
+    return _largest(element, _window(element), "y[i,j,c] = the largest x of the window")
+
+
+def global_max_pool2d(element: ElementContext) -> Calculation:
+    """``y = max over all pixels``; of equal ones the first wins."""
+    return _largest(element, _whole(element), "y[c] = the largest x[i,j,c]")
+
+
+def _largest(
+    element: ElementContext, window: list[Position], equation: str
+) -> Calculation:
     values = [float(element.x[at]) for at in window]
     winner = values.index(max(values))
     terms = tuple(
@@ -42,7 +52,7 @@ def max_pool2d(element: ElementContext) -> Calculation:
     )
     formula = f"max({', '.join(map(show, values))})"
     return Calculation(
-        equation="y[i,j,c] = the largest x of the window",
+        equation=equation,
         terms=terms,
         steps=(Step("y", formula, values[winner]),),
     )
@@ -55,10 +65,13 @@ def avg_pool2d(element: ElementContext) -> Calculation:
 
 def global_avg_pool2d(element: ElementContext) -> Calculation:
     """``y[c] = mean over all pixels``."""
+    return _mean(element, _whole(element), "y[c] = Σ x[i,j,c] / (H·W)")
+
+
+def _whole(element: ElementContext) -> list[Position]:
+    """Return all positions of a channel, row by row."""
     height, width, _ = element.x.shape
-    rows, columns = range(height), range(width)
-    window: list[Position] = [(i, j, element.at[0]) for i in rows for j in columns]
-    return _mean(element, window, "y[c] = Σ x[i,j,c] / (H·W)")
+    return [(i, j, element.at[0]) for i in range(height) for j in range(width)]
 
 
 def _mean(

@@ -10,6 +10,7 @@ from pellucid.network.layers.activation import (
     Tanh,
 )
 from pellucid.network.layers.base import Layer, Shape, Value, WeightSpec
+from pellucid.network.layers.channelwise import PReLU, Rescale
 from pellucid.network.layers.conv import Conv2D, ConvTranspose2D
 from pellucid.network.layers.dense import Dense
 from pellucid.network.layers.dropout import Dropout
@@ -25,10 +26,19 @@ from pellucid.network.layers.merge import (
 )
 from pellucid.network.layers.normalization import (
     BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    L2Normalize,
     LayerNorm,
     LocalResponseNorm,
+    PerImageNorm,
 )
-from pellucid.network.layers.pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from pellucid.network.layers.pool import (
+    AvgPool2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    MaxPool2D,
+)
 from pellucid.network.layers.rearrange import (
     Permute,
     Rearrangement,
@@ -61,7 +71,11 @@ LAYERS: dict[str, type[Layer]] = {
         Flatten,
         GELU,
         GlobalAvgPool2D,
+        GlobalMaxPool2D,
+        GroupNorm,
         Input,
+        InstanceNorm,
+        L2Normalize,
         LayerNorm,
         LeakyReLU,
         LocalResponseNorm,
@@ -69,8 +83,10 @@ LAYERS: dict[str, type[Layer]] = {
         Maximum,
         Multiply,
         PadChannels,
+        PReLU,
         Permute,
         ReLU,
+        Rescale,
         Reshape,
         SiLU,
         Sigmoid,
@@ -101,7 +117,11 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
+    "GroupNorm",
     "Input",
+    "InstanceNorm",
+    "L2Normalize",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -109,10 +129,13 @@ __all__ = [
     "MaxPool2D",
     "Maximum",
     "Multiply",
+    "PReLU",
     "PadChannels",
+    "PerImageNorm",
     "Permute",
     "ReLU",
     "Rearrangement",
+    "Rescale",
     "Reshape",
     "Shape",
     "SiLU",

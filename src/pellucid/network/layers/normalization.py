@@ -1,11 +1,11 @@
-"""Normalization layers: batch, layer and local response."""
+"""Normalization layers: batch, layer, group, instance, L2 and local response."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pellucid.errors import NetworkError
+from pellucid.errors import NetworkError, ShapeError
 from pellucid.network import checks
 from pellucid.network.layers.activation import Elementwise
 from pellucid.network.layers.base import Shape, WeightSpec
@@ -87,6 +87,113 @@ class LayerNorm(Elementwise):
     def weights(self, *inputs: Shape) -> tuple[WeightSpec, ...]:
         """Return scale and offset, each (C,)."""
         return _scale_and_offset(inputs[0][-1])
+
+
+class PerImageNorm(Elementwise):
+    """What norms over groups of an example's channels share."""
+
+    def groups_of(self, channels: int) -> int:
+        """Return in how many groups that many channels are normalised."""
+        raise NotImplementedError
+
+    def weights(self, *inputs: Shape) -> tuple[WeightSpec, ...]:
+        """Return scale and offset, each (C,)."""
+        return _scale_and_offset(inputs[0][-1])
+
+
+@dataclass(frozen=True)
+class GroupNorm(PerImageNorm):
+    """Normalise groups of channels over the whole example (Wu & He 2018, eq. 1).
+
+    By the mean and the biased variance of a group's elements, over all axes but the
+    batch; then each channel is scaled and shifted.
+
+    Parameters
+    ----------
+    groups : int
+        Groups of equally many channels that follow each other; 1 is all together.
+    epsilon : float
+        Added to the variance under the root.
+    trainable : bool
+        False freezes scale and offset.
+    name : str, optional
+        Node name.
+    """
+
+    groups: int = 32
+    epsilon: float = 1e-5
+    trainable: bool = True
+
+    stem: ClassVar[str] = "group_norm"
+
+    def __post_init__(self) -> None:
+        who, put = self.who, object.__setattr__
+        put(self, "groups", checks.integer(who, "groups", self.groups))
+        put(self, "epsilon", checks.number(who, "epsilon", self.epsilon, low=0))
+        checks.boolean(who, "trainable", self.trainable)
+
+    def groups_of(self, channels: int) -> int:
+        """Return the groups."""
+        del channels
+        return self.groups
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the input's shape; its channels must fall into the groups."""
+        channels = inputs[0][-1]
+        if channels % self.groups:
+            raise ShapeError(
+                f"{self.who}: channels must be a multiple of groups; "
+                f"got channels={channels}, groups={self.groups}."
+            )
+        return inputs[0]
+
+
+@dataclass(frozen=True)
+class InstanceNorm(PerImageNorm):
+    """Normalise each channel of each example on its own (Ulyanov et al. 2016).
+
+    That is a GroupNorm with as many groups as channels. The parameters are GroupNorm's.
+    """
+
+    epsilon: float = 1e-5
+    trainable: bool = True
+
+    stem: ClassVar[str] = "instance_norm"
+
+    def __post_init__(self) -> None:
+        epsilon = checks.number(self.who, "epsilon", self.epsilon, low=0)
+        object.__setattr__(self, "epsilon", epsilon)
+        checks.boolean(self.who, "trainable", self.trainable)
+
+    def groups_of(self, channels: int) -> int:
+        """Return as many as there are channels."""
+        return channels
+
+
+@dataclass(frozen=True)
+class L2Normalize(Elementwise):
+    """``x / max(‖x‖, ε)`` over the last axis: every vector gets the length 1.
+
+    Parameters
+    ----------
+    epsilon : float
+        The least that is divided by; shorter vectors stay shorter than 1.
+    name : str, optional
+        Node name.
+    """
+
+    epsilon: float = 1e-12
+
+    stem: ClassVar[str] = "l2_normalize"
+
+    def __post_init__(self) -> None:
+        epsilon = checks.number(self.who, "epsilon", self.epsilon, low=0)
+        object.__setattr__(self, "epsilon", epsilon)
+        if epsilon == 0:
+            raise NetworkError(
+                f"{self.who}: epsilon must be above 0, or a vector of zeros would be "
+                "divided by 0; got epsilon=0."
+            )
 
 
 @dataclass(frozen=True)

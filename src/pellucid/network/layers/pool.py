@@ -99,3 +99,22 @@ class GlobalAvgPool2D(Layer):
         """Return (channels,)."""
         checks.rank(self.who, inputs[0], 3)
         return (inputs[0][2],)
+
+
+@dataclass(frozen=True)
+class GlobalMaxPool2D(Layer):
+    """Keep the largest value of each channel: (H, W, C) → (C,).
+
+    Of equal ones the first takes the derivative.
+    """
+
+    stem: ClassVar[str] = "global_max_pool2d"
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (channels,)."""
+        checks.rank(self.who, inputs[0], 3)
+        return (inputs[0][2],)
+
+    def window(self, shape: Shape) -> MaxPool2D:
+        """Return the pool whose one window is the whole image."""
+        return MaxPool2D((shape[0], shape[1]), name=self.name)

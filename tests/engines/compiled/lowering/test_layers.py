@@ -90,6 +90,33 @@ CASES = {
         layers.LocalResponseNorm(size=19, alpha=3.0, beta=1.2, bias=0.4),
     ],
     "local response norm narrow": [layers.LocalResponseNorm(size=31, alpha=1.0)],
+    "group norm": [
+        layers.Conv2D(20, kernel_size=3),
+        layers.GroupNorm(5),
+        layers.Conv2D(3, kernel_size=3, padding=1),
+    ],
+    "group norm of one and wide": [
+        layers.Dense(150),
+        layers.GroupNorm(1, epsilon=1e-3),
+        layers.GroupNorm(75),
+    ],
+    "group norm features": [layers.Flatten(), layers.Dense(12), layers.GroupNorm(2)],
+    "instance norm": [layers.InstanceNorm(), layers.Conv2D(2, kernel_size=3)],
+    "l2 normalize": [layers.L2Normalize(), layers.Conv2D(2, kernel_size=3, padding=1)],
+    "l2 normalize wide": [layers.Dense(150), layers.L2Normalize(epsilon=9.0)],
+    "prelu": [layers.Conv2D(19, kernel_size=3), layers.PReLU(), layers.Conv2D(3, 3)],
+    "prelu shared": [layers.PReLU(shared=True), layers.Conv2D(3, 3, padding=1)],
+    "prelu wide": [layers.Dense(150), layers.PReLU(), layers.PReLU(shared=True)],
+    "rescale": [layers.Rescale(0.5, -1.0), layers.Conv2D(3, 3, padding=1)],
+    "rescale channels": [
+        layers.Rescale((1.0, 2.0, 3.0, -4.0, 0.5), (0.0, 1.0, 2.0, 3.0, 4.0))
+    ],
+    "rescale wide": [
+        layers.Dense(150),
+        layers.Rescale(tuple(n / 9 for n in range(150)), 1.0),
+        layers.Conv2D(2, kernel_size=3, padding=1),
+    ],
+    "global max": [layers.Conv2D(19, kernel_size=3), layers.GlobalMaxPool2D()],
     "zero pad": [layers.ZeroPad2D(PAD), layers.Conv2D(3, kernel_size=2, padding=1)],
     "nearest": [layers.Upsample2D((2, 3))],
     "bilinear": [layers.Upsample2D((3, 2), mode="bilinear")],

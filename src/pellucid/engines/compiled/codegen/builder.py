@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
@@ -234,6 +234,16 @@ class Builder:
         slot = self.allocate(ELEMENTS[element], count)
         slot.align, slot.type = 64, PTR  # llvmlite's own names the element
         return Pointer(self, slot, ELEMENTS[element])
+
+    def table(self, numbers: Sequence[float], *, padded: int) -> Pointer:
+        """Return constant floats that lie beside the code, zeros behind them."""
+        filled = [float(n) for n in numbers] + [0.0] * (padded - len(numbers))
+        kind = ir.ArrayType(F32, len(filled))
+        name = self.unit.module.get_unique_name("table")
+        table = ir.GlobalVariable(self.unit.module, kind, name)
+        table.linkage, table.global_constant = "internal", True
+        table.initializer = ir.Constant(kind, filled)
+        return Pointer(self, table, F32)
 
     def var(self, initial: Number) -> Var:
         """Return a variable; a Python int becomes a 64-bit integer."""

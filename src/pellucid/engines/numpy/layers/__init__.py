@@ -14,6 +14,7 @@ from pellucid.engines.numpy.layers.activation import (
     softmax,
     tanh,
 )
+from pellucid.engines.numpy.layers.channelwise import prelu, rescale
 from pellucid.engines.numpy.layers.conv import conv2d, conv_transpose2d
 from pellucid.engines.numpy.layers.dense import dense
 from pellucid.engines.numpy.layers.dropout import dropout
@@ -27,10 +28,16 @@ from pellucid.engines.numpy.layers.merge import (
     multiply,
     subtract,
 )
-from pellucid.engines.numpy.layers.normalization import batch_norm, layer_norm
+from pellucid.engines.numpy.layers.normalization import (
+    batch_norm,
+    group_norm,
+    l2_normalize,
+    layer_norm,
+)
 from pellucid.engines.numpy.layers.pool import (
     avg_pool2d,
     global_avg_pool2d,
+    global_max_pool2d,
     max_pool2d,
 )
 from pellucid.engines.numpy.layers.rearrange import (
@@ -59,6 +66,10 @@ FORWARD: dict[str, Callable[..., Forward]] = {
     "Flatten": flatten,
     "GELU": gelu,
     "GlobalAvgPool2D": global_avg_pool2d,
+    "GlobalMaxPool2D": global_max_pool2d,
+    "GroupNorm": group_norm,
+    "InstanceNorm": group_norm,
+    "L2Normalize": l2_normalize,
     "LayerNorm": layer_norm,
     "LeakyReLU": leaky_relu,
     "LocalResponseNorm": local_response_norm,
@@ -66,8 +77,10 @@ FORWARD: dict[str, Callable[..., Forward]] = {
     "Maximum": maximum,
     "Multiply": multiply,
     "PadChannels": pad_channels,
+    "PReLU": prelu,
     "Permute": permute,
     "ReLU": relu,
+    "Rescale": rescale,
     "Reshape": reshape,
     "SiLU": silu,
     "Sigmoid": sigmoid,

@@ -1,8 +1,9 @@
-"""Batch and layer normalization: forward and backward pass.
+"""Batch, layer, group and L2 normalization: forward and backward pass.
 
-Both subtract a mean and divide by a deviation, ``x̂ = (x − μ) / σ`` with
+The first three subtract a mean and divide by a deviation, ``x̂ = (x − μ) / σ`` with
 ``σ = √(variance + ε)``, then scale and shift, ``y = γ·x̂ + β``. They differ in which
-numbers μ and σ are taken over: a channel over the batch, or an example's channels.
+numbers μ and σ are taken over: a channel over the batch, a pixel's channels, or a group
+of channels over the image.
 
 Since μ and σ depend on every x of their set, so does each x̂. With ``g = grad_y · γ``
 the chain rule gives (Ioffe & Szegedy 2015, section 3)::
@@ -24,7 +25,13 @@ from pellucid.engines.numpy.layers.forward import (
     Weights,
     sum_to_channels,
 )
-from pellucid.network.layers import BatchNorm, LayerNorm
+from pellucid.network.layers import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    L2Normalize,
+    LayerNorm,
+)
 
 
 def batch_norm(
@@ -97,3 +104,65 @@ def layer_norm(
         }
 
     return Forward(x_hat * scale + offset, grad_inputs, grad_weights)
+
+
+def group_norm(
+    layer: GroupNorm | InstanceNorm,
+    inputs: tuple[Array, ...],
+    weights: Weights,
+    mode: Mode,
+) -> Forward:
+    """Normalise groups of channels of x (N, …, C) over each example.
+
+    The groups become an axis: (N, pixels, groups, C / groups).
+    """
+    del mode
+    (x,) = inputs
+    scale, offset = weights["scale"], weights["offset"]
+    groups, axes = layer.groups_of(x.shape[-1]), (1, 3)
+
+    def split(values: Array) -> Array:
+        return values.reshape(len(values), -1, groups, values.shape[-1] // groups)
+
+    cut = split(x)
+    centered = cut - cut.mean(axis=axes, keepdims=True)
+    variance = np.square(centered).mean(axis=axes, keepdims=True)
+    sigma = np.sqrt(variance + np.asarray(layer.epsilon, x.dtype))
+    x_hat = centered / sigma
+    flat_hat = x_hat.reshape(x.shape)
+
+    def grad_inputs(grad_y: Array) -> tuple[Array, ...]:
+        g = split(grad_y * scale)
+        mean_g = g.mean(axis=axes, keepdims=True)
+        mean_gx = (g * x_hat).mean(axis=axes, keepdims=True)
+        return (((g - mean_g - x_hat * mean_gx) / sigma).reshape(x.shape),)
+
+    def grad_weights(grad_y: Array) -> dict[str, Array]:
+        return {
+            "scale": sum_to_channels(grad_y * flat_hat),
+            "offset": sum_to_channels(grad_y),
+        }
+
+    return Forward(flat_hat * scale + offset, grad_inputs, grad_weights)
+
+
+def l2_normalize(
+    layer: L2Normalize, inputs: tuple[Array, ...], weights: Weights, mode: Mode
+) -> Forward:
+    """``y = x / n`` with ``n = max(‖x‖, ε)`` over the last axis.
+
+    ``∂L/∂x = (g − y · Σ g·y) / n``: the part along y would only change the length.
+    Where n is ε, it does not depend on x: ``g / ε``.
+    """
+    del weights, mode
+    (x,) = inputs
+    epsilon = np.asarray(layer.epsilon, x.dtype)
+    length = np.sqrt(np.square(x).sum(axis=-1, keepdims=True))
+    n = np.maximum(length, epsilon)
+    y = x / n
+
+    def grad_inputs(grad_y: Array) -> tuple[Array, ...]:
+        along = (grad_y * y).sum(axis=-1, keepdims=True) * (length > epsilon)
+        return ((grad_y - y * along) / n,)
+
+    return Forward(y, grad_inputs)

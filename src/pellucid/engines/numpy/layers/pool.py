@@ -6,7 +6,12 @@ import numpy as np
 
 from pellucid.engines.numpy.layers.forward import Array, Forward, Mode, Weights
 from pellucid.engines.numpy.layers.windows import cells, crop, pad
-from pellucid.network.layers import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from pellucid.network.layers import (
+    AvgPool2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    MaxPool2D,
+)
 
 DENSE = (1, 1)
 
@@ -85,3 +90,16 @@ def global_avg_pool2d(
         return (np.broadcast_to(share, x.shape).copy(),)
 
     return Forward(y, grad_inputs)
+
+
+def global_max_pool2d(
+    layer: GlobalMaxPool2D, inputs: tuple[Array, ...], weights: Weights, mode: Mode
+) -> Forward:
+    """``y[n,c] = max over all pixels``: a max-pool with one window."""
+    window = layer.window(inputs[0].shape[1:])
+    y, pull, *_ = max_pool2d(window, inputs, weights, mode)
+
+    def grad_inputs(grad_y: Array) -> tuple[Array, ...]:
+        return pull(grad_y[:, None, None, :])
+
+    return Forward(y[:, 0, 0], grad_inputs)

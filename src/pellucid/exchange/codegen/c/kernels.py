@@ -322,6 +322,55 @@ static void layer_norm(const float *x, float *y, const float *scale,
     }
 }
 """,
+    "group_norm": """
+/* groups of channels over n pixels to mean 0 and variance 1, then scaled, shifted */
+static void group_norm(const float *x, float *y, const float *scale,
+                       const float *offset, int n, int c, int size, float epsilon)
+{
+    int g, i, k;
+    for (g = 0; g < c; g += size) {
+        float mean = 0.0f, variance = 0.0f;
+        for (i = 0; i < n; i++) {
+            float sum = 0.0f;
+            for (k = g; k < g + size; k++) sum += x[i * c + k];
+            mean += sum;
+        }
+        mean /= (float)n * (float)size;
+        for (i = 0; i < n; i++) {
+            float sum = 0.0f;
+            for (k = g; k < g + size; k++)
+                sum += (x[i * c + k] - mean) * (x[i * c + k] - mean);
+            variance += sum;
+        }
+        variance = 1.0f / sqrtf(variance / ((float)n * (float)size) + epsilon);
+        for (i = 0; i < n; i++)
+            for (k = g; k < g + size; k++)
+                y[i * c + k] = (x[i * c + k] - mean) * variance * scale[k] + offset[k];
+    }
+}
+""",
+    "l2_normalize": """
+/* each row to length 1; shorter ones than epsilon are divided by that */
+static void l2_normalize(const float *x, float *y, int n, int c, float epsilon)
+{
+    int i, k;
+    for (i = 0; i < n; i++, x += c, y += c) {
+        float length = 0.0f;
+        for (k = 0; k < c; k++) length += x[k] * x[k];
+        length = sqrtf(length);
+        length = length > epsilon ? length : epsilon;
+        for (k = 0; k < c; k++) y[k] = x[k] / length;
+    }
+}
+""",
+    "prelu": """
+static void prelu(const float *x, float *y, const float *slope, int n, int c)
+{
+    int i, k;
+    for (i = 0; i < n; i++, x += c, y += c)
+        for (k = 0; k < c; k++) y[k] = x[k] > 0.0f ? x[k] : slope[k] * x[k];
+}
+""",
     "local_response_norm": """
 /* each number by its neighbours' strength: x * (bias + share * sum of squares)^-beta */
 static void local_response_norm(const float *x, float *y, int n, int c, int reach,
@@ -478,6 +527,8 @@ static void upsample_bilinear(const float *x, float *y, int h, int w, int c, int
 #: kernels that need <math.h>, and thereby -lm
 MATH = {
     "gelu",
+    "group_norm",
+    "l2_normalize",
     "layer_norm",
     "local_response_norm",
     "sigmoid",

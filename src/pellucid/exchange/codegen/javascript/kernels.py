@@ -207,6 +207,42 @@ function layer_norm(m, W, x, y, scale, offset, n, c, epsilon) {
   }
 }
 """,
+    "group_norm": """
+// groups of channels over n pixels to mean 0 and variance 1, then scaled, shifted
+function group_norm(m, W, x, y, scale, offset, n, c, size, epsilon) {
+  for (let g = 0; g < c; g += size) {
+    let mean = 0, variance = 0;
+    for (let i = 0; i < n; i++)
+      for (let k = g; k < g + size; k++) mean += m[x + i * c + k];
+    mean /= n * size;
+    for (let i = 0; i < n; i++)
+      for (let k = g; k < g + size; k++) variance += (m[x + i * c + k] - mean) ** 2;
+    const factor = 1 / Math.sqrt(variance / (n * size) + epsilon);
+    for (let i = 0; i < n; i++)
+      for (let k = g; k < g + size; k++)
+        m[y + i * c + k] =
+          (m[x + i * c + k] - mean) * factor * W[scale + k] + W[offset + k];
+  }
+}
+""",
+    "l2_normalize": """
+// each row to length 1; shorter ones than epsilon are divided by that
+function l2_normalize(m, x, y, n, c, epsilon) {
+  for (let i = 0; i < n; i++, x += c, y += c) {
+    let length = 0;
+    for (let k = 0; k < c; k++) length += m[x + k] ** 2;
+    length = Math.max(Math.sqrt(length), epsilon);
+    for (let k = 0; k < c; k++) m[y + k] = m[x + k] / length;
+  }
+}
+""",
+    "prelu": """
+function prelu(m, W, x, y, slope, n, c) {
+  for (let i = 0; i < n; i++, x += c, y += c)
+    for (let k = 0; k < c; k++)
+      m[y + k] = m[x + k] > 0 ? m[x + k] : W[slope + k] * m[x + k];
+}
+""",
     "local_response_norm": """
 // each number by its neighbours' strength: x * (bias + share * sum of squares)^-beta
 function local_response_norm(m, x, y, n, c, reach, share, beta, bias) {
@@ -353,6 +389,8 @@ WITH_WEIGHTS = {
     "conv_grouped",
     "conv_transpose",
     "dense",
+    "group_norm",
     "layer_norm",
+    "prelu",
     "scale_shift",
 }

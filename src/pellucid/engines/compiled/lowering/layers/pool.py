@@ -8,13 +8,15 @@ from pellucid.engines.compiled.kernels.pool import pool as kernels
 from pellucid.engines.compiled.kernels.pool.pool import MaxBack, Pool, Spread
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.program.program_ir import BufferRef
-from pellucid.network.layers import AvgPool2D, MaxPool2D
+from pellucid.network.layers import AvgPool2D, GlobalMaxPool2D, MaxPool2D
 from pellucid.network.node import Node
 
 
 def lower(low: LoweringContext, node: Node) -> None:
-    """Add the steps of MaxPool2D and AvgPool2D."""
+    """Add the steps of MaxPool2D, AvgPool2D and GlobalMaxPool2D."""
     layer = node.layer
+    if isinstance(layer, GlobalMaxPool2D):
+        layer = layer.window(low.network.input_shapes(node)[0])
     if not isinstance(layer, MaxPool2D | AvgPool2D):
         raise TypeError(type(layer))
     x, y = low.source(node), low.output(node.name)
