@@ -9,15 +9,17 @@ from oracles.kernels import convolutions, numbers
 from oracles.maps import aligned, around, distance, get, put
 
 from pellucid.engines.compiled.codegen.cpu import target
-from pellucid.engines.compiled.kernels.conv.conv import conv_forward
+from pellucid.engines.compiled.kernels.conv.conv import ConvJoined, conv_forward
 from pellucid.engines.compiled.kernels.conv.conv_input_grad import (
     conv_grad_input,
+    conv_grad_input_joined,
     conv_turn_weight,
     gradient_halo,
 )
 from pellucid.engines.compiled.kernels.conv.conv_weight_grad import (
     conv_grad_bias,
     conv_grad_weight,
+    conv_grad_weight_joined,
 )
 
 SIZES = convolutions(
@@ -27,6 +29,9 @@ SIZES = convolutions(
     steps=st.sampled_from([1, 1, 2, 3]),
     size=7,
 )
+
+#: elements between images, more than any has
+APART = 16 * 1024
 
 
 def weights(conv):
@@ -85,3 +90,39 @@ def test_the_derivatives_by_weights_and_bias_are_added(sizes):
     compiled(conv_grad_bias, conv.y, on=target(lanes))(put(conv.y, grad_y), bias)
     wanted = grad_y.sum((0, 1), dtype=np.float64) + 1
     assert distance(bias[: conv.y.channels], wanted) < 4e-6
+
+
+def joined(layout, count, seed):
+    """Return some images and the memory that holds them, each `APART` elements on."""
+    shape = (layout.height, layout.width, layout.channels)
+    values = [numbers(shape, seed + k) for k in range(count)]
+    memory = aligned((count * APART,))
+    for k, value in enumerate(values):
+        memory[k * APART :][: layout.size] = put(layout, value)
+    return values, memory
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(SIZES, st.integers(1, 3), st.booleans())
+def test_gradients_of_images_that_go_together(sizes, count, accumulate):
+    lanes, conv = sizes
+    w, memory = weights(conv)
+    spec = replace(conv, y=conv.y.with_halo(gradient_halo(conv)), accumulate=accumulate)
+    grads, grad_y = joined(spec.y, count, 3)
+    values, x = joined(conv.x, count, 20)
+    grad_x, turned = x.copy(), aligned(conv.transposed_shape)
+    how, on = ConvJoined(spec, APART, APART), target(lanes)
+    compiled(conv_turn_weight, spec, on=on)(memory, turned)
+    compiled(conv_grad_input_joined, how, on=on)(grad_y, turned, grad_x, count)
+    compiled(conv_grad_weight_joined, how, on=on)(x, grad_y, memory, count)
+    expected = w.astype(np.float64)
+    for k, (value, grad) in enumerate(zip(values, grads, strict=True)):
+        mine = grad_x[k * APART :][: conv.x.size].copy()
+        wanted = maps.grad_input(w, grad, conv) + (value if accumulate else 0)
+        assert np.abs(get(conv.x, mine) - wanted).max() < 4e-6 * max(
+            1, np.abs(wanted).max()
+        )
+        assert not around(conv.x, mine).any()
+        expected += maps.grad_weight(value, grad, conv)
+    found = memory[:, :, : conv.x.channels, : conv.y.channels]
+    assert distance(found, expected) < 4e-6

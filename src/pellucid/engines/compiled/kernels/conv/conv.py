@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.activation import Function, apply
@@ -25,6 +26,8 @@ from pellucid.engines.compiled.kernels.tile import (
 )
 
 Pair = tuple[int, int]
+#: (how many images, elements from one to the next in x, and in y)
+Images = tuple[Value, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,12 @@ class Conv:
         )
 
     @property
+    def multiply_adds(self) -> int:
+        """The multiplications (each with its addition) of one image."""
+        per_output = prod(self.kernel) * self.x.channels // self.groups
+        return self.y.height * self.y.width * self.y.channels * per_output
+
+    @property
     def weight_shape(self) -> tuple[int, int, int, int]:
         """Shape of the weights in memory."""
         return (*self.kernel, self.rows, self.y.padded_channels)
@@ -105,6 +114,15 @@ class Conv:
     def transposed_shape(self) -> tuple[int, int, int, int]:
         """Shape of the weights in memory for the input's derivative."""
         return (*self.kernel, self.y.channels, self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ConvJoined:
+    """A convolution of a chunk's images, so many elements apart in x and in y."""
+
+    conv: Conv
+    x_next: int
+    y_next: int
 
 
 @kernel(x="f32*", w="f32*", bias="f32*", y="f32*")

@@ -5,11 +5,21 @@ Weights are turned for it: [kernel_h][kernel_w][output channels][input channels]
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, kernel, written_out
+from pellucid.engines.compiled.codegen import (
+    Builder,
+    Number,
+    Pointer,
+    Value,
+    kernel,
+    written_out,
+)
 from pellucid.engines.compiled.kernels.conv.conv import (
     Conv,
+    ConvJoined,
+    Images,
     Side,
     each_group,
     row_runs,
@@ -82,18 +92,41 @@ def conv_grad_input(
     rows, columns = map(taps_of_axis, spec.axes)
     for down in rows:
         for across in columns:
-            _grad_input_of(b, grad_y, turned, grad_x, spec, down, across)
+            _grad_input_of(b, (grad_y, turned, grad_x), spec, (down, across), None)
 
 
-def _grad_input_of(
+@written_out
+@kernel(grad_y="f32*", turned="f32*", grad_x="f32*", images="n")
+def conv_grad_input_joined(
     b: Builder,
     grad_y: Pointer,
     turned: Pointer,
     grad_x: Pointer,
-    spec: Conv,
-    down: Taps,
-    across: Taps,
+    images: Value,
+    *,
+    spec: ConvJoined,
 ) -> None:
+    """`conv_grad_input` of some images, which read each panel of weights together."""
+    rows, columns = map(taps_of_axis, spec.conv.axes)
+    places, how = (grad_y, turned, grad_x), (images, spec.x_next, spec.y_next)
+    for down in rows:
+        for across in columns:
+            _grad_input_of(b, places, spec.conv, (down, across), how)
+
+
+def _each_image(b: Builder, images: Images | None) -> AbstractContextManager[Number]:
+    """Return a loop over the images, or one turn without code."""
+    return b.loop(images[0]) if images else nullcontext(0)
+
+
+def _grad_input_of(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer],
+    spec: Conv,
+    taps: tuple[Taps, Taps],
+    images: Images | None,
+) -> None:
+    (grad_y, turned, grad_x), (down, across) = places, taps
     m, g_map, (sy, sx) = spec.x, spec.y, spec.stride
     outputs = spec.y.channels // spec.groups
     lanes = lanes_for(b, spec.rows)
@@ -111,10 +144,16 @@ def _grad_input_of(
     target = grad_x + m.at(down.remainder, across.remainder)
     for g in each_group(b, spec.groups):
         for v, width, many in vector_runs(b, spec.rows // lanes, across.pixels):
-            with b.loop(many) as block, b.loop(down.pixels) as i:
+            with (
+                b.loop(many) as block,
+                _each_image(b, images) as image,
+                b.loop(down.pixels) as i,
+            ):
                 c = (block * width + v) * lanes
                 py = source + i * g_map.row + g * outputs
                 px = target + i * (sy * m.row) + g * spec.rows + c
+                if images:
+                    px, py = px + image * images[1], py + image * images[2]
                 pw = turned + first + g * (outputs * spec.rows) + c
                 for p, length, times in row_runs(b, across.pixels, width):
                     with b.loop(times) as j:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, kernel, written_out
+from pellucid.engines.compiled.codegen import (
+    Builder,
+    Pointer,
+    Value,
+    kernel,
+    written_out,
+)
 from pellucid.engines.compiled.kernels.conv.conv import (
     Conv,
+    ConvJoined,
+    Images,
     Pair,
     each_group,
     most_rows,
@@ -22,6 +30,32 @@ def conv_grad_weight(
     b: Builder, x: Pointer, grad_y: Pointer, grad_weight: Pointer, *, spec: Conv
 ) -> None:
     """grad_weight[u, v, c, o] += Σ x[i·s + u·d − top, j·s + v·d − left, c] · grad_y."""
+    _add(b, (x, grad_y, grad_weight), spec, None)
+
+
+@written_out
+@kernel(x="f32*", grad_y="f32*", grad_weight="f32*", images="n")
+def conv_grad_weight_joined(
+    b: Builder,
+    x: Pointer,
+    grad_y: Pointer,
+    grad_weight: Pointer,
+    images: Value,
+    *,
+    spec: ConvJoined,
+) -> None:
+    """`conv_grad_weight` of some images, whose sum is made in registers."""
+    how = images, spec.x_next, spec.y_next
+    _add(b, (x, grad_y, grad_weight), spec.conv, how)
+
+
+def _add(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer],
+    spec: Conv,
+    images: Images | None,
+) -> None:
+    x, grad_y, grad_weight = places
     lanes = lanes_for(b, spec.group_outputs)
     kw, (sy, sx), dy = spec.kernel[1], spec.stride, spec.dilation[0]
     m, out = spec.x, spec.y.padded_channels
@@ -31,6 +65,8 @@ def conv_grad_weight(
         Axis(spec.y.height, sy * m.row, spec.y.row),
         Axis(spec.y.width, sx * m.padded_channels, spec.y.padded_channels),
     ]
+    if images:
+        axes.insert(0, Axis(*images))
     vectors = spec.group_outputs // lanes
     for g in each_group(b, spec.groups):
         gx, go = x + g * spec.rows, g * spec.group_outputs

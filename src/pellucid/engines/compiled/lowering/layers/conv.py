@@ -15,17 +15,20 @@ from pellucid.engines.compiled.kernels.conv import (
 )
 from pellucid.engines.compiled.kernels.conv.conv import (
     Conv,
+    ConvJoined,
     conv_forward,
     conv_from_ohwi,
 )
 from pellucid.engines.compiled.kernels.conv.conv_input_grad import (
     conv_grad_input,
+    conv_grad_input_joined,
     conv_turn_weight,
     gradient_halo,
 )
 from pellucid.engines.compiled.kernels.conv.conv_weight_grad import (
     conv_grad_bias,
     conv_grad_weight,
+    conv_grad_weight_joined,
 )
 from pellucid.engines.compiled.kernels.conv.zero_mask import find_zeros, seen_size
 from pellucid.engines.compiled.kernels.elementwise import copies
@@ -102,8 +105,7 @@ def weight_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
 
 def multiply_adds(spec: Conv) -> int:
     """Return the multiplications (each with its addition) of one image."""
-    per_cell = prod(spec.kernel) * spec.x.channels // spec.groups
-    return spec.y.height * spec.y.width * spec.y.channels * per_cell
+    return spec.multiply_adds
 
 
 def lower(low: LoweringContext, node: Node) -> None:
@@ -374,6 +376,12 @@ def _pull_weight(
         kernel, why = depthwise.depthwise_grad_weight, "each channel alone"
     elif conv_single_channel.single_channel_fits(spec, low.target.lanes):
         kernel, why = conv_single_channel.single_channel_weight_grad, _GREY
+    elif lower_joined.are_small(spec.x, spec.y):
+        joined = ConvJoined(spec, x.buffer.stride, grad.buffer.stride)
+        places = BufferRef(x.buffer), BufferRef(grad.buffer)
+        refs = (*places, low.chunk_grad(node, "weight"))
+        lower_joined.gradient(low, node, conv_grad_weight_joined, joined, refs)
+        return
     low.step(
         kernel,
         spec,
@@ -422,6 +430,11 @@ def _pull_input(low: LoweringContext, node: Node, spec: Conv, grad: Value) -> No
         turned = low.buffer(f"{node.name} turned", size, "shared")
         low.prepare(turn, full, w, BufferRef(turned), node=node.name)
         w = BufferRef(turned)
+    if kernel is conv_grad_input and lower_joined.are_small(to.map, grad.map):
+        joined = ConvJoined(full, to.buffer.stride, grad.buffer.stride)
+        refs = BufferRef(grad.buffer), w, BufferRef(to.buffer)
+        lower_joined.gradient(low, node, conv_grad_input_joined, joined, refs)
+        return
     low.step(
         kernel,
         full,

@@ -1,16 +1,21 @@
-"""Lower Winograd's algorithm with images joined, or one image in three steps."""
+"""Lower kernels that take a chunk's images together, or one image in three steps."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from pellucid.engines.compiled.codegen import Kernel
+from pellucid.engines.compiled.kernels.conv.conv import ConvJoined
+from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.winograd import winograd_joined as kernels
 from pellucid.engines.compiled.kernels.winograd import winograd_joined_grad
 from pellucid.engines.compiled.kernels.winograd.winograd_joined import Joined
-from pellucid.engines.compiled.kernels.winograd.winograd_transforms import Winograd
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef, Number
 from pellucid.network.node import Node
+
+#: outputs of an image up to which direct convolutions' gradients join images
+MOST_PIXELS = 64
 
 
 def forward(
@@ -23,7 +28,7 @@ def forward(
     """Add the step that makes a chunk's images; ``places`` are x, u, bias and y."""
     x, u, bias, y = places
     spec = group.spec
-    work = _multiply_adds(spec)
+    work = spec.conv.multiply_adds
     role = "back" if spec.is_turned else "forward"
     low.joins_images = low.joins_images or group.images > 1
     size = kernels.joined_scratch_size(group)
@@ -74,7 +79,7 @@ def one_image(
             why=f"{spec.title}: 3×3, stride 1, by spots{what}",
             when="is_one",
             parts=parts,
-            multiply_adds=_multiply_adds(spec) * (parts == spec.spots),
+            multiply_adds=spec.conv.multiply_adds * (parts == spec.spots),
         )
 
 
@@ -100,10 +105,33 @@ def weight_grad(
         per="chunk",
         grain="fine",
         why=f"{group.spec.title}, transposed, {group.images} image(s) joined",
-        multiply_adds=_multiply_adds(group.spec),
+        multiply_adds=group.spec.conv.multiply_adds,
     )
 
 
-def _multiply_adds(spec: Winograd) -> int:
-    conv = spec.conv
-    return conv.y.height * conv.y.width * conv.y.channels * 9 * conv.x.channels
+def are_small(x: ImageLayout, y: ImageLayout) -> bool:
+    """Whether a chunk's images lie in the second cache together."""
+    is_few = y.height * y.width <= MOST_PIXELS
+    return is_few and 4 * kernels.IMAGES * (x.size + y.size) <= kernels.CACHED
+
+
+def gradient(
+    low: LoweringContext,
+    node: Node,
+    kernel: Kernel,
+    spec: ConvJoined,
+    places: tuple[BufferRef, BufferRef, BufferRef],
+) -> None:
+    """Add the step of a direct convolution's gradient for a chunk's images."""
+    low.joins_images = True
+    low.step(
+        kernel,
+        spec,
+        *places,
+        Number("images"),
+        node=node.name,
+        per="chunk",
+        grain="fine",
+        why="register tiles, images joined",
+        multiply_adds=spec.conv.multiply_adds,
+    )

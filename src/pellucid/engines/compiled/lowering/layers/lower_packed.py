@@ -71,7 +71,7 @@ def forward(
         grain="fine",
         why=f"packed weights, {many.images} image(s) joined{what}",
         when="is_many" if low.shares_images else "",
-        multiply_adds=_multiply_adds(spec),
+        multiply_adds=spec.multiply_adds,
     )
 
 
@@ -101,13 +101,8 @@ def one_image(
         why=f"packed weights{what}",
         when=when,
         parts=one.parts,
-        multiply_adds=_multiply_adds(spec),
+        multiply_adds=spec.multiply_adds,
     )
-
-
-def _multiply_adds(spec: Conv) -> int:
-    outputs = spec.y.height * spec.y.width * spec.y.channels
-    return outputs * prod(spec.kernel) * spec.x.channels
 
 
 def _pack(
