@@ -341,7 +341,7 @@ def _pull_weight(
     if low.options.winograd and winograd_fits(spec):
         fast = Winograd(spec, pooled=False, y=spec.y)
         group = winograd_joined.join(fast)
-        if group is not None:
+        if group is not None and group.images > 1:
             lower_joined.weight_grad(low, node, group, (x.buffer, grad.buffer))
             return
         size = winograd_weight_grad.grad_size(fast)

@@ -25,12 +25,14 @@ def forward(
     places: tuple[BufferRef, BufferRef, BufferRef, BufferRef],
     what: str,
 ) -> None:
-    """Add the step that makes a chunk's images; ``places`` are x, u, bias and y."""
+    """Add the step of a batch's images; ``places`` are x, u, bias and y."""
     x, u, bias, y = places
     spec = group.spec
     work = spec.conv.multiply_adds
     role = "back" if spec.is_turned else "forward"
-    low.joins_images = low.joins_images or group.images > 1
+    is_joined = group.images > 1
+    joined = f"{group.images} images joined" if is_joined else "all tiles at once"
+    low.joins_images = low.joins_images or is_joined
     size = kernels.joined_scratch_size(group)
     scratch = low.buffer(f"{node.name} tiles joined {role}", size, "worker")
     low.step(
@@ -41,13 +43,13 @@ def forward(
         bias,
         y,
         BufferRef(scratch),
-        Number("images"),
+        Number("images") if is_joined else 1,
         x.buffer.stride,
         y.buffer.stride,
         node=node.name,
-        per="chunk",
+        per="chunk" if is_joined else "image",
         grain="fine",
-        why=f"{spec.title}: 3×3, stride 1, {group.images} image(s) joined{what}",
+        why=f"{spec.title}: 3×3, stride 1, {joined}{what}",
         when="is_many" if low.shares_images else "",
         multiply_adds=work,
     )
@@ -87,7 +89,7 @@ def weight_grad(
     low: LoweringContext, node: Node, group: Joined, pair: tuple[Buffer, Buffer]
 ) -> None:
     """Add the step of the weights' gradient, from x and grad_y."""
-    low.joins_images = low.joins_images or group.images > 1
+    low.joins_images = True
     x, grad = pair
     size = winograd_joined_grad.joined_grad_scratch_size(group)
     scratch = low.buffer(f"{node.name} tiles joined grad", size, "worker")
@@ -104,7 +106,7 @@ def weight_grad(
         node=node.name,
         per="chunk",
         grain="fine",
-        why=f"{group.spec.title}, transposed, {group.images} image(s) joined",
+        why=f"{group.spec.title}, transposed, {group.images} images joined",
         multiply_adds=group.spec.conv.multiply_adds,
     )
 
