@@ -79,7 +79,35 @@ def moved_elements() -> pl.Network:
     )
 
 
-OWN = {"every-layer": every_layer, "moved-elements": moved_elements}
+def every_function() -> pl.Network:
+    """A network with all functions of each element, and one of one's own."""
+    kinds = [
+        *(pl.ReLU6(), pl.Clip(-1, 2), pl.Clip(minimum=-0.5), pl.HardSigmoid()),
+        *(pl.HardSwish(), pl.ELU(1.5), pl.ELU(), pl.Softplus(), pl.Mish()),
+        pl.Elementwise(lambda x: x * pl.math.sigmoid(1.702 * x)),
+        pl.Elementwise(
+            lambda x: (
+                pl.math.maximum(x, -0.3)
+                - pl.math.erf(x) / 2
+                + pl.math.where(x > 0, 1, 2)
+            )
+        ),
+    ]
+    return pl.Sequential(
+        pl.Input(28, 28, 1),
+        pl.AvgPool2D(2),
+        *(layer for kind in kinds for layer in (pl.Dense(3), kind)),
+        pl.Flatten(),
+        pl.Dense(10),
+        name="every-function",
+    )
+
+
+OWN = {
+    "every-layer": every_layer,
+    "every-function": every_function,
+    "moved-elements": moved_elements,
+}
 
 
 def spread(network: pl.Network) -> dict[str, np.ndarray]:
@@ -179,8 +207,13 @@ def test_a_script_runs_and_learns_without_pellucid(
     assert float(last.split()[2]) > 60
 
 
-def test_the_numpy_script_s_derivatives_are_the_engine_s(tmp_path: Path) -> None:
-    network = every_layer().with_settings({"dropout.rate": 0, "dropout_1.rate": 0})
+@pytest.mark.parametrize("name", OWN)
+def test_the_numpy_script_s_derivatives_are_the_engine_s(
+    name: str, tmp_path: Path
+) -> None:
+    network = OWN[name]()
+    dropouts = [node.name for node in network.nodes if "dropout" in node.name]
+    network = network.with_settings({f"{dropout}.rate": 0 for dropout in dropouts})
     weights = {k: a.astype("f8") for k, a in spread(network).items()}
     path, _ = write(network, "numpy", tmp_path, weights=weights)
     names = runpy.run_path(str(path), run_name="script")
@@ -190,7 +223,8 @@ def test_the_numpy_script_s_derivatives_are_the_engine_s(tmp_path: Path) -> None
     images, labels = random.standard_normal((4, 28, 28, 1)), np.arange(4)
     loss, grads = model.gradients(images, labels)
     statistics = {k: a.copy() for k, a in weights.items() if "running" in k}
-    v = names["forward"](weights, statistics, images, random)
+    more = (statistics, images, random) if statistics else (images,)
+    v = names["forward"](weights, *more)
     value, grad = names["loss_and_grad"](v[network.outputs[0]], labels)
     found = names["backward"](weights, v, grad)
     assert value == pytest.approx(loss, rel=1e-12)

@@ -61,6 +61,9 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "slope": (0.2,),
     "negative_slope": (0.2,),
     "alpha": (2.0,),
+    "function": (lambda x: x * pl.math.sigmoid(1.702 * x) - abs(x - 0.1) ** 1.5,),
+    "minimum": (-1.5,),
+    "maximum": (2.5,),
     "beta": (0.6,),
     "size": (3,),
     "trainable": (False,),
@@ -85,6 +88,8 @@ def layers() -> list[Layer]:
             for f in dataclasses.fields(kind)
             if f.default is dataclasses.MISSING and f.name != "name"
         }
+        if kind is pl.Clip:
+            needed["minimum"] = -1.0  # one of its limits must be given
         found.append(kind(**needed))
         for field in dataclasses.fields(kind):
             if field.name == "output_padding":

@@ -23,15 +23,7 @@ from pellucid.objectives.output_meaning import OutputMeaning, output_meaning
 from pellucid.runs.recipe import Recipe
 
 #: layers that do the same to every number, whatever the numbers' order
-ORDERLESS = (
-    nl.Dropout,
-    nl.ReLU,
-    nl.LeakyReLU,
-    nl.Sigmoid,
-    nl.Tanh,
-    nl.GELU,
-    nl.SiLU,
-)
+ORDERLESS = (nl.Dropout, nl.Pointwise)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,16 +18,7 @@ from pellucid.network import layers as pl
 from pellucid.network.layers import Shape
 
 Array = npt.NDArray[Any]
-_ORDERLESS = (
-    pl.Dropout,
-    pl.GELU,
-    pl.LeakyReLU,
-    pl.ReLU,
-    pl.SiLU,
-    pl.Sigmoid,
-    pl.Softmax,
-    pl.Tanh,
-)
+_ORDERLESS = (pl.Dropout, pl.Pointwise, pl.Softmax)
 
 
 def find_flattened_images(network: Network) -> dict[str, Shape]:

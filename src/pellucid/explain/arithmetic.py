@@ -20,8 +20,7 @@ from pellucid.explain.values import (
 )
 from pellucid.model import Model
 from pellucid.network import Node
-from pellucid.network.layers import Input
-from pellucid.network.layers.activation import ACTIVATIONS
+from pellucid.network.layers import Input, Pointwise, Softmax, find_entry
 from pellucid.network.ports import require_single
 
 Activations = dict[str, Array]
@@ -120,12 +119,10 @@ def _explain_element(
     if isinstance(node.layer, Input):
         done = _explain_input(model, at, found[node.name], pixels)
     else:
-        done = CALCULATIONS[type(node.layer).__name__](
-            _element_context(model, node, at, found)
-        )
+        calculate = find_entry(CALCULATIONS, node.layer)
+        done = calculate(_element_context(model, node, at, found))
     followers = model.network.consumers[node.name]
-    is_activation = tuple(ACTIVATIONS.values())
-    then = [f for f in followers if isinstance(f.layer, is_activation)]
+    then = [f for f in followers if isinstance(f.layer, Pointwise | Softmax)]
     is_followed = len(followers) == 1 and not isinstance(node.layer, Input)
     return Arithmetic(
         node=node.name,

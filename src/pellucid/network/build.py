@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pellucid.errors import NetworkError
 from pellucid.network.layers import Input, Layer, Value
-from pellucid.network.layers.activation import Elementwise
-from pellucid.network.layers.base import as_value
+from pellucid.network.layers.base import SameShape, as_value
 from pellucid.network.node import Node, place
 
 
@@ -123,7 +122,7 @@ class _Builder:
             name = self._free_name(layer.name or value.stem or layer.stem)
         self._taken.add(name)
         self._owners.setdefault(id(layer), name)
-        activation: Elementwise | None = getattr(layer, "activation", None)
+        activation: SameShape | None = getattr(layer, "activation", None)
         plain = layer
         if activation is not None:
             plain = dataclasses.replace(layer, activation=None)  # type: ignore[call-arg]

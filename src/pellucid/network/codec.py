@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 from pellucid.errors import NetworkError, PellucidError
+from pellucid.network import expression
+from pellucid.network.expression import Expression
 from pellucid.network.graph import Network
 from pellucid.network.initializers import Constant, Normal, Uniform
 from pellucid.network.layers import LAYERS, Input, Layer
@@ -67,6 +69,8 @@ def _arguments(layer: Layer) -> dict[str, Any]:
 def _encode(value: Any) -> Any:
     if isinstance(value, Uniform | Normal | Constant):
         return {"initializer": type(value).__name__, **dataclasses.asdict(value)}
+    if isinstance(value, Expression):
+        return {"expression": expression.to_json(value)}
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
     return value
@@ -192,9 +196,11 @@ def make_layer(kind: type[Layer], name: str, arguments: dict[str, Any]) -> Layer
 
 
 def decode(value: Any) -> Any:
-    """Turn JSON's lists into tuples and its objects into initializers."""
+    """Turn lists into tuples, objects into initializers and expressions."""
     if isinstance(value, list):
         return tuple(decode(item) for item in value)
+    if isinstance(value, dict) and set(value) == {"expression"}:
+        return expression.from_json(value["expression"])
     if isinstance(value, dict):
         arguments = dict(value)
         kind = _DISTRIBUTIONS.get(str(arguments.pop("initializer", "")))

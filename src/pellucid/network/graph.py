@@ -24,7 +24,6 @@ from pellucid.network.layers import (
     Shape,
     Value,
 )
-from pellucid.network.layers.activation import RELU_KINDS
 from pellucid.network.layers.base import WeightSpec, check_arity
 from pellucid.network.nesting import nest
 from pellucid.network.node import Node
@@ -250,7 +249,7 @@ class Network:
         followers = list(self.consumers[name])
         while followers:
             follower = followers.pop()
-            if isinstance(follower.layer, RELU_KINDS):
+            if getattr(follower.layer, "is_rectifier", False):
                 return "he_normal"
             if isinstance(follower.layer, BatchNorm):
                 followers.extend(self.consumers[follower.name])

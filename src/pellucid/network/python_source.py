@@ -7,6 +7,7 @@ import keyword
 from typing import Any
 
 from pellucid.network.build import build_nodes
+from pellucid.network.expression import Expression
 from pellucid.network.graph import Network
 from pellucid.network.layers import Input, Value
 from pellucid.network.node import Node
@@ -151,6 +152,8 @@ def _given(described: Any, but: tuple[str, ...]) -> list[tuple[str, Any]]:
 
 def _value(value: Any) -> str:
     """Return Python for an argument."""
+    if isinstance(value, Expression):
+        return f"lambda x: {value!r}"
     if dataclasses.is_dataclass(value):
         given = (f"{f.name}={_value(getattr(value, f.name))}" for f in _fields(value))
         return f"pl.{type(value).__name__}({', '.join(given)})"

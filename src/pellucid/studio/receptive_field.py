@@ -19,12 +19,12 @@ from pellucid.network.layers import (
     Flatten,
     MaxPool2D,
     PadChannels,
+    SameShape,
     Shape,
     Slice,
     Upsample2D,
     ZeroPad2D,
 )
-from pellucid.network.layers.activation import Elementwise
 from pellucid.network.rearrangement import SliceStep
 
 
@@ -174,5 +174,5 @@ _RULES: tuple[tuple[Any, Rule], ...] = (
     (ZeroPad2D, _shift_span),
     (Upsample2D, _resize_span),
     (Arithmetic, _stretched),
-    ((Elementwise, ChannelShuffle, Concat, PadChannels), _same),
+    ((SameShape, ChannelShuffle, Concat, PadChannels), _same),
 )

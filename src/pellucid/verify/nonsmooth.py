@@ -20,7 +20,9 @@ from pellucid.engines.numpy.layers.pool import DENSE
 from pellucid.engines.numpy.layers.windows import cells, crop, pad
 from pellucid.engines.protocol import Array
 from pellucid.network import Network
-from pellucid.network.layers import Layer, LeakyReLU, MaxPool2D, ReLU
+from pellucid.network.expression import conditions
+from pellucid.network.expression.evaluate import compute, compute_on_sides
+from pellucid.network.layers import Layer, MaxPool2D, Pointwise
 
 NEAR = 1e-6  # of a corner: what float32 may not be able to tell apart
 
@@ -33,7 +35,7 @@ class Count(NamedTuple):
     """How much of a batch lies near a corner.
 
     kinks : int
-        Inputs of ReLU and LeakyReLU nearer to 0 than 1e-6.
+        Inputs of pointwise layers nearer to a corner than 1e-6 (of ReLU: to 0).
     ties : int
         Windows of max-pools whose two largest values are nearer than 1e-6. Exact
         ties do not count: the first maximum wins on every engine.
@@ -55,16 +57,41 @@ def find_branches(network: Network, values: Mapping[str, Array]) -> Branches:
     Returns
     -------
     dict of node name to ndarray
-        ReLU kinds: bool, where the input was positive. Max-pools: the number of the
-        winning cell, uint16, shape of the output.
+        Pointwise layers: bool, where each comparison of the derivative holds (of
+        ReLU: where the input is positive), on a last axis if there are several.
+        Max-pools: the number of the winning cell, uint16, shape of the output.
     """
     found: Branches = {}
     for node in network.nodes:
-        if isinstance(node.layer, ReLU | LeakyReLU):
-            found[node.name] = values[node.inputs[0]] > 0
+        if has_corners(node.layer):
+            found[node.name] = sides_of(node.layer, values[node.inputs[0]])
         elif isinstance(node.layer, MaxPool2D):
             found[node.name] = _find_winners(node.layer, values[node.inputs[0]])
     return found
+
+
+def has_corners(layer: Layer) -> bool:
+    """Return whether a layer is pointwise and its derivative jumps somewhere."""
+    return isinstance(layer, Pointwise) and bool(conditions(layer.derivative))
+
+
+def sides_of(layer: Any, x: Array) -> Array:
+    """Return where each comparison holds, on a last axis if there are several."""
+    held = [compute(condition, x=x) for condition in conditions(layer.derivative)]
+    return _joined([np.broadcast_to(side, x.shape) for side in held])
+
+
+def distances_of(layer: Any, x: Array) -> Array:
+    """Return how far both sides of each comparison are apart, as `sides_of`."""
+    apart = []
+    for condition in conditions(layer.derivative):
+        left, right = (compute(side, x=x) for side in condition.arguments)
+        apart.append(np.broadcast_to(np.abs(left - right), x.shape))
+    return _joined(apart)
+
+
+def _joined(arrays: list[Array]) -> Array:
+    return arrays[0].copy() if len(arrays) == 1 else np.stack(arrays, axis=-1)
 
 
 def count_differences(mine: Branches, theirs: Branches) -> int:
@@ -76,8 +103,9 @@ def count_near(network: Network, values: Mapping[str, Array]) -> Count:
     """Count what lies near a corner, given every node's output."""
     kinks = ties = 0
     for node in network.nodes:
-        if isinstance(node.layer, ReLU | LeakyReLU):
-            kinks += int(np.count_nonzero(np.abs(values[node.inputs[0]]) < NEAR))
+        if has_corners(node.layer):
+            distances = distances_of(node.layer, values[node.inputs[0]])
+            kinks += int(np.count_nonzero(distances < NEAR))
         elif isinstance(node.layer, MaxPool2D):
             ties += _count_near_ties(node.layer, values[node.inputs[0]])
     return Count(kinks, ties)
@@ -164,8 +192,12 @@ def _vjp_on_branch(layer: Layer, x: Array, side: Array) -> Back:
     """Return the derivative by the input of a layer whose side is given."""
     if isinstance(layer, MaxPool2D):
         return _max_pool_vjp(layer, x, side)
-    slope = getattr(layer, "slope", 0.0)
-    slopes = np.where(side, 1.0, slope).astype(x.dtype)
+    if not isinstance(layer, Pointwise):
+        raise TypeError(type(layer))
+    found = conditions(layer.derivative)
+    sides = [side] if len(found) == 1 else np.moveaxis(side, -1, 0)
+    given = dict(zip(found, sides, strict=True))
+    slopes = compute_on_sides(layer.derivative, given, x=x).astype(x.dtype)
     return lambda grad_y: (grad_y * slopes,)
 
 

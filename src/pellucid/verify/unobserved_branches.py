@@ -17,8 +17,14 @@ import numpy as np
 
 from pellucid.engines.protocol import Array
 from pellucid.network import Network
-from pellucid.network.layers import LeakyReLU, MaxPool2D, ReLU
-from pellucid.verify.nonsmooth import NEAR, Branches, find_best_two
+from pellucid.network.layers import MaxPool2D
+from pellucid.verify.nonsmooth import (
+    NEAR,
+    Branches,
+    distances_of,
+    find_best_two,
+    has_corners,
+)
 
 Tensors = dict[str, Array]
 MOST = 1000  # corners that are tried, the nearest first
@@ -139,10 +145,11 @@ def list_flips(
     flips: list[Flip] = []
     for node in network.nodes:
         near = max([NEAR, *(rounding.get(source, 0.0) for source in node.inputs)])
-        if isinstance(node.layer, ReLU | LeakyReLU):
-            x, mine = np.abs(values[node.inputs[0]]), branches[node.name]
-            for index in map(tuple, np.argwhere(x < near)):
-                flips.append(Flip(x[index], node.name, index, not mine[index]))
+        if has_corners(node.layer):
+            apart = distances_of(node.layer, values[node.inputs[0]])
+            mine = branches[node.name]
+            for index in map(tuple, np.argwhere(apart < near)):
+                flips.append(Flip(apart[index], node.name, index, not mine[index]))
         elif isinstance(node.layer, MaxPool2D):
             gap, first, second = find_best_two(node.layer, values[node.inputs[0]])
             mine = branches[node.name]

@@ -11,7 +11,7 @@ from oracles.differences import central, relative_error
 
 import pellucid as pl
 from pellucid.engines.numpy.layers import FORWARD, Mode, run
-from pellucid.network.layers import LAYERS
+from pellucid.network.layers import LAYERS, Pointwise
 
 TRAINING = Mode(is_training=True)
 CASES: list[tuple[Any, list[tuple[int, ...]]]] = [
@@ -43,6 +43,17 @@ CASES: list[tuple[Any, list[tuple[int, ...]]]] = [
     (pl.Tanh(), [(3, 4)]),
     (pl.GELU(), [(3, 4)]),
     (pl.SiLU(), [(3, 4)]),
+    (pl.ReLU6(), [(3, 4)]),
+    (pl.Clip(-0.5, 0.7), [(3, 4)]),
+    (pl.Clip(minimum=-0.2), [(3, 4)]),
+    (pl.Clip(maximum=0.3), [(3, 4)]),
+    (pl.HardSigmoid(), [(3, 4)]),
+    (pl.HardSwish(), [(3, 4)]),
+    (pl.ELU(), [(3, 4)]),
+    (pl.ELU(1.7), [(3, 4)]),
+    (pl.Softplus(), [(3, 4)]),
+    (pl.Mish(), [(3, 4)]),
+    (pl.Elementwise(lambda x: x * pl.math.sigmoid(1.702 * x)), [(3, 4)]),
     (pl.Softmax(), [(3, 4)]),
     (pl.Flatten(), [(3, 2, 2)]),
     (pl.ZeroPad2D(((1, 0), (2, 3))), [(3, 2, 2)]),
@@ -99,7 +110,8 @@ def test_derivatives_equal_central_differences(layer: Any, shapes: Any) -> None:
 
 
 def test_every_layer_of_the_description_is_there() -> None:
-    assert set(FORWARD) | {"Input"} == set(LAYERS)
+    others = {kind for kind in LAYERS.values() if not issubclass(kind, Pointwise)}
+    assert set(FORWARD) == (others | {Pointwise}) - {pl.Input}
 
 
 def test_a_product_with_zeros_has_its_derivatives() -> None:

@@ -10,6 +10,8 @@ from pellucid.code.functional import (
     constant_text,
     is_random,
 )
+from pellucid.code.jax.parts import PARTS
+from pellucid.code.pointwise import JAX, Functions
 from pellucid.code.rearrangements import concat_axis, rearranged
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number, wrap_assignment
@@ -29,7 +31,13 @@ def _arguments(spec: ScriptSpec) -> str:
 
 
 def forward_text(spec: ScriptSpec) -> str:
-    """Write the network as a function of its weights."""
+    """Write the network as a function of its weights, after the functions it calls."""
+    functions = Functions(JAX, taken=PARTS)
+    forward = _forward_text(spec, functions)
+    return "\n\n".join([*functions.sources(), forward])
+
+
+def _forward_text(spec: ScriptSpec, functions: Functions) -> str:
     lines = [f"def forward({_arguments(spec)}):"]
     words = "Return the logits"
     if has_buffers(spec):
@@ -37,16 +45,18 @@ def forward_text(spec: ScriptSpec) -> str:
     lines.append(f'    """{words}."""')
     if spec.is_chain:
         for node in spec.logit_nodes:
-            lines += _lines(spec, node, ["x"], "x")
+            lines += _lines(spec, node, ["x"], "x", functions)
         return "\n".join([*lines, "    return x", ""])
     lines.append(f'    v = {{"{spec.network.inputs[0]}": x}}')
     for node in spec.logit_nodes:
         inputs = [f'v["{source}"]' for source in node.inputs]
-        lines += _lines(spec, node, inputs, f'v["{node.name}"]')
+        lines += _lines(spec, node, inputs, f'v["{node.name}"]', functions)
     return "\n".join([*lines, f'    return v["{spec.logits_node}"]', ""])
 
 
-def _lines(spec: ScriptSpec, node: Node, x: list[str], y: str) -> list[str]:
+def _lines(
+    spec: ScriptSpec, node: Node, x: list[str], y: str, functions: Functions
+) -> list[str]:
     """Return the lines that compute a node."""
     layer: Any = node.layer
     weight, bias = f'w["{node.name}.weight"]', f'w["{node.name}.bias"]'
@@ -55,9 +65,9 @@ def _lines(spec: ScriptSpec, node: Node, x: list[str], y: str) -> list[str]:
         if isinstance(layer, nl.ConvTranspose2D):
             weight = f"{weight}[::-1, ::-1]"
         tail = f" + {bias}" if layer.bias else ""
-        text = call(f"{y} = convolve", [x[0], weight, *options], tail=tail)
-        if all(len(line) <= 88 for line in text.splitlines()) and "\n" not in text:
-            return [text]
+        line = call(f"{y} = convolve", [x[0], weight, *options], tail=tail)
+        if all(len(row) <= 88 for row in line.splitlines()) and "\n" not in line:
+            return [line]
         first = call(f"{y} = convolve", [x[0], weight, *options])
         return [first, f"    {y} = {y}{tail}"] if tail else [first]
     if isinstance(layer, nl.Dense):
@@ -98,9 +108,6 @@ def _lines(spec: ScriptSpec, node: Node, x: list[str], y: str) -> list[str]:
         shape = spec.shape(node)
         texts = rearranged(layer.steps(shape), x[0], shape, module="jnp")
         return [wrap_assignment(f"    {y} = {text.format(y=y)}") for text in texts]
-    if isinstance(layer, nl.LeakyReLU):
-        words = [f"{x[0]} > 0", x[0], f"{number(layer.slope)} * {x[0]}"]
-        return [call(f"{y} = jnp.where", words)]
     if isinstance(layer, nl.Arithmetic):
         words = align_words(spec, node, x)
         if isinstance(layer, nl.Maximum):
@@ -123,6 +130,9 @@ def _lines(spec: ScriptSpec, node: Node, x: list[str], y: str) -> list[str]:
         window = layer.window(spec.shape(node))
         words = [x[0], str(window.kernel), str(window.strides)]
         return [call(f"{y} = max_pool", words, tail="[:, 0, 0]")]
+    if isinstance(layer, nl.Pointwise) and type(layer) not in _SIMPLE:
+        shown = functions.apply(layer.stem, layer.expression, {"x": x[0]})
+        return [wrap_assignment(f"    {y} = {shown}")]
     text = _SIMPLE[type(layer)].format(x=x[0], layer=layer)
     return [f"    {y} = {text}"]
 
@@ -153,14 +163,13 @@ def _convolution(spec: ScriptSpec, node: Node) -> list[str]:
 
 
 _SIMPLE: dict[type[nl.Layer], str] = {
+    nl.ELU: "jax.nn.elu({x}, {layer.alpha})",
     nl.Flatten: "{x}.reshape(len({x}), -1)",
     nl.GELU: "jax.nn.gelu({x}, approximate=False)",
     nl.GlobalAvgPool2D: "{x}.mean((1, 2))",
     nl.ReLU: "jax.nn.relu({x})",
     nl.SiLU: "jax.nn.silu({x})",
-    nl.Sigmoid: "jax.nn.sigmoid({x})",
     nl.Softmax: "jax.nn.softmax({x})",
-    nl.Tanh: "jnp.tanh({x})",
     nl.Upsample2D: "upsample({x}, {layer.factors})",
     nl.ZeroPad2D: "jnp.pad({x}, ((0, 0), *{layer.sides}, (0, 0)))",
 }

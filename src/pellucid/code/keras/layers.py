@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pellucid.code.pointwise import Functions
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import number, one_or_pair
 from pellucid.engines.framework_layers import LayerCall
@@ -67,7 +68,7 @@ def _around(pads: Any) -> str:
     return f"(({top}, {bottom}), ({left}, {right}))"
 
 
-def layer_texts(spec: ScriptSpec, node: Node) -> Built:
+def layer_texts(spec: ScriptSpec, node: Node, functions: Functions) -> Built:
     """Return a node's layers: those before it, its class and words, those after it.
 
     Raises
@@ -75,6 +76,12 @@ def layer_texts(spec: ScriptSpec, node: Node) -> Built:
     UnsupportedLayerError
         If Keras' own layers do not compute exactly the same.
     """
+    if isinstance(node.layer, nl.Pointwise) and type(node.layer) not in CALLS:
+        shown = functions.apply(node.layer.stem, node.layer.expression, {"x": "x"})
+        function = shown[: -len("(x)")] if shown.endswith("(x)") else None
+        if function is None or not function.isidentifier():
+            function = f"lambda x: {shown}"
+        return [], "Activation", [function], []
     if type(node.layer) not in CALLS:
         raise spec.refuse(node, "there is no such layer")
     call = CALLS[type(node.layer)](node.layer, spec.shape(node))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pellucid.code.keras.layers import Layer, layer_texts, shared_words, start_words
+from pellucid.code.pointwise import KERAS, Functions
 from pellucid.code.rearrangements import rearranged
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call
@@ -11,15 +12,16 @@ from pellucid.network import Node
 from pellucid.network import layers as nl
 from pellucid.network.rearrangement import PermuteStep, ReshapeStep
 
-#: activations that Keras' layers take as ``activation=``
-_MERGED: dict[type[nl.Layer], str] = {
-    nl.GELU: "gelu",
-    nl.ReLU: "relu",
-    nl.SiLU: "silu",
-    nl.Sigmoid: "sigmoid",
-    nl.Softmax: "softmax",
-    nl.Tanh: "tanh",
-}
+
+def _merged_name(layer: nl.Layer) -> str | None:
+    """Return what Keras' layers take as ``activation=``; None: a layer of its own."""
+    if isinstance(layer, nl.ReLU | nl.Softmax):
+        return layer.stem
+    if type(layer) not in CALLS:
+        return None
+    call = CALLS[type(layer)](layer, ())
+    return call.arguments["activation"] if call.name == "Activation" else None
+
 
 #: what the function that makes the model speaks of
 _TAKEN = frozenset(("DECAY", "KERNEL", "inputs", "keras", "layers"))
@@ -31,7 +33,7 @@ def _merges(spec: ScriptSpec) -> dict[str, Node]:
     for node in spec.nodes:
         readers = spec.network.consumers[node.name]
         takes = isinstance(node.layer, nl.Conv2D | nl.Dense | nl.ConvTranspose2D)
-        if takes and len(readers) == 1 and type(readers[0].layer) in _MERGED:
+        if takes and len(readers) == 1 and _merged_name(readers[0].layer):
             is_cropped = isinstance(node.layer, nl.ConvTranspose2D)
             if not is_cropped:
                 found[node.name] = readers[0]
@@ -62,7 +64,13 @@ def _operator_lines(spec: ScriptSpec, node: Node, y: str, x: str) -> list[str]:
 
 
 def model_text(spec: ScriptSpec) -> str:
-    """Write the network as a functional model."""
+    """Write the network as a functional model, after the functions it calls."""
+    functions = Functions(KERAS, taken=_TAKEN)
+    model = _model_text(spec, functions)
+    return "\n\n".join([*functions.sources(), model])
+
+
+def _model_text(spec: ScriptSpec, functions: Functions) -> str:
     merged = _merges(spec)
     after = {node.name: source for source, node in merged.items()}
     shape = ", ".join(map(str, spec.network.input_shape))
@@ -74,7 +82,7 @@ def model_text(spec: ScriptSpec) -> str:
     ]
     nodes = [node for node in spec.nodes if node.name not in after]
     made = {
-        n.name: _layers(spec, n, merged.get(n.name))
+        n.name: _layers(spec, n, merged.get(n.name), functions)
         for n in nodes
         if not is_operator(n)
     }
@@ -105,11 +113,13 @@ def model_text(spec: ScriptSpec) -> str:
     return "\n".join([*lines, f"    return keras.Model(inputs, {last})", ""])
 
 
-def _layers(spec: ScriptSpec, node: Node, activation: Node | None) -> list[Layer]:
+def _layers(
+    spec: ScriptSpec, node: Node, activation: Node | None, functions: Functions
+) -> list[Layer]:
     """Return the layers of a node."""
-    before, name, words, after = layer_texts(spec, node)
+    before, name, words, after = layer_texts(spec, node, functions)
     if activation is not None:
-        words = [*words, f'activation="{_MERGED[type(activation.layer)]}"']
+        words = [*words, f'activation="{_merged_name(activation.layer)}"']
     extra = start_words(spec, node)
     words += ["**KERNEL"] if extra and extra == shared_words(spec) else extra
     if spec.weights_file:

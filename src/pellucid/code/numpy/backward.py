@@ -16,14 +16,16 @@ from pellucid.code.numpy.forward import (
     weight_of,
     window_words,
 )
+from pellucid.code.pointwise import Functions, variables_of
 from pellucid.code.rearrangements import concat_axis, gradient_lines
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import WIDTH, call, number, wrap_assignment
 from pellucid.network import Node
 from pellucid.network import layers as nl
+from pellucid.network.expression import variable
 
 
-def backward_text(spec: ScriptSpec) -> str:
+def backward_text(spec: ScriptSpec, functions: Functions) -> str:
     """Write the chain rule from the last node to the first."""
     lines = [
         "def backward(w, v, grad):",
@@ -33,7 +35,7 @@ def backward_text(spec: ScriptSpec) -> str:
     reached = {spec.logits_node}
     learners = _learners(spec)
     for node in reversed(spec.logit_nodes):
-        lines += _backward_lines(spec, node, reached, learners)
+        lines += _backward_lines(spec, node, reached, learners, functions)
     return "\n".join([*lines, "    return grads", ""])
 
 
@@ -48,7 +50,11 @@ def _learners(spec: ScriptSpec) -> set[str]:
 
 
 def _backward_lines(
-    spec: ScriptSpec, node: Node, reached: set[str], learners: set[str]
+    spec: ScriptSpec,
+    node: Node,
+    reached: set[str],
+    learners: set[str],
+    functions: Functions,
 ) -> Lines:
     layer: Any = node.layer
     grad = f'g["{node.name}"]'
@@ -66,7 +72,10 @@ def _backward_lines(
     first = x if wanted else None
     is_new = first is not None and first not in reached
     target = "_" if first is None else f'g["{x}"]' if is_new else "grad_x"
-    lines = back_lines(spec, node, grad, target, targets)
+    if isinstance(layer, nl.Pointwise):
+        lines = [_pointwise_back(node, grad, target, functions)]
+    else:
+        lines = back_lines(spec, node, grad, target, targets)
     if first is not None and not is_new:
         lines.append(f'    g["{x}"] = g["{x}"] + grad_x')
     if first is not None:
@@ -181,13 +190,22 @@ def back_lines(
         shape = spec.shape(node)
         pieces = gradient_lines(layer.steps(shape), shape, (x, grad, target))
         return [wrap_assignment(f"    {piece}") for piece in pieces]
-    if isinstance(layer, nl.LeakyReLU):
-        words = [f"{x} > 0", grad, f"{number(layer.slope)} * {grad}"]
-        return [call(f"{target} = np.where", words)]
-    text = _SLOPES[type(layer)].format(
+    line = _SLOPES[type(layer)].format(
         g=grad, x=x, y=y, mask=kept_of(node, "mask"), layer=layer
     )
-    return [wrap_assignment(f"    {target} = {text}")]
+    return [wrap_assignment(f"    {target} = {line}")]
+
+
+def _pointwise_back(node: Node, grad: str, target: str, functions: Functions) -> str:
+    """Return the line that multiplies by the slope, told by x or by y."""
+    layer: Any = node.layer
+    from_output = layer.derivative_from_output
+    slope = layer.derivative if from_output is None else from_output
+    seen = value_of(node.inputs[0] if from_output is None else node.name)
+    name = variables_of(slope)
+    inputs = {"g": grad, **dict.fromkeys(name, seen)}
+    shown = functions.apply(f"{layer.stem}_back", variable("g") * slope, inputs)
+    return wrap_assignment(f"    {target} = {shown}")
 
 
 def _unpack_call(left: list[str], function: str, words: list[str]) -> Lines:
@@ -201,11 +219,6 @@ def _unpack_call(left: list[str], function: str, words: list[str]) -> Lines:
 _SLOPES: dict[type[nl.Layer], str] = {
     nl.Dropout: "{g} * {mask}.astype({g}.dtype)",
     nl.Flatten: "{g}.reshape({x}.shape)",
-    nl.GELU: "{g} * gelu_slope({x})",
-    nl.ReLU: "{g} * ({x} > 0)",
-    nl.SiLU: "{g} * silu_slope({x})",
-    nl.Sigmoid: "{g} * {y} * (1 - {y})",
     nl.Softmax: "softmax_back({g}, {y})",
-    nl.Tanh: "{g} * (1 - {y} * {y})",
     nl.ZeroPad2D: "crop({g}, {layer.sides})",
 }

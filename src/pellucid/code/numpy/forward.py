@@ -12,6 +12,7 @@ from pellucid.code.functional import (
     is_random,
     state_argument,
 )
+from pellucid.code.pointwise import Functions
 from pellucid.code.rearrangements import concat_axis, rearranged
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number, wrap_assignment
@@ -23,11 +24,7 @@ Lines = list[str]
 
 
 #: helper → helpers that call it
-CALLERS = {
-    "normalized": ("standardized",),
-    "logistic": ("silu_slope",),
-    "normal_sum": ("gelu_slope",),
-}
+CALLERS = {"normalized": ("standardized",), "erf": ("normal_sum",)}
 
 
 def value_of(name: str) -> str:
@@ -86,7 +83,7 @@ def has_modes(spec: ScriptSpec) -> bool:
     return is_random(spec) or has_buffers(spec)
 
 
-def forward_text(spec: ScriptSpec) -> str:
+def forward_text(spec: ScriptSpec, functions: Functions) -> str:
     """Write the forward pass."""
     rng = ", rng=None" if has_modes(spec) else ""
     lines = [f"def forward(w{state_argument(spec)}, x{rng}):"]
@@ -94,11 +91,11 @@ def forward_text(spec: ScriptSpec) -> str:
     lines.append(f'    """{words}{"; rng trains" if rng else ""}."""')
     lines.append(f'    v = {{"{spec.network.inputs[0]}": x}}')
     for node in spec.logit_nodes:
-        lines += _forward_lines(spec, node)
+        lines += _forward_lines(spec, node, functions)
     return "\n".join([*lines, "    return v", ""])
 
 
-def _forward_lines(spec: ScriptSpec, node: Node) -> Lines:
+def _forward_lines(spec: ScriptSpec, node: Node, functions: Functions) -> Lines:
     x, y = [value_of(source) for source in node.inputs], value_of(node.name)
     layer: Any = node.layer
     if isinstance(layer, nl.Conv2D | nl.ConvTranspose2D):
@@ -158,14 +155,10 @@ def _forward_lines(spec: ScriptSpec, node: Node) -> Lines:
         if isinstance(layer, nl.Maximum):
             return [call(f"{y} = largest", words)]
         return [wrap_assignment(f"    {y} = {OPERATORS[type(layer)].join(words)}")]
-    if isinstance(layer, nl.LeakyReLU):
-        words = [f"{x[0]} > 0", x[0], f"{number(layer.slope)} * {x[0]}"]
-        return [call(f"{y} = np.where", words)]
+    if isinstance(layer, nl.Pointwise):
+        shown = functions.apply(layer.stem, layer.expression, {"x": x[0]})
+        return [wrap_assignment(f"    {y} = {shown}")]
     return [f"    {line}" for line in _SIMPLE[type(layer)](node, x, y)]
-
-
-def _gelu(node: Node, x: list[str], y: str) -> Lines:
-    return [f"{y} = {x[0]} * normal_sum({x[0]})"]
 
 
 def _line(text: str) -> Callable[[Node, list[str], str], Lines]:
@@ -174,13 +167,8 @@ def _line(text: str) -> Callable[[Node, list[str], str], Lines]:
 
 _SIMPLE: dict[type[nl.Layer], Callable[[Node, list[str], str], Lines]] = {
     nl.Flatten: _line("{y} = {x}.reshape(len({x}), -1)"),
-    nl.GELU: _gelu,
     nl.GlobalAvgPool2D: _line("{y} = {x}.mean(axis=(1, 2))"),
-    nl.ReLU: _line("{y} = np.maximum({x}, 0)"),
-    nl.SiLU: _line("{y} = {x} * logistic({x})"),
-    nl.Sigmoid: _line("{y} = logistic({x})"),
     nl.Softmax: _line("{y} = softmax({x})"),
-    nl.Tanh: _line("{y} = np.tanh({x})"),
     nl.ZeroPad2D: lambda node, x, y: [f"{y} = pad({x[0]}, {node.layer.sides})"],  # type: ignore[attr-defined]
 }
 

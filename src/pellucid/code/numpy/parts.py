@@ -219,9 +219,9 @@ def local_response_norm_back(grad_y, x, size, alpha, beta, bias):
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
 ''',
-    "silu_slope": '''def silu_slope(x):
-    """Return the derivative of x * logistic(x)."""
-    return logistic(x) * (1 + x * (1 - logistic(x)))
+    "softplus": '''def softplus(x):
+    """ln(1 + exp(x)), without overflow."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 ''',
     "softmax": '''def softmax(x):
     """exp(x) / the sum of exp(x) over the last axis."""
@@ -233,15 +233,13 @@ def softmax_back(grad_y, y):
     """Each output moves with every input: y_i (delta_ij - y_j)."""
     return y * (grad_y - np.sum(grad_y * y, axis=-1, keepdims=True))
 ''',
+    "erf": '''def erf(x):
+    """Return the error function of each number."""
+    return np.vectorize(math.erf, otypes=[x.dtype])(x)
+''',
     "normal_sum": '''def normal_sum(x):
     """Return the normal distribution's sum up to x."""
-    erf = np.vectorize(math.erf, otypes=[x.dtype])
     return (1 + erf(x * math.sqrt(0.5))) / 2
-
-
-def gelu_slope(x):
-    """Return the derivative of x * normal_sum(x)."""
-    return normal_sum(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
 ''',
     "enlarge": '''def enlarge_matrix(size, factor, mode):
     """Return the matrix (size * factor, size) that enlarges one axis."""

@@ -16,8 +16,11 @@ from pellucid.code.numpy.training import (
     train_text,
     update_text,
 )
+from pellucid.code.pointwise import NUMPY, Functions
 from pellucid.code.script_spec import ScriptSpec
-from pellucid.network import layers as nl
+
+#: functions that a script may have
+_TAKEN = frozenset((*PARTS, "accuracy", "backward", "forward", "main", "train"))
 
 
 def script(spec: ScriptSpec, name: str) -> str:
@@ -30,11 +33,15 @@ def script(spec: ScriptSpec, name: str) -> str:
     """
     words = "From scratch: the derivatives are written out for exactly this network."
     head = scaffold.heading(spec, name, words)
-    forward, backward = forward_text(spec), backward_text(spec)
-    first = _imports(spec) + "\n" + scaffold.constants(spec).rstrip()
+    functions = Functions(NUMPY, taken=_TAKEN)
+    forward, backward = forward_text(spec, functions), backward_text(spec, functions)
+    own = functions.sources()
+    helpers = [*_parts("".join([forward, backward, loss_text(spec), *own])), *own]
+    uses_math = any("math." in helper for helper in helpers)
+    first = _imports(spec, uses_math) + "\n" + scaffold.constants(spec).rstrip()
     parts = [
         *arrays_of.functions(spec),
-        *_parts(forward + backward + loss_text(spec)),
+        *helpers,
         forward,
         loss_text(spec),
         backward,
@@ -46,8 +53,7 @@ def script(spec: ScriptSpec, name: str) -> str:
     return scaffold.whole(head, spec, first, parts, main_text(spec))
 
 
-def _imports(spec: ScriptSpec) -> str:
-    uses_math = spec.has(nl.GELU)
+def _imports(spec: ScriptSpec, uses_math: bool) -> str:
     lines = [
         *scaffold.standard_imports(spec, uses_math=uses_math),
         "import numpy as np",

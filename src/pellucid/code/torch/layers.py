@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pellucid.code.pointwise import TORCH, body, title
 from pellucid.code.script_spec import ORDERLESS, ScriptSpec
 from pellucid.code.text import number, one_or_pair
 from pellucid.engines.framework_layers import LayerCall
@@ -65,6 +66,8 @@ def module_lines(spec: ScriptSpec, node: Node) -> Modules:
     UnsupportedLayerError
         If PyTorch's own modules do not compute exactly the same.
     """
+    if isinstance(node.layer, nl.Pointwise) and type(node.layer) not in CALLS:
+        return [f"{pointwise_class(spec, node.layer)}()"]
     if type(node.layer) not in CALLS:
         return []
     if isinstance(node.layer, nl.Flatten):
@@ -76,6 +79,35 @@ def module_lines(spec: ScriptSpec, node: Node) -> Modules:
     if call.name in _REFUSED:
         raise spec.refuse(node, _REFUSED[call.name])
     return [_PADDING[call.name].format(pad_order(call.pads)), text]
+
+
+def pointwise_class(spec: ScriptSpec, layer: nl.Pointwise) -> str:
+    """Return what the class of a function of one's own is called in the script."""
+    own = [*dict.fromkeys(a.expression for a in _own_pointwise(spec))]
+    kind, place = type(layer).__name__, own.index(layer.expression)
+    return kind if len(own) == 1 else f"{kind}{place + 1}"
+
+
+def pointwise_classes(spec: ScriptSpec) -> list[str]:
+    """Return the classes of the functions that PyTorch has no module for."""
+    made = {
+        pointwise_class(spec, layer): layer.expression for layer in _own_pointwise(spec)
+    }
+    return [
+        f"class {name}(nn.Module):\n"
+        f'    """{title(expression)}"""\n\n'
+        "    def forward(self, x: torch.Tensor) -> torch.Tensor:\n"
+        + body(expression, TORCH, indent=8)
+        for name, expression in made.items()
+    ]
+
+
+def _own_pointwise(spec: ScriptSpec) -> list[nl.Pointwise]:
+    return [
+        node.layer
+        for node in spec.logit_nodes
+        if isinstance(node.layer, nl.Pointwise) and type(node.layer) not in CALLS
+    ]
 
 
 def _text(call: LayerCall) -> str:

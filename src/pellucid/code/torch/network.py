@@ -6,7 +6,13 @@ from collections.abc import Mapping
 
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import WIDTH, call
-from pellucid.code.torch.layers import MODULES, Modules, initial_calls, module_lines
+from pellucid.code.torch.layers import (
+    MODULES,
+    Modules,
+    initial_calls,
+    module_lines,
+    pointwise_classes,
+)
 from pellucid.code.torch.operators import OPERATORS, is_sequence
 
 #: what `nn.Module` has, and what the module's own text says
@@ -238,4 +244,5 @@ def _initial(spec: ScriptSpec, made: Mapping[str, Modules]) -> str:
 def helper_classes(spec: ScriptSpec) -> list[str]:
     """Return the classes of our own that the network's modules need."""
     text = "\n".join(row for rows in modules(spec).values() for row in rows)
-    return [source for name, source in _CLASSES.items() if f"{name}(" in text]
+    common = [source for name, source in _CLASSES.items() if f"{name}(" in text]
+    return [*common, *pointwise_classes(spec)]

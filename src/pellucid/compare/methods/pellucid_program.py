@@ -8,8 +8,7 @@ from typing import Any
 from pellucid.engines.registry import DEFAULT
 from pellucid.network import Network, Node, Preprocessing
 from pellucid.network.initializers import Initializer
-from pellucid.network.layers import Input, Layer
-from pellucid.network.layers.activation import Elementwise
+from pellucid.network.layers import Input, Layer, SameShape
 from pellucid.objectives import loss_from_json, optimizer_from_json
 from pellucid.runs.recipe import Recipe
 
@@ -136,7 +135,7 @@ def _fold_activations(network: Network) -> tuple[list[Node], dict[str, str]]:
     sugar = {
         node.name: node.inputs[0]
         for node in network.nodes
-        if isinstance(node.layer, Elementwise)
+        if isinstance(node.layer, SameShape)
         and node.inputs
         and node.name == f"{node.inputs[0]}_{node.layer.stem}"
         and _can_fold(network, node)

@@ -269,7 +269,8 @@ def _field(name: str, **arguments: str) -> Callable[[Any, Shape], LayerCall]:
 
 
 #: layer → its call, given the layer and its input's shape (H, W, C); sums,
-#: concatenations, slices, reshapes and permutations are operators in PyTorch
+#: concatenations, slices, reshapes and permutations are operators in PyTorch, as are
+#: pointwise layers that it has no module for
 CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.AvgPool2D: _pool,
     pl.BatchNorm: _batch_norm,
@@ -279,6 +280,7 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.Dense: _dense,
     pl.DepthToSpace: _depth_to_space,
     pl.Dropout: _field("Dropout", p="rate"),
+    pl.ELU: _field("ELU", alpha="alpha"),
     pl.Flatten: _field("Flatten"),
     pl.GELU: _field("GELU"),
     pl.GlobalAvgPool2D: _field("GlobalAvgPool2d"),
@@ -286,6 +288,8 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.GroupNorm: _group_norm,
     pl.InstanceNorm: _group_norm,
     pl.L2Normalize: _l2_normalize,
+    pl.HardSigmoid: _field("Hardsigmoid"),
+    pl.HardSwish: _field("Hardswish"),
     pl.LayerNorm: _layer_norm,
     pl.LeakyReLU: _field("LeakyReLU", negative_slope="slope"),
     pl.LocalResponseNorm: _local_response_norm,
@@ -293,12 +297,16 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.ChannelShuffle: _field("ChannelShuffle", groups="groups"),
     pl.PadChannels: _pad_channels,
     pl.PReLU: _prelu,
+    pl.Mish: _field("Mish"),
     pl.ReLU: _field("ReLU"),
+    pl.ReLU6: _field("ReLU6"),
     pl.Rescale: _rescale,
     pl.SiLU: _field("SiLU"),
     pl.Sigmoid: _field("Sigmoid"),
     pl.Softmax: _softmax,
     pl.SpaceToDepth: _space_to_depth,
+    # below its threshold PyTorch takes the logarithm, above it x; 50 loses no bit
+    pl.Softplus: lambda layer, shape: LayerCall("Softplus", {"threshold": 50}),
     pl.Tanh: _field("Tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _zero_pad2d,

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from pellucid.engines.jax.pointwise import pointwise
 from pellucid.network import Network
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer, Rearrangement
+from pellucid.network.layers import Layer, Rearrangement, find_entry
 from pellucid.network.rearrangement import PermuteStep, ReshapeStep, SliceStep
 from pellucid.network.window import Pads
 
@@ -76,7 +77,7 @@ def run(
             mask = mode.masks.get(node.name) if mode.is_training else None
             y = inputs[0] if mask is None else inputs[0] * mask.astype(inputs[0].dtype)
         else:
-            y = _FUNCTIONS[type(node.layer)](node.layer, own, *inputs)
+            y = find_entry(_FUNCTIONS, node.layer)(node.layer, own, *inputs)
         values[node.name] = y
     return Outcome({name: values[name] for name in keep}, buffers)
 
@@ -245,11 +246,6 @@ def _upsample(layer: pl.Upsample2D, w: Arrays, x: Array) -> Any:
     return jax.image.resize(x, (x.shape[0], height, width, x.shape[3]), "linear")
 
 
-def _leaky_relu(layer: pl.LeakyReLU, w: Arrays, x: Array) -> Array:
-    del w  # jax.nn.leaky_relu has the derivative 1 at 0; the convention is the slope
-    return jnp.where(x > 0, x, layer.slope * x)
-
-
 def _rearrange(layer: Rearrangement, w: Arrays, x: Array) -> Array:
     del w
     for step in layer.steps(x.shape[1:]):
@@ -305,7 +301,6 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.InstanceNorm: _group_norm,
     pl.L2Normalize: _l2_normalize,
     pl.LayerNorm: _layer_norm,
-    pl.LeakyReLU: _leaky_relu,
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _max_pool,
     pl.Maximum: _arithmetic(_maximum),
@@ -314,16 +309,15 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.Permute: _rearrange,
     pl.DepthToSpace: _rearrange,
     pl.PReLU: _prelu,
+    pl.Pointwise: lambda layer, w, x: pointwise(layer)(x),
     pl.ReLU: _plain(jax.nn.relu),  # jnp.maximum(x, 0) has the derivative 0.5 at 0
     pl.Reshape: _rearrange,
     pl.Rescale: _rescale,
     pl.SiLU: _plain(jax.nn.silu),
-    pl.Sigmoid: _plain(jax.nn.sigmoid),
     pl.Slice: _rearrange,
     pl.Softmax: _plain(lambda x: jax.nn.softmax(x, axis=-1)),
     pl.SpaceToDepth: _rearrange,
     pl.Subtract: _arithmetic(jnp.subtract),
-    pl.Tanh: _plain(jnp.tanh),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: lambda layer, w, x: jnp.pad(x, ((0, 0), *layer.sides, (0, 0))),
 }

@@ -29,7 +29,7 @@ from pellucid.engines.protocol import Array, Arrays, State, StepResult
 from pellucid.engines.registry import unsupported_layer
 from pellucid.engines.state import pack_state, unpack_state
 from pellucid.network import Network
-from pellucid.network.layers import BatchNorm, Input
+from pellucid.network.layers import BatchNorm, Input, has_entry
 from pellucid.objectives import Loss, Optimizer, apply_update, is_built_in
 
 Records = dict[str, Forward]
@@ -51,8 +51,7 @@ class NumpySession:
     ) -> None:
         self._world = world
         for node in network.nodes:
-            kind = type(node.layer).__name__
-            if kind not in FORWARD and kind != "Input":
+            if not has_entry(FORWARD, node.layer) and not isinstance(node.layer, Input):
                 raise unsupported_layer("numpy", node.layer.who, "it has no such layer")
         self._network = network
         self._loss = loss

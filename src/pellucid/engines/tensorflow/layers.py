@@ -9,6 +9,7 @@ from pellucid.engines.framework_layers.keras import CALLS
 from pellucid.engines.registry import unsupported_layer
 from pellucid.engines.tensorflow import modules
 from pellucid.engines.tensorflow.imports import keras
+from pellucid.engines.tensorflow.pointwise import Pointwise
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Rearrangement, Shape
@@ -33,6 +34,8 @@ def keras_layers(
             _check_can_share(network, node)
             continue
         build: Callable[..., Any] = _OWN_BUILDERS.get(type(node.layer), _native)
+        if isinstance(node.layer, pl.Pointwise) and not has_native(node.layer):
+            build = _pointwise
         layer = build(node.layer, *shapes, name=node.name, dtype=policy)
         # a frozen BatchNormalization also keeps to its running statistics
         layer.trainable = getattr(node.layer, "trainable", True)
@@ -117,6 +120,15 @@ def _native(layer: Layer, *shapes: Shape, **arguments: Any) -> Any:
     """Return Keras' own layer, as the table of layers has it."""
     call = CALLS[type(layer)](layer, shapes[0])
     return getattr(keras.layers, call.name)(**call.arguments, **arguments)
+
+
+def has_native(layer: Layer) -> bool:
+    """Return whether Keras has a layer of its own, or the engine a better one."""
+    return type(layer) in CALLS or type(layer) in _OWN_BUILDERS
+
+
+def _pointwise(layer: pl.Pointwise, shape: Shape, **arguments: Any) -> Any:
+    return Pointwise(layer.expression, layer.derivative, **arguments)
 
 
 def _convolution(layer: pl.Conv2D, shape: Shape, **arguments: Any) -> Any:

@@ -17,6 +17,7 @@ from pellucid.engines.framework_layers.torch import (
 )
 from pellucid.engines.torch import modules
 from pellucid.engines.torch.layout import Layout
+from pellucid.engines.torch.pointwise import Hardsigmoid, PointwiseModule
 from pellucid.network import Network
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Shape
@@ -120,7 +121,12 @@ def _module(layer: Layer, *shapes: Shape, keeps_order: bool) -> nn.Module:
     if isinstance(layer, pl.Flatten) and keeps_order:
         return nn.Flatten()
     own = _OWN_BUILDERS.get(type(layer))
-    module = own(layer, *shapes) if own else _call(CALLS[type(layer)](layer, *shapes))
+    if own is not None:
+        module = own(layer, *shapes)
+    elif isinstance(layer, pl.Pointwise) and type(layer) not in CALLS:
+        module = PointwiseModule(layer)
+    else:
+        module = _call(CALLS[type(layer)](layer, *shapes))
     if not getattr(layer, "trainable", True):
         module.requires_grad_(False)
     return module
@@ -185,6 +191,7 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
     pl.Flatten: lambda layer, shape: (
         modules.Flatten() if len(shape) == 3 else nn.Flatten()
     ),
+    pl.HardSigmoid: lambda layer, shape: Hardsigmoid(),
     pl.Maximum: _arithmetic(modules.maximum),
     pl.Multiply: _arithmetic(modules.multiply),
     pl.Permute: lambda layer, shape: modules.Permute(torch_permutation(layer.axes)),

@@ -18,16 +18,7 @@ from pellucid.network import layers as pl
 from pellucid.network.layers import Shape
 
 #: layers that do to every number the same, whatever the numbers' order
-ORDERLESS = (
-    pl.Dropout,
-    pl.ReLU,
-    pl.LeakyReLU,
-    pl.Sigmoid,
-    pl.Tanh,
-    pl.GELU,
-    pl.SiLU,
-    pl.Softmax,
-)
+ORDERLESS = (pl.Dropout, pl.Pointwise, pl.Softmax)
 
 #: role of a weight → attribute of the module, where the two differ
 ATTRIBUTES = {

@@ -21,6 +21,7 @@ from pellucid.exchange.codegen.memory_plan import (
     get_pads,
     plan_memory,
 )
+from pellucid.exchange.codegen.pointwise import expanded, kernel_name
 from pellucid.exchange.codegen.weight_packing import (
     fold_batch_norm,
     get_bias,
@@ -28,7 +29,8 @@ from pellucid.exchange.codegen.weight_packing import (
 )
 from pellucid.exchange.errors import export_error
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer, Shape
+from pellucid.network.expression import Expression
+from pellucid.network.layers import Layer, Shape, find_entry
 from pellucid.network.strided import View, joined_axes, transfers
 from pellucid.runs import ModelFile
 
@@ -69,13 +71,15 @@ class KernelCall:
 class KernelProgram:
     """Calls in order, the constant arrays they name, and the plan of the workspace.
 
-    ``lanes`` is the number of channels that the language's kernels compute at once.
+    ``lanes`` is the number of channels that the language's kernels compute at once;
+    ``functions`` are kernels that are written from an expression.
     """
 
     plan: MemoryPlan
     lanes: int
     calls: list[KernelCall] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
+    functions: dict[str, Expression] = field(default_factory=dict)
 
     @property
     def kernels(self) -> set[str]:
@@ -114,7 +118,7 @@ def lower(file: ModelFile, *, lanes: int) -> KernelProgram:
             spec.role: np.asarray(file.weights[f"{planned.node.name}.{spec.role}"])
             for spec in planned.layer.weights(*planned.shapes)
         }
-        _WRITERS[type(planned.layer)](program, planned, weights)
+        find_entry(_WRITERS, planned.layer)(program, planned, weights)
     return program
 
 
@@ -275,6 +279,12 @@ def _elementwise(kernel: str) -> Callable[[KernelProgram, PlannedNode, Weights],
     return write
 
 
+def _pointwise(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    name = kernel_name(planned.layer)
+    program.functions[name] = expanded(planned.layer)
+    program.call(planned, name, *_operands(planned), prod(planned.shape))
+
+
 def _leaky_relu(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
     slope = float(planned.layer.slope)
     program.call(planned, "leaky_relu", *_operands(planned), prod(planned.shape), slope)
@@ -425,6 +435,7 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.Multiply: _arithmetic("multiply"),
     pl.PadChannels: _pad_channels,
     pl.Permute: _rearrange,
+    pl.Pointwise: _pointwise,
     pl.ReLU: _elementwise("relu"),
     pl.Reshape: _view,
     pl.SiLU: _elementwise("silu"),

@@ -17,19 +17,14 @@ from pellucid.network.layers import Input, Shape
 #: layers that may write over what they read
 _IN_PLACE = (
     pl.BatchNorm,
-    pl.GELU,
     pl.GroupNorm,
     pl.InstanceNorm,
     pl.L2Normalize,
     pl.LayerNorm,
-    pl.LeakyReLU,
     pl.PReLU,
-    pl.ReLU,
     pl.Rescale,
-    pl.SiLU,
-    pl.Sigmoid,
     pl.Softmax,
-    pl.Tanh,
+    pl.Pointwise,
 )
 #: layers whose output is their input, element for element
 _VIEWS = (pl.Dropout, pl.Flatten, pl.Reshape)

@@ -335,6 +335,28 @@ class NetworkBuilder:
         axes = tuple({0: 0, 3: 1}.get(axis) for axis in self.image_axes)
         return self.layer(ref, pl.GlobalMaxPool2D(), [x], axes=axes)
 
+    def clip(
+        self,
+        ref: OperatorRef,
+        x: Tensor,
+        minimum: float | None,
+        maximum: float | None,
+    ) -> Tensor:
+        """Add a Clip, which from 0 on is a ReLU and up to 6 a ReLU6."""
+        layer: Layer
+        if (minimum, maximum) == (0, None):
+            layer = pl.ReLU()
+        elif (minimum, maximum) == (0, 6):
+            layer = pl.ReLU6()
+        elif minimum is None and maximum is None:
+            return x
+        else:
+            try:
+                layer = pl.Clip(minimum, maximum)
+            except NetworkError as error:
+                ref.refuse("be one that Clip expresses", str(error)[:-1])
+        return self.elementwise(ref, x, layer)
+
     def silu(self, ref: OperatorRef, x: Tensor, y: Tensor) -> Tensor | None:
         """Add a SiLU where one factor is the sigmoid of the other; None elsewhere."""
         for value, gate in ((x, y), (y, x)):

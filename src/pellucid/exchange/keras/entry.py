@@ -16,7 +16,8 @@ class Entry:
     """A layer as Keras keeps it.
 
     ``inputs`` are the names of layers it reads, ``shape`` that of its output without
-    the batch (known where a layer is written).
+    the batch (known where a layer is written). An operation of `keras.ops` has its
+    ``module``, and ``arguments``: names of layers and numbers.
     """
 
     kind: str
@@ -25,6 +26,14 @@ class Entry:
     inputs: tuple[str, ...] = ()
     arrays: list[Array] = field(default_factory=list)
     shape: tuple[int, ...] = ()
+    module: str = "keras.layers"
+    arguments: tuple[str | float, ...] = ()
+    dtype: str = "float32"
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether it is an operation, which Keras does not count among its layers."""
+        return self.module != "keras.layers"
 
 
 def snake_case(kind: str) -> str:

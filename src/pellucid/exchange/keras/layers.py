@@ -10,15 +10,16 @@ import numpy.typing as npt
 
 from pellucid.exchange.keras import rearrange
 from pellucid.exchange.keras.entry import Entry
+from pellucid.exchange.keras.pointwise import write_clip, write_pointwise
 from pellucid.exchange.keras.write_context import ZEROS, WriteContext, to_lists
 from pellucid.network import layers as pl
-from pellucid.network.layers import Input, Layer
+from pellucid.network.layers import Input, Layer, find_entry
 from pellucid.network.window import Pads, pads
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
 #: layers after which no number is negative, so that zeros around it lose every maximum
-_NOT_NEGATIVE = (pl.ReLU, pl.Sigmoid, pl.Softmax)
+_NOT_NEGATIVE = (pl.HardSigmoid, pl.ReLU, pl.ReLU6, pl.Sigmoid, pl.Softmax)
 
 
 def build_entries(file: ModelFile) -> tuple[list[Entry], str]:
@@ -48,7 +49,7 @@ def build_entries(file: ModelFile) -> tuple[list[Entry], str]:
             source=network.node(node.inputs[0]).layer,
             entries=entries,
         )
-        _WRITERS[type(node.layer)](context)
+        find_entry(_WRITERS, node.layer)(context)
         names[node.name] = context.inputs[0]
     return entries, names[network.outputs[0]]
 
@@ -234,10 +235,6 @@ def _local_response_norm(context: WriteContext) -> None:
     raise context.make_error("there is no such layer")
 
 
-def _activation(name: str) -> Callable[[WriteContext], None]:
-    return lambda context: context.add_layer("Activation", activation=name)
-
-
 def _upsample(context: WriteContext) -> None:
     context.add_layer(
         "UpSampling2D",
@@ -252,6 +249,7 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     pl.AvgPool2D: _pool("AveragePooling2D"),
     pl.BatchNorm: _batch_norm,
     pl.ChannelShuffle: rearrange.write,
+    pl.Clip: write_clip,
     pl.Concat: rearrange.concat,
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
@@ -262,29 +260,22 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     pl.Flatten: lambda context: context.add_layer(
         "Flatten", data_format="channels_last"
     ),
-    pl.GELU: _activation("gelu"),
     pl.GlobalAvgPool2D: lambda context: context.add_layer(
         "GlobalAveragePooling2D", data_format="channels_last"
     ),
     pl.LayerNorm: _layer_norm,
-    pl.LeakyReLU: lambda context: context.add_layer(
-        "LeakyReLU", negative_slope=context.layer.slope
-    ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("MaxPooling2D"),
     pl.Maximum: lambda context: context.add_layer("Maximum"),
     pl.Multiply: lambda context: context.add_layer("Multiply"),
     pl.PadChannels: rearrange.write,
     pl.Permute: rearrange.write,
-    pl.ReLU: lambda context: context.add_layer("ReLU"),
+    pl.Pointwise: write_pointwise,
     pl.Reshape: rearrange.write,
-    pl.SiLU: _activation("silu"),
-    pl.Sigmoid: _activation("sigmoid"),
     pl.Slice: rearrange.write,
     pl.Softmax: lambda context: context.add_layer("Softmax", axis=-1),
     pl.SpaceToDepth: rearrange.write,
     pl.Subtract: lambda context: context.add_layer("Subtract"),
-    pl.Tanh: _activation("tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: lambda context: context.add_layer(
         "ZeroPadding2D",

@@ -12,20 +12,12 @@ import numpy.typing as npt
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import Tensor
+from pellucid.exchange.keras.pointwise import NAMES
 from pellucid.network import layers as pl
+from pellucid.network.expression import math
 from pellucid.network.layers import Layer
 
 Array = npt.NDArray[Any]
-_ACTIVATIONS: dict[str, Callable[[], Layer]] = {
-    "gelu": pl.GELU,
-    "leaky_relu": lambda: pl.LeakyReLU(0.2),  # the function's slope; the layer's is 0.3
-    "relu": pl.ReLU,
-    "sigmoid": pl.Sigmoid,
-    "silu": pl.SiLU,
-    "softmax": pl.Softmax,
-    "swish": pl.SiLU,
-    "tanh": pl.Tanh,
-}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +30,7 @@ class OperatorView:
     arrays: list[Array]
     builder: NetworkBuilder
     is_sole_reader: bool = False
+    version: str = "3"
     taken: int = field(default=0)
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -79,14 +72,15 @@ def activation(op: OperatorView, x: Tensor) -> Tensor:
         given = given.get("config", {}) if given.get("module") == "builtins" else given
     if given in (None, "linear"):
         return x
-    if not isinstance(given, str) or given not in _ACTIVATIONS:
-        op.ref.refuse(
-            f"have an activation among {', '.join(_ACTIVATIONS)}", repr(given)
-        )
+    if not isinstance(given, str) or given not in NAMES:
+        op.ref.refuse(f"have an activation among {', '.join(NAMES)}", repr(given))
     named = OperatorRef(given, f"{x.node}_{given}")
     if "units" not in op.config and "kernel_size" not in op.config:
         named = op.ref
-    return op.builder.elementwise(named, x, _ACTIVATIONS[given]())
+    layer = NAMES[given]()
+    if given == "hard_sigmoid" and op.version.startswith(("1", "2")):
+        layer = pl.Elementwise(lambda x: math.clip(0.2 * x + 0.5, 0, 1))
+    return op.builder.elementwise(named, x, layer)
 
 
 def _input(op: OperatorView) -> Tensor:
@@ -216,9 +210,11 @@ def _layer_norm(op: OperatorView) -> Tensor:
 
 def _relu(op: OperatorView) -> Tensor:
     op.only(threshold=0)
-    if op.config.get("max_value") is not None:
-        op.ref.refuse("have max_value=None", str(op.config["max_value"]))
     slope = float(np.ravel(op.get("negative_slope", 0.0))[0])
+    if op.config.get("max_value") is not None:
+        op.only(negative_slope=0)
+        maximum = float(op.config["max_value"])
+        return op.builder.clip(op.ref, op.inputs[0], 0.0, maximum)
     layer = pl.LeakyReLU(slope) if slope else pl.ReLU()
     return op.builder.elementwise(op.ref, op.inputs[0], layer)
 
@@ -226,6 +222,11 @@ def _relu(op: OperatorView) -> Tensor:
 def _leaky_relu(op: OperatorView) -> Tensor:
     slope = op.get("negative_slope", op.get("alpha", 0.3))
     layer = pl.LeakyReLU(float(slope))
+    return op.builder.elementwise(op.ref, op.inputs[0], layer)
+
+
+def _elu(op: OperatorView) -> Tensor:
+    layer = pl.ELU(float(op.get("alpha", 1.0)))
     return op.builder.elementwise(op.ref, op.inputs[0], layer)
 
 
@@ -457,6 +458,7 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "Dense": _dense,
     "DepthwiseConv2D": _depthwise,
     "Dropout": _dropout,
+    "ELU": _elu,
     "Flatten": _flatten,
     "Functional": _nested,
     "GlobalAveragePooling2D": _global_average,

@@ -12,11 +12,13 @@ from pellucid.exchange.disk import check_size, read_bytes
 from pellucid.exchange.errors import OperatorRef, translate_errors
 from pellucid.exchange.graph.input_sizes import close_sizes
 from pellucid.exchange.graph.network_builder import NetworkBuilder
+from pellucid.exchange.graph.partial_function import Partial, finish
 from pellucid.exchange.graph.tensor import LAST, Tensor
 from pellucid.exchange.keras import store
 from pellucid.exchange.keras.entry import Entry
 from pellucid.exchange.keras.for_keras import is_hdf5
 from pellucid.exchange.keras.operators import READERS, OperatorView, activation
+from pellucid.exchange.keras.pointwise import read_operation
 from pellucid.exchange.keras.write import CARD
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network import Preprocessing
@@ -37,9 +39,9 @@ def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     check_size(path)
     with translate_errors(path, "Keras file"):
         read_parts = _read_legacy if is_hdf5(path) else _read_zip
-        config, entries, card = read_parts(path)
+        config, entries, card, version = read_parts(path)
         close_input(entries, input_shape)
-        return build_model(config, entries, card)
+        return build_model(config, entries, card, version=version)
 
 
 def close_input(entries: list[Entry], wanted: Shape | None) -> None:
@@ -54,16 +56,20 @@ def close_input(entries: list[Entry], wanted: Shape | None) -> None:
             entry.config = {**entry.config, key: (shape[0], *sizes)}
 
 
-def _read_zip(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
+Parts = tuple[dict[str, Any], list[Entry], str | None, str]
+
+
+def _read_zip(path: Path) -> Parts:
     with open_archive(path) as archive:
         config = store.parse_json(read_entry(archive, "config.json").decode())
         metadata = store.parse_json(read_entry(archive, "metadata.json").decode())
         entries = read_entries(config)
         store.read_weights(read_entry(archive, "model.weights.h5"), entries)
-    return config, entries, metadata.get(CARD)
+    version = str(metadata.get("keras_version", ""))
+    return config, entries, metadata.get(CARD), version
 
 
-def _read_legacy(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
+def _read_legacy(path: Path) -> Parts:
     file = store.open_hdf5(read_bytes(path))
     text = file.text("model_config")
     if text is None:
@@ -74,7 +80,8 @@ def _read_legacy(path: Path) -> tuple[dict[str, Any], list[Entry], str | None]:
     config = store.parse_json(text)
     entries = read_entries(config)
     store.read_legacy_weights(file, entries)
-    return config, entries, file.text(CARD)
+    version = file.text("keras_version") or ""
+    return config, entries, file.text(CARD), version
 
 
 def read_entries(config: dict[str, Any]) -> list[Entry]:
@@ -109,7 +116,30 @@ def _entry(layer: dict[str, Any], inputs: tuple[str, ...]) -> Entry:
         name=str(config["name"]),
         config=config,
         inputs=inputs,
+        module=str(layer.get("module") or "keras.layers"),
+        arguments=_read_arguments(layer),
     )
+
+
+def _read_arguments(layer: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the names and numbers that an operation of `keras.ops` takes."""
+    nodes = layer.get("inbound_nodes")
+    if not _is_operation(layer) or not nodes:
+        return ()
+    arguments, ref = [], OperatorRef(str(layer["class_name"]), str(layer.get("name")))
+    for value in nodes[0]["args"]:
+        histories = _find_histories(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number and (isinstance(value, list) or len(histories) != 1):
+            ref.refuse("take tensors and numbers", repr(value)[:100])
+        arguments.append(value if is_number else str(histories[0][0]))
+    if nodes[0].get("kwargs"):
+        ref.refuse("have no keyword arguments", repr(nodes[0]["kwargs"])[:100])
+    return tuple(arguments)
+
+
+def _is_operation(layer: dict[str, Any]) -> bool:
+    return ".ops." in str(layer.get("module"))
 
 
 def _read_inputs(layer: dict[str, Any]) -> tuple[str, ...]:
@@ -139,11 +169,18 @@ def _find_histories(value: Any) -> list[list[Any]]:
 
 
 def build_model(
-    config: dict[str, Any], entries: list[Entry], card: str | None
+    config: dict[str, Any],
+    entries: list[Entry],
+    card: str | None,
+    *,
+    version: str = "2",
 ) -> ModelFile:
-    """Return the model that layers with their arrays make."""
+    """Return the model that layers with their arrays make.
+
+    ``version`` is that of the Keras that wrote it, or that TensorFlow.js follows.
+    """
     builder = NetworkBuilder(LAST)
-    values: dict[str, Tensor] = {}
+    values: dict[str, Tensor | Partial] = {}
     left = {entry.name: entry for entry in entries}
     while left:
         ready = [e for e in left.values() if all(name in values for name in e.inputs)]
@@ -153,11 +190,13 @@ def build_model(
                 f"{next(iter(left.values())).inputs}."
             )
         for entry in ready:
-            values[entry.name] = _run(builder, entry, values, entries)
+            values[entry.name] = _run(builder, entry, values, entries, version)
             del left[entry.name]
     inner = config["config"]
     name = inner.get("name", "keras") if isinstance(inner, dict) else "keras"
-    output = builder.outermost(values[_output(config, entries)])
+    exit_ = _output(config, entries)
+    output = finish(builder, OperatorRef("Elementwise", exit_), values[exit_])
+    output = builder.outermost(output)
     network, weights = builder.finish(replace(output), name=str(name))
     known = (
         ModelMetadata.from_json(store.parse_json(card))
@@ -180,10 +219,17 @@ def _output(config: dict[str, Any], entries: list[Entry]) -> str:
 def _run(
     builder: NetworkBuilder,
     entry: Entry,
-    values: dict[str, Tensor],
+    values: dict[str, Tensor | Partial],
     entries: list[Entry],
-) -> Tensor:
+    version: str,
+) -> Tensor | Partial:
     ref = OperatorRef(entry.kind, entry.name)
+    if entry.arguments:
+        given = [values[a] if isinstance(a, str) else a for a in entry.arguments]
+        return read_operation(ref, entry.config, given)
+    for name in entry.inputs:
+        named = OperatorRef("Elementwise", name)
+        values[name] = finish(builder, named, values[name])
     reader = READERS.get(entry.kind)
     if reader is None:
         ref.refuse("be a layer that pellucid has, or one it can express", entry.kind)
@@ -191,10 +237,11 @@ def _run(
     op = OperatorView(
         ref=ref,
         config=entry.config,
-        inputs=[values[name] for name in entry.inputs],
+        inputs=[finish(builder, ref, values[name]) for name in entry.inputs],
         arrays=entry.arrays,
         builder=builder,
         is_sole_reader=readers == len(entry.inputs),
+        version=version,
     )
     op.check_type()
     return activation(op, reader(op))

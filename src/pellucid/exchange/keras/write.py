@@ -14,7 +14,6 @@ import numpy as np
 from pellucid.exchange.keras.entry import Entry, group_names, sort_in_keras_order
 from pellucid.exchange.keras.layers import build_entries
 from pellucid.exchange.metadata import ModelMetadata
-from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 KERAS_VERSION = "3.15.1"  # whose files these are modelled on
@@ -40,14 +39,14 @@ def build_model_config(
     file: ModelFile, entries: list[Entry], output: str
 ) -> dict[str, Any]:
     """Return the model as Keras's JSON."""
-    shapes = {entry.name: entry.shape for entry in entries}
+    by_name = {entry.name: entry for entry in entries}
     return {
         "module": "keras.src.models.functional",
         "class_name": "Functional",
         "config": {
             "name": re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9_.-]", "_", file.network.name),
             "trainable": True,
-            "layers": [_layer_config(entry, shapes) for entry in entries],
+            "layers": [_layer_config(entry, by_name) for entry in entries],
             "input_layers": [file.network.inputs[0], 0, 0],
             "output_layers": [output, 0, 0],
         },
@@ -56,26 +55,30 @@ def build_model_config(
     }
 
 
-def _layer_config(entry: Entry, shapes: dict[str, Shape]) -> dict[str, Any]:
-    tensors = [_tensor(source, shapes[source]) for source in entry.inputs]
+def _layer_config(entry: Entry, by_name: dict[str, Entry]) -> dict[str, Any]:
+    tensors: list[Any] = [
+        _tensor(by_name[given]) if isinstance(given, str) else given
+        for given in entry.arguments or entry.inputs
+    ]
+    is_list = len(tensors) > 1 and not entry.is_operation
     nodes: list[dict[str, Any]] = [
-        {"args": [tensors] if len(tensors) > 1 else tensors, "kwargs": {}}
+        {"args": [tensors] if is_list else tensors, "kwargs": {}}
     ]
     return {
-        "module": "keras.layers",
+        "module": entry.module,
         "class_name": entry.kind,
         "config": {"name": entry.name, **entry.config},
-        "registered_name": None,
+        "registered_name": entry.kind if entry.is_operation else None,
         "name": entry.name,
         "inbound_nodes": nodes if tensors else [],
     }
 
 
-def _tensor(source: str, shape: Shape) -> dict[str, Any]:
+def _tensor(source: Entry) -> dict[str, Any]:
     config = {
-        "shape": [None, *shape],
-        "dtype": "float32",
-        "keras_history": [source, 0, 0],
+        "shape": [None, *source.shape],
+        "dtype": source.dtype,
+        "keras_history": [source.name, 0, 0],
     }
     return {"class_name": "__keras_tensor__", "config": config}
 
@@ -101,7 +104,8 @@ def _write_weights(entries: list[Entry]) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as store:
         store.create_group("vars")
-        for entry, group in zip(entries, group_names(entries), strict=True):
+        layers = [entry for entry in entries if not entry.is_operation]
+        for entry, group in zip(layers, group_names(layers), strict=True):
             place = store.create_group(f"layers/{group}/vars")
             place.attrs["name"] = entry.name
             for i, array in enumerate(entry.arrays):
@@ -119,8 +123,9 @@ def _write_hdf5(file: ModelFile, entries: list[Entry], output: str) -> bytes:
         )
         store.attrs[CARD] = json.dumps(ModelMetadata.of(file).to_json())
         root = store.create_group("model_weights")
-        root.attrs["layer_names"] = [entry.name.encode() for entry in entries]
-        for entry in entries:
+        layers = [entry for entry in entries if not entry.is_operation]
+        root.attrs["layer_names"] = [entry.name.encode() for entry in layers]
+        for entry in layers:
             group = root.create_group(entry.name)
             names = [f"{entry.name}/{i}" for i in range(len(entry.arrays))]
             group.attrs["weight_names"] = [name.encode() for name in names]

@@ -11,6 +11,12 @@ import numpy.typing as npt
 
 from pellucid.exchange.codegen.weight_packing import fold_batch_norm
 from pellucid.exchange.litert import rearrange
+from pellucid.exchange.litert.pointwise import (
+    write_clip,
+    write_elu,
+    write_hard_sigmoid,
+    write_pointwise,
+)
 from pellucid.exchange.litert.write_context import ZEROS, WriteContext, strides
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
@@ -322,6 +328,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.AvgPool2D: _pool("AVERAGE_POOL_2D"),
     pl.BatchNorm: _batch_norm,
     pl.ChannelShuffle: rearrange.write,
+    pl.Clip: write_clip,
     pl.Concat: lambda context: context.add_operator(
         "CONCATENATION",
         *context.inputs,
@@ -331,15 +338,14 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.ConvTranspose2D: _conv_transpose,
     pl.Crop2D: rearrange.write,
     pl.Dense: _dense,
+    pl.ELU: write_elu,
     pl.Flatten: lambda context: _reshape(
         context, context.inputs[0], [-1, prod(context.shape)]
     ),
     pl.GELU: _direct("GELU", approximate=False),
     pl.GlobalAvgPool2D: _global_avg_pool,
+    pl.HardSigmoid: write_hard_sigmoid,
     pl.LayerNorm: _layer_norm,
-    pl.LeakyReLU: lambda context: context.add_operator(
-        "LEAKY_RELU", *context.inputs, alpha=context.layer.slope
-    ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("MAX_POOL_2D"),
     pl.Maximum: _arithmetic("MAXIMUM"),
@@ -347,15 +353,13 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.PadChannels: rearrange.write,
     pl.Permute: rearrange.write,
     pl.DepthToSpace: rearrange.write,
-    pl.ReLU: _direct("RELU"),
+    pl.Pointwise: write_pointwise,
     pl.Reshape: rearrange.write,
     pl.SiLU: _silu,
-    pl.Sigmoid: _direct("LOGISTIC"),
     pl.Slice: rearrange.write,
     pl.Softmax: _direct("SOFTMAX", beta=1.0),
     pl.SpaceToDepth: rearrange.write,
     pl.Subtract: _arithmetic("SUB"),
-    pl.Tanh: _direct("TANH"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _pad,
     pl.GlobalMaxPool2D: _global_max_pool,

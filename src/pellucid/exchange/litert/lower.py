@@ -15,6 +15,7 @@ from pellucid.exchange.litert.write_context import WriteContext
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
+from pellucid.network.layers import find_entry
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
@@ -82,7 +83,7 @@ def _write_node(
         shift=shift,
         is_rectified=relu is not None,
     )
-    made = WRITERS[type(node.layer)](context)
+    made = find_entry(WRITERS, node.layer)(context)
     places.update(dict.fromkeys(names, made))
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.tensor import BATCH, LAST, LogProbabilities, Tensor
-from pellucid.exchange.litert import schema
+from pellucid.exchange.litert import pointwise, schema
 from pellucid.exchange.litert.operator_view import OperatorView, Padded, Spread
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
@@ -29,11 +29,12 @@ def add_fused_activation(op: OperatorView, x: Any) -> Any:
     name = schema.ACTIVATIONS[number] if known else str(number)
     if name == "NONE" or isinstance(x, Spread):
         return x  # what is spread is finished, and fused, where it is gathered
-    layers: dict[str, Callable[[], Layer]] = {"RELU": pl.ReLU, "TANH": pl.Tanh}
-    if name not in layers or not isinstance(x, Tensor):
-        op.refuse("have a fused activation among NONE, RELU and TANH", name)
+    if name not in pointwise.FUSED or not isinstance(x, Tensor):
+        op.refuse(
+            f"have a fused activation among NONE, {', '.join(pointwise.FUSED)}", name
+        )
     ref = OperatorRef(name, f"{x.node}_{name.lower()}")
-    return op.builder.elementwise(ref, x, layers[name]())
+    return op.builder.elementwise(ref, x, pointwise.FUSED[name]())
 
 
 def _conv(op: OperatorView) -> Tensor | Spread:
@@ -185,6 +186,12 @@ def _combine(op: OperatorView) -> Tensor:
     if op.operator.kind not in kinds:
         op.refuse("have a constant", "two values")
     return op.builder.arithmetic(op.ref, kinds[op.operator.kind](), [x, y])
+
+
+def _maximum(op: OperatorView) -> Tensor:
+    """MAXIMUM with a number limits; of two values it is a layer."""
+    has_number = any(isinstance(value, np.ndarray) for value in op.values)
+    return pointwise.limit(op) if has_number else _combine(op)
 
 
 def _concat(op: OperatorView) -> Tensor:
@@ -362,16 +369,6 @@ def _l2_normalize(op: OperatorView) -> Tensor:
     return op.builder.l2_normalize(op.ref, op.tensor(), axis=-1, epsilon=1e-6)
 
 
-def _gelu(op: OperatorView) -> Tensor:
-    op.only(approximate=False)
-    return op.builder.elementwise(op.ref, op.tensor(), pl.GELU())
-
-
-def _leaky_relu(op: OperatorView) -> Tensor:
-    layer = pl.LeakyReLU(float(op.options["alpha"]))
-    return op.builder.elementwise(op.ref, op.tensor(), layer)
-
-
 def _local_response_norm(op: OperatorView) -> Tensor:
     """LiteRT sums ``radius`` channels to either side, and does not divide alpha."""
     size = 2 * op.options["radius"] + 1
@@ -403,14 +400,11 @@ def _dequantize(op: OperatorView) -> Array:
     return array.astype(np.float32)
 
 
-def _elementwise(kind: type[Layer]) -> Callable[[OperatorView], Tensor]:
-    return lambda op: op.builder.elementwise(op.ref, op.tensor(), kind())
-
-
 #: operators of several outputs
 SPLITS = ("SPLIT", "SPLIT_V")
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
+    **pointwise.READERS,
     "ADD": _arithmetic,
     "AVERAGE_POOL_2D": _pool(pl.AvgPool2D),
     "BATCH_TO_SPACE_ND": _gather,
@@ -422,13 +416,10 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "DIV": _arithmetic,
     "EXPAND_DIMS": _expand,
     "FULLY_CONNECTED": _dense,
-    "GELU": _gelu,
     "L2_NORMALIZATION": _l2_normalize,
-    "LEAKY_RELU": _leaky_relu,
     "LOCAL_RESPONSE_NORMALIZATION": _local_response_norm,
     "LOG_SOFTMAX": _log_softmax,
-    "LOGISTIC": _elementwise(pl.Sigmoid),
-    "MAXIMUM": _combine,
+    "MAXIMUM": _maximum,
     "MAX_POOL_2D": _pool(pl.MaxPool2D),
     "MEAN": _mean,
     "MUL": _arithmetic,
@@ -436,7 +427,6 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "PAD": _pad,
     "PADV2": _pad,
     "PRELU": _prelu,
-    "RELU": _elementwise(pl.ReLU),
     "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize("bilinear"),
     "RESIZE_NEAREST_NEIGHBOR": _resize("nearest"),
@@ -450,7 +440,6 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "SQUEEZE": _squeeze,
     "STRIDED_SLICE": _slice,
     "SUB": _arithmetic,
-    "TANH": _elementwise(pl.Tanh),
     "TRANSPOSE": _transpose,
     "TRANSPOSE_CONV": _conv_transpose,
 }

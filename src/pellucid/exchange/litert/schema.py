@@ -21,7 +21,15 @@ from pellucid.exchange.litert.flatbuffer import (
 
 IDENTIFIER = b"TFL3"
 VERSION = 3
-TYPES = {0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 9: "int8"}
+TYPES = {
+    0: "float32",
+    1: "float16",
+    2: "int32",
+    3: "uint8",
+    4: "int64",
+    6: "bool",
+    9: "int8",
+}
 ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 SAME, VALID = 0, 1
 
@@ -57,6 +65,7 @@ _RESIZE = {"align_corners": (2, _BOOL), "half_pixel_centers": (3, _BOOL)}
 _MASKS = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
 
 KINDS: dict[str, Kind] = {
+    "ABS": Kind(101, (1, 0), 78),
     "ADD": _kind(0, (1, 2), 11, _ACTIVATION),
     "AVERAGE_POOL_2D": _kind(
         1,
@@ -76,11 +85,16 @@ KINDS: dict[str, Kind] = {
     "DEPTH_TO_SPACE": _kind(5, (1, 2), 94, ("block_size", _INT)),
     "DEQUANTIZE": Kind(6, (1, 2)),
     "DIV": _kind(42, (1, 0), 29, _ACTIVATION),
+    "ELU": Kind(111, (1, 0)),
+    "EXP": Kind(47, (1, 0), 33),
     "EXPAND_DIMS": Kind(70, (1, 1)),
     "FULLY_CONNECTED": _kind(
         9, (5, 12), 8, _ACTIVATION, ("weights_format", _BYTE), ("keep_num_dims", _BOOL)
     ),
     "GELU": _kind(150, (1, 2), 116, ("approximate", _BOOL)),
+    "GREATER": Kind(61, (1, 0), 44),
+    "GREATER_EQUAL": Kind(62, (1, 0), 45),
+    "HARD_SWISH": Kind(117, (1, 0), 91),
     "L2_NORMALIZATION": _kind(11, (1, 2), 8, _ACTIVATION),
     "LEAKY_RELU": _kind(98, (1, 2), 75, ("alpha", _FLOAT)),
     "LOCAL_RESPONSE_NORMALIZATION": _kind(
@@ -92,6 +106,7 @@ KINDS: dict[str, Kind] = {
         ("alpha", _FLOAT),
         ("beta", _FLOAT),
     ),
+    "LOG": Kind(73, (1, 0)),
     "LOGISTIC": Kind(14, (1, 2)),
     "MAXIMUM": Kind(55, (1, 2), 39),
     "MAX_POOL_2D": _kind(
@@ -104,19 +119,26 @@ KINDS: dict[str, Kind] = {
         _ACTIVATION,
     ),
     "MEAN": _kind(40, (1, 2), 27, ("keep_dims", _BOOL)),
+    "MINIMUM": Kind(57, (1, 0), 39),
     "MUL": _kind(18, (1, 2), 21, _ACTIVATION),
+    "NEG": Kind(59, (1, 0), 42),
     "PACK": _kind(83, (1, 1), 59, ("values_count", _INT), ("axis", _INT)),
     "PAD": Kind(34, (1, 2), 22),
     "PADV2": Kind(60, (1, 2), 43),
+    "POW": Kind(78, (1, 0), 56),
     "PRELU": Kind(54, (1, 1)),
     "QUANTIZE": Kind(114, (1, 2), 89),
     "RELU": Kind(19, (1, 2)),
+    "RELU6": Kind(21, (1, 0)),
+    "RELU_0_TO_1": Kind(152, (1, 0)),
+    "RELU_N1_TO_1": Kind(20, (1, 0)),
     "RESHAPE": Kind(22, (1, 1), 17, {"new_shape": (0, Numbers("<i4"))}),
     "RESIZE_BILINEAR": Kind(23, (3, 3), 15, _RESIZE),
     "RESIZE_NEAREST_NEIGHBOR": _kind(
         97, (1, 2), 74, ("align_corners", _BOOL), ("half_pixel_centers", _BOOL)
     ),
     "RSQRT": Kind(76, (1, 0)),
+    "SELECT_V2": Kind(123, (1, 0), 98),
     "SHAPE": Kind(77, (1, 1), 55),
     "SLICE": Kind(65, (1, 2), 48),
     "SOFTMAX": _kind(25, (1, 2), 9, ("beta", _FLOAT)),
@@ -124,6 +146,7 @@ KINDS: dict[str, Kind] = {
     "SPACE_TO_DEPTH": _kind(26, (1, 2), 19, ("block_size", _INT)),
     "SPLIT": _kind(49, (1, 2), 35, ("num_splits", _INT)),
     "SPLIT_V": _kind(102, (1, 2), 79, ("num_splits", _INT)),
+    "SQRT": Kind(75, (1, 0)),
     "SQUARED_DIFFERENCE": Kind(99, (1, 0), 76),
     "SQUEEZE": Kind(43, (1, 1), 30, {"squeeze_dims": (0, Numbers("<i4"))}),
     "STRIDED_SLICE": _kind(45, (1, 2), 32, *((f"{m}_mask", _INT) for m in _MASKS)),

@@ -20,6 +20,11 @@ from pellucid.exchange.channels_first import (
 )
 from pellucid.exchange.errors import export_error
 from pellucid.exchange.onnx import rearrange
+from pellucid.exchange.onnx.pointwise import (
+    write_clip,
+    write_hard_sigmoid,
+    write_pointwise,
+)
 from pellucid.exchange.onnx.write_context import WriteContext
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
@@ -296,6 +301,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.AvgPool2D: _avg_pool,
     pl.BatchNorm: _batch_norm,
     pl.ChannelShuffle: rearrange.channel_shuffle,
+    pl.Clip: write_clip,
     pl.Concat: rearrange.concat,
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
@@ -306,27 +312,24 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.Flatten: _flatten,
     pl.GELU: lambda context: context.add_operator("Gelu"),
     pl.GlobalAvgPool2D: _global_avg_pool,
+    pl.HardSigmoid: write_hard_sigmoid,
     pl.LayerNorm: _layer_norm,
-    pl.LeakyReLU: lambda context: context.add_operator(
-        "LeakyRelu", alpha=context.layer.slope
-    ),
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: lambda context: context.add_operator("MaxPool", **_window(context)),
     pl.Maximum: _arithmetic("Max"),
     pl.Multiply: _arithmetic("Mul"),
     pl.PadChannels: rearrange.pad_channels,
     pl.Permute: rearrange.permute,
-    pl.ReLU: lambda context: context.add_operator("Relu"),
+    pl.Pointwise: write_pointwise,
+    pl.ReLU6: write_clip,
     pl.Reshape: rearrange.reshape,
     pl.SiLU: _silu,
-    pl.Sigmoid: lambda context: context.add_operator("Sigmoid"),
     pl.Slice: rearrange.slice_,
     pl.Softmax: lambda context: context.add_operator(
         "Softmax", axis=_channel_axis(context)
     ),
     pl.SpaceToDepth: rearrange.space_to_depth,
     pl.Subtract: _arithmetic("Sub"),
-    pl.Tanh: lambda context: context.add_operator("Tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _zero_pad,
     pl.GlobalMaxPool2D: _global_max_pool,

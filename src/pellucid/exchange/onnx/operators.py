@@ -9,49 +9,16 @@ import numpy as np
 
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.tensor import Array, LogProbabilities, Tensor
-from pellucid.exchange.onnx import moves, normalizations, windows
+from pellucid.exchange.onnx import moves, normalizations, pointwise, windows
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer
 
 Result = Tensor | Squares
 _VECTOR_READERS = frozenset({"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze"})
 
 
-def _elementwise(kind: type[Layer]) -> Callable[[OperatorView], Tensor]:
-    def read(op: OperatorView) -> Tensor:
-        return op.builder.elementwise(op.ref, op.tensor(), kind())
-
-    return read
-
-
-def _leaky_relu(op: OperatorView) -> Tensor:
-    layer = pl.LeakyReLU(float(op.attribute("alpha", 0.01)))
-    return op.builder.elementwise(op.ref, op.tensor(), layer)
-
-
 def _prelu(op: OperatorView) -> Tensor:
     return op.builder.prelu(op.ref, op.tensor(), op.constant(1))
-
-
-def _clip(op: OperatorView) -> Tensor:
-    """Clip at 0 from below is a ReLU."""
-    low = op.constant(1, None) if op.has(1) else op.attribute("min", None)
-    high = op.constant(2, None) if op.has(2) else op.attribute("max", None)
-    is_open = high is None or float(high) >= np.finfo(np.float32).max
-    if low is None or float(low) != 0 or not is_open:
-        op.refuse("clip at 0 from below and nothing above", f"{low} … {high}")
-    return op.builder.elementwise(op.ref, op.tensor(), pl.ReLU())
-
-
-def _gelu(op: OperatorView) -> Tensor:
-    op.only(approximate="none")
-    return op.builder.elementwise(op.ref, op.tensor(), pl.GELU())
-
-
-def _swish(op: OperatorView) -> Tensor:
-    op.only(alpha=1.0)
-    return op.builder.elementwise(op.ref, op.tensor(), pl.SiLU())
 
 
 def _softmax(op: OperatorView) -> Tensor:
@@ -273,11 +240,11 @@ def _reduce_mean(op: OperatorView) -> Tensor:
 
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
+    **pointwise.READERS,
     "Add": _add,
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalizations.batch_norm,
     "Cast": _cast,
-    "Clip": _clip,
     "Concat": _concat,
     "Conv": windows.conv,
     "ConvTranspose": windows.conv_transpose,
@@ -287,7 +254,6 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Erf": _erf,
     "Erfc": _erf,
     "Flatten": _flatten,
-    "Gelu": _gelu,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_average,
     "GlobalMaxPool": windows.global_max_pool,
@@ -296,7 +262,6 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "InstanceNormalization": normalizations.instance_norm,
     "LRN": normalizations.local_response_norm,
     "LayerNormalization": normalizations.layer_norm,
-    "LeakyRelu": _leaky_relu,
     "Log": _log,
     "LogSoftmax": _log_softmax,
     "LpNormalization": normalizations.l2_normalize,
@@ -309,10 +274,8 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Pad": windows.pad,
     "Pow": _pow,
     "ReduceMean": _reduce_mean,
-    "Relu": _elementwise(pl.ReLU),
     "Reshape": _reshape,
     "Resize": windows.resize,
-    "Sigmoid": _elementwise(pl.Sigmoid),
     "Slice": windows.slice_,
     "Softmax": _softmax,
     "SpaceToDepth": moves.space_to_depth,
@@ -320,8 +283,6 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Squeeze": _squeeze,
     "Sub": _sub,
     "Sum": _sum,
-    "Swish": _swish,
-    "Tanh": _elementwise(pl.Tanh),
     "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,

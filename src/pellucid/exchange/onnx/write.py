@@ -18,7 +18,7 @@ from pellucid.exchange.onnx.layers import WRITERS
 from pellucid.exchange.onnx.read import CARD
 from pellucid.exchange.onnx.write_context import WriteContext
 from pellucid.network import Network
-from pellucid.network.layers import Input, Shape
+from pellucid.network.layers import Input, Shape, find_entry
 from pellucid.runs import ModelFile
 
 OPSET = 20  # the first with Gelu
@@ -86,7 +86,7 @@ def _write_nodes(
             },
             image_shape=orders.get(node.name),
         )
-        values[node.name] = WRITERS[type(node.layer)](context)
+        values[node.name] = find_entry(WRITERS, node.layer)(context)
     _name_outputs(builder, network, values)
     return values
 

@@ -12,20 +12,13 @@ import numpy as np
 from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.tensor import FIRST, LogProbabilities, Tensor
+from pellucid.exchange.pt2 import pointwise
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer
 from pellucid.network.window import Pads, pads
 
 _ZEROS: Pads = ((0, 0), (0, 0))
 _VECTOR_READERS = {"flatten", "view", "reshape", "squeeze", "linear"}
-
-
-def _elementwise(kind: type[Layer]) -> Callable[[OperatorView], Tensor]:
-    def read(op: OperatorView) -> Tensor:
-        return op.builder.elementwise(op.ref, op.tensor("self"), kind())
-
-    return read
 
 
 def _padding(op: OperatorView) -> Pads:
@@ -220,11 +213,6 @@ def _layer_norm(op: OperatorView) -> Tensor:
     return op.builder.normalization(op.ref, x, layer, weights)
 
 
-def _leaky_relu(op: OperatorView) -> Tensor:
-    layer = pl.LeakyReLU(float(op.get("negative_slope", 0.01)))
-    return op.builder.elementwise(op.ref, op.tensor("self"), layer)
-
-
 def _prelu(op: OperatorView) -> Tensor:
     """PyTorch's slopes lie along axis 1."""
     x, slopes = op.tensor("self"), op.array("weight", 1)
@@ -254,26 +242,6 @@ def _instance_norm(op: OperatorView) -> Tensor:
     layer = pl.InstanceNorm(float(op.get("eps", 1e-5)))
     weights = _scale_and_offset(op, x.shape[-1])
     return op.builder.group_normalization(op.ref, x, layer, weights)
-
-
-def _rrelu(op: OperatorView) -> Tensor:
-    """Random slopes, which are their mean in evaluation."""
-    op.only(training=False)
-    slope = (float(op.get("lower", 1 / 8)) + float(op.get("upper", 1 / 3))) / 2
-    layer = pl.LeakyReLU(slope)
-    return op.builder.elementwise(op.ref, op.tensor("self"), layer)
-
-
-def _clamp(op: OperatorView) -> Tensor:
-    """Clamp at 0 from below is a ReLU."""
-    if op.get("max") is not None or op.get("min") != 0:
-        op.refuse("clamp at 0 from below alone", f"{op.get('min')} …")
-    return op.builder.elementwise(op.ref, op.tensor("self"), pl.ReLU())
-
-
-def _gelu(op: OperatorView) -> Tensor:
-    op.only(approximate="none")
-    return op.builder.elementwise(op.ref, op.tensor("self"), pl.GELU())
 
 
 def _softmax(op: OperatorView) -> Tensor:
@@ -621,6 +589,7 @@ def _unflatten(op: OperatorView) -> Tensor:
 
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
+    **pointwise.READERS,
     "adaptive_avg_pool2d": _adaptive(pl.AvgPool2D),
     "adaptive_max_pool2d": _adaptive(pl.MaxPool2D),
     "add": _add,
@@ -634,9 +603,6 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "cat": _cat,
     "channel_shuffle": _channel_shuffle,
     "chunk": _split,
-    "clamp": _clamp,
-    "clamp_": _clamp,
-    "clamp_min": _clamp,
     "clone": _same,
     "constant_pad_nd": _pad,
     "contiguous": _same,
@@ -654,12 +620,9 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "feature_dropout_": _noise,
     "flatten": _flatten,
     "flip": _flip,
-    "gelu": _gelu,
     "group_norm": _group_norm,
     "instance_norm": _instance_norm,
     "layer_norm": _layer_norm,
-    "leaky_relu": _leaky_relu,
-    "leaky_relu_": _leaky_relu,
     "linear": _linear,
     "log": _log,
     "log_softmax": _log_softmax,
@@ -678,15 +641,8 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "pixel_unshuffle": _blocks(pl.SpaceToDepth, "downscale_factor"),
     "pow": _pow,
     "prelu": _prelu,
-    "relu": _elementwise(pl.ReLU),
-    "relu_": _elementwise(pl.ReLU),
     "reshape": _view,
-    "rrelu": _rrelu,
-    "rrelu_": _rrelu,
     "rsub": _rsub,
-    "sigmoid": _elementwise(pl.Sigmoid),
-    "silu": _elementwise(pl.SiLU),
-    "silu_": _elementwise(pl.SiLU),
     "slice": _slice,
     "softmax": _softmax,
     "split": _split,
@@ -698,7 +654,6 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "swapdims": _transpose,
     "sym_size": _size,
     "t": _transpose,
-    "tanh": _elementwise(pl.Tanh),
     "to": _convert,
     "_to_copy": _convert,
     "transpose": _transpose,

@@ -20,6 +20,8 @@ from pellucid.runs import ModelFile
 
 CARD = "pellucid_card"
 TOPOLOGY, WEIGHTS = "model.json", "weights.bin"
+#: activations that TensorFlow.js lacks, or computes as Keras 2 did
+_NO_ACTIVATIONS = ("hard_sigmoid", "hard_silu")
 _KERAS_VERSION = "2.15.0"
 #: TensorFlow.js's names for a layer's arrays, in Keras's order
 _ROLES = {
@@ -105,6 +107,13 @@ def _check(entry: Entry) -> None:
     reason = None
     if config.get("groups", 1) != 1:
         reason = "groups must be 1, or the number of channels"
+    if entry.kind == "ELU" and config["alpha"] != 1:
+        reason = f"alpha must be 1; got {config['alpha']}"
+    if entry.is_operation:
+        reason = f"there is no layer for {entry.kind}"
+    names = _NO_ACTIVATIONS if entry.kind == "Activation" else ()
+    if config.get("activation") in names:
+        reason = f"there is no activation '{config['activation']}'"
     if entry.kind == "Conv2DTranspose" and tuple(config["dilation_rate"]) != (1, 1):
         reason = "dilation must be 1"
     if config.get("interpolation") == "bilinear":

@@ -1,4 +1,4 @@
-"""Elementwise activation functions, and softmax."""
+"""Activation functions by name, and softmax."""
 
 from __future__ import annotations
 
@@ -6,87 +6,57 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pellucid.errors import NetworkError
-from pellucid.network import checks
-from pellucid.network.layers.base import Layer, Shape
+from pellucid.network.layers.base import SameShape
+from pellucid.network.layers.pointwise import (
+    ELU,
+    GELU,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    Mish,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 
 
 @dataclass(frozen=True)
-class Elementwise(Layer):
-    """A layer whose output has its input's shape."""
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        """Return the input's shape."""
-        return inputs[0]
-
-
-@dataclass(frozen=True)
-class ReLU(Elementwise):
-    """``max(x, 0)``; the derivative at 0 is 0."""
-
-    stem: ClassVar[str] = "relu"
-
-
-@dataclass(frozen=True)
-class LeakyReLU(Elementwise):
-    """``x`` where positive, else ``slope · x``; the derivative at 0 is the slope."""
-
-    slope: float = 0.01
-
-    stem: ClassVar[str] = "leaky_relu"
-
-    def __post_init__(self) -> None:
-        slope = checks.number(self.who, "slope", self.slope)
-        object.__setattr__(self, "slope", slope)
-
-
-@dataclass(frozen=True)
-class Sigmoid(Elementwise):
-    """``1 / (1 + exp(−x))``."""
-
-    stem: ClassVar[str] = "sigmoid"
-
-
-@dataclass(frozen=True)
-class Tanh(Elementwise):
-    """``tanh(x)``."""
-
-    stem: ClassVar[str] = "tanh"
-
-
-@dataclass(frozen=True)
-class GELU(Elementwise):
-    """``x · Φ(x)`` with the exact normal distribution (Hendrycks & Gimpel 2016)."""
-
-    stem: ClassVar[str] = "gelu"
-
-
-@dataclass(frozen=True)
-class SiLU(Elementwise):
-    """``x · sigmoid(x)`` (Elfwing et al. 2017)."""
-
-    stem: ClassVar[str] = "silu"
-
-
-@dataclass(frozen=True)
-class Softmax(Elementwise):
+class Softmax(SameShape):
     """``exp(xᵢ) / Σⱼ exp(xⱼ)`` over the last axis."""
 
     stem: ClassVar[str] = "softmax"
 
 
-ACTIVATIONS: dict[str, type[Elementwise]] = {
-    kind.stem: kind for kind in (ReLU, LeakyReLU, Sigmoid, Tanh, GELU, SiLU, Softmax)
+ACTIVATIONS: dict[str, type[SameShape]] = {
+    kind.stem: kind
+    for kind in (
+        ReLU,
+        LeakyReLU,
+        Sigmoid,
+        Tanh,
+        GELU,
+        SiLU,
+        Softmax,
+        ReLU6,
+        HardSigmoid,
+        HardSwish,
+        ELU,
+        Softplus,
+        Mish,
+    )
 }
-RELU_KINDS = (ReLU, LeakyReLU, GELU, SiLU)
 
-Activation = str | Elementwise
+Activation = str | SameShape
 
 
-def activation(who: str, value: Any) -> Elementwise | None:
+def activation(who: str, value: Any) -> SameShape | None:
     """Return the layer that ``activation=`` names."""
-    if value is None or isinstance(value, Elementwise):
+    if value is None or isinstance(value, SameShape):
         return value
-    if value not in ACTIVATIONS:
+    if not isinstance(value, str) or value not in ACTIVATIONS:
         raise NetworkError(
             f"{who}: activation must be one of {', '.join(ACTIVATIONS)} or a layer "
             f"of that kind; got activation={value!r}."

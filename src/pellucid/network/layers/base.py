@@ -68,6 +68,15 @@ class Layer:
         return Value(self, values)
 
 
+@dataclass(frozen=True)
+class SameShape(Layer):
+    """A layer whose output has its input's shape."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the input's shape."""
+        return inputs[0]
+
+
 @dataclass(frozen=True, eq=False)
 class Value:
     """The output of a layer placed in a graph, before it is a network.

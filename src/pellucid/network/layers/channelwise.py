@@ -8,12 +8,10 @@ from typing import Any, ClassVar
 from pellucid.errors import NetworkError, ShapeError
 from pellucid.network import checks
 from pellucid.network.initializers import Constant, Initializer, initializer
-from pellucid.network.layers.activation import Elementwise
-from pellucid.network.layers.base import Shape, WeightSpec
 
 
 @dataclass(frozen=True)
-class PReLU(Elementwise):
+class PReLU(SameShape):
     """``x`` where positive, else ``slope · x`` with learned slopes.
 
     (He et al. 2015, "Delving deep into rectifiers".) The derivative at 0 is the slope.
@@ -54,7 +52,7 @@ Numbers = float | tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Rescale(Elementwise):
+class Rescale(SameShape):
     """``x · scale + offset`` with constants, as a network prepares its own input.
 
     Parameters

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from pellucid.errors import NetworkError
 from pellucid.network import checks
-from pellucid.network.layers.activation import Elementwise
+from pellucid.network.layers.base import SameShape
 
 
 @dataclass(frozen=True)
-class Dropout(Elementwise):
+class Dropout(SameShape):
     """Set a share of the numbers to 0 and scale the rest by 1 / (1 − rate).
 
     In inference the layer does nothing (Srivastava et al. 2014, in the inverted

@@ -7,8 +7,7 @@ from typing import ClassVar
 
 from pellucid.errors import NetworkError, ShapeError
 from pellucid.network import checks
-from pellucid.network.layers.activation import Elementwise
-from pellucid.network.layers.base import Shape, WeightSpec
+from pellucid.network.layers.base import SameShape, Shape, WeightSpec
 
 
 def _scale_and_offset(channels: int) -> tuple[WeightSpec, WeightSpec]:
@@ -19,7 +18,7 @@ def _scale_and_offset(channels: int) -> tuple[WeightSpec, WeightSpec]:
 
 
 @dataclass(frozen=True)
-class BatchNorm(Elementwise):
+class BatchNorm(SameShape):
     """Normalise each channel over the batch (Ioffe & Szegedy 2015, algorithm 1).
 
     In training by the batch's mean and biased variance, which also update the
@@ -63,7 +62,7 @@ class BatchNorm(Elementwise):
 
 
 @dataclass(frozen=True)
-class LayerNorm(Elementwise):
+class LayerNorm(SameShape):
     """Normalise each example over its last axis (Ba, Kiros & Hinton 2016, eq. 3).
 
     Parameters
@@ -89,7 +88,7 @@ class LayerNorm(Elementwise):
         return _scale_and_offset(inputs[0][-1])
 
 
-class PerImageNorm(Elementwise):
+class PerImageNorm(SameShape):
     """What norms over groups of an example's channels share."""
 
     def groups_of(self, channels: int) -> int:
@@ -171,7 +170,7 @@ class InstanceNorm(PerImageNorm):
 
 
 @dataclass(frozen=True)
-class L2Normalize(Elementwise):
+class L2Normalize(SameShape):
     """``x / max(‖x‖, ε)`` over the last axis: every vector gets the length 1.
 
     Parameters
@@ -197,7 +196,7 @@ class L2Normalize(Elementwise):
 
 
 @dataclass(frozen=True)
-class LocalResponseNorm(Elementwise):
+class LocalResponseNorm(SameShape):
     """Divide each number by the strength of its neighbouring channels.
 
     ``y = x / (bias + alpha / size · Σ x²) ** beta``, the sum over the ``size``

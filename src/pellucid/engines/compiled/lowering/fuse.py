@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import conv_pool, norm_fold
-from pellucid.engines.compiled.lowering.layers.activation import (
-    FUNCTIONS,
-    derivative_from_output,
-)
+from pellucid.engines.compiled.lowering.layers.activation import function_of
 from pellucid.engines.compiled.lowering.layers.conv_pool import pooled_chain
-from pellucid.network.layers import Add, BatchNorm, Conv2D, Dense, ReLU
+from pellucid.network.layers import Add, BatchNorm, Conv2D, Dense, Pointwise, ReLU
 from pellucid.network.node import Node
 
 
@@ -46,10 +43,10 @@ def _takes_in(low: LoweringContext, node: Node, follower: Node) -> bool:
         return is_plain and isinstance(follower.layer, ReLU) and len(node.inputs) == 2
     if not isinstance(node.layer, Conv2D | Dense):
         return False
-    if type(follower.layer) not in FUNCTIONS:
+    if not isinstance(follower.layer, Pointwise):
         return False
-    function = FUNCTIONS[type(follower.layer)](follower.layer)
+    function = function_of(follower.layer)
     m = low.plain_map(node.name)
-    if function.kind == "sigmoid" and m.padded_channels != m.channels:
-        return False  # sigmoid(0) would stand in the padding
-    return derivative_from_output(function) or not low.purpose.goes_back
+    if not function.keeps_zero and m.padded_channels != m.channels:
+        return False  # f(0) would stand in the padding
+    return function.is_from_output or not low.purpose.goes_back

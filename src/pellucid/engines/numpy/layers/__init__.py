@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.engines.numpy.layers.activation import (
-    gelu,
-    leaky_relu,
-    relu,
-    sigmoid,
-    silu,
-    softmax,
-    tanh,
-)
+from pellucid.engines.numpy.layers.activation import pointwise, softmax
 from pellucid.engines.numpy.layers.channelwise import prelu, rescale
 from pellucid.engines.numpy.layers.conv import conv2d, conv_transpose2d
 from pellucid.engines.numpy.layers.dense import dense
@@ -50,53 +42,50 @@ from pellucid.engines.numpy.layers.rearrange import (
     slice_,
     space_to_depth,
 )
+from pellucid.network import layers as pl
+from pellucid.network.layers import Layer, find_entry
 
-FORWARD: dict[str, Callable[..., Forward]] = {
-    "Add": add,
-    "AvgPool2D": avg_pool2d,
-    "BatchNorm": batch_norm,
-    "ChannelShuffle": channel_shuffle,
-    "Concat": concat,
-    "Conv2D": conv2d,
-    "ConvTranspose2D": conv_transpose2d,
-    "Crop2D": crop2d,
-    "Dense": dense,
-    "DepthToSpace": depth_to_space,
-    "Dropout": dropout,
-    "Flatten": flatten,
-    "GELU": gelu,
-    "GlobalAvgPool2D": global_avg_pool2d,
-    "GlobalMaxPool2D": global_max_pool2d,
-    "GroupNorm": group_norm,
-    "InstanceNorm": group_norm,
-    "L2Normalize": l2_normalize,
-    "LayerNorm": layer_norm,
-    "LeakyReLU": leaky_relu,
-    "LocalResponseNorm": local_response_norm,
-    "MaxPool2D": max_pool2d,
-    "Maximum": maximum,
-    "Multiply": multiply,
-    "PadChannels": pad_channels,
-    "PReLU": prelu,
-    "Permute": permute,
-    "ReLU": relu,
-    "Rescale": rescale,
-    "Reshape": reshape,
-    "SiLU": silu,
-    "Sigmoid": sigmoid,
-    "Slice": slice_,
-    "Softmax": softmax,
-    "SpaceToDepth": space_to_depth,
-    "Subtract": subtract,
-    "Tanh": tanh,
-    "Upsample2D": upsample2d,
-    "ZeroPad2D": zero_pad2d,
+FORWARD: dict[type[Layer], Callable[..., Forward]] = {
+    pl.Add: add,
+    pl.AvgPool2D: avg_pool2d,
+    pl.BatchNorm: batch_norm,
+    pl.ChannelShuffle: channel_shuffle,
+    pl.Concat: concat,
+    pl.Conv2D: conv2d,
+    pl.ConvTranspose2D: conv_transpose2d,
+    pl.Crop2D: crop2d,
+    pl.Dense: dense,
+    pl.DepthToSpace: depth_to_space,
+    pl.Dropout: dropout,
+    pl.Flatten: flatten,
+    pl.GlobalAvgPool2D: global_avg_pool2d,
+    pl.GlobalMaxPool2D: global_max_pool2d,
+    pl.GroupNorm: group_norm,
+    pl.InstanceNorm: group_norm,
+    pl.L2Normalize: l2_normalize,
+    pl.LayerNorm: layer_norm,
+    pl.LocalResponseNorm: local_response_norm,
+    pl.MaxPool2D: max_pool2d,
+    pl.Maximum: maximum,
+    pl.Multiply: multiply,
+    pl.PReLU: prelu,
+    pl.PadChannels: pad_channels,
+    pl.Permute: permute,
+    pl.Pointwise: pointwise,
+    pl.Rescale: rescale,
+    pl.Reshape: reshape,
+    pl.Slice: slice_,
+    pl.Softmax: softmax,
+    pl.SpaceToDepth: space_to_depth,
+    pl.Subtract: subtract,
+    pl.Upsample2D: upsample2d,
+    pl.ZeroPad2D: zero_pad2d,
 }
 
 
 def run(layer: Any, inputs: Any, weights: Any, mode: Mode) -> Forward:
     """Run one layer of a network that was checked when it was made."""
-    return FORWARD[type(layer).__name__](layer, inputs, weights, mode)
+    return find_entry(FORWARD, layer)(layer, inputs, weights, mode)
 
 
 __all__ = ["FORWARD", "Forward", "Mode", "run"]

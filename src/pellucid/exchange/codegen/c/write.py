@@ -15,6 +15,7 @@ from pellucid.exchange.codegen.pixels import (
     describe_pixels,
     pixel_place,
 )
+from pellucid.exchange.codegen.pointwise import c_helpers, write_c
 from pellucid.network import Preprocessing
 from pellucid.runs import ModelFile
 
@@ -27,10 +28,12 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     header = _header(file, prefix, program.plan.size)
     body = [
         f'#include "{stem}.h"\n',
-        *_includes(program.kernels),
+        *_includes(program),
         kernels.HEAD if program.kernels & kernels.WITH_LANES else "",
         *(text.format_constant(k, a) for k, a in program.arrays.items()),
         *(code for key, code in kernels.KERNELS.items() if key in program.kernels),
+        *c_helpers(list(program.functions.values())),
+        *(write_c(name, function) for name, function in program.functions.items()),
         text.format_classes(file, prefix),
         _predict(prefix, program),
         _pixels(prefix, file.preprocessing, network.input_shape),
@@ -38,9 +41,10 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     return {f"{stem}.c": "\n".join(body).encode(), f"{stem}.h": header.encode()}
 
 
-def _includes(used: set[str]) -> list[str]:
+def _includes(program: KernelProgram) -> list[str]:
     lines = ["#include <string.h>"]
-    return [*lines, "#include <math.h>"] if used & kernels.MATH else lines
+    uses_math = program.kernels & kernels.MATH or program.functions
+    return [*lines, "#include <math.h>"] if uses_math else lines
 
 
 def _header(file: ModelFile, prefix: str, size: int) -> str:

@@ -23,7 +23,9 @@ from pellucid.exchange.codegen.kernel_calls import (
     lower,
 )
 from pellucid.exchange.codegen.pixels import pixel_place
+from pellucid.exchange.codegen.pointwise import write_javascript
 from pellucid.network import Preprocessing
+from pellucid.network.expression.nodes import topological
 from pellucid.runs import ModelFile
 
 
@@ -32,11 +34,14 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     program = lower(file, lanes=LANES)
     starts, weights = _concatenate(program)
     used = set(program.kernels).union(*(CALLS.get(k, set()) for k in program.kernels))
+    operators = {n.operator for n in topological(program.functions.values())}
+    used |= {"erf"} & operators
     parts = [
         _head(file),
         _exports(file),
         _memory(program.plan.size, weights),
         *(text for key, text in KERNELS.items() if key in used),
+        *(write_javascript(n, function) for n, function in program.functions.items()),
         _predict(file, program, starts),
     ]
     return {name: "\n".join(parts).encode()}

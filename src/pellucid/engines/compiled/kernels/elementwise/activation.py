@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value, kernel
-from pellucid.engines.compiled.kernels.elementwise import functions
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     channel_spans,
     each_span,
@@ -13,57 +14,55 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     pixels,
     sweep,
 )
+from pellucid.engines.compiled.kernels.elementwise.expressions import emit
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import Part
+from pellucid.network.expression import Expression
+from pellucid.network.expression.evaluate import compute, compute_number
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One activation: relu, leaky_relu (with its slope), sigmoid, tanh, gelu, silu."""
+    """A function of each element and its derivative.
+
+    Parameters
+    ----------
+    kind : str
+        The layer's stem, for plans.
+    expression : Expression
+        f, in the variable x.
+    derivative : Expression
+        f′, in x, or in f's output where that tells it.
+    is_from_output : bool
+        Whether the backward pass reads f's output instead of its input.
+    """
 
     kind: str
-    slope: float = 0.0
+    expression: Expression
+    derivative: Expression
+    is_from_output: bool
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Whether f(0) is 0, so that padding channels stay zero by themselves."""
+        return compute_number(self.expression, 0.0) == 0
+
+    @property
+    def has_finite_slope(self) -> bool:
+        """Whether f′ is finite in padding channels, where the input is 0."""
+        at_zero = compute_number(self.expression, 0.0) if self.is_from_output else 0.0
+        name = "y" if self.is_from_output else "x"
+        return bool(np.isfinite(compute(self.derivative, **{name: at_zero})))
 
 
 def apply(b: Builder, function: Function | None, x: Value) -> Value:
     """Return f(x)."""
-    if function is None:
-        return x
-    match function.kind:
-        case "relu":
-            return b.relu(x)
-        case "leaky_relu":
-            return b.select(x > 0.0, x, x * function.slope)
-        case "sigmoid":
-            return functions.sigmoid(b, x)
-        case "tanh":
-            return functions.tanh(b, x)
-        case "gelu":
-            return x * functions.normal_cdf(b, x)
-        case _:
-            return x * functions.sigmoid(b, x)
-
-
-#: what the derivative is computed from: f's output, or its input
-FROM_OUTPUT = ("relu", "sigmoid", "tanh")
+    return x if function is None else emit(b, function.expression, x)
 
 
 def derivative(b: Builder, function: Function, seen: Value) -> Value:
-    """Return f′, from f's output for `FROM_OUTPUT`, else from its input."""
-    match function.kind:
-        case "relu":
-            return b.select(seen > 0.0, 1.0, b.zeros(seen.type.count))
-        case "leaky_relu":
-            return b.select(seen > 0.0, b.like(1.0, seen), function.slope)
-        case "sigmoid":
-            return seen * (1.0 - seen)
-        case "tanh":
-            return 1.0 - seen * seen
-        case "gelu":
-            return functions.normal_cdf(b, seen) + seen * functions.normal_pdf(b, seen)
-        case _:
-            s = functions.sigmoid(b, seen)
-            return s * (1.0 + seen * (1.0 - s))
+    """Return f′, from f's output where ``is_from_output``, else from its input."""
+    return emit(b, function.derivative, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,8 @@ def activation_forward(
     b: Builder, x: Pointer, y: Pointer, *, spec: Elementwise, part: Part | None = None
 ) -> None:
     """y = f(x); the padding channels stay zero where f(0) is not. A part: some rows."""
-    if spec.function.kind == "sigmoid" and spec.x.padded_channels != spec.x.channels:
+    is_padded = spec.x.padded_channels != spec.x.channels
+    if is_padded and not spec.function.keeps_zero:
         cuts = channel_spans(b, spec.x.channels)
 
         def pixel(at: list[Pointer]) -> None:
@@ -105,6 +105,24 @@ def activation_backward(
     b: Builder, seen: Pointer, grad_y: Pointer, grad_x: Pointer, *, spec: Backward
 ) -> None:
     """grad_x = or += grad_y · f′; ``seen`` is f's output or input."""
+    is_padded = spec.seen.padded_channels != spec.seen.channels
+    if is_padded and not spec.function.has_finite_slope:
+        cuts = channel_spans(b, spec.seen.channels)
+
+        def pixel(at: list[Pointer]) -> None:
+            def span(start: Number, lanes: int, mask: Value | None) -> None:
+                slope = derivative(b, spec.function, at[0].vector(start, lanes=lanes))
+                grad = at[1].vector(start, lanes=lanes) * held(b, mask, slope)
+                if spec.accumulate:
+                    grad = at[2].vector(start, lanes=lanes) + grad
+                at[2].store(grad, start)
+
+            each_span(b, cuts, span)
+
+        pixels(
+            b, [(seen, spec.seen), (grad_y, spec.grad_y), (grad_x, spec.grad_x)], pixel
+        )
+        return
 
     def body(lanes: int, at: list[Pointer]) -> None:
         slope = derivative(b, spec.function, at[0].vector(lanes=lanes))

@@ -1,4 +1,4 @@
-"""Vectorized exp, log, tanh and erf in float32, to a few ulp."""
+"""Vectorized exp, log, tanh, erf and their kin in float32, to a few ulp."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ _LOG = (
 _TANH_P = (1.331909701e-8, 2.058350677e-5, 3.494036458e-3, 1.337971966e-1, 1.0)
 _TANH_Q = (7.762031850e-7, 3.283095693e-4, 2.587108081e-2, 4.671303491e-1, 1.0)
 _TANH_END = 9.02
+#: erf x / x as a polynomial of x², on [0, 1]
+_ERF = (
+    7.853861034e-05,
+    -0.000801019353,
+    0.005188327675,
+    -0.02685381193,
+    0.1128358515,
+    -0.3761262582,
+    1.128379166,
+)
 
 
 def polynomial(b: Builder, x: Value, coefficients: tuple[float, ...]) -> Value:
@@ -91,6 +101,24 @@ def log1p_small(b: Builder, x: Value) -> Value:
     return b.select((u - 1.0).equals(0.0), x, exact)
 
 
+def log1p(b: Builder, x: Value) -> Value:
+    """Return ln(1 + x), exact for tiny x; −infinity for −1, NaN below."""
+    u = x + 1.0
+    exact = log(b, u) * x / (u - 1.0)
+    exact = b.select((u - 1.0).equals(0.0), x, exact)
+    return b.select(x.equals(math.inf), x, exact)
+
+
+def expm1(b: Builder, x: Value) -> Value:
+    """Return eˣ − 1 as tanh(x / 2) · (eˣ + 1): nothing cancels near 0."""
+    return tanh(b, x * 0.5) * (exp(b, x) + 1.0)
+
+
+def softplus(b: Builder, x: Value) -> Value:
+    """Return ln(1 + eˣ) as max(x, 0) + ln(1 + e^−|x|), without overflow."""
+    return b.relu(x) + log1p_small(b, exp(b, -b.absolute(x)))
+
+
 def sigmoid(b: Builder, x: Value) -> Value:
     """Return 1 / (1 + e⁻ˣ) without overflow."""
     small = exp(b, -b.absolute(x))
@@ -121,6 +149,18 @@ def normal_cdf(b: Builder, x: Value) -> Value:
     """Return the standard normal distribution function, (1 + erf(x / √2)) / 2."""
     tail = erfc_positive(b, b.absolute(x) * math.sqrt(0.5)) * 0.5
     return b.select(x < 0.0, tail, 1.0 - tail)
+
+
+def erf(b: Builder, x: Value) -> Value:
+    """Return erf x: x · P(x²) up to 1, ±(1 − erfc |x|) from there.
+
+    P is the minimax fit of the relative error (by Lawson's iteration), 1.3e-9.
+    """
+    size = b.absolute(x)
+    inner = x * polynomial(b, x * x, _ERF)
+    tail = 1.0 - erfc_positive(b, size)
+    outer = b.select(x < 0.0, -tail, tail)
+    return b.select(size < 1.0, inner, outer)
 
 
 def erfc_positive(b: Builder, x: Value) -> Value:

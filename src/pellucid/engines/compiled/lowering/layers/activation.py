@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from pellucid.engines.compiled.kernels.elementwise import activation as kernels
 from pellucid.engines.compiled.kernels.elementwise import softmax as softmax_kernels
 from pellucid.engines.compiled.kernels.elementwise.activation import (
-    FROM_OUTPUT,
     Backward,
     Elementwise,
     Function,
@@ -16,29 +12,27 @@ from pellucid.engines.compiled.kernels.elementwise.activation import (
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.program.program_ir import BufferRef, Value
-from pellucid.network.layers import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from pellucid.network.layers import Layer, Pointwise, ReLU
 from pellucid.network.node import Node
 
-FUNCTIONS: dict[type, Callable[[Any], Function]] = {
-    ReLU: lambda _: Function("relu"),
-    LeakyReLU: lambda layer: Function("leaky_relu", layer.slope),
-    Sigmoid: lambda _: Function("sigmoid"),
-    Tanh: lambda _: Function("tanh"),
-    GELU: lambda _: Function("gelu"),
-    SiLU: lambda _: Function("silu"),
-}
+
+def function_of(layer: Layer) -> Function:
+    """Return what kernels compute of a pointwise layer."""
+    if not isinstance(layer, Pointwise):
+        raise TypeError(type(layer))
+    from_output = layer.derivative_from_output
+    is_from_output = from_output is not None
+    derivative = layer.derivative if from_output is None else from_output
+    return Function(layer.stem, layer.expression, derivative, is_from_output)
 
 
-def derivative_from_output(function: Function) -> bool:
-    """Whether f′ can be told from f's output."""
-    is_leaky = function.kind == "leaky_relu" and function.slope > 0
-    return function.kind in FROM_OUTPUT or is_leaky
+RELU = function_of(ReLU())
 
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of an activation that stands alone."""
     x, y = low.source(node), low.output(node.name)
-    function = FUNCTIONS[type(node.layer)](node.layer)
+    function = function_of(node.layer)
     spec = Elementwise(function, x.map, y.map)
     low.step(
         kernels.activation_forward,
@@ -52,7 +46,7 @@ def lower(low: LoweringContext, node: Node) -> None:
     def back() -> None:
         if node.inputs[0] not in low.learners:
             return
-        grad, seen = low.grads[node.name], y if derivative_from_output(function) else x
+        grad, seen = low.grads[node.name], y if function.is_from_output else x
         to, accumulate = low.grad_target(node.inputs[0])
         spec = Backward(function, seen.map, grad.map, to.map, accumulate)
         low.step(

@@ -54,7 +54,7 @@ from pellucid.engines.compiled.kernels.winograd.winograd_weight import (
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import lower_joined, lower_packed
 from pellucid.engines.compiled.lowering.layers.activation import (
-    FUNCTIONS,
+    function_of,
     lower_activation_grad,
 )
 from pellucid.engines.compiled.lowering.parameters import Layout
@@ -115,7 +115,7 @@ def lower(low: LoweringContext, node: Node) -> None:
         raise TypeError(type(layer))
     x = low.source(node)
     after = low.fused.get(node.name)
-    function = FUNCTIONS[type(after.layer)](after.layer) if after else None
+    function = function_of(after.layer) if after else None
     y = low.output(low.end_of(node))
     spec = replace(describe(layer, x.map, y.map), has_bias=low.has_bias(node))
     forward(low, node, replace(spec, function=function), (x, y))

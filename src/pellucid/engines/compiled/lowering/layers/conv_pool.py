@@ -24,20 +24,18 @@ from pellucid.engines.compiled.kernels.conv.sparse_window_grad import (
     window_grad_input,
     windows_of,
 )
-from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
     Winograd,
     winograd_fits,
 )
 from pellucid.engines.compiled.lowering.context import LoweringContext, Options
 from pellucid.engines.compiled.lowering.layers import conv
+from pellucid.engines.compiled.lowering.layers.activation import RELU
 from pellucid.engines.compiled.lowering.parameters import Layout
 from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef, Value
 from pellucid.network import Network
 from pellucid.network.layers import Conv2D, MaxPool2D, ReLU
 from pellucid.network.node import Node
-
-RELU = Function("relu")
 
 
 def pooled_chain(network: Network, node: Node, end: str = "") -> tuple[Node, ...]:

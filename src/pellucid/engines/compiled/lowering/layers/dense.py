@@ -14,7 +14,7 @@ from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import conv
 from pellucid.engines.compiled.lowering.layers.activation import (
-    FUNCTIONS,
+    function_of,
     lower_activation_grad,
 )
 from pellucid.engines.compiled.lowering.parameters import ALIGN, Layout
@@ -59,7 +59,7 @@ def lower(low: LoweringContext, node: Node) -> None:
         conv.lower(low, node)
         return
     after = low.fused.get(node.name)
-    function = FUNCTIONS[type(after.layer)](after.layer) if after else None
+    function = function_of(after.layer) if after else None
     name = low.end_of(node)
     y = low.output(name)
     spec = kernels.Dense(

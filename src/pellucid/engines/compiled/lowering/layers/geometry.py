@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pellucid.engines.compiled.kernels.elementwise import copies
-from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.elementwise.copies import Copy, Enlarge, Sum
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.lowering.layers.activation import lower_activation_grad
+from pellucid.engines.compiled.lowering.layers.activation import (
+    RELU,
+    lower_activation_grad,
+)
 from pellucid.engines.compiled.program.program_ir import BufferRef, Value
 from pellucid.network.layers import Upsample2D, ZeroPad2D
 from pellucid.network.node import Node
@@ -150,7 +152,7 @@ def lower_add(low: LoweringContext, node: Node) -> None:
         grad = low.grads[name]
         if after:
             m = low.plain_map(node.name)
-            grad = lower_activation_grad(low, Function("relu"), (y, grad), m, node.name)
+            grad = lower_activation_grad(low, RELU, (y, grad), m, node.name)
         for source in node.inputs:
             if source in low.learners:
                 to, accumulate = low.grad_target(source)

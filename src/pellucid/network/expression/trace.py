@@ -1,0 +1,67 @@
+"""Tracing: a Python function of numbers as an expression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pellucid.errors import NetworkError, PellucidError
+from pellucid.network.expression.nodes import (
+    MOST_OPERATIONS,
+    Expression,
+    topological,
+    variable,
+)
+
+
+def trace(
+    function: Callable[..., Any], who: str, names: tuple[str, ...] = ("x",)
+) -> Expression:
+    """Call a function with variables and return what it computes.
+
+    Parameters
+    ----------
+    function : callable
+        Uses operators and `pellucid.math`.
+    who : str
+        Whom errors name.
+    names : tuple of str, optional
+        The variables' names, in the order of the function's arguments.
+
+    Raises
+    ------
+    NetworkError
+        If it cannot be traced, does not depend on its variables, or is too large.
+    """
+    try:
+        made = function(*(variable(name) for name in names))
+    except PellucidError as error:
+        raise NetworkError(f"{who}: {error}") from None
+    except RecursionError:
+        raise
+    except Exception as error:
+        raise NetworkError(
+            f"{who}: the function must use operators and pl.math alone (pl.math.exp, "
+            f"not np.exp); got {type(error).__name__}: {str(error)[:200]}."
+        ) from error
+    return check(made, who)
+
+
+def check(made: Any, who: str) -> Expression:
+    """Return an expression that a layer can compute."""
+    is_number = isinstance(made, Expression) and not made.is_condition
+    if not is_number:
+        raise NetworkError(
+            f"{who}: the function must return an expression; got {made!r}."
+        )
+    nodes = topological([made])
+    if all(node.operator != "variable" for node in nodes):
+        raise NetworkError(
+            f"{who}: the function must depend on its input; got {made!r}."
+        )
+    if len(nodes) > MOST_OPERATIONS:
+        raise NetworkError(
+            f"{who}: the function must have at most {MOST_OPERATIONS} operations; "
+            f"got {len(nodes)}."
+        )
+    return made  # type: ignore[no-any-return]
