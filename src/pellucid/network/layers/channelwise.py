@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pellucid.errors import NetworkError, ShapeError
 from pellucid.network import checks
 from pellucid.network.initializers import Constant, Initializer, initializer
+from pellucid.network.layers.base import SameShape, Shape, WeightSpec
 
 
 @dataclass(frozen=True)
