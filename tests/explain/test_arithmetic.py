@@ -8,11 +8,18 @@ import pytest
 import pellucid as pl
 from pellucid import explain
 from pellucid.explain.layers import CALCULATIONS
-from pellucid.network.layers import LAYERS
+from pellucid.network.layers import LAYERS, Pointwise
 
 
 def test_every_layer_has_its_arithmetic():
-    assert set(CALCULATIONS) == set(LAYERS) - {"Input"}
+    kinds = [kind for kind in LAYERS.values() if kind is not pl.Input]
+    missing = [
+        kind
+        for kind in kinds
+        if kind not in CALCULATIONS
+        and not (issubclass(kind, Pointwise) and Pointwise in CALCULATIONS)
+    ]
+    assert not missing
 
 
 def test_the_steps_add_up_to_the_engines_activation_at_every_place(model, image):
