@@ -143,9 +143,9 @@ POOL = {"filter_width": 2, "filter_height": 2, "stride_w": 2, "stride_h": 2}
     ("graph", "sentence"),
     [
         (
-            graph_with("MAX_POOL_2D", **POOL, padding=1, fused_activation_function=3),
+            graph_with("MAX_POOL_2D", **POOL, padding=1, fused_activation_function=5),
             r"MAX_POOL_2D 'y' \(padding=1, .* must have a fused activation among NONE, "
-            "RELU and TANH; got RELU6",
+            "RELU, RELU_N1_TO_1, RELU6, TANH; got SIGN_BIT",
         ),
         (
             graph_with("MEAN", np.asarray([3], np.int32)),
@@ -181,12 +181,12 @@ def test_operators_that_are_not_known_are_refused_by_their_names(tmp_path):
     number = schema.KINDS["RELU"].number
     codes = flatbuffer.decode(schema.MODEL, content, identifier=b"TFL3")
     assert codes["operator_codes"][0]["builtin_code"] == number
-    model = {**codes, "operator_codes": [{"builtin_code": 111}]}
+    model = {**codes, "operator_codes": [{"builtin_code": 66}]}
     for buffer in model["buffers"]:
         buffer["data"] = b"" if buffer["data"] is None else bytes(buffer["data"])
     path = tmp_path / "model.tflite"
     path.write_bytes(flatbuffer.encode(schema.MODEL, model, identifier=b"TFL3"))
-    with pytest.raises(pl.ExchangeError, match="ELU 'y' must be an operator that"):
+    with pytest.raises(pl.ExchangeError, match="SIN 'y' must be an operator that"):
         exchange.read(path, engine="numpy")
 
 
