@@ -64,7 +64,12 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "function": (lambda x: x * pl.math.sigmoid(1.702 * x) - abs(x - 0.1) ** 1.5,),
     "minimum": (-1.5,),
     "maximum": (2.5,),
+    "after": (2,),
     "axes": ((2, 0, 1),),
+    "before": (1,),
+    "block_size": (2,),
+    "cropping": (1, ((0, 1), (1, 0))),
+    "order": ("CRD",),
     "axis": (0,),
     "shape": ((4, -1),),
     "start": (1,),
@@ -108,7 +113,7 @@ def layers() -> list[Layer]:
 
 @pytest.mark.parametrize("layer", layers(), ids=repr)
 def test_each_layer_comes_back_with_each_argument(layer):
-    image = pl.Input(9, 8, 4)
+    image = pl.Input(12, 8, 4)
     inputs = [pl.Tanh()(image) for _ in range(layer.arity[0])]
     last = dataclasses.replace(layer)(*inputs)  # a layer stands at one place
     network = pl.Network(inputs=image, outputs=last, preprocessing=HOW)
