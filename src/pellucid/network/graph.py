@@ -201,7 +201,7 @@ class Network:
         """Shape of the output for one example; of several, the first one's."""
         return self.shapes[self.outputs[0]]
 
-    @property
+    @functools.cached_property
     def shared(self) -> Mapping[str, tuple[Node, ...]]:
         """The nodes of each weight's owner that has several, itself the first."""
         families: dict[str, list[Node]] = {}
