@@ -132,3 +132,19 @@ def test_inputs_of_a_file_must_be_of_known_sizes(tmp_path: Path) -> None:
         pl.exchange.read(path)
     with pytest.raises(pl.ExchangeError, match="input_shape must be given for a file"):
         pl.exchange.read(path, input_shape=(6, 6, 2))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [e for e in WRITTEN if e.holds_shared and not e.holds_several],
+    ids=lambda entry: entry.name,
+)
+def test_a_file_with_shared_weights_gives_the_same(tmp_path: Path, entry: Any) -> None:
+    model = model_of(siamese_of_one_input())
+    path = pl.exchange.write(model, tmp_path / f"m{entry.suffix}", format=entry.name)
+    images = np.random.default_rng(0).random((5, 4), np.float32)
+    try:
+        report = pl.exchange.verify_export(model, path, images)
+    except pl.MissingExtraError as error:
+        pytest.skip(str(error))
+    assert report.relative < 1e-5

@@ -59,10 +59,21 @@ def test_several_are_refused_by_name(
         ALL[what](make())
 
 
-@pytest.mark.parametrize("what", ["code", "explain", "studio", "verify"])
+@pytest.mark.parametrize("what", ["code", "derivative", "studio", "verify"])
 def test_shared_weights_are_refused_by_name(what: str) -> None:
-    with pytest.raises(NetworkError, match=f"{what}: nodes must have weights of their"):
-        ALL[what](recurrent())
+    def derivative(network: pl.Network) -> Any:
+        return explain.derivative(model_of(network), np.zeros(6), "step")
+
+    asked = {**ALL, "derivative": derivative}[what]
+    with pytest.raises(NetworkError, match="nodes must have weights of their own; got"):
+        asked(recurrent())
+
+
+def test_arithmetic_shows_a_shared_weight_at_each_of_its_nodes() -> None:
+    model, vector = model_of(recurrent()), np.linspace(-1, 1, 6)
+    for node in ("step", "step_1", "step_2"):
+        shown = explain.arithmetic(model, vector, node, (2,))
+        assert shown.value == pytest.approx(shown.activation, abs=1e-6)
 
 
 def test_parity_of_engines_is_checked_for_one_input_and_output() -> None:

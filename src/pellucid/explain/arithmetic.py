@@ -34,7 +34,7 @@ def one_image(model: Model, image: npt.ArrayLike) -> Array:
     DataError
         If it is several images, or integers other than uint8.
     """
-    require_single("explain", model.network)
+    require_single("explain", model.network, sharing=True)
     pixels, shape = np.asarray(image), model.network.input_shape
     if pixels.shape == shape:
         pixels = pixels[None]
@@ -152,7 +152,7 @@ def _element_context(
         at,
         tuple(found[source].astype(np.float64) for source in node.inputs),
         {
-            spec.role: weights[f"{node.name}.{spec.role}"].astype(np.float64)
+            spec.role: weights[f"{node.owner}.{spec.role}"].astype(np.float64)
             for spec in node.layer.weights(*network.input_shapes(node))
         },
         network.shapes[node.name],

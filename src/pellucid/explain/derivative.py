@@ -19,6 +19,7 @@ from pellucid.explain.arithmetic import arithmetic, one_image
 from pellucid.explain.chosen_output import choose_output
 from pellucid.explain.values import Arithmetic, Array, Position
 from pellucid.model import Model
+from pellucid.network.ports import require_own_weights
 from pellucid.objectives import LOSSES, CrossEntropy, Loss
 
 #: what the label's loss is where the model has none
@@ -145,6 +146,7 @@ def derivative(
     NetworkError
         If node, place, class or label do not exist.
     """
+    require_own_weights("explain", model.network)
     pixels = one_image(model, image)
     shown = arithmetic(model, pixels, node, at)
     session = NumpySession(

@@ -115,7 +115,7 @@ def lower(file: ModelFile, *, lanes: int) -> KernelProgram:
     program = KernelProgram(plan_memory(file.network), lanes)
     for planned in program.plan.nodes:
         weights = {
-            spec.role: np.asarray(file.weights[f"{planned.node.name}.{spec.role}"])
+            spec.role: np.asarray(file.weights[f"{planned.node.owner}.{spec.role}"])
             for spec in planned.layer.weights(*planned.shapes)
         }
         find_entry(_WRITERS, planned.layer)(program, planned, weights)

@@ -43,7 +43,7 @@ def build_entries(file: ModelFile) -> tuple[list[Entry], str]:
             shapes=shapes,
             shape=network.shapes[node.name],
             weights={
-                spec.role: np.asarray(file.weights[f"{node.name}.{spec.role}"])
+                spec.role: np.asarray(file.weights[f"{node.owner}.{spec.role}"])
                 for spec in node.layer.weights(*shapes)
             },
             source=network.node(node.inputs[0]).layer,

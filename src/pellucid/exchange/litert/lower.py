@@ -107,6 +107,6 @@ def _find_only_reader(
 def _get_weights(file: ModelFile, node: Node) -> dict[str, Array]:
     specs = node.layer.weights(*file.network.input_shapes(node))
     return {
-        spec.role: np.asarray(file.weights[f"{node.name}.{spec.role}"])
+        spec.role: np.asarray(file.weights[f"{node.owner}.{spec.role}"])
         for spec in specs
     }
