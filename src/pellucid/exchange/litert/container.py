@@ -9,6 +9,7 @@ import numpy as np
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.litert import schema
+from pellucid.exchange.litert.about import NAME, read_about
 from pellucid.exchange.litert.flatbuffer import decode, encode
 from pellucid.exchange.litert.graph import Graph, Operator, Scales, Value
 from pellucid.exchange.litert.names import NAMES
@@ -147,6 +148,9 @@ def from_bytes(content: bytes, path: Path) -> Graph:
     for entry in model["metadata"] or []:
         if entry["name"] == CARD:
             graph.card = buffers[entry["buffer"]]["data"].tobytes().decode()
+        if entry["name"] == NAME:
+            data = buffers[entry["buffer"]]["data"]
+            graph.about = None if data is None else read_about(data.tobytes(), content)
     return graph
 
 

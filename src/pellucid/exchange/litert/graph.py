@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network.layers import Shape
 
 Array = npt.NDArray[Any]
@@ -78,6 +79,7 @@ class Graph:
     input: int = 0
     output: int = 0
     card: str | None = None
+    about: ModelMetadata | None = None  # what a file of others says of itself
 
     def add(self, value: Value) -> int:
         """Add a value and return its number."""

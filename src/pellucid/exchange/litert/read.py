@@ -81,7 +81,8 @@ class _Reading:
         output = unwrap_output(self.output, "a constant")
         network, weights = self.builder.finish(output, name=self.graph.name)
         card = self.graph.card
-        known = ModelMetadata.from_json(json.loads(card)) if card else ModelMetadata()
+        known = self.graph.about or ModelMetadata()
+        known = ModelMetadata.from_json(json.loads(card)) if card else known
         return known.file(network, weights)
 
     def check(self, file: ModelFile, content: bytes) -> None:

@@ -24,6 +24,7 @@ from pellucid.exchange.graph.passes.run import run_passes
 from pellucid.exchange.graph.tensor import BATCH, FIRST, LAST, Tensor, unwrap_output
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx import reference
+from pellucid.exchange.onnx.about import read_about
 from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.exchange.onnx.operators import READERS
@@ -167,7 +168,7 @@ class Graph:
         properties = {p.key: p.value for p in self.model.metadata_props}
         if CARD in properties:
             return ModelMetadata.from_json(json.loads(properties[CARD]))
-        return ModelMetadata(dtype=dtype)
+        return read_about(properties, dtype=dtype)
 
     # -- what of the graph is read -------------------------------------------------
 
