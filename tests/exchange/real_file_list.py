@@ -85,7 +85,87 @@ def three_convolutions_in_torch(
         module.load_state_dict(
             dict(zip(module.state_dict(), state.values(), strict=True))
         )
-        return run_in_torch(module, (*size, 1))
+        return run_in_torch(module.eval(), (*size, 1))
+
+    return reference
+
+
+#: of MTCNN's three networks: size, (channels, kernel, pool's kernel and padding), the
+#: dense layer's units, and the outputs in the file's order
+_MTCNN = {
+    "pnet": (32, [(10, 3, 2, 0), (16, 3, 0, 0), (32, 3, 0, 0)], 0, (2, 4)),
+    "rnet": (24, [(28, 3, 3, 1), (48, 3, 3, 0), (64, 2, 0, 0)], 128, (2, 4)),
+    "onet": (
+        48,
+        [(32, 3, 3, 1), (64, 3, 3, 0), (64, 3, 2, 0), (128, 2, 0, 0)],
+        256,
+        (2, 4, 10),
+    ),
+}
+
+
+def mtcnn(name: str) -> Callable[[], pl.Network]:
+    """Return what describes one of the face detector's networks."""
+    size, convolutions, units, outputs = _MTCNN[name]
+
+    def network() -> pl.Network:
+        image = pl.Input(size, size, 3)
+        x: Any = image
+        for i, (channels, kernel, pool, pad) in enumerate(convolutions, 1):
+            x = pl.Conv2D(channels, kernel_size=kernel, name=f"conv{i}")(x)
+            x = pl.PReLU(name=f"prelu{i}")(x)
+            if pool:
+                sides = ((0, pad), (0, pad))  # the last window stands over the edge
+                x = pl.MaxPool2D(pool, stride=2, padding=sides)(x)
+        last = len(convolutions) + 1
+        if units:  # flattened by columns, in the order W, H, C
+            x = pl.Flatten()(pl.Permute((0, 2, 1))(x))
+            x = pl.PReLU(name=f"prelu{last}")(pl.Dense(units, name=f"dense{last}")(x))
+            last += 1
+        ends: list[Any] = []
+        for i, count in enumerate(outputs, 1):
+            called = f"{'dense' if units else 'conv'}{last}_{i}"
+            end = (
+                pl.Dense(count, name=called)
+                if units
+                else pl.Conv2D(count, kernel_size=1, name=called)
+            )
+            ends.append(end(x) if i > 1 else pl.Softmax()(end(x)))
+        return pl.Network(inputs=image, outputs=[*ends[1:], ends[0]])
+
+    return network
+
+
+def mtcnn_in_torch(name: str) -> Callable[[Path], tuple[Any, Any, str]]:
+    """Return what runs the same network in PyTorch, with the file's weights."""
+    size, convolutions, units, outputs = _MTCNN[name]
+
+    def reference(path: Path) -> tuple[Any, Any, str]:
+        import torch
+        import torch.nn.functional as F
+
+        state = torch.load(path, weights_only=True, map_location="cpu")
+
+        def apply(kind: Any, name: str, x: Any) -> Any:
+            return kind(x, state[f"{name}.weight"], state[f"{name}.bias"])
+
+        def module(x: Any) -> Any:
+            for i, (_, _, pool, _) in enumerate(convolutions, 1):
+                x = apply(F.conv2d, f"conv{i}", x)
+                x = F.prelu(x, state[f"prelu{i}.weight"])
+                x = F.max_pool2d(x, pool, 2, ceil_mode=True) if pool else x
+            last = len(convolutions) + 1
+            if units:
+                x = x.permute(0, 3, 2, 1).flatten(1)
+                x = apply(F.linear, f"dense{last}", x)
+                x, last = F.prelu(x, state[f"prelu{last}.weight"]), last + 1
+            kind, stem = (F.linear, "dense") if units else (F.conv2d, "conv")
+            ends = [
+                apply(kind, f"{stem}{last}_{i}", x) for i in range(1, len(outputs) + 1)
+            ]
+            return [*ends[1:], F.softmax(ends[0], 1)]
+
+        return run_in_torch(module, (size, size, 3))
 
     return reference
 
@@ -151,7 +231,7 @@ def residual_in_torch(blocks: int) -> Callable[[Path], tuple[Any, Any, str]]:
         own = [k for k in module.state_dict() if "num_batches" not in k]
         given = [v for k, v in state.items() if "num_batches" not in k]
         module.load_state_dict(dict(zip(own, given, strict=True)), strict=False)
-        return run_in_torch(module, (32, 32, 3))
+        return run_in_torch(module.eval(), (32, 32, 3))
 
     return reference
 
@@ -164,7 +244,12 @@ def run_in_torch(module: Any, shape: tuple[int, ...]) -> tuple[Any, Any, str]:
     images = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
     turned = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
     with torch.no_grad():
-        return images, module.eval()(turned).numpy(), f"torch {torch.__version__}"
+        made = module(turned)
+    several = made if isinstance(made, list) else [made]
+    arrays = [
+        np.moveaxis(y.numpy(), 1, -1) if y.ndim == 4 else y.numpy() for y in several
+    ]
+    return images, arrays, f"torch {torch.__version__}"
 
 
 _TINY = ("mlcommons/tiny", "1afd2c9")
@@ -236,9 +321,27 @@ FILES: list[RealFile] = [
     ),
     *_pypi("nudenet", "3.4.2", "nudenet/320n.onnx", input_shape=(320, 320, 3)),
     *_pypi("ddddocr", "1.6.1", "ddddocr/common_det.onnx"),
-    *_pypi("facenet-pytorch", "2.6.0", "facenet_pytorch/data/pnet.pt"),
-    *_pypi("facenet-pytorch", "2.6.0", "facenet_pytorch/data/rnet.pt"),
-    *_pypi("facenet-pytorch", "2.6.0", "facenet_pytorch/data/onet.pt"),
+    *_pypi(
+        "facenet-pytorch",
+        "2.6.0",
+        "facenet_pytorch/data/pnet.pt",
+        network=mtcnn("pnet"),
+        reference=mtcnn_in_torch("pnet"),
+    ),
+    *_pypi(
+        "facenet-pytorch",
+        "2.6.0",
+        "facenet_pytorch/data/rnet.pt",
+        network=mtcnn("rnet"),
+        reference=mtcnn_in_torch("rnet"),
+    ),
+    *_pypi(
+        "facenet-pytorch",
+        "2.6.0",
+        "facenet_pytorch/data/onet.pt",
+        network=mtcnn("onet"),
+        reference=mtcnn_in_torch("onet"),
+    ),
     *_pypi(
         "digit-recognizer-py",
         "0.1.0",
