@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from graphs import graph_of, kinds
 
+from pellucid.errors import ExchangeError
 from pellucid.exchange.graph.passes.run import run_passes
 from pellucid.exchange.graph.tensor import BATCH
 
@@ -216,3 +217,18 @@ def test_transpositions_within_an_activation_cancel():
 def test_a_norm_that_several_operators_read_is_not_scaled_by_one_of_them():
     lines = [*NORM, "sqrt t r", "divide c r n", "multiply n two a", "add n a y"]
     assert kinds(read(lines)) == ["layer_norm", "multiply", "add"]
+
+
+def test_operators_on_constants_are_computed():
+    graph = read(["add scale offset a", "multiply a two b", "add x b y"])
+    assert kinds(graph) == ["add"]
+    expected = (CONSTANTS["scale"] + CONSTANTS["offset"]) * 2
+    np.testing.assert_array_equal(graph.constants["b"], expected)
+    assert graph.constants["b"].dtype == np.float32
+
+
+def test_a_constant_that_would_fill_the_memory_is_refused():
+    wide = {"a": np.ones((2**15, 1)), "b": np.ones((1, 2**15))}
+    graph = graph_of(["multiply a b c", "add x c y"], constants=wide)
+    with pytest.raises(ExchangeError, match="must make at most"):
+        run_passes(graph)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pellucid.errors import ExchangeError
-from pellucid.exchange.errors import OperatorRef, translate_errors
+from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.graph import ir
+from pellucid.exchange.graph.emit import Context, emit
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.network_builder import NetworkBuilder
-from pellucid.exchange.graph.tensor import BATCH, FIRST, Tensor, unwrap_output
+from pellucid.exchange.graph.passes.run import run_passes
+from pellucid.exchange.graph.tensor import BATCH, FIRST, unwrap_output
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.probe import Layout
 from pellucid.exchange.pt2.archive import Archive, load_archive
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.exchange.pt2.operators import READERS
+from pellucid.exchange.pt2.translate import operator_name, shapes_of, translate
 from pellucid.runs import ModelFile
 
 _FLOATS = {7: "float32", 8: "float64"}
@@ -41,25 +47,17 @@ class Graph:
         self.archive, self.graph = archive, archive.graph
         self.builder = NetworkBuilder(FIRST)
         self.values: dict[str, Any] = {}
-        self.readers: dict[str, set[str]] = defaultdict(set)
-        self.counts: Counter[str] = Counter()
         self.layout: Layout | None = None  # of the output
-        for node in self.graph["nodes"]:
-            for name in _names(node["inputs"]):
-                self.readers[name].add(_operator(node["target"]))
-                self.counts[name] += 1
 
     def file(self, name: str) -> ModelFile:
         """Read the graph and return the model in it."""
         dtype = self._enter()
-        for node in self.graph["nodes"]:
-            self._run(node)
         outputs = self.graph["outputs"]
         if len(outputs) != 1 or "as_tensor" not in outputs[0]:
             raise ExchangeError(
                 f"import: a graph must have one output; got {len(outputs)}."
             )
-        output = self.builder.outermost(self.values[outputs[0]["as_tensor"]["name"]])
+        output = self.builder.outermost(self._build(outputs[0]["as_tensor"]["name"]))
         if isinstance(output, Squares):
             raise ExchangeError(
                 "import: the output must be what a layer gives; got the square of "
@@ -106,55 +104,60 @@ class Graph:
         self.float_type = meta["dtype"]
         return _FLOATS[meta["dtype"]]
 
-    def _run(self, node: dict[str, Any]) -> None:
-        operator = _operator(node["target"])
-        if not node["outputs"] and operator.startswith("_assert"):
-            return
-        ((kind, output),) = node["outputs"][0].items()
-        parts = [part["name"] for part in output] if kind == "as_tensors" else []
-        name = parts[0] if parts else output.get("as_name") or output["name"]
-        arguments = {a["name"]: self._value(a["arg"]) for a in node["inputs"]}
-        shown = {
-            k: v
-            for k, v in arguments.items()
-            if isinstance(v, int | float | str | list)
-        }
-        ref = OperatorRef(f"aten.{operator}", str(name), shown)
-        if operator not in READERS or not node["target"].startswith("torch.ops.aten."):
-            ref.refuse("be an operator that a layer expresses exactly", operator)
-        result = READERS[operator](
+    def _build(self, output: str) -> Any:
+        """Add the layers that an output needs, and return it."""
+        sizes: dict[str, int] = {}
+        graph = translate(
+            self.graph["nodes"],
+            shapes_of(self.graph["tensor_values"]),
+            {k: v for k, v in self.values.items() if isinstance(v, np.ndarray)},
+            output,
+            sizes,
+        )
+        self.values.update(sizes)
+        run_passes(graph)
+        emit(graph, self.builder, self.values, self._read)
+        (end,) = graph.outputs
+        return graph.constants.get(end, self.values.get(end))
+
+    def _read(self, operator: ir.Operator, inputs: list[Any], context: Context) -> Any:
+        """Return what an operator of the file makes of its inputs."""
+        node, name = operator.foreign, operator_name(operator.foreign["target"])
+        is_aten = node["target"].startswith("torch.ops.aten.")
+        if name not in READERS or not is_aten:
+            operator.ref.refuse("be an operator that a layer expresses exactly", name)
+        tensors = iter(inputs)
+        arguments = {a["name"]: self._value(a["arg"], tensors) for a in node["inputs"]}
+        return READERS[name](
             OperatorView(
                 target=node["target"],
-                ref=ref,
+                ref=operator.ref,
                 arguments=arguments,
                 builder=self.builder,
-                readers=self.readers[name],
-                is_sole_reader=all(
-                    self.counts[read] == 1
-                    for read in _names(node["inputs"])
-                    if isinstance(self.values.get(read), Tensor)
-                ),
+                readers={n.removeprefix("aten.") for n in context.readers},
+                is_sole_reader=context.is_sole_reader,
                 float_type=self.float_type,
             )
         )
-        if parts:
-            self.values.update(zip(parts, result, strict=True))
-        else:
-            self.values[name] = result
 
-    def _value(self, argument: dict[str, Any]) -> Any:
-        """Return an argument: a value, a number, a text, or a list of them."""
+    def _value(self, argument: dict[str, Any], tensors: Iterator[Any]) -> Any:
+        """Return an argument: a value, a number, a text, or a list of them.
+
+        ``tensors`` gives the values that the operator reads, in order.
+        """
         ((kind, value),) = argument.items()
         if kind == "as_none":
             return None
-        if kind in ("as_tensor", "as_sym_int") and "name" in value:
+        if kind == "as_tensor":
+            return next(tensors)
+        if kind == "as_sym_int" and "name" in value:
             return self.values.get(value["name"], BATCH)
         if kind == "as_sym_int":
             return self._size(value)
         if kind == "as_sym_ints":
             return [self._size(item) for item in value]
         if kind == "as_tensors":
-            return [self.values[item["name"]] for item in value]
+            return [next(tensors) for _ in value]
         return value
 
     def _size(self, item: dict[str, Any]) -> int:
@@ -166,20 +169,3 @@ class Graph:
                 f"import: sizes must be known or the batch's; got {item['as_name']!r}."
             )
         return size
-
-
-def _operator(target: str) -> str:
-    """torch.ops.aten.conv2d.default → conv2d."""
-    parts = target.split(".")
-    return parts[3] if len(parts) > 3 else target
-
-
-def _names(inputs: list[dict[str, Any]]) -> list[str]:
-    """Return the tensors that an operator reads."""
-    found = []
-    for entry in inputs:
-        argument = entry["arg"]
-        if "as_tensor" in argument:
-            found.append(argument["as_tensor"]["name"])
-        found.extend(item["name"] for item in argument.get("as_tensors", ()))
-    return found

@@ -27,8 +27,9 @@ def export_program(module: Any, shape: tuple[int, ...]) -> Any:
     first = (shape[2], *shape[:2]) if len(shape) == 3 else shape
     like = next(_tensors(module))
     example = torch.zeros(2, *first, dtype=like.dtype, device=like.device)
-    batch = torch.export.Dim("batch")
-    return torch.export.export(module, (example,), dynamic_shapes=({0: batch},))
+    shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
+    shapes[example] = {0: torch.export.Dim("batch")}
+    return torch.export.export(module, (example,), dynamic_shapes=shapes)
 
 
 def _tensors(module: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from pellucid.exchange.graph.ir import Graph
 from pellucid.exchange.graph.passes.activations import find_activations
+from pellucid.exchange.graph.passes.folding import fold_constants
 from pellucid.exchange.graph.passes.layer_norm import find_layer_norms
 from pellucid.exchange.graph.passes.means import join_means
 from pellucid.exchange.graph.passes.neutral import drop_neutral
@@ -14,6 +15,7 @@ from pellucid.exchange.graph.passes.transposes import move_transposes
 from pellucid.exchange.graph.passes.views import find_views
 
 _PASSES: tuple[Callable[[Graph], None], ...] = (
+    fold_constants,
     drop_neutral,
     move_reshapes,
     move_transposes,
