@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.exchange.runtime_layout import adapt, is_channels_first
+import pellucid as pl
+from pellucid.exchange.packing import pack, unpack
+from pellucid.exchange.runtime_layout import adapt, adapt_several, is_channels_first
 
 IMAGES = np.random.default_rng(0).normal(size=(5, 4, 6, 3)).astype(np.float32)
 
@@ -48,3 +50,21 @@ def test_axes_of_length_1_are_no_difference():
         gives=(3,),
     )
     np.testing.assert_allclose(run(IMAGES), IMAGES.mean(axis=(1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [None, 1, 2, 8])
+def test_several_inputs_and_outputs_are_packed_as_the_file_takes_them(batch):
+    image, row = pl.Input(4, 6, 3), pl.Input(2)
+    network = pl.Network(inputs=[image, row], outputs=[pl.ReLU()(image), row])
+    rows = np.arange(10, dtype=np.float32).reshape(5, 2)
+    seen = []
+
+    def predict(inputs):
+        seen.append([x.shape for x in inputs])
+        return [3 * inputs[0], 2 * inputs[1]]
+
+    run = adapt_several(predict, [(batch, 3, 4, 6), (batch, 2)], network)
+    outputs = unpack(run(pack([IMAGES, rows])), [(4, 6, 3), (2,)])
+    np.testing.assert_array_equal(outputs[0], 3 * IMAGES)
+    np.testing.assert_array_equal(outputs[1], 2 * rows)
+    assert all(shapes == [(batch or 5, 3, 4, 6), (batch or 5, 2)] for shapes in seen)

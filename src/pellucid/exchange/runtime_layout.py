@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from pellucid.exchange.packing import pack, unpack
 from pellucid.exchange.runtime_timing import (
     Array,
     Predict,
     channels_first,
     channels_last,
 )
+from pellucid.network import Network
 
 Sizes = Sequence[Any]  # of a file's tensor: numbers, or what stands for a free one
 
@@ -49,6 +51,59 @@ def adapt(
     return run
 
 
+def adapt_several(
+    predict: Callable[[list[Array]], list[Array]],
+    takes: Sequence[Sizes],
+    network: Network,
+    *,
+    usual: str = "first",
+) -> Predict:
+    """Return a function of all inputs, packed as one array, to all outputs.
+
+    Parameters
+    ----------
+    predict : callable
+        The runtime, of as many examples as the file fixes.
+    takes : sequence
+        Shapes of the file's inputs, in the network's order.
+    network : Network
+    usual : {"first", "last"}
+        As `adapt` takes it.
+    """
+    own = [network.shapes[name] for name in network.inputs]
+    gives = [network.shapes[name] for name in network.outputs]
+    pairs = zip(takes, own, strict=True)
+    firsts = [is_channels_first(sizes, shape, usual=usual) for sizes, shape in pairs]
+    batch = fixed_size(takes[0][0]) if len(takes[0]) else None
+
+    def run(packed: Array) -> Array:
+        given = [
+            np.ascontiguousarray(channels_first(x) if is_first else x)
+            for x, is_first in zip(unpack(packed, own), firsts, strict=True)
+        ]
+        parts = [predict(part) for part in _split(given, batch)]
+        whole = [
+            np.concatenate(pieces)[: len(packed)] for pieces in zip(*parts, strict=True)
+        ]
+        return pack(
+            [
+                restore_layout(y, shape, is_first=firsts[0])
+                for y, shape in zip(whole, gives, strict=True)
+            ]
+        )
+
+    return run
+
+
+def _split(inputs: list[Array], size: int | None) -> Iterator[list[Array]]:
+    """Yield batches of the size that a file fixes, the last one filled up."""
+    count = len(inputs[0])
+    for start in range(0, count, size or count):
+        part = [x[start : start + (size or count)] for x in inputs]
+        missing = (size or len(part[0])) - len(part[0])
+        yield [np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) for x in part]
+
+
 def fixed_size(size: Any) -> int | None:
     """Return a size that a file fixes; None for a free one."""
     is_fixed = isinstance(size, int | np.integer) and size > 0
@@ -74,13 +129,8 @@ def in_batches(predict: Predict, images: Array, size: int | None) -> Array:
     """Predict in batches of the size that a file fixes, the last one filled up."""
     if size is None or len(images) == size:
         return np.asarray(predict(images))
-    made = []
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        missing = size - len(part)
-        filled = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
-        made.append(np.asarray(predict(np.ascontiguousarray(filled)))[: len(part)])
-    return np.concatenate(made)
+    made = [predict(part) for (part,) in _split([images], size)]
+    return np.concatenate(made)[: len(images)]
 
 
 def restore_layout(outputs: Array, gives: tuple[int, ...], *, is_first: bool) -> Array:

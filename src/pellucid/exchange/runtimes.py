@@ -14,8 +14,12 @@ from pellucid.exchange.codegen.c.run import c, c_int8
 from pellucid.exchange.keras.for_keras import open_for_keras
 from pellucid.exchange.litert.run import litert
 from pellucid.exchange.nodejs import javascript, tfjs
-from pellucid.exchange.packing import pack, unpack
-from pellucid.exchange.runtime_layout import adapt, fixed_size, in_batches
+from pellucid.exchange.runtime_layout import (
+    adapt,
+    adapt_several,
+    fixed_size,
+    in_batches,
+)
 from pellucid.exchange.runtime_timing import (
     Array,
     Predict,
@@ -53,15 +57,14 @@ def onnx(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
 
 def _several_in_onnxruntime(session: Any, network: Network) -> Predict:
     """Return a function of all inputs, packed as one array, to all outputs."""
-    shapes = [network.shapes[name] for name in network.inputs]
-    names = [entry.name for entry in session.get_inputs()]
+    entries = session.get_inputs()
+    names = [entry.name for entry in entries]
 
-    def predict(packed: Array) -> Array:
-        inputs = [channels_first(array) for array in unpack(packed, shapes)]
-        given = dict(zip(names, inputs, strict=True))
-        return pack([channels_last(y) for y in session.run(None, given)])
+    def predict(inputs: list[Array]) -> list[Array]:
+        made: list[Array] = session.run(None, dict(zip(names, inputs, strict=True)))
+        return made
 
-    return predict
+    return adapt_several(predict, [entry.shape for entry in entries], network)
 
 
 def read_back(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
