@@ -8,6 +8,12 @@ from typing import NoReturn
 from pellucid.errors import ExchangeError
 from pellucid.network.layers import Shape
 
+#: what the axes of an example are called, by their number
+_WORDS = {
+    1: ("length",),
+    2: ("length", "channels"),
+    3: ("height", "width", "channels"),
+}
 Sizes = Sequence[int | None]  # of one example in a file; None where it is free
 
 
@@ -78,15 +84,18 @@ def _close(name: str, own: Sizes, wanted: Shape) -> Shape:
 
 
 def _ask(name: str, own: Sizes) -> NoReturn:
-    example = ("height", "width", "channels")[: len(own)]
+    words = _WORDS.get(len(own), tuple(f"size{i}" for i in range(1, len(own) + 1)))
     wanted = ", ".join(
         word if size is None else str(size)
-        for word, size in zip(example or ("size",), own, strict=False)
+        for word, size in zip(words, own, strict=True)
     )
+    count = len(own) - 1 if len(own) == 3 and own[-1] is not None else len(own)
+    option = ",".join(words[:count]).upper()
+    comma = "," if len(own) == 1 else ""
     raise ExchangeError(
         f"import: the sizes of input '{name}' must be named, for the file leaves them "
-        f"free; got {_show(own)}. Give --input-size HEIGHT,WIDTH "
-        f"(input_shape=({wanted}))."
+        f"free; got {_show(own)}. Give --input-size {option} "
+        f"(input_shape=({wanted}{comma}))."
     )
 
 
