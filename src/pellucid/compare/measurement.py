@@ -73,6 +73,19 @@ class Measurement:
         return cls(name=name, value=None, unit=unit, note=note, is_full_only=True)
 
     @classmethod
+    def from_spread(
+        cls, name: str, spread: Spread, *, scale: float = 1.0, **others: Any
+    ) -> Self:
+        """Return the median of a spread between its ends, in units of ``1 / scale``."""
+        return cls(
+            name=name,
+            value=scale * spread.median,
+            low=scale * spread.low,
+            high=scale * spread.high,
+            **others,
+        )
+
+    @classmethod
     def images_per_second(
         cls, name: str, images: int, times_s: Spread, **others: Any
     ) -> Self:

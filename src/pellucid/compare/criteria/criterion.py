@@ -87,6 +87,16 @@ class ScoredMetric:
     figure: str
     lower_is_better: bool
 
+    @classmethod
+    def lower(cls, priority: str, figure: str) -> Self:
+        """Return a measurement of which less is better."""
+        return cls(priority=priority, figure=figure, lower_is_better=True)
+
+    @classmethod
+    def higher(cls, priority: str, figure: str) -> Self:
+        """Return a measurement of which more is better."""
+        return cls(priority=priority, figure=figure, lower_is_better=False)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:

@@ -198,9 +198,5 @@ ROW = Criterion(
     "pass, are traced as a debugger traces, in the files that compute.",
     measure=measure,
     is_timed=False,
-    aspects=(
-        ScoredMetric(
-            priority="debugging", figure="modes one can stop in", lower_is_better=False
-        ),
-    ),
+    aspects=(ScoredMetric.higher("debugging", "modes one can stop in"),),
 )

@@ -113,9 +113,5 @@ ROW = Criterion(
     measure=measure,
     limit_s=240.0,
     needs=("onnx", "onnxruntime", "openvino", "ai-edge-litert", "executorch"),
-    aspects=(
-        ScoredMetric(
-            priority="deployment", figure="formats that work", lower_is_better=False
-        ),
-    ),
+    aspects=(ScoredMetric.higher("deployment", "formats that work"),),
 )

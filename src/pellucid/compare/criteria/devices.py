@@ -252,9 +252,5 @@ ROW = Criterion(
     measure=measure,
     limit_s=240.0,
     needs=("ai-edge-litert", "executorch"),
-    aspects=(
-        ScoredMetric(
-            priority="devices", figure="ways to a device", lower_is_better=False
-        ),
-    ),
+    aspects=(ScoredMetric.higher("devices", "ways to a device"),),
 )

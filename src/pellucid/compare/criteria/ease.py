@@ -198,9 +198,7 @@ ROW = Criterion(
         ),
     ),
     aspects=(
-        ScoredMetric(
-            priority="ease", figure="lines without reading files", lower_is_better=True
-        ),
-        ScoredMetric(priority="ease", figure="API names", lower_is_better=True),
+        ScoredMetric.lower("ease", "lines without reading files"),
+        ScoredMetric.lower("ease", "API names"),
     ),
 )

@@ -283,11 +283,5 @@ ROW = Criterion(
     measure=measure,
     is_timed=False,
     needs=("numpy", "scipy", "scikit-learn", "pandas"),
-    aspects=(
-        ScoredMetric(
-            priority="ecosystem",
-            figure="objects that work as they are",
-            lower_is_better=False,
-        ),
-    ),
+    aspects=(ScoredMetric.higher("ecosystem", "objects that work as they are"),),
 )

@@ -168,17 +168,11 @@ ROW = Criterion(
         ),
     ),
     aspects=(
-        ScoredMetric(priority="size", figure="installed size", lower_is_better=True),
-        ScoredMetric(priority="size", figure="packages", lower_is_better=True),
-        ScoredMetric(priority="start", figure="import time", lower_is_better=True),
-        ScoredMetric(
-            priority="start", figure="time to the first step", lower_is_better=True
-        ),
-        ScoredMetric(
-            priority="memory", figure="peak memory, training", lower_is_better=True
-        ),
-        ScoredMetric(
-            priority="memory", figure="peak memory, inference", lower_is_better=True
-        ),
+        ScoredMetric.lower("size", "installed size"),
+        ScoredMetric.lower("size", "packages"),
+        ScoredMetric.lower("start", "import time"),
+        ScoredMetric.lower("start", "time to the first step"),
+        ScoredMetric.lower("memory", "peak memory, training"),
+        ScoredMetric.lower("memory", "peak memory, inference"),
     ),
 )

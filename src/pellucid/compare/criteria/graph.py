@@ -72,12 +72,10 @@ def _time_mode(
         times = _time_repeatedly(call, images[:_BATCH], 1.0 if task.is_quick else 5.0)
         other = _time_once(call, images)
     spread = quartiles([1000 * seconds for seconds in times])
-    yield Measurement(
-        name=f"step, {name}",
-        value=spread.median,
+    yield Measurement.from_spread(
+        f"step, {name}",
+        spread,
         unit="ms",
-        low=spread.low,
-        high=spread.high,
         runs=len(times),
         note=f"Forward pass of {_BATCH} images: median and quartiles.",
     )
@@ -170,15 +168,7 @@ ROW = Criterion(
         ),
     ),
     aspects=(
-        ScoredMetric(
-            priority="flexibility",
-            figure="programs in the freest mode",
-            lower_is_better=False,
-        ),
-        ScoredMetric(
-            priority="flexibility",
-            figure="programs in the strictest mode",
-            lower_is_better=False,
-        ),
+        ScoredMetric.higher("flexibility", "programs in the freest mode"),
+        ScoredMetric.higher("flexibility", "programs in the strictest mode"),
     ),
 )

@@ -96,11 +96,5 @@ ROW = Criterion(
     measure=measure,
     is_timed=False,
     limit_s=300.0,
-    aspects=(
-        ScoredMetric(
-            priority="languages",
-            figure="languages that run it",
-            lower_is_better=False,
-        ),
-    ),
+    aspects=(ScoredMetric.higher("languages", "languages that run it"),),
 )

@@ -94,12 +94,11 @@ def _describe_contender(one: ContenderTiming) -> Measurement:
         why = one.timing.failure or "it gave no time"
         return Measurement(name=name, value=None, unit="ms", note=why)
     spread = one.spread
-    return Measurement(
-        name=name,
-        value=1e3 * spread.median,
+    return Measurement.from_spread(
+        name,
+        spread,
+        scale=1e3,
         unit="ms",
-        low=1e3 * spread.low,
-        high=1e3 * spread.high,
         runs=len(one.times_s),
         note=one.note,
         is_disturbed=one.is_disturbed,
@@ -127,8 +126,8 @@ ROW = Criterion(
         Chart(title="Throughput, images per second", figures=(_THROUGHPUT,)),
     ),
     aspects=(
-        ScoredMetric(priority="latency", figure=_P50, lower_is_better=True),
-        ScoredMetric(priority="latency", figure="latency p99", lower_is_better=True),
-        ScoredMetric(priority="throughput", figure=_THROUGHPUT, lower_is_better=False),
+        ScoredMetric.lower("latency", _P50),
+        ScoredMetric.lower("latency", "latency p99"),
+        ScoredMetric.higher("throughput", _THROUGHPUT),
     ),
 )

@@ -149,12 +149,10 @@ def _describe_curves(runs: Sequence[Sequence[Evaluation]]) -> Iterator[Measureme
             (f"loss over epochs, {epoch:.3g}", epoch),
             (f"loss over seconds, epoch {epoch:.3g}", seconds),
         ):
-            yield Measurement(
-                name=name,
-                value=spread.median,
+            yield Measurement.from_spread(
+                name,
+                spread,
                 unit="nats",
-                low=spread.low,
-                high=spread.high,
                 runs=len(looks),
                 at=at,
             )
@@ -246,7 +244,5 @@ ROW = Criterion(
             x="seconds of training",
         ),
     ),
-    aspects=(
-        ScoredMetric(priority="accuracy", figure="test error", lower_is_better=True),
-    ),
+    aspects=(ScoredMetric.lower("accuracy", "test error"),),
 )

@@ -162,11 +162,5 @@ ROW = Criterion(
             figures=("mistakes that pass silently",),
         ),
     ),
-    aspects=(
-        ScoredMetric(
-            priority="mistakes",
-            figure="mistakes that pass silently",
-            lower_is_better=True,
-        ),
-    ),
+    aspects=(ScoredMetric.lower("mistakes", "mistakes that pass silently"),),
 )

@@ -65,9 +65,7 @@ ROW = Criterion(
     is_timed=False,
     limit_s=600,
     aspects=tuple(
-        ScoredMetric(
-            priority="reproducibility", figure=measurement, lower_is_better=False
-        )
+        ScoredMetric.higher("reproducibility", measurement)
         for measurement in (_IN_ONE, _ACROSS, _THREADS)
     ),
 )

@@ -140,9 +140,5 @@ ROW = Criterion(
             x="processors",
         ),
     ),
-    aspects=(
-        ScoredMetric(
-            priority="scaling", figure=f"{_EFFICIENCY}: 2", lower_is_better=False
-        ),
-    ),
+    aspects=(ScoredMetric.higher("scaling", f"{_EFFICIENCY}: 2"),),
 )

@@ -89,12 +89,11 @@ def _describe_speed(one: ContenderTiming) -> Iterator[Measurement]:
         )
         return
     spread = one.spread
-    yield Measurement(
-        name=f"ms per step, {name}",
-        value=1e3 * spread.median,
+    yield Measurement.from_spread(
+        f"ms per step, {name}",
+        spread,
+        scale=1e3,
         unit="ms",
-        low=1e3 * spread.low,
-        high=1e3 * spread.high,
         runs=len(one.times_s),
         note=one.note,
         is_disturbed=one.is_disturbed,
@@ -152,5 +151,5 @@ ROW = Criterion(
             is_log=True,
         ),
     ),
-    aspects=(ScoredMetric(priority="training", figure=_BEST, lower_is_better=False),),
+    aspects=(ScoredMetric.higher("training", _BEST),),
 )

@@ -99,7 +99,5 @@ ROW = Criterion(
     is_timed=False,
     limit_s=600,
     needs=tuple(package for packages in NEEDS.values() for package in packages),
-    aspects=(
-        ScoredMetric(priority="portability", figure=_MOVED, lower_is_better=False),
-    ),
+    aspects=(ScoredMetric.higher("portability", _MOVED),),
 )

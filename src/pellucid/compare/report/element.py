@@ -44,6 +44,13 @@ def el(name: str, /, *children: Child, **attributes: object) -> Markup:
     return Markup(f"<{name}{listed}>{flatten(children)}</{name}>")
 
 
+def scroll(table: Markup, label: str) -> Markup:
+    """Return a table that scrolls within the page, by keyboard too."""
+    return el(
+        "div", table, class_="scroll", tabindex=0, role="region", aria_label=label
+    )
+
+
 def flatten(child: Child) -> Markup:
     """Return children one after the other as HTML."""
     if child is None:

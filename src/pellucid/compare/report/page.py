@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pellucid.compare.report.element import Markup, el
+from pellucid.compare.report.element import Markup, el, scroll
 from pellucid.compare.report.format import TITLES, make_title
 from pellucid.compare.report.recommendation import make_recommendation
 from pellucid.compare.report.sections import make_section
@@ -158,14 +158,7 @@ def _make_about(results: Results) -> Markup:
         el(
             "details",
             el("summary", f"Every cell: {results.took_s:.0f} s in all"),
-            el(
-                "div",
-                drawn,
-                class_="scroll",
-                tabindex=0,
-                role="region",
-                aria_label=label,
-            ),
+            scroll(drawn, label),
         ),
         el(
             "p",

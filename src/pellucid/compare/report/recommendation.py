@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from pellucid.compare.criteria.criterion import PRIORITIES
-from pellucid.compare.report.element import Markup, el
+from pellucid.compare.report.element import Markup, el, scroll
 from pellucid.compare.report.format import NOT_MEASURED_HERE, TITLES
 from pellucid.compare.report.summary import coverage_line, left_out_lines
 from pellucid.compare.results import (
@@ -174,14 +174,7 @@ def _make_scores_table(
             )
         )
     drawn = el("table", el("thead", head), el("tbody", rows))
-    return el(
-        "div",
-        drawn,
-        class_="scroll",
-        tabindex=0,
-        role="region",
-        aria_label="every step of the ranking",
-    )
+    return scroll(drawn, "every step of the ranking")
 
 
 def _format_weight(step: MetricScores, shares: Mapping[str, float]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pellucid.compare.criteria.criterion import Chart
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.report import charts
-from pellucid.compare.report.element import Markup, el
+from pellucid.compare.report.element import Markup, el, scroll
 from pellucid.compare.report.format import (
     TITLES,
     command_line,
@@ -132,9 +132,7 @@ def make_table(
     ]
     label = title or "figures"
     drawn = el("table", el("thead", head), el("tbody", rows))
-    return el(
-        "div", drawn, class_="scroll", tabindex=0, role="region", aria_label=label
-    )
+    return scroll(drawn, label)
 
 
 def _find_note(name: str, cells: Sequence[Result]) -> str | None:

@@ -16,29 +16,9 @@ from pellucid.compare.methods.languages.programs import (
     Functions,
     compile_object,
     find_cpp_compiler,
+    read_source,
 )
 from pellucid.model import Model
-
-_LIBTORCH = """
-#include <cstdio>
-#include <cstring>
-#include <torch/script.h>
-#include "functions.h"
-
-static torch::jit::Module model;
-
-int model_start(char **arguments) {
-    model = torch::jit::load(arguments[0]);
-    return 0;
-}
-
-void model_run(const float *image, float *output) {
-    torch::NoGradGuard no_gradient;
-    torch::Tensor x = torch::from_blob(const_cast<float *>(image), {SHAPE});
-    torch::Tensor y = model.forward({x}).toTensor().contiguous();
-    std::memcpy(output, y.data_ptr<float>(), y.numel() * sizeof(float));
-}
-"""
 
 
 def run_libtorch(
@@ -55,7 +35,10 @@ def run_libtorch(
         home = Path(module.__file__).parent
         places = (home / "include", home / "include/torch/csrc/api/include")
         flags = ["-O0", "-std=c++20", *(f"-I{place}" for place in places)]
-        text, source = _LIBTORCH.replace("SHAPE", shape), folder / "functions.cpp"
+        text, source = (
+            read_source("libtorch.cpp").replace("SHAPE", shape),
+            folder / "functions.cpp",
+        )
         link = [f"-L{home / 'lib'}", f"-Wl,-rpath,{home / 'lib'}", "-Wl,--no-as-needed"]
         functions = Functions(
             objects=(compile_object(text, source, find_cpp_compiler(), *flags),),

@@ -15,6 +15,7 @@ from pellucid.compare.methods.languages.programs import (
     Functions,
     compile_object,
     find_c_compiler,
+    read_source,
     run_in_c,
     run_in_cpp,
     run_in_java,
@@ -24,35 +25,6 @@ from pellucid.model import Model
 
 #: from a model, images and an empty folder to outputs
 Run = Callable[[Model, Array, Path], Array]
-
-_FUNCTIONS = """
-#include "model.h"
-#include "functions.h"
-
-static float workspace[MODEL_WORKSPACE + 1];
-
-int model_start(char **arguments) {
-    (void)arguments;
-    return 0;
-}
-
-void model_run(const float *image, float *output) {
-    model_predict(image, output, workspace);
-}
-"""
-
-#: a module, then every image
-_PAGE = """
-async ([encoded, size]) => {
-  const model = await import("/model.mjs");
-  const bytes = Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0));
-  const images = new Float32Array(bytes.buffer);
-  const outputs = [];
-  for (let i = 0; i < images.length; i += size)
-    outputs.push(...model.predict(images.subarray(i, i + size)));
-  return outputs;
-}
-"""
 
 
 def _make_run(program: Callable[[Functions, Array, Path], Array]) -> Run:
@@ -64,7 +36,9 @@ def _make_run(program: Callable[[Functions, Array, Path], Array]) -> Run:
                 compile_object(
                     source.read_text(encoding="utf-8"), source, compiler, "-O2"
                 ),
-                compile_object(_FUNCTIONS, folder / "functions.c", compiler, "-O2"),
+                compile_object(
+                    read_source("pellucid.c"), folder / "functions.c", compiler, "-O2"
+                ),
             ),
             libraries=("-lm",),
             inputs=int(np.prod(model.network.input_shape)),
@@ -86,7 +60,9 @@ def _run_in_browser(model: Model, images: Array, folder: Path) -> Array:
     exchange.write(model, path)
     encoded = base64.b64encode(images.tobytes()).decode()
     size = int(np.prod(model.network.input_shape))
-    return run_in_page(_PAGE, [encoded, size], {"model.mjs": path})
+    return run_in_page(
+        read_source("pellucid_page.js"), [encoded, size], {"model.mjs": path}
+    )
 
 
 OURS: Mapping[str, Run] = {

@@ -18,92 +18,7 @@ import numpy.typing as npt
 from pellucid.errors import ExchangeError
 
 Array = npt.NDArray[Any]
-
-#: what the functions are, for both C and C++
-HEADER = """
-#ifdef __cplusplus
-extern "C" {
-#endif
-int model_start(char **arguments); /* 0: it is ready */
-void model_run(const float *image, float *output);
-#ifdef __cplusplus
-}
-#endif
-"""
-
-_MAIN = """
-#include <stdio.h>
-#include "functions.h"
-
-static float image[INPUTS], output[OUTPUTS];
-
-int main(int count, char **arguments) {
-    (void)count;
-    if (model_start(arguments + 1)) return 1;
-    while (fread(image, sizeof(float), INPUTS, stdin) == INPUTS) {
-        model_run(image, output);
-        fwrite(output, sizeof(float), OUTPUTS, stdout);
-    }
-    return 0;
-}
-"""
-
-_JAVA = """
-import java.io.*;
-import java.nio.*;
-
-public class Main {
-    static native boolean start(String[] arguments);
-    static native void run(float[] image, float[] output);
-
-    public static void main(String[] arguments) throws IOException {
-        System.load(arguments[0]);
-        if (!start(arguments)) System.exit(1);
-        byte[] bytes = System.in.readAllBytes();
-        FloatBuffer images =
-            ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
-        float[] image = new float[INPUTS], output = new float[OUTPUTS];
-        ByteBuffer answer = ByteBuffer.allocate(4 * OUTPUTS);
-        answer.order(ByteOrder.LITTLE_ENDIAN);
-        while (images.hasRemaining()) {
-            images.get(image);
-            run(image, output);
-            answer.clear();
-            answer.asFloatBuffer().put(output);
-            System.out.write(answer.array(), 0, 4 * OUTPUTS);
-        }
-        System.out.flush();
-    }
-}
-"""
-
-#: the first word is the library itself
-_BRIDGE = """
-#include <jni.h>
-#include "functions.h"
-
-JNIEXPORT jboolean JNICALL Java_Main_start(
-    JNIEnv *env, jclass self, jobjectArray words) {
-    char *arguments[8] = {0};
-    jsize count = (*env)->GetArrayLength(env, words);
-    (void)self;
-    for (jsize i = 1; i < count && i < 8; i++) {
-        jstring word = (*env)->GetObjectArrayElement(env, words, i);
-        arguments[i - 1] = (char *)(*env)->GetStringUTFChars(env, word, 0);
-    }
-    return model_start(arguments) == 0;
-}
-
-JNIEXPORT void JNICALL Java_Main_run(
-    JNIEnv *env, jclass self, jfloatArray image, jfloatArray output) {
-    jfloat *x = (*env)->GetFloatArrayElements(env, image, 0);
-    jfloat *y = (*env)->GetFloatArrayElements(env, output, 0);
-    (void)self;
-    model_run(x, y);
-    (*env)->ReleaseFloatArrayElements(env, image, x, JNI_ABORT);
-    (*env)->ReleaseFloatArrayElements(env, output, y, 0);
-}
-"""
+_SOURCES = Path(__file__).parent / "sources"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +44,11 @@ class Functions:
     outputs: int
 
 
+def read_source(name: str) -> str:
+    """Return a program in another language, a file of this package."""
+    return (_SOURCES / name).read_text(encoding="utf-8")
+
+
 def run_in_c(functions: Functions, images: Array, folder: Path) -> Array:
     """Run them from C."""
     return _link_and_run(functions, images, folder / "main.c", find_c_compiler())
@@ -143,7 +63,7 @@ def _link_and_run(
     functions: Functions, images: Array, source: Path, compiler: str
 ) -> Array:
     program = source.with_name("program")
-    source.write_text(_fill_in_sizes(_MAIN, functions), encoding="utf-8")
+    source.write_text(_fill_in_sizes("main.c", functions), encoding="utf-8")
     parts = [str(source), *functions.objects, *functions.libraries]
     run_program([compiler, "-O2", f"-I{source.parent}", *parts, "-o", str(program)])
     command = [str(program), *functions.arguments]
@@ -154,9 +74,9 @@ def run_in_java(functions: Functions, images: Array, folder: Path) -> Array:
     """Run them from Java, through its native interface."""
     compiler, library = find_tool("javac"), str(folder / "libmodel.so")
     (folder / "Main.java").write_text(
-        _fill_in_sizes(_JAVA, functions), encoding="utf-8"
+        _fill_in_sizes("Main.java", functions), encoding="utf-8"
     )
-    (folder / "bridge.c").write_text(_BRIDGE, encoding="utf-8")
+    (folder / "bridge.c").write_text(read_source("bridge.c"), encoding="utf-8")
     home = Path(compiler).resolve().parents[1] / "include"
     headers = [f"-I{place}" for place in (home, home / "linux", folder)]
     parts = [str(folder / "bridge.c"), *functions.objects, *functions.libraries]
@@ -168,15 +88,17 @@ def run_in_java(functions: Functions, images: Array, folder: Path) -> Array:
     return to_floats(run_program([*command, *functions.arguments], images.tobytes()))
 
 
-def _fill_in_sizes(text: str, functions: Functions) -> str:
-    text = text.replace("INPUTS", str(functions.inputs))
+def _fill_in_sizes(name: str, functions: Functions) -> str:
+    text = read_source(name).replace("INPUTS", str(functions.inputs))
     return text.replace("OUTPUTS", str(functions.outputs))
 
 
 def compile_object(text: str, source: Path, compiler: str, *flags: str) -> str:
     """Write and compile a file, position-independent; return the object's path."""
     source.write_text(text, encoding="utf-8")
-    source.with_name("functions.h").write_text(HEADER, encoding="utf-8")
+    source.with_name("functions.h").write_text(
+        read_source("functions.h"), encoding="utf-8"
+    )
     path = str(source.with_suffix(".o"))
     headers = f"-I{source.parent}"
     run_program([compiler, "-fPIC", "-c", headers, *flags, str(source), "-o", path])

@@ -17,59 +17,13 @@ from pellucid.compare.methods.languages.programs import (
     Functions,
     compile_object,
     find_c_compiler,
+    read_source,
     run_program,
 )
 from pellucid.errors import ExchangeError
 from pellucid.model import Model
 
 _LIBRARY = "libtensorflow_cc.so.2"
-
-#: load a SavedModel, feed one image after the other
-_FUNCTIONS = """
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <tensorflow/c/c_api.h>
-#include "functions.h"
-
-static TF_Status *status;
-static TF_Session *session;
-static TF_Output in, out;
-
-static void keep(void *data, size_t length, void *argument) {
-    (void)data; (void)length; (void)argument;
-}
-
-static int has_failed(void) {
-    if (TF_GetCode(status) == TF_OK) return 0;
-    fprintf(stderr, "%s", TF_Message(status));
-    return 1;
-}
-
-int model_start(char **arguments) {
-    const char *tags[] = {"serve"};
-    TF_Graph *graph = TF_NewGraph();
-    status = TF_NewStatus();
-    session = TF_LoadSessionFromSavedModel(
-        TF_NewSessionOptions(), NULL, arguments[0], tags, 1, graph, NULL, status);
-    if (has_failed()) return 1;
-    in = (TF_Output){TF_GraphOperationByName(graph, arguments[1]), 0};
-    out = (TF_Output){TF_GraphOperationByName(graph, arguments[2]), 0};
-    return 0;
-}
-
-void model_run(const float *image, float *output) {
-    const int64_t shape[] = {SHAPE};
-    TF_Tensor *x = TF_NewTensor(
-        TF_FLOAT, shape, 4, (void *)image, INPUTS * sizeof(float), keep, NULL);
-    TF_Tensor *y = NULL;
-    TF_SessionRun(session, NULL, &in, &x, 1, &out, &y, 1, NULL, 0, NULL, status);
-    if (has_failed()) exit(1);
-    memcpy(output, TF_TensorData(y), TF_TensorByteSize(y));
-    TF_DeleteTensor(y);
-    TF_DeleteTensor(x);
-}
-"""
 
 
 def from_saved_model(
@@ -80,7 +34,9 @@ def from_saved_model(
     def run(model: Model, images: Array, folder: Path) -> Array:
         written = get_exporters(engine)[exporter](model, images, folder)
         inputs = int(np.prod(images.shape[1:]))
-        text = _FUNCTIONS.replace("SHAPE", ", ".join(map(str, (1, *images.shape[1:]))))
+        text = read_source("tensorflow.c").replace(
+            "SHAPE", ", ".join(map(str, (1, *images.shape[1:])))
+        )
         text = text.replace("INPUTS", str(inputs))
         home = _find_package()
         headers = f"-I{home / 'include'}"

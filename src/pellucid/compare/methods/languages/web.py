@@ -16,48 +16,17 @@ import numpy as np
 from pellucid.compare.methods.exports import get_exporters
 from pellucid.compare.methods.languages.browser import run_in_page
 from pellucid.compare.methods.languages.ours import Run
-from pellucid.compare.methods.languages.programs import Array, find_tool, run_program
+from pellucid.compare.methods.languages.programs import (
+    Array,
+    find_tool,
+    read_source,
+    run_program,
+)
 from pellucid.model import Model
 
 NODE, WEB = "onnxruntime-node", "onnxruntime-web"
 
-_NODE = """
-const [place, path, dimensions] = process.argv.slice(1);
-const runtime = require(place);
-const fs = require("fs");
-(async () => {
-  const session = await runtime.InferenceSession.create(path);
-  const shape = JSON.parse(dimensions);
-  const size = shape.reduce((a, b) => a * b, 1);
-  const bytes = fs.readFileSync(0);
-  const images = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  const outputs = [];
-  for (let i = 0; i < images.length; i += size) {
-    const x = new runtime.Tensor("float32", images.slice(i, i + size), shape);
-    const y = await session.run({ [session.inputNames[0]]: x });
-    outputs.push(...y[session.outputNames[0]].data);
-  }
-  console.log(JSON.stringify(outputs));
-})();
-"""
 
-_PAGE = """
-async ([encoded, shape]) => {
-  const runtime = await import("/ort.wasm.min.mjs");
-  runtime.env.wasm.numThreads = 1;
-  const session = await runtime.InferenceSession.create("/model.onnx");
-  const size = shape.reduce((a, b) => a * b, 1);
-  const bytes = Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0));
-  const images = new Float32Array(bytes.buffer);
-  const outputs = [];
-  for (let i = 0; i < images.length; i += size) {
-    const x = new runtime.Tensor("float32", images.slice(i, i + size), shape);
-    const y = await session.run({ [session.inputNames[0]]: x });
-    outputs.push(...y[session.outputNames[0]].data);
-  }
-  return outputs;
-}
-"""
 _FILES = (
     "ort.wasm.min.mjs",
     "ort-wasm-simd-threaded.mjs",
@@ -92,7 +61,14 @@ def run_in_node(engine: str, exporter: str, *, channels_first: bool) -> Run:
         written = get_exporters(engine)[exporter](model, images, folder)
         given = _to_layout(images, channels_first)
         shape = json.dumps([1, *given.shape[1:]])
-        words = ["--eval", _NODE, "--", str(place), str(written.path), shape]
+        words = [
+            "--eval",
+            read_source("onnx_node.js"),
+            "--",
+            str(place),
+            str(written.path),
+            shape,
+        ]
         return np.asarray(json.loads(run_program([node, *words], given.tobytes())))
 
     return run
@@ -108,7 +84,9 @@ def run_in_browser(engine: str, exporter: str, *, channels_first: bool) -> Run:
         encoded = base64.b64encode(given.tobytes()).decode()
         files = {name: place / name for name in _FILES}
         files["model.onnx"] = written.path
-        return run_in_page(_PAGE, [encoded, [1, *given.shape[1:]]], files)
+        return run_in_page(
+            read_source("onnx_page.js"), [encoded, [1, *given.shape[1:]]], files
+        )
 
     return run
 
