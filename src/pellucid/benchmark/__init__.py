@@ -1,4 +1,4 @@
-"""How fast engines are: a clock, peers in processes of their own, results, pictures."""
+"""How fast engines are: contenders in processes of their own, results, charts."""
 
 from pellucid.benchmark.chart import draw_png
 from pellucid.benchmark.results import CaseResult, Report, Round, Timing

@@ -18,7 +18,7 @@ _CONTENDERS = ("torch", "torch bound", "tensorflow", "jax")
 
 
 def busy(setting: Setting) -> Report:
-    """Time each peer's step on the machine as it is, and with one core taken.
+    """Time each contender's step on the machine as it is, and with one core taken.
 
     Rounds with the core taken are marked as disturbed: they are meant to be.
     """
@@ -50,7 +50,7 @@ def busy(setting: Setting) -> Report:
 
 
 def compute_slowdowns(quiet: CaseResult, busy: CaseResult) -> dict[str, float]:
-    """Return how many times as long each peer takes with one core taken."""
+    """Return how many times as long each contender takes with one core taken."""
     found = {}
     for timing in quiet.timings:
         other = busy.timing(timing.contender)

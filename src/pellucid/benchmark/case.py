@@ -29,7 +29,7 @@ class Case:
     data : str
         Where the images come from, as `pellucid.data.load` takes it.
     files : str, optional
-        A folder for what peers convert, ONNX and LiteRT.
+        A folder for what contenders convert, ONNX and LiteRT.
     """
 
     name: str

@@ -13,7 +13,7 @@ _BATCHES = {1: 256}  # different images one by one; else as many as make 8 batch
 
 
 def inference(setting: Setting) -> Report:
-    """Time the prediction of every peer, on one thread and on all."""
+    """Time the prediction of every contender, on one thread and on all."""
     record = Record("inference", setting)
     config = setting.make_config(turn_s=0.4, most=4000)
     contenders = select_contenders(PREDICTORS, setting.peers)

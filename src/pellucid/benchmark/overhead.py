@@ -40,7 +40,7 @@ def tax(setting: Setting) -> Report:
 
 
 def compute_overhead(case: CaseResult) -> dict[str, Any]:
-    """Return how much longer the engine takes than each bare peer: 0.05 is 5 %."""
+    """Return how much longer the engine takes than each bare contender: 0.05 is 5 %."""
     return {
         timing.contender: round(1 / spread.median - 1, 3)
         for timing in case.timings
@@ -98,7 +98,7 @@ def _run_in_fresh_processes(
     *,
     first: int,
 ) -> list[CaseResult]:
-    """Time a framework's peers in new processes, ``first`` of them in front."""
+    """Time a framework's contenders in new processes, ``first`` of them in front."""
     contenders: tuple[Contender, ...] = OVERHEAD[framework]
     first %= len(contenders)
     turned = contenders[first:] + contenders[:first]

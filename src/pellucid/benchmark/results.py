@@ -15,7 +15,7 @@ OURS = "pellucid"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What one peer did in one round.
+    """What one contender did in one round.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Round:
     is_disturbed : bool
         Whether that is past the limit.
     idle_cpu_s : float
-        Processor seconds the peer used since its last turn, while others were timed.
+        Processor seconds that the contender used since its last turn.
     """
 
     times_s: tuple[float, ...]
@@ -42,7 +42,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """One peer in one case: its turns, or why it has none."""
+    """One contender in one case: its turns, or why it has none."""
 
     contender: str
     rounds: tuple[Round, ...] = ()
@@ -101,14 +101,14 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """All peers in one case."""
+    """All contenders in one case."""
 
     name: str
     timings: tuple[Timing, ...]
     facts: dict[str, Any] = field(default_factory=dict)
 
     def timing(self, contender: str) -> Timing | None:
-        """Return a peer's timing, if it has one."""
+        """Return a contender's timing, if it has one."""
         found = (t for t in self.timings if t.contender == contender and t.rounds)
         return next(found, None)
 
@@ -123,7 +123,7 @@ class CaseResult:
         return _fastest(t for t in self.timings if not is_ours(t.contender))
 
     def ratio_to(self, contender: str) -> Spread | None:
-        """Return how many times as long a peer takes as pellucid."""
+        """Return how many times as long a contender takes as pellucid."""
         theirs, ours = self.timing(contender), self.ours
         if theirs is None or ours is None or len(theirs.rounds) != len(ours.rounds):
             return None
@@ -178,7 +178,7 @@ class Report:
 def join_cases(cases: Sequence[CaseResult]) -> CaseResult:
     """Return one case that was measured several times, with the turns of all.
 
-    The peers keep the order of the first. One that failed at any time has failed.
+    The contenders keep the order of the first. One that failed at any time has failed.
     """
     first = cases[0]
     timings = [
@@ -197,7 +197,7 @@ def _join_timings(timings: Sequence[Timing]) -> Timing:
 
 
 def is_ours(contender: str) -> bool:
-    """Return whether a peer is pellucid, with whatever threads."""
+    """Return whether a contender is pellucid, with whatever threads."""
     return contender == OURS or contender.startswith(f"{OURS} ")
 
 

@@ -24,13 +24,13 @@ class BenchmarkConfig:
     Attributes
     ----------
     rounds : int
-        Turns of each peer.
+        Turns of each contender.
     turn_s : float
         About so long is a turn.
     warm_up_s : float
-        About so long each peer runs before the first round; none of it counts.
+        About so long each contender runs before the first round; none of it counts.
     rest_s : float
-        Pause before each turn, in which the last peer's threads go to sleep.
+        Pause before each turn, in which the last contender's threads go to sleep.
     least, most : int
         Calls of a turn.
     warm_calls : int
@@ -53,7 +53,7 @@ class BenchmarkConfig:
 
 @dataclass
 class _Participant:
-    """A peer that takes part: its process, and what it has done in this case."""
+    """A contender that takes part: its process, and what it has done in this case."""
 
     process: ContenderProcess
     task: str
@@ -64,11 +64,11 @@ class _Participant:
 
 
 class BenchmarkRunner:
-    """The processes of all peers, kept over several cases.
+    """The processes of all contenders, kept over several cases.
 
     Parameters
     ----------
-    peers : sequence of Peer
+    contenders : sequence of Contender
     task : {"trainer", "predictor"}
     calibration : Calibration
     say : callable
@@ -96,7 +96,7 @@ class BenchmarkRunner:
             entry.process.close()
 
     def load(self) -> None:
-        """Let all peers import what they stand on at once; else each does so in turn.
+        """Let all contenders import their packages at once; else each does so in turn.
 
         One that fails here fails again, with its reason, when it prepares.
         """
@@ -109,9 +109,9 @@ class BenchmarkRunner:
     def run(
         self, case: Case, config: BenchmarkConfig, *, measures_memory: bool = False
     ) -> CaseResult:
-        """Prepare all peers, warm them up, let them take turns; return a CaseResult.
+        """Prepare all contenders, warm them up, and time them in rounds.
 
-        A peer that fails is reported with its reason and left out of the rounds.
+        A contender that fails is reported with its reason and left out of the rounds.
         """
         for entry in self._entries:
             self._prepare(entry, case, config)

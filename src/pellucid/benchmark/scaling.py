@@ -54,7 +54,7 @@ def scaling(setting: Setting) -> Report:
 
 
 def fit_growth(results: Iterable[CaseResult]) -> dict[str, Any]:
-    """Return how time and memory grow along each axis, for each peer.
+    """Return how time and memory grow along each axis, for each contender.
 
     Time by the power of the size: 1 is linear. Memory by the straight line through
     it: a process has a base that does not grow, so a power would say too little.

@@ -50,7 +50,7 @@ _DISTRIBUTIONS = {
 
 
 def start_up(setting: Setting) -> Report:
-    """Time each peer's import, its first step cold and warm, and the whole process."""
+    """Time each contender's import, first step (cold and warm) and whole process."""
     record = Record("start-up", setting)
     rounds = setting.rounds or (2 if setting.is_quick else 5)
     scripts = [s for s in SCRIPTS if s.is_installed and _is_wanted(s, setting)]
@@ -106,7 +106,7 @@ def _run_cold_and_warm(script: Script, record: Record) -> Iterator[tuple[str, Ro
 
 
 def measure_installed() -> dict[str, int]:
-    """Return the bytes on disk of each peer with all that it requires."""
+    """Return the bytes on disk of each contender with all that it requires."""
     sizes = {}
     for contender, distributions in _DISTRIBUTIONS.items():
         try:

@@ -41,7 +41,7 @@ def benchmark(name: str, setting: Setting) -> Report:
     Raises
     ------
     EngineError
-        If there is none of that name, or a peer that was named is not installed.
+        If there is none of that name, or a contender that was named is not installed.
     """
     if name not in BENCHMARKS:
         raise EngineError(

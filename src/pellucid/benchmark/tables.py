@@ -30,7 +30,7 @@ def make_tables(report: Report) -> list[Table]:
 
 
 def make_growth_table(growth: dict[str, dict[str, dict[str, float]]]) -> Table:
-    """Return how time and memory grow, a row for each axis and peer."""
+    """Return how time and memory grow, a row for each axis and contender."""
     headers = ("with", "peer", "time grows by", "memory per unit", "on a base of", "r")
     rows: list[tuple[str, ...]] = [
         (
@@ -48,7 +48,7 @@ def make_growth_table(growth: dict[str, dict[str, dict[str, float]]]) -> Table:
 
 
 def make_table(case: CaseResult) -> Table:
-    """Return one case, the fastest peer first, those that failed last."""
+    """Return one case, the fastest contender first, those that failed last."""
     measured = [timing for timing in case.timings if timing.rounds]
     ordered = sorted(measured, key=lambda timing: timing.spread.median)
     has_memory = any(timing.peak_bytes for timing in ordered)
@@ -80,7 +80,7 @@ def _make_row(case: CaseResult, timing: Timing, has_memory: bool) -> tuple[str, 
 
 
 def format_ratio(case: CaseResult, contender: str) -> str:
-    """Return how pellucid compares with a peer, as words; itself: nothing."""
+    """Return how pellucid compares with a contender, as words; itself: nothing."""
     spread = None if is_ours(contender) else case.ratio_to(contender)
     if spread is None:
         return ""

@@ -24,7 +24,7 @@ QUICK = (("mnist-torch", 64, 1),)
 
 
 def train_step(setting: Setting) -> Report:
-    """Time the training step of every peer, in every case."""
+    """Time the training step of every contender, in every case."""
     record = Record("train-step", setting)
     config, cases = setting.make_config(), list(_list_cases(setting))
     contenders = _select(setting)
@@ -37,7 +37,7 @@ def train_step(setting: Setting) -> Report:
 
 
 def _select(setting: Setting) -> list[Contender]:
-    """Return the peers; a quick run takes fewer of PyTorch's, unless it is named."""
+    """Return the contenders; a quick run takes fewer of PyTorch's, unless named."""
     contenders = select_contenders(TRAINERS, setting.peers)
     if not setting.is_quick or setting.peers is not None:
         return contenders

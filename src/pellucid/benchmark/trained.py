@@ -1,7 +1,7 @@
 """Weights after some epochs of training, made once and kept.
 
 They are trained once, on the compiled engine and in a process of their own, kept in
-the user's cache, and handed to all peers by their canonical names.
+the user's cache, and handed to all contenders by their canonical names.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Child process of a contender: receive requests, answer.
 
-Run as ``python -m pellucid.benchmark.worker IN OUT``, two file descriptors. What
-it is asked, a line of JSON each: ``load`` a peer, ``prepare`` a case, ``go`` so many
-calls, ``memory``.
+Run as ``python -m pellucid.benchmark.worker IN OUT``, two file descriptors. Its
+requests: ``load`` a contender, ``prepare`` a case, ``go`` so many calls, ``memory``.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class Worker:
         self._cpu_s = time.process_time()
 
     def load(self, *, module: str) -> dict[str, Any]:
-        """Import a peer's module, before it is asked to prepare."""
+        """Import a contender's module, before it is asked to prepare."""
         import_module(module)
         return {}
 

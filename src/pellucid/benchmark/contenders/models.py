@@ -1,7 +1,7 @@
 """The network with a case's weights, on the engine of a contender.
 
-Peers take an engine's native object, a real nn.Module or Keras layers, and write the
-training step around it themselves, as their own people do.
+Contenders take an engine's native object, a real nn.Module or Keras layers, and write
+the training step around it themselves, as their own people do.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ def select_modes(
 
 
 def _over_passes(name: str, module: str, **options: Any) -> Contender:
-    """Return a peer whose call is a pass of another's steps."""
+    """Return a contender whose call is a pass of another's steps."""
     return Contender(
         name=name,
         framework=name.split(maxsplit=1)[0],
@@ -234,12 +234,12 @@ def _missing_error(name: str, needs: Sequence[str]) -> EngineError:
 def select_contenders(
     table: Sequence[Contender], names: Sequence[str] | None
 ) -> list[Contender]:
-    """Return the installed peers of those names or frameworks; pellucid always.
+    """Return the installed contenders of those names or frameworks; pellucid always.
 
     Raises
     ------
     EngineError
-        If a name is nobody's, or a peer that was named is not installed.
+        If a name is nobody's, or a contender that was named is not installed.
     """
     if names is None:
         return [contender for contender in table if contender.is_installed]
