@@ -133,7 +133,7 @@ class Criterion:
     needs : tuple of str
         Further packages, beside the engine's own, whose versions its figures rest on.
     charts : tuple of Chart
-    aspects : tuple of Aspect
+    aspects : tuple of ScoredMetric
     conclude : callable, optional
         What is said of all engines together: takes {engine: figures} of those that
         were measured, returns sentences. A test across engines is made here.

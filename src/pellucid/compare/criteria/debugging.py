@@ -13,6 +13,7 @@ import numpy as np
 
 from pellucid.compare.criteria.criterion import Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
+from pellucid.compare.methods.failure import first_line
 from pellucid.compare.methods.programs import find_programs
 from pellucid.compare.methods.scripts import load_script, silence
 from pellucid.compare.methods.subject import build_model, load_data
@@ -135,13 +136,8 @@ def _describe_stops(name: str, stops: BreakpointHook) -> Measurement:
 
 
 def _describe_refusal(name: str, error: Exception) -> Measurement:
-    first = str(error).strip().splitlines() or [""]
-    return Measurement(
-        name=name,
-        value="refused",
-        note=f"{type(error).__name__}: {first[0][:200]}",
-        detail=str(error)[:4000],
-    )
+    note, detail = first_line(error), str(error)[:4000]
+    return Measurement(name=name, value="refused", note=note, detail=detail)
 
 
 def _trace_engine(task: Task, images: Any, name: str, place: str) -> Measurement:

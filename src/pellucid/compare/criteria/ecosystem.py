@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pellucid.compare.criteria.criterion import Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.methods.attempts import build_attempt
+from pellucid.compare.methods.failure import first_line
 from pellucid.compare.methods.programs import find_programs
 from pellucid.compare.methods.scripts import silence
 from pellucid.compare.methods.subject import build_model, load_data
@@ -94,7 +95,7 @@ def _try_input(
             return Measurement(name=f"in: {name}", value="as it is")
         reason = "it gave wrong numbers"
     except Exception as error:  # noqa: BLE001 - refusing is an answer
-        reason = _describe_error(error)
+        reason = first_line(error, 160)
     try:
         with silence():
             converted = program["convert"](given.object)
@@ -102,7 +103,7 @@ def _try_input(
         if not same:
             raise TypeError("the conversion gave an object without the numbers")
     except Exception as error:  # noqa: BLE001 - as above
-        note = f"As it is: {reason}; converted: {_describe_error(error)}"
+        note = f"As it is: {reason}; converted: {first_line(error, 160)}"
         return Measurement(name=f"in: {name}", value="refused", note=note)
     shared = _is_shared(given, converted)
     word = "converted, memory shared" if shared else "converted, copied"
@@ -212,12 +213,12 @@ def _try_use(name: str, use: Callable[[Any], Any], output: Any) -> Measurement:
     except ImportError as error:
         return _describe_missing(f"out: {name}", error)
     except Exception as error:  # noqa: BLE001 - refusing is an answer
-        reason = _describe_error(error)
+        reason = first_line(error, 160)
     try:
         detached = output.detach() if hasattr(output, "detach") else output
         use(np.asarray(detached))
     except Exception as error:  # noqa: BLE001 - as above
-        note = f"As it is: {reason}; converted: {_describe_error(error)}"
+        note = f"As it is: {reason}; converted: {first_line(error, 160)}"
         return Measurement(name=f"out: {name}", value="refused", note=note)
     return Measurement(
         name=f"out: {name}", value="converted", note=f"As it is: {reason}"
@@ -247,7 +248,7 @@ def _cross_validate(task: Task) -> Measurement:
                 module.Wrapped(), rows, labels, cv=folds, error_score="raise"
             )
     except Exception as error:  # noqa: BLE001 - refusing is an answer
-        return Measurement(name=name, value="refused", note=_describe_error(error))
+        return Measurement(name=name, value="refused", note=first_line(error, 160))
     lines = sum(bool(line.strip()) for line in text.splitlines())
     return Measurement(
         name=name,
@@ -264,11 +265,6 @@ def _describe_missing(name: str, error: ImportError) -> Measurement:
 
 def _import(name: str) -> Any:
     return importlib.import_module(name)
-
-
-def _describe_error(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:160] if lines else ''}"
 
 
 ROW = Criterion(

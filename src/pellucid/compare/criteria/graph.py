@@ -11,6 +11,7 @@ from pellucid.benchmark.statistics import quartiles
 from pellucid.compare.criteria.criterion import Chart, Criterion, ScoredMetric
 from pellucid.compare.measurement import Measurement
 from pellucid.compare.methods.control_flow import run_programs
+from pellucid.compare.methods.failure import first_line
 from pellucid.compare.methods.modes import Array, Call, list_modes, list_sizeless_modes
 from pellucid.compare.methods.scripts import silence
 from pellucid.compare.methods.subject import build_model, load_data
@@ -59,8 +60,7 @@ def _time_modes(task: Task) -> Iterator[Measurement]:
         try:
             yield from _time_mode(task, name, call, images)
         except Exception as error:  # noqa: BLE001 - a mode that fails is an answer
-            words = str(error).strip().splitlines() or [""]
-            note = f"{type(error).__name__}: {words[0][:200]}"
+            note = first_line(error)
             yield Measurement(name=f"step, {name}", value=None, unit="ms", note=note)
 
 
@@ -106,8 +106,7 @@ def _time_sizes(task: Task) -> Iterator[Measurement]:
                 with silence():
                     took, again = _time_once(call, images), _time_once(call, images)
             except Exception as error:  # noqa: BLE001 - as above
-                words = str(error).strip().splitlines() or [""]
-                note = f"{type(error).__name__}: {words[0][:200]}"
+                note = first_line(error)
                 yield Measurement(name=f"images {label}, {name}", value=None, note=note)
                 break
             yield Measurement(

@@ -16,6 +16,11 @@ def describe_failure(
     """
     if isinstance(error, (ModuleNotFoundError, MissingExtraError)):
         return Measurement(name=name, value=None, note=f"Not tried here: {error}")
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    note = f"{type(error).__name__}: {lines[0][:240] if lines else ''}"
+    note = first_line(error, 240)
     return Measurement(name=name, value=value, note=note, detail=str(error)[:4000])
+
+
+def first_line(error: Exception, limit: int = 200) -> str:
+    """Return an error's kind and its first line that is not empty, cut to a limit."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:limit] if lines else ''}"
