@@ -11,7 +11,7 @@ from pellucid.benchmark import busy as busy_module
 from pellucid.benchmark import scaling as scaling_module
 from pellucid.benchmark import train_step as train_step_module
 from pellucid.benchmark.busy import compute_slowdowns, occupy_core
-from pellucid.benchmark.child_process import ContenderFailure
+from pellucid.benchmark.contender_process import ContenderFailure
 from pellucid.benchmark.contenders import Contender
 from pellucid.benchmark.fit import fit
 from pellucid.benchmark.results import CaseResult, Round, Timing

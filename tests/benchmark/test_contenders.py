@@ -40,7 +40,7 @@ CASES = [(contender, "lenet5") for contender in FAST] + [
 
 
 @pytest.mark.parametrize(
-    ("peer", "network"),
+    ("contender", "network"),
     CASES,
     ids=[f"{contender.name}-{net}" for contender, net in CASES],
 )
@@ -53,7 +53,7 @@ def test_trainers_follow_the_numpy_engine(contender, network):
     np.testing.assert_allclose(losses(contender, case), expected, rtol=2e-3)
 
 
-@pytest.mark.parametrize("peer", SINGLE, ids=lambda contender: contender.name)
+@pytest.mark.parametrize("contender", SINGLE, ids=lambda contender: contender.name)
 def test_predictors_give_the_same_logits(contender, tmp_path):
     case = Case(
         name="x",
