@@ -229,6 +229,22 @@ class LoweringContext:
         self.buffers.append(buffer)
         return buffer
 
+    def workspace(self, size: int, *, is_local: bool = False) -> Buffer:
+        """Return the scratch memory that all steps of a worker share.
+
+        What a step leaves there the next one may overwrite; it stays in the cache.
+        ``is_local`` has another one that lasts for the steps of one node, and belongs
+        to an image where several workers make it.
+        """
+        name = "workspace of one" if is_local else "workspace"
+        for buffer in self.buffers:
+            if buffer.name == name:
+                buffer.size = max(buffer.size, size)
+                return buffer
+        buffer = self.buffer(name, size, "worker")
+        buffer.is_local = is_local
+        return buffer
+
     def user(self, name: str, size: int, element: str = "f32") -> Buffer:
         """Return the caller's array of that name; ``size`` counts one example's."""
         for buffer in self.buffers:

@@ -201,7 +201,7 @@ def _pointwise_amx(
         pointwise_amx.pointwise_amx_weight, spec, w, BufferRef(parts), node=node.name
     )
     size = pointwise_amx.pointwise_scratch_size(spec)
-    scratch = low.buffer(f"{node.name} tiles", size, "worker")
+    scratch = low.workspace(size)
     low.step(
         pointwise_amx.pointwise_amx,
         spec,

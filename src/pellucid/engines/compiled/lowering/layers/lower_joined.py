@@ -29,12 +29,11 @@ def forward(
     x, u, bias, y = places
     spec = group.spec
     work = spec.conv.multiply_adds
-    role = "back" if spec.is_turned else "forward"
     is_joined = group.images > 1
     joined = f"{group.images} images joined" if is_joined else "all tiles at once"
     low.joins_images = low.joins_images or is_joined
     size = kernels.joined_scratch_size(group)
-    scratch = low.buffer(f"{node.name} tiles joined {role}", size, "worker")
+    scratch = low.workspace(size)
     low.step(
         kernels.winograd_joined,
         group,
@@ -65,7 +64,7 @@ def one_image(
     """Add the three steps that make one image; ``places`` are x, u, bias and y."""
     (x, u, bias, y), spec = places, group.spec
     size = kernels.joined_scratch_size(group)
-    own = BufferRef(low.buffer(f"{node.name} tiles of one", size, "image"))
+    own = BufferRef(low.workspace(size, is_local=True))
     made = replace(own, offset=kernels.products_at(group))
     for kernel, mine, parts in (
         (kernels.winograd_transform, (x, own), spec.tiles[0]),
@@ -92,7 +91,7 @@ def weight_grad(
     low.joins_images = True
     x, grad = pair
     size = winograd_joined_grad.joined_grad_scratch_size(group)
-    scratch = low.buffer(f"{node.name} tiles joined grad", size, "worker")
+    scratch = low.workspace(size)
     low.step(
         winograd_joined_grad.winograd_joined_grad,
         group,
