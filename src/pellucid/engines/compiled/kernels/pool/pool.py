@@ -12,6 +12,8 @@ from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import Part
 
 Pair = tuple[int, int]
+#: cells up to which a window's code is written out
+MOST_CELLS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +49,57 @@ def _cells(
     body: Callable[..., None],
 ) -> None:
     """Call body with each cell's offset in images of x's size, in reading order."""
-    i, j = window
-    if spec.is_inside and spec.kernel[0] * spec.kernel[1] <= 9:
-        corner = [
-            i * (spec.stride[0] * m.row) + j * (spec.stride[1] * m.padded_channels)
-            for m in maps
-        ]
-        for u in range(spec.kernel[0]):
-            for v in range(spec.kernel[1]):
-                body(*(c + m.at(u, v) for c, m in zip(corner, maps, strict=True)))
+    (i, j), is_few = window, spec.kernel[0] * spec.kernel[1] <= MOST_CELLS
+    if spec.is_inside and is_few:
+        _whole_window(spec, window, maps, body)
         return
+    rooms = [
+        size - kernel + 1
+        for size, kernel in zip((spec.x.height, spec.x.width), spec.kernel, strict=True)
+    ]
+    if not is_few or min(rooms) < 1:
+        _cut_window(b, spec, window, maps, body)
+        return
+    down, across = (
+        (at * stride - before).unsigned_below(room)
+        for at, stride, before, room in zip(
+            (i, j), spec.stride, spec.top_left, rooms, strict=True
+        )
+    )
+    is_whole = b.select(down, b.select(across, b.i64(1), b.i64(0)), b.i64(0))
+    with b.when(is_whole > 0):
+        _whole_window(spec, window, maps, body)
+    with b.when(is_whole < 1):
+        _cut_window(b, spec, window, maps, body)
+
+
+def _whole_window(
+    spec: Pool,
+    window: tuple[Value, Value],
+    maps: tuple[ImageLayout, ...],
+    body: Callable[..., None],
+) -> None:
+    """Call body with each cell of a window that lies inside the image."""
+    (i, j), (top, left) = window, spec.top_left
+    corner = [
+        i * (spec.stride[0] * m.row) + j * (spec.stride[1] * m.padded_channels)
+        for m in maps
+    ]
+    for u in range(spec.kernel[0]):
+        for v in range(spec.kernel[1]):
+            at = (m.at(u - top, v - left) for m in maps)
+            body(*(c + place for c, place in zip(corner, at, strict=True)))
+
+
+def _cut_window(
+    b: Builder,
+    spec: Pool,
+    window: tuple[Value, Value],
+    maps: tuple[ImageLayout, ...],
+    body: Callable[..., None],
+) -> None:
+    """Call body with each cell of a window that the image's edge may cut."""
+    i, j = window
     rows = _range(b, i, 0, spec, spec.x.height)
     columns = _range(b, j, 1, spec, spec.x.width)
     with b.loop(rows[1], start=rows[0]) as y, b.loop(columns[1], start=columns[0]) as x:
