@@ -1,11 +1,12 @@
 """The zoo's real networks beside runtimes and PyTorch.
 
 Run: ``python benchmarks/real_networks.py NETWORK [--size 224] [--batch 1]
-[--threads 2] [--train] [--rounds 30] [--peers NAME,…] [--out FILE]``.
+[--threads 2] [--cpu] [--train] [--rounds 30] [--peers NAME,…] [--out FILE]``.
 Every contender runs in this process on the same images, a few calls in turn per round,
 forth in one round and back in the next. Prints the least and the median of each, and
 the ratio of the best peer's to ours. For figures worth keeping nothing else may run;
-where something does, the least times are the ones to compare.
+where something does, the least times are the ones to compare, or the processor's time
+of one thread (``--threads 1 --cpu``), which leaves out what others ran.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def contenders(
     return made | {"OpenVINO": lambda: contender.predictor(case, threads=threads)}
 
 
-def times(calls: dict[str, Call], rounds: int) -> dict[str, list[float]]:
+def times(
+    calls: dict[str, Call], rounds: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
     """Return seconds of single calls."""
     found: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds):
@@ -74,10 +77,10 @@ def times(calls: dict[str, Call], rounds: int) -> dict[str, list[float]]:
         for name in order if number % 2 else order[::-1]:
             time.sleep(0.01)  # the others' idle threads stop spinning
             for call in range(CALLS):
-                begin = time.perf_counter()
+                begin = clock()
                 calls[name](number)
                 if call:
-                    found[name].append(time.perf_counter() - begin)
+                    found[name].append(clock() - begin)
     return found
 
 
@@ -91,6 +94,7 @@ def main() -> None:
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--peers", default="")
+    parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     network = sized(given.network, given.size)
@@ -111,7 +115,8 @@ def main() -> None:
                 calls[name] = make()
                 calls[name](0)
                 print(f"{name}: first call after {time.perf_counter() - begin:.1f} s")
-        found = times(calls, given.rounds)
+        clock = time.process_time if given.cpu else time.perf_counter
+        found = times(calls, given.rounds, clock)
     least = {name: 1e3 * min(row) for name, row in found.items()}
     middle = {name: 1e3 * median(row) for name, row in found.items()}
     what = "training step" if given.train else "prediction"
@@ -138,6 +143,7 @@ def main() -> None:
             "size": given.size,
             "batch": given.batch,
             "threads": given.threads,
+            "clock": "processor time" if given.cpu else "wall",
             "load": os.getloadavg()[0],
             "least_ms": least,
             "median_ms": middle,
