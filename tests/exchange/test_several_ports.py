@@ -64,7 +64,7 @@ def test_a_format_that_cannot_hold_it_says_so_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite"])
 @pytest.mark.parametrize("make", [detector, siamese, on_the_way, siamese_of_one_input])
 def test_what_is_written_comes_back(
     tmp_path: Path, make: Callable[[], pl.Network], suffix: str
@@ -73,7 +73,7 @@ def test_what_is_written_comes_back(
     path = pl.exchange.write(model, tmp_path / f"m{suffix}")
     again = pl.exchange.read(path, engine="numpy")
     assert again.network.inputs == model.network.inputs
-    assert len(again.weights) == len(model.weights)  # shared ones are held once
+    assert list(again.network.shared) == list(model.network.shared)
     images = images_for(model.network)
     for ours, theirs in zip(
         as_list(model.predict(images)), as_list(again.predict(images)), strict=True
@@ -85,13 +85,16 @@ def as_list(output: Any) -> list[np.ndarray]:
     return list(output) if isinstance(output, tuple) else [output]
 
 
+@pytest.mark.parametrize(
+    ("suffix", "runtime"), [(".onnx", "onnxruntime"), (".tflite", "ai_edge_litert")]
+)
 @pytest.mark.parametrize("make", [two_branches, detector, on_the_way, siamese, triplet])
-def test_onnxruntime_gives_every_output(
-    tmp_path: Path, make: Callable[[], pl.Network]
+def test_the_files_own_runtime_gives_every_output(
+    tmp_path: Path, make: Callable[[], pl.Network], suffix: str, runtime: str
 ) -> None:
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip(runtime)
     model = model_of(make())
-    path = pl.exchange.write(model, tmp_path / "m.onnx")
+    path = pl.exchange.write(model, tmp_path / f"m{suffix}")
     report = pl.exchange.verify_export(model, path, images_for(model.network, 5))
     assert report.relative < 1e-5
     wrong = model_of(make())

@@ -123,6 +123,7 @@ _ALL = (
         name="tflite",
         about="LiteRT (TensorFlow Lite), without TensorFlow",
         module="litert",
+        holds_several=True,
         holds_shared=True,
         suffix=".tflite",
         needs=("flatbuffers",),

@@ -6,7 +6,7 @@ import importlib.util
 import io
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,22 @@ def run(format_name: str, content: bytes, x: Array) -> Array | None:
     None where the runtime cannot run the file: refuses it, crashes, or takes longer
     than a minute.
     """
-    found = _run(format_name, content, {"x": x})
+    found = run_several(format_name, content, [x])
     return None if found is None else found[0]
 
 
 def run_graph(content: bytes, x: Mapping[str, Array]) -> list[Array] | None:
     """Return all outputs of an ONNX file for its inputs by name; None as `run`."""
     if len(x) == 1:
-        return _run("onnx", content, {"x": next(iter(x.values()))})
+        return run_several("onnx", content, list(x.values()))
     return _run("onnx", content, {f"x {name}": array for name, array in x.items()})
+
+
+def run_several(
+    format_name: str, content: bytes, x: Sequence[Array]
+) -> list[Array] | None:
+    """Return all outputs of a file for its inputs in order; None as `run`."""
+    return _run(format_name, content, {f"x{i}": array for i, array in enumerate(x)})
 
 
 def _run(

@@ -17,7 +17,7 @@ MEMORY_BYTES = 8 * 2**30  # of address space, beside eight times the input
 def onnx(content: bytes, x: dict[str, Any]) -> list[Any]:
     """Run in onnxruntime, without its rewriting of the graph.
 
-    ``x`` is the only input, ``x <name>`` one of several.
+    ``x0`` is the only input, ``x <name>`` one of several.
     """
     import onnxruntime
 
@@ -29,8 +29,8 @@ def onnx(content: bytes, x: dict[str, Any]) -> list[Any]:
     session = onnxruntime.InferenceSession(
         content, options, providers=["CPUExecutionProvider"]
     )
-    if "x" in x:
-        given = {session.get_inputs()[0].name: x["x"]}
+    if "x0" in x:
+        given = {session.get_inputs()[0].name: x["x0"]}
     else:
         given = {name.partition(" ")[2]: array for name, array in x.items()}
     return list(session.run(None, given))
@@ -45,18 +45,21 @@ def tflite(content: bytes, given: dict[str, Any]) -> list[Any]:
     runtime = interpreter.Interpreter(
         model_content=content, experimental_op_resolver_type=plain
     )
-    x = given["x"]
-    (entry,), (exit_,) = runtime.get_input_details(), runtime.get_output_details()
-    size = int(entry["shape"][0])
-    if entry["shape"][1:].tolist() != list(x.shape[1:]):
-        runtime.resize_tensor_input(entry["index"], [size, *x.shape[1:]])
-    outputs = []
+    x = [given[f"x{i}"] for i in range(len(given))]
+    entries, ends = runtime.get_input_details(), runtime.get_output_details()
+    size = int(entries[0]["shape"][0])
+    for entry, array in zip(entries, x, strict=True):
+        if entry["shape"].tolist() != [size, *array.shape[1:]]:
+            runtime.resize_tensor_input(entry["index"], [size, *array.shape[1:]])
+    outputs: list[list[Any]] = [[] for _ in ends]
     runtime.allocate_tensors()
-    for i in range(0, len(x), size):
-        runtime.set_tensor(entry["index"], x[i : i + size])
+    for i in range(0, len(x[0]), size):
+        for entry, array in zip(entries, x, strict=True):
+            runtime.set_tensor(entry["index"], array[i : i + size])
         runtime.invoke()
-        outputs.append(runtime.get_tensor(exit_["index"]))
-    return [np.concatenate(outputs)]
+        for end, made in zip(ends, outputs, strict=True):
+            made.append(runtime.get_tensor(end["index"]))
+    return [np.concatenate(made) for made in outputs]
 
 
 def _limit_memory(size: int) -> None:

@@ -27,8 +27,10 @@ def to_bytes(graph: Graph) -> bytes:
             buffers.append({"data": value.array.astype(_little(value)).tobytes()})
     buffers.append({"data": (graph.card or "").encode()})
     codes = list(dict.fromkeys(_code(graph, op) for op in graph.operators))
-    entry = {"name": graph.values[graph.input].name, "tensor_index": graph.input}
-    exit_ = {"name": graph.values[graph.output].name, "tensor_index": graph.output}
+    ends = [
+        [{"name": graph.values[i].name, "tensor_index": i} for i in numbers]
+        for numbers in (graph.all_inputs, graph.all_outputs)
+    ]
     model = {
         "version": schema.VERSION,
         "description": "written by pellucid",
@@ -38,8 +40,8 @@ def to_bytes(graph: Graph) -> bytes:
         "metadata": [{"name": CARD, "buffer": len(buffers) - 1}],
         "signature_defs": [
             {
-                "inputs": [entry],
-                "outputs": [exit_],
+                "inputs": ends[0],
+                "outputs": ends[1],
                 "signature_key": "serving_default",
             }
         ],
@@ -87,8 +89,8 @@ def _subgraph(graph: Graph, codes: list[tuple[str, int]]) -> dict[str, Any]:
     return {
         "tensors": tensors,
         "operators": operators,
-        "inputs": (graph.input,),
-        "outputs": (graph.output,),
+        "inputs": graph.all_inputs,
+        "outputs": graph.all_outputs,
         "name": "main",
     }
 
@@ -117,22 +119,27 @@ def from_bytes(content: bytes, path: Path) -> Graph:
     Raises
     ------
     ExchangeError
-        If it has several graphs, inputs or outputs.
+        If it has several graphs, or no input or output.
     """
     model = decode(schema.MODEL, content, identifier=schema.IDENTIFIER)
-    for what, found in (
-        ("graph", model["subgraphs"]),
-        ("input", model["subgraphs"][0]["inputs"]),
-        ("output", model["subgraphs"][0]["outputs"]),
-    ):
-        if found is None or len(found) != 1:
-            got = 0 if found is None else len(found)
-            raise ExchangeError(f"import: a .tflite must have one {what}; got {got}.")
-    subgraph, buffers = model["subgraphs"][0], model["buffers"] or []
+    graphs = model["subgraphs"]
+    if graphs is None or len(graphs) != 1:
+        got = 0 if graphs is None else len(graphs)
+        raise ExchangeError(f"import: a .tflite must have one graph; got {got}.")
+    subgraph, buffers = graphs[0], model["buffers"] or []
+    for what in ("input", "output"):
+        found = subgraph[f"{what}s"]
+        if found is None or not len(found):
+            raise ExchangeError(f"import: a .tflite must have an {what}; got none.")
+    count = len(subgraph["tensors"])
+    entry, *entries = _indices(subgraph["inputs"], count)
+    end, *ends = _indices(subgraph["outputs"], count)
     graph = Graph(
         name=path.stem,
-        input=_index(subgraph["inputs"][0], len(subgraph["tensors"])),
-        output=_index(subgraph["outputs"][0], len(subgraph["tensors"])),
+        input=entry,
+        output=end,
+        more_inputs=tuple(entries),
+        more_outputs=tuple(ends),
     )
     graph.values = [_value(tensor, buffers) for tensor in subgraph["tensors"]]
     codes = [_kind_name(code) for code in model["operator_codes"] or []]

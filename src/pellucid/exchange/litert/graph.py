@@ -71,15 +71,33 @@ class Operator:
 
 @dataclass(slots=True, kw_only=True)
 class Graph:
-    """Values and operators in order; one input, one output."""
+    """Values and operators in order.
+
+    ``input`` and ``output`` are the first ones, ``more_inputs`` and ``more_outputs``
+    the others. Where ``shares``, equal constants are one value.
+    """
 
     name: str
     values: list[Value] = field(default_factory=list)
     operators: list[Operator] = field(default_factory=list)
     input: int = 0
     output: int = 0
+    more_inputs: tuple[int, ...] = ()
+    more_outputs: tuple[int, ...] = ()
     card: str | None = None
     about: ModelMetadata | None = None  # what a file of others says of itself
+    shares: bool = False
+    known: dict[tuple[object, ...], int] = field(default_factory=dict)
+
+    @property
+    def all_inputs(self) -> tuple[int, ...]:
+        """The numbers of all inputs, in order."""
+        return (self.input, *self.more_inputs)
+
+    @property
+    def all_outputs(self) -> tuple[int, ...]:
+        """The numbers of all outputs, in order."""
+        return (self.output, *self.more_outputs)
 
     def add(self, value: Value) -> int:
         """Add a value and return its number."""
@@ -90,7 +108,12 @@ class Graph:
         """Add a constant."""
         array = np.ascontiguousarray(array)
         value = Value(name=name, shape=array.shape, dtype=array.dtype.name, array=array)
-        return self.add(value)
+        if not self.shares:
+            return self.add(value)
+        key = (array.shape, array.dtype.str, array.tobytes())
+        if key not in self.known:
+            self.known[key] = self.add(value)
+        return self.known[key]
 
     def inputs(self, operator: Operator) -> list[Value]:
         """Return the values that an operator reads."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.errors import ExchangeError
 from pellucid.exchange.codegen.weight_packing import fold_batch_norm
 from pellucid.exchange.litert.graph import Graph, Value
 from pellucid.exchange.litert.layers import WRITERS
@@ -33,6 +34,7 @@ def build_graph(file: ModelFile) -> Graph:
     """
     network = file.network
     graph = Graph(name=network.name, card=json.dumps(ModelMetadata.of(file).to_json()))
+    graph.shares = bool(network.shared)
     places: dict[str, int] = {}
     for node in network.nodes:
         if node.name in places:
@@ -40,15 +42,28 @@ def build_graph(file: ModelFile) -> Graph:
         if isinstance(node.layer, pl.Input):
             shape = (1, *node.layer.shape)
             value = Value(name=node.name, shape=shape, node=node.name)
-            places[node.name] = graph.input = graph.add(value)
+            places[node.name] = graph.add(value)
         elif isinstance(node.layer, pl.Dropout):
             places[node.name] = places[node.inputs[0]]
         else:
             _write_node(graph, file, node, places)
-    graph.output = places[network.outputs[0]]
-    if graph.operators == []:
-        graph.output = graph.input
+    graph.input, *inputs = (places[name] for name in network.inputs)
+    graph.output, *outputs = (places[name] for name in network.outputs)
+    graph.more_inputs, graph.more_outputs = tuple(inputs), tuple(outputs)
+    _check_outputs(graph, network, places)
     return graph
+
+
+def _check_outputs(graph: Graph, network: Network, places: dict[str, int]) -> None:
+    """Refuse several outputs of which one is an input or another output."""
+    taken = set(graph.all_inputs)
+    for name in network.outputs if len(network.outputs) > 1 else ():
+        if places[name] in taken:
+            raise ExchangeError(
+                "export: tflite must have a value of its own for each of several "
+                f"outputs; got '{name}', which is an input or another output."
+            )
+        taken.add(places[name])
 
 
 def _write_node(
@@ -99,7 +114,7 @@ def _find_only_reader(
 ) -> Node | None:
     """Return the one node that reads a node's output, if it is of that kind."""
     readers = network.consumers[node.name]
-    if len(readers) != 1 or node.name == network.outputs[0]:
+    if len(readers) != 1 or node.name in network.outputs:
         return None
     return readers[0] if isinstance(readers[0].layer, kind) else None
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pellucid.engines.ports import join
 from pellucid.errors import ExchangeError
 from pellucid.exchange import probe, runtime
 from pellucid.exchange.disk import read_bytes
@@ -71,15 +72,26 @@ class _Reading:
 
     def file(self) -> ModelFile:
         """Read the graph and return the model in it."""
-        self.entry = self._enter(self.graph.values[self.graph.input])
+        numbers = self.graph.all_inputs
+        if len(numbers) > 1 and self.input_shape is not None:
+            raise ExchangeError(
+                "import: input_shape must be given for a file of one input; "
+                f"got {len(numbers)}."
+            )
+        self.entries = [self._enter(number) for number in numbers]
         graph = translate(self.graph, batch=self.builder.batch)
         run_passes(graph)
-        (end,) = graph.outputs
-        values: dict[str, Any] = {str(self.graph.input): self.entry, **graph.constants}
+        named = map(str, numbers)
+        values: dict[str, Any] = {
+            **dict(zip(named, self.entries, strict=True)),
+            **graph.constants,
+        }
         emit(graph, self.builder, values, self._read)
-        self.output: Any = self.builder.outermost(values[end])
-        output = unwrap_output(self.output, "a constant")
-        network, weights = self.builder.finish(output, name=self.graph.name)
+        self.outputs = [self.builder.outermost(values[end]) for end in graph.outputs]
+        ends = [unwrap_output(output, "a constant") for output in self.outputs]
+        network, weights = self.builder.finish(
+            ends, name=self.graph.name, inputs=self.entries
+        )
         card = self.graph.card
         known = self.graph.about or ModelMetadata()
         known = ModelMetadata.from_json(json.loads(card)) if card else known
@@ -90,25 +102,37 @@ class _Reading:
         if not probe.is_small(file) or not runtime.is_installed("tflite"):
             return
         batch = self.builder.batch or 1
-        x = probe.draw((batch, *self.entry.foreign_shape[1:]))
-        y = runtime.run("tflite", content, x)
-        if y is not None:
+        x = [probe.draw((batch, *e.foreign_shape[1:])) for e in self.entries]
+        found = runtime.run_several("tflite", content, x)
+        pairs = zip(self.entries, x, strict=True)
+        by_node = {entry.node: entry.from_foreign(array) for entry, array in pairs}
+        images = join([by_node[name] for name in file.network.inputs])
+        for i, y in enumerate(found or ()):
             probe.check(
                 file,
-                self.entry.from_foreign(x),
+                images,
                 y,
                 reference="LiteRT",
-                layout=self.output.to_foreign,
+                layout=self.outputs[i].to_foreign,
+                index=i,
             )
 
-    def _enter(self, value: Value) -> Tensor:
-        """Place the Input; one that is transposed at once is (N, C, H, W)."""
+    def _enter(self, number: int) -> Tensor:
+        """Place an Input; one that is transposed at once is (N, C, H, W)."""
+        value = self.graph.values[number]
         _check(OperatorRef("input", value.name), value)
-        self.builder.batch = None if value.is_any_batch else value.shape[0]
+        batch = None if value.is_any_batch else value.shape[0]
+        known = self.builder.batch if number != self.graph.input else batch
+        if known != batch:
+            raise ExchangeError(
+                "import: all inputs must have one batch size; got "
+                f"{known or 'any'} and {batch or 'any'}."
+            )
+        self.builder.batch = batch
         free: list[int | None] = list(value.shape)
         for axis in value.free_axes:
             free[axis] = None
-        is_first = len(free) == 4 and self._is_channels_first()
+        is_first = len(free) == 4 and self._is_channels_first(number)
         name = value.name.split(":")[0]
         shape = close_sizes(name, free[1:], self.input_shape, is_first=is_first)
         axes = tuple(range(len(free)))
@@ -116,10 +140,10 @@ class _Reading:
             shape, axes = (*shape[1:], shape[0]), FIRST
         return self.builder.input(shape, axes, name=name)
 
-    def _is_channels_first(self) -> bool:
+    def _is_channels_first(self, number: int) -> bool:
         if self.graph.card:  # written by us, with images as they are here
             return False
-        readers = [op for op in self.graph.operators if self.graph.input in op.inputs]
+        readers = [op for op in self.graph.operators if number in op.inputs]
         if len(readers) != 1 or readers[0].kind != "TRANSPOSE":
             return False
         permutation = self.graph.values[readers[0].inputs[-1]].array

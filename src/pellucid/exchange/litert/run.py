@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.runtime_layout import adapt, is_channels_first
+from pellucid.exchange.packing import pack, unpack
+from pellucid.exchange.runtime_layout import adapt, in_batches, is_channels_first
 from pellucid.exchange.runtime_timing import (
     Array,
     Predict,
@@ -26,6 +27,8 @@ def litert(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
 
     def load() -> Predict:
         interpreter = runtime.Interpreter(model_path=str(path))
+        if len(network.inputs) > 1 or len(network.outputs) > 1:
+            return _several(interpreter, network)
         (entry,) = interpreter.get_input_details()
         own, gives = network.input_shape, network.output_shape
         takes = entry["shape_signature"] if len(entry["shape_signature"]) else None
@@ -46,6 +49,24 @@ def litert(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
         )
 
     return time_runtime(load, images, f"ai-edge-litert {version('ai-edge-litert')}")
+
+
+def _several(interpreter: Any, network: Network) -> Predict:
+    """Return a function of all inputs, packed as one array, to all outputs."""
+    interpreter.allocate_tensors()
+    shapes = [network.shapes[name] for name in network.inputs]
+    entries, ends = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def one(packed: Array) -> Array:
+        for entry, array in zip(entries, unpack(packed, shapes), strict=True):
+            interpreter.set_tensor(entry["index"], array)
+        interpreter.invoke()
+        return pack([interpreter.get_tensor(end["index"]) for end in ends])
+
+    def predict(packed: Array) -> Array:
+        return in_batches(one, packed, 1)
+
+    return predict
 
 
 def _close(takes: list[int], own: tuple[int, ...]) -> list[int]:

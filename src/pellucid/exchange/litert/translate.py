@@ -31,8 +31,9 @@ def translate(graph: Graph, *, batch: int | None) -> ir.Graph:
 
     ``batch`` is how many examples the file takes, where it fixes that.
     """
-    made = ir.Graph(outputs=[str(graph.output)])
-    is_sized = not graph.values[graph.input].free_axes  # else shapes are made up
+    made = ir.Graph(outputs=[str(i) for i in graph.all_outputs])
+    # else shapes are made up
+    is_sized = not any(graph.values[i].free_axes for i in graph.all_inputs)
     for i, value in enumerate(graph.values):
         if value.array is not None:
             made.constants[str(i)] = value.array
