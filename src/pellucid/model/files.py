@@ -7,7 +7,6 @@ from pathlib import Path
 from pellucid.engines.protocol import Engine
 from pellucid.engines.state import check_shapes
 from pellucid.model.model import Model
-from pellucid.model.ports import has_several
 from pellucid.objectives import Loss, Optimizer
 from pellucid.runs import ModelFile
 
@@ -75,7 +74,7 @@ def from_file(
         If its weights are not its network's; nothing of that size has been drawn then.
     """
     check_shapes(file.network, file.weights)
-    is_single = not has_several(file.network)
+    is_single = len(file.network.outputs) == 1
     is_named = is_single and file.meaning.can_be_named(file.classes)
     model = Model(
         file.network,
@@ -86,7 +85,7 @@ def from_file(
         dtype=file.dtype,
         preprocessing=file.preprocessing,
         classes=file.classes if is_named else (),
-        output_meaning=file.output_meaning,
+        output_meaning=file.output_meaning if is_single else None,
     )
     model.load_weights(file.weights)
     # imported models and files of 0.1 do not say what they were trained on
