@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -330,3 +331,25 @@ def test_a_triplet_network_trains_towards_embeddings() -> None:
     targets = tuple(random.random((12, 4)) for _ in range(3))
     history = model.fit((images, targets), epochs=8, batch_size=6, progress=False)
     assert history["loss"][-1] < history["loss"][0]
+
+
+def test_one_output_may_be_named_as_well() -> None:
+    network = pl.Sequential(pl.Input(4), pl.Dense(3, name="answer"))
+    model = model_of(network, loss={"answer": "cross_entropy"})
+    random = np.random.default_rng(0)
+    data = random.random((9, 4)), random.integers(0, 3, 9)
+    named = model.evaluate(data, metrics={"answer": "accuracy"})
+    assert named == model.evaluate(data, metrics="accuracy")
+    assert model.loss == obj.CrossEntropy()
+    with pytest.raises(pl.DataError, match="metrics: names must be answer; got 'x'"):
+        model.evaluate(data, metrics={"x": "accuracy"})
+
+
+def test_class_weights_may_be_an_array_in_a_run(tmp_path: Path) -> None:
+    model = model_of(pl.Sequential(pl.Input(4), pl.Dense(3)), loss="cross_entropy")
+    random = np.random.default_rng(0)
+    data = random.random((9, 4)), random.integers(0, 3, 9)
+    weight = np.array([1.0, 2.0, 3.0])
+    model.fit(data, class_weight=weight, run=tmp_path / "r", progress=False)
+    text = (tmp_path / "r" / "recipe.toml").read_text()
+    assert tomllib.loads(text)["class_weight"] == [1.0, 2.0, 3.0]

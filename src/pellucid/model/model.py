@@ -250,7 +250,7 @@ class Model:
         self,
         data: Data,
         *,
-        metrics: Metrics | None = None,
+        metrics: Metrics | Mapping[str, Metrics] | None = None,
         batch_size: int = 256,
     ) -> dict[str, float]:
         """Return the mean loss (if the model has one) and metrics over data.
@@ -285,7 +285,7 @@ class Model:
             self._session,
             self.batches(dataset, batch_size),
             loss=self.loss,
-            metrics=select_metrics(meaning, metrics),
+            metrics=select_metrics(meaning, _metrics(self.network, metrics)),
         )
 
     def train_step(
@@ -373,9 +373,9 @@ class Model:
         validation_split: float = 0.0,
         validation_data: Data | None = None,
         schedule: str | Schedule | Callable[..., float] | None = None,
-        metrics: Metrics | None = None,
-        class_weight: ClassWeight | None = None,
-        sample_weight: npt.ArrayLike | None = None,
+        metrics: Metrics | Mapping[str, Metrics] | None = None,
+        class_weight: ClassWeight | Mapping[str, ClassWeight] | None = None,
+        sample_weight: npt.ArrayLike | Mapping[str, npt.ArrayLike] | None = None,
         callbacks: Iterable[Callback | Callable[..., object]] = (),
         clip_norm: float | None = None,
         augment: Augment | None = None,
@@ -393,7 +393,10 @@ class Model:
         Parameters
         ----------
         data : Dataset or (images, labels)
-            Training data: images of shape (N, *input shape), labels of length N.
+            Training data: images of shape (N, *input shape), labels of length N. Of
+            several inputs (outputs) images (labels) are a tuple in the network's
+            order, or a dict by node name; metrics, class_weight and sample_weight are
+            dicts by output then, and the history has ``<output>_loss`` too.
         epochs, batch_size : int
             Passes over the data; examples of one update.
         validation_split : float
@@ -455,6 +458,7 @@ class Model:
             early_stopping = EarlyStopping(patience=early_stopping)
         several = has_several(self.network)
         make = _as_given if several else as_dataset
+        by_output: Any = class_weight
         request = FitRequest(
             data=make(data),
             config=FitConfig(
@@ -462,8 +466,8 @@ class Model:
                 batch_size=batch_size,
                 validation_split=validation_split,
                 schedule=as_schedule(schedule),
-                metrics=metrics if several or metrics is None else metric_list(metrics),
-                class_weight=class_weight,
+                metrics=_metrics(self.network, metrics),
+                class_weight=by_output,
                 clip_norm=clip_norm,
                 augment=augment,
                 shuffle=shuffle,
@@ -694,3 +698,12 @@ class Model:
 def _as_given(data: Any) -> Any:
     """Return data of several inputs or outputs, which are checked by name later."""
     return data
+
+
+def _metrics(network: Network, given: Any) -> Any:
+    """Return metrics as a tuple; those of several outputs as they are, by output."""
+    if given is None or has_several(network):
+        return given
+    if isinstance(given, Mapping):
+        (given,) = ports.by_order("metrics", network.outputs, given)
+    return metric_list(given)

@@ -172,7 +172,7 @@ def _fingerprint_data(request: FitRequest) -> dict[str, str]:
 
 def _class_weight(model: Model, given: Any, train: Dataset) -> Any:
     """Return class weights as a recipe keeps them."""
-    if not given:  # of several outputs they are part of the examples' weights
+    if given is None:  # of several outputs they are part of the examples' weights
         return None
     return resolve(
         train.labels,
