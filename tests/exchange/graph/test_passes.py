@@ -10,6 +10,7 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.graph.passes.run import run_passes
 from pellucid.exchange.graph.tensor import BATCH
 
+TAU = np.sqrt(2 / np.pi)
 MEAN = {"axes": (1,), "keepdims": True}
 CONSTANTS = {
     "zero": 0.0,
@@ -232,3 +233,55 @@ def test_a_constant_that_would_fill_the_memory_is_refused():
     graph = graph_of(["multiply a b c", "add x c y"], constants=wide)
     with pytest.raises(ExchangeError, match="must make at most"):
         run_passes(graph)
+
+
+RELU6 = {"low": 0.0, "high": 6.0}
+ACTIVATIONS = {
+    "gelu_tanh": [
+        "power x three c",
+        "multiply c cubic d",
+        "add x d a",
+        "multiply a tau b",
+        "tanh b t",
+        "add t one p",
+        "multiply x half h",
+        "multiply h p y",
+    ],
+    "hard_swish": [
+        "add x three a",
+        ("clip a c", RELU6),
+        "divide c six d",
+        "multiply d x y",
+    ],
+    "hard_sigmoid": ["add three x a", ("clip a c", RELU6), "multiply c sixth y"],
+    "softplus": ["exp x e", "add e one a", "log a y"],
+    "mish": ["exp x e", "add one e a", "log a s", "tanh s t", "multiply t x y"],
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_is_found(name):
+    more = {"three": 3, "six": 6, "sixth": 1 / 6, "cubic": 0.044715, "tau": TAU}
+    graph = graph_of(ACTIVATIONS[name], constants={**CONSTANTS, **more})
+    run_passes(graph)
+    assert kinds(graph) == [name]
+    assert graph.operators[0].inputs == ["x"]
+
+
+def test_hard_swish_with_limits_one_by_one_is_found():
+    lines = ["add x three a", "relu a r", "minimum r six c", "multiply x c m"]
+    more = {"three": 3, "six": 6}
+    graph = graph_of([*lines, "divide m six y"], constants={**CONSTANTS, **more})
+    run_passes(graph)
+    assert kinds(graph) == ["hard_swish"]
+
+
+def test_limits_one_by_one_are_one():
+    graph = read(["maximum x half m", "minimum two m y"])
+    assert kinds(graph) == ["clip"]
+    assert graph.operators[0].attributes == {"low": 0.5, "high": 2.0}
+
+
+def test_limits_that_exclude_each_other_keep_the_last():
+    graph = read(["maximum x two m", "minimum m half y"])
+    assert graph.operators[0].attributes == {"low": 0.5, "high": 0.5}

@@ -223,3 +223,11 @@ def test_tables_that_are_shared_without_end_are_refused(tmp_path, small_model):
     path.write_bytes(bytes(content))
     with pytest.raises(pl.ExchangeError, match=r"must be a whole \.tflite file"):
         exchange.read(path, engine="numpy")
+
+
+def test_kinds_that_share_an_options_table_have_the_same_options():
+    tables = {}
+    for name, kind in schema.KINDS.items():
+        if kind.options_number and kind.options:
+            first = tables.setdefault(kind.options_number, (name, kind.options))
+            assert kind.options == first[1], (name, first[0])

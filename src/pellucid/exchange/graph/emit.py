@@ -2,7 +2,8 @@
 
 An operator of the file goes to its format's own reader; what passes made is here:
 
-* ``gelu silu`` of x;
+* ``gelu gelu_tanh hard_sigmoid hard_swish mish silu softplus`` of x;
+* ``clip`` of x (low, high);
 * ``layer_norm`` of x (axis, epsilon, scale, offset);
 * ``mean`` of an image's height and width (axes, keepdims);
 * ``channel_shuffle`` (axis, groups), ``enlarge`` (factors);
@@ -112,7 +113,7 @@ class _Made:
         return value
 
 
-def _elementwise(kind: type[Layer]) -> Callable[[_Made], Tensor]:
+def _elementwise(kind: Callable[[], Layer]) -> Callable[[_Made], Tensor]:
     return lambda made: made.builder.elementwise(made.ref, made.x, kind())
 
 
@@ -145,6 +146,11 @@ def _channel_shuffle(made: _Made) -> Tensor:
     return made.builder.layer(made.ref, pl.ChannelShuffle(given["groups"]), [x])
 
 
+def _clip(made: _Made) -> Tensor:
+    given = made.operator.attributes
+    return made.builder.clip(made.ref, made.x, given["low"], given["high"])
+
+
 def _enlarge(made: _Made) -> Tensor:
     x, factors = made.x, made.operator.attributes["factors"]
     own = {x.axis(i): factor for i, factor in enumerate(factors) if factor != 1}
@@ -165,11 +171,17 @@ def _transpose(made: _Made) -> Tensor:
 
 _MADE: dict[str, Callable[[_Made], Tensor]] = {
     "channel_shuffle": _channel_shuffle,
+    "clip": _clip,
     "enlarge": _enlarge,
     "gelu": _elementwise(pl.GELU),
+    "gelu_tanh": _elementwise(pl.gelu_tanh),
+    "hard_sigmoid": _elementwise(pl.HardSigmoid),
+    "hard_swish": _elementwise(pl.HardSwish),
     "layer_norm": _layer_norm,
     "mean": _mean,
+    "mish": _elementwise(pl.Mish),
     "reshape": _reshape,
     "silu": _elementwise(pl.SiLU),
+    "softplus": _elementwise(pl.Softplus),
     "transpose": _transpose,
 }

@@ -95,7 +95,7 @@ KINDS: dict[str, Kind] = {
     "GREATER": Kind(61, (1, 0), 44),
     "GREATER_EQUAL": Kind(62, (1, 0), 45),
     "HARD_SWISH": Kind(117, (1, 0), 91),
-    "L2_NORMALIZATION": _kind(11, (1, 2), 8, _ACTIVATION),
+    "L2_NORMALIZATION": _kind(11, (1, 2), 12, _ACTIVATION),
     "LEAKY_RELU": _kind(98, (1, 2), 75, ("alpha", _FLOAT)),
     "LOCAL_RESPONSE_NORMALIZATION": _kind(
         13,

@@ -46,8 +46,11 @@ def _cubic(x: str, _: str) -> dict[Monomial, float]:
     return {term(x): sqrt(2 / pi), term((x, 3.0)): sqrt(2 / pi) * _CUBIC}
 
 
+def _plus_three(x: str, _: str) -> dict[Monomial, float]:
+    return {term(x): 1.0, (): 3.0}
+
+
 _RELU6 = {"low": 0.0, "high": 6.0}
-_SIXTH = {"alpha": 1 / 6, "beta": 0.5}
 _PATTERNS = (
     _Pattern(
         made="gelu",
@@ -61,13 +64,44 @@ _PATTERNS = (
         inner=lambda x, _: {term(x): -1 / sqrt(2)},
         outer=lambda x, k: {term(x, k): 0.5},
     ),
+    _Pattern(made="gelu_tanh", key="tanh", inner=_cubic, outer=_gelu),
     _Pattern(made="silu", key="sigmoid", inner=_same, outer=_times_x),
+    _Pattern(
+        made="hard_swish",
+        key="clip",
+        given=_RELU6,
+        inner=_plus_three,
+        outer=lambda x, k: {term(x, k): 1 / 6},
+    ),
+    _Pattern(
+        made="hard_sigmoid",
+        key="clip",
+        given=_RELU6,
+        inner=_plus_three,
+        outer=lambda x, k: {term(k): 1 / 6},
+    ),
+    _Pattern(
+        made="hard_swish",
+        key="clip",
+        given={"low": 0.0, "high": 1.0},
+        inner=lambda x, _: {term(x): 1 / 6, (): 0.5},
+        outer=_times_x,
+    ),
+    _Pattern(
+        made="hard_swish",
+        key="hard_sigmoid",
+        given={"alpha": 1 / 6, "beta": 0.5},
+        inner=_same,
+        outer=_times_x,
+    ),
 )
 
 
 def find_activations(graph: Graph) -> None:
     """Turn decomposed activations into operators of their own."""
     for operator in list(graph.operators):
+        _find_softplus(graph, operator)
+        _find_mish(graph, operator)
         for pattern in _PATTERNS:
             if pattern.key == operator.kind and _has(operator, pattern.given):
                 _match(graph, operator, pattern)
@@ -92,3 +126,28 @@ def _match(graph: Graph, key: Operator, pattern: _Pattern) -> None:
                 operator.become(pattern.made, [x])
                 graph.changed()
         return
+
+
+def _find_softplus(graph: Graph, operator: Operator) -> None:
+    """``log(1 + exp(x))``."""
+    if operator.kind != "log":
+        return
+    for name in graph.upstream(operator.inputs[0]):
+        inner = graph.made_by(name, "exp")
+        wanted = {term(name): 1.0, (): 1.0}
+        if inner is not None and equals(expand(graph, operator.inputs[0]), wanted):
+            operator.become("softplus", inner.inputs)
+            graph.changed()
+            return
+
+
+def _find_mish(graph: Graph, operator: Operator) -> None:
+    """``x · tanh(softplus(x))``."""
+    inner = graph.made_by(operator.inputs[0], "softplus") if operator.inputs else None
+    if operator.kind != "tanh" or inner is None:
+        return
+    x, key = inner.inputs[0], operator.output
+    for reader in list(graph.downstream(key)):
+        if equals(expand(graph, reader.output, {x, key}), _times_x(x, key)):
+            reader.become("mish", [x])
+            graph.changed()

@@ -8,6 +8,7 @@ from pellucid.exchange.graph.ir import Graph
 from pellucid.exchange.graph.passes.activations import find_activations
 from pellucid.exchange.graph.passes.folding import fold_constants
 from pellucid.exchange.graph.passes.layer_norm import find_layer_norms
+from pellucid.exchange.graph.passes.limits import join_limits
 from pellucid.exchange.graph.passes.means import join_means
 from pellucid.exchange.graph.passes.neutral import drop_neutral
 from pellucid.exchange.graph.passes.rows import move_reshapes
@@ -21,6 +22,7 @@ _PASSES: tuple[Callable[[Graph], None], ...] = (
     move_transposes,
     find_views,
     join_means,
+    join_limits,
     find_layer_norms,
     find_activations,
 )
