@@ -127,8 +127,10 @@ def examine(file: RealFile, path: Path) -> Result:
     except Exception as error:  # noqa: BLE001 - runtimes raise what they like
         return Result("in", remark=f"its runtime did not run here: {error}")
     within = file.within if report.relative == report.relative else -1.0
-    state = "in" if report.relative <= within else "differs"
-    return Result(state, report.relative, report.runtime)
+    is_equal = report.relative <= within or report.difference <= file.absolute
+    remark = f"a difference of {report.difference:.1e}" if file.absolute else ""
+    state = "in" if is_equal else "differs"
+    return Result(state, report.relative, report.runtime, remark)
 
 
 def _compare(model: Any, images: Any, expected: Any, runtime: str) -> Result:

@@ -54,8 +54,11 @@ const model = await load_(tf.io.fromMemory({
 }));
 const load = performance.now() - begin;
 const shape = JSON.parse(process.argv[2]);
-const predict = (image) => tf.tidy(() =>
-  model.predict(tf.tensor(image, [1, ...shape])).dataSync());
+const predict = (image) => tf.tidy(() => {
+  const made = model.predict(tf.tensor(image, [1, ...shape]));
+  const several = Array.isArray(made) ? made : [made];
+  return several.flatMap((tensor) => [...tensor.dataSync()]);
+});
 const version = `TensorFlow.js ${tf.version.tfjs} in Node ${process.version}`;
 """
 
@@ -115,7 +118,8 @@ def _run_in_node(
             f"export: '{path}' must run in Node; got {done.stderr.decode()[-300:]}"
         )
     answer = json.loads(done.stdout)
-    gives = (len(images), *network.output_shape)
+    is_packed = len(network.outputs) > 1
+    gives = (len(images), *((-1,) if is_packed else network.output_shape))
     return RuntimeMeasurement(
         runtime=answer["version"],
         outputs=np.asarray(answer["outputs"], np.float32).reshape(gives),

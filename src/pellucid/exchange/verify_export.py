@@ -22,7 +22,7 @@ from pellucid.network import Network
 from pellucid.network.ports import require_single
 
 Array = npt.NDArray[Any]
-_SEVERAL = ("onnx", "tflite")  # runtimes that take and give several arrays
+_SEVERAL = ("onnx", "tfjs", "tflite")  # runtimes that take and give several arrays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,42 +41,38 @@ def build_graph_model(
     Raises
     ------
     ExchangeError
-        If it has several inputs or outputs, or an operator that cannot be
-        represented exactly.
+        If it has several inputs, or an operator that cannot be represented exactly.
     """
     nodes = parse_nodes(document["modelTopology"]["node"])
     entries = [node for node in nodes if node.operator == "Placeholder"]
     if len(entries) != 1:
         names = ", ".join(node.name for node in entries) or "none"
         raise ExchangeError(f"import: a graph must have one input; got {names}.")
-    output = _output(document, nodes)
+    outputs = _outputs(document)
     sizes = _sizes(entries[0])
     shape = close_sizes(entries[0].name, sizes[1:], input_shape)
     lowering = GraphLowerer(name, arrays)
-    for node in _needed(nodes, output):
+    for node in _needed(nodes, outputs):
         if node is entries[0]:
             lowering.enter(node, shape)
         else:
             lowering.add(node)
-    lowering.graph.output = lowering.places[output]
+    places = [lowering.places[name] for name in outputs]
+    lowering.graph.output, lowering.graph.more_outputs = places[0], tuple(places[1:])
     return read_graph(lowering.graph, input_shape=shape)
 
 
-def _output(document: Mapping[str, Any], nodes: list[Node]) -> str:
-    """Return the node that the signature names as output, else the one at the end."""
+def _outputs(document: Mapping[str, Any]) -> list[str]:
+    """Return the nodes that the signature names as outputs, else those at the end."""
     extra = document.get("userDefinedMetadata") or {}
     signature = document.get("signature") or extra.get("signature") or {}
     named = [
         node_of(str(output["name"]))
         for output in (signature.get("outputs") or {}).values()
     ]
-    read = {node_of(name) for node in nodes for name in node.inputs}
-    names = named or [node.name for node in nodes if node.name not in read]
-    if len(names) != 1:
-        raise ExchangeError(
-            f"import: a graph must have one output; got {', '.join(names)}."
-        )
-    return names[0]
+    nodes = document["modelTopology"]["node"]
+    read = {node_of(str(name)) for node in nodes for name in node.get("input") or ()}
+    return named or [str(n["name"]) for n in nodes if str(n["name"]) not in read]
 
 
 def _sizes(entry: Node) -> list[int | None]:
@@ -89,9 +85,9 @@ def _sizes(entry: Node) -> list[int | None]:
     return [size if size > 0 else None for size in sizes]
 
 
-def _needed(nodes: list[Node], output: str) -> list[Node]:
-    """Return the nodes that the output needs, in their order."""
-    wanted = {output}
+def _needed(nodes: list[Node], outputs: list[str]) -> list[Node]:
+    """Return the nodes that the outputs need, in their order."""
+    wanted = set(outputs)
     for node in reversed(nodes):
         if node.name in wanted:
             wanted.update(map(node_of, node.inputs))
