@@ -171,6 +171,20 @@ LAYERS: dict[str, Callable[[], Network]] = {
     "local response norm, wider than its channels": lambda: image(
         pl.LocalResponseNorm(size=11, alpha=2.0, beta=1.25, bias=0.5)
     ),
+    "conv 1-D": lambda: image(
+        pl.Conv1D(6, 3, stride=2, padding=(2, 1)), pl.Tanh(), shape=(9, 4)
+    ),
+    "conv 1-D same, groups": lambda: image(
+        pl.Conv1D(6, 4, groups=2, padding="same", bias=False), shape=(9, 4)
+    ),
+    "conv 1-D, strided and dilated": lambda: image(
+        pl.Conv1D(3, 3, stride=2, dilation=2, padding=2), shape=(9, 4)
+    ),
+    "max-pool 1-D": lambda: image(pl.MaxPool1D(3, 2, padding=1), shape=(8, 3)),
+    "avg-pool 1-D": lambda: image(pl.AvgPool1D(3, 2, "same"), shape=(8, 3)),
+    "sequence to classes": lambda: image(
+        pl.Conv1D(4, 3), pl.GlobalAvgPool1D(), pl.Dense(2), shape=(8, 3)
+    ),
     "group norm": lambda: image(pl.Conv2D(6, kernel_size=1), pl.GroupNorm(2)),
     "group norm on a sequence": lambda: image(pl.GroupNorm(3), shape=(5, 6)),
     "group norm on features": lambda: image(pl.GroupNorm(2), shape=(8,)),

@@ -87,6 +87,23 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "boxes": _boxes,
     "branches": _branches,
     "conv": lambda: image_then(pl.Conv2D(5, kernel_size=(3, 2), stride=(2, 1))),
+    "conv_1d": lambda: image_then(
+        pl.Conv1D(6, 3, padding=1),
+        pl.ReLU(),
+        pl.Conv1D(4, 3, dilation=2),
+        pl.Conv1D(6, 2, stride=2, groups=2),
+        pl.GlobalAvgPool1D(),
+        pl.Dense(3),
+        shape=(16, 4),
+    ),
+    "pools_1d": lambda: image_then(
+        pl.Conv1D(4, 3, padding="same", bias=False),
+        pl.MaxPool1D(2),
+        pl.AvgPool1D(2),
+        pl.Flatten(),
+        pl.Dense(3),
+        shape=(16, 4),
+    ),
     "conv_depthwise": lambda: image_then(
         pl.Conv2D(8, kernel_size=3, groups=4, padding="same")
     ),

@@ -173,6 +173,8 @@ class ScriptSpec:
         for node in self.nodes:
             if not getattr(node.layer, "trainable", True):
                 raise self.refuse(node, "it is frozen")
+            if isinstance(node.layer, nl.OneDimensional):
+                raise self.refuse(node, "scripts have no layers of sequences")
         if len(self.network.output_shape) != 1:
             raise self.refuse(
                 self.network.node(self.network.outputs[0]),

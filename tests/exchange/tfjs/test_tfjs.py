@@ -16,6 +16,7 @@ from pellucid.exchange.tfjs.read import read_array
 
 #: layers that TensorFlow.js has not, or has otherwise
 REFUSED = {
+    "conv_1d": "groups must be 1",
     "group_norm": "there is no such layer",
     "instance_norm": "there is no such layer",
     "l2_normalize": "there is no such layer",

@@ -7,6 +7,7 @@ out).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,43 @@ def _conv2d(layer: pl.Conv2D, shape: Shape) -> LayerCall:
     }
     pads = layer.pads((shape[0], shape[1])) if padding is None else None
     return LayerCall("Conv2D", arguments, 2, _WINDOW, pads)
+
+
+def _padding_1d(layer: Any, shape: Shape) -> tuple[str, tuple[int, int] | None]:
+    """Return Keras' name of a sequence's padding, or the zeros that it has none for."""
+    sides = layer.sides(shape[0])
+    if sides == (0, 0):
+        return "valid", None
+    same = dataclasses.replace(layer, padding="same").sides(shape[0])
+    return ("same", None) if sides == same else ("valid", sides)
+
+
+def _conv1d(layer: pl.Conv1D, shape: Shape) -> LayerCall:
+    padding, sides = _padding_1d(layer, shape)
+    arguments = {
+        "filters": layer.out_channels,
+        "kernel_size": layer.kernel_size,
+        "strides": layer.stride,
+        "dilation_rate": layer.dilation,
+        "groups": layer.groups,
+        "use_bias": layer.bias,
+        "padding": padding,
+    }
+    pads = None if sides is None else ((0, 0), sides)
+    return LayerCall("Conv1D", arguments, 2, {}, pads)
+
+
+def _pool1d(layer: pl.MaxPool1D | pl.AvgPool1D, shape: Shape) -> LayerCall:
+    is_max = isinstance(layer, pl.MaxPool1D)
+    padding, sides = _padding_1d(layer, shape)
+    arguments = {
+        "pool_size": layer.kernel_size,
+        "strides": layer.stride,
+        "padding": padding,
+    }
+    name = "MaxPooling1D" if is_max else "AveragePooling1D"
+    pads = None if sides is None else ((0, 0), sides)
+    return LayerCall(name, arguments, 1, {}, pads)
 
 
 def _conv_transpose2d(layer: pl.ConvTranspose2D, shape: Shape) -> LayerCall:
@@ -198,4 +236,8 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.Tanh: _activation("tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _plain("ZeroPadding2D", padding="sides"),
+    pl.AvgPool1D: _pool1d,
+    pl.Conv1D: _conv1d,
+    pl.GlobalAvgPool1D: _plain("GlobalAveragePooling1D"),
+    pl.MaxPool1D: _pool1d,
 }

@@ -29,6 +29,10 @@ OWN_MODULES = frozenset(
         "PixelLayerNorm",
         "PixelLinear",
         "Rescale",
+        "SequenceAvgPool1d",
+        "SequenceConv1d",
+        "SequenceMaxPool1d",
+        "SequenceMean",
         "SpaceToDepth",
     )
 )
@@ -118,6 +122,31 @@ def _conv2d(layer: pl.Conv2D, shape: Shape) -> LayerCall:
     arguments = _sizes(layer, shape) | padding | _window(layer)
     unsaid = None if is_native else pads
     return LayerCall("Conv2d", arguments, 3, _CONVOLUTION, unsaid)
+
+
+def _conv1d(layer: pl.Conv1D, shape: Shape) -> LayerCall:
+    """Sequences are (N, L, C) in the module; ours moves them to (N, C, L)."""
+    arguments = {
+        "in_channels": shape[1],
+        "out_channels": layer.out_channels,
+        "kernel_size": layer.kernel_size,
+        "around": layer.sides(shape[0]),
+        "stride": layer.stride,
+        "dilation": layer.dilation,
+        "groups": layer.groups,
+        "bias": layer.bias,
+    }
+    return LayerCall("SequenceConv1d", arguments, 3)
+
+
+def _pool1d(layer: pl.MaxPool1D | pl.AvgPool1D, shape: Shape) -> LayerCall:
+    is_max = isinstance(layer, pl.MaxPool1D)
+    arguments = {
+        "kernel_size": layer.kernel_size,
+        "stride": layer.stride,
+        "around": layer.sides(shape[0]),
+    }
+    return LayerCall("SequenceMaxPool1d" if is_max else "SequenceAvgPool1d", arguments)
 
 
 def _conv_transpose2d(layer: pl.ConvTranspose2D, shape: Shape) -> LayerCall:
@@ -310,4 +339,8 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.Tanh: _field("Tanh"),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: _zero_pad2d,
+    pl.AvgPool1D: _pool1d,
+    pl.Conv1D: _conv1d,
+    pl.GlobalAvgPool1D: _field("SequenceMean"),
+    pl.MaxPool1D: _pool1d,
 }

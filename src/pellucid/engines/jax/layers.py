@@ -19,6 +19,7 @@ from pellucid.engines.jax.pointwise import pointwise
 from pellucid.network import Network
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Rearrangement, find_entry
+from pellucid.network.layers.one_dimensional import expand_weight
 from pellucid.network.rearrangement import PermuteStep, ReshapeStep, SliceStep
 from pellucid.network.window import Pads
 
@@ -157,6 +158,14 @@ def _valid_cells(
         start = np.arange(steps) * s - before
         counts.append(np.minimum(start + k, n) - np.maximum(start, 0))
     return np.multiply.outer(*counts)[:, :, None]  # type: ignore[no-any-return]
+
+
+def _on_rows(layer: pl.OneDimensional, w: Arrays, x: Array) -> Any:
+    """Do to sequences what the 2-D layer does to images of height 1."""
+    flat = layer.as_2d()
+    wide = {role: expand_weight(role, array) for role, array in w.items()}
+    y = _FUNCTIONS[type(flat)](flat, wide, x[:, None])
+    return y[:, 0] if y.ndim == 4 else y
 
 
 def _statistics(x: Array, axes: Any) -> tuple[Array, Array]:
@@ -320,4 +329,8 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.Subtract: _arithmetic(jnp.subtract),
     pl.Upsample2D: _upsample,
     pl.ZeroPad2D: lambda layer, w, x: jnp.pad(x, ((0, 0), *layer.sides, (0, 0))),
+    pl.AvgPool1D: _on_rows,
+    pl.Conv1D: _on_rows,
+    pl.GlobalAvgPool1D: _on_rows,
+    pl.MaxPool1D: _on_rows,
 }

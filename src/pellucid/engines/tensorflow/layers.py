@@ -149,6 +149,33 @@ def _convolution(layer: pl.Conv2D, shape: Shape, **arguments: Any) -> Any:
     )
 
 
+def _convolution_1d(layer: pl.Conv1D, shape: Shape, **arguments: Any) -> Any:
+    return modules.Conv1D(
+        layer.out_channels,
+        kernel_size=layer.kernel_size,
+        strides=layer.stride,
+        dilation_rate=layer.dilation,
+        groups=layer.groups,
+        use_bias=layer.bias,
+        sides=layer.sides(shape[0]),
+        shape=layer.output_shape(shape),
+        **arguments,
+    )
+
+
+def _pool_1d(kind: str) -> Callable[..., Any]:
+    def build(layer: Any, shape: Shape, **arguments: Any) -> Any:
+        return modules.Pool1D(
+            kind,
+            pool_size=layer.kernel_size,
+            strides=layer.stride,
+            sides=layer.sides(shape[0]),
+            **arguments,
+        )
+
+    return build
+
+
 def _transposed(layer: pl.ConvTranspose2D, shape: Shape, **arguments: Any) -> Any:
     pads = layer.pads((shape[0], shape[1]))
     return modules.ConvTranspose2D(
@@ -216,4 +243,7 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
     pl.Slice: _rearrange,
     pl.SpaceToDepth: _rearrange,
     pl.Upsample2D: _upsample,
+    pl.AvgPool1D: _pool_1d("avg"),
+    pl.Conv1D: _convolution_1d,
+    pl.MaxPool1D: _pool_1d("max"),
 }

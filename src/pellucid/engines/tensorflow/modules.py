@@ -74,6 +74,62 @@ class Conv2D(keras.layers.Conv2D):  # type: ignore[misc]
 
 
 @_registered
+class Conv1D(keras.layers.Conv1D):  # type: ignore[misc]
+    """A convolution of sequences: any zeros around, stride and dilation at once."""
+
+    def __init__(
+        self, filters: int, *, sides: Any, shape: Any, **arguments: Any
+    ) -> None:
+        self.every = arguments.pop("strides")
+        super().__init__(filters, **arguments)
+        self.sides, self.shape = tuple(sides), tuple(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes the same layer."""
+        own = {"sides": self.sides, "shape": self.shape, "strides": self.every}
+        return {**super().get_config(), **own}
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (N, length, filters)."""
+        return (input_shape[0], *self.shape)
+
+    def call(self, inputs: Any) -> Any:
+        """Pad and convolve; where it dilates as well, take every stride-th element."""
+        dilation = self.dilation_rate[0]
+        is_both = self.every > 1 and dilation > 1
+        y = keras.ops.conv(
+            tf.pad(inputs, [[0, 0], list(self.sides), [0, 0]]),
+            self.kernel,
+            strides=1 if is_both else self.every,
+            padding="valid",
+            dilation_rate=dilation,
+        )
+        y = y[:, :: self.every] if is_both else y
+        return y if self.bias is None else y + self.bias
+
+
+@_registered
+class Pool1D(_Layer):
+    """A pool of sequences: that of images of height 1."""
+
+    def __init__(
+        self, kind: str, *, pool_size: int, strides: int, sides: Any, **arguments: Any
+    ) -> None:
+        given = {"pool_size": pool_size, "strides": strides, "sides": sides}
+        super().__init__({"kind": kind, **given}, arguments)
+        self.pool = {"max": MaxPool2D, "avg": AvgPool2D}[kind](
+            pool_size=(1, pool_size),
+            strides=(1, strides),
+            pads=((0, 0), tuple(sides)),
+            dtype=arguments.get("dtype"),
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Pool an image of height 1."""
+        return self.pool(inputs[:, None])[:, 0]
+
+
+@_registered
 class ConvTranspose2D(_Layer):
     """A transposed convolution with crops, groups and dilation of any kind.
 

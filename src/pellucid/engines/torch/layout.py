@@ -103,6 +103,8 @@ class Layout:
             kh, kw, per_group, out = array.shape
             split = array.reshape(kh, kw, per_group, layer.groups, out // layer.groups)
             return split.transpose(3, 2, 4, 0, 1).reshape(-1, split.shape[-1], kh, kw)
+        if isinstance(layer, pl.Conv1D):
+            return array.transpose(2, 1, 0)
         if isinstance(layer, pl.Conv2D):
             return array.transpose(3, 2, 0, 1)
         if node in self.orders:
@@ -121,6 +123,8 @@ class Layout:
             return split.transpose(3, 4, 1, 0, 2).reshape(
                 kh, kw, channels // layer.groups, -1
             )
+        if isinstance(layer, pl.Conv1D):
+            return array.transpose(2, 1, 0)
         if isinstance(layer, pl.Conv2D):
             return array.transpose(2, 3, 1, 0)
         if node in self.orders:

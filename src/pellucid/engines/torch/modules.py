@@ -288,6 +288,62 @@ class FeatureGroupNorm(ChannelsSecond, nn.GroupNorm):
     """A group norm over the channels of tokens."""
 
 
+class SequenceConv1d(ChannelsSecond, nn.Conv1d):
+    """A convolution of sequences (N, L, C), with any zeros before and after."""
+
+    def __init__(self, *, around: tuple[int, int], **arguments: Any) -> None:
+        symmetric = around[0] if around[0] == around[1] else 0
+        super().__init__(padding=symmetric, **arguments)
+        self.around = (0, 0) if symmetric else around
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        padded = F.pad(x, self.around) if any(self.around) else x
+        y: Tensor = super()._conv_forward(padded, weight, bias)
+        return y
+
+
+class SequenceMaxPool1d(nn.Module):
+    """A max-pool of sequences (N, L, C); what is around them counts as −∞."""
+
+    def __init__(self, *, kernel_size: int, stride: int, around: Any) -> None:
+        super().__init__()
+        self.kernel_size, self.stride, self.around = kernel_size, stride, around
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad and pool."""
+        x = x.movedim(-1, 1)
+        if any(self.around):
+            x = F.pad(x, self.around, value=-torch.inf)
+        return F.max_pool1d(x, self.kernel_size, self.stride).movedim(1, -1)
+
+
+class SequenceAvgPool1d(nn.Module):
+    """An average pool of sequences (N, L, C) over valid elements."""
+
+    def __init__(self, *, kernel_size: int, stride: int, around: Any) -> None:
+        super().__init__()
+        self.kernel_size, self.stride, self.around = kernel_size, stride, around
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average, and divide by the share of valid elements."""
+        x = x.movedim(-1, 1)
+        mean = self._average(x)
+        if any(self.around):
+            mean = mean / self._average(torch.ones_like(x[:1, :1]))
+        return mean.movedim(1, -1)
+
+    def _average(self, x: Tensor) -> Tensor:
+        return F.avg_pool1d(F.pad(x, self.around), self.kernel_size, self.stride)
+
+
+class SequenceMean(nn.Module):
+    """The mean of each channel of sequences: (N, L, C) → (N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mean over the length."""
+        return x.mean(dim=1)
+
+
 class Flatten(nn.Module):
     """Lay images out channels last: where no dense weight can take the order on."""
 

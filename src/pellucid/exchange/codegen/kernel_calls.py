@@ -8,7 +8,7 @@ constant arrays and sizes; the kernels' sources stand in `codegen/c/kernels.py` 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -31,6 +31,7 @@ from pellucid.exchange.errors import export_error
 from pellucid.network import layers as pl
 from pellucid.network.expression import Expression
 from pellucid.network.layers import Layer, Shape, find_entry
+from pellucid.network.layers.one_dimensional import expand_weight
 from pellucid.network.strided import View, joined_axes, transfers
 from pellucid.runs import ModelFile
 
@@ -225,6 +226,15 @@ def _local_response_norm(
     sizes = (prod(planned.shape[:-1]), channels, layer.reach(channels))
     numbers = (float(layer.alpha / layer.size), layer.beta, layer.bias)
     program.call(planned, "local_response_norm", *_operands(planned), *sizes, *numbers)
+
+
+def _sequence(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    """Call the kernel of an image of height 1, as which a sequence lies in memory."""
+    flat = planned.layer.as_2d()
+    shape = planned.shape if len(planned.shape) == 1 else (1, *planned.shape)
+    image = replace(planned, layer=flat, shapes=((1, *planned.shapes[0]),), shape=shape)
+    wide = {role: expand_weight(role, array) for role, array in weights.items()}
+    _WRITERS[type(flat)](program, image, wide)
 
 
 def _global_max_pool(
@@ -453,4 +463,8 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.L2Normalize: _l2_normalize,
     pl.PReLU: _prelu,
     pl.Rescale: _rescale,
+    pl.AvgPool1D: _sequence,
+    pl.Conv1D: _sequence,
+    pl.GlobalAvgPool1D: _sequence,
+    pl.MaxPool1D: _sequence,
 }

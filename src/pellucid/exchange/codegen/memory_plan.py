@@ -66,6 +66,8 @@ def get_pads(layer: Any, shape: Shape) -> tuple[int, int, int, int]:
 
 def count_scratch_elements(layer: Any, shape: Shape) -> int:
     """Return the elements of a convolution's padded image; 0 without padding."""
+    if isinstance(layer, pl.Conv1D):
+        layer, shape = layer.as_2d(), (1, *shape)
     if not isinstance(layer, pl.Conv2D):
         return 0
     top, left, bottom, right = get_pads(layer, shape)

@@ -185,6 +185,15 @@ class NetworkBuilder:
         **sizes: Any,
     ) -> Tensor:
         """Add a Conv2D or ConvTranspose2D; weight (kh, kw, in / groups, out)."""
+        if not transposed and self.is_row(x) and weight.shape[0] == 1:
+            layer_1d = pl.Conv1D(
+                weight.shape[3],
+                weight.shape[1],
+                bias=bias is not None,
+                **_along_row(sizes),
+            )
+            flat = {"weight": weight[0]} if bias is None else _pair(weight[0], bias)
+            return self.layer(ref, layer_1d, [x], flat)
         kind = pl.ConvTranspose2D if transposed else pl.Conv2D
         image = self.image(ref, x)
         inputs = weight.shape[2] * sizes.get("groups", 1)
@@ -209,10 +218,53 @@ class NetworkBuilder:
         **sizes: Any,
     ) -> Tensor:
         """Add a pool; ``ceil`` lets the last window stand over the edge."""
+        if not ceil and self.is_row(x) and sizes["kernel_size"][0] == 1:
+            flat = {pl.MaxPool2D: pl.MaxPool1D, pl.AvgPool2D: pl.AvgPool1D}[kind]
+            return self.layer(ref, flat(**_along_row(sizes)), [x])
         image = self.image(ref, x)
         if ceil:
             sizes["padding"] = _with_last_window(image.shape, **sizes)
         return self.layer(ref, kind(**sizes), [image])
+
+    def is_row(self, x: Tensor) -> bool:
+        """Whether x is a sequence that the file has as an image of height 1."""
+        row = tuple({0: 0, 1: None, 2: 1, 3: 2}[axis] for axis in self.image_axes)
+        return len(x.shape) == 2 and x.axes == row
+
+    def sequence(self, ref: OperatorRef, x: Tensor) -> Tensor:
+        """Return x if it is a batch of sequences in the file's usual layout."""
+        axes = (0, 1, 2) if self.image_axes[-1] == 3 else (0, 2, 1)
+        if len(x.shape) != 2 or x.axes != axes:
+            ref.refuse("read a batch of sequences", f"{_shown(x)} laid out as {x.axes}")
+        return x
+
+    def conv1d(
+        self,
+        ref: OperatorRef,
+        x: Tensor,
+        weight: Array,
+        bias: Array | None,
+        **sizes: Any,
+    ) -> Tensor:
+        """Add a Conv1D; weight (k, in / groups, out)."""
+        row = self.sequence(ref, x)
+        inputs = weight.shape[1] * sizes.get("groups", 1)
+        if inputs != x.shape[1]:
+            ref.refuse(f"read {inputs} channels", f"{x.shape[1]}")
+        layer = pl.Conv1D(
+            weight.shape[2], weight.shape[0], bias=bias is not None, **sizes
+        )
+        weights = {"weight": weight} if bias is None else _pair(weight, bias)
+        return self.layer(ref, layer, [row], weights)
+
+    def pool1d(self, ref: OperatorRef, x: Tensor, layer: Layer) -> Tensor:
+        """Add a pool of sequences."""
+        return self.layer(ref, layer, [self.sequence(ref, x)])
+
+    def global_average_1d(self, ref: OperatorRef, x: Tensor) -> Tensor:
+        """Average each channel of a sequence: to (N, C)."""
+        row = self.sequence(ref, x)
+        return self.layer(ref, pl.GlobalAvgPool1D(), [row], axes=(0, 1))
 
     def global_average(self, ref: OperatorRef, x: Tensor, *, as_image: bool) -> Tensor:
         """Average each channel: to (C,), or to an image of one pixel."""
@@ -224,6 +276,8 @@ class NetworkBuilder:
 
     def global_mean(self, ref: OperatorRef, x: Tensor) -> Tensor:
         """Average each channel: to (N, C) in the file as well."""
+        if self.is_row(x):
+            return self.layer(ref, pl.GlobalAvgPool1D(), [x], axes=(0, 1))
         return self.vector(self.global_average(ref, x, as_image=False))
 
     def dense(
@@ -571,6 +625,14 @@ def _check_batch_axis(output: Tensor) -> None:
             "import: the output must have the batch as its first axis; "
             f"got axes {output.axes} of node '{output.node}'."
         )
+
+
+def _along_row(sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a window's sizes along the width alone."""
+    return {
+        name: value if isinstance(value, int | str) else value[1]
+        for name, value in sizes.items()
+    }
 
 
 def _pair(weight: Array, bias: Array) -> dict[str, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,55 @@ def _dense(context: WriteContext) -> None:
     )
 
 
+def _get_padding_1d(context: WriteContext) -> str:
+    """Return Keras's padding of a sequence; put zeros around before where it has none.
+
+    A pool must not see zeros: its padding has a name or is refused.
+    """
+    layer, length = context.layer, context.shapes[0][0]
+    sides = layer.sides(length)
+    if sides == (0, 0):
+        return "valid"
+    if sides == replace(layer, padding="same").sides(length):
+        return "same"
+    if not isinstance(layer, pl.Conv1D):
+        raise context.make_error(f"padding must be 'valid' or 'same'; got {sides}")
+    shape = (length + sum(sides), context.shapes[0][1])
+    name = f"{context.node.name}_padding"
+    context.add_layer("ZeroPadding1D", name=name, shape=shape, padding=list(sides))
+    return "valid"
+
+
+def _conv1d(context: WriteContext) -> None:
+    layer = context.layer
+    if layer.stride > 1 and layer.dilation > 1:
+        raise context.make_error("stride and dilation must not both be more than 1")
+    padding = _get_padding_1d(context)
+    context.add_layer(
+        "Conv1D",
+        *_append_bias(context, context.weights["weight"]),
+        filters=layer.out_channels,
+        kernel_size=[layer.kernel_size],
+        strides=[layer.stride],
+        padding=padding,
+        dilation_rate=[layer.dilation],
+        groups=layer.groups,
+        use_bias=layer.bias,
+        data_format="channels_last",
+        trainable=layer.trainable,
+    )
+
+
+def _pool1d(kind: str) -> Callable[[WriteContext], None]:
+    return lambda context: context.add_layer(
+        kind,
+        pool_size=[context.layer.kernel_size],
+        strides=[context.layer.stride],
+        padding=_get_padding_1d(context),
+        data_format="channels_last",
+    )
+
+
 def _pool(kind: str) -> Callable[[WriteContext], None]:
     def write(context: WriteContext) -> None:
         layer = context.layer
@@ -290,4 +340,10 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     pl.L2Normalize: _l2_normalize,
     pl.PReLU: _prelu,
     pl.Rescale: _rescale,
+    pl.AvgPool1D: _pool1d("AveragePooling1D"),
+    pl.Conv1D: _conv1d,
+    pl.GlobalAvgPool1D: lambda context: context.add_layer(
+        "GlobalAveragePooling1D", data_format="channels_last"
+    ),
+    pl.MaxPool1D: _pool1d("MaxPooling1D"),
 }

@@ -111,6 +111,45 @@ def _conv(op: OperatorView) -> Tensor:
     return op.builder.conv(op.ref, op.inputs[0], weight, _bias(op), **sizes)
 
 
+def _one(op: OperatorView, key: str, default: int = 1) -> int:
+    value = op.get(key, default)
+    return int(value[0] if isinstance(value, list | tuple) else value)
+
+
+def _conv1d(op: OperatorView) -> Tensor:
+    op.only(data_format="channels_last")
+    weight, dilation = op.array(), _one(op, "dilation_rate")
+    padding: Any = op.get("padding", "valid")
+    if padding == "causal":
+        padding = (dilation * (weight.shape[0] - 1), 0)
+    return op.builder.conv1d(
+        op.ref,
+        op.inputs[0],
+        weight,
+        _bias(op),
+        stride=_one(op, "strides"),
+        padding=padding,
+        dilation=dilation,
+        groups=op.get("groups", 1),
+    )
+
+
+def _pool1d(kind: Any) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        op.only(data_format="channels_last")
+        size = _one(op, "pool_size", 2)
+        stride = _one(op, "strides", size)
+        layer = kind(size, stride, op.get("padding", "valid"))
+        return op.builder.pool1d(op.ref, op.inputs[0], layer)
+
+    return read
+
+
+def _global_average_1d(op: OperatorView) -> Tensor:
+    op.only(data_format="channels_last", keepdims=False)
+    return op.builder.global_average_1d(op.ref, op.inputs[0])
+
+
 def _depthwise(op: OperatorView) -> Tensor:
     sizes, weight = _sizes(op), op.array()
     kh, kw, channels, multiplier = weight.shape
@@ -484,4 +523,8 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "GroupNormalization": _group_norm,
     "Normalization": _normalization,
     "UnitNormalization": _unit_norm,
+    "AveragePooling1D": _pool1d(pl.AvgPool1D),
+    "Conv1D": _conv1d,
+    "GlobalAveragePooling1D": _global_average_1d,
+    "MaxPooling1D": _pool1d(pl.MaxPool1D),
 }

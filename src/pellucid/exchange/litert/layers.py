@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -21,6 +22,7 @@ from pellucid.exchange.litert.write_context import ZEROS, WriteContext, strides
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
 from pellucid.network.layers.merge import broadcast
+from pellucid.network.layers.one_dimensional import expand_weight
 
 Array = npt.NDArray[Any]
 VALID = 1
@@ -263,6 +265,26 @@ def _group_norm(context: WriteContext) -> int:
     return add("ADD", scaled, context.add_constant("offset", context.weights["offset"]))
 
 
+def _sequence(context: WriteContext) -> int:
+    """Write an image of height 1: LiteRT has no layers of sequences."""
+    flat, shape = context.layer.as_2d(), context.shape
+    image = (1, *context.shapes[0])
+    x = _reshape(context, context.inputs[0], [-1, *image], part="row", shape=image)
+    is_sequence = len(shape) == 2
+    inner = replace(
+        context,
+        layer=flat,
+        names=(f"{context.names[0]}_image", *context.names),
+        inputs=(x,),
+        shapes=(image,),
+        shape=(1, *shape) if is_sequence else shape,
+        weights={r: expand_weight(r, w) for r, w in context.weights.items()},
+        is_rectified=False,
+    )
+    made = WRITERS[type(flat)](inner)
+    return _reshape(context, made, [-1, *shape]) if is_sequence else made
+
+
 def _silu(context: WriteContext) -> int:
     gate = context.add_operator("LOGISTIC", context.inputs[0], part="sigmoid")
     return context.add_operator("MUL", context.inputs[0], gate)
@@ -368,4 +390,8 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.L2Normalize: _l2_normalize,
     pl.PReLU: _prelu,
     pl.Rescale: _rescale,
+    pl.AvgPool1D: _sequence,
+    pl.Conv1D: _sequence,
+    pl.GlobalAvgPool1D: _sequence,
+    pl.MaxPool1D: _sequence,
 }

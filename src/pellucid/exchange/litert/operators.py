@@ -146,6 +146,8 @@ def _pool(kind: Any) -> Callable[[OperatorView], Tensor]:
 def _mean(op: OperatorView) -> Tensor:
     x, keep = op.tensor(), bool(op.options.get("keep_dims"))
     axes = sorted(axis % max(len(x.axes), 1) for axis in op.whole(1))
+    if axes == [1, 2] and op.builder.is_row(x) and not keep:
+        return op.builder.global_mean(op.ref, x)
     if x.axes != LAST or axes != [1, 2]:
         op.refuse("average height and width", f"axes {axes}")
     if not keep:

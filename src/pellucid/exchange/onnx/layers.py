@@ -287,6 +287,54 @@ def _group_norm(context: WriteContext) -> str:
     return context.add_operator("Squeeze", [y, context.add_numbers("axis", [2])])
 
 
+def _sequence(
+    write: Callable[[WriteContext, str], str],
+) -> Callable[[WriteContext], str]:
+    """Bring a sequence to (N, C, L), as ONNX has it, and what is written back."""
+
+    def around(context: WriteContext) -> str:
+        x = context.add_part("Transpose", context.inputs, "first", perm=[0, 2, 1])
+        y = write(context, x)
+        return context.add_operator("Transpose", [y], perm=[0, 2, 1])
+
+    return around
+
+
+def _window_1d(context: WriteContext) -> dict[str, Any]:
+    layer = context.layer
+    return {
+        "kernel_shape": [layer.kernel_size],
+        "strides": [layer.stride],
+        "pads": list(layer.sides(context.shape[0])),
+    }
+
+
+def _conv1d(context: WriteContext, x: str) -> str:
+    array = context.weights["weight"].transpose(2, 1, 0)
+    return context.add_part(
+        "Conv",
+        context.append_bias([x, context.add_weight("weight", array)]),
+        "convolved",
+        dilations=[context.layer.dilation],
+        group=context.layer.groups,
+        **_window_1d(context),
+    )
+
+
+def _max_pool1d(context: WriteContext, x: str) -> str:
+    return context.add_part("MaxPool", [x], "pooled", **_window_1d(context))
+
+
+def _avg_pool1d(context: WriteContext, x: str) -> str:
+    how = {"count_include_pad": 0, **_window_1d(context)}
+    return context.add_part("AveragePool", [x], "pooled", **how)
+
+
+def _global_avg_pool1d(context: WriteContext) -> str:
+    axes = context.add_numbers("axes", [1])
+    return context.add_operator("ReduceMean", [*context.inputs, axes], keepdims=0)
+
+
 def _silu(context: WriteContext) -> str:
     gate = context.add_part("Sigmoid", context.inputs, "gate")
     return context.add_operator("Mul", [context.inputs[0], gate])
@@ -338,4 +386,8 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.L2Normalize: _l2_normalize,
     pl.PReLU: _prelu,
     pl.Rescale: _rescale,
+    pl.AvgPool1D: _sequence(_avg_pool1d),
+    pl.Conv1D: _sequence(_conv1d),
+    pl.GlobalAvgPool1D: _global_avg_pool1d,
+    pl.MaxPool1D: _sequence(_max_pool1d),
 }

@@ -226,6 +226,10 @@ def _global_average(op: OperatorView) -> Tensor:
 def _reduce_mean(op: OperatorView) -> Tensor:
     x, rank = op.tensor(), len(op.tensor().axes)
     axes = op.numbers(1, "axes") or []
+    if len(x.shape) == 2 and {axis % rank for axis in axes} == {x.axes.index(1)}:
+        if op.attribute("keepdims", 1):
+            op.refuse("have keepdims=0", "1")
+        return op.builder.layer(op.ref, pl.GlobalAvgPool1D(), [x], axes=(0, 1))
     spatial = {x.axes.index(1), x.axes.index(2)} if len(x.shape) == 3 else set()
     if not spatial or {axis % rank for axis in axes} != spatial:
         op.refuse("average height and width", f"axes={axes}")

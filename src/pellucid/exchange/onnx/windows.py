@@ -63,6 +63,8 @@ def _bias(op: OperatorView) -> Array | None:
 
 def conv(op: OperatorView) -> Tensor:
     """Conv: weight (out, in / groups, kh, kw)."""
+    if np.ndim(op.constant(1)) == 3:
+        return _conv1d(op)
     x, weight = op.tensor(), op.weight(1, 4)
     x = op.builder.image(op.ref, x)
     kernel = _kernel(op, weight)
@@ -78,6 +80,48 @@ def conv(op: OperatorView) -> Tensor:
         padding=_pads(op, size, kernel, stride, dilation),
         groups=int(op.attribute("group", 1)),
     )
+
+
+def _one_side(op: OperatorView, length: int, extent: int, stride: int) -> Any:
+    """Return the padding of a sequence."""
+    how = op.attribute("auto_pad", "NOTSET")
+    if how in ("NOTSET", ""):
+        before, after = op.attribute("pads", [0, 0])
+        return int(before), int(after)
+    if how == "VALID":
+        return 0, 0
+    total = max((-(-length // stride) - 1) * stride + extent - length, 0)
+    less = total // 2
+    return (total - less, less) if how == "SAME_LOWER" else (less, total - less)
+
+
+def _conv1d(op: OperatorView) -> Tensor:
+    """Conv of sequences: weight (out, in / groups, k)."""
+    x, weight = op.builder.sequence(op.ref, op.tensor()), op.weight(1, 3)
+    (stride,), (dilation,) = (
+        op.attribute(name, [1]) for name in ("strides", "dilations")
+    )
+    extent = dilation * (weight.shape[2] - 1) + 1
+    return op.builder.conv1d(
+        op.ref,
+        x,
+        weight.transpose(2, 1, 0),
+        _bias(op),
+        stride=int(stride),
+        dilation=int(dilation),
+        padding=_one_side(op, x.shape[0], extent, stride),
+        groups=int(op.attribute("group", 1)),
+    )
+
+
+def _pool1d(op: OperatorView, kind: Any) -> Tensor:
+    x = op.builder.sequence(op.ref, op.tensor())
+    op.only(ceil_mode=0, dilations=[1])
+    (size,), (stride,) = op.attribute("kernel_shape"), op.attribute("strides", [1])
+    sides = _one_side(op, x.shape[0], size, stride)
+    if kind is pl.AvgPool1D and any(sides):
+        op.only(count_include_pad=0)
+    return op.builder.pool1d(op.ref, x, kind(int(size), int(stride), sides))
 
 
 def conv_transpose(op: OperatorView) -> Tensor:
@@ -141,6 +185,8 @@ def max_pool(op: OperatorView) -> Tensor:
     """MaxPool with one output."""
     if any(op.node.output[1:]):
         op.refuse("have one output", "the output Indices")
+    if len(op.attribute("kernel_shape")) == 1:
+        return _pool1d(op, pl.MaxPool1D)
     if _two(op, "dilations") != (1, 1):
         op.refuse("have dilations=[1, 1]", str(op.attribute("dilations")))
     return _pool(op, pl.MaxPool2D)
@@ -153,6 +199,8 @@ def average_pool(op: OperatorView) -> Tensor | Squares:
         op.only(ceil_mode=0, auto_pad="NOTSET", pads=[0] * 6)
         strides = op.attribute("strides", [1, 1, 1])
         return part.average(op.ref, op.attribute("kernel_shape"), strides)
+    if len(op.attribute("kernel_shape")) == 1:
+        return _pool1d(op, pl.AvgPool1D)
     if _two(op, "dilations") != (1, 1):
         op.refuse("have dilations=[1, 1]", str(op.attribute("dilations")))
     if not op.attribute("count_include_pad", 0):

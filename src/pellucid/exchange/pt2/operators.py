@@ -48,6 +48,41 @@ def _conv(op: OperatorView) -> Tensor:
     )
 
 
+def _single(op: OperatorView, name: str, default: Any) -> int:
+    value = op.get(name, default)
+    values = value if isinstance(value, list | tuple) else [value]
+    return int(values[0] if len(values) else default)
+
+
+def _conv1d(op: OperatorView) -> Tensor:
+    padding = op.get("padding", 0)
+    return op.builder.conv1d(
+        op.ref,
+        op.tensor("input"),
+        op.array("weight", 3).transpose(2, 1, 0),
+        op.maybe("bias", 1),
+        stride=_single(op, "stride", 1),
+        dilation=_single(op, "dilation", 1),
+        padding=padding if isinstance(padding, str) else _single(op, "padding", 0),
+        groups=op.get("groups", 1),
+    )
+
+
+def _pool1d(kind: Any) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        op.only(ceil_mode=False)
+        if kind is pl.MaxPool1D and _single(op, "dilation", 1) != 1:
+            op.refuse("have dilation=1", op.get("dilation"))
+        size, padding = _single(op, "kernel_size", 1), _single(op, "padding", 0)
+        counts = op.get("count_include_pad", True)
+        if kind is pl.AvgPool1D and padding and counts:
+            op.refuse("have count_include_pad=False", "True")
+        layer = kind(size, _single(op, "stride", size), padding)
+        return op.builder.pool1d(op.ref, op.tensor("self"), layer)
+
+    return read
+
+
 def _conv_transpose(op: OperatorView) -> Tensor:
     weight, groups = op.array("weight", 4), op.get("groups", 1)
     channels, per_group, kh, kw = weight.shape
@@ -169,7 +204,12 @@ def _mean(op: OperatorView) -> Tensor | _Pixels:
         if [axis % 3 for axis in axes] != [2] or op.get("keepdim", False):
             op.refuse("average all pixels", f"dim={axes}")
         return op.builder.global_mean(op.ref, part.x)
-    image = op.builder.image(op.ref, op.tensor("self"))
+    x = op.tensor("self")
+    if len(x.shape) == 2 and [axis % 3 for axis in axes] == [x.axes.index(1)]:
+        if op.get("keepdim", False):
+            op.refuse("have keepdim=False", "True")
+        return op.builder.layer(op.ref, pl.GlobalAvgPool1D(), [x], axes=(0, 1))
+    image = op.builder.image(op.ref, x)
     if [axis % 4 for axis in axes] in ([2], [3]) and not op.get("keepdim", False):
         return _Pixels(image)  # the means of rows or columns, averaged next
     if sorted(axis % 4 for axis in axes) != [2, 3]:
@@ -606,6 +646,8 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "clone": _same,
     "constant_pad_nd": _pad,
     "contiguous": _same,
+    "avg_pool1d": _pool1d(pl.AvgPool1D),
+    "conv1d": _conv1d,
     "conv2d": _conv,
     "conv_transpose2d": _conv_transpose,
     "detach": _same,
@@ -626,6 +668,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "linear": _linear,
     "log": _log,
     "log_softmax": _log_softmax,
+    "max_pool1d": _pool1d(pl.MaxPool1D),
     "max_pool2d": _pool(pl.MaxPool2D),
     "maximum": _maximum,
     "mean": _mean,

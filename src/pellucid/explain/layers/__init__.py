@@ -23,6 +23,7 @@ from pellucid.explain.layers.normalization import (
     layer_norm,
     local_response_norm,
 )
+from pellucid.explain.layers.one_dimensional import on_rows
 from pellucid.explain.layers.pool import (
     avg_pool2d,
     global_avg_pool2d,
@@ -69,6 +70,9 @@ CALCULATIONS: dict[type[Layer], Callable[[ElementContext], Calculation]] = {
     pl.Subtract: subtract,
     pl.Upsample2D: upsample2d,
     pl.ZeroPad2D: zero_pad2d,
+    pl.AvgPool1D: on_rows(avg_pool2d),
+    pl.Conv1D: on_rows(conv2d),
+    pl.GlobalAvgPool1D: on_rows(global_avg_pool2d),
+    pl.MaxPool1D: on_rows(max_pool2d),
 }
-
 __all__ = ["CALCULATIONS"]

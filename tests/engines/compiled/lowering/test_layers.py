@@ -265,6 +265,24 @@ def test_features_without_an_image(twins):
     pair.check_vjp()
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [layers.Conv1D(7, 3), layers.ReLU(), layers.Conv1D(18, 5, padding="same")],
+        [layers.Conv1D(33, 4, stride=3, padding=(2, 0)), layers.GlobalAvgPool1D()],
+        [layers.Conv1D(10, 3, dilation=2, groups=5, bias=False), layers.PReLU()],
+        [layers.MaxPool1D(2), layers.Conv1D(4, 1), layers.Flatten(), layers.Dense(2)],
+        [layers.Conv1D(3, 2), layers.MaxPool1D(3, stride=2, padding=1)],
+        [layers.AvgPool1D(3, stride=2, padding="same"), layers.BatchNorm()],
+    ],
+    ids=lambda parts: " ".join(type(part).__name__ for part in parts),
+)
+def test_layers_of_sequences(twins, parts):
+    pair = twins(chain(*fresh(parts), size=(13, 5)))
+    pair.check_forward()
+    pair.check_vjp()
+
+
 @pytest.mark.parametrize("size", [(4, 6), (2, 3, 4, 5)])
 def test_inputs_of_other_ranks(twins, size):
     pair = twins(

@@ -26,6 +26,12 @@ from pellucid.engines.numpy.layers.normalization import (
     l2_normalize,
     layer_norm,
 )
+from pellucid.engines.numpy.layers.one_dimensional import (
+    avg_pool1d,
+    conv1d,
+    global_avg_pool1d,
+    max_pool1d,
+)
 from pellucid.engines.numpy.layers.pool import (
     avg_pool2d,
     global_avg_pool2d,
@@ -80,6 +86,10 @@ FORWARD: dict[type[Layer], Callable[..., Forward]] = {
     pl.Subtract: subtract,
     pl.Upsample2D: upsample2d,
     pl.ZeroPad2D: zero_pad2d,
+    pl.AvgPool1D: avg_pool1d,
+    pl.Conv1D: conv1d,
+    pl.GlobalAvgPool1D: global_avg_pool1d,
+    pl.MaxPool1D: max_pool1d,
 }
 
 

@@ -27,10 +27,12 @@ from pellucid.engines.compiled.lowering.parameters import Group, Layout
 from pellucid.network import Network
 from pellucid.network.layers import (
     Add,
+    AvgPool1D,
     AvgPool2D,
     BatchNorm,
     ChannelShuffle,
     Concat,
+    Conv1D,
     Conv2D,
     ConvTranspose2D,
     Crop2D,
@@ -38,6 +40,7 @@ from pellucid.network.layers import (
     DepthToSpace,
     Dropout,
     Flatten,
+    GlobalAvgPool1D,
     GlobalAvgPool2D,
     GlobalMaxPool2D,
     GroupNorm,
@@ -47,8 +50,10 @@ from pellucid.network.layers import (
     LayerNorm,
     LocalResponseNorm,
     Maximum,
+    MaxPool1D,
     MaxPool2D,
     Multiply,
+    OneDimensional,
     PadChannels,
     Permute,
     Pointwise,
@@ -77,6 +82,18 @@ def _lower_concat(low: LoweringContext, node: Node) -> None:
     is_last = getattr(node.layer, "axis", -1) in (-1, rank - 1)
     lower = geometry.lower_concat if is_last else rearrange.lower_concat
     lower(low, node)
+
+
+def _lower_row(low: LoweringContext, node: Node) -> None:
+    """Lower a layer of sequences as that of images of height 1, as they lie already."""
+    flat = _as_image(node)
+    LOWER[type(flat.layer)](low, flat)
+
+
+def _as_image(node: Node) -> Node:
+    """Return a node of sequences with the layer of images that does the same."""
+    layer = node.layer
+    return node.with_layer(layer.as_2d()) if isinstance(layer, OneDimensional) else node
 
 
 LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
@@ -114,12 +131,16 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     Subtract: arithmetic.lower,
     Upsample2D: geometry.lower_upsample,
     ZeroPad2D: geometry.lower_pad,
+    AvgPool1D: _lower_row,
+    Conv1D: _lower_row,
+    GlobalAvgPool1D: _lower_row,
+    MaxPool1D: _lower_row,
 }
 
 
 def wanted_halo(low: LoweringContext, node: Node) -> Halo:
     """Return the zeros that a node reads around its input."""
-    layer = node.layer
+    layer = _as_image(node).layer
     if not isinstance(layer, Conv2D | ConvTranspose2D):
         return NO_HALO
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
@@ -140,8 +161,10 @@ def weight_layout(
 
     ``maps`` are the input's and the output's.
     """
-    layer, (x, y) = node.layer, maps
-    specs = {spec.role: spec for spec in layer.weights(*network.input_shapes(node))}
+    layer, (x, y) = _as_image(node).layer, maps
+    specs = {
+        spec.role: spec for spec in node.layer.weights(*network.input_shapes(node))
+    }
     shape, rank = specs[role].shape, len(network.shapes[node.name])
     if isinstance(layer, ConvTranspose2D) and role == "weight":
         return conv_transpose.weight_layout(conv.describe(layer, x, y), shape), "chunk"

@@ -99,7 +99,7 @@ def input_halo(spec: Conv) -> Halo:
 
 def weight_layout(spec: Conv, shape: tuple[int, ...]) -> Layout:
     """Return the layout [kernel_h][kernel_w][input][output] of a weight."""
-    split = shape if len(shape) == 4 else (1, 1, *shape)
+    split = (*(1,) * (4 - len(shape)), *shape)
     return Layout(spec.weight_shape, split, (0, 1, 2, 3))
 
 
