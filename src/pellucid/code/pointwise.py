@@ -51,7 +51,8 @@ KERAS = Style(
         **{name: f"keras.ops.{name}" for name in ("softplus", "sqrt", "tanh", "where")},
         "normal_cdf": f"(0.5 * (1 + keras.ops.erf({{0:w}} * {_ROOT})))",
         "normal_pdf": f"(keras.ops.exp({{0:w}} * {{0:w}} / -2) * {_DENSITY})",
-    }
+    },
+    repr,  # a choice between whole numbers would be whole
 )
 TORCH = Style(
     {

@@ -22,7 +22,7 @@ from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import WIDTH, call, number, wrap_assignment
 from pellucid.network import Node
 from pellucid.network import layers as nl
-from pellucid.network.expression import variable
+from pellucid.network.expression import Expression, variable
 
 
 def backward_text(spec: ScriptSpec, functions: Functions) -> str:
@@ -204,8 +204,16 @@ def _pointwise_back(node: Node, grad: str, target: str, functions: Functions) ->
     seen = value_of(node.inputs[0] if from_output is None else node.name)
     name = variables_of(slope)
     inputs = {"g": grad, **dict.fromkeys(name, seen)}
-    shown = functions.apply(f"{layer.stem}_back", variable("g") * slope, inputs)
+    shown = functions.apply(f"{layer.stem}_back", _times(variable("g"), slope), inputs)
     return wrap_assignment(f"    {target} = {shown}")
+
+
+def _times(g: Expression, slope: Expression) -> Expression:
+    """Return g · slope, factor by factor."""
+    if slope.operator != "multiply":
+        return g * slope
+    first, second = slope.arguments
+    return _times(g, first) * second
 
 
 def _unpack_call(left: list[str], function: str, words: list[str]) -> Lines:

@@ -17,7 +17,11 @@ from pellucid.engines.framework_layers.torch import (
 )
 from pellucid.engines.torch import modules
 from pellucid.engines.torch.layout import Layout
-from pellucid.engines.torch.pointwise import Hardsigmoid, PointwiseModule
+from pellucid.engines.torch.pointwise import (
+    Clamp,
+    Hardsigmoid,
+    PointwiseModule,
+)
 from pellucid.network import Network
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Shape
@@ -191,6 +195,7 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
     pl.Flatten: lambda layer, shape: (
         modules.Flatten() if len(shape) == 3 else nn.Flatten()
     ),
+    pl.Clip: lambda layer, shape: Clamp(layer.minimum, layer.maximum),
     pl.HardSigmoid: lambda layer, shape: Hardsigmoid(),
     pl.Maximum: _arithmetic(modules.maximum),
     pl.Multiply: _arithmetic(modules.multiply),

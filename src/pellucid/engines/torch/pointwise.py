@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -16,20 +17,20 @@ from pellucid.network.layers import HardSigmoid, Pointwise
 #: PyTorch's function for each operator
 OPERATORS: dict[str, Callable[..., Any]] = {
     "abs": torch.abs,
-    "add": torch.add,
+    "add": operator.add,
     "clip": lambda x, low, high: torch.clamp(x, low, high),
-    "divide": torch.divide,
+    "divide": operator.truediv,
     "erf": torch.erf,
     "exp": torch.exp,
     "expm1": torch.expm1,
-    "greater": torch.gt,
-    "greater_equal": torch.ge,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
     "log": torch.log,
     "log1p": torch.log1p,
-    "maximum": torch.maximum,
-    "minimum": torch.minimum,
-    "multiply": torch.multiply,
-    "negative": torch.negative,
+    "maximum": lambda x, y: torch.maximum(*_tensors(x, y)),
+    "minimum": lambda x, y: torch.minimum(*_tensors(x, y)),
+    "multiply": operator.mul,
+    "negative": operator.neg,
     "normal_cdf": torch.special.ndtr,
     "normal_pdf": lambda x: torch.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi)),
     "power": torch.pow,
@@ -37,19 +38,35 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "sigmoid": torch.sigmoid,
     "softplus": lambda x: torch.relu(x) + torch.log1p(torch.exp(-torch.abs(x))),
     "sqrt": torch.sqrt,
-    "subtract": torch.subtract,
+    "subtract": operator.sub,
     "tanh": torch.tanh,
-    "where": torch.where,
+    "where": lambda c, x, y: torch.where(c, *_tensors(x, y)),
 }
 
 
 def function_of(expression: Expression) -> Callable[..., Tensor]:
     """Return an expression as a function of tensors by name."""
-    return bind(expression, OPERATORS, _constant)
+    return bind(expression, OPERATORS, _constant, _array)
 
 
-def _constant(value: float, like: Tensor) -> Tensor:
+def _constant(value: float, like: Tensor) -> float:
+    """Numbers stay numbers, as people write them; a graph then shows them so."""
+    del like
+    return value
+
+
+def _array(value: float, like: Tensor) -> Tensor:
+    """Return a number as a tensor of that type."""
     return torch.full((), value, dtype=like.dtype, device=like.device)
+
+
+def _tensors(x: Tensor | float, y: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Return two arguments as tensors, where one is a number."""
+    if isinstance(x, Tensor):
+        return x, y if isinstance(y, Tensor) else torch.full_like(x, y)
+    if isinstance(y, Tensor):
+        return torch.full_like(y, x), y
+    raise TypeError(f"{x}, {y}")
 
 
 class PointwiseModule(nn.Module):
@@ -91,6 +108,22 @@ class _WithDerivative(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         (x,) = ctx.saved_tensors
         return grad_outputs[0] * ctx.derivative(x=x), None, None
+
+
+class Clamp(nn.Module):
+    """`torch.clamp`, whose derivative at either limit is 1."""
+
+    def __init__(self, minimum: float | None, maximum: float | None) -> None:
+        super().__init__()
+        self.minimum, self.maximum = minimum, maximum
+
+    def extra_repr(self) -> str:
+        """Return what is between the parentheses of the module's text."""
+        return f"{self.minimum}, {self.maximum}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Limit each element."""
+        return torch.clamp(x, self.minimum, self.maximum)
 
 
 class Hardsigmoid(nn.Hardsigmoid):

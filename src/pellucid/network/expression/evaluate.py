@@ -35,6 +35,7 @@ def bind(
     expression: Expression,
     operators: Mapping[str, Callable[..., Any]],
     constant: Callable[[float, Any], Any],
+    array: Callable[[float, Any], Any] | None = None,
 ) -> Callable[..., Any]:
     """Return the expression as a function of its variables, by a library's operators.
 
@@ -46,6 +47,8 @@ def bind(
     constant : callable
         What makes the library's constant of a number, given an array whose type it
         must have.
+    array : callable, optional
+        The same for a choice between two numbers, where a library needs an array.
 
     Returns
     -------
@@ -64,11 +67,22 @@ def bind(
                 done.append(variables[value])
             elif operator == "constant":
                 done.append(constant(value, like))
+            elif array is not None and _chooses_number(nodes, arguments, operator):
+                condition, first, second = arguments
+                chosen = array(nodes[first].value, like)
+                done.append(operators[operator](done[condition], chosen, done[second]))
             else:
                 done.append(operators[operator](*[done[i] for i in arguments]))
         return done[-1]
 
     return run
+
+
+def _chooses_number(
+    nodes: list[Expression], arguments: tuple[int, ...], operator: str
+) -> bool:
+    branches = [nodes[i].operator for i in arguments[1:]]
+    return operator == "where" and branches == ["constant", "constant"]
 
 
 def sigmoid(x: Array) -> Array:
@@ -162,6 +176,18 @@ def compute_on_sides(
 
     with np.errstate(all="ignore"):
         return np.asarray(fold(expression, leaf, apply))
+
+
+def compute_constant(expression: Expression) -> float:
+    """Evaluate an expression without variables, in float64."""
+    with np.errstate(all="ignore"):
+        return float(
+            fold(
+                expression,
+                lambda node: np.asarray(node.value),
+                lambda node, given: NUMPY[node.operator](*given),
+            )
+        )
 
 
 def compute_number(expression: Expression, x: float) -> float:

@@ -234,7 +234,26 @@ def build(operator: str, *arguments: Any) -> Expression:
         raise NetworkError(
             f"expression: the numbers of {operator} must be constants; got {lifted}."
         )
-    return check_size(Expression(operator, lifted))
+    if operator == "where" and _is_constant(*lifted[0].arguments):
+        return lifted[1 if _holds(lifted[0]) else 2]
+    made = check_size(Expression(operator, lifted))
+    return made if made.is_condition or not _is_constant(*lifted) else _folded(made)
+
+
+def _is_constant(*parts: Expression) -> bool:
+    return all(part.operator == "constant" for part in parts)
+
+
+def _holds(condition: Expression) -> bool:
+    left, right = (part.value for part in condition.arguments)
+    return bool(left > right or (left == right and "equal" in condition.operator))
+
+
+def _folded(made: Expression) -> Expression:
+    """Return the constant that an expression of constants is."""
+    from pellucid.network.expression.evaluate import compute_constant
+
+    return constant(compute_constant(made))
 
 
 def check_size(made: Expression) -> Expression:

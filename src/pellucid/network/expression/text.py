@@ -186,8 +186,9 @@ _SHORT = 12  # up to so many characters, a part is repeated
 
 
 def _first_variable(expression: Expression, names: Mapping[str, str]) -> str:
-    (first, *_) = (n for n in topological([expression]) if n.operator == "variable")
-    return names.get(first.value, first.value)
+    found = [n for n in topological([expression]) if n.operator == "variable"]
+    first = found[0].value if found else "x"
+    return names.get(first, first)
 
 
 def _leaf(node: Expression, style: Style, names: Mapping[str, str]) -> _Text:
@@ -217,7 +218,7 @@ def _apply(node: Expression, given: list[_Text], style: Style, x: str) -> _Text:
         sign = style.signs.get(name, "-")
         return _Text(f"{sign}{given[0].within(_UNARY + 1)}", _UNARY)
     if name == "power":
-        base, exponent = given[0].within(_UNARY + 1), given[1].within(_UNARY + 1)
+        base, exponent = given[0].within(_WHOLE), given[1].within(_UNARY)
         return _Text(f"{base}{style.signs.get(name, '**')}{exponent}", _UNARY + 1)
     if node.is_condition and node.arguments[0].operator == "constant":
         name, given = _SWAPPED[name], given[::-1]  # x < 3 reads better than 3 > x
