@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from oracles.several_ports import detector, recurrent, two_branches
 
 import pellucid as pl
 from pellucid import explain, recipes, verify
+from pellucid.benchmark.networks import get_network
 from pellucid.code import write_script
+from pellucid.compare.methods.subject import read_recipe
 from pellucid.errors import NetworkError
+from pellucid.network import dumps
 from pellucid.serving.served_model import ServedModel
 from pellucid.studio.shared_model import SharedModel
 
@@ -79,3 +83,15 @@ def test_arithmetic_shows_a_shared_weight_at_each_of_its_nodes() -> None:
 def test_parity_of_engines_is_checked_for_one_input_and_output() -> None:
     with pytest.raises(NetworkError, match="verify: the network must have one input"):
         verify.check_parity(two_branches(), ["numpy", "compiled"])
+
+
+@pytest.mark.parametrize("make", [two_branches, detector])
+def test_benchmark_and_compare_refuse_files_of_such_networks(
+    make: Callable[[], pl.Network], tmp_path: Path
+) -> None:
+    path = tmp_path / "network.json"
+    path.write_text(dumps(make()))
+    with pytest.raises(NetworkError, match="benchmark: the network must have one"):
+        get_network(str(path))
+    with pytest.raises(NetworkError, match="compare: the network must have one"):
+        read_recipe(str(path), None)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pellucid.network.layers as pl
 from pellucid.errors import NetworkError
 from pellucid.network import Network, Preprocessing, Sequential, load_network, zoo
+from pellucid.network.ports import require_single
 
 LEAKY = "mnist-torch-leaky"
 
@@ -22,6 +23,7 @@ def get_network(name: str) -> Network:
     if name == LEAKY:
         return build_leaky()
     network = load_network(name) if Path(name).suffix in (".py", ".json") else zoo(name)
+    require_single("benchmark", network)
     if len(network.input_shape) != 3:
         raise NetworkError(
             "benchmark: network must take images (height, width, channels); "

@@ -16,6 +16,7 @@ from pellucid.errors import NetworkError
 from pellucid.model import Model
 from pellucid.model.inputs import check_dataset
 from pellucid.network import ZOO, Network, load_network
+from pellucid.network.ports import require_single
 from pellucid.recipes.builders import build_model as build_recipe_model
 from pellucid.recipes.datasets import load_examples
 from pellucid.renamed import former_names
@@ -88,6 +89,7 @@ def read_recipe(network: str, data: str | None) -> Recipe:
         If there is no such network, or it does not take images and tell classes.
     """
     described = load_network(network)
+    require_single("compare", described)
     if len(described.input_shape) != 3 or len(described.output_shape) != 1:
         raise NetworkError(
             "compare: network must take images (height, width, channels) and tell "
