@@ -252,6 +252,7 @@ LAYERS: dict[str, Callable[[], Network]] = {
     "gelu": lambda: image(pl.GELU()),
     "silu": lambda: image(pl.SiLU()),
     "softmax": lambda: image(pl.Dense(5), pl.Softmax(), shape=(4,)),
+    "softmax over rows": lambda: image(pl.Softmax(axis=0), pl.Conv2D(2, 2)),
     "softmax over channels": lambda: image(pl.Softmax()),
     "frozen in the middle": frozen_middle,
     "all frozen": lambda: image(pl.Dense(3), shape=(5,)).frozen(),

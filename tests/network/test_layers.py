@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pellucid as pl
@@ -156,3 +157,60 @@ def test_what_is_no_layer_output_is_refused() -> None:
         pl.NetworkError, match=r"must have at least 2 input\(s\); got 1"
     ):
         pl.Add()(pl.Input(4))
+
+
+def test_a_softmax_over_another_axis_stands_between_permutations() -> None:
+    image = pl.Input(4, 3, 2)
+    network = pl.Network(inputs=image, outputs=pl.Softmax(axis=0, name="rows")(image))
+    kinds = [type(node.layer).__name__ for node in network.nodes]
+    assert kinds == ["Input", "Permute", "Softmax", "Permute"]
+    assert network.outputs == ("rows",)
+    assert network.output_shape == (4, 3, 2)
+    x = np.random.default_rng(0).normal(size=(2, 4, 3, 2))
+    y = pl.Model(network, engine="numpy", dtype="float64").predict(x)
+    e = np.exp(x)
+    np.testing.assert_allclose(y, e / e.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+def test_a_softmax_over_another_axis_must_be_called() -> None:
+    with pytest.raises(pl.ShapeError, match="axis must be the last in a node"):
+        pl.Softmax(axis=0).output_shape((4, 3))
+
+
+def test_split_gives_slices_that_make_up_the_axis() -> None:
+    parts = pl.Split((1, 2), axis=0, name="part")(pl.Input(3, 4))
+    assert [part.layer.name for part in parts] == ["part_0", "part_1"]
+    assert [part.layer.output_shape((3, 4)) for part in parts] == [(1, 4), (2, 4)]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: pl.Slice(0, 4, 0), "step must not be 0"),
+        (lambda: pl.Slice((0, 1), axis=0), "start must be an int, or one for each"),
+        (lambda: pl.Slice(3, 3)(pl.Input(4)).layer.output_shape((4,)), "at least one"),
+        (lambda: pl.Slice(axis=2).output_shape((4, 4)), "axis must be in -2 … 1"),
+        (lambda: pl.Slice((0, 0), axis=(0, -2)).output_shape((4, 4)), "each axis once"),
+        (lambda: pl.Split(3)(pl.Input(4)), "multiple of parts; got parts=3 of 4"),
+        (lambda: pl.Split((1, 2))(pl.Input(4)), "must add up to the axis"),
+        (lambda: pl.Split(0), "parts must be an int of at least 1"),
+        (lambda: pl.Reshape((2, 0)), "shape must be sizes of at least 1"),
+        (lambda: pl.Reshape((-1, -1)), "one of them -1 at most"),
+        (lambda: pl.Reshape((3, -1)).output_shape((4,)), "as many elements"),
+        (lambda: pl.Permute((0, 2)), r"axes must hold 0 … 1, each once"),
+        (lambda: pl.Permute((1, 0)).output_shape((4,)), "as many as the input has"),
+        (lambda: pl.Crop2D("same"), "cropping must be an int of at least 0"),
+        (lambda: pl.Crop2D(2).output_shape((4, 5, 1)), "leave at least one pixel"),
+        (lambda: pl.PadChannels(-1), "before must be an int of at least 0"),
+        (lambda: pl.DepthToSpace(2, "CDR"), "order must be 'DCR' or 'CRD'"),
+        (lambda: pl.DepthToSpace(2).output_shape((1, 1, 6)), "multiple of block_size²"),
+        (lambda: pl.SpaceToDepth(2).output_shape((3, 2, 1)), "multiples of block_size"),
+        (lambda: pl.ChannelShuffle(2).output_shape((1, 1, 3)), "multiple of groups"),
+        (lambda: pl.Concat(axis="last"), "axis must be an int"),
+        (lambda: pl.Concat(axis=0).output_shape((2, 3), (2, 4)), "all axes but axis 0"),
+        (lambda: pl.Softmax(axis=1.0), "axis must be an int"),
+    ],
+)
+def test_rearrangements_name_what_does_not_fit(make, said) -> None:
+    with pytest.raises(pl.NetworkError, match=said):
+        make()

@@ -429,9 +429,20 @@ class NetworkBuilder:
         return LogProbabilities(x)
 
     def softmax(self, ref: OperatorRef, x: Tensor, axis: int) -> Tensor:
-        """Add a Softmax along the channels."""
-        self.channels(ref, x, axis)
-        return self.layer(ref, pl.Softmax(), [x])
+        """Add a Softmax along any foreign axis but the batch."""
+        if not -len(x.axes) <= axis < len(x.axes) or not x.axis(axis):
+            ref.refuse(
+                "work along an axis of the values", f"axis={axis} of {_shown(x)}"
+            )
+        own, rank = (x.axis(axis) or 0) - 1, len(x.shape)
+        if own == rank - 1:
+            return self.layer(ref, pl.Softmax(), [x])
+        order = (*(other for other in range(rank) if other != own), own)
+        plain = tuple(range(rank + 1))
+        last = self.layer(ref.part("last"), pl.Permute(order), [x], axes=plain)
+        y = self.layer(ref, pl.Softmax(), [last], axes=plain)
+        back = pl.Permute(tuple(map(order.index, range(rank))))
+        return self.layer(ref.part("back"), back, [y], axes=x.axes)
 
     def normalization(
         self, ref: OperatorRef, x: Tensor, layer: Layer, weights: Mapping[str, Array]
