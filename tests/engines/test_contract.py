@@ -234,6 +234,10 @@ LAYERS: dict[str, Callable[[], Network]] = {
         pl.SpaceToDepth(2, order="CRD"), pl.Conv2D(2, 2), shape=(4, 6, 3)
     ),
     "channel shuffle": lambda: image(pl.ChannelShuffle(2)),
+    "resize nearest": lambda: image(pl.Resize((4, 9), coordinates="asymmetric")),
+    "resize bilinear": lambda: image(
+        pl.Resize(scale=(1.6, 0.7), mode="bilinear"), pl.Conv2D(2, 2)
+    ),
     "concat of boxes": boxes,
     "concat of rows": lambda: split(0),
     "concat of columns": lambda: split(1),

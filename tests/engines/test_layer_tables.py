@@ -40,6 +40,7 @@ ELSEWHERE = {
         "DepthToSpace",
         "LocalResponseNorm",
         "PadChannels",
+        "Resize",
         "Slice",
         "SpaceToDepth",
     },

@@ -183,6 +183,10 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "rescale_channels": lambda: image_then(
         pl.Rescale((1.0, 0.1, 3.0, -2.0), (0.0, 1.0, -1.0, 0.3)), pl.Conv2D(2, 3)
     ),
+    "resize": lambda: image_then(pl.Resize((13, 5), mode="bilinear")),
+    "resize_exact": lambda: image_then(
+        pl.Resize((13, 5), rounding="round_prefer_ceil")
+    ),
     "sigmoid": lambda: image_then(pl.Sigmoid()),
     "slice": lambda: image_then(
         pl.Slice((1, 2, 0), (None, -1, 3), (3, 1, 1), axis=(0, 1, 2))

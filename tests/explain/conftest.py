@@ -51,6 +51,8 @@ ON_IMAGES: ImageLayers = {
     "zero pad": lambda: pl.ZeroPad2D(((1, 0), (2, 1))),
     "nearest": lambda: pl.Upsample2D(2),
     "bilinear": lambda: pl.Upsample2D((2, 3), mode="bilinear"),
+    "resize": lambda: pl.Resize((7, 4), mode="bilinear"),
+    "resize nearest": lambda: pl.Resize((7, 4)),
     "slice": lambda: pl.Slice((1, -1), (None, 0), (2, -1), axis=(1, 2)),
     "reshape": lambda: pl.Reshape((-1, 3)),
     "permute": lambda: pl.Permute((2, 0, 1)),

@@ -81,6 +81,8 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "beta": (0.6,),
     "size": (3,),
     "trainable": (False,),
+    "coordinates": ("asymmetric",),
+    "rounding": ("floor",),
     "weight_initializer": (
         "he_normal",
         pl.Normal(0.125),
@@ -119,11 +121,16 @@ def _layers() -> list[Layer]:
         }
         if kind is pl.Clip:
             needed["minimum"] = -1.0  # one of its limits must be given
+        if kind is pl.Resize:  # which has a size or a scale
+            found.append(pl.Resize(scale=1.5))
+            needed["size"] = OTHERS["size"][0]
         found.append(kind(**needed))
         for field in dataclasses.fields(kind):
             if field.name == "output_padding":
                 needed = {**needed, "stride": 2}  # which it must be less than
             for value in OTHERS.get(field.name, ()):
+                if kind is pl.Softmax and field.name == "axis":
+                    continue  # of another axis it is several layers
                 with contextlib.suppress(pl.NetworkError):
                     found.append(kind(**{**needed, field.name: value}))
     return found

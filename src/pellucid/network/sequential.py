@@ -58,7 +58,7 @@ def Sequential(  # noqa: N802 - reads as the class people know
                 f"Sequential: what follows the Input must be layers; got {layer!r}."
             )
         check_arity(layer, 1)
-        value = Value(layer, (value,))
+        value = layer(value)
     return Network(
         inputs=flat[0], outputs=value, name=name, preprocessing=preprocessing
     )

@@ -19,6 +19,7 @@ from pellucid.network.layers import (
     Flatten,
     MaxPool2D,
     PadChannels,
+    Resize,
     SameShape,
     Shape,
     Slice,
@@ -156,6 +157,12 @@ def _resize_span(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Sp
     return Span(int(sources[0]), int(sources[-1]))
 
 
+def _span_of_taps(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
+    taps = layer.taps(axis, size[axis])[span.first : span.last + 1]
+    sources = [at for row in taps for at, _ in row]
+    return Span(min(sources), max(sources))
+
+
 def _same(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
     del layer, axis, size
     return span
@@ -172,6 +179,7 @@ _RULES: tuple[tuple[Any, Rule], ...] = (
     ((Conv2D, MaxPool2D, AvgPool2D), _window),
     (ConvTranspose2D, _spread),
     (ZeroPad2D, _shift_span),
+    (Resize, _span_of_taps),
     (Upsample2D, _resize_span),
     (Arithmetic, _stretched),
     ((SameShape, ChannelShuffle, Concat, PadChannels), _same),

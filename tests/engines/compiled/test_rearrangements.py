@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pellucid.engines.compiled.kernels.elementwise.strided_copy import loop_order
 from pellucid.network import Network, layers
+from pellucid.network.layers.resize import COORDINATES, ROUNDINGS
 from pellucid.network.rearrangement import PermuteStep, ReshapeStep
 from pellucid.network.strided import View, joined_axes, transfers
 
@@ -124,6 +125,21 @@ def test_images_between_depth_and_space(twins, size, block, order, groups, sides
     x = layers.PadChannels(before, after)(x)
     x = layers.Conv2D(3, kernel_size=3, padding=1)(x)
     pair = twins(Network(inputs=image, outputs=x))
+    pair.check_forward()
+    pair.check_vjp()
+
+
+@CONFIG
+@given(
+    size=st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 20)),
+    to=st.tuples(st.integers(1, 13), st.integers(1, 13)),
+    mode=st.sampled_from(["nearest", "bilinear"]),
+    coordinates=st.sampled_from(COORDINATES),
+    rounding=st.sampled_from(ROUNDINGS),
+)
+def test_resizes(twins, size, to, mode, coordinates, rounding):
+    layer = layers.Resize(to, mode=mode, coordinates=coordinates, rounding=rounding)
+    pair = twins(surrounded(size, layer))
     pair.check_forward()
     pair.check_vjp()
 

@@ -91,6 +91,9 @@ CASES: list[tuple[Any, list[tuple[int, ...]]]] = [
     (pl.SpaceToDepth(2), [(4, 2, 3)]),
     (pl.SpaceToDepth(2, "CRD"), [(4, 2, 3)]),
     (pl.ChannelShuffle(3), [(2, 2, 6)]),
+    (pl.Resize((5, 2), coordinates="asymmetric", rounding="ceil"), [(3, 4, 2)]),
+    (pl.Resize(scale=(1.7, 0.6), mode="bilinear"), [(3, 4, 2)]),
+    (pl.Resize((5, 1), mode="bilinear", coordinates="align_corners"), [(3, 4, 2)]),
 ]
 
 

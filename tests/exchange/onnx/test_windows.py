@@ -12,6 +12,7 @@ from onnx.reference import ReferenceEvaluator
 import pellucid as pl
 from pellucid.exchange.onnx.read import Graph
 from pellucid.model import from_file
+from pellucid.network.layers import resize
 
 onnxruntime = pytest.importorskip("onnxruntime")
 COORDINATES = (
@@ -105,10 +106,16 @@ def test_a_nearest_resize_repeats_pixels_or_is_refused(nearest, where):
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 5])
 @pytest.mark.parametrize("where", COORDINATES[:3])
-def test_floor_between_the_centres_of_pixels_is_refused(where, factor):
-    model, _ = resized("nearest", "floor", where, (4, 4), (factor, factor), "scales")
-    with pytest.raises(pl.ExchangeError, match="must repeat each pixel"):
-        Graph(model, None, {}).file("graph")
+def test_floor_between_the_centres_of_pixels_is_a_resize(where, factor):
+    model, shape = resized(
+        "nearest", "floor", where, (4, 4), (factor, factor), "scales"
+    )
+    assert check(model, shape)
+    network = Graph(model, None, {}).file("graph").network
+    assert isinstance(network.nodes[-1].layer, pl.Resize)
+
+
+RULES = resize.COORDINATES
 
 
 @pytest.mark.parametrize("where", COORDINATES)
@@ -118,7 +125,7 @@ def test_an_interpolating_resize_comes_in_exactly_or_not_at_all(mode, where):
         check(*resized(mode, "floor", where, size, factor, by))
         for size, factor, by in itertools.product(SIZES, FACTORS, ("scales", "sizes"))
     ]
-    assert all(came) == (mode == "linear" and "half_pixel" in where)
+    assert all(came) == (mode == "linear" and where in RULES)
 
 
 @pytest.mark.parametrize("opset", [9, 10])

@@ -101,6 +101,8 @@ def _lines(
             f"    {y} = {x[0]}.repeat({rows}, axis=1)",
             f"    {y} = {y}.repeat({columns}, axis=2)",
         ]
+    if isinstance(layer, nl.Resize):
+        raise spec.refuse(node, "its table of coordinates would have to be written out")
     if isinstance(layer, nl.Concat):
         axis = f"axis={concat_axis(spec, node)}"
         return [call(f"{y} = jnp.concatenate", [f"[{', '.join(x)}]", axis])]

@@ -141,6 +141,8 @@ def _forward_lines(spec: ScriptSpec, node: Node, functions: Functions) -> Lines:
     if isinstance(layer, nl.Upsample2D):
         words = [x[0], str(layer.factors), f'"{layer.mode}"']
         return [call(f"{y} = enlarge", words)]
+    if isinstance(layer, nl.Resize):
+        raise spec.refuse(node, "its table of coordinates would have to be written out")
     if isinstance(layer, nl.Dropout):
         return _dropout_lines(node)
     if isinstance(layer, nl.Concat):

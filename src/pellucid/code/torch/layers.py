@@ -139,6 +139,7 @@ _PADDING = {
 _REFUSED = {
     "AvgPool2d": "its padding differs from side to side",
     "ConvTranspose2d": "its crop is not symmetric",
+    "Upsample": "nn.Upsample has another rule for the coordinates",
 }
 
 

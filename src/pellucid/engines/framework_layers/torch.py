@@ -285,6 +285,31 @@ def _space_to_depth(layer: pl.SpaceToDepth, shape: Shape) -> LayerCall:
     return LayerCall(name, {"downscale_factor": layer.block_size}, 1)
 
 
+def _resize(layer: pl.Resize, shape: Shape) -> LayerCall:
+    """PyTorch's module where its rule is the same; else `pads` is not None.
+
+    Its own coordinates are half_pixel, as "nearest-exact" rounds them up, and
+    align_corners.
+    """
+    height, width, _ = layer.output_shape(shape)
+    arguments: dict[str, Any] = {"size": (height, width)}
+    is_exact_scale = (height, width) == tuple(
+        n * s for n, s in zip(shape, layer.factors(shape), strict=False)
+    )
+    if layer.mode == "nearest":
+        arguments["mode"] = "nearest-exact"
+        fits = (layer.coordinates, layer.rounding) == (
+            "half_pixel",
+            "round_prefer_ceil",
+        )
+    else:
+        arguments["mode"] = "bilinear"
+        arguments["align_corners"] = layer.coordinates == "align_corners"
+        fits = layer.coordinates in ("half_pixel", "align_corners")
+    has_pads = None if fits and is_exact_scale else ((0, 0), (0, 0))
+    return LayerCall("Upsample", arguments, 0, {"align_corners": False}, has_pads)
+
+
 def _zero_pad2d(layer: pl.ZeroPad2D, shape: Shape) -> LayerCall:
     del shape
     return LayerCall("ZeroPad2d", {"padding": pad_order(layer.sides)}, 1)
@@ -330,6 +355,7 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.ReLU: _field("ReLU"),
     pl.ReLU6: _field("ReLU6"),
     pl.Rescale: _rescale,
+    pl.Resize: _resize,
     pl.SiLU: _field("SiLU"),
     pl.Sigmoid: _field("Sigmoid"),
     pl.Softmax: _softmax,

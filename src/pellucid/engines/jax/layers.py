@@ -255,6 +255,23 @@ def _upsample(layer: pl.Upsample2D, w: Arrays, x: Array) -> Any:
     return jax.image.resize(x, (x.shape[0], height, width, x.shape[3]), "linear")
 
 
+def _resize(layer: pl.Resize, w: Arrays, x: Array) -> Array:
+    """Mix rows and columns by two matrices, or take those that are named."""
+    del w
+    for axis, how in enumerate(("oh,nhwc->nowc", "ow,nhwc->nhoc")):
+        n = x.shape[1 + axis]
+        taps = layer.taps(axis, n)
+        if layer.mode == "nearest":
+            x = jnp.take(x, np.array([row[0][0] for row in taps]), axis=1 + axis)
+            continue
+        matrix = np.zeros((len(taps), n))
+        for i, row in enumerate(taps):
+            for at, share in row:
+                matrix[i, at] += share
+        x = jnp.einsum(how, jnp.asarray(matrix, x.dtype), x)
+    return x
+
+
 def _rearrange(layer: Rearrangement, w: Arrays, x: Array) -> Array:
     del w
     for step in layer.steps(x.shape[1:]):
@@ -322,6 +339,7 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.ReLU: _plain(jax.nn.relu),  # jnp.maximum(x, 0) has the derivative 0.5 at 0
     pl.Reshape: _rearrange,
     pl.Rescale: _rescale,
+    pl.Resize: _resize,
     pl.SiLU: _plain(jax.nn.silu),
     pl.Slice: _rearrange,
     pl.Softmax: _plain(lambda x: jax.nn.softmax(x, axis=-1)),

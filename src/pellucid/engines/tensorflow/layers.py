@@ -210,6 +210,12 @@ def _upsample(layer: pl.Upsample2D, shape: Shape, **arguments: Any) -> Any:
     return _native(layer, shape, **arguments)
 
 
+def _resize(layer: pl.Resize, shape: Shape, **arguments: Any) -> Any:
+    del shape
+    names = ("size", "scale", "mode", "coordinates", "rounding")
+    return modules.Resize({name: getattr(layer, name) for name in names}, **arguments)
+
+
 def _rearrange(layer: Rearrangement, shape: Shape, **arguments: Any) -> Any:
     steps = [modules.step_numbers(step) for step in layer.steps(shape)]
     return modules.Rearrange(steps, **arguments)
@@ -240,6 +246,7 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
     pl.Rescale: lambda layer, shape, **a: modules.Rescale(
         layer.scale, layer.offset, **a
     ),
+    pl.Resize: _resize,
     pl.Slice: _rearrange,
     pl.SpaceToDepth: _rearrange,
     pl.Upsample2D: _upsample,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.engines.tensorflow.imports import keras, tf
+from pellucid.network import layers as network_layers
 from pellucid.network.rearrangement import (
     PermuteStep,
     ReshapeStep,
@@ -363,6 +364,34 @@ def interpolation(size: int, factor: int) -> Any:
     centres = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
     distance = np.abs(centres[:, None] - np.arange(size))
     return np.maximum(1 - distance, 0)
+
+
+@_registered
+class Resize(_Layer):
+    """Rows and columns mixed by two matrices, or taken as they are named."""
+
+    def __init__(self, settings: dict[str, Any], **arguments: Any) -> None:
+        super().__init__({"settings": settings}, arguments)
+        given: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()
+        }
+        self.layer = network_layers.Resize(**given)
+
+    def call(self, inputs: Any) -> Any:
+        """Resize the height, then the width."""
+        x = inputs
+        for axis in (0, 1):
+            taps = self.layer.taps(axis, inputs.shape[1 + axis])
+            if self.layer.mode == "nearest":
+                x = tf.gather(x, [row[0][0] for row in taps], axis=1 + axis)
+                continue
+            matrix = np.zeros((len(taps), inputs.shape[1 + axis]))
+            for i, row in enumerate(taps):
+                for at, share in row:
+                    matrix[i, at] += share
+            how = ("oh,nhwc->nowc", "ow,nhwc->nhoc")[axis]
+            x = tf.einsum(how, tf.constant(matrix, inputs.dtype), x)
+        return x
 
 
 @_registered

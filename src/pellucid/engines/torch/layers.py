@@ -201,6 +201,7 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
     pl.Multiply: _arithmetic(modules.multiply),
     pl.Permute: lambda layer, shape: modules.Permute(torch_permutation(layer.axes)),
     pl.Reshape: lambda layer, shape: modules.Reshape(layer.output_shape(shape)),
+    pl.Resize: modules.Resize,
     pl.Slice: lambda layer, shape: modules.Slice(
         *torch_slices(layer.ranges(shape), shape)
     ),

@@ -452,6 +452,36 @@ class SpaceToDepth(nn.PixelUnshuffle):
         return blocks.transpose(1, 2).flatten(1, 2)
 
 
+class Resize(nn.Module):
+    """Rows and columns mixed by two matrices, or taken as they are named.
+
+    `nn.Upsample` knows two of ONNX's coordinates, and rounds them in float32.
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, layer: Any, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.is_nearest = layer.mode == "nearest"
+        for axis, name in enumerate(("rows", "columns")):
+            taps = layer.taps(axis, shape[axis])
+            matrix = torch.zeros(len(taps), shape[axis], dtype=torch.float64)
+            for i, row in enumerate(taps):
+                for at, share in row:
+                    matrix[i, at] += share
+            given = matrix.argmax(dim=1) if self.is_nearest else matrix
+            self.register_buffer(name, given, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Resize the height, then the width."""
+        if self.is_nearest:
+            return x.index_select(2, self.rows).index_select(3, self.columns)
+        y = torch.matmul(self.rows.to(x.dtype), x)
+        z: Tensor = torch.matmul(y, self.columns.to(x.dtype).T)
+        return z
+
+
 class Slice(nn.Module):
     """A range of elements along some axes, of those flipped that go backwards."""
 

@@ -418,6 +418,14 @@ def _upsample(program: KernelProgram, planned: PlannedNode, weights: Weights) ->
     program.call(planned, f"upsample_{planned.layer.mode}", *_operands(planned), *sizes)
 
 
+def _resize(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    """By tables: the first input, the second, the share of the second."""
+    layer, (h, w, c), (oh, ow, _) = planned.layer, planned.shapes[0], planned.shape
+    rows = program.array(planned, "rows", np.asarray(layer.entries(0, h)))
+    columns = program.array(planned, "columns", np.asarray(layer.entries(1, w)))
+    program.call(planned, "resize", *_operands(planned), rows, columns, w, c, oh, ow)
+
+
 def _view(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
     """Flatten, Reshape, Dropout: the output is the input, element for element."""
 
@@ -448,6 +456,7 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.Pointwise: _pointwise,
     pl.ReLU: _elementwise("relu"),
     pl.Reshape: _view,
+    pl.Resize: _resize,
     pl.SiLU: _elementwise("silu"),
     pl.Sigmoid: _elementwise("sigmoid"),
     pl.Slice: _rearrange,

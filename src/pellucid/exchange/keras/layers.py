@@ -285,6 +285,25 @@ def _local_response_norm(context: WriteContext) -> None:
     raise context.make_error("there is no such layer")
 
 
+def _resize(context: WriteContext) -> None:
+    """Resizing has half-pixel centres; of nearest pixels, the lower right."""
+    layer, shape = context.layer, context.shapes[0]
+    is_near = layer.mode == "nearest"
+    is_theirs = not is_near or layer.rounding == "round_prefer_ceil"
+    sizes = tuple(n * s for n, s in zip(shape, layer.factors(shape), strict=False))
+    if layer.coordinates != "half_pixel" or not is_theirs:
+        raise context.make_error(f"there is no rule {layer.coordinates}")
+    if sizes != context.shape[:2]:
+        raise context.make_error("the size must be a whole multiple by the scale")
+    context.add_layer(
+        "Resizing",
+        height=context.shape[0],
+        width=context.shape[1],
+        interpolation=layer.mode,
+        data_format="channels_last",
+    )
+
+
 def _upsample(context: WriteContext) -> None:
     context.add_layer(
         "UpSampling2D",
@@ -322,6 +341,7 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     pl.Permute: rearrange.write,
     pl.Pointwise: write_pointwise,
     pl.Reshape: rearrange.write,
+    pl.Resize: _resize,
     pl.Slice: rearrange.write,
     pl.Softmax: lambda context: context.add_layer("Softmax", axis=-1),
     pl.SpaceToDepth: rearrange.write,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.network_builder import NetworkBuilder
+from pellucid.exchange.graph.resizing import add_resize
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.keras.pointwise import NAMES
 from pellucid.network import layers as pl
@@ -321,6 +322,21 @@ def _permute(op: OperatorView) -> Tensor:
     return op.builder.layer(op.ref, pl.Permute(axes), [op.inputs[0]])
 
 
+def _resizing(op: OperatorView) -> Tensor:
+    op.only(
+        data_format="channels_last",
+        crop_to_aspect_ratio=False,
+        pad_to_aspect_ratio=False,
+        antialias=False,
+    )
+    mode = op.get("interpolation", "bilinear")
+    if mode not in ("nearest", "bilinear"):
+        op.ref.refuse("interpolate by nearest or bilinear", repr(mode))
+    size = int(op.get("height")), int(op.get("width"))
+    how = {"mode": mode, "coordinates": "half_pixel", "rounding": "round_prefer_ceil"}
+    return add_resize(op.builder, op.ref, op.inputs[0], size=size, **how)
+
+
 def _upsample(op: OperatorView) -> Tensor:
     op.only(data_format="channels_last")
     layer = pl.Upsample2D(op.pair("size", 2), mode=op.get("interpolation", "nearest"))
@@ -513,6 +529,7 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "ReLU": _relu,
     "Rescaling": _rescaling,
     "Reshape": _reshape,
+    "Resizing": _resizing,
     "SeparableConv2D": _separable,
     "Sequential": _nested,
     "Softmax": _softmax,

@@ -341,6 +341,34 @@ def _upsample(context: WriteContext) -> int:
     )
 
 
+#: what LiteRT's flags (align_corners, half_pixel_centers) mean
+_FLAGS = {
+    ("bilinear", "align_corners"): (True, False),
+    ("bilinear", "asymmetric"): (False, False),
+    ("bilinear", "half_pixel"): (False, True),
+    ("nearest", "asymmetric", "floor"): (False, False),
+    ("nearest", "half_pixel", "round_prefer_ceil"): (False, True),
+}
+
+
+def _resize(context: WriteContext) -> int:
+    layer, shape = context.layer, context.shapes[0]
+    rule = (layer.mode, layer.coordinates)
+    rule += (layer.rounding,) if layer.mode == "nearest" else ()
+    sizes = (n * s for n, s in zip(shape, layer.factors(shape), strict=False))
+    if rule not in _FLAGS or tuple(sizes) != context.shape[:2]:
+        raise context.make_error(f"there is no rule {', '.join(rule)}")
+    align, half = _FLAGS[rule]
+    kinds = {"bilinear": "RESIZE_BILINEAR", "nearest": "RESIZE_NEAREST_NEIGHBOR"}
+    return context.add_operator(
+        kinds[layer.mode],
+        context.inputs[0],
+        context.add_constant("size", list(context.shape[:2])),
+        align_corners=align,
+        half_pixel_centers=half,
+    )
+
+
 def _direct(kind: str, **options: Any) -> Callable[[WriteContext], int]:
     return lambda context: context.add_operator(kind, *context.inputs, **options)
 
@@ -377,6 +405,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.DepthToSpace: rearrange.write,
     pl.Pointwise: write_pointwise,
     pl.Reshape: rearrange.write,
+    pl.Resize: _resize,
     pl.SiLU: _silu,
     pl.Slice: rearrange.write,
     pl.Softmax: _direct("SOFTMAX", beta=1.0),

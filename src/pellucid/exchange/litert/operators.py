@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph.resizing import add_resize
 from pellucid.exchange.graph.tensor import BATCH, LAST, LogProbabilities, Tensor
 from pellucid.exchange.litert import pointwise, schema
 from pellucid.exchange.litert.operator_view import OperatorView, Padded, Spread
@@ -347,18 +348,21 @@ def _transpose(op: OperatorView) -> Tensor:
 
 
 def _resize(mode: str) -> Callable[[OperatorView], Tensor]:
+    """RESIZE_NEAREST_NEIGHBOR rounds halves up, but floors without any flag."""
+
     def read(op: OperatorView) -> Tensor:
-        x, size = op.tensor(), op.whole(1)
-        op.only(align_corners=False)
-        factors = [m // n for n, m in zip(x.shape, size, strict=False)]
-        sizes = [n * f for n, f in zip(x.shape, factors, strict=False)]
-        if len(x.shape) != 3 or sizes != size or min(factors) < 1:
-            op.refuse("enlarge an image by whole factors", f"size={size}")
-        if mode == "bilinear":
-            op.only(half_pixel_centers=True)
-        x = op.builder.image(op.ref, x)
-        layer = pl.Upsample2D((factors[0], factors[1]), mode=mode)  # type: ignore[arg-type]
-        return op.builder.layer(op.ref, layer, [x])
+        size = op.whole(1)
+        if len(size) != 2 or min(size) < 1:
+            op.refuse("have a height and a width", f"size={size}")
+        coordinates, rounding = "asymmetric", "floor"
+        if op.options.get("align_corners", False):
+            coordinates, rounding = "align_corners", "round_prefer_ceil"
+        elif op.options.get("half_pixel_centers", False):
+            coordinates, rounding = "half_pixel", "round_prefer_ceil"
+        how = {"mode": mode, "coordinates": coordinates, "rounding": rounding}
+        return add_resize(
+            op.builder, op.ref, op.tensor(), size=(size[0], size[1]), **how
+        )
 
     return read
 

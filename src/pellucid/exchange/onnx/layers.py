@@ -335,6 +335,23 @@ def _global_avg_pool1d(context: WriteContext) -> str:
     return context.add_operator("ReduceMean", [*context.inputs, axes], keepdims=0)
 
 
+def _resize(context: WriteContext) -> str:
+    layer, (height, width, _) = context.layer, context.layer.output_shape(context.shape)
+    how = {
+        "mode": "nearest" if layer.mode == "nearest" else "linear",
+        "coordinate_transformation_mode": layer.coordinates,
+        "nearest_mode": layer.rounding,
+    }
+    if layer.size is not None:
+        sizes = context.add_numbers("sizes", (height, width))
+        given = [*context.inputs, "", "", sizes]
+    else:
+        scales = np.asarray(layer.scale, np.float32)
+        name = context.builder.constant(f"{context.node.name}.scales", scales)
+        given = [*context.inputs, "", name]
+    return context.add_operator("Resize", given, axes=[2, 3], **how)
+
+
 def _silu(context: WriteContext) -> str:
     gate = context.add_part("Sigmoid", context.inputs, "gate")
     return context.add_operator("Mul", [context.inputs[0], gate])
@@ -371,6 +388,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.Pointwise: write_pointwise,
     pl.ReLU6: write_clip,
     pl.Reshape: rearrange.reshape,
+    pl.Resize: _resize,
     pl.SiLU: _silu,
     pl.Slice: rearrange.slice_,
     pl.Softmax: lambda context: context.add_operator(

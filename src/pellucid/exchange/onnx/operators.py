@@ -9,7 +9,7 @@ import numpy as np
 
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.tensor import Array, LogProbabilities, Tensor
-from pellucid.exchange.onnx import moves, normalizations, pointwise, windows
+from pellucid.exchange.onnx import moves, normalizations, pointwise, resize, windows
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 
@@ -279,7 +279,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Pow": _pow,
     "ReduceMean": _reduce_mean,
     "Reshape": _reshape,
-    "Resize": windows.resize,
+    "Resize": resize.resize,
     "Slice": windows.slice_,
     "Softmax": _softmax,
     "SpaceToDepth": moves.space_to_depth,
@@ -290,5 +290,5 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
-    "Upsample": windows.resize,
+    "Upsample": resize.resize,
 }

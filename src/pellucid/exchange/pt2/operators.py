@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
@@ -11,6 +12,7 @@ import numpy as np
 
 from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
+from pellucid.exchange.graph.resizing import add_resize
 from pellucid.exchange.graph.tensor import FIRST, LogProbabilities, Tensor
 from pellucid.exchange.pt2 import pointwise
 from pellucid.exchange.pt2.operator_view import OperatorView
@@ -547,18 +549,22 @@ def _unsqueeze(op: OperatorView) -> Any:
     return op.builder.expand_dims(op.ref, op.tensor("self"), [axis])
 
 
-def _upsample(mode: Any) -> Callable[[OperatorView], Tensor]:
+def _upsample(
+    mode: str, coordinates: str, rounding: str = "floor"
+) -> Callable[[OperatorView], Tensor]:
     def read(op: OperatorView) -> Tensor:
-        op.only(align_corners=False)
-        x = op.builder.image(op.ref, op.tensor("input"))
-        scales = op.get("scale_factors")
-        if scales is None:
-            sizes = op.get("output_size")
-            scales = [n / m for n, m in zip(sizes, x.shape, strict=False)]
-        whole = tuple(round(scale) for scale in scales)
-        if any(abs(w - s) > 1e-6 for w, s in zip(whole, scales, strict=True)):
-            op.refuse("enlarge by whole factors", scales)
-        return op.builder.layer(op.ref, pl.Upsample2D(whole, mode=mode), [x])
+        where = "align_corners" if op.get("align_corners", False) else coordinates
+        how: dict[str, Any] = {"mode": mode, "coordinates": where, "rounding": rounding}
+        scales, size = op.get("scale_factors"), op.get("output_size")
+        if scales is not None and where == "align_corners":  # PyTorch's by the sizes
+            image = op.builder.image(op.ref, op.tensor("input"))
+            pairs = zip(image.shape, scales, strict=False)
+            how["size"] = tuple(math.floor(n * s) for n, s in pairs)
+        elif scales is not None:
+            how["scale"] = tuple(map(float, scales))
+        else:
+            how["size"] = tuple(size)
+        return add_resize(op.builder, op.ref, op.tensor("input"), **how)
 
     return read
 
@@ -627,6 +633,8 @@ def _unflatten(op: OperatorView) -> Tensor:
     shape[axis : axis + 1] = sizes
     return op.builder.reshape(op.ref, x, shape)
 
+
+_EXACT = _upsample("nearest", "half_pixel", "round_prefer_ceil")
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     **pointwise.READERS,
@@ -703,9 +711,9 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "unflatten": _unflatten,
     "unsafe_split": _split,
     "unsqueeze": _unsqueeze,
-    "upsample_bilinear2d": _upsample("bilinear"),
-    "upsample_nearest2d": _upsample("nearest"),
-    "_upsample_nearest_exact2d": _upsample("nearest"),
-    "upsample_nearest_exact2d": _upsample("nearest"),
+    "upsample_bilinear2d": _upsample("bilinear", "half_pixel"),
+    "upsample_nearest2d": _upsample("nearest", "asymmetric"),
+    "_upsample_nearest_exact2d": _EXACT,
+    "upsample_nearest_exact2d": _EXACT,
     "view": _view,
 }

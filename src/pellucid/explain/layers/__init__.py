@@ -8,7 +8,13 @@ from pellucid.explain.layers.activation import activation, softmax
 from pellucid.explain.layers.channelwise import prelu, rescale
 from pellucid.explain.layers.conv import conv2d, conv_transpose2d
 from pellucid.explain.layers.dense import dense
-from pellucid.explain.layers.geometry import dropout, flatten, upsample2d, zero_pad2d
+from pellucid.explain.layers.geometry import (
+    dropout,
+    flatten,
+    resize,
+    upsample2d,
+    zero_pad2d,
+)
 from pellucid.explain.layers.merge import (
     add,
     concat,
@@ -64,6 +70,7 @@ CALCULATIONS: dict[type[Layer], Callable[[ElementContext], Calculation]] = {
     pl.Pointwise: activation,
     pl.Rescale: rescale,
     pl.Reshape: rearranged,
+    pl.Resize: resize,
     pl.Slice: rearranged,
     pl.Softmax: softmax,
     pl.SpaceToDepth: rearranged,

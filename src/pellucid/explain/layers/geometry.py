@@ -61,6 +61,19 @@ def upsample2d(element: ElementContext) -> Calculation:
     return sum_terms(element, "y[i,j,c] = Σ a[i,p] · b[j,q] · x[p,q,c]", terms)
 
 
+def resize(element: ElementContext) -> Calculation:
+    """``y[i,j,c] = Σ a[i,p] · b[j,q] · x[p,q,c]``: a mixture of near pixels."""
+    layer: Any = element.node.layer
+    i, j, c = element.at
+    height, width, _ = element.x.shape
+    terms = [
+        weighted_term(element.source, (p, q, c), float(element.x[p, q, c]), a * b)
+        for p, a in layer.taps(0, height)[i]
+        for q, b in layer.taps(1, width)[j]
+    ]
+    return sum_terms(element, "y[i,j,c] = Σ a[i,p] · b[j,q] · x[p,q,c]", terms)
+
+
 def dropout(element: ElementContext) -> Calculation:
     """``y = x``: in inference nothing is dropped."""
     equation = "y = x, for in inference nothing is dropped"

@@ -72,6 +72,7 @@ from pellucid.network.layers.rearrange_image import (
     PadChannels,
     SpaceToDepth,
 )
+from pellucid.network.layers.resize import Resize
 
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
@@ -118,6 +119,7 @@ LAYERS: dict[str, type[Layer]] = {
         Rescale,
         ReLU6,
         Reshape,
+        Resize,
         SiLU,
         Sigmoid,
         Slice,
@@ -181,6 +183,7 @@ __all__ = [
     "Rearrangement",
     "Rescale",
     "Reshape",
+    "Resize",
     "SameShape",
     "Shape",
     "SiLU",

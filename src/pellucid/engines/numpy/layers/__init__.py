@@ -48,6 +48,7 @@ from pellucid.engines.numpy.layers.rearrange import (
     slice_,
     space_to_depth,
 )
+from pellucid.engines.numpy.layers.resize import resize
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, find_entry
 
@@ -80,6 +81,7 @@ FORWARD: dict[type[Layer], Callable[..., Forward]] = {
     pl.Pointwise: pointwise,
     pl.Rescale: rescale,
     pl.Reshape: reshape,
+    pl.Resize: resize,
     pl.Slice: slice_,
     pl.Softmax: softmax,
     pl.SpaceToDepth: space_to_depth,

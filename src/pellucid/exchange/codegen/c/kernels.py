@@ -467,6 +467,30 @@ static void concat(const float *x, float *y, int n, int c, int channels, int fro
         memcpy(y + i * channels + from, x + i * c, (size_t)c * sizeof *y);
 }
 """,
+    "resize": """
+/* rows and columns by tables: the first, the second, the share of the second */
+static void resize(const float *x, float *y, const float *rows, const float *columns,
+                   int w, int c, int oh, int ow)
+{
+    int i, j, k;
+    for (i = 0; i < oh; i++)
+        for (j = 0; j < ow; j++, y += c) {
+            const float *row = rows + 3 * i, *column = columns + 3 * j;
+            const int top = (int)row[0], bottom = (int)row[1];
+            const int left = (int)column[0], right = (int)column[1];
+            const float r = row[2], q = column[2];
+            for (k = 0; k < c; k++) {
+                const float a = x[(top * w + left) * c + k];
+                const float b = x[(top * w + right) * c + k];
+                const float d = x[(bottom * w + left) * c + k];
+                const float e = x[(bottom * w + right) * c + k];
+                const float upper = q > 0.0f ? a * (1.0f - q) + b * q : a;
+                const float lower = q > 0.0f ? d * (1.0f - q) + e * q : d;
+                y[k] = r > 0.0f ? upper * (1.0f - r) + lower * r : upper;
+            }
+        }
+}
+""",
     "strided_copy": """
 /* five axes, outermost first: size, distance of neighbours in x and in y */
 static void strided_copy(const float *x, float *y, int n0, int x0, int y0,

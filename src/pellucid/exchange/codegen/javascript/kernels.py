@@ -338,6 +338,22 @@ function concat(m, x, y, n, c, channels, from) {
     m.copyWithin(y + i * channels + from, x + i * c, x + (i + 1) * c);
 }
 """,
+    "resize": """
+// rows and columns by tables: the first, the second, the share of the second
+function resize(m, W, x, y, rows, columns, w, c, oh, ow) {
+  for (let i = 0; i < oh; i++)
+    for (let j = 0; j < ow; j++, y += c) {
+      const row = rows + 3 * i, column = columns + 3 * j;
+      const r = W[row + 2], q = W[column + 2];
+      const at = (v, u, k) => m[x + (W[row + v] * w + W[column + u]) * c + k];
+      for (let k = 0; k < c; k++) {
+        const upper = q > 0 ? at(0, 0, k) * (1 - q) + at(0, 1, k) * q : at(0, 0, k);
+        const lower = q > 0 ? at(1, 0, k) * (1 - q) + at(1, 1, k) * q : at(1, 0, k);
+        m[y + k] = r > 0 ? upper * (1 - r) + lower * r : upper;
+      }
+    }
+}
+""",
     "strided_copy": """
 // five axes, outermost first: size, distance of neighbours in x and in y
 function strided_copy(m, x, y, n0, x0, y0, n1, x1, y1, n2, x2, y2, n3, x3, y3,
@@ -392,5 +408,6 @@ WITH_WEIGHTS = {
     "group_norm",
     "layer_norm",
     "prelu",
+    "resize",
     "scale_shift",
 }

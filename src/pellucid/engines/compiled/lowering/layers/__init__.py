@@ -22,6 +22,7 @@ from pellucid.engines.compiled.lowering.layers import (
     normalization,
     pool,
     rearrange,
+    resize,
 )
 from pellucid.engines.compiled.lowering.parameters import Group, Layout
 from pellucid.network import Network
@@ -60,6 +61,7 @@ from pellucid.network.layers import (
     PReLU,
     Rescale,
     Reshape,
+    Resize,
     Slice,
     Softmax,
     SpaceToDepth,
@@ -125,6 +127,7 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     Pointwise: activation.lower,
     Rescale: channelwise.lower_rescale,
     Reshape: rearrange.lower,
+    Resize: resize.lower,
     Slice: rearrange.lower,
     Softmax: activation.lower_softmax,
     SpaceToDepth: rearrange.lower,

@@ -1,0 +1,55 @@
+"""Lower Resize to kernel calls."""
+
+from __future__ import annotations
+
+from pellucid.engines.compiled.kernels.elementwise import resize as kernels
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.program.program_ir import BufferRef
+from pellucid.network.layers import Resize
+from pellucid.network.node import Node
+
+
+def lower(low: LoweringContext, node: Node) -> None:
+    """Add the steps of Resize; its tables are written once, with the weights."""
+    layer = node.layer
+    if not isinstance(layer, Resize):
+        raise TypeError(type(layer))
+    x, y = low.source(node), low.output(node.name)
+    is_nearest = layer.mode == "nearest"
+    tables = [_table(low, node, layer, axis) for axis in (0, 1)]
+    low.step(
+        kernels.resize_forward,
+        kernels.Resample(x.map, y.map, is_nearest),
+        BufferRef(x.buffer),
+        *tables,
+        BufferRef(y.buffer),
+        node=node.name,
+    )
+
+    def back() -> None:
+        if node.inputs[0] not in low.learners:
+            return
+        grad = low.grads[node.name]
+        to, accumulate = low.grad_target(node.inputs[0])
+        if not accumulate:
+            low.clear(to, node.name)
+        low.step(
+            kernels.resize_backward,
+            kernels.Resample(to.map, grad.map, is_nearest),
+            BufferRef(grad.buffer),
+            *tables,
+            BufferRef(to.buffer),
+            node=node.name,
+        )
+
+    low.on_back(node.name, back)
+
+
+def _table(low: LoweringContext, node: Node, layer: Resize, axis: int) -> BufferRef:
+    """Write the taps of the rows (axis 0) or columns (1)."""
+    size = low.network.shapes[node.inputs[0]][axis]
+    numbers = tuple(number for row in layer.entries(axis, size) for number in row)
+    what = ("rows", "columns")[axis]
+    place = BufferRef(low.buffer(f"{node.name} {what}", len(numbers), "shared"))
+    low.prepare(kernels.write_numbers, numbers, place, node=node.name)
+    return place
