@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from pellucid.engines.compiled.codegen.cpu import FORCED, target
 from pellucid.engines.compiled.kernels.conv.conv import Conv
-from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.layout import ImageLayout, pad_channels
+from pellucid.engines.compiled.lowering.layers.activation import RELU
+
+__all__ = ["LANES", "RELU", "convolutions", "laid", "numbers"]
 
 LANES = sorted(n for n in FORCED if n <= target().lanes)
-RELU = Function("relu")
 
 #: numbers for sides: around an image as its convolution, and as another reader, wants
 _SIDES = st.tuples(st.integers(0, 2), st.integers(0, 2))

@@ -53,7 +53,7 @@ def given_to(conv):
     st.integers(1, 13),
     st.integers(1, 2),
     st.sampled_from([32, 64, 96]),
-    st.sampled_from([32, 40, 96]),
+    st.sampled_from([32, 50, 96]),
     st.integers(1, 3),
 )
 def test_blocks_in_any_order_make_the_convolution(h, w, stride, channels, outs, size):

@@ -15,7 +15,8 @@ from pellucid.engines.compiled.kernels.conv.conv_pool import (
     conv_pool_fits,
     conv_pool_forward,
 )
-from pellucid.engines.compiled.kernels.elementwise.activation import Function
+from pellucid.engines.compiled.lowering.layers.activation import function_of
+from pellucid.network.layers import Tanh
 
 SIZES = convolutions(
     kernels=st.integers(1, 5),
@@ -102,5 +103,5 @@ def test_functions_that_the_codes_cannot_tell_do_not_fit():
     conv = plain(4)
     assert conv_pool_fits(conv)
     assert conv_pool_fits(replace(conv, function=None))
-    assert not conv_pool_fits(replace(conv, function=Function("tanh")))
+    assert not conv_pool_fits(replace(conv, function=function_of(Tanh())))
     assert not conv_pool_fits(replace(conv, groups=2))

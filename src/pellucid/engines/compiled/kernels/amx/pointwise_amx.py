@@ -1,6 +1,6 @@
 """1×1 convolution on AMX tiles.
 
-A pixel is a row of a matrix product. 32 of them go together: their numbers are cut into
+A pixel is a row of a matrix product. 64 of them go together: their numbers are cut into
 parts, multiplied by all weights, which were cut before, and the sums get bias and
 activation on their way to the output. An infinite number has no parts; pixels that meet
 what is not finite are made again without AMX.
@@ -14,8 +14,8 @@ from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.elementwise.activation import apply
 from pellucid.engines.compiled.kernels.tile import Part
 
-#: pixels that go together
-PIXELS = 32
+#: pixels that go together, and how many of them fill the tiles of one product
+PIXELS, ROWS = 64, 32
 #: fewest channels on either side, and pixels, for which it pays to cut numbers
 LEAST_CHANNELS, LEAST_PIXELS = 64, 64
 #: bytes of the weights' parts that stay in the second cache
@@ -44,7 +44,11 @@ def right_size(conv: Conv) -> int:
 
 def pointwise_scratch_size(conv: Conv) -> int:
     """Return how many elements of scratch a worker needs."""
-    return 2 * _steps(conv) * _TILE + PIXELS * conv.y.padded_channels
+    return _left_size(conv) + PIXELS * conv.y.padded_channels
+
+
+def _left_size(conv: Conv) -> int:
+    return PIXELS // amx.EDGE * _steps(conv) * _TILE
 
 
 def blocks(conv: Conv) -> int:
@@ -87,12 +91,12 @@ def pointwise_amx(
         _steps(spec),
     )
     first, last = part or (b.i64(0), b.i64(blocks(spec)))
-    left, sums = scratch.cast("i16"), scratch + 2 * steps * _TILE
+    left, sums = scratch.cast("i16"), scratch + _left_size(spec)
     x = x + spec.x.at(-spec.top_left[0], -spec.top_left[1])
     y = y + spec.y.at(0, 0)
     product = amx.Product(
-        rows=PIXELS // amx.EDGE,
-        columns=n // amx.EDGE,
+        rows=ROWS // amx.EDGE,
+        columns=2,
         left_row=amx.DEPTH,
         left_part=amx.EDGE * amx.DEPTH,
         left_step=_LEFT,
@@ -112,7 +116,19 @@ def pointwise_amx(
                 cut = amx.in_row(b, at.vector(0), at.vector(amx.EDGE))
                 for number, halves in enumerate(cut):
                     place.store(halves, number * (amx.EDGE * amx.DEPTH))
-        amx.multiply(b, left, right.cast("i32"), sums, steps, product)
+        words = right.cast("i32")
+        with (
+            b.loop(n // amx.DEPTH) as j,  # two columns of tiles, read once for all rows
+            b.loop((count + (ROWS - 1)) // ROWS) as i,
+        ):
+            amx.multiply(
+                b,
+                left + i * (2 * product.left_block),
+                words + j * (2 * product.right_column),
+                sums + (i * (ROWS * n) + j * amx.DEPTH),
+                steps,
+                product,
+            )
         seen = b.var(b.zeros())
         with b.loop(count) as r:
             row, to = sums + r * n, y + _at(spec, begin + r, is_input=False)
