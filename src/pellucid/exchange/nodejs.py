@@ -49,6 +49,7 @@ const load_ = isGraph ? tf.loadGraphModel : tf.loadLayersModel;
 const model = await load_(tf.io.fromMemory({
   modelTopology: document.modelTopology,
   signature: document.signature,
+  userDefinedMetadata: document.userDefinedMetadata,
   weightSpecs: manifest.flatMap((group) => group.weights),
   weightData: whole.buffer.slice(whole.byteOffset, whole.byteOffset + whole.length),
 }));

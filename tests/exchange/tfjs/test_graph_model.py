@@ -225,3 +225,11 @@ def test_tensorflow_js_gives_several_outputs_alike(tfjs_package, tmp_path):
     images = floats(2, 4, 4, 3)
     report = verify_export(model, tmp_path, images, format="tfjs")
     assert report.relative <= 1e-5
+
+
+def test_a_graph_of_one_image_takes_any_number(tmp_path):
+    arrays = {"shape": np.array([1, 16, 3], np.int32)}
+    write(tmp_path, [entry(4, 4, 3), node("y", "Reshape", "x", "shape")], arrays)
+    model = exchange.read(tmp_path, engine="numpy")
+    x = floats(2, 4, 4, 3)
+    np.testing.assert_array_equal(model.predict(x), x.reshape(2, 16, 3))

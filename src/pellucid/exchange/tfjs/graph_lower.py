@@ -58,10 +58,15 @@ class GraphLowerer:
         self.constants = constants
         self.places: dict[str, int] = {}
 
-    def enter(self, node: Node, shape: tuple[int, ...]) -> None:
-        """Place the input: one example's shape."""
+    def enter(self, node: Node, shape: tuple[int, ...], *, is_single: bool) -> None:
+        """Place the input: one example's shape; ``is_single`` for a batch of one."""
         axes = tuple(range(1, len(shape) + 1))
-        value = Value(name=node.name, shape=(1, *shape), free_axes=axes)
+        value = Value(
+            name=node.name,
+            shape=(1, *shape),
+            free_axes=axes,
+            is_any_batch=not is_single,
+        )
         self.graph.input = self.places[node.name] = self.graph.add(value)
 
     def add(self, node: Node) -> None:

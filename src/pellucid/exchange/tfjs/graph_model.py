@@ -54,7 +54,8 @@ def build_graph_model(
     lowering = GraphLowerer(name, arrays)
     for node in _needed(nodes, outputs):
         if node is entries[0]:
-            lowering.enter(node, shape)
+            is_single = sizes[0] == 1 or _is_single(nodes, arrays)
+            lowering.enter(node, shape, is_single=is_single)
         else:
             lowering.add(node)
     places = [lowering.places[name] for name in outputs]
@@ -83,6 +84,16 @@ def _sizes(entry: Node) -> list[int | None]:
             f"import: input '{entry.name}' must have a known shape (N, …); got {sizes}."
         )
     return [size if size > 0 else None for size in sizes]
+
+
+def _is_single(nodes: list[Node], arrays: Mapping[str, Array]) -> bool:
+    """Return whether a shape in the graph is that of a batch of one alone."""
+    shapes = (
+        arrays.get(node_of(node.inputs[1]))
+        for node in nodes
+        if node.operator == "Reshape" and len(node.inputs) == 2
+    )
+    return any(s is not None and s.size > 1 and s.ravel()[0] == 1 for s in shapes)
 
 
 def _needed(nodes: list[Node], outputs: list[str]) -> list[Node]:
