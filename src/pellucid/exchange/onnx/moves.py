@@ -31,6 +31,7 @@ def depth_to_space(op: OperatorView) -> Tensor:
 
 
 def space_to_depth(op: OperatorView) -> Tensor:
-    """SpaceToDepth, whose channels hold the pixels of a block first."""
-    layer = pl.SpaceToDepth(int(op.attribute("blocksize")))
+    """SpaceToDepth; of both orders from opset 28 on."""
+    order = op.attribute("mode", "DCR")
+    layer = pl.SpaceToDepth(int(op.attribute("blocksize")), order=order)
     return op.builder.layer(op.ref, layer, [op.builder.image(op.ref, op.tensor())])
