@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -204,9 +205,9 @@ def table(results: list[tuple[RealFile, Result]]) -> str:
             "divided by the largest output. Written by "
             "`tests/exchange/real_files.py`; none of the files is kept here.",
             "",
-            f"{len(came)} of {len(tried)} come in, {differing} of them with other "
-            f"numbers than their runtime gives; {len(results) - len(tried)} could not "
-            "be fetched where the table was made.",
+            f"{len(came)} of {len(tried)} come in with their runtime's outputs, "
+            f"{differing} with others; {len(results) - len(tried)} could not be "
+            "fetched where the table was made.",
             "",
             "| file | result | largest error | runtime | remark |",
             "|---|---|---|---|---|",
@@ -217,6 +218,7 @@ def table(results: list[tuple[RealFile, Result]]) -> str:
 
 
 def _escape(text: str) -> str:
+    text = re.sub(r"'/[^']*/([^'/]+)'", r"'\1'", text)  # the cache's own folder
     short = " ".join(text.split()).replace("|", "\\|")
     return short if len(short) <= 240 else f"{short[:237]}..."
 
