@@ -285,3 +285,29 @@ def test_limits_one_by_one_are_one():
 def test_limits_that_exclude_each_other_keep_the_last():
     graph = read(["maximum x two m", "minimum m half y"])
     assert graph.operators[0].attributes == {"low": 0.5, "high": 0.5}
+
+
+@pytest.mark.parametrize(("scale", "is_found"), [(1.0, True), (2.0, False)])
+def test_a_group_norm_by_an_instance_norm_is_found(scale, is_found):
+    more = {
+        "s": np.full(2, scale),
+        "o": np.zeros(2),
+        "g": np.arange(1, 7).reshape(6, 1, 1),
+        "b": np.arange(6).reshape(6, 1, 1),
+    }
+    lines = [
+        "reshape x r",
+        ("instance_norm r s o n", {"epsilon": 1e-5}),
+        "reshape n back",
+        "multiply back g scaled",
+        "add scaled b y",
+    ]
+    shapes = {"r": (BATCH, 2, 60), "n": (BATCH, 2, 60)}
+    graph = graph_of(lines, constants=more, x=IMAGE, shapes=shapes)
+    run_passes(graph)
+    assert (kinds(graph) == ["group_norm"]) is is_found
+    if is_found:
+        given = graph.operators[0].attributes
+        assert given["groups"] == 2
+        np.testing.assert_array_equal(np.ravel(given["scale"]), range(1, 7))
+        np.testing.assert_array_equal(np.ravel(given["offset"]), range(6))

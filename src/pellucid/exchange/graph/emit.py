@@ -5,6 +5,7 @@ An operator of the file goes to its format's own reader; what passes made is her
 * ``gelu gelu_tanh hard_sigmoid hard_swish mish silu softplus`` of x;
 * ``clip`` of x (low, high);
 * ``layer_norm`` of x (axis, epsilon, scale, offset);
+* ``group_norm`` of x (groups, epsilon, scale, offset);
 * ``mean`` of an image's height and width (axes, keepdims);
 * ``channel_shuffle`` (axis, groups), ``enlarge`` (factors);
 * ``reshape`` and ``transpose`` (perm), which views are.
@@ -21,7 +22,7 @@ import numpy as np
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.ir import Graph, Operator
 from pellucid.exchange.graph.network_builder import NetworkBuilder
-from pellucid.exchange.graph.tensor import Tensor
+from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Shape
 
@@ -117,17 +118,31 @@ def _elementwise(kind: Callable[[], Layer]) -> Callable[[_Made], Tensor]:
     return lambda made: made.builder.elementwise(made.ref, made.x, kind())
 
 
+def _scale_and_offset(made: _Made, x: Tensor) -> dict[str, Array]:
+    """Return the weights of a norm, where it has none ones and zeros."""
+    ones = np.ones(x.shape[-1], np.float32)
+    weights = {"scale": ones, "offset": ones * 0}
+    for role in weights:
+        given = made.operator.attributes[role]
+        if given is not None:
+            array = given.astype(np.float32)
+            weights[role] = made.builder.per_channel(made.ref, x, array)
+    return weights
+
+
 def _layer_norm(made: _Made) -> Tensor:
     given, x, builder = made.operator.attributes, made.x, made.builder
     builder.channels(made.ref, x, given["axis"])
-    ones = np.ones(x.shape[-1], np.float32)
-    weights = {"scale": ones, "offset": ones * 0}
-    for role, default in list(weights.items()):
-        if given[role] is not None:
-            array = given[role].astype(default.dtype)
-            weights[role] = builder.per_channel(made.ref, x, array)
+    weights = _scale_and_offset(made, x)
     layer = pl.LayerNorm(epsilon=given["epsilon"])
     return builder.normalization(made.ref, x, layer, weights)
+
+
+def _group_norm(made: _Made) -> Tensor:
+    given, x, builder = made.operator.attributes, made.x, made.builder
+    layer = pl.GroupNorm(given["groups"], epsilon=given["epsilon"])
+    weights = _scale_and_offset(made, x)
+    return builder.group_normalization(made.ref, x, layer, weights)
 
 
 def _mean(made: _Made) -> Tensor:
@@ -175,6 +190,7 @@ _MADE: dict[str, Callable[[_Made], Tensor]] = {
     "enlarge": _enlarge,
     "gelu": _elementwise(pl.GELU),
     "gelu_tanh": _elementwise(pl.gelu_tanh),
+    "group_norm": _group_norm,
     "hard_sigmoid": _elementwise(pl.HardSigmoid),
     "hard_swish": _elementwise(pl.HardSwish),
     "layer_norm": _layer_norm,

@@ -10,7 +10,8 @@ list, with NumPy's meaning on the file's own layout:
 * reductions ``mean`` and ``sum`` (axes, keepdims);
 * views: ``reshape`` (to the shape of its output; also squeeze, unsqueeze, flatten),
   ``transpose`` (perm), ``tile`` (repeats);
-* ``matmul`` of a value and a weight (in, out).
+* ``matmul`` of a value and a weight (in, out);
+* ``instance_norm`` of a value, scale and offset (epsilon).
 
 Every other operator keeps its foreign name, and only its reader understands it. What
 passes make is listed in `emit`.

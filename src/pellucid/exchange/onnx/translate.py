@@ -321,9 +321,18 @@ _OF_TWO = {
     "power",
     "subtract",
 }
+
+
+def _instance_norm(
+    graph: Translator, node: onnx.NodeProto, inputs: list[str], given: Attributes
+) -> tuple[str, Attributes] | None:
+    return "instance_norm", {"epsilon": float(given.get("epsilon", 1e-5))}
+
+
 _KINDS: dict[str, _Translate] = {
     "Clip": _clip,
     "Flatten": _view,
+    "InstanceNormalization": _instance_norm,
     "MatMul": _matmul,
     "ReduceMean": _reduction("mean"),
     "ReduceSum": _reduction("sum"),

@@ -13,7 +13,7 @@ import numpy as np
 from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.resizing import add_resize
-from pellucid.exchange.graph.tensor import FIRST, LogProbabilities, Tensor
+from pellucid.exchange.graph.tensor import LogProbabilities, Tensor
 from pellucid.exchange.pt2 import pointwise
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.network import layers as pl
@@ -190,30 +190,17 @@ def _output_size(op: OperatorView, size: tuple[int, int]) -> tuple[int, int]:
     return op.pair("output_size", 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pixels:
-    """An image's pixels in one row, or the means of its rows: (N, C, …)."""
-
-    x: Tensor
-
-
-def _mean(op: OperatorView) -> Tensor | _Pixels:
-    part, axes = op.get("self"), op.get("dim", [])
+def _mean(op: OperatorView) -> Tensor:
+    axes = op.get("dim", [])
     axes = [axes] if isinstance(axes, int) else axes
     if op.get("dtype") is not None:
         op.refuse("keep the type of its input", op.get("dtype"))
-    if isinstance(part, _Pixels):
-        if [axis % 3 for axis in axes] != [2] or op.get("keepdim", False):
-            op.refuse("average all pixels", f"dim={axes}")
-        return op.builder.global_mean(op.ref, part.x)
     x = op.tensor("self")
     if len(x.shape) == 2 and [axis % 3 for axis in axes] == [x.axes.index(1)]:
         if op.get("keepdim", False):
             op.refuse("have keepdim=False", "True")
         return op.builder.layer(op.ref, pl.GlobalAvgPool1D(), [x], axes=(0, 1))
     image = op.builder.image(op.ref, x)
-    if [axis % 4 for axis in axes] in ([2], [3]) and not op.get("keepdim", False):
-        return _Pixels(image)  # the means of rows or columns, averaged next
     if sorted(axis % 4 for axis in axes) != [2, 3]:
         op.refuse("average height and width", f"dim={axes}")
     if op.get("keepdim", False):
@@ -402,14 +389,12 @@ def _cat(op: OperatorView) -> Tensor:
     return op.builder.concat(op.ref, tensors, op.get("dim", 0))
 
 
-def _flatten(op: OperatorView) -> Tensor | _Pixels:
+def _flatten(op: OperatorView) -> Tensor:
     x = op.tensor("self")
     rank = len(x.axes)
     start, end = op.get("start_dim", 0) % rank, op.get("end_dim", -1) % rank
     if start == end:
         return x
-    if (start, end, rank) == (2, 3, 4) and op.readers <= {"mean"}:
-        return _Pixels(op.builder.image(op.ref, x))
     if start == 1 and end == rank - 1:
         return op.builder.flatten(op.ref, x)
     shape = list(x.foreign_shape)
@@ -472,16 +457,7 @@ def _view(op: OperatorView) -> Any:
     if isinstance(part, Squares):
         return part.reshape(op.ref, shape, op.builder.batch)
     x = op.tensor("self")
-    is_row = len(shape) == 3 and x.axes == FIRST and op.readers <= {"mean"}
-    if is_row and list(shape[1:]) in _pixel_shapes(x):
-        return _Pixels(x)
     return op.builder.reshape(op.ref, x, shape)
-
-
-def _pixel_shapes(x: Tensor) -> list[list[int]]:
-    """Return the shapes, without the batch, of an image's pixels in one row."""
-    height, width, channels = x.shape
-    return [[channels, height * width], [channels, -1]] if height * width > 1 else []
 
 
 def _permute(op: OperatorView) -> Any:

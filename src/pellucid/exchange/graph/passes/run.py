@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pellucid.exchange.graph.ir import Graph
 from pellucid.exchange.graph.passes.activations import find_activations
 from pellucid.exchange.graph.passes.folding import fold_constants
+from pellucid.exchange.graph.passes.group_norm import find_group_norms
 from pellucid.exchange.graph.passes.layer_norm import find_layer_norms
 from pellucid.exchange.graph.passes.limits import join_limits
 from pellucid.exchange.graph.passes.means import join_means
@@ -24,6 +25,7 @@ _PASSES: tuple[Callable[[Graph], None], ...] = (
     join_means,
     join_limits,
     find_layer_norms,
+    find_group_norms,
     find_activations,
 )
 
