@@ -86,6 +86,7 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "batch_norm": lambda: image_then(pl.BatchNorm(epsilon=1e-3, momentum=0.8)),
     "boxes": _boxes,
     "branches": _branches,
+    "clip": lambda: image_then(pl.Clip(-1, 2)),
     "conv": lambda: image_then(pl.Conv2D(5, kernel_size=(3, 2), stride=(2, 1))),
     "conv_1d": lambda: image_then(
         pl.Conv1D(6, 3, padding=1),
@@ -132,12 +133,15 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     ),
     "dense_on_pixels": lambda: image_then(pl.Dense(3)),
     "dropout": lambda: image_then(pl.Flatten(), pl.Dropout(0.3), pl.Dense(3)),
+    "elu": lambda: image_then(pl.ELU()),
     "flat_branches": _flat_branches,
     "flatten": lambda: image_then(pl.Flatten()),
     "flatten_relu_dense": lambda: image_then(pl.Flatten(), pl.ReLU(), pl.Dense(3)),
     "global_avg_pool": lambda: image_then(pl.GlobalAvgPool2D()),
     "global_max_pool": lambda: image_then(pl.GlobalMaxPool2D()),
     "group_norm": lambda: image_then(pl.GroupNorm(2, epsilon=1e-3)),
+    "hard_sigmoid": lambda: image_then(pl.HardSigmoid()),
+    "hard_swish": lambda: image_then(pl.HardSwish()),
     "instance_norm": lambda: image_then(pl.InstanceNorm()),
     "l2_normalize": lambda: image_then(pl.L2Normalize()),
     "layer_norm_on_pixels": lambda: image_then(pl.LayerNorm(epsilon=1e-3)),
@@ -179,6 +183,7 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "reshape_to_row": lambda: image_then(pl.Reshape(-1), pl.Dense(3)),
     "prelu": lambda: image_then(pl.PReLU()),
     "prelu_shared": lambda: image_then(pl.PReLU(shared=True)),
+    "relu6": lambda: image_then(pl.ReLU6()),
     "rescale": lambda: image_then(pl.Rescale(1 / 255, -0.5), pl.Conv2D(2, 3)),
     "rescale_channels": lambda: image_then(
         pl.Rescale((1.0, 0.1, 3.0, -2.0), (0.0, 1.0, -1.0, 0.3)), pl.Conv2D(2, 3)

@@ -57,4 +57,11 @@ def finish(builder: NetworkBuilder, ref: OperatorRef, value: Any) -> Tensor:
         ref.refuse("be a number, not a comparison", str(value.expression))
     if value.expression is variable("x"):
         return value.x
+    if value.expression.operator == "clip" and _is_of_x(value.expression):
+        _, low, high = value.expression.arguments
+        return builder.clip(ref, value.x, low.value, high.value)
     return builder.elementwise(ref, value.x, pl.Elementwise(value.expression))
+
+
+def _is_of_x(expression: Expression) -> bool:
+    return expression.arguments[0] is variable("x")

@@ -21,6 +21,7 @@ _NUMPY, _NN = "keras.src.ops.numpy", "keras.src.ops.nn"
 OPERATIONS = {
     "abs": ("Abs", _NUMPY),
     "add": ("Add", _NUMPY),
+    "clip": ("Clip", _NUMPY),
     "divide": ("Divide", _NUMPY),
     "erf": ("Erf", "keras.src.ops.math"),
     "exp": ("Exp", _NUMPY),
@@ -73,14 +74,16 @@ def _write_expression(context: WriteContext, expression: Expression) -> None:
     def apply(node: Expression, given: list[str | float]) -> str | float:
         nonlocal count
         kind, module = OPERATIONS[node.operator]
-        count += 1
+        count, config = count + 1, dict[str, Any]()
+        if node.operator == "clip":
+            (config["x_min"], config["x_max"]), given = given[1:], given[:1]
         name = context.node.name
         if node is not whole:
             name = f"{name}_{node.operator}_{count}"
         entry = Entry(
             kind=kind,
             name=name,
-            config={},
+            config=config,
             inputs=tuple(argument for argument in given if isinstance(argument, str)),
             arguments=tuple(given),
             shape=context.shape,
