@@ -12,6 +12,7 @@ from pellucid.exchange.keras.entry import Entry
 from pellucid.network import layers as pl
 from pellucid.network.expression import Expression, fold
 from pellucid.network.expression.expand import expand
+from pellucid.network.layers.pointwise import NAMED
 
 if TYPE_CHECKING:
     from pellucid.exchange.keras.write_context import WriteContext
@@ -126,17 +127,15 @@ def read_operation(
 #: activations of Keras by name → layer, beside those in the table of layers
 NAMES: dict[str, Any] = {
     **{
-        CALLS[kind](kind(), ()).arguments["activation"]: kind
-        for kind in (pl.GELU, pl.HardSigmoid, pl.HardSwish, pl.Mish, pl.SiLU)
+        call.arguments["activation"]: kind
+        for kind, call in ((kind, CALLS[kind](kind(), ())) for kind in NAMED)
+        if call.name == "Activation"
     },
     "elu": pl.ELU,
     "hard_swish": pl.HardSwish,
     "leaky_relu": lambda: pl.LeakyReLU(0.2),  # the function's slope; the layer's is 0.3
     "relu": pl.ReLU,
     "relu6": pl.ReLU6,
-    "sigmoid": pl.Sigmoid,
     "softmax": pl.Softmax,
-    "softplus": pl.Softplus,
     "swish": pl.SiLU,
-    "tanh": pl.Tanh,
 }

@@ -8,20 +8,7 @@ from typing import Any, ClassVar
 from pellucid.errors import NetworkError, ShapeError
 from pellucid.network import checks
 from pellucid.network.layers.base import Layer, SameShape, Shape, Value, as_value
-from pellucid.network.layers.pointwise import (
-    ELU,
-    GELU,
-    HardSigmoid,
-    HardSwish,
-    LeakyReLU,
-    Mish,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    Tanh,
-)
+from pellucid.network.layers.pointwise import NAMED
 from pellucid.network.layers.rearrange import Permute, shape_of
 
 
@@ -82,22 +69,8 @@ class Softmax(SameShape):
 
 
 ACTIVATIONS: dict[str, type[SameShape]] = {
-    kind.stem: kind
-    for kind in (
-        ReLU,
-        LeakyReLU,
-        Sigmoid,
-        Tanh,
-        GELU,
-        SiLU,
-        Softmax,
-        ReLU6,
-        HardSigmoid,
-        HardSwish,
-        ELU,
-        Softplus,
-        Mish,
-    )
+    **{kind.stem: kind for kind in NAMED},
+    Softmax.stem: Softmax,
 }
 
 Activation = str | SameShape

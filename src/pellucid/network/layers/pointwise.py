@@ -310,6 +310,23 @@ class Mish(Pointwise):
         return _X * math.tanh(math.softplus(_X))
 
 
+#: functions that ``activation=`` takes by name
+NAMED: tuple[type[Pointwise], ...] = (
+    ReLU,
+    LeakyReLU,
+    Sigmoid,
+    Tanh,
+    GELU,
+    SiLU,
+    ReLU6,
+    HardSigmoid,
+    HardSwish,
+    ELU,
+    Softplus,
+    Mish,
+)
+
+
 @dataclass(frozen=True)
 class Elementwise(Pointwise):
     """A function of one's own, traced: operators and `pellucid.math`.
