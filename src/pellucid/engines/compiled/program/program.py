@@ -8,6 +8,7 @@ code stays.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from ctypes import c_int64, c_void_p
 from typing import Any
@@ -232,7 +233,7 @@ class Program:
         """
         self._one(self._address, images, output)
 
-    @property
+    @functools.cached_property
     def shares_images(self) -> bool:
         """Whether all workers together make one image sooner than one of them."""
         return self.low.shares_images and self._pool.count > 1
