@@ -101,10 +101,15 @@ def layers() -> list[Layer]:
     return [layer for layer in _layers() if _fits(layer)]
 
 
+def _shape(layer: Layer) -> tuple[int, ...]:
+    """Return an image, or a signal for layers of one dimension."""
+    return SHAPE[1:] if type(layer).__name__.endswith("1D") else SHAPE
+
+
 def _fits(layer: Layer) -> bool:
     """Return whether a layer takes the test's image; several values for others."""
     with contextlib.suppress(pl.ShapeError):
-        layer.output_shape(*[SHAPE] * max(layer.arity[0], 1))
+        layer.output_shape(*[_shape(layer)] * max(layer.arity[0], 1))
         return True
     return False
 
@@ -119,6 +124,8 @@ def _layers() -> list[Layer]:
             for f in dataclasses.fields(kind)
             if f.default is dataclasses.MISSING and f.name != "name"
         }
+        if kind.__name__.endswith("1D") and "kernel_size" in needed:
+            needed["kernel_size"] = 3
         if kind is pl.Clip:
             needed["minimum"] = -1.0  # one of its limits must be given
         if kind is pl.Resize:  # which has a size or a scale
@@ -138,7 +145,7 @@ def _layers() -> list[Layer]:
 
 @pytest.mark.parametrize("layer", layers(), ids=repr)
 def test_each_layer_comes_back_with_each_argument(layer):
-    image = pl.Input(*SHAPE)
+    image = pl.Input(*_shape(layer))
     inputs = [pl.Tanh()(image) for _ in range(layer.arity[0])]
     last = dataclasses.replace(layer)(*inputs)  # a layer stands at one place
     network = pl.Network(inputs=image, outputs=last, preprocessing=HOW)
