@@ -25,7 +25,17 @@ _SHOWN = 4  # groups in an error
 
 @dataclass(frozen=True, slots=True)
 class WeightMatch:
-    """One weight of a network and its name in the file; ``shape`` is the file's."""
+    """One weight of a network and its name in the file; ``shape`` is the file's.
+
+    Parameters
+    ----------
+    weight : str
+        Name in the network.
+    key : str
+        Name in the file.
+    shape : tuple of int
+        Shape in the file.
+    """
 
     weight: str
     key: str

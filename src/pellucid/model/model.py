@@ -176,7 +176,13 @@ class Model:
         )
 
     def clip(self, norm: float | None) -> None:
-        """Clip the gradients' common norm from now on; None ends that."""
+        """Clip the gradients' common norm from now on; None ends that.
+
+        Parameters
+        ----------
+        norm : float or None
+            Largest common Euclidean norm.
+        """
         if norm != self._clip_norm:
             self._clip_norm = norm
             self._session = self._build(self._session.state())
@@ -200,13 +206,34 @@ class Model:
 
         That of the training, if there was one: labels decide only where network and
         loss leave it open.
+
+        Parameters
+        ----------
+        labels : array
+            Labels of the data.
+
+        Returns
+        -------
+        OutputMeaning
+            The meaning.
         """
         if self._output_meaning is not None:
             return self._output_meaning
         return output_meaning(self.network, self.loss, labels)
 
     def settle_meaning(self, labels: npt.ArrayLike) -> OutputMeaning:
-        """Keep what the output means for the labels that are trained on."""
+        """Keep what the output means for the labels that are trained on.
+
+        Parameters
+        ----------
+        labels : array
+            Labels of the training data.
+
+        Returns
+        -------
+        OutputMeaning
+            The meaning, which stays.
+        """
         self._output_meaning = self.meaning_for(labels)
         return self._output_meaning
 
@@ -266,6 +293,11 @@ class Model:
         batch_size : int
             Images handed to the engine at once.
 
+        Returns
+        -------
+        dict of str to float
+            ``loss`` in nats, and each metric.
+
         Raises
         ------
         DataError, ShapeError
@@ -297,10 +329,25 @@ class Model:
         sample_weight: npt.ArrayLike | None = None,
         masks: Mapping[str, Array] | None = None,
     ) -> float:
-        """Do one optimizer update and return the loss before it (nats).
+        """Do one optimizer update and return the loss before it.
 
-        ``learning_rate`` is the optimizer's own if left out. ``masks`` replaces the
-        dropout masks, as {node: array of 0 and 1 / (1 − rate)}.
+        Parameters
+        ----------
+        images : array, shape (N, *input shape)
+            The batch; with several inputs a tuple, or a dict by node name.
+        labels : array, shape (N, …)
+            As the loss takes them; with several outputs a tuple or dict.
+        learning_rate : float, optional
+            The optimizer's own if left out.
+        sample_weight : array, shape (N,), optional
+            Weight of each example in the loss.
+        masks : mapping of node name to ndarray, optional
+            Dropout masks of 0 and 1 / (1 − rate), instead of those drawn.
+
+        Returns
+        -------
+        float
+            Mean loss in nats, before the update.
         """
         x, y, weight = self._examples(images, labels, sample_weight, is_training=True)
         optimizer: Optimizer = require("optimizer", self.optimizer)
@@ -313,7 +360,20 @@ class Model:
     def activations(
         self, images: npt.ArrayLike, *, training: bool = False
     ) -> dict[str, Array]:
-        """Return every node's output by name, each of shape (N, …)."""
+        """Return every node's output by name, each of shape (N, …).
+
+        Parameters
+        ----------
+        images : array, shape (N, *input shape)
+            The batch; with several inputs a tuple or dict.
+        training : bool
+            Whether batch norm and dropout behave as in training.
+
+        Returns
+        -------
+        dict of node name to ndarray
+            In topological order.
+        """
         return self._session.activations(self._inputs(images), training=training)
 
     def gradients(
@@ -323,7 +383,22 @@ class Model:
         *,
         sample_weight: npt.ArrayLike | None = None,
     ) -> tuple[float, dict[str, Array]]:
-        """Return the loss and the gradient of each parameter, in training mode."""
+        """Return the loss and the gradient of each parameter, in training mode.
+
+        Parameters
+        ----------
+        images : array, shape (N, *input shape)
+            The batch; with several inputs a tuple or dict.
+        labels : array, shape (N, …)
+            As the loss takes them.
+        sample_weight : array, shape (N,), optional
+            Weight of each example in the loss.
+
+        Returns
+        -------
+        tuple of float and dict
+            Loss in nats, and {weight name: gradient, of the weight's shape}.
+        """
         x, y, weight = self._examples(images, labels, sample_weight)
         return self._session.gradients(x, y, sample_weight=weight)
 
@@ -339,6 +414,7 @@ class Model:
         Parameters
         ----------
         images : array, shape (N, *input shape)
+            The batch.
         grad_output : array, shape (N, *output shape)
             Gradient of a scalar with respect to the network's output.
         training : bool
@@ -347,7 +423,9 @@ class Model:
         Returns
         -------
         grad_input : ndarray, shape (N, *input shape)
+            Gradient of that scalar with respect to the images.
         grad_weights : dict of weight name to ndarray
+            Gradient of that scalar with respect to each parameter.
         """
         if has_several(self.network):
             given = ports.prepare_inputs(self, images)
@@ -496,6 +574,26 @@ class Model:
 
         ``shard`` is (rank, world), for one of several processes; ``first_epoch`` is
         as in `Batches`.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            Images and labels.
+        batch_size : int
+            Examples in a batch.
+        shuffle : bool
+            Whether each epoch has an order of its own.
+        augment : Augment, optional
+            What is done to images at random.
+        first_epoch : int
+            As in `Batches`.
+        shard : tuple of int
+            (rank, world), for one of several processes.
+
+        Returns
+        -------
+        Batches
+            Seeded by the model, with its preprocessing.
         """
         return Batches(
             dataset,
@@ -555,6 +653,11 @@ class Model:
     def load_weights(self, weights: Mapping[str, Any]) -> None:
         """Take over weights by name; optimizer and step stay.
 
+        Parameters
+        ----------
+        weights : mapping of str to array
+            Every weight of the network, in canonical layout.
+
         Raises
         ------
         EngineError, ShapeError
@@ -569,16 +672,38 @@ class Model:
         """Return copies of all that training changes, in canonical layouts.
 
         Weights, optimizer slots, the numbers of steps and of epochs.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``weights/<name>``, ``optimizer/<slot>/<name>``, ``step``, ``epochs``.
         """
         return {**self._session.state(), "epochs": np.asarray(self.epochs, np.int64)}
 
     def load_state(self, state: State) -> None:
-        """Take over what `state` returned, on this or another engine."""
+        """Take over what `state` returned, on this or another engine.
+
+        Parameters
+        ----------
+        state : mapping of str to ndarray
+            As `state` returns it.
+        """
         self._session.load_state(state)
         self.epochs = int(state.get("epochs", np.int64(0)))
 
     def to(self, engine: str | Engine) -> Model:
-        """Return a new model on another engine, optimizer state included."""
+        """Return a new model on another engine, optimizer state included.
+
+        Parameters
+        ----------
+        engine : str or Engine
+            Where to run it.
+
+        Returns
+        -------
+        Model
+            A copy; this one is untouched.
+        """
         other = Model(
             self.network,
             engine=engine,
@@ -607,6 +732,18 @@ class Model:
         replaced head, say. Freeze what is to stay with ``network.frozen(...)``. Loss
         and optimizer are this model's if left out; one that was read from another
         program's file has none.
+
+        Parameters
+        ----------
+        network : Network
+            The other network.
+        loss, optimizer : str or Loss or Optimizer, optional
+            This model's if left out.
+
+        Returns
+        -------
+        Model
+            On the same engine.
         """
         other = Model(
             network,
@@ -627,7 +764,7 @@ class Model:
 
     @property
     def native(self) -> Any:
-        """The engine's own object: an nn.Module, a keras.Model, …"""
+        """The engine's own object: an nn.Module, a keras.Model and the like."""
         return self._session.native  # type: ignore[attr-defined]
 
     @property
@@ -649,7 +786,13 @@ class Model:
     # -- files -----------------------------------------------------------------
 
     def file(self) -> ModelFile:
-        """Return what `save` writes."""
+        """Return what `save` writes.
+
+        Returns
+        -------
+        ModelFile
+            Network, weights, preprocessing and what else is kept.
+        """
         return ModelFile(
             network=self.network,
             weights=self.weights,
@@ -666,6 +809,11 @@ class Model:
 
     def save(self, path: str | Path) -> None:
         """Write the model as one ``.pellucid`` file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            Usually with the ending ``.pellucid``.
 
         Raises
         ------

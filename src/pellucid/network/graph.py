@@ -37,7 +37,17 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """One array of a network: ``<node>.<role>``, and what it is like."""
+    """One array of a network: ``<node>.<role>``, and what it is like.
+
+    Parameters
+    ----------
+    node : str
+        Name of the node that owns it.
+    spec : WeightSpec
+        Role, shape, initializer.
+    is_trainable : bool
+        False for buffers and frozen layers.
+    """
 
     node: str
     spec: WeightSpec
@@ -129,6 +139,22 @@ class Network:
 
         ``inputs`` may be left out where the order of the nodes is theirs, ``outputs``
         where one node only is read by no other.
+
+        Parameters
+        ----------
+        nodes : iterable of Node
+            In any order.
+        name : str
+            A name for people.
+        preprocessing : Preprocessing, optional
+            How uint8 pixels become the input.
+        outputs, inputs : sequence of str, optional
+            Names of nodes, in order.
+
+        Returns
+        -------
+        Network
+            The network.
         """
         self = cls.__new__(cls)
         ordered = sort_topologically(tuple(nodes))
@@ -165,6 +191,16 @@ class Network:
     def node(self, name: str) -> Node:
         """Return the node of that name.
 
+        Parameters
+        ----------
+        name : str
+            A node's name.
+
+        Returns
+        -------
+        Node
+            The node.
+
         Raises
         ------
         NetworkError
@@ -178,7 +214,18 @@ class Network:
         return self._by_name[name]
 
     def input_shapes(self, node: Node) -> tuple[Shape, ...]:
-        """Return the shapes of what enters a node."""
+        """Return the shapes of what enters a node.
+
+        Parameters
+        ----------
+        node : Node
+            One of this network.
+
+        Returns
+        -------
+        tuple of tuple of int
+            One shape for each input, without the batch.
+        """
         return tuple(self.shapes[source] for source in node.inputs)
 
     @functools.cached_property
@@ -231,7 +278,20 @@ class Network:
     def initial_weights(
         self, seed: int, dtype: npt.DTypeLike = "float32"
     ) -> dict[str, npt.NDArray[Any]]:
-        """Draw every weight from (seed, weight name)."""
+        """Draw every weight from (seed, weight name).
+
+        Parameters
+        ----------
+        seed : int
+            Of all weights.
+        dtype : dtype
+            Of the arrays.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Each weight by name, in canonical layout.
+        """
         return {
             weight.name: draw(
                 weight.spec.initializer or self._default_initializer(weight.node),
@@ -263,6 +323,11 @@ class Network:
         settings : mapping
             ``{"conv2d.out_channels": 16}``: node, dot, the layer's argument.
 
+        Returns
+        -------
+        Network
+            A new one; this one is untouched.
+
         Raises
         ------
         NetworkError
@@ -288,6 +353,16 @@ class Network:
         """Return a network in which those nodes (or all, if none is named) are frozen.
 
         Frozen weights keep their values; a frozen BatchNorm also its statistics.
+
+        Parameters
+        ----------
+        *names : str
+            Names of nodes.
+
+        Returns
+        -------
+        Network
+            A new one.
         """
         chosen = names or tuple(
             node.name for node in self.nodes if hasattr(node.layer, "trainable")
@@ -295,7 +370,18 @@ class Network:
         return self.with_settings({f"{name}.trainable": False for name in chosen})
 
     def renamed(self, name: str) -> Network:
-        """Return the same network under another name."""
+        """Return the same network under another name.
+
+        Parameters
+        ----------
+        name : str
+            The new name.
+
+        Returns
+        -------
+        Network
+            A new one.
+        """
         return self._rebuilt(self.nodes, name)
 
     def _rebuilt(self, nodes: Iterable[Node], name: str) -> Network:

@@ -15,6 +15,17 @@ class Node:
 
     ``weights_of`` names the node whose weights this one shares, where it has none of
     its own: a layer was called twice.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the network.
+    layer : Layer
+        What it computes.
+    inputs : tuple of str
+        Names of the nodes that it reads.
+    weights_of : str, optional
+        The node whose weights it shares.
     """
 
     name: str
@@ -28,7 +39,18 @@ class Node:
         return self.weights_of or self.name
 
     def with_layer(self, layer: Layer) -> Node:
-        """Return the node with another layer."""
+        """Return the node with another layer.
+
+        Parameters
+        ----------
+        layer : Layer
+            The other layer.
+
+        Returns
+        -------
+        Node
+            With the same name and inputs.
+        """
         return dataclasses.replace(self, layer=layer)
 
 

@@ -107,7 +107,18 @@ class Preprocessing:
 
     @classmethod
     def unknown(cls, uint8: Uint8 = "refused") -> Self:
-        """Say that it is not known how pixels become input, and what uint8 is then."""
+        """Say that it is not known how pixels become input, and what uint8 is then.
+
+        Parameters
+        ----------
+        uint8 : {"refused", "cast"}
+            What becomes of uint8 images.
+
+        Returns
+        -------
+        Preprocessing
+            One with ``is_known`` False.
+        """
         return cls(scale=(1.0,), uint8=uint8)
 
     @property
@@ -164,11 +175,33 @@ class Preprocessing:
         return out
 
     def order(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return images (…, C) with channels in the network's order; a view."""
+        """Return images (…, C) with channels in the network's order; a view.
+
+        Parameters
+        ----------
+        images : ndarray, shape (…, C)
+            RGB.
+
+        Returns
+        -------
+        ndarray, shape (…, C)
+            RGB or BGR.
+        """
         return images[..., ::-1] if self.channel_order == "bgr" else images
 
     def check(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return uint8 images; DataError if nothing is known of them."""
+        """Return uint8 images; DataError if nothing is known of them.
+
+        Parameters
+        ----------
+        images : ndarray
+            Pixels.
+
+        Returns
+        -------
+        ndarray
+            The same.
+        """
         if self.uint8 == "refused":
             raise DataError(_UNKNOWN.format("uint8 images"))
         return images

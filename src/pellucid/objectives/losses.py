@@ -53,7 +53,13 @@ class Loss:
         raise NotImplementedError
 
     def to_json(self) -> dict[str, Any]:
-        """Return the description as plain JSON values."""
+        """Return the description as plain JSON values.
+
+        Returns
+        -------
+        dict
+            ``name`` and the hyperparameters.
+        """
         return {"name": self.name, **dataclasses.asdict(self)}
 
 
@@ -85,7 +91,22 @@ class CrossEntropy(Loss):
             )
 
     def soft_labels(self, labels: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Return labels as probabilities, smoothed."""
+        """Return labels as probabilities, smoothed.
+
+        Parameters
+        ----------
+        labels : ndarray
+            Classes of shape (N, …), or probabilities of the output's shape.
+        shape : tuple of int
+            (N, …, K) of the output.
+        dtype : dtype
+            Of the result.
+
+        Returns
+        -------
+        ndarray, shape (N, …, K)
+            Probabilities, smoothed.
+        """
         classes = shape[-1]
         if labels.ndim == len(shape):
             t = labels.astype(dtype)
@@ -120,6 +141,11 @@ class BinaryCrossEntropy(Loss):
 
     Labels are 0 … 1 of the output's shape; ``label_smoothing`` ε makes them
     ``t(1 − ε) + ε / 2``. Computed as ``max(z, 0) − z·t + log(1 + e^−|z|)``.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        ε, from 0 to less than 1.
     """
 
     label_smoothing: float = 0.0
@@ -230,7 +256,18 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def as_loss(loss: str | Loss | None) -> Loss | None:
-    """Return the loss that a name stands for."""
+    """Return the loss that a name stands for.
+
+    Parameters
+    ----------
+    loss : str, Loss or None
+        A name gives the loss with its defaults.
+
+    Returns
+    -------
+    Loss or None
+        None if None is given.
+    """
     if loss is None or isinstance(loss, Loss):
         return loss
     if loss not in LOSSES:
@@ -262,6 +299,20 @@ def reshape_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> 
     Booleans become integers, and classes of shape (N, …, 1) lose the last axis: a
     mask of one channel, a column.
 
+    Parameters
+    ----------
+    loss : Loss
+        What they are for.
+    labels : ndarray
+        As given.
+    output_shape : tuple of int
+        (N, …) of the output.
+
+    Returns
+    -------
+    ndarray
+        As the loss takes them.
+
     Raises
     ------
     DataError
@@ -278,6 +329,15 @@ def reshape_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> 
 
 def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> None:
     """Check labels against the loss and the shape (N, …) of the output.
+
+    Parameters
+    ----------
+    loss : Loss
+        What they are for.
+    labels : ndarray
+        As given.
+    output_shape : tuple of int
+        (N, …) of the output.
 
     Raises
     ------

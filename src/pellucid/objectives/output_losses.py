@@ -13,7 +13,17 @@ from pellucid.objectives.losses import Loss, as_loss
 
 @dataclass(frozen=True, slots=True)
 class OutputLoss:
-    """The loss of one output, and what it is multiplied by in the sum."""
+    """The loss of one output, and what it is multiplied by in the sum.
+
+    Parameters
+    ----------
+    output : str
+        Name of the output's node.
+    loss : Loss
+        Its loss.
+    weight : float
+        Factor in the sum.
+    """
 
     output: str
     loss: Loss
@@ -48,6 +58,16 @@ class OutputLosses(Loss):
     def from_json(cls, document: Mapping[str, Any]) -> OutputLosses:
         """Read what `to_json` wrote.
 
+        Parameters
+        ----------
+        document : mapping
+            Parsed JSON.
+
+        Returns
+        -------
+        OutputLosses
+            An equal one.
+
         Raises
         ------
         NetworkError
@@ -73,7 +93,18 @@ class OutputLosses(Loss):
 
 
 def loss_from_json(document: Mapping[str, Any]) -> Loss:
-    """Read what `Loss.to_json` wrote, of one output or of several."""
+    """Read what `Loss.to_json` wrote, of one output or of several.
+
+    Parameters
+    ----------
+    document : mapping
+        Parsed JSON.
+
+    Returns
+    -------
+    Loss
+        An equal one.
+    """
     if document.get("name") == OutputLosses.name:
         return OutputLosses.from_json(document)
     return losses.loss_from_json(document)
@@ -95,6 +126,11 @@ def output_losses(
         trained.
     loss_weights : mapping of str to float, optional
         What each output's loss is multiplied by in the sum; 1 where not named.
+
+    Returns
+    -------
+    Loss or None
+        A single output's loss, or `OutputLosses`; None without a loss.
 
     Raises
     ------

@@ -48,16 +48,49 @@ class Layer:
         return f"{kind} '{self.name}'" if self.name else kind
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        """Return the output's shape, without the batch; ShapeError if none fits."""
+        """Return the output's shape, without the batch; ShapeError if none fits.
+
+        Parameters
+        ----------
+        *inputs : tuple of int
+            Shape of each input, without the batch.
+
+        Returns
+        -------
+        tuple of int
+            Shape of the output, without the batch.
+        """
         raise NotImplementedError
 
     def weights(self, *inputs: Shape) -> tuple[WeightSpec, ...]:
-        """Return the layer's arrays in canonical order."""
+        """Return the layer's arrays in canonical order.
+
+        Parameters
+        ----------
+        *inputs : tuple of int
+            Shape of each input, without the batch.
+
+        Returns
+        -------
+        tuple of WeightSpec
+            None for a layer that learns nothing.
+        """
         del inputs
         return ()
 
     def multiply_adds(self, *inputs: Shape) -> int:
-        """Return the multiplications (each with its addition) for one example."""
+        """Return the multiplications (each with its addition) for one example.
+
+        Parameters
+        ----------
+        *inputs : tuple of int
+            Shape of each input, without the batch.
+
+        Returns
+        -------
+        int
+            Of a single example; 0 where nothing is multiplied.
+        """
         del inputs
         return 0
 

@@ -75,7 +75,18 @@ class Rescale(SameShape):
             object.__setattr__(self, field, numbers)
 
     def constants(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return scale and offset of each channel."""
+        """Return scale and offset of each channel.
+
+        Parameters
+        ----------
+        channels : int
+            Channels of the input.
+
+        Returns
+        -------
+        tuple of two tuples of float
+            One number per channel in each.
+        """
         scale, offset = (
             value if isinstance(value, tuple) else (value,) * channels
             for value in (self.scale, self.offset)

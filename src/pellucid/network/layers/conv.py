@@ -130,7 +130,18 @@ class Conv2D(_Convolution):
     stem: ClassVar[str] = "conv2d"
 
     def pads(self, size: Pair) -> Pads:
-        """Return the zeros around an image of that (height, width)."""
+        """Return the zeros around an image of that (height, width).
+
+        Parameters
+        ----------
+        size : (int, int)
+            Height and width of the input.
+
+        Returns
+        -------
+        ((int, int), (int, int))
+            Top and bottom, left and right.
+        """
         return window.pads(
             self.padding, size, self.kernel, self.strides, self.dilations
         )
@@ -163,6 +174,25 @@ class ConvTranspose2D(_Convolution):
     ``padding`` crops the output; "same" makes it input · stride. ``output_padding``
     adds rows and columns at the bottom and right. Weight: (kernel_h, kernel_w,
     in_channels / groups, out_channels). The other parameters are Conv2D's.
+
+    Parameters
+    ----------
+    out_channels : int
+        Channels of the output.
+    kernel_size, stride, padding, dilation, groups : as in Conv2D
+        Of the convolution that is transposed.
+    bias : bool
+        Whether one number per channel is added.
+    activation : str or Layer, optional
+        The node that follows.
+    weight_initializer, bias_initializer : str or initializer, optional
+        As in Conv2D.
+    trainable : bool
+        False freezes the weights.
+    name : str, optional
+        Node name.
+    output_padding : int or (int, int)
+        Rows and columns added at the bottom and right.
     """
 
     output_padding: int | Pair = 0
@@ -178,6 +208,16 @@ class ConvTranspose2D(_Convolution):
         """Return the rows and columns cropped: ((top, bottom), (left, right)).
 
         Negative at the bottom or right where rows of zeros (plus bias) are added.
+
+        Parameters
+        ----------
+        size : (int, int)
+            Height and width of the input.
+
+        Returns
+        -------
+        ((int, int), (int, int))
+            Top and bottom, left and right.
         """
         del size
         extra: Pair = self.output_padding  # type: ignore[assignment]

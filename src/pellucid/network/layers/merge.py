@@ -111,7 +111,18 @@ class Concat(Layer):
             )
 
     def resolved_axis(self, rank: int) -> int:
-        """Return the axis counted from the front, for inputs of that many axes."""
+        """Return the axis counted from the front, for inputs of that many axes.
+
+        Parameters
+        ----------
+        rank : int
+            Axes of an input, without the batch.
+
+        Returns
+        -------
+        int
+            At least 0.
+        """
         return checks.axis(self.who, self.axis, rank)
 
     def output_shape(self, *inputs: Shape) -> Shape:

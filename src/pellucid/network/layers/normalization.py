@@ -152,6 +152,15 @@ class InstanceNorm(PerImageNorm):
     """Normalise each channel of each example on its own (Ulyanov et al. 2016).
 
     That is a GroupNorm with as many groups as channels. The parameters are GroupNorm's.
+
+    Parameters
+    ----------
+    epsilon : float
+        Added to the variance.
+    trainable : bool
+        False freezes scale and offset.
+    name : str, optional
+        Node name.
     """
 
     epsilon: float = 1e-5
@@ -242,7 +251,18 @@ class LocalResponseNorm(SameShape):
             )
 
     def reach(self, channels: int) -> int:
-        """Return how many channels to either side are summed, of so many at all."""
+        """Return how many channels to either side are summed, of so many at all.
+
+        Parameters
+        ----------
+        channels : int
+            Channels of the input.
+
+        Returns
+        -------
+        int
+            ``size // 2``, at most all others.
+        """
         return min(self.size // 2, channels - 1)
 
     def output_shape(self, *inputs: Shape) -> Shape:

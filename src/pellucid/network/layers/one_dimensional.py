@@ -81,8 +81,18 @@ class Conv1D(OneDimensional):
         A dilation of 1 is dense.
     padding : {"valid", "same"}, int or (before, after)
         Zeros around the sequence. "same": output = ceil(input / stride).
-    groups, bias, activation, weight_initializer, bias_initializer, trainable, name
+    groups : int
+        Channels are split into that many groups which do not see each other.
+    bias : bool
+        Whether one number per channel is added.
+    activation : str or Layer, optional
+        The node that follows.
+    weight_initializer, bias_initializer : str or initializer, optional
         As in Conv2D.
+    trainable : bool
+        False freezes the weights.
+    name : str, optional
+        Node name.
     """
 
     out_channels: int
@@ -128,7 +138,18 @@ class Conv1D(OneDimensional):
         )
 
     def sides(self, length: int) -> tuple[int, int]:
-        """Return the zeros before and after a sequence of that length."""
+        """Return the zeros before and after a sequence of that length.
+
+        Parameters
+        ----------
+        length : int
+            Length of the input.
+
+        Returns
+        -------
+        (int, int)
+            Zeros before and after.
+        """
         pads: Pads = self.as_2d().pads((1, length))
         return pads[1]
 
@@ -208,6 +229,17 @@ class AvgPool1D(_Pool1D):
     """Average each window of a sequence over its valid elements.
 
     The parameters are MaxPool1D's.
+
+    Parameters
+    ----------
+    kernel_size : int
+        Length of the window.
+    stride : int, optional
+        The kernel size if left out.
+    padding : as in MaxPool1D
+        It does not count.
+    name : str, optional
+        Node name.
     """
 
     stem: ClassVar[str] = "avg_pool1d"

@@ -90,7 +90,15 @@ class ReLU(Pointwise):
 
 @dataclass(frozen=True)
 class LeakyReLU(Pointwise):
-    """``x`` where positive, else ``slope · x``; the derivative at 0 is the slope."""
+    """``x`` where positive, else ``slope · x``; the derivative at 0 is the slope.
+
+    Parameters
+    ----------
+    slope : float
+        Factor of negative inputs.
+    name : str, optional
+        Node name.
+    """
 
     slope: float = 0.01
 

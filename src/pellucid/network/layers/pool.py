@@ -84,6 +84,17 @@ class AvgPool2D(_Pool):
     """Average each window over its valid cells; padding does not count.
 
     The parameters are MaxPool2D's.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int)
+        Height and width of the window.
+    stride : int or (int, int), optional
+        The kernel size if left out.
+    padding : as in MaxPool2D
+        It does not count.
+    name : str, optional
+        Node name.
     """
 
     stem: ClassVar[str] = "avg_pool2d"
@@ -116,5 +127,16 @@ class GlobalMaxPool2D(Layer):
         return (inputs[0][2],)
 
     def window(self, shape: Shape) -> MaxPool2D:
-        """Return the pool whose one window is the whole image."""
+        """Return the pool whose one window is the whole image.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (height, width, channels) of the input.
+
+        Returns
+        -------
+        MaxPool2D
+            An equal pool.
+        """
         return MaxPool2D((shape[0], shape[1]), name=self.name)

@@ -98,7 +98,18 @@ class Slice(Rearrangement):
         return (self.ranges(shape),)
 
     def ranges(self, shape: Shape) -> SliceStep:
-        """Return what is taken of every axis of an input of that shape."""
+        """Return what is taken of every axis of an input of that shape.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the input, without the batch.
+
+        Returns
+        -------
+        SliceStep
+            Start, stop and step of each axis.
+        """
         axes = [checks.axis(self.who, a, len(shape)) for a in _tuple(self.axis)]
         if len(set(axes)) != len(axes):
             raise ShapeError(

@@ -108,13 +108,37 @@ class Resize(Layer):
         return rows, columns, channels
 
     def length(self, axis: int, n: int) -> int:
-        """Return how many elements an axis of n has after it."""
+        """Return how many elements an axis of n has after it.
+
+        Parameters
+        ----------
+        axis : int
+            0: rows, 1: columns.
+        n : int
+            Elements of that axis before.
+
+        Returns
+        -------
+        int
+            Elements of that axis afterwards.
+        """
         if self.size is not None:
             return self.size[axis]
         return math.floor(n * self._factor(axis, n))
 
     def factors(self, shape: Shape) -> tuple[float, float]:
-        """Return the factors of height and width."""
+        """Return the factors of height and width.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (height, width, channels) of the input.
+
+        Returns
+        -------
+        (float, float)
+            Output size divided by input size.
+        """
         return self._factor(0, shape[0]), self._factor(1, shape[1])
 
     def _factor(self, axis: int, n: int) -> float:
@@ -124,7 +148,20 @@ class Resize(Layer):
         return scales[axis] if isinstance(scales, tuple) else 1.0
 
     def taps(self, axis: int, n: int) -> Taps:
-        """Return what each output row (axis 0) or column (1) is made of."""
+        """Return what each output row (axis 0) or column (1) is made of.
+
+        Parameters
+        ----------
+        axis : int
+            0: rows, 1: columns.
+        n : int
+            Elements of that axis before.
+
+        Returns
+        -------
+        tuple
+            For each output the inputs it reads and their shares.
+        """
         m = self.length(axis, n)
         places = [self._place(i, n, m, self._factor(axis, n)) for i in range(m)]
         if self.mode == "nearest":
@@ -133,7 +170,20 @@ class Resize(Layer):
         return tuple(_between(min(max(at, 0.0), n - 1.0), n) for at in places)
 
     def entries(self, axis: int, n: int) -> tuple[tuple[float, float, float], ...]:
-        """Return the taps as (first input, second input, the second's share)."""
+        """Return the taps as (first input, second input, the second's share).
+
+        Parameters
+        ----------
+        axis : int
+            0: rows, 1: columns.
+        n : int
+            Elements of that axis before.
+
+        Returns
+        -------
+        tuple of tuple of float
+            One for each output.
+        """
         found = []
         for row in self.taps(axis, n):
             (low, _), (high, share) = row[0], row[-1]
