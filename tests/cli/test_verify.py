@@ -2,6 +2,7 @@
 
 from pellucid.engines.numpy.layers import FORWARD
 from pellucid.engines.numpy.layers.forward import Forward
+from pellucid.network.layers import Dense
 
 
 def test_right_derivatives_give_0_and_a_table(pellucid):
@@ -12,7 +13,7 @@ def test_right_derivatives_give_0_and_a_table(pellucid):
 
 
 def test_wrong_derivatives_give_1(pellucid, monkeypatch):
-    right = FORWARD["Dense"]
+    right = FORWARD[Dense]
 
     def wrong(*arguments):
         forward = right(*arguments)
@@ -22,7 +23,7 @@ def test_wrong_derivatives_give_1(pellucid, monkeypatch):
             forward.grad_weights,
         )
 
-    monkeypatch.setitem(FORWARD, "Dense", wrong)
+    monkeypatch.setitem(FORWARD, Dense, wrong)
     answer = pellucid("verify", "xor-one-hidden", "--gradients", "--json")
     assert answer.code == 1
     assert answer.json["passes"] is False
