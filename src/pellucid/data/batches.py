@@ -122,7 +122,9 @@ class Batches:
         self.shard = (int(rank), int(world))
 
     def _check_preprocessing(self) -> None:
-        """Refuse a scale per channel where there are other channels."""
+        """Refuse pixels of which nothing is known, and a scale for other channels."""
+        if self.dataset.images.dtype == np.uint8:
+            self.preprocessing.check(self.dataset.images)
         channels = self.dataset.image_shape[-1]
         count = len(self.preprocessing.scale)
         if self.dataset.images.dtype == np.uint8 and count not in (1, channels):
@@ -259,7 +261,7 @@ class Batches:
         """Do what `Preprocessing.apply` does, with one pass less over memory."""
         if images.dtype != np.uint8:
             return images.astype(self.dtype, copy=False)
-        images = self.preprocessing.order(images)
+        images = self.preprocessing.order(self.preprocessing.check(images))
         scale = np.asarray(self.preprocessing.scale, self.dtype)
         out: npt.NDArray[Any] = np.multiply(images, scale, dtype=self.dtype)
         out += np.asarray(self.preprocessing.offset, self.dtype)
