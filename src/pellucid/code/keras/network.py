@@ -17,7 +17,7 @@ def _merged_name(layer: nl.Layer) -> str | None:
     """Return what Keras' layers take as ``activation=``; None: a layer of its own."""
     if isinstance(layer, nl.ReLU | nl.Softmax):
         return layer.stem
-    if type(layer) not in CALLS:
+    if not isinstance(layer, nl.Pointwise) or type(layer) not in CALLS:
         return None
     call = CALLS[type(layer)](layer, ())
     return call.arguments["activation"] if call.name == "Activation" else None

@@ -18,7 +18,12 @@ from pellucid.network.layers import Shape
 Array = npt.NDArray[Any]
 
 
-_ROLES = {"scale": "weight", "offset": "bias", "running_variance": "running_var"}
+_ROLES = {
+    "offset": "bias",
+    "running_variance": "running_var",
+    "scale": "weight",
+    "slope": "weight",
+}
 
 
 def weights(spec: ScriptSpec, arrays: Mapping[str, Array]) -> dict[str, Array]:
