@@ -97,12 +97,8 @@ def test_neither_a_schedule_nor_another_batch_size_traces_again() -> None:
     for count in (4, 4, 3, 2):
         session.train_step(*batch(count), learning_rate=0.1 / count)
         session.predict(batch(count)[0])
-    assert (
-        session._step_function(
-            1, "int64", False, False
-        ).experimental_get_tracing_count()
-        == 1
-    )
+    step = session._step_function(((1, "int64"),), (False,), False)
+    assert step.experimental_get_tracing_count() == 1
     assert session._predict_function.experimental_get_tracing_count() == 1
 
 
