@@ -11,6 +11,13 @@ from pellucid.exchange.codegen.c_int8 import write as c_int8
 
 SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 NO_FORM = {
+    "clip",
+    "elu",
+    "hard_sigmoid",
+    "hard_swish",
+    "relu6",
+    "resize",
+    "resize_exact",
     "group_norm",
     "instance_norm",
     "l2_normalize",
@@ -83,4 +90,11 @@ def test_whole_networks_give_litert_s_numbers(
 def test_norms_over_channels_are_refused(name, kind, model_of, images_of):
     model = model_of(CASES[name]())
     with pytest.raises(pl.ExchangeError, match=rf"{kind} .* has no int8 form"):
+        c_int8.contents(model, "model.c", images_of(model))
+
+
+@pytest.mark.parametrize("name", ["resize", "resize_exact", "relu6", "maximum"])
+def test_what_has_no_int8_form_is_refused_by_name(name, model_of, images_of):
+    model = model_of(CASES[name]())
+    with pytest.raises(pl.ExchangeError, match="has no int8 form"):
         c_int8.contents(model, "model.c", images_of(model))

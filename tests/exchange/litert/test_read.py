@@ -159,10 +159,6 @@ POOL = {"filter_width": 2, "filter_height": 2, "stride_w": 2, "stride_h": 2}
             graph_with("DIV", np.asarray([3], np.float32)),
             "must divide by powers of two, which is exact",
         ),
-        (
-            graph_with("RESIZE_BILINEAR", np.asarray([12, 12], np.int32)),
-            "must have half_pixel_centers=True; got False",
-        ),
         (graph_with("RELU", dtype="int8"), "must compute in float32; got int8"),
     ],
 )

@@ -103,7 +103,6 @@ _BRANCH = helper.make_graph([helper.make_node("Relu", ["x"], ["z"])], "branch", 
     ("node", "said"),
     [
         (helper.make_node("Gelu", ["x"], ["y"], approximate="fast"), "approximate"),
-        (helper.make_node("Softmax", ["x"], ["y"], axis=2), "along the channels"),
         (helper.make_node("Mul", ["x", "x"], ["y"]), "a part of one alone"),
         (
             helper.make_node("LRN", ["x"], ["y"], size=4),

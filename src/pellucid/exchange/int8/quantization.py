@@ -82,7 +82,9 @@ def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> No
     output.dtype = "int8"
     if kind in _FIXED:
         output.scales = _FIXED[kind]
-    elif kind in _MOVES:
+    elif kind in _MOVES and (
+        not kind.startswith("RESIZE") or _enlarges(made, operator)
+    ):
         output.scales = inputs[0].scales
         if kind == "PADV2":
             _set(inputs[2], np.asarray([-128], np.int8), inputs[0].scales)
@@ -95,6 +97,21 @@ def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> No
     else:
         raise export_error("int8", operator.who, f"{kind} has no int8 form")
     made.operators.append(operator)
+
+
+def _enlarges(made: Graph, operator: Operator) -> bool:
+    """Return whether a resize repeats or interpolates pixels by whole factors.
+
+    That is what the kernels in C do, with half-pixel centres.
+    """
+    old, new = (
+        made.values[i].shape[1:3] for i in (operator.inputs[0], operator.outputs[0])
+    )
+    is_whole = all(n and m % n == 0 for n, m in zip(old, new, strict=True))
+    wanted = operator.kind == "RESIZE_BILINEAR"
+    flags = operator.options
+    is_usual = bool(flags.get("half_pixel_centers")) == wanted
+    return is_whole and is_usual and not flags.get("align_corners")
 
 
 def _range(
