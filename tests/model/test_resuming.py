@@ -89,7 +89,31 @@ OTHER: dict[str, tuple[Any, str]] = {
 
 def test_each_argument_that_must_stay_is_tried() -> None:
     same = {name for name, rule in RULES.items() if rule is Rule.SAME}
-    assert set(OTHER) == same - {"settings"}  # which no argument has
+    # which no argument has; which a recipe keeps in the loss
+    assert set(OTHER) == same - {"settings", "loss_weights"}
+
+
+def test_weights_of_losses_must_stay(tmp_path: Path) -> None:
+    image = pl.Input(3)
+    ends = [pl.Dense(2, name=name)(image) for name in ("one", "two")]
+    network = pl.Network(inputs=image, outputs=ends)
+    random = np.random.default_rng(0)
+    data = random.normal(size=(8, 3)), (np.arange(8) % 2, np.arange(8) % 2)
+
+    def train(weight: float, *, resume: bool = False) -> None:
+        model = pl.Model(
+            network,
+            engine="numpy",
+            loss={"one": "cross_entropy", "two": "cross_entropy"},
+            loss_weights={"two": weight},
+            optimizer="sgd",
+        )
+        model.fit(data, epochs=1, run=tmp_path / "run", resume=resume, progress=False)
+
+    train(0.5)
+    train(0.5, resume=True)
+    with pytest.raises(pl.RunError, match="loss="):
+        train(0.25, resume=True)
 
 
 @pytest.mark.parametrize("name", OTHER)

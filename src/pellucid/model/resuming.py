@@ -35,6 +35,7 @@ RULES: dict[str, Rule] = {
     "network": Rule.SAME,
     "settings": Rule.SAME,
     "loss": Rule.SAME,
+    "loss_weights": Rule.SAME,  # which a recipe keeps in its loss
     "optimizer": Rule.SAME,
     "seed": Rule.SAME,
     "dtype": Rule.SAME,

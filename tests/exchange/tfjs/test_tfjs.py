@@ -16,6 +16,7 @@ from pellucid.exchange.tfjs.read import read_array
 
 #: layers that TensorFlow.js has not, or has otherwise
 REFUSED = {
+    "clip": "there is no layer for Clip",
     "conv_1d": "groups must be 1",
     "group_norm": "there is no such layer",
     "instance_norm": "there is no such layer",
@@ -23,9 +24,12 @@ REFUSED = {
     "avg_pool_uneven": "padding must be 'valid' or 'same'",
     "conv_grouped": "groups must be 1",
     "conv_transpose_grouped": "groups must be 1",
+    "hard_sigmoid": "there is no activation 'hard_sigmoid'",
+    "hard_swish": "there is no activation 'hard_silu'",
     "local_response_norm": "there is no such layer",
     "local_response_norm_wide": "there is no such layer",
     "max_pool_uneven": "padding must be 'valid' or 'same'",
+    "resize": "mode must be 'nearest'",
     "upsample_bilinear": "mode must be 'nearest'",
 }
 #: one a kind of arithmetic in TensorFlow.js; each takes a process of Node
