@@ -71,7 +71,6 @@ def test_networks_of_the_zoo_run_and_come_back(zoo_model, images_of, agree, tmp_
 
 REFUSED = {
     "avg_pool_uneven": r"Mul '.*avg_pool2d.*' must have a constant",
-    "conv_transpose_grouped": r"Split '.*conv_transpose2d.*' .*must be an operator",
 }
 
 
@@ -82,6 +81,17 @@ def test_what_is_spelt_out_otherwise_is_refused_by_name(name, model_of, tmp_path
     path = exchange.write(model, tmp_path / "m.savedmodel")
     with pytest.raises(pl.ExchangeError, match=REFUSED[name]):
         exchange.read(path, engine="numpy")
+
+
+def test_groups_that_are_split_and_joined_come_in(model_of, images_of, agree, tmp_path):
+    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
+    model = model_of(networks.CASES["conv_transpose_grouped"]())
+    path = exchange.write(model, tmp_path / "m.savedmodel")
+    images = images_of(model)
+    agree(
+        exchange.read(path, engine="numpy").predict(images),
+        model.predict(images),
+    )
 
 
 THROUGH_LITERT = (
