@@ -14,7 +14,11 @@ import pytest
 from hypothesis import settings
 
 # how long an example takes says more of the machine than of the code
-settings.register_profile("untimed", deadline=None)
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    max_examples=100 if os.environ.get("PELLUCID_THOROUGH") else 40,
+)
 settings.load_profile("untimed")
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -17,8 +17,8 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 
 _CHANGES = ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.truncate")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-#: long works are ended at every fifth event only, unless this is set
-_EVERY_EVENT = "PELLUCID_EVERY_EVENT"
+#: long works are ended at some events only, unless this is set
+_THOROUGH = "PELLUCID_THOROUGH"
 
 
 def die() -> None:
@@ -110,9 +110,9 @@ def each_event(
 
     ``prepare`` sets the stage each time. The last that is yielded has done all. Of a
     long work only every ``stride``-th event is taken, from the ``first`` on; all of
-    them where PELLUCID_EVERY_EVENT is set.
+    them where PELLUCID_THOROUGH is set.
     """
-    if os.environ.get(_EVERY_EVENT):
+    if os.environ.get(_THOROUGH):
         first = stride = 1
     at = first
     while True:
