@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ _UNKNOWN = (
     "not say it. Import it with --preset, or --scale, --mean and --std (read(…, "
     "preprocessing=…)), or give floats as the network takes them."
 )
+
+Images = TypeVar("Images")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +191,7 @@ class Preprocessing:
         """
         return images[..., ::-1] if self.channel_order == "bgr" else images
 
-    def check(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def check(self, images: Images) -> Images:
         """Return uint8 images; DataError if nothing is known of them.
 
         Parameters
