@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +11,7 @@ from pellucid.errors import ShapeError
 from pellucid.network import Network, layers
 
 CONFIG = settings(
-    max_examples=25,
+    max_examples=25 if os.environ.get("PELLUCID_THOROUGH") else 12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
