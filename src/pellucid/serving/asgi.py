@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
 from pellucid.errors import PellucidError
+from pellucid.renamed import former_names
 from pellucid.serving import (
     health,
     image_predict,
@@ -259,3 +260,6 @@ class _ClientStream:
             await self._send(message)
         except (OSError, RuntimeError) as error:  # uvloop's for a closed connection
             raise Disconnected from error
+
+
+__getattr__ = former_names(__name__, {"Front": "AsgiApp"})

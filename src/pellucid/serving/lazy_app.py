@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from pellucid.renamed import former_names
 from pellucid.serving.http import Receive, Scope, Send
 
 
@@ -41,3 +42,6 @@ class LazyApp:
             if self._app is None:
                 self._app = await asyncio.to_thread(self._make)
             return self._app
+
+
+__getattr__ = former_names(__name__, {"Late": "LazyApp"})

@@ -17,6 +17,7 @@ from pellucid.model import Model
 from pellucid.model.inputs import prepare_images, shape_error
 from pellucid.network.ports import require_single
 from pellucid.objectives import OutputMeaning
+from pellucid.renamed import former_names
 from pellucid.serving.batcher import Batcher
 from pellucid.serving.errors import RequestError, too_many
 from pellucid.serving.http import LARGE, apart
@@ -180,3 +181,6 @@ class ServedModel:
         counts.batches_s += seconds
         counts.last = time.time()
         self._observe(self, images, seconds)
+
+
+__getattr__ = former_names(__name__, {"Served": "ServedModel"})

@@ -19,6 +19,7 @@ from pellucid.network.zoo import ZOO
 from pellucid.recipes import names, override, read
 from pellucid.recipes.builders import build_model, build_network
 from pellucid.recipes.datasets import load_examples
+from pellucid.renamed import former_names
 from pellucid.runs.recipe import Recipe
 from pellucid.serving.errors import RequestError
 from pellucid.studio.images import encode, levels, takes_pictures
@@ -304,3 +305,9 @@ class LiveTraining:
         for lane in self.lanes:
             if lane.thread.ident is not None:
                 lane.thread.join()
+
+
+__getattr__ = former_names(
+    __name__,
+    {"Lane": "EngineTraining", "Lesson": "LiveTraining", "Wish": "TrainingRequest"},
+)

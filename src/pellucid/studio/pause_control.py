@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from pellucid.renamed import former_names
+
 
 class PauseControl:
     """Let trainings run, hold them, let them do single steps, or end them."""
@@ -51,3 +53,6 @@ class PauseControl:
             if self._is_paused and self._allowed:
                 self._allowed -= 1
             return not self._is_ending
+
+
+__getattr__ = former_names(__name__, {"Gate": "PauseControl"})

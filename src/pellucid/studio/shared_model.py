@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pellucid.model import Model
 from pellucid.network.ports import require_single
+from pellucid.renamed import former_names
 from pellucid.serving.state import State
 from pellucid.studio.studio import Studio
 
@@ -124,3 +125,6 @@ def _look_once(model: Model) -> None:
     model.activations(image)
     grad = np.zeros((1, *model.network.output_shape), model.dtype)
     model.vjp(image, grad, training=False)
+
+
+__getattr__ = former_names(__name__, {"Workbench": "SharedModel"})

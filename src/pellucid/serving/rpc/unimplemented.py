@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 
+from pellucid.renamed import former_names
 from pellucid.serving.rpc.messages import SERVICE
 
 _MEMORY = "another process's memory is never read, so that no request reaches it"
@@ -40,3 +41,6 @@ class UnimplementedMethods(grpc.GenericRpcHandler):  # type: ignore[misc]
             )
 
         return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+__getattr__ = former_names(__name__, {"Absent": "UnimplementedMethods"})

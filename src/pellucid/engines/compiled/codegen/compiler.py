@@ -97,7 +97,9 @@ def _loaded(
     code = cache.read(key)
     objects = None if code is None else cache.unpack(code)
     if objects is None:
-        objects = _compiled(write(), machine, what)
+        unit = write()
+        parts = passes.cut(str(unit.module), unit.written_out)
+        objects = [_compiled(part, machine, what) for part in parts if part]
         cache.write(key, cache.pack(objects))
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     for one in objects:
@@ -115,25 +117,19 @@ def _machine(target: Target) -> llvm.TargetMachine:
     )
 
 
-def _compiled(
-    unit: KernelModule, machine: llvm.TargetMachine, what: str
-) -> list[bytes]:
-    """Return the object files of a unit."""
-    text = str(unit.module)
+def _compiled(text: str, machine: llvm.TargetMachine, what: str) -> bytes:
+    """Return the object file of a module."""
     is_long = text.count("\n") > QUIET_S * PER_SECOND
     if is_long:
         _say(f"compiling {what} …")
     begin = time.perf_counter()
-    parts = passes.cut(text, unit.written_out)
-    objects = []
-    for part, run in zip(parts, (passes.run_few, passes.run_all), strict=True):
-        if part:
-            module = llvm.parse_assembly(part)
-            module.verify()
-            objects.append(bytes(machine.emit_object(optimized(module, machine, run))))
+    module = llvm.parse_assembly(text)
+    module.verify()
+    run = passes.run_few if passes.is_written_out(text) else passes.run_all
+    code = bytes(machine.emit_object(optimized(module, machine, run)))
     if is_long:
         _say(f" {time.perf_counter() - begin:.1f} s\n")
-    return objects
+    return code
 
 
 def optimized(

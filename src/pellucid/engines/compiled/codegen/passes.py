@@ -22,6 +22,8 @@ FEW = (
     "instruction_combine",
     "simplify_cfg",
 )
+#: the first line of a module that needs the few alone
+_MARK = "; written out\n"
 _NAME = re.compile(r'@"?([\w.]+)"?\(')
 _DECLARED = re.compile(r"(?m)^declare .*$")
 _ARGUMENT = re.compile(r'(?<=[\w*)]) %"[^"]+"')
@@ -47,11 +49,17 @@ def run_few(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
     passes.run(module, builder)
 
 
+def is_written_out(text: str) -> bool:
+    """Return whether a module is the first part of `cut`, for which few passes do."""
+    return text.startswith(_MARK)
+
+
 def cut(text: str, names: Collection[str]) -> tuple[str, str]:
     """Cut a module in two: the functions that are named, and the others.
 
     Each part declares what the other defines; what is called from the other part
     becomes visible. Where no function is named, the first part is empty.
+    `is_written_out` knows the first part again.
     """
     if not names:
         return "", text
@@ -67,7 +75,12 @@ def cut(text: str, names: Collection[str]) -> tuple[str, str]:
         parts[place].append(shown)
         declared[1 - place].append("declare" + _ARGUMENT.sub("", signature[6:]))
     first, second = (
-        head + elsewhere + "\n".join(declared[i]) + "\n" + "".join(parts[i])
+        (_MARK, "")[i]
+        + head
+        + elsewhere
+        + "\n".join(declared[i])
+        + "\n"
+        + "".join(parts[i])
         for i in (0, 1)
     )
     return first, second
