@@ -10,6 +10,7 @@ import pytest
 from fuzz import changed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 
 import pellucid as pl
 from pellucid import exchange
@@ -18,7 +19,7 @@ from pellucid.exchange import FORMATS
 READ = [f for f in FORMATS.values() if f.is_read and f.is_written and not f.marker]
 NAMES = [entry.name for entry in READ]
 FUZZ = settings(
-    max_examples=30,
+    max_examples=examples(30),
     deadline=10_000,  # milliseconds: a file that hangs fails the test
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

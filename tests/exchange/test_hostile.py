@@ -14,13 +14,14 @@ import pytest
 from fuzz import changed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 
 import pellucid as pl
 from pellucid import exchange
 from pellucid.exchange import FORMATS
 
 FUZZ = settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=30_000,  # milliseconds: a file that hangs fails the test
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -80,7 +81,7 @@ def test_changed_layers_models_are_read_or_refused(small_model, tmp_path):
     path = written(small_model, tmp_path, "tfjs") / "model.json"
     whole = path.read_bytes()
 
-    @settings(FUZZ, max_examples=60)
+    @settings(FUZZ, max_examples=examples(60))
     @given(changed(whole, most=4))
     def check(content):
         path.write_bytes(content)

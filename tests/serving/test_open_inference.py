@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from serving_models import png, small_model
 from starlette.testclient import TestClient
 
@@ -313,7 +314,7 @@ def test_too_many_images_are_refused(client: TestClient) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_bytes_bring_the_binary_extension_down(data: st.DataObject) -> None:
     header = data.draw(
         st.fixed_dictionaries(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from oracles.examples import examples
 from serving_models import small_model
 
 from pellucid.serving import Log, Source, create_app
@@ -52,7 +53,7 @@ def test_no_request_brings_the_server_down(description: Any) -> None:
 
         @given(case=operation.as_strategy())
         @settings(
-            max_examples=8,
+            max_examples=examples(8),
             deadline=None,
             derandomize=True,
             database=None,

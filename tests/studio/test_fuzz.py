@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from serving_models import small_model
 from starlette.testclient import TestClient
 
@@ -60,7 +61,7 @@ def places(document: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-@settings(max_examples=150, derandomize=True, database=None)
+@settings(max_examples=examples(150), derandomize=True, database=None)
 @given(st.data())
 def test_no_odd_body_brings_the_studio_down(client: TestClient, data: Any) -> None:
     path = data.draw(st.sampled_from(sorted(BODIES)))
@@ -74,7 +75,7 @@ def test_no_odd_body_brings_the_studio_down(client: TestClient, data: Any) -> No
         assert " must " in response.json()["error"]
 
 
-@settings(max_examples=40, derandomize=True, database=None)
+@settings(max_examples=examples(40), derandomize=True, database=None)
 @given(st.binary(max_size=200), st.integers(-5, 20))
 def test_no_bytes_bring_the_studio_down(
     client: TestClient, junk: bytes, side: int

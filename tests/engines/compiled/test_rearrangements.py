@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 
 from pellucid.engines.compiled.kernels.elementwise.strided_copy import loop_order
 from pellucid.network import Network, layers
@@ -16,7 +17,7 @@ from pellucid.network.rearrangement import PermuteStep, ReshapeStep
 from pellucid.network.strided import View, joined_axes, transfers
 
 CONFIG = settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

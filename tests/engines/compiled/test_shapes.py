@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 
 from pellucid.errors import ShapeError
 from pellucid.network import Network, layers
 
 CONFIG = settings(
-    max_examples=25 if os.environ.get("PELLUCID_THOROUGH") else 12,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

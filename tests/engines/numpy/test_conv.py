@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import plain
 from oracles.differences import central, relative_error
+from oracles.examples import examples
 
 import pellucid as pl
 from pellucid.engines.numpy.layers import Mode, run
@@ -65,7 +66,7 @@ def check_derivatives(layer: Any, x: Any, weights: Any) -> None:
 
 
 @given(convolutions(pl.Conv2D), st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_conv2d_equals_its_definition(case: Any, seed: int) -> None:
     layer, shape = case
     x, weights = arrays(layer, shape, seed)
@@ -75,7 +76,7 @@ def test_conv2d_equals_its_definition(case: Any, seed: int) -> None:
 
 
 @given(convolutions(pl.Conv2D), st.integers(0, 99))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_conv2d_derivatives_equal_central_differences(case: Any, seed: int) -> None:
     layer, shape = case
     check_derivatives(layer, *arrays(layer, shape, seed))
@@ -91,7 +92,7 @@ def fits(case: Any) -> bool:
 
 
 @given(convolutions(pl.ConvTranspose2D).filter(fits), st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_conv_transpose2d_equals_its_definition(case: Any, seed: int) -> None:
     layer, shape = case
     x, weights = arrays(layer, shape, seed)
@@ -101,7 +102,7 @@ def test_conv_transpose2d_equals_its_definition(case: Any, seed: int) -> None:
 
 
 @given(convolutions(pl.ConvTranspose2D).filter(fits), st.integers(0, 99))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_conv_transpose2d_derivatives_equal_central_differences(
     case: Any, seed: int
 ) -> None:

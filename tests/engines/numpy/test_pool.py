@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import plain
 from oracles.differences import central, relative_error
+from oracles.examples import examples
 
 import pellucid as pl
 from pellucid.engines.numpy.layers import Mode, run
@@ -31,7 +32,7 @@ def pools(draw: Any, kind: Any) -> Any:
 
 
 @given(pools(pl.MaxPool2D), st.integers(0, 99))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_max_pool_equals_its_definition_with_ties(layer: Any, seed: int) -> None:
     random = np.random.default_rng(seed)
     x = random.integers(-2, 3, (2, 6, 5, 2)).astype(float)
@@ -44,7 +45,7 @@ def test_max_pool_equals_its_definition_with_ties(layer: Any, seed: int) -> None
 
 
 @given(pools(pl.AvgPool2D), st.integers(0, 99))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_avg_pool_divides_by_the_valid_cells(layer: Any, seed: int) -> None:
     random = np.random.default_rng(seed)
     x = random.standard_normal((2, 6, 5, 2))

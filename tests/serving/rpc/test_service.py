@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from serving_models import png, small_model
 
 import pellucid as pl
@@ -342,7 +343,7 @@ def test_a_port_that_is_taken_is_refused() -> None:
             asyncio.run(bind(port))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(content=st.binary(max_size=300), shape=st.lists(st.integers(-2, 9), max_size=5))
 def test_no_request_is_a_bug(content: bytes, shape: list[int]) -> None:
     from pellucid.serving.rpc.inference import infer

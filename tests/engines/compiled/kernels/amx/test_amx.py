@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import numbers
 from oracles.maps import aligned
@@ -72,7 +73,7 @@ def product_of(rows, steps, columns, *, accumulate):
 
 
 @pytest.mark.skipif(target().lanes < 16, reason="vectors have fewer than 16 lanes")
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(60), deadline=None, derandomize=True)
 @given(st.lists(SIGNED, min_size=16, max_size=16))
 def test_three_parts_of_8_bits_are_the_number(numbers_):
     x, found = aligned((16,)), aligned((3, 16), np.int32)
@@ -86,7 +87,7 @@ def test_three_parts_of_8_bits_are_the_number(numbers_):
 
 
 @needs_amx
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 7), st.booleans())
 def test_a_product_is_nearer_than_float32s_own(rows, steps, columns, accumulate):
     x, w = numbers((16 * rows, 32 * steps)), numbers((32 * steps, 16 * columns), 1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import RELU, numbers
 from oracles.maps import aligned, distance
@@ -70,7 +71,7 @@ class Case:
         return getattr(self, name)[:, :width].astype(float)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(SIZES, st.booleans(), st.booleans())
 def test_outputs_are_the_product(sizes, has_bias, has_relu):
     case = Case(*sizes, has_bias=has_bias, function=RELU if has_relu else None)
@@ -79,7 +80,7 @@ def test_outputs_are_the_product(sizes, has_bias, has_relu):
     assert distance(case.forward(), expected) < 1e-6
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(SIZES, st.booleans())
 def test_the_inputs_derivative_is_the_product(sizes, accumulate):
     case = Case(*sizes, accumulate=accumulate)
@@ -87,7 +88,7 @@ def test_the_inputs_derivative_is_the_product(sizes, accumulate):
     assert distance(case.grad_input(), expected) < 1e-6
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(SIZES, st.sampled_from([16, 32, 48]), st.sampled_from([16, 32]))
 def test_the_weights_derivative_is_the_product(sizes, rows, chunk):
     case = Case(*sizes)

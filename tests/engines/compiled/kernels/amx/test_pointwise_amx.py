@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import RELU, laid, numbers
 from oracles.maps import aligned, around, convolved, distance, get, put
@@ -47,7 +48,7 @@ def given_to(conv):
 
 
 @needs_amx
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(
     st.integers(1, 13),
     st.integers(1, 13),

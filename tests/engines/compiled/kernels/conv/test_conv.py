@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, numbers
 from oracles.maps import aligned, around, distance, get, put
@@ -41,7 +42,7 @@ def weights(conv):
     return w, memory
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(30), deadline=None, derandomize=True)
 @given(SIZES)
 def test_an_output_is_the_sum_over_its_window(sizes):
     lanes, conv = sizes
@@ -55,7 +56,7 @@ def test_an_output_is_the_sum_over_its_window(sizes):
     assert not around(conv.y, y).any()
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(30), deadline=None, derandomize=True)
 @given(SIZES, st.booleans())
 def test_the_inputs_derivative_is_the_definitions(sizes, accumulate):
     lanes, conv = sizes
@@ -73,7 +74,7 @@ def test_the_inputs_derivative_is_the_definitions(sizes, accumulate):
     assert not around(conv.x, grad_x).any()
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(30), deadline=None, derandomize=True)
 @given(SIZES)
 def test_the_derivatives_by_weights_and_bias_are_added(sizes):
     lanes, conv = sizes
@@ -102,7 +103,7 @@ def joined(layout, count, seed):
     return values, memory
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(SIZES, st.integers(1, 3), st.booleans())
 def test_gradients_of_images_that_go_together(sizes, count, accumulate):
     lanes, conv = sizes

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, laid, numbers
 from oracles.maps import aligned, around, get, put
@@ -27,7 +28,7 @@ SIZES = convolutions(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples(40), deadline=None, derandomize=True)
 @given(SIZES, st.booleans())
 def test_every_output_adds_to_its_window(sizes, accumulate):
     lanes, conv = sizes

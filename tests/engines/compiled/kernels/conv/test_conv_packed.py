@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, laid, numbers
 from oracles.maps import aligned, around, convolved, distance, get, put
@@ -53,7 +54,7 @@ def given_to(conv: Conv) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, w, bias
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(30), deadline=None, derandomize=True)
 @given(SIZES, st.booleans(), st.integers(1, 4), st.booleans())
 def test_parts_in_any_order_make_the_convolution(sizes, by_panel, size, accumulates):
     lanes, conv = sizes
@@ -76,7 +77,7 @@ def test_parts_in_any_order_make_the_convolution(sizes, by_panel, size, accumula
     assert np.array_equal(whole, y)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), deadline=None, derandomize=True)
 @given(SIZES, st.integers(1, 9), st.sampled_from([1, 4]))
 def test_images_that_go_together_are_the_convolutions(sizes, count, group):
     lanes, conv = sizes

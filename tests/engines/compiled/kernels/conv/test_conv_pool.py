@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, RELU, convolutions, laid, numbers
 from oracles.maps import aligned, around, convolved, distance, get, pooled, put
@@ -49,7 +50,7 @@ def expected(conv, x, w, bias):
     return np.maximum(value, 0), np.where(value > 0, code, 4)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), deadline=None, derandomize=True)
 @given(SIZES, st.booleans())
 def test_windows_hold_the_largest_and_say_which_it_was(sizes, has_relu):
     lanes, conv = sizes

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, laid, numbers
 from oracles.maps import aligned, around, distance, get, put
@@ -46,7 +47,7 @@ def weights(conv):
     return w, memory
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(30), deadline=None, derandomize=True)
 @given(SIZES)
 def test_neighbouring_outputs_share_a_vector(sizes):
     lanes, conv = fitting(sizes)
@@ -63,7 +64,7 @@ def test_neighbouring_outputs_share_a_vector(sizes):
     assert not around(conv.y, y).any()
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=examples(30), deadline=None, derandomize=True)
 @given(SIZES)
 def test_the_weights_derivative_is_added(sizes):
     lanes, conv = fitting(sizes)

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, laid, numbers
 from oracles.maps import aligned, around, distance, get, put
@@ -44,7 +45,7 @@ def alone(conv):
     return replace(conv, groups=conv.x.channels)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), deadline=None, derandomize=True)
 @given(SIZES)
 def test_every_channel_meets_its_own_kernel(sizes):
     lanes, conv = sizes
@@ -60,7 +61,7 @@ def test_every_channel_meets_its_own_kernel(sizes):
     assert not around(conv.y, y).any()
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), deadline=None, derandomize=True)
 @given(SIZES, st.booleans())
 def test_the_inputs_derivative_is_the_definitions(sizes, accumulate):
     lanes, conv = sizes
@@ -78,7 +79,7 @@ def test_the_inputs_derivative_is_the_definitions(sizes, accumulate):
     assert not around(conv.x, grad_x).any()
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), deadline=None, derandomize=True)
 @given(SIZES)
 def test_the_weights_derivative_is_added(sizes):
     lanes, conv = sizes

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, convolutions, laid, numbers
 from oracles.maps import aligned, distance, get, put
@@ -118,7 +119,7 @@ class Case:
         return get(self.conv.x, grad)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=examples(15), deadline=None, derandomize=True)
 @given(SIZES, st.sampled_from([0.0, 0.5, 1.0]))
 def test_bits_say_where_an_output_is_alive_and_its_bias_sums_it(sizes, alive):
     case = Case(*sizes, alive)
@@ -138,7 +139,7 @@ def wide(windows):
     return 4, Conv(x, y, (3, 3), top_left=(1, 1))
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=examples(15), deadline=None, derandomize=True)
 @given(SIZES)
 @example(wide(22))
 @example(wide(50))
@@ -158,7 +159,7 @@ def test_the_weights_derivative_is_the_definitions(sizes):
     assert not grad.any()
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=examples(15), deadline=None, derandomize=True)
 @given(SIZES)
 def test_the_inputs_derivative_is_the_definitions(sizes):
     case = Case(*sizes)
@@ -168,7 +169,7 @@ def test_the_inputs_derivative_is_the_definitions(sizes):
     )
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=examples(15), deadline=None, derandomize=True)
 @given(SIZES)
 def test_the_inputs_derivative_window_by_window_is_the_definitions(sizes):
     case = Case(*sizes)
@@ -190,7 +191,7 @@ def test_windows_whose_patch_no_registers_hold_do_not_fit():
         assert windows_of(other, 16, 32) is None
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=examples(15), deadline=None, derandomize=True)
 @given(SIZES)
 def test_codes_alone_give_the_weights_derivative(sizes):
     case = Case(*sizes)

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, numbers
 from oracles.maps import aligned, distance
@@ -53,7 +54,7 @@ class Case:
         return getattr(self, name)[:, :width].astype(float)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(SIZES)
 def test_outputs_are_the_product(sizes):
     case = Case(*sizes)
@@ -62,7 +63,7 @@ def test_outputs_are_the_product(sizes):
     assert distance(case.exact("y"), expected) < 2e-6
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(SIZES, st.booleans())
 def test_the_inputs_derivative_is_the_product(sizes, accumulate):
     case = Case(*sizes, accumulate=accumulate)
@@ -74,7 +75,7 @@ def test_the_inputs_derivative_is_the_product(sizes, accumulate):
     assert (case.x[:, case.spec.inputs :] == behind).all()
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=examples(12), deadline=None, derandomize=True)
 @given(SIZES)
 def test_the_weights_derivative_is_the_product(sizes):
     case = Case(*sizes)

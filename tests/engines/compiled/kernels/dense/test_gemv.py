@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, RELU, numbers
 from oracles.maps import aligned, distance
@@ -35,7 +36,7 @@ def run(lanes, x, w, bias, function=None):
     return y[:outputs], flag[0]
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), deadline=None, derandomize=True)
 @given(
     st.sampled_from(LANES),
     st.integers(1, 70),

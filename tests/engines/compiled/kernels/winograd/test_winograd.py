@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import LANES, RELU, convolutions, laid, numbers
 from oracles.maps import aligned, around, convolved, distance, get, pooled, put
@@ -110,7 +111,7 @@ def given_numbers(conv):
     return x, w, numbers((conv.y.channels,), 2)
 
 
-@settings(max_examples=24, deadline=None, derandomize=True)
+@settings(max_examples=examples(24), deadline=None, derandomize=True)
 @given(SIZES, EDGES, st.sampled_from(["hwio", "ohwi"]), st.booleans())
 def test_outputs_are_the_convolutions(sizes, edge, layout, is_turned):
     lanes, conv = sizes
@@ -122,7 +123,7 @@ def test_outputs_are_the_convolutions(sizes, edge, layout, is_turned):
     assert not halo.any()
 
 
-@settings(max_examples=24, deadline=None, derandomize=True)
+@settings(max_examples=examples(24), deadline=None, derandomize=True)
 @given(SIZES, EDGES)
 def test_every_output_is_added_once(sizes, edge):
     lanes, conv = sizes
@@ -134,7 +135,7 @@ def test_every_output_is_added_once(sizes, edge):
     assert distance(y, convolved(x, w, conv) + before) < 5e-6
 
 
-@settings(max_examples=24, deadline=None, derandomize=True)
+@settings(max_examples=examples(24), deadline=None, derandomize=True)
 @given(SIZES, EDGES)
 def test_pooled_windows_hold_the_largest_and_say_which_it_was(sizes, edge):
     lanes, conv = sizes
@@ -150,7 +151,7 @@ def test_pooled_windows_hold_the_largest_and_say_which_it_was(sizes, edge):
     assert not halo.any()
 
 
-@settings(max_examples=24, deadline=None, derandomize=True)
+@settings(max_examples=examples(24), deadline=None, derandomize=True)
 @given(SIZES, EDGES, st.booleans())
 def test_what_sees_only_zeros_is_the_bias_exactly(sizes, edge, is_pooled):
     lanes, conv = sizes
@@ -174,7 +175,7 @@ def test_what_sees_only_zeros_is_the_bias_exactly(sizes, edge, is_pooled):
     assert (found[blind] == np.maximum(bias, 0)).all()
 
 
-@settings(max_examples=24, deadline=None, derandomize=True)
+@settings(max_examples=examples(24), deadline=None, derandomize=True)
 @given(SIZES)
 def test_an_output_sees_what_is_not_zero(sizes):
     lanes, conv = sizes

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, numbers
 from oracles.maps import aligned, around, convolved, distance, get, put
@@ -69,7 +70,7 @@ def images(layout, count, seed):
     return values, memory
 
 
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=examples(10), deadline=None, derandomize=True)
 @given(SIZES, EDGES, st.integers(1, 9), st.sampled_from([1, 4]))
 def test_images_that_go_together_are_the_convolutions(sizes, edge, count, group):
     lanes, conv = sizes
@@ -90,7 +91,7 @@ def test_images_that_go_together_are_the_convolutions(sizes, edge, count, group)
         assert not around(conv.y, mine.copy()).any()
 
 
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=examples(10), deadline=None, derandomize=True)
 @given(SIZES, EDGES, st.integers(1, 5))
 def test_an_image_in_steps_and_parts_is_the_convolution(sizes, edge, size):
     lanes, conv = sizes
@@ -114,7 +115,7 @@ def test_an_image_in_steps_and_parts_is_the_convolution(sizes, edge, size):
     assert distance(get(conv.y, y), wanted) < 5e-6
 
 
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=examples(10), deadline=None, derandomize=True)
 @given(SIZES, EDGES, st.integers(1, 9), st.sampled_from([1, 4]))
 def test_the_weights_gradient_is_the_sum_over_images(sizes, edge, count, group):
     lanes, conv = sizes

@@ -1,6 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import maps
+from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import convolutions, numbers
 from oracles.maps import aligned, distance, put
@@ -23,7 +24,7 @@ SIZES = convolutions(
 )
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=examples(20), deadline=None, derandomize=True)
 @given(SIZES, st.sampled_from([2, 4]))
 def test_the_weights_derivative_is_added_image_by_image(sizes, edge):
     lanes, conv = sizes
