@@ -44,44 +44,13 @@ def batch_norm(element: ElementContext) -> Calculation:
 
 def layer_norm(element: ElementContext) -> Calculation:
     """``y = γ · (x − μ) / √(variance + ε) + β`` over the last axis."""
-    layer: Any = element.node.layer
-    *lead, k = element.at
-    row = [float(x) for x in element.x[tuple(lead)]]
-    count = len(row)
-    mean = math.fsum(row) / count
-    variance = math.fsum((x - mean) ** 2 for x in row) / count
-    sigma = math.sqrt(variance + layer.epsilon)
-    hats = [(x - mean) / sigma for x in row]
-    scale = float(element.weights["scale"][k])
-    terms = tuple(
-        Term(
-            source=element.source,
-            at=(*lead, m),
-            x=row[m],
-            value=hats[m],
-            slope=scale
-            * (float(m == k) - 1 / count - hats[k] * hats[m] / count)
-            / sigma,
-            note="this one" if m == k else "",
-        )
-        for m in range(count)
-    )
-    root = f"√({show(variance)} + {show(layer.epsilon)})"
-    return Calculation(
+    *lead, _ = element.at
+    count = element.x.shape[-1]
+    return _normalize(
+        element,
+        [(*lead, m) for m in range(count)],
+        counted=f"of {count} numbers",
         equation="y[k] = scale[k] · (x[k] − mean) / √(variance + ε) + offset[k]",
-        terms=terms,
-        steps=(
-            Step("mean", f"of {count} numbers", mean),
-            Step("variance", f"mean of (x − {show(mean)})²", variance),
-            Step("σ", root, sigma),
-            Step(
-                "x̂",
-                f"({show(row[k])} − {show(mean)}) / {show(sigma)}",
-                hats[k],
-            ),
-            *_scale_and_shift(element, hats[k]),
-        ),
-        parameters=_parameters(element, hats[k]),
     )
 
 
@@ -96,6 +65,24 @@ def group_norm(element: ElementContext) -> Calculation:
         for at in np.ndindex(*element.x.shape)
         if first <= at[-1] < first + size
     ]
+    channels = f"channels {first} … {first + size - 1}" if size > 1 else f"channel {c}"
+    return _normalize(
+        element,
+        places,
+        counted=f"of {len(places)} elements, {channels}",
+        equation="y = scale[c] · (x − mean) / √(variance + ε) + offset[c]",
+    )
+
+
+def _normalize(
+    element: ElementContext,
+    places: list[tuple[int, ...]],
+    *,
+    counted: str,
+    equation: str,
+) -> Calculation:
+    """Return the calculation of an element by the statistics of some places."""
+    layer: Any = element.node.layer
     values = [float(element.x[at]) for at in places]
     count = len(values)
     mean = math.fsum(values) / count
@@ -103,7 +90,7 @@ def group_norm(element: ElementContext) -> Calculation:
     sigma = math.sqrt(variance + layer.epsilon)
     hats = [(x - mean) / sigma for x in values]
     k = places.index(tuple(element.at))
-    scale = float(element.weights["scale"][c])
+    scale = float(element.weights["scale"][element.at[-1]])
     terms = tuple(
         Term(
             source=element.source,
@@ -115,20 +102,15 @@ def group_norm(element: ElementContext) -> Calculation:
         )
         for m, (at, x, hat) in enumerate(zip(places, values, hats, strict=True))
     )
-    channels = f"channels {first} … {first + size - 1}" if size > 1 else f"channel {c}"
     root = f"√({show(variance)} + {show(layer.epsilon)})"
     return Calculation(
-        equation="y = scale[c] · (x − mean) / √(variance + ε) + offset[c]",
+        equation=equation,
         terms=terms,
         steps=(
-            Step("mean", f"of {count} elements, {channels}", mean),
+            Step("mean", counted, mean),
             Step("variance", f"mean of (x − {show(mean)})²", variance),
             Step("σ", root, sigma),
-            Step(
-                "x̂",
-                f"({show(values[k])} − {show(mean)}) / {show(sigma)}",
-                hats[k],
-            ),
+            Step("x̂", f"({show(values[k])} − {show(mean)}) / {show(sigma)}", hats[k]),
             *_scale_and_shift(element, hats[k]),
         ),
         parameters=_parameters(element, hats[k]),

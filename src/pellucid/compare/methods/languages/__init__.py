@@ -1,1 +1,1 @@
-"""The artifact run from other languages: programs, compilers, and what came out."""
+"""The artifact run from other languages: programs, compilers, and their output."""
