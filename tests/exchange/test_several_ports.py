@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,18 +83,34 @@ def test_what_is_written_comes_back(
         np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-7)
 
 
+def require_runtime(suffix: str) -> None:
+    """Skip where a file's runtime is not installed."""
+    programs = {".c": "gcc", ".mjs": "node"}
+    if suffix not in programs:
+        packages = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
+        pytest.importorskip(packages[suffix])
+    elif shutil.which(programs[suffix]) is None:
+        pytest.skip(f"there is no {programs[suffix]}")
+
+
 def as_list(output: Any) -> list[np.ndarray]:
     return list(output) if isinstance(output, tuple) else [output]
 
 
+EVERY = [two_branches, detector, on_the_way, siamese, triplet]
+#: three inputs and outputs, inputs in another order, an output that others read
+FEW = [two_branches, on_the_way, triplet]
+
+
 @pytest.mark.parametrize(
-    ("suffix", "runtime"), [(".onnx", "onnxruntime"), (".tflite", "ai_edge_litert")]
+    ("suffix", "make"),
+    [(suffix, make) for suffix in (".onnx", ".tflite") for make in EVERY]
+    + [(suffix, make) for suffix in (".c", ".mjs") for make in FEW],
 )
-@pytest.mark.parametrize("make", [two_branches, detector, on_the_way, siamese, triplet])
 def test_the_files_own_runtime_gives_every_output(
-    tmp_path: Path, make: Callable[[], pl.Network], suffix: str, runtime: str
+    tmp_path: Path, make: Callable[[], pl.Network], suffix: str
 ) -> None:
-    pytest.importorskip(runtime)
+    require_runtime(suffix)
     model = model_of(make())
     path = pl.exchange.write(model, tmp_path / f"m{suffix}")
     report = pl.exchange.verify_export(model, path, images_for(model.network, 5))
@@ -137,17 +155,38 @@ def test_inputs_of_a_file_must_be_of_known_sizes(tmp_path: Path) -> None:
         pl.exchange.read(path, input_shape=(6, 6, 2))
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [e for e in WRITTEN if e.holds_shared and not e.holds_several],
-    ids=lambda entry: entry.name,
-)
-def test_a_file_with_shared_weights_gives_the_same(tmp_path: Path, entry: Any) -> None:
-    model = model_of(siamese_of_one_input())
-    path = pl.exchange.write(model, tmp_path / f"m{entry.suffix}", format=entry.name)
-    images = np.random.default_rng(0).random((5, 4), np.float32)
-    try:
-        report = pl.exchange.verify_export(model, path, images)
-    except pl.MissingExtraError as error:
-        pytest.skip(str(error))
-    assert report.relative < 1e-5
+def test_c_of_several_ports_is_clean_and_keeps_to_its_workspace(
+    tmp_path: Path,
+) -> None:
+    require_runtime(".c")
+    model = model_of(detector())
+    pl.exchange.write(model, tmp_path / "m.c")
+    header = (tmp_path / "m.h").read_text()
+    assert "(const float *image,\n               float *output_kind_softmax," in header
+    assert "#define M_OUTPUT_BOX 4" in header
+    (tmp_path / "main.c").write_text(
+        '#include <stdio.h>\n#include <stdlib.h>\n#include "m.h"\n'
+        "int main(void) { float *space = malloc(M_WORKSPACE * sizeof *space);\n"
+        "static unsigned char pixels[M_INPUTS];\n"
+        "float kind[M_OUTPUT_KIND_SOFTMAX], box[M_OUTPUT_BOX];\n"
+        "m_predict_pixels(pixels, kind, box, space); free(space);\n"
+        'printf("%.9g %.9g", kind[0], box[3]); return 0; }'
+    )
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined"]
+    command = ["gcc", *flags, "m.c", "main.c", "-o", "program", "-lm"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    said = subprocess.run(["./program"], cwd=tmp_path, capture_output=True, check=True)
+    kind, box = model.predict(np.zeros((1, 8, 8, 2), np.uint8))
+    got = [float(number) for number in said.stdout.split()]
+    np.testing.assert_allclose(got, [kind[0, 0], box[0, 3]], rtol=1e-5)
+
+
+def test_a_module_of_several_inputs_says_which_is_missing(tmp_path: Path) -> None:
+    require_runtime(".mjs")
+    pl.exchange.write(model_of(siamese()), tmp_path / "m.mjs")
+    code = (
+        "import('./m.mjs').then((m) => m.predict({ left: new Float32Array(72) }))"
+        ".catch((e) => console.log(e.message))"
+    )
+    done = subprocess.run(["node", "-e", code], cwd=tmp_path, capture_output=True)
+    assert b"predict: input 'right' must have 72 numbers; got none." in done.stdout

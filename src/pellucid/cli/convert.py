@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from pellucid.cli import import_options, options
-from pellucid.cli.export import print_report, unverified, verify_file
+from pellucid.cli.export import make_noise, print_report, unverified, verify_file
 from pellucid.cli.output import answer, emit, say, table
 
 if TYPE_CHECKING:
@@ -136,11 +136,13 @@ def sample_images(model: Any) -> Any:
 
     from pellucid.data import load
 
-    shape = model.network.input_shape
-    if shape == (28, 28, 1) and model.preprocessing.is_known:
+    network = model.network
+    is_single, shape = len(network.inputs) == 1, network.input_shape
+    if is_single and shape == (28, 28, 1) and model.preprocessing.is_known:
         return np.asarray(load("mnist")[1].images[:_IMAGES])
-    say(f"no images of shape {shape} available: comparing files on noise")
-    return np.random.default_rng(0).normal(size=(_IMAGES, *shape)).astype(np.float32)
+    what = f"images of shape {shape}" if is_single else "inputs"
+    say(f"no {what} available: comparing files on noise")
+    return make_noise(network, _IMAGES)
 
 
 def _compare_nodes(model: Any, target: Path, images: Any) -> dict[str, float]:

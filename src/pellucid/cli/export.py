@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pellucid.cli.open_run import LoadedRun
     from pellucid.data import Dataset
     from pellucid.exchange import ExportReport
+    from pellucid.network import Network
 
 _IMAGES = 32  # each file is verified on
 
@@ -116,12 +117,25 @@ def sample_images(loaded: LoadedRun, splits: tuple[Dataset, Dataset] | None) -> 
     """Return real images to verify files on; noise if there are none."""
     import numpy as np
 
-    shape = loaded.model.network.input_shape
-    if splits is not None and splits[1].image_shape == shape:
+    network = loaded.model.network
+    is_single, shape = len(network.inputs) == 1, network.input_shape
+    if is_single and splits is not None and splits[1].image_shape == shape:
         return np.asarray(splits[1].images[:_IMAGES])
-    say(f"no images of shape {shape} available: files are checked on noise")
+    what = f"images of shape {shape}" if is_single else "inputs"
+    say(f"no {what} available: files are checked on noise")
+    return make_noise(network, _IMAGES)
+
+
+def make_noise(network: Network, count: int) -> Any:
+    """Return normal noise of the input's shape; a tuple where there are several."""
+    import numpy as np
+
     random = np.random.default_rng(0)
-    return random.normal(size=(_IMAGES, *shape)).astype(np.float32)
+    arrays = tuple(
+        random.normal(size=(count, *network.shapes[name])).astype(np.float32)
+        for name in network.inputs
+    )
+    return arrays if len(arrays) > 1 else arrays[0]
 
 
 def select_calibration(

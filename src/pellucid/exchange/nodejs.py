@@ -21,8 +21,22 @@ import { pathToFileURL } from "node:url";
 const begin = performance.now();
 const model = await import(pathToFileURL(process.argv[1]));
 const load = performance.now() - begin;
-const shape = model.inputShape;
-const predict = (image) => model.predict(image);
+const { inputShape, inputShapes } = model;
+const many = (shape) => shape.reduce((a, b) => a * b, 1);
+const shape = [Object.values(inputShapes ?? { inputShape }).map(many)
+  .reduce((a, b) => a + b)];
+// several inputs and outputs lie behind each other
+const given = (values) => {
+  if (!inputShapes) return values;
+  let begin = 0;
+  return Object.fromEntries(Object.entries(inputShapes).map(([name, shape]) =>
+    [name, values.subarray(begin, begin += many(shape))]));
+};
+const predict = (values) => {
+  const made = model.predict(given(values));
+  return ArrayBuffer.isView(made) ? made
+    : Object.values(made).flatMap((output) => [...output]);
+};
 const version = `Node ${process.version}`;
 """
 
@@ -119,7 +133,7 @@ def _run_in_node(
             f"export: '{path}' must run in Node; got {done.stderr.decode()[-300:]}"
         )
     answer = json.loads(done.stdout)
-    is_packed = len(network.outputs) > 1
+    is_packed = len(network.inputs) > 1 or len(network.outputs) > 1
     gives = (len(images), *((-1,) if is_packed else network.output_shape))
     return RuntimeMeasurement(
         runtime=answer["version"],

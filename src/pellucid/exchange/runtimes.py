@@ -14,6 +14,7 @@ from pellucid.exchange.codegen.c.run import c, c_int8
 from pellucid.exchange.keras.for_keras import open_for_keras
 from pellucid.exchange.litert.run import litert
 from pellucid.exchange.nodejs import javascript, tfjs
+from pellucid.exchange.packing import pack, unpack
 from pellucid.exchange.runtime_layout import (
     adapt,
     adapt_several,
@@ -72,7 +73,17 @@ def read_back(path: Path, network: Network, images: Array) -> RuntimeMeasurement
     from pellucid.exchange.api import read
 
     def load() -> Predict:
-        return read(path, engine="numpy").predict
+        model = read(path, engine="numpy")
+        if len(network.inputs) == len(network.outputs) == 1:
+            return model.predict
+        shapes = [network.shapes[name] for name in network.inputs]
+
+        def predict(packed: Array) -> Array:
+            inputs = unpack(packed, shapes)
+            made = model.predict(tuple(inputs) if len(inputs) > 1 else inputs[0])
+            return pack(made if isinstance(made, tuple) else (made,))
+
+        return predict
 
     return time_runtime(load, images, "pellucid, numpy")
 

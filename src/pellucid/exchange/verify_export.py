@@ -22,7 +22,8 @@ from pellucid.network import Network
 from pellucid.network.ports import require_single
 
 Array = npt.NDArray[Any]
-_SEVERAL = ("onnx", "tfjs", "tflite")  # runtimes that take and give several arrays
+#: runtimes that take and give several arrays
+_SEVERAL = ("c", "javascript", "npz", "onnx", "safetensors", "tfjs", "tflite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

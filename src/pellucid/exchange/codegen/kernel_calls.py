@@ -92,8 +92,8 @@ class KernelProgram:
         self.calls.append(KernelCall(planned.node.name, kernel, arguments))
 
     def array(self, planned: PlannedNode, role: str, array: Array) -> ConstantRef:
-        """Keep a constant array."""
-        name = f"{planned.node.name}_{role}_"
+        """Keep a constant array; nodes that share their weights share it."""
+        name = f"{planned.node.owner}_{role}_"
         self.arrays[name] = np.asarray(array, np.float32)
         return ConstantRef(name)
 

@@ -50,11 +50,14 @@ class PlannedNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPlan:
-    """Nodes in order, offsets of input and output, the workspace's size in elements."""
+    """Nodes in order, offsets of inputs and outputs, the workspace's size in elements.
+
+    Inputs and outputs stand in the network's order.
+    """
 
     nodes: tuple[PlannedNode, ...]
-    input: int
-    output: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
     size: int
 
 
@@ -101,17 +104,18 @@ class Workspace:
 def plan_memory(network: Network) -> MemoryPlan:
     """Plan the buffers of a network; sizes and offsets are in elements."""
     space, places = Workspace(), dict[str, int]()
-    entry, exit_ = network.inputs[0], network.outputs[0]
     left = {node.name: len(network.consumers[node.name]) for node in network.nodes}
-    left[exit_] += 1
+    for name in network.outputs:  # stays until all has run
+        left[name] += 1
     readers: dict[int, int] = {}  # place → nodes that will still read it
     nodes = []
+    for name in network.inputs:  # all of them are there before anything runs
+        places[name] = space.take(prod(network.shapes[name]))
+        readers[places[name]] = left[name]
     # walk in topological order; a buffer lives until its last reader has run
     for node in network.nodes:
         shape = network.shapes[node.name]
         if isinstance(node.layer, Input):
-            places[node.name] = space.take(prod(shape))
-            readers[places[node.name]] = left[node.name]
             continue
         sources = tuple(places[source] for source in node.inputs)
         first = sources[0]
@@ -146,5 +150,8 @@ def plan_memory(network: Network) -> MemoryPlan:
         if scratch is not None:
             space.free(scratch)
     return MemoryPlan(
-        nodes=tuple(nodes), input=places[entry], output=places[exit_], size=space.size
+        nodes=tuple(nodes),
+        inputs=tuple(places[name] for name in network.inputs),
+        outputs=tuple(places[name] for name in network.outputs),
+        size=space.size,
     )

@@ -21,10 +21,8 @@ def describe_pixels(prefix: str, how: Preprocessing) -> str:
     return f"   {function}  the same from bytes 0 ... 255, scaled as in training"
 
 
-def declare_pixels(prefix: str, how: Preprocessing, kind: str) -> str:
-    """Return the function's declaration in C; nothing where it is not known how."""
-    if not how.is_known:
-        return ""
+def declare_pixels(prefix: str, kind: str) -> str:
+    """Return the function's declaration in C."""
     return (
         f"void {prefix}_predict_pixels(const unsigned char *pixels, {kind} *output,\n"
         f"                             {kind} *workspace);\n"

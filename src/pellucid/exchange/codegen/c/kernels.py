@@ -562,5 +562,3 @@ MATH = {
 }
 #: kernels that are written with lanes
 WITH_LANES = {"conv", "dense"}
-#: kernels that need <string.h>
-WITH_STRING = {"concat", "conv", "dense", "max_pool", "pad", "upsample_nearest"}

@@ -6,6 +6,7 @@ import ctypes
 import shutil
 import subprocess
 import tempfile
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +84,32 @@ def _read_define(header: str, name: str) -> str:
 def _load_library(
     library: Path, header: str, network: Network, dtype: Any = np.float32
 ) -> Predict:
+    """Return a function of images; of several inputs and outputs packed as one array.
+
+    Those of one example lie behind each other, and each is passed by its address.
+    """
     prefix = header.split("_predict ", maxsplit=1)[0].rsplit(maxsplit=1)[-1]
     function = getattr(ctypes.CDLL(str(library)), f"{prefix}_predict")
     workspace = np.zeros(int(_read_define(header, "WORKSPACE")), dtype)
+    is_packed = len(network.inputs) > 1 or len(network.outputs) > 1
+    takes, gives = (
+        [prod(network.shapes[name]) for name in names]
+        for names in (network.inputs, network.outputs)
+    )
+    shape = (sum(gives),) if is_packed else network.output_shape
 
     def predict(x: Array) -> Array:
         images = np.ascontiguousarray(x, dtype)
-        outputs = np.zeros((len(x), *network.output_shape), dtype)
+        outputs = np.zeros((len(x), *shape), dtype)
         for image, output in zip(images, outputs, strict=True):
-            places = (image.ctypes.data, output.ctypes.data, workspace.ctypes.data)
-            function(*map(ctypes.c_void_p, places))
+            places = [*_places(image, takes), *_places(output, gives)]
+            function(*map(ctypes.c_void_p, [*places, workspace.ctypes.data]))
         return outputs
 
     return predict
+
+
+def _places(array: Array, sizes: list[int]) -> list[int]:
+    """Return the addresses of parts that lie behind each other."""
+    begins = np.cumsum([0, *sizes[:-1]])
+    return [int(array.ctypes.data + array.itemsize * begin) for begin in begins]

@@ -56,6 +56,12 @@ def _string(text: str) -> str:
     return '"' + "".join(parts) + '"'
 
 
+def break_signature(head: str, arguments: list[str]) -> str:
+    """Return a function's head with one argument to a line."""
+    indent = " " * len(head)
+    return head + f",\n{indent}".join(arguments) + ")"
+
+
 def format_call(call: KernelCall) -> str:
     """Return the call of a kernel."""
     shown = ", ".join(_argument(value) for value in call.arguments)

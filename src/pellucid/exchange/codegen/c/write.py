@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from pellucid.exchange.codegen.pixels import (
     pixel_place,
 )
 from pellucid.exchange.codegen.pointwise import c_helpers, write_c
+from pellucid.exchange.codegen.ports import Port, input_ports, output_ports
 from pellucid.network import Preprocessing
 from pellucid.runs import ModelFile
 
@@ -25,7 +25,10 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     stem = re.sub(r"\.[cC]$", "", Path(name).name)
     prefix = text.make_identifier(stem)
     network, program = file.network, lower(file, lanes=kernels.LANES)
-    header = _header(file, prefix, program.plan.size)
+    inputs = input_ports(network, program.plan)
+    outputs = output_ports(network, program.plan)
+    has_pixels = len(inputs) == 1 and file.preprocessing.is_known
+    header = _header(file, prefix, (inputs, outputs), program.plan.size)
     body = [
         f'#include "{stem}.h"\n',
         *_includes(program),
@@ -35,8 +38,8 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
         *c_helpers(list(program.functions.values())),
         *(write_c(name, function) for name, function in program.functions.items()),
         text.format_classes(file, prefix),
-        _predict(prefix, program),
-        _pixels(prefix, file.preprocessing, network.input_shape),
+        _predict(prefix, program, inputs, outputs),
+        _pixels(prefix, file.preprocessing, inputs[0], outputs) if has_pixels else "",
     ]
     return {f"{stem}.c": "\n".join(body).encode(), f"{stem}.h": header.encode()}
 
@@ -47,24 +50,31 @@ def _includes(program: KernelProgram) -> list[str]:
     return [*lines, "#include <math.h>"] if uses_math else lines
 
 
-def _header(file: ModelFile, prefix: str, size: int) -> str:
+Ports = tuple[list[Port], list[Port]]
+
+
+def _header(file: ModelFile, prefix: str, ports: Ports, size: int) -> str:
     network, upper = file.network, prefix.upper()
-    inputs, outputs = network.input_shape, network.output_shape
-    entry_shape, exit_shape = map(text.format_shape, (inputs, outputs))
+    inputs, outputs = ports
+    is_single = len(inputs) == len(outputs) == 1
+    about = _describe(file, prefix, ports) if is_single else _list(file, prefix, ports)
+    sizes = "\n".join(
+        f"#define {upper}_{port.define} {port.size}" for port in (*inputs, *outputs)
+    )
+    first = sum(port.size for port in inputs) if len(inputs) == 1 else 0
+    predict = _signature(f"{prefix}_predict", inputs, outputs)
+    pixels = ""
+    if len(inputs) == 1 and file.preprocessing.is_known:
+        pixels = f"{_pixels_signature(prefix, outputs)};\n"
     return f"""/* {escape_comment(network.name)}, written by pellucid.
    C99; link with -lm where it needs math.
 
-   {prefix}_predict         one image of floats, {entry_shape}, channels fastest
-{describe_pixels(prefix, file.preprocessing)}
-
-   output has {exit_shape} numbers; workspace is yours, one a thread, and need
-   not be cleared. Nothing is allocated and nothing global is changed. */
+{about} */
 #ifndef {upper}_H
 #define {upper}_H
 
-#define {upper}_INPUTS {prod(inputs)}
-#define {upper}_OUTPUTS {prod(outputs)}
-#define {upper}_WORKSPACE {max(size, prod(inputs))} /* floats */
+{sizes}
+#define {upper}_WORKSPACE {max(size, first)} /* floats */
 #define {upper}_CLASSES {len(file.classes)}
 
 #ifdef __cplusplus
@@ -72,8 +82,8 @@ extern "C" {{
 #endif
 
 extern const char *const {prefix}_classes[{max(len(file.classes), 1)}];
-void {prefix}_predict(const float *image, float *output, float *workspace);
-{declare_pixels(prefix, file.preprocessing, "float")}
+{predict};
+{pixels}
 #ifdef __cplusplus
 }}
 #endif
@@ -81,41 +91,103 @@ void {prefix}_predict(const float *image, float *output, float *workspace);
 """
 
 
-def _predict(prefix: str, program: KernelProgram) -> str:
+def _describe(file: ModelFile, prefix: str, ports: Ports) -> str:
+    """Return what the header says of one input and one output."""
+    takes, exit_shape = (text.format_shape(side[0].shape) for side in ports)
+    about = f"one image of floats, {takes}, channels fastest"
+    return f"""   {prefix}_predict         {about}
+{describe_pixels(prefix, file.preprocessing)}
+
+   output has {exit_shape} numbers; workspace is yours, one a thread, and need
+   not be cleared. Nothing is allocated and nothing global is changed."""
+
+
+def _list(file: ModelFile, prefix: str, ports: Ports) -> str:
+    """Return what the header says of several inputs or outputs."""
+    inputs, outputs = ports
+    rows = [
+        f"   {port.argument}: {text.format_shape(port.shape)}"
+        for port in (*inputs, *outputs)
+    ]
+    pixels = "   inputs are floats, scaled as in training"
+    if len(inputs) == 1:
+        pixels = describe_pixels(prefix, file.preprocessing)
+    body = "\n".join(rows)
+    return f"""   {prefix}_predict         one example of floats, channels fastest
+{pixels}
+
+{body}
+
+   workspace is yours, one a thread, and need not be cleared. Nothing is allocated
+   and nothing global is changed."""
+
+
+def _signature(name: str, inputs: list[Port], outputs: list[Port]) -> str:
+    """Return a function of inputs, outputs and workspace, broken where it is long."""
+    arguments = [f"const float *{port.argument}" for port in inputs]
+    arguments += [f"float *{port.argument}" for port in outputs]
+    arguments.append("float *workspace")
+    head = f"void {name}("
+    whole = f"{head}{', '.join(arguments)})"
+    return whole if len(whole) < 88 else text.break_signature(head, arguments)
+
+
+def _pixels_signature(prefix: str, outputs: list[Port]) -> str:
+    head = f"void {prefix}_predict_pixels("
+    names = [port.argument for port in outputs]
+    if len(names) == 1:
+        return declare_pixels(prefix, "float").rstrip(";\n")
+    floats = [f"float *{name}" for name in (*names, "workspace")]
+    return text.break_signature(head, ["const unsigned char *pixels", *floats])
+
+
+def _predict(
+    prefix: str, program: KernelProgram, inputs: list[Port], outputs: list[Port]
+) -> str:
     body = "\n".join(text.format_call(call) for call in program.calls)
     upper = prefix.upper()
+    taken = ", ".join(f"float *{port.argument}" for port in outputs)
+    gives = "\n".join(
+        f"    memcpy({port.argument}, space + {port.start}, "
+        f"{upper}_{port.define} * sizeof *{port.argument});"
+        for port in outputs
+    )
+    reads = "\n".join(
+        f"    memcpy(workspace + {port.start}, {port.argument}, "
+        f"{upper}_{port.define} * sizeof *{port.argument});"
+        for port in inputs
+    )
+    given = ", ".join(port.argument for port in outputs)
     return f"""
-static void run(float *space, float *output)
+static void run(float *space, {taken})
 {{
 {body}
-    memcpy(output, space + {program.plan.output}, {upper}_OUTPUTS * sizeof *output);
+{gives}
 }}
 
-void {prefix}_predict(const float *image, float *output, float *workspace)
+{_signature(f"{prefix}_predict", inputs, outputs)}
 {{
-    memcpy(workspace + {program.plan.input}, image, {upper}_INPUTS * sizeof *image);
-    run(workspace, output);
+{reads}
+    run(workspace, {given});
 }}"""
 
 
-def _pixels(prefix: str, how: Preprocessing, shape: tuple[int, ...]) -> str:
+def _pixels(prefix: str, how: Preprocessing, entry: Port, outputs: list[Port]) -> str:
     """Return the function that takes bytes; the image lies first in the workspace."""
-    if not how.is_known:
-        return ""
-    inputs, place = prod(shape), pixel_place(how, shape)
+    place = pixel_place(how, entry.shape)
     count = len(how.scale)
     value = f"(float)pixels[{place}] * scale[i % {count}] + offset[i % {count}]"
     scale = text.format_constant("scale", np.asarray(how.scale, np.float32))
     offset = text.format_constant("offset", np.asarray(how.offset, np.float32))
+    names = [port.argument for port in outputs]
     return f"""
-void {prefix}_predict_pixels(const unsigned char *pixels, float *output,
-                             float *workspace)
+{_pixels_signature(prefix, outputs)}
 {{
     {scale}
     {offset}
     int i;
-    for (i = 0; i < {inputs}; i++)
+    for (i = 0; i < {entry.size}; i++)
         workspace[i] = {value};
-    run(workspace, output);
+    run(workspace, {", ".join(names)});
 }}
 """

@@ -92,7 +92,7 @@ extern "C" {{
 
 extern const char *const {prefix}_classes[{max(len(file.classes), 1)}];
 void {prefix}_predict(const int8_t *image, int8_t *output, int8_t *workspace);
-{declare_pixels(prefix, file.preprocessing, "int8_t")}
+{declare_pixels(prefix, "int8_t") if file.preprocessing.is_known else ""}
 #ifdef __cplusplus
 }}
 #endif

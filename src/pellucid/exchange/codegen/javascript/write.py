@@ -24,7 +24,8 @@ from pellucid.exchange.codegen.kernel_calls import (
 )
 from pellucid.exchange.codegen.pixels import pixel_place
 from pellucid.exchange.codegen.pointwise import write_javascript
-from pellucid.network import Preprocessing
+from pellucid.exchange.codegen.ports import Port, input_ports, output_ports
+from pellucid.network import Network, Preprocessing
 from pellucid.network.expression.nodes import topological
 from pellucid.runs import ModelFile
 
@@ -58,11 +59,17 @@ def _concatenate(program: KernelProgram) -> tuple[dict[str, int], bytes]:
     return starts, whole.astype("<f4").tobytes()
 
 
+def _has_several(file: ModelFile) -> bool:
+    return len(file.network.inputs) > 1 or len(file.network.outputs) > 1
+
+
 def _head(file: ModelFile) -> str:
     first = (
         f"// {escape_comment(file.network.name)}, written by pellucid: "
         "an ES module without dependencies.\n"
     )
+    if _has_several(file):
+        return first + _head_of_several(file)
     if not file.preprocessing.is_known:
         return (
             f"{first}//   import {{ predict, classes }} from ...\n"
@@ -78,17 +85,47 @@ def _head(file: ModelFile) -> str:
     )
 
 
+def _head_of_several(file: ModelFile) -> str:
+    network = file.network
+    pixels = "predictPixels the same from bytes 0 ... 255."
+    rows = [
+        f"//   import {{ {', '.join(_functions(file))}, classes }} from ...",
+        f"// predict takes {_shown(network.inputs, 'one image')} as floats, channels",
+        f"// fastest, and returns {_shown(network.outputs, 'a new Float32Array')}.",
+    ]
+    if len(_functions(file)) > 1:
+        rows.append(f"// {pixels}")
+    return "\n".join(rows)
+
+
+def _functions(file: ModelFile) -> list[str]:
+    """Return what is exported: one image of bytes can be scaled, several inputs not."""
+    has_pixels = file.preprocessing.is_known and len(file.network.inputs) == 1
+    return ["predict", "predictPixels"] if has_pixels else ["predict"]
+
+
+def _shown(names: tuple[str, ...], single: str) -> str:
+    return single if len(names) == 1 else f"{{ {', '.join(names)} }}"
+
+
 def _exports(file: ModelFile) -> str:
-    how = file.preprocessing
+    how, network = file.preprocessing, file.network
     values: dict[str, Any] = {
-        "inputShape": list(file.network.input_shape),
-        "outputShape": list(file.network.output_shape),
+        **_shapes("inputShape", network.inputs, network),
+        **_shapes("outputShape", network.outputs, network),
         "classes": list(file.classes),
         "preprocessing": _preprocessing(how),
     }
     return "\n".join(
         f"export const {key} = {json.dumps(value)};" for key, value in values.items()
     )
+
+
+def _shapes(key: str, names: tuple[str, ...], network: Network) -> dict[str, Any]:
+    """Return the shape of the only one; ``…Shapes`` by name where there are several."""
+    if len(names) == 1:
+        return {key: list(network.shapes[names[0]])}
+    return {f"{key}s": {name: list(network.shapes[name]) for name in names}}
 
 
 def _preprocessing(how: Preprocessing) -> dict[str, Any] | None:
@@ -121,23 +158,51 @@ const weights = decoded("{text}");
 
 def _predict(file: ModelFile, program: KernelProgram, starts: dict[str, int]) -> str:
     calls = "\n".join(_call(call, starts) for call in program.calls)
-    entry, exit_ = program.plan.input, program.plan.output
+    inputs = input_ports(file.network, program.plan)
+    outputs = output_ports(file.network, program.plan)
+    takes = "image" if len(inputs) == 1 else "inputs"
     return f"""
-export function predict(image) {{
-  if (image.length !== size(inputShape))
-    throw new RangeError(
-      `predict: image must have ${{size(inputShape)}} numbers; got ${{image.length}}.`);
-  const m = memory, W = weights;
-  m.set(image, {entry});
+export function predict({takes}) {{
+{_read_inputs(inputs)}
 {calls}
-  return m.slice({exit_}, {exit_} + size(outputShape));
+{_return_outputs(outputs)}
 }}
 {_predict_pixels(file)}"""
 
 
+def _read_inputs(inputs: list[Port]) -> str:
+    """Return the check of each input's size and its copy into memory."""
+    if len(inputs) == 1:
+        return f"""  if (image.length !== size(inputShape))
+    throw new RangeError(
+      `predict: image must have ${{size(inputShape)}} numbers; got ${{image.length}}.`);
+  const m = memory, W = weights;
+  m.set(image, {inputs[0].start});"""
+    places = json.dumps({port.name: port.start for port in inputs})
+    return f"""  const m = memory, W = weights;
+  for (const [name, place] of Object.entries({places})) {{
+    const count = size(inputShapes[name]), came = inputs[name]?.length ?? "none";
+    if (came !== count)
+      throw new RangeError(
+        `predict: input '${{name}}' must have ${{count}} numbers; got ${{came}}.`);
+    m.set(inputs[name], place);
+  }}"""
+
+
+def _return_outputs(outputs: list[Port]) -> str:
+    if len(outputs) == 1:
+        start = outputs[0].start
+        return f"  return m.slice({start}, {start} + size(outputShape));"
+    rows = ",\n".join(
+        f"    {json.dumps(port.name)}: m.slice({port.start}, {port.start + port.size})"
+        for port in outputs
+    )
+    return f"  return {{\n{rows},\n  }};"
+
+
 def _predict_pixels(file: ModelFile) -> str:
     how = file.preprocessing
-    if not how.is_known:
+    if "predictPixels" not in _functions(file):
         return ""
     place = pixel_place(how, file.network.input_shape)
     pixel = "pixel" if place == "i" else f"pixels[{place}]"
