@@ -5,6 +5,6 @@ from __future__ import annotations
 import os
 
 
-def examples(count: int) -> int:
-    """Return ``count`` where PELLUCID_THOROUGH is set, else a third, four at least."""
-    return count if os.environ.get("PELLUCID_THOROUGH") else max(count // 3, 4)
+def examples(count: int, *, of: int = 3, least: int = 4) -> int:
+    """Return ``count`` where PELLUCID_THOROUGH is set, else one ``of`` so many."""
+    return count if os.environ.get("PELLUCID_THOROUGH") else max(count // of, least)

@@ -53,10 +53,15 @@ class Twins:
         shape = (count, *self.network.input_shape)
         return random.normal(size=shape).astype(np.float32)
 
+    def check_predict(self, count=3):
+        x = self.images(count)
+        wanted = self.slow.predict(x.astype(np.float64))
+        close(self.fast.predict(x), wanted, FORWARD, "predict")
+
     def check_forward(self, count=3):
+        self.check_predict(count)
         x = self.images(count)
         wide = x.astype(np.float64)
-        close(self.fast.predict(x), self.slow.predict(wide), FORWARD, "predict")
         for training in (False, True):
             slow = self.slow.activations(wide, training=training)
             fast = self.fast.activations(x, training=training)
@@ -64,12 +69,12 @@ class Twins:
             for node, wanted in slow.items():
                 close(fast[node], wanted, FORWARD, f"{node}, training={training}")
 
-    def check_vjp(self, count=3, tolerance=BACKWARD):
+    def check_vjp(self, count=3, tolerance=BACKWARD, modes=(True, False)):
         x = self.images(count)
         random = np.random.default_rng(2)
         shape = (count, *self.network.output_shape)
         given = random.normal(size=shape).astype(np.float32)
-        for training in (True, False):
+        for training in modes:
             slow = self.slow.vjp(
                 x.astype(np.float64), given.astype(np.float64), training=training
             )
