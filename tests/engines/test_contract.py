@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from pellucid.engines.state import initial_state
 from pellucid.errors import EngineError
 from pellucid.network import Network, Sequential
 from pellucid.network import layers as pl
+
+pytestmark = pytest.mark.usefixtures("quick_compiling")
 
 BATCH = 4
 ODD = ((1, 0), (2, 1))  # zeros that differ from side to side
@@ -330,19 +332,6 @@ def assert_same(before: Any, after: Any) -> None:
     assert list(before) == list(after)
     for name in before:
         np.testing.assert_array_equal(before[name], after[name], err_msg=name)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compiling(engine: Engine) -> Iterator[None]:
-    """Compile some hundred tiny functions in half the time; the sums are the same."""
-    if engine.name != "jax":
-        yield
-        return
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module", params=LAYERS)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy.typing as npt
 
 from pellucid.engines.distributed import BatchShard
+from pellucid.engines.saved_forward import SavedForward
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
 
@@ -92,6 +93,32 @@ class Session(Protocol):
         self, images: Arrays, grad_output: Arrays, *, training: bool = True
     ) -> tuple[Arrays, dict[str, Array]]:
         """Pull a derivative by the output back to the images and the parameters."""
+        ...
+
+    def forward(
+        self, images: Arrays, training: bool, *, input_gradient: bool = True
+    ) -> tuple[Arrays, SavedForward]:
+        """Return the output, and what `backward` needs; for loops that are not ours.
+
+        In training the running statistics of batch norms move, and the step by one:
+        the next forward pass draws other dropout masks. ``input_gradient=False``
+        spares the gradient with respect to the images.
+        """
+        ...
+
+    def backward(
+        self, saved: SavedForward, grad_output: Arrays
+    ) -> tuple[Arrays | None, dict[str, Array]]:
+        """Return the gradients with respect to the images and the parameters.
+
+        Nothing of the forward pass is computed again. The first is None where
+        `forward` was told to spare it.
+
+        Raises
+        ------
+        EngineError
+            If the weights have changed since the forward pass.
+        """
         ...
 
     def state(self) -> dict[str, Array]:

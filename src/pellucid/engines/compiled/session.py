@@ -27,6 +27,7 @@ from pellucid.engines.compiled.program.program import (
     Program,
     address,
 )
+from pellucid.engines.compiled.program.spare_memories import SpareMemories
 from pellucid.engines.compiled.program.workers import Pool
 from pellucid.engines.distributed import (
     ALONE,
@@ -37,6 +38,7 @@ from pellucid.engines.distributed import (
 from pellucid.engines.loss_input import require
 from pellucid.engines.memory import refuse_without_memory, require_memory
 from pellucid.engines.ports import (
+    count_of,
     inputs_of,
     join,
     labels_of,
@@ -47,6 +49,7 @@ from pellucid.engines.ports import (
     step_result,
 )
 from pellucid.engines.protocol import Array, Arrays, State, StepResult
+from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network
@@ -117,6 +120,8 @@ class CompiledSession:
         )
         self._vectors = {name: _aligned(size) for name in names}
         self._programs: dict[Purpose, Program] = {}
+        self._memories: dict[Purpose, SpareMemories] = {}
+        self._version = 0  # how often the weights have changed
         self._chunks: dict[tuple[int, bool], int] = {}
         self._outputs: dict[int, OutputArrays] = {}
         self._has_one = len(network.inputs) == len(network.outputs) == 1
@@ -279,15 +284,7 @@ class CompiledSession:
         program = self._program(Purpose("vjp", is_training=training))
         self._reserve(program, count)
         self._give_masks(program, None, count)
-        given = split("grad_output", network.outputs, grad_output)
-        kept = [np.ascontiguousarray(grad, np.float32) for grad in given]
-        for name, grad in zip(network.outputs, kept, strict=True):
-            wanted = (count, *network.shapes[name])
-            if grad.shape != wanted:
-                raise ShapeError(
-                    f"vjp: grad_output must have the output's shape {wanted}; "
-                    f"got shape={grad.shape}."
-                )
+        kept = self._checked_grads("vjp", grad_output, count)
         grad_inputs = [np.zeros(array.shape, np.float32) for array in x]
         outputs = [np.empty(grad.shape, np.float32) for grad in kept]
         self._give_images(program, x)
@@ -296,6 +293,71 @@ class CompiledSession:
         program.place(_addresses("output", network.outputs, outputs))
         program.run(count, chunk=self._chunk(program, count))
         return join(grad_inputs), self._grads()
+
+    @_alone
+    def forward(
+        self, images: Arrays, training: bool, *, input_gradient: bool = True
+    ) -> tuple[Arrays, SavedForward]:
+        """Return the output, and what `backward` needs; in training buffers move."""
+        x, count = self._checked(images), count_of(self._network, images)
+        purpose = Purpose(
+            "halves",
+            is_training=bool(training),
+            spares_input_gradient=not input_gradient,
+        )
+        program = self._program(purpose)
+        memories = self._memories.setdefault(purpose, SpareMemories())
+        memories.attach(program, self._version)
+        self._reserve(program, count)
+        self._give_masks(program, None, count)
+        outputs = [
+            np.empty((count, *self._network.shapes[name]), np.float32)
+            for name in self._network.outputs
+        ]
+        program.place(_addresses("output", self._network.outputs, outputs))
+        self._give_images(program, x)
+        program.set(update=int(training))
+        program.run(count, chunk=self._chunk(program, count), half="forward")
+        self._parts.step += int(training)
+        memory = memories.detach(program, self._version)
+        saved = SavedForward(self, self._version, (program, memory, x))
+        return join(outputs), saved
+
+    @_alone
+    def backward(
+        self, saved: SavedForward, grad_output: Arrays
+    ) -> tuple[Arrays | None, dict[str, Array]]:
+        """Return the gradients with respect to the images and the parameters."""
+        program, memory, x = saved.open(self, "compiled", self._version)
+        network, count = self._network, len(x[0])
+        kept = self._checked_grads("backward", grad_output, count)
+        wants_input = program.low.purpose.wants_input_gradient
+        grad_inputs = [np.zeros(a.shape, np.float32) for a in x if wants_input]
+        program.attach_memory(memory.memory, is_fresh=True)
+        try:
+            self._give_images(program, x)
+            program.place(_addresses("grad_output", network.outputs, kept))
+            if wants_input:
+                program.place(_addresses("grad_input", network.inputs, grad_inputs))
+            program.set(update=0, keeps_grads=1)
+            program.run(count, chunk=self._chunk(program, count), half="backward")
+        finally:
+            program.detach_memory()
+        return join(grad_inputs) if wants_input else None, self._grads()
+
+    def _checked_grads(self, who: str, grads: Arrays, count: int) -> list[Array]:
+        """Return gradients with respect to the outputs as the programs read them."""
+        network = self._network
+        given = split("grad_output", network.outputs, grads)
+        kept = [np.ascontiguousarray(grad, np.float32) for grad in given]
+        for name, grad in zip(network.outputs, kept, strict=True):
+            wanted = (count, *network.shapes[name])
+            if grad.shape != wanted:
+                raise ShapeError(
+                    f"{who}: grad_output must have the output's shape {wanted}; "
+                    f"got shape={grad.shape}."
+                )
+        return kept
 
     @_alone
     def state(self) -> dict[str, Array]:
@@ -363,6 +425,7 @@ class CompiledSession:
         return self._programs[purpose]
 
     def _weights_changed(self) -> None:
+        self._version += 1
         for program in self._programs.values():
             program.is_fresh = False
 

@@ -35,6 +35,7 @@ from pellucid.engines.ports import (
 )
 from pellucid.engines.protocol import Array, State, StepResult
 from pellucid.engines.protocol import Arrays as Ports
+from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.network import Network
 from pellucid.network.layers import Dropout
@@ -101,6 +102,9 @@ class JaxSession:
         self._jit_activations = jax.jit(self._activations, static_argnums=3)
         self._jit_gradients = jax.jit(self._gradients)
         self._jit_vjp = jax.jit(self._vjp, static_argnums=4)
+        self._jit_forward = jax.jit(self._forward, static_argnums=(3, 4))
+        self._jit_pull_back = jax.jit(lambda pull_back, grads: pull_back(grads))
+        self._version = 0  # how often the weights have changed
         with self._precision():
             self._take(parts)
 
@@ -145,6 +149,7 @@ class JaxSession:
             else:
                 losses, output = self._step_together(batch, numbers, part)
             self._step += 1
+            self._version += 1
             return self._result(losses, self._out(output))
 
     def _result(self, losses: Arrays, output: Ports) -> StepResult:
@@ -223,6 +228,39 @@ class JaxSession:
             )
             return self._out(grad_x), self._in_order(grads)
 
+    def forward(
+        self, images: Ports, training: bool, *, input_gradient: bool = True
+    ) -> tuple[Ports, SavedForward]:
+        """Return the output, and what `backward` needs; in training buffers move."""
+        masks = self._masks(count_of(self.network, images)) if training else {}
+        with self._precision():
+            outputs, changed, pull_back = self._jit_forward(
+                (self._trained.parameters, self._fixed()),
+                self._input(images),
+                masks,
+                bool(training),
+                bool(input_gradient),
+            )
+            if training:
+                buffers = self._trained.buffers | changed
+                self._trained = self._trained._replace(buffers=buffers)
+                self._step += 1
+            content = pull_back, input_gradient
+            return self._out(outputs), SavedForward(self, self._version, content)
+
+    def backward(
+        self, saved: SavedForward, grad_output: Ports
+    ) -> tuple[Ports | None, dict[str, Array]]:
+        """Return the gradients with respect to the images and the parameters."""
+        pull_back, input_gradient = saved.open(self, "jax", self._version)
+        given = split("grad_output", self.network.outputs, grad_output)
+        with self._precision():
+            found = self._jit_pull_back(
+                pull_back, [np.asarray(grad, self._dtype) for grad in given]
+            )
+            grad_x = self._out(found[1]) if input_gradient else None
+            return grad_x, self._in_order(found[0])
+
     def state(self) -> dict[str, Array]:
         """Return copies of all that training changes."""
         weights = arrays_out(self._weights(), self._dtype)
@@ -248,6 +286,7 @@ class JaxSession:
 
     def _take(self, parts: UnpackedState) -> None:
         self._step, self._seed = parts.step, parts.seed
+        self._version += 1
         weights = weights_in(parts.weights, self._device)
         trains = {weight.name for weight in self.network.parameters}
         moves = {
@@ -382,14 +421,35 @@ class JaxSession:
     def _vjp(
         self, weights: Any, images: Any, grad_output: Any, masks: Any, training: bool
     ) -> Any:
+        _, _, pull_back = self._forward(weights, images, masks, training, True)
+        grads, grad_x = pull_back(grad_output)
+        return grad_x, grads
+
+    def _forward(
+        self,
+        weights: Any,
+        images: Any,
+        masks: Any,
+        training: bool,
+        input_gradient: bool,
+    ) -> Any:
+        """Return outputs, moved buffers, and the function that pulls gradients back."""
         parameters, fixed = weights
 
-        def outputs(images: Any, parameters: Arrays) -> Any:
+        def outputs(parameters: Arrays, images: Any) -> Any:
             mode, ends = Mode(training, masks), self.network.outputs
-            values = self._run(parameters | fixed, images, mode, *ends).values
-            return [values[name].astype(self._dtype) for name in ends]
+            values, changed = self._run(parameters | fixed, images, mode, *ends)
+            return [values[name].astype(self._dtype) for name in ends], changed
 
-        return jax.vjp(outputs, images, parameters)[1](grad_output)
+        if input_gradient:
+            found, pull_back, changed = jax.vjp(
+                outputs, parameters, images, has_aux=True
+            )
+        else:
+            found, pull_back, changed = jax.vjp(
+                lambda some: outputs(some, images), parameters, has_aux=True
+            )
+        return found, changed, pull_back
 
     def _weights(self) -> Arrays:
         everything = self._trained.parameters | self._fixed()

@@ -27,6 +27,7 @@ from pellucid.engines.ports import (
 )
 from pellucid.engines.protocol import Array, Arrays, State, StepResult
 from pellucid.engines.registry import unsupported_layer
+from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import pack_state, unpack_state
 from pellucid.network import Network
 from pellucid.network.layers import BatchNorm, Input, has_entry
@@ -60,6 +61,7 @@ class NumpySession:
         self._dtype = np.dtype(dtype)
         self._trained = {weight.name for weight in network.parameters}
         self._learners = self._nodes_that_learn()
+        self._version = 0  # how often the weights have changed
         self._couples_examples = any(
             isinstance(node.layer, BatchNorm) and node.layer.trainable
             for node in network.nodes
@@ -102,6 +104,7 @@ class NumpySession:
         """Change weights, buffers and optimizer slots by one update."""
         optimizer = require("optimizer", self._optimizer)
         result, grads, buffers = self._learn(images, labels, sample_weight, masks, part)
+        self._version += 1
         if part is not None:
             grads = self._summed(grads)
         parts = self._parts
@@ -114,9 +117,20 @@ class NumpySession:
             rate=learning_rate,
             step=parts.step,
         )
-        for name, values in buffers.items():
-            parts.weights[name][...] = values
+        self._take_buffers(buffers)
         return result
+
+    def _take_buffers(self, buffers: dict[str, Array]) -> None:
+        # not in place: what a forward pass saved may need the former ones
+        self._parts.weights.update(buffers)
+
+    def _buffers_of(self, records: Records) -> dict[str, Array]:
+        """Return the running statistics that a batch has moved."""
+        return {
+            f"{self._network.node(name).owner}.{role}": values
+            for name, record in records.items()
+            for role, values in record.buffers.items()
+        }
 
     def _summed(self, grads: dict[str, Array]) -> dict[str, Array]:
         """Add up all processes' derivatives, as one flat vector."""
@@ -156,6 +170,43 @@ class NumpySession:
         grad_nodes, grads = self.pull_back(images, ends, training=training)
         return join([grad_nodes[name] for name in network.inputs]), grads
 
+    @refuse_without_memory("numpy")
+    def forward(
+        self, images: Arrays, training: bool, *, input_gradient: bool = True
+    ) -> tuple[Arrays, SavedForward]:
+        """Return the output, and what `backward` needs; in training buffers move."""
+        masks = self._masks(count_of(self._network, images)) if training else {}
+        records = self._run(images, is_training=training, masks=masks)
+        if training:
+            self._take_buffers(self._buffers_of(records))
+            self._parts.step += 1
+        saved = SavedForward(self, self._version, (records, input_gradient))
+        return self._outputs(records), saved
+
+    @refuse_without_memory("numpy")
+    def backward(
+        self, saved: SavedForward, grad_output: Arrays
+    ) -> tuple[Arrays | None, dict[str, Array]]:
+        """Return the gradients with respect to the images and the parameters."""
+        records, input_gradient = saved.open(self, "numpy", self._version)
+        network = self._network
+        given = split("grad_output", network.outputs, grad_output)
+        ends = {
+            name: np.asarray(grad, self._dtype)
+            for name, grad in zip(network.outputs, given, strict=True)
+        }
+        wanted = self._learners
+        if input_gradient:
+            wanted = {node.name for node in network.nodes}
+        reached, grads = self._pull_back(records, ends, wanted)
+        if not input_gradient:
+            return None, grads
+        found = [
+            reached.get(name, np.zeros_like(records[name].output))
+            for name in network.inputs
+        ]
+        return join(found), grads
+
     def pull_back(
         self, images: Arrays, ends: Mapping[str, Array], *, training: bool
     ) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -183,6 +234,7 @@ class NumpySession:
         self._parts = unpack_state(
             self._network, state, optimizer=self._optimizer, dtype=self._dtype.name
         )
+        self._version += 1
 
     def _masks(self, count: int, start: int = 0) -> Mapping[str, Array]:
         return masks_for(
@@ -258,11 +310,7 @@ class NumpySession:
                 {name: sums[name] + g for name, g in grads.items()} if sums else grads
             )
             outputs.append([records[name].output for name in self._network.outputs])
-            buffers = {
-                f"{self._network.node(name).owner}.{role}": values
-                for name, record in records.items()
-                for role, values in record.buffers.items()
-            }
+            buffers = self._buffers_of(records)
         if not outputs:  # a process's share of a small batch may be empty
             shapes = (self._network.shapes[name] for name in self._network.outputs)
             outputs.append([np.zeros((0, *shape), self._dtype) for shape in shapes])

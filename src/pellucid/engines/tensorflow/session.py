@@ -24,6 +24,7 @@ from pellucid.engines.ports import (
     step_result,
 )
 from pellucid.engines.protocol import Array, Arrays, State, StepResult
+from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import UnpackedState, has_dropout, pack_state, unpack_state
 from pellucid.engines.tensorflow.distributed import peer_errors, sum_over_processes
 from pellucid.engines.tensorflow.imports import keras, tf
@@ -77,6 +78,8 @@ class TensorflowSession:
         self._gradients_function = functools.cache(self._make_gradients_function)
         self._activations_function = functools.cache(self._make_activations_function)
         self._vjp_function = functools.cache(self._make_vjp_function)
+        self._forward_function = functools.cache(self._make_forward_function)
+        self._version = 0  # how often the weights have changed
         with tf.device(device):
             self._make_models()
             self._updates = (
@@ -162,6 +165,7 @@ class TensorflowSession:
                 tf.constant(part.total if part else 0, str(self._dtype)),
             )
             self._step += 1
+            self._version += 1
             found = {name: float(loss) for name, loss in losses.items()}
             output = self._outputs(outputs)
             return step_result(self.loss, self._terms, found, output)
@@ -205,6 +209,38 @@ class TensorflowSession:
             )
             return self._outputs(grad_x), self._gradients_out(grads)
 
+    def forward(
+        self, images: Arrays, training: bool, *, input_gradient: bool = True
+    ) -> tuple[Arrays, SavedForward]:
+        """Return the output, and what `backward` needs; in training buffers move."""
+        masks = self._mask_tensors(self._masks(count_of(self.network, images)))
+        with tf.device(self._device):
+            inputs = self._images(images)
+            with tf.GradientTape(persistent=True) as tape:
+                if input_gradient:
+                    tape.watch(inputs)
+                outputs = self._forward_function(training)(inputs, masks)
+            self._step += training
+            content = tape, outputs, inputs if input_gradient else []
+            saved = SavedForward(self, self._version, content)
+            return self._outputs(outputs), saved
+
+    def backward(
+        self, saved: SavedForward, grad_output: Arrays
+    ) -> tuple[Arrays | None, dict[str, Array]]:
+        """Return the gradients with respect to the images and the parameters."""
+        tape, outputs, inputs = saved.open(self, "tensorflow", self._version)
+        given = split("grad_output", self.network.outputs, grad_output)
+        with tf.device(self._device):
+            grad_x, grads = tape.gradient(
+                outputs,
+                (inputs, self._parameters),
+                output_gradients=[self._input(grad) for grad in given],
+                unconnected_gradients="zero",
+            )
+            found = self._outputs(grad_x) if inputs else None
+            return found, self._gradients_out(grads)
+
     def state(self) -> dict[str, Array]:
         """Return copies of all that training changes."""
         weights = {n: self._weight_out(n, v) for n, v in self._variables.items()}
@@ -228,6 +264,7 @@ class TensorflowSession:
 
     def _take(self, parts: UnpackedState) -> None:
         self._step, self._seed = parts.step, parts.seed
+        self._version += 1
         for name, array in parts.weights.items():
             self._variables[name].assign(self._layout.weight_in(name, array))
         for slot, arrays in parts.slots.items():
@@ -319,6 +356,15 @@ class TensorflowSession:
 
         ends = [self._spec(name) for name in self.network.outputs]
         return self._traced(vjp, [self._image_specs(), ends, self._mask_spec()])
+
+    def _make_forward_function(self, training: bool) -> Any:
+        def forward(images: list[Any], masks: Tensors) -> Any:
+            values = self._trained([*images, *masks.values()], training=training)
+            return [
+                tf.cast(values[name], str(self._dtype)) for name in self.network.outputs
+            ]
+
+        return self._traced(forward, [self._image_specs(), self._mask_spec()])
 
     @contextlib.contextmanager
     def _buffers_kept(self) -> Iterator[None]:

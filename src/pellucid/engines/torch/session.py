@@ -28,6 +28,7 @@ from pellucid.engines.ports import (
     step_result,
 )
 from pellucid.engines.protocol import Array, Arrays, State, StepResult
+from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.engines.torch.layers import NetworkModule, attribute
 from pellucid.engines.torch.layout import Layout, attribute_of
@@ -87,6 +88,7 @@ class TorchSession:
         self._values: Callable[..., Values] = (
             torch.compile(values) if options.compile else values
         )
+        self._version = 0  # how often the weights have changed
         self._take(parts)
 
     @functools.cached_property
@@ -143,6 +145,7 @@ class TorchSession:
         if self._native_optimizer is not None:
             self._update(self._sum(losses), learning_rate, part)
         self._step += 1
+        self._version += 1
         found = {name: loss.item() for name, loss in losses.items()}
         return step_result(self.loss, self._terms, found, self._outputs(values))
 
@@ -191,20 +194,63 @@ class TorchSession:
         network = self.network
         inputs = tuple(x.requires_grad_() for x in self._input(images))
         values = self._values_aside(inputs, training=training)
+        grads = self._pull_back(values, inputs, grad_output)
+        grad_x = [self._out(n, g) for n, g in zip(network.inputs, grads, strict=False)]
+        return join(grad_x), self._gradients_out(grads[len(inputs) :])
+
+    def forward(
+        self, images: Arrays, training: bool, *, input_gradient: bool = True
+    ) -> tuple[Arrays, SavedForward]:
+        """Return the output, and what `backward` needs; in training buffers move."""
+        self.native.train(training)
+        masks = self._masks(count_of(self.network, images), None) if training else {}
+        inputs = self._input(images)
+        if input_gradient:
+            inputs = tuple(x.requires_grad_() for x in inputs)
+        with self._arithmetic():
+            values = self._values(inputs, masks, keep=self.network.outputs)
+        self._step += training
+        wanted = inputs if input_gradient else ()
+        saved = SavedForward(self, self._version, (values, wanted))
+        return self._outputs(values), saved
+
+    def backward(
+        self, saved: SavedForward, grad_output: Arrays
+    ) -> tuple[Arrays | None, dict[str, Array]]:
+        """Return the gradients with respect to the images and the parameters."""
+        values, inputs = saved.open(self, "torch", self._version)
+        grads = self._pull_back(values, inputs, grad_output)
+        grad_x = [
+            self._out(n, g)
+            for n, g in zip(self.network.inputs, grads[: len(inputs)], strict=False)
+        ]
+        return join(grad_x) if inputs else None, self._gradients_out(
+            grads[len(inputs) :]
+        )
+
+    def _pull_back(
+        self, values: Values, inputs: tuple[Tensor, ...], grad_output: Arrays
+    ) -> tuple[Tensor, ...]:
+        """Return the gradients with respect to inputs and parameters, zeros where none.
+
+        The graph stays, for other backward passes.
+        """
+        network, wanted = self.network, [*inputs, *self._parameters.values()]
         given = split("grad_output", network.outputs, grad_output)
         seeds = [
             self._tensor(self._layout.value_in(name, np.asarray(grad)))
             for name, grad in zip(network.outputs, given, strict=True)
         ]
         outputs = [values[name] for name in network.outputs]
-        grads = torch.autograd.grad(
+        if not wanted or not any(y.requires_grad for y in outputs):
+            return tuple(torch.zeros_like(tensor) for tensor in wanted)
+        return torch.autograd.grad(
             outputs,
-            [*inputs, *self._parameters.values()],
+            wanted,
             [seed.to(y.dtype) for seed, y in zip(seeds, outputs, strict=True)],
+            retain_graph=True,
             materialize_grads=True,
         )
-        grad_x = [self._out(n, g) for n, g in zip(network.inputs, grads, strict=False)]
-        return join(grad_x), self._gradients_out(grads[len(inputs) :])
 
     def state(self) -> dict[str, Array]:
         """Return copies of all that training changes."""
@@ -232,6 +278,7 @@ class TorchSession:
 
     def _take(self, parts: UnpackedState) -> None:
         self._step, self._seed = parts.step, parts.seed
+        self._version += 1
         with torch.no_grad():
             for name, array in parts.weights.items():
                 self._tensors[name].copy_(self._weight_in(name, array))

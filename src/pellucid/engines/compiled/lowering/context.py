@@ -69,19 +69,26 @@ class Purpose:
 
     ``predict``: the output only. ``activations``: every node's output. ``train``: loss,
     derivatives of the parameters, update. ``vjp``: derivatives from a given one by
-    the output, the images' included. ``update``: weights from derivatives that are
-    there, their norm clipped already.
+    the output, the images' included. ``halves``: the same, cut in two, the forward
+    pass and the backward pass. ``update``: weights from derivatives that are there,
+    their norm clipped already.
     """
 
-    kind: Literal["predict", "activations", "train", "vjp", "update"]
+    kind: Literal["predict", "activations", "train", "vjp", "halves", "update"]
     is_training: bool
     loss: Loss | None = None
     optimizer: Optimizer | None = None
+    spares_input_gradient: bool = False
 
     @property
     def goes_back(self) -> bool:
         """Whether there is a backward pass."""
-        return self.kind in ("train", "vjp")
+        return self.kind in ("train", "vjp", "halves")
+
+    @property
+    def wants_input_gradient(self) -> bool:
+        """Whether the backward pass goes on to the images."""
+        return self.kind in ("vjp", "halves") and not self.spares_input_gradient
 
 
 def shape_of(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -147,7 +154,8 @@ class LoweringContext:
         trained = {p.node for p in self.network.parameters}
         found: set[str] = set()
         for node in self.network.nodes:
-            wants = self.purpose.kind == "vjp" and isinstance(node.layer, Input)
+            is_input = isinstance(node.layer, Input)
+            wants = self.purpose.wants_input_gradient and is_input
             if wants or node.owner in trained or found.intersection(node.inputs):
                 found.add(node.name)
         return found

@@ -103,9 +103,15 @@ def lower_network(
         return low
     fuse(low)
     _forward(low)
+    if purpose.kind == "halves":
+        low.barrier()
+    start = low.phases[-1]
     if purpose.goes_back:
         _back(low)
         _close(low)
+    if purpose.kind == "halves":
+        for phase in low.phases[low.phases.index(start) :]:
+            phase.is_backward = True
     before = zip(PREPARING, (low.folding, low.preparing), strict=True)
     first = [ParallelRegion("tasks", title, tasks=tasks) for title, tasks in before]
     low.phases = [phase for phase in first + low.phases if not phase.is_empty]
@@ -152,7 +158,7 @@ def _back(low: LoweringContext) -> None:
         if name in low.grads:
             action()
     for entry in network.inputs:
-        if low.purpose.kind == "vjp" and entry in low.grads:
+        if low.purpose.wants_input_gradient and entry in low.grads:
             exact, grad = low.exact_map(entry), low.grads[entry]
             name = port_name("grad_input", network.inputs, entry)
             wanted = low.user(name, exact.size)

@@ -64,7 +64,7 @@ class Parameter:
 
     def read(self, flat: Array) -> Array:
         """Return a canonical copy."""
-        return np.ascontiguousarray(self.view(flat)).reshape(self.shape)
+        return np.array(self.view(flat), order="C").reshape(self.shape)
 
     def write(self, flat: Array, canonical: Array) -> None:
         """Put canonical values in their place."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 from ctypes import c_int64, c_void_p
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +85,21 @@ def address(array: Array) -> int:
     return int(array.ctypes.data)
 
 
+#: what of a program in halves runs
+Half = Literal["both", "forward", "backward"]
+#: scopes of the buffers that a program has memory for
+_SCOPES = ("image", "chunk", "worker", "shared")
+
+
+class Memory(NamedTuple):
+    """A program's memory: where its buffers lie, and what was run last in it."""
+
+    raw: Array
+    capacity: tuple[int, int]
+    places: list[int]
+    is_fresh: bool
+
+
 class Program:
     """Compiled code for one network and purpose, with its buffers."""
 
@@ -113,6 +128,7 @@ class Program:
             self._one = self._library.function("one", c_void_p, c_int64, c_int64)
         self._capacity = (0, 0)
         self._memory: Array = np.zeros(0, np.uint8)
+        self._own = [b for b in low.buffers if b.scope in _SCOPES]
 
     # the context
     def _lay_out(self) -> None:
@@ -137,7 +153,7 @@ class Program:
         self._floats: Any = self.context.view(np.float32).data
         self._address = self.context.ctypes.data
         self._users = {b.name: b for b in self.low.buffers if b.scope == "user"}
-        self._begins: dict[tuple[int, int, bool], Array] = {}
+        self._begins: dict[tuple[int, int, bool, Half], Array] = {}
         self.set(patience=PATIENCE)
 
     def set(self, **numbers: int) -> None:
@@ -183,9 +199,8 @@ class Program:
             "worker": self._pool.count,
             "shared": 1,
         }
-        own = [b for b in self.low.buffers if b.scope in items]
         starts, total = [], 0
-        for buffer in own:
+        for buffer in self._own:
             starts.append(total)
             many = padded(items[buffer.scope], buffer.groups)
             size = buffer.stride * BYTES[buffer.element] * many
@@ -193,11 +208,29 @@ class Program:
         self._memory, self._capacity = np.zeros(0, np.uint8), (0, 0)
         raw = self._allocate(total + 64, count)
         base = raw.ctypes.data + (-raw.ctypes.data) % 64
-        for buffer, start in zip(own, starts, strict=True):
+        for buffer, start in zip(self._own, starts, strict=True):
             self.point(buffer, base + start)
         self._memory, self._capacity = raw, wanted
         self.bytes = total
         self.is_fresh = False
+
+    def detach_memory(self) -> Memory:
+        """Return the memory with all that stands in it; the program has none then."""
+        places = [self._integers[buffer.slot] for buffer in self._own]
+        memory = Memory(self._memory, self._capacity, places, self.is_fresh)
+        self._memory, self._capacity = np.zeros(0, np.uint8), (0, 0)
+        self.is_fresh = False
+        return memory
+
+    def attach_memory(self, memory: Memory, *, is_fresh: bool) -> None:
+        """Work in a memory that `detach_memory` returned.
+
+        ``is_fresh`` tells whether the weights are still those of its last run.
+        """
+        for buffer, place in zip(self._own, memory.places, strict=True):
+            self.point(buffer, place)
+        self._memory, self._capacity = memory.raw, memory.capacity
+        self.is_fresh = memory.is_fresh and is_fresh
 
     def _allocate(self, size: int, count: int) -> Array:
         """Return zeros; refuse what does not fit into memory before taking it."""
@@ -256,8 +289,11 @@ class Program:
         self._pool.run(self._shared_address, self._address)
         self._check_workers()
 
-    def run(self, count: int, *, chunk: int) -> None:
+    def run(self, count: int, *, chunk: int, half: Half = "both") -> None:
         """Run on ``count`` images, ``chunk`` of them in a fine task.
+
+        A program in halves runs one of them: the backward one after the forward one,
+        in the same memory.
 
         Raises
         ------
@@ -268,7 +304,7 @@ class Program:
         self.set(count=count, chunks=chunks, is_one=0, is_many=1)
         for area in self.low.areas:
             self.set_floats(**{f"numbers {area}": float(count * area)})
-        key = count, chunk, self.is_fresh
+        key = count, chunk, self.is_fresh, half
         if key not in self._begins:
             if len(self._begins) >= MOST_SIZES:
                 self._begins.clear()
@@ -289,8 +325,9 @@ class Program:
                 "the middle of a step. Build the model anew."
             )
 
-    def _begin(self, count: int, chunk: int, is_fresh: bool) -> Array:
+    def _begin(self, count: int, chunk: int, is_fresh: bool, half: Half) -> Array:
         """Return the tasks of all phases and how many images each takes; counters."""
+        idle = {"forward": True, "backward": False}.get(half)
         begin = np.zeros(self._profile - self._phase_slots, np.int64)
         for i, phase in enumerate(self.low.phases):
             size, tasks = chunk, -(-count // chunk)
@@ -300,6 +337,8 @@ class Program:
             elif phase.grain == "tasks":
                 is_done = phase.prepares and is_fresh
                 tasks = 0 if is_done else phase.task_count
+            if phase.is_backward is idle:
+                tasks = 0
             begin[2 * i : 2 * i + 2] = tasks, size
         return begin
 

@@ -123,6 +123,7 @@ class ParallelRegion:
     prologue: list[KernelCall] = field(default_factory=list)
     body: list[KernelCall] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
+    is_backward: bool = False  # in a plan that runs in two halves
 
     @property
     def prepares(self) -> bool:

@@ -43,7 +43,8 @@ def text(program: Program) -> str:
 def _title(phase: ParallelRegion) -> str:
     if phase.grain == "tasks":
         return f"{phase.title}, {phase.task_count} task(s)"
-    return f"images, {phase.grain} chunks"
+    half = ", backward" if phase.is_backward else ""
+    return f"images, {phase.grain} chunks{half}"
 
 
 def _line(program: Program, step: KernelCall, blocks: int = 1) -> str:
