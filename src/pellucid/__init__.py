@@ -37,7 +37,6 @@ if TYPE_CHECKING:
         Preprocessing,
         Sequential,
         load_network,
-        zoo,
     )
     from pellucid.network.expression import math
     from pellucid.network.initializers import Constant, Normal, Uniform
@@ -114,6 +113,7 @@ if TYPE_CHECKING:
         StepDecay,
         WarmUp,
     )
+    from pellucid.published import zoo
     from pellucid.training import Callback, EarlyStopping, History
 
 __version__ = "0.1.0"

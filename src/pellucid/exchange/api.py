@@ -27,7 +27,7 @@ from pellucid.storage import recover
 _GOES_WITH = {
     "constants": ("onnx",),
     "input_shape": ("onnx", "tflite", "keras", "h5", "tfjs", "savedmodel"),
-    "network": ("state_dict",),
+    "network": ("state_dict", "safetensors", "h5"),
 }
 _KEEPS_FLOAT64 = ("npz", "safetensors")
 
@@ -169,7 +169,8 @@ def read(
     format : str, optional
         As in ``pellucid.exchange.FORMATS``; by the file's name if left out.
     network : Network, optional
-        A `state_dict` only: what its weights belong to.
+        What weights alone belong to: of a `state_dict`, a ``.safetensors`` with
+        PyTorch's names, or a Keras ``.h5``.
     input_shape : tuple of int, optional
         One example's shape, (height, width, channels), of a module, or of a file that
         leaves sizes free; (height, width) where the file has the channels.
@@ -221,7 +222,8 @@ def match_weights(path: str | Path, network: Network) -> tuple[WeightMatch, ...]
     Parameters
     ----------
     path : path
-        A PyTorch `state_dict`, or a checkpoint with one in it.
+        A PyTorch `state_dict`, or a checkpoint with one in it; a ``.safetensors`` with
+        PyTorch's names; a Keras ``.h5``.
     network : Network
         What the weights belong to.
 
@@ -235,10 +237,14 @@ def match_weights(path: str | Path, network: Network) -> tuple[WeightMatch, ...]
     ExchangeError
         If a layer has no counterpart, or several that could be exchanged.
     """
-    from pellucid.exchange import state_dict
-
-    formats.FORMATS["state_dict"].load()
-    return state_dict.match(Path(path), network)
+    entry = formats.find_to_read(Path(path), None)
+    if entry.name not in _GOES_WITH["network"]:
+        raise ExchangeError(
+            "import: weights of a network must be in one of "
+            f"{', '.join(_GOES_WITH['network'])}; got format {entry.name}."
+        )
+    matches: tuple[WeightMatch, ...] = entry.load().match(Path(path), network)
+    return matches
 
 
 def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +85,12 @@ class ModelMetadata:
         return cls(
             preprocessing=how, classes=classes, dtype=dtype, output_meaning=meaning
         )
+
+    @classmethod
+    def of_network(cls, network: Network) -> Self:
+        """Return what is known of weights alone: the network's own preprocessing."""
+        how = network.preprocessing or Preprocessing.unknown()
+        return cls(preprocessing=how)
 
     def file(
         self, network: Network, weights: Mapping[str, npt.NDArray[Any]]

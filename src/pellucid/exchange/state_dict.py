@@ -6,23 +6,15 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pellucid.engines.torch.layout import Layout, attribute_of
 from pellucid.errors import ExchangeError
 from pellucid.exchange.checkpoint import read_states
 from pellucid.exchange.disk import check_size
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.torch_module import build_module
-from pellucid.exchange.weight_matching import (
-    Group,
-    WeightMatch,
-    group_weights,
-    match_weights,
-)
-from pellucid.network import Network, Preprocessing
-from pellucid.network.layers import Shape
+from pellucid.exchange.torch_weights import choose_weights, place_weights
+from pellucid.exchange.weight_matching import WeightMatch
+from pellucid.network import Network
 from pellucid.runs import ModelFile
 
 
@@ -53,13 +45,8 @@ def read(path: Path, *, network: Network | None = None) -> ModelFile:
     """
     network, arrays, matches = _load(path, network)
     with translate_errors(path, "state_dict"):
-        layout = Layout(network)
-        weights = {
-            match.weight: layout.weight_out(match.weight, _to_array(arrays, match.key))
-            for match in matches
-        }
-        how = network.preprocessing or Preprocessing.unknown()
-        return ModelMetadata(preprocessing=how).file(network, weights)
+        weights = place_weights(network, matches, lambda key: _to_array(arrays, key))
+        return ModelMetadata.of_network(network).file(network, weights)
 
 
 def match(path: Path, network: Network) -> tuple[WeightMatch, ...]:
@@ -87,43 +74,13 @@ def _load(
             "(network=…)."
         )
     with translate_errors(path, "state_dict"):
-        arrays, matches = _choose(network, read_states(path))
-        return network, arrays, matches
-
-
-def _choose(
-    network: Network, states: dict[str, dict[str, Any]]
-) -> tuple[dict[str, Any], tuple[WeightMatch, ...]]:
-    """Return the set of weights that fits; of several that do, none may be chosen."""
-    ours = _group_network(network)
-    fitting: dict[str, tuple[WeightMatch, ...]] = {}
-    problems: list[ExchangeError] = []
-    for place, arrays in states.items():
-        shapes = {name: tuple(array.shape) for name, array in arrays.items()}
-        try:
-            fitting[place] = match_weights(network, ours, group_weights(shapes))
-        except ExchangeError as error:
-            problems.append(error)
-    if not fitting:
-        raise problems[0]
-    if len(fitting) > 1:
-        raise ExchangeError(
-            "import: a checkpoint must hold one set of weights for the network; got "
-            f"{', '.join(fitting)}. Save the one that you want by itself."
-        )
-    ((place, matches),) = fitting.items()
-    return states[place], matches
-
-
-def _group_network(network: Network) -> list[Group]:
-    """Return a network's layers, with shapes as PyTorch has them."""
-    layout = Layout(network)
-    members: dict[str, dict[str, tuple[str, Shape]]] = {}
-    for weight in network.weights:
-        shape = layout.weight_in(weight.name, np.empty(weight.shape, np.int8)).shape
-        role = attribute_of(weight.spec.role)
-        members.setdefault(weight.node, {})[role] = (weight.name, shape)
-    return [Group(name, roles) for name, roles in members.items()]
+        states = read_states(path)
+        shapes = {
+            place: {name: tuple(array.shape) for name, array in arrays.items()}
+            for place, arrays in states.items()
+        }
+        place, matches = choose_weights(network, shapes)
+        return network, states[place], matches
 
 
 def _to_array(arrays: dict[str, Any], key: str) -> Any:

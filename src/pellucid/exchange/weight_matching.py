@@ -88,12 +88,22 @@ def match_weights(
     )
 
 
+#: what a scale of a layer's channels is called, which belongs to no module of its own
+_SCALES = ("gamma", "layer_scale")
+
+
 def group_weights(names: Mapping[str, Shape]) -> list[Group]:
-    """Return the layers of a file whose weights are called ``<layer>.<role>``."""
+    """Return the layers of a file whose weights are called ``<layer>.<role>``.
+
+    A scale of channels (ConvNeXt's ``gamma``) is a layer by itself: a 1×1 convolution
+    of each channel.
+    """
     found: dict[str, dict[str, tuple[str, Shape]]] = {}
     for name, shape in names.items():
         layer, _, role = name.rpartition(".")
-        if role != "num_batches_tracked":
+        if role in _SCALES and f"{layer}.beta" not in names:
+            found[name] = {"weight": (name, (shape[0], 1, 1, 1))}
+        elif role != "num_batches_tracked":
             found.setdefault(layer, {})[role] = (name, tuple(shape))
     return [Group(layer, members) for layer, members in found.items()]
 
@@ -139,7 +149,7 @@ def _match_by_order(ours: Sequence[Group], theirs: Sequence[Group]) -> Pairs | N
 def _match_by_neighbours(
     network: Network, ours: Sequence[Group], theirs: Sequence[Group]
 ) -> Pairs:
-    """Match layers that stand in another order: a convolution with its norm.
+    """Match layers that stand in another order: a convolution with its norm, or alone.
 
     What has one signature must be run one after the other, so that the order in which
     a file lists it is that in which it is run.
@@ -151,11 +161,9 @@ def _match_by_neighbours(
         for units in (our_units, their_units)
     )
     if first != second:
-        unit = next(iter((first - second) or (second - first)))
-        raise ExchangeError(
-            "import: weights must be of layers in the network's order; got layers of "
-            f"the same shapes, but not in sequences such as {_show_unit(unit)}."
-        )
+        # other layers stand between a convolution and its norm: each layer by itself
+        our_units, their_units = [[g] for g in ours], [[g] for g in theirs]
+        first = Counter(tuple(g.signature for g in unit) for unit in our_units)
     pairs: Pairs = []
     for signatures in first:
         mine = [u for u in our_units if tuple(g.signature for g in u) == signatures]
@@ -227,7 +235,3 @@ def _show(groups: Iterable[Group]) -> str:
     shown = [f"{g.name} {dict(g.signature)}" for g in groups]
     more = ", …" if len(shown) > _SHOWN else ""
     return ", ".join(shown[:_SHOWN]) + more if shown else "none"
-
-
-def _show_unit(unit: tuple[Signature, ...]) -> str:
-    return " then ".join(str(dict(signature)) for signature in unit)

@@ -28,8 +28,11 @@ from pellucid.model.inputs import (
 )
 from pellucid.model.ports import has_several, refuse_single
 from pellucid.model.several_fit import evaluate_several, fit_several
+from pellucid.model.transfer import Freeze, adapt, transfer
 from pellucid.model.weights import Weights
 from pellucid.network import Network, Preprocessing
+from pellucid.network.checks import is_int
+from pellucid.network.head import find_head
 from pellucid.objectives import (
     Loss,
     Metrics,
@@ -721,22 +724,38 @@ class Model:
 
     def transfer(
         self,
-        network: Network,
+        network: Network | None = None,
         *,
+        classes: int | Sequence[str] | None = None,
+        head: str | None = None,
+        freeze: Freeze | None = None,
         loss: str | Loss | None = None,
         optimizer: str | Optimizer | None = None,
     ) -> Model:
-        """Return a model of another network that starts from the weights they share.
+        """Return a model that starts from this one's weights, with another head.
 
-        Weights of the same name and shape are taken over, all others drawn anew: a
-        replaced head, say. Freeze what is to stay with ``network.frozen(...)``. Loss
-        and optimizer are this model's if left out; one that was read from another
-        program's file has none.
+        With ``classes`` the head is replaced and drawn anew; all other weights are
+        taken over, and frozen unless ``freeze`` says otherwise. Frozen weights have
+        no gradient, no optimizer slots and no weight decay; a frozen BatchNorm uses
+        its running statistics in training, too, and keeps them. This model stays.
+
+        With a ``network``, weights of the same name and shape are taken over and all
+        others drawn anew; it is frozen as it is. Loss and optimizer are this model's
+        if left out; one that was read from another program's file has none.
 
         Parameters
         ----------
-        network : Network
-            The other network.
+        network : Network, optional
+            Another network; then without classes, head and freeze.
+        classes : int or sequence of str, optional
+            Outputs of the new head, or the classes' names. The head stays if left
+            out, with its weights.
+        head : str, optional
+            Name of the node that is the head; the last with weights if left out.
+        freeze : bool or str or sequence of str, optional
+            True: all but the head; False: nothing; else nodes by name, or by what
+            their names begin with (``"layer1"`` for ``layer1_0_conv1`` …). True if
+            left out where classes are given.
         loss, optimizer : str or Loss or Optimizer, optional
             This model's if left out.
 
@@ -744,23 +763,38 @@ class Model:
         -------
         Model
             On the same engine.
+
+        Raises
+        ------
+        NetworkError
+            If there is no such head or node, or arguments exclude each other.
+
+        Examples
+        --------
+        >>> import pellucid as pl
+        >>> model = pl.Model(pl.zoo("lenet5"), engine="numpy")
+        >>> other = model.transfer(classes=["cat", "dog"], loss="cross_entropy")
+        >>> [weight.name for weight in other.network.parameters]
+        ['dense_2.weight', 'dense_2.bias']
         """
-        other = Model(
-            network,
-            engine=self.engine,
-            loss=loss or self.loss,
-            optimizer=optimizer or self.optimizer,
-            seed=self.seed,
-            dtype=self.dtype,
-            preprocessing=self.preprocessing,
+        if network is not None:
+            if (classes, head, freeze) != (None, None, None):
+                raise NetworkError(
+                    "transfer: classes, head and freeze must not be given with a "
+                    "network, which has its own; got both."
+                )
+            return transfer(self, network, loss=loss, optimizer=optimizer)
+        adapted = adapt(self.network, classes=classes, head=head, freeze=freeze)
+        keeps_head = classes is None
+        is_named = classes is not None and not is_int(classes)
+        return transfer(
+            self,
+            adapted,
+            loss=loss,
+            optimizer=optimizer,
+            classes=self.classes if keeps_head else classes if is_named else (),
+            anew=None if keeps_head else find_head(adapted, head).name,
         )
-        mine, theirs = self.weights, dict(other.weights)
-        shared = {
-            k: a for k, a in mine.items() if k in theirs and a.shape == theirs[k].shape
-        }
-        other.load_weights({**theirs, **shared})
-        other.input_range = self.input_range.copy()
-        return other
 
     @property
     def native(self) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from pellucid.errors import NetworkError
+from pellucid.network.architectures import ARCHITECTURES
 from pellucid.network.codec import loads
 from pellucid.network.graph import Network
 from pellucid.network.zoo import ZOO, zoo
-from pellucid.network.zoo_imagenet import ZOO_IMAGENET
 from pellucid.regular_file import read_regular_text
 
-_NAMES = (*ZOO, *ZOO_IMAGENET)
+_NAMES = (*ZOO, *ARCHITECTURES)
 
 
 def load_network(source: str | Path) -> Network:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pellucid.errors import NetworkError
+from pellucid.network import checks
+from pellucid.network.architectures import ARCHITECTURES, HEAD_OUTPUTS
 from pellucid.network.graph import Network
+from pellucid.network.head import replace_head
 from pellucid.network.initializers import Uniform
 from pellucid.network.layers import (
     AvgPool2D,
@@ -22,7 +25,6 @@ from pellucid.network.preprocessing import Preprocessing
 from pellucid.network.residual import conv_norm, residual_block
 from pellucid.network.sequential import Sequential
 from pellucid.network.window import Padding
-from pellucid.network.zoo_imagenet import ZOO_IMAGENET
 
 
 def xor_one_hidden() -> Network:
@@ -140,14 +142,26 @@ ZOO: dict[str, Callable[[], Network]] = {
 }
 
 
-def zoo(name: str) -> Network:
+def zoo(
+    name: str,
+    *,
+    classes: int | None = None,
+    input_size: tuple[int, int] | None = None,
+) -> Network:
     """Return a network that comes with pellucid.
 
     Parameters
     ----------
     name : str
-        lenet5, mnist-fast, mnist-keras, mnist-torch, resnet20, xor-one-hidden or
-        xor-two-hidden; for 224×224 images, without weights, mobilenet-v1 or resnet18.
+        With a recipe: lenet5, mnist-fast, mnist-keras, mnist-torch, resnet20,
+        xor-one-hidden, xor-two-hidden. Published architectures, untrained:
+        convnext-atto, densenet121, ds-cnn, efficientnet-b0, mobilenet-v1,
+        mobilenet-v2, mobilenet-v3-small, resnet8, resnet18, resnet34, resnet50,
+        squeezenet, tiny-yolo, unet, vgg11.
+    classes : int, optional
+        How many its head tells apart, where not as many as published.
+    input_size : (int, int), optional
+        Height and width of its input, where not as published.
 
     Returns
     -------
@@ -157,15 +171,46 @@ def zoo(name: str) -> Network:
     Raises
     ------
     NetworkError
-        If there is none of that name.
+        If there is none of that name, or it cannot have that many classes.
+    ShapeError
+        If that size leaves nothing between its layers.
 
     Examples
     --------
     >>> zoo("mnist-torch").parameter_count
     421642
+    >>> zoo("resnet18", classes=5).output_shape
+    (5,)
     """
-    known = {**ZOO, **ZOO_IMAGENET}
+    known = {**ZOO, **ARCHITECTURES}
     if name not in known:
         names = ", ".join(known)
         raise NetworkError(f"zoo: name must be one of {names}; got {name!r}.")
-    return known[name]()
+    network = known[name]()
+    if input_size is not None:
+        network = _resize(network, input_size)
+    if classes is None:
+        return network
+    outputs = HEAD_OUTPUTS.get(name, int)(checks.integer("zoo", "classes", classes))
+    return replace_head(network, outputs)
+
+
+def _resize(network: Network, size: tuple[int, int]) -> Network:
+    """Return the network with images of another height and width."""
+    shape = network.input_shape
+    if len(shape) != 3:
+        raise NetworkError(
+            f"zoo: input_size must be given for images only; got {network.name!r}, "
+            f"whose input has shape {shape}."
+        )
+    height, width = checks.pair("zoo", "input_size", size)
+    entry = network.node(network.inputs[0])
+    resized = entry.with_layer(Input(height, width, shape[2], name=entry.layer.name))
+    nodes = [resized if node is entry else node for node in network.nodes]
+    return Network.from_nodes(
+        nodes,
+        name=network.name,
+        preprocessing=network.preprocessing,
+        inputs=network.inputs,
+        outputs=network.outputs,
+    )

@@ -19,23 +19,29 @@ from pellucid.exchange.keras.entry import Entry
 from pellucid.exchange.keras.for_keras import is_hdf5
 from pellucid.exchange.keras.operators import READERS, OperatorView, activation
 from pellucid.exchange.keras.pointwise import read_operation
+from pellucid.exchange.keras.weights import read_weights
 from pellucid.exchange.keras.write import CARD
 from pellucid.exchange.metadata import ModelMetadata
-from pellucid.network import Preprocessing
+from pellucid.network import Network, Preprocessing
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 
-def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
+def read(
+    path: Path, *, input_shape: Shape | None = None, network: Network | None = None
+) -> ModelFile:
     """Read a file; nothing in it is run.
 
-    ``input_shape`` names sizes that the file leaves free.
+    ``input_shape`` names sizes that the file leaves free; a ``network`` is what the
+    file's weights are put on, instead of the model in it.
 
     Raises
     ------
     ExchangeError
         If it is damaged, or holds a layer that cannot be represented exactly.
     """
+    if network is not None:
+        return read_weights(path, network)
     check_size(path)
     with translate_errors(path, "Keras file"):
         read_parts = _read_legacy if is_hdf5(path) else _read_zip
@@ -75,7 +81,8 @@ def _read_legacy(path: Path) -> Parts:
     if text is None:
         raise ExchangeError(
             f"import: '{path}' must hold a whole model; got weights alone. Save "
-            "with model.save, not model.save_weights."
+            "with model.save, or give the network that they belong to: --network NAME "
+            "(network=…)."
         )
     config = store.parse_json(text)
     entries = read_entries(config)
