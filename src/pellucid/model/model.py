@@ -28,10 +28,9 @@ from pellucid.model.inputs import (
 )
 from pellucid.model.ports import has_several, refuse_single
 from pellucid.model.several_fit import evaluate_several, fit_several
-from pellucid.model.transfer import Freeze, adapt, transfer
+from pellucid.model.transfer import Freeze, adapt, name_classes, transfer
 from pellucid.model.weights import Weights
 from pellucid.network import Network, Preprocessing
-from pellucid.network.checks import is_int
 from pellucid.network.head import find_head
 from pellucid.objectives import (
     Loss,
@@ -785,15 +784,13 @@ class Model:
                 )
             return transfer(self, network, loss=loss, optimizer=optimizer)
         adapted = adapt(self.network, classes=classes, head=head, freeze=freeze)
-        keeps_head = classes is None
-        is_named = classes is not None and not is_int(classes)
         return transfer(
             self,
             adapted,
             loss=loss,
             optimizer=optimizer,
-            classes=self.classes if keeps_head else classes if is_named else (),
-            anew=None if keeps_head else find_head(adapted, head).name,
+            classes=self.classes if classes is None else name_classes(classes),
+            anew=None if classes is None else find_head(adapted, head).name,
         )
 
     @property

@@ -109,7 +109,13 @@ def adapt(
 
 
 def count_classes(classes: int | Sequence[str]) -> int:
-    """Return how many classes are given, by number or by names.
+    """Return how many classes are given, by number or by names."""
+    names = name_classes(classes)
+    return len(names) if names else int(classes)  # type: ignore[arg-type]
+
+
+def name_classes(classes: int | Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the classes; none where their number is given.
 
     Raises
     ------
@@ -117,11 +123,11 @@ def count_classes(classes: int | Sequence[str]) -> int:
         If they are neither, or none, or a name comes twice.
     """
     if is_int(classes):
-        return int(classes)  # type: ignore[arg-type]
-    names = [] if isinstance(classes, str | int) else list(classes)
+        return ()
+    names = () if isinstance(classes, str | int) else tuple(classes)
     if not names or len(set(names)) < len(names):
         raise NetworkError(
             "transfer: classes must be a number, or names that differ; got "
             f"{classes!r}."
         )
-    return len(names)
+    return names

@@ -102,9 +102,10 @@ def _group_network(network: Network) -> list[Group]:
     members: dict[str, dict[str, tuple[str, Shape]]] = {}
     for weight in network.weights:
         layer, shape = network.node(weight.node).layer, weight.shape
-        is_kernel = weight.spec.role == "weight" and isinstance(layer, Conv2D)
-        if is_kernel and layer.groups > 1 and shape[2] == 1:  # each channel by itself
-            shape = (*shape[:2], layer.groups, shape[3] // layer.groups)
+        if weight.spec.role == "weight" and isinstance(layer, Conv2D):
+            is_depthwise = layer.groups > 1 and shape[2] == 1
+            if is_depthwise:
+                shape = (*shape[:2], layer.groups, shape[3] // layer.groups)
         roles = members.setdefault(weight.node, {})
         roles[weight.spec.role] = (weight.name, _pixelwise(shape))
     return [Group(name, roles) for name, roles in members.items()]

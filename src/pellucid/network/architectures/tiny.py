@@ -18,8 +18,6 @@ from pellucid.network.layers import (
 )
 from pellucid.network.preprocessing import Preprocessing
 
-_NORM = {"momentum": 0.99, "epsilon": 1e-3}  # Keras's
-
 
 def resnet8() -> Network:
     """ResNet-8 for CIFAR-10's 32×32 pixels of 0 … 255; 78,186 parameters.
@@ -89,4 +87,4 @@ def _conv_norm(
     groups: int = 1,
 ) -> Value:
     y = _conv(x, channels, kernel_size=kernel_size, stride=stride, groups=groups)
-    return BatchNorm(**_NORM)(y)
+    return BatchNorm(momentum=0.99, epsilon=1e-3)(y)  # Keras's
