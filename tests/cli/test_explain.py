@@ -36,6 +36,18 @@ def test_the_derivative_of_the_loss_of_a_label(pellucid, trained):
     assert "cross_entropy with label 1 = " in answer.out
 
 
+def test_a_weight_s_gradient_is_a_sum_over_places(pellucid, trained):
+    arguments = ("explain", "tiny", "test:0", "--weight", "conv2d.weight[0,1,0,2]")
+    answer = pellucid(*arguments, "--label", "1")
+    assert "conv2d.weight[0,1,0,2] = " in answer.out
+    shown = pellucid(*arguments, "--label", "1", "--json").json["weight_gradient"]
+    total = sum(place["value"] for place in shown["places"])
+    np.testing.assert_allclose(total, shown["gradient"], rtol=1e-6, atol=1e-9)
+    refused = pellucid(*arguments, "--node", "conv2d")
+    assert refused.code == 2
+    assert "--weight must go without --node" in refused.err
+
+
 def test_without_a_node_everything_is_drawn(pellucid, trained):
     answer = pellucid("explain", "tiny", "test:3", "--picture", "all.png")
     assert answer.code == 0, answer.err

@@ -40,6 +40,15 @@ def explain(
             show_default=False,
         ),
     ] = None,
+    weight: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--weight",
+            metavar="NAME[…]",
+            help="Show the gradient of one weight, as in conv2d.weight[2,2,0,7].",
+            show_default=False,
+        ),
+    ] = None,
     gradient: Annotated[
         bool, typer.Option("--gradient", help="Also show the gradient.")
     ] = False,
@@ -76,8 +85,9 @@ def explain(
 
     With --node: inputs, weights, products, their sum, the bias, the activation. With
     --gradient: the upstream gradient of this element, and how the chain rule passes it
-    on to inputs and weights. Without --node: a list of the nodes, and a picture with
-    each node's output and the input's saliency.
+    on to inputs and weights. With --weight: the gradient of one weight, as the sum over
+    every place where it was used. Without --node and --weight: a list of the nodes, and
+    a picture with each node's output and the input's saliency.
 
     \b
     [bold]Examples[/bold]
@@ -85,12 +95,29 @@ def explain(
     pellucid explain mnist-torch test:0 --node conv2d --at 5,7,3
     pellucid explain mnist-torch test:0 --node conv2d --at 5,7,3 --gradient --label 7
     pellucid explain mnist-torch test:0 --node dense_1 --at 7 --all
+    pellucid explain mnist-torch test:0 --weight conv2d.weight[2,2,0,7] --label 7
     """
     from pellucid.cli.open_run import open_run
 
     loaded = open_run(run, engine)
     model = loaded.model
     pixels = _read_image(loaded, image, digit)
+    if weight is not None:
+        if node is not None or at is not None or picture is not None:
+            raise NetworkError(
+                "explain: --weight must go without --node, --at and --picture; got "
+                "both. It names the element itself, as in conv2d.weight[2,2,0,7]."
+            )
+        found = _explain_weight(
+            model,
+            pixels,
+            weight,
+            ends={"of_class": of_class, "label": label},
+            shows_all=None if json else everything,
+        )
+        if json:
+            emit({"image": image, **found})
+        return
     if node is None:
         if at is not None or gradient:
             raise NetworkError(
@@ -175,6 +202,23 @@ def _explain_element(
             answer("")
             answer(derivative_text(slope, shows_all=shows_all))
     return document
+
+
+def _explain_weight(
+    model: Model,
+    pixels: Pixels,
+    weight: str,
+    *,
+    ends: dict[str, int | None],
+    shows_all: bool | None,
+) -> dict[str, Any]:
+    """Explain one weight's gradient; print text unless ``shows_all`` is None."""
+    from pellucid.explain import weight_gradient, weight_gradient_text
+
+    shown = weight_gradient(model, pixels, weight, **ends)
+    if shows_all is not None:
+        answer(weight_gradient_text(shown, shows_all=shows_all))
+    return {"weight_gradient": shown.to_json()}
 
 
 def _overview(

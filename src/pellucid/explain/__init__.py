@@ -9,6 +9,12 @@ from pellucid.explain.probabilities import probabilities
 from pellucid.explain.saliency import Map, occlusion, saliency
 from pellucid.explain.text import arithmetic_text, derivative_text
 from pellucid.explain.values import Arithmetic, Parameter, Step, Term
+from pellucid.explain.weight_gradient import (
+    Place,
+    WeightGradient,
+    weight_gradient,
+    weight_gradient_text,
+)
 from pellucid.renamed import former_names
 
 __all__ = [
@@ -18,9 +24,11 @@ __all__ = [
     "Map",
     "Mistake",
     "Parameter",
+    "Place",
     "Share",
     "Step",
     "Term",
+    "WeightGradient",
     "arithmetic",
     "arithmetic_text",
     "assess",
@@ -31,6 +39,8 @@ __all__ = [
     "picture",
     "probabilities",
     "saliency",
+    "weight_gradient",
+    "weight_gradient_text",
 ]
 
 __getattr__ = former_names(

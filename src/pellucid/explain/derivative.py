@@ -147,23 +147,9 @@ def derivative(
         If node, place, class or label do not exist.
     """
     require_own_weights("explain", model.network)
-    pixels = one_image(model, image)
-    shown = arithmetic(model, pixels, node, at)
-    session = NumpySession(
-        model.network,
-        state=_float64(model),
-        loss=None,
-        optimizer=None,
-        dtype="float64",
-    )
-    x = pixels
-    if x.dtype == np.uint8:
-        x = model.preprocessing.apply(x, np.float64)
-    end = _target(model, session.activations(x), of_class, label)
-    grad_nodes, grads = session.pull_back(x, {end.node: end.grad}, training=False)
-    if end.absorbed is not None and node == model.network.outputs[0]:
-        grad_nodes[node] = end.absorbed()
-    reaches = float(grad_nodes[node][0][shown.at])
+    shown = arithmetic(model, image, node, at)
+    end = pull_back_end(model, image, of_class=of_class, label=label)
+    reaches = float(end.node_gradients[node][0][shown.at])
     return Derivative(
         node=node,
         at=shown.at,
@@ -171,14 +157,79 @@ def derivative(
         of_value=end.value,
         comes_from=tuple(n.name for n in model.network.consumers[node]),
         reaches=reaches,
-        inputs=_input_shares(shown, reaches, grad_nodes),
-        parameters=_parameter_shares(shown, reaches, grads),
+        inputs=_input_shares(shown, reaches, end.node_gradients),
+        parameters=_parameter_shares(shown, reaches, end.weight_gradients),
     )
 
 
-def _float64(model: Model) -> dict[str, Array]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndGradients:
+    """What is differentiated, and its gradient at every node and weight, in float64.
+
+    Parameters
+    ----------
+    of : str
+        What is differentiated: an output, or the loss with a label.
+    value : float
+        Its value.
+    activations, node_gradients : dict of str to ndarray
+        Each node's output and the gradient by it, (1, …).
+    weights, weight_gradients : dict of str to ndarray
+        Each array, and the gradients of those that are trained.
+    """
+
+    of: str
+    value: float
+    activations: dict[str, Array]
+    node_gradients: dict[str, Array]
+    weights: dict[str, Array]
+    weight_gradients: dict[str, Array]
+
+
+def pull_back_end(
+    model: Model, image: npt.ArrayLike, *, of_class: int | None, label: int | None
+) -> EndGradients:
+    """Return an output's or the loss's gradient at every node and weight.
+
+    Parameters
+    ----------
+    model : Model
+        On any engine.
+    image : array_like
+        One image, as in `arithmetic`.
+    of_class, label : int or None
+        As in `derivative`.
+
+    Returns
+    -------
+    EndGradients
+        In inference, by the numpy engine.
+    """
+    pixels = one_image(model, image)
     weights = checked_weights(model.network, model.weights, dtype="float64")
-    return {f"weights/{name}": array for name, array in weights.items()}
+    session = NumpySession(
+        model.network,
+        state={f"weights/{name}": array for name, array in weights.items()},
+        loss=None,
+        optimizer=None,
+        dtype="float64",
+    )
+    x = pixels
+    if x.dtype == np.uint8:
+        x = model.preprocessing.apply(x, np.float64)
+    activations = session.activations(x)
+    end = _target(model, activations, of_class, label)
+    grad_nodes, grads = session.pull_back(x, {end.node: end.grad}, training=False)
+    if end.absorbed is not None:
+        grad_nodes[model.network.outputs[0]] = end.absorbed()
+    return EndGradients(
+        of=end.of,
+        value=end.value,
+        activations=activations,
+        node_gradients=grad_nodes,
+        weights=dict(weights),
+        weight_gradients=grads,
+    )
 
 
 def _target(

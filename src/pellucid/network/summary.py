@@ -6,15 +6,21 @@ from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
+from pellucid.network.receptive_field import extent
+
 if TYPE_CHECKING:
     from pellucid.network.graph import Network
 
-HEADER = ("node", "layer", "output shape", "parameters", "MACs")
-_LEFT = 3  # columns of words; the others are numbers, aligned to the right
+HEADER = ("node", "layer", "output shape", "receptive field", "parameters", "MACs")
+_FIELD = HEADER.index("receptive field")
+_NUMBERS = 2  # the last columns, aligned to the right
 
 
 def rows(network: Network) -> Iterator[tuple[str, ...]]:
-    """Yield a row per node: name, layer, output shape, parameters, MACs."""
+    """Yield a row per node: name, layer, output shape, receptive field, numbers.
+
+    The receptive field is that of the middle element, within the picture.
+    """
     for node in network.nodes:
         inputs = network.input_shapes(node)
         specs = node.layer.weights(*inputs)
@@ -26,6 +32,7 @@ def rows(network: Network) -> Iterator[tuple[str, ...]]:
             node.name,
             kind,
             "×".join(map(str, network.shapes[node.name])),
+            "×".join(map(str, extent(network, node.name) or ())),
             f"{count:,}",
             f"{node.layer.multiply_adds(*inputs):,}",
         )
@@ -39,17 +46,26 @@ def _total(network: Network) -> tuple[str, ...]:
     )
     note = f"{frozen:,} frozen" if frozen else ""
     count = f"{network.parameter_count:,}"
-    return ("total", "", note, count, f"{network.multiply_adds:,}")
+    return ("total", "", note, "", count, f"{network.multiply_adds:,}")
+
+
+def _table(network: Network) -> list[tuple[str, ...]]:
+    """Return header, a row per node, and the total; receptive fields only of images."""
+    table = [HEADER, *rows(network), _total(network)]
+    if any(row[_FIELD] for row in table[1:]):
+        return table
+    return [row[:_FIELD] + row[_FIELD + 1 :] for row in table]
 
 
 def text(network: Network) -> str:
     """Return the table as aligned text."""
-    table = [HEADER, *rows(network), _total(network)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(HEADER))]
+    table = _table(network)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
 
     def line(row: tuple[str, ...]) -> str:
+        numbers = len(row) - _NUMBERS
         cells = (
-            cell.ljust(width) if i < _LEFT else cell.rjust(width)
+            cell.ljust(width) if i < numbers else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         return "  ".join(cells).rstrip()
@@ -65,16 +81,18 @@ def html(network: Network) -> str:
     import html as escape
 
     def row(tag: str, cells: tuple[str, ...]) -> str:
+        numbers = len(cells) - _NUMBERS
         styled = (
-            f'<{tag} style="text-align:{"left" if i < _LEFT else "right"}">'
+            f'<{tag} style="text-align:{"left" if i < numbers else "right"}">'
             f"{escape.escape(cell)}</{tag}>"
             for i, cell in enumerate(cells)
         )
         return f"<tr>{''.join(styled)}</tr>"
 
-    body = "".join(row("td", cells) for cells in rows(network))
+    header, *nodes, total = _table(network)
+    body = "".join(row("td", cells) for cells in nodes)
     caption = escape.escape(network.name)
     return (
-        f"<table><caption>{caption}</caption><thead>{row('th', HEADER)}</thead>"
-        f"<tbody>{body}</tbody><tfoot>{row('th', _total(network))}</tfoot></table>"
+        f"<table><caption>{caption}</caption><thead>{row('th', header)}</thead>"
+        f"<tbody>{body}</tbody><tfoot>{row('th', total)}</tfoot></table>"
     )

@@ -15,8 +15,8 @@ from pellucid.model import Model
 from pellucid.model.inputs import prepare_images
 from pellucid.network import Node
 from pellucid.network.layers import Input
+from pellucid.network.receptive_field import field
 from pellucid.studio.images import decode, encode, levels, takes_pictures
-from pellucid.studio.receptive_field import field
 from pellucid.studio.verdict import names_of, verdict
 
 Array = npt.NDArray[Any]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from math import floor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pellucid.network import Network, Node
 from pellucid.network.layers import (
     Arithmetic,
     AvgPool2D,
@@ -27,6 +27,10 @@ from pellucid.network.layers import (
     ZeroPad2D,
 )
 from pellucid.network.rearrangement import SliceStep
+
+if TYPE_CHECKING:
+    from pellucid.network.graph import Network
+    from pellucid.network.node import Node
 
 
 class Span(NamedTuple):
@@ -75,6 +79,33 @@ def field(network: Network, node: str, at: tuple[int, ...]) -> Box | None:
             reached = _before(one, box, shapes[source])
             wanted[source] = _together(wanted.get(source), reached)
     return wanted.get(network.inputs[0])
+
+
+def extent(network: Network, node: str) -> tuple[int, int] | None:
+    """Return rows and columns of the picture that reach a node's middle element.
+
+    Parameters
+    ----------
+    network : Network
+        Its first input takes the picture.
+    node : str
+
+    Returns
+    -------
+    (int, int), or None
+        Never more than the picture has; None where the first input is not an image, or
+        nothing of it reaches the element.
+    """
+    if len(network.shapes[network.inputs[0]]) != 3:
+        return None
+    while isinstance(network.node(node).layer, Flatten):
+        (node,) = network.node(node).inputs
+    at = tuple(size // 2 for size in network.shapes[node])
+    box = field(network, node, at)
+    if box is None:
+        return None
+    rows, columns = (span.last - span.first + 1 for span in box)
+    return rows, columns
 
 
 def _whole(shape: Shape) -> Box:
@@ -150,11 +181,13 @@ def _shift_span(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Spa
 
 def _resize_span(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:
     """By ``nearest`` one cell, by ``bilinear`` its neighbours too."""
-    from pellucid.engines.numpy.layers.geometry import interpolation
-
-    mixture = interpolation(size[axis], layer.factors[axis], layer.mode)
-    sources = np.flatnonzero(mixture[span.first : span.last + 1].any(axis=0))
-    return Span(int(sources[0]), int(sources[-1]))
+    factor = layer.factors[axis]
+    if layer.mode == "nearest":
+        return Span(span.first // factor, span.last // factor)
+    first, last = (
+        min(max((place + 0.5) / factor - 0.5, 0), size[axis] - 1) for place in span
+    )
+    return Span(floor(first), -floor(-last))
 
 
 def _span_of_taps(layer: Any, axis: int, span: Span, size: tuple[int, int]) -> Span:

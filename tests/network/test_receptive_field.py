@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
-from pellucid.studio.receptive_field import field
+from pellucid.network.receptive_field import field
 
 SIZE = 17
 LAYERS = {
@@ -73,3 +73,13 @@ def test_branches_reach_as_far_as_the_widest() -> None:
     network = pl.Network(inputs=image, outputs=pl.Add()(wide, near))
     assert field(network, network.outputs[0], (4, 4, 0)) == ((2, 6), (2, 6))
     assert field(network, "conv2d_1", (4, 4, 0)) == ((4, 4), (4, 4))
+
+
+def test_a_summary_shows_it_for_images_only() -> None:
+    network = pl.Sequential(
+        pl.Input(9, 9, 1), pl.Conv2D(2, kernel_size=3, stride=2), pl.MaxPool2D(2)
+    )
+    lines = str(network).splitlines()
+    assert "receptive field" in lines[1]
+    assert "5×5" in next(line for line in lines if line.startswith("max_pool2d"))
+    assert "receptive field" not in str(pl.Sequential(pl.Input(3), pl.Dense(2)))
