@@ -66,6 +66,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "engines": CommandEntry(
         "engines", "engines", "List engines and the CPU's features.", _LISTS
     ),
+    "doctor": CommandEntry(
+        "doctor", "doctor", "Say what is installed, fast or slow here.", _LISTS
+    ),
 }
 
 
@@ -135,11 +138,23 @@ _ABOUT = (
     "[bold]pellucid COMMAND --help[/bold] explains a command with examples."
 )
 
+_GREETING = """\
+pellucid: convolutional neural networks, clear enough to see through.
+
+Three things to try:
+
+  pellucid train mnist-torch             train on 60,000 handwritten digits: a minute
+  pellucid explain mnist-torch test:0    look inside what came of it
+  pellucid studio                        draw, look inside and train in a browser
+
+`pellucid doctor` says what is fast or slow on this machine, `pellucid --help` lists all
+commands, `pellucid COMMAND --help` explains one with examples."""
+
 app = typer.Typer(
     cls=LazyGroup,
     help=_ABOUT,
     add_completion=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="rich",
     context_settings=_HELP,
 )
@@ -155,6 +170,7 @@ def _show_version(is_wanted: bool) -> None:
 
 @app.callback(help=_ABOUT)
 def pellucid(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -165,8 +181,10 @@ def pellucid(
         ),
     ] = False,
 ) -> None:
-    """Run one of the commands."""
+    """Run one of the commands; without one, say what to try."""
     del version
+    if context.invoked_subcommand is None:
+        typer.echo(_GREETING)
 
 
 def command() -> Any:
