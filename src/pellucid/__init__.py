@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         Crop2D,
         Dense,
         DepthToSpace,
+        Dequantize,
         Dropout,
         Elementwise,
         Flatten,
@@ -80,6 +81,8 @@ if TYPE_CHECKING:
         PadChannels,
         Permute,
         PReLU,
+        Quantize,
+        Quantized,
         ReLU,
         ReLU6,
         Rescale,
@@ -97,6 +100,7 @@ if TYPE_CHECKING:
         Upsample2D,
         ZeroPad2D,
     )
+    from pellucid.network.quantization import Quantization
     from pellucid.objectives import (
         SGD,
         Adam,
@@ -156,6 +160,7 @@ __all__ = [
     "Dataset",
     "Dense",
     "DepthToSpace",
+    "Dequantize",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
@@ -190,6 +195,9 @@ __all__ = [
     "PadChannels",
     "PellucidError",
     "Permute",
+    "Quantization",
+    "Quantize",
+    "Quantized",
     "Preprocessing",
     "RMSprop",
     "ReLU",

@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.network.layers import LAYERS, Pointwise
+from pellucid.network.layers import INTEGER_LAYERS, LAYERS, Pointwise
 
 SOURCE = Path(__file__).parents[2] / "src/pellucid"
 #: layers that compute something
 NAMES = frozenset(LAYERS) - {"Input"}
+#: layers of integer networks, which frameworks and other formats refuse as a whole
+INTEGERS = {kind.__name__ for kind in INTEGER_LAYERS}
+#: tables of the engines that run them
+OF_INTEGERS = ("engines/numpy/layers/__init__.py:FORWARD",)
 #: layers that are one expression: a table has them all by its entry for `Pointwise`
 POINTWISE = {name for name, kind in LAYERS.items() if issubclass(kind, Pointwise)}
 
@@ -51,6 +55,7 @@ ELSEWHERE = {
     "code/torch/layers.py:MODULES": None,  # modules with initialisers
     "code/torch/operators.py:OPERATORS": None,  # beside the table of PyTorch's
     "engines/compiled/lowering/layers/arithmetic.py:OPERATIONS": None,
+    "engines/numpy/layers/quantized.py:_OPERATIONS": None,  # what has an integer form
     "engines/torch/layers.py:_OWN_BUILDERS": None,  # beside the table of PyTorch's
     "engines/tensorflow/layers.py:_OWN_BUILDERS": None,  # beside the table of Keras'
 }
@@ -101,6 +106,8 @@ def test_every_layer_is_in_the_table(table: str) -> None:
         elsewhere = elsewhere | {"Dropout"}
     if "Pointwise" in TABLES[table] or table in FRAMEWORKS:
         elsewhere = elsewhere | POINTWISE
+    if table not in OF_INTEGERS:
+        elsewhere = elsewhere | INTEGERS
     missing = sorted(NAMES - TABLES[table] - elsewhere)
     assert not missing, f"{', '.join(missing)} must be in {table}"
 

@@ -110,13 +110,13 @@ def checked_weights(
     """
     check_shapes(network, given)
     return {
-        weight.name: np.array(given[weight.name], dtype, order="C")
+        weight.name: np.array(given[weight.name], weight.dtype or dtype, order="C")
         for weight in network.weights
     }
 
 
 def check_shapes(network: Network, given: Mapping[str, Any]) -> None:
-    """Check that arrays are a network's weights, by name and shape.
+    """Check that arrays are a network's weights, by name, shape and own type.
 
     Raises
     ------
@@ -137,6 +137,12 @@ def check_shapes(network: Network, given: Mapping[str, Any]) -> None:
         if got != shape:
             raise ShapeError(
                 f"weights: '{name}' must have shape {shape}; got shape={got}."
+            )
+    for weight in network.weights:
+        kind = np.asarray(given[weight.name]).dtype.name
+        if weight.dtype is not None and kind != weight.dtype:
+            raise EngineError(
+                f"weights: '{weight.name}' must be of {weight.dtype}; got {kind}."
             )
 
 

@@ -103,6 +103,7 @@ class ModelMetadata:
             If the weights are not the network's.
         """
         expected = {weight.name: weight.shape for weight in network.weights}
+        kinds = {weight.name: weight.dtype or self.dtype for weight in network.weights}
         got = {name: array.shape for name, array in weights.items()}
         wrong = [n for n in {**expected, **got} if expected.get(n) != got.get(n)]
         if wrong:
@@ -111,7 +112,7 @@ class ModelMetadata:
                 f"import: weight '{name}' must have shape {expected.get(name, 'none')};"
                 f" got {got.get(name, 'none')}."
             )
-        arrays = {name: np.asarray(weights[name], self.dtype) for name in expected}
+        arrays = {name: np.asarray(weights[name], kinds[name]) for name in expected}
         return ModelFile(
             network=network,
             weights=arrays,

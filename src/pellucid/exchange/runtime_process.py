@@ -36,14 +36,18 @@ def onnx(content: bytes, x: dict[str, Any]) -> list[Any]:
     return list(session.run(None, given))
 
 
-def tflite(content: bytes, given: dict[str, Any]) -> list[Any]:
+def tflite(
+    content: bytes,
+    given: dict[str, Any],
+    kernels: str = "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+) -> list[Any]:
     """Run in LiteRT's interpreter, example by example, with its plain kernels."""
     import numpy as np
     from ai_edge_litert import interpreter
 
-    plain = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     runtime = interpreter.Interpreter(
-        model_content=content, experimental_op_resolver_type=plain
+        model_content=content,
+        experimental_op_resolver_type=interpreter.OpResolverType[kernels],
     )
     x = [given[f"x{i}"] for i in range(len(given))]
     entries, ends = runtime.get_input_details(), runtime.get_output_details()
@@ -55,11 +59,37 @@ def tflite(content: bytes, given: dict[str, Any]) -> list[Any]:
     runtime.allocate_tensors()
     for i in range(0, len(x[0]), size):
         for entry, array in zip(entries, x, strict=True):
-            runtime.set_tensor(entry["index"], array[i : i + size])
+            runtime.set_tensor(entry["index"], _quantize(array[i : i + size], entry))
         runtime.invoke()
         for end, made in zip(ends, outputs, strict=True):
-            made.append(runtime.get_tensor(end["index"]))
+            made.append(_dequantize(runtime.get_tensor(end["index"]), end))
     return [np.concatenate(made) for made in outputs]
+
+
+def tflite_reference(content: bytes, given: dict[str, Any]) -> list[Any]:
+    """Run with LiteRT's reference kernels, which integer networks are defined by."""
+    return tflite(content, given, "BUILTIN_REF")
+
+
+def _quantize(x: Any, details: Any) -> Any:
+    """Return real numbers as the integers that an input takes; floats as they are."""
+    import numpy as np
+
+    if details["dtype"].__name__ not in ("int8", "uint8"):
+        return x
+    (scale, zero_point), info = details["quantization"], np.iinfo(details["dtype"])
+    steps = np.rint(x / np.float32(scale)) + zero_point
+    return np.clip(steps, info.min, info.max).astype(details["dtype"])
+
+
+def _dequantize(y: Any, details: Any) -> Any:
+    """Undo `_quantize` on outputs."""
+    import numpy as np
+
+    if details["dtype"].__name__ not in ("int8", "uint8"):
+        return y
+    scale, zero_point = details["quantization"]
+    return (y.astype(np.float32) - zero_point) * np.float32(scale)
 
 
 def _limit_memory(size: int) -> None:
@@ -82,7 +112,12 @@ def main() -> int:
     with np.load(io.BytesIO(content), allow_pickle=False) as given:
         model = given["model"].tobytes()
         x = {name: given[name] for name in given.files if name != "model"}
-    found = {"onnx": onnx, "tflite": tflite}[sys.argv[1]](model, x)
+    runtimes: dict[str, Any] = {
+        "onnx": onnx,
+        "tflite": tflite,
+        "tflite_reference": tflite_reference,
+    }
+    found = runtimes[sys.argv[1]](model, x)
     buffer = io.BytesIO()
     outputs: dict[str, Any] = {f"y{i}": y for i, y in enumerate(found)}
     np.savez(buffer, **outputs)

@@ -14,6 +14,7 @@ from pellucid.network.initializers import Constant, Normal, Uniform
 from pellucid.network.layers import LAYERS, Input, Layer
 from pellucid.network.node import Node, place
 from pellucid.network.preprocessing import Preprocessing
+from pellucid.network.quantization import Quantization
 
 SCHEMA_VERSION = 1
 _KEYS = {"schema_version", "name", "inputs", "outputs", "nodes", "preprocessing"}
@@ -71,6 +72,10 @@ def _encode(value: Any) -> Any:
         return {"initializer": type(value).__name__, **dataclasses.asdict(value)}
     if isinstance(value, Expression):
         return {"expression": expression.to_json(value)}
+    if isinstance(value, Quantization):
+        return {"quantization": dataclasses.asdict(value)}
+    if isinstance(value, Layer):
+        return {"operation": type(value).__name__, **_arguments(value)}
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
     return value
@@ -201,17 +206,37 @@ def decode(value: Any) -> Any:
         return tuple(decode(item) for item in value)
     if isinstance(value, dict) and set(value) == {"expression"}:
         return expression.from_json(value["expression"])
+    if isinstance(value, dict) and "operation" in value:
+        arguments = dict(value)
+        kind = arguments.pop("operation")
+        if not isinstance(kind, str) or kind not in LAYERS:
+            raise NetworkError(
+                f"Network: operation must be one of {', '.join(LAYERS)}; got {kind!r}."
+            )
+        return make_layer(LAYERS[kind], "operation", arguments)
+    if isinstance(value, dict) and set(value) == {"quantization"}:
+        return _quantization(value["quantization"])
     if isinstance(value, dict):
         arguments = dict(value)
-        kind = _DISTRIBUTIONS.get(str(arguments.pop("initializer", "")))
+        distribution = _DISTRIBUTIONS.get(str(arguments.pop("initializer", "")))
         try:
-            return kind(**arguments)  # type: ignore[misc]
+            return distribution(**arguments)  # type: ignore[misc]
         except TypeError as error:
             raise NetworkError(
                 "Network: an initializer must be Uniform, Normal or Constant with its "
                 f"numbers; got {value!r}."
             ) from error
     return value
+
+
+def _quantization(value: Any) -> Quantization:
+    try:
+        return Quantization(**value)
+    except TypeError as error:
+        raise NetworkError(
+            "Network: a quantization must have scale, zero_point and dtype; "
+            f"got {value!r}."
+        ) from error
 
 
 def dumps(network: Network) -> str:

@@ -64,6 +64,11 @@ class Weight:
         return self.spec.shape
 
     @property
+    def dtype(self) -> str | None:
+        """The array's own type; None where it has the session's."""
+        return self.spec.dtype
+
+    @property
     def decays(self) -> bool:
         """True where weight decay applies: ``.weight`` arrays only."""
         return self.spec.role == "weight"
@@ -285,7 +290,7 @@ class Network:
         seed : int
             Of all weights.
         dtype : dtype
-            Of the arrays.
+            Of the arrays that have none of their own.
 
         Returns
         -------
@@ -299,7 +304,7 @@ class Network:
                 fans=weight.spec.fans,
                 seed=seed,
                 name=weight.name,
-                dtype=dtype,
+                dtype=weight.spec.dtype or dtype,
             )
             for weight in self.weights
         }

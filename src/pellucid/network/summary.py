@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING
 
+from pellucid.network.layers import Layer, Quantized
 from pellucid.network.receptive_field import extent
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def rows(network: Network) -> Iterator[tuple[str, ...]]:
         inputs = network.input_shapes(node)
         specs = node.layer.weights(*inputs)
         count = sum(prod(spec.shape) for spec in specs if spec.is_parameter)
-        kind = type(node.layer).__name__
+        kind = _kind(node.layer)
         if node.weights_of is not None:  # counted there
             count, kind = 0, f"{kind}, weights of {node.weights_of}"
         yield (
@@ -38,13 +39,26 @@ def rows(network: Network) -> Iterator[tuple[str, ...]]:
         )
 
 
+def _kind(layer: Layer) -> str:
+    """Return what the table calls a layer; of integer layers also their type."""
+    if isinstance(layer, Quantized):
+        return f"{type(layer.operation).__name__}, {layer.output.dtype}"
+    return type(layer).__name__
+
+
 def _total(network: Network) -> tuple[str, ...]:
     frozen = sum(
         prod(w.shape)
         for w in network.weights
         if w.spec.is_parameter and not w.is_trainable
     )
-    note = f"{frozen:,} frozen" if frozen else ""
+    whole = sum(
+        prod(w.shape)
+        for w in network.weights
+        if w.spec.role == "weight" and w.dtype is not None
+    )
+    notes = {"frozen": frozen, "integer weights": whole}
+    note = ", ".join(f"{count:,} {name}" for name, count in notes.items() if count)
     count = f"{network.parameter_count:,}"
     return ("total", "", note, "", count, f"{network.multiply_adds:,}")
 

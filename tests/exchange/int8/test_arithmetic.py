@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from pellucid.exchange.int8.arithmetic import (
     compute_scales,
-    encode_multiplier,
     multiply_fixed_point,
     quantize_array,
     quantize_weight_and_bias,
 )
+from pellucid.network.quantization import encode_multiplier
 
 
 @given(st.floats(-1e6, 0), st.floats(0, 1e6))

@@ -35,6 +35,7 @@ from pellucid.engines.distributed import (
     ProcessGroup,
     refuse_batch_norm,
 )
+from pellucid.engines.integer_networks import refuse_training
 from pellucid.engines.loss_input import require
 from pellucid.engines.memory import refuse_without_memory, require_memory
 from pellucid.engines.ports import (
@@ -406,6 +407,8 @@ class CompiledSession:
         )
 
     def _program(self, purpose: Purpose) -> Program:
+        if purpose.kind in ("train", "vjp"):
+            refuse_training("compiled", self._network)
         if purpose.kind == "train":
             require("loss", self._loss)
         if purpose not in self._programs:

@@ -13,6 +13,7 @@ from pellucid.engines.framework_options import (
     unknown_device_error,
     warn_if_untested,
 )
+from pellucid.engines.integer_networks import refuse_integers
 from pellucid.engines.jax.distributed import world
 from pellucid.engines.jax.session import JaxSession
 from pellucid.engines.loss_input import check_objective
@@ -52,6 +53,7 @@ class JaxEngine:
             If dtype is not float32 or float64, or the state is not the network's.
         """
         self.options.check_dtype(dtype)
+        refuse_integers("jax", network)
         check_objective("jax", loss, optimizer)
         parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         return JaxSession(

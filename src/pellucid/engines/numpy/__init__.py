@@ -7,6 +7,7 @@ from typing import Any
 
 from pellucid.engines import mpi
 from pellucid.engines.distributed import ALONE, ProcessGroup
+from pellucid.engines.integer_networks import refuse_training
 from pellucid.engines.numpy.session import NumpySession
 from pellucid.engines.protocol import Engine, State
 from pellucid.engines.registry import reduce_engine
@@ -37,6 +38,8 @@ class NumpyEngine:
                 "engine 'numpy': dtype must be one of float32, float64; "
                 f"got dtype={dtype!r}."
             )
+        if optimizer is not None:
+            refuse_training("numpy", network)
         return NumpySession(
             network,
             state=state,

@@ -13,6 +13,7 @@ from pellucid.engines.distributed import (
     refuse_batch_norm,
 )
 from pellucid.engines.dropout import masks_for
+from pellucid.engines.integer_networks import refuse_training
 from pellucid.engines.loss_input import require
 from pellucid.engines.memory import refuse_without_memory
 from pellucid.engines.numpy.layers import FORWARD, Forward, Mode, run
@@ -214,6 +215,7 @@ class NumpySession:
 
         Beyond the contract: it is how `pellucid.explain` looks inside.
         """
+        refuse_training("numpy", self._network)
         count = count_of(self._network, images)
         masks = self._masks(count) if training else {}
         records = self._run(images, is_training=training, masks=masks)
@@ -286,6 +288,7 @@ class NumpySession:
         batch as a whole.
         """
         require("loss", self._loss)
+        refuse_training("numpy", self._network)
         if part is not None:
             refuse_batch_norm("numpy", self._network)
         count = count_of(self._network, images)

@@ -11,6 +11,7 @@ from pellucid.engines.framework_options import (
     unknown_device_error,
     warn_if_untested,
 )
+from pellucid.engines.integer_networks import refuse_integers
 from pellucid.engines.loss_input import check_objective
 from pellucid.engines.protocol import State
 from pellucid.engines.registry import reduce_engine
@@ -51,6 +52,7 @@ class TensorflowEngine:
             If dtype is not float32 or float64, or the state is not the network's.
         """
         self.options.check_dtype(dtype)
+        refuse_integers("tensorflow", network)
         check_objective("tensorflow", loss, optimizer)
         parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         with quiet():  # the first array starts TensorFlow's runtime

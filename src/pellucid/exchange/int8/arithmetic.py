@@ -9,7 +9,6 @@ section 2.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -60,17 +59,6 @@ def quantize_weight_and_bias(
         Scales(steps, axis=axis),
         Scales(product),
     )
-
-
-def encode_multiplier(real: float) -> tuple[int, int]:
-    """Return (m, s) with real = m · 2^(s − 31), m of 31 bits."""
-    if real == 0:
-        return 0, 0
-    fraction, shift = math.frexp(real)
-    whole_part = math.floor(fraction * 2**31 + 0.5)
-    if whole_part == 2**31:
-        whole_part, shift = whole_part // 2, shift + 1
-    return (0, 0) if shift < -31 else (whole_part, shift)
 
 
 def multiply_fixed_point(x: int, m: int, shift: int) -> int:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from pellucid.exchange.int8.arithmetic import (
     HIGH,
     LOW,
-    encode_multiplier,
     multiply_fixed_point,
     quantize_array,
 )
 from pellucid.exchange.litert.graph import Scales
+from pellucid.network.quantization import encode_multiplier
 
 Array = npt.NDArray[Any]
 Table = Callable[[Scales, Scales, Mapping[str, Any]], Array]

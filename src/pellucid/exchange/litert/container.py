@@ -184,6 +184,15 @@ def _free_axes(signature: Any) -> tuple[int, ...]:
     return tuple(axis for axis, size in enumerate(sizes) if axis and size == -1)
 
 
+def _zero_point(name: str, given: Any) -> int:
+    points = [0] if given is None or not given.size else given.tolist()
+    if len(set(points)) > 1:
+        raise ExchangeError(
+            f"import: '{name}' must have one zero point; got {len(set(points))}."
+        )
+    return int(points[0])
+
+
 def _value(tensor: dict[str, Any], buffers: list[dict[str, Any]]) -> Value:
     signature = tensor["shape_signature"]
     shape = () if tensor["shape"] is None else tuple(tensor["shape"].tolist())
@@ -201,5 +210,9 @@ def _value(tensor: dict[str, Any], buffers: list[dict[str, Any]]) -> Value:
         value.array = data.view(_little(value)).reshape(shape)
     how = tensor["quantization"]
     if how is not None and how["scale"] is not None and how["scale"].size:
-        value.scales = Scales(how["scale"], axis=how["quantized_dimension"])
+        value.scales = Scales(
+            how["scale"],
+            _zero_point(value.name, how["zero_point"]),
+            axis=how["quantized_dimension"],
+        )
     return value

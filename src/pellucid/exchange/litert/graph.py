@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network.layers import Shape
+from pellucid.network.quantization import RANGES
 
 Array = npt.NDArray[Any]
 
@@ -53,6 +54,11 @@ class Value:
     is_any_batch: bool = True
     free_axes: tuple[int, ...] = ()
     scales: Scales | None = None
+
+    @property
+    def is_quantized(self) -> bool:
+        """True where it is of integers of eight bits that stand for real numbers."""
+        return self.dtype in RANGES and self.scales is not None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.litert import schema
-from pellucid.exchange.litert.graph import Operator
+from pellucid.exchange.litert.graph import Graph, Operator
 from pellucid.network.checks import Pair
 from pellucid.network.window import Pads
 
@@ -44,14 +44,17 @@ class Spread:
 class OperatorView:
     """An operator; values are Tensors of the network, or constant arrays.
 
-    ``is_sole_reader`` says that nothing else reads what it reads.
+    ``is_sole_reader`` says that nothing else reads what it reads, ``is_integer`` that
+    it computes in integers, ``graph`` is the file's.
     """
 
     ref: OperatorRef
     operator: Operator
     values: list[Any]
     builder: NetworkBuilder
+    graph: Graph
     is_sole_reader: bool = False
+    is_integer: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     def refuse(self, rule: str, got: object) -> NoReturn:
@@ -79,9 +82,9 @@ class OperatorView:
         return value
 
     def weight(self, at: int, rank: int) -> Array:
-        """Return a constant of float32."""
+        """Return a constant of float32, or the integers of an integer operator."""
         array = self.array(at, rank)
-        if array.dtype != np.float32:
+        if array.dtype != np.float32 and not self.is_integer:
             self.refuse("compute in float32", f"a weight of {array.dtype}")
         return array
 

@@ -1,10 +1,13 @@
-"""Read a float32 .tflite file as a network."""
+"""Read a .tflite file as a network."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from pellucid.engines.ports import join
 from pellucid.errors import ExchangeError
@@ -19,13 +22,20 @@ from pellucid.exchange.graph.passes.run import run_passes
 from pellucid.exchange.graph.tensor import FIRST, LAST, Tensor, unwrap_output
 from pellucid.exchange.litert.container import from_bytes
 from pellucid.exchange.litert.graph import Graph, Operator, Value
+from pellucid.exchange.litert.integers import quantization_of, read_integer
 from pellucid.exchange.litert.operator_view import OperatorView
 from pellucid.exchange.litert.operators import READERS, SPLITS, add_fused_activation
-from pellucid.exchange.litert.translate import ref_of, translate
+from pellucid.exchange.litert.translate import (
+    is_integer_operator,
+    ref_of,
+    translate,
+)
 from pellucid.exchange.metadata import ModelMetadata
-from pellucid.network.layers import Shape
+from pellucid.network.layers import Dequantize, Quantize, Shape
+from pellucid.network.quantization import RANGES
 from pellucid.runs import ModelFile
 
+Array = npt.NDArray[Any]
 _REUSE_LIMIT = 4  # times that the weights may have the size of the file
 
 
@@ -69,6 +79,7 @@ class _Reading:
         self.input_shape = input_shape
         self.graph, self.left = graph, size * _REUSE_LIMIT
         self.builder = NetworkBuilder(LAST)
+        self.quantized: dict[int, Tensor] = {}
 
     def file(self) -> ModelFile:
         """Read the graph and return the model in it."""
@@ -84,10 +95,12 @@ class _Reading:
         named = map(str, numbers)
         values: dict[str, Any] = {
             **dict(zip(named, self.entries, strict=True)),
+            **{str(number): tensor for number, tensor in self.quantized.items()},
             **graph.constants,
         }
         emit(graph, self.builder, values, self._read)
-        self.outputs = [self.builder.outermost(values[end]) for end in graph.outputs]
+        made = [self._dequantize(int(end), values[end]) for end in graph.outputs]
+        self.outputs = [self.builder.outermost(end) for end in made]
         ends = [unwrap_output(output, "a constant") for output in self.outputs]
         network, weights = self.builder.finish(
             ends, name=self.graph.name, inputs=self.entries
@@ -102,8 +115,13 @@ class _Reading:
         if not probe.is_small(file) or not runtime.is_installed("tflite"):
             return
         batch = self.builder.batch or 1
-        x = [probe.draw((batch, *e.foreign_shape[1:])) for e in self.entries]
-        found = runtime.run_several("tflite", content, x)
+        is_integer = any(value.is_quantized for value in self.graph.values)
+        kernels = "tflite_reference" if is_integer else "tflite"
+        x = [
+            self._draw(number, (batch, *entry.foreign_shape[1:]))
+            for number, entry in zip(self.graph.all_inputs, self.entries, strict=True)
+        ]
+        found = runtime.run_several(kernels, content, x)
         pairs = zip(self.entries, x, strict=True)
         by_node = {entry.node: entry.from_foreign(array) for entry, array in pairs}
         images = join([by_node[name] for name in file.network.inputs])
@@ -117,10 +135,22 @@ class _Reading:
                 index=i,
             )
 
+    def _draw(self, number: int, shape: Shape) -> Array:
+        """Return a probe's input: of a quantized one all of its integers."""
+        value = self.graph.values[number]
+        if not value.is_quantized or value.scales is None:
+            return probe.draw(shape)
+        low, high = RANGES[value.dtype]
+        q = np.random.default_rng(20).integers(low, high + 1, shape)
+        steps: Array = (q - value.scales.zero_point).astype(np.float32)
+        return steps * np.float32(value.scales.one)
+
     def _enter(self, number: int) -> Tensor:
         """Place an Input; one that is transposed at once is (N, C, H, W)."""
         value = self.graph.values[number]
-        _check(OperatorRef("input", value.name), value)
+        ref = OperatorRef("input", value.name)
+        if not value.is_quantized:
+            _check(ref, value)
         batch = None if value.is_any_batch else value.shape[0]
         known = self.builder.batch if number != self.graph.input else batch
         if known != batch:
@@ -138,7 +168,22 @@ class _Reading:
         axes = tuple(range(len(free)))
         if is_first:
             shape, axes = (*shape[1:], shape[0]), FIRST
-        return self.builder.input(shape, axes, name=name)
+        entry = self.builder.input(shape, axes, name=name)
+        if value.is_quantized:
+            layer = Quantize(quantization_of(ref, value))
+            self.quantized[number] = self.builder.layer(
+                ref.part("quantized"), layer, [entry]
+            )
+        return entry
+
+    def _dequantize(self, number: int, made: Any) -> Any:
+        """Return an output as real numbers."""
+        value = self.graph.values[number]
+        if not value.is_quantized or not isinstance(made, Tensor):
+            return made
+        ref = OperatorRef("output", value.name.split(";")[0])
+        layer = Dequantize(quantization_of(ref, value))
+        return self.builder.layer(ref.part("real"), layer, [made])
 
     def _is_channels_first(self, number: int) -> bool:
         if self.graph.card:  # written by us, with images as they are here
@@ -158,19 +203,26 @@ class _Reading:
             operator=foreign,
             values=inputs,
             builder=self.builder,
+            graph=self.graph,
             is_sole_reader=context.is_sole_reader,
+            is_integer=is_integer_operator(self.graph, foreign),
             options=dict(ref.attributes),
         )
         if operator.foreign.is_activation:
             return add_fused_activation(op, inputs[0])
         is_single = len(foreign.outputs) == 1 or foreign.kind in SPLITS
-        if foreign.kind not in READERS or not is_single:
+        is_known = foreign.kind in READERS or op.is_integer
+        if not is_known or not is_single:
             op.refuse("be an operator that a layer expresses exactly", foreign.kind)
         for i in (*foreign.inputs, *foreign.outputs):
             if i >= 0:
                 self._count(self.graph.values[i])
+                if op.is_integer:
+                    continue
                 if i in foreign.outputs or self.graph.values[i].array is not None:
                     _check(ref, self.graph.values[i])
+        if op.is_integer:
+            return read_integer(op, READERS.get(foreign.kind))
         return READERS[foreign.kind](op)
 
     def _count(self, value: Value) -> None:

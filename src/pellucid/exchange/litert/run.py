@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.engines.integer_networks import find_integer_layer
 from pellucid.exchange.packing import pack, unpack
 from pellucid.exchange.runtime_layout import adapt, in_batches, is_channels_first
 from pellucid.exchange.runtime_timing import (
@@ -19,6 +20,7 @@ from pellucid.exchange.runtime_timing import (
     time_runtime,
 )
 from pellucid.network import Network
+from pellucid.network.quantization import RANGES
 
 
 def litert(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
@@ -26,7 +28,10 @@ def litert(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     runtime = import_runtime("ai_edge_litert.interpreter", "tflite")
 
     def load() -> Predict:
-        interpreter = runtime.Interpreter(model_path=str(path))
+        interpreter = runtime.Interpreter(
+            model_path=str(path),
+            experimental_op_resolver_type=runtime.OpResolverType[_kernels(network)],
+        )
         if len(network.inputs) > 1 or len(network.outputs) > 1:
             return _several(interpreter, network)
         (entry,) = interpreter.get_input_details()
@@ -51,6 +56,11 @@ def litert(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     return time_runtime(load, images, f"ai-edge-litert {version('ai-edge-litert')}")
 
 
+def _kernels(network: Network) -> str:
+    """Return which kernels define what a network gives: of integers the reference's."""
+    return "AUTO" if find_integer_layer(network) is None else "BUILTIN_REF"
+
+
 def _several(interpreter: Any, network: Network) -> Predict:
     """Return a function of all inputs, packed as one array, to all outputs."""
     interpreter.allocate_tensors()
@@ -59,9 +69,10 @@ def _several(interpreter: Any, network: Network) -> Predict:
 
     def one(packed: Array) -> Array:
         for entry, array in zip(entries, unpack(packed, shapes), strict=True):
-            interpreter.set_tensor(entry["index"], array)
+            interpreter.set_tensor(entry["index"], quantize_input(array, entry))
         interpreter.invoke()
-        return pack([interpreter.get_tensor(end["index"]) for end in ends])
+        given = ((interpreter.get_tensor(end["index"]), end) for end in ends)
+        return pack([dequantize_output(array, end) for array, end in given])
 
     def predict(packed: Array) -> Array:
         return in_batches(one, packed, 1)
@@ -80,17 +91,18 @@ def _close(takes: list[int], own: tuple[int, ...]) -> list[int]:
 
 
 def quantize_input(x: Array, details: Mapping[str, Any]) -> Array:
-    """Return images as the int8 that the file's input takes; floats as they are."""
-    if details["dtype"] != np.int8:
+    """Return images as the integers that the file's input takes; floats as they are."""
+    dtype = np.dtype(details["dtype"])
+    if dtype.name not in RANGES:
         return x
     scale, zero_point = details["quantization"]
-    whole: Array = np.clip(np.round(x / scale) + zero_point, -128, 127)
-    return whole.astype(np.int8)
+    whole: Array = np.clip(np.round(x / scale) + zero_point, *RANGES[dtype.name])
+    return whole.astype(dtype)
 
 
 def dequantize_output(y: Array, details: Mapping[str, Any]) -> Array:
     """Undo `quantize_input` on outputs."""
-    if details["dtype"] != np.int8:
+    if np.dtype(details["dtype"]).name not in RANGES:
         return y
     scale, zero_point = details["quantization"]
     real: Array = (y.astype(np.float32) - zero_point) * np.float32(scale)

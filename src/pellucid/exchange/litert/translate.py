@@ -51,6 +51,12 @@ def ref_of(graph: Graph, operator: Operator) -> OperatorRef:
     return OperatorRef(operator.kind, name.split(";")[0], shown)
 
 
+def is_integer_operator(graph: Graph, operator: Operator) -> bool:
+    """Whether an operator reads or makes integers that stand for real numbers."""
+    numbers = (i for i in (*operator.inputs, *operator.outputs) if i >= 0)
+    return any(graph.values[i].is_quantized for i in numbers)
+
+
 def _shape(value: Value, batch: int | None) -> Shape:
     """Return a shape with `BATCH`, for which the file has 1, in front."""
     if batch is not None or not value.shape:
@@ -67,8 +73,11 @@ def _translate(graph: Graph, operator: Operator, made: ir.Graph) -> None:
     if constant is not None and is_half and operator.kind == "DEQUANTIZE":
         made.constants[outputs[0]] = constant.astype(np.float32)  # which is exact
         return
-    kind, attributes = _kind(graph, operator, inputs, outputs, made)
-    fused = _fused(operator)
+    kind, attributes = operator.kind, dict[str, Any]()
+    fused = None
+    if not is_integer_operator(graph, operator):  # which passes do not understand
+        kind, attributes = _kind(graph, operator, inputs, outputs, made)
+        fused = _fused(operator)
     if fused is not None:
         inner = f"{outputs[0]}/linear"
         made.shapes[inner] = made.shapes.get(outputs[0], ())

@@ -58,6 +58,13 @@ from pellucid.network.layers.pool import (
     GlobalMaxPool2D,
     MaxPool2D,
 )
+from pellucid.network.layers.quantized import (
+    INTEGER_LAYERS,
+    QUANTIZABLE,
+    Dequantize,
+    Quantize,
+    Quantized,
+)
 from pellucid.network.layers.rearrange import (
     Permute,
     Rearrangement,
@@ -90,6 +97,7 @@ LAYERS: dict[str, type[Layer]] = {
         Crop2D,
         Dense,
         DepthToSpace,
+        Dequantize,
         Dropout,
         ELU,
         Elementwise,
@@ -115,6 +123,8 @@ LAYERS: dict[str, type[Layer]] = {
         PReLU,
         PadChannels,
         Permute,
+        Quantize,
+        Quantized,
         ReLU,
         Rescale,
         ReLU6,
@@ -136,7 +146,9 @@ LAYERS: dict[str, type[Layer]] = {
 __all__ = [
     "ELU",
     "GELU",
+    "INTEGER_LAYERS",
     "LAYERS",
+    "QUANTIZABLE",
     "Add",
     "Arithmetic",
     "AvgPool1D",
@@ -151,6 +163,7 @@ __all__ = [
     "Crop2D",
     "Dense",
     "DepthToSpace",
+    "Dequantize",
     "Dropout",
     "Elementwise",
     "Flatten",
@@ -178,6 +191,8 @@ __all__ = [
     "PerImageNorm",
     "Permute",
     "Pointwise",
+    "Quantize",
+    "Quantized",
     "ReLU",
     "ReLU6",
     "Rearrangement",

@@ -16,7 +16,8 @@ class WeightSpec:
     """One array of a layer: its role, shape and how it begins.
 
     ``is_parameter`` is True for what training changes by the gradient, False for
-    buffers (running statistics). ``fans`` are (fan_in, fan_out).
+    buffers (running statistics). ``fans`` are (fan_in, fan_out). ``dtype`` is None for
+    arrays of the session's own type; others keep theirs.
     """
 
     role: str
@@ -24,6 +25,7 @@ class WeightSpec:
     initializer: Initializer | None = None
     fans: tuple[float, float] = (1.0, 1.0)
     is_parameter: bool = True
+    dtype: str | None = None
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from pellucid.engines.numpy.layers.pool import (
     global_max_pool2d,
     max_pool2d,
 )
+from pellucid.engines.numpy.layers.quantized import dequantize, quantize, quantized
 from pellucid.engines.numpy.layers.rearrange import (
     channel_shuffle,
     crop2d,
@@ -63,6 +64,7 @@ FORWARD: dict[type[Layer], Callable[..., Forward]] = {
     pl.Crop2D: crop2d,
     pl.Dense: dense,
     pl.DepthToSpace: depth_to_space,
+    pl.Dequantize: dequantize,
     pl.Dropout: dropout,
     pl.Flatten: flatten,
     pl.GlobalAvgPool2D: global_avg_pool2d,
@@ -79,6 +81,8 @@ FORWARD: dict[type[Layer], Callable[..., Forward]] = {
     pl.PadChannels: pad_channels,
     pl.Permute: permute,
     pl.Pointwise: pointwise,
+    pl.Quantize: quantize,
+    pl.Quantized: quantized,
     pl.Rescale: rescale,
     pl.Reshape: reshape,
     pl.Resize: resize,

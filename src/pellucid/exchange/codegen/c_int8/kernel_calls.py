@@ -23,11 +23,12 @@ from pellucid.exchange.codegen.kernel_calls import (
 from pellucid.exchange.codegen.memory_plan import Workspace
 from pellucid.exchange.codegen.weight_packing import pack_channels
 from pellucid.exchange.errors import export_error
-from pellucid.exchange.int8.arithmetic import LOW, encode_multiplier
+from pellucid.exchange.int8.arithmetic import LOW
 from pellucid.exchange.int8.lookup_tables import TABLES, tabulate_exponentials
 from pellucid.exchange.int8.quantization import WEIGHTED
 from pellucid.exchange.litert import schema
 from pellucid.exchange.litert.graph import Graph, Operator, Scales, Value
+from pellucid.network.quantization import encode_multiplier
 from pellucid.network.rearrangement import PermuteStep, SliceStep, Step
 from pellucid.network.strided import View, joined_axes, transfers
 

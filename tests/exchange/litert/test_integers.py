@@ -1,0 +1,149 @@
+"""Integer operators of LiteRT against its reference kernels, in every bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from integer_cases import CASES, dense, unary
+from integer_graphs import (
+    OneOperator,
+    contents,
+    in_litert,
+    random_integers,
+    real,
+    scales,
+)
+
+import pellucid as pl
+from pellucid.exchange import runtime
+from pellucid.exchange.litert.read import read_graph
+
+COUNT = 40
+
+
+@pytest.fixture
+def litert():
+    return pytest.importorskip(
+        "ai_edge_litert.interpreter", reason="ai-edge-litert is not installed"
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_integer_operator_gives_the_bits_of_the_reference(litert, name):
+    graph = CASES[name]()
+    model = read_graph(graph)
+    inputs = random_integers(graph, COUNT)
+    expected = in_litert(litert, contents(graph), graph, inputs)
+    given = [
+        real(array, graph.values[number].scales)
+        for array, number in zip(inputs, graph.all_inputs, strict=True)
+    ]
+    for engine in ("numpy",):
+        session = pl.engines.make(engine).build(
+            model.network,
+            state={f"weights/{n}": array for n, array in model.weights.items()},
+        )
+        found = session.predict(tuple(given) if len(given) > 1 else given[0])
+        np.testing.assert_array_equal(found.reshape(expected.shape), expected)
+
+
+def write(path, graph):
+    path.write_bytes(contents(graph))
+    return path
+
+
+def test_a_file_is_probed_against_the_reference_kernels(litert, tmp_path, monkeypatch):
+    path = write(tmp_path / "one.tflite", dense("int8"))
+    pl.exchange.read(path, engine="numpy")
+    ours = runtime.run_several
+
+    def wrong(name, content, x):
+        assert name == "tflite_reference"
+        return [y + 1 for y in ours(name, content, x)]
+
+    monkeypatch.setattr(runtime, "run_several", wrong)
+    with pytest.raises(pl.ExchangeError, match="must give the outputs of its file"):
+        pl.exchange.read(path, engine="numpy")
+
+
+def test_an_integer_network_is_kept_as_it_is(litert, tmp_path):
+    model = pl.exchange.read(
+        write(tmp_path / "one.tflite", dense("int8")), engine="numpy"
+    )
+    assert {w.name: w.dtype for w in model.network.weights} == {
+        "y.weight": "int8",
+        "y.bias": "int32",
+        "y.factor": "float64",
+    }
+    assert "Dense, int8" in str(model.network)
+    assert "2,400 integer weights" in str(model.network)
+    model.save(tmp_path / "one.pellucid")
+    again = pl.load(tmp_path / "one.pellucid", engine="numpy")
+    assert again.network == model.network
+    for name, array in model.weights.items():
+        assert again.weights[name].dtype == array.dtype
+        np.testing.assert_array_equal(again.weights[name], array)
+
+
+def test_others_refuse_an_integer_network_and_name_the_way_out(litert, tmp_path):
+    path = write(tmp_path / "one.tflite", dense("int8"))
+    model = pl.exchange.read(path, engine="numpy", loss="mse")
+    match = r"got Quantize 'x0_quantized', an integer layer.*dequantize=True"
+    x, y = np.zeros((1, 60), np.float32), np.zeros((1, 40), np.float32)
+    with pytest.raises(pl.UnsupportedLayerError, match=f"float network; {match}"):
+        model.gradients(x, y)
+    with pytest.raises(pl.UnsupportedLayerError, match=f"float network; {match}"):
+        model.vjp(x, y)
+    with pytest.raises(pl.UnsupportedLayerError, match=f"float network; {match}"):
+        pl.exchange.read(path, engine="numpy", optimizer="adam")
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    with pytest.raises(pl.UnsupportedLayerError, match=f"compute in floats; {match}"):
+        pl.exchange.read(path, engine="torch")
+
+
+def test_weights_of_another_type_are_refused(litert, tmp_path):
+    model = pl.exchange.read(
+        write(tmp_path / "one.tflite", dense("int8")), engine="numpy"
+    )
+    given = {**model.weights, "y.weight": model.weights["y.weight"].astype(np.float32)}
+    with pytest.raises(
+        pl.EngineError, match=r"'y.weight' must be of int8; got float32"
+    ):
+        model.load_weights(given)
+
+
+def two_scales():
+    return unary("RESHAPE", output=(60,), scale=0.06, constant=[-1, 60])
+
+
+def three_scales():
+    made = OneOperator("FULLY_CONNECTED").input(4)
+    made.constant(np.ones((2, 4), np.int8), scales([0.1, 0.2, 0.3]))
+    return made.output(2)
+
+
+REFUSED = {
+    "have one scale": two_scales,
+    "have a scale, or 2": three_scales,
+    "interpolate in integers; got uint8": lambda: unary(
+        "RESIZE_BILINEAR", "uint8", output=(7, 9, 3), constant=[7, 9]
+    ),
+    "integer form that is known; got L2_NORMALIZATION": lambda: unary(
+        "L2_NORMALIZATION"
+    ),
+    "fused activation among NONE, RELU.*got TANH": lambda: unary(
+        "AVERAGE_POOL_2D",
+        padding=1,
+        stride_h=1,
+        stride_w=1,
+        filter_width=1,
+        filter_height=1,
+        fused_activation_function=4,
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", REFUSED)
+def test_what_has_no_integer_form_is_refused_by_name(rule):
+    with pytest.raises(pl.ExchangeError, match=rule):
+        read_graph(REFUSED[rule]())
