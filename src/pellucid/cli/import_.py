@@ -41,6 +41,7 @@ def import_(
     mean: import_options.Mean = None,
     std: import_options.Std = None,
     channel_order: import_options.ChannelOrder = None,
+    dequantize: import_options.Dequantize = False,
     json: options.Json = False,
 ) -> None:
     """Import a model from another format and save it as a run.
@@ -57,6 +58,7 @@ def import_(
     pellucid import resnet18.onnx --preset imagenet
     pellucid import theirs.h5 --scale 1/127.5 --mean 1
     pellucid import checkpoint.pth --network resnet20
+    pellucid import theirs.int8.tflite --dequantize
     """
     from pellucid.exchange import match_weights, read
     from pellucid.network import load_network
@@ -70,6 +72,7 @@ def import_(
         format=format,
         input_shape=shape,
         network=belongs_to,
+        dequantize=dequantize,
         **how,
     )
     matches = () if belongs_to is None else match_weights(file, belongs_to)

@@ -22,6 +22,13 @@ Format = Annotated[
         "--format", help="The file's format. Default: from its name or content."
     ),
 ]
+Dequantize = Annotated[
+    bool,
+    typer.Option(
+        "--dequantize",
+        help="Turn an integer network into a float network, which can be trained.",
+    ),
+]
 Preset = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pellucid.engines.protocol import Engine
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange import formats, torch_objects
+from pellucid.exchange.dequantize import dequantize as to_floats
 from pellucid.exchange.disk import Contents, write_sets
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.input_scaling import settle_preprocessing
@@ -153,6 +154,7 @@ def read(
     mean: Numbers | None = None,
     std: Numbers | None = None,
     channel_order: str | None = None,
+    dequantize: bool = False,
 ) -> Model:
     """Read a model that another program made.
 
@@ -183,6 +185,8 @@ def read(
         Preprocessing as ``(pixel · scale − mean) / std``; 1/255, 0 and 1 if left out.
     channel_order : {"rgb", "bgr"}, optional
         Order in which the network takes the channels of a picture.
+    dequantize : bool
+        Turn an integer network into a float network, which can be trained.
 
     Returns
     -------
@@ -208,6 +212,7 @@ def read(
         file = settle_preprocessing(file, given_how)
         return from_file(file, engine=engine, **objective)
     file = settle_preprocessing(_file_of(source, format, given), given_how)
+    file = to_floats(file) if dequantize else file
     try:
         return from_file(file, engine=engine, **objective)
     except NetworkError as error:

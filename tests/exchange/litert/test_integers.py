@@ -16,7 +16,10 @@ from integer_graphs import (
 
 import pellucid as pl
 from pellucid.exchange import runtime
+from pellucid.exchange.dequantize import dequantize
 from pellucid.exchange.litert.read import read_graph
+from pellucid.model import from_file
+from pellucid.runs import ModelFile
 
 COUNT = 40
 
@@ -147,3 +150,64 @@ REFUSED = {
 def test_what_has_no_integer_form_is_refused_by_name(rule):
     with pytest.raises(pl.ExchangeError, match=rule):
         read_graph(REFUSED[rule]())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_float_network_differs_by_a_step_where_no_integer_was_at_its_end(name):
+    graph = CASES[name]()
+    file = read_graph(graph)
+    given = [
+        real(array, graph.values[number].scales)
+        for array, number in zip(
+            random_integers(graph, COUNT), graph.all_inputs, strict=True
+        )
+    ]
+    images = tuple(given) if len(given) > 1 else given[0]
+    whole, floats = (from_file(f, engine="numpy") for f in (file, dequantize(file)))
+    output = graph.values[graph.output]
+    ends = np.iinfo(output.dtype)
+    expected, found = whole.predict(images), floats.predict(images)
+    steps = expected / np.float32(output.scales.one) + output.scales.zero_point
+    is_inside = (steps > ends.min + 0.5) & (steps < ends.max - 0.5)
+    assert is_inside.mean() > 0.3
+    error = np.abs(found - expected)[is_inside]
+    assert error.max() <= 1.2 * output.scales.one
+    assert all(w.dtype is None for w in floats.network.weights)
+
+
+def test_a_dequantized_file_can_be_trained(litert, tmp_path):
+    path = write(tmp_path / "one.tflite", CASES["conv stride relu6"]())
+    model = pl.exchange.read(
+        path, engine="numpy", dequantize=True, loss="mse", optimizer=pl.SGD(1e-5)
+    )
+    kinds = [type(node.layer) for node in model.network.nodes]
+    assert kinds == [pl.Input, pl.Conv2D, pl.ReLU6]
+    images = np.random.default_rng(0).normal(size=(8, 9, 8, 3)).astype(np.float32)
+    goal = np.zeros((8, *model.network.output_shape), np.float32)
+    before = model.evaluate((images, goal))["loss"]
+    model.fit((images, goal), epochs=2, progress=False)
+    assert model.evaluate((images, goal))["loss"] < before
+
+
+def test_an_output_that_cannot_be_negative_is_a_relu_as_float():
+    step = pl.Quantization(0.1)
+    network = pl.Sequential(
+        pl.Input(3),
+        pl.Quantize(step),
+        pl.Quantized(pl.Dense(2), (step,), pl.Quantization(6 / 255, -128), name="six"),
+        pl.Quantized(
+            pl.Dense(2),
+            (pl.Quantization(6 / 255, -128),),
+            pl.Quantization(0.1, 0, "uint8"),
+            name="plain",
+        ),
+    )
+    weights = network.initial_weights(0)
+    found = dequantize(
+        ModelFile(
+            network=network, weights=weights, preprocessing=pl.Preprocessing.unknown()
+        )
+    )
+    names = [node.name for node in found.network.nodes]
+    assert names == ["input", "six", "six_relu6", "plain", "plain_relu"]
+    assert found.network.outputs == ("plain_relu",)
