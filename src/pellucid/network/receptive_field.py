@@ -19,6 +19,7 @@ from pellucid.network.layers import (
     Flatten,
     MaxPool2D,
     PadChannels,
+    Quantized,
     Resize,
     SameShape,
     Shape,
@@ -129,6 +130,7 @@ def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
     if box is None or len(shape) != 3:
         return box and _whole(shape)
     layer, size = node.layer, (shape[0], shape[1])
+    layer = layer.operation if isinstance(layer, Quantized) else layer
     if isinstance(layer, Concat) and layer.resolved_axis(3) != 2:
         return _whole(shape)
     if isinstance(layer, Slice | Crop2D):
