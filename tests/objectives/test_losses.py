@@ -10,7 +10,7 @@ from oracles.differences import central, relative_error
 
 import pellucid as pl
 from pellucid.objectives import check_labels
-from pellucid.objectives.losses import Loss, as_loss, loss_from_json
+from pellucid.objectives import Loss, as_loss, loss_from_json
 
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.standard_normal((4, 3))

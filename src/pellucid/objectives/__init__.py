@@ -1,16 +1,15 @@
 """Losses, optimizers, schedules and metrics: descriptions and their formulas."""
 
 from pellucid.objectives.built_in import is_built_in
+from pellucid.objectives.composed_losses import Masked, WeightedSum
+from pellucid.objectives.formula_loss import FormulaLoss, TracedLoss
+from pellucid.objectives.labels import check_labels, reshape_labels
+from pellucid.objectives.loss import Loss
 from pellucid.objectives.losses import (
-    LOSSES,
     BinaryCrossEntropy,
     CrossEntropy,
     HalfSquaredErrorSum,
-    Loss,
     MeanSquaredError,
-    as_loss,
-    check_labels,
-    reshape_labels,
 )
 from pellucid.objectives.metrics import (
     METRICS,
@@ -22,6 +21,7 @@ from pellucid.objectives.metrics import (
     metric_names,
     select_metrics,
 )
+from pellucid.objectives.numpy_loss import NumpyLoss
 from pellucid.objectives.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -56,6 +56,15 @@ from pellucid.objectives.schedules import (
     as_schedule,
     schedule_from_json,
 )
+from pellucid.objectives.shipped_losses import (
+    Dice,
+    Focal,
+    Huber,
+    KLDivergence,
+    Triplet,
+    Yolo,
+)
+from pellucid.objectives.table import LOSSES, as_loss
 
 __all__ = [
     "LOSSES",
@@ -69,11 +78,18 @@ __all__ = [
     "ConstantRate",
     "Cosine",
     "CrossEntropy",
+    "Dice",
     "EpochLosses",
+    "Focal",
+    "FormulaLoss",
     "HalfSquaredErrorSum",
+    "Huber",
+    "KLDivergence",
     "Loss",
+    "Masked",
     "MeanSquaredError",
     "Metrics",
+    "NumpyLoss",
     "OnPlateau",
     "OneCycle",
     "Optimizer",
@@ -85,7 +101,11 @@ __all__ = [
     "RateFunction",
     "Schedule",
     "StepDecay",
+    "TracedLoss",
+    "Triplet",
     "WarmUp",
+    "WeightedSum",
+    "Yolo",
     "apply_update",
     "as_loss",
     "as_optimizer",

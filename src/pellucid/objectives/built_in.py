@@ -9,15 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import NetworkError
-from pellucid.objectives.losses import LOSSES, Loss
+from pellucid.objectives.composed_losses import Masked, WeightedSum
+from pellucid.objectives.formula_loss import TracedLoss
+from pellucid.objectives.loss import Loss
+from pellucid.objectives.numpy_loss import NumpyLoss
 from pellucid.objectives.optimizers import OPTIMIZERS, Optimizer
 from pellucid.objectives.output_losses import OutputLosses
+from pellucid.objectives.table import LOSSES
 
 Array = npt.NDArray[Any]
 
 
 def is_built_in(objective: Loss | Optimizer) -> bool:
     """Return whether a loss or optimizer is one of ours, not a class of its own.
+
+    Ours can be described in a file; a traced loss, or one of NumPy functions, is.
 
     Parameters
     ----------
@@ -31,7 +37,12 @@ def is_built_in(objective: Loss | Optimizer) -> bool:
     """
     if isinstance(objective, OutputLosses):
         return all(is_built_in(term.loss) for term in objective.terms)
-    kinds = (*LOSSES.values(), *OPTIMIZERS.values())
+    if isinstance(objective, WeightedSum):
+        return all(is_built_in(loss) for loss, _ in objective.terms)
+    if isinstance(objective, Masked):
+        return is_built_in(objective.loss)
+    described = (TracedLoss, NumpyLoss)
+    kinds = (*LOSSES.values(), *OPTIMIZERS.values(), *described)
     return type(objective) in kinds
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pellucid.errors import NetworkError
-from pellucid.objectives import losses
-from pellucid.objectives.losses import Loss, as_loss
+from pellucid.objectives import table
+from pellucid.objectives.loss import Loss
+from pellucid.objectives.table import as_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class OutputLosses(Loss):
             terms = tuple(
                 OutputLoss(
                     str(entry["output"]),
-                    losses.loss_from_json(entry["loss"]),
+                    table.loss_from_json(entry["loss"]),
                     float(entry["weight"]),
                 )
                 for entry in document["outputs"]
@@ -107,7 +108,7 @@ def loss_from_json(document: Mapping[str, Any]) -> Loss:
     """
     if document.get("name") == OutputLosses.name:
         return OutputLosses.from_json(document)
-    return losses.loss_from_json(document)
+    return table.loss_from_json(document)
 
 
 def output_losses(

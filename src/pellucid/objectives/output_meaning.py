@@ -25,7 +25,8 @@ from pellucid.network.layers import (
     Softmax,
     Upsample2D,
 )
-from pellucid.objectives.losses import LOSSES, Loss
+from pellucid.objectives.loss import Loss
+from pellucid.objectives.table import LOSSES
 
 Array = npt.NDArray[Any]
 Kind = Literal["classes", "binary", "labels", "regression"]

@@ -11,12 +11,15 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from pellucid.engines.jax.formula_loss import losses_of
 from pellucid.objectives import (
     BinaryCrossEntropy,
     CrossEntropy,
+    FormulaLoss,
     HalfSquaredErrorSum,
     Loss,
     MeanSquaredError,
+    NumpyLoss,
 )
 
 
@@ -73,7 +76,8 @@ def loss_value(
     -------
     Array, shape ()
     """
-    losses = _PER_POSITION[type(loss)](loss, z, labels)
+    is_own = isinstance(loss, FormulaLoss | NumpyLoss)
+    losses = (losses_of if is_own else _PER_POSITION[type(loss)])(loss, z, labels)
     rows = losses.reshape(len(losses), math.prod(losses.shape[1:]))
     w = None if sample_weight is None else sample_weight.astype(z.dtype)
     value: Array

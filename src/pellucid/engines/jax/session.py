@@ -23,7 +23,9 @@ from pellucid.engines.jax.layout import array_out, arrays_out, weights_in
 from pellucid.engines.jax.loss import loss_value
 from pellucid.engines.jax.optimizer import make_transformation, slots_of, with_slots
 from pellucid.engines.loss_input import require
+from pellucid.engines.loss_labels import arranged_labels
 from pellucid.engines.ports import (
+    LossTerm,
     count_of,
     inputs_of,
     join,
@@ -168,7 +170,7 @@ class JaxSession:
         weights = sample_weights_of(self.network, sample_weight)
         return (
             self._input(images),
-            {t.output: np.asarray(targets[t.index]) for t in self._terms},
+            {t.output: self._labels(t, targets[t.index]) for t in self._terms},
             {
                 t.output: weights[t.index]
                 for t in self._terms
@@ -176,6 +178,10 @@ class JaxSession:
             },
             dict(masks),
         )
+
+    def _labels(self, term: LossTerm, labels: Any) -> Any:
+        own = arranged_labels(self.network, term, labels, self._dtype)
+        return np.asarray(labels) if own is None else own
 
     def _step_together(
         self, batch: Any, numbers: tuple[float, float], part: BatchShard

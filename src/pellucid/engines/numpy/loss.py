@@ -11,7 +11,7 @@ from pellucid.engines.ports import LossTerm, labels_of, sample_weights_of
 from pellucid.engines.protocol import Array, Arrays
 from pellucid.network import Network
 from pellucid.objectives.built_in import value_and_grad
-from pellucid.objectives.losses import total_weight
+from pellucid.objectives.loss import total_weight
 
 
 class TargetBatch(NamedTuple):

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pellucid.engines.tensorflow.formula_loss import losses_of
 from pellucid.engines.tensorflow.imports import tf
 from pellucid.objectives import (
     BinaryCrossEntropy,
     CrossEntropy,
+    FormulaLoss,
     HalfSquaredErrorSum,
     Loss,
     MeanSquaredError,
+    NumpyLoss,
 )
 
 
@@ -75,7 +78,8 @@ def loss_value(
     -------
     Tensor, shape ()
     """
-    losses = _PER_POSITION[type(loss)](loss, z, labels)
+    is_own = isinstance(loss, FormulaLoss | NumpyLoss)
+    losses = (losses_of if is_own else _PER_POSITION[type(loss)])(loss, z, labels)
     others = range(1, losses.shape.rank)
     if isinstance(loss, HalfSquaredErrorSum):
         if sample_weight is None:

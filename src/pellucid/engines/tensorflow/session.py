@@ -13,6 +13,7 @@ from pellucid.engines.distributed import ALONE, BatchShard, ProcessGroup
 from pellucid.engines.dropout import masks_for
 from pellucid.engines.framework_options import Options
 from pellucid.engines.loss_input import require
+from pellucid.engines.loss_labels import arranged_labels
 from pellucid.engines.ports import (
     count_of,
     inputs_of,
@@ -39,7 +40,7 @@ from pellucid.engines.tensorflow.loss import loss_value
 from pellucid.engines.tensorflow.optimizer import Updates
 from pellucid.network import Network
 from pellucid.network.layers import Dropout
-from pellucid.objectives import Loss, Optimizer
+from pellucid.objectives import FormulaLoss, Loss, NumpyLoss, Optimizer
 
 Tensors = dict[str, Any]
 #: rank and element type of each term's labels, and whether its examples are weighed
@@ -394,7 +395,12 @@ class TensorflowSession:
         return {
             "images": self._image_specs(),
             "labels": {
-                term.output: tf.TensorSpec((None, *shapes[term.output])[:rank], dtype)
+                term.output: tf.TensorSpec(
+                    (None,) * rank
+                    if isinstance(term.loss, FormulaLoss | NumpyLoss)
+                    else (None, *shapes[term.output])[:rank],
+                    dtype,
+                )
                 for term, (rank, dtype) in kinds
             },
             "masks": self._mask_spec(),
@@ -413,6 +419,13 @@ class TensorflowSession:
         weights = sample_weights_of(self.network, sample_weight)
         kinds = []
         for term in self._terms:
+            if isinstance(term.loss, FormulaLoss):
+                kinds.append((3, str(self._dtype)))
+                continue
+            if isinstance(term.loss, NumpyLoss):
+                labels = np.asarray(targets[term.index])
+                kinds.append((labels.ndim, str(labels.dtype)))
+                continue
             shape = self.network.shapes[term.output]
             is_classes = term.loss.absorbs == "Softmax"
             is_classes = is_classes and targets[term.index].ndim <= len(shape)
@@ -434,6 +447,10 @@ class TensorflowSession:
         found: Tensors = {}
         for term, (rank, dtype) in zip(self._terms, kinds, strict=True):
             given = targets[term.index]
+            own = arranged_labels(self.network, term, given, self._dtype)
+            if own is not None:
+                found[term.output] = tf.constant(own)
+                continue
             shape = (len(given), *self.network.shapes[term.output])[:rank]
             found[term.output] = tf.constant(np.asarray(given, dtype).reshape(shape))
         return {

@@ -13,12 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pellucid.engines.torch.formula_loss import losses_of
 from pellucid.objectives import (
     BinaryCrossEntropy,
     CrossEntropy,
+    FormulaLoss,
     HalfSquaredErrorSum,
     Loss,
     MeanSquaredError,
+    NumpyLoss,
 )
 
 
@@ -53,6 +56,11 @@ _REDUCED: dict[type[Loss], Callable[[Any, Tensor, Tensor, str], Tensor]] = {
 }
 
 
+def _formula(loss: Any, z: Tensor, labels: Tensor, reduction: str) -> Tensor:
+    each = losses_of(loss, z, labels)
+    return each.mean() if reduction == "mean" else each
+
+
 def loss_value(
     loss: Loss,
     z: Tensor,
@@ -80,7 +88,8 @@ def loss_value(
     -------
     Tensor, shape ()
     """
-    reduced_loss = _REDUCED[type(loss)]
+    is_own = isinstance(loss, FormulaLoss | NumpyLoss)
+    reduced_loss = _formula if is_own else _REDUCED[type(loss)]
     if isinstance(loss, HalfSquaredErrorSum):
         if sample_weight is None:
             return 0.5 * reduced_loss(loss, z, labels, "sum")

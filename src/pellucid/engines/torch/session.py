@@ -16,6 +16,7 @@ from pellucid.engines.distributed import ALONE, BatchShard, ProcessGroup
 from pellucid.engines.dropout import masks_for
 from pellucid.engines.framework_options import Options
 from pellucid.engines.loss_input import require
+from pellucid.engines.loss_labels import arranged_labels
 from pellucid.engines.ports import (
     LossTerm,
     count_of,
@@ -332,6 +333,9 @@ class TorchSession:
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
 
     def _labels(self, term: LossTerm, z: Tensor, labels: Array) -> Tensor:
+        own = arranged_labels(self.network, term, labels, self._dtype)
+        if own is not None:
+            return torch.tensor(own, device=z.device)
         shape = (len(labels), *self.network.shapes[term.output])
         if term.loss.absorbs == "Softmax" and labels.shape != shape:
             classes = torch.from_numpy(_writable(labels, np.dtype(np.int64)))

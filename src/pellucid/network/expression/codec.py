@@ -8,6 +8,7 @@ from pellucid.errors import NetworkError
 from pellucid.network.expression.nodes import (
     ARITY,
     MOST_OPERATIONS,
+    TENSOR_ARITY,
     Expression,
     build,
     constant,
@@ -28,8 +29,19 @@ def to_json(expression: Expression) -> list[Any]:
     ]
 
 
-def from_json(rows: Any, variables: tuple[str, ...] = ("x",)) -> Expression:
+def from_json(
+    rows: Any, variables: tuple[str, ...] = ("x",), *, has_tensors: bool = False
+) -> Expression:
     """Read what `to_json` wrote.
+
+    Parameters
+    ----------
+    rows : list
+        As `to_json` returned.
+    variables : tuple of str, optional
+        Names that may occur.
+    has_tensors : bool, optional
+        Whether it may sum, average and take channels, as a loss does.
 
     Raises
     ------
@@ -42,12 +54,18 @@ def from_json(rows: Any, variables: tuple[str, ...] = ("x",)) -> Expression:
             f"got {_short(rows)}."
         )
     made: list[Expression] = []
+    arity = ARITY | TENSOR_ARITY if has_tensors else ARITY
     for row in rows:
-        made.append(_read(row, made, variables))
+        made.append(_read(row, made, variables, arity))
     return made[-1]
 
 
-def _read(row: Any, made: list[Expression], variables: tuple[str, ...]) -> Expression:
+def _read(
+    row: Any,
+    made: list[Expression],
+    variables: tuple[str, ...],
+    arity: dict[str, int],
+) -> Expression:
     is_row = isinstance(row, list | tuple) and row and isinstance(row[0], str)
     operator, *rest = row if is_row else ("",)
     if operator == "variable" and len(rest) == 1 and rest[0] in variables:
@@ -58,7 +76,7 @@ def _read(row: Any, made: list[Expression], variables: tuple[str, ...]) -> Expre
         type(place) is int and 0 <= place < len(made)  # bool is no place
         for place in rest
     ]
-    if ARITY.get(operator) != len(rest) or not all(before):
+    if arity.get(operator) != len(rest) or not all(before):
         raise NetworkError(
             "expression: a row must be an operator and the numbers of earlier rows; "
             f"got {_short(row)}."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pellucid.errors import NetworkError
 from pellucid.network.expression.nodes import Expression, build, lift
 
 Operand = Expression | float
+Over = Literal["all", "channels", "positions"]
 
 
 def exp(x: Operand) -> Expression:
@@ -108,3 +109,52 @@ def clip(
 def where(condition: Any, x: Operand, y: Operand) -> Expression:
     """Return x where the condition (a comparison) holds, else y."""
     return build("where", condition, x, y)
+
+
+# -- for losses: tensors of positions × channels ----------------------------------
+
+
+def sum(x: Operand, over: Over = "all") -> Expression:
+    """Return the sum over an example's elements, its channels or its positions."""
+    return _reduce("sum", x, over)
+
+
+def mean(x: Operand, over: Over = "all") -> Expression:
+    """Return the mean over an example's elements, its channels or its positions."""
+    return _reduce("mean", x, over)
+
+
+def softmax(x: Operand) -> Expression:
+    """Return eˣ divided by its sum over the channels, without overflow."""
+    powers = exp(x - build("largest_channel", x))
+    return powers / sum(powers, "channels")
+
+
+def log_softmax(x: Operand) -> Expression:
+    """Return the logarithm of `softmax`, exact where that is 0 in floating point."""
+    shifted = x - build("largest_channel", x)
+    return shifted - log(sum(exp(shifted), "channels"))
+
+
+def stop_gradient(x: Operand) -> Expression:
+    """Return x, which the derivative takes for a constant."""
+    return build("constant_of", x)
+
+
+def split(x: Operand, parts: int) -> tuple[Expression, ...]:
+    """Return equal parts of the channels."""
+    if type(parts) is not int or parts < 1:
+        raise NetworkError(
+            f"expression: split must have 1 part or more; got parts={parts!r}."
+        )
+    return tuple(build("part", x, i, parts) for i in range(parts))
+
+
+def _reduce(what: str, x: Operand, over: str) -> Expression:
+    suffixes = {"all": "", "channels": "_channels", "positions": "_positions"}
+    if over not in suffixes:
+        raise NetworkError(
+            f"expression: {what} must be over all, channels or positions; "
+            f"got over={over!r}."
+        )
+    return build(what + suffixes[over], x)

@@ -43,6 +43,25 @@ ARITY: dict[str, int] = {
     "tanh": 1,
     "where": 3,
 }
+#: operators on a loss's tensors (positions, channels), which layers do not have:
+#: sums, means, the largest channel and a value as constants to the derivative, and
+#: channels from … to, or the i-th of n equal parts of them
+TENSOR_ARITY: dict[str, int] = {
+    "constant_of": 1,
+    "largest_channel": 1,
+    "mean": 1,
+    "mean_channels": 1,
+    "mean_positions": 1,
+    "part": 3,
+    "slice": 3,
+    "sum": 1,
+    "sum_channels": 1,
+    "sum_positions": 1,
+}
+#: the last channel and those behind it, in a slice
+TO_THE_END = 2**31
+#: operator → where its arguments that must be constants begin
+_NUMBERS_FROM = {"clip": 1, "part": 1, "power": 1, "slice": 1}
 #: operators whose result is true or false
 CONDITIONS = ("greater", "greater_equal")
 MOST_OPERATIONS, MOST_DEPTH, MOST_TEXT = 500, 100, 5000
@@ -162,6 +181,27 @@ class Expression:
     def __rtruediv__(self, other: Any) -> Expression:
         return build("divide", other, self)
 
+    #: a tensor is taken apart by ``[..., k]`` and `pellucid.math.split`
+    __iter__ = None
+
+    def __getitem__(self, key: Any) -> Expression:
+        """Return channels of a loss's tensor: ``x[..., 3]``, ``x[..., 2:5]``."""
+        is_pair = isinstance(key, tuple) and len(key) == 2 and key[0] is Ellipsis
+        last = key[1] if is_pair else None
+        if isinstance(last, slice) and last.step in (None, 1):
+            start = 0 if last.start is None else last.start
+            stop = TO_THE_END if last.stop is None else last.stop
+        elif type(last) is int:
+            start, stop = last, TO_THE_END if last == -1 else last + 1
+        else:
+            start, stop = None, None
+        if type(start) is not int or type(stop) is not int:
+            raise NetworkError(
+                "expression: channels must be taken as x[..., k] or x[..., k:n]; "
+                f"got the key {key!r}."
+            )
+        return build("slice", self, start, stop)
+
     def __pow__(self, other: Any) -> Expression:
         exponent = lift(other)
         if exponent.operator != "constant":
@@ -216,10 +256,10 @@ def build(operator: str, *arguments: Any) -> Expression:
         If an argument is none, or the expression grows too large.
     """
     lifted = tuple(lift(argument) for argument in arguments)
-    if len(lifted) != ARITY[operator]:
+    arity = ARITY[operator] if operator in ARITY else TENSOR_ARITY[operator]
+    if len(lifted) != arity:
         raise NetworkError(
-            f"expression: {operator} must have {ARITY[operator]} argument(s); "
-            f"got {len(lifted)}."
+            f"expression: {operator} must have {arity} argument(s); got {len(lifted)}."
         )
     for place, argument in enumerate(lifted):
         is_choice = operator == "where" and place == 0
@@ -229,13 +269,15 @@ def build(operator: str, *arguments: Any) -> Expression:
                 f"expression: argument {place + 1} of {operator} must be {wanted}; "
                 f"got {argument!r}."
             )
-    numbers = lifted[{"clip": 1, "power": 1}.get(operator, len(lifted)) :]
+    numbers = lifted[_NUMBERS_FROM.get(operator, len(lifted)) :]
     if any(number.operator != "constant" for number in numbers):
         raise NetworkError(
             f"expression: the numbers of {operator} must be constants; got {lifted}."
         )
     if operator == "where" and _is_constant(*lifted[0].arguments):
         return lifted[1 if _holds(lifted[0]) else 2]
+    if operator in TENSOR_ARITY and _is_constant(lifted[0]):
+        return lifted[0]  # one number, whatever is summed or taken of it
     made = check_size(Expression(operator, lifted))
     return made if made.is_condition or not _is_constant(*lifted) else _folded(made)
 

@@ -85,7 +85,21 @@ _NAMES = (
 )
 
 #: as in `Elementwise(lambda x: …)`
-PYTHON = Style({name: f"pl.math.{name}" for name in _NAMES})
+PYTHON = Style(
+    {name: f"pl.math.{name}" for name in _NAMES}
+    | {
+        "constant_of": "pl.math.stop_gradient",
+        "largest_channel": "largest_channel",
+        "mean": "pl.math.mean",
+        "mean_channels": 'pl.math.mean({0}, "channels")',
+        "mean_positions": 'pl.math.mean({0}, "positions")',
+        "part": "pl.math.split({0}, {2})[{1}]",
+        "slice": "{0:w}[..., {1}:{2}]",
+        "sum": "pl.math.sum",
+        "sum_channels": 'pl.math.sum({0}, "channels")',
+        "sum_positions": 'pl.math.sum({0}, "positions")',
+    }
+)
 #: as people write formulas
 FORMULA = Style(
     {

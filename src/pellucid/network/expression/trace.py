@@ -8,6 +8,7 @@ from typing import Any
 from pellucid.errors import NetworkError, PellucidError
 from pellucid.network.expression.nodes import (
     MOST_OPERATIONS,
+    TENSOR_ARITY,
     Expression,
     topological,
     variable,
@@ -15,7 +16,11 @@ from pellucid.network.expression.nodes import (
 
 
 def trace(
-    function: Callable[..., Any], who: str, names: tuple[str, ...] = ("x",)
+    function: Callable[..., Any],
+    who: str,
+    names: tuple[str, ...] = ("x",),
+    *,
+    has_tensors: bool = False,
 ) -> Expression:
     """Call a function with variables and return what it computes.
 
@@ -27,6 +32,8 @@ def trace(
         Whom errors name.
     names : tuple of str, optional
         The variables' names, in the order of the function's arguments.
+    has_tensors : bool, optional
+        Whether it may sum, average and take channels, as a loss does.
 
     Raises
     ------
@@ -44,11 +51,11 @@ def trace(
             f"{who}: the function must use operators and pl.math alone (pl.math.exp, "
             f"not np.exp); got {type(error).__name__}: {str(error)[:200]}."
         ) from error
-    return check(made, who)
+    return check(made, who, has_tensors=has_tensors)
 
 
-def check(made: Any, who: str) -> Expression:
-    """Return an expression that a layer can compute."""
+def check(made: Any, who: str, *, has_tensors: bool = False) -> Expression:
+    """Return an expression that a layer (or, with tensors, a loss) can compute."""
     is_number = isinstance(made, Expression) and not made.is_condition
     if not is_number:
         raise NetworkError(
@@ -58,6 +65,12 @@ def check(made: Any, who: str) -> Expression:
     if all(node.operator != "variable" for node in nodes):
         raise NetworkError(
             f"{who}: the function must depend on its input; got {made!r}."
+        )
+    several = [node.operator for node in nodes if node.operator in TENSOR_ARITY]
+    if several and not has_tensors:
+        raise NetworkError(
+            f"{who}: the function must be one of each element; got {several[0]!r}, "
+            "which is for losses."
         )
     if len(nodes) > MOST_OPERATIONS:
         raise NetworkError(

@@ -10,7 +10,12 @@ from pellucid.engines.ports import LossTerm
 from pellucid.engines.protocol import Array
 from pellucid.errors import DataError
 from pellucid.network import Network
-from pellucid.objectives import CrossEntropy, HalfSquaredErrorSum, check_labels
+from pellucid.objectives import (
+    CrossEntropy,
+    FormulaLoss,
+    HalfSquaredErrorSum,
+    check_labels,
+)
 
 
 class LossReduction:
@@ -52,6 +57,8 @@ class LossReductions:
         # the mean of one example's loss goes over so many numbers
         is_classes = isinstance(loss, CrossEntropy)
         self._positions = int(np.prod(self._head[:-1] if is_classes else self._head))
+        if isinstance(loss, FormulaLoss):  # it makes the mean of an example itself
+            self._positions = 1
 
     def of(
         self, count: int, given: Array | None, part: BatchShard | None
@@ -87,6 +94,9 @@ class LossReductions:
         """Keep classes; return labels of any other kind as the kernels want them."""
         loss, labels = self._loss, np.asarray(labels)
         shape = (len(tally.classes), *self._head)
+        if isinstance(loss, FormulaLoss):
+            checked = loss.check_labels(labels, shape)
+            return {"targets": loss.arrange_labels(checked, shape, np.float32)}
         if isinstance(loss, CrossEntropy) and labels.shape == shape[:-1]:
             if labels.dtype.kind in "iu":
                 tally.classes[...] = labels

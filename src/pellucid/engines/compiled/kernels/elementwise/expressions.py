@@ -17,18 +17,23 @@ def emit(b: Builder, expression: Expression, x: Value) -> Value:
     def leaf(node: Expression) -> Number:
         return x if node.operator == "variable" else float(node.value)
 
-    def apply(node: Expression, given: list[Number]) -> Number:
-        if all(not isinstance(argument, Value) for argument in given):
-            given = [b.like(given[0], x), *given[1:]]
-        if node.operator == "where":
-            condition, first, second = given
-            return b.select(condition, b.like(first, x), b.like(second, x))  # type: ignore[arg-type]
-        if node.operator in _OF_VALUES:
-            given = [b.like(argument, x) for argument in given]
-        made: Value = _OPERATORS[node.operator](b, *given)
-        return made
+    def compute(node: Expression, given: list[Number]) -> Number:
+        return apply(b, node.operator, given, x)
 
-    return b.like(fold(expression, leaf, apply), x)
+    return b.like(fold(expression, leaf, compute), x)
+
+
+def apply(b: Builder, operator: str, given: list[Number], like: Value) -> Value:
+    """Return an operator applied to vectors and numbers, spread as ``like`` is."""
+    if all(not isinstance(argument, Value) for argument in given):
+        given = [b.like(given[0], like), *given[1:]]
+    if operator == "where":
+        condition, first, second = given
+        return b.select(condition, b.like(first, like), b.like(second, like))  # type: ignore[arg-type]
+    if operator in _OF_VALUES:
+        given = [b.like(argument, like) for argument in given]
+    made: Value = _OPERATORS[operator](b, *given)
+    return made
 
 
 def power(b: Builder, x: Value, exponent: float) -> Value:

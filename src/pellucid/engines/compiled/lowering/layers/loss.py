@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pellucid.engines.compiled.kernels.elementwise import loss as kernels
+from pellucid.engines.compiled.kernels.elementwise.formula_loss import (
+    FormulaSpec,
+    formula_loss,
+)
 from pellucid.engines.compiled.kernels.elementwise.loss import LossSpec
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.program.program_ir import BufferRef
@@ -10,6 +14,7 @@ from pellucid.engines.ports import LossTerm, port_name
 from pellucid.objectives import (
     BinaryCrossEntropy,
     CrossEntropy,
+    FormulaLoss,
     HalfSquaredErrorSum,
     Loss,
     MeanSquaredError,
@@ -44,7 +49,18 @@ def lower(low: LoweringContext, term: LossTerm) -> None:
         )
 
     targets = name("targets")
-    if isinstance(loss, CrossEntropy):
+    if isinstance(loss, FormulaLoss):
+        shape = low.network.shapes[head]
+        columns = loss.channels_of_labels(shape)
+        spec = FormulaSpec(loss.program(shape), z.map, grad.map, columns)
+        given = low.user(targets, exact.height * exact.width * columns)
+        _, size = spec.places()
+        sums = low.buffer(f"sums {term.output}", size, "image")
+        places = z.buffer, given, weight, cost, grad.buffer, sums
+        low.step(
+            formula_loss, spec, *map(BufferRef, places), node=f"loss {loss.name}"
+        )
+    elif isinstance(loss, CrossEntropy):
         flags = name("has_classes"), name("has_targets")
         if len(outputs) > 1:
             low.flags.extend(flags)
