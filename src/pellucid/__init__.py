@@ -109,13 +109,23 @@ if TYPE_CHECKING:
         ConstantRate,
         Cosine,
         CrossEntropy,
+        Dice,
+        Focal,
         HalfSquaredErrorSum,
+        Huber,
+        KLDivergence,
+        Masked,
         MeanSquaredError,
+        NumpyLoss,
         OneCycle,
         OnPlateau,
         RMSprop,
         StepDecay,
+        TracedLoss,
+        Triplet,
         WarmUp,
+        WeightedSum,
+        Yolo,
     )
     from pellucid.published import zoo
     from pellucid.training import Callback, EarlyStopping, History
@@ -125,6 +135,16 @@ __version__ = "0.1.0"
 install()  # the modules of 0.1 under their former names
 
 __all__ = [
+    "Dice",
+    "Focal",
+    "Huber",
+    "KLDivergence",
+    "Masked",
+    "NumpyLoss",
+    "TracedLoss",
+    "Triplet",
+    "WeightedSum",
+    "Yolo",
     "AvgPool1D",
     "Conv1D",
     "GlobalAvgPool1D",

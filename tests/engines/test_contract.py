@@ -500,6 +500,20 @@ LOSSES: dict[str, tuple[obj.Loss, Callable[[], Network], str]] = {
         lambda: vector_head(pl.Sigmoid()),
         "soft",
     ),
+    "formula, a weighted sum": (
+        obj.BinaryCrossEntropy() + 0.5 * obj.Dice(),
+        lambda: image_head(pl.Sigmoid()),
+        "soft",
+    ),
+    "NumPy functions": (
+        obj.NumpyLoss(
+            lambda z, t: np.abs(z - t).sum(axis=(1, 2, 3)),
+            lambda z, t: np.sign(z - t),
+            title="absolute",
+        ),
+        image_head,
+        "soft",
+    ),
     "mean squared error after softmax": (
         obj.MeanSquaredError(),
         lambda: vector_head(pl.Softmax()),

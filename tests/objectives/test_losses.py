@@ -9,8 +9,7 @@ import pytest
 from oracles.differences import central, relative_error
 
 import pellucid as pl
-from pellucid.objectives import check_labels
-from pellucid.objectives import Loss, as_loss, loss_from_json
+from pellucid.objectives import Loss, as_loss, check_labels, loss_from_json
 
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.standard_normal((4, 3))

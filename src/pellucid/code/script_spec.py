@@ -12,7 +12,11 @@ from pellucid.network import Network, Node, Preprocessing
 from pellucid.network import layers as nl
 from pellucid.network.layers import Shape
 from pellucid.objectives import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    HalfSquaredErrorSum,
     Loss,
+    MeanSquaredError,
     Optimizer,
     Schedule,
     loss_from_json,
@@ -185,6 +189,17 @@ class ScriptSpec:
             raise RunError(
                 f"code: schedule must be one of {', '.join(known)}; "
                 f"got '{self.schedule.name}'."
+            )
+        known_losses = (
+            BinaryCrossEntropy,
+            CrossEntropy,
+            HalfSquaredErrorSum,
+            MeanSquaredError,
+        )
+        if not isinstance(self.loss, known_losses):
+            names = ", ".join(sorted(kind.name for kind in known_losses))
+            raise RunError(
+                f"code: loss must be one of {names}; got '{self.loss.name}'."
             )
         takes_classes = self.loss.name == "cross_entropy"
         takes_column = (self.loss.name, self.meaning.columns) == (

@@ -19,8 +19,8 @@ from pellucid.model.run_setup import get_class_names, open_run
 from pellucid.objectives import (
     Loss,
     Optimizer,
-    default_metrics,
     select_metrics,
+    usual_metrics,
 )
 from pellucid.training import (
     Callback,
@@ -72,7 +72,7 @@ def fit(model: Model, request: FitRequest) -> History:
         model.classes = model.classes or train.classes
     config = request.config
     if config.metrics is None:
-        config = dataclasses.replace(config, metrics=default_metrics(meaning))
+        config = dataclasses.replace(config, metrics=usual_metrics(meaning, loss))
         request = dataclasses.replace(request, config=config)
     metrics = tuple(select_metrics(meaning, config.metrics))
     early, has_validation = config.early_stopping, validation is not None

@@ -40,10 +40,12 @@ from pellucid.objectives import (
     Schedule,
     as_optimizer,
     as_schedule,
+    has_plain_labels,
     metric_list,
     output_losses,
     output_meaning,
     select_metrics,
+    usual_metrics,
 )
 from pellucid.runs import ModelFile
 from pellucid.training import (
@@ -73,10 +75,12 @@ class Model:
     engine : str or Engine
         ``"compiled"``, ``"numpy"``, ``"torch"``, ``"tensorflow"``, ``"jax"``, or an
         object as in ``pellucid.engines.torch(device="cpu")``.
-    loss : str or Loss, optional
-        ``"cross_entropy"``, ``"binary_cross_entropy"``, ``"mse"`` or
-        ``"half_squared_error_sum"``. Needed to train. Of several outputs a dict by
-        output; those that are left out are not trained.
+    loss : str, Loss or function, optional
+        ``"cross_entropy"``, ``"binary_cross_entropy"``, ``"mse"``,
+        ``"half_squared_error_sum"``, ``"dice"``, ``"focal"``, ``"huber"``,
+        ``"kl_divergence"``, ``"triplet"`` or ``"yolo"``; a function of (output,
+        target) is traced as by `TracedLoss`. Needed to train. Of several outputs a
+        dict by output; those that are left out are not trained.
     loss_weights : mapping of str to float, optional
         What each output's loss is multiplied by in the sum; 1 where not named.
     optimizer : str or Optimizer, optional
@@ -313,13 +317,16 @@ class Model:
         dataset = check_dataset(dataset, "evaluate", self.network, self.loss)
         self.input_range.check(dataset.images)
         meaning = self.meaning_for(dataset.labels)
-        meaning.targets(dataset.labels, (len(dataset), *self.network.output_shape))
+        if has_plain_labels(self.loss):
+            meaning.targets(dataset.labels, (len(dataset), *self.network.output_shape))
+        given = _metrics(self.network, metrics)
+        chosen = usual_metrics(meaning, self.loss) if given is None else given
         return evaluate(
             self.network,
             self._session,
             self.batches(dataset, batch_size),
             loss=self.loss,
-            metrics=select_metrics(meaning, _metrics(self.network, metrics)),
+            metrics=select_metrics(meaning, chosen),
         )
 
     def train_step(

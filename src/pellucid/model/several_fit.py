@@ -16,7 +16,7 @@ from pellucid.engines.loss_input import require
 from pellucid.engines.ports import join, loss_terms
 from pellucid.errors import DataError, NetworkError
 from pellucid.model.ports import by_order, check_inputs, check_labels, output_meanings
-from pellucid.objectives import Loss, Metrics, Optimizer, select_metrics
+from pellucid.objectives import Loss, Metrics, Optimizer, select_metrics, usual_metrics
 from pellucid.training import History, Trainer, compute_example_weights, evaluate
 from pellucid.training.early_stopping import check_monitor
 
@@ -97,6 +97,7 @@ def metrics_of(
             )
     found: dict[str, _OutputMetric] = {}
     meanings = output_meanings(model, data.labels)
+    losses = {term.output: term.loss for term in loss_terms(model.network, model.loss)}
     for index, name in enumerate(outputs):
         if data.labels[index] is None:
             if metrics and name in metrics:
@@ -108,6 +109,8 @@ def metrics_of(
         given: Metrics | None = (metrics or {}).get(name)
         if given is None and metrics is not None:
             continue
+        if given is None:
+            given = usual_metrics(meanings[name], losses.get(name))
         for kind, metric in select_metrics(meanings[name], given).items():
             key = kind if len(outputs) == 1 else f"{name}_{kind}"
             found[key] = _OutputMetric(index, metric)

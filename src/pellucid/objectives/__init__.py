@@ -17,9 +17,11 @@ from pellucid.objectives.metrics import (
     confusion_matrix,
     default_metrics,
     filter_metrics,
+    has_plain_labels,
     metric_list,
     metric_names,
     select_metrics,
+    usual_metrics,
 )
 from pellucid.objectives.numpy_loss import NumpyLoss
 from pellucid.objectives.optimizers import (
@@ -115,6 +117,7 @@ __all__ = [
     "confusion_matrix",
     "default_metrics",
     "filter_metrics",
+    "has_plain_labels",
     "is_built_in",
     "loss_from_json",
     "metric_list",
@@ -125,4 +128,5 @@ __all__ = [
     "reshape_labels",
     "schedule_from_json",
     "select_metrics",
+    "usual_metrics",
 ]

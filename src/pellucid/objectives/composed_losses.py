@@ -32,6 +32,11 @@ class WeightedSum(FormulaLoss):
 
     name: ClassVar[str] = "weighted_sum"
 
+    @property
+    def ignores_shift(self) -> bool:  # type: ignore[override]
+        """Whether no term is changed by a number added to all logits."""
+        return all(loss.ignores_shift for loss, _ in self.terms)
+
     def __post_init__(self) -> None:
         terms = tuple((loss, _weight(weight)) for loss, weight in self.terms)
         if not terms:
@@ -107,6 +112,11 @@ class Masked(FormulaLoss):
     ignore: float
 
     name: ClassVar[str] = "masked"
+
+    @property
+    def ignores_shift(self) -> bool:  # type: ignore[override]
+        """Whether a number added to all logits changes nothing."""
+        return self.loss.ignores_shift
 
     def __post_init__(self) -> None:
         _check_formula("Masked", self.loss)

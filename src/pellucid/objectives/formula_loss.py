@@ -23,7 +23,13 @@ from pellucid.network.expression import (
 )
 from pellucid.network.expression.evaluate import NUMPY
 from pellucid.objectives.label_arrays import arrange, check
-from pellucid.objectives.loss import LabelKind, Loss, mean_of_examples
+from pellucid.objectives.loss import (
+    LabelKind,
+    Loss,
+    check_kinds,
+    check_title,
+    mean_of_examples,
+)
 
 Array = npt.NDArray[Any]
 _NAMES = ("output", "target")
@@ -55,7 +61,18 @@ class FormulaLoss(Loss):
         return None
 
     def channels_of_labels(self, output_shape: tuple[int, ...]) -> int:
-        """Return how many channels labels have for its formula."""
+        """Return how many channels labels have for its formula.
+
+        Parameters
+        ----------
+        output_shape : tuple of int
+            Of one example.
+
+        Returns
+        -------
+        int
+            Channels.
+        """
         kind = self.labels_are
         if kind == "none":
             return 1
@@ -63,6 +80,16 @@ class FormulaLoss(Loss):
 
     def program(self, output_shape: tuple[int, ...]) -> TensorProgram:
         """Return value and gradient for an output of that shape, without N.
+
+        Parameters
+        ----------
+        output_shape : tuple of int
+            Of one example.
+
+        Returns
+        -------
+        TensorProgram
+            Its instructions.
 
         Raises
         ------
@@ -79,6 +106,18 @@ class FormulaLoss(Loss):
     def check_labels(self, labels: Array, output_shape: tuple[int, ...]) -> Array:
         """Return labels as the loss takes them, for an output (N, …).
 
+        Parameters
+        ----------
+        labels : ndarray
+            As given.
+        output_shape : tuple of int
+            (N, …) of the output.
+
+        Returns
+        -------
+        ndarray
+            Checked; booleans as integers, classes without a last axis of 1.
+
         Raises
         ------
         DataError
@@ -93,6 +132,20 @@ class FormulaLoss(Loss):
         """Return labels as its formula takes them, shape (N, positions, channels).
 
         Classes become rows of 0 and 1, ignored ones rows of 0.
+
+        Parameters
+        ----------
+        labels : ndarray
+            As `check_labels` returned them.
+        output_shape : tuple of int
+            (N, …) of the output.
+        dtype : dtype
+            Of the result.
+
+        Returns
+        -------
+        ndarray, shape (N, positions, channels)
+            In order of the output's positions.
         """
         columns = self.channels_of_labels(output_shape[1:])
         return arrange(self.labels_are, labels, output_shape, columns, dtype)
@@ -170,23 +223,14 @@ class TracedLoss(FormulaLoss):
     title: str = ""
 
     name: ClassVar[str] = "traced"
+    ignores_shift: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         who = "TracedLoss"
-        title = self.title or getattr(self.function, "__name__", "") or "own"
-        title = "own" if title == "<lambda>" or not isinstance(title, str) else title
-        kind = self.labels
-        is_count = type(kind) is int and kind >= 1
-        if not is_count and kind not in ("output", "classes", "none"):
-            raise NetworkError(
-                f"{who}: labels must be 'output', 'classes', 'none' or a number of "
-                f"channels; got labels={kind!r}."
-            )
-        if self.logits_of not in (None, "Softmax", "Sigmoid"):
-            raise NetworkError(
-                f"{who}: logits_of must be 'Softmax', 'Sigmoid' or None; "
-                f"got logits_of={self.logits_of!r}."
-            )
+        name = getattr(self.function, "__name__", "")
+        given = self.title or ("own" if name in ("", "<lambda>") else name)
+        title = check_title(who, given)
+        check_kinds(who, self.labels, self.logits_of)
         made = self.function
         if not isinstance(made, Expression):
             if not callable(made):
@@ -232,6 +276,16 @@ class TracedLoss(FormulaLoss):
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote.
+
+        Parameters
+        ----------
+        document : mapping
+            Parsed JSON.
+
+        Returns
+        -------
+        TracedLoss
+            An equal one.
 
         Raises
         ------

@@ -71,6 +71,9 @@ def check_labels(loss: Loss, labels: Array, output_shape: tuple[int, ...]) -> No
         If their shape does not fit, a class is out of range, or a number is not
         finite.
     """
+    if isinstance(loss, FormulaLoss | NumpyLoss):
+        loss.check_labels(labels, output_shape)
+        return
     is_own = type(loss) not in LOSSES.values()
     is_classes = isinstance(loss, CrossEntropy) or (
         is_own and labels.dtype.kind in "iu" and labels.shape == output_shape[:-1]

@@ -27,6 +27,8 @@ class Loss:
     absorbs: ClassVar[str | None] = None
     #: what the labels are to its formula
     labels_are: ClassVar[LabelKind] = "output"
+    #: whether one number added to all logits before a Softmax changes nothing
+    ignores_shift: ClassVar[bool] = True
 
     def value_and_grad(
         self,
@@ -103,6 +105,48 @@ class Loss:
         from pellucid.objectives.composed_losses import add
 
         return add(self, other)
+
+
+def check_title(who: str, title: Any) -> str:
+    """Return what a loss of one's own is called.
+
+    Raises
+    ------
+    NetworkError
+        If it is no name, or that of another loss.
+    """
+    from pellucid.objectives.table import LOSSES
+
+    if not isinstance(title, str) or not title or title == "<lambda>":
+        raise NetworkError(
+            f"{who}: title must be a name, by which it is called; got {title!r}."
+        )
+    if title in LOSSES:
+        raise NetworkError(
+            f"{who}: title must not be the name of another loss; got {title!r}."
+        )
+    return title
+
+
+def check_kinds(who: str, labels: Any, logits_of: Any) -> None:
+    """Check what labels are, and the layer that is computed together with the loss.
+
+    Raises
+    ------
+    NetworkError
+        If one of them is none.
+    """
+    is_count = type(labels) is int and labels >= 1
+    if not is_count and labels not in ("output", "classes", "none"):
+        raise NetworkError(
+            f"{who}: labels must be 'output', 'classes', 'none' or a number of "
+            f"channels; got labels={labels!r}."
+        )
+    if logits_of not in (None, "Softmax", "Sigmoid"):
+        raise NetworkError(
+            f"{who}: logits_of must be 'Softmax', 'Sigmoid' or None; "
+            f"got logits_of={logits_of!r}."
+        )
 
 
 def mean_of_examples(

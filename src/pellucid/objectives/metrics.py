@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import NetworkError
+from pellucid.objectives.loss import Loss
 from pellucid.objectives.metric_function import PREFIX, MetricFunction
 from pellucid.objectives.output_meaning import Kind, OutputMeaning, per_example
 
@@ -96,6 +97,43 @@ def default_metrics(meaning: OutputMeaning) -> tuple[str, ...]:
     """
     is_values = meaning.kind == "regression"
     return ("mean_absolute_error",) if is_values else ("accuracy",)
+
+
+def has_plain_labels(loss: Loss | None) -> bool:
+    """Return whether labels are what the output means: of its classes or values.
+
+    Those that a loss ignores, and what only the loss understands, are not.
+
+    Parameters
+    ----------
+    loss : Loss or None
+        What they are labels for.
+
+    Returns
+    -------
+    bool
+        Whether they can be compared with the output.
+    """
+    kind = getattr(loss, "labels_are", "output")
+    return kind in ("output", "classes") and getattr(loss, "ignored", None) is None
+
+
+def usual_metrics(meaning: OutputMeaning, loss: Loss | None) -> tuple[str, ...]:
+    """Return the metrics that are measured where none are named.
+
+    Parameters
+    ----------
+    meaning : OutputMeaning
+        What the output means.
+    loss : Loss or None
+        Decides whether labels can be compared with the output.
+
+    Returns
+    -------
+    tuple of str
+        `default_metrics`, or none.
+    """
+    return default_metrics(meaning) if has_plain_labels(loss) else ()
 
 
 def select_metrics(

@@ -11,7 +11,13 @@ import numpy.typing as npt
 
 from pellucid.errors import NetworkError
 from pellucid.objectives.label_arrays import check
-from pellucid.objectives.loss import LabelKind, Loss, mean_of_examples
+from pellucid.objectives.loss import (
+    LabelKind,
+    Loss,
+    check_kinds,
+    check_title,
+    mean_of_examples,
+)
 
 Array = npt.NDArray[Any]
 Function = Callable[[Array, Array], Any]
@@ -56,6 +62,7 @@ class NumpyLoss(Loss):
     logits_of: str | None = None
 
     name: ClassVar[str] = "numpy"
+    ignores_shift: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for what in ("function", "gradient"):
@@ -64,12 +71,9 @@ class NumpyLoss(Loss):
                     f"NumpyLoss: {what} must be a function of (output, target); "
                     f"got {getattr(self, what)!r}."
                 )
-        title = self.title or getattr(self.function, "__name__", "")
-        if not isinstance(title, str) or not title or title == "<lambda>":
-            raise NetworkError(
-                "NumpyLoss: title must be a name, by which a file is read again; "
-                f"got {title!r}."
-            )
+        given = self.title or getattr(self.function, "__name__", "")
+        title = check_title("NumpyLoss", given)
+        check_kinds("NumpyLoss", self.labels, self.logits_of)
         object.__setattr__(self, "title", title)
         object.__setattr__(self, "name", title)
         _REGISTERED[title] = self
@@ -85,11 +89,38 @@ class NumpyLoss(Loss):
         return self.logits_of
 
     def check_labels(self, labels: Array, output_shape: tuple[int, ...]) -> Array:
-        """Return labels as the functions take them, for an output (N, …)."""
+        """Return labels as the functions take them, for an output (N, …).
+
+        Parameters
+        ----------
+        labels : ndarray
+            As given.
+        output_shape : tuple of int
+            (N, …) of the output.
+
+        Returns
+        -------
+        ndarray
+            Checked; booleans as integers, classes without a last axis of 1.
+        """
         return check(self.name, self.labels, labels, output_shape)
 
     def each(self, output: Array, labels: Array) -> tuple[Array, Array]:
         """Return the loss of each example and its gradient.
+
+        Parameters
+        ----------
+        output : ndarray, shape (N, …)
+            The network's, or logits.
+        labels : ndarray
+            As `check_labels` returned them.
+
+        Returns
+        -------
+        value : ndarray of float64, shape (N,)
+            Each example's loss.
+        grad : ndarray, shape (N, …)
+            Its derivative by the output.
 
         Raises
         ------
@@ -138,6 +169,16 @@ class NumpyLoss(Loss):
 
         Otherwise one that can be asked nothing but its name, so that a model predicts
         without it.
+
+        Parameters
+        ----------
+        document : mapping
+            What `to_json` wrote.
+
+        Returns
+        -------
+        NumpyLoss
+            The one of that name, or a stand-in for it.
         """
         title = document.get("title")
         if not isinstance(title, str) or not title:

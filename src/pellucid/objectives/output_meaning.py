@@ -25,7 +25,9 @@ from pellucid.network.layers import (
     Softmax,
     Upsample2D,
 )
+from pellucid.objectives.formula_loss import FormulaLoss
 from pellucid.objectives.loss import Loss
+from pellucid.objectives.numpy_loss import NumpyLoss
 from pellucid.objectives.table import LOSSES
 
 Array = npt.NDArray[Any]
@@ -436,7 +438,9 @@ def _kind(
         if loss is not None and labels is not None and not _are_binary(labels):
             return "regression", False
         return "labels" if several else "binary", False
-    if loss is not None and loss.name in LOSSES:
+    if isinstance(loss, FormulaLoss | NumpyLoss) and loss.labels_are == "classes":
+        return "classes", True
+    if isinstance(loss, FormulaLoss | NumpyLoss) or type(loss) in LOSSES.values():
         return "regression", False
     if loss is not None and labels is not None and not has_classes:
         return "regression", False

@@ -107,10 +107,14 @@ def forward(
     """Return the output, and what each term of the loss is computed from.
 
     The logarithm of a softmax's output is as good as its logits (they differ by a
-    constant per example); a sigmoid's near 1 is not, so its input is asked for.
+    constant per example, which losses of one's own may see); a sigmoid's near 1 is
+    not, so its input is asked for.
     """
     terms = loss_terms(network, loss)
-    from_output = [t.node == t.output or t.loss.absorbs == "Softmax" for t in terms]
+    from_output = [
+        t.node == t.output or (t.loss.absorbs == "Softmax" and t.loss.ignores_shift)
+        for t in terms
+    ]
     if all(from_output):
         output = session.predict(images)
         outputs = split("output", network.outputs, output)

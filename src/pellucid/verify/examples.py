@@ -168,10 +168,36 @@ def _draw_random(
     random = np.random.default_rng(seed)
     count = 512
     images = random.uniform(-1, 1, (count, *network.input_shape)).astype(np.float32)
-    *lead, classes = network.output_shape
-    labels: Array
-    if isinstance(loss, CrossEntropy):
-        labels = random.integers(0, classes, (count, *lead))
-    else:
-        labels = random.uniform(0, 1, (count, *lead, classes)).astype(np.float32)
+    labels = draw_labels(loss, (count, *network.output_shape), random)
+    if labels.dtype.kind == "f":
+        labels = labels.astype(np.float32)
     return Examples(images, labels, "random numbers", how)
+
+
+def draw_labels(
+    loss: Loss, output_shape: tuple[int, ...], random: np.random.Generator
+) -> Array:
+    """Return labels that fit a loss: classes, or numbers in [0, 1].
+
+    Parameters
+    ----------
+    loss : Loss
+        What they are for.
+    output_shape : tuple of int
+        (N, …) of the output.
+    random : Generator
+        What they are drawn from.
+
+    Returns
+    -------
+    ndarray
+        Labels of N examples.
+    """
+    *lead, channels = output_shape
+    if loss.labels_are == "classes":
+        return random.integers(0, channels, lead)
+    if loss.labels_are == "none":
+        return np.zeros(lead[0])
+    if isinstance(loss.labels_are, int):
+        channels = loss.labels_are
+    return random.uniform(0, 1, (*lead, channels))

@@ -16,8 +16,8 @@ from pellucid.explain.values import Array, Position
 from pellucid.network import Network, Weight
 from pellucid.network.layers import Input
 from pellucid.network.ports import require_single
-from pellucid.objectives import CrossEntropy, Loss
-from pellucid.verify.examples import default_loss
+from pellucid.objectives import Loss
+from pellucid.verify.examples import default_loss, draw_labels
 from pellucid.verify.nonsmooth import Branches, count_differences, find_branches
 
 #: of each array's error, relative to its largest derivative: rounding of the loss
@@ -167,10 +167,7 @@ def _draw_examples(network: Network, loss: Loss, seed: int) -> tuple[Array, Arra
     """Draw images in [−1, 1] and labels that fit the loss."""
     random = np.random.default_rng(seed)
     images = random.uniform(-1, 1, (_IMAGES, *network.input_shape))
-    *lead, classes = network.output_shape
-    if isinstance(loss, CrossEntropy):
-        return images, random.integers(0, classes, (_IMAGES, *lead))
-    return images, random.uniform(0, 1, (_IMAGES, *network.output_shape))
+    return images, draw_labels(loss, (_IMAGES, *network.output_shape), random)
 
 
 def _sample_entries(

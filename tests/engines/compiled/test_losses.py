@@ -10,8 +10,14 @@ from pellucid.network import Network, layers
 from pellucid.objectives import (
     BinaryCrossEntropy,
     CrossEntropy,
+    Dice,
+    Focal,
     HalfSquaredErrorSum,
+    Huber,
+    Masked,
     MeanSquaredError,
+    Triplet,
+    Yolo,
 )
 
 WEIGHTS = np.array([0.5, 2.0, 0.0, 1.0, 3.0])
@@ -65,6 +71,37 @@ def test_binary(twins, end, smoothing):
 def test_squared_errors(twins, loss):
     labels = np.random.default_rng(0).random((5, 3, 2, 3))
     pair = twins(pixels(layers.Sigmoid), loss=loss)
+    pair.check_learning(labels)
+    pair.check_learning(labels, sample_weight=WEIGHTS)
+
+
+FORMULAS = {
+    "huber": (Huber(0.3), "soft"),
+    "focal": (Focal(1.5, activation="softmax"), "classes"),
+    "dice": (Dice(activation="softmax"), "classes"),
+    "masked": (Masked(CrossEntropy(), 2), "classes"),
+    "yolo": (Yolo(), "soft"),
+    "triplet": (Triplet(), "none"),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_formulas(twins, name):
+    """19 channels are whole vectors and a rest, 6 are less than one."""
+    loss, kind = FORMULAS[name]
+    channels = {"huber": 19, "dice": 19}.get(name, 6)
+    image = layers.Input(4, 3, 2)
+    pair = twins(
+        Network(inputs=image, outputs=layers.Conv2D(channels, kernel_size=2)(image)),
+        loss=loss,
+    )
+    random = np.random.default_rng(0)
+    shape = (5, 3, 2, channels)
+    labels = {
+        "soft": random.random(shape),
+        "classes": random.integers(0, channels, shape[:-1]),
+        "none": np.zeros(5),
+    }[kind]
     pair.check_learning(labels)
     pair.check_learning(labels, sample_weight=WEIGHTS)
 

@@ -16,6 +16,7 @@ from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.winograd.winograd_joined import IMAGES
 from pellucid.engines.compiled.lowering.context import Options, Purpose
+from pellucid.engines.compiled.lowering.layers.loss_callback import LossCallback
 from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
 from pellucid.engines.compiled.program.loss_reduction import (
     LossReduction,
@@ -39,6 +40,7 @@ from pellucid.engines.integer_networks import refuse_training
 from pellucid.engines.loss_input import require
 from pellucid.engines.memory import refuse_without_memory, require_memory
 from pellucid.engines.ports import (
+    LossTerm,
     count_of,
     inputs_of,
     join,
@@ -537,6 +539,7 @@ class CompiledSession:
             tally = each.of(count, weights[index], part)
             targets.append(each.targets(given[index], tally))  # kept while it runs
             found.append(tally)
+            self._give_labels(program, each.term, given[index], count)
             self._give_targets(program, each.term.output, tally, targets[-1])
         outputs = self._output_arrays(count)
         program.place(outputs.places)
@@ -552,6 +555,15 @@ class CompiledSession:
         terms = [each.term for each in self._tallies]
         output = join([array.copy() for array in outputs.arrays])
         return step_result(self._loss, terms, losses, output)
+
+    def _give_labels(
+        self, program: Program, term: LossTerm, labels: Any, count: int
+    ) -> None:
+        """Hand labels to a loss that is called back."""
+        for function in program.low.callbacks.values():
+            if isinstance(function, LossCallback) and function.loss is term.loss:
+                shape = (count, *function.shape)
+                function.labels = term.loss.check_labels(np.asarray(labels), shape)
 
     def _give_targets(
         self,

@@ -38,7 +38,7 @@ def losses_of(loss: FormulaLoss | NumpyLoss, z: Array, labels: Array) -> Any:
     -------
     Array, shape (N,)
     """
-    made = _formula if isinstance(loss, FormulaLoss) else _called_back
+    made: Any = _formula if isinstance(loss, FormulaLoss) else _called_back
     return _with_gradient(functools.partial(made, loss))(z, labels)
 
 
@@ -81,9 +81,7 @@ def _called_back(loss: NumpyLoss, z: Array, labels: Array) -> tuple[Array, Array
         each, grad = loss.each(np.asarray(output), np.asarray(target))
         return each.astype(z.dtype), grad.astype(z.dtype)
 
-    shapes = (
-        jax.ShapeDtypeStruct((z.shape[0],), z.dtype),
-        jax.ShapeDtypeStruct(z.shape, z.dtype),
-    )
+    of: Any = jax.ShapeDtypeStruct
+    shapes = (of((z.shape[0],), z.dtype), of(z.shape, z.dtype))
     each, grad = jax.pure_callback(call, shapes, z, labels)
     return each, grad

@@ -76,8 +76,10 @@ def loss_value(
     -------
     Array, shape ()
     """
-    is_own = isinstance(loss, FormulaLoss | NumpyLoss)
-    losses = (losses_of if is_own else _PER_POSITION[type(loss)])(loss, z, labels)
+    if isinstance(loss, FormulaLoss | NumpyLoss):
+        losses = losses_of(loss, z, labels)
+    else:
+        losses = _PER_POSITION[type(loss)](loss, z, labels)
     rows = losses.reshape(len(losses), math.prod(losses.shape[1:]))
     w = None if sample_weight is None else sample_weight.astype(z.dtype)
     value: Array

@@ -33,11 +33,11 @@ def losses_of(loss: FormulaLoss | NumpyLoss, z: Any, labels: Any) -> Any:
     -------
     Tensor, shape (N,)
     """
-    made = _formula if isinstance(loss, FormulaLoss) else _called_back
+    made: Any = _formula if isinstance(loss, FormulaLoss) else _called_back
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def apply(z: Any) -> Any:
-        each, grad = made(loss, z, labels)  # type: ignore[arg-type]
+        each, grad = made(loss, z, labels)
         shape = (-1, *[1] * (z.shape.rank - 1))
         return each, lambda grad_each: tf.reshape(grad_each, shape) * grad
 

@@ -78,8 +78,10 @@ def loss_value(
     -------
     Tensor, shape ()
     """
-    is_own = isinstance(loss, FormulaLoss | NumpyLoss)
-    losses = (losses_of if is_own else _PER_POSITION[type(loss)])(loss, z, labels)
+    if isinstance(loss, FormulaLoss | NumpyLoss):
+        losses = losses_of(loss, z, labels)
+    else:
+        losses = _PER_POSITION[type(loss)](loss, z, labels)
     others = range(1, losses.shape.rank)
     if isinstance(loss, HalfSquaredErrorSum):
         if sample_weight is None:

@@ -37,7 +37,7 @@ def losses_of(loss: FormulaLoss | NumpyLoss, z: Tensor, labels: Tensor) -> Tenso
     Tensor, shape (N,)
     """
     z = z.movedim(1, -1) if z.ndim == 4 else z
-    made = _formula if isinstance(loss, FormulaLoss) else _called_back
+    made: Any = _formula if isinstance(loss, FormulaLoss) else _called_back
     apply: Any = _WithGradient.apply
     each: Tensor = apply(z, labels, loss, made)
     return each

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pellucid.engines.compiled.codegen import Kernel, in_parts
 from pellucid.engines.compiled.codegen.cpu import Target
+from pellucid.engines.compiled.kernels.callback import callback
 from pellucid.engines.compiled.kernels.elementwise import copies
 from pellucid.engines.compiled.kernels.elementwise.optimizer import (
     Update,
@@ -126,6 +127,8 @@ class LoweringContext:
     areas: set[int] = field(default_factory=set)
     #: numbers of the run that this network needs beside those of all
     flags: list[str] = field(default_factory=list)
+    #: Python functions that the program calls, by the number that is their address
+    callbacks: dict[str, Any] = field(default_factory=dict)
     joins_images: bool = False  # whether a kernel takes a chunk's images together
 
     def __post_init__(self) -> None:
@@ -324,6 +327,17 @@ class LoweringContext:
         made.multiply_adds = multiply_adds
         made.parts = parts if self.shares_images else 1
         self.phase(grain).body.append(made)
+
+    def call_back(
+        self, function: Any, *arguments: BufferRef, node: str, why: str
+    ) -> None:
+        """Add a step that calls a Python function for each image."""
+        name = f"callback {len(self.callbacks)}"
+        self.callbacks[name] = function
+        self.flags.append(name)
+        numbers = Number(name), Number("index")
+        made = callback(len(arguments))
+        self.step(made, None, *numbers, *arguments, node=node, why=why)
 
     def prologue(
         self,

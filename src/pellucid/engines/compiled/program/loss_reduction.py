@@ -14,6 +14,7 @@ from pellucid.objectives import (
     CrossEntropy,
     FormulaLoss,
     HalfSquaredErrorSum,
+    NumpyLoss,
     check_labels,
 )
 
@@ -57,7 +58,8 @@ class LossReductions:
         # the mean of one example's loss goes over so many numbers
         is_classes = isinstance(loss, CrossEntropy)
         self._positions = int(np.prod(self._head[:-1] if is_classes else self._head))
-        if isinstance(loss, FormulaLoss):  # it makes the mean of an example itself
+        if isinstance(loss, FormulaLoss | NumpyLoss):
+            # it makes the mean of an example itself
             self._positions = 1
 
     def of(
@@ -94,6 +96,8 @@ class LossReductions:
         """Keep classes; return labels of any other kind as the kernels want them."""
         loss, labels = self._loss, np.asarray(labels)
         shape = (len(tally.classes), *self._head)
+        if isinstance(loss, NumpyLoss):
+            return {}
         if isinstance(loss, FormulaLoss):
             checked = loss.check_labels(labels, shape)
             return {"targets": loss.arrange_labels(checked, shape, np.float32)}

@@ -31,6 +31,7 @@ from pellucid.engines.compiled.kernels import threads
 from pellucid.engines.compiled.kernels.layout import padded
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.program import shared_image
+from pellucid.engines.compiled.program.callbacks import Callbacks
 from pellucid.engines.compiled.program.program_ir import (
     BYTES,
     Argument,
@@ -116,6 +117,8 @@ class Program:
             len(network.inputs) == len(network.outputs) == 1
         )
         self._lay_out()
+        self._callbacks = Callbacks(low.callbacks, lambda: self.set(update=0))
+        self.set(**self._callbacks.addresses())
         _keep_with_worker(low)
         self._library = compiler.load_plan(
             self._identity(), self._unit, low.target, what=name
@@ -265,6 +268,7 @@ class Program:
         Only for a program that has run since its weights changed.
         """
         self._one(self._address, images, output)
+        self._callbacks.check()
 
     @functools.cached_property
     def shares_images(self) -> bool:
@@ -318,6 +322,7 @@ class Program:
         self._check_workers()
 
     def _check_workers(self) -> None:
+        self._callbacks.check()
         if self._integers[self._slots["failed"]]:
             self.set(failed=0)
             raise EngineError(

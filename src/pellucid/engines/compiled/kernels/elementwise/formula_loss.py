@@ -70,9 +70,7 @@ class FormulaSpec:
         return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
 
 
-@kernel(
-    z="f32*", labels="f32*", weight="f32*", loss="f32*", grad="f32*", sums="f32*"
-)
+@kernel(z="f32*", labels="f32*", weight="f32*", loss="f32*", grad="f32*", sums="f32*")
 def formula_loss(
     b: Builder,
     z: Pointer,
@@ -304,8 +302,5 @@ def _write_piece(
 
 def _clear(b: Builder, place: Pointer, count: int) -> None:
     for start, lanes, many in spans(count, b.lanes):
-        for k in range(many) if many <= 4 else ():
-            place.store(b.zeros(lanes), start + k * lanes)
-        if many > 4:
-            with b.loop(many) as k:
-                place.store(b.zeros(lanes), k * lanes + start)
+        with b.loop(many) as k:
+            place.store(b.zeros(lanes), k * lanes + start)

@@ -9,6 +9,7 @@ from pellucid.engines.compiled.kernels.elementwise.formula_loss import (
 )
 from pellucid.engines.compiled.kernels.elementwise.loss import LossSpec
 from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.lowering.layers.loss_callback import LossCallback
 from pellucid.engines.compiled.program.program_ir import BufferRef
 from pellucid.engines.ports import LossTerm, port_name
 from pellucid.objectives import (
@@ -18,6 +19,7 @@ from pellucid.objectives import (
     HalfSquaredErrorSum,
     Loss,
     MeanSquaredError,
+    NumpyLoss,
 )
 
 
@@ -56,9 +58,14 @@ def lower(low: LoweringContext, term: LossTerm) -> None:
         given = low.user(targets, exact.height * exact.width * columns)
         _, size = spec.places()
         sums = low.buffer(f"sums {term.output}", size, "image")
-        places = z.buffer, given, weight, cost, grad.buffer, sums
-        low.step(
-            formula_loss, spec, *map(BufferRef, places), node=f"loss {loss.name}"
+        whole = z.buffer, given, weight, cost, grad.buffer, sums
+        low.step(formula_loss, spec, *map(BufferRef, whole), node=f"loss {loss.name}")
+    elif isinstance(loss, NumpyLoss):
+        function = LossCallback(loss, z.map, grad.map, low.network.shapes[head])
+        places = z.buffer, cost, weight, grad.buffer
+        why = "called back: NumPy functions"
+        low.call_back(
+            function, *map(BufferRef, places), node=f"loss {loss.name}", why=why
         )
     elif isinstance(loss, CrossEntropy):
         flags = name("has_classes"), name("has_targets")

@@ -1,0 +1,81 @@
+"""Python functions that a program calls while it runs.
+
+Workers call one at a time, whatever thread they are. What a function raises is kept
+until the program has ended; from then on no function is called and no weight changes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.engines.compiled.kernels.layout import ImageLayout
+
+Array = npt.NDArray[Any]
+
+
+class Callback(Protocol):
+    """A function of an example's number in the batch and the arrays' addresses."""
+
+    arrays: int
+
+    def __call__(self, index: int, *places: int) -> None:
+        """Read and write the arrays."""
+
+
+class Callbacks:
+    """Addresses of a program's functions, and what one of them raised."""
+
+    def __init__(self, functions: dict[str, Any], stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._raised: BaseException | None = None
+        # ctypes' objects, which must live as long as their addresses are called
+        self._made = {name: self._make(one) for name, one in functions.items()}
+
+    def _make(self, function: Callback) -> Any:
+        def call(index: int, *places: int) -> None:
+            with self._lock:
+                if self._raised is not None:
+                    return
+                try:
+                    function(index, *places)
+                except BaseException as error:  # noqa: BLE001 - raised by `check`
+                    self._raised = error
+                    self._stop()
+
+        kinds = [ctypes.c_void_p] * function.arrays
+        return ctypes.CFUNCTYPE(None, ctypes.c_int64, *kinds)(call)
+
+    def addresses(self) -> dict[str, int]:
+        """Return each function's address by name."""
+        return {
+            name: int(ctypes.cast(made, ctypes.c_void_p).value or 0)
+            for name, made in self._made.items()
+        }
+
+    def check(self) -> None:
+        """Raise what a function raised."""
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            raise raised
+
+
+def view(place: int, m: ImageLayout) -> Array:
+    """Return an image in memory as an array (height, width, channels), not copied."""
+    strides = (4 * m.row, 4 * m.padded_channels, 4)
+    start = place + 4 * m.at(0, 0)
+    shape = (m.height, m.width, m.channels)
+    return np.lib.stride_tricks.as_strided(flat(start, 1), shape, strides)
+
+
+def flat(place: int, count: int) -> Array:
+    """Return so many floats in memory, not copied."""
+    memory = memoryview((ctypes.c_float * count).from_address(place)).cast("B")
+    found: Array = np.frombuffer(memory, np.float32)
+    return found
