@@ -48,6 +48,19 @@ def test_a_weight_s_gradient_is_a_sum_over_places(pellucid, trained):
     assert "--weight must go without --node" in refused.err
 
 
+def test_attributions_are_drawn(pellucid, trained):
+    answer = pellucid("explain", "tiny", "test:0", "--attribution", "grad-cam")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("grad-cam for ")
+    assert (trained / "grad-cam.png").read_bytes().startswith(b"\x89PNG")
+    arguments = ("--attribution", "integrated-gradients", "--json", "--class", "1")
+    document = pellucid("explain", "tiny", "test:0", *arguments).json
+    assert document["class"] == 1
+    refused = pellucid("explain", "tiny", "test:0", "--attribution", "lime")
+    assert refused.code == 2
+    assert "attribution must be one of grad-cam" in refused.err
+
+
 def test_without_a_node_everything_is_drawn(pellucid, trained):
     answer = pellucid("explain", "tiny", "test:3", "--picture", "all.png")
     assert answer.code == 0, answer.err

@@ -271,10 +271,15 @@ def test_pools_dense_layers_and_derivatives_are_shown(open_page: Any) -> None:
     page.check("input[value=gradient]")
     page.click("#unit-3")
     playwright.expect(title).to_contain_text("Gradient at dense_1[3]")
-    page.click("#saliency")
-    playwright.expect(page.locator("#map-title")).to_contain_text("Saliency for")
-    page.click("#occlusion")
-    playwright.expect(page.locator("#map-title")).to_contain_text("Occlusion for")
+    for kind, title in (
+        ("saliency", "Saliency for"),
+        ("occlusion", "Occlusion for"),
+        ("grad-cam", "Grad-CAM for"),
+        ("integrated-gradients", "Integrated gradients for"),
+        ("guided-backpropagation", "Guided backpropagation for"),
+    ):
+        page.select_option("#map-kind", kind)
+        playwright.expect(page.locator("#map-title")).to_contain_text(title)
 
 
 def test_cells_are_reached_by_arrow_keys(open_page: Any) -> None:

@@ -49,6 +49,16 @@ def explain(
             show_default=False,
         ),
     ] = None,
+    attribution: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--attribution",
+            metavar="KIND",
+            help="Draw which pixels matter: grad-cam, guided-backpropagation, "
+            "integrated-gradients, occlusion or saliency.",
+            show_default=False,
+        ),
+    ] = None,
     gradient: Annotated[
         bool, typer.Option("--gradient", help="Also show the gradient.")
     ] = False,
@@ -95,6 +105,7 @@ def explain(
     pellucid explain mnist-torch test:0 --node conv2d --at 5,7,3
     pellucid explain mnist-torch test:0 --node conv2d --at 5,7,3 --gradient --label 7
     pellucid explain mnist-torch test:0 --node dense_1 --at 7 --all
+    pellucid explain mnist-torch test:0 --attribution grad-cam --class 7
     pellucid explain mnist-torch test:0 --weight conv2d.weight[2,2,0,7] --label 7
     """
     from pellucid.cli.open_run import open_run
@@ -103,10 +114,12 @@ def explain(
     model = loaded.model
     pixels = _read_image(loaded, image, digit)
     if weight is not None:
-        if node is not None or at is not None or picture is not None:
+        others = (node, at, picture, attribution)
+        if any(other is not None for other in others):
             raise NetworkError(
-                "explain: --weight must go without --node, --at and --picture; got "
-                "both. It names the element itself, as in conv2d.weight[2,2,0,7]."
+                "explain: --weight must go without --node, --at, --attribution and "
+                "--picture; got both. It names the element itself, as in "
+                "conv2d.weight[2,2,0,7]."
             )
         found = _explain_weight(
             model,
@@ -117,6 +130,15 @@ def explain(
         )
         if json:
             emit({"image": image, **found})
+        return
+    if attribution is not None:
+        if node is not None or at is not None or gradient or label is not None:
+            raise NetworkError(
+                "explain: --attribution must go with --class and --picture only; got "
+                "another option."
+            )
+        path = picture or loaded.folder / f"{attribution}.png"
+        _attribute(model, pixels, attribution, path, of_class=of_class, json=json)
         return
     if node is None:
         if at is not None or gradient:
@@ -219,6 +241,46 @@ def _explain_weight(
     if shows_all is not None:
         answer(weight_gradient_text(shown, shows_all=shows_all))
     return {"weight_gradient": shown.to_json()}
+
+
+def _attribute(
+    model: Model,
+    pixels: Pixels,
+    kind: str,
+    path: Path,
+    *,
+    of_class: int | None,
+    json: bool,
+) -> None:
+    """Save a picture of which pixels matter, and name the strongest."""
+    import numpy as np
+
+    from pellucid.explain import attribute, attribution_picture
+    from pellucid.runs.picture import save_figure
+
+    found = attribute(model, pixels, kind, of_class)
+    names = model.class_names or model.output_meaning.column_names(model.classes)
+    is_class = found.of_class < len(names)
+    name = names[found.of_class] if is_class else str(found.of_class)
+    title = f"{kind} for {name}"
+    save_figure(attribution_picture(model, pixels, found, title), path)
+    if json:
+        emit(
+            {
+                "attribution": kind,
+                "class": found.of_class,
+                "values": found.values.tolist(),
+                "picture": str(path),
+            }
+        )
+        return
+    at = np.unravel_index(int(np.abs(found.values).argmax()), found.values.shape)
+    place = ",".join(str(int(i)) for i in at)
+    answer(
+        f"{title}: from {found.values.min():.4g} to {found.values.max():.4g}, "
+        f"sum {found.values.sum():.4g}; strongest at pixel {place}"
+    )
+    say(f"Saved in {path}")
 
 
 def _overview(

@@ -2,6 +2,16 @@
 
 from pellucid.explain.arithmetic import arithmetic
 from pellucid.explain.assessment import Assessment, Mistake, assess
+from pellucid.explain.attribution import (
+    grad_cam,
+    guided_backpropagation,
+    integrated_gradients,
+)
+from pellucid.explain.attributions import (
+    ATTRIBUTIONS,
+    attribute,
+    attribution_picture,
+)
 from pellucid.explain.derivative import Derivative, Share, derivative
 from pellucid.explain.mistakes import mistakes_picture
 from pellucid.explain.picture import picture
@@ -18,6 +28,7 @@ from pellucid.explain.weight_gradient import (
 from pellucid.renamed import former_names
 
 __all__ = [
+    "ATTRIBUTIONS",
     "Arithmetic",
     "Assessment",
     "Derivative",
@@ -32,8 +43,13 @@ __all__ = [
     "arithmetic",
     "arithmetic_text",
     "assess",
+    "attribute",
+    "attribution_picture",
     "derivative",
     "derivative_text",
+    "grad_cam",
+    "guided_backpropagation",
+    "integrated_gradients",
     "mistakes_picture",
     "occlusion",
     "picture",

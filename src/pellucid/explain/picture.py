@@ -115,7 +115,7 @@ def _draw_top(top: Any, model: Model, pixels: Array, of_class: int | None) -> No
     k = important.of_class
     name, is_values = _names(model)[k], model.output_meaning.kind == "regression"
     panels = top.subplots(1, 4, width_ratios=(1, 1, 1, 1.6))
-    _draw_image(panels[0], pixels[0])
+    draw_image(panels[0], pixels[0])
     size = {"cmap": "inferno", "vmin": 0}
     _draw_map(panels[1], important.values, f"saliency |∂ {name} / ∂ pixel|", size)
     if pixels.ndim == 4:
@@ -132,13 +132,14 @@ def _draw_top(top: Any, model: Model, pixels: Array, of_class: int | None) -> No
 def _draw_pixel_answers(top: Any, model: Model, pixels: Array, output: Array) -> None:
     """Draw the image, and what is said of each pixel: no single output is salient."""
     panels = top.subplots(1, 2)
-    _draw_image(panels[0], pixels[0])
+    draw_image(panels[0], pixels[0])
     answers = model.output_meaning.predict(output)[0].astype(np.float64)
     shown = answers if answers.ndim < 3 else _tiles(answers)
     _draw_map(panels[1], shown, "output of each pixel", {"cmap": "viridis"})
 
 
-def _draw_image(panel: Any, pixels: Array) -> None:
+def draw_image(panel: Any, pixels: Array) -> None:
+    """Draw one input: a picture in grey or colour, or its first numbers."""
     panel.set_axis_off()
     panel.set_title("input", fontsize=9)
     if pixels.ndim != 3:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.engines.numpy import NumpySession
-from pellucid.explain import arithmetic, derivative, occlusion, saliency
+from pellucid.explain import arithmetic, attribute, derivative
 from pellucid.explain.chosen_output import choose_output
 from pellucid.model import Model
 from pellucid.model.inputs import prepare_images
@@ -175,10 +175,9 @@ def trace_gradient(
 def attribute_pixels(
     model: Model, image: str, kind: str, of_class: int | None
 ) -> dict[str, Any]:
-    """Return which pixels matter: by derivative (saliency) or by covering them."""
+    """Return which pixels matter, by an attribution of that name."""
     pixels = decode(model, image)
-    function = {"saliency": saliency, "occlusion": occlusion}[kind]
     output = model.predict(pixels[None])
     chosen = choose_output(model, output[0], of_class)
-    found = function(model, pixels, chosen.index)
+    found = attribute(model, pixels, kind, chosen.index)
     return {"kind": kind, "of_class": found.of_class, **levels(found.values)}

@@ -52,7 +52,13 @@ class ElementGradientRequest(NodeGradientRequest):
 class MapRequest(ImageRequest):
     """An image, and which map of it."""
 
-    kind: Literal["saliency", "occlusion"]
+    kind: Literal[
+        "grad-cam",
+        "guided-backpropagation",
+        "integrated-gradients",
+        "occlusion",
+        "saliency",
+    ]
     of_class: int | None = None
 
 

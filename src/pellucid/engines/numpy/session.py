@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -209,11 +209,17 @@ class NumpySession:
         return join(found), grads
 
     def pull_back(
-        self, images: Arrays, ends: Mapping[str, Array], *, training: bool
+        self,
+        images: Arrays,
+        ends: Mapping[str, Array],
+        *,
+        training: bool,
+        change: Callable[[str, Array], Array] | None = None,
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Pull derivatives by some nodes' outputs back to all nodes and parameters.
 
-        Beyond the contract: it is how `pellucid.explain` looks inside.
+        ``change(node, grad)`` may replace the gradient by a node's output before it
+        goes on. Beyond the contract: it is how `pellucid.explain` looks inside.
         """
         refuse_training("numpy", self._network)
         count = count_of(self._network, images)
@@ -221,7 +227,7 @@ class NumpySession:
         records = self._run(images, is_training=training, masks=masks)
         everywhere = {node.name for node in self._network.nodes}
         given = {name: np.asarray(grad, self._dtype) for name, grad in ends.items()}
-        reached, grads = self._pull_back(records, given, everywhere)
+        reached, grads = self._pull_back(records, given, everywhere, change)
         return {
             name: reached.get(name, np.zeros_like(record.output))
             for name, record in records.items()
@@ -340,7 +346,11 @@ class NumpySession:
             yield slice(start, start + size)
 
     def _pull_back(
-        self, records: Records, grad_nodes: dict[str, Array], wanted: set[str]
+        self,
+        records: Records,
+        grad_nodes: dict[str, Array],
+        wanted: set[str],
+        change: Callable[[str, Array], Array] | None = None,
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Apply the chain rule from the last node to the first.
 
@@ -354,6 +364,8 @@ class NumpySession:
             grad_y = grad_nodes.get(node.name)
             if grad_y is None or isinstance(node.layer, Input):
                 continue
+            if change is not None:
+                grad_y = change(node.name, grad_y)
             record = records[node.name]
             if any(f"{node.owner}.{role}" in self._trained for role in _ROLES):
                 for role, grad in record.grad_weights(grad_y).items():

@@ -82,7 +82,7 @@ const open = latest(async () => {
 });
 
 function describe(node, { largest }) {
-  byId("saliency").hidden = byId("occlusion").hidden = !state.model.takes_pictures;
+  byId("map-choice").hidden = !state.model.takes_pictures;
   const what = isGradient() ? `how output ${state.model.classes[ofClass()]} reacts to it` : "activations";
   byId("node-title").textContent = `${node.name}: ${what}`;
   const settings = Object.entries(node.settings).map(([k, v]) => `${k}=${v}`).join(", ");
@@ -275,6 +275,15 @@ function mark(at) {
   paintBig();
 }
 
+/** Each attribution's title, and what its values are. */
+const MAPS = {
+  saliency: ["Saliency", "|∂ output / ∂ pixel|"],
+  occlusion: ["Occlusion", "How far the probability falls where a grey square covers the pixel"],
+  "grad-cam": ["Grad-CAM", "Where the last feature map speaks for the class"],
+  "integrated-gradients": ["Integrated gradients", "Each pixel's share of the score's rise from a black image"],
+  "guided-backpropagation": ["Guided backpropagation", "|∂ score / ∂ pixel|, positive gradients only at each ReLU"],
+};
+
 async function showMap(kind) {
   if (!state.seen) return;
   byId("map").hidden = false;
@@ -285,13 +294,12 @@ async function showMap(kind) {
     return;
   }
   const name = state.model.classes[found.of_class];
-  byId("map-title").textContent = kind === "saliency" ? `Saliency for ${name}` : `Occlusion for ${name}`;
+  const [title, words] = MAPS[kind];
+  byId("map-title").textContent = `${title} for ${name}`;
   const [height, width] = found.shape;
   const levels = bytes(found.levels);
   paintLevels(byId("map-image"), height, width, (i, j) => levels[i * width + j]);
-  byId("map-words").textContent = kind === "saliency"
-    ? `|∂ output / ∂ pixel|; darkest = ${number(found.largest)}.`
-    : `How far the probability falls where a grey square covers the pixel; darkest = ${number(found.largest)}.`;
+  byId("map-words").textContent = `${words}; darkest = ${number(found.largest)}.`;
 }
 
 /** Called when the view comes into sight; there is always an image to look at. */
@@ -324,8 +332,11 @@ export function begin() {
   });
   for (const input of document.querySelectorAll("input[name=mode]")) input.addEventListener("change", () => open());
   byId("of-class").addEventListener("change", () => { if (isGradient()) open(); });
-  byId("saliency").addEventListener("click", () => showMap("saliency"));
-  byId("occlusion").addEventListener("click", () => showMap("occlusion"));
+  byId("map-kind").addEventListener("change", () => {
+    const kind = byId("map-kind").value;
+    if (kind) showMap(kind);
+    else byId("map").hidden = true;
+  });
   addEventListener("resize", () => { if (state.model) drawEdges(); });
   onTheme(() => open());
 }

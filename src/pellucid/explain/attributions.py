@@ -1,0 +1,107 @@
+"""The attributions by name, and their picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.errors import NetworkError
+from pellucid.explain.arithmetic import one_image
+from pellucid.explain.attribution import (
+    grad_cam,
+    guided_backpropagation,
+    integrated_gradients,
+)
+from pellucid.explain.picture import draw_image
+from pellucid.explain.saliency import Map, occlusion, saliency
+from pellucid.model import Model
+
+#: name as on the command line and in the studio → function of (model, image, of_class)
+ATTRIBUTIONS: dict[str, Callable[..., Map]] = {
+    "grad-cam": grad_cam,
+    "guided-backpropagation": guided_backpropagation,
+    "integrated-gradients": integrated_gradients,
+    "occlusion": occlusion,
+    "saliency": saliency,
+}
+
+
+def attribute(
+    model: Model, image: npt.ArrayLike, kind: str, of_class: int | None = None
+) -> Map:
+    """Return which pixels matter for a class.
+
+    Parameters
+    ----------
+    model : Model
+        On any engine.
+    image : array, shape of the network's input
+        uint8 or float.
+    kind : str
+        One of `ATTRIBUTIONS`.
+    of_class : int, optional
+        The largest output, if left out.
+
+    Returns
+    -------
+    Map
+        What the function of that name returns.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such kind or class.
+    """
+    if kind not in ATTRIBUTIONS:
+        raise NetworkError(
+            f"explain: attribution must be one of {', '.join(ATTRIBUTIONS)}; "
+            f"got '{kind}'."
+        )
+    return ATTRIBUTIONS[kind](model, image, of_class)
+
+
+def attribution_picture(
+    model: Model, image: npt.ArrayLike, found: Map, title: str
+) -> Any:
+    """Draw the image, and an attribution over it.
+
+    Parameters
+    ----------
+    model : Model
+        Whose image it is.
+    image : array, shape of the network's input
+        uint8 or float.
+    found : Map
+        Of that image.
+    title : str
+        Above the map.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Red: speaks for the class, blue: against it; strongest = the largest value.
+    """
+    from matplotlib.figure import Figure
+
+    pixels = one_image(model, image)[0]
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    draw_image(left, pixels)
+    most = float(np.abs(found.values).max()) or 1.0
+    values = found.values if found.values.ndim == 2 else found.values.reshape(1, -1)
+    draw_image(right, pixels)
+    shown = right.imshow(
+        values,
+        cmap="RdBu_r",
+        vmin=-most,
+        vmax=most,
+        alpha=0.75,
+        extent=(-0.5, values.shape[1] - 0.5, values.shape[0] - 0.5, -0.5),
+    )
+    right.set_axis_off()
+    right.set_title(title, fontsize=9)
+    figure.colorbar(shown, ax=right, shrink=0.8)
+    return figure
