@@ -66,7 +66,9 @@ def test_a_format_that_cannot_hold_it_says_so_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite"])
+@pytest.mark.parametrize(
+    "suffix", [".safetensors", ".onnx", ".tflite", ".keras", ".h5", ".tfjs"]
+)
 @pytest.mark.parametrize("make", [detector, siamese, on_the_way, siamese_of_one_input])
 def test_what_is_written_comes_back(
     tmp_path: Path, make: Callable[[], pl.Network], suffix: str
@@ -122,6 +124,55 @@ def test_the_files_own_runtime_gives_every_output(
     )
     report = pl.exchange.verify_export(wrong, path, images_for(model.network, 5))
     assert report.relative > 1e-2
+
+
+@pytest.mark.parametrize("make", [two_branches, triplet])
+@pytest.mark.parametrize(
+    ("suffix", "package"),
+    [(".keras", "keras"), (".pt2", "torch"), (".savedmodel", "tensorflow")],
+)
+def test_a_framework_gives_every_output_and_its_file_comes_back(
+    tmp_path: Path, make: Callable[[], pl.Network], suffix: str, package: str
+) -> None:
+    pytest.importorskip(package)
+    model, images = model_of(make()), images_for(make(), 5)
+    path = pl.exchange.write(model, tmp_path / f"m{suffix}")
+    assert pl.exchange.verify_export(model, path, images).relative < 1e-5
+    again = pl.exchange.read(path, engine="numpy")
+    assert again.network.inputs == model.network.inputs
+    for ours, theirs in zip(
+        as_list(model.predict(images)), as_list(again.predict(images)), strict=True
+    ):
+        np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-6)
+
+
+def test_tensorflow_js_gives_every_output(tmp_path: Path, tfjs_package: Path) -> None:
+    model = model_of(two_branches())
+    path = pl.exchange.write(model, tmp_path / "m.tfjs")
+    report = pl.exchange.verify_export(model, path, images_for(model.network, 5))
+    assert report.relative < 1e-5
+
+
+def test_a_module_of_several_inputs_is_read_with_their_shapes() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Two(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.dense = torch.nn.Conv2d(2, 3, 3), torch.nn.Linear(4, 4)
+
+        def forward(self, image: Any, vector: Any) -> Any:
+            y = self.dense(torch.relu(self.dense(vector)))
+            return {"image": self.conv(image), "vector": y}
+
+    module = Two().eval()
+    model = pl.exchange.read(module, engine="numpy", input_shape=((6, 6, 2), (4,)))
+    assert model.network.inputs == ("image", "vector")
+    assert [len(nodes) for nodes in model.network.shared.values()] == [2]
+    with pytest.raises(pl.ExchangeError, match="must come with input_shape"):
+        pl.exchange.read(module)
+    with pytest.raises(pl.ExchangeError, match="one shape, or a tuple of shapes"):
+        pl.exchange.read(module, input_shape=((6, 6, 2), 4))
 
 
 def test_the_probe_of_an_import_compares_every_output(

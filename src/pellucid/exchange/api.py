@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pellucid.engines.protocol import Engine
 from pellucid.errors import ExchangeError, NetworkError
-from pellucid.exchange import formats, torch_objects
+from pellucid.exchange import formats, keras_objects, torch_objects
 from pellucid.exchange.dequantize import dequantize as to_floats
 from pellucid.exchange.disk import Contents, write_sets
 from pellucid.exchange.errors import translate_errors
@@ -148,7 +148,7 @@ def read(
     constants: Mapping[str, npt.ArrayLike] | None = None,
     format: str | None = None,
     network: Network | None = None,
-    input_shape: tuple[int, ...] | None = None,
+    input_shape: torch_objects.Shapes | None = None,
     preprocessing: Preprocessing | str | None = None,
     scale: Numbers | None = None,
     mean: Numbers | None = None,
@@ -161,7 +161,8 @@ def read(
     Parameters
     ----------
     source : path or object
-        A file or folder; a PyTorch ``nn.Module`` or ``ExportedProgram``.
+        A file or folder; a PyTorch ``nn.Module`` or ``ExportedProgram``; a Sequential
+        or Functional ``keras.Model``.
     engine : str or Engine
         Where to run it.
     loss, optimizer : str or Loss or Optimizer, optional
@@ -175,7 +176,8 @@ def read(
         PyTorch's names, or a Keras ``.h5``.
     input_shape : tuple of int, optional
         One example's shape, (height, width, channels), of a module, or of a file that
-        leaves sizes free; (height, width) where the file has the channels.
+        leaves sizes free; (height, width) where the file has the channels. Of a
+        PyTorch module of several inputs, a tuple of shapes.
     preprocessing : Preprocessing or str, optional
         How uint8 pixels become input, or a preset's name: imagenet, keras-caffe,
         keras-tf, keras-torch, raw, signed, torchvision, unit. If left out, what the
@@ -207,9 +209,8 @@ def read(
     objective: Any = {"loss": as_loss(loss), "optimizer": as_optimizer(optimizer)}
     extra = {"constants": constants, "network": network, "input_shape": input_shape}
     given = {name: value for name, value in extra.items() if value is not None}
-    if not isinstance(source, str | Path) and torch_objects.is_torch(source):
-        file = torch_objects.read_object(source, input_shape)
-        file = settle_preprocessing(file, given_how)
+    if not isinstance(source, str | Path):
+        file = settle_preprocessing(_file_of_object(source, input_shape), given_how)
         return from_file(file, engine=engine, **objective)
     file = settle_preprocessing(_file_of(source, format, given), given_how)
     file = to_floats(file) if dequantize else file
@@ -252,11 +253,20 @@ def match_weights(path: str | Path, network: Network) -> tuple[WeightMatch, ...]
     return matches
 
 
-def _file_of(source: Any, format: str | None, extra: dict[str, Any]) -> ModelFile:
-    if not isinstance(source, str | Path):
-        raise ExchangeError(
-            f"import: source must be a path; got {type(source).__name__}."
-        )
+def _file_of_object(source: Any, input_shape: Any) -> ModelFile:
+    if torch_objects.is_torch(source):
+        return torch_objects.read_object(source, input_shape)
+    if keras_objects.is_keras(source):
+        return keras_objects.read_object(source, input_shape)
+    raise ExchangeError(
+        "import: source must be a path, or a model of PyTorch or Keras; "
+        f"got {type(source).__name__}."
+    )
+
+
+def _file_of(
+    source: str | Path, format: str | None, extra: dict[str, Any]
+) -> ModelFile:
     path = Path(source)
     recover(path.parent)  # what a write that was cut off has left
     entry = formats.find_to_read(path, format)

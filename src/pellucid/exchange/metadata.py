@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -65,6 +65,16 @@ class ModelMetadata:
         return document
 
     @classmethod
+    def named(cls, file: ModelFile) -> dict[str, Any]:
+        """Return plain JSON values, with the inputs' names where there are several.
+
+        For formats that keep neither their names nor their order.
+        """
+        inputs = file.network.inputs
+        more = {"inputs": list(inputs)} if len(inputs) > 1 else {}
+        return cls.of(file).to_json() | more
+
+    @classmethod
     def from_json(cls, document: Any) -> ModelMetadata:
         """Read what `to_json` made; ExchangeError if it is something else."""
         try:
@@ -121,3 +131,10 @@ class ModelMetadata:
             dtype=self.dtype,
             output_meaning=self.output_meaning,
         )
+
+
+def read_inputs(document: Any, otherwise: Sequence[str]) -> tuple[str, ...]:
+    """Return the inputs' names of a card, if it has as many; else the others."""
+    found = document.get("inputs") if isinstance(document, dict) else None
+    is_whole = isinstance(found, list) and len(found) == len(otherwise)
+    return tuple(map(str, found if is_whole and found else otherwise))

@@ -68,9 +68,14 @@ const model = await load_(tf.io.fromMemory({
   weightData: whole.buffer.slice(whole.byteOffset, whole.byteOffset + whole.length),
 }));
 const load = performance.now() - begin;
-const shape = JSON.parse(process.argv[2]);
-const predict = (image) => tf.tidy(() => {
-  const made = model.predict(tf.tensor(image, [1, ...shape]));
+const shapes = JSON.parse(process.argv[2]); // of the inputs, which lie packed
+const sizes = shapes.map((one) => one.reduce((a, b) => a * b, 1));
+const shape = [sizes.reduce((a, b) => a + b, 0)];
+const predict = (packed) => tf.tidy(() => {
+  let start = 0;
+  const given = shapes.map((one, i) =>
+    tf.tensor(packed.subarray(start, start += sizes[i]), [1, ...one]));
+  const made = model.predict(given.length === 1 ? given[0] : given);
   const several = Array.isArray(made) ? made : [made];
   return several.flatMap((tensor) => [...tensor.dataSync()]);
 });
@@ -116,9 +121,9 @@ def _run_in_node(
         )
     script = 'import { readFileSync } from "node:fs";' + opening + _RUN
     command = [node, "--input-type=module", "--eval"]
-    shape = json.dumps(network.input_shape)
+    shapes = json.dumps([network.shapes[name] for name in network.inputs])
     done = subprocess.run(
-        [*command, script, "--", str(path.resolve()), shape],
+        [*command, script, "--", str(path.resolve()), shapes],
         input=np.ascontiguousarray(images, np.float32).tobytes(),
         capture_output=True,
         check=False,

@@ -8,7 +8,8 @@ loses is measured in float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pellucid.engines.ports import join, split
 from pellucid.engines.protocol import Arrays
 from pellucid.engines.registry import as_engine
 from pellucid.errors import ExchangeError
+from pellucid.exchange.graph.tensor import LogProbabilities, Tensor
 from pellucid.network import layers as pl
 from pellucid.runs import ModelFile
 
@@ -89,6 +91,53 @@ def check(
             f"import: network '{file.network.name}' must give the outputs of its file "
             f"in {reference}; got {problem}. Please report the file."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Inputs and outputs of a file, as it lays them out, and its batch.
+
+    Parameters
+    ----------
+    entries : mapping of str to Tensor
+        What the file calls an input → the node that it is.
+    outputs : sequence of Tensor or LogProbabilities
+        In the network's order.
+    batch : int, optional
+        The number of examples that the file fixes.
+    """
+
+    entries: Mapping[str, Tensor]
+    outputs: Sequence[Tensor | LogProbabilities]
+    batch: int | None
+
+    def draw(self, file: ModelFile) -> dict[str, Array]:
+        """Return random inputs in the file's layout."""
+        count = self.batch or examples(file)
+        return {
+            name: draw((count, *entry.foreign_shape[1:]), file.dtype)
+            for name, entry in self.entries.items()
+        }
+
+    def images(self, file: ModelFile, x: Mapping[str, Array]) -> Any:
+        """Return inputs of the file's layout as the network takes them."""
+        pairs = ((entry, x[name]) for name, entry in self.entries.items())
+        by_node = {entry.node: entry.from_foreign(array) for entry, array in pairs}
+        return join([by_node[name] for name in file.network.inputs])
+
+    def check(
+        self,
+        file: ModelFile,
+        x: Mapping[str, Array],
+        found: Sequence[Array],
+        *,
+        reference: str,
+    ) -> None:
+        """Compare every output with what the file gives; see `check`."""
+        images = self.images(file, x)
+        for i, (y, output) in enumerate(zip(found, self.outputs, strict=True)):
+            layout = output.to_foreign
+            check(file, images, y, reference=reference, layout=layout, index=i)
 
 
 def difference(

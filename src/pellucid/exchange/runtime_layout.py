@@ -87,7 +87,7 @@ def adapt_several(
         ]
         return pack(
             [
-                restore_layout(y, shape, is_first=firsts[0])
+                restore_layout(y, shape, is_first=any(firsts))
                 for y, shape in zip(whole, gives, strict=True)
             ]
         )

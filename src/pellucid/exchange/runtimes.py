@@ -94,6 +94,10 @@ def keras(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
 
     def load() -> Predict:
         model = _load_keras(runtime, path)
+        if len(network.inputs) > 1 or len(network.outputs) > 1:
+            shapes = [entry.shape for entry in model.inputs]
+            predict = _several_in_keras(runtime, model)
+            return adapt_several(predict, shapes, network, usual="last")
         return adapt(
             lambda x: np.asarray(model(x, training=False)),
             takes=model.inputs[0].shape,
@@ -104,6 +108,17 @@ def keras(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
 
     on = runtime.config.backend()
     return time_runtime(load, images, f"keras {runtime.__version__} on {on}")
+
+
+def _several_in_keras(runtime: Any, model: Any) -> Callable[[list[Array]], list[Array]]:
+    """Return a function of all inputs to all outputs, in Keras' order of both."""
+
+    def predict(inputs: list[Array]) -> list[Array]:
+        given = runtime.tree.pack_sequence_as(model.input, inputs)
+        made = runtime.tree.flatten(model(given, training=False))
+        return [runtime.ops.convert_to_numpy(y) for y in made]
+
+    return predict
 
 
 def _load_keras(runtime: Any, path: Path) -> Any:
@@ -119,9 +134,12 @@ def pt2(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
         program = torch.export.load(path)
         predict = _torch_predict(torch, program.module())
         names = program.graph_signature.user_inputs
-        (entry,) = (node for node in program.graph.nodes if node.name == names[0])
-        batch = fixed_size(entry.meta["val"].shape[0])
-        return lambda x: in_batches(predict, x, batch)
+        nodes = {node.name: node for node in program.graph.nodes}
+        takes = [nodes[name].meta["val"].shape for name in names]
+        if len(takes) > 1 or len(network.outputs) > 1:
+            several = _several_in_torch(torch, program.module())
+            return adapt_several(several, takes, network)
+        return lambda x: in_batches(predict, x, fixed_size(takes[0][0]))
 
     return time_runtime(load, images, f"torch {torch.__version__}")
 
@@ -180,27 +198,35 @@ def savedmodel(path: Path, network: Network, images: Array) -> RuntimeMeasuremen
     """Load with `tf.saved_model.load` and call the serving signature."""
     tf = import_runtime("tensorflow", "savedmodel")
     from pellucid.exchange.savedmodel.inference_only import inference_only
+    from pellucid.exchange.savedmodel.read import read_card
+    from pellucid.exchange.savedmodel.signature import Signature
+    from pellucid.exchange.savedmodel.write import CARD
 
     def load() -> Predict:
-        loaded = tf.saved_model.load(str(place))
-        signature = loaded.signatures["serving_default"]
-        ((name, spec),) = signature.structured_input_signature[1].items()
-
-        def predict(x: Array) -> Array:
-            (outputs,) = signature(**{name: tf.constant(x)}).values()
-            return np.asarray(outputs)
-
-        predict.loaded = loaded  # type: ignore[attr-defined]  # owns the variables
+        signature = Signature.load(place, read_card(folder / CARD))
+        takes = [spec.shape.as_list() for spec in signature.specs]
+        if len(takes) > 1 or len(network.outputs) > 1:
+            return adapt_several(signature.run_in_order, takes, network, usual="last")
         return adapt(
-            predict,
-            takes=spec.shape.as_list(),
+            lambda x: signature.run_in_order([x])[0],
+            takes=takes[0],
             own=network.input_shape,
             gives=network.output_shape,
             usual="last",
         )
 
-    with inference_only(path if path.is_dir() else path.parent) as place:
+    folder = path if path.is_dir() else path.parent
+    with inference_only(folder) as place:
         return time_runtime(load, images, f"tensorflow {tf.__version__}")
+
+
+def _several_in_torch(torch: Any, module: Any) -> Callable[[list[Array]], list[Array]]:
+    def predict(inputs: list[Array]) -> list[Array]:
+        with torch.no_grad():
+            made = module(*map(torch.from_numpy, inputs))
+        return [y.numpy() for y in torch.utils._pytree.tree_leaves(made)]
+
+    return predict
 
 
 def _torch_predict(torch: Any, module: Any) -> Predict:

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pellucid.errors import ExchangeError
 from pellucid.exchange import probe
 from pellucid.exchange.errors import translate_errors
@@ -17,6 +15,8 @@ from pellucid.exchange.pt2.archive import load_archive
 from pellucid.exchange.pt2.read import Graph
 from pellucid.exchange.pt2.write import export_program
 from pellucid.runs import ModelFile
+
+Shapes = tuple[int, ...] | tuple[tuple[int, ...], ...]
 
 
 def is_torch(source: Any) -> bool:
@@ -31,7 +31,7 @@ def is_torch(source: Any) -> bool:
     )
 
 
-def read_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFile:
+def read_object(source: Any, input_shape: Shapes | None) -> ModelFile:
     """Return the model that a module or an exported program is.
 
     Raises
@@ -44,14 +44,10 @@ def read_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFile:
 
     name = type(source).__name__
     if isinstance(source, torch.nn.Module):
-        if input_shape is None:
-            raise ExchangeError(
-                "import: a module must come with input_shape=(height, width, "
-                "channels); got none."
-            )
+        shapes = _input_shapes(input_shape)
         try:
             with _in_eval_mode(source):
-                source = export_program(source, tuple(input_shape))
+                source = export_program(source, shapes)
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise ExchangeError(
@@ -65,6 +61,22 @@ def read_object(source: Any, input_shape: tuple[int, ...] | None) -> ModelFile:
             file = graph.file(name)
             _check(source, graph, file)
     return file
+
+
+def _input_shapes(given: Shapes | None) -> list[tuple[int, ...]]:
+    """Return the shape of each input, where one may be given alone."""
+    if given is None:
+        raise ExchangeError(
+            "import: a module must come with input_shape=(height, width, "
+            "channels), or a shape for each input; got none."
+        )
+    is_one = all(isinstance(size, int) for size in given)
+    shapes: list[Any] = [given] if is_one else list(given)
+    if not all(isinstance(shape, tuple | list) for shape in shapes):
+        raise ExchangeError(
+            f"import: input_shape must be one shape, or a tuple of shapes; got {given}."
+        )
+    return [tuple(shape) for shape in shapes]
 
 
 @contextlib.contextmanager
@@ -91,14 +103,9 @@ def _check(program: Any, graph: Graph, file: ModelFile) -> None:
 
     if not probe.is_small(file):
         return
-    batch = graph.builder.batch or probe.examples(file)
-    x = probe.draw((batch, *graph.entry.foreign_shape[1:]), file.dtype)
+    x = graph.ports.draw(file)
     with torch.no_grad():
-        y = program.module()(torch.from_numpy(x))
-    probe.check(
-        file,
-        graph.entry.from_foreign(x),
-        y.numpy(force=True),
-        reference="PyTorch",
-        layout=graph.layout or np.asarray,
-    )
+        made = program.module()(*map(torch.from_numpy, x.values()))
+    outputs = torch.utils._pytree.tree_leaves(made)
+    found = [y.numpy(force=True) for y in outputs]
+    graph.ports.check(file, x, found, reference="PyTorch")

@@ -22,8 +22,20 @@ from pellucid.network import Network
 from pellucid.network.ports import require_single
 
 Array = npt.NDArray[Any]
-#: runtimes that take and give several arrays
-_SEVERAL = ("c", "javascript", "npz", "onnx", "safetensors", "tfjs", "tflite")
+#: formats whose runtimes take and give several arrays
+_SEVERAL = (
+    "c",
+    "h5",
+    "javascript",
+    "keras",
+    "npz",
+    "onnx",
+    "pt2",
+    "safetensors",
+    "savedmodel",
+    "tfjs",
+    "tflite",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

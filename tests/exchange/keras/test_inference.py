@@ -82,15 +82,6 @@ def test_a_model_of_augmentation_inside_a_model_comes_in_as_nothing(tmp_path):
     )
 
 
-def test_a_model_inside_a_model_with_layers_of_its_own_is_refused(tmp_path):
-    layers = keras.layers
-    inside = keras.Sequential([layers.Input((8, 8, 3)), layers.Conv2D(4, 3)])
-    model = keras.Sequential([layers.Input((8, 8, 3)), inside, layers.ReLU()])
-    model.save(tmp_path / "m.keras")
-    with pytest.raises(pl.ExchangeError, match="inside another model; got Conv2D"):
-        exchange.read(tmp_path / "m.keras", engine="numpy")
-
-
 def test_what_acts_at_inference_is_still_refused(tmp_path):
     layers = keras.layers
     model = keras.Sequential([layers.Input((8, 8, 3)), layers.AutoContrast()])

@@ -49,6 +49,21 @@ def close_sizes(
     return (closed[2], *closed[:2]) if is_first and len(closed) == 3 else closed
 
 
+def require_one_input(names: Sequence[str], wanted: Shape | None) -> None:
+    """Refuse a shape where it would not say which of several inputs it is of.
+
+    Raises
+    ------
+    ExchangeError
+        If there is one, and several inputs.
+    """
+    if wanted is not None and len(names) > 1:
+        raise ExchangeError(
+            "import: input_shape must be given for a file of one input; "
+            f"got {len(names)}: {', '.join(names)}."
+        )
+
+
 def fits(sizes: Sizes, wanted: Shape) -> bool:
     """Return whether a shape is one that sizes of the same order leave open."""
     return len(sizes) == len(wanted) and all(

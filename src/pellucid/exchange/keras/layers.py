@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.exchange.keras import rearrange
-from pellucid.exchange.keras.entry import Entry
+from pellucid.exchange.keras.entry import Entry, Source
 from pellucid.exchange.keras.pointwise import write_clip, write_pointwise
 from pellucid.exchange.keras.write_context import ZEROS, WriteContext, to_lists
 from pellucid.network import layers as pl
@@ -23,24 +23,25 @@ Array = npt.NDArray[Any]
 _NOT_NEGATIVE = (pl.HardSigmoid, pl.ReLU, pl.ReLU6, pl.Sigmoid, pl.Softmax)
 
 
-def build_entries(file: ModelFile) -> tuple[list[Entry], str]:
-    """Return Keras's layers in topological order, and the name of the output's."""
+def build_entries(file: ModelFile) -> tuple[list[Entry], dict[str, Source]]:
+    """Return Keras's layers in topological order, and where each node's value is."""
     network, entries = file.network, list[Entry]()
-    names: dict[str, str] = {}
+    values: dict[str, Source] = {}
+    holders: dict[str, Entry] = {}
     for node in network.nodes:
         if isinstance(node.layer, Input):
             shape = [None, *node.layer.shape]
             config = {"batch_shape": shape, "dtype": "float32"}
             entry = Entry(kind="InputLayer", name=node.name, config=config)
-            entry.shape = node.layer.shape
+            entry.shapes.append(node.layer.shape)
             entries.append(entry)
-            names[node.name] = node.name
+            values[node.name] = Source(node.name)
             continue
         shapes = network.input_shapes(node)
         context = WriteContext(
             node=node,
             layer=node.layer,
-            inputs=tuple(names[source] for source in node.inputs),
+            inputs=tuple(values[source] for source in node.inputs),
             shapes=shapes,
             shape=network.shapes[node.name],
             weights={
@@ -49,10 +50,11 @@ def build_entries(file: ModelFile) -> tuple[list[Entry], str]:
             },
             source=network.node(node.inputs[0]).layer,
             entries=entries,
+            holders=holders,
         )
         find_entry(_WRITERS, node.layer)(context)
-        names[node.name] = context.inputs[0]
-    return entries, names[network.outputs[0]]
+        values[node.name] = context.inputs[0]
+    return entries, values
 
 
 def _get_padding(context: WriteContext) -> tuple[str, Pads]:

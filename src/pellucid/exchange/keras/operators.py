@@ -29,6 +29,7 @@ class OperatorView:
     config: dict[str, Any]
     inputs: list[Tensor]
     arrays: list[Array]
+    filled: dict[str, Array]
     builder: NetworkBuilder
     is_sole_reader: bool = False
     version: str = "3"
@@ -51,6 +52,19 @@ class OperatorView:
             self.ref.refuse("have its weights", f"{len(self.arrays)} arrays")
         self.taken += 1
         return self.arrays[self.taken - 1]
+
+    def scale_and_offset(self) -> dict[str, Array]:
+        """Return the weights of a norm; ones and zeros where it has none."""
+        channels = self.inputs[0].shape[-1]
+        found = {}
+        for role, key, value in (("scale", "scale", 1), ("offset", "center", 0)):
+            if self.get(key, True):
+                found[role] = self.array()
+                continue
+            if role not in self.filled:
+                self.filled[role] = np.full(channels, value, np.float32)
+            found[role] = self.filled[role]
+        return found
 
     def check_type(self) -> None:
         """Refuse arithmetic that is not float32."""
@@ -220,13 +234,8 @@ def _batch_norm(op: OperatorView) -> Tensor:
     axis = op.get("axis", -1)
     op.builder.channels(op.ref, x, axis[0] if isinstance(axis, list) else axis)
     op.only(renorm=False)
-    ones = np.ones(x.shape[-1], np.float32)
-    weights = {
-        "scale": op.array() if op.get("scale", True) else ones,
-        "offset": op.array() if op.get("center", True) else ones * 0,
-        "running_mean": op.array(),
-        "running_variance": op.array(),
-    }
+    weights = op.scale_and_offset()
+    weights |= {"running_mean": op.array(), "running_variance": op.array()}
     layer = pl.BatchNorm(
         momentum=float(op.get("momentum", 0.99)),
         epsilon=float(op.get("epsilon", 1e-3)),
@@ -239,13 +248,8 @@ def _layer_norm(op: OperatorView) -> Tensor:
     axis = op.get("axis", -1)
     op.only(rms_scaling=False)
     op.builder.channels(op.ref, x, axis[0] if isinstance(axis, list) else axis)
-    ones = np.ones(x.shape[-1], np.float32)
-    weights = {
-        "scale": op.array() if op.get("scale", True) else ones,
-        "offset": op.array() if op.get("center", True) else ones * 0,
-    }
     layer = pl.LayerNorm(epsilon=float(op.get("epsilon", 1e-3)))
-    return op.builder.normalization(op.ref, x, layer, weights)
+    return op.builder.normalization(op.ref, x, layer, op.scale_and_offset())
 
 
 def _relu(op: OperatorView) -> Tensor:
@@ -388,11 +392,7 @@ def _group_norm(op: OperatorView) -> Tensor:
     op.builder.channels(op.ref, x, axis)
     channels, groups = x.shape[-1], int(op.get("groups", 32))
     epsilon = float(op.get("epsilon", 1e-3))
-    ones = np.ones(channels, np.float32)
-    weights = {
-        "scale": op.array() if op.get("scale", True) else ones,
-        "offset": op.array() if op.get("center", True) else ones * 0,
-    }
+    weights = op.scale_and_offset()
     is_instance = groups in (-1, channels)
     layer: Layer = (
         pl.InstanceNorm(epsilon) if is_instance else pl.GroupNorm(groups, epsilon)
@@ -488,18 +488,6 @@ _IN_TRAINING_ALONE = (
 )
 
 
-def _nested(op: OperatorView) -> Tensor:
-    """Return the input of a model inside a model that only augments."""
-    for layer in op.get("layers", ()):
-        kind = str(layer["class_name"])
-        if kind not in ("InputLayer", "Dropout", "Identity", *_IN_TRAINING_ALONE):
-            op.ref.refuse(
-                "hold layers that are the identity at inference, inside another model",
-                kind,
-            )
-    return op.inputs[0]
-
-
 READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     **dict.fromkeys(_IN_TRAINING_ALONE, _same),
     "Activation": _same,
@@ -515,7 +503,6 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "Dropout": _dropout,
     "ELU": _elu,
     "Flatten": _flatten,
-    "Functional": _nested,
     "GlobalAveragePooling2D": _global_average,
     "Identity": _same,
     "InputLayer": _input,
@@ -531,7 +518,6 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "Reshape": _reshape,
     "Resizing": _resizing,
     "SeparableConv2D": _separable,
-    "Sequential": _nested,
     "Softmax": _softmax,
     "Subtract": _arithmetic(pl.Subtract),
     "UpSampling2D": _upsample,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.engines.framework_layers.keras import CALLS
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.partial_function import Partial, extend
-from pellucid.exchange.keras.entry import Entry
+from pellucid.exchange.keras.entry import Entry, Source
 from pellucid.network import layers as pl
 from pellucid.network.expression import Expression, fold
 from pellucid.network.expression.expand import expand
@@ -69,10 +69,10 @@ def _write_expression(context: WriteContext, expression: Expression) -> None:
     whole, (x,) = expand(expression, OPERATIONS), context.inputs
     count = 0
 
-    def leaf(node: Expression) -> str | float:
+    def leaf(node: Expression) -> Source | float:
         return x if node.operator == "variable" else float(node.value)
 
-    def apply(node: Expression, given: list[str | float]) -> str | float:
+    def apply(node: Expression, given: list[Source | float]) -> Source | float:
         nonlocal count
         kind, module = OPERATIONS[node.operator]
         count, config = count + 1, dict[str, Any]()
@@ -85,20 +85,19 @@ def _write_expression(context: WriteContext, expression: Expression) -> None:
             kind=kind,
             name=name,
             config=config,
-            inputs=tuple(argument for argument in given if isinstance(argument, str)),
-            arguments=tuple(given),
-            shape=context.shape,
+            calls=[tuple(given)],
+            shapes=[context.shape],
             module=module,
             dtype="bool" if node.is_condition else "float32",
         )
         context.entries.append(entry)
-        return name
+        return Source(name)
 
     made = fold(whole, leaf, apply)
-    if made == x:
-        context.add_layer("Identity")
+    if isinstance(made, Source) and made != x:
+        context.inputs = (made,)
     else:
-        context.inputs = (str(made),)
+        context.add_layer("Identity")
 
 
 def read_operation(

@@ -6,7 +6,8 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from pellucid.errors import ExchangeError
 from pellucid.exchange.keras import hdf5
 from pellucid.exchange.keras.entry import Entry, group_names
+from pellucid.exchange.keras.topology import Topology
 
 Array = npt.NDArray[Any]
 _TIME_LIMIT_S = 20
@@ -72,39 +74,65 @@ def open_hdf5(content: bytes) -> Store:
     return Store(arrays, index["attributes"], index["problems"])
 
 
-def read_weights(content: bytes, entries: Sequence[Entry]) -> None:
+def read_weights(content: bytes, topology: Topology) -> None:
     """Give each layer its arrays from a ``model.weights.h5``."""
     store = open_hdf5(content)
-    root = (
-        "layers" if "layers" in store.attributes else "_layer_checkpoint_dependencies"
-    )
+    known = Counter(path.rpartition("/")[0] for path in store.arrays)
+    known += Counter(path.rpartition("/")[0] for path in store.problems)
+    key = "layers" if "layers" in store.attributes else "_layer_checkpoint_dependencies"
+    _give(store, known, topology, key, key)
+
+
+def _give(
+    store: Store, known: Counter[str], topology: Topology, root: str, key: str
+) -> None:
+    """Give the layers of a model in a group their arrays, and those of inner models."""
     named = _by_name(store, root)
-    for entry, group in zip(entries, group_names(list(entries)), strict=True):
-        place = f"{root}/{named.get(entry.name, group)}/vars"
-        known = [*store.arrays, *store.problems]
-        count = sum(path.rpartition("/")[0] == place for path in known)
-        entry.arrays = [store.array(f"{place}/{i}") for i in range(count)]
+    layers = [entry for entry in topology.entries if not entry.is_operation]
+    for entry, group in zip(layers, group_names(layers), strict=True):
+        place = f"{root}/{named.get(entry.name, group)}"
+        if entry.inner is not None:
+            _give(store, known, entry.inner, f"{place}/{key}", key)
+            continue
+        count = known[f"{place}/vars"]
+        entry.arrays = [store.array(f"{place}/vars/{i}") for i in range(count)]
 
 
 def _by_name(store: Store, root: str) -> dict[str, str]:
     """Return groups by the names of their layers, where the file says them."""
+    depth = root.count("/") + 2
     return {
-        str(attributes["name"]): path.split("/")[1]
+        str(attributes["name"]): path.split("/")[depth - 1]
         for path, attributes in store.attributes.items()
         if path.startswith(f"{root}/")
-        and path.count("/") == 2
+        and path.count("/") == depth
         and path.endswith("/vars")
         and "name" in attributes
     }
 
 
-def read_legacy_weights(store: Store, entries: Sequence[Entry]) -> None:
+def read_legacy_weights(store: Store, topology: Topology) -> None:
     """Give each layer its arrays from a legacy ``.h5``."""
     root = "model_weights/" if "model_weights" in store.attributes else ""
-    for entry in entries:
+    for entry in topology.entries:
         group = f"{root}{entry.name}"
         names = store.attributes.get(group, {}).get("weight_names", [])
-        entry.arrays = [store.array(f"{group}/{name}") for name in names]
+        arrays = {name: store.array(f"{group}/{name}") for name in names}
+        if entry.inner is None:
+            entry.arrays = list(arrays.values())
+        else:
+            give_by_name(entry.inner.layers(), arrays)
+
+
+def give_by_name(layers: Iterable[Entry], arrays: Mapping[str, Array]) -> None:
+    """Give layers the arrays that are called after them: ``…/<layer>/<weight>``."""
+    by_name = {entry.name: entry for entry in layers}
+    for name, array in arrays.items():
+        parts = name.split("/")[:-1]
+        ends = ("/".join(parts[i:]) for i in range(len(parts)))  # the longest first
+        layer = next((end for end in ends if end in by_name), None)
+        if layer is not None:
+            by_name[layer].arrays.append(array)
 
 
 def parse_json(text: str) -> dict[str, Any]:

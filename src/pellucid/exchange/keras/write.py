@@ -6,12 +6,18 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
-import h5py
 import numpy as np
 
-from pellucid.exchange.keras.entry import Entry, group_names, sort_in_keras_order
+from pellucid.exchange.keras.entry import (
+    Call,
+    Entry,
+    Source,
+    group_names,
+    sort_in_keras_order,
+)
 from pellucid.exchange.keras.layers import build_entries
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.runs import ModelFile
@@ -29,14 +35,16 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     ExchangeError
         If a layer has no exact form in Keras.
     """
-    entries, output = build_entries(file)
-    ordered = sort_in_keras_order(entries, output)
+    entries, values = build_entries(file)
+    outputs = [values[name] for name in file.network.outputs]
+    ordered = sort_in_keras_order(entries, outputs)
+    config = build_model_config(file, ordered, outputs)
     whole = _write_hdf5 if name.lower().endswith((".h5", ".hdf5")) else _write_zip
-    return {name: whole(file, ordered, output)}
+    return {name: whole(file, ordered, config)}
 
 
 def build_model_config(
-    file: ModelFile, entries: list[Entry], output: str
+    file: ModelFile, entries: list[Entry], outputs: Sequence[Source]
 ) -> dict[str, Any]:
     """Return the model as Keras's JSON."""
     by_name = {entry.name: entry for entry in entries}
@@ -47,49 +55,56 @@ def build_model_config(
             "name": re.sub(r"^[^A-Za-z0-9]|[^A-Za-z0-9_.-]", "_", file.network.name),
             "trainable": True,
             "layers": [_layer_config(entry, by_name) for entry in entries],
-            "input_layers": [file.network.inputs[0], 0, 0],
-            "output_layers": [output, 0, 0],
+            "input_layers": _ports([Source(name) for name in file.network.inputs]),
+            "output_layers": _ports(outputs),
         },
         "registered_name": "Functional",
         "build_config": {"input_shape": None},
     }
 
 
+def _ports(sources: Sequence[Source]) -> list[Any]:
+    """Return a model's inputs or outputs: one alone, or several in a list."""
+    found = [list(source) for source in sources]
+    return found[0] if len(found) == 1 else found
+
+
 def _layer_config(entry: Entry, by_name: dict[str, Entry]) -> dict[str, Any]:
-    tensors: list[Any] = [
-        _tensor(by_name[given]) if isinstance(given, str) else given
-        for given in entry.arguments or entry.inputs
-    ]
-    is_list = len(tensors) > 1 and not entry.is_operation
-    nodes: list[dict[str, Any]] = [
-        {"args": [tensors] if is_list else tensors, "kwargs": {}}
-    ]
     return {
         "module": entry.module,
         "class_name": entry.kind,
         "config": {"name": entry.name, **entry.config},
         "registered_name": entry.kind if entry.is_operation else None,
         "name": entry.name,
-        "inbound_nodes": nodes if tensors else [],
+        "inbound_nodes": [_call(entry, call, by_name) for call in entry.calls],
     }
 
 
-def _tensor(source: Entry) -> dict[str, Any]:
+def _call(entry: Entry, call: Call, by_name: dict[str, Entry]) -> dict[str, Any]:
+    tensors: list[Any] = [
+        _tensor(by_name[given.layer], given) if isinstance(given, Source) else given
+        for given in call
+    ]
+    is_list = len(tensors) > 1 and not entry.is_operation
+    return {"args": [tensors] if is_list else tensors, "kwargs": {}}
+
+
+def _tensor(entry: Entry, source: Source) -> dict[str, Any]:
     config = {
-        "shape": [None, *source.shape],
-        "dtype": source.dtype,
-        "keras_history": [source.name, 0, 0],
+        "shape": [None, *entry.shapes[source.call]],
+        "dtype": entry.dtype,
+        "keras_history": list(source),
     }
     return {"class_name": "__keras_tensor__", "config": config}
 
 
-def _write_zip(file: ModelFile, entries: list[Entry], output: str) -> bytes:
+def _write_zip(file: ModelFile, entries: list[Entry], config: dict[str, Any]) -> bytes:
     card = json.dumps(ModelMetadata.of(file).to_json())
     texts = {
         "metadata.json": json.dumps(
             {"keras_version": KERAS_VERSION, "date_saved": "", CARD: card}
         ),
-        "config.json": json.dumps(build_model_config(file, entries, output)),
+        "config.json": json.dumps(config),
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -101,6 +116,8 @@ def _write_zip(file: ModelFile, entries: list[Entry], output: str) -> bytes:
 
 
 def _write_weights(entries: list[Entry]) -> bytes:
+    import h5py
+
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as store:
         store.create_group("vars")
@@ -113,14 +130,14 @@ def _write_weights(entries: list[Entry]) -> bytes:
     return buffer.getvalue()
 
 
-def _write_hdf5(file: ModelFile, entries: list[Entry], output: str) -> bytes:
+def _write_hdf5(file: ModelFile, entries: list[Entry], config: dict[str, Any]) -> bytes:
+    import h5py
+
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as store:
         store.attrs["keras_version"] = KERAS_VERSION
         store.attrs["backend"] = "tensorflow"
-        store.attrs["model_config"] = json.dumps(
-            build_model_config(file, entries, output)
-        )
+        store.attrs["model_config"] = json.dumps(config)
         store.attrs[CARD] = json.dumps(ModelMetadata.of(file).to_json())
         root = store.create_group("model_weights")
         layers = [entry for entry in entries if not entry.is_operation]

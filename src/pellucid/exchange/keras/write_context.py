@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from pellucid.exchange.errors import export_error
-from pellucid.exchange.keras.entry import Entry
+from pellucid.exchange.keras.entry import Entry, Source
 from pellucid.network import Node
 from pellucid.network.layers import Layer, Shape
 from pellucid.network.window import Pads
@@ -24,16 +24,20 @@ def to_lists(sides: Pads) -> list[list[int]]:
 
 @dataclass(slots=True, kw_only=True)
 class WriteContext:
-    """One node while it is written; entries are put behind each other."""
+    """One node while it is written; entries are put behind each other.
+
+    ``holders`` are the layers with arrays, by the node whose weights these are.
+    """
 
     node: Node
     layer: Any
-    inputs: tuple[str, ...]
+    inputs: tuple[Source, ...]
     shapes: tuple[Shape, ...]
     shape: Shape
     weights: dict[str, Array]
     source: Layer
     entries: list[Entry]
+    holders: dict[str, Entry]
 
     def add_layer(
         self,
@@ -47,17 +51,21 @@ class WriteContext:
 
         Name and shape are the node's unless they are given.
         """
-        name = name or self.node.name
-        entry = Entry(
-            kind=kind,
-            name=name,
-            config=config,
-            inputs=self.inputs,
-            arrays=list(arrays),
-            shape=shape or self.shape,
-        )
-        self.entries.append(entry)
-        self.inputs = (name,)
+        name, shape = name or self.node.name, shape or self.shape
+        holder = self.holders.get(self.node.owner) if arrays else None
+        if holder is None:
+            holder = Entry(kind=kind, name=name, config=config, arrays=list(arrays))
+            self.entries.append(holder)
+            if arrays:
+                self.holders[self.node.owner] = holder
+        elif (holder.kind, holder.config) != (kind, config):
+            raise self.make_error(
+                f"it must be the layer that it is at '{self.node.owner}', whose "
+                "weights it shares; its padding is another for its size"
+            )
+        holder.calls.append(self.inputs)
+        holder.shapes.append(shape)
+        self.inputs = (Source(holder.name, len(holder.calls) - 1),)
 
     def add_padding(self, sides: Pads) -> None:
         """Put zeros around the image first."""

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.engines.ports import join
 from pellucid.errors import ExchangeError
 from pellucid.exchange import probe, runtime
 from pellucid.exchange.disk import read_bytes
 from pellucid.exchange.errors import OperatorRef, translate_errors
 from pellucid.exchange.graph import ir
 from pellucid.exchange.graph.emit import Context, emit
-from pellucid.exchange.graph.input_sizes import close_sizes
+from pellucid.exchange.graph.input_sizes import close_sizes, require_one_input
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.passes.run import run_passes
 from pellucid.exchange.graph.tensor import FIRST, LAST, Tensor, unwrap_output
@@ -84,17 +83,13 @@ class _Reading:
     def file(self) -> ModelFile:
         """Read the graph and return the model in it."""
         numbers = self.graph.all_inputs
-        if len(numbers) > 1 and self.input_shape is not None:
-            raise ExchangeError(
-                "import: input_shape must be given for a file of one input; "
-                f"got {len(numbers)}."
-            )
-        self.entries = [self._enter(number) for number in numbers]
+        names = [self.graph.values[number].name for number in numbers]
+        require_one_input(names, self.input_shape)
+        self.entries = {str(number): self._enter(number) for number in numbers}
         graph = translate(self.graph, batch=self.builder.batch)
         run_passes(graph)
-        named = map(str, numbers)
         values: dict[str, Any] = {
-            **dict(zip(named, self.entries, strict=True)),
+            **self.entries,
             **{str(number): tensor for number, tensor in self.quantized.items()},
             **graph.constants,
         }
@@ -103,7 +98,7 @@ class _Reading:
         self.outputs = [self.builder.outermost(end) for end in made]
         ends = [unwrap_output(output, "a constant") for output in self.outputs]
         network, weights = self.builder.finish(
-            ends, name=self.graph.name, inputs=self.entries
+            ends, name=self.graph.name, inputs=list(self.entries.values())
         )
         card = self.graph.card
         known = self.graph.about or ModelMetadata()
@@ -114,26 +109,16 @@ class _Reading:
         """Probe the network against LiteRT's interpreter, where it is installed."""
         if not probe.is_small(file) or not runtime.is_installed("tflite"):
             return
-        batch = self.builder.batch or 1
+        ports = probe.Ports(self.entries, self.outputs, self.builder.batch or 1)
         is_integer = any(value.is_quantized for value in self.graph.values)
         kernels = "tflite_reference" if is_integer else "tflite"
-        x = [
-            self._draw(number, (batch, *entry.foreign_shape[1:]))
-            for number, entry in zip(self.graph.all_inputs, self.entries, strict=True)
-        ]
-        found = runtime.run_several(kernels, content, x)
-        pairs = zip(self.entries, x, strict=True)
-        by_node = {entry.node: entry.from_foreign(array) for entry, array in pairs}
-        images = join([by_node[name] for name in file.network.inputs])
-        for i, y in enumerate(found or ()):
-            probe.check(
-                file,
-                images,
-                y,
-                reference="LiteRT",
-                layout=self.outputs[i].to_foreign,
-                index=i,
-            )
+        x = {
+            name: self._draw(int(name), (ports.batch or 1, *entry.foreign_shape[1:]))
+            for name, entry in self.entries.items()
+        }
+        found = runtime.run_several(kernels, content, list(x.values()))
+        if found:
+            ports.check(file, x, found, reference="LiteRT")
 
     def _draw(self, number: int, shape: Shape) -> Array:
         """Return a probe's input: of a quantized one all of its integers."""

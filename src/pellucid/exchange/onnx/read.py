@@ -14,10 +14,15 @@ import numpy.typing as npt
 import onnx
 
 from pellucid.errors import ExchangeError
+from pellucid.exchange import probe
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.graph import ir
 from pellucid.exchange.graph.emit import Context, emit
-from pellucid.exchange.graph.input_sizes import close_sizes, fits_first
+from pellucid.exchange.graph.input_sizes import (
+    close_sizes,
+    fits_first,
+    require_one_input,
+)
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.passes.run import run_passes
@@ -129,16 +134,10 @@ class Graph:
         return self._card(dtype).file(network, weights)
 
     @property
-    def entry(self) -> Tensor:
-        """The graph's only input."""
-        (entry,) = self.entries.values()
-        return entry
-
-    @property
-    def output(self) -> Any:
-        """The graph's only output."""
-        (output,) = self.outputs.values()
-        return output
+    def ports(self) -> probe.Ports:
+        """Inputs and outputs as the file has them."""
+        outputs = list(self.outputs.values())
+        return probe.Ports(self.entries, outputs, self.builder.batch)
 
     def check(self, file: ModelFile) -> None:
         """Probe the network against ONNX's reference, or onnxruntime."""
@@ -153,9 +152,7 @@ class Graph:
                 entries=list(self.entries),
                 outputs=self.output_names,
             ),
-            entries=self.entries,
-            outputs=self.outputs,
-            batch=self.builder.batch,
+            self.ports,
         )
 
     def _constant_of(self, name: str) -> Any:
@@ -208,12 +205,7 @@ class Graph:
                 "import: a graph must have an input besides its weights; got none."
                 " Bind weights with constants={name: array}."
             )
-        if len(read) > 1 and self.input_shape is not None:
-            names = ", ".join(entry.name for entry in read)
-            raise ExchangeError(
-                "import: input_shape must be given for a file of one input; "
-                f"got {len(read)}: {names}."
-            )
+        require_one_input([str(entry.name) for entry in read], self.input_shape)
         entries = {str(entry.name): self._enter_one(entry) for entry in read}
         kinds = sorted({_FLOATS[entry.type.tensor_type.elem_type] for entry in read})
         if len(kinds) > 1:

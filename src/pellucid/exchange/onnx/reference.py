@@ -17,9 +17,7 @@ import onnx
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from pellucid.engines.ports import join
 from pellucid.exchange import probe, runtime
-from pellucid.exchange.graph.tensor import LogProbabilities, Tensor
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
@@ -33,10 +31,7 @@ _IR_VERSION = 8  # that every onnxruntime knows; from 4 on constants are no inpu
 def check(
     file: ModelFile,
     graph: onnx.ModelProto,
-    *,
-    entries: Mapping[str, Tensor],
-    outputs: Mapping[str, Tensor | LogProbabilities],
-    batch: int | None,
+    ports: probe.Ports,
 ) -> None:
     """Probe a network against the graph that it was read from.
 
@@ -46,10 +41,8 @@ def check(
         The network.
     graph : ModelProto
         What of the file it stands for, as `alone` makes it.
-    entries, outputs : mapping of str to Tensor
-        How the graph lays out its inputs and outputs, by their names.
-    batch : int, optional
-        Examples that the graph takes, where it fixes that.
+    ports : Ports
+        How the graph lays out its inputs and outputs.
 
     Raises
     ------
@@ -58,14 +51,9 @@ def check(
     """
     if not probe.is_small(file) or graph.ByteSize() > _SIZE_LIMIT_BYTES:
         return
-    count = batch or probe.examples(file)
-    x = {
-        name: probe.draw((count, *entry.foreign_shape[1:]), file.dtype)
-        for name, entry in entries.items()
-    }
-    by_node = {entry.node: entry.from_foreign(x[n]) for n, entry in entries.items()}
-    images = join([by_node[name] for name in file.network.inputs])
-    layouts = [output.to_foreign for output in outputs.values()]
+    x = ports.draw(file)
+    images = ports.images(file, x)
+    layouts = [output.to_foreign for output in ports.outputs]
     first = _in_python(graph, x) if probe.is_small(file, SMALL) else None
     if first is not None and all(
         probe.difference(file, images, y, layout, index=i) is None
@@ -76,11 +64,9 @@ def check(
     if runtime.is_installed("onnx"):
         second = runtime.run_graph(graph.SerializeToString(), x)
     for found, name in ((second, "onnxruntime"), (first, "onnx.reference")):
-        if found is None:
-            continue
-        for i, (y, layout) in enumerate(zip(found, layouts, strict=True)):
-            probe.check(file, images, y, reference=name, layout=layout, index=i)
-        return
+        if found is not None:
+            ports.check(file, x, found, reference=name)
+            return
 
 
 def _in_python(graph: onnx.ModelProto, x: Mapping[str, Array]) -> list[Array] | None:

@@ -62,9 +62,13 @@ def load_archive(path: Path) -> Archive:
             if listing not in names:
                 continue
             entries = json.loads(read_entry(archive, listing))["config"]
+            known: dict[str, Array] = {}  # tensors of several names are one array
             for name, entry in entries.items():
-                content = read_entry(archive, f"{folder}{entry['path_name']}")
-                arrays[name] = _array(name, entry, content)
+                key = json.dumps([entry["path_name"], entry["tensor_meta"]])
+                if key not in known:
+                    content = read_entry(archive, f"{folder}{entry['path_name']}")
+                    known[key] = _array(name, entry, content)
+                arrays[name] = known[key]
         cards = [name for name in names if name.endswith("pellucid_card.json")]
         card = read_entry(archive, cards[0]).decode() if cards else None
     module = model["graph_module"]

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import ExchangeError
+from pellucid.exchange import probe
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.graph import ir
 from pellucid.exchange.graph.emit import Context, emit
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.passes.run import run_passes
-from pellucid.exchange.graph.tensor import BATCH, FIRST, unwrap_output
-from pellucid.exchange.metadata import ModelMetadata
-from pellucid.exchange.probe import Layout
+from pellucid.exchange.graph.tensor import BATCH, FIRST, Tensor, unwrap_output
+from pellucid.exchange.metadata import ModelMetadata, read_inputs
 from pellucid.exchange.pt2.archive import Archive, load_archive
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.exchange.pt2.operators import READERS
@@ -47,36 +47,45 @@ class Graph:
         self.archive, self.graph = archive, archive.graph
         self.builder = NetworkBuilder(FIRST)
         self.values: dict[str, Any] = {}
-        self.layout: Layout | None = None  # of the output
+        self.entries: dict[str, Tensor] = {}
+        self.outputs: list[Any] = []
+
+    @property
+    def ports(self) -> probe.Ports:
+        """Inputs and outputs as the file has them."""
+        return probe.Ports(self.entries, self.outputs, self.builder.batch)
 
     def file(self, name: str) -> ModelFile:
         """Read the graph and return the model in it."""
         dtype = self._enter()
         outputs = self.graph["outputs"]
-        if len(outputs) != 1 or "as_tensor" not in outputs[0]:
-            raise ExchangeError(
-                f"import: a graph must have one output; got {len(outputs)}."
-            )
-        output = self.builder.outermost(self._build(outputs[0]["as_tensor"]["name"]))
-        if isinstance(output, Squares):
-            raise ExchangeError(
-                "import: the output must be what a layer gives; got the square of "
-                f"'{output.x.node}' alone."
-            )
-        tensor = unwrap_output(output, "a constant")
-        self.layout = output.to_foreign
-        network, weights = self.builder.finish(tensor, name=name)
-        card = self.archive.card
+        others = [kind for output in outputs for kind in output if kind != "as_tensor"]
+        if others or not outputs:
+            got = ", ".join(sorted(set(others))) or "none"
+            raise ExchangeError(f"import: outputs must be tensors; got {got}.")
+        values = self._build([output["as_tensor"]["name"] for output in outputs])
+        self.outputs = [self.builder.outermost(value) for value in values]
+        for output in self.outputs:
+            if isinstance(output, Squares):
+                raise ExchangeError(
+                    "import: the output must be what a layer gives; got the square of "
+                    f"'{output.x.node}' alone."
+                )
+        ends = [unwrap_output(output, "a constant") for output in self.outputs]
+        entries = list(self.entries.values())
+        network, weights = self.builder.finish(ends, name=name, inputs=entries)
         known = (
             ModelMetadata(dtype=dtype)
-            if card is None
-            else ModelMetadata.from_json(json.loads(card))
+            if self.card is None
+            else ModelMetadata.from_json(self.card)
         )
         return known.file(network, weights)
 
     def _enter(self) -> str:
         """Bind weights to their names in the graph, and place the Input."""
         entries: list[str] = []
+        card = self.archive.card
+        self.card = None if card is None else json.loads(card)
         for spec in self.archive.signature["input_specs"]:
             ((kind, entry),) = spec.items()
             if kind == "user_input":
@@ -86,39 +95,46 @@ class Graph:
             key = next(entry[k] for k in keys if k in entry)
             if key in self.archive.arrays:
                 self.values[entry["arg"]["name"]] = self.archive.arrays[key]
-        if len(entries) != 1:
+        if not entries:
+            raise ExchangeError("import: a graph must have an input; got none.")
+        metas = [self.graph["tensor_values"][entry] for entry in entries]
+        kinds, batches = (
+            {meta["dtype"] for meta in metas},
+            {meta["sizes"][0].get("as_int") for meta in metas},
+        )
+        if len(kinds) > 1 or len(batches) > 1:
             raise ExchangeError(
-                f"import: a graph must have one input; got {', '.join(entries)}."
+                "import: all inputs must be of one type and batch size; got types "
+                f"{kinds}, batches {batches}."
             )
-        meta = self.graph["tensor_values"][entries[0]]
-        if meta["dtype"] not in _FLOATS:
+        (self.float_type,), (self.builder.batch,) = kinds, batches
+        if self.float_type not in _FLOATS:
             raise ExchangeError(
-                f"import: input '{entries[0]}' must be float; got {meta['dtype']}."
+                f"import: input '{entries[0]}' must be float; got {self.float_type}."
             )
-        sizes = tuple(int(n["as_int"]) for n in meta["sizes"][1:])
-        self.builder.batch = meta["sizes"][0].get("as_int")
-        axes = FIRST if len(sizes) == 3 else tuple(range(len(sizes) + 1))
-        shape = (*sizes[1:], sizes[0]) if len(sizes) == 3 else sizes
-        self.entry = self.builder.input(shape, axes, name="input")
-        self.values[entries[0]] = self.entry
-        self.float_type = meta["dtype"]
-        return _FLOATS[meta["dtype"]]
+        names = ("input",) if len(entries) == 1 else read_inputs(self.card, entries)
+        for entry, meta, name in zip(entries, metas, names, strict=True):
+            sizes = tuple(int(n["as_int"]) for n in meta["sizes"][1:])
+            axes = FIRST if len(sizes) == 3 else tuple(range(len(sizes) + 1))
+            shape = (*sizes[1:], sizes[0]) if len(sizes) == 3 else sizes
+            self.entries[entry] = self.builder.input(shape, axes, name=name)
+        self.values.update(self.entries)
+        return _FLOATS[self.float_type]
 
-    def _build(self, output: str) -> Any:
-        """Add the layers that an output needs, and return it."""
+    def _build(self, outputs: list[str]) -> list[Any]:
+        """Add the layers that outputs need, and return these."""
         sizes: dict[str, int] = {}
         graph = translate(
             self.graph["nodes"],
             shapes_of(self.graph["tensor_values"]),
             {k: v for k, v in self.values.items() if isinstance(v, np.ndarray)},
-            output,
+            outputs,
             sizes,
         )
         self.values.update(sizes)
         run_passes(graph)
         emit(graph, self.builder, self.values, self._read)
-        (end,) = graph.outputs
-        return graph.constants.get(end, self.values.get(end))
+        return [graph.constants.get(end, self.values.get(end)) for end in graph.outputs]
 
     def _read(self, operator: ir.Operator, inputs: list[Any], context: Context) -> Any:
         """Return what an operator of the file makes of its inputs."""

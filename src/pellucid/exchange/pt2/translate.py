@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -44,7 +44,7 @@ def translate(
     nodes: list[dict[str, Any]],
     shapes: Mapping[str, Shape],
     constants: Mapping[str, Array],
-    output: str,
+    outputs: Sequence[str],
     sizes: dict[str, int],
 ) -> Graph:
     """Return a graph's operators in the IR.
@@ -57,11 +57,11 @@ def translate(
         Of its tensors, with `BATCH`.
     constants : mapping of str to array
         Parameters, buffers and other constants.
-    output : str
+    outputs : sequence of str
     sizes : dict of str to int
         Gets the sizes that the graph computes.
     """
-    graph = Graph(outputs=[output], constants=dict(constants), shapes=dict(shapes))
+    graph = Graph(outputs=list(outputs), constants=dict(constants), shapes=dict(shapes))
     for node in nodes:
         name = operator_name(node["target"])
         if not node["outputs"] and name.startswith("_assert"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -20,14 +21,15 @@ import onnx
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange import probe
 from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.graph.input_sizes import require_one_input
 from pellucid.exchange.graph.tensor import LAST
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx.read import Graph
 from pellucid.exchange.savedmodel.inference_only import MAIN, inference_only
+from pellucid.exchange.savedmodel.signature import Signature
 from pellucid.exchange.savedmodel.through_litert import read_as_litert
 from pellucid.exchange.savedmodel.write import CARD, silence
 from pellucid.network.layers import Shape
-from pellucid.network.ports import require_single
 from pellucid.runs import ModelFile
 
 _OPSET = 18  # the newest that tf2onnx writes
@@ -49,53 +51,46 @@ def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
     if not (folder / MAIN).is_file():
         raise ExchangeError(f"import: '{path}' must hold a {MAIN}; got none.")
     with translate_errors(path, "SavedModel"):
+        card = read_card(folder / CARD)
         with inference_only(folder) as place:
-            file = _read_either(place, input_shape)
-        return _add_metadata(file, folder / CARD)
+            signature = Signature.load(place, card)
+            require_one_input(signature.inputs, input_shape)
+            file = _read_either(signature, input_shape)
+        return file if card is None else _add_metadata(file, card)
 
 
-def _read_either(folder: Path, input_shape: Shape | None) -> ModelFile:
+def _read_either(signature: Signature, input_shape: Shape | None) -> ModelFile:
     """Return the model through ONNX, or where that is not possible through LiteRT."""
     try:
-        return _read_as_onnx(folder, input_shape)
+        return _read_as_onnx(signature, input_shape)
     except (ExchangeError, ImportError, NetworkError, ValueError) as error:
         refusal = error
     try:
-        return read_as_litert(folder, input_shape)
+        return read_as_litert(signature, input_shape)
     except ExchangeError as error:
         raise (error if isinstance(refusal, ImportError) else refusal) from error
 
 
-def _read_as_onnx(folder: Path, input_shape: Shape | None) -> ModelFile:
-    model = _convert_to_onnx(folder)
+def _read_as_onnx(signature: Signature, input_shape: Shape | None) -> ModelFile:
+    model = _convert_to_onnx(signature.folder)
+    _sort(model.graph.input, signature.inputs)
+    _sort(model.graph.output, signature.outputs)
     graph = Graph(model, None, {}, images=LAST, input_shape=input_shape)
-    file = graph.file(folder.stem)
-    require_single("import: savedmodel", file.network, sharing=True)
-    _check(folder, graph, file)
+    file = graph.file(signature.folder.stem)
+    if probe.is_small(file):
+        x = graph.ports.draw(file)
+        found = signature.run(x)
+        made = [found[name] for name in graph.output_names]
+        graph.ports.check(file, x, made, reference="TensorFlow")
     return file
 
 
-def _check(folder: Path, graph: Graph, file: ModelFile) -> None:
-    """Probe the network against the signature that TensorFlow runs."""
-    from pellucid.engines.tensorflow.imports import tf
-
-    if not probe.is_small(file):
-        return
-    batch = graph.builder.batch or probe.examples(file)
-    x = probe.draw((batch, *graph.entry.foreign_shape[1:]), file.dtype)
-    with silence():
-        loaded = tf.saved_model.load(str(folder))
-        signature = loaded.signatures["serving_default"]
-        (name,) = signature.structured_input_signature[1]
-        outputs = [y.numpy() for y in signature(**{name: tf.constant(x)}).values()]
-    if len(outputs) == 1:
-        probe.check(
-            file,
-            graph.entry.from_foreign(x),
-            outputs[0],
-            reference="TensorFlow",
-            layout=graph.output.to_foreign,
-        )
+def _sort(values: Any, names: Sequence[str]) -> None:
+    """Put inputs or outputs of a graph into the signature's order."""
+    places = {name: place for place, name in enumerate(names)}
+    ordered = sorted(values, key=lambda value: places.get(value.name, len(places)))
+    del values[:]
+    values.extend(ordered)
 
 
 def _convert_to_onnx(folder: Path) -> onnx.ModelProto:
@@ -150,11 +145,16 @@ def _inline(graph: Any, kept: list[str]) -> Any:
     return optimizer.OptimizeGraph(config, whole)
 
 
-def _add_metadata(file: ModelFile, path: Path) -> ModelFile:
-    """Add preprocessing, classes and meaning, where they lie beside the model."""
+def read_card(path: Path) -> Any:
+    """Return the card that lies beside the model; None where there is none."""
     if not path.is_file() or path.stat().st_size > _CARD_LIMIT_BYTES:
-        return file
-    card = ModelMetadata.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _add_metadata(file: ModelFile, document: Any) -> ModelFile:
+    """Add preprocessing, classes and meaning."""
+    card = ModelMetadata.from_json(document)
     return replace(
         file,
         preprocessing=card.preprocessing,

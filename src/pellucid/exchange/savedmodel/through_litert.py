@@ -6,69 +6,54 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pellucid.engines.ports import join
 from pellucid.errors import ExchangeError
 from pellucid.exchange import probe
 from pellucid.exchange.graph.input_sizes import close_sizes
-from pellucid.exchange.litert import read as litert
+from pellucid.exchange.litert.read import read as read_litert
+from pellucid.exchange.savedmodel.signature import Signature
 from pellucid.exchange.savedmodel.write import silence
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 
-def read_as_litert(folder: Path, input_shape: Shape | None) -> ModelFile:
-    """Return the model of a folder's ``serving_default``, for images of one size.
+def read_as_litert(signature: Signature, input_shape: Shape | None) -> ModelFile:
+    """Return the model of a signature, for images of one size.
 
     Raises
     ------
     ExchangeError
-        If there is no such signature of one input, TensorFlow cannot convert it, or
-        it holds what cannot be represented exactly.
+        If TensorFlow cannot convert it, or it holds what cannot be represented
+        exactly.
     """
     from pellucid.engines.tensorflow.imports import tf
 
-    with silence():
-        loaded = tf.saved_model.load(str(folder))
-    signature = _signature(loaded, folder)
-    ((name, spec),) = signature.structured_input_signature[1].items()
-    sizes = close_sizes(name, spec.shape.as_list()[1:], input_shape)
-    content = _convert(signature, name, tf.TensorSpec((1, *sizes), spec.dtype), loaded)
+    specs = []
+    for name, spec in zip(signature.inputs, signature.specs, strict=True):
+        sizes = close_sizes(name, spec.shape.as_list()[1:], input_shape)
+        specs.append(tf.TensorSpec((1, *sizes), spec.dtype, name=name))
     with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / f"{folder.stem}.tflite"
-        path.write_bytes(content)
-        file: ModelFile = litert(path)
-    _check(file, signature, name)
+        path = Path(place) / f"{signature.folder.stem}.tflite"
+        path.write_bytes(_convert(signature, specs))
+        file: ModelFile = read_litert(path)
+    _check(file, signature)
     return file
 
 
-def _signature(loaded: Any, folder: Path) -> Any:
-    """Return the serving signature of one input."""
-    found = loaded.signatures
-    if "serving_default" not in found:
-        raise ExchangeError(
-            f"import: '{folder}' must have a signature serving_default; got "
-            f"{', '.join(found) or 'none'}."
-        )
-    signature = found["serving_default"]
-    inputs = signature.structured_input_signature[1]
-    if len(inputs) != 1:
-        raise ExchangeError(
-            f"import: '{folder}' must have one input; got {', '.join(inputs)}."
-        )
-    return signature
-
-
-def _convert(signature: Any, name: str, spec: Any, loaded: Any) -> bytes:
+def _convert(signature: Signature, specs: list[Any]) -> bytes:
     """Return a signature as a .tflite file, for a batch of one."""
     from pellucid.engines.tensorflow.imports import tf
 
-    def call(x: Any) -> Any:
-        return signature(**{name: x})
+    def call(*given: Any) -> Any:
+        made = signature.function(**dict(zip(signature.inputs, given, strict=True)))
+        return [made[name] for name in signature.outputs]
 
     with silence():
-        concrete = tf.function(call, input_signature=[spec]).get_concrete_function()
+        concrete = tf.function(call, input_signature=specs).get_concrete_function()
         converter: Any = tf.lite.TFLiteConverter
         try:
-            made = converter.from_concrete_functions([concrete], loaded).convert()
+            functions = [concrete], signature.loaded
+            made = converter.from_concrete_functions(*functions).convert()
         except Exception as error:  # its passes raise what they like
             reason = " ".join(str(error).split())[:200]
             raise ExchangeError(
@@ -78,16 +63,13 @@ def _convert(signature: Any, name: str, spec: Any, loaded: Any) -> bytes:
     return bytes(made)
 
 
-def _check(file: ModelFile, signature: Any, name: str) -> None:
+def _check(file: ModelFile, signature: Signature) -> None:
     """Probe the network against the signature that TensorFlow runs."""
-    from pellucid.engines.tensorflow.imports import tf
-
-    outputs = signature.structured_outputs
-    if not probe.is_small(file) or len(outputs) != 1:
+    network = file.network
+    if not probe.is_small(file) or len(network.inputs) != len(signature.inputs):
         return
-    spec = signature.structured_input_signature[1][name]
-    batch = spec.shape.as_list()[0] or probe.examples(file)
-    x = probe.draw((batch, *file.network.input_shape), file.dtype)
-    with silence():
-        (y,) = (made.numpy() for made in signature(**{name: tf.constant(x)}).values())
-    probe.check(file, x, y, reference="TensorFlow")
+    batch = signature.specs[0].shape.as_list()[0] or probe.examples(file)
+    shapes = [network.shapes[name] for name in network.inputs]
+    x = [probe.draw((batch, *shape), file.dtype) for shape in shapes]
+    for index, y in enumerate(signature.run_in_order(x)):
+        probe.check(file, join(x), y, reference="TensorFlow", index=index)

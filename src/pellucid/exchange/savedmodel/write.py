@@ -31,7 +31,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
             for path in sorted(root.rglob("*"))
             if path.is_file() and path.name != _WRITTEN_BY_THE_WAY
         }
-    found[CARD] = json.dumps(ModelMetadata.of(file).to_json()).encode()
+    found[CARD] = json.dumps(ModelMetadata.named(file)).encode()
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,16 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.disk import read_bytes
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.keras import store
-from pellucid.exchange.keras.entry import Entry
-from pellucid.exchange.keras.read import build_model, close_input, read_entries
+from pellucid.exchange.keras.build import build_model
+from pellucid.exchange.keras.store import give_by_name
+from pellucid.exchange.keras.topology import read_topology
 from pellucid.exchange.tfjs.graph_model import build_graph_model
 from pellucid.exchange.tfjs.write import CARD, TOPOLOGY
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
+_FOLLOWS = "2"  # the Keras whose layers these are
 _KINDS = ("layers-model", "graph-model")
 _QUANTIZED = {"uint8": "<u1", "uint16": "<u2", "float16": "<f2"}
 _STORED = {"float32": "<f4", "int32": "<i4", **_QUANTIZED}
@@ -58,20 +59,12 @@ def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
             )
         topology = document["modelTopology"]
         config = topology.get("model_config", topology)
-        entries = read_entries(config)
-        close_input(entries, input_shape)
-        _give_weights(document["weightsManifest"], path.parent, entries)
+        layers = read_topology(config)
+        layers.close_input(input_shape)
+        arrays = _read_arrays(document["weightsManifest"], path.parent)
+        give_by_name(layers.layers(), arrays)
         card = (document.get("userDefinedMetadata") or {}).get(CARD)
-        return build_model(config, entries, card)
-
-
-def _give_weights(manifest: Any, folder: Path, entries: list[Entry]) -> None:
-    """Give each layer the arrays whose names begin with its own."""
-    by_layer: dict[str, list[Array]] = defaultdict(list)
-    for name, array in _read_arrays(manifest, folder).items():
-        by_layer[name.rpartition("/")[0]].append(array)
-    for entry in entries:
-        entry.arrays = by_layer.get(entry.name, [])
+        return build_model(layers, card, version=_FOLLOWS)
 
 
 def _read_arrays(manifest: Any, folder: Path) -> dict[str, Array]:

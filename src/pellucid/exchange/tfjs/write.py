@@ -13,7 +13,7 @@ import numpy as np
 
 from pellucid import __version__
 from pellucid.exchange.errors import export_error
-from pellucid.exchange.keras.entry import Entry
+from pellucid.exchange.keras.entry import Entry, Source, sources_of
 from pellucid.exchange.keras.layers import build_entries
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.runs import ModelFile
@@ -40,7 +40,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     ExchangeError
         If TensorFlow.js has no exact form of a layer.
     """
-    entries, output = build_entries(file)
+    entries, values = build_entries(file)
     for entry in entries:
         _check(entry)
     specs = [
@@ -55,7 +55,7 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
         "modelTopology": {
             "keras_version": _KERAS_VERSION,
             "backend": "tensorflow",
-            "model_config": _model(file, entries, output),
+            "model_config": _model(file, entries, values),
         },
         "weightsManifest": [{"paths": [WEIGHTS], "weights": specs}],
         "userDefinedMetadata": {CARD: json.dumps(ModelMetadata.of(file).to_json())},
@@ -69,14 +69,16 @@ def _roles(entry: Entry) -> tuple[str, ...]:
     return _ROLES.get(entry.kind, ("kernel", "bias"))
 
 
-def _model(file: ModelFile, entries: list[Entry], output: str) -> dict[str, Any]:
+def _model(
+    file: ModelFile, entries: list[Entry], values: dict[str, Source]
+) -> dict[str, Any]:
     return {
         "class_name": "Functional",
         "config": {
             "name": re.sub(r"\W", "_", file.network.name),
             "layers": [_layer(entry) for entry in entries],
-            "input_layers": [[file.network.inputs[0], 0, 0]],
-            "output_layers": [[output, 0, 0]],
+            "input_layers": [list(Source(name)) for name in file.network.inputs],
+            "output_layers": [list(values[name]) for name in file.network.outputs],
         },
     }
 
@@ -92,12 +94,13 @@ def _layer(entry: Entry) -> dict[str, Any]:
         config["activation"] = {"silu": "swish"}.get(
             config["activation"], config["activation"]
         )
-    inbound = [[[source, 0, 0, {}] for source in entry.inputs]]
     return {
         "class_name": kind,
         "config": {"name": entry.name, **config},
         "name": entry.name,
-        "inbound_nodes": inbound if entry.inputs else [],
+        "inbound_nodes": [
+            [[*source, {}] for source in sources_of(call)] for call in entry.calls
+        ],
     }
 
 

@@ -1,0 +1,115 @@
+"""Read Keras objects: their JSON and their layers' arrays, without a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.engines.ports import join
+from pellucid.errors import ExchangeError
+from pellucid.exchange import probe
+from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.graph.tensor import Array
+from pellucid.exchange.keras.build import build_model
+from pellucid.exchange.keras.topology import Topology, read_topology
+from pellucid.network.layers import Shape
+from pellucid.runs import ModelFile
+
+
+def is_keras(source: Any) -> bool:
+    """Return whether an object is a model of Keras 3."""
+    names = {f"{kind.__module__}.{kind.__name__}" for kind in type(source).__mro__}
+    return "keras.src.models.model.Model" in names
+
+
+def read_object(source: Any, input_shape: Shape | None = None) -> ModelFile:
+    """Return the model that a Sequential or Functional model of Keras is.
+
+    Parameters
+    ----------
+    source : keras.Model
+        It stays as it is; the arrays are copies.
+    input_shape : tuple of int, optional
+        Names sizes that the model leaves free.
+
+    Raises
+    ------
+    ExchangeError
+        If it is of a class of its own, has not been built, or holds a layer that
+        cannot be represented exactly.
+    """
+    import keras
+
+    with translate_errors(Path(source.name), "Keras model"):
+        topology = read_topology(_configuration(source))
+        topology.close_input(input_shape)
+        _give_arrays(keras, source, topology, {})
+        file = build_model(topology, None, version=keras.__version__)
+        _check(keras, source, topology, file)
+    return file
+
+
+def _configuration(source: Any) -> dict[str, Any]:
+    """Return a model's JSON; one that computes by a `call` of its own has none."""
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in type(source).__mro__}
+    kind = next((kinds[n] for n in ("Sequential", "Functional") if n in kinds), None)
+    if kind is None or type(source).call is not kind.call:
+        raise ExchangeError(
+            "import: a Keras model must be Sequential or Functional; got the class "
+            f"'{type(source).__name__}' with a call of its own."
+        )
+    if not source.built:
+        raise ExchangeError(
+            f"import: Keras model '{source.name}' must have been built; got no shape "
+            "of its input. Begin it with keras.Input."
+        )
+    configuration: dict[str, Any] = json.loads(source.to_json())
+    return configuration | {"class_name": kind.__name__}
+
+
+def _give_arrays(
+    keras: Any, model: Any, topology: Topology, known: dict[int, list[Array]]
+) -> None:
+    """Give each layer the arrays that Keras would save of it, the same ones once."""
+    for entry in topology.entries:
+        if entry.is_operation or entry.kind == "InputLayer":
+            continue
+        layer = model.get_layer(entry.name)
+        if entry.inner is not None:
+            _give_arrays(keras, layer, entry.inner, known)
+            continue
+        if id(layer) not in known:
+            saved: dict[str, Any] = {}
+            layer.save_own_variables(saved)
+            known[id(layer)] = [
+                np.array(keras.ops.convert_to_numpy(saved[str(i)]))
+                for i in range(len(saved))
+            ]
+        entry.arrays = known[id(layer)]
+
+
+def _check(keras: Any, source: Any, topology: Topology, file: ModelFile) -> None:
+    """Probe the network against the model itself, on every output."""
+    if not probe.is_small(file):
+        return
+    configs = {entry.name: entry.config for entry in topology.entries}
+    sizes = [configs[port.layer]["batch_shape"] for port in topology.inputs]
+    batch = sizes[0][0] or probe.examples(file)
+    images = [probe.draw((batch, *size[1:])) for size in sizes]
+    is_chain = isinstance(source, keras.Sequential)
+    given = images[0] if is_chain else keras.tree.pack_sequence_as(source.input, images)
+    made = keras.tree.flatten(source(given, training=False))
+    read = topology.read_values()
+    ports = zip(images, topology.inputs, strict=True)
+    kept = [x for x, port in ports if port in read]
+    for index, output in enumerate(made):
+        probe.check(
+            file,
+            join(kept),
+            keras.ops.convert_to_numpy(output),
+            reference="Keras",
+            index=index,
+        )
