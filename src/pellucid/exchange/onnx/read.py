@@ -39,6 +39,19 @@ from pellucid.runs import ModelFile
 
 _FLOATS = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
 CARD = "pellucid.card"
+#: operators whose second axis are channels
+_ON_CHANNELS = frozenset(
+    (
+        "AveragePool",
+        "BatchNormalization",
+        "Conv",
+        "ConvTranspose",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "InstanceNormalization",
+        "MaxPool",
+    )
+)
 
 
 def read(
@@ -244,8 +257,9 @@ class Graph:
         """Make the Input: images are (N, C, H, W) unless they are transposed first."""
         wanted = self.input_shape
         if len(free) != 3:
-            sizes = close_sizes(name, free, wanted)
-            axes = tuple(range(len(sizes) + 1))
+            is_sequence = len(free) == 2 and self._is_sequence(name)
+            sizes = close_sizes(name, free[::-1] if is_sequence else free, wanted)
+            axes = (0, 2, 1) if is_sequence else tuple(range(len(sizes) + 1))
             return self.builder.input(sizes, axes, name=name)
         is_first = self.images == FIRST
         if self.images is None:
@@ -256,6 +270,11 @@ class Graph:
             return self.builder.input(sizes, LAST, name=name)
         channels, height, width = sizes
         return self.builder.input((height, width, channels), FIRST, name=name)
+
+    def _is_sequence(self, name: str) -> bool:
+        """Whether all that read an input find channels before the length."""
+        readers = self.readers[name]
+        return bool(readers) and all(node.op_type in _ON_CHANNELS for node in readers)
 
     def _is_channels_last(self, name: str, sizes: tuple[int | None, ...]) -> bool:
         readers = self.readers[name]
