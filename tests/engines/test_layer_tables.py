@@ -20,7 +20,10 @@ NAMES = frozenset(LAYERS) - {"Input"}
 #: layers of integer networks, which frameworks and other formats refuse as a whole
 INTEGERS = {kind.__name__ for kind in INTEGER_LAYERS}
 #: tables of the engines that run them
-OF_INTEGERS = ("engines/numpy/layers/__init__.py:FORWARD",)
+OF_INTEGERS = (
+    "engines/compiled/lowering/layers/__init__.py:LOWER",
+    "engines/numpy/layers/__init__.py:FORWARD",
+)
 #: layers that are one expression: a table has them all by its entry for `Pointwise`
 POINTWISE = {name for name, kind in LAYERS.items() if issubclass(kind, Pointwise)}
 
@@ -55,7 +58,9 @@ ELSEWHERE = {
     "code/torch/layers.py:MODULES": None,  # modules with initialisers
     "code/torch/operators.py:OPERATORS": None,  # beside the table of PyTorch's
     "engines/compiled/lowering/layers/arithmetic.py:OPERATIONS": None,
-    "engines/numpy/layers/quantized.py:_OPERATIONS": None,  # what has an integer form
+    # what has an integer form
+    "engines/compiled/lowering/layers/quantized.py:_OPERATIONS": None,
+    "engines/numpy/layers/quantized.py:_OPERATIONS": None,
     "engines/torch/layers.py:_OWN_BUILDERS": None,  # beside the table of PyTorch's
     "engines/tensorflow/layers.py:_OWN_BUILDERS": None,  # beside the table of Keras'
 }

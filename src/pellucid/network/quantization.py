@@ -114,3 +114,32 @@ def encode_multiplier(real: float) -> tuple[int, int]:
     if whole_part == 2**31:
         whole_part, shift = whole_part // 2, shift + 1
     return (0, 0) if shift < -31 else (whole_part, shift)
+
+
+def ten_bit_taps(
+    n: int, m: int, coordinates: str
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return the two of n elements that each of m lies between, as LiteRT rounds them.
+
+    Parameters
+    ----------
+    n, m : int
+        Elements of the input and of the output.
+    coordinates : str
+        As in `Resize`.
+
+    Returns
+    -------
+    tuple of three tuples of int
+        The first element, the second, and the second one's share in 1024ths.
+    """
+    if coordinates == "align_corners" and m > 1:
+        step = (1024 * (n - 1) + (m - 1) // 2) // (m - 1)
+    else:
+        step = (1024 * n + m // 2) // m
+    shift = step // 2 - 512 if coordinates == "half_pixel" else 0
+    places = [i * step + shift for i in range(m)]
+    first = tuple(max(int(at / 1024), 0) for at in places)
+    second = tuple(min(int((at + 1023) / 1024), n - 1) for at in places)
+    shares = (at - 1024 * one for at, one in zip(places, first, strict=True))
+    return first, second, tuple(shares)

@@ -41,7 +41,7 @@ def test_an_integer_operator_gives_the_bits_of_the_reference(litert, name):
         real(array, graph.values[number].scales)
         for array, number in zip(inputs, graph.all_inputs, strict=True)
     ]
-    for engine in ("numpy",):
+    for engine in ("numpy", "compiled"):
         session = pl.engines.make(engine).build(
             model.network,
             state={f"weights/{n}": array for n, array in model.weights.items()},

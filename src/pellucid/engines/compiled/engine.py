@@ -9,7 +9,7 @@ from pellucid.engines.compiled.lowering.context import Options
 from pellucid.engines.compiled.program import workers
 from pellucid.engines.compiled.session import CompiledSession
 from pellucid.engines.distributed import ALONE, ProcessGroup
-from pellucid.engines.integer_networks import refuse_integers
+from pellucid.engines.integer_networks import refuse_training
 from pellucid.engines.loss_input import check_objective
 from pellucid.engines.protocol import State
 from pellucid.engines.registry import reduce_engine
@@ -90,7 +90,8 @@ class CompiledEngine:
                 f"got dtype={dtype!r}. Take engine='numpy' for float64."
             )
         check_objective("compiled", loss, optimizer)
-        refuse_integers("compiled", network)
+        if optimizer is not None:
+            refuse_training("compiled", network)
         return CompiledSession(
             network,
             state=state,

@@ -369,6 +369,8 @@ class CompiledSession:
         weights = self._vectors["weights"]
         parts.weights = {
             w.name: self._parameters[w.name].read(weights)
+            if w.dtype is None
+            else parts.weights[w.name]  # constant, and not of floats
             for w in self._network.weights
         }
         for i, slot in enumerate(parts.slots):

@@ -107,6 +107,22 @@ class Builder:
         """Return a float's whole part as a 32-bit integer."""
         return Value(self, self.ir.fptosi(number.v, self._shaped(I32, number)))
 
+    def to_double(self, number: Value) -> Value:
+        """Return a signed integer as a double."""
+        return Value(self, self.ir.sitofp(number.v, self._shaped(F64, number)))
+
+    def to_long(self, number: Value) -> Value:
+        """Return a float's whole part as a 64-bit integer."""
+        return Value(self, self.ir.fptosi(number.v, self._shaped(I64, number)))
+
+    def extend(self, number: Value) -> Value:
+        """Return a signed integer with 64 bits."""
+        return Value(self, self.ir.sext(number.v, self._shaped(I64, number)))
+
+    def shift_right(self, number: Value, by: Number) -> Value:
+        """Return a signed integer divided by a power of two, rounded down."""
+        return Value(self, self.ir.ashr(number.v, self.like(by, number).v))
+
     def resize(self, number: Value, element: str) -> Value:
         """Return an unsigned integer with another number of bits."""
         kind = self._shaped(ELEMENTS[element], number)

@@ -7,7 +7,7 @@ shows the canonical one, for reading and writing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
@@ -30,12 +30,14 @@ class Layout:
     """How one weight lies: canonical → split → transposed → padded.
 
     ``packed`` is the padded shape after ``order``; ``split`` the canonical shape with
-    an axis of groups where there are groups.
+    an axis of groups where there are groups. ``encode`` turns weights of a type of
+    their own into the floats of that shape, whose bits may be those of integers.
     """
 
     packed: tuple[int, ...]
     split: tuple[int, ...]
     order: tuple[int, ...]
+    encode: Callable[[Array], Array] | None = None
 
     @property
     def size(self) -> int:
@@ -68,6 +70,8 @@ class Parameter:
 
     def write(self, flat: Array, canonical: Array) -> None:
         """Put canonical values in their place."""
+        if self.layout.encode is not None:
+            canonical = self.layout.encode(canonical)
         self.view(flat)[...] = canonical.reshape(self.layout.split)
 
 

@@ -17,13 +17,13 @@ from pellucid.network.quantization import encode_multiplier
 
 
 def multiply(x: Array, real: Any, *, arithmetic: str = "fixed_point") -> Array:
-    """Return round(x · real): by integers of 31 bits, or by float32.
+    """Return round(x · real): by integers of 31 bits, or by a float of 64.
 
     ``real`` is one number, or one for each element of the last axis.
     """
     if arithmetic == "real":
-        product = x.astype(np.float32) * np.asarray(real, np.float32)
-        return np.rint(product).astype(np.int64)
+        whole: Array = np.rint(x * np.asarray(real, np.float64)).astype(np.int64)
+        return whole
     encoded = [encode_multiplier(float(r)) for r in np.atleast_1d(real)]
     m, shift = (np.asarray(part, np.int64) for part in zip(*encoded, strict=True))
     return multiply_fixed_point(x.astype(np.int64), m, shift)

@@ -8,8 +8,8 @@ value, and 0 pads an image. With the scales s of input, weight and output, the r
         y   = factor · (Σ x · w + b)      with  factor = s_x · s_w / s_y
 
 which takes integers alone but for the factor. That is a fixed-point number in LiteRT
-(`integer_arithmetic`), a float32 in ONNX. Integers have no derivatives: such networks
-are trained as float networks.
+(`integer_arithmetic`), a real number in ONNX. Integers have no derivatives: such
+networks are trained as float networks.
 
 References
 ----------
@@ -37,7 +37,7 @@ from pellucid.engines.numpy.layers.windows import cells, crop, pad
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Quantized, find_entry
 from pellucid.network.layers.one_dimensional import expand_weight
-from pellucid.network.quantization import RANGES, encode_multiplier
+from pellucid.network.quantization import RANGES, encode_multiplier, ten_bit_taps
 
 DENSE = (1, 1)
 _ADD_BITS = 20  # by which addends are shifted left, to lose nothing
@@ -147,10 +147,10 @@ def _sum_or_difference(sign: int) -> Callable[..., Array]:
         signs = [1, sign, *[sign] * (len(inputs) - 2)]
         if layer.arithmetic == "real":
             terms = [
-                np.float32(s * scale) * x.astype(np.float32)
+                s * scale / layer.output.scale * x
                 for s, scale, x in zip(signs, scales, inputs, strict=True)
             ]
-            return _rint(np.sum(terms, axis=0) / np.float32(layer.output.scale))
+            return _rint(sum(terms[1:], terms[0]))
         # each addend at twice the larger scale, which keeps the sum within 32 bits
         twice = 2 * max(scales)
         addends = [
@@ -165,8 +165,10 @@ def _sum_or_difference(sign: int) -> Callable[..., Array]:
 
 def _product(layer: Quantized, inputs: list[Array], weights: Weights) -> Array:
     """``y = (s₁ · s₂ / s_y) · x₁ · x₂``."""
-    factor = np.float32(layer.operands[0].scale) * np.float32(layer.operands[1].scale)
-    real = factor / np.float32(layer.output.scale)
+    scales: Any = [operand.scale for operand in (*layer.operands, layer.output)]
+    if layer.arithmetic == "fixed_point":  # whose factor LiteRT makes in float32
+        scales = list(map(np.float32, scales))
+    real = scales[0] * scales[1] / scales[2]
     return multiply(inputs[0] * inputs[1], real, arithmetic=layer.arithmetic)
 
 
@@ -195,8 +197,7 @@ def _average(pool: Any, layer: Quantized, x: Array) -> Array:
     count = np.sum([valid[where] for _, _, where in window], axis=0)
     total = np.sum([padded[where] for _, _, where in window], axis=0)
     if layer.arithmetic == "real":
-        mean = (total - zero_point * count).astype(np.float32) / count
-        return _rint(mean * _ratio(layer))
+        return _rint((total - zero_point * count) / count * _ratio(layer))
     return divide(total, count) - zero_point
 
 
@@ -205,8 +206,8 @@ def _rint(x: Array) -> Array:
     return whole
 
 
-def _ratio(layer: Quantized) -> Any:
-    return np.float32(layer.operands[0].scale) / np.float32(layer.output.scale)
+def _ratio(layer: Quantized) -> float:
+    return layer.operands[0].scale / layer.output.scale
 
 
 def _mean(layer: Quantized, inputs: list[Array], weights: Weights) -> Array:
@@ -217,7 +218,7 @@ def _mean(layer: Quantized, inputs: list[Array], weights: Weights) -> Array:
     x = inputs[0].reshape(len(inputs[0]), -1, inputs[0].shape[-1])
     total, count = x.sum(axis=1), x.shape[1]
     if layer.arithmetic == "real":
-        return _rint(total.astype(np.float32) / count * _ratio(layer))
+        return _rint(total / count * _ratio(layer))
     m, shift = encode_multiplier(layer.operands[0].scale / layer.output.scale)
     by = min(count.bit_length() - 1, 32, 31 + shift)
     m_over_count = np.asarray([(m << by) // count], np.int64)
@@ -258,26 +259,14 @@ def _resize(layer: Quantized, inputs: list[Array], weights: Weights) -> Array:
     q = inputs[0] + layer.operands[0].zero_point
     size = resize.output_shape(q.shape[1:])[:2]
     (top, bottom, v), (left, right, h) = (
-        _taps(n, m, resize.coordinates) for n, m in zip(q.shape[1:3], size, strict=True)
+        map(np.asarray, ten_bit_taps(n, m, resize.coordinates))
+        for n, m in zip(q.shape[1:3], size, strict=True)
     )
     v, h = v[:, None, None], h[:, None]
     upper = q[:, top][:, :, left] * (1024 - h) + q[:, top][:, :, right] * h
     lower = q[:, bottom][:, :, left] * (1024 - h) + q[:, bottom][:, :, right] * h
     total = upper * (1024 - v) + lower * v
     return divide(total, 2**20) - layer.operands[0].zero_point
-
-
-def _taps(n: int, m: int, coordinates: str) -> tuple[Array, Array, Array]:
-    """Return the two input elements of each output, and the second one's 1024ths."""
-    i = np.arange(m)
-    if coordinates == "align_corners" and m > 1:
-        step = (1024 * (n - 1) + (m - 1) // 2) // (m - 1)
-    else:
-        step = (1024 * n + m // 2) // m
-    at = i * step + (step // 2 - 512 if coordinates == "half_pixel" else 0)
-    first = np.maximum(np.trunc(at / 1024).astype(np.int64), 0)
-    second = np.minimum(np.trunc((at + 1023) / 1024).astype(np.int64), n - 1)
-    return first, second, at - 1024 * first
 
 
 _OPERATIONS: dict[type[Layer], Callable[..., Array]] = {

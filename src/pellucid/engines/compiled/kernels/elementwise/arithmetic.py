@@ -156,13 +156,15 @@ def _share(
             return b.select(kept, *pair)
 
 
-def _load(place: Pointer, v: View, spec: Pairwise, at: Number, lanes: int) -> Value:
+def load_operand(
+    place: Pointer, v: View, spec: Pairwise, at: Number, lanes: int
+) -> Value:
     if v.channels == 1 and spec.shape[-1] > 1:
         return place.splat(0, lanes=lanes)
     return place.vector(at, lanes=lanes)
 
 
-def _over(
+def over_axes(
     b: Builder,
     axes: Sequence[int],
     spec: Pairwise,
@@ -179,7 +181,7 @@ def _over(
             (place + i * v.steps[axis] if v.steps[axis] else place, v)
             for place, v in places
         ]
-        _over(b, rest, spec, moved, body)
+        over_axes(b, rest, spec, moved, body)
 
 
 @kernel(x="f32*", other="f32*", y="f32*")
@@ -191,8 +193,8 @@ def pairwise_forward(
 
     def pixel(at: list[Pointer]) -> None:
         def span(start: Number, lanes: int, mask: Value | None) -> None:
-            p = _load(at[0], spec.x, spec, start, lanes)
-            q = _load(at[1], spec.other, spec, start, lanes)
+            p = load_operand(at[0], spec.x, spec, start, lanes)
+            q = load_operand(at[1], spec.other, spec, start, lanes)
             value = combine(b, spec.operation, p, q)
             at[2].store(held(b, mask, value), start)
 
@@ -203,7 +205,7 @@ def pairwise_forward(
         (other + spec.other.start, spec.other),
         (y + spec.y.start, spec.y),
     ]
-    _over(b, range(len(spec.shape) - 1), spec, places, pixel)
+    over_axes(b, range(len(spec.shape) - 1), spec, places, pixel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +247,8 @@ def pairwise_backward(
     places = [(place + v.start, v) for place, v in zip(starts, views, strict=True)]
 
     def share(at: list[Pointer], start: Number, lanes: int) -> Value:
-        p = _load(at[0], pair.x, pair, start, lanes)
-        q = _load(at[1], pair.other, pair, start, lanes)
+        p = load_operand(at[0], pair.x, pair, start, lanes)
+        q = load_operand(at[1], pair.other, pair, start, lanes)
         grad = at[2].vector(start, lanes=lanes)
         return _share(b, pair.operation, (p, q, grad), is_first=spec.is_first)
 
@@ -261,7 +263,9 @@ def pairwise_backward(
             return held(b, mask, share(at, start, lanes))
         part = b.var(b.zeros(lanes))
         here = [(place, v) for place, v in zip(at, views, strict=True)]
-        _over(b, axes[:1], pair, here, lambda to: part.add(total(to, axes[1:], span)))
+        over_axes(
+            b, axes[:1], pair, here, lambda to: part.add(total(to, axes[1:], span))
+        )
         return part.get()
 
     def write(to: Pointer, value: Value, start: Number, lanes: int) -> None:
@@ -281,4 +285,4 @@ def pairwise_backward(
         value = b.total(whole.get())
         at[3].store(at[3].load() + value if spec.accumulate else value)
 
-    _over(b, kept, pair, places, element)
+    over_axes(b, kept, pair, places, element)

@@ -41,7 +41,7 @@ class Pool:
         return all(p == 0 and (o - 1) * s + k <= n for n, o, k, s, p in sizes)
 
 
-def _cells(
+def cells(
     b: Builder,
     spec: Pool,
     window: tuple[Value, Value],
@@ -114,7 +114,7 @@ def _range(
     return b.larger(first, 0), b.smaller(first + spec.kernel[axis], size)
 
 
-def _count(b: Builder, spec: Pool, i: Value, j: Value) -> Value:
+def count_cells(b: Builder, spec: Pool, i: Value, j: Value) -> Value:
     """Return how many cells of a window are valid."""
     if spec.is_inside:
         return b.f32(float(spec.kernel[0] * spec.kernel[1])) * b.f32(1.0)
@@ -123,7 +123,7 @@ def _count(b: Builder, spec: Pool, i: Value, j: Value) -> Value:
     return b.to_float((rows[1] - rows[0]) * (columns[1] - columns[0]))
 
 
-def _windows(
+def windows(
     b: Builder,
     spec: Pool,
     body: Callable[[Value, Value, Value, int, Value], None],
@@ -155,13 +155,13 @@ def pool_forward(
             value = (x + offset).vector(c, lanes=lanes)
             kept.set(b.maximum(kept.get(), value) if is_max else kept.get() + value)
 
-        _cells(b, spec, (i, j), (spec.x,), cell)
+        cells(b, spec, (i, j), (spec.x,), cell)
         result = kept.get()
         if not is_max:
-            result = result / b.splat(_count(b, spec, i, j), lanes)
+            result = result / b.splat(count_cells(b, spec, i, j), lanes)
         y.store(result, at + c)
 
-    _windows(b, spec, window, part)
+    windows(b, spec, window, part)
 
 
 @kernel(x="f32*", y="f32*", grad_y="f32*", grad_x="f32*")
@@ -192,9 +192,9 @@ def max_pool_backward(
             to.store(to.vector(c, lanes=lanes) + mine, c)
             waiting.set(b.select(wins, b.zeros(lanes), waiting.get()))
 
-        _cells(b, pool, (i, j), (pool.x, spec.grad_x), cell)
+        cells(b, pool, (i, j), (pool.x, spec.grad_x), cell)
 
-    _windows(b, pool, window)
+    windows(b, pool, window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,16 +213,16 @@ def avg_pool_backward(
     """grad_x at each valid cell of a window += grad_y / their count."""
 
     def window(i: Value, j: Value, at: Value, lanes: int, c: Value) -> None:
-        count = b.splat(_count(b, spec, i, j), lanes)
+        count = b.splat(count_cells(b, spec, i, j), lanes)
         share = grad_y.vector(at + c, lanes=lanes) / count
 
         def cell(offset: Value) -> None:
             to = grad_x + offset
             to.store(to.vector(c, lanes=lanes) + share, c)
 
-        _cells(b, spec, (i, j), (spec.x,), cell)
+        cells(b, spec, (i, j), (spec.x,), cell)
 
-    _windows(b, spec, window)
+    windows(b, spec, window)
 
 
 @kernel(x="f32*", y="f32*")

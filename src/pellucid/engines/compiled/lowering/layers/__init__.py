@@ -21,6 +21,7 @@ from pellucid.engines.compiled.lowering.layers import (
     local_response_norm,
     normalization,
     pool,
+    quantized,
     rearrange,
     resize,
 )
@@ -39,6 +40,7 @@ from pellucid.network.layers import (
     Crop2D,
     Dense,
     DepthToSpace,
+    Dequantize,
     Dropout,
     Flatten,
     GlobalAvgPool1D,
@@ -59,6 +61,8 @@ from pellucid.network.layers import (
     Permute,
     Pointwise,
     PReLU,
+    Quantize,
+    Quantized,
     Rescale,
     Reshape,
     Resize,
@@ -109,6 +113,7 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     Crop2D: rearrange.lower,
     Dense: dense.lower,
     DepthToSpace: rearrange.lower,
+    Dequantize: quantized.lower_dequantize,
     Dropout: dropout.lower,
     Flatten: geometry.lower_flatten,
     GlobalAvgPool2D: pool.lower_global,
@@ -125,6 +130,8 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     PReLU: channelwise.lower_prelu,
     Permute: rearrange.lower,
     Pointwise: activation.lower,
+    Quantize: quantized.lower_quantize,
+    Quantized: quantized.lower,
     Rescale: channelwise.lower_rescale,
     Reshape: rearrange.lower,
     Resize: resize.lower,
@@ -144,9 +151,11 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
 def wanted_halo(low: LoweringContext, node: Node) -> Halo:
     """Return the zeros that a node reads around its input."""
     layer = _as_image(node).layer
+    x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
+    if isinstance(layer, Quantized):
+        return quantized.input_halo(node, x, y) or NO_HALO
     if not isinstance(layer, Conv2D | ConvTranspose2D):
         return NO_HALO
-    x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
     if isinstance(layer, Conv2D):
         return conv.input_halo(conv.describe(layer, x, y))
     return gradient_halo(conv.describe(layer, x, y))
@@ -165,6 +174,8 @@ def weight_layout(
     ``maps`` are the input's and the output's.
     """
     layer, (x, y) = _as_image(node).layer, maps
+    if isinstance(layer, Quantized):
+        return quantized.weight_layout(node, role, maps), "fixed"
     specs = {
         spec.role: spec for spec in node.layer.weights(*network.input_shapes(node))
     }

@@ -1,0 +1,1 @@
+"""Kernels of integer layers; integers travel as floats, which hold them exactly."""

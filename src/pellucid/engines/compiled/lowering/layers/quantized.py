@@ -1,0 +1,342 @@
+"""Lower integer layers to kernel calls; their weights as the kernels read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.engines.compiled.kernels.conv.depthwise import depthwise_fits
+from pellucid.engines.compiled.kernels.elementwise import channelwise
+from pellucid.engines.compiled.kernels.elementwise.arithmetic import Pairwise, view
+from pellucid.engines.compiled.kernels.layout import Halo, ImageLayout
+from pellucid.engines.compiled.kernels.pool.pool import Pool
+from pellucid.engines.compiled.kernels.quantized import (
+    elementwise,
+    means,
+    resize,
+    softmax,
+    sums,
+)
+from pellucid.engines.compiled.kernels.quantized.scaling import ROWS, Scaling
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.lowering.layers import conv
+from pellucid.engines.compiled.lowering.layers.arithmetic import OPERATIONS
+from pellucid.engines.compiled.lowering.parameters import Layout
+from pellucid.engines.compiled.program.program_ir import BufferRef
+from pellucid.engines.registry import unsupported_layer
+from pellucid.network import layers as pl
+from pellucid.network.layers import Layer, OneDimensional, Quantized, find_entry
+from pellucid.network.node import Node
+from pellucid.network.quantization import encode_multiplier, ten_bit_taps
+
+Array = npt.NDArray[Any]
+_ADD_BITS = 20  # by which addends are shifted left, to lose nothing
+_MOST = {"int8": 128, "int16": 255}  # of a weight, counted from its zero point
+Lower = Callable[[LoweringContext, Node, Quantized], None]
+
+
+def lower(low: LoweringContext, node: Node) -> None:
+    """Add the steps of a Quantized layer."""
+    layer = _quantized(node)
+    find_entry(_OPERATIONS, layer.operation)(low, node, layer)
+
+
+def lower_quantize(low: LoweringContext, node: Node) -> None:
+    """Add the steps of Quantize."""
+    layer = node.layer
+    if not isinstance(layer, pl.Quantize):
+        raise TypeError(type(layer))
+    x, y = low.source(node), low.output(node.name)
+    is_even = layer.rounding == "even"
+    spec = elementwise.Steps(
+        x.map, y.map, layer.output.scale, is_even, *layer.output.limits
+    )
+    places = (BufferRef(x.buffer), BufferRef(y.buffer))
+    low.step(elementwise.quantize, spec, *places, node=node.name)
+
+
+def lower_dequantize(low: LoweringContext, node: Node) -> None:
+    """Add the steps of Dequantize: a multiplication."""
+    layer = node.layer
+    if not isinstance(layer, pl.Dequantize):
+        raise TypeError(type(layer))
+    x, y = low.source(node), low.output(node.name)
+    scale = (layer.input.scale,) * x.map.channels
+    spec = channelwise.Constants(x.map, y.map, scale)
+    places = (BufferRef(x.buffer), BufferRef(y.buffer))
+    low.step(channelwise.rescale, spec, *places, node=node.name)
+
+
+def _quantized(node: Node) -> Quantized:
+    if not isinstance(node.layer, Quantized):
+        raise TypeError(type(node.layer))
+    return node.layer
+
+
+def _operation(layer: Quantized) -> Layer:
+    """Return what is computed, of sequences as the layer of images of height 1."""
+    found = layer.operation
+    return found.as_2d() if isinstance(found, OneDimensional) else found
+
+
+# -- sums of products ------------------------------------------------------------------
+
+
+def input_halo(node: Node, x: ImageLayout, y: ImageLayout) -> Halo | None:
+    """Return the zeros that an integer convolution reads; None for other layers."""
+    operation = _operation(_quantized(node))
+    if not isinstance(operation, pl.Conv2D):
+        return None
+    return conv.input_halo(conv.describe(operation, x, y))
+
+
+def _describe(layer: Quantized, x: ImageLayout, y: ImageLayout) -> sums.Sums:
+    operation: Any = _operation(layer)
+    has_bias, most = operation.bias, _MOST[layer.weight_dtype]
+    scaling = _scaling(layer, y)
+    if isinstance(operation, pl.Dense):
+        one = (1, 1)
+        return sums.Sums(x, y, one, one, one, (0, 0), False, has_bias, most, scaling)
+    (top, _), (left, _) = operation.pads((x.height, x.width))
+    is_alone = isinstance(operation, pl.Conv2D) and depthwise_fits(
+        conv.describe(operation, x, y)
+    )
+    return sums.Sums(
+        x,
+        y,
+        operation.kernel,
+        operation.strides,
+        operation.dilations,
+        (top, left),
+        is_alone,
+        has_bias,
+        most,
+        scaling,
+    )
+
+
+def _scaling(layer: Quantized, y: ImageLayout) -> Scaling:
+    rounding: Any = "real"
+    if layer.arithmetic == "fixed_point":
+        rounding = "once" if isinstance(layer.operation, pl.Dense) else "twice"
+    return Scaling(rounding, *layer.limits, y.padded_channels)
+
+
+def _lower_sums(low: LoweringContext, node: Node, layer: Quantized) -> None:
+    x, y = low.source(node), low.output(node.name)
+    spec = _describe(layer, x.map, y.map)
+    is_turned = isinstance(layer.operation, pl.ConvTranspose2D)
+    factors = low.weight(node, "factor")
+    low.step(
+        sums.conv_transpose_sums if is_turned else sums.conv_sums,
+        spec,
+        BufferRef(x.buffer),
+        low.weight(node, "weight"),
+        low.weight(node, "bias") if spec.has_bias else factors,
+        factors,
+        BufferRef(y.buffer),
+        node=node.name,
+        multiply_adds=layer.multiply_adds(*low.network.input_shapes(node)),
+        parts=y.map.height,
+    )
+
+
+def weight_layout(
+    node: Node, role: str, maps: tuple[ImageLayout, ImageLayout]
+) -> Layout:
+    """Return how a weight of a Quantized layer lies, and how it is written there."""
+    layer, (x, y) = _quantized(node), maps
+    if role == "table":
+        return _encoded(
+            lambda array: array.astype(np.float32).ravel(), _table_size(layer, x)
+        )
+    if role == "bias":
+        return _encoded(
+            lambda array: _bits(array, y.padded_channels), y.padded_channels
+        )
+    if role == "factor":
+        rounding = _scaling(layer, y).rounding
+        return _encoded(
+            lambda array: _encode_factor(array, y.padded_channels, rounding),
+            ROWS * y.padded_channels,
+        )
+    spec = _describe(layer, x, y)
+    shape = (*spec.kernel, x.channels, y.padded_channels)
+    if spec.is_depthwise:
+        shape = (*spec.kernel, 1, y.padded_channels)
+    groups = 1 if spec.is_depthwise else getattr(layer.operation, "groups", 1)
+    return _encoded(lambda array: _encode_weight(array, shape, groups), prod(shape))
+
+
+def _table_size(layer: Quantized, x: ImageLayout) -> int:
+    (spec,) = layer.weights((x.height, x.width, x.channels))
+    return prod(spec.shape)
+
+
+def _encoded(encode: Callable[[Array], Array], size: int) -> Layout:
+    return Layout((size,), (size,), (0,), encode)
+
+
+def _bits(array: Array, size: int) -> Array:
+    """Return integers of 32 bits as the floats of the same bits, zeros behind them."""
+    filled = np.zeros(size, np.int32)
+    filled[: len(array)] = array
+    return filled.view(np.float32)
+
+
+def _encode_factor(array: Array, size: int, rounding: str) -> Array:
+    """Return the multipliers, then the shifts; of real factors the bits of doubles."""
+    if rounding == "real":
+        filled = np.zeros(size, np.float64)
+        filled[: len(array)] = array
+        return filled.view(np.float32)
+    encoded = [encode_multiplier(float(real)) for real in array]
+    return np.concatenate(
+        [_bits(np.asarray(part, np.int32), size) for part in zip(*encoded, strict=True)]
+    )
+
+
+def _encode_weight(array: Array, shape: tuple[int, ...], groups: int) -> Array:
+    """Return weights as floats, those of groups with zeros for the other groups."""
+    whole = array.reshape((1,) * (4 - array.ndim) + array.shape)
+    inputs, outputs = whole.shape[2], whole.shape[3]
+    filled = np.zeros(shape, np.float32)
+    for g in range(groups):
+        to = slice(g * outputs // groups, (g + 1) * outputs // groups)
+        filled[:, :, g * inputs : (g + 1) * inputs, to] = whole[..., to]
+    return filled.ravel()
+
+
+# -- other operations ------------------------------------------------------------------
+
+
+def _lower_lookup(low: LoweringContext, node: Node, layer: Quantized) -> None:
+    x, y = low.source(node), low.output(node.name)
+    (own,) = layer.operands
+    is_per_channel = low.parameter(node, "table").layout.packed[0] > 256
+    low.step(
+        elementwise.look_up,
+        elementwise.Lookup(x.map, y.map, own.limits[0], is_per_channel, *layer.limits),
+        BufferRef(x.buffer),
+        low.weight(node, "table"),
+        BufferRef(y.buffer),
+        node=node.name,
+    )
+
+
+def _lower_pair(low: LoweringContext, node: Node, layer: Quantized) -> None:
+    if len(node.inputs) != 2:
+        raise unsupported_layer(
+            "compiled", layer.who, f"it has {len(node.inputs)} inputs instead of two"
+        )
+    shapes = low.network.input_shapes(node)
+    shape = low.network.shapes[node.name]
+    y = low.output(node.name)
+    values = [*(low.values[source] for source in node.inputs), y]
+    views = (
+        view(value.map, own, shape)
+        for value, own in zip(values, (*shapes, shape), strict=True)
+    )
+    operation = OPERATIONS[type(layer.operation)]
+    pair = Pairwise(operation, shape, *views)
+    first, second = (operand.scale for operand in layer.operands)
+    places = [BufferRef(value.buffer) for value in values]
+    out = layer.output.scale
+    if layer.arithmetic == "real":
+        scales = (first / out, second / out)
+        if operation == "multiply":
+            scales = (first * second / out, 1.0)
+        spec: Any = elementwise.CombinedReal(pair, scales, *layer.limits)
+        low.step(elementwise.combine_real, spec, *places, node=node.name)
+        return
+    twice = 2 * max(first, second)
+    reals = [first / twice, second / twice, twice / (2**_ADD_BITS * out)]
+    if operation == "multiply":
+        reals = [float(np.float32(first) * np.float32(second) / np.float32(out))]
+    fixed = tuple(encode_multiplier(real) for real in reals)
+    spec = elementwise.Combined(pair, fixed, _ADD_BITS, *layer.limits)
+    low.step(elementwise.combine_fixed, spec, *places, node=node.name)
+
+
+def _ratio(layer: Quantized) -> float:
+    return layer.operands[0].scale / layer.output.scale
+
+
+def _lower_window_mean(low: LoweringContext, node: Node, layer: Quantized) -> None:
+    x, y = low.source(node), low.output(node.name)
+    operation: Any = _operation(layer)
+    (top, _), (left, _) = operation.pads((x.map.height, x.map.width))
+    pool = Pool("avg", x.map, y.map, operation.kernel, operation.strides, (top, left))
+    ratio = _ratio(layer) if layer.arithmetic == "real" else 0.0
+    spec = means.WindowMean(pool, layer.operands[0].zero_point, ratio, *layer.limits)
+    places = (BufferRef(x.buffer), BufferRef(y.buffer))
+    low.step(means.mean_of_window, spec, *places, node=node.name, parts=y.map.height)
+
+
+def _lower_image_mean(low: LoweringContext, node: Node, layer: Quantized) -> None:
+    x, y = low.source(node), low.output(node.name)
+    count, m, shift = x.map.height * x.map.width, None, 0
+    if layer.arithmetic == "fixed_point":
+        whole, shift = encode_multiplier(_ratio(layer))
+        by = min(count.bit_length() - 1, 32, 31 + shift)
+        m, shift = (whole << by) // count, shift - by
+    spec = means.ImageMean(x.map, m, shift, _ratio(layer), *layer.limits)
+    places = (BufferRef(x.buffer), BufferRef(y.buffer))
+    low.step(means.mean_of_image, spec, *places, node=node.name)
+
+
+def _lower_softmax(low: LoweringContext, node: Node, layer: Quantized) -> None:
+    x, y = low.source(node), low.output(node.name)
+    rounding = "llvm.roundeven"
+    if layer.arithmetic == "fixed_point":
+        is_uint8 = layer.output.dtype == "uint8"
+        rounding = "truncate" if is_uint8 else "llvm.round"
+    powers = np.exp(
+        -np.float32(layer.operands[0].scale) * np.arange(256, dtype=np.float32)
+    )
+    spec = softmax.IntegerSoftmax(
+        x.map,
+        y.map,
+        tuple(powers.tolist()),
+        layer.output.scale,
+        rounding,
+        *layer.limits,
+    )
+    places = (BufferRef(x.buffer), BufferRef(y.buffer))
+    low.step(softmax.softmax, spec, *places, node=node.name)
+
+
+def _lower_resize(low: LoweringContext, node: Node, layer: Quantized) -> None:
+    x, y = low.source(node), low.output(node.name)
+    operation: Any = layer.operation
+    rows, columns = (
+        ten_bit_taps(n, m, operation.coordinates)
+        for n, m in ((x.map.height, y.map.height), (x.map.width, y.map.width))
+    )
+    zero_point = layer.operands[0].zero_point
+    spec = resize.Interpolation(x.map, y.map, rows, columns, zero_point, *layer.limits)
+    places = (BufferRef(x.buffer), BufferRef(y.buffer))
+    low.step(resize.interpolate, spec, *places, node=node.name)
+
+
+_OPERATIONS: dict[type[Layer], Lower] = {
+    pl.Add: _lower_pair,
+    pl.AvgPool1D: _lower_window_mean,
+    pl.AvgPool2D: _lower_window_mean,
+    pl.Conv1D: _lower_sums,
+    pl.Conv2D: _lower_sums,
+    pl.ConvTranspose2D: _lower_sums,
+    pl.Dense: _lower_sums,
+    pl.GlobalAvgPool1D: _lower_image_mean,
+    pl.GlobalAvgPool2D: _lower_image_mean,
+    pl.Multiply: _lower_pair,
+    pl.Pointwise: _lower_lookup,
+    pl.Rescale: _lower_lookup,
+    pl.Resize: _lower_resize,
+    pl.Softmax: _lower_softmax,
+    pl.Subtract: _lower_pair,
+}
