@@ -38,6 +38,27 @@ if TYPE_CHECKING:
         Sequential,
         load_network,
     )
+    from pellucid.network.composites import (
+        AdaptiveAvgPool1D,
+        AdaptiveAvgPool2D,
+        AdaptiveMaxPool1D,
+        AdaptiveMaxPool2D,
+        DilatedMaxPool1D,
+        DilatedMaxPool2D,
+        GlobalMaxPool1D,
+        Pad1D,
+        Pad2D,
+        ReduceL1,
+        ReduceL2,
+        ReduceLogSumExp,
+        ReduceMax,
+        ReduceMean,
+        ReduceMin,
+        ReduceSum,
+        ReduceSumSquare,
+        ReduceVariance,
+        SeparableConv2D,
+    )
     from pellucid.network.expression import math
     from pellucid.network.initializers import Constant, Normal, Uniform
     from pellucid.network.layers import (
@@ -135,6 +156,25 @@ __version__ = "0.1.0"
 install()  # the modules of 0.1 under their former names
 
 __all__ = [
+    "AdaptiveAvgPool1D",
+    "AdaptiveAvgPool2D",
+    "AdaptiveMaxPool1D",
+    "AdaptiveMaxPool2D",
+    "DilatedMaxPool1D",
+    "DilatedMaxPool2D",
+    "GlobalMaxPool1D",
+    "Pad1D",
+    "Pad2D",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSumExp",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "ReduceVariance",
+    "SeparableConv2D",
     "Dice",
     "Focal",
     "Huber",

@@ -42,6 +42,19 @@ def _combined(kind: type[pl.Layer]) -> pl.Network:
     )
 
 
+def _composed() -> pl.Network:
+    """Reductions, padding modes and pools that are composed of layers."""
+    image = pl.Input(*IMAGE)
+    x = pl.Pad2D(((2, 1), (0, 2)), mode="reflect")(image)
+    y = pl.Pad2D(1, value=0.5)(pl.AdaptiveMaxPool2D((5, 4))(x))
+    z = pl.ReduceMin(-1, keepdims=True)(pl.Pad2D(2, mode="edge")(y))
+    mean = pl.ReduceMean(axis=(0, 2))(x)
+    return pl.Network(
+        inputs=image,
+        outputs=pl.Concat()(pl.Flatten()(pl.AdaptiveAvgPool2D(2)(z)), mean),
+    )
+
+
 def _flat_branches() -> pl.Network:
     """Two readers of one Flatten: no dense layer can take its order on."""
     image = pl.Input(*IMAGE)
@@ -87,6 +100,7 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "boxes": _boxes,
     "branches": _branches,
     "clip": lambda: image_then(pl.Clip(-1, 2)),
+    "composed": _composed,
     "conv": lambda: image_then(pl.Conv2D(5, kernel_size=(3, 2), stride=(2, 1))),
     "conv_1d": lambda: image_then(
         pl.Conv1D(6, 3, padding=1),

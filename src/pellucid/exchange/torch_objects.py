@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +43,46 @@ def read_object(source: Any, input_shape: Shapes | None) -> ModelFile:
     import torch
 
     name = type(source).__name__
-    if isinstance(source, torch.nn.Module):
-        shapes = _input_shapes(input_shape)
-        try:
-            with _in_eval_mode(source):
-                source = export_program(source, shapes)
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ExchangeError(
-                f"import: a module must be one that torch.export takes; got {reason}"
-            ) from error
+    if not isinstance(source, torch.nn.Module):
+        return _read(source, name)
+    shapes = _input_shapes(input_shape)
+    if not any(len(shape) in (2, 4) for shape in shapes):
+        return _read(_export(source, shapes), name)
+    # (length, channels): most modules have the channels first, ours have them last
+    first = [
+        (shape[-1], *shape[:-1]) if len(shape) in (2, 4) else shape for shape in shapes
+    ]
+    try:
+        file = _read(_export(source, shapes), name)
+    except ExchangeError:
+        return _read(_export(source, first), name)
+    entered = [file.network.shapes[entry] for entry in file.network.inputs]
+    return file if entered == shapes else _read(_export(source, first), name)
+
+
+def _export(module: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
+    """Return the exported program of a module, in eval mode."""
+    try:
+        with _in_eval_mode(module):
+            return export_program(module, shapes)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ExchangeError(
+            f"import: a module must be one that torch.export takes; got {reason}"
+        ) from error
+
+
+def _read(program: Any, name: str) -> ModelFile:
+    """Read an exported program by its archive."""
+    import torch
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "module.pt2"
-        torch.export.save(source, path)
+        torch.export.save(program, path)
         with translate_errors(Path("module"), "module"):
             graph = Graph(load_archive(path))
             file = graph.file(name)
-            _check(source, graph, file)
+            _check(program, graph, file)
     return file
 
 

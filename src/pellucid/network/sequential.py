@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pellucid.errors import NetworkError
+from pellucid.network.composites import Composite
 from pellucid.network.graph import Network
 from pellucid.network.layers import Input, Layer, Value
 from pellucid.network.layers.base import check_arity
@@ -11,7 +12,7 @@ from pellucid.network.preprocessing import Preprocessing
 
 
 def Sequential(  # noqa: N802 - reads as the class people know
-    *layers: Layer | Network | list[Layer],
+    *layers: Layer | Composite | Network | list[Layer],
     name: str = "network",
     preprocessing: Preprocessing | None = None,
 ) -> Network:
@@ -19,7 +20,7 @@ def Sequential(  # noqa: N802 - reads as the class people know
 
     Parameters
     ----------
-    *layers : Layer or Network
+    *layers : Layer, composite or Network
         An Input first; one list of layers will do as well. A layer that stands twice
         shares its weights; a network of one input and one output is nested.
     name, preprocessing
@@ -41,7 +42,7 @@ def Sequential(  # noqa: N802 - reads as the class people know
     >>> Sequential(Input(2), Dense(4, activation="sigmoid"), Dense(1)).output_shape
     (1,)
     """
-    flat: list[Layer | Network] = []
+    flat: list[Layer | Composite | Network] = []
     for layer in layers:
         flat.extend(layer if isinstance(layer, list | tuple) else [layer])
     if not flat or not isinstance(flat[0], Input):
@@ -51,6 +52,9 @@ def Sequential(  # noqa: N802 - reads as the class people know
     for layer in flat[1:]:
         if isinstance(layer, Network):
             require_single(f"Sequential, layer '{layer.name}'", layer, sharing=True)
+            value = layer(value)
+            continue
+        if isinstance(layer, Composite):
             value = layer(value)
             continue
         if not isinstance(layer, Layer) or isinstance(layer, Input):

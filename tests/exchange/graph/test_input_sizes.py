@@ -28,7 +28,8 @@ def test_free_sizes_are_those_that_are_wanted(sizes, wanted, is_first, closed):
         ((None,), r"--input-size LENGTH \(input_shape=\(length,\)\)"),
         ((None, None, 3), r"SIZE HEIGHT,WIDTH \(input_shape=\(height, width, 3\)\)"),
         ((None, 5, None), r"HEIGHT,WIDTH,CHANNELS \(input_shape=\(height, 5, channels"),
-        ((None,) * 4, r"SIZE1,SIZE2,SIZE3,SIZE4"),
+        ((None,) * 4, r"DEPTH,HEIGHT,WIDTH,CHANNELS"),
+        ((None,) * 5, r"SIZE1,SIZE2,SIZE3,SIZE4,SIZE5"),
     ],
 )
 def test_the_question_names_the_sizes(sizes, message):

@@ -113,6 +113,7 @@ MODULES = {
         lambda x: F.adaptive_avg_pool2d(x, (1, 1)).view(x.size(0), -1)
     ),
     "a pool of its own size": lambda: layers(gap(6)),
+    "a pool of uneven bins": lambda: layers(gap(4), inputs=64),
     "a pool that divides": lambda: layers(gap((3, 2)), inputs=24),
     "AdaptiveMaxPool2d": lambda: layers(nn.AdaptiveMaxPool2d(1), inputs=4),
 }
@@ -121,7 +122,6 @@ REFUSED = {
         lambda: before(lambda m, x: torch.div(x, 2, rounding_mode="floor")),
         "rounding_mode=None",
     ),
-    "an uneven pool": (lambda: layers(gap(4), inputs=64), "that divides"),
     "log-softmax inside": (
         lambda: between(lambda m, x: F.relu(F.log_softmax(x, 1))),
         "must have the network's value",

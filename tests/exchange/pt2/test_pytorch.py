@@ -16,8 +16,6 @@ from pellucid import exchange
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")
 NOT_BACK = {
-    "avg_pool_uneven": "aten.div",
-    "l2_normalize": "aten.linalg_vector_norm",
     "resize": "aten.matmul",
     "resize_exact": "aten.index_select",
 }

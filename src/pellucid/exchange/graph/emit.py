@@ -6,7 +6,7 @@ An operator of the file goes to its format's own reader; what passes made is her
 * ``clip`` of x (low, high);
 * ``layer_norm`` of x (axis, epsilon, scale, offset);
 * ``group_norm`` of x (groups, epsilon, scale, offset);
-* ``mean`` of an image's height and width (axes, keepdims);
+* ``mean`` (axes, keepdims);
 * ``channel_shuffle`` (axis, groups), ``enlarge`` (factors);
 * ``reshape`` and ``transpose`` (perm), which views are.
 """
@@ -20,10 +20,15 @@ from typing import Any
 import numpy as np
 
 from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph.composing import compose
 from pellucid.exchange.graph.ir import Graph, Operator
 from pellucid.exchange.graph.network_builder import NetworkBuilder
+from pellucid.exchange.graph.reductions import reduce
 from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.network import layers as pl
+from pellucid.network.composites import Composer, ReduceMean
+from pellucid.network.composites.padding import repeat_each
 from pellucid.network.layers import Layer, Shape
 
 
@@ -148,17 +153,27 @@ def _group_norm(made: _Made) -> Tensor:
 def _mean(made: _Made) -> Tensor:
     x, given = made.x, made.operator.attributes
     own = {x.axis(axis) for axis in given["axes"]}
-    if len(x.shape) != 3 or own != {1, 2}:
-        made.ref.refuse("average height and width", f"axes={given['axes']}")
+    is_image = x.axes == made.builder.image_axes
+    if not is_image or own != {1, 2}:
+        axes, keepdims = given["axes"], given["keepdims"]
+        return reduce(made.builder, made.ref, x, ReduceMean, axes, keepdims=keepdims)
     if given["keepdims"]:
         return made.builder.global_average(made.ref, x, as_image=True)
     return made.builder.global_mean(made.ref, x)
 
 
 def _channel_shuffle(made: _Made) -> Tensor:
-    given, x = made.operator.attributes, made.x
-    made.builder.channels(made.ref, x, given["axis"])
-    return made.builder.layer(made.ref, pl.ChannelShuffle(given["groups"]), [x])
+    """Exchange groups: of channels by their layer, of another axis step by step."""
+    axis, groups = (made.operator.attributes[name] for name in ("axis", "groups"))
+    x, builder, ref = made.x, made.builder, made.ref
+    shape = x.foreign_shape
+    if x.order is None and x.axes[axis] == len(x.shape) > 1:
+        return builder.layer(ref, pl.ChannelShuffle(groups), [x])
+    split = (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
+    order = list(range(len(split)))
+    order[axis], order[axis + 1] = axis + 1, axis
+    parts = builder.reshape(ref.part("groups"), x, split)
+    return builder.reshape(ref, builder.transpose(ref, parts, order), shape)
 
 
 def _clip(made: _Made) -> Tensor:
@@ -167,12 +182,23 @@ def _clip(made: _Made) -> Tensor:
 
 
 def _enlarge(made: _Made) -> Tensor:
+    """Repeat each element: of an image's pixels, or of other axes."""
     x, factors = made.x, made.operator.attributes["factors"]
     own = {x.axis(i): factor for i, factor in enumerate(factors) if factor != 1}
-    if len(x.shape) != 3 or not set(own) <= {1, 2}:
-        made.ref.refuse("repeat the pixels of an image", f"factors={factors}")
-    layer = pl.Upsample2D((own.get(1, 1), own.get(2, 1)))
-    return made.builder.layer(made.ref, layer, [x])
+    if len(x.shape) == 3 and set(own) <= {1, 2}:
+        layer = pl.Upsample2D((own.get(1, 1), own.get(2, 1)))
+        return made.builder.layer(made.ref, layer, [x])
+    if 0 in own or None in own:
+        made.ref.refuse("repeat elements of axes that a layer has", f"{factors}")
+    x = relayout.in_order(made.builder, made.ref, x)
+
+    def place(composer: Composer[Tensor], value: Tensor) -> Tensor:
+        for axis, factor in own.items():
+            value = repeat_each(composer, value, (axis or 0) - 1, factor)
+        return value
+
+    enlarged = compose(made.builder, made.ref, x, place)
+    return replace(x, node=enlarged.node, shape=enlarged.shape)
 
 
 def _reshape(made: _Made) -> Tensor:

@@ -13,6 +13,7 @@ _WORDS = {
     1: ("length",),
     2: ("length", "channels"),
     3: ("height", "width", "channels"),
+    4: ("depth", "height", "width", "channels"),
 }
 Sizes = Sequence[int | None]  # of one example in a file; None where it is free
 
@@ -32,21 +33,21 @@ def close_sizes(
         Our shape: (height, width, channels), or (height, width) where the file has
         the channels.
     is_first : bool
-        Whether the file's images are (C, H, W).
+        Whether the file has the channels first: images are (C, H, W).
 
     Raises
     ------
     ExchangeError
         If a size is free and none is named, or the file fixes another.
     """
-    own = _turn(sizes) if is_first and len(sizes) == 3 else tuple(sizes)
+    own = _turn(sizes) if is_first else tuple(sizes)
     if wanted is None:
         if None in own:
             _ask(name, own)
         closed = tuple(int(size or 0) for size in own)
     else:
         closed = _close(name, own, wanted)
-    return (closed[2], *closed[:2]) if is_first and len(closed) == 3 else closed
+    return (closed[-1], *closed[:-1]) if is_first else closed
 
 
 def require_one_input(names: Sequence[str], wanted: Shape | None) -> None:

@@ -112,7 +112,11 @@ class Squares:
         )
 
 
-def square(x: Tensor, other: Tensor) -> Squares | None:
-    """Begin, where an image is multiplied by itself."""
+def square(x: Tensor, other: Tensor, is_averaged: bool) -> Squares | None:
+    """Begin, where an image is multiplied by itself, and channels of it are averaged.
+
+    ``is_averaged`` says that only what can average channels reads it.
+    """
     is_same = x.node == other.node and x.same_layout(other)
-    return Squares(x) if is_same and len(x.foreign_shape) == 4 else None
+    is_image = len(x.foreign_shape) == 4
+    return Squares(x) if is_same and is_averaged and is_image else None

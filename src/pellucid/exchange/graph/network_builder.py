@@ -16,7 +16,8 @@ import numpy as np
 
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange.errors import OperatorRef
-from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph import constants, relayout
+from pellucid.exchange.graph.composing import compose
 from pellucid.exchange.graph.shared_weights import ReorderedRows, share_weights
 from pellucid.exchange.graph.tensor import (
     BATCH,
@@ -28,6 +29,8 @@ from pellucid.exchange.graph.tensor import (
 )
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
+from pellucid.network.checks import Pair
+from pellucid.network.composites import DilatedMaxPool1D, DilatedMaxPool2D
 from pellucid.network.layers import Input, Layer, Shape
 from pellucid.network.node import place as make_node
 from pellucid.network.window import Pads
@@ -97,6 +100,15 @@ class NetworkBuilder:
             name = f"{base}_{count}"
         return name
 
+    def rename(self, name: str, ref: OperatorRef) -> str:
+        """Name the latest node, without weights, as the operator; return the name."""
+        node = self.nodes.pop(name)
+        named = self._name(ref.name, node.layer.stem)
+        self.nodes[named] = make_node(named, node.layer, node.inputs)
+        if self._latest is not None and self._latest.node == name:
+            self._latest = None
+        return named
+
     def finish(
         self,
         output: Tensor | Sequence[Tensor],
@@ -149,6 +161,9 @@ class NetworkBuilder:
             is_image = len(self._input_axes) == 4
             images = self._input_axes if is_image else self.image_axes
             layouts.append([n for n in images if n is not None and own[n] > 1])
+        if len(output.shape) == 2 and self._input_axes == (0, 2, 1):
+            # a sequence, as it begins
+            layouts.append([n for n in (0, 2, 1) if own[n] > 1])
         if output.order is None and axes in layouts:
             return output
         if output.axes[0] != 0:
@@ -215,9 +230,12 @@ class NetworkBuilder:
         kind: Any,
         *,
         ceil: bool = False,
+        dilation: Pair = (1, 1),
         **sizes: Any,
     ) -> Tensor:
         """Add a pool; ``ceil`` lets the last window stand over the edge."""
+        if dilation != (1, 1):
+            return self._dilated(ref, x, ceil=ceil, dilation=dilation, **sizes)
         if not ceil and self.is_row(x) and sizes["kernel_size"][0] == 1:
             flat = {pl.MaxPool2D: pl.MaxPool1D, pl.AvgPool2D: pl.AvgPool1D}[kind]
             return self.layer(ref, flat(**_along_row(sizes)), [x])
@@ -226,17 +244,31 @@ class NetworkBuilder:
             sizes["padding"] = _with_last_window(image.shape, **sizes)
         return self.layer(ref, kind(**sizes), [image])
 
+    def _dilated(
+        self, ref: OperatorRef, x: Tensor, *, ceil: bool, dilation: Pair, **sizes: Any
+    ) -> Tensor:
+        """Add a max-pool whose windows have gaps."""
+        image = self.image(ref, x)
+        if ceil:
+            reach = zip(sizes["kernel_size"], dilation, strict=True)
+            extent = {**sizes, "kernel_size": [(k - 1) * d + 1 for k, d in reach]}
+            sizes["padding"] = _with_last_window(image.shape, **extent)
+        made = DilatedMaxPool2D(dilation=dilation, **sizes)
+        return replace(compose(self, ref, image, made.compose), axes=image.axes)
+
     def is_row(self, x: Tensor) -> bool:
         """Whether x is a sequence that the file has as an image of height 1."""
         row = tuple({0: 0, 1: None, 2: 1, 3: 2}[axis] for axis in self.image_axes)
         return len(x.shape) == 2 and x.axes == row
 
     def sequence(self, ref: OperatorRef, x: Tensor) -> Tensor:
-        """Return x if it is a batch of sequences in the file's usual layout."""
+        """Return x, a sequence, held by a node of (length, channels)."""
         axes = (0, 1, 2) if self.image_axes[-1] == 3 else (0, 2, 1)
-        if len(x.shape) != 2 or x.axes != axes:
+        if x.axes == axes:
+            return x
+        if len(x.axes) != 3 or x.axes[0] != 0:
             ref.refuse("read a batch of sequences", f"{_shown(x)} laid out as {x.axes}")
-        return x
+        return relayout.with_axes(self, ref.part("sequence"), x, axes)
 
     def conv1d(
         self,
@@ -249,17 +281,56 @@ class NetworkBuilder:
         """Add a Conv1D; weight (k, in / groups, out)."""
         row = self.sequence(ref, x)
         inputs = weight.shape[1] * sizes.get("groups", 1)
-        if inputs != x.shape[1]:
-            ref.refuse(f"read {inputs} channels", f"{x.shape[1]}")
+        if inputs != row.shape[1]:
+            ref.refuse(f"read {inputs} channels", f"{row.shape[1]}")
         layer = pl.Conv1D(
             weight.shape[2], weight.shape[0], bias=bias is not None, **sizes
         )
         weights = {"weight": weight} if bias is None else _pair(weight, bias)
         return self.layer(ref, layer, [row], weights)
 
-    def pool1d(self, ref: OperatorRef, x: Tensor, layer: Layer) -> Tensor:
-        """Add a pool of sequences."""
-        return self.layer(ref, layer, [self.sequence(ref, x)])
+    def average_with_zeros(
+        self, ref: OperatorRef, x: Tensor, *, ceil: bool, padding: Pads, **sizes: Any
+    ) -> Tensor:
+        """Add an average pool in which the zeros around the image count."""
+        image = self.image(ref, x)
+        around = padding
+        if ceil:
+            around = _with_last_window(image.shape, padding=padding, **sizes)
+        padded = self.pad(ref.part("pad"), image, padding)
+        pairs = zip(around, padding, strict=True)
+        (bottom, right) = (whole[1] - zeros[1] for whole, zeros in pairs)
+        rest: Pads = ((0, bottom), (0, right))  # which does not count
+        return self.layer(ref, pl.AvgPool2D(padding=rest, **sizes), [padded])
+
+    def pool1d(
+        self,
+        ref: OperatorRef,
+        x: Tensor,
+        kind: Any,
+        window: tuple[int, int, Pair],
+        *,
+        ceil: bool = False,
+        counts_zeros: bool = False,
+        dilation: int = 1,
+    ) -> Tensor:
+        """Add a pool of sequences: of (size, stride, elements around)."""
+        row = self.sequence(ref, x)
+        size, stride, sides = window
+        extent = dilation * (size - 1) + 1
+        around = sides
+        if ceil:
+            around = _last_window(row.shape[0], extent, stride, sides)
+        if kind is pl.AvgPool1D and counts_zeros and any(sides):
+            both = ((0, 0), sides) if row.axes[1] == 2 else (sides, (0, 0))
+            row = relayout.pad(self, ref.part("pad"), row, ((0, 0), *both))
+            around = (0, around[1] - sides[1])
+        if dilation == 1:
+            return self.layer(ref, kind(size, stride, around), [row])
+        if kind is not pl.MaxPool1D:
+            ref.refuse("have dilation 1", f"{dilation}")
+        made = DilatedMaxPool1D(size, stride, around, dilation)
+        return replace(compose(self, ref, row, made.compose), axes=row.axes)
 
     def global_average_1d(self, ref: OperatorRef, x: Tensor) -> Tensor:
         """Average each channel of a sequence: to (N, C)."""
@@ -483,6 +554,8 @@ class NetworkBuilder:
         With mean 0, variance 1 and epsilon 0 it is ``x · scale + offset``; by ones and
         zeros it is x.
         """
+        if not all(constants.is_per_channel(x, c) for c in (scale, offset)):
+            return constants.affine(self, ref, x, scale=scale, offset=offset)
         given = scale if scale is not None else offset
         dtype = np.float32 if given is None else given.dtype
         ones = np.ones(x.shape[-1], dtype)
@@ -504,6 +577,7 @@ class NetworkBuilder:
 
         ``can_fold`` says that nothing else reads x.
         """
+        can_fold = can_fold and constants.is_per_channel(x, constant)
         biased = self.fold_bias(ref, x, constant) if can_fold else None
         return biased or self.affine(ref, x, offset=constant)
 
@@ -536,7 +610,7 @@ class NetworkBuilder:
         """
         if len(inputs) == 1:
             return inputs[0]
-        widest = max(inputs, key=lambda x: len(x.shape))
+        widest = max(inputs, key=lambda x: (len(x.shape), prod(x.shape)))
         is_one_shape = len({x.foreign_shape for x in inputs}) == 1
         if is_one_shape and not all(map(widest.broadcasts, inputs)):
             given = ref.part("layout")
@@ -708,13 +782,15 @@ def _with_last_window(
 
     A window that would begin in the padding behind the image is left out.
     """
-    sides = []
-    for n, k, s, (before, after) in zip(
-        shape[:2], kernel_size, stride, padding, strict=True
-    ):
-        count = -(-(n + before + after - k) // s) + 1
-        if (count - 1) * s >= n + before:
-            count -= 1
-        missing = (count - 1) * s + k - (n + before + after)
-        sides.append((before, after + max(missing, 0)))
-    return sides[0], sides[1]
+    rows = zip(shape[:2], kernel_size, stride, padding, strict=True)
+    top_bottom, left_right = (_last_window(*row) for row in rows)
+    return top_bottom, left_right
+
+
+def _last_window(n: int, k: int, s: int, sides: Pair) -> Pair:
+    before, after = sides
+    count = -(-(n + before + after - k) // s) + 1
+    if (count - 1) * s >= n + before:
+        count -= 1
+    missing = (count - 1) * s + k - (n + before + after)
+    return before, after + max(missing, 0)

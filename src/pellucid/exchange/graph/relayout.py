@@ -15,8 +15,12 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.composing import compose
 from pellucid.exchange.graph.tensor import BATCH, Tensor
 from pellucid.network import layers as pl
+from pellucid.network.composites import Composer
+from pellucid.network.composites.padding import Mode
+from pellucid.network.composites.padding import pad as lengthen
 from pellucid.network.layers import Shape
 
 if TYPE_CHECKING:
@@ -283,27 +287,30 @@ def pad(
     ref: OperatorRef,
     x: Tensor,
     sides: Sequence[tuple[int, int]],
+    mode: Mode = "constant",
+    value: float = 0.0,
 ) -> Tensor:
-    """Pad foreign axes with zeros; where sides are negative, crop."""
+    """Pad foreign axes, with zeros unless said otherwise; crop by negative sides."""
     x = in_order(builder, ref, x)
-    own = {axis: pair for axis, pair in zip(x.axes, sides, strict=True) if any(pair)}
-    if 0 in own or None in own:
-        ref.refuse("pad axes that a layer has", f"{list(sides)} of {show(x)}")
+    padded = [j for j, pair in enumerate(sides) if any(pair)]
+    if any(x.axes[j] == 0 for j in padded):
+        ref.refuse("leave the batch as it is", f"{list(sides)} of {show(x)}")
+    if any(x.axes[j] is None for j in padded):
+        x = as_foreign(builder, ref.part("layout"), x)
     cropped = [
         (j, max(-first, 0), n - max(-last, 0), 1)
         for j, ((first, last), n) in enumerate(zip(sides, x.foreign_shape, strict=True))
         if min(first, last) < 0
     ]
     x = take(builder, ref, x, cropped)
-    added = {axis: (max(a, 0), max(b, 0)) for axis, (a, b) in own.items() if axis}
-    added = {axis: pair for axis, pair in added.items() if any(pair)}
-    rank = len(x.shape)
-    channels = added.pop(rank, None)
-    if added and (rank != 3 or not set(added) <= {1, 2}):
-        ref.refuse("pad height, width or channels", f"{list(sides)} of {show(x)}")
-    if added:
-        around = added.get(1, (0, 0)), added.get(2, (0, 0))
-        x = builder.layer(ref, pl.ZeroPad2D(around), [x])
-    if channels:
-        x = builder.layer(ref, pl.PadChannels(*channels), [x])
-    return x
+    own = {
+        axis - 1: (max(a, 0), max(b, 0))
+        for axis, (a, b) in zip(x.axes, sides, strict=True)
+        if axis
+    }
+
+    def place(composer: Composer[Tensor], given: Tensor) -> Tensor:
+        return lengthen(composer, given, own, mode, value, who="padding")
+
+    made = compose(builder, ref, x, place)
+    return replace(x, node=made.node, shape=made.shape)

@@ -22,6 +22,11 @@ FIRST = (0, 3, 1, 2)  # N, C, H, W out of our N, H, W, C
 LAST = (0, 1, 2, 3)
 
 
+def first_axes(rank: int) -> tuple[int, ...]:
+    """Return (N, C, …) out of our (N, …, C), of that many axes with the batch."""
+    return (0, rank - 1, *range(1, rank - 1))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
     """A foreign tensor: which node holds it, and where each of its axes is there.

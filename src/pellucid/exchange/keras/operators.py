@@ -155,7 +155,7 @@ def _pool1d(kind: Any) -> Callable[[OperatorView], Tensor]:
         size = _one(op, "pool_size", 2)
         stride = _one(op, "strides", size)
         layer = kind(size, stride, op.get("padding", "valid"))
-        return op.builder.pool1d(op.ref, op.inputs[0], layer)
+        return op.builder.layer(op.ref, layer, [op.inputs[0]])
 
     return read
 

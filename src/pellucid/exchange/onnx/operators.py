@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
+from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
+from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
-from pellucid.exchange.graph.tensor import Array, LogProbabilities, Tensor
-from pellucid.exchange.onnx import moves, normalizations, pointwise, resize, windows
+from pellucid.exchange.graph.tensor import BATCH, FIRST, Array, LogProbabilities, Tensor
+from pellucid.exchange.onnx import (
+    moves,
+    normalizations,
+    pointwise,
+    reductions,
+    resize,
+    windows,
+)
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
+from pellucid.network.composites import ReduceMean
+from pellucid.network.expression import math
 
 Result = Tensor | Squares
+#: what reads the squares of a local response norm
+_AVERAGING = frozenset({"Pad", "Reshape", "Unsqueeze"})
 _VECTOR_READERS = frozenset({"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze"})
 
 
@@ -36,8 +49,11 @@ def _log_softmax(op: OperatorView) -> LogProbabilities:
     return LogProbabilities(_softmax(op))
 
 
-def _log(op: OperatorView) -> LogProbabilities:
-    return op.builder.log(op.ref, op.tensor())
+def _log(op: OperatorView) -> Any:
+    x = op.tensor()
+    if isinstance(op.builder.nodes[x.node].layer, pl.Softmax):
+        return op.builder.log(op.ref, x)
+    return op.builder.elementwise(op.ref, x, pl.Elementwise(math.log))
 
 
 def _gemm(op: OperatorView) -> Tensor:
@@ -94,26 +110,31 @@ def _mul(op: OperatorView) -> Result:
     if constants:
         scale = _aligned(op, constants[0])
         return op.builder.affine(op.ref, tensors[0], scale=scale)
-    squares = square(op.tensor(0), op.tensor(1))
-    return squares or op.builder.arithmetic(op.ref, pl.Multiply(), tensors)
+    squares = square(
+        op.tensor(0), op.tensor(1), bool(op.readers) and op.readers <= _AVERAGING
+    )
+    return squares or multiply(op.builder, op.ref, tensors)
 
 
 def _one_number(op: OperatorView, constant: Array) -> float:
     if constant.size != 1:
-        op.refuse("be a part of a local response norm", f"{constant.size} numbers")
+        op.refuse("have one number as its constant", f"{constant.size} numbers")
     return float(constant.reshape(-1)[0])
 
 
-def _pow(op: OperatorView) -> Squares:
-    part = op.inputs[0]
-    if not isinstance(part, Squares):
-        op.refuse("be a part of a local response norm", "the power of a value")
-    return part.power(op.ref, _one_number(op, op.constant(1)))
+def _pow(op: OperatorView) -> Result:
+    part, exponent = op.inputs[0], op.inputs[1]
+    if isinstance(part, Squares):
+        return part.power(op.ref, _one_number(op, op.constant(1)))
+    return power(op.builder, op.ref, part, exponent)
 
 
 def _div(op: OperatorView) -> Tensor:
-    if op.has(1) and isinstance(op.inputs[1], Squares):
-        return op.inputs[1].divide(op.ref, op.tensor(), op.builder)
+    part, other = op.inputs[0], op.inputs[1] if op.has(1) else None
+    if isinstance(other, Squares):
+        return other.divide(op.ref, op.tensor(), op.builder)
+    if isinstance(other, Tensor):
+        return divide(op.builder, op.ref, part, other)
     scale = 1 / _aligned(op, op.constant(1))
     return op.builder.affine(op.ref, op.tensor(), scale=scale)
 
@@ -128,9 +149,26 @@ def _sum(op: OperatorView) -> Tensor:
     return op.builder.add(op.ref, tensors)
 
 
-def _max(op: OperatorView) -> Tensor:
+def _limit(is_low: bool) -> Callable[[OperatorView], Tensor]:
+    """Max and Min: of values, and of numbers that limit them."""
+
+    def read(op: OperatorView) -> Tensor:
+        tensors, constants = _split(op)
+        x = extreme(op.builder, op.ref, tensors, is_largest=is_low)
+        for constant in constants:
+            value = _one_number(op, constant)
+            limits = (value, None) if is_low else (None, value)
+            x = op.builder.clip(op.ref, x, *limits)
+        return x
+
+    return read
+
+
+def _mean(op: OperatorView) -> Tensor:
+    """Mean of values: their sum divided by their number."""
     tensors = [op.tensor(i) for i in range(len(op.inputs))]
-    return op.builder.arithmetic(op.ref, pl.Maximum(), tensors)
+    share = np.full(1, 1 / len(tensors), np.float32)
+    return op.builder.affine(op.ref, op.builder.add(op.ref, tensors), scale=share)
 
 
 def _split(op: OperatorView) -> tuple[list[Any], list[Array]]:
@@ -210,15 +248,24 @@ def _transpose(op: OperatorView) -> Tensor:
     return op.builder.transpose(op.ref, x, permutation)
 
 
-def _erf(op: OperatorView) -> NoReturn:
-    op.refuse("be a part of GELU, x / 2 · (1 + erf(x / √2))", op.operator)
+def _tile(op: OperatorView) -> Tensor:
+    repeats = op.numbers(1, "repeats") or []
+    return tile(op.builder, op.ref, op.tensor(), repeats)
 
 
-def _tile(op: OperatorView) -> NoReturn:
-    op.refuse("repeat the pixels of an image", f"repeats={op.numbers(1, 'repeats')}")
+def _expand(op: OperatorView) -> Tensor:
+    shape = [BATCH if n == -1 else n for n in op.shape_argument()]
+    x, readers = op.tensor(), op.readers
+    return expand(op.builder, op.ref, x, shape, readers=readers, stretching=_STRETCHING)
+
+
+#: operators that stretch axes of length 1 themselves
+_STRETCHING = ("Add", "Div", "Max", "Min", "Mul", "Sub", "Sum")
 
 
 def _global_average(op: OperatorView) -> Tensor:
+    if len(op.tensor().axes) != 4:
+        return windows.pool_all(op, ReduceMean)
     as_vector = bool(op.readers) and op.readers <= _VECTOR_READERS
     return op.builder.global_average(op.ref, op.tensor(), as_image=not as_vector)
 
@@ -226,18 +273,9 @@ def _global_average(op: OperatorView) -> Tensor:
 def _reduce_mean(op: OperatorView) -> Tensor:
     x, rank = op.tensor(), len(op.tensor().axes)
     axes = op.numbers(1, "axes") or []
-    if len(x.shape) == 2 and {axis % rank for axis in axes} == {x.axes.index(1)}:
-        if op.attribute("keepdims", 1):
-            op.refuse("have keepdims=0", "1")
-        return op.builder.layer(op.ref, pl.GlobalAvgPool1D(), [x], axes=(0, 1))
-    spatial = {x.axes.index(1), x.axes.index(2)} if len(x.shape) == 3 else set()
+    spatial = {x.axes.index(1), x.axes.index(2)} if x.axes == FIRST else set()
     if not spatial or {axis % rank for axis in axes} != spatial:
-        op.refuse("average height and width", f"axes={axes}")
-    if x.axes != op.builder.image_axes:
-        # an image that was transposed: only its mean as a vector has one layout
-        if op.attribute("keepdims", 1):
-            op.refuse("have keepdims=0", "1")
-        return op.builder.layer(op.ref, pl.GlobalAvgPool2D(), [x], axes=(0, 1))
+        return reductions.reduce(op, ReduceMean)
     if op.attribute("keepdims", 1):
         return _global_average(op)
     return op.builder.global_mean(op.ref, x)
@@ -245,6 +283,7 @@ def _reduce_mean(op: OperatorView) -> Tensor:
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     **pointwise.READERS,
+    **reductions.READERS,
     "Add": _add,
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalizations.batch_norm,
@@ -255,8 +294,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "DepthToSpace": moves.depth_to_space,
     "Div": _div,
     "Dropout": _dropout,
-    "Erf": _erf,
-    "Erfc": _erf,
+    "Expand": _expand,
     "Flatten": _flatten,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_average,
@@ -270,7 +308,9 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "LogSoftmax": _log_softmax,
     "LpNormalization": normalizations.l2_normalize,
     "MatMul": _matmul,
-    "Max": _max,
+    "Max": _limit(True),
+    "Mean": _mean,
+    "Min": _limit(False),
     "MaxPool": windows.max_pool,
     "Mul": _mul,
     "Neg": _neg,

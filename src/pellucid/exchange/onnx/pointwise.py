@@ -190,8 +190,23 @@ def _shrink(op: OperatorView) -> Tensor:
     )
 
 
+def _function(make: Any) -> Any:
+    """Return the reader of a function without attributes."""
+    return lambda op: _read_expression(op, make)
+
+
+#: operator → its function, where it has no attributes
+_FUNCTIONS = {
+    "Abs": math.abs,
+    "Erf": math.erf,
+    "Erfc": lambda x: 1 - math.erf(x),  # tf2onnx's own
+    "Exp": math.exp,
+    "Reciprocal": lambda x: 1 / x,
+    "Sqrt": math.sqrt,
+}
 #: ONNX operators that are one function of each element
 READERS = {
+    **{name: _function(made) for name, made in _FUNCTIONS.items()},
     **{name: _read_native(kind) for kind, (name, _) in NATIVE.items()},
     "Celu": _celu,
     "Clip": _clip,

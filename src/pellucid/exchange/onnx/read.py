@@ -26,7 +26,14 @@ from pellucid.exchange.graph.input_sizes import (
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.passes.run import run_passes
-from pellucid.exchange.graph.tensor import BATCH, FIRST, LAST, Tensor, unwrap_output
+from pellucid.exchange.graph.tensor import (
+    BATCH,
+    FIRST,
+    LAST,
+    Tensor,
+    first_axes,
+    unwrap_output,
+)
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx import reference
 from pellucid.exchange.onnx.about import read_about
@@ -39,18 +46,44 @@ from pellucid.runs import ModelFile
 
 _FLOATS = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
 CARD = "pellucid.card"
-#: operators whose second axis are channels
-_ON_CHANNELS = frozenset(
-    (
+#: operators of values (N, C, …)
+_CHANNELS_FIRST = frozenset(
+    {
         "AveragePool",
         "BatchNormalization",
         "Conv",
         "ConvTranspose",
         "GlobalAveragePool",
         "GlobalMaxPool",
+        "GroupNormalization",
         "InstanceNormalization",
         "MaxPool",
-    )
+    }
+)
+#: operators that leave elements where they are
+_ELEMENTWISE = frozenset(
+    [
+        "Abs",
+        "Add",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Div",
+        "Dropout",
+        "Identity",
+        "LeakyRelu",
+        "Log",
+        "Mul",
+        "Neg",
+        "Pad",
+        "Pow",
+        "Relu",
+        "Sigmoid",
+        "Slice",
+        "Sqrt",
+        "Sub",
+        "Tanh",
+    ]
 )
 
 
@@ -257,9 +290,11 @@ class Graph:
         """Make the Input: images are (N, C, H, W) unless they are transposed first."""
         wanted = self.input_shape
         if len(free) != 3:
-            is_sequence = len(free) == 2 and self._is_sequence(name)
-            sizes = close_sizes(name, free[::-1] if is_sequence else free, wanted)
-            axes = (0, 2, 1) if is_sequence else tuple(range(len(sizes) + 1))
+            is_first = len(free) in (2, 4) and self._meets_channels(name)
+            sizes = close_sizes(name, free, wanted, is_first=is_first)
+            axes = tuple(range(len(sizes) + 1))
+            if is_first:
+                sizes, axes = (*sizes[1:], sizes[0]), first_axes(len(axes))
             return self.builder.input(sizes, axes, name=name)
         is_first = self.images == FIRST
         if self.images is None:
@@ -271,10 +306,18 @@ class Graph:
         channels, height, width = sizes
         return self.builder.input((height, width, channels), FIRST, name=name)
 
-    def _is_sequence(self, name: str) -> bool:
-        """Whether all that read an input find channels before the length."""
-        readers = self.readers[name]
-        return bool(readers) and all(node.op_type in _ON_CHANNELS for node in readers)
+    def _meets_channels(self, name: str) -> bool:
+        """Whether an operator that has its channels first reads an input as it is."""
+        queue, seen = [name], {name}
+        while queue:
+            for node in self.readers[queue.pop()]:
+                if node.op_type in _CHANNELS_FIRST:
+                    return True
+                made = node.output[0]
+                if node.op_type in _ELEMENTWISE and made not in seen:
+                    seen.add(made)
+                    queue.append(made)
+        return False
 
     def _is_channels_last(self, name: str, sizes: tuple[int | None, ...]) -> bool:
         readers = self.readers[name]

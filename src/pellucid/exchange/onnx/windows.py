@@ -9,13 +9,23 @@ import numpy as np
 
 from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
+from pellucid.exchange.graph.reductions import reduce
 from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.exchange.onnx.operator_view import OperatorView
+from pellucid.network import composites
 from pellucid.network import layers as pl
+from pellucid.network.composites.padding import Mode
+from pellucid.network.composites.pools import LOWEST
 from pellucid.network.window import Pads, pads
 
 Pair = tuple[int, int]
 _ZEROS: Pads = ((0, 0), (0, 0))
+_MODES: dict[str, Mode] = {
+    "constant": "constant",
+    "edge": "edge",
+    "reflect": "reflect",
+    "wrap": "circular",
+}
 _NEAREST: dict[str, Callable[[Array], Array]] = {
     "ceil": np.ceil,
     "floor": np.floor,
@@ -116,12 +126,18 @@ def _conv1d(op: OperatorView) -> Tensor:
 
 def _pool1d(op: OperatorView, kind: Any) -> Tensor:
     x = op.builder.sequence(op.ref, op.tensor())
-    op.only(ceil_mode=0, dilations=[1])
     (size,), (stride,) = op.attribute("kernel_shape"), op.attribute("strides", [1])
-    sides = _one_side(op, x.shape[0], size, stride)
-    if kind is pl.AvgPool1D and any(sides):
-        op.only(count_include_pad=0)
-    return op.builder.pool1d(op.ref, x, kind(int(size), int(stride), sides))
+    (dilation,) = op.attribute("dilations", [1])
+    extent = dilation * (size - 1) + 1
+    return op.builder.pool1d(
+        op.ref,
+        x,
+        kind,
+        (int(size), int(stride), _one_side(op, x.shape[0], extent, stride)),
+        ceil=bool(op.attribute("ceil_mode", 0)),
+        counts_zeros=bool(op.attribute("count_include_pad", 0)),
+        dilation=int(dilation),
+    )
 
 
 def conv_transpose(op: OperatorView) -> Tensor:
@@ -187,9 +203,7 @@ def max_pool(op: OperatorView) -> Tensor:
         op.refuse("have one output", "the output Indices")
     if len(op.attribute("kernel_shape")) == 1:
         return _pool1d(op, pl.MaxPool1D)
-    if _two(op, "dilations") != (1, 1):
-        op.refuse("have dilations=[1, 1]", str(op.attribute("dilations")))
-    return _pool(op, pl.MaxPool2D)
+    return _pool(op, pl.MaxPool2D, dilation=_two(op, "dilations"))
 
 
 def average_pool(op: OperatorView) -> Tensor | Squares:
@@ -205,28 +219,28 @@ def average_pool(op: OperatorView) -> Tensor | Squares:
         op.refuse("have dilations=[1, 1]", str(op.attribute("dilations")))
     if not op.attribute("count_include_pad", 0):
         return _pool(op, pl.AvgPool2D)
-    x, sizes = _window(op)
-    if op.attribute("ceil_mode", 0):
-        op.refuse("have ceil_mode=0 where count_include_pad=1", "1")
-    padded = op.builder.pad(op.ref, x, sizes.pop("padding"))
-    return op.builder.pool(op.ref, padded, pl.AvgPool2D, **sizes)
+    x, sizes = _window(op, (1, 1))
+    ceil = bool(op.attribute("ceil_mode", 0))
+    return op.builder.average_with_zeros(op.ref, x, ceil=ceil, **sizes)
 
 
-def _window(op: OperatorView) -> tuple[Tensor, dict[str, Any]]:
+def _window(op: OperatorView, dilation: Pair) -> tuple[Tensor, dict[str, Any]]:
     x = op.builder.image(op.ref, op.tensor())
     kernel, stride = _two(op, "kernel_shape"), _two(op, "strides")
-    around = _pads(op, (x.shape[0], x.shape[1]), kernel, stride, (1, 1))
+    around = _pads(op, (x.shape[0], x.shape[1]), kernel, stride, dilation)
     return x, {"kernel_size": kernel, "stride": stride, "padding": around}
 
 
-def _pool(op: OperatorView, kind: Any) -> Tensor:
-    x, sizes = _window(op)
+def _pool(op: OperatorView, kind: Any, dilation: Pair = (1, 1)) -> Tensor:
+    x, sizes = _window(op, dilation)
     ceil = bool(op.attribute("ceil_mode", 0))
-    return op.builder.pool(op.ref, x, kind, ceil=ceil, **sizes)
+    return op.builder.pool(op.ref, x, kind, ceil=ceil, dilation=dilation, **sizes)
 
 
 def global_max_pool(op: OperatorView) -> Tensor:
     """GlobalMaxPool: a MaxPool as large as the image."""
+    if len(op.tensor().axes) != 4:
+        return pool_all(op, composites.ReduceMax)
     x = op.builder.image(op.ref, op.tensor())
     size = x.shape[0], x.shape[1]
     return op.builder.pool(
@@ -234,16 +248,30 @@ def global_max_pool(op: OperatorView) -> Tensor:
     )
 
 
+def pool_all(op: OperatorView, kind: Any) -> Tensor:
+    """Pool over all axes behind the channels, and keep them with length 1."""
+    x = op.tensor()
+    axes = list(range(2, len(x.axes)))
+    return reduce(op.builder, op.ref, x, kind, axes, keepdims=True)
+
+
 def pad(op: OperatorView) -> Tensor | Squares:
-    """Pad with zeros around the image."""
-    op.only(mode="constant")
+    """Pad by a number, or by what the value holds."""
     value = op.constant(2, np.zeros(1)) if op.opset >= 11 else None
     fill = op.attribute("value", 0.0) if value is None else float(np.ravel(value)[0])
-    if fill != 0:
-        op.refuse("pad with 0", f"{fill:g}")
+    how = op.attribute("mode", "constant")
+    if how not in _MODES:
+        op.refuse(f"have a mode among {', '.join(_MODES)}", how)
+    mode = _MODES[how]
+    if mode == "constant" and fill == -np.inf and op.readers == {"MaxPool"}:
+        fill = LOWEST  # which a maximum does not see either
+    if not np.isfinite(fill):
+        op.refuse("pad by a finite number", f"{fill:g}")
     given = op.numbers(1, "pads") or []
     part = op.inputs[0]
     if isinstance(part, Squares):
+        if mode != "constant" or fill != 0:
+            op.refuse("pad with 0", f"{how} {fill:g}")
         if len(given) != 10 or any(given[i] for i in range(10) if i not in (2, 7)):
             op.refuse("pad the channels of a local response norm", f"pads={given}")
         return part.pad(op.ref, given[2], given[7])
@@ -255,7 +283,7 @@ def pad(op: OperatorView) -> Tensor | Squares:
     sides = [(0, 0)] * rank
     for i, axis in enumerate(axes):
         sides[axis] = given[i], given[i + len(axes)]
-    return relayout.pad(op.builder, op.ref, x, sides)
+    return relayout.pad(op.builder, op.ref, x, sides, mode, fill)
 
 
 def slice_(op: OperatorView) -> Tensor:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
+from math import floor, prod
 from typing import Any
 
 import numpy as np
 
 from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
+from pellucid.exchange.graph.composing import compose
+from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.resizing import add_resize
 from pellucid.exchange.graph.tensor import LogProbabilities, Tensor
-from pellucid.exchange.pt2 import pointwise
+from pellucid.exchange.pt2 import pointwise, reductions
 from pellucid.exchange.pt2.operator_view import OperatorView
+from pellucid.network import composites
 from pellucid.network import layers as pl
+from pellucid.network.composites import ReduceMean
+from pellucid.network.composites.padding import Mode
+from pellucid.network.expression import math
 from pellucid.network.window import Pads, pads
 
 _ZEROS: Pads = ((0, 0), (0, 0))
+#: what reads the squares of a local response norm
+_AVERAGING = {"constant_pad_nd", "pad", "reshape", "unsqueeze", "view"}
 _VECTOR_READERS = {"flatten", "view", "reshape", "squeeze", "linear"}
 
 
@@ -72,15 +80,16 @@ def _conv1d(op: OperatorView) -> Tensor:
 
 def _pool1d(kind: Any) -> Callable[[OperatorView], Tensor]:
     def read(op: OperatorView) -> Tensor:
-        op.only(ceil_mode=False)
-        if kind is pl.MaxPool1D and _single(op, "dilation", 1) != 1:
-            op.refuse("have dilation=1", op.get("dilation"))
         size, padding = _single(op, "kernel_size", 1), _single(op, "padding", 0)
-        counts = op.get("count_include_pad", True)
-        if kind is pl.AvgPool1D and padding and counts:
-            op.refuse("have count_include_pad=False", "True")
-        layer = kind(size, _single(op, "stride", size), padding)
-        return op.builder.pool1d(op.ref, op.tensor("self"), layer)
+        return op.builder.pool1d(
+            op.ref,
+            op.tensor("self"),
+            kind,
+            (size, _single(op, "stride", size), (padding, padding)),
+            ceil=bool(op.get("ceil_mode", False)),
+            counts_zeros=bool(op.get("count_include_pad", True)),
+            dilation=_single(op, "dilation", 1),
+        )
 
     return read
 
@@ -101,6 +110,16 @@ def _conv_transpose(op: OperatorView) -> Tensor:
         output_padding=op.pair("output_padding", 0),
         groups=groups,
     )
+
+
+def _weight_norm(op: OperatorView) -> Any:
+    """A weight of direction v and length g, which differs along ``dim``."""
+    v, g, dim = op.get("v"), op.get("g"), op.get("dim", 0)
+    if not isinstance(v, np.ndarray) or not isinstance(g, np.ndarray):
+        op.refuse("have constant v and g", type(v).__name__)
+    axes = tuple(axis for axis in range(v.ndim) if axis != dim % v.ndim)
+    length = np.sqrt(np.sum(v.astype(np.float64) ** 2, axis=axes, keepdims=True))
+    return (v * (g / length)).astype(v.dtype)
 
 
 def _linear(op: OperatorView) -> Tensor:
@@ -126,36 +145,26 @@ def _max_pool_input(op: OperatorView) -> tuple[Tensor, Pads]:
     return value.x, value.sides
 
 
-def _average_pool_input(op: OperatorView) -> tuple[Tensor, Pads]:
-    """Return what an average pool reads; zeros that count are put around first."""
-    x, around = op.tensor("self"), _padding(op)
-    if around == _ZEROS or not op.get("count_include_pad", True):
-        return x, around
-    if op.get("ceil_mode", False):
-        op.refuse("have ceil_mode=False where padding counts", "True")
-    return op.builder.pad(op.ref, x, around), _ZEROS
-
-
 def _pool(kind: Any) -> Callable[[OperatorView], Tensor]:
     def read(op: OperatorView) -> Tensor:
         op.only(divisor_override=None)
-        if op.pair("dilation", 1) != (1, 1):
-            op.refuse("have dilation 1", op.get("dilation"))
-        kernel = op.pair("kernel_size", 1)
-        x, around = (
-            _max_pool_input(op) if kind is pl.MaxPool2D else _average_pool_input(op)
-        )
-        ceil = bool(op.get("ceil_mode", False))
-        sizes: dict[str, Any] = {"stride": op.pair("stride", kernel)}
-        return op.builder.pool(
-            op.ref, x, kind, ceil=ceil, kernel_size=kernel, padding=around, **sizes
-        )
+        kernel, ceil = op.pair("kernel_size", 1), bool(op.get("ceil_mode", False))
+        sizes: dict[str, Any] = {"kernel_size": kernel}
+        sizes["stride"] = op.pair("stride", kernel)
+        if kind is pl.MaxPool2D:
+            x, sizes["padding"] = _max_pool_input(op)
+            sizes["dilation"] = op.pair("dilation", 1)
+            return op.builder.pool(op.ref, x, kind, ceil=ceil, **sizes)
+        x, sizes["padding"] = op.tensor("self"), _padding(op)
+        if op.get("count_include_pad", True):
+            return op.builder.average_with_zeros(op.ref, x, ceil=ceil, **sizes)
+        return op.builder.pool(op.ref, x, kind, ceil=ceil, **sizes)
 
     return read
 
 
-def _adaptive(kind: Any) -> Callable[[OperatorView], Tensor]:
-    """Pool to a size: to one pixel, or to one that divides the image's."""
+def _adaptive(kind: Any, composite: Any) -> Callable[[OperatorView], Tensor]:
+    """Pool to a size: to one pixel, to one that divides the image's, or to any."""
 
     def read(op: OperatorView) -> Tensor:
         x = op.tensor("self")
@@ -164,13 +173,25 @@ def _adaptive(kind: Any) -> Callable[[OperatorView], Tensor]:
         wanted = _output_size(op, size)
         if wanted == (1, 1) and kind is pl.AvgPool2D:
             return _global_average(op, x)
-        if any(m < 1 or n % m for n, m in zip(size, wanted, strict=True)):
-            op.refuse(f"have an output_size that divides {size}", wanted)
+        if min(wanted) < 1:
+            op.refuse("have an output_size of at least 1", wanted)
         if wanted == size:
             return x
+        if any(n % m for n, m in zip(size, wanted, strict=True)):
+            made = compose(op.builder, op.ref, image, composite(wanted).compose)
+            return replace(made, axes=image.axes)
         kernel = size[0] // wanted[0], size[1] // wanted[1]
         sizes: dict[str, Any] = {"kernel_size": kernel, "stride": kernel}
         return op.builder.pool(op.ref, x, kind, padding="valid", **sizes)
+
+    return read
+
+
+def _adaptive_1d(composite: Any) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        row = op.builder.sequence(op.ref, op.tensor("self"))
+        layer = composite(_single(op, "output_size", 1))
+        return replace(compose(op.builder, op.ref, row, layer.compose), axes=row.axes)
 
     return read
 
@@ -191,21 +212,13 @@ def _output_size(op: OperatorView, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _mean(op: OperatorView) -> Tensor:
-    axes = op.get("dim", [])
-    axes = [axes] if isinstance(axes, int) else axes
-    if op.get("dtype") is not None:
-        op.refuse("keep the type of its input", op.get("dtype"))
     x = op.tensor("self")
-    if len(x.shape) == 2 and [axis % 3 for axis in axes] == [x.axes.index(1)]:
-        if op.get("keepdim", False):
-            op.refuse("have keepdim=False", "True")
-        return op.builder.layer(op.ref, pl.GlobalAvgPool1D(), [x], axes=(0, 1))
-    image = op.builder.image(op.ref, x)
-    if sorted(axis % 4 for axis in axes) != [2, 3]:
-        op.refuse("average height and width", f"dim={axes}")
+    axes = reductions.axes_of(op, len(x.axes))
+    if x.axes != op.builder.image_axes or axes != [2, 3]:
+        return reductions.reduce(op, ReduceMean)
     if op.get("keepdim", False):
-        return _global_average(op, image)
-    return op.builder.global_mean(op.ref, image)
+        return _global_average(op, x)
+    return op.builder.global_mean(op.ref, x)
 
 
 def _batch_norm(op: OperatorView) -> Tensor:
@@ -281,8 +294,11 @@ def _log_softmax(op: OperatorView) -> LogProbabilities:
     return LogProbabilities(_softmax(op))
 
 
-def _log(op: OperatorView) -> LogProbabilities:
-    return op.builder.log(op.ref, op.tensor("self"))
+def _log(op: OperatorView) -> Any:
+    x = op.tensor("self")
+    if isinstance(op.builder.nodes[x.node].layer, pl.Softmax):
+        return op.builder.log(op.ref, x)
+    return op.builder.elementwise(op.ref, x, pl.Elementwise(math.log))
 
 
 def _noise(op: OperatorView) -> Any:
@@ -359,16 +375,28 @@ def _mul(op: OperatorView) -> Any:
         op.refuse("multiply the network's value", type(part).__name__)
     if not isinstance(other, Tensor):
         return op.builder.affine(op.ref, part, scale=_constant(op, other))
-    squares = square(part, other)
+    squares = square(part, other, bool(op.readers) and op.readers <= _AVERAGING)
     if squares is not None:
         return squares
     silu = op.builder.silu(op.ref, part, other)
-    return silu or op.builder.arithmetic(op.ref, pl.Multiply(), [part, other])
+    return silu or multiply(op.builder, op.ref, [part, other])
 
 
-def _maximum(op: OperatorView) -> Tensor:
-    pair = [op.tensor("self"), op.tensor("other")]
-    return op.builder.arithmetic(op.ref, pl.Maximum(), pair)
+def _extreme(is_largest: bool) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        pair = [op.get("self"), op.get("other")]
+        tensors = [value for value in pair if isinstance(value, Tensor)]
+        x = extreme(op.builder, op.ref, tensors, is_largest=is_largest)
+        for value in pair:
+            if not isinstance(value, Tensor):
+                if not _is_number(value):
+                    op.refuse("limit by a number", "several")
+                number = float(np.reshape(value, -1)[0])
+                limits = (number, None) if is_largest else (None, number)
+                x = op.builder.clip(op.ref, x, *limits)
+        return x
+
+    return read
 
 
 def _is_number(value: Any) -> bool:
@@ -430,11 +458,11 @@ def _squeeze(op: OperatorView) -> Any:
     return op.builder.squeeze(op.ref, x, dims)
 
 
-def _pow(op: OperatorView) -> Squares:
+def _pow(op: OperatorView) -> Any:
     part, exponent = op.get("self"), op.get("exponent")
-    if not isinstance(part, Squares) or not isinstance(exponent, int | float):
-        op.refuse("be a part of a local response norm", f"exponent={exponent}")
-    return part.power(op.ref, float(exponent))
+    if isinstance(part, Squares) and isinstance(exponent, int | float):
+        return part.power(op.ref, float(exponent))
+    return power(op.builder, op.ref, part, exponent)
 
 
 def _div(op: OperatorView) -> Tensor:
@@ -442,8 +470,10 @@ def _div(op: OperatorView) -> Tensor:
     part = op.get("other")
     if isinstance(part, Squares):
         return part.divide(op.ref, op.tensor("self"), op.builder)
-    if isinstance(part, Tensor) or part is None:
-        op.refuse("divide by a constant", "a value")
+    if isinstance(part, Tensor):
+        x = op.get("self")
+        x = x if isinstance(x, Tensor) else _constant(op, x)
+        return divide(op.builder, op.ref, x, part)
     inverse = 1 / np.asarray(_constant(op, part), np.float64)
     scale = np.asarray(inverse, np.float32)
     return op.builder.affine(op.ref, op.tensor("self"), scale=scale)
@@ -494,9 +524,13 @@ def _movedim(op: OperatorView) -> Tensor:
 
 
 def _pad(op: OperatorView) -> Tensor | _Surrounded | Squares:
-    op.only(mode="constant")
+    how, value = op.get("mode", "constant"), op.get("value", 0.0)
+    mode, value = _PADDINGS.get(how), 0.0 if value is None else float(value)
     sides, part = op.get("pad"), op.get("self")
-    value = float(op.get("value", 0.0))
+    if mode is None:
+        op.refuse(f"have a mode among {', '.join(_PADDINGS)}", how)
+    if mode != "constant":
+        return _pad_by(mode, "pad")(op)
     if isinstance(part, Squares):
         if len(sides) != 6 or any(sides[:4]) or value != 0:
             op.refuse("pad the channels of a local response norm", f"pad={sides}")
@@ -507,15 +541,37 @@ def _pad(op: OperatorView) -> Tensor | _Surrounded | Squares:
     is_pooled = len(pairs) == 2 and op.readers == {"max_pool2d"}
     if is_pooled and value == -np.inf and min(sides) >= 0:
         return _Surrounded(x, (pairs[0], pairs[1]))
-    if value != 0 or len(pairs) > len(x.axes):
-        op.refuse("pad with 0, or with −∞ before a max-pool", value)
+    if not np.isfinite(value) or len(pairs) > len(x.axes):
+        op.refuse("pad by a finite number, or by −∞ before a max-pool", value)
     if len(pairs) == 2 and max(sides) <= 0 and op.is_sole_reader:
         top, left = (tuple(-n for n in pair) for pair in pairs)
         cropped = op.builder.fold_crop(x, ((top[0], top[1]), (left[0], left[1])))
         if cropped is not None:
             return cropped
     every = [(0, 0)] * (len(x.axes) - len(pairs)) + pairs
-    return relayout.pad(op.builder, op.ref, x, every)
+    return relayout.pad(op.builder, op.ref, x, every, value=value)
+
+
+#: what PyTorch calls the modes
+_PADDINGS: dict[str, Mode] = {
+    "circular": "circular",
+    "constant": "constant",
+    "reflect": "reflect",
+    "replicate": "edge",
+}
+
+
+def _pad_by(mode: Mode, argument: str) -> Callable[[OperatorView], Tensor]:
+    """Pad by what the value holds."""
+
+    def read(op: OperatorView) -> Tensor:
+        x, sides = op.tensor("self"), op.get(argument)
+        pairs = list(zip(sides[::2], sides[1::2], strict=True))
+        pairs.reverse()  # PyTorch has the last axis first
+        every = [(0, 0)] * (len(x.axes) - len(pairs)) + pairs
+        return relayout.pad(op.builder, op.ref, x, every, mode)
+
+    return read
 
 
 def _unsqueeze(op: OperatorView) -> Any:
@@ -535,7 +591,7 @@ def _upsample(
         if scales is not None and where == "align_corners":  # PyTorch's by the sizes
             image = op.builder.image(op.ref, op.tensor("input"))
             pairs = zip(image.shape, scales, strict=False)
-            how["size"] = tuple(math.floor(n * s) for n, s in pairs)
+            how["size"] = tuple(floor(n * s) for n, s in pairs)
         elif scales is not None:
             how["scale"] = tuple(map(float, scales))
         else:
@@ -610,12 +666,33 @@ def _unflatten(op: OperatorView) -> Tensor:
     return op.builder.reshape(op.ref, x, shape)
 
 
+def _expand(op: OperatorView) -> Tensor:
+    """expand, expand_as, broadcast_to: axes of length 1 become longer."""
+    other = op.get("other")
+    shape = op.get("size") if other is None else op.tensor("other").foreign_shape
+    x = op.tensor("self")
+    return expand(
+        op.builder, op.ref, x, shape, readers=op.readers, stretching=_STRETCHING
+    )
+
+
+def _repeat(op: OperatorView) -> Tensor:
+    """repeat and tile: the whole value, along any axis but the batch."""
+    repeats = op.get("repeats", op.get("dims"))
+    return tile(op.builder, op.ref, op.tensor("self"), repeats)
+
+
+#: operators that stretch axes of length 1 themselves
+_STRETCHING = ("add", "div", "maximum", "minimum", "mul", "sub")
 _EXACT = _upsample("nearest", "half_pixel", "round_prefer_ceil")
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     **pointwise.READERS,
-    "adaptive_avg_pool2d": _adaptive(pl.AvgPool2D),
-    "adaptive_max_pool2d": _adaptive(pl.MaxPool2D),
+    **reductions.READERS,
+    "adaptive_avg_pool1d": _adaptive_1d(composites.AdaptiveAvgPool1D),
+    "adaptive_avg_pool2d": _adaptive(pl.AvgPool2D, composites.AdaptiveAvgPool2D),
+    "adaptive_max_pool1d": _adaptive_1d(composites.AdaptiveMaxPool1D),
+    "adaptive_max_pool2d": _adaptive(pl.MaxPool2D, composites.AdaptiveMaxPool2D),
     "add": _add,
     "add_": _add,
     "alias": _same,
@@ -640,6 +717,9 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "div_": _div,
     "dropout": _dropout,
     "dropout_": _dropout,
+    "broadcast_to": _expand,
+    "expand": _expand,
+    "expand_as": _expand,
     "feature_alpha_dropout": _noise,
     "feature_alpha_dropout_": _noise,
     "feature_dropout": _noise,
@@ -654,8 +734,9 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "log_softmax": _log_softmax,
     "max_pool1d": _pool1d(pl.MaxPool1D),
     "max_pool2d": _pool(pl.MaxPool2D),
-    "maximum": _maximum,
+    "maximum": _extreme(True),
     "mean": _mean,
+    "minimum": _extreme(False),
     "movedim": _movedim,
     "mT": _transpose,
     "mul": _mul,
@@ -668,6 +749,9 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "pixel_unshuffle": _blocks(pl.SpaceToDepth, "downscale_factor"),
     "pow": _pow,
     "prelu": _prelu,
+    **{f"reflection_pad{n}d": _pad_by("reflect", "padding") for n in (1, 2, 3)},
+    **{f"replication_pad{n}d": _pad_by("edge", "padding") for n in (1, 2, 3)},
+    "repeat": _repeat,
     "reshape": _view,
     "rsub": _rsub,
     "slice": _slice,
@@ -681,6 +765,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "swapdims": _transpose,
     "sym_size": _size,
     "t": _transpose,
+    "tile": _repeat,
     "to": _convert,
     "_to_copy": _convert,
     "transpose": _transpose,
@@ -692,4 +777,5 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "_upsample_nearest_exact2d": _EXACT,
     "upsample_nearest_exact2d": _EXACT,
     "view": _view,
+    "_weight_norm": _weight_norm,
 }

@@ -100,8 +100,52 @@ def _gelu(op: OperatorView) -> Tensor:
     return op.builder.elementwise(op.ref, op.tensor("self"), pl.gelu_tanh())
 
 
+def _threshold(op: OperatorView) -> Tensor:
+    end, value = float(op.get("threshold")), float(op.get("value"))
+    return _expression(op, lambda x: math.where(x > end, x, value))
+
+
+def _hardshrink(op: OperatorView) -> Tensor:
+    end = float(op.get("lambd", 0.5))
+    return _expression(op, lambda x: math.where(math.abs(x) > end, x, 0))
+
+
+def _softshrink(op: OperatorView) -> Tensor:
+    end = float(op.get("lambd", 0.5))
+    return _expression(
+        op, lambda x: math.where(x > end, x - end, math.where(x < -end, x + end, 0))
+    )
+
+
+def _plain(function: Callable[..., Any]) -> Callable[[OperatorView], Tensor]:
+    return lambda op: _expression(op, function)
+
+
+#: operator → its function, where it has no arguments
+_PLAIN: dict[str, Callable[..., Any]] = {
+    "abs": math.abs,
+    "absolute": math.abs,
+    "erf": math.erf,
+    "erfc": lambda x: 1 - math.erf(x),
+    "exp": math.exp,
+    "expm1": math.expm1,
+    "log10": lambda x: math.log(x) * 0.4342944819032518,
+    "log1p": math.log1p,
+    "log2": lambda x: math.log(x) * 1.4426950408889634,
+    "log_sigmoid": lambda x: -math.softplus(-x),
+    "reciprocal": lambda x: 1 / x,
+    "rsqrt": lambda x: 1 / math.sqrt(x),
+    "softsign": lambda x: x / (1 + math.abs(x)),
+    "sqrt": math.sqrt,
+    "square": lambda x: x * x,
+    "tanhshrink": lambda x: x - math.tanh(x),
+}
 _FUNCTIONS: dict[str, Callable[[OperatorView], Tensor]] = {
     **{name: _native(kind) for name, kind in NATIVE.items()},
+    **{name: _plain(made) for name, made in _PLAIN.items()},
+    "hardshrink": _hardshrink,
+    "softshrink": _softshrink,
+    "threshold": _threshold,
     "celu": _celu,
     "clamp": _clamp,
     "clamp_max": _clamp,

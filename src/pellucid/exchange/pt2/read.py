@@ -17,12 +17,23 @@ from pellucid.exchange.graph.emit import Context, emit
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.passes.run import run_passes
-from pellucid.exchange.graph.tensor import BATCH, FIRST, Tensor, unwrap_output
+from pellucid.exchange.graph.tensor import (
+    BATCH,
+    FIRST,
+    Tensor,
+    first_axes,
+    unwrap_output,
+)
 from pellucid.exchange.metadata import ModelMetadata, read_inputs
 from pellucid.exchange.pt2.archive import Archive, load_archive
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.exchange.pt2.operators import READERS
-from pellucid.exchange.pt2.translate import operator_name, shapes_of, translate
+from pellucid.exchange.pt2.translate import (
+    meets_channels,
+    operator_name,
+    shapes_of,
+    translate,
+)
 from pellucid.runs import ModelFile
 
 _FLOATS = {7: "float32", 8: "float64"}
@@ -115,8 +126,12 @@ class Graph:
         names = ("input",) if len(entries) == 1 else read_inputs(self.card, entries)
         for entry, meta, name in zip(entries, metas, names, strict=True):
             sizes = tuple(int(n["as_int"]) for n in meta["sizes"][1:])
-            axes = FIRST if len(sizes) == 3 else tuple(range(len(sizes) + 1))
-            shape = (*sizes[1:], sizes[0]) if len(sizes) == 3 else sizes
+            is_first = len(sizes) == 3 or (
+                len(sizes) in (2, 4) and meets_channels(self.graph["nodes"], entry)
+            )
+            rank = len(sizes) + 1
+            axes = first_axes(rank) if is_first else tuple(range(rank))
+            shape = (*sizes[1:], sizes[0]) if is_first else sizes
             self.entries[entry] = self.builder.input(shape, axes, name=name)
         self.values.update(self.entries)
         return _FLOATS[self.float_type]

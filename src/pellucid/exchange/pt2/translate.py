@@ -40,6 +40,19 @@ def tensor_names(inputs: list[dict[str, Any]]) -> list[str]:
     return found
 
 
+def meets_channels(nodes: list[dict[str, Any]], entry: str) -> bool:
+    """Return whether an operator of values (N, C, …) reads an input as it is."""
+    same = {entry}
+    for node in nodes:
+        name = operator_name(node["target"]).rstrip("_")
+        names = tensor_names(node["inputs"])
+        if names[:1] and names[0] in same and name in _CHANNELS_FIRST:
+            return True
+        if same.intersection(names) and name in {*_OF_ONE, *_OF_TWO, *_NEUTRAL}:
+            same.update(_output_names(node["outputs"]))
+    return False
+
+
 def translate(
     nodes: list[dict[str, Any]],
     shapes: Mapping[str, Shape],
@@ -278,6 +291,19 @@ _OF_TWO = {
     "pow": "power",
     "sub": "subtract",
 }
+#: operators of values (N, C, …)
+_CHANNELS_FIRST = frozenset(
+    {
+        *(f"{kind}{n}d" for kind in ("conv", "conv_transpose") for n in (1, 2, 3)),
+        *(f"{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)),
+        *(f"adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)),
+        "batch_norm",
+        "group_norm",
+        "instance_norm",
+    }
+)
+#: operators that leave elements where they are, besides those of one kind
+_NEUTRAL = frozenset({"cat", "clamp", "dropout", "leaky_relu", "pad", "slice", "to"})
 _VIEWS = frozenset({"flatten", "reshape", "squeeze", "unflatten", "unsqueeze", "view"})
 _READ: dict[str, Callable[[Arguments, int], Attributes | None]] = {
     "clamp": _limits,

@@ -59,7 +59,8 @@ def _replace(graph: Graph, chain: list[Operator]) -> bool:
         return True
     if len(old) != 4:
         return False
-    return _shuffle(last, first, places) or _enlarge(last, first, old, places)
+    is_shuffled = old == new and _shuffle(last, first, places)
+    return is_shuffled or _enlarge(last, first, old, places)
 
 
 def _follow(graph: Graph, chain: list[Operator], shape: Shape) -> Array | None:

@@ -1,0 +1,65 @@
+"""Composites in a network that is read: the nodes that their sugar places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pellucid.errors import NetworkError
+from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.tensor import Tensor
+from pellucid.network.composites import Composer
+from pellucid.network.layers import Layer, Shape
+
+if TYPE_CHECKING:
+    from pellucid.exchange.graph.network_builder import NetworkBuilder
+
+
+class BuilderComposer:
+    """Places layers in a builder; values are tensors that lie as their nodes.
+
+    Parameters
+    ----------
+    builder : NetworkBuilder
+    ref : OperatorRef
+        The operator that is read.
+    """
+
+    def __init__(self, builder: NetworkBuilder, ref: OperatorRef) -> None:
+        self._builder, self._ref = builder, ref
+
+    def add(self, layer: Layer, *inputs: Tensor) -> Tensor:
+        """Place a layer and return its output."""
+        given = self._ref.part(layer.stem)
+        shapes = [tensor.shape for tensor in inputs]
+        axes = tuple(range(len(layer.output_shape(*shapes)) + 1))
+        return self._builder.layer(given, layer, inputs, axes=axes)
+
+    def shape(self, value: Tensor) -> Shape:
+        """Return the shape of a value, without the batch."""
+        return value.shape
+
+
+def compose(
+    builder: NetworkBuilder,
+    ref: OperatorRef,
+    x: Tensor,
+    place: Callable[[Composer[Tensor], Tensor], Tensor],
+) -> Tensor:
+    """Place what a composite does behind x, whose node's axes it works on.
+
+    Returns
+    -------
+    Tensor
+        Laid out as its node; the last node has the operator's name.
+    """
+    plain = Tensor(x.node, x.shape, tuple(range(len(x.shape) + 1)))
+    count = len(builder.nodes)
+    try:
+        made = place(BuilderComposer(builder, ref), plain)
+    except NetworkError as error:
+        ref.refuse("be one that layers express", str(error).rstrip("."))
+    if made is plain or len(builder.nodes) == count:
+        return plain
+    return replace(made, node=builder.rename(made.node, ref))
