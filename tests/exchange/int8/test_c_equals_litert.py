@@ -12,6 +12,7 @@ from pellucid.exchange.codegen.c_int8 import write as c_int8
 SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 NO_FORM = {
     "clip",
+    "composed",
     "elu",
     "hard_sigmoid",
     "hard_swish",
@@ -93,7 +94,7 @@ def test_norms_over_channels_are_refused(name, kind, model_of, images_of):
         c_int8.contents(model, "model.c", images_of(model))
 
 
-@pytest.mark.parametrize("name", ["resize", "resize_exact", "relu6", "maximum"])
+@pytest.mark.parametrize("name", ["maximum", "relu6", "rescale", "resize"])
 def test_what_has_no_int8_form_is_refused_by_name(name, model_of, images_of):
     model = model_of(CASES[name]())
     with pytest.raises(pl.ExchangeError, match="has no int8 form"):

@@ -89,6 +89,9 @@ def _convert(made: Graph, operator: Operator, ranges: Mapping[str, Range]) -> No
         if kind == "PADV2":
             _set(inputs[2], np.asarray([-128], np.int8), inputs[0].scales)
     elif kind in WEIGHTED or kind in _COMPUTES:
+        if kind in _COMPUTES and any(value.dtype == "float32" for value in inputs):
+            reason = f"{kind} by a constant has no int8 form"
+            raise export_error("int8", operator.who, reason)
         output.scales = compute_scales(_range(operator, output, inputs, ranges))
         if kind in WEIGHTED:
             _quantize_weights(made, operator)

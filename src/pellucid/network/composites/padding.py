@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pellucid.errors import NetworkError, ShapeError
 from pellucid.network import checks, window
@@ -101,8 +101,8 @@ class Pad1D(Composite):
     stem: ClassVar[str] = "pad1d"
 
     def __post_init__(self) -> None:
-        sides = self.padding
-        sides = (sides, sides) if checks.is_int(sides) else sides
+        given: Any = self.padding
+        sides = (given, given) if checks.is_int(given) else given
         is_pair = isinstance(sides, tuple | list) and len(sides) == 2
         if not is_pair or not all(checks.is_int(n) and n >= 0 for n in sides):
             raise NetworkError(
@@ -115,8 +115,8 @@ class Pad1D(Composite):
     def compose(self, composer: Composer[T], x: T) -> T:
         """Place slices of the sequence and join them."""
         checks.rank(self.who, composer.shape(x), 2)
-        before, after = self.padding  # type: ignore[misc]
-        sides = {0: (before, after)}
+        given: Any = self.padding  # a pair, since it was made
+        sides = {0: (given[0], given[1])}
         return pad(composer, x, sides, self.mode, self.value, who=self.who)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pellucid.errors import ShapeError
 from pellucid.network import checks, window
@@ -290,8 +290,8 @@ def _largest(
     taps = []
     for u in range(k):
         start = u * d
-        whole: Any = (start, start + (count - 1) * s + 1, s)
-        taps.append(composer.add(Slice(*whole, axis=axis), x))
+        taken = Slice(start, start + (count - 1) * s + 1, s, axis=axis)
+        taps.append(composer.add(taken, x))
     return taps[0] if k == 1 else composer.add(Maximum(), *taps)
 
 
