@@ -212,8 +212,8 @@ class NetworkBuilder:
         kind = pl.ConvTranspose2D if transposed else pl.Conv2D
         image = self.image(ref, x)
         inputs = weight.shape[2] * sizes.get("groups", 1)
-        if inputs != x.shape[2]:
-            ref.refuse(f"read {inputs} channels", f"{x.shape[2]}")
+        if inputs != image.shape[2]:
+            ref.refuse(f"read {inputs} channels", f"{image.shape[2]}")
         layer = kind(
             weight.shape[3],
             kernel_size=weight.shape[:2],
