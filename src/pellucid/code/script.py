@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.code.script_spec import ScriptSpec
+from pellucid.engines.integer_networks import refuse_integers
 from pellucid.errors import RunError
 from pellucid.network import Network, Preprocessing
 from pellucid.network.ports import require_single
@@ -143,6 +144,7 @@ def write_script(
     file = name or file_name(network, framework)
     suffix = ".safetensors" if framework == "torch" else ".npz"
     require_single("code", network)
+    refuse_integers("code", network)
     spec = ScriptSpec(
         network=network,
         recipe=recipe,

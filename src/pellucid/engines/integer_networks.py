@@ -36,8 +36,14 @@ def refuse_training(engine: str, network: Network) -> None:
         raise _training_error(engine, layer)
 
 
-def refuse_integers(engine: str, network: Network) -> None:
-    """Refuse an integer network on an engine that computes in floats alone.
+def refuse_integers(who: str, network: Network) -> None:
+    """Refuse an integer network where floats alone will do.
+
+    Parameters
+    ----------
+    who : str
+        What refuses it, as the error begins.
+    network : Network
 
     Raises
     ------
@@ -47,6 +53,6 @@ def refuse_integers(engine: str, network: Network) -> None:
     layer = find_integer_layer(network)
     if layer is not None:
         raise UnsupportedLayerError(
-            f"engine '{engine}': networks must compute in floats; got {layer.who}, an "
-            f"integer layer. {_ADVICE}"
+            f"{who}: networks must compute in floats; got {layer.who}, an integer "
+            f"layer. {_ADVICE}"
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from pellucid.engines.integer_networks import refuse_integers
 from pellucid.engines.protocol import Engine
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange import formats, keras_objects, torch_objects
@@ -30,6 +31,7 @@ _GOES_WITH = {
     "input_shape": ("onnx", "tflite", "keras", "h5", "tfjs", "savedmodel"),
     "network": ("state_dict", "safetensors", "h5"),
 }
+_KEEPS_INTEGERS = ("npz", "safetensors")
 _KEEPS_FLOAT64 = ("npz", "safetensors")
 
 
@@ -122,6 +124,8 @@ def contents_of(
             f"Formats that keep it: {', '.join(_KEEPS_FLOAT64)}."
         )
     who = f"export: {entry.name}"
+    if entry.name not in _KEEPS_INTEGERS:
+        refuse_integers(who, file.network)
     if not entry.holds_several:
         require_single(who, file.network, sharing=True)
     if not entry.holds_shared:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data.elements import check_element_type
+from pellucid.engines.integer_networks import refuse_integers
 from pellucid.errors import DataError, NetworkError
 from pellucid.explain.layers import CALCULATIONS
 from pellucid.explain.layers.sums import show
@@ -35,6 +36,7 @@ def one_image(model: Model, image: npt.ArrayLike) -> Array:
         If it is several images, or integers other than uint8.
     """
     require_single("explain", model.network, sharing=True)
+    refuse_integers("explain", model.network)
     pixels, shape = np.asarray(image), model.network.input_shape
     if pixels.shape == shape:
         pixels = pixels[None]

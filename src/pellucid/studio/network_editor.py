@@ -7,7 +7,7 @@ from typing import Any
 
 from pellucid.errors import NetworkError, PellucidError, RunError
 from pellucid.network import Network, from_json, to_json, zoo
-from pellucid.network.layers import LAYERS, Input, Layer
+from pellucid.network.layers import INTEGER_LAYERS, LAYERS, Input, Layer
 from pellucid.network.python_source import python_source
 
 _OWN_FOLDER = "images"  # where scripts look for images of no named data set
@@ -24,7 +24,7 @@ def catalogue() -> list[dict[str, Any]]:
             "arguments": _arguments(layer),
         }
         for kind, layer in LAYERS.items()
-        if layer is not Input
+        if layer not in (Input, *INTEGER_LAYERS)
     ]
 
 

@@ -15,6 +15,8 @@ from integer_graphs import (
 )
 
 import pellucid as pl
+from pellucid import explain, recipes
+from pellucid.code import write_script
 from pellucid.exchange import runtime
 from pellucid.exchange.dequantize import dequantize
 from pellucid.exchange.litert.read import read_graph
@@ -99,6 +101,17 @@ def test_others_refuse_an_integer_network_and_name_the_way_out(litert, tmp_path)
         model.vjp(x, y)
     with pytest.raises(pl.UnsupportedLayerError, match=f"float network; {match}"):
         pl.exchange.read(path, engine="numpy", optimizer="adam")
+    for refused in (
+        lambda: pl.exchange.write(model, tmp_path / "one.onnx"),
+        lambda: pl.exchange.write(model, tmp_path / "one.c"),
+        lambda: explain.arithmetic(model, x, "y"),
+        lambda: write_script(
+            model.network, "numpy", recipe=recipes.read("mnist-torch"), data="mnist"
+        ),
+    ):
+        with pytest.raises(pl.UnsupportedLayerError, match=f"in floats; {match}"):
+            refused()
+    assert pl.exchange.write(model, tmp_path / "one.npz").exists()
     pytest.importorskip("torch", reason="PyTorch is not installed")
     with pytest.raises(pl.UnsupportedLayerError, match=f"compute in floats; {match}"):
         pl.exchange.read(path, engine="torch")

@@ -53,7 +53,7 @@ class JaxEngine:
             If dtype is not float32 or float64, or the state is not the network's.
         """
         self.options.check_dtype(dtype)
-        refuse_integers("jax", network)
+        refuse_integers("engine 'jax'", network)
         check_objective("jax", loss, optimizer)
         parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         return JaxSession(

@@ -52,7 +52,7 @@ class TensorflowEngine:
             If dtype is not float32 or float64, or the state is not the network's.
         """
         self.options.check_dtype(dtype)
-        refuse_integers("tensorflow", network)
+        refuse_integers("engine 'tensorflow'", network)
         check_objective("tensorflow", loss, optimizer)
         parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         with quiet():  # the first array starts TensorFlow's runtime

@@ -52,7 +52,7 @@ class TorchEngine:
             If dtype is not float32 or float64, or the state is not the network's.
         """
         self.options.check_dtype(dtype)
-        refuse_integers("torch", network)
+        refuse_integers("engine 'torch'", network)
         check_objective("torch", loss, optimizer)
         parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         return TorchSession(
