@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pellucid.training import Callback
 
 _DATA, _HOW, _RUN, _OUT = "Data", "Training", "Run", "Output"
+_FROM = "Transfer"
 
 
 def _option(
@@ -164,6 +165,37 @@ def train(
     resume: Annotated[
         Text, _option("--resume", "Continue a stopped run.", _RUN, "RUN")
     ] = None,
+    start: Annotated[
+        Text,
+        _option(
+            "--from",
+            "Start from the weights of this run or .pellucid file, instead of NETWORK; "
+            "files of others are imported first (pellucid import).",
+            _FROM,
+            "RUN",
+        ),
+    ] = None,
+    classes: Annotated[
+        Integer,
+        _option(
+            "--classes",
+            "With --from: replace the head by a new one for N classes, and freeze "
+            "the rest.",
+            _FROM,
+            "N",
+            min=1,
+        ),
+    ] = None,
+    freeze: Annotated[
+        Texts,
+        _option(
+            "--freeze",
+            "With --from: all (but the head), none, or a layer, by name or by what its "
+            "name begins with; repeatable.",
+            _FROM,
+            "LAYER",
+        ),
+    ] = None,
     json: options.Json = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress on stderr.")
@@ -184,6 +216,7 @@ def train(
     pellucid train mnist-torch --data photos/ --set dense_1.units=3
     pellucid train my_network.py --validation-split 0.1 --early-stopping 3
     pellucid train --resume mnist-torch --epochs 10     continue
+    pellucid train --from resnet18 --data photos/ --classes 3
     """
     from pellucid import recipes
 
@@ -210,8 +243,12 @@ def train(
     allowed = {key: value for key, value in also.items() if value is not None}
     path: Path | None
     if resume is not None:
-        _refuse_changes(network=network, run=run, **changes)
+        chosen = {"from": start, "classes": classes, "freeze": freeze or None}
+        _refuse_changes(network=network, run=run, **chosen, **changes)
         recipe, path = _read_run_recipe(resume)
+    elif start is not None or classes is not None or freeze:
+        recipe = _read_start(network, start, classes, freeze or [])
+        path = None if run is None else _run_folder(run)
     elif network is None:
         raise RunError(
             "train: NETWORK must be given; got nothing. "
@@ -226,7 +263,7 @@ def train(
         recipe = recipes.override(recipe, {"engine_options": {}})
     recipe = recipes.override(recipe, {**changes, **allowed})
     if path is None:
-        path = _new_folder(str(network))
+        path = _new_folder(str(network or start))
     run_training(recipe, path, is_resumed=resume is not None, json=json, quiet=quiet)
 
 
@@ -320,6 +357,34 @@ def _read_run_recipe(run: str) -> tuple[Recipe, Path]:
             f"train: --resume must name a run's folder; got the file '{path}'."
         )
     return Recipe.read(RunFolder(path).recipe), path
+
+
+def _read_start(
+    network: str | None, start: str | None, classes: int | None, freeze: list[str]
+) -> Recipe:
+    """Return the recipe that starts from a model's weights."""
+    from pellucid import recipes
+
+    if start is None:
+        raise RunError(
+            "train: --classes and --freeze must be given with --from RUN; got no model "
+            "to start from."
+        )
+    if network is not None:
+        raise RunError(
+            "train: NETWORK must not be given with --from, whose network is trained; "
+            f"got '{network}'."
+        )
+    words = {"all": True, "none": False}
+    if len(freeze) > 1 and words.keys() & set(freeze):
+        raise RunError(
+            "train: --freeze must be all, none or layers; got "
+            f"{', '.join(freeze)} together."
+        )
+    what: bool | list[str] | None = freeze or None
+    if len(freeze) == 1:
+        what = words.get(freeze[0], freeze)
+    return recipes.read_start(start, classes=classes, freeze=what)
 
 
 def _run_folder(run: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pellucid.runs.recipe import Recipe
     from pellucid.training import EpochRecord, Trainer
 
-_FEW = 16  # test examples printed individually
+_FEW = 16  # test examples printed individually, and numbers of each
 
 
 class Announcement(Callback):
@@ -142,7 +143,7 @@ def print_result(outcome: Outcome, *, json: bool, quiet: bool) -> None:
             f"{outcome.compiling_s:.2f} s of compiling"
         )
         say(f"Saved in {outcome.run}")
-    if len(outcome.test) <= _FEW:
+    if _is_small(outcome):
         answer(_small_table(outcome))
     for line in metric_lines(outcome.metrics, outcome.tested_on):
         answer(line)
@@ -157,8 +158,14 @@ def _best_epoch(outcome: Outcome) -> int | None:
     return Checkpoint.read(RunFolder(outcome.run).checkpoint).position.best.epoch
 
 
+def _is_small(outcome: Outcome) -> bool:
+    """Return whether each test example can be printed, with all its numbers."""
+    numbers = math.prod(outcome.model.network.input_shape)
+    return len(outcome.test) <= _FEW and numbers <= _FEW
+
+
 def _predictions(outcome: Outcome) -> dict[str, Any]:
-    if len(outcome.test) > _FEW:
+    if not _is_small(outcome):
         return {}
     rows = zip(*_examples(outcome), strict=True)
     keys = ("input", "label", "output")

@@ -58,6 +58,7 @@ RULES: dict[str, Rule] = {
     "engine_options": Rule.TAKEN,
     "provenance": Rule.TAKEN,
     "schema_version": Rule.TAKEN,
+    "start": Rule.TAKEN,  # the checkpoint has the weights
     "callbacks": Rule.FREE,
     "progress": Rule.FREE,
     "run": Rule.FREE,

@@ -33,6 +33,7 @@ _FOLLOWING: Final[tuple[type[Layer], ...]] = (
     Pointwise,
     Softmax,
 )
+_SHOWN = 12  # nodes in an error
 _SIZES: Final[dict[type[Layer], str]] = {
     Conv1D: "out_channels",
     Conv2D: "out_channels",
@@ -110,10 +111,11 @@ def find_nodes(network: Network, names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         fitting = [k for k in known if k == name or k.startswith(f"{name}_")]
         if not fitting:
+            listed = ", ".join(known[:_SHOWN]) + ", …" * (len(known) > _SHOWN)
             raise NetworkError(
                 f"Network '{network.name}': what is frozen must be a node with "
                 "weights, or the beginning of their names up to an underscore; got "
-                f"{name!r}. Nodes: {', '.join(known)}."
+                f"{name!r}. Nodes: {listed}."
             )
         found.update(dict.fromkeys(fitting))
     return tuple(found)

@@ -11,6 +11,7 @@ from pellucid.model import Model
 from pellucid.network import Network, Preprocessing, from_json, load_network
 from pellucid.network.codec import decode
 from pellucid.objectives import loss_from_json, optimizer_from_json, schedule_from_json
+from pellucid.recipes.start import take_start
 from pellucid.runs.recipe import Recipe
 from pellucid.training import EarlyStopping, FitConfig
 
@@ -64,10 +65,22 @@ def build_engine(recipe: Recipe, engine: str | Engine | None = None) -> Engine:
         ) from error
 
 
-def build_model(recipe: Recipe, engine: str | Engine | None = None) -> Model:
-    """Return the recipe's model before its first step."""
+def build_model(
+    recipe: Recipe, engine: str | Engine | None = None, *, starts: bool = True
+) -> Model:
+    """Return the recipe's model before its first step.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    engine : str or Engine, optional
+        Instead of the recipe's.
+    starts : bool
+        Whether it takes the weights that the recipe starts from; a checkpoint has
+        others.
+    """
     network = build_network(recipe)
-    return Model(
+    model = Model(
         network,
         engine=build_engine(recipe, engine),
         loss=loss_from_json(recipe.loss),
@@ -76,6 +89,9 @@ def build_model(recipe: Recipe, engine: str | Engine | None = None) -> Model:
         dtype=recipe.dtype,
         preprocessing=build_preprocessing(recipe, network),
     )
+    if starts and recipe.start is not None:
+        take_start(model, recipe.start)
+    return model
 
 
 def build_augment(recipe: Recipe) -> Augment | None:

@@ -133,7 +133,7 @@ def train(
     >>> outcome.model.predict(outcome.test.images).shape
     (4, 1)
     """
-    model = build_model(recipe, engine)
+    model = build_model(recipe, engine, starts=not resume)
     world = world_of(model.engine)
     is_first = world.rank == 0
     examples, test = load_examples(

@@ -44,6 +44,14 @@ class EarlyStoppingSection(_Section):
     restore_best: bool = True
 
 
+class StartSection(_Section):
+    """Another model's weights to start from: its file, and the nodes drawn anew."""
+
+    weights: str
+    sha256: str
+    anew: tuple[str, ...] = ()
+
+
 class Recipe(_Section):
     """Everything needed to run a training again; unknown keys are refused.
 
@@ -73,6 +81,7 @@ class Recipe(_Section):
     seed: int = Field(0, ge=0)
     dtype: str = "float32"
     preprocessing: _Table | None = None
+    start: StartSection | None = None
     provenance: _Table = Field(default_factory=dict)
 
     def to_toml(self) -> str:
