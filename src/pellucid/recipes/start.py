@@ -93,7 +93,7 @@ def take_start(model: Model, start: StartSection) -> None:
         and name in given
         and given[name].shape == array.shape
     }
-    model.load_weights(model.weights | taken)
+    model.load_weights({**model.weights, **taken})
 
 
 def _digest(path: Path) -> str:
