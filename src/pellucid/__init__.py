@@ -16,6 +16,7 @@ from pellucid.renamed import install
 if TYPE_CHECKING:
     from pellucid import data, engines, exchange
     from pellucid.data import Augment, Dataset
+    from pellucid.drop_in import compile
     from pellucid.errors import (
         DataError,
         DivergenceError,
@@ -284,6 +285,7 @@ __all__ = [
     "WarmUp",
     "ZeroPad2D",
     "__version__",
+    "compile",
     "data",
     "engines",
     "exchange",

@@ -10,7 +10,16 @@ from pellucid.engines.compiled.session import CompiledSession
 from pellucid.engines.protocol import Engine
 from pellucid.errors import EngineError
 
-OPTIONS = ("lanes", "fuse", "winograd", "sparse", "amx", "profile")
+OPTIONS = (
+    "lanes",
+    "fuse",
+    "winograd",
+    "sparse",
+    "amx",
+    "profile",
+    "unbiased_variance",
+    "decays_all",
+)
 
 
 def make(*, threads: int | None = None, **options: Any) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from pellucid.engines.compiled.codegen import cpu
@@ -31,6 +32,9 @@ class CompiledEngine:
         Ideas that can be switched off, to see what each is worth.
     profile : bool
         Count the cycles of every step; the plan's text then shows them.
+    unbiased_variance, decays_all : bool
+        Train by PyTorch's conventions: batch norm's running variance is the unbiased
+        one, and weight decay applies to every parameter.
     world : World
         The processes that train together.
 
@@ -52,6 +56,8 @@ class CompiledEngine:
         sparse: bool = True,
         amx: bool = True,
         profile: bool = False,
+        unbiased_variance: bool = False,
+        decays_all: bool = False,
         world: ProcessGroup = ALONE,
     ) -> None:
         self.world = world
@@ -63,7 +69,13 @@ class CompiledEngine:
         self.threads = threads or cpu.default_threads()
         self._target = cpu.target(lanes)
         self._options = Options(
-            fuse=fuse, winograd=winograd, sparse=sparse, amx=amx, profile=profile
+            fuse=fuse,
+            winograd=winograd,
+            sparse=sparse,
+            amx=amx,
+            profile=profile,
+            unbiased_variance=unbiased_variance,
+            decays_all=decays_all,
         )
 
     def build(
@@ -105,8 +117,7 @@ class CompiledEngine:
 
     def __reduce__(self) -> tuple[Any, ...]:
         given = self._options
-        switches = ("fuse", "winograd", "sparse", "amx", "profile")
-        options = {name: getattr(given, name) for name in switches}
+        options = dataclasses.asdict(given)
         return reduce_engine("compiled", **self._asked, **options)
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -59,6 +59,8 @@ from pellucid.network import Network
 from pellucid.objectives import Adam, Loss, Optimizer
 
 _sessions: weakref.WeakSet[CompiledSession] = weakref.WeakSet()
+
+Vector = Literal["weights", "grads", "slot0", "slot1"]
 
 #: bytes that chunks' own derivatives may take together
 CHUNK_BYTES = 256 << 20
@@ -331,6 +333,13 @@ class CompiledSession:
         self, saved: SavedForward, grad_output: Arrays
     ) -> tuple[Arrays | None, dict[str, Array]]:
         """Return the gradients with respect to the images and the parameters."""
+        return self.backward_in_place(saved, grad_output), self._grads()
+
+    @_alone
+    def backward_in_place(
+        self, saved: SavedForward, grad_output: Arrays
+    ) -> Arrays | None:
+        """Run the backward pass; the parameters' gradients stay in `views("grads")`."""
         program, memory, x = saved.open(self, "compiled", self._version)
         network, count = self._network, len(x[0])
         kept = self._checked_grads("backward", grad_output, count)
@@ -346,7 +355,7 @@ class CompiledSession:
             program.run(count, chunk=self._chunk(program, count), half="backward")
         finally:
             program.detach_memory()
-        return join(grad_inputs) if wants_input else None, self._grads()
+        return join(grad_inputs) if wants_input else None
 
     def _checked_grads(self, who: str, grads: Arrays, count: int) -> list[Array]:
         """Return gradients with respect to the outputs as the programs read them."""
@@ -402,6 +411,36 @@ class CompiledSession:
         for node in self._network.shared.get(owner, (self._network.node(owner),)):
             place = self._parameters[f"{node.name}.{role}"]
             place.write(self._vectors[vector], array)
+
+    def views(self, vector: Vector) -> dict[str, list[Array]]:
+        """Return weights, gradients or slots where they lie, for who copies them.
+
+        Of each weight its canonical shape, an axis of groups before the others where
+        there are groups; several where nodes that share it have copies. Whoever writes
+        weights calls `weights_written`; the gradients' views change with each pass.
+        """
+        found: dict[str, list[Array]] = {}
+        for weight in self._network.weights:
+            node = self._network.node(weight.node)
+            family = self._network.shared.get(weight.node, (node,))
+            names = (f"{n.name}.{weight.spec.role}" for n in family)
+            places = dict.fromkeys(self._parameters[name] for name in names)
+            found[weight.name] = [p.view(self._vectors[vector]) for p in places]
+        return found
+
+    def weights_written(self) -> None:
+        """Take note that weights were written to their places from outside."""
+        with self._lock:
+            self._weights_changed()
+
+    @property
+    def step(self) -> int:
+        """The number of updates and training forward passes so far."""
+        return self._parts.step
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._parts.step = step
 
     # programs
     @property

@@ -68,7 +68,20 @@ class Graph:
 
     def file(self, name: str) -> ModelFile:
         """Read the graph and return the model in it."""
-        dtype = self._enter()
+        self.read_outputs()
+        ends = [unwrap_output(output, "a constant") for output in self.outputs]
+        entries = list(self.entries.values())
+        network, weights = self.builder.finish(ends, name=name, inputs=entries)
+        known = (
+            ModelMetadata(dtype=_FLOATS[self.float_type])
+            if self.card is None
+            else ModelMetadata.from_json(self.card)
+        )
+        return known.file(network, weights)
+
+    def read_outputs(self) -> None:
+        """Read the graph: `outputs` are then held by nodes that lie as there."""
+        self._enter()
         outputs = self.graph["outputs"]
         others = [kind for output in outputs for kind in output if kind != "as_tensor"]
         if others or not outputs:
@@ -82,17 +95,8 @@ class Graph:
                     "import: the output must be what a layer gives; got the square of "
                     f"'{output.x.node}' alone."
                 )
-        ends = [unwrap_output(output, "a constant") for output in self.outputs]
-        entries = list(self.entries.values())
-        network, weights = self.builder.finish(ends, name=name, inputs=entries)
-        known = (
-            ModelMetadata(dtype=dtype)
-            if self.card is None
-            else ModelMetadata.from_json(self.card)
-        )
-        return known.file(network, weights)
 
-    def _enter(self) -> str:
+    def _enter(self) -> None:
         """Bind weights to their names in the graph, and place the Input."""
         entries: list[str] = []
         card = self.archive.card
@@ -134,7 +138,6 @@ class Graph:
             shape = (*sizes[1:], sizes[0]) if is_first else sizes
             self.entries[entry] = self.builder.input(shape, axes, name=name)
         self.values.update(self.entries)
-        return _FLOATS[self.float_type]
 
     def _build(self, outputs: list[str]) -> list[Any]:
         """Add the layers that outputs need, and return these."""

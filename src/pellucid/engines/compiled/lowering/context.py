@@ -55,13 +55,19 @@ MOST_TASKS = 65536
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Ideas that can be switched off, to see what each is worth."""
+    """Ideas that can be switched off, and PyTorch's conventions of training.
+
+    ``unbiased_variance``: batch norm's running variance is the unbiased one, that is
+    n / (n − 1) times what normalizes. ``decays_all``: weight decay on every parameter.
+    """
 
     fuse: bool = True
     winograd: bool = True
     sparse: bool = True
     amx: bool = True
     profile: bool = False
+    unbiased_variance: bool = False
+    decays_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,7 +473,7 @@ class LoweringContext:
         numbers = (Number(name, is_float=True) for name in floats)
         return KernelCall(
             update,
-            Update(_without_rate(optimizer), decays),
+            Update(_without_rate(optimizer), decays or self.options.decays_all),
             (*places, BufferRef(self.clip), size, *numbers),
             "task",
             "update",

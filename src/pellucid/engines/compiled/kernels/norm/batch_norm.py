@@ -173,14 +173,44 @@ def norm_update_running(
     spec: Norm,
 ) -> None:
     """running = momentum · running + (1 − momentum) · batch."""
-    padded_channels, keep = spec.x.padded_channels, spec.momentum
-    for start, lanes, many in _channels(b, padded_channels):
+    places = running_mean, running_variance
+    for row, running in enumerate(places):
+        _update_running(b, statistics + row * spec.x.padded_channels, running, spec)
+
+
+@kernel(statistics="f32*", running_mean="f32*", running_variance="f32*", numbers="x")
+def norm_update_running_unbiased(
+    b: Builder,
+    statistics: Pointer,
+    running_mean: Pointer,
+    running_variance: Pointer,
+    numbers: Value,
+    *,
+    spec: Norm,
+) -> None:
+    """As `norm_update_running`, with the unbiased variance n / (n − 1) · batch."""
+    spread = statistics + spec.x.padded_channels
+    factor = numbers / (numbers - 1.0)
+    _update_running(b, statistics, running_mean, spec)
+    _update_running(b, spread, running_variance, spec, factor)
+
+
+def _update_running(
+    b: Builder,
+    batch: Pointer,
+    running: Pointer,
+    spec: Norm,
+    factor: Value | None = None,
+) -> None:
+    keep = spec.momentum
+    for start, lanes, many in _channels(b, spec.x.padded_channels):
         with b.loop(many) as k:
-            for row, running in enumerate((running_mean, running_variance)):
-                c = k * lanes + start
-                now = statistics.vector(c + row * padded_channels, lanes=lanes)
-                old = running.vector(c, lanes=lanes)
-                running.store(old * keep + now * (1 - keep), c)
+            c = k * lanes + start
+            now = batch.vector(c, lanes=lanes)
+            if factor is not None:
+                now = now * b.splat(factor, lanes)
+            old = running.vector(c, lanes=lanes)
+            running.store(old * keep + now * (1 - keep), c)
 
 
 @kernel(x="f32*", statistics="f32*", scale="f32*", offset="f32*", y="f32*")

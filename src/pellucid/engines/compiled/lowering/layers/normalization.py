@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pellucid.engines.compiled.codegen import Kernel
 from pellucid.engines.compiled.kernels.elementwise import copies
 from pellucid.engines.compiled.kernels.norm import batch_norm as kernels
 from pellucid.engines.compiled.kernels.norm import layer_norm
 from pellucid.engines.compiled.kernels.norm.batch_norm import Norm, NormBack
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.program.program_ir import (
+    Argument,
     Buffer,
     BufferRef,
     Number,
@@ -61,12 +63,17 @@ def lower(low: LoweringContext, node: Node) -> None:
             node=node.name,
             is_first_only=True,
         )
+        move: tuple[Kernel, tuple[Argument, ...]] = kernels.norm_update_running, ()
+        if low.options.unbiased_variance:
+            numbers = Number(low.numbers(x.map), is_float=True)
+            move = kernels.norm_update_running_unbiased, (numbers,)
         low.prologue(
-            kernels.norm_update_running,
+            move[0],
             spec,
             BufferRef(use),
             mean,
             variance,
+            *move[1],
             node=node.name,
             is_first_only=True,
             when="update",

@@ -1,0 +1,72 @@
+"""`compile`: a drop-in for somebody's own model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pellucid.errors import ExchangeError
+from pellucid.exchange.torch_objects import is_torch
+
+
+def compile(
+    model: Any,
+    *,
+    example: Any = None,
+    loss: Any = None,
+    optimizer: Any = None,
+    threads: int | None = None,
+) -> Any:
+    """Return a drop-in for a PyTorch module that runs on the compiled engine.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        One input, a float32 tensor (N, …) on the CPU, and one output.
+    example : Tensor, optional
+        An input like those to come; what cannot run is then refused at once, and
+        otherwise when the first input comes.
+    loss : module or function of PyTorch, optional
+        What `train_step` makes small: ``nn.CrossEntropyLoss``, ``nn.NLLLoss``,
+        ``nn.BCEWithLogitsLoss``, ``nn.BCELoss`` or ``nn.MSELoss``, or the function of
+        the same name in ``torch.nn.functional``.
+    optimizer : torch.optim.Optimizer, optional
+        ``SGD``, ``Adam``, ``AdamW`` or ``RMSprop`` over the module's parameters; its
+        learning rate is read anew for each step, so schedulers work.
+    threads : int, optional
+        Workers; as many as there are physical cores where it is left out.
+
+    Returns
+    -------
+    torch.nn.Module
+        Of the module's class, with the same parameters and buffers: the same tensors,
+        names and ``state_dict``. Its mode is its own; the module's stays.
+
+    Raises
+    ------
+    ExchangeError
+        If the model is of another kind, or something in it has no exact counterpart;
+        operators are named.
+
+    Notes
+    -----
+    Tensors and the engine's weights lie in different orders, so they are copied at
+    defined moments. Before each call, tensors that have changed are copied to the
+    engine; a change is seen by the tensor's version, so not one by ``tensor.data``:
+    call ``synchronize`` after such. After each call in training mode running
+    statistics are copied back. `train_step` leaves weights and the optimizer's state
+    in the engine until somebody asks: ``state_dict``, ``parameters``, ``buffers``,
+    ``train``, ``eval``, a call, the optimizer's ``state_dict`` or ``step``, or
+    ``synchronize``.
+
+    Dropout draws the engine's masks, from ``torch.initial_seed()``, not PyTorch's.
+    """
+    if not is_torch(model) or not hasattr(model, "named_parameters"):
+        raise ExchangeError(
+            "compile: model must be a torch.nn.Module; got "
+            f"{type(model).__module__}.{type(model).__name__}."
+        )
+    from pellucid.drop_in.torch.module import make_drop_in
+
+    return make_drop_in(
+        model, example=example, loss=loss, optimizer=optimizer, threads=threads
+    )

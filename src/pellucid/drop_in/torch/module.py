@@ -1,0 +1,157 @@
+"""Drop-in module: somebody's own nn.Module, its passes run by the compiled engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from pellucid.drop_in.torch.runner import Request, Runner
+from pellucid.errors import ExchangeError
+
+
+class TrainStep(NamedTuple):
+    """What a training step returns.
+
+    loss : Tensor
+        Scalar, before the update.
+    output : Tensor
+        The module's output in training mode, before the update.
+    """
+
+    loss: Any
+    output: Any
+
+
+class DropIn(nn.Module):
+    """What a drop-in has beside what its module's class has."""
+
+    _pellucid: Runner
+
+    def forward(self, *inputs: Any) -> Any:
+        """Return the module's output, from the compiled engine."""
+        if len(inputs) != 1 or not isinstance(inputs[0], torch.Tensor):
+            raise ExchangeError(
+                "compile: the module must be called with one tensor; got "
+                f"{', '.join(type(x).__name__ for x in inputs) or 'nothing'}."
+            )
+        self.synchronize()
+        return self._pellucid.run(self, inputs[0])
+
+    def train_step(self, x: Any, y: Any) -> TrainStep:
+        """Run forward pass, loss, backward pass and update in one go.
+
+        Parameters
+        ----------
+        x : Tensor, shape (N, …)
+            A batch.
+        y : Tensor
+            Its targets, as the loss takes them.
+
+        Returns
+        -------
+        TrainStep
+            Loss and output.
+
+        Raises
+        ------
+        ExchangeError
+            If loss or optimizer were not given to `compile`, or one has no exact
+            counterpart.
+        """
+        loss, output = self._pellucid.train_step(self, x, y)
+        return TrainStep(loss, output)
+
+    def synchronize(self) -> None:
+        """Copy what training steps left in the engine to the module's tensors."""
+        self._pellucid.synchronize(self)
+
+    def refresh(self) -> None:
+        """Copy all tensors to the engine before the next call, changed or not."""
+        self._pellucid.forget_versions()
+
+    def named_parameters(self, *args: Any, **options: Any) -> Iterator[Any]:
+        """Return the parameters by name, as they are now."""
+        self.synchronize()
+        return super().named_parameters(*args, **options)
+
+    def named_buffers(self, *args: Any, **options: Any) -> Iterator[Any]:
+        """Return the buffers by name, as they are now."""
+        self.synchronize()
+        return super().named_buffers(*args, **options)
+
+    def state_dict(self, *args: Any, **options: Any) -> Any:
+        """Return the state, as it is now."""
+        self.synchronize()
+        return super().state_dict(*args, **options)
+
+    def load_state_dict(self, *args: Any, **options: Any) -> Any:
+        """Take over a state."""
+        self.synchronize()
+        return super().load_state_dict(*args, **options)
+
+    def train(self, mode: bool = True) -> Any:
+        """Set the mode of the drop-in; the module that was given keeps its own."""
+        self.synchronize()
+        return super().train(mode)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Copy or pickle the module; a copy has an engine of its own."""
+        self.synchronize()
+        request = self._pellucid.request
+        plain = _shell(self, type(self).__mro__[2])
+        plain.__dict__.pop("_pellucid")
+        return make_drop_in, (plain,), {"request": request.without_optimizer()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what a copy was made with, or what `nn.Module` keeps."""
+        if "request" in state:
+            self._pellucid.request = state["request"]
+        else:
+            super().__setstate__(state)  # type: ignore[no-untyped-call]
+
+
+def make_drop_in(
+    module: Any,
+    *,
+    example: Any = None,
+    loss: Any = None,
+    optimizer: Any = None,
+    threads: int | None = None,
+) -> Any:
+    """Return a drop-in for a module, as `pellucid.compile` describes it."""
+    if isinstance(module, DropIn):
+        raise ExchangeError("compile: model must not be a drop-in already; got one.")
+    base = type(module)
+    drop_in = _shell(module, type(base.__name__, (DropIn, base), {}))
+    request = Request(loss=loss, optimizer=optimizer, threads=threads)
+    drop_in.__dict__["_pellucid"] = Runner(_shell(module, base), request)
+    if optimizer is not None:
+        _keep_state_true(drop_in, optimizer)
+    if example is not None:
+        drop_in._pellucid.shape_of(drop_in, example)
+    return drop_in
+
+
+def _shell(module: Any, kind: type) -> Any:
+    """Return a module with the same tensors, whose parts have modes of their own."""
+    shell: Any = object.__new__(kind)
+    shell.__dict__.update(module.__dict__)
+    shell.__dict__["_modules"] = {
+        name: None if child is None else _shell(child, type(child))
+        for name, child in module._modules.items()
+    }
+    return shell
+
+
+def _keep_state_true(drop_in: Any, optimizer: Any) -> None:
+    """Let an optimizer's state be asked for, loaded and used as if it had stepped."""
+
+    def synchronize(*_: Any) -> None:
+        drop_in.synchronize()
+
+    optimizer.register_state_dict_pre_hook(synchronize)
+    optimizer.register_load_state_dict_pre_hook(synchronize)
+    optimizer.register_step_pre_hook(synchronize)

@@ -1,0 +1,243 @@
+"""Trace a module: which network it is, and where its tensors are among the weights.
+
+The graph that `torch.export` gives is read as any file is, but with tensors that hold
+the places of their elements instead of values. What arrives as a weight of the network
+then tells where each of its elements comes from, through whatever reordering.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.errors import ExchangeError
+from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.graph.tensor import Array, LogProbabilities, Tensor
+from pellucid.exchange.pt2.archive import Archive, load_archive
+from pellucid.exchange.pt2.read import Graph
+from pellucid.exchange.pt2.translate import operator_name
+from pellucid.network import Network
+from pellucid.network.layers import Softmax
+
+#: marks a place among values: no sum or product of places by integers has it
+_MARK = 0.25
+_MODES = {"batch_norm": "training", "dropout": "train", "dropout_": "train"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a weight's elements come from: a tensor, and their places in it."""
+
+    tensor: str
+    places: Array  # of the weight's canonical shape
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A module as a network.
+
+    ``constants`` are weights that are none of the module's tensors; ``counters`` the
+    buffers that count batches. ``log_axis`` is the axis along which the output's
+    log-softmax is taken, where the module ends in one.
+    """
+
+    network: Network
+    sources: dict[str, Source]
+    constants: dict[str, Array]
+    counters: dict[str, int]
+    entry: Tensor
+    output: Tensor
+    log_axis: int | None
+
+    def has_same_structure(self, other: Trace) -> bool:
+        """Whether two traces compute the same from the same tensors."""
+        return self._structure() == other._structure() and all(
+            np.array_equal(mine.places, theirs.places)
+            for mine, theirs in zip(
+                self.sources.values(), other.sources.values(), strict=True
+            )
+        )
+
+    def _structure(self) -> list[Any]:
+        places = {node.name: i for i, node in enumerate(self.network.nodes)}
+        nodes = [
+            (repr(node.layer), [places[n] for n in node.inputs])
+            for node in self.network.nodes
+        ]
+        tensors = [source.tensor for source in self.sources.values()]
+        return [nodes, tensors, self.log_axis]
+
+
+def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
+    """Return the network that a module is for inputs of a shape, its batch left out.
+
+    Raises
+    ------
+    ExchangeError
+        If it cannot be exported, or an operator has no exact counterpart.
+    """
+    archive = _export(module, shape, is_training=is_training)
+    with translate_errors(Path("module"), "module"):
+        counters = _normalize(archive, is_training=is_training)
+        marked = [_read(archive, kind) for kind in ("place", "tensor")]
+    graph, output, network, places = marked[0]
+    tensors = marked[1][3]
+    names = list(archive.arrays)
+    sources, constants = {}, {}
+    for weight in network.weights:
+        place, which = places[weight.name], tensors[weight.name]
+        if not _is_marked(place):
+            constants[weight.name] = place.astype(np.float32)
+            continue
+        number = np.unique(which - _MARK)
+        if len(number) != 1 or not _are_places(place, archive.arrays, names, number):
+            raise ExchangeError(
+                f"compile: weight '{weight.name}' must be one tensor of the module, "
+                "reordered; got one that is computed."
+            )
+        sources[weight.name] = Source(
+            names[int(number[0])], (place - _MARK).astype(np.int64)
+        )
+    network, end, axis = _without_log_softmax(network, output)
+    (entry,) = graph.entries.values()
+    return Trace(network, sources, constants, counters, entry, end, axis)
+
+
+def _is_marked(values: Array) -> bool:
+    return bool(np.any(values % 1 == _MARK))
+
+
+def _are_places(
+    values: Array, arrays: dict[str, Array], names: list[str], number: Array
+) -> bool:
+    """Whether all of a weight are places in the tensor of that number."""
+    if number[0] % 1 or not np.all(values % 1 == _MARK):
+        return False
+    if not 0 <= number[0] < len(names):
+        return False
+    size = arrays[names[int(number[0])]].size
+    return bool(values.min() >= 0 and values.max() < size)
+
+
+def _export(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Archive:
+    """Export a module in a mode; it and PyTorch's generators stay as they were."""
+    x = torch.zeros(2, *shape)
+    shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
+    shapes[x] = {0: torch.export.Dim("batch")}
+    try:
+        with in_mode(module, is_training):
+            program = torch.export.export(module, (x,), dynamic_shapes=shapes)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ExchangeError(
+            f"compile: the module must be one that torch.export takes; got {reason}"
+        ) from error
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "module.pt2"
+        torch.export.save(program, path)
+        return load_archive(path)
+
+
+@contextlib.contextmanager
+def in_mode(module: Any, is_training: bool) -> Iterator[None]:
+    """Put all parts of a module in a mode, and back in their own afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    with torch.random.fork_rng():
+        try:
+            module.train(is_training)
+            yield
+        finally:
+            for part, mode in modes:
+                part.training = mode
+
+
+def _normalize(archive: Archive, *, is_training: bool) -> dict[str, int]:
+    """Write a graph as in evaluation; return the buffers that count batches.
+
+    Raises
+    ------
+    ExchangeError
+        If a part of the module does not follow its mode.
+    """
+    targets = {}
+    for spec in archive.signature["input_specs"]:
+        ((kind, entry),) = spec.items()
+        if kind == "buffer":
+            targets[entry["arg"]["name"]] = entry["buffer_name"]
+    counters: dict[str, int] = {}
+    kept = []
+    for node in archive.graph["nodes"]:
+        arguments = {entry["name"]: entry["arg"] for entry in node["inputs"]}
+        name = operator_name(node["target"])
+        first = arguments.get("self", {}).get("as_tensor", {}).get("name")
+        if name == "add_" and first in targets:
+            by = int(arguments["other"].get("as_int", 1))
+            counters[targets[first]] = counters.get(targets[first], 0) + by
+            continue
+        kept.append(node)
+        if name not in _MODES:
+            continue
+        flag = arguments.get(_MODES[name], {})
+        if flag.get("as_bool") is not is_training:
+            output = node["outputs"][0]["as_tensor"]["name"]
+            raise ExchangeError(
+                f"compile: aten.{name} '{output}' must follow the module's mode; got "
+                f"{_MODES[name]}={flag.get('as_bool')} where the module's training is "
+                f"{is_training}."
+            )
+        flag["as_bool"] = False
+    archive.graph["nodes"] = kept
+    return counters
+
+
+def _read(
+    archive: Archive, kind: str
+) -> tuple[Graph, Tensor | LogProbabilities, Network, dict[str, Array]]:
+    """Read a graph whose tensors hold their elements' places, or their own number."""
+    arrays = dict(archive.arrays)
+    for number, (name, array) in enumerate(archive.arrays.items()):
+        if array.dtype.kind != "f":
+            continue
+        values = np.arange(array.size) if kind == "place" else number
+        marked = np.broadcast_to(np.asarray(values, np.float64) + _MARK, array.size)
+        arrays[name] = marked.reshape(array.shape).copy()
+    graph = Graph(replace(archive, arrays=arrays))
+    graph.read_outputs()
+    if len(graph.entries) != 1 or len(graph.outputs) != 1:
+        raise ExchangeError(
+            "compile: the module must have one input and one output; got "
+            f"{len(graph.entries)} and {len(graph.outputs)}."
+        )
+    (output,) = graph.outputs
+    tensor = output.probabilities if isinstance(output, LogProbabilities) else output
+    if not isinstance(tensor, Tensor):
+        raise ExchangeError("compile: the output must depend on the input.")
+    network, weights = graph.builder.finish(tensor, name="module")
+    return graph, output, network, weights
+
+
+def _without_log_softmax(
+    network: Network, output: Tensor | LogProbabilities
+) -> tuple[Network, Tensor, int | None]:
+    """Return the network up to its logits where it ends in a log-softmax."""
+    if not isinstance(output, LogProbabilities):
+        return network, output, None
+    tensor = output.probabilities
+    end = network.node(tensor.node)
+    if not isinstance(end.layer, Softmax) or network.consumers[end.name]:
+        raise ExchangeError(
+            "compile: a log-softmax must be the module's last operator; got "
+            f"'{end.name}' before it."
+        )
+    nodes = [node for node in network.nodes if node is not end]
+    before = end.inputs[0]
+    shorter = Network.from_nodes(nodes, name=network.name, outputs=[before])
+    axis = tensor.axes.index(len(tensor.shape))
+    return shorter, replace(tensor, node=before), axis

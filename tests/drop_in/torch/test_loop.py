@@ -1,0 +1,204 @@
+"""The user's own training loop on a drop-in."""
+
+from __future__ import annotations
+
+import copy
+import io
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import pellucid as pl
+
+from .modules import Classifier, Residual, batch, twins
+
+
+@pytest.fixture(scope="module")
+def drop_in() -> Any:
+    """A drop-in whose engine is compiled; tests take its state from a module."""
+    torch.manual_seed(1)
+    return pl.compile(Classifier(), threads=1)
+
+
+@pytest.fixture
+def pair(drop_in: Any) -> tuple[Any, Any]:
+    """A module and the drop-in with its weights, both in training."""
+    module = Classifier()
+    drop_in.load_state_dict(module.state_dict())
+    drop_in.zero_grad()
+    return module.train(), drop_in.train()
+
+
+def close(found: Any, wanted: Any, tolerance: float = 1e-5) -> None:
+    assert found.shape == wanted.shape
+    scale = float(wanted.abs().max()) or 1.0
+    assert float((found - wanted).abs().max()) <= tolerance * scale
+
+
+def test_gradients_are_pytorchs(pair: tuple[Any, Any]) -> None:
+    module, drop_in = pair
+    x, y = batch()
+    inputs = [x.clone().requires_grad_(), x.clone().requires_grad_()]
+    for one, given in zip(pair, inputs, strict=True):
+        F.nll_loss(one(given), y).backward()
+    close(inputs[1].grad, inputs[0].grad, 1e-4)
+    for (name, mine), (other, theirs) in zip(
+        drop_in.named_parameters(), module.named_parameters(), strict=True
+    ):
+        assert name == other
+        close(mine.grad, theirs.grad, 1e-4)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_twenty_steps_of_a_loop_are_pytorchs(
+    pair: tuple[Any, Any], same_state: Any, kind: str
+) -> None:
+    losses: list[list[float]] = [[], []]
+    batches = [batch(6 if i % 5 else 4) for i in range(20)]
+    for one, found in zip(pair, losses, strict=True):
+        parameters = one.parameters()
+        if kind == "sgd":
+            optimizer: Any = torch.optim.SGD(parameters, lr=0.05, momentum=0.9)
+        else:
+            optimizer = torch.optim.AdamW(parameters, lr=3e-3)
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, 7, gamma=0.5)
+        for x, y in batches:
+            optimizer.zero_grad()
+            loss = F.nll_loss(one(x), y)
+            loss.backward()
+            nn.utils.clip_grad_norm_(one.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            found.append(float(loss.detach()))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    same_state(pair[1], pair[0])
+
+
+def test_evaluation_is_the_modules(pair: tuple[Any, Any]) -> None:
+    module, drop_in = pair
+    x, _ = batch()
+    for one in pair:
+        one(x)  # moves the running statistics
+        one.eval()
+    with torch.no_grad():
+        close(drop_in(x), module(x))
+    assert not drop_in(x).requires_grad or drop_in(x).grad_fn is not None
+    for one in pair:  # a backward pass through evaluation, too
+        one.zero_grad()
+        one(x).square().sum().backward()
+    close(drop_in.fc2.weight.grad, module.fc2.weight.grad, 1e-4)
+
+
+def test_gradients_add_up_over_passes_that_overlap(pair: tuple[Any, Any]) -> None:
+    module, drop_in = pair
+    (x, y), (u, v) = batch(), batch()
+    for one in pair:
+        one.norm.momentum = 0.1
+        first = F.nll_loss(one(x), y)
+        second = F.nll_loss(one(u), v)
+        first.backward(retain_graph=True)
+        second.backward()
+        first.backward()
+    close(drop_in.conv1.weight.grad, module.conv1.weight.grad, 1e-4)
+
+
+def test_a_freed_graph_and_changed_parameters_are_refused_as_pytorch_does(
+    pair: tuple[Any, Any],
+) -> None:
+    _, drop_in = pair
+    x, y = batch()
+    loss = F.nll_loss(drop_in(x), y)
+    loss.backward()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        loss.backward()
+    loss = F.nll_loss(drop_in(x), y)
+    with torch.no_grad():
+        drop_in.conv1.weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_changes_in_place_are_seen_and_those_by_data_after_refresh(
+    pair: tuple[Any, Any],
+) -> None:
+    module, drop_in = pair
+    x, _ = batch()
+    for one in pair:
+        one.eval()
+    with torch.no_grad():
+        drop_in(x)
+        for one in pair:
+            one.fc2.bias.add_(torch.arange(5.0))
+        close(drop_in(x), module(x))
+        for one in pair:
+            one.fc2.bias.data.mul_(-1.0)
+        drop_in.refresh()
+        close(drop_in(x), module(x))
+
+
+def test_frozen_parameters_get_no_gradient(pair: tuple[Any, Any]) -> None:
+    module, drop_in = pair
+    x, y = batch()
+    for one in pair:
+        one.conv1.requires_grad_(False)
+        F.nll_loss(one(x), y).backward()
+    assert drop_in.conv1.weight.grad is None
+    close(drop_in.fc1.weight.grad, module.fc1.weight.grad, 1e-4)
+    drop_in.conv1.requires_grad_(True)
+
+
+def test_a_drop_in_is_the_modules_class_with_its_tensors() -> None:
+    module = Classifier().eval()
+    drop_in = pl.compile(module)
+    assert isinstance(drop_in, Classifier)
+    assert list(drop_in.state_dict()) == list(module.state_dict())
+    pairs = zip(drop_in.parameters(), module.parameters(), strict=True)
+    assert all(mine is theirs for mine, theirs in pairs)
+    drop_in.train()
+    assert not any(part.training for part in module.modules())
+    drop_in.eval()
+    module.train()
+    assert not any(part.training for part in drop_in.modules())
+
+
+def test_copies_and_files_hold_the_weights(drop_in: Any) -> None:
+    drop_in.eval()
+    x, _ = batch()
+    other = copy.deepcopy(drop_in)
+    assert other.fc1.weight is not drop_in.fc1.weight
+    assert torch.equal(other.fc1.weight, drop_in.fc1.weight)
+    buffer = io.BytesIO()
+    torch.save(drop_in.state_dict(), buffer)
+    buffer.seek(0)
+    module = Classifier()
+    module.load_state_dict(torch.load(buffer, weights_only=True))
+    with torch.no_grad():
+        close(module.eval()(x), drop_in(x))
+
+
+def test_shortcuts_tied_layers_groups_and_images(same_state: Any) -> None:
+    module, twin = twins(Residual())
+    drop_in = pl.compile(twin, threads=1)
+    for one in (module, drop_in):
+        optimizer = torch.optim.SGD(one.parameters(), lr=0.1)
+        torch.manual_seed(5)
+        for _ in range(3):
+            x = torch.randn(2, 4, 6, 5)
+            optimizer.zero_grad()
+            one(x).square().mean().backward()
+            optimizer.step()
+    assert drop_in.unused.grad is None
+    same_state(drop_in, module)
+
+
+def test_dropout_draws_other_masks_each_time_and_none_in_evaluation() -> None:
+    drop_in = pl.compile(Classifier(rate=0.5), threads=1)
+    x, _ = batch()
+    first, second = drop_in(x), drop_in(x)
+    assert float((first - second).detach().abs().max()) > 1e-3
+    drop_in.eval()
+    with torch.no_grad():
+        assert torch.equal(drop_in(x), drop_in(x))
