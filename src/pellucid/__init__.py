@@ -120,6 +120,7 @@ if TYPE_CHECKING:
         Subtract,
         Tanh,
         Upsample2D,
+        WeightSpec,
         ZeroPad2D,
     )
     from pellucid.network.quantization import Quantization
@@ -176,6 +177,7 @@ __all__ = [
     "ReduceSumSquare",
     "ReduceVariance",
     "SeparableConv2D",
+    "WeightSpec",
     "Dice",
     "Focal",
     "Huber",

@@ -177,6 +177,8 @@ class ScriptSpec:
         for node in self.nodes:
             if not getattr(node.layer, "trainable", True):
                 raise self.refuse(node, "it is frozen")
+            if nl.is_own(node.layer):
+                raise self.refuse(node, "it is a class of your own")
             if isinstance(node.layer, nl.OneDimensional):
                 raise self.refuse(node, "scripts have no layers of sequences")
         if len(self.network.output_shape) != 1:

@@ -19,7 +19,11 @@ from pellucid.exchange.input_scaling import settle_preprocessing
 from pellucid.exchange.weight_matching import WeightMatch
 from pellucid.model import Model, from_file
 from pellucid.network import Network, Preprocessing
-from pellucid.network.ports import require_own_weights, require_single
+from pellucid.network.ports import (
+    require_known_layers,
+    require_own_weights,
+    require_single,
+)
 from pellucid.network.preprocessing_presets import Numbers, as_preprocessing
 from pellucid.objectives import Loss, Optimizer, as_loss, as_optimizer
 from pellucid.runs import ModelFile
@@ -126,6 +130,7 @@ def contents_of(
     who = f"export: {entry.name}"
     if entry.name not in _KEEPS_INTEGERS:
         refuse_integers(who, file.network)
+    require_known_layers(who, file.network)
     if not entry.holds_several:
         require_single(who, file.network, sharing=True)
     if not entry.holds_shared:

@@ -21,7 +21,7 @@ from pellucid.explain.values import (
 )
 from pellucid.model import Model
 from pellucid.network import Node
-from pellucid.network.layers import Input, Pointwise, Softmax, find_entry
+from pellucid.network.layers import Input, Pointwise, Softmax, find_entry, is_own
 from pellucid.network.ports import require_single
 
 Activations = dict[str, Array]
@@ -121,6 +121,12 @@ def _explain_element(
     if isinstance(node.layer, Input):
         done = _explain_input(model, at, found[node.name], pixels)
     else:
+        if is_own(node.layer):
+            raise NetworkError(
+                f"explain: the layer must be one whose formula is known; got "
+                f"{type(node.layer).__name__} '{node.name}', a class of your own. Look "
+                "at Model.activations, or at the nodes beside it."
+            )
         calculate = find_entry(CALCULATIONS, node.layer)
         done = calculate(_element_context(model, node, at, found))
     followers = model.network.consumers[node.name]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.engines.protocol import Engine
 from pellucid.errors import ExchangeError
+from pellucid.network.ports import require_known_layers
 from pellucid.objectives import is_built_in
 from pellucid.runs import ModelFile
 
@@ -19,9 +20,10 @@ def to_bytes(model: Model) -> bytes:
 
     Raises
     ------
-    ExchangeError
-        If loss or optimizer are the caller's own, which no file can hold.
+    ExchangeError, NetworkError
+        If loss, optimizer or a layer are the caller's own, which are in no pickle.
     """
+    require_known_layers("pickle", model.network)
     for name, given in (("loss", model.loss), ("optimizer", model.optimizer)):
         if given is not None and not is_built_in(given):
             raise ExchangeError(

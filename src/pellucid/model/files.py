@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pellucid.engines.protocol import Engine
 from pellucid.engines.state import check_shapes
 from pellucid.model.model import Model
+from pellucid.network.layers import Layer
 from pellucid.objectives import Loss, Optimizer
 from pellucid.runs import ModelFile
 
@@ -17,6 +19,7 @@ def load(
     engine: str | Engine = "compiled",
     loss: str | Loss | None = None,
     optimizer: str | Optimizer | None = None,
+    layers: Iterable[type[Layer]] = (),
 ) -> Model:
     """Read a ``.pellucid`` file.
 
@@ -28,6 +31,9 @@ def load(
         Where to run it.
     loss, optimizer : str or Loss or Optimizer, optional
         Instead of the file's, to train on with others.
+    layers : iterable of type, optional
+        Classes of layers of one's own that the file names. Nothing is imported by a
+        name in a file.
 
     Returns
     -------
@@ -39,7 +45,7 @@ def load(
     ExchangeError
         If it is no such file.
     """
-    file = ModelFile.read(path)
+    file = ModelFile.read(path, layers=layers)
     return from_file(file, engine=engine, loss=loss, optimizer=optimizer)
 
 

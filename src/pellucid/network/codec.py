@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pellucid.errors import NetworkError, PellucidError
@@ -11,7 +12,15 @@ from pellucid.network import expression
 from pellucid.network.expression import Expression
 from pellucid.network.graph import Network
 from pellucid.network.initializers import Constant, Normal, Uniform
-from pellucid.network.layers import LAYERS, Input, Layer
+from pellucid.network.layers import (
+    LAYERS,
+    Input,
+    Layer,
+    check_name,
+    is_own,
+    unknown_layer,
+    with_own,
+)
 from pellucid.network.node import Node, place
 from pellucid.network.preprocessing import Preprocessing
 from pellucid.network.quantization import Quantization
@@ -46,6 +55,8 @@ def to_json(network: Network) -> dict[str, Any]:
 
 
 def _node_to_json(node: Node) -> dict[str, Any]:
+    if is_own(node.layer):
+        check_name(LAYERS, type(node.layer))
     head = {"name": node.name, "layer": type(node.layer).__name__}
     shared = {} if node.weights_of is None else {"weights_of": node.weights_of}
     return {
@@ -59,12 +70,27 @@ def _node_to_json(node: Node) -> dict[str, Any]:
 def _arguments(layer: Layer) -> dict[str, Any]:
     if isinstance(layer, Input):
         return {"shape": list(layer.shape)}
-    return {
+    found = {
         field.name: _encode(getattr(layer, field.name))
         for field in dataclasses.fields(layer)
         if field.name not in ("name", "activation")
         and getattr(layer, field.name) != field.default
     }
+    for name, value in found.items() if is_own(layer) else ():
+        if not _is_plain(value):
+            raise NetworkError(
+                f"{layer.who}: field {name} must be a number, text, tuple, initializer "
+                f"or None, for a file holds it; got {value!r}."
+            )
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether JSON holds a value, and gives back the same."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    is_known = isinstance(value, dict) and ({"initializer", "expression"} & set(value))
+    return bool(is_known) or value is None or type(value) in (bool, int, float, str)
 
 
 def _encode(value: Any) -> Any:
@@ -81,13 +107,15 @@ def _encode(value: Any) -> Any:
     return value
 
 
-def from_json(document: Any) -> Network:
+def from_json(document: Any, *, layers: Iterable[Any] = ()) -> Network:
     """Read what `to_json` wrote; unknown keys, layers and versions are refused.
 
     Parameters
     ----------
     document : object
         Parsed JSON.
+    layers : iterable of type, optional
+        Classes of one's own that it may name.
 
     Returns
     -------
@@ -99,8 +127,9 @@ def from_json(document: Any) -> Network:
     NetworkError
         If the document does not describe a network, with the place and the reason.
     """
+    known = with_own(LAYERS, layers)
     try:
-        return _from_json(document)
+        return _from_json(document, known)
     except PellucidError:
         raise
     except Exception as error:  # nested too deep, numbers too long, …
@@ -110,7 +139,7 @@ def from_json(document: Any) -> Network:
         ) from error
 
 
-def _from_json(document: Any) -> Network:
+def _from_json(document: Any, known: Mapping[str, type[Layer]]) -> Network:
     if not isinstance(document, dict) or "nodes" not in document:
         raise NetworkError("Network: JSON must be an object with 'nodes'; got none.")
     version = document.get("schema_version")
@@ -136,7 +165,7 @@ def _from_json(document: Any) -> Network:
     if not (how is None or isinstance(how, dict)):
         raise NetworkError(f"Network: 'preprocessing' must be an object; got {how!r}.")
     return Network.from_nodes(
-        [_node_from_json(entry) for entry in document["nodes"]],
+        [_node_from_json(entry, known) for entry in document["nodes"]],
         name=str(document.get("name", "network")),
         preprocessing=Preprocessing.from_json(how) if how else None,
         outputs=outputs,
@@ -148,7 +177,7 @@ def _are_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
-def _node_from_json(entry: Any) -> Node:
+def _node_from_json(entry: Any, known: Mapping[str, type[Layer]]) -> Node:
     try:
         arguments = dict(entry)
         name, kind = str(arguments.pop("name")), arguments.pop("layer")
@@ -158,16 +187,13 @@ def _node_from_json(entry: Any) -> Node:
         raise NetworkError(
             f"Network: a node must have name, layer and inputs; got {entry!r}."
         ) from error
-    if not isinstance(kind, str) or kind not in LAYERS:
-        raise NetworkError(
-            f"Network: layer of node '{name}' must be one of {', '.join(LAYERS)}; "
-            f"got {kind!r}."
-        )
+    if not isinstance(kind, str) or kind not in known:
+        raise unknown_layer(known, name, kind)
     if not (weights_of is None or isinstance(weights_of, str)):
         raise NetworkError(
             f"Network: weights_of of node '{name}' must be a name; got {weights_of!r}."
         )
-    layer = make_layer(LAYERS[kind], name, arguments)
+    layer = make_layer(known[kind], name, arguments)
     return place(name, layer, inputs, weights_of)
 
 
@@ -255,13 +281,15 @@ def dumps(network: Network) -> str:
     return json.dumps(to_json(network), indent=2, ensure_ascii=False)
 
 
-def loads(text: str) -> Network:
+def loads(text: str, *, layers: Iterable[Any] = ()) -> Network:
     """Read JSON text.
 
     Parameters
     ----------
     text : str
         What `dumps` returned.
+    layers : iterable of type, optional
+        Classes of one's own that it may name.
 
     Returns
     -------
@@ -272,4 +300,4 @@ def loads(text: str) -> Network:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise NetworkError(f"Network: text must be JSON; got {error}.") from error
-    return from_json(document)
+    return from_json(document, layers=layers)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pellucid.errors import NetworkError
-from pellucid.network.layers import Input
+from pellucid.network.layers import Input, is_own
 from pellucid.network.node import Node
 
 if TYPE_CHECKING:
@@ -123,4 +123,21 @@ def require_own_weights(who: str, network: Network) -> None:
             raise NetworkError(
                 f"{who}: nodes must have weights of their own; "
                 f"got '{node.name}' with those of '{node.weights_of}'."
+            )
+
+
+def require_known_layers(who: str, network: Network) -> None:
+    """Refuse layers of one's own, which nobody else can compute.
+
+    Raises
+    ------
+    NetworkError
+        With the first of them.
+    """
+    for node in network.nodes:
+        if is_own(node.layer):
+            raise NetworkError(
+                f"{who}: layers must be pellucid's; got {type(node.layer).__name__} "
+                f"'{node.name}', a class of your own. A .pellucid file holds it by "
+                "its name, and pl.Elementwise can be written everywhere."
             )

@@ -9,7 +9,7 @@ from typing import Any
 from pellucid.network.build import build_nodes
 from pellucid.network.expression import Expression
 from pellucid.network.graph import Network
-from pellucid.network.layers import Input, Value
+from pellucid.network.layers import Input, Value, is_own
 from pellucid.network.node import Node
 from pellucid.network.preprocessing import Preprocessing
 
@@ -133,7 +133,8 @@ def _call(node: Node) -> str:
         for name, value in _given(layer, ("name", "activation"))
     ]
     named = [f"name={node.name!r}"]
-    return f"pl.{type(layer).__name__}({', '.join([*arguments, *named])})"
+    home = "" if is_own(layer) else "pl."
+    return f"{home}{type(layer).__name__}({', '.join([*arguments, *named])})"
 
 
 def _preprocessing(how: Preprocessing) -> str:

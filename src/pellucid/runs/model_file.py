@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,13 +125,15 @@ class ModelFile:
         return tensor_bytes(self.weights, metadata)
 
     @classmethod
-    def read(cls, path: str | Path) -> ModelFile:
+    def read(cls, path: str | Path, *, layers: Iterable[Any] = ()) -> ModelFile:
         """Read a file.
 
         Parameters
         ----------
         path : Path
             The file.
+        layers : iterable of type, optional
+            Classes of one's own that its network may name.
 
         Returns
         -------
@@ -143,7 +145,7 @@ class ModelFile:
         ExchangeError
             If it is no `.pellucid` file, or one of another version.
         """
-        return cls._guard(lambda: read_tensors(Path(path)), f"'{path}'")
+        return cls._guard(lambda: read_tensors(Path(path)), f"'{path}'", layers)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> ModelFile:
@@ -162,10 +164,12 @@ class ModelFile:
         return cls._guard(lambda: parse_tensors(content), "the content")
 
     @classmethod
-    def _guard(cls, read: Callable[[], _Content], origin: str) -> ModelFile:
+    def _guard(
+        cls, read: Callable[[], _Content], origin: str, layers: Iterable[Any] = ()
+    ) -> ModelFile:
         """Read; whatever a damaged file does ends in an ExchangeError."""
         try:
-            return cls._read(*read(), origin=origin)
+            return cls._read(*read(), origin=origin, layers=layers)
         except PellucidError:
             raise
         except MemoryError as error:
@@ -180,7 +184,12 @@ class ModelFile:
 
     @classmethod
     def _read(
-        cls, tensors: dict[str, Array], metadata: dict[str, str], *, origin: str
+        cls,
+        tensors: dict[str, Array],
+        metadata: dict[str, str],
+        *,
+        origin: str,
+        layers: Iterable[Any],
     ) -> ModelFile:
         if "network.json" not in metadata or "model.json" not in metadata:
             raise ExchangeError(
@@ -194,7 +203,7 @@ class ModelFile:
                 f"load: {origin} must be of schema_version {SCHEMA_VERSION}; "
                 f"got {version!r}."
             )
-        network = loads(metadata["network.json"])
+        network = loads(metadata["network.json"], layers=layers)
         return cls._decode(tensors, network, document)
 
     @classmethod

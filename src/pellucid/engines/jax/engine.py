@@ -17,6 +17,7 @@ from pellucid.engines.integer_networks import refuse_integers
 from pellucid.engines.jax.distributed import world
 from pellucid.engines.jax.session import JaxSession
 from pellucid.engines.loss_input import check_objective
+from pellucid.engines.own_layers import refuse_own
 from pellucid.engines.protocol import State
 from pellucid.engines.registry import reduce_engine
 from pellucid.engines.state import unpack_state
@@ -54,6 +55,7 @@ class JaxEngine:
         """
         self.options.check_dtype(dtype)
         refuse_integers("engine 'jax'", network)
+        refuse_own("jax", network)
         check_objective("jax", loss, optimizer)
         parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         return JaxSession(

@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array, lax
 
 from pellucid.engines.jax.pointwise import pointwise
+from pellucid.engines.ports import join
 from pellucid.network import Network
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Rearrangement, find_entry
@@ -77,6 +78,8 @@ def run(
         elif isinstance(node.layer, pl.Dropout):
             mask = mode.masks.get(node.name) if mode.is_training else None
             y = inputs[0] if mask is None else inputs[0] * mask.astype(inputs[0].dtype)
+        elif pl.is_own(node.layer):
+            y = node.layer.jax(join(inputs), own)  # type: ignore[attr-defined]
         else:
             y = find_entry(_FUNCTIONS, node.layer)(node.layer, own, *inputs)
         values[node.name] = y

@@ -31,7 +31,7 @@ from pellucid.engines.registry import unsupported_layer
 from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import pack_state, unpack_state
 from pellucid.network import Network
-from pellucid.network.layers import BatchNorm, Input, has_entry
+from pellucid.network.layers import BatchNorm, Input, has_entry, is_own
 from pellucid.objectives import Loss, Optimizer, apply_update, is_built_in
 
 Records = dict[str, Forward]
@@ -53,14 +53,15 @@ class NumpySession:
     ) -> None:
         self._world = world
         for node in network.nodes:
-            if not has_entry(FORWARD, node.layer) and not isinstance(node.layer, Input):
+            is_known = has_entry(FORWARD, node.layer) or is_own(node.layer)
+            if not is_known and not isinstance(node.layer, Input):
                 raise unsupported_layer("numpy", node.layer.who, "it has no such layer")
         self._network = network
         self._loss = loss
         self._terms = loss_terms(network, loss)
         self._optimizer = optimizer
         self._dtype = np.dtype(dtype)
-        self._trained = {weight.name for weight in network.parameters}
+        self._holders = {weight.node for weight in network.parameters}
         self._learners = self._nodes_that_learn()
         self._version = 0  # how often the weights have changed
         self._couples_examples = any(
@@ -71,10 +72,9 @@ class NumpySession:
 
     def _nodes_that_learn(self) -> set[str]:
         """Return the nodes that stand behind a parameter (or hold one)."""
-        holders = {weight.node for weight in self._network.parameters}
         found: set[str] = set()
         for node in self._network.nodes:
-            if node.owner in holders or found.intersection(node.inputs):
+            if node.owner in self._holders or found.intersection(node.inputs):
                 found.add(node.name)
         return found
 
@@ -367,7 +367,7 @@ class NumpySession:
             if change is not None:
                 grad_y = change(node.name, grad_y)
             record = records[node.name]
-            if any(f"{node.owner}.{role}" in self._trained for role in _ROLES):
+            if node.owner in self._holders:
                 for role, grad in record.grad_weights(grad_y).items():
                     name = f"{node.owner}.{role}"
                     known = grads.get(name)
@@ -384,6 +384,3 @@ class NumpySession:
             name: grads.get(name, np.zeros_like(self._parts.weights[name]))
             for name in ordered
         }
-
-
-_ROLES = ("weight", "scale", "slope")  # a layer with parameters has one of these

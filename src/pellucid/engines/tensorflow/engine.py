@@ -13,6 +13,7 @@ from pellucid.engines.framework_options import (
 )
 from pellucid.engines.integer_networks import refuse_integers
 from pellucid.engines.loss_input import check_objective
+from pellucid.engines.own_layers import refuse_own
 from pellucid.engines.protocol import State
 from pellucid.engines.registry import reduce_engine
 from pellucid.engines.state import unpack_state
@@ -53,6 +54,7 @@ class TensorflowEngine:
         """
         self.options.check_dtype(dtype)
         refuse_integers("engine 'tensorflow'", network)
+        refuse_own("tensorflow", network)
         check_objective("tensorflow", loss, optimizer)
         parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         with quiet():  # the first array starts TensorFlow's runtime

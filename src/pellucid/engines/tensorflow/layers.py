@@ -36,6 +36,8 @@ def keras_layers(
         build: Callable[..., Any] = _OWN_BUILDERS.get(type(node.layer), _native)
         if isinstance(node.layer, pl.Pointwise) and not has_native(node.layer):
             build = _pointwise
+        if pl.is_own(node.layer):
+            build = modules.OwnLayer
         layer = build(node.layer, *shapes, name=node.name, dtype=policy)
         # a frozen BatchNormalization also keeps to its running statistics
         layer.trainable = getattr(node.layer, "trainable", True)

@@ -53,4 +53,5 @@ def _exchanged(array: Array, groups: int) -> Array:
 
 def variable_of(layer: Any, role: str) -> Any:
     """Return the tf.Variable of a Keras layer that holds a weight of that role."""
-    return getattr(layer, ATTRIBUTES[role]).value
+    own = getattr(layer, "own_weights", {})
+    return (own[role] if role in own else getattr(layer, ATTRIBUTES[role])).value

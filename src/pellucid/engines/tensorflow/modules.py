@@ -35,6 +35,39 @@ class _Layer(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), **self.given}
 
 
+class OwnLayer(keras.layers.Layer):  # type: ignore[misc]
+    """A layer of one's own, by its method ``tensorflow``."""
+
+    def __init__(
+        self, layer: network_layers.Layer, *shapes: Any, **arguments: Any
+    ) -> None:
+        super().__init__(**arguments)
+        self._layer, self._shape = layer, layer.output_shape(*shapes)
+        self.own_weights = {
+            spec.role: self.add_weight(
+                name=spec.role,
+                shape=spec.shape,
+                initializer="zeros",
+                trainable=spec.is_parameter,
+            )
+            for spec in layer.weights(*shapes)
+        }
+        self.built = True
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (N, *shape)."""
+        first = input_shape[0]
+        return (first[0] if isinstance(first, tuple) else first, *self._shape)
+
+    def call(self, inputs: Any) -> Any:
+        """Call the method."""
+        x = tuple(inputs) if isinstance(inputs, list | tuple) else inputs
+        weights = {
+            role: tf.convert_to_tensor(w) for role, w in self.own_weights.items()
+        }
+        return self._layer.tensorflow(x, weights)  # type: ignore[attr-defined]
+
+
 def around(pads: Pads) -> list[list[int]]:
     """Return pads of an image as `tf.pad` takes them, for (N, H, W, C)."""
     return [[0, 0], *map(list, pads), [0, 0]]

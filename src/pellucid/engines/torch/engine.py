@@ -15,6 +15,7 @@ from pellucid.engines.framework_options import (
 )
 from pellucid.engines.integer_networks import refuse_integers
 from pellucid.engines.loss_input import check_objective
+from pellucid.engines.own_layers import refuse_own
 from pellucid.engines.protocol import State
 from pellucid.engines.registry import reduce_engine
 from pellucid.engines.state import unpack_state
@@ -53,6 +54,7 @@ class TorchEngine:
         """
         self.options.check_dtype(dtype)
         refuse_integers("engine 'torch'", network)
+        refuse_own("torch", network)
         check_objective("torch", loss, optimizer)
         parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         return TorchSession(

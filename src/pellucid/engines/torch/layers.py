@@ -17,6 +17,7 @@ from pellucid.engines.framework_layers.torch import (
 )
 from pellucid.engines.torch import modules
 from pellucid.engines.torch.layout import Layout
+from pellucid.engines.torch.own import OwnModule
 from pellucid.engines.torch.pointwise import (
     Clamp,
     Hardsigmoid,
@@ -124,7 +125,7 @@ def channel_axis(shape: Shape) -> int:
 def _module(layer: Layer, *shapes: Shape, keeps_order: bool) -> nn.Module:
     if isinstance(layer, pl.Flatten) and keeps_order:
         return nn.Flatten()
-    own = _OWN_BUILDERS.get(type(layer))
+    own = OwnModule if pl.is_own(layer) else _OWN_BUILDERS.get(type(layer))
     if own is not None:
         module = own(layer, *shapes)
     elif isinstance(layer, pl.Pointwise) and type(layer) not in CALLS:

@@ -97,7 +97,7 @@ class Layout:
         """
         node, role = name.split(".")
         layer = self.nodes[node].layer
-        if role != "weight":
+        if role != "weight" or pl.is_own(layer):
             return array
         if isinstance(layer, pl.ConvTranspose2D):
             kh, kw, per_group, out = array.shape
@@ -115,7 +115,7 @@ class Layout:
         """Undo `weight_in`."""
         node, role = name.split(".")
         layer = self.nodes[node].layer
-        if role != "weight":
+        if role != "weight" or pl.is_own(layer):
             return array
         if isinstance(layer, pl.ConvTranspose2D):
             channels, per_group, kh, kw = array.shape

@@ -35,6 +35,7 @@ from pellucid.engines.torch.layers import NetworkModule, attribute
 from pellucid.engines.torch.layout import Layout, attribute_of
 from pellucid.engines.torch.loss import loss_value
 from pellucid.engines.torch.optimizer import SLOTS, clip, fill_slots, make_optimizer
+from pellucid.engines.torch.own import OwnModule, own_attribute
 from pellucid.engines.torch.parallel import Parallel
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
@@ -102,9 +103,10 @@ class TorchSession:
 
     def _find(self, name: str) -> Tensor:
         node, role = name.split(".")
-        tensor: Tensor = getattr(
-            self.native.get_submodule(attribute(node)), attribute_of(role)
-        )
+        module = self.native.get_submodule(attribute(node))
+        is_mine = isinstance(module, OwnModule)
+        name_of = own_attribute if is_mine else attribute_of
+        tensor: Tensor = getattr(module, name_of(role))
         return tensor
 
     def predict(self, images: Arrays) -> Arrays:

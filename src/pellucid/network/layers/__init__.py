@@ -32,6 +32,7 @@ from pellucid.network.layers.one_dimensional import (
     MaxPool1D,
     OneDimensional,
 )
+from pellucid.network.layers.own import check_name, is_own, unknown_layer, with_own
 from pellucid.network.layers.pointwise import (
     ELU,
     GELU,
@@ -214,7 +215,11 @@ __all__ = [
     "Value",
     "WeightSpec",
     "ZeroPad2D",
+    "check_name",
     "find_entry",
     "gelu_tanh",
     "has_entry",
+    "is_own",
+    "unknown_layer",
+    "with_own",
 ]

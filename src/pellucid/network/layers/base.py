@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pellucid.errors import NetworkError
 from pellucid.network.initializers import Initializer
@@ -95,6 +97,66 @@ class Layer:
         """
         del inputs
         return 0
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Name the nodes of a class of one's own by the class."""
+        super().__init_subclass__(**arguments)
+        is_ours = cls.__module__.startswith("pellucid.")
+        if not is_ours and "stem" not in cls.__dict__:
+            cls.stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+    def forward(self, x: Any, weights: Mapping[str, Any]) -> Any:
+        """Compute the output of a layer of one's own, by NumPy.
+
+        Layers of pellucid are computed by engines and have no such method.
+
+        Parameters
+        ----------
+        x : ndarray, shape (N, …)
+            The input; a tuple of arrays where there are several.
+        weights : mapping of str to ndarray
+            The layer's arrays by role.
+
+        Returns
+        -------
+        ndarray, shape (N, …)
+            Each example's output, which must not depend on other examples.
+
+        Raises
+        ------
+        NetworkError
+            If the class has none.
+        """
+        raise NetworkError(
+            f"{self.who}: forward must be a method of the class; got none. Engines "
+            "compute pellucid's own layers."
+        )
+
+    def backward(self, x: Any, weights: Mapping[str, Any], grad_y: Any) -> Any:
+        """Return the gradients of a layer of one's own, by NumPy.
+
+        Parameters
+        ----------
+        x, weights
+            As `forward` was given them.
+        grad_y : ndarray, shape (N, …)
+            Gradient of the loss with respect to the output.
+
+        Returns
+        -------
+        grad_x : ndarray
+            With respect to the input; a tuple where there are several.
+        grads : dict of str to ndarray
+            With respect to each weight, summed over the examples.
+
+        Raises
+        ------
+        NetworkError
+            If the class has none.
+        """
+        raise NetworkError(
+            f"{self.who}: backward must be a method of the class; got none."
+        )
 
     def __call__(self, *inputs: Value | Layer) -> Value:
         """Place the layer after its inputs and return its output."""

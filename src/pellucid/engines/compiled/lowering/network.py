@@ -16,7 +16,7 @@ from pellucid.engines.compiled.lowering.context import (
 )
 from pellucid.engines.compiled.lowering.fuse import fuse
 from pellucid.engines.compiled.lowering.layers import (
-    LOWER,
+    find_lowering,
     loss,
     wanted_halo,
     weight_layout,
@@ -38,7 +38,7 @@ from pellucid.engines.compiled.program.program_ir import (
 from pellucid.engines.ports import loss_terms, port_name
 from pellucid.engines.registry import unsupported_layer
 from pellucid.network import Network
-from pellucid.network.layers import Input, find_entry, has_entry
+from pellucid.network.layers import Input
 
 #: weights that one closing task joins and updates
 BLOCK = 4096
@@ -93,7 +93,7 @@ def lower_network(
         If a layer has no compiled path.
     """
     for node in network.nodes:
-        if not has_entry(LOWER, node.layer) and not isinstance(node.layer, Input):
+        if find_lowering(node.layer) is None and not isinstance(node.layer, Input):
             raise unsupported_layer(
                 "compiled", node.layer.who, "it has no compiled path"
             )
@@ -131,7 +131,9 @@ def _forward(low: LoweringContext) -> None:
         low.copy_whole(BufferRef(images), x, (exact, x.map), entry)
     for node in network.nodes:
         if not isinstance(node.layer, Input) and node.name not in is_taken:
-            find_entry(LOWER, node.layer)(low, node)
+            lower = find_lowering(node.layer)
+            if lower is not None:
+                lower(low, node)
     if low.purpose.kind == "activations":
         return
     for end in network.outputs:

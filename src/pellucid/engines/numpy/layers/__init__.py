@@ -32,6 +32,7 @@ from pellucid.engines.numpy.layers.one_dimensional import (
     global_avg_pool1d,
     max_pool1d,
 )
+from pellucid.engines.numpy.layers.own import own
 from pellucid.engines.numpy.layers.pool import (
     avg_pool2d,
     global_avg_pool2d,
@@ -51,7 +52,7 @@ from pellucid.engines.numpy.layers.rearrange import (
 )
 from pellucid.engines.numpy.layers.resize import resize
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer, find_entry
+from pellucid.network.layers import Layer, find_entry, is_own
 
 FORWARD: dict[type[Layer], Callable[..., Forward]] = {
     pl.Add: add,
@@ -101,6 +102,8 @@ FORWARD: dict[type[Layer], Callable[..., Forward]] = {
 
 def run(layer: Any, inputs: Any, weights: Any, mode: Mode) -> Forward:
     """Run one layer of a network that was checked when it was made."""
+    if is_own(layer):
+        return own(layer, inputs, weights, mode)
     return find_entry(FORWARD, layer)(layer, inputs, weights, mode)
 
 

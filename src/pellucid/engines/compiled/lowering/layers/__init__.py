@@ -20,6 +20,7 @@ from pellucid.engines.compiled.lowering.layers import (
     group_norm,
     local_response_norm,
     normalization,
+    own,
     pool,
     quantized,
     rearrange,
@@ -72,6 +73,9 @@ from pellucid.network.layers import (
     Subtract,
     Upsample2D,
     ZeroPad2D,
+    find_entry,
+    has_entry,
+    is_own,
 )
 from pellucid.network.node import Node
 
@@ -161,6 +165,15 @@ def wanted_halo(low: LoweringContext, node: Node) -> Halo:
     return gradient_halo(conv.describe(layer, x, y))
 
 
+def find_lowering(
+    layer: Layer,
+) -> Callable[[LoweringContext, Node], None] | None:
+    """Return what lowers a layer; None where there is no compiled path."""
+    if is_own(layer):
+        return own.lower
+    return find_entry(LOWER, layer) if has_entry(LOWER, layer) else None
+
+
 def weight_layout(
     network: Network,
     node: Node,
@@ -179,6 +192,8 @@ def weight_layout(
     specs = {
         spec.role: spec for spec in node.layer.weights(*network.input_shapes(node))
     }
+    if is_own(layer):
+        return own.weight_layout(specs[role].shape), "chunk"
     shape, rank = specs[role].shape, len(network.shapes[node.name])
     if isinstance(layer, ConvTranspose2D) and role == "weight":
         return conv_transpose.weight_layout(conv.describe(layer, x, y), shape), "chunk"
