@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Sequential,
         load_network,
     )
+    from pellucid.network.block import block
     from pellucid.network.composites import (
         AdaptiveAvgPool1D,
         AdaptiveAvgPool2D,
@@ -177,6 +178,7 @@ __all__ = [
     "ReduceSumSquare",
     "ReduceVariance",
     "SeparableConv2D",
+    "block",
     "WeightSpec",
     "Dice",
     "Focal",

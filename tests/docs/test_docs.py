@@ -37,7 +37,7 @@ def test_a_page_s_code_runs(
     names = {"__name__": "__page__"}
     for line, code in snippets(page):
         padded = "\n" * line + code  # tracebacks then show the page's line
-        exec(compile(padded, str(page), "exec"), names)
+        exec(compile(padded, str(page), "exec", dont_inherit=True), names)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

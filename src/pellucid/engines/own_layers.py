@@ -107,7 +107,7 @@ def _checked(layer: Layer, what: str, grad: object, like: Array) -> Array:
     return array
 
 
-def _as_array(value: object, dtype: np.dtype) -> Array | None:  # type: ignore[type-arg]
+def _as_array(value: object, dtype: np.dtype) -> Array | None:
     try:
         return None if value is None else np.asarray(value, dtype)
     except (TypeError, ValueError):

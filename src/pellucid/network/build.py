@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pellucid.errors import NetworkError
 from pellucid.network.layers import Input, Layer, Value
-from pellucid.network.layers.base import SameShape, as_value
+from pellucid.network.layers.base import BlockCall, SameShape, as_value
 from pellucid.network.node import Node, place
 
 
@@ -93,6 +93,7 @@ class _Builder:
         self._owners: dict[int, str] = {}  # layer → its first node
         self._names: dict[int, str] = {}
         self._nodes: list[Node] = []
+        self._blocks: dict[BlockCall, str] = {}
 
     def build(self) -> tuple[tuple[Node, ...], dict[int, str]]:
         """Return the nodes, and the name of each value's last one."""
@@ -116,10 +117,13 @@ class _Builder:
     def _add(self, value: Value) -> None:
         layer, owner = value.layer, self._owners.get(id(value.layer))
         inputs = tuple(self._names[_key(source)] for source in value.inputs)
+        blocks = self._block_names(value.blocks)
         if layer.name is not None and owner is None:
             name = layer.name
         else:
-            name = self._free_name(layer.name or value.stem or layer.stem)
+            stem = value.stem or layer.stem
+            inner = f"{blocks[-1]}_{stem}" if blocks else stem
+            name = self._free_name(layer.name or inner)
         self._taken.add(name)
         self._owners.setdefault(id(layer), name)
         activation: SameShape | None = getattr(layer, "activation", None)
@@ -127,7 +131,7 @@ class _Builder:
         if activation is not None:
             plain = dataclasses.replace(layer, activation=None)  # type: ignore[call-arg]
         shared = owner if _has_weights(layer) else None
-        self._nodes.append(place(name, plain, inputs, shared))
+        self._nodes.append(place(name, plain, inputs, shared, blocks))
         if activation is not None:
             inputs, name = (name,), f"{name}_{activation.stem}"
             if name in self._taken:
@@ -135,8 +139,22 @@ class _Builder:
                     f"Network: node names must be unique; got {name!r} twice."
                 )
             self._taken.add(name)
-            self._nodes.append(place(name, activation, inputs))
+            self._nodes.append(place(name, activation, inputs, blocks=blocks))
         self._names[_key(value)] = name
+
+    def _block_names(self, calls: tuple[BlockCall, ...]) -> tuple[str, ...]:
+        """Return the names of calls of blocks; within another one, with its name."""
+        names: list[str] = []
+        for call in calls:
+            if call not in self._blocks:
+                stem = f"{names[-1]}_{call.name}" if names else call.name
+                name, count = stem, 0
+                while name in self._taken or name in self._blocks.values():
+                    count += 1
+                    name = f"{stem}_{count}"
+                self._blocks[call] = name
+            names.append(self._blocks[call])
+        return tuple(names)
 
     def _free_name(self, stem: str) -> str:
         name, count = stem, 0

@@ -27,6 +27,8 @@ from pellucid.network.quantization import Quantization
 
 SCHEMA_VERSION = 1
 _KEYS = {"schema_version", "name", "inputs", "outputs", "nodes", "preprocessing"}
+#: keys of a node that are no arguments of its layer
+_OF_NODES = ("name", "layer", "inputs", "weights_of", "blocks")
 _DISTRIBUTIONS = {kind.__name__: kind for kind in (Uniform, Normal, Constant)}
 
 
@@ -63,6 +65,7 @@ def _node_to_json(node: Node) -> dict[str, Any]:
         **head,
         "inputs": list(node.inputs),
         **shared,
+        **({"blocks": list(node.blocks)} if node.blocks else {}),
         **_arguments(node.layer),
     }
 
@@ -77,6 +80,10 @@ def _arguments(layer: Layer) -> dict[str, Any]:
         and getattr(layer, field.name) != field.default
     }
     for name, value in found.items() if is_own(layer) else ():
+        if name in _OF_NODES:
+            raise NetworkError(
+                f"{layer.who}: a field must not be called {name!r}, which a node has."
+            )
         if not _is_plain(value):
             raise NetworkError(
                 f"{layer.who}: field {name} must be a number, text, tuple, initializer "
@@ -183,6 +190,7 @@ def _node_from_json(entry: Any, known: Mapping[str, type[Layer]]) -> Node:
         name, kind = str(arguments.pop("name")), arguments.pop("layer")
         inputs = tuple(str(source) for source in arguments.pop("inputs", ()))
         weights_of = arguments.pop("weights_of", None)
+        blocks = arguments.pop("blocks", [])
     except (TypeError, ValueError, KeyError) as error:
         raise NetworkError(
             f"Network: a node must have name, layer and inputs; got {entry!r}."
@@ -193,8 +201,12 @@ def _node_from_json(entry: Any, known: Mapping[str, type[Layer]]) -> Node:
         raise NetworkError(
             f"Network: weights_of of node '{name}' must be a name; got {weights_of!r}."
         )
+    if not _are_names(blocks):
+        raise NetworkError(
+            f"Network: blocks of node '{name}' must be a list of names; got {blocks!r}."
+        )
     layer = make_layer(known[kind], name, arguments)
-    return place(name, layer, inputs, weights_of)
+    return place(name, layer, inputs, weights_of, tuple(blocks))
 
 
 def make_layer(kind: type[Layer], name: str, arguments: dict[str, Any]) -> Layer:

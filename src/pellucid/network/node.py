@@ -26,12 +26,16 @@ class Node:
         Names of the nodes that it reads.
     weights_of : str, optional
         The node whose weights it shares.
+    blocks : tuple of str
+        Names of the blocks that it belongs to, the outermost first: for people, so
+        that networks with other blocks may be equal.
     """
 
     name: str
     layer: Layer
     inputs: tuple[str, ...]
     weights_of: str | None = None
+    blocks: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     @property
     def owner(self) -> str:
@@ -59,8 +63,10 @@ def place(
     layer: Layer,
     inputs: tuple[str, ...],
     weights_of: str | None = None,
+    blocks: tuple[str, ...] = (),
 ) -> Node:
     """Make a node whose layer knows the node's name, for its errors."""
     if isinstance(layer, Input):
-        return Node(name, Input(*layer.shape, name=name), inputs, weights_of)
-    return Node(name, dataclasses.replace(layer, name=name), inputs, weights_of)
+        return Node(name, Input(*layer.shape, name=name), inputs, weights_of, blocks)
+    named = dataclasses.replace(layer, name=name)
+    return Node(name, named, inputs, weights_of, blocks)

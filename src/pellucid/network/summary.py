@@ -39,6 +39,38 @@ def rows(network: Network) -> Iterator[tuple[str, ...]]:
         )
 
 
+def _rows_in_blocks(network: Network) -> Iterator[tuple[str, ...]]:
+    """Yield the rows, those of a block indented below a row of its own."""
+    found = list(rows(network))
+    above: tuple[str, ...] = ()
+    for i, (node, row) in enumerate(zip(network.nodes, found, strict=True)):
+        for depth, name in enumerate(node.blocks):
+            if above[: depth + 1] != node.blocks[: depth + 1]:
+                yield _block_row(network, found, i, depth, name)
+        above = node.blocks
+        yield (_INDENT * len(node.blocks) + row[0], *row[1:])
+
+
+def _block_row(
+    network: Network, found: list[tuple[str, ...]], start: int, depth: int, name: str
+) -> tuple[str, ...]:
+    """Return the row of a block: its last node's shape and field, and the sums."""
+    inside = []
+    for node, row in zip(network.nodes[start:], found[start:], strict=True):
+        if node.blocks[depth : depth + 1] != (name,):
+            break
+        inside.append(row)
+    sums = (
+        f"{sum(int(row[column].replace(',', '')) for row in inside):,}"
+        for column in (-2, -1)
+    )
+    last = inside[-1]
+    return (_INDENT * depth + name, "block", *last[2:-_NUMBERS], *sums)
+
+
+_INDENT = "  "
+
+
 def _kind(layer: Layer) -> str:
     """Return what the table calls a layer; of integer layers also their type."""
     if isinstance(layer, Quantized):
@@ -65,7 +97,7 @@ def _total(network: Network) -> tuple[str, ...]:
 
 def _table(network: Network) -> list[tuple[str, ...]]:
     """Return header, a row per node, and the total; receptive fields only of images."""
-    table = [HEADER, *rows(network), _total(network)]
+    table = [HEADER, *_rows_in_blocks(network), _total(network)]
     if any(row[_FIELD] for row in table[1:]):
         return table
     return [row[:_FIELD] + row[_FIELD + 1 :] for row in table]
@@ -98,7 +130,7 @@ def html(network: Network) -> str:
         numbers = len(cells) - _NUMBERS
         styled = (
             f'<{tag} style="text-align:{"left" if i < numbers else "right"}">'
-            f"{escape.escape(cell)}</{tag}>"
+            f"{escape.escape(cell).replace(_INDENT, '&nbsp;&nbsp;')}</{tag}>"
             for i, cell in enumerate(cells)
         )
         return f"<tr>{''.join(styled)}</tr>"

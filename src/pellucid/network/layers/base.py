@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -179,11 +181,33 @@ class Value:
     """The output of a layer placed in a graph, before it is a network.
 
     ``stem`` is what the node's name begins with, where it is not the layer's own.
+    ``blocks`` are the calls of blocks that it was made in, the outermost first.
     """
 
     layer: Layer
     inputs: tuple[Value, ...] = ()
     stem: str | None = None
+    blocks: tuple[BlockCall, ...] = field(default_factory=lambda: _OPEN.get())
+
+
+@dataclass(frozen=True, eq=False)
+class BlockCall:
+    """One call of a block, by the block's name."""
+
+    name: str
+
+
+_OPEN: ContextVar[tuple[BlockCall, ...]] = ContextVar("blocks", default=())
+
+
+@contextlib.contextmanager
+def inside_block(call: BlockCall) -> Iterator[None]:
+    """Let values that are made meanwhile belong to a call of a block."""
+    token = _OPEN.set((*_OPEN.get(), call))
+    try:
+        yield
+    finally:
+        _OPEN.reset(token)
 
 
 def as_value(who: str, value: object) -> Value:
