@@ -19,9 +19,22 @@ Shape = tuple[int, ...]
 class WeightSpec:
     """One array of a layer: its role, shape and how it begins.
 
-    ``is_parameter`` is True for what training changes by the gradient, False for
-    buffers (running statistics). ``fans`` are (fan_in, fan_out). ``dtype`` is None for
-    arrays of the session's own type; others keep theirs.
+    Parameters
+    ----------
+    role : str
+        What it is called in its layer; the array's name is ``<node>.<role>``. Weight
+        decay goes to those called weight.
+    shape : tuple of int
+        Its shape.
+    initializer : str or initializer, optional
+        As in `Conv2D`; He's or Glorot's if left out.
+    fans : tuple of float
+        (fan_in, fan_out), for initializers that ask for them.
+    is_parameter : bool
+        True for what training changes by the gradient, False for buffers (running
+        statistics).
+    dtype : str, optional
+        Of arrays that are not of the session's own type.
     """
 
     role: str
