@@ -38,6 +38,14 @@ def export(
         ),
     ] = False,
     calibration: options.Calibration = None,
+    target: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--target", help="Processor of --to native: x86-64-v3, aarch64 …"),
+    ] = None,
+    train: Annotated[
+        bool,
+        typer.Option("--train", help="Export the training step, too (native, wasm)."),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Export a model to other formats, and verify each file in its own runtime.
@@ -50,9 +58,11 @@ def export(
     pellucid export mnist-torch --to onnx
     pellucid export digits.pellucid --to onnx,c,javascript --out exported/
     pellucid export mnist-torch --to tflite,c --int8
+    pellucid export mnist-torch --to native --target aarch64 --train
     """
     from pellucid.cli.open_run import open_run
     from pellucid.exchange import formats, write_all
+    from pellucid.exchange.native.options import NativeOptions
 
     names = [name.strip() for name in to.split(",") if name.strip()]
     entries = [formats.find_int8(n) if int8 else formats.find(n) for n in names]
@@ -64,7 +74,8 @@ def export(
     folder = _make_folder(out or loaded.folder)
     stem = loaded.path.stem if loaded.path.is_file() else loaded.path.name
     targets = {folder / f"{stem}{entry.suffix}": entry for entry in entries}
-    write_all(loaded.model, targets, calibration=ranges)
+    asked = NativeOptions(target=target, train=train)
+    write_all(loaded.model, targets, calibration=ranges, options=asked)
     rows = []
     for path, entry in targets.items():
         row = verify_file(loaded.model, path, images, entry.name)

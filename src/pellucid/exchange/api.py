@@ -16,6 +16,7 @@ from pellucid.exchange.dequantize import dequantize as to_floats
 from pellucid.exchange.disk import Contents, write_sets
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.input_scaling import settle_preprocessing
+from pellucid.exchange.native.options import BATCH, PLAIN, NativeOptions
 from pellucid.exchange.weight_matching import WeightMatch
 from pellucid.model import Model, from_file
 from pellucid.network import Network, Preprocessing
@@ -45,6 +46,9 @@ def write(
     *,
     format: str | None = None,
     calibration: npt.ArrayLike | None = None,
+    target: str | None = None,
+    train: bool = False,
+    batch_size: int = BATCH,
 ) -> Path:
     """Write a model in another program's format, whole or not at all.
 
@@ -59,6 +63,12 @@ def write(
     calibration : array, shape (N, *input shape), optional
         Images, as `Model.predict` takes them, from which an int8 format learns the
         ranges of activations.
+    target : str, optional
+        Native code only: the processor, as in ``pellucid export --target``.
+    train : bool
+        Native code and WebAssembly only: whether the training step is there, too.
+    batch_size : int
+        Most images of one training step.
 
     Returns
     -------
@@ -72,10 +82,11 @@ def write(
     MissingExtraError
         If a package is not installed.
     """
-    target = Path(path)
-    entry = formats.select(target, format)
-    write_all(model, {target: entry}, calibration=calibration)
-    return target
+    where = Path(path)
+    entry = formats.select(where, format)
+    options = NativeOptions(target=target, train=train, batch_size=batch_size)
+    write_all(model, {where: entry}, calibration=calibration, options=options)
+    return where
 
 
 def write_all(
@@ -83,6 +94,7 @@ def write_all(
     targets: Mapping[Path, formats.Format],
     *,
     calibration: npt.ArrayLike | None = None,
+    options: NativeOptions = PLAIN,
 ) -> None:
     """Write a model in several formats into one folder, all of them or none.
 
@@ -94,6 +106,8 @@ def write_all(
         What each file or folder is written as.
     calibration : array, optional
         As `write` takes it.
+    options : NativeOptions
+        Of formats that are compiled.
 
     Raises
     ------
@@ -101,6 +115,7 @@ def write_all(
         As `write`; then all is as it was before.
     """
     exports = {}
+    _check_options(options, list(targets.values()))
     for target, entry in targets.items():
         if not entry.is_written:
             raise ExchangeError(
@@ -108,9 +123,32 @@ def write_all(
                 "which is only read."
             )
         given = calibration if entry.is_calibrated else None
-        contents = contents_of(model, entry, target.name, calibration=given)
+        contents = contents_of(
+            model, entry, target.name, calibration=given, options=options
+        )
         exports[target] = Contents(contents, entry.marker)
     write_sets(exports)
+
+
+def _check_options(options: NativeOptions, entries: list[formats.Format]) -> None:
+    """Refuse a target or a training step where no format takes it.
+
+    Raises
+    ------
+    ExchangeError
+        With the formats that do.
+    """
+    names = ", ".join(entry.name for entry in entries)
+    if options.target is not None and not any(e.name == "native" for e in entries):
+        raise ExchangeError(
+            f"export: target must go with format native; got format {names}."
+        )
+    if options.train and not all(entry.is_compiled for entry in entries):
+        known = ", ".join(f.name for f in formats.FORMATS.values() if f.is_compiled)
+        raise ExchangeError(
+            f"export: train must go with a format that holds a training step "
+            f"({known}); got format {names}."
+        )
 
 
 def contents_of(
@@ -119,6 +157,7 @@ def contents_of(
     name: str,
     *,
     calibration: npt.ArrayLike | None = None,
+    options: NativeOptions = PLAIN,
 ) -> dict[str, bytes]:
     """Return a format's files by name, as bytes; the first is the main one."""
     file = model.file()
@@ -136,6 +175,9 @@ def contents_of(
     if not entry.holds_shared:
         require_own_weights(who, file.network)
     module = entry.load()
+    if entry.is_compiled:
+        compiled: dict[str, bytes] = module.contents(file, name, options)
+        return compiled
     if not entry.is_calibrated:
         contents: dict[str, bytes] = module.contents(file, name)
         return contents

@@ -43,6 +43,8 @@ class Format:
         Whether networks of several inputs or outputs are written.
     holds_shared : bool
         Whether networks whose nodes share weights are written.
+    is_compiled : bool
+        Whether writing compiles: for a processor, with a training step on request.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Format:
     marker: str | None = None  # the file by which a folder of this format is known
     holds_several: bool = False
     holds_shared: bool = False
+    is_compiled: bool = False
 
     def load(self) -> ModuleType:
         """Import the format's module.
@@ -222,6 +225,16 @@ _ALL = (
         holds_shared=True,
         suffix=".mjs",
         is_read=False,
+    ),
+    Format(
+        name="native",
+        about="Machine code for any processor, .a with headers for C and C++",
+        module="native",
+        holds_several=True,
+        holds_shared=True,
+        suffix=".a",
+        is_read=False,
+        is_compiled=True,
     ),
 )
 

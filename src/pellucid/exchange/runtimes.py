@@ -13,6 +13,7 @@ import numpy as np
 from pellucid.exchange.codegen.c.run import c, c_int8
 from pellucid.exchange.keras.for_keras import open_for_keras
 from pellucid.exchange.litert.run import litert
+from pellucid.exchange.native.run import native
 from pellucid.exchange.nodejs import javascript, tfjs
 from pellucid.exchange.packing import pack, unpack
 from pellucid.exchange.runtime_layout import (
@@ -245,6 +246,7 @@ RUNTIMES: dict[str, Callable[[Path, Network, Array], RuntimeMeasurement]] = {
     "h5": keras,
     "javascript": javascript,
     "keras": keras,
+    "native": native,
     "npz": read_back,
     "onnx": onnx,
     "pt2": pt2,

@@ -108,7 +108,7 @@ class Program:
         self.low = low
         self._pool = pool
         self._is_streaming = low.purpose.kind == "predict"
-        _drop_unused(low)
+        drop_unused(low)
         areas = (f"numbers {area}" for area in sorted(low.areas))
         self._numbers = [*NUMBERS, *areas, *low.flags]
         network = low.network
@@ -119,7 +119,7 @@ class Program:
         self._lay_out()
         self._callbacks = Callbacks(low.callbacks, lambda: self.set(update=0))
         self.set(**self._callbacks.addresses())
-        _keep_with_worker(low)
+        keep_with_worker(low)
         self._library = compiler.load_plan(
             self._identity(), self._unit, low.target, what=name
         )
@@ -437,12 +437,18 @@ class Program:
 
 
 class PhaseWriter:
-    """Writes the function of one phase: (context, task, worker)."""
+    """Writes the function of one phase: (context, task, worker).
+
+    What the run's numbers are and where buffers lie is read from the context; code
+    that is made for one memory overrides `number`, `address`, `task_size` and
+    `first_item`.
+    """
 
     def __init__(self, program: Program, phase: ParallelRegion, number: int) -> None:
         self._program = program
         self._phase = phase
         self._number = number
+        self._is_profiled = program.low.options.profile
 
     def write(
         self, b: Builder, context: Pointer, task: Value, worker: Value, *, spec: None
@@ -459,8 +465,26 @@ class PhaseWriter:
         """Say where code is written to and what it reads."""
         self._b, self._context, self._worker = b, context, worker
 
-    def _slot(self, name: str) -> Value:
-        return self._context.load(self._program._slots[name])
+    def number(self, name: str, *, is_float: bool = False) -> Value:
+        """Return a number of the run."""
+        slot = self._program._slots[name]
+        if is_float:
+            return Pointer(self._b, self._context.v, F32).load(2 * slot)
+        return self._context.load(slot)
+
+    def address(self, buffer: Buffer) -> Pointer:
+        """Return where a buffer begins."""
+        b = self._b
+        place = b.ir.load((self._context + buffer.slot).v, typ=PTR)
+        return Pointer(b, place, ELEMENTS[buffer.element])
+
+    def task_size(self) -> Value:
+        """Return how many images a task of this phase takes."""
+        return self._context.load(self._program._phase_slots + 2 * self._number + 1)
+
+    def first_item(self, low: Value) -> Value:
+        """Return the item of image buffers that a task's first image, ``low``, has."""
+        return self._worker * STREAM if self._program._is_streaming else low
 
     def _write_tasks(self) -> None:
         b, first = self._b, 0
@@ -473,11 +497,10 @@ class PhaseWriter:
             first += task.blocks
 
     def _write_images(self) -> None:
-        b, program = self._b, self._program
-        size = self._context.load(program._phase_slots + 2 * self._number + 1)
+        b, size = self._b, self.task_size()
         low = self._task * size
-        high = b.smaller(low + size, self._slot("count"))
-        item = self._worker * STREAM if program._is_streaming else low
+        high = b.smaller(low + size, self.number("count"))
+        item = self.first_item(low)
         places = {
             "index": low,
             "item": item,
@@ -504,7 +527,7 @@ class PhaseWriter:
         """Write a step's call."""
         b = self._b
         if step.when:
-            with b.when(self._slot(step.when) > 0):
+            with b.when(self.number(step.when) > 0):
                 self._call_plain(step, places)
         else:
             self._call_plain(step, places)
@@ -514,13 +537,13 @@ class PhaseWriter:
             whole = {"first part": self._b.i64(0), "last part": self._b.i64(step.parts)}
             places = places | whole
         arguments = [self._argument(a, places) for a in step.arguments]
-        b, program = self._b, self._program
-        if not program.low.options.profile:
+        b = self._b
+        if not self._is_profiled:
             b.call(step.kernel, *arguments, spec=step.spec)
             return
         begin = threads.cycles(b)
         b.call(step.kernel, *arguments, spec=step.spec)
-        clock = self._context + program._clocks[step]
+        clock = self._context + self._program._clocks[step]
         threads.atomic_add(b, clock, threads.cycles(b) - begin)
 
     def _argument(
@@ -534,18 +557,13 @@ class PhaseWriter:
         if isinstance(argument, float):
             return b.f32(argument)
         if argument.name == "global index":
-            return places["index"] + self._slot("first")
+            return places["index"] + self.number("first")
         if argument.name in places:
             return places[argument.name]
-        slot = self._program._slots[argument.name]
-        if argument.is_float:
-            return Pointer(b, self._context.v, F32).load(2 * slot)
-        return self._context.load(slot)
+        return self.number(argument.name, is_float=argument.is_float)
 
     def _place(self, at: BufferRef, places: dict[str, Value]) -> Pointer:
-        b, buffer = self._b, at.buffer
-        address = b.ir.load((self._context + buffer.slot).v, typ=PTR)
-        place = Pointer(b, address, ELEMENTS[buffer.element])
+        buffer, place = at.buffer, self.address(at.buffer)
         if not at.is_first:
             item: Value | None = {
                 "image": places.get("item"),
@@ -580,7 +598,8 @@ def _described(step: KernelCall) -> str:
     )
 
 
-def _drop_unused(low: LoweringContext) -> None:
+def drop_unused(low: LoweringContext) -> None:
+    """Drop buffers that no step refers to."""
     used = set(_buffers(step for phase in low.phases for step in phase.steps()))
     used |= {value.buffer for value in low.values.values()}
     used |= {mask.buffer for mask in low.masks.values()}
@@ -588,7 +607,7 @@ def _drop_unused(low: LoweringContext) -> None:
     low.buffers = [b for b in low.buffers if b in used or b.scope in kept]
 
 
-def _keep_with_worker(low: LoweringContext) -> None:
+def keep_with_worker(low: LoweringContext) -> None:
     """Let what lives only while one image passes a phase lie once per worker."""
     seen: dict[Buffer, set[tuple[int, int]]] = {}
     for i, phase in enumerate(low.phases):

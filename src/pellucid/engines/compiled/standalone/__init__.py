@@ -1,0 +1,11 @@
+"""Stand-alone code: the engine's kernels for a processor that is not this one.
+
+A program of the engine reads where its buffers lie from a context; stand-alone code
+has one memory, given by the caller, and every place in it is a constant. It allocates
+nothing, has no threads and calls nothing but what the C library of any toolchain has.
+"""
+
+from pellucid.engines.compiled.standalone.build import Build, build
+from pellucid.engines.compiled.standalone.machine import Machine
+
+__all__ = ["Build", "Machine", "build"]

@@ -1,0 +1,200 @@
+"""Build stand-alone code of a network: prediction, activations, training step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pellucid.engines.compiled.codegen import Kernel, KernelModule
+from pellucid.engines.compiled.lowering.context import (
+    LoweringContext,
+    Options,
+    Purpose,
+)
+from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
+from pellucid.engines.compiled.lowering.parameters import Parameters
+from pellucid.engines.compiled.program.program import drop_unused, keep_with_worker
+from pellucid.engines.compiled.standalone.constants import Constants
+from pellucid.engines.compiled.standalone.entries import (
+    HEADER,
+    Activations,
+    Entry,
+    Initial,
+    Predict,
+    State,
+    TrainStep,
+)
+from pellucid.engines.compiled.standalone.machine import Machine, emit
+from pellucid.engines.compiled.standalone.memory import LINE, Region
+from pellucid.engines.protocol import Array
+from pellucid.network import Network
+from pellucid.objectives import Loss, Optimizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """Where a node's output lies after `activations`: float32, in elements.
+
+    ``start`` is the offset of the first element of the image in the caller's memory,
+    ``row`` and ``pixel`` the distances to the next row and pixel.
+    """
+
+    shape: tuple[int, ...]
+    start: int
+    height: int
+    width: int
+    channels: int
+    row: int
+    pixel: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """Stand-alone code, and what its caller must know.
+
+    Attributes
+    ----------
+    code : bytes
+        Object file.
+    memory : int
+        Bytes that the caller gives.
+    images : int
+        Most images of one call of the training step; of `predict` ``predicts``.
+    activations : dict of str to Activation
+        By node; empty where they were not asked for.
+    weights : dict of str to tuple
+        Offset of each weight's first element in the caller's memory and its layout,
+        where weights are there.
+    """
+
+    code: bytes
+    memory: int
+    predicts: int
+    images: int
+    activations: Mapping[str, Activation] = field(default_factory=dict)
+    parameters: Parameters | None = None
+    weights_start: int = 0
+
+
+def build(
+    machine: Machine,
+    network: Network,
+    weights: Mapping[str, Array],
+    *,
+    prefix: str,
+    predicts: int = 1,
+    activations: bool = False,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    images: int = 0,
+    seed: int = 0,
+) -> Build:
+    """Compile a network for a machine.
+
+    Parameters
+    ----------
+    machine : Machine
+    network : Network
+    weights : mapping of str to ndarray
+        In canonical layout, float32.
+    prefix : str
+        What the names of all functions begin with.
+    predicts : int
+        Most images of one call of ``<prefix>_predict``; with one, buffers that do not
+        live together share memory.
+    activations : bool
+        Whether there is ``<prefix>_activations``.
+    loss, optimizer : Loss, Optimizer, optional
+        Of ``<prefix>_train_step``; without a loss there is none.
+    images : int
+        Most images of one training step.
+    seed : int
+        Of dropout.
+
+    Returns
+    -------
+    Build
+
+    Raises
+    ------
+    UnsupportedLayerError
+        If a layer has no compiled path.
+    """
+    target, options = machine.target, Options(amx=False)
+    parameters = parameters_of(network, target, options)
+    flat = np.zeros(parameters.size, np.float32)
+    for weight in network.weights:
+        for node in network.shared.get(weight.node, (network.node(weight.node),)):
+            name = f"{node.name}.{weight.spec.role}"
+            parameters[name].write(flat, np.asarray(weights[weight.name], np.float32))
+
+    def lower(purpose: Purpose) -> LoweringContext:
+        low = lower_network(
+            network, parameters, target, options=options, purpose=purpose
+        )
+        drop_unused(low)
+        keep_with_worker(low)
+        return low
+
+    unit = KernelModule(
+        lanes=target.lanes, registers=target.registers, is_x86=target.is_x86
+    )
+    constants = Constants(unit, prefix, parameters, flat, target)
+    entries: list[Entry] = []
+    size = 0
+    state = None
+    if loss is not None and optimizer is not None:
+        state = State(parameters.size, len(optimizer.slots))
+        size = state.size
+        low = lower(Purpose("train", is_training=True, loss=loss, optimizer=optimizer))
+        train = TrainStep(low, state, start=size, most=images, seed=seed)
+        entries.append(train)
+        size += train.region.size
+    low = lower(Purpose("predict", is_training=False))
+    predict = Predict(low, constants, state, start=size, most=predicts)
+    entries.append(predict)
+    size += predict.region.size
+    found: dict[str, Activation] = {}
+    if activations:
+        low = lower(Purpose("activations", is_training=False))
+        looks = Activations(low, constants, state, start=size)
+        entries.append(looks)
+        size += looks.region.size
+        found = _describe(low, looks.region, size=looks.start)
+    if state is not None:
+        entries.append(Initial(constants, state, size))
+    names = []
+    for entry in entries:
+        name = f"{prefix}_{entry.name}"
+        unit.define(name, Kernel(name, entry.parameters, entry.write), None)
+        names.append(name)
+    return Build(
+        code=emit(machine, unit, constants.arrays, names),
+        memory=size + LINE,
+        predicts=predicts,
+        images=images,
+        activations=found,
+        parameters=parameters if state else None,
+        weights_start=HEADER // 4,
+    )
+
+
+def _describe(
+    low: LoweringContext, region: Region, *, size: int
+) -> dict[str, Activation]:
+    found = {}
+    for node in low.network.nodes:
+        value = low.values[node.name]
+        m = value.map
+        found[node.name] = Activation(
+            shape=low.network.shapes[node.name],
+            start=(size + region.starts[value.buffer]) // 4 + m.at(0, 0),
+            height=m.height,
+            width=m.width,
+            channels=m.channels,
+            row=m.row,
+            pixel=m.padded_channels,
+        )
+    return found

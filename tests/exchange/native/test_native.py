@@ -1,0 +1,197 @@
+"""Libraries for other processors: linked, run where they can be, refused by name."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from pellucid import exchange
+from pellucid.cli import main
+from pellucid.exchange.native.run import link, runs_here
+from pellucid.exchange.native.targets import TARGETS, find_target
+
+EMULATED = ("aarch64", "armv7", "thumbv7em", "riscv64")
+HERE = [name for name in TARGETS if runs_here(TARGETS[name])]
+
+
+@pytest.fixture
+def model() -> pl.Model:
+    """Halos, a pool and a sum; what bytes mean is known, and how it learns."""
+    image = pl.Input(8, 6, 1)
+    x = pl.Conv2D(4, kernel_size=3, padding="same", activation="relu")(image)
+    y = pl.Conv2D(4, kernel_size=3, padding="same", activation="sigmoid")(x)
+    z = pl.MaxPool2D(2)(pl.Add()(x, y))
+    network = pl.Network(inputs=image, outputs=pl.Dense(3)(pl.Flatten()(z)))
+    return pl.Model(
+        network,
+        engine="numpy",
+        loss="cross_entropy",
+        optimizer=pl.Adam(1e-3),
+        classes=("a", "b", "c"),
+        seed=4,
+    )
+
+
+def images_of(model: pl.Model, count: int = 3) -> np.ndarray:
+    shape = (count, *model.network.input_shape)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def write(model: pl.Model, folder: Path, name: str, **options: Any) -> Path:
+    return exchange.write(model, folder / name, format="native", **options)
+
+
+@pytest.mark.parametrize("target", [*HERE, *EMULATED])
+def test_each_processor_gives_the_models_outputs(
+    target: str, model: pl.Model, tmp_path: Path
+) -> None:
+    path = write(model, tmp_path, "digits.a", target=target, train=target == "aarch64")
+    try:
+        report = exchange.verify_export(model, path, images_of(model))
+    except pl.MissingExtraError as error:
+        pytest.skip(str(error))
+    assert report.relative < 1e-5
+    name = model.network.weights[-1].name
+    model.load_weights({**model.weights, name: np.array([9.0, 8.0, 7.0], np.float32)})
+    assert exchange.verify_export(model, path, images_of(model)).relative > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        ("aarch64-macos", "ld64.lld -arch arm64 -platform_version macos 11 11 -dylib"),
+        ("aarch64-windows", "lld-link /dll /noentry /force:unresolved"),
+        ("x86-64-v3-windows", "lld-link /dll /noentry /force:unresolved"),
+        ("wasm32", "wasm-ld --no-entry --export=digits_predict"),
+    ],
+)
+def test_libraries_of_other_systems_are_linked(
+    target: str, command: str, model: pl.Model, tmp_path: Path
+) -> None:
+    linker, *options = command.split()
+    linker = shutil.which(linker) or shutil.which(f"{linker}-14") or linker
+    if shutil.which(linker) is None:
+        pytest.skip(f"there is no {linker}")
+    path = write(model, tmp_path, "digits.a", target=target)
+    out = "/out:made" if "windows" in target else "-o"
+    names = [out] if "windows" in target else [out, "made"]
+    shown = [] if target != "aarch64-macos" else ["-undefined", "dynamic_lookup"]
+    keep = {"aarch64-macos": ["-u", "_digits_predict"]}.get(target, [])
+    if "windows" in target:
+        keep = ["/include:digits_predict", "/export:digits_predict"]
+    given = [linker, *options, *shown, *keep, str(path), *names]
+    done = subprocess.run(given, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert b"digits_predict" in (tmp_path / "made").read_bytes()
+    with pytest.raises(pl.MissingExtraError, match=f"{target} must be checked on"):
+        exchange.verify_export(model, path, images_of(model))
+
+
+@pytest.mark.parametrize("target", ["thumbv7em-soft", "thumbv8m"])
+def test_every_other_target_has_an_object(
+    target: str, model: pl.Model, tmp_path: Path
+) -> None:
+    path = write(model, tmp_path, "digits.o", target=target)
+    assert path.read_bytes()[:4] == b"\x7fELF"
+    header = (tmp_path / "digits.h").read_text()
+    assert f"compiled by pellucid for {target}:" in header
+
+
+@pytest.mark.skipif(shutil.which("g++") is None or not HERE, reason="there is no g++")
+def test_headers_and_example_compile_without_a_warning(
+    model: pl.Model, tmp_path: Path
+) -> None:
+    write(model, tmp_path, "my digits.a", train=True, batch_size=4)
+    strict = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
+    first = (tmp_path / "my digits_example.c").read_text()
+    assert first.startswith("/* cc 'my digits_example.c' 'my digits.a' -o example */")
+    command = ["gcc", "-std=c99", *strict, "my digits_example.c", "my digits.a"]
+    subprocess.run([*command, "-o", "example"], cwd=tmp_path, check=True)
+    said = subprocess.run(["./example"], cwd=tmp_path, capture_output=True, check=True)
+    logits = model.predict(np.zeros((1, 8, 6, 1), np.float32))[0].astype(np.float64)
+    expected = np.log(np.exp(logits).sum()) - logits[0]
+    assert float(said.stdout.split()[1]) == pytest.approx(expected, rel=1e-5)
+    (tmp_path / "main.cpp").write_text(
+        '#include <cstdio>\n#include "my digits.hpp"\n'
+        "static my_digits::Model model;\nint main() {\n"
+        "  static float image[MY_DIGITS_INPUTS], output[MY_DIGITS_OUTPUTS];\n"
+        "  static unsigned char pixels[MY_DIGITS_INPUTS];\n"
+        "  std::int32_t label = 1;\n  my_digits_scale(pixels, image);\n"
+        "  float loss = model.train_step(image, &label, 1, 0.001f);\n"
+        "  model.predict(image, output);\n"
+        '  std::printf("%d %s", loss > 1.0f && output[1] > output[0], '
+        "my_digits_classes[1]);\n}\n"
+    )
+    command = ["g++", "-std=c++17", *strict, "main.cpp", "my digits.a", "-o", "main"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    said = subprocess.run(["./main"], cwd=tmp_path, capture_output=True, check=True)
+    assert said.stdout == b"1 b"
+
+
+@pytest.mark.skipif(not HERE, reason="this machine has no target")
+def test_a_library_needs_nothing_but_memset_and_memcpy(
+    model: pl.Model, tmp_path: Path
+) -> None:
+    if shutil.which("nm") is None:
+        pytest.skip("there is no nm")
+    path = write(model, tmp_path, "digits.a", train=True)
+    shown = subprocess.run(["nm", str(path)], capture_output=True, check=True).stdout
+    rows = [row.split() for row in shown.decode().splitlines() if " " in row]
+    needed = {row[-1] for row in rows if row[-2] == "U"}
+    assert needed <= {"memset", "memcpy", "_GLOBAL_OFFSET_TABLE_"}
+    public = {row[-1] for row in rows if row[-2] == "T"}
+    assert public == {"digits_init", "digits_predict", "digits_train_step"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "z80"}, r"target must be one of x86-64-v2, .*; got 'z80'\."),
+        ({"format": "onnx", "target": "aarch64"}, "target must go with format native"),
+        ({"format": "onnx", "train": True}, r"train must go with .*\(native"),
+        ({"train": True, "batch_size": 0}, r"batch_size must be a number from 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_written(
+    options: dict[str, Any], message: str, model: pl.Model, tmp_path: Path
+) -> None:
+    given = {"format": "native", **options}
+    with pytest.raises(pl.ExchangeError, match=message):
+        exchange.write(model, tmp_path / "digits.a", **given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_step_needs_loss_and_optimizer(tmp_path: Path) -> None:
+    plain = pl.Model(pl.zoo("xor-two-hidden"), engine="numpy", loss=None)
+    with pytest.raises(pl.ExchangeError, match="must have a loss to be exported"):
+        write(plain, tmp_path, "digits.a", train=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_linker_it_is_said_what_to_install(
+    model: pl.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(model, tmp_path, "digits.a", target="aarch64")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(pl.MissingExtraError, match=r"got no such program\. Install"):
+        exchange.verify_export(model, path, images_of(model))
+    with pytest.raises(pl.MissingExtraError, match=r"got none\. Install lld or gcc\."):
+        link(path, find_target("aarch64"))
+
+
+def test_the_command_line_names_the_targets(
+    model: pl.Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.save(tmp_path / "digits.pellucid")
+    given = [str(tmp_path / "digits.pellucid"), "--to", "native", "--target"]
+    assert main(["export", *given, "z80"]) == 2
+    assert "got 'z80'" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["digits.pellucid"]
+    assert main(["export", *given, "aarch64-windows"]) == 0
+    assert "digits.a" in capsys.readouterr().out
