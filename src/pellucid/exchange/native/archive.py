@@ -6,6 +6,8 @@ import struct
 from collections.abc import Sequence
 
 _MAGIC = b"!<arch>\n"
+#: the name of macOS's table, which stands in front of its content
+_SORTED = b"__.SYMDEF SORTED\0\0\0\0"
 
 
 def write_archive(
@@ -24,11 +26,12 @@ def write_archive(
     is_bsd : bool
         Whether the symbol table is that of macOS; else that of GNU and COFF.
     """
+    symbols = sorted(symbols)
     names = b"".join(symbol.encode() + b"\0" for symbol in symbols)
     write = _table_of_bsd if is_bsd else _table_of_gnu
     length = len(write(symbols, names, 0))
     start = len(_MAGIC) + 60 + length
-    title = b"__.SYMDEF" if is_bsd else b"/"
+    title = b"#1/%d" % len(_SORTED) if is_bsd else b"/"
     table = _head(title, length) + write(symbols, names, start)
     file = _head(member.encode() + (b"" if is_bsd else b"/"), len(code)) + code
     return _MAGIC + table + file + (b"\n" if len(code) % 2 else b"")
@@ -46,7 +49,7 @@ def _table_of_bsd(symbols: Sequence[str], names: bytes, start: int) -> bytes:
         at += len(symbol.encode()) + 1
     names = _pad(names, 8)
     sizes = struct.pack("<I", len(entries)), struct.pack("<I", len(names))
-    return sizes[0] + entries + sizes[1] + names
+    return _SORTED + sizes[0] + entries + sizes[1] + names
 
 
 def _pad(content: bytes, to: int) -> bytes:

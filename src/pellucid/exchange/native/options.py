@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.network.ports import require_single
-from pellucid.objectives.output_losses import OutputLosses
+from pellucid.objectives import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    HalfSquaredErrorSum,
+    MeanSquaredError,
+)
 
 if TYPE_CHECKING:
     from pellucid.runs import ModelFile
@@ -43,6 +48,7 @@ class NativeOptions:
 
 
 PLAIN = NativeOptions()
+_LOSSES = (CrossEntropy, BinaryCrossEntropy, MeanSquaredError, HalfSquaredErrorSum)
 
 
 def training_of(file: ModelFile, options: NativeOptions, who: str) -> dict[str, Any]:
@@ -65,10 +71,11 @@ def training_of(file: ModelFile, options: NativeOptions, who: str) -> dict[str, 
         require_single(f"{who} with the training step", file.network, sharing=True)
     except NetworkError as error:
         raise ExchangeError(str(error)) from error
-    if isinstance(file.loss, OutputLosses):
+    if not isinstance(file.loss, _LOSSES):
+        known = ", ".join(kind().name for kind in _LOSSES)
         raise ExchangeError(
-            f"{who}: the loss of a training step must be one of the output's; got "
-            "losses by output."
+            f"{who}: the loss of a training step must be one of {known}; got "
+            f"{getattr(file.loss, 'name', type(file.loss).__name__)}."
         )
     return {
         "loss": file.loss,

@@ -29,6 +29,7 @@ from pellucid.engines.compiled.standalone.entries import (
 from pellucid.engines.compiled.standalone.machine import Machine, emit
 from pellucid.engines.compiled.standalone.memory import LINE, Region
 from pellucid.engines.protocol import Array
+from pellucid.errors import EngineError
 from pellucid.network import Network
 from pellucid.objectives import Loss, Optimizer
 
@@ -121,6 +122,8 @@ def build(
     ------
     UnsupportedLayerError
         If a layer has no compiled path.
+    EngineError
+        If the network calls functions of NumPy.
     """
     target, options = machine.target, Options(amx=False)
     parameters = parameters_of(network, target, options)
@@ -134,6 +137,12 @@ def build(
         low = lower_network(
             network, parameters, target, options=options, purpose=purpose
         )
+        if low.callbacks:
+            raise EngineError(
+                "engine 'compiled': stand-alone code must be without functions that "
+                f"are called back; got {len(low.callbacks)} NumPy functions in network "
+                f"'{network.name}'."
+            )
         drop_unused(low)
         keep_with_worker(low)
         return low
