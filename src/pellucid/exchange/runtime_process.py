@@ -78,8 +78,9 @@ def _quantize(x: Any, details: Any) -> Any:
     if details["dtype"].__name__ not in ("int8", "uint8"):
         return x
     (scale, zero_point), info = details["quantization"], np.iinfo(details["dtype"])
-    steps = np.rint(x / np.float32(scale)) + zero_point
-    return np.clip(steps, info.min, info.max).astype(details["dtype"])
+    steps = (x / np.float32(scale)).astype(np.float64)
+    rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps) + zero_point
+    return np.clip(rounded, info.min, info.max).astype(details["dtype"])
 
 
 def _dequantize(y: Any, details: Any) -> Any:

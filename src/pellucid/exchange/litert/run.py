@@ -96,7 +96,9 @@ def quantize_input(x: Array, details: Mapping[str, Any]) -> Array:
     if dtype.name not in RANGES:
         return x
     scale, zero_point = details["quantization"]
-    whole: Array = np.clip(np.round(x / scale) + zero_point, *RANGES[dtype.name])
+    steps = (x / np.float32(scale)).astype(np.float64)
+    rounded = np.copysign(np.floor(np.abs(steps) + 0.5), steps)  # as QUANTIZE does
+    whole: Array = np.clip(rounded + zero_point, *RANGES[dtype.name])
     return whole.astype(dtype)
 
 
