@@ -9,7 +9,7 @@ loses is measured in float64.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from pellucid.engines.registry import as_engine
 from pellucid.errors import ExchangeError
 from pellucid.exchange.graph.tensor import LogProbabilities, Tensor
 from pellucid.network import layers as pl
+from pellucid.network.quantization import RANGES, Quantization
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
@@ -29,6 +30,8 @@ LIMIT = 10**10  # multiply-adds for one example, above which none is run
 _PER_ELEMENT = 20  # multiply-adds that an element of a value counts for, in memory
 _SEVERAL = 10**9  # … and above which one example must do
 _TOLERANCE = 1e-4  # of the largest output
+#: … and of integers whose rounding a runtime may choose: some steps
+_STEPS = 0.05
 _SIGMOID = 5e-7  # that runtimes' sigmoids are off by, which tells where all are near 0
 _ROUNDING = 30  # times our own float32 error that a reference may be off
 
@@ -93,6 +96,19 @@ def check(
         )
 
 
+def _whole(shape: tuple[int, ...], own: Quantization) -> Array:
+    low, high = RANGES[own.dtype]
+    random = np.random.default_rng(20)
+    return random.integers(low, high + 1, shape, dtype=own.dtype)
+
+
+def _real(x: Array, own: Quantization | None) -> Array:
+    if own is None:
+        return x
+    steps: Array = x.astype(np.float32) - np.float32(own.zero_point)
+    return steps * np.float32(own.scale)
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Inputs and outputs of a file, as it lays them out, and its batch.
@@ -105,23 +121,30 @@ class Ports:
         In the network's order.
     batch : int, optional
         The number of examples that the file fixes.
+    quantized : mapping of str to Quantization
+        Of inputs that the file takes as integers.
     """
 
     entries: Mapping[str, Tensor]
     outputs: Sequence[Tensor | LogProbabilities]
     batch: int | None
+    quantized: Mapping[str, Quantization] = field(default_factory=dict)
 
     def draw(self, file: ModelFile) -> dict[str, Array]:
         """Return random inputs in the file's layout."""
-        count = self.batch or examples(file)
-        return {
-            name: draw((count, *entry.foreign_shape[1:]), file.dtype)
-            for name, entry in self.entries.items()
-        }
+        count, made = self.batch or examples(file), {}
+        for name, entry in self.entries.items():
+            shape = (count, *entry.foreign_shape[1:])
+            own = self.quantized.get(name)
+            made[name] = draw(shape, file.dtype) if own is None else _whole(shape, own)
+        return made
 
     def images(self, file: ModelFile, x: Mapping[str, Array]) -> Any:
         """Return inputs of the file's layout as the network takes them."""
-        pairs = ((entry, x[name]) for name, entry in self.entries.items())
+        pairs = (
+            (entry, _real(x[name], self.quantized.get(name)))
+            for name, entry in self.entries.items()
+        )
         by_node = {entry.node: entry.from_foreign(array) for entry, array in pairs}
         return join([by_node[name] for name in file.network.inputs])
 
@@ -160,13 +183,23 @@ def difference(
         scale = np.max(np.abs(expected)[both], initial=0.0)
         end = file.network.node(file.network.outputs[index]).layer
         floor = _SIGMOID if isinstance(end, pl.Sigmoid) else 0.0
-        if error <= max(_TOLERANCE * scale, floor):
+        if error <= max(_tolerance(file) * scale, floor):
             return None
         exact = layout(_predict(file, images, "float64")[index])
         own = np.max(np.abs(got - exact)[both], initial=0.0)
         if np.max(np.abs(expected - exact)[both], initial=0.0) <= _ROUNDING * own:
             return None
     return f"a difference of {error:.2g} where outputs reach {scale:.2g}"
+
+
+def _tolerance(file: ModelFile) -> float:
+    """Return what part of the largest output an output may be off by."""
+    layers = (node.layer for node in file.network.nodes)
+    is_rounded = any(
+        isinstance(layer, pl.Quantized) and layer.arithmetic == "real"
+        for layer in layers
+    )
+    return _STEPS if is_rounded else _TOLERANCE
 
 
 def _predict(file: ModelFile, images: Arrays, dtype: str) -> tuple[Array, ...]:

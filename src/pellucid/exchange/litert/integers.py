@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph import quantized
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.litert import integer_tables, schema
 from pellucid.exchange.litert.graph import Value
@@ -100,7 +101,9 @@ def read_integer(op: OperatorView, reader: Reader | None) -> Any:
     if kind in _WEIGHTED:
         return _wrap_weighted(op, made, before, sources, target)
     operands = [quantization_of(op.ref, value) for value in _data(op, sources)]
-    return _wrap(op, made, before, operands, quantization_of(op.ref, target))
+    output = quantization_of(op.ref, target)
+    quantized.wrap(op.builder, op.ref, before, operands, output, clamp=_clamp(op))
+    return made
 
 
 def _sources(op: OperatorView) -> list[Value]:
@@ -169,10 +172,9 @@ def _requantize(
     clamp: str | None = None,
 ) -> Tensor:
     """Bring integers to another scale, in float32 as LiteRT's concatenation does."""
-    layer = pl.Quantized(pl.Rescale(), (own,), goal, clamp=clamp)
     table = integer_tables.rescale_table(own, goal)
     ref = op.ref.part(part) if part else op.ref
-    return op.builder.layer(ref, layer, [x], {"table": table[None]})
+    return quantized.requantize(op.builder, ref, x, table, (own, goal), clamp=clamp)
 
 
 def _clamp(op: OperatorView) -> str | None:
@@ -187,34 +189,6 @@ def _clamp(op: OperatorView) -> str | None:
 # -- sums ------------------------------------------------------------------------------
 
 
-def _wrap(
-    op: OperatorView,
-    made: Tensor,
-    before: set[str],
-    operands: list[Quantization],
-    output: Quantization,
-    *,
-    weight_dtype: str = "int8",
-) -> Tensor:
-    """Make the layer that a reader has added a Quantized one."""
-    clamp = _clamp(op)
-    for name in [name for name in op.builder.nodes if name not in before]:
-        node = op.builder.nodes[name]
-        if not isinstance(node.layer, pl.QUANTIZABLE):
-            continue
-        layer = pl.Quantized(
-            node.layer,
-            tuple(operands),
-            output,
-            clamp=clamp,
-            weight_dtype=weight_dtype,
-            name=name,
-        )
-        op.builder.nodes[name] = node.with_layer(layer)
-        return made
-    op.refuse("have an integer form that is known", op.operator.kind)
-
-
 def _wrap_weighted(
     op: OperatorView,
     made: Any,
@@ -227,20 +201,14 @@ def _wrap_weighted(
         op.refuse("be a convolution without SPACE_TO_BATCH_ND", "another")
     at, weight = (2, 1) if op.operator.kind == "TRANSPOSE_CONV" else (0, 1)
     x, y = quantization_of(op.ref, sources[at]), quantization_of(op.ref, target)
-    array = op.array(weight)
-    made = _wrap(op, made, before, [x], y, weight_dtype=array.dtype.name)
-    scales = sources[weight].scales
-    node = next(n for n in reversed(op.builder.nodes) if f"{n}.weight" in _weights(op))
-    channels = op.builder.weights[f"{node}.weight"].shape[-1]
-    if scales is None or len(scales.scale) not in (1, channels):
-        op.refuse(f"have a scale, or {channels}", scales)
-    factor = x.scale * scales.scale.astype(np.float64) / y.scale
-    op.builder.weights[f"{node}.factor"] = np.broadcast_to(factor, channels).copy()
+    dtype, scales = op.array(weight).dtype.name, sources[weight].scales
+    if scales is None:
+        op.refuse("have a weight of integers with scales", "none")
+    node = quantized.wrap(
+        op.builder, op.ref, before, [x], y, clamp=_clamp(op), weight_dtype=dtype
+    )
+    quantized.give_factors(op.builder, op.ref, node, scales.scale)
     return made
-
-
-def _weights(op: OperatorView) -> dict[str, Array]:
-    return op.builder.weights
 
 
 def _mean(op: OperatorView, sources: list[Value], target: Value) -> Tensor:
@@ -257,7 +225,9 @@ def _mean(op: OperatorView, sources: list[Value], target: Value) -> Tensor:
     else:
         op.refuse("average height and width", f"axes {axes}")
     operands = [quantization_of(op.ref, sources[0])]
-    return _wrap(op, made, before, operands, quantization_of(op.ref, target))
+    output = quantization_of(op.ref, target)
+    quantized.wrap(op.builder, op.ref, before, operands, output, clamp=_clamp(op))
+    return made
 
 
 # -- tables ----------------------------------------------------------------------------

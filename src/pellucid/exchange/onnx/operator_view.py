@@ -47,6 +47,7 @@ class OperatorView:
         self.is_sole_reader = context.is_sole_reader
         self.attributes = read_attributes(self.node)
         self.ref = operator.ref
+        self.is_integer = False  # whether it computes with integers
 
     def refuse(self, rule: str, got: str) -> NoReturn:
         """Raise ExchangeError: the operator must …"""
@@ -76,9 +77,12 @@ class OperatorView:
         return value
 
     def weight(self, index: int, rank: int) -> Array:
-        """Return a constant input of floats with that many axes."""
+        """Return a constant input of floats with that many axes.
+
+        Of an operator that computes with integers it is one of those.
+        """
         array: Array = self.constant(index)
-        if array.ndim != rank or array.dtype.kind != "f":
+        if array.ndim != rank or array.dtype.kind != ("i" if self.is_integer else "f"):
             self.refuse(
                 f"have a float tensor of {rank} axes as input {index}",
                 f"{array.dtype} of shape {array.shape}",

@@ -15,6 +15,7 @@ from pellucid.exchange.onnx import (
     moves,
     normalizations,
     pointwise,
+    quantized,
     reductions,
     resize,
     windows,
@@ -283,6 +284,7 @@ def _reduce_mean(op: OperatorView) -> Tensor:
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     **pointwise.READERS,
+    **quantized.READERS,
     **reductions.READERS,
     "Add": _add,
     "AveragePool": windows.average_pool,

@@ -15,7 +15,7 @@ import onnx
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange import probe
-from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.errors import OperatorRef, translate_errors
 from pellucid.exchange.graph import ir
 from pellucid.exchange.graph.emit import Context, emit
 from pellucid.exchange.graph.input_sizes import (
@@ -40,11 +40,19 @@ from pellucid.exchange.onnx.about import read_about
 from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.exchange.onnx.operators import READERS
+from pellucid.exchange.onnx.qdq import KIND, find_quantized
+from pellucid.exchange.onnx.qlinear import NAMES as QLINEAR
+from pellucid.exchange.onnx.quantized import read_quantized
 from pellucid.exchange.onnx.translate import Translator
-from pellucid.network.layers import Shape
+from pellucid.network.layers import Quantize, Shape
+from pellucid.network.quantization import Quantization
 from pellucid.runs import ModelFile
 
 _FLOATS = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
+_INTEGERS: dict[int, str] = {
+    onnx.TensorProto.INT8: "int8",
+    onnx.TensorProto.UINT8: "uint8",
+}
 CARD = "pellucid.card"
 #: operators of values (N, C, …)
 _CHANNELS_FIRST = frozenset(
@@ -58,6 +66,9 @@ _CHANNELS_FIRST = frozenset(
         "GroupNormalization",
         "InstanceNormalization",
         "MaxPool",
+        "QLinearAveragePool",
+        "QLinearConv",
+        "QLinearGlobalAveragePool",
     }
 )
 #: operators that leave elements where they are
@@ -68,6 +79,7 @@ _ELEMENTWISE = frozenset(
         "Cast",
         "Clip",
         "Concat",
+        "DequantizeLinear",
         "Div",
         "Dropout",
         "Identity",
@@ -77,6 +89,8 @@ _ELEMENTWISE = frozenset(
         "Neg",
         "Pad",
         "Pow",
+        "QLinearAdd",
+        "QuantizeLinear",
         "Relu",
         "Sigmoid",
         "Slice",
@@ -141,6 +155,9 @@ class Graph:
         self.model, self.graph, self.folder = model, model.graph, folder
         self.opset = opset_of(model)
         self.builder = NetworkBuilder(FIRST)
+        #: inputs that the file takes as integers, and those integers
+        self.quantized: dict[str, Quantization] = {}
+        self.whole: dict[str, Tensor] = {}
         self.initializers = {t.name: t for t in self.graph.initializer}
         self.output_names = self._output_names()
         self.wanted = self._wanted()
@@ -161,7 +178,7 @@ class Graph:
         self.entries, dtype = self._enter()
         graph = self._translate()
         run_passes(graph)
-        values: dict[str, Any] = {**self.entries, **graph.constants}
+        values: dict[str, Any] = {**self.entries, **self.whole, **graph.constants}
         emit(graph, self.builder, values, self._read)
         #: what the file calls an output → how it lays out what the network gives
         self.outputs: dict[str, Any] = {}
@@ -183,7 +200,7 @@ class Graph:
     def ports(self) -> probe.Ports:
         """Inputs and outputs as the file has them."""
         outputs = list(self.outputs.values())
-        return probe.Ports(self.entries, outputs, self.builder.batch)
+        return probe.Ports(self.entries, outputs, self.builder.batch, self.quantized)
 
     def check(self, file: ModelFile) -> None:
         """Probe the network against ONNX's reference, or onnxruntime."""
@@ -253,7 +270,9 @@ class Graph:
             )
         require_one_input([str(entry.name) for entry in read], self.input_shape)
         entries = {str(entry.name): self._enter_one(entry) for entry in read}
-        kinds = sorted({_FLOATS[entry.type.tensor_type.elem_type] for entry in read})
+        kinds = sorted(
+            {_FLOATS.get(entry.type.tensor_type.elem_type, "float32") for entry in read}
+        )
         if len(kinds) > 1:
             raise ExchangeError(
                 f"import: all inputs must be of one type; got {', '.join(kinds)}."
@@ -262,6 +281,8 @@ class Graph:
 
     def _enter_one(self, entry: onnx.ValueInfoProto) -> Tensor:
         kind = entry.type.tensor_type
+        if kind.elem_type in _INTEGERS:
+            return self._enter_integers(entry)
         if kind.elem_type not in _FLOATS:
             raise ExchangeError(
                 f"import: input '{entry.name}' must be float or double; "
@@ -285,6 +306,33 @@ class Graph:
         self.builder.batch = self.builder.batch or sizes[0]
         self.float_type = kind.elem_type
         return self._place(str(entry.name), tuple(sizes[1:]))
+
+    def _enter_integers(self, entry: onnx.ValueInfoProto) -> Tensor:
+        """Place an Input of real numbers, and the integers that they become."""
+        name, dtype = str(entry.name), _INTEGERS[entry.type.tensor_type.elem_type]
+        for node in self.readers[name]:
+            at = list(node.input).index(name)
+            scale, zero = (
+                self._constant_of(n) if n in self.initializers else None
+                for n in [*node.input[at + 1 : at + 3], "", ""][:2]
+            )
+            quantizes = node.op_type in QLINEAR or node.op_type == "DequantizeLinear"
+            if quantizes and scale is not None and scale.size == 1:
+                point = 0 if zero is None else int(zero.reshape(-1)[0])
+                own = Quantization(float(scale.reshape(-1)[0]), point, dtype)
+                floats = onnx.ValueInfoProto()
+                floats.CopyFrom(entry)
+                floats.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+                made = self._enter_one(floats)
+                ref = OperatorRef("input", name).part("quantized")
+                layer = Quantize(own, rounding="even")
+                self.whole[name] = self.builder.layer(ref, layer, [made])
+                self.quantized[name] = own
+                return made
+        raise ExchangeError(
+            f"import: input '{name}' of {dtype} must be dequantized by one scale; "
+            f"got {', '.join(n.op_type for n in self.readers[name]) or 'no reader'}."
+        )
 
     def _place(self, name: str, free: tuple[int | None, ...]) -> Tensor:
         """Make the Input: images are (N, C, H, W) unless they are transposed first."""
@@ -354,6 +402,7 @@ class Graph:
         for node in self.wanted:
             translator.run(node)
         graph.outputs = [translator.value(name) for name in graph.outputs]
+        find_quantized(graph, translator.origins)
         return graph
 
     def _read(self, operator: ir.Operator, inputs: list[Any], context: Context) -> Any:
@@ -361,10 +410,11 @@ class Graph:
         op = OperatorView(
             operator, inputs, context, opset=self.opset, float_type=self.float_type
         )
+        op.is_integer = operator.kind == KIND
         reader = READERS.get(op.operator)
         if reader is None:
             op.refuse("be an operator that a layer expresses exactly", op.operator)
-        return reader(op)
+        return read_quantized(op, operator, reader) if op.is_integer else reader(op)
 
 
 def _branches(node: onnx.NodeProto) -> list[onnx.GraphProto]:

@@ -21,6 +21,9 @@ from pellucid.exchange.graph.tensor import Array
 from pellucid.exchange.onnx.attributes import read_attributes, ref_of
 from pellucid.exchange.onnx.container import to_array
 from pellucid.exchange.onnx.folding import fold
+from pellucid.exchange.onnx.qdq import Origin, origin_of
+from pellucid.exchange.onnx.qlinear import NAMES as QLINEAR
+from pellucid.exchange.onnx.qlinear import write_out
 from pellucid.network.layers import Shape
 
 _VALUE_LIMIT = 4096  # elements of a constant that shape inference is told
@@ -57,6 +60,8 @@ class Translator:
         self.initializers = dict(initializers)
         self.opset, self.float_type, self.folder = opset, float_type, folder
         self.types: dict[str, onnx.TypeProto] = {}
+        #: constants that were dequantized → the integers
+        self.origins: dict[str, Origin] = {}
         self.names: dict[str, str] = {"": ""}  # of values, behind copies
         for name, shape in graph.shapes.items():
             self.types[name] = onnx.helper.make_tensor_type_proto(float_type, shape)
@@ -66,6 +71,10 @@ class Translator:
         """Translate one node."""
         if node.op_type == "If" and node.domain in ("", "ai.onnx"):
             self._branch(node)
+            return
+        if node.op_type in QLINEAR and node.domain in ("", "ai.onnx", "com.microsoft"):
+            for inner in write_out(node, self._known, self._add_constant):
+                self.run(inner)
             return
         ref = ref_of(node)
         if node.domain not in ("", "ai.onnx"):
@@ -90,6 +99,15 @@ class Translator:
                 foreign=node,
             )
         )
+
+    def _known(self, name: str) -> Array | None:
+        """Return a constant of the file; None where the name is none."""
+        if name in self.initializers and name not in self.graph.constants:
+            self.graph.constants[name] = to_array(self.initializers[name], self.folder)
+        return self.graph.constants.get(self.names.get(name, name))
+
+    def _add_constant(self, name: str, array: Array) -> None:
+        self.graph.constants[name] = array
 
     def value(self, name: str) -> str:
         """Return the value that a name of the file stands for."""
@@ -143,6 +161,11 @@ class Translator:
         if not arrays or any(array is None for array in arrays):
             return None
         every = [self.graph.constants.get(name) for name in inputs]
+        if node.op_type == "DequantizeLinear":
+            origin = origin_of(every, read_attributes(node).get("axis", 1))
+            if origin is not None:
+                self.origins[node.output[0]] = origin
+                return origin.real
         return fold(node, every, opset=self.opset, ref=ref)
 
     def _constant(self, node: onnx.NodeProto, ref: OperatorRef) -> Array:
