@@ -47,6 +47,7 @@ def every_layer() -> pl.Network:
     x = pl.Dropout(0.25)(pl.LayerNorm()(pl.Dense(3)(x)))
     y = pl.Sigmoid()(pl.GlobalAvgPool2D()(x))
     x = pl.Dense(8, activation="softmax")(pl.Dropout(0.5)(pl.Flatten()(x)))
+    y = pl.LogSoftmax()(y)
     return pl.Network(
         inputs=image, outputs=pl.Dense(10)(pl.Concat()(x, y)), name="every-layer"
     )

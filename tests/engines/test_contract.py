@@ -236,6 +236,7 @@ LAYERS: dict[str, Callable[[], Network]] = {
         pl.SpaceToDepth(2, order="CRD"), pl.Conv2D(2, 2), shape=(4, 6, 3)
     ),
     "channel shuffle": lambda: image(pl.ChannelShuffle(2)),
+    "resize bicubic": lambda: image(pl.Resize((4, 9), mode="bicubic"), pl.Conv2D(2, 2)),
     "resize nearest": lambda: image(pl.Resize((4, 9), coordinates="asymmetric")),
     "resize bilinear": lambda: image(
         pl.Resize(scale=(1.6, 0.7), mode="bilinear"), pl.Conv2D(2, 2)
@@ -259,6 +260,9 @@ LAYERS: dict[str, Callable[[], Network]] = {
     "silu": lambda: image(pl.SiLU()),
     "softmax": lambda: image(pl.Dense(5), pl.Softmax(), shape=(4,)),
     "softmax over rows": lambda: image(pl.Softmax(axis=0), pl.Conv2D(2, 2)),
+    "log-softmax": lambda: image(
+        pl.LogSoftmax(), pl.Flatten(), pl.Dense(21), pl.LogSoftmax(), shape=(2, 3, 4)
+    ),
     "softmax over channels": lambda: image(pl.Softmax()),
     "frozen in the middle": frozen_middle,
     "all frozen": lambda: image(pl.Dense(3), shape=(5,)).frozen(),

@@ -166,6 +166,9 @@ CASES: dict[str, Callable[[], pl.Network]] = {
     "local_response_norm_wide": lambda: image_then(
         pl.LocalResponseNorm(size=11, alpha=2.0, beta=1.25, bias=0.5)
     ),
+    "log_softmax": lambda: image_then(
+        pl.LogSoftmax(), pl.Flatten(), pl.LogSoftmax(), pl.Dense(3), pl.LogSoftmax()
+    ),
     "max_pool": lambda: image_then(pl.MaxPool2D(2)),
     "max_pool_same": lambda: image_then(pl.MaxPool2D(3, stride=2, padding="same")),
     "max_pool_uneven": lambda: image_then(
@@ -203,6 +206,7 @@ CASES: dict[str, Callable[[], pl.Network]] = {
         pl.Rescale((1.0, 0.1, 3.0, -2.0), (0.0, 1.0, -1.0, 0.3)), pl.Conv2D(2, 3)
     ),
     "resize": lambda: image_then(pl.Resize((13, 5), mode="bilinear")),
+    "resize_bicubic": lambda: image_then(pl.Resize((13, 5), mode="bicubic")),
     "resize_exact": lambda: image_then(
         pl.Resize((13, 5), rounding="round_prefer_ceil")
     ),

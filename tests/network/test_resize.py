@@ -30,7 +30,8 @@ def reference(x: np.ndarray, layer: pl.Resize) -> np.ndarray:
         "Resize",
         ["x", "", "", "given"] if by_size else ["x", "", "given"],
         ["y"],
-        mode="nearest" if layer.mode == "nearest" else "linear",
+        mode={"bilinear": "linear", "bicubic": "cubic"}.get(layer.mode, "nearest"),
+        cubic_coeff_a=layer.cubic,
         coordinate_transformation_mode=layer.coordinates,
         nearest_mode=layer.rounding,
     )
@@ -65,13 +66,22 @@ def test_interpolated_pixels_are_those_of_onnx(coordinates: str) -> None:
         check(sizes, mode="bilinear", coordinates=coordinates)
 
 
+@pytest.mark.parametrize("coordinates", COORDINATES)
+def test_cubic_pixels_are_those_of_onnx(coordinates: str) -> None:
+    for sizes in (*SIZES, *SCALES):
+        check(sizes, mode="bicubic", coordinates=coordinates)
+        check(sizes, mode="bicubic", coordinates=coordinates, cubic=-0.5)
+
+
 def check(sizes: Any, **how: Any) -> None:
     is_scale = isinstance(sizes[0], float)
     size = (4, 6) if is_scale else sizes[0]
     layer = pl.Resize(scale=sizes, **how) if is_scale else pl.Resize(sizes[1], **how)
     x = np.random.default_rng(0).normal(size=(2, *size, 3))
     wanted = reference(x, layer)
-    np.testing.assert_allclose(resized(x, layer), wanted, rtol=1e-6, atol=1e-12)
+    # the reference's cubic polynomials are not exact; PyTorch's are, below
+    atol = 1e-4 if layer.mode == "bicubic" else 1e-12
+    np.testing.assert_allclose(resized(x, layer), wanted, rtol=1e-6, atol=atol)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +96,12 @@ def test_interpolation_is_pytorch_s(size: int, to: int, corners: bool) -> None:
         first, (to, to + 2), mode="bilinear", align_corners=corners
     )
     coordinates = "align_corners" if corners else "half_pixel"
+    cubic = torch.nn.functional.interpolate(
+        first, (to, to + 2), mode="bicubic", align_corners=corners
+    )
+    layer = pl.Resize((to, to + 2), mode="bicubic", coordinates=coordinates)
+    y = resized(x, layer)
+    np.testing.assert_allclose(y, cubic.numpy().transpose(0, 2, 3, 1), rtol=1e-9)
     layer = pl.Resize((to, to + 2), mode="bilinear", coordinates=coordinates)
     y = resized(x, layer)
     np.testing.assert_allclose(y, wanted.numpy().transpose(0, 2, 3, 1), rtol=1e-9)

@@ -18,7 +18,7 @@ from pellucid.network import layers as pl
 from pellucid.network.layers import Shape
 
 Array = npt.NDArray[Any]
-_ORDERLESS = (pl.Dropout, pl.Pointwise, pl.Softmax)
+_ORDERLESS = (pl.Dropout, pl.LogSoftmax, pl.Pointwise, pl.Softmax)
 
 
 def find_flattened_images(network: Network) -> dict[str, Shape]:

@@ -19,7 +19,7 @@ from pellucid.engines.ports import join, split
 from pellucid.engines.protocol import Arrays
 from pellucid.engines.registry import as_engine
 from pellucid.errors import ExchangeError
-from pellucid.exchange.graph.tensor import LogProbabilities, Tensor
+from pellucid.exchange.graph.tensor import Tensor
 from pellucid.network import layers as pl
 from pellucid.network.quantization import RANGES, Quantization
 from pellucid.runs import ModelFile
@@ -117,7 +117,7 @@ class Ports:
     ----------
     entries : mapping of str to Tensor
         What the file calls an input → the node that it is.
-    outputs : sequence of Tensor or LogProbabilities
+    outputs : sequence of Tensor
         In the network's order.
     batch : int, optional
         The number of examples that the file fixes.
@@ -126,7 +126,7 @@ class Ports:
     """
 
     entries: Mapping[str, Tensor]
-    outputs: Sequence[Tensor | LogProbabilities]
+    outputs: Sequence[Tensor]
     batch: int | None
     quantized: Mapping[str, Quantization] = field(default_factory=dict)
 

@@ -21,6 +21,7 @@ from pellucid.network.layers import (
     Flatten,
     GlobalAvgPool2D,
     Layer,
+    LogSoftmax,
     Sigmoid,
     Softmax,
     Upsample2D,
@@ -381,13 +382,13 @@ def output_meaning(
 
     Notes
     -----
-    A network that ends in Softmax means classes. One that ends in Sigmoid means two
-    classes (one column) or labels; under a loss that is not made for classes, labels
-    that are not 0 and 1 make it a regression, and one-hot labels of several columns
-    make it classes. Any other end means, under ``mse`` and
+    A network that ends in Softmax or LogSoftmax means classes. One that ends in Sigmoid
+    means two classes (one column) or labels; under a loss that is not made for classes,
+    labels that are not 0 and 1 make it a regression, and one-hot labels of several
+    columns make it classes. Any other end means, under ``mse`` and
     ``half_squared_error_sum``, a regression; without a loss (or under one of the
-    caller's own that absorbs no layer) values for one column and the logits of
-    classes for several.
+    caller's own that absorbs no layer) values for one column and the logits of classes
+    for several.
     """
     name = output or network.outputs[0]
     shape = network.shapes[name]
@@ -425,6 +426,8 @@ def _kind(
     absorbs = loss.absorbs if loss is not None else None
     if isinstance(end, Softmax):
         return "classes", False
+    if isinstance(end, LogSoftmax):  # whose softmax are the probabilities
+        return "classes", True
     if absorbs == "Softmax":
         return "classes", True
     if absorbs == "Sigmoid":

@@ -59,6 +59,7 @@ CASES: list[tuple[Any, list[tuple[int, ...]]]] = [
     (pl.Softplus(), [(3, 4)]),
     (pl.Mish(), [(3, 4)]),
     (pl.Elementwise(lambda x: x * pl.math.sigmoid(1.702 * x)), [(3, 4)]),
+    (pl.LogSoftmax(), [(3, 4)]),
     (pl.Softmax(), [(3, 4)]),
     (pl.Flatten(), [(3, 2, 2)]),
     (pl.ZeroPad2D(((1, 0), (2, 3))), [(3, 2, 2)]),
@@ -92,6 +93,7 @@ CASES: list[tuple[Any, list[tuple[int, ...]]]] = [
     (pl.SpaceToDepth(2, "CRD"), [(4, 2, 3)]),
     (pl.ChannelShuffle(3), [(2, 2, 6)]),
     (pl.Resize((5, 2), coordinates="asymmetric", rounding="ceil"), [(3, 4, 2)]),
+    (pl.Resize((5, 3), mode="bicubic", cubic=-0.5), [(3, 4, 2)]),
     (pl.Resize(scale=(1.7, 0.6), mode="bilinear"), [(3, 4, 2)]),
     (pl.Resize((5, 1), mode="bilinear", coordinates="align_corners"), [(3, 4, 2)]),
 ]
@@ -152,6 +154,12 @@ def test_gelu_is_the_exact_form() -> None:
     expected = [v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x]
     y = run(pl.GELU(), (x,), {}, TRAINING).output
     np.testing.assert_allclose(y, expected, rtol=1e-14)
+
+
+def test_log_softmax_does_not_overflow() -> None:
+    x = np.array([[-2000.0, 0.0, 1000.0]])
+    y = run(pl.LogSoftmax(), (x,), {}, TRAINING).output
+    np.testing.assert_array_equal(y, [[-3000, -1000, 0]])
 
 
 def test_sigmoid_and_softmax_do_not_overflow() -> None:

@@ -13,11 +13,13 @@ SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 NO_FORM = {
     "clip",
     "composed",
+    "log_softmax",
     "elu",
     "hard_sigmoid",
     "hard_swish",
     "relu6",
     "resize",
+    "resize_bicubic",
     "resize_exact",
     "group_norm",
     "instance_norm",

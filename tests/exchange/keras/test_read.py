@@ -19,6 +19,7 @@ NOT_IN_KERAS = {
     "local_response_norm",
     "local_response_norm_wide",
     "max_pool_uneven",
+    "resize_bicubic",
 }
 
 

@@ -15,7 +15,7 @@ from pellucid.exchange.litert.names import NAMES
 
 
 def test_every_layer_comes_back(case_name, case_model, images_of, agree, tmp_path):
-    if case_name == "avg_pool_uneven":
+    if case_name in ("avg_pool_uneven", "resize_bicubic"):
         pytest.skip("is not written")
     path = exchange.write(case_model, tmp_path / "model.tflite")
     if case_name in ("group_norm", "instance_norm"):  # written as many operators

@@ -115,16 +115,13 @@ MODULES = {
     "a pool of its own size": lambda: layers(gap(6)),
     "a pool of uneven bins": lambda: layers(gap(4), inputs=64),
     "a pool that divides": lambda: layers(gap((3, 2)), inputs=24),
+    "log-softmax inside": lambda: between(lambda m, x: F.elu(F.log_softmax(x, 1))),
     "AdaptiveMaxPool2d": lambda: layers(nn.AdaptiveMaxPool2d(1), inputs=4),
 }
 REFUSED = {
     "floor division": (
         lambda: before(lambda m, x: torch.div(x, 2, rounding_mode="floor")),
         "rounding_mode=None",
-    ),
-    "log-softmax inside": (
-        lambda: between(lambda m, x: F.relu(F.log_softmax(x, 1))),
-        "must have the network's value",
     ),
 }
 TURNED = {
@@ -169,10 +166,28 @@ def test_a_module_gives_pytorch_s_numbers(name):
 
 
 @pytest.mark.parametrize("name", LOGARITHMS)
-def test_a_log_softmax_at_the_end_comes_in_as_its_softmax(name):
-    with pytest.warns(UserWarning, match="the network gives probabilities"):
-        got, expected = outputs(LOGARITHMS[name]())
-    assert np.allclose(np.log(got), expected, atol=1e-5)
+def test_a_log_softmax_at_the_end_comes_in_as_itself(name):
+    module = LOGARITHMS[name]()
+    got, expected = outputs(module)
+    assert np.allclose(got, expected, atol=1e-5)
+    back = exchange.read(module, engine="numpy", input_shape=(8, 8, 1))
+    assert [type(n.layer) for n in back.network.nodes].count(pl.LogSoftmax) == 1
+
+
+def test_cross_entropy_of_a_log_softmax_is_the_likelihood_loss_of_pytorch():
+    module = LOGARITHMS["LogSoftmax"]()
+    x = np.random.default_rng(1).normal(size=(3, 8, 8, 1)).astype(np.float32)
+    labels = np.array([0, 2, 1])
+    first = torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
+    wanted = F.nll_loss(module(first), torch.from_numpy(labels))
+    wanted.backward()
+    back = exchange.read(module, engine="numpy", input_shape=(8, 8, 1)).file()
+    model = pl.Model(back.network, engine="numpy", loss="cross_entropy")
+    model.load_weights(back.weights)
+    loss, gradients = model.gradients(x, labels)
+    assert loss == pytest.approx(wanted.item(), rel=1e-5)
+    (weight,) = (g for name, g in gradients.items() if name.endswith(".weight"))
+    np.testing.assert_allclose(weight.T, module[1].weight.grad, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", TURNED)

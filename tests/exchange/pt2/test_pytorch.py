@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")
 NOT_BACK = {
     "resize": "aten.matmul",
+    "resize_bicubic": "aten.matmul",
     "resize_exact": "aten.index_select",
 }
 

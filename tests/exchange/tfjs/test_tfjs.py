@@ -21,6 +21,7 @@ REFUSED = {
     "group_norm": "there is no such layer",
     "instance_norm": "there is no such layer",
     "l2_normalize": "there is no such layer",
+    "resize_bicubic": "cubic polynomials",
     "avg_pool_uneven": "padding must be 'valid' or 'same'",
     "conv_grouped": "groups must be 1",
     "conv_transpose_grouped": "groups must be 1",

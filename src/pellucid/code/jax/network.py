@@ -171,6 +171,7 @@ _SIMPLE: dict[type[nl.Layer], str] = {
     nl.GlobalAvgPool2D: "{x}.mean((1, 2))",
     nl.ReLU: "jax.nn.relu({x})",
     nl.SiLU: "jax.nn.silu({x})",
+    nl.LogSoftmax: "jax.nn.log_softmax({x})",
     nl.Softmax: "jax.nn.softmax({x})",
     nl.Upsample2D: "upsample({x}, {layer.factors})",
     nl.ZeroPad2D: "jnp.pad({x}, ((0, 0), *{layer.sides}, (0, 0)))",

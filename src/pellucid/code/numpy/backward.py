@@ -227,6 +227,7 @@ def _unpack_call(left: list[str], function: str, words: list[str]) -> Lines:
 _SLOPES: dict[type[nl.Layer], str] = {
     nl.Dropout: "{g} * {mask}.astype({g}.dtype)",
     nl.Flatten: "{g}.reshape({x}.shape)",
+    nl.LogSoftmax: "log_softmax_back({g}, {y})",
     nl.Softmax: "softmax_back({g}, {y})",
     nl.ZeroPad2D: "crop({g}, {layer.sides})",
 }

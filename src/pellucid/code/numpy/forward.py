@@ -170,6 +170,7 @@ def _line(text: str) -> Callable[[Node, list[str], str], Lines]:
 _SIMPLE: dict[type[nl.Layer], Callable[[Node, list[str], str], Lines]] = {
     nl.Flatten: _line("{y} = {x}.reshape(len({x}), -1)"),
     nl.GlobalAvgPool2D: _line("{y} = {x}.mean(axis=(1, 2))"),
+    nl.LogSoftmax: _line("{y} = log_softmax({x})"),
     nl.Softmax: _line("{y} = softmax({x})"),
     nl.ZeroPad2D: lambda node, x, y: [f"{y} = pad({x[0]}, {node.layer.sides})"],  # type: ignore[attr-defined]
 }

@@ -233,6 +233,16 @@ def softmax_back(grad_y, y):
     """Each output moves with every input: y_i (delta_ij - y_j)."""
     return y * (grad_y - np.sum(grad_y * y, axis=-1, keepdims=True))
 ''',
+    "log_softmax": '''def log_softmax(x):
+    """x - the logarithm of the sum of exp(x) over the last axis."""
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def log_softmax_back(grad_y, y):
+    """Each output moves with every input: delta_ij - exp(y_j)."""
+    return grad_y - np.exp(y) * np.sum(grad_y, axis=-1, keepdims=True)
+''',
     "erf": '''def erf(x):
     """Return the error function of each number."""
     return np.vectorize(math.erf, otypes=[x.dtype])(x)

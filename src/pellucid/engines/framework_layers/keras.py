@@ -231,6 +231,7 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.SiLU: _activation("silu"),
     pl.Sigmoid: _activation("sigmoid"),
     pl.Softplus: _activation("softplus"),
+    pl.LogSoftmax: _activation("log_softmax"),
     pl.Softmax: _on_channels("Softmax"),
     pl.Subtract: _plain("Subtract"),
     pl.Tanh: _activation("tanh"),

@@ -252,6 +252,11 @@ def _softmax(layer: pl.Softmax, shape: Shape) -> LayerCall:
     return LayerCall("Softmax", {"dim": 1 if len(shape) == 3 else -1})
 
 
+def _log_softmax(layer: pl.LogSoftmax, shape: Shape) -> LayerCall:
+    del layer
+    return LayerCall("LogSoftmax", {"dim": 1 if len(shape) == 3 else -1})
+
+
 def _upsample(layer: pl.Upsample2D, shape: Shape) -> LayerCall:
     del shape
     # plain "nearest" rounds the wrong way where 1 / scale is not exact
@@ -303,9 +308,11 @@ def _resize(layer: pl.Resize, shape: Shape) -> LayerCall:
             "round_prefer_ceil",
         )
     else:
-        arguments["mode"] = "bilinear"
+        arguments["mode"] = layer.mode
         arguments["align_corners"] = layer.coordinates == "align_corners"
-        fits = layer.coordinates in ("half_pixel", "align_corners")
+        fits = layer.coordinates in ("half_pixel", "align_corners") and (
+            layer.mode != "bicubic" or layer.cubic == -0.75
+        )
     has_pads = None if fits and is_exact_scale else ((0, 0), (0, 0))
     return LayerCall("Upsample", arguments, 0, {"align_corners": False}, has_pads)
 
@@ -358,6 +365,7 @@ CALLS: dict[type[Layer], Callable[[Any, Shape], LayerCall]] = {
     pl.Resize: _resize,
     pl.SiLU: _field("SiLU"),
     pl.Sigmoid: _field("Sigmoid"),
+    pl.LogSoftmax: _log_softmax,
     pl.Softmax: _softmax,
     pl.SpaceToDepth: _space_to_depth,
     # below its threshold PyTorch takes the logarithm, above it x; 50 loses no bit

@@ -345,6 +345,7 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.Resize: _resize,
     pl.SiLU: _plain(jax.nn.silu),
     pl.Slice: _rearrange,
+    pl.LogSoftmax: _plain(lambda x: jax.nn.log_softmax(x, axis=-1)),
     pl.Softmax: _plain(lambda x: jax.nn.softmax(x, axis=-1)),
     pl.SpaceToDepth: _rearrange,
     pl.Subtract: _arithmetic(jnp.subtract),

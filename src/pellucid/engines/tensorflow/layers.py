@@ -214,7 +214,7 @@ def _upsample(layer: pl.Upsample2D, shape: Shape, **arguments: Any) -> Any:
 
 def _resize(layer: pl.Resize, shape: Shape, **arguments: Any) -> Any:
     del shape
-    names = ("size", "scale", "mode", "coordinates", "rounding")
+    names = ("size", "scale", "mode", "coordinates", "rounding", "cubic")
     return modules.Resize({name: getattr(layer, name) for name in names}, **arguments)
 
 

@@ -18,7 +18,7 @@ from pellucid.network import layers as pl
 from pellucid.network.layers import Shape
 
 #: layers that do to every number the same, whatever the numbers' order
-ORDERLESS = (pl.Dropout, pl.Pointwise, pl.Softmax)
+ORDERLESS = (pl.Dropout, pl.LogSoftmax, pl.Pointwise, pl.Softmax)
 
 #: role of a weight → attribute of the module, where the two differ
 ATTRIBUTES = {

@@ -300,9 +300,14 @@ def _leaky_relu(program: KernelProgram, planned: PlannedNode, weights: Weights) 
     program.call(planned, "leaky_relu", *_operands(planned), prod(planned.shape), slope)
 
 
-def _softmax(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
-    sizes = (prod(planned.shape[:-1]), planned.shape[-1])
-    program.call(planned, "softmax", *_operands(planned), *sizes)
+def _over_channels(
+    kernel: str,
+) -> Callable[[KernelProgram, PlannedNode, Weights], None]:
+    def write(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+        sizes = (prod(planned.shape[:-1]), planned.shape[-1])
+        program.call(planned, kernel, *_operands(planned), *sizes)
+
+    return write
 
 
 def _arithmetic(
@@ -423,7 +428,8 @@ def _resize(program: KernelProgram, planned: PlannedNode, weights: Weights) -> N
     layer, (h, w, c), (oh, ow, _) = planned.layer, planned.shapes[0], planned.shape
     rows = program.array(planned, "rows", np.asarray(layer.entries(0, h)))
     columns = program.array(planned, "columns", np.asarray(layer.entries(1, w)))
-    program.call(planned, "resize", *_operands(planned), rows, columns, w, c, oh, ow)
+    kernel = "resize_cubic" if layer.mode == "bicubic" else "resize"
+    program.call(planned, kernel, *_operands(planned), rows, columns, w, c, oh, ow)
 
 
 def _view(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
@@ -460,7 +466,8 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.SiLU: _elementwise("silu"),
     pl.Sigmoid: _elementwise("sigmoid"),
     pl.Slice: _rearrange,
-    pl.Softmax: _softmax,
+    pl.LogSoftmax: _over_channels("log_softmax"),
+    pl.Softmax: _over_channels("softmax"),
     pl.SpaceToDepth: _rearrange,
     pl.Subtract: _arithmetic("subtract"),
     pl.Tanh: _elementwise("tanh"),

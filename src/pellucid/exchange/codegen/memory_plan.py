@@ -23,6 +23,7 @@ _IN_PLACE = (
     pl.LayerNorm,
     pl.PReLU,
     pl.Rescale,
+    pl.LogSoftmax,
     pl.Softmax,
     pl.Pointwise,
 )

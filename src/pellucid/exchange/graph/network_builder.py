@@ -24,13 +24,13 @@ from pellucid.exchange.graph.tensor import (
     FIRST,
     LAST,
     Array,
-    LogProbabilities,
     Tensor,
 )
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.network.checks import Pair
 from pellucid.network.composites import DilatedMaxPool1D, DilatedMaxPool2D
+from pellucid.network.expression import math
 from pellucid.network.layers import Input, Layer, Shape
 from pellucid.network.node import place as make_node
 from pellucid.network.window import Pads
@@ -145,8 +145,6 @@ class NetworkBuilder:
         Images are (N, H, W, C) here and may be (N, C, H, W) in the file, if its input
         is so as well: those stay as they are.
         """
-        if isinstance(output, LogProbabilities):
-            return LogProbabilities(self.outermost(output.probabilities))
         if not isinstance(output, Tensor):
             return output
         own = (BATCH, *output.shape)
@@ -493,25 +491,32 @@ class NetworkBuilder:
                 return self.elementwise(ref, value, pl.SiLU())
         return None
 
-    def log(self, ref: OperatorRef, x: Tensor) -> LogProbabilities:
-        """Take the logarithm of a Softmax: it can only be the output."""
-        if not isinstance(self.nodes[x.node].layer, pl.Softmax):
-            ref.refuse("read a softmax", f"'{x.node}'")
-        return LogProbabilities(x)
+    def log(self, ref: OperatorRef, x: Tensor) -> Tensor:
+        """Take the logarithm: of a Softmax, as a LogSoftmax."""
+        node = self.nodes[x.node]
+        if isinstance(node.layer, pl.Softmax):
+            return self.layer(ref, pl.LogSoftmax(), [replace(x, node=node.inputs[0])])
+        return self.elementwise(ref, x, pl.Elementwise(math.log))
 
-    def softmax(self, ref: OperatorRef, x: Tensor, axis: int) -> Tensor:
-        """Add a Softmax along any foreign axis but the batch."""
+    def softmax(
+        self,
+        ref: OperatorRef,
+        x: Tensor,
+        axis: int,
+        kind: type[pl.Softmax | pl.LogSoftmax] = pl.Softmax,
+    ) -> Tensor:
+        """Add a Softmax, or its logarithm, along any foreign axis but the batch."""
         if not -len(x.axes) <= axis < len(x.axes) or not x.axis(axis):
             ref.refuse(
                 "work along an axis of the values", f"axis={axis} of {_shown(x)}"
             )
         own, rank = (x.axis(axis) or 0) - 1, len(x.shape)
         if own == rank - 1:
-            return self.layer(ref, pl.Softmax(), [x])
+            return self.layer(ref, kind(), [x])
         order = (*(other for other in range(rank) if other != own), own)
         plain = tuple(range(rank + 1))
         last = self.layer(ref.part("last"), pl.Permute(order), [x], axes=plain)
-        y = self.layer(ref, pl.Softmax(), [last], axes=plain)
+        y = self.layer(ref, kind(), [last], axes=plain)
         back = pl.Permute(tuple(map(order.index, range(rank))))
         return self.layer(ref.part("back"), back, [y], axes=x.axes)
 

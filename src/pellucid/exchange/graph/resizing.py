@@ -25,6 +25,8 @@ def add_resize(
 
 def _simplest(layer: pl.Resize, shape: Shape) -> Layer:
     """Return an Upsample2D where it takes the same elements by the same shares."""
+    if layer.mode == "bicubic":
+        return layer
     factors = []
     for axis in (0, 1):
         n, m = shape[axis], layer.length(axis, shape[axis])

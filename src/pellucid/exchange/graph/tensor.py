@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -129,41 +128,14 @@ class Tensor:
         return array if self.order is None else array[:, np.argsort(self.order)]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LogProbabilities:
-    """The logarithm of a softmax: what a classifier for a likelihood loss ends in.
-
-    As the output of a network it comes in as the softmax itself, which names the same
-    classes and is trained by the same loss.
-    """
-
-    probabilities: Tensor
-
-    def warn(self) -> None:
-        """Say that the network gives something else than its file."""
-        warnings.warn(
-            "import: the file ends in a log-softmax; the network gives probabilities, "
-            "the file their logarithms.",
-            stacklevel=2,
-        )
-
-    def to_foreign(self, array: Array) -> Array:
-        """Return probabilities as the foreign file has them: their logarithms."""
-        with np.errstate(divide="ignore"):  # of a probability of 0
-            return np.asarray(np.log(self.probabilities.to_foreign(array)))
-
-
 def unwrap_output(output: Any, got: str) -> Tensor:
-    """Return the tensor in which a network ends; a log-softmax ends in its softmax.
+    """Return the tensor in which a network ends.
 
     Raises
     ------
     ExchangeError
         If the output is a constant, which ``got`` names.
     """
-    if isinstance(output, LogProbabilities):
-        output.warn()
-        output = output.probabilities
     if not isinstance(output, Tensor):
         raise ExchangeError(f"import: the output must depend on the input; got {got}.")
     return output

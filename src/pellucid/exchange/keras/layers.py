@@ -293,6 +293,8 @@ def _resize(context: WriteContext) -> None:
     is_near = layer.mode == "nearest"
     is_theirs = not is_near or layer.rounding == "round_prefer_ceil"
     sizes = tuple(n * s for n, s in zip(shape, layer.factors(shape), strict=False))
+    if layer.mode == "bicubic":
+        raise context.make_error("its cubic polynomials are others at the edges")
     if layer.coordinates != "half_pixel" or not is_theirs:
         raise context.make_error(f"there is no rule {layer.coordinates}")
     if sizes != context.shape[:2]:
@@ -345,6 +347,9 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     pl.Reshape: rearrange.write,
     pl.Resize: _resize,
     pl.Slice: rearrange.write,
+    pl.LogSoftmax: lambda context: context.add_layer(
+        "Activation", activation="log_softmax"
+    ),
     pl.Softmax: lambda context: context.add_layer("Softmax", axis=-1),
     pl.SpaceToDepth: rearrange.write,
     pl.Subtract: lambda context: context.add_layer("Subtract"),

@@ -135,6 +135,7 @@ NAMES: dict[str, Any] = {
     "leaky_relu": lambda: pl.LeakyReLU(0.2),  # the function's slope; the layer's is 0.3
     "relu": pl.ReLU,
     "relu6": pl.ReLU6,
+    "log_softmax": pl.LogSoftmax,
     "softmax": pl.Softmax,
     "swish": pl.SiLU,
 }

@@ -408,6 +408,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.Resize: _resize,
     pl.SiLU: _silu,
     pl.Slice: rearrange.write,
+    pl.LogSoftmax: _direct("LOG_SOFTMAX"),
     pl.Softmax: _direct("SOFTMAX", beta=1.0),
     pl.SpaceToDepth: rearrange.write,
     pl.Subtract: _arithmetic("SUB"),

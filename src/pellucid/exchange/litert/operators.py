@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.resizing import add_resize
-from pellucid.exchange.graph.tensor import BATCH, LAST, LogProbabilities, Tensor
+from pellucid.exchange.graph.tensor import BATCH, LAST, Tensor
 from pellucid.exchange.litert import pointwise, schema
 from pellucid.exchange.litert.operator_view import OperatorView, Padded, Spread
 from pellucid.network import layers as pl
@@ -394,8 +394,8 @@ def _softmax(op: OperatorView) -> Tensor:
     return op.builder.softmax(op.ref, op.tensor(), -1)
 
 
-def _log_softmax(op: OperatorView) -> LogProbabilities:
-    return LogProbabilities(op.builder.softmax(op.ref, op.tensor(), -1))
+def _log_softmax(op: OperatorView) -> Tensor:
+    return op.builder.softmax(op.ref, op.tensor(), -1, pl.LogSoftmax)
 
 
 def _dequantize(op: OperatorView) -> Array:

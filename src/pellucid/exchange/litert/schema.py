@@ -108,6 +108,7 @@ KINDS: dict[str, Kind] = {
     ),
     "LOG": Kind(73, (1, 0)),
     "LOGISTIC": Kind(14, (1, 2)),
+    "LOG_SOFTMAX": Kind(50, (1, 0), 36),
     "MAXIMUM": Kind(55, (1, 2), 39),
     "MAX_POOL_2D": _kind(
         17,

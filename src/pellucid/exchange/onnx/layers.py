@@ -338,10 +338,12 @@ def _global_avg_pool1d(context: WriteContext) -> str:
 def _resize(context: WriteContext) -> str:
     layer, (height, width, _) = context.layer, context.layer.output_shape(context.shape)
     how = {
-        "mode": "nearest" if layer.mode == "nearest" else "linear",
+        "mode": {"bilinear": "linear", "bicubic": "cubic"}.get(layer.mode, "nearest"),
         "coordinate_transformation_mode": layer.coordinates,
         "nearest_mode": layer.rounding,
     }
+    if layer.mode == "bicubic":
+        how["cubic_coeff_a"] = layer.cubic
     if layer.size is not None:
         sizes = context.add_numbers("sizes", (height, width))
         given = [*context.inputs, "", "", sizes]
@@ -391,6 +393,9 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.Resize: _resize,
     pl.SiLU: _silu,
     pl.Slice: rearrange.slice_,
+    pl.LogSoftmax: lambda context: context.add_operator(
+        "LogSoftmax", axis=_channel_axis(context)
+    ),
     pl.Softmax: lambda context: context.add_operator(
         "Softmax", axis=_channel_axis(context)
     ),

@@ -10,7 +10,7 @@ import numpy as np
 from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
 from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
-from pellucid.exchange.graph.tensor import BATCH, FIRST, Array, LogProbabilities, Tensor
+from pellucid.exchange.graph.tensor import BATCH, FIRST, Array, Tensor
 from pellucid.exchange.onnx import (
     moves,
     normalizations,
@@ -23,7 +23,6 @@ from pellucid.exchange.onnx import (
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 from pellucid.network.composites import ReduceMean
-from pellucid.network.expression import math
 
 Result = Tensor | Squares
 #: what reads the squares of a local response norm
@@ -35,7 +34,7 @@ def _prelu(op: OperatorView) -> Tensor:
     return op.builder.prelu(op.ref, op.tensor(), op.constant(1))
 
 
-def _softmax(op: OperatorView) -> Tensor:
+def _softmax(op: OperatorView, kind: Any = pl.Softmax) -> Tensor:
     x = op.tensor()
     axis = int(op.attribute("axis", -1 if op.opset >= 13 else 1))
     if op.opset < 13 and axis % len(x.axes) != len(x.axes) - 1:
@@ -43,18 +42,15 @@ def _softmax(op: OperatorView) -> Tensor:
         after = x.foreign_shape[axis % len(x.axes) + 1 :]
         if any(n != 1 for n in after):
             op.refuse("work along the last axis in opset < 13", f"axis={axis}")
-    return op.builder.softmax(op.ref, x, axis)
+    return op.builder.softmax(op.ref, x, axis, kind)
 
 
-def _log_softmax(op: OperatorView) -> LogProbabilities:
-    return LogProbabilities(_softmax(op))
+def _log_softmax(op: OperatorView) -> Tensor:
+    return _softmax(op, pl.LogSoftmax)
 
 
-def _log(op: OperatorView) -> Any:
-    x = op.tensor()
-    if isinstance(op.builder.nodes[x.node].layer, pl.Softmax):
-        return op.builder.log(op.ref, x)
-    return op.builder.elementwise(op.ref, x, pl.Elementwise(math.log))
+def _log(op: OperatorView) -> Tensor:
+    return op.builder.log(op.ref, op.tensor())
 
 
 def _gemm(op: OperatorView) -> Tensor:

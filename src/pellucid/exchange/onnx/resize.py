@@ -11,7 +11,12 @@ from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network.layers.resize import COORDINATES, ROUNDINGS
 
-_MODES = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear"}
+_MODES = {
+    "bilinear": "bilinear",
+    "cubic": "bicubic",
+    "linear": "bilinear",
+    "nearest": "nearest",
+}
 
 
 def resize(op: OperatorView) -> Tensor:
@@ -19,8 +24,11 @@ def resize(op: OperatorView) -> Tensor:
     x = op.builder.image(op.ref, op.tensor())
     mode = op.attribute("mode", "nearest")
     if mode not in _MODES:
-        op.refuse("have mode nearest or linear", str(mode))
+        op.refuse("have mode nearest, linear or cubic", str(mode))
     settings: dict[str, Any] = {"mode": _MODES[mode], **_rule(op), **_target(op, x)}
+    if mode == "cubic":
+        op.only(exclude_outside=0)
+        settings["cubic"] = float(op.attribute("cubic_coeff_a", -0.75))
     return add_resize(op.builder, op.ref, x, **settings)
 
 

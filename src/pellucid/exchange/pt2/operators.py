@@ -15,14 +15,13 @@ from pellucid.exchange.graph.composing import compose
 from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.resizing import add_resize
-from pellucid.exchange.graph.tensor import LogProbabilities, Tensor
+from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.pt2 import pointwise, reductions
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.network import composites
 from pellucid.network import layers as pl
 from pellucid.network.composites import ReduceMean
 from pellucid.network.composites.padding import Mode
-from pellucid.network.expression import math
 from pellucid.network.window import Pads, pads
 
 _ZEROS: Pads = ((0, 0), (0, 0))
@@ -290,15 +289,13 @@ def _softmax(op: OperatorView) -> Tensor:
     return op.builder.softmax(op.ref, op.tensor("self"), op.get("dim"))
 
 
-def _log_softmax(op: OperatorView) -> LogProbabilities:
-    return LogProbabilities(_softmax(op))
+def _log_softmax(op: OperatorView) -> Tensor:
+    x, axis = op.tensor("self"), op.get("dim")
+    return op.builder.softmax(op.ref, x, axis, pl.LogSoftmax)
 
 
-def _log(op: OperatorView) -> Any:
-    x = op.tensor("self")
-    if isinstance(op.builder.nodes[x.node].layer, pl.Softmax):
-        return op.builder.log(op.ref, x)
-    return op.builder.elementwise(op.ref, x, pl.Elementwise(math.log))
+def _log(op: OperatorView) -> Tensor:
+    return op.builder.log(op.ref, op.tensor("self"))
 
 
 def _noise(op: OperatorView) -> Any:
@@ -772,6 +769,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "unflatten": _unflatten,
     "unsafe_split": _split,
     "unsqueeze": _unsqueeze,
+    "upsample_bicubic2d": _upsample("bicubic", "half_pixel"),
     "upsample_bilinear2d": _upsample("bilinear", "half_pixel"),
     "upsample_nearest2d": _upsample("nearest", "asymmetric"),
     "_upsample_nearest_exact2d": _EXACT,

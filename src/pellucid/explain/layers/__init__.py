@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pellucid.explain.layers.activation import activation, softmax
+from pellucid.explain.layers.activation import activation, log_softmax, softmax
 from pellucid.explain.layers.channelwise import prelu, rescale
 from pellucid.explain.layers.conv import conv2d, conv_transpose2d
 from pellucid.explain.layers.dense import dense
@@ -72,6 +72,7 @@ CALCULATIONS: dict[type[Layer], Callable[[ElementContext], Calculation]] = {
     pl.Reshape: rearranged,
     pl.Resize: resize,
     pl.Slice: rearranged,
+    pl.LogSoftmax: log_softmax,
     pl.Softmax: softmax,
     pl.SpaceToDepth: rearranged,
     pl.Subtract: subtract,

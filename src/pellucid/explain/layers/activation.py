@@ -61,3 +61,31 @@ def softmax(element: ElementContext) -> Calculation:
     )
     equation = "y[k] = e^(x[k] − max x) / Σ e^(x[m] − max x)"
     return Calculation(equation=equation, terms=terms, steps=steps)
+
+
+def log_softmax(element: ElementContext) -> Calculation:
+    """``y[k] = x[k] − ln Σ e^x[m]``; the largest x is taken off first."""
+    *lead, k = element.at
+    row = [float(x) for x in element.x[tuple(lead)]]
+    largest = max(row)
+    exponentials = [math.exp(x - largest) for x in row]
+    total = math.fsum(exponentials)
+    y = row[k] - largest - math.log(total)
+    terms = tuple(
+        Term(
+            source=element.source,
+            at=(*lead, m),
+            x=row[m],
+            value=exponentials[m],
+            slope=float(m == k) - exponentials[m] / total,
+            note="this one" if m == k else "",
+        )
+        for m in range(len(row))
+    )
+    steps = (
+        Step("largest x", f"the largest of {len(row)}", largest),
+        Step("sum of e^(x − largest)", f"{len(row)} terms", total),
+        Step("y", f"{show(row[k])} − {show(largest)} − ln {show(total)}", y),
+    )
+    equation = "y[k] = x[k] − max x − ln Σ e^(x[m] − max x)"
+    return Calculation(equation=equation, terms=terms, steps=steps)

@@ -1,6 +1,6 @@
 """The layer descriptions, and the table that names them."""
 
-from pellucid.network.layers.activation import Softmax
+from pellucid.network.layers.activation import LogSoftmax, Softmax
 from pellucid.network.layers.base import Layer, SameShape, Shape, Value, WeightSpec
 from pellucid.network.layers.channelwise import PReLU, Rescale
 from pellucid.network.layers.conv import Conv2D, ConvTranspose2D
@@ -116,6 +116,7 @@ LAYERS: dict[str, type[Layer]] = {
         LayerNorm,
         LeakyReLU,
         LocalResponseNorm,
+        LogSoftmax,
         MaxPool1D,
         MaxPool2D,
         Maximum,
@@ -181,6 +182,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "LocalResponseNorm",
+    "LogSoftmax",
     "MaxPool1D",
     "MaxPool2D",
     "Maximum",

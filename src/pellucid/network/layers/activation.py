@@ -13,28 +13,10 @@ from pellucid.network.layers.rearrange import Permute, shape_of
 
 
 @dataclass(frozen=True)
-class Softmax(SameShape):
-    """``exp(xᵢ) / Σⱼ exp(xⱼ)`` over the last axis, or over another one.
-
-    Parameters
-    ----------
-    axis : int
-        The axis, the batch not counted. Called on a value, a softmax over another axis
-        than the last becomes three nodes: that axis is brought to the end by a
-        `Permute`, and brought back behind the softmax. Engines and files thus know
-        one softmax alone, and losses that take it in find it only where it is over
-        the classes.
-
-    Examples
-    --------
-    >>> from pellucid.network.layers import Input
-    >>> Softmax(axis=0)(Input(6, 4)).layer  # over the boxes of (boxes, classes)
-    Permute(name=None, axes=(1, 0))
-    """
+class _OverAxis(SameShape):
+    """A function of all elements along an axis, which in a node is the last."""
 
     axis: int = -1
-
-    stem: ClassVar[str] = "softmax"
 
     def __post_init__(self) -> None:
         if not checks.is_int(self.axis):
@@ -60,16 +42,58 @@ class Softmax(SameShape):
         rank = len(shape_of(x))
         axis = checks.axis(self.who, self.axis, rank)
         if axis == rank - 1:
-            return Softmax(name=self.name)(x)
+            return type(self)(name=self.name)(x)
         order = (*(other for other in range(rank) if other != axis), axis)
         back = tuple(map(order.index, range(rank)))
-        inner = None if self.name is None else f"{self.name}_softmax"
-        y = Softmax(name=inner)(Permute(order)(x))
+        inner = None if self.name is None else f"{self.name}_{self.stem}"
+        y = type(self)(name=inner)(Permute(order)(x))
         return Permute(back, name=self.name)(y)
+
+
+@dataclass(frozen=True)
+class Softmax(_OverAxis):
+    """``exp(xᵢ) / Σⱼ exp(xⱼ)`` over the last axis, or over another one.
+
+    Parameters
+    ----------
+    axis : int
+        The axis, the batch not counted. Called on a value, a softmax over another axis
+        than the last becomes three nodes: that axis is brought to the end by a
+        `Permute`, and brought back behind the softmax. Engines and files thus know
+        one softmax alone, and losses that take it in find it only where it is over
+        the classes.
+
+    Examples
+    --------
+    >>> from pellucid.network.layers import Input
+    >>> Softmax(axis=0)(Input(6, 4)).layer  # over the boxes of (boxes, classes)
+    Permute(name=None, axes=(1, 0))
+    """
+
+    stem: ClassVar[str] = "softmax"
+
+
+@dataclass(frozen=True)
+class LogSoftmax(_OverAxis):
+    """``xᵢ − ln Σⱼ exp(xⱼ)`` over the last axis, or over another one.
+
+    The logarithms of a Softmax's probabilities, without its overflow. They are logits
+    of the same classes: cross-entropy of them is the negative log-likelihood.
+
+    Parameters
+    ----------
+    axis : int
+        As in Softmax.
+    name : str, optional
+        Node name.
+    """
+
+    stem: ClassVar[str] = "log_softmax"
 
 
 ACTIVATIONS: dict[str, type[SameShape]] = {
     **{kind.stem: kind for kind in NAMED},
+    LogSoftmax.stem: LogSoftmax,
     Softmax.stem: Softmax,
 }
 

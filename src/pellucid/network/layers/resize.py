@@ -1,4 +1,4 @@
-"""Resize images to any size: nearest or bilinear, in every coordinate mode of ONNX."""
+"""Resize images to any size: nearest, bilinear or bicubic, by ONNX's coordinates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pellucid.network.layers.base import Layer, Shape
 #: for each output element of an axis the input elements it is made of, with shares
 Taps = tuple[tuple[tuple[int, float], ...], ...]
 
-MODES = ("nearest", "bilinear")
+MODES = ("nearest", "bilinear", "bicubic")
 COORDINATES = (
     "half_pixel",
     "pytorch_half_pixel",
@@ -41,9 +41,9 @@ class Resize(Layer):
         Height and width of the output. Either this or ``scale`` must be given.
     scale : float or (float, float), optional
         Factors of height and width; the output has ⌊n · scale⌋ rows.
-    mode : {"nearest", "bilinear"}
-        Take the nearest pixel, or interpolate between two rows and two columns;
-        beyond the edge the edge is repeated.
+    mode : {"nearest", "bilinear", "bicubic"}
+        Take the nearest pixel, or interpolate between two rows and two columns, or
+        four of each by cubic polynomials; beyond the edge the edge is repeated.
     coordinates : str
         Where output i of m lies among the n inputs, as ONNX names it: ``half_pixel``
         (i + ½) / s − ½; ``pytorch_half_pixel`` the same, but 0 where m is 1;
@@ -52,10 +52,13 @@ class Resize(Layer):
     rounding : str
         Of the nearest pixel: ``round_prefer_floor``, ``round_prefer_ceil``, ``floor``
         or ``ceil``.
+    cubic : float
+        Coefficient of the cubic polynomials; −0.75 as PyTorch has it, or −0.5.
 
     References
     ----------
-    ONNX operators, Resize, opset 19.
+    ONNX operators, Resize, opset 19. Keys (1981), "Cubic convolution interpolation
+    for digital image processing", of the polynomials.
 
     Examples
     --------
@@ -67,9 +70,10 @@ class Resize(Layer):
 
     size: Pair | None = None
     scale: float | tuple[float, float] | None = None
-    mode: Literal["nearest", "bilinear"] = "nearest"
+    mode: Literal["nearest", "bilinear", "bicubic"] = "nearest"
     coordinates: str = "half_pixel"
     rounding: str = "round_prefer_floor"
+    cubic: float = -0.75
 
     stem: ClassVar[str] = "resize"
 
@@ -84,6 +88,7 @@ class Resize(Layer):
             object.__setattr__(self, "size", size)
         else:
             object.__setattr__(self, "scale", _scales(self.who, self.scale))
+        checks.number(self.who, "cubic", self.cubic)
         for name, known in (
             ("mode", MODES),
             ("coordinates", COORDINATES),
@@ -167,10 +172,14 @@ class Resize(Layer):
         if self.mode == "nearest":
             near = _ROUND[self.rounding]
             return tuple(((min(max(near(at), 0), n - 1), 1.0),) for at in places)
+        if self.mode == "bicubic":
+            return tuple(_cubic(at, n, self.cubic) for at in places)
         return tuple(_between(min(max(at, 0.0), n - 1.0), n) for at in places)
 
-    def entries(self, axis: int, n: int) -> tuple[tuple[float, float, float], ...]:
+    def entries(self, axis: int, n: int) -> tuple[tuple[float, ...], ...]:
         """Return the taps as (first input, second input, the second's share).
+
+        Of cubic polynomials: four inputs, and the share of each.
 
         Parameters
         ----------
@@ -184,8 +193,12 @@ class Resize(Layer):
         tuple of tuple of float
             One for each output.
         """
-        found = []
+        found: list[tuple[float, ...]] = []
         for row in self.taps(axis, n):
+            if self.mode == "bicubic":
+                four = (*row, *[(row[-1][0], 0.0)] * (4 - len(row)))
+                found.append((*(float(i) for i, _ in four), *(s for _, s in four)))
+                continue
             (low, _), (high, share) = row[0], row[-1]
             found.append((float(low), float(high), share if len(row) > 1 else 0.0))
         return tuple(found)
@@ -213,6 +226,26 @@ def _between(at: float, n: int) -> tuple[tuple[int, float], ...]:
     if share == 0:
         return ((low, 1.0),)
     return ((low, 1 - share), (min(low + 1, n - 1), share))
+
+
+def _cubic(at: float, n: int, a: float) -> tuple[tuple[int, float], ...]:
+    """Return the four neighbours of a place and their shares, the edge repeated."""
+    low = math.floor(at)
+    t = at - low
+    shares: dict[int, float] = {}
+    for k in range(-1, 3):
+        place = min(max(low + k, 0), n - 1)
+        shares[place] = shares.get(place, 0.0) + _cubic_share(abs(t - k), a)
+    return tuple((place, s) for place, s in shares.items() if s != 0)
+
+
+def _cubic_share(d: float, a: float) -> float:
+    """Return the share of a neighbour at distance d."""
+    if d <= 1:
+        return ((a + 2) * d - (a + 3)) * d * d + 1
+    if d < 2:
+        return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return 0.0
 
 
 def _scales(who: str, value: Any) -> tuple[float, float]:

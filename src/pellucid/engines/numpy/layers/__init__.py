@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.engines.numpy.layers.activation import pointwise, softmax
+from pellucid.engines.numpy.layers.activation import log_softmax, pointwise, softmax
 from pellucid.engines.numpy.layers.channelwise import prelu, rescale
 from pellucid.engines.numpy.layers.conv import conv2d, conv_transpose2d
 from pellucid.engines.numpy.layers.dense import dense
@@ -75,6 +75,7 @@ FORWARD: dict[type[Layer], Callable[..., Forward]] = {
     pl.L2Normalize: l2_normalize,
     pl.LayerNorm: layer_norm,
     pl.LocalResponseNorm: local_response_norm,
+    pl.LogSoftmax: log_softmax,
     pl.MaxPool2D: max_pool2d,
     pl.Maximum: maximum,
     pl.Multiply: multiply,

@@ -6,7 +6,7 @@ import numpy as np
 
 from pellucid.engines.numpy.layers.forward import Array, Forward, Mode, Weights
 from pellucid.network.expression.evaluate import compute
-from pellucid.network.layers import Pointwise, Softmax
+from pellucid.network.layers import LogSoftmax, Pointwise, Softmax
 
 
 def pointwise(
@@ -36,5 +36,23 @@ def softmax(
 
     def grad_inputs(grad_y: Array) -> tuple[Array, ...]:
         return (y * (grad_y - (grad_y * y).sum(axis=-1, keepdims=True)),)
+
+    return Forward(y, grad_inputs)
+
+
+def log_softmax(
+    layer: LogSoftmax, inputs: tuple[Array, ...], weights: Weights, mode: Mode
+) -> Forward:
+    """``yᵢ = xᵢ − ln Σⱼ exp(xⱼ)`` over the last axis.
+
+    ``∂yᵢ/∂xⱼ = δᵢⱼ − exp(yⱼ)``, hence ``∂L/∂x = grad_y − exp(y) · Σⱼ grad_yⱼ``.
+    """
+    del layer, weights, mode
+    (x,) = inputs
+    shifted = x - x.max(axis=-1, keepdims=True)
+    y = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+    def grad_inputs(grad_y: Array) -> tuple[Array, ...]:
+        return (grad_y - np.exp(y) * grad_y.sum(axis=-1, keepdims=True),)
 
     return Forward(y, grad_inputs)

@@ -441,6 +441,20 @@ static void softmax(const float *x, float *y, int n, int c)
     }
 }
 """,
+    "log_softmax": """
+/* each of n rows to logarithms of probabilities */
+static void log_softmax(const float *x, float *y, int n, int c)
+{
+    int i, k;
+    for (i = 0; i < n; i++, x += c, y += c) {
+        float most = x[0], sum = 0.0f;
+        for (k = 1; k < c; k++) most = x[k] > most ? x[k] : most;
+        for (k = 0; k < c; k++) sum += expf(x[k] - most);
+        sum = logf(sum);
+        for (k = 0; k < c; k++) y[k] = x[k] - most - sum;
+    }
+}
+""",
     **_arithmetic("add", "x[{i}] + z[{j}]"),
     **_arithmetic("maximum", "x[{i}] >= z[{j}] || x[{i}] != x[{i}] ? x[{i}] : z[{j}]"),
     **_arithmetic("multiply", "x[{i}] * z[{j}]"),
@@ -465,6 +479,26 @@ static void concat(const float *x, float *y, int n, int c, int channels, int fro
     int i;
     for (i = 0; i < n; i++)
         memcpy(y + i * channels + from, x + i * c, (size_t)c * sizeof *y);
+}
+""",
+    "resize_cubic": """
+/* rows and columns by tables: four inputs, and their shares */
+static void resize_cubic(const float *x, float *y, const float *rows,
+                         const float *columns, int w, int c, int oh, int ow)
+{
+    int i, j, k, u, v;
+    for (i = 0; i < oh; i++)
+        for (j = 0; j < ow; j++, y += c) {
+            const float *row = rows + 8 * i, *column = columns + 8 * j;
+            for (k = 0; k < c; k++) y[k] = 0.0f;
+            for (u = 0; u < 4; u++)
+                for (v = 0; v < 4; v++) {
+                    const float *p = x + ((int)row[u] * w + (int)column[v]) * c;
+                    const float share = row[4 + u] * column[4 + v];
+                    if (share == 0.0f) continue;
+                    for (k = 0; k < c; k++) y[k] += share * p[k];
+                }
+        }
 }
 """,
     "resize": """
@@ -555,6 +589,7 @@ MATH = {
     "l2_normalize",
     "layer_norm",
     "local_response_norm",
+    "log_softmax",
     "sigmoid",
     "silu",
     "softmax",

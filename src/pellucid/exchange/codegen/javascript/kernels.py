@@ -317,6 +317,18 @@ function softmax(m, x, y, n, c) {
   }
 }
 """,
+    "log_softmax": """
+// each of n rows to logarithms of probabilities
+function log_softmax(m, x, y, n, c) {
+  for (let i = 0; i < n; i++, x += c, y += c) {
+    let most = -Infinity, sum = 0;
+    for (let k = 0; k < c; k++) most = Math.max(most, m[x + k]);
+    for (let k = 0; k < c; k++) sum += Math.exp(m[x + k] - most);
+    sum = Math.log(sum);
+    for (let k = 0; k < c; k++) m[y + k] = m[x + k] - most - sum;
+  }
+}
+""",
     **_arithmetic("add", "m[x{i}] + m[z{j}]"),
     **_arithmetic("maximum", "Math.max(m[x{i}], m[z{j}])"),
     **_arithmetic("multiply", "m[x{i}] * m[z{j}]"),
@@ -336,6 +348,25 @@ function stretch(m, x, y, a, b, c, d, x0, x1, x2, x3) {
 function concat(m, x, y, n, c, channels, from) {
   for (let i = 0; i < n; i++)
     m.copyWithin(y + i * channels + from, x + i * c, x + (i + 1) * c);
+}
+""",
+    "resize_cubic": """
+// rows and columns by tables: four inputs, and their shares
+function resize_cubic(m, W, x, y, rows, columns, w, c, oh, ow) {
+  for (let i = 0; i < oh; i++)
+    for (let j = 0; j < ow; j++, y += c) {
+      const row = rows + 8 * i, column = columns + 8 * j;
+      for (let k = 0; k < c; k++) {
+        let sum = 0;
+        for (let u = 0; u < 4; u++)
+          for (let v = 0; v < 4; v++) {
+            const share = W[row + 4 + u] * W[column + 4 + v];
+            const at = x + (W[row + u] * w + W[column + v]) * c + k;
+            if (share !== 0) sum += share * m[at];
+          }
+        m[y + k] = sum;
+      }
+    }
 }
 """,
     "resize": """
@@ -409,5 +440,6 @@ WITH_WEIGHTS = {
     "layer_norm",
     "prelu",
     "resize",
+    "resize_cubic",
     "scale_shift",
 }

@@ -10,6 +10,8 @@ from pellucid.engines.compiled.kernels.layout import ImageLayout
 
 #: numbers of an output in a table: the first input, the second, the second's share
 ENTRY = 3
+#: and of cubic polynomials: four inputs, and their shares
+CUBIC_ENTRY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,12 @@ class Resample:
     x: ImageLayout
     y: ImageLayout
     is_nearest: bool
+    is_cubic: bool = False
+
+    @property
+    def entry(self) -> int:
+        """Numbers of an output in a table."""
+        return CUBIC_ENTRY if self.is_cubic else ENTRY
 
 
 @kernel(place="f32*")
@@ -39,10 +47,11 @@ def resize_forward(
     *,
     spec: Resample,
 ) -> None:
-    """y[i, j] = Σ over the 1 or 4 pixels of x that the tables name."""
+    """y[i, j] = Σ over the 1, 4 or 16 pixels of x that the tables name."""
     with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
         py = y + (i * spec.y.row + j * spec.y.padded_channels + spec.y.at(0, 0))
-        around = _around(b, spec, (rows + i * ENTRY, columns + j * ENTRY))
+        entry = spec.entry
+        around = _around(b, spec, (rows + i * entry, columns + j * entry))
         for start, lanes, many in spans(spec.x.padded_channels, b.lanes):
             with b.loop(many) as k:
                 at = k * lanes + start
@@ -69,7 +78,8 @@ def resize_backward(
     """grad_x at the pixels that the tables name += their share of grad_y[i, j]."""
     with b.loop(spec.y.height) as i, b.loop(spec.y.width) as j:
         py = grad_y + (i * spec.y.row + j * spec.y.padded_channels + spec.y.at(0, 0))
-        around = _around(b, spec, (rows + i * ENTRY, columns + j * ENTRY))
+        entry = spec.entry
+        around = _around(b, spec, (rows + i * entry, columns + j * entry))
         for start, lanes, many in spans(spec.x.padded_channels, b.lanes):
             with b.loop(many) as k:
                 at = k * lanes + start
@@ -87,7 +97,10 @@ def _around(
     m = spec.x
     strides = m.row, m.padded_channels
     rows, columns = (
-        [(b.i64(b.to_int(table.load(k))) * stride, _share(table, k)) for k in (0, 1)]
+        [
+            (b.i64(b.to_int(table.load(k))) * stride, _share(spec, table, k))
+            for k in range(4 if spec.is_cubic else 2)
+        ]
         for table, stride in zip(tables, strides, strict=True)
     )
     if spec.is_nearest:
@@ -95,7 +108,9 @@ def _around(
     return [(r + c + m.at(0, 0), p * q) for r, p in rows for c, q in columns]
 
 
-def _share(table: Pointer, k: int) -> Value:
+def _share(spec: Resample, table: Pointer, k: int) -> Value:
+    if spec.is_cubic:
+        return table.load(4 + k)
     second = table.load(2)
     one: Number = 1.0
     return second if k else one - second

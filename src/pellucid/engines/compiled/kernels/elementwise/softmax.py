@@ -1,4 +1,4 @@
-"""Softmax over the last axis: forward and backward pass."""
+"""Softmax and its logarithm over the last axis: forward and backward pass."""
 
 from __future__ import annotations
 
@@ -156,3 +156,51 @@ def softmax_backward(
 
     what = long_pixel if has_many(cuts) else pixel
     pixels(b, [(y, spec.x), (grad_y, spec.y), (grad_x, spec.grad_x or spec.x)], what)
+
+
+@kernel(x="f32*", y="f32*")
+def log_softmax_forward(b: Builder, x: Pointer, y: Pointer, *, spec: Softmax) -> None:
+    """y = x − max x − ln Σ exp(x − max x)."""
+    cuts = channel_spans(b, spec.x.channels)
+
+    def pixel(at: list[Pointer]) -> None:
+        peak = peak_of(b, at[0], cuts)
+        total = write_exponentials(b, at[0], at[1], peak, cuts)
+        lanes = cuts[0][1]
+        away = peak + functions.log(b, b.splat(total, lanes))[0]
+
+        def span(start: Number, lanes: int, mask: Value | None) -> None:
+            value = at[0].vector(start, lanes=lanes) - away
+            at[1].store(held(b, mask, value), start)
+
+        each_span(b, cuts, span)
+
+    pixels(b, [(x, spec.x), (y, spec.y)], pixel)
+
+
+@kernel(y="f32*", grad_y="f32*", grad_x="f32*")
+def log_softmax_backward(
+    b: Builder, y: Pointer, grad_y: Pointer, grad_x: Pointer, *, spec: Softmax
+) -> None:
+    """grad_x = or += grad_y − exp(y) · Σ grad_y; spec.x is y's layout."""
+    cuts = channel_spans(b, spec.x.channels)
+
+    def pixel(at: list[Pointer]) -> None:
+        total = b.var(b.zeros(cuts[0][1]))
+
+        def add(start: Number, lanes: int, mask: Value | None) -> None:
+            total.add(held(b, mask, at[1].vector(start, lanes=lanes)))
+
+        each_span(b, cuts, add)
+        along = b.total(total.get())
+
+        def span(start: Number, lanes: int, mask: Value | None) -> None:
+            p, q = (at[n].vector(start, lanes=lanes) for n in (0, 1))
+            grad = held(b, mask, q - functions.exp(b, p) * along)
+            if spec.accumulate:
+                grad = grad + at[2].vector(start, lanes=lanes)
+            at[2].store(grad, start)
+
+        each_span(b, cuts, span)
+
+    pixels(b, [(y, spec.x), (grad_y, spec.y), (grad_x, spec.grad_x or spec.x)], pixel)

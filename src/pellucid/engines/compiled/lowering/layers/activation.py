@@ -12,7 +12,7 @@ from pellucid.engines.compiled.kernels.elementwise.activation import (
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.program.program_ir import BufferRef, Value
-from pellucid.network.layers import Layer, Pointwise, ReLU
+from pellucid.network.layers import Layer, LogSoftmax, Pointwise, ReLU
 from pellucid.network.node import Node
 
 
@@ -84,11 +84,14 @@ def lower_activation_grad(
 
 
 def lower_softmax(low: LoweringContext, node: Node) -> None:
-    """Add the steps of Softmax."""
+    """Add the steps of Softmax, or of LogSoftmax."""
+    is_log = isinstance(node.layer, LogSoftmax)
     x, y = low.source(node), low.output(node.name)
     spec = softmax_kernels.Softmax(x.map, y.map)
     low.step(
-        softmax_kernels.softmax_forward,
+        softmax_kernels.log_softmax_forward
+        if is_log
+        else softmax_kernels.softmax_forward,
         spec,
         BufferRef(x.buffer),
         BufferRef(y.buffer),
@@ -102,7 +105,9 @@ def lower_softmax(low: LoweringContext, node: Node) -> None:
         to, accumulate = low.grad_target(node.inputs[0])
         spec = softmax_kernels.Softmax(y.map, grad.map, to.map, accumulate)
         low.step(
-            softmax_kernels.softmax_backward,
+            softmax_kernels.log_softmax_backward
+            if is_log
+            else softmax_kernels.softmax_backward,
             spec,
             BufferRef(y.buffer),
             BufferRef(grad.buffer),

@@ -15,11 +15,11 @@ def lower(low: LoweringContext, node: Node) -> None:
     if not isinstance(layer, Resize):
         raise TypeError(type(layer))
     x, y = low.source(node), low.output(node.name)
-    is_nearest = layer.mode == "nearest"
+    how = layer.mode == "nearest", layer.mode == "bicubic"
     tables = [_table(low, node, layer, axis) for axis in (0, 1)]
     low.step(
         kernels.resize_forward,
-        kernels.Resample(x.map, y.map, is_nearest),
+        kernels.Resample(x.map, y.map, *how),
         BufferRef(x.buffer),
         *tables,
         BufferRef(y.buffer),
@@ -35,7 +35,7 @@ def lower(low: LoweringContext, node: Node) -> None:
             low.clear(to, node.name)
         low.step(
             kernels.resize_backward,
-            kernels.Resample(to.map, grad.map, is_nearest),
+            kernels.Resample(to.map, grad.map, *how),
             BufferRef(grad.buffer),
             *tables,
             BufferRef(to.buffer),
