@@ -19,12 +19,12 @@ import torch
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import translate_errors
-from pellucid.exchange.graph.tensor import Array, LogProbabilities, Tensor
+from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.exchange.pt2.archive import Archive, load_archive
 from pellucid.exchange.pt2.read import Graph
 from pellucid.exchange.pt2.translate import operator_name
 from pellucid.network import Network
-from pellucid.network.layers import Softmax
+from pellucid.network.layers import LogSoftmax
 
 #: marks a place among values: no sum or product of places by integers has it
 _MARK = 0.25
@@ -199,7 +199,7 @@ def _normalize(archive: Archive, *, is_training: bool) -> dict[str, int]:
 
 def _read(
     archive: Archive, kind: str
-) -> tuple[Graph, Tensor | LogProbabilities, Network, dict[str, Array]]:
+) -> tuple[Graph, Tensor, Network, dict[str, Array]]:
     """Read a graph whose tensors hold their elements' places, or their own number."""
     arrays = dict(archive.arrays)
     for number, (name, array) in enumerate(archive.arrays.items()):
@@ -216,28 +216,21 @@ def _read(
             f"{len(graph.entries)} and {len(graph.outputs)}."
         )
     (output,) = graph.outputs
-    tensor = output.probabilities if isinstance(output, LogProbabilities) else output
-    if not isinstance(tensor, Tensor):
+    if not isinstance(output, Tensor):
         raise ExchangeError("compile: the output must depend on the input.")
-    network, weights = graph.builder.finish(tensor, name="module")
+    network, weights = graph.builder.finish(output, name="module")
     return graph, output, network, weights
 
 
 def _without_log_softmax(
-    network: Network, output: Tensor | LogProbabilities
+    network: Network, output: Tensor
 ) -> tuple[Network, Tensor, int | None]:
     """Return the network up to its logits where it ends in a log-softmax."""
-    if not isinstance(output, LogProbabilities):
+    end = network.node(output.node)
+    if not isinstance(end.layer, LogSoftmax) or network.consumers[end.name]:
         return network, output, None
-    tensor = output.probabilities
-    end = network.node(tensor.node)
-    if not isinstance(end.layer, Softmax) or network.consumers[end.name]:
-        raise ExchangeError(
-            "compile: a log-softmax must be the module's last operator; got "
-            f"'{end.name}' before it."
-        )
     nodes = [node for node in network.nodes if node is not end]
     before = end.inputs[0]
     shorter = Network.from_nodes(nodes, name=network.name, outputs=[before])
-    axis = tensor.axes.index(len(tensor.shape))
-    return shorter, replace(tensor, node=before), axis
+    axis = output.axes.index(len(output.shape))
+    return shorter, replace(output, node=before), axis
