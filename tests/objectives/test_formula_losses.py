@@ -191,8 +191,9 @@ def test_channels_that_do_not_exist_are_named_with_the_loss() -> None:
     message = "loss 'own': channels 4 to 5 must be among the 3 there are"
     with pytest.raises(pl.NetworkError, match=message):
         pl.TracedLoss(lambda o, t: o[..., 4]).program((3,))
+    net = pl.Sequential(pl.Input(2), pl.Dense(4))
     with pytest.raises(pl.NetworkError, match="multiple of 3 to be split"):
-        pl.Triplet().program((4,))
+        pl.Model(net, engine="numpy", loss="triplet")
     with pytest.raises(pl.NetworkError, match="equally many, or one; got 2 and 3"):
         pl.TracedLoss(lambda o, t: o[..., :2] * t).program((3,))
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pellucid.data import Augment, Batches, Dataset, as_dataset
 from pellucid.engines.loss_input import require
-from pellucid.engines.ports import join
+from pellucid.engines.ports import join, loss_terms
 from pellucid.engines.protocol import Engine, Session, State
 from pellucid.engines.registry import as_engine
 from pellucid.engines.state import checked_weights, initial_state
@@ -33,6 +33,7 @@ from pellucid.model.weights import Weights
 from pellucid.network import Network, Preprocessing
 from pellucid.network.head import find_head
 from pellucid.objectives import (
+    FormulaLoss,
     Loss,
     Metrics,
     Optimizer,
@@ -151,6 +152,9 @@ class Model:
         self._session = self._build(initial_state(network, seed=seed, dtype=dtype))
 
     def _check_objective(self) -> None:
+        for term in loss_terms(self.network, self.loss):
+            if isinstance(term.loss, FormulaLoss):  # its channels must be there
+                term.loss.program(self.network.shapes[term.node])
         if len(self.network.outputs) > 1:
             if self._output_meaning is not None or self.classes:
                 raise refuse_single("classes and output_meaning", self.network)

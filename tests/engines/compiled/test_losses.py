@@ -82,21 +82,23 @@ FORMULAS = {
     "masked": (Masked(CrossEntropy(), 2), "classes"),
     "yolo": (Yolo(), "soft"),
     "triplet": (Triplet(), "none"),
+    "dice and focal of one channel": (Dice() + Focal(), "soft"),
 }
 
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_formulas(twins, name):
-    """19 channels are whole vectors and a rest, 6 are less than one."""
+    """19 channels are whole vectors and a rest, 6 are less than one, 1 goes by rows."""
     loss, kind = FORMULAS[name]
-    channels = {"huber": 19, "dice": 19}.get(name, 6)
-    image = layers.Input(4, 3, 2)
+    channels = {"huber": 19, "dice": 19}.get(name, 1 if "one" in name else 6)
+    width = 22 if channels == 1 else 3
+    image = layers.Input(4, width, 2)
     pair = twins(
         Network(inputs=image, outputs=layers.Conv2D(channels, kernel_size=2)(image)),
         loss=loss,
     )
     random = np.random.default_rng(0)
-    shape = (5, 3, 2, channels)
+    shape = (5, 3, width - 1, channels)
     labels = {
         "soft": random.random(shape),
         "classes": random.integers(0, channels, shape[:-1]),

@@ -7,7 +7,6 @@ earlier ones. What is computed of each element is computed again in each pass.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pellucid.engines.compiled.codegen import (
     Builder,
@@ -19,55 +18,11 @@ from pellucid.engines.compiled.codegen import (
 )
 from pellucid.engines.compiled.kernels.elementwise import expressions
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
-from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.kernels.elementwise.formula_spec import (
+    SUMS,
+    FormulaSpec,
+)
 from pellucid.network.expression.tape import Extent, Instruction
-from pellucid.network.expression.tensor_program import TensorProgram
-
-_SUMS = ("largest_channel", "sum", "sum_channels", "sum_positions")
-
-
-@dataclass(frozen=True, slots=True)
-class FormulaSpec:
-    """A formula, how output and gradient lie, and the channels of the labels."""
-
-    program: TensorProgram
-    z: ImageLayout
-    grad: ImageLayout
-    label_channels: int
-
-    @property
-    def positions(self) -> int:
-        """Positions of an example."""
-        return self.z.height * self.z.width
-
-    def places(self) -> tuple[dict[int, int], int]:
-        """Return where each sum's elements lie in the scratch memory, and its size.
-
-        A sum over positions has its elements twice: those of a row wait behind.
-        """
-        found, at = {}, 0
-        for i, made in enumerate(self.program.instructions):
-            if made.operator in _SUMS:
-                found[i] = at
-                extent = made.extent
-                size = extent.channels * (
-                    self.positions if extent.is_per_position else 1
-                )
-                at += 2 * size if made.operator == "sum_positions" else size
-        return found, max(at, 1)
-
-    def stages(self) -> list[list[int]]:
-        """Return the sums that one pass makes, pass by pass."""
-        instructions, levels = self.program.instructions, list[int]()
-        groups: dict[tuple[int, Extent], list[int]] = {}
-        for i, made in enumerate(instructions):
-            level = max((levels[a] for a in made.arguments), default=0)
-            if made.operator in _SUMS:
-                argument = instructions[made.arguments[0]].extent
-                groups.setdefault((level, argument), []).append(i)
-                level += 1
-            levels.append(level)
-        return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
 
 
 @kernel(z="f32*", labels="f32*", weight="f32*", loss="f32*", grad="f32*", sums="f32*")
@@ -130,7 +85,7 @@ class _Writer:
         b, instructions = self._b, self._instructions
         like, done, needed = b.zeros(lanes), dict[int, Number](), set(wanted)
         for i in reversed(range(max(wanted) + 1)):
-            if i in needed and instructions[i].operator not in _SUMS:
+            if i in needed and instructions[i].operator not in SUMS:
                 needed.update(instructions[i].arguments)
         for i in sorted(needed):
             made = instructions[i]
@@ -138,9 +93,16 @@ class _Writer:
                 done[i] = float(made.value)
             elif made.operator == "constant_of":
                 done[i] = done[made.arguments[0]]
-            elif made.operator == "leaf" or made.operator in _SUMS:
+            elif made.operator == "leaf" or made.operator in SUMS:
                 place, first = self._place(i, made, position)
-                done[i] = self._load(place, made.extent, first, channel, lanes)
+                is_row = self._spec.goes_by_rows and made.operator == "leaf"
+                is_one = made.extent.channels == 1 and not is_row
+                at = channel + first if isinstance(channel, Value) else first + channel
+                done[i] = (
+                    place.splat(first, lanes=lanes)
+                    if is_one
+                    else place.vector(at, lanes=lanes)
+                )
             else:
                 given = [done[a] for a in made.arguments]
                 done[i] = expressions.apply(b, made.operator, given, like)
@@ -161,14 +123,6 @@ class _Writer:
             return place + position.number * made.extent.channels, 0
         return place, 0
 
-    def _load(
-        self, place: Pointer, extent: Extent, first: Number, channel: Number, lanes: int
-    ) -> Value:
-        if extent.channels == 1:
-            return place.splat(first, lanes=lanes)
-        at = channel + first if isinstance(channel, Value) else first + channel
-        return place.vector(at, lanes=lanes)
-
     def each_channel(self, count: int, body: Callable[[Number, int], None]) -> None:
         """Call body(first channel, lanes) for all channels."""
         for start, lanes, many in spans(count, self._b.lanes):
@@ -182,6 +136,9 @@ class _Writer:
         """Write one pass: all sums of it, of values of one extent."""
         b, sums = self._b, self._sums
         extent = self._instructions[self._instructions[stage[0]].arguments[0]].extent
+        if extent.is_per_position and self._spec.goes_by_rows:
+            self._write_row_stage(stage)
+            return
         wholes = {i: b.var(b.f32(0.0)) for i in stage if self._operator(i) == "sum"}
         by_position = [i for i in stage if self._operator(i) == "sum_positions"]
         for i in by_position:
@@ -202,6 +159,25 @@ class _Writer:
                     self._add_row(i, extent.channels)
         for i, whole in wholes.items():
             (sums + self._places[i]).store(whole.get())
+
+    def _write_row_stage(self, stage: list[int]) -> None:
+        """Write one pass of sums over positions of one channel, vectors of each row."""
+        b = self._b
+        arguments = [self._instructions[i].arguments[0] for i in stage]
+        wholes = [b.var(b.f32(0.0)) for _ in stage]
+        with b.loop(self._spec.z.height) as row:
+            rows, place = [b.var(b.f32(0.0)) for _ in stage], self.position(row, 0)
+
+            def add(start: Number, lanes: int) -> None:
+                found = self.values(arguments, place, start, lanes)
+                for var, value in zip(rows, found, strict=True):
+                    var.add(b.total(value))
+
+            self.each_channel(self._spec.z.width, add)
+            for whole, var in zip(wholes, rows, strict=True):
+                whole.add(var.get())
+        for i, whole in zip(stage, wholes, strict=True):
+            (self._sums + self._places[i]).store(whole.get())
 
     def _operator(self, i: int) -> str:
         return self._instructions[i].operator
@@ -267,6 +243,12 @@ def _write_gradient(
 ) -> None:
     """Write weight · gradient, and zeros where memory has channels beyond the true."""
     pieces, channels = spec.program.gradients, spec.z.channels
+    if spec.goes_by_rows and pieces:
+        with b.loop(spec.z.height) as i:
+            row = writer.position(i, 0)
+            to = grad + (i * spec.grad.row + spec.grad.at(0, 0))
+            _write_piece(b, writer, (pieces[0][2], row), weight, to, spec.z.width)
+        return
     is_whole = len(pieces) == 1 and pieces[0][:2] == (0, channels)
     with b.loop(spec.z.height) as i, b.loop(spec.z.width) as j:
         position = writer.position(i, j)

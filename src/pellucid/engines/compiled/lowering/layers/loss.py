@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pellucid.engines.compiled.kernels.elementwise import loss as kernels
-from pellucid.engines.compiled.kernels.elementwise.formula_loss import (
-    FormulaSpec,
-    formula_loss,
-)
+from pellucid.engines.compiled.kernels.elementwise.formula_loss import formula_loss
+from pellucid.engines.compiled.kernels.elementwise.formula_spec import FormulaSpec
 from pellucid.engines.compiled.kernels.elementwise.loss import LossSpec
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers.loss_callback import LossCallback
