@@ -12,7 +12,7 @@ from pellucid.engines.compiled.codegen.types import VOID
 
 @functools.cache
 def callback(arrays: int) -> Kernel:
-    """Return a kernel that calls ``function(index, *addresses)``.
+    """Return a kernel that calls ``function(index, images, *addresses)``.
 
     Parameters
     ----------
@@ -21,14 +21,21 @@ def callback(arrays: int) -> Kernel:
     """
 
     def body(
-        b: Builder, function: Value, index: Value, *places: Pointer, spec: None
+        b: Builder,
+        function: Value,
+        index: Value,
+        images: Value,
+        *places: Pointer,
+        spec: None,
     ) -> None:
         del spec
-        signature = ir.FunctionType(VOID, [I64, *[PTR] * arrays])
+        signature = ir.FunctionType(VOID, [I64, I64, *[PTR] * arrays])
         address = b.ir.inttoptr(function.v, signature.as_pointer())
-        b.ir.call(address, [index.v, *(place.v for place in places)])
+        b.ir.call(address, [index.v, images.v, *(place.v for place in places)])
 
     names = [(f"array{i}", "f32*") for i in range(arrays)]
     return Kernel(
-        f"call_back_{arrays}", (("function", "n"), ("index", "n"), *names), body
+        f"call_back_{arrays}",
+        (("function", "n"), ("index", "n"), ("images", "n"), *names),
+        body,
     )

@@ -337,13 +337,13 @@ class LoweringContext:
     def call_back(
         self, function: Any, *arguments: BufferRef, node: str, why: str
     ) -> None:
-        """Add a step that calls a Python function for each image."""
+        """Add a step that calls a Python function for the images of a chunk."""
         name = f"callback {len(self.callbacks)}"
         self.callbacks[name] = function
         self.flags.append(name)
-        numbers = Number(name), Number("index")
+        numbers = Number(name), Number("index"), Number("images")
         made = callback(len(arguments))
-        self.step(made, None, *numbers, *arguments, node=node, why=why)
+        self.step(made, None, *numbers, *arguments, node=node, why=why, per="chunk")
 
     def prologue(
         self,

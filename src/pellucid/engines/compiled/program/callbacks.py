@@ -9,22 +9,24 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.program.program_ir import Value
 
 Array = npt.NDArray[Any]
 
 
 class Callback(Protocol):
-    """A function of an example's number in the batch and the arrays' addresses."""
+    """A function of some images: the first's number, how many, and where arrays lie."""
 
     arrays: int
 
-    def __call__(self, index: int, *places: int) -> None:
+    def __call__(self, index: int, images: int, *places: int) -> None:
         """Read and write the arrays."""
 
 
@@ -39,18 +41,18 @@ class Callbacks:
         self._made = {name: self._make(one) for name, one in functions.items()}
 
     def _make(self, function: Callback) -> Any:
-        def call(index: int, *places: int) -> None:
+        def call(index: int, images: int, *places: int) -> None:
             with self._lock:
                 if self._raised is not None:
                     return
                 try:
-                    function(index, *places)
+                    function(index, images, *places)
                 except BaseException as error:  # noqa: BLE001 - raised by `check`
                     self._raised = error
                     self._stop()
 
         kinds = [ctypes.c_void_p] * function.arrays
-        return ctypes.CFUNCTYPE(None, ctypes.c_int64, *kinds)(call)
+        return ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, *kinds)(call)
 
     def addresses(self) -> dict[str, int]:
         """Return each function's address by name."""
@@ -66,12 +68,25 @@ class Callbacks:
             raise raised
 
 
-def view(place: int, m: ImageLayout) -> Array:
-    """Return an image in memory as an array (height, width, channels), not copied."""
-    strides = (4 * m.row, 4 * m.padded_channels, 4)
-    start = place + 4 * m.at(0, 0)
-    shape = (m.height, m.width, m.channels)
-    return np.lib.stride_tricks.as_strided(flat(start, 1), shape, strides)
+@dataclass(frozen=True, slots=True)
+class Images:
+    """How images lie in a buffer: the layout of one, and the step to the next."""
+
+    layout: ImageLayout
+    stride: int
+
+    @classmethod
+    def of(cls, value: Value) -> Images:
+        """Return how a node's value lies."""
+        return cls(value.map, value.buffer.stride)
+
+    def view(self, place: int, images: int) -> Array:
+        """Return images as an array (N, height, width, channels), not copied."""
+        m = self.layout
+        strides = (4 * self.stride, 4 * m.row, 4 * m.padded_channels, 4)
+        shape = (images, m.height, m.width, m.channels)
+        first = flat(place + 4 * m.at(0, 0), 1)
+        return np.lib.stride_tricks.as_strided(first, shape, strides)
 
 
 def flat(place: int, count: int) -> Array:

@@ -8,6 +8,7 @@ from pellucid.engines.compiled.kernels.elementwise.formula_spec import FormulaSp
 from pellucid.engines.compiled.kernels.elementwise.loss import LossSpec
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers.loss_callback import LossCallback
+from pellucid.engines.compiled.program.callbacks import Images
 from pellucid.engines.compiled.program.program_ir import BufferRef
 from pellucid.engines.ports import LossTerm, port_name
 from pellucid.objectives import (
@@ -59,7 +60,8 @@ def lower(low: LoweringContext, term: LossTerm) -> None:
         whole = z.buffer, given, weight, cost, grad.buffer, sums
         low.step(formula_loss, spec, *map(BufferRef, whole), node=f"loss {loss.name}")
     elif isinstance(loss, NumpyLoss):
-        function = LossCallback(loss, z.map, grad.map, low.network.shapes[head])
+        shape = low.network.shapes[head]
+        function = LossCallback(loss, Images.of(z), Images.of(grad), shape)
         places = z.buffer, cost, weight, grad.buffer
         why = "called back: NumPy functions"
         low.call_back(

@@ -1,4 +1,4 @@
-"""Layers of one's own: compiled code calls their NumPy methods for each image."""
+"""Layers of one's own: NumPy methods that compiled code calls for a chunk of images."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from math import prod
 
 import numpy as np
 
-from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.parameters import Layout
-from pellucid.engines.compiled.program.callbacks import Array, flat, view
+from pellucid.engines.compiled.program.callbacks import Array, Images, flat
 from pellucid.engines.compiled.program.program_ir import BufferRef
 from pellucid.engines.own_layers import run_backward, run_forward
 from pellucid.network.layers import Layer, Shape
@@ -27,16 +26,19 @@ def weight_layout(shape: Shape) -> Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Arrays:
-    """What the methods are handed: inputs and weights of one image."""
+    """What the methods are handed: inputs and weights."""
 
     layer: Layer
     shapes: tuple[Shape, ...]
-    maps: tuple[ImageLayout, ...]
+    maps: tuple[Images, ...]
     weights: tuple[tuple[str, Shape], ...]
 
-    def inputs(self, places: Sequence[int]) -> list[Array]:
+    def inputs(self, places: Sequence[int], images: int) -> list[Array]:
         pairs = zip(places, self.maps, self.shapes, strict=True)
-        return [view(place, m).reshape(1, *shape).copy() for place, m, shape in pairs]
+        return [
+            m.view(place, images).reshape(images, *shape).copy()
+            for place, m, shape in pairs
+        ]
 
     def by_role(self, places: Sequence[int]) -> dict[str, Array]:
         pairs = zip(places, self.weights, strict=True)
@@ -49,18 +51,18 @@ def _weight(place: int, shape: Shape) -> Array:
 
 @dataclass(eq=False, slots=True)
 class ForwardCallback:
-    """(inputs, weights, output) of one image."""
+    """(inputs, weights, output) of some images."""
 
     given: _Arrays
     shape: Shape
-    y: ImageLayout
+    y: Images
 
     @property
     def arrays(self) -> int:
         """How many addresses it takes."""
         return len(self.given.maps) + len(self.given.weights) + 1
 
-    def __call__(self, index: int, *places: int) -> None:
+    def __call__(self, index: int, images: int, *places: int) -> None:
         """Write the output."""
         del index
         count = len(self.given.maps)
@@ -68,21 +70,21 @@ class ForwardCallback:
             role: array.copy()
             for role, array in self.given.by_role(places[count:-1]).items()
         }
-        x = self.given.inputs(places[:count])
+        x = self.given.inputs(places[:count], images)
         y = run_forward(self.given.layer, x, weights, self.shape)
-        to = view(places[-1], self.y)
+        to = self.y.view(places[-1], images)
         to[...] = y.reshape(to.shape)
 
 
 @dataclass(eq=False, slots=True)
 class BackwardCallback:
-    """(inputs, weights, gradient, gradients of inputs, of weights) of one image."""
+    """(inputs, weights, gradient, gradients of inputs, of weights) of some images."""
 
     given: _Arrays
     shape: Shape
-    grad_y: ImageLayout
+    grad_y: Images
     #: which inputs' gradients are wanted, how they lie, whether to add
-    targets: tuple[tuple[int, ImageLayout, bool], ...]
+    targets: tuple[tuple[int, Images, bool], ...]
     trains: bool
 
     @property
@@ -92,7 +94,7 @@ class BackwardCallback:
         weights = len(given.weights) * (2 if self.trains else 1)
         return len(given.maps) + weights + 1 + len(self.targets)
 
-    def __call__(self, index: int, *places: int) -> None:
+    def __call__(self, index: int, images: int, *places: int) -> None:
         """Write or add the gradients."""
         del index
         given, left = self.given, list(places)
@@ -101,18 +103,18 @@ class BackwardCallback:
             taken, left[:] = left[:count], left[count:]
             return taken
 
-        x = given.inputs(take(len(given.maps)))
+        x = given.inputs(take(len(given.maps)), images)
         weights = {
             role: array.copy()
             for role, array in given.by_role(take(len(given.weights))).items()
         }
         (grad,) = take(1)
-        grad_y = view(grad, self.grad_y).reshape(1, *self.shape).copy()
+        grad_y = self.grad_y.view(grad, images).reshape(images, *self.shape).copy()
         grads, by_role = run_backward(given.layer, x, weights, grad_y)
         for place, (i, m, accumulate) in zip(
             take(len(self.targets)), self.targets, strict=True
         ):
-            to = view(place, m)
+            to = m.view(place, images)
             mine = grads[i].reshape(to.shape)
             np.add(to, mine, out=to) if accumulate else np.copyto(to, mine)
         if self.trains:
@@ -126,13 +128,11 @@ def lower(low: LoweringContext, node: Node) -> None:
     shapes = network.input_shapes(node)
     roles = [(spec.role, spec.shape) for spec in layer.weights(*shapes)]
     sources = [low.values[source] for source in node.inputs]
-    given = _Arrays(
-        layer, tuple(shapes), tuple(value.map for value in sources), tuple(roles)
-    )
+    given = _Arrays(layer, tuple(shapes), tuple(map(Images.of, sources)), tuple(roles))
     inputs = [BufferRef(value.buffer) for value in sources]
     weights = [low.weight(node, role) for role, _ in roles]
     y, shape = low.output(node.name), network.shapes[node.name]
-    forward = ForwardCallback(given, shape, y.map)
+    forward = ForwardCallback(given, shape, Images.of(y))
     low.call_back(
         forward, *inputs, *weights, BufferRef(y.buffer), node=node.name, why=WHY
     )
@@ -143,7 +143,7 @@ def lower(low: LoweringContext, node: Node) -> None:
         for i, source in enumerate(node.inputs):
             if source in low.learners:
                 to, accumulate = low.grad_target(source)
-                wanted.append((i, to.map, accumulate))
+                wanted.append((i, Images.of(to), accumulate))
                 places.append(BufferRef(to.buffer))
         if not wanted and not trains:
             return
@@ -152,7 +152,9 @@ def lower(low: LoweringContext, node: Node) -> None:
             for role, _ in roles:
                 low.clear_chunk_grad(node, role)
                 own.append(low.chunk_grad(node, role))
-        backward = BackwardCallback(given, shape, grad.map, tuple(wanted), trains)
+        backward = BackwardCallback(
+            given, shape, Images.of(grad), tuple(wanted), trains
+        )
         low.call_back(
             backward,
             *inputs,
