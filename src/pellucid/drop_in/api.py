@@ -15,6 +15,7 @@ def compile(
     loss: Any = None,
     optimizer: Any = None,
     threads: int | None = None,
+    partial: bool = False,
 ) -> Any:
     """Return a drop-in for a PyTorch module that runs on the compiled engine.
 
@@ -34,6 +35,9 @@ def compile(
         learning rate is read anew for each step, so schedulers work.
     threads : int, optional
         Workers; as many as there are physical cores where it is left out.
+    partial : bool
+        Where the whole module cannot run, let the largest of its parts run that can,
+        and the rest on PyTorch; a line on stderr says which. Needs ``example``.
 
     Returns
     -------
@@ -65,6 +69,14 @@ def compile(
             "compile: model must be a torch.nn.Module; got "
             f"{type(model).__module__}.{type(model).__name__}."
         )
+    if partial:
+        if loss is not None or optimizer is not None:
+            raise ExchangeError(
+                "compile: partial=True must come without loss and optimizer; got them."
+            )
+        from pellucid.drop_in.torch.parts import make_partial
+
+        return make_partial(model, example=example, threads=threads)
     from pellucid.drop_in.torch.module import make_drop_in
 
     return make_drop_in(

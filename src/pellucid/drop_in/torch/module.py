@@ -101,7 +101,7 @@ class DropIn(nn.Module):
         """Copy or pickle the module; a copy has an engine of its own."""
         self.synchronize()
         request = self._pellucid.request
-        plain = _shell(self, type(self).__mro__[2])
+        plain = make_shell(self, type(self).__mro__[2])
         plain.__dict__.pop("_pellucid")
         return make_drop_in, (plain,), {"request": request.without_optimizer()}
 
@@ -125,9 +125,9 @@ def make_drop_in(
     if isinstance(module, DropIn):
         raise ExchangeError("compile: model must not be a drop-in already; got one.")
     base = type(module)
-    drop_in = _shell(module, type(base.__name__, (DropIn, base), {}))
+    drop_in = make_shell(module, type(base.__name__, (DropIn, base), {}))
     request = Request(loss=loss, optimizer=optimizer, threads=threads)
-    drop_in.__dict__["_pellucid"] = Runner(_shell(module, base), request)
+    drop_in.__dict__["_pellucid"] = Runner(make_shell(module, base), request)
     if optimizer is not None:
         _keep_state_true(drop_in, optimizer)
     if example is not None:
@@ -135,12 +135,12 @@ def make_drop_in(
     return drop_in
 
 
-def _shell(module: Any, kind: type) -> Any:
+def make_shell(module: Any, kind: type) -> Any:
     """Return a module with the same tensors, whose parts have modes of their own."""
     shell: Any = object.__new__(kind)
     shell.__dict__.update(module.__dict__)
     shell.__dict__["_modules"] = {
-        name: None if child is None else _shell(child, type(child))
+        name: None if child is None else make_shell(child, type(child))
         for name, child in module._modules.items()
     }
     return shell

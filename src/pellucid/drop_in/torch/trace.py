@@ -96,14 +96,15 @@ def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
         if not _is_marked(place):
             constants[weight.name] = place.astype(np.float32)
             continue
-        number = np.unique(which - _MARK)
-        if len(number) != 1 or not _are_places(place, archive.arrays, names, number):
+        number = float(which.flat[0]) - _MARK
+        is_one = bool(np.all(which == which.flat[0]))
+        if not is_one or not _are_places(place, archive.arrays, names, number):
             raise ExchangeError(
                 f"compile: weight '{weight.name}' must be one tensor of the module, "
                 "reordered; got one that is computed."
             )
         sources[weight.name] = Source(
-            names[int(number[0])], (place - _MARK).astype(np.int64)
+            names[int(number)], (place - _MARK).astype(np.int64)
         )
     network, end, axis = _without_log_softmax(network, output)
     (entry,) = graph.entries.values()
@@ -111,18 +112,18 @@ def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
 
 
 def _is_marked(values: Array) -> bool:
-    return bool(np.any(values % 1 == _MARK))
+    return bool(np.any(np.floor(values) + _MARK == values))
 
 
 def _are_places(
-    values: Array, arrays: dict[str, Array], names: list[str], number: Array
+    values: Array, arrays: dict[str, Array], names: list[str], number: float
 ) -> bool:
     """Whether all of a weight are places in the tensor of that number."""
-    if number[0] % 1 or not np.all(values % 1 == _MARK):
+    if number % 1 or not 0 <= number < len(names):
         return False
-    if not 0 <= number[0] < len(names):
+    if not np.array_equal(np.floor(values) + _MARK, values):
         return False
-    size = arrays[names[int(number[0])]].size
+    size = arrays[names[int(number)]].size
     return bool(values.min() >= 0 and values.max() < size)
 
 

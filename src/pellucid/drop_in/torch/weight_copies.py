@@ -101,12 +101,22 @@ def window(source: Source, shape: tuple[int, ...], size: int) -> Window:
         wide = [1] * len(shape)
         wide[axis] = len(line)
         total = total + (line - start).reshape(wide)
-    is_whole = places.size == size and len(np.unique(places)) == size
     if (0, 0) in axes or not np.array_equal(total + start, places):
         every = torch.from_numpy(np.ascontiguousarray(places.ravel()))
-        return Window(source.tensor, shape, (), start, is_whole, every)
-    sizes = tuple(n for n, _ in axes)
-    return Window(source.tensor, sizes, tuple(s for _, s in axes), start, is_whole)
+        return Window(source.tensor, shape, (), start, False, every)
+    sizes, strides = zip(*axes, strict=True) if axes else ((), ())
+    is_whole = start == 0 and places.size == size and _fill(axes)
+    return Window(source.tensor, sizes, strides, start, is_whole)
+
+
+def _fill(axes: list[tuple[int, int]]) -> bool:
+    """Whether axes run through each place once, with none left out."""
+    reached = 1
+    for stride, count in sorted((stride, n) for n, stride in axes if n > 1):
+        if stride != reached:
+            return False
+        reached *= count
+    return True
 
 
 def _axes_of(line: Array) -> list[tuple[int, int]] | None:

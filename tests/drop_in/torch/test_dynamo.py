@@ -1,0 +1,97 @@
+"""torch.compile with our backend, and modules of which parts run on the engine."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import pellucid as pl
+from pellucid.drop_in.torch.dynamo import backend
+from pellucid.errors import ExchangeError
+
+
+class Broken(nn.Module):
+    """Two parts that the engine runs, around an operator that it has not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+        self.head = nn.Linear(4 * 16, 3)
+
+    def forward(self, x: Any) -> Any:
+        x = torch.flatten(self.front(x), 1)
+        torch._dynamo.graph_break()
+        x = torch.cumsum(x, 1)
+        torch._dynamo.graph_break()
+        return self.head(x)
+
+
+def train(module: Any) -> list[float]:
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-3)
+    torch.manual_seed(3)
+    losses = []
+    for count in (4, 4, 3):
+        optimizer.zero_grad()
+        loss = module(torch.randn(count, 1, 6, 6)).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_graphs_run_on_the_engine_or_on_pytorch_and_say_so(
+    capfd: pytest.CaptureFixture[str], same_state: Any
+) -> None:
+    module = Broken()
+    twin = copy.deepcopy(module)
+    torch._dynamo.reset()
+    compiled = torch.compile(twin, backend=backend)
+    assert train(compiled) == pytest.approx(train(module), rel=1e-4)
+    same_state(twin, module)
+    said = capfd.readouterr().err
+    assert "runs on the compiled engine" in said
+    assert "a graph of 1 operators runs on PyTorch: import: aten.cumsum" in said
+    x = torch.randn(2, 1, 6, 6)
+    with torch.no_grad():
+        difference = compiled.eval()(x) - module.eval()(x)
+    assert float(difference.abs().max()) < 1e-4
+    torch._dynamo.reset()
+
+
+def test_the_backend_is_an_entry_point() -> None:
+    project = tomllib.loads(
+        (Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8")
+    )
+    points = project["project"]["entry-points"]["torch_dynamo_backends"]
+    assert points == {"pellucid": f"{backend.__module__}:{backend.__name__}"}
+
+
+def test_parts_run_on_the_engine_where_the_whole_cannot(
+    capfd: pytest.CaptureFixture[str], same_state: Any
+) -> None:
+    module = Broken()
+    twin = copy.deepcopy(module)
+    mixed = pl.compile(twin, partial=True, example=torch.zeros(1, 1, 6, 6))
+    said = capfd.readouterr().err
+    assert "compile: front, head run on the compiled engine, the rest" in said
+    assert "cumsum" in said
+    assert train(mixed) == pytest.approx(train(module), rel=1e-4)
+    same_state(mixed, module)
+
+
+def test_partial_needs_an_example_and_a_part() -> None:
+    with pytest.raises(ExchangeError, match="must come with example"):
+        pl.compile(Broken(), partial=True)
+    with pytest.raises(ExchangeError, match="without loss and optimizer"):
+        pl.compile(Broken(), partial=True, loss=nn.MSELoss())
+    lone = nn.Module()
+    lone.forward = lambda x: torch.cumsum(x, 1)  # type: ignore[method-assign]
+    with pytest.raises(ExchangeError, match="cumsum"):
+        pl.compile(lone, partial=True, example=torch.zeros(2, 3))
