@@ -130,7 +130,7 @@ class _LiftedGraph(nn.Module):
         for i in self._sizes:
             inputs[i] = x.shape[0]
         inputs[self.place] = x
-        outputs = self._graphs[self.training](*inputs)
+        outputs = self.__dict__["_graphs"][self.training](*inputs)
         if not isinstance(outputs, tuple | list):
             return outputs
         if len(outputs) != 1:
