@@ -16,6 +16,7 @@ OPTIONS = (
     "winograd",
     "sparse",
     "amx",
+    "tiny",
     "profile",
     "unbiased_variance",
     "decays_all",

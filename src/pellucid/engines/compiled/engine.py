@@ -28,7 +28,7 @@ class CompiledEngine:
         Workers; as many as there are physical cores where it is left out.
     lanes : {4, 8, 16}, optional
         Width of the vectors; the processor's where it is left out.
-    fuse, winograd, sparse, amx : bool
+    fuse, winograd, sparse, amx, tiny : bool
         Ideas that can be switched off, to see what each is worth.
     profile : bool
         Count the cycles of every step; the plan's text then shows them.
@@ -55,6 +55,7 @@ class CompiledEngine:
         winograd: bool = True,
         sparse: bool = True,
         amx: bool = True,
+        tiny: bool = True,
         profile: bool = False,
         unbiased_variance: bool = False,
         decays_all: bool = False,
@@ -73,6 +74,7 @@ class CompiledEngine:
             winograd=winograd,
             sparse=sparse,
             amx=amx,
+            tiny=tiny,
             profile=profile,
             unbiased_variance=unbiased_variance,
             decays_all=decays_all,

@@ -65,6 +65,7 @@ class Options:
     winograd: bool = True
     sparse: bool = True
     amx: bool = True
+    tiny: bool = True
     profile: bool = False
     unbiased_variance: bool = False
     decays_all: bool = False

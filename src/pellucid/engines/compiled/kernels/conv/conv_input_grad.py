@@ -27,6 +27,7 @@ from pellucid.engines.compiled.kernels.conv.conv import (
 )
 from pellucid.engines.compiled.kernels.layout import Halo
 from pellucid.engines.compiled.kernels.tile import Axis, lanes_for, tile
+from pellucid.engines.compiled.kernels.transpose import square
 
 # Gathering: pixels of dx whose row and column leave the same
 # remainder by the stride see the same taps of the kernel.
@@ -191,8 +192,20 @@ def _grad_input_of(
 @kernel(w="f32*", turned="f32*")
 def conv_turn_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> None:
     """turned[u, v, o, c] = w[u, v, c, o], group by group."""
-    rows, out = spec.rows, spec.y.padded_channels
+    rows, out, lanes = spec.rows, spec.y.padded_channels, b.lanes
     taps, outputs = spec.kernel[0] * spec.kernel[1], spec.y.channels
+    if spec.groups == 1 and rows % lanes == outputs % lanes == 0:
+        with (
+            b.loop(taps) as tap,
+            b.loop(rows, step=lanes) as c,
+            b.loop(outputs, step=lanes) as o,
+        ):
+            at = w + (tap * (rows * out) + c * out + o)
+            to = turned + (tap * (rows * outputs) + o * rows + c)
+            block = [at.vector(r * out) for r in range(lanes)]
+            for r, row in enumerate(square(b, block)):
+                to.store(row, r * rows)
+        return
     with b.loop(taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
         value = (w + tap * (rows * out)).load(c * out + o)
         (turned + tap * (rows * outputs)).store(value, o * rows + c)

@@ -1,18 +1,24 @@
 """Batch normalization: statistics, forward and backward pass.
 
 A chunk of images keeps for each channel its mean and the sum of squared distances
-from it (two passes over numbers that are in cache). Chunks are joined in order by
-Chan, Golub & LeVeque (1979), eq. 2.1, so that no large mean swallows a variance.
+from it. All kernels take some rows at a time, which stay in the first cache while all
+channels pass. Rows, and then chunks, are joined in order by Chan, Golub & LeVeque
+(1979), eq. 2.1, so that no large mean swallows a variance. Where ReLU follows, its
+input is computed anew in the backward pass: that is sooner than reading its output.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value, kernel
+from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import Part
+
+#: elements of the rows that go together: 16 KiB of each array
+ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +30,38 @@ class Norm:
     epsilon: float
     momentum: float = 0.9
     has_relu: bool = False
-    seen: ImageLayout | None = None
-
-    @property
-    def area(self) -> int:
-        """Numbers of one channel in one image."""
-        return self.x.height * self.x.width
 
 
 def _channels(b: Builder, padded_channels: int) -> list[tuple[int, int, int]]:
     return spans(padded_channels, b.lanes)
 
 
+def _rows_together(
+    b: Builder, m: ImageLayout, part: Part | None = None
+) -> Iterator[Part]:
+    """Yield (first, end) of some rows at a time, by a loop."""
+    first, last = part or (b.i64(0), b.i64(m.height))
+    count = max(1, ROWS // m.row)
+    with b.loop(last, start=first, step=count) as i:
+        yield i, b.smaller(last, i + count)
+
+
 def _sum_over(
-    b: Builder, place: Pointer, m: ImageLayout, c: Number, lanes: int, term: object
+    b: Builder,
+    place: Pointer,
+    m: ImageLayout,
+    vector: tuple[Value, int],
+    rows: Part,
+    term: Callable[[Value], Value],
 ) -> Value:
-    """Return Σ term(x) over an image's pixels for a vector of channels."""
+    """Return Σ term(x) over some rows' pixels for a vector of channels."""
+    c, lanes = vector
     total = b.var(b.zeros(lanes))
-    with b.loop(m.height) as i:
+    with b.loop(rows[1], start=rows[0]) as i:
         part = b.var(b.zeros(lanes))
         row = place + (i * m.row + m.at(0, 0)) + c
         with b.loop(m.width) as j:
-            part.add(term((row + j * m.padded_channels).vector(lanes=lanes)))  # type: ignore[operator]
+            part.add(term((row + j * m.padded_channels).vector(lanes=lanes)))
         total.add(part.get())
     return total.get()
 
@@ -64,46 +80,47 @@ def norm_statistics(
 
     ``partial`` is [3][padded_channels]; ``stride`` counts floats from image to image.
     """
-    for start, lanes, many in _channels(b, spec.padded_channels):
+    area = spec.height * spec.width
+    kept = spec.padded_channels
+    for start, lanes, many in _channels(b, kept):
         with b.loop(many) as k:
             c = k * lanes + start
-            mean, spread = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
-            seen = b.var(b.f32(0.0))
-            with b.loop(images) as n:
-                image, area = x + n * stride, float(spec.height * spec.width)
-                here = _sum_over(b, image, spec, c, lanes, lambda v: v) / area
-
-                def squared(v: Value, here: Value = here) -> Value:
-                    return (v - here) * (v - here)
-
-                distance = _sum_over(b, image, spec, c, lanes, squared)
-                before = seen.get()
-                after = before + area
-                delta = here - mean.get()
-                share = b.splat(b.f32(area) * b.f32(1.0) / after, lanes)
-                mean.set(b.fma(delta, share, mean.get()))
-                weight = b.splat(before, lanes) * share
-                spread.set(spread.get() + distance + delta * delta * weight)
-                seen.set(after)
-            partial.store(b.splat(seen.get(), lanes), c)
-            partial.store(mean.get(), c + spec.padded_channels)
-            partial.store(spread.get(), c + 2 * spec.padded_channels)
+            partial.store(b.splat(b.to_float(images), lanes) * float(area), c)
+            for row in (1, 2):
+                partial.store(b.zeros(lanes), c + row * kept)
+    with b.loop(images) as n:
+        for rows in _rows_together(b, spec):
+            before = b.to_float(n * area + rows[0] * spec.width)
+            more = b.to_float((rows[1] - rows[0]) * spec.width)
+            share = more / (before + more)
+            for start, lanes, many in _channels(b, kept):
+                with b.loop(many) as k:
+                    c = k * lanes + start
+                    image, numbers = (x + n * stride, spec, (c, lanes), rows), more
+                    _join_rows(b, image, partial, (numbers, share, before * share))
 
 
-def _through_relu(
+def _join_rows(
     b: Builder,
-    grad: Value,
-    seen: Pointer,
-    m: ImageLayout | None,
-    place: tuple[Value, Value, Value],
-) -> Value:
-    """Return the derivative by ReLU's input from the one by its output."""
-    if m is None:
-        return grad
-    i, j, c = place
-    at = i * m.row + j * m.padded_channels + m.at(0, 0)
-    output = (seen + at).vector(c, lanes=grad.type.count)
-    return b.select(output > 0.0, grad, 0.0)
+    image: tuple[Pointer, ImageLayout, tuple[Value, int], Part],
+    partial: Pointer,
+    weights: tuple[Value, Value, Value],
+) -> None:
+    """Join the mean and Σ (x − mean)² of some rows with those of the rows before."""
+    x, m, (c, lanes), rows = image
+    numbers, share, weight = (b.splat(value, lanes) for value in weights)
+    here = _sum_over(b, x, m, (c, lanes), rows, lambda v: v) / numbers
+
+    def squared(v: Value) -> Value:
+        return (v - here) * (v - here)
+
+    distance = _sum_over(b, x, m, (c, lanes), rows, squared)
+    at = c + m.padded_channels
+    mean = partial.vector(at, lanes=lanes)
+    spread = partial.vector(at + m.padded_channels, lanes=lanes)
+    delta = here - mean
+    partial.store(b.fma(delta, share, mean), at)
+    partial.store(spread + distance + delta * delta * weight, at + m.padded_channels)
 
 
 @kernel(partial="f32*", chunks="n", stride="n", statistics="f32*")
@@ -230,66 +247,91 @@ def norm_forward(
     A part is some rows.
     """
     m, padded_channels = spec.x, spec.x.padded_channels
-    first, last = part or (0, m.height)
-    for start, lanes, many in _channels(b, padded_channels):
-        with b.loop(many) as k:
-            c = k * lanes + start
-            mean = statistics.vector(c, lanes=lanes)
-            slope = statistics.vector(c + 2 * padded_channels, lanes=lanes)
-            slope = slope * scale.vector(c, lanes=lanes)
-            shift = offset.vector(c, lanes=lanes)
-            with b.loop(last, start=first) as i, b.loop(m.width) as j:
-                at = i * m.row + j * padded_channels + m.at(0, 0)
-                value = (x + at).vector(c, lanes=lanes)
-                value = b.fma(value - mean, slope, shift)
-                if spec.has_relu:
-                    value = b.relu(value)
-                (y + (i * spec.y.row + j * padded_channels + spec.y.at(0, 0))).store(
-                    value, c
-                )
+    places = statistics, scale, offset
+    for first, last in _rows_together(b, m, part):
+        for start, lanes, many in _channels(b, padded_channels):
+            with b.loop(many) as k:
+                c = k * lanes + start
+                normal = _Normal(b, places, c, lanes, padded_channels)
+                with b.loop(last, start=first) as i, b.loop(m.width) as j:
+                    at = i * m.row + j * padded_channels + m.at(0, 0)
+                    value = normal.output((x + at).vector(c, lanes=lanes))
+                    if spec.has_relu:
+                        value = b.relu(value)
+                    to = i * spec.y.row + j * padded_channels + spec.y.at(0, 0)
+                    (y + to).store(value, c)
 
 
-@kernel(x="f32*", grad_y="f32*", seen="f32*", statistics="f32*", sums="f32*")
+class _Normal:
+    """The normalization of a vector of channels."""
+
+    def __init__(
+        self,
+        b: Builder,
+        places: tuple[Pointer, Pointer, Pointer],
+        c: Value,
+        lanes: int,
+        channels: int,
+    ) -> None:
+        statistics, scale, offset = places
+        self._b, self.mean = b, statistics.vector(c, lanes=lanes)
+        self.inverse = statistics.vector(c + 2 * channels, lanes=lanes)
+        self.slope = self.inverse * scale.vector(c, lanes=lanes)
+        self._shift = offset.vector(c, lanes=lanes)
+
+    def output(self, x: Value) -> Value:
+        """Return (x − mean) · scale / σ + offset."""
+        return self._b.fma(x - self.mean, self.slope, self._shift)
+
+    def through_relu(self, x: Value, grad: Value) -> Value:
+        """Return the gradient of the output from that of the ReLU after it."""
+        return self._b.select(self.output(x) > 0.0, grad, 0.0)
+
+
+@kernel(
+    x="f32*", grad_y="f32*", statistics="f32*", scale="f32*", offset="f32*", sums="f32*"
+)
 def norm_backward_sums(
     b: Builder,
     x: Pointer,
     grad_y: Pointer,
-    seen: Pointer,
     statistics: Pointer,
+    scale: Pointer,
+    offset: Pointer,
     sums: Pointer,
     *,
     spec: Norm,
 ) -> None:
     """sums += (Σ grad_y, Σ grad_y · x̂) of one image; spec.y is grad_y's layout.
 
-    Where ReLU follows, ``seen`` is its output and grad_y the derivative by it.
+    Where ReLU follows, grad_y is the gradient with respect to its output.
     """
-    m, padded_channels = spec.x, spec.x.padded_channels
-    for start, lanes, many in _channels(b, padded_channels):
-        with b.loop(many) as k:
-            c = k * lanes + start
-            mean = statistics.vector(c, lanes=lanes)
-            inverse = statistics.vector(c + 2 * padded_channels, lanes=lanes)
-            plain, along = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
-            with b.loop(m.height) as i:
-                p, q = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
-                rows = (
-                    x + (i * m.row + m.at(0, 0)),
-                    grad_y + (i * spec.y.row + spec.y.at(0, 0)),
-                )
-                with b.loop(m.width) as j:
-                    value = (rows[0] + j * padded_channels).vector(c, lanes=lanes)
-                    grad = (rows[1] + j * padded_channels).vector(c, lanes=lanes)
-                    grad = _through_relu(b, grad, seen, spec.seen, (i, j, c))
-                    p.add(grad)
-                    q.set(b.fma(grad, value - mean, q.get()))
-                plain.add(p.get())
-                along.add(q.get())
-            sums.store(sums.vector(c, lanes=lanes) + plain.get(), c)
-            total = (
-                sums.vector(c + padded_channels, lanes=lanes) + along.get() * inverse
-            )
-            sums.store(total, c + padded_channels)
+    m, g, padded_channels = spec.x, spec.y, spec.x.padded_channels
+    places = statistics, scale, offset
+    for first, last in _rows_together(b, m):
+        for start, lanes, many in _channels(b, padded_channels):
+            with b.loop(many) as k:
+                c = k * lanes + start
+                normal = _Normal(b, places, c, lanes, padded_channels)
+                plain, along = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
+                with b.loop(last, start=first) as i:
+                    row = x + (i * m.row + m.at(0, 0))
+                    grads = grad_y + (i * g.row + g.at(0, 0))
+                    p, q = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
+                    with b.loop(m.width) as j:
+                        value = (row + j * padded_channels).vector(c, lanes=lanes)
+                        grad = (grads + j * padded_channels).vector(c, lanes=lanes)
+                        if spec.has_relu:
+                            grad = normal.through_relu(value, grad)
+                        p.add(grad)
+                        q.set(b.fma(grad, value - normal.mean, q.get()))
+                    plain.add(p.get())
+                    along.add(q.get())
+                total = sums.vector(c, lanes=lanes) + plain.get()
+                sums.store(total, c)
+                at = c + padded_channels
+                total = sums.vector(at, lanes=lanes) + along.get() * normal.inverse
+                sums.store(total, at)
 
 
 @kernel(sums="f32*", chunks="n", stride="n", totals="f32*")
@@ -315,10 +357,10 @@ def norm_join_sums(
 @kernel(
     x="f32*",
     grad_y="f32*",
-    seen="f32*",
     statistics="f32*",
     totals="f32*",
     scale="f32*",
+    offset="f32*",
     numbers="x",
     grad_x="f32*",
 )
@@ -326,10 +368,10 @@ def norm_backward(
     b: Builder,
     x: Pointer,
     grad_y: Pointer,
-    seen: Pointer,
     statistics: Pointer,
     totals: Pointer,
     scale: Pointer,
+    offset: Pointer,
     numbers: Value,
     grad_x: Pointer,
     *,
@@ -337,30 +379,32 @@ def norm_backward(
 ) -> None:
     """grad_x = or += scale / σ · (grad_y − Σ grad_y / n − x̂ · Σ (grad_y · x̂) / n)."""
     m, padded_channels, g, to = spec.x, spec.x.padded_channels, spec.grad_y, spec.grad_x
-    for start, lanes, many in _channels(b, padded_channels):
-        with b.loop(many) as k:
-            c = k * lanes + start
-            inverse = statistics.vector(c + 2 * padded_channels, lanes=lanes)
-            factor = inverse * scale.vector(c, lanes=lanes)
-            mean = statistics.vector(c, lanes=lanes)
-            n = b.splat(numbers, lanes)
-            shift = stretch = b.zeros(lanes)
-            if spec.uses_batch:
-                shift = totals.vector(c, lanes=lanes) / n
-                stretch = totals.vector(c + padded_channels, lanes=lanes) / n * inverse
-            with b.loop(m.height) as i, b.loop(m.width) as j:
-                row = i * g.row + j * padded_channels + g.at(0, 0)
-                grad = (grad_y + row).vector(c, lanes=lanes)
-                grad = _through_relu(b, grad, seen, spec.seen, (i, j, c))
+    places = statistics, scale, offset
+    for first, last in _rows_together(b, m):
+        for start, lanes, many in _channels(b, padded_channels):
+            with b.loop(many) as k:
+                c = k * lanes + start
+                normal = _Normal(b, places, c, lanes, padded_channels)
+                n = b.splat(numbers, lanes)
+                shift = stretch = b.zeros(lanes)
                 if spec.uses_batch:
+                    shift = totals.vector(c, lanes=lanes) / n
+                    stretch = totals.vector(c + padded_channels, lanes=lanes) / n
+                    stretch = stretch * normal.inverse
+                with b.loop(last, start=first) as i, b.loop(m.width) as j:
+                    row = i * g.row + j * padded_channels + g.at(0, 0)
+                    grad = (grad_y + row).vector(c, lanes=lanes)
                     at = i * m.row + j * padded_channels + m.at(0, 0)
                     value = (x + at).vector(c, lanes=lanes)
-                    grad = grad - shift - (value - mean) * stretch
-                grad = grad * factor
-                place = grad_x + (i * to.row + j * padded_channels + to.at(0, 0))
-                if spec.accumulate:
-                    grad = grad + place.vector(c, lanes=lanes)
-                place.store(grad, c)
+                    if spec.has_relu:
+                        grad = normal.through_relu(value, grad)
+                    if spec.uses_batch:
+                        grad = grad - shift - (value - normal.mean) * stretch
+                    grad = grad * normal.slope
+                    place = i * to.row + j * padded_channels + to.at(0, 0)
+                    if spec.accumulate:
+                        grad = grad + (grad_x + place).vector(c, lanes=lanes)
+                    (grad_x + place).store(grad, c)
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,4 +416,4 @@ class NormBack:
     grad_x: ImageLayout
     uses_batch: bool
     accumulate: bool
-    seen: ImageLayout | None = None
+    has_relu: bool = False

@@ -11,6 +11,7 @@ from pellucid.engines.compiled.kernels.amx.amx import EDGE
 from pellucid.engines.compiled.kernels.conv import (
     conv_input_grad_scatter,
     conv_single_channel,
+    conv_weight_grad_blocks,
     depthwise,
 )
 from pellucid.engines.compiled.kernels.conv.conv import (
@@ -32,7 +33,7 @@ from pellucid.engines.compiled.kernels.conv.conv_weight_grad import (
 )
 from pellucid.engines.compiled.kernels.conv.zero_mask import find_zeros, seen_size
 from pellucid.engines.compiled.kernels.elementwise import copies
-from pellucid.engines.compiled.kernels.layout import Halo, ImageLayout
+from pellucid.engines.compiled.kernels.layout import NO_HALO, Halo, ImageLayout
 from pellucid.engines.compiled.kernels.winograd import (
     winograd,
     winograd_joined,
@@ -52,7 +53,11 @@ from pellucid.engines.compiled.kernels.winograd.winograd_weight import (
     winograd_weight,
 )
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.lowering.layers import lower_joined, lower_packed
+from pellucid.engines.compiled.lowering.layers import (
+    lower_joined,
+    lower_packed,
+    lower_tiny,
+)
 from pellucid.engines.compiled.lowering.layers.activation import (
     function_of,
     lower_activation_grad,
@@ -119,13 +124,13 @@ def lower(low: LoweringContext, node: Node) -> None:
     y = low.output(low.end_of(node))
     spec = replace(describe(layer, x.map, y.map), has_bias=low.has_bias(node))
     forward(low, node, replace(spec, function=function), (x, y))
-    low.want_grad_halo(node.name, gradient_halo(spec))
+    halo = NO_HALO if lower_tiny.pays(low, spec) else gradient_halo(spec)
+    low.want_grad_halo(node.name, halo)
     name = after.name if after else node.name
 
     def back() -> None:
         grad = low.grads[name]
         if after and function:
-            halo = gradient_halo(spec)
             m = low.plain_map(node.name).with_halo(halo)
             grad = lower_activation_grad(low, function, (y, grad), m, node.name)
         pull(low, node, replace(spec, y=grad.map), (x, grad))
@@ -141,6 +146,9 @@ def forward(
     what = f", {spec.function.kind}" if spec.function else ""
     w = hwio(low, node, spec)
     bias = low.weight(node, "bias") if spec.has_bias else w
+    if lower_tiny.pays(low, spec):
+        lower_tiny.forward(low, node, spec, (x, w, bias, y), what)
+        return
     if low.options.winograd and winograd_fits(spec):
         # Where a ReLU follows, rounding may put an output on the other side of 0 and
         # move a whole derivative: training goes forward by the smaller, more exact
@@ -193,10 +201,12 @@ def _pointwise_amx(
     spec: Conv,
     places: tuple[Value, BufferRef, BufferRef, Value],
     what: str,
+    role: str = "forward",
 ) -> None:
     """Add the step of a 1×1 convolution on AMX, and the cutting of its weights."""
     x, w, bias, y = places
-    parts = low.buffer(f"{node.name} parts", pointwise_amx.right_size(spec), "shared")
+    name = f"{node.name} parts {role}"
+    parts = low.buffer(name, pointwise_amx.right_size(spec), "shared")
     low.prepare(
         pointwise_amx.pointwise_amx_weight, spec, w, BufferRef(parts), node=node.name
     )
@@ -337,6 +347,9 @@ def _pull_weight(
     low: LoweringContext, node: Node, spec: Conv, pair: tuple[Value, Value]
 ) -> None:
     x, grad = pair
+    if lower_tiny.pays(low, spec):
+        lower_tiny.weight_grad(low, node, spec, pair)
+        return
     low.clear_chunk_grad(node, "weight")
     if low.options.winograd and winograd_fits(spec):
         fast = Winograd(spec, pooled=False, y=spec.y)
@@ -372,6 +385,9 @@ def _pull_weight(
         )
         return
     kernel, why = conv_grad_weight, "register tiles"
+    if conv_weight_grad_blocks.blocks_fit(spec, low.target.lanes):
+        lower_joined.weight_grad_blocks(low, node, spec, (x.buffer, grad.buffer))
+        return
     if depthwise.depthwise_fits(spec):
         kernel, why = depthwise.depthwise_grad_weight, "each channel alone"
     elif conv_single_channel.single_channel_fits(spec, low.target.lanes):
@@ -397,6 +413,10 @@ def _pull_weight(
 
 def _pull_input(low: LoweringContext, node: Node, spec: Conv, grad: Value) -> None:
     to, accumulate = low.grad_target(node.inputs[0])
+    full = replace(spec, x=to.map, accumulate=accumulate)
+    if lower_tiny.pays(low, spec):
+        lower_tiny.input_grad(low, node, full, (to, grad))
+        return
     mirror = Conv(
         spec.y,
         to.map,
@@ -413,7 +433,6 @@ def _pull_input(low: LoweringContext, node: Node, spec: Conv, grad: Value) -> No
             low, node, fast, (BufferRef(grad.buffer), weight, BufferRef(to.buffer))
         )
         return
-    full = replace(spec, x=to.map, accumulate=accumulate)
     w = low.weight(node, "weight")
     if depthwise.depthwise_fits(full):
         kernel, why = depthwise.depthwise_grad_input, "each channel alone"
@@ -430,6 +449,8 @@ def _pull_input(low: LoweringContext, node: Node, spec: Conv, grad: Value) -> No
         turned = low.buffer(f"{node.name} turned", size, "shared")
         low.prepare(turn, full, w, BufferRef(turned), node=node.name)
         w = BufferRef(turned)
+        if _pull_pointwise(low, node, full, (grad, w, to)):
+            return
     if kernel is conv_grad_input and lower_joined.are_small(to.map, grad.map):
         joined = ConvJoined(full, to.buffer.stride, grad.buffer.stride)
         refs = BufferRef(grad.buffer), w, BufferRef(to.buffer)
@@ -446,3 +467,23 @@ def _pull_input(low: LoweringContext, node: Node, spec: Conv, grad: Value) -> No
         why=why,
         multiply_adds=multiply_adds(spec),
     )
+
+
+def _pull_pointwise(
+    low: LoweringContext, node: Node, spec: Conv, places: tuple[Value, BufferRef, Value]
+) -> bool:
+    """Make the input's gradient of a 1×1 convolution as another one, if that pays.
+
+    ``places`` are grad_y, the turned weights and the gradient.
+    """
+    grad, w, to = places
+    if spec.kernel != (1, 1) or spec.stride != (1, 1) or spec.top_left != (0, 0):
+        return False
+    mirror = Conv(grad.map, to.map, (1, 1), has_bias=False, accumulate=spec.accumulate)
+    if low.has_amx and pointwise_amx.pointwise_amx_fits(mirror):
+        _pointwise_amx(low, node, mirror, (grad, w, w, to), "", "back")
+        return True
+    if lower_packed.pays(mirror, low.target):
+        lower_packed.forward(low, node, mirror, (grad, w, w, to), "", role="back")
+        return True
+    return False

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pellucid.engines.compiled.codegen import Kernel
-from pellucid.engines.compiled.kernels.conv.conv import ConvJoined
+from pellucid.engines.compiled.kernels.conv import conv_weight_grad_blocks
+from pellucid.engines.compiled.kernels.conv.conv import Conv, ConvJoined
+from pellucid.engines.compiled.kernels.conv.conv_weight_grad_blocks import Blocks
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.winograd import winograd_joined as kernels
 from pellucid.engines.compiled.kernels.winograd import winograd_joined_grad
@@ -107,6 +109,31 @@ def weight_grad(
         grain="fine",
         why=f"{group.spec.title}, transposed, {group.images} images joined",
         multiply_adds=group.spec.conv.multiply_adds,
+    )
+
+
+def weight_grad_blocks(
+    low: LoweringContext, node: Node, spec: Conv, pair: tuple[Buffer, Buffer]
+) -> None:
+    """Add the step of the weights' gradient over blocks of pixels."""
+    x, grad = pair
+    target = low.target
+    blocks = Blocks(spec, target.lanes, target.registers, x.stride, grad.stride)
+    is_small = spec.y.height * spec.y.width < conv_weight_grad_blocks.PIXELS
+    low.joins_images = low.joins_images or is_small
+    low.step(
+        conv_weight_grad_blocks.conv_grad_weight_blocks,
+        blocks,
+        BufferRef(x),
+        BufferRef(grad),
+        low.chunk_grad(node, "weight"),
+        BufferRef(low.workspace(conv_weight_grad_blocks.blocks_size(blocks))),
+        Number("images"),
+        node=node.name,
+        per="chunk",
+        grain="fine",
+        why="pixels side by side",
+        multiply_adds=spec.multiply_adds,
     )
 
 

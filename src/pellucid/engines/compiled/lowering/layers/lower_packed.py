@@ -36,6 +36,8 @@ def forward(
     spec: Conv,
     places: tuple[Value, BufferRef, BufferRef, Value],
     what: str,
+    *,
+    role: str = "forward",
 ) -> None:
     """Add the steps, small images joined where there are several."""
     x, w, bias, y = places
@@ -44,7 +46,7 @@ def forward(
     if low.shares_images or not joins:
         when = "is_one" if joins else ""
         refs = BufferRef(x.buffer), w, bias, BufferRef(y.buffer)
-        one_image(low, node, spec, refs, what, when=when)
+        one_image(low, node, spec, refs, what, when=when, role=role)
     if not joins:
         return
     images = max(1, min(IMAGES, JOINED_PIXELS // pixels))
@@ -56,7 +58,7 @@ def forward(
         x_next=x.buffer.stride,
         y_next=y.buffer.stride,
     )
-    packed = _pack(low, node, many, w)
+    packed = _pack(low, node, many, w, role)
     low.joins_images = True
     low.step(
         kernels.conv_packed_joined,
@@ -83,6 +85,7 @@ def one_image(
     what: str,
     *,
     when: str = "",
+    role: str = "forward",
 ) -> None:
     """Add the step that makes one image; ``places`` are x, weights, bias and y."""
     x, w, bias, y = places
@@ -93,7 +96,7 @@ def one_image(
         kernels.conv_packed,
         one,
         x,
-        _pack(low, node, one, w),
+        _pack(low, node, one, w, role),
         bias,
         y,
         node=node.name,
@@ -106,10 +109,10 @@ def one_image(
 
 
 def _pack(
-    low: LoweringContext, node: Node, spec: Packed, weight: BufferRef
+    low: LoweringContext, node: Node, spec: Packed, weight: BufferRef, role: str
 ) -> BufferRef:
     """Return where the packed weights are; they are packed after every change."""
-    name = f"{node.name} packed {spec.tile[1]}"
+    name = f"{node.name} packed {spec.tile[1]} {role}"
     for buffer in low.buffers:
         if buffer.name == name:
             return BufferRef(buffer)

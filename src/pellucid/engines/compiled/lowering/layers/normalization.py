@@ -110,8 +110,8 @@ def lower(low: LoweringContext, node: Node) -> None:
     def back() -> None:
         if low.phases[-1] is written:  # its first task alone writes `kept`
             low.barrier()
-        pair = low.grads[name], y if after else None
-        _pull(low, node, kept, pair, uses_batch=uses_batch)
+        how = uses_batch, after is not None
+        _pull(low, node, kept, low.grads[name], how)
 
     low.on_back(name, back)
 
@@ -120,19 +120,17 @@ def _pull(
     low: LoweringContext,
     node: Node,
     kept: Buffer,
-    pair: tuple[Value, Value | None],
-    *,
-    uses_batch: bool,
+    grad: Value,
+    how: tuple[bool, bool],
 ) -> None:
-    """Add the steps back; ``pair`` is grad_y and, behind a ReLU, its output."""
-    layer = node.layer
+    """Add the steps back; ``how`` is whether statistics are the batch's, and ReLU."""
+    layer, (uses_batch, has_relu) = node.layer, how
     if not isinstance(layer, BatchNorm):
         raise TypeError(type(layer))
-    x, (grad, seen) = low.source(node), pair
+    x = low.source(node)
     padded_channels = x.map.padded_channels
-    seen_map = seen.map if seen else None
-    looked_at = BufferRef((seen or grad).buffer)
-    spec = Norm(x.map, grad.map, layer.epsilon, seen=seen_map)
+    scale, offset = low.weight(node, "scale"), low.weight(node, "offset")
+    spec = Norm(x.map, grad.map, layer.epsilon, has_relu=has_relu)
     totals = low.buffer(f"{node.name} totals", 2 * padded_channels, "worker")
     if uses_batch or low.trains(node):
         sums = low.buffer(f"{node.name} sums", 2 * padded_channels, "chunk")
@@ -143,8 +141,9 @@ def _pull(
             spec,
             BufferRef(x.buffer),
             BufferRef(grad.buffer),
-            looked_at,
             BufferRef(kept),
+            scale,
+            offset,
             BufferRef(sums),
             node=node.name,
             grain="fine",
@@ -175,13 +174,13 @@ def _pull(
     to, accumulate = low.grad_target(node.inputs[0])
     low.step(
         kernels.norm_backward,
-        NormBack(x.map, grad.map, to.map, uses_batch, accumulate, seen_map),
+        NormBack(x.map, grad.map, to.map, uses_batch, accumulate, has_relu),
         BufferRef(x.buffer),
         BufferRef(grad.buffer),
-        looked_at,
         BufferRef(kept),
         BufferRef(totals),
-        low.weight(node, "scale"),
+        scale,
+        offset,
         Number(low.numbers(x.map), is_float=True),
         BufferRef(to.buffer),
         node=node.name,
