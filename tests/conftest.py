@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,17 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+IS_THOROUGH = bool(os.environ.get("PELLUCID_THOROUGH"))
+
+# JAX compiles hundreds of tiny functions here, in a third less time; the sums are the
+# same. Where an optimized program is what is tested, the test sets it back.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 # how long an example takes says more of the machine than of the code
 settings.register_profile(
     "untimed",
     deadline=None,
-    max_examples=100 if os.environ.get("PELLUCID_THOROUGH") else 40,
+    max_examples=100 if IS_THOROUGH else 40,
 )
 settings.load_profile("untimed")
 
@@ -26,6 +33,33 @@ sys.path.insert(0, str(Path(__file__).parent))
 # who starts tests in the background lets them ignore Ctrl-C, and so all their children
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Of large sweeps, run a fixed part of the cases unless all are asked for.
+
+    ``@pytest.mark.sweep(every=3)`` keeps a third of a test's cases, chosen by their
+    names; with ``engines=(…)`` only those engines' cases are fewer. PELLUCID_THOROUGH
+    runs all, and so does a test that is named on the command line.
+    """
+    if IS_THOROUGH or any("::" in argument for argument in config.args):
+        return
+    left = [item for item in items if not _is_drawn(item)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if _is_drawn(item)]
+
+
+def _is_drawn(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("sweep")
+    call = getattr(item, "callspec", None)
+    if marker is None or call is None:
+        return True
+    engines = marker.kwargs.get("engines")
+    if engines and call.params.get("engine") not in engines:
+        return True
+    return zlib.crc32(item.name.encode()) % int(marker.kwargs["every"]) == 0
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from pellucid.data.mnist import FOLDER
 from pellucid.network import ZOO
 from pellucid.runs.recipe import Recipe
 
+pytestmark = pytest.mark.sweep(every=2)
+
 NEEDS = {"numpy": "numpy", "torch": "torch", "keras": "keras", "jax": "optax"}
 INSTALLED = tuple(f for f in FRAMEWORKS if importlib.util.find_spec(NEEDS[f]))
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,16 +78,3 @@ def _agree(ours: Any, theirs: Any, tolerance: float, what: str = "") -> None:
     scale = np.max(np.abs(theirs)) or 1.0
     error = np.max(np.abs(ours.astype(np.float64) - theirs)) / scale
     assert error <= tolerance, f"{what}: {error:.2e} is more than {tolerance:g}"
-
-
-@pytest.fixture(scope="module")
-def quick_compiling(engine: Engine) -> Iterator[None]:
-    """Compile some hundred tiny functions in half the time; the sums are the same."""
-    if engine.name != "jax":
-        yield
-        return
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)

@@ -16,7 +16,7 @@ from pellucid.errors import EngineError
 from pellucid.network import Network, Sequential
 from pellucid.network import layers as pl
 
-pytestmark = pytest.mark.usefixtures("quick_compiling")
+pytestmark = pytest.mark.sweep(every=3, engines=("jax", "tensorflow"))
 
 BATCH = 4
 ODD = ((1, 0), (2, 1))  # zeros that differ from side to side

@@ -15,6 +15,8 @@ from pellucid.errors import EngineError, ShapeError
 from pellucid.network import Network
 from pellucid.network import layers as pl
 
+pytestmark = pytest.mark.sweep(every=3, engines=("jax", "tensorflow"))
+
 COUNT = 4
 
 
@@ -44,9 +46,7 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def sessions(
-    engine: Engine, reference: Engine, tolerance: Any, quick_compiling: None
-) -> Pair:
+def sessions(engine: Engine, reference: Engine, tolerance: Any) -> Pair:
     state = initial_state(network(), seed=2, dtype="float64")
     mine = {
         name: array.astype(tolerance.dtype) if array.dtype == np.float64 else array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 
 import pellucid as pl
 from pellucid.engines import Engine
+
+pytestmark = pytest.mark.sweep(every=3, engines=("jax", "tensorflow"))
 
 Array = npt.NDArray[Any]
 N = 12
@@ -121,19 +123,6 @@ def check(model: pl.Model, case: Case, x: Array) -> None:
         assert found["accuracy"] == pytest.approx(right), name
         loss = model.train_step(x, labels)
         assert loss == pytest.approx(found["loss"], rel=1e-4), name
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compiling(engine: Engine) -> Iterator[None]:
-    """Compile tiny functions in half the time; the sums are the same."""
-    if engine.name != "jax":
-        yield
-        return
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.mark.parametrize("case", CASES, ids=identity)

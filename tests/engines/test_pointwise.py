@@ -12,6 +12,8 @@ import pellucid as pl
 from pellucid.network.expression.evaluate import compute
 from pellucid.network.layers import LAYERS, Pointwise
 
+pytestmark = pytest.mark.sweep(every=3, engines=("jax", "tensorflow"))
+
 LAYERS_TRIED: list[Any] = [
     pl.ReLU(),
     pl.LeakyReLU(0.2),

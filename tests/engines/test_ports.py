@@ -25,6 +25,8 @@ from pellucid.engines.state import initial_state
 from pellucid.errors import DataError
 from pellucid.network import Network
 
+pytestmark = pytest.mark.sweep(every=3, engines=("jax", "tensorflow"))
+
 
 @dataclass(frozen=True)
 class Pair:

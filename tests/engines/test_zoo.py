@@ -12,6 +12,8 @@ from pellucid.engines import Engine, Session
 from pellucid.engines.state import initial_state
 from pellucid.network import ZOO, Network, zoo
 
+pytestmark = pytest.mark.sweep(every=3, engines=("jax", "tensorflow"))
+
 NETWORKS = tuple(ZOO)
 Arrays = dict[str, np.ndarray]
 

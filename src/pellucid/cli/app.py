@@ -32,6 +32,7 @@ _TRAIN, _INSPECT, _EXCHANGE, _LISTS = (
 #: A command exists if its module does; `pellucid --help` imports none of them.
 COMMANDS: dict[str, CommandEntry] = {
     "train": CommandEntry("train", "train", "Train a network and test it.", _TRAIN),
+    "search": CommandEntry("search", "search", "Search for good settings.", _TRAIN),
     "evaluate": CommandEntry(
         "evaluate", "evaluate", "Evaluate a trained network on test data.", _TRAIN
     ),

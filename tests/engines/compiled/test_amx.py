@@ -10,6 +10,8 @@ from pellucid import engines
 from pellucid.engines.compiled.codegen import cpu
 from pellucid.network import Network, layers
 
+pytestmark = pytest.mark.sweep(every=2)
+
 needs_amx = pytest.mark.skipif(
     not cpu.target().has_amx, reason="this processor has no AMX tiles for bfloat16"
 )

@@ -12,6 +12,8 @@ from pellucid.engines.state import initial_state
 from pellucid.network import Network, layers
 from pellucid.objectives import SGD, CrossEntropy, as_loss
 
+pytestmark = pytest.mark.sweep(every=3)
+
 
 def chain(*parts, size):
     x = image = layers.Input(*size)

@@ -14,7 +14,10 @@ import pellucid as pl
 from pellucid import exchange
 
 COMPILER = shutil.which("gcc") or shutil.which("clang")
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
+pytestmark = [
+    pytest.mark.skipif(COMPILER is None, reason="there is no C compiler"),
+    pytest.mark.sweep(every=2),
+]
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror"]
 SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 

@@ -12,7 +12,10 @@ import pytest
 from pellucid import exchange
 
 NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="Node is not installed")
+pytestmark = [
+    pytest.mark.skipif(NODE is None, reason="Node is not installed"),
+    pytest.mark.sweep(every=2),
+]
 
 DRIVER = """
 import { readFileSync } from "node:fs";

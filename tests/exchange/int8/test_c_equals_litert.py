@@ -9,6 +9,8 @@ from networks import CASES
 import pellucid as pl
 from pellucid.exchange.codegen.c_int8 import write as c_int8
 
+pytestmark = pytest.mark.sweep(every=3)
+
 SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 NO_FORM = {
     "clip",

@@ -12,7 +12,7 @@ import pytest
 import pellucid as pl
 from pellucid import exchange
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.sweep(every=2)]
 NOT_IN_KERAS = {
     "avg_pool_uneven",
     "conv_transpose_grouped",

@@ -11,7 +11,7 @@ import pellucid as pl
 from pellucid import exchange
 
 pytest.importorskip("h5py", reason="h5py is not installed")
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.sweep(every=2)]
 NOT_IN_KERAS = {
     "avg_pool_uneven",
     "conv_transpose_grouped",

@@ -13,6 +13,8 @@ from pellucid.exchange.litert import container, flatbuffer, schema
 from pellucid.exchange.litert.graph import Graph, Operator, Value
 from pellucid.exchange.litert.names import NAMES
 
+pytestmark = pytest.mark.sweep(every=2)
+
 
 def test_every_layer_comes_back(case_name, case_model, images_of, agree, tmp_path):
     if case_name in ("avg_pool_uneven", "resize_bicubic"):

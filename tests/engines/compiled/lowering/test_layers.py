@@ -7,6 +7,8 @@ import pytest
 
 from pellucid.network import Network, layers, zoo
 
+pytestmark = pytest.mark.sweep(every=2)
+
 
 def chain(*parts, size=(9, 8, 5)):
     x = image = layers.Input(*size)

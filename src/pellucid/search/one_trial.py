@@ -1,0 +1,128 @@
+"""Train once for each seed, and score on held-out training images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pellucid.data import Dataset
+from pellucid.errors import RunError
+from pellucid.model import Model
+from pellucid.model.fit import FitRequest, fit
+from pellucid.objectives import select_metrics
+from pellucid.recipes import override
+from pellucid.recipes.builders import build_fit_config, build_model
+from pellucid.recipes.datasets import load_examples
+from pellucid.runs.recipe import DataSection, Recipe
+from pellucid.training import Callback, EpochRecord, Trainer
+
+#: share of the training images that a search holds out where the recipe holds out none
+HELD_OUT = 0.1
+
+#: called after an epoch as (epoch, value); True ends the trial
+Report = Callable[[int, float], bool]
+
+
+class PrunedError(Exception):
+    """The trial fell behind the others."""
+
+
+@dataclass(slots=True)
+class Examples:
+    """Training images of the last data section, which most trials share."""
+
+    section: DataSection | None = None
+    shape: tuple[int, ...] = ()
+    data: Dataset | None = None
+
+
+@dataclass(slots=True)
+class _Watch(Callback):
+    """Report each epoch; end the training where the report says so."""
+
+    metric: str
+    report: Report
+    is_pruned: bool = field(default=False)
+
+    def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
+        """Report the value."""
+        if self.metric not in record:
+            names = [name for name in record if name.startswith("val_")]
+            raise RunError(
+                f"search: metric must be one of {', '.join(names)}; "
+                f"got '{self.metric}'."
+            )
+        if self.report(int(record["epoch"]), float(record[self.metric])):
+            self.is_pruned = True
+            trainer.stop("it fell behind the other trials")
+
+
+def train_and_score(
+    recipe: Recipe,
+    seeds: int,
+    metric: str,
+    examples: Examples,
+    report: Report,
+) -> tuple[list[float], float]:
+    """Return the metric's value for each seed, and the seconds of training.
+
+    The best epoch counts where the recipe stops early, else the last one.
+
+    Raises
+    ------
+    PrunedError
+        If ``report`` ended the first seed's training.
+    PellucidError
+        If the settings do not fit, or the training diverged.
+    """
+    scores: list[float] = []
+    begin = time.perf_counter()
+    for offset in range(seeds):
+        one = override(recipe, {"seed": recipe.seed + offset})
+        model = build_model(one)
+        data = _load(one, model, examples)
+        if data.validation is None and not one.validation_split:
+            one = override(one, {"validation_split": HELD_OUT})
+        watch = _Watch(metric, report if offset == 0 else lambda *_: False)
+        history = fit(
+            model,
+            FitRequest(
+                data=data,
+                config=build_fit_config(one),
+                callbacks=(watch,),
+                shows_progress=False,
+            ),
+        )
+        if watch.is_pruned:
+            raise PrunedError
+        scores.append(_chosen(history[metric], metric, one))
+    return scores, time.perf_counter() - begin
+
+
+def usual_metric(recipe: Recipe, examples: Examples) -> str:
+    """Return the recipe's first metric on the held-out images, else their loss."""
+    model = build_model(recipe)
+    meaning = model.meaning_for(_load(recipe, model, examples).labels)
+    names = tuple(select_metrics(meaning, recipe.metrics))
+    return f"val_{names[0]}" if names else "val_loss"
+
+
+def is_maximized(metric: str) -> bool:
+    """Return whether more of a metric is better."""
+    return not any(part in metric for part in ("loss", "error", "mse", "mae"))
+
+
+def _load(recipe: Recipe, model: Model, examples: Examples) -> Dataset:
+    """Return the recipe's training images; test images are left alone."""
+    section, shape = recipe.data, model.network.input_shape
+    if examples.data is None or (examples.section, examples.shape) != (section, shape):
+        examples.data, _ = load_examples(section, model)
+        examples.section, examples.shape = section, shape
+    return examples.data
+
+
+def _chosen(values: list[float], metric: str, recipe: Recipe) -> float:
+    if recipe.early_stopping is None:
+        return values[-1]
+    return max(values) if is_maximized(metric) else min(values)
