@@ -117,6 +117,35 @@ def test_the_es_module_gives_the_same_in_chromium(
     agree([answer(script, images)], model.predict(images))
 
 
+@pytest.mark.skipif(shutil.which("wasm-ld") is None, reason="there is no wasm-ld")
+def test_webassembly_predicts_and_trains_in_chromium(
+    images_of, agree, answer, tmp_path
+):
+    network = pl.Sequential(
+        pl.Input(8, 8, 1),
+        pl.Conv2D(4, kernel_size=3, activation="relu"),
+        pl.Flatten(),
+        pl.Dense(3),
+    )
+    options = {"loss": "cross_entropy", "optimizer": pl.Adam(1e-2), "seed": 1}
+    model = pl.Model(network, engine="compiled", **options)
+    exchange.write(model, tmp_path / "model.wasm.mjs", train=True)
+    images = images_of(model, 3)
+    script = """
+      import { predict, trainStep, saveState, loadState } from "./model.wasm.mjs";
+      const kept = saveState();
+      const answer = (images) => {
+        loadState(kept); // Playwright calls once more, to see whether it is there
+        const first = [...predict(images)];
+        return [...first, ...[1, 2, 3].map(() => trainStep(images, [2, 0, 1]))];
+      };
+    """
+    got = answer(script, images)
+    agree(np.reshape(got[:9], (3, 3)), model.predict(images))
+    losses = [model.train_step(images, np.array([2, 0, 1])) for _ in range(3)]
+    agree(got[9:], losses)
+
+
 def test_tensorflow_js_gives_the_same_in_chromium(
     model, images_of, agree, answer, tmp_path, tfjs_package
 ):

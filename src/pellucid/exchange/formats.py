@@ -236,6 +236,16 @@ _ALL = (
         is_read=False,
         is_compiled=True,
     ),
+    Format(
+        name="wasm",
+        about="WebAssembly with SIMD, one ES module that also trains",
+        module="native.wasm",
+        holds_several=True,
+        holds_shared=True,
+        suffix=".wasm.mjs",
+        is_read=False,
+        is_compiled=True,
+    ),
 )
 
 FORMATS: dict[str, Format] = {entry.name: entry for entry in _ALL}

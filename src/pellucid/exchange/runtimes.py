@@ -257,6 +257,7 @@ RUNTIMES: dict[str, Callable[[Path, Network, Array], RuntimeMeasurement]] = {
     "tflite": litert,
     "tflite_int8": litert,
     "torchscript": torchscript,
+    "wasm": javascript,
 }
 
 __all__ = ["RUNTIMES", "RuntimeMeasurement"]

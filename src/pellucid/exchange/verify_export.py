@@ -36,6 +36,7 @@ _SEVERAL = (
     "savedmodel",
     "tfjs",
     "tflite",
+    "wasm",
 )
 
 

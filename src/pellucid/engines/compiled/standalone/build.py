@@ -14,11 +14,9 @@ from pellucid.engines.compiled.lowering.context import (
     Purpose,
 )
 from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
-from pellucid.engines.compiled.lowering.parameters import Parameters
 from pellucid.engines.compiled.program.program import drop_unused, keep_with_worker
 from pellucid.engines.compiled.standalone.constants import Constants
 from pellucid.engines.compiled.standalone.entries import (
-    HEADER,
     Activations,
     Entry,
     Initial,
@@ -65,9 +63,8 @@ class Build:
         Most images of one call of the training step; of `predict` ``predicts``.
     activations : dict of str to Activation
         By node; empty where they were not asked for.
-    weights : dict of str to tuple
-        Offset of each weight's first element in the caller's memory and its layout,
-        where weights are there.
+    state : int
+        Bytes of memory, from its first whole cache line, that a training must keep.
     """
 
     code: bytes
@@ -75,8 +72,7 @@ class Build:
     predicts: int
     images: int
     activations: Mapping[str, Activation] = field(default_factory=dict)
-    parameters: Parameters | None = None
-    weights_start: int = 0
+    state: int = 0
 
 
 def build(
@@ -185,8 +181,7 @@ def build(
         predicts=predicts,
         images=images,
         activations=found,
-        parameters=parameters if state else None,
-        weights_start=HEADER // 4,
+        state=state.size if state else 0,
     )
 
 

@@ -1,0 +1,282 @@
+"""The JavaScript around a network's WebAssembly, and its types."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from pellucid.exchange.codegen.kernel_calls import escape_comment
+from pellucid.exchange.codegen.pixels import pixel_place
+from pellucid.exchange.native.interface import Interface
+
+_MODULE = """\
+// {title}, compiled by pellucid to WebAssembly with SIMD.
+//   import {{ {functions}, classes }} from ...
+// For browsers, workers, Node and Deno; {file}.d.mts has the types.
+{constants}
+
+const decode = (text) => {{
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes;
+}};
+const code = decode("{code}");
+const {{ instance }} = await WebAssembly.instantiate(code, {{}});
+const wasm = instance.exports, size = (shape) => shape.reduce((a, b) => a * b, 1);
+let top = wasm.__heap_base.value;
+const take = (bytes) => {{
+  const place = Math.ceil(top / 64) * 64;
+  top = place + bytes;
+  const missing = top - wasm.memory.buffer.byteLength;
+  if (missing > 0) wasm.memory.grow(Math.ceil(missing / 65536));
+  return place;
+}};
+const floats = (place, count) => new Float32Array(wasm.memory.buffer, place, count);
+const memory = take({memory}), AT_ONCE = {predicts};
+const inputs = {inputs}, outputs = {outputs};
+for (const port of [...inputs, ...outputs])
+  port.place = take(4 * AT_ONCE * size(port.shape));
+
+// how many examples an input holds; all must hold equally many
+function counted(who, given) {{
+  const counts = inputs.map(({{ name, shape }}) => {{
+    const array = {given}, one = size(shape);
+    if (!(array?.length > 0) || array.length % one)
+      throw new RangeError(`${{who}}: ${{name}} must have ${{one}} numbers for each ` +
+        `example, at least one; got ${{array?.length ?? "none"}}.`);
+    return array.length / one;
+  }});
+  if (new Set(counts).size > 1)
+    throw new RangeError(`${{who}}: inputs must have equally many examples; got ` +
+      `${{counts.join(", ")}}.`);
+  return counts[0];
+}}
+
+function put(given, start, count) {{
+  for (const {{ name, shape, place }} of inputs) {{
+    const array = {given}, one = size(shape);
+    floats(place, count * one).set(array.subarray(start * one, (start + count) * one));
+  }}
+}}
+
+const asFloats = (given) => {floats};
+
+export function predict(given) {{
+  given = asFloats(given);
+  const count = counted("predict", given);
+  const made = outputs.map(({{ shape }}) => new Float32Array(count * size(shape)));
+  for (let start = 0; start < count; start += AT_ONCE) {{
+    const many = Math.min(AT_ONCE, count - start);
+    put(given, start, many);
+    wasm.{prefix}_predict({arguments}, BigInt(many), memory);
+    outputs.forEach(({{ shape, place }}, i) =>
+      made[i].set(floats(place, many * size(shape)), start * size(shape)));
+  }}
+  return {result};
+}}
+
+const places = {places};
+
+export function activations(given) {{
+  given = asFloats(given);
+  if (counted("activations", given) !== 1)
+    throw new RangeError("activations: must be asked of one example; got several.");
+  put(given, 0, 1);
+  wasm.{prefix}_activations({entries}, memory);
+  const found = {{}}, all = floats(Math.ceil(memory / 64) * 64, {memory} / 4 - 16);
+  for (const [name, [shape, start, h, w, c, row, pixel]] of Object.entries(places)) {{
+    const data = new Float32Array(h * w * c);
+    for (let i = 0, at = 0; i < h; i++)
+      for (let j = 0; j < w; j++)
+        for (let k = 0; k < c; k++) data[at++] = all[start + i * row + j * pixel + k];
+    found[name] = {{ shape, data }};
+  }}
+  return found;
+}}
+"""
+
+_PIXELS = """
+export function predictPixels(pixels) {{
+  const {{ scale, offset }} = preprocessing, count = scale.length;
+  const by = Float32Array.from(scale), plus = Float32Array.from(offset);
+  return predict(Float32Array.from(pixels, (pixel, i) =>
+    Math.fround({pixel} * by[i % count]) + plus[i % count]));
+}}
+"""
+
+_TRAINING = """
+export const batchSize = {batch}, learningRate = {rate};
+const imagesAt = take(4 * batchSize * size(inputShape));
+const labelsAt = take(4 * batchSize * {labels}), lossAt = take(4);
+wasm.{prefix}_init(memory);
+
+export function trainStep(images, labels, rate = learningRate) {{
+  const count = images.length / size(inputShape);
+  if (!Number.isInteger(count) || count < 1 || count > batchSize)
+    throw new RangeError(`trainStep: images must be 1 to ${{batchSize}} examples of ` +
+      `${{size(inputShape)}} numbers; got ${{images.length}} numbers.`);
+  if (labels.length !== count * {labels})
+    throw new RangeError(`trainStep: labels must be ${{count * {labels}}}; got ` +
+      `${{labels.length}}.`);
+{check}
+  floats(imagesAt, images.length).set(images);
+  new {kind}(wasm.memory.buffer, labelsAt, labels.length).set(labels);
+  wasm.{prefix}_train_step(imagesAt, labelsAt, BigInt(count), rate, lossAt, memory);
+  return floats(lossAt, 1)[0];
+}}
+
+// weights and optimizer: to be kept, and to go on from
+export const saveState = () =>
+  new Uint8Array(wasm.memory.buffer, memory, {state}).slice();
+
+export function loadState(state) {{
+  if (state.length !== {state})
+    throw new RangeError(`loadState: must be {state} bytes; got ${{state.length}}.`);
+  new Uint8Array(wasm.memory.buffer, memory, {state}).set(state);
+  new BigInt64Array(wasm.memory.buffer, memory + 16, 2).fill(0n);
+}}
+"""
+
+_CLASSES = """\
+  for (const label of labels)
+    if (!Number.isInteger(label) || label < 0 || label >= {classes})
+      throw new RangeError(
+        `trainStep: labels must be class numbers from 0 to {last}; got ${{label}}.`);"""
+
+
+def write_module(face: Interface, name: str, code: bytes) -> str:
+    """Return the ES module, the code in it as base64."""
+    file, build = face.file, face.build
+    network = file.network
+    is_one, gives_one = len(network.inputs) == 1, len(network.outputs) == 1
+    functions = ["predict", "activations"]
+    functions += ["predictPixels"] if face.has_pixels else []
+    functions += ["trainStep"] if face.trains else []
+    first, last = len(network.inputs), len(network.outputs)
+    entries = ", ".join(f"inputs[{i}].place" for i in range(first))
+    exits = ", ".join(f"outputs[{i}].place" for i in range(last))
+    text = _MODULE.format(
+        title=escape_comment(network.name),
+        functions=", ".join(functions),
+        file=name.removesuffix(".mjs"),
+        constants=_constants(face),
+        code=base64.b64encode(code).decode(),
+        memory=build.memory,
+        predicts=build.predicts,
+        inputs=_ports(face, network.inputs),
+        outputs=_ports(face, network.outputs),
+        given="given" if is_one else "given[name]",
+        floats="ArrayBuffer.isView(given) ? given : Float32Array.from(given)"
+        if is_one
+        else "given ?? {}",
+        prefix=face.prefix,
+        arguments=f"{entries}, {exits}",
+        entries=entries,
+        result="made[0]"
+        if gives_one
+        else "Object.fromEntries(outputs.map(({ name }, i) => [name, made[i]]))",
+        places=json.dumps(_places(face)),
+    )
+    if face.has_pixels:
+        place = pixel_place(file.preprocessing, network.input_shape)
+        pixel = "pixel" if place == "i" else f"pixels[{place}]"
+        text += _PIXELS.format(pixel=pixel)
+    return text + (_training(face) if face.trains else "")
+
+
+def _training(face: Interface) -> str:
+    """Return the training step and what keeps its state."""
+    file, build = face.file, face.build
+    rate = getattr(file.optimizer, "learning_rate", 0.001)
+    classes = file.network.output_shape[-1]
+    check = ""
+    if face.takes_classes:
+        check = _CLASSES.format(classes=classes, last=classes - 1)
+    return _TRAINING.format(
+        batch=build.images,
+        rate=rate,
+        labels=face.labels,
+        prefix=face.prefix,
+        check=check,
+        kind="Int32Array" if face.takes_classes else "Float32Array",
+        state=build.state,
+    )
+
+
+def _constants(face: Interface) -> str:
+    file, network = face.file, face.file.network
+    values: dict[str, Any] = {}
+    for key, names in (
+        ("inputShape", network.inputs),
+        ("outputShape", network.outputs),
+    ):
+        if len(names) == 1:
+            values[key] = list(network.shapes[names[0]])
+        else:
+            values[f"{key}s"] = {name: list(network.shapes[name]) for name in names}
+    values["classes"] = list(file.classes)
+    if face.has_pixels:
+        how = file.preprocessing
+        values["preprocessing"] = {"scale": list(how.scale), "offset": list(how.offset)}
+    return "\n".join(
+        f"export const {key} = {json.dumps(value)};" for key, value in values.items()
+    )
+
+
+def _ports(face: Interface, names: tuple[str, ...]) -> str:
+    shapes = face.file.network.shapes
+    return json.dumps([{"name": n, "shape": list(shapes[n])} for n in names])
+
+
+def _places(face: Interface) -> dict[str, Any]:
+    return {
+        name: [list(p.shape), p.start, p.height, p.width, p.channels, p.row, p.pixel]
+        for name, p in face.build.activations.items()
+    }
+
+
+def write_types(face: Interface) -> str:
+    """Return the module's types for TypeScript."""
+    network = face.file.network
+
+    def kind(names: tuple[str, ...], single: str) -> str:
+        if len(names) == 1:
+            return single
+        return "{ " + "; ".join(f"{name}: Float32Array" for name in names) + " }"
+
+    takes = kind(network.inputs, "ArrayLike<number>")
+    gives = kind(network.outputs, "Float32Array")
+    rows = [f"// {escape_comment(network.name)}, compiled by pellucid"]
+    for key, names in (
+        ("inputShape", network.inputs),
+        ("outputShape", network.outputs),
+    ):
+        plural = "" if len(names) == 1 else "s"
+        shape = "number[]" if len(names) == 1 else "Record<string, number[]>"
+        rows.append(f"export const {key}{plural}: {shape};")
+    rows += [
+        "export const classes: string[];",
+        f"/** One example or several behind each other, channels fastest. */\n"
+        f"export function predict(given: {takes}): {gives};",
+        "/** The output of every node for one example. */\n"
+        f"export function activations(given: {takes}):\n"
+        "  Record<string, { shape: number[]; data: Float32Array }>;",
+    ]
+    if face.has_pixels:
+        rows += [
+            "export const preprocessing: { scale: number[]; offset: number[] };",
+            "/** As predict, from bytes 0 to 255, scaled as in training. */\n"
+            f"export function predictPixels(pixels: Iterable<number>): {gives};",
+        ]
+    if face.trains:
+        labels = "class numbers" if face.takes_classes else "numbers of the output"
+        rows += [
+            "export const batchSize: number, learningRate: number;",
+            f"/** Make one update; labels are {labels}. Returns the loss before. */\n"
+            "export function trainStep(images: ArrayLike<number>,\n"
+            "  labels: ArrayLike<number>, rate?: number): number;",
+            "export function saveState(): Uint8Array;",
+            "export function loadState(state: Uint8Array): void;",
+        ]
+    return "\n".join(rows) + "\n"

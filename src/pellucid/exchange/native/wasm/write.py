@@ -1,0 +1,47 @@
+"""Write a network as one ES module with WebAssembly in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pellucid.engines.compiled.standalone import build
+from pellucid.errors import ExchangeError
+from pellucid.exchange.native.interface import Interface, name_of
+from pellucid.exchange.native.options import NativeOptions, training_of
+from pellucid.exchange.native.targets import TARGETS
+from pellucid.exchange.native.wasm.link import find_linker, link
+from pellucid.exchange.native.wasm.script import write_module, write_types
+from pellucid.runs import ModelFile
+
+#: images that one call of the code predicts
+AT_ONCE = 16
+
+
+def contents(file: ModelFile, name: str, options: NativeOptions) -> dict[str, bytes]:
+    """Return ``<name>.mjs`` with the code in it, and ``<name>.d.mts``."""
+    if not name.lower().endswith(".mjs"):
+        raise ExchangeError(
+            f"export: a WebAssembly module must be named '….mjs'; got '{name}'."
+        )
+    find_linker()  # before anything is compiled
+    target = TARGETS["wasm32"]
+    training = training_of(file, options, "export: wasm")
+    made = build(
+        target.machine,
+        file.network,
+        file.weights,
+        prefix="net",
+        predicts=AT_ONCE,
+        activations=True,
+        **training,
+    )
+    stem, _ = name_of(name)
+    face = Interface(file=file, stem=stem, prefix="net", target=target, build=made)
+    functions = ["predict", "activations"]
+    functions += ["init", "train_step"] if face.trains else []
+    code = link(made.code, [f"net_{function}" for function in functions])
+    types = f"{Path(name).name[:-4]}.d.mts"
+    return {
+        name: write_module(face, name, code).encode(),
+        types: write_types(face).encode(),
+    }

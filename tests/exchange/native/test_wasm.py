@@ -1,0 +1,134 @@
+"""WebAssembly modules, run in Node: predictions, activations, training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles.several_ports import triplet, two_branches
+
+import pellucid as pl
+from pellucid import exchange
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("wasm-ld") is None or shutil.which("node") is None,
+    reason="there is no wasm-ld or no Node",
+)
+DRIVER = """
+import { readFileSync } from "node:fs";
+import * as model from "./m.wasm.mjs";
+const bytes = readFileSync("images.bin"), pixels = readFileSync("pixels.bin");
+const images = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+const labels = JSON.parse(process.argv[2]), one = 48;
+const said = {};
+said.predicted = [...model.predict(images)];
+said.pixels = [...model.predictPixels(pixels)];
+said.activations = Object.fromEntries(Object.entries(
+  model.activations(images.subarray(0, one))).map(([k, v]) => [k, [...v.data]]));
+const step = (n) => model.trainStep(images.subarray(0, n * one), labels.slice(0, n));
+said.losses = [step(8), step(5)];
+const kept = model.saveState();
+said.losses.push(step(8));
+said.trained = [...model.predict(images)];
+model.loadState(kept);
+said.again = step(8);
+said.errors = [];
+for (const wrong of [
+  () => model.predict(new Float32Array(50)),
+  () => model.activations(images),
+  () => model.trainStep(images, labels),
+  () => model.trainStep(images.subarray(0, one), [3]),
+  () => model.loadState(new Uint8Array(3)),
+]) try { wrong(); } catch (e) { said.errors.push(`${e.name} ${e.message}`); }
+said.classes = model.classes;
+console.log(JSON.stringify(said));
+"""
+
+
+def network() -> pl.Network:
+    image = pl.Input(8, 6, 1)
+    x = pl.Conv2D(4, kernel_size=3, padding="same", activation="relu")(image)
+    y = pl.Conv2D(4, kernel_size=3, padding="same", activation="sigmoid")(x)
+    z = pl.MaxPool2D(2)(pl.Add()(x, y))
+    return pl.Network(inputs=image, outputs=pl.Dense(3)(pl.Flatten()(z)))
+
+
+def test_a_module_predicts_shows_and_trains_as_the_engine_does(tmp_path: Path) -> None:
+    model = pl.Model(
+        network(),
+        engine="compiled",
+        loss="cross_entropy",
+        optimizer=pl.Adam(1e-2),
+        classes=("a", "b", "c"),
+        seed=4,
+    )
+    random = np.random.default_rng(0)
+    images = random.normal(size=(20, 8, 6, 1)).astype(np.float32)
+    pixels = random.integers(0, 256, (3, 8, 6, 1), np.uint8)
+    labels = random.integers(0, 3, 20)
+    exchange.write(model, tmp_path / "m.wasm.mjs", train=True, batch_size=8)
+    (tmp_path / "images.bin").write_bytes(images.tobytes())
+    (tmp_path / "pixels.bin").write_bytes(pixels.tobytes())
+    (tmp_path / "driver.mjs").write_text(DRIVER)
+    command = ["node", "driver.mjs", json.dumps(labels.tolist())]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+
+    def agree(name: str, expected: Any) -> None:
+        got = np.reshape(said[name], np.shape(expected))
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+    agree("predicted", model.predict(images))
+    agree("pixels", model.predict(pixels))
+    shown = model.activations(images[:1])
+    assert list(said["activations"]) == list(shown)
+    for name, array in shown.items():
+        got = np.reshape(said["activations"][name], array[0].shape)
+        np.testing.assert_allclose(got, array[0], rtol=1e-4, atol=1e-5)
+    losses = [model.train_step(images[:n], labels[:n]) for n in (8, 5, 8)]
+    agree("losses", losses)
+    agree("trained", model.predict(images))
+    agree("again", losses[2])
+    assert said["classes"] == ["a", "b", "c"]
+    assert [error.split(":")[0] for error in said["errors"]] == [
+        "RangeError predict",
+        "RangeError activations",
+        "RangeError trainStep",
+        "RangeError trainStep",
+        "RangeError loadState",
+    ]
+    assert "images must be 1 to 8 examples of 48 numbers" in said["errors"][2]
+    assert "class numbers from 0 to 2; got 3" in said["errors"][3]
+    types = (tmp_path / "m.wasm.d.mts").read_text()
+    assert "export function trainStep(" in types
+
+
+@pytest.mark.parametrize("make", [two_branches, triplet])
+def test_several_inputs_and_outputs_go_by_name(make: Any, tmp_path: Path) -> None:
+    model = pl.Model(make(), engine="numpy", seed=2)
+    path = exchange.write(model, tmp_path / "m.wasm.mjs")
+    random, shapes = np.random.default_rng(0), model.network.shapes
+    images = tuple(
+        random.normal(size=(3, *shapes[name])).astype(np.float32)
+        for name in model.network.inputs
+    )
+    assert exchange.verify_export(model, path, images).relative < 1e-5
+
+
+def test_without_a_linker_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    model = pl.Model(network(), engine="numpy")
+    with pytest.raises(pl.MissingExtraError, match=r"no wasm-ld\. Install lld, or run"):
+        exchange.write(model, tmp_path / "m.wasm.mjs")
+    with pytest.raises(pl.ExchangeError, match=r"must be named '….mjs'; got 'm.js'"):
+        exchange.write(model, tmp_path / "m.js", format="wasm")
+    assert not list(tmp_path.iterdir())
