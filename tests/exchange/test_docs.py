@@ -17,7 +17,15 @@ _LANGUAGE = re.compile(r"^```(\w+.*)$", re.MULTILINE)
 _NEEDS = re.compile(r"^(?:import|from) (\w+)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
+#: pages whose Python is run by a test of their own
+_OWN = ("native", "wasm")
+
+
+@pytest.mark.parametrize(
+    "page",
+    sorted(page for page in PAGES.glob("*.md") if page.stem not in _OWN),
+    ids=lambda page: page.stem,
+)
 @pytest.mark.filterwarnings("ignore")
 def test_the_code_on_each_page_runs(page, tmp_path, monkeypatch):
     code = block(page.name, "python")
@@ -54,6 +62,26 @@ def test_the_c_on_its_page_compiles_and_runs(tmp_path, monkeypatch):
     subprocess.run(shlex.split(block("c.md", "sh")), check=True)
     shown = subprocess.run(["./digits"], capture_output=True, check=True).stdout
     assert shown.decode().strip() in list("0123456789")
+
+
+def test_the_native_library_of_its_page_is_linked_and_trains(tmp_path, monkeypatch):
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    monkeypatch.chdir(tmp_path)
+    exec(block("native.md", "python"), {})
+    subprocess.run(shlex.split(block("native.md", "sh")), check=True)
+    shown = subprocess.run(["./digits"], capture_output=True, check=True).stdout
+    assert shown.startswith(b"loss 2.30")
+
+
+def test_the_webassembly_of_its_page_runs_in_node(tmp_path, monkeypatch):
+    if shutil.which("node") is None or shutil.which("wasm-ld") is None:
+        pytest.skip("there is no Node or no wasm-ld")
+    monkeypatch.chdir(tmp_path)
+    exec(block("wasm.md", "python"), {})
+    Path("main.mjs").write_text(block("wasm.md", "js"))
+    shown = subprocess.run(["node", "main.mjs"], capture_output=True, check=True).stdout
+    assert shown.startswith(b"2.30")
 
 
 def test_the_c_of_int8_on_its_page_compiles_and_runs(tmp_path, monkeypatch):
