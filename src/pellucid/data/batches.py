@@ -32,11 +32,14 @@ class Batch(NamedTuple):
         One per image.
     indices : ndarray of int64, shape (n,)
         Positions in the dataset.
+    sample_weight : ndarray of float, shape (n,), optional
+        What each example counts, where the data says so itself.
     """
 
     images: npt.NDArray[Any]
     labels: npt.NDArray[Any]
     indices: npt.NDArray[np.int64]
+    sample_weight: npt.NDArray[Any] | None = None
 
 
 class Batches:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import Augment, Batches, Dataset, as_dataset
+from pellucid.data.streams import is_stream
 from pellucid.engines.loss_input import require
 from pellucid.engines.ports import join, loss_terms
 from pellucid.engines.protocol import Engine, Session, State
@@ -28,6 +29,7 @@ from pellucid.model.inputs import (
 )
 from pellucid.model.ports import has_several, refuse_single
 from pellucid.model.several_fit import evaluate_several, fit_several
+from pellucid.model.streams import batches_of, fit_stream, predict_stream
 from pellucid.model.transfer import Freeze, adapt, name_classes, transfer
 from pellucid.model.weights import Weights
 from pellucid.network import Network, Preprocessing
@@ -256,7 +258,8 @@ class Model:
         ----------
         images : array, shape (N, *input shape)
             Floats are taken as they are; uint8 goes through ``preprocessing``. Of
-            several inputs a tuple in the network's order, or a dict by node name.
+            several inputs a tuple in the network's order, or a dict by node name. Or
+            what gives batches itself, as in `fit`; labels are left aside.
 
         Returns
         -------
@@ -272,6 +275,8 @@ class Model:
         """
         if has_several(self.network):
             return ports.predict(self, images, _CHUNK)
+        if not isinstance(images, np.ndarray | list) and is_stream(images):
+            return predict_stream(self, images, _CHUNK)
         x = self._input(images)
         if 0 < len(x) <= _CHUNK:
             output: Array = self._session.predict(x)
@@ -294,8 +299,8 @@ class Model:
 
         Parameters
         ----------
-        data : Dataset or (images, labels)
-            What to look at.
+        data : Dataset or (images, labels), or an iterable of batches
+            What to look at; see `fit`.
         metrics : sequence of str or function, optional
             accuracy, top5_accuracy, mean_absolute_error, and functions as in `fit`; if
             left out, accuracy of classes and labels, mean_absolute_error of a
@@ -317,6 +322,8 @@ class Model:
         """
         if has_several(self.network):
             return evaluate_several(self, data, metrics, batch_size)
+        if is_stream(data):
+            return self._evaluate_stream(data, _metrics(self.network, metrics))
         dataset = as_dataset(data)
         dataset = check_dataset(dataset, "evaluate", self.network, self.loss)
         self.input_range.check(dataset.images)
@@ -331,6 +338,22 @@ class Model:
             self.batches(dataset, batch_size),
             loss=self.loss,
             metrics=select_metrics(meaning, chosen),
+        )
+
+    def _evaluate_stream(self, data: Any, metrics: Metrics | None) -> dict[str, float]:
+        batches = batches_of(self, data, _CHUNK)
+        first = batches.first()
+        self.input_range.check(first.images)
+        meaning = self.meaning_for(first.labels)
+        return evaluate(
+            self.network,
+            self._session,
+            batches,
+            loss=self.loss,
+            metrics=select_metrics(
+                meaning,
+                usual_metrics(meaning, self.loss) if metrics is None else metrics,
+            ),
         )
 
     def train_step(
@@ -483,8 +506,10 @@ class Model:
 
         Parameters
         ----------
-        data : Dataset or (images, labels)
-            Training data: images of shape (N, *input shape), labels of length N. Of
+        data : Dataset or (images, labels), or an iterable of batches
+            Training data: images of shape (N, *input shape), labels of length N; or
+            what gives batches (images, labels[, weights]) itself: a DataLoader or
+            Dataset of PyTorch, a tf.data.Dataset, a PyDataset of Keras, a list. Of
             several inputs (outputs) images (labels) are a tuple in the network's
             order, or a dict by node name; metrics, class_weight and sample_weight are
             dicts by output then, and the history has ``<output>_loss`` too.
@@ -548,7 +573,8 @@ class Model:
         if isinstance(early_stopping, int):
             early_stopping = EarlyStopping(patience=early_stopping)
         several = has_several(self.network)
-        make = _as_given if several else as_dataset
+        streams = not several and is_stream(data)
+        make = _as_given if several or streams else as_dataset
         by_output: Any = class_weight
         request = FitRequest(
             data=make(data),
@@ -571,6 +597,8 @@ class Model:
             resume=resume,
             shows_progress=progress,
         )
+        if streams:
+            return fit_stream(self, request)
         return fit_several(self, request) if several else fit(self, request)
 
     def batches(

@@ -264,6 +264,8 @@ class Trainer:
     def _batch_weight(self, batch: Batch) -> Any:
         """Return what each example of a batch counts, for each output if several."""
         every = self._example_weight
+        if batch.sample_weight is not None:
+            return batch.sample_weight
         if isinstance(every, tuple):
             return tuple(None if w is None else w[batch.indices] for w in every)
         return None if every is None else every[batch.indices]

@@ -1,0 +1,180 @@
+"""Data that comes in batches of its own: loaders of PyTorch, TensorFlow and Keras.
+
+No framework is imported: what a source is, its class tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data.dataset import Dataset
+from pellucid.data.randomness import ORDER, generator
+from pellucid.errors import DataError
+
+Array = npt.NDArray[Any]
+
+
+class RawBatch(NamedTuple):
+    """A batch as a source gave it, images with the channels last."""
+
+    images: Array
+    labels: Array | None
+    sample_weight: Array | None
+
+
+def is_stream(data: Any) -> bool:
+    """Return whether data gives batches (or examples) itself, one after the other.
+
+    A list is one if its elements are tuples; tuples and arrays are whole datasets.
+    """
+    if isinstance(data, Dataset | np.ndarray | tuple | dict | str | bytes):
+        return False
+    if isinstance(data, list):
+        return bool(data) and all(isinstance(batch, tuple) for batch in data)
+    if hasattr(data, "__array__") or hasattr(data, "dtype"):
+        return False
+    return hasattr(data, "__iter__") or _is_indexed(data)
+
+
+def _names(data: Any) -> set[str]:
+    return {f"{kind.__module__}.{kind.__name__}" for kind in type(data).__mro__}
+
+
+def _is_indexed(data: Any) -> bool:
+    return hasattr(data, "__getitem__") and hasattr(data, "__len__")
+
+
+class Stream:
+    """A source of batches, epoch after epoch.
+
+    A map-style Dataset of PyTorch is cut into batches here, in the order of (seed,
+    epoch). Everything else comes in its own batches and its own order.
+
+    Parameters
+    ----------
+    source : iterable
+        Gives (images, labels) or (images, labels, weights); or images alone, for a
+        prediction.
+    batch_size, seed, shuffle
+        For a map-style Dataset.
+
+    Attributes
+    ----------
+    is_exact : bool
+        Whether an epoch can be entered in the middle, its batches being the same.
+    """
+
+    def __init__(
+        self, source: Any, *, batch_size: int = 64, seed: int = 0, shuffle: bool = False
+    ) -> None:
+        self._source, self._names = source, _names(source)
+        self._batch_size, self._seed, self._shuffle = batch_size, seed, shuffle
+        self._is_map = (
+            "torch.utils.data.dataset.Dataset" in self._names
+            and "torch.utils.data.dataset.IterableDataset" not in self._names
+        )
+        self._is_keras = any(name.endswith(".PyDataset") for name in self._names)
+        self._is_spent = False
+        self.is_exact = self._is_map or (self._is_keras or isinstance(source, list))
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch.
+
+        Raises
+        ------
+        DataError
+            If the source does not tell.
+        """
+        if self._is_map:
+            return -(-len(self._source) // self._batch_size)
+        cardinality = getattr(self._source, "cardinality", None)
+        if cardinality is not None:
+            count = int(cardinality())
+        else:
+            try:
+                count = len(self._source)
+            except TypeError:
+                count = -1
+        if count < 0:
+            raise DataError(
+                "fit: data must tell how many batches it has; got "
+                f"{type(self._source).__name__} of unknown or no length. Give a list "
+                "of batches, or an object with __len__ and __iter__."
+            )
+        return count
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[RawBatch]:
+        """Go through the source once, from batch ``start`` on."""
+        if self._is_map:
+            yield from self._of_map(number, start)
+            return
+        if self._is_keras:
+            for i in range(start, len(self._source)):
+                yield _batch(self._source[i])
+            self._end_of_epoch()
+            return
+        read = getattr(self._source, "as_numpy_iterator", None)
+        batches = read() if read is not None else iter(self._source)
+        if batches is self._source:
+            if self._is_spent:
+                raise DataError(
+                    "fit: data must be iterable once for each epoch; got a "
+                    f"{type(batches).__name__} that has come to its end. Give an "
+                    "object whose __iter__ begins anew."
+                )
+            self._is_spent = True
+        for batch in islice(batches, start, None):
+            yield _batch(batch)
+
+    def _end_of_epoch(self) -> None:
+        notify = getattr(self._source, "on_epoch_end", None)
+        if notify is not None:
+            notify()
+
+    def _of_map(self, number: int, start: int) -> Iterator[RawBatch]:
+        order = np.arange(len(self._source))
+        if self._shuffle:
+            order = generator(self._seed, number, ORDER).permutation(len(order))
+        for begin in range(start * self._batch_size, len(order), self._batch_size):
+            chosen = order[begin : begin + self._batch_size]
+            examples = [_batch(self._source[int(i)], is_one=True) for i in chosen]
+            columns = zip(*examples, strict=True)
+            images, labels, weights = (
+                None if column[0] is None else np.stack(column) for column in columns
+            )
+            if images is not None:
+                yield RawBatch(images, labels, weights)
+
+
+def _batch(given: Any, *, is_one: bool = False) -> RawBatch:
+    """Return what a source gave as arrays."""
+    if not isinstance(given, tuple | list):
+        return RawBatch(_image(given, is_one=is_one), None, None)
+    if not 1 <= len(given) <= 3 or isinstance(given[0], tuple | list | dict):
+        raise DataError(
+            "fit: a batch must be (images, labels) or (images, labels, weights); got "
+            f"{len(given)} elements, the first a {type(given[0]).__name__}."
+        )
+    rest = [None if value is None else _array(value) for value in given[1:]]
+    images = _image(given[0], is_one=is_one)
+    labels, weights = (*rest, None, None)[:2]
+    return RawBatch(images, labels, weights)
+
+
+def _array(value: Any) -> Array:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    found = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+    return np.asarray(found)
+
+
+def _image(value: Any, *, is_one: bool) -> Array:
+    """Return images with the channels last; tensors of PyTorch have them first."""
+    array = _array(value)
+    is_first = "torch.Tensor" in _names(value) and array.ndim == 4 - is_one
+    return np.moveaxis(array, -3, -1) if is_first else array
