@@ -78,6 +78,19 @@ def test_built_in_losses_and_their_formulas_are_one() -> None:
         np.testing.assert_allclose(grad, wanted_grad, rtol=1e-11, atol=1e-15)
 
 
+def test_parts_of_a_batch_add_up_and_losses_do() -> None:
+    loss = sum([pl.BinaryCrossEntropy(), 0.5 * pl.Dice(), pl.Focal()])
+    assert isinstance(loss, pl.WeightedSum)
+    assert [weight for _, weight in loss.terms] == [1.0, 0.5, 1.0]
+    whole, grad = loss.value_and_grad(Z, BINARY, WEIGHT)
+    parts = [
+        loss.value_and_grad(Z[few], BINARY[few], WEIGHT[few], total=WEIGHT.sum())
+        for few in (slice(0, 2), slice(2, 3))
+    ]
+    assert sum(part[0] for part in parts) == pytest.approx(whole)
+    np.testing.assert_allclose(np.concatenate([p[1] for p in parts]), grad)
+
+
 def value(loss: Loss, z: Any, labels: Any) -> float:
     return loss.value_and_grad(np.asarray(z, float), np.asarray(labels))[0]
 

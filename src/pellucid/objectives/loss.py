@@ -100,6 +100,10 @@ class Loss:
 
     __rmul__ = __mul__
 
+    def __radd__(self, other: Any) -> Loss:
+        """Let `sum` add losses, which begins with 0."""
+        return self if other == 0 else NotImplemented
+
     def __add__(self, other: Loss) -> Loss:
         """Return the sum of two losses."""
         from pellucid.objectives.composed_losses import add

@@ -7,6 +7,7 @@ import pytest
 
 from pellucid.errors import DataError
 from pellucid.network import Network, layers
+from pellucid.network.expression import math as pm
 from pellucid.objectives import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -16,6 +17,7 @@ from pellucid.objectives import (
     Huber,
     Masked,
     MeanSquaredError,
+    TracedLoss,
     Triplet,
     Yolo,
 )
@@ -75,12 +77,24 @@ def test_squared_errors(twins, loss):
     pair.check_learning(labels, sample_weight=WEIGHTS)
 
 
+def mixture(output, target):
+    """Channels, every kind of sum, and operators with corners."""
+    inner = pm.maximum(
+        output[..., :3] * target[..., 3:], pm.clip(output[..., 2], -1, 1)
+    )
+    share = inner / (1 + pm.sum(output[..., 1] ** 2, "positions"))
+    held = pm.minimum(pm.abs(output[..., -1]), pm.stop_gradient(output[..., 0]))
+    rows = pm.mean(pm.softmax(output) * output, "channels")
+    return share + rows * held + pm.sum(pm.split(output, 2)[1] ** 3) * 0.01
+
+
 FORMULAS = {
     "huber": (Huber(0.3), "soft"),
     "focal": (Focal(1.5, activation="softmax"), "classes"),
     "dice": (Dice(activation="softmax"), "classes"),
     "masked": (Masked(CrossEntropy(), 2), "classes"),
     "yolo": (Yolo(), "soft"),
+    "traced": (TracedLoss(mixture), "soft"),
     "triplet": (Triplet(), "none"),
     "dice and focal of one channel": (Dice() + Focal(), "soft"),
 }

@@ -12,6 +12,7 @@ import pytest
 from pellucid import objectives as obj
 from pellucid.engines import make
 from pellucid.engines.state import initial_state
+from pellucid.errors import UnsupportedObjectiveError
 from pellucid.network import Network, Sequential, zoo
 from pellucid.network import layers as pl
 
@@ -113,6 +114,14 @@ def test_xla_gives_the_same_numbers() -> None:
     state = compiled.state()
     for name, array in plain.state().items():
         np.testing.assert_allclose(state[name], array, rtol=1e-3, atol=1e-4)
+
+
+def test_xla_refuses_losses_of_numpy_functions_by_one_sentence() -> None:
+    net = small()
+    loss = obj.NumpyLoss(lambda z, t: z[:, 0], lambda z, t: z, title="called")
+    message = "compile must be False where a loss is of NumPy"
+    with pytest.raises(UnsupportedObjectiveError, match=message):
+        make("tensorflow", compile=True).build(net, state={}, loss=loss)
 
 
 def test_bfloat16_is_near_and_keeps_float32_weights() -> None:

@@ -14,15 +14,16 @@ from pellucid.engines.framework_options import (
 from pellucid.engines.integer_networks import refuse_integers
 from pellucid.engines.loss_input import check_objective
 from pellucid.engines.own_layers import refuse_own
+from pellucid.engines.ports import loss_terms
 from pellucid.engines.protocol import State
 from pellucid.engines.registry import reduce_engine
 from pellucid.engines.state import unpack_state
 from pellucid.engines.tensorflow.distributed import world
 from pellucid.engines.tensorflow.imports import quiet, tf
 from pellucid.engines.tensorflow.session import TensorflowSession
-from pellucid.errors import EngineError
+from pellucid.errors import EngineError, UnsupportedObjectiveError
 from pellucid.network import Network
-from pellucid.objectives import Loss, Optimizer
+from pellucid.objectives import Loss, NumpyLoss, Optimizer
 
 TESTED = ("2.21",)
 _KINDS = {"cpu": "CPU", "cuda": "GPU", "gpu": "GPU", "tpu": "TPU"}
@@ -56,6 +57,13 @@ class TensorflowEngine:
         refuse_integers("engine 'tensorflow'", network)
         refuse_own("tensorflow", network)
         check_objective("tensorflow", loss, optimizer)
+        if self.options.compile and any(
+            isinstance(term.loss, NumpyLoss) for term in loss_terms(network, loss)
+        ):
+            raise UnsupportedObjectiveError(
+                "engine 'tensorflow': compile must be False where a loss is of NumPy "
+                "functions, which XLA cannot call; got compile=True."
+            )
         parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         with quiet():  # the first array starts TensorFlow's runtime
             return TensorflowSession(

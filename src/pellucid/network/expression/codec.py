@@ -7,6 +7,7 @@ from typing import Any
 from pellucid.errors import NetworkError
 from pellucid.network.expression.nodes import (
     ARITY,
+    MOST_LOSS_OPERATIONS,
     MOST_OPERATIONS,
     TENSOR_ARITY,
     Expression,
@@ -48,10 +49,10 @@ def from_json(
     NetworkError
         If a row is none, refers to a later one, or the limits are passed.
     """
-    if not isinstance(rows, list | tuple) or not 0 < len(rows) <= MOST_OPERATIONS:
+    most = MOST_LOSS_OPERATIONS if has_tensors else MOST_OPERATIONS
+    if not isinstance(rows, list | tuple) or not 0 < len(rows) <= most:
         raise NetworkError(
-            f"expression: it must be a list of 1 to {MOST_OPERATIONS} rows; "
-            f"got {_short(rows)}."
+            f"expression: it must be a list of 1 to {most} rows; got {_short(rows)}."
         )
     made: list[Expression] = []
     arity = ARITY | TENSOR_ARITY if has_tensors else ARITY

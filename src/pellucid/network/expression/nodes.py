@@ -65,6 +65,8 @@ _NUMBERS_FROM = {"clip": 1, "part": 1, "power": 1, "slice": 1}
 #: operators whose result is true or false
 CONDITIONS = ("greater", "greater_equal")
 MOST_OPERATIONS, MOST_DEPTH, MOST_TEXT = 500, 100, 5000
+#: of a loss, whose instructions are made once each and which no format writes
+MOST_LOSS_OPERATIONS, MOST_LOSS_TEXT = 2000, 100_000
 
 _KNOWN: weakref.WeakValueDictionary[Any, Expression] = weakref.WeakValueDictionary()
 _LOCK = threading.Lock()
@@ -83,6 +85,8 @@ class Expression:
         The constant's number, the variable's name.
     depth, text_size : int
         The longest path to a leaf; the operations of the formula written out.
+    has_tensors : bool
+        Whether it is a loss's: of output or target, which have several elements.
     digest : str
         A hash of the whole expression, equal in every process.
     """
@@ -92,6 +96,7 @@ class Expression:
         "arguments",
         "depth",
         "digest",
+        "has_tensors",
         "operator",
         "text_size",
         "value",
@@ -103,6 +108,7 @@ class Expression:
     value: Any
     depth: int
     text_size: int
+    has_tensors: bool
     digest: str
 
     def __new__(
@@ -125,12 +131,15 @@ class Expression:
         digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
         depth = 1 + max((a.depth for a in arguments), default=0)
         size = 1 + sum(a.text_size for a in arguments)
+        is_tensor = value in ("output", "target") or operator in TENSOR_ARITY
+        has_tensors = is_tensor or any(a.has_tensors for a in arguments)
         for name, filled in (
             ("operator", operator),
             ("arguments", arguments),
             ("value", value),
             ("depth", depth),
             ("text_size", size),
+            ("has_tensors", has_tensors),
             ("digest", digest),
         ):
             object.__setattr__(self, name, filled)
@@ -300,10 +309,11 @@ def _folded(made: Expression) -> Expression:
 
 def check_size(made: Expression) -> Expression:
     """Return an expression that is within the limits."""
-    if made.depth > MOST_DEPTH or made.text_size > MOST_TEXT:
+    most = MOST_LOSS_TEXT if made.has_tensors else MOST_TEXT
+    if made.depth > MOST_DEPTH or made.text_size > most:
         raise NetworkError(
             f"expression: it must nest at most {MOST_DEPTH} deep and be written in at "
-            f"most {MOST_TEXT} operations; got {made.depth} and {made.text_size}."
+            f"most {most} operations; got {made.depth} and {made.text_size}."
         )
     return made
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pellucid.errors import NetworkError, PellucidError
 from pellucid.network.expression.nodes import (
+    MOST_LOSS_OPERATIONS,
     MOST_OPERATIONS,
     TENSOR_ARITY,
     Expression,
@@ -72,9 +73,10 @@ def check(made: Any, who: str, *, has_tensors: bool = False) -> Expression:
             f"{who}: the function must be one of each element; got {several[0]!r}, "
             "which is for losses."
         )
-    if len(nodes) > MOST_OPERATIONS:
+    most = MOST_LOSS_OPERATIONS if has_tensors else MOST_OPERATIONS
+    if len(nodes) > most:
         raise NetworkError(
-            f"{who}: the function must have at most {MOST_OPERATIONS} operations; "
+            f"{who}: the function must have at most {most} operations; "
             f"got {len(nodes)}."
         )
     return made  # type: ignore[no-any-return]
