@@ -64,6 +64,10 @@ def dequantize(file: ModelFile) -> ModelFile:
                 nodes.append(place(name, limit, (node.name,)))
                 stands_for[node.name] = name
             _turn_real(node, weights)
+        elif isinstance(node.layer, pl.Hybrid):
+            operation = node.layer.operation
+            nodes.append(place(node.name, operation, sources, node.weights_of))
+            _scale_weights(node, weights)
         else:
             nodes.append(replace(node, inputs=sources))
     found = Network.from_nodes(
@@ -120,6 +124,14 @@ def _turn_real(node: Node, weights: dict[str, Array]) -> None:
         if name in weights:
             real = weights[name].astype(np.float64) * scale
             weights[name] = real.astype(np.float32)
+
+
+def _scale_weights(node: Node, weights: dict[str, Array]) -> None:
+    """Replace the integer weights of a hybrid layer."""
+    name = f"{node.name}.weight"
+    if node.weights_of is None:
+        scale = weights[f"{node.name}.scale"]
+        weights[name] = weights[name].astype(np.float32) * scale
 
 
 def _scales(layer: Layer, factor: Array) -> Iterator[tuple[str, Array]]:

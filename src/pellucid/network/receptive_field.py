@@ -17,6 +17,7 @@ from pellucid.network.layers import (
     ConvTranspose2D,
     Crop2D,
     Flatten,
+    Hybrid,
     MaxPool2D,
     PadChannels,
     Quantized,
@@ -130,7 +131,7 @@ def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
     if box is None or len(shape) != 3:
         return box and _whole(shape)
     layer, size = node.layer, (shape[0], shape[1])
-    layer = layer.operation if isinstance(layer, Quantized) else layer
+    layer = layer.operation if isinstance(layer, Hybrid | Quantized) else layer
     if isinstance(layer, Concat) and layer.resolved_axis(3) != 2:
         return _whole(shape)
     if isinstance(layer, Slice | Crop2D):

@@ -258,3 +258,48 @@ CASES: dict[str, Callable[[], Graph]] = {
     "tanh uint8": lambda: unary("TANH", "uint8", scale=1 / 128, zero=128),
     "transposed conv": transposed_convolution,
 }
+
+
+def hybrid_convolution(
+    kind: str, channels: int, outputs: int, *, is_per_channel: bool, activation: int = 0
+) -> Graph:
+    """A convolution of floats with a weight of int8; SAME."""
+    is_depthwise = kind == _DEPTHWISE
+    shape = (1, 3, 3, outputs) if is_depthwise else (outputs, 3, 3, channels)
+    weight = _RANDOM.integers(-127, 128, shape).astype(np.int8)
+    steps = _RANDOM.uniform(0.01, 0.03, outputs if is_per_channel else 1)
+    bias = _RANDOM.normal(size=outputs).astype(np.float32)
+    options: dict[str, Any] = {"padding": 0, "stride_h": 1, "stride_w": 1}
+    options |= {"dilation_h_factor": 1, "dilation_w_factor": 1}
+    if is_depthwise:
+        options["depth_multiplier"] = outputs // channels
+    return (
+        OneOperator(kind, **options, fused_activation_function=activation)
+        .input(9, 8, channels, dtype="float32")
+        .constant(weight, scales(steps, 0, 3 if is_depthwise else 0))
+        .constant(bias)
+        .output(9, 8, outputs, dtype="float32")
+    )
+
+
+def hybrid_dense(*, is_asymmetric: bool) -> Graph:
+    weight = _RANDOM.integers(-127, 128, (9, 40)).astype(np.int8)
+    options = {"asymmetric_quantize_inputs": is_asymmetric}
+    return (
+        OneOperator("FULLY_CONNECTED", **options, fused_activation_function=0)
+        .input(40, dtype="float32")
+        .constant(weight, scales(0.02))
+        .constant(_RANDOM.normal(size=9).astype(np.float32))
+        .output(9, dtype="float32")
+    )
+
+
+HYBRIDS: dict[str, Callable[[], Graph]] = {
+    "conv": lambda: hybrid_convolution("CONV_2D", 3, 5, is_per_channel=False),
+    "conv per channel relu6": lambda: hybrid_convolution(
+        "CONV_2D", 32, 5, is_per_channel=True, activation=3
+    ),
+    "dense": lambda: hybrid_dense(is_asymmetric=False),
+    "dense asymmetric": lambda: hybrid_dense(is_asymmetric=True),
+    "depthwise": lambda: hybrid_convolution(_DEPTHWISE, 4, 8, is_per_channel=True),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from integer_cases import CASES, dense, unary
+from integer_cases import CASES, HYBRIDS, dense, unary
 from integer_graphs import (
     OneOperator,
     contents,
@@ -19,6 +19,7 @@ from pellucid import explain, recipes
 from pellucid.code import write_script
 from pellucid.exchange import runtime
 from pellucid.exchange.dequantize import dequantize
+from pellucid.exchange.litert.graph import Operator, Value
 from pellucid.exchange.litert.read import read_graph
 from pellucid.model import from_file
 from pellucid.runs import ModelFile
@@ -224,3 +225,35 @@ def test_an_output_that_cannot_be_negative_is_a_relu_as_float():
     names = [node.name for node in found.network.nodes]
     assert names == ["input", "six", "six_relu6", "plain", "plain_relu"]
     assert found.network.outputs == ("plain_relu",)
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_a_hybrid_operator_gives_the_bits_of_the_reference(litert, name):
+    graph = HYBRIDS[name]()
+    shape = (COUNT, *graph.values[graph.input].shape[1:])
+    x = np.random.default_rng(0).normal(0.5, 1, shape).astype(np.float32)
+    x[3] = 0
+    expected = in_litert(litert, contents(graph), graph, [x])
+    file = read_graph(graph)
+    assert isinstance(file.network.nodes[1].layer, pl.Hybrid)
+    for engine in ("numpy", "compiled"):
+        found = from_file(file, engine=engine).predict(x)
+        np.testing.assert_array_equal(found, expected)
+    floats = from_file(dequantize(file), engine="numpy").predict(x)
+    error = np.abs(floats - expected)
+    assert 0 < error.mean() <= 0.01 * np.abs(expected).max()
+
+
+def test_weights_that_are_only_stored_as_integers_are_floats(litert, tmp_path):
+    graph = HYBRIDS["conv"]()
+    (operator,) = graph.operators
+    weight = graph.values[operator.inputs[1]]
+    real = graph.add(Value(name="real", shape=weight.shape))
+    graph.operators.insert(
+        0, Operator(kind="DEQUANTIZE", inputs=operator.inputs[1:2], outputs=(real,))
+    )
+    operator.inputs = (operator.inputs[0], real, operator.inputs[2])
+    model = pl.exchange.read(write(tmp_path / "one.tflite", graph), engine="numpy")
+    assert [type(node.layer) for node in model.network.nodes] == [pl.Input, pl.Conv2D]
+    wanted = weight.array.transpose(1, 2, 3, 0) * np.float32(weight.scales.one)
+    np.testing.assert_array_equal(model.weights["y.weight"], wanted)

@@ -60,6 +60,19 @@ class Value:
         """True where it is of integers of eight bits that stand for real numbers."""
         return self.dtype in RANGES and self.scales is not None
 
+    @property
+    def real(self) -> Array | None:
+        """The real numbers of a constant of integers; None for any other."""
+        if self.array is None or self.scales is None or not self.is_quantized:
+            return None
+        scale = self.scales.scale.astype(np.float32)
+        if scale.size > 1:
+            shape = [1] * self.array.ndim
+            shape[self.scales.axis] = -1
+            scale = scale.reshape(shape)
+        centred = self.array.astype(np.float32) - np.float32(self.scales.zero_point)
+        return np.asarray(centred * scale)
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Operator:

@@ -20,6 +20,7 @@ from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.litert import integer_tables, schema
 from pellucid.exchange.litert.graph import Value
 from pellucid.exchange.litert.operator_view import OperatorView
+from pellucid.exchange.litert.operators import add_fused_activation
 from pellucid.network import layers as pl
 from pellucid.network.quantization import RANGES, Quantization
 
@@ -74,6 +75,8 @@ def read_integer(op: OperatorView, reader: Reader | None) -> Any:
     """
     kind, sources = op.operator.kind, _sources(op)
     target = op.graph.values[op.operator.outputs[0]]
+    if kind in _WEIGHTED and sources[0].dtype == target.dtype == "float32":
+        return _hybrid(op, reader, sources)
     if kind == "DEQUANTIZE":
         return op.builder.layer(
             op.ref, pl.Dequantize(quantization_of(op.ref, sources[0])), [op.tensor()]
@@ -209,6 +212,33 @@ def _wrap_weighted(
     )
     quantized.give_factors(op.builder, op.ref, node, scales.scale)
     return made
+
+
+def _hybrid(op: OperatorView, reader: Reader | None, sources: list[Value]) -> Any:
+    """Read an operator of floats with integer weights; its activation is a layer."""
+    scales = sources[1].scales
+    if sources[1].dtype != "int8" or scales is None or scales.zero_point:
+        op.refuse("have a weight of int8 without zero point", sources[1].dtype)
+    before = set(op.builder.nodes)
+    made = None if reader is None else reader(op)
+    names = [name for name in op.builder.nodes if name not in before]
+    name = next((n for n in names if f"{n}.weight" in op.builder.weights), None)
+    if name is None or not isinstance(made, Tensor):
+        op.refuse("be a convolution without SPACE_TO_BATCH_ND", "another")
+    channels = op.builder.weights[f"{name}.weight"].shape[-1]
+    if len(scales.scale) not in (1, channels):
+        op.refuse(f"have a scale, or {channels}", len(scales.scale))
+    node = op.builder.nodes[name]
+    is_asymmetric = bool(op.options.get("asymmetric_quantize_inputs"))
+    if op.operator.kind != "FULLY_CONNECTED":
+        is_asymmetric = len(scales.scale) == channels > 1 or (
+            op.operator.kind == "DEPTHWISE_CONV_2D"
+        )
+    layer = pl.Hybrid(node.layer, is_asymmetric, name=name)
+    op.builder.nodes[name] = node.with_layer(layer)
+    scale = np.broadcast_to(scales.scale.astype(np.float32), channels).copy()
+    op.builder.weights[f"{name}.scale"] = scale
+    return add_fused_activation(op, made)
 
 
 def _mean(op: OperatorView, sources: list[Value], target: Value) -> Tensor:

@@ -89,7 +89,13 @@ KINDS: dict[str, Kind] = {
     "EXP": Kind(47, (1, 0), 33),
     "EXPAND_DIMS": Kind(70, (1, 1)),
     "FULLY_CONNECTED": _kind(
-        9, (5, 12), 8, _ACTIVATION, ("weights_format", _BYTE), ("keep_num_dims", _BOOL)
+        9,
+        (5, 12),
+        8,
+        _ACTIVATION,
+        ("weights_format", _BYTE),
+        ("keep_num_dims", _BOOL),
+        ("asymmetric_quantize_inputs", _BOOL),
     ),
     "GELU": _kind(150, (1, 2), 116, ("approximate", _BOOL)),
     "GREATER": Kind(61, (1, 0), 44),

@@ -73,6 +73,11 @@ def _translate(graph: Graph, operator: Operator, made: ir.Graph) -> None:
     if constant is not None and is_half and operator.kind == "DEQUANTIZE":
         made.constants[outputs[0]] = constant.astype(np.float32)  # which is exact
         return
+    if constant is not None and operator.kind == "DEQUANTIZE":
+        real = graph.values[operator.inputs[0]].real
+        if real is not None:
+            made.constants[outputs[0]] = real
+            return
     kind, attributes = operator.kind, dict[str, Any]()
     fused = None
     if not is_integer_operator(graph, operator):  # which passes do not understand

@@ -63,6 +63,7 @@ from pellucid.network.layers.quantized import (
     INTEGER_LAYERS,
     QUANTIZABLE,
     Dequantize,
+    Hybrid,
     Quantize,
     Quantized,
 )
@@ -110,6 +111,7 @@ LAYERS: dict[str, type[Layer]] = {
         GroupNorm,
         HardSigmoid,
         HardSwish,
+        Hybrid,
         Input,
         InstanceNorm,
         L2Normalize,
@@ -175,6 +177,7 @@ __all__ = [
     "GroupNorm",
     "HardSigmoid",
     "HardSwish",
+    "Hybrid",
     "Input",
     "InstanceNorm",
     "L2Normalize",

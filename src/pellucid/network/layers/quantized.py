@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pellucid.errors import NetworkError
+from pellucid.network import checks
 from pellucid.network.layers.activation import Softmax
 from pellucid.network.layers.base import Layer, SameShape, Shape, WeightSpec
 from pellucid.network.layers.channelwise import Rescale
@@ -192,8 +193,62 @@ class Quantized(Layer):
         return self.operation.multiply_adds(*inputs)
 
 
+@dataclass(frozen=True)
+class Hybrid(Layer):
+    """A layer of floats with integer weights, which makes its input integers as well.
+
+    The range of each example (of each row, where the operation is a Dense) gives the
+    scale s of its integers q: ``y = s · weight scale · Σ q · w + b``.
+
+    Parameters
+    ----------
+    operation : Conv1D, Conv2D or Dense
+        What is computed, as in a float network.
+    is_asymmetric : bool
+        Whether the range is that from the least to the largest number, in 256 steps,
+        instead of one around 0, in 255.
+    name : str, optional
+        Node name.
+    """
+
+    operation: Layer
+    is_asymmetric: bool = False
+
+    stem: ClassVar[str] = "hybrid"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.operation, Conv1D | Conv2D | Dense):
+            raise NetworkError(
+                f"{self.who}: operation must be one of Conv1D, Conv2D, Dense; "
+                f"got {self.operation!r}."
+            )
+        checks.boolean(self.who, "is_asymmetric", self.is_asymmetric)
+        object.__setattr__(self, "operation", replace(self.operation, name=None))
+
+    @property
+    def who(self) -> str:
+        """How errors name this layer."""
+        kind = f"Hybrid {type(self.operation).__name__}"
+        return f"{kind} '{self.name}'" if self.name else kind
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the layer's own output shape."""
+        return self.operation.output_shape(*inputs)
+
+    def weights(self, *inputs: Shape) -> tuple[WeightSpec, ...]:
+        """Return integer weights, float bias, and the weights' scales; all constant."""
+        weight, *bias = self.operation.weights(*inputs)
+        made = [_buffer("weight", weight.shape, "int8")]
+        made += [_buffer("bias", spec.shape, "float32") for spec in bias]
+        return (*made, _buffer("scale", weight.shape[-1:], "float32"))
+
+    def multiply_adds(self, *inputs: Shape) -> int:
+        """Return the layer's own."""
+        return self.operation.multiply_adds(*inputs)
+
+
 #: layers of an integer network, beside those that only move elements
-INTEGER_LAYERS = (Dequantize, Quantize, Quantized)
+INTEGER_LAYERS = (Dequantize, Hybrid, Quantize, Quantized)
 
 
 def _buffer(role: str, shape: Shape, dtype: str) -> WeightSpec:

@@ -180,6 +180,10 @@ class Builder:
         """Return x · y + z, rounded once where the processor can."""
         return self.call_intrinsic("llvm.fmuladd", self.like(x, z), self.like(y, z), z)
 
+    def product(self, x: Value, y: Value) -> Value:
+        """Return x · y, rounded before anything is added to it."""
+        return Value(self, self.ir.fmul(x.v, y.v))
+
     def select(self, condition: Value, x: Number, y: Number) -> Value:
         """Return x where the condition holds, else y."""
         if not isinstance(x, Value):

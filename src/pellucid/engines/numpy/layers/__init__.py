@@ -12,6 +12,7 @@ from pellucid.engines.numpy.layers.dense import dense
 from pellucid.engines.numpy.layers.dropout import dropout
 from pellucid.engines.numpy.layers.forward import Forward, Mode
 from pellucid.engines.numpy.layers.geometry import flatten, upsample2d, zero_pad2d
+from pellucid.engines.numpy.layers.hybrid import hybrid
 from pellucid.engines.numpy.layers.local_response_norm import local_response_norm
 from pellucid.engines.numpy.layers.merge import (
     add,
@@ -71,6 +72,7 @@ FORWARD: dict[type[Layer], Callable[..., Forward]] = {
     pl.GlobalAvgPool2D: global_avg_pool2d,
     pl.GlobalMaxPool2D: global_max_pool2d,
     pl.GroupNorm: group_norm,
+    pl.Hybrid: hybrid,
     pl.InstanceNorm: group_norm,
     pl.L2Normalize: l2_normalize,
     pl.LayerNorm: layer_norm,

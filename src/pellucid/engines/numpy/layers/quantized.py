@@ -52,7 +52,7 @@ def quantize(
     steps = x.astype(np.float32) / np.float32(layer.output.scale)
     rounded = round_away(steps) if layer.rounding == "away" else np.rint(steps)
     y = np.clip(rounded, *layer.output.limits).astype(x.dtype)
-    return Forward(y, _no_gradient)
+    return Forward(y, no_gradient)
 
 
 def dequantize(
@@ -62,7 +62,7 @@ def dequantize(
     del weights, mode
     (x,) = inputs
     y = x.astype(np.float32) * np.float32(layer.input.scale)
-    return Forward(y.astype(x.dtype), _no_gradient)
+    return Forward(y.astype(x.dtype), no_gradient)
 
 
 def quantized(
@@ -73,10 +73,10 @@ def quantized(
     whole = [np.rint(x).astype(np.int64) for x in inputs]
     y = find_entry(_OPERATIONS, layer.operation)(layer, whole, weights)
     limited = np.clip(y, *layer.limits).astype(inputs[0].dtype)
-    return Forward(limited, _no_gradient)
+    return Forward(limited, no_gradient)
 
 
-def _no_gradient(grad_y: Array) -> tuple[Array, ...]:
+def no_gradient(grad_y: Array) -> tuple[Array, ...]:
     """Stand for the backward pass, which sessions refuse for integer networks."""
     raise NotImplementedError
 
@@ -105,12 +105,16 @@ def _conv1d(layer: Quantized, inputs: list[Array], weights: Weights) -> Array:
 
 
 def _convolve(conv: Any, layer: Quantized, x: Array, weights: Weights) -> Array:
+    return _scale_sums(layer, convolve(conv, x, weights["weight"]), weights)
+
+
+def convolve(conv: Any, x: Array, weight: Array) -> Array:
+    """Return the sums of products of a convolution, as integers of 32 bits."""
     *output, channels = conv.output_shape(x.shape[1:])
     padded = pad(x.astype(np.int32), conv.pads(x.shape[1:3]))
     patches = im2col(padded, conv, (output[0], output[1]))
-    columns = by_group(weights["weight"].astype(np.int32), conv.groups)
-    sums = join_groups(patches @ columns).reshape(len(x), *output, channels)
-    return _scale_sums(layer, sums, weights)
+    columns = by_group(weight.astype(np.int32), conv.groups)
+    return join_groups(patches @ columns).reshape(len(x), *output, channels)
 
 
 def _conv_transpose2d(layer: Quantized, inputs: list[Array], weights: Weights) -> Array:

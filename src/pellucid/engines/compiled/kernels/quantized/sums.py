@@ -45,12 +45,25 @@ class Sums:
     is_depthwise: bool
     has_bias: bool
     most_weight: int
-    scaling: Scaling
+    scaling: Scaling | None  # None where sums become floats
 
     @property
     def most_terms(self) -> int:
         """How many products may be added up in float32."""
         return (_EXACT - 1) // (_INPUT * self.most_weight)
+
+
+@dataclass(frozen=True, slots=True)
+class HybridSums:
+    """An integer convolution whose sums become floats.
+
+    ``scales_first`` multiplies a sum by the weight's scale before the image's step.
+    """
+
+    sums: Sums
+    has_bias: bool
+    scales_first: bool
+    has_steps_of_pixels: bool
 
 
 _Body = Callable[[Value, Value, int, Value, int], None]
@@ -86,6 +99,57 @@ def conv_sums(
 
     A part is some rows of y.
     """
+    if spec.scaling is None:
+        raise TypeError(spec)
+    scaling = spec.scaling
+
+    def finish(total: Value, channel: Value, pixel: Value) -> Value:
+        return scale_sums(b, total, factors, channel, scaling)
+
+    _convolve(b, (x, weight, bias, y), spec, finish, part)
+
+
+@kernel(x="f32*", weight="f32*", bias="f32*", scales="f32*", steps="f32*", y="f32*")
+def conv_hybrid(
+    b: Builder,
+    x: Pointer,
+    weight: Pointer,
+    bias: Pointer,
+    scales: Pointer,
+    steps: Pointer,
+    y: Pointer,
+    *,
+    spec: HybridSums,
+    part: Part | None = None,
+) -> None:
+    """y = step · scale · (x * w) + bias, in floats that are each rounded.
+
+    ``steps`` has one number for the image, or one for each of its pixels.
+    """
+    sums = spec.sums
+    lanes = lanes_for(b, sums.y.padded_channels)
+
+    def finish(total: Value, channel: Value, pixel: Value) -> Value:
+        step = steps.splat(pixel if spec.has_steps_of_pixels else 0, lanes=lanes)
+        scale, value = scales.vector(channel, lanes=lanes), b.to_float(total)
+        if spec.scales_first:
+            value = b.product(b.product(value, scale), step)
+        else:
+            value = b.product(value, b.product(step, scale))
+        return value + bias.vector(channel, lanes=lanes) if spec.has_bias else value
+
+    _convolve(b, (x, weight, bias, y), sums, finish, part)
+
+
+def _convolve(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer, Pointer],
+    spec: Sums,
+    finish: Callable[[Value, Value, Value], Value],
+    part: Part | None,
+) -> None:
+    """Store what ``finish`` makes of each sum, its channel and its pixel's column."""
+    x, weight, bias, y = places
     lanes = lanes_for(b, spec.y.padded_channels)
 
     def block(i: Value, j: Value, columns: int, channel: Value, vectors: int) -> None:
@@ -109,8 +173,8 @@ def conv_sums(
         for r, row in enumerate(totals):
             for v, total in enumerate(row):
                 at = channel + v * lanes
-                scaled = scale_sums(b, total.get(), factors, at, spec.scaling)
-                out.store(scaled, at + r * spec.y.padded_channels)
+                made = finish(total.get(), at, j + r)
+                out.store(made, at + r * spec.y.padded_channels)
 
     _blocks(b, spec, lanes, part, block)
 
@@ -214,6 +278,9 @@ def conv_transpose_sums(
 
     Input p reaches i through kernel row u where p · stride + u · dilation = i + top.
     """
+    if spec.scaling is None:
+        raise TypeError(spec)
+    scaling = spec.scaling
     lanes, m = lanes_for(b, spec.y.padded_channels), spec.x
     out, channels = spec.y.padded_channels, m.channels
     first, last = part or (0, spec.y.height)
@@ -246,6 +313,6 @@ def conv_transpose_sums(
                         at = n * count + start
                         few = [Axis(count, 1, out)]
                         _add_tile(b, pa + at, pw + at * out, [0], totals, few, lanes)
-        scaled = scale_sums(b, totals[0][0].get(), factors, channel, spec.scaling)
+        scaled = scale_sums(b, totals[0][0].get(), factors, channel, scaling)
         place = i * spec.y.row + j * out + spec.y.at(0, 0)
         y.store(scaled, place + channel)

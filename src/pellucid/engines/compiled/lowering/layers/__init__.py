@@ -48,6 +48,7 @@ from pellucid.network.layers import (
     GlobalAvgPool2D,
     GlobalMaxPool2D,
     GroupNorm,
+    Hybrid,
     InstanceNorm,
     L2Normalize,
     Layer,
@@ -124,6 +125,7 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     GlobalAvgPool2D: pool.lower_global,
     GlobalMaxPool2D: pool.lower,
     GroupNorm: group_norm.lower,
+    Hybrid: quantized.lower_hybrid,
     InstanceNorm: group_norm.lower,
     L2Normalize: group_norm.lower_l2,
     LayerNorm: normalization.lower_layer_norm,
@@ -158,7 +160,7 @@ def wanted_halo(low: LoweringContext, node: Node) -> Halo:
     """Return the zeros that a node reads around its input."""
     layer = _as_image(node).layer
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
-    if isinstance(layer, Quantized):
+    if isinstance(layer, Quantized):  # a Hybrid makes integers with zeros around
         return quantized.input_halo(node, x, y) or NO_HALO
     if not isinstance(layer, Conv2D | ConvTranspose2D):
         return NO_HALO
@@ -189,7 +191,7 @@ def weight_layout(
     ``maps`` are the input's and the output's.
     """
     layer, (x, y) = _as_image(node).layer, maps
-    if isinstance(layer, Quantized):
+    if isinstance(layer, Hybrid | Quantized):
         return quantized.weight_layout(node, role, maps), "fixed"
     specs = {
         spec.role: spec for spec in node.layer.weights(*network.input_shapes(node))

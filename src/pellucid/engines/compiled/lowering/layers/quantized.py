@@ -12,11 +12,12 @@ import numpy.typing as npt
 from pellucid.engines.compiled.kernels.conv.depthwise import depthwise_fits
 from pellucid.engines.compiled.kernels.elementwise import channelwise
 from pellucid.engines.compiled.kernels.elementwise.arithmetic import Pairwise, view
-from pellucid.engines.compiled.kernels.layout import Halo, ImageLayout
+from pellucid.engines.compiled.kernels.layout import NO_HALO, Halo, ImageLayout
 from pellucid.engines.compiled.kernels.pool.pool import Pool
 from pellucid.engines.compiled.kernels.quantized import (
     elementwise,
     means,
+    ranges,
     resize,
     softmax,
     sums,
@@ -71,13 +72,53 @@ def lower_dequantize(low: LoweringContext, node: Node) -> None:
     low.step(channelwise.rescale, spec, *places, node=node.name)
 
 
+def lower_hybrid(low: LoweringContext, node: Node) -> None:
+    """Add the steps of a Hybrid layer: integers of the input, sums, floats."""
+    layer = node.layer
+    if not isinstance(layer, pl.Hybrid):
+        raise TypeError(type(layer))
+    operation = _operation(layer)
+    x, y = low.source(node), low.output(node.name)
+    is_dense = isinstance(operation, pl.Dense)
+    halo = input_halo(node, x.map, y.map) or NO_HALO
+    q = low.scratch(
+        f"{node.name} integers", low.plain_map(node.inputs[0]).with_halo(halo)
+    )
+    steps = low.buffer(f"{node.name} steps", x.map.width if is_dense else 1, "image")
+    low.step(
+        ranges.quantize_by_range,
+        ranges.Ranges(x.map, q.map, layer.is_asymmetric, is_dense),
+        BufferRef(x.buffer),
+        BufferRef(q.buffer),
+        BufferRef(steps),
+        node=node.name,
+    )
+    sum_spec = _describe(layer, q.map, y.map)
+    has_bias: bool = operation.bias  # type: ignore[attr-defined]
+    scales_first = layer.is_asymmetric and getattr(operation, "groups", 0) == 1
+    scales = low.weight(node, "scale")
+    low.step(
+        sums.conv_hybrid,
+        sums.HybridSums(sum_spec, has_bias, scales_first, is_dense),
+        BufferRef(q.buffer),
+        low.weight(node, "weight"),
+        low.weight(node, "bias") if has_bias else scales,
+        scales,
+        BufferRef(steps),
+        BufferRef(y.buffer),
+        node=node.name,
+        multiply_adds=layer.multiply_adds(*low.network.input_shapes(node)),
+        parts=y.map.height,
+    )
+
+
 def _quantized(node: Node) -> Quantized:
     if not isinstance(node.layer, Quantized):
         raise TypeError(type(node.layer))
     return node.layer
 
 
-def _operation(layer: Quantized) -> Layer:
+def _operation(layer: Quantized | pl.Hybrid) -> Layer:
     """Return what is computed, of sequences as the layer of images of height 1."""
     found = layer.operation
     return found.as_2d() if isinstance(found, OneDimensional) else found
@@ -88,16 +129,23 @@ def _operation(layer: Quantized) -> Layer:
 
 def input_halo(node: Node, x: ImageLayout, y: ImageLayout) -> Halo | None:
     """Return the zeros that an integer convolution reads; None for other layers."""
-    operation = _operation(_quantized(node))
+    layer = node.layer
+    if not isinstance(layer, Quantized | pl.Hybrid):
+        raise TypeError(type(layer))
+    operation = _operation(layer)
     if not isinstance(operation, pl.Conv2D):
         return None
     return conv.input_halo(conv.describe(operation, x, y))
 
 
-def _describe(layer: Quantized, x: ImageLayout, y: ImageLayout) -> sums.Sums:
+def _describe(
+    layer: Quantized | pl.Hybrid, x: ImageLayout, y: ImageLayout
+) -> sums.Sums:
     operation: Any = _operation(layer)
-    has_bias, most = operation.bias, _MOST[layer.weight_dtype]
-    scaling = _scaling(layer, y)
+    has_bias, most, scaling = False, _MOST["int8"], None
+    if isinstance(layer, Quantized):
+        has_bias, most = operation.bias, _MOST[layer.weight_dtype]
+        scaling = _scaling(layer, y)
     if isinstance(operation, pl.Dense):
         one = (1, 1)
         return sums.Sums(x, y, one, one, one, (0, 0), False, has_bias, most, scaling)
@@ -149,7 +197,11 @@ def weight_layout(
     node: Node, role: str, maps: tuple[ImageLayout, ImageLayout]
 ) -> Layout:
     """Return how a weight of a Quantized layer lies, and how it is written there."""
-    layer, (x, y) = _quantized(node), maps
+    layer, (x, y) = node.layer, maps
+    if isinstance(layer, pl.Hybrid):
+        return _hybrid_layout(layer, role, x, y)
+    if not isinstance(layer, Quantized):
+        raise TypeError(type(layer))
     if role == "table":
         return _encoded(
             lambda array: array.astype(np.float32).ravel(), _table_size(layer, x)
@@ -164,6 +216,21 @@ def weight_layout(
             lambda array: _encode_factor(array, y.padded_channels, rounding),
             ROWS * y.padded_channels,
         )
+    return _weight_layout(layer, x, y)
+
+
+def _hybrid_layout(
+    layer: pl.Hybrid, role: str, x: ImageLayout, y: ImageLayout
+) -> Layout:
+    if role == "weight":
+        return _weight_layout(layer, x, y)
+    size = y.padded_channels
+    return _encoded(lambda array: np.pad(array, (0, size - len(array))), size)
+
+
+def _weight_layout(
+    layer: Quantized | pl.Hybrid, x: ImageLayout, y: ImageLayout
+) -> Layout:
     spec = _describe(layer, x, y)
     shape = (*spec.kernel, x.channels, y.padded_channels)
     if spec.is_depthwise:
