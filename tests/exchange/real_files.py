@@ -202,7 +202,8 @@ def table(results: list[tuple[RealFile, Result]]) -> str:
             "Files from package registries and public repositories, as they were "
             "published, read by `pellucid.exchange.read` and run in their own runtime "
             "on random inputs. The error is the largest difference of an output, "
-            "divided by the largest output. Written by "
+            "divided by the largest output. Integer networks run in LiteRT's reference "
+            "kernels, from which not one bit may differ. Written by "
             "`tests/exchange/real_files.py`; none of the files is kept here.",
             "",
             f"{len(came)} of {len(tried)} come in with their runtime's outputs, "
