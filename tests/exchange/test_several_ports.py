@@ -95,6 +95,19 @@ def require_runtime(suffix: str) -> None:
         pytest.skip(f"there is no {programs[suffix]}")
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".keras", ".tfjs"])
+def test_an_input_may_be_an_output(tmp_path: Path, suffix: str) -> None:
+    row, other = pl.Input(3, name="row"), pl.Input(4, name="other")
+    network = pl.Network(inputs=[row, other], outputs=[pl.ReLU()(other), row])
+    for model in (model_of(network), model_of(pl.Network(inputs=row, outputs=row))):
+        path = pl.exchange.write(model, tmp_path / f"m{suffix}")
+        again, images = pl.exchange.read(path), images_for(model.network)
+        for ours, theirs in zip(
+            as_list(model.predict(images)), as_list(again.predict(images)), strict=True
+        ):
+            np.testing.assert_allclose(theirs, ours, rtol=1e-6)
+
+
 def as_list(output: Any) -> list[np.ndarray]:
     return list(output) if isinstance(output, tuple) else [output]
 

@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange.graph.tensor import BATCH
+from pellucid.network.layers import Layer, find_entry, has_entry
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,19 @@ def _sentence(error: Exception) -> str:
         text = ""
     text = show_batch(text) or type(error).__name__
     return text if len(text) <= 500 else f"{text[:497]}..."
+
+
+def find_writer(table: Mapping[type[Layer], T], layer: Layer, format_name: str) -> T:
+    """Return what writes a layer in a format.
+
+    Raises
+    ------
+    ExchangeError
+        If the format's table has nothing for it.
+    """
+    if not has_entry(table, layer):
+        raise export_error(format_name, layer.who, "there is no form of such a layer")
+    return find_entry(table, layer)
 
 
 def export_error(format_name: str, who: str, reason: str) -> ExchangeError:

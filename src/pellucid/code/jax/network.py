@@ -135,6 +135,8 @@ def _lines(
     if isinstance(layer, nl.Pointwise) and type(layer) not in _SIMPLE:
         shown = functions.apply(layer.stem, layer.expression, {"x": x[0]})
         return [wrap_assignment(f"    {y} = {shown}")]
+    if type(layer) not in _SIMPLE:
+        raise spec.refuse(node, "there is no function of JAX for it")
     text = _SIMPLE[type(layer)].format(x=x[0], layer=layer)
     return [f"    {y} = {text}"]
 

@@ -160,6 +160,8 @@ def _forward_lines(spec: ScriptSpec, node: Node, functions: Functions) -> Lines:
     if isinstance(layer, nl.Pointwise):
         shown = functions.apply(layer.stem, layer.expression, {"x": x[0]})
         return [wrap_assignment(f"    {y} = {shown}")]
+    if type(layer) not in _SIMPLE:
+        raise spec.refuse(node, "there is no function of NumPy for it")
     return [f"    {line}" for line in _SIMPLE[type(layer)](node, x, y)]
 
 

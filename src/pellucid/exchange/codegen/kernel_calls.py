@@ -27,10 +27,10 @@ from pellucid.exchange.codegen.weight_packing import (
     get_bias,
     pack_channels,
 )
-from pellucid.exchange.errors import export_error
+from pellucid.exchange.errors import export_error, find_writer
 from pellucid.network import layers as pl
 from pellucid.network.expression import Expression
-from pellucid.network.layers import Layer, Shape, find_entry
+from pellucid.network.layers import Layer, Shape
 from pellucid.network.layers.one_dimensional import expand_weight
 from pellucid.network.strided import View, joined_axes, transfers
 from pellucid.runs import ModelFile
@@ -119,7 +119,9 @@ def lower(file: ModelFile, *, lanes: int) -> KernelProgram:
             spec.role: np.asarray(file.weights[f"{planned.node.owner}.{spec.role}"])
             for spec in planned.layer.weights(*planned.shapes)
         }
-        find_entry(_WRITERS, planned.layer)(program, planned, weights)
+        find_writer(_WRITERS, planned.layer, "C and JavaScript")(
+            program, planned, weights
+        )
     return program
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.exchange.errors import find_writer
 from pellucid.exchange.keras import rearrange
 from pellucid.exchange.keras.entry import Entry, Source
 from pellucid.exchange.keras.pointwise import write_clip, write_pointwise
 from pellucid.exchange.keras.write_context import ZEROS, WriteContext, to_lists
 from pellucid.network import layers as pl
-from pellucid.network.layers import Input, Layer, find_entry
+from pellucid.network.layers import Input, Layer
 from pellucid.network.window import Pads, pads
 from pellucid.runs import ModelFile
 
@@ -52,7 +53,7 @@ def build_entries(file: ModelFile) -> tuple[list[Entry], dict[str, Source]]:
             entries=entries,
             holders=holders,
         )
-        find_entry(_WRITERS, node.layer)(context)
+        find_writer(_WRITERS, node.layer, "Keras")(context)
         values[node.name] = context.inputs[0]
     return entries, values
 

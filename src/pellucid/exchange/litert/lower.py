@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.codegen.weight_packing import fold_batch_norm
+from pellucid.exchange.errors import find_writer
 from pellucid.exchange.litert.graph import Graph, Value
 from pellucid.exchange.litert.layers import WRITERS
 from pellucid.exchange.litert.write_context import WriteContext
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
-from pellucid.network.layers import find_entry
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
@@ -98,7 +98,7 @@ def _write_node(
         shift=shift,
         is_rectified=relu is not None,
     )
-    made = find_entry(WRITERS, node.layer)(context)
+    made = find_writer(WRITERS, node.layer, "LiteRT")(context)
     places.update(dict.fromkeys(names, made))
 
 

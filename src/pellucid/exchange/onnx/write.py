@@ -12,13 +12,14 @@ import onnx
 from onnx import helper
 
 from pellucid.exchange.channels_first import find_flattened_images
+from pellucid.exchange.errors import find_writer
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx.builder import GraphBuilder
 from pellucid.exchange.onnx.layers import WRITERS
 from pellucid.exchange.onnx.read import CARD
 from pellucid.exchange.onnx.write_context import WriteContext
 from pellucid.network import Network
-from pellucid.network.layers import Input, Shape, find_entry
+from pellucid.network.layers import Input, Shape
 from pellucid.runs import ModelFile
 
 OPSET = 20  # the first with Gelu
@@ -44,10 +45,12 @@ def build_model(file: ModelFile) -> onnx.ModelProto:
     network = file.network
     builder = GraphBuilder(shares=bool(network.shared))
     values = _write_nodes(builder, network, file.weights)
+    entries = {name: values[name] for name in network.inputs}
+    _name_outputs(builder, network, values)
     graph = helper.make_graph(
         builder.nodes,
         network.name,
-        [_info(values[name], network.shapes[name]) for name in network.inputs],
+        [_info(value, network.shapes[name]) for name, value in entries.items()],
         [_info(values[name], network.shapes[name]) for name in network.outputs],
         builder.initializers,
     )
@@ -86,8 +89,7 @@ def _write_nodes(
             },
             image_shape=orders.get(node.name),
         )
-        values[node.name] = find_entry(WRITERS, node.layer)(context)
-    _name_outputs(builder, network, values)
+        values[node.name] = find_writer(WRITERS, node.layer, "ONNX")(context)
     return values
 
 

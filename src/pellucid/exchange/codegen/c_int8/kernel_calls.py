@@ -84,7 +84,8 @@ class OperatorContext:
         """Return where an input lies."""
         place = self.sources[i]
         if place is None:
-            raise ValueError(f"input {i} of {self.operator.kind} is a constant")
+            reason = f"input {i} of {self.operator.kind} must not be a constant"
+            raise export_error("C in int8", self.operator.who, reason)
         return place
 
     @property
@@ -396,7 +397,7 @@ def _pad(context: OperatorContext) -> None:
     pairs = np.asarray(context.inputs[1].array).tolist()
     fill = LOW if context.operator.kind == "PADV2" else context.zero
     sizes = context.inputs[0].shape[1:]
-    if any(pairs[-1]):
+    if any(pairs[-1]) or len(pairs) != 4:
         sizes = (prod(sizes[:-1]), sizes[-1], 1)
         pairs = [[0, 0], [0, 0], pairs[-1], [0, 0]]
     (_, (top, bottom), (left, right), _) = pairs
