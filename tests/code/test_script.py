@@ -106,10 +106,24 @@ def every_function() -> pl.Network:
     )
 
 
+def shared_layers() -> pl.Network:
+    """Layers called twice, in a row and on two branches."""
+    image = pl.Input(28, 28, 1)
+    x = pl.Conv2D(4, kernel_size=5, stride=3, activation="tanh")(image)
+    conv = pl.Conv2D(4, kernel_size=3, padding="same", activation="relu")
+    norm, each = pl.BatchNorm(momentum=0.7), pl.LayerNorm()
+    x = norm(conv(norm(conv(x))))
+    dense, first = pl.Dense(5, activation="sigmoid"), pl.Dense(5)
+    left, right = first(pl.GlobalAvgPool2D()(x)), first(pl.GlobalMaxPool2D()(x))
+    x = pl.Add()(each(dense(dense(left))), each(right))
+    return pl.Network(inputs=image, outputs=pl.Dense(10)(x), name="shared-layers")
+
+
 OWN = {
     "every-layer": every_layer,
     "every-function": every_function,
     "moved-elements": moved_elements,
+    "shared-layers": shared_layers,
 }
 
 
@@ -510,6 +524,30 @@ def test_a_folder_may_be_called_anything() -> None:
     script = write_script(network, "numpy", recipe=recipe_of(network), data='a "b" {c}')
     assert 'default=Path("a \\"b\\" {c}")' in script.text
     compile(script.text, "script.py", "exec")
+
+
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+def test_shared_weights_that_two_modules_would_hold_are_refused(framework: str) -> None:
+    image = pl.Input(28, 28, 1)
+    if framework == "torch":
+        dense, small = pl.Dense(12), pl.AvgPool2D(14)(image)
+        ends = [dense(pl.Flatten()(pl.Conv2D(3, kernel_size=1)(small)))]
+        ends += [dense(pl.Dense(12)(pl.GlobalAvgPool2D()(image)))]
+    else:  # whose "same" is these zeros at an odd size alone
+        conv = pl.Conv2D(3, kernel_size=3, stride=2, padding=1)
+        large = pl.Conv2D(1, kernel_size=1)(image)
+        small = pl.Conv2D(1, kernel_size=2)(image)
+        ends = [pl.GlobalAvgPool2D()(conv(x)) for x in (large, small)]
+    network = pl.Network(inputs=image, outputs=pl.Dense(10)(pl.Add()(*ends)))
+    with pytest.raises(pl.UnsupportedLayerError, match="shares, is written otherwise"):
+        write_script(network, framework, recipe=recipe_of(network), data="")
+
+
+def test_networks_of_several_outputs_are_refused() -> None:
+    x = pl.Dense(3)(image := pl.Input(4))
+    network = pl.Network(inputs=image, outputs=[x, pl.ReLU()(x)])
+    with pytest.raises(pl.NetworkError, match="must have one output; got 2: dense, re"):
+        write_script(network, "numpy", recipe=recipe_of(network), data="")
 
 
 def test_frozen_layers_are_refused() -> None:

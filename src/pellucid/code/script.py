@@ -143,7 +143,7 @@ def write_script(
         )
     file = name or file_name(network, framework)
     suffix = ".safetensors" if framework == "torch" else ".npz"
-    require_single("code", network)
+    require_single("code", network, sharing=True)
     refuse_integers("code", network)
     spec = ScriptSpec(
         network=network,

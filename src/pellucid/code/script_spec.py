@@ -94,6 +94,11 @@ class ScriptSpec:
         return all(node.inputs == (before,) for before, node in pairs)
 
     @property
+    def is_shared(self) -> bool:
+        """True where nodes share their weights."""
+        return bool(self.network.shared)
+
+    @property
     def is_image(self) -> bool:
         """True where an example has height, width and channels."""
         return len(self.network.input_shape) == 3
@@ -156,6 +161,18 @@ class ScriptSpec:
                 name += "_"
             found[node.name] = name
         return found
+
+    def check_alike(self, node: Node, mine: object, owner: object) -> None:
+        """Refuse a node that is written otherwise than the one it shares weights with.
+
+        Raises
+        ------
+        UnsupportedLayerError
+            With the node's layer.
+        """
+        if mine != owner:
+            reason = f"'{node.owner}', whose weights it shares, is written otherwise"
+            raise self.refuse(node, reason)
 
     def refuse(self, node: Node, reason: str) -> UnsupportedLayerError:
         """Return the error for a layer that the script cannot express exactly."""

@@ -59,7 +59,7 @@ def _lines(
 ) -> list[str]:
     """Return the lines that compute a node."""
     layer: Any = node.layer
-    weight, bias = f'w["{node.name}.weight"]', f'w["{node.name}.bias"]'
+    weight, bias = f'w["{node.owner}.weight"]', f'w["{node.owner}.bias"]'
     if isinstance(layer, nl.Conv2D | nl.ConvTranspose2D):
         options = _convolution(spec, node)
         if isinstance(layer, nl.ConvTranspose2D):
@@ -80,11 +80,11 @@ def _lines(
         words += [] if pads == NO_PADS else [str(pads)]
         return [call(f"{y} = {layer.stem[:3]}_pool", words)]
     if isinstance(layer, nl.BatchNorm):
-        words = [x[0], f'"{node.name}"', "w", "statistics", "changed"]
+        words = [x[0], f'"{node.owner}"', "w", "statistics", "changed"]
         words += [number(layer.momentum), number(layer.epsilon)]
         return [call(f"{y} = batch_norm", words)]
     if isinstance(layer, nl.LayerNorm):
-        words = [x[0], f'w["{node.name}.scale"]', f'w["{node.name}.offset"]']
+        words = [x[0], f'w["{node.owner}.scale"]', f'w["{node.owner}.offset"]']
         return [call(f"{y} = layer_norm", [*words, number(layer.epsilon)])]
     if isinstance(layer, nl.LocalResponseNorm):
         numbers = (layer.size, layer.alpha, layer.beta, layer.bias)
@@ -116,12 +116,12 @@ def _lines(
             return [call(f"{y} = largest", words)]
         return [wrap_assignment(f"    {y} = {OPERATORS[type(layer)].join(words)}")]
     if isinstance(layer, nl.PerImageNorm):
-        words = [x[0], f'w["{node.name}.scale"]', f'w["{node.name}.offset"]']
+        words = [x[0], f'w["{node.owner}.scale"]', f'w["{node.owner}.offset"]']
         groups = layer.groups_of(spec.shape(node)[-1])
         words += [str(groups), number(layer.epsilon)]  # type: ignore[attr-defined]
         return [call(f"{y} = group_norm", words)]
     if isinstance(layer, nl.PReLU):
-        words = [f"{x[0]} > 0", x[0], f'w["{node.name}.slope"] * {x[0]}']
+        words = [f"{x[0]} > 0", x[0], f'w["{node.owner}.slope"] * {x[0]}']
         return [call(f"{y} = jnp.where", words)]
     if isinstance(layer, nl.L2Normalize):
         return [call(f"{y} = l2_normalize", [x[0], number(layer.epsilon)])]

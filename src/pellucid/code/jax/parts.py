@@ -34,7 +34,7 @@ PARTS = {
         axes = tuple(range(x.ndim - 1))
         now = {mean: x.mean(axes), variance: x.var(axes)}
         for key, value in now.items():
-            old = momentum * statistics[key]
+            old = momentum * changed.get(key, statistics[key])
             changed[key] = old + (1 - momentum) * lax.stop_gradient(value)
     x_hat = (x - now[mean]) * lax.rsqrt(now[variance] + epsilon)
     return x_hat * w[f"{name}.scale"] + w[f"{name}.offset"]

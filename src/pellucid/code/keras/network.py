@@ -24,6 +24,7 @@ def _merged_name(layer: nl.Layer) -> str | None:
 
 
 #: what the function that makes the model speaks of
+_AROUND = ("layers.Cropping2D", "layers.ZeroPadding2D")  # of a layer's padding
 _TAKEN = frozenset(("DECAY", "KERNEL", "inputs", "keras", "layers"))
 
 
@@ -33,6 +34,7 @@ def _merges(spec: ScriptSpec) -> dict[str, Node]:
     for node in spec.nodes:
         readers = spec.network.consumers[node.name]
         takes = isinstance(node.layer, nl.Conv2D | nl.Dense | nl.ConvTranspose2D)
+        takes = takes and node.owner not in spec.network.shared
         if takes and len(readers) == 1 and _merged_name(readers[0].layer):
             is_cropped = isinstance(node.layer, nl.ConvTranspose2D)
             if not is_cropped:
@@ -86,7 +88,8 @@ def _model_text(spec: ScriptSpec, functions: Functions) -> str:
         for n in nodes
         if not is_operator(n)
     }
-    if spec.is_chain and not any(is_operator(n) for n in nodes):
+    is_plain = spec.is_chain and not spec.is_shared
+    if is_plain and not any(is_operator(n) for n in nodes):
         lines += ["    return keras.Sequential(", "        ["]
         lines += [f"            keras.Input(({shape})),"]
         for node in nodes:
@@ -97,6 +100,7 @@ def _model_text(spec: ScriptSpec, functions: Functions) -> str:
         return "\n".join([*lines, "        ]", "    )", ""])
     lines.append(f"    inputs = keras.Input(({shape}))")
     names = spec.identifiers(_TAKEN)
+    called = _layer_names(spec, names)
     names |= {name: names[source] for name, source in after.items()}
     names[spec.network.inputs[0]] = "inputs"
     for node in nodes:
@@ -105,12 +109,31 @@ def _model_text(spec: ScriptSpec, functions: Functions) -> str:
         if is_operator(node):
             lines += _operator_lines(spec, node, names[node.name], value)
             continue
+        layer = called.get(node.owner)
+        if node.weights_of is not None:
+            spec.check_alike(node, made[node.name], made[node.owner])
         for head, words in made[node.name]:
             name = names[node.name]
-            lines.append(call(f"{name} = {head}", words, tail=f"({value})"))
+            if layer is None or head in _AROUND:
+                lines.append(call(f"{name} = {head}", words, tail=f"({value})"))
+            else:
+                if node.weights_of is None:
+                    lines.append(call(f"{layer} = {head}", words))
+                lines.append(f"    {name} = {layer}({value})")
             value = name
     last = names[spec.network.outputs[0]]
     return "\n".join([*lines, f"    return keras.Model(inputs, {last})", ""])
+
+
+def _layer_names(spec: ScriptSpec, names: dict[str, str]) -> dict[str, str]:
+    """Return what layers that are called several times are called in the script."""
+    found: dict[str, str] = {}
+    for owner in spec.network.shared:
+        name = f"{names[owner]}_layer"
+        while name in names.values() or name in found.values():
+            name += "_"
+        found[owner] = name
+    return found
 
 
 def _layers(
@@ -124,5 +147,5 @@ def _layers(
     words += ["**KERNEL"] if extra and extra == shared_words(spec) else extra
     if spec.weights_file:
         has = node.layer.weights(*spec.network.input_shapes(node))
-        words += [f'name="{node.name}"'] if has else []
+        words += [f'name="{node.owner}"'] if has else []
     return [*before, (f"layers.{name}", words), *after]

@@ -18,6 +18,8 @@ def weights(spec: ScriptSpec, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the weights by name, in the order and layouts of Keras."""
     found = {}
     for node in spec.nodes:
+        if node.weights_of is not None:
+            continue
         for weight in node.layer.weights(*spec.network.input_shapes(node)):
             name = f"{node.name}.{weight.role}"
             array = np.asarray(arrays[name])

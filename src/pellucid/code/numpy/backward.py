@@ -61,7 +61,9 @@ def _backward_lines(
     wanted = [source for source in node.inputs if source in learners]
     weights = node.layer.weights(*spec.network.input_shapes(node))
     roles = [weight.role for weight in weights if weight.is_parameter]
-    targets = [f'grads["{node.name}.{role}"]' for role in roles]
+    names = [f'grads["{node.owner}.{role}"]' for role in roles]
+    is_again = any(n.owner == node.owner for n in _nodes_behind(spec, node))
+    targets = [f"grad_{role}" for role in roles] if is_again else names
     if not wanted and not roles:
         return []
     if isinstance(layer, nl.Arithmetic):
@@ -80,7 +82,16 @@ def _backward_lines(
         lines.append(f'    g["{x}"] = g["{x}"] + grad_x')
     if first is not None:
         reached.add(x)
+    if is_again:
+        pairs = zip(names, targets, strict=True)
+        lines += [wrap_assignment(f"    {n} = {n} + {part}") for n, part in pairs]
     return lines
+
+
+def _nodes_behind(spec: ScriptSpec, node: Node) -> list[Node]:
+    """Return the nodes that the backward pass has reached before."""
+    nodes = list(spec.logit_nodes)
+    return nodes[nodes.index(node) + 1 :]
 
 
 def _pass_on(source: str, grad: str, reached: set[str]) -> str:

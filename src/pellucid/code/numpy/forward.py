@@ -34,7 +34,7 @@ def value_of(name: str) -> str:
 
 def weight_of(node: Node, role: str) -> str:
     """Return a weight as the script names it."""
-    return f'w["{node.name}.{role}"]'
+    return f'w["{node.owner}.{role}"]'
 
 
 def _bias(layer: Any, node: Node) -> str:
@@ -190,7 +190,7 @@ def _norm_lines(spec: ScriptSpec, node: Node) -> Lines:
     epsilon = number(layer.epsilon)
     left = f"{hat}, {sigma}"
     if is_batch(layer):
-        words = [x, "statistics", f'"{name}"', "rng is not None"]
+        words = [x, "statistics", f'"{node.owner}"', "rng is not None"]
         words += [number(layer.momentum), epsilon]
         lines = [call(f"{left} = standardized", words)]
     else:

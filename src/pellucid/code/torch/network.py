@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pellucid.code.script_spec import ScriptSpec
+from pellucid.code.script_spec import ScriptSpec, flattened_shape
 from pellucid.code.text import WIDTH, call
 from pellucid.code.torch.layers import (
     MODULES,
@@ -14,6 +14,7 @@ from pellucid.code.torch.layers import (
     pointwise_classes,
 )
 from pellucid.code.torch.operators import OPERATORS, is_sequence
+from pellucid.network import layers as nl
 
 #: what `nn.Module` has, and what the module's own text says
 # fmt: off
@@ -134,8 +135,24 @@ def attributes(spec: ScriptSpec) -> dict[str, str]:
 
 
 def modules(spec: ScriptSpec) -> dict[str, Modules]:
-    """Return the modules of each node up to the logits, as text."""
-    return {node.name: module_lines(spec, node) for node in spec.logit_nodes}
+    """Return the modules of each node up to the logits, as text.
+
+    A node that shares weights has none: it calls the other's.
+    """
+    made = {node.name: module_lines(spec, node) for node in spec.logit_nodes}
+    for node in spec.logit_nodes:
+        if node.weights_of is not None:
+            mine, owner = (_layout(spec, n, made) for n in (node.name, node.owner))
+            spec.check_alike(node, mine, owner)
+    shared = [node.name for node in spec.logit_nodes if node.weights_of is not None]
+    return made | {name: [] for name in shared}
+
+
+def _layout(spec: ScriptSpec, name: str, made: Mapping[str, Modules]) -> object:
+    """Return what tells how a node's weights lie: its modules, and an order of rows."""
+    node = spec.network.node(name)
+    is_dense = isinstance(node.layer, nl.Dense)
+    return [*made[name], flattened_shape(spec.network, node) if is_dense else None]
 
 
 def model_text(spec: ScriptSpec) -> str:
@@ -196,7 +213,7 @@ def _forward(spec: ScriptSpec, made: Mapping[str, Modules]) -> list[str]:
         if type(node.layer) in OPERATORS:
             value = OPERATORS[type(node.layer)](spec, node, inputs)
         else:
-            value = f"self.{name}({inputs[0]})"
+            value = f"self.{names[node.owner]}({inputs[0]})"
         lines.append(f"{name} = {value}")
     lines = [line for text in lines for line in _broken(text)]
     last = lines.pop().split(" = ", 1)[1]

@@ -78,4 +78,4 @@ OPERATORS: dict[type[nl.Layer], Callable[[ScriptSpec, Node, list[str]], str]] = 
 
 def is_sequence(spec: ScriptSpec) -> bool:
     """Whether the network is written as one `nn.Sequential`."""
-    return spec.is_chain and not spec.has(*OPERATORS)
+    return spec.is_chain and not spec.is_shared and not spec.has(*OPERATORS)

@@ -32,6 +32,8 @@ def weights(spec: ScriptSpec, arrays: Mapping[str, Array]) -> dict[str, Array]:
     index = 0
     made, names = modules(spec), attributes(spec)
     for node in spec.logit_nodes:
+        if node.weights_of is not None:
+            continue
         count = len(made[node.name])
         place = str(index + count - 1)
         if not is_sequence(spec):
