@@ -13,6 +13,7 @@ from pellucid.runs import RunFolder
 from pellucid.training import Callback
 
 if TYPE_CHECKING:
+    from pellucid.explain import Symptom
     from pellucid.recipes import Outcome
     from pellucid.runs.recipe import Recipe
     from pellucid.training import EpochRecord, Trainer
@@ -129,6 +130,7 @@ def print_result(outcome: Outcome, *, json: bool, quiet: bool) -> None:
                 "tested_on": outcome.tested_on,
                 "training_s": outcome.training_s,
                 "compiling_s": outcome.compiling_s,
+                "symptoms": [symptom.to_json() for symptom in _diagnose(outcome)],
                 **_predictions(outcome),
             }
         )
@@ -143,10 +145,21 @@ def print_result(outcome: Outcome, *, json: bool, quiet: bool) -> None:
             f"{outcome.compiling_s:.2f} s of compiling"
         )
         say(f"Saved in {outcome.run}")
+        for symptom in _diagnose(outcome):
+            say(f"note: {symptom.text}\n      {symptom.advice}")
     if _is_small(outcome):
         answer(_small_table(outcome))
     for line in metric_lines(outcome.metrics, outcome.tested_on):
         answer(line)
+
+
+def _diagnose(outcome: Outcome) -> tuple[Symptom, ...]:
+    """Return what went wrong; nothing of the four points of a truth table."""
+    from pellucid.explain import diagnose
+
+    if _is_small(outcome):
+        return ()
+    return diagnose(outcome.model, outcome.history, outcome.test)
 
 
 def _best_epoch(outcome: Outcome) -> int | None:

@@ -13,6 +13,7 @@ from pellucid.explain.attributions import (
     attribution_picture,
 )
 from pellucid.explain.derivative import Derivative, Share, derivative
+from pellucid.explain.diagnosis import Symptom, diagnose
 from pellucid.explain.mistakes import mistakes_picture
 from pellucid.explain.picture import picture
 from pellucid.explain.probabilities import probabilities
@@ -38,6 +39,7 @@ __all__ = [
     "Place",
     "Share",
     "Step",
+    "Symptom",
     "Term",
     "WeightGradient",
     "arithmetic",
@@ -47,6 +49,7 @@ __all__ = [
     "attribution_picture",
     "derivative",
     "derivative_text",
+    "diagnose",
     "grad_cam",
     "guided_backpropagation",
     "integrated_gradients",
