@@ -139,6 +139,59 @@ def test_the_gradient_check_finds_a_planted_mistake_by_the_weight_s_name() -> No
 
 
 @dataclass(frozen=True)
+class Moments(pl.Layer):
+    """Mean of each channel, its square and sine; a buffer, weights that are shared."""
+
+    trainable: bool = True
+
+    def output_shape(self, *inputs: Any) -> Any:
+        return (inputs[0][-1], 3)
+
+    def weights(self, *inputs: Any) -> Any:
+        channels = inputs[0][-1]
+        center = pl.Constant(0.3)
+        return (
+            pl.WeightSpec(role="gain", shape=(channels, 1), initializer="ones"),
+            pl.WeightSpec(
+                role="center", shape=(channels,), initializer=center, is_parameter=False
+            ),
+        )
+
+    def means(self, x: Any, weights: Any) -> Any:
+        return (x.reshape(len(x), -1, x.shape[-1]) - weights["center"]).mean(1)
+
+    def forward(self, x: Any, weights: Any) -> Any:
+        y = self.means(x, weights)
+        return np.stack([y, y**2, np.sin(y)], -1) * weights["gain"]
+
+    def backward(self, x: Any, weights: Any, grad_y: Any) -> Any:
+        y, places = self.means(x, weights), x[0].size // x.shape[-1]
+        values = np.stack([y, y**2, np.sin(y)], -1)
+        slopes = np.stack([np.ones_like(y), 2 * y, np.cos(y)], -1)
+        grad = (grad_y * weights["gain"] * slopes).sum(-1)[:, None] / places
+        grad_x = np.broadcast_to(grad, (len(x), places, x.shape[-1]))
+        return grad_x.reshape(x.shape), {"gain": (grad_y * values).sum((0, 2))[:, None]}
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_weights_may_be_shared_frozen_or_no_parameters(trainable: bool) -> None:
+    image, layer = pl.Input(4, 4, 2), Moments(trainable=trainable)
+    sides = [layer(pl.Conv2D(5, kernel_size=size)(image)) for size in (2, 3)]
+    head = pl.Dense(3)(pl.Flatten()(pl.Concat()(*sides)))
+    net = pl.Network(inputs=image, outputs=head)
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((10, 4, 4, 2)), np.arange(10) % 3
+    found = []
+    for engine in ("numpy", "compiled"):
+        model = pl.Model(net, engine=engine, loss="cross_entropy", optimizer="adam")
+        losses = model.fit((x, y), epochs=2, batch_size=4, progress=False)["loss"]
+        assert (model.weights["moments.center"] == np.float32(0.3)).all()
+        assert (model.weights["moments.gain"] == 1).all() == (not trainable)
+        found.append(losses)
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
+@dataclass(frozen=True)
 class Broken(pl.Layer):
     """Does what ``how`` says."""
 

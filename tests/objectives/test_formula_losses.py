@@ -170,6 +170,8 @@ def test_labels_that_do_not_fit_are_named() -> None:
     ("make", "message"),
     [
         (lambda: pl.TracedLoss(lambda o, t: np.exp(o)), "pl.math alone"),
+        (lambda: pl.TracedLoss(lambda o, t: np.mean(o - t)), "not np.sum"),
+        (lambda: pl.TracedLoss(lambda o, t: np.where(o > t, o, t)), "not np.sum"),
         (lambda: pl.TracedLoss(lambda o, t: max(o, t)), "where\\(condition, a, b"),
         (lambda: pl.TracedLoss(lambda o, t: o[0]), "taken as x\\[..., k\\]"),
         (lambda: pl.TracedLoss(lambda o, t: 1.0), "must return an expression"),
@@ -201,7 +203,7 @@ def _variables() -> tuple[Any, Any]:
 
 
 def test_channels_that_do_not_exist_are_named_with_the_loss() -> None:
-    message = "loss 'own': channels 4 to 5 must be among the 3 there are"
+    message = r"loss 'own': channels \[..., 4\] must be among the 3 there are"
     with pytest.raises(pl.NetworkError, match=message):
         pl.TracedLoss(lambda o, t: o[..., 4]).program((3,))
     net = pl.Sequential(pl.Input(2), pl.Dense(4))

@@ -85,16 +85,21 @@ def run_backward(
         _checked(layer, f"input {i}", grad, x)
         for i, (grad, x) in enumerate(zip(several, inputs, strict=True))
     ]
-    if set(grads) != set(weights):
+    learned = parameter_roles(layer, [x.shape[1:] for x in inputs])
+    if set(grads) != set(learned):
         raise NetworkError(
             f"{layer.who}: backward must return a gradient for each of "
-            f"{', '.join(weights) or 'no weights'}; got {', '.join(grads) or 'none'}."
+            f"{', '.join(learned) or 'no weights'}; got {', '.join(grads) or 'none'}."
         )
     by_role = {
-        role: _checked(layer, role, grads[role], weight)
-        for role, weight in weights.items()
+        role: _checked(layer, role, grads[role], weights[role]) for role in learned
     }
     return tuple(grad_inputs), by_role
+
+
+def parameter_roles(layer: Layer, shapes: Sequence[Shape]) -> tuple[str, ...]:
+    """Return the roles of the weights that have gradients; buffers have none."""
+    return tuple(s.role for s in layer.weights(*shapes) if s.is_parameter)
 
 
 def _checked(layer: Layer, what: str, grad: object, like: Array) -> Array:

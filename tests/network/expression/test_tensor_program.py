@@ -80,6 +80,12 @@ def test_slices_are_moved_down_to_the_tensors() -> None:
     assert {made[:2] for made in program.gradients} == {(0, 4), (0, 1), (1, 3)}
 
 
+def test_slices_are_written_as_python_has_them() -> None:
+    shown = [repr(f) for f in (OUTPUT[..., 3], OUTPUT[..., 1:], OUTPUT[..., :-2])]
+    assert shown == ["output[..., 3]", "output[..., 1:]", "output[..., :-2]"]
+    assert repr((OUTPUT + 1)[..., -1] ** 2) == "(output + 1)[..., -1]**2"
+
+
 def test_what_is_the_same_everywhere_stays_one_number() -> None:
     program = tensor_program(m.mean(OUTPUT), 2, (("output", 4), ("target", 4)))
     ((*_, gradient),) = program.gradients

@@ -190,6 +190,13 @@ class Expression:
     def __rtruediv__(self, other: Any) -> Expression:
         return build("divide", other, self)
 
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        """Refuse NumPy's functions, which would take it for one object of an array."""
+        raise NetworkError(
+            "expression: a function must use operators and pl.math alone (pl.math.sum, "
+            "not np.sum); got one of NumPy's."
+        )
+
     #: a tensor is taken apart by ``[..., k]`` and `pellucid.math.split`
     __iter__ = None
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pellucid.errors import NetworkError
-from pellucid.network.expression.nodes import TENSOR_ARITY, Expression
+from pellucid.network.expression.nodes import TENSOR_ARITY, TO_THE_END, Expression
 from pellucid.network.expression.reverse import add_gradients
 from pellucid.network.expression.tape import ONE_NUMBER, Instruction, Tape
+from pellucid.network.expression.text import show_slice
 
 Cut = tuple[int, int]
 
@@ -174,9 +175,9 @@ class _Resolver:
             return first * each, (first + 1) * each
         start, stop, _ = slice(first, second).indices(width)
         is_inside = -width <= first < width and stop > start
-        if not is_inside or (second < 2**31 and not -width <= second <= width):
+        if not is_inside or (second < TO_THE_END and not -width <= second <= width):
             raise NetworkError(
-                f"channels {first} to {second} must be among the {width} there "
+                f"channels [..., {show_slice(node)}] must be among the {width} there "
                 f"are; got {inner!r}."
             )
         return start, stop

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pellucid.network.expression.evaluate import fold
-from pellucid.network.expression.nodes import Expression, topological
+from pellucid.network.expression.nodes import TO_THE_END, Expression, topological
 
 _WHOLE = 9  # binds tighter than any operator
 _UNARY, _PRODUCT, _SUM, _COMPARISON, _CHOICE = 4, 3, 2, 1, 0
@@ -94,7 +94,6 @@ PYTHON = Style(
         "mean_channels": 'pl.math.mean({0}, "channels")',
         "mean_positions": 'pl.math.mean({0}, "positions")',
         "part": "pl.math.split({0}, {2})[{1}]",
-        "slice": "{0:w}[..., {1}:{2}]",
         "sum": "pl.math.sum",
         "sum_channels": 'pl.math.sum({0}, "channels")',
         "sum_positions": 'pl.math.sum({0}, "positions")',
@@ -215,6 +214,8 @@ def _leaf(node: Expression, style: Style, names: Mapping[str, str]) -> _Text:
 
 def _apply(node: Expression, given: list[_Text], style: Style, x: str) -> _Text:
     name = node.operator
+    if name == "slice":
+        return _Text(f"{given[0]:w}[..., {show_slice(node)}]", _WHOLE)
     if name in style.functions:
         template = style.functions[name]
         given = list(given)
@@ -243,6 +244,14 @@ def _apply(node: Expression, given: list[_Text], style: Style, x: str) -> _Text:
     return _Text(
         f"{given[0].within(binding)} {sign} {given[1].within(binding + 1)}", binding
     )
+
+
+def show_slice(node: Expression) -> str:
+    """Return the channels that a slice takes: ``3``, ``2:5`` or ``2:``."""
+    start, stop = (int(number.value) for number in node.arguments[1:])
+    if stop == start + 1 or (start, stop) == (-1, TO_THE_END):
+        return str(start)
+    return f"{start or ''}:{'' if stop == TO_THE_END else stop}"
 
 
 def _is_indicator(node: Expression) -> bool:

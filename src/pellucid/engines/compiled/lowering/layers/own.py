@@ -12,7 +12,11 @@ from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.parameters import Layout
 from pellucid.engines.compiled.program.callbacks import Array, Images, flat
 from pellucid.engines.compiled.program.program_ir import BufferRef
-from pellucid.engines.own_layers import run_backward, run_forward
+from pellucid.engines.own_layers import (
+    parameter_roles,
+    run_backward,
+    run_forward,
+)
 from pellucid.network.layers import Layer, Shape
 from pellucid.network.node import Node
 
@@ -85,13 +89,14 @@ class BackwardCallback:
     grad_y: Images
     #: which inputs' gradients are wanted, how they lie, whether to add
     targets: tuple[tuple[int, Images, bool], ...]
-    trains: bool
+    #: the roles whose gradients are wanted
+    trained: tuple[str, ...]
 
     @property
     def arrays(self) -> int:
         """How many addresses it takes."""
         given = self.given
-        weights = len(given.weights) * (2 if self.trains else 1)
+        weights = len(given.weights) + len(self.trained)
         return len(given.maps) + weights + 1 + len(self.targets)
 
     def __call__(self, index: int, images: int, *places: int) -> None:
@@ -117,9 +122,10 @@ class BackwardCallback:
             to = m.view(place, images)
             mine = grads[i].reshape(to.shape)
             np.add(to, mine, out=to) if accumulate else np.copyto(to, mine)
-        if self.trains:
-            for role, to in given.by_role(take(len(given.weights))).items():
-                to += by_role[role]
+        shapes = dict(given.weights)
+        for role, place in zip(self.trained, left, strict=True):
+            to = _weight(place, shapes[role])
+            to += by_role[role]
 
 
 def lower(low: LoweringContext, node: Node) -> None:
@@ -138,22 +144,22 @@ def lower(low: LoweringContext, node: Node) -> None:
     )
 
     def back() -> None:
-        grad, trains = low.grads[node.name], low.trains(node) and bool(roles)
+        grad = low.grads[node.name]
+        trained = parameter_roles(layer, shapes) if low.trains(node) else ()
         wanted, places = [], []
         for i, source in enumerate(node.inputs):
             if source in low.learners:
                 to, accumulate = low.grad_target(source)
                 wanted.append((i, Images.of(to), accumulate))
                 places.append(BufferRef(to.buffer))
-        if not wanted and not trains:
+        if not wanted and not trained:
             return
         own = []
-        if trains:
-            for role, _ in roles:
-                low.clear_chunk_grad(node, role)
-                own.append(low.chunk_grad(node, role))
+        for role in trained:
+            low.clear_chunk_grad(node, role)
+            own.append(low.chunk_grad(node, role))
         backward = BackwardCallback(
-            given, shape, Images.of(grad), tuple(wanted), trains
+            given, shape, Images.of(grad), tuple(wanted), trained
         )
         low.call_back(
             backward,
