@@ -69,6 +69,16 @@ def test_binary(twins, end, smoothing):
     pair.check_learning(labels, sample_weight=WEIGHTS)
 
 
+def test_masks_of_one_channel_go_by_rows(twins):
+    image = layers.Input(4, 22, 2)
+    x = layers.Conv2D(1, kernel_size=2)(image)
+    network = Network(inputs=image, outputs=layers.Sigmoid()(x))
+    pair = twins(network, loss=BinaryCrossEntropy(label_smoothing=0.1))
+    labels = np.random.default_rng(0).integers(0, 2, (5, 3, 21, 1))
+    pair.check_learning(labels)
+    pair.check_learning(labels, sample_weight=WEIGHTS)
+
+
 @pytest.mark.parametrize("loss", [MeanSquaredError(), HalfSquaredErrorSum()])
 def test_squared_errors(twins, loss):
     labels = np.random.default_rng(0).random((5, 3, 2, 3))

@@ -22,6 +22,7 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     each_span,
     has_many,
     held,
+    spans,
 )
 from pellucid.engines.compiled.kernels.elementwise.softmax import (
     exponentials,
@@ -42,6 +43,12 @@ class LossSpec:
     z: ImageLayout
     grad: ImageLayout
     smoothing: float = 0.0
+
+    @property
+    def goes_by_rows(self) -> bool:
+        """Whether vectors are positions of a row, there being one channel."""
+        widths = {self.z.padded_channels, self.grad.padded_channels}
+        return widths == {1} and self.z.width > 1
 
 
 @kernel(z="f32*", labels="i64*", weight="f32*", loss="f32*", grad="f32*")
@@ -207,6 +214,14 @@ def element_loss(
     """loss = Σ over an example's numbers: binary cross entropy or squared errors."""
     channels = spec.z.channels
     total_loss, w = b.var(b.f32(0.0)), weight.load()
+    if spec.goes_by_rows:
+        with b.loop(spec.z.height) as i:
+            row = z + (i * spec.z.row + spec.z.at(0, 0))
+            to = grad + (i * spec.grad.row + spec.grad.at(0, 0))
+            places = (row, labels + i * spec.z.width, to)
+            _write_row(b, places, (w, total_loss), spec)
+        loss.store(total_loss.get())
+        return
     with b.loop(spec.z.height) as i, b.loop(spec.z.width) as j:
         position = (i * spec.z.width + j) * channels
         at = z + (i * spec.z.row + j * spec.z.padded_channels + spec.z.at(0, 0))
@@ -218,6 +233,25 @@ def element_loss(
     loss.store(total_loss.get())
 
 
+def _write_row(
+    b: Builder,
+    places: tuple[Pointer, Pointer, Pointer],
+    sums: tuple[Value, Var],
+    spec: LossSpec,
+) -> None:
+    """Write the gradient of a row of positions as vectors, and add their losses."""
+    (at, labels, to), (w, total_loss) = places, sums
+    row_loss = b.var(b.f32(0.0))
+    for start, lanes, many in spans(spec.z.width, b.lanes):
+        with b.loop(many) as k:
+            place = k * lanes + start
+            x, t = (p.vector(place, lanes=lanes) for p in (at, labels))
+            cost, slope = _element(b, x, t, spec)
+            row_loss.add(b.total(cost))
+            to.store(slope * w, place)
+    total_loss.add(row_loss.get())
+
+
 def _write_elements(
     b: Builder,
     places: tuple[Pointer, Pointer, Pointer],
@@ -226,21 +260,25 @@ def _write_elements(
 ) -> None:
     """Write one position's gradient and add its loss."""
     (at, labels, to), (w, total_loss) = places, sums
-    channels, e = spec.z.channels, spec.smoothing
+    channels = spec.z.channels
 
     def span(start: Number, lanes: int, mask: Value | None) -> None:
         t = exact(b, labels, start, lanes, channels)
         x = at.vector(start, lanes=lanes)
-        if spec.kind == "binary":
-            t = t * (1 - e) + e / 2
-            small = functions.exp(b, -b.absolute(x))
-            cost = b.maximum(x, 0.0) - x * t + functions.log1p_small(b, small)
-            slope = b.select(x < 0.0, small, b.like(1.0, x)) / (small + 1.0) - t
-        else:
-            error = x - t
-            cost = error * error
-            slope = error * 2.0 if spec.kind == "mse" else error
+        cost, slope = _element(b, x, t, spec)
         total_loss.add(b.total(held(b, mask, cost)))
         to.store(held(b, mask, slope * w), start)
 
     each_span(b, channel_spans(b, channels), span)
+
+
+def _element(b: Builder, x: Value, t: Value, spec: LossSpec) -> tuple[Value, Value]:
+    """Return the losses of a vector of elements, and their derivatives."""
+    if spec.kind == "binary":
+        e = spec.smoothing
+        t = t * (1 - e) + e / 2
+        small = functions.exp(b, -b.absolute(x))
+        cost = b.maximum(x, 0.0) - x * t + functions.log1p_small(b, small)
+        return cost, b.select(x < 0.0, small, b.like(1.0, x)) / (small + 1.0) - t
+    error = x - t
+    return error * error, error * 2.0 if spec.kind == "mse" else error
