@@ -11,6 +11,7 @@ import numpy as np
 from pellucid.data import Dataset
 from pellucid.explain.values import Array
 from pellucid.model import Model
+from pellucid.model.inputs import check_dataset
 from pellucid.network.layers import ReLU, ReLU6
 from pellucid.training import History
 
@@ -73,30 +74,32 @@ def diagnose(model: Model, history: History, data: Dataset) -> tuple[Symptom, ..
     tuple of Symptom
         The gravest first; empty if nothing is wrong, or too little is known.
     """
-    if len(model.network.inputs) > 1 or len(model.network.outputs) > 1 or not len(data):
+    if len(model.network.inputs) > 1 or len(model.network.outputs) > 1:
         return ()
-    some = data.subset(
-        np.linspace(0, len(data) - 1, min(len(data), _IMAGES)).astype(int)
-    )
-    found = [*_look_at_answers(model, history, some), *_look_at_course(history)]
+    data = check_dataset(data, "diagnose", model.network, model.loss)
+    count = min(len(data), _IMAGES)
+    some = data.subset(np.linspace(0, len(data) - 1, count).astype(int))
+    images = some.images[:]  # files are read here
+    found = [
+        *_look_at_answers(model, history, images, some.labels),
+        *_look_at_course(history),
+    ]
     scores = [*history["val_accuracy"], *history["accuracy"]]
     if found or not scores or max(scores) < _GOOD:
-        found += _look_for_dead_units(model, some.images)  # compiles on some engines
+        found += _look_for_dead_units(model, images)  # compiles on some engines
     return tuple(found)
 
 
 def _look_at_answers(
-    model: Model, history: History, data: Dataset
+    model: Model, history: History, images: Array, labels: Array
 ) -> Iterator[Symptom]:
     """Chance, one class for all, and labels that cannot be learned."""
     meaning = model.output_meaning
-    labels = np.asarray(data.labels)
     if meaning.kind not in ("classes", "binary") or meaning.is_per_pixel:
         return
-    answers = meaning.predict(model.predict(data.images)).ravel()
-    is_one_hot = labels.ndim == 2 and labels.shape[1] > 1
-    truth = labels.argmax(axis=-1) if is_one_hot else labels
-    truth = truth.ravel().astype(int)
+    output = model.predict(images)
+    answers = meaning.predict(output).ravel().astype(int)
+    truth = meaning.targets(labels, output.shape).ravel().astype(int)
     if len(truth) != len(answers) or len(truth) < 2 * meaning.class_count:
         return
     counts = np.bincount(truth, minlength=meaning.class_count)
@@ -104,7 +107,7 @@ def _look_at_answers(
     limit = chance + _SIGMAS * float(np.sqrt(chance * (1 - chance) / len(truth)))
     right = float((answers == truth).mean())
     names = model.class_names or meaning.class_names(model.classes)
-    given = np.bincount(answers.astype(int), minlength=len(counts))
+    given = np.bincount(answers, minlength=len(counts))
     if right <= min(limit, 0.999):
         yield from _at_chance(history, right, chance, meaning.class_count)
     if given.max() / len(truth) >= _ONE_CLASS and chance < 1 - _GAP:
