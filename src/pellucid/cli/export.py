@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pellucid.network import Network
 
 _IMAGES = 32  # each file is verified on
+#: by which losses of three updates may differ, of each loss
+TRAINING_TOLERANCE = 1e-3
 
 
 def export(
@@ -79,6 +81,8 @@ def export(
     rows = []
     for path, entry in targets.items():
         row = verify_file(loaded.model, path, images, entry.name)
+        if train and row["runtime"]:
+            row |= verify_training(loaded.model, path, images, entry.name)
         if entry.is_calibrated and row["runtime"] and splits is not None:
             row |= measure_accuracy(loaded.model, path, splits[1], entry.name)
         rows.append(row)
@@ -199,6 +203,21 @@ def verify_file(model: Any, path: Path, images: Any, name: str) -> dict[str, Any
     return proof.to_json()
 
 
+def verify_training(model: Any, path: Path, images: Any, name: str) -> dict[str, float]:
+    """Return how far losses of three updates are from the engine's; refuse if far."""
+    from pellucid.errors import ExchangeError
+    from pellucid.exchange.native.training import verify_training as verify
+    from pellucid.exchange.preprocess import preprocess_images
+
+    difference = verify(model, path, name, preprocess_images(model, images))
+    if not difference <= TRAINING_TOLERANCE:
+        raise ExchangeError(
+            f"export: '{path}' must train as the engine does; got losses that differ "
+            f"by {difference:.2g}. Please report the model."
+        )
+    return {"training_difference": difference}
+
+
 def unverified(path: Path, name: str, error: Exception) -> dict[str, Any]:
     """Return the row of a file that could not be run, with the reason."""
     from pellucid.exchange.verify_export import size_of
@@ -235,6 +254,12 @@ def print_report(rows: list[dict[str, Any]]) -> None:
         if "accuracy" in row:
             before, after = percent(row["accuracy_before"]), percent(row["accuracy"])
             answer(f"{row['format']}: test accuracy {before} before, {after} after")
+        if "training_difference" in row:
+            difference = row["training_difference"]
+            answer(
+                f"{row['format']}: losses of three training steps within "
+                f"{difference:.1e} of the engine's"
+            )
         if row["runtime"] is None:
             say(f"{row['format']}: {row['reason']}")
 

@@ -15,6 +15,7 @@ from pellucid import exchange
 from pellucid.cli import main
 from pellucid.exchange.native.run import link, runs_here
 from pellucid.exchange.native.targets import TARGETS, find_target
+from pellucid.exchange.native.training import verify_training
 
 EMULATED = ("aarch64", "armv7", "thumbv7em", "riscv64")
 HERE = [name for name in TARGETS if runs_here(TARGETS[name])]
@@ -51,15 +52,20 @@ def write(model: pl.Model, folder: Path, name: str, **options: Any) -> Path:
 def test_each_processor_gives_the_models_outputs(
     target: str, model: pl.Model, tmp_path: Path
 ) -> None:
-    path = write(model, tmp_path, "digits.a", target=target, train=target == "aarch64")
+    trains = target in ("aarch64", "thumbv7em")
+    path = write(model, tmp_path, "digits.a", target=target, train=trains)
     try:
         report = exchange.verify_export(model, path, images_of(model))
     except pl.MissingExtraError as error:
         pytest.skip(str(error))
     assert report.relative < 1e-5
+    if trains:
+        assert verify_training(model, path, "native", images_of(model)) < 1e-5
     name = model.network.weights[-1].name
     model.load_weights({**model.weights, name: np.array([9.0, 8.0, 7.0], np.float32)})
     assert exchange.verify_export(model, path, images_of(model)).relative > 1e-2
+    if trains:
+        assert verify_training(model, path, "native", images_of(model)) > 1e-2
 
 
 @pytest.mark.parametrize(
@@ -195,3 +201,7 @@ def test_the_command_line_names_the_targets(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["digits.pellucid"]
     assert main(["export", *given, "aarch64-windows"]) == 0
     assert "digits.a" in capsys.readouterr().out
+    if HERE and shutil.which("gcc"):
+        assert main(["export", *given[:3], "--train"]) == 0
+        said = capsys.readouterr().out
+        assert "native: losses of three training steps within" in said

@@ -8,11 +8,13 @@ and writes the outputs to stdout.
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import llvmlite.binding as llvm
+import numpy as np
 
 from pellucid.errors import ExchangeError, MissingExtraError
 from pellucid.exchange.native.targets import NativeTarget
@@ -59,8 +61,8 @@ target triple = "{triple}"
 @memory = internal global [{memory} x i8] zeroinitializer, align 64
 @given = internal global [{takes} x i8] zeroinitializer, align 64
 @made = internal global [{gives} x i8] zeroinitializer, align 64
-declare void @{prefix}_init(ptr)
-declare void @{prefix}_predict({kinds})
+{declared}
+declare void @{function}({kinds})
 
 @code = internal constant [{length} x i8] c"{code}", align 4
 
@@ -87,7 +89,7 @@ more:
   %whole = icmp uge {word} %next, {takes}
   br i1 %whole, label %predict, label %read
 predict:
-  call void @{prefix}_predict({arguments})
+  call void @{function}({arguments})
   br label %write
 write:
   %begin = phi {word} [ 0, %predict ], [ %end, %write ]
@@ -146,7 +148,20 @@ declare float @llvm.copysign.f32(float, float)
 """
 
 
-def run(
+class Call(NamedTuple):
+    """One call of a library: the function, its arguments in LLVM IR, what it reads.
+
+    ``takes`` and ``gives`` are the bytes of what is read from stdin into ``@given``
+    before it and written to stdout from ``@made`` after it.
+    """
+
+    function: str
+    arguments: list[str]
+    takes: int
+    gives: int
+
+
+def predict(
     library: Path,
     target: NativeTarget,
     *,
@@ -181,13 +196,70 @@ def run(
     ExchangeError
         If the program cannot be linked or does not run.
     """
+    arguments = []
+    for name, parts in zip(("given", "made"), sizes, strict=True):
+        starts_at = [sum(parts[:i]) for i in range(len(parts))]
+        arguments += [_place(name, at) for at in starts_at]
+    arguments.append("ptr @memory")
+    call = Call(f"{prefix}_predict", arguments, sum(sizes[0]), sum(sizes[1]))
+    code = _driver(target, call, memory, prefix if starts else None)
+    return _run(library, target, code, given)
+
+
+def train(
+    library: Path,
+    target: NativeTarget,
+    *,
+    prefix: str,
+    memory: int,
+    sizes: tuple[int, int],
+    count: int,
+    rate: float,
+    given: bytes,
+) -> list[float]:
+    """Return the losses of training steps.
+
+    Parameters
+    ----------
+    library, target, prefix, memory
+        As `predict` takes them.
+    sizes : pair of int
+        Bytes of a batch's images and of its labels.
+    count : int
+        Examples of a batch.
+    rate : float
+        Learning rate.
+    given : bytes
+        Images and labels of each step behind each other.
+
+    Raises
+    ------
+    MissingExtraError, ExchangeError
+        As `predict`.
+    """
+    (bits,) = struct.unpack("<Q", struct.pack("<d", np.float32(rate)))
+    numbers = f"i64 {count}", f"float 0x{bits:016X}"
+    places = _place("given", 0), _place("given", sizes[0])
+    arguments = [*places, *numbers, "ptr @made", "ptr @memory"]
+    call = Call(f"{prefix}_train_step", arguments, sum(sizes), 4)
+    code = _driver(target, call, memory, prefix)
+    losses = np.frombuffer(_run(library, target, code, given), np.float32)
+    return [float(loss) for loss in losses]
+
+
+def _place(name: str, at: int) -> str:
+    return f"ptr getelementptr (i8, ptr @{name}, i32 {at})"
+
+
+def _run(library: Path, target: NativeTarget, code: bytes, given: bytes) -> bytes:
+    """Link a program and a library, and run it."""
     linker = _require("ld.lld", "lld", target)
     emulator = _require(target.emulator[0], "qemu-user", target)
     folder = Path(library).parent
-    program, code = folder / "program.elf", folder / "program.o"
-    code.write_bytes(_driver(target, prefix, memory, sizes, starts=starts))
+    program, source = folder / "program.elf", folder / "program.o"
+    source.write_bytes(code)
     # -N: one segment that may be run, for the system calls among the constants
-    command = [linker, "-N", "-static", "-e", "_start", str(code), str(library)]
+    command = [linker, "-N", "-static", "-e", "_start", str(source), str(library)]
     _call([*command, "-o", str(program)], target, "linked")
     program.chmod(0o755)
     return _call(
@@ -220,40 +292,27 @@ def _call(
     return done.stdout
 
 
-def _driver(
-    target: NativeTarget,
-    prefix: str,
-    memory: int,
-    sizes: tuple[list[int], list[int]],
-    *,
-    starts: bool,
-) -> bytes:
-    """Return the program's object file."""
+def _driver(target: NativeTarget, call: Call, memory: int, starts: str | None) -> bytes:
+    """Return the program's object file; ``starts`` is the prefix of ``init``."""
     calls = _CALLS[target.triple.split("-")[0]]
-    arguments, code = [], bytes.fromhex(calls.code)
-    for name, parts in zip(("given", "made"), sizes, strict=True):
-        at = 0
-        for size in parts:
-            arguments.append(f"ptr getelementptr (i8, ptr @{name}, i32 {at})")
-            at += size
-    arguments.append("ptr @memory")
-    kinds = ", ".join("ptr" for _ in arguments)
+    code = bytes.fromhex(calls.code)
     text = _PROGRAM.format(
         triple=target.triple,
         memory=memory,
-        takes=sum(sizes[0]),
-        gives=sum(sizes[1]),
-        prefix=prefix,
-        kinds=kinds,
+        takes=call.takes,
+        gives=call.gives,
+        function=call.function,
+        kinds=", ".join(argument.split()[0] for argument in call.arguments),
         word=f"i{calls.bits}",
         code="".join(f"\\{byte:02X}" for byte in code),
         length=len(code),
         odd=int(calls.is_thumb),
-        init=f"  call void @{prefix}_init(ptr @memory)" if starts else "",
+        declared=f"declare void @{starts}_init(ptr)" if starts else "",
+        init=f"  call void @{starts}_init(ptr @memory)" if starts else "",
         read=calls.read,
         write=calls.write,
         exit=calls.exit,
-        arguments=", ".join(arguments),
+        arguments=", ".join(call.arguments),
     )
     machine = target.machine.open()
     module = llvm.parse_assembly(text)

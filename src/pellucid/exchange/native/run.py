@@ -142,7 +142,7 @@ def _emulate(
             f"{platform.system()} on {platform.machine()}."
         )
     begin = time.perf_counter()
-    made = emulate.run(
+    made = emulate.predict(
         path,
         target,
         prefix=library.prefix,
