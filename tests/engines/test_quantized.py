@@ -141,6 +141,10 @@ def test_bad_quantizations_are_refused():
         quantized(pl.ReLU(), output=0.5)
     with pytest.raises(pl.NetworkError, match="clamp must be one of relu, relu6"):
         quantized(pl.ReLU(), clamp="tanh")
+    with pytest.raises(pl.NetworkError, match="scale and zero point of the input"):
+        quantized(pl.AvgPool2D(2))
+    with pytest.raises(pl.NetworkError, match="must be a bilinear Resize in fixed"):
+        quantized(pl.Resize((4, 4), mode="nearest"), output=IMAGE)
     entry = pl.Input(3)
     added = quantized(pl.Add())(entry, entry)
     with pytest.raises(pl.NetworkError, match="one Quantization for each input"):

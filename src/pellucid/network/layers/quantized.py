@@ -7,6 +7,7 @@ max-pool) are the same as in a float network.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -49,6 +50,7 @@ QUANTIZABLE = (
 ARITHMETICS = ("fixed_point", "real")
 ROUNDINGS = ("away", "even")
 _DTYPES = ("int8", "int16")
+_RESIZES = [("bilinear", how) for how in ("half_pixel", "align_corners", "asymmetric")]
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ class Quantized(Layer):
             _choice(who, "clamp", self.clamp, tuple(CLAMPS))
         _choice(who, "arithmetic", self.arithmetic, ARITHMETICS)
         _choice(who, "weight_dtype", self.weight_dtype, _DTYPES)
+        self._check_scales()
         object.__setattr__(self, "operation", replace(self.operation, name=None))
 
     @property
@@ -155,6 +158,28 @@ class Quantized(Layer):
         """How errors name this layer."""
         kind = f"Quantized {type(self.operation).__name__}"
         return f"{kind} '{self.name}'" if self.name else kind
+
+    def _check_scales(self) -> None:
+        """Refuse what the arithmetic of a layer does not do."""
+        operation, is_real = self.operation, self.arithmetic == "real"
+        keeps = isinstance(operation, AvgPool1D | AvgPool2D) and not is_real
+        if isinstance(operation, Resize):
+            keeps = True
+            if is_real or (operation.mode, operation.coordinates) not in _RESIZES:
+                raise NetworkError(
+                    f"{self.who}: operation must be a bilinear Resize in fixed-point "
+                    "arithmetic, by half_pixel, align_corners or asymmetric; got "
+                    f"{operation!r}."
+                )
+        (first, *_), output = self.operands or (self.output,), self.output
+        is_same = first.zero_point == output.zero_point and math.isclose(
+            first.scale, output.scale, rel_tol=1e-5
+        )
+        if keeps and not is_same:
+            raise NetworkError(
+                f"{self.who}: output must have the scale and zero point of the input; "
+                f"got {output} for {first}."
+            )
 
     @property
     def limits(self) -> tuple[int, int]:
