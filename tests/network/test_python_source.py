@@ -84,7 +84,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "coordinates": ("asymmetric",),
     "rounding": ("floor", "even"),
     "input": (pl.Quantization(0.5, 3),),
-    "is_asymmetric": (True,),
+    "form": ("asymmetric", "uint8"),
     "output": (pl.Quantization(0.25, 130, "uint8"),),
     "operation": (pl.Conv2D(4, 3, padding="same"), pl.Sigmoid()),
     "operands": ((pl.Quantization(0.1),),),

@@ -45,6 +45,9 @@ def is_small(file: ModelFile, limit: int = LIMIT) -> bool:
 
 def examples(file: ModelFile) -> int:
     """Return how many examples a probe has, where the file leaves that open."""
+    layers = (node.layer for node in file.network.nodes)
+    if any(isinstance(layer, pl.Hybrid) and layer.form == "uint8" for layer in layers):
+        return 1  # of several, ONNX takes the range of all
     return 2 if is_small(file, _SEVERAL) else 1
 
 
@@ -196,7 +199,8 @@ def _tolerance(file: ModelFile) -> float:
     """Return what part of the largest output an output may be off by."""
     layers = (node.layer for node in file.network.nodes)
     is_rounded = any(
-        isinstance(layer, pl.Quantized) and layer.arithmetic == "real"
+        (isinstance(layer, pl.Quantized) and layer.arithmetic == "real")
+        or isinstance(layer, pl.Hybrid)
         for layer in layers
     )
     return _STEPS if is_rounded else _TOLERANCE

@@ -285,3 +285,61 @@ def test_a_scale_for_each_channel_of_a_value_is_refused():
     builder.add("DequantizeLinear", ["x_q", *scales], "y", axis=1)
     with pytest.raises(pl.ExchangeError, match=r"one scale and one zero point.*got 4"):
         read(builder.model())
+
+
+def dynamic(kind, weight, scale, zero, bias):
+    """A product of integers as onnxruntime's dynamic quantization writes it."""
+    is_conv = kind == "ConvInteger"
+    shape = [1, 4, 7, 6] if is_conv else [1, 40]
+    arrays = {"w": weight, "w_scale": scale, "w_zero": zero, "b": bias}
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"]),
+        helper.make_node(kind, ["q", "w", "zero", "w_zero"], ["sums"]),
+        helper.make_node("Cast", ["sums"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["scale", "w_scale"], ["step"]),
+        helper.make_node("Mul", ["floats", "step"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "b"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "one",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape[1:]])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8), shape
+
+
+DYNAMIC = {
+    "dense": lambda: dynamic(
+        "MatMulInteger",
+        RANDOM.integers(-128, 128, (40, 9), dtype=np.int8),
+        RANDOM.uniform(0.01, 0.03, 9).astype(np.float32),
+        np.zeros(9, np.int8),
+        RANDOM.normal(size=9).astype(np.float32),
+    ),
+    "conv with zero point": lambda: dynamic(
+        "ConvInteger",
+        RANDOM.integers(0, 256, (5, 4, 3, 3), dtype=np.uint8),
+        np.asarray(0.02, np.float32),
+        np.asarray(131, np.uint8),
+        RANDOM.normal(size=(1, 5, 1, 1)).astype(np.float32),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DYNAMIC)
+def test_a_product_of_integers_takes_the_range_of_each_example(in_runtime, name):
+    model, shape = DYNAMIC[name]()
+    graph, file = read(model)
+    graph.check(file)
+    assert [type(node.layer) for node in file.network.nodes] == [pl.Input, pl.Hybrid]
+    x = RANDOM.normal(0.4, 1, (6, *shape[1:])).astype(np.float32)
+    x[2] = 0
+    expected = np.concatenate([in_runtime(model, {"x": one[None]}) for one in x])
+    for engine in ("numpy", "compiled"):
+        found = from_file(file, engine=engine).predict(to_ours(x))
+        np.testing.assert_allclose(found, to_ours(expected), rtol=1e-5, atol=1e-5)
+    floats = from_file(dequantize(file), engine="numpy").predict(to_ours(x))
+    np.testing.assert_allclose(floats, to_ours(expected), atol=0.6)

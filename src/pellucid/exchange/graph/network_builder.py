@@ -373,12 +373,13 @@ class NetworkBuilder:
         The caller knows that nothing else reads x.
         """
         node = self.nodes[x.node]
-        if x is not self._latest or not isinstance(node.layer, _WITH_BIAS):
+        whole = node.layer if isinstance(node.layer, pl.Hybrid) else None
+        inner = node.layer if whole is None else whole.operation
+        if x is not self._latest or not isinstance(inner, _WITH_BIAS) or inner.bias:
             return None
-        if node.layer.bias:
-            return None
-        bias = self.per_channel(ref, x, constant)
-        self.nodes[x.node] = node.with_layer(replace(node.layer, bias=True))
+        bias, layer = self.per_channel(ref, x, constant), replace(inner, bias=True)
+        made = layer if whole is None else replace(whole, operation=layer)
+        self.nodes[x.node] = node.with_layer(made)
         self.weights[f"{x.node}.bias"] = bias
         return x
 

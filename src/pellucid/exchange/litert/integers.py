@@ -234,7 +234,8 @@ def _hybrid(op: OperatorView, reader: Reader | None, sources: list[Value]) -> An
         is_asymmetric = len(scales.scale) == channels > 1 or (
             op.operator.kind == "DEPTHWISE_CONV_2D"
         )
-    layer = pl.Hybrid(node.layer, is_asymmetric, name=name)
+    form = "asymmetric" if is_asymmetric else "symmetric"
+    layer = pl.Hybrid(node.layer, form, name=name)
     op.builder.nodes[name] = node.with_layer(layer)
     scale = np.broadcast_to(scales.scale.astype(np.float32), channels).copy()
     op.builder.weights[f"{name}.scale"] = scale

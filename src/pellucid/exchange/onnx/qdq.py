@@ -19,6 +19,9 @@ from pellucid.network.quantization import RANGES, Quantization
 
 #: kind in the IR of an operator that computes with integers
 KIND = "quantized"
+#: … and of one that makes integers of its input, and floats of their products
+HYBRID = "hybrid"
+_DYNAMIC = {"ConvInteger", "MatMulInteger"}
 WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 _BINARY = {"Add", "Mul", "Sub"}
 LOOKUPS = {
@@ -103,6 +106,9 @@ def quantization_of(graph: Graph, operator: Operator) -> Quantization | None:
 def find_quantized(graph: Graph, origins: dict[str, Origin]) -> None:
     """Join operators with the pairs around them, where all of these are there."""
     for operator in list(graph.operators):
+        if getattr(operator.foreign, "op_type", "") in _DYNAMIC:
+            _join_dynamic(graph, operator)
+    for operator in list(graph.operators):
         kind = getattr(operator.foreign, "op_type", "")
         if kind in _KINDS and operator in graph.operators:
             _join(graph, operator, origins)
@@ -144,6 +150,44 @@ def _join(graph: Graph, operator: Operator, origins: dict[str, Origin]) -> None:
         graph.operators.remove(gone)
     graph.makers[operator.output] = operator
     graph.changed()
+
+
+def _join_dynamic(graph: Graph, operator: Operator) -> None:
+    """Join an integer product with the range before it and the scales behind it."""
+    x, weight, *zeros = [*operator.inputs, "", ""][:4]
+    maker = graph.made_by(x, "DynamicQuantizeLinear")
+    array, zero = graph.constants.get(weight), graph.constants.get(zeros[1])
+    cast = _only_reader(graph, operator.output, "Cast")
+    scaled = cast and _only_reader(graph, cast.output, "multiply")
+    if maker is None or array is None or not scaled or zeros[0] != maker.outputs[2]:
+        return
+    (other,) = (name for name in scaled.inputs if name != cast.output)  # type: ignore[union-attr]
+    product = graph.made_by(other, "multiply")
+    scales = [] if product is None else [*product.inputs]
+    if maker.outputs[1] not in scales:
+        return
+    scales.remove(maker.outputs[1])
+    scale = graph.constants.get(scales[0])
+    if scale is None:
+        return
+    axis = 0 if operator.foreign.op_type == "ConvInteger" else 1
+    origin = origin_of([array, scale, zero], axis)
+    if origin is None:
+        return
+    graph.constants[f"{weight}/integers"] = origin.integers
+    operator.inputs = [maker.inputs[0], f"{weight}/integers"]
+    operator.outputs = list(scaled.outputs)
+    operator.kind, operator.attributes = HYBRID, {"weight_scale": scale.ravel()}
+    for gone in (cast, scaled):
+        graph.operators.remove(gone)  # type: ignore[arg-type]
+    graph.makers[operator.output] = operator
+    graph.changed()
+
+
+def _only_reader(graph: Graph, value: str, kind: str) -> Operator | None:
+    readers = graph.readers(value)
+    is_only = graph.count(value) == 1 and len(readers) == 1
+    return readers[0] if is_only and readers[0].kind == kind else None
 
 
 def _counts_elements(operator: Operator) -> bool:

@@ -15,6 +15,7 @@ from pellucid.engines.registry import as_engine
 from pellucid.exchange.graph import quantized
 from pellucid.exchange.graph.ir import Operator
 from pellucid.exchange.graph.tensor import Array, Tensor
+from pellucid.exchange.onnx import windows
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.exchange.onnx.qdq import LOOKUPS, MOVES, WEIGHTED
 from pellucid.network import Network
@@ -53,6 +54,28 @@ def read_quantized(op: OperatorView, operator: Operator, reader: Any) -> Tensor:
         if name in builder.weights:
             builder.weights[name] = builder.weights[name].astype(kept)
     quantized.give_factors(builder, op.ref, node, given["weight_scale"])
+    return made
+
+
+def read_hybrid(op: OperatorView, operator: Operator) -> Tensor:
+    """Return what a product of integers makes, which are those of the input's range."""
+    builder, before = op.builder, set(op.builder.nodes)
+    if op.operator == "ConvInteger":
+        made = windows.conv(op)
+    else:
+        made = builder.dense(op.ref, op.tensor(), op.weight(1, 2), None)
+    name = next(n for n in reversed(builder.nodes) if f"{n}.weight" in builder.weights)
+    if name in before:
+        op.refuse("make a layer of its own", name)
+    node, scale = builder.nodes[name], operator.attributes["weight_scale"]
+    channels = made.shape[-1]
+    if scale.size not in (1, channels):
+        op.refuse(f"have a scale, or {channels}", f"{scale.size}")
+    dtype = op.constant(1).dtype.name
+    layer = pl.Hybrid(node.layer, "uint8", weight_dtype=dtype, name=name)
+    builder.nodes[name] = node.with_layer(layer)
+    filled = np.broadcast_to(scale.astype(np.float32), channels).copy()
+    builder.weights[f"{name}.scale"] = filled
     return made
 
 

@@ -40,9 +40,9 @@ from pellucid.exchange.onnx.about import read_about
 from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.exchange.onnx.operators import READERS
-from pellucid.exchange.onnx.qdq import KIND, find_quantized
+from pellucid.exchange.onnx.qdq import HYBRID, KIND, find_quantized
 from pellucid.exchange.onnx.qlinear import NAMES as QLINEAR
-from pellucid.exchange.onnx.quantized import read_quantized
+from pellucid.exchange.onnx.quantized import read_hybrid, read_quantized
 from pellucid.exchange.onnx.translate import Translator
 from pellucid.network.layers import Quantize, Shape
 from pellucid.network.quantization import Quantization
@@ -410,7 +410,9 @@ class Graph:
         op = OperatorView(
             operator, inputs, context, opset=self.opset, float_type=self.float_type
         )
-        op.is_integer = operator.kind == KIND
+        op.is_integer = operator.kind in (HYBRID, KIND)
+        if operator.kind == HYBRID:
+            return read_hybrid(op, operator)
         reader = READERS.get(op.operator)
         if reader is None:
             op.refuse("be an operator that a layer expresses exactly", op.operator)

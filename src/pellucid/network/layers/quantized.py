@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pellucid.errors import NetworkError
-from pellucid.network import checks
 from pellucid.network.layers.activation import Softmax
 from pellucid.network.layers.base import Layer, SameShape, Shape, WeightSpec
 from pellucid.network.layers.channelwise import Rescale
@@ -49,6 +48,7 @@ QUANTIZABLE = (
 )
 ARITHMETICS = ("fixed_point", "real")
 ROUNDINGS = ("away", "even")
+FORMS = ("symmetric", "asymmetric", "uint8")
 _DTYPES = ("int8", "int16")
 _RESIZES = [("bilinear", how) for how in ("half_pixel", "align_corners", "asymmetric")]
 
@@ -229,15 +229,19 @@ class Hybrid(Layer):
     ----------
     operation : Conv1D, Conv2D or Dense
         What is computed, as in a float network.
-    is_asymmetric : bool
-        Whether the range is that from the least to the largest number, in 256 steps,
-        instead of one around 0, in 255.
+    form : {"symmetric", "asymmetric", "uint8"}
+        The integers: from −127 to 127 of a range around 0; from −128 to 127, or from 0
+        to 255 as ONNX's DynamicQuantizeLinear makes them, of the range from the least
+        to the largest number. The last is of an example, whatever the operation.
+    weight_dtype : {"int8", "int16"}
+        Of the weight, counted from its zero point.
     name : str, optional
         Node name.
     """
 
     operation: Layer
-    is_asymmetric: bool = False
+    form: str = "symmetric"
+    weight_dtype: str = "int8"
 
     stem: ClassVar[str] = "hybrid"
 
@@ -247,7 +251,8 @@ class Hybrid(Layer):
                 f"{self.who}: operation must be one of Conv1D, Conv2D, Dense; "
                 f"got {self.operation!r}."
             )
-        checks.boolean(self.who, "is_asymmetric", self.is_asymmetric)
+        _choice(self.who, "form", self.form, FORMS)
+        _choice(self.who, "weight_dtype", self.weight_dtype, _DTYPES)
         object.__setattr__(self, "operation", replace(self.operation, name=None))
 
     @property
@@ -263,7 +268,7 @@ class Hybrid(Layer):
     def weights(self, *inputs: Shape) -> tuple[WeightSpec, ...]:
         """Return integer weights, float bias, and the weights' scales; all constant."""
         weight, *bias = self.operation.weights(*inputs)
-        made = [_buffer("weight", weight.shape, "int8")]
+        made = [_buffer("weight", weight.shape, self.weight_dtype)]
         made += [_buffer("bias", spec.shape, "float32") for spec in bias]
         return (*made, _buffer("scale", weight.shape[-1:], "float32"))
 

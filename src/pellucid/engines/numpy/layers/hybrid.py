@@ -26,11 +26,10 @@ def hybrid(
     del mode
     x = inputs[0].astype(np.float32)
     operation: Any = layer.operation
-    axes = (-1,) if isinstance(operation, Dense) else tuple(range(1, x.ndim))
-    quantize = _asymmetric if layer.is_asymmetric else _symmetric
-    q, scale = quantize(x, axes)
+    has_rows = isinstance(operation, Dense) and layer.form != "uint8"
+    q, scale = _FORMS[layer.form](x, (-1,) if has_rows else tuple(range(1, x.ndim)))
     sums = _sums(operation, q, weights["weight"]).astype(np.float32)
-    if layer.is_asymmetric and getattr(operation, "groups", 0) == 1:
+    if layer.form == "asymmetric" and getattr(operation, "groups", 0) == 1:
         y = sums * weights["scale"] * scale
     else:
         y = sums * (scale * weights["scale"])
@@ -72,3 +71,16 @@ def _asymmetric(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     inverse = (1.0 / step.astype(np.float64)).astype(np.float32)
     q = np.clip(round_away(point + x * inverse), -128, 127)
     return q - point, step
+
+
+def _uint8(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Return q counted from the zero point, and the step, as ONNX makes them."""
+    low = np.minimum(x.min(axis=axes, keepdims=True), 0)
+    high = np.maximum(x.max(axis=axes, keepdims=True), 0)
+    step = (high - low) / np.float32(255)
+    step = np.where(step == 0, np.float32(1), step)
+    point = np.clip(np.rint(-low / step), 0, 255)
+    return np.clip(np.rint(x / step) + point, 0, 255) - point, step
+
+
+_FORMS = {"symmetric": _symmetric, "asymmetric": _asymmetric, "uint8": _uint8}

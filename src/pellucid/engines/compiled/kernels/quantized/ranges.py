@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import clear
 from pellucid.engines.compiled.kernels.layout import ImageLayout
+
+Form = Literal["symmetric", "asymmetric", "uint8"]
+#: the smallest and the largest integer
+_ENDS = {
+    "symmetric": (-127.0, 127.0),
+    "asymmetric": (-128.0, 127.0),
+    "uint8": (0.0, 255.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +28,7 @@ class Ranges:
 
     x: ImageLayout
     q: ImageLayout
-    is_asymmetric: bool
+    form: Form
     is_per_pixel: bool
 
 
@@ -46,11 +56,11 @@ def _quantize(
 ) -> None:
     """Quantize so many rows and columns together."""
 
-    def each(body: object) -> None:
+    def each(body: Callable[[Value, Value], None]) -> None:
         with b.loop(size[0]) as i, b.loop(size[1]) as j, b.loop(spec.x.channels) as c:
             at = i * spec.x.row + j * spec.x.padded_channels + spec.x.at(0, 0)
             to = i * spec.q.row + j * spec.q.padded_channels + spec.q.at(0, 0)
-            body(x.load(at + c), to + c)  # type: ignore[operator]
+            body(x.load(at + c), to + c)
 
     low, high = b.var(0.0), b.var(0.0)
 
@@ -59,17 +69,19 @@ def _quantize(
         high.set(b.larger(value, high.get()))
 
     each(widen)
-    find = _asymmetric if spec.is_asymmetric else _symmetric
-    scale, inverse, point = find(b, low.get(), high.get())
+    scale, inverse, point = _FORMS[spec.form](b, low.get(), high.get())
     step.store(scale)
-    least, most = (-128.0, 127.0) if spec.is_asymmetric else (-127.0, 127.0)
+    least, most = _ENDS[spec.form]
 
     def write(value: Value, place: Value) -> None:
-        steps = b.product(value, inverse)
-        steps = steps + point if spec.is_asymmetric else steps
-        rounded = b.call_intrinsic("llvm.round", steps)
+        if spec.form == "uint8":
+            rounded = b.call_intrinsic("llvm.roundeven", value / scale) + point
+        else:
+            steps = b.product(value, inverse)
+            steps = steps + point if spec.form == "asymmetric" else steps
+            rounded = b.call_intrinsic("llvm.round", steps)
         kept = b.smaller(b.larger(rounded, least), most)
-        q.store(kept - point if spec.is_asymmetric else kept, place)
+        q.store(kept if spec.form == "symmetric" else kept - point, place)
 
     each(write)
 
@@ -97,3 +109,14 @@ def _asymmetric(b: Builder, low: Value, high: Value) -> tuple[Value, Value, Valu
     step = b.narrow(scale)
     inverse = b.narrow(b.like(1.0, wide) / b.f64(step))
     return step, inverse, b.narrow(point)
+
+
+def _uint8(b: Builder, low: Value, high: Value) -> tuple[Value, Value, Value]:
+    """Return step, its inverse (which is not used), and the zero point."""
+    step = (high - low) / 255.0
+    step = b.select(step > 0.0, step, b.f32(1.0))
+    point = b.call_intrinsic("llvm.roundeven", -low / step)
+    return step, step, b.smaller(b.larger(point, 0.0), 255.0)
+
+
+_FORMS = {"symmetric": _symmetric, "asymmetric": _asymmetric, "uint8": _uint8}

@@ -79,15 +79,16 @@ def lower_hybrid(low: LoweringContext, node: Node) -> None:
         raise TypeError(type(layer))
     operation = _operation(layer)
     x, y = low.source(node), low.output(node.name)
-    is_dense = isinstance(operation, pl.Dense)
+    form: Any = layer.form
+    has_rows = isinstance(operation, pl.Dense) and form != "uint8"
     halo = input_halo(node, x.map, y.map) or NO_HALO
     q = low.scratch(
         f"{node.name} integers", low.plain_map(node.inputs[0]).with_halo(halo)
     )
-    steps = low.buffer(f"{node.name} steps", x.map.width if is_dense else 1, "image")
+    steps = low.buffer(f"{node.name} steps", x.map.width if has_rows else 1, "image")
     low.step(
         ranges.quantize_by_range,
-        ranges.Ranges(x.map, q.map, layer.is_asymmetric, is_dense),
+        ranges.Ranges(x.map, q.map, form, has_rows),
         BufferRef(x.buffer),
         BufferRef(q.buffer),
         BufferRef(steps),
@@ -95,11 +96,11 @@ def lower_hybrid(low: LoweringContext, node: Node) -> None:
     )
     sum_spec = _describe(layer, q.map, y.map)
     has_bias: bool = operation.bias  # type: ignore[attr-defined]
-    scales_first = layer.is_asymmetric and getattr(operation, "groups", 0) == 1
+    scales_first = form == "asymmetric" and getattr(operation, "groups", 0) == 1
     scales = low.weight(node, "scale")
     low.step(
         sums.conv_hybrid,
-        sums.HybridSums(sum_spec, has_bias, scales_first, is_dense),
+        sums.HybridSums(sum_spec, has_bias, scales_first, has_rows),
         BufferRef(q.buffer),
         low.weight(node, "weight"),
         low.weight(node, "bias") if has_bias else scales,
@@ -142,9 +143,9 @@ def _describe(
     layer: Quantized | pl.Hybrid, x: ImageLayout, y: ImageLayout
 ) -> sums.Sums:
     operation: Any = _operation(layer)
-    has_bias, most, scaling = False, _MOST["int8"], None
+    has_bias, most, scaling = False, _MOST[layer.weight_dtype], None
     if isinstance(layer, Quantized):
-        has_bias, most = operation.bias, _MOST[layer.weight_dtype]
+        has_bias = operation.bias
         scaling = _scaling(layer, y)
     if isinstance(operation, pl.Dense):
         one = (1, 1)
