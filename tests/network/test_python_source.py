@@ -82,6 +82,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "size": (3,),
     "trainable": (False,),
     "coordinates": ("asymmetric",),
+    "cubic": (-0.5,),
     "rounding": ("floor", "even"),
     "input": (pl.Quantization(0.5, 3),),
     "form": ("asymmetric", "uint8"),
