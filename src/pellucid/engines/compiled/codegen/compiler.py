@@ -15,7 +15,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from pellucid.engines import dropout
-from pellucid.engines.compiled.codegen import KernelModule, cache, passes
+from pellucid.engines.compiled.codegen import KernelModule, cache, passes, system_calls
 from pellucid.engines.compiled.codegen.cpu import Target
 
 #: compiling that takes longer than this many seconds says so
@@ -101,6 +101,7 @@ def _loaded(
         parts = passes.cut(str(unit.module), unit.written_out)
         objects = [_compiled(part, machine, what) for part in parts if part]
         cache.write(key, cache.pack(objects))
+    system_calls.provide()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     for one in objects:
         engine.add_object_file(llvm.ObjectFileRef.from_data(one))

@@ -184,6 +184,8 @@ def submit(
     with b.when(sleepers > 0):
         write = b.unit.declare("write", I64, [I32, PTR, I64])
         bytes_ = b.scratch("i64", 8)
+        for i in range(8):  # zeros: Windows reads other bytes as ends of lines or files
+            bytes_.store(0, i)
         count = b.smaller(sleepers, 64)
         b.ir.call(write, [b.ir.trunc(pipe.v, I32), bytes_.v, count.v])
     _run_job(b, pool, b.i64(0))
