@@ -233,3 +233,23 @@ def test_channels_that_do_not_exist_are_named_with_the_loss() -> None:
 def test_a_damaged_file_s_loss_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(pl.NetworkError):
         loss_from_json(document)
+
+
+def test_losses_are_measured_beside_the_one_that_is_trained_on() -> None:
+    x, y = np.random.default_rng(0).random((9, 4)), np.arange(9) % 3
+    for activation in (None, "softmax"):
+        network = pl.Sequential(pl.Input(4), pl.Dense(3, activation=activation))
+        loss = pl.Focal(activation="softmax")
+        model = pl.Model(network, engine="numpy", loss=loss, optimizer="sgd")
+        found = model.evaluate((x, y), metrics=[loss, pl.CrossEntropy(), "accuracy"])
+        assert found["focal_loss"] == pytest.approx(found["loss"], rel=1e-5)
+        assert found["cross_entropy_loss"] > found["focal_loss"]
+    history = model.fit((x, y), epochs=1, metrics=loss, progress=False)
+    assert history["focal_loss"][0] > 0
+    masks = pl.Sequential(pl.Input(2, 2, 1), pl.Conv2D(1, 1, activation="sigmoid"))
+    model = pl.Model(masks, engine="numpy", loss="dice")
+    images, labels = x.reshape(9, 2, 2, 1), x.reshape(9, 2, 2, 1) > 0.5
+    found = model.evaluate((images, labels), metrics=pl.Dice())
+    assert found["dice_loss"] == pytest.approx(found["loss"], rel=1e-5)
+    with pytest.raises(pl.NetworkError, match="must have a formula"):
+        model.evaluate((images, labels), metrics=pl.HalfSquaredErrorSum())

@@ -159,9 +159,29 @@ class FormulaLoss(Loss):
         total: float | None = None,
     ) -> tuple[float, Array]:
         """Return the loss and its gradient with respect to ``output``."""
+        each, grad = self.each(output, np.asarray(labels))
+        return mean_of_examples(each, grad, sample_weight, total)
+
+    def each(self, output: Array, labels: Array) -> tuple[Array, Array]:
+        """Return the loss of each example and its gradient.
+
+        Parameters
+        ----------
+        output : ndarray, shape (N, …)
+            The network's, or logits.
+        labels : ndarray
+            As `check_labels` returned them.
+
+        Returns
+        -------
+        value : ndarray, shape (N,)
+            Each example's loss.
+        grad : ndarray, shape (N, …)
+            Its derivative by the output.
+        """
         shape = output.shape
         z = output.reshape(shape[0], prod(shape[1:-1]), shape[-1])
-        t = self.arrange_labels(np.asarray(labels), shape, output.dtype)
+        t = self.arrange_labels(labels, shape, output.dtype)
         program = self.program(shape[1:])
         with np.errstate(all="ignore"):
             done = run(
@@ -174,7 +194,7 @@ class FormulaLoss(Loss):
         grad = np.zeros_like(z)
         for start, stop, i in program.gradients:
             grad[..., start:stop] += done[i]
-        return mean_of_examples(each, grad.reshape(shape), sample_weight, total)
+        return each, grad.reshape(shape)
 
 
 @functools.lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pellucid.errors import NetworkError
 from pellucid.objectives.loss import Loss
+from pellucid.objectives.loss_metric import LossMetric
 from pellucid.objectives.metric_function import PREFIX, MetricFunction
 from pellucid.objectives.output_meaning import Kind, OutputMeaning, per_example
 
@@ -19,7 +20,7 @@ Array = npt.NDArray[Any]
 #: from output and labels to one value for each example, shape (N,)
 Metric = Callable[[Array, Array], Array]
 MetricCallable = Callable[..., Any]
-Metrics = str | MetricCallable | Sequence[str | MetricCallable]
+Metrics = str | Loss | MetricCallable | Sequence[str | Loss | MetricCallable]
 
 _TOP = 5
 
@@ -176,6 +177,8 @@ def _named(meaning: OutputMeaning, one: str | MetricCallable) -> tuple[str, Metr
     """Return a metric with its name."""
     if not isinstance(one, str):
         function = MetricFunction(one)
+        if isinstance(one, LossMetric):
+            return function.name, partial(one.of_output, meaning)
         return function.name, function
     rule = _RULES.get(one)
     if rule is None:
@@ -234,7 +237,9 @@ def metric_list(given: Metrics) -> tuple[str | MetricCallable, ...]:
     NetworkError
         If one is neither a name nor a function.
     """
-    several = (given,) if isinstance(given, str) or callable(given) else tuple(given)
+    is_one = isinstance(given, str | Loss) or callable(given)
+    listed: list[Any] = [given] if is_one else list(given)  # type: ignore[arg-type]
+    several = tuple(LossMetric(v) if isinstance(v, Loss) else v for v in listed)
     for one in several:
         if not isinstance(one, str) and (not callable(one) or isinstance(one, type)):
             raise NetworkError(
