@@ -154,7 +154,7 @@ if TYPE_CHECKING:
         Yolo,
     )
     from pellucid.published import zoo
-    from pellucid.training import Callback, EarlyStopping, History
+    from pellucid.training import Callback, EarlyStopping, History, TensorBoard
 
 __version__ = "0.1.0"
 
@@ -286,6 +286,7 @@ __all__ = [
     "StepDecay",
     "Subtract",
     "Tanh",
+    "TensorBoard",
     "Uniform",
     "UnsupportedLayerError",
     "UnsupportedObjectiveError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,8 @@ from pellucid.data.elements import check_element_type
 from pellucid.data.picture_files import PictureFiles
 from pellucid.data.randomness import SPLIT, generator
 from pellucid.errors import DataError
+
+_SHOWN = 20  # classes that notebooks show
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -135,6 +138,24 @@ class Dataset:
             return f"Dataset({what}, labels {kind})"
         names = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
         return f"Dataset({what}, {len(self.classes)} classes: {names})"
+
+    def _repr_html_(self) -> str:
+        """Show what there is, and how many examples each class has, in notebooks."""
+        head = f"<p>{escape(repr(self))}</p>"
+        if self.labels.dtype.kind not in "iu" or self.labels.ndim != 1:
+            return head
+        found, counts = np.unique(self.labels, return_counts=True)
+        rows = "".join(
+            f"<tr><td>{escape(self._class_name(int(label)))}</td><td>{count:,}</td></tr>"
+            for label, count in zip(found[:_SHOWN], counts[:_SHOWN], strict=True)
+        )
+        more = "<tr><td>…</td><td></td></tr>" if len(found) > _SHOWN else ""
+        columns = "<tr><th>class</th><th>examples</th></tr>"
+        table = f"<thead>{columns}</thead><tbody>{rows}{more}</tbody>"
+        return f"{head}<table>{table}</table>"
+
+    def _class_name(self, label: int) -> str:
+        return self.classes[label] if label < len(self.classes) else str(label)
 
     @property
     def image_shape(self) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -912,6 +913,17 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<Model '{self.network.name}' on {self.engine.name}, {self.dtype}>"
+
+    def _repr_html_(self) -> str:
+        """Show engine, loss, optimizer and the network's table, in notebooks."""
+        parts = [f"engine {self.engine.name}", self.dtype]
+        parts += [f"{name} {value!r}" for name, value in self._objectives()]
+        head = escape(f"Model '{self.network.name}': {', '.join(parts)}")
+        return f"<p>{head}</p>{self.network._repr_html_()}"
+
+    def _objectives(self) -> list[tuple[str, Any]]:
+        given = {"loss": self.loss, "optimizer": self.optimizer}
+        return [(name, value) for name, value in given.items() if value is not None]
 
 
 def _as_given(data: Any) -> Any:

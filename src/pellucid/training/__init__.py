@@ -9,6 +9,7 @@ from pellucid.training.example_weights import compute_example_weights
 from pellucid.training.fit_config import FitConfig
 from pellucid.training.history import EpochRecord, History
 from pellucid.training.progress import ShowProgress
+from pellucid.training.tensorboard import TensorBoard
 from pellucid.training.trainer import Trainer
 from pellucid.training.trainer_state import TrainerState
 
@@ -20,6 +21,7 @@ __all__ = [
     "FitConfig",
     "History",
     "ShowProgress",
+    "TensorBoard",
     "Trainer",
     "TrainerState",
     "as_callbacks",

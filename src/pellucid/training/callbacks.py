@@ -38,6 +38,24 @@ class Callback:
             What runs the training.
         """
 
+    def before_epoch(self, trainer: Trainer) -> None:
+        """Before the first step of each epoch, or of what is left of one.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            What runs the training; ``trainer.position.epoch`` counts from 0.
+        """
+
+    def before_step(self, trainer: Trainer) -> None:
+        """Before each update, its batch being ready.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            What runs the training; ``trainer.position.step`` counts from 0.
+        """
+
     def on_step(self, trainer: Trainer, loss: float) -> None:
         """After each update.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from typing import overload
 
 EpochRecord = Mapping[str, float]
@@ -69,6 +70,18 @@ class History(Sequence[EpochRecord]):
         last = ", ".join(f"{k}={v:.4g}" for k, v in self._records[-1].items())
         return f"History({len(self)} epochs; last: {last})"
 
+    def _repr_html_(self) -> str:
+        """Show the records as a table, in notebooks."""
+        if not self._records:
+            return "<em>History of no epoch</em>"
+        names = list(dict.fromkeys(name for record in self for name in record))
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{_cell(record, name)}</td>' for name in names)}</tr>"
+            for record in self
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
     def plot(self) -> object:
         """Return a matplotlib figure of loss and metrics over epochs.
 
@@ -80,3 +93,7 @@ class History(Sequence[EpochRecord]):
         from pellucid.training.curves import figure
 
         return figure(self)
+
+
+def _cell(record: EpochRecord, name: str) -> str:
+    return f"{record[name]:.5g}" if name in record else ""

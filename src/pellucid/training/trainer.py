@@ -206,8 +206,15 @@ class Trainer:
         """Train one epoch, or what is left of it; return whether it was finished."""
         position = self.position
         start = time.perf_counter() - position.seconds
+        notify = [getattr(c, "before_step", None) for c in self.callbacks]
+        before_step = [one for one in notify if one is not None]
+        for callback in self.callbacks:
+            if hasattr(callback, "before_epoch"):
+                callback.before_epoch(self)
         with closing(self._batches(position)) as batches:
             for batch in batches:
+                for one in before_step:
+                    one(self)
                 position.learning_rate = self.learning_rate
                 loss = self._train_step(batch, position.learning_rate, interrupt)
                 now = time.perf_counter()
