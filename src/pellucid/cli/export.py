@@ -48,6 +48,12 @@ def export(
         bool,
         typer.Option("--train", help="Export the training step, too (native, wasm)."),
     ] = False,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            "--batch-size", help="Most images of one step of --train; sets the memory."
+        ),
+    ] = 64,
     json: options.Json = False,
 ) -> None:
     """Export a model to other formats, and verify each file in its own runtime.
@@ -64,6 +70,7 @@ def export(
     """
     from pellucid.cli.open_run import open_run
     from pellucid.exchange import formats, write_all
+    from pellucid.exchange.native.memory import memory_of
     from pellucid.exchange.native.options import NativeOptions
 
     names = [name.strip() for name in to.split(",") if name.strip()]
@@ -76,13 +83,16 @@ def export(
     folder = _make_folder(out or loaded.folder)
     stem = loaded.path.stem if loaded.path.is_file() else loaded.path.name
     targets = {folder / f"{stem}{entry.suffix}": entry for entry in entries}
-    asked = NativeOptions(target=target, train=train)
+    asked = NativeOptions(target=target, train=train, batch_size=batch_size)
     write_all(loaded.model, targets, calibration=ranges, options=asked)
     rows = []
     for path, entry in targets.items():
         row = verify_file(loaded.model, path, images, entry.name)
+        if entry.is_compiled:
+            row["memory_bytes"] = memory_of(path, entry.name)
         if train and row["runtime"]:
-            row |= verify_training(loaded.model, path, images, entry.name)
+            few = images[:batch_size]
+            row |= verify_training(loaded.model, path, few, entry.name)
         if entry.is_calibrated and row["runtime"] and splits is not None:
             row |= measure_accuracy(loaded.model, path, splits[1], entry.name)
         rows.append(row)
@@ -254,6 +264,10 @@ def print_report(rows: list[dict[str, Any]]) -> None:
         if "accuracy" in row:
             before, after = percent(row["accuracy_before"]), percent(row["accuracy"])
             answer(f"{row['format']}: test accuracy {before} before, {after} after")
+        if "memory_bytes" in row:
+            answer(
+                f"{row['format']}: {row['memory_bytes']:,} bytes of memory at run time"
+            )
         if "training_difference" in row:
             difference = row["training_difference"]
             answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -202,6 +203,7 @@ def test_the_command_line_names_the_targets(
     assert main(["export", *given, "aarch64-windows"]) == 0
     assert "digits.a" in capsys.readouterr().out
     if HERE and shutil.which("gcc"):
-        assert main(["export", *given[:3], "--train"]) == 0
+        assert main(["export", *given[:3], "--train", "--batch-size", "2"]) == 0
         said = capsys.readouterr().out
+        assert re.search(r"native: [\d,]+ bytes of memory at run time", said)
         assert "native: losses of three training steps within" in said

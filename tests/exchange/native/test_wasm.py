@@ -14,6 +14,7 @@ from oracles.several_ports import triplet, two_branches
 
 import pellucid as pl
 from pellucid import exchange
+from pellucid.exchange.native.memory import memory_of
 
 pytestmark = pytest.mark.skipif(
     shutil.which("wasm-ld") is None or shutil.which("node") is None,
@@ -119,6 +120,8 @@ def test_several_inputs_and_outputs_go_by_name(make: Any, tmp_path: Path) -> Non
         for name in model.network.inputs
     )
     assert exchange.verify_export(model, path, images).relative < 1e-5
+    every = sum(int(np.prod(shape)) for shape in shapes.values())
+    assert memory_of(path, "wasm") > 4 * every  # that of activations alone
 
 
 def test_without_a_linker_it_is_said_what_to_install(

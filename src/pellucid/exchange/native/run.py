@@ -17,6 +17,7 @@ import numpy as np
 
 from pellucid.errors import ExchangeError, MissingExtraError
 from pellucid.exchange.native import emulate
+from pellucid.exchange.native.memory import memory_of
 from pellucid.exchange.native.targets import NativeTarget, find_target
 from pellucid.exchange.runtime_timing import (
     Array,
@@ -38,7 +39,7 @@ class Library:
         self.target = find_target(found[1] if found else None)
         self.path, self.trains = path, "_init(void *memory);" in header
         self.prefix = re.findall(r"void (\w+)_predict\(", header)[0]
-        self.memory = int(re.findall(r"_MEMORY (\d+)", header)[0])
+        self.memory = memory_of(path, "native")
 
 
 def native(path: Path, network: Network, images: Array) -> RuntimeMeasurement:

@@ -13,6 +13,8 @@ from pellucid.engines.compiled.codegen import KernelModule, compiler, passes
 from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.protocol import Array
 
+#: each byte as it stands in a string of LLVM, three characters
+_ESCAPED = np.array([list(f"\\{byte:02X}".encode()) for byte in range(256)], np.uint8)
 _GLOBAL = re.compile(r"(?m)^@.* = .*$")
 
 
@@ -107,8 +109,8 @@ def _data(constants: dict[str, Array]) -> str:
     """Return constant arrays as IR, little-endian and aligned to cache lines."""
     lines = []
     for name, array in constants.items():
-        content = np.ascontiguousarray(array).tobytes()
-        text = "".join(f"\\{byte:02X}" for byte in content)
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        text = _ESCAPED[content].tobytes().decode()
         kind = f"[{len(content)} x i8]"
         lines.append(f'@"{name}" = constant {kind} c"{text}", align 64')
     return "\n".join(lines)
