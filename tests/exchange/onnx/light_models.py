@@ -86,7 +86,8 @@ def in_pellucid(model: onnx.ModelProto, x: np.ndarray, engine: str) -> np.ndarra
     """Return what pellucid makes of it, in the file's own layout."""
     graph = Graph(model, None, {})
     ready = from_file(graph.file("model"), engine=engine)
-    return graph.output.to_foreign(ready.predict(graph.entry.from_foreign(x)))
+    (entry,), (output,) = graph.entries.values(), graph.outputs.values()
+    return output.to_foreign(ready.predict(entry.from_foreign(x)))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ def predicted(path: Path, x: np.ndarray) -> np.ndarray:
     model = onnx.load(path, load_external_data=False)
     graph = Graph(model, path.parent, {})
     ready = from_file(graph.file("model"), engine="numpy")
-    return graph.output.to_foreign(ready.predict(graph.entry.from_foreign(x)))
+    (entry,), (output,) = graph.entries.values(), graph.outputs.values()
+    return output.to_foreign(ready.predict(entry.from_foreign(x)))
 
 
 def _plain(torch):

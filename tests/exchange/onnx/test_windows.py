@@ -59,7 +59,8 @@ def ours(model, x):
         ready = from_file(graph.file("graph"), engine="numpy")
     except pl.ExchangeError:
         return None
-    return graph.output.to_foreign(ready.predict(graph.entry.from_foreign(x)))
+    (entry,), (output,) = graph.entries.values(), graph.outputs.values()
+    return output.to_foreign(ready.predict(entry.from_foreign(x)))
 
 
 def resized(mode, nearest, where, size, factor, by):
