@@ -337,7 +337,8 @@ class NetworkBuilder:
 
     def global_average(self, ref: OperatorRef, x: Tensor, *, as_image: bool) -> Tensor:
         """Average each channel: to (C,), or to an image of one pixel."""
-        height, width = self.image(ref, x).shape[:2]
+        x = self.image(ref, x)
+        height, width = x.shape[:2]
         if as_image:
             return self.layer(ref, pl.AvgPool2D((height, width)), [x])
         axes = tuple({0: 0, 3: 1}.get(axis) for axis in self.image_axes)
@@ -366,6 +367,18 @@ class NetworkBuilder:
         layer = pl.Dense(weight.shape[1], bias=bias is not None)
         weights = {"weight": weight} if bias is None else _pair(weight, bias)
         return self.layer(ref, layer, [x], weights, axes=x.axes)
+
+    def dense_before(self, ref: OperatorRef, x: Tensor, weight: Array) -> Tensor:
+        """Multiply by a constant from the left: a Dense on the last two axes' exchange.
+
+        ``weight`` is (in, out), the constant's transpose.
+        """
+        order = list(range(len(x.axes)))
+        if len(order) < 3:
+            ref.refuse("multiply matrices of a batch", _shown(x))
+        order[-2:] = order[-1], order[-2]
+        made = self.dense(ref, self.transpose(ref, x, order), weight, None)
+        return self.transpose(ref, made, order)
 
     def fold_bias(self, ref: OperatorRef, x: Tensor, constant: Array) -> Tensor | None:
         """Give the layer that has just made x a bias; None where it cannot take one.
@@ -453,7 +466,8 @@ class NetworkBuilder:
 
     def global_max(self, ref: OperatorRef, x: Tensor, *, as_image: bool) -> Tensor:
         """Keep the largest of each channel: to (C,), or to an image of one pixel."""
-        height, width = self.image(ref, x).shape[:2]
+        x = self.image(ref, x)
+        height, width = x.shape[:2]
         if as_image:
             return self.layer(ref, pl.MaxPool2D((height, width)), [x])
         axes = tuple({0: 0, 3: 1}.get(axis) for axis in self.image_axes)
@@ -632,7 +646,7 @@ class NetworkBuilder:
         except NetworkError as error:
             ref.refuse("have inputs of one shape, or that broadcast", str(error)[:-1])
         made = self.layer(ref, layer, inputs, axes=widest.axes)
-        return replace(made, order=widest.order)
+        return replace(made, order=widest.order, image=widest.image)
 
     def concat(self, ref: OperatorRef, inputs: Sequence[Tensor], axis: int) -> Tensor:
         """Concatenate tensors along any axis but the batch."""

@@ -149,7 +149,7 @@ def from_bytes(content: bytes, path: Path) -> Graph:
                 kind=codes[operator["opcode_index"]],
                 inputs=_indices(operator["inputs"], len(graph.values)),
                 outputs=_indices(operator["outputs"], len(graph.values)),
-                options=operator["builtin_options"] or {},
+                options=operator["builtin_options"] or _custom_options(operator),
             )
         )
     for entry in model["metadata"] or []:
@@ -177,6 +177,12 @@ def _kind_name(code: dict[str, Any]) -> str:
     if code["custom_code"]:
         return f"custom operator {code['custom_code']}"
     return NAMES.get(number, f"operator {number}")
+
+
+def _custom_options(operator: dict[str, Any]) -> dict[str, Any]:
+    """Return the bytes that a custom operator is given, if there are any."""
+    given = operator["custom_options"]
+    return {} if given is None else {"custom_options": given.tobytes()}
 
 
 def _free_axes(signature: Any) -> tuple[int, ...]:

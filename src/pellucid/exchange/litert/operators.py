@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from math import prod
@@ -12,14 +13,20 @@ import numpy.typing as npt
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
+from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.resizing import add_resize
 from pellucid.exchange.graph.tensor import BATCH, LAST, Tensor
-from pellucid.exchange.litert import pointwise, schema
+from pellucid.exchange.litert import pointwise, reductions, schema
 from pellucid.exchange.litert.operator_view import OperatorView, Padded, Spread
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer
+from pellucid.network.composites import ReduceMean
+from pellucid.network.composites.padding import Mode
 
 Array = npt.NDArray[Any]
+#: MIRROR_PAD's modes, and those of padding in MediaPipe's structs
+_MIRRORS: dict[int, Mode] = {0: "reflect", 1: "symmetric"}
+_PADDINGS = {1: "same", 2: "valid"}
 _LOWEST = -3e38  # what a max-pool does not see
 
 
@@ -92,8 +99,28 @@ def _gather(op: OperatorView) -> Tensor:
 
 
 def _conv_transpose(op: OperatorView) -> Tensor:
-    x, weight = op.tensor(2), op.weight(1, 4).transpose(1, 2, 3, 0)
-    given, sizes = op.array(0).ravel().tolist(), op.sizes()
+    given = op.array(0).ravel().tolist()
+    return _transposed(op, op.tensor(2), given, op.bias(3), op.sizes())
+
+
+def _transposed_with_bias(op: OperatorView) -> Tensor:
+    """MediaPipe's Convolution2DTransposeBias: padding and strides are a C struct."""
+    options = op.options.get("custom_options", b"")
+    if len(options) < 12:
+        op.refuse("have options of three whole numbers", f"{len(options)} bytes")
+    padding, across, down = struct.unpack("<3i", options[:12])
+    if padding not in _PADDINGS or min(across, down) < 1:
+        op.refuse("have padding SAME or VALID, and strides", options[:12].hex())
+    sizes = {"padding": _PADDINGS[padding], "stride": (down, across)}
+    shape = op.graph.values[op.operator.outputs[0]].shape
+    return _transposed(op, op.tensor(0), list(shape), op.bias(2), sizes)
+
+
+def _transposed(
+    op: OperatorView, x: Tensor, given: list[int], bias: Any, sizes: dict[str, Any]
+) -> Tensor:
+    """Add a transposed convolution whose output has a given shape."""
+    weight = op.weight(1, 4).transpose(1, 2, 3, 0)
     if len(given) != 4 or len(x.shape) != 3:
         op.refuse("make an image", f"output_shape={given}")
     sides, extra = [], []
@@ -111,7 +138,7 @@ def _conv_transpose(op: OperatorView) -> Tensor:
         op.ref,
         x,
         weight,
-        op.bias(3),
+        bias,
         transposed=True,
         output_padding=tuple(extra),
         **sizes,
@@ -150,7 +177,7 @@ def _mean(op: OperatorView) -> Tensor:
     if axes == [1, 2] and op.builder.is_row(x) and not keep:
         return op.builder.global_mean(op.ref, x)
     if x.axes != LAST or axes != [1, 2]:
-        op.refuse("average height and width", f"axes {axes}")
+        return reductions.reduce(op, ReduceMean)
     if not keep:
         return op.builder.global_mean(op.ref, x)
     return op.builder.global_average(op.ref, x, as_image=True)
@@ -164,13 +191,14 @@ def _arithmetic(op: OperatorView) -> Tensor:
         return _combine(op)
     constant = op.weight(constants[0], op.array(constants[0]).ndim)
     x = op.tensor(1 - constants[0])
-    if kind in ("SUB", "DIV") and constants == [0]:
-        op.refuse("have its constant behind", f"a constant {kind} a value")
+    if kind == "DIV" and constants == [0]:
+        return divide(op.builder, op.ref, constant, x)
+    if kind == "SUB" and constants == [0]:
+        minus = np.full(1, -1, np.float32)
+        negative = op.builder.affine(op.ref, x, scale=minus)
+        return op.builder.affine(op.ref, negative, offset=constant)
     if kind == "DIV":
-        inverse = 1 / constant
-        if not np.array_equal(np.frexp(constant)[0], np.full_like(constant, 0.5)):
-            op.refuse("divide by powers of two, which is exact", constant.ravel()[:3])
-        return op.builder.affine(op.ref, x, scale=inverse)
+        return op.builder.affine(op.ref, x, scale=1 / constant)
     if kind == "MUL":
         return op.builder.affine(op.ref, x, scale=constant)
     offset = -constant if kind == "SUB" else constant
@@ -179,22 +207,35 @@ def _arithmetic(op: OperatorView) -> Tensor:
 
 def _combine(op: OperatorView) -> Tensor:
     x, y = op.tensor(0), op.tensor(1)
-    if op.operator.kind == "ADD":
-        return op.builder.add(op.ref, [x, y])
-    kinds: dict[str, Callable[[], Layer]] = {
-        "MAXIMUM": pl.Maximum,
-        "MUL": pl.Multiply,
-        "SUB": pl.Subtract,
-    }
-    if op.operator.kind not in kinds:
-        op.refuse("have a constant", "two values")
-    return op.builder.arithmetic(op.ref, kinds[op.operator.kind](), [x, y])
+    match op.operator.kind:
+        case "ADD":
+            return op.builder.add(op.ref, [x, y])
+        case "DIV":
+            return divide(op.builder, op.ref, x, y)
+        case "MAXIMUM" | "MINIMUM" as kind:
+            is_largest = kind == "MAXIMUM"
+            return extreme(op.builder, op.ref, [x, y], is_largest=is_largest)
+        case "MUL":
+            return multiply(op.builder, op.ref, [x, y])
+        case "SQUARED_DIFFERENCE":
+            apart = op.builder.arithmetic(op.ref.part("apart"), pl.Subtract(), [x, y])
+            return multiply(op.builder, op.ref, [apart, apart])
+    return op.builder.arithmetic(op.ref, pl.Subtract(), [x, y])
 
 
-def _maximum(op: OperatorView) -> Tensor:
-    """MAXIMUM with a number limits; of two values it is a layer."""
+def _extreme(op: OperatorView) -> Tensor:
+    """MAXIMUM and MINIMUM: a number limits; two values are a layer."""
     has_number = any(isinstance(value, np.ndarray) for value in op.values)
     return pointwise.limit(op) if has_number else _combine(op)
+
+
+def _power(op: OperatorView) -> Tensor:
+    return power(op.builder, op.ref, op.values[0], op.values[1])
+
+
+def _negate(op: OperatorView) -> Tensor:
+    minus = np.full(1, -1, np.float32)
+    return op.builder.affine(op.ref, op.tensor(), scale=minus)
 
 
 def _concat(op: OperatorView) -> Tensor:
@@ -218,9 +259,25 @@ def _pad(op: OperatorView) -> Tensor | Padded:
         if len(sides) != 4 or any(sides[0]) or any(sides[3]):
             op.refuse("pad height and width", sides)
         return Padded(op.tensor(), (sides[1], sides[2]))
-    if value != 0:
-        op.refuse("pad with zeros, or with lowest numbers for a max-pool", value)
-    return relayout.pad(op.builder, op.ref, op.tensor(), sides)
+    if not np.isfinite(value):
+        op.refuse("pad with finite numbers", value)
+    return relayout.pad(op.builder, op.ref, op.tensor(), sides, value=value)
+
+
+def _mirror_pad(op: OperatorView) -> Tensor:
+    mode = _MIRRORS.get(op.options.get("mode", 0))
+    if mode is None:
+        op.refuse("have mode REFLECT or SYMMETRIC", op.options["mode"])
+    return relayout.pad(op.builder, op.ref, op.tensor(), _sides(op), mode)
+
+
+def _tile(op: OperatorView) -> Tensor:
+    return tile(op.builder, op.ref, op.tensor(), op.whole(1))
+
+
+def _broadcast(op: OperatorView) -> Tensor:
+    shape = op.whole(1)
+    return expand(op.builder, op.ref, op.tensor(), shape, readers=(), stretching=())
 
 
 def _slice(op: OperatorView) -> Any:
@@ -411,8 +468,10 @@ SPLITS = ("SPLIT", "SPLIT_V")
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     **pointwise.READERS,
+    **reductions.READERS,
     "ADD": _arithmetic,
     "AVERAGE_POOL_2D": _pool(pl.AvgPool2D),
+    "BROADCAST_TO": _broadcast,
     "BATCH_TO_SPACE_ND": _gather,
     "CONCATENATION": _concat,
     "CONV_2D": _conv,
@@ -424,14 +483,19 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "FULLY_CONNECTED": _dense,
     "L2_NORMALIZATION": _l2_normalize,
     "LOCAL_RESPONSE_NORMALIZATION": _local_response_norm,
+    "LOG": lambda op: op.builder.log(op.ref, op.tensor()),
     "LOG_SOFTMAX": _log_softmax,
-    "MAXIMUM": _maximum,
+    "MAXIMUM": _extreme,
     "MAX_POOL_2D": _pool(pl.MaxPool2D),
     "MEAN": _mean,
+    "MINIMUM": _extreme,
+    "MIRROR_PAD": _mirror_pad,
     "MUL": _arithmetic,
+    "NEG": _negate,
     "PACK": _pack,
     "PAD": _pad,
     "PADV2": _pad,
+    "POW": _power,
     "PRELU": _prelu,
     "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize("bilinear"),
@@ -443,9 +507,12 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "SPACE_TO_DEPTH": _blocks(pl.SpaceToDepth),
     "SPLIT": _split,
     "SPLIT_V": _split,
+    "SQUARED_DIFFERENCE": _combine,
     "SQUEEZE": _squeeze,
     "STRIDED_SLICE": _slice,
     "SUB": _arithmetic,
+    "TILE": _tile,
     "TRANSPOSE": _transpose,
     "TRANSPOSE_CONV": _conv_transpose,
+    "custom operator Convolution2DTransposeBias": _transposed_with_bias,
 }

@@ -10,7 +10,7 @@ import numpy as np
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.litert.operator_view import OperatorView
 from pellucid.network import layers as pl
-from pellucid.network.expression import Expression, fold, variable
+from pellucid.network.expression import Expression, fold, math, variable
 from pellucid.network.expression.expand import expand
 from pellucid.network.layers import Layer
 
@@ -153,12 +153,24 @@ def limit(op: OperatorView) -> Tensor:
     return op.builder.clip(op.ref, x, *limits)
 
 
+def _plain(make: Callable[..., Any]) -> Callable[[OperatorView], Tensor]:
+    return _layer(lambda: pl.Elementwise(make))
+
+
+#: operator → its function
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "ABS": math.abs,
+    "EXP": math.exp,
+    "RSQRT": lambda x: 1 / math.sqrt(x),
+    "SQRT": math.sqrt,
+    "SQUARE": lambda x: x * x,
+}
 #: LiteRT operators that are one function of each element
 READERS: dict[str, Callable[[OperatorView], Any]] = {
+    **{name: _plain(make) for name, make in _FUNCTIONS.items()},
     **{name: _read_native(kind) for kind, (name, _) in NATIVE.items()},
     "ELU": _layer(pl.ELU),
     "GELU": _gelu,
-    "MINIMUM": limit,
     "RELU_0_TO_1": _layer(lambda: pl.Clip(0, 1)),
     "RELU_N1_TO_1": _layer(lambda: pl.Clip(-1, 1)),
 }

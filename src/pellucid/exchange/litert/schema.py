@@ -77,6 +77,7 @@ KINDS: dict[str, Kind] = {
         _ACTIVATION,
     ),
     "BATCH_TO_SPACE_ND": Kind(37, (1, 2), 24),
+    "BROADCAST_TO": Kind(130, (2, 0), 104),
     "CONCATENATION": _kind(2, (1, 2), 10, ("axis", _INT), _ACTIVATION),
     "CONV_2D": _kind(3, (1, 3), 1, *_STRIDES, _ACTIVATION, *_DILATIONS),
     "DEPTHWISE_CONV_2D": _kind(
@@ -127,6 +128,7 @@ KINDS: dict[str, Kind] = {
     ),
     "MEAN": _kind(40, (1, 2), 27, ("keep_dims", _BOOL)),
     "MINIMUM": Kind(57, (1, 0), 39),
+    "MIRROR_PAD": _kind(100, (1, 0), 77, ("mode", _BYTE)),
     "MUL": _kind(18, (1, 2), 21, _ACTIVATION),
     "NEG": Kind(59, (1, 0), 42),
     "PACK": _kind(83, (1, 1), 59, ("values_count", _INT), ("axis", _INT)),
@@ -135,6 +137,8 @@ KINDS: dict[str, Kind] = {
     "POW": Kind(78, (1, 0), 56),
     "PRELU": Kind(54, (1, 1)),
     "QUANTIZE": Kind(114, (1, 2), 89),
+    "REDUCE_MAX": _kind(82, (1, 0), 27, ("keep_dims", _BOOL)),
+    "REDUCE_MIN": _kind(89, (1, 0), 27, ("keep_dims", _BOOL)),
     "RELU": Kind(19, (1, 2)),
     "RELU6": Kind(21, (1, 2)),
     "RELU_0_TO_1": Kind(152, (1, 0)),
@@ -154,11 +158,14 @@ KINDS: dict[str, Kind] = {
     "SPLIT": _kind(49, (1, 2), 35, ("num_splits", _INT)),
     "SPLIT_V": _kind(102, (1, 2), 79, ("num_splits", _INT)),
     "SQRT": Kind(75, (1, 0)),
+    "SQUARE": Kind(92, (1, 0), 66),
     "SQUARED_DIFFERENCE": Kind(99, (1, 0), 76),
     "SQUEEZE": Kind(43, (1, 1), 30, {"squeeze_dims": (0, Numbers("<i4"))}),
     "STRIDED_SLICE": _kind(45, (1, 2), 32, *((f"{m}_mask", _INT) for m in _MASKS)),
     "SUB": _kind(41, (1, 2), 28, _ACTIVATION),
+    "SUM": _kind(74, (1, 0), 27, ("keep_dims", _BOOL)),
     "TANH": Kind(28, (1, 2)),
+    "TILE": Kind(69, (1, 0), 51),
     "TRANSPOSE": Kind(39, (1, 2), 26),
     "TRANSPOSE_CONV": _kind(67, (3, 3), 49, *_STRIDES, _ACTIVATION),
 }
@@ -189,6 +196,7 @@ _OPERATOR: Fields = {
             {k.options_number: k.options for k in KINDS.values()},
         ),
     ),
+    "custom_options": (5, Blob()),
 }
 _SUBGRAPH: Fields = {
     "tensors": (0, Table(_TENSOR, is_vector=True)),

@@ -13,7 +13,7 @@ from onnx import numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
 from pellucid.exchange.errors import OperatorRef
-from pellucid.exchange.graph.tensor import Array
+from pellucid.exchange.graph.tensor import BATCH, Array
 from pellucid.exchange.onnx.attributes import read_attributes
 
 SIZE_LIMIT = 2**27  # elements that a computed constant may have
@@ -98,7 +98,32 @@ def _cast(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Array | None:
     return x if is_shape and to == onnx.TensorProto.INT32 else None
 
 
-_OURS = {"Cast": _cast}
+def _expand(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Array | None:
+    """Keep a constant that is repeated for each example as that of one."""
+    x, shape = inputs[0], inputs[1]
+    if x is None or shape is None or BATCH not in shape.reshape(-1)[:1]:
+        return None
+    sizes = [1, *(int(n) for n in shape.reshape(-1)[1:])]
+    if prod(sizes) > SIZE_LIMIT or (x.ndim == len(sizes) and x.shape[0] != 1):
+        return None
+    try:
+        return x * np.ones(sizes, x.dtype)
+    except ValueError:
+        return None
+
+
+def _fill(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Array | None:
+    """Fill the shape of a batch for one example, which stands for all."""
+    shape = inputs[0]
+    if shape is None or BATCH not in shape.reshape(-1)[:1]:
+        return None
+    given = read_attributes(node).get("value")
+    value = np.zeros(1, np.float32) if given is None else np.ravel(given)
+    sizes = [1, *(int(n) for n in shape.reshape(-1)[1:])]
+    return np.full(sizes, value[0]) if prod(sizes) <= SIZE_LIMIT else None
+
+
+_OURS = {"Cast": _cast, "ConstantOfShape": _fill, "Expand": _expand}
 
 
 def _size(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.exchange.graph import norms
 from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
@@ -26,18 +27,28 @@ def batch_norm(op: OperatorView) -> Tensor:
 
 
 def layer_norm(op: OperatorView) -> Tensor:
-    """LayerNormalization over the last axis, which must be the channels."""
+    """LayerNormalization over the last axes."""
     x, axis = op.tensor(), int(op.attribute("axis", -1))
-    if axis % len(x.axes) != len(x.axes) - 1:
-        op.refuse("normalise over the last axis alone", f"axis={axis}")
     if any(op.node.output[1:]):
         op.refuse("have one output", "mean and inverse deviation")
-    op.builder.channels(op.ref, x, -1)
-    scale = op.weight(1, 1)
-    offset = op.weight(2, 1) if op.has(2) else np.zeros_like(scale)
-    layer = pl.LayerNorm(epsilon=float(op.attribute("epsilon", 1e-5)))
-    weights = {"scale": scale, "offset": offset}
-    return op.builder.normalization(op.ref, x, layer, weights)
+    return norms.layer_norm(
+        op.builder,
+        op.ref,
+        x,
+        len(x.axes) - axis % len(x.axes),
+        epsilon=float(op.attribute("epsilon", 1e-5)),
+        scale=op.constant(1),
+        offset=op.constant(2, None),
+    )
+
+
+def rms_norm(op: OperatorView) -> Tensor:
+    """RMSNormalization over the last axes."""
+    x, axis = op.tensor(), int(op.attribute("axis", -1))
+    count = len(x.axes) - axis % len(x.axes)
+    epsilon = float(op.attribute("epsilon", 1e-5))
+    scale = op.constant(1)
+    return norms.rms_norm(op.builder, op.ref, x, count, epsilon=epsilon, scale=scale)
 
 
 def local_response_norm(op: OperatorView) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.exchange.graph import picking
 from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
 from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
@@ -74,6 +75,10 @@ def _scaled(array: Array, factor: float) -> Array:
 
 
 def _matmul(op: OperatorView) -> Tensor:
+    """MatMul with a constant behind the value, or before it: on the axes exchanged."""
+    if isinstance(op.inputs[0], np.ndarray):
+        weight = op.weight(0, 2).T
+        return op.builder.dense_before(op.ref, op.tensor(1), weight)
     return op.builder.dense(op.ref, op.tensor(), op.weight(1, 2), None)
 
 
@@ -187,9 +192,18 @@ def _aligned(op: OperatorView, constant: Array) -> Array:
 
 
 def _concat(op: OperatorView) -> Tensor:
-    tensors = [op.tensor(i) for i in range(len(op.inputs))]
-    axis = int(op.attribute("axis", 1))
-    return op.builder.concat(op.ref, tensors, axis)
+    return picking.join(op.builder, op.ref, op.inputs, int(op.attribute("axis", 1)))
+
+
+def _gather(op: OperatorView) -> Tensor:
+    """Gather by constant numbers: one drops the axis, a list keeps it."""
+    x, axis, indices = op.tensor(), int(op.attribute("axis", 0)), op.constant(1)
+    if not -len(x.axes) <= axis < len(x.axes) or indices.ndim > 1:
+        op.refuse("take elements of one axis by a list", f"axis={axis}")
+    axis %= len(x.axes)
+    if indices.ndim == 0:
+        return picking.select(op.builder, op.ref, x, axis, int(indices))
+    return picking.pick(op.builder, op.ref, x, axis, [int(i) for i in indices])
 
 
 def _dropout(op: OperatorView) -> Tensor:
@@ -295,6 +309,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Expand": _expand,
     "Flatten": _flatten,
     "Gemm": _gemm,
+    "Gather": _gather,
     "GlobalAveragePool": _global_average,
     "GlobalMaxPool": windows.global_max_pool,
     "GroupNormalization": normalizations.group_norm,
@@ -316,6 +331,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "Pad": windows.pad,
     "Pow": _pow,
     "ReduceMean": _reduce_mean,
+    "RMSNormalization": normalizations.rms_norm,
     "Reshape": _reshape,
     "Resize": resize.resize,
     "Slice": windows.slice_,

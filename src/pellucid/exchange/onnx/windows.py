@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph import relayout, volumes
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.reductions import reduce
 from pellucid.exchange.graph.tensor import Array, Tensor
@@ -75,6 +75,8 @@ def conv(op: OperatorView) -> Tensor:
     """Conv: weight (out, in / groups, kh, kw)."""
     if np.ndim(op.constant(1)) == 3:
         return _conv1d(op)
+    if np.ndim(op.constant(1)) == 5:
+        return _conv3d(op)
     x, weight = op.tensor(), op.weight(1, 4)
     x = op.builder.image(op.ref, x)
     kernel = _kernel(op, weight)
@@ -89,6 +91,48 @@ def conv(op: OperatorView) -> Tensor:
         dilation=dilation,
         padding=_pads(op, size, kernel, stride, dilation),
         groups=int(op.attribute("group", 1)),
+    )
+
+
+def _conv3d(op: OperatorView) -> Tensor:
+    """Conv of volumes: weight (out, in / groups, kd, kh, kw)."""
+    weight = op.weight(1, 5)
+    return volumes.conv(
+        op.builder,
+        op.ref,
+        op.tensor(),
+        weight.transpose(2, 3, 4, 1, 0),
+        _bias(op),
+        stride=tuple(op.attribute("strides", [1, 1, 1])),
+        dilation=tuple(op.attribute("dilations", [1, 1, 1])),
+        padding=_volume_sides(op),
+        groups=int(op.attribute("group", 1)),
+    )
+
+
+def _volume_sides(op: OperatorView) -> Any:
+    """Return what is around a volume: three pairs, or a rule."""
+    how = op.attribute("auto_pad", "NOTSET")
+    rules = {"SAME_UPPER": "same", "VALID": "valid"}
+    if how in rules:
+        return rules[how]
+    if how not in ("NOTSET", ""):
+        op.refuse("have auto_pad NOTSET, VALID or SAME_UPPER", how)
+    pads_ = [int(n) for n in op.attribute("pads", [0] * 6)]
+    return tuple(zip(pads_[:3], pads_[3:], strict=True))
+
+
+def _pool3d(op: OperatorView, kind: Any) -> Tensor:
+    op.only(ceil_mode=0, dilations=[1, 1, 1])
+    return volumes.pool(
+        op.builder,
+        op.ref,
+        op.tensor(),
+        kind,
+        kernel_size=tuple(op.attribute("kernel_shape")),
+        stride=tuple(op.attribute("strides", [1, 1, 1])),
+        padding=_volume_sides(op),
+        counts_zeros=bool(op.attribute("count_include_pad", 0)),
     )
 
 
@@ -203,6 +247,8 @@ def max_pool(op: OperatorView) -> Tensor:
         op.refuse("have one output", "the output Indices")
     if len(op.attribute("kernel_shape")) == 1:
         return _pool1d(op, pl.MaxPool1D)
+    if len(op.attribute("kernel_shape")) == 3:
+        return _pool3d(op, composites.MaxPool3D)
     return _pool(op, pl.MaxPool2D, dilation=_two(op, "dilations"))
 
 
@@ -215,6 +261,8 @@ def average_pool(op: OperatorView) -> Tensor | Squares:
         return part.average(op.ref, op.attribute("kernel_shape"), strides)
     if len(op.attribute("kernel_shape")) == 1:
         return _pool1d(op, pl.AvgPool1D)
+    if len(op.attribute("kernel_shape")) == 3:
+        return _pool3d(op, composites.AvgPool3D)
     if _two(op, "dilations") != (1, 1):
         op.refuse("have dilations=[1, 1]", str(op.attribute("dilations")))
     if not op.attribute("count_include_pad", 0):

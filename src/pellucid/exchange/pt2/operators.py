@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph import norms, picking, relayout, volumes
 from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
 from pellucid.exchange.graph.composing import compose
 from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.resizing import add_resize
-from pellucid.exchange.graph.tensor import Tensor
+from pellucid.exchange.graph.tensor import BATCH, Tensor
 from pellucid.exchange.pt2 import pointwise, reductions
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.network import composites
@@ -240,18 +240,22 @@ def _batch_norm(op: OperatorView) -> Tensor:
 
 
 def _layer_norm(op: OperatorView) -> Tensor:
-    x, shape = op.tensor("input"), op.get("normalized_shape")
-    if len(shape) != 1:
-        op.refuse("normalise over the last axis alone", shape)
-    op.builder.channels(op.ref, x, -1)
-    scale, offset = op.maybe("weight", 1), op.maybe("bias", 1)
-    ones = np.ones(shape[0], np.float32)
-    weights = {
-        "scale": ones if scale is None else scale,
-        "offset": ones * 0 if offset is None else offset,
-    }
-    layer = pl.LayerNorm(epsilon=float(op.get("eps", 1e-5)))
-    return op.builder.normalization(op.ref, x, layer, weights)
+    return norms.layer_norm(
+        op.builder,
+        op.ref,
+        op.tensor("input"),
+        len(op.get("normalized_shape")),
+        epsilon=float(op.get("eps", 1e-5)),
+        scale=op.get("weight"),
+        offset=op.get("bias"),
+    )
+
+
+def _rms_norm(op: OperatorView) -> Tensor:
+    x, count = op.tensor("input"), len(op.get("normalized_shape"))
+    epsilon = float(op.get("eps", np.finfo(np.float32).eps))
+    scale = op.get("weight")
+    return norms.rms_norm(op.builder, op.ref, x, count, epsilon=epsilon, scale=scale)
 
 
 def _prelu(op: OperatorView) -> Tensor:
@@ -408,10 +412,91 @@ def _constant(op: OperatorView, value: Any) -> Any:
 
 
 def _cat(op: OperatorView) -> Tensor:
+    return picking.join(op.builder, op.ref, op.get("tensors"), op.get("dim", 0))
+
+
+def _stack(op: OperatorView) -> Tensor:
     tensors = op.get("tensors")
     if not all(isinstance(value, Tensor) for value in tensors):
-        op.refuse("join the network's values", "a constant")
-    return op.builder.concat(op.ref, tensors, op.get("dim", 0))
+        op.refuse("stack the network's values", "a constant")
+    axis = op.get("dim", 0) % (len(tensors[0].axes) + 1)
+    if axis == 0:
+        op.refuse("keep the batch as its first axis", "dim=0")
+    wide = [op.builder.expand_dims(op.ref, value, [axis]) for value in tensors]
+    return op.builder.concat(op.ref, wide, axis)
+
+
+def _select(op: OperatorView) -> Tensor:
+    x, axis = op.tensor("self"), op.get("dim") % len(op.tensor("self").axes)
+    return picking.select(op.builder, op.ref, x, axis, op.get("index"))
+
+
+def _index_select(op: OperatorView) -> Tensor:
+    x, axis = op.tensor("self"), op.get("dim") % len(op.tensor("self").axes)
+    indices = [int(i) for i in op.array("index", 1)]
+    return picking.pick(op.builder, op.ref, x, axis, indices)
+
+
+def _index(op: OperatorView) -> Tensor:
+    """Index one axis by constant numbers."""
+    x, given = op.tensor("self"), op.get("indices")
+    named = [(axis, i) for axis, i in enumerate(given) if i is not None]
+    if len(named) != 1 or not isinstance(named[0][1], np.ndarray):
+        op.refuse("index one axis by constant numbers", f"{len(named)} axes")
+    axis, indices = named[0]
+    if indices.ndim != 1 or indices.dtype.kind not in "iu":
+        op.refuse("index by a list of numbers", f"shape={indices.shape}")
+    return picking.pick(op.builder, op.ref, x, axis, [int(i) for i in indices])
+
+
+def _unbind(op: OperatorView) -> list[Tensor]:
+    x, axis = op.tensor("self"), op.get("dim", 0) % len(op.tensor("self").axes)
+    count = x.foreign_shape[axis]
+    return [picking.select(op.builder, op.ref, x, axis, i) for i in range(count)]
+
+
+def _roll(op: OperatorView) -> Tensor:
+    """Move elements along axes, and those that fall off to the other end."""
+    x, shifts, axes = op.tensor("self"), op.get("shifts"), op.get("dims", [])
+    if len(shifts) != len(axes):
+        op.refuse("name its dims", f"dims={axes}")
+    for shift, axis in zip(shifts, axes, strict=True):
+        n = x.foreign_shape[axis]
+        start = -shift % n
+        order = [(start + i) % n for i in range(n)]
+        x = picking.pick(op.builder, op.ref, x, axis % len(x.axes), order)
+    return x
+
+
+def _glu(op: OperatorView) -> Tensor:
+    """Half of the channels, gated by the other half."""
+    x, axis = op.tensor("self"), op.get("dim", -1)
+    n = x.foreign_shape[axis]
+    if n % 2:
+        op.refuse("halve an even axis", n)
+    value, gate = relayout.split(op.builder, op.ref.part("half"), x, axis, [n // 2] * 2)
+    gate = op.builder.elementwise(op.ref.part("gate"), gate, pl.Sigmoid())
+    return op.builder.arithmetic(op.ref, pl.Multiply(), [value, gate])
+
+
+def _matmul(op: OperatorView) -> Tensor:
+    """A product with a constant matrix, behind the value or before it."""
+    first = op.get("self", op.get("input"))
+    second = op.get("other", op.get("mat2"))
+    if isinstance(second, np.ndarray) and second.ndim == 2:
+        return op.builder.dense(op.ref, first, second, None)
+    if isinstance(first, np.ndarray) and first.ndim == 2 and isinstance(second, Tensor):
+        return op.builder.dense_before(op.ref, second, first.T)
+    op.refuse("have a constant matrix", "two values")
+
+
+def _fill(op: OperatorView) -> Any:
+    """ones_like, zeros_like, full_like: a constant, of one example for all."""
+    value = {"ones_like": 1.0, "zeros_like": 0.0}.get(
+        op.target.split(".")[3], op.get("fill_value")
+    )
+    x = op.tensor("self")
+    return np.full((1, *x.foreign_shape[1:]), value, np.float32)
 
 
 def _flatten(op: OperatorView) -> Tensor:
@@ -427,11 +512,73 @@ def _flatten(op: OperatorView) -> Tensor:
     return op.builder.reshape(op.ref, x, shape)
 
 
-def _average_channels(op: OperatorView) -> Squares:
-    """avg_pool3d: only where a local response norm averages channels."""
+def _three(op: OperatorView, name: str, default: Any) -> tuple[int, int, int]:
+    value = op.get(name)
+    value = default if value is None or value == [] else value
+    values = [value] * 3 if isinstance(value, int) else list(value)
+    values = values * 3 if len(values) == 1 else values
+    return values[0], values[1], values[2]
+
+
+def _conv3d(op: OperatorView) -> Tensor:
+    padding: Any = op.get("padding", 0)
+    if not isinstance(padding, str):
+        padding = tuple((n, n) for n in _three(op, "padding", 0))
+    return volumes.conv(
+        op.builder,
+        op.ref,
+        op.tensor("input"),
+        op.array("weight", 5).transpose(2, 3, 4, 1, 0),
+        op.maybe("bias", 1),
+        stride=_three(op, "stride", 1),
+        dilation=_three(op, "dilation", 1),
+        padding=padding,
+        groups=op.get("groups", 1),
+    )
+
+
+def _pool3d(kind: Any) -> Callable[[OperatorView], Tensor]:
+    def read(op: OperatorView) -> Tensor:
+        op.only(ceil_mode=False, divisor_override=None)
+        if _three(op, "dilation", 1) != (1, 1, 1):
+            op.refuse("have dilation 1", op.get("dilation"))
+        kernel = _three(op, "kernel_size", 1)
+        return volumes.pool(
+            op.builder,
+            op.ref,
+            op.tensor("self"),
+            kind,
+            kernel_size=kernel,
+            stride=_three(op, "stride", kernel),
+            padding=tuple((n, n) for n in _three(op, "padding", 0)),
+            counts_zeros=bool(op.get("count_include_pad", True)),
+        )
+
+    return read
+
+
+def _adaptive_3d(kind: Any) -> Callable[[OperatorView], Tensor]:
+    """Pool a volume to a size that divides its own."""
+
+    def read(op: OperatorView) -> Tensor:
+        x = volumes.volume(op.builder, op.ref, op.tensor("self"))
+        wanted = _three(op, "output_size", 1)
+        if any(n % m for n, m in zip(x.shape, wanted, strict=False)):
+            op.refuse(f"have an output_size that divides {x.shape[:3]}", wanted)
+        kernel = tuple(n // m for n, m in zip(x.shape, wanted, strict=False))
+        zeros = ((0, 0),) * 3
+        return volumes.pool(
+            op.builder, op.ref, x, kind, kernel_size=kernel, padding=zeros
+        )
+
+    return read
+
+
+def _average_channels(op: OperatorView) -> Any:
+    """avg_pool3d: of volumes, or of channels as a local response norm averages them."""
     part = op.get("self")
     if not isinstance(part, Squares):
-        op.refuse("be a part of a local response norm", type(part).__name__)
+        return _pool3d(composites.AvgPool3D)(op)
     op.only(padding=[0, 0, 0], ceil_mode=False, divisor_override=None)
     kernel = op.get("kernel_size")
     return part.average(op.ref, kernel, op.get("stride") or kernel)
@@ -663,9 +810,16 @@ def _unflatten(op: OperatorView) -> Tensor:
     return op.builder.reshape(op.ref, x, shape)
 
 
-def _expand(op: OperatorView) -> Tensor:
+def _expand(op: OperatorView) -> Any:
     """expand, expand_as, broadcast_to: axes of length 1 become longer."""
-    other = op.get("other")
+    other, part = op.get("other"), op.get("self")
+    if isinstance(part, np.ndarray):
+        sizes = list(op.get("size"))
+        missing = len(sizes) - part.ndim
+        old = [1] * missing + list(part.shape)
+        pairs = zip(old, sizes, strict=True)
+        sizes = [n if m in (-1, BATCH) else m for n, m in pairs]
+        return np.broadcast_to(part, sizes)
     shape = op.get("size") if other is None else op.tensor("other").foreign_shape
     x = op.tensor("self")
     return expand(
@@ -692,6 +846,8 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "adaptive_max_pool2d": _adaptive(pl.MaxPool2D, composites.AdaptiveMaxPool2D),
     "add": _add,
     "add_": _add,
+    "adaptive_avg_pool3d": _adaptive_3d(composites.AvgPool3D),
+    "adaptive_max_pool3d": _adaptive_3d(composites.MaxPool3D),
     "alias": _same,
     "alpha_dropout": _noise,
     "alpha_dropout_": _noise,
@@ -707,6 +863,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "avg_pool1d": _pool1d(pl.AvgPool1D),
     "conv1d": _conv1d,
     "conv2d": _conv,
+    "conv3d": _conv3d,
     "conv_transpose2d": _conv_transpose,
     "detach": _same,
     "detach_": _same,
@@ -723,14 +880,28 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "feature_dropout_": _noise,
     "flatten": _flatten,
     "flip": _flip,
+    "full_like": _fill,
+    "glu": _glu,
+    "index": _index,
+    "index_select": _index_select,
+    "matmul": _matmul,
+    "ones_like": _fill,
+    "rms_norm": _rms_norm,
+    "roll": _roll,
+    "select": _select,
+    "stack": _stack,
+    "unbind": _unbind,
+    "zeros_like": _fill,
     "group_norm": _group_norm,
     "instance_norm": _instance_norm,
     "layer_norm": _layer_norm,
+    "lift_fresh_copy": _same,
     "linear": _linear,
     "log": _log,
     "log_softmax": _log_softmax,
     "max_pool1d": _pool1d(pl.MaxPool1D),
     "max_pool2d": _pool(pl.MaxPool2D),
+    "max_pool3d": _pool3d(composites.MaxPool3D),
     "maximum": _extreme(True),
     "mean": _mean,
     "minimum": _extreme(False),

@@ -190,6 +190,8 @@ class Graph:
             return self._size(value)
         if kind == "as_sym_ints":
             return [self._size(item) for item in value]
+        if kind == "as_optional_tensors":
+            return [next(tensors) if "as_tensor" in item else None for item in value]
         if kind == "as_tensors":
             return [next(tensors) for _ in value]
         return value

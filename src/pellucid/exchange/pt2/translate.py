@@ -37,6 +37,11 @@ def tensor_names(inputs: list[dict[str, Any]]) -> list[str]:
         if "as_tensor" in argument:
             found.append(argument["as_tensor"]["name"])
         found.extend(item["name"] for item in argument.get("as_tensors", ()))
+        found.extend(
+            item["as_tensor"]["name"]
+            for item in argument.get("as_optional_tensors", ())
+            if "as_tensor" in item
+        )
     return found
 
 

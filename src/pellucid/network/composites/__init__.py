@@ -24,17 +24,21 @@ from pellucid.network.composites.reduce import (
     Reduction,
 )
 from pellucid.network.composites.separable_conv import SeparableConv2D
+from pellucid.network.composites.volumes import AvgPool3D, Conv3D, MaxPool3D
 
 __all__ = [
     "AdaptiveAvgPool1D",
     "AdaptiveAvgPool2D",
     "AdaptiveMaxPool1D",
     "AdaptiveMaxPool2D",
+    "AvgPool3D",
     "Composer",
     "Composite",
+    "Conv3D",
     "DilatedMaxPool1D",
     "DilatedMaxPool2D",
     "GlobalMaxPool1D",
+    "MaxPool3D",
     "Pad1D",
     "Pad2D",
     "ReduceL1",

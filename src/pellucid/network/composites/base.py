@@ -51,6 +51,11 @@ class Composite:
         kind = type(self).__name__
         return f"{kind} '{self.name}'" if self.name else kind
 
+    @property
+    def last_name(self) -> str | None:
+        """The name of the last node."""
+        return self.name
+
     def compose(self, composer: Composer[T], x: T) -> T:
         """Place the layers behind x and return the last one's output.
 
@@ -75,8 +80,9 @@ class Composite:
         if made is source:
             return source
         layer = made.layer
-        if self.name not in (None, layer.name):
-            layer = dataclasses.replace(layer, name=self.name)
+        name = self.last_name
+        if name not in (None, layer.name):
+            layer = dataclasses.replace(layer, name=name)
         return Value(layer, made.inputs, self.stem)
 
 
