@@ -215,8 +215,11 @@ def test_inputs_of_a_file_must_be_of_known_sizes(tmp_path: Path) -> None:
     onnx.save(proto, path)
     with pytest.raises(pl.ExchangeError, match="right"):
         pl.exchange.read(path)
-    with pytest.raises(pl.ExchangeError, match="input_shape must be given for a file"):
+    with pytest.raises(pl.ExchangeError, match="input_shape must be a shape for each"):
         pl.exchange.read(path, input_shape=(6, 6, 2))
+    shapes = [model.network.shapes[name] for name in model.network.inputs]
+    back = pl.exchange.read(path, engine="numpy", input_shape=tuple(shapes))
+    assert [back.network.shapes[name] for name in back.network.inputs] == shapes
 
 
 def test_c_of_several_ports_is_clean_and_keeps_to_its_workspace(

@@ -45,6 +45,51 @@ def test_a_session_s_own_corners_change_nothing(batch: int) -> None:
         np.testing.assert_array_equal(given[name], grad)
 
 
+def choosing() -> pl.Network:
+    """Every layer whose gradient goes to one of several candidates; and slopes."""
+    entry = pl.Input(6, 5, 2)
+    x = pl.PReLU()(pl.Conv2D(3, kernel_size=2)(entry))
+    y = pl.Maximum()(x, pl.Conv2D(3, kernel_size=2)(entry), pl.AvgPool2D((5, 4))(x))
+    z = pl.MaxPool1D(3, 2, padding=1)(pl.Reshape((-1, 3))(y))
+    joined = pl.Concat()(pl.GlobalMaxPool2D()(y), pl.Flatten()(z))
+    return pl.Network(inputs=entry, outputs=pl.Dense(2)(joined))
+
+
+def test_choices_of_their_own_change_nothing_and_others_do() -> None:
+    network = choosing()
+    random = np.random.default_rng(0)
+    images, labels = random.standard_normal((3, 6, 5, 2)), np.ones((3, 2))
+    one = session(network)
+    _, plain = one.gradients(images, labels)
+    one.branches = find_branches(network, one.activations(images, training=True))
+    assert set(one.branches) == {
+        "prelu",
+        "maximum",
+        "max_pool1d",
+        "global_max_pool2d",
+    }
+    _, given = one.gradients(images, labels)
+    for name, grad in plain.items():
+        np.testing.assert_allclose(given[name], grad, rtol=1e-12, atol=1e-15)
+    for name, sides in one.branches.items():
+        kept = one.branches
+        other = ~sides if sides.dtype == bool else (sides + 1) % 3
+        one.branches = {**kept, name: other.astype(sides.dtype)}
+        _, changed = one.gradients(images, labels)
+        one.branches = kept
+        assert any(not np.allclose(changed[n], g) for n, g in plain.items()), name
+
+
+def test_near_ties_of_choices_are_counted() -> None:
+    first, second = pl.Input(3), pl.Input(3)
+    network = pl.Network(inputs=[first, second], outputs=pl.Maximum()(first, second))
+    x = np.array([[1.0, 2.0, 3.0]])
+    values = {"input": x, "input_1": x + np.array([[1e-7, 0.0, 1.0]])}
+    assert count_near(network, values) == (0, 1)
+    slopes = pl.Sequential(pl.Input(2), pl.PReLU())
+    assert count_near(slopes, {"input": np.array([[1e-7, 1.0]])}) == (1, 0)
+
+
 def test_a_corner_on_the_other_side_has_the_other_derivative() -> None:
     network = pl.Sequential(pl.Input(1), pl.Dense(1), pl.ReLU(), pl.Dense(1))
     one = session(network)

@@ -9,11 +9,11 @@ import pytest
 
 import pellucid as pl
 from pellucid.engines.state import initial_state
+from pellucid.verify.choices import find_best_two
 from pellucid.verify.lockstep import Batch, Outcome, Reference
 from pellucid.verify.nonsmooth import (
     BranchSession,
     count_differences,
-    find_best_two,
     find_branches,
 )
 from pellucid.verify.unobserved_branches import (

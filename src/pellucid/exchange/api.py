@@ -227,8 +227,8 @@ def read(
         PyTorch's names, or a Keras ``.h5``.
     input_shape : tuple of int, optional
         One example's shape, (height, width, channels), of a module, or of a file that
-        leaves sizes free; (height, width) where the file has the channels. Of a
-        PyTorch module of several inputs, a tuple of shapes.
+        leaves sizes free; (height, width) where the file has the channels. Of several
+        inputs (of a PyTorch module, an ONNX or a LiteRT file), a tuple of shapes.
     preprocessing : Preprocessing or str, optional
         How uint8 pixels become input, or a preset's name: imagenet, keras-caffe,
         keras-tf, keras-torch, raw, signed, torchvision, unit. If left out, what the

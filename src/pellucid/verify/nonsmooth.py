@@ -9,20 +9,19 @@ the sides that the engine took.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pellucid.engines.numpy import NumpySession
 from pellucid.engines.numpy.layers import Forward
-from pellucid.engines.numpy.layers.pool import DENSE
-from pellucid.engines.numpy.layers.windows import cells, crop, pad
 from pellucid.engines.protocol import Array
 from pellucid.network import Network
 from pellucid.network.expression import conditions
 from pellucid.network.expression.evaluate import compute, compute_on_sides
-from pellucid.network.layers import Layer, MaxPool2D, Pointwise
+from pellucid.network.layers import Layer, Pointwise, PReLU
+from pellucid.verify.choices import find_best_two, find_winners, is_choice, vjp
 
 NEAR = 1e-6  # of a corner: what float32 may not be able to tell apart
 
@@ -37,8 +36,9 @@ class Count(NamedTuple):
     kinks : int
         Inputs of pointwise layers nearer to a corner than 1e-6 (of ReLU: to 0).
     ties : int
-        Windows of max-pools whose two largest values are nearer than 1e-6. Exact
-        ties do not count: the first maximum wins on every engine.
+        Windows of max-pools whose two largest values are nearer than 1e-6, and
+        elements of Maximum. Exact ties do not count: the first maximum wins on every
+        engine.
     """
 
     kinks: int
@@ -59,30 +59,39 @@ def find_branches(network: Network, values: Mapping[str, Array]) -> Branches:
     dict of node name to ndarray
         Pointwise layers: bool, where each comparison of the derivative holds (of
         ReLU: where the input is positive), on a last axis if there are several.
-        Max-pools: the number of the winning cell, uint16, shape of the output.
+        Max-pools and Maximum: the number of the winning cell or input, uint16, shape
+        of the output.
     """
     found: Branches = {}
     for node in network.nodes:
         if has_corners(node.layer):
             found[node.name] = sides_of(node.layer, values[node.inputs[0]])
-        elif isinstance(node.layer, MaxPool2D):
-            found[node.name] = _find_winners(node.layer, values[node.inputs[0]])
+        elif is_choice(node.layer):
+            inputs = [values[source] for source in node.inputs]
+            found[node.name] = find_winners(node.layer, inputs)
     return found
 
 
 def has_corners(layer: Layer) -> bool:
-    """Return whether a layer is pointwise and its derivative jumps somewhere."""
-    return isinstance(layer, Pointwise) and bool(conditions(layer.derivative))
+    """Return whether a layer works on single elements and its derivative jumps."""
+    if isinstance(layer, Pointwise):
+        return bool(conditions(layer.derivative))
+    return isinstance(layer, PReLU)
 
 
 def sides_of(layer: Any, x: Array) -> Array:
     """Return where each comparison holds, on a last axis if there are several."""
+    if isinstance(layer, PReLU):
+        positive: Array = x > 0
+        return positive
     held = [compute(condition, x=x) for condition in conditions(layer.derivative)]
     return _joined([np.broadcast_to(side, x.shape) for side in held])
 
 
 def distances_of(layer: Any, x: Array) -> Array:
     """Return how far both sides of each comparison are apart, as `sides_of`."""
+    if isinstance(layer, PReLU):
+        return np.abs(x)
     apart = []
     for condition in conditions(layer.derivative):
         left, right = (compute(side, x=x) for side in condition.arguments)
@@ -106,57 +115,13 @@ def count_near(network: Network, values: Mapping[str, Array]) -> Count:
         if has_corners(node.layer):
             distances = distances_of(node.layer, values[node.inputs[0]])
             kinks += int(np.count_nonzero(distances < NEAR))
-        elif isinstance(node.layer, MaxPool2D):
-            ties += _count_near_ties(node.layer, values[node.inputs[0]])
+        elif is_choice(node.layer):
+            ties += _count_near_ties(node.layer, [values[n] for n in node.inputs])
     return Count(kinks, ties)
 
 
-def _list_windows(layer: MaxPool2D, x: Array) -> tuple[Array, list[Any]]:
-    """Return x padded by −∞, and for each window cell the pixels it meets."""
-    height, width, _ = layer.output_shape(x.shape[1:])
-    padded = pad(x, layer.pads((x.shape[1], x.shape[2])), value=-np.inf)
-    around = cells(layer.kernel, layer.strides, DENSE, (height, width))
-    return padded, [where for _, _, where in around]
-
-
-def _find_winners(layer: MaxPool2D, x: Array) -> Array:
-    """Return which cell of each window is its first maximum."""
-    padded, window = _list_windows(layer, x)
-    best = padded[window[0]].copy()
-    winners = np.zeros(best.shape, np.uint16)
-    for number, where in enumerate(window[1:], start=1):
-        is_larger = padded[where] > best
-        winners[is_larger] = number
-        np.maximum(best, padded[where], out=best)
-    return winners
-
-
-def find_best_two(layer: MaxPool2D, x: Array) -> tuple[Array, Array, Array]:
-    """Return how far the two largest cells of each window are apart, and which.
-
-    Returns
-    -------
-    gap : ndarray, shape of the output
-        0 where they are equal.
-    first, second : ndarray of uint16, shape of the output
-        Numbers of the cells; of equal ones the first comes first.
-    """
-    padded, window = _list_windows(layer, x)
-    first = padded[window[0]].copy()
-    second = np.full_like(first, -np.inf)
-    winner, runner_up = (np.zeros(first.shape, np.uint16) for _ in range(2))
-    for number, where in enumerate(window[1:], start=1):
-        value = padded[where]
-        wins, follows = value > first, value > second
-        runner_up = np.where(wins, winner, np.where(follows, number, runner_up))
-        second = np.where(wins, first, np.maximum(second, value))
-        winner[wins] = number
-        first = np.maximum(first, value)
-    return first - second, winner, runner_up.astype(np.uint16)
-
-
-def _count_near_ties(layer: MaxPool2D, x: Array) -> int:
-    gap, _, _ = find_best_two(layer, x)
+def _count_near_ties(layer: Layer, inputs: Sequence[Array]) -> int:
+    gap, _, _ = find_best_two(layer, *inputs)
     return int(np.count_nonzero((gap > 0) & (gap < NEAR)))
 
 
@@ -182,16 +147,22 @@ class BranchSession(NumpySession):
         records = super()._run(images, is_training=is_training, masks=masks)
         for node in self._network.nodes:
             if node.name in masks and node.name in self.branches:
-                x, side = records[node.inputs[0]].output, masks[node.name]
-                back = _vjp_on_branch(node.layer, x, side)
+                inputs = [records[source].output for source in node.inputs]
+                slope = self._parts.weights.get(f"{node.owner}.slope")
+                back = _vjp_on_branch(node.layer, inputs, masks[node.name], slope)
                 records[node.name] = records[node.name]._replace(grad_inputs=back)
         return records
 
 
-def _vjp_on_branch(layer: Layer, x: Array, side: Array) -> Back:
-    """Return the derivative by the input of a layer whose side is given."""
-    if isinstance(layer, MaxPool2D):
-        return _max_pool_vjp(layer, x, side)
+def _vjp_on_branch(
+    layer: Layer, inputs: Sequence[Array], side: Array, slope: Array | None
+) -> Back:
+    """Return the derivative by the inputs of a layer whose side is given."""
+    if is_choice(layer):
+        return vjp(layer, inputs, side)
+    (x,) = inputs
+    if isinstance(layer, PReLU):
+        return lambda grad_y: (np.where(side, grad_y, grad_y * slope),)
     if not isinstance(layer, Pointwise):
         raise TypeError(type(layer))
     found = conditions(layer.derivative)
@@ -199,17 +170,3 @@ def _vjp_on_branch(layer: Layer, x: Array, side: Array) -> Back:
     given = dict(zip(found, sides, strict=True))
     slopes = compute_on_sides(layer.derivative, given, x=x).astype(x.dtype)
     return lambda grad_y: (grad_y * slopes,)
-
-
-def _max_pool_vjp(layer: MaxPool2D, x: Array, winners: Array) -> Back:
-    """Return the derivative of a max-pool whose winners are given."""
-    padded, window = _list_windows(layer, x)
-    pads, size = layer.pads((x.shape[1], x.shape[2])), (x.shape[1], x.shape[2])
-
-    def grad_inputs(grad_y: Array) -> tuple[Array, ...]:
-        grad = np.zeros(padded.shape, grad_y.dtype)
-        for number, where in enumerate(window):
-            grad[where] += grad_y * (winners == number)
-        return (crop(grad, pads, size),)
-
-    return grad_inputs

@@ -17,12 +17,11 @@ import numpy as np
 
 from pellucid.engines.protocol import Array
 from pellucid.network import Network
-from pellucid.network.layers import MaxPool2D
+from pellucid.verify.choices import find_best_two, is_choice
 from pellucid.verify.nonsmooth import (
     NEAR,
     Branches,
     distances_of,
-    find_best_two,
     has_corners,
 )
 
@@ -150,8 +149,9 @@ def list_flips(
             mine = branches[node.name]
             for index in map(tuple, np.argwhere(apart < near)):
                 flips.append(Flip(apart[index], node.name, index, not mine[index]))
-        elif isinstance(node.layer, MaxPool2D):
-            gap, first, second = find_best_two(node.layer, values[node.inputs[0]])
+        elif is_choice(node.layer):
+            inputs = [values[source] for source in node.inputs]
+            gap, first, second = find_best_two(node.layer, *inputs)
             mine = branches[node.name]
             for index in map(tuple, np.argwhere((gap > 0) & (gap < near))):
                 is_first = mine[index] == first[index]

@@ -129,7 +129,7 @@ _BRANCH = helper.make_graph([helper.make_node("Relu", ["x"], ["z"])], "branch", 
         ),
         (
             helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2, 2, 2]),
-            "height and width",
+            "a batch of volumes",
         ),
         (helper.make_node("Transpose", ["x"], ["y"], perm=[1, 0, 2, 3]), "first axis"),
         (helper.make_node("Conv", ["x", "x"], ["y"]), "constant as input 1"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pellucid.errors import ExchangeError
 from pellucid.network.layers import Shape
@@ -15,6 +15,7 @@ _WORDS = {
     3: ("height", "width", "channels"),
     4: ("depth", "height", "width", "channels"),
 }
+Shapes = Shape | tuple[Shape, ...]  # of the only input, or of each
 Sizes = Sequence[int | None]  # of one example in a file; None where it is free
 
 
@@ -50,7 +51,38 @@ def close_sizes(
     return (closed[-1], *closed[:-1]) if is_first else closed
 
 
-def require_one_input(names: Sequence[str], wanted: Shape | None) -> None:
+def shapes_by_input(
+    names: Sequence[str], wanted: Shapes | None
+) -> dict[str, Shape | None]:
+    """Return which shape is wanted of each input.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The inputs, in the file's order.
+    wanted : tuple of int, or tuple of tuples, optional
+        The shape of the only input, or one for each.
+
+    Raises
+    ------
+    ExchangeError
+        If there are not as many shapes as inputs.
+    """
+    if wanted is None:
+        return dict.fromkeys(names)
+    is_one = all(isinstance(size, int) for size in wanted)
+    shapes: list[Any] = [wanted] if is_one else list(wanted)
+    if len(shapes) != len(names) or not all(
+        isinstance(s, tuple | list) for s in shapes
+    ):
+        raise ExchangeError(
+            "import: input_shape must be a shape for each of the file's inputs, "
+            f"{', '.join(names)}; got {wanted}."
+        )
+    return {name: tuple(s) for name, s in zip(names, shapes, strict=True)}
+
+
+def require_one_input(names: Sequence[str], wanted: Shapes | None) -> None:
     """Refuse a shape where it would not say which of several inputs it is of.
 
     Raises

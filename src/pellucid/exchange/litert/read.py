@@ -15,7 +15,11 @@ from pellucid.exchange.disk import read_bytes
 from pellucid.exchange.errors import OperatorRef, translate_errors
 from pellucid.exchange.graph import ir
 from pellucid.exchange.graph.emit import Context, emit
-from pellucid.exchange.graph.input_sizes import close_sizes, require_one_input
+from pellucid.exchange.graph.input_sizes import (
+    Shapes,
+    close_sizes,
+    shapes_by_input,
+)
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.passes.run import run_passes
 from pellucid.exchange.graph.tensor import FIRST, LAST, Tensor, unwrap_output
@@ -38,7 +42,7 @@ Array = npt.NDArray[Any]
 _REUSE_LIMIT = 4  # times that the weights may have the size of the file
 
 
-def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
+def read(path: Path, *, input_shape: Shapes | None = None) -> ModelFile:
     """Read a file; TensorFlow and LiteRT are not needed.
 
     ``input_shape`` names sizes that the file leaves free.
@@ -57,7 +61,7 @@ def read(path: Path, *, input_shape: Shape | None = None) -> ModelFile:
         return file
 
 
-def read_graph(graph: Graph, *, input_shape: Shape | None = None) -> ModelFile:
+def read_graph(graph: Graph, *, input_shape: Shapes | None = None) -> ModelFile:
     """Return the model of a graph in LiteRT's operators that came from elsewhere.
 
     Raises
@@ -73,7 +77,7 @@ class _Reading:
     """A graph while it is read."""
 
     def __init__(
-        self, graph: Graph, size: int, input_shape: Shape | None = None
+        self, graph: Graph, size: int, input_shape: Shapes | None = None
     ) -> None:
         self.input_shape = input_shape
         self.graph, self.left = graph, size * _REUSE_LIMIT
@@ -84,7 +88,7 @@ class _Reading:
         """Read the graph and return the model in it."""
         numbers = self.graph.all_inputs
         names = [self.graph.values[number].name for number in numbers]
-        require_one_input(names, self.input_shape)
+        self.wanted = shapes_by_input(names, self.input_shape)
         self.entries = {str(number): self._enter(number) for number in numbers}
         graph = translate(self.graph, batch=self.builder.batch)
         run_passes(graph)
@@ -149,7 +153,7 @@ class _Reading:
             free[axis] = None
         is_first = len(free) == 4 and self._is_channels_first(number)
         name = value.name.split(":")[0]
-        shape = close_sizes(name, free[1:], self.input_shape, is_first=is_first)
+        shape = close_sizes(name, free[1:], self.wanted[value.name], is_first=is_first)
         axes = tuple(range(len(free)))
         if is_first:
             shape, axes = (*shape[1:], shape[0]), FIRST

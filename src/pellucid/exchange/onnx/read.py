@@ -19,9 +19,10 @@ from pellucid.exchange.errors import OperatorRef, translate_errors
 from pellucid.exchange.graph import ir
 from pellucid.exchange.graph.emit import Context, emit
 from pellucid.exchange.graph.input_sizes import (
+    Shapes,
     close_sizes,
     fits_first,
-    require_one_input,
+    shapes_by_input,
 )
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.network_builder import NetworkBuilder
@@ -44,7 +45,7 @@ from pellucid.exchange.onnx.qdq import HYBRID, KIND, find_quantized
 from pellucid.exchange.onnx.qlinear import NAMES as QLINEAR
 from pellucid.exchange.onnx.quantized import read_hybrid, read_quantized
 from pellucid.exchange.onnx.translate import Translator
-from pellucid.network.layers import Quantize, Shape
+from pellucid.network.layers import Quantize
 from pellucid.network.quantization import Quantization
 from pellucid.runs import ModelFile
 
@@ -105,7 +106,7 @@ def read(
     path: Path,
     *,
     constants: Mapping[str, npt.ArrayLike] | None = None,
-    input_shape: Shape | None = None,
+    input_shape: Shapes | None = None,
 ) -> ModelFile:
     """Read a file.
 
@@ -138,8 +139,9 @@ class Graph:
     images : tuple of int, optional
         How the graph's input lays out images, `FIRST` or `LAST`, where that is known;
         else it is told by what reads it.
-    input_shape : tuple of int, optional
-        One example's shape, ours, where the file leaves sizes free.
+    input_shape : tuple of int, or of shapes, optional
+        One example's shape, ours, where the file leaves sizes free; of several inputs
+        a shape for each.
     """
 
     def __init__(
@@ -149,7 +151,7 @@ class Graph:
         constants: Mapping[str, npt.ArrayLike],
         *,
         images: tuple[int, ...] | None = None,
-        input_shape: Shape | None = None,
+        input_shape: Shapes | None = None,
     ) -> None:
         self.images, self.input_shape = images, input_shape
         self.model, self.graph, self.folder = model, model.graph, folder
@@ -268,7 +270,8 @@ class Graph:
                 "import: a graph must have an input besides its weights; got none."
                 " Bind weights with constants={name: array}."
             )
-        require_one_input([str(entry.name) for entry in read], self.input_shape)
+        names = [str(entry.name) for entry in read]
+        self.wanted_shapes = shapes_by_input(names, self.input_shape)
         entries = {str(entry.name): self._enter_one(entry) for entry in read}
         kinds = sorted(
             {_FLOATS.get(entry.type.tensor_type.elem_type, "float32") for entry in read}
@@ -289,8 +292,9 @@ class Graph:
                 f"got type {kind.elem_type}."
             )
         sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
-        if not sizes and self.input_shape is not None:
-            sizes = [None] * (len(self.input_shape) + 1)  # a file without any shape
+        wanted = self.wanted_shapes[str(entry.name)]
+        if not sizes and wanted is not None:
+            sizes = [None] * (len(wanted) + 1)  # a file without any shape
         if len(sizes) < 2:
             raise ExchangeError(
                 f"import: input '{entry.name}' must have a known shape (N, …); "
@@ -336,7 +340,7 @@ class Graph:
 
     def _place(self, name: str, free: tuple[int | None, ...]) -> Tensor:
         """Make the Input: images are (N, C, H, W) unless they are transposed first."""
-        wanted = self.input_shape
+        wanted = self.wanted_shapes[name]
         if len(free) != 3:
             is_first = len(free) in (2, 4) and self._meets_channels(name)
             sizes = close_sizes(name, free, wanted, is_first=is_first)

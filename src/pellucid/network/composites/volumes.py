@@ -150,8 +150,10 @@ class Conv3D(Composite):
 
     @property
     def _window(self) -> Triples:
-        found: Any = self.kernel_size, self.stride, self.dilation
-        return found
+        kernel: Any = self.kernel_size
+        stride: Any = self.stride
+        dilation: Any = self.dilation
+        return kernel, stride, dilation
 
     @property
     def last_name(self) -> str | None:
@@ -183,9 +185,8 @@ class Conv3D(Composite):
             y = composer.add(convolution, image)
             parts.append(reshaped(composer, y, (1, *composer.shape(y))))
         made = join(composer, parts, 0)
-        if self.activation is None:
-            return made
-        return composer.add(self.activation, made)
+        end: Any = self.activation  # a layer, since it was made
+        return made if end is None else composer.add(end, made)
 
     def _beside(self, composer: Composer[T], x: T, channels: int) -> T:
         """Return (kd, H, W, C) as (H, W, kd·C), group by group."""
@@ -236,8 +237,9 @@ class _Pool3D(Composite):
 
     @property
     def _window(self) -> Triples:
-        found: Any = self.kernel_size, self.stride, (1, 1, 1)
-        return found
+        kernel: Any = self.kernel_size
+        stride: Any = self.stride
+        return kernel, stride, (1, 1, 1)
 
     def compose(self, composer: Composer[T], x: T) -> T:
         """Pool along the width, the height, and the depth."""
