@@ -111,6 +111,25 @@ def test_the_gradient_of_the_images_can_be_spared(
     agree(grads, pair.theirs.vjp(pair.images, pair.grad)[1], tolerance.gradients)
 
 
+def test_predictions_see_the_statistics_that_a_pass_has_moved(
+    pair: Pair, tolerance: Any, agree: Any
+) -> None:
+    for training in (True, False):
+        for session in (pair.ours, pair.theirs):
+            session.predict(pair.images)
+            session.forward(pair.images, False)
+            session.forward(2 * pair.images, training)
+        found, wanted = (
+            (s.predict(pair.images), *s.forward(pair.images, False))
+            for s in (pair.ours, pair.theirs)
+        )
+        agree(found[0], wanted[0], tolerance.activations)
+        agree(found[1], wanted[1], tolerance.activations)
+        grad_x, _ = pair.ours.backward(found[2], pair.grad)
+        expected, _ = pair.theirs.backward(wanted[2], pair.grad)
+        agree(grad_x, expected, tolerance.gradients)
+
+
 def test_each_training_pass_draws_other_masks(pair: Pair) -> None:
     first, _ = pair.ours.forward(pair.images, True)
     second, _ = pair.ours.forward(pair.images, True)

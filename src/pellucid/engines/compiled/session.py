@@ -127,6 +127,7 @@ class CompiledSession:
         self._programs: dict[Purpose, Program] = {}
         self._memories: dict[Purpose, SpareMemories] = {}
         self._version = 0  # how often the weights have changed
+        self._content = 0  # … or running statistics
         self._chunks: dict[tuple[int, bool], int] = {}
         self._outputs: dict[int, OutputArrays] = {}
         self._has_one = len(network.inputs) == len(network.outputs) == 1
@@ -312,7 +313,7 @@ class CompiledSession:
         )
         program = self._program(purpose)
         memories = self._memories.setdefault(purpose, SpareMemories())
-        memories.attach(program, self._version)
+        memories.attach(program, self._content)
         self._reserve(program, count)
         self._give_masks(program, None, count)
         outputs = [
@@ -324,7 +325,9 @@ class CompiledSession:
         program.set(update=int(training))
         program.run(count, chunk=self._chunk(program, count), half="forward")
         self._parts.step += int(training)
-        memory = memories.detach(program, self._version)
+        memory = memories.detach(program, self._content)
+        if training:
+            self._content_changed()  # running statistics have moved
         saved = SavedForward(self, self._version, (program, memory, x))
         return join(outputs), saved
 
@@ -472,6 +475,11 @@ class CompiledSession:
 
     def _weights_changed(self) -> None:
         self._version += 1
+        self._content_changed()
+
+    def _content_changed(self) -> None:
+        """Let programs prepare anew what they made of weights and statistics."""
+        self._content += 1
         for program in self._programs.values():
             program.is_fresh = False
 
