@@ -24,19 +24,11 @@ from typing import Any
 import pellucid as pl
 from pellucid.benchmark.case import Case
 from pellucid.benchmark.contenders import litert, onnxruntime, pellucid
-from pellucid.network import Network, from_json, to_json
+from pellucid.benchmark.networks import resize_input
 
 Call = Callable[[int], Any]
 #: calls of one turn; the first brings a contender's own data back into the caches
 CALLS = 4
-
-
-def sized(name: str, size: int) -> Network:
-    """Return a network of the zoo for square images of another size."""
-    document = to_json(pl.zoo(name))
-    entry = document["nodes"][0]
-    entry["shape"] = [size, size, entry["shape"][-1]]
-    return from_json(document)
 
 
 def contenders(
@@ -97,7 +89,7 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    network = sized(given.network, given.size)
+    network = resize_input(pl.zoo(given.network), given.size)
     with tempfile.TemporaryDirectory() as files:
         case = Case(
             name=given.network,

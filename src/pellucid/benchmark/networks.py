@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pellucid.network.layers as pl
 from pellucid.errors import NetworkError
-from pellucid.network import Network, Preprocessing, Sequential, load_network, zoo
+from pellucid.network import (
+    Network,
+    Preprocessing,
+    Sequential,
+    from_json,
+    load_network,
+    to_json,
+    zoo,
+)
 from pellucid.network.ports import require_single
 
 LEAKY = "mnist-torch-leaky"
@@ -30,6 +38,14 @@ def get_network(name: str) -> Network:
             f"got {name!r} with input shape {network.input_shape}."
         )
     return network
+
+
+def resize_input(network: Network, size_px: int) -> Network:
+    """Return a network for square images of another size."""
+    document = to_json(network)
+    entry = document["nodes"][0]
+    entry["shape"] = [size_px, size_px, entry["shape"][-1]]
+    return from_json(document)
 
 
 def build_leaky() -> Network:

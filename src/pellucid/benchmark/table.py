@@ -8,6 +8,7 @@ from pellucid.benchmark.busy import busy
 from pellucid.benchmark.fit import fit
 from pellucid.benchmark.inference import inference
 from pellucid.benchmark.overhead import tax
+from pellucid.benchmark.real_networks import networks
 from pellucid.benchmark.results import Report
 from pellucid.benchmark.scaling import scaling
 from pellucid.benchmark.setting import Setting
@@ -18,6 +19,7 @@ from pellucid.errors import EngineError
 BENCHMARKS: dict[str, Callable[[Setting], Report]] = {
     "train-step": train_step,
     "inference": inference,
+    "networks": networks,
     "start-up": start_up,
     "scaling": scaling,
     "fit": fit,
@@ -31,7 +33,8 @@ def benchmark(name: str, setting: Setting) -> Report:
 
     Parameters
     ----------
-    name : {"train-step", "inference", "start-up", "scaling", "fit", "busy", "tax"}
+    name : str
+        One of `BENCHMARKS`.
     setting : Setting
 
     Returns

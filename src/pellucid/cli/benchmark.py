@@ -24,7 +24,8 @@ def benchmark(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="train-step, inference, start-up, scaling, fit, busy or tax.",
+            help="train-step, inference, networks, start-up, scaling, fit, busy or "
+            "tax.",
         ),
     ] = "train-step",
     network: Annotated[
@@ -105,6 +106,7 @@ def benchmark(
     pellucid benchmark train-step --out results/
     pellucid benchmark train-step --network lenet5 --batch 32,64 --peers torch
     pellucid benchmark inference --peers onnxruntime,openvino
+    pellucid benchmark networks --network resnet18 --batch 1,32
     pellucid benchmark fit --epochs 5 --json
     pellucid benchmark tax --peers torch,jax
     """
