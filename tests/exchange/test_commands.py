@@ -115,3 +115,24 @@ def test_convert_shows_both_files_and_each_node(saved, capsys, tmp_path):
     assert [row["format"] for row in answer["files"]] == ["onnx", "safetensors"]
     assert all(row["relative"] <= 1e-5 for row in answer["files"])
     assert set(answer["nodes"]) == {node.name for node in saved.network.nodes}
+
+
+def test_import_keeps_integers_or_turns_them_into_floats(
+    saved, images_of, tmp_path, capsys
+):
+    images = images_of(saved)
+    exchange.write(saved, tmp_path / "theirs.int8.tflite", calibration=images)
+    for options, name in ((), "whole"), (("--dequantize",), "floats"):
+        target = ("--as", f"{name}.pellucid")
+        assert called("import", "theirs.int8.tflite", *target, *options) == 0
+    assert "integer weights" in capsys.readouterr().out
+    whole, floats = (
+        pl.load(tmp_path / f"{name}.pellucid", engine="numpy")
+        for name in ("whole", "floats")
+    )
+    dtypes = {weight.dtype for weight in whole.network.weights}
+    assert "int8" in dtypes
+    assert not any(weight.dtype for weight in floats.network.weights)
+    assert floats.network.parameter_count > 0
+    assert called("export", "whole.pellucid", "--to", "onnx") == 2
+    assert "dequantize=True" in capsys.readouterr().err

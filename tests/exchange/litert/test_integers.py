@@ -257,3 +257,35 @@ def test_weights_that_are_only_stored_as_integers_are_floats(litert, tmp_path):
     assert [type(node.layer) for node in model.network.nodes] == [pl.Input, pl.Conv2D]
     wanted = weight.array.transpose(1, 2, 3, 0) * np.float32(weight.scales.one)
     np.testing.assert_array_equal(model.weights["y.weight"], wanted)
+
+
+def test_a_shape_that_the_graph_computes_of_integers_is_known(litert, tmp_path):
+    graph = unary("RESHAPE", output=(60,), constant=[-1, 60])
+    (reshape,) = graph.operators
+    shape = graph.add(Value(name="shape", shape=(4,), dtype="int32"))
+    batch = graph.add(Value(name="batch", shape=(), dtype="int32"))
+    whole = graph.add(Value(name="whole", shape=(2,), dtype="int32"))
+    begin, end, step, rest = (
+        graph.constant(name, np.asarray(value, np.int32))
+        for name, value in (("0", [0]), ("1", [1]), ("s", [1]), ("60", 60))
+    )
+    masks = dict.fromkeys(("begin", "end", "ellipsis", "new_axis"), 0)
+    options = {f"{name}_mask": value for name, value in masks.items()}
+    graph.operators[:0] = [
+        Operator(kind="SHAPE", inputs=(graph.input,), outputs=(shape,)),
+        Operator(
+            kind="STRIDED_SLICE",
+            inputs=(shape, begin, end, step),
+            outputs=(batch,),
+            options={**options, "shrink_axis_mask": 1},
+        ),
+        Operator(
+            kind="PACK",
+            inputs=(batch, rest),
+            outputs=(whole,),
+            options={"values_count": 2, "axis": 0},
+        ),
+    ]
+    reshape.inputs = (graph.input, whole)
+    model = pl.exchange.read(write(tmp_path / "one.tflite", graph), engine="numpy")
+    assert model.network.output_shape == (60,)

@@ -75,6 +75,8 @@ def read_integer(op: OperatorView, reader: Reader | None) -> Any:
     """
     kind, sources = op.operator.kind, _sources(op)
     target = op.graph.values[op.operator.outputs[0]]
+    if kind == "SHAPE" and reader is not None:
+        return reader(op)
     if kind in _WEIGHTED and sources[0].dtype == target.dtype == "float32":
         return _hybrid(op, reader, sources)
     if kind == "DEQUANTIZE":
@@ -142,6 +144,10 @@ def _centre(op: OperatorView, value: Any, source: Value) -> Any:
 def _move(op: OperatorView, reader: Reader, sources: list[Value], target: Value) -> Any:
     """Move integers; those of other scales come to the output's first."""
     goal = quantization_of(op.ref, target)
+    for number in op.operator.outputs:
+        other = quantization_of(op.ref, op.graph.values[number])
+        if other != goal:
+            op.refuse("have one scale", f"{goal} and {other}")
     if op.operator.kind == "PADV2":
         op.values[2] = _lowest(op, op.array(2), goal)
     for i, source in enumerate(sources):
