@@ -111,6 +111,7 @@ MODULES = {
     "recipes.changes": "recipes.overrides",
     "recipes.examples": "recipes.datasets",
     "recipes.parts": "recipes.builders",
+    "engines.torch.layout": "engines.framework_layers.torch_layout",
     "serving.connection": "serving.http_protocol",
     "serving.control": "serving.management",
     "serving.described": "serving.model_metadata",

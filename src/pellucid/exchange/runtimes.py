@@ -148,8 +148,8 @@ def pt2(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
 def state_dict(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     """Load with ``weights_only=True`` into a module of the network."""
     torch = import_runtime("torch", "state_dict")
+    from pellucid.engines.framework_layers.torch_layout import Layout
     from pellucid.engines.torch.layers import NetworkModule
-    from pellucid.engines.torch.layout import Layout
 
     def load() -> Predict:
         module = NetworkModule(network, Layout(network))

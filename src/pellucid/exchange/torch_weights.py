@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.engines.torch.layout import Layout, attribute_of
+from pellucid.engines.framework_layers.torch_layout import Layout, attribute_of
 from pellucid.errors import ExchangeError
 from pellucid.exchange.weight_matching import (
     Group,

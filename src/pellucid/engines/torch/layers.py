@@ -15,8 +15,8 @@ from pellucid.engines.framework_layers.torch import (
     torch_permutation,
     torch_slices,
 )
+from pellucid.engines.framework_layers.torch_layout import Layout
 from pellucid.engines.torch import modules
-from pellucid.engines.torch.layout import Layout
 from pellucid.engines.torch.own import OwnModule
 from pellucid.engines.torch.pointwise import (
     Clamp,

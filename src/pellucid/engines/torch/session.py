@@ -14,6 +14,7 @@ from torch.func import functional_call
 
 from pellucid.engines.distributed import ALONE, BatchShard, ProcessGroup
 from pellucid.engines.dropout import masks_for
+from pellucid.engines.framework_layers.torch_layout import Layout, attribute_of
 from pellucid.engines.framework_options import Options
 from pellucid.engines.loss_input import require
 from pellucid.engines.loss_labels import arranged_labels
@@ -32,7 +33,6 @@ from pellucid.engines.protocol import Array, Arrays, State, StepResult
 from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.engines.torch.layers import NetworkModule, attribute
-from pellucid.engines.torch.layout import Layout, attribute_of
 from pellucid.engines.torch.loss import loss_value
 from pellucid.engines.torch.optimizer import SLOTS, clip, fill_slots, make_optimizer
 from pellucid.engines.torch.own import OwnModule, own_attribute
