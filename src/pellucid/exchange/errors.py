@@ -122,7 +122,7 @@ def find_writer(table: Mapping[type[Layer], T], layer: Layer, format_name: str) 
         If the format's table has nothing for it.
     """
     if not has_entry(table, layer):
-        raise export_error(format_name, layer.who, "there is no form of such a layer")
+        raise export_error(format_name, layer.who, "there is no such layer")
     return find_entry(table, layer)
 
 

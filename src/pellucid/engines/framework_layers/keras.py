@@ -73,10 +73,10 @@ def _conv1d(layer: pl.Conv1D, shape: Shape) -> LayerCall:
         "filters": layer.out_channels,
         "kernel_size": layer.kernel_size,
         "strides": layer.stride,
+        "padding": padding,
         "dilation_rate": layer.dilation,
         "groups": layer.groups,
         "use_bias": layer.bias,
-        "padding": padding,
     }
     pads = None if sides is None else ((0, 0), sides)
     return LayerCall("Conv1D", arguments, 2, {}, pads)
@@ -130,13 +130,14 @@ def _dense(layer: pl.Dense, shape: Shape) -> LayerCall:
 
 def _batch_norm(layer: pl.BatchNorm, shape: Shape) -> LayerCall:
     del shape
-    arguments = {"momentum": layer.momentum, "epsilon": layer.epsilon}
-    return LayerCall("BatchNormalization", arguments)
+    sizes = {"momentum": layer.momentum, "epsilon": layer.epsilon}
+    return LayerCall("BatchNormalization", {"axis": -1, **sizes}, 0, {"axis": -1})
 
 
 def _layer_norm(layer: pl.LayerNorm, shape: Shape) -> LayerCall:
     del shape
-    return LayerCall("LayerNormalization", {"epsilon": layer.epsilon})
+    arguments = {"axis": -1, "epsilon": layer.epsilon}
+    return LayerCall("LayerNormalization", arguments, 0, {"axis": -1})
 
 
 def _group_norm(layer: pl.GroupNorm | pl.InstanceNorm, shape: Shape) -> LayerCall:

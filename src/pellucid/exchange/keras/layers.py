@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.engines.framework_layers import LayerCall
+from pellucid.engines.framework_layers.keras import CALLS
 from pellucid.exchange.errors import find_writer
 from pellucid.exchange.keras import rearrange
 from pellucid.exchange.keras.entry import Entry, Source
@@ -16,10 +17,10 @@ from pellucid.exchange.keras.pointwise import write_clip, write_pointwise
 from pellucid.exchange.keras.write_context import ZEROS, WriteContext, to_lists
 from pellucid.network import layers as pl
 from pellucid.network.layers import Input, Layer
-from pellucid.network.window import Pads, pads
 from pellucid.runs import ModelFile
 
 Array = npt.NDArray[Any]
+_SIZES = ("kernel_size", "pool_size", "strides", "dilation_rate")
 #: layers after which no number is negative, so that zeros around it lose every maximum
 _NOT_NEGATIVE = (pl.HardSigmoid, pl.ReLU, pl.ReLU6, pl.Sigmoid, pl.Softmax)
 
@@ -58,57 +59,64 @@ def build_entries(file: ModelFile) -> tuple[list[Entry], dict[str, Source]]:
     return entries, values
 
 
-def _get_padding(context: WriteContext) -> tuple[str, Pads]:
-    """Return Keras's padding, and the zeros that must be put around before."""
-    layer, size = context.layer, (context.shapes[0][0], context.shapes[0][1])
-    around = layer.pads(size)
-    dilation = getattr(layer, "dilations", (1, 1))
-    if around == ZEROS:
-        return "valid", ZEROS
-    if around == pads("same", size, layer.kernel, layer.strides, dilation):
-        return "same", ZEROS
-    return "valid", around
+def _native(context: WriteContext) -> None:
+    """Write Keras's own layer, with its arrays in the order of our weights."""
+    _add_native(context, _call(context), *context.weights.values())
 
 
-def _append_bias(context: WriteContext, weight: Array) -> list[Array]:
-    return [weight, context.weights["bias"]] if "bias" in context.weights else [weight]
+def _call(context: WriteContext) -> LayerCall:
+    return CALLS[type(context.layer)](context.layer, context.shapes[0])
+
+
+def _add_native(
+    context: WriteContext,
+    call: LayerCall,
+    *arrays: Array,
+    name: str = "",
+    **more: Any,
+) -> None:
+    """Add a layer as the table of layers has it; ``more`` are further arguments."""
+    config = {key: _to_json(value) for key, value in call.arguments.items()}
+    if "1D" in call.name:  # sizes of one axis are lists, too
+        sizes = {key: [config[key]] for key in _SIZES if key in config}
+        config |= sizes
+    if call.name == "Flatten" or "1D" in call.name or "2D" in call.name:
+        config["data_format"] = "channels_last"
+    if arrays:
+        config["trainable"] = context.layer.trainable
+    context.add_layer(call.name, *arrays, name=name, **config, **more)
+
+
+def _to_json(value: Any) -> Any:
+    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _check_steps(context: WriteContext, strides: Any, dilations: Any) -> None:
+    if np.max(strides) > 1 and np.max(dilations) > 1:
+        raise context.make_error("stride and dilation must not both be more than 1")
 
 
 def _conv(context: WriteContext) -> None:
-    layer = context.layer
-    if max(layer.strides) > 1 and max(layer.dilations) > 1:
-        raise context.make_error("stride and dilation must not both be more than 1")
-    padding, around = _get_padding(context)
-    context.add_padding(around)
-    how = {
-        "kernel_size": list(layer.kernel),
-        "strides": list(layer.strides),
-        "padding": padding,
-        "dilation_rate": list(layer.dilations),
-        "use_bias": layer.bias,
-        "data_format": "channels_last",
-        "trainable": layer.trainable,
-    }
-    channels, weight = context.shapes[0][2], context.weights["weight"]
-    is_square = layer.strides[0] == layer.strides[1]
-    if layer.groups == channels > 1 and is_square:
-        kh, kw, _, out = weight.shape
-        kernel = weight.reshape(kh, kw, channels, out // channels)
-        more = {"depth_multiplier": out // channels}
-        context.add_layer(
-            "DepthwiseConv2D", *_append_bias(context, kernel), **how, **more
-        )
-        return
-    more = {"filters": layer.out_channels, "groups": layer.groups}
-    context.add_layer("Conv2D", *_append_bias(context, weight), **how, **more)
+    layer, call = context.layer, _call(context)
+    _check_steps(context, layer.strides, layer.dilations)
+    context.add_padding(call.pads or ZEROS)
+    arrays = list(context.weights.values())
+    keys = ("kernel_size", "strides", "padding", "dilation_rate", "use_bias")
+    last = {"filters": layer.out_channels, "groups": layer.groups}
+    channels, name = context.shapes[0][2], call.name
+    if layer.groups == channels > 1 and layer.strides[0] == layer.strides[1]:
+        kh, kw, _, out = arrays[0].shape
+        arrays[0] = arrays[0].reshape(kh, kw, channels, out // channels)
+        name, last = "DepthwiseConv2D", {"depth_multiplier": out // channels}
+    plain = LayerCall(name, {key: call.arguments[key] for key in keys})
+    _add_native(context, plain, *arrays, **last)
 
 
 def _conv_transpose(context: WriteContext) -> None:
     layer, name = context.layer, context.node.name
     if layer.groups > 1:
         raise context.make_error("groups must be 1")
-    if max(layer.strides) > 1 and max(layer.dilations) > 1:
-        raise context.make_error("stride and dilation must not both be more than 1")
+    _check_steps(context, layer.strides, layer.dilations)
     whole = [
         n * s + max(d * (k - 1) + 1 - s, 0)
         for n, s, k, d in zip(
@@ -127,11 +135,12 @@ def _conv_transpose(context: WriteContext) -> None:
     if min(bottom, right) < 0:
         raise context.make_error("output_padding must not go beyond the kernel")
     crop = ((top, bottom), (left, right))
-    kernel = context.weights["weight"].transpose(0, 1, 3, 2)
+    weight, *bias = context.weights.values()
     is_cropped = crop != ZEROS
     context.add_layer(
         "Conv2DTranspose",
-        *_append_bias(context, kernel),
+        weight.transpose(0, 1, 3, 2),
+        *bias,
         name=f"{name}_whole" if is_cropped else name,
         shape=(*whole, layer.out_channels),
         filters=layer.out_channels,
@@ -149,143 +158,39 @@ def _conv_transpose(context: WriteContext) -> None:
         )
 
 
-def _dense(context: WriteContext) -> None:
-    context.add_layer(
-        "Dense",
-        *_append_bias(context, context.weights["weight"]),
-        units=context.layer.units,
-        use_bias=context.layer.bias,
-        trainable=context.layer.trainable,
-    )
-
-
-def _get_padding_1d(context: WriteContext) -> str:
-    """Return Keras's padding of a sequence; put zeros around before where it has none.
-
-    A pool must not see zeros: its padding has a name or is refused.
-    """
-    layer, length = context.layer, context.shapes[0][0]
-    sides = layer.sides(length)
-    if sides == (0, 0):
-        return "valid"
-    if sides == replace(layer, padding="same").sides(length):
-        return "same"
-    if not isinstance(layer, pl.Conv1D):
-        raise context.make_error(f"padding must be 'valid' or 'same'; got {sides}")
-    shape = (length + sum(sides), context.shapes[0][1])
-    name = f"{context.node.name}_padding"
-    context.add_layer("ZeroPadding1D", name=name, shape=shape, padding=list(sides))
-    return "valid"
-
-
 def _conv1d(context: WriteContext) -> None:
-    layer = context.layer
-    if layer.stride > 1 and layer.dilation > 1:
-        raise context.make_error("stride and dilation must not both be more than 1")
-    padding = _get_padding_1d(context)
-    context.add_layer(
-        "Conv1D",
-        *_append_bias(context, context.weights["weight"]),
-        filters=layer.out_channels,
-        kernel_size=[layer.kernel_size],
-        strides=[layer.stride],
-        padding=padding,
-        dilation_rate=[layer.dilation],
-        groups=layer.groups,
-        use_bias=layer.bias,
-        data_format="channels_last",
-        trainable=layer.trainable,
-    )
+    layer, call = context.layer, _call(context)
+    _check_steps(context, layer.stride, layer.dilation)
+    if call.pads is not None:
+        name, (length, channels) = f"{context.node.name}_padding", context.shapes[0]
+        sides, shape = call.pads[1], (length + sum(call.pads[1]), channels)
+        context.add_layer("ZeroPadding1D", name=name, shape=shape, padding=list(sides))
+    _native(context)
 
 
-def _pool1d(kind: str) -> Callable[[WriteContext], None]:
-    return lambda context: context.add_layer(
-        kind,
-        pool_size=[context.layer.kernel_size],
-        strides=[context.layer.stride],
-        padding=_get_padding_1d(context),
-        data_format="channels_last",
-    )
-
-
-def _pool(kind: str) -> Callable[[WriteContext], None]:
-    def write(context: WriteContext) -> None:
-        layer = context.layer
-        padding, around = _get_padding(context)
-        if around != ZEROS:
-            is_safe = isinstance(context.source, _NOT_NEGATIVE)
-            if kind != "MaxPooling2D" or not is_safe:
-                raise context.make_error(
-                    f"padding must be 'valid' or 'same'; got {around}"
-                )
-            context.add_padding(around)
-        context.add_layer(
-            kind,
-            pool_size=list(layer.kernel),
-            strides=list(layer.strides),
-            padding=padding,
-            data_format="channels_last",
-        )
-
-    return write
-
-
-def _batch_norm(context: WriteContext) -> None:
-    layer, roles = (
-        context.layer,
-        ("scale", "offset", "running_mean", "running_variance"),
-    )
-    context.add_layer(
-        "BatchNormalization",
-        *(context.weights[role] for role in roles),
-        axis=-1,
-        momentum=layer.momentum,
-        epsilon=layer.epsilon,
-        trainable=layer.trainable,
-    )
-
-
-def _layer_norm(context: WriteContext) -> None:
-    arrays = context.weights["scale"], context.weights["offset"]
-    how = {"epsilon": context.layer.epsilon, "trainable": context.layer.trainable}
-    context.add_layer("LayerNormalization", *arrays, axis=-1, **how)
+def _pool(context: WriteContext) -> None:
+    """A pool must not see zeros: its padding has a name, or they lose every maximum."""
+    call = _call(context)
+    if call.pads is not None:
+        is_safe = isinstance(context.source, _NOT_NEGATIVE)
+        if call.name != "MaxPooling2D" or not is_safe:
+            sides = call.pads if "2D" in call.name else call.pads[1]
+            reason = f"padding must be 'valid' or 'same'; got {sides}"
+            raise context.make_error(reason)
+        context.add_padding(call.pads)
+    _native(context)
 
 
 def _prelu(context: WriteContext) -> None:
     """Keras has an axis of length 1 where slopes are shared."""
     slope, rank = context.weights["slope"], len(context.shape)
-    shared = list(range(1, rank + 1 if context.layer.shared else rank))
-    context.add_layer(
-        "PReLU",
-        slope.reshape(*(1,) * (rank - 1), -1),
-        shared_axes=shared,
-        trainable=context.layer.trainable,
-    )
-
-
-def _rescale(context: WriteContext) -> None:
-    scale, offset = (
-        list(value) if isinstance(value, tuple) else value
-        for value in (context.layer.scale, context.layer.offset)
-    )
-    context.add_layer("Rescaling", scale=scale, offset=offset)
-
-
-def _group_norm(context: WriteContext) -> None:
-    groups = context.layer.groups_of(context.shape[-1])
-    how = {"epsilon": context.layer.epsilon, "trainable": context.layer.trainable}
-    arrays = context.weights["scale"], context.weights["offset"]
-    context.add_layer("GroupNormalization", *arrays, groups=groups, axis=-1, **how)
+    _add_native(context, _call(context), slope.reshape(*(1,) * (rank - 1), -1))
 
 
 def _l2_normalize(context: WriteContext) -> None:
     if context.layer.epsilon > 1e-6:
         raise context.make_error("epsilon must be at most 1e-6: Keras' is 1e-12")
-    context.add_layer("UnitNormalization", axis=-1)
-
-
-def _local_response_norm(context: WriteContext) -> None:
-    raise context.make_error("there is no such layer")
+    _native(context)
 
 
 def _resize(context: WriteContext) -> None:
@@ -309,69 +214,30 @@ def _resize(context: WriteContext) -> None:
     )
 
 
-def _upsample(context: WriteContext) -> None:
-    context.add_layer(
-        "UpSampling2D",
-        size=list(context.layer.factors),
-        interpolation=context.layer.mode,
-        data_format="channels_last",
-    )
-
-
+_REARRANGED = (
+    pl.ChannelShuffle,
+    pl.Crop2D,
+    pl.DepthToSpace,
+    pl.PadChannels,
+    pl.Permute,
+    pl.Reshape,
+    pl.Slice,
+    pl.SpaceToDepth,
+)
+#: those of Keras's own, and what is more than a layer of its
 _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
-    pl.Add: lambda context: context.add_layer("Add"),
-    pl.AvgPool2D: _pool("AveragePooling2D"),
-    pl.BatchNorm: _batch_norm,
-    pl.ChannelShuffle: rearrange.write,
+    **dict.fromkeys(CALLS, _native),
+    **dict.fromkeys(_REARRANGED, rearrange.write),
+    pl.AvgPool1D: _pool,
+    pl.AvgPool2D: _pool,
     pl.Clip: write_clip,
-    pl.Concat: rearrange.concat,
+    pl.Conv1D: _conv1d,
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
-    pl.Crop2D: rearrange.write,
-    pl.Dense: _dense,
-    pl.DepthToSpace: rearrange.write,
-    pl.Dropout: lambda context: context.add_layer("Dropout", rate=context.layer.rate),
-    pl.Flatten: lambda context: context.add_layer(
-        "Flatten", data_format="channels_last"
-    ),
-    pl.GlobalAvgPool2D: lambda context: context.add_layer(
-        "GlobalAveragePooling2D", data_format="channels_last"
-    ),
-    pl.LayerNorm: _layer_norm,
-    pl.LocalResponseNorm: _local_response_norm,
-    pl.MaxPool2D: _pool("MaxPooling2D"),
-    pl.Maximum: lambda context: context.add_layer("Maximum"),
-    pl.Multiply: lambda context: context.add_layer("Multiply"),
-    pl.PadChannels: rearrange.write,
-    pl.Permute: rearrange.write,
-    pl.Pointwise: write_pointwise,
-    pl.Reshape: rearrange.write,
-    pl.Resize: _resize,
-    pl.Slice: rearrange.write,
-    pl.LogSoftmax: lambda context: context.add_layer(
-        "Activation", activation="log_softmax"
-    ),
-    pl.Softmax: lambda context: context.add_layer("Softmax", axis=-1),
-    pl.SpaceToDepth: rearrange.write,
-    pl.Subtract: lambda context: context.add_layer("Subtract"),
-    pl.Upsample2D: _upsample,
-    pl.ZeroPad2D: lambda context: context.add_layer(
-        "ZeroPadding2D",
-        padding=to_lists(context.layer.sides),
-        data_format="channels_last",
-    ),
-    pl.GlobalMaxPool2D: lambda context: context.add_layer(
-        "GlobalMaxPooling2D", data_format="channels_last"
-    ),
-    pl.GroupNorm: _group_norm,
-    pl.InstanceNorm: _group_norm,
     pl.L2Normalize: _l2_normalize,
+    pl.MaxPool1D: _pool,
+    pl.MaxPool2D: _pool,
+    pl.Pointwise: write_pointwise,
     pl.PReLU: _prelu,
-    pl.Rescale: _rescale,
-    pl.AvgPool1D: _pool1d("AveragePooling1D"),
-    pl.Conv1D: _conv1d,
-    pl.GlobalAvgPool1D: lambda context: context.add_layer(
-        "GlobalAveragePooling1D", data_format="channels_last"
-    ),
-    pl.MaxPool1D: _pool1d("MaxPooling1D"),
+    pl.Resize: _resize,
 }

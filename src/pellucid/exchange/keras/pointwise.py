@@ -47,13 +47,8 @@ OPERATIONS = {
 
 
 def write_pointwise(context: WriteContext) -> None:
-    """Write Keras' own layer, or the expression by operations."""
-    layer: Any = context.layer
-    if type(layer) in CALLS:
-        call = CALLS[type(layer)](layer, context.shapes[0])
-        context.add_layer(call.name, **call.arguments)
-    else:
-        _write_expression(context, layer.expression)
+    """Write the expression of a function that Keras has no layer for."""
+    _write_expression(context, context.layer.expression)
 
 
 def write_clip(context: WriteContext) -> None:

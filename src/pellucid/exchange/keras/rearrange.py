@@ -13,13 +13,6 @@ from pellucid.network.rearrangement import (
 )
 
 
-def concat(context: WriteContext) -> None:
-    """Join along the axis, the batch counted."""
-    rank = len(context.shape)
-    axis = context.layer.resolved_axis(rank)
-    context.add_layer("Concatenate", axis=-1 if axis == rank - 1 else axis + 1)
-
-
 def write(context: WriteContext) -> None:
     """Write the steps; the last layer has the node's name.
 
