@@ -159,6 +159,20 @@ def test_a_framework_gives_every_output_and_its_file_comes_back(
         np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".torchscript"])
+def test_other_files_of_pytorch_give_every_output(tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("torch")
+    model = model_of(two_branches())
+    images = images_for(model.network, 5)
+    path = pl.exchange.write(model, tmp_path / f"m{suffix}")
+    assert pl.exchange.verify_export(model, path, images).relative < 1e-5
+    if suffix == ".pt":
+        again = pl.exchange.read(path, engine="numpy", network=model.network)
+        np.testing.assert_allclose(
+            again.predict(images), model.predict(images), rtol=1e-6
+        )
+
+
 def test_tensorflow_js_gives_every_output(tmp_path: Path, tfjs_package: Path) -> None:
     model = model_of(two_branches())
     path = pl.exchange.write(model, tmp_path / "m.tfjs")

@@ -13,7 +13,7 @@ from typing import Any
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import export_error
-from pellucid.exchange.torch_module import build_example, build_module
+from pellucid.exchange.torch_module import build_examples, build_module
 from pellucid.runs import ModelFile
 
 
@@ -27,10 +27,10 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """
     import torch
 
-    module, example = build_module(file), build_example(file.network, batch=1)
+    module, examples = build_module(file), build_examples(file.network, batch=1)
     with _silence(), torch.no_grad():
         try:
-            program = _lower_program(torch.export.export(module, (example,)))
+            program = _lower_program(torch.export.export(module, examples))
         except ExchangeError:
             raise
         except Exception as error:  # its passes raise what they like

@@ -133,14 +133,11 @@ def pt2(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
 
     def load() -> Predict:
         program = torch.export.load(path)
-        predict = _torch_predict(torch, program.module())
-        names = program.graph_signature.user_inputs
+        predict = _torch_predict(torch, program.module(), network)
         nodes = {node.name: node for node in program.graph.nodes}
-        takes = [nodes[name].meta["val"].shape for name in names]
-        if len(takes) > 1 or len(network.outputs) > 1:
-            several = _several_in_torch(torch, program.module())
-            return adapt_several(several, takes, network)
-        return lambda x: in_batches(predict, x, fixed_size(takes[0][0]))
+        entry = nodes[program.graph_signature.user_inputs[0]]
+        batch = fixed_size(entry.meta["val"].shape[0])
+        return lambda x: in_batches(predict, x, batch)
 
     return time_runtime(load, images, f"torch {torch.__version__}")
 
@@ -154,7 +151,7 @@ def state_dict(path: Path, network: Network, images: Array) -> RuntimeMeasuremen
     def load() -> Predict:
         module = NetworkModule(network, Layout(network))
         module.load_state_dict(torch.load(path, weights_only=True))
-        return _torch_predict(torch, module)
+        return _torch_predict(torch, module, network)
 
     return time_runtime(load, images, f"torch {torch.__version__}")
 
@@ -166,7 +163,7 @@ def torchscript(path: Path, network: Network, images: Array) -> RuntimeMeasureme
     def load() -> Predict:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch's, that TorchScript is deprecated
-            return _torch_predict(torch, torch.jit.load(path))
+            return _torch_predict(torch, torch.jit.load(path), network)
 
     return time_runtime(load, images, f"torch {torch.__version__}, jit")
 
@@ -221,22 +218,18 @@ def savedmodel(path: Path, network: Network, images: Array) -> RuntimeMeasuremen
         return time_runtime(load, images, f"tensorflow {tf.__version__}")
 
 
-def _several_in_torch(torch: Any, module: Any) -> Callable[[list[Array]], list[Array]]:
+def _torch_predict(torch: Any, module: Any, network: Network) -> Predict:
+    """Return a function of all inputs (packed if there are several) to all outputs."""
+
     def predict(inputs: list[Array]) -> list[Array]:
         with torch.no_grad():
             made = module(*map(torch.from_numpy, inputs))
         return [y.numpy() for y in torch.utils._pytree.tree_leaves(made)]
 
-    return predict
-
-
-def _torch_predict(torch: Any, module: Any) -> Predict:
-    def predict(x: Array) -> Array:
-        with torch.no_grad():
-            outputs = module(torch.from_numpy(channels_first(x))).numpy()
-        return channels_last(outputs)
-
-    return predict
+    if len(network.inputs) > 1 or len(network.outputs) > 1:
+        free = [(None,) * (1 + len(network.shapes[name])) for name in network.inputs]
+        return adapt_several(predict, free, network)
+    return lambda x: channels_last(predict([channels_first(x)])[0])
 
 
 RUNTIMES: dict[str, Callable[[Path, Network, Array], RuntimeMeasurement]] = {

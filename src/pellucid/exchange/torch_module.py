@@ -26,10 +26,10 @@ def contiguous() -> Any:
     return torch.contiguous_format
 
 
-def build_example(network: Network, *, batch: int) -> Any:
-    """Return a batch of zeros as the module takes it, images channels first."""
+def build_examples(network: Network, *, batch: int) -> tuple[Any, ...]:
+    """Return a batch of zeros for each input, images channels first."""
     import torch
 
-    shape = network.input_shape
-    first = (shape[2], *shape[:2]) if len(shape) == 3 else shape
-    return torch.zeros(batch, *first)
+    shapes = [network.shapes[name] for name in network.inputs]
+    first = [(s[2], *s[:2]) if len(s) == 3 else s for s in shapes]
+    return tuple(torch.zeros(batch, *shape) for shape in first)

@@ -11,7 +11,7 @@ import warnings
 from typing import Any
 
 from pellucid.exchange.metadata import ModelMetadata
-from pellucid.exchange.torch_module import build_example, build_module
+from pellucid.exchange.torch_module import build_examples, build_module
 from pellucid.runs import ModelFile
 
 CARD = "pellucid_card.json"
@@ -21,12 +21,12 @@ def contents(file: ModelFile, name: str) -> dict[str, bytes]:
     """Return the archive. Images are (N, C, H, W), any batch size."""
     import torch
 
-    module, example = build_module(file), build_example(file.network, batch=2)
+    module, examples = build_module(file), build_examples(file.network, batch=2)
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # its deprecation is said in the docs
         trace: Any = torch.jit.trace
-        traced = trace(module, (example,), check_trace=False)
+        traced = trace(module, examples, check_trace=False)
         extra = {CARD: json.dumps(ModelMetadata.of(file).to_json())}
         torch.jit.save(traced, buffer, _extra_files=extra)
     return {name: buffer.getvalue()}

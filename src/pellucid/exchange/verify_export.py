@@ -34,8 +34,10 @@ _SEVERAL = (
     "pt2",
     "safetensors",
     "savedmodel",
+    "state_dict",
     "tfjs",
     "tflite",
+    "torchscript",
     "wasm",
 )
 
