@@ -137,6 +137,7 @@ def step(loss: Any, optimizer: Any, module: Any = None) -> Any:
     [
         (nn.CrossEntropyLoss(weight=torch.ones(3)), None, "weight must be None"),
         (nn.CrossEntropyLoss(reduction="sum"), None, "reduction must be 'mean'"),
+        (nn.CrossEntropyLoss(ignore_index=0), None, "ignore_index must be -100"),
         (nn.CrossEntropyLoss(), nn.Softmax(1), "must give logits; got .* Softmax"),
         (nn.NLLLoss(), None, "the logarithms of a log-softmax"),
         (nn.BCELoss(), None, "what a sigmoid gives"),
@@ -199,3 +200,34 @@ def test_losses_are_pytorchs(loss: Any, end: Any, labels: Any) -> None:
     assert torch.allclose(
         drop_in.state_dict()["fc.weight"], module.fc.weight, rtol=1e-4, atol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.tensor([0, -100, 1, 2, 0]), r"classes must lie in 0 … 2; got -100 to 2"),
+        (torch.zeros(4, dtype=torch.int64), r"must be of shape \(5,\); got \(4,\)"),
+        (torch.zeros(5, 2), r"must be of shape \(5, 3\); got \(5, 2\)"),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(labels: Any, message: str) -> None:
+    module = Plain()
+    optimizer = torch.optim.SGD(module.parameters())
+    drop_in = pl.compile(module, loss=nn.CrossEntropyLoss(), optimizer=optimizer)
+    with pytest.raises(ExchangeError, match=message):
+        drop_in.train_step(torch.randn(5, 4), labels)
+
+
+def test_a_loss_of_each_pixel_takes_targets_with_the_channels_first() -> None:
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 4, 5, generator=random)
+    classes = torch.randint(0, 6, (2, 4, 5), generator=random)
+    for loss, targets in (
+        (nn.CrossEntropyLoss(), classes),
+        (nn.MSELoss(), torch.randn(2, 6, 4, 5, generator=random)),
+    ):
+        module, twin = twins(nn.Conv2d(3, 6, 1))
+        optimizer = torch.optim.SGD(twin.parameters())
+        drop_in = pl.compile(twin, loss=loss, optimizer=optimizer, threads=1)
+        wanted = float(loss(module(x), targets).detach())
+        assert float(drop_in.train_step(x, targets).loss) == pytest.approx(wanted)

@@ -13,6 +13,7 @@ from pellucid.drop_in.torch.weight_copies import WeightCopies
 from pellucid.engines import make
 from pellucid.engines.compiled.session import CompiledSession, Vector
 from pellucid.engines.state import initial_state
+from pellucid.errors import ExchangeError
 from pellucid.exchange.graph.tensor import Array
 from pellucid.network.layers import BatchNorm
 from pellucid.objectives import Loss, Optimizer
@@ -171,6 +172,30 @@ class CompiledShape:
         """Return gradients by the output in the network's layout."""
         return self.traced.output.from_foreign(grad_output.detach().numpy())
 
+    def targets(self, y: Any, count: int) -> Array:
+        """Return targets in the network's layout.
+
+        Raises
+        ------
+        ExchangeError
+            If they are of another shape, or classes are out of range.
+        """
+        output = self.traced.output
+        shape = (count, *output.foreign_shape[1:])
+        if y.is_floating_point():
+            _check_shape(y, shape)
+            return output.from_foreign(y.detach().to(torch.float32).numpy())
+        classes = self.traced.network.output_shape[-1]
+        axis = output.axes.index(len(output.shape))
+        _check_shape(y, tuple(n for i, n in enumerate(shape) if i != axis))
+        found: Array = y.detach().to(torch.int64).numpy()
+        if found.size and not 0 <= found.min() <= found.max() < classes:
+            raise ExchangeError(
+                f"compile: classes must lie in 0 … {classes - 1}; got "
+                f"{int(found.min())} to {int(found.max())}."
+            )
+        return found
+
     def _out(self, output: Array) -> Any:
         return _tensor(self.traced.output.to_foreign(output))
 
@@ -182,6 +207,13 @@ class CompiledShape:
         """Return the log-softmax of logits where the module ends in one."""
         axis = self.traced.log_axis
         return output if axis is None else torch.log_softmax(output, axis)
+
+
+def _check_shape(y: Any, wanted: tuple[int, ...]) -> None:
+    if tuple(y.shape) != wanted:
+        raise ExchangeError(
+            f"compile: targets must be of shape {wanted}; got {tuple(y.shape)}."
+        )
 
 
 def _tensor(array: Array) -> Any:

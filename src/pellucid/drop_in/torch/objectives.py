@@ -44,7 +44,13 @@ def read_loss(loss: Any, network: Network, *, ends_in_log_softmax: bool) -> Loss
     """
     given = _FUNCTIONS[loss]() if loss in _FUNCTIONS else loss
     who = f"compile: loss {type(given).__name__}"
-    for name, usual in (("weight", None), ("pos_weight", None), ("reduction", "mean")):
+    usually = {
+        "weight": None,
+        "pos_weight": None,
+        "reduction": "mean",
+        "ignore_index": -100,
+    }
+    for name, usual in usually.items():
         value = getattr(given, name, usual)
         if value is not usual and value != usual:
             raise ExchangeError(f"{who}: {name} must be {usual!r}; got {value!r}.")

@@ -148,7 +148,8 @@ class Runner:
                 "compile: train_step must find the module in training mode; got "
                 "evaluation. Call train() first."
             )
-        shape, state = self._trainer(drop_in, x)
+        shape, kind = self._trainer(drop_in, x)
+        state = OptimizerState(self.request.optimizer, kind.slots)
         tensors = self._tensors(drop_in, shape)
         trained = {name: tensors[name] for name in shape.parameter_names}
         if self._ahead is not shape:
@@ -165,13 +166,16 @@ class Runner:
             )
         shape.check_batch(x)
         result = shape.session.train_step(
-            shape.images(x), _labels(y), learning_rate=state.learning_rate
+            shape.images(x),
+            shape.targets(y, len(x)),
+            learning_rate=state.learning_rate,
         )
-        self._ahead, self._batches = shape, self._batches + 1
+        self._ahead, self._kind = shape, kind
+        self._batches += 1
         self.request.optimizer._opt_called = True  # schedulers warn without it
         return torch.tensor(result.loss), shape.out(result.output)
 
-    def _trainer(self, drop_in: Any, x: Any) -> tuple[CompiledShape, OptimizerState]:
+    def _trainer(self, drop_in: Any, x: Any) -> tuple[CompiledShape, OptimizerKind]:
         shape = self.shape_of(drop_in, x)
         key = tuple(x.shape[1:])
         traced, tensors = shape.traced, self._tensors(drop_in, shape)
@@ -202,8 +206,7 @@ class Runner:
                 threads=self.request.threads,
                 decays_all=kind.decays_all,
             )
-        self._kind = kind
-        return self._trainers[whole], OptimizerState(self.request.optimizer, kind.slots)
+        return self._trainers[whole], kind
 
     def synchronize(self, drop_in: Any) -> None:
         """Copy weights and the optimizer's state to PyTorch where they are behind."""
@@ -300,8 +303,3 @@ def _check_trainable(shape: CompiledShape, trained: dict[str, Any]) -> None:
             "compile: all parameters must train in train_step; got "
             f"{', '.join(frozen or constant)} frozen. Train by your own loop instead."
         )
-
-
-def _labels(y: Any) -> Any:
-    array = y.detach().numpy()
-    return array
