@@ -63,14 +63,26 @@ def test_several_are_refused_by_name(
         ALL[what](make())
 
 
-@pytest.mark.parametrize("what", ["code", "derivative", "studio", "verify"])
+@pytest.mark.parametrize("what", ["studio", "verify"])
 def test_shared_weights_are_refused_by_name(what: str) -> None:
-    def derivative(network: pl.Network) -> Any:
-        return explain.derivative(model_of(network), np.zeros(6), "step")
-
-    asked = {**ALL, "derivative": derivative}[what]
     with pytest.raises(NetworkError, match="nodes must have weights of their own; got"):
-        asked(recurrent())
+        ALL[what](recurrent())
+
+
+def test_the_gradient_of_a_shared_weight_is_the_sum_over_its_nodes() -> None:
+    model, vector = model_of(recurrent()), np.linspace(-1, 1, 6)
+    parts, totals = 0.0, set[float | None]()
+    for node in ("step", "step_1", "step_2"):
+        shown = explain.derivative(model, vector, node, (2,))
+        (share,) = (
+            share
+            for share in shown.parameters
+            if (share.name, share.at) == ("step.weight", (0, 2))
+        )
+        parts += share.value
+        totals.add(share.total)
+    assert len(totals) == 1
+    assert parts == pytest.approx(totals.pop(), rel=1e-12)
 
 
 def test_arithmetic_shows_a_shared_weight_at_each_of_its_nodes() -> None:

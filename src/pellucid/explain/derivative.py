@@ -19,7 +19,6 @@ from pellucid.explain.arithmetic import arithmetic, one_image
 from pellucid.explain.chosen_output import choose_output
 from pellucid.explain.values import Arithmetic, Array, Position
 from pellucid.model import Model
-from pellucid.network.ports import require_own_weights
 from pellucid.objectives import LOSSES, CrossEntropy, Loss
 
 #: what the label's loss is where the model has none
@@ -146,7 +145,6 @@ def derivative(
     NetworkError
         If node, place, class or label do not exist.
     """
-    require_own_weights("explain", model.network)
     shown = arithmetic(model, image, node, at)
     end = pull_back_end(model, image, of_class=of_class, label=label)
     reaches = float(end.node_gradients[node][0][shown.at])
@@ -158,7 +156,9 @@ def derivative(
         comes_from=tuple(n.name for n in model.network.consumers[node]),
         reaches=reaches,
         inputs=_input_shares(shown, reaches, end.node_gradients),
-        parameters=_parameter_shares(shown, reaches, end.weight_gradients),
+        parameters=_parameter_shares(
+            shown, model.network.node(node).owner, reaches, end.weight_gradients
+        ),
     )
 
 
@@ -294,7 +294,7 @@ def _input_shares(
 
 
 def _parameter_shares(
-    shown: Arithmetic, reaches: float, grads: dict[str, Array]
+    shown: Arithmetic, owner: str, reaches: float, grads: dict[str, Array]
 ) -> tuple[Share, ...]:
     entries = [
         ("weight", term.weight_at, term.x)
@@ -304,7 +304,7 @@ def _parameter_shares(
     entries += [(p.role, p.at, p.slope) for p in shown.parameters]
     shares = []
     for role, at, slope in entries:
-        name = f"{shown.node}.{role}"
+        name = f"{owner}.{role}"
         total = float(grads[name][at]) if name in grads else None
         shares.append(
             Share(name=name, at=at, slope=slope, value=reaches * slope, total=total)
