@@ -65,6 +65,8 @@ def open_archive(path: Path) -> zipfile.ZipFile:
 def read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
     """Read one entry, never more than it announces or than the limit.
 
+    The limit is for what is compressed; what is not can be as large as the file.
+
     Raises
     ------
     DataError
@@ -73,7 +75,7 @@ def read_entry(archive: zipfile.ZipFile, name: str) -> bytes:
     where = f"{Path(archive.filename or 'zip').name}/{name}"
     try:
         info = archive.getinfo(name)
-        if info.file_size > ENTRY_LIMIT_BYTES:
+        if info.file_size > max(ENTRY_LIMIT_BYTES, info.compress_size):
             raise DataError(
                 f"load: {where!r} must have at most {ENTRY_LIMIT_BYTES} bytes; "
                 f"got {info.file_size}."

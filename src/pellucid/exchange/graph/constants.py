@@ -32,6 +32,17 @@ def is_per_channel(x: Tensor, constant: Array | None) -> bool:
     )
 
 
+def without_batch(x: Tensor, constant: Array) -> Array:
+    """Return a constant that is the same for each example of a batch as one of these.
+
+    Exporters that know the batch repeat a table of positions for all of it.
+    """
+    if constant.ndim != len(x.axes) or len(constant) < 2:
+        return constant
+    first = constant[:1]
+    return first if x.axes[0] == 0 and (constant == first).all() else constant
+
+
 def affine(
     builder: NetworkBuilder,
     ref: OperatorRef,

@@ -574,6 +574,10 @@ class NetworkBuilder:
         With mean 0, variance 1 and epsilon 0 it is ``x · scale + offset``; by ones and
         zeros it is x.
         """
+        scale, offset = (
+            None if given is None else constants.without_batch(x, given)
+            for given in (scale, offset)
+        )
         if not all(constants.is_per_channel(x, c) for c in (scale, offset)):
             return constants.affine(self, ref, x, scale=scale, offset=offset)
         given = scale if scale is not None else offset
@@ -597,6 +601,7 @@ class NetworkBuilder:
 
         ``can_fold`` says that nothing else reads x.
         """
+        constant = constants.without_batch(x, constant)
         can_fold = can_fold and constants.is_per_channel(x, constant)
         biased = self.fold_bias(ref, x, constant) if can_fold else None
         return biased or self.affine(ref, x, offset=constant)

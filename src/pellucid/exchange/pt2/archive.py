@@ -97,9 +97,10 @@ def _array(name: str, entry: dict[str, Any], content: bytes) -> Array:
         )
     if 0 in shape:
         return np.zeros(shape, dtype)
-    if prod(shape) * dtype.itemsize > ENTRY_LIMIT_BYTES:  # strides of 0 cost no bytes
+    limit = max(ENTRY_LIMIT_BYTES, len(content))
+    if prod(shape) * dtype.itemsize > limit:  # strides of 0 cost no bytes
         raise ExchangeError(
-            f"import: tensor {name!r} must have at most {ENTRY_LIMIT_BYTES} bytes; "
+            f"import: tensor {name!r} must have at most {limit} bytes; "
             f"got shape {shape}."
         )
     flat = np.ndarray(shape, dtype, content, offset, strides)

@@ -1,9 +1,12 @@
 """Drop operators that leave a value as it is.
 
-Exporters leave x + 0 and x · 1 where a bias is zero or a scale one.
+Exporters leave x + 0 and x · 1 where a bias is zero or a scale one, and lay a value
+out in one row to gather each element from where it was.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from pellucid.exchange.graph.ir import Graph, Operator
 
@@ -23,6 +26,8 @@ def _kept(graph: Graph, operator: Operator) -> str | None:
     """Return the input that an operator gives unchanged."""
     if operator.kind == "identity":
         return operator.inputs[0]
+    if operator.kind == "Gather":
+        return _gathered(graph, operator)
     neutral = _NEUTRAL.get(operator.kind)
     if neutral is None or len(operator.inputs) != 2:
         return None
@@ -33,3 +38,17 @@ def _kept(graph: Graph, operator: Operator) -> str | None:
         return None
     rank = len(graph.shapes.get(first, ()))
     return first if graph.constants[second].ndim <= rank else None
+
+
+def _gathered(graph: Graph, operator: Operator) -> str | None:
+    """Return x where a Gather takes the elements of x in a row, in their order."""
+    row, indices = operator.inputs[0], graph.constants.get(operator.inputs[1])
+    reshape = graph.made_by(row, "reshape")
+    if indices is None or reshape is None or len(graph.shapes.get(row, (0, 0))) != 1:
+        return None
+    value = reshape.inputs[0]
+    shape = graph.shapes.get(value)
+    if shape is None or indices.shape[1:] != shape[1:]:
+        return None
+    is_in_order = np.array_equal(indices.ravel(), np.arange(indices.size))
+    return value if is_in_order else None
