@@ -31,11 +31,12 @@ _MARK = "result: "
 _LIMIT = 1e-5
 #: pixels of the square images, where a network does not take 96
 _SIZES = {
+    "alexnet": 224,
     "inception_v3": 128,
     "InceptionV3": 96,
     "NASNetMobile": 96,
     "hrnet_w18_small": 96,
-    "vgg11_bn": 64,
+    "vgg11_bn": 224,
     "VGG16": 64,
 }
 _TORCHVISION = (
@@ -159,6 +160,9 @@ def make_module(library: str, name: str, size: int) -> Any:
             part.bias.data.normal_(0, 0.1)
             part.running_mean.normal_(0, 0.1)
             part.running_var.uniform_(0.8, 1.2)
+    for parameter in module.parameters():
+        if parameter.ndim > 1 and not parameter.any():  # a head that begins with zeros
+            parameter.data.normal_(0, 0.05)
     return module.eval()
 
 

@@ -68,3 +68,19 @@ def test_several_inputs_and_outputs_are_packed_as_the_file_takes_them(batch):
     np.testing.assert_array_equal(outputs[0], 3 * IMAGES)
     np.testing.assert_array_equal(outputs[1], 2 * rows)
     assert all(shapes == [(batch or 5, 3, 4, 6), (batch or 5, 2)] for shapes in seen)
+
+
+def test_sequences_are_turned_where_their_sizes_say_so():
+    seen = []
+
+    def predict(x):
+        seen.append(x.shape)
+        return x
+
+    images = np.arange(2 * 24 * 16, dtype=np.float32).reshape(2, 24, 16)
+    run = adapt(predict, takes=(1, 16, 24), own=(24, 16), gives=(24, 16))
+    np.testing.assert_array_equal(run(images), images)
+    assert seen == [(1, 16, 24)] * 2
+    run = adapt(predict, takes=(1, 24, 16), own=(24, 16), gives=(24, 16))
+    np.testing.assert_array_equal(run(images), images)
+    assert seen[2:] == [(1, 24, 16)] * 2

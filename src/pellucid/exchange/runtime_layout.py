@@ -44,7 +44,7 @@ def adapt(
     batch = fixed_size(takes[0]) if len(takes) else None
 
     def run(images: Array) -> Array:
-        given = channels_first(images) if is_first else images
+        given = _channels_first(images) if is_first else images
         made = in_batches(predict, given, batch)
         return restore_layout(made, gives, is_first=is_first)
 
@@ -78,7 +78,7 @@ def adapt_several(
 
     def run(packed: Array) -> Array:
         given = [
-            np.ascontiguousarray(channels_first(x) if is_first else x)
+            np.ascontiguousarray(_channels_first(x) if is_first else x)
             for x, is_first in zip(unpack(packed, own), firsts, strict=True)
         ]
         parts = [predict(part) for part in _split(given, batch)]
@@ -111,12 +111,24 @@ def fixed_size(size: Any) -> int | None:
 
 
 def is_channels_first(takes: Sizes, own: tuple[int, ...], *, usual: str) -> bool:
-    """Return whether a file's images are (N, C, H, W), by the sizes that it fixes."""
-    if len(own) != 3 or len(takes) != 4:
+    """Return whether a file's images are (N, C, H, W), by the sizes that it fixes.
+
+    Sequences are (N, C, L) only where their sizes cannot be (N, L, C).
+    """
+    if len(own) not in (2, 3) or len(takes) != len(own) + 1:
         return False
-    first, last = (own[2], own[0], own[1]), own
+    first, last = (own[-1], *own[:-1]), own
     fits_first, fits_last = (_fits(takes[1:], sizes) for sizes in (first, last))
+    if len(own) == 2:
+        return fits_first and not fits_last
     return fits_first if fits_first != fits_last else usual == "first"
+
+
+def _channels_first(array: Array) -> Array:
+    """Return images as (N, C, H, W), sequences as (N, C, L)."""
+    if array.ndim == 3:
+        return np.ascontiguousarray(array.transpose(0, 2, 1))
+    return channels_first(array)
 
 
 def _fits(takes: Sizes, sizes: tuple[int, ...]) -> bool:
@@ -139,6 +151,8 @@ def restore_layout(outputs: Array, gives: tuple[int, ...], *, is_first: bool) ->
     turned = channels_last(outputs)
     if outputs.ndim == 4 and turned.shape[1:] == gives:
         return turned if shape != gives or is_first else outputs
+    if outputs.ndim == 3 and shape != gives and shape[::-1] == gives:
+        return outputs.transpose(0, 2, 1)  # sequences
     if shape != gives and _essence(shape) == _essence(gives):
         return outputs.reshape(len(outputs), *gives)  # axes of length 1
     return outputs

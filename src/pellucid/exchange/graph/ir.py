@@ -11,7 +11,9 @@ list, with NumPy's meaning on the file's own layout:
 * views: ``reshape`` (to the shape of its output; also squeeze, unsqueeze, flatten),
   ``transpose`` (perm), ``tile`` (repeats);
 * ``matmul`` of a value and a weight (in, out);
-* ``instance_norm`` of a value, scale and offset (epsilon).
+* ``instance_norm`` of a value, scale and offset (epsilon);
+* ``standardize`` of a constant by the statistics of each index of axis 1, scale and
+  offset where it has them (epsilon, has_scale, has_offset).
 
 Every other operator keeps its foreign name, and only its reader understands it. What
 passes make is listed in `emit`.

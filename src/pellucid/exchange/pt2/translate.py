@@ -159,6 +159,8 @@ def _operator(graph: Graph, node: dict[str, Any], name: str) -> Operator:
         if made is not None:
             kind, attributes = made
             inputs += _numbers(graph, kind, arguments, outputs[0])
+        if name in _LIKE_OTHERS:
+            inputs = inputs[:1]  # the other gives its shape alone
     return Operator(
         kind=kind,
         inputs=inputs,
@@ -202,7 +204,8 @@ def _kind(
         rounding = arguments.get("rounding_mode", {"as_none": True})
         is_plain = alpha in (1, True, None) and "as_none" in rounding
         return (_OF_TWO[name], {}) if is_plain else None
-    x = arguments.get("self", {}).get("as_tensor", {}).get("name")
+    entry = arguments.get("self") or arguments.get("input") or {}
+    x = entry.get("as_tensor", {}).get("name")
     known = graph.shapes.get(x, ()) if x is not None else ()
     if name in _VIEWS:
         return ("reshape", {}) if known and output in graph.shapes else None
@@ -223,6 +226,21 @@ def _mean(arguments: Arguments, rank: int) -> Attributes | None:
         return None
     keepdims = bool(arguments.get("keepdim", {}).get("as_bool", False))
     return {"axes": tuple(sorted(axis % rank for axis in axes)), "keepdims": keepdims}
+
+
+def _batch_norm(arguments: Arguments, rank: int) -> Attributes | None:
+    """Take batch norm by the batch's own statistics, which weights go through."""
+    if rank < 2 or not arguments.get("training", {}).get("as_bool"):
+        return None
+    if any("as_tensor" in arguments.get(f"running_{k}", {}) for k in ("mean", "var")):
+        return None
+    epsilon = float(arguments.get("eps", {}).get("as_float", 1e-5))
+    has = {key: "as_tensor" in arguments.get(key, {}) for key in ("weight", "bias")}
+    return {
+        "epsilon": epsilon,
+        "has_scale": has["weight"],
+        "has_offset": has["bias"],
+    }
 
 
 def _permute(arguments: Arguments, rank: int) -> Attributes | None:
@@ -309,8 +327,17 @@ _CHANNELS_FIRST = frozenset(
 )
 #: operators that leave elements where they are, besides those of one kind
 _NEUTRAL = frozenset({"cat", "clamp", "dropout", "leaky_relu", "pad", "slice", "to"})
-_VIEWS = frozenset({"flatten", "reshape", "squeeze", "unflatten", "unsqueeze", "view"})
+_LIKE_OTHERS = frozenset({"reshape_as", "view_as"})
+_VIEWS = _LIKE_OTHERS | {
+    "flatten",
+    "reshape",
+    "squeeze",
+    "unflatten",
+    "unsqueeze",
+    "view",
+}
 _READ: dict[str, Callable[[Arguments, int], Attributes | None]] = {
+    "batch_norm": _batch_norm,
     "clamp": _limits,
     "clamp_max": _limits,
     "clamp_min": _limits,
@@ -322,6 +349,7 @@ _READ: dict[str, Callable[[Arguments, int], Attributes | None]] = {
     "transpose": _transpose,
 }
 _NAMES = {
+    "batch_norm": "standardize",
     "clamp": "clip",
     "clamp_max": "clip",
     "clamp_min": "clip",

@@ -37,7 +37,8 @@ def _compute(
     arrays: list[Array],
 ) -> Array | None:
     shape = graph.shapes.get(operator.output)
-    size = prod(np.broadcast_shapes(*(a.shape for a in arrays)))
+    broadcast = arrays[:1] if operator.kind == "standardize" else arrays
+    size = prod(np.broadcast_shapes(*(a.shape for a in broadcast)))
     if size > SIZE_LIMIT or (shape is not None and prod(shape) > SIZE_LIMIT):
         operator.ref.refuse(f"make at most {SIZE_LIMIT} numbers", f"{size}")
     given = dict(operator.attributes)
@@ -64,6 +65,20 @@ def _clip(x: Array, *_: Array, low: float | None, high: float | None) -> Array:
     return x if low is None and high is None else np.clip(x, low, high)
 
 
+def _standardize(
+    x: Array, *more: Array, epsilon: float, has_scale: bool, has_offset: bool
+) -> Array:
+    """Normalise each index of axis 1 by its own mean and variance, and scale it."""
+    rest = tuple(axis for axis in range(x.ndim) if axis != 1)
+    variance = x.var(rest, keepdims=True)
+    made = (x - x.mean(rest, keepdims=True)) / np.sqrt(variance + epsilon)
+    given = iter(more)
+    shape = (1, -1, *(1,) * (x.ndim - 2))
+    if has_scale:
+        made = made * next(given).reshape(shape)
+    return np.asarray(made + next(given).reshape(shape) if has_offset else made)
+
+
 def _transpose(x: Array, *_: Array, perm: tuple[int, ...]) -> Array:
     return x.transpose(perm)
 
@@ -87,6 +102,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "sqrt": np.sqrt,
     "squared_difference": lambda x, y: (x - y) ** 2,
+    "standardize": _standardize,
     "subtract": np.subtract,
     "sum": _sum,
     "tanh": np.tanh,
