@@ -450,6 +450,11 @@ def _rescale(op: OperatorView, scale: Array, offset: Array) -> Tensor:
     return op.builder.elementwise(op.ref, x, layer)
 
 
+def _layer_scale(op: OperatorView) -> Tensor:
+    """Multiply channels by ``gamma``: a layer of keras.applications' ConvNeXt."""
+    return op.builder.affine(op.ref, op.inputs[0], scale=op.array())
+
+
 _IN_TRAINING_ALONE = (
     "ActivityRegularization",
     "AlphaDropout",
@@ -484,6 +489,7 @@ _IN_TRAINING_ALONE = (
     "Solarization",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "StochasticDepth",
     "SpatialDropout3D",
 )
 
@@ -507,6 +513,7 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "Identity": _same,
     "InputLayer": _input,
     "LayerNormalization": _layer_norm,
+    "LayerScale": _layer_scale,
     "LeakyReLU": _leaky_relu,
     "MaxPooling2D": _pool(pl.MaxPool2D),
     "Maximum": _arithmetic(pl.Maximum),
