@@ -18,10 +18,24 @@ from pellucid.exchange.keras.pointwise import read_operation
 from pellucid.exchange.keras.topology import Topology
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.network import Preprocessing
+from pellucid.network import layers as pl
+from pellucid.network.layers import Layer
 from pellucid.runs import ModelFile
 
 Value = Tensor | Partial
 Values = dict[Source, Value]
+#: operations of `keras.ops` on two tensors that a layer computes
+_OF_TWO: dict[str, type[Layer]] = {
+    "Add": pl.Add,
+    "Maximum": pl.Maximum,
+    "Multiply": pl.Multiply,
+    "Subtract": pl.Subtract,
+}
+
+
+def _base(value: Value) -> str:
+    """Return the node that a value is, or is a function of."""
+    return value.x.node if isinstance(value, Partial) else value.node
 
 
 def build_model(topology: Topology, card: str | None, *, version: str) -> ModelFile:
@@ -101,16 +115,19 @@ def _run(
 ) -> Sequence[Value]:
     """Return what one call of a layer, an operation or an inner model makes."""
     ref = OperatorRef(entry.kind, entry.name)
-    if entry.is_operation:
+    sources = sources_of(call)
+    combines = entry.kind in _OF_TWO and len({_base(values[s]) for s in sources}) == 2
+    if entry.is_operation and not combines:
         given = [values[a] if isinstance(a, Source) else a for a in call]
         return [read_operation(ref, entry.config, given)]
-    sources = sources_of(call)
     for source in sources:
         named = OperatorRef("Elementwise", source.layer)
         values[source] = finish(builder, named, values[source])
     inputs = [finish(builder, ref, values[source]) for source in sources]
     if entry.inner is not None:
         return _run_inner(builder, ref, entry.inner, inputs, version)
+    if entry.is_operation:
+        return [builder.arithmetic(ref, _OF_TWO[entry.kind](), inputs)]
     reader = READERS.get(entry.kind)
     if reader is None:
         ref.refuse("be a layer that pellucid has, or one it can express", entry.kind)

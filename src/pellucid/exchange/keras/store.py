@@ -95,6 +95,8 @@ def _give(
             _give(store, known, entry.inner, f"{place}/{key}", key)
             continue
         count = known[f"{place}/vars"]
+        if entry.kind == "Normalization":
+            count = min(count, 2)  # without the number of examples, a whole one
         entry.arrays = [store.array(f"{place}/vars/{i}") for i in range(count)]
 
 
@@ -111,12 +113,18 @@ def _by_name(store: Store, root: str) -> dict[str, str]:
     }
 
 
+def _is_count(name: str) -> bool:
+    """Return whether a Normalization counts its examples there, in whole numbers."""
+    return name.rsplit("/", maxsplit=1)[-1].partition(":")[0] == "count"
+
+
 def read_legacy_weights(store: Store, topology: Topology) -> None:
     """Give each layer its arrays from a legacy ``.h5``."""
     root = "model_weights/" if "model_weights" in store.attributes else ""
     for entry in topology.entries:
         group = f"{root}{entry.name}"
         names = store.attributes.get(group, {}).get("weight_names", [])
+        names = [name for name in names if not _is_count(name)]
         arrays = {name: store.array(f"{group}/{name}") for name in names}
         if entry.inner is None:
             entry.arrays = list(arrays.values())
