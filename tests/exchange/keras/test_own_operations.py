@@ -30,6 +30,4 @@ def test_tensors_are_combined_and_inputs_normalised(
     model.save(path)
     ours = pl.exchange.read(path, engine="numpy")
     images = random.normal(size=(2, 6, 6, 3)).astype(np.float32)
-    np.testing.assert_allclose(
-        ours.predict(images), model(images).numpy(), atol=1e-5
-    )
+    np.testing.assert_allclose(ours.predict(images), model(images).numpy(), atol=1e-5)

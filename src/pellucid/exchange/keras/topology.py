@@ -119,9 +119,25 @@ def _entry(layer: dict[str, Any], calls: list[Call]) -> Entry:
         name=str(config["name"] if is_named else layer["name"]),
         config=config if isinstance(config, dict) else {},
         calls=calls,
-        module=str(layer.get("module") or "keras.layers"),
+        module=_find_module(layer),
         inner=read_topology(layer) if kind in MODELS else None,
     )
+
+
+def _find_module(layer: dict[str, Any]) -> str:
+    """Return where a layer comes from; an .h5 does not say it.
+
+    There an operation of `keras.ops` is told by the numbers that it takes.
+    """
+    if layer.get("module"):
+        return str(layer["module"])
+    calls = layer.get("inbound_nodes") or ()
+    given = [a for call in calls if isinstance(call, dict) for a in call["args"]]
+    return "keras.ops.numpy" if any(map(_is_number, given)) else "keras.layers"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_new(layers: list[dict[str, Any]]) -> bool:
@@ -133,7 +149,7 @@ def _is_new(layers: list[dict[str, Any]]) -> bool:
 def _read_calls(layer: dict[str, Any]) -> list[Call]:
     """Return the calls of a layer of a functional model."""
     ref = OperatorRef(str(layer["class_name"]), str(layer["config"].get("name")))
-    if ".ops." in str(layer.get("module")):
+    if ".ops." in _find_module(layer):
         return [_read_operation(ref, call) for call in layer["inbound_nodes"]]
     calls: list[Call] = []
     for call in layer["inbound_nodes"]:
@@ -151,7 +167,7 @@ def _read_operation(ref: OperatorRef, call: dict[str, Any]) -> Call:
     arguments: list[Source | float] = []
     for value in call["args"]:
         histories = _find_histories(value)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_number = _is_number(value)
         if not is_number and (isinstance(value, list) or len(histories) != 1):
             ref.refuse("take tensors and numbers", repr(value)[:100])
         arguments.append(value if is_number else _source(ref, histories[0]))
