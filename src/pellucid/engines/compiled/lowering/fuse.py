@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.lowering.layers import conv_pool, norm_fold
+from pellucid.engines.compiled.lowering.layers import conv, conv_pool, norm_fold
 from pellucid.engines.compiled.lowering.layers.activation import function_of
 from pellucid.engines.compiled.lowering.layers.conv_pool import pooled_chain
 from pellucid.network.layers import Add, BatchNorm, Conv2D, Dense, Pointwise, ReLU
@@ -46,6 +46,8 @@ def _takes_in(low: LoweringContext, node: Node, follower: Node) -> bool:
     if not isinstance(follower.layer, Pointwise):
         return False
     function = function_of(follower.layer)
+    if conv.is_better_apart(low, node, function):
+        return False
     m = low.plain_map(node.name)
     if not function.keeps_zero and m.padded_channels != m.channels:
         return False  # f(0) would stand in the padding

@@ -33,6 +33,7 @@ from pellucid.engines.compiled.kernels.conv.conv_weight_grad import (
 )
 from pellucid.engines.compiled.kernels.conv.zero_mask import find_zeros, seen_size
 from pellucid.engines.compiled.kernels.elementwise import copies
+from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.layout import NO_HALO, Halo, ImageLayout
 from pellucid.engines.compiled.kernels.winograd import (
     winograd,
@@ -227,6 +228,24 @@ def _pointwise_amx(
         multiply_adds=multiply_adds(spec),
         parts=pointwise_amx.blocks(spec),
     )
+
+
+def is_better_apart(low: LoweringContext, node: Node, function: Function) -> bool:
+    """Whether an activation is to be a step of its own behind a convolution.
+
+    Packed weights are four times as fast as other tiles where these do not fit into the
+    first cache; a long function would be written out behind each of their outputs.
+    """
+    layer = node.layer
+    if not isinstance(layer, Conv2D | Dense) or function.kind in lower_packed.INLINE:
+        return False
+    if len(low.network.shapes[node.name]) == 1:
+        return False
+    x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
+    spec = describe(layer, x, y)
+    is_winograd = low.options.winograd and winograd_fits(spec)
+    is_amx = low.has_amx and pointwise_amx.pointwise_amx_fits(spec)
+    return not (is_winograd or is_amx) and lower_packed.pays(spec, low.target)
 
 
 def hwio(low: LoweringContext, node: Node, spec: Conv) -> BufferRef:

@@ -16,7 +16,7 @@ from pellucid.network.node import Node
 #: weights from which packing pays, and for large maps; fewer stay in the first cache
 LEAST_WEIGHTS, LEAST_OF_LARGE, LARGE = 8192, 1024, 1024
 #: activations that are written out behind every tile
-INLINE = ("relu", "leaky_relu")
+INLINE = ("relu", "leaky_relu", "relu6", "clip", "hard_sigmoid", "hard_swish")
 #: pixels that go together in tiles, about, and that one image has at most
 JOINED_PIXELS, MOST_PIXELS = 64, 25
 
