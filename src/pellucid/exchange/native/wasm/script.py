@@ -13,7 +13,7 @@ from pellucid.exchange.native.interface import Interface
 _MODULE = """\
 // {title}, compiled by pellucid to WebAssembly with SIMD.
 //   import {{ {functions}, classes }} from ...
-// For browsers, workers, Node and Deno; {file}.d.mts has the types.
+// For browsers, workers, Node and Deno; {types} has the types.
 {constants}
 
 const decode = (text) => {{
@@ -145,8 +145,8 @@ _CLASSES = """\
         `trainStep: labels must be class numbers from 0 to {last}; got ${{label}}.`);"""
 
 
-def write_module(face: Interface, name: str, code: bytes) -> str:
-    """Return the ES module, the code in it as base64."""
+def write_module(face: Interface, types: str, code: bytes) -> str:
+    """Return the ES module, the code in it as base64; ``types`` is their file."""
     file, build = face.file, face.build
     network = file.network
     is_one, gives_one = len(network.inputs) == 1, len(network.outputs) == 1
@@ -159,7 +159,7 @@ def write_module(face: Interface, name: str, code: bytes) -> str:
     text = _MODULE.format(
         title=escape_comment(network.name),
         functions=", ".join(functions),
-        file=name.removesuffix(".mjs"),
+        types=escape_comment(types),
         constants=_constants(face),
         code=base64.b64encode(code).decode(),
         memory=build.memory,

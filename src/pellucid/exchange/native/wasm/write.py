@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from pellucid.engines.compiled.standalone import build
-from pellucid.errors import ExchangeError
 from pellucid.exchange.native.interface import Interface, name_of
 from pellucid.exchange.native.options import NativeOptions, training_of
 from pellucid.exchange.native.targets import TARGETS
@@ -18,11 +17,10 @@ AT_ONCE = 16
 
 
 def contents(file: ModelFile, name: str, options: NativeOptions) -> dict[str, bytes]:
-    """Return ``<name>.mjs`` with the code in it, and ``<name>.d.mts``."""
-    if not name.lower().endswith(".mjs"):
-        raise ExchangeError(
-            f"export: a WebAssembly module must be named '….mjs'; got '{name}'."
-        )
+    """Return the module with the code in it, and its types beside it.
+
+    They are ``<name>.d.mts``, and ``<name>.d.ts`` of what is named ``<name>.js``.
+    """
     find_linker()  # before anything is compiled
     target = TARGETS["wasm32"]
     training = training_of(file, options, "export: wasm")
@@ -40,8 +38,10 @@ def contents(file: ModelFile, name: str, options: NativeOptions) -> dict[str, by
     functions = ["predict", "activations"]
     functions += ["init", "train_step"] if face.trains else []
     code = link(made.code, [f"net_{function}" for function in functions])
-    types = f"{Path(name).name[:-4]}.d.mts"
+    ending = Path(name).suffix.lower()
+    bare = name[: -len(ending)] if ending in (".mjs", ".js") else name
+    types = f"{bare}.d.ts" if ending == ".js" else f"{bare}.d.mts"
     return {
-        name: write_module(face, name, code).encode(),
+        name: write_module(face, types, code).encode(),
         types: write_types(face).encode(),
     }
