@@ -63,6 +63,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "code": CommandEntry(
         "code", "code", "Write a network as a stand-alone script.", _EXCHANGE
     ),
+    "runs": CommandEntry(
+        "runs", "runs", "List runs, or put some side by side.", _LISTS
+    ),
     "data": CommandEntry("data", "data", "List the named datasets.", _LISTS),
     "engines": CommandEntry(
         "engines", "engines", "List engines and the CPU's features.", _LISTS
