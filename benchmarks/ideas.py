@@ -33,6 +33,7 @@ IDEAS: dict[str, dict[str, Any]] = {
     "without leaving out what is dead": {"sparse": False},
     "without fusion (and so with what is dead)": {"fuse": False},
     "without AMX": {"amx": False},
+    "without leaving out what lies outside tiny maps": {"tiny": False},
     "with none of them": dict.fromkeys(("winograd", "fuse", "sparse", "amx"), False),
     "8 lanes (AVX2)": {"lanes": 8},
     "4 lanes (SSE, no fused multiply-add)": {"lanes": 4},
