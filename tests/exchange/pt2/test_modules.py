@@ -24,6 +24,7 @@ class Module(nn.Module):
         self.gain = nn.Parameter(torch.rand(4) + 0.5)
         self.register_buffer("mean", torch.tensor(0.13).reshape(1, 1, 1, 1))
         self.register_buffer("std", torch.tensor(0.31))
+        self.register_buffer("grid", torch.rand(1, 4, 6, 6))
         self.between = forward
 
     def forward(self, x):
@@ -116,6 +117,51 @@ MODULES = {
     "a pool of uneven bins": lambda: layers(gap(4), inputs=64),
     "a pool that divides": lambda: layers(gap((3, 2)), inputs=24),
     "log-softmax inside": lambda: between(lambda m, x: F.elu(F.log_softmax(x, 1))),
+    "sequences": lambda: nn.Sequential(
+        nn.Flatten(2),
+        nn.Conv1d(1, 4, 5, stride=2),
+        nn.ConvTranspose1d(4, 4, 4, 2, 1),
+        nn.Upsample(scale_factor=2),
+        nn.Upsample(size=31, mode="linear"),
+        nn.ReflectionPad1d(2),
+        nn.AdaptiveMaxPool1d(6),
+        nn.GLU(1),
+        nn.Flatten(),
+        nn.Linear(12, 3),
+    ),
+    "volumes": lambda: nn.Sequential(
+        nn.Unflatten(1, (1, 1)),
+        nn.Conv3d(1, 3, (1, 3, 3), padding=(1, 0, 0)),
+        nn.AvgPool3d((2, 3, 3), 2, (0, 1, 1)),
+        nn.MaxPool3d((1, 2, 2)),
+        nn.Flatten(),
+        nn.Linear(3, 2),
+    ),
+    "paddings": lambda: layers(
+        nn.ReflectionPad2d(1),
+        nn.ReplicationPad2d((1, 0, 0, 2)),
+        nn.CircularPad2d(1),
+        nn.ConstantPad2d(1, 0.5),
+        nn.MaxPool2d(3, 2, 1, dilation=2),
+        nn.Upsample(scale_factor=2, mode="bicubic"),
+        gap((3, 2)),
+        nn.LayerNorm([4, 3, 2]),
+        inputs=24,
+    ),
+    "reductions": lambda: Module(
+        lambda m, x: m.head(
+            F.normalize(m.body(x), dim=1).logsumexp(2).amax(2) / m.body(x).std((2, 3))
+        ),
+        inputs=4,
+    ),
+    "constants": lambda: Module(
+        lambda m, x: m.head(
+            torch.stack([m.grid * m.body(x), m.body(x) / (1 + m.grid)], 2)[:, :, 0]
+            .roll(1, 3)
+            .sum((2, 3))
+        ),
+        inputs=4,
+    ),
     "AdaptiveMaxPool2d": lambda: layers(nn.AdaptiveMaxPool2d(1), inputs=4),
 }
 REFUSED = {

@@ -15,6 +15,7 @@ from pellucid.exchange.graph.composing import compose
 from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.resizing import add_resize
+from pellucid.exchange.graph.rows import through_image
 from pellucid.exchange.graph.tensor import BATCH, Tensor
 from pellucid.exchange.pt2 import pointwise, reductions
 from pellucid.exchange.pt2.operator_view import OperatorView
@@ -109,6 +110,54 @@ def _conv_transpose(op: OperatorView) -> Tensor:
         output_padding=op.pair("output_padding", 0),
         groups=groups,
     )
+
+
+def _conv_transpose_1d(op: OperatorView) -> Tensor:
+    """A transposed convolution of sequences: of images of height 1."""
+    weight, groups = op.array("weight", 3), op.get("groups", 1)
+    channels, per_group, k = weight.shape
+    split = weight.reshape(groups, -1, per_group, 1, k)
+    crop = _single(op, "padding", 0)
+    return through_image(
+        op.builder,
+        op.ref,
+        op.tensor("input"),
+        lambda image: op.builder.conv(
+            op.ref,
+            image,
+            split.transpose(3, 4, 1, 0, 2).reshape(1, k, channels // groups, -1),
+            op.maybe("bias", 1),
+            transposed=True,
+            stride=(1, _single(op, "stride", 1)),
+            dilation=(1, _single(op, "dilation", 1)),
+            padding=((0, 0), (crop, crop)),
+            output_padding=(0, _single(op, "output_padding", 0)),
+            groups=groups,
+        ),
+    )
+
+
+def _upsample_1d(mode: str, coordinates: str) -> Callable[[OperatorView], Tensor]:
+    """Resize a sequence, as an image of height 1."""
+
+    def read(op: OperatorView) -> Tensor:
+        where = "align_corners" if op.get("align_corners", False) else coordinates
+        row = op.builder.sequence(op.ref, op.tensor("input"))
+        scales, size = op.get("scale_factors"), op.get("output_size")
+        length = floor(row.shape[0] * scales[0]) if scales is not None else size[0]
+        how: dict[str, Any] = {"mode": mode, "coordinates": where, "rounding": "floor"}
+        if scales is not None and where != "align_corners":
+            how["scale"] = (1.0, float(scales[0]))
+        else:
+            how["size"] = (1, length)
+        return through_image(
+            op.builder,
+            op.ref,
+            row,
+            lambda image: add_resize(op.builder, op.ref, image, **how),
+        )
+
+    return read
 
 
 def _weight_norm(op: OperatorView) -> Any:
@@ -864,6 +913,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "conv1d": _conv1d,
     "conv2d": _conv,
     "conv3d": _conv3d,
+    "conv_transpose1d": _conv_transpose_1d,
     "conv_transpose2d": _conv_transpose,
     "detach": _same,
     "detach_": _same,
@@ -942,6 +992,8 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "unsqueeze": _unsqueeze,
     "upsample_bicubic2d": _upsample("bicubic", "half_pixel"),
     "upsample_bilinear2d": _upsample("bilinear", "half_pixel"),
+    "upsample_linear1d": _upsample_1d("bilinear", "half_pixel"),
+    "upsample_nearest1d": _upsample_1d("nearest", "asymmetric"),
     "upsample_nearest2d": _upsample("nearest", "asymmetric"),
     "_upsample_nearest_exact2d": _EXACT,
     "upsample_nearest_exact2d": _EXACT,
