@@ -704,6 +704,14 @@ def _transpose(op: OperatorView) -> Any:
     return op.builder.transpose(op.ref, op.tensor("self"), order)
 
 
+def _reverse(op: OperatorView) -> Any:
+    """Exchange all axes of a matrix of constants: ``T``."""
+    part = op.get("self")
+    if not isinstance(part, np.ndarray):
+        op.refuse("transpose a constant", type(part).__name__)
+    return part.T
+
+
 def _movedim(op: OperatorView) -> Tensor:
     x = op.tensor("self")
     rank = len(x.axes)
@@ -961,6 +969,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "mul_": _mul,
     "narrow": _narrow,
     "neg": _neg,
+    "numpy_T": _reverse,
     "pad": _pad,
     "permute": _permute,
     "pixel_shuffle": _blocks(pl.DepthToSpace, "upscale_factor"),
