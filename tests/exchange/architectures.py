@@ -326,7 +326,7 @@ def table(results: Results) -> str:
         "",
         "Networks of torchvision, timm and keras.applications with random weights, "
         "as modules and as files, read by `pellucid.exchange.read` and compared with "
-        "the library's own outputs on random images of 64 to 128 pixels. The error is "
+        "the library's own outputs on random images of 64 to 224 pixels. The error is "
         "the largest difference, divided by the largest output. Written by "
         "`tests/exchange/architectures.py`.",
         "",

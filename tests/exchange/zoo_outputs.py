@@ -162,23 +162,76 @@ def compare_module(name: str, folder: Path) -> float:
     return _error(model.predict(x), expected)
 
 
-def compare_mobilenet(folder: Path) -> float:
-    """Return the error beside Keras's MobileNet, from its ``.h5`` file."""
+def make_mobilenet() -> Any:
+    """Return keras.applications' MobileNet."""
+    import keras
+
+    return keras.applications.MobileNet(weights=None, input_shape=(96, 96, 3))
+
+
+def make_resnet8() -> Any:
+    """Return MLPerf Tiny's ResNet-8."""
+    from keras import Input, Model, layers
+
+    image = Input((32, 32, 3))
+    x = layers.Conv2D(16, 3, padding="same")(image)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    for channels in (16, 32, 64):
+        stride = 1 if channels == 16 else 2
+        y = layers.Conv2D(channels, 3, strides=stride, padding="same")(x)
+        y = layers.ReLU()(layers.BatchNormalization()(y))
+        y = layers.Conv2D(channels, 3, padding="same")(y)
+        y = layers.BatchNormalization()(y)
+        if stride > 1:
+            x = layers.Conv2D(channels, 1, strides=stride, padding="same")(x)
+        x = layers.ReLU()(layers.Add()([x, y]))
+    x = layers.Flatten()(layers.AveragePooling2D(8)(x))
+    return Model(image, layers.Dense(10, activation="softmax")(x))
+
+
+def make_ds_cnn() -> Any:
+    """Return MLPerf Tiny's network for keywords."""
+    from keras import Input, Model, layers
+
+    sound = Input((49, 10, 1))
+    x = layers.Conv2D(64, (10, 4), strides=2, padding="same")(sound)
+    x = layers.Dropout(0.2)(layers.ReLU()(layers.BatchNormalization()(x)))
+    for _ in range(4):
+        x = layers.DepthwiseConv2D(3, padding="same")(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.Conv2D(64, 1, padding="same")(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.AveragePooling2D((25, 5))(layers.Dropout(0.4)(x))
+    return Model(sound, layers.Dense(12, activation="softmax")(layers.Flatten()(x)))
+
+
+_KERAS: dict[str, Callable[[], Any]] = {
+    "ds-cnn": make_ds_cnn,
+    "mobilenet-v1": make_mobilenet,
+    "resnet8": make_resnet8,
+}
+
+
+def compare_keras(name: str, folder: Path) -> float:
+    """Return the error of a network whose original is Keras's, from its ``.h5``."""
     import keras
 
     keras.utils.set_random_seed(0)
-    original = keras.applications.MobileNet(weights=None, input_shape=(96, 96, 3))
+    original = _KERAS[name]()
     random = np.random.default_rng(0)
+    # MobileNet's activations must exceed 6, at which they are clipped
+    gammas = (2, 5) if name == "mobilenet-v1" else (0.7, 1.3)
     for layer in original.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             n = layer.gamma.shape[0]
-            layer.gamma.assign(random.uniform(2, 5, n))  # so that 6 is exceeded
+            layer.gamma.assign(random.uniform(*gammas, n))
             layer.moving_mean.assign(random.normal(0, 0.1, n))
             layer.moving_variance.assign(random.uniform(0.7, 1.3, n))
     path = folder / "weights.h5"
     original.save(path)
-    model = pl.zoo("mobilenet-v1", weights=path, input_size=(96, 96), engine="numpy")
-    x = random.uniform(-1, 1, (2, 96, 96, 3)).astype(np.float32)
+    shape = original.input_shape[1:]
+    model = pl.zoo(name, weights=path, input_size=shape[:2], engine="numpy")
+    x = random.uniform(-1, 1, (2, *shape)).astype(np.float32)
     return _error(model.predict(x), original.predict(x, verbose=0))
 
 
@@ -196,10 +249,10 @@ def main() -> int:
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     worst = 0.0
-    for name in given.names or [*_MODULES, "mobilenet-v1"]:
+    for name in given.names or [*_MODULES, *_KERAS]:
         with tempfile.TemporaryDirectory() as folder:
-            if name == "mobilenet-v1":
-                error = compare_mobilenet(Path(folder))
+            if name in _KERAS:
+                error = compare_keras(name, Path(folder))
             else:
                 import_torchvision(given.site)
                 error = compare_module(name, Path(folder))
