@@ -92,3 +92,28 @@ def test_batch_norm_stays_a_step_where_others_see_what_comes_before_it():
     y = layers.Add()(x, layers.BatchNorm()(x))
     network = Network(inputs=image, outputs=y)
     assert "norm_forward" in str(pl.Model(network).native)
+
+
+@pytest.mark.parametrize("width", [3, 12])
+def test_without_epsilon_the_padding_of_channels_stays_zero(width: int) -> None:
+    network = pl.Sequential(
+        pl.Input(4, 4, 2),
+        pl.Conv2D(width, kernel_size=3),
+        pl.BatchNorm(epsilon=0.0),
+        pl.BatchNorm(epsilon=0.0),
+        pl.GlobalAvgPool2D(),
+        pl.Dense(2),
+    )
+    reference = pl.Model(
+        network, engine="numpy", loss="mse", optimizer=pl.SGD(0.01), seed=1
+    )
+    ours = reference.to("compiled")
+    random = np.random.default_rng(0)
+    images = random.standard_normal((5, 4, 4, 2)).astype(np.float32)
+    labels = random.standard_normal((5, 2)).astype(np.float32)
+    for _ in range(2):
+        np.testing.assert_allclose(
+            ours.predict(images), reference.predict(images), rtol=1e-4, atol=1e-5
+        )
+        loss = reference.train_step(images, labels)
+        assert ours.train_step(images, labels) == pytest.approx(loss, rel=1e-4)

@@ -36,6 +36,23 @@ def _channels(b: Builder, padded_channels: int) -> list[tuple[int, int, int]]:
     return spans(padded_channels, b.lanes)
 
 
+def inverse_root(
+    b: Builder, variance: Value, epsilon: float, c: Value, channels: int
+) -> Value:
+    """Return 1 / √(variance + ε) of the channels from c on.
+
+    The channels from ``channels`` on hold zeros: without ε they would become infinite,
+    and not a number once they are multiplied with zeros.
+    """
+    inverse = 1.0 / b.sqrt(variance + epsilon)
+    if epsilon > 0:
+        return inverse
+    lanes = inverse.type.count
+    index = b.iota(lanes) + b.splat(b.resize(c, "i32"), lanes)
+    is_channel = index < b.splat(b.resize(b.i64(channels), "i32"), lanes)
+    return b.select(is_channel, inverse, b.zeros(lanes))
+
+
 def _rows_together(
     b: Builder, m: ImageLayout, part: Part | None = None
 ) -> Iterator[Part]:
@@ -155,8 +172,8 @@ def norm_join(
             variance = spread.get() / seen.get()
             statistics.store(mean.get(), c)
             statistics.store(variance, c + padded_channels)
-            root = b.sqrt(variance + spec.epsilon)
-            statistics.store(1.0 / root, c + 2 * padded_channels)
+            inverse = inverse_root(b, variance, spec.epsilon, c, spec.x.channels)
+            statistics.store(inverse, c + 2 * padded_channels)
 
 
 @kernel(running_mean="f32*", running_variance="f32*", statistics="f32*")
@@ -176,8 +193,8 @@ def norm_from_running(
             variance = running_variance.vector(c, lanes=lanes)
             statistics.store(running_mean.vector(c, lanes=lanes), c)
             statistics.store(variance, c + padded_channels)
-            root = b.sqrt(variance + spec.epsilon)
-            statistics.store(1.0 / root, c + 2 * padded_channels)
+            inverse = inverse_root(b, variance, spec.epsilon, c, spec.x.channels)
+            statistics.store(inverse, c + 2 * padded_channels)
 
 
 @kernel(statistics="f32*", running_mean="f32*", running_variance="f32*")

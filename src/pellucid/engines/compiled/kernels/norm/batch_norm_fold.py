@@ -12,15 +12,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, kernel
+from pellucid.engines.compiled.kernels.norm.batch_norm import inverse_root
 from pellucid.engines.compiled.kernels.tile import lanes_for
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Weights as ``rows`` of ``outputs`` numbers, and whether there is a bias."""
+    """Weights as ``rows`` of ``outputs`` numbers, and whether there is a bias.
+
+    ``channels`` of the outputs are there; the others are zeros.
+    """
 
     rows: int
     outputs: int
+    channels: int
     has_bias: bool
     epsilon: float
 
@@ -51,8 +56,12 @@ def norm_fold(
     """to[r, o] = s[o] · w[r, o]; bias_to = s · (bias − mean) + offset."""
     lanes = lanes_for(b, spec.outputs)
     with b.loop(spec.outputs, step=lanes) as o:
-        spread = b.sqrt(variance.vector(o, lanes=lanes) + spec.epsilon)
-        factor = scale.vector(o, lanes=lanes) / spread
+        here = variance.vector(o, lanes=lanes)
+        if spec.epsilon > 0:
+            factor = scale.vector(o, lanes=lanes) / b.sqrt(here + spec.epsilon)
+        else:
+            inverse = inverse_root(b, here, 0.0, o, spec.channels)
+            factor = scale.vector(o, lanes=lanes) * inverse
         shift = -mean.vector(o, lanes=lanes)
         if spec.has_bias:
             shift = shift + bias.vector(o, lanes=lanes)

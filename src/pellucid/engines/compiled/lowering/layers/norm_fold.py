@@ -26,14 +26,15 @@ def fold(low: LoweringContext, node: Node) -> None:
     norm = low.network.consumers[node.name][0]
     if not isinstance(norm.layer, BatchNorm):
         raise TypeError(type(norm.layer))
-    outputs = low.plain_map(node.name).padded_channels
+    made = low.plain_map(node.name)
+    outputs = made.padded_channels
     size, has_bias = low.parameter(node, "weight").layout.size, low.has_bias(node)
     weight = low.weight(node, "weight")
     bias = low.weight(node, "bias") if has_bias else weight
     roles = ("scale", "offset", "running_mean", "running_variance")
     to = BufferRef(low.buffer(f"{node.name} folded weight", size, "shared"))
     bias_to = BufferRef(low.buffer(f"{node.name} folded bias", outputs, "shared"))
-    spec = Fold(size // outputs, outputs, has_bias, norm.layer.epsilon)
+    spec = Fold(size // outputs, outputs, made.channels, has_bias, norm.layer.epsilon)
     places = (weight, bias, *(low.weight(norm, role) for role in roles), to, bias_to)
     low.folding.append(Task([KernelCall(norm_fold, spec, places, "task", node.name)]))
     low.folded[node.name] = norm
