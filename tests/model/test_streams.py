@@ -194,3 +194,19 @@ def test_batches_without_labels_and_of_other_forms_are_refused(
         model().fit(Again([({"a": 1}, arrays[1])]), progress=False)
     with pytest.raises(DataError, match="at least one batch; got none"):
         model().fit(Again([]), progress=False)
+
+
+def test_lists_of_batches_show_progress_and_are_predicted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    network = pl.Sequential(pl.Input(3), pl.Dense(2))
+    model = pl.Model(
+        network, engine="numpy", loss="cross_entropy", optimizer=pl.SGD(0.1)
+    )
+    x, y = np.ones((4, 3), np.float32), np.zeros(4, np.int64)
+    model.fit([(x, y), (x[:2], y[:2])], epochs=2)
+    assert "epoch 2/2" in capsys.readouterr().err
+    assert model.predict([(x,), (x[:2],)]).shape == (6, 2)
+    assert model.predict([(1, 2, 3), (4, 5, 6)]).shape == (2, 2)
+    with pytest.raises(pl.DataError, match="images must be one array, all of one"):
+        model.predict([x, x[:2]])

@@ -41,6 +41,14 @@ def is_stream(data: Any) -> bool:
     return hasattr(data, "__iter__") or _is_indexed(data)
 
 
+def is_array_like(data: Any) -> bool:
+    """Return whether a list of tuples holds numbers, rather than batches of arrays."""
+    return isinstance(data, list) and not all(
+        isinstance(batch, tuple) and batch and hasattr(batch[0], "shape")
+        for batch in data
+    )
+
+
 def _names(data: Any) -> set[str]:
     return {f"{kind.__module__}.{kind.__name__}" for kind in type(data).__mro__}
 

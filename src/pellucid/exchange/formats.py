@@ -319,6 +319,10 @@ def find_to_read(path: Path, name: str | None) -> Format:
 
 
 def _find_by_content(path: Path) -> Format:
+    if not path.exists():
+        raise ExchangeError(
+            f"import: '{path}' must be a file or a model's folder; got nothing there."
+        )
     if not path.is_file() or path.name in {f.marker for f in FORMATS.values()}:
         return find_by_path(path)
     found = content.identify(path)

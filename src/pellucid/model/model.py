@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import Augment, Batches, Dataset, as_dataset
-from pellucid.data.streams import is_stream
+from pellucid.data.streams import is_array_like, is_stream
 from pellucid.engines.loss_input import require
 from pellucid.engines.ports import join, loss_terms
 from pellucid.engines.protocol import Engine, Session, State
 from pellucid.engines.registry import as_engine
 from pellucid.engines.state import checked_weights, initial_state
-from pellucid.errors import EngineError, NetworkError, ShapeError
+from pellucid.errors import DataError, EngineError, NetworkError, ShapeError
 from pellucid.model import ports
 from pellucid.model.fit import FitRequest, fit
 from pellucid.model.input_range import InputRange
@@ -276,7 +276,7 @@ class Model:
         """
         if has_several(self.network):
             return ports.predict(self, images, _CHUNK)
-        if not isinstance(images, np.ndarray | list) and is_stream(images):
+        if is_stream(images) and not is_array_like(images):
             return predict_stream(self, images, _CHUNK)
         x = self._input(images)
         if 0 < len(x) <= _CHUNK:
@@ -659,7 +659,14 @@ class Model:
         return self._input(images)
 
     def _input(self, images: npt.ArrayLike, *, is_training: bool = False) -> Array:
-        given = np.asarray(images)
+        try:
+            given = np.asarray(images)
+        except ValueError as error:
+            raise DataError(
+                "Model: images must be one array, all of one shape; got a list of "
+                "several shapes. Batches may be tuples (images,) in a list, or come "
+                "from a loader."
+            ) from error
         x = prepare_images(given, self.network, self.preprocessing, self.dtype)
         if is_training:
             self.input_range.record(given)

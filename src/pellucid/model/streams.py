@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 
 
 class StreamBatches:
-    """A stream's batches as a model takes them; it stands where `Batches` does.
-
-    Attributes
-    ----------
-    dataset : Dataset
-        The first batch: it tells what labels mean.
-    """
+    """A stream's batches as a model takes them; it stands where `Batches` does."""
 
     shard = (0, 1)
     shuffle = False
@@ -46,6 +40,11 @@ class StreamBatches:
     def __len__(self) -> int:
         """Return the number of batches."""
         return len(self._stream)
+
+    @property
+    def batch_size(self) -> int:
+        """Images of the newest batch; 0 before the first one."""
+        return self._size
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Go through the stream once."""
