@@ -253,3 +253,8 @@ def test_losses_are_measured_beside_the_one_that_is_trained_on() -> None:
     assert found["dice_loss"] == pytest.approx(found["loss"], rel=1e-5)
     with pytest.raises(pl.NetworkError, match="must have a formula"):
         model.evaluate((images, labels), metrics=pl.HalfSquaredErrorSum())
+
+
+def test_a_negative_class_cannot_be_ignored() -> None:
+    with pytest.raises(pl.NetworkError, match="ignore must be at least 0 where labels"):
+        pl.Masked(pl.CrossEntropy(), ignore=-100)

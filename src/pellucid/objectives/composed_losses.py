@@ -131,6 +131,12 @@ class Masked(FormulaLoss):
             raise NetworkError(
                 f"Masked: ignore must be a number up to 2²⁴; got {self.ignore!r}."
             )
+        if self.labels_are == "classes" and self.ignore < 0:
+            raise NetworkError(
+                "Masked: ignore must be at least 0 where labels are classes; got "
+                f"{self.ignore!r}. Write such labels as 255, say: "
+                "np.where(labels < 0, 255, labels)."
+            )
 
     @property
     def absorbs(self) -> str | None:  # type: ignore[override]
