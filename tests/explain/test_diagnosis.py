@@ -57,7 +57,8 @@ def test_nothing_learned() -> None:
     model.load_weights({k: 0 * v for k, v in model.weights.items()})
     found = diagnose(model, history, HELD)
     assert {"at-chance", "one-class"} <= {symptom.kind for symptom in found}
-    assert "of 2 classes" in found[0].text
+    assert "of 400 images of 2 classes" in found[0].text
+    assert not any("larger" in s.advice for s in found)
     assert "of 400 images are answered '" in next(
         symptom.text for symptom in found if symptom.kind == "one-class"
     )
@@ -117,4 +118,75 @@ def test_where_too_little_is_known_nothing_is_said(kind: str) -> None:
     loss = "mse" if kind == "regression" else None
     model = pl.Model(network, engine="numpy", loss=loss)
     data = pl.Dataset(x, np.zeros((20, 1), np.float32))
-    assert diagnose(model, pl.History(), data) == ()
+    history = pl.History([{"epoch": 1, "loss": 0.5}])
+    assert diagnose(model, history, data) == ()
+
+
+def linear(weight: float, bias: float = 0.0) -> pl.Model:
+    """A model that answers class 1 where weight · x₀ + bias > 0."""
+    model = pl.Model(
+        pl.Sequential(pl.Input(4), pl.Dense(2)), engine="numpy", loss="cross_entropy"
+    )
+    zero = {key: np.zeros_like(array) for key, array in model.weights.items()}
+    zero["dense.weight"][0, 1] = weight
+    zero["dense.bias"][1] = bias
+    model.load_weights(zero)
+    return model
+
+
+def course(*losses: float, **figures: float) -> pl.History:
+    return pl.History([{"loss": loss, **figures} for loss in losses])
+
+
+def rare(right: float) -> pl.Dataset:
+    """Images of which 5 % are class 1, most of them told by a positive x₀."""
+    truth = np.arange(400) % 20 == 0
+    sign = np.where(truth, 1.0, -1.0)
+    wrong = np.flatnonzero(truth)[: round((1 - right) * 400)]
+    sign[wrong] = -1
+    x = np.zeros((400, 4), np.float32)
+    x[:, 0] = sign
+    return pl.Dataset(x, truth.astype(np.int64))
+
+
+def test_a_model_of_rare_positives_that_has_learned_has_no_symptom() -> None:
+    figures = {"accuracy": 0.99, "val_accuracy": 0.99}
+    data = rare(0.99)
+    assert diagnose(linear(4.0), course(0.3, 0.1, 0.05, **figures), data) == ()
+    never = linear(0.0, bias=-3.0)  # 95 % right, and has learned nothing
+    assert "at-chance" in kinds(never, course(0.3, 0.2, 0.2, accuracy=0.95), data)
+
+
+def test_of_few_images_nothing_is_said() -> None:
+    x = np.random.default_rng(5).standard_normal((12, 4)).astype(np.float32)
+    data = (x, np.arange(12) % 2)  # a pair, as evaluate takes it
+    for accuracy in (0.5, 1.0):
+        assert diagnose(linear(0.0), course(0.7, accuracy=accuracy), data) == ()
+
+
+def test_before_the_first_epoch_nothing_is_said() -> None:
+    assert diagnose(linear(0.0), pl.History(), HELD) == ()
+
+
+@pytest.mark.parametrize(
+    ("losses", "kind", "says", "says_not"),
+    [
+        ((0.70, 0.699, 0.698), "rate-too-low", "larger", "smaller"),
+        ((0.70, 0.90, 1.20), "rate-too-high", "smaller", "larger"),
+        ((0.700, 0.701, 0.699), "at-chance", "another", "larger"),
+        ((0.700, 0.701, 0.699), "at-chance", "another", "smaller"),
+    ],
+)
+def test_all_advice_on_the_rate_agrees(losses, kind, says, says_not) -> None:
+    found = diagnose(linear(0.0), course(*losses, accuracy=0.5), HELD)
+    assert {"at-chance", kind} <= {symptom.kind for symptom in found}
+    assert says in found[0].advice
+    assert not any(says_not in symptom.advice for symptom in found)
+
+
+def test_a_loss_far_above_that_of_guessing_is_noticed() -> None:
+    model = linear(-2000.0)  # mostly wrong, and sure of it
+    found = diagnose(model, course(900.0, 770.0, accuracy=0.3), HELD)
+    text = next(s.text for s in found if s.kind == "rate-too-high")
+    assert text.startswith("The training loss is 770 at the end")
+    assert "0.6931" in text

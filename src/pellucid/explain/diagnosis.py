@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from pellucid.data import Dataset
+from pellucid.data import Dataset, as_dataset
+from pellucid.explain.answers import Answers, answer
 from pellucid.explain.values import Array
 from pellucid.model import Model
 from pellucid.model.inputs import check_dataset
@@ -16,7 +17,8 @@ from pellucid.network.layers import ReLU, ReLU6
 from pellucid.training import History
 
 _IMAGES = 500  # that are looked at
-_SIGMAS = 3  # how far above chance accuracy must be to count as learned
+_FAR = 2  # times log K, a loss that no guessing has
+_RISE = 0.02  # relative, of a loss from epoch to epoch; less is chance
 _ONE_CLASS = 0.97  # share of equal answers
 _GOOD = 0.9  # accuracy from which nothing is asked of single units
 _DEAD = 0.2  # share of a layer's channels
@@ -56,7 +58,9 @@ class Symptom:
         return asdict(self)
 
 
-def diagnose(model: Model, history: History, data: Dataset) -> tuple[Symptom, ...]:
+def diagnose(
+    model: Model, history: History, data: Dataset | Sequence[Any]
+) -> tuple[Symptom, ...]:
     """Say what went wrong in a training; nothing where it went well.
 
     Parameters
@@ -64,8 +68,8 @@ def diagnose(model: Model, history: History, data: Dataset) -> tuple[Symptom, ..
     model : Model
         With the weights that training left.
     history : History
-        Of that training.
-    data : Dataset
+        Of that training; of no epoch, nothing is said.
+    data : Dataset or (images, labels)
         Images that were not trained on, with labels; at most 500 are looked at, drawn
         evenly.
 
@@ -76,81 +80,98 @@ def diagnose(model: Model, history: History, data: Dataset) -> tuple[Symptom, ..
     """
     if len(model.network.inputs) > 1 or len(model.network.outputs) > 1:
         return ()
-    data = check_dataset(data, "diagnose", model.network, model.loss)
+    data = check_dataset(as_dataset(data), "diagnose", model.network, model.loss)
+    if not len(history) or not len(data):
+        return ()
     count = min(len(data), _IMAGES)
     some = data.subset(np.linspace(0, len(data) - 1, count).astype(int))
     images = some.images[:]  # files are read here
-    found = [
-        *_look_at_answers(model, history, images, some.labels),
-        *_look_at_course(history),
-    ]
+    answers = answer(model, images, some.labels)
+    course = [*_overfitting(history), *_look_at_rate(model, history, answers)]
+    found = course
+    if answers is not None:
+        rates = {symptom.kind for symptom in course}
+        found = [*_look_at_answers(history, answers, rates), *course]
     scores = [*history["val_accuracy"], *history["accuracy"]]
     if found or not scores or max(scores) < _GOOD:
-        found += _look_for_dead_units(model, images)  # compiles on some engines
+        # compiles on some engines
+        found = [*found, *_look_for_dead_units(model, images, found)]
     return tuple(found)
 
 
 def _look_at_answers(
-    model: Model, history: History, images: Array, labels: Array
+    history: History, answers: Answers, rates: Collection[str]
 ) -> Iterator[Symptom]:
     """Chance, one class for all, and labels that cannot be learned."""
-    meaning = model.output_meaning
-    if meaning.kind not in ("classes", "binary") or meaning.is_per_pixel:
-        return
-    output = model.predict(images)
-    answers = meaning.predict(output).ravel().astype(int)
-    truth = meaning.targets(labels, output.shape).ravel().astype(int)
-    if len(truth) != len(answers) or len(truth) < 2 * meaning.class_count:
-        return
-    counts = np.bincount(truth, minlength=meaning.class_count)
-    chance = float(counts.max() / len(truth))
-    limit = chance + _SIGMAS * float(np.sqrt(chance * (1 - chance) / len(truth)))
-    right = float((answers == truth).mean())
-    names = model.class_names or meaning.class_names(model.classes)
-    given = np.bincount(answers, minlength=len(counts))
-    if right <= min(limit, 0.999):
-        yield from _at_chance(history, right, chance, meaning.class_count)
-    if given.max() / len(truth) >= _ONE_CLASS and chance < 1 - _GAP:
+    count, most = len(answers.truth), float(answers.shares.max())
+    if answers.are_chance:
+        yield from _at_chance(history, answers, rates)
+    given = np.bincount(answers.given)
+    if given.max() / count >= _ONE_CLASS and most < 1 - _GAP:
         yield Symptom(
             kind="one-class",
-            text=f"{given.max() / len(truth):.0%} of {len(truth)} images are answered "
-            f"'{names[int(given.argmax())]}', which {chance:.0%} at most are.",
-            advice="Balance the classes (class_weight='balanced'), take a smaller "
-            "learning rate, or look whether the images all look alike after "
-            "preprocessing.",
+            text=f"{given.max() / count:.0%} of {count} images are answered "
+            f"'{answers.names[int(given.argmax())]}', which {most:.0%} at most are.",
+            advice="Balance the classes (class_weight='balanced')"
+            f"{_other_rate(rates, ', take a {} learning rate')}, or look whether the "
+            "images all look alike after preprocessing.",
         )
 
 
 def _at_chance(
-    history: History, right: float, chance: float, classes: int
+    history: History, answers: Answers, rates: Collection[str]
 ) -> Iterator[Symptom]:
     trained = max(history["accuracy"], default=0.0)
-    if trained >= chance + _LEARNED:
+    most, count = float(answers.shares.max()), len(answers.truth)
+    if trained >= most + _LEARNED:
         yield Symptom(
             kind="shuffled-labels",
-            text=f"{trained:.0%} of the training images are right, but of other images "
-            f"{right:.0%}, which is chance ({chance:.0%}).",
+            text=f"{trained:.0%} of the training images are right, but of {count} "
+            f"other images {answers.right:.0%}, which is chance ({most:.0%}).",
             advice="The labels look shuffled, or the two kinds of images are read "
             "differently: print some of both with their labels.",
         )
         return
+    rate = _other_rate(rates, "Try a {} learning rate, and ")
     yield Symptom(
         kind="at-chance",
-        text=f"Accuracy is {right:.1%} of {classes} classes; the most frequent class "
-        f"alone gives {chance:.1%}. Nothing has been learned.",
-        advice="Try a learning rate ten times smaller, more epochs, and one batch "
-        "again and again: a network that cannot learn 64 images by heart has a "
-        "mistake in it, or in its labels.",
+        text=f"Accuracy is {answers.right:.1%} of {count} images of "
+        f"{len(answers.shares)} classes; the most frequent class alone gives "
+        f"{most:.1%}. Nothing has been learned.",
+        advice=f"{rate or 'Try '}one batch again and again: a network that cannot "
+        "learn 64 images by heart has a mistake in it, or in its labels, or another "
+        "learning rate is needed.",
     )
 
 
-def _look_at_course(history: History) -> Iterator[Symptom]:
-    losses, val = history["loss"], history["val_loss"]
-    yield from _overfitting(history, val)
-    if len(losses) < 3 or not all(np.isfinite(losses)):
+def _other_rate(rates: Collection[str], text: str) -> str:
+    """Return a text with the rate that the loss asks for, if it asks for one."""
+    if "rate-too-high" in rates:
+        return text.format("smaller")
+    return text.format("larger") if "rate-too-low" in rates else ""
+
+
+def _look_at_rate(
+    model: Model, history: History, answers: Answers | None
+) -> Iterator[Symptom]:
+    losses = np.array(history["loss"])
+    if not len(losses) or not np.isfinite(losses).all():
+        return
+    guess = _guess(model)
+    if guess and answers and min(losses[-1], answers.loss) > _FAR * guess:
+        yield Symptom(
+            kind="rate-too-high",
+            text=f"The training loss is {losses[-1]:.4g} at the end; equal "
+            f"probabilities for all classes give {guess:.4g}.",
+            advice="Take a learning rate ten times smaller or less, or clip_norm.",
+        )
+        return
+    if len(losses) < 3:
         return
     steps = np.diff(losses)
-    if losses[-1] > losses[0] or (steps > 0).mean() >= 0.5:
+    rises = steps > _RISE * np.abs(losses[:-1])
+    is_above = losses[-1] > losses[0] + _RISE * abs(losses[0])
+    if is_above or (rises.mean() >= 0.5 and losses[-1] > losses[0] / 2):
         yield Symptom(
             kind="rate-too-high",
             text=f"The training loss rose in {(steps > 0).sum()} of {len(steps)} "
@@ -169,7 +190,16 @@ def _look_at_course(history: History) -> Iterator[Symptom]:
             )
 
 
-def _overfitting(history: History, val: list[float]) -> Iterator[Symptom]:
+def _guess(model: Model) -> float:
+    """Return the loss of equal probabilities; 0 where the loss is no cross entropy."""
+    name = getattr(model.loss, "name", "")
+    if name not in ("cross_entropy", "binary_cross_entropy"):
+        return 0.0
+    return float(np.log(max(model.output_meaning.class_count, 1)))
+
+
+def _overfitting(history: History) -> Iterator[Symptom]:
+    val = history["val_loss"]
     if len(val) < 3 or not all(np.isfinite(val)):
         return
     best = int(np.argmin(val))
@@ -187,7 +217,11 @@ def _overfitting(history: History, val: list[float]) -> Iterator[Symptom]:
         )
 
 
-def _look_for_dead_units(model: Model, images: Array) -> Iterator[Symptom]:
+def _look_for_dead_units(
+    model: Model, images: Array, others: Sequence[Symptom]
+) -> Iterator[Symptom]:
+    is_slow = any(symptom.kind == "rate-too-low" for symptom in others)
+    smaller = "" if is_slow else "a smaller learning rate, "
     nodes = [n for n in model.network.nodes if isinstance(n.layer, ReLU | ReLU6)]
     if not nodes:
         return
@@ -205,6 +239,5 @@ def _look_for_dead_units(model: Model, images: Array) -> Iterator[Symptom]:
                 kind="dead-units",
                 text=f"{dead} of {len(top)} channels of {name} are 0 for each of "
                 f"{len(images)} images: no gradient reaches them any more.",
-                advice="Take a smaller learning rate, schedule='warm_up', batch norm, "
-                "or LeakyReLU.",
+                advice=f"Take {smaller}schedule='warm_up', batch norm, or LeakyReLU.",
             )
