@@ -11,6 +11,8 @@ def test_a_machine_that_runs_the_tests_has_no_problem(pellucid) -> None:
     assert answer.code == 0, answer.err
     for subject in ("processor", "memory", "numpy", "compiled", "kernels", "[serve]"):
         assert f" {subject} " in answer.out
+    for subject in ("[search]", "[sklearn]", "wasm-ld", "qemu"):
+        assert f" {subject} " in answer.out
     assert answer.out.endswith("Everything that pellucid needs is here.\n")
 
 

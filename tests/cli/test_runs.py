@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 
 def test_runs_are_listed_and_put_side_by_side(pellucid) -> None:
     assert pellucid("runs").out.startswith("There is no run yet.")
@@ -30,6 +32,35 @@ def test_runs_are_listed_and_put_side_by_side(pellucid) -> None:
     losses = [json.loads(line)["val_loss"] for line in lines]
     assert one["best"]["val_loss"] == min(losses)
     assert one["best"]["epoch"] == losses.index(min(losses)) + 1
+
+
+def test_data_that_have_no_source_are_not_called_mnist(pellucid) -> None:
+    folder = Path("runs/given")
+    folder.mkdir(parents=True)
+    recipe = 'network = "tiny.json"\n[data]\ngiven = "python"\n'
+    (folder / "recipe.toml").write_text(recipe)
+    assert "mnist" not in pellucid("runs").out
+    settings = pellucid("runs", "--json").json["runs"][0]["settings"]
+    assert settings["data.source"] == "python"
+    assert "data.given" not in settings
+
+
+def test_where_much_differs_each_run_is_a_column(
+    pellucid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pellucid.cli.runs.table_width", lambda: 80)
+    for name, rate in (("one", 1), ("two", 2)):
+        folder = Path("runs") / name
+        folder.mkdir(parents=True)
+        (folder / "recipe.toml").write_text(
+            f'network = "tiny.json"\nepochs = {rate}\nbatch_size = {rate}\n'
+            f"seed = {rate}\nclip_norm = {rate}\nvalidation_split = 0.{rate}\n"
+            f"[optimizer]\nname = 'sgd'\nlearning_rate = 0.{rate}\n"
+        )
+    rows = [row.split() for row in pellucid("runs", "one", "two").out.splitlines()]
+    assert rows[0] == ["setting", "one", "two"]
+    assert ["optimizer.learning_rate", "0.1", "0.2"] in rows
+    assert ["clip_norm", "1", "2"] in rows
 
 
 def test_what_is_no_run_is_said(pellucid) -> None:

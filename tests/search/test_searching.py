@@ -77,6 +77,8 @@ def test_a_study_goes_on_and_is_no_other_s(recipe: Recipe) -> None:
         search(other, SPACE, trials=5, study="one")
     with pytest.raises(pl.RunError, match="must be one of this space"):
         search(recipe, {"batch_size": Choice((8, 16))}, trials=5, study="one")
+    with pytest.raises(pl.RunError, match="must be one of this number of seeds"):
+        search(recipe, SPACE, trials=5, study="one", seeds=2)
 
 
 def test_the_same_search_gives_the_same_trials(recipe: Recipe) -> None:
@@ -143,8 +145,19 @@ def test_bad_searches_are_refused(recipe: Recipe, tmp_path: Path) -> None:
         search(recipe, {})
     with pytest.raises(pl.RunError, match="trials must be at least 1; got 0"):
         search(recipe, SPACE, trials=0)
-    with pytest.raises(pl.RunError, match="metric must be one of val_loss"):
-        search(recipe, SPACE, metric="val_beauty", study="odd")
+    for metric in ("val_beauty", "accuracy", "loss", "seconds", "learning_rate"):
+        with pytest.raises(pl.RunError, match="held-out images, val_accuracy, val_lo"):
+            search(recipe, SPACE, metric=metric, study="odd")
+    for name in ("../odd", "", "..", "/odd", "a/b"):
+        with pytest.raises(pl.RunError, match="a study's name must be one of a fol"):
+            search(recipe, SPACE, study=name)
+    with pytest.raises(pl.NetworkError, match="setting must be one of units, "):
+        search(recipe, {"dense.unit": Range(4, 8)}, study="odd")
+    with pytest.raises(pl.NetworkError, match="nothing"):
+        search(recipe, {"nothing.units": Range(4, 8)}, study="odd")
+    with pytest.raises(pl.RunError, match="'beauty' in"):
+        search(recipe, {"beauty": Range(4, 8)}, study="odd")
+    assert not Path("searches").exists()
     nowhere = f"sqlite:///{tmp_path}/no/such/folder.db"
     with pytest.raises(pl.RunError, match="must be a database that can be reached"):
         search(recipe, SPACE, storage=nowhere)

@@ -18,6 +18,7 @@ _MARKS: dict[Level, str] = {"good": "ok", "note": "note", "problem": "problem"}
 _GB = 1 << 30
 _BUSY = 0.5  # load for each usable CPU from which measurements suffer
 _LITTLE_MEMORY = 2  # GB
+_EMULATORS = ("qemu-aarch64", "qemu-arm", "qemu-riscv64")  # of exported native code
 
 
 class Finding(NamedTuple):
@@ -223,6 +224,8 @@ def _look_at_extras() -> Iterator[Finding]:
         ("serve", ("fastapi", "uvicorn"), "the server and the studio"),
         ("grpc", ("grpcio", "protobuf"), "gRPC"),
         ("compare", ("scikit-learn", "pandas", "scipy"), "comparing engines"),
+        ("search", ("optuna",), "searches for hyperparameters"),
+        ("sklearn", ("scikit-learn",), "scikit-learn's interface"),
     ):
         missing = [package for package in packages if not _is_installed(package)]
         if missing:
@@ -254,6 +257,29 @@ def _look_at_tools() -> Iterator[Finding]:
             yield Finding(name, "note", f"not found; needed only for {purpose}")
         else:
             yield Finding(name, "good", f"{where}, for {purpose}")
+    yield _look_at_linker()
+    missing = [name for name in _EMULATORS if shutil.which(name) is None]
+    if missing:
+        text = f"no {', '.join(missing)}; needed only for proofs of native code of"
+        yield Finding("qemu", "note", f"{text} other processors", "Debian's qemu-user")
+    else:
+        yield Finding("qemu", "good", "proofs of native code of other processors")
+
+
+def _look_at_linker() -> Finding:
+    from pellucid.errors import MissingExtraError
+    from pellucid.exchange.native.wasm.link import find_linker
+
+    try:
+        command = find_linker()
+    except MissingExtraError:
+        return Finding(
+            "wasm-ld",
+            "note",
+            "not found; needed only for exports to WebAssembly",
+            "Debian's lld, or pip install ziglang",
+        )
+    return Finding("wasm-ld", "good", f"{' '.join(command)}, for WebAssembly")
 
 
 def _look_at_data() -> Iterator[Finding]:

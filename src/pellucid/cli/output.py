@@ -73,11 +73,17 @@ def table(
         drawn.add_column(header, justify=side, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
-    is_terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, width=None if is_terminal else _WIDTH_IN_A_PIPE)
+    console = Console(file=sys.stdout, width=table_width())
     with console.capture() as captured:
         console.print(drawn)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def table_width() -> int:
+    """Return the columns that a table may have: the terminal's, in a pipe 200."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout).width if sys.stdout.isatty() else _WIDTH_IN_A_PIPE
 
 
 def percent(share: float) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.output import answer, emit, say, table
+from pellucid.cli.output import answer, emit, say, table, table_width
 from pellucid.errors import RunError
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def runs(
     """List the runs under runs/, or put some side by side.
 
     Side by side, the settings in which they differ are shown, and each run's best
-    epoch: by val_loss where images were held out, else by loss.
+    epoch: by val_loss where images were held out, else by loss. Where the
+    table would be too wide, each run is a column.
 
     \b
     [bold]Examples[/bold]
@@ -98,6 +100,7 @@ def _print(found: list[RunSummary], keys: list[str]) -> None:
         )
     )
     numbers = ("epochs", "best epoch", *metrics)
+    headers = ("run", *keys, *numbers)
     rows = [
         (
             run.name,
@@ -108,7 +111,20 @@ def _print(found: list[RunSummary], keys: list[str]) -> None:
         )
         for run in found
     ]
-    answer(table(("run", *keys, *numbers), rows, numbers=numbers))
+    names, *others = zip(*rows, strict=True)
+    turned = [(key, *row) for key, row in zip(headers[1:], others, strict=True)]
+    by_run = ("setting", *names)
+    needed = _width(headers, rows)
+    if needed > table_width() and _width(by_run, turned) < needed:
+        answer(table(by_run, turned, numbers=names))
+    else:
+        answer(table(headers, rows, numbers=numbers))
+
+
+def _width(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Return the columns that a table takes if nothing in it is broken."""
+    columns = zip(headers, *rows, strict=True)
+    return sum(max(map(len, column)) + 2 for column in columns)
 
 
 def _show(value: Any) -> str:

@@ -98,8 +98,8 @@ def search(
 
     Trains again and again with other settings, and compares them on held-out training
     images; the test images are never looked at. Saves searches/STUDY: study.db, the
-    picture search.png, and best.toml, a recipe for `pellucid train`. Needs the extra
-    [search].
+    picture search.png, and best.toml, a recipe for `pellucid train`. Needs
+    pellucid\\[search]. Exit code 1 if no trial was complete.
 
     \b
     [bold]Examples[/bold]
@@ -120,7 +120,7 @@ def search(
     if data is not None:
         fixed["data.source"] = data
     recipe = recipes.override(recipes.read(network), fixed)
-    name = study or Path(network).stem
+    name = _default_name(network) if study is None else study
 
     def report(record: TrialRecord) -> None:
         if json:
@@ -156,10 +156,21 @@ def search(
                 "trials": len(outcome.trials),
             }
         )
-        return
-    _print(outcome, list(space))
-    if written is not None:
-        answer(f"pellucid train {shlex.quote(str(written))}   # with the best settings")
+    else:
+        _print(outcome, list(space))
+        if written is not None:
+            best_one = shlex.quote(str(written))
+            answer(f"pellucid train {best_one}   # with the best settings")
+    if written is None:
+        raise typer.Exit(1)
+
+
+def _default_name(network: str) -> str:
+    """Return the name of a network or recipe; of a run's recipe, the run's."""
+    path = Path(network)
+    if path.name in ("recipe.toml", "best.toml"):
+        return path.resolve().parent.name or path.stem
+    return path.stem
 
 
 def _line(record: TrialRecord, count: int) -> str:
@@ -189,12 +200,16 @@ def _print(outcome: SearchOutcome, keys: list[str]) -> None:
         [
             str(trial.number),
             f"{trial.score:.4f}",
-            *([f"{trial.spread or 0:.4f}"] if has_spread else []),
+            *([_spread(trial)] if has_spread else []),
             *(_show(trial.values[key]) for key in keys),
         ]
         for trial in ranked[:_SHOWN]
     ]
     answer(table(headers, rows, numbers=tuple(headers)))
+
+
+def _spread(trial: TrialRecord) -> str:
+    return "–" if trial.spread is None else f"{trial.spread:.4f}"
 
 
 def _write(

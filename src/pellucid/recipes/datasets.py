@@ -89,6 +89,6 @@ def check_classes(model: Model, dataset: Dataset) -> None:
         advice = f"{advice[:-1]}, or" if advice else " Take"
         advice += " --set loss.name=binary_cross_entropy."
     raise DataError(
-        "train: the network must have one output for each class; "
+        "data: the network must have one output for each class; "
         f"got {meaning.columns} outputs for {len(classes)} classes ({listed}).{advice}"
     )

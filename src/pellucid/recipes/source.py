@@ -68,7 +68,7 @@ def read(source: str | Path) -> Recipe:
         close = get_close_matches(str(source), names(), n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise RunError(
-            f"train: what to train must be one of {', '.join(names())}, or a .toml, "
+            f"recipe: what to train must be one of {', '.join(names())}, or a .toml, "
             f".py or .json file; got '{source}'.{hint}"
         )
     recipe = Recipe.read(path)

@@ -101,6 +101,9 @@ def summarize_run(run: str | Path) -> RunSummary:
         for key, value in recipe.model_dump(mode="json").items()
         if key not in _CIRCUMSTANCES and value is not None
     }
+    given = document["data"].pop("given", None)
+    if given is not None:  # the source has no meaning then
+        document["data"]["source"] = given
     if not isinstance(document["network"], str):
         document["network"] = document["network"].get("name", "network")
     return RunSummary(

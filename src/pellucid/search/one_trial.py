@@ -47,12 +47,6 @@ class _Watch(Callback):
 
     def on_epoch(self, trainer: Trainer, record: EpochRecord) -> None:
         """Report the value."""
-        if self.metric not in record:
-            names = [name for name in record if name.startswith("val_")]
-            raise RunError(
-                f"search: metric must be one of {', '.join(names)}; "
-                f"got '{self.metric}'."
-            )
         if self.report(int(record["epoch"]), float(record[self.metric])):
             self.is_pruned = True
             trainer.stop("it fell behind the other trials")
@@ -100,12 +94,27 @@ def train_and_score(
     return scores, time.perf_counter() - begin
 
 
-def usual_metric(recipe: Recipe, examples: Examples) -> str:
-    """Return the recipe's first metric on the held-out images, else their loss."""
+def choose_metric(recipe: Recipe, examples: Examples, wanted: str | None) -> str:
+    """Return the metric that was asked for, else the recipe's first, else the loss.
+
+    Raises
+    ------
+    RunError
+        If it is none of the held-out images.
+    """
     model = build_model(recipe)
     meaning = model.meaning_for(_load(recipe, model, examples).labels)
-    names = tuple(select_metrics(meaning, recipe.metrics))
-    return f"val_{names[0]}" if names else "val_loss"
+    names = [f"val_{name}" for name in select_metrics(meaning, recipe.metrics)]
+    if model.loss is not None:
+        names.append("val_loss")
+    if wanted is None:
+        return names[0]
+    if wanted not in names:
+        raise RunError(
+            f"search: metric must be one of the held-out images, {', '.join(names)}; "
+            f"got '{wanted}'."
+        )
+    return wanted
 
 
 def is_maximized(metric: str) -> bool:

@@ -22,12 +22,13 @@ from pellucid.errors import (
 )
 from pellucid.recipes import override, read
 from pellucid.runs.recipe import Recipe
+from pellucid.search.checks import check_name, check_numbers, check_settings
 from pellucid.search.one_trial import (
     Examples,
     PrunedError,
+    choose_metric,
     is_maximized,
     train_and_score,
-    usual_metric,
 )
 from pellucid.search.outcome import SearchOutcome, State, TrialRecord
 from pellucid.search.space import Space
@@ -97,8 +98,11 @@ def search(
     Raises
     ------
     RunError
-        If the space is empty or makes no sense, the database cannot be reached, or the
-        study is one of another recipe or space.
+        If the space is empty or makes no sense, the metric is none of the held-out
+        images, the database cannot be reached, or the study is one of another recipe,
+        space, metric or number of seeds.
+    NetworkError
+        If a key is none of the recipe's or the network's.
     MissingExtraError
         If Optuna is not installed.
 
@@ -108,15 +112,18 @@ def search(
     framework. KDD 2019, arXiv:1907.10902. J. Bergstra and others, Algorithms for
     hyper-parameter optimization. NeurIPS 2011, section 4.
     """
-    _check(space, trials, seeds)
+    check_numbers(space, trials, seeds)
     if sampler == "grid":
         trials = min(trials, math.prod(len(one.values()) for one in space.values()))
     base = recipe if isinstance(recipe, Recipe) else read(recipe)
-    name, examples = study or _default_name(base), Examples()
-    wanted = metric or usual_metric(base, examples)
+    check_settings(base, space)
+    name = check_name(study if study is not None else _default_name(base))
+    examples = Examples()
+    wanted = choose_metric(base, examples, metric)
     url = storage or _file(name)
     with _database(url):
-        opened = _open(name, url, base, space, wanted)
+        opened = _open(name, url, wanted)
+        _claim(opened, _facts(base, space, seeds, wanted))
         _set_strategy(opened, base, space, sampler, prune, is_shared=bool(storage))
         while _count(opened) < trials:
             record = _run(opened, base, space, seeds, wanted, examples, trials)
@@ -207,17 +214,6 @@ def _record(trial: Any) -> TrialRecord:
     )
 
 
-def _check(space: Space, trials: int, seeds: int) -> None:
-    if not space:
-        raise RunError(
-            "search: at least one setting must be a range or a list, as in "
-            "conv2d.out_channels=8..64; got none."
-        )
-    for name, value in (("trials", trials), ("seeds", seeds)):
-        if value < 1:
-            raise RunError(f"search: {name} must be at least 1; got {value}.")
-
-
 def _count(study: optuna.Study, before: int | None = None) -> int:
     """Return how many trials there are, those at work included, stopped ones not."""
     from optuna.trial import TrialState
@@ -265,10 +261,8 @@ def _file(study: str) -> str:
     return f"sqlite:///{folder / 'study.db'}"
 
 
-def _open(
-    name: str, storage: str, recipe: Recipe, space: Space, metric: str
-) -> optuna.Study:
-    """Open the study, or make it; refuse one of another recipe, space or metric."""
+def _open(name: str, storage: str, metric: str) -> optuna.Study:
+    """Open the study, or make it."""
     import optuna
     from optuna.trial import TrialState
 
@@ -279,25 +273,35 @@ def _open(
         load_if_exists=True,
         direction="maximize" if is_maximized(metric) else "minimize",
     )
-    facts = {
-        "recipe": _fingerprint(recipe),
-        "space": _describe(space),
-        "metric": metric,
-    }
-    for what, value in facts.items():
-        known = study.user_attrs.get(what)
-        if known is None:
-            study.set_user_attr(what, value)
-        elif known != value:
-            raise RunError(
-                f"search: study '{name}' must be one of this {what}; got one of "
-                "another. Give it another name by --study."
-            )
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if not _is_alive(str(trial.user_attrs.get(_PROCESS, ""))):
             study._storage.set_trial_user_attr(trial._trial_id, _REASON, _STOPPED)
             study.tell(trial.number, state=TrialState.FAIL)
     return study
+
+
+def _claim(study: optuna.Study, facts: dict[str, Any]) -> None:
+    """Refuse a study of another recipe, space, metric or number of seeds."""
+    known = study.user_attrs
+    for what, value in facts.items():
+        if known.get(what, value) != value:
+            raise RunError(
+                f"search: study '{study.study_name}' must be one of this {what}; got "
+                "one of another. Give it another name by --study."
+            )
+    for what, value in facts.items():
+        if what not in known:
+            study.set_user_attr(what, value)
+
+
+def _facts(recipe: Recipe, space: Space, seeds: int, metric: str) -> dict[str, Any]:
+    """Return what makes a study the one it is."""
+    return {
+        "recipe": _fingerprint(recipe),
+        "space": _describe(space),
+        "metric": metric,
+        "number of seeds": seeds,
+    }
 
 
 def _set_strategy(

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import RunError
@@ -24,6 +25,12 @@ _SHORT = {
 }
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(?::({_NUMBER}))?")
+#: what begins or ends as a range does, and is none
+_MEANT_AS_RANGE = re.compile(rf"{_NUMBER}\.\.(?!/).*|.*\.\.{_NUMBER}(?::.*)?")
+#: settings whose values are floats, also where a range's ends are integers
+_FLOATS = re.compile(
+    r"optimizer\..+|clip_norm|validation_split|loss\.label_smoothing|.+\.rate"
+)
 _DECADES = 50  # a float range this wide, as high / low, is searched by orders
 
 
@@ -73,10 +80,19 @@ class Range:
         """Return the value that Optuna chooses."""
         if self.is_integer:
             step = 1 if self.step is None else int(self.step)
-            return trial.suggest_int(key, int(self.low), int(self.high), step=step)
+            return trial.suggest_int(key, int(self.low), int(self.last), step=step)
         return trial.suggest_float(
-            key, self.low, self.high, step=self.step, log=self.is_logarithmic
+            key, self.low, self.last, step=self.step, log=self.is_logarithmic
         )
+
+    @property
+    def last(self) -> float:
+        """The largest value: ``high``, if steps from ``low`` lead to it."""
+        if self.step is None:
+            return self.high
+        low, high, step = (Decimal(str(x)) for x in (self.low, self.high, self.step))
+        value = low + (high - low) // step * step
+        return int(value) if self.is_integer else float(value)
 
     def values(self) -> list[Any]:
         """Return all values of a range with steps.
@@ -92,7 +108,7 @@ class Range:
                 "search: a grid must have lists, or ranges with a step as in "
                 f"0.1..0.5:0.1; got {self.low}..{self.high}."
             )
-        count = int((self.high - self.low) / step + 1e-9) + 1
+        count = round((self.last - self.low) / step) + 1
         return [self.low + i * step for i in range(count)]
 
 
@@ -164,7 +180,13 @@ def parse_space(texts: Iterable[str]) -> tuple[dict[str, Parameter], dict[str, A
             raise RunError(f"search: {name} must be given once; got it twice.")
         found = _RANGE.fullmatch(value)
         if found:
-            searched[name] = Range(*(_number(part) for part in found.groups() if part))
+            read = float if _FLOATS.fullmatch(name) else _number
+            searched[name] = Range(*(read(part) for part in found.groups() if part))
+        elif _MEANT_AS_RANGE.fullmatch(value):
+            raise RunError(
+                "search: a range must be low..high or low..high:step with numbers, as "
+                f"in 8..64; got {key}={value}."
+            )
         elif "," in value and value[:1] not in "[{\"'":
             options = (parse_setting(f"{key}={part}")[1] for part in value.split(","))
             searched[name] = Choice(tuple(options))
