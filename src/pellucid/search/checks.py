@@ -71,5 +71,6 @@ def check_settings(recipe: Recipe, space: Space) -> None:
 
 
 def _first(parameter: Parameter) -> object:
-    is_choice = isinstance(parameter, Choice)
-    return parameter.options[0] if is_choice else parameter.low
+    if isinstance(parameter, Choice):
+        return parameter.options[0]
+    return parameter.low
