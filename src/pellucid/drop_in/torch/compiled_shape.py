@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from pellucid.drop_in.torch.objectives import is_loss
 from pellucid.drop_in.torch.trace import Trace
 from pellucid.drop_in.torch.weight_copies import WeightCopies
 from pellucid.engines import make
@@ -56,7 +58,7 @@ class CompiledShape:
         ).build(traced.network, state=state, loss=loss, optimizer=optimizer)
         sizes = {name: tensor.numel() for name, tensor in tensors.items()}
         self.copies = WeightCopies(self.session, traced.sources, sizes)
-        self._seen: dict[tuple[str, str], tuple[int, int, int]] = {}
+        self._seen: dict[tuple[str, str], tuple[Any, int, int]] = {}
         self._names = [n for n, p in tensors.items() if n in self.copies.tensors]
         self.buffers = [
             n for n in self._names if not isinstance(tensors[n], torch.nn.Parameter)
@@ -73,7 +75,7 @@ class CompiledShape:
         changed = {
             name: tensor
             for name, tensor in tensors.items()
-            if self._seen.get((vector, name)) != _version(tensor)
+            if self._is_new(vector, name, tensor)
         }
         if not changed:
             return False
@@ -85,13 +87,20 @@ class CompiledShape:
     def note(self, tensors: Mapping[str, Any], vector: Vector = "weights") -> None:
         """Take note that tensors are as the engine's weights."""
         for name, tensor in tensors.items():
-            self._seen[vector, name] = _version(tensor)
+            self._seen[vector, name] = tensor, tensor._version, tensor.data_ptr()
+
+    def _is_new(self, vector: Vector, name: str, tensor: Any) -> bool:
+        seen, version, address = self._seen.get((vector, name), (None, 0, 0))
+        return (
+            seen is not tensor
+            or version != tensor._version
+            or address != tensor.data_ptr()
+        )
 
     def has_changed(self, tensors: Mapping[str, Any]) -> bool:
         """Whether a tensor was changed since it was last copied."""
         return any(
-            self._seen.get(("weights", name)) != _version(tensor)
-            for name, tensor in tensors.items()
+            self._is_new("weights", name, tensor) for name, tensor in tensors.items()
         )
 
     def give(self, tensors: Mapping[str, Any], vector: Vector = "weights") -> None:
@@ -172,17 +181,23 @@ class CompiledShape:
         """Return gradients by the output in the network's layout."""
         return self.traced.output.from_foreign(grad_output.detach().numpy())
 
-    def targets(self, y: Any, count: int) -> Array:
-        """Return targets in the network's layout.
+    def targets(self, y: Any, count: int, loss: Any) -> Array:
+        """Return targets of a loss of PyTorch in the network's layout.
 
         Raises
         ------
         ExchangeError
-            If they are of another shape, or classes are out of range.
+            If they are of another type or shape, or classes are out of range.
         """
+        if not isinstance(y, torch.Tensor) or y.device.type != "cpu":
+            raise ExchangeError(
+                "compile: targets must be a tensor on the CPU; got "
+                f"{y.device if isinstance(y, torch.Tensor) else type(y).__name__}."
+            )
+        _check_type(y, loss)
         output = self.traced.output
         shape = (count, *output.foreign_shape[1:])
-        if y.is_floating_point():
+        if y.is_floating_point() or is_loss(loss, nn.MSELoss):
             _check_shape(y, shape)
             return output.from_foreign(y.detach().to(torch.float32).numpy())
         classes = self.traced.network.output_shape[-1]
@@ -209,6 +224,21 @@ class CompiledShape:
         return output if axis is None else torch.log_softmax(output, axis)
 
 
+def _check_type(y: Any, loss: Any) -> None:
+    """Refuse targets of types that PyTorch's loss does not take."""
+    takes_classes = is_loss(loss, nn.CrossEntropyLoss) or is_loss(loss, nn.NLLLoss)
+    is_fit = y.is_floating_point() and not is_loss(loss, nn.NLLLoss)
+    if takes_classes and not is_fit and y.dtype is not torch.int64:
+        raise ExchangeError(
+            f"compile: classes must be torch.int64; got {y.dtype}. Convert them by "
+            "long()."
+        )
+    if not takes_classes and not is_fit and not is_loss(loss, nn.MSELoss):
+        raise ExchangeError(
+            f"compile: targets must be of floating point for this loss; got {y.dtype}."
+        )
+
+
 def _check_shape(y: Any, wanted: tuple[int, ...]) -> None:
     if tuple(y.shape) != wanted:
         raise ExchangeError(
@@ -218,7 +248,3 @@ def _check_shape(y: Any, wanted: tuple[int, ...]) -> None:
 
 def _tensor(array: Array) -> Any:
     return torch.from_numpy(np.ascontiguousarray(array))
-
-
-def _version(tensor: Any) -> tuple[int, int, int]:
-    return id(tensor), tensor._version, tensor.data_ptr()

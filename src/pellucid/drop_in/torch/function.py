@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
+
+from pellucid.errors import ExchangeError
 
 if TYPE_CHECKING:
     from pellucid.drop_in.torch.compiled_shape import CompiledShape
+
+
+def _refuse_second_derivatives() -> None:
+    if torch.is_grad_enabled():
+        raise ExchangeError(
+            "compile: backward must come without create_graph=True, as the engine has "
+            "no derivatives of gradients; got it. Use the module itself there."
+        )
 
 
 class TrainingPass(torch.autograd.Function):
@@ -28,9 +37,9 @@ class TrainingPass(torch.autograd.Function):
         return output
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_output: Any) -> Any:
         """Return the gradients with respect to the input and the parameters."""
+        _refuse_second_derivatives()
         _, *parameters = ctx.saved_tensors  # refuses parameters changed in place
         needed = ctx.needs_input_grad[2:]
         return None, *ctx.shape.backward(ctx.saved, grad_output, parameters, needed)
@@ -47,9 +56,9 @@ class PredictionPass(torch.autograd.Function):
         return shape.predict(x)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_output: Any) -> Any:
         """Return the gradients with respect to the input and the parameters."""
+        _refuse_second_derivatives()
         x, *parameters = ctx.saved_tensors
         needed = ctx.needs_input_grad[2:]
         found = ctx.shape.pull_back(x, grad_output, parameters, needed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -30,8 +31,11 @@ class DropIn(nn.Module):
 
     _pellucid: Runner
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **named: Any) -> Any:
         """Return the module's output, from the compiled engine."""
+        if named:
+            bound = inspect.signature(self._pellucid.forward).bind(*inputs, **named)
+            inputs = tuple(bound.arguments.values())
         if len(inputs) != 1 or not isinstance(inputs[0], torch.Tensor):
             raise ExchangeError(
                 "compile: the module must be called with one tensor; got "
@@ -124,6 +128,11 @@ def make_drop_in(
     """Return a drop-in for a module, as `pellucid.compile` describes it."""
     if isinstance(module, DropIn):
         raise ExchangeError("compile: model must not be a drop-in already; got one.")
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ExchangeError(
+            "compile: model must be a module of Python; got one of TorchScript. Give "
+            "the module that it was made from."
+        )
     base = type(module)
     drop_in = make_shell(module, type(base.__name__, (DropIn, base), {}))
     request = Request(loss=loss, optimizer=optimizer, threads=threads)

@@ -34,6 +34,11 @@ _FUNCTIONS = {
 }
 
 
+def is_loss(loss: Any, kind: Any) -> bool:
+    """Whether a loss of PyTorch, module or function, is of a kind of module."""
+    return type(loss) is kind or _FUNCTIONS.get(loss) is kind
+
+
 def read_loss(loss: Any, network: Network, *, ends_in_log_softmax: bool) -> Loss:
     """Return the loss that PyTorch's is for what a network ends in.
 
@@ -92,7 +97,10 @@ class OptimizerKind:
 
 
 def read_optimizer(
-    optimizer: Any, parameters: Mapping[str, Any], decaying: set[str]
+    optimizer: Any,
+    parameters: Mapping[str, Any],
+    decaying: set[str],
+    every: Mapping[str, Any],
 ) -> OptimizerKind:
     """Return the optimizer that PyTorch's is now.
 
@@ -103,6 +111,8 @@ def read_optimizer(
         Those that train.
     decaying : set of str
         The parameters that are `.weight` arrays of the network.
+    every : mapping of name to Tensor
+        All of the module's, those among them that its output does not depend on.
 
     Raises
     ------
@@ -114,7 +124,7 @@ def read_optimizer(
     if kind not in _READERS:
         names = ", ".join(k.__name__ for k in _READERS)
         raise ExchangeError(f"{who}: must be one of {names} of torch.optim.")
-    _check_parameters(who, optimizer, parameters)
+    _check_parameters(who, optimizer, parameters, every)
     groups = optimizer.param_groups
     usual, read, slots = _READERS[kind]
     for name, value in usual.items():
@@ -136,7 +146,12 @@ def read_optimizer(
     return OptimizerKind(read(groups[0], decay), decays_all, slots if has_slots else ())
 
 
-def _check_parameters(who: str, optimizer: Any, parameters: Mapping[str, Any]) -> None:
+def _check_parameters(
+    who: str,
+    optimizer: Any,
+    parameters: Mapping[str, Any],
+    every: Mapping[str, Any],
+) -> None:
     known = {id(p): name for name, p in parameters.items()}
     given = [p for group in optimizer.param_groups for p in group["params"]]
     missing = set(known) - {id(p) for p in given}
@@ -146,7 +161,8 @@ def _check_parameters(who: str, optimizer: Any, parameters: Mapping[str, Any]) -
             f"{who}: must have all parameters that train; got none of {names}. Freeze "
             "them by requires_grad_(False)."
         )
-    if any(id(p) not in known and p.requires_grad for p in given):
+    own = {id(tensor) for tensor in every.values()}
+    if any(id(p) not in own and p.requires_grad for p in given):
         raise ExchangeError(
             f"{who}: must have parameters of this module alone; got others."
         )
@@ -225,13 +241,24 @@ class OptimizerState:
         """The rate of the next step, as schedulers left it."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def step(self, parameters: Mapping[str, Any]) -> int:
-        """Return how many steps were taken; 0 where the optimizer does not count."""
+    def step(self, parameters: Mapping[str, Any]) -> int | None:
+        """Return how many steps were taken; None where the optimizer does not count.
+
+        Raises
+        ------
+        ExchangeError
+            If parameters have taken different numbers of steps.
+        """
+        if type(self.optimizer) is torch.optim.SGD:
+            return None
         state = self.optimizer.state
-        steps = (
-            int(state[p]["step"]) for p in parameters.values() if "step" in state[p]
-        )
-        return max(steps, default=0)
+        steps = {int(state[p].get("step", 0)) for p in parameters.values()}
+        if len(steps) > 1:
+            raise ExchangeError(
+                f"compile: optimizer {type(self.optimizer).__name__}: all parameters "
+                f"must have taken as many steps; got {sorted(steps)}."
+            )
+        return steps.pop() if steps else 0
 
     def tensors(self, parameters: Mapping[str, Any]) -> Iterator[tuple[int, str, Any]]:
         """Give (slot's number, parameter, tensor); zeros where there is none yet."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from pellucid.drop_in.torch.compiled_shape import CompiledShape
@@ -16,11 +15,11 @@ from pellucid.drop_in.torch.objectives import (
     read_loss,
     read_optimizer,
 )
+from pellucid.drop_in.torch.probe import check_prediction
 from pellucid.drop_in.torch.trace import Trace, trace
 from pellucid.errors import ExchangeError
 
 _SLOTS = ("slot0", "slot1")
-_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,11 @@ class Runner:
         self._ahead: CompiledShape | None = None
         self._kind: OptimizerKind | None = None
         self._batches = 0  # that counters do not contain yet
+
+    @property
+    def forward(self) -> Any:
+        """The module's own forward pass."""
+        return self._source.forward
 
     # passes
     def run(self, drop_in: Any, x: Any) -> Any:
@@ -95,7 +99,7 @@ class Runner:
             made = CompiledShape(
                 traced, _all_tensors(self._source), threads=self.request.threads
             )
-            self._probe(drop_in, made, x)
+            check_prediction(self._source, made, self._tensors(drop_in, made), x)
             self._shapes[key] = made
         return self._shapes[key]
 
@@ -116,25 +120,6 @@ class Runner:
             self._traces[key, is_training] = found
         return self._traces[key, is_training]
 
-    def _probe(self, drop_in: Any, shape: CompiledShape, x: Any) -> None:
-        """Compare the engine's prediction with the module's before it is trusted."""
-        from pellucid.drop_in.torch.trace import in_mode
-
-        random = np.random.default_rng(20).normal(0.3, 1.5, (2, *x.shape[1:]))
-        images = torch.from_numpy(random.astype(np.float32))
-        shape.take(self._tensors(drop_in, shape))
-        with torch.no_grad(), in_mode(self._source, False):
-            expected = self._source(images)
-            found = shape.finish(shape.predict(images))
-        scale = float(expected.abs().max()) or 1.0
-        error = float((found - expected).abs().max()) if expected.numel() else 0.0
-        if found.shape != expected.shape or not error <= _TOLERANCE * scale:
-            raise ExchangeError(
-                "compile: the engine must give the module's output; got a difference "
-                f"of {error:.2g} where outputs reach {scale:.2g}. Does the module run "
-                "the same operators in training and in evaluation?"
-            )
-
     # the fused step
     def train_step(self, drop_in: Any, x: Any, y: Any) -> tuple[Any, Any]:
         """Return loss and output of one update."""
@@ -149,6 +134,8 @@ class Runner:
                 "evaluation. Call train() first."
             )
         shape, kind = self._trainer(drop_in, x)
+        shape.check_batch(x)
+        targets = shape.targets(y, len(x), self.request.loss)
         state = OptimizerState(self.request.optimizer, kind.slots)
         tensors = self._tensors(drop_in, shape)
         trained = {name: tensors[name] for name in shape.parameter_names}
@@ -158,16 +145,15 @@ class Runner:
             for i, name, tensor in state.tensors(trained):
                 shape.take({name: tensor}, _SLOTS[i])  # type: ignore[arg-type]
             steps = state.step(trained)
-            shape.session.step = steps or shape.session.step
+            shape.session.step = shape.session.step if steps is None else steps
         elif shape.has_changed(tensors):
             raise ExchangeError(
                 "compile: parameters must be changed after synchronize(); got some "
                 "that were changed while training steps had newer values."
             )
-        shape.check_batch(x)
         result = shape.session.train_step(
             shape.images(x),
-            shape.targets(y, len(x)),
+            targets,
             learning_rate=state.learning_rate,
         )
         self._ahead, self._kind = shape, kind
@@ -190,7 +176,9 @@ class Runner:
             for name, source in traced.sources.items()
             if name.endswith(".weight")
         }
-        kind = read_optimizer(self.request.optimizer, trained, decaying)
+        kind = read_optimizer(
+            self.request.optimizer, trained, decaying, _all_tensors(self._source)
+        )
         whole = (*key, kind)
         if whole not in self._trainers:
             loss = read_loss(
@@ -244,7 +232,7 @@ class Runner:
     def _count(self, drop_in: Any, traced: Trace, batches: int) -> None:
         """Add to the buffers that count batches."""
         del drop_in
-        buffers = dict(self._source.named_buffers())
+        buffers = dict(self._source.named_buffers(remove_duplicate=False))
         for name, by in traced.counters.items():
             buffers[name] += by * batches
 
@@ -262,7 +250,9 @@ def _mode(drop_in: Any) -> bool:
 
 
 def _all_tensors(module: Any) -> dict[str, Any]:
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    """Return parameters and buffers; a tensor of several names by each of them."""
+    parameters = module.named_parameters(remove_duplicate=False)
+    return dict((*parameters, *module.named_buffers(remove_duplicate=False)))
 
 
 def _check_tensors(module: Any) -> None:
@@ -283,6 +273,10 @@ def _check_tensors(module: Any) -> None:
 
 
 def _check_input(x: Any) -> None:
+    if not isinstance(x, torch.Tensor):
+        raise ExchangeError(
+            f"compile: the input must be a tensor of PyTorch; got {type(x).__name__}."
+        )
     if x.device.type != "cpu" or x.dtype != torch.float32 or x.dim() < 2:
         raise ExchangeError(
             "compile: the input must be a batch of float32 on the CPU; got "
@@ -292,6 +286,12 @@ def _check_input(x: Any) -> None:
 
 def _check_trainable(shape: CompiledShape, trained: dict[str, Any]) -> None:
     """Refuse to train parameters that stay as they are in PyTorch."""
+    shared = shape.copies.shared
+    if shared:
+        raise ExchangeError(
+            "compile: layers that share a weight must share all of theirs in "
+            f"train_step; got '{shared[0]}' shared. Train by your own loop instead."
+        )
     frozen = [name for name in shape.parameter_names if name not in trained]
     constant = [
         name

@@ -28,6 +28,7 @@ from pellucid.network.layers import LogSoftmax
 
 #: marks a place among values: no sum or product of places by integers has it
 _MARK = 0.25
+_KINDS = ("place", "tensor", "random")
 _MODES = {"batch_norm": "training", "dropout": "train", "dropout_": "train"}
 
 
@@ -86,19 +87,28 @@ def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
     archive = _export(module, shape, is_training=is_training)
     with translate_errors(Path("module"), "module"):
         counters = _normalize(archive, is_training=is_training)
-        marked = [_read(archive, kind) for kind in ("place", "tensor")]
-    graph, output, network, places = marked[0]
-    tensors = marked[1][3]
+        own = _own_tensors(module)
+        marked = [_read(archive, own, kind) for kind in _KINDS]
+    graph, output, network, _ = marked[0]
+    if len({_shape_of(found[2]) for found in marked}) > 1:
+        raise ExchangeError(
+            "compile: the values of tensors must be weights alone; got some that "
+            "decide a layer's attributes."
+        )
     names = list(archive.arrays)
     sources, constants = {}, {}
     for weight in network.weights:
-        place, which = places[weight.name], tensors[weight.name]
-        if not _is_marked(place):
+        place, which, values = (found[3][weight.name] for found in marked)
+        if np.array_equal(place, values) and np.array_equal(place, which):
             constants[weight.name] = place.astype(np.float32)
             continue
         number = float(which.flat[0]) - _MARK
         is_one = bool(np.all(which == which.flat[0]))
-        if not is_one or not _are_places(place, archive.arrays, names, number):
+        if not (
+            is_one
+            and _are_places(place, archive.arrays, names, number)
+            and _are_values(place, values, archive.arrays[names[int(number)]], number)
+        ):
             raise ExchangeError(
                 f"compile: weight '{weight.name}' must be one tensor of the module, "
                 "reordered; got one that is computed."
@@ -111,8 +121,17 @@ def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
     return Trace(network, sources, constants, counters, entry, end, axis)
 
 
-def _is_marked(values: Array) -> bool:
-    return bool(np.any(np.floor(values) + _MARK == values))
+def _own_tensors(module: Any) -> set[str]:
+    """Return the names of parameters and buffers; other tensors are constants."""
+    parameters = module.named_parameters(remove_duplicate=False)
+    buffers = module.named_buffers(remove_duplicate=False)
+    return {name for name, _ in (*parameters, *buffers)}
+
+
+def _shape_of(network: Network) -> tuple[Any, ...]:
+    """Return what of a network must not depend on the values of tensors."""
+    nodes = [(node.name, repr(node.layer), node.inputs) for node in network.nodes]
+    return tuple(nodes), tuple(weight.name for weight in network.weights)
 
 
 def _are_places(
@@ -125,6 +144,21 @@ def _are_places(
         return False
     size = arrays[names[int(number)]].size
     return bool(values.min() >= 0 and values.max() < size)
+
+
+def _are_values(place: Array, values: Array, array: Array, number: float) -> bool:
+    """Whether random values arrive as they were, each at its place.
+
+    Absolute values, signs and the like leave places as they are, but not these.
+    """
+    given = _random(int(number), array).ravel()
+    return np.array_equal(given[(place - _MARK).astype(np.int64)], values)
+
+
+def _random(number: int, array: Array) -> Array:
+    """Return the random values of the tensor of that number."""
+    random = np.random.default_rng(number)
+    return random.standard_normal(array.shape, np.float32)
 
 
 def _export(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Archive:
@@ -180,6 +214,7 @@ def _normalize(archive: Archive, *, is_training: bool) -> dict[str, int]:
         first = arguments.get("self", {}).get("as_tensor", {}).get("name")
         if name == "add_" and first in targets:
             by = int(arguments["other"].get("as_int", 1))
+            targets[node["outputs"][0]["as_tensor"]["name"]] = targets[first]
             counters[targets[first]] = counters.get(targets[first], 0) + by
             continue
         kept.append(node)
@@ -199,12 +234,18 @@ def _normalize(archive: Archive, *, is_training: bool) -> dict[str, int]:
 
 
 def _read(
-    archive: Archive, kind: str
+    archive: Archive, own: set[str], kind: str
 ) -> tuple[Graph, Tensor, Network, dict[str, Array]]:
-    """Read a graph whose tensors hold their elements' places, or their own number."""
+    """Read a graph whose tensors hold their elements' places, or their own number.
+
+    With ``random``, they hold what tells that an element is nothing but copied.
+    """
     arrays = dict(archive.arrays)
     for number, (name, array) in enumerate(archive.arrays.items()):
-        if array.dtype.kind != "f":
+        if array.dtype.kind != "f" or name not in own:
+            continue
+        if kind == "random":
+            arrays[name] = _random(number, array)
             continue
         values = np.arange(array.size) if kind == "place" else number
         marked = np.broadcast_to(np.asarray(values, np.float64) + _MARK, array.size)

@@ -179,6 +179,17 @@ class WeightCopies:
         """The names of the tensors that the network has weights of."""
         return tuple(self._by_tensor)
 
+    @property
+    def shared(self) -> list[str]:
+        """The tensors of which several weights hold the same elements."""
+        found = []
+        for tensor, names in self._by_tensor.items():
+            places = [self._sources[name].places.ravel() for name in names]
+            joined = np.concatenate(places)
+            if len(places) > 1 and len(np.unique(joined)) < len(joined):
+                found.append(tensor)
+        return found
+
     def read(self, tensors: Mapping[str, Any], vector: Vector = "weights") -> None:
         """Copy some tensors to the session's vector."""
         places = self._places_in(vector)
