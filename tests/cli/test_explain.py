@@ -81,6 +81,9 @@ def test_one_output_says_one_of_two_classes(pellucid):
     pellucid("train", "xor-one-hidden", "--epochs", "1", "--quiet")
     answer = pellucid("explain", "xor-one-hidden", "test:1")
     assert "prediction: 0, " in answer.out
+    kind = ("--attribution", "saliency", "--picture", "x.png")
+    answer = pellucid("explain", "xor-one-hidden", "test:1", *kind)
+    assert "; strongest at input " in answer.out
 
 
 REFUSED = {
@@ -94,6 +97,21 @@ REFUSED = {
         ["--node", "dense", "--gradient", "--class", "3"],
         "class must be from 0 to 2; got 3",
     ),
+    "a class and a label": (
+        ["--node", "dense", "--gradient", "--class", "1", "--label", "1"],
+        "--class must go without --label",
+    ),
+    "a class without a gradient": (
+        ["--node", "dense", "--class", "1"],
+        "--class and --label must go with --gradient",
+    ),
+    "a label without a node": (["--label", "1"], "--label and --all must go with"),
+    "all of no node": (["--all"], "--label and --all must go with --node"),
+    "all of an attribution": (
+        ["--attribution", "saliency", "--all"],
+        "--attribution must go with --class and --picture only",
+    ),
+    "a digit that is not drawn": (["--digit"], "--digit must go with a picture"),
     "a place without a node": (["--at", "1,1,1"], "must go with --node"),
     "a picture of one number": (
         ["--node", "dense", "--picture", "x.png"],

@@ -254,6 +254,8 @@ def test_files_hold_name_and_fields_and_import_nothing(tmp_path: Path) -> None:
     for given in (3, pl.Dense, pl.Layer):
         with pytest.raises(pl.NetworkError, match="layers: must be classes of"):
             pl.load(path, layers=[given])  # type: ignore[list-item]
+    with pytest.raises(pl.NetworkError, match=r"list of .* layers=\[Quadratic\]\.$"):
+        pl.load(path, layers=Quadratic)  # type: ignore[arg-type]
     document = to_json(model.network)
     document["nodes"][2]["layer"] = "os.system"
     with pytest.raises(pl.NetworkError, match=r"got 'os.system'\.$"):
@@ -268,6 +270,20 @@ def test_a_class_must_have_a_name_and_fields_that_files_can_hold() -> None:
         to_json(net)
     with pytest.raises(pl.NetworkError, match="field how must be a number, text"):
         to_json(pl.Sequential(pl.Input(2), Broken({"a": 1})))  # type: ignore[arg-type]
+
+
+def test_a_class_must_say_its_output_s_shape() -> None:
+    class Silent(pl.Layer):
+        pass
+
+    class Number(pl.Layer):
+        def output_shape(self, *inputs: tuple[int, ...]) -> Any:
+            return inputs[0][0]
+
+    with pytest.raises(pl.NetworkError, match=r"Silent.*must have a method output_sha"):
+        pl.Sequential(pl.Input(2), Silent())
+    with pytest.raises(pl.NetworkError, match=r"must return a tuple of int.*got 2"):
+        pl.Sequential(pl.Input(2), Number())
 
 
 def test_what_cannot_hold_or_explain_it_refuses_it_by_name(tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def test_what_cannot_be_attributed_is_refused(
 ) -> None:
     with pytest.raises(pl.NetworkError, match="attribution must be one of grad-cam"):
         explain.attribute(model, image, "shap")
+    with pytest.raises(pl.NetworkError, match=r"class must be from 0 to .*got 'seven'"):
+        explain.grad_cam(model, image, "seven")  # type: ignore[arg-type]
     with pytest.raises(pl.NetworkError, match="node must have an image as output"):
         explain.grad_cam(model, image, node="dense")
     with pytest.raises(pl.NetworkError, match="steps must be at least 1"):

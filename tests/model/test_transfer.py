@@ -107,6 +107,7 @@ def test_a_head_may_be_named(model: pl.Model) -> None:
         ({"classes": 0}, r"classes must be an int of at least 1; got classes=0"),
         ({"classes": []}, r"classes must be a number, or names that differ; got \[\]"),
         ({"classes": ["a", "a"]}, r"names that differ; got \['a', 'a'\]"),
+        ({"classes": 2.5}, r"names that differ; got 2\.5"),
         ({"classes": "cat"}, r"names that differ; got 'cat'"),
         ({"classes": 2, "head": "tail"}, r"node must be one of .*; got 'tail'"),
         ({"classes": 2, "freeze": "third"}, r"what is frozen must be .* got 'third'"),

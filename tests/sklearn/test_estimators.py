@@ -106,6 +106,8 @@ def test_a_network_is_a_name_a_description_or_a_function() -> None:
     assert named.predict_proba(wide).shape == (4, 3)
     with pytest.raises(DataError, match=r"network must take \(6, 6, 1\)"):
         classifier(network=make((5, 5, 1), 2)).fit(X, y)
+    with pytest.raises(DataError, match=r"network must return a Network.*got None"):
+        classifier(network=lambda shape, outputs: None).fit(X, y)
     with pytest.raises(DataError, match=r"examples of image_shape \(3, 3, 1\)"):
         classifier(image_shape=(3, 3, 1)).fit(X, y)
 

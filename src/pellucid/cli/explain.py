@@ -110,6 +110,11 @@ def explain(
     """
     from pellucid.cli.open_run import open_run
 
+    if of_class is not None and label is not None:
+        raise NetworkError(
+            "explain: --class must go without --label: the gradient is of an output, "
+            "or of the loss; got both."
+        )
     loaded = open_run(run, engine)
     model = loaded.model
     pixels = _read_image(loaded, image, digit)
@@ -132,7 +137,8 @@ def explain(
             emit({"image": image, **found})
         return
     if attribution is not None:
-        if node is not None or at is not None or gradient or label is not None:
+        given = (node is not None, at is not None, label is not None)
+        if any(given) or gradient or everything:
             raise NetworkError(
                 "explain: --attribution must go with --class and --picture only; got "
                 "another option."
@@ -146,11 +152,21 @@ def explain(
                 "explain: --at and --gradient must go with --node; got no --node. "
                 f"The nodes are {', '.join(n.name for n in model.network.nodes)}."
             )
+        if label is not None or everything:
+            raise NetworkError(
+                "explain: --label and --all must go with --node or --weight; got "
+                "neither."
+            )
         path = picture or loaded.folder / "explained.png"
         _overview(model, pixels, path, of_class=of_class, json=json)
         return
     if picture is not None:
         raise NetworkError("explain: --picture must go without --node; got both.")
+    if not gradient and (of_class is not None or label is not None):
+        raise NetworkError(
+            "explain: --class and --label must go with --gradient where --node is "
+            "given; got no --gradient."
+        )
     document = _explain_element(
         model,
         pixels,
@@ -173,6 +189,11 @@ def _read_image(loaded: Any, image: str, is_digit: bool) -> Pixels:
     kind, _, index = image.partition(":")
     if kind != "test" or Path(image).exists():
         return read_picture(loaded.model, image, is_digit=is_digit)
+    if is_digit:
+        raise DataError(
+            f"explain: --digit must go with a picture of a digit; got '{image}', which "
+            "is taken as it is."
+        )
     data_source(loaded, None)
     _, test = load_examples(loaded.recipe.data, loaded.model)
     if not index.isdigit() or int(index) >= len(test):
@@ -276,9 +297,10 @@ def _attribute(
         return
     at = np.unravel_index(int(np.abs(found.values).argmax()), found.values.shape)
     place = ",".join(str(int(i)) for i in at)
+    what = "pixel" if len(model.network.input_shape) == 3 else "input"
     answer(
         f"{title}: from {found.values.min():.4g} to {found.values.max():.4g}, "
-        f"sum {found.values.sum():.4g}; strongest at pixel {place}"
+        f"sum {found.values.sum():.4g}; strongest at {what} {place}"
     )
     say(f"Saved in {path}")
 

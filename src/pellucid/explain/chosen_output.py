@@ -9,6 +9,7 @@ import numpy as np
 from pellucid.errors import NetworkError
 from pellucid.explain.values import Array
 from pellucid.model import Model
+from pellucid.network.checks import is_int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +67,11 @@ def choose_output(model: Model, output: Array, index: int | None) -> ChosenOutpu
     count = meaning.class_count or meaning.columns
     if index is None:
         index = 1 if meaning.kind == "binary" else int(output.argmax())
-    if not 0 <= index < count:
+    if not is_int(index) or not 0 <= index < count:
         raise NetworkError(
-            f"explain: class must be from 0 to {count - 1}; got {index}."
+            f"explain: class must be from 0 to {count - 1}; got {index!r}."
         )
+    index = int(index)
     if meaning.kind == "binary":
         names = meaning.class_names(model.classes)
         sign = 1 if index else -1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pellucid.errors import NetworkError
@@ -124,7 +124,9 @@ def name_classes(classes: int | Sequence[str]) -> tuple[str, ...]:
     """
     if is_int(classes):
         return ()
-    names = () if isinstance(classes, str | int) else tuple(classes)
+    names: tuple[str, ...] = ()
+    if isinstance(classes, Iterable) and not isinstance(classes, str):
+        names = tuple(classes)
     if not names or len(set(names)) < len(names):
         raise NetworkError(
             "transfer: classes must be a number, or names that differ; got "

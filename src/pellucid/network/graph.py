@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pellucid.errors import NetworkError, ShapeError
 from pellucid.network import summary
 from pellucid.network.build import build_nodes
+from pellucid.network.checks import is_int
 from pellucid.network.initializers import draw
 from pellucid.network.layers import (
     Arithmetic,
@@ -478,7 +479,14 @@ def _shapes(nodes: Iterable[Node]) -> dict[str, Shape]:
 
 def _output_shape(layer: Layer, node: Node, inputs: tuple[Shape, ...]) -> Shape:
     try:
-        return layer.output_shape(*inputs)
+        made = layer.output_shape(*inputs)
+    except NotImplementedError as error:
+        if type(layer).output_shape is not Layer.output_shape:
+            raise
+        raise NetworkError(
+            f"{layer.who}: a layer must have a method output_shape(self, *inputs), "
+            "which returns the output's shape without the batch; got none."
+        ) from error
     except ShapeError as error:
         if not isinstance(layer, Arithmetic):
             raise
@@ -488,3 +496,9 @@ def _output_shape(layer: Layer, node: Node, inputs: tuple[Shape, ...]) -> Shape:
             f"Network: node '{node.name}' needs inputs of one shape, or with 1 where "
             f"another is larger; got {came}."
         ) from error
+    if not isinstance(made, tuple) or not all(map(is_int, made)):
+        raise NetworkError(
+            f"{layer.who}: output_shape must return a tuple of integers, without the "
+            f"batch; got {made!r}."
+        )
+    return made

@@ -85,6 +85,11 @@ def network_for(network: NetworkLike, shape: Shape, outputs: int) -> Network:
         found = network
     else:
         found = network(shape, outputs)
+    if not isinstance(found, Network):
+        raise DataError(
+            "sklearn: network must return a Network for an input's shape and the "
+            f"number of outputs; got {found!r}."
+        )
     if found.input_shape != shape or found.output_shape != (outputs,):
         raise DataError(
             f"sklearn: network must take {shape} and give ({outputs},); got "

@@ -134,6 +134,8 @@ def test_functions_are_stable_far_out(function, value) -> None:
     [
         (lambda x: np.exp(x), "must use operators and pl.math alone"),
         (lambda x: math.exp(x), "must use operators and pl.math alone"),
+        (lambda x, y: x + y, "without an error of its own when it is called with x; "),
+        (lambda x: x * (1 / 0), "got ZeroDivisionError: division by zero"),
         (lambda x: 3.0, "must return an expression; got 3.0"),
         (lambda x: x > 0, "must return an expression; got x > 0"),
         (lambda x: x if x > 0 else -x, "a choice must be written as math.where"),

@@ -48,11 +48,22 @@ def trace(
     except RecursionError:
         raise
     except Exception as error:
+        got = f"got {type(error).__name__}: {str(error)[:200]}."
+        if _is_of_another_library(error):
+            raise NetworkError(
+                f"{who}: the function must use operators and pl.math alone "
+                f"(pl.math.exp, not np.exp); {got}"
+            ) from error
         raise NetworkError(
-            f"{who}: the function must use operators and pl.math alone (pl.math.exp, "
-            f"not np.exp); got {type(error).__name__}: {str(error)[:200]}."
+            f"{who}: the function must run without an error of its own when it is "
+            f"called with {', '.join(names)}; {got}"
         ) from error
     return check(made, who, has_tensors=has_tensors)
+
+
+def _is_of_another_library(error: Exception) -> bool:
+    """Return whether something that knows arrays or numbers only got a variable."""
+    return "Expression" in str(error) or "ufunc" in str(error)
 
 
 def check(made: Any, who: str, *, has_tensors: bool = False) -> Expression:

@@ -25,6 +25,11 @@ def with_own(
     NetworkError
         If one is no layer of one's own, or has the name of one of ours.
     """
+    if not isinstance(layers, Iterable):
+        name = getattr(layers, "__name__", "MyLayer")
+        raise NetworkError(
+            f"layers: must be a list of classes; got {layers!r}. Write layers=[{name}]."
+        )
     found = dict(known)
     for kind in layers:
         is_kind = isinstance(kind, type) and issubclass(kind, Layer)
