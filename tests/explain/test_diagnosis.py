@@ -173,6 +173,8 @@ def test_before_the_first_epoch_nothing_is_said() -> None:
     [
         ((0.70, 0.699, 0.698), "rate-too-low", "larger", "smaller"),
         ((0.70, 0.90, 1.20), "rate-too-high", "smaller", "larger"),
+        ((90.0, 0.701, 0.699), "at-chance", "smaller", "larger"),
+        ((90.0, 89.9, 89.8), "rate-too-low", "larger", "smaller"),
         ((0.700, 0.701, 0.699), "at-chance", "another", "larger"),
         ((0.700, 0.701, 0.699), "at-chance", "another", "smaller"),
     ],

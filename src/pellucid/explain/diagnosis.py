@@ -91,6 +91,8 @@ def diagnose(
     found = course
     if answers is not None:
         rates = {symptom.kind for symptom in course}
+        if "rate-too-low" not in rates and _began_far(model, history):
+            rates.add("rate-too-high")
         found = [*_look_at_answers(history, answers, rates), *course]
     scores = [*history["val_accuracy"], *history["accuracy"]]
     if found or not scores or max(scores) < _GOOD:
@@ -157,8 +159,11 @@ def _look_at_rate(
     losses = np.array(history["loss"])
     if not len(losses) or not np.isfinite(losses).all():
         return
-    guess = _guess(model)
-    if guess and answers and min(losses[-1], answers.loss) > _FAR * guess:
+    guess, steps = _guess(model), np.diff(losses)
+    is_falling = len(steps) >= 2 and bool((steps < 0).all())
+    is_slow = is_falling and losses[0] > 0 and 1 - losses[-1] / losses[0] < _SLOW
+    far = _FAR * guess
+    if guess and answers and not is_slow and min(losses[-1], answers.loss) > far:
         yield Symptom(
             kind="rate-too-high",
             text=f"The training loss is {losses[-1]:.4g} at the end; equal "
@@ -168,7 +173,6 @@ def _look_at_rate(
         return
     if len(losses) < 3:
         return
-    steps = np.diff(losses)
     rises = steps > _RISE * np.abs(losses[:-1])
     is_above = losses[-1] > losses[0] + _RISE * abs(losses[0])
     if is_above or (rises.mean() >= 0.5 and losses[-1] > losses[0] / 2):
@@ -178,7 +182,7 @@ def _look_at_rate(
             f"epochs and went from {losses[0]:.4g} to {losses[-1]:.4g}.",
             advice="Take a learning rate three to ten times smaller, or clip_norm.",
         )
-    elif 1 - losses[-1] / losses[0] < _SLOW and (steps < 0).all() and losses[0] > 0:
+    elif is_slow:
         accuracy = history["accuracy"]
         if not accuracy or accuracy[-1] < 1 - _GAP:
             yield Symptom(
@@ -188,6 +192,12 @@ def _look_at_rate(
                 advice="Take a learning rate three to ten times larger, or more "
                 "epochs.",
             )
+
+
+def _began_far(model: Model, history: History) -> bool:
+    """Return whether the first epoch's loss was far above that of guessing."""
+    guess, losses = _guess(model), history["loss"]
+    return bool(guess and losses and losses[0] > _FAR * guess)
 
 
 def _guess(model: Model) -> float:
