@@ -45,7 +45,7 @@ def block(function: Callable[P, T]) -> Callable[P, T]:
     ...     return pl.ReLU()(pl.Add()(x, y))
     >>> image = pl.Input(8, 8, 4)
     >>> network = pl.Network(inputs=image, outputs=residual(residual(image, 4), 4))
-    >>> [node.name for node in network.nodes][5:7]
+    >>> [node.name for node in network.nodes][6:8]
     ['residual_1_conv2d', 'residual_1_conv2d_relu']
     """
     name = getattr(function, "__name__", "")

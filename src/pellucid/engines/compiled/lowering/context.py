@@ -123,7 +123,10 @@ class LoweringContext:
     grads: dict[str, Value] = field(default_factory=dict)
     tape: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
     folding: list[Task] = field(default_factory=list)
-    preparing: list[Task] = field(default_factory=list)
+    #: by level: what reads a result of one level comes in the next
+    preparing: list[list[Task]] = field(default_factory=list)
+    #: the level at whose end a buffer is ready, by its name
+    prepared: dict[str, int] = field(default_factory=dict)
     closing: list[Task] = field(default_factory=list)
     squaring: list[Task] = field(default_factory=list)
     fused: dict[str, Node] = field(default_factory=dict)
@@ -369,9 +372,24 @@ class LoweringContext:
         node: str,
         blocks: int = 1,
     ) -> None:
-        """Add a step that runs after every change of the weights, for each block."""
+        """Add a step that runs after every change of the weights, for each block.
+
+        Tasks of one level run at once. The first step that names a shared buffer fills
+        it, so a later one that names it waits for that step's level.
+        """
+        names = [
+            argument.buffer.name
+            for argument in arguments
+            if isinstance(argument, BufferRef) and argument.buffer.scope == "shared"
+        ]
+        known = (self.prepared[name] for name in names if name in self.prepared)
+        level = max((before + 1 for before in known), default=0)
+        for name in names:
+            self.prepared.setdefault(name, level)
+        while len(self.preparing) <= level:
+            self.preparing.append([])
         step = KernelCall(kernel, spec, arguments, "task", node)
-        self.preparing.append(Task([step], blocks))
+        self.preparing[level].append(Task([step], blocks))
 
     def clear_chunk_grad(self, node: Node, role: str) -> None:
         """Begin a chunk's derivative by a weight at zero."""

@@ -112,7 +112,8 @@ def lower_network(
     if purpose.kind == "halves":
         for phase in low.phases[low.phases.index(start) :]:
             phase.is_backward = True
-    before = zip(PREPARING, (low.folding, low.preparing), strict=True)
+    fold, prepare = PREPARING
+    before = [(fold, low.folding), *((prepare, level) for level in low.preparing)]
     first = [ParallelRegion("tasks", title, tasks=tasks) for title, tasks in before]
     low.phases = [phase for phase in first + low.phases if not phase.is_empty]
     return low
