@@ -21,10 +21,11 @@ ARGUMENTS = (
     {"height_factor": 0.2, "width_factor": 0.2},
 )
 OLD = {"RandomHeight", "RandomWidth"}  # of Keras 2
+ELSEWHERE = {"StochasticDepth"}  # of keras.applications, not of keras.layers
 RANK_5 = {"SpatialDropout3D"}
 RANK_3 = {"SpatialDropout1D"}
 IN_NO_MODEL = {"Equalization"}  # Keras itself cannot build one with it
-LEFT_OUT = OLD | RANK_3 | RANK_5 | IN_NO_MODEL
+LEFT_OUT = OLD | ELSEWHERE | RANK_3 | RANK_5 | IN_NO_MODEL
 
 
 def layer_of(name):
