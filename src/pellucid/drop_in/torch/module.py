@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from pellucid.drop_in.torch.runner import Request, Runner
+from pellucid.drop_in.torch.shells import make_shell, make_source
 from pellucid.errors import ExchangeError
 
 
@@ -136,23 +137,12 @@ def make_drop_in(
     base = type(module)
     drop_in = make_shell(module, type(base.__name__, (DropIn, base), {}))
     request = Request(loss=loss, optimizer=optimizer, threads=threads)
-    drop_in.__dict__["_pellucid"] = Runner(make_shell(module, base), request)
+    drop_in.__dict__["_pellucid"] = Runner(make_source(module, base), request)
     if optimizer is not None:
         _keep_state_true(drop_in, optimizer)
     if example is not None:
         drop_in._pellucid.shape_of(drop_in, example)
     return drop_in
-
-
-def make_shell(module: Any, kind: type) -> Any:
-    """Return a module with the same tensors, whose parts have modes of their own."""
-    shell: Any = object.__new__(kind)
-    shell.__dict__.update(module.__dict__)
-    shell.__dict__["_modules"] = {
-        name: None if child is None else make_shell(child, type(child))
-        for name, child in module._modules.items()
-    }
-    return shell
 
 
 def _keep_state_true(drop_in: Any, optimizer: Any) -> None:

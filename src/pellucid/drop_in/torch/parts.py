@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from pellucid.drop_in.torch.module import make_drop_in, make_shell
+from pellucid.drop_in.torch.module import make_drop_in
+from pellucid.drop_in.torch.shells import make_shell
 from pellucid.drop_in.torch.trace import in_mode
 from pellucid.errors import ExchangeError
 

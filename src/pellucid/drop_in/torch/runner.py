@@ -7,6 +7,15 @@ from typing import Any
 
 import torch
 
+from pellucid.drop_in.torch.changes import Seen
+from pellucid.drop_in.torch.checks import (
+    all_tensors,
+    check_input,
+    check_tensors,
+    check_trainable,
+    has_hooks,
+    mode_of,
+)
 from pellucid.drop_in.torch.compiled_shape import CompiledShape
 from pellucid.drop_in.torch.function import PredictionPass, TrainingPass
 from pellucid.drop_in.torch.objectives import (
@@ -16,6 +25,7 @@ from pellucid.drop_in.torch.objectives import (
     read_optimizer,
 )
 from pellucid.drop_in.torch.probe import check_prediction
+from pellucid.drop_in.torch.shells import make_source
 from pellucid.drop_in.torch.trace import Trace, trace
 from pellucid.errors import ExchangeError
 
@@ -54,6 +64,7 @@ class Runner:
         self._ahead: CompiledShape | None = None
         self._kind: OptimizerKind | None = None
         self._batches = 0  # that counters do not contain yet
+        self._seen: Seen | None = None
 
     @property
     def forward(self) -> Any:
@@ -63,8 +74,8 @@ class Runner:
     # passes
     def run(self, drop_in: Any, x: Any) -> Any:
         """Return the module's output in the drop-in's mode."""
-        is_training = _mode(drop_in)
         shape = self.shape_of(drop_in, x)
+        is_training = bool(drop_in.training)
         tensors = self._tensors(drop_in, shape)
         shape.take(tensors)
         parameters = [tensors[name] for name in shape.parameter_names]
@@ -91,21 +102,38 @@ class Runner:
         ExchangeError
             If the input or the module is not what the engine can run.
         """
-        _check_input(x)
+        check_input(x)
+        self._follow(drop_in)
         key = tuple(x.shape[1:])
-        is_training = _mode(drop_in)
+        is_training = mode_of(drop_in)
         traced = self._trace(key, is_training=is_training)
         if key not in self._shapes:
             made = CompiledShape(
-                traced, _all_tensors(self._source), threads=self.request.threads
+                traced, all_tensors(self._source), threads=self.request.threads
             )
             check_prediction(self._source, made, self._tensors(drop_in, made), x)
             self._shapes[key] = made
         return self._shapes[key]
 
+    def _follow(self, drop_in: Any) -> None:
+        """Trace anew what parts or attributes of the module were changed for."""
+        if self._seen is not None and self._seen.is_as_before(drop_in):
+            return
+        self.synchronize(drop_in)
+        self._source = make_source(drop_in, type(self._source))
+        self._traces.clear()
+        self._seen = Seen(drop_in)
+
+    def _forget_unlike(self, key: tuple[int, ...], traced: Trace) -> None:
+        """Forget what was compiled for another trace."""
+        if key in self._shapes and not traced.is_same(self._shapes[key].traced):
+            del self._shapes[key]
+            for whole in [whole for whole in self._trainers if whole[:-1] == key]:
+                del self._trainers[whole]
+
     def _trace(self, key: tuple[int, ...], *, is_training: bool) -> Trace:
         if (key, is_training) not in self._traces:
-            _check_tensors(self._source)
+            check_tensors(self._source)
             found = trace(self._source, key, is_training=is_training)
             other = self._traces.get((key, not is_training))
             if other is not None and not found.has_same_structure(other):
@@ -117,6 +145,7 @@ class Runner:
                 counted = found if is_training else other
                 other.counters.update(counted.counters)
                 found.counters.update(counted.counters)
+            self._forget_unlike(key, found)
             self._traces[key, is_training] = found
         return self._traces[key, is_training]
 
@@ -128,10 +157,15 @@ class Runner:
                 "compile: train_step must have loss= and optimizer= given to compile; "
                 f"got loss={self.request.loss}, optimizer={self.request.optimizer}."
             )
-        if not _mode(drop_in):
+        if not mode_of(drop_in):
             raise ExchangeError(
                 "compile: train_step must find the module in training mode; got "
                 "evaluation. Call train() first."
+            )
+        if has_hooks(drop_in):
+            raise ExchangeError(
+                "compile: train_step must find no hooks on the module, as it runs "
+                "none; got some."
             )
         shape, kind = self._trainer(drop_in, x)
         shape.check_batch(x)
@@ -170,14 +204,14 @@ class Runner:
             for name in shape.parameter_names
             if tensors[name].requires_grad
         }
-        _check_trainable(shape, trained)
+        check_trainable(shape, trained)
         decaying = {
             source.tensor
             for name, source in traced.sources.items()
             if name.endswith(".weight")
         }
         kind = read_optimizer(
-            self.request.optimizer, trained, decaying, _all_tensors(self._source)
+            self.request.optimizer, trained, decaying, all_tensors(self._source)
         )
         whole = (*key, kind)
         if whole not in self._trainers:
@@ -188,7 +222,7 @@ class Runner:
             )
             self._trainers[whole] = CompiledShape(
                 traced,
-                _all_tensors(self._source),
+                all_tensors(self._source),
                 loss=loss,
                 optimizer=kind.ours,
                 threads=self.request.threads,
@@ -226,7 +260,7 @@ class Runner:
     def _tensors(self, drop_in: Any, shape: CompiledShape) -> dict[str, Any]:
         """Return the tensors that the network has weights of, by name."""
         del drop_in
-        every = _all_tensors(self._source)
+        every = all_tensors(self._source)
         return {name: every[name] for name in shape.copies.tensors}
 
     def _count(self, drop_in: Any, traced: Trace, batches: int) -> None:
@@ -235,71 +269,3 @@ class Runner:
         buffers = dict(self._source.named_buffers(remove_duplicate=False))
         for name, by in traced.counters.items():
             buffers[name] += by * batches
-
-
-def _mode(drop_in: Any) -> bool:
-    """Return whether the module trains; all its parts must agree."""
-    is_training = bool(drop_in.training)
-    for name, part in drop_in.named_modules():
-        if part.training is not is_training:
-            raise ExchangeError(
-                "compile: all parts of the module must be in one mode; got "
-                f"'{name}' in {'training' if part.training else 'evaluation'}."
-            )
-    return is_training
-
-
-def _all_tensors(module: Any) -> dict[str, Any]:
-    """Return parameters and buffers; a tensor of several names by each of them."""
-    parameters = module.named_parameters(remove_duplicate=False)
-    return dict((*parameters, *module.named_buffers(remove_duplicate=False)))
-
-
-def _check_tensors(module: Any) -> None:
-    for name, tensor in _all_tensors(module).items():
-        is_float = tensor.is_floating_point()
-        if tensor.device.type != "cpu" or (is_float and tensor.dtype != torch.float32):
-            raise ExchangeError(
-                f"compile: tensor '{name}' must be float32 on the CPU; got "
-                f"{tensor.dtype} on {tensor.device}."
-            )
-    for name, part in module.named_modules():
-        hooks = part._forward_hooks or part._forward_pre_hooks or part._backward_hooks
-        if name and hooks:
-            raise ExchangeError(
-                "compile: parts of the module must have no hooks; got some on "
-                f"'{name}'."
-            )
-
-
-def _check_input(x: Any) -> None:
-    if not isinstance(x, torch.Tensor):
-        raise ExchangeError(
-            f"compile: the input must be a tensor of PyTorch; got {type(x).__name__}."
-        )
-    if x.device.type != "cpu" or x.dtype != torch.float32 or x.dim() < 2:
-        raise ExchangeError(
-            "compile: the input must be a batch of float32 on the CPU; got "
-            f"{x.dtype} of shape {tuple(x.shape)} on {x.device}."
-        )
-
-
-def _check_trainable(shape: CompiledShape, trained: dict[str, Any]) -> None:
-    """Refuse to train parameters that stay as they are in PyTorch."""
-    shared = shape.copies.shared
-    if shared:
-        raise ExchangeError(
-            "compile: layers that share a weight must share all of theirs in "
-            f"train_step; got '{shared[0]}' shared. Train by your own loop instead."
-        )
-    frozen = [name for name in shape.parameter_names if name not in trained]
-    constant = [
-        name
-        for name in shape.traced.constants
-        if name in {w.name for w in shape.traced.network.parameters}
-    ]
-    if frozen or constant:
-        raise ExchangeError(
-            "compile: all parameters must train in train_step; got "
-            f"{', '.join(frozen or constant)} frozen. Train by your own loop instead."
-        )

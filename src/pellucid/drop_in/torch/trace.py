@@ -66,6 +66,14 @@ class Trace:
             )
         )
 
+    def is_same(self, other: Trace) -> bool:
+        """Whether two traces are of one structure, with the same constants."""
+        mine, theirs = self.constants.values(), other.constants.values()
+        return self.has_same_structure(other) and all(
+            np.array_equal(one, another)
+            for one, another in zip(mine, theirs, strict=True)
+        )
+
     def _structure(self) -> list[Any]:
         places = {node.name: i for i, node in enumerate(self.network.nodes)}
         nodes = [
@@ -73,7 +81,7 @@ class Trace:
             for node in self.network.nodes
         ]
         tensors = [source.tensor for source in self.sources.values()]
-        return [nodes, tensors, self.log_axis]
+        return [nodes, tensors, self.log_axis, self.output.axes, len(self.constants)]
 
 
 def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
