@@ -136,3 +136,11 @@ def test_import_keeps_integers_or_turns_them_into_floats(
     assert floats.network.parameter_count > 0
     assert called("export", "whole.pellucid", "--to", "onnx") == 2
     assert "dequantize=True" in capsys.readouterr().err
+
+
+def test_a_refused_export_leaves_no_new_folder(saved, tmp_path, capsys):
+    code = called("export", "small.pellucid", "--to", "onnx,tflite,c", "--out", "new",
+                  "--int8")  # fmt: skip
+    assert code == 2
+    assert capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -80,11 +81,19 @@ def export(
     splits = load_splits(loaded, data)
     images = sample_images(loaded, splits)
     ranges = select_calibration(loaded, splits, calibration) if is_calibrated else None
-    folder = _make_folder(out or loaded.folder)
+    folder = out or loaded.folder
+    is_new = not folder.exists()
+    _make_folder(folder)
     stem = loaded.path.stem if loaded.path.is_file() else loaded.path.name
     targets = {folder / f"{stem}{entry.suffix}": entry for entry in entries}
     asked = NativeOptions(target=target, train=train, batch_size=batch_size)
-    write_all(loaded.model, targets, calibration=ranges, options=asked)
+    try:
+        write_all(loaded.model, targets, calibration=ranges, options=asked)
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):  # something lies in it
+                folder.rmdir()
+        raise
     rows = []
     for path, entry in targets.items():
         row = verify_file(loaded.model, path, images, entry.name)
@@ -102,7 +111,7 @@ def export(
         print_report(rows)
 
 
-def _make_folder(folder: Path) -> Path:
+def _make_folder(folder: Path) -> None:
     """Create the output folder."""
     from pellucid.errors import ExchangeError
 
@@ -113,7 +122,6 @@ def _make_folder(folder: Path) -> Path:
             f"export: --out must be a folder that can be written; got '{folder}': "
             f"{error.strerror}."
         ) from error
-    return folder
 
 
 def load_splits(loaded: LoadedRun, data: str | None) -> tuple[Dataset, Dataset] | None:
