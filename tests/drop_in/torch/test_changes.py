@@ -116,3 +116,33 @@ def test_a_weight_that_a_hook_computes_is_refused() -> None:
     module.weight = weight * 2  # type: ignore[assignment]
     with pytest.raises(ExchangeError, match="must be parameters; got 'weight'"):
         pl.compile(module, example=torch.zeros(2, 4))
+
+
+class Picked(nn.Module):
+    """A buffer of integers that decides what is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("places", torch.tensor([0, 2, 1, 3]))
+
+    def forward(self, x: Any) -> Any:
+        return x[:, self.places]
+
+
+def test_buffers_of_integers_that_change_are_seen() -> None:
+    drop_in = pl.compile(Picked(), threads=1)
+    x = torch.randn(2, 4)
+    for places in ([0, 2, 1, 3], [3, 2, 1, 0]):
+        drop_in.places.copy_(torch.tensor(places))
+        assert torch.equal(drop_in(x), x[:, places])
+
+
+def test_modules_that_would_run_on_pytorch_are_refused() -> None:
+    module: Any = nn.Linear(4, 4)
+    for given, message in (
+        (nn.DataParallel(module), r"Give its \.module"),
+        (torch.compile(module, backend="eager"), "forward in its class"),
+        (nn.LazyLinear(4), "got lazy ones"),
+    ):
+        with pytest.raises(ExchangeError, match=message):
+            pl.compile(given)

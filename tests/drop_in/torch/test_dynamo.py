@@ -92,7 +92,10 @@ def test_partial_needs_an_example_and_a_part() -> None:
         pl.compile(Broken(), partial=True)
     with pytest.raises(ExchangeError, match="without loss and optimizer"):
         pl.compile(Broken(), partial=True, loss=nn.MSELoss())
-    lone = nn.Module()
-    lone.forward = lambda x: torch.cumsum(x, 1)  # type: ignore[method-assign]
+
+    class Lone(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return torch.cumsum(x, 1)
+
     with pytest.raises(ExchangeError, match="cumsum"):
-        pl.compile(lone, partial=True, example=torch.zeros(2, 3))
+        pl.compile(Lone(), partial=True, example=torch.zeros(2, 3))

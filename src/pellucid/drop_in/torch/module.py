@@ -134,6 +134,19 @@ def make_drop_in(
             "compile: model must be a module of Python; got one of TorchScript. Give "
             "the module that it was made from."
         )
+    if "forward" in vars(module):
+        raise ExchangeError(
+            "compile: model must have its forward in its class; got one set on the "
+            "object, as torch.compile does. Give the module that it was made from."
+        )
+    if isinstance(module, nn.DataParallel):
+        raise ExchangeError(
+            "compile: model must not be in nn.DataParallel; got one. Give its .module."
+        )
+    if any(map(nn.parameter.is_lazy, module.parameters())):
+        raise ExchangeError(
+            "compile: model must have all its parameters; got lazy ones. Call it once."
+        )
     base = type(module)
     drop_in = make_shell(module, type(base.__name__, (DropIn, base), {}))
     request = Request(loss=loss, optimizer=optimizer, threads=threads)

@@ -65,6 +65,7 @@ class Runner:
         self._kind: OptimizerKind | None = None
         self._batches = 0  # that counters do not contain yet
         self._seen: Seen | None = None
+        self._integers: dict[str, tuple[Any, int]] = {}  # and their versions
 
     @property
     def forward(self) -> Any:
@@ -117,12 +118,24 @@ class Runner:
 
     def _follow(self, drop_in: Any) -> None:
         """Trace anew what parts or attributes of the module were changed for."""
-        if self._seen is not None and self._seen.is_as_before(drop_in):
+        if (
+            self._seen is not None
+            and self._seen.is_as_before(drop_in)
+            and not self._have_integers_changed()
+        ):
             return
         self.synchronize(drop_in)
         self._source = make_source(drop_in, type(self._source))
         self._traces.clear()
+        self._integers.clear()
         self._seen = Seen(drop_in)
+
+    def _have_integers_changed(self) -> bool:
+        now = all_tensors(self._source) if self._integers else {}
+        return any(
+            now.get(name) is not tensor or tensor._version != version
+            for name, (tensor, version) in self._integers.items()
+        )
 
     def _forget_unlike(self, key: tuple[int, ...], traced: Trace) -> None:
         """Forget what was compiled for another trace."""
@@ -146,6 +159,9 @@ class Runner:
                 other.counters.update(counted.counters)
                 found.counters.update(counted.counters)
             self._forget_unlike(key, found)
+            buffers = all_tensors(self._source)
+            for name in found.integers:
+                self._integers[name] = buffers[name], buffers[name]._version
             self._traces[key, is_training] = found
         return self._traces[key, is_training]
 

@@ -45,7 +45,8 @@ class Trace:
     """A module as a network.
 
     ``constants`` are weights that are none of the module's tensors; ``counters`` the
-    buffers that count batches. ``log_axis`` is the axis along which the output's
+    buffers that count batches; ``integers`` other buffers of integers, whose values
+    are part of the trace. ``log_axis`` is the axis along which the output's
     log-softmax is taken, where the module ends in one.
     """
 
@@ -53,6 +54,7 @@ class Trace:
     sources: dict[str, Source]
     constants: dict[str, Array]
     counters: dict[str, int]
+    integers: frozenset[str]
     entry: Tensor
     output: Tensor
     log_axis: int | None
@@ -126,7 +128,8 @@ def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
         )
     network, end, axis = _without_log_softmax(network, output)
     (entry,) = graph.entries.values()
-    return Trace(network, sources, constants, counters, entry, end, axis)
+    integers = _read_integers(archive)
+    return Trace(network, sources, constants, counters, integers, entry, end, axis)
 
 
 def _own_tensors(module: Any) -> set[str]:
@@ -239,6 +242,29 @@ def _normalize(archive: Archive, *, is_training: bool) -> dict[str, int]:
         flag["as_bool"] = False
     archive.graph["nodes"] = kept
     return counters
+
+
+def _read_integers(archive: Archive) -> frozenset[str]:
+    """Return the buffers of integers that operators read."""
+    read = {
+        entry["arg"].get("as_tensor", {}).get("name")
+        for node in archive.graph["nodes"]
+        for entry in node["inputs"]
+    } | {
+        one.get("as_tensor", one).get("name")  # lists of indices may have none
+        for node in archive.graph["nodes"]
+        for entry in node["inputs"]
+        for kind in ("as_tensors", "as_optional_tensors")
+        for one in entry["arg"].get(kind, ())
+    }
+    found = set()
+    for spec in archive.signature["input_specs"]:
+        entry = spec.get("buffer")
+        if entry is not None and entry["arg"]["name"] in read:
+            name = entry["buffer_name"]
+            if archive.arrays[name].dtype.kind != "f":
+                found.add(name)
+    return frozenset(found)
 
 
 def _read(
