@@ -133,7 +133,7 @@ class Runner:
     def _have_integers_changed(self) -> bool:
         now = all_tensors(self._source) if self._integers else {}
         return any(
-            now.get(name) is not tensor or tensor._version != version
+            tensor._version != version or now.get(name) is not tensor
             for name, (tensor, version) in self._integers.items()
         )
 
@@ -159,9 +159,9 @@ class Runner:
                 other.counters.update(counted.counters)
                 found.counters.update(counted.counters)
             self._forget_unlike(key, found)
-            buffers = all_tensors(self._source)
+            tensors: dict[str, Any] = all_tensors(self._source)
             for name in found.integers:
-                self._integers[name] = buffers[name], buffers[name]._version
+                self._integers[name] = tensors[name], tensors[name]._version
             self._traces[key, is_training] = found
         return self._traces[key, is_training]
 

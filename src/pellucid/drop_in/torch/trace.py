@@ -17,19 +17,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from pellucid.drop_in.torch.normalize import normalize, read_integers
 from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.exchange.pt2.archive import Archive, load_archive
 from pellucid.exchange.pt2.read import Graph
-from pellucid.exchange.pt2.translate import operator_name
 from pellucid.network import Network
 from pellucid.network.layers import LogSoftmax
 
 #: marks a place among values: no sum or product of places by integers has it
 _MARK = 0.25
 _KINDS = ("place", "tensor", "random")
-_MODES = {"batch_norm": "training", "dropout": "train", "dropout_": "train"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
     """
     archive = _export(module, shape, is_training=is_training)
     with translate_errors(Path("module"), "module"):
-        counters = _normalize(archive, is_training=is_training)
+        counters = normalize(archive, is_training=is_training)
         own = _own_tensors(module)
         marked = [_read(archive, own, kind) for kind in _KINDS]
     graph, output, network, _ = marked[0]
@@ -128,7 +127,7 @@ def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
         )
     network, end, axis = _without_log_softmax(network, output)
     (entry,) = graph.entries.values()
-    integers = _read_integers(archive)
+    integers = read_integers(archive)
     return Trace(network, sources, constants, counters, integers, entry, end, axis)
 
 
@@ -202,69 +201,6 @@ def in_mode(module: Any, is_training: bool) -> Iterator[None]:
         finally:
             for part, mode in modes:
                 part.training = mode
-
-
-def _normalize(archive: Archive, *, is_training: bool) -> dict[str, int]:
-    """Write a graph as in evaluation; return the buffers that count batches.
-
-    Raises
-    ------
-    ExchangeError
-        If a part of the module does not follow its mode.
-    """
-    targets = {}
-    for spec in archive.signature["input_specs"]:
-        ((kind, entry),) = spec.items()
-        if kind == "buffer":
-            targets[entry["arg"]["name"]] = entry["buffer_name"]
-    counters: dict[str, int] = {}
-    kept = []
-    for node in archive.graph["nodes"]:
-        arguments = {entry["name"]: entry["arg"] for entry in node["inputs"]}
-        name = operator_name(node["target"])
-        first = arguments.get("self", {}).get("as_tensor", {}).get("name")
-        if name == "add_" and first in targets:
-            by = int(arguments["other"].get("as_int", 1))
-            targets[node["outputs"][0]["as_tensor"]["name"]] = targets[first]
-            counters[targets[first]] = counters.get(targets[first], 0) + by
-            continue
-        kept.append(node)
-        if name not in _MODES:
-            continue
-        flag = arguments.get(_MODES[name], {})
-        if flag.get("as_bool") is not is_training:
-            output = node["outputs"][0]["as_tensor"]["name"]
-            raise ExchangeError(
-                f"compile: aten.{name} '{output}' must follow the module's mode; got "
-                f"{_MODES[name]}={flag.get('as_bool')} where the module's training is "
-                f"{is_training}."
-            )
-        flag["as_bool"] = False
-    archive.graph["nodes"] = kept
-    return counters
-
-
-def _read_integers(archive: Archive) -> frozenset[str]:
-    """Return the buffers of integers that operators read."""
-    read = {
-        entry["arg"].get("as_tensor", {}).get("name")
-        for node in archive.graph["nodes"]
-        for entry in node["inputs"]
-    } | {
-        one.get("as_tensor", one).get("name")  # lists of indices may have none
-        for node in archive.graph["nodes"]
-        for entry in node["inputs"]
-        for kind in ("as_tensors", "as_optional_tensors")
-        for one in entry["arg"].get(kind, ())
-    }
-    found = set()
-    for spec in archive.signature["input_specs"]:
-        entry = spec.get("buffer")
-        if entry is not None and entry["arg"]["name"] in read:
-            name = entry["buffer_name"]
-            if archive.arrays[name].dtype.kind != "f":
-                found.add(name)
-    return frozenset(found)
 
 
 def _read(
