@@ -58,7 +58,8 @@ def norm_fold(
     with b.loop(spec.outputs, step=lanes) as o:
         here = variance.vector(o, lanes=lanes)
         if spec.epsilon > 0:
-            factor = scale.vector(o, lanes=lanes) / b.sqrt(here + spec.epsilon)
+            spread = b.sqrt(here + spec.epsilon)
+            factor = scale.vector(o, lanes=lanes) / spread
         else:
             inverse = inverse_root(b, here, 0.0, o, spec.channels)
             factor = scale.vector(o, lanes=lanes) * inverse
