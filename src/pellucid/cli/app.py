@@ -148,8 +148,8 @@ pellucid: convolutional neural networks, clear enough to see through.
 Three things to try:
 
   pellucid train mnist-torch             train on 60,000 handwritten digits: a minute
-  pellucid explain mnist-torch test:0    look inside what came of it
-  pellucid studio                        draw, look inside and train in a browser
+  pellucid explain mnist-torch test:0    its activations, and which pixels matter
+  pellucid studio                        draw, inspect and train in a browser
 
 `pellucid doctor` says what is fast or slow on this machine, `pellucid --help` lists all
 commands, `pellucid COMMAND --help` explains one with examples."""

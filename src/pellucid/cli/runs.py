@@ -91,12 +91,14 @@ def _document(run: RunSummary) -> dict[str, Any]:
 
 
 def _print(found: list[RunSummary], keys: list[str]) -> None:
+    from pellucid.training.curves import NOT_CURVES
+
     metrics = list(
         dict.fromkeys(
             name
             for run in found
             for name in run.best
-            if name not in ("epoch", "seconds", "learning_rate")
+            if name not in NOT_CURVES
         )
     )
     numbers = ("epochs", "best epoch", *metrics)

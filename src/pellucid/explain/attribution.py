@@ -8,10 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.engines.numpy import NumpySession
-from pellucid.engines.state import checked_weights
 from pellucid.errors import NetworkError
 from pellucid.explain.arithmetic import one_image
 from pellucid.explain.chosen_output import ChosenOutput, choose_output
+from pellucid.explain.float_session import (
+    float64_session,
+    float64_weights,
+    float_input,
+)
 from pellucid.explain.saliency import Map
 from pellucid.explain.values import Array
 from pellucid.model import Model
@@ -45,18 +49,8 @@ class _Score:
 
 
 def _score(model: Model, image: npt.ArrayLike, of_class: int | None) -> _Score:
-    x = one_image(model, image)
-    if x.dtype == np.uint8:
-        x = model.preprocessing.apply(x, np.float64)
-    x = np.asarray(x, np.float64)
-    weights = checked_weights(model.network, model.weights, dtype="float64")
-    session = NumpySession(
-        model.network,
-        state={f"weights/{name}": array for name, array in weights.items()},
-        loss=None,
-        optimizer=None,
-        dtype="float64",
-    )
+    x = np.asarray(float_input(model, one_image(model, image)), np.float64)
+    session = float64_session(model, float64_weights(model))
     output = session.activations(x)[model.network.outputs[0]]
     chosen = choose_output(model, output[0], of_class)
     return _Score(session, x, _score_node(model.network), chosen)

@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.engines.loss_input import loss_node
-from pellucid.engines.numpy import NumpySession
-from pellucid.engines.state import checked_weights
 from pellucid.errors import NetworkError
 from pellucid.explain.absorbed import absorbed_gradient
 from pellucid.explain.arithmetic import arithmetic, one_image
 from pellucid.explain.chosen_output import choose_output
+from pellucid.explain.float_session import (
+    float64_session,
+    float64_weights,
+    float_input,
+)
 from pellucid.explain.values import Arithmetic, Array, Position
 from pellucid.model import Model
 from pellucid.objectives import LOSSES, CrossEntropy, Loss
@@ -205,18 +208,9 @@ def pull_back_end(
     EndGradients
         In inference, by the numpy engine.
     """
-    pixels = one_image(model, image)
-    weights = checked_weights(model.network, model.weights, dtype="float64")
-    session = NumpySession(
-        model.network,
-        state={f"weights/{name}": array for name, array in weights.items()},
-        loss=None,
-        optimizer=None,
-        dtype="float64",
-    )
-    x = pixels
-    if x.dtype == np.uint8:
-        x = model.preprocessing.apply(x, np.float64)
+    x = float_input(model, one_image(model, image))
+    weights = float64_weights(model)
+    session = float64_session(model, weights)
     activations = session.activations(x)
     end = _target(model, activations, of_class, label)
     grad_nodes, grads = session.pull_back(x, {end.node: end.grad}, training=False)
@@ -227,7 +221,7 @@ def pull_back_end(
         value=end.value,
         activations=activations,
         node_gradients=grad_nodes,
-        weights=dict(weights),
+        weights=weights,
         weight_gradients=grads,
     )
 

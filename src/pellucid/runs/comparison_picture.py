@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pellucid.runs.overview import RunSummary
-
-_NOT_CURVES = ("epoch", "seconds", "learning_rate")
+from pellucid.training.curves import NOT_CURVES
 
 
 def draw_runs(runs: Sequence[RunSummary]) -> Any:
@@ -33,7 +32,7 @@ def draw_runs(runs: Sequence[RunSummary]) -> Any:
             for run in runs
             for record in run.history[-1:]
             for name in record
-            if name not in _NOT_CURVES
+            if name not in NOT_CURVES
         )
     ) or ["loss"]
     figure = Figure(figsize=(5.2 * len(names), 3.8), layout="constrained")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid.training.history import History
 
-_NOT_CURVES = ("epoch", "seconds", "learning_rate")
+#: what a record of the history holds beside loss and metrics
+NOT_CURVES = ("epoch", "seconds", "learning_rate")
 _COLOURS = {"train": "#0072b2", "validation": "#d55e00"}  # Okabe & Ito 2008
 
 
@@ -19,7 +20,7 @@ def figure(history: History) -> Any:
     names = [
         name
         for name in (history[-1] if len(history) else {"loss": 0.0})
-        if name not in _NOT_CURVES and not name.startswith("val_")
+        if name not in NOT_CURVES and not name.startswith("val_")
     ]
     drawing = Figure(figsize=(5 * len(names), 3.6), layout="constrained")
     panels = drawing.subplots(1, len(names), squeeze=False)[0]
