@@ -95,10 +95,7 @@ def _print(found: list[RunSummary], keys: list[str]) -> None:
 
     metrics = list(
         dict.fromkeys(
-            name
-            for run in found
-            for name in run.best
-            if name not in NOT_CURVES
+            name for run in found for name in run.best if name not in NOT_CURVES
         )
     )
     numbers = ("epochs", "best epoch", *metrics)
