@@ -1,8 +1,9 @@
 // The view Build: a network as an editable list.
 
-import { get, latest, post, tried } from "./api.js";
+import { latest, tried } from "./answers.js";
 import { byId, count, make, on, options } from "./page.js";
 import { trainBuilt } from "./train.js";
+import { source } from "./source.js";
 
 const SHOWN = "", USUAL = "mnist-torch";
 let kinds = [];
@@ -62,7 +63,7 @@ function render() {
 }
 
 const check = latest(async () => {
-  checked = await tried(() => post("/studio/build", { network }));
+  checked = await tried(() => source.build(network));
   if (!checked) return;
   const rows = [...byId("layers").tBodies[0].rows];
   rows.forEach((tr, i) => {
@@ -81,7 +82,7 @@ const check = latest(async () => {
     ? `It fits: ${count(checked.parameters)} parameters, ${count(checked.multiply_adds)} multiply-adds for one image.`
     : checked.error;
   for (const id of ["train-built", "as-python", "as-json", "as-code"]) byId(id).disabled = !checked.fits;
-  if (!byId("source-panel").hidden && checked.fits) source(byId("source-panel").dataset.kind);
+  if (!byId("source-panel").hidden && checked.fits) showCode(byId("source-panel").dataset.kind);
 });
 
 function freeName(stem) {
@@ -101,7 +102,7 @@ function add(i) {
   for (const { name, is_needed } of kind.arguments) if (is_needed) node[name] = NEEDED[name] ?? 2;
   if (kind.arity[0] > 1) node.inputs.push(before);
   for (const other of network.nodes.slice(i)) {
-    other.inputs = other.inputs.map((source) => (source === before ? node.name : source));
+    other.inputs = other.inputs.map((input) => (input === before ? node.name : input));
   }
   network.nodes.splice(i, 0, node);
   if (network.outputs[0] === before) network.outputs = [node.name];
@@ -113,7 +114,7 @@ function add(i) {
 function remove(i) {
   const [gone] = network.nodes.splice(i, 1);
   for (const other of network.nodes) {
-    other.inputs = other.inputs.map((source) => (source === gone.name ? gone.inputs[0] : source));
+    other.inputs = other.inputs.map((input) => (input === gone.name ? gone.inputs[0] : input));
   }
   if (network.outputs[0] === gone.name) network.outputs = [gone.inputs[0]];
   render();
@@ -128,12 +129,12 @@ const SOURCES = {
     const framework = byId("framework").value;
     const recipe = byId("example").value || USUAL; // what it is trained with
     const body = { network: checked.json, framework, recipe };
-    const { script } = await post("/studio/code", body);
+    const { script } = await source.code(body);
     return [`A script for ${byId("framework").selectedOptions[0].text}, without pellucid`, script, `${framework}_network.py`];
   },
 };
 
-async function source(kind) {
+async function showCode(kind) {
   const found = await tried(SOURCES[kind]);
   if (!found) return;
   const [title, text, file] = found;
@@ -148,14 +149,13 @@ async function source(kind) {
 }
 
 async function load(name) {
-  const path = name === SHOWN ? "/studio/network" : `/studio/example/${encodeURIComponent(name)}`;
-  network = await tried(() => get(path));
+  network = await tried(() => (name === SHOWN ? source.network() : source.example(name)));
   if (network) render();
 }
 
 async function fill() {
-  kinds = await get("/studio/layers");
-  const { networks } = await get("/studio/choices");
+  kinds = await source.layers();
+  const { networks } = await source.choices();
   byId("kind").replaceChildren(...options(kinds.map((kind) => kind.layer), "Conv2D"));
   byId("example").replaceChildren(new Option("the one shown", SHOWN), ...options(networks, SHOWN));
   byId("example").value = SHOWN;
@@ -168,7 +168,7 @@ export function begin() {
   byId("example").addEventListener("change", (event) => load(event.target.value));
   byId("add").addEventListener("click", () => add(network.nodes.length));
   byId("train-built").addEventListener("click", () => trainBuilt({ ...checked.json, name: "built" }));
-  byId("as-python").addEventListener("click", () => source("python"));
-  byId("as-json").addEventListener("click", () => source("json"));
-  byId("as-code").addEventListener("click", () => source("code"));
+  byId("as-python").addEventListener("click", () => showCode("python"));
+  byId("as-json").addEventListener("click", () => showCode("json"));
+  byId("as-code").addEventListener("click", () => showCode("code"));
 }

@@ -1,8 +1,9 @@
 // The view Compare: one image on every engine.
 
-import { get, post, Refused, tried } from "./api.js";
+import { Refused, tried } from "./answers.js";
 import { byId, make, number, on, percent, state } from "./page.js";
 import { sample } from "./draw.js";
+import { source } from "./source.js";
 
 const MOST_OUTPUTS = 100; // beyond it a table of all of them helps nobody
 let compared = null; // the image and the steps of what stands in the table
@@ -15,7 +16,7 @@ async function run() {
   const button = byId("run-compare");
   button.disabled = true;
   if (!state.seen) await sample();
-  const found = await tried(() => get("/studio/choices"));
+  const found = await tried(() => source.choices());
   if (!found || !state.seen) { button.disabled = false; return; }
   const { engines } = found;
   compared = { image: state.seen.image, steps: state.model.steps };
@@ -35,7 +36,7 @@ async function run() {
 
 async function one(row, engine) {
   try {
-    const found = await post("/studio/compare", { image: compared.image, engine });
+    const found = await source.compare({ image: compared.image, engine });
     const [first, third] = found.quartiles_ms;
     row.replaceChildren(row.cells[0],
       make("td", { textContent: found.says }),

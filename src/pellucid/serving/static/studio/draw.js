@@ -1,8 +1,9 @@
 // The view Draw: a pad, the image as the network sees it, the prediction.
 
-import { get, latest, post, send, tried } from "./api.js";
+import { latest, tried } from "./answers.js";
 import { byId, make, number, on, percent, see, state } from "./page.js";
 import { bytes, paintImage } from "./paint.js";
+import { source } from "./source.js";
 
 const MOST_FIELDS = 64; // of numbers; beyond it there are test examples
 const SIDE = 280, SENT = 112, PEN = 22;
@@ -39,7 +40,7 @@ const answer = latest(async () => {
   const grey = new Uint8Array(SENT * SENT);
   for (let i = 0; i < grey.length; i++) grey[i] = data[4 * i];
   const start = performance.now();
-  const seen = await tried(() => send(`/studio/draw?side=${SENT}`, grey));
+  const seen = await tried(() => source.draw(SENT, grey));
   if (seen && hasInk) show(seen, performance.now() - start);
 });
 
@@ -172,7 +173,7 @@ async function open(file) {
   if (!file) return;
   clear();
   const content = await file.arrayBuffer();
-  const seen = await tried(() => send("/studio/drop", content));
+  const seen = await tried(() => source.drop(content));
   if (!seen) return;
   show(seen, 0);
   byId("took").textContent = file.name;
@@ -198,7 +199,7 @@ let samples = 0;
 /** Show a test image, and its pixels on the pad. */
 export async function sample() {
   const start = performance.now();
-  const seen = await tried(() => get(`/studio/sample?index=${samples++}`));
+  const seen = await tried(() => source.sample(samples++));
   if (!seen) return;
   clear();
   show(seen, performance.now() - start);
@@ -236,7 +237,7 @@ const answerValues = latest(async () => {
   const values = fields().map((field) => field.valueAsNumber);
   if (!values.length || !values.every(Number.isFinite)) return;
   const start = performance.now();
-  const seen = await tried(() => post("/studio/values", { values }));
+  const seen = await tried(() => source.values(values));
   if (seen) show(seen, performance.now() - start);
 });
 

@@ -1,10 +1,11 @@
 // The view Look inside: the graph, a node's maps, an element's calculation.
 
-import { latest, post, tried } from "./api.js";
+import { latest, tried } from "./answers.js";
 import { calculation, derivative } from "./calculation.js";
 import { sample } from "./draw.js";
 import { byId, count, make, number, on, state } from "./page.js";
 import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
+import { source } from "./source.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const here = { node: null, channel: 0, at: null, values: null, isShown: false };
@@ -39,9 +40,9 @@ function drawEdges() {
   const order = new Map(buttons.map((b, i) => [b.dataset.node, i]));
   const paths = [];
   for (const node of state.model.nodes) {
-    for (const source of node.inputs) {
-      const [from, to] = [middle.get(source), middle.get(node.name)];
-      const reach = order.get(node.name) - order.get(source);
+    for (const input of node.inputs) {
+      const [from, to] = [middle.get(input), middle.get(node.name)];
+      const reach = order.get(node.name) - order.get(input);
       const bend = reach === 1 ? 14 : Math.max(0, 12 - 2 * reach);
       const path = document.createElementNS(SVG, "path");
       path.setAttribute("d", `M26 ${from} C${bend} ${from}, ${bend} ${to}, 26 ${to}`);
@@ -70,8 +71,8 @@ const open = latest(async () => {
   const node = state.model.nodes.find((n) => n.name === here.node);
   const body = { image: state.seen.image, node: here.node };
   const found = await tried(() => (isGradient()
-    ? post("/studio/gradient", { ...body, of_class: ofClass() })
-    : post("/studio/node", body)));
+    ? source.gradient({ ...body, of_class: ofClass() })
+    : source.node(body)));
   if (!found) byId("node-title").textContent = `${here.node}: no answer`;
   if (!found || found.node !== here.node) return;
   here.values = { ...found, levels: bytes(found.levels) };
@@ -253,8 +254,8 @@ const calculate = latest(async () => {
   if (isGradient() && !here.at) mark(here.values.largest_at);
   const body = { image: state.seen.image, node: here.node, at: here.at };
   const shown = await tried(() => (isGradient()
-    ? post("/studio/derivative", { ...body, of_class: ofClass() })
-    : post("/studio/arithmetic", body)));
+    ? source.derivative({ ...body, of_class: ofClass() })
+    : source.arithmetic(body)));
   if (!shown || shown.node !== here.node) return;
   if (!here.at && !isGradient()) mark(shown.at);
   markField(shown.field);
@@ -288,7 +289,7 @@ async function showMap(kind) {
   if (!state.seen) return;
   byId("map").hidden = false;
   byId("map-title").textContent = "Calculating …";
-  const found = await tried(() => post("/studio/map", { image: state.seen.image, kind, of_class: ofClass() }));
+  const found = await tried(() => source.map({ image: state.seen.image, kind, of_class: ofClass() }));
   if (!found) {
     byId("map").hidden = true;
     return;

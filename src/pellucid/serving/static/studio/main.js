@@ -1,17 +1,17 @@
 // Starts the page: the drawing view and the model first, the others later.
 
-import { tried } from "./api.js";
+import { tried } from "./answers.js";
 import { begin as beginDraw } from "./draw.js";
 import { byId, readModel } from "./page.js";
+import { source } from "./source.js";
 
-const VIEWS = ["draw", "inside", "train", "build", "compare"];
-let insideShown = null; // there when that view is
+const views = new Map(source.views.map((name) => [name, null])); // to their modules
 
 function show() {
   const wanted = location.hash.slice(1);
   if (wanted === "main") return; // the link that skips to the content
-  const view = VIEWS.includes(wanted) ? wanted : "draw";
-  for (const name of VIEWS) {
+  const view = views.has(wanted) ? wanted : "draw";
+  for (const name of views.keys()) {
     byId(`view-${name}`).hidden = name !== view;
     const link = document.querySelector(`nav a[href="#${name}"]`);
     if (name === view) link.setAttribute("aria-current", "page");
@@ -19,19 +19,27 @@ function show() {
   }
   const title = byId(`${view}-title`).textContent;
   document.title = `${title} · pellucid studio`;
-  if (view === "inside") insideShown?.();
+  views.get(view)?.shown?.();
+}
+
+/** Leave out the views for which the source has nothing. */
+function leaveOut() {
+  for (const link of document.querySelectorAll("nav a")) {
+    link.hidden = !views.has(link.hash.slice(1));
+  }
 }
 
 /** Read the views that are not seen first, and let them be used. */
 async function readOthers() {
-  const [inside, ...others] = await Promise.all(
-    ["inside", "train", "build", "compare"].map((name) => import(`./${name}.js`)));
-  insideShown = inside.shown;
-  for (const module of [inside, ...others]) module.begin();
-  for (const name of VIEWS) byId(`view-${name}`).inert = false;
+  const names = [...views.keys()].filter((name) => name !== "draw");
+  const modules = await Promise.all(names.map((name) => import(`./${name}.js`)));
+  names.forEach((name, i) => views.set(name, modules[i]));
+  for (const module of modules) module.begin();
+  for (const name of views.keys()) byId(`view-${name}`).inert = false;
 }
 
 beginDraw();
+leaveOut();
 addEventListener("hashchange", show);
 show();
 await tried(readModel);

@@ -1,6 +1,6 @@
 // Shared by all views: the model, the image, element factories.
 
-import { get } from "./api.js";
+import { source } from "./source.js";
 
 export const byId = (id) => document.getElementById(id);
 
@@ -31,7 +31,7 @@ function changed(what) { for (const listener of listeners[what]) listener(); }
 
 export async function readModel() {
   const former = state.model?.input.join();
-  state.model = await get("/studio/model");
+  state.model = await source.model();
   if (former !== undefined && former !== state.model.input.join()) see(null); // it fits no more
   const { title, engine, parameters, steps } = state.model;
   const learned = steps ? `, ${count(steps)} steps` : "";

@@ -1,10 +1,11 @@
 // The view Train: a form, the training shared by all windows, its curves.
 
-import { get, post, tried } from "./api.js";
+import { tried } from "./answers.js";
 import { again } from "./draw.js";
 import { draw, smooth } from "./chart.js";
 import { byId, count, make, number, options, percent, readModel, state } from "./page.js";
 import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
+import { source } from "./source.js";
 
 const form = byId("wish");
 let lanes = [];
@@ -30,7 +31,7 @@ function follow(wish) {
 }
 
 async function fill() {
-  const choices = await get("/studio/choices");
+  const choices = await source.choices();
   form.elements.network.addEventListener("change", (event) => follow(choices.wishes[event.target.value]));
   const here = choices.engines.filter((e) => e.is_installed).map((e) => e.name);
   const engine = here.includes("compiled") ? "compiled" : "numpy";
@@ -50,7 +51,7 @@ async function start(event) {
   const fields = form.elements;
   const isBuilt = built && fields.network.value === "the one you built";
   const beside = fields.beside.value;
-  await tried(() => post("/studio/training", {
+  await tried(() => source.train({
     network: isBuilt ? built : fields.network.value,
     data: fields.data.value,
     engines: [fields.engine.value, ...(beside ? [beside] : [])],
@@ -63,18 +64,17 @@ async function start(event) {
 }
 
 function listen() {
-  const events = new EventSource("/studio/training/events");
-  events.addEventListener("begin", (event) => {
-    const { wish } = JSON.parse(event.data);
-    lanes = (wish?.engines ?? []).map((name) => ({ name, points: [], steps: 0, step: 0 }));
+  const end = source.watch({
+    begin({ wish }) {
+      lanes = (wish?.engines ?? []).map((name) => ({ name, points: [], steps: 0, step: 0 }));
+    },
+    news(news) {
+      isPaused = news.paused;
+      news.lanes.forEach((lane, i) => { if (lane) take(lanes[i], lane, i === 0); });
+      show(news.running);
+    },
   });
-  events.addEventListener("news", (event) => {
-    const news = JSON.parse(event.data);
-    isPaused = news.paused;
-    news.lanes.forEach((lane, i) => { if (lane) take(lanes[i], lane, i === 0); });
-    show(news.running);
-  });
-  addEventListener("pagehide", () => events.close());
+  addEventListener("pagehide", end);
 }
 
 function take(lane, news, isFirst) {
@@ -200,7 +200,8 @@ function mistake({ image, shape, label, predicted, probability }) {
 
 export function begin() {
   form.addEventListener("submit", start);
-  const act = (action) => tried(() => post(`/studio/training/${action}`));
+  byId("save").href = source.file;
+  const act = (action) => tried(() => source.act(action));
   byId("pause").addEventListener("click", () => act(isPaused ? "resume" : "pause"));
   byId("step").addEventListener("click", () => act("step"));
   byId("stop").addEventListener("click", () => act("stop"));

@@ -1,36 +1,7 @@
-// Requests to the server, and its errors.
+// Answers of the source: what it refuses, and which of several questions counts.
 
+/** A refusal: its message is the sentence that the page shows. */
 export class Refused extends Error {}
-
-async function checked(response) {
-  if (response.ok) return response.json();
-  let sentence = `studio: the server did not answer; status ${response.status}.`;
-  try { sentence = (await response.json()).error ?? sentence; } catch { /* no JSON */ }
-  throw new Refused(sentence);
-}
-
-async function ask(path, options) {
-  try {
-    return await checked(await fetch(path, options));
-  } catch (error) {
-    if (error instanceof TypeError) throw new Refused("studio: the server must be running; got no connection.");
-    throw error;
-  }
-}
-
-export const get = (path) => ask(path);
-
-export const post = (path, document) => ask(path, {
-  method: "POST",
-  headers: { "Content-Type": "application/json" },
-  body: JSON.stringify(document ?? {}),
-});
-
-export const send = (path, bytes) => ask(path, {
-  method: "POST",
-  headers: { "Content-Type": "application/octet-stream" },
-  body: bytes,
-});
 
 /** Return a function that runs `work` for the newest call only, one at a time. */
 export function latest(work) {
