@@ -43,9 +43,10 @@ def test_a_weight_s_gradient_is_a_sum_over_places(pellucid, trained):
     shown = pellucid(*arguments, "--label", "1", "--json").json["weight_gradient"]
     total = sum(place["value"] for place in shown["places"])
     np.testing.assert_allclose(total, shown["gradient"], rtol=1e-6, atol=1e-9)
-    refused = pellucid(*arguments, "--node", "conv2d")
-    assert refused.code == 2
-    assert "--weight must go without --node" in refused.err
+    for other in (["--node", "conv2d"], ["--gradient"]):
+        refused = pellucid(*arguments, *other)
+        assert refused.code == 2
+        assert "--weight must go without --node, --at, --gradient," in refused.err
 
 
 def test_attributions_are_drawn(pellucid, trained):

@@ -61,6 +61,15 @@ def test_a_new_head_is_trained_on_frozen_weights(
     assert section.anew == ("head",)
 
 
+def test_a_run_is_named_after_all_of_the_name_it_starts_from(start: pl.Model) -> None:
+    assert train("--from", "theirs.pellucid", run="r0.05") == 0
+    command = ("train", "--data", "d.npz", "--engine", "numpy", "--epochs", "1")
+    given = ("--classes", "3", "--quiet", "--set", "head.units=3")
+    assert main([*command, "--from", "r0.05", *given]) == 0
+    assert main([*command, "--from", "theirs.pellucid", *given]) == 0
+    assert {p.name for p in Path("runs").iterdir()} == {"r0.05", "r0.05-2", "theirs"}
+
+
 def test_a_run_that_started_elsewhere_needs_the_file_no_more_to_go_on(
     start: pl.Model,
 ) -> None:

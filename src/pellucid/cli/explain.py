@@ -119,12 +119,12 @@ def explain(
     model = loaded.model
     pixels = _read_image(loaded, image, digit)
     if weight is not None:
-        others = (node, at, picture, attribution)
+        others = (node, at, picture, attribution, gradient or None)
         if any(other is not None for other in others):
             raise NetworkError(
-                "explain: --weight must go without --node, --at, --attribution and "
-                "--picture; got both. It names the element itself, as in "
-                "conv2d.weight[2,2,0,7]."
+                "explain: --weight must go without --node, --at, --gradient, "
+                "--attribution and --picture; got both. It names the element itself, "
+                "as in conv2d.weight[2,2,0,7], and shows its gradient."
             )
         found = _explain_weight(
             model,

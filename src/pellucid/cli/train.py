@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DATA, _HOW, _RUN, _OUT = "Data", "Training", "Run", "Output"
 _FROM = "Transfer"
+_FILES = (".json", ".pellucid", ".py", ".toml")  # a run's name may have a dot as well
 
 
 def _option(
@@ -395,7 +396,9 @@ def _run_folder(run: str) -> Path:
 
 
 def _new_folder(network: str) -> Path:
-    """Return an unused folder under runs/ named after the network."""
+    """Return an unused folder under runs/ named after a network, file or run."""
     from pellucid.runs import new_name
 
-    return new_name(re.sub(r"[^\w.-]+", "-", Path(network).stem))
+    path = Path(network)
+    name = path.stem if path.suffix in _FILES else path.name
+    return new_name(re.sub(r"[^\w.-]+", "-", name))
