@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
+from pellucid.cli import main
 from pellucid.network import dumps
 from pellucid.runs.recipe import Recipe
 from pellucid.search import Choice, Range, parse_space, picture, search
@@ -60,6 +61,22 @@ def test_the_best_trial_trains_to_its_score_again(recipe: Recipe) -> None:
         outcome = recipes.train(changed, progress=False)
         assert outcome.history["val_accuracy"][-1] == pytest.approx(score)
     assert len(picture(found, SPACE).axes) == 3
+
+
+@pytest.mark.parametrize("by", ["python", "command"])
+def test_a_study_of_a_run_s_recipe_is_named_after_the_run(
+    recipe: Recipe, by: str
+) -> None:
+    path = Path("runs/mine.1/recipe.toml")
+    path.parent.mkdir(parents=True)
+    network = str(Path("tiny.json").absolute())
+    path.write_text(recipe.model_copy(update={"network": network}).to_toml())
+    if by == "python":
+        search(str(path), {"dense.units": Choice((2, 3))}, trials=1)
+    else:
+        given = ["--set", "dense.units=2,3", "--trials", "1", "--quiet"]
+        assert main(["search", str(path), *given]) == 0
+    assert Path("searches/mine.1/study.db").exists()
 
 
 def test_a_study_goes_on_and_is_no_other_s(recipe: Recipe) -> None:

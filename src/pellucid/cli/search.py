@@ -111,6 +111,7 @@ def search(
     from pellucid import recipes
     from pellucid.search import parse_space, picture
     from pellucid.search import search as run
+    from pellucid.search.searching import study_name
 
     if sampler not in ("tpe", "random", "grid"):
         raise RunError(
@@ -120,7 +121,7 @@ def search(
     if data is not None:
         fixed["data.source"] = data
     recipe = recipes.override(recipes.read(network), fixed)
-    name = _default_name(network) if study is None else study
+    name = study_name(network) if study is None else study
 
     def report(record: TrialRecord) -> None:
         if json:
@@ -163,14 +164,6 @@ def search(
             answer(f"pellucid train {best_one}   # with the best settings")
     if written is None:
         raise typer.Exit(1)
-
-
-def _default_name(network: str) -> str:
-    """Return the name of a network or recipe; of a run's recipe, the run's."""
-    path = Path(network)
-    if path.name in ("recipe.toml", "best.toml"):
-        return path.resolve().parent.name or path.stem
-    return path.stem
 
 
 def _line(record: TrialRecord, count: int) -> str:

@@ -82,8 +82,8 @@ def search(
         Whether a trial ends early when, after an epoch, it is below the median of the
         others at that epoch.
     study : str, optional
-        Name of the study. One that is there is continued; the recipe's network, if
-        left out.
+        Name of the study. One that is there is continued; that of the recipe, of a
+        run's recipe the run's, if left out.
     storage : str, optional
         Database as a URL, as in ``postgresql://…``, for many machines; the file
         ``searches/STUDY/study.db``, if left out.
@@ -117,7 +117,7 @@ def search(
         trials = min(trials, math.prod(len(one.values()) for one in space.values()))
     base = recipe if isinstance(recipe, Recipe) else read(recipe)
     check_settings(base, space)
-    name = check_name(study if study is not None else _default_name(base))
+    name = check_name(study if study is not None else study_name(recipe))
     examples = Examples()
     wanted = choose_metric(base, examples, metric)
     url = storage or _file(name)
@@ -243,10 +243,16 @@ def _is_alive(process: str) -> bool:
     return True
 
 
-def _default_name(recipe: Recipe) -> str:
-    network = recipe.network
-    name = network if isinstance(network, str) else str(network.get("name", "search"))
-    return Path(name).stem
+def study_name(recipe: str | Recipe) -> str:
+    """Return the name of a network or recipe; of a run's recipe, the run's."""
+    if isinstance(recipe, Recipe):
+        given = recipe.network
+        name = given if isinstance(given, str) else str(given.get("name", "search"))
+        return Path(name).stem
+    path = Path(recipe)
+    if path.name in ("recipe.toml", "best.toml"):
+        return path.resolve().parent.name or path.stem
+    return path.stem
 
 
 def _file(study: str) -> str:
