@@ -45,6 +45,8 @@ class Format:
         Whether networks whose nodes share weights are written.
     is_compiled : bool
         Whether writing compiles: for a processor, with a training step on request.
+    other_suffixes : tuple of str
+        Endings of a file's name that say this format, too.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Format:
     holds_several: bool = False
     holds_shared: bool = False
     is_compiled: bool = False
+    other_suffixes: tuple[str, ...] = ()  # that say it as well
 
     def load(self) -> ModuleType:
         """Import the format's module.
@@ -239,6 +242,7 @@ _ALL = (
         suffix=".a",
         is_read=False,
         is_compiled=True,
+        other_suffixes=(".o", ".obj"),
     ),
     Format(
         name="wasm",
@@ -328,7 +332,7 @@ def _find_by_content(path: Path) -> Format:
     found = content.identify(path)
     if found is not None:
         return FORMATS[found]
-    is_named = any(f.suffix and _ends(path, f.suffix) for f in FORMATS.values())
+    is_named = any(_suffix_of(path, entry) for entry in FORMATS.values())
     if not is_named and content.may_be_onnx(path):
         return FORMATS["onnx"]
     if not is_named:
@@ -371,15 +375,18 @@ def find_by_path(path: Path) -> Format:
             continue
         if path.name == entry.marker or (path / entry.marker).is_file():
             return entry
-    matching = [f for f in FORMATS.values() if f.suffix and _ends(path, f.suffix)]
+    matching = [entry for entry in FORMATS.values() if _suffix_of(path, entry)]
     if not matching:
         suffixes = sorted({f.suffix for f in FORMATS.values() if f.suffix})
         raise ExchangeError(
             f"format: file must end in one of {', '.join(suffixes)}; "
             f"got '{path.name}'. Or name the format: {', '.join(FORMATS)}."
         )
-    return max(matching, key=lambda entry: len(entry.suffix))
+    return max(matching, key=lambda entry: len(_suffix_of(path, entry)))
 
 
-def _ends(path: Path, suffix: str) -> bool:
-    return path.name.lower().endswith(suffix)
+def _suffix_of(path: Path, entry: Format) -> str:
+    """Return the format's suffix that a name ends in; empty where it ends in none."""
+    suffixes = (entry.suffix, *entry.other_suffixes)
+    found = [one for one in suffixes if one and path.name.lower().endswith(one)]
+    return max(found, key=len, default="")

@@ -100,6 +100,14 @@ def test_libraries_of_other_systems_are_linked(
         exchange.verify_export(model, path, images_of(model))
 
 
+def test_the_name_of_an_object_file_says_the_format(
+    model: pl.Model, tmp_path: Path
+) -> None:
+    for name in ("digits.o", "digits.obj"):
+        written = exchange.write(model, tmp_path / name, target="aarch64")
+        assert written.read_bytes()[:4] == b"\x7fELF"
+
+
 @pytest.mark.parametrize("target", ["thumbv7em-soft", "thumbv8m"])
 def test_every_other_target_has_an_object(
     target: str, model: pl.Model, tmp_path: Path
