@@ -11,7 +11,7 @@ import pytest
 from oracles.several_ports import detector, recurrent, two_branches
 
 import pellucid as pl
-from pellucid import explain, recipes, verify
+from pellucid import explain, recipes
 from pellucid.benchmark.networks import get_network
 from pellucid.code import write_script
 from pellucid.compare.methods.subject import read_recipe
@@ -44,7 +44,6 @@ ALL: dict[str, Callable[[pl.Network], Any]] = {
     "explain": _explain,
     "studio": lambda network: SharedModel(model_of(network), "m"),
     "serve": _served,
-    "verify": lambda network: verify.check_gradients(network),
 }
 
 
@@ -63,7 +62,7 @@ def test_several_are_refused_by_name(
         ALL[what](make())
 
 
-@pytest.mark.parametrize("what", ["studio", "verify"])
+@pytest.mark.parametrize("what", ["studio"])
 def test_shared_weights_are_refused_by_name(what: str) -> None:
     with pytest.raises(NetworkError, match="nodes must have weights of their own; got"):
         ALL[what](recurrent())
@@ -90,11 +89,6 @@ def test_arithmetic_shows_a_shared_weight_at_each_of_its_nodes() -> None:
     for node in ("step", "step_1", "step_2"):
         shown = explain.arithmetic(model, vector, node, (2,))
         assert shown.value == pytest.approx(shown.activation, abs=1e-6)
-
-
-def test_parity_of_engines_is_checked_for_one_input_and_output() -> None:
-    with pytest.raises(NetworkError, match="verify: the network must have one input"):
-        verify.check_parity(two_branches(), ["numpy", "compiled"])
 
 
 @pytest.mark.parametrize("make", [two_branches, detector])

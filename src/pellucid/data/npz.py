@@ -9,16 +9,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.data.archive import open_archive
-from pellucid.data.damage import damage_of
 from pellucid.data.dataset import Dataset
-from pellucid.data.npy import read_npy
+from pellucid.data.named_arrays import read_arrays
 from pellucid.errors import DataError
 
 _SPLIT: Final = ("x_train", "y_train", "x_test", "y_test")
 _VALIDATION: Final = ("x_val", "y_val")
 _WHOLE: Final = ("images", "labels")
-_KEYS: Final = frozenset((*_SPLIT, *_VALIDATION, *_WHOLE, "classes"))
+_KEYS: Final = (*_SPLIT, *_VALIDATION, *_WHOLE, "classes")
 
 
 def read_npz(path: Path, *, test_fraction: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -46,7 +44,7 @@ def read_npz(path: Path, *, test_fraction: float, seed: int) -> tuple[Dataset, D
     DataError
         If the file is damaged, has other keys, or holds Python objects.
     """
-    arrays = _read(path)
+    arrays, names = read_arrays(path, _KEYS)
     classes = tuple(str(name) for name in arrays.get("classes", np.array([])).ravel())
     if all(key in arrays for key in _SPLIT):
         x_train, y_train, x_test, y_test = (arrays[key] for key in _SPLIT)
@@ -60,22 +58,8 @@ def read_npz(path: Path, *, test_fraction: float, seed: int) -> tuple[Dataset, D
         return whole.split(test_fraction, seed=seed)
     raise DataError(
         f"load: {str(path)!r} must have the keys {', '.join(_SPLIT)}, or images and "
-        f"labels; got {sorted(arrays)}."
+        f"labels; got {names}."
     )
-
-
-def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read the arrays that make a dataset."""
-    with open_archive(path) as archive, damage_of(path, "a whole .npz file"):
-        names = {
-            entry.filename.removesuffix(".npy"): entry for entry in archive.filelist
-        }
-        found = {}
-        for key in sorted(_KEYS & names.keys()):
-            entry = names[key]
-            with archive.open(entry) as stream:
-                found[key] = read_npy(stream, entry.file_size, f"{path}/{key}")
-        return found or dict.fromkeys(names, np.empty(0))
 
 
 def _dataset(

@@ -26,6 +26,8 @@ class SeveralDataset:
         One for each input of a network.
     labels : tuple of ndarray or None
         One for each output; None for an output that is not trained.
+    validation : SeveralDataset, optional
+        Validation data that belongs to this training data.
 
     Raises
     ------
@@ -35,6 +37,7 @@ class SeveralDataset:
 
     images: tuple[Array, ...]
     labels: tuple[Array | None, ...]
+    validation: SeveralDataset | None = None
 
     def __post_init__(self) -> None:
         given = [*self.images, *(a for a in self.labels if a is not None)]

@@ -17,9 +17,9 @@ from pellucid.exchange.packing import pack, unpack
 from pellucid.exchange.preprocess import preprocess_images
 from pellucid.exchange.runtimes import RUNTIMES, RuntimeMeasurement
 from pellucid.model import Model
-from pellucid.model.ports import has_several, prepare_inputs
+from pellucid.model.ports import prepare_inputs
 from pellucid.network import Network
-from pellucid.network.ports import require_single
+from pellucid.network.ports import has_several, require_single
 
 Array = npt.NDArray[Any]
 #: formats whose runtimes take and give several arrays

@@ -28,13 +28,14 @@ from pellucid.model.inputs import (
     check_examples,
     prepare_images,
 )
-from pellucid.model.ports import has_several, refuse_single
+from pellucid.model.ports import refuse_single
 from pellucid.model.several_fit import evaluate_several, fit_several
 from pellucid.model.streams import batches_of, fit_stream, predict_stream
 from pellucid.model.transfer import Freeze, adapt, name_classes, transfer
 from pellucid.model.weights import Weights
 from pellucid.network import Network, Preprocessing
 from pellucid.network.head import find_head
+from pellucid.network.ports import has_several
 from pellucid.objectives import (
     FormulaLoss,
     Loss,

@@ -35,11 +35,6 @@ class SeveralExamples(NamedTuple):
     sample_weight: Any
 
 
-def has_several(network: Network) -> bool:
-    """Whether a network has several inputs or several outputs."""
-    return len(network.inputs) > 1 or len(network.outputs) > 1
-
-
 def by_order(
     what: str, names: Names, given: Any, *, optional: bool = False
 ) -> tuple[Any, ...]:

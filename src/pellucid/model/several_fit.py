@@ -148,6 +148,13 @@ def fit_several(model: Model, request: FitRequest) -> History:
     train, validation = data, None
     if request.validation_data is not None:
         validation = as_several(model, request.validation_data, "validation_data")
+    elif isinstance(request.data, SeveralDataset) and request.data.validation:
+        if request.config.validation_split:
+            raise DataError(
+                "fit: validation_split must be 0 where the data has validation data of "
+                f"its own; got validation_split={request.config.validation_split}."
+            )
+        validation = as_several(model, request.data.validation, "validation_data")
     elif request.config.validation_split:
         share = request.config.validation_split
         rest, part = data.split_positions(share, seed=model.seed)

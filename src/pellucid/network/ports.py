@@ -83,6 +83,11 @@ def _check_unique(what: str, names: Sequence[str]) -> None:
             raise NetworkError(f"Network: {what} must be unique; got {name!r} twice.")
 
 
+def has_several(network: Network) -> bool:
+    """Whether a network has several inputs or several outputs."""
+    return len(network.inputs) > 1 or len(network.outputs) > 1
+
+
 def require_single(who: str, network: Network, *, sharing: bool = False) -> None:
     """Refuse a network of several inputs or outputs where there must be one of each.
 

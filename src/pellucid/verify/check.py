@@ -11,18 +11,14 @@ import numpy as np
 
 from pellucid.engines import Engine, Session, as_engine
 from pellucid.engines.numpy import NumpySession
+from pellucid.engines.ports import count_of, inputs_of, join
 from pellucid.engines.protocol import Array, State
 from pellucid.engines.state import initial_state
 from pellucid.errors import EngineError
 from pellucid.network import Network
-from pellucid.network.ports import require_single
-from pellucid.objectives import (
-    Adam,
-    Loss,
-    Optimizer,
-)
+from pellucid.objectives import Adam, Optimizer
 from pellucid.verify import lockstep, updates
-from pellucid.verify.examples import Examples, default_loss, load_examples
+from pellucid.verify.examples import Examples, LossChoice, choose_loss, load_examples
 from pellucid.verify.lockstep import (
     KINDS,
     Batch,
@@ -48,7 +44,7 @@ def check_parity(
     engines: Sequence[str | Engine],
     *,
     weights: Mapping[str, Array] | None = None,
-    loss: Loss | None = None,
+    loss: LossChoice = None,
     optimizer: Optimizer | None = None,
     examples: Examples | None = None,
     steps: int = 50,
@@ -67,8 +63,9 @@ def check_parity(
         Two at least, each once.
     weights : mapping of weight name to ndarray, optional
         Where to begin; drawn from the seed if left out.
-    loss : Loss, optional
-        Cross-entropy, or half the squared error for one output, if left out.
+    loss : Loss or mapping of str to Loss, optional
+        Of several outputs one for each that is trained. Cross-entropy, or half the
+        squared error for one column, of every output, if left out.
     optimizer : Optimizer, optional
         ``Adam(1e-3)`` if left out.
     examples : Examples, optional
@@ -109,15 +106,18 @@ def check_parity(
     >>> report.passes
     True
     """
-    require_single("verify", network)
     chosen = _select_engines(engines)
-    how = loss or default_loss(network)
+    how = choose_loss(network, loss)
     update = optimizer or Adam(1e-3)
     state = initial_state(network, seed=seed, dtype="float32")
     state |= {f"weights/{name}": array for name, array in (weights or {}).items()}
     data = examples or load_examples(network, how, seed=seed)
     batches = [
-        Batch(images.astype(dtype), labels, update.learning_rate)
+        Batch(
+            join([x.astype(dtype) for x in inputs_of(network, images)]),
+            labels,
+            update.learning_rate,
+        )
         for images, labels in data.batches(steps, batch_size, seed)
     ]
     made: dict[str, Any] = {"state": state, "loss": how, "optimizer": update}
@@ -146,7 +146,7 @@ def check_parity(
         engines=tuple(chosen),
         pairs=lab.pairs,
         steps=steps,
-        batch_size=len(batches[0].labels),
+        batch_size=count_of(network, batches[0].images),
         activations=kinds["activations"],
         gradients=kinds["gradients"],
         weights=kinds["weights"],

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from pellucid.engines.dropout import masks_for
-from pellucid.engines.loss_input import loss_node
 from pellucid.engines.numpy import NumpySession
 from pellucid.engines.numpy.layers import Mode, run
+from pellucid.engines.ports import inputs_of, labels_of, loss_terms
+from pellucid.engines.protocol import Arrays
 from pellucid.explain.values import Array, Position
 from pellucid.network import Network, Weight
 from pellucid.network.layers import Input
-from pellucid.network.ports import require_single
 from pellucid.objectives import Loss
-from pellucid.verify.examples import default_loss, draw_labels
+from pellucid.verify.examples import LossChoice, choose_loss, draw_examples
 from pellucid.verify.nonsmooth import Branches, count_differences, find_branches
 
 #: of each array's error, relative to its largest derivative: rounding of the loss
@@ -87,7 +87,7 @@ def check_gradients(
     network: Network,
     *,
     weights: Mapping[str, Array] | None = None,
-    loss: Loss | None = None,
+    loss: LossChoice = None,
     samples: int | None = None,
     seed: int = 0,
     tolerance: float = TOLERANCE,
@@ -101,8 +101,9 @@ def check_gradients(
         In training mode: batch statistics, dropout with fixed masks.
     weights : mapping of weight name to ndarray, optional
         Where to differentiate; freshly drawn ones, if left out.
-    loss : Loss, optional
-        Cross entropy, or half the squared error for one output, if left out.
+    loss : Loss or mapping of str to Loss, optional
+        Of several outputs one for each that is trained. Cross entropy, or half the
+        squared error for one column, of every output, if left out.
     samples : int, optional
         Entries of each array, drawn by the seed. All of a network of up to 2,000
         parameters, else 200, or 5 from 10 million multiply-adds per image on.
@@ -130,12 +131,12 @@ def check_gradients(
     >>> check_gradients(zoo("xor-one-hidden")).passes
     True
     """
-    require_single("verify", network)
-    chosen = loss or default_loss(network)
+    chosen = choose_loss(network, loss)
     start = network.initial_weights(seed, "float64")
     if weights is not None:
         start = {n: np.array(weights[n], np.float64) for n in start}
-    images, labels = _draw_examples(network, chosen, seed)
+    random = np.random.default_rng(seed)
+    images, labels = draw_examples(network, chosen, _IMAGES, random)
     session = NumpySession(
         network,
         state={f"weights/{name}": array for name, array in start.items()},
@@ -163,13 +164,6 @@ def check_gradients(
     )
 
 
-def _draw_examples(network: Network, loss: Loss, seed: int) -> tuple[Array, Array]:
-    """Draw images in [−1, 1] and labels that fit the loss."""
-    random = np.random.default_rng(seed)
-    images = random.uniform(-1, 1, (_IMAGES, *network.input_shape))
-    return images, draw_labels(loss, (_IMAGES, *network.output_shape), random)
-
-
 def _sample_entries(
     network: Network, weight: Weight, samples: int | None, seed: int
 ) -> list[Position]:
@@ -190,30 +184,31 @@ class _Probe:
         network: Network,
         weights: dict[str, Array],
         loss: Loss,
-        images: Array,
-        labels: Array,
+        images: Arrays,
+        labels: Arrays,
     ) -> None:
-        self._network, self._weights, self._loss = network, weights, loss
-        self._labels = labels
-        self._head = loss_node(network, loss)
+        self._network, self._weights = network, weights
+        self._terms = loss_terms(network, loss)
+        self._labels = labels_of(network, labels)
         self._masks = masks_for(
-            network, seed=0, step=0, indices=np.arange(len(images)), dtype=np.float64
+            network, seed=0, step=0, indices=np.arange(_IMAGES), dtype=np.float64
         )
-        self._found: dict[str, Array] = {network.inputs[0]: images}
-        self._found = self._outputs(network.inputs[0])
+        inputs = inputs_of(network, images)
+        self._found = dict(zip(network.inputs, inputs, strict=True))
+        self._found = self._outputs(set(network.inputs))
 
-    def _outputs(self, changed: str) -> dict[str, Array]:
-        """Return every node's output, after something in one node has changed."""
-        found, stale = dict(self._found), {changed}
+    def _outputs(self, changed: set[str]) -> dict[str, Array]:
+        """Return every node's output, after something in some nodes has changed."""
+        found, stale = dict(self._found), set(changed)
         for node in self._network.nodes:
             if isinstance(node.layer, Input):
                 continue
-            if node.name != changed and not stale.intersection(node.inputs):
+            if node.name not in changed and not stale.intersection(node.inputs):
                 continue
             stale.add(node.name)
             inputs = tuple(found[source] for source in node.inputs)
             specs = node.layer.weights(*self._network.input_shapes(node))
-            mine = {s.role: self._weights[f"{node.name}.{s.role}"] for s in specs}
+            mine = {s.role: self._weights[f"{node.owner}.{s.role}"] for s in specs}
             mode = Mode(True, self._masks.get(node.name))
             found[node.name] = run(node.layer, inputs, mine, mode).output
         return found
@@ -222,15 +217,23 @@ class _Probe:
         """Return the central difference, or None where a kink lies between."""
         array: Any = self._weights[weight.name]
         kept = array[at]
+        places = {n.name for n in self._network.nodes if n.owner == weight.node}
         sides: list[tuple[float, Branches]] = []
         for value in (kept + h, kept - h):
             array[at] = value
-            found = self._outputs(weight.node)
-            loss, _ = self._loss.value_and_grad(found[self._head], self._labels)
-            sides.append((loss, find_branches(self._network, found)))
+            found = self._outputs(places)
+            sides.append((self._loss(found), find_branches(self._network, found)))
         array[at] = kept
         (above, one), (below, other) = sides
         return None if count_differences(one, other) else (above - below) / (2 * h)
+
+    def _loss(self, found: Mapping[str, Array]) -> float:
+        """Return the loss, the weighted sum of the outputs' losses."""
+        return sum(
+            term.weight
+            * term.loss.value_and_grad(found[term.node], self._labels[term.index])[0]
+            for term in self._terms
+        )
 
 
 def _check_weight(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.engines import Session
-from pellucid.engines.protocol import Array, State
+from pellucid.engines.protocol import Array, Arrays, State
 from pellucid.network import Network
 from pellucid.objectives import Optimizer
 from pellucid.verify import updates
@@ -58,8 +58,8 @@ class Residual:
 class Batch:
     """What a step is given: images, labels and learning rate."""
 
-    images: Array
-    labels: Array
+    images: Arrays
+    labels: Arrays
     learning_rate: float
 
 
