@@ -14,6 +14,7 @@ from pellucid.engines.numpy.layers import Mode, run
 from pellucid.network import ZOO, Node
 
 STEP = 1e-6
+DEEP = 20  # nodes, from which a sample of them is looked at
 SMOOTHED = objectives.CrossEntropy(label_smoothing=0.1)
 
 #: a network, the loss whose gradient is shown, and the label
@@ -68,17 +69,51 @@ def loss_value(model: pl.Model, found: dict, node: str, label: int) -> float:
     return float(-np.mean(labels * np.log(p) + (1 - labels) * np.log(1 - p)))
 
 
+@pytest.mark.parametrize("name", ["lenet5", "mnist-torch"])
+def test_the_softmax_after_the_logits_and_its_loss_are_right(name):
+    model = drawn(pl.zoo(name), objectives.CrossEntropy())
+    x = np.random.default_rng(4).random((1, *model.network.input_shape))
+    logits = model.predict(x)[0]
+    p = np.exp(logits - logits.max())
+    p /= p.sum()
+    for label in (0, 7):
+        lost = explain.arithmetic(model, x, "loss", label=label)
+        assert lost.value == pytest.approx(-np.log(p[label]), rel=1e-9)
+        loss = explain.derivative(model, x, "loss", label=label)
+        for k in (label, 3):
+            sides = []
+            for step in (STEP, -STEP):
+                moved = p.copy()
+                moved[k] += step
+                sides.append(-np.log(moved[label]))
+            numeric = (sides[0] - sides[1]) / (2 * STEP)
+            assert loss.inputs[k].value == pytest.approx(numeric, rel=1e-6)
+            shown = explain.derivative(model, x, "softmax", (k,), label=label)
+            assert shown.reaches == pytest.approx(numeric, rel=1e-6)
+            softmax = explain.arithmetic(model, x, "softmax", (k,))
+            for m in (label, 5):
+                sides = []
+                for step in (STEP, -STEP):
+                    z = logits.copy()
+                    z[m] += step
+                    e = np.exp(z - z.max())
+                    sides.append(e[k] / e.sum())
+                numeric = (sides[0] - sides[1]) / (2 * STEP)
+                assert softmax.terms[m].slope == pytest.approx(numeric, abs=1e-8)
+
+
 def looked_at(network: pl.Network) -> list[Node]:
     """Return all nodes; of a deep network each kind's first, and the last ones."""
-    if len(network.nodes) < 20:
+    if len(network.nodes) < DEEP:
         return list(network.nodes)
     first = {type(node.layer): node for node in reversed(network.nodes)}
     return [*first.values(), *network.nodes[-3:]]
 
 
-def places(output: np.ndarray) -> list[tuple[int, ...]]:
-    """Return where an output is largest, and a place drawn."""
-    chosen = {int(output.argmax()), int(np.random.default_rng(5).integers(output.size))}
+def places(output: np.ndarray, *, is_deep: bool = False) -> list[tuple[int, ...]]:
+    """Return a place drawn and, unless the network is deep, where it is largest."""
+    drawn = int(np.random.default_rng(5).integers(output.size))
+    chosen = {drawn} if is_deep else {drawn, int(output.argmax())}
     return [tuple(map(int, np.unravel_index(n, output.shape))) for n in chosen]
 
 
@@ -108,7 +143,8 @@ def test_the_gradient_of_the_loss_is_right_at_every_node(name, loss, label):
     x = np.random.default_rng(4).random((1, *model.network.input_shape))
     found = model.activations(x)
     for node in looked_at(model.network):
-        for at in places(found[node.name][0]):
+        is_deep = len(model.network.nodes) >= DEEP
+        for at in places(found[node.name][0], is_deep=is_deep):
 
             def end(copy_element, node=node.name):
                 return loss_value(model, copy_element, node, label)
@@ -123,7 +159,8 @@ def test_the_gradient_of_an_output_is_right_at_every_node(name):
     x = np.random.default_rng(4).random((1, *network.input_shape))
     found, k = model.activations(x), network.output_shape[-1] - 1
     for node in looked_at(network):
-        for at in places(found[node.name][0]):
+        is_deep = len(model.network.nodes) >= DEEP
+        for at in places(found[node.name][0], is_deep=is_deep):
 
             def end(copy_element):
                 return float(copy_element[network.outputs[0]][0, k])

@@ -29,7 +29,11 @@ def explain(
     ],
     node: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--node", help="The node to explain.", show_default=False),
+        typer.Option(
+            "--node",
+            help="The node to explain; also softmax, and loss with --label.",
+            show_default=False,
+        ),
     ] = None,
     at: Annotated[
         Optional[str],  # noqa: UP045
@@ -105,6 +109,7 @@ def explain(
     pellucid explain mnist-torch test:0 --node conv2d --at 5,7,3
     pellucid explain mnist-torch test:0 --node conv2d --at 5,7,3 --gradient --label 7
     pellucid explain mnist-torch test:0 --node dense_1 --at 7 --all
+    pellucid explain mnist-torch test:0 --node loss --label 7
     pellucid explain mnist-torch test:0 --attribution grad-cam --class 7
     pellucid explain mnist-torch test:0 --weight conv2d.weight[2,2,0,7] --label 7
     """
@@ -162,7 +167,8 @@ def explain(
         return
     if picture is not None:
         raise NetworkError("explain: --picture must go without --node; got both.")
-    if not gradient and (of_class is not None or label is not None):
+    is_loss = node == "loss" and of_class is None  # whose value a label decides
+    if not gradient and not is_loss and (of_class is not None or label is not None):
         raise NetworkError(
             "explain: --class and --label must go with --gradient where --node is "
             "given; got no --gradient."
@@ -172,7 +178,8 @@ def explain(
         pixels,
         node,
         _parse_position(at),
-        ends={"of_class": of_class, "label": label} if gradient else None,
+        ends={"of_class": of_class, "label": label},
+        has_gradient=gradient,
         shows_all=None if json else everything,
     )
     if json:
@@ -223,7 +230,8 @@ def _explain_element(
     node: str,
     at: tuple[int, ...] | None,
     *,
-    ends: dict[str, int | None] | None,
+    ends: dict[str, int | None],
+    has_gradient: bool,
     shows_all: bool | None,
 ) -> dict[str, Any]:
     """Explain one element; print text unless ``shows_all`` is None."""
@@ -234,11 +242,11 @@ def _explain_element(
         derivative_text,
     )
 
-    shown = arithmetic(model, pixels, node, at)
+    shown = arithmetic(model, pixels, node, at, label=ends["label"])
     document: dict[str, Any] = {"arithmetic": shown.to_json()}
     if shows_all is not None:
         answer(arithmetic_text(shown, shows_all=shows_all))
-    if ends is not None:
+    if has_gradient:
         slope = derivative(model, pixels, node, shown.at, **ends)
         document["derivative"] = slope.to_json()
         if shows_all is not None:

@@ -10,6 +10,7 @@ from pellucid.engines.integer_networks import refuse_integers
 from pellucid.errors import DataError, NetworkError
 from pellucid.explain.layers import CALCULATIONS
 from pellucid.explain.layers.sums import show
+from pellucid.explain.loss_nodes import LOSS, explain_loss, reaching
 from pellucid.explain.values import (
     Arithmetic,
     Array,
@@ -48,7 +49,12 @@ def one_image(model: Model, image: npt.ArrayLike) -> Array:
 
 
 def arithmetic(
-    model: Model, image: npt.ArrayLike, node: str, at: Position | None = None
+    model: Model,
+    image: npt.ArrayLike,
+    node: str,
+    at: Position | None = None,
+    *,
+    label: int | None = None,
 ) -> Arithmetic:
     """Show how one number of one node comes about, in inference.
 
@@ -59,9 +65,12 @@ def arithmetic(
     image : array, shape of the network's input, uint8 or float
         What the network looks at.
     node : str
-        Name of the node.
+        Name of the node. After a network's logits also ``softmax`` or ``sigmoid``,
+        and after every network ``loss``.
     at : tuple of int, optional
         Place in the node's output; where it is largest, if left out.
+    label : int, optional
+        The right class (or one label, or the value), which ``loss`` needs.
 
     Returns
     -------
@@ -86,10 +95,38 @@ def arithmetic(
     (9, 'sum of products')
     """
     pixels = one_image(model, image)
-    chosen = model.network.node(node)
-    found = {name: a[0] for name, a in model.activations(pixels).items()}
+    model = reaching(model, node)
+    found = model.activations(pixels)
+    return arithmetic_of(model, pixels, found, node, at, label=label)
+
+
+def arithmetic_of(
+    model: Model,
+    pixels: Array,
+    activations: Activations,
+    node: str,
+    at: Position | None = None,
+    *,
+    label: int | None = None,
+) -> Arithmetic:
+    """Show one number's arithmetic where the activations are known.
+
+    Parameters
+    ----------
+    model : Model
+        As `reaching` returns it.
+    pixels : ndarray, shape (1, …)
+        What the network looks at.
+    activations : dict of str to ndarray
+        Each node's output, (1, …).
+    node, at, label
+        As in `arithmetic`.
+    """
+    if node == LOSS and LOSS not in activations:
+        return explain_loss(model, activations, label)
+    found = {name: a[0] for name, a in activations.items()}
     place = resolve_position(found[node], node, at)
-    return _explain_element(model, chosen, place, found, pixels[0])
+    return _explain_element(model, model.network.node(node), place, found, pixels[0])
 
 
 def resolve_position(output: Array, node: str, at: Position | None) -> Position:

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.engines.loss_input import loss_node
-from pellucid.errors import NetworkError
 from pellucid.explain.absorbed import absorbed_gradient
 from pellucid.explain.arithmetic import arithmetic, one_image
 from pellucid.explain.chosen_output import choose_output
@@ -20,17 +18,9 @@ from pellucid.explain.float_session import (
     float64_weights,
     float_input,
 )
+from pellucid.explain.loss_nodes import LOSS, labelled_loss, reaching
 from pellucid.explain.values import Arithmetic, Array, Position
 from pellucid.model import Model
-from pellucid.objectives import LOSSES, CrossEntropy, Loss
-
-#: what the label's loss is where the model has none
-_USUAL_LOSSES = {
-    "classes": "cross_entropy",
-    "binary": "binary_cross_entropy",
-    "labels": "binary_cross_entropy",
-    "regression": "mse",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,19 +138,41 @@ def derivative(
     NetworkError
         If node, place, class or label do not exist.
     """
-    shown = arithmetic(model, image, node, at)
+    model = reaching(model, node)
+    shown = arithmetic(model, image, node, at, label=label)
     end = pull_back_end(model, image, of_class=of_class, label=label)
+    return derivative_of(model, shown, end)
+
+
+def derivative_of(model: Model, shown: Arithmetic, end: EndGradients) -> Derivative:
+    """Return the derivative at an element whose arithmetic is known.
+
+    Parameters
+    ----------
+    model : Model
+        The one that both are of.
+    shown : Arithmetic
+        What `arithmetic` returned.
+    end : EndGradients
+        What `pull_back_end` returned.
+    """
+    node, network = shown.node, model.network
     reaches = float(end.node_gradients[node][0][shown.at])
+    is_loss = node == LOSS and LOSS not in network.shapes
+    followers = () if is_loss else tuple(n.name for n in network.consumers[node])
+    reads_it = LOSS in end.node_gradients and node == network.outputs[0]
     return Derivative(
         node=node,
         at=shown.at,
         of=end.of,
         of_value=end.value,
-        comes_from=tuple(n.name for n in model.network.consumers[node]),
+        comes_from=(*followers, LOSS) if reads_it else followers,
         reaches=reaches,
         inputs=_input_shares(shown, reaches, end.node_gradients),
-        parameters=_parameter_shares(
-            shown, model.network.node(node).owner, reaches, end.weight_gradients
+        parameters=()
+        if is_loss
+        else _parameter_shares(
+            shown, network.node(node).owner, reaches, end.weight_gradients
         ),
     )
 
@@ -216,6 +228,8 @@ def pull_back_end(
     grad_nodes, grads = session.pull_back(x, {end.node: end.grad}, training=False)
     if end.absorbed is not None:
         grad_nodes[model.network.outputs[0]] = end.absorbed()
+    if label is not None:
+        grad_nodes.setdefault(LOSS, np.ones(1))
     return EndGradients(
         of=end.of,
         value=end.value,
@@ -245,28 +259,13 @@ def _target(
 
 def _loss_target(model: Model, found: dict[str, Array], label: int) -> _Target:
     """Return the loss of an example with that label."""
-    meaning = model.output_meaning
-    values = found[model.network.outputs[0]]
-    loss: Loss = model.loss or LOSSES[_USUAL_LOSSES[meaning.kind]]()
-    head = loss_node(model.network, loss)
-    if meaning.kind == "regression":
-        if values.size != 1:
-            raise NetworkError(
-                "explain: a label must be a class, or the value of a single output; "
-                f"got label {label} for {values.size} values."
-            )
-        labels = np.full_like(values, label)
-    else:
-        chosen = choose_output(model, values[0], label)
-        labels = np.maximum(chosen.gradient(values), 0)
-        takes_columns = loss.name in LOSSES and not isinstance(loss, CrossEntropy)
-        if meaning.kind == "classes" and not takes_columns:
-            labels = np.array([chosen.index])
-    value, grad = loss.value_and_grad(found[head], labels)
-    is_absorbed = head != model.network.outputs[0]
-    absorbed = functools.partial(absorbed_gradient, loss, values, labels)
-    of = f"{loss.name} with label {label}"
-    return _Target(of, value, head, grad, absorbed if is_absorbed else None)
+    output = model.network.outputs[0]
+    of = labelled_loss(model, found[output], label)
+    value, grad = of.value_and_grad(found)
+    absorbed = functools.partial(absorbed_gradient, of.loss, found[output], of.labels)
+    name = f"{of.loss.name} with label {label}"
+    is_absorbed = of.head != output
+    return _Target(name, value, of.head, grad, absorbed if is_absorbed else None)
 
 
 def _input_shares(

@@ -56,6 +56,8 @@ def _arithmetic_lines(shown: Arithmetic, shows_all: bool) -> Iterator[str]:
 
 def format_element(name: str, at: Position | None) -> str:
     """Return ``conv2d[5,7,3]``."""
+    if at == ():
+        return name
     return "padding" if at is None else f"{name}[{','.join(map(str, at))}]"
 
 

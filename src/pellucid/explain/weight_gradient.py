@@ -127,6 +127,25 @@ def weight_gradient(
     """
     name, at = _parse(model.network, weight)
     end = pull_back_end(model, image, of_class=of_class, label=label)
+    return weight_gradient_of(model, name, at, end)
+
+
+def weight_gradient_of(
+    model: Model, name: str, at: Position, end: EndGradients
+) -> WeightGradient:
+    """Return the gradient of one weight where all gradients are known.
+
+    Parameters
+    ----------
+    model : Model
+        The one that the gradients are of.
+    name : str
+        The array, as in ``conv2d.weight``.
+    at : tuple of int
+        Its element.
+    end : EndGradients
+        What `pull_back_end` returned.
+    """
     if name not in end.weight_gradients:
         raise NetworkError(
             f"explain: --weight must be an array that is trained; got {name}, which is "

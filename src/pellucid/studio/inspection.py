@@ -124,13 +124,14 @@ def explain_element(model: Model, image: str, node: str, at: list[int] | None) -
     shown = arithmetic(model, decode(model, image), node, place).to_json()
     if takes_pictures(model.network):
         shown["field"] = field(model.network, node, tuple(shown["at"]))
-    _shorten(shown)
+    shorten(shown)
     for follower in shown["then"]:
-        _shorten(follower)
+        shorten(follower)
     return shown
 
 
-def _shorten(shown: dict[str, Any]) -> None:
+def shorten(shown: dict[str, Any]) -> None:
+    """Keep the largest terms of an element's arithmetic, and the others' sum."""
     terms = sorted(shown["terms"], key=lambda term: -abs(term["value"]))
     rest = terms[_MOST_TERMS:]
     shown["left_out"] = {"count": len(rest), "sum": sum(t["value"] for t in rest)}

@@ -30,9 +30,11 @@ from pellucid.studio.schemas import (
     NodeRequest,
     ScriptRequest,
     Values,
+    WalkRequest,
 )
 from pellucid.studio.shared_model import SharedModel
 from pellucid.studio.studio import Studio
+from pellucid.studio.walk import walk
 
 
 class _Finite(JSONResponse):
@@ -152,6 +154,10 @@ def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
     async def derivative(body: ElementGradientRequest) -> Any:
         place = (body.image, body.node, body.at, body.of_class)
         return await bench.ask_aside(inspection.trace_gradient, *place)
+
+    @routes.post("/studio/walk")
+    async def guided_walk(body: WalkRequest) -> dict[str, Any]:
+        return await bench.ask_aside(walk, body.image, body.label)
 
     @routes.post("/studio/map")
     async def pixels_that_matter(body: MapRequest) -> dict[str, Any]:

@@ -62,6 +62,12 @@ class MapRequest(ImageRequest):
     of_class: int | None = None
 
 
+class WalkRequest(ImageRequest):
+    """An image, and its right answer; the network's own where it is left out."""
+
+    label: int | None = None
+
+
 class ComparisonRequest(ImageRequest):
     """An image, and the engine that looks at it."""
 

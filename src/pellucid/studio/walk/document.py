@@ -1,0 +1,220 @@
+"""A walk as JSON: stops forward, the loss, gradients back, a weight's update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.errors import NetworkError
+from pellucid.explain.arithmetic import arithmetic_of, one_image
+from pellucid.explain.derivative import EndGradients, derivative_of, pull_back_end
+from pellucid.explain.loss_nodes import LOSS, probability_node, reaching
+from pellucid.explain.values import Arithmetic, Array
+from pellucid.model import Model
+from pellucid.network.receptive_field import field
+from pellucid.studio.images import decode, encode, levels, takes_pictures
+from pellucid.studio.inspection import shorten
+from pellucid.studio.verdict import names_of
+from pellucid.studio.walk.learning import choose_weight, updates, weight_document
+from pellucid.studio.walk.thread import choose_stops, follow, followed
+from pellucid.studio.walk.window import sliding_window
+
+_MOST_UNITS = 400  # of a vector that is painted
+_PATCH = 9  # pixels of a side that are written as numbers
+
+
+def walk(model: Model, image: str, label: int | None) -> dict[str, Any]:
+    """Return the walk of an image through the network and back.
+
+    Parameters
+    ----------
+    model : Model
+        What is shown.
+    image : str
+        As the page holds it.
+    label : int or None
+        The right answer; None: what the network says.
+
+    Returns
+    -------
+    dict
+        In float64 by the numpy engine. ``stops`` from the input on; ``loss``,
+        ``backward``, ``weight`` and ``learning`` are None where the output is not one
+        number for each class.
+    """
+    given = decode(model, image)
+    pixels = one_image(model, given)
+    says_label = label is None
+    first = probability_node(model)
+    whole = model if first is None else reaching(model, first.name)
+    label = _likely(whole, pixels) if label is None else label
+    has_loss = len(whole.network.output_shape) == 1 and label is not None
+    end = (
+        pull_back_end(whole, pixels, of_class=None, label=label if has_loss else None)
+        if has_loss
+        else None
+    )
+    activations = end.activations if end else _activations(whole, pixels)
+    unit = label if label is not None and label < whole.network.output_shape[-1] else 0
+    thread = follow(whole, pixels, activations, unit)
+    chosen = choose_stops(thread)
+    values = {name: array[0] for name, array in activations.items()}
+    found: dict[str, Any] = {
+        "names": names_of(model),
+        "kind": model.output_meaning.kind,
+        "label": label,
+        "is_own_answer": says_label,
+        "pixels": _patch(given, thread[0]),
+        "nodes": len(whole.network.nodes),
+        "thread": [shown.node for shown in thread],
+        "stops": [_stop(whole, thread, place, values, end) for place in chosen],
+    }
+    return {**found, **_back(whole, pixels, thread, label, end)}
+
+
+def _likely(model: Model, pixels: Array) -> int | None:
+    """Return the class that the network names; None where there is none."""
+    meaning = model.output_meaning
+    if meaning.is_per_pixel:
+        return None
+    output = model.predict(pixels)
+    if meaning.kind == "regression":
+        return int(np.rint(output[0, 0])) if output.size == 1 else None
+    if meaning.kind == "labels":
+        return int(output[0].argmax())
+    return int(meaning.predict(output).ravel()[0])
+
+
+def _activations(model: Model, pixels: Array) -> dict[str, Array]:
+    """Return each node's output in float64 where there is no loss to go back from."""
+    from pellucid.explain.float_session import (
+        float64_session,
+        float64_weights,
+        float_input,
+    )
+
+    session = float64_session(model, float64_weights(model))
+    return session.activations(float_input(model, pixels))
+
+
+def _patch(given: Array, entry: Arithmetic) -> dict[str, Any]:
+    """Return the image's own numbers around the followed pixel."""
+    if given.ndim != 3:
+        return {"values": given.ravel()[:64].tolist(), "from": [0], "shape": []}
+    row, column, channel = entry.at
+    height, width, _ = given.shape
+    top = min(max(0, row - _PATCH // 2), max(0, height - _PATCH))
+    left = min(max(0, column - _PATCH // 2), max(0, width - _PATCH))
+    part = given[top : top + _PATCH, left : left + _PATCH, channel]
+    return {
+        "values": part.tolist(),
+        "from": [top, left],
+        "shape": list(given.shape),
+        "image": encode(given),
+    }
+
+
+def _stop(
+    model: Model,
+    thread: tuple[Arithmetic, ...],
+    place: int,
+    values: dict[str, Array],
+    end: EndGradients | None,
+) -> dict[str, Any]:
+    """Return one element's arithmetic, its map, and what its gradient is."""
+    shown = thread[place]
+    output = values[shown.node]
+    term = followed(shown)
+    document = shown.to_json()
+    document.pop("then")
+    shorten(document)
+    document |= {
+        "shape": list(output.shape),
+        "inputs": list(model.network.node(shown.node).inputs),
+        "follows": None if term is None else {"source": term.source, "at": term.at},
+        "map": _map(output, shown.at),
+        "is_below_zero": int((output < 0).sum()),
+        "is_zero": int((output == 0).sum()),
+        "field": None,
+        "window": None,
+        "gradient": None,
+    }
+    if takes_pictures(model.network) and shown.node in model.network.shapes:
+        document["field"] = field(model.network, shown.node, shown.at)
+    if len(shown.at) == 3 and end is not None:
+        document["window"] = sliding_window(model.network, shown, values, end.weights)
+    if end is not None:
+        document["gradient"] = _gradient(model, shown, end)
+    return document
+
+
+def _map(output: Array, at: tuple[int, ...]) -> dict[str, Any]:
+    """Return the element's channel, or the vector's beginning, to paint."""
+    if output.ndim == 3:
+        return levels(output[:, :, at[-1]])
+    flat = output.reshape(-1)
+    start = min(max(0, at[-1] - _MOST_UNITS // 2), max(0, flat.size - _MOST_UNITS))
+    return {**levels(flat[start : start + _MOST_UNITS]), "from": start}
+
+
+def _gradient(model: Model, shown: Arithmetic, end: EndGradients) -> dict[str, Any]:
+    """Return how the loss reacts to an element, and through which term it goes on."""
+    found = derivative_of(model, shown, end)
+    term = followed(shown)
+    onward = next(
+        (
+            share
+            for share in found.inputs
+            if term is not None and (share.name, share.at) == (term.source, term.at)
+        ),
+        None,
+    )
+    return {
+        "reaches": found.reaches,
+        "comes_from": list(found.comes_from),
+        "slope": None if onward is None else onward.slope,
+        "share": None if onward is None else onward.value,
+        "total": None if onward is None else onward.total,
+        "map": _map(end.node_gradients[shown.node][0], shown.at),
+    }
+
+
+def _back(
+    model: Model,
+    pixels: Array,
+    thread: tuple[Arithmetic, ...],
+    label: int | None,
+    end: EndGradients | None,
+) -> dict[str, Any]:
+    """Return the loss, the gradient of the logits, one weight and its updates."""
+    found: dict[str, Any] = {"loss": None, "logits": None, "weight": None}
+    if end is None or label is None:
+        return {**found, "learning": None}
+    try:
+        loss = arithmetic_of(model, pixels, end.activations, LOSS, label=label)
+    except NetworkError as error:  # a formula of another kind: its value stands
+        found["loss"] = {"value": end.value, "words": str(error)}
+    else:
+        found["loss"] = loss.to_json()
+    output = model.network.outputs[0]
+    found["output"] = {
+        "node": output,
+        "values": end.activations[output][0].tolist(),
+        "gradient": end.node_gradients[output][0].tolist(),
+    }
+    before = model.network.node(output).inputs[:1]
+    if before and model.network.shapes[before[0]] == model.network.shapes[output]:
+        found["logits"] = {
+            "node": before[0],
+            "values": end.activations[before[0]][0].tolist(),
+            "gradient": end.node_gradients[before[0]][0].tolist(),
+        }
+    weight = choose_weight(model, thread, end)
+    if weight is None:
+        return {**found, "learning": None}
+    return {
+        **found,
+        "weight": weight_document(model, weight, end),
+        "learning": updates(model, pixels, label, weight, end),
+    }
