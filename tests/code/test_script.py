@@ -644,6 +644,7 @@ def test_data_that_no_script_reads_is_refused() -> None:
     ("framework", "change", "message"),
     [
         ("torch", {"schedule": {"name": "on_plateau"}}, "schedule must be one of"),
+        ("jax", {"optimizer": {"name": "nadam"}}, "optimizer must be one of sgd, rms"),
         ("torch", {"augment": {"rotate": 10}}, "augment must be flip, crop and shift"),
         (
             "torch",

@@ -569,6 +569,10 @@ def test_cross_entropy_after_softmax_does_not_saturate(
     assert session.predict(images).sum() == pytest.approx(1.0)
 
 
+GROUPS = (
+    obj.ParameterGroup("conv", rate_factor=0.1, weight_decay=0.0),
+    obj.ParameterGroup(roles=("bias", "offset"), rate_factor=3.0, weight_decay=0.2),
+)
 OPTIMIZERS: dict[str, obj.Optimizer] = {
     "sgd": obj.SGD(0.1),
     "sgd, decay": obj.SGD(0.1, weight_decay=0.1),
@@ -584,6 +588,12 @@ OPTIMIZERS: dict[str, obj.Optimizer] = {
     ),
     "adam without memory": obj.Adam(0.01, beta1=0.0, beta2=0.0),
     "adamw": obj.AdamW(0.01, weight_decay=0.3),
+    "nadam, decay": obj.NAdam(0.01, weight_decay=0.05),
+    "adagrad": obj.Adagrad(0.05, weight_decay=0.05),
+    "adamw, groups": obj.AdamW(0.01, weight_decay=0.3, groups=GROUPS),
+    "momentum, groups, clipped": obj.SGD(
+        0.1, momentum=0.9, weight_decay=0.1, clip_norm=0.05, groups=GROUPS
+    ),
     "sgd, clipped": obj.SGD(0.1, momentum=0.9, clip_norm=0.05),
     "adam, clipped, decay": obj.Adam(0.01, clip_norm=0.05, weight_decay=0.1),
     "adamw, clip norm not reached": obj.AdamW(0.01, clip_norm=1e6),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -66,6 +67,59 @@ def test_adam_is_algorithm_1() -> None:
     assert steps(pl.Adam()) == pytest.approx(adam(), rel=1e-12)
 
 
+def test_nadam_and_adagrad_are_pytorchs_formulas() -> None:
+    torch = pytest.importorskip("torch")
+    cases = [
+        (pl.NAdam(weight_decay=0.1), torch.optim.NAdam, {"weight_decay": 0.1}),
+        (pl.Adagrad(weight_decay=0.1), torch.optim.Adagrad, {"weight_decay": 0.1}),
+    ]
+    for ours, kind, options in cases:
+        w = torch.tensor([W], dtype=torch.float64, requires_grad=True)
+        theirs = kind([w], lr=0.1, **options)
+        for g, rate in zip(G, RATES, strict=True):
+            w.grad = torch.tensor([g], dtype=torch.float64)
+            theirs.param_groups[0]["lr"] = rate
+            theirs.step()
+        assert steps(ours) == pytest.approx(w.item(), rel=1e-6)
+
+
+def test_nadam_is_keras_formula_with_its_momentum_decay() -> None:
+    m = v = 0.0
+    product, w = 1.0, W
+    for t, (g, rate) in enumerate(zip(G, RATES, strict=True), 1):  # keras Nadam
+        here, following = (0.9 * (1 - 0.5 * 0.96**i) for i in (t, t + 1))
+        product *= here
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        m_hat = following * m / (1 - product * following)
+        m_hat += (1 - here) * g / (1 - product)
+        w -= rate * m_hat / (math.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    assert steps(pl.NAdam(momentum_decay=1.0)) == pytest.approx(w, rel=1e-9)
+
+
+def test_a_products_end_is_one() -> None:
+    long = pl.NAdam().momentum_products()
+    assert 50 < len(long) < 200
+    assert pl.NAdam().scalars(1.0, 10**9) == pytest.approx((0.1, 9.0, 1.0))
+
+
+def test_groups_have_their_own_rate_and_decay() -> None:
+    group = pl.ParameterGroup("a", rate_factor=0.5, weight_decay=0.0)
+    sgd = pl.SGD(0.1, weight_decay=0.3, groups=[group])
+    assert steps(sgd) == pytest.approx(W - 0.05 * 0.5 + 0.005 * 0.25)
+    assert steps(sgd, "b.weight") == steps(pl.SGD(0.1, weight_decay=0.3))
+    biases = pl.ParameterGroup(roles="bias", weight_decay=0.3)
+    decayed = steps(pl.SGD(0.1, groups=[biases]), "a.bias")
+    assert decayed == steps(pl.SGD(0.1, weight_decay=0.3))
+    assert optimizer_from_json(json.loads(json.dumps(sgd.to_json()))) == sgd
+
+
+def test_a_group_must_name_layers_of_the_network() -> None:
+    network = pl.Sequential(pl.Input(2), pl.Dense(1))
+    optimizer = pl.SGD(groups=pl.ParameterGroup("conv"))
+    with pytest.raises(pl.NetworkError, match="name weights that train; got layers="):
+        pl.Model(network, engine="numpy", optimizer=optimizer)
+
+
 def test_weight_decay_is_l2_but_decoupled_in_adamw() -> None:
     assert steps(pl.Adam(weight_decay=0.1)) == pytest.approx(adam(l2=0.1), rel=1e-12)
     assert steps(pl.AdamW()) == pytest.approx(adam(decay=0.01), rel=1e-12)
@@ -97,6 +151,11 @@ def test_clipping_brings_the_common_norm_down() -> None:
         (lambda: pl.Adam(beta1=2), "beta1 must be a number from 0 to less than 1"),
         (lambda: pl.Adam(float("nan")), "learning_rate must be a number"),
         (lambda: as_optimizer("lion"), "optimizer: must be one of sgd, rmsprop"),
+        (lambda: pl.ParameterGroup(), "layers or roles must be named"),
+        (lambda: pl.ParameterGroup("a", rate_factor=-1), "rate_factor must be a numb"),
+        (lambda: pl.ParameterGroup(layers=[1]), "layers must be names"),
+        (lambda: pl.SGD(groups="conv"), "groups must be a list of ParameterGroup"),
+        (lambda: pl.SGD(groups=[{"x": 1}]), "groups must hold layers, roles"),
         (lambda: optimizer_from_json({"name": "sgd", "x": 1}), "must be its own"),
         (lambda: optimizer_from_json({}), "name must be one of"),
     ],

@@ -34,6 +34,33 @@ def test_factors() -> None:
     assert warm.factor(at(50)) == pytest.approx(0.5)
 
 
+def test_falling_and_cyclic_rates_are_those_of_pytorch_and_keras() -> None:
+    torch = pytest.importorskip("torch")
+    schedulers = torch.optim.lr_scheduler
+    cases = [
+        (pl.Polynomial(0.9), lambda o: schedulers.PolynomialLR(o, 100, 0.9)),
+        (
+            pl.Cyclic(rise=6, fall=9, low=0.2),
+            lambda o: schedulers.CyclicLR(o, 0.2, 1.0, 6, 9),
+        ),
+        (
+            pl.Cyclic(rise=7, low=0.1, gamma=0.5),
+            lambda o: schedulers.CyclicLR(o, 0.1, 1.0, 7, mode="triangular2"),
+        ),
+    ]
+    for ours, make in cases:
+        weight = torch.zeros(1, requires_grad=True)
+        theirs = torch.optim.SGD([weight], lr=1.0)
+        scheduler = make(theirs)
+        for step in range(60):
+            rate = theirs.param_groups[0]["lr"]
+            assert ours.factor(at(step)) == pytest.approx(rate, abs=1e-6), (ours, step)
+            theirs.step()
+            scheduler.step()
+    inverse = pl.InverseTime(decay=0.5, every=20)  # keras: 1 / (1 + rate t / steps)
+    assert inverse.factor(at(60)) == pytest.approx(1 / 2.5)
+
+
 def test_drops_are_counted_from_the_losses_of_epochs() -> None:
     losses = EpochLosses((1.0, 0.5, 0.5, 0.6))
     assert losses.drops(patience=2, threshold=1e-4) == 1
@@ -46,7 +73,13 @@ def test_drops_are_counted_from_the_losses_of_epochs() -> None:
 
 
 def test_json_leads_back() -> None:
-    for schedule in (pl.OneCycle(0.2), pl.WarmUp(5, pl.StepDecay(2)), pl.OnPlateau()):
+    others = pl.InverseTime(2.0), pl.Polynomial(2), pl.Cyclic(5, gamma=0.5)
+    for schedule in (
+        *others,
+        pl.OneCycle(0.2),
+        pl.WarmUp(5, pl.StepDecay(2)),
+        pl.OnPlateau(),
+    ):
         assert schedule_from_json(schedule.to_json()) == schedule
 
 
@@ -57,6 +90,14 @@ def test_wrong_arguments_are_refused() -> None:
         pl.OneCycle(warm_up=1.0)
     with pytest.raises(pl.NetworkError, match="patience must be at least 1"):
         pl.OnPlateau(patience=0)
+    with pytest.raises(pl.NetworkError, match="InverseTime: every must be at least"):
+        pl.InverseTime(every=0)
+    with pytest.raises(pl.NetworkError, match="Polynomial: power must be positive"):
+        pl.Polynomial(power=0)
+    with pytest.raises(pl.NetworkError, match="Cyclic: low must be from 0 to less"):
+        pl.Cyclic(low=1.0)
+    with pytest.raises(pl.NetworkError, match="Cyclic: rise must be at least 1"):
+        pl.Cyclic(rise=0)
     with pytest.raises(pl.NetworkError, match="every must be at least 1"):
         pl.StepDecay(0)
     with pytest.raises(pl.NetworkError, match="steps must be at least 1"):

@@ -93,7 +93,13 @@ def train(
         Integer, _option("--batch-size", "Images per update.", _HOW, "N", min=1)
     ] = None,
     optimizer: Annotated[
-        Text, _option("--optimizer", "sgd, rmsprop, adam or adamw.", _HOW, "NAME")
+        Text,
+        _option(
+            "--optimizer",
+            "sgd, rmsprop, adam, adamw, nadam or adagrad.",
+            _HOW,
+            "NAME",
+        ),
     ] = None,
     learning_rate: Annotated[
         Number,
@@ -103,7 +109,8 @@ def train(
         Text,
         _option(
             "--schedule",
-            "constant, step, cosine, one_cycle, warm_up or on_plateau.",
+            "constant, step, cosine, one_cycle, warm_up, on_plateau, inverse_time, "
+            "polynomial or cyclic.",
             _HOW,
             "NAME",
         ),

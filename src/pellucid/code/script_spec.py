@@ -209,6 +209,13 @@ class ScriptSpec:
                 f"code: schedule must be one of {', '.join(known)}; "
                 f"got '{self.schedule.name}'."
             )
+        optimizers = ("sgd", "rmsprop", "adam", "adamw")
+        if self.optimizer.name not in optimizers or self.optimizer.groups:
+            groups = " with groups" if self.optimizer.groups else ""
+            raise RunError(
+                f"code: optimizer must be one of {', '.join(optimizers)}, without "
+                f"groups; got '{self.optimizer.name}'{groups}."
+            )
         known_losses = (
             BinaryCrossEntropy,
             CrossEntropy,

@@ -45,6 +45,7 @@ from pellucid.objectives import (
     Schedule,
     as_optimizer,
     as_schedule,
+    check_groups,
     has_plain_labels,
     metric_list,
     output_losses,
@@ -156,6 +157,9 @@ class Model:
         self._session = self._build(initial_state(network, seed=seed, dtype=dtype))
 
     def _check_objective(self) -> None:
+        if self.optimizer is not None:
+            names = [weight.name for weight in self.network.parameters]
+            check_groups(self.optimizer, names)
         for term in loss_terms(self.network, self.loss):
             if isinstance(term.loss, FormulaLoss):  # its channels must be there
                 term.loss.program(self.network.shapes[term.node])
@@ -523,7 +527,8 @@ class Model:
             Held-out data, instead of a split. Else that of ``data.validation``, where
             a folder of pictures has a validation part.
         schedule : str, Schedule or function, optional
-            constant, step, cosine, one_cycle, warm_up, on_plateau; or a function that
+            constant, step, cosine, one_cycle, warm_up, on_plateau, inverse_time,
+            polynomial, cyclic; or a function that
             returns the learning rate: of (epoch), of (epoch, rate) with the last
             epoch's rate, or of (step), epochs and steps from 0. It begins anew with
             each call of `fit`.

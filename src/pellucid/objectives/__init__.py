@@ -1,7 +1,10 @@
 """Losses, optimizers, schedules and metrics: descriptions and their formulas."""
 
+from pellucid.objectives.adagrad import Adagrad
 from pellucid.objectives.built_in import is_built_in
 from pellucid.objectives.composed_losses import Masked, WeightedSum
+from pellucid.objectives.cyclic import Cyclic
+from pellucid.objectives.falling_rates import InverseTime, Polynomial
 from pellucid.objectives.formula_loss import FormulaLoss, TracedLoss
 from pellucid.objectives.labels import check_labels, reshape_labels
 from pellucid.objectives.loss import Loss
@@ -23,13 +26,14 @@ from pellucid.objectives.metrics import (
     select_metrics,
     usual_metrics,
 )
+from pellucid.objectives.nadam import NAdam
 from pellucid.objectives.numpy_loss import NumpyLoss
+from pellucid.objectives.optimizer import Optimizer
 from pellucid.objectives.optimizers import (
     OPTIMIZERS,
     SGD,
     Adam,
     AdamW,
-    Optimizer,
     RMSprop,
     apply_update,
     as_optimizer,
@@ -43,16 +47,20 @@ from pellucid.objectives.output_losses import (
     output_losses,
 )
 from pellucid.objectives.output_meaning import OutputMeaning, output_meaning
+from pellucid.objectives.parameter_groups import (
+    ParameterGroup,
+    check_groups,
+    update_factors,
+)
 from pellucid.objectives.plateau import EpochLosses
 from pellucid.objectives.rate_function import RateFunction
+from pellucid.objectives.schedule import Progress, Schedule
 from pellucid.objectives.schedules import (
     SCHEDULES,
     ConstantRate,
     Cosine,
     OneCycle,
     OnPlateau,
-    Progress,
-    Schedule,
     StepDecay,
     WarmUp,
     as_schedule,
@@ -74,23 +82,27 @@ __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
     "BinaryCrossEntropy",
     "ConstantRate",
     "Cosine",
     "CrossEntropy",
+    "Cyclic",
     "Dice",
     "EpochLosses",
     "Focal",
     "FormulaLoss",
     "HalfSquaredErrorSum",
     "Huber",
+    "InverseTime",
     "KLDivergence",
     "Loss",
     "Masked",
     "MeanSquaredError",
     "Metrics",
+    "NAdam",
     "NumpyLoss",
     "OnPlateau",
     "OneCycle",
@@ -98,6 +110,8 @@ __all__ = [
     "OutputLoss",
     "OutputLosses",
     "OutputMeaning",
+    "ParameterGroup",
+    "Polynomial",
     "Progress",
     "RMSprop",
     "RateFunction",
@@ -112,6 +126,7 @@ __all__ = [
     "as_loss",
     "as_optimizer",
     "as_schedule",
+    "check_groups",
     "check_labels",
     "clip_scale",
     "confusion_matrix",
@@ -128,5 +143,6 @@ __all__ = [
     "reshape_labels",
     "schedule_from_json",
     "select_metrics",
+    "update_factors",
     "usual_metrics",
 ]

@@ -13,7 +13,8 @@ from pellucid.objectives.composed_losses import Masked, WeightedSum
 from pellucid.objectives.formula_loss import TracedLoss
 from pellucid.objectives.loss import Loss
 from pellucid.objectives.numpy_loss import NumpyLoss
-from pellucid.objectives.optimizers import OPTIMIZERS, Optimizer
+from pellucid.objectives.optimizer import Optimizer
+from pellucid.objectives.optimizers import OPTIMIZERS
 from pellucid.objectives.output_losses import OutputLosses
 from pellucid.objectives.table import LOSSES
 

@@ -1,100 +1,19 @@
-"""Optimizers: update rules and their state."""
+"""Optimizers: update rules by name, and the update of all weights."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from pellucid.errors import NetworkError
-
-Array = npt.NDArray[Any]
-Slots = Mapping[str, Array]
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """Base class of the optimizers: hyperparameters and update rule.
-
-    Parameters
-    ----------
-    learning_rate : float
-        Step size, at least 0; a schedule multiplies it.
-    clip_norm : float, optional
-        Largest common Euclidean norm of all gradients; no clipping if left out.
-
-    Notes
-    -----
-    ``slots`` names the arrays kept per parameter, each of the parameter's shape and
-    zero at first. Clipping scales all gradients by ``min(1, clip_norm / ‖g‖)``, with
-    the norm taken over all of them together.
-
-    References
-    ----------
-    R. Pascanu, T. Mikolov, Y. Bengio, ICML 2013, arXiv:1211.5063, algorithm 1.
-    """
-
-    learning_rate: float
-    clip_norm: float | None = dataclasses.field(default=None, kw_only=True)
-
-    name: ClassVar[str] = ""
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value is None or isinstance(value, bool):
-                continue
-            valid = isinstance(value, int | float) and math.isfinite(value)
-            top = 1.0 if field.name in _FRACTIONS else math.inf
-            if not valid or not 0 <= value <= top or (top == 1.0 and value == 1.0):
-                rule = "from 0 to less than 1" if top == 1.0 else "of at least 0"
-                raise NetworkError(
-                    f"{type(self).__name__}: {field.name} must be a number {rule}; "
-                    f"got {field.name}={value!r}."
-                )
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        """Names of the arrays kept per parameter."""
-        return ()
-
-    def update(
-        self, weight: Array, grad: Array, slots: Slots, *, rate: float, step: int
-    ) -> None:
-        """Change weight and slots in place.
-
-        Parameters
-        ----------
-        weight : ndarray
-            One parameter, of any shape.
-        grad : ndarray
-            Its gradient, of the same shape, clipped and with L2 weight decay in it.
-        slots : mapping of str to ndarray
-            The optimizer's arrays for this parameter, of the same shape.
-        rate : float
-            Learning rate of this step.
-        step : int
-            Number of this update, from 1.
-        """
-        raise NotImplementedError
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the description as plain JSON values.
-
-        Returns
-        -------
-        dict
-            ``name`` and the hyperparameters; `optimizer_from_json` reads it.
-        """
-        return {"name": self.name, **dataclasses.asdict(self)}
-
-
-_FRACTIONS = ("momentum", "rho", "beta1", "beta2")
+from pellucid.objectives.adagrad import Adagrad
+from pellucid.objectives.nadam import NAdam
+from pellucid.objectives.optimizer import Array, Optimizer, Slots
+from pellucid.objectives.parameter_groups import update_factors
 
 
 @dataclass(frozen=True)
@@ -117,6 +36,8 @@ class SGD(Optimizer):
         L2 factor, added to the gradient of ``.weight`` arrays.
     clip_norm : float, optional
         Largest common Euclidean norm of all gradients; no clipping if left out.
+    groups : sequence of ParameterGroup
+        Layers with a learning rate or weight decay of their own.
 
     Raises
     ------
@@ -179,6 +100,8 @@ class RMSprop(Optimizer):
         L2 factor, added to the gradient of ``.weight`` arrays.
     clip_norm : float, optional
         Largest common Euclidean norm of all gradients; no clipping if left out.
+    groups : sequence of ParameterGroup
+        Layers with a learning rate or weight decay of their own.
 
     References
     ----------
@@ -227,6 +150,8 @@ class Adam(Optimizer):
         L2 factor, added to the gradient of ``.weight`` arrays.
     clip_norm : float, optional
         Largest common Euclidean norm of all gradients; no clipping if left out.
+    groups : sequence of ParameterGroup
+        Layers with a learning rate or weight decay of their own.
 
     References
     ----------
@@ -245,6 +170,10 @@ class Adam(Optimizer):
     def slots(self) -> tuple[str, ...]:
         """``first_moment`` and ``second_moment``."""
         return ("first_moment", "second_moment")
+
+    def scalars(self, rate: float, step: int) -> tuple[float, float, float]:
+        """Return the rate and both corrections, ``1 / (1 − βᵗ)``."""
+        return rate, 1 / (1 - self.beta1**step), 1 / (1 - self.beta2**step)
 
     def update(
         self, weight: Array, grad: Array, slots: Slots, *, rate: float, step: int
@@ -276,6 +205,8 @@ class AdamW(Adam):
         λ; decoupled, so it is not divided by the second moment.
     clip_norm : float, optional
         Largest common Euclidean norm of all gradients; no clipping if left out.
+    groups : sequence of ParameterGroup
+        Layers with a learning rate or weight decay of their own.
 
     References
     ----------
@@ -288,7 +219,7 @@ class AdamW(Adam):
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    kind.name: kind for kind in (SGD, RMSprop, Adam, AdamW)
+    kind.name: kind for kind in (SGD, RMSprop, Adam, AdamW, NAdam, Adagrad)
 }
 
 
@@ -298,7 +229,8 @@ def as_optimizer(optimizer: str | Optimizer | None) -> Optimizer | None:
     Parameters
     ----------
     optimizer : str, Optimizer or None
-        ``"sgd"``, ``"rmsprop"``, ``"adam"``, ``"adamw"``, or an object.
+        ``"sgd"``, ``"rmsprop"``, ``"adam"``, ``"adamw"``, ``"nadam"``,
+        ``"adagrad"``, or an object.
 
     Returns
     -------
@@ -377,18 +309,18 @@ def apply_update(
         Number of this update, from 1.
     """
     scale = clip_scale(optimizer.clip_norm, grads)
-    decay: float = getattr(optimizer, "weight_decay", 0.0)
     is_decoupled = isinstance(optimizer, AdamW)
     for name, grad in grads.items():
         weight = weights[name]
+        factor, decay = update_factors(optimizer, name)
+        mine = rate if factor == 1.0 else rate * factor
         g = grad if scale == 1.0 else grad * np.asarray(scale, grad.dtype)
-        if decay and name.endswith(".weight"):
-            if is_decoupled:
-                weight *= 1 - rate * decay
-            else:
-                g = g + decay * weight
-        mine = {slot: slots[slot][name] for slot in optimizer.slots}
-        optimizer.update(weight, g, mine, rate=rate, step=step)
+        if decay and is_decoupled:
+            weight *= 1 - mine * decay
+        elif decay:
+            g = g + decay * weight
+        kept = {slot: slots[slot][name] for slot in optimizer.slots}
+        optimizer.update(weight, g, kept, rate=mine, step=step)
 
 
 def clip_scale(clip_norm: float | None, grads: Mapping[str, Array]) -> float:

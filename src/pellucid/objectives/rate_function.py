@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pellucid.errors import NetworkError
-from pellucid.objectives.schedules import Progress, Schedule
+from pellucid.objectives.schedule import Progress, Schedule
 
 
 @dataclass(frozen=True)

@@ -2,94 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pellucid.errors import NetworkError
-from pellucid.objectives.plateau import EpochLosses
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where training stands before a step.
-
-    Parameters
-    ----------
-    step, steps : int
-        Number of the step, from 0, and of all steps.
-    epoch, steps_per_epoch : int
-        Number of the epoch, from 0, and its length.
-    losses : EpochLosses
-        Monitored losses of the completed epochs.
-    base_rate : float
-        The optimizer's learning rate.
-    last_rate : float
-        Learning rate of the last step of the last epoch.
-    """
-
-    step: int
-    steps: int
-    epoch: int
-    steps_per_epoch: int
-    losses: EpochLosses = field(default_factory=EpochLosses)
-    base_rate: float = 1.0
-    last_rate: float = 1.0
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Describe how the optimizer's learning rate is scaled over training."""
-
-    name: ClassVar[str] = ""
-
-    def factor(self, at: Progress) -> float:
-        """Return the factor of the learning rate for the next step.
-
-        Parameters
-        ----------
-        at : Progress
-            Where training stands.
-
-        Returns
-        -------
-        float
-            What the optimizer's learning rate is multiplied by.
-        """
-        raise NotImplementedError
-
-    def rate(self, at: Progress) -> float:
-        """Return the learning rate of the next step.
-
-        Parameters
-        ----------
-        at : Progress
-            Where training stands.
-
-        Returns
-        -------
-        float
-            ``base_rate`` times the factor.
-        """
-        return at.base_rate * self.factor(at)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the description as plain JSON values.
-
-        Returns
-        -------
-        dict
-            ``name`` and the fields; `schedule_from_json` reads it.
-        """
-        fields = (field.name for field in dataclasses.fields(self))
-        values = {name: getattr(self, name) for name in fields}
-        encoded = {
-            key: value.to_json() if isinstance(value, Schedule) else value
-            for key, value in values.items()
-        }
-        return {"name": self.name, **encoded}
+from pellucid.objectives.cyclic import Cyclic
+from pellucid.objectives.falling_rates import InverseTime, Polynomial
+from pellucid.objectives.schedule import Progress, Schedule
 
 
 @dataclass(frozen=True)
@@ -291,7 +212,17 @@ class OnPlateau(Schedule):
 
 SCHEDULES: dict[str, type[Schedule]] = {
     kind.name: kind
-    for kind in (ConstantRate, StepDecay, Cosine, OneCycle, WarmUp, OnPlateau)
+    for kind in (
+        ConstantRate,
+        StepDecay,
+        Cosine,
+        OneCycle,
+        WarmUp,
+        OnPlateau,
+        InverseTime,
+        Polynomial,
+        Cyclic,
+    )
 }
 
 

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from pellucid.network import Network, layers
-from pellucid.objectives import SGD, Adam, AdamW, CrossEntropy, RMSprop
+from pellucid.objectives import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    CrossEntropy,
+    NAdam,
+    ParameterGroup,
+    RMSprop,
+)
 
 OPTIMIZERS = {
     "sgd": SGD(),
@@ -16,6 +25,15 @@ OPTIMIZERS = {
     "adam": Adam(),
     "adam with decay": Adam(weight_decay=0.1),
     "adamw": AdamW(weight_decay=0.2),
+    "nadam": NAdam(weight_decay=0.1),
+    "adagrad": Adagrad(weight_decay=0.1),
+    "adam in groups": AdamW(
+        weight_decay=0.2,
+        groups=[
+            ParameterGroup("conv", rate_factor=0.5, weight_decay=0.5),
+            ParameterGroup(roles="bias", rate_factor=0.0),
+        ],
+    ),
     "clipped": Adam(clip_norm=0.5),
     "clipped sgd": SGD(momentum=0.9, clip_norm=0.1, weight_decay=0.1),
     "clipped in vain": SGD(clip_norm=1e6),

@@ -56,11 +56,11 @@ from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network
-from pellucid.objectives import Adam, Loss, Optimizer
+from pellucid.objectives import Loss, Optimizer, update_factors
 
 _sessions: weakref.WeakSet[CompiledSession] = weakref.WeakSet()
 
-Vector = Literal["weights", "grads", "slot0", "slot1"]
+Vector = Literal["weights", "grads", "slot0", "slot1", "factors", "decays"]
 
 #: bytes that chunks' own derivatives may take together
 CHUNK_BYTES = 256 << 20
@@ -116,14 +116,16 @@ class CompiledSession:
         self._options = options
         self._parameters = parameters_of(network, target, options)
         size = self._parameters.size
-        names = ("weights", "grads", "slot0", "slot1")
+        has_groups = optimizer is not None and bool(optimizer.groups)
+        names: tuple[str, ...] = ("weights", "grads", "slot0", "slot1")
+        names += ("factors", "decays") if has_groups else ()
         require_memory(
             f"engine 'compiled': the weights of network '{network.name}', their "
             "gradients and the optimizer's slots",
             len(names) * size * 4,
             advice="Take smaller layers.",
         )
-        self._vectors = {name: _aligned(size) for name in names}
+        self._vectors: dict[str, Array] = {name: _aligned(size) for name in names}
         self._programs: dict[Purpose, Program] = {}
         self._memories: dict[Purpose, SpareMemories] = {}
         self._version = 0  # how often the weights have changed
@@ -220,14 +222,12 @@ class CompiledSession:
     def _prepare_update(self, program: Program, learning_rate: float) -> None:
         optimizer = require("optimizer", self._optimizer)
         step = self._parts.step + 1
-        corrections = (1.0, 1.0)
-        if isinstance(optimizer, Adam):
-            corrections = (1 - optimizer.beta1**step, 1 - optimizer.beta2**step)
+        rate, correction1, correction2 = optimizer.scalars(learning_rate, step)
         program.set(update=1, keeps_grads=0)
         program.set_floats(
-            rate=learning_rate,
-            correction1=1 / corrections[0],
-            correction2=1 / corrections[1],
+            rate=rate,
+            correction1=correction1,
+            correction2=correction2,
             limit=optimizer.clip_norm or 0.0,
         )
 
@@ -405,6 +405,12 @@ class CompiledSession:
         for i, arrays in enumerate(parts.slots.values()):
             for name, array in arrays.items():
                 self._write(name, f"slot{i}", array)
+        if "factors" in self._vectors and self._optimizer is not None:
+            for parameter in self._network.parameters:
+                name, shape = parameter.name, parts.weights[parameter.name].shape
+                found = update_factors(self._optimizer, name)
+                for kind, value in zip(("factors", "decays"), found, strict=True):
+                    self._write(name, kind, np.full(shape, value, np.float32))
         self._parts = parts
         self._weights_changed()
 

@@ -18,12 +18,22 @@ import jax.numpy as jnp
 import optax
 
 from pellucid.network import Network
-from pellucid.objectives import SGD, Adam, AdamW, Optimizer, RMSprop
+from pellucid.objectives import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    NAdam,
+    Optimizer,
+    RMSprop,
+    update_factors,
+)
 
 #: slot → field in the state of the transformation that keeps it
 SLOTS = {
     "velocity": "trace",
     "mean_square": "nu",
+    "square_sum": "sum_of_squares",
     "first_moment": "mu",
     "second_moment": "nu",
 }
@@ -62,14 +72,60 @@ def _log(beta: float) -> float:
     return math.log(beta) if beta else -math.inf
 
 
-def _scale_by_rate() -> optax.GradientTransformationExtraArgs:
-    """Scale by the step's −rate."""
+def _scale_by_nadam(o: NAdam) -> optax.GradientTransformationExtraArgs:
+    """Scale by NAdam's step; optax has another momentum in every step."""
+    adam = _scale_by_adam(Adam(beta1=o.beta1, beta2=o.beta2))
+
+    def update(
+        grads: Any, state: Any, params: Any = None, *, step: Any, **_: Any
+    ) -> tuple[Any, Any]:
+        del params
+        m = optax.tree.update_moment(grads, state.mu, o.beta1, 1)
+        v = optax.tree.update_moment(grads, state.nu, o.beta2, 2)
+        products = jnp.asarray(o.momentum_products())
+        last = jnp.asarray(step - 1, jnp.int32)
+        product = products[jnp.minimum(last, len(products) - 1)]
+        here, following = (
+            o.beta1 * (1 - 0.5 * jnp.power(0.96, t * o.momentum_decay))
+            for t in (step, step + 1)
+        )
+        own = (1 - here) / (1 - product)
+        moment = following / (1 - product * following)
+        c2 = -jnp.expm1(step * _log(o.beta2))
+        scaled = jax.tree.map(
+            lambda g, m, v: (own * g + moment * m) / (jnp.sqrt(v / c2) + o.epsilon),
+            grads,
+            m,
+            v,
+        )
+        return scaled, state._replace(mu=m, nu=v)
+
+    return optax.GradientTransformationExtraArgs(adam.init, update)
+
+
+def _scale_by_adagrad(o: Adagrad) -> optax.GradientTransformation:
+    """Scale by 1 / (√s + ε); optax has epsilon inside the root."""
+
+    def init(params: Any) -> optax.ScaleByRssState:
+        return optax.ScaleByRssState(sum_of_squares=optax.tree.zeros_like(params))
+
+    def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        del params
+        s = jax.tree.map(lambda g, s: s + g * g, grads, state.sum_of_squares)
+        scaled = jax.tree.map(lambda g, s: g / (jnp.sqrt(s) + o.epsilon), grads, s)
+        return scaled, optax.ScaleByRssState(sum_of_squares=s)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _scale_by_rate(factors: Mapping[str, float]) -> Any:
+    """Scale by the step's −rate, times each weight's factor."""
 
     def update(
         updates: Any, state: Any, params: Any = None, *, rate: Any, **_: Any
     ) -> tuple[Any, Any]:
         del params
-        return jax.tree.map(lambda u: -rate * u, updates), state
+        return {name: -rate * factors[name] * u for name, u in updates.items()}, state
 
     return optax.GradientTransformationExtraArgs(
         lambda params: optax.EmptyState(), update
@@ -83,7 +139,22 @@ _CORES: dict[type[Optimizer], Callable[[Any], optax.GradientTransformation]] = {
     RMSprop: lambda o: optax.scale_by_rms(o.rho, o.epsilon, eps_in_sqrt=False),
     Adam: _scale_by_adam,
     AdamW: _scale_by_adam,
+    NAdam: _scale_by_nadam,
+    Adagrad: _scale_by_adagrad,
 }
+
+
+def _add_decayed(decays: Mapping[str, float]) -> optax.GradientTransformation:
+    """Add each weight's decay times the weight."""
+
+    def update(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        added = {
+            name: u + decays[name] * params[name] if decays[name] else u
+            for name, u in updates.items()
+        }
+        return added, state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
 def make_transformation(
@@ -93,9 +164,10 @@ def make_transformation(
 
     Its ``update`` takes ``rate`` and ``step`` (from 1) besides.
     """
-    decays = {weight.name: weight.decays for weight in network.parameters}
-    decay: float = getattr(optimizer, "weight_decay", 0.0)
-    decayed = optax.add_decayed_weights(decay, mask=decays)
+    names = [weight.name for weight in network.parameters]
+    factors = {name: update_factors(optimizer, name) for name in names}
+    decay = any(one for _, one in factors.values())
+    decayed = _add_decayed({name: one for name, (_, one) in factors.items()})
     is_decoupled = isinstance(optimizer, AdamW)
     clip = optimizer.clip_norm
     parts = [
@@ -103,7 +175,7 @@ def make_transformation(
         *([decayed] if decay and not is_decoupled else []),
         _CORES[type(optimizer)](optimizer),
         *([decayed] if decay and is_decoupled else []),
-        _scale_by_rate(),
+        _scale_by_rate({name: factor for name, (factor, _) in factors.items()}),
     ]
     return optax.with_extra_args_support(optax.chain(*parts))
 

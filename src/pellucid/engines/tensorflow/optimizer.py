@@ -16,7 +16,16 @@ import numpy as np
 
 from pellucid.engines.tensorflow.imports import tf
 from pellucid.network import Network
-from pellucid.objectives import SGD, Adam, AdamW, Optimizer, RMSprop
+from pellucid.objectives import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    NAdam,
+    Optimizer,
+    RMSprop,
+    update_factors,
+)
 
 Slots = dict[str, Any]
 
@@ -33,8 +42,9 @@ class Updates:
         self, optimizer: Optimizer, network: Network, parameters: Mapping[str, Any]
     ) -> None:
         self.optimizer, self.parameters = optimizer, parameters
-        decay: float = getattr(optimizer, "weight_decay", 0.0)
-        self.decay = {w.name: decay * w.decays for w in network.parameters}
+        self.factors = {
+            w.name: update_factors(optimizer, w.name) for w in network.parameters
+        }
         self.slots: dict[str, Slots] = {
             slot: {
                 name: tf.Variable(tf.zeros_like(variable), trainable=False)
@@ -57,13 +67,14 @@ class Updates:
             grads = _clipped(grads, self.optimizer.clip_norm)
         update = _UPDATES[type(self.optimizer)]
         for name, w in self.parameters.items():
-            g, decay = grads[name], self.decay[name]
+            g, (factor, decay) = grads[name], self.factors[name]
+            own = rate if factor == 1 else rate * factor
             if decay and isinstance(self.optimizer, AdamW):
-                w.assign(w * (1 - rate * decay))
+                w.assign(w * (1 - own * decay))
             elif decay:
                 g = g + decay * w
             mine = {slot: variables[name] for slot, variables in self.slots.items()}
-            update(self.optimizer, w, g, mine, rate=rate, step=step)
+            update(self.optimizer, w, g, mine, rate=own, step=step)
 
 
 def _clipped(grads: Mapping[str, Any], clip_norm: float) -> dict[str, Any]:
@@ -98,9 +109,35 @@ def _adam(o: Adam, w: Any, g: Any, slots: Slots, *, rate: Any, step: Any) -> Non
     w.assign_sub(rate * factor * m / (tf.sqrt(v) + o.epsilon * root))
 
 
+def _nadam(o: NAdam, w: Any, g: Any, slots: Slots, *, rate: Any, step: Any) -> None:
+    m, v = slots["first_moment"], slots["second_moment"]
+    m = m.assign_add((1 - o.beta1) * (g - m))
+    v = v.assign_add((1 - o.beta2) * (tf.square(g) - v))
+    products = tf.constant(o.momentum_products(), tf.float64)
+    last = tf.shape(products)[0] - 1
+    product = tf.gather(products, tf.minimum(tf.cast(step, tf.int32) - 1, last))
+    here, following = (
+        o.beta1 * (1 - 0.5 * tf.pow(np.float64(0.96), t * o.momentum_decay))
+        for t in (step, step + 1)
+    )
+    c2 = 1 - tf.pow(np.float64(o.beta2), step)
+    own = tf.cast((1 - here) / (1 - product), w.dtype)
+    moment = tf.cast(following / (1 - product * following), w.dtype)
+    root = tf.sqrt(v / tf.cast(c2, w.dtype)) + o.epsilon
+    w.assign_sub(rate * (own * g + moment * m) / root)
+
+
+def _adagrad(o: Adagrad, w: Any, g: Any, slots: Slots, *, rate: Any, step: Any) -> None:
+    del step
+    s = slots["square_sum"].assign_add(tf.square(g))
+    w.assign_sub(rate * g / (tf.sqrt(s) + o.epsilon))
+
+
 _UPDATES: dict[type[Optimizer], Callable[..., None]] = {
     SGD: _sgd,
     RMSprop: _rmsprop,
     Adam: _adam,
     AdamW: _adam,
+    NAdam: _nadam,
+    Adagrad: _adagrad,
 }

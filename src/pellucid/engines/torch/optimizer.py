@@ -15,12 +15,24 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.network import Network
-from pellucid.objectives import SGD, Adam, AdamW, Optimizer, RMSprop
+from pellucid.objectives import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    NAdam,
+    Optimizer,
+    RMSprop,
+    update_factors,
+)
 
+#: key of a group: what the step's rate is multiplied by
+RATE_FACTOR = "rate_factor"
 #: slot → key in the state of `torch.optim`
 SLOTS = {
     "velocity": "momentum_buffer",
     "mean_square": "square_avg",
+    "square_sum": "sum",
     "first_moment": "exp_avg",
     "second_moment": "exp_avg_sq",
 }
@@ -42,11 +54,24 @@ def _adam(groups: Any, o: Adam, fused: bool) -> torch.optim.Optimizer:
     return kind(groups, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=fused)
 
 
+def _nadam(groups: Any, o: NAdam, fused: bool) -> torch.optim.Optimizer:
+    del fused  # there is no fused one
+    betas, decay = (o.beta1, o.beta2), o.momentum_decay
+    return torch.optim.NAdam(groups, betas=betas, eps=o.epsilon, momentum_decay=decay)
+
+
+def _adagrad(groups: Any, o: Adagrad, fused: bool) -> torch.optim.Optimizer:
+    del fused  # on processors only
+    return torch.optim.Adagrad(groups, eps=o.epsilon)
+
+
 _BUILDERS: dict[type[Optimizer], Callable[[Any, Any, bool], torch.optim.Optimizer]] = {
     SGD: _sgd,
     RMSprop: _rmsprop,
     Adam: _adam,
     AdamW: _adam,
+    NAdam: _nadam,
+    Adagrad: _adagrad,
 }
 
 
@@ -62,17 +87,15 @@ def make_optimizer(
     parameters : mapping of weight name to Parameter
         Those that train.
     """
-    decay: float = getattr(optimizer, "weight_decay", 0.0)
-    # every group is an update of its own: where nothing decays, one is enough
-    decays = {weight.name for weight in network.parameters if decay and weight.decays}
+    del network  # names say it all
+    # every group is an update of its own: of weights that are updated alike, one
+    alike: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        alike.setdefault(update_factors(optimizer, name), []).append(parameter)
     groups = [
-        {
-            "params": [p for name, p in parameters.items() if (name in decays) is yes],
-            "weight_decay": decay if yes else 0.0,
-        }
-        for yes in (True, False)
+        {"params": members, "weight_decay": decay, RATE_FACTOR: factor}
+        for (factor, decay), members in alike.items()
     ]
-    groups = [group for group in groups if group["params"]]
     devices = {p.device.type for p in parameters.values()}
     return _BUILDERS[type(optimizer)](groups, optimizer, devices <= {"cpu", "cuda"})
 
@@ -90,7 +113,16 @@ def fill_slots(
         state[SLOTS[slot]] = torch.zeros_like(parameter.detach()).copy_(value)
     if not isinstance(native, torch.optim.SGD):
         state["step"] = torch.tensor(float(step))
+    if isinstance(native, torch.optim.NAdam):
+        product = _momentum_product(native, step)
+        state["mu_product"] = torch.tensor(product, dtype=torch.float64)
     native.state[parameter] = state
+
+
+def _momentum_product(native: torch.optim.NAdam, step: int) -> float:
+    beta1, decay = native.defaults["betas"][0], native.defaults["momentum_decay"]
+    ours = NAdam(beta1=beta1, momentum_decay=decay)
+    return ours.momentum_products(step)[-1] if step else 1.0
 
 
 def clip(gradients: Sequence[Tensor], clip_norm: float) -> None:

@@ -34,7 +34,13 @@ from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.engines.torch.layers import NetworkModule, attribute
 from pellucid.engines.torch.loss import loss_value
-from pellucid.engines.torch.optimizer import SLOTS, clip, fill_slots, make_optimizer
+from pellucid.engines.torch.optimizer import (
+    RATE_FACTOR,
+    SLOTS,
+    clip,
+    fill_slots,
+    make_optimizer,
+)
 from pellucid.engines.torch.own import OwnModule, own_attribute
 from pellucid.engines.torch.parallel import Parallel
 from pellucid.network import Network
@@ -167,7 +173,7 @@ class TorchSession:
             gradients = [p.grad for p in self._parameters.values()]
             clip(gradients, optimizer.clip_norm)  # type: ignore[arg-type, union-attr]
         for group in native.param_groups:  # type: ignore[union-attr]
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group[RATE_FACTOR]
         native.step()  # type: ignore[union-attr]
 
     def activations(

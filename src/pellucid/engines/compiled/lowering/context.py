@@ -19,6 +19,7 @@ from pellucid.engines.compiled.kernels.elementwise.optimizer import (
     Update,
     square_sum,
     update,
+    update_in_groups,
 )
 from pellucid.engines.compiled.kernels.layout import (
     NO_HALO,
@@ -484,14 +485,15 @@ class LoweringContext:
         optimizer = self.purpose.optimizer
         if optimizer is None:
             raise TypeError(optimizer)
-        names = ("weights", "grads", "slot0", "slot1")
+        names: tuple[str, ...] = ("weights", "grads", "slot0", "slot1")
+        names += ("factors", "decays") if optimizer.groups else ()
         places = [BufferRef(self.session(name), at, size) for name in names]
         if grads is not None:
             places[1] = grads
         floats = ("rate", "correction1", "correction2")
         numbers = (Number(name, is_float=True) for name in floats)
         return KernelCall(
-            update,
+            update_in_groups if optimizer.groups else update,
             Update(_without_rate(optimizer), decays or self.options.decays_all),
             (*places, BufferRef(self.clip), size, *numbers),
             "task",
@@ -531,7 +533,7 @@ class LoweringContext:
 def _without_rate(optimizer: Optimizer) -> Optimizer:
     """Return the optimizer without the numbers that come with each step."""
     limit = None if optimizer.clip_norm is None else 1.0
-    return replace(optimizer, learning_rate=0.0, clip_norm=limit)
+    return replace(optimizer, learning_rate=0.0, clip_norm=limit, groups=())
 
 
 def _at(place: Value | BufferRef) -> BufferRef:

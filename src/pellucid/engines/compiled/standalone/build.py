@@ -29,7 +29,7 @@ from pellucid.engines.compiled.standalone.memory import LINE, Region
 from pellucid.engines.protocol import Array
 from pellucid.errors import EngineError
 from pellucid.network import Network
-from pellucid.objectives import Loss, Optimizer
+from pellucid.objectives import Loss, NAdam, Optimizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +151,12 @@ def build(
     size = 0
     state = None
     if loss is not None and optimizer is not None:
+        if optimizer.groups or isinstance(optimizer, NAdam):
+            raise EngineError(
+                "engine 'compiled': stand-alone training must have one learning rate, "
+                "and an optimizer other than NAdam; got "
+                f"{type(optimizer).__name__} with {len(optimizer.groups)} groups."
+            )
         state = State(parameters.size, len(optimizer.slots))
         size = state.size
         low = lower(Purpose("train", is_training=True, loss=loss, optimizer=optimizer))

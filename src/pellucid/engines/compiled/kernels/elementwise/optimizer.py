@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
-from pellucid.objectives import SGD, Adam, AdamW, Optimizer, RMSprop
+from pellucid.objectives import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    NAdam,
+    Optimizer,
+    RMSprop,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,8 @@ def update(
 ) -> None:
     """Change ``count`` weights (whole vectors) and their slots.
 
-    ``correction`` are 1 / (1 − βᵗ); ``clip`` holds the factor on the derivative,
-    which is read where the optimizer clips.
+    ``rate`` and ``correction`` are `Optimizer.scalars`; ``clip`` holds the factor on
+    the derivative, which is read where the optimizer clips.
     """
     optimizer = spec.optimizer
     is_clipped = optimizer.clip_norm is not None
@@ -63,6 +71,52 @@ def update(
         w.store(weight - step, i)
 
 
+@kernel(
+    w="f32*",
+    grad="f32*",
+    first="f32*",
+    second="f32*",
+    factors="f32*",
+    decays="f32*",
+    clip="f32*",
+    count="n",
+    rate="x",
+    correction1="x",
+    correction2="x",
+)
+def update_in_groups(
+    b: Builder,
+    w: Pointer,
+    grad: Pointer,
+    first: Pointer,
+    second: Pointer,
+    factors: Pointer,
+    decays: Pointer,
+    clip: Pointer,
+    count: Value,
+    rate: Value,
+    correction1: Value,
+    correction2: Value,
+    *,
+    spec: Update,
+) -> None:
+    """Do what `update` does with a rate's factor and a decay for each weight."""
+    optimizer = spec.optimizer
+    scalars = [b.splat(x) for x in (rate, correction1, correction2)]
+    shrink = clip.splat() if optimizer.clip_norm is not None else None
+    with b.loop(count, step=b.lanes) as i:
+        weight, g, decay = w.vector(i), grad.vector(i), decays.vector(i)
+        mine = scalars[0] * factors.vector(i)
+        if shrink is not None:
+            g = g * shrink
+        if isinstance(optimizer, AdamW):
+            weight = weight * (1.0 - mine * decay)
+        else:
+            g = b.fma(decay, weight, g)
+        step = _step(b, optimizer, g, (first + i, second + i), [mine, *scalars[1:]])
+        w.store(weight - step, i)
+
+
 def _step(
     b: Builder,
     optimizer: Optimizer,
@@ -73,16 +127,22 @@ def _step(
     """Change the slots and return what is taken from the weight."""
     rate, correction1, correction2 = scalars
     first, second = slots
-    if isinstance(optimizer, Adam):
+    if isinstance(optimizer, Adam | NAdam):
         beta1, beta2 = optimizer.beta1, optimizer.beta2
         m = b.fma(beta1, first.vector(), g * (1 - beta1))
         v = b.fma(beta2, second.vector(), g * (1 - beta2) * g)
         first.store(m)
         second.store(v)
         root = b.sqrt(v * correction2) + optimizer.epsilon
+        if isinstance(optimizer, NAdam):
+            return _unless_still(b, rate * b.fma(correction1, m, g), root)
         return _unless_still(b, rate * (m * correction1), root)
     if isinstance(optimizer, RMSprop):
         s = b.fma(optimizer.rho, first.vector(), g * (1 - optimizer.rho) * g)
+        first.store(s)
+        return _unless_still(b, rate * g, b.sqrt(s) + optimizer.epsilon)
+    if isinstance(optimizer, Adagrad):
+        s = b.fma(g, g, first.vector())
         first.store(s)
         return _unless_still(b, rate * g, b.sqrt(s) + optimizer.epsilon)
     if not isinstance(optimizer, SGD):
