@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: train test kserve lint format clean
+.PHONY: train test kserve lint format site notebooks clean
 
 train: $(VENV)/.core
 	$(BIN)/pellucid train mnist-torch
@@ -14,6 +14,14 @@ test: $(VENV)/.test
 
 # KServe's client, whose pins do not fit beside ours; a test asks our server by it.
 kserve: .venv-kserve/.done
+
+# The documentation site, with the lesson in the browser: build/site/html.
+site: $(VENV)/.docs
+	$(BIN)/python docs/site/build.py
+
+# The tutorials' notebooks, where their pages have changed.
+notebooks: $(VENV)/.docs
+	$(BIN)/python docs/site/notebooks.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -40,6 +48,11 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing pellucid, the frameworks and what tests need into $(VENV) …"
 	$(PIP) --editable '.[all,test]' --constraint constraints.txt
 	@touch $@ $(VENV)/.core
+
+$(VENV)/.docs: $(VENV)/.test
+	@echo "installing what the site needs into $(VENV) …"
+	$(PIP) --editable '.[docs]' --constraint constraints.txt
+	@touch $@
 
 .venv-kserve/.done: tests/serving/kserve_requirements.txt
 	@echo "installing KServe's client into .venv-kserve …"
