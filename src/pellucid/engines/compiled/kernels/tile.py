@@ -40,6 +40,7 @@ def tile(
     start: Sequence[Sequence[Value]] | None = None,
     spread: Callable[[Pointer], Value] | None = None,
     taken: Callable[[Value], Value] = lambda value: value,
+    ask: Callable[[Pointer, int], None] | None = None,
 ) -> list[list[Value]]:
     """Return the accumulators [row][vector].
 
@@ -56,6 +57,9 @@ def tile(
         is left out.
     taken : optional
         What is done with a loaded vector of b.
+    ask : optional
+        Asks for memory that comes later, given the place in b and how many steps are
+        written out from there.
     """
     held = [
         [b.var(start[r][v] if start else b.zeros(lanes)) for v in range(vectors)]
@@ -72,6 +76,8 @@ def tile(
             step = unroll if axis is inner else 1
             i = nest.enter_context(b.loop(axis.count, step=step))
             pa, pw = pa + i * axis.a_step, pw + i * axis.b_step
+        if ask is not None:
+            ask(pw, unroll)
         for u in range(unroll):
             qa, qw = pa, pw
             if inner is not None and u:

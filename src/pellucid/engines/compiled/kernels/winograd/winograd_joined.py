@@ -53,6 +53,8 @@ TILES, MOST_TILES = 64, 64
 IMAGES = 16
 #: bytes of transformed weights that stay in the second cache
 CACHED = 1 << 20
+#: floats of a cache line
+LINE = 16
 #: tiles of an image from which its products fill registers
 ENOUGH = 4
 
@@ -194,7 +196,12 @@ def _products(
                 o = block * size + v * lanes
                 at = o * (spec.spots * channels) + spot * (channels * size)
                 here = scratch + spot * lay.step_in, u + at
-                _panel(b, (*here, made + spot * lay.step_out + o), lay, tiles, width)
+                to = made + spot * lay.step_out + o
+                next_o, is_last = o + size, o + size >= lay.outputs
+                following = next_o * (spec.spots * channels) + spot * (channels * size)
+                first_of_next = (spot + 1) * (channels * blocks(b, spec)[0][1] * lanes)
+                ahead = b.select(is_last, first_of_next, following) - at
+                _panel(b, (*here, to), lay, tiles, (width, ahead))
 
 
 def _panel(
@@ -202,14 +209,29 @@ def _panel(
     places: tuple[Pointer, Pointer, Pointer],
     lay: _Layout,
     tiles: int,
-    width: int,
+    panel: tuple[int, Value],
 ) -> None:
-    """Make the products of all tiles with one panel of weights."""
+    """Make the products of all tiles with one panel of weights.
+
+    ``panel`` is its width in vectors, and how many elements on the next one begins.
+    Each register tile asks for its share of that one, so that memory is busy all the
+    time instead of in the first tile alone.
+    """
     left, u, to = places
+    width, ahead = panel
     lanes, channels = lanes_for(b, lay.outputs), lay.spec.conv.x.channels
-    for p, length, times in runs(split(tiles, most_rows(b, width))):
+    cuts = split(tiles, most_rows(b, width))
+    for p, length, times in runs(cuts):
         with b.loop(times) as j:
             t = j * length + p
+            turn = t * len(cuts) // tiles
+
+            def ask(at: Pointer, steps: int, turn: Value = turn) -> None:
+                lines = -(-(steps * width * lanes // LINE) // len(cuts))
+                place = at + (ahead + turn * (lines * LINE))
+                for n in range(lines):
+                    b.prefetch(place + n * LINE)
+
             sums = register_tile(
                 b,
                 left + t * lay.depth,
@@ -218,6 +240,7 @@ def _panel(
                 vectors=width,
                 axes=[Axis(channels, 1, width * lanes)],
                 lanes=lanes,
+                ask=ask,
             )
             place = to + t * lay.outputs
             for r, row in enumerate(sums):
