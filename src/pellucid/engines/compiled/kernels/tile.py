@@ -40,7 +40,7 @@ def tile(
     start: Sequence[Sequence[Value]] | None = None,
     spread: Callable[[Pointer], Value] | None = None,
     taken: Callable[[Value], Value] = lambda value: value,
-    ask: Callable[[Pointer, int], None] | None = None,
+    ask: Callable[[Value, int], None] | None = None,
 ) -> list[list[Value]]:
     """Return the accumulators [row][vector].
 
@@ -58,8 +58,8 @@ def tile(
     taken : optional
         What is done with a loaded vector of b.
     ask : optional
-        Asks for memory that comes later, given the place in b and how many steps are
-        written out from there.
+        Asks for memory that comes later, given the innermost loop's step and how many
+        of them are written out.
     """
     held = [
         [b.var(start[r][v] if start else b.zeros(lanes)) for v in range(vectors)]
@@ -72,12 +72,13 @@ def tile(
     unroll = _unroll(inner, len(rows) * vectors)
     with ExitStack() as nest:
         pa, pw = a, w
+        i = None
         for axis in live:
             step = unroll if axis is inner else 1
             i = nest.enter_context(b.loop(axis.count, step=step))
             pa, pw = pa + i * axis.a_step, pw + i * axis.b_step
-        if ask is not None:
-            ask(pw, unroll)
+        if ask is not None and i is not None:
+            ask(i, unroll)
         for u in range(unroll):
             qa, qw = pa, pw
             if inner is not None and u:

@@ -319,10 +319,12 @@ def _tile(
         unroll = next((u for u in fitting if u * length * width <= MOST_TERMS), 1)
         place, tiles = turn or (0, 1)
         lines = -(-(unroll * size // LINE) // tiles) if turn else 0
+        share = place * (count * size // tiles)
         with b.loop(count, step=unroll) as c:
             at, here = pw + c * size, px + c
+            next_panel = pw + (ahead + share + c * size // tiles)
             for n in range(lines):
-                b.prefetch(at + (ahead + (place * lines + n) * LINE))
+                b.prefetch(next_panel + n * LINE)
             for u in range(unroll):
                 loaded = [
                     at.vector(u * size + v * lanes, lanes=lanes) for v in range(width)

@@ -226,9 +226,11 @@ def _panel(
             t = j * length + p
             turn = t * len(cuts) // tiles
 
-            def ask(at: Pointer, steps: int, turn: Value = turn) -> None:
-                lines = -(-(steps * width * lanes // LINE) // len(cuts))
-                place = at + (ahead + turn * (lines * LINE))
+            def ask(step: Value, steps: int, turn: Value = turn) -> None:
+                size = width * lanes
+                lines = -(-(steps * size // LINE) // len(cuts))
+                share = turn * (channels * size // len(cuts))
+                place = u + (ahead + share + step * size // len(cuts))
                 for n in range(lines):
                     b.prefetch(place + n * LINE)
 
