@@ -20,7 +20,7 @@ Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from llvmlite import ir
@@ -188,11 +188,14 @@ def multiply(
     steps: Number,
     spec: Product,
     ahead: Ahead | None = None,
+    left_at: Callable[[Value], Value] | None = None,
 ) -> None:
     """Make the product, ``steps`` tiles deep.
 
-    ``left`` points at 16-bit integers, ``right`` at 32-bit ones.
+    ``left`` points at 16-bit integers, ``right`` at 32-bit ones. ``left_at`` says where
+    a step's tile lies in the left, if not ``left_step`` further for each.
     """
+    at = left_at or (lambda step: step * spec.left_step)
     height = min(spec.rows, 2)
     width, done = _SUMS // height, 0
     for first_row, rows, many_rows in runs(split(spec.rows, height)):
@@ -211,6 +214,7 @@ def multiply(
                     sums + (row * (EDGE * spec.sums_row) + column * EDGE),
                     (spec, steps, rows, columns),
                     asked,
+                    at,
                 )
             done += many_rows * many
 
@@ -222,6 +226,7 @@ def _multiply_block(
     sums: Pointer,
     how: tuple[Product, Number, int, int],
     ahead: Ahead | None,
+    left_at: Callable[[Value], Value],
 ) -> None:
     """Make some tiles of sums, which stay in the processor."""
     spec, steps, rows, columns = how
@@ -235,7 +240,7 @@ def _multiply_block(
             _do(b, "tilezero", tile[cell])
     free = list(range(_SUMS + rows, 8))
     with b.loop(steps) as step:
-        a, w = left + step * spec.left_step, right + step * spec.right_step
+        a, w = left + left_at(step), right + step * spec.right_step
         turn, made = 0, 0
         for part, others in PAIRS:
             for r in range(rows):

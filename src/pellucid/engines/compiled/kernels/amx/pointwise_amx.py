@@ -8,10 +8,17 @@ what is not finite are made again without AMX.
 
 from __future__ import annotations
 
+from math import prod
+
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.amx import amx
+from pellucid.engines.compiled.kernels.amx.not_finite import (
+    Plain,
+    are_finite,
+    conv_plain,
+    finish,
+)
 from pellucid.engines.compiled.kernels.conv.conv import Conv
-from pellucid.engines.compiled.kernels.elementwise.activation import apply
 from pellucid.engines.compiled.kernels.tile import Part
 
 #: pixels that go together, and how many of them fill the tiles of one product
@@ -28,7 +35,7 @@ _LEFT = 2 * _TILE  # the same in 16-bit numbers
 def pointwise_amx_fits(conv: Conv) -> bool:
     """Return whether a convolution fills tiles, and is large enough to gain."""
     x, y = conv.x, conv.y
-    is_pointwise = conv.kernel == (1, 1) and conv.groups == 1 and not conv.accumulate
+    is_pointwise = conv.kernel == (1, 1) and conv.groups == 1
     is_whole = x.channels == x.padded_channels and x.channels % amx.DEPTH == 0
     is_whole = is_whole and y.padded_channels % amx.DEPTH == 0
     is_large = min(x.channels, y.channels) >= LEAST_CHANNELS
@@ -57,7 +64,7 @@ def blocks(conv: Conv) -> int:
 
 
 def _steps(conv: Conv) -> int:
-    return conv.x.channels // amx.DEPTH
+    return prod(conv.kernel) * conv.x.channels // amx.DEPTH
 
 
 @kernel(w="f32*", right="f32*")
@@ -129,17 +136,15 @@ def pointwise_amx(
                 steps,
                 product,
             )
-        seen = b.var(b.zeros())
-        with b.loop(count) as r:
+        is_good, is_bad = are_finite(b, sums, count, n)
+        with b.when(is_bad):
+            plain = Plain(spec, spec.y.width)
+            outputs = b.i64(0), b.i64(n)
+            b.call(conv_plain, x, w, bias, y, begin, count, *outputs, spec=plain)
+        with b.when(is_good), b.loop(count) as r:
             row, to = sums + r * n, y + _at(spec, begin + r, is_input=False)
             with b.loop(n, step=amx.EDGE) as o:
-                value = row.vector(o)
-                seen.add(value * 0.0)
-                if spec.has_bias:
-                    value = value + bias.vector(o)
-                to.store(apply(b, spec.function, value), o)
-        with b.when(b.total(seen.get()).is_nan()):
-            b.call(pointwise_plain, x, w, bias, y, begin, count, spec=spec)
+                finish(b, spec, row.vector(o), bias + o, to + o)
 
 
 def _at(conv: Conv, pixel: Value, *, is_input: bool) -> Value:
@@ -149,28 +154,3 @@ def _at(conv: Conv, pixel: Value, *, is_input: bool) -> Value:
         return i * conv.y.row + j * conv.y.padded_channels
     (down, across), m = conv.stride, conv.x
     return i * (down * m.row) + j * (across * m.padded_channels)
-
-
-@kernel(x="f32*", w="f32*", bias="f32*", y="f32*", begin="n", count="n")
-def pointwise_plain(
-    b: Builder,
-    x: Pointer,
-    w: Pointer,
-    bias: Pointer,
-    y: Pointer,
-    begin: Value,
-    count: Value,
-    *,
-    spec: Conv,
-) -> None:
-    """Make some pixels by vectors of outputs, one after the other."""
-    n = spec.y.padded_channels
-    with b.loop(count) as r:
-        row = x + _at(spec, begin + r, is_input=True)
-        to = y + _at(spec, begin + r, is_input=False)
-        with b.loop(n, step=amx.EDGE) as o:
-            total = b.var(bias.vector(o) if spec.has_bias else b.zeros())
-            with b.loop(spec.x.channels) as c:
-                weight = (w + (c * n + o)).vector()
-                total.set(b.fma(row.splat(c), weight, total.get()))
-            to.store(apply(b, spec.function, total.get()), o)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import prod
 from typing import Literal
 
-from pellucid.engines.compiled.kernels.amx import pointwise_amx
+from pellucid.engines.compiled.kernels.amx import conv_amx
 from pellucid.engines.compiled.kernels.amx.amx import EDGE
 from pellucid.engines.compiled.kernels.conv import (
     conv_input_grad_scatter,
@@ -55,6 +55,7 @@ from pellucid.engines.compiled.kernels.winograd.winograd_weight import (
 )
 from pellucid.engines.compiled.lowering.context import LoweringContext
 from pellucid.engines.compiled.lowering.layers import (
+    lower_amx,
     lower_joined,
     lower_packed,
     lower_tiny,
@@ -72,6 +73,8 @@ Pair = tuple[int, int]
 
 #: tiles of one image for which reading its weights is less than the transformed ones
 FEW_TILES = 4
+#: the same for weights in parts, which AMX multiplies as fast as transformed ones
+AMX_TILES = 16
 _GREY = "a vector is some pixels"
 
 
@@ -160,8 +163,9 @@ def forward(
             low, node, fast, (BufferRef(x.buffer), bias, BufferRef(y.buffer)), what=what
         )
         return
-    if low.has_amx and pointwise_amx.pointwise_amx_fits(spec):
-        _pointwise_amx(low, node, spec, (x, w, bias, y), what)
+    if lower_amx.pays(low, spec):
+        refs = BufferRef(x.buffer), w, bias, BufferRef(y.buffer)
+        lower_amx.forward(low, node, spec, refs, what)
         return
     if lower_packed.pays(spec, low.target):
         lower_packed.forward(low, node, spec, (x, w, bias, y), what)
@@ -196,40 +200,6 @@ def forward(
     )
 
 
-def _pointwise_amx(
-    low: LoweringContext,
-    node: Node,
-    spec: Conv,
-    places: tuple[Value, BufferRef, BufferRef, Value],
-    what: str,
-    role: str = "forward",
-) -> None:
-    """Add the step of a 1×1 convolution on AMX, and the cutting of its weights."""
-    x, w, bias, y = places
-    name = f"{node.name} parts {role}"
-    parts = low.buffer(name, pointwise_amx.right_size(spec), "shared")
-    low.prepare(
-        pointwise_amx.pointwise_amx_weight, spec, w, BufferRef(parts), node=node.name
-    )
-    size = pointwise_amx.pointwise_scratch_size(spec)
-    scratch = low.workspace(size)
-    low.step(
-        pointwise_amx.pointwise_amx,
-        spec,
-        BufferRef(x.buffer),
-        BufferRef(parts),
-        w,
-        bias,
-        BufferRef(y.buffer),
-        BufferRef(scratch),
-        node=node.name,
-        grain="fine",
-        why=f"pixels are rows, on AMX{what}",
-        multiply_adds=multiply_adds(spec),
-        parts=pointwise_amx.blocks(spec),
-    )
-
-
 def is_better_apart(low: LoweringContext, node: Node, function: Function) -> bool:
     """Whether an activation is to be a step of its own behind a convolution.
 
@@ -244,8 +214,8 @@ def is_better_apart(low: LoweringContext, node: Node, function: Function) -> boo
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
     spec = describe(layer, x, y)
     is_winograd = low.options.winograd and winograd_fits(spec)
-    is_amx = low.has_amx and pointwise_amx.pointwise_amx_fits(spec)
-    return not (is_winograd or is_amx) and lower_packed.pays(spec, low.target)
+    is_elsewhere = is_winograd or lower_amx.pays(low, spec)
+    return not is_elsewhere and lower_packed.pays(spec, low.target)
 
 
 def hwio(low: LoweringContext, node: Node, spec: Conv) -> BufferRef:
@@ -299,9 +269,12 @@ def add_winograd(
     x, bias, y = places
     group = winograd_joined.join(spec) if codes is None else None
     if group is not None and not (role == "forward" and _has_corners(low, node)):
-        if low.shares_images and group.one <= FEW_TILES:
-            w = hwio(low, node, spec.conv)
-            refs = x, w, bias, y
+        is_amx = low.has_amx and conv_amx.conv_amx_fits(spec.conv)
+        if low.shares_images and is_amx and group.one <= AMX_TILES:
+            refs = x, hwio(low, node, spec.conv), bias, y
+            lower_amx.one_image(low, node, spec.conv, refs, what, when="is_one")
+        elif low.shares_images and group.one <= FEW_TILES:
+            refs = x, hwio(low, node, spec.conv), bias, y
             lower_packed.one_image(low, node, spec.conv, refs, what, when="is_one")
         elif low.shares_images:
             refs = x, BufferRef(u), bias, y
@@ -499,8 +472,9 @@ def _pull_pointwise(
     if spec.kernel != (1, 1) or spec.stride != (1, 1) or spec.top_left != (0, 0):
         return False
     mirror = Conv(grad.map, to.map, (1, 1), has_bias=False, accumulate=spec.accumulate)
-    if low.has_amx and pointwise_amx.pointwise_amx_fits(mirror):
-        _pointwise_amx(low, node, mirror, (grad, w, w, to), "", "back")
+    if lower_amx.pays(low, mirror):
+        refs = BufferRef(grad.buffer), w, w, BufferRef(to.buffer)
+        lower_amx.forward(low, node, mirror, refs, "", role="back")
         return True
     if lower_packed.pays(mirror, low.target):
         lower_packed.forward(low, node, mirror, (grad, w, w, to), "", role="back")
