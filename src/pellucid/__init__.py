@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnsupportedObjectiveError,
     )
     from pellucid.model import Model, load
+    from pellucid.model.rate_finder import RateSearch, find_learning_rate
     from pellucid.network import (
         Network,
         Node,
@@ -163,7 +164,15 @@ if TYPE_CHECKING:
         Yolo,
     )
     from pellucid.published import zoo
-    from pellucid.training import Callback, EarlyStopping, History, TensorBoard
+    from pellucid.training import (
+        EMA,
+        SWA,
+        Callback,
+        EarlyStopping,
+        History,
+        Lookahead,
+        TensorBoard,
+    )
 
 __version__ = "0.1.0"
 
@@ -216,6 +225,8 @@ __all__ = [
     "Rescale",
     "ELU",
     "GELU",
+    "EMA",
+    "SWA",
     "SGD",
     "Adagrad",
     "Adam",
@@ -263,6 +274,7 @@ __all__ = [
     "LeakyReLU",
     "LocalResponseNorm",
     "LogSoftmax",
+    "Lookahead",
     "MaxPool2D",
     "Maximum",
     "MeanSquaredError",
@@ -287,6 +299,7 @@ __all__ = [
     "Quantized",
     "Preprocessing",
     "RMSprop",
+    "RateSearch",
     "ReLU",
     "ReLU6",
     "Reshape",
@@ -316,6 +329,7 @@ __all__ = [
     "data",
     "engines",
     "exchange",
+    "find_learning_rate",
     "load",
     "load_network",
     "math",

@@ -79,7 +79,8 @@ def test_options_arrive_in_the_recipe(pellucid):
         *("--validation-split", "0.2", "--early-stopping", "2", "--clip-norm", "1"),
         *("--label-smoothing", "0.1", "--augment", "shift=1", "--augment", "flip"),
         *("--set", "conv2d.out_channels=2", "--set", "optimizer.momentum=0.9"),
-        *("--run", "mine"),
+        *("--average", "ema", "--accumulate", "2", "--sampler", "balanced"),
+        *("--set", "average.decay=0.5", "--run", "mine"),
     )
     assert answer.code == 0, answer.err
     recipe = tomllib.loads(Path("runs/mine/recipe.toml").read_text())
@@ -90,6 +91,8 @@ def test_options_arrive_in_the_recipe(pellucid):
     }
     assert recipe["settings"] == {"conv2d.out_channels": 2}
     assert recipe["augment"] == {"shift": 1, "flip": True}
+    assert recipe["average"] == {"name": "ema", "decay": 0.5}
+    assert (recipe["accumulate"], recipe["sampler"]) == (2, "balanced")
     assert recipe["data"]["limit"] == 40
     assert recipe["loss"]["label_smoothing"] == 0.1
     assert recipe["early_stopping"]["patience"] == 2
@@ -175,6 +178,15 @@ def test_a_run_that_stopped_early_stays_stopped(pellucid):
     assert Path("runs/tiny/history.jsonl").read_text() == before
 
 
+def test_a_learning_rate_is_found_and_drawn(pellucid):
+    answer = pellucid("train", *TINY, "--find-rate", "--json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    assert 0 < found["suggestion"] < 10
+    assert Path("learning-rates.png").read_bytes().startswith(b"\x89PNG")
+    assert not Path("runs").exists()
+
+
 REFUSED = {
     "an unknown network": (["train", "tinny"], "what to train must be one of"),
     "nothing to train": (["train"], "NETWORK must be given"),
@@ -225,6 +237,14 @@ REFUSED = {
     "an augmentation of words": (
         ["train", *TINY, "--augment", "rotate=far"],
         "augment must hold numbers",
+    ),
+    "an unknown average": (
+        ["train", *TINY, "--average", "mean"],
+        "average: must be one of ema, swa, lookahead",
+    ),
+    "a rate to find in a run": (
+        ["train", *TINY, "--find-rate", "--run", "mine"],
+        "--find-rate must be given without --run",
     ),
     "a share out of range": (
         ["train", *TINY, "--validation-split", "1.5"],

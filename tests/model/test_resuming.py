@@ -83,6 +83,9 @@ OTHER: dict[str, tuple[Any, str]] = {
     "sample_weight": (np.ones(48), "sample_weight must be what"),
     "clip_norm": (1.0, "clip_norm="),
     "augment": (pl.Augment(shift=1), "augment="),
+    "average": ("ema", "average="),
+    "accumulate": (2, r"accumulate=2 \(it was 1\)"),
+    "sampler": ("balanced", "sampler='balanced'"),
     "shuffle": (False, "shuffle=False"),
 }
 

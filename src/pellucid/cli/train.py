@@ -115,6 +115,37 @@ def train(
             "NAME",
         ),
     ] = None,
+    find_rate: Annotated[
+        bool,
+        _option(
+            "--find-rate",
+            "Train nothing: look for a learning rate, and draw the loss by the rate.",
+            _HOW,
+        ),
+    ] = False,
+    average: Annotated[
+        Text,
+        _option(
+            "--average",
+            "Keep averaged weights: ema, swa or lookahead.",
+            _HOW,
+            "NAME",
+        ),
+    ] = None,
+    accumulate: Annotated[
+        Integer,
+        _option(
+            "--accumulate",
+            "Compute each batch's gradient in N parts, for less memory.",
+            _HOW,
+            "N",
+            min=1,
+        ),
+    ] = None,
+    sampler: Annotated[
+        Text,
+        _option("--sampler", "balanced: draw from each class as often.", _HOW, "NAME"),
+    ] = None,
     early_stopping: Annotated[
         Integer,
         _option(
@@ -219,6 +250,7 @@ def train(
     pellucid train mnist-torch                          train on MNIST
     pellucid train mnist-torch --epochs 1 --limit 5000  a quick try
     pellucid train mnist-fast                           99 % in seconds
+    pellucid train lenet5 --find-rate                   which learning rate?
     pellucid train mnist-torch --set conv2d.out_channels=16 --set dense.units=64
     pellucid train lenet5 --data fashion-mnist --augment shift=2 --schedule cosine
     pellucid train mnist-torch --data photos/ --set dense_1.units=3
@@ -239,6 +271,9 @@ def train(
         "optimizer.learning_rate": learning_rate,
         "schedule.name": schedule,
         "early_stopping.patience": early_stopping,
+        "average.name": average,
+        "accumulate": accumulate,
+        "sampler": sampler,
         "clip_norm": clip_norm,
         "class_weight": _parse_class_weight(class_weight or []),
         "loss.label_smoothing": label_smoothing,
@@ -270,9 +305,47 @@ def train(
         # options do not carry over to another engine
         recipe = recipes.override(recipe, {"engine_options": {}})
     recipe = recipes.override(recipe, {**changes, **allowed})
+    if find_rate:
+        _refuse_changes_while_finding(resume=resume, run=run)
+        find_rate_of(recipe, json=json, quiet=quiet)
+        return
     if path is None:
         path = _new_folder(str(network or start))
     run_training(recipe, path, is_resumed=resume is not None, json=json, quiet=quiet)
+
+
+def find_rate_of(recipe: Recipe, *, json: bool, quiet: bool) -> None:
+    """Print the rate that is suggested, and save the picture."""
+    from pellucid import recipes
+    from pellucid.cli.output import answer, emit
+    from pellucid.runs.picture import save_figure
+
+    found = recipes.find_rate(recipe, data_progress=None if quiet else DataProgress())
+    picture = Path("learning-rates.png")
+    save_figure(found.picture(), picture)
+    if json:
+        emit(
+            {
+                "suggestion": found.suggestion,
+                "steepest": found.steepest,
+                "lowest": found.lowest,
+                "rates": list(found.rates),
+                "losses": list(found.losses),
+                "picture": str(picture),
+            }
+        )
+        return
+    answer(str(found))
+    say(f"The loss by the rate is drawn in {picture}")
+
+
+def _refuse_changes_while_finding(**given: Any) -> None:
+    for key, value in given.items():
+        if value is not None:
+            raise RunError(
+                "train: --find-rate must be given without --run and --resume, for it "
+                f"trains nothing; got {key}={value!r}."
+            )
 
 
 def run_training(

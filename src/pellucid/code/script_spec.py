@@ -251,9 +251,10 @@ class ScriptSpec:
                 )
         unsaid = [
             key
-            for key in ("class_weight", "early_stopping")
+            for key in ("class_weight", "early_stopping", "average", "sampler")
             if getattr(self.recipe, key)
         ]
+        unsaid += ["accumulate"] if self.recipe.accumulate > 1 else []
         if unsaid:
             raise RunError(
                 f"code: scripts must do without {unsaid[0]}; got one in the recipe. "

@@ -9,6 +9,7 @@ from pellucid.data.idx import read_idx
 from pellucid.data.loading import load
 from pellucid.data.picture import picture, refit
 from pellucid.data.picture_files import PictureFiles
+from pellucid.data.sampling import Sampler, sampling_weights
 from pellucid.data.sources import Source, sources
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Images",
     "Labels",
     "PictureFiles",
+    "Sampler",
     "Source",
     "as_dataset",
     "digit",
@@ -28,5 +30,6 @@ __all__ = [
     "prepare_digit",
     "read_idx",
     "refit",
+    "sampling_weights",
     "sources",
 ]

@@ -68,6 +68,8 @@ class Batches:
         Batches that a background thread has ready; 0 does without the thread.
     first_epoch : int
         What is added to the number of an epoch: how many there were before.
+    weights : ndarray of float64, shape (N,), optional
+        Chances that add up to 1: an epoch draws N examples with replacement.
     shard : (int, int)
         (rank, world): every one of world processes gets its own contiguous part of
         each batch, which may be empty in a last batch of fewer than world examples.
@@ -97,6 +99,7 @@ class Batches:
         dtype: str = "float32",
         ahead: int = 4,
         first_epoch: int = 0,
+        weights: npt.NDArray[np.float64] | None = None,
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         _at_least(1, batch_size=batch_size)
@@ -116,6 +119,7 @@ class Batches:
         self.batch_size = int(batch_size)
         self.seed = int(seed)
         self.shuffle = shuffle
+        self.weights = weights
         self.augment = augment
         self.preprocessing = preprocessing or Preprocessing()
         self._check_preprocessing()
@@ -196,8 +200,13 @@ class Batches:
         Returns
         -------
         ndarray of int64, shape (N,)
-            A permutation that depends on the seed and the epoch only.
+            A permutation, or what is drawn by the weights; it depends on the seed and
+            the epoch only.
         """
+        if self.weights is not None:
+            rng = generator(self.seed, self.first_epoch + number, ORDER)
+            count = len(self.dataset)
+            return rng.choice(count, count, p=self.weights).astype(np.int64)
         if not self.shuffle:
             return np.arange(len(self.dataset), dtype=np.int64)
         rng = generator(self.seed, self.first_epoch + number, ORDER)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.data import Batches, Dataset
+from pellucid.data import Batches, Dataset, sampling_weights
 from pellucid.engines.distributed import world_of
 from pellucid.engines.loss_input import require
+from pellucid.engines.protocol import Session
 from pellucid.errors import DataError, RunError
 from pellucid.model.inputs import check_dataset
 from pellucid.model.run_setup import get_class_names, open_run
@@ -30,6 +31,7 @@ from pellucid.training import (
     Trainer,
     compute_example_weights,
 )
+from pellucid.training.accumulation import AccumulatingSession
 from pellucid.training.early_stopping import check_monitor
 
 if TYPE_CHECKING:
@@ -99,12 +101,13 @@ def fit(model: Model, request: FitRequest) -> History:
             shuffle=config.shuffle,
             augment=config.augment,
             first_epoch=position.first_epoch,
+            weights=sampling_weights(config.sampler, train.labels),
             shard=shard,
         )
         _check_position(position.batch, batches)
         trainer = Trainer(
             model.network,
-            model.session,
+            _session(model, request, loss, optimizer),
             loss=loss,
             train=batches,
             validation=None
@@ -128,6 +131,28 @@ def fit(model: Model, request: FitRequest) -> History:
             return trainer.run()
         finally:
             model.epochs = position.epochs_begun
+
+
+def _session(
+    model: Model, request: FitRequest, loss: Loss, optimizer: Optimizer
+) -> Session:
+    """Return the model's session; one that goes through batches in parts, if asked."""
+    config = request.config
+    if config.accumulate == 1:
+        return model.session
+    if world_of(model.engine).size > 1:
+        raise DataError(
+            "fit: accumulate must be 1 where several processes share a batch; got "
+            f"accumulate={config.accumulate}."
+        )
+    clipped = dataclasses.replace(optimizer, clip_norm=config.clip_norm)
+    return AccumulatingSession(  # type: ignore[return-value]
+        model.session,
+        network=model.network,
+        loss=loss,
+        optimizer=optimizer if config.clip_norm is None else clipped,
+        parts=config.accumulate,
+    )
 
 
 def _check_position(batch: int, batches: Batches) -> None:

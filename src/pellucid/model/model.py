@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.data import Augment, Batches, Dataset, as_dataset
+from pellucid.data import Augment, Batches, Dataset, Sampler, as_dataset
 from pellucid.data.streams import is_array_like, is_stream
 from pellucid.engines.loss_input import require
 from pellucid.engines.ports import join, loss_terms
@@ -60,6 +60,8 @@ from pellucid.training import (
     EarlyStopping,
     FitConfig,
     History,
+    WeightAverage,
+    as_average,
     as_callbacks,
     evaluate,
 )
@@ -501,6 +503,9 @@ class Model:
         augment: Augment | None = None,
         shuffle: bool = True,
         early_stopping: int | EarlyStopping | None = None,
+        average: str | WeightAverage | None = None,
+        accumulate: int = 1,
+        sampler: Sampler | None = None,
         run: str | Path | None = None,
         resume: bool = False,
         progress: bool = True,
@@ -555,6 +560,14 @@ class Model:
             Whether each epoch has an order of its own.
         early_stopping : int or EarlyStopping, optional
             When to end; an int is the patience.
+        average : str or WeightAverage, optional
+            ``"ema"``, ``"swa"``, ``"lookahead"``, or an object: averaged weights are
+            validated, and kept at the end.
+        accumulate : int
+            Parts in which each batch's gradient is computed, for less memory.
+        sampler : "balanced" or array, shape (N,), optional
+            Examples are drawn with replacement: each class as often, or each example
+            as its weight says.
         run : path, optional
             Folder that keeps checkpoint, history, models and curves.
         resume : bool
@@ -597,6 +610,9 @@ class Model:
                 augment=augment,
                 shuffle=shuffle,
                 early_stopping=early_stopping,
+                average=as_average(average),
+                accumulate=accumulate,
+                sampler=sampler,
             ),
             validation_data=None if validation_data is None else make(validation_data),
             sample_weight=sample_weight,
@@ -617,6 +633,7 @@ class Model:
         shuffle: bool = False,
         augment: Augment | None = None,
         first_epoch: int = 0,
+        weights: npt.NDArray[np.float64] | None = None,
         shard: tuple[int, int] = (0, 1),
     ) -> Batches:
         """Return a dataset cut into batches as this model takes them.
@@ -636,6 +653,8 @@ class Model:
             What is done to images at random.
         first_epoch : int
             As in `Batches`.
+        weights : ndarray, shape (N,), optional
+            As in `Batches`.
         shard : tuple of int
             (rank, world), for one of several processes.
 
@@ -654,6 +673,7 @@ class Model:
             dtype=self.dtype,
             ahead=_AHEAD if len(dataset) > batch_size else 0,
             first_epoch=first_epoch,
+            weights=weights,
             shard=shard,
         )
 

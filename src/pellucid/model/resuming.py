@@ -50,6 +50,9 @@ RULES: dict[str, Rule] = {
     "sample_weight": Rule.SAME,
     "clip_norm": Rule.SAME,
     "augment": Rule.SAME,
+    "average": Rule.SAME,
+    "accumulate": Rule.SAME,
+    "sampler": Rule.SAME,
     "shuffle": Rule.SAME,
     # what is the best epoch must not change: monitor and min_delta are the same
     "early_stopping": Rule.TAKEN,

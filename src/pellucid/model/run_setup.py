@@ -196,6 +196,13 @@ def get_class_names(model: Model, train: Dataset) -> tuple[str, ...]:
     return model.output_meaning.class_names(given) if given else ()
 
 
+def _sampler(given: Any) -> Any:
+    """Return a sampler as a recipe keeps it."""
+    return (
+        given if given is None or isinstance(given, str) else [float(w) for w in given]
+    )
+
+
 def _build_recipe(model: Model, request: FitRequest, train: Dataset) -> Recipe:
     """Return the recipe that the arguments of `Model.fit` are."""
     from pellucid.runs.recipe import Recipe
@@ -220,6 +227,9 @@ def _build_recipe(model: Model, request: FitRequest, train: Dataset) -> Recipe:
         else None,
         "clip_norm": config.clip_norm,
         "augment": dataclasses.asdict(augment) if augment else None,
+        "average": config.average.to_json() if config.average else None,
+        "accumulate": config.accumulate,
+        "sampler": _sampler(config.sampler),
         "shuffle": config.shuffle,
         "seed": model.seed,
         "dtype": model.dtype,

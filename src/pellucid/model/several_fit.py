@@ -17,7 +17,13 @@ from pellucid.engines.ports import join, loss_terms
 from pellucid.errors import DataError, NetworkError
 from pellucid.model.ports import by_order, check_inputs, check_labels, output_meanings
 from pellucid.objectives import Loss, Metrics, Optimizer, select_metrics, usual_metrics
-from pellucid.training import History, Trainer, compute_example_weights, evaluate
+from pellucid.training import (
+    FitConfig,
+    History,
+    Trainer,
+    compute_example_weights,
+    evaluate,
+)
 from pellucid.training.early_stopping import check_monitor
 
 if TYPE_CHECKING:
@@ -131,6 +137,17 @@ def evaluate_several(
     )
 
 
+def refuse_single_only(config: FitConfig) -> None:
+    """Refuse settings of networks with one input and output, and data in arrays."""
+    given = {"accumulate": config.accumulate > 1, "sampler": config.sampler is not None}
+    for name, is_given in given.items():
+        if is_given:
+            raise DataError(
+                f"fit: {name} must be left out where a network has several inputs or "
+                f"outputs, or data comes in batches of its own; got {name}."
+            )
+
+
 def fit_several(model: Model, request: FitRequest) -> History:
     """Train a model and return the history."""
     # slow to import; only trainings need it
@@ -143,6 +160,7 @@ def fit_several(model: Model, request: FitRequest) -> History:
             "fit: augment must be None where a network has several inputs or outputs; "
             "got an Augment. Change the images before."
         )
+    refuse_single_only(request.config)
     data = as_several(model, request.data, "fit")
     given = _sample_weights(model, request.sample_weight, len(data))
     train, validation = data, None

@@ -137,6 +137,9 @@ def fit_stream(model: Model, request: FitRequest) -> History:
 
 def _refuse_whole(request: FitRequest) -> None:
     """Refuse arguments that need all examples at once."""
+    from pellucid.model.several_fit import refuse_single_only
+
+    refuse_single_only(request.config)
     given = {
         "validation_split": request.config.validation_split or None,
         "class_weight": request.config.class_weight,

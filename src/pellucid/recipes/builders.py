@@ -13,7 +13,7 @@ from pellucid.network.codec import decode
 from pellucid.objectives import loss_from_json, optimizer_from_json, schedule_from_json
 from pellucid.recipes.start import take_start
 from pellucid.runs.recipe import Recipe
-from pellucid.training import EarlyStopping, FitConfig
+from pellucid.training import EarlyStopping, FitConfig, average_from_json
 
 
 def build_network(recipe: Recipe) -> Network:
@@ -125,4 +125,7 @@ def build_fit_config(recipe: Recipe) -> FitConfig:
         augment=build_augment(recipe),
         shuffle=recipe.shuffle,
         early_stopping=build_early_stopping(recipe),
+        average=average_from_json(recipe.average),
+        accumulate=recipe.accumulate,
+        sampler=recipe.sampler,
     )

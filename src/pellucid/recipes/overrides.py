@@ -12,6 +12,7 @@ from pellucid.runs.recipe import Recipe
 
 _TABLES = (
     "augment",
+    "average",
     "data",
     "early_stopping",
     "engine_options",

@@ -20,7 +20,7 @@ from pellucid.runs.tensor_file import (
 from pellucid.training import History, TrainerState
 
 SCHEMA_VERSION = 1
-_BEST = "best/"
+_BEST, _AVERAGE = "best/", "average/"
 _Content = tuple[dict[str, npt.NDArray[Any]], dict[str, str]]
 
 
@@ -60,8 +60,11 @@ class Checkpoint:
         bytes
             A safetensors file.
         """
-        best = self.position.best.weights
-        tensors = {**self.state, **{f"{_BEST}{name}": a for name, a in best.items()}}
+        tensors = {
+            **self.state,
+            **{f"{_BEST}{k}": a for k, a in self.position.best.weights.items()},
+            **{f"{_AVERAGE}{k}": a for k, a in self.position.average.items()},
+        }
         document = {
             "schema_version": SCHEMA_VERSION,
             "position": self.position.to_json(),
@@ -112,12 +115,11 @@ class Checkpoint:
             tensors, metadata = read()
             document = json.loads(metadata["trainer.json"])
             version = document["schema_version"]
-            best = {
-                name.removeprefix(_BEST): array
-                for name, array in tensors.items()
-                if name.startswith(_BEST)
-            }
-            position = TrainerState.from_json(document["position"], best)
+            best, average = (
+                {k.removeprefix(p): a for k, a in tensors.items() if k.startswith(p)}
+                for p in (_BEST, _AVERAGE)
+            )
+            position = TrainerState.from_json(document["position"], best, average)
             history = History(document["history"])
         except (ExchangeError, KeyError, TypeError, ValueError) as error:
             raise RunError(
@@ -128,5 +130,7 @@ class Checkpoint:
                 f"resume: {origin} must be of schema_version {SCHEMA_VERSION}; "
                 f"got {version!r}."
             )
-        state = {k: a for k, a in tensors.items() if not k.startswith(_BEST)}
+        state = {
+            k: a for k, a in tensors.items() if not k.startswith((_BEST, _AVERAGE))
+        }
         return cls(state=state, position=position, history=history)

@@ -77,6 +77,9 @@ class Recipe(_Section):
     early_stopping: EarlyStoppingSection | None = None
     clip_norm: float | None = Field(None, gt=0)
     augment: _Table | None = None
+    average: _Table | None = None
+    accumulate: int = Field(1, ge=1)
+    sampler: list[float] | Literal["balanced"] | None = None
     shuffle: bool = True
     seed: int = Field(0, ge=0)
     dtype: str = "float32"

@@ -114,7 +114,8 @@ class Recorder(Callback):
     def _write_models(self, stage: Stage, trainer: Trainer, state: State) -> None:
         position = trainer.position
         if position.step:
-            last = self._model(weights_of(state), position.epochs_begun)
+            weights = position.average or weights_of(state)
+            last = self._model(weights, position.epochs_begun)
             stage.write(self._folder.last.name, last)
         best = position.best
         if best.weights and best.epoch != self._best_epoch:

@@ -12,19 +12,33 @@ from pellucid.training.progress import ShowProgress
 from pellucid.training.tensorboard import TensorBoard
 from pellucid.training.trainer import Trainer
 from pellucid.training.trainer_state import TrainerState
+from pellucid.training.weight_average import (
+    EMA,
+    SWA,
+    Lookahead,
+    WeightAverage,
+    as_average,
+    average_from_json,
+)
 
 __all__ = [
+    "EMA",
+    "SWA",
     "Callback",
     "ClassWeight",
     "EarlyStopping",
     "EpochRecord",
     "FitConfig",
     "History",
+    "Lookahead",
     "ShowProgress",
     "TensorBoard",
     "Trainer",
     "TrainerState",
+    "WeightAverage",
+    "as_average",
     "as_callbacks",
+    "average_from_json",
     "compute_example_weights",
     "evaluate",
 ]

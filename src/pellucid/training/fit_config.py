@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pellucid.data import Augment
+from pellucid.data import Augment, Sampler
 from pellucid.errors import NetworkError
 from pellucid.network.checks import is_int
 from pellucid.objectives import ConstantRate, Metrics, Schedule
 from pellucid.training.class_weight import ClassWeight
 from pellucid.training.early_stopping import EarlyStopping
+from pellucid.training.weight_average import WeightAverage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +40,19 @@ class FitConfig:
         Whether each epoch has an order of its own.
     early_stopping : EarlyStopping, optional
         When to end.
+    average : WeightAverage, optional
+        `EMA`, `SWA` or `Lookahead`: which weights are validated and kept.
+    accumulate : int
+        Parts in which a batch's gradient is computed, at least 1.
+    sampler : "balanced" or sequence of float, optional
+        Epochs draw examples with replacement: from each class as often, or each
+        example as often as its weight says; each once if left out.
 
     Raises
     ------
     NetworkError
-        If epochs is no int of at least 0, or clip_norm is not positive.
+        If epochs is no int of at least 0, accumulate none of at least 1, or clip_norm
+        is not positive.
     """
 
     epochs: int = 1
@@ -56,11 +65,19 @@ class FitConfig:
     augment: Augment | None = None
     shuffle: bool = True
     early_stopping: EarlyStopping | None = None
+    average: WeightAverage | None = None
+    accumulate: int = 1
+    sampler: Sampler | None = None
 
     def __post_init__(self) -> None:
         if not is_int(self.epochs) or self.epochs < 0:
             raise NetworkError(
                 f"fit: epochs must be an int of at least 0; got epochs={self.epochs!r}."
+            )
+        if not is_int(self.accumulate) or self.accumulate < 1:
+            raise NetworkError(
+                "fit: accumulate must be an int of at least 1; "
+                f"got accumulate={self.accumulate!r}."
             )
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise NetworkError(

@@ -25,6 +25,7 @@ from pellucid.objectives import (
 )
 from pellucid.objectives.metrics import Metric
 from pellucid.training import divergence
+from pellucid.training.averaging import Averaging
 from pellucid.training.callbacks import Callback, as_callbacks
 from pellucid.training.distributed_sync import DistributedSync
 from pellucid.training.early_stopping import monitored_value, weights_of
@@ -116,6 +117,9 @@ class Trainer:
         self.training_s = 0.0
         self._begun = 0.0
         self._sync = DistributedSync(world, train)
+        self._averaging = Averaging(
+            network, session, average=config.average, train=train, world=world
+        )
         if output_metrics is not None:
             self._metrics = dict(output_metrics)
         else:
@@ -171,6 +175,7 @@ class Trainer:
             self._compile()
             self._sync.begin(may_stop=any(c.may_stop for c in self.callbacks))
             self.stop_reason = self._sync.reason(self.stop_reason)
+            self._averaging.begin(self.position)
             while self.position.epoch < self.config.epochs and not self.stop_reason:
                 if not self._train_epoch(interrupt):
                     break
@@ -178,6 +183,7 @@ class Trainer:
             self._check_last_update()
         if self._sync.is_pressed(interrupt):
             raise KeyboardInterrupt
+        self._averaging.keep(self.position)
         early = self.config.early_stopping
         if early and early.restore_best and self.position.best.weights:
             self._restore_best()
@@ -260,6 +266,7 @@ class Trainer:
         is_plain = weight is None or isinstance(weight, tuple) or self._is_sum
         counted = float(examples) if is_plain else total
         position.add({"loss": loss * counted, **figures}, examples, weight=counted)
+        self._averaging.after_step(position)
         return loss
 
     def _predict(self, batch: Batch) -> Any:
@@ -322,6 +329,20 @@ class Trainer:
     def _finish_epoch(self, start: float) -> None:
         position = self.position
         record = {"epoch": position.epoch + 1, **position.means()}
+        self._averaging.after_epoch(position, self.config.epochs)
+        with self._averaging.in_place(position):
+            self._validate(record, start)
+        if position.epoch + 1 == self.config.epochs or self.stop_reason:
+            self._check_last_update()
+        self.history.append(record)
+        self._losses.append(_plateau_loss(record))
+        position.begin_next_epoch()
+        for callback in self.callbacks:
+            callback.on_epoch(self, record)
+
+    def _validate(self, record: dict[str, float], start: float) -> None:
+        """Complete an epoch's record, and see whether it is the best."""
+        position = self.position
         if self.validation is not None:
             figures = evaluate(
                 self.network,
@@ -336,13 +357,6 @@ class Trainer:
         record["learning_rate"] = position.learning_rate
         record["seconds"] = time.perf_counter() - start
         self._update_best(record)
-        if position.epoch + 1 == self.config.epochs or self.stop_reason:
-            self._check_last_update()
-        self.history.append(record)
-        self._losses.append(_plateau_loss(record))
-        position.begin_next_epoch()
-        for callback in self.callbacks:
-            callback.on_epoch(self, record)
 
     def _update_best(self, record: dict[str, float]) -> None:
         """Compare the epoch with the best, and see whether to go on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pellucid.training.early_stopping import BestSoFar, Weights
@@ -37,6 +37,10 @@ class TrainerState:
         Epochs that the model was trained before; order and augmentation continue.
     data : dict of str to str
         Fingerprint of the examples, by which a resumed run recognizes them.
+    average : dict of str to ndarray
+        Averaged weights, where the training averages.
+    averaged : int
+        How many weights were taken into them.
     """
 
     epoch: int = 0
@@ -50,21 +54,27 @@ class TrainerState:
     weight: float = 0.0
     first_epoch: int = 0
     data: dict[str, str] = field(default_factory=dict)
+    average: Weights = field(default_factory=dict)
+    averaged: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the best weights as plain JSON values.
+        """Return everything but weights as plain JSON values.
 
         Returns
         -------
         dict
             Numbers, strings, lists and dicts only.
         """
-        document = asdict(self)
+        best = replace(self.best, weights={})
+        document = asdict(replace(self, best=best, average={}))
         document["best"].pop("weights")
+        document.pop("average")
         return document
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any], best: Weights) -> TrainerState:
+    def from_json(
+        cls, document: Mapping[str, Any], best: Weights, average: Weights
+    ) -> TrainerState:
         """Read what `to_json` wrote.
 
         Parameters
@@ -73,6 +83,8 @@ class TrainerState:
             Parsed JSON.
         best : mapping of str to ndarray
             Weights of the best epoch.
+        average : mapping of str to ndarray
+            Averaged weights.
 
         Returns
         -------
@@ -83,7 +95,7 @@ class TrainerState:
         values.pop("plateau", None)  # of version 0.1: the history says the same
         values.setdefault("weight", float(values.get("examples", 0)))
         values["best"] = BestSoFar(**values["best"], weights=best)
-        return cls(**values)
+        return cls(**values, average=average)
 
     @property
     def epochs_begun(self) -> int:
