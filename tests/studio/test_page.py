@@ -4,48 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import tarfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from studio_pages import complaints_of_axe, draw_seven, served
 
 import pellucid as pl
-from pellucid.serving import Log, create_app
-from pellucid.studio import SharedModel
 
 playwright = pytest.importorskip("playwright.sync_api")
 
-playwright.expect.set_options(timeout=20_000)  # a loaded machine compiles slowly
-
-VIEWS = ("draw", "inside", "train", "build", "compare")
-AXE = "axe-core@4.14.1"
-
-
-@contextmanager
-def served(model: pl.Model) -> Iterator[str]:
-    """Serve the studio over a model; yields its address."""
-    import socket
-    import time
-
-    import uvicorn
-
-    app = create_app([], log=Log("none"), bench=SharedModel(model, model.network.name))
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    app.state.stopping.set()
-    server.should_exit = True
-    thread.join(30)
-    assert not thread.is_alive()
+VIEWS = ("draw", "walk", "inside", "train", "build", "compare")
 
 
 @pytest.fixture(scope="module")
@@ -84,56 +54,6 @@ def own_address() -> Iterator[str]:
         pl.Model(own_network(), engine="numpy", classes=("disc", "ring", "none"))
     ) as url:
         yield url
-
-
-@pytest.fixture
-def open_page(browser: Any, address: str) -> Iterator[Any]:
-    """Open pages; each must ask nobody else and log no error."""
-    contexts, complaints = [], []
-
-    def open_(view: str = "draw", **how: Any) -> Any:
-        own = how.setdefault("base_url", address)
-        context = browser.new_context(**how)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-
-        def heed(message: Any) -> None:
-            is_refusal = "status of 400" in message.text  # the page shows its sentence
-            if message.type in ("error", "warning") and not is_refusal:
-                complaints.append(f"console: {message.text}")
-
-        def watch(request: Any) -> None:
-            if not request.url.startswith((own, "data:", "blob:")):
-                complaints.append(f"asked elsewhere: {request.url}")
-
-        page.on("console", heed)
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        page.on("request", watch)
-        page.goto(f"/#{view}")
-        page.wait_for_selector("#probabilities tbody tr", state="attached")
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def stroke(page: Any, *points: tuple[int, int]) -> None:
-    """Draw a line through points of the pad."""
-    box = page.locator("#pad").bounding_box()
-    (x, y), *others = points
-    page.mouse.move(box["x"] + x, box["y"] + y)
-    page.mouse.down()
-    for x, y in others:
-        page.mouse.move(box["x"] + x, box["y"] + y, steps=8)
-    page.mouse.up()
-
-
-def draw_seven(page: Any) -> None:
-    stroke(page, (80, 60), (200, 60), (130, 220))
-    playwright.expect(page.locator("#verdict")).to_have_text("7")
 
 
 def test_a_drawn_digit_is_named(open_page: Any) -> None:
@@ -440,7 +360,7 @@ def test_every_layer_of_ones_own_network_shows_its_calculation(
     page.set_input_files("#file", picture)
     playwright.expect(page.locator("#done")).to_contain_text("12×12 pixels, colour")
     page.goto("#inside")
-    nodes = page.locator("#nodes button")
+    nodes = page.locator("#nodes button:not([data-node=loss])")
     playwright.expect(nodes).to_have_count(len(own_network().nodes))
     width = page.evaluate("() => document.querySelector('.graph').clientWidth")
     for place in range(nodes.count()):
@@ -473,28 +393,6 @@ def test_motion_is_reduced_where_it_is_asked(open_page: Any) -> None:
     assert page.evaluate(style) == "auto"
 
 
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """axe-core's source from the npm registry, pinned."""
-    import shutil
-
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed")
-    folder = tmp_path_factory.mktemp("axe")
-    command = [npm, "pack", AXE, "--silent"]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, timeout=120, check=False
-    )
-    if done.returncode:
-        pytest.skip("axe-core cannot be had from the npm registry")
-    archive = next(Path(folder).glob("*.tgz"))
-    with tarfile.open(archive) as packed:
-        member = packed.extractfile("package/axe.min.js")
-        assert member is not None
-        return member.read().decode()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing(open_page: Any, axe: str, view: str, scheme: str) -> None:
@@ -504,11 +402,4 @@ def test_axe_finds_nothing(open_page: Any, axe: str, view: str, scheme: str) -> 
         "getComputedStyle(document.body).backgroundColor === 'rgb(18, 22, 28)'"
     )
     assert is_dark == (scheme == "dark")
-    page.evaluate(axe)
-    found = page.evaluate("axe.run()")
-    said = [
-        f"{violation['id']}: {node['target']} {node['failureSummary']}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]
-    assert said == []
+    assert complaints_of_axe(page, axe) == []

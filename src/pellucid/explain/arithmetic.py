@@ -222,7 +222,8 @@ def _explain_input(
     term = Term(
         source="image", at=at, x=given, weight=scale, value=given * scale, slope=scale
     )
-    formula = f"{given:g} · {show(scale)} + {show(offset)}"
+    sign = "−" if offset < 0 else "+"
+    formula = f"{given:g} · {show(scale)} {sign} {show(abs(offset))}"
     return Calculation(
         equation="y = pixel · scale + offset",
         terms=(term,),

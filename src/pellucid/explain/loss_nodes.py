@@ -101,6 +101,12 @@ def _extended(model: Model, last: Node) -> Model:
     return other
 
 
+def usual_loss(model: Model) -> Loss:
+    """Return the model's loss, or the usual one of what its output means."""
+    loss: Loss = model.loss or LOSSES[_USUAL_LOSSES[model.output_meaning.kind]]()
+    return loss
+
+
 @dataclass(frozen=True, slots=True)
 class LabelledLoss:
     """A loss, and one example's label as it takes it.
@@ -142,8 +148,7 @@ def labelled_loss(model: Model, output: Array, label: int) -> LabelledLoss:
     NetworkError
         If there is no such label.
     """
-    meaning = model.output_meaning
-    loss: Loss = model.loss or LOSSES[_USUAL_LOSSES[meaning.kind]]()
+    meaning, loss = model.output_meaning, usual_loss(model)
     head = loss_node(model.network, loss)
     if meaning.kind == "regression":
         if output.size != 1:

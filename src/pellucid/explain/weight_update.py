@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pellucid.errors import NetworkError
-from pellucid.explain.layers.sums import show
+from pellucid.explain.layers.sums import show, show_factor
 from pellucid.explain.values import Step
 from pellucid.objectives import SGD, Adam, AdamW, Optimizer, RMSprop
 
@@ -69,14 +69,14 @@ def _lines(optimizer: Optimizer, given: UpdateInputs) -> Iterator[Step]:
     decay = getattr(optimizer, "weight_decay", 0.0) if given.decays else 0.0
     yield Step("g", "∂ loss / ∂ w", g)
     if given.scale != 1.0:
-        yield Step("g", f"{show(given.scale)} · {show(g)}", given.scale * g)
+        yield Step("g", f"{show(given.scale)} · {show_factor(g)}", given.scale * g)
         g = given.scale * g
     if decay and isinstance(optimizer, AdamW):
         less = w * (1 - rate * decay)
-        yield Step("w", f"{show(w)} · (1 − {show(rate)} · {show(decay)})", less)
+        yield Step("w", f"{show_factor(w)} · (1 − {show(rate)} · {show(decay)})", less)
         w = less
     elif decay:
-        yield Step("g", f"{show(g)} + {show(decay)} · {show(w)}", g + decay * w)
+        yield Step("g", f"{show(g)} + {show(decay)} · {show_factor(w)}", g + decay * w)
         g = g + decay * w
     if isinstance(optimizer, Adam):
         yield from _adam(optimizer, given, g, w)
@@ -94,10 +94,10 @@ def _lines(optimizer: Optimizer, given: UpdateInputs) -> Iterator[Step]:
 def _adam(adam: Adam, given: UpdateInputs, g: float, w: float) -> Iterator[Step]:
     m, v = given.slots["first_moment"], given.slots["second_moment"]
     b1, b2, t = adam.beta1, adam.beta2, given.step
-    formula = f"{b1:g} · {show(m)} + {show(1 - b1)} · {show(g)}"
+    formula = f"{b1:g} · {show_factor(m)} + {show(1 - b1)} · {show_factor(g)}"
     m = b1 * m + (1 - b1) * g
     yield Step("m", formula, m)
-    formula = f"{b2:g} · {show(v)} + {show(1 - b2)} · {show(g)}²"
+    formula = f"{b2:g} · {show(v)} + {show(1 - b2)} · {show_factor(g)}²"
     v = b2 * v + (1 - b2) * g * g
     yield Step("v", formula, v)
     m_hat, v_hat = m / (1 - b1**t), v / (1 - b2**t)
@@ -108,7 +108,7 @@ def _adam(adam: Adam, given: UpdateInputs, g: float, w: float) -> Iterator[Step]
 
 def _rmsprop(how: RMSprop, given: UpdateInputs, g: float, w: float) -> Iterator[Step]:
     s = given.slots["mean_square"]
-    formula = f"{how.rho:g} · {show(s)} + {show(1 - how.rho)} · {show(g)}²"
+    formula = f"{how.rho:g} · {show(s)} + {show(1 - how.rho)} · {show_factor(g)}²"
     s = how.rho * s + (1 - how.rho) * g * g
     yield Step("s", formula, s)
     yield from _step(given.rate, g, math.sqrt(s) + how.epsilon, w)
@@ -117,12 +117,14 @@ def _rmsprop(how: RMSprop, given: UpdateInputs, g: float, w: float) -> Iterator[
 def _sgd(sgd: SGD, given: UpdateInputs, g: float, w: float) -> Iterator[Step]:
     if sgd.momentum:
         v = given.slots["velocity"]
-        formula = f"{sgd.momentum:g} · {show(v)} + {show(g)}"
+        formula = f"{sgd.momentum:g} · {show_factor(v)} + {show_factor(g)}"
         v = sgd.momentum * v + g
         yield Step("v", formula, v)
         if sgd.nesterov:
             ahead = g + sgd.momentum * v
-            yield Step("ahead", f"{show(g)} + {sgd.momentum:g} · {show(v)}", ahead)
+            yield Step(
+                "ahead", f"{show(g)} + {sgd.momentum:g} · {show_factor(v)}", ahead
+            )
             v = ahead
         g = v
     yield from _step(given.rate, g, 1.0, w)
@@ -132,6 +134,6 @@ def _step(rate: float, top: float, bottom: float, w: float) -> Iterator[Step]:
     """Yield the change and the new weight."""
     over = "" if bottom == 1.0 else f" / {show(bottom)}"
     change = -rate * top / bottom
-    yield Step("change", f"−{show(rate)} · {show(top)}{over}", change)
+    yield Step("change", f"−{show(rate)} · {show_factor(top)}{over}", change)
     sign = "−" if change < 0 else "+"
     yield Step("new w", f"{show(w)} {sign} {show(abs(change))}", w + change)

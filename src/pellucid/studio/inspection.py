@@ -11,6 +11,12 @@ import numpy.typing as npt
 from pellucid.engines.numpy import NumpySession
 from pellucid.explain import arithmetic, attribute, derivative
 from pellucid.explain.chosen_output import choose_output
+from pellucid.explain.loss_nodes import (
+    LOSS,
+    probability_node,
+    reaching,
+    usual_loss,
+)
 from pellucid.model import Model
 from pellucid.model.inputs import prepare_images
 from pellucid.network import Node
@@ -40,7 +46,35 @@ def describe_network(model: Model, title: str) -> dict[str, Any]:
         "parameters": network.parameter_count,
         "multiply_adds": network.multiply_adds,
         "nodes": [_node(model, node) for node in network.nodes],
+        "ends": _ends(model),
     }
+
+
+def _ends(model: Model) -> list[dict[str, Any]]:
+    """Return what comes after the network: a softmax of its logits, and the loss."""
+    network = model.network
+    if len(network.output_shape) != 1:
+        return []
+    last = probability_node(model)
+    ends = [] if last is None else [last]
+    found = [
+        {
+            "name": node.name,
+            "layer": type(node.layer).__name__,
+            "inputs": list(node.inputs),
+            "shape": list(network.output_shape),
+            "settings": {},
+            "parameters": 0,
+            "multiply_adds": 0,
+        }
+        for node in ends
+    ]
+    before = ends[-1].name if ends else network.outputs[0]
+    if LOSS not in network.shapes and model.output_meaning.kind != "regression":
+        name = type(usual_loss(model)).__name__
+        loss = {"name": LOSS, "layer": name, "inputs": [before], "shape": [1]}
+        found.append({**loss, "settings": {}, "parameters": 0, "multiply_adds": 0})
+    return found
 
 
 def _node(model: Model, node: Node) -> dict[str, Any]:
@@ -82,9 +116,20 @@ def describe_prediction(model: Model, image: Array) -> dict[str, Any]:
     }
 
 
-def inspect_node(model: Model, image: str, node: str) -> dict[str, Any]:
-    """Return a node's activations, and its kernels where it has some."""
+def inspect_node(
+    model: Model, image: str, node: str, of_class: int | None = None
+) -> dict[str, Any]:
+    """Return a node's activations, and its kernels where it has some.
+
+    The loss is that with ``of_class`` as the right answer.
+    """
     pixels = decode(model, image)
+    model = reaching(model, node)
+    if node == LOSS and LOSS not in model.network.shapes:
+        label = _label(model, pixels, of_class)
+        lost = arithmetic(model, pixels, node, label=label)
+        value = np.array([lost.activation])
+        return {"node": node, **quantize_values(value), "layer": lost.layer}
     chosen = model.network.node(node)
     values = model.activations(pixels[None])[node][0]
     found = {"node": node, **quantize_values(values)}
@@ -114,15 +159,32 @@ def quantize_values(values: Array) -> dict[str, Any]:
     return found
 
 
-def explain_element(model: Model, image: str, node: str, at: list[int] | None) -> Any:
+def _label(model: Model, pixels: Array, of_class: int | None) -> int:
+    """Return the right answer that the page asks about: the likeliest by default."""
+    if of_class is not None:
+        return of_class
+    return choose_output(model, model.predict(pixels[None])[0], None).index
+
+
+def explain_element(
+    model: Model,
+    image: str,
+    node: str,
+    at: list[int] | None,
+    of_class: int | None = None,
+) -> Any:
     """Return one number's arithmetic; of very many terms the largest.
 
     ``left_out`` says how many others there are, and their sum; ``field`` which rows
     and columns of the picture reach the number.
     """
-    place = None if at is None else tuple(at)
-    shown = arithmetic(model, decode(model, image), node, place).to_json()
-    if takes_pictures(model.network):
+    place, pixels, label = None if at is None else tuple(at), decode(model, image), None
+    model = reaching(model, node)
+    is_own = node in model.network.shapes
+    if not is_own:
+        label = _label(model, pixels, of_class)
+    shown = arithmetic(model, pixels, node, place, label=label).to_json()
+    if takes_pictures(model.network) and is_own:
         shown["field"] = field(model.network, node, tuple(shown["at"]))
     shorten(shown)
     for follower in shown["then"]:

@@ -27,7 +27,6 @@ from pellucid.studio.schemas import (
     MapRequest,
     NetworkRequest,
     NodeGradientRequest,
-    NodeRequest,
     ScriptRequest,
     Values,
     WalkRequest,
@@ -114,7 +113,7 @@ def _sample(model: Any, index: int) -> dict[str, Any]:
             truth = _truth(test, place)
             what = "image" if images.takes_pictures(model.network) else "example"
             said = f"test {what} {place} of {source.name}; it is: {truth}"
-            done = {**shown, "done": [said]}
+            done = {**shown, "done": [said], "label": _class_of(test, place)}
             if not images.takes_pictures(model.network):
                 done["values_in"] = [float(value) for value in example.ravel()]
             return done
@@ -123,6 +122,13 @@ def _sample(model: Any, index: int) -> dict[str, Any]:
         f"for {model.network.input_shape}.",
         status=404,
     )
+
+
+def _class_of(test: Any, place: int) -> int | None:
+    """Return an example's class as a number; None where it has no single one."""
+    label = np.asarray(test.labels[place])
+    is_one = label.size == 1 and label.ravel()[0] == np.rint(label.ravel()[0])
+    return int(label.ravel()[0]) if is_one else None
 
 
 def _truth(test: Any, place: int) -> str:
@@ -135,13 +141,15 @@ def _truth(test: Any, place: int) -> str:
 
 def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
     @routes.post("/studio/node")
-    async def node(body: NodeRequest) -> dict[str, Any]:
-        return await bench.ask_aside(inspection.inspect_node, body.image, body.node)
+    async def node(body: NodeGradientRequest) -> dict[str, Any]:
+        return await bench.ask_aside(
+            inspection.inspect_node, body.image, body.node, body.of_class
+        )
 
     @routes.post("/studio/arithmetic")
     async def arithmetic(body: ElementRequest) -> Any:
         return await bench.ask_aside(
-            inspection.explain_element, body.image, body.node, body.at
+            inspection.explain_element, body.image, body.node, body.at, body.of_class
         )
 
     @routes.post("/studio/gradient")

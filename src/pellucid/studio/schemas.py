@@ -31,16 +31,16 @@ class NodeRequest(ImageRequest):
     node: Annotated[str, Field(max_length=200)]
 
 
-class ElementRequest(NodeRequest):
+class NodeGradientRequest(NodeRequest):
+    """A node, and the class whose derivative, or loss, is asked for."""
+
+    of_class: int | None = None
+
+
+class ElementRequest(NodeGradientRequest):
     """A place in a node's output."""
 
     at: Annotated[list[int], Field(max_length=4)] | None = None
-
-
-class NodeGradientRequest(NodeRequest):
-    """A node, and the class whose derivative is asked for."""
-
-    of_class: int | None = None
 
 
 class ElementGradientRequest(NodeGradientRequest):

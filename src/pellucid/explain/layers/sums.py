@@ -12,6 +12,11 @@ def show(value: float) -> str:
     return f"{value:.6g}"
 
 
+def show_factor(value: float) -> str:
+    """Return a number as a product shows it: in brackets where it is negative."""
+    return f"({show(value)})" if value < 0 else show(value)
+
+
 def weighted_term(source: str, at: tuple[int, ...], x: float, weight: float) -> Term:
     """Return a term of a sum with a fixed factor."""
     return Term(

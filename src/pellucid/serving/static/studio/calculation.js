@@ -4,7 +4,8 @@ import { make, number } from "./page.js";
 
 const FEW = 12; // terms that are shown one by one
 
-const named = (name, at) => (at ? `${name}[${at.join(", ")}]` : "padding");
+/** Write an element as `conv2d[5, 7, 3]`; the loss is one number. */
+export const named = (name, at) => (!at ? "padding" : at.length ? `${name}[${at.join(", ")}]` : name);
 
 /** Return elements that show an arithmetic as the server sends it. */
 export function calculation(shown) {
@@ -90,7 +91,7 @@ function pool({ terms: all, layer }) {
 }
 
 /** What enters, the largest contribution first. */
-function list({ terms: all, left_out: rest }) {
+export function list({ terms: all, left_out: rest }) {
   const sorted = [...all].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
   const few = sorted.slice(0, FEW);
   const others = sorted.slice(FEW);
@@ -117,7 +118,8 @@ const signed = (formula) => formula.replace(/-(?=\d)/g, "−");
 /** Whether a formula says more than its value does, in few words. */
 const hasFormula = (formula) => formula.length < 160 && !/^[-+\d.e]+$/.test(formula);
 
-function steps(shown) {
+/** Return the lines of an element's calculation, and the engine's own value. */
+export function steps(shown) {
   const lines = shown.steps.map(({ name, formula, value }, i) => {
     const isLast = i === shown.steps.length - 1;
     const line = make("li", { textContent: `${name} = ${hasFormula(formula) ? signed(formula) + " = " : ""}${number(value)}`, className: isLast ? "result" : "" });

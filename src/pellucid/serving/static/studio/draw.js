@@ -74,7 +74,7 @@ function render() {
   byId("verdict").textContent = seen ? seen.says + (seen.is_of_pixels ? " (of most pixels)" : "") : "–";
   if (!seen) byId("took").textContent = "Nothing drawn yet.";
   byId("done").replaceChildren(...(seen?.done ?? [model?.takes_pictures === false ? "The input appears here." : "Your drawing appears here as the network sees it."]).map((text) => make("li", { textContent: text })));
-  for (const id of ["seen", "inside-image", "map-seen", "compare-image"]) paintSeen(byId(id));
+  for (const id of ["seen", "walk-image", "inside-image", "map-seen", "compare-image"]) paintSeen(byId(id));
 }
 
 function paintSeen(canvas) {

@@ -11,12 +11,15 @@ const SVG = "http://www.w3.org/2000/svg";
 const here = { node: null, channel: 0, at: null, values: null, isShown: false };
 
 const isGradient = () => document.querySelector("input[name=mode]:checked").value === "gradient";
+/** The network's nodes and, of activations, what its loss adds to them. */
+const nodes = () => [...state.model.nodes, ...(isGradient() ? [] : state.model.ends)];
+const isLoss = () => here.node === "loss" && !state.model.nodes.some((n) => n.name === "loss");
 const ofClass = () => Number(byId("of-class").value);
 
 function drawGraph() {
   const { model } = state;
-  byId("nodes").replaceChildren(...model.nodes.map((node, i) => {
-    const before = model.nodes[i - 1]?.name;
+  byId("nodes").replaceChildren(...nodes().map((node, i, all) => {
+    const before = all[i - 1]?.name;
     const isPlain = node.inputs.length <= 1 && (!node.inputs.length || node.inputs[0] === before);
     const from = isPlain ? "" : ` from ${node.inputs.join(" and ")}`;
     const button = make("button", { type: "button" },
@@ -39,7 +42,7 @@ function drawEdges() {
   const middle = new Map(buttons.map((b) => [b.dataset.node, b.offsetTop + b.offsetHeight / 2]));
   const order = new Map(buttons.map((b, i) => [b.dataset.node, i]));
   const paths = [];
-  for (const node of state.model.nodes) {
+  for (const node of nodes()) {
     for (const input of node.inputs) {
       const [from, to] = [middle.get(input), middle.get(node.name)];
       const reach = order.get(node.name) - order.get(input);
@@ -52,10 +55,10 @@ function drawEdges() {
   byId("edges").replaceChildren(...paths);
 }
 
-function choose(node) {
+function choose(node, at = null) {
   here.node = node;
-  here.at = null;
-  here.channel = 0;
+  here.at = at;
+  here.channel = at?.[2] ?? 0;
   byId("node-title").textContent = `${node}: calculating …`;
   for (const button of byId("nodes").querySelectorAll("button")) button.ariaPressed = String(button.dataset.node === node);
   open();
@@ -68,11 +71,9 @@ const open = latest(async () => {
     byId("node-title").textContent = `${here.node}: choose ${what} in Draw`;
     return;
   }
-  const node = state.model.nodes.find((n) => n.name === here.node);
-  const body = { image: state.seen.image, node: here.node };
-  const found = await tried(() => (isGradient()
-    ? source.gradient({ ...body, of_class: ofClass() })
-    : source.node(body)));
+  const node = nodes().find((n) => n.name === here.node);
+  const body = { image: state.seen.image, node: here.node, of_class: ofClass() };
+  const found = await tried(() => (isGradient() ? source.gradient(body) : source.node(body)));
   if (!found) byId("node-title").textContent = `${here.node}: no answer`;
   if (!found || found.node !== here.node) return;
   here.values = { ...found, levels: bytes(found.levels) };
@@ -225,7 +226,7 @@ function go(row, column) {
 
 function showVector() {
   const { shape, units, largest } = here.values; // the floats themselves, not levels
-  const isOutput = shape[0] === state.model.classes.length && here.node === state.model.nodes.at(-1).name;
+  const isOutput = shape[0] === state.model.classes.length && nodes().slice(state.model.nodes.length - 1).some((n) => n.name === here.node);
   const rows = units.map(([i, value]) => {
     const bar = make("div");
     const share = largest && value !== null ? Math.abs(value) / largest : 0;
@@ -252,10 +253,9 @@ function showVector() {
 const calculate = latest(async () => {
   if (!state.seen || !here.node) return;
   if (isGradient() && !here.at) mark(here.values.largest_at);
-  const body = { image: state.seen.image, node: here.node, at: here.at };
-  const shown = await tried(() => (isGradient()
-    ? source.derivative({ ...body, of_class: ofClass() })
-    : source.arithmetic(body)));
+  const at = isLoss() ? null : here.at; // it is one number
+  const body = { image: state.seen.image, node: here.node, at, of_class: ofClass() };
+  const shown = await tried(() => (isGradient() ? source.derivative(body) : source.arithmetic(body)));
   if (!shown || shown.node !== here.node) return;
   if (!here.at && !isGradient()) mark(shown.at);
   markField(shown.field);
@@ -265,6 +265,7 @@ const calculate = latest(async () => {
 /** Stand at a place that was chosen for the reader. */
 function mark(at) {
   here.at = at;
+  if (!at.length) return;
   if (at.length !== 3) {
     const button = byId(`unit-${at[0]}`);
     if (button) button.ariaPressed = "true";
@@ -308,9 +309,18 @@ export async function shown() {
   here.isShown = true;
   if (!state.model) return;
   if (!state.seen) await sample();
-  if (!here.node) choose(state.model.nodes.find((n) => n.layer === "Conv2D")?.name ?? state.model.nodes[0].name);
+  const { wanted } = state;
+  state.wanted = null;
+  if (wanted) choose(wanted.node, wanted.at);
+  else if (!here.node) choose(state.model.nodes.find((n) => n.layer === "Conv2D")?.name ?? state.model.nodes[0].name);
   else open();
   drawEdges();
+}
+
+function changeMode() {
+  drawGraph();
+  if (nodes().some((node) => node.name === here.node)) open();
+  else choose(state.model.nodes.at(-1).name);
 }
 
 let known = "";
@@ -331,8 +341,8 @@ export function begin() {
     if (state.seen) byId("of-class").value = state.seen.best ?? 0;
     if (location.hash === "#inside") open();
   });
-  for (const input of document.querySelectorAll("input[name=mode]")) input.addEventListener("change", () => open());
-  byId("of-class").addEventListener("change", () => { if (isGradient()) open(); });
+  for (const input of document.querySelectorAll("input[name=mode]")) input.addEventListener("change", changeMode);
+  byId("of-class").addEventListener("change", () => { if (isGradient() || isLoss()) open(); });
   byId("map-kind").addEventListener("change", () => {
     const kind = byId("map-kind").value;
     if (kind) showMap(kind);

@@ -18,7 +18,7 @@ export function make(tag, settings = {}, ...children) {
 export const options = (names, chosen) =>
   names.map((name) => new Option(name, name, name === chosen, name === chosen));
 
-export const state = { model: null, seen: null };
+export const state = { model: null, seen: null, wanted: null };
 const listeners = { model: [], seen: [] };
 
 /** Call `listener` whenever the model or the image is another, and for what is there. */
@@ -39,6 +39,12 @@ export async function readModel() {
   changed("model");
 }
 
+/** Open an element in Look inside. */
+export function inspect(node, at) {
+  state.wanted = { node, at };
+  location.hash = "#inside";
+}
+
 export function see(seen) {
   state.seen = seen;
   changed("seen");
@@ -56,6 +62,6 @@ export function number(x, digits = 5) {
   if (!isFiniteNumber(x)) return NOT_FINITE;
   if (x === 0) return "0";
   const size = Math.abs(x);
-  const text = size >= 1e-4 && size < 1e6 ? Number(x.toPrecision(digits)).toString() : x.toExponential(3);
-  return text.replace("-", "−");
+  const text = size >= 1e-4 && size < 1e6 ? Number(x.toPrecision(digits)).toString() : x.toExponential(digits > 5 ? digits - 1 : 3);
+  return text.replaceAll("-", "−");
 }

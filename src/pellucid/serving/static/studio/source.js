@@ -38,7 +38,7 @@ const send = (path, bytes) => ask(`/studio/${path}`, {
 
 export const source = {
   /** The views that have something to show; others are left out of the page. */
-  views: ["draw", "inside", "train", "build", "compare"],
+  views: ["draw", "walk", "inside", "train", "build", "compare"],
 
   model: () => get("model"),
 
@@ -54,6 +54,9 @@ export const source = {
   gradient: (question) => post("gradient", question),
   derivative: (question) => post("derivative", question),
   map: (question) => post("map", question),
+
+  /** {image, label?}: one example through the network, its loss, and back. */
+  walk: (question) => post("walk", question),
 
   choices: () => get("choices"),
   train: (wish) => post("training", wish),
