@@ -117,6 +117,6 @@ class Twins:
             assert error <= tolerance, f"{name}: {error:.2e}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def twins():
     return Twins

@@ -133,6 +133,8 @@ class LoweringContext:
     fused: dict[str, Node] = field(default_factory=dict)
     folded: dict[str, Node] = field(default_factory=dict)
     pooled: dict[str, tuple[Node, ...]] = field(default_factory=dict)
+    #: the sum that a convolution makes in place, and the operand to which it adds
+    added: dict[str, tuple[Node, str]] = field(default_factory=dict)
     replaced: dict[tuple[str, str], BufferRef] = field(default_factory=dict)
     masks: dict[str, Value] = field(default_factory=dict)
     areas: set[int] = field(default_factory=set)
@@ -181,6 +183,13 @@ class LoweringContext:
                 wanted = self.wanted_halo(self, node)
                 halo[source] = widest(halo.get(source, NO_HALO), wanted)
         return halo
+
+    def unite_halos(self, names: list[str]) -> None:
+        """Give outputs that lie in one place the zeros that any of them needs."""
+        halo = NO_HALO
+        for name in names:
+            halo = widest(halo, self._halo.get(name, NO_HALO))
+        self._halo |= dict.fromkeys(names, halo)
 
     def want_grad_halo(self, name: str, halo: Halo) -> None:
         """Say that the derivative by a node's output needs zeros around it."""

@@ -12,7 +12,7 @@ from pellucid.network.node import Node
 
 def fuse(low: LoweringContext) -> None:
     """Find what can be fused; a node of which others read the inside stays whole."""
-    if low.purpose.kind == "activations" or not low.options.fuse:
+    if low.purpose.kind == "activations":
         return
     kept = low.kept
     for node in low.network.nodes:

@@ -22,6 +22,7 @@ from pellucid.engines.compiled.lowering.layers import (
     weight_layout,
 )
 from pellucid.engines.compiled.lowering.parameters import Group, Layout, Parameters
+from pellucid.engines.compiled.lowering.residual import add_in_place
 from pellucid.engines.compiled.lowering.sharing import (
     add_up_shared,
     check_layouts,
@@ -101,7 +102,9 @@ def lower_network(
     if purpose.kind == "update":
         _update(low)
         return low
-    fuse(low)
+    if low.options.fuse:
+        fuse(low)
+        add_in_place(low)
     _forward(low)
     if purpose.kind == "halves":
         low.barrier()
@@ -124,6 +127,7 @@ def _forward(low: LoweringContext) -> None:
     is_taken = {node.name for node in low.fused.values()}
     is_taken |= {node.name for node in low.folded.values()}
     is_taken |= {node.name for chain in low.pooled.values() for node in chain}
+    is_taken |= {node.name for node, _ in low.added.values()}
     low.phase("fine")
     for entry in network.inputs:
         exact = low.exact_map(entry)

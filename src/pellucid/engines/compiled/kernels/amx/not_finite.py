@@ -89,8 +89,8 @@ def conv_plain(
     with b.loop(count) as r:
         pixel = begin + r
         i, j = pixel // spec.width, pixel % spec.width
-        (down, across), size = conv.stride, m.padded_channels
-        row = x + (i * (down * m.row) + j * (across * size))
+        down, right = conv.stride[0] * m.row, conv.stride[1] * m.padded_channels
+        row = x + (i * down + j * right)
         to = y + (i * out.row + j * n)
         is_inside = (j < out.width) & (i < out.height)
         with b.when(is_inside), b.loop(last, start=first, step=b.lanes) as o:

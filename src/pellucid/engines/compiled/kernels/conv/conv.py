@@ -192,9 +192,10 @@ def _put(
 ) -> None:
     for r, row in enumerate(sums):
         for v, value in enumerate(row):
-            y.store(
-                apply(b, spec.function, value), r * spec.y.padded_channels + v * lanes
-            )
+            at = r * spec.y.padded_channels + v * lanes
+            if spec.accumulate:
+                value = y.vector(at, lanes=lanes) + value
+            y.store(apply(b, spec.function, value), at)
 
 
 def each_group(b: Builder, groups: int) -> Iterator[Number]:

@@ -123,6 +123,9 @@ def lower(low: LoweringContext, node: Node) -> None:
     if not isinstance(layer, Conv2D | Dense):
         raise TypeError(type(layer))
     x = low.source(node)
+    if node.name in low.added:
+        _lower_sum(low, node, layer)
+        return
     after = low.fused.get(node.name)
     function = function_of(after.layer) if after else None
     y = low.output(low.end_of(node))
@@ -142,12 +145,24 @@ def lower(low: LoweringContext, node: Node) -> None:
     low.on_back(name, back)
 
 
+def _lower_sum(low: LoweringContext, node: Node, layer: Conv2D | Dense) -> None:
+    """Add the steps of a convolution that adds to the image where the sum will lie."""
+    sum_, other = low.added[node.name]
+    after, x, y = low.fused.get(sum_.name), low.source(node), low.values[other]
+    low.values[low.end_of(sum_)] = y
+    spec = describe(layer, x.map, y.map)
+    function = function_of(after.layer) if after else None
+    spec = replace(spec, has_bias=low.has_bias(node), function=function)
+    forward(low, node, replace(spec, accumulate=True), (x, y))
+
+
 def forward(
     low: LoweringContext, node: Node, spec: Conv, pair: tuple[Value, Value]
 ) -> None:
     """Add the step that convolves: by Winograd where that pays, else by tiles."""
     x, y = pair
     what = f", {spec.function.kind}" if spec.function else ""
+    what = f", added{what}" if spec.accumulate else what
     w = hwio(low, node, spec)
     bias = low.weight(node, "bias") if spec.has_bias else w
     if lower_tiny.pays(low, spec):

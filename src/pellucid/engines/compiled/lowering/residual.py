@@ -1,0 +1,96 @@
+"""Residual sums in place: a convolution adds its output to the image beside it.
+
+In relu(shortcut + conv(x)) the shortcut is often read for the last time. Where all its
+other readers come before the convolution, that adds to it where it lies, with the ReLU:
+the sum takes no step and no memory of its own.
+"""
+
+from __future__ import annotations
+
+from pellucid.engines.compiled.kernels.conv import conv_single_channel, depthwise
+from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.lowering.layers import conv
+from pellucid.network.layers import (
+    Add,
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    GlobalAvgPool2D,
+    MaxPool2D,
+    Pointwise,
+)
+from pellucid.network.node import Node
+
+#: layers whose output is a buffer of its own, to which a convolution may add
+_OWN_OUTPUT = (Add, AvgPool2D, BatchNorm, Conv2D, MaxPool2D, Pointwise)
+#: layers that are done with their input after their step
+_READERS = (*_OWN_OUTPUT, GlobalAvgPool2D)
+
+
+def add_in_place(low: LoweringContext) -> None:
+    """Find the sums of a prediction that convolutions make in their epilogues."""
+    if low.purpose.kind != "predict":
+        return
+    steps, makers = _order(low)
+    groups: dict[str, list[str]] = {}
+    for node in low.network.nodes:
+        if not isinstance(node.layer, Add) or len(node.inputs) != 2:
+            continue
+        if len(set(low.network.input_shapes(node))) != 1:
+            continue
+        for name, other in (node.inputs, node.inputs[::-1]):
+            maker = makers.get(name)
+            if maker is None or low.network.consumers[name] != (node,):
+                continue
+            if _is_last_reader(low, node, other, steps, steps[maker.name]):
+                end = low.end_of(node)
+                low.added[maker.name] = node, other
+                steps[node.name] = steps[end] = steps[maker.name]
+                groups[end] = groups.setdefault(other, [other])
+                groups[end].append(end)
+                break
+    for names in groups.values():  # what lies in one place has the zeros all want
+        low.unite_halos(names)
+
+
+def _order(low: LoweringContext) -> tuple[dict[str, int], dict[str, Node]]:
+    """Return the step in which each node is made, and the convolution of an output."""
+    steps: dict[str, int] = {}
+    makers: dict[str, Node] = {}
+    for i, node in enumerate(low.network.nodes):
+        if node.name in steps:
+            continue
+        taken = (low.folded.get(node.name), low.fused.get(node.name))
+        chain = (*taken, *low.pooled.get(node.name, ()))
+        steps |= {after.name: i for after in (node, *chain) if after is not None}
+        is_bare = node.name not in low.fused and node.name not in low.pooled
+        if is_bare and _can_add(low, node):
+            makers[low.end_of(node)] = node
+    return steps, makers
+
+
+def _can_add(low: LoweringContext, node: Node) -> bool:
+    """Whether a layer's kernels can add to what is there."""
+    end = low.end_of(node)
+    if not isinstance(node.layer, Conv2D) or end in low.kept:
+        return False
+    spec = conv.describe(
+        node.layer, low.plain_map(node.inputs[0]), low.plain_map(node.name)
+    )
+    is_grey = conv_single_channel.single_channel_fits(spec, low.target.lanes)
+    return not (depthwise.depthwise_fits(spec) or is_grey)
+
+
+def _is_last_reader(
+    low: LoweringContext, node: Node, other: str, steps: dict[str, int], last: int
+) -> bool:
+    """Whether a sum's other operand is there before a step, and not read after it."""
+    if other in low.kept or steps[other] >= last:
+        return False
+    if not isinstance(low.network.node(other).layer, _OWN_OUTPUT):
+        return False
+    readers = [reader for reader in low.network.consumers[other] if reader != node]
+    return all(
+        isinstance(reader.layer, _READERS) and steps[reader.name] < last
+        for reader in readers
+    )
