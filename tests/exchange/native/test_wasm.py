@@ -36,8 +36,13 @@ said.losses = [step(8), step(5)];
 const kept = model.saveState();
 said.losses.push(step(8));
 said.trained = [...model.predict(images)];
+said.weights = Object.fromEntries(Object.entries(
+  model.weights()).map(([k, v]) => [k, [...v.data]]));
 model.loadState(kept);
 said.again = step(8);
+const begun = JSON.parse(readFileSync("weights.json"));
+model.loadWeights(begun);
+said.anew = [step(8), step(5)];
 said.errors = [];
 for (const wrong of [
   () => model.predict(new Float32Array(50)),
@@ -45,6 +50,7 @@ for (const wrong of [
   () => model.trainStep(images, labels),
   () => model.trainStep(images.subarray(0, one), [3]),
   () => model.loadState(new Uint8Array(3)),
+  () => model.loadWeights({}),
 ]) try { wrong(); } catch (e) { said.errors.push(`${e.name} ${e.message}`); }
 said.classes = model.classes;
 console.log(JSON.stringify(said));
@@ -54,7 +60,8 @@ console.log(JSON.stringify(said));
 def network() -> pl.Network:
     image = pl.Input(8, 6, 1)
     x = pl.Conv2D(4, kernel_size=3, padding="same", activation="relu")(image)
-    y = pl.Conv2D(4, kernel_size=3, padding="same", activation="sigmoid")(x)
+    twice = pl.Conv2D(4, kernel_size=3, padding="same")
+    y = pl.Sigmoid()(twice(pl.Sigmoid()(twice(x))))
     z = pl.MaxPool2D(2)(pl.Add()(x, y))
     return pl.Network(inputs=image, outputs=pl.Dense(3)(pl.Flatten()(z)))
 
@@ -73,6 +80,8 @@ def test_a_module_predicts_shows_and_trains_as_the_engine_does(tmp_path: Path) -
     pixels = random.integers(0, 256, (3, 8, 6, 1), np.uint8)
     labels = random.integers(0, 3, 20)
     exchange.write(model, tmp_path / "m.wasm.mjs", train=True, batch_size=8)
+    begun = {name: array.ravel().tolist() for name, array in model.weights.items()}
+    (tmp_path / "weights.json").write_text(json.dumps(begun))
     (tmp_path / "images.bin").write_bytes(images.tobytes())
     (tmp_path / "pixels.bin").write_bytes(pixels.tobytes())
     (tmp_path / "driver.mjs").write_text(DRIVER)
@@ -95,6 +104,11 @@ def test_a_module_predicts_shows_and_trains_as_the_engine_does(tmp_path: Path) -
     losses = [model.train_step(images[:n], labels[:n]) for n in (8, 5, 8)]
     agree("losses", losses)
     agree("trained", model.predict(images))
+    assert list(said["weights"]) == list(model.weights)
+    for name, array in model.weights.items():
+        got = np.reshape(said["weights"][name], array.shape)
+        np.testing.assert_allclose(got, array, rtol=1e-4, atol=1e-5)
+    agree("anew", losses[:2])
     agree("again", losses[2])
     assert said["classes"] == ["a", "b", "c"]
     assert [error.split(":")[0] for error in said["errors"]] == [
@@ -103,6 +117,7 @@ def test_a_module_predicts_shows_and_trains_as_the_engine_does(tmp_path: Path) -
         "RangeError trainStep",
         "RangeError trainStep",
         "RangeError loadState",
+        "RangeError loadWeights",
     ]
     assert "images must be 1 to 8 examples of 48 numbers" in said["errors"][2]
     assert "class numbers from 0 to 2; got 3" in said["errors"][3]

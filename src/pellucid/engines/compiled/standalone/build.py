@@ -14,6 +14,7 @@ from pellucid.engines.compiled.lowering.context import (
     Purpose,
 )
 from pellucid.engines.compiled.lowering.network import lower_network, parameters_of
+from pellucid.engines.compiled.lowering.parameters import Parameter, Parameters
 from pellucid.engines.compiled.program.program import drop_unused, keep_with_worker
 from pellucid.engines.compiled.standalone.constants import Constants
 from pellucid.engines.compiled.standalone.entries import (
@@ -50,6 +51,20 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeightPlace:
+    """Where a weight that is trained lies: float32, in elements of the caller's memory.
+
+    ``sizes`` are its axes as the engine splits them, ``strides`` the distances along
+    them. Nodes that share it have a copy each, which begin at ``starts``.
+    """
+
+    shape: tuple[int, ...]
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
     """Stand-alone code, and what its caller must know.
 
@@ -65,6 +80,8 @@ class Build:
         By node; empty where they were not asked for.
     state : int
         Bytes of memory, from its first whole cache line, that a training must keep.
+    weights : dict of str to WeightPlace
+        By name; empty where nothing is trained.
     """
 
     code: bytes
@@ -73,6 +90,7 @@ class Build:
     images: int
     activations: Mapping[str, Activation] = field(default_factory=dict)
     state: int = 0
+    weights: Mapping[str, WeightPlace] = field(default_factory=dict)
 
 
 def build(
@@ -124,10 +142,10 @@ def build(
     target, options = machine.target, Options(amx=False)
     parameters = parameters_of(network, target, options)
     flat = np.zeros(parameters.size, np.float32)
-    for weight in network.weights:
-        for node in network.shared.get(weight.node, (network.node(weight.node),)):
-            name = f"{node.name}.{weight.spec.role}"
-            parameters[name].write(flat, np.asarray(weights[weight.name], np.float32))
+    copies = _copies(network, parameters)
+    for name, places in copies.items():
+        for place in places:
+            place.write(flat, np.asarray(weights[name], np.float32))
 
     def lower(purpose: Purpose) -> LoweringContext:
         low = lower_network(
@@ -188,7 +206,35 @@ def build(
         images=images,
         activations=found,
         state=state.size if state else 0,
+        weights=_find_weights(copies, flat, state) if state else {},
     )
+
+
+def _copies(network: Network, parameters: Parameters) -> dict[str, list[Parameter]]:
+    """Return where each weight lies: once for each node that shares it."""
+    return {
+        weight.name: [
+            parameters[f"{node.name}.{weight.spec.role}"]
+            for node in network.shared.get(weight.node, (network.node(weight.node),))
+        ]
+        for weight in network.weights
+    }
+
+
+def _find_weights(
+    copies: Mapping[str, list[Parameter]], flat: Array, state: State
+) -> dict[str, WeightPlace]:
+    first = state.starts["weights"] // flat.itemsize
+    found = {}
+    for name, places in copies.items():
+        view = places[0].view(flat)
+        found[name] = WeightPlace(
+            shape=places[0].shape,
+            sizes=view.shape,
+            strides=tuple(stride // flat.itemsize for stride in view.strides),
+            starts=tuple(first + place.offset for place in places),
+        )
+    return found
 
 
 def _describe(

@@ -1,4 +1,4 @@
-"""The JavaScript around a network's WebAssembly, and its types."""
+"""The JavaScript around a network's WebAssembly."""
 
 from __future__ import annotations
 
@@ -126,6 +126,48 @@ export function trainStep(images, labels, rate = learningRate) {{
   return floats(lossAt, 1)[0];
 }}
 
+const stored = {stored};
+
+// visit each element of a weight: where it lies in memory, which one it is
+function visit([shape, sizes, strides, starts], start, call) {{
+  const count = size(sizes), at = sizes.map(() => 0);
+  for (let i = 0, place = start; i < count; i++) {{
+    call(place, i);
+    for (let axis = sizes.length - 1; axis >= 0; axis--) {{
+      place += strides[axis];
+      if (++at[axis] < sizes[axis]) break;
+      place -= strides[axis] * sizes[axis];
+      at[axis] = 0;
+    }}
+  }}
+}}
+
+const all = () => floats(memory, {state} / 4);
+
+// the weights as training has left them, by name
+export function weights() {{
+  const found = {{}}, from = all();
+  for (const [name, entry] of Object.entries(stored)) {{
+    const data = new Float32Array(size(entry[0]));
+    visit(entry, entry[3][0], (place, i) => {{ data[i] = from[place]; }});
+    found[name] = {{ shape: entry[0], data }};
+  }}
+  return found;
+}}
+
+// begin anew with weights of the caller's: a new optimizer at its first step
+export function loadWeights(given) {{
+  for (const [name, [shape]] of Object.entries(stored))
+    if (given?.[name]?.length !== size(shape))
+      throw new RangeError(`loadWeights: ${{name}} must have ${{size(shape)}} ` +
+        `numbers; got ${{given?.[name]?.length ?? "none"}}.`);
+  wasm.{prefix}_init(memory);
+  const to = all();
+  for (const [name, entry] of Object.entries(stored))
+    for (const start of entry[3])
+      visit(entry, start, (place, i) => {{ to[place] = given[name][i]; }});
+}}
+
 // weights and optimizer: to be kept, and to go on from
 export const saveState = () =>
   new Uint8Array(wasm.memory.buffer, memory, {state}).slice();
@@ -152,7 +194,7 @@ def write_module(face: Interface, types: str, code: bytes) -> str:
     is_one, gives_one = len(network.inputs) == 1, len(network.outputs) == 1
     functions = ["predict", "activations"]
     functions += ["predictPixels"] if face.has_pixels else []
-    functions += ["trainStep"] if face.trains else []
+    functions += ["trainStep", "weights"] if face.trains else []
     first, last = len(network.inputs), len(network.outputs)
     entries = ", ".join(f"inputs[{i}].place" for i in range(first))
     exits = ", ".join(f"outputs[{i}].place" for i in range(last))
@@ -201,6 +243,12 @@ def _training(face: Interface) -> str:
         check=check,
         kind="Int32Array" if face.takes_classes else "Float32Array",
         state=build.state,
+        stored=json.dumps(
+            {
+                n: [w.shape, w.sizes, w.strides, w.starts]
+                for n, w in build.weights.items()
+            }
+        ),
     )
 
 
@@ -234,49 +282,3 @@ def _places(face: Interface) -> dict[str, Any]:
         name: [list(p.shape), p.start, p.height, p.width, p.channels, p.row, p.pixel]
         for name, p in face.build.activations.items()
     }
-
-
-def write_types(face: Interface) -> str:
-    """Return the module's types for TypeScript."""
-    network = face.file.network
-
-    def kind(names: tuple[str, ...], single: str) -> str:
-        if len(names) == 1:
-            return single
-        return "{ " + "; ".join(f"{name}: Float32Array" for name in names) + " }"
-
-    takes = kind(network.inputs, "ArrayLike<number>")
-    gives = kind(network.outputs, "Float32Array")
-    rows = [f"// {escape_comment(network.name)}, compiled by pellucid"]
-    for key, names in (
-        ("inputShape", network.inputs),
-        ("outputShape", network.outputs),
-    ):
-        plural = "" if len(names) == 1 else "s"
-        shape = "number[]" if len(names) == 1 else "Record<string, number[]>"
-        rows.append(f"export const {key}{plural}: {shape};")
-    rows += [
-        "export const classes: string[];",
-        f"/** One example or several behind each other, channels fastest. */\n"
-        f"export function predict(given: {takes}): {gives};",
-        "/** The output of every node for one example. */\n"
-        f"export function activations(given: {takes}):\n"
-        "  Record<string, { shape: number[]; data: Float32Array }>;",
-    ]
-    if face.has_pixels:
-        rows += [
-            "export const preprocessing: { scale: number[]; offset: number[] };",
-            "/** As predict, from bytes 0 to 255, scaled as in training. */\n"
-            f"export function predictPixels(pixels: Iterable<number>): {gives};",
-        ]
-    if face.trains:
-        labels = "class numbers" if face.takes_classes else "numbers of the output"
-        rows += [
-            "export const batchSize: number, learningRate: number;",
-            f"/** Make one update; labels are {labels}. Returns the loss before. */\n"
-            "export function trainStep(images: ArrayLike<number>,\n"
-            "  labels: ArrayLike<number>, rate?: number): number;",
-            "export function saveState(): Uint8Array;",
-            "export function loadState(state: Uint8Array): void;",
-        ]
-    return "\n".join(rows) + "\n"

@@ -9,7 +9,8 @@ from pellucid.exchange.native.interface import Interface, name_of
 from pellucid.exchange.native.options import NativeOptions, training_of
 from pellucid.exchange.native.targets import TARGETS
 from pellucid.exchange.native.wasm.link import find_linker, link
-from pellucid.exchange.native.wasm.script import write_module, write_types
+from pellucid.exchange.native.wasm.script import write_module
+from pellucid.exchange.native.wasm.types import write_types
 from pellucid.runs import ModelFile
 
 #: images that one call of the code predicts
