@@ -64,6 +64,9 @@ def run_sphinx(source: Path, html: Path) -> None:
 
 def write_parts(html: Path) -> None:
     """Add what Sphinx does not make."""
+    import lesson
+
+    lesson.build(html / "lesson")
     shutil.copy(HERE / "front.html", html / "index.html")
 
 

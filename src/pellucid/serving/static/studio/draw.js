@@ -46,7 +46,7 @@ const answer = latest(async () => {
 
 function show(seen, took) {
   see(seen);
-  byId("took").textContent = `answered in ${took.toFixed(0)} ms, including the network round trip`;
+  byId("took").textContent = `answered in ${took.toFixed(0)} ms, ${source.way}`;
 }
 
 function render() {

@@ -40,6 +40,9 @@ export const source = {
   /** The views that have something to show; others are left out of the page. */
   views: ["draw", "walk", "inside", "train", "build", "compare"],
 
+  /** What an answer's time has in it. */
+  way: "including the network round trip",
+
   model: () => get("model"),
 
   // an image as the network sees it, and its prediction
