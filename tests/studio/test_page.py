@@ -379,6 +379,43 @@ def test_every_layer_of_ones_own_network_shows_its_calculation(
     playwright.expect(page.locator("#fits")).to_contain_text("It fits")
 
 
+@pytest.fixture(scope="module")
+def deep_address() -> Iterator[str]:
+    """The studio over a network of many blocks."""
+    with served(pl.Model(pl.zoo("resnet20"), engine="numpy")) as url:
+        yield url
+
+
+def test_a_deep_network_is_folded_into_its_blocks(
+    open_page: Any, deep_address: str, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    picture = tmp_path / "slope.png"
+    Image.linear_gradient("L").resize((32, 32)).convert("RGB").save(picture)
+    page = open_page(base_url=deep_address)
+    page.set_input_files("#file", picture)
+    playwright.expect(page.locator("#done")).to_contain_text("32×32 pixels, colour")
+    page.goto("#inside")
+    cards = page.locator("#nodes > li")
+    playwright.expect(page.locator("#nodes .is-block")).to_have_count(9)
+    folded = cards.count()
+    assert folded < 20
+    painted = page.locator("#nodes .maps").first
+    playwright.expect(painted).to_have_attribute("title", "input")
+    widths = page.locator("#nodes .maps").evaluate_all("all => all.map(c => c.width)")
+    assert min(widths[:-2]) > 8  # the softmax and the loss have no maps
+    unfold = page.get_by_label("Unfold the 7 nodes from conv2d_1")
+    unfold.focus()
+    page.keyboard.press("Enter")
+    playwright.expect(cards).to_have_count(folded + 6)
+    assert page.locator("#edges path").count() == folded + 6  # one of them skips
+    fold = page.get_by_label("Fold the 7 nodes from conv2d_1")
+    playwright.expect(fold).to_be_focused()
+    page.keyboard.press("Enter")
+    playwright.expect(cards).to_have_count(folded)
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_narrow_phone_needs_no_sideways_scrolling(open_page: Any, view: str) -> None:
     page = open_page(view, viewport={"width": 360, "height": 740}, has_touch=True)

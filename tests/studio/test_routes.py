@@ -95,6 +95,42 @@ def test_colour_pictures_and_any_layer_are_shown(make_studio: Any) -> None:
         assert client.post("/studio/derivative", json=place).status_code == 200
 
 
+def test_small_maps_are_the_activations_of_several_nodes(
+    studio: TestClient, model: pl.Model
+) -> None:
+    pixels, image = encoded()
+    names = [node.name for node in model.network.nodes]
+    body = {"image": image, "nodes": names, "channels": 2}
+    found = studio.post("/studio/maps", json=body).json()
+    assert [one["node"] for one in found] == names
+    activations = model.activations(pixels[None])
+    for one in found:
+        values = activations[one["node"]][0]
+        assert one["channels"] == values.shape[-1]
+        shown = values[..., :2] if values.ndim == 3 else values[:128]
+        levels = np.frombuffer(base64.b64decode(one["levels"]), np.uint8)
+        back = (levels.astype(float) - 128) / 127 * one["largest"]
+        half = one["largest"] / 254 + 1e-6
+        np.testing.assert_allclose(back, shown.ravel(), atol=half)
+    refused = studio.post("/studio/maps", json={**body, "nodes": ["nothing"]})
+    assert refused.status_code == 400
+
+
+def test_softmax_and_loss_are_nodes_of_the_page(
+    studio: TestClient, model: pl.Model
+) -> None:
+    pixels, image = encoded()
+    described = studio.get("/studio/model").json()
+    *_, loss = described["ends"]
+    assert loss["name"] == "loss"
+    body = {"image": image, "node": "loss", "of_class": 1}
+    p = model.output_meaning.probabilities(model.predict(pixels[None]))[0]
+    shown = studio.post("/studio/node", json=body).json()
+    assert shown["units"][0][1] == pytest.approx(-np.log(p[1]), rel=1e-4)
+    lost = studio.post("/studio/arithmetic", json=body).json()
+    assert lost["value"] == pytest.approx(-np.log(p[1]), rel=1e-4)
+
+
 def test_what_pages_load_may_be_kept_for_it_is_named_by_its_content(
     studio: TestClient,
 ) -> None:

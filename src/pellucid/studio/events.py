@@ -67,6 +67,7 @@ def _news(lane: EngineTraining, told: _Known) -> dict[str, Any] | None:
         "seconds": lane.seconds,
         "is_anew": is_anew,
         "points": points,
+        "tested": lane.tested,
         "snapshot": lane.snapshot if told.snapshots != snapshots else None,
     }
     told.generation, told.points = generation, start + len(points)

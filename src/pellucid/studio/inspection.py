@@ -28,6 +28,7 @@ from pellucid.studio.verdict import names_of, verdict
 Array = npt.NDArray[Any]
 _FEW_UNITS = 40  # of a vector, shown in their order
 _MOST_UNITS = 200
+_THUMBNAIL, _THUMBNAIL_UNITS = 64, 128  # of a node among many: rows, units
 _MOST_TERMS = 1000  # of one number's arithmetic; the largest are sent
 
 
@@ -137,6 +138,31 @@ def inspect_node(
     if name in model.weights and model.weights[name].ndim == 4:
         found["kernels"] = levels(np.asarray(model.weights[name]))
     found["layer"] = type(chosen.layer).__name__
+    return found
+
+
+def feature_maps(
+    model: Model, image: str, nodes: list[str], channels: int
+) -> list[dict[str, Any]]:
+    """Return small pictures of several nodes: levels of their first channels.
+
+    A map of more than 64 rows or columns is thinned out; of a vector come the first
+    128 units.
+    """
+    pixels = decode(model, image)
+    for node in nodes:
+        model.network.node(node)
+    activations = model.activations(pixels[None])
+    found = []
+    for node in nodes:
+        values = activations[node][0]
+        total = values.shape[-1]
+        if values.ndim == 3:
+            stride = -(-max(values.shape[:2]) // _THUMBNAIL)
+            shown = values[::stride, ::stride, :channels]
+        else:
+            shown = values.reshape(-1)[:_THUMBNAIL_UNITS]
+        found.append({"node": node, "channels": total, **levels(shown)})
     return found
 
 

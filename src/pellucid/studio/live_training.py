@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _LOOKED_AT = 500  # test images of a snapshot
 _SECONDS_BETWEEN_SNAPSHOTS = 0.7
 _MOST_POINTS = 1500  # of a curve; beyond it every other one is dropped
+_MOST_TESTS = 400  # points of the test's curve
 _MISTAKES = 8
 _MOST_PARAMETERS, _MOST_ACTIVATIONS = 1 << 27, 1 << 30
 _UNITS = {"cross_entropy": "nats", "binary_cross_entropy": "nats"}
@@ -133,6 +134,7 @@ class EngineTraining(Callback):
         self.status = "loading"
         self.error = ""
         self.points: list[Point] = []
+        self.tested: list[tuple[int, float]] = []  # step, accuracy on test data
         self.stride = 1
         self.generation = 0  # counts thinnings, so that pages read all anew
         self.steps = 0  # in all
@@ -235,6 +237,9 @@ class EngineTraining(Callback):
             "kernels": None if kernels is None else levels(np.asarray(kernels)),
             "mistakes": self._mistakes(found),
         }
+        if "accuracy" in found.metrics:
+            tested = [*self.tested, (self.step, found.metrics["accuracy"])]
+            self.tested = tested if len(tested) <= _MOST_TESTS else tested[::2]
         self.snapshots += 1
         self._last_look = time.monotonic()
 

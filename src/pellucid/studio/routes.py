@@ -25,6 +25,7 @@ from pellucid.studio.schemas import (
     ElementGradientRequest,
     ElementRequest,
     MapRequest,
+    MapsRequest,
     NetworkRequest,
     NodeGradientRequest,
     ScriptRequest,
@@ -144,6 +145,12 @@ def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
     async def node(body: NodeGradientRequest) -> dict[str, Any]:
         return await bench.ask_aside(
             inspection.inspect_node, body.image, body.node, body.of_class
+        )
+
+    @routes.post("/studio/maps")
+    async def maps(body: MapsRequest) -> list[dict[str, Any]]:
+        return await bench.ask_aside(
+            inspection.feature_maps, body.image, body.nodes, body.channels
         )
 
     @routes.post("/studio/arithmetic")

@@ -31,6 +31,13 @@ class NodeRequest(ImageRequest):
     node: Annotated[str, Field(max_length=200)]
 
 
+class MapsRequest(ImageRequest):
+    """Several nodes, and how many channels of each are shown."""
+
+    nodes: Annotated[list[str], Field(max_length=500)]
+    channels: Annotated[int, Field(ge=1, le=64)] = 16
+
+
 class NodeGradientRequest(NodeRequest):
     """A node, and the class whose derivative, or loss, is asked for."""
 

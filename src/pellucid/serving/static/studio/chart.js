@@ -1,4 +1,4 @@
-// This file draws curves: a line per lane over the steps, as SVG.
+// Curves: a line per lane over the steps, as SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 520, HEIGHT = 190, LEFT = 44, BOTTOM = 22, TOP = 8, RIGHT = 10;
@@ -13,9 +13,10 @@ function element(tag, settings, text) {
 /**
  * Draw curves into an svg.
  *
- * lanes: [{name, points: [[step, value], …]}]; the largest step and value set the axes.
+ * lanes: [{name, points: [[step, value], …], lane, kind}]; the largest step and value
+ * set the axes. `lane` is the place of its colour, its own by default; `axis` labels y.
  */
-export function draw(svg, lanes, { steps, most, unit, what }) {
+export function draw(svg, lanes, { steps, most, unit, what, axis = "" }) {
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   const values = lanes.flatMap(({ points }) => points.map((p) => p[1]));
   const top = most ?? (Math.max(0, ...values) || 1);
@@ -29,9 +30,11 @@ export function draw(svg, lanes, { steps, most, unit, what }) {
   }
   parts.push(element("text", { x: LEFT, y: HEIGHT - 5 }, "0"));
   parts.push(element("text", { x: WIDTH - RIGHT, y: HEIGHT - 5, "text-anchor": "end" }, `step ${steps}`));
-  lanes.forEach(({ points }, i) => {
+  parts.push(element("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 5, "text-anchor": "middle" }, "steps (updates of the weights)"));
+  if (axis) parts.push(element("text", { x: LEFT + 5, y: TOP + 12 }, axis));
+  lanes.forEach(({ points, lane, kind = "" }, i) => {
     const line = points.map(([step, value]) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
-    parts.push(element("polyline", { points: line, class: `lane-${i}` }));
+    parts.push(element("polyline", { points: line, class: `lane-${lane ?? i} ${kind}`.trim() }));
   });
   svg.replaceChildren(...parts);
   const last = lanes.map(({ name, points }) => {

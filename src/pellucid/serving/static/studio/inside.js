@@ -3,11 +3,11 @@
 import { latest, tried } from "./answers.js";
 import { calculation, derivative } from "./calculation.js";
 import { sample } from "./draw.js";
+import { beginMap, CHANNELS, drawEdges, drawMap, forgetMaps, markNode, showMaps, shownNodes, unfoldFor } from "./network_map.js";
 import { byId, count, make, number, on, state } from "./page.js";
 import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
 import { source } from "./source.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const here = { node: null, channel: 0, at: null, values: null, isShown: false };
 
 const isGradient = () => document.querySelector("input[name=mode]:checked").value === "gradient";
@@ -18,49 +18,33 @@ const ofClass = () => Number(byId("of-class").value);
 
 function drawGraph() {
   const { model } = state;
-  byId("nodes").replaceChildren(...nodes().map((node, i, all) => {
-    const before = all[i - 1]?.name;
-    const isPlain = node.inputs.length <= 1 && (!node.inputs.length || node.inputs[0] === before);
-    const from = isPlain ? "" : ` from ${node.inputs.join(" and ")}`;
-    const button = make("button", { type: "button" },
-      make("span", { textContent: node.name }),
-      make("span", { className: "shape", textContent: `${node.layer} ${node.shape.join("×")}${from}` }));
-    button.dataset.node = node.name;
-    button.ariaPressed = String(node.name === here.node);
-    button.addEventListener("click", () => choose(node.name));
-    return make("li", {}, button);
-  }));
+  drawMap(nodes(), here.node, choose, unfold);
   const chosen = byId("of-class").value;
   byId("of-class").replaceChildren(...model.classes.map((name, i) => new Option(name, i)));
   if (chosen && chosen < model.classes.length) byId("of-class").value = chosen;
-  requestAnimationFrame(drawEdges);
 }
 
-/** Draw an edge per input: straight from one to the next, an arc past others. */
-function drawEdges() {
-  const buttons = [...byId("nodes").querySelectorAll("button")];
-  const middle = new Map(buttons.map((b) => [b.dataset.node, b.offsetTop + b.offsetHeight / 2]));
-  const order = new Map(buttons.map((b, i) => [b.dataset.node, i]));
-  const paths = [];
-  for (const node of nodes()) {
-    for (const input of node.inputs) {
-      const [from, to] = [middle.get(input), middle.get(node.name)];
-      const reach = order.get(node.name) - order.get(input);
-      const bend = reach === 1 ? 14 : Math.max(0, 12 - 2 * reach);
-      const path = document.createElementNS(SVG, "path");
-      path.setAttribute("d", `M26 ${from} C${bend} ${from}, ${bend} ${to}, 26 ${to}`);
-      paths.push(path);
-    }
-  }
-  byId("edges").replaceChildren(...paths);
+function unfold() {
+  drawGraph();
+  lookAtAll();
 }
 
-function choose(node, at = null) {
+/** Ask for the small maps of every node that is drawn. */
+const lookAtAll = latest(async () => {
+  if (!state.seen || !here.isShown) return;
+  const found = await tried(() => source.maps({ image: state.seen.image, nodes: shownNodes(), channels: CHANNELS }));
+  if (found) showMaps(found);
+});
+
+function choose(node, where = null) {
+  const isChannel = typeof where === "number"; // a tile was clicked
   here.node = node;
-  here.at = at;
-  here.channel = at?.[2] ?? 0;
+  here.at = isChannel ? null : where;
+  here.channel = isChannel ? where : where?.[2] ?? 0;
+  here.isChannelKept = isChannel;
   byId("node-title").textContent = `${node}: calculating …`;
-  for (const button of byId("nodes").querySelectorAll("button")) button.ariaPressed = String(button.dataset.node === node);
+  if (unfoldFor(node)) unfold();
+  markNode(node);
   open();
 }
 
@@ -314,6 +298,7 @@ export async function shown() {
   if (wanted) choose(wanted.node, wanted.at);
   else if (!here.node) choose(state.model.nodes.find((n) => n.layer === "Conv2D")?.name ?? state.model.nodes[0].name);
   else open();
+  lookAtAll();
   drawEdges();
 }
 
@@ -330,6 +315,7 @@ function modelChanged() {
   if (names !== known) {
     known = names;
     here.node = null;
+    forgetMaps();
     drawGraph();
   }
   if (location.hash === "#inside") shown();
@@ -339,7 +325,7 @@ export function begin() {
   on("model", modelChanged);
   on("seen", () => {
     if (state.seen) byId("of-class").value = state.seen.best ?? 0;
-    if (location.hash === "#inside") open();
+    if (location.hash === "#inside") { open(); lookAtAll(); }
   });
   for (const input of document.querySelectorAll("input[name=mode]")) input.addEventListener("change", changeMode);
   byId("of-class").addEventListener("change", () => { if (isGradient() || isLoss()) open(); });
@@ -348,6 +334,6 @@ export function begin() {
     if (kind) showMap(kind);
     else byId("map").hidden = true;
   });
-  addEventListener("resize", () => { if (state.model) drawEdges(); });
+  beginMap();
   onTheme(() => open());
 }

@@ -58,6 +58,9 @@ export const source = {
   derivative: (question) => post("derivative", question),
   map: (question) => post("map", question),
 
+  /** {image, nodes, channels}: small pictures of several nodes, in their order. */
+  maps: (question) => post("maps", question),
+
   /** {image, label?}: one example through the network, its loss, and back. */
   walk: (question) => post("walk", question),
 

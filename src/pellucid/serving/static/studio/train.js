@@ -80,7 +80,7 @@ function listen() {
 function take(lane, news, isFirst) {
   if (news.is_anew) lane.points = [];
   lane.points.push(...news.points);
-  for (const key of ["status", "loss", "unit", "error", "step", "steps", "seconds"]) lane[key] = news[key];
+  for (const key of ["status", "loss", "unit", "error", "step", "steps", "seconds", "tested"]) lane[key] = news[key];
   if (!news.snapshot?.metrics) return;
   lane.snapshot = news.snapshot;
   if (isFirst) {
@@ -102,13 +102,17 @@ function show(isRunning) {
   byId("loss-title").textContent = unit ? `Loss (${unit})` : loss ? `Loss (${loss})` : "Loss";
   const curve = (k, scale) => lanes.map(({ name, points }) =>
     ({ name, points: smooth(points.filter((p) => p[k] !== null).map((p) => [p[0], scale * p[k]]), k === 1 ? window : 1) }));
-  draw(byId("loss-chart"), curve(1, 1), { steps, unit, what: "Loss over steps" });
-  draw(byId("accuracy-chart"), curve(2, 100), { steps, most: 100, unit: "%", what: "Accuracy over steps" });
+  const tests = lanes.map(({ name, tested = [] }, i) =>
+    ({ name: `${name}, test`, points: tested.map(([step, share]) => [step, 100 * share]), lane: i, kind: "test" }));
+  const hasTests = tests.some(({ points }) => points.length);
+  draw(byId("loss-chart"), curve(1, 1), { steps, unit, what: "Loss over steps", axis: unit || "loss" });
+  draw(byId("accuracy-chart"), [...curve(2, 100), ...(hasTests ? tests : [])], { steps, most: 100, unit: "%", what: "Accuracy over steps", axis: "%" });
   const words = lanes.map(said).join(" · ");
   byId("train-status").textContent = words;
-  for (const legend of document.querySelectorAll(".legend")) {
-    legend.replaceChildren(...lanes.map(({ name }, i) => make("span", { className: `key lane-${i}`, textContent: name })));
-  }
+  const key = (kind) => ({ name }, i) => make("span", { className: `key lane-${i} ${kind}`, textContent: kind ? `${name}, ${kind}` : name });
+  const [ofLoss, ofAccuracy] = document.querySelectorAll("#view-train .legend");
+  ofLoss.replaceChildren(...lanes.map(key("")));
+  ofAccuracy.replaceChildren(...lanes.map(key("")), ...(hasTests ? lanes.map(key("test")) : []));
   showApart();
   showLearning(isRunning);
   byId("pause").disabled = byId("step").disabled = byId("stop").disabled = !isRunning;
