@@ -276,7 +276,7 @@ class Network:
             if w.spec.is_parameter
         )
 
-    @property
+    @functools.cached_property
     def multiply_adds(self) -> int:
         """Multiplications (each with its addition) for one example."""
         return sum(n.layer.multiply_adds(*self.input_shapes(n)) for n in self.nodes)

@@ -17,8 +17,10 @@ from pellucid.engines.compiled.codegen import (
     Builder,
     Pointer,
     cache,
+    compilation,
     compiler,
     cpu,
+    emit,
     kernel,
 )
 
@@ -47,7 +49,7 @@ def test_code_is_kept_and_found_again(folder, monkeypatch):
     def refuse(*_):
         raise AssertionError("compiled again")
 
-    monkeypatch.setattr(compiler, "_compiled", refuse)
+    monkeypatch.setattr(emit.Emitter, "emit", refuse)
     assert doubled(2.0) == [0, 2, 4, 6]
     with pytest.raises(AssertionError, match="compiled again"):
         doubled(3.0)
@@ -94,7 +96,7 @@ def test_every_file_that_writes_kernels_is_part_of_the_key():
 def test_old_code_goes(folder, monkeypatch):
     monkeypatch.setattr(cache, "KEPT", 3)
     for n in range(6):
-        cache.write(f"name{n}", b"code")
+        cache.write({f"name{n}": b"code"})
     assert len(list(folder.glob("*.o"))) == 3
 
 
@@ -104,7 +106,7 @@ def other_code(code=b"other code"):
 
 
 def test_the_folder_is_made_for_the_user_alone(folder):
-    cache.write("name", b"code")
+    cache.write({"name": b"code"})
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "name.o").stat().st_mode) == 0o600
     assert cache.read("name") == b"code"
@@ -116,13 +118,13 @@ def test_code_from_a_folder_that_others_may_write_is_not_loaded(folder, mode):
     (folder / "name.o").write_bytes(other_code())
     folder.chmod(mode)
     assert cache.read("name") is None
-    cache.write("name", b"code")
+    cache.write({"name": b"code"})
     assert cache.read("name") == b"code"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_a_folder_that_others_may_only_read_is_closed_and_used(folder):
-    cache.write("name", b"code")
+    cache.write({"name": b"code"})
     folder.chmod(0o755)
     assert cache.read("name") == b"code"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -130,18 +132,18 @@ def test_a_folder_that_others_may_only_read_is_closed_and_used(folder):
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_file_that_others_may_write_is_not_loaded(folder, mode):
-    cache.write("name", b"code")
+    cache.write({"name": b"code"})
     (folder / "name.o").chmod(mode)
     assert cache.read("name") is None
 
 
 def test_a_linked_file_is_not_loaded(folder, tmp_path):
-    cache.write("name", b"code")
+    cache.write({"name": b"code"})
     (tmp_path / "elsewhere.o").write_bytes(other_code())
     (folder / "name.o").unlink()
     (folder / "name.o").symlink_to(tmp_path / "elsewhere.o")
     assert cache.read("name") is None
-    cache.write("name", b"code")
+    cache.write({"name": b"code"})
     assert cache.read("name") == b"code"
     assert (tmp_path / "elsewhere.o").read_bytes() == other_code()
 
@@ -152,7 +154,7 @@ def test_a_linked_folder_is_not_used_and_that_is_said_once(folder, tmp_path, cap
     folder.symlink_to(tmp_path / "elsewhere")
     for _ in range(2):
         assert cache.read("name") is None
-        cache.write("name", b"code")
+        cache.write({"name": b"code"})
     said = capsys.readouterr().err
     assert "must be the user's own folder; got a link" in said
     assert said.count("\n") == 1
@@ -161,12 +163,12 @@ def test_a_linked_folder_is_not_used_and_that_is_said_once(folder, tmp_path, cap
 
 @pytest.mark.parametrize("what", ["folder", "file"])
 def test_what_another_user_owns_is_not_loaded(folder, monkeypatch, capsys, what):
-    cache.write("name", b"code")
+    cache.write({"name": b"code"})
     if what == "folder":
         monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
         assert cache.read("name") is None
         assert f"got a folder of user {os.getuid()}" in capsys.readouterr().err
-        cache.write("other", b"code")
+        cache.write({"other": b"code"})
         assert not (folder / "other.o").exists()
     elif os.getuid() == 0:
         os.chown(folder / "name.o", 12345, -1)
@@ -185,18 +187,18 @@ def test_what_another_user_owns_is_not_loaded(folder, monkeypatch, capsys, what)
 
 
 def test_what_a_killed_process_left_goes(folder):
-    cache.write("name", b"code")
+    cache.write({"name": b"code"})
     for name, age in (("old", 3600), ("new", 0)):
         left = folder / f"{name}.1.part"
         left.write_bytes(b"half")
         os.utime(left, (time.time() - age,) * 2)
-    cache.write("other", b"code")
+    cache.write({"other": b"code"})
     assert [p.name for p in folder.glob("*.part")] == ["new.1.part"]
 
 
 def test_long_compiling_says_so(folder, monkeypatch, capsys):
     doubled(4.0)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(compiler, "QUIET_S", 0.0)
+    monkeypatch.setattr(compilation, "QUIET_S", 0.0)
     doubled(5.0)
     assert capsys.readouterr().err.startswith("compiling kernel double … ")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,20 @@ if TYPE_CHECKING:
 #: bytes of arrays that one function may keep on the stack: threads may have 128 KiB
 #: of it in all
 MOST_STACK = 1024
+
+
+# constants are most of what is written: each is made, and its text, once
+@functools.lru_cache(maxsize=4096)
+def _constant(kind: ir.Type, number: float, sign: float) -> ir.Constant:
+    """Return a constant, in every lane; ``sign`` tells -0.0 from 0.0."""
+    del sign
+    lanes = kind.count if isinstance(kind, ir.VectorType) else 0
+    return ir.Constant(kind, [number] * lanes if lanes else number)
+
+
+@functools.lru_cache(maxsize=64)
+def _undefined(element: ir.Type, lanes: int) -> ir.Constant:
+    return ir.Constant(vector_of(element, lanes), ir.Undefined)
 
 
 class Builder:
@@ -62,10 +78,10 @@ class Builder:
     # constants and conversions
     def const(self, number: float, kind: ir.Type) -> Value:
         """Return a constant; of a vector type in every lane."""
-        element = element_of(kind)
-        n: Any = int(number) if isinstance(element, ir.IntType) else float(number)
-        lanes = kind.count if isinstance(kind, ir.VectorType) else 0
-        return Value(self, ir.Constant(kind, [n] * lanes if lanes else n))
+        if isinstance(element_of(kind), ir.IntType):
+            return Value(self, _constant(kind, int(number), 1.0))
+        real = float(number)
+        return Value(self, _constant(kind, real, math.copysign(1.0, real)))
 
     def like(self, number: Number, other: Value) -> Value:
         """Return a number with the type of another, spread over its lanes."""
@@ -148,9 +164,9 @@ class Builder:
         n = lanes or self.lanes
         if not isinstance(number, Value):
             return self.const(number, vector_of(F32, n))
-        undefined = ir.Constant(vector_of(number.type, n), ir.Undefined)
-        first = self.ir.insert_element(undefined, number.v, ir.Constant(I32, 0))
-        zeros = ir.Constant(vector_of(I32, n), [0] * n)
+        undefined = _undefined(number.type, n)
+        first = self.ir.insert_element(undefined, number.v, _constant(I32, 0, 1.0))
+        zeros = _constant(vector_of(I32, n), 0, 1.0)
         return Value(self, self.ir.shuffle_vector(first, undefined, zeros))
 
     def shuffle(self, x: Value, y: Value, order: list[int]) -> Value:

@@ -14,12 +14,13 @@ import contextlib
 import hashlib
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pellucid.engines.compiled.own_folder import own_folder, read_own
 
-#: old files go once there are more than this many
-KEPT = 200
+#: old files go once there are more than this many; a large network has 500
+KEPT = 10_000
 _MAGIC = b"pellucid-code-2\n"
 _PART = ".part"  # what is still being written
 _STALE_S = 600.0  # longer than any writing takes
@@ -43,7 +44,7 @@ def key(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def pack(objects: list[bytes]) -> bytes:
+def pack(objects: Sequence[bytes]) -> bytes:
     """Return object files in one piece: each one's length, then its bytes."""
     return b"".join(len(one).to_bytes(8, "little") + one for one in objects)
 
@@ -74,19 +75,20 @@ def read(name: str) -> bytes | None:
     return code if _digest(code) == document[len(_MAGIC) : head] else None
 
 
-def write(name: str, code: bytes) -> None:
-    """Keep code under a name; do nothing where that is not possible."""
+def write(pieces: Mapping[str, bytes]) -> None:
+    """Keep code under names, in their order; do nothing where that is not possible."""
     with contextlib.suppress(OSError, RuntimeError):
         where = own_folder(folder(), makes=True)
         if where is None:
             return
-        temporary = where / f"{name}.{os.getpid()}{_PART}"
-        try:
-            _write_new(temporary, _MAGIC + _digest(code) + code)
-            os.replace(temporary, where / f"{name}.o")
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        for name, code in pieces.items():
+            temporary = where / f"{name}.{os.getpid()}{_PART}"
+            try:
+                _write_new(temporary, _MAGIC + _digest(code) + code)
+                os.replace(temporary, where / f"{name}.o")
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
         _drop_old(where)
 
 

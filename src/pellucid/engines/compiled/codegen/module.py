@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,13 +22,15 @@ class Kernel:
 
     ``parameters`` maps names to "f32*", "i8*", "i32*", "i64*" (arrays that do not
     overlap), "n" (a 64-bit integer) or "x" (a float). ``is_written_out`` says that its
-    inner loops are long runs of vector code already, for which few of LLVM's passes do.
+    inner loops are long runs of vector code already, for which few of LLVM's passes do;
+    ``is_of_plan`` that it is made for one plan, and not by a spec alone.
     """
 
     name: str
     parameters: tuple[tuple[str, str], ...]
     body: Callable[..., None]
     is_written_out: bool = False
+    is_of_plan: bool = False
 
 
 def kernel(**parameters: str) -> Callable[[Callable[..., None]], Kernel]:
@@ -63,11 +66,40 @@ def in_parts(whole: Kernel) -> Kernel:
     )
 
 
-class KernelModule:
-    """One module of LLVM: kernels, each made once per spec, and what they call."""
+def symbol_of(kernel: Kernel, spec: Any) -> str:
+    """Return the name of a kernel's function, the same in every plan."""
+    digest = hashlib.blake2b(repr(spec).encode(), digest_size=12)
+    return f"{kernel.name}.{digest.hexdigest()}"
 
-    def __init__(self, *, lanes: int, registers: int, is_x86: bool) -> None:
+
+def _kinds(kernel: Kernel) -> list[ir.Type]:
+    return [_KINDS.get(kind, PTR) for _, kind in kernel.parameters]
+
+
+class KernelModule:
+    """One module of LLVM: kernels, each made once per spec, and what they call.
+
+    Parameters
+    ----------
+    lanes, registers : int
+    is_x86 : bool
+        Of the processor.
+    is_alone : bool
+        Whether what is called has a module of its own: it is declared here, and stands
+        in `calls`.
+
+    Attributes
+    ----------
+    calls : dict
+        Symbol → kernel and spec.
+    """
+
+    def __init__(
+        self, *, lanes: int, registers: int, is_x86: bool, is_alone: bool = False
+    ) -> None:
         self.lanes, self.registers, self.is_x86 = lanes, registers, is_x86
+        self._is_alone = is_alone
+        self.calls: dict[str, tuple[Kernel, Any]] = {}
         self.module = ir.Module("pellucid")
         self._made: dict[tuple[str, Any], ir.Function] = {}
         self._declared: dict[str, ir.Function] = {}
@@ -83,7 +115,13 @@ class KernelModule:
     def function(self, kernel: Kernel, spec: Any) -> ir.Function:
         """Return the kernel's function for one spec (anything hashable)."""
         key = (kernel.name, spec)
-        if key not in self._made:
+        is_elsewhere = self._is_alone and not kernel.is_of_plan
+        if key not in self._made and is_elsewhere:
+            symbol = symbol_of(kernel, spec)
+            self.calls[symbol] = kernel, spec
+            kinds = _kinds(kernel)
+            self._made[key] = self.declare(symbol, VOID, kinds)
+        elif key not in self._made:
             self._made[key] = self.define(
                 f"{kernel.name}.{len(self._made)}", kernel, spec, internal=True
             )
@@ -93,8 +131,8 @@ class KernelModule:
         self, name: str, kernel: Kernel, spec: Any, *, internal: bool = False
     ) -> ir.Function:
         """Write a kernel's function under a name of its own."""
-        kinds = [_KINDS.get(kind, PTR) for _, kind in kernel.parameters]
-        function = ir.Function(self.module, ir.FunctionType(VOID, kinds), name)
+        kind = ir.FunctionType(VOID, _kinds(kernel))
+        function = ir.Function(self.module, kind, name)
         if kernel.is_written_out:
             self.written_out.add(name)
         if internal:

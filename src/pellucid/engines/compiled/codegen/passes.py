@@ -1,4 +1,4 @@
-"""LLVM's passes: all of them, or a few for kernels whose loops are written out.
+"""A module cut in two: what needs all of LLVM's passes, and what needs few.
 
 Most of a large network's code are register tiles and transforms, long runs of vector
 instructions in which the loop passes of a full pipeline find nothing to do and spend
@@ -10,43 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-import llvmlite.binding as llvm
-
-#: in their order; what comes of a tile is the same code
-FEW = (
-    "sroa",
-    "simplify_cfg",
-    "instruction_combine",
-    "loop_rotate",
-    "new_gvn",
-    "instruction_combine",
-    "simplify_cfg",
-)
 #: the first line of a module that needs the few alone
 _MARK = "; written out\n"
 _NAME = re.compile(r'@"?([\w.]+)"?\(')
 _DECLARED = re.compile(r"(?m)^declare .*$")
 _ARGUMENT = re.compile(r'(?<=[\w*)]) %"[^"]+"')
-
-
-def run_all(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
-    """Run LLVM's second level of passes over a module."""
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = True
-    options.slp_vectorization = False
-    options.loop_unrolling = True
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-
-
-def run_few(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
-    """Run the passes that written out kernels need."""
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    builder = llvm.create_pass_builder(machine, options)
-    passes = llvm.create_new_module_pass_manager()
-    for name in FEW:
-        getattr(passes, f"add_{name}_pass")()
-    passes.run(module, builder)
 
 
 def is_written_out(text: str) -> bool:

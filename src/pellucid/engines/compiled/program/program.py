@@ -360,13 +360,16 @@ class Program:
                 lines += [_described(step) for step in task.steps]
         return "\n".join(lines)
 
-    def _unit(self) -> KernelModule:
-        target = self.low.target
-        unit = KernelModule(
-            lanes=target.lanes, registers=target.registers, is_x86=target.is_x86
-        )
+    def _unit(self, *, is_alone: bool = False) -> KernelModule:
+        """Write the plan's functions; ``is_alone`` leaves out the kernels they call."""
+        unit = compiler.new_module(self.low.target, is_alone=is_alone)
         phases = [
-            Kernel(f"phase{i}", _CONTEXT, PhaseWriter(self, phase, i).write)
+            Kernel(
+                f"phase{i}",
+                _CONTEXT,
+                PhaseWriter(self, phase, i).write,
+                is_of_plan=True,
+            )
             for i, phase in enumerate(self.low.phases)
         ]
 

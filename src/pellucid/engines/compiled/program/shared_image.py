@@ -67,7 +67,8 @@ class SharedImage:
         failed = b.i64(self._program._slots["failed"])
         patience = context.load(self._program._slots["patience"])
         for i, step in enumerate(steps(self._program.low)):
-            section = Kernel(f"section{i}", _SECTION, _Section(self._program, step))
+            write = _Section(self._program, step)
+            section = Kernel(f"section{i}", _SECTION, write, is_of_plan=True)
             function = b.unit.function(section, None)
             address = Value(b, b.ir.ptrtoint(function, I64))
             numbers = (worker, workers, counters.get(), count * step.parts)

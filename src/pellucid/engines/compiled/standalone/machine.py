@@ -11,6 +11,7 @@ import numpy as np
 
 from pellucid.engines.compiled.codegen import KernelModule, compiler, passes
 from pellucid.engines.compiled.codegen.cpu import Target
+from pellucid.engines.compiled.codegen.emit import run_all, run_few
 from pellucid.engines.protocol import Array
 
 #: each byte as it stands in a string of LLVM, three characters
@@ -75,7 +76,7 @@ def emit(
         compiler.optimized(
             llvm.parse_assembly(text),
             opened,
-            passes.run_few if passes.is_written_out(text) else passes.run_all,
+            run_few if passes.is_written_out(text) else run_all,
         )
         for text in passes.cut(_globals_first(str(unit.module)), unit.written_out)
         if text

@@ -10,7 +10,14 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value, kernel
+from pellucid.engines.compiled.codegen import (
+    Builder,
+    Number,
+    Pointer,
+    Value,
+    kernel,
+    written_out,
+)
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.elementwise.activation import apply
 
@@ -57,6 +64,7 @@ def finish(b: Builder, conv: Conv, value: Value, bias: Pointer, y: Pointer) -> N
     y.store(apply(b, conv.function, value))
 
 
+@written_out
 @kernel(
     x="f32*",
     w="f32*",

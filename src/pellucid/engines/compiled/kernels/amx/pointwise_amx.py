@@ -10,7 +10,13 @@ from __future__ import annotations
 
 from math import prod
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.codegen import (
+    Builder,
+    Pointer,
+    Value,
+    kernel,
+    written_out,
+)
 from pellucid.engines.compiled.kernels.amx import amx
 from pellucid.engines.compiled.kernels.amx.not_finite import (
     Plain,
@@ -67,6 +73,7 @@ def _steps(conv: Conv) -> int:
     return prod(conv.kernel) * conv.x.channels // amx.DEPTH
 
 
+@written_out
 @kernel(w="f32*", right="f32*")
 def pointwise_amx_weight(b: Builder, w: Pointer, right: Pointer, *, spec: Conv) -> None:
     """right[column][step][part] = the weights' parts, of 32 inputs two by two."""
@@ -78,6 +85,7 @@ def pointwise_amx_weight(b: Builder, w: Pointer, right: Pointer, *, spec: Conv) 
             to.store(both, part * amx.WORDS)
 
 
+@written_out
 @kernel(x="f32*", right="f32*", w="f32*", bias="f32*", y="f32*", scratch="f32*")
 def pointwise_amx(
     b: Builder,

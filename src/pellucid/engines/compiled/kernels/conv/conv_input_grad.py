@@ -189,6 +189,7 @@ def _grad_input_of(
                                 to.store(value, offset + k * lanes)
 
 
+@written_out
 @kernel(w="f32*", turned="f32*")
 def conv_turn_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> None:
     """turned[u, v, o, c] = w[u, v, c, o], group by group."""

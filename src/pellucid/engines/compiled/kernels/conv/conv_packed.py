@@ -151,6 +151,7 @@ def packed_size(spec: Packed) -> int:
     return spec.depth * spec.conv.y.padded_channels
 
 
+@written_out
 @kernel(w="f32*", packed="f32*")
 def conv_pack(b: Builder, w: Pointer, packed: Pointer, *, spec: Packed) -> None:
     """packed[panel][u, v, c][o] = w[u, v, c, panel's o]."""

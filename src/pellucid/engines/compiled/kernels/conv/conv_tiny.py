@@ -102,6 +102,7 @@ def tiny_size(spec: Tiny) -> int:
     return taps * spec.depth * spec.maps[1].padded_channels
 
 
+@written_out
 @kernel(w="f32*", packed="f32*")
 def tiny_pack(b: Builder, w: Pointer, packed: Pointer, *, spec: Tiny) -> None:
     """packed[panel][tap][input][o] = w[tap, input, o]; or w[tap, o, input]."""

@@ -7,7 +7,13 @@ ReLU's corner; so such places are found beforehand.
 
 from __future__ import annotations
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.codegen import (
+    Builder,
+    Pointer,
+    Value,
+    kernel,
+    written_out,
+)
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.conv.vector_compress import bits_of
 from pellucid.engines.compiled.kernels.layout import padded
@@ -36,6 +42,7 @@ def _columns(conv: Conv) -> int:
     return row_size(conv) + conv.kernel[1] - 1
 
 
+@written_out
 @kernel(x="f32*", seen="i32*")
 def find_zeros(
     b: Builder, x: Pointer, seen: Pointer, *, spec: Conv, part: Part | None = None

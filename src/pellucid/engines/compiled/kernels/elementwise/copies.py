@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.codegen import (
+    Builder,
+    Pointer,
+    Value,
+    kernel,
+    written_out,
+)
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans, sweep
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import Part
@@ -28,6 +34,7 @@ class Copy:
     accumulate: bool = False
 
 
+@written_out
 @kernel(x="f32*", y="f32*")
 def copy(
     b: Builder, x: Pointer, y: Pointer, *, spec: Copy, part: Part | None = None
@@ -62,6 +69,7 @@ class Sum:
     has_relu: bool = False
 
 
+@written_out
 @kernel(x="f32*", other="f32*", y="f32*")
 def add(
     b: Builder,

@@ -12,7 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
+from pellucid.engines.compiled.codegen import (
+    Builder,
+    Pointer,
+    Value,
+    kernel,
+    written_out,
+)
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import Part
@@ -176,6 +182,7 @@ def norm_join(
             statistics.store(inverse, c + 2 * padded_channels)
 
 
+@written_out
 @kernel(running_mean="f32*", running_variance="f32*", statistics="f32*")
 def norm_from_running(
     b: Builder,
@@ -247,6 +254,7 @@ def _update_running(
             running.store(old * keep + now * (1 - keep), c)
 
 
+@written_out
 @kernel(x="f32*", statistics="f32*", scale="f32*", offset="f32*", y="f32*")
 def norm_forward(
     b: Builder,

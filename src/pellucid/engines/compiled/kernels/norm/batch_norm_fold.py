@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, kernel
+from pellucid.engines.compiled.codegen import Builder, Pointer, kernel, written_out
 from pellucid.engines.compiled.kernels.norm.batch_norm import inverse_root
 from pellucid.engines.compiled.kernels.tile import lanes_for
 
@@ -30,6 +30,7 @@ class Fold:
     epsilon: float
 
 
+@written_out
 @kernel(
     w="f32*",
     bias="f32*",
