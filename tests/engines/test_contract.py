@@ -14,6 +14,7 @@ from pellucid.engines import Engine, Session
 from pellucid.engines.state import initial_state
 from pellucid.errors import EngineError
 from pellucid.network import Network, Sequential
+from pellucid.network.composites import Bidirectional
 from pellucid.network import layers as pl
 
 pytestmark = pytest.mark.sweep(every=3, engines=("jax", "tensorflow"))
@@ -186,6 +187,19 @@ LAYERS: dict[str, Callable[[], Network]] = {
     "avg-pool 1-D": lambda: image(pl.AvgPool1D(3, 2, "same"), shape=(8, 3)),
     "sequence to classes": lambda: image(
         pl.Conv1D(4, 3), pl.GlobalAvgPool1D(), pl.Dense(2), shape=(8, 3)
+    ),
+    "lstm, both ways": lambda: Sequential(
+        pl.Input(4, 3), Bidirectional(pl.LSTM(3, return_sequences=True)), pl.LSTM(2)
+    ),
+    "gru": lambda: image(
+        pl.GRU(3, return_sequences=True, reverse=True),
+        pl.GRU(2, bias=False, reverse=True),
+        shape=(4, 3),
+    ),
+    "gru, reset before, and simple rnn": lambda: image(
+        pl.GRU(3, return_sequences=True, reset_after=False),
+        pl.SimpleRNN(2),
+        shape=(4, 3),
     ),
     "group norm": lambda: image(pl.Conv2D(6, kernel_size=1), pl.GroupNorm(2)),
     "group norm on a sequence": lambda: image(pl.GroupNorm(3), shape=(5, 6)),

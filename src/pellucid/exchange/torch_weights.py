@@ -85,6 +85,7 @@ def _group_network(network: Network) -> list[Group]:
     members: dict[str, dict[str, tuple[str, Shape]]] = {}
     for weight in network.weights:
         shape = layout.weight_in(weight.name, np.empty(weight.shape, np.int8)).shape
-        role = attribute_of(weight.spec.role)
+        layer = network.node(weight.node).layer
+        role = attribute_of(layer, weight.spec.role)
         members.setdefault(weight.node, {})[role] = (weight.name, shape)
     return [Group(name, roles) for name, roles in members.items()]

@@ -71,8 +71,8 @@ class Weight:
 
     @property
     def decays(self) -> bool:
-        """True where weight decay applies: ``.weight`` arrays only."""
-        return self.spec.role == "weight"
+        """True where weight decay applies: ``.weight`` and ``.recurrent_weight``."""
+        return self.spec.role in ("weight", "recurrent_weight")
 
 
 class Network:

@@ -15,7 +15,8 @@ import numpy as np
 from pellucid.engines.protocol import Array
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
-from pellucid.network.layers import Shape
+from pellucid.network.layers import Layer, Shape
+from pellucid.network.layers.recurrent import reorder_gates
 
 #: layers that do to every number the same, whatever the numbers' order
 ORDERLESS = (pl.Dropout, pl.LogSoftmax, pl.Pointwise, pl.Softmax)
@@ -25,6 +26,8 @@ ATTRIBUTES = {
     "scale": "weight",
     "slope": "weight",
     "offset": "bias",
+    "recurrent_bias": "bias_hh_l0",
+    "recurrent_weight": "weight_hh_l0",
     "running_variance": "running_var",
 }
 
@@ -97,6 +100,8 @@ class Layout:
         """
         node, role = name.split(".")
         layer = self.nodes[node].layer
+        if isinstance(layer, pl.Recurrent):
+            return reorder_gates(array, layer.units, *_gates(layer)).T
         if role != "weight" or pl.is_own(layer):
             return array
         if isinstance(layer, pl.ConvTranspose2D):
@@ -115,6 +120,9 @@ class Layout:
         """Undo `weight_in`."""
         node, role = name.split(".")
         layer = self.nodes[node].layer
+        if isinstance(layer, pl.Recurrent):
+            ours, theirs = _gates(layer)
+            return reorder_gates(array.T, layer.units, theirs, ours)
         if role != "weight" or pl.is_own(layer):
             return array
         if isinstance(layer, pl.ConvTranspose2D):
@@ -137,6 +145,14 @@ class Layout:
         return np.arange(prod(shape)).reshape(shape).transpose(2, 0, 1).ravel()
 
 
-def attribute_of(role: str) -> str:
-    """Return the attribute of a module that holds a weight of that role."""
+def attribute_of(layer: Layer, role: str) -> str:
+    """Return the attribute of a layer's module that holds a weight of that role."""
+    if isinstance(layer, pl.Recurrent) and role in ("weight", "bias"):
+        return f"{role}_ih_l0"
     return ATTRIBUTES.get(role, role)
+
+
+def _gates(layer: pl.Recurrent) -> tuple[str, str]:
+    """Return the gates in our order and in PyTorch's."""
+    ours = "".join(layer.gates)
+    return ours, {"zrn": "rzn"}.get(ours, ours)

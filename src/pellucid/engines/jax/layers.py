@@ -275,6 +275,52 @@ def _resize(layer: pl.Resize, w: Arrays, x: Array) -> Array:
     return x
 
 
+def _recurrent(layer: pl.Recurrent, w: Arrays, x: Array) -> Array:
+    """Run a cell along (N, L, C) by `lax.scan`, which goes backwards as it is."""
+    z = x @ w["weight"].astype(x.dtype)
+    z = z + w["bias"].astype(x.dtype) if layer.bias else z
+    state = jnp.zeros((len(x), layer.units), x.dtype)
+    is_lstm = isinstance(layer, pl.LSTM)
+    cell = _lstm if is_lstm else _gru if isinstance(layer, pl.GRU) else _simple_rnn
+    _, states = lax.scan(
+        functools.partial(cell, layer, w),
+        (state, state) if is_lstm else state,
+        z.swapaxes(0, 1),
+        reverse=layer.reverse,
+    )
+    if layer.return_sequences:
+        return states.swapaxes(0, 1)
+    return states[0] if layer.reverse else states[-1]
+
+
+def _lstm(layer: Any, w: Arrays, state: Any, z: Array) -> Any:
+    del layer
+    h, c = state
+    u = w["recurrent_weight"].astype(z.dtype)
+    i, f, g, o = jnp.split(z + h @ u, 4, axis=-1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    h = jax.nn.sigmoid(o) * jnp.tanh(c)
+    return (h, c), h
+
+
+def _gru(layer: Any, w: Arrays, h: Array, x: Array) -> Any:
+    cut, u = 2 * layer.units, w["recurrent_weight"].astype(x.dtype)
+    product = h @ (u if layer.reset_after else u[:, :cut])
+    if layer.has_recurrent_bias:
+        product = product + w["recurrent_bias"].astype(x.dtype)
+    z, r = jnp.split(jax.nn.sigmoid(x[:, :cut] + product[:, :cut]), 2, axis=-1)
+    reset = r * product[:, cut:] if layer.reset_after else (r * h) @ u[:, cut:]
+    n = jnp.tanh(x[:, cut:] + reset)
+    h = (1 - z) * n + z * h
+    return h, h
+
+
+def _simple_rnn(layer: Any, w: Arrays, h: Array, z: Array) -> Any:
+    del layer
+    h = jnp.tanh(z + h @ w["recurrent_weight"].astype(z.dtype))
+    return h, h
+
+
 def _rearrange(layer: Rearrangement, w: Arrays, x: Array) -> Array:
     del w
     for step in layer.steps(x.shape[1:]):
@@ -324,11 +370,13 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.Dense: _dense,
     pl.Flatten: _plain(lambda x: x.reshape(len(x), -1)),
     pl.GELU: _plain(lambda x: jax.nn.gelu(x, approximate=False)),  # default: tanh
+    pl.GRU: _recurrent,
     pl.GlobalAvgPool2D: _plain(lambda x: x.mean((1, 2))),
     pl.GlobalMaxPool2D: _global_max_pool,
     pl.GroupNorm: _group_norm,
     pl.InstanceNorm: _group_norm,
     pl.L2Normalize: _l2_normalize,
+    pl.LSTM: _recurrent,
     pl.LayerNorm: _layer_norm,
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _max_pool,
@@ -344,6 +392,7 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.Rescale: _rescale,
     pl.Resize: _resize,
     pl.SiLU: _plain(jax.nn.silu),
+    pl.SimpleRNN: _recurrent,
     pl.Slice: _rearrange,
     pl.LogSoftmax: _plain(lambda x: jax.nn.log_softmax(x, axis=-1)),
     pl.Softmax: _plain(lambda x: jax.nn.softmax(x, axis=-1)),

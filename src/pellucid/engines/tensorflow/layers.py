@@ -10,6 +10,7 @@ from pellucid.engines.registry import unsupported_layer
 from pellucid.engines.tensorflow import modules
 from pellucid.engines.tensorflow.imports import keras
 from pellucid.engines.tensorflow.pointwise import Pointwise
+from pellucid.engines.tensorflow.recurrent import recurrent
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Rearrangement, Shape
@@ -232,8 +233,10 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
     pl.DepthToSpace: _rearrange,
     pl.Dropout: lambda layer, shape, **a: modules.Dropout(layer.rate, **a),
     pl.GELU: lambda layer, shape, **a: keras.layers.Activation(modules.gelu, **a),
+    pl.GRU: recurrent,
     pl.GlobalMaxPool2D: lambda layer, shape, **a: modules.GlobalMaxPool2D(**a),
     pl.L2Normalize: lambda layer, shape, **a: modules.L2Normalize(layer.epsilon, **a),
+    pl.LSTM: recurrent,
     pl.LeakyReLU: lambda layer, shape, **a: modules.LeakyReLU(layer.slope, **a),
     pl.LocalResponseNorm: lambda layer, shape, **a: modules.LocalResponseNorm(
         reach=layer.reach(shape[-1]),
@@ -249,6 +252,7 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
         layer.scale, layer.offset, **a
     ),
     pl.Resize: _resize,
+    pl.SimpleRNN: recurrent,
     pl.Slice: _rearrange,
     pl.SpaceToDepth: _rearrange,
     pl.Upsample2D: _upsample,

@@ -23,6 +23,7 @@ from pellucid.engines.torch.pointwise import (
     Hardsigmoid,
     PointwiseModule,
 )
+from pellucid.engines.torch.recurrent import recurrent
 from pellucid.network import Network
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Shape
@@ -197,12 +198,15 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
         modules.Flatten() if len(shape) == 3 else nn.Flatten()
     ),
     pl.Clip: lambda layer, shape: Clamp(layer.minimum, layer.maximum),
+    pl.GRU: recurrent,
     pl.HardSigmoid: lambda layer, shape: Hardsigmoid(),
+    pl.LSTM: recurrent,
     pl.Maximum: _arithmetic(modules.maximum),
     pl.Multiply: _arithmetic(modules.multiply),
     pl.Permute: lambda layer, shape: modules.Permute(torch_permutation(layer.axes)),
     pl.Reshape: lambda layer, shape: modules.Reshape(layer.output_shape(shape)),
     pl.Resize: modules.Resize,
+    pl.SimpleRNN: recurrent,
     pl.Slice: lambda layer, shape: modules.Slice(
         *torch_slices(layer.ranges(shape), shape)
     ),

@@ -110,9 +110,11 @@ class TorchSession:
     def _find(self, name: str) -> Tensor:
         node, role = name.split(".")
         module = self.native.get_submodule(attribute(node))
-        is_mine = isinstance(module, OwnModule)
-        name_of = own_attribute if is_mine else attribute_of
-        tensor: Tensor = getattr(module, name_of(role))
+        if isinstance(module, OwnModule):
+            attribute_name = own_attribute(role)
+        else:
+            attribute_name = attribute_of(self.network.node(node).layer, role)
+        tensor: Tensor = getattr(module, attribute_name)
         return tensor
 
     def predict(self, images: Arrays) -> Arrays:

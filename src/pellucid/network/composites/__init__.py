@@ -1,6 +1,7 @@
 """What is composed of layers: reductions, padding modes, adaptive pools, and others."""
 
 from pellucid.network.composites.base import Composer, Composite
+from pellucid.network.composites.bidirectional import Bidirectional
 from pellucid.network.composites.padding import Pad1D, Pad2D
 from pellucid.network.composites.pools import (
     AdaptiveAvgPool1D,
@@ -32,6 +33,7 @@ __all__ = [
     "AdaptiveMaxPool1D",
     "AdaptiveMaxPool2D",
     "AvgPool3D",
+    "Bidirectional",
     "Composer",
     "Composite",
     "Conv3D",

@@ -81,6 +81,7 @@ from pellucid.network.layers.rearrange_image import (
     PadChannels,
     SpaceToDepth,
 )
+from pellucid.network.layers.recurrent import GRU, LSTM, Recurrent, SimpleRNN
 from pellucid.network.layers.resize import Resize
 
 LAYERS: dict[str, type[Layer]] = {
@@ -105,6 +106,7 @@ LAYERS: dict[str, type[Layer]] = {
         Elementwise,
         Flatten,
         GELU,
+        GRU,
         GlobalAvgPool1D,
         GlobalAvgPool2D,
         GlobalMaxPool2D,
@@ -115,6 +117,7 @@ LAYERS: dict[str, type[Layer]] = {
         Input,
         InstanceNorm,
         L2Normalize,
+        LSTM,
         LayerNorm,
         LeakyReLU,
         LocalResponseNorm,
@@ -136,6 +139,7 @@ LAYERS: dict[str, type[Layer]] = {
         Resize,
         SiLU,
         Sigmoid,
+        SimpleRNN,
         Slice,
         Softmax,
         SpaceToDepth,
@@ -150,8 +154,10 @@ LAYERS: dict[str, type[Layer]] = {
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
     "INTEGER_LAYERS",
     "LAYERS",
+    "LSTM",
     "QUANTIZABLE",
     "Add",
     "Arithmetic",
@@ -202,6 +208,7 @@ __all__ = [
     "ReLU",
     "ReLU6",
     "Rearrangement",
+    "Recurrent",
     "Rescale",
     "Reshape",
     "Resize",
@@ -209,6 +216,7 @@ __all__ = [
     "Shape",
     "SiLU",
     "Sigmoid",
+    "SimpleRNN",
     "Slice",
     "Softmax",
     "Softplus",

@@ -276,6 +276,10 @@ def test_features_without_an_image(twins):
         [layers.MaxPool1D(2), layers.Conv1D(4, 1), layers.Flatten(), layers.Dense(2)],
         [layers.Conv1D(3, 2), layers.MaxPool1D(3, stride=2, padding=1)],
         [layers.AvgPool1D(3, stride=2, padding="same"), layers.BatchNorm()],
+        [layers.LSTM(5, return_sequences=True), layers.LSTM(20, reverse=True)],
+        [layers.GRU(18, return_sequences=True, reverse=True), layers.GRU(3)],
+        [layers.GRU(33, return_sequences=True, reset_after=False), layers.Dense(2)],
+        [layers.SimpleRNN(7, bias=False, return_sequences=True), layers.Flatten()],
     ],
     ids=lambda parts: " ".join(type(part).__name__ for part in parts),
 )

@@ -51,6 +51,7 @@ from pellucid.engines.numpy.layers.rearrange import (
     slice_,
     space_to_depth,
 )
+from pellucid.engines.numpy.layers.recurrent import gru, lstm, simple_rnn
 from pellucid.engines.numpy.layers.resize import resize
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, find_entry, is_own
@@ -69,12 +70,14 @@ FORWARD: dict[type[Layer], Callable[..., Forward]] = {
     pl.Dequantize: dequantize,
     pl.Dropout: dropout,
     pl.Flatten: flatten,
+    pl.GRU: gru,
     pl.GlobalAvgPool2D: global_avg_pool2d,
     pl.GlobalMaxPool2D: global_max_pool2d,
     pl.GroupNorm: group_norm,
     pl.Hybrid: hybrid,
     pl.InstanceNorm: group_norm,
     pl.L2Normalize: l2_normalize,
+    pl.LSTM: lstm,
     pl.LayerNorm: layer_norm,
     pl.LocalResponseNorm: local_response_norm,
     pl.LogSoftmax: log_softmax,
@@ -90,6 +93,7 @@ FORWARD: dict[type[Layer], Callable[..., Forward]] = {
     pl.Rescale: rescale,
     pl.Reshape: reshape,
     pl.Resize: resize,
+    pl.SimpleRNN: simple_rnn,
     pl.Slice: slice_,
     pl.Softmax: softmax,
     pl.SpaceToDepth: space_to_depth,

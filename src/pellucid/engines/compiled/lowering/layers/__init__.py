@@ -24,11 +24,14 @@ from pellucid.engines.compiled.lowering.layers import (
     pool,
     quantized,
     rearrange,
+    recurrent,
     resize,
 )
 from pellucid.engines.compiled.lowering.parameters import Group, Layout
 from pellucid.network import Network
 from pellucid.network.layers import (
+    GRU,
+    LSTM,
     Add,
     AvgPool1D,
     AvgPool2D,
@@ -66,9 +69,11 @@ from pellucid.network.layers import (
     PReLU,
     Quantize,
     Quantized,
+    Recurrent,
     Rescale,
     Reshape,
     Resize,
+    SimpleRNN,
     Slice,
     Softmax,
     SpaceToDepth,
@@ -122,12 +127,14 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     Dequantize: quantized.lower_dequantize,
     Dropout: dropout.lower,
     Flatten: geometry.lower_flatten,
+    GRU: recurrent.lower,
     GlobalAvgPool2D: pool.lower_global,
     GlobalMaxPool2D: pool.lower,
     GroupNorm: group_norm.lower,
     Hybrid: quantized.lower_hybrid,
     InstanceNorm: group_norm.lower,
     L2Normalize: group_norm.lower_l2,
+    LSTM: recurrent.lower,
     LayerNorm: normalization.lower_layer_norm,
     LocalResponseNorm: local_response_norm.lower,
     LogSoftmax: activation.lower_softmax,
@@ -143,6 +150,7 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     Rescale: channelwise.lower_rescale,
     Reshape: rearrange.lower,
     Resize: resize.lower,
+    SimpleRNN: recurrent.lower,
     Slice: rearrange.lower,
     Softmax: activation.lower_softmax,
     SpaceToDepth: rearrange.lower,
@@ -199,6 +207,9 @@ def weight_layout(
     if is_own(layer):
         return own.weight_layout(specs[role].shape), "chunk"
     shape, rank = specs[role].shape, len(network.shapes[node.name])
+    if isinstance(layer, Recurrent):
+        rows = x.padded_channels if role == "weight" else layer.units
+        return recurrent.weight_layout(layer, shape, rows), "chunk"
     if isinstance(layer, ConvTranspose2D) and role == "weight":
         return conv_transpose.weight_layout(conv.describe(layer, x, y), shape), "chunk"
     if isinstance(layer, Conv2D) and role == "weight":

@@ -1,0 +1,1 @@
+"""Recurrent layers: steps along a sequence, and back through time."""
