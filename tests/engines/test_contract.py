@@ -14,8 +14,8 @@ from pellucid.engines import Engine, Session
 from pellucid.engines.state import initial_state
 from pellucid.errors import EngineError
 from pellucid.network import Network, Sequential
-from pellucid.network.composites import Bidirectional
 from pellucid.network import layers as pl
+from pellucid.network.composites import Bidirectional
 
 pytestmark = pytest.mark.sweep(every=3, engines=("jax", "tensorflow"))
 

@@ -33,10 +33,13 @@ ELSEWHERE = {
     "engines/framework_layers/torch.py:CALLS": {
         "Add",
         "Concat",
+        "GRU",
+        "LSTM",
         "Maximum",
         "Multiply",
         "Permute",
         "Reshape",
+        "SimpleRNN",
         "Slice",
         "Subtract",
     },
@@ -45,12 +48,18 @@ ELSEWHERE = {
     "engines/framework_layers/keras.py:CALLS": {
         "ChannelShuffle",
         "DepthToSpace",
+        "GRU",
+        "LSTM",
         "LocalResponseNorm",
         "PadChannels",
         "Resize",
+        "SimpleRNN",
         "Slice",
         "SpaceToDepth",
     },
+    # which are written out step by step
+    "exchange/codegen/kernel_calls.py:_WRITERS": {"GRU", "LSTM", "SimpleRNN"},
+    "exchange/litert/layers.py:WRITERS": {"GRU", "LSTM", "SimpleRNN"},
     "code/functional.py:OPERATORS": None,  # what has a sign
     "code/numpy/forward.py:_SIMPLE": None,  # one-line layers; the others are calls
     "code/numpy/backward.py:_SLOPES": None,

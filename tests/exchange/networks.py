@@ -119,6 +119,16 @@ CASES: dict[str, Callable[[], pl.Network]] = {
         pl.Dense(3),
         shape=(16, 4),
     ),
+    "recurrent": lambda: image_then(
+        pl.Bidirectional(pl.LSTM(3, return_sequences=True)),
+        pl.SimpleRNN(3, bias=False, return_sequences=True),
+        pl.GRU(4, reset_after=False, reverse=True),
+        pl.Dense(3),
+        shape=(4, 3),
+    ),
+    "recurrent_gru": lambda: image_then(
+        pl.GRU(4, return_sequences=True), pl.Dense(3), shape=(4, 3)
+    ),
     "conv_depthwise": lambda: image_then(
         pl.Conv2D(8, kernel_size=3, groups=4, padding="same")
     ),

@@ -196,7 +196,7 @@ class ScriptSpec:
                 raise self.refuse(node, "it is frozen")
             if nl.is_own(node.layer):
                 raise self.refuse(node, "it is a class of your own")
-            if isinstance(node.layer, nl.OneDimensional):
+            if isinstance(node.layer, nl.OneDimensional | nl.Recurrent):
                 raise self.refuse(node, "scripts have no layers of sequences")
         if len(self.network.output_shape) != 1:
             raise self.refuse(

@@ -19,6 +19,7 @@ REFUSED = {
     "clip": "there is no layer for Clip",
     "conv_1d": "groups must be 1",
     "group_norm": "there is no such layer",
+    "recurrent_gru": "reset_after must be False",
     "instance_norm": "there is no such layer",
     "l2_normalize": "there is no such layer",
     "resize_bicubic": "cubic polynomials",

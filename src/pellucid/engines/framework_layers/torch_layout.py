@@ -16,7 +16,7 @@ from pellucid.engines.protocol import Array
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Shape
-from pellucid.network.layers.recurrent import reorder_gates
+from pellucid.network.layers.recurrent import gate_order, reorder_gates
 
 #: layers that do to every number the same, whatever the numbers' order
 ORDERLESS = (pl.Dropout, pl.LogSoftmax, pl.Pointwise, pl.Softmax)
@@ -154,5 +154,4 @@ def attribute_of(layer: Layer, role: str) -> str:
 
 def _gates(layer: pl.Recurrent) -> tuple[str, str]:
     """Return the gates in our order and in PyTorch's."""
-    ours = "".join(layer.gates)
-    return ours, {"zrn": "rzn"}.get(ours, ours)
+    return "".join(layer.gates), gate_order(layer, "torch")

@@ -53,7 +53,7 @@ class ResetBefore(nn.Module):
         products = nn.functional.linear(x, self.weight_ih_l0, self.bias_ih_l0)
         cut = 2 * self.units
         gates, candidate = self.weight_hh_l0[:cut].t(), self.weight_hh_l0[cut:].t()
-        h, states = x.new_zeros(len(x), self.units), []
+        h, states = x.new_zeros(x.shape[0], self.units), []
         for step in products.unbind(1):
             r, z = torch.sigmoid(step[:, :cut] + h @ gates).chunk(2, dim=1)
             n = torch.tanh(step[:, cut:] + (r * h) @ candidate)

@@ -28,6 +28,7 @@ from pellucid.exchange.codegen.weight_packing import (
     pack_channels,
 )
 from pellucid.exchange.errors import export_error, find_writer
+from pellucid.exchange.unrolled import unroll
 from pellucid.network import layers as pl
 from pellucid.network.expression import Expression
 from pellucid.network.layers import Layer, Shape
@@ -113,6 +114,7 @@ def lower(file: ModelFile, *, lanes: int) -> KernelProgram:
         Output channels that the language's kernels compute at once, to which weights
         of convolutions and dense layers are packed.
     """
+    file = unroll(file, "C and JavaScript")
     program = KernelProgram(plan_memory(file.network), lanes)
     for planned in program.plan.nodes:
         weights = {

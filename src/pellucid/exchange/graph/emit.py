@@ -37,12 +37,14 @@ class Context:
     """What an operator's reader is told besides its inputs.
 
     ``readers`` are the names of operators that read the output; ``is_sole_reader``
-    says that nothing else reads what the operator reads.
+    says that nothing else reads what the operator reads. ``read_outputs`` are its
+    outputs that anything reads.
     """
 
     builder: NetworkBuilder
     readers: frozenset[str]
     is_sole_reader: bool
+    read_outputs: frozenset[str] = frozenset()
 
 
 ReadForeign = Callable[[Operator, list[Any], Context], Any]
@@ -65,6 +67,7 @@ def emit(
                 for name, value in zip(operator.inputs, inputs, strict=True)
                 if isinstance(value, Tensor)  # constants may be shared
             ),
+            read_outputs=frozenset(filter(graph.count, operator.outputs)),
         )
         if operator.foreign is not None:
             result = read(operator, inputs, context)

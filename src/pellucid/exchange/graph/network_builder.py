@@ -52,6 +52,7 @@ class NetworkBuilder:
         self.image_axes = image_axes
         self.batch: int | None = None  # where the foreign file fixes it
         self.nodes: dict[str, Node] = {}
+        self.shapes: dict[str, Shape] = {}
         self.weights: dict[str, Array] = {}
         self._reordered = ReorderedRows()
         self._latest: Tensor | None = None
@@ -81,6 +82,7 @@ class NetworkBuilder:
         if prod(shape) > VALUE_LIMIT:
             ref.refuse(f"have an output of at most {VALUE_LIMIT} numbers", f"{shape}")
         self.nodes[name] = node
+        self.shapes[name] = shape
         for role, array in (weights or {}).items():
             self.weights[f"{name}.{role}"] = np.asarray(array)
         self._latest = (
@@ -105,6 +107,7 @@ class NetworkBuilder:
         node = self.nodes.pop(name)
         named = self._name(ref.name, node.layer.stem)
         self.nodes[named] = make_node(named, node.layer, node.inputs)
+        self.shapes[named] = self.shapes[name]
         if self._latest is not None and self._latest.node == name:
             self._latest = None
         return named
@@ -164,8 +167,14 @@ class NetworkBuilder:
             layouts.append([n for n in (0, 2, 1) if own[n] > 1])
         if output.order is None and axes in layouts:
             return output
-        if output.axes[0] != 0:
+        if 0 not in output.axes:
             return output  # refused by `finish`
+        if output.axes[0] != 0:  # ours has the batch in front
+            at, ref = output.axes.index(0), OperatorRef("output")
+            order = [at, *(i for i in range(len(output.axes)) if i != at)]
+            first = self.outermost(self.transpose(ref, output, order))
+            back = [order.index(i) for i in range(len(order))]
+            return self.transpose(ref, first, back)
         return relayout.as_foreign(self, OperatorRef("output"), output)
 
     # -- what a tensor must be -----------------------------------------------------
@@ -358,7 +367,8 @@ class NetworkBuilder:
         inputs = x.foreign_shape[-1]
         if weight.ndim != 2 or weight.shape[0] != inputs:
             ref.refuse(f"have a weight for {inputs} inputs", f"{weight.shape}")
-        if x.axes != tuple(range(len(x.shape) + 1)):
+        is_last = x.axes[0] != 0 and x.axes[-1] == len(x.shape)  # the batch may be any
+        if x.axes != tuple(range(len(x.shape) + 1)) and not is_last:
             if x.axes[0] != 0:
                 ref.refuse("work on the last axis, the channels", _shown(x))
             x = relayout.as_foreign(self, ref.part("last"), x)
@@ -713,9 +723,24 @@ class NetworkBuilder:
         is_fixed = self.batch is not None and shape[:1] == [self.batch]
         return [BATCH, *shape[1:]] if is_fixed and BATCH not in shape else shape
 
+    def _around(self, ref: OperatorRef, x: Tensor, shape: Sequence[int]) -> Shape:
+        """Return a shape whose batch is not in front, with `BATCH` for it."""
+        at, old, wanted = x.axes.index(0), x.foreign_shape, [int(n) for n in shape]
+        if BATCH in wanted or self.batch is None:
+            return _resolved(ref, old, wanted)
+        fixed = tuple(self.batch if n == BATCH else n for n in old)
+        new, before = list(_resolved(ref, fixed, wanted)), prod(old[:at])
+        for i in sorted(range(len(new)), key=lambda i: i != at):
+            if new[i] == self.batch and prod(new[:i]) == before:
+                return (*new[:i], BATCH, *new[i + 1 :])
+        return tuple(new)
+
     def reshape(self, ref: OperatorRef, x: Tensor, shape: Sequence[int]) -> Tensor:
         """Add or drop axes of length 1, or flatten; ``shape`` has `BATCH` for N."""
         old = x.foreign_shape
+        at = x.axes.index(0) if 0 in x.axes else 0
+        if at:
+            return relayout.reshape_around(self, ref, x, self._around(ref, x, shape))
         new = _resolved(ref, old, self._with_batch([int(n) for n in shape]))
         if new == old:
             return x
@@ -730,9 +755,9 @@ class NetworkBuilder:
 
 
 def _check_batch_axis(output: Tensor) -> None:
-    if output.axes[0] != 0:
+    if 0 not in output.axes:
         raise ExchangeError(
-            "import: the output must have the batch as its first axis; "
+            "import: the output must have the batch as one of its axes; "
             f"got axes {output.axes} of node '{output.node}'."
         )
 

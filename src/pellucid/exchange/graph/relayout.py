@@ -70,6 +70,10 @@ def arrange(
         plain = tuple(range(len(axes) + 1))
         moved = builder.layer(given, pl.Permute(axes), [x], axes=plain)
     if moved.shape != shape:
+        made = builder.nodes[moved.node]
+        is_reshaped = isinstance(made.layer, pl.Reshape)
+        if is_reshaped and builder.shapes[made.inputs[0]] == shape:
+            return made.inputs[0]  # there and back
         axes = tuple(range(len(shape) + 1))
         moved = builder.layer(ref, pl.Reshape(shape), [moved], axes=axes)
     return moved.node
@@ -178,6 +182,22 @@ def reshape(builder: NetworkBuilder, ref: OperatorRef, x: Tensor, new: Shape) ->
     found = iter(places)
     axes = (0, *(next(found) if n > 1 else None for n in new[1:]))
     return Tensor(node, sizes, axes)
+
+
+def reshape_around(
+    builder: NetworkBuilder, ref: OperatorRef, x: Tensor, new: Shape
+) -> Tensor:
+    """Reshape what lies before the batch and what lies behind it, each by itself."""
+    old, at = x.foreign_shape, x.axes.index(0)
+    to = new.index(BATCH) if BATCH in new else len(new)
+    if prod(old[:at]) != prod(new[:to]):
+        ref.refuse("keep the batch an axis of its own", f"{show(x)} to {_shown(new)}")
+    order = [at, *(i for i in range(len(old)) if i != at)]
+    first = builder.transpose(ref, x, order)
+    moved = (BATCH, *new[:to], *new[to + 1 :])
+    made = builder.reshape(ref, first, moved)
+    back = [*range(1, to + 1), 0, *range(to + 1, len(new))]
+    return builder.transpose(ref, made, back)
 
 
 def _shown(shape: Shape) -> str:

@@ -60,6 +60,10 @@ class Tensor:
         return tuple(1 if axis is None else own[axis] for axis in self.axes)
 
     @property
+    def _foreign_axes(self) -> list[tuple[int | None, int]]:
+        return list(zip(self.axes, self.foreign_shape, strict=True))
+
+    @property
     def is_plain(self) -> bool:
         """True where the foreign layout is the node's own."""
         return self.axes == tuple(range(len(self.shape) + 1)) and self.order is None
@@ -117,8 +121,9 @@ class Tensor:
         if self.order is not None:
             array = array[:, self.order]
         kept = [axis for axis in self.axes if axis is not None]
-        array = array.transpose(kept)
-        return array.reshape([len(array), *self.foreign_shape[1:]])
+        count, moved = len(array), array.transpose(kept)
+        shape = [count if axis == 0 else n for axis, n in self._foreign_axes]
+        return moved.reshape(shape)
 
     def from_foreign(self, array: Array) -> Array:
         """Undo `to_foreign`."""

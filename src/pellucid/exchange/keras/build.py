@@ -13,7 +13,8 @@ from pellucid.exchange.graph.partial_function import Partial, finish
 from pellucid.exchange.graph.tensor import LAST, Tensor
 from pellucid.exchange.keras import store
 from pellucid.exchange.keras.entry import Call, Entry, Source, sources_of
-from pellucid.exchange.keras.operators import READERS, OperatorView, activation
+from pellucid.exchange.keras.operator_view import OperatorView
+from pellucid.exchange.keras.operators import READERS, activation
 from pellucid.exchange.keras.pointwise import read_operation
 from pellucid.exchange.keras.topology import Topology
 from pellucid.exchange.metadata import ModelMetadata

@@ -34,7 +34,8 @@ class Entry:
 
     ``shapes`` are those of the calls' outputs without the batch (known where a layer
     is written). ``inner`` are the layers of a model inside the model. ``filled`` are
-    arrays that the file leaves out, by role: the same ones at every call.
+    arrays that the file leaves out, by role: the same ones at every call. ``place`` is
+    where in the layer's group the arrays lie, which cells have.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Entry:
     dtype: str = "float32"
     inner: Topology | None = None
     filled: dict[str, Array] = field(default_factory=dict)
+    place: str = ""
 
     @property
     def is_operation(self) -> bool:

@@ -14,7 +14,9 @@ from pellucid.exchange.errors import find_writer
 from pellucid.exchange.keras import rearrange
 from pellucid.exchange.keras.entry import Entry, Source
 from pellucid.exchange.keras.pointwise import write_clip, write_pointwise
+from pellucid.exchange.keras.recurrent import write_recurrent
 from pellucid.exchange.keras.write_context import ZEROS, WriteContext, to_lists
+from pellucid.exchange.unrolled import unroll
 from pellucid.network import layers as pl
 from pellucid.network.layers import Input, Layer
 from pellucid.runs import ModelFile
@@ -27,6 +29,7 @@ _NOT_NEGATIVE = (pl.HardSigmoid, pl.ReLU, pl.ReLU6, pl.Sigmoid, pl.Softmax)
 
 def build_entries(file: ModelFile) -> tuple[list[Entry], dict[str, Source]]:
     """Return Keras's layers in topological order, and where each node's value is."""
+    file = unroll(file, "Keras", lambda layer: layer.reverse and layer.return_sequences)
     network, entries = file.network, list[Entry]()
     values: dict[str, Source] = {}
     holders: dict[str, Entry] = {}
@@ -234,10 +237,13 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     pl.Conv1D: _conv1d,
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
+    pl.GRU: write_recurrent,
     pl.L2Normalize: _l2_normalize,
+    pl.LSTM: write_recurrent,
     pl.MaxPool1D: _pool,
     pl.MaxPool2D: _pool,
     pl.Pointwise: write_pointwise,
     pl.PReLU: _prelu,
     pl.Resize: _resize,
+    pl.SimpleRNN: write_recurrent,
 }

@@ -22,6 +22,8 @@ from pellucid.exchange.keras.topology import Topology
 
 Array = npt.NDArray[Any]
 _TIME_LIMIT_S = 20
+#: groups of a layer's arrays: its own, and those of layers that it holds
+PLACES = ("", "cell", "forward_layer/cell", "backward_layer/cell", "layer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,13 @@ def _give(
         if entry.inner is not None:
             _give(store, known, entry.inner, f"{place}/{key}", key)
             continue
-        count = known[f"{place}/vars"]
-        if entry.kind == "Normalization":
-            count = min(count, 2)  # without the number of examples, a whole one
-        entry.arrays = [store.array(f"{place}/vars/{i}") for i in range(count)]
+        entry.arrays = []
+        for inner in PLACES:
+            part = f"{place}/{inner}/vars" if inner else f"{place}/vars"
+            count = known[part]
+            if entry.kind == "Normalization":
+                count = min(count, 2)  # without the number of examples, a whole one
+            entry.arrays += [store.array(f"{part}/{i}") for i in range(count)]
 
 
 def _by_name(store: Store, root: str) -> dict[str, str]:

@@ -123,8 +123,10 @@ def _write_weights(entries: list[Entry]) -> bytes:
         store.create_group("vars")
         layers = [entry for entry in entries if not entry.is_operation]
         for entry, group in zip(layers, group_names(layers), strict=True):
-            place = store.create_group(f"layers/{group}/vars")
-            place.attrs["name"] = entry.name
+            own = f"layers/{group}/vars"
+            store.create_group(own).attrs["name"] = entry.name
+            inner = f"layers/{group}/{entry.place}/vars" if entry.place else own
+            place = store.require_group(inner)
             for i, array in enumerate(entry.arrays):
                 place.create_dataset(str(i), data=np.asarray(array, np.float32))
     return buffer.getvalue()

@@ -45,6 +45,7 @@ class WriteContext:
         *arrays: Array,
         name: str = "",
         shape: Shape = (),
+        place: str = "",
         **config: Any,
     ) -> None:
         """Add a layer of Keras; what follows reads it.
@@ -54,7 +55,9 @@ class WriteContext:
         name, shape = name or self.node.name, shape or self.shape
         holder = self.holders.get(self.node.owner) if arrays else None
         if holder is None:
-            holder = Entry(kind=kind, name=name, config=config, arrays=list(arrays))
+            holder = Entry(
+                kind=kind, name=name, config=config, arrays=list(arrays), place=place
+            )
             self.entries.append(holder)
             if arrays:
                 self.holders[self.node.owner] = holder

@@ -15,6 +15,7 @@ from pellucid.exchange.litert.graph import Graph, Value
 from pellucid.exchange.litert.layers import WRITERS
 from pellucid.exchange.litert.write_context import WriteContext
 from pellucid.exchange.metadata import ModelMetadata
+from pellucid.exchange.unrolled import unroll
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.runs import ModelFile
@@ -32,6 +33,7 @@ def build_graph(file: ModelFile) -> Graph:
     ExchangeError
         If a layer has no exact form in LiteRT.
     """
+    file = unroll(file, "LiteRT")
     network = file.network
     graph = Graph(name=network.name, card=json.dumps(ModelMetadata.of(file).to_json()))
     graph.shares = bool(network.shared)

@@ -29,6 +29,8 @@ def _value(attribute: onnx.AttributeProto) -> Any:
     value = onnx.helper.get_attribute_value(attribute)
     if attribute.type == kind.STRING:
         return value.decode("utf-8", "replace")
+    if attribute.type == kind.STRINGS:
+        return [item.decode("utf-8", "replace") for item in value]
     return list(value) if attribute.type in (kind.INTS, kind.FLOATS) else value
 
 

@@ -62,6 +62,20 @@ class GraphBuilder:
         self.nodes.append(node)
         return free
 
+    def add_several(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        **attributes: Any,
+    ) -> list[str]:
+        """Add an operator of several outputs, named as near as possible."""
+        free = [self.name(output) for output in outputs]
+        self.nodes.append(
+            helper.make_node(operator, list(inputs), free, name=free[0], **attributes)
+        )
+        return free
+
     def channels_last(self, x: str, node: str) -> str:
         """Bring an image to (N, H, W, C)."""
         return self.add("Transpose", [x], f"{node}.channels_last", perm=FIRST_TO_LAST)

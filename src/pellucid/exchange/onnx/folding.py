@@ -98,13 +98,19 @@ def _cast(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Array | None:
     return x if is_shape and to == onnx.TensorProto.INT32 else None
 
 
+def _of_one_example(shape: Array) -> list[int]:
+    """Return the shape of a batch's value as that of one example, which has 1."""
+    return [1 if n == BATCH else int(n) for n in shape.reshape(-1)]
+
+
 def _expand(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Array | None:
     """Keep a constant that is repeated for each example as that of one."""
     x, shape = inputs[0], inputs[1]
-    if x is None or shape is None or BATCH not in shape.reshape(-1)[:1]:
+    if x is None or shape is None or BATCH not in shape:
         return None
-    sizes = [1, *(int(n) for n in shape.reshape(-1)[1:])]
-    if prod(sizes) > SIZE_LIMIT or (x.ndim == len(sizes) and x.shape[0] != 1):
+    sizes = _of_one_example(shape)
+    at = list(shape.reshape(-1)).index(BATCH) - len(sizes)
+    if prod(sizes) > SIZE_LIMIT or (x.ndim >= -at and x.shape[at] != 1):
         return None
     try:
         return x * np.ones(sizes, x.dtype)
@@ -115,11 +121,11 @@ def _expand(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Array | Non
 def _fill(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Array | None:
     """Fill the shape of a batch for one example, which stands for all."""
     shape = inputs[0]
-    if shape is None or BATCH not in shape.reshape(-1)[:1]:
+    if shape is None or BATCH not in shape:
         return None
     given = read_attributes(node).get("value")
     value = np.zeros(1, np.float32) if given is None else np.ravel(given)
-    sizes = [1, *(int(n) for n in shape.reshape(-1)[1:])]
+    sizes = _of_one_example(shape)
     return np.full(sizes, value[0]) if prod(sizes) <= SIZE_LIMIT else None
 
 

@@ -25,6 +25,7 @@ from pellucid.exchange.onnx.pointwise import (
     write_hard_sigmoid,
     write_pointwise,
 )
+from pellucid.exchange.onnx.recurrent import write_recurrent
 from pellucid.exchange.onnx.write_context import WriteContext
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
@@ -378,8 +379,10 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.Dropout: _dropout,
     pl.Flatten: _flatten,
     pl.GELU: lambda context: context.add_operator("Gelu"),
+    pl.GRU: write_recurrent,
     pl.GlobalAvgPool2D: _global_avg_pool,
     pl.HardSigmoid: write_hard_sigmoid,
+    pl.LSTM: write_recurrent,
     pl.LayerNorm: _layer_norm,
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: lambda context: context.add_operator("MaxPool", **_window(context)),
@@ -392,6 +395,7 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.Reshape: rearrange.reshape,
     pl.Resize: _resize,
     pl.SiLU: _silu,
+    pl.SimpleRNN: write_recurrent,
     pl.Slice: rearrange.slice_,
     pl.LogSoftmax: lambda context: context.add_operator(
         "LogSoftmax", axis=_channel_axis(context)

@@ -24,8 +24,9 @@ class OperatorView:
 
     ``values`` are its inputs: a `Tensor` where the network computes it, an array
     where it is constant, None where it is left out. ``float_type`` is the type of the
-    network's numbers. ``readers`` are the operators that read its first output;
-    ``is_sole_reader`` says that nothing else reads what it reads.
+    network's numbers. ``readers`` are the operators that read its first output,
+    ``outputs`` its outputs, empty where nothing reads them; ``is_sole_reader`` says
+    that nothing else reads what it reads.
     """
 
     def __init__(
@@ -44,6 +45,9 @@ class OperatorView:
         self.opset = opset
         self.float_type = float_type
         self.readers = context.readers
+        self.outputs = [
+            name if name in context.read_outputs else "" for name in operator.outputs
+        ]
         self.is_sole_reader = context.is_sole_reader
         self.attributes = read_attributes(self.node)
         self.ref = operator.ref

@@ -22,6 +22,8 @@ from pellucid.exchange.onnx import (
     windows,
 )
 from pellucid.exchange.onnx.operator_view import OperatorView
+from pellucid.exchange.onnx.recurrent import KINDS as RECURRENT
+from pellucid.exchange.onnx.recurrent import recurrent
 from pellucid.network import layers as pl
 from pellucid.network.composites import ReduceMean
 
@@ -296,6 +298,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     **pointwise.READERS,
     **quantized.READERS,
     **reductions.READERS,
+    **dict.fromkeys(RECURRENT, recurrent),
     "Add": _add,
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalizations.batch_norm,

@@ -53,6 +53,13 @@ class WriteContext:
         """Add an operator that makes a part of it."""
         return self.builder.add(operator, inputs, f"{self.node.name}.{what}", **how)
 
+    def add_outputs(
+        self, operator: str, inputs: list[str], parts: tuple[str, ...], **how: Any
+    ) -> list[str]:
+        """Add an operator that makes several parts of it."""
+        names = [f"{self.node.name}.{what}" for what in parts]
+        return self.builder.add_several(operator, inputs, names, **how)
+
     def add_weight(self, role: str, array: Array | None = None) -> str:
         """Add a weight and return its name."""
         given = self.weights[role] if array is None else array

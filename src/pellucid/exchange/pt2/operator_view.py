@@ -20,7 +20,7 @@ class OperatorView:
     """An operator while it is read; values are Tensors, arrays, numbers and lists.
 
     ``readers`` are the operators that read its output; ``is_sole_reader`` says that
-    nothing else reads what it reads.
+    nothing else reads what it reads. ``outputs`` says which of its outputs are read.
     """
 
     target: str
@@ -29,6 +29,7 @@ class OperatorView:
     builder: NetworkBuilder
     readers: set[str] = field(default_factory=set)
     is_sole_reader: bool = False
+    outputs: tuple[bool, ...] = ()
     float_type: int = 7  # the network's, a number of torch.export's schema
 
     def refuse(self, rule: str, got: object) -> NoReturn:
@@ -39,6 +40,10 @@ class OperatorView:
         """Return an argument, or the default where it is left out or None."""
         value = self.arguments.get(name)
         return default if value is None else value
+
+    def reads_output(self, index: int) -> bool:
+        """Return whether anything reads one of the operator's outputs."""
+        return index < len(self.outputs) and self.outputs[index]
 
     def tensor(self, name: str) -> Tensor:
         """Return an argument that the network computes."""

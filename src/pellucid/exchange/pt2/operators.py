@@ -17,7 +17,7 @@ from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.resizing import add_resize
 from pellucid.exchange.graph.rows import through_image
 from pellucid.exchange.graph.tensor import BATCH, Tensor
-from pellucid.exchange.pt2 import pointwise, reductions
+from pellucid.exchange.pt2 import pointwise, recurrent, reductions
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.network import composites
 from pellucid.network import layers as pl
@@ -896,6 +896,7 @@ _EXACT = _upsample("nearest", "half_pixel", "round_prefer_ceil")
 
 READERS: dict[str, Callable[[OperatorView], Any]] = {
     **pointwise.READERS,
+    **recurrent.READERS,
     **reductions.READERS,
     "adaptive_avg_pool1d": _adaptive_1d(composites.AdaptiveAvgPool1D),
     "adaptive_avg_pool2d": _adaptive(pl.AvgPool2D, composites.AdaptiveAvgPool2D),

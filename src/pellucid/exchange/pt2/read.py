@@ -26,6 +26,7 @@ from pellucid.exchange.graph.tensor import (
 )
 from pellucid.exchange.metadata import ModelMetadata, read_inputs
 from pellucid.exchange.pt2.archive import Archive, load_archive
+from pellucid.exchange.pt2.folding import fold
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.exchange.pt2.operators import READERS
 from pellucid.exchange.pt2.translate import (
@@ -162,6 +163,9 @@ class Graph:
             operator.ref.refuse("be an operator that a layer expresses exactly", name)
         tensors = iter(inputs)
         arguments = {a["name"]: self._value(a["arg"], tensors) for a in node["inputs"]}
+        constant = fold(name, arguments)
+        if constant is not None:
+            return constant
         return READERS[name](
             OperatorView(
                 target=node["target"],
@@ -170,6 +174,7 @@ class Graph:
                 builder=self.builder,
                 readers={n.removeprefix("aten.") for n in context.readers},
                 is_sole_reader=context.is_sole_reader,
+                outputs=tuple(n in context.read_outputs for n in operator.outputs),
                 float_type=self.float_type,
             )
         )

@@ -27,8 +27,11 @@ _KERAS_VERSION = "2.15.0"
 _ROLES = {
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "DepthwiseConv2D": ("depthwise_kernel", "bias"),
+    "GRU": ("kernel", "recurrent_kernel", "bias"),
+    "LSTM": ("kernel", "recurrent_kernel", "bias"),
     "LayerNormalization": ("gamma", "beta"),
     "PReLU": ("alpha",),
+    "SimpleRNN": ("kernel", "recurrent_kernel", "bias"),
 }
 
 
@@ -123,5 +126,7 @@ def _check(entry: Entry) -> None:
         reason = "bilinear pixels lie elsewhere there; mode must be 'nearest'"
     if entry.kind in ("GroupNormalization", "UnitNormalization"):
         reason = "there is no such layer"
+    if entry.kind == "GRU" and config["reset_after"]:
+        reason = "reset_after must be False"
     if reason is not None:
         raise export_error("TensorFlow.js", f"{entry.kind} '{entry.name}'", reason)

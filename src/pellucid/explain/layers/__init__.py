@@ -37,6 +37,7 @@ from pellucid.explain.layers.pool import (
     max_pool2d,
 )
 from pellucid.explain.layers.rearrange import rearranged
+from pellucid.explain.layers.recurrent import recurrent
 from pellucid.explain.values import Calculation, ElementContext
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer
@@ -54,11 +55,13 @@ CALCULATIONS: dict[type[Layer], Callable[[ElementContext], Calculation]] = {
     pl.DepthToSpace: rearranged,
     pl.Dropout: dropout,
     pl.Flatten: flatten,
+    pl.GRU: recurrent,
     pl.GlobalAvgPool2D: global_avg_pool2d,
     pl.GlobalMaxPool2D: global_max_pool2d,
     pl.GroupNorm: group_norm,
     pl.InstanceNorm: group_norm,
     pl.L2Normalize: l2_normalize,
+    pl.LSTM: recurrent,
     pl.LayerNorm: layer_norm,
     pl.LocalResponseNorm: local_response_norm,
     pl.MaxPool2D: max_pool2d,
@@ -73,6 +76,7 @@ CALCULATIONS: dict[type[Layer], Callable[[ElementContext], Calculation]] = {
     pl.Resize: resize,
     pl.Slice: rearranged,
     pl.LogSoftmax: log_softmax,
+    pl.SimpleRNN: recurrent,
     pl.Softmax: softmax,
     pl.SpaceToDepth: rearranged,
     pl.Subtract: subtract,

@@ -171,6 +171,30 @@ class SimpleRNN(Recurrent):
     gates: ClassVar[tuple[str, ...]] = ("n",)
 
 
+#: gates as frameworks order them, where that is not our order
+_ORDERS = {
+    ("ifgo", "onnx"): "iofg",
+    ("zrn", "torch"): "rzn",
+}
+
+
+def gate_order(layer: Recurrent, where: str) -> str:
+    """Return the order of a layer's gates in a framework or format.
+
+    Parameters
+    ----------
+    layer : Recurrent
+    where : {"keras", "litert", "onnx", "torch"}
+
+    Returns
+    -------
+    str
+        A letter for each gate; `Recurrent.gates` are ours.
+    """
+    ours = "".join(layer.gates)
+    return _ORDERS.get((ours, where), ours)
+
+
 def reorder_gates(array: Array, units: int, order: str, to: str) -> Array:
     """Return an array whose last axis has the gates in another order.
 
