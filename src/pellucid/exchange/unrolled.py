@@ -11,10 +11,10 @@ import numpy as np
 from pellucid.exchange.errors import export_error
 from pellucid.exchange.graph.recurrent import (
     MOST_STEPS,
-    Array,
     join_rows,
     place_steps,
 )
+from pellucid.exchange.graph.tensor import Array
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Recurrent

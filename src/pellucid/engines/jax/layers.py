@@ -288,9 +288,9 @@ def _recurrent(layer: pl.Recurrent, w: Arrays, x: Array) -> Array:
         z.swapaxes(0, 1),
         reverse=layer.reverse,
     )
-    if layer.return_sequences:
-        return states.swapaxes(0, 1)
-    return states[0] if layer.reverse else states[-1]
+    end: Array = states[0] if layer.reverse else states[-1]
+    whole: Array = states.swapaxes(0, 1)
+    return whole if layer.return_sequences else end
 
 
 def _lstm(layer: Any, w: Arrays, state: Any, z: Array) -> Any:

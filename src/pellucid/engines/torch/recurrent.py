@@ -62,19 +62,19 @@ class ResetBefore(nn.Module):
         return torch.stack(states, dim=1), None
 
 
-class SequenceLSTM(_Sequence, nn.LSTM):
+class SequenceLSTM(_Sequence, nn.LSTM):  # type: ignore[misc]
     """`nn.LSTM` of one layer."""
 
 
-class SequenceGRU(_Sequence, nn.GRU):
+class SequenceGRU(_Sequence, nn.GRU):  # type: ignore[misc]
     """`nn.GRU` of one layer."""
 
 
-class SequenceResetBefore(_Sequence, ResetBefore):
+class SequenceResetBefore(_Sequence, ResetBefore):  # type: ignore[misc]
     """`ResetBefore` as a module of sequences."""
 
 
-class SequenceRNN(_Sequence, nn.RNN):
+class SequenceRNN(_Sequence, nn.RNN):  # type: ignore[misc]
     """`nn.RNN` of one layer, with tanh."""
 
 

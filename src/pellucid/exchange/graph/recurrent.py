@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def place_steps(
         The last h, and c of an LSTM.
     """
     z = place.dense(x, weights["weight"], weights.get("bias"))
-    state = list(initial)
+    state: list[Any] = list(initial)
     states: dict[int, T] = {}
     step = {LSTM: _lstm, GRU: _gru}.get(type(layer), _simple)
     recurrent = _Product(place, layer, weights)
@@ -86,19 +86,19 @@ def place_steps(
 class _Product:
     """The product of a state with columns of the recurrent weights, shared by steps."""
 
-    def __init__(self, place: Placer[T], layer: Recurrent, weights: Weights) -> None:
+    def __init__(self, place: Placer[Any], layer: Recurrent, weights: Weights) -> None:
         self.place, self.units = place, layer.units
         self._all = weights["recurrent_weight"]
         self._bias = weights.get("recurrent_bias")
         self._cut: dict[tuple[int, int], tuple[Array, Array | None]] = {}
 
-    def __call__(self, h: T, first: int, last: int) -> T:
+    def __call__(self, h: Any, first: int, last: int) -> Any:
         """Multiply by the gates ``first`` … ``last``."""
         if (first, last) not in self._cut:
             cut = slice(first * self.units, last * self.units)
             bias = None if self._bias is None else np.array(self._bias[cut])
             self._cut[first, last] = np.array(self._all[:, cut]), bias
-        return self.place.dense(h, *self._cut[first, last])  # type: ignore[arg-type]
+        return self.place.dense(h, *self._cut[first, last])
 
     def at_zero(self, first: int, last: int) -> Array | None:
         """Return the product with a state of zeros: the bias, None without one."""
@@ -113,8 +113,8 @@ def _gates(place: Placer[T], x: T, first: int, last: int, units: int, whole: int
 
 
 def _lstm(
-    place: Placer[T], layer: Recurrent, z: T, state: list[T], product: _Product
-) -> list[T]:
+    place: Placer[Any], layer: Any, z: Any, state: Sequence[Any], product: _Product
+) -> list[Any]:
     h, c = state
     units = layer.units
     if h is not None:
@@ -132,8 +132,8 @@ def _lstm(
 
 
 def _gru(
-    place: Placer[T], layer: GRU, x: T, state: list[T], product: _Product
-) -> list[T]:
+    place: Placer[Any], layer: Any, x: Any, state: Sequence[Any], product: _Product
+) -> list[Any]:
     h, units = state[0], layer.units
     zr, n = _gates(place, x, 0, 2, units, 3), _gates(place, x, 2, 3, units, 3)
     if h is not None:
@@ -158,18 +158,18 @@ def _gru(
     n = place.add(pl.Tanh(), n)
     if h is None:
         rest = place.add(pl.Multiply(), z, n)
-        return [place.add(pl.Subtract(), n, rest), None]  # type: ignore[list-item]
+        return [place.add(pl.Subtract(), n, rest), None]
     change = place.add(pl.Multiply(), z, place.add(pl.Subtract(), h, n))
-    return [place.add(pl.Add(), n, change), None]  # type: ignore[list-item]
+    return [place.add(pl.Add(), n, change), None]
 
 
 def _simple(
-    place: Placer[T], layer: Recurrent, z: T, state: list[T], product: _Product
-) -> list[T]:
+    place: Placer[Any], layer: Any, z: Any, state: Sequence[Any], product: _Product
+) -> list[Any]:
     h = state[0]
     if h is not None:
         z = place.add(pl.Add(), z, product(h, 0, 1))
-    return [place.add(pl.Tanh(), z), None]  # type: ignore[list-item]
+    return [place.add(pl.Tanh(), z), None]
 
 
 class _OfBuilder:

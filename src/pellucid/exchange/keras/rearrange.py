@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from pellucid.exchange.keras.write_context import WriteContext
 from pellucid.network.layers import Shape
@@ -21,7 +22,7 @@ def write(context: WriteContext) -> None:
     every so-manieth.
     """
     shape = context.shapes[0]
-    layers: list[tuple[str, Shape, dict[str, object]]] = []
+    layers: list[tuple[str, Shape, dict[str, Any]]] = []
     for step in context.layer.steps(shape):
         if isinstance(step, ReshapeStep):
             layers.append(_reshape(step.shape))
@@ -40,15 +41,15 @@ def write(context: WriteContext) -> None:
         context.add_layer(kind, name=name, shape=made, **config)
 
 
-def _reshape(shape: Shape) -> tuple[str, Shape, dict[str, object]]:
+def _reshape(shape: Shape) -> tuple[str, Shape, dict[str, Any]]:
     return "Reshape", shape, {"target_shape": list(shape)}
 
 
 def _without_detours(
-    layers: list[tuple[str, Shape, dict[str, object]]], shape: Shape
-) -> list[tuple[str, Shape, dict[str, object]]]:
+    layers: list[tuple[str, Shape, dict[str, Any]]], shape: Shape
+) -> list[tuple[str, Shape, dict[str, Any]]]:
     """Leave out reshapes that change nothing, and the first of two in a row."""
-    kept: list[tuple[str, Shape, dict[str, object]]] = []
+    kept: list[tuple[str, Shape, dict[str, Any]]] = []
     for layer in layers:
         if layer[0] == "Reshape" and kept and kept[-1][0] == "Reshape":
             kept.pop()
@@ -58,17 +59,17 @@ def _without_detours(
     return kept
 
 
-def _crop(step: SliceStep, shape: Shape) -> tuple[str, Shape, dict[str, object]]:
+def _crop(step: SliceStep, shape: Shape) -> tuple[str, Shape, dict[str, Any]]:
     """Return the layer that crops an image."""
     rows = zip(step.starts[:2], step.sizes[:2], shape[:2], strict=True)
     crop = [[start, n - start - size] for start, size, n in rows]
-    how: dict[str, object] = {"cropping": crop, "data_format": "channels_last"}
+    how: dict[str, Any] = {"cropping": crop, "data_format": "channels_last"}
     return "Cropping2D", step.sizes, how
 
 
 def _cut(
     context: WriteContext, step: SliceStep, shape: Shape
-) -> list[tuple[str, Shape, dict[str, object]]]:
+) -> list[tuple[str, Shape, dict[str, Any]]]:
     if min(step.steps) < 0:
         raise context.make_error("a range must not go backwards")
     if len(shape) == 3 and step.sizes[2] == shape[2] and set(step.steps) == {1}:
@@ -84,7 +85,7 @@ def _cut(
         layers.append(_reshape((before, n, after)))
         if extent < n:
             crop = [[0, 0], [start, n - start - extent]]
-            how: dict[str, object] = {"cropping": crop, "data_format": "channels_last"}
+            how: dict[str, Any] = {"cropping": crop, "data_format": "channels_last"}
             layers.append(("Cropping2D", (before, extent, after), how))
         if stride > 1:
             how = {
@@ -100,14 +101,14 @@ def _cut(
 
 def _pads(
     sides: tuple[tuple[int, int], ...], shape: Shape
-) -> list[tuple[str, Shape, dict[str, object]]]:
+) -> list[tuple[str, Shape, dict[str, Any]]]:
     layers, now = [], shape
     for axis, (first, last) in enumerate(sides):
         n, before, after = now[axis], prod(now[:axis]), prod(now[axis + 1 :])
         if not first + last:
             continue
         now = (*now[:axis], first + n + last, *now[axis + 1 :])
-        how: dict[str, object] = {
+        how: dict[str, Any] = {
             "padding": [[0, 0], [first, last]],
             "data_format": "channels_last",
         }
