@@ -30,7 +30,7 @@ class _Sequence(nn.Module):
         if second is not None and not layer.has_recurrent_bias:
             second.requires_grad_(False).zero_()
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:
         """Return all states, each at its place, or the last one."""
         states: Tensor = super().forward(x.flip(1) if self.is_reverse else x)[0]
         if not self.returns_sequences:
