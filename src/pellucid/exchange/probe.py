@@ -137,7 +137,8 @@ class Ports:
         """Return random inputs in the file's layout."""
         count, made = self.batch or examples(file), {}
         for name, entry in self.entries.items():
-            shape = (count, *entry.foreign_shape[1:])
+            axes = zip(entry.axes, entry.foreign_shape, strict=True)
+            shape = tuple(count if axis == 0 else n for axis, n in axes)
             own = self.quantized.get(name)
             made[name] = draw(shape, file.dtype) if own is None else _whole(shape, own)
         return made

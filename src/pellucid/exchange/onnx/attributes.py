@@ -18,7 +18,7 @@ def read_attributes(node: onnx.NodeProto) -> dict[str, Any]:
 def ref_of(node: onnx.NodeProto) -> OperatorRef:
     """Return how errors call a node: by its name, or its output's."""
     shown = {k: v for k, v in read_attributes(node).items() if _is_small(v)}
-    name = node.name or (node.output[0] if node.output else "")
+    name = node.name or next(filter(None, node.output), "")
     return OperatorRef(node.op_type, name, shown)
 
 

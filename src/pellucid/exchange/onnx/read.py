@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,14 @@ from pellucid.exchange.graph.tensor import (
 from pellucid.exchange.metadata import ModelMetadata
 from pellucid.exchange.onnx import reference
 from pellucid.exchange.onnx.about import read_about
+from pellucid.exchange.onnx.attributes import read_attributes
 from pellucid.exchange.onnx.container import load, opset_of, to_array
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.exchange.onnx.operators import READERS
 from pellucid.exchange.onnx.qdq import HYBRID, KIND, find_quantized
 from pellucid.exchange.onnx.qlinear import NAMES as QLINEAR
 from pellucid.exchange.onnx.quantized import read_hybrid, read_quantized
+from pellucid.exchange.onnx.recurrent import KINDS as RECURRENT
 from pellucid.exchange.onnx.translate import Translator
 from pellucid.network.layers import Quantize
 from pellucid.network.quantization import Quantization
@@ -292,6 +295,9 @@ class Graph:
                 f"got type {kind.elem_type}."
             )
         sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
+        is_turned = len(sizes) == 3 and self._is_sequence_first(str(entry.name))
+        if is_turned:
+            sizes[0], sizes[1] = sizes[1], sizes[0]
         wanted = self.wanted_shapes[str(entry.name)]
         if not sizes and wanted is not None:
             sizes = [None] * (len(wanted) + 1)  # a file without any shape
@@ -309,7 +315,17 @@ class Graph:
             )
         self.builder.batch = self.builder.batch or sizes[0]
         self.float_type = kind.elem_type
-        return self._place(str(entry.name), tuple(sizes[1:]))
+        placed = self._place(str(entry.name), tuple(sizes[1:]))
+        return replace(placed, axes=(1, 0, 2)) if is_turned else placed
+
+    def _is_sequence_first(self, name: str) -> bool:
+        """Whether recurrent operators alone read an input: (length, N, channels)."""
+        return bool(self.readers[name]) and all(
+            node.op_type in RECURRENT
+            and node.input[0] == name
+            and not read_attributes(node).get("layout")
+            for node in self.readers[name]
+        )
 
     def _enter_integers(self, entry: onnx.ValueInfoProto) -> Tensor:
         """Place an Input of real numbers, and the integers that they become."""
@@ -394,7 +410,10 @@ class Graph:
         graph = ir.Graph(
             outputs=list(self.output_names),
             constants=dict(self.given),
-            shapes={n: (batch or shape[0], *shape[1:]) for n, shape in shapes.items()},
+            shapes={
+                name: tuple(batch if batch and n == BATCH else n for n in shape)
+                for name, shape in shapes.items()
+            },
         )
         translator = Translator(
             graph,

@@ -80,8 +80,9 @@ class Translator:
         if node.domain not in ("", "ai.onnx"):
             ref.refuse("be one of ONNX's own operators", f"domain={node.domain!r}")
         inputs = [self._value(node, name) for name in node.input]
-        if node.output[0] in self.names:
-            ref.refuse("name its output anew", repr(node.output[0]))
+        known = [name for name in node.output if name and name in self.names]
+        if known:
+            ref.refuse("name its output anew", repr(known[0]))
         self.names.update({name: name for name in node.output if name})
         constant = self._fold(node, inputs, ref)
         if constant is not None:
