@@ -101,6 +101,7 @@ def lesson(written: Written) -> tuple[pl.Model, Any, Any]:
                 for n in model.network.nodes
             ),
             ["map", {"image": image, "kind": "saliency", "of_class": 2}],
+            ["maps", {"image": image, "nodes": ["flatten", "conv2d"], "channels": 3}],
         ],
         "refused": [
             ["arithmetic", {"image": image, "node": "none"}],
@@ -168,6 +169,9 @@ def test_answers_are_those_of_the_studio(lesson: Any) -> None:
         "node": lambda q: inspection.inspect_node(model, q["image"], q["node"]),
         "gradient": lambda q: inspection.flow(
             model, q["image"], q["node"], q["of_class"]
+        ),
+        "maps": lambda q: inspection.feature_maps(
+            model, q["image"], q["nodes"], q["channels"]
         ),
         "map": lambda q: inspection.attribute_pixels(
             model, q["image"], q["kind"], q["of_class"]

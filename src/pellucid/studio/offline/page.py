@@ -46,7 +46,10 @@ def write_page(studio: str, *, title: str, home: str, wish: Mapping[str, float])
     for shown, hidden in (
         ("<label>Compare with", "<label hidden>Compare with"),
         ('<a id="save" class="button"', '<a id="save" class="button" hidden'),
-        ("Accuracy in this epoch (%)", "Accuracy on test images (%)"),
+        (
+            "Accuracy (%): of this epoch so far, and on test images",
+            "Accuracy on test images (%)",
+        ),
         ("<title>pellucid studio</title>", f"<title>{title}</title>"),
         ("<h1>pellucid studio</h1>", f'<h1><a href="{home}">pellucid</a></h1>'),
     ):

@@ -25,7 +25,16 @@ _ASSETS = Path(__file__).parent / "assets"
 _MOST_BATCH = 64  # for which the kernels are made
 _SAMPLES = 100  # test images that the page begins with
 #: the studio's modules beside those of its views
-_SHARED = ("answers", "calculation", "chart", "main", "page", "paint")
+_SHARED = (
+    "answers",
+    "calculation",
+    "chart",
+    "folding",
+    "main",
+    "network_map",
+    "page",
+    "paint",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +97,7 @@ def write_lesson(
     }
     files = {f"{name}.bin.gz": _pack(arrays) for name, arrays in packs.items()}
     described = describe_network(model, model.network.name)
-    document = {**described, "engine": "WebAssembly"}
+    document = {**described, "engine": "WebAssembly", "ends": []}
     about = {
         "document": document,
         "network": model.network.name,

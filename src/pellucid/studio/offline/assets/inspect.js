@@ -3,6 +3,7 @@
 import { LAYERS, field } from "./layers.js";
 import { flat, get, levels, show, size, sum, unbase64, unravel, wide, zeros } from "./tensor.js";
 
+const THUMBNAIL = 64, THUMBNAIL_UNITS = 128; // of a node among many: rows, units
 const FEW_UNITS = 40, MOST_UNITS = 200, MOST_TERMS = 1000, MOST_SHARES = 24;
 
 /** A sentence for the reader, where something does not fit. */
@@ -52,6 +53,13 @@ export class Inspector {
     return kernels?.shape.length === 4 ? { ...found, kernels: levels(kernels) } : found;
   }
 
+  /** Return small pictures of several nodes: levels of their first channels. */
+  maps({ image, nodes, channels }) {
+    for (const name of nodes) this.node(name);
+    const values = this.code.activations(this.input(image).data);
+    return nodes.map((name) => ({ node: name, channels: values[name].shape.at(-1), ...levels(thumbnail(values[name], channels)) }));
+  }
+
   arithmetic({ image, node: name, at }) {
     const node = this.node(name), { pixels, data } = this.input(image);
     const values = this.code.activations(data);
@@ -90,7 +98,7 @@ export class Inspector {
     return {
       equation: "y = pixel · scale + offset", parameters: [],
       terms: [{ source: "image", at, x, weight: scale, weight_at: null, value: x * scale, slope: scale, note: "" }],
-      steps: [{ name: "y", formula: `${x} · ${show(scale)} + ${show(offset)}`, value: y }],
+      steps: [{ name: "y", formula: `${x} · ${show(scale)} ${offset < 0 ? "−" : "+"} ${show(Math.abs(offset))}`, value: y }],
     };
   }
 
@@ -162,6 +170,18 @@ export class Inspector {
     });
     return { kind: "saliency", of_class: chosen, ...levels(found) };
   }
+}
+
+function thumbnail(values, channels) {
+  const { shape, data } = values;
+  if (shape.length !== 3) return { shape: [Math.min(THUMBNAIL_UNITS, data.length)], data: data.slice(0, THUMBNAIL_UNITS) };
+  const stride = Math.ceil(Math.max(shape[0], shape[1]) / THUMBNAIL);
+  const small = zeros([Math.ceil(shape[0] / stride), Math.ceil(shape[1] / stride), Math.min(channels, shape[2])]);
+  small.data.forEach((_, k) => {
+    const [i, j, c] = unravel(k, small.shape);
+    small.data[k] = get(values, [i * stride, j * stride, c]);
+  });
+  return small;
 }
 
 function shorten(shown) {

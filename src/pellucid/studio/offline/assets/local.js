@@ -75,6 +75,7 @@ export class Local {
   gradient(question) { return this.inspector.gradient(question); }
   derivative(question) { return this.inspector.derivative(question); }
   map(question) { return this.inspector.saliency(question); }
+  maps(question) { return this.inspector.maps(question); }
 
   choices() {
     const { network, wish, data } = this.about;

@@ -47,6 +47,7 @@ export const source = {
   gradient: (question) => ask("gradient", question),
   derivative: (question) => ask("derivative", question),
   map: (question) => ask("map", question),
+  maps: (question) => ask("maps", question),
   choices: () => ask("choices"),
   train: (wish) => ask("train", wish),
   act: (action) => ask("act", action),
