@@ -216,8 +216,10 @@ def _to_json(
     from pellucid.compare.results import (
         explain_no_ranking,
         find_changes,
+        list_answers,
         list_differences,
         list_left_out,
+        make_overview,
         measure_coverage,
         rank,
         to_json,
@@ -225,6 +227,8 @@ def _to_json(
 
     document = results.to_json()
     document.pop("schema_version")
+    document["overview"] = [row.to_json() for row in make_overview(results)]
+    document["answers"] = [answer.to_json() for answer in list_answers(results)]
     document["ranking"] = to_json(rank(results, weights))
     document["unranked"] = explain_no_ranking(results, weights) or None
     document["coverage"] = measure_coverage(results, weights).to_json()
@@ -241,10 +245,17 @@ def _format(
     results: Results, weights: dict[str, float] | None, before: Results | None
 ) -> str:
     """Return losses, ranking and changes as text."""
-    from pellucid.compare.report import changed_lines, coverage_line, summary_lines
+    from pellucid.compare.report import (
+        answer_lines,
+        changed_lines,
+        coverage_line,
+        summary_lines,
+    )
     from pellucid.compare.results import rank
 
-    parts = ["\n".join(summary_lines(results))]
+    answers = answer_lines(results)
+    parts = ["\n".join(["Which framework for whom:", *answers])] if answers else []
+    parts.append("\n".join(summary_lines(results)))
     places = rank(results, weights)
     if places:
         rows = [

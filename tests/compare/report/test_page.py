@@ -117,10 +117,11 @@ def test_charts_are_drawn_with_a_table_behind_each(open_page):
     assert "0.4 ms" in first.locator("table").inner_text()
 
 
-def test_the_losses_come_first_and_failures_say_why(open_page):
+def test_the_answers_come_first_then_the_losses_and_failures_say_why(open_page):
     page = open_page()
-    first = page.locator("main section").first
-    assert "images/s, 4.00 times as good" in first.inner_text()
+    sections = page.locator("main section")
+    assert "production: no answer, not enough" in sections.nth(0).inner_text()
+    assert "images/s, 4.00 times as good" in sections.nth(1).inner_text()
     assert "<script>alert(1)</script> & more" in page.locator("#speed").inner_text()
     assert (
         "1 of 10 measured cells were disturbed" in page.locator("header").inner_text()

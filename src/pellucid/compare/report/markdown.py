@@ -19,6 +19,7 @@ from pellucid.compare.report.format import (
     list_names,
     make_title,
 )
+from pellucid.compare.report.glance import write_glance
 from pellucid.compare.report.summary import (
     OUTCOMES,
     changed_lines,
@@ -71,6 +72,7 @@ def _write_summary(results: Results) -> Iterator[str]:
     yield ""
     for line in noise_lines(results):
         yield from (f"**{line}**", "")
+    yield from write_glance(results)
     found = list_verdicts(results)
     yield from (count_outcomes(found), "")
     for outcome, title in OUTCOMES if found else ():

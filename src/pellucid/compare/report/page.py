@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pellucid.compare.report.element import Markup, el, scroll
 from pellucid.compare.report.format import TITLES, make_title
+from pellucid.compare.report.glance import make_glance
 from pellucid.compare.report.recommendation import make_recommendation
 from pellucid.compare.report.sections import make_section
 from pellucid.compare.report.summary import (
@@ -45,9 +46,10 @@ def make_page(
         "body",
         el("a", "Skip to the report", href="#report", class_="skip"),
         _make_header(results, title),
-        _make_navigation(results, before),
         el(
             "main",
+            make_glance(results),
+            _make_navigation(results, before),
             _make_summary(results),
             _make_changes(before, results) if before is not None else None,
             [make_section(results, question) for question in results.questions],
@@ -77,7 +79,7 @@ def _make_header(results: Results, title: str) -> Markup:
 
 
 def _make_navigation(results: Results, before: Results | None) -> Markup:
-    links = [("first", "Where pellucid loses")]
+    links = [("first", OUTCOMES[0][1])]
     links += [("against", "What has changed")] if before is not None else []
     links += [(q.name, q.question) for q in results.questions]
     links += [("choose", "Which should you choose?"), ("about", "Machine and versions")]

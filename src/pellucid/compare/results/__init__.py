@@ -8,6 +8,7 @@ from pellucid.compare.results.coverage import (
     list_covered,
     measure_coverage,
 )
+from pellucid.compare.results.overview import OverviewCell, OverviewRow, make_overview
 from pellucid.compare.results.ranking import (
     RankedEngine,
     normalize_weights,
@@ -24,15 +25,20 @@ from pellucid.compare.results.scores import (
     list_measured_engines,
     score_metrics,
 )
+from pellucid.compare.results.use_cases import USE_CASES, Answer, list_answers
 from pellucid.compare.results.verdicts import Verdict, list_verdicts
 
 __all__ = [
     "ENOUGH",
     "FILE",
+    "USE_CASES",
+    "Answer",
     "Change",
     "Coverage",
     "LeftOut",
     "MetricScores",
+    "OverviewCell",
+    "OverviewRow",
     "Question",
     "RankedEngine",
     "Result",
@@ -41,11 +47,13 @@ __all__ = [
     "explain_no_ranking",
     "find_changes",
     "format_amount",
+    "list_answers",
     "list_covered",
     "list_differences",
     "list_left_out",
     "list_measured_engines",
     "list_verdicts",
+    "make_overview",
     "measure_coverage",
     "normalize_weights",
     "rank",
