@@ -83,5 +83,5 @@ def test_pellucid_s_engines_are_answered_apart() -> None:
     assert [a.group for a in answers] == ["frameworks", "pellucid"]
     assert {place.engine for place in answers[0].places} == {"torch", "tensorflow"}
     assert format_answer(answers[1]).startswith(
-        "among pellucid's engines pellucid compiled, 0.80"
+        "among pellucid's engines, pellucid compiled, 0.80"
     )

@@ -17,7 +17,7 @@ from pellucid.compare.results import (
     make_overview,
 )
 
-_GROUPS = {"frameworks": "", "pellucid": "among pellucid's engines "}
+_GROUPS = {"frameworks": "", "pellucid": "among pellucid's engines, "}
 MARK = "\N{DAGGER}"  # beside a figure that must not be ranked
 
 
