@@ -14,7 +14,7 @@ from pellucid.compare.results.scores import (
     list_measured_engines,
     score_metrics,
 )
-from pellucid.compare.results.verdicts import OURS
+from pellucid.engines.registry import OURS
 
 #: who asks, and the weights of what matters to them
 USE_CASES: dict[str, dict[str, float]] = {
