@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.errors import ExchangeError
+from pellucid.exchange.keras_objects import is_keras
 from pellucid.exchange.torch_objects import is_torch
 
 
@@ -64,9 +65,19 @@ def compile(
 
     Dropout draws the engine's masks, from ``torch.initial_seed()``, not PyTorch's.
     """
+    if is_keras(model):
+        given = {"example": example, "loss": loss, "optimizer": optimizer}
+        if partial or any(value is not None for value in given.values()):
+            raise ExchangeError(
+                "compile: a Keras model must come without example, loss, optimizer "
+                "and partial; got some. Loss and optimizer are those of its compile()."
+            )
+        from pellucid.drop_in.keras.model import make_drop_in as make_keras_drop_in
+
+        return make_keras_drop_in(model, threads)
     if not is_torch(model) or not hasattr(model, "named_parameters"):
         raise ExchangeError(
-            "compile: model must be a torch.nn.Module; got "
+            "compile: model must be a torch.nn.Module or a keras.Model; got "
             f"{type(model).__module__}.{type(model).__name__}."
         )
     if partial:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,41 @@ def read_object(source: Any, input_shape: Shape | None = None) -> ModelFile:
     """
     import keras
 
+    def copy(variable: Any) -> Array:
+        return np.array(keras.ops.convert_to_numpy(variable))
+
+    file, topology = read_with(source, copy, input_shape)
+    with translate_errors(Path(source.name), "Keras model"):
+        _check(keras, source, topology, file)
+    return file
+
+
+def read_with(
+    source: Any, array_of: Callable[[Any], Array], input_shape: Shape | None = None
+) -> tuple[ModelFile, Topology]:
+    """Return the model that a Keras model is with other arrays, and its topology.
+
+    Parameters
+    ----------
+    source : keras.Model
+    array_of : callable
+        Gives the array to take for a variable.
+    input_shape : tuple of int, optional
+        As in `read_object`.
+
+    Raises
+    ------
+    ExchangeError
+        As in `read_object`.
+    """
+    import keras
+
     with translate_errors(Path(source.name), "Keras model"):
         topology = read_topology(_configuration(source))
         topology.close_input(input_shape)
-        _give_arrays(keras, source, topology, {})
+        _give_arrays(source, topology, array_of, {})
         file = build_model(topology, None, version=keras.__version__)
-        _check(keras, source, topology, file)
-    return file
+    return file, topology
 
 
 def _configuration(source: Any) -> dict[str, Any]:
@@ -71,7 +100,10 @@ def _configuration(source: Any) -> dict[str, Any]:
 
 
 def _give_arrays(
-    keras: Any, model: Any, topology: Topology, known: dict[int, list[Array]]
+    model: Any,
+    topology: Topology,
+    array_of: Callable[[Any], Array],
+    known: dict[int, list[Array]],
 ) -> None:
     """Give each layer the arrays that Keras would save of it, the same ones once."""
     for entry in topology.entries:
@@ -79,15 +111,12 @@ def _give_arrays(
             continue
         layer = model.get_layer(entry.name)
         if entry.inner is not None:
-            _give_arrays(keras, layer, entry.inner, known)
+            _give_arrays(layer, entry.inner, array_of, known)
             continue
         if id(layer) not in known:
             saved: dict[str, Any] = {}
             layer.save_own_variables(saved)
-            known[id(layer)] = [
-                np.array(keras.ops.convert_to_numpy(saved[str(i)]))
-                for i in range(len(saved))
-            ]
+            known[id(layer)] = [array_of(saved[str(i)]) for i in range(len(saved))]
         entry.arrays = known[id(layer)]
 
 

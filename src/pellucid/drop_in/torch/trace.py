@@ -1,8 +1,6 @@
 """Trace a module: which network it is, and where its tensors are among the weights.
 
-The graph that `torch.export` gives is read as any file is, but with tensors that hold
-the places of their elements instead of values. What arrives as a weight of the network
-then tells where each of its elements comes from, through whatever reordering.
+The graph that `torch.export` gives is read as any file is.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pellucid.drop_in.sources import Source, find_sources
 from pellucid.drop_in.torch.normalize import normalize, read_integers
 from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import translate_errors
@@ -25,18 +24,6 @@ from pellucid.exchange.pt2.archive import Archive, load_archive
 from pellucid.exchange.pt2.read import Graph
 from pellucid.network import Network
 from pellucid.network.layers import LogSoftmax
-
-#: marks a place among values: no sum or product of places by integers has it
-_MARK = 0.25
-_KINDS = ("place", "tensor", "random")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a weight's elements come from: a tensor, and their places in it."""
-
-    tensor: str
-    places: Array  # of the weight's canonical shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,38 +84,28 @@ def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
     with translate_errors(Path("module"), "module"):
         counters = normalize(archive, is_training=is_training)
         own = _own_tensors(module)
-        marked = [_read(archive, own, kind) for kind in _KINDS]
-    graph, output, network, _ = marked[0]
-    if len({_shape_of(found[2]) for found in marked}) > 1:
-        raise ExchangeError(
-            "compile: the values of tensors must be weights alone; got some that "
-            "decide a layer's attributes."
-        )
-    names = list(archive.arrays)
-    sources, constants = {}, {}
-    for weight in network.weights:
-        place, which, values = (found[3][weight.name] for found in marked)
-        if np.array_equal(place, values) and np.array_equal(place, which):
-            constants[weight.name] = place.astype(np.float32)
-            continue
-        number = float(which.flat[0]) - _MARK
-        is_one = bool(np.all(which == which.flat[0]))
-        if not (
-            is_one
-            and _are_places(place, archive.arrays, names, number)
-            and _are_values(place, values, archive.arrays[names[int(number)]], number)
-        ):
-            raise ExchangeError(
-                f"compile: weight '{weight.name}' must be one tensor of the module, "
-                "reordered; got one that is computed."
-            )
-        sources[weight.name] = Source(
-            names[int(number)], (place - _MARK).astype(np.int64)
-        )
-    network, end, axis = _without_log_softmax(network, output)
+        graphs: list[tuple[Graph, Tensor]] = []
+
+        def read(arrays: dict[str, Array]) -> tuple[Network, dict[str, Array]]:
+            graph, output, network, weights = _read(archive, arrays)
+            graphs.append((graph, output))
+            return network, weights
+
+        found = find_sources(archive.arrays, own, read)
+    graph, output = graphs[0]
+    network, end, axis = _without_log_softmax(found.network, output)
     (entry,) = graph.entries.values()
     integers = read_integers(archive)
-    return Trace(network, sources, constants, counters, integers, entry, end, axis)
+    return Trace(
+        network,
+        found.sources,
+        found.constants,
+        counters,
+        integers,
+        entry,
+        end,
+        axis,
+    )
 
 
 def _own_tensors(module: Any) -> set[str]:
@@ -136,39 +113,6 @@ def _own_tensors(module: Any) -> set[str]:
     parameters = module.named_parameters(remove_duplicate=False)
     buffers = module.named_buffers(remove_duplicate=False)
     return {name for name, _ in (*parameters, *buffers)}
-
-
-def _shape_of(network: Network) -> tuple[Any, ...]:
-    """Return what of a network must not depend on the values of tensors."""
-    nodes = [(node.name, repr(node.layer), node.inputs) for node in network.nodes]
-    return tuple(nodes), tuple(weight.name for weight in network.weights)
-
-
-def _are_places(
-    values: Array, arrays: dict[str, Array], names: list[str], number: float
-) -> bool:
-    """Whether all of a weight are places in the tensor of that number."""
-    if number % 1 or not 0 <= number < len(names):
-        return False
-    if not np.array_equal(np.floor(values) + _MARK, values):
-        return False
-    size = arrays[names[int(number)]].size
-    return bool(values.min() >= 0 and values.max() < size)
-
-
-def _are_values(place: Array, values: Array, array: Array, number: float) -> bool:
-    """Whether random values arrive as they were, each at its place.
-
-    Absolute values, signs and the like leave places as they are, but not these.
-    """
-    given = _random(int(number), array).ravel()
-    return np.array_equal(given[(place - _MARK).astype(np.int64)], values)
-
-
-def _random(number: int, array: Array) -> Array:
-    """Return the random values of the tensor of that number."""
-    random = np.random.default_rng(number)
-    return random.standard_normal(array.shape, np.float32)
 
 
 def _export(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Archive:
@@ -204,22 +148,9 @@ def in_mode(module: Any, is_training: bool) -> Iterator[None]:
 
 
 def _read(
-    archive: Archive, own: set[str], kind: str
+    archive: Archive, arrays: dict[str, Array]
 ) -> tuple[Graph, Tensor, Network, dict[str, Array]]:
-    """Read a graph whose tensors hold their elements' places, or their own number.
-
-    With ``random``, they hold what tells that an element is nothing but copied.
-    """
-    arrays = dict(archive.arrays)
-    for number, (name, array) in enumerate(archive.arrays.items()):
-        if array.dtype.kind != "f" or name not in own:
-            continue
-        if kind == "random":
-            arrays[name] = _random(number, array)
-            continue
-        values = np.arange(array.size) if kind == "place" else number
-        marked = np.broadcast_to(np.asarray(values, np.float64) + _MARK, array.size)
-        arrays[name] = marked.reshape(array.shape).copy()
+    """Read a graph with other arrays."""
     graph = Graph(replace(archive, arrays=arrays))
     graph.read_outputs()
     if len(graph.entries) != 1 or len(graph.outputs) != 1:

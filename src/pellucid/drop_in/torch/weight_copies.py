@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pellucid.drop_in.torch.trace import Source
+from pellucid.drop_in.sources import Source
 from pellucid.engines.compiled.session import CompiledSession, Vector
 from pellucid.exchange.graph.tensor import Array
 

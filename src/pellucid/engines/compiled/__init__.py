@@ -20,6 +20,7 @@ OPTIONS = (
     "profile",
     "unbiased_variance",
     "decays_all",
+    "keras_rules",
 )
 
 

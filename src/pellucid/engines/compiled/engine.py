@@ -35,6 +35,10 @@ class CompiledEngine:
     unbiased_variance, decays_all : bool
         Train by PyTorch's conventions: batch norm's running variance is the unbiased
         one, and weight decay applies to every parameter.
+    keras_rules : bool
+        Train by Keras's conventions: Adam adds ε to the root of the second moment
+        before that is corrected, RMSprop to the mean square before its root, and a
+        weighted loss is divided by the number of examples, not by their weights' sum.
     world : World
         The processes that train together.
 
@@ -59,6 +63,7 @@ class CompiledEngine:
         profile: bool = False,
         unbiased_variance: bool = False,
         decays_all: bool = False,
+        keras_rules: bool = False,
         world: ProcessGroup = ALONE,
     ) -> None:
         self.world = world
@@ -78,6 +83,7 @@ class CompiledEngine:
             profile=profile,
             unbiased_variance=unbiased_variance,
             decays_all=decays_all,
+            keras_rules=keras_rules,
         )
 
     def build(

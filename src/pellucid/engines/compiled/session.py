@@ -169,7 +169,10 @@ class CompiledSession:
     @functools.cached_property
     def _tallies(self) -> tuple[LossReductions, ...]:
         terms = loss_terms(self._network, require("loss", self._loss))
-        return tuple(LossReductions(self._network, term) for term in terms)
+        rule = self._options.keras_rules
+        return tuple(
+            LossReductions(self._network, term, divides_by_count=rule) for term in terms
+        )
 
     @_alone
     def prepare(self) -> None:
@@ -223,6 +226,9 @@ class CompiledSession:
         optimizer = require("optimizer", self._optimizer)
         step = self._parts.step + 1
         rate, correction1, correction2 = optimizer.scalars(learning_rate, step)
+        if self._options.keras_rules and isinstance(optimizer, Adam):
+            # the root is corrected, ε with it
+            correction1, correction2 = correction1 / correction2**0.5, 1.0
         program.set(update=1, keeps_grads=0)
         program.set_floats(
             rate=rate,

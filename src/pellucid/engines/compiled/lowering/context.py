@@ -56,10 +56,12 @@ MOST_TASKS = 65536
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Ideas that can be switched off, and PyTorch's conventions of training.
+    """Ideas that can be switched off, and other frameworks' conventions of training.
 
     ``unbiased_variance``: batch norm's running variance is the unbiased one, that is
     n / (n − 1) times what normalizes. ``decays_all``: weight decay on every parameter.
+    ``keras_rules``: optimizers add ε where Keras does, see `Update`, and weighted
+    losses are divided by the number of examples.
     """
 
     fuse: bool = True
@@ -70,6 +72,7 @@ class Options:
     profile: bool = False
     unbiased_variance: bool = False
     decays_all: bool = False
+    keras_rules: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -503,7 +506,11 @@ class LoweringContext:
         numbers = (Number(name, is_float=True) for name in floats)
         return KernelCall(
             update_in_groups if optimizer.groups else update,
-            Update(_without_rate(optimizer), decays or self.options.decays_all),
+            Update(
+                _without_rate(optimizer),
+                decays or self.options.decays_all,
+                self.options.keras_rules,
+            ),
             (*places, BufferRef(self.clip), size, *numbers),
             "task",
             "update",

@@ -48,8 +48,12 @@ class LossReduction:
 class LossReductions:
     """A loss's tallies, kept for batches whose examples weigh the same."""
 
-    def __init__(self, network: Network, term: LossTerm) -> None:
+    def __init__(
+        self, network: Network, term: LossTerm, *, divides_by_count: bool = False
+    ) -> None:
         self.term, loss = term, term.loss
+        #: … not by the weights' sum
+        self._divides_by_count = divides_by_count
         self._loss = loss
         self._head = network.shapes[term.node]
         self._even: dict[int, LossReduction] = {}
@@ -69,7 +73,8 @@ class LossReductions:
         if given is None and part is not None:
             given = np.ones(count, np.float32)
         if given is not None:
-            return self._new(self._shared_out(given, part.total if part else None))
+            total = float(count) if self._divides_by_count else None
+            return self._new(self._shared_out(given, part.total if part else total))
         if count not in self._even:
             if len(self._even) >= MOST_SIZES:
                 self._even.clear()

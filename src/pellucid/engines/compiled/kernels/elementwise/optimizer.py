@@ -18,10 +18,16 @@ from pellucid.objectives import (
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An optimizer, and whether weight decay applies to these weights."""
+    """An optimizer, and whether weight decay applies to these weights.
+
+    With ``keras_rules``, RMSprop's ε is inside the root, and Adam's is added to the
+    root of the moment that is not corrected, as in the paper's section 2, last
+    paragraph: the session then leaves ``correction2`` at 1.
+    """
 
     optimizer: Optimizer
     decays: bool
+    keras_rules: bool = False
 
 
 @kernel(
@@ -67,7 +73,7 @@ def update(
             weight = weight * (1.0 - scalars[0] * decay)
         elif decay:
             g = b.fma(decay, weight, g)
-        step = _step(b, optimizer, g, (first + i, second + i), scalars)
+        step = _step(b, spec, g, (first + i, second + i), scalars)
         w.store(weight - step, i)
 
 
@@ -113,18 +119,19 @@ def update_in_groups(
             weight = weight * (1.0 - mine * decay)
         else:
             g = b.fma(decay, weight, g)
-        step = _step(b, optimizer, g, (first + i, second + i), [mine, *scalars[1:]])
+        step = _step(b, spec, g, (first + i, second + i), [mine, *scalars[1:]])
         w.store(weight - step, i)
 
 
 def _step(
     b: Builder,
-    optimizer: Optimizer,
+    spec: Update,
     g: Value,
     slots: tuple[Pointer, Pointer],
     scalars: list[Value],
 ) -> Value:
     """Change the slots and return what is taken from the weight."""
+    optimizer = spec.optimizer
     rate, correction1, correction2 = scalars
     first, second = slots
     if isinstance(optimizer, Adam | NAdam):
@@ -140,7 +147,11 @@ def _step(
     if isinstance(optimizer, RMSprop):
         s = b.fma(optimizer.rho, first.vector(), g * (1 - optimizer.rho) * g)
         first.store(s)
-        return _unless_still(b, rate * g, b.sqrt(s) + optimizer.epsilon)
+        if spec.keras_rules:
+            root = b.sqrt(s + optimizer.epsilon)
+        else:
+            root = b.sqrt(s) + optimizer.epsilon
+        return _unless_still(b, rate * g, root)
     if isinstance(optimizer, Adagrad):
         s = b.fma(g, g, first.vector())
         first.store(s)

@@ -1,0 +1,1 @@
+"""Models of Keras, run by the compiled engine where they stand."""

@@ -1,0 +1,297 @@
+"""Run a drop-in's batches: compiled models, and who has the latest weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pellucid.drop_in.keras.compiled_model import CompiledModel
+from pellucid.drop_in.keras.measures import Measures
+from pellucid.drop_in.keras.objectives import (
+    LossKind,
+    NoCounterpartError,
+    OptimizerKind,
+    read_loss,
+    read_optimizer,
+)
+from pellucid.drop_in.keras.trace import Trace, trace
+from pellucid.errors import ExchangeError
+
+Shape = tuple[int, ...]
+
+
+class Runner:
+    """Runs a model's batches on the compiled engine.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The one that was given.
+    threads : int, optional
+        Workers.
+    """
+
+    def __init__(self, keras: Any, model: Any, threads: int | None) -> None:
+        self._keras, self.model, self.threads = keras, model, threads
+        self._traces: dict[tuple[Any, ...], Trace] = {}
+        self._compiled: dict[tuple[Any, ...], CompiledModel] = {}
+        self._ahead: CompiledModel | None = None
+        self._rate: float | None = None
+        self._is_prepared = False
+        self._told: set[str] = set()
+        self._measures: Measures | None = None
+        shape = model.inputs[0].shape[1:]
+        if None not in shape:
+            self._trace(tuple(shape))
+
+    # what Keras calls
+    def train(self, iterator: Iterator[Any]) -> Any:
+        """Take the steps of one execution, and return the figures so far."""
+        return self._run(iterator, self._train_batch)
+
+    def test(self, iterator: Iterator[Any]) -> Any:
+        """Measure the batches of one execution, and return the figures so far."""
+        return self._run(iterator, self._test_batch)
+
+    def predict(self, batches: Iterable[Any]) -> Any:
+        """Return the outputs of some batches, one behind the other."""
+        found = []
+        for batch in batches:
+            x, _, _ = self._unpack(batch)
+            compiled = self._for(x)
+            output = compiled.predict(x)
+            found.append(self.measures.finish(output, compiled.end))
+        return self._keras.ops.concatenate(found) if len(found) > 1 else found[0]
+
+    def _run(self, iterator: Iterator[Any], run: Any) -> Any:
+        logs = None
+        for _ in range(self.model.steps_per_execution):
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                if logs is None:
+                    raise
+                break
+            logs = run(*self._unpack(batch))
+        return logs
+
+    def _unpack(self, batch: Any) -> tuple[Any, Any, Any]:
+        x, y, weights = self._keras.utils.unpack_x_y_sample_weight(batch)
+        x, y = (_only(value) for value in (x, y))
+        return x, y, _only(weights)
+
+    def _train_batch(self, x: Any, y: Any, weights: Any) -> Any:
+        compiled = self._for(x, is_training=True)
+        optimizer = self.model.optimizer
+        kind = compiled.optimizer
+        if kind is None:
+            return compiled.train_with(self.measures, x, y, weights)
+        rate = float(self._keras.ops.convert_to_numpy(optimizer.learning_rate))
+        if self._ahead is None:
+            compiled.take_slots(self._slots(compiled, kind), _factor(kind, rate, -1))
+            compiled.session.step = int(optimizer.iterations.numpy())
+        elif rate != self._rate and _folds_rate(kind):
+            compiled.scale_slots(_ratio(self._rate, rate))
+        loss, output = compiled.train_step(x, y, weights, rate=rate)
+        self._ahead, self._rate = compiled, rate
+        optimizer.iterations.assign_add(1)
+        return self.measures.train(x, y, output, weights, loss, compiled.end)
+
+    def _test_batch(self, x: Any, y: Any, weights: Any) -> Any:
+        compiled = self._for(x)
+        output = compiled.predict(x)
+        return self.measures.test(x, y, output, weights, compiled.end)
+
+    @property
+    def measures(self) -> Measures:
+        """The model's own loss and metrics, as functions of TensorFlow."""
+        model = self.model
+        key = (model._compile_loss, model._compile_metrics, model.run_eagerly)
+        if self._measures is None or self._measures.key != key:
+            self._measures = Measures(self._keras, model, key)
+        return self._measures
+
+    # compiled models
+    def _read_objective(self, traced: Trace) -> tuple[LossKind, OptimizerKind]:
+        """Return loss and optimizer in our words.
+
+        Raises
+        ------
+        ExchangeError
+            If the model trains in a way of its own.
+        NoCounterpartError
+            If loss or optimizer have no exact counterpart, or layers regularizers.
+        """
+        model, keras = self.model, self._keras
+        for name in ("train_step", "compute_loss", "compute_metrics"):
+            if name in vars(model) or _is_own(type(model), name):
+                raise ExchangeError(
+                    f"compile: the model must train as keras.Model does; got a {name} "
+                    "of its own."
+                )
+        for layer in model._flatten_layers():
+            if getattr(layer, "activity_regularizer", None) is not None:
+                raise ExchangeError(
+                    "compile: layers must have no activity_regularizer; got one on "
+                    f"'{layer.name}'."
+                )
+            if not isinstance(layer, keras.Model) and layer.losses:
+                raise NoCounterpartError(
+                    f"compile: layer '{layer.name}' must have no regularizers."
+                )
+        trained = self._trained(traced)
+        decaying = {
+            source.tensor
+            for name, source in traced.sources.items()
+            if name.endswith(".weight")
+        }
+        loss = read_loss(keras, model, traced.end)
+        variables = {name: traced.variables[name] for name in trained}
+        return loss, read_optimizer(keras, model.optimizer, variables, decaying)
+
+    def _trained(self, traced: Trace) -> set[str]:
+        known = {id(variable) for variable in self.model.trainable_variables}
+        return {name for name, v in traced.variables.items() if id(v) in known}
+
+    def _trace(self, shape: Shape) -> Trace:
+        flags = tuple(layer.trainable for layer in self.model._flatten_layers())
+        key = (shape, flags)
+        if key not in self._traces:
+            self._traces[key] = trace(self.model, shape)
+        return self._traces[key]
+
+    def _for(self, x: Any, *, is_training: bool = False) -> CompiledModel:
+        """Return the compiled model for a batch, with the newest weights."""
+        shape = tuple(np.shape(x)[1:])
+        ahead = self._ahead
+        is_ready = self._is_prepared or not is_training
+        if ahead is not None and is_ready and shape == ahead.network.input_shape:
+            return ahead
+        self.synchronize()
+        traced = self._trace(shape)
+        trained = self._trained(traced)
+        kinds: tuple[Any, Any] = (None, None)
+        if self.model.compiled:
+            try:
+                kinds = self._read_objective(traced)
+            except NoCounterpartError as error:
+                if is_training and str(error) not in self._told:
+                    self._told.add(str(error))
+                    sys.stderr.write(f"{error} Loss and update run on Keras.\n")
+            except ExchangeError:
+                if is_training:
+                    raise
+        key = (shape, *kinds, frozenset(trained), traced.live)
+        if key not in self._compiled:
+            self._compiled[key] = CompiledModel(
+                traced,
+                trained,
+                seed=_seed(self.model),
+                loss=kinds[0],
+                optimizer=kinds[1],
+                threads=self.threads,
+            )
+        self._is_prepared = True
+        self._compiled[key].take()
+        return self._compiled[key]
+
+    def prepare(self) -> None:
+        """Look at loss, optimizer and frozen layers anew before the next batch."""
+        self._is_prepared = False
+
+    # who has the latest weights
+    def synchronize(self) -> None:
+        """Copy weights and the optimizer's state to Keras where they are behind.
+
+        Raises
+        ------
+        ExchangeError
+            If variables were changed meanwhile.
+        """
+        ahead = self._ahead
+        if ahead is None:
+            return
+        self._ahead = None
+        kind = ahead.optimizer
+        if kind is None or ahead.has_changed():
+            raise ExchangeError(
+                "compile: variables must be changed after synchronize(); got some that "
+                "were changed while training steps had newer values."
+            )
+        ahead.give()
+        rate = self._rate or 0.0
+        ahead.give_slots(self._slots(ahead, kind), _factor(kind, rate, 1))
+
+    def _slots(
+        self, compiled: CompiledModel, kind: OptimizerKind
+    ) -> dict[int, dict[str, Any]]:
+        """Return the optimizer's variables, by slot and variable."""
+        optimizer, variables = self.model.optimizer, compiled.traced.variables
+        if not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
+        places = {id(v): i for i, v in enumerate(optimizer._trainable_variables)}
+        names = compiled.trained & set(compiled.copies.variables)
+        missing = [variables[n].path for n in names if id(variables[n]) not in places]
+        if missing:
+            raise ExchangeError(
+                "compile: the optimizer must have been built for all variables that "
+                f"train; got none of {', '.join(sorted(missing))}. Compile the model "
+                "again."
+            )
+        return {
+            i: {n: getattr(optimizer, slot)[places[id(variables[n])]] for n in names}
+            for i, slot in enumerate(kind.slots)
+        }
+
+
+def _only(value: Any) -> Any:
+    """Return the value that a list, tuple or mapping of one holds."""
+    while isinstance(value, list | tuple | Mapping) and len(value) == 1:
+        value = next(iter(value.values() if isinstance(value, Mapping) else value))
+    return value
+
+
+def _is_own(kind: type, name: str) -> bool:
+    """Whether a method was written by the user, not by Keras."""
+    owner = next(k for k in kind.__mro__ if name in vars(k))
+    return not owner.__module__.startswith("keras.")
+
+
+def _folds_rate(kind: OptimizerKind) -> bool:
+    """Whether Keras's slot contains the learning rate, and a sign: v ← μv − lr·g."""
+    return kind.slots == ("momentums",)
+
+
+def _factor(kind: OptimizerKind, rate: float, power: int) -> float:
+    """Return by what Keras's slot is our slot (−1), or ours is Keras's (1)."""
+    if not _folds_rate(kind):
+        return 1.0
+    return -(rate**power) if rate else 0.0
+
+
+def _ratio(before: float | None, now: float) -> float:
+    """Return what a slot is multiplied by when the learning rate changes.
+
+    Raises
+    ------
+    ExchangeError
+        If the velocity goes on at a rate of 0.
+    """
+    if not now and before:
+        raise ExchangeError(
+            "compile: learning_rate must stay above 0 with momentum; got 0 after "
+            f"{before:g}."
+        )
+    return (before or 0.0) / now if now else 1.0
+
+
+def _seed(model: Any) -> int:
+    """Return the seed of a model's first layer that draws; 0 where none does."""
+    for layer in model._flatten_layers():
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            return int(generator.state.numpy().astype(np.uint64)[0])
+    return 0
