@@ -18,12 +18,14 @@ def compile(
     threads: int | None = None,
     partial: bool = False,
 ) -> Any:
-    """Return a drop-in for a PyTorch module that runs on the compiled engine.
+    """Return a drop-in for a PyTorch or Keras model that runs on the compiled engine.
 
     Parameters
     ----------
-    model : torch.nn.Module
-        One input, a float32 tensor (N, …) on the CPU, and one output.
+    model : torch.nn.Module or keras.Model
+        One input (N, …), of PyTorch a float32 tensor on the CPU, and one output. A
+        Keras model is Sequential or functional, and comes with ``threads`` alone: loss,
+        optimizer and metrics are those of its ``compile``.
     example : Tensor, optional
         An input like those to come; what cannot run is then refused at once, and
         otherwise when the first input comes.
@@ -42,9 +44,10 @@ def compile(
 
     Returns
     -------
-    torch.nn.Module
-        Of the module's class, with the same parameters and buffers: the same tensors,
-        names and ``state_dict``. Its mode is its own; the module's stays.
+    torch.nn.Module or keras.Model
+        Of the model's class. A module has the same parameters and buffers: the same
+        tensors, names and ``state_dict``; its mode is its own, the module's stays. A
+        Keras model shares all attributes with the one that was given.
 
     Raises
     ------
@@ -63,7 +66,11 @@ def compile(
     ``train``, ``eval``, a call, the optimizer's ``state_dict`` or ``step``, or
     ``synchronize``.
 
-    Dropout draws the engine's masks, from ``torch.initial_seed()``, not PyTorch's.
+    A Keras model's variables and those of its optimizer are copied back after each
+    epoch, after ``fit``, and before the drop-in is asked for them.
+
+    Dropout draws the engine's masks, not the framework's: from
+    ``torch.initial_seed()``, or from the seed of the first layer of Keras that draws.
     """
     if is_keras(model):
         given = {"example": example, "loss": loss, "optimizer": optimizer}

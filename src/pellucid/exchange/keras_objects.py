@@ -74,14 +74,14 @@ def read_with(
     import keras
 
     with translate_errors(Path(source.name), "Keras model"):
-        topology = read_topology(_configuration(source))
+        topology = read_topology(configuration(source))
         topology.close_input(input_shape)
         _give_arrays(source, topology, array_of, {})
         file = build_model(topology, None, version=keras.__version__)
     return file, topology
 
 
-def _configuration(source: Any) -> dict[str, Any]:
+def configuration(source: Any) -> dict[str, Any]:
     """Return a model's JSON; one that computes by a `call` of its own has none."""
     kinds: dict[str, Any] = {kind.__name__: kind for kind in type(source).__mro__}
     kind = next((kinds[n] for n in ("Sequential", "Functional") if n in kinds), None)

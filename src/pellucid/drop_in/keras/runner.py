@@ -19,6 +19,8 @@ from pellucid.drop_in.keras.objectives import (
 )
 from pellucid.drop_in.keras.trace import Trace, trace
 from pellucid.errors import ExchangeError
+from pellucid.exchange.keras.operators import IN_TRAINING_ALONE
+from pellucid.exchange.keras_objects import configuration
 
 Shape = tuple[int, ...]
 
@@ -43,6 +45,7 @@ class Runner:
         self._is_prepared = False
         self._told: set[str] = set()
         self._measures: Measures | None = None
+        configuration(model)  # refuses what is neither Sequential nor Functional
         shape = model.inputs[0].shape[1:]
         if None not in shape:
             self._trace(tuple(shape))
@@ -89,7 +92,7 @@ class Runner:
         kind = compiled.optimizer
         if kind is None:
             return compiled.train_with(self.measures, x, y, weights)
-        rate = float(self._keras.ops.convert_to_numpy(optimizer.learning_rate))
+        rate = float(self._keras.ops.convert_to_tensor(optimizer.learning_rate))
         if self._ahead is None:
             compiled.take_slots(self._slots(compiled, kind), _factor(kind, rate, -1))
             compiled.session.step = int(optimizer.iterations.numpy())
@@ -133,6 +136,13 @@ class Runner:
                     "of its own."
                 )
         for layer in model._flatten_layers():
+            has_shape = getattr(layer, "noise_shape", None) is not None
+            if has_shape or type(layer).__name__ in IN_TRAINING_ALONE:
+                raise ExchangeError(
+                    "compile: layers must compute in training what they do in "
+                    f"prediction, but for Dropout; got '{layer.name}', a "
+                    f"{type(layer).__name__}. Put it in front of the data."
+                )
             if getattr(layer, "activity_regularizer", None) is not None:
                 raise ExchangeError(
                     "compile: layers must have no activity_regularizer; got one on "

@@ -397,7 +397,8 @@ def _layer_scale(op: OperatorView) -> Tensor:
     return op.builder.affine(op.ref, op.inputs[0], scale=op.array())
 
 
-_IN_TRAINING_ALONE = (
+#: layers that change nothing in prediction
+IN_TRAINING_ALONE = (
     "ActivityRegularization",
     "AlphaDropout",
     "AugMix",
@@ -437,7 +438,7 @@ _IN_TRAINING_ALONE = (
 
 
 READERS: dict[str, Callable[[OperatorView], Tensor]] = {
-    **dict.fromkeys(_IN_TRAINING_ALONE, _same),
+    **dict.fromkeys(IN_TRAINING_ALONE, _same),
     "Activation": _same,
     "Add": _arithmetic(pl.Add),
     "AveragePooling2D": _pool(pl.AvgPool2D),

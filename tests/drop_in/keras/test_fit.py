@@ -1,0 +1,128 @@
+"""`fit`, `evaluate` and `predict` of a Keras drop-in give what Keras gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pellucid as pl
+from tests.drop_in.keras.conftest import TOLERANCE, keras
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"  # Keras's own
+)
+
+_OPTIONS = {"epochs": 2, "batch_size": 16, "shuffle": False, "verbose": 0}
+
+
+def _schedule() -> Any:
+    return keras.optimizers.schedules.ExponentialDecay(0.01, 2, 0.7)
+
+
+def _compare(theirs: Any, mine: Any, x: Any, y: Any, **options: Any) -> Any:
+    """Train both, compare histories and predictions, and return the drop-in."""
+    fast = pl.compile(mine, threads=1)
+    given = _OPTIONS | {"validation_data": (x[:10], y[:10])} | options
+    wanted = theirs.fit(x, y, **given).history
+    found = fast.fit(x, y, **given).history
+    assert list(found) == list(wanted)
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        fast.predict(x, verbose=0), theirs.predict(x, verbose=0), atol=TOLERANCE
+    )
+    return fast
+
+
+def test_the_fused_step_is_kerass(
+    make: Any, batch: Any, same_state: Any, capsys: Any
+) -> None:
+    x, y = batch
+    twins = [
+        make(
+            optimizer=keras.optimizers.Adam(3e-3),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+        for _ in range(2)
+    ]
+    fast = _compare(*twins, x, y, class_weight={0: 1.0, 1: 2.0, 2: 0.5})
+    same_state(twins[1], twins[0])
+    assert int(fast.optimizer.iterations) == 6
+    assert "run on Keras" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["SGD", "RMSprop", "AdamW"])
+def test_optimizers_are_kerass(
+    kind: str, make: Any, batch: Any, same_state: Any
+) -> None:
+    x, _ = batch
+    loss, target = "mse", np.random.default_rng(1).normal(size=(40, 2))
+    makers = {
+        "SGD": lambda: keras.optimizers.SGD(_schedule(), momentum=0.9, nesterov=True),
+        "RMSprop": lambda: keras.optimizers.RMSprop(1e-3),
+        "AdamW": lambda: keras.optimizers.AdamW(
+            1e-3, weight_decay=0.1, global_clipnorm=0.5
+        ),
+    }
+    twins = [
+        make(end=None, outputs=2, optimizer=makers[kind](), loss=loss) for _ in range(2)
+    ]
+    if kind == "AdamW":  # what is clipped together may have no constants among it
+        for model in twins:
+            model.get_layer("norm").trainable = False
+            model.compile(optimizer=makers[kind](), loss=loss)
+    _compare(*twins, x, target)
+    same_state(twins[1], twins[0])
+
+
+def test_what_has_no_counterpart_runs_on_keras_and_says_so(
+    make: Any, batch: Any, same_state: Any, capsys: Any
+) -> None:
+    x, y = batch
+    twins = [make(optimizer=keras.optimizers.Nadam(1e-3), loss=_loss) for _ in range(2)]
+    for model in twins:
+        model.get_layer("head").kernel_regularizer = keras.regularizers.L2(1e-2)
+        model.get_layer("head").kernel.regularizer = keras.regularizers.L2(1e-2)
+    _compare(*twins, x, keras.utils.to_categorical(y, 3))
+    same_state(twins[1], twins[0])
+    told = capsys.readouterr().err
+    assert "layer 'head' must have no regularizers. Loss and update run on Keras" in (
+        told
+    )
+
+
+def _loss(target: Any, output: Any) -> Any:
+    return keras.ops.mean((target - output) ** 4, -1)
+
+
+def test_weights_are_the_models_at_the_end_of_each_epoch(
+    make: Any, batch: Any, tmp_path: Any
+) -> None:
+    x, y = batch
+    model = make(optimizer="sgd", loss="sparse_categorical_crossentropy")
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            seen.append(model.get_layer("head").kernel.numpy())
+
+    fast = pl.compile(model, threads=1)
+    path = tmp_path / "best.keras"
+    fast.fit(
+        x, y, callbacks=[Look(), keras.callbacks.ModelCheckpoint(path)], **_OPTIONS
+    )
+    assert not np.array_equal(seen[0], seen[1])
+    loaded = keras.models.load_model(path)
+    assert type(loaded) is keras.Sequential
+    np.testing.assert_array_equal(loaded.get_layer("head").kernel, seen[1])
+    # a callback that changes weights is followed
+    zero = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: fast.set_weights(
+            [np.zeros_like(w) for w in fast.get_weights()]
+        )
+    )
+    fast.fit(x, y, callbacks=zero, **_OPTIONS)
+    assert np.abs(model.get_layer("conv").kernel.numpy()).max() == 0
