@@ -171,7 +171,7 @@ class CompiledModel:
         self.take()
         images = self.images(x)
         output, saved = self.session.forward(images, True, input_gradient=False)
-        figures, grad_output, own = measures.pull_back(x, y, output, weights, self.end)
+        figures, grad_output, own = measures.pull_back(y, output, weights, self.end)
         self.session.backward_in_place(saved, grad_output.numpy())
         names = {id(v): name for name, v in self.traced.variables.items()}
         known = set(self.copies.variables)

@@ -100,13 +100,12 @@ class Runner:
             compiled.scale_slots(_ratio(self._rate, rate))
         loss, output = compiled.train_step(x, y, weights, rate=rate)
         self._ahead, self._rate = compiled, rate
-        optimizer.iterations.assign_add(1)
-        return self.measures.train(x, y, output, weights, loss, compiled.end)
+        return self.measures.train(y, output, weights, loss, compiled.end)
 
     def _test_batch(self, x: Any, y: Any, weights: Any) -> Any:
         compiled = self._for(x)
         output = compiled.predict(x)
-        return self.measures.test(x, y, output, weights, compiled.end)
+        return self.measures.test(y, output, weights, compiled.end)
 
     @property
     def measures(self) -> Measures:
