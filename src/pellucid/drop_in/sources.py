@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import ExchangeError
+from pellucid.exchange.graph.tensor import Array
 from pellucid.network import Network
 
-Array = npt.NDArray[np.generic]
 #: gives the network that arrays make, and its weights by name
 Read = Callable[[dict[str, Array]], tuple[Network, Mapping[str, Array]]]
 

@@ -90,7 +90,9 @@ def test_hooks_on_parts_are_refused() -> None:
 
 
 def test_only_modules_are_taken() -> None:
-    with pytest.raises(ExchangeError, match=r"must be a torch.nn.Module; got"):
+    with pytest.raises(
+        ExchangeError, match=r"must be a torch.nn.Module or a keras.Model; got"
+    ):
         pl.compile(object())
     drop_in = pl.compile(Classifier())
     with pytest.raises(ExchangeError, match="must not be a drop-in already"):

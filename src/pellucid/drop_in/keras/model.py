@@ -11,7 +11,7 @@ from pellucid.drop_in.keras.runner import Runner
 from pellucid.errors import ExchangeError
 
 
-class _AtEpochs(keras.callbacks.Callback):
+class _AtEpochs(keras.callbacks.Callback):  # type: ignore[misc]
     """Let the model's variables be those of the epoch's end for other callbacks."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -177,6 +177,6 @@ def make_drop_in(model: Any, threads: int | None = None) -> Any:
     }
     content |= {name: _synchronized(base, name) for name in _ATTRIBUTES}
     content |= {name: _delegated(name) for name in _METHODS}
-    drop_in = object.__new__(type(base.__name__, (DropIn, base), content))
+    drop_in: Any = object.__new__(type(base.__name__, (DropIn, base), content))
     object.__setattr__(drop_in, "__dict__", model.__dict__)
     return drop_in

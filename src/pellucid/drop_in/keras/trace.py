@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.drop_in.sources import Array, Source, find_sources
+from pellucid.drop_in.sources import Source, find_sources
 from pellucid.errors import ExchangeError
+from pellucid.exchange.graph.tensor import Array
 from pellucid.exchange.keras_objects import read_with
 from pellucid.network import Network
 from pellucid.network.layers import Sigmoid, Softmax

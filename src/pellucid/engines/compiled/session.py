@@ -56,7 +56,7 @@ from pellucid.engines.saved_forward import SavedForward
 from pellucid.engines.state import UnpackedState, pack_state, unpack_state
 from pellucid.errors import DataError, ShapeError
 from pellucid.network import Network
-from pellucid.objectives import Loss, Optimizer, update_factors
+from pellucid.objectives import Adam, Loss, Optimizer, update_factors
 
 _sessions: weakref.WeakSet[CompiledSession] = weakref.WeakSet()
 
