@@ -352,6 +352,19 @@ def _arithmetic(operation: Callable[[Array, Array], Array]) -> Callable[..., Arr
     return combine
 
 
+def _matmul(layer: pl.MatMul, w: Arrays, *inputs: Array) -> Array:
+    del w
+    rank = max(x.ndim for x in inputs)
+    flags = layer.transpose_a, layer.transpose_b
+    a, b = (jnp.expand_dims(x, tuple(range(1, 1 + rank - x.ndim))) for x in inputs)
+    a, b = (x.mT if flag else x for x, flag in zip((a, b), flags, strict=True))
+    return jnp.matmul(layer.scale * a, b)
+
+
+def _parameter(layer: pl.Parameter, w: Arrays, x: Array) -> Array:
+    return jnp.broadcast_to(w["value"].astype(x.dtype), (len(x), *layer.sizes))
+
+
 def _maximum(x: Array, other: Array) -> Array:
     """Return the larger; of equal ones the first, where JAX's takes half of each."""
     return jnp.where((x >= other) | jnp.isnan(x), x, other)
@@ -379,10 +392,12 @@ _FUNCTIONS: dict[type[Layer], Callable[..., Any]] = {
     pl.LSTM: _recurrent,
     pl.LayerNorm: _layer_norm,
     pl.LocalResponseNorm: _local_response_norm,
+    pl.MatMul: _matmul,
     pl.MaxPool2D: _max_pool,
     pl.Maximum: _arithmetic(_maximum),
     pl.Multiply: _arithmetic(jnp.multiply),
     pl.PadChannels: _rearrange,
+    pl.Parameter: _parameter,
     pl.Permute: _rearrange,
     pl.DepthToSpace: _rearrange,
     pl.PReLU: _prelu,

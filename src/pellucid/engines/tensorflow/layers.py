@@ -245,8 +245,15 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
         beta=layer.beta,
         **a,
     ),
+    pl.MatMul: lambda layer, *shapes, **a: modules.MatMul(
+        transpose_a=layer.transpose_a,
+        transpose_b=layer.transpose_b,
+        scale=layer.scale,
+        **a,
+    ),
     pl.MaxPool2D: _pool(modules.MaxPool2D),
     pl.PadChannels: _rearrange,
+    pl.Parameter: lambda layer, shape, **a: modules.Parameter(layer.sizes, **a),
     pl.PReLU: lambda layer, shape, **a: modules.PReLU(layer.shared, **a),
     pl.Rescale: lambda layer, shape, **a: modules.Rescale(
         layer.scale, layer.offset, **a

@@ -22,6 +22,7 @@ ATTRIBUTES = {
     "offset": "beta",
     "running_mean": "moving_mean",
     "running_variance": "moving_variance",
+    "value": "value",
 }
 
 

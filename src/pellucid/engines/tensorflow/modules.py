@@ -330,6 +330,47 @@ class Rescale(_Layer):
 
 
 @_registered
+class MatMul(_Layer):
+    """The product of two values as matrices, in their last two axes."""
+
+    def __init__(
+        self, *, transpose_a: bool, transpose_b: bool, scale: float, **arguments: Any
+    ) -> None:
+        given = {"transpose_a": transpose_a, "transpose_b": transpose_b, "scale": scale}
+        super().__init__(given, arguments)
+
+    def call(self, inputs: Any) -> Any:
+        """Align the axes behind the batch and multiply."""
+        rank, sides = max(len(x.shape) for x in inputs), []
+        for x in inputs:
+            for _ in range(rank - len(x.shape)):
+                x = tf.expand_dims(x, 1)
+            sides.append(x)
+        flags = {k: self.given[k] for k in ("transpose_a", "transpose_b")}
+        factor = tf.constant(self.given["scale"], sides[0].dtype)
+        return tf.matmul(factor * sides[0], sides[1], **flags)
+
+
+@_registered
+class Parameter(_Layer):
+    """A learned array, the same for each example."""
+
+    def __init__(self, shape: Any, **arguments: Any) -> None:
+        super().__init__({"shape": list(shape)}, arguments)
+        self.sizes = tuple(shape)
+        self.value = self.add_weight(shape=self.sizes, name="value")
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing depends on the input."""
+        del input_shape
+
+    def call(self, x: Any) -> Any:
+        """Return the array as often as there are examples."""
+        value = tf.cast(tf.convert_to_tensor(self.value), x.dtype)
+        return tf.broadcast_to(value, (tf.shape(x)[0], *self.sizes))
+
+
+@_registered
 class L2Normalize(_Layer):
     """x / max(‖x‖, epsilon) over the last axis; Keras' epsilon is fixed."""
 

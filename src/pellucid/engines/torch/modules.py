@@ -431,6 +431,49 @@ class Concat(nn.Module):
         return torch.cat(inputs, dim=self.axis)
 
 
+class MatMul(nn.Module):
+    """The product of two values as matrices, in their last two axes.
+
+    ``ranks`` counts each input's axes, and those of the output, without the batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        transpose_a: bool,
+        transpose_b: bool,
+        scale: float,
+        ranks: Sequence[int],
+    ) -> None:
+        super().__init__()
+        self.transposes, self.scale = (transpose_a, transpose_b), scale
+        self.ranks = tuple(ranks)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Bring images to (N, H, W, C), multiply, and bring the product back."""
+        rank, sides = max(self.ranks), []
+        for x, own, is_turned in zip(inputs, self.ranks, self.transposes, strict=True):
+            x = x.movedim(1, -1) if own == 3 else x
+            x = x[(slice(None), *(None,) * (rank - own))]
+            sides.append(x.mT if is_turned else x)
+        a, b = sides
+        product = torch.matmul(a if self.scale == 1 else a * self.scale, b)
+        return product.movedim(-1, 1) if rank == 3 else product
+
+
+class Parameter(nn.Module):
+    """A learned array, the same for each example: of ``shape``, channels last."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.zeros(*shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the array as often as there are examples."""
+        y = self.value.expand(x.shape[0], *self.value.shape)
+        return y.movedim(-1, 1) if y.ndim == 4 else y
+
+
 class DepthToSpace(nn.PixelShuffle):
     """A pixel shuffle from the order in which blocks hold their pixels first."""
 

@@ -8,6 +8,7 @@ from pellucid.network.layers.dense import Dense
 from pellucid.network.layers.dropout import Dropout
 from pellucid.network.layers.geometry import Flatten, Upsample2D, ZeroPad2D
 from pellucid.network.layers.input import Input
+from pellucid.network.layers.matmul import MatMul
 from pellucid.network.layers.merge import (
     Add,
     Arithmetic,
@@ -33,6 +34,7 @@ from pellucid.network.layers.one_dimensional import (
     OneDimensional,
 )
 from pellucid.network.layers.own import check_name, is_own, unknown_layer, with_own
+from pellucid.network.layers.parameter import Parameter
 from pellucid.network.layers.pointwise import (
     ELU,
     GELU,
@@ -122,6 +124,7 @@ LAYERS: dict[str, type[Layer]] = {
         LeakyReLU,
         LocalResponseNorm,
         LogSoftmax,
+        MatMul,
         MaxPool1D,
         MaxPool2D,
         Maximum,
@@ -129,6 +132,7 @@ LAYERS: dict[str, type[Layer]] = {
         Multiply,
         PReLU,
         PadChannels,
+        Parameter,
         Permute,
         Quantize,
         Quantized,
@@ -192,6 +196,7 @@ __all__ = [
     "LeakyReLU",
     "LocalResponseNorm",
     "LogSoftmax",
+    "MatMul",
     "MaxPool1D",
     "MaxPool2D",
     "Maximum",
@@ -200,6 +205,7 @@ __all__ = [
     "OneDimensional",
     "PReLU",
     "PadChannels",
+    "Parameter",
     "PerImageNorm",
     "Permute",
     "Pointwise",

@@ -14,6 +14,7 @@ from pellucid.engines.numpy.layers.forward import Forward, Mode
 from pellucid.engines.numpy.layers.geometry import flatten, upsample2d, zero_pad2d
 from pellucid.engines.numpy.layers.hybrid import hybrid
 from pellucid.engines.numpy.layers.local_response_norm import local_response_norm
+from pellucid.engines.numpy.layers.matmul import matmul, parameter
 from pellucid.engines.numpy.layers.merge import (
     add,
     concat,
@@ -81,11 +82,13 @@ FORWARD: dict[type[Layer], Callable[..., Forward]] = {
     pl.LayerNorm: layer_norm,
     pl.LocalResponseNorm: local_response_norm,
     pl.LogSoftmax: log_softmax,
+    pl.MatMul: matmul,
     pl.MaxPool2D: max_pool2d,
     pl.Maximum: maximum,
     pl.Multiply: multiply,
     pl.PReLU: prelu,
     pl.PadChannels: pad_channels,
+    pl.Parameter: parameter,
     pl.Permute: permute,
     pl.Pointwise: pointwise,
     pl.Quantize: quantize,

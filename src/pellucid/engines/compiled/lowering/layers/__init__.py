@@ -19,6 +19,7 @@ from pellucid.engines.compiled.lowering.layers import (
     geometry,
     group_norm,
     local_response_norm,
+    matmul,
     normalization,
     own,
     pool,
@@ -58,12 +59,14 @@ from pellucid.network.layers import (
     LayerNorm,
     LocalResponseNorm,
     LogSoftmax,
+    MatMul,
     Maximum,
     MaxPool1D,
     MaxPool2D,
     Multiply,
     OneDimensional,
     PadChannels,
+    Parameter,
     Permute,
     Pointwise,
     PReLU,
@@ -138,10 +141,12 @@ LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
     LayerNorm: normalization.lower_layer_norm,
     LocalResponseNorm: local_response_norm.lower,
     LogSoftmax: activation.lower_softmax,
+    MatMul: matmul.lower,
     MaxPool2D: pool.lower,
     Maximum: arithmetic.lower,
     Multiply: arithmetic.lower,
     PadChannels: rearrange.lower,
+    Parameter: matmul.lower_parameter,
     PReLU: channelwise.lower_prelu,
     Permute: rearrange.lower,
     Pointwise: activation.lower,
@@ -225,6 +230,8 @@ def weight_layout(
         if role == "weight":
             return dense.weight_layout(x, y, shape), group
         return _vector(y, shape), group
+    if isinstance(layer, Parameter):
+        return matmul.parameter_layout(y, shape), "chunk"
     if isinstance(layer, BatchNorm):
         return _vector(y, shape), "fixed" if role.startswith("running") else "norm"
     return _vector(y, shape), "chunk"
