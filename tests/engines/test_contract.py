@@ -16,6 +16,8 @@ from pellucid.errors import EngineError
 from pellucid.network import Network, Sequential
 from pellucid.network import layers as pl
 from pellucid.network.composites import Bidirectional
+from pellucid.network.composites import MultiHeadAttention
+from pellucid.network.initializers import Normal
 
 pytestmark = pytest.mark.sweep(every=3, engines=("jax", "tensorflow"))
 
@@ -71,6 +73,34 @@ def gated_rows(kind: type[pl.Layer]) -> Network:
     rows = pl.Dense(2)(entry)
     ones = pl.AvgPool2D((4, 1))(rows)
     return Network(inputs=entry, outputs=kind()(kind()(ones, rows), rows))
+
+
+def products() -> Network:
+    """Products of images, of an image and one matrix for all, and of more axes."""
+    entry = pl.Input(4, 5, 3)
+    x, y = pl.Dense(3)(entry), pl.Dense(4)(entry)
+    scores = pl.MatMul(transpose_b=True, scale=0.5)(x, entry)
+    turned = pl.MatMul(transpose_a=True, scale=0.2)(x, y)
+    row = pl.Reshape((4, 5))(pl.Slice(0, 1, axis=1)(pl.Permute((2, 0, 1))(y)))
+    wide = pl.MatMul(True, True, 0.2)(pl.Reshape((2, 2, 5, 3))(x), row)
+    one = pl.MatMul()(scores, pl.Reshape((5, 2))(pl.Dense(10)(pl.Flatten()(turned))))
+    ends = pl.Flatten()(wide), pl.Flatten()(one)
+    return Network(inputs=entry, outputs=pl.Tanh()(pl.Concat()(*ends)))
+
+
+def attention() -> Network:
+    """A class token and positions that are learned, self- and cross-attention."""
+    entry = pl.Input(5, 6)
+    token = pl.Parameter((1, 6), Normal(0.5))(entry)
+    x = pl.Concat(axis=0)(token, entry)
+    x = pl.Add()(x, pl.Parameter((6, 6), Normal(0.5))(x))
+    y = MultiHeadAttention(2)(pl.LayerNorm()(x))
+    z = MultiHeadAttention(3, head_size=2, units=4)(y, entry)
+    image = pl.Reshape((2, 3, 4))(z)
+    return Network(
+        inputs=entry,
+        outputs=pl.Add()(image, pl.Parameter((2, 3, 4), Normal(0.5))(entry)),
+    )
 
 
 def split(axis: int) -> Network:
@@ -255,6 +285,8 @@ LAYERS: dict[str, Callable[[], Network]] = {
     "resize bilinear": lambda: image(
         pl.Resize(scale=(1.6, 0.7), mode="bilinear"), pl.Conv2D(2, 2)
     ),
+    "products": products,
+    "attention": attention,
     "concat of boxes": boxes,
     "concat of rows": lambda: split(0),
     "concat of columns": lambda: split(1),

@@ -79,6 +79,35 @@ def _boxes() -> pl.Network:
     return pl.Network(inputs=image, outputs=pl.Sigmoid()(pl.Concat(axis=0)(*rows)))
 
 
+def _attention() -> pl.Network:
+    """A small vision transformer: a class token, positions, self-attention."""
+    image = pl.Input(*IMAGE)
+    x = pl.Reshape((-1, 8))(pl.Conv2D(8, kernel_size=2, stride=2)(image))
+    token = pl.Parameter((1, 8), pl.Normal(0.5))(image)
+    x = pl.Concat(axis=0)(token, x)
+    x = pl.Add()(x, pl.Parameter((13, 8), pl.Normal(0.5))(x))
+    x = pl.Add()(x, pl.MultiHeadAttention(2)(pl.LayerNorm()(x)))
+    x = pl.Reshape(-1)(pl.Slice(0, 1, axis=0)(x))
+    return pl.Network(inputs=image, outputs=pl.Dense(3)(x))
+
+
+def _cross_attention() -> pl.Network:
+    """Products of images, one for many, and attention to another value."""
+    image = pl.Input(*IMAGE)
+    rows = pl.MatMul(transpose_b=True, scale=0.5)(image, pl.Tanh()(image))
+    column = pl.AvgPool2D((9, 1))(image)
+    turned = pl.MatMul(transpose_a=True)(image, pl.Conv2D(5, kernel_size=1)(image))
+    one = pl.Reshape((7, 4))(column)
+    spread = pl.MatMul()(image, pl.Permute((1, 0))(one))
+    key = pl.Reshape((-1, 5))(turned)
+    x = pl.MultiHeadAttention(2, head_size=3, units=6, bias=False)(one, key)
+    shift = pl.Parameter((9, 7, 7), pl.Normal(0.5))(image)
+    y = pl.Add()(rows, spread, shift)
+    return pl.Network(
+        inputs=image, outputs=pl.Concat()(pl.Flatten()(x), pl.Flatten()(y))
+    )
+
+
 def _split(axis: int) -> pl.Network:
     image = pl.Input(*IMAGE)
     first, second = pl.Split((2, IMAGE[axis] - 2), axis=axis)(image)
@@ -89,6 +118,8 @@ def _split(axis: int) -> pl.Network:
 
 
 CASES: dict[str, Callable[[], pl.Network]] = {
+    "attention": _attention,
+    "attention_cross": _cross_attention,
     "add_stretched": lambda: _gated(pl.Add),
     "add_three": lambda: _combined(pl.Add),
     "avg_pool": lambda: image_then(pl.AvgPool2D(2)),

@@ -64,12 +64,15 @@ ON_IMAGES: ImageLayers = {
     "depth to space CRD": lambda: pl.DepthToSpace(2, order="CRD"),
     "space to depth": lambda: pl.SpaceToDepth(1),
     "channel shuffle": lambda: pl.ChannelShuffle(2),
+    "parameter": lambda: pl.Parameter((2, 3, 4)),
 }
 
 
 JOINS: dict[str, Callable[..., Layer]] = {
     "add": pl.Add,
     "concat": pl.Concat,
+    "matmul": lambda name: pl.MatMul(False, True, 0.5, name=name),
+    "matmul, turned": lambda name: pl.MatMul(True, name=name),
     "maximum": pl.Maximum,
     "multiply": pl.Multiply,
     "subtract": pl.Subtract,
@@ -81,7 +84,9 @@ def one_layer(name: str) -> pl.Network:
     if name in JOINS:
         scaled = pl.Conv2D(4, 1, name="other")(image)
         gate = pl.AvgPool2D((5, 6), name="gate")(scaled)
-        others = {"concat": (scaled,), "subtract": (gate,)}.get(name, (scaled, gate))
+        two = {"concat": scaled, "subtract": gate, "matmul": scaled}
+        two["matmul, turned"] = scaled
+        others = (two[name],) if name in two else (scaled, gate)
         return pl.Network(inputs=image, outputs=JOINS[name](name="it")(image, *others))
     named = dataclasses.replace(ON_IMAGES[name](), name="it")
     return pl.Network(inputs=image, outputs=named(image))

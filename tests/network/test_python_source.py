@@ -85,6 +85,9 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "cubic": (-0.5,),
     "rounding": ("floor", "even"),
     "input": (pl.Quantization(0.5, 3),),
+    "transpose_a": (True,),
+    "transpose_b": (True,),
+    "initializer": ("zeros", pl.Normal(0.5)),
     "form": ("asymmetric", "uint8"),
     "output": (pl.Quantization(0.25, 130, "uint8"),),
     "operation": (pl.Conv2D(4, 3, padding="same"), pl.Sigmoid()),
@@ -135,6 +138,10 @@ def _layers() -> list[Layer]:
         }
         if kind.__name__.endswith("1D") and "kernel_size" in needed:
             needed["kernel_size"] = 3
+        if kind is pl.MatMul:
+            needed["transpose_b"] = True  # of two values of one shape
+        if kind is pl.Parameter:
+            needed["shape"] = (2, 3)
         if kind is pl.Clip:
             needed["minimum"] = -1.0  # one of its limits must be given
         if kind is pl.Resize:  # which has a size or a scale

@@ -20,6 +20,7 @@ from pellucid.network.layers import (
     Hybrid,
     MaxPool2D,
     PadChannels,
+    Parameter,
     Quantized,
     Resize,
     SameShape,
@@ -128,6 +129,8 @@ def _together(one: Box | None, other: Box | None) -> Box | None:
 
 def _before(node: Node, box: Box | None, shape: Shape) -> Box | None:
     """Return which cells of an input reach a box of a node's output."""
+    if isinstance(node.layer, Parameter):
+        return None
     if box is None or len(shape) != 3:
         return box and _whole(shape)
     layer, size = node.layer, (shape[0], shape[1])

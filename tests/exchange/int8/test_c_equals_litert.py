@@ -13,6 +13,8 @@ pytestmark = pytest.mark.sweep(every=3)
 
 SANITIZED = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 NO_FORM = {
+    "attention",
+    "attention_cross",
     "clip",
     "composed",
     "log_softmax",

@@ -23,6 +23,8 @@ REFUSED = {
     "instance_norm": "there is no such layer",
     "l2_normalize": "there is no such layer",
     "resize_bicubic": "cubic polynomials",
+    "attention": "there is no layer for ZerosLike",
+    "attention_cross": "there is no layer for Matmul",
     "avg_pool_uneven": "padding must be 'valid' or 'same'",
     "conv_grouped": "groups must be 1",
     "conv_transpose_grouped": "groups must be 1",

@@ -368,6 +368,26 @@ def _steps(planned: PlannedNode, shape: Shape) -> tuple[int, ...]:
     return tuple(prod(sizes[i + 1 :]) if n > 1 else 0 for i, n in enumerate(sizes))
 
 
+def _matmul(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    """By steps: a transposed matrix is read by its columns."""
+    layer, (a, b) = planned.layer, planned.shapes
+    rows, inner, columns = layer.sizes(a, b)
+    (x, y), other = _operands(planned), WorkspaceRef(planned.sources[1])
+    sides = []
+    for shape, flag in ((a, layer.transpose_a), (b, layer.transpose_b)):
+        steps = (1, shape[-1]) if flag else (shape[-1], 1)
+        sides += [*_steps(planned, shape)[:2], *steps]
+    lead = _four(planned, planned.shape)[:2]
+    sizes = (*lead, rows, inner, columns, *sides)
+    program.call(planned, "matmul", x, other, y, *sizes, layer.scale)
+
+
+def _parameter(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
+    value = program.array(planned, "value", weights["value"])
+    y = WorkspaceRef(planned.target)
+    program.call(planned, "constant", value, y, prod(planned.shape))
+
+
 def _concat(program: KernelProgram, planned: PlannedNode, weights: Weights) -> None:
     """Runs of the axis and all behind it, beside each other."""
     axis = planned.layer.resolved_axis(len(planned.shape))
@@ -459,9 +479,11 @@ _WRITERS: dict[type[Layer], Callable[[KernelProgram, PlannedNode, Weights], None
     pl.LeakyReLU: _leaky_relu,
     pl.LocalResponseNorm: _local_response_norm,
     pl.MaxPool2D: _pool("max_pool"),
+    pl.MatMul: _matmul,
     pl.Maximum: _arithmetic("maximum"),
     pl.Multiply: _arithmetic("multiply"),
     pl.PadChannels: _pad_channels,
+    pl.Parameter: _parameter,
     pl.Permute: _rearrange,
     pl.Pointwise: _pointwise,
     pl.ReLU: _elementwise("relu"),

@@ -63,6 +63,8 @@ def compose(
     Tensor
         Laid out as its node; the last node has the operator's name.
     """
+    if x.joined != (0,):
+        ref.refuse("read a batch that is joined with no other axis", f"{x.joined}")
     plain = Tensor(x.node, x.shape, tuple(range(len(x.shape) + 1)))
     count = len(builder.nodes)
     try:

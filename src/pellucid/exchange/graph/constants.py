@@ -1,12 +1,10 @@
 """Constants that differ from element to element: added to values, or multiplied.
 
-They become a frozen BatchNorm of the value as one row, as constants per channel become
-one of the value itself.
+They become a frozen Parameter, which is added or multiplied as another value is.
 """
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,37 +49,41 @@ def affine(
     scale: Array | None,
     offset: Array | None,
 ) -> Tensor:
-    """Multiply by and add constants, one for each element."""
+    """Multiply by and add constants, by a Parameter each."""
     x = relayout.in_order(builder, ref, x)
-    given = [array for array in (scale, offset) if array is not None]
-    dtype = given[0].dtype if given[0].dtype.kind == "f" else np.dtype(np.float32)
-    count = prod(x.shape)
-    ones = np.ones(count, dtype)
-    weights = {
-        "scale": ones if scale is None else _own(ref, x, scale),
-        "offset": ones * 0 if offset is None else _own(ref, x, offset),
-        "running_mean": ones * 0,
-        "running_variance": ones,
-    }
-    layer = pl.BatchNorm(epsilon=0.0, trainable=False)
-    if len(x.shape) == 1:
-        return builder.layer(ref, layer, [x], weights)
-    axes = (0, 1)
-    row = builder.layer(ref.part("row"), pl.Reshape((count,)), [x], axes=axes)
-    made = builder.layer(ref, layer, [row], weights)
-    back = pl.Reshape(x.shape)
-    return builder.layer(ref.part("shape"), back, [made], axes=x.axes)
+    steps = [(pl.Multiply(), scale, "scale"), (pl.Add(), offset, "offset")]
+    left = [step for step in steps if step[1] is not None]
+    for i, (layer, constant, role) in enumerate(left):
+        if constant is not None:
+            value = builder.parameter(ref.part(role), x, _own(ref, x, constant))
+            given = ref if i == len(left) - 1 else ref.part("scaled")
+            made = builder.layer(given, layer, [x, value], axes=x.axes, joined=x.joined)
+            x = made
+    return x
 
 
 def _own(ref: OperatorRef, x: Tensor, constant: Array) -> Array:
-    """Return a constant of the file as one row of the node's elements."""
-    shape = (1, *x.foreign_shape[1:])
-    try:
-        whole = np.broadcast_to(constant, shape)
-    except ValueError:
+    """Return a constant of the file laid out as the node's examples.
+
+    Axes along which it is the same have length 1; leading ones are left out.
+    """
+    wide = constant.reshape((1,) * (len(x.axes) - constant.ndim) + constant.shape)
+    foreign = x.foreign_shape
+    fits = wide.ndim == len(foreign) and all(
+        n == 1 or (axis not in (0, None) and n == m)
+        for n, m, axis in zip(wide.shape, foreign, x.axes, strict=True)
+    )
+    if not fits:
         ref.refuse(
             "have a constant that is one number, one per channel, or one per element",
             f"shape={constant.shape} beside {relayout.show(x)}",
         )
-    own: Array = x.from_foreign(whole).reshape(-1)
-    return own.astype(constant.dtype, copy=True)
+    own = [axis for axis in x.axes if axis]
+    given = [j for j, axis in enumerate(x.axes) if axis]
+    kept = wide.reshape([wide.shape[j] for j in given])
+    missing = [axis for axis in range(1, len(x.shape) + 1) if axis not in own]
+    kept = kept.reshape((*kept.shape, *(1 for _ in missing)))
+    placed = kept.transpose(np.argsort([*own, *missing]))
+    while placed.ndim > 1 and placed.shape[0] == 1:
+        placed = placed[0]
+    return placed.astype(constant.dtype, copy=True)

@@ -18,6 +18,12 @@ from pellucid.errors import ExchangeError, NetworkError
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph import constants, relayout
 from pellucid.exchange.graph.composing import compose
+from pellucid.exchange.graph.joined_batch import (
+    as_examples,
+    batch_first,
+    find_batch,
+    take_apart,
+)
 from pellucid.exchange.graph.shared_weights import ReorderedRows, share_weights
 from pellucid.exchange.graph.tensor import (
     BATCH,
@@ -74,8 +80,16 @@ class NetworkBuilder:
         weights: Mapping[str, Array] | None = None,
         *,
         axes: tuple[int | None, ...] | None = None,
+        joined: tuple[int, ...] = (),
     ) -> Tensor:
-        """Add a node; layout and order are the first input's unless axes are given."""
+        """Add a node; layout and order are the first input's unless axes are given.
+
+        A batch that is joined with other axes stays so; with new axes, ``joined`` must
+        say of what.
+        """
+        if axes is not None and not joined:
+            for tensor in inputs:
+                relayout.one_example(ref, tensor)
         name = self._name(ref.name, layer.stem)
         node = make_node(name, layer, tuple(tensor.node for tensor in inputs))
         shape = node.layer.output_shape(*(tensor.shape for tensor in inputs))
@@ -88,7 +102,7 @@ class NetworkBuilder:
         self._latest = (
             replace(inputs[0], node=name, shape=shape)
             if axes is None
-            else Tensor(name, shape, axes)
+            else Tensor(name, shape, axes, joined=joined or (0,))
         )
         return self._latest
 
@@ -167,7 +181,7 @@ class NetworkBuilder:
             layouts.append([n for n in (0, 2, 1) if own[n] > 1])
         if output.order is None and axes in layouts:
             return output
-        if 0 not in output.axes:
+        if 0 not in output.axes or output.joined != (0,):
             return output  # refused by `finish`
         if output.axes[0] != 0:  # ours has the batch in front
             at, ref = output.axes.index(0), OperatorRef("output")
@@ -181,10 +195,12 @@ class NetworkBuilder:
 
     def image(self, ref: OperatorRef, x: Tensor) -> Tensor:
         """Return x, an image, held by a node of (height, width, channels)."""
+        relayout.one_example(ref, x)
         if x.axes != self.image_axes:
             if len(x.axes) != 4 or x.axes[0] != 0:
                 ref.refuse(
-                    "read a batch of images", f"shape={_shown(x)} laid out as {x.axes}"
+                    "read a batch of images",
+                    f"shape={relayout.show(x)} laid out as {x.axes}",
                 )
             return relayout.with_axes(self, ref.part("image"), x, self.image_axes)
         return x
@@ -192,7 +208,7 @@ class NetworkBuilder:
     def channels(self, ref: OperatorRef, x: Tensor, axis: int) -> None:
         """Check that a foreign axis is the one that we have last."""
         if not -len(x.axes) <= axis < len(x.axes) or x.axis(axis) != len(x.shape):
-            ref.refuse("work along the channels", f"axis={axis} of {_shown(x)}")
+            ref.refuse("work along the channels", f"axis={axis} of {relayout.show(x)}")
 
     # -- layers ------------------------------------------------------------------
 
@@ -271,10 +287,13 @@ class NetworkBuilder:
     def sequence(self, ref: OperatorRef, x: Tensor) -> Tensor:
         """Return x, a sequence, held by a node of (length, channels)."""
         axes = (0, 1, 2) if self.image_axes[-1] == 3 else (0, 2, 1)
+        relayout.one_example(ref, x)
         if x.axes == axes:
             return x
         if len(x.axes) != 3 or x.axes[0] != 0:
-            ref.refuse("read a batch of sequences", f"{_shown(x)} laid out as {x.axes}")
+            ref.refuse(
+                "read a batch of sequences", f"{relayout.show(x)} laid out as {x.axes}"
+            )
         return relayout.with_axes(self, ref.part("sequence"), x, axes)
 
     def conv1d(
@@ -367,16 +386,65 @@ class NetworkBuilder:
         inputs = x.foreign_shape[-1]
         if weight.ndim != 2 or weight.shape[0] != inputs:
             ref.refuse(f"have a weight for {inputs} inputs", f"{weight.shape}")
-        is_last = x.axes[0] != 0 and x.axes[-1] == len(x.shape)  # the batch may be any
-        if x.axes != tuple(range(len(x.shape) + 1)) and not is_last:
-            if x.axes[0] != 0:
-                ref.refuse("work on the last axis, the channels", _shown(x))
+        if x.axes[-1] == 0:
+            ref.refuse("work on the last axis, the channels", relayout.show(x))
+        if x.axes != tuple(range(len(x.shape) + 1)) or x.joined != (0,):
+            return as_examples(x, lambda one: self._dense(ref, one, weight, bias))
+        return self._dense(ref, x, weight, bias)
+
+    def _dense(
+        self, ref: OperatorRef, x: Tensor, weight: Array, bias: Array | None
+    ) -> Tensor:
+        """Add a Dense on the last axis of a value whose batch is in front."""
+        if x.axes != tuple(range(len(x.shape) + 1)):
             x = relayout.as_foreign(self, ref.part("last"), x)
         if x.order is not None:
             weight = self._reordered.rows(weight, x.order)
         layer = pl.Dense(weight.shape[1], bias=bias is not None)
         weights = {"weight": weight} if bias is None else _pair(weight, bias)
         return self.layer(ref, layer, [x], weights, axes=x.axes)
+
+    def matmul(
+        self, ref: OperatorRef, first: Tensor, second: Tensor, scale: float = 1.0
+    ) -> Tensor:
+        """Multiply two values as matrices, their last two axes."""
+        sides, flags = [], []
+        joints = []
+        for x in (relayout.in_order(self, ref, x) for x in (first, second)):
+            if len(x.axes) < 2 or 0 in x.axes[-2:]:
+                ref.refuse("multiply matrices of a batch", relayout.show(x))
+            plain, joint = batch_first(x)
+            order = list(plain.axes)
+            order[-2:] = order[-1], order[-2]
+            is_turned = order == list(range(len(plain.shape) + 1))
+            if not is_turned:
+                plain = relayout.as_foreign(self, ref.part("layout"), plain)
+            sides.append(plain)
+            flags.append(is_turned)
+            joints.append((len(x.axes) - joint.axis, joint))
+        if (
+            joints[0][0] != joints[1][0]
+            or len({(joint.place, joint.count) for _, joint in joints}) != 1
+        ):
+            ref.refuse(
+                "multiply matrices of the same examples",
+                f"{relayout.show(first)} and {relayout.show(second)}",
+            )
+        layer = pl.MatMul(*flags, scale)
+        try:
+            shape = layer.output_shape(*(x.shape for x in sides))
+        except NetworkError as error:
+            ref.refuse("multiply matrices that fit", str(error)[:-1])
+        axes = tuple(range(len(shape) + 1))
+        widest = max(joints, key=lambda pair: pair[1].axis + pair[0])[1]
+        return widest.undo(self.layer(ref, layer, sides, axes=axes))
+
+    def parameter(self, ref: OperatorRef, x: Tensor, value: Array) -> Tensor:
+        """Return an array of the file as a value of x's examples; one axis or more."""
+        layer = pl.Parameter(value.shape, trainable=False)
+        plain = tuple(range(value.ndim + 1))
+        given = replace(x, joined=(0,))  # of which elements do not matter
+        return self.layer(ref, layer, [given], {"value": value}, axes=plain)
 
     def dense_before(self, ref: OperatorRef, x: Tensor, weight: Array) -> Tensor:
         """Multiply by a constant from the left: a Dense on the last two axes' exchange.
@@ -385,7 +453,7 @@ class NetworkBuilder:
         """
         order = list(range(len(x.axes)))
         if len(order) < 3:
-            ref.refuse("multiply matrices of a batch", _shown(x))
+            ref.refuse("multiply matrices of a batch", relayout.show(x))
         order[-2:] = order[-1], order[-2]
         made = self.dense(ref, self.transpose(ref, x, order), weight, None)
         return self.transpose(ref, made, order)
@@ -434,6 +502,7 @@ class NetworkBuilder:
 
     def flatten(self, ref: OperatorRef, x: Tensor) -> Tensor:
         """Flatten all axes but the batch."""
+        relayout.one_example(ref, x)
         if x.axes[0] != 0:
             ref.refuse("keep the batch as its first axis", f"axes {x.axes}")
         if len(x.shape) == 1:
@@ -459,8 +528,9 @@ class NetworkBuilder:
     ) -> Tensor:
         """Add a GroupNorm or InstanceNorm whose channels are the foreign axis 1."""
         self.channels(ref, x, 1)
+        relayout.one_example(ref, x)
         if x.order is not None:
-            ref.refuse("read an image that was not flattened", _shown(x))
+            ref.refuse("read an image that was not flattened", relayout.show(x))
         try:
             layer.output_shape(x.shape)
         except NetworkError as error:
@@ -533,17 +603,19 @@ class NetworkBuilder:
         """Add a Softmax, or its logarithm, along any foreign axis but the batch."""
         if not -len(x.axes) <= axis < len(x.axes) or not x.axis(axis):
             ref.refuse(
-                "work along an axis of the values", f"axis={axis} of {_shown(x)}"
+                "work along an axis of the values", f"axis={axis} of {relayout.show(x)}"
             )
         own, rank = (x.axis(axis) or 0) - 1, len(x.shape)
         if own == rank - 1:
             return self.layer(ref, kind(), [x])
         order = (*(other for other in range(rank) if other != own), own)
         plain = tuple(range(rank + 1))
-        last = self.layer(ref.part("last"), pl.Permute(order), [x], axes=plain)
+        given = replace(x, joined=(0,))
+        last = self.layer(ref.part("last"), pl.Permute(order), [given], axes=plain)
         y = self.layer(ref, kind(), [last], axes=plain)
         back = pl.Permute(tuple(map(order.index, range(rank))))
-        return self.layer(ref.part("back"), back, [y], axes=x.axes)
+        made = self.layer(ref.part("back"), back, [y], axes=x.axes)
+        return replace(made, joined=x.joined)
 
     def normalization(
         self, ref: OperatorRef, x: Tensor, layer: Layer, weights: Mapping[str, Array]
@@ -627,7 +699,7 @@ class NetworkBuilder:
         if len(shape) != rank or not all(allowed):
             ref.refuse(
                 "have a constant that is one number, or one per channel",
-                f"shape={constant.shape} beside {_shown(x)}",
+                f"shape={constant.shape} beside {relayout.show(x)}",
             )
         return np.broadcast_to(constant.reshape(-1), x.shape[-1:]).copy()
 
@@ -654,13 +726,13 @@ class NetworkBuilder:
             widest = inputs[0]
         for other in inputs:
             if not widest.broadcasts(other):
-                shapes = " and ".join(map(_shown, inputs))
+                shapes = " and ".join(map(relayout.show, inputs))
                 ref.refuse("combine tensors of one layout", shapes)
         try:
             layer.output_shape(*(x.shape for x in inputs))
         except NetworkError as error:
             ref.refuse("have inputs of one shape, or that broadcast", str(error)[:-1])
-        made = self.layer(ref, layer, inputs, axes=widest.axes)
+        made = self.layer(ref, layer, inputs, axes=widest.axes, joined=widest.joined)
         return replace(made, order=widest.order, image=widest.image)
 
     def concat(self, ref: OperatorRef, inputs: Sequence[Tensor], axis: int) -> Tensor:
@@ -718,32 +790,32 @@ class NetworkBuilder:
             shape.insert(axis, 1)
         return self.reshape(ref, x, shape)
 
-    def _with_batch(self, shape: list[int]) -> list[int]:
-        """Write `BATCH` where a file of one batch size has that size in front."""
-        is_fixed = self.batch is not None and shape[:1] == [self.batch]
-        return [BATCH, *shape[1:]] if is_fixed and BATCH not in shape else shape
-
-    def _around(self, ref: OperatorRef, x: Tensor, shape: Sequence[int]) -> Shape:
-        """Return a shape whose batch is not in front, with `BATCH` for it."""
-        at, old, wanted = x.axes.index(0), x.foreign_shape, [int(n) for n in shape]
-        if BATCH in wanted or self.batch is None:
-            return _resolved(ref, old, wanted)
-        fixed = tuple(self.batch if n == BATCH else n for n in old)
-        new, before = list(_resolved(ref, fixed, wanted)), prod(old[:at])
-        for i in sorted(range(len(new)), key=lambda i: i != at):
-            if new[i] == self.batch and prod(new[:i]) == before:
-                return (*new[:i], BATCH, *new[i + 1 :])
-        return tuple(new)
+    def _with_batch(self, old: Shape, shape: list[int]) -> list[int]:
+        """Write `BATCH` where a file of one batch size has that size."""
+        if self.batch is None or any(n and n % BATCH == 0 for n in shape):
+            return shape
+        if shape[:1] == [self.batch] and old[0] == BATCH:
+            return [BATCH, *shape[1:]]
+        new = [old[i] if n == 0 and i < len(old) else n for i, n in enumerate(shape)]
+        rest = prod(n for n in new if n != -1)
+        count = prod(old) // BATCH * self.batch
+        if BATCH in new or not rest or count % rest:
+            return shape
+        return list(
+            find_batch(
+                old, tuple(count // rest if n == -1 else n for n in new), self.batch
+            )
+        )
 
     def reshape(self, ref: OperatorRef, x: Tensor, shape: Sequence[int]) -> Tensor:
         """Add or drop axes of length 1, or flatten; ``shape`` has `BATCH` for N."""
         old = x.foreign_shape
-        at = x.axes.index(0) if 0 in x.axes else 0
-        if at:
-            return relayout.reshape_around(self, ref, x, self._around(ref, x, shape))
-        new = _resolved(ref, old, self._with_batch([int(n) for n in shape]))
+        apart = take_apart(x).foreign_shape
+        new = _resolved(ref, old, self._with_batch(apart, [int(n) for n in shape]))
         if new == old:
             return x
+        if x.joined != (0,) or old[0] != BATCH or new[0] != BATCH:
+            return relayout.reshape(self, ref, x, new)
         if _essence(new) == _essence(self.vector(x).foreign_shape):
             axes = _matched(self.vector(x), new)
             if axes is not None:
@@ -755,7 +827,7 @@ class NetworkBuilder:
 
 
 def _check_batch_axis(output: Tensor) -> None:
-    if 0 not in output.axes:
+    if 0 not in output.axes or output.joined != (0,):
         raise ExchangeError(
             "import: the output must have the batch as one of its axes; "
             f"got axes {output.axes} of node '{output.node}'."
@@ -772,11 +844,6 @@ def _along_row(sizes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _pair(weight: Array, bias: Array) -> dict[str, Array]:
     return {"weight": weight, "bias": bias.reshape(-1)}
-
-
-def _shown(x: Tensor) -> str:
-    """Return a foreign shape as people write it."""
-    return "(" + ", ".join("N" if n == BATCH else str(n) for n in x.foreign_shape) + ")"
 
 
 def _essence(shape: Sequence[int]) -> Shape:

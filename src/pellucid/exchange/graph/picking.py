@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def _ranges(
 def join(
     builder: NetworkBuilder, ref: OperatorRef, values: Sequence[Any], axis: int
 ) -> Tensor:
-    """Join values and constants along an axis: constants are added to zeros.
+    """Join values and constants along an axis.
 
     Constants have one example, whose numbers are those of all.
     """
@@ -74,46 +75,34 @@ def join(
         return builder.concat(ref, tensors, axis)
     if not tensors or not all(isinstance(v, Tensor | np.ndarray) for v in values):
         ref.refuse("join the network's values", "constants alone")
-    rank = len(tensors[0].axes)
-    axis %= rank
-    before: list[Array] = []
-    parts: list[Tensor] = []
-    for value in values:
-        if isinstance(value, np.ndarray):
-            before.append(_one_example(ref, value, rank))
-            continue
-        parts.append(_with_constants(builder, ref, value, axis, before, []))
-        before = []
-    if before:
-        parts[-1] = _with_constants(builder, ref, parts[-1], axis, [], before)
-    return builder.concat(ref, parts, axis)
+    model = relayout.in_order(builder, ref, tensors[0])
+    if None in model.axes:
+        model = relayout.as_foreign(builder, ref.part("layout"), model)
+    relayout.one_example(ref, model)
+    every = iter([model, *tensors[1:]])
+    return builder.concat(
+        ref,
+        [
+            _as_value(builder, ref, value, model)
+            if isinstance(value, np.ndarray)
+            else next(every)
+            for value in values
+        ],
+        axis,
+    )
 
 
-def _one_example(ref: OperatorRef, array: Array, rank: int) -> Array:
-    if array.ndim != rank or array.shape[0] not in (1, BATCH):
-        ref.refuse("join constants of one example", f"shape={array.shape}")
-    return array[:1]
-
-
-def _with_constants(
-    builder: NetworkBuilder,
-    ref: OperatorRef,
-    x: Tensor,
-    axis: int,
-    before: Sequence[Array],
-    after: Sequence[Array],
+def _as_value(
+    builder: NetworkBuilder, ref: OperatorRef, array: Array, model: Tensor
 ) -> Tensor:
-    if not before and not after:
-        return x
-    shape = (1, *x.foreign_shape[1:])
-    sides = [(0, 0)] * len(shape)
-    first, last = (sum(a.shape[axis] for a in given) for given in (before, after))
-    sides[axis] = first, last
-    whole = (*before, np.zeros(shape, np.float32), *after)
-    try:
-        offset = np.concatenate(whole, axis=axis).astype(np.float32)
-    except ValueError:
-        shapes = ", ".join(str(a.shape) for a in (*before, *after))
-        ref.refuse("join constants that fit", f"{shapes} to {relayout.show(x)}")
-    padded = relayout.pad(builder, ref.part("zeros"), x, sides)
-    return builder.affine(ref.part("constant"), padded, offset=offset)
+    """Return a constant of one example as a value that lies as another one."""
+    at = model.axes.index(0)
+    if array.ndim == len(model.axes) and array.shape[at] == builder.batch:
+        first = array.take([0], axis=at)
+        array = first if (array == first).all() else array
+    if array.ndim != len(model.axes) or array.shape[at] not in (1, BATCH):
+        ref.refuse("join constants of one example", f"shape={array.shape}")
+    own = [axis or 0 for axis in model.axes]
+    placed = array.take([0], axis=at).transpose(np.argsort(own))[0]
+    made = builder.parameter(ref.part("constant"), model, placed.astype(np.float32))
+    return replace(made, axes=model.axes)

@@ -51,6 +51,7 @@ def reduce(
         Of the reduction besides.
     """
     x = relayout.in_order(builder, ref, x)
+    relayout.one_example(ref, x)
     rank = len(x.axes)
     if not all(-rank <= axis < rank for axis in axes) or not axes:
         ref.refuse(f"reduce some of {rank} axes", f"axes={list(axes)}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.composing import compose
+from pellucid.exchange.graph.joined_batch import join, split_shape, take_apart
 from pellucid.exchange.graph.tensor import BATCH, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.composites import Composer
@@ -31,7 +32,7 @@ Range = tuple[int, int | None, int | None, int]
 
 def show(x: Tensor) -> str:
     """Return a foreign shape as people write it."""
-    return "(" + ", ".join("N" if n == BATCH else str(n) for n in x.foreign_shape) + ")"
+    return _shown(x.foreign_shape)
 
 
 def arrange(
@@ -55,6 +56,7 @@ def arrange(
     shape : tuple of int
         The shape of the node's value, in that order.
     """
+    one_example(ref, x)
     own: list[int] = []
     for j in order:
         axis = x.axes[j]
@@ -77,6 +79,12 @@ def arrange(
         axes = tuple(range(len(shape) + 1))
         moved = builder.layer(ref, pl.Reshape(shape), [moved], axes=axes)
     return moved.node
+
+
+def one_example(ref: OperatorRef, x: Tensor) -> None:
+    """Refuse a value whose batch is joined with other axes."""
+    if x.joined != (0,):
+        ref.refuse("read a batch that is joined with no other axis", show(x))
 
 
 def longer_axes(x: Tensor) -> list[int]:
@@ -143,16 +151,31 @@ def aligned(
 
 
 def reshape(builder: NetworkBuilder, ref: OperatorRef, x: Tensor, new: Shape) -> Tensor:
-    """Reshape, the batch aside; ``new`` has `BATCH` in front.
+    """Reshape; `BATCH` is a factor of one size of ``new``.
 
     Where axes are only split or joined that lie beside each other in the node, too,
     the node's own axes are reshaped; else elements are brought into the file's order.
     """
-    if new[0] != BATCH or x.axes[0] != 0 or len(new) < 2:
-        ref.refuse("keep the batch as its first axis", f"{show(x)} to {_shown(new)}")
-    x = in_order(builder, ref, x)
+    x = take_apart(in_order(builder, ref, x))
+    shown = f"{show(x)} to {_shown(new)}"
+    wanted, axis, count = split_shape(ref, x.foreign_shape, new, shown)
+    return join(_reshape(builder, ref, x, wanted), axis, count)
+
+
+def _reshape(
+    builder: NetworkBuilder, ref: OperatorRef, x: Tensor, new: Shape
+) -> Tensor:
+    """Reshape what lies before the batch, and what lies behind it."""
     foreign, order = x.foreign_shape, longer_axes(x)
-    groups = _groups([(j, foreign[j]) for j in order], [n for n in new[1:] if n > 1])
+    at, to = foreign.index(BATCH), new.index(BATCH)
+    groups: list[tuple[list[int], list[int]]] = []
+    for old, sizes in (
+        ([j for j in order if j < at], new[:to]),
+        ([j for j in order if j > at], new[to + 1 :]),
+    ):
+        pairs = [(j, foreign[j]) for j in old]
+        groups += _groups(pairs, [n for n in sizes if n > 1])
+    rest = (*new[:to], *new[to + 1 :])
     own_groups = [
         (sorted(axis for axis in (x.axes[j] for j in old) if axis is not None), old, to)
         for old, to in groups
@@ -173,35 +196,28 @@ def reshape(builder: NetworkBuilder, ref: OperatorRef, x: Tensor, new: Shape) ->
             firsts[old[0]] + k for _, old, to in own_groups for k in range(len(to))
         ]
     else:
-        sizes = tuple(n for n in new[1:] if n > 1)
+        sizes = tuple(n for n in rest if n > 1)
         places = [1 + k for k in range(len(sizes))]
-    if places == list(range(1, len(places) + 1)):  # as in the file
-        node = arrange(builder, ref, x, order, new[1:])
-        return Tensor(node, new[1:], tuple(range(len(new))))
+    if places == list(range(1, len(places) + 1)) and rest:  # as in the file
+        node = arrange(builder, ref, x, order, rest)
+        axes = (*range(1, to + 1), 0, *range(to + 1, len(new)))
+        return Tensor(node, rest, axes)
     node = arrange(builder, ref, x, order, sizes)
     found = iter(places)
-    axes = (0, *(next(found) if n > 1 else None for n in new[1:]))
-    return Tensor(node, sizes, axes)
-
-
-def reshape_around(
-    builder: NetworkBuilder, ref: OperatorRef, x: Tensor, new: Shape
-) -> Tensor:
-    """Reshape what lies before the batch and what lies behind it, each by itself."""
-    old, at = x.foreign_shape, x.axes.index(0)
-    to = new.index(BATCH) if BATCH in new else len(new)
-    if prod(old[:at]) != prod(new[:to]):
-        ref.refuse("keep the batch an axis of its own", f"{show(x)} to {_shown(new)}")
-    order = [at, *(i for i in range(len(old)) if i != at)]
-    first = builder.transpose(ref, x, order)
-    moved = (BATCH, *new[:to], *new[to + 1 :])
-    made = builder.reshape(ref, first, moved)
-    back = [*range(1, to + 1), 0, *range(to + 1, len(new))]
-    return builder.transpose(ref, made, back)
+    inside = [next(found) if n > 1 else None for n in rest]
+    return Tensor(node, sizes, (*inside[:to], 0, *inside[to:]))
 
 
 def _shown(shape: Shape) -> str:
-    return "(" + ", ".join("N" if n == BATCH else str(n) for n in shape) + ")"
+    """Return a foreign shape as people write it."""
+    words = []
+    for n in shape:
+        factor, rest = divmod(n, BATCH)
+        is_batch = not rest and factor
+        words.append(f"{factor} · N" if is_batch and factor > 1 else "N")
+        if not is_batch:
+            words[-1] = str(n)
+    return f"({', '.join(words)})"
 
 
 def _are_neighbours(own: list[int], longer: list[int]) -> bool:

@@ -45,6 +45,9 @@ class Tensor:
     image : (tuple of int, tuple of int), optional
         The image that was flattened: its shape in the node, and its axes in the order
         in which the file flattens them.
+    joined : tuple of int
+        The node's axes that the file's batch runs over, the slowest first: more than
+        the batch (0) where the file joins it with others.
     """
 
     node: str
@@ -52,12 +55,15 @@ class Tensor:
     axes: tuple[int | None, ...]
     order: Array | None = None
     image: tuple[Shape, tuple[int, ...]] | None = None
+    joined: tuple[int, ...] = (0,)
 
     @property
     def foreign_shape(self) -> Shape:
         """The shape in the foreign file, with `BATCH` for the batch."""
         own = (BATCH, *self.shape)
-        return tuple(1 if axis is None else own[axis] for axis in self.axes)
+        batch = prod(own[axis] for axis in self.joined)
+        sizes = (batch, *self.shape)
+        return tuple(1 if axis is None else sizes[axis] for axis in self.axes)
 
     @property
     def _foreign_axes(self) -> list[tuple[int | None, int]]:
@@ -83,11 +89,12 @@ class Tensor:
         """True where two tensors have their axes alike, and all features in order."""
         is_ordered = self.order is None and other.order is None
         is_alike = self.axes == other.axes and len(self.shape) == len(other.shape)
-        return is_alike and is_ordered
+        return is_alike and is_ordered and self.joined == other.joined
 
     def same_layout(self, other: Tensor) -> bool:
         """True where two tensors of one shape hold their numbers alike."""
-        if self.axes != other.axes or self.shape != other.shape:
+        mine, theirs = ((x.axes, x.shape, x.joined) for x in (self, other))
+        if mine != theirs:
             return False
         if self.order is None or other.order is None:
             return self.order is other.order
@@ -99,7 +106,7 @@ class Tensor:
         Ours are counted from the last one: (C,) meets the channels of (H, W, C). So
         must the foreign ones be, of which both have as many.
         """
-        if len(self.axes) != len(other.axes):
+        if len(self.axes) != len(other.axes) or self.joined != other.joined:
             return False
         rank, own = len(self.shape) + 1, len(other.shape) + 1
         for mine, theirs in zip(self.axes, other.axes, strict=True):

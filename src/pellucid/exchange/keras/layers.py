@@ -13,6 +13,7 @@ from pellucid.engines.framework_layers.keras import CALLS
 from pellucid.exchange.errors import find_writer
 from pellucid.exchange.keras import rearrange
 from pellucid.exchange.keras.entry import Entry, Source
+from pellucid.exchange.keras.matmul import write_matmul, write_parameter
 from pellucid.exchange.keras.pointwise import write_clip, write_pointwise
 from pellucid.exchange.keras.recurrent import write_recurrent
 from pellucid.exchange.keras.write_context import ZEROS, WriteContext, to_lists
@@ -240,8 +241,10 @@ _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
     pl.GRU: write_recurrent,
     pl.L2Normalize: _l2_normalize,
     pl.LSTM: write_recurrent,
+    pl.MatMul: write_matmul,
     pl.MaxPool1D: _pool,
     pl.MaxPool2D: _pool,
+    pl.Parameter: write_parameter,
     pl.Pointwise: write_pointwise,
     pl.PReLU: _prelu,
     pl.Resize: _resize,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.exchange.codegen.weight_packing import fold_batch_norm
-from pellucid.exchange.litert import rearrange
+from pellucid.exchange.litert import rearrange, schema
 from pellucid.exchange.litert.pointwise import (
     write_clip,
     write_elu,
@@ -309,6 +309,31 @@ def _arithmetic(kind: str) -> Callable[[WriteContext], int]:
     return write
 
 
+def _matmul(context: WriteContext) -> int:
+    layer, rank = context.layer, max(map(len, context.shapes))
+    a, b = (_align(context, i, rank) for i in range(2))
+    if layer.scale != 1:
+        factor = context.add_constant("scale", np.asarray(layer.scale))
+        shape = (1,) * (rank - len(context.shapes[0])) + context.shapes[0]
+        a = context.add_operator("MUL", a, factor, part="scaled", shape=shape)
+    return context.add_operator(
+        "BATCH_MATMUL", a, b, adj_x=layer.transpose_a, adj_y=layer.transpose_b
+    )
+
+
+def _parameter(context: WriteContext) -> int:
+    """Stretch the array to as many examples as the input has."""
+    add, constant = context.add_operator, context.add_constant
+    (x,), whole = context.inputs, schema.TYPE_NUMBERS["int32"]
+    sizes = context.add_integers("SHAPE", x, part="sizes", out_type=whole)
+    begin, end, step = (constant(f"count_{i}", [n]) for i, n in enumerate((0, 1, 1)))
+    count = context.add_integers("STRIDED_SLICE", sizes, begin, end, step, part="count")
+    rest = constant("shape", list(context.shape))
+    shape = context.add_integers("CONCATENATION", count, rest, part="shape", axis=0)
+    value = constant("value", context.weights["value"][None])
+    return add("BROADCAST_TO", value, shape)
+
+
 def _align(context: WriteContext, i: int, rank: int) -> int:
     """Insert axes of length 1 behind the batch: LiteRT would align it otherwise."""
     x, own = context.inputs[i], context.shapes[i]
@@ -397,10 +422,12 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], int]] = {
     pl.HardSigmoid: write_hard_sigmoid,
     pl.LayerNorm: _layer_norm,
     pl.LocalResponseNorm: _local_response_norm,
+    pl.MatMul: _matmul,
     pl.MaxPool2D: _pool("MAX_POOL_2D"),
     pl.Maximum: _arithmetic("MAXIMUM"),
     pl.Multiply: _arithmetic("MUL"),
     pl.PadChannels: rearrange.write,
+    pl.Parameter: _parameter,
     pl.Permute: rearrange.write,
     pl.DepthToSpace: rearrange.write,
     pl.Pointwise: write_pointwise,

@@ -30,6 +30,7 @@ TYPES = {
     6: "bool",
     9: "int8",
 }
+TYPE_NUMBERS = {name: number for number, name in TYPES.items()}
 ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 SAME, VALID = 0, 1
 
@@ -76,6 +77,7 @@ KINDS: dict[str, Kind] = {
         ("filter_height", _INT),
         _ACTIVATION,
     ),
+    "BATCH_MATMUL": _kind(126, (1, 0), 101, ("adj_x", _BOOL), ("adj_y", _BOOL)),
     "BATCH_TO_SPACE_ND": Kind(37, (1, 2), 24),
     "BROADCAST_TO": Kind(130, (2, 0), 104),
     "CONCATENATION": _kind(2, (1, 2), 10, ("axis", _INT), _ACTIVATION),
@@ -150,7 +152,7 @@ KINDS: dict[str, Kind] = {
     ),
     "RSQRT": Kind(76, (1, 0)),
     "SELECT_V2": Kind(123, (1, 0), 98),
-    "SHAPE": Kind(77, (1, 1), 55),
+    "SHAPE": _kind(77, (1, 1), 55, ("out_type", _BYTE)),
     "SLICE": Kind(65, (1, 2), 48),
     "SOFTMAX": _kind(25, (1, 2), 9, ("beta", _FLOAT)),
     "SPACE_TO_BATCH_ND": Kind(38, (1, 2), 25),

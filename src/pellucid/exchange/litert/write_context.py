@@ -67,6 +67,24 @@ class WriteContext:
         )
         return made
 
+    def add_integers(self, kind: str, *inputs: int, part: str, **options: Any) -> int:
+        """Add an operator on sizes, whose value is int32."""
+        sizes = {"SHAPE": 1 + len(self.shapes[0]), "STRIDED_SLICE": 1}
+        count = sizes.get(kind, 1 + len(self.shape))
+        value = Value(name=f"{self.names[0]}_{part}", shape=(count,), dtype="int32")
+        value.is_any_batch = False
+        made = self.graph.add(value)
+        self.graph.operators.append(
+            Operator(
+                kind=kind,
+                inputs=inputs,
+                outputs=(made,),
+                options=options,
+                who=self.layer.who,
+            )
+        )
+        return made
+
     def add_constant(self, role: str, array: Array | list[Any]) -> int:
         """Add a constant: float32, or int32 where whole numbers are given."""
         whole = isinstance(array, list)

@@ -210,6 +210,42 @@ def _arithmetic(operator: str) -> Callable[[WriteContext], str]:
     return write
 
 
+def _matmul(context: WriteContext) -> str:
+    """Multiply with images brought to (N, H, W, C)."""
+    layer, builder, name = context.layer, context.builder, context.node.name
+    rank, sides = max(map(len, context.shapes)), []
+    flags = (layer.transpose_a, layer.transpose_b)
+    for i, (x, shape, flag) in enumerate(
+        zip(context.inputs, context.shapes, flags, strict=True)
+    ):
+        own = len(shape)
+        order = [0, *((2, 3, 1) if own == 3 else range(1, own + 1))]
+        if flag:
+            order[-2:] = order[-1], order[-2]
+        if order != sorted(order):
+            x = context.add_part("Transpose", [x], f"side_{i}", perm=order)
+        if own < rank:
+            axes = context.add_numbers(f"axes_{i}", range(1, 1 + rank - own))
+            x = context.add_part("Unsqueeze", [x, axes], f"input_{i}")
+        sides.append(x)
+    if layer.scale != 1:
+        factor = context.add_weight("scale", np.asarray(layer.scale, np.float32))
+        sides[0] = context.add_part("Mul", [sides[0], factor], "scaled")
+    if rank != 3:
+        return context.add_operator("MatMul", sides)
+    return builder.channels_first(context.add_part("MatMul", sides, "product"), name)
+
+
+def _parameter(context: WriteContext) -> str:
+    """Stretch the array to as many examples as the input has."""
+    value = context.weights["value"]
+    value = value.transpose(2, 0, 1) if value.ndim == 3 else value
+    count = context.add_part("Shape", context.inputs, "count", start=0, end=1)
+    rest = context.add_numbers("shape", value.shape)
+    shape = context.add_part("Concat", [count, rest], "whole", axis=0)
+    return context.add_operator("Expand", [context.add_weight("value", value), shape])
+
+
 def _align(context: WriteContext, i: int, rank: int) -> str:
     """Insert axes of length 1 behind the batch, channels where images have them."""
     x, own = context.inputs[i], len(context.shapes[i])
@@ -385,10 +421,12 @@ WRITERS: dict[type[Layer], Callable[[WriteContext], str]] = {
     pl.LSTM: write_recurrent,
     pl.LayerNorm: _layer_norm,
     pl.LocalResponseNorm: _local_response_norm,
+    pl.MatMul: _matmul,
     pl.MaxPool2D: lambda context: context.add_operator("MaxPool", **_window(context)),
     pl.Maximum: _arithmetic("Max"),
     pl.Multiply: _arithmetic("Mul"),
     pl.PadChannels: rearrange.pad_channels,
+    pl.Parameter: _parameter,
     pl.Permute: rearrange.permute,
     pl.Pointwise: write_pointwise,
     pl.ReLU6: write_clip,

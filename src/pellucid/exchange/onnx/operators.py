@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.graph import picking
+from pellucid.exchange.graph import picking, products
 from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
 from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
@@ -57,6 +57,8 @@ def _log(op: OperatorView) -> Tensor:
 
 
 def _gemm(op: OperatorView) -> Tensor:
+    if isinstance(op.inputs[0], np.ndarray) or isinstance(op.inputs[1], Tensor):
+        op.refuse("have a constant weight", "another value")
     op.only(transA=0)
     weight = _scaled(op.weight(1, 2), op.attribute("alpha", 1.0))
     weight = weight.T if op.attribute("transB", 0) else weight
@@ -77,11 +79,13 @@ def _scaled(array: Array, factor: float) -> Array:
 
 
 def _matmul(op: OperatorView) -> Tensor:
-    """MatMul with a constant behind the value, or before it: on the axes exchanged."""
-    if isinstance(op.inputs[0], np.ndarray):
-        weight = op.weight(0, 2).T
-        return op.builder.dense_before(op.ref, op.tensor(1), weight)
-    return op.builder.dense(op.ref, op.tensor(), op.weight(1, 2), None)
+    return products.matmul(op.builder, op.ref, op.inputs[0], op.inputs[1])
+
+
+def _einsum(op: OperatorView) -> Tensor:
+    equation = op.attribute("equation", b"")
+    text = equation.decode() if isinstance(equation, bytes) else str(equation)
+    return products.einsum(op.builder, op.ref, text, op.inputs)
 
 
 def _add(op: OperatorView) -> Result:
@@ -149,8 +153,11 @@ def _neg(op: OperatorView) -> Tensor:
 
 
 def _sum(op: OperatorView) -> Tensor:
-    tensors = [op.tensor(i) for i in range(len(op.inputs))]
-    return op.builder.add(op.ref, tensors)
+    tensors, constants = _split(op)
+    made = op.builder.add(op.ref, tensors)
+    for constant in constants:
+        made = op.builder.affine(op.ref.part("constant"), made, offset=constant)
+    return made
 
 
 def _limit(is_low: bool) -> Callable[[OperatorView], Tensor]:
@@ -309,6 +316,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "DepthToSpace": moves.depth_to_space,
     "Div": _div,
     "Dropout": _dropout,
+    "Einsum": _einsum,
     "Expand": _expand,
     "Flatten": _flatten,
     "Gemm": _gemm,

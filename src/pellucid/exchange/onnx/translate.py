@@ -17,7 +17,7 @@ from onnx import numpy_helper, shape_inference
 from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.ir import Graph, Operator
-from pellucid.exchange.graph.tensor import Array
+from pellucid.exchange.graph.tensor import BATCH, Array
 from pellucid.exchange.onnx.attributes import read_attributes, ref_of
 from pellucid.exchange.onnx.container import to_array
 from pellucid.exchange.onnx.folding import fold
@@ -198,6 +198,8 @@ class Translator:
                     data[name] = numpy_helper.from_array(array, name)
             elif value in self.types:
                 types[name] = self.types[value]
+        if node.op_type == "Concat":
+            _repeat_examples(types)
         if node.op_type == "Erfc" and node.input[0] in types:
             self._note(node.output[0], types[node.input[0]])  # tf2onnx's own
             return
@@ -251,6 +253,18 @@ class Translator:
         if index < len(inputs) and inputs[index]:
             return self.graph.number(inputs[index])
         return float(given[name]) if name in given else None
+
+
+def _repeat_examples(types: Mapping[str, onnx.TypeProto]) -> None:
+    """Give constants of one example the batch of the values beside them."""
+    firsts = [kind.tensor_type.shape.dim[0] for kind in types.values() if _rank(kind)]
+    if any(dim.dim_value == BATCH for dim in firsts):
+        for dim in firsts:
+            dim.dim_value = BATCH if dim.dim_value == 1 else dim.dim_value
+
+
+def _rank(kind: onnx.TypeProto) -> int:
+    return len(kind.tensor_type.shape.dim)
 
 
 _Translate = Callable[

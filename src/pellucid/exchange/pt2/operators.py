@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.graph import norms, picking, relayout, volumes
+from pellucid.exchange.graph import norms, picking, products, relayout, volumes
 from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
 from pellucid.exchange.graph.composing import compose
 from pellucid.exchange.graph.expansion import expand, tile
@@ -529,14 +529,48 @@ def _glu(op: OperatorView) -> Tensor:
 
 
 def _matmul(op: OperatorView) -> Tensor:
-    """A product with a constant matrix, behind the value or before it."""
     first = op.get("self", op.get("input"))
-    second = op.get("other", op.get("mat2"))
-    if isinstance(second, np.ndarray) and second.ndim == 2:
-        return op.builder.dense(op.ref, first, second, None)
-    if isinstance(first, np.ndarray) and first.ndim == 2 and isinstance(second, Tensor):
-        return op.builder.dense_before(op.ref, second, first.T)
-    op.refuse("have a constant matrix", "two values")
+    return products.matmul(op.builder, op.ref, first, op.get("other", op.get("mat2")))
+
+
+def _einsum(op: OperatorView) -> Tensor:
+    return products.einsum(op.builder, op.ref, op.get("equation"), op.get("tensors"))
+
+
+def _attention(op: OperatorView) -> Tensor:
+    """scaled_dot_product_attention, in inference."""
+    op.only(dropout_p=0.0, enable_gqa=False)
+    return products.attention(
+        op.builder,
+        op.ref,
+        (op.tensor("query"), op.tensor("key"), op.tensor("value")),
+        scale=op.get("scale"),
+        mask=op.get("attn_mask"),
+        is_causal=bool(op.get("is_causal", False)),
+    )
+
+
+def _addcmul(op: OperatorView) -> Tensor:
+    """self + value · tensor1 · tensor2."""
+    factors = [op.get("tensor1"), op.get("tensor2")]
+    alpha = float(op.get("value", 1))
+    values = [x for x in factors if isinstance(x, Tensor)]
+    given = [x for x in factors if not isinstance(x, Tensor)]
+    if not values:
+        op.refuse("multiply the network's value", "constants alone")
+    part = op.ref.part("product")
+    made = values[0]
+    if len(values) == 2:
+        made = multiply(op.builder, part, values)
+    scale = np.asarray(alpha, np.float32)
+    for constant in given:
+        scale = scale * _constant(op, constant)
+    if given or alpha != 1:
+        made = op.builder.affine(part, made, scale=scale)
+    other = op.get("self")
+    if isinstance(other, Tensor):
+        return op.builder.add(op.ref, [other, made])
+    return op.builder.affine(op.ref, made, offset=_constant(op, other))
 
 
 def _fill(op: OperatorView) -> Any:
@@ -712,16 +746,18 @@ def _reverse(op: OperatorView) -> Any:
     return part.T
 
 
-def _movedim(op: OperatorView) -> Tensor:
-    x = op.tensor("self")
-    rank = len(x.axes)
+def _movedim(op: OperatorView) -> Any:
+    part = op.get("self")
+    rank = part.ndim if isinstance(part, np.ndarray) else len(op.tensor("self").axes)
     source, target = (
         (value[0] if isinstance(value, list) else value) % rank
         for value in (op.get("source"), op.get("destination"))
     )
     order = [axis for axis in range(rank) if axis != source]
     order.insert(target, source)
-    return op.builder.transpose(op.ref, x, order)
+    if isinstance(part, np.ndarray):
+        return part.transpose(order)
+    return op.builder.transpose(op.ref, op.tensor("self"), order)
 
 
 def _pad(op: OperatorView) -> Tensor | _Surrounded | Squares:
@@ -943,7 +979,12 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "glu": _glu,
     "index": _index,
     "index_select": _index_select,
+    "bmm": _matmul,
     "matmul": _matmul,
+    "mm": _matmul,
+    "scaled_dot_product_attention": _attention,
+    "einsum": _einsum,
+    "addcmul": _addcmul,
     "ones_like": _fill,
     "rms_norm": _rms_norm,
     "roll": _roll,

@@ -15,6 +15,7 @@ from pellucid.explain.layers.geometry import (
     upsample2d,
     zero_pad2d,
 )
+from pellucid.explain.layers.matmul import matmul, parameter
 from pellucid.explain.layers.merge import (
     add,
     concat,
@@ -64,11 +65,13 @@ CALCULATIONS: dict[type[Layer], Callable[[ElementContext], Calculation]] = {
     pl.LSTM: recurrent,
     pl.LayerNorm: layer_norm,
     pl.LocalResponseNorm: local_response_norm,
+    pl.MatMul: matmul,
     pl.MaxPool2D: max_pool2d,
     pl.Maximum: maximum,
     pl.Multiply: multiply,
     pl.PReLU: prelu,
     pl.PadChannels: rearranged,
+    pl.Parameter: parameter,
     pl.Permute: rearranged,
     pl.Pointwise: activation,
     pl.Rescale: rescale,

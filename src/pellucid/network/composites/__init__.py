@@ -1,5 +1,6 @@
 """What is composed of layers: reductions, padding modes, adaptive pools, and others."""
 
+from pellucid.network.composites.attention import MultiHeadAttention
 from pellucid.network.composites.base import Composer, Composite
 from pellucid.network.composites.bidirectional import Bidirectional
 from pellucid.network.composites.padding import Pad1D, Pad2D
@@ -41,6 +42,7 @@ __all__ = [
     "DilatedMaxPool2D",
     "GlobalMaxPool1D",
     "MaxPool3D",
+    "MultiHeadAttention",
     "Pad1D",
     "Pad2D",
     "ReduceL1",

@@ -76,7 +76,7 @@ class Composite:
     def __call__(self, value: Value | Layer) -> Value:
         """Place the layers after a value and return the last one's output."""
         source = as_value(self.who, value)
-        made = self.compose(_Values(self.stem), source)
+        made = self.compose(Values(self.stem), source)
         if made is source:
             return source
         layer = made.layer
@@ -86,7 +86,7 @@ class Composite:
         return Value(layer, made.inputs, self.stem)
 
 
-class _Values:
+class Values:
     """Places layers as values that stand in no network yet."""
 
     def __init__(self, stem: str) -> None:

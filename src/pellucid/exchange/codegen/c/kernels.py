@@ -459,6 +459,42 @@ static void log_softmax(const float *x, float *y, int n, int c)
     **_arithmetic("maximum", "x[{i}] >= z[{j}] || x[{i}] != x[{i}] ? x[{i}] : z[{j}]"),
     **_arithmetic("multiply", "x[{i}] * z[{j}]"),
     **_arithmetic("subtract", "x[{i}] - z[{j}]"),
+    "matmul": """
+/* r * s products: y (n, m) = scale * a (n, k) * b (k, m); operands by steps of both
+   leading axes (0 where one matrix stands for all), of rows and of columns */
+static void matmul(const float *a, const float *b, float *y, int r, int s, int n,
+                   int k, int m, int a0, int a1, int ai, int ak,
+                   int b0, int b1, int bk, int bj, float scale)
+{
+    int u, v, i, j, t;
+    for (u = 0; u < r; u++)
+        for (v = 0; v < s; v++) {
+            const float *p = a + u * a0 + v * a1, *q = b + u * b0 + v * b1;
+            for (i = 0; i < n; i++, y += m)
+                if (bj == 1) {
+                    for (j = 0; j < m; j++) y[j] = 0.0f;
+                    for (t = 0; t < k; t++) {
+                        const float value = scale * p[i * ai + t * ak];
+                        const float *row = q + t * bk;
+                        for (j = 0; j < m; j++) y[j] += value * row[j];
+                    }
+                } else {
+                    for (j = 0; j < m; j++) {
+                        float sum = 0.0f;
+                        for (t = 0; t < k; t++)
+                            sum += p[i * ai + t * ak] * q[t * bk + j * bj];
+                        y[j] = scale * sum;
+                    }
+                }
+        }
+}
+""",
+    "constant": """
+static void constant(const float *value, float *y, int n)
+{
+    memcpy(y, value, (size_t)n * sizeof *y);
+}
+""",
     "stretch": """
 /* y (a, b, c, d) = x by steps: 0 where one element stands for all */
 static void stretch(const float *x, float *y, int a, int b, int c, int d,

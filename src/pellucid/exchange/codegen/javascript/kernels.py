@@ -333,6 +333,28 @@ function log_softmax(m, x, y, n, c) {
     **_arithmetic("maximum", "Math.max(m[x{i}], m[z{j}])"),
     **_arithmetic("multiply", "m[x{i}] * m[z{j}]"),
     **_arithmetic("subtract", "m[x{i}] - m[z{j}]"),
+    "matmul": """
+// r * s products: y (n, h) = scale * a (n, k) * b (k, h); operands by steps of both
+// leading axes (0 where one matrix stands for all), of rows and of columns
+function matmul(m, a, b, y, r, s, n, k, h, a0, a1, ai, ak, b0, b1, bk, bj, scale) {
+  for (let u = 0; u < r; u++)
+    for (let v = 0; v < s; v++) {
+      const p = a + u * a0 + v * a1, q = b + u * b0 + v * b1;
+      for (let i = 0; i < n; i++)
+        for (let j = 0; j < h; j++) {
+          let sum = 0;
+          for (let t = 0; t < k; t++)
+            sum += m[p + i * ai + t * ak] * m[q + t * bk + j * bj];
+          m[y++] = scale * sum;
+        }
+    }
+}
+""",
+    "constant": """
+function constant(m, W, value, y, n) {
+  for (let i = 0; i < n; i++) m[y + i] = W[value + i];
+}
+""",
     "stretch": """
 // y (a, b, c, d) = x by steps: 0 where one element stands for all
 function stretch(m, x, y, a, b, c, d, x0, x1, x2, x3) {
@@ -432,6 +454,7 @@ function upsample_bilinear(m, x, y, h, w, c, fh, fw) {
 CALLS = {"conv": {"store"}, "dense": {"store"}, "gelu": {"erf"}}
 #: kernels that read weights
 WITH_WEIGHTS = {
+    "constant",
     "conv",
     "conv_grouped",
     "conv_transpose",

@@ -1,0 +1,137 @@
+"""Products of values: matrices, sums over named axes, attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph.tensor import BATCH, Tensor
+
+if TYPE_CHECKING:
+    from pellucid.exchange.graph.network_builder import NetworkBuilder
+
+#: stands for −∞ in masks: far below every score, so that its exponential is 0
+LOWEST = -1e30
+
+
+def matmul(
+    builder: NetworkBuilder, ref: OperatorRef, first: Any, second: Any
+) -> Tensor:
+    """Multiply values, or a value and a constant, as NumPy's matmul does."""
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return builder.matmul(ref, first, second)
+    sides = first, second
+    if isinstance(second, np.ndarray) and second.ndim == 2:
+        return builder.dense(ref, first, second, None)
+    if isinstance(first, np.ndarray) and first.ndim == 2:
+        return builder.dense_before(ref, second, first.T)
+    value = first if isinstance(first, Tensor) else second
+    if not isinstance(value, Tensor):
+        ref.refuse("multiply the network's value", "constants alone")
+    made = [
+        side if isinstance(side, Tensor) else _constant(builder, ref, value, side)
+        for side in sides
+    ]
+    return builder.matmul(ref, *made)
+
+
+def _constant(
+    builder: NetworkBuilder, ref: OperatorRef, x: Tensor, array: Any
+) -> Tensor:
+    """Return constant matrices, one for all examples, as a value."""
+    rank = len(x.axes)
+    if not isinstance(array, np.ndarray) or not 2 < array.ndim <= rank:
+        ref.refuse("multiply by constant matrices", f"{np.shape(array)}")
+    wide = array.reshape((1,) * (rank - array.ndim) + array.shape)
+    if len(wide) > 1 and (wide == wide[:1]).all():
+        wide = wide[:1]
+    if x.axes[0] != 0 or x.joined != (0,) or len(wide) != 1:
+        ref.refuse("multiply by matrices of one example", f"{array.shape}")
+    return builder.parameter(ref.part("constant"), x, wide[0].astype(np.float32))
+
+
+def einsum(
+    builder: NetworkBuilder, ref: OperatorRef, equation: str, values: Sequence[Any]
+) -> Tensor:
+    """Sum products of two values over the axes that the equation leaves out."""
+    text = equation.replace(" ", "")
+    sides, arrow, out = text.partition("->")
+    labels = sides.split(",")
+    if not arrow:
+        once = [c for c in sorted(set(sides)) if c != "," and sides.count(c) == 1]
+        out = "".join(once)
+    used = [*labels, out]
+    is_plain = "." not in text and all(len(set(part)) == len(part) for part in used)
+    if len(values) != 2 or len(labels) != 2 or not is_plain:
+        ref.refuse("combine two values by distinct letters", equation)
+    if isinstance(values[0], np.ndarray):
+        values, labels = values[::-1], labels[::-1]
+    (x, y), (a, b) = values, labels
+    ranks = [len(v.axes) if isinstance(v, Tensor) else np.ndim(v) for v in (x, y)]
+    if not isinstance(x, Tensor) or ranks != [len(a), len(b)]:
+        ref.refuse("name the axes of the network's values", equation)
+    both = [c for c in a if c in b and c in out]
+    inner = [c for c in a if c in b and c not in out]
+    rows = [c for c in a if c not in b]
+    columns = [c for c in b if c not in a]
+    if not set(rows + columns) <= set(out) or set(out) - set(a + b):
+        ref.refuse("sum over axes of both values alone", equation)
+    sizes = dict(zip(a, x.foreign_shape, strict=True))
+    shape_y = y.foreign_shape if isinstance(y, Tensor) else y.shape
+    sizes |= {c: n for c, n in zip(b, shape_y, strict=True) if c in columns}
+
+    def count(letters: Sequence[str]) -> int:
+        return prod(sizes[c] for c in letters)
+
+    lead = [sizes[c] for c in both]
+    order = [a.index(c) for c in (*both, *rows, *inner)]
+    first = builder.transpose(ref, x, order)
+    first = builder.reshape(ref.part("rows"), first, [*lead, count(rows), count(inner)])
+    turn = [b.index(c) for c in (*both, *inner, *columns)]
+    to = [count(inner), count(columns)]
+    if isinstance(y, Tensor):
+        second: Any = builder.transpose(ref, y, turn)
+        second = builder.reshape(ref.part("columns"), second, [*lead, *to])
+    else:
+        own = [1 if n == BATCH else n for n in lead]
+        second = y.transpose(turn).reshape([*own, *to] if both else to)
+    made = matmul(builder, ref, first, second)
+    whole = [*both, *rows, *columns]
+    made = builder.reshape(ref.part("axes"), made, [sizes[c] for c in whole])
+    return builder.transpose(ref, made, [whole.index(c) for c in out])
+
+
+def attention(
+    builder: NetworkBuilder,
+    ref: OperatorRef,
+    values: tuple[Tensor, Tensor, Tensor],
+    *,
+    scale: float | None = None,
+    mask: Any = None,
+    is_causal: bool = False,
+) -> Tensor:
+    """Add ``softmax(scale · q · kᵀ + mask) · v`` over the last two axes of each.
+
+    ``scale`` is 1 / √d unless given. A mask of booleans keeps where it is true.
+    """
+    query, key, value = values
+    size, rank = query.foreign_shape[-1], len(key.axes)
+    factor = size**-0.5 if scale is None else scale
+    order = [*range(rank - 2), rank - 1, rank - 2]
+    turned = builder.transpose(ref, key, order)
+    scores = builder.matmul(ref.part("scores"), query, turned, factor)
+    if is_causal:
+        sizes = scores.foreign_shape[-2:]
+        mask = np.tri(*sizes, dtype=bool)
+    if isinstance(mask, Tensor):
+        scores = builder.add(ref.part("mask"), [scores, mask])
+    elif mask is not None:
+        offset = np.where(mask, 0.0, LOWEST) if mask.dtype == bool else mask
+        offset = np.maximum(offset, LOWEST).astype(np.float32)
+        scores = builder.affine(ref.part("mask"), scores, offset=offset)
+    weights = builder.softmax(ref.part("softmax"), scores, -1)
+    return builder.matmul(ref, weights, value)
