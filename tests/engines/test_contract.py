@@ -15,8 +15,7 @@ from pellucid.engines.state import initial_state
 from pellucid.errors import EngineError
 from pellucid.network import Network, Sequential
 from pellucid.network import layers as pl
-from pellucid.network.composites import Bidirectional
-from pellucid.network.composites import MultiHeadAttention
+from pellucid.network.composites import Bidirectional, MultiHeadAttention
 from pellucid.network.initializers import Normal
 
 pytestmark = pytest.mark.sweep(every=3, engines=("jax", "tensorflow"))
@@ -95,7 +94,7 @@ def attention() -> Network:
     x = pl.Concat(axis=0)(token, entry)
     x = pl.Add()(x, pl.Parameter((6, 6), Normal(0.5))(x))
     y = MultiHeadAttention(2)(pl.LayerNorm()(x))
-    z = MultiHeadAttention(3, head_size=2, units=4)(y, entry)
+    z = MultiHeadAttention(3, head_size=2, units=4, bias=False)(y, entry)
     image = pl.Reshape((2, 3, 4))(z)
     return Network(
         inputs=entry,

@@ -25,6 +25,7 @@ NOT_IN_KERAS = {
 
 #: what Keras has no layer for, and is written by others that do the same
 REWRITTEN = {
+    "attention",
     "channel_shuffle",
     "composed",
     "depth_to_space",

@@ -341,7 +341,7 @@ CONSTANTS = {
     ("nodes", "said"),
     [
         ([*MOMENTS, *steps(("Div", "xr", "y"))], "must read values that exist"),
-        (steps(("Reshape", ["x", "rows"], "y")), "keep the batch as its first axis"),
+        (steps(("Reshape", ["x", "rows"], "y")), "the batch as one of its axes"),
     ],
 )
 def test_what_moves_the_batch_is_refused(nodes, said, tmp_path):

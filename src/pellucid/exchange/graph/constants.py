@@ -55,7 +55,7 @@ def affine(
     left = [step for step in steps if step[1] is not None]
     for i, (layer, constant, role) in enumerate(left):
         if constant is not None:
-            value = builder.parameter(ref.part(role), x, _own(ref, x, constant))
+            value = builder.parameter(ref.part(role), x.node, _own(ref, x, constant))
             given = ref if i == len(left) - 1 else ref.part("scaled")
             made = builder.layer(given, layer, [x, value], axes=x.axes, joined=x.joined)
             x = made

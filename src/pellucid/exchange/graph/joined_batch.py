@@ -36,7 +36,7 @@ class Joint:
         return join(replace(made, axes=tuple(axes)), self.axis, self.count)
 
 
-def take_apart(x: Tensor) -> Tensor:
+def split_axes(x: Tensor) -> Tensor:
     """Return the value with every axis by itself; the batch may be anywhere."""
     axes: list[int | None] = []
     for axis in x.axes:
@@ -54,7 +54,7 @@ def join(x: Tensor, axis: int, count: int) -> Tensor:
 def batch_first(x: Tensor) -> tuple[Tensor, Joint]:
     """Return the value with its batch by itself in front, and how that is undone."""
     axis, place = x.axes.index(0), x.joined.index(0)
-    apart = take_apart(x)
+    apart = split_axes(x)
     axes = list(apart.axes)
     batch = axes.pop(axis + place)
     joint = Joint(axis, place, len(x.joined))

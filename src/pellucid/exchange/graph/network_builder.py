@@ -22,7 +22,7 @@ from pellucid.exchange.graph.joined_batch import (
     as_examples,
     batch_first,
     find_batch,
-    take_apart,
+    split_axes,
 )
 from pellucid.exchange.graph.shared_weights import ReorderedRows, share_weights
 from pellucid.exchange.graph.tensor import (
@@ -430,7 +430,7 @@ class NetworkBuilder:
                 "multiply matrices of the same examples",
                 f"{relayout.show(first)} and {relayout.show(second)}",
             )
-        layer = pl.MatMul(*flags, scale)
+        layer = pl.MatMul(flags[0], flags[1], scale)
         try:
             shape = layer.output_shape(*(x.shape for x in sides))
         except NetworkError as error:
@@ -439,11 +439,13 @@ class NetworkBuilder:
         widest = max(joints, key=lambda pair: pair[1].axis + pair[0])[1]
         return widest.undo(self.layer(ref, layer, sides, axes=axes))
 
-    def parameter(self, ref: OperatorRef, x: Tensor, value: Array) -> Tensor:
-        """Return an array of the file as a value of x's examples; one axis or more."""
-        layer = pl.Parameter(value.shape, trainable=False)
+    def parameter(
+        self, ref: OperatorRef, node: str, value: Array, *, trainable: bool = False
+    ) -> Tensor:
+        """Return an array of the file as a value of a node's examples."""
+        layer = pl.Parameter(value.shape, trainable=trainable)
         plain = tuple(range(value.ndim + 1))
-        given = replace(x, joined=(0,))  # of which elements do not matter
+        given = Tensor(node, (), ())  # whose elements do not matter
         return self.layer(ref, layer, [given], {"value": value}, axes=plain)
 
     def dense_before(self, ref: OperatorRef, x: Tensor, weight: Array) -> Tensor:
@@ -810,7 +812,7 @@ class NetworkBuilder:
     def reshape(self, ref: OperatorRef, x: Tensor, shape: Sequence[int]) -> Tensor:
         """Add or drop axes of length 1, or flatten; ``shape`` has `BATCH` for N."""
         old = x.foreign_shape
-        apart = take_apart(x).foreign_shape
+        apart = split_axes(x).foreign_shape
         new = _resolved(ref, old, self._with_batch(apart, [int(n) for n in shape]))
         if new == old:
             return x

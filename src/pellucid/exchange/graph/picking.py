@@ -104,5 +104,7 @@ def _as_value(
         ref.refuse("join constants of one example", f"shape={array.shape}")
     own = [axis or 0 for axis in model.axes]
     placed = array.take([0], axis=at).transpose(np.argsort(own))[0]
-    made = builder.parameter(ref.part("constant"), model, placed.astype(np.float32))
+    made = builder.parameter(
+        ref.part("constant"), model.node, placed.astype(np.float32)
+    )
     return replace(made, axes=model.axes)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.tensor import BATCH, Tensor
+from pellucid.network import layers as pl
 
 if TYPE_CHECKING:
     from pellucid.exchange.graph.network_builder import NetworkBuilder
@@ -32,11 +33,11 @@ def matmul(
     value = first if isinstance(first, Tensor) else second
     if not isinstance(value, Tensor):
         ref.refuse("multiply the network's value", "constants alone")
-    made = [
+    a, b = (
         side if isinstance(side, Tensor) else _constant(builder, ref, value, side)
         for side in sides
-    ]
-    return builder.matmul(ref, *made)
+    )
+    return builder.matmul(ref, a, b)
 
 
 def _constant(
@@ -51,7 +52,7 @@ def _constant(
         wide = wide[:1]
     if x.axes[0] != 0 or x.joined != (0,) or len(wide) != 1:
         ref.refuse("multiply by matrices of one example", f"{array.shape}")
-    return builder.parameter(ref.part("constant"), x, wide[0].astype(np.float32))
+    return builder.parameter(ref.part("constant"), x.node, wide[0].astype(np.float32))
 
 
 def einsum(
@@ -105,6 +106,30 @@ def einsum(
     return builder.transpose(ref, made, [whole.index(c) for c in out])
 
 
+def contract(
+    builder: NetworkBuilder,
+    ref: OperatorRef,
+    pair: tuple[Tensor, Tensor],
+    axes: tuple[int, int],
+) -> Tensor:
+    """Sum products over an axis of each value: (N, axes of one, axes of the other)."""
+    sides, rest = [], []
+    for x, axis, is_first in zip(pair, axes, (True, False), strict=True):
+        rank = len(x.axes)
+        if axis % rank == 0:
+            ref.refuse("sum over another axis than the batch", f"axes={axes}")
+        shape, axis = x.foreign_shape, axis % rank
+        others = [j for j in range(1, rank) if j != axis]
+        order = [0, *others, axis] if is_first else [0, axis, *others]
+        count = prod(shape[j] for j in others)
+        to = (count, shape[axis]) if is_first else (shape[axis], count)
+        turned = builder.transpose(ref, x, order)
+        sides.append(builder.reshape(ref.part("matrix"), turned, [BATCH, *to]))
+        rest += [shape[j] for j in others]
+    made = builder.matmul(ref, sides[0], sides[1])
+    return builder.reshape(ref.part("axes"), made, [BATCH, *(rest or [1])])
+
+
 def attention(
     builder: NetworkBuilder,
     ref: OperatorRef,
@@ -113,6 +138,7 @@ def attention(
     scale: float | None = None,
     mask: Any = None,
     is_causal: bool = False,
+    dropout: float = 0.0,
 ) -> Tensor:
     """Add ``softmax(scale · q · kᵀ + mask) · v`` over the last two axes of each.
 
@@ -134,4 +160,7 @@ def attention(
         offset = np.maximum(offset, LOWEST).astype(np.float32)
         scores = builder.affine(ref.part("mask"), scores, offset=offset)
     weights = builder.softmax(ref.part("softmax"), scores, -1)
+    if dropout:
+        layer = pl.Dropout(dropout)
+        weights = builder.elementwise(ref.part("dropout"), weights, layer)
     return builder.matmul(ref, weights, value)

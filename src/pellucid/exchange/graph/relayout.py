@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.composing import compose
-from pellucid.exchange.graph.joined_batch import join, split_shape, take_apart
+from pellucid.exchange.graph.joined_batch import join, split_axes, split_shape
 from pellucid.exchange.graph.tensor import BATCH, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.composites import Composer
@@ -156,7 +156,7 @@ def reshape(builder: NetworkBuilder, ref: OperatorRef, x: Tensor, new: Shape) ->
     Where axes are only split or joined that lie beside each other in the node, too,
     the node's own axes are reshaped; else elements are brought into the file's order.
     """
-    x = take_apart(in_order(builder, ref, x))
+    x = split_axes(in_order(builder, ref, x))
     shown = f"{show(x)} to {_shown(new)}"
     wanted, axis, count = split_shape(ref, x.foreign_shape, new, shown)
     return join(_reshape(builder, ref, x, wanted), axis, count)
@@ -173,8 +173,8 @@ def _reshape(
         ([j for j in order if j < at], new[:to]),
         ([j for j in order if j > at], new[to + 1 :]),
     ):
-        pairs = [(j, foreign[j]) for j in old]
-        groups += _groups(pairs, [n for n in sizes if n > 1])
+        lengths = [(j, foreign[j]) for j in old]
+        groups += _groups(lengths, [n for n in sizes if n > 1])
     rest = (*new[:to], *new[to + 1 :])
     own_groups = [
         (sorted(axis for axis in (x.axes[j] for j in old) if axis is not None), old, to)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import OperatorRef
+from pellucid.exchange.graph import products
 from pellucid.exchange.graph.network_builder import NetworkBuilder
 from pellucid.exchange.graph.partial_function import Partial, finish
 from pellucid.exchange.graph.tensor import LAST, Tensor
@@ -118,7 +119,8 @@ def _run(
     ref = OperatorRef(entry.kind, entry.name)
     sources = sources_of(call)
     combines = entry.kind in _OF_TWO and len({_base(values[s]) for s in sources}) == 2
-    if entry.is_operation and not combines:
+    is_product = entry.is_operation and entry.kind in ("Einsum", "Matmul")
+    if entry.is_operation and not combines and not is_product:
         given = [values[a] if isinstance(a, Source) else a for a in call]
         return [read_operation(ref, entry.config, given)]
     for source in sources:
@@ -127,6 +129,11 @@ def _run(
     inputs = [finish(builder, ref, values[source]) for source in sources]
     if entry.inner is not None:
         return _run_inner(builder, ref, entry.inner, inputs, version)
+    if is_product and entry.kind == "Matmul":
+        return [products.matmul(builder, ref, *_aligned(ref, inputs))]
+    if is_product:
+        equation = str(entry.config.get("subscripts", ""))
+        return [products.einsum(builder, ref, equation, inputs)]
     if entry.is_operation:
         return [builder.arithmetic(ref, _OF_TWO[entry.kind](), inputs)]
     reader = READERS.get(entry.kind)
@@ -144,6 +151,12 @@ def _run(
     )
     op.check_type()
     return [activation(op, reader(op))]
+
+
+def _aligned(ref: OperatorRef, inputs: list[Tensor]) -> list[Tensor]:
+    if len(inputs) != 2:
+        ref.refuse("multiply two tensors", f"{len(inputs)}")
+    return inputs
 
 
 def _run_inner(

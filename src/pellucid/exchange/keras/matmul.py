@@ -14,7 +14,7 @@ def write_matmul(context: WriteContext) -> None:
     """Write the operation, its operands permuted and stretched by layers before it."""
     layer, rank = context.layer, max(map(len, context.shapes))
     sources, flags = context.inputs, (layer.transpose_a, layer.transpose_b)
-    sides = []
+    sides: list[Source] = []
     for i, (source, shape, flag) in enumerate(
         zip(sources, context.shapes, flags, strict=True)
     ):

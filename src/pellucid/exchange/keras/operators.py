@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.resizing import add_resize
 from pellucid.exchange.graph.tensor import Tensor
-from pellucid.exchange.keras import recurrent
+from pellucid.exchange.keras import attention, recurrent
 from pellucid.exchange.keras.operator_view import OperatorView
 from pellucid.exchange.keras.pointwise import NAMES
 from pellucid.network import layers as pl
@@ -238,8 +238,13 @@ def _reshape(op: OperatorView) -> Tensor:
     x, sizes = op.inputs[0], tuple(int(n) for n in op.get("target_shape", ()))
     if len(sizes) == 1:
         return op.builder.flatten(op.ref, x)
-    axes = tuple(range(len(sizes) + 1))
-    return op.builder.layer(op.ref, pl.Reshape(sizes), [x], axes=axes)
+    axes, builder = tuple(range(len(sizes) + 1)), op.builder
+    node = builder.nodes[x.node]
+    if isinstance(node.layer, pl.Parameter) and op.is_sole_reader:
+        value = builder.weights[f"{x.node}.value"].reshape(sizes)
+        how = {"trainable": node.layer.trainable}
+        return builder.parameter(op.ref, node.inputs[0], value, **how)
+    return builder.layer(op.ref, pl.Reshape(sizes), [x], axes=axes)
 
 
 def _sides(op: OperatorView, key: str) -> Any:
@@ -440,6 +445,7 @@ IN_TRAINING_ALONE = (
 READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     **dict.fromkeys(IN_TRAINING_ALONE, _same),
     "Activation": _same,
+    "Attention": attention.attention,
     "Add": _arithmetic(pl.Add),
     "AveragePooling2D": _pool(pl.AvgPool2D),
     "BatchNormalization": _batch_norm,
@@ -449,8 +455,11 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "Cropping2D": _crop,
     "Dense": _dense,
     "DepthwiseConv2D": _depthwise,
+    "Dot": attention.dot,
     "Dropout": _dropout,
     "ELU": _elu,
+    "EinsumDense": attention.einsum_dense,
+    "Embedding": attention.embedding,
     "Flatten": _flatten,
     "GlobalAveragePooling2D": _global_average,
     "Identity": _same,
@@ -460,6 +469,7 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "LeakyReLU": _leaky_relu,
     "MaxPooling2D": _pool(pl.MaxPool2D),
     "Maximum": _arithmetic(pl.Maximum),
+    "MultiHeadAttention": attention.multi_head_attention,
     "Multiply": _arithmetic(pl.Multiply),
     "PReLU": _prelu,
     "Permute": _permute,

@@ -106,6 +106,8 @@ def read_operation(
         If it is none of one tensor and numbers.
     """
     given = [float(a) if isinstance(a, int | float) else a for a in arguments]
+    if ref.operator == "ZerosLike":
+        return extend(ref, "multiply", [*given, 0.0])
     if ref.operator == "Clip":
         given += [config.get("x_min"), config.get("x_max")]
         if not all(isinstance(limit, int | float) for limit in given[1:]):

@@ -23,7 +23,15 @@ from pellucid.exchange.keras.topology import Topology
 Array = npt.NDArray[Any]
 _TIME_LIMIT_S = 20
 #: groups of a layer's arrays: its own, and those of layers that it holds
-PLACES = ("", "cell", "forward_layer/cell", "backward_layer/cell", "layer")
+PLACES = (
+    "",
+    "cell",
+    "forward_layer/cell",
+    "backward_layer/cell",
+    "layer",
+    *(f"{word}_dense" for word in ("query", "key", "value", "output")),
+    *(f"_{word}_dense" for word in ("query", "key", "value", "output")),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,10 @@ from pellucid.exchange.keras.entry import Call, Entry, Source, sources_of
 from pellucid.network.layers import Shape
 
 MODELS = ("Functional", "Model", "Sequential")
+#: what attention is called on, and how
+_ARGUMENTS = ("query", "value", "key")
+_OPERATIONS = ("Einsum", "Matmul", "ZerosLike")
+_FLAGS = ("attention_mask", "return_attention_scores", "use_causal_mask")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +131,13 @@ def _entry(layer: dict[str, Any], calls: list[Call]) -> Entry:
 def _find_module(layer: dict[str, Any]) -> str:
     """Return where a layer comes from; an .h5 does not say it.
 
-    There an operation of `keras.ops` is told by the numbers that it takes.
+    There an operation of `keras.ops` is told by the numbers that it takes, or by a
+    name that no layer has.
     """
     if layer.get("module"):
         return str(layer["module"])
+    if layer["class_name"] in _OPERATIONS:
+        return "keras.ops.numpy"
     calls = layer.get("inbound_nodes") or ()
     given = [a for call in calls if isinstance(call, dict) for a in call["args"]]
     return "keras.ops.numpy" if any(map(_is_number, given)) else "keras.layers"
@@ -155,7 +162,10 @@ def _read_calls(layer: dict[str, Any]) -> list[Call]:
     for call in layer["inbound_nodes"]:
         if isinstance(call, dict):
             named = call.get("kwargs") or {}
-            found = _find_histories([call["args"], named.get("inputs")])
+            given = [named.get(key) for key in ("inputs", *_ARGUMENTS)]
+            found = _find_histories([call["args"], *given])
+            flags = {key: value for key, value in named.items() if key in _FLAGS}
+            layer["config"] |= {key: value for key, value in flags.items() if value}
         else:
             found = [reference[:3] for reference in call]
         calls.append(tuple(_source(ref, history) for history in found))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.exchange.errors import OperatorRef
-from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph import picking, products, relayout
 from pellucid.exchange.graph.arithmetic import divide, extreme, multiply, power
 from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.resizing import add_resize
@@ -238,9 +238,31 @@ def _negate(op: OperatorView) -> Tensor:
     return op.builder.affine(op.ref, op.tensor(), scale=minus)
 
 
-def _concat(op: OperatorView) -> Tensor:
+def _concat(op: OperatorView) -> Any:
+    """Join values and constants, or the parts of a shape."""
+    axis = op.options["axis"]
+    arrays = [value for value in op.values if isinstance(value, np.ndarray)]
+    if len(arrays) == len(op.values) and all(a.dtype.kind in "iu" for a in arrays):
+        return np.concatenate([a.astype(np.int64) for a in arrays], axis)
+    if arrays:
+        return picking.join(op.builder, op.ref, op.values, axis)
     tensors = [op.tensor(i) for i in range(len(op.values))]
-    return op.builder.concat(op.ref, tensors, op.options["axis"])
+    return op.builder.concat(op.ref, tensors, axis)
+
+
+def _matmul(op: OperatorView) -> Tensor:
+    """BATCH_MATMUL: of values, or of a value and a constant."""
+    sides = []
+    for value, flag in zip(op.values, ("adj_x", "adj_y"), strict=True):
+        is_value = isinstance(value, Tensor)
+        rank = len(value.axes) if is_value else np.ndim(value)
+        order = [*range(rank - 2), rank - 1, rank - 2]
+        if op.options.get(flag) and is_value:
+            value = op.builder.transpose(op.ref, value, order)
+        elif op.options.get(flag):
+            value = np.transpose(value, order)
+        sides.append(value)
+    return products.matmul(op.builder, op.ref, *sides)
 
 
 def _sides(op: OperatorView) -> list[tuple[int, int]]:
@@ -275,8 +297,11 @@ def _tile(op: OperatorView) -> Tensor:
     return tile(op.builder, op.ref, op.tensor(), op.whole(1))
 
 
-def _broadcast(op: OperatorView) -> Tensor:
-    shape = op.whole(1)
+def _broadcast(op: OperatorView) -> Any:
+    shape, value = op.whole(1), op.values[0]
+    if isinstance(value, np.ndarray):  # of one example, which stands for all
+        sizes = [1 if n in (BATCH, op.builder.batch) else n for n in shape[:1]]
+        return np.broadcast_to(value, (*sizes, *shape[1:]))
     return expand(op.builder, op.ref, op.tensor(), shape, readers=(), stretching=())
 
 
@@ -289,7 +314,18 @@ def _slice(op: OperatorView) -> Any:
         op.only(ellipsis_mask=0, new_axis_mask=0)
         if isinstance(value, np.ndarray):
             return _slice_shape(op, value, begin, end)
-        op.only(shrink_axis_mask=0)
+        shrunk = op.options.get("shrink_axis_mask", 0)
+        if shrunk:
+            op.options["shrink_axis_mask"] = 0
+            dropped = [i for i in range(len(begin)) if shrunk >> i & 1]
+            op.options["begin_mask"] &= ~shrunk
+            op.options["end_mask"] &= ~shrunk
+            ends = [
+                (b + 1 or 2**31 - 1) if i in dropped else e
+                for i, (b, e) in _enumerate(zip(begin, end, strict=True))
+            ]
+            op.values[2] = np.asarray(ends)
+            return op.builder.squeeze(op.ref, _slice(op), dropped)
         steps = op.whole(3)
     x = op.tensor()
     rank = len(x.axes)
@@ -472,6 +508,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "ADD": _arithmetic,
     "AVERAGE_POOL_2D": _pool(pl.AvgPool2D),
     "BROADCAST_TO": _broadcast,
+    "BATCH_MATMUL": _matmul,
     "BATCH_TO_SPACE_ND": _gather,
     "CONCATENATION": _concat,
     "CONV_2D": _conv,

@@ -177,6 +177,12 @@ def _matmul(low: GraphLowerer, node: Node) -> int:
     return _fused(low, node, "FULLY_CONNECTED", inputs, {"weights_format": 0})
 
 
+def _batch_matmul(low: GraphLowerer, node: Node) -> int:
+    inputs = [low.place(node, 0), low.place(node, 1)]
+    flags = {name: bool(node.attributes.get(name)) for name in ("adj_x", "adj_y")}
+    return low.emit(node, "BATCH_MATMUL", inputs, **flags)
+
+
 def _fused(
     low: GraphLowerer, node: Node, kind: str, inputs: list[int], options: dict[str, Any]
 ) -> int:
@@ -294,6 +300,8 @@ def _leaky(low: GraphLowerer, node: Node) -> int:
 _LOWER: dict[str, Callable[[GraphLowerer, Node], int]] = {
     "AddN": _sum,
     "AvgPool": _pool("AVERAGE_POOL_2D"),
+    "BatchMatMul": _batch_matmul,
+    "BatchMatMulV2": _batch_matmul,
     "ConcatV2": _concat,
     "Conv2D": _conv,
     "DepthwiseConv2dNative": _depthwise,

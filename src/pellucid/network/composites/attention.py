@@ -176,6 +176,7 @@ class MultiHeadAttention(Composite):
         Parameters
         ----------
         composer : Composer
+            Places the layers.
         given : list of values
             As the composite is called on.
 
@@ -183,6 +184,11 @@ class MultiHeadAttention(Composite):
         -------
         value
             The output of the last projection.
+
+        Raises
+        ------
+        ShapeError
+            If they are no tokens, or channels cannot be shared among the heads.
         """
         for value in given:
             shape = composer.shape(value)

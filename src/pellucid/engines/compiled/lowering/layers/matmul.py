@@ -86,15 +86,19 @@ def _add_product(
     is_summed = lead != (1,) * (len(lead) + 2 - len(y.shape)) + y.shape[:-2]
     if is_summed and not accumulate:
         low.clear(y.value, node.name)
+    (rows, inner), (_, columns) = a.size, b.size
     spec = Product(
         lead,
-        *a.size,
-        b.size[1],
-        *(_matrices(operand, lead) for operand in operands),
-        a.is_transposed,
-        b.is_transposed,
-        scale,
-        accumulate or is_summed,
+        rows,
+        inner,
+        columns,
+        a=_matrices(a, lead),
+        b=_matrices(b, lead),
+        y=_matrices(y, lead),
+        transpose_a=a.is_transposed,
+        transpose_b=b.is_transposed,
+        scale=scale,
+        accumulate=accumulate or is_summed,
     )
     scratch = low.workspace(max(kernels.scratch_size(spec, low.target.lanes), 1))
     low.step(
