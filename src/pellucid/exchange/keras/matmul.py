@@ -43,8 +43,13 @@ def write_parameter(context: WriteContext) -> None:
     name, size = context.node.name, prod(context.shapes[0])
     add, value = context.add_layer, context.weights["value"]
     add("Reshape", name=f"{name}_column", shape=(size, 1), target_shape=[size, 1])
-    how = {"data_format": "channels_last", "keepdims": False}
-    add("GlobalAveragePooling1D", name=f"{name}_count", shape=(1,), **how)
+    add(
+        "GlobalAveragePooling1D",
+        name=f"{name}_count",
+        shape=(1,),
+        data_format="channels_last",
+        keepdims=False,
+    )
     _add_operation(context, "ZerosLike", f"{name}_index", (1,))
     add(
         "Embedding",
