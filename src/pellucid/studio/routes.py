@@ -20,6 +20,7 @@ from pellucid.serving.http import read_rest
 from pellucid.studio import engine_comparison, images, inspection, network_editor
 from pellucid.studio.events import stream_events
 from pellucid.studio.live_training import TrainingRequest, usual
+from pellucid.studio.playground import PRESETS, Settings, experiment
 from pellucid.studio.schemas import (
     ComparisonRequest,
     ElementGradientRequest,
@@ -54,7 +55,18 @@ def router(studio: Studio) -> APIRouter:
     _add_training(routes, studio)
     _add_building(routes, studio.bench)
     _add_comparing(routes, studio.bench)
+    _add_playground(routes)
     return routes
+
+
+def _add_playground(routes: APIRouter) -> None:
+    @routes.get("/studio/presets")
+    async def presets() -> list[dict[str, Any]]:
+        return [preset.to_json() for preset in PRESETS.values()]
+
+    @routes.post("/studio/experiment")
+    async def run_experiment(body: Settings) -> dict[str, Any]:
+        return await asyncio.to_thread(experiment, body)
 
 
 def _add_drawing(routes: APIRouter, studio: Studio) -> None:

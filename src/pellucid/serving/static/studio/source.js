@@ -38,7 +38,7 @@ const send = (path, bytes) => ask(`/studio/${path}`, {
 
 export const source = {
   /** The views that have something to show; others are left out of the page. */
-  views: ["draw", "walk", "inside", "train", "build", "compare"],
+  views: ["draw", "walk", "inside", "play", "train", "build", "compare"],
 
   /** What an answer's time has in it. */
   way: "including the network round trip",
@@ -63,6 +63,10 @@ export const source = {
 
   /** {image, label?}: one example through the network, its loss, and back. */
   walk: (question) => post("walk", question),
+
+  /** Experiments on points in a plane: each preset's two runs; what happens in one. */
+  presets: () => get("presets"),
+  experiment: (settings) => post("experiment", settings),
 
   choices: () => get("choices"),
   train: (wish) => post("training", wish),
