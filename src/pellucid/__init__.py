@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from pellucid.model import Model, load
     from pellucid.model.rate_finder import RateSearch, find_learning_rate
+    from pellucid.model.whitening import whiten
     from pellucid.network import (
         Network,
         Node,
@@ -179,6 +180,7 @@ if TYPE_CHECKING:
         History,
         Lookahead,
         TensorBoard,
+        TestTimeAugment,
     )
 
 __version__ = "0.1.0"
@@ -332,6 +334,7 @@ __all__ = [
     "Subtract",
     "Tanh",
     "TensorBoard",
+    "TestTimeAugment",
     "Uniform",
     "UnsupportedLayerError",
     "UnsupportedObjectiveError",
@@ -347,6 +350,7 @@ __all__ = [
     "load",
     "load_network",
     "math",
+    "whiten",
     "zoo",
 ]
 

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.data import Augment
-from pellucid.data.augment import DRAWS_PER_IMAGE
 from pellucid.errors import DataError
 
 AUGMENTS = st.builds(
@@ -18,6 +17,10 @@ AUGMENTS = st.builds(
     flip=st.booleans(),
     crop=st.integers(0, 4),
     cutout=st.integers(0, 9),
+    resized_crop=st.sampled_from([0.0, 0.2]),
+    erase=st.sampled_from([0.0, 0.7]),
+    contrast=st.sampled_from([0.0, 0.5]),
+    hue=st.sampled_from([0.0, 0.3]),
 )
 SHAPES = st.tuples(
     st.integers(0, 3), st.integers(1, 7), st.integers(1, 7), st.sampled_from([1, 3])
@@ -43,7 +46,7 @@ def test_type_and_shape_stay_and_so_does_the_input(augment, shape, dtype):
 @given(augment=AUGMENTS, seed=st.integers(0, 99))
 def test_an_image_does_not_depend_on_its_neighbours(augment, seed):
     images = batch()
-    draws = np.random.default_rng(seed).random((5, DRAWS_PER_IMAGE))
+    draws = augment.draw(np.random.default_rng(seed), 5)
     whole = augment.transform(images, draws)
     for number in range(5):
         one = slice(number, number + 1)
@@ -106,6 +109,71 @@ def test_rotation_stays_within_its_angle():
     assert 20 < seen.max() < 32
 
 
+@given(seed=st.integers(0, 99))
+def test_masks_and_boxes_move_with_their_pictures(seed):
+    """A picture of one rectangle, its mask, and its box stay the same rectangle."""
+    augment = Augment(flip=True, shift=3, crop=2)
+    images = np.zeros((4, 20, 24, 1), np.uint8)
+    images[:, 6:12, 5:15] = 1
+    masks, boxes = images[..., 0].astype(np.int64), [[[5, 6, 15, 12]]] * 4
+    rng = np.random.default_rng(seed)
+    found = augment.apply_to(images, rng, masks=masks, boxes=boxes)
+    np.testing.assert_array_equal(found.masks, found.images[..., 0])
+    for image, box in zip(found.images, found.boxes, strict=True):
+        rows, columns = (
+            np.flatnonzero(image.any((1, 2))),
+            np.flatnonzero(image.any((0, 2))),
+        )
+        expected = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        assert box[0].tolist() == expected
+
+
+def test_masks_and_boxes_turn_and_are_cropped_with_their_pictures():
+    augment = Augment(rotate=40, resized_crop=0.5, randaugment=1, flip=True)
+    images = np.zeros((30, 40, 40, 1), np.uint8)
+    images[:, 12:28, 10:30] = 200
+    rng = np.random.default_rng(0)
+    moved = Augment(rotate=40, resized_crop=0.5, flip=True)
+    found = moved.apply_to(
+        images, rng, masks=images[..., 0], boxes=[[[10, 12, 30, 28]]] * 30
+    )
+    differs = (found.masks > 100) != (found.images[..., 0] > 100)
+    assert differs.mean() < 0.02  # bilinear and nearest differ at edges
+    for image, box in zip(found.images, found.boxes, strict=True):
+        inside = np.zeros((40, 40), bool)
+        x0, y0, x1, y1 = np.rint(box[0]).astype(int)
+        inside[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = True
+        assert not (image[..., 0][~inside] > 100).any()
+    masks = augment.apply_to(images, rng, masks=images[..., 0]).masks
+    assert set(np.unique(masks)) <= {0, 200}
+
+
+def test_a_box_that_leaves_its_picture_is_left_out():
+    augment, rng = Augment(shift=5), np.random.default_rng(3)
+    boxes = [[[0, 0, 1, 1], [4, 4, 6, 6]]] * 40
+    found = augment.apply_to(np.zeros((40, 10, 10, 1), np.uint8), rng, boxes=boxes)
+    assert {len(kept) for kept in found.kept} == {1, 2}
+    for box, kept in zip(found.boxes, found.kept, strict=True):
+        assert len(box) == len(kept)
+        assert 1 in kept
+        assert (box >= 0).all()
+        assert (box <= 10).all()
+
+
+def test_alternating_flips_mirror_in_every_other_epoch():
+    augment = Augment(flip="alternating")
+    images = batch((40, 3, 4, 1))
+    turned = [
+        (augment.transform(images, augment.draw_epoch(5, epoch, 40)) != images).any(
+            axis=(1, 2, 3)
+        )
+        for epoch in range(4)
+    ]
+    np.testing.assert_array_equal(turned[0], ~turned[1])
+    np.testing.assert_array_equal(turned[0], turned[2])
+    assert 10 < turned[0].sum() < 30
+
+
 def test_nothing_to_do_is_a_copy():
     images = batch()
     out = Augment().apply(images, np.random.default_rng(0))
@@ -126,6 +194,14 @@ def test_json_goes_there_and_back():
         ({"shift": -1}, "shift must be a number of pixels, at least 0; got shift=-1"),
         ({"crop": 1.5}, "crop must be a number of pixels, at least 0; got crop=1.5"),
         ({"cutout": "2"}, "cutout must be a number of pixels"),
+        ({"flip": "sometimes"}, "flip must be True, False or 'alternating'"),
+        ({"resized_crop": 1.5}, "resized_crop must lie in 0 … 1, the smallest share"),
+        ({"erase": -0.1}, "erase must lie in 0 … 1, a chance; got erase=-0.1"),
+        ({"hue": 0.6}, "hue must lie in 0 … 0.5, a share of the circle; got hue=0.6"),
+        ({"contrast": float("inf")}, "contrast must lie in 0 … up, a factor's range"),
+        ({"magnitude": 31}, "magnitude must lie in 0 … 30, a strength"),
+        ({"randaugment": 1.5}, "randaugment must be a number of operations"),
+        ({"mixup": -1}, "mixup must lie in 0 … up"),
         ({"rotate": 181}, "rotate must lie in 0 … 180 degrees; got rotate=181"),
         (
             {"rotate": float("nan")},
@@ -142,3 +218,27 @@ def test_augment_refuses(options, sentence):
 def test_augment_refuses_what_is_no_batch_of_images(images):
     with pytest.raises(DataError, match=r"uint8 or floats of shape \(N, H, W, C\)"):
         Augment(shift=1).apply(images, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"masks": np.zeros((1, 4, 5))}, r"have its picture's size \(4, 4\), so that"),
+        (
+            {"boxes": [[[0, 0, 5, 2]]]},
+            "box must lie inside its picture, from 0 to 4 × 4",
+        ),
+        ({"boxes": [[[2, 2, 1, 3]]]}, "its first corner at the top left; got"),
+        ({"boxes": []}, "boxes must be 1 arrays, one for each picture; got 0"),
+    ],
+)
+def test_masks_and_boxes_that_do_not_fit_are_refused(given, sentence):
+    images = np.zeros((1, 4, 4, 1), np.uint8)
+    with pytest.raises(DataError, match=sentence):
+        Augment(flip=True).apply_to(images, np.random.default_rng(0), **given)
+
+
+def test_randaugment_refuses_floats():
+    images = np.zeros((1, 4, 4, 1), np.float32)
+    with pytest.raises(DataError, match="randaugment must have uint8 images"):
+        Augment(randaugment=2).apply(images, np.random.default_rng(0))

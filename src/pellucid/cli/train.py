@@ -81,7 +81,9 @@ def train(
         Texts,
         _option(
             "--augment",
-            "shift=2, rotate=10, flip, crop=4 or cutout=8; repeatable.",
+            "shift=2, rotate=10, flip, crop=4, cutout=8, resized_crop=0.5, erase=0.25, "
+            "brightness=0.2, contrast=0.2, saturation=0.2, hue=0.05, randaugment=2, "
+            "mixup=0.2 or cutmix=1; repeatable.",
             _DATA,
             "CHANGE",
         ),

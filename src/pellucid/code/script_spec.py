@@ -244,7 +244,8 @@ class ScriptSpec:
                 f"network has one output; got '{self.loss.name}'."
             )
         for key, value in (self.recipe.augment or {}).items():
-            if value and key not in ("flip", "crop", "shift"):
+            is_known = key in ("flip", "crop", "shift") and value != "alternating"
+            if value and key != "magnitude" and not is_known:
                 raise RunError(
                     "code: augment must be flip, crop and shift at most; "
                     f"got {key}={value}."

@@ -8,11 +8,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.data.augment import DRAWS_PER_IMAGE, Augment
+from pellucid.data.augment import Augment
 from pellucid.data.dataset import Dataset
+from pellucid.data.mixing import Mix, draw_mixes, mix_batch, soft_labels
 from pellucid.data.picture_files import PictureFiles
 from pellucid.data.prefetch import prefetch
-from pellucid.data.randomness import AUGMENTATION, ORDER, generator
+from pellucid.data.randomness import MIXING, ORDER, generator
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Preprocessing
 
@@ -58,7 +59,8 @@ class Batches:
         Whether each epoch has an order of its own; else that of the dataset.
     augment : Augment, optional
         Random changes. Those of an image depend on the seed, the epoch and its
-        position in the dataset, so not on the size of batches or on shards.
+        position in the dataset, so not on the size of batches or on shards; only what
+        mixes examples depends on the batch. Labels of each pixel move with the images.
     preprocessing : Preprocessing, optional
         Turns uint8 into floats; scales to [0, 1] unless given. Float images are only
         cast.
@@ -70,6 +72,8 @@ class Batches:
         What is added to the number of an epoch: how many there were before.
     weights : ndarray of float64, shape (N,), optional
         Chances that add up to 1: an epoch draws N examples with replacement.
+    columns : int, optional
+        Classes of integer labels that `Augment` mixes; None where they are numbers.
     shard : (int, int)
         (rank, world): every one of world processes gets its own contiguous part of
         each batch, which may be empty in a last batch of fewer than world examples.
@@ -100,6 +104,7 @@ class Batches:
         ahead: int = 4,
         first_epoch: int = 0,
         weights: npt.NDArray[np.float64] | None = None,
+        columns: int | None = None,
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         _at_least(1, batch_size=batch_size)
@@ -120,6 +125,7 @@ class Batches:
         self.seed = int(seed)
         self.shuffle = shuffle
         self.weights = weights
+        self.columns = columns
         self.augment = augment
         self.preprocessing = preprocessing or Preprocessing()
         self._check_preprocessing()
@@ -216,16 +222,23 @@ class Batches:
         """Make the batches one after the other."""
         order = self.order(number)
         steps = range(start, len(self))
-        chosen = [self._shard_of(order, step) for step in steps]
+        augment, epoch = self.augment, self.first_epoch + number
+        mixes: list[Mix] = []
         draws = None
-        if self.augment is not None:
-            rng = generator(self.seed, self.first_epoch + number, AUGMENTATION)
-            draws = rng.random((len(self.dataset), DRAWS_PER_IMAGE))
+        if augment is not None:
+            draws = augment.draw_epoch(self.seed, epoch, len(self.dataset))
+        if augment is not None and augment.mixes:
+            rng = generator(self.seed, epoch, MIXING)
+            given = {"mixup": augment.mixup, "cutmix": augment.cutmix}
+            mixes = draw_mixes(rng, len(self), **given)[start:]
+        # what is mixed takes the whole batch, of which a process keeps its part
+        chosen = [self._indices(order, step, whole=bool(mixes)) for step in steps]
         blocks = self._blocks(chosen)
         raw = self._raw([np.concatenate(block) for block in blocks])
         try:
             for block, images in zip(blocks, raw, strict=True):
-                yield from self._cut(block, images, draws)
+                for batch in self._cut(block, images, draws):
+                    yield self._mix(batch, mixes.pop(0)) if mixes else batch
         finally:
             raw.close()
 
@@ -246,19 +259,33 @@ class Batches:
     ) -> Generator[Batch, None, None]:
         """Make the images of a block floats, and cut it into its batches."""
         indices = np.concatenate(block)
+        labels, begin = self._labels(indices), 0
         if self.augment is not None and draws is not None:
-            images = self.augment.transform(images, draws[indices])
-        floats, labels, begin = self._floats(images), self._labels(indices), 0
+            mine, size = draws[indices], images.shape[1:3]
+            images = self.augment.transform(images, mine)
+            if labels.ndim > 2 and self.augment.moves:
+                labels = self.augment.transform_masks(labels, mine, size)
+        floats = self._floats(images)
         for part in block:
             end = begin + len(part)
             yield Batch(floats[begin:end], labels[begin:end], part)
             begin = end
 
-    def _shard_of(self, order: Indices, step: int) -> Indices:
-        """Return this process's part of one batch."""
+    def _indices(self, order: Indices, step: int, *, whole: bool) -> Indices:
+        """Return this process's part of one batch, or the whole of it."""
         batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+        return batch if whole else batch[self._part(len(batch))]
+
+    def _part(self, count: int) -> slice:
         rank, world = self.shard
-        return batch[len(batch) * rank // world : len(batch) * (rank + 1) // world]
+        return slice(count * rank // world, count * (rank + 1) // world)
+
+    def _mix(self, batch: Batch, mix: Mix) -> Batch:
+        """Mix a whole batch, and return this process's part of it."""
+        labels = soft_labels(batch.labels, self.columns, self.dtype)
+        images, labels = mix_batch(batch.images, labels, mix)
+        part = self._part(len(batch.indices))
+        return Batch(images[part], labels[part], batch.indices[part])
 
     def _raw(self, chosen: list[Indices]) -> Generator[npt.NDArray[Any], None, None]:
         """Yield the images of each batch as they are stored."""

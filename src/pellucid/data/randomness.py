@@ -11,6 +11,7 @@ from pellucid.errors import DataError
 ORDER: Final = 0
 AUGMENTATION: Final = 1
 SPLIT: Final = 2
+MIXING: Final = 3
 
 
 def generator(seed: int, epoch: int, purpose: int) -> np.random.Generator:

@@ -98,7 +98,7 @@ class SeveralBatches(Batches):
     def _prepare(self, number: int, start: int) -> Generator[Batch, None, None]:
         order = self.order(number)
         for step in range(start, len(self)):
-            indices = self._shard_of(order, step)
+            indices = self._indices(order, step, whole=False)
             images = tuple(
                 self._floats(array.take(indices, axis=0))
                 for array in self.dataset.images

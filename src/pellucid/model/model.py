@@ -35,7 +35,7 @@ from pellucid.model.transfer import Freeze, adapt, name_classes, transfer
 from pellucid.model.weights import Weights
 from pellucid.network import Network, Preprocessing
 from pellucid.network.head import find_head
-from pellucid.network.ports import has_several
+from pellucid.network.ports import has_several, require_single
 from pellucid.objectives import (
     FormulaLoss,
     Loss,
@@ -60,11 +60,13 @@ from pellucid.training import (
     EarlyStopping,
     FitConfig,
     History,
+    TestTimeAugment,
     WeightAverage,
     as_average,
     as_callbacks,
     evaluate,
 )
+from pellucid.training.test_time import TestTimeSession
 
 Array = npt.NDArray[Any]
 Data = Dataset | Sequence[Any]
@@ -259,7 +261,7 @@ class Model:
 
     # -- running ---------------------------------------------------------------
 
-    def predict(self, images: Any) -> Any:
+    def predict(self, images: Any, *, tta: TestTimeAugment | None = None) -> Any:
         """Return the network's output.
 
         Parameters
@@ -268,6 +270,8 @@ class Model:
             Floats are taken as they are; uint8 goes through ``preprocessing``. Of
             several inputs a tuple in the network's order, or a dict by node name. Or
             what gives batches itself, as in `fit`; labels are left aside.
+        tta : TestTimeAugment, optional
+            Views of each image whose outputs are averaged.
 
         Returns
         -------
@@ -281,20 +285,26 @@ class Model:
         ShapeError, DataError
             If the images do not fit.
         """
+        if tta is not None:
+            require_single("predict with tta", self.network)
         if has_several(self.network):
             return ports.predict(self, images, _CHUNK)
         if is_stream(images) and not is_array_like(images):
-            return predict_stream(self, images, _CHUNK)
-        x = self._input(images)
+            return predict_stream(self, images, _CHUNK, tta=tta)
+        x, session = self._input(images), self._viewing(tta)
         if 0 < len(x) <= _CHUNK:
-            output: Array = self._session.predict(x)
+            output: Array = session.predict(x)
             return output
         if len(x) == 0:
             return np.zeros((0, *self.network.output_shape), self.dtype)
         starts = range(0, len(x), _CHUNK)
-        return np.concatenate(
-            [self._session.predict(x[i : i + _CHUNK]) for i in starts]
-        )
+        return np.concatenate([session.predict(x[i : i + _CHUNK]) for i in starts])
+
+    def _viewing(self, tta: TestTimeAugment | None) -> Session:
+        """Return the session, or one whose outputs are means over views."""
+        if tta is None:
+            return self._session
+        return TestTimeSession(self._session, self.network, tta)
 
     def evaluate(
         self,
@@ -302,6 +312,7 @@ class Model:
         *,
         metrics: Metrics | Mapping[str, Metrics] | None = None,
         batch_size: int = 256,
+        tta: TestTimeAugment | None = None,
     ) -> dict[str, float]:
         """Return the mean loss (if the model has one) and metrics over data.
 
@@ -315,6 +326,8 @@ class Model:
             regression.
         batch_size : int
             Images handed to the engine at once.
+        tta : TestTimeAugment, optional
+            Views of each image whose outputs are averaged.
 
         Returns
         -------
@@ -328,10 +341,12 @@ class Model:
         NetworkError
             If a metric says nothing of what the output means.
         """
+        if tta is not None:
+            require_single("evaluate with tta", self.network)
         if has_several(self.network):
             return evaluate_several(self, data, metrics, batch_size)
         if is_stream(data):
-            return self._evaluate_stream(data, _metrics(self.network, metrics))
+            return self._evaluate_stream(data, _metrics(self.network, metrics), tta)
         dataset = as_dataset(data)
         dataset = check_dataset(dataset, "evaluate", self.network, self.loss)
         self.input_range.check(dataset.images)
@@ -342,20 +357,22 @@ class Model:
         chosen = usual_metrics(meaning, self.loss) if given is None else given
         return evaluate(
             self.network,
-            self._session,
+            self._viewing(tta),
             self.batches(dataset, batch_size),
             loss=self.loss,
             metrics=select_metrics(meaning, chosen),
         )
 
-    def _evaluate_stream(self, data: Any, metrics: Metrics | None) -> dict[str, float]:
+    def _evaluate_stream(
+        self, data: Any, metrics: Metrics | None, tta: TestTimeAugment | None
+    ) -> dict[str, float]:
         batches = batches_of(self, data, _CHUNK)
         first = batches.first()
         self.input_range.check(first.images)
         meaning = self.meaning_for(first.labels)
         return evaluate(
             self.network,
-            self._session,
+            self._viewing(tta),
             batches,
             loss=self.loss,
             metrics=select_metrics(
@@ -674,8 +691,16 @@ class Model:
             ahead=_AHEAD if len(dataset) > batch_size else 0,
             first_epoch=first_epoch,
             weights=weights,
+            columns=self._mixed_columns(augment),
             shard=shard,
         )
+
+    def _mixed_columns(self, augment: Augment | None) -> int | None:
+        """Return how many classes integer labels count, where they are mixed."""
+        if augment is None or not augment.mixes:
+            return None
+        meaning = self.output_meaning
+        return meaning.columns if meaning.kind == "classes" else None
 
     # -- checks ----------------------------------------------------------------
 

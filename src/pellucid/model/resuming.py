@@ -62,6 +62,8 @@ RULES: dict[str, Rule] = {
     "provenance": Rule.TAKEN,
     "schema_version": Rule.TAKEN,
     "start": Rule.TAKEN,  # the checkpoint has the weights
+    "whiten": Rule.TAKEN,  # as well
+    "tta": Rule.TAKEN,
     "callbacks": Rule.FREE,
     "progress": Rule.FREE,
     "run": Rule.FREE,

@@ -167,10 +167,10 @@ def batches_of(model: Model, data: Any, batch_size: int) -> Any:
     return model.batches(Dataset.of(data), batch_size)
 
 
-def predict_stream(model: Model, data: Any, batch_size: int) -> Any:
+def predict_stream(model: Model, data: Any, batch_size: int, *, tta: Any) -> Any:
     """Return the outputs for all of a stream's images; labels are left aside."""
     stream = Stream(data, batch_size=batch_size)
-    found = [model.predict(raw.images) for raw in stream.epoch(0)]
+    found = [model.predict(raw.images, tta=tta) for raw in stream.epoch(0)]
     if not found:
         return np.zeros((0, *model.network.output_shape), model.dtype)
     return np.concatenate(found)

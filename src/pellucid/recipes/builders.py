@@ -6,6 +6,7 @@ import dataclasses
 
 from pellucid.data import Augment
 from pellucid.engines import Engine, as_engine, make
+from pellucid.engines.protocol import Session
 from pellucid.errors import EngineError, RunError
 from pellucid.model import Model
 from pellucid.network import Network, Preprocessing, from_json, load_network
@@ -13,7 +14,13 @@ from pellucid.network.codec import decode
 from pellucid.objectives import loss_from_json, optimizer_from_json, schedule_from_json
 from pellucid.recipes.start import take_start
 from pellucid.runs.recipe import Recipe
-from pellucid.training import EarlyStopping, FitConfig, average_from_json
+from pellucid.training import (
+    EarlyStopping,
+    FitConfig,
+    TestTimeAugment,
+    average_from_json,
+)
+from pellucid.training.test_time import TestTimeSession
 
 
 def build_network(recipe: Recipe) -> Network:
@@ -104,6 +111,17 @@ def build_augment(recipe: Recipe) -> Augment | None:
         raise RunError(
             f"recipe: augment must hold numbers and booleans; got {recipe.augment}."
         ) from error
+
+
+def build_view(recipe: Recipe, model: Model) -> Session:
+    """Return the model's session, or one that averages the recipe's views."""
+    if recipe.tta is None:
+        return model.session
+    try:
+        views = TestTimeAugment(**recipe.tta)
+    except TypeError as error:
+        raise RunError(f"recipe: tta must be flip and shift; got {error}.") from error
+    return TestTimeSession(model.session, model.network, views)
 
 
 def build_early_stopping(recipe: Recipe) -> EarlyStopping | None:

@@ -20,6 +20,7 @@ _TABLES = (
     "optimizer",
     "preprocessing",
     "schedule",
+    "tta",
 )
 
 

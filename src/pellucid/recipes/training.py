@@ -17,14 +17,16 @@ from pellucid.model import Model
 from pellucid.model.fit import FitRequest, fit
 from pellucid.model.inputs import check_dataset
 from pellucid.model.run_setup import share_state
+from pellucid.model.whitening import whiten
 from pellucid.objectives import filter_metrics, select_metrics
-from pellucid.recipes.builders import build_fit_config, build_model
+from pellucid.recipes.builders import build_fit_config, build_model, build_view
 from pellucid.recipes.datasets import load_examples
 from pellucid.runs import bit_options, provenance
 from pellucid.runs.recipe import Recipe
 from pellucid.training import Callback, History, Trainer, as_callbacks, evaluate
 from pellucid.training.early_stopping import Weights
 
+_WHITENED = 5000  # images whose patches are whitened
 _TEST_BATCH = 256  # images, over all processes
 
 
@@ -139,6 +141,8 @@ def train(
     examples, test = load_examples(
         recipe.data, model, progress=data_progress if is_first else None
     )
+    if recipe.whiten is not None and not resume:
+        whiten(model, examples.images[:_WHITENED], recipe.whiten)
     path, result = None if run is None else Path(run), _TrainingResult()
     recipe = recipe.model_copy(
         update={"metrics": _metrics(recipe, model, examples, resume)}
@@ -162,7 +166,7 @@ def train(
     test = check_dataset(test, "evaluate", model.network, model.loss)
     metrics = evaluate(
         model.network,
-        model.session,
+        build_view(recipe, model),
         model.batches(test, _TEST_BATCH, shard=(world.rank, world.size)),
         loss=model.loss,
         metrics=select_metrics(model.output_meaning, recipe.metrics),

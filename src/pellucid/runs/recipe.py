@@ -85,6 +85,10 @@ class Recipe(_Section):
     dtype: str = "float32"
     preprocessing: _Table | None = None
     start: StartSection | None = None
+    #: a first convolution whose weights come from the training images, see `whiten`
+    whiten: str | None = None
+    #: views that are averaged on the test data, as `TestTimeAugment`
+    tta: _Table | None = None
     provenance: _Table = Field(default_factory=dict)
 
     def to_toml(self) -> str:

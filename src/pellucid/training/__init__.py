@@ -10,6 +10,7 @@ from pellucid.training.fit_config import FitConfig
 from pellucid.training.history import EpochRecord, History
 from pellucid.training.progress import ShowProgress
 from pellucid.training.tensorboard import TensorBoard
+from pellucid.training.test_time import TestTimeAugment
 from pellucid.training.trainer import Trainer
 from pellucid.training.trainer_state import TrainerState
 from pellucid.training.weight_average import (
@@ -33,6 +34,7 @@ __all__ = [
     "Lookahead",
     "ShowProgress",
     "TensorBoard",
+    "TestTimeAugment",
     "Trainer",
     "TrainerState",
     "WeightAverage",

@@ -1,0 +1,97 @@
+"""Checks of augmentation: its numbers, and what it is applied to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.data.rand_augment import MOST_MAGNITUDE
+from pellucid.errors import DataError
+
+if TYPE_CHECKING:
+    from pellucid.data.augment import Augment
+
+#: name → least and most, and what it is
+_RANGES = {
+    "rotate": (0, 180, " degrees"),
+    "resized_crop": (0, 1, ", the smallest share of the area"),
+    "erase": (0, 1, ", a chance"),
+    "brightness": (0, np.inf, ", a factor's range"),
+    "contrast": (0, np.inf, ", a factor's range"),
+    "saturation": (0, np.inf, ", a factor's range"),
+    "hue": (0, 0.5, ", a share of the circle"),
+    "magnitude": (0, MOST_MAGNITUDE, ", a strength"),
+    "mixup": (0, np.inf, ", the Beta distribution's α"),
+    "cutmix": (0, np.inf, ", the Beta distribution's α"),
+}
+_COUNTS = {
+    "shift": "a number of pixels",
+    "crop": "a number of pixels",
+    "cutout": "a number of pixels",
+    "randaugment": "a number of operations",
+    "magnitude": "a strength",
+}
+
+
+def check_augment(augment: Augment) -> None:
+    """Refuse numbers out of their range, with DataError."""
+    for name, what in _COUNTS.items():
+        value = getattr(augment, name)
+        if not isinstance(value, (int, np.integer)) or value < 0:
+            raise DataError(
+                f"Augment: {name} must be {what}, at least 0; got {name}={value!r}."
+            )
+    for name, (least, most, what) in _RANGES.items():
+        value = getattr(augment, name)
+        if not least <= value <= most or value == np.inf:
+            end = "up" if most == np.inf else f"{most:g}"
+            raise DataError(
+                f"Augment: {name} must lie in {least:g} … {end}{what}; "
+                f"got {name}={value}."
+            )
+    if augment.flip not in (False, True, "alternating"):
+        raise DataError(
+            "Augment: flip must be True, False or 'alternating'; "
+            f"got flip={augment.flip!r}."
+        )
+
+
+def check_images(images: npt.NDArray[Any], *, takes_floats: bool) -> None:
+    """Refuse what is no batch of images, with DataError."""
+    if images.ndim != 4 or images.dtype.kind not in "fu":
+        raise DataError(
+            "Augment: images must be uint8 or floats of shape (N, H, W, C); "
+            f"got {images.dtype} of shape {images.shape}."
+        )
+    if not takes_floats and images.dtype != np.uint8:
+        raise DataError(
+            f"Augment: randaugment must have uint8 images; got {images.dtype}."
+        )
+
+
+def check_boxes(
+    boxes: Sequence[npt.ArrayLike], count: int, size: tuple[int, int]
+) -> list[npt.NDArray[np.float64]]:
+    """Return each image's boxes as floats, shape (K, 4); DataError if one is none."""
+    if len(boxes) != count:
+        raise DataError(
+            f"Augment: boxes must be {count} arrays, one for each picture; "
+            f"got {len(boxes)}."
+        )
+    found = []
+    most = np.array([size[1], size[0], size[1], size[0]])
+    for number, given in enumerate(boxes):
+        mine = np.asarray(given, np.float64).reshape(-1, 4)
+        fits = (mine >= 0) & (mine <= most)
+        ordered = (mine[:, :2] < mine[:, 2:]).all(axis=1)
+        for box in mine[~(fits.all(axis=1) & ordered)][:1]:
+            raise DataError(
+                "Augment: a box must lie inside its picture, from 0 to "
+                f"{size[1]} × {size[0]}, its first corner at the top left; got "
+                f"{box.tolist()} in picture {number}."
+            )
+        found.append(mine)
+    return found

@@ -1,0 +1,46 @@
+"""A small convolutional network for CIFAR-10, made to be trained quickly."""
+
+from __future__ import annotations
+
+from pellucid.network.graph import Network
+from pellucid.network.layers import (
+    GELU,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Flatten,
+    Input,
+    MaxPool2D,
+    Rescale,
+    Value,
+)
+from pellucid.network.preprocessing import Preprocessing
+
+_MEAN, _STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+
+
+def cifar10_fast() -> Network:
+    """Six convolutions behind a frozen 2×2 one that whitens; 1,972,792 parameters.
+
+    After K. Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU, 2024,
+    arXiv:2404.00498: the whitening convolution's weights come from the training images
+    (`pellucid.whiten`), and the logits are divided by nine.
+    """
+    image = Input(32, 32, 3)
+    x: Value = Conv2D(24, kernel_size=2, trainable=False, name="whiten")(image)
+    x = GELU()(x)
+    for channels in (64, 256, 256):
+        x = MaxPool2D(2)(_convolve(x, channels))
+        x = GELU()(BatchNorm(momentum=0.6)(x))
+        x = GELU()(BatchNorm(momentum=0.6)(_convolve(x, channels)))
+    logits = Rescale(1 / 9)(Dense(10, bias=False)(Flatten()(MaxPool2D(3)(x))))
+    return Network(
+        inputs=image,
+        outputs=logits,
+        name="cifar10-fast",
+        preprocessing=Preprocessing.standardize(_MEAN, _STD),
+    )
+
+
+def _convolve(x: Value, channels: int) -> Value:
+    return Conv2D(channels, kernel_size=3, padding="same", bias=False)(x)

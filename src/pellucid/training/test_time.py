@@ -1,0 +1,143 @@
+"""Test-time augmentation: the mean output over views of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid.engines.protocol import Session
+from pellucid.errors import NetworkError
+from pellucid.network import Network
+from pellucid.network.checks import is_int
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestTimeAugment:
+    """Views of an image whose outputs are averaged.
+
+    Parameters
+    ----------
+    flip : bool
+        Its mirror image, too.
+    shift : int
+        The image moved by this many pixels to the top left, and to the bottom right,
+        the edge being repeated; they count half, as K. Jordan has it.
+
+    Raises
+    ------
+    NetworkError
+        If shift is no int of at least 0, or there is only the image itself.
+
+    References
+    ----------
+    K. Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU, arXiv:2404.00498, 2024,
+    section 3.6.
+    """
+
+    __test__ = False  # it is no test of pytest's
+
+    flip: bool = True
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        if not is_int(self.shift) or self.shift < 0:
+            raise NetworkError(
+                "TestTimeAugment: shift must be an int of at least 0; "
+                f"got shift={self.shift!r}."
+            )
+        if not self.flip and not self.shift:
+            raise NetworkError(
+                "TestTimeAugment: flip or shift must be given; got neither."
+            )
+
+    def views(self, images: Array) -> Iterator[tuple[float, bool, Array]]:
+        """Yield each view's weight, whether it is mirrored, and its images.
+
+        Parameters
+        ----------
+        images : ndarray, shape (N, H, W, C)
+            As the network takes them.
+
+        Yields
+        ------
+        tuple
+            Weights add up to 1.
+        """
+        moved = [(1.0, images)]
+        if self.shift:
+            n, (rows, columns) = self.shift, images.shape[1:3]
+            padded = np.pad(images, ((0, 0), (n, n), (n, n), (0, 0)), mode="edge")
+            corners = [padded[:, i : i + rows, i : i + columns] for i in (0, 2 * n)]
+            moved = [(0.5, images), *((0.25, corner) for corner in corners)]
+        for weight, view in moved:
+            if self.flip:
+                yield weight / 2, False, view
+                yield weight / 2, True, view[:, :, ::-1]
+            else:
+                yield weight, False, view
+
+
+class TestTimeSession:
+    """A session whose outputs are means over views.
+
+    Parameters
+    ----------
+    session : Session
+        Of a network with one image and one output.
+    network : Network
+        Its network.
+    views : TestTimeAugment
+        What is averaged.
+
+    Raises
+    ------
+    NetworkError
+        If its input is no image, or views are moved of which it says something of each
+        pixel.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self, session: Session, network: Network, views: TestTimeAugment
+    ) -> None:
+        if len(network.input_shape) != 3:
+            raise NetworkError(
+                "TestTimeAugment: the network must take images; got input shape "
+                f"{network.input_shape}."
+            )
+        if views.shift and len(network.output_shape) > 1:
+            raise NetworkError(
+                "TestTimeAugment: shift must be 0 where each pixel has an output; "
+                f"got shift={views.shift}."
+            )
+        self._session, self._views = session, views
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def predict(self, images: Array) -> Array:
+        """Return the mean output, shape (N, …); of pixels, where they were."""
+        return self._mean(images, lambda x: {"": self._session.predict(x)})[""]
+
+    def activations(self, images: Array, *, training: bool = False) -> dict[str, Array]:
+        """Return the mean of each node's values."""
+        session = self._session
+        return self._mean(images, lambda x: session.activations(x, training=training))
+
+    def _mean(
+        self, images: Array, compute: Callable[[Array], dict[str, Array]]
+    ) -> dict[str, Array]:
+        sums: dict[str, Array] = {}
+        for weight, is_mirrored, view in self._views.views(images):
+            for name, values in compute(np.ascontiguousarray(view)).items():
+                back = values[:, :, ::-1] if is_mirrored and values.ndim > 2 else values
+                part = np.asarray(weight, values.dtype) * back
+                sums[name] = sums[name] + part if name in sums else part
+        return sums
