@@ -7,11 +7,18 @@ import pytest
 import pellucid as pl
 from pellucid import recipes
 from pellucid.network import ZOO, dumps
-from pellucid.recipes.builders import build_augment, build_model, build_network
+from pellucid.recipes.builders import (
+    build_augment,
+    build_fit_config,
+    build_model,
+    build_network,
+    build_view,
+)
+from pellucid.training.test_time import TestTimeSession
 
 
 def test_each_network_of_the_zoo_has_a_recipe():
-    assert set(recipes.names()) == set(ZOO)
+    assert set(recipes.names()) == {*ZOO, "cifar10-fast"}
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
@@ -38,6 +45,17 @@ def test_the_recipes_are_as_the_papers_and_tutorials_have_them():
         0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
     assert build_augment(resnet) == pl.Augment(flip=True, crop=4)
+
+
+def test_the_recipe_of_cifar10_whitens_averages_and_looks_twice():
+    recipe = recipes.read("cifar10-fast")
+    model = build_model(recipe, engine="numpy")
+    config = build_fit_config(recipe)
+    assert config.average == pl.Lookahead(every=5, rate=0.5)
+    assert config.augment == pl.Augment(shift=2, flip="alternating")
+    assert model.optimizer.groups[0].roles == ("offset",)
+    assert isinstance(build_view(recipe, model), TestTimeSession)
+    assert recipe.whiten == "whiten"
 
 
 def test_a_recipe_file_may_name_a_network_beside_it(tmp_path):

@@ -11,7 +11,7 @@ from pellucid.network.graph import Network
 from pellucid.network.zoo import ZOO, zoo
 from pellucid.regular_file import read_regular_text
 
-_NAMES = (*ZOO, *ARCHITECTURES)
+NETWORK_NAMES = (*ZOO, *ARCHITECTURES)
 
 
 def load_network(source: str | Path) -> Network:
@@ -37,11 +37,11 @@ def load_network(source: str | Path) -> Network:
         If there is no such network or file, or the file holds none.
     """
     path = Path(source)
-    if str(source) in _NAMES:
+    if str(source) in NETWORK_NAMES:
         return zoo(str(source))
     if path.suffix not in (".json", ".py"):
         raise NetworkError(
-            f"network: must be one of {', '.join(_NAMES)}, or a .py or .json file; "
+            f"network: must be one of {', '.join(NETWORK_NAMES)}, or a .py or .json file; "
             f"got {str(source)!r}."
         )
     if not path.is_file():

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import RunError
-from pellucid.network import ZOO, load_network, to_json
+from pellucid.network import load_network, to_json
+from pellucid.network.source import NETWORK_NAMES
 from pellucid.runs.recipe import Recipe
 
 _BUILTIN = Path(__file__).parent / "builtin"
@@ -72,7 +73,7 @@ def read(source: str | Path) -> Recipe:
             f".py or .json file; got '{source}'.{hint}"
         )
     recipe = Recipe.read(path)
-    if isinstance(recipe.network, str) and recipe.network not in ZOO:
+    if isinstance(recipe.network, str) and recipe.network not in NETWORK_NAMES:
         beside = path.parent / recipe.network
         written_out: dict[str, Any] = to_json(load_network(beside))
         return recipe.model_copy(update={"network": written_out})

@@ -33,7 +33,8 @@ def cifar10_fast() -> Network:
         x = MaxPool2D(2)(_convolve(x, channels))
         x = GELU()(BatchNorm(momentum=0.6)(x))
         x = GELU()(BatchNorm(momentum=0.6)(_convolve(x, channels)))
-    logits = Rescale(1 / 9)(Dense(10, bias=False)(Flatten()(MaxPool2D(3)(x))))
+    x = Rescale(1 / 9)(Flatten()(MaxPool2D(3)(x)))
+    logits = Dense(10, bias=False)(x)
     return Network(
         inputs=image,
         outputs=logits,
