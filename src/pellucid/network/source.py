@@ -41,8 +41,8 @@ def load_network(source: str | Path) -> Network:
         return zoo(str(source))
     if path.suffix not in (".json", ".py"):
         raise NetworkError(
-            f"network: must be one of {', '.join(NETWORK_NAMES)}, or a .py or .json file; "
-            f"got {str(source)!r}."
+            f"network: must be one of {', '.join(NETWORK_NAMES)}, or a .py or .json "
+            f"file; got {str(source)!r}."
         )
     if not path.is_file():
         raise NetworkError(f"network: file must exist; got '{path}'.")
