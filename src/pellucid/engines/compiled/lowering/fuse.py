@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.lowering.layers import conv, conv_pool, norm_fold
+from pellucid.engines.compiled.lowering.layers import (
+    conv,
+    conv_pool,
+    lower_packed,
+    norm_fold,
+)
 from pellucid.engines.compiled.lowering.layers.activation import function_of
 from pellucid.engines.compiled.lowering.layers.conv_pool import pooled_chain
 from pellucid.network.layers import Add, BatchNorm, Conv2D, Dense, Pointwise, ReLU
@@ -37,7 +43,7 @@ def _folded_names(low: LoweringContext) -> set[str]:
 
 def _takes_in(low: LoweringContext, node: Node, follower: Node) -> bool:
     if isinstance(node.layer, BatchNorm):
-        return isinstance(follower.layer, ReLU)
+        return _norm_takes_in(low, node, follower)
     if isinstance(node.layer, Add):
         is_plain = len(set(low.network.input_shapes(node))) == 1
         return is_plain and isinstance(follower.layer, ReLU) and len(node.inputs) == 2
@@ -48,7 +54,21 @@ def _takes_in(low: LoweringContext, node: Node, follower: Node) -> bool:
     function = function_of(follower.layer)
     if conv.is_better_apart(low, node, function):
         return False
-    m = low.plain_map(node.name)
-    if not function.keeps_zero and m.padded_channels != m.channels:
-        return False  # f(0) would stand in the padding
+    if not _keeps_padding(low, node, function):
+        return False
     return function.is_from_output or not low.purpose.goes_back
+
+
+def _norm_takes_in(low: LoweringContext, node: Node, follower: Node) -> bool:
+    """Whether batch norm computes an activation, and anew in the backward pass."""
+    if not isinstance(follower.layer, Pointwise):
+        return False
+    function = function_of(follower.layer)
+    is_cheap = function.kind in lower_packed.INLINE and function.has_finite_slope
+    return is_cheap and _keeps_padding(low, node, function)
+
+
+def _keeps_padding(low: LoweringContext, node: Node, function: Function) -> bool:
+    """Whether no f(0) would stand in the channels that pad a pixel."""
+    m = low.plain_map(node.name)
+    return function.keeps_zero or m.padded_channels == m.channels

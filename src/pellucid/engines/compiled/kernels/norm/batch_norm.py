@@ -3,8 +3,8 @@
 A chunk of images keeps for each channel its mean and the sum of squared distances
 from it. All kernels take some rows at a time, which stay in the first cache while all
 channels pass. Rows, and then chunks, are joined in order by Chan, Golub & LeVeque
-(1979), eq. 2.1, so that no large mean swallows a variance. Where ReLU follows, its
-input is computed anew in the backward pass: that is sooner than reading its output.
+(1979), eq. 2.1, so that no large mean swallows a variance. Where an activation follows,
+its input is computed anew in the backward pass: that is sooner than reading its output.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from pellucid.engines.compiled.codegen import (
     Value,
     kernel,
     written_out,
+)
+from pellucid.engines.compiled.kernels.elementwise.activation import (
+    Function,
+    apply,
+    derivative,
 )
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
 from pellucid.engines.compiled.kernels.layout import ImageLayout
@@ -35,7 +40,7 @@ class Norm:
     y: ImageLayout
     epsilon: float
     momentum: float = 0.9
-    has_relu: bool = False
+    function: Function | None = None
 
 
 def _channels(b: Builder, padded_channels: int) -> list[tuple[int, int, int]]:
@@ -267,7 +272,7 @@ def norm_forward(
     spec: Norm,
     part: Part | None = None,
 ) -> None:
-    """y = f((x − mean) · scale / σ + offset); f is ReLU or nothing.
+    """y = f((x − mean) · scale / σ + offset); f is an activation or nothing.
 
     A part is some rows.
     """
@@ -281,8 +286,7 @@ def norm_forward(
                 with b.loop(last, start=first) as i, b.loop(m.width) as j:
                     at = i * m.row + j * padded_channels + m.at(0, 0)
                     value = normal.output((x + at).vector(c, lanes=lanes))
-                    if spec.has_relu:
-                        value = b.relu(value)
+                    value = apply(b, spec.function, value)
                     to = i * spec.y.row + j * padded_channels + spec.y.at(0, 0)
                     (y + to).store(value, c)
 
@@ -308,9 +312,16 @@ class _Normal:
         """Return (x − mean) · scale / σ + offset."""
         return self._b.fma(x - self.mean, self.slope, self._shift)
 
-    def through_relu(self, x: Value, grad: Value) -> Value:
-        """Return the gradient of the output from that of the ReLU after it."""
-        return self._b.select(self.output(x) > 0.0, grad, 0.0)
+    def through(self, function: Function | None, x: Value, grad: Value) -> Value:
+        """Return the gradient of the output from that of the activation after it."""
+        if function is None:
+            return grad
+        made = self.output(x)
+        if function.kind == "relu":
+            return self._b.select(made > 0.0, grad, 0.0)
+        if function.is_from_output:
+            made = apply(self._b, function, made)
+        return grad * derivative(self._b, function, made)
 
 
 @kernel(
@@ -329,7 +340,7 @@ def norm_backward_sums(
 ) -> None:
     """sums += (Σ grad_y, Σ grad_y · x̂) of one image; spec.y is grad_y's layout.
 
-    Where ReLU follows, grad_y is the gradient with respect to its output.
+    Where an activation follows, grad_y is the gradient with respect to its output.
     """
     m, g, padded_channels = spec.x, spec.y, spec.x.padded_channels
     places = statistics, scale, offset
@@ -346,8 +357,7 @@ def norm_backward_sums(
                     with b.loop(m.width) as j:
                         value = (row + j * padded_channels).vector(c, lanes=lanes)
                         grad = (grads + j * padded_channels).vector(c, lanes=lanes)
-                        if spec.has_relu:
-                            grad = normal.through_relu(value, grad)
+                        grad = normal.through(spec.function, value, grad)
                         p.add(grad)
                         q.set(b.fma(grad, value - normal.mean, q.get()))
                     plain.add(p.get())
@@ -421,8 +431,7 @@ def norm_backward(
                     grad = (grad_y + row).vector(c, lanes=lanes)
                     at = i * m.row + j * padded_channels + m.at(0, 0)
                     value = (x + at).vector(c, lanes=lanes)
-                    if spec.has_relu:
-                        grad = normal.through_relu(value, grad)
+                    grad = normal.through(spec.function, value, grad)
                     if spec.uses_batch:
                         grad = grad - shift - (value - normal.mean) * stretch
                     grad = grad * normal.slope
@@ -441,4 +450,4 @@ class NormBack:
     grad_x: ImageLayout
     uses_batch: bool
     accumulate: bool
-    has_relu: bool = False
+    function: Function | None = None

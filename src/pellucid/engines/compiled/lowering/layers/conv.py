@@ -215,6 +215,13 @@ def forward(
     )
 
 
+def is_joined(low: LoweringContext, spec: Conv) -> bool:
+    """Whether Winograd takes all tiles of an image, or of several, at once."""
+    if not (low.options.winograd and winograd_fits(spec)):
+        return False
+    return winograd_joined.join(Winograd(spec, pooled=False, y=spec.y)) is not None
+
+
 def is_better_apart(low: LoweringContext, node: Node, function: Function) -> bool:
     """Whether an activation is to be a step of its own behind a convolution.
 
@@ -283,7 +290,9 @@ def add_winograd(
         low.prepare(winograd_weight, spec, *arguments, node=node.name)
     x, bias, y = places
     group = winograd_joined.join(spec) if codes is None else None
-    if group is not None and not (role == "forward" and _has_corners(low, node)):
+    # a prediction has no derivatives that a rounding error might move
+    is_exact = role == "forward" and _has_corners(low, node)
+    if group is not None and (not is_exact or low.purpose.kind == "predict"):
         is_amx = low.has_amx and conv_amx.conv_amx_fits(spec.conv)
         if low.shares_images and is_amx and group.one <= AMX_TILES:
             refs = x, hwio(low, node, spec.conv), bias, y
@@ -297,7 +306,7 @@ def add_winograd(
         lower_joined.forward(low, node, group, (x, BufferRef(u), bias, y), what)
         return
     seen = BufferRef(u)
-    if role == "forward" and _has_corners(low, node):
+    if is_exact:
         spec = replace(spec, keeps_zeros=True)
         seen = BufferRef(
             low.buffer(f"{node.name} seen", seen_size(spec.conv), "image", "i32")

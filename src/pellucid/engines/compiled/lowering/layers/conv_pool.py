@@ -86,6 +86,8 @@ def can_fuse(low: LoweringContext, node: Node) -> bool:
     spec = conv.describe(node.layer, x, y)
     if not kernels.conv_pool_fits(spec):
         return False
+    if low.purpose.kind == "predict" and conv.is_joined(low, spec):
+        return False  # reading the weights once saves more than a pass over the image
     by_lives = is_sparse(low.network, node, spec, low.options)
     if not low.purpose.goes_back or by_lives:
         return True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pellucid.engines.compiled.codegen import Kernel
 from pellucid.engines.compiled.kernels.elementwise import copies
+from pellucid.engines.compiled.kernels.elementwise.activation import Function
 from pellucid.engines.compiled.kernels.norm import batch_norm as kernels
 from pellucid.engines.compiled.kernels.norm import layer_norm
 from pellucid.engines.compiled.kernels.norm.batch_norm import Norm, NormBack
 from pellucid.engines.compiled.lowering.context import LoweringContext
+from pellucid.engines.compiled.lowering.layers.activation import function_of
 from pellucid.engines.compiled.program.program_ir import (
     Argument,
     Buffer,
@@ -89,9 +91,8 @@ def lower(low: LoweringContext, node: Node) -> None:
             node=node.name,
         )
     y = low.output(name)
-    forward = Norm(
-        x.map, y.map, layer.epsilon, layer.momentum, has_relu=after is not None
-    )
+    function = function_of(after.layer) if after else None
+    forward = Norm(x.map, y.map, layer.epsilon, layer.momentum, function)
     scale, offset = low.weight(node, "scale"), low.weight(node, "offset")
     low.step(
         kernels.norm_forward,
@@ -110,7 +111,7 @@ def lower(low: LoweringContext, node: Node) -> None:
     def back() -> None:
         if low.phases[-1] is written:  # its first task alone writes `kept`
             low.barrier()
-        how = uses_batch, after is not None
+        how = uses_batch, function
         _pull(low, node, kept, low.grads[name], how)
 
     low.on_back(name, back)
@@ -121,16 +122,16 @@ def _pull(
     node: Node,
     kept: Buffer,
     grad: Value,
-    how: tuple[bool, bool],
+    how: tuple[bool, Function | None],
 ) -> None:
-    """Add the steps back; ``how`` is whether statistics are the batch's, and ReLU."""
-    layer, (uses_batch, has_relu) = node.layer, how
+    """Add the steps back; ``how``: whether statistics are the batch's, what follows."""
+    layer, (uses_batch, function) = node.layer, how
     if not isinstance(layer, BatchNorm):
         raise TypeError(type(layer))
     x = low.source(node)
     padded_channels = x.map.padded_channels
     scale, offset = low.weight(node, "scale"), low.weight(node, "offset")
-    spec = Norm(x.map, grad.map, layer.epsilon, has_relu=has_relu)
+    spec = Norm(x.map, grad.map, layer.epsilon, function=function)
     totals = low.buffer(f"{node.name} totals", 2 * padded_channels, "worker")
     if uses_batch or low.trains(node):
         sums = low.buffer(f"{node.name} sums", 2 * padded_channels, "chunk")
@@ -174,7 +175,7 @@ def _pull(
     to, accumulate = low.grad_target(node.inputs[0])
     low.step(
         kernels.norm_backward,
-        NormBack(x.map, grad.map, to.map, uses_batch, accumulate, has_relu),
+        NormBack(x.map, grad.map, to.map, uses_batch, accumulate, function),
         BufferRef(x.buffer),
         BufferRef(grad.buffer),
         BufferRef(kept),
