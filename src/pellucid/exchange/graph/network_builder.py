@@ -741,6 +741,14 @@ class NetworkBuilder:
         """Concatenate tensors along any axis but the batch."""
         if len(inputs) == 1:
             return inputs[0]
+        places = {x.axes.index(0) if 0 in x.axes else 0 for x in inputs}
+        if len(places) == 1 and places != {0}:  # with the batch in front, and back
+            (at,) = places
+            order = [at, *(i for i in range(len(inputs[0].axes)) if i != at)]
+            first = [self.transpose(ref, x, order) for x in inputs]
+            joined = self.concat(ref, first, order.index(axis % len(order)))
+            back = [order.index(i) for i in range(len(order))]
+            return self.transpose(ref, joined, back)
         are_rows = all(len(x.shape) == 1 and x.axes == (0, 1) for x in inputs)
         is_shuffled = any(x.order is not None for x in inputs)
         if not are_rows or not is_shuffled or axis not in (1, -1):
@@ -875,6 +883,8 @@ def _matched(x: Tensor, new: Shape) -> tuple[int | None, ...] | None:
             axes.append(longer.pop(0))
         else:
             axes.append(ones.pop(0) if ones else None)
+    if len(x.shape) == 1 and 1 not in left and new[-1:] == (1,):
+        axes[-1] = 1  # the one feature that stood for a whole example
     return None if ones or longer else tuple(axes)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.composing import compose
 from pellucid.exchange.graph.tensor import Tensor
+from pellucid.network import layers as pl
 from pellucid.network.composites import (
     ReduceMax,
     ReduceMean,
@@ -61,7 +63,7 @@ def reduce(
         ref.refuse("keep the batch", f"axes={list(axes)} of {relayout.show(x)}")
     inner = tuple(sorted(axis - 1 for axis in own if axis))
     if not keepdims and len(inner) == len(x.shape):
-        ref.refuse("leave an axis besides the batch", f"axes={list(axes)}")
+        return _to_one(builder, ref, x, kind(inner, True, **fields))
     if inner:
         y = compose(builder, ref, x, kind(inner, keepdims, **fields).compose)
     elif kind in _NEUTRAL:  # of one element
@@ -73,6 +75,15 @@ def reduce(
     left = [axis for j, axis in enumerate(x.axes) if j not in reduced]
     gone = [axis + 1 for axis in inner]
     return Tensor(y.node, y.shape, _without(left, gone))
+
+
+def _to_one(
+    builder: NetworkBuilder, ref: OperatorRef, x: Tensor, kind: Reduction
+) -> Tensor:
+    """Reduce all of an example: to (N,) in the file, to one feature here."""
+    reduced = compose(builder, ref.part("kept"), x, kind.compose)
+    one = pl.Reshape(1)
+    return replace(builder.layer(ref, one, [reduced], axes=(0, 1)), axes=(0,))
 
 
 def _without(axes: Sequence[int | None], gone: Sequence[int]) -> tuple[int | None, ...]:

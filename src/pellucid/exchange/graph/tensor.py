@@ -38,7 +38,8 @@ class Tensor:
         The node's own shape, without the batch.
     axes : tuple of int or None
         For each foreign axis the node's axis (0 is the batch), or None for an axis
-        of length 1 that the node does not have.
+        of length 1 that the node does not have. An axis of the node's that is not
+        among them has length 1.
     order : array of int, optional
         Foreign feature j is the node's feature ``order[j]``: what remains of an image
         flattened channels first.
@@ -128,6 +129,7 @@ class Tensor:
         if self.order is not None:
             array = array[:, self.order]
         kept = [axis for axis in self.axes if axis is not None]
+        kept += [axis for axis in range(array.ndim) if axis not in kept]  # of one
         count, moved = len(array), array.transpose(kept)
         shape = [count if axis == 0 else n for axis, n in self._foreign_axes]
         return moved.reshape(shape)
@@ -137,6 +139,8 @@ class Tensor:
         kept = [axis for axis in self.axes if axis is not None]
         dropped = tuple(i for i, axis in enumerate(self.axes) if axis is None)
         array = array.squeeze(dropped).transpose(np.argsort(kept))
+        if array.ndim <= len(self.shape):  # axes of one that the file does not have
+            array = array.reshape(-1, *self.shape)
         return array if self.order is None else array[:, np.argsort(self.order)]
 
 

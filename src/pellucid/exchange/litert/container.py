@@ -13,6 +13,7 @@ from pellucid.exchange.litert.about import NAME, read_about
 from pellucid.exchange.litert.flatbuffer import decode, encode
 from pellucid.exchange.litert.graph import Graph, Operator, Scales, Value
 from pellucid.exchange.litert.names import NAMES
+from pellucid.exchange.litert.sparse import fill_zeros
 
 CARD = "pellucid.card"
 _NUMBERS = {name: number for number, name in schema.TYPES.items()}
@@ -211,9 +212,14 @@ def _value(tensor: dict[str, Any], buffers: list[dict[str, Any]]) -> Value:
         free_axes=_free_axes(signature),
     )
     data = buffers[tensor["buffer"]]["data"]
-    is_plain = tensor["sparsity"] is None and value.dtype in _NUMBERS
-    if is_plain and data is not None and data.size:
-        value.array = data.view(_little(value)).reshape(shape)
+    if value.dtype in _NUMBERS and data is not None and data.size:
+        numbers = data.view(_little(value))
+        sparsity = tensor["sparsity"]
+        value.array = (
+            numbers.reshape(shape)
+            if sparsity is None
+            else fill_zeros(numbers, shape, sparsity)
+        )
     how = tensor["quantization"]
     if how is not None and how["scale"] is not None and how["scale"].size:
         value.scales = Scales(

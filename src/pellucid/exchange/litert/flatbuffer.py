@@ -37,9 +37,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A vector of numbers of a NumPy type."""
+    """A vector of numbers of a NumPy type; a large one has any number of them."""
 
     dtype: str
+    is_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ class _Reader:
         count = int(self.number("I", start))
         if isinstance(kind, Blob):
             return np.frombuffer(self.content, np.uint8, count, start + 4)
-        if count > VECTOR_LIMIT:
+        if count > VECTOR_LIMIT and not getattr(kind, "is_large", False):
             raise ValueError(f"a vector of {count} numbers")
         dtype = "uint8" if isinstance(kind, Text) else kind.dtype
         numbers = np.frombuffer(self.content, dtype, count, start + 4)

@@ -18,6 +18,7 @@ from pellucid.exchange.litert.flatbuffer import (
     Text,
     Union,
 )
+from pellucid.exchange.litert.sparse import SPARSITY
 
 IDENTIFIER = b"TFL3"
 VERSION = 3
@@ -183,7 +184,7 @@ _TENSOR: Fields = {
     "buffer": (2, _UINT),
     "name": (3, Text()),
     "quantization": (4, Table(_QUANTIZATION)),
-    "sparsity": (6, Table({})),
+    "sparsity": (6, Table(SPARSITY)),
     "shape_signature": (7, Numbers("<i4")),
 }
 _OPERATOR: Fields = {

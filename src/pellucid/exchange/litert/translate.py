@@ -73,6 +73,9 @@ def _translate(graph: Graph, operator: Operator, made: ir.Graph) -> None:
     if constant is not None and is_half and operator.kind == "DEQUANTIZE":
         made.constants[outputs[0]] = constant.astype(np.float32)  # which is exact
         return
+    if constant is not None and operator.kind == "DENSIFY":
+        made.constants[outputs[0]] = constant  # whose zeros are there
+        return
     if constant is not None and operator.kind == "DEQUANTIZE":
         real = graph.values[operator.inputs[0]].real
         if real is not None:

@@ -17,7 +17,7 @@ from pellucid.exchange.disk import read_bytes
 from pellucid.exchange.errors import translate_errors
 
 Array = npt.NDArray[Any]
-OLDEST_OPSET = 6
+OLDEST_OPSET = 1
 NODE_LIMIT = 100_000
 
 
@@ -42,7 +42,30 @@ def load(path: Path) -> onnx.ModelProto:
             f"import: '{path}' must have at most {NODE_LIMIT} nodes; "
             f"got {len(model.graph.node)}."
         )
+    _name_types(model)
     return model
+
+
+#: fields of an attribute → its type, which the oldest files do not say
+_FIELDS = {
+    "ints": onnx.AttributeProto.INTS,
+    "floats": onnx.AttributeProto.FLOATS,
+    "strings": onnx.AttributeProto.STRINGS,
+    "t": onnx.AttributeProto.TENSOR,
+    "s": onnx.AttributeProto.STRING,
+    "i": onnx.AttributeProto.INT,
+    "f": onnx.AttributeProto.FLOAT,
+}
+
+
+def _name_types(model: onnx.ModelProto) -> None:
+    """Say the type of each attribute by what it holds, where the file does not."""
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.UNDEFINED:
+                held = {field.name for field, _ in attribute.ListFields()}
+                kinds = [kind for name, kind in _FIELDS.items() if name in held]
+                attribute.type = kinds[0] if kinds else onnx.AttributeProto.UNDEFINED
 
 
 def opset_of(model: onnx.ModelProto) -> int:

@@ -289,13 +289,15 @@ class Graph:
         kind = entry.type.tensor_type
         if kind.elem_type in _INTEGERS:
             return self._enter_integers(entry)
-        if kind.elem_type not in _FLOATS:
+        if kind.elem_type not in _FLOATS or not _has_axes(entry):
+            named = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
+            got = f"one {named}" if not _has_axes(entry) else f"numbers of type {named}"
             raise ExchangeError(
-                f"import: input '{entry.name}' must be float or double; "
-                f"got type {kind.elem_type}."
+                f"import: input '{entry.name}' must be a batch of floats; got {got}. "
+                f"Give its value: constants={{'{entry.name}': …}}."
             )
         sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
-        is_turned = len(sizes) == 3 and self._is_sequence_first(str(entry.name))
+        is_turned = self._is_batch_second(entry)
         if is_turned:
             sizes[0], sizes[1] = sizes[1], sizes[0]
         wanted = self.wanted_shapes[str(entry.name)]
@@ -316,16 +318,32 @@ class Graph:
         self.builder.batch = self.builder.batch or sizes[0]
         self.float_type = kind.elem_type
         placed = self._place(str(entry.name), tuple(sizes[1:]))
-        return replace(placed, axes=(1, 0, 2)) if is_turned else placed
+        if not is_turned:
+            return placed
+        first, second, *rest = placed.axes
+        return replace(placed, axes=(second, first, *rest))
 
-    def _is_sequence_first(self, name: str) -> bool:
-        """Whether recurrent operators alone read an input: (length, N, channels)."""
-        return bool(self.readers[name]) and all(
-            node.op_type in RECURRENT
-            and node.input[0] == name
-            and not read_attributes(node).get("layout")
-            for node in self.readers[name]
-        )
+    def _is_batch_second(self, entry: onnx.ValueInfoProto) -> bool:
+        """Whether an input's second axis is the batch.
+
+        So it is where recurrent operators alone read it, (length, N, channels), and
+        where the first is fixed, but the second is free and so is another input's
+        first: of the same name, or of none.
+        """
+        name, dims = str(entry.name), entry.type.tensor_type.shape.dim
+        if len(dims) == 3 and self.readers[name]:
+            operators = self.readers[name]
+            if all(_runs_along(node, name) for node in operators):
+                return True
+        firsts = [
+            other.type.tensor_type.shape.dim[0]
+            for other in self.graph.input
+            if other.name != name and other.type.tensor_type.shape.dim
+        ]
+        free = {first.dim_param for first in firsts if not first.dim_value}
+        is_free = len(dims) > 1 and not dims[1].dim_value and dims[0].dim_value > 0
+        is_named = is_free and bool(dims[1].dim_param or dims[0].dim_value > 1)
+        return is_named and dims[1].dim_param in free
 
     def _enter_integers(self, entry: onnx.ValueInfoProto) -> Tensor:
         """Place an Input of real numbers, and the integers that they become."""
@@ -440,6 +458,18 @@ class Graph:
         if reader is None:
             op.refuse("be an operator that a layer expresses exactly", op.operator)
         return read_quantized(op, operator, reader) if op.is_integer else reader(op)
+
+
+def _has_axes(entry: onnx.ValueInfoProto) -> bool:
+    """Whether an input is no single number."""
+    kind = entry.type.tensor_type
+    return not kind.HasField("shape") or len(kind.shape.dim) > 0
+
+
+def _runs_along(node: onnx.NodeProto, name: str) -> bool:
+    """Whether an operator runs along a value whose first axis are the steps."""
+    is_recurrent = node.op_type in RECURRENT and node.input[0] == name
+    return is_recurrent and not read_attributes(node).get("layout")
 
 
 def _branches(node: onnx.NodeProto) -> list[onnx.GraphProto]:
