@@ -17,6 +17,7 @@ from pellucid.data import prepare_digit
 from pellucid.studio import inspection
 from pellucid.studio.images import encode, prepare_drawing
 from pellucid.studio.offline import Recipe, write_lesson
+from pellucid.studio.walk import walk
 
 pytestmark = pytest.mark.skipif(
     shutil.which("wasm-ld") is None or shutil.which("node") is None,
@@ -101,6 +102,8 @@ def lesson(written: Written) -> tuple[pl.Model, Any, Any]:
                 for n in model.network.nodes
             ),
             ["map", {"image": image, "kind": "saliency", "of_class": 2}],
+            ["walk", {"image": image, "label": None}],
+            ["walk", {"image": image, "label": 7}],
             ["maps", {"image": image, "nodes": ["flatten", "conv2d"], "channels": 3}],
         ],
         "refused": [
@@ -173,6 +176,7 @@ def test_answers_are_those_of_the_studio(lesson: Any) -> None:
         "maps": lambda q: inspection.feature_maps(
             model, q["image"], q["nodes"], q["channels"]
         ),
+        "walk": lambda q: walk(model, q["image"], q["label"]),
         "map": lambda q: inspection.attribute_pixels(
             model, q["image"], q["kind"], q["of_class"]
         ),

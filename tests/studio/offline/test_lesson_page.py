@@ -88,6 +88,17 @@ def test_a_drawing_is_explained_true_to_the_digit(page: Any, written: Written) -
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_the_walk_goes_to_the_loss_and_back(page: Any) -> None:
+    page.click("#sample")
+    page.click("nav a[href='#walk']")
+    titles = page.locator("#walk-steps h3")
+    page.wait_for_selector("#walk-steps section:nth-child(8)")
+    texts = [text.lower() for text in titles.all_inner_texts()]
+    assert any("loss" in text for text in texts)
+    assert any("adam" in text or "step" in text for text in texts[-2:])
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_it_trains_and_then_explains_what_it_has_learned(page: Any) -> None:
     page.locator("#pad").press("ArrowLeft")
     for key in (" ", "ArrowDown", "ArrowDown", "ArrowRight"):
@@ -123,7 +134,11 @@ def test_after_the_first_visit_no_network_is_needed(page: Any) -> None:
 
 def test_the_first_view_is_small_and_everything_is_kept(written: Written) -> None:
     sizes = {
-        p.name: len(gzip.compress(p.read_bytes())) for p in written.folder.iterdir()
+        path.relative_to(written.folder).as_posix(): len(
+            gzip.compress(path.read_bytes())
+        )
+        for path in written.folder.rglob("*")
+        if path.is_file()
     }
     files = json.loads(
         (written.folder / "sw.js").read_text().split("FILES = ")[1].split(";")[0]

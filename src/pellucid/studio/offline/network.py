@@ -16,6 +16,7 @@ from pellucid.network.layers import (
     ReLU,
     Softmax,
 )
+from pellucid.objectives import Adam
 
 #: layers that `assets/layers.js` computes
 _LAYERS = (Conv2D, Dense, Flatten, Input, MaxPool2D, ReLU, Softmax)
@@ -28,7 +29,7 @@ def check_network(model: Model) -> None:
     ------
     NetworkError
         If a layer is another, or the network is not a chain from a picture of 28×28
-        grey pixels to the probabilities of classes.
+        grey pixels to the probabilities of classes, or the optimizer is not Adam.
     """
     network = model.network
     for node in network.nodes:
@@ -40,6 +41,12 @@ def check_network(model: Model) -> None:
                 f"lesson: layers must be one after the other, of {kinds}, without "
                 f"groups; got {type(layer).__name__} '{node.name}'."
             )
+    how = model.optimizer
+    if type(how) is not Adam or how.weight_decay or how.clip_norm is not None:
+        raise NetworkError(
+            "lesson: the optimizer must be Adam without weight decay and clipping; "
+            f"got {how}."
+        )
     last = network.node(network.outputs[0]).layer
     if network.input_shape != (28, 28, 1) or not isinstance(last, Softmax):
         raise NetworkError(

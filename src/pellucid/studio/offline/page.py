@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-VIEWS = ("draw", "inside", "train")
+VIEWS = ("draw", "walk", "inside", "train")
 #: the attribution that is computed without a server
 _MAPS = ("", "saliency")
 _TAB = re.compile(r'    <a href="#(\w+)">.*?</a>\n')

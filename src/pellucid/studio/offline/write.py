@@ -19,22 +19,13 @@ from pellucid.serving.pages import STATIC
 from pellucid.storage import write_together
 from pellucid.studio.inspection import describe_network
 from pellucid.studio.offline.network import check_network, describe_layers
-from pellucid.studio.offline.page import VIEWS, write_page
+from pellucid.studio.offline.page import write_page
 
 _ASSETS = Path(__file__).parent / "assets"
 _MOST_BATCH = 64  # for which the kernels are made
 _SAMPLES = 100  # test images that the page begins with
-#: the studio's modules beside those of its views
-_SHARED = (
-    "answers",
-    "calculation",
-    "chart",
-    "folding",
-    "main",
-    "network_map",
-    "page",
-    "paint",
-)
+#: the studio's modules that the lesson has in a form of its own, or not at all
+_LEFT_OUT = ("build.js", "compare.js", "source.js")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +96,21 @@ def write_lesson(
         "classes": described["classes"],
         "input": described["input"],
         "geometry": describe_layers(model),
+        "optimizer": model.optimizer.to_json() if model.optimizer else None,
         "data": "MNIST",
         "wish": {**asdict(recipe), "data": "MNIST"},
         "files": {name: _parts(arrays) for name, arrays in packs.items()},
     }
     files["model.json"] = json.dumps(about, separators=(",", ":")).encode()
     files |= _page(home, recipe)
-    write_together(folder, files)
+    for place in {name.rpartition("/")[0] for name in files}:
+        inside = {
+            n.rpartition("/")[2]: c
+            for n, c in files.items()
+            if n.rpartition("/")[0] == place
+        }
+        (folder / place).mkdir(exist_ok=True)
+        write_together(folder / place, inside)
     write_together(folder, {"sw.js": _service_worker(folder).encode()})
 
 
@@ -125,8 +124,12 @@ def _arrays(data: Dataset) -> dict[str, np.ndarray[Any, Any]]:
 def _page(home: str, recipe: Recipe) -> dict[str, bytes]:
     """Return the page and its modules: the studio's, where the lesson has none."""
     studio = STATIC / "studio"
-    names = sorted({*(f"{name}.js" for name in (*_SHARED, *VIEWS)), "studio.css"})
-    files = {name: (studio / name).read_bytes() for name in names}
+    files = {
+        path.relative_to(studio).as_posix(): path.read_bytes()
+        for pattern in ("**/*.js", "*.css")
+        for path in sorted(studio.glob(pattern))
+        if path.name not in _LEFT_OUT
+    }
     for name in ("page.css", "icon.svg"):
         files[name] = (STATIC / name).read_bytes()
     for path in _ASSETS.glob("*.js"):
@@ -149,7 +152,9 @@ def _parts(arrays: Mapping[str, np.ndarray[Any, Any]]) -> list[list[Any]]:
 
 def _service_worker(folder: Path) -> str:
     """Return the script that keeps all files, by what they hold."""
-    names = sorted(path.name for path in folder.iterdir() if path.name != "sw.js")
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    names = sorted(path.relative_to(folder).as_posix() for path in paths)
+    names = [name for name in names if name != "sw.js"]
     whole = hashlib.sha256()
     for name in names:
         whole.update(name.encode() + b"\0" + (folder / name).read_bytes())

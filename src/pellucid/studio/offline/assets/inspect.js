@@ -184,7 +184,8 @@ function thumbnail(values, channels) {
   return small;
 }
 
-function shorten(shown) {
+/** Keep the largest terms of an element's arithmetic, and the others' sum. */
+export function shorten(shown) {
   const terms = [...shown.terms].sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
   const rest = terms.slice(MOST_TERMS);
   const left = { count: rest.length, sum: sum(rest.map((t) => t.value)) };

@@ -4,6 +4,7 @@ import { prepareDigit } from "./digit.js";
 import { Inspector, Refusal } from "./inspect.js";
 import { Lesson } from "./lesson.js";
 import { base64, size } from "./tensor.js";
+import { walk } from "./walking.js";
 
 /**
  * Answer the page's questions.
@@ -67,7 +68,7 @@ export class Local {
     const { images, labels } = await this.data("samples"), one = size(this.about.input);
     const place = index % labels.length;
     const truth = `test image ${place} of ${this.about.data}; it is: ${this.about.classes[labels[place]]}`;
-    return this.see(images.slice(place * one, (place + 1) * one), { done: [truth] });
+    return this.see(images.slice(place * one, (place + 1) * one), { done: [truth], label: labels[place] });
   }
 
   node(question) { return this.inspector.inspect(question); }
@@ -75,6 +76,7 @@ export class Local {
   gradient(question) { return this.inspector.gradient(question); }
   derivative(question) { return this.inspector.derivative(question); }
   map(question) { return this.inspector.saliency(question); }
+  walk(question) { return walk(this.inspector, question); }
   maps(question) { return this.inspector.maps(question); }
 
   choices() {

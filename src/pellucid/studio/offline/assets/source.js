@@ -36,7 +36,7 @@ async function ask(method, ...values) {
 }
 
 export const source = {
-  views: ["draw", "inside", "train"],
+  views: ["draw", "walk", "inside", "train"],
   way: "on this device",
   model: () => ask("model"),
   draw: (side, grey) => ask("draw", side, grey),
@@ -47,6 +47,7 @@ export const source = {
   gradient: (question) => ask("gradient", question),
   derivative: (question) => ask("derivative", question),
   map: (question) => ask("map", question),
+  walk: (question) => ask("walk", question),
   maps: (question) => ask("maps", question),
   choices: () => ask("choices"),
   train: (wish) => ask("train", wish),
