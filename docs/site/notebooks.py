@@ -6,6 +6,7 @@ the two together, the site shows both.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -18,6 +19,8 @@ PAGES = sorted(DOCS.glob("tutorial-*.md"))
 _FENCE = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 #: what a page says that its code prints; a notebook has the output itself
 _PRINTED = re.compile(r"\A\s*```(?:text)?\n.*?^```\n", re.MULTILINE | re.DOTALL)
+#: the same of what it draws: a picture of the page, taken from the notebook
+_DRAWN = re.compile(r"^!\[[^\]]*\]\(images/tutorial-[^)]*\)\n\n?", re.MULTILINE)
 _SELF = re.compile(r"^\[As a notebook\].*\n\n", re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)")
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -37,7 +40,7 @@ def make_cells(page: Path) -> list[tuple[str, str]]:
 def _prose(text: str, *, is_after_code: bool) -> list[tuple[str, str]]:
     if is_after_code:
         text = _PRINTED.sub("", text, count=1)
-    text = _LINK.sub("](../", text).strip("\n")
+    text = _LINK.sub("](../", _DRAWN.sub("", text)).strip("\n")
     return [("markdown", text)] if text else []
 
 
@@ -59,7 +62,7 @@ def read_cells(notebook: Path) -> list[tuple[str, str]]:
     return [(c["cell_type"], "".join(c["source"])) for c in document["cells"]]
 
 
-def execute(page: Path) -> str:
+def execute(page: Path) -> Any:
     """Return a page as a notebook with its output."""
     import nbformat
     from nbclient import NotebookClient
@@ -70,7 +73,25 @@ def execute(page: Path) -> str:
         cell.metadata.pop("execution", None)  # times of day
         if "outputs" in cell:  # frameworks' logs say nothing to a reader
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
-    return str(nbformat.writes(document)) + "\n"
+    return document
+
+
+def pictures(document: Any) -> list[bytes]:
+    """Return what a notebook's cells have drawn, as PNG."""
+    outputs = (output for cell in document.cells for output in cell.get("outputs", []))
+    drawn = (output.get("data", {}).get("image/png") for output in outputs)
+    return [base64.b64decode(text) for text in drawn if text]
+
+
+def write(page: Path) -> None:
+    """Write a page's notebook, and its pictures for the page."""
+    import nbformat
+
+    document = execute(page)
+    path = NOTEBOOKS / f"{page.stem}.ipynb"
+    path.write_text(str(nbformat.writes(document)) + "\n", encoding="utf-8")
+    for i, content in enumerate(pictures(document), 1):
+        (DOCS / "images" / f"{page.stem}-{i}.png").write_bytes(content)
 
 
 def main() -> None:
@@ -80,7 +101,7 @@ def main() -> None:
         path = NOTEBOOKS / f"{page.stem}.ipynb"
         is_same = path.exists() and read_cells(path) == make_cells(page)
         if page.stem in sys.argv[1:] or not is_same:
-            path.write_text(execute(page), encoding="utf-8")
+            write(page)
             print(path.relative_to(DOCS.parent))
 
 
