@@ -35,11 +35,18 @@ def draw_seven(page: Any) -> None:
     expect(page.locator("#done")).to_contain_text("20×20")
 
 
-def take(page: Any, folder: Path, name: str) -> None:
-    """Take a picture of the whole page."""
+def take(page: Any, folder: Path, name: str, height: int | None = None) -> None:
+    """Take a picture of the whole page, or of its beginning."""
     page.mouse.move(0, 0)
     page.wait_for_timeout(500)
-    page.screenshot(path=folder / f"studio-{name}.png", full_page=True)
+    path = folder / f"studio-{name}.png"
+    if height is None:
+        page.screenshot(path=path, full_page=True)
+        return
+    page.set_viewport_size({"width": 1280, "height": height})
+    page.wait_for_timeout(500)
+    page.screenshot(path=path)
+    page.set_viewport_size({"width": 1280, "height": 800})
 
 
 def pictures(page: Any, folder: Path) -> None:
@@ -49,6 +56,15 @@ def pictures(page: Any, folder: Path) -> None:
     expect(status).to_contain_text("finished", timeout=_PATIENCE_MS)
     draw_seven(page)
     take(page, folder, "draw")
+    page.goto(f"{URL}/#walk")
+    page.select_option("#right-answer", "2")
+    expect(page.locator("#walk-steps")).to_contain_text("The right answer is 2")
+    take(page, folder, "walk", height=1600)
+    page.goto(f"{URL}/#play")
+    page.get_by_role("button", name="No ReLU").click()
+    expect(page.locator("#runs > section")).to_have_count(2, timeout=_PATIENCE_MS)
+    page.wait_for_timeout(4000)
+    take(page, folder, "experiment")
     page.goto(f"{URL}/#inside")
     page.locator("#nodes button", has_text="conv2d_1").first.click()
     page.wait_for_timeout(1000)

@@ -25,7 +25,7 @@ _ASSETS = Path(__file__).parent / "assets"
 _MOST_BATCH = 64  # for which the kernels are made
 _SAMPLES = 100  # test images that the page begins with
 #: the studio's modules that the lesson has in a form of its own, or not at all
-_LEFT_OUT = ("build.js", "compare.js", "source.js")
+_LEFT_OUT = ("build.js", "compare.js", "play.js", "source.js")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,8 +162,8 @@ def describe(frames: list[dict[str, Any]], losses: list[float | None]) -> str:
         )
     elif train["loss"] > 0.97 * _GUESS:
         said = (
-            f"It has learned nothing: the loss is {train['loss']:.3f}, and guessing "
-            f"has {_GUESS:.3f}."
+            f"It has learned next to nothing: the loss is {train['loss']:.3f}, and "
+            f"that of guessing is {_GUESS:.3f}."
         )
     elif test["loss"] > 0.2 and test["loss"] > 2 * train["loss"]:
         said = (

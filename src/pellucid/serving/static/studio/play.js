@@ -30,6 +30,7 @@ const FIELDS = [
 let settings = null; // of the newest run
 let runs = []; // {settings, found, name}: what is shown side by side
 let frame = 0, timer = 0;
+let newest = 0; // of the questions; an older one's answer comes too late
 
 /** Settings as the form has them: hidden layers are a number and a width. */
 const asForm = ({ hidden, batch_norm: norm, ...rest }) =>
@@ -70,20 +71,23 @@ const ask = (wanted) => tried(() => source.experiment(wanted));
 
 /** Run the settings of the form; a run that was kept stays beside it. */
 const run = latest(async () => {
+  const mine = ++newest;
   await new Promise((done) => { setTimeout(done, PAUSE_MS); }); // while a slider moves
   const wanted = settings;
   const found = await ask(wanted);
-  if (!found) return;
+  if (!found || mine !== newest) return;
   runs = [...runs.filter((one) => one.isKept), { settings: wanted, found, name: "Your run" }].slice(-2);
   show();
 });
 
 const preset = latest(async ({ lesson, runs: pair }) => {
+  const mine = ++newest;
   settings = pair[1];
   fill();
   byId("preset-lesson").textContent = `${lesson} Training …`;
   const found = [];
   for (const one of pair) found.push(await ask(one));
+  if (mine !== newest) return;
   if (found.some((one) => !one)) { byId("preset-lesson").textContent = "No answer."; return; }
   byId("preset-lesson").textContent = lesson;
   runs = pair.map((one, i) => ({ settings: one, found: found[i], name: i ? "With the change" : "Before", isKept: !i }));

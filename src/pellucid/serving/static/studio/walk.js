@@ -47,7 +47,8 @@ function introduction(found) {
   const beside = found.nodes - new Set(found.thread).size;
   const parts = [];
   if (found.is_own_answer && found.loss) parts.push("What the network says is taken as the right answer.");
-  if (found.loss && found.kind !== "regression") parts.push("Choose another right answer to see larger gradients.");
+  const isSure = found.kind === "classes" && found.output?.values[found.label] > 0.9;
+  if (isSure) parts.push("Choose another right answer to see larger gradients.");
   if (skipped > 0) parts.push(`${count(skipped)} more nodes of the same kinds are not shown.`);
   if (beside > 0) parts.push(`${count(beside)} nodes on other branches are left out.`);
   if (!found.loss) parts.push("There is an answer for each pixel and no single loss, so the walk ends at the output.");
@@ -64,7 +65,7 @@ async function build(found) {
     made.push(section(made.length, { ...step, inspect: [stop.node, stop.at] }));
     await breath();
   }
-  for (const step of backwardSteps(found)) {
+  for (const step of backwardSteps(found, state.model.ends.some(({ name }) => name === "loss"))) {
     made.push(section(made.length, step));
     await breath();
   }

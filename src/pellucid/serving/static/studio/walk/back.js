@@ -127,10 +127,10 @@ function fallStep(found) {
   };
 }
 
-/** Return the steps of the way back: title, sentence, figures. */
-export function backwardSteps(found) {
+/** Return the steps of the way back: title, sentence, figures; is the loss a node? */
+export function backwardSteps(found, canInspect) {
   if (!found.loss) return [];
-  const steps = [{ ...lossStep(found), inspect: found.loss.steps ? ["loss", []] : null }, outputGradient(found), flow(found)];
+  const steps = [{ ...lossStep(found), inspect: canInspect && found.loss.steps ? ["loss", []] : null }, outputGradient(found), flow(found)];
   if (found.weight) steps.push(weightStep(found), updateStep(found), fallStep(found));
   return steps;
 }
