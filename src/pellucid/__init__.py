@@ -179,6 +179,7 @@ if TYPE_CHECKING:
         EarlyStopping,
         History,
         Lookahead,
+        MLflow,
         TensorBoard,
         TestTimeAugment,
     )
@@ -292,6 +293,7 @@ __all__ = [
     "MaxPool2D",
     "Maximum",
     "MeanSquaredError",
+    "MLflow",
     "Mish",
     "MissingExtraError",
     "Model",

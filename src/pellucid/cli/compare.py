@@ -32,7 +32,8 @@ def compare(
         typer.Option(
             "--data",
             help="mnist, fashion-mnist, cifar10; or a folder or .zip of images with "
-            "one subfolder per class, or a .npz. Default: the network's own data.",
+            "one subfolder per class, a .csv of paths and labels, or a .npz. Default: "
+            "the network's own data.",
             show_default=False,
         ),
     ] = None,

@@ -31,7 +31,8 @@ Data = Annotated[
     typer.Option(
         "--data",
         help="mnist, fashion-mnist, cifar10, xor; or a folder or .zip of images with "
-        "one subfolder per class, or a .npz. Default: the run's data.",
+        "one subfolder per class, a .csv of paths and labels, or a .npz. Default: the "
+        "run's data.",
         show_default=False,
     ),
 ]

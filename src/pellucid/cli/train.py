@@ -58,7 +58,7 @@ def train(
         _option(
             "--data",
             "A name from `pellucid data`, a folder or .zip of images with one "
-            "subfolder per class, or a .npz.",
+            "subfolder per class, a .csv of paths and labels, or a .npz.",
             _DATA,
             "SOURCE",
         ),

@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -53,12 +53,12 @@ class Part:
     ----------
     names : tuple of str
         Paths inside the folder or zip, with "/".
-    labels : ndarray of int64, shape (N,)
-        Positions in the tuple of classes.
+    labels : ndarray, shape (N,) or (N, 1)
+        Positions in the tuple of classes; of a regression, float32 numbers.
     """
 
     names: tuple[str, ...]
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[Any]
 
     def without(self, names: Container[str]) -> Part:
         """Return the part without some pictures."""
@@ -73,7 +73,8 @@ class Layout:
     Parameters
     ----------
     classes : tuple of str
-        Names of the subfolders, sorted; as numbers where all are numbers.
+        Names of the subfolders, sorted; as numbers where all are numbers. None of a
+        regression.
     train : Part
         All pictures, or those of the training part.
     validation, test : Part or None
@@ -97,7 +98,7 @@ class Layout:
         return tuple(name for part in self.parts.values() for name in part.names)
 
     @property
-    def labels(self) -> npt.NDArray[np.int64]:
+    def labels(self) -> npt.NDArray[Any]:
         """Labels of all pictures, part after part."""
         return np.concatenate([part.labels for part in self.parts.values()])
 
@@ -111,6 +112,8 @@ class Layout:
         """
         kept = {role: part.without(names) for role, part in self.parts.items()}
         for role, part in kept.items():
+            if not self.classes:
+                continue
             counts = np.bincount(part.labels, minlength=len(self.classes))
             if not counts.all():
                 raise DataError(

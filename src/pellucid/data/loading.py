@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pellucid.data.cifar10 import read_cifar10
 from pellucid.data.damage import damage_of
@@ -15,19 +15,18 @@ from pellucid.data.idx_folder import find_idx, read_idx_files
 from pellucid.data.mnist import read_mnist
 from pellucid.data.picture import refit
 from pellucid.data.picture_files import PictureFiles
+from pellucid.data.pictures import PictureOptions, read_pictures
 from pellucid.data.sources import xor
+from pellucid.data.table import is_frame, read_table
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
-
-if TYPE_CHECKING:
-    from pellucid.data.pictures import PictureOptions
 
 #: the datasets that have a name
 NAMES = ("mnist", "fashion-mnist", "cifar10", "xor")
 
 
 def load(
-    source: str | Path,
+    source: str | Path | Any,
     *,
     size: tuple[int, int] | None = None,
     colour: Colour | None = None,
@@ -42,11 +41,12 @@ def load(
 
     Parameters
     ----------
-    source : str or Path
+    source : str or Path or pandas.DataFrame
         "mnist", "fashion-mnist", "cifar10" or "xor"; or the path of a folder or zip
         of pictures with one subfolder per class (perhaps below ``train``, ``val``
-        and ``test``), of a ``.npz`` file, or of a folder with four IDX files, those of
-        EMNIST included. A folder that has one of the names is "./mnist".
+        and ``test``), of a ``.csv`` of pictures' paths and labels, of a ``.npz`` file,
+        or of a folder with four IDX files, those of EMNIST included; or a frame of
+        paths and labels. A folder that has one of the names is "./mnist".
     size : (int, int), optional
         Height and width in pixels that images are resized to.
     colour : {"grey", "rgb"}, optional
@@ -91,8 +91,6 @@ def load(
             "load: test_fraction must lie between 0 and 1; "
             f"got test_fraction={test_fraction}."
         )
-    from pellucid.data.pictures import PictureOptions
-
     options = PictureOptions(
         size=size,
         colour=colour,
@@ -101,7 +99,7 @@ def load(
         skip_broken=skip_broken,
         progress=progress,
     )
-    with damage_of(source):
+    with damage_of("a frame" if is_frame(source) else source):
         train, test = _read(source, options, test_fraction, seed)
     if train.validation is not None:
         validation = _refitted(train.validation, size, colour)
@@ -113,9 +111,11 @@ def load(
 
 
 def _read(
-    source: str | Path, options: PictureOptions, test_fraction: float, seed: int
+    source: str | Path | Any, options: PictureOptions, test_fraction: float, seed: int
 ) -> tuple[Dataset, Dataset | None]:
     """Choose the reader of a source."""
+    if is_frame(source):
+        return read_table(source, options)
     if source == "xor":
         return xor()
     if source == "mnist":
@@ -131,18 +131,18 @@ def _read(
     if not path.exists():
         raise DataError(
             f"load: source must be {', '.join(map(repr, NAMES))}, or the path of a "
-            f"folder, .zip or .npz; got {str(source)!r}, where nothing is."
+            f"folder, .zip, .csv or .npz; got {str(source)!r}, where nothing is."
         )
     if path.suffix == ".npz":
         from pellucid.data.npz import read_npz
 
         return read_npz(path, test_fraction=test_fraction, seed=seed)
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return read_table(path, options)
     if path.is_dir() or path.suffix.lower() == ".zip":
-        from pellucid.data.pictures import read_pictures
-
         return read_pictures(path, options)
     raise DataError(
-        "load: source must be a folder, a .zip or a .npz; "
+        "load: source must be a folder, a .zip, a .csv or a .npz; "
         f"got the file {str(source)!r}."
     )
 

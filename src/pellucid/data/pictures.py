@@ -104,7 +104,45 @@ def read_pictures(
             found = _from_cache(entry, options)
             if found is not None:
                 return found
-    layout = Layout.of(source)
+    images, layout, broken = _decode(source, Layout.of(source), options)
+    if entry is not None and isinstance(images, np.ndarray):
+        _to_cache(entry, Kept(images, layout, broken), options)
+    return _divided(images, layout)
+
+
+def read_layout(
+    source: Path, layout: Layout, options: PictureOptions
+) -> tuple[Dataset, Dataset | None]:
+    """Read the pictures of a layout; nothing is kept in the cache.
+
+    Parameters
+    ----------
+    source : Path
+        The folder in which the layout's names are paths.
+    layout : Layout
+        Pictures, labels and parts.
+    options : PictureOptions
+        Size, colour and limits.
+
+    Returns
+    -------
+    tuple of (Dataset, Dataset or None)
+        As `read_pictures`.
+
+    Raises
+    ------
+    DataError
+        If a file is not a picture.
+    """
+    options = replace(options, size=check_size(options.size))
+    images, layout, _ = _decode(source, layout, options)
+    return _divided(images, layout)
+
+
+def _decode(
+    source: Path, layout: Layout, options: PictureOptions
+) -> tuple[Images, Layout, Broken]:
+    """Return a layout's pictures, the layout of those that can be read, and others."""
     images, broken = _images(_wanted(source, layout, options), layout, options)
     if broken:
         if not options.skip_broken:
@@ -116,9 +154,7 @@ def read_pictures(
         else:
             images = images[rows]
         options.tell_left_out(broken)
-    if entry is not None and isinstance(images, np.ndarray):
-        _to_cache(entry, Kept(images, layout, broken), options)
-    return _divided(images, layout)
+    return images, layout, broken
 
 
 def _wanted(source: Path, layout: Layout, options: PictureOptions) -> Wanted:

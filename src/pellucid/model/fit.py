@@ -33,6 +33,7 @@ from pellucid.training import (
 )
 from pellucid.training.accumulation import AccumulatingSession
 from pellucid.training.early_stopping import check_monitor
+from pellucid.training.notebook import NotebookProgress, is_notebook
 
 if TYPE_CHECKING:
     from pellucid.model.model import Model
@@ -60,8 +61,12 @@ class FitRequest:
     @property
     def all_callbacks(self) -> tuple[Callback, ...]:
         """Those that were given, and the one that shows progress."""
-        progress = (ShowProgress(),) if self.shows_progress else ()
-        return (*self.callbacks, *progress)
+        if not self.shows_progress:
+            return self.callbacks
+        return (
+            *self.callbacks,
+            NotebookProgress() if is_notebook() else ShowProgress(),
+        )
 
 
 def fit(model: Model, request: FitRequest) -> History:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pellucid.data import Augment, Batches, Dataset, Sampler, as_dataset
 from pellucid.data.streams import is_array_like, is_stream
+from pellucid.data.table import is_frame
 from pellucid.engines.loss_input import require
 from pellucid.engines.ports import join, loss_terms
 from pellucid.engines.protocol import Engine, Session, State
@@ -21,6 +22,7 @@ from pellucid.engines.state import checked_weights, initial_state
 from pellucid.errors import DataError, EngineError, NetworkError, ShapeError
 from pellucid.model import ports
 from pellucid.model.fit import FitRequest, fit
+from pellucid.model.frames import read_examples, read_images
 from pellucid.model.input_range import InputRange
 from pellucid.model.inputs import (
     Examples,
@@ -289,6 +291,8 @@ class Model:
             require_single("predict with tta", self.network)
         if has_several(self.network):
             return ports.predict(self, images, _CHUNK)
+        if is_frame(images):
+            images = read_images(self, images)
         if is_stream(images) and not is_array_like(images):
             return predict_stream(self, images, _CHUNK, tta=tta)
         x, session = self._input(images), self._viewing(tta)
@@ -345,6 +349,8 @@ class Model:
             require_single("evaluate with tta", self.network)
         if has_several(self.network):
             return evaluate_several(self, data, metrics, batch_size)
+        if is_frame(data):
+            data = read_examples(self, data, test=True)
         if is_stream(data):
             return self._evaluate_stream(data, _metrics(self.network, metrics), tta)
         dataset = as_dataset(data)
@@ -537,7 +543,9 @@ class Model:
         data : Dataset or (images, labels), or an iterable of batches
             Training data: images of shape (N, *input shape), labels of length N; or
             what gives batches (images, labels[, weights]) itself: a DataLoader or
-            Dataset of PyTorch, a tf.data.Dataset, a PyDataset of Keras, a list. Of
+            Dataset of PyTorch, a tf.data.Dataset, a PyDataset of Keras, a list; or a
+            frame of pandas with pictures' paths, labels and perhaps parts, see
+            `data.load`. Of
             several inputs (outputs) images (labels) are a tuple in the network's
             order, or a dict by node name; metrics, class_weight and sample_weight are
             dicts by output then, and the history has ``<output>_loss`` too.
@@ -611,6 +619,10 @@ class Model:
         if isinstance(early_stopping, int):
             early_stopping = EarlyStopping(patience=early_stopping)
         several = has_several(self.network)
+        if is_frame(data):
+            data = read_examples(self, data, test=False)
+        if is_frame(validation_data):
+            validation_data = read_examples(self, validation_data, test=False)
         streams = not several and is_stream(data)
         make = _as_given if several or streams else as_dataset
         by_output: Any = class_weight

@@ -8,6 +8,7 @@ from pellucid.training.evaluation import evaluate
 from pellucid.training.example_weights import compute_example_weights
 from pellucid.training.fit_config import FitConfig
 from pellucid.training.history import EpochRecord, History
+from pellucid.training.mlflow import MLflow
 from pellucid.training.progress import ShowProgress
 from pellucid.training.tensorboard import TensorBoard
 from pellucid.training.test_time import TestTimeAugment
@@ -32,6 +33,7 @@ __all__ = [
     "FitConfig",
     "History",
     "Lookahead",
+    "MLflow",
     "ShowProgress",
     "TensorBoard",
     "TestTimeAugment",
