@@ -1,6 +1,7 @@
 """The pictures are drawn, with what they must show on them."""
 
 import numpy as np
+import pytest
 
 import pellucid as pl
 from pellucid import explain
@@ -72,3 +73,19 @@ def test_an_assessment_of_values_has_only_figures():
     assert found.metrics.keys() == {"mean_absolute_error"}
     assert found.confusion.size == 0
     assert found.to_json()["class_accuracy"] == {}
+
+
+def test_colours_are_those_of_the_studios_page() -> None:
+    from pathlib import Path
+
+    import pellucid
+    from pellucid.explain.colors import ENDS, signed_colors
+
+    page = Path(pellucid.__file__).parent / "serving/static/studio/paint.js"
+    numbers = [[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in ENDS]
+    ends = dict(zip(("minus", "zero", "plus"), numbers, strict=True))
+    for name, (red, green, blue) in ends.items():
+        assert f"{name}: [{red}, {green}, {blue}]" in page.read_text(encoding="utf-8")
+    found = signed_colors(np.array([np.nan, -1.0, 3.0]))
+    assert (found["vmin"], found["vmax"]) == (-3.0, 3.0)
+    assert found["cmap"](1.0)[:3] == pytest.approx(np.array(numbers[2]) / 255)

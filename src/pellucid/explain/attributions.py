@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import NetworkError
@@ -15,6 +14,7 @@ from pellucid.explain.attribution import (
     guided_backpropagation,
     integrated_gradients,
 )
+from pellucid.explain.colors import signed_colors
 from pellucid.explain.picture import draw_image
 from pellucid.explain.saliency import Map, occlusion, saliency
 from pellucid.model import Model
@@ -82,7 +82,7 @@ def attribution_picture(
     Returns
     -------
     matplotlib.figure.Figure
-        Red: speaks for the class, blue: against it; strongest = the largest value.
+        Blue: speaks for the class, orange: against it; strongest = the largest value.
     """
     from matplotlib.figure import Figure
 
@@ -90,14 +90,11 @@ def attribution_picture(
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     draw_image(left, pixels)
-    most = float(np.abs(found.values).max()) or 1.0
     values = found.values if found.values.ndim == 2 else found.values.reshape(1, -1)
     draw_image(right, pixels)
     shown = right.imshow(
         values,
-        cmap="RdBu_r",
-        vmin=-most,
-        vmax=most,
+        **signed_colors(values),
         alpha=0.75,
         extent=(-0.5, values.shape[1] - 0.5, values.shape[0] - 0.5, -0.5),
     )

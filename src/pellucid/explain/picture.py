@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.explain.arithmetic import one_image
+from pellucid.explain.colors import signed_colors
 from pellucid.explain.probabilities import class_scores
 from pellucid.explain.saliency import occlusion, saliency
 from pellucid.explain.values import Array
@@ -38,7 +39,7 @@ def picture(model: Model, image: npt.ArrayLike, of_class: int | None = None) -> 
         On top the image, its saliency, what covering a part does, and the output, or,
         of a network with an answer for each pixel, a map of those;
         below, each node's output: up to 16 channels side by side, or one strip.
-        Grey: from 0 (black) to the largest. Blue: negative, red: positive.
+        Blue: positive, orange: negative, as in the studio.
 
     Raises
     ------
@@ -80,19 +81,10 @@ def _height(tiles: Array) -> float:
     return max(_STRIP, (_WIDTH - 0.4) * len(tiles) / int(tiles.shape[1]))
 
 
-def _color_limits(values: Array) -> dict[str, Any]:
-    """Choose grey for what is never negative, else blue to red around 0."""
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    if low >= 0:
-        return {"cmap": "gray", "vmin": 0.0, "vmax": high or 1.0}
-    most = max(-low, high)
-    return {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
-
-
 def _draw_node(row: Any, name: str, values: Array, tiles: Array) -> None:
     panel = row.subplots()
     aspect = "auto" if len(tiles) == 1 else "equal"
-    panel.imshow(tiles, aspect=aspect, interpolation="nearest", **_color_limits(values))
+    panel.imshow(tiles, aspect=aspect, interpolation="nearest", **signed_colors(values))
     panel.set(xticks=[], yticks=[])
     panel.spines[:].set_visible(len(tiles) == 1)  # a strip may end in white
     panel.spines[:].set_color("#999999")
@@ -121,9 +113,8 @@ def _draw_top(top: Any, model: Model, pixels: Array, of_class: int | None) -> No
     if pixels.ndim == 4:
         less = "less" if is_values else "less likely"
         fall = occlusion(model, pixels, k).values
-        most = float(np.abs(fall).max()) or 1.0
-        sides = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
-        _draw_map(panels[2], fall, f"red: covered, {name} is {less}", sides)
+        what = f"blue: covered, {name} is {less}"
+        _draw_map(panels[2], fall, what, signed_colors(fall))
     else:
         panels[2].set_axis_off()
     _draw_output(panels[3], model, output)
