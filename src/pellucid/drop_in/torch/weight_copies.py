@@ -179,7 +179,7 @@ class WeightCopies:
         """The names of the tensors that the network has weights of."""
         return tuple(self._by_tensor)
 
-    @property
+    @functools.cached_property
     def shared(self) -> list[str]:
         """The tensors of which several weights hold the same elements."""
         found = []
