@@ -80,7 +80,7 @@ def test_gradients_of_units_are_floats_too(open_studio: Any) -> None:
 
 
 def test_the_page_never_writes_a_level_as_a_number() -> None:
-    for script in (STATIC / "studio").glob("*.js"):
+    for script in (STATIC / "studio").rglob("*.js"):
         text = script.read_text("utf-8")
         if script.name != "paint.js":
             assert "/ 127" not in text

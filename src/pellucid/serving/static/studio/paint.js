@@ -25,14 +25,14 @@ function ends() {
 }
 
 /** Paint levels 1 … 255 around 128 = zero; `at(row, column)` finds them. */
-export function paintLevels(canvas, height, width, at) {
+export function paintLevels(canvas, height, width, at, strength = 1) {
   const { zero, plus, minus } = ends();
   canvas.width = width;
   canvas.height = height;
   const image = new ImageData(width, height);
   for (let i = 0; i < height; i++) {
     for (let j = 0; j < width; j++) {
-      const level = (at(i, j) - 128) / 127;
+      const level = strength * (at(i, j) - 128) / 127;
       const end = level < 0 ? minus : plus;
       const share = Math.abs(level);
       const p = 4 * (i * width + j);

@@ -165,7 +165,7 @@ function paintPlane(canvas, { side, points, tests }, { grid }) {
   const levels = bytes(grid.levels);
   const small = make("canvas");
   // half as strong as a map, so that the points stand out
-  paintLevels(small, height, width, (i, j) => 128 + (levels[i * width + j] - 128) * 0.55);
+  paintLevels(small, height, width, (i, j) => levels[i * width + j], 0.55);
   canvas.width = canvas.height = 2 * SIDE;
   const context = canvas.getContext("2d");
   context.imageSmoothingEnabled = true;
