@@ -51,6 +51,12 @@ def test_the_site_has_every_page_and_every_public_name(site: Path) -> None:
     assert (site / "docs" / "notebooks" / "tutorial-1-by-hand.html").exists()
 
 
+def test_every_page_is_in_a_list_of_the_site() -> None:
+    listed = set((SITE / "index.md").read_text().split("\n"))
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        assert page.stem in listed, f"name it in {SITE / 'index.md'}"
+
+
 def test_the_reference_has_every_public_name_once(tmp_path: Path) -> None:
     load("reference").write_reference(tmp_path / "reference")
     pages = {path.stem: path.read_text() for path in (tmp_path / "reference").iterdir()}
