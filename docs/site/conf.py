@@ -13,7 +13,7 @@ release = version = pellucid.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
 root_doc = "docs/index"
 include_patterns = ["docs/**"]
-exclude_patterns = ["docs/site/**", "docs/compare/index.html"]
+exclude_patterns = ["docs/site/**", "docs/compare/**/index.html"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 
 # pages' code is run by the tests, the notebooks' outputs stand in them

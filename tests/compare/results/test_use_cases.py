@@ -53,6 +53,20 @@ def test_an_answer_says_who_by_how_much_and_what_speaks_for_and_against_it() -> 
     )
 
 
+def test_what_matters_and_was_not_measured_is_named() -> None:
+    found = results()
+    left = tuple(cell for cell in found.cells if cell.row != "languages")
+    answers = list_answers(replace(found, cells=left))
+    answer = next(a for a in answers if a.use_case == "mobile")
+    assert answer.why_not == "not enough measured: 2 of 3 questions"
+    asked = {"ease": ("lines", 1.0, 2.0), "debugging": ("modes", 1.0, 2.0)}
+    more = {"flexibility": ("programs", 1.0, 2.0), "ecosystem": ("objects", 1.0, 2.0)}
+    answers = list_answers(results(**asked, **more))
+    answer = next(a for a in answers if a.use_case == "research")
+    assert answer.without == ("training",)
+    assert format_answer(answer).endswith("; not measured: training.")
+
+
 def test_level_engines_are_called_level() -> None:
     tied = results(
         devices=("ways to a device", 1.0, 2.0),

@@ -40,8 +40,10 @@ def format_answer(answer: Answer) -> str:
     first, second = answer.places[:2]
     titles = TITLES[first.engine], TITLES[second.engine]
     scores = f"{first.value:.2f} against {second.value:.2f}"
+    missing = f"not measured: {', '.join(answer.without)}"
     if first.is_tied and second.is_tied:
-        return f"{begin}{titles[0]} and {titles[1]} are level ({scores})."
+        level = f"{begin}{titles[0]} and {titles[1]} are level ({scores})"
+        return f"{level}; {missing}." if answer.without else f"{level}."
     parts = [f"{begin}{titles[0]}, {scores} of {titles[1]}"]
     if answer.ahead is not None:
         reason = answer.ahead
@@ -49,6 +51,8 @@ def format_answer(answer: Answer) -> str:
     if answer.behind is not None:
         reason = answer.behind
         parts.append(f"though {reason.figure} {reason.first} against {reason.second}")
+    if answer.without:
+        parts.append(missing)
     return f"{'; '.join(parts)}."
 
 

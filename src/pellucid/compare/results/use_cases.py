@@ -60,6 +60,8 @@ class Answer:
         Empty where there is no answer, and ``why_not`` says why.
     ahead, behind : Reason or None
         What speaks most for the first, and most against it, beside the second.
+    without : tuple of str
+        Priorities that matter there and were not measured.
     """
 
     use_case: str
@@ -67,6 +69,7 @@ class Answer:
     places: tuple[RankedEngine, ...] = ()
     ahead: Reason | None = None
     behind: Reason | None = None
+    without: tuple[str, ...] = ()
     why_not: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -106,10 +109,9 @@ def _answer(
         return Answer(use_case=use_case, group=group, why_not=why)
     places = rank(results, weights)
     first, second = places[0].engine, places[1].engine
-    gains = sorted(
-        _list_gains(score_metrics(results), weights, first, second),
-        key=lambda gain: gain[0],
-    )
+    found = score_metrics(results)
+    measured = {step.priority for step in found}
+    gains = sorted(_list_gains(found, weights, first, second), key=lambda gain: gain[0])
     least, most = gains[0], gains[-1]
     return Answer(
         use_case=use_case,
@@ -117,6 +119,7 @@ def _answer(
         places=tuple(places),
         ahead=_reason(most[1], first, second) if most[0] > 0 else None,
         behind=_reason(least[1], first, second) if least[0] < 0 else None,
+        without=tuple(name for name in weights if name not in measured),
     )
 
 
