@@ -61,10 +61,10 @@ def test_a_search_without_a_complete_trial_ends_with_1(pellucid) -> None:
 
 
 def test_the_study_of_a_run_s_recipe_has_the_run_s_name(pellucid) -> None:
-    from pellucid.cli.search import _default_name
+    from pellucid.search.searching import study_name
 
-    assert _default_name("runs/mine-2/recipe.toml") == "mine-2"
-    assert _default_name("mine.toml") == "mine"
+    assert study_name("runs/mine-2/recipe.toml") == "mine-2"
+    assert study_name("mine.toml") == "mine"
     assert "pellucid[search]" in " ".join(pellucid("search", "--help").out.split())
     answer = pellucid("search", "nonsense", "--set", "epochs=1..2")
     assert answer.err.startswith("error: recipe: what to train must be one of")
