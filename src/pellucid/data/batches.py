@@ -311,7 +311,7 @@ class Batches:
         labels = self.dataset.labels.take(indices, axis=0)
         if labels.dtype.kind == "f":
             return labels.astype(self.dtype, copy=False)
-        return labels
+        return labels.astype(np.int64, copy=False)  # masks are kept as uint8
 
 
 def _at_least(least: int, **values: int) -> None:

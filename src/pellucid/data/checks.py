@@ -38,7 +38,7 @@ def check_images(images: Images) -> None:
 
 def check_labels(labels: Labels) -> None:
     """Refuse labels that are neither classes nor finite numbers."""
-    if labels.dtype.kind not in "if" or labels.ndim == 0:
+    if labels.dtype.kind not in "iuf" or labels.ndim == 0:
         raise DataError(
             "Dataset: labels must be an array of integers or floats; "
             f"got shape={labels.shape}, dtype={labels.dtype}."
@@ -67,7 +67,7 @@ def check_classes(labels: Labels, classes: tuple[str, ...]) -> None:
     if len(set(classes)) != len(classes):
         twice = next(c for c in classes if classes.count(c) > 1)
         raise DataError(f"Dataset: classes must be distinct; got {twice!r} twice.")
-    if labels.dtype.kind == "i" and int(labels.max()) >= len(classes):
+    if labels.dtype.kind in "iu" and int(labels.max()) >= len(classes):
         first = int(np.argmax(labels.reshape(len(labels), -1).max(axis=1)))
         raise DataError(
             f"Dataset: labels must lie in 0 … {len(classes) - 1}, one per class; "

@@ -36,8 +36,9 @@ class Dataset:
         uint8 of shape (N, H, W, C), grey has C = 1; or floats of shape (N, …).
         Plain vectors, shape (N, F), may be integers and are kept as floats.
     labels : ndarray
-        Integers or booleans, kept as int64: of shape (N,) or (N, 1) one class each;
-        or floats of shape (N, …).
+        Integers or booleans, kept as int64 (masks of uint8 as they are): of shape
+        (N,) or (N, 1) one class each, (N, H, W) one of each pixel; or floats of shape
+        (N, …).
     classes : tuple of str, optional
         The name of each integer label.
     files : tuple of str, optional
@@ -76,7 +77,8 @@ class Dataset:
         check_images(images)
         if labels.ndim and labels.dtype.kind in "biu":
             check_range(labels)
-            labels = labels.astype(np.int64, copy=False)
+            if labels.dtype != np.uint8 or labels.ndim < 3:  # masks stay small
+                labels = labels.astype(np.int64, copy=False)
             if labels.ndim == 2 and labels.shape[1] == 1:
                 labels = labels[:, 0]
         check_labels(labels)

@@ -111,7 +111,7 @@ def decode_whole(wanted: Wanted, names: Sequence[str]) -> tuple[Pixels, dict[str
     for row, name in zip(out, names, strict=True):
         try:
             pixels = picture(
-                _content(wanted.source, name),
+                read_content(wanted.source, name),
                 size=wanted.size,
                 colour=wanted.colour,
                 name=name,
@@ -128,7 +128,7 @@ def shape_of(
     source: Path, name: str, size: tuple[int, int] | None, colour: Colour | None
 ) -> tuple[int, int, int]:
     """Return the shape of a picture once it is decoded."""
-    pixels = picture(_content(source, name), size=size, colour=colour, name=name)
+    pixels = picture(read_content(source, name), size=size, colour=colour, name=name)
     height, width, depth = pixels.shape
     return height, width, depth
 
@@ -174,8 +174,14 @@ def _check_shape(wanted: Wanted, pixels: Pixels, name: str) -> None:
         )
 
 
-def _content(source: Path, name: str) -> bytes:
-    """Read the bytes of one picture from the folder or zip."""
+def read_content(source: Path, name: str) -> bytes:
+    """Return the bytes of one picture of a folder or zip.
+
+    Raises
+    ------
+    DataError
+        If they cannot be read.
+    """
     if not source.is_dir():
         return read_entry(_opened(source, source.stat().st_mtime_ns), name)
     path = source / name

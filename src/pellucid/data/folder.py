@@ -141,7 +141,7 @@ class Layout:
             picture outside of a class; if the parts have not the same classes; or if
             it is not clear whether folders are classes or parts.
         """
-        tree = _Tree.of(source).without_outer_folders()
+        tree = Tree.of(source).without_outer_folders()
         roles = roles_of(tree.first_folders())
         if roles.keys() == {"valid"} and "invalid" in tree.first_folders():
             roles = {}  # a class and its counterpart
@@ -164,8 +164,18 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tree:
-    """The names of files and folders below one folder of the source."""
+class Tree:
+    """The names of files and folders below one folder of the source.
+
+    Parameters
+    ----------
+    source : Path
+        A folder or zip.
+    top : str
+        The folder below it, with "/" at its end; empty for the source itself.
+    files, folders : list of str
+        Names below that folder, with "/".
+    """
 
     source: Path
     top: str
@@ -190,16 +200,16 @@ class _Tree:
         """Return the folders directly below."""
         return {name.split("/", 1)[0] for name in self.folders}
 
-    def below(self, folder: str) -> _Tree:
+    def below(self, folder: str) -> Tree:
         """Return the tree of a folder."""
         prefix = f"{folder}/"
         files, folders = (
             [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
             for names in (self.files, self.folders)
         )
-        return _Tree(self.source, self.top + prefix, files, folders)
+        return Tree(self.source, self.top + prefix, files, folders)
 
-    def without_outer_folders(self) -> _Tree:
+    def without_outer_folders(self) -> Tree:
         """Descend while there is one folder that only holds folders.
 
         Not into one that is called as validation or test data: those are not to be
@@ -215,7 +225,7 @@ class _Tree:
             return self
         return inner.without_outer_folders()
 
-    def within_part(self, name: str) -> _Tree:
+    def within_part(self, name: str) -> Tree:
         """Return the tree of a part, without ``train/train`` or ``train/images``."""
         tree = self.below(name)
         first = tree.first_folders()

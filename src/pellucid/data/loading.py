@@ -140,6 +140,12 @@ def _read(
     if path.suffix.lower() in (".csv", ".tsv"):
         return read_table(path, options)
     if path.is_dir() or path.suffix.lower() == ".zip":
+        from pellucid.data.mask_folder import MaskLayout
+        from pellucid.data.masks import read_masks
+
+        masks = MaskLayout.find(path)
+        if masks is not None:
+            return read_masks(path, masks, options)
         return read_pictures(path, options)
     raise DataError(
         "load: source must be a folder, a .zip, a .csv or a .npz; "

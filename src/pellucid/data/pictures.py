@@ -157,6 +157,34 @@ def _decode(
     return images, layout, broken
 
 
+def read_images(source: Path, layout: Layout, options: PictureOptions) -> Images:
+    """Decode all pictures of a layout, or leave them in their files.
+
+    Parameters
+    ----------
+    source : Path
+        The folder or zip.
+    layout : Layout
+        Which ones.
+    options : PictureOptions
+        Size, colour and limits.
+
+    Returns
+    -------
+    ndarray of uint8 or PictureFiles, shape (N, H, W, C)
+        Part after part.
+
+    Raises
+    ------
+    DataError
+        If a file is not a picture.
+    """
+    images, broken = _images(_wanted(source, layout, options), layout, options)
+    if broken:
+        raise broken_error(broken)
+    return images
+
+
 def _wanted(source: Path, layout: Layout, options: PictureOptions) -> Wanted:
     """Take the shape of all pictures from the first one that can be read."""
     broken: dict[str, str] = {}

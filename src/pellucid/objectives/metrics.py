@@ -43,6 +43,26 @@ def absolute_error(meaning: OutputMeaning, output: Array, labels: Array) -> Arra
     return per_example(np.abs(output - labels.reshape(output.shape)))
 
 
+def overlap(meaning: OutputMeaning, output: Array, labels: Array) -> Array:
+    """Return each example's intersection over union, shape (N,).
+
+    Its mean over the classes that the mask or the answer has; of two classes from one
+    column, class 1's alone. 1 where there is nothing and nothing is found.
+    """
+    found, wanted = meaning.predict(output), meaning.targets(labels, output.shape)
+    if meaning.kind == "classes":
+        classes = np.arange(meaning.class_count)
+        found, wanted = (a[..., None] == classes for a in (found, wanted))
+    elif meaning.kind == "binary":
+        found, wanted = (a[..., None] == 1 for a in (found, wanted))
+    places = tuple(range(1, found.ndim - 1))
+    both = (found & wanted).sum(axis=places)
+    either = (found | wanted).sum(axis=places)  # (N, classes)
+    shares = np.where(either, both / np.maximum(either, 1), 0.0).sum(axis=1)
+    counts = np.count_nonzero(either, axis=1)
+    return np.where(counts, shares / np.maximum(counts, 1), 1.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
     """How a metric is computed, and of which outputs."""
@@ -52,10 +72,12 @@ class _Rule:
     must: str
     takes_logits: bool = True
     least_columns: int = 1
+    is_per_pixel: bool = False
 
     def fits(self, meaning: OutputMeaning) -> bool:
         return (
             meaning.kind in self.kinds
+            and (meaning.is_per_pixel or not self.is_per_pixel)
             and meaning.columns >= self.least_columns
             and (self.takes_logits or not meaning.is_logits)
         )
@@ -72,6 +94,12 @@ _RULES = {
         kinds=("classes",),
         must=f"of more than {_TOP} classes",
         least_columns=_TOP + 1,
+    ),
+    "iou": _Rule(
+        compute=overlap,
+        kinds=("classes", "binary", "labels"),
+        must="of the classes or labels of each pixel",
+        is_per_pixel=True,
     ),
     "mean_absolute_error": _Rule(
         compute=absolute_error,
@@ -147,7 +175,7 @@ def select_metrics(
     meaning : OutputMeaning
         What the output means.
     given : str, function, or sequence of those, optional
-        accuracy, top5_accuracy, mean_absolute_error, and functions as in
+        accuracy, top5_accuracy, iou, mean_absolute_error, and functions as in
         `MetricFunction`; `default_metrics` if left out.
 
     Returns
