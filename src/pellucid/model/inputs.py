@@ -36,9 +36,27 @@ def prepare_images(
     DataError, ShapeError
         If type or shape do not fit.
     """
-    x = check_element_type(np.asarray(images), "Model")
-    if x.shape[1:] != network.input_shape or x.ndim == 0:
-        raise shape_error("Model", x.shape, network.input_shape)
+    return prepare_array(images, network.input_shape, how, dtype)
+
+
+def prepare_array(
+    images: npt.ArrayLike,
+    shape: Shape,
+    how: Preprocessing,
+    dtype: str,
+    *,
+    who: str = "Model",
+) -> Array:
+    """Return one input's array as the network's floats.
+
+    Raises
+    ------
+    DataError, ShapeError
+        If type or shape do not fit; ``who`` begins the sentence.
+    """
+    x = check_element_type(np.asarray(images), who)
+    if x.shape[1:] != shape or x.ndim == 0:
+        raise shape_error(who, x.shape, shape)
     if x.dtype == np.uint8:
         return how.apply(x, dtype)
     return x if x.dtype == dtype else x.astype(dtype)

@@ -228,6 +228,13 @@ def output_meanings(model: Model, labels: Any = None) -> dict[str, OutputMeaning
     }
 
 
+def output_meaning_of(model: Model, output: str) -> OutputMeaning:
+    """Return what one of a model's outputs means."""
+    if len(model.network.outputs) == 1:
+        return model.output_meaning
+    return output_meanings(model)[output]
+
+
 def refuse_single(what: str, network: Network) -> NetworkError:
     """Return the error for what a model of one output has, and this one has not."""
     return NetworkError(

@@ -16,13 +16,15 @@ from pellucid.serving.errors import RequestError, too_busy, too_slow
 from pellucid.serving.settings import Batching
 
 Array = npt.NDArray[Any]
-Run = Callable[[Array], Array]
+#: an array, or one for each input or output where a network has several
+Arrays = Array | tuple[Array, ...]
+Run = Callable[[Any], Any]
 Observe = Callable[[int, float], None]
 
 
 class _Ticket(NamedTuple):
-    images: Array
-    answer: asyncio.Future[Array]
+    images: Arrays
+    answer: asyncio.Future[Arrays]
 
 
 class Batcher:
@@ -35,7 +37,8 @@ class Batcher:
     Parameters
     ----------
     run : callable
-        ``run(images) -> output``, both with the batch as first axis.
+        ``run(images) -> output``, both with the batch as first axis, or tuples of
+        such arrays.
     batching : Batching
         Size, delay and how many may wait.
     observe : callable
@@ -61,7 +64,7 @@ class Batcher:
         """Whether images are taken: until `close`."""
         return self._is_open
 
-    async def submit(self, images: Array, time_limit_s: float) -> Array:
+    async def submit(self, images: Arrays, time_limit_s: float) -> Arrays:
         """Return the output for images, shape (n, …).
 
         Raises
@@ -69,7 +72,7 @@ class Batcher:
         RequestError
             429 where too many wait, 504 where the time is up, 503 after `close`.
         """
-        count = len(images)
+        count = count_of(images)
         if not self._is_open:
             raise RequestError(
                 "serve: the model must be loaded; got it unloading.", status=503
@@ -82,7 +85,7 @@ class Batcher:
         timer = self._loop.call_later(time_limit_s, _expire, answer, time_limit_s)
         self._tickets.put(_Ticket(images, answer))
         try:
-            output: Array = await answer
+            output: Arrays = await answer
             return output
         finally:
             timer.cancel()
@@ -119,18 +122,18 @@ class Batcher:
         self._held = None
         if first is None:
             return None
-        batch, room = [first], self._batching.size - len(first.images)
+        batch, room = [first], self._batching.size - count_of(first.images)
         until = time.perf_counter() + self._batching.delay_s
         while room > 0:
             try:
                 ticket = self._next(until)
             except queue.Empty:
                 break
-            if ticket is None or len(ticket.images) > room:
+            if ticket is None or count_of(ticket.images) > room:
                 self._hold(ticket)
                 break
             batch.append(ticket)
-            room -= len(ticket.images)
+            room -= count_of(ticket.images)
         return batch
 
     def _next(self, until: float) -> _Ticket | None:
@@ -146,7 +149,7 @@ class Batcher:
         else:
             self._held = ticket
 
-    def _outcome(self, batch: list[_Ticket]) -> Array | Exception:
+    def _outcome(self, batch: list[_Ticket]) -> Arrays | Exception:
         """Run a batch, without those whose clients have gone."""
         batch[:] = [ticket for ticket in batch if not ticket.answer.done()]
         if not batch:
@@ -154,33 +157,52 @@ class Batcher:
         images = [ticket.images for ticket in batch]
         try:
             with np.errstate(all="ignore"):  # what is not finite is said in words
-                return self._run(
-                    images[0] if len(images) == 1 else np.concatenate(images)
-                )
+                found: Arrays = self._run(_join(images))
+                return found
         except Exception as error:  # noqa: BLE001 - it goes to the clients
             return error
 
     def _deliver(
-        self, batch: list[_Ticket], outcome: Array | Exception, seconds: float
+        self, batch: list[_Ticket], outcome: Arrays | Exception, seconds: float
     ) -> None:
         start = 0
-        for images, answer in batch:
-            end = start + len(images)
+        for ticket in batch:
+            answer, end = ticket.answer, start + count_of(ticket.images)
             if not answer.done():
                 if isinstance(outcome, Exception):
                     answer.set_exception(outcome)
                 else:
-                    answer.set_result(outcome[start:end])
+                    answer.set_result(_cut(outcome, slice(start, end)))
             start = end
         self._observe(start, seconds)
 
 
-def _expire(answer: asyncio.Future[Array], seconds: float) -> None:
+def count_of(images: Arrays) -> int:
+    """Return how many examples arrays hold."""
+    return len(images[0] if isinstance(images, tuple) else images)
+
+
+def _join(parts: list[Arrays]) -> Any:
+    """Return the parts' arrays one behind the other, of each input."""
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], tuple):
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return np.concatenate(parts)
+
+
+def _cut(output: Arrays, some: slice) -> Arrays:
+    if isinstance(output, tuple):
+        return tuple(array[some] for array in output)
+    return output[some]
+
+
+def _expire(answer: asyncio.Future[Arrays], seconds: float) -> None:
     if not answer.done():
         answer.set_exception(too_slow(seconds))
 
 
-def _return_unchanged(images: Array) -> Array:
+def _return_unchanged(images: Arrays) -> Arrays:
     """Stand where a model was; nothing comes here any more."""
     return images
 

@@ -15,7 +15,14 @@ from pellucid.serving.errors import RequestError, refuse_unreadable
 from pellucid.serving.http import Answer, Request, answer_numbers
 from pellucid.serving.repository import Repository
 from pellucid.serving.served_model import ServedModel
-from pellucid.serving.upload import FORM, PICTURES, RAW, read_upload
+from pellucid.serving.upload import (
+    FORM,
+    PICTURES,
+    RAW,
+    Upload,
+    read_form,
+    read_upload,
+)
 
 Array = npt.NDArray[Any]
 
@@ -25,24 +32,34 @@ async def predict(repository: Repository, request: Request) -> Answer:
 
     The body is a picture, by itself or as the file of a form, or (as
     application/octet-stream) the numbers of one or more images in the model's dtype,
-    little-endian. ``?model=`` and ``?version=`` choose; where one model is served they
-    may be left out.
+    little-endian. Of several inputs it is a form with a file for each, by its name.
+    ``?model=`` and ``?version=`` choose; where one model is served they may be left
+    out.
     """
     with refuse_unreadable("predict"):
         served = _choose_model(repository, request)
-        images = await _images(served, request)
-    output = await served.run(images)
-    return await answer_numbers(_document(served, output), output.size)
+        images = await _inputs(served, request)
+    outputs = await served.run(images)
+    size = sum(output.size for output in outputs.values())
+    return await answer_numbers(_document(served, outputs), size)
 
 
-async def _images(served: ServedModel, request: Request) -> Array:
-    content_type = request.header(b"content-type")
-    came = read_upload(request.body, content_type)
-    fits = len(came.content) % _image_bytes(served) == 0
+async def _inputs(served: ServedModel, request: Request) -> dict[str, Array]:
+    """Return each input's images from the body."""
+    content_type, names = request.header(b"content-type"), served.inputs
+    if len(names) == 1:
+        uploads = {names[0]: read_upload(request.body, content_type)}
+    else:
+        uploads = read_form(request.body, content_type, names)
+    return {name: await _images(served, name, came) for name, came in uploads.items()}
+
+
+async def _images(served: ServedModel, name: str, came: Upload) -> Array:
+    fits = len(came.content) % _image_bytes(served, name) == 0
     if came.content_type == RAW and (fits or not came.looks_like_a_picture):
-        return _raw(served, came.content)
+        return _raw(served, name, came.content)
     if came.is_picture or came.looks_like_a_picture:
-        return await served.read_pictures([came.content])
+        return await served.read_pictures(name, [came.content])
     raise RequestError(
         f"predict: Content-Type must be {', '.join(PICTURES)}, {FORM} or {RAW}, or the "
         f"body a picture; got {came.content_type[:60]!r}.",
@@ -65,10 +82,10 @@ def _choose_model(repository: Repository, request: Request) -> ServedModel:
     return repository.get(query["model"][0], version)
 
 
-def _raw(served: ServedModel, body: bytes) -> Array:
+def _raw(served: ServedModel, name: str, body: bytes) -> Array:
     """Return the images that bytes hold; they are as many as fit."""
-    shape = served.network.input_shape
-    dtype, size = _dtype(served), _image_bytes(served)
+    shape = served.network.shapes[name]
+    dtype, size = _dtype(served), _image_bytes(served, name)
     if not body or len(body) % size:
         raise DataError(
             f"predict: a body must have {size} bytes for each image of shape "
@@ -81,13 +98,25 @@ def _dtype(served: ServedModel) -> np.dtype[Any]:
     return np.dtype(served.model.dtype).newbyteorder("<")
 
 
-def _image_bytes(served: ServedModel) -> int:
-    return prod(served.network.input_shape) * _dtype(served).itemsize
+def _image_bytes(served: ServedModel, name: str) -> int:
+    return prod(served.network.shapes[name]) * _dtype(served).itemsize
 
 
-def _document(served: ServedModel, output: Array) -> dict[str, Any]:
-    names = served.class_names
+def _document(served: ServedModel, outputs: dict[str, Array]) -> dict[str, Any]:
+    """Return what the outputs say of each image; of several by the output's name."""
     document = {"model": served.name, "version": served.version}
-    named = {"classes": list(names)} if names else {}
-    found = answers.predictions(served.meaning, names, output)
+    classes: dict[str, Any] = {}
+    columns: dict[str, list[Any]] = {}
+    for output, values in outputs.items():
+        names = served.class_names(output)
+        if names:
+            classes[output] = list(names)
+        columns[output] = answers.predictions(served.meaning(output), names, values)
+    rows = zip(*columns.values(), strict=True)
+    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    shown: Any = classes
+    if len(outputs) == 1:
+        (only,) = outputs
+        shown, found = classes.get(only), columns[only]
+    named = {"classes": shown} if shown else {}
     return {**document, **named, "predictions": found}

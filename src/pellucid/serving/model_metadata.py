@@ -29,50 +29,48 @@ def server() -> dict[str, Any]:
 
 def metadata(served: ServedModel) -> dict[str, Any]:
     """Say what a model takes and gives."""
-    network, datatype = served.network, datatype_of(served.model.dtype)
     return {
         "name": served.name,
         "versions": [served.version],
         "platform": f"pellucid_{served.model.engine.name}",
-        "inputs": [
-            {
-                "name": served.input_name,
-                "datatype": datatype,
-                "shape": [-1, *network.input_shape],
-            }
-        ],
-        "outputs": [
-            {
-                "name": served.output_name,
-                "datatype": datatype,
-                "shape": [-1, *network.output_shape],
-            }
-        ],
+        "inputs": [_tensor(served, name) for name in served.inputs],
+        "outputs": [_tensor(served, name) for name in served.outputs],
     }
+
+
+def _tensor(served: ServedModel, name: str) -> dict[str, Any]:
+    datatype = datatype_of(served.model.dtype)
+    shape = [-1, *served.network.shapes[name]]
+    return {"name": name, "datatype": datatype, "shape": shape}
+
+
+def _config_tensor(served: ServedModel, name: str) -> dict[str, Any]:
+    datatype = f"TYPE_{datatype_of(served.model.dtype)}"
+    dims = list(served.network.shapes[name])
+    return {"name": name, "data_type": datatype, "dims": dims}
+
+
+def _said_of_outputs(served: ServedModel) -> dict[str, Any]:
+    """Say what each output means; of several with its name in the key."""
+    found = {}
+    for name in served.outputs:
+        end = "" if len(served.outputs) == 1 else f".{name}"
+        meaning, names = served.meaning(name), served.class_names(name)
+        found[f"output{end}"] = {"string_value": meaning.describe()}
+        found[f"classes{end}"] = {"string_value": ",".join(names)}
+    return found
 
 
 def config(served: ServedModel) -> dict[str, Any]:
     """Say how a model is run, in Triton's words."""
-    network, datatype = served.network, datatype_of(served.model.dtype)
+    network = served.network
     return {
         "name": served.name,
         "platform": f"pellucid_{served.model.engine.name}",
         "backend": "pellucid",
         "max_batch_size": served.settings.limits.images,
-        "input": [
-            {
-                "name": served.input_name,
-                "data_type": f"TYPE_{datatype}",
-                "dims": list(network.input_shape),
-            }
-        ],
-        "output": [
-            {
-                "name": served.output_name,
-                "data_type": f"TYPE_{datatype}",
-                "dims": list(network.output_shape),
-            }
-        ],
+        "input": [_config_tensor(served, name) for name in served.inputs],
+        "output": [_config_tensor(served, name) for name in served.outputs],
         "dynamic_batching": {
             "preferred_batch_size": [served.settings.batching.size],
             "max_queue_delay_microseconds": round(
@@ -83,8 +81,7 @@ def config(served: ServedModel) -> dict[str, Any]:
             "network": {"string_value": network.name},
             "parameters": {"string_value": str(network.parameter_count)},
             "multiply_adds": {"string_value": str(network.multiply_adds)},
-            "output": {"string_value": served.meaning.describe()},
-            "classes": {"string_value": ",".join(served.class_names)},
+            **_said_of_outputs(served),
         },
     }
 

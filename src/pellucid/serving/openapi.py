@@ -144,13 +144,29 @@ def _plain() -> dict[str, Any]:
         {
             "model": _TEXT,
             "version": _TEXT,
-            "classes": names,
-            "predictions": {"type": "array", "items": prediction},
+            "classes": {
+                "description": "Names of the classes; of several outputs by output.",
+                "anyOf": [names, {"type": "object", "additionalProperties": names}],
+            },
+            "predictions": {
+                "type": "array",
+                "items": {
+                    "anyOf": [
+                        prediction,
+                        {
+                            "type": "object",
+                            "description": "Of several outputs, by output.",
+                            "additionalProperties": prediction,
+                        },
+                    ]
+                },
+            },
         },
     )
     operation = _operation(
         "predict",
-        "A picture in, what it shows out; or raw numbers, little-endian.",
+        "A picture in, what it shows out; or raw numbers, little-endian. Several "
+        "inputs come as the files of a form, by name.",
         "plain",
         {**dict.fromkeys((*PICTURES, RAW), binary), FORM: form},
         _json(answer),
@@ -185,9 +201,8 @@ def _open_inference() -> dict[str, Any]:
                 "type": "array",
                 "items": entry,
                 "minItems": 1,
-                "maxItems": 1,
             },
-            "outputs": {"type": "array", "items": output, "maxItems": 1},
+            "outputs": {"type": "array", "items": output},
         },
     )
     answer = _object(
@@ -220,7 +235,10 @@ def _open_inference() -> dict[str, Any]:
 
 
 def _tensorflow_predict() -> dict[str, Any]:
-    images = {"description": "Images as lists of numbers, or pictures as {b64: …}."}
+    images = {
+        "description": "Images as lists of numbers, or pictures as {b64: …}; of "
+        "several inputs an object with each by its name."
+    }
     request = {
         "type": "object",
         "properties": {
@@ -229,7 +247,9 @@ def _tensorflow_predict() -> dict[str, Any]:
             "inputs": images,
         },
     }
-    answer = {"type": "object", "properties": {"predictions": _NUMBERS}}
+    several = {"description": "Numbers; of several outputs an object of them."}
+    properties = {"predictions": _NUMBERS, "outputs": several}
+    answer = {"type": "object", "properties": properties}
     return _operation(
         "tensorflow_predict",
         "Predict as TensorFlow Serving does.",

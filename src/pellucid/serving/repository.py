@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.engines import Engine
+from pellucid.engines.ports import join
 from pellucid.errors import PellucidError, RunError
 from pellucid.model import Model, from_file
 from pellucid.runs import ModelFile, model_path
@@ -280,5 +281,6 @@ def _warm(source: Source, settings: Settings) -> Model:
     """Open a model and run it once in each size that compiles anything."""
     model = source.open()
     for count in (1, settings.batching.size):
-        model.predict(np.zeros((count, *model.network.input_shape), model.dtype))
+        shapes = (model.network.shapes[name] for name in model.network.inputs)
+        model.predict(join([np.zeros((count, *s), model.dtype) for s in shapes]))
     return model

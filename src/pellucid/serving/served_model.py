@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import picture
+from pellucid.engines.ports import join, split
+from pellucid.errors import DataError
 from pellucid.model import Model
-from pellucid.model.inputs import prepare_images, shape_error
-from pellucid.network.ports import require_single
+from pellucid.model.inputs import prepare_array, shape_error
+from pellucid.model.ports import output_meaning_of
 from pellucid.objectives import OutputMeaning
 from pellucid.renamed import former_names
 from pellucid.serving.batcher import Batcher
@@ -25,6 +27,8 @@ from pellucid.serving.settings import Settings
 from pellucid.serving.tensors import check_finite
 
 Array = npt.NDArray[Any]
+#: arrays by the name of an input or output
+Named = dict[str, Array]
 
 
 @dataclass(slots=True)
@@ -50,13 +54,12 @@ class ServedModel:
     def __init__(
         self, name: str, version: str, model: Model, settings: Settings, observe: Any
     ) -> None:
-        require_single("serve", model.network, sharing=True)
         self.name = name
         self.version = version
         self.model = model
         self.network = model.network
-        self.input_name = model.network.inputs[0]
-        self.output_name = model.network.outputs[0]
+        self.inputs = model.network.inputs
+        self.outputs = model.network.outputs
         self.loaded_at = time.time()
         self.counts = Counts()
         self.settings = settings
@@ -65,19 +68,20 @@ class ServedModel:
         self.successor: ServedModel | None = None
         self._batcher = Batcher(model.predict, settings.batching, self._count)
 
-    async def run(self, images: Array) -> Array:
-        """Return the network's output for images, shape (N, …).
+    async def run(self, images: Named) -> Named:
+        """Return the network's outputs for images, each of shape (N, …).
 
         Parameters
         ----------
-        images : array, shape (N, *input shape)
+        images : dict of input name to array, shape (N, *input shape)
             uint8 goes through the model's preprocessing; floats are taken as they
             are.
 
         Raises
         ------
         ShapeError, DataError, RequestError
-            If they do not fit, are not finite or too many; if the server is busy.
+            If one is missing or does not fit, is not finite or too many; if the
+            server is busy.
         """
         start, counts = time.perf_counter(), self.counts
         try:
@@ -90,38 +94,69 @@ class ServedModel:
         counts.succeeded_s += time.perf_counter() - start
         return output
 
-    async def _run(self, images: Array) -> Array:
-        limits, shape = self.settings.limits, self.network.input_shape
-        if images.ndim == 0 or images.shape[1:] != shape:
-            raise shape_error("Model", images.shape, shape)
-        if len(images) > limits.images:
-            raise too_many(len(images), limits.images)
-        x = await apart(images.nbytes > LARGE, self._check_images, images)
-        if len(x) == 0:
-            return np.zeros((0, *self.network.output_shape), self.model.dtype)
+    async def _run(self, images: Named) -> Named:
+        limits = self.settings.limits
+        for name in self.inputs:
+            self._check_shape(name, images[name])
+        counts = {len(images[name]) for name in self.inputs}
+        if len(counts) > 1:
+            listed = ", ".join(f"{len(images[n])} of {n}" for n in self.inputs)
+            raise DataError(
+                f"Model: all inputs must have equally many examples; got {listed}."
+            )
+        (count,) = counts
+        if count > limits.images:
+            raise too_many(count, limits.images)
+        x = [
+            await apart(images[n].nbytes > LARGE, self._check_images, n, images[n])
+            for n in self.inputs
+        ]
+        if count == 0:
+            shapes = self.network.shapes
+            return {
+                name: np.zeros((0, *shapes[name]), self.model.dtype)
+                for name in self.outputs
+            }
         # a request that was read while the model was replaced is not lost
         if self.successor is not None and not self._batcher.is_open:
             return await self.successor.run(images)
-        return await self._batcher.submit(x, self.settings.time_limit_s)
+        found = await self._batcher.submit(join(x), self.settings.time_limit_s)
+        values = split("outputs", self.outputs, found)
+        return dict(zip(self.outputs, values, strict=True))
 
-    def _check_images(self, images: Array) -> Array:
-        """Return images as the network takes them, by the model's own rule."""
+    def who(self, name: str) -> str:
+        """Return what errors call the model, and which of several inputs."""
+        return "Model" if len(self.inputs) == 1 else f"Model, input '{name}'"
+
+    def _check_shape(self, name: str, images: Array) -> None:
+        shape = self.network.shapes[name]
+        if images.ndim == 0 or images.shape[1:] != shape:
+            raise shape_error(self.who(name), images.shape, shape)
+
+    def _check_images(self, name: str, images: Array) -> Array:
+        """Return an input's images as the network takes them, by the model's rule."""
         model = self.model
         check_finite(images)
         with np.errstate(over="ignore"):
-            x = prepare_images(images, self.network, model.preprocessing, model.dtype)
+            x = prepare_array(
+                images,
+                self.network.shapes[name],
+                model.preprocessing,
+                model.dtype,
+                who=self.who(name),
+            )
         check_finite(x)  # float64 may not fit into float32
         return x
 
-    async def read_pictures(self, contents: Sequence[bytes]) -> Array:
-        """Return pictures in the form the model takes, uint8 of shape (N, H, W, C).
+    async def read_pictures(self, name: str, contents: Sequence[bytes]) -> Array:
+        """Return pictures as an input takes them, uint8 of shape (N, H, W, C).
 
         Raises
         ------
         DataError, RequestError
-            If one is not a picture, or the network does not take pictures.
+            If one is not a picture, or the input does not take pictures.
         """
-        shape = self.network.input_shape
+        shape = self.network.shapes[name]
         if len(shape) != 3 or shape[2] not in (1, 3):
             raise RequestError(
                 f"serve: model '{self.name}' must take pictures for this; got a "
@@ -138,10 +173,10 @@ class ServedModel:
                 "fewer at once.",
                 status=413,
             )
-        return await asyncio.to_thread(self._decode, contents)
+        return await asyncio.to_thread(self._decode, shape, contents)
 
-    def _decode(self, contents: Sequence[bytes]) -> Array:
-        height, width, channels = self.network.input_shape
+    def _decode(self, shape: tuple[int, ...], contents: Sequence[bytes]) -> Array:
+        height, width, channels = shape
         pictures = [
             picture(
                 content,
@@ -155,15 +190,28 @@ class ServedModel:
             return np.zeros((0, height, width, channels), np.uint8)
         return np.stack(pictures)
 
-    @property
-    def meaning(self) -> OutputMeaning:
-        """What the output means."""
-        return self.model.output_meaning
+    def meaning(self, output: str) -> OutputMeaning:
+        """Return what an output means."""
+        return output_meaning_of(self.model, output)
 
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """A name for each class or label, its number where it has none."""
-        return self.model.class_names
+    def class_names(self, output: str) -> tuple[str, ...]:
+        """Return a name for each class or label, its number where it has none."""
+        return self.meaning(output).class_names(self.model.classes)
+
+    def only_output(self, who: str) -> str:
+        """Return the name of the only output.
+
+        Raises
+        ------
+        RequestError
+            If there are several.
+        """
+        if len(self.outputs) > 1:
+            raise RequestError(
+                f"{who}: the model must have one output; got "
+                f"{', '.join(self.outputs)}. Ask :predict, or /infer."
+            )
+        return self.outputs[0]
 
     @property
     def waiting(self) -> int:

@@ -41,19 +41,28 @@ async def predict(served: ServedModel, request: Request, limits: Limits) -> Answ
         is_row = "instances" in document
         if is_row == ("inputs" in document):
             raise RequestError("predict: must have either 'instances' or 'inputs'.")
-        images = await _images(served, document["instances" if is_row else "inputs"])
-    output = await served.run(images)
-    key = "predictions" if is_row else "outputs"
-    return await answer_numbers({key: output}, output.size)
+        given = document["instances" if is_row else "inputs"]
+        images = await _inputs(served, given, is_row=is_row)
+    outputs = await served.run(images)
+    size = sum(output.size for output in outputs.values())
+    shown: Any = outputs
+    if len(outputs) == 1:
+        (shown,) = outputs.values()
+    elif is_row:
+        rows = zip(*outputs.values(), strict=True)
+        shown = [dict(zip(outputs, row, strict=True)) for row in rows]
+    return await answer_numbers({"predictions" if is_row else "outputs": shown}, size)
 
 
 async def classify(served: ServedModel, request: Request, limits: Limits) -> Answer:
     """Answer ``:classify``: for each example the classes with their probabilities."""
     with refuse_unreadable("classify"):
-        answers.check_has_classes("classify", served.meaning)
+        name = served.only_output("classify")
+        meaning = served.meaning(name)
+        answers.check_has_classes("classify", meaning)
         images = await _examples(served, request, limits, "classify")
-    shares = served.meaning.probabilities(await served.run(images))
-    names = served.class_names
+    shares = meaning.probabilities((await served.run(images))[name])
+    names = served.class_names(name)
     results = [
         [list(pair) for pair in zip(names, row, strict=True)] for row in shares.tolist()
     ]
@@ -63,31 +72,32 @@ async def classify(served: ServedModel, request: Request, limits: Limits) -> Ans
 async def regress(served: ServedModel, request: Request, limits: Limits) -> Answer:
     """Answer ``:regress``: for each example its value."""
     with refuse_unreadable("regress"):
-        shape = served.network.output_shape
-        answers.check_is_value("regress", served.meaning, shape)
+        name = served.only_output("regress")
+        shape = served.network.shapes[name]
+        answers.check_is_value("regress", served.meaning(name), shape)
         images = await _examples(served, request, limits, "regress")
-    output = await served.run(images)
+    output = (await served.run(images))[name]
     return await answer_numbers({"results": output.reshape(-1)}, output.size)
 
 
 async def _examples(
     served: ServedModel, request: Request, limits: Limits, who: str
-) -> Array:
+) -> dict[str, Array]:
     document = await read_json(request.body, depth=limits.json_depth)
     _check_signature(document)
     examples = document.get("examples")
     if not isinstance(examples, list | np.ndarray):
         raise RequestError(f"{who}: 'examples' must be a list; got none.")
-    return await _images(served, examples)
+    return await _inputs(served, examples, is_row=True)
 
 
 def metadata(served: ServedModel) -> dict[str, Any]:
     """Return what ``/metadata`` says: the signature in TensorFlow's words."""
     dtype = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE"}[served.model.dtype]
-    network = served.network
+    shapes = served.network.shapes
     signature = {
-        "inputs": {served.input_name: _tensor(dtype, network.input_shape)},
-        "outputs": {served.output_name: _tensor(dtype, network.output_shape)},
+        "inputs": {name: _tensor(dtype, shapes[name]) for name in served.inputs},
+        "outputs": {name: _tensor(dtype, shapes[name]) for name in served.outputs},
         "method_name": "tensorflow/serving/predict",
     }
     return {
@@ -130,13 +140,46 @@ def _check_signature(document: dict[str, Any]) -> None:
         )
 
 
-async def _images(served: ServedModel, value: Any) -> Array:
-    """Return images from lists of numbers, or pictures as {"b64": …}.
+async def _inputs(served: ServedModel, value: Any, *, is_row: bool) -> dict[str, Array]:
+    """Return each input's array, from rows or columns with the inputs' names.
+
+    Of a single input the name may be left out.
+    """
+    names = served.inputs
+    if len(names) == 1:
+        return {names[0]: await _images(served, names[0], value)}
+    listed = ", ".join(names)
+    if is_row:
+        if not isinstance(value, list):
+            raise RequestError(
+                "predict: rows must be a list of objects with the inputs' names, "
+                f"{listed}; got {tensors.shorten(value)}."
+            )
+        for row in value:
+            _check_names(names, row)
+        columns = {name: [row[name] for row in value] for name in names}
+    else:
+        _check_names(names, value)
+        columns = {name: value[name] for name in names}
+    return {name: await _images(served, name, columns[name]) for name in names}
+
+
+def _check_names(names: tuple[str, ...], given: Any) -> None:
+    if not isinstance(given, dict) or set(given) != set(names):
+        came = sorted(given) if isinstance(given, dict) else given
+        raise RequestError(
+            f"predict: the inputs' names must be {', '.join(names)}; "
+            f"got {tensors.shorten(came)}."
+        )
+
+
+async def _images(served: ServedModel, name: str, value: Any) -> Array:
+    """Return an input's images from lists of numbers, or pictures as {"b64": …}.
 
     Either may stand under the input's name, in each row or around all.
     """
     if isinstance(value, dict):
-        value = _strip_input_name(served, value)
+        value = _strip_input_name(name, value)
     if isinstance(value, np.ndarray):  # long lists of numbers are read as arrays
         return value
     if not isinstance(value, list):
@@ -146,8 +189,7 @@ async def _images(served: ServedModel, value: Any) -> Array:
     if len(value) > served.settings.limits.images:
         raise too_many(len(value), served.settings.limits.images)
     rows = [
-        _strip_input_name(served, row) if isinstance(row, dict) else row
-        for row in value
+        _strip_input_name(name, row) if isinstance(row, dict) else row for row in value
     ]
     pictures = sum(isinstance(row, dict) for row in rows)
     if pictures not in (0, len(rows)):
@@ -159,21 +201,22 @@ async def _images(served: ServedModel, value: Any) -> Array:
         contents = await asyncio.to_thread(
             lambda: [_decode_base64(row) for row in rows]
         )
-        return await served.read_pictures(contents)
-    count = prod(served.network.input_shape) * len(rows)
+        return await served.read_pictures(name, contents)
+    shape = served.network.shapes[name]
+    count = prod(shape) * len(rows)
     array = await apart(count > LARGE // 8, tensors.numbers, "images", rows)
     if array.size == 0:
-        return np.zeros((len(rows), *served.network.input_shape))
+        return np.zeros((len(rows), *shape))
     return array
 
 
-def _strip_input_name(served: ServedModel, row: dict[str, Any]) -> Any:
+def _strip_input_name(name: str, row: dict[str, Any]) -> Any:
     """Return what stands under the input's name; a picture is returned as it is."""
-    value = row[served.input_name] if set(row) == {served.input_name} else row
+    value = row[name] if set(row) == {name} else row
     if not isinstance(value, dict) or set(value) == {"b64"}:
         return value
     raise RequestError(
-        f"predict: the input's name must be '{served.input_name}', or 'b64' for a "
+        f"predict: the input's name must be '{name}', or 'b64' for a "
         f"picture; got {tensors.shorten(sorted(row))}."
     )
 
