@@ -195,3 +195,36 @@ def test_what_it_says_follows_from_what_the_output_means(
     else:
         names = [str(i) for i in np.flatnonzero(given)]
         assert seen["says"] == (", ".join(names) or "none of them")
+
+
+def test_shared_weights_are_counted_once_and_shown_at_every_use(
+    open_studio: Any,
+) -> None:
+    image = pl.Input(8, 8, 1)
+    conv = pl.Conv2D(1, kernel_size=3, padding="same", name="twice")
+    x = conv(pl.Tanh()(conv(image)))
+    network = pl.Network(inputs=image, outputs=pl.Dense(2)(pl.Flatten()(x)))
+    model = pl.Model(network, engine="numpy")
+    client = open_studio(model)
+    nodes = {n["name"]: n for n in client.get("/studio/model").json()["nodes"]}
+    assert (nodes["twice"]["parameters"], nodes["twice_1"]["parameters"]) == (10, 0)
+    assert sum(n["parameters"] for n in nodes.values()) == network.parameter_count
+    document = client.get("/studio/network").json()
+    rows = client.post("/studio/build", json={"network": document}).json()["rows"]
+    assert [r["parameters"] for r in rows] == [n["parameters"] for n in nodes.values()]
+    kernels = [
+        client.post("/studio/node", json={**SEEN, "node": name}).json()["kernels"]
+        for name in ("twice", "twice_1")
+    ]
+    assert kernels[0] == kernels[1]
+    place = {**SEEN, "node": "twice_1", "at": [3, 4, 0]}
+    shown = client.post("/studio/arithmetic", json=place).json()
+    assert shown["value"] == pytest.approx(shown["activation"], rel=1e-5)
+    flow = client.post("/studio/derivative", json={**place, "of_class": 0}).json()
+    (share,) = (
+        s
+        for s in flow["parameters"]
+        if s["name"] == "twice.weight" and s["at"][0] == 0 and s["at"][1] == 0
+    )
+    grads = model.to("numpy").vjp(PIXELS[None], np.array([[1.0, 0]]), training=False)[1]
+    assert share["total"] == pytest.approx(grads["twice.weight"][0, 0, 0, 0], rel=1e-4)

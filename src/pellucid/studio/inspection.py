@@ -19,7 +19,7 @@ from pellucid.explain.loss_nodes import (
 )
 from pellucid.model import Model
 from pellucid.model.inputs import prepare_images
-from pellucid.network import Node
+from pellucid.network import Network, Node
 from pellucid.network.layers import Input
 from pellucid.network.receptive_field import field
 from pellucid.studio.images import decode, encode, levels, takes_pictures
@@ -80,16 +80,23 @@ def _ends(model: Model) -> list[dict[str, Any]]:
 
 def _node(model: Model, node: Node) -> dict[str, Any]:
     network = model.network
-    specs = node.layer.weights(*network.input_shapes(node))
     return {
         "name": node.name,
         "layer": type(node.layer).__name__,
         "inputs": list(node.inputs),
         "shape": list(network.shapes[node.name]),
         "settings": settings_of(node),
-        "parameters": sum(int(np.prod(s.shape)) for s in specs if s.is_parameter),
+        "parameters": own_parameters(network, node),
         "multiply_adds": node.layer.multiply_adds(*network.input_shapes(node)),
     }
+
+
+def own_parameters(network: Network, node: Node) -> int:
+    """Return how many parameters a node adds: none where it has another's weights."""
+    if node.weights_of is not None:
+        return 0
+    specs = node.layer.weights(*network.input_shapes(node))
+    return sum(int(np.prod(s.shape)) for s in specs if s.is_parameter)
 
 
 def settings_of(node: Node) -> dict[str, Any]:
@@ -134,7 +141,7 @@ def inspect_node(
     chosen = model.network.node(node)
     values = model.activations(pixels[None])[node][0]
     found = {"node": node, **quantize_values(values)}
-    name = f"{node}.weight"
+    name = f"{chosen.owner}.weight"
     if name in model.weights and model.weights[name].ndim == 4:
         found["kernels"] = levels(np.asarray(model.weights[name]))
     found["layer"] = type(chosen.layer).__name__

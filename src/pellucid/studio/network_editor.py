@@ -9,6 +9,7 @@ from pellucid.errors import NetworkError, PellucidError, RunError
 from pellucid.network import Network, from_json, to_json, zoo
 from pellucid.network.layers import INTEGER_LAYERS, LAYERS, Input, Layer
 from pellucid.network.python_source import python_source
+from pellucid.studio.inspection import own_parameters
 
 _OWN_FOLDER = "images"  # where scripts look for images of no named data set
 _HIDDEN = ("name", "activation", "weight_initializer", "bias_initializer")
@@ -108,24 +109,15 @@ def _rows(network: Network) -> list[dict[str, Any]]:
     rows = []
     for node in network.nodes:
         inputs = network.input_shapes(node)
-        specs = node.layer.weights(*inputs)
-        count = sum(_size(spec.shape) for spec in specs if spec.is_parameter)
         rows.append(
             {
                 "name": node.name,
                 "shape": list(network.shapes[node.name]),
-                "parameters": count,
+                "parameters": own_parameters(network, node),
                 "multiply_adds": node.layer.multiply_adds(*inputs),
             }
         )
     return rows
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def _rows_before(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ class SharedModel:
     """
 
     def __init__(self, model: Model, title: str) -> None:
-        require_single("studio", model.network)
+        require_single("studio", model.network, sharing=True)
         self._lock = threading.Lock()
         self.shown = Shown(model, title, 0)  # exchanged whole, so that it fits together
         self.steps = 0  # updates that its weights have seen, as far as is known here
@@ -54,7 +54,7 @@ class SharedModel:
 
     def show(self, model: Model, title: str) -> None:
         """Put another model on the bench."""
-        require_single("studio", model.network)
+        require_single("studio", model.network, sharing=True)
         with self._lock:
             self.shown = Shown(model, title, self.shown.version + 1)
             self.steps = 0
