@@ -104,13 +104,13 @@ REFUSED = {
     ),
     "a class without a gradient": (
         ["--node", "dense", "--class", "1"],
-        "--class and --label must go with --gradient",
+        "--class, --label and --output must go with --gradient",
     ),
     "a label without a node": (["--label", "1"], "--label and --all must go with"),
     "all of no node": (["--all"], "--label and --all must go with --node"),
     "all of an attribution": (
         ["--attribution", "saliency", "--all"],
-        "--attribution must go with --class and --picture only",
+        "--attribution must go with --class, --output and --picture",
     ),
     "a digit that is not drawn": (["--digit"], "--digit must go with a picture"),
     "a place without a node": (["--at", "1,1,1"], "must go with --node"),

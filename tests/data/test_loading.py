@@ -38,5 +38,7 @@ def test_load_refuses(source, options, sentence):
 
 def test_a_file_of_no_known_kind_is_refused(tmp_path):
     (tmp_path / "x.txt").write_text("hello")
-    with pytest.raises(DataError, match=r"a folder, a \.zip, a \.csv or a \.npz; got the file"):
+    with pytest.raises(
+        DataError, match=r"a folder, a \.zip, a \.csv or a \.npz; got the file"
+    ):
         load(tmp_path / "x.txt")

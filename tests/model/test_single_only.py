@@ -17,7 +17,6 @@ from pellucid.code import write_script
 from pellucid.compare.methods.subject import read_recipe
 from pellucid.errors import NetworkError
 from pellucid.network import dumps
-from pellucid.serving.served_model import ServedModel
 from pellucid.studio.shared_model import SharedModel
 
 
@@ -30,20 +29,9 @@ def _script(network: pl.Network) -> Any:
     return write_script(network, "torch", recipe=recipe, data="mnist")
 
 
-def _explain(network: pl.Network) -> Any:
-    image = np.zeros(network.input_shape)
-    return explain.arithmetic(model_of(network), image, network.outputs[0])
-
-
-def _served(network: pl.Network) -> Any:
-    return ServedModel("m", "1", model_of(network), settings=None, observe=None)  # type: ignore[arg-type]
-
-
 ALL: dict[str, Callable[[pl.Network], Any]] = {
     "code": _script,
-    "explain": _explain,
     "studio": lambda network: SharedModel(model_of(network), "m"),
-    "serve": _served,
 }
 
 
@@ -60,12 +48,6 @@ def test_several_are_refused_by_name(
 ) -> None:
     with pytest.raises(NetworkError, match=f"{what}: {message}"):
         ALL[what](make())
-
-
-@pytest.mark.parametrize("what", ["studio"])
-def test_shared_weights_are_refused_by_name(what: str) -> None:
-    with pytest.raises(NetworkError, match="nodes must have weights of their own; got"):
-        ALL[what](recurrent())
 
 
 def test_the_gradient_of_a_shared_weight_is_the_sum_over_its_nodes() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pellucid.cli import options
 from pellucid.cli.metric_lines import metric_lines
@@ -24,6 +24,7 @@ def evaluate(
     engine: options.EngineName = None,
     picture: options.Picture = None,
     skip_broken: options.SkipBroken = False,
+    layers: options.Layers = None,
     json: options.Json = False,
 ) -> None:
     """Evaluate a trained network on test data.
@@ -31,6 +32,7 @@ def evaluate(
     Prints the accuracy of each class and the confusion matrix (rows: true class,
     columns: predicted class), and saves a picture of the most confident mistakes as
     mistakes.png next to the model. For a regression it prints the mean absolute error.
+    With several outputs it prints the same for each.
 
     \b
     [bold]Examples[/bold]
@@ -40,10 +42,13 @@ def evaluate(
     pellucid evaluate mnist-torch --json | jq .metrics.accuracy
     """
     from pellucid.cli.open_run import data_source, open_run
+    from pellucid.cli.own_code import load_own_code
     from pellucid.explain import assess
+    from pellucid.network.ports import has_several
     from pellucid.recipes.datasets import load_examples
     from pellucid.runs.recipe import DataSection
 
+    load_own_code(layers)
     loaded = open_run(run, engine)
     source = data_source(loaded, data)
     section = DataSection(source=source)
@@ -53,6 +58,9 @@ def evaluate(
         section = section.model_copy(update={"skip_broken": True})
     train, test = load_examples(section, loaded.model, progress=DataProgress())
     on = "validation" if train.validation is test else "test"
+    if has_several(loaded.model.network):
+        _evaluate_outputs(loaded, source, test, on, json=json)
+        return
     assessment = assess(loaded.model, test)
     drawn = _draw_mistakes(assessment, test, picture or loaded.folder / "mistakes.png")
     if json:
@@ -64,6 +72,35 @@ def evaluate(
     if drawn is not None:
         say(f"Most confident mistakes saved in {drawn}")
     _print_metrics(assessment, on)
+
+
+def _evaluate_outputs(
+    loaded: LoadedRun, source: str, test: Any, on: str, *, json: bool
+) -> None:
+    """Print the report of each output, and all metrics."""
+    from pellucid.explain import assess_outputs
+
+    found = assess_outputs(loaded.model, test)
+    if json:
+        emit({**_head(loaded, source), **found.to_json(), "tested_on": on})
+        return
+    for name, assessment in found.outputs.items():
+        if assessment.classes and len(loaded.model.network.outputs) > 1:
+            answer(f"output {name}")
+            answer("")
+        _print_report(assessment)
+    answer(f"examples: {found.count:,}")
+    for line in metric_lines(found.metrics, on, loaded.model.network.outputs):
+        answer(line)
+
+
+def _head(loaded: LoadedRun, source: str) -> dict[str, object]:
+    return {
+        "run": str(loaded.path),
+        "network": loaded.model.network.name,
+        "engine": loaded.model.engine.name,
+        "data": source,
+    }
 
 
 def _draw_mistakes(assessment: Assessment, test: Dataset, path: Path) -> Path | None:
@@ -81,10 +118,7 @@ def _document(
     loaded: LoadedRun, source: str, assessment: Assessment, drawn: Path | None
 ) -> dict[str, object]:
     return {
-        "run": str(loaded.path),
-        "network": loaded.model.network.name,
-        "engine": loaded.model.engine.name,
-        "data": source,
+        **_head(loaded, source),
         "picture": str(drawn) if drawn else None,
         **assessment.to_json(),
     }
@@ -98,7 +132,7 @@ def _print_report(assessment: Assessment) -> None:
     if assessment.meaning.kind == "labels":
         _print_labels(assessment)
         return
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name, f"{total:,}", f"{right:,}", percent(share) if total else "")
         for name, total, right, share in zip(
             names,
@@ -108,7 +142,11 @@ def _print_report(assessment: Assessment) -> None:
             strict=True,
         )
     ]
-    numbers = (assessment.counted, "correct", "accuracy")
+    numbers: tuple[str, ...] = (assessment.counted, "correct", "accuracy")
+    if assessment.meaning.is_per_pixel:
+        numbers = (*numbers, "IoU")
+        shares = (f"{x:.4f}" if x == x else "" for x in assessment.class_iou)
+        rows = [(*row, x) for row, x in zip(rows, shares, strict=True)]
     answer(table(("class", *numbers), rows, numbers=numbers))
     answer("")
     if len(names) > _WIDEST_CONFUSION:
@@ -162,5 +200,10 @@ def _print_labels(assessment: Assessment) -> None:
 
 def _print_metrics(assessment: Assessment, on: str) -> None:
     answer(f"images: {assessment.count:,}")
+    if assessment.classes and assessment.meaning.is_per_pixel:
+        shares = assessment.class_iou
+        if (shares == shares).any():
+            mean = float(shares[shares == shares].mean())
+            answer(f"{on} mean IoU of the classes, over all pixels: {mean:.4f}")
     for line in metric_lines(assessment.metrics, on):
         answer(line)

@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from pellucid.cli import options
-from pellucid.cli.output import answer, emit, say, table
+from pellucid.cli.output import answer, emit, say
 from pellucid.errors import NetworkError
 
 if TYPE_CHECKING:
-    from pellucid.cli.pictures import Pixels
     from pellucid.model import Model
 
 
 def explain(
     run: options.Run,
-    image: Annotated[
-        str,
+    images: Annotated[
+        list[str],
         typer.Argument(
             metavar="IMAGE",
             help="An image file; - for stdin; or test:N, image N of the run's "
-            "test data.",
+            "test data. Of several inputs NAME=FILE for each; a FILE may be a .npy.",
             show_default=False,
         ),
     ],
@@ -76,6 +75,15 @@ def explain(
             show_default=False,
         ),
     ] = None,
+    output: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--output",
+            metavar="NAME",
+            help="The output that --class or --label is of, where there are several.",
+            show_default=False,
+        ),
+    ] = None,
     label: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
@@ -93,6 +101,7 @@ def explain(
     ] = False,
     picture: options.Picture = None,
     engine: options.EngineName = None,
+    layers: options.Layers = None,
     json: options.Json = False,
 ) -> None:
     """Show how one value of a network is computed, so that you can check it by hand.
@@ -112,8 +121,14 @@ def explain(
     pellucid explain mnist-torch test:0 --node loss --label 7
     pellucid explain mnist-torch test:0 --attribution grad-cam --class 7
     pellucid explain mnist-torch test:0 --weight conv2d.weight[2,2,0,7] --label 7
+    pellucid explain siamese left=one.png right=other.png --node same --gradient
     """
+    from pellucid.cli.explain_pictures import draw_attribution, draw_overview
     from pellucid.cli.open_run import open_run
+    from pellucid.cli.own_code import load_own_code
+
+    load_own_code(layers)
+    image = " ".join(images)
 
     if of_class is not None and label is not None:
         raise NetworkError(
@@ -122,7 +137,9 @@ def explain(
         )
     loaded = open_run(run, engine)
     model = loaded.model
-    pixels = _read_image(loaded, image, digit)
+    pixels = _read_image(loaded, images, digit)
+    which: dict[str, Any] = {"of_class": of_class, "of_output": output}
+    ends = {**which, "label": label}
     if weight is not None:
         others = (node, at, picture, attribution, gradient or None)
         if any(other is not None for other in others):
@@ -135,7 +152,7 @@ def explain(
             model,
             pixels,
             weight,
-            ends={"of_class": of_class, "label": label},
+            ends=ends,
             shows_all=None if json else everything,
         )
         if json:
@@ -145,11 +162,11 @@ def explain(
         given = (node is not None, at is not None, label is not None)
         if any(given) or gradient or everything:
             raise NetworkError(
-                "explain: --attribution must go with --class and --picture only; got "
-                "another option."
+                "explain: --attribution must go with --class, --output and --picture "
+                "only; got another option."
             )
         path = picture or loaded.folder / f"{attribution}.png"
-        _attribute(model, pixels, attribution, path, of_class=of_class, json=json)
+        draw_attribution(model, pixels, attribution, path, which, json=json)
         return
     if node is None:
         if at is not None or gradient:
@@ -163,22 +180,22 @@ def explain(
                 "neither."
             )
         path = picture or loaded.folder / "explained.png"
-        _overview(model, pixels, path, of_class=of_class, json=json)
+        draw_overview(model, pixels, path, which, json=json)
         return
     if picture is not None:
         raise NetworkError("explain: --picture must go without --node; got both.")
     is_loss = node == "loss" and of_class is None  # whose value a label decides
-    if not gradient and not is_loss and (of_class is not None or label is not None):
+    if not gradient and not is_loss and any(end is not None for end in ends.values()):
         raise NetworkError(
-            "explain: --class and --label must go with --gradient where --node is "
-            "given; got no --gradient."
+            "explain: --class, --label and --output must go with --gradient where "
+            "--node is given; got no --gradient."
         )
     document = _explain_element(
         model,
         pixels,
         node,
         _parse_position(at),
-        ends={"of_class": of_class, "label": label},
+        ends=ends,
         has_gradient=gradient,
         shows_all=None if json else everything,
     )
@@ -186,16 +203,18 @@ def explain(
         emit({"image": image, **document})
 
 
-def _read_image(loaded: Any, image: str, is_digit: bool) -> Pixels:
-    """Return the image file's pixels, or a test image of the run's data."""
+def _read_image(loaded: Any, images: list[str], is_digit: bool) -> Any:
+    """Return the example of the files, or one of the run's test data."""
+    from pellucid.cli.examples import read_example
     from pellucid.cli.open_run import data_source
-    from pellucid.cli.pictures import read_picture
+    from pellucid.data.several import SeveralDataset
     from pellucid.errors import DataError
     from pellucid.recipes.datasets import load_examples
 
+    image = images[0]
     kind, _, index = image.partition(":")
-    if kind != "test" or Path(image).exists():
-        return read_picture(loaded.model, image, is_digit=is_digit)
+    if kind != "test" or Path(image).exists() or len(images) > 1:
+        return read_example(loaded.model, images, is_digit=is_digit)
     if is_digit:
         raise DataError(
             f"explain: --digit must go with a picture of a digit; got '{image}', which "
@@ -207,6 +226,9 @@ def _read_image(loaded: Any, image: str, is_digit: bool) -> Pixels:
         raise DataError(
             f"explain: test:N must have N from 0 to {len(test) - 1}; got '{image}'."
         )
+    if isinstance(test, SeveralDataset):
+        arrays = [array[int(index)] for array in test.images]
+        return arrays[0] if len(arrays) == 1 else tuple(arrays)
     if test.files:
         say(f"{image} is {test.files[int(index)]}")
     return test.images[int(index)]
@@ -226,11 +248,11 @@ def _parse_position(text: str | None) -> tuple[int, ...] | None:
 
 def _explain_element(
     model: Model,
-    pixels: Pixels,
+    pixels: Any,
     node: str,
     at: tuple[int, ...] | None,
     *,
-    ends: dict[str, int | None],
+    ends: dict[str, Any],
     has_gradient: bool,
     shows_all: bool | None,
 ) -> dict[str, Any]:
@@ -257,10 +279,10 @@ def _explain_element(
 
 def _explain_weight(
     model: Model,
-    pixels: Pixels,
+    pixels: Any,
     weight: str,
     *,
-    ends: dict[str, int | None],
+    ends: dict[str, Any],
     shows_all: bool | None,
 ) -> dict[str, Any]:
     """Explain one weight's gradient; print text unless ``shows_all`` is None."""
@@ -270,85 +292,3 @@ def _explain_weight(
     if shows_all is not None:
         answer(weight_gradient_text(shown, shows_all=shows_all))
     return {"weight_gradient": shown.to_json()}
-
-
-def _attribute(
-    model: Model,
-    pixels: Pixels,
-    kind: str,
-    path: Path,
-    *,
-    of_class: int | None,
-    json: bool,
-) -> None:
-    """Save a picture of which pixels matter, and name the strongest."""
-    import numpy as np
-
-    from pellucid.explain import attribute, attribution_picture
-    from pellucid.runs.picture import save_figure
-
-    found = attribute(model, pixels, kind, of_class)
-    names = model.class_names or model.output_meaning.column_names(model.classes)
-    is_class = found.of_class < len(names)
-    name = names[found.of_class] if is_class else str(found.of_class)
-    title = f"{kind} for {name}"
-    save_figure(attribution_picture(model, pixels, found, title), path)
-    if json:
-        emit(
-            {
-                "attribution": kind,
-                "class": found.of_class,
-                "values": found.values.tolist(),
-                "picture": str(path),
-            }
-        )
-        return
-    at = np.unravel_index(int(np.abs(found.values).argmax()), found.values.shape)
-    place = ",".join(str(int(i)) for i in at)
-    what = "pixel" if len(model.network.input_shape) == 3 else "input"
-    answer(
-        f"{title}: from {found.values.min():.4g} to {found.values.max():.4g}, "
-        f"sum {found.values.sum():.4g}; strongest at {what} {place}"
-    )
-    say(f"Saved in {path}")
-
-
-def _overview(
-    model: Model, pixels: Pixels, path: Path, *, of_class: int | None, json: bool
-) -> None:
-    """Save the picture and list the nodes with their ranges."""
-    from pellucid.cli.prediction import prediction_sentence
-    from pellucid.explain import picture
-    from pellucid.runs.picture import save_figure
-
-    save_figure(picture(model, pixels, of_class), path)
-    found = model.activations(pixels[None])
-    nodes: list[dict[str, Any]] = [
-        {
-            "node": node.name,
-            "layer": type(node.layer).__name__,
-            "shape": list(found[node.name].shape[1:]),
-            "min": float(found[node.name].min()),
-            "mean": float(found[node.name].mean()),
-            "max": float(found[node.name].max()),
-        }
-        for node in model.network.nodes
-    ]
-    output = model.predict(pixels[None])
-    if json:
-        emit({"picture": str(path), "output": output[0].tolist(), "nodes": nodes})
-        return
-    rows = [
-        (
-            entry["node"],
-            entry["layer"],
-            "×".join(map(str, entry["shape"])),
-            *(f"{entry[key]:.4g}" for key in ("min", "mean", "max")),
-        )
-        for entry in nodes
-    ]
-    numbers = ("min", "mean", "max")
-    answer(table(("node", "layer", "shape", *numbers), rows, numbers=numbers))
-    answer("")
-    answer(prediction_sentence(model, output[0]))
-    say(f"Node outputs and saliency saved in {path}")

@@ -55,6 +55,7 @@ def export(
             "--batch-size", help="Most images of one step of --train; sets the memory."
         ),
     ] = 64,
+    layers: options.Layers = None,
     json: options.Json = False,
 ) -> None:
     """Export a model to other formats, and verify each file in its own runtime.
@@ -70,10 +71,12 @@ def export(
     pellucid export mnist-torch --to native --target aarch64 --train
     """
     from pellucid.cli.open_run import open_run
+    from pellucid.cli.own_code import load_own_code
     from pellucid.exchange import formats, write_all
     from pellucid.exchange.native.memory import memory_of
     from pellucid.exchange.native.options import NativeOptions
 
+    load_own_code(layers)
     names = [name.strip() for name in to.split(",") if name.strip()]
     entries = [formats.find_int8(n) if int8 else formats.find(n) for n in names]
     is_calibrated = any(entry.is_calibrated for entry in entries)
@@ -150,7 +153,12 @@ def sample_images(loaded: LoadedRun, splits: tuple[Dataset, Dataset] | None) -> 
     """Return real images to verify files on; noise if there are none."""
     import numpy as np
 
+    from pellucid.data.several import SeveralDataset
+
     network = loaded.model.network
+    if splits is not None and isinstance(splits[1], SeveralDataset):
+        arrays = tuple(array[:_IMAGES] for array in splits[1].images)
+        return arrays if len(arrays) > 1 else arrays[0]
     is_single, shape = len(network.inputs) == 1, network.input_shape
     if is_single and splits is not None and splits[1].image_shape == shape:
         return np.asarray(splits[1].images[:_IMAGES])

@@ -75,6 +75,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         command().main(given, prog_name="pellucid")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.DONE
+    finally:
+        own = sys.modules.get("pellucid.network.registered_layers")
+        if own is not None:  # of --layers: another command in this process has its own
+            own.forget_layers()
     return ExitCode.DONE
 
 

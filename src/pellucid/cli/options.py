@@ -31,7 +31,8 @@ Data = Annotated[
     typer.Option(
         "--data",
         help="mnist, fashion-mnist, cifar10, xor; or a folder or .zip of images with "
-        "one subfolder per class, a .csv of paths and labels, or a .npz. Default: the "
+        "one subfolder per class, or with images/ and masks/; a .csv of paths and "
+        "labels, or a .npz. Default: the "
         "run's data.",
         show_default=False,
     ),
@@ -50,6 +51,15 @@ SkipBroken = Annotated[
     bool,
     typer.Option(
         "--skip-broken", help="Skip images that cannot be read, and list them."
+    ),
+]
+Layers = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--layers",
+        metavar="FILE",
+        help="Python file with layers and losses of your own; it is run.",
+        show_default=False,
     ),
 ]
 Picture = Annotated[

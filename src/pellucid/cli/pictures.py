@@ -56,6 +56,24 @@ def read_picture(model: Model, name: str, *, is_digit: bool = False) -> Pixels:
     )
 
 
+def read_picture_of_shape(file: str, shape: tuple[int, ...]) -> Pixels:
+    """Return a picture in the size and colour of one of several inputs.
+
+    Raises
+    ------
+    DataError
+        If it is no picture, or the input takes none.
+    """
+    from pellucid import data
+
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise DataError(
+            f"picture: an input of shape {shape} must come from a .npy; got {file!r}."
+        )
+    colour: Any = "grey" if shape[2] == 1 else "rgb"
+    return data.picture(file, size=(shape[0], shape[1]), colour=colour, name=file)
+
+
 def check_takes_pictures(model: Model, *, is_digit: bool) -> None:
     """Check that a model takes images, or digits.
 

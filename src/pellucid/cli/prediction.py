@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pellucid.cli.output import percent
-from pellucid.model import Model
+from pellucid.model.ports import output_meaning_of
+from pellucid.objectives import OutputMeaning
+
+if TYPE_CHECKING:
+    from pellucid.model import Model
 
 Array = npt.NDArray[Any]
 _FEW = 10  # values listed in a sentence
 
 
-def prediction(model: Model, output: Array, *, top: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output of a model in words: what it means, and the classes' names."""
+
+    meaning: OutputMeaning
+    classes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, model: Model, name: str) -> Output:
+        """Return a model's output of that name."""
+        return cls(output_meaning_of(model, name), model.classes)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class or label."""
+        return self.meaning.class_names(self.classes)
+
+
+def prediction(described: Output, output: Array, *, top: int) -> dict[str, Any]:
     """Return an output's interpretation and the output itself.
 
     Parameters
     ----------
-    model : Model
-        The model that predicted it.
+    described : Output
+        What it means.
     output : ndarray, shape (…, columns)
         The output for one example.
     top : int
@@ -34,13 +57,13 @@ def prediction(model: Model, output: Array, *, top: int) -> dict[str, Any]:
         ``labels``, the predicted ones. Per pixel ``pixels``: the share of each class.
         For a regression ``values`` by name, or per pixel nothing but the output.
     """
-    meaning, names = model.output_meaning, model.class_names
+    meaning, names = described.meaning, described.class_names
     found: dict[str, Any] = {}
     if meaning.kind == "regression" and not meaning.is_per_pixel:
-        columns = meaning.column_names(model.classes)
+        columns = meaning.column_names(described.classes)
         found["values"] = dict(zip(columns, output.tolist(), strict=True))
     elif meaning.kind != "regression" and meaning.is_per_pixel:
-        found["pixels"] = _rank(names, _pixel_shares(model, output), top, "share")
+        found["pixels"] = _rank(names, _pixel_shares(meaning, output), top, "share")
     elif meaning.kind != "regression":
         shares = meaning.probabilities(output[None])[0]
         found["top"] = _rank(names, shares, top, "probability")
@@ -50,9 +73,9 @@ def prediction(model: Model, output: Array, *, top: int) -> dict[str, Any]:
     return {**found, "output": output.tolist()}
 
 
-def prediction_columns(model: Model) -> tuple[str, ...]:
+def prediction_columns(described: Output) -> tuple[str, ...]:
     """Return the headers of `prediction_rows`; all but the first are numeric."""
-    meaning = model.output_meaning
+    meaning = described.meaning
     if meaning.kind == "regression":
         return (
             ("output", "least", "mean", "most")
@@ -64,7 +87,7 @@ def prediction_columns(model: Model) -> tuple[str, ...]:
 
 
 def prediction_rows(
-    model: Model, entry: Mapping[str, Any]
+    described: Output, entry: Mapping[str, Any]
 ) -> Iterator[tuple[str, ...]]:
     """Yield table rows for the result of `prediction`."""
     if "values" in entry:
@@ -77,20 +100,20 @@ def prediction_rows(
     if "top" in entry or "pixels" in entry:
         return
     output = np.asarray(entry["output"])
-    names = model.output_meaning.column_names(model.classes)
+    names = described.meaning.column_names(described.classes)
     for k, name in enumerate(names):
         values = output[..., k]
         yield (name, *(f"{v:.6g}" for v in (values.min(), values.mean(), values.max())))
 
 
-def prediction_sentence(model: Model, output: Array) -> str:
+def prediction_sentence(described: Output, output: Array) -> str:
     """Return the prediction for one example as a sentence."""
-    meaning, names = model.output_meaning, model.class_names
+    meaning, names = described.meaning, described.class_names
     if meaning.kind == "regression":
         if output.size > _FEW:
             return f"output from {output.min():.4g} to {output.max():.4g}"
         return f"output: {_join(f'{v:.4f}' for v in output.ravel())}"
-    entry = prediction(model, output, top=1)
+    entry = prediction(described, output, top=1)
     if meaning.is_per_pixel:
         best = entry["pixels"][0]
         return f"prediction: {best['class']} in {percent(best['share'])} of the pixels"
@@ -110,9 +133,8 @@ def _join(words: Iterable[str]) -> str:
     return ", ".join(words)
 
 
-def _pixel_shares(model: Model, output: Array) -> Array:
+def _pixel_shares(meaning: OutputMeaning, output: Array) -> Array:
     """Return each class's share of the pixels, or the share with each label."""
-    meaning = model.output_meaning
     said = meaning.predict(output[None])[0]
     shares: Array
     if meaning.kind == "labels":

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from pellucid.cli import options
 from pellucid.cli.output import say
 
 _LISTEN, _BATCHES, _LIMITS = "Network", "Batches", "Limits"
@@ -96,6 +97,7 @@ def serve(
             help="Largest request body, in MB.", rich_help_panel=_LIMITS, min=1
         ),
     ] = 32,
+    layers: options.Layers = None,
     log: Annotated[
         str, typer.Option(help="requests, events or none; JSON lines on stderr.")
     ] = "requests",
@@ -115,12 +117,14 @@ def serve(
     PELLUCID_TOKEN=… pellucid serve mnist-torch --host 0.0.0.0
     """
     from pellucid import engines
+    from pellucid.cli.own_code import load_own_code
     from pellucid.serving import Batching, Limits, Log, Settings, create_app
     from pellucid.serving import serve as run_server
     from pellucid.serving.logs import check_level
 
-    options: dict[str, Any] = {} if threads is None else {"threads": threads}
-    chosen = engines.make(engine, **options)
+    load_own_code(layers)
+    more: dict[str, Any] = {} if threads is None else {"threads": threads}
+    chosen = engines.make(engine, **more)
     check_level(log)
     settings = Settings(
         host=host,

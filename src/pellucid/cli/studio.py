@@ -6,6 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from pellucid.cli import options
 from pellucid.cli.output import say
 
 _BEGINNER = "mnist-torch"  # trained if no run is given
@@ -36,6 +37,7 @@ def studio(
             show_default=False,
         ),
     ] = None,
+    layers: options.Layers = None,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
     ] = True,
@@ -51,8 +53,10 @@ def studio(
     pellucid studio --no-browser --port 9000
     """
     from pellucid import engines
+    from pellucid.cli.own_code import load_own_code
     from pellucid.serving import Log, Settings, create_app, serve
 
+    load_own_code(layers)
     chosen = engines.make(engine)
     settings = Settings(host=host, port=port, token=token)
     bench, sources = _bench(run, chosen)

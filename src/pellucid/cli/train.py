@@ -48,8 +48,8 @@ def train(
         typer.Argument(
             metavar="NETWORK",
             help="mnist-torch, mnist-keras, mnist-fast, lenet5, resnet20, "
-            "xor-one-hidden, xor-two-hidden; a recipe (.toml); or your own "
-            "network (.py, .json).",
+            "xor-one-hidden, xor-two-hidden; unet and others of pl.zoo; a recipe "
+            "(.toml); or your own network (.py, .json).",
             show_default=False,
         ),
     ] = None,
@@ -58,7 +58,9 @@ def train(
         _option(
             "--data",
             "A name from `pellucid data`, a folder or .zip of images with one "
-            "subfolder per class, a .csv of paths and labels, or a .npz.",
+            "subfolder per class, or with images/ and masks/; a .csv of paths and "
+            "labels, or a .npz. With several inputs or outputs a .npz whose arrays are "
+            "called like them.",
             _DATA,
             "SOURCE",
         ),
@@ -237,6 +239,7 @@ def train(
             "LAYER",
         ),
     ] = None,
+    layers: options.Layers = None,
     json: options.Json = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress on stderr.")
@@ -257,11 +260,14 @@ def train(
     pellucid train lenet5 --data fashion-mnist --augment shift=2 --schedule cosine
     pellucid train mnist-torch --data photos/ --set dense_1.units=3
     pellucid train my_network.py --validation-split 0.1 --early-stopping 3
+    pellucid train unet --data FOLDER                   images/ and masks/
     pellucid train --resume mnist-torch --epochs 10     continue
     pellucid train --from resnet18 --data photos/ --classes 3
     """
     from pellucid import recipes
+    from pellucid.cli.own_code import load_own_code
 
+    own = load_own_code(layers)
     tables = {
         "data.source": data,
         "data.limit": limit,
@@ -307,6 +313,7 @@ def train(
         # options do not carry over to another engine
         recipe = recipes.override(recipe, {"engine_options": {}})
     recipe = recipes.override(recipe, {**changes, **allowed})
+    recipe = recipe.model_copy(update={"loss": own.describe_loss(recipe.loss)})
     if find_rate:
         _refuse_changes_while_finding(resume=resume, run=run)
         find_rate_of(recipe, json=json, quiet=quiet)

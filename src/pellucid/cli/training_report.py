@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.cli.metric_lines import metric_lines
 from pellucid.cli.output import answer, emit, say, table
 from pellucid.errors import PellucidError
+from pellucid.network.ports import has_several
 from pellucid.runs import RunFolder
 from pellucid.training import Callback
 
@@ -149,7 +150,8 @@ def print_result(outcome: Outcome, *, json: bool, quiet: bool) -> None:
             say(f"note: {symptom.text}\n      {symptom.advice}")
     if _is_small(outcome):
         answer(_small_table(outcome))
-    for line in metric_lines(outcome.metrics, outcome.tested_on):
+    outputs = outcome.model.network.outputs
+    for line in metric_lines(outcome.metrics, outcome.tested_on, outputs):
         answer(line)
 
 
@@ -157,7 +159,7 @@ def _diagnose(outcome: Outcome) -> tuple[Symptom, ...]:
     """Return what went wrong; nothing of the four points of a truth table."""
     from pellucid.explain import diagnose
 
-    if _is_small(outcome):
+    if _is_small(outcome) or has_several(outcome.model.network):
         return ()
     return diagnose(outcome.model, outcome.history, outcome.test)
 
@@ -173,7 +175,10 @@ def _best_epoch(outcome: Outcome) -> int | None:
 
 def _is_small(outcome: Outcome) -> bool:
     """Return whether each test example can be printed, with all its numbers."""
-    numbers = math.prod(outcome.model.network.input_shape)
+    network = outcome.model.network
+    if has_several(network):
+        return False
+    numbers = math.prod(network.input_shape)
     return len(outcome.test) <= _FEW and numbers <= _FEW
 
 

@@ -69,6 +69,7 @@ def verify(
     seed: Annotated[
         int, typer.Option("--seed", help="Seed of weights, images and samples.", min=0)
     ] = 0,
+    layers: options.Layers = None,
     json: options.Json = False,
 ) -> None:
     """Check gradients, or that engines agree; exit code 1 if a check fails.
@@ -89,9 +90,11 @@ def verify(
     pellucid verify mnist-torch --engines all --steps 50 --picture parity.png
     pellucid verify runs/mine --engines numpy,torch --data photos/ --dtype float64
     """
+    from pellucid.cli.own_code import load_own_code
     from pellucid.cli.verify_engines import verify_engines
     from pellucid.cli.verify_gradients import verify_gradients
 
+    load_own_code(layers)
     found: dict[str, dict[str, Any]] = {}
     if engines is not None:
         found["engines"] = verify_engines(

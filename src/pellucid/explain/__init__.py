@@ -1,7 +1,13 @@
 """Look into a network: the arithmetic of one element, gradients, attributions."""
 
 from pellucid.explain.arithmetic import arithmetic
-from pellucid.explain.assessment import Assessment, Mistake, assess
+from pellucid.explain.assessment import (
+    Assessment,
+    Mistake,
+    OutputAssessments,
+    assess,
+    assess_outputs,
+)
 from pellucid.explain.attribution import (
     grad_cam,
     guided_backpropagation,
@@ -35,6 +41,7 @@ __all__ = [
     "Derivative",
     "Map",
     "Mistake",
+    "OutputAssessments",
     "Parameter",
     "Place",
     "Share",
@@ -45,6 +52,7 @@ __all__ = [
     "arithmetic",
     "arithmetic_text",
     "assess",
+    "assess_outputs",
     "attribute",
     "attribution_picture",
     "derivative",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
-from pellucid.data.elements import check_element_type
-from pellucid.engines.integer_networks import refuse_integers
-from pellucid.errors import DataError, NetworkError
+import numpy as np
+
+from pellucid.engines.ports import join
+from pellucid.errors import NetworkError
 from pellucid.explain.layers import CALCULATIONS
 from pellucid.explain.layers.sums import show
 from pellucid.explain.loss_nodes import LOSS, explain_loss, reaching
+from pellucid.explain.ports import Example, one_example
 from pellucid.explain.values import (
     Arithmetic,
     Array,
@@ -23,34 +24,13 @@ from pellucid.explain.values import (
 from pellucid.model import Model
 from pellucid.network import Node
 from pellucid.network.layers import Input, Pointwise, Softmax, find_entry, is_own
-from pellucid.network.ports import require_single
 
 Activations = dict[str, Array]
 
 
-def one_image(model: Model, image: npt.ArrayLike) -> Array:
-    """Return an image as a batch of one.
-
-    Raises
-    ------
-    DataError
-        If it is several images, or integers other than uint8.
-    """
-    require_single("explain", model.network, sharing=True)
-    refuse_integers("explain", model.network)
-    pixels, shape = np.asarray(image), model.network.input_shape
-    if pixels.shape == shape:
-        pixels = pixels[None]
-    if pixels.ndim == 0 or len(pixels) != 1:
-        raise DataError(
-            f"explain: image must be one, of shape {shape}; got shape={pixels.shape}."
-        )
-    return check_element_type(pixels, "explain")
-
-
 def arithmetic(
     model: Model,
-    image: npt.ArrayLike,
+    image: Any,
     node: str,
     at: Position | None = None,
     *,
@@ -63,7 +43,7 @@ def arithmetic(
     model : Model
         On any engine: its activations are what is explained.
     image : array, shape of the network's input, uint8 or float
-        What the network looks at.
+        What the network looks at; of several inputs a tuple, or a dict by name.
     node : str
         Name of the node. After a network's logits also ``softmax`` or ``sigmoid``,
         and after every network ``loss``.
@@ -94,15 +74,15 @@ def arithmetic(
     >>> len(shown.terms), shown.steps[0].name
     (9, 'sum of products')
     """
-    pixels = one_image(model, image)
+    example = one_example(model, image)
     model = reaching(model, node)
-    found = model.activations(pixels)
-    return arithmetic_of(model, pixels, found, node, at, label=label)
+    found = model.activations(join(example))
+    return arithmetic_of(model, example, found, node, at, label=label)
 
 
 def arithmetic_of(
     model: Model,
-    pixels: Array,
+    example: Example,
     activations: Activations,
     node: str,
     at: Position | None = None,
@@ -115,8 +95,8 @@ def arithmetic_of(
     ----------
     model : Model
         As `reaching` returns it.
-    pixels : ndarray, shape (1, …)
-        What the network looks at.
+    example : tuple of ndarray, each of shape (1, …)
+        What the network looks at, as `one_example` returns it.
     activations : dict of str to ndarray
         Each node's output, (1, …).
     node, at, label
@@ -126,7 +106,8 @@ def arithmetic_of(
         return explain_loss(model, activations, label)
     found = {name: a[0] for name, a in activations.items()}
     place = resolve_position(found[node], node, at)
-    return _explain_element(model, model.network.node(node), place, found, pixels[0])
+    given = dict(zip(model.network.inputs, example, strict=True))
+    return _explain_element(model, model.network.node(node), place, found, given)
 
 
 def resolve_position(output: Array, node: str, at: Position | None) -> Position:
@@ -153,10 +134,10 @@ def resolve_position(output: Array, node: str, at: Position | None) -> Position:
 
 
 def _explain_element(
-    model: Model, node: Node, at: Position, found: Activations, pixels: Array
+    model: Model, node: Node, at: Position, found: Activations, given: Activations
 ) -> Arithmetic:
     if isinstance(node.layer, Input):
-        done = _explain_input(model, at, found[node.name], pixels)
+        done = _explain_input(model, at, found[node.name], given[node.name][0])
     else:
         if is_own(node.layer):
             raise NetworkError(
@@ -180,7 +161,7 @@ def _explain_element(
         value=done.steps[-1].value,
         activation=float(found[node.name][at]),
         then=tuple(
-            _explain_element(model, follower, at, found, pixels)
+            _explain_element(model, follower, at, found, given)
             for follower in then
             if is_followed
         ),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from pellucid.data import Dataset
+from pellucid.engines.ports import split
 from pellucid.explain.values import Array
 from pellucid.model import Model
 from pellucid.model.inputs import check_dataset
+from pellucid.model.ports import output_meanings
+from pellucid.model.several_fit import as_several, evaluate_several
 from pellucid.network.ports import require_single
 from pellucid.objectives import OutputMeaning, confusion_matrix, select_metrics
 from pellucid.training import evaluate
@@ -113,6 +116,24 @@ class Assessment:
         np.divide(right, totals, out=out, where=totals > 0)
         return out
 
+    @property
+    def class_iou(self) -> Array:
+        """Each class's intersection over union, counted over all, shape (K,).
+
+        NaN of a class that neither occurs nor is predicted; of independent labels, of
+        having them.
+        """
+        if self.confusion.ndim == 3:
+            both = self.confusion[:, 1, 1]
+            either = self.confusion.sum(axis=(1, 2)) - self.confusion[:, 0, 0]
+        else:
+            both = np.diagonal(self.confusion)
+            counts = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
+            either = counts - both
+        out = np.full(len(both), np.nan)
+        np.divide(both, either, out=out, where=either > 0)
+        return out
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain JSON values.
 
@@ -122,7 +143,11 @@ class Assessment:
             Numbers, strings, lists and dicts only.
         """
         rows = zip(self.classes, self.class_accuracy, strict=True)
+        overlap = zip(self.classes, self.class_iou, strict=True)
+        per_pixel = self.classes and self.meaning.is_per_pixel
+        ious = {n: None if np.isnan(x) else float(x) for n, x in overlap}
         return {
+            **({"class_iou": ious} if per_pixel else {}),
             "metrics": self.metrics,
             "count": self.count,
             "output_meaning": self.meaning.to_json(),
@@ -175,37 +200,150 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
     dataset = check_dataset(dataset, "evaluate", model.network, model.loss)
     meaning = model.meaning_for(dataset.labels)
     meaning.targets(dataset.labels, (len(dataset), *model.network.output_shape))
-    counts = np.zeros(_confusion_shape(meaning), np.int64)
-    mistakes: list[Mistake] = []
-
-    def count_batch(count: int, output: Array, labels: Array) -> None:
-        predicted = meaning.predict(output)
-        truth = meaning.targets(labels, output.shape)
-        np.add(counts, _confusion(meaning, predicted, truth), out=counts)
-        if not meaning.is_per_pixel:
-            shares = meaning.probabilities(output)
-            mistakes.extend(_mistakes(shares, predicted, truth, count - len(output)))
-
-    has_classes = meaning.class_count > 0
+    counter = _Counter(meaning)
     metrics = evaluate(
         model.network,
         model.session,
         model.batches(dataset, batch_size),
         loss=model.loss,
         metrics=select_metrics(meaning),
-        on_batch=count_batch if has_classes else None,
+        on_batch=counter.count_batch,
     )
-    if dataset.files:
-        mistakes = [replace(m, file=dataset.files[m.index]) for m in mistakes]
     named = model.classes if meaning.can_be_named(model.classes) else dataset.classes
-    return Assessment(
+    return counter.assessment(metrics, len(dataset), named, dataset.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputAssessments:
+    """How good a network of several inputs or outputs is on data.
+
+    Parameters
+    ----------
+    metrics : dict of str to float
+        The loss, and each output's loss and metrics, by ``<output>_<name>``.
+    count : int
+        Examples that were looked at.
+    outputs : dict of str to Assessment
+        Of each output that has labels; its metrics without the output's name.
+    """
+
+    metrics: dict[str, float]
+    count: int
+    outputs: dict[str, Assessment]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain JSON values.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts only.
+        """
+        outputs = {name: one.to_json() for name, one in self.outputs.items()}
+        return {"metrics": self.metrics, "count": self.count, "outputs": outputs}
+
+
+def assess_outputs(
+    model: Model, data: Any, *, batch_size: int = 256
+) -> OutputAssessments:
+    """Run a network of several inputs or outputs over data, as `assess`.
+
+    Parameters
+    ----------
+    model : Model
+        On any engine.
+    data : SeveralDataset or (images, labels)
+        As `Model.fit` takes it.
+    batch_size : int
+        Examples at once.
+
+    Returns
+    -------
+    OutputAssessments
+        Of each output that has labels.
+
+    Raises
+    ------
+    DataError, ShapeError
+        If the data does not fit the network.
+    """
+    dataset, names = as_several(model, data, "evaluate"), model.network.outputs
+    meanings = output_meanings(model, dataset.labels)
+    counters = {}
+    for name, labels in zip(names, dataset.labels, strict=True):
+        if labels is not None:
+            meanings[name].targets(labels, (len(labels), *model.network.shapes[name]))
+            counters[name] = _Counter(meanings[name])
+
+    def count_batch(count: int, output: Any, labels: Any) -> None:
+        values, truths = split("output", names, output), split("labels", names, labels)
+        for name, value, truth in zip(names, values, truths, strict=True):
+            if name in counters:
+                counters[name].count_batch(count, value, truth)
+
+    metrics = evaluate_several(model, dataset, None, batch_size, on_batch=count_batch)
+    of_one = len(names) == 1
+    return OutputAssessments(
         metrics=metrics,
         count=len(dataset),
-        meaning=meaning,
-        classes=meaning.class_names(named),
-        confusion=counts,
-        mistakes=tuple(sorted(mistakes, key=lambda m: -m.probability)),
+        outputs={
+            name: counter.assessment(
+                metrics
+                if of_one
+                else {
+                    key.removeprefix(f"{name}_"): value
+                    for key, value in metrics.items()
+                    if key.startswith(f"{name}_")
+                },
+                len(dataset),
+                model.classes if of_one else (),
+                (),
+            )
+            for name, counter in counters.items()
+        },
     )
+
+
+class _Counter:
+    """The confusion and the mistakes of one output, batch after batch."""
+
+    def __init__(self, meaning: OutputMeaning) -> None:
+        self._meaning = meaning
+        self._counts = np.zeros(_confusion_shape(meaning), np.int64)
+        self._mistakes: list[Mistake] = []
+
+    def count_batch(self, count: int, output: Array, labels: Array) -> None:
+        """Add a batch, with which ``count`` examples are done."""
+        meaning = self._meaning
+        if not meaning.class_count:
+            return
+        predicted = meaning.predict(output)
+        truth = meaning.targets(labels, output.shape)
+        self._counts += _confusion(meaning, predicted, truth)
+        if not meaning.is_per_pixel:
+            shares = meaning.probabilities(output)
+            start = count - len(output)
+            self._mistakes += _mistakes(shares, predicted, truth, start)
+
+    def assessment(
+        self,
+        metrics: dict[str, float],
+        count: int,
+        names: Sequence[str],
+        files: Sequence[str],
+    ) -> Assessment:
+        """Return all that was counted."""
+        mistakes = self._mistakes
+        if files:
+            mistakes = [replace(m, file=files[m.index]) for m in mistakes]
+        return Assessment(
+            metrics=metrics,
+            count=count,
+            meaning=self._meaning,
+            classes=self._meaning.class_names(names),
+            confusion=self._counts,
+            mistakes=tuple(sorted(mistakes, key=lambda m: -m.probability)),
+        )
 
 
 def _confusion_shape(meaning: OutputMeaning) -> tuple[int, ...]:

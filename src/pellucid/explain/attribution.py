@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pellucid.engines.numpy import NumpySession
+from pellucid.engines.ports import join
 from pellucid.errors import NetworkError
-from pellucid.explain.arithmetic import one_image
 from pellucid.explain.chosen_output import ChosenOutput, choose_output
 from pellucid.explain.float_session import (
     float64_session,
     float64_weights,
-    float_input,
+    float_example,
 )
+from pellucid.explain.ports import Example, input_name, one_example, output_name
 from pellucid.explain.saliency import Map
 from pellucid.explain.values import Array
 from pellucid.model import Model
@@ -31,44 +32,49 @@ class _Score:
     """The number that is explained: a class's logit, or a value."""
 
     session: NumpySession
-    x: Array
+    x: Example
     node: str
     chosen: ChosenOutput
 
-    def of(self, images: Array) -> Array:
-        """Return the score of each image, shape (N,)."""
-        values = self.session.activations(images)[self.node]
+    def of(self, example: Example) -> Array:
+        """Return the score of each example, shape (N,)."""
+        values = self.session.activations(join(example))[self.node]
         return np.asarray(values[:, self.chosen.column] * self.chosen.sign)
 
     def ends(self, count: int) -> dict[str, Array]:
-        """Return the derivative of each image's score by the node's output."""
-        width = self.session.activations(self.x)[self.node].shape[1]
+        """Return the derivative of each example's score by the node's output."""
+        width = self.session.activations(join(self.x))[self.node].shape[1]
         grad = np.zeros((count, width))
         grad[:, self.chosen.column] = self.chosen.sign
         return {self.node: grad}
 
 
-def _score(model: Model, image: npt.ArrayLike, of_class: int | None) -> _Score:
-    x = np.asarray(float_input(model, one_image(model, image)), np.float64)
+def _score(
+    model: Model, image: Any, of_class: int | None, of_output: str | None
+) -> _Score:
+    name = output_name(model, of_output)
+    x = float_example(model, one_example(model, image))
     session = float64_session(model, float64_weights(model))
-    output = session.activations(x)[model.network.outputs[0]]
-    chosen = choose_output(model, output[0], of_class)
-    return _Score(session, x, _score_node(model.network), chosen)
+    output = session.activations(join(x))[name]
+    chosen = choose_output(model, output[0], of_class, of_output=name)
+    return _Score(session, x, _score_node(model.network, name), chosen)
 
 
-def _score_node(network: Network) -> str:
+def _score_node(network: Network, output: str) -> str:
     """Return the node before a final softmax or sigmoid, else the output."""
-    last = network.node(network.outputs[0])
+    last = network.node(output)
     is_probability = isinstance(last.layer, Softmax | Sigmoid)
     return last.inputs[0] if is_probability else last.name
 
 
 def grad_cam(
     model: Model,
-    image: npt.ArrayLike,
+    image: Any,
     of_class: int | None = None,
     *,
     node: str | None = None,
+    of_output: str | None = None,
+    of_input: str | None = None,
 ) -> Map:
     """Return where a late feature map speaks for a class, enlarged to the image.
 
@@ -80,12 +86,14 @@ def grad_cam(
     model : Model
         On any engine; computed in float64 by the numpy engine.
     image : array, shape of the network's input
-        uint8 or float.
+        uint8 or float; of several inputs a tuple, or a dict by name.
     of_class : int, optional
         The largest output, if left out.
     node : str, optional
-        Whose output A is; the last one that is an image with more than one pixel, if
-        left out.
+        Whose output A is; the last one behind the input that is an image with more
+        than one pixel, if left out.
+    of_output, of_input : str, optional
+        Names, where the network has several.
 
     Returns
     -------
@@ -102,23 +110,24 @@ def grad_cam(
     R. Selvaraju and others, Grad-CAM: visual explanations from deep networks via
     gradient-based localization. ICCV 2017, equations 1 and 2.
     """
-    score = _score(model, image, of_class)
-    network = model.network
-    chosen = _feature_map(network, node)
-    grads, _ = score.session.pull_back(score.x, score.ends(1), training=False)
-    values = score.session.activations(score.x)[chosen][0]
+    score = _score(model, image, of_class, of_output)
+    network, source = model.network, input_name(model, of_input)
+    chosen = _feature_map(network, source, node)
+    x = join(score.x)
+    grads, _ = score.session.pull_back(x, score.ends(1), training=False)
+    values = score.session.activations(x)[chosen][0]
     shares = grads[chosen][0].mean(axis=(0, 1))
     heat = np.maximum(values @ shares, 0)
-    height, width = network.input_shape[:2]
+    height, width = network.shapes[source][:2]
     return Map(of_class=score.chosen.index, values=_enlarge(heat, (height, width)))
 
 
-def _feature_map(network: Network, node: str | None) -> str:
-    if len(network.input_shape) != 3:
-        raise NetworkError(
-            f"grad_cam: input must be an image; got shape={network.input_shape}."
-        )
+def _feature_map(network: Network, source: str, node: str | None) -> str:
     shapes = network.shapes
+    if len(shapes[source]) != 3:
+        raise NetworkError(
+            f"grad_cam: input must be an image; got shape={shapes[source]}."
+        )
     if node is not None:
         shape = shapes[network.node(node).name]
         if len(shape) != 3:
@@ -127,10 +136,17 @@ def _feature_map(network: Network, node: str | None) -> str:
                 f"shape={shape}."
             )
         return node
+    behind = {source}
+    for one in network.nodes:
+        if behind.intersection(one.inputs):
+            behind.add(one.name)
     maps = [
         one.name
         for one in network.nodes
-        if one.inputs and len(shapes[one.name]) == 3 and max(shapes[one.name][:2]) > 1
+        if one.inputs
+        and one.name in behind
+        and len(shapes[one.name]) == 3
+        and max(shapes[one.name][:2]) > 1
     ]
     if not maps:
         raise NetworkError(
@@ -154,17 +170,20 @@ def _enlarge(heat: Array, size: tuple[int, int]) -> Array:
 
 def integrated_gradients(
     model: Model,
-    image: npt.ArrayLike,
+    image: Any,
     of_class: int | None = None,
     *,
-    baseline: npt.ArrayLike | None = None,
+    baseline: Any | None = None,
     steps: int = _STEPS,
+    of_output: str | None = None,
+    of_input: str | None = None,
 ) -> Map:
     """Return each pixel's share of a class's score, which add up to its rise.
 
     ``(x − x₀) · mean over t of ∂ score / ∂ x at x₀ + t (x − x₀)``, t at the middle of
     each of ``steps`` parts of 0 … 1. The sum over all pixels is score(x) − score(x₀),
-    up to the error of the sum that stands for an integral.
+    up to the error of the sum that stands for an integral; of several inputs, over
+    the pixels of all: x goes from x₀ in all of them.
 
     Parameters
     ----------
@@ -175,6 +194,8 @@ def integrated_gradients(
         image is float).
     steps : int
         At least 1.
+    of_output, of_input : str, optional
+        As in `grad_cam`.
 
     Returns
     -------
@@ -196,26 +217,38 @@ def integrated_gradients(
         raise NetworkError(
             f"integrated_gradients: steps must be at least 1; got {steps}."
         )
-    score = _score(model, image, of_class)
-    black = np.zeros_like(np.asarray(image)) if baseline is None else baseline
-    begin = _score(model, black, score.chosen.index).x
-    way = score.x - begin
+    score = _score(model, image, of_class, of_output)
+    source, given = input_name(model, of_input), one_example(model, image)
+    black = tuple(np.zeros_like(x) for x in given)
+    if baseline is not None:
+        black = one_example(model, baseline)
+    begins = float_example(model, black)
+    ways = [x - begin for x, begin in zip(score.x, begins, strict=True)]
+    way = ways[model.network.inputs.index(source)]
     total = np.zeros_like(way)
     fractions = (np.arange(steps) + 0.5) / steps
     for first in range(0, steps, _AT_ONCE):
         some = fractions[first : first + _AT_ONCE]
-        images = begin + some.reshape(-1, *[1] * (way.ndim - 1)) * way
+        images = [
+            begin + some.reshape(-1, *[1] * (one.ndim - 1)) * one
+            for begin, one in zip(begins, ways, strict=True)
+        ]
         grads, _ = score.session.pull_back(
-            images, score.ends(len(images)), training=False
+            join(images), score.ends(len(some)), training=False
         )
-        total += grads[model.network.inputs[0]].sum(axis=0, keepdims=True)
+        total += grads[source].sum(axis=0, keepdims=True)
     shares = (way * total / steps)[0]
     values = shares.sum(axis=-1) if shares.ndim == 3 else shares
     return Map(of_class=score.chosen.index, values=values)
 
 
 def guided_backpropagation(
-    model: Model, image: npt.ArrayLike, of_class: int | None = None
+    model: Model,
+    image: Any,
+    of_class: int | None = None,
+    *,
+    of_output: str | None = None,
+    of_input: str | None = None,
 ) -> Map:
     """Return ∂ score / ∂ pixel where every ReLU passes positive gradients only.
 
@@ -225,6 +258,8 @@ def guided_backpropagation(
     Parameters
     ----------
     model, image, of_class
+        As in `grad_cam`.
+    of_output, of_input : str, optional
         As in `grad_cam`.
 
     Returns
@@ -242,7 +277,8 @@ def guided_backpropagation(
     J. Springenberg and others, Striving for simplicity: the all convolutional net.
     ICLR workshop 2015, section 3.4.
     """
-    score = _score(model, image, of_class)
+    score = _score(model, image, of_class, of_output)
+    source = input_name(model, of_input)
     rectifiers = {
         node.name for node in model.network.nodes if isinstance(node.layer, ReLU)
     }
@@ -251,8 +287,8 @@ def guided_backpropagation(
         return np.maximum(grad, 0) if name in rectifiers else grad
 
     grads, _ = score.session.pull_back(
-        score.x, score.ends(1), training=False, change=positive
+        join(score.x), score.ends(1), training=False, change=positive
     )
-    size = np.abs(grads[model.network.inputs[0]][0])
+    size = np.abs(grads[source][0])
     values = size.max(axis=-1) if size.ndim == 3 else size
     return Map(of_class=score.chosen.index, values=values)

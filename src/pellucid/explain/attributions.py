@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy.typing as npt
-
 from pellucid.errors import NetworkError
-from pellucid.explain.arithmetic import one_image
 from pellucid.explain.attribution import (
     grad_cam,
     guided_backpropagation,
@@ -16,6 +13,7 @@ from pellucid.explain.attribution import (
 )
 from pellucid.explain.colors import signed_colors
 from pellucid.explain.picture import draw_image
+from pellucid.explain.ports import input_name, one_example
 from pellucid.explain.saliency import Map, occlusion, saliency
 from pellucid.model import Model
 
@@ -30,7 +28,13 @@ ATTRIBUTIONS: dict[str, Callable[..., Map]] = {
 
 
 def attribute(
-    model: Model, image: npt.ArrayLike, kind: str, of_class: int | None = None
+    model: Model,
+    image: Any,
+    kind: str,
+    of_class: int | None = None,
+    *,
+    of_output: str | None = None,
+    of_input: str | None = None,
 ) -> Map:
     """Return which pixels matter for a class.
 
@@ -39,11 +43,13 @@ def attribute(
     model : Model
         On any engine.
     image : array, shape of the network's input
-        uint8 or float.
+        uint8 or float; of several inputs a tuple, or a dict by name.
     kind : str
         One of `ATTRIBUTIONS`.
     of_class : int, optional
         The largest output, if left out.
+    of_output, of_input : str, optional
+        Names, where the network has several.
 
     Returns
     -------
@@ -60,11 +66,12 @@ def attribute(
             f"explain: attribution must be one of {', '.join(ATTRIBUTIONS)}; "
             f"got '{kind}'."
         )
-    return ATTRIBUTIONS[kind](model, image, of_class)
+    named = {"of_output": of_output, "of_input": of_input}
+    return ATTRIBUTIONS[kind](model, image, of_class, **named)
 
 
 def attribution_picture(
-    model: Model, image: npt.ArrayLike, found: Map, title: str
+    model: Model, image: Any, found: Map, title: str, *, of_input: str | None = None
 ) -> Any:
     """Draw the image, and an attribution over it.
 
@@ -73,11 +80,13 @@ def attribution_picture(
     model : Model
         Whose image it is.
     image : array, shape of the network's input
-        uint8 or float.
+        uint8 or float; of several inputs a tuple, or a dict by name.
     found : Map
         Of that image.
     title : str
         Above the map.
+    of_input : str, optional
+        Which input the map is of, where the network has several.
 
     Returns
     -------
@@ -86,7 +95,8 @@ def attribution_picture(
     """
     from matplotlib.figure import Figure
 
-    pixels = one_image(model, image)[0]
+    place = model.network.inputs.index(input_name(model, of_input))
+    pixels = one_example(model, image)[place][0]
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     draw_image(left, pixels)

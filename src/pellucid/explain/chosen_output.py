@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.errors import NetworkError
+from pellucid.explain.ports import output_name
 from pellucid.explain.values import Array
 from pellucid.model import Model
+from pellucid.model.ports import output_meaning_of
 from pellucid.network.checks import is_int
 
 
@@ -40,7 +42,9 @@ class ChosenOutput:
         return grad
 
 
-def choose_output(model: Model, output: Array, index: int | None) -> ChosenOutput:
+def choose_output(
+    model: Model, output: Array, index: int | None, *, of_output: str | None = None
+) -> ChosenOutput:
     """Return the output that was chosen, or the largest one.
 
     Parameters
@@ -52,6 +56,8 @@ def choose_output(model: Model, output: Array, index: int | None) -> ChosenOutpu
     index : int, optional
         A class, label or value. A single output that tells two classes apart is
         class 1, also if the index is left out; class 0 is its opposite.
+    of_output : str, optional
+        The output's name, where the network has several.
 
     Raises
     ------
@@ -63,7 +69,7 @@ def choose_output(model: Model, output: Array, index: int | None) -> ChosenOutpu
             "explain: the network's output must be one number for each class; "
             f"got shape={output.shape}."
         )
-    meaning = model.output_meaning
+    meaning = output_meaning_of(model, output_name(model, of_output))
     count = meaning.class_count or meaning.columns
     if index is None:
         index = 1 if meaning.kind == "binary" else int(output.argmax())

@@ -8,19 +8,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from pellucid.engines.ports import join
 from pellucid.explain.absorbed import absorbed_gradient
-from pellucid.explain.arithmetic import arithmetic, one_image
+from pellucid.explain.arithmetic import arithmetic
 from pellucid.explain.chosen_output import choose_output
 from pellucid.explain.float_session import (
     float64_session,
     float64_weights,
-    float_input,
+    float_example,
 )
 from pellucid.explain.loss_nodes import LOSS, labelled_loss, reaching
+from pellucid.explain.ports import one_example, output_name
 from pellucid.explain.values import Arithmetic, Array, Position
 from pellucid.model import Model
+from pellucid.model.ports import output_meaning_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ class _Target:
 
     of: str
     value: float
+    output: str
     node: str
     grad: Array
     absorbed: Callable[[], Array] | None = None
@@ -106,12 +109,13 @@ class _Target:
 
 def derivative(
     model: Model,
-    image: npt.ArrayLike,
+    image: Any,
     node: str,
     at: Position | None = None,
     *,
     of_class: int | None = None,
     label: int | None = None,
+    of_output: str | None = None,
 ) -> Derivative:
     """Show the derivative at one number of one node, in inference.
 
@@ -127,6 +131,9 @@ def derivative(
     label : int, optional
         Differentiate the loss with this label instead: a class, one of several
         labels, or the value of a single output.
+    of_output : str, optional
+        The output that class or label are of, where the network has several; of a
+        label, the loss of that output, before its weight in the sum.
 
     Returns
     -------
@@ -138,9 +145,16 @@ def derivative(
     NetworkError
         If node, place, class or label do not exist.
     """
+    name = output_name(model, of_output)
     model = reaching(model, node)
     shown = arithmetic(model, image, node, at, label=label)
-    end = pull_back_end(model, image, of_class=of_class, label=label)
+    end = pull_back_end(
+        model,
+        image,
+        of_class=of_class,
+        label=label,
+        of_output=name if len(model.network.outputs) > 1 else None,
+    )
     return derivative_of(model, shown, end)
 
 
@@ -160,7 +174,7 @@ def derivative_of(model: Model, shown: Arithmetic, end: EndGradients) -> Derivat
     reaches = float(end.node_gradients[node][0][shown.at])
     is_loss = node == LOSS and LOSS not in network.shapes
     followers = () if is_loss else tuple(n.name for n in network.consumers[node])
-    reads_it = LOSS in end.node_gradients and node == network.outputs[0]
+    reads_it = LOSS in end.node_gradients and node == end.output
     return Derivative(
         node=node,
         at=shown.at,
@@ -187,6 +201,8 @@ class EndGradients:
         What is differentiated: an output, or the loss with a label.
     value : float
         Its value.
+    output : str
+        The output that it is of.
     activations, node_gradients : dict of str to ndarray
         Each node's output and the gradient by it, (1, …).
     weights, weight_gradients : dict of str to ndarray
@@ -195,6 +211,7 @@ class EndGradients:
 
     of: str
     value: float
+    output: str
     activations: dict[str, Array]
     node_gradients: dict[str, Array]
     weights: dict[str, Array]
@@ -202,7 +219,12 @@ class EndGradients:
 
 
 def pull_back_end(
-    model: Model, image: npt.ArrayLike, *, of_class: int | None, label: int | None
+    model: Model,
+    image: Any,
+    *,
+    of_class: int | None,
+    label: int | None,
+    of_output: str | None = None,
 ) -> EndGradients:
     """Return an output's or the loss's gradient at every node and weight.
 
@@ -214,25 +236,28 @@ def pull_back_end(
         One image, as in `arithmetic`.
     of_class, label : int or None
         As in `derivative`.
+    of_output : str, optional
+        As in `derivative`.
 
     Returns
     -------
     EndGradients
         In inference, by the numpy engine.
     """
-    x = float_input(model, one_image(model, image))
+    x = join(float_example(model, one_example(model, image)))
     weights = float64_weights(model)
     session = float64_session(model, weights)
     activations = session.activations(x)
-    end = _target(model, activations, of_class, label)
+    end = _target(model, activations, output_name(model, of_output), of_class, label)
     grad_nodes, grads = session.pull_back(x, {end.node: end.grad}, training=False)
     if end.absorbed is not None:
-        grad_nodes[model.network.outputs[0]] = end.absorbed()
+        grad_nodes[end.output] = end.absorbed()
     if label is not None:
         grad_nodes.setdefault(LOSS, np.ones(1))
     return EndGradients(
         of=end.of,
         value=end.value,
+        output=end.output,
         activations=activations,
         node_gradients=grad_nodes,
         weights=weights,
@@ -241,44 +266,59 @@ def pull_back_end(
 
 
 def _target(
-    model: Model, found: dict[str, Array], of_class: int | None, label: int | None
+    model: Model,
+    found: dict[str, Array],
+    output: str,
+    of_class: int | None,
+    label: int | None,
 ) -> _Target:
-    output = model.network.outputs[0]
     values = found[output]
     if label is not None:
-        return _loss_target(model, found, label)
-    chosen = choose_output(model, values[0], of_class)
+        return _loss_target(model, found, output, label)
+    chosen = choose_output(model, values[0], of_class, of_output=output)
     value = float(values[0, chosen.column])
-    grad, name = chosen.gradient(values), chosen.name
-    if chosen.sign > 0:
-        return _Target(f"output {chosen.column} ({name})", value, output, grad)
-    is_logits = model.output_meaning.is_logits
-    what, value = ("−output", -value) if is_logits else ("1 − output", 1 - value)
-    return _Target(f"{what} {chosen.column} ({name})", value, output, grad)
+    grad, sign = chosen.gradient(values), ""
+    if chosen.sign < 0:
+        is_logits = output_meaning_of(model, output).is_logits
+        sign, value = ("−", -value) if is_logits else ("1 − ", 1 - value)
+    what = f"{sign}{_called(model, output)} {chosen.column} ({chosen.name})"
+    return _Target(what, value, output, output, grad)
 
 
-def _loss_target(model: Model, found: dict[str, Array], label: int) -> _Target:
-    """Return the loss of an example with that label."""
-    output = model.network.outputs[0]
-    of = labelled_loss(model, found[output], label)
+def _called(model: Model, output: str) -> str:
+    """Return what the only output is called in words, or one of several."""
+    return "output" if len(model.network.outputs) == 1 else output
+
+
+def _loss_target(
+    model: Model, found: dict[str, Array], output: str, label: int
+) -> _Target:
+    """Return the loss of an output for an example with that label."""
+    of = labelled_loss(model, found[output], label, of_output=output)
     value, grad = of.value_and_grad(found)
     absorbed = functools.partial(absorbed_gradient, of.loss, found[output], of.labels)
-    name = f"{of.loss.name} with label {label}"
+    which = "" if len(model.network.outputs) == 1 else f" of {output}"
+    name = f"{of.loss.name}{which} with label {label}"
     is_absorbed = of.head != output
-    return _Target(name, value, of.head, grad, absorbed if is_absorbed else None)
+    return _Target(
+        name, value, output, of.head, grad, absorbed if is_absorbed else None
+    )
 
 
 def _input_shares(
     shown: Arithmetic, reaches: float, grad_nodes: dict[str, Array]
 ) -> tuple[Share, ...]:
+    # an Input's source is the image that was given, which no node is, whatever it is
+    # called
+    known = {} if shown.layer == "Input" else grad_nodes
     return tuple(
         Share(
             name=term.source,
             at=term.at,
             slope=term.slope,
             value=reaches * term.slope,
-            total=float(grad_nodes[term.source][0][term.at])
-            if term.source in grad_nodes
+            total=float(known[term.source][0][term.at])
+            if term.source in known
             else None,
         )
         for term in shown.terms

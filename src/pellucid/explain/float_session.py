@@ -6,6 +6,7 @@ import numpy as np
 
 from pellucid.engines.numpy import NumpySession
 from pellucid.engines.state import checked_weights
+from pellucid.explain.ports import Example
 from pellucid.explain.values import Array
 from pellucid.model import Model
 
@@ -26,8 +27,11 @@ def float64_session(model: Model, weights: dict[str, Array]) -> NumpySession:
     )
 
 
-def float_input(model: Model, pixels: Array) -> Array:
-    """Return pixels as the network takes them: uint8 scaled, anything else as it is."""
-    if pixels.dtype != np.uint8:
-        return pixels
-    return model.preprocessing.apply(pixels, np.float64)
+def float_example(model: Model, example: Example) -> Example:
+    """Return inputs as the network takes them: uint8 scaled, anything else float64."""
+    return tuple(
+        model.preprocessing.apply(x, np.float64)
+        if x.dtype == np.uint8
+        else x.astype(np.float64)
+        for x in example
+    )

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.engines.loss_input import loss_node
+from pellucid.engines.ports import LossTerm, loss_terms
 from pellucid.errors import NetworkError
 from pellucid.explain.chosen_output import choose_output
 from pellucid.explain.layers.sums import show
+from pellucid.explain.ports import output_name
 from pellucid.explain.values import Arithmetic, Array, Step, Term
 from pellucid.model import Model
+from pellucid.model.ports import output_meaning_of
 from pellucid.network import Network, Node
 from pellucid.network.layers import Layer, Sigmoid, Softmax
 from pellucid.objectives import (
@@ -23,6 +25,7 @@ from pellucid.objectives import (
     Loss,
     MeanSquaredError,
 )
+from pellucid.objectives.output_losses import output_losses
 
 LOSS = "loss"  # the node's name
 
@@ -56,6 +59,8 @@ def probability_node(model: Model) -> Node | None:
 def reaching(model: Model, node: str) -> Model:
     """Return a model that has a node: the same, or one that ends in probabilities.
 
+    Of several outputs, none has other nodes than the network's own.
+
     Parameters
     ----------
     model : Model
@@ -71,6 +76,8 @@ def reaching(model: Model, node: str) -> Model:
     """
     if any(known.name == node for known in model.network.nodes):
         return model
+    if len(model.network.outputs) > 1:
+        model.network.node(node)  # refuses, with what there is
     last = probability_node(model)
     if node == LOSS:
         return model if last is None else _extended(model, last)
@@ -101,10 +108,20 @@ def _extended(model: Model, last: Node) -> Model:
     return other
 
 
-def usual_loss(model: Model) -> Loss:
-    """Return the model's loss, or the usual one of what its output means."""
-    loss: Loss = model.loss or LOSSES[_USUAL_LOSSES[model.output_meaning.kind]]()
-    return loss
+def usual_loss(model: Model, of_output: str | None = None) -> Loss:
+    """Return an output's loss, or the usual one of what it means."""
+    return _loss_term(model, output_name(model, of_output)).loss
+
+
+def _loss_term(model: Model, output: str) -> LossTerm:
+    """Return an output's loss, and the node whose output it takes."""
+    for term in loss_terms(model.network, model.loss):
+        if term.output == output:
+            return term
+    usual = LOSSES[_USUAL_LOSSES[output_meaning_of(model, output).kind]]()
+    losses = output_losses(model.network.outputs, {output: usual})
+    (term,) = loss_terms(model.network, losses)
+    return term
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +148,9 @@ class LabelledLoss:
         return float(value), grad
 
 
-def labelled_loss(model: Model, output: Array, label: int) -> LabelledLoss:
+def labelled_loss(
+    model: Model, output: Array, label: int, *, of_output: str | None = None
+) -> LabelledLoss:
     """Return the loss of one example with that label.
 
     Parameters
@@ -142,14 +161,17 @@ def labelled_loss(model: Model, output: Array, label: int) -> LabelledLoss:
         Of the network's output node.
     label : int
         A class, one of several labels, or the value of a single output.
+    of_output : str, optional
+        The output's name, where the network has several.
 
     Raises
     ------
     NetworkError
         If there is no such label.
     """
-    meaning, loss = model.output_meaning, usual_loss(model)
-    head = loss_node(model.network, loss)
+    name = output_name(model, of_output)
+    meaning, term = output_meaning_of(model, name), _loss_term(model, name)
+    loss, head = term.loss, term.node
     if meaning.kind == "regression":
         if output.size != 1:
             raise NetworkError(
@@ -157,7 +179,7 @@ def labelled_loss(model: Model, output: Array, label: int) -> LabelledLoss:
                 f"got label {label} for {output.size} values."
             )
         return LabelledLoss(loss, np.full_like(output, label), head)
-    chosen = choose_output(model, output[0], label)
+    chosen = choose_output(model, output[0], label, of_output=name)
     labels = np.maximum(chosen.gradient(output), 0)
     takes_columns = loss.name in LOSSES and not isinstance(loss, CrossEntropy)
     if meaning.kind == "classes" and not takes_columns:

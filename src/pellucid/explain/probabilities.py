@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pellucid.explain.ports import output_name
 from pellucid.explain.values import Array
 from pellucid.model import Model
+from pellucid.model.ports import output_meaning_of
 
 
-def probabilities(model: Model, output: Array) -> Array:
+def probabilities(
+    model: Model, output: Array, *, of_output: str | None = None
+) -> Array:
     """Return the probability of each class or label, shape (N, …, classes).
 
     Of a single output that tells two classes apart, 1 − p and p.
@@ -17,6 +21,8 @@ def probabilities(model: Model, output: Array) -> Array:
         Says what its output means.
     output : ndarray, shape (N, …)
         What `Model.predict` returned.
+    of_output : str, optional
+        The output's name, where the network has several.
 
     Returns
     -------
@@ -28,10 +34,11 @@ def probabilities(model: Model, output: Array) -> Array:
     NetworkError
         If the output is a regression: values have no probabilities.
     """
-    return model.output_meaning.probabilities(output)
+    meaning = output_meaning_of(model, output_name(model, of_output))
+    return meaning.probabilities(output)
 
 
-def class_scores(model: Model, output: Array) -> Array:
+def class_scores(model: Model, output: Array, *, of_output: str | None = None) -> Array:
     """Return what speaks for each class: its probability; of a regression, values."""
-    meaning = model.output_meaning
+    meaning = output_meaning_of(model, output_name(model, of_output))
     return output if meaning.kind == "regression" else meaning.probabilities(output)

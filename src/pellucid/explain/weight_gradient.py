@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pellucid.engines.numpy import NumpySession
+from pellucid.engines.ports import join
 from pellucid.errors import NetworkError
 from pellucid.explain.derivative import EndGradients, pull_back_end
 from pellucid.explain.layers.sums import show
@@ -92,11 +92,12 @@ class WeightGradient:
 
 def weight_gradient(
     model: Model,
-    image: npt.ArrayLike,
+    image: Any,
     weight: str,
     *,
     of_class: int | None = None,
     label: int | None = None,
+    of_output: str | None = None,
 ) -> WeightGradient:
     """Show the gradient of one weight as the sum over the places that use it.
 
@@ -114,6 +115,8 @@ def weight_gradient(
         Array and element, as in ``conv2d.weight[2,2,0,7]``.
     of_class, label : int, optional
         As in `derivative`.
+    of_output : str, optional
+        As in `derivative`.
 
     Returns
     -------
@@ -126,7 +129,9 @@ def weight_gradient(
         If the array, the element, class or label do not exist.
     """
     name, at = _parse(model.network, weight)
-    end = pull_back_end(model, image, of_class=of_class, label=label)
+    end = pull_back_end(
+        model, image, of_class=of_class, label=label, of_output=of_output
+    )
     return weight_gradient_of(model, name, at, end)
 
 
@@ -255,11 +260,7 @@ def _slopes(
     inputs = [Input(*shape) for shape in network.input_shapes(node)]
     layer = replace(node.layer, name="node")
     alone = Network(inputs=inputs, outputs=layer(*inputs))
-    values = {
-        f"{source}": end.activations[name]
-        for source, name in zip(alone.inputs, node.inputs, strict=True)
-    }
-    images = values if len(values) > 1 else next(iter(values.values()))
+    images = join([end.activations[name] for name in node.inputs])
     outputs = []
     for entry in (1.0, 0.0):
         weights = {

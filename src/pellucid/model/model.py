@@ -325,9 +325,9 @@ class Model:
         data : Dataset or (images, labels), or an iterable of batches
             What to look at; see `fit`.
         metrics : sequence of str or function, optional
-            accuracy, top5_accuracy, mean_absolute_error, losses and functions as in
-            `fit`; if left out, accuracy of classes and labels, mean_absolute_error of a
-            regression.
+            accuracy, top5_accuracy, iou, mean_absolute_error, losses and functions as
+            in `fit`; if left out, accuracy of classes and labels, mean_absolute_error
+            of a regression.
         batch_size : int
             Images handed to the engine at once.
         tta : TestTimeAugment, optional
@@ -563,9 +563,9 @@ class Model:
             epoch's rate, or of (step), epochs and steps from 0. It begins anew with
             each call of `fit`.
         metrics : sequence of str or function, optional
-            accuracy, top5_accuracy, mean_absolute_error; losses, called <name>_loss; or
-            functions of (output, target) that return a batch's mean, or a number for
-            each example. If left out, accuracy of classes and labels,
+            accuracy, top5_accuracy, iou, mean_absolute_error; losses, called
+            <name>_loss; or functions of (output, target) that return a batch's mean, or
+            a number for each example. If left out, accuracy of classes and labels,
             mean_absolute_error of a regression.
         class_weight : mapping, sequence, array or "balanced", optional
             Weight of each class's examples in the loss: {class number or name:

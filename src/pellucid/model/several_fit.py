@@ -57,7 +57,7 @@ def as_several(model: Model, data: Any, who: str) -> SeveralDataset:
         If the data does not fit.
     """
     if isinstance(data, SeveralDataset):
-        data = (data.images, data.labels)
+        data = (join(data.images), join(data.labels))
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise DataError(
             f"{who}: data must be a pair (images, labels), each a tuple or dict where "
@@ -124,7 +124,12 @@ def metrics_of(
 
 
 def evaluate_several(
-    model: Model, data: Any, metrics: Any, batch_size: int
+    model: Model,
+    data: Any,
+    metrics: Any,
+    batch_size: int,
+    *,
+    on_batch: Callable[[int, Any, Any], None] | None = None,
 ) -> dict[str, float]:
     """Return the loss, each output's loss, and metrics over data."""
     dataset = as_several(model, data, "evaluate")
@@ -134,6 +139,7 @@ def evaluate_several(
         _batches(model, dataset, batch_size),
         loss=model.loss,
         metrics=metrics_of(model, dataset, metrics),
+        on_batch=on_batch,
     )
 
 

@@ -24,6 +24,7 @@ from pellucid.network.layers import (
 from pellucid.network.node import Node, place
 from pellucid.network.preprocessing import Preprocessing
 from pellucid.network.quantization import Quantization
+from pellucid.network.registered_layers import registered_layers
 
 SCHEMA_VERSION = 1
 _KEYS = {"schema_version", "name", "inputs", "outputs", "nodes", "preprocessing"}
@@ -134,7 +135,8 @@ def from_json(document: Any, *, layers: Iterable[Any] = ()) -> Network:
     NetworkError
         If the document does not describe a network, with the place and the reason.
     """
-    known = with_own(LAYERS, layers)
+    registered = {kind.__name__: kind for kind in registered_layers()}
+    known = {**registered, **with_own(LAYERS, layers)}
     try:
         return _from_json(document, known)
     except PellucidError:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pellucid.errors import NetworkError
 from pellucid.network.architectures import ARCHITECTURES
@@ -60,22 +64,52 @@ def _from_json(path: Path) -> Network:
 
 
 def _from_python(path: Path) -> Network:
-    import runpy
-
-    try:
+    with _running(path, "network"):
         found = runpy.run_path(str(path), run_name="pellucid_network").get("network")
         is_function = not isinstance(found, Network) and callable(found)
         network = found() if is_function else found  # type: ignore[misc]
-    except NetworkError:
-        raise
-    except Exception as error:
-        raise NetworkError(
-            f"network: '{path}' must run without an error; "
-            f"got {type(error).__name__}: {error}."
-        ) from error
     if not isinstance(network, Network):
         raise NetworkError(
             f"network: '{path}' must define a Network named 'network'; "
             f"got {type(network).__name__}."
         )
     return network.renamed(path.stem) if network.name == "network" else network
+
+
+def run_python(path: Path, who: str) -> dict[str, Any]:
+    """Run a Python file that the user named, and return its variables.
+
+    Parameters
+    ----------
+    path : Path
+        The file. It may do anything: take only those that you trust.
+    who : str
+        What needs it, as its errors begin.
+
+    Returns
+    -------
+    dict
+        Variables by name.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such file, or it ends in an error.
+    """
+    if not path.is_file():
+        raise NetworkError(f"{who}: file must exist; got '{path}'.")
+    with _running(path, who):
+        return runpy.run_path(str(path), run_name=f"pellucid_{who}")
+
+
+@contextmanager
+def _running(path: Path, who: str) -> Iterator[None]:
+    try:
+        yield
+    except NetworkError:
+        raise
+    except Exception as error:
+        raise NetworkError(
+            f"{who}: '{path}' must run without an error; "
+            f"got {type(error).__name__}: {error}."
+        ) from error

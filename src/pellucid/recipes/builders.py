@@ -11,7 +11,13 @@ from pellucid.errors import EngineError, RunError
 from pellucid.model import Model
 from pellucid.network import Network, Preprocessing, from_json, load_network
 from pellucid.network.codec import decode
-from pellucid.objectives import loss_from_json, optimizer_from_json, schedule_from_json
+from pellucid.objectives import (
+    Loss,
+    loss_from_json,
+    optimizer_from_json,
+    schedule_from_json,
+)
+from pellucid.objectives.output_losses import OutputLosses, output_losses
 from pellucid.recipes.start import take_start
 from pellucid.runs.recipe import Recipe
 from pellucid.training import (
@@ -39,6 +45,8 @@ def build_preprocessing(recipe: Recipe, network: Network) -> Preprocessing:
     how = network.preprocessing or Preprocessing()
     if recipe.preprocessing is not None:
         how = Preprocessing.from_json(recipe.preprocessing)
+    if len(network.inputs) > 1:
+        return how  # each has a size of its own
     shape = network.input_shape
     if len(shape) != 3 or shape[2] not in (1, 3):
         return how
@@ -72,6 +80,40 @@ def build_engine(recipe: Recipe, engine: str | Engine | None = None) -> Engine:
         ) from error
 
 
+def build_loss(recipe: Recipe, network: Network) -> Loss:
+    """Return the recipe's loss, of several outputs the weighted sum of theirs.
+
+    Raises
+    ------
+    RunError
+        If there are several outputs and the recipe names one loss.
+    NetworkError
+        If a name is no loss's or no output's.
+    """
+    table, outputs = recipe.loss, network.outputs
+    if isinstance(table.get("name"), str):
+        loss = loss_from_json(table)
+        if len(outputs) > 1 and not isinstance(loss, OutputLosses):
+            raise RunError(
+                "recipe: loss must name one for each output that is trained, as --set "
+                f"loss.{outputs[0]}.name={loss.name}, where the network has "
+                f"{', '.join(outputs)}; got {loss.name} for all."
+            )
+        return loss
+    rows = {name: dict(row) for name, row in table.items() if isinstance(row, dict)}
+    if len(rows) != len(table) or not rows:
+        raise RunError(
+            "recipe: loss must be a table with a name, or one for each output; got "
+            f"{table}."
+        )
+    weights = {name: row.pop("weight") for name, row in rows.items() if "weight" in row}
+    losses = {name: loss_from_json(row) for name, row in rows.items()}
+    found = output_losses(outputs, losses, weights)
+    if found is None:
+        raise TypeError(table)
+    return found
+
+
 def build_model(
     recipe: Recipe, engine: str | Engine | None = None, *, starts: bool = True
 ) -> Model:
@@ -90,7 +132,7 @@ def build_model(
     model = Model(
         network,
         engine=build_engine(recipe, engine),
-        loss=loss_from_json(recipe.loss),
+        loss=build_loss(recipe, network),
         optimizer=optimizer_from_json(recipe.optimizer),
         seed=recipe.seed,
         dtype=recipe.dtype,

@@ -9,17 +9,23 @@ from typing import Any
 from pellucid import data
 from pellucid.data import Dataset
 from pellucid.data.download import Progress
+from pellucid.data.named_arrays import load_several
+from pellucid.data.several import SeveralDataset
 from pellucid.errors import DataError, RunError
 from pellucid.model import Model
+from pellucid.network import Network
+from pellucid.network.ports import has_several
+from pellucid.objectives.metrics import has_plain_labels
 from pellucid.runs.recipe import DataSection
 
 
 def load_examples(
     section: DataSection, model: Model, *, progress: Progress | None = None
-) -> tuple[Dataset, Dataset]:
+) -> tuple[Any, Any]:
     """Load train and test data as a model takes them.
 
-    Pictures are brought to the size and colour of the network's input.
+    Pictures are brought to the size and colour of the network's input. Of a network
+    with several inputs or outputs both are a `SeveralDataset`.
 
     Raises
     ------
@@ -39,6 +45,8 @@ def load_examples(
             f"recipe: its data must come from a source; got {got}. Say where the data "
             "lies: data.source."
         )
+    if has_several(model.network):
+        return _load_several(section, model)
     train, test = data.load(
         section.source,
         seed=section.seed,
@@ -47,11 +55,25 @@ def load_examples(
         **_form(section, model),
     )
     check_classes(model, train)
+    for part in {id(d): d for d in (train, train.validation, test) if d}.values():
+        check_masks(model, part)
     if section.limit is not None and section.limit < len(train):
         # a folder's pictures stand class by class: the first ones would be of one class
         validation = train.validation
         _, train = train.split(section.limit / len(train), seed=section.seed)
         train = replace(train, validation=validation)
+    return train, test
+
+
+def _load_several(
+    section: DataSection, model: Model
+) -> tuple[SeveralDataset, SeveralDataset]:
+    inputs, outputs = model.network.inputs, model.network.outputs
+    train, test = load_several(section.source, inputs, outputs, seed=section.seed)
+    if section.limit is not None and section.limit < len(train):
+        share = section.limit / len(train)
+        _, part = train.split_positions(share, seed=section.seed)
+        train = replace(train.subset(part), validation=train.validation)
     return train, test
 
 
@@ -62,6 +84,43 @@ def _form(section: DataSection, model: Model) -> dict[str, Any]:
     how = model.preprocessing
     how.check_pictures()
     return {"size": section.size or how.size, "colour": section.colour or how.colour}
+
+
+def check_masks(model: Model, dataset: Dataset) -> None:
+    """Check that a network with an answer for each pixel has the masks' classes.
+
+    Raises
+    ------
+    DataError
+        If not, with the first picture whose mask has another.
+    """
+    labels, network = dataset.labels, model.network
+    is_mask = labels.ndim > 2 and labels.dtype.kind in "iu"
+    if not is_mask or len(network.output_shape) < 2 or not has_plain_labels(model.loss):
+        return
+    meaning = model.meaning_for(labels)
+    count = meaning.class_count
+    highest = int(labels.max())
+    if meaning.kind == "regression" or highest < max(count, 2):
+        return
+    place = int((labels.reshape(len(labels), -1).max(axis=1) >= count).argmax())
+    of = f" of {dataset.files[place]!r}" if dataset.files else f" {place}"
+    raise DataError(
+        f"data: masks must have classes from 0 to {max(count, 2) - 1}, one for each of "
+        f"the network's outputs; got class {highest} (the first in the mask{of})."
+        f"{_more_outputs(network, highest + 1)} Pixels to ignore need pl.Masked as "
+        "the loss."
+    )
+
+
+def _more_outputs(network: Network, count: int) -> str:
+    """Return advice to give the last layer so many outputs."""
+    for node in reversed(network.nodes):
+        fields = {"Dense": "units", "Conv2D": "out_channels"}
+        field = fields.get(type(node.layer).__name__)
+        if field:
+            return f" Take --set {node.name}.{field}={count}."
+    return ""
 
 
 def check_classes(model: Model, dataset: Dataset) -> None:
@@ -77,14 +136,7 @@ def check_classes(model: Model, dataset: Dataset) -> None:
     if not classes or meaning.can_be_named(classes):
         return
     listed = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
-    advice = ""
-    for node in reversed(network.nodes):
-        field = {"Dense": "units", "Conv2D": "out_channels"}.get(
-            type(node.layer).__name__
-        )
-        if field:
-            advice = f" Take --set {node.name}.{field}={len(classes)}."
-            break
+    advice = _more_outputs(network, len(classes))
     if meaning.columns == 1 and len(classes) == 2:
         advice = f"{advice[:-1]}, or" if advice else " Take"
         advice += " --set loss.name=binary_cross_entropy."

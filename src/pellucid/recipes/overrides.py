@@ -73,8 +73,9 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         It stays as it is.
     changes : mapping of str to value
         ``"epochs"`` or another key of the recipe; ``"optimizer.momentum"``: a key in
-        one of its tables; anything else with a dot is a hyperparameter of the
-        network, ``"conv2d.out_channels"``. A table's ``name`` given anew drops what
+        one of its tables; ``"loss.kind.name"``: the loss of one output of several;
+        anything else with a dot is a hyperparameter of the network,
+        ``"conv2d.out_channels"``. A table's ``name`` given anew drops what
         belonged to the old one: momentum is not Adam's.
 
     Returns
@@ -96,9 +97,23 @@ def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
             document[key] = value
         elif table not in _TABLES:
             document["settings"] = {**document["settings"], key: value}
+        elif table == "loss" and "." in field:
+            document["loss"] = _override_output(document["loss"], field, value)
         else:
-            former = document[table] or {}
-            if field == "name" and former.get("name") != value:
-                former = {}
-            document[table] = {**former, field: value}
+            document[table] = _override_table(document[table] or {}, field, value)
     return Recipe.parse(document, origin="the recipe as it was changed")
+
+
+def _override_table(former: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
+    if field == "name" and former.get("name") != value:
+        former = {}
+    return {**former, field: value}
+
+
+def _override_output(losses: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Change the loss of one output, ``kind.name``; that of a single one is dropped."""
+    output, _, field = key.rpartition(".")
+    by_output = {} if isinstance(losses.get("name"), str) else losses
+    former = by_output.get(output, {})
+    weight = {k: former[k] for k in ("weight",) if k in former and field == "name"}
+    return {**by_output, output: {**weight, **_override_table(former, field, value)}}

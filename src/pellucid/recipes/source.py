@@ -8,6 +8,9 @@ from typing import Any
 
 from pellucid.errors import RunError
 from pellucid.network import load_network, to_json
+from pellucid.network.architectures import ARCHITECTURES
+from pellucid.network.layers import is_own
+from pellucid.network.registered_layers import register_layers
 from pellucid.network.source import NETWORK_NAMES
 from pellucid.runs.recipe import Recipe
 
@@ -37,9 +40,9 @@ def read(source: str | Path) -> Recipe:
     ----------
     source : str or Path
         A built-in recipe (each network of the zoo has one of its name); a ``.toml``
-        file; or a network as ``.py`` or ``.json``, which gets the defaults: MNIST,
-        cross entropy, Adam, five epochs. Python files are run: take only those that
-        you trust.
+        file; or a network as ``.py`` or ``.json``, or a published architecture as
+        ``unet``, which gets the defaults: MNIST, cross entropy, Adam, five epochs.
+        Python files are run: take only those that you trust.
 
     Returns
     -------
@@ -61,12 +64,13 @@ def read(source: str | Path) -> Recipe:
     """
     if str(source) in names():
         return Recipe.read(_BUILTIN / f"{source}.toml")
+    if str(source) in ARCHITECTURES:
+        return Recipe.parse({"network": str(source)}, origin=f"'{source}'")
     path = Path(source)
     if path.suffix in (".py", ".json"):
-        network = to_json(load_network(path))
-        return Recipe.parse({"network": network}, origin=f"'{path}'")
+        return Recipe.parse({"network": _read_network(path)}, origin=f"'{path}'")
     if path.suffix != ".toml":
-        close = get_close_matches(str(source), names(), n=1)
+        close = get_close_matches(str(source), (*names(), *ARCHITECTURES), n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise RunError(
             f"recipe: what to train must be one of {', '.join(names())}, or a .toml, "
@@ -75,6 +79,12 @@ def read(source: str | Path) -> Recipe:
     recipe = Recipe.read(path)
     if isinstance(recipe.network, str) and recipe.network not in NETWORK_NAMES:
         beside = path.parent / recipe.network
-        written_out: dict[str, Any] = to_json(load_network(beside))
-        return recipe.model_copy(update={"network": written_out})
+        return recipe.model_copy(update={"network": _read_network(beside)})
     return recipe
+
+
+def _read_network(path: Path) -> dict[str, Any]:
+    """Return a file's network; its layers of one's own can be read again here."""
+    network = load_network(path)
+    register_layers({type(n.layer) for n in network.nodes if is_own(n.layer)})
+    return to_json(network)

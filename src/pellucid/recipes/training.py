@@ -6,18 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pellucid.data import Dataset
 from pellucid.data.download import Progress
+from pellucid.data.several import SeveralDataset
 from pellucid.engines import Engine
 from pellucid.engines.distributed import world_of
-from pellucid.errors import DivergenceError
+from pellucid.errors import DivergenceError, RunError
 from pellucid.model import Model
 from pellucid.model.fit import FitRequest, fit
 from pellucid.model.inputs import check_dataset
 from pellucid.model.run_setup import share_state
+from pellucid.model.several_fit import evaluate_several, fit_several
 from pellucid.model.whitening import whiten
+from pellucid.network.ports import has_several
 from pellucid.objectives import filter_metrics, select_metrics
 from pellucid.recipes.builders import build_fit_config, build_model, build_view
 from pellucid.recipes.datasets import load_examples
@@ -44,8 +46,9 @@ class Outcome:
         A record per epoch.
     metrics : dict of str to float
         Loss and metrics on the test data.
-    test : Dataset
-        The test data; the validation data where there is no test data.
+    test : Dataset or SeveralDataset
+        The test data; the validation data where there is no test data. The latter of
+        a network with several inputs or outputs.
     run : Path, optional
         The run's folder.
     training_s : float
@@ -63,7 +66,7 @@ class Outcome:
     model: Model
     history: History
     metrics: dict[str, float]
-    test: Dataset
+    test: Any
     run: Path | None
     training_s: float
     compiling_s: float
@@ -136,6 +139,12 @@ def train(
     (4, 1)
     """
     model = build_model(recipe, engine, starts=not resume)
+    several = has_several(model.network)
+    if several and (recipe.whiten is not None or recipe.tta is not None):
+        raise RunError(
+            "recipe: whiten and tta must be left out where the network has several "
+            f"inputs or outputs; got {'tta' if recipe.tta else 'whiten'}."
+        )
     world = world_of(model.engine)
     is_first = world.rank == 0
     examples, test = load_examples(
@@ -156,22 +165,25 @@ def train(
         shows_progress=progress and is_first,
         recipe=_recorded(recipe, model),
     )
-    history = fit(model, request)
+    history = fit_several(model, request) if several else fit(model, request)
     if path is not None and is_first and result.best:
         model.load_weights(result.best)
     share_state(model, world)
     tested_on: Literal["test", "validation"] = (
         "validation" if examples.validation is test else "test"
     )
-    test = check_dataset(test, "evaluate", model.network, model.loss)
-    metrics = evaluate(
-        model.network,
-        build_view(recipe, model),
-        model.batches(test, _TEST_BATCH, shard=(world.rank, world.size)),
-        loss=model.loss,
-        metrics=select_metrics(model.output_meaning, recipe.metrics),
-        world=world,
-    )
+    if several:
+        metrics = evaluate_several(model, test, recipe.metrics, _TEST_BATCH)
+    else:
+        test = check_dataset(test, "evaluate", model.network, model.loss)
+        metrics = evaluate(
+            model.network,
+            build_view(recipe, model),
+            model.batches(test, _TEST_BATCH, shard=(world.rank, world.size)),
+            loss=model.loss,
+            metrics=select_metrics(model.output_meaning, recipe.metrics),
+            world=world,
+        )
     _check_test(metrics)
     return Outcome(
         model=model,
@@ -187,14 +199,24 @@ def train(
 
 
 def _metrics(
-    recipe: Recipe, model: Model, examples: Dataset, resume: bool
-) -> tuple[str, ...]:
-    """Return the names of the metrics that are measured.
+    recipe: Recipe, model: Model, examples: Any, resume: bool
+) -> tuple[str, ...] | None:
+    """Return the names of the metrics that are measured; None: each output's usual.
 
     What a run recorded may be a default that does not suit its output: version 0.1
     listed accuracy for everything. What a person asks for must suit it.
     """
-    meaning = model.meaning_for(examples.labels)
+    labels = examples.labels
+    if len(model.network.outputs) > 1:
+        if recipe.metrics:
+            raise RunError(
+                "recipe: metrics must be left out where the network has several "
+                f"outputs, each with its own; got {', '.join(recipe.metrics)}."
+            )
+        return None
+    if isinstance(examples, SeveralDataset):
+        (labels,) = examples.labels
+    meaning = model.meaning_for(labels)
     is_old_default = bool(recipe.provenance) and recipe.metrics == ("accuracy",)
     if resume or is_old_default:
         return filter_metrics(meaning, recipe.metrics)

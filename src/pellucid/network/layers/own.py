@@ -59,7 +59,7 @@ def unknown_layer(
     is_name = isinstance(kind, str) and re.fullmatch(r"[A-Za-z_]\w{0,99}", kind)
     advice = (
         f" Is it one of your own? Nothing is imported by a file's name: give the "
-        f"class, as pl.load(…, layers=[{kind}])."
+        f"class, as pl.load(…, layers=[{kind}]) or on the command line --layers FILE."
         if is_name
         else ""
     )

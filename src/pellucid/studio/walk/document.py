@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from pellucid.errors import NetworkError
-from pellucid.explain.arithmetic import arithmetic_of, one_image
+from pellucid.explain.arithmetic import arithmetic_of
 from pellucid.explain.derivative import EndGradients, derivative_of, pull_back_end
 from pellucid.explain.loss_nodes import LOSS, probability_node, reaching
+from pellucid.explain.ports import one_example
 from pellucid.explain.values import Arithmetic, Array
 from pellucid.model import Model
 from pellucid.network.receptive_field import field
@@ -44,7 +45,7 @@ def walk(model: Model, image: str, label: int | None) -> dict[str, Any]:
         number for each class.
     """
     given = decode(model, image)
-    pixels = one_image(model, given)
+    (pixels,) = one_example(model, given)
     says_label = label is None
     first = probability_node(model)
     whole = model if first is None else reaching(model, first.name)
@@ -91,11 +92,11 @@ def _activations(model: Model, pixels: Array) -> dict[str, Array]:
     from pellucid.explain.float_session import (
         float64_session,
         float64_weights,
-        float_input,
+        float_example,
     )
 
     session = float64_session(model, float64_weights(model))
-    return session.activations(float_input(model, pixels))
+    return session.activations(float_example(model, (pixels,))[0])
 
 
 def _patch(given: Array, entry: Arithmetic) -> dict[str, Any]:
@@ -192,7 +193,7 @@ def _back(
     if end is None or label is None:
         return {**found, "learning": None}
     try:
-        loss = arithmetic_of(model, pixels, end.activations, LOSS, label=label)
+        loss = arithmetic_of(model, (pixels,), end.activations, LOSS, label=label)
     except NetworkError as error:  # a formula of another kind: its value stands
         found["loss"] = {"value": end.value, "words": str(error)}
     else:

@@ -43,7 +43,7 @@ def follow(
         at = (unit,)
     found = []
     while True:
-        shown = arithmetic_of(model, pixels, activations, node, at)
+        shown = arithmetic_of(model, (pixels,), activations, node, at)
         found.append(shown)
         if node in model.network.inputs:
             return tuple(reversed(found))
