@@ -23,16 +23,19 @@ def compile(
     Parameters
     ----------
     model : torch.nn.Module or keras.Model
-        One input (N, …), of PyTorch a float32 tensor on the CPU, and one output. A
-        Keras model is Sequential or functional, and comes with ``threads`` alone: loss,
-        optimizer and metrics are those of its ``compile``.
-    example : Tensor, optional
-        An input like those to come; what cannot run is then refused at once, and
+        A module takes float32 tensors (N, …) on the CPU, one or several, and returns
+        tensors, one or several in a tuple, a list or a dict. A Keras model has one
+        input (N, …) and one output, is Sequential or functional, and comes with
+        ``threads`` alone: loss, optimizer and metrics are those of its ``compile``.
+    example : Tensor or tuple of Tensor, optional
+        Inputs like those to come; what cannot run is then refused at once, and
         otherwise when the first input comes.
     loss : module or function of PyTorch, optional
         What `train_step` makes small: ``nn.CrossEntropyLoss``, ``nn.NLLLoss``,
         ``nn.BCEWithLogitsLoss``, ``nn.BCELoss`` or ``nn.MSELoss``, or the function of
-        the same name in ``torch.nn.functional``.
+        the same name in ``torch.nn.functional``. Of several outputs one for each, as
+        the module returns them; their sum is made small, and None stands for an
+        output that is not trained.
     optimizer : torch.optim.Optimizer, optional
         ``SGD``, ``Adam``, ``AdamW`` or ``RMSprop`` over the module's parameters; its
         learning rate is read anew for each step, so schedulers work.

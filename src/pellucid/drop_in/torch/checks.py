@@ -61,8 +61,24 @@ def check_tensors(module: Any) -> None:
                 )
 
 
-def check_input(x: Any) -> None:
-    """Refuse inputs that are no batches of float32."""
+def as_inputs(given: Any) -> tuple[Any, ...]:
+    """Return one input or several as a tuple."""
+    return tuple(given) if isinstance(given, tuple | list) else (given,)
+
+
+def check_inputs(inputs: tuple[Any, ...]) -> None:
+    """Refuse inputs that are no batches of float32, or not of one length."""
+    for x in inputs:
+        _check_input(x)
+    counts = [len(x) for x in inputs]
+    if len(set(counts)) > 1:
+        raise ExchangeError(
+            "compile: all inputs must have equally many examples; got "
+            f"{', '.join(map(str, counts))}."
+        )
+
+
+def _check_input(x: Any) -> None:
     if not isinstance(x, torch.Tensor):
         raise ExchangeError(
             f"compile: the input must be a tensor of PyTorch; got {type(x).__name__}."

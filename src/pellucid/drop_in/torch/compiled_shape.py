@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.utils._pytree as pytree
 from torch import nn
 
 from pellucid.drop_in.torch.objectives import is_loss
@@ -14,15 +15,19 @@ from pellucid.drop_in.torch.trace import Trace
 from pellucid.drop_in.torch.weight_copies import WeightCopies
 from pellucid.engines import make
 from pellucid.engines.compiled.session import CompiledSession, Vector
+from pellucid.engines.ports import join, split
 from pellucid.engines.state import initial_state
 from pellucid.errors import ExchangeError
-from pellucid.exchange.graph.tensor import Array
+from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.network.layers import BatchNorm
 from pellucid.objectives import Loss, Optimizer
 
+#: all of a module's inputs
+Inputs = tuple[Any, ...]
+
 
 class CompiledShape:
-    """The passes of a traced module, tensors in and out.
+    """The passes of a traced module, tuples of tensors in and lists of them out.
 
     Parameters
     ----------
@@ -110,20 +115,21 @@ class CompiledShape:
         self.note(tensors, vector)
 
     # passes
-    def predict(self, x: Any) -> Any:
-        """Return the output in evaluation."""
-        return self._out(self.session.predict(self.images(x)))
+    def predict(self, inputs: Inputs) -> list[Any]:
+        """Return the outputs in evaluation."""
+        return self._out(self.session.predict(self.images(inputs)))
 
-    def forward(self, x: Any, *, input_gradient: bool) -> tuple[Any, Any]:
-        """Return the output in training, and what `backward` needs."""
-        self.check_batch(x)
+    def forward(self, inputs: Inputs, *, input_gradient: bool) -> tuple[list[Any], Any]:
+        """Return the outputs in training, and what `backward` needs."""
+        self.check_batch(inputs)
         output, saved = self.session.forward(
-            self.images(x), True, input_gradient=input_gradient
+            self.images(inputs), True, input_gradient=input_gradient
         )
         return self._out(output), saved
 
-    def check_batch(self, x: Any) -> None:
+    def check_batch(self, inputs: Inputs) -> None:
         """Refuse what batch norm cannot take the variance of, as PyTorch does."""
+        x = inputs[0]
         if len(x) == 1 and self._has_one_value:
             raise ValueError(
                 "Expected more than 1 value per channel when training, got input size "
@@ -133,27 +139,30 @@ class CompiledShape:
     def backward(
         self,
         saved: Any,
-        grad_output: Any,
+        grad_outputs: Sequence[Any],
         parameters: Sequence[Any],
         needed: Sequence[bool],
     ) -> list[Any]:
-        """Return the gradients with respect to the input and the parameters."""
-        grad_x = self.session.backward_in_place(saved, self.grads(grad_output))
-        found = (
-            None if grad_x is None else _tensor(self.traced.entry.to_foreign(grad_x))
-        )
-        return [found, *self._gradients(parameters, needed)]
+        """Return the gradients with respect to the inputs and the parameters."""
+        entries = self.traced.entries
+        found = self.session.backward_in_place(saved, self.grads(grad_outputs))
+        grads: list[Any] = [None] * len(entries)
+        if found is not None:
+            arrays = split("gradients", self.traced.network.inputs, found)
+            pairs = zip(entries, arrays, strict=True)
+            grads = [_tensor(entry.to_foreign(grad)) for entry, grad in pairs]
+        return [*grads, *self._gradients(parameters, needed)]
 
     def pull_back(
         self,
-        x: Any,
-        grad_output: Any,
+        inputs: Inputs,
+        grad_outputs: Sequence[Any],
         parameters: Sequence[Any],
         needed: Sequence[bool],
     ) -> list[Any]:
         """Return gradients in evaluation; the forward pass is run for them."""
-        _, saved = self.session.forward(self.images(x), False)
-        return self.backward(saved, grad_output, parameters, needed)
+        _, saved = self.session.forward(self.images(inputs), False)
+        return self.backward(saved, grad_outputs, parameters, needed)
 
     def _gradients(
         self, parameters: Sequence[Any], needed: Sequence[bool]
@@ -173,16 +182,38 @@ class CompiledShape:
         return [name for name in self._names if name not in buffers]
 
     # layouts
-    def images(self, x: Any) -> Array:
-        """Return a batch in the network's layout."""
-        return self.traced.entry.from_foreign(x.detach().numpy())
+    def images(self, inputs: Inputs) -> Any:
+        """Return a batch in the network's layout; a tuple of several inputs."""
+        return join(_from_foreign(self.traced.entries, inputs))
 
-    def grads(self, grad_output: Any) -> Array:
-        """Return gradients by the output in the network's layout."""
-        return self.traced.output.from_foreign(grad_output.detach().numpy())
+    def grads(self, grad_outputs: Sequence[Any]) -> Any:
+        """Return gradients by the outputs in the network's layout."""
+        return join(_from_foreign(self.traced.outputs, grad_outputs))
 
-    def targets(self, y: Any, count: int, loss: Any) -> Array:
-        """Return targets of a loss of PyTorch in the network's layout.
+    def targets(self, y: Any, count: int, loss: Any) -> Any:
+        """Return targets of PyTorch's losses in the network's layout.
+
+        Of several outputs a tuple; y and the losses come as the module returns its
+        outputs.
+
+        Raises
+        ------
+        ExchangeError
+            As `_target`, or if there are not as many.
+        """
+        outputs, structure = self.traced.outputs, self.traced.structure
+        if len(outputs) == 1:
+            return self._target(outputs[0], y, count, loss)
+        targets = flatten("targets", y, structure)
+        losses = flatten("losses", loss, structure)
+        rows = zip(outputs, targets, losses, strict=True)
+        return tuple(
+            None if one is None else self._target(output, target, count, one)
+            for output, target, one in rows
+        )
+
+    def _target(self, output: Tensor, y: Any, count: int, loss: Any) -> Array:
+        """Return one output's targets.
 
         Raises
         ------
@@ -195,12 +226,11 @@ class CompiledShape:
                 f"{y.device if isinstance(y, torch.Tensor) else type(y).__name__}."
             )
         _check_type(y, loss)
-        output = self.traced.output
         shape = (count, *output.foreign_shape[1:])
         if y.is_floating_point() or is_loss(loss, nn.MSELoss):
             _check_shape(y, shape)
             return output.from_foreign(y.detach().to(torch.float32).numpy())
-        classes = self.traced.network.output_shape[-1]
+        classes = self.traced.network.shapes[output.node][-1]
         axis = output.axes.index(len(output.shape))
         _check_shape(y, tuple(n for i, n in enumerate(shape) if i != axis))
         found: Array = y.detach().to(torch.int64).numpy()
@@ -211,17 +241,52 @@ class CompiledShape:
             )
         return found
 
-    def _out(self, output: Array) -> Any:
-        return _tensor(self.traced.output.to_foreign(output))
+    def _out(self, found: Any) -> list[Any]:
+        traced = self.traced
+        arrays = split("outputs", traced.network.outputs, found)
+        pairs = zip(traced.outputs, arrays, strict=True)
+        return [_tensor(output.to_foreign(array)) for output, array in pairs]
 
-    def out(self, output: Array) -> Any:
-        """Return an output of the network as the module's, its log-softmax included."""
-        return self.finish(self._out(output))
+    def out(self, found: Any) -> Any:
+        """Return the network's outputs as the module's, log-softmax included."""
+        return self.finish(self._out(found))
 
-    def finish(self, output: Any) -> Any:
-        """Return the log-softmax of logits where the module ends in one."""
-        axis = self.traced.log_axis
-        return output if axis is None else torch.log_softmax(output, axis)
+    def finish(self, outputs: Sequence[Any]) -> Any:
+        """Return the module's outputs, with the log-softmax where one ends in it."""
+        done = [
+            output if axis is None else torch.log_softmax(output, axis)
+            for output, axis in zip(outputs, self.traced.log_axes, strict=True)
+        ]
+        return pytree.tree_unflatten(done, self.traced.structure)
+
+
+def _from_foreign(tensors: Sequence[Tensor], given: Sequence[Any]) -> list[Array]:
+    pairs = zip(tensors, given, strict=True)
+    return [tensor.from_foreign(x.detach().numpy()) for tensor, x in pairs]
+
+
+def flatten(what: str, given: Any, structure: Any) -> list[Any]:
+    """Return what was given for the outputs, as the module returns them, as a list.
+
+    Of a dict, a name may be left out; None stands for it.
+
+    Raises
+    ------
+    ExchangeError
+        If it has another structure.
+    """
+    names = structure.context if structure.type is dict else None
+    count = structure.num_leaves
+    if names is not None and isinstance(given, dict) and set(given) <= set(names):
+        return [given.get(name) for name in names]
+    if names is None and isinstance(given, tuple | list) and len(given) == count:
+        return list(given)
+    wanted = f"a dict of {', '.join(names)}" if names is not None else f"{count}"
+    got = len(given) if isinstance(given, tuple | list) else type(given).__name__
+    raise ExchangeError(
+        f"compile: {what} must be {wanted}, one for each output of the module; got "
+        f"{got}."
+    )
 
 
 def _check_type(y: Any, loss: Any) -> None:

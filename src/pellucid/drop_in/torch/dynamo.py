@@ -63,7 +63,7 @@ def _prepare(
     try:
         lifted = _LiftedGraph(graph, inputs)
         drop_in = make_drop_in(lifted, threads=threads)
-        drop_in._pellucid.shape_of(drop_in, lifted.example())
+        drop_in._pellucid.shape_of(drop_in, (lifted.example(),))
     except ExchangeError as error:
         _say(f"a graph of {count} operators runs on PyTorch: {error}")
         on_torch: Callable[..., Any] = graph.forward

@@ -26,40 +26,51 @@ class TrainingPass(torch.autograd.Function):
     """A forward pass in training mode; backward computes nothing of it again."""
 
     @staticmethod
-    def forward(ctx: Any, shape: CompiledShape, x: Any, *parameters: Any) -> Any:
-        """Return the output; PyTorch holds what backward needs as long as it does."""
-        output, saved = shape.forward(x, input_gradient=ctx.needs_input_grad[1])
+    def forward(ctx: Any, shape: CompiledShape, *tensors: Any) -> Any:
+        """Return the outputs; PyTorch holds what backward needs as long as it does.
+
+        ``tensors`` are the inputs, then the parameters.
+        """
+        count = len(shape.traced.entries)
+        inputs, parameters = tensors[:count], tensors[count:]
+        wants = any(ctx.needs_input_grad[1 : 1 + count])
+        outputs, saved = shape.forward(inputs, input_gradient=wants)
         token = np.zeros(1, np.float32)
         # PyTorch frees its saved tensors after backward: so does the engine then
         weakref.finalize(token, saved.release).atexit = False
         ctx.save_for_backward(torch.from_numpy(token), *parameters)
-        ctx.shape, ctx.saved = shape, saved
-        return output
+        ctx.shape, ctx.saved, ctx.count = shape, saved, count
+        return tuple(outputs)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Any) -> Any:
-        """Return the gradients with respect to the input and the parameters."""
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """Return the gradients with respect to the inputs and the parameters."""
         _refuse_second_derivatives()
         _, *parameters = ctx.saved_tensors  # refuses parameters changed in place
-        needed = ctx.needs_input_grad[2:]
-        return None, *ctx.shape.backward(ctx.saved, grad_output, parameters, needed)
+        needed = ctx.needs_input_grad[1 + ctx.count :]
+        return None, *ctx.shape.backward(ctx.saved, grad_outputs, parameters, needed)
 
 
 class PredictionPass(torch.autograd.Function):
     """A prediction; should backward come, it runs the forward pass of evaluation."""
 
     @staticmethod
-    def forward(ctx: Any, shape: CompiledShape, x: Any, *parameters: Any) -> Any:
-        """Return the output."""
-        ctx.save_for_backward(x, *parameters)
-        ctx.shape = shape
-        return shape.predict(x)
+    def forward(ctx: Any, shape: CompiledShape, *tensors: Any) -> Any:
+        """Return the outputs; ``tensors`` are the inputs, then the parameters."""
+        ctx.save_for_backward(*tensors)
+        ctx.shape, ctx.count = shape, len(shape.traced.entries)
+        return tuple(shape.predict(tensors[: ctx.count]))
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Any) -> Any:
-        """Return the gradients with respect to the input and the parameters."""
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """Return the gradients with respect to the inputs and the parameters."""
         _refuse_second_derivatives()
-        x, *parameters = ctx.saved_tensors
-        needed = ctx.needs_input_grad[2:]
-        found = ctx.shape.pull_back(x, grad_output, parameters, needed)
-        return None, found[0] if ctx.needs_input_grad[1] else None, *found[1:]
+        count, saved = ctx.count, ctx.saved_tensors
+        inputs, parameters = saved[:count], saved[count:]
+        needed = ctx.needs_input_grad[1:]
+        found = ctx.shape.pull_back(inputs, grad_outputs, parameters, needed[count:])
+        grads = (
+            grad if is_needed else None
+            for grad, is_needed in zip(found, needed[:count], strict=False)
+        )
+        return None, *grads, *found[count:]

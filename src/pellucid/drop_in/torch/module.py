@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from pellucid.drop_in.torch.checks import as_inputs
 from pellucid.drop_in.torch.runner import Request, Runner
 from pellucid.drop_in.torch.shells import make_shell, make_source
 from pellucid.errors import ExchangeError
@@ -20,7 +21,8 @@ class TrainStep(NamedTuple):
     loss : Tensor
         Scalar, before the update.
     output : Tensor
-        The module's output in training mode, before the update.
+        The module's output in training mode, before the update; several as it
+        returns them.
     """
 
     loss: Any
@@ -37,13 +39,13 @@ class DropIn(nn.Module):
         if named:
             bound = inspect.signature(self._pellucid.forward).bind(*inputs, **named)
             inputs = tuple(bound.arguments.values())
-        if len(inputs) != 1 or not isinstance(inputs[0], torch.Tensor):
+        if not inputs or not all(isinstance(x, torch.Tensor) for x in inputs):
             raise ExchangeError(
-                "compile: the module must be called with one tensor; got "
+                "compile: the module must be called with tensors; got "
                 f"{', '.join(type(x).__name__ for x in inputs) or 'nothing'}."
             )
         self.synchronize()
-        return self._pellucid.run(self, inputs[0])
+        return self._pellucid.run(self, inputs)
 
     def train_step(self, x: Any, y: Any) -> TrainStep:
         """Run forward pass, loss, backward pass and update in one go.
@@ -51,9 +53,10 @@ class DropIn(nn.Module):
         Parameters
         ----------
         x : Tensor, shape (N, …)
-            A batch.
+            A batch; of several inputs a tuple.
         y : Tensor
-            Its targets, as the loss takes them.
+            Its targets, as the loss takes them; of several outputs as the module
+            returns these, in a tuple or a dict.
 
         Returns
         -------
@@ -66,7 +69,7 @@ class DropIn(nn.Module):
             If loss or optimizer were not given to `compile`, or one has no exact
             counterpart.
         """
-        loss, output = self._pellucid.train_step(self, x, y)
+        loss, output = self._pellucid.train_step(self, as_inputs(x), y)
         return TrainStep(loss, output)
 
     def synchronize(self) -> None:
@@ -154,7 +157,7 @@ def make_drop_in(
     if optimizer is not None:
         _keep_state_true(drop_in, optimizer)
     if example is not None:
-        drop_in._pellucid.shape_of(drop_in, example)
+        drop_in._pellucid.shape_of(drop_in, as_inputs(example))
     return drop_in
 
 

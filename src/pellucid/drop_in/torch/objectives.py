@@ -39,8 +39,10 @@ def is_loss(loss: Any, kind: Any) -> bool:
     return type(loss) is kind or _FUNCTIONS.get(loss) is kind
 
 
-def read_loss(loss: Any, network: Network, *, ends_in_log_softmax: bool) -> Loss:
-    """Return the loss that PyTorch's is for what a network ends in.
+def read_loss(
+    loss: Any, network: Network, output: str, *, ends_in_log_softmax: bool
+) -> Loss:
+    """Return the loss that PyTorch's is for what an output of a network ends in.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def read_loss(loss: Any, network: Network, *, ends_in_log_softmax: bool) -> Loss
         value = getattr(given, name, usual)
         if value is not usual and value != usual:
             raise ExchangeError(f"{who}: {name} must be {usual!r}; got {value!r}.")
-    end = network.node(network.outputs[0]).layer
+    end = network.node(output).layer
     kinds = {
         nn.CrossEntropyLoss: ("logits", not isinstance(end, Softmax)),
         nn.NLLLoss: ("the logarithms of a log-softmax", ends_in_log_softmax),

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.utils._pytree as pytree
 
 from pellucid.drop_in.torch.compiled_shape import CompiledShape
-from pellucid.drop_in.torch.trace import in_mode
+from pellucid.drop_in.torch.trace import Shapes, in_mode
 from pellucid.errors import ExchangeError
 
 _TOLERANCE = 1e-4
 
 
 def check_prediction(
-    source: Any, shape: CompiledShape, tensors: Mapping[str, Any], x: Any
+    source: Any, shape: CompiledShape, tensors: Mapping[str, Any], shapes: Shapes
 ) -> None:
     """Compare predictions of a random batch, with other weights and with the module's.
 
@@ -28,23 +29,28 @@ def check_prediction(
         What is to run it.
     tensors : mapping of str to Tensor
         Those that the network has weights of.
-    x : Tensor
-        An input, for its shape.
+    shapes : tuple of tuple of int
+        Those of the inputs, their batches left out.
 
     Raises
     ------
     ExchangeError
         If they differ.
     """
-    random = np.random.default_rng(20).normal(0.3, 1.5, (2, *x.shape[1:]))
-    images = torch.from_numpy(random.astype(np.float32))
+    random = np.random.default_rng(20)
+    images = tuple(
+        torch.from_numpy(random.normal(0.3, 1.5, (2, *one)).astype(np.float32))
+        for one in shapes
+    )
     for given in (_moved(tensors), tensors):
         shape.take(given)
         with torch.no_grad(), in_mode(source, False):
-            expected = torch.func.functional_call(source, dict(given), (images,))
+            expected = torch.func.functional_call(source, dict(given), images)
             found = shape.finish(shape.predict(images))
-        if given is tensors or bool(expected.isfinite().all()):
-            _check_same(found, expected)
+        pairs = zip(*map(pytree.tree_leaves, (found, expected)), strict=True)
+        for one, other in pairs:
+            if given is tensors or bool(other.isfinite().all()):
+                _check_same(one, other)
 
 
 def _moved(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,13 +10,13 @@ import torch
 from pellucid.drop_in.torch.changes import Seen
 from pellucid.drop_in.torch.checks import (
     all_tensors,
-    check_input,
+    check_inputs,
     check_tensors,
     check_trainable,
     has_hooks,
     mode_of,
 )
-from pellucid.drop_in.torch.compiled_shape import CompiledShape
+from pellucid.drop_in.torch.compiled_shape import CompiledShape, Inputs, flatten
 from pellucid.drop_in.torch.function import PredictionPass, TrainingPass
 from pellucid.drop_in.torch.objectives import (
     OptimizerKind,
@@ -26,8 +26,10 @@ from pellucid.drop_in.torch.objectives import (
 )
 from pellucid.drop_in.torch.probe import check_prediction
 from pellucid.drop_in.torch.shells import make_source
-from pellucid.drop_in.torch.trace import Trace, trace
+from pellucid.drop_in.torch.trace import Shapes, Trace, trace
 from pellucid.errors import ExchangeError
+from pellucid.objectives import Loss
+from pellucid.objectives.output_losses import output_losses
 
 _SLOTS = ("slot0", "slot1")
 
@@ -57,9 +59,9 @@ class Runner:
 
     def __init__(self, source: Any, request: Request) -> None:
         self._source, self.request = source, request
-        self._traces: dict[tuple[tuple[int, ...], bool], Trace] = {}
-        self._shapes: dict[tuple[int, ...], CompiledShape] = {}
-        self._trainers: dict[tuple[Any, ...], CompiledShape] = {}
+        self._traces: dict[tuple[Shapes, bool], Trace] = {}
+        self._shapes: dict[Shapes, CompiledShape] = {}
+        self._trainers: dict[tuple[Shapes, OptimizerKind], CompiledShape] = {}
         #: whose weights are newer than the module's tensors
         self._ahead: CompiledShape | None = None
         self._kind: OptimizerKind | None = None
@@ -73,46 +75,46 @@ class Runner:
         return self._source.forward
 
     # passes
-    def run(self, drop_in: Any, x: Any) -> Any:
-        """Return the module's output in the drop-in's mode."""
-        shape = self.shape_of(drop_in, x)
+    def run(self, drop_in: Any, inputs: Inputs) -> Any:
+        """Return the module's outputs in the drop-in's mode, as it returns them."""
+        shape = self.shape_of(drop_in, inputs)
         is_training = bool(drop_in.training)
         tensors = self._tensors(drop_in, shape)
         shape.take(tensors)
         parameters = [tensors[name] for name in shape.parameter_names]
         if is_training:
-            output = TrainingPass.apply(  # type: ignore[no-untyped-call]
-                shape, x, *parameters
+            outputs = TrainingPass.apply(  # type: ignore[no-untyped-call]
+                shape, *inputs, *parameters
             )
             buffers = {name: tensors[name] for name in shape.buffers}
             shape.give(buffers)
             self._count(drop_in, shape.traced, 1)
         elif torch.is_grad_enabled():
-            output = PredictionPass.apply(  # type: ignore[no-untyped-call]
-                shape, x, *parameters
+            outputs = PredictionPass.apply(  # type: ignore[no-untyped-call]
+                shape, *inputs, *parameters
             )
         else:
-            output = shape.predict(x)
-        return shape.finish(output)
+            outputs = shape.predict(inputs)
+        return shape.finish(outputs)
 
-    def shape_of(self, drop_in: Any, x: Any) -> CompiledShape:
-        """Return what runs inputs of that shape; compile it where it is new.
+    def shape_of(self, drop_in: Any, inputs: Inputs) -> CompiledShape:
+        """Return what runs inputs of those shapes; compile it where it is new.
 
         Raises
         ------
         ExchangeError
             If the input or the module is not what the engine can run.
         """
-        check_input(x)
+        check_inputs(inputs)
         self._follow(drop_in)
-        key = tuple(x.shape[1:])
+        key = tuple(tuple(x.shape[1:]) for x in inputs)
         is_training = mode_of(drop_in)
         traced = self._trace(key, is_training=is_training)
         if key not in self._shapes:
             made = CompiledShape(
                 traced, all_tensors(self._source), threads=self.request.threads
             )
-            check_prediction(self._source, made, self._tensors(drop_in, made), x)
+            check_prediction(self._source, made, self._tensors(drop_in, made), key)
             self._shapes[key] = made
         return self._shapes[key]
 
@@ -137,14 +139,14 @@ class Runner:
             for name, (tensor, version) in self._integers.items()
         )
 
-    def _forget_unlike(self, key: tuple[int, ...], traced: Trace) -> None:
+    def _forget_unlike(self, key: Shapes, traced: Trace) -> None:
         """Forget what was compiled for another trace."""
         if key in self._shapes and not traced.is_same(self._shapes[key].traced):
             del self._shapes[key]
-            for whole in [whole for whole in self._trainers if whole[:-1] == key]:
+            for whole in [whole for whole in self._trainers if whole[0] == key]:
                 del self._trainers[whole]
 
-    def _trace(self, key: tuple[int, ...], *, is_training: bool) -> Trace:
+    def _trace(self, key: Shapes, *, is_training: bool) -> Trace:
         if (key, is_training) not in self._traces:
             check_tensors(self._source)
             found = trace(self._source, key, is_training=is_training)
@@ -166,8 +168,8 @@ class Runner:
         return self._traces[key, is_training]
 
     # the fused step
-    def train_step(self, drop_in: Any, x: Any, y: Any) -> tuple[Any, Any]:
-        """Return loss and output of one update."""
+    def train_step(self, drop_in: Any, inputs: Inputs, y: Any) -> tuple[Any, Any]:
+        """Return loss and outputs of one update."""
         if self.request.loss is None or self.request.optimizer is None:
             raise ExchangeError(
                 "compile: train_step must have loss= and optimizer= given to compile; "
@@ -183,9 +185,9 @@ class Runner:
                 "compile: train_step must find no hooks on the module, as it runs "
                 "none; got some."
             )
-        shape, kind = self._trainer(drop_in, x)
-        shape.check_batch(x)
-        targets = shape.targets(y, len(x), self.request.loss)
+        shape, kind = self._trainer(drop_in, inputs)
+        shape.check_batch(inputs)
+        targets = shape.targets(y, len(inputs[0]), self.request.loss)
         state = OptimizerState(self.request.optimizer, kind.slots)
         tensors = self._tensors(drop_in, shape)
         trained = {name: tensors[name] for name in shape.parameter_names}
@@ -202,7 +204,7 @@ class Runner:
                 "that were changed while training steps had newer values."
             )
         result = shape.session.train_step(
-            shape.images(x),
+            shape.images(inputs),
             targets,
             learning_rate=state.learning_rate,
         )
@@ -211,9 +213,11 @@ class Runner:
         self.request.optimizer._opt_called = True  # schedulers warn without it
         return torch.tensor(result.loss), shape.out(result.output)
 
-    def _trainer(self, drop_in: Any, x: Any) -> tuple[CompiledShape, OptimizerKind]:
-        shape = self.shape_of(drop_in, x)
-        key = tuple(x.shape[1:])
+    def _trainer(
+        self, drop_in: Any, inputs: Inputs
+    ) -> tuple[CompiledShape, OptimizerKind]:
+        shape = self.shape_of(drop_in, inputs)
+        key = tuple(tuple(x.shape[1:]) for x in inputs)
         traced, tensors = shape.traced, self._tensors(drop_in, shape)
         trained = {
             name: tensors[name]
@@ -229,22 +233,36 @@ class Runner:
         kind = read_optimizer(
             self.request.optimizer, trained, decaying, all_tensors(self._source)
         )
-        whole = (*key, kind)
+        whole = (key, kind)
         if whole not in self._trainers:
-            loss = read_loss(
-                self.request.loss,
-                traced.network,
-                ends_in_log_softmax=traced.log_axis is not None,
-            )
             self._trainers[whole] = CompiledShape(
                 traced,
                 all_tensors(self._source),
-                loss=loss,
+                loss=self._read_losses(traced),
                 optimizer=kind.ours,
                 threads=self.request.threads,
                 decays_all=kind.decays_all,
             )
         return self._trainers[whole], kind
+
+    def _read_losses(self, traced: Trace) -> Loss:
+        """Return the loss, of several outputs the sum of theirs."""
+        network, given = traced.network, self.request.loss
+        losses = [given]
+        if len(network.outputs) > 1:
+            losses = flatten("losses", given, traced.structure)
+        rows = zip(network.outputs, losses, traced.log_axes, strict=True)
+        found = {
+            output: read_loss(
+                one, network, output, ends_in_log_softmax=axis is not None
+            )
+            for output, one, axis in rows
+            if one is not None
+        }
+        loss = output_losses(network.outputs, found)
+        if loss is None:
+            raise TypeError(given)
+        return loss
 
     def synchronize(self, drop_in: Any) -> None:
         """Copy weights and the optimizer's state to PyTorch where they are behind."""

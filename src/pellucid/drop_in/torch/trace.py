@@ -25,6 +25,9 @@ from pellucid.exchange.pt2.read import Graph
 from pellucid.network import Network
 from pellucid.network.layers import LogSoftmax
 
+#: of all inputs, their batches left out
+Shapes = tuple[tuple[int, ...], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
@@ -32,8 +35,9 @@ class Trace:
 
     ``constants`` are weights that are none of the module's tensors; ``counters`` the
     buffers that count batches; ``integers`` other buffers of integers, whose values
-    are part of the trace. ``log_axis`` is the axis along which the output's
-    log-softmax is taken, where the module ends in one.
+    are part of the trace. ``log_axes`` are the axes along which the outputs'
+    log-softmax is taken, None of one that ends in none; ``structure`` is how the
+    module returns its outputs.
     """
 
     network: Network
@@ -41,9 +45,10 @@ class Trace:
     constants: dict[str, Array]
     counters: dict[str, int]
     integers: frozenset[str]
-    entry: Tensor
-    output: Tensor
-    log_axis: int | None
+    entries: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    log_axes: tuple[int | None, ...]
+    structure: Any
 
     def has_same_structure(self, other: Trace) -> bool:
         """Whether two traces compute the same from the same tensors."""
@@ -69,42 +74,43 @@ class Trace:
             for node in self.network.nodes
         ]
         tensors = [source.tensor for source in self.sources.values()]
-        return [nodes, tensors, self.log_axis, self.output.axes, len(self.constants)]
+        ends = [(places[end.node], end.axes) for end in self.outputs]
+        counts = len(self.entries), len(self.constants)
+        return [nodes, tensors, self.log_axes, ends, counts, self.structure]
 
 
-def trace(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Trace:
-    """Return the network that a module is for inputs of a shape, its batch left out.
+def trace(module: Any, shapes: Shapes, *, is_training: bool) -> Trace:
+    """Return the network that a module is for inputs of shapes, their batch left out.
 
     Raises
     ------
     ExchangeError
         If it cannot be exported, or an operator has no exact counterpart.
     """
-    archive = _export(module, shape, is_training=is_training)
+    archive, structure = _export(module, shapes, is_training=is_training)
     with translate_errors(Path("module"), "module"):
         counters = normalize(archive, is_training=is_training)
         own = _own_tensors(module)
-        graphs: list[tuple[Graph, Tensor]] = []
+        graphs: list[tuple[Graph, list[Tensor]]] = []
 
         def read(arrays: dict[str, Array]) -> tuple[Network, dict[str, Array]]:
-            graph, output, network, weights = _read(archive, arrays)
-            graphs.append((graph, output))
+            graph, outputs, network, weights = _read(archive, arrays)
+            graphs.append((graph, outputs))
             return network, weights
 
         found = find_sources(archive.arrays, own, read)
-    graph, output = graphs[0]
-    network, end, axis = _without_log_softmax(found.network, output)
-    (entry,) = graph.entries.values()
-    integers = read_integers(archive)
+    graph, outputs = graphs[0]
+    network, ends, axes = _without_log_softmax(found.network, outputs)
     return Trace(
-        network,
-        found.sources,
-        found.constants,
-        counters,
-        integers,
-        entry,
-        end,
-        axis,
+        network=network,
+        sources=found.sources,
+        constants=found.constants,
+        counters=counters,
+        integers=read_integers(archive),
+        entries=tuple(graph.entries.values()),
+        outputs=ends,
+        log_axes=axes,
+        structure=structure,
     )
 
 
@@ -115,14 +121,15 @@ def _own_tensors(module: Any) -> set[str]:
     return {name for name, _ in (*parameters, *buffers)}
 
 
-def _export(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Archive:
+def _export(module: Any, shapes: Shapes, *, is_training: bool) -> tuple[Archive, Any]:
     """Export a module in a mode; it and PyTorch's generators stay as they were."""
-    x = torch.zeros(2, *shape)
-    shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
-    shapes[x] = {0: torch.export.Dim("batch")}
+    inputs = tuple(torch.zeros(2, *shape) for shape in shapes)
+    batch: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
+    for x in inputs:
+        batch[x] = {0: torch.export.Dim("batch")}
     try:
         with in_mode(module, is_training):
-            program = torch.export.export(module, (x,), dynamic_shapes=shapes)
+            program = torch.export.export(module, inputs, dynamic_shapes=batch)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise ExchangeError(
@@ -131,7 +138,7 @@ def _export(module: Any, shape: tuple[int, ...], *, is_training: bool) -> Archiv
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "module.pt2"
         torch.export.save(program, path)
-        return load_archive(path)
+        return load_archive(path), program.call_spec.out_spec
 
 
 @contextlib.contextmanager
@@ -149,31 +156,52 @@ def in_mode(module: Any, is_training: bool) -> Iterator[None]:
 
 def _read(
     archive: Archive, arrays: dict[str, Array]
-) -> tuple[Graph, Tensor, Network, dict[str, Array]]:
+) -> tuple[Graph, list[Tensor], Network, dict[str, Array]]:
     """Read a graph with other arrays."""
     graph = Graph(replace(archive, arrays=arrays))
     graph.read_outputs()
-    if len(graph.entries) != 1 or len(graph.outputs) != 1:
-        raise ExchangeError(
-            "compile: the module must have one input and one output; got "
-            f"{len(graph.entries)} and {len(graph.outputs)}."
-        )
-    (output,) = graph.outputs
-    if not isinstance(output, Tensor):
+    outputs = [output for output in graph.outputs if isinstance(output, Tensor)]
+    if len(outputs) < len(graph.outputs):
         raise ExchangeError("compile: the output must depend on the input.")
-    network, weights = graph.builder.finish(output, name="module")
-    return graph, output, network, weights
+    if len({output.node for output in outputs}) < len(outputs):
+        raise ExchangeError(
+            "compile: outputs must be distinct; got one that is returned twice."
+        )
+    entries = list(graph.entries.values())
+    network, weights = graph.builder.finish(outputs, name="module", inputs=entries)
+    if len(network.inputs) < len(entries):
+        unread = [e.node for e in entries if e.node not in network.inputs]
+        raise ExchangeError(
+            f"compile: every input must be read; got {', '.join(unread)}, which no "
+            "output depends on."
+        )
+    return graph, outputs, network, weights
 
 
 def _without_log_softmax(
-    network: Network, output: Tensor
-) -> tuple[Network, Tensor, int | None]:
-    """Return the network up to its logits where it ends in a log-softmax."""
-    end = network.node(output.node)
-    if not isinstance(end.layer, LogSoftmax) or network.consumers[end.name]:
-        return network, output, None
-    nodes = [node for node in network.nodes if node is not end]
-    before = end.inputs[0]
-    shorter = Network.from_nodes(nodes, name=network.name, outputs=[before])
-    axis = output.axes.index(len(output.shape))
-    return shorter, replace(output, node=before), axis
+    network: Network, outputs: list[Tensor]
+) -> tuple[Network, tuple[Tensor, ...], tuple[int | None, ...]]:
+    """Return the network up to its logits where an output ends in a log-softmax."""
+    found: list[Tensor] = []
+    axes: list[int | None] = []
+    taken = {output.node for output in outputs}
+    dropped = set()
+    for output in outputs:
+        end = network.node(output.node)
+        is_last = isinstance(end.layer, LogSoftmax) and not network.consumers[end.name]
+        if not is_last or end.inputs[0] in taken:
+            found.append(output)
+            axes.append(None)
+            continue
+        dropped.add(end.name)
+        taken.add(end.inputs[0])
+        found.append(replace(output, node=end.inputs[0]))
+        axes.append(output.axes.index(len(output.shape)))
+    if dropped:
+        network = Network.from_nodes(
+            [node for node in network.nodes if node.name not in dropped],
+            name=network.name,
+            outputs=[output.node for output in found],
+            inputs=network.inputs,
+        )
+    return network, tuple(found), tuple(axes)
