@@ -78,7 +78,7 @@ def test_inputs_and_modules_must_be_float32_on_the_cpu() -> None:
         pl.compile(Classifier())(batch()[0].double())
     with pytest.raises(ExchangeError, match=r"tensor 'conv1\.weight' must be float32"):
         pl.compile(Classifier().double(), example=batch()[0])
-    with pytest.raises(ExchangeError, match="called with one tensor; got Tensor, int"):
+    with pytest.raises(ExchangeError, match="called with tensors; got Tensor, int"):
         pl.compile(Classifier())(batch()[0], 1)
 
 
