@@ -17,6 +17,7 @@ from pellucid.code import write_script
 from pellucid.compare.methods.subject import read_recipe
 from pellucid.errors import NetworkError
 from pellucid.network import dumps
+from pellucid.sklearn import CNNClassifier
 from pellucid.studio.shared_model import SharedModel
 
 
@@ -29,8 +30,14 @@ def _script(network: pl.Network) -> Any:
     return write_script(network, "torch", recipe=recipe, data="mnist")
 
 
+def _estimator(network: pl.Network) -> Any:
+    images = np.zeros((4, *network.input_shape), np.float32)
+    return CNNClassifier(network=network).fit(images, np.arange(4) % 2)
+
+
 ALL: dict[str, Callable[[pl.Network], Any]] = {
     "code": _script,
+    "sklearn": _estimator,
     "studio": lambda network: SharedModel(model_of(network), "m"),
 }
 

@@ -13,6 +13,7 @@ from pellucid.data import picture
 from pellucid.errors import DataError
 from pellucid.network import Network, Sequential, zoo
 from pellucid.network import layers as pl
+from pellucid.network.ports import require_single
 from pellucid.network.preprocessing import Colour
 
 Array = npt.NDArray[Any]
@@ -90,6 +91,7 @@ def network_for(network: NetworkLike, shape: Shape, outputs: int) -> Network:
             "sklearn: network must return a Network for an input's shape and the "
             f"number of outputs; got {found!r}."
         )
+    require_single("sklearn", found, sharing=True)
     if found.input_shape != shape or found.output_shape != (outputs,):
         raise DataError(
             f"sklearn: network must take {shape} and give ({outputs},); got "
