@@ -189,7 +189,7 @@ def test_turned_masks_have_the_nearest_class() -> None:
     mask = np.zeros((1, 21, 21), np.uint8)
     mask[0, 5:16, 5:16] = 7
     augment = Augment(rotate=40)
-    draws = augment.draw(np.random.default_rng(3), 1)
+    draws = np.full_like(augment.draw(np.random.default_rng(3), 1), 0.9)
     turned = augment.transform_masks(mask, draws, (21, 21))
     picture = augment.transform((mask[..., None] * 20).astype(np.float32), draws)
     assert set(np.unique(turned)) == {0, 7}
