@@ -1,7 +1,7 @@
-"""What others rely on stays: plans' code, exported files, JSON, routes, names.
+"""What others rely on stays: plans' kernels and code, exported files, JSON, routes, names.
 
-`python tests/goldens/plans.py` (and `exports.py`, `interfaces.py`) record anew what was
-changed on purpose; the difference is then part of the commit.
+`python tests/goldens/plans.py` (and `kernels.py`, `exports.py`, `interfaces.py`) record
+anew what was changed on purpose; the difference is then part of the commit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from goldens import exports, interfaces, plans
+from goldens import exports, interfaces, kernels, plans
 
 
 def recorded(module: Any) -> Any:
@@ -27,6 +27,13 @@ def test_the_code_of_the_zoos_plans_is_the_recorded_one(name: str) -> None:
     golden = recorded(plans)
     for plan, digest in plans.digests((name,), ("amx", "avx2")):
         assert golden[plan] == digest, plan
+
+
+def test_the_zoo_runs_on_the_recorded_kernels() -> None:
+    golden = recorded(kernels)
+    assert {plan.split()[0] for plan in golden} == set(kernels.NAMES)
+    for plan, line in kernels.names(targets=("amx", "avx2")):
+        assert golden[plan] == line, plan
 
 
 @pytest.mark.parametrize("name", exports.ZOO)
