@@ -1,4 +1,4 @@
-"""What others rely on stays: plans' kernels and code, exported files, JSON, routes, names.
+"""What others rely on stays: kernels, plans' code, exported files, JSON, routes, names.
 
 `python tests/goldens/plans.py` (and `kernels.py`, `exports.py`, `interfaces.py`) record
 anew what was changed on purpose; the difference is then part of the commit.

@@ -51,6 +51,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "benchmark": CommandEntry(
         "benchmark", "benchmark", "Time pellucid and frameworks.", _INSPECT
     ),
+    "profile": CommandEntry(
+        "profile", "profile", "Show where the compiled engine's time goes.", _INSPECT
+    ),
     "export": CommandEntry(
         "export", "export", "Export a model to other formats.", _EXCHANGE
     ),

@@ -383,20 +383,23 @@ class CompiledSession:
     @_alone
     def state(self) -> dict[str, Array]:
         """Return copies of all that training changes."""
-        parts = self._parts
-        weights = self._vectors["weights"]
-        parts.weights = {
+        parts, weights = self._parts, self._vectors["weights"]
+        read = {
             w.name: self._parameters[w.name].read(weights)
             if w.dtype is None
-            else parts.weights[w.name]  # constant, and not of floats
+            else parts.weights[w.name]
             for w in self._network.weights
         }
-        for i, slot in enumerate(parts.slots):
-            vector = self._vectors[f"slot{i}"]
-            parts.slots[slot] = {
-                name: self._parameters[name].read(vector) for name in parts.slots[slot]
+        names = [weight.name for weight in self._network.parameters]
+        slots = {
+            slot: {
+                name: self._parameters[name].read(self._vectors[f"slot{i}"])
+                for name in names
             }
-        return pack_state(self._network, parts)
+            for i, slot in enumerate(parts.slots)
+        }
+        whole = replace(parts, weights=read, slots=slots)
+        return pack_state(self._network, whole)
 
     @_alone
     def load_state(self, state: State) -> None:
@@ -404,8 +407,9 @@ class CompiledSession:
         parts = unpack_state(
             self._network, state, optimizer=self._optimizer, dtype="float32"
         )
-        for vector in self._vectors.values():
-            vector[:] = 0
+        if self._version:  # else they are zero, and take no memory while they are
+            for vector in self._vectors.values():
+                vector[:] = 0
         for name, array in parts.weights.items():
             self._write(name, "weights", array)
         for i, arrays in enumerate(parts.slots.values()):
@@ -417,7 +421,11 @@ class CompiledSession:
                 found = update_factors(self._optimizer, name)
                 for kind, value in zip(("factors", "decays"), found, strict=True):
                     self._write(name, kind, np.full(shape, value, np.float32))
-        self._parts = parts
+        # what stands in the vectors is not kept twice: only what is constant, not float
+        kept = {w.name for w in self._network.weights if w.dtype is not None}
+        constants = {name: parts.weights[name] for name in kept}
+        slots = {slot: dict[str, Array]() for slot in parts.slots}
+        self._parts = replace(parts, weights=constants, slots=slots)
         self._weights_changed()
 
     def _write(self, name: str, vector: str, array: Array) -> None:

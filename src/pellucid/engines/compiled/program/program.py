@@ -30,7 +30,7 @@ from pellucid.engines.compiled.codegen import (
 from pellucid.engines.compiled.kernels import threads
 from pellucid.engines.compiled.kernels.layout import padded
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.program import shared_image
+from pellucid.engines.compiled.program import lifetimes, shared_image
 from pellucid.engines.compiled.program.callbacks import Callbacks
 from pellucid.engines.compiled.program.program_ir import (
     BYTES,
@@ -130,8 +130,12 @@ class Program:
         if self._has_one:
             self._one = self._library.function("one", c_void_p, c_int64, c_int64)
         self._capacity = (0, 0)
+        #: bytes of all buffers together, of the largest batch so far
+        self.bytes = 0
         self._memory: Array = np.zeros(0, np.uint8)
         self._own = [b for b in low.buffers if b.scope in _SCOPES]
+        #: gradients that lie where others lay before
+        self.hosts = lifetimes.hosts(low)
 
     # the context
     def _lay_out(self) -> None:
@@ -202,20 +206,27 @@ class Program:
             "worker": self._pool.count,
             "shared": 1,
         }
-        starts, total = [], 0
+        starts, total = dict[Buffer, int](), 0
         for buffer in self._own:
-            starts.append(total)
+            if buffer in self.hosts:
+                continue
+            starts[buffer] = total
             many = padded(items[buffer.scope], buffer.groups)
             size = buffer.stride * BYTES[buffer.element] * many
             total += size + 64 * 3  # neighbours begin in different cache sets
         self._memory, self._capacity = np.zeros(0, np.uint8), (0, 0)
         raw = self._allocate(total + 64, count)
         base = raw.ctypes.data + (-raw.ctypes.data) % 64
-        for buffer, start in zip(self._own, starts, strict=True):
-            self.point(buffer, base + start)
+        for buffer in self._own:
+            self.point(buffer, base + starts[self.hosts.get(buffer, buffer)])
         self._memory, self._capacity = raw, wanted
         self.bytes = total
         self.is_fresh = False
+
+    @property
+    def capacity(self) -> tuple[int, int]:
+        """The images and chunks that there is room for."""
+        return self._capacity
 
     def detach_memory(self) -> Memory:
         """Return the memory with all that stands in it; the program has none then."""

@@ -31,12 +31,20 @@ def text(program: Program) -> str:
     work = sum(step.multiply_adds for phase in low.phases for step in phase.body)
     lines += ["", f"multiply-adds per image in phases of images: {work:,}"]
     for scope in ("image", "worker", "chunk", "shared"):
-        size = sum(b.stride * BYTES[b.element] for b in low.buffers if b.scope == scope)
+        size = sum(
+            b.stride * BYTES[b.element]
+            for b in low.buffers
+            if b.scope == scope and b not in program.hosts
+        )
         lines.append(
             f"bytes per {scope}: {size:,}"
             if scope != "shared"
             else f"bytes shared: {size:,}"
         )
+    if program.bytes:
+        images, chunks = program.capacity
+        many = f"{images} image(s), {chunks} chunk(s)"
+        lines.append(f"peak bytes, {many}: {program.bytes:,}")
     return "\n".join(lines)
 
 

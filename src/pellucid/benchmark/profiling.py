@@ -1,0 +1,55 @@
+"""`pellucid profile`: a network's plan on one thread, measured by its clocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pellucid import engines
+from pellucid.engines.compiled.roofline import (
+    Peaks,
+    StepCost,
+    by_node,
+    measure_peaks,
+    profile,
+)
+from pellucid.model import Model
+from pellucid.network import Network
+from pellucid.objectives import Adam
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanProfile:
+    """Each layer's cost, the core's peaks and the plan's memory."""
+
+    layers: list[StepCost]
+    peaks: Peaks
+    peak_bytes: int
+
+
+def profile_plan(
+    network: Network, *, batch: int, train: bool, rounds: int
+) -> PlanProfile:
+    """Measure a prediction, or a training step with Adam, on random images."""
+    engine = engines.make("compiled", threads=1, profile=True)
+    draws = np.random.default_rng(0)
+    images = draws.random((batch, *network.input_shape), dtype=np.float32)
+    if train:
+        is_flat = len(network.output_shape) == 1
+        model = Model(
+            network,
+            engine=engine,
+            loss="cross_entropy" if is_flat else "mse",
+            optimizer=Adam(1e-3),
+        )
+        shape = (batch, *network.output_shape)
+        labels = np.arange(batch) % shape[1] if is_flat else np.zeros(shape, np.float32)
+        run = lambda: model.train_step(images, labels)  # noqa: E731
+    else:
+        model = Model(network, engine=engine)
+        run = lambda: model.predict(images)  # noqa: E731
+    run()  # weights are prepared and memory is taken
+    program, peaks = model.plan, measure_peaks()
+    steps = profile(program, run, peaks, images=batch, rounds=rounds)
+    return PlanProfile(layers=by_node(steps), peaks=peaks, peak_bytes=program.bytes)

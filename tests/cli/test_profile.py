@@ -1,0 +1,50 @@
+"""`pellucid profile`: shares of the peaks by layer, and memory."""
+
+import json
+
+import pytest
+
+import pellucid as pl
+from pellucid.network import dumps
+
+
+@pytest.fixture
+def network(tmp_path):
+    small = pl.Sequential(
+        pl.Input(12, 12, 16),
+        pl.Conv2D(16, 3),
+        pl.ReLU(),
+        pl.GlobalAvgPool2D(),
+        pl.Dense(3),
+    )
+    file = tmp_path / "small.json"
+    file.write_text(dumps(small))
+    return str(file)
+
+
+@pytest.mark.parametrize("options", [(), ("--batch", "3", "--train")])
+def test_every_layer_has_its_share(pellucid, network, options):
+    answer = pellucid("profile", network, "--rounds", "3", "--json", *options)
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    layers = {layer["node"]: layer for layer in found["layers"]}
+    assert {"conv2d", "global_avg_pool2d", "dense"} <= layers.keys()
+    assert sum(layer["share"] for layer in layers.values()) == pytest.approx(1)
+    assert all(layer["seconds"] > 0 for layer in layers.values())
+    assert layers["conv2d"]["arithmetic"] > 0
+    assert layers["input"]["arithmetic"] == 0 < layers["input"]["bandwidth"]
+    assert found["peaks"]["multiply_adds"] > 0 < found["peaks"]["read_bytes"]
+    assert found["peak_bytes"] > 0
+
+
+def test_the_table_ends_with_peaks_and_memory(pellucid, network):
+    answer = pellucid("profile", network, "--rounds", "1", "--size", "14")
+    assert answer.out.startswith("layer")
+    assert "peaks of one core: " in answer.out
+    assert "peak memory of the plan: " in answer.out.splitlines()[-1]
+
+
+def test_a_network_without_images_is_refused(pellucid):
+    answer = pellucid("profile", "xor-one-hidden")
+    assert answer.code == 2
+    assert "network must take images (height, width, channels)" in answer.err
