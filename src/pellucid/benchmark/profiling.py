@@ -35,20 +35,22 @@ def profile_plan(
     engine = engines.make("compiled", threads=1, profile=True)
     draws = np.random.default_rng(0)
     images = draws.random((batch, *network.input_shape), dtype=np.float32)
-    if train:
-        is_flat = len(network.output_shape) == 1
-        model = Model(
-            network,
-            engine=engine,
-            loss="cross_entropy" if is_flat else "mse",
-            optimizer=Adam(1e-3),
-        )
-        shape = (batch, *network.output_shape)
-        labels = np.arange(batch) % shape[1] if is_flat else np.zeros(shape, np.float32)
-        run = lambda: model.train_step(images, labels)  # noqa: E731
-    else:
-        model = Model(network, engine=engine)
-        run = lambda: model.predict(images)  # noqa: E731
+    is_flat = len(network.output_shape) == 1
+    shape = (batch, *network.output_shape)
+    model = Model(
+        network,
+        engine=engine,
+        loss=("cross_entropy" if is_flat else "mse") if train else None,
+        optimizer=Adam(1e-3) if train else None,
+    )
+    labels = np.arange(batch) % shape[1] if is_flat else np.zeros(shape, np.float32)
+
+    def run() -> None:
+        if train:
+            model.train_step(images, labels)
+        else:
+            model.predict(images)
+
     run()  # weights are prepared and memory is taken
     program, peaks = model.plan, measure_peaks()
     steps = profile(program, run, peaks, images=batch, rounds=rounds)

@@ -67,7 +67,7 @@ def profile(
         for cost in found.layers
     ]
     heads = ("layer", "µs an image", "of all", "arithmetic", "bandwidth", "kernels")
-    answer(table(heads, rows, numbers=(1, 2, 3, 4)))
+    answer(table(heads, rows, numbers=heads[1:5]))
     peaks = found.peaks
     flops = 2e-9 * peaks.multiply_adds * peaks.cycles_per_s
     reads = 1e-9 * peaks.read_bytes * peaks.cycles_per_s

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, compiler, kernel
+from pellucid.engines.compiled.codegen import Builder, Pointer, Var, compiler, kernel
 from pellucid.engines.compiled.codegen.cpu import Target, target
 from pellucid.engines.compiled.kernels import threads
 from pellucid.engines.compiled.program.program import Program
@@ -82,8 +82,7 @@ def _multiply_add(b: Builder, cycles: Pointer, x: Pointer, *, spec: int) -> None
         for one in sums:
             one.set(b.fma(0.5, one.get(), b.splat(1.0)))
     cycles.store(threads.cycles(b) - begin)
-    for i, one in enumerate(sums):
-        x.store(one.get(), i * b.lanes)
+    _keep(b, sums, x)
 
 
 @kernel(cycles="i64*", x="f32*")
@@ -94,6 +93,11 @@ def _read(b: Builder, cycles: Pointer, x: Pointer, *, spec: int) -> None:
         for n, one in enumerate(sums):
             one.add(x.vector((i * SUMS + n) * b.lanes))
     cycles.store(threads.cycles(b) - begin)
+    _keep(b, sums, x)
+
+
+def _keep(b: Builder, sums: Sequence[Var], x: Pointer) -> None:
+    """Store what would else not be computed."""
     for i, one in enumerate(sums):
         x.store(one.get(), i * b.lanes)
 
