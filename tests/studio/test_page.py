@@ -316,9 +316,10 @@ def test_a_network_is_written_as_a_script(open_page: Any) -> None:
     assert "import pellucid" not in source.inner_text()
 
 
-def test_nothing_jumps_while_the_page_comes_up(open_page: Any) -> None:
-    page = open_page()
-    page.wait_for_timeout(1000)
+@pytest.mark.parametrize("view", ["draw", "inside"])
+def test_nothing_jumps_while_the_page_comes_up(open_page: Any, view: str) -> None:
+    page = open_page(view)
+    page.wait_for_timeout(1000 if view == "draw" else 2500)
     shift = page.evaluate(
         "new Promise((done) => new PerformanceObserver((list) => done("
         "list.getEntries().reduce((sum, entry) => sum + entry.value, 0)))"

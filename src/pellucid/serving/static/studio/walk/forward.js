@@ -140,10 +140,17 @@ function merge(found, stop) {
   };
 }
 
+const TITLES = {
+  BatchNorm: "batch norm brings numbers to one scale",
+  Dropout: "dropout is off",
+  GlobalAvgPool2D: "each channel becomes its mean",
+  GlobalMaxPool2D: "each channel becomes its largest number",
+};
+
 function other(found, stop) {
   const few = stop.terms.length > 1 ? [list(stop)] : [];
   return {
-    title: `${stop.node}: ${stop.layer === "Dropout" ? "dropout is off" : stop.layer}`,
+    title: `${stop.node}: ${TITLES[stop.layer] ?? stop.layer}`,
     say: stop.layer === "Dropout"
       ? sentence("Dropout drops numbers only while a network trains; here ", stop.value, " stays as it is.")
       : sentence(`${stop.layer} computes ${stop.equation}: ${named(stop.node, stop.at)} = `, stop.value, "."),
