@@ -54,13 +54,13 @@ def test_parts_that_are_replaced_or_changed_are_seen() -> None:
     drop_in(x)
     drop_in[1].p = module[1].p = 0.0
     assert torch.allclose(drop_in(x), module(x), atol=1e-6)
-    shape = drop_in._pellucid.shape_of(drop_in, x)
+    shape = drop_in._pellucid.shape_of(drop_in, (x,))
     drop_in.best = 1.0  # nothing reads it
     drop_in[0].number = 2
     drop_in(x)
     drop_in.best = 2.0
     drop_in(x)
-    assert drop_in._pellucid.shape_of(drop_in, x) is shape  # not compiled anew
+    assert drop_in._pellucid.shape_of(drop_in, (x,)) is shape  # not compiled anew
     drop_in[2] = module[2] = nn.Linear(4, 2)
     assert torch.allclose(drop_in(x), module(x), atol=1e-6)
     drop_in[2].weight = module[2].weight = nn.Parameter(torch.randn(5, 4))
