@@ -35,7 +35,7 @@ def without_batch(x: Tensor, constant: Array) -> Array:
 
     Exporters that know the batch repeat a table of positions for all of it.
     """
-    if constant.ndim != len(x.axes) or len(constant) < 2:
+    if constant.ndim != len(x.axes) or not constant.ndim or len(constant) < 2:
         return constant
     first = constant[:1]
     return first if x.axes[0] == 0 and (constant == first).all() else constant

@@ -6,6 +6,7 @@ An operator of the file goes to its format's own reader; what passes made is her
 * ``clip`` of x (low, high);
 * ``layer_norm`` of x (axis, epsilon, scale, offset);
 * ``group_norm`` of x (groups, epsilon, scale, offset);
+* ``divide_safely`` of x and d: 0 where d is 0;
 * ``mean`` (axes, keepdims);
 * ``channel_shuffle`` (axis, groups), ``enlarge`` (factors);
 * ``reshape`` and ``transpose`` (perm), which views are.
@@ -29,6 +30,7 @@ from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.composites import Composer, ReduceMean
 from pellucid.network.composites.padding import repeat_each
+from pellucid.network.expression import Expression, math
 from pellucid.network.layers import Layer, Shape
 
 
@@ -204,6 +206,22 @@ def _enlarge(made: _Made) -> Tensor:
     return replace(x, node=enlarged.node, shape=enlarged.shape)
 
 
+def _divide_safely(made: _Made) -> Tensor:
+    """Multiply by the reciprocal, which is 0 where the divisor is."""
+    divisor = made.inputs[1]
+    if not isinstance(divisor, Tensor):
+        made.ref.refuse("divide by the network's value", type(divisor).__name__)
+
+    def reciprocal(x: Expression) -> Expression:
+        is_divisor = math.abs(x) > 0
+        return math.where(is_divisor, 1 / math.where(is_divisor, x, 1.0), 0.0)
+
+    inverse = made.builder.elementwise(
+        made.ref.part("reciprocal"), divisor, pl.Elementwise(reciprocal)
+    )
+    return made.builder.arithmetic(made.ref, pl.Multiply(), [made.x, inverse])
+
+
 def _reshape(made: _Made) -> Tensor:
     return made.builder.reshape(made.ref, made.x, made.shape)
 
@@ -216,6 +234,7 @@ def _transpose(made: _Made) -> Tensor:
 _MADE: dict[str, Callable[[_Made], Tensor]] = {
     "channel_shuffle": _channel_shuffle,
     "clip": _clip,
+    "divide_safely": _divide_safely,
     "enlarge": _enlarge,
     "gelu": _elementwise(pl.GELU),
     "gelu_tanh": _elementwise(pl.gelu_tanh),

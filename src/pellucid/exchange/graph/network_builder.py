@@ -562,7 +562,12 @@ class NetworkBuilder:
         minimum: float | None,
         maximum: float | None,
     ) -> Tensor:
-        """Add a Clip, which from 0 on is a ReLU and up to 6 a ReLU6."""
+        """Add a Clip, which from 0 on is a ReLU and up to 6 a ReLU6.
+
+        Limits that are infinite are none.
+        """
+        minimum = None if minimum == -np.inf else minimum
+        maximum = None if maximum == np.inf else maximum
         layer: Layer
         if (minimum, maximum) == (0, None):
             layer = pl.ReLU()
@@ -717,6 +722,7 @@ class NetworkBuilder:
         The foreign file broadcasts by its own axes: they must be ours, counted from
         the last one.
         """
+        inputs = _with_axes_of_one(inputs)
         if len(inputs) == 1:
             return inputs[0]
         widest = max(inputs, key=lambda x: (len(x.shape), prod(x.shape)))
@@ -834,6 +840,22 @@ class NetworkBuilder:
             flat = self.flatten(ref, x)
             return replace(flat, axes=tuple(_flat_axes(new)))
         return relayout.reshape(self, ref, x, new)
+
+
+def _with_axes_of_one(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Lay a single number of each example as the others lie, or of a batch of one."""
+    widest = max(inputs, key=lambda x: (len(x.shape), len(x.axes)))
+    rank = len(widest.axes)
+    if rank < 2 or widest.axes[0] != 0 or len(widest.shape) not in widest.axes:
+        return inputs
+    at = widest.axes.index(len(widest.shape))
+    axes = (0, *(1 if i == at else None for i in range(1, rank)))
+    return [
+        replace(x, axes=axes)
+        if x.shape == (1,) and len(x.axes) in (0, rank) and x.axes[:1] in ((), (0,))
+        else x
+        for x in inputs
+    ]
 
 
 def _check_batch_axis(output: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def matmul(
         return builder.matmul(ref, first, second)
     sides = first, second
     if isinstance(second, np.ndarray) and second.ndim == 2:
-        return builder.dense(ref, first, second, None)
+        return _with_axes(builder.dense(ref, first, second, None), first)
     if isinstance(first, np.ndarray) and first.ndim == 2:
         return builder.dense_before(ref, second, first.T)
     value = first if isinstance(first, Tensor) else second
@@ -38,6 +39,16 @@ def matmul(
         for side in sides
     )
     return builder.matmul(ref, a, b)
+
+
+def _with_axes(made: Tensor, x: Tensor) -> Tensor:
+    """Return a product with the axes of length 1 that x has in front."""
+    kept = [axis for axis in x.axes if axis is not None]
+    if len(kept) == len(x.axes) or x.axes[-1] is None or len(made.axes) != len(kept):
+        return made
+    found = iter(made.axes)
+    axes = tuple(None if axis is None else next(found) for axis in x.axes)
+    return replace(made, axes=axes)
 
 
 def _constant(

@@ -60,7 +60,9 @@ def reduce(
     reduced = {axis % rank for axis in axes}
     own = {x.axes[j] for j in reduced}
     if 0 in own:
-        ref.refuse("keep the batch", f"axes={list(axes)} of {relayout.show(x)}")
+        _take_one(builder, ref, x, reduced, keepdims)
+        one = _to_one(builder, ref, x, kind(tuple(range(len(x.shape))), True, **fields))
+        return replace(one, axes=())
     inner = tuple(sorted(axis - 1 for axis in own if axis))
     if not keepdims and len(inner) == len(x.shape):
         return _to_one(builder, ref, x, kind(inner, True, **fields))
@@ -75,6 +77,16 @@ def reduce(
     left = [axis for j, axis in enumerate(x.axes) if j not in reduced]
     gone = [axis + 1 for axis in inner]
     return Tensor(y.node, y.shape, _without(left, gone))
+
+
+def _take_one(
+    builder: NetworkBuilder, ref: OperatorRef, x: Tensor, reduced: set[int], keep: bool
+) -> None:
+    """Check that all of a batch is reduced, and let the batch be of one example."""
+    is_whole = len(reduced) == len(x.axes) and not keep
+    if not is_whole or builder.batch not in (None, 1):
+        ref.refuse("keep the batch", f"axes={sorted(reduced)} of {relayout.show(x)}")
+    builder.batch = 1
 
 
 def _to_one(

@@ -62,7 +62,7 @@ def _build_conv(op: OperatorView, x: Tensor, **sizes: Any) -> Tensor:
         groups = x.shape[-1]
     else:
         weight = op.weight(1, 4).transpose(1, 2, 3, 0)
-        groups = max(x.shape[-1] // (weight.shape[2] or 1), 1)
+        groups = max(x.foreign_shape[-1] // (weight.shape[2] or 1), 1)
     bias = op.bias(2)
     return op.builder.conv(op.ref, x, weight, bias, groups=groups, **sizes)
 
@@ -428,7 +428,15 @@ def _shape(op: OperatorView) -> Array:
     return np.asarray(op.tensor().foreign_shape)
 
 
-def _pack(op: OperatorView) -> Array:
+def _pack(op: OperatorView) -> Array | Tensor:
+    """Values stacked along a new axis, or the sizes of a shape."""
+    tensors = [value for value in op.values if isinstance(value, Tensor)]
+    if tensors and len(tensors) == len(op.values):
+        axis = int(op.options.get("axis") or 0) % (len(tensors[0].axes) + 1)
+        if axis == 0:
+            op.refuse("keep the batch as its first axis", "axis=0")
+        wide = [op.builder.expand_dims(op.ref, x, [axis]) for x in tensors]
+        return op.builder.concat(op.ref, wide, axis)
     parts = [op.array(i).ravel() for i in range(len(op.values))]
     if any(part.size != 1 for part in parts):
         op.refuse("pack the sizes of a shape", [part.shape for part in parts])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pellucid.exchange.graph.arithmetic import extreme
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
@@ -135,13 +136,19 @@ def _hard_sigmoid(op: OperatorView) -> Tensor:
 
 def _clip(op: OperatorView) -> Tensor:
     """Clip; from 0 on it is a ReLU, up to 6 a ReLU6."""
-    limits = []
+    limits: list[float | None] = []
+    x = op.tensor()
     for place, name, side in ((1, "min", -1), (2, "max", 1)):
+        if op.has(place) and isinstance(op.inputs[place], Tensor):  # another value
+            pair, is_low = [x, op.tensor(place)], side < 0
+            x = extreme(op.builder, op.ref.part(name), pair, is_largest=is_low)
+            limits.append(None)
+            continue
         given = op.constant(place, None) if op.has(place) else op.attribute(name, None)
         value = None if given is None else float(np.reshape(given, -1)[0])
         is_open = value is None or side * value >= np.finfo(np.float32).max
         limits.append(None if is_open else value)
-    return op.builder.clip(op.ref, op.tensor(), *limits)
+    return op.builder.clip(op.ref, x, *limits)
 
 
 def _gelu(op: OperatorView) -> Tensor:

@@ -13,12 +13,14 @@ from pellucid.exchange.graph.passes.limits import join_limits
 from pellucid.exchange.graph.passes.means import join_means
 from pellucid.exchange.graph.passes.neutral import drop_neutral
 from pellucid.exchange.graph.passes.rows import move_reshapes
+from pellucid.exchange.graph.passes.safe_division import find_safe_divisions
 from pellucid.exchange.graph.passes.transposes import move_transposes
 from pellucid.exchange.graph.passes.views import find_views
 
 _PASSES: tuple[Callable[[Graph], None], ...] = (
     fold_constants,
     drop_neutral,
+    find_safe_divisions,
     move_reshapes,
     move_transposes,
     find_views,
