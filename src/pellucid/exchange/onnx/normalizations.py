@@ -15,14 +15,19 @@ def batch_norm(op: OperatorView) -> Tensor:
     op.only(training_mode=0, spatial=1)
     if len([name for name in op.node.output if name]) > 1 and op.opset >= 14:
         op.refuse("have one output", "the outputs of training")
-    x = op.tensor()
-    op.builder.channels(op.ref, x, 1)
+    x, epsilon = op.tensor(), float(op.attribute("epsilon", 1e-5))
     roles = ("scale", "offset", "running_mean", "running_variance")
     weights = {role: op.weight(i + 1, 1) for i, role in enumerate(roles)}
-    layer = pl.BatchNorm(
-        momentum=float(op.attribute("momentum", 0.9)),
-        epsilon=float(op.attribute("epsilon", 1e-5)),
-    )
+    if x.axes[1:2] == (None,) and weights["scale"].size == 1:  # one channel, no axis
+        scale, offset, mean, variance = (
+            array.astype(np.float64) for array in weights.values()
+        )
+        factor = scale / np.sqrt(variance + epsilon)
+        shift = (offset - mean * factor).astype(np.float32)
+        y = op.builder.affine(op.ref.part("scaled"), x, scale=factor.astype(np.float32))
+        return op.builder.affine(op.ref, y, offset=shift)
+    op.builder.channels(op.ref, x, 1)
+    layer = pl.BatchNorm(momentum=float(op.attribute("momentum", 0.9)), epsilon=epsilon)
     return op.builder.normalization(op.ref, x, layer, weights)
 
 
