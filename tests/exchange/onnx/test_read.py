@@ -550,3 +550,30 @@ def test_the_oldest_files_do_not_say_the_types_of_attributes(tmp_path):
     read = exchange.read(saved(model, tmp_path), engine="numpy")
     x = np.random.default_rng(0).random((1, 3, 2)).astype(np.float32)
     np.testing.assert_array_equal(read.predict(x), x.transpose(0, 2, 1))
+
+
+def test_a_spectrogram_is_scaled_by_its_own_numbers(tmp_path):
+    """By the range of an example, 0 where that is 0, and cut below the largest."""
+    nodes = [
+        helper.make_node("ReduceMin", ["x"], ["low"], axes=[1, 2], keepdims=0),
+        helper.make_node("Reshape", ["low", "to"], ["lowest"]),
+        helper.make_node("Sub", ["x", "lowest"], ["above"]),
+        helper.make_node("ReduceMax", ["above"], ["top"], axes=[1, 2], keepdims=0),
+        helper.make_node("Reshape", ["top", "to"], ["range"]),
+        helper.make_node("Div", ["above", "range"], ["share"]),
+        helper.make_node("Equal", ["range", "zero"], ["is_flat"]),
+        helper.make_node("Where", ["is_flat", "zero", "share"], ["scaled"]),
+        helper.make_node("ReduceMax", ["scaled"], ["largest"], keepdims=0),
+        helper.make_node("Sub", ["largest", "half"], ["floor"]),
+        helper.make_node("Clip", ["scaled", "floor"], ["y"]),
+    ]
+    arrays = {
+        "to": np.asarray([-1, 1, 1], np.int64),
+        "zero": np.float32(0),
+        "half": np.float32(0.5),
+    }
+    model = model_of_nodes(nodes, {"x": ["N", 2, 3]}, ["y"], arrays=arrays, opset=13)
+    read = exchange.read(saved(model, tmp_path), engine="numpy")
+    x = np.float32([[[0, 1, 2], [3, 4, 5]], [[7, 7, 7], [7, 7, 7]]])
+    scaled = np.clip(x[0] / 5, 0.5, None)
+    np.testing.assert_allclose(read.predict(x), [scaled, x[1] * 0], rtol=1e-6)
