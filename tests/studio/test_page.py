@@ -361,7 +361,11 @@ def test_every_layer_of_ones_own_network_shows_its_calculation(
     page.set_input_files("#file", picture)
     playwright.expect(page.locator("#done")).to_contain_text("12×12 pixels, colour")
     page.goto("#inside")
-    nodes = page.locator("#nodes button:not([data-node=loss])")
+    folded = page.locator("#nodes .fold[aria-expanded=false]")
+    playwright.expect(folded.first).to_be_visible()
+    while folded.count():
+        folded.first.click()
+    nodes = page.locator("#nodes button[data-node]:not([data-node=loss])")
     playwright.expect(nodes).to_have_count(len(own_network().nodes))
     width = page.evaluate("() => document.querySelector('.graph').clientWidth")
     for place in range(nodes.count()):

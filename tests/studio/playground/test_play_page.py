@@ -37,7 +37,7 @@ def test_a_lesson_shows_two_runs_and_a_slider_changes_one_thing(open_page: Any) 
         assert f"{last['test']['loss']:.4g} on new ones" in now
     words = runs.nth(1).locator("p").first
     playwright.expect(words).to_have_text("activation none instead of relu")
-    slider = page.locator("[name=depth]")
+    slider = page.locator("[name=play_depth]")
     slider.focus()
     page.keyboard.press("ArrowRight")
     playwright.expect(words).to_contain_text("hidden layers 3 instead of 2")

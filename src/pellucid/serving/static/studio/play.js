@@ -43,8 +43,8 @@ const nearest = (values, x) => values.reduce((best, v, i) => (Math.abs(v - x) < 
 function field([name, title, { choices, values }]) {
   const shown = make("output", { className: "number" });
   const input = choices
-    ? make("select", { name }, ...choices.map((choice) => new Option(choice, choice)))
-    : make("input", { name, type: "range", min: 0, max: values.length - 1, step: 1 });
+    ? make("select", { name: `play_${name}` }, ...choices.map((choice) => new Option(choice, choice)))
+    : make("input", { name: `play_${name}`, type: "range", min: 0, max: values.length - 1, step: 1 });
   input.addEventListener("input", () => {
     const form = asForm(settings);
     form[name] = choices ? input.value : values[Number(input.value)];
@@ -59,7 +59,7 @@ function field([name, title, { choices, values }]) {
 function fill() {
   const form = asForm(settings);
   for (const [name, , { choices, values }] of FIELDS) {
-    const input = byId("settings").elements[name];
+    const input = byId("settings").elements[`play_${name}`];
     if (choices) { input.value = form[name]; continue; }
     input.value = nearest(values, form[name]);
     input.setAttribute("aria-valuetext", number(form[name]));
