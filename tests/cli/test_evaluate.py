@@ -31,6 +31,20 @@ def test_json_holds_the_confusion_matrix_and_the_mistakes(pellucid, trained):
     assert document["metrics"]["accuracy"] == right / 24
 
 
+def test_each_class_has_its_scores_and_views_are_averaged(pellucid, trained):
+    answer = pellucid("evaluate", "tiny", "--tta", "flip", "--tta", "shift=1")
+    assert answer.code == 0, answer.err
+    for words in ("precision", "F1", "AUC", "mean of classes: ", "95 % interval: "):
+        assert words in answer.out
+    model = pl.load(trained / "best.pellucid", engine="numpy")
+    _, test = pl.data.load("tiny.npz")
+    expected = model.evaluate(test, tta=pl.TestTimeAugment(shift=1))
+    assert answer.out.endswith(f"test accuracy: {100 * expected['accuracy']:.2f} %\n")
+    refused = pellucid("evaluate", "tiny", "--tta", "zoom")
+    assert refused.code == 2
+    assert "--tta must be flip or shift=PIXELS; got zoom" in refused.err
+
+
 def test_the_surest_mistakes_are_drawn(pellucid):
     given = ("--data", "tiny.npz", "--engine", "numpy", "--epochs", "1", "--quiet")
     pellucid("train", "tiny.json", *given, "--learning-rate", "0")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
 
 from pellucid.cli import options
 from pellucid.cli.metric_lines import metric_lines
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from pellucid.cli.open_run import LoadedRun
     from pellucid.data import Dataset
     from pellucid.explain import Assessment
+    from pellucid.training import TestTimeAugment
 
 _SHOWN_MISTAKES = 10  # by file, the most confident
 _WIDEST_CONFUSION = 30  # classes; more do not fit a terminal
@@ -25,13 +28,24 @@ def evaluate(
     picture: options.Picture = None,
     skip_broken: options.SkipBroken = False,
     layers: options.Layers = None,
+    tta: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads it at run time
+        typer.Option(
+            "--tta",
+            help="Average the outputs over views of each image: flip, shift=1; "
+            "repeatable.",
+            metavar="VIEW",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Evaluate a trained network on test data.
 
-    Prints the accuracy of each class and the confusion matrix (rows: true class,
-    columns: predicted class), and saves a picture of the most confident mistakes as
-    mistakes.png next to the model. For a regression it prints the mean absolute error.
+    Prints accuracy, precision, F1 and AUC of each class and the confusion matrix (rows:
+    true class, columns: predicted class), and saves a picture of the most confident
+    mistakes as mistakes.png next to the model. For a regression it prints the mean
+    absolute error.
     With several outputs it prints the same for each.
 
     \b
@@ -39,6 +53,7 @@ def evaluate(
     pellucid evaluate mnist-torch
     pellucid evaluate runs/mnist-torch --engine torch
     pellucid evaluate mnist-torch --data photos/ --picture wrong.png
+    pellucid evaluate cifar10-fast --tta flip --tta shift=1
     pellucid evaluate mnist-torch --json | jq .metrics.accuracy
     """
     from pellucid.cli.open_run import data_source, open_run
@@ -58,10 +73,13 @@ def evaluate(
         section = section.model_copy(update={"skip_broken": True})
     train, test = load_examples(section, loaded.model, progress=DataProgress())
     on = "validation" if train.validation is test else "test"
+    views = _parse_views(tta or [])
     if has_several(loaded.model.network):
+        if views is not None:
+            require_single("evaluate with --tta", loaded.model.network)
         _evaluate_outputs(loaded, source, test, on, json=json)
         return
-    assessment = assess(loaded.model, test)
+    assessment = assess(loaded.model, test, tta=views)
     drawn = _draw_mistakes(assessment, test, picture or loaded.folder / "mistakes.png")
     if json:
         document = _document(loaded, source, assessment, drawn)
@@ -72,6 +90,22 @@ def evaluate(
     if drawn is not None:
         say(f"Most confident mistakes saved in {drawn}")
     _print_metrics(assessment, on)
+
+
+def _parse_views(items: list[str]) -> TestTimeAugment | None:
+    """Parse ``flip`` and ``shift=1``."""
+    from pellucid.errors import RunError
+    from pellucid.recipes import parse_setting
+    from pellucid.training import TestTimeAugment
+
+    if not items:
+        return None
+    given = dict(parse_setting(i if "=" in i else f"{i}=true") for i in items)
+    if given.keys() - {"flip", "shift"}:
+        raise RunError(
+            f"evaluate: --tta must be flip or shift=PIXELS; got {', '.join(items)}."
+        )
+    return TestTimeAugment(**{"flip": False, **given})
 
 
 def _evaluate_outputs(
@@ -125,30 +159,17 @@ def _document(
 
 
 def _print_report(assessment: Assessment) -> None:
+    from pellucid.explain.class_table import class_table
+
     names = assessment.classes
     if not names:
         return
     counts = assessment.confusion
-    if assessment.meaning.kind == "labels":
-        _print_labels(assessment)
-        return
-    rows: list[tuple[str, ...]] = [
-        (name, f"{total:,}", f"{right:,}", percent(share) if total else "")
-        for name, total, right, share in zip(
-            names,
-            counts.sum(axis=1),
-            counts.diagonal(),
-            assessment.class_accuracy,
-            strict=True,
-        )
-    ]
-    numbers: tuple[str, ...] = (assessment.counted, "correct", "accuracy")
-    if assessment.meaning.is_per_pixel:
-        numbers = (*numbers, "IoU")
-        shares = (f"{x:.4f}" if x == x else "" for x in assessment.class_iou)
-        rows = [(*row, x) for row, x in zip(rows, shares, strict=True)]
-    answer(table(("class", *numbers), rows, numbers=numbers))
+    head, rows = class_table(assessment)
+    answer(table(head, rows, numbers=head[1:]))
     answer("")
+    if assessment.meaning.kind == "labels":
+        return
     if len(names) > _WIDEST_CONFUSION:
         say(f"the confusion matrix of {len(names)} classes is in --json")
         return
@@ -181,24 +202,11 @@ def _print_mistakes(assessment: Assessment) -> None:
     answer("")
 
 
-def _print_labels(assessment: Assessment) -> None:
-    """Print how often each label is present and predicted, and its accuracy."""
-    columns = zip(
-        assessment.classes,
-        assessment.confusion,
-        assessment.class_accuracy,
-        strict=True,
-    )
-    rows = [
-        (name, f"{count[1].sum():,}", f"{count[:, 1].sum():,}", percent(share))
-        for name, count, share in columns
-    ]
-    numbers = (f"{assessment.counted} with it", "predicted", "accuracy")
-    answer(table(("label", *numbers), rows, numbers=numbers))
-    answer("")
-
-
 def _print_metrics(assessment: Assessment, on: str) -> None:
+    from pellucid.explain.class_table import summary_lines
+
+    for line in summary_lines(assessment):
+        answer(line)
     answer(f"images: {assessment.count:,}")
     if assessment.classes and assessment.meaning.is_per_pixel:
         shares = assessment.class_iou

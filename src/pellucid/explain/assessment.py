@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from pellucid.data import Dataset
 from pellucid.engines.ports import split
+from pellucid.explain.class_table import class_table, html_table, summary_lines
 from pellucid.explain.values import Array
 from pellucid.model import Model
 from pellucid.model.inputs import check_dataset
 from pellucid.model.ports import output_meanings
 from pellucid.model.several_fit import as_several, evaluate_several
 from pellucid.network.ports import require_single
-from pellucid.objectives import OutputMeaning, confusion_matrix, select_metrics
-from pellucid.training import evaluate
+from pellucid.objectives import (
+    ClassScores,
+    OutputMeaning,
+    area_under_curve,
+    calibration_error,
+    class_columns,
+    confidence_interval,
+    confidences,
+    count_confusion,
+    select_metrics,
+)
+from pellucid.training import TestTimeAugment, evaluate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +98,11 @@ class Assessment:
         Empty for a regression.
     mistakes : tuple of Mistake
         All of them, the surest first; none of single pixels.
+    class_areas : tuple of (float or None)
+        Area under each class's ROC curve, against all others; None where all or no
+        examples are of it, and of single pixels.
+    calibration : float, optional
+        How far probabilities are from accuracy; None of a regression and of pixels.
     """
 
     metrics: dict[str, float]
@@ -94,6 +111,44 @@ class Assessment:
     classes: tuple[str, ...]
     confusion: Array
     mistakes: tuple[Mistake, ...]
+    class_areas: tuple[float | None, ...] = ()
+    calibration: float | None = None
+
+    @property
+    def scores(self) -> ClassScores:
+        """Precision, recall and F1 of each class or label."""
+        return ClassScores.of(self.confusion)
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """Means over classes (macro), micro averages, AUC and calibration error."""
+        if not self.classes:
+            return {}
+        scores, names = self.scores, ("precision", "recall", "f1")
+        micro = scores.micro()
+        found = {name: float(getattr(scores, name).mean()) for name in names}
+        for name in names:
+            found[f"micro_{name}"] = float(getattr(micro, name)[0])
+        known = [area for area in self.class_areas if area is not None]
+        if known and len(known) == len(self.class_areas):
+            found["auc"] = float(np.mean(known))
+        if self.calibration is not None:
+            found["calibration_error"] = self.calibration
+        return found
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the accuracy; (0, 1) of a regression.
+
+        Of pixels and labels it takes each for an example of its own.
+        """
+        if not self.classes:
+            return 0.0, 1.0
+        if self.confusion.ndim == 3:
+            right = np.trace(self.confusion, axis1=1, axis2=2).sum()
+        else:
+            right = np.trace(self.confusion)
+        return confidence_interval(float(right), int(self.confusion.sum()))
 
     @property
     def counted(self) -> str:
@@ -156,8 +211,33 @@ class Assessment:
                 name: None if np.isnan(share) else float(share) for name, share in rows
             },
             "confusion": self.confusion.tolist(),
+            "summary": self.summary,
+            "accuracy_interval": list(self.accuracy_interval) if self.classes else None,
+            "class_scores": self._class_scores(),
             "mistakes": [_mistake_json(m) for m in self.mistakes],
         }
+
+    def _class_scores(self) -> dict[str, dict[str, float | None]]:
+        if not self.classes:
+            return {}
+        scores, areas = self.scores, self.class_areas or (None,) * len(self.classes)
+        found: dict[str, dict[str, float | None]] = {}
+        for k, label in enumerate(self.classes):
+            names = ("precision", "recall", "f1")
+            found[label] = {name: float(getattr(scores, name)[k]) for name in names}
+            found[label]["auc"] = areas[k]
+        return found
+
+    def __str__(self) -> str:
+        """Return the figures in lines of text."""
+        metrics = ", ".join(f"{k} {v:.4f}" for k, v in self.metrics.items())
+        return "\n".join([f"{self.count:,} images: {metrics}", *summary_lines(self)])
+
+    def _repr_html_(self) -> str:
+        """Show the figures, and those of each class as a table, in notebooks."""
+        lines = "<br>".join(escape(line) for line in str(self).split("\n"))
+        head, rows = class_table(self)
+        return f"<p>{lines}</p>{html_table(head, rows) if rows else ''}"
 
 
 def _mistake_json(mistake: Mistake) -> dict[str, Any]:
@@ -174,7 +254,13 @@ def _mistake_json(mistake: Mistake) -> dict[str, Any]:
     return document
 
 
-def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessment:
+def assess(
+    model: Model,
+    dataset: Dataset,
+    *,
+    batch_size: int = 256,
+    tta: TestTimeAugment | None = None,
+) -> Assessment:
     """Run a network over data, and say where it is right.
 
     Parameters
@@ -185,11 +271,14 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
         Images and labels.
     batch_size : int
         Images at once.
+    tta : TestTimeAugment, optional
+        Views of each image whose outputs are averaged.
 
     Returns
     -------
     Assessment
-        Accuracy, confusion matrix and the most confident mistakes.
+        Accuracy, scores of each class, confusion matrix and the most confident
+        mistakes.
 
     Raises
     ------
@@ -203,7 +292,7 @@ def assess(model: Model, dataset: Dataset, *, batch_size: int = 256) -> Assessme
     counter = _Counter(meaning)
     metrics = evaluate(
         model.network,
-        model.session,
+        model.view(tta),
         model.batches(dataset, batch_size),
         loss=model.loss,
         metrics=select_metrics(meaning),
@@ -311,6 +400,8 @@ class _Counter:
         self._meaning = meaning
         self._counts = np.zeros(_confusion_shape(meaning), np.int64)
         self._mistakes: list[Mistake] = []
+        self._columns: list[list[tuple[Array, Array]]] = []
+        self._sure: list[tuple[Array, Array]] = []
 
     def count_batch(self, count: int, output: Array, labels: Array) -> None:
         """Add a batch, with which ``count`` examples are done."""
@@ -319,8 +410,10 @@ class _Counter:
             return
         predicted = meaning.predict(output)
         truth = meaning.targets(labels, output.shape)
-        self._counts += _confusion(meaning, predicted, truth)
+        self._counts += count_confusion(meaning, output, labels)
         if not meaning.is_per_pixel:
+            self._columns.append(class_columns(meaning, output, labels))
+            self._sure.append(confidences(meaning, output, labels))
             shares = meaning.probabilities(output)
             start = count - len(output)
             self._mistakes += _mistakes(shares, predicted, truth, start)
@@ -343,24 +436,26 @@ class _Counter:
             classes=self._meaning.class_names(names),
             confusion=self._counts,
             mistakes=tuple(sorted(mistakes, key=lambda m: -m.probability)),
+            class_areas=tuple(map(_area, zip(*self._columns, strict=True))),
+            calibration=calibration_error(*_join(self._sure)) if self._sure else None,
         )
+
+
+def _join(pairs: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
+    first, second = (np.concatenate(one) for one in zip(*pairs, strict=True))
+    return first, second
+
+
+def _area(batches: Iterable[tuple[Array, Array]]) -> float | None:
+    """Return the area under a class's curve; None where all or no examples are of it."""
+    scores, is_there = _join(batches)
+    has_both = bool(is_there.any() and not is_there.all())
+    return area_under_curve(scores, is_there) if has_both else None
 
 
 def _confusion_shape(meaning: OutputMeaning) -> tuple[int, ...]:
     count = meaning.class_count
     return (count, 2, 2) if meaning.kind == "labels" else (count, count)
-
-
-def _confusion(meaning: OutputMeaning, predicted: Array, truth: Array) -> Array:
-    """Return the counts of one batch."""
-    if meaning.kind != "labels":
-        return confusion_matrix(predicted, truth, meaning.class_count)
-    return np.stack(
-        [
-            confusion_matrix(predicted[..., k], truth[..., k], 2)
-            for k in range(meaning.class_count)
-        ]
-    )
 
 
 def _mistakes(

@@ -14,10 +14,11 @@ from pellucid.data import Batches, Dataset, sampling_weights
 from pellucid.engines.distributed import world_of
 from pellucid.engines.loss_input import require
 from pellucid.engines.protocol import Session
-from pellucid.errors import DataError, RunError
+from pellucid.errors import DataError, NetworkError, RunError
 from pellucid.model.inputs import check_dataset
 from pellucid.model.run_setup import get_class_names, open_run
 from pellucid.objectives import (
+    DATASET_METRICS,
     Loss,
     Optimizer,
     select_metrics,
@@ -83,6 +84,7 @@ def fit(model: Model, request: FitRequest) -> History:
         request = dataclasses.replace(request, config=config)
     metrics = tuple(select_metrics(meaning, config.metrics))
     early, has_validation = config.early_stopping, validation is not None
+    _check_dataset_metrics(request, metrics, has_validation=has_validation)
     check_monitor(early, metrics, has_validation=has_validation)
     weight = compute_example_weights(
         train.labels,
@@ -158,6 +160,24 @@ def _session(
         optimizer=optimizer if config.clip_norm is None else clipped,
         parts=config.accumulate,
     )
+
+
+def _check_dataset_metrics(
+    request: FitRequest, metrics: tuple[str, ...], *, has_validation: bool
+) -> None:
+    """Refuse metrics that no epoch would have: those of a dataset are of no batch.
+
+    A recipe's are measured on its test data in any case.
+    """
+    early = request.config.early_stopping
+    for name in set(metrics) & set(DATASET_METRICS):
+        is_alone = not has_validation and request.recipe is None
+        if is_alone or (early is not None and early.monitor == name):
+            raise NetworkError(
+                f"metrics: {name} must be measured on validation data, for it is no "
+                f"mean over batches; got {'none' if is_alone else f'monitor={name!r}'}."
+                f" Give validation_split{'' if is_alone else f' and val_{name}'}."
+            )
 
 
 def _check_position(batch: int, batches: Batches) -> None:

@@ -295,7 +295,7 @@ class Model:
             images = read_images(self, images)
         if is_stream(images) and not is_array_like(images):
             return predict_stream(self, images, _CHUNK, tta=tta)
-        x, session = self._input(images), self._viewing(tta)
+        x, session = self._input(images), self.view(tta)
         if 0 < len(x) <= _CHUNK:
             output: Array = session.predict(x)
             return output
@@ -304,8 +304,19 @@ class Model:
         starts = range(0, len(x), _CHUNK)
         return np.concatenate([session.predict(x[i : i + _CHUNK]) for i in starts])
 
-    def _viewing(self, tta: TestTimeAugment | None) -> Session:
-        """Return the session, or one whose outputs are means over views."""
+    def view(self, tta: TestTimeAugment | None) -> Session:
+        """Return the session, or one whose outputs are means over views.
+
+        Parameters
+        ----------
+        tta : TestTimeAugment or None
+            What is averaged.
+
+        Returns
+        -------
+        Session
+            Of this model's weights.
+        """
         if tta is None:
             return self._session
         return TestTimeSession(self._session, self.network, tta)
@@ -363,7 +374,7 @@ class Model:
         chosen = usual_metrics(meaning, self.loss) if given is None else given
         return evaluate(
             self.network,
-            self._viewing(tta),
+            self.view(tta),
             self.batches(dataset, batch_size),
             loss=self.loss,
             metrics=select_metrics(meaning, chosen),
@@ -378,7 +389,7 @@ class Model:
         meaning = self.meaning_for(first.labels)
         return evaluate(
             self.network,
-            self._viewing(tta),
+            self.view(tta),
             batches,
             loss=self.loss,
             metrics=select_metrics(

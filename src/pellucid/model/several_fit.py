@@ -16,7 +16,14 @@ from pellucid.engines.loss_input import require
 from pellucid.engines.ports import join, loss_terms
 from pellucid.errors import DataError, NetworkError
 from pellucid.model.ports import by_order, check_inputs, check_labels, output_meanings
-from pellucid.objectives import Loss, Metrics, Optimizer, select_metrics, usual_metrics
+from pellucid.objectives import (
+    DatasetMetric,
+    Loss,
+    Metrics,
+    Optimizer,
+    select_metrics,
+    usual_metrics,
+)
 from pellucid.training import (
     FitConfig,
     History,
@@ -118,6 +125,11 @@ def metrics_of(
         if given is None:
             given = usual_metrics(meanings[name], losses.get(name))
         for kind, metric in select_metrics(meanings[name], given).items():
+            if isinstance(metric, DatasetMetric) and len(outputs) > 1:
+                raise NetworkError(
+                    f"metrics: {kind} must be that of a network with one output, for "
+                    f"it is of the whole dataset; got it for output '{name}'."
+                )
             key = kind if len(outputs) == 1 else f"{name}_{kind}"
             found[key] = _OutputMetric(index, metric)
     return found

@@ -4,6 +4,14 @@ from pellucid.objectives.adagrad import Adagrad
 from pellucid.objectives.built_in import is_built_in
 from pellucid.objectives.composed_losses import Masked, WeightedSum
 from pellucid.objectives.cyclic import Cyclic
+from pellucid.objectives.dataset_metrics import (
+    DATASET_METRICS,
+    DatasetMetric,
+    class_columns,
+    confidences,
+    confusion_matrix,
+    count_confusion,
+)
 from pellucid.objectives.falling_rates import InverseTime, Polynomial
 from pellucid.objectives.formula_loss import FormulaLoss, TracedLoss
 from pellucid.objectives.labels import check_labels, reshape_labels
@@ -17,7 +25,6 @@ from pellucid.objectives.losses import (
 from pellucid.objectives.metrics import (
     METRICS,
     Metrics,
-    confusion_matrix,
     default_metrics,
     filter_metrics,
     has_plain_labels,
@@ -66,6 +73,12 @@ from pellucid.objectives.schedules import (
     as_schedule,
     schedule_from_json,
 )
+from pellucid.objectives.scores import (
+    ClassScores,
+    area_under_curve,
+    calibration_error,
+    confidence_interval,
+)
 from pellucid.objectives.shipped_losses import (
     Dice,
     Focal,
@@ -77,6 +90,7 @@ from pellucid.objectives.shipped_losses import (
 from pellucid.objectives.table import LOSSES, as_loss
 
 __all__ = [
+    "DATASET_METRICS",
     "LOSSES",
     "METRICS",
     "OPTIMIZERS",
@@ -86,10 +100,12 @@ __all__ = [
     "Adam",
     "AdamW",
     "BinaryCrossEntropy",
+    "ClassScores",
     "ConstantRate",
     "Cosine",
     "CrossEntropy",
     "Cyclic",
+    "DatasetMetric",
     "Dice",
     "EpochLosses",
     "Focal",
@@ -123,13 +139,19 @@ __all__ = [
     "WeightedSum",
     "Yolo",
     "apply_update",
+    "area_under_curve",
     "as_loss",
     "as_optimizer",
     "as_schedule",
+    "calibration_error",
     "check_groups",
     "check_labels",
+    "class_columns",
     "clip_scale",
+    "confidence_interval",
+    "confidences",
     "confusion_matrix",
+    "count_confusion",
     "default_metrics",
     "filter_metrics",
     "has_plain_labels",

@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import NetworkError
+from pellucid.objectives.dataset_metrics import DATASET_METRICS, DatasetMetric
 from pellucid.objectives.loss import Loss
 from pellucid.objectives.loss_metric import LossMetric
 from pellucid.objectives.metric_function import PREFIX, MetricFunction
 from pellucid.objectives.output_meaning import Kind, OutputMeaning, per_example
 
 Array = npt.NDArray[Any]
-#: from output and labels to one value for each example, shape (N,)
-Metric = Callable[[Array, Array], Array]
+#: from output and labels to one value for each example, shape (N,); of a whole
+#: dataset, `DatasetMetric`, to one number
+Metric = Callable[[Array, Array], Any]
 MetricCallable = Callable[..., Any]
 Metrics = str | Loss | MetricCallable | Sequence[str | Loss | MetricCallable]
 
@@ -67,12 +69,14 @@ def overlap(meaning: OutputMeaning, output: Array, labels: Array) -> Array:
 class _Rule:
     """How a metric is computed, and of which outputs."""
 
-    compute: Callable[[OutputMeaning, Array, Array], Array]
+    compute: Callable[[OutputMeaning, Array, Array], Any]
     kinds: tuple[Kind, ...]
     must: str
     takes_logits: bool = True
     least_columns: int = 1
     is_per_pixel: bool = False
+    #: whether it is computed of all outputs together, not as a mean over examples
+    is_of_dataset: bool = False
 
     def fits(self, meaning: OutputMeaning) -> bool:
         return (
@@ -107,6 +111,15 @@ _RULES = {
         must="of values, or of the probabilities of labels",
         takes_logits=False,
     ),
+}
+_RULES |= {
+    name: _Rule(
+        compute=formula,
+        kinds=kinds,
+        must="of values" if kinds == ("regression",) else "of classes or labels",
+        is_of_dataset=True,
+    )
+    for name, (kinds, formula) in DATASET_METRICS.items()
 }
 METRICS: tuple[str, ...] = tuple(_RULES)
 
@@ -175,8 +188,10 @@ def select_metrics(
     meaning : OutputMeaning
         What the output means.
     given : str, function, or sequence of those, optional
-        accuracy, top5_accuracy, iou, mean_absolute_error, and functions as in
-        `MetricFunction`; `default_metrics` if left out.
+        accuracy, top5_accuracy, iou, mean_absolute_error; of whole datasets precision,
+        recall, f1, jaccard (means over classes), micro_precision, micro_recall,
+        micro_f1, auc, calibration_error and r2; and functions as in `MetricFunction`;
+        `default_metrics` if left out.
 
     Returns
     -------
@@ -217,6 +232,8 @@ def _named(meaning: OutputMeaning, one: str | MetricCallable) -> tuple[str, Metr
             f"metrics: {one} must be {rule.must}; "
             f"got an output that means {meaning.describe()}. Take {others}."
         )
+    if rule.is_of_dataset:
+        return one, DatasetMetric(meaning, rule.compute)
     return one, partial(rule.compute, meaning)
 
 
@@ -304,22 +321,3 @@ def _no_metric(name: str) -> NetworkError:
             "Model.fit(metrics=…, resume=True)."
         )
     return NetworkError(f"metrics: must be among {', '.join(METRICS)}; got {name!r}.")
-
-
-def confusion_matrix(predicted: Array, labels: Array, classes: int) -> Array:
-    """Count predictions by label.
-
-    Parameters
-    ----------
-    predicted, labels : ndarray
-        Class numbers from 0, of the same shape.
-    classes : int
-        Number of classes, K.
-
-    Returns
-    -------
-    ndarray, shape (K, K)
-        int64 counts: row = label, column = predicted class.
-    """
-    flat = labels.astype(np.int64) * classes + predicted.astype(np.int64)
-    return np.bincount(flat.ravel(), minlength=classes**2).reshape(classes, classes)

@@ -26,7 +26,6 @@ from pellucid.training import (
     TestTimeAugment,
     average_from_json,
 )
-from pellucid.training.test_time import TestTimeSession
 
 
 def build_network(recipe: Recipe) -> Network:
@@ -163,7 +162,7 @@ def build_view(recipe: Recipe, model: Model) -> Session:
         views = TestTimeAugment(**recipe.tta)
     except TypeError as error:
         raise RunError(f"recipe: tta must be flip and shift; got {error}.") from error
-    return TestTimeSession(model.session, model.network, views)
+    return model.view(views)
 
 
 def build_early_stopping(recipe: Recipe) -> EarlyStopping | None:

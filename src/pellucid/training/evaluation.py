@@ -19,8 +19,9 @@ from pellucid.engines.ports import (
     split,
 )
 from pellucid.engines.protocol import Arrays, Session
+from pellucid.errors import NetworkError
 from pellucid.network import Network
-from pellucid.objectives import Loss, OutputLosses
+from pellucid.objectives import DatasetMetric, Loss, OutputLosses
 from pellucid.objectives.metrics import Metric
 
 Array = npt.NDArray[Any]
@@ -64,6 +65,14 @@ def evaluate(
     dict of str to float
         ``loss`` in nats, and each metric.
     """
+    whole = {n: m for n, m in metrics.items() if isinstance(m, DatasetMetric)}
+    if whole and world.size > 1:
+        raise NetworkError(
+            f"metrics: {', '.join(whole)} must be measured by one process, for the "
+            f"whole dataset counts; got {world.size} processes."
+        )
+    order, metrics = tuple(metrics), {n: metrics[n] for n in metrics if n not in whole}
+    kept: list[tuple[Any, Any]] = []
     terms = loss_terms(network, loss)
     sums = dict.fromkeys([*(t.output for t in terms), *map(_metric_key, metrics)], 0.0)
     count = 0
@@ -79,6 +88,8 @@ def evaluate(
         for name, metric in metrics.items():
             key = _metric_key(name)
             sums[key] += float(metric(output, batch.labels).sum())
+        if whole:
+            kept.append((output, batch.labels))
         count += n
         if on_batch:
             on_batch(count, output, batch.labels)
@@ -93,7 +104,11 @@ def evaluate(
         figures["loss"] = sum(term.weight * losses[term.output] for term in terms)
     if isinstance(loss, OutputLosses):
         figures |= {f"{output}_loss": value for output, value in losses.items()}
-    return figures | {name: found[_metric_key(name)] / count for name in metrics}
+    measured = {name: found[_metric_key(name)] / count for name in metrics}
+    if whole:
+        outputs, all_labels = (np.concatenate(one) for one in zip(*kept, strict=True))
+        measured |= {name: m(outputs, all_labels) for name, m in whole.items()}
+    return figures | {name: measured[name] for name in order}
 
 
 def _metric_key(name: str) -> str:

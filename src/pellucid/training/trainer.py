@@ -16,6 +16,7 @@ from pellucid.engines.ports import join, loss_terms
 from pellucid.engines.protocol import CompilesAhead, Session, StepResult
 from pellucid.network import Network
 from pellucid.objectives import (
+    DatasetMetric,
     EpochLosses,
     Loss,
     OutputMeaning,
@@ -315,7 +316,7 @@ class Trainer:
         return figures | {
             name: float(metric(result.output, batch.labels).sum())
             for name, metric in self._metrics.items()
-            if name in begun
+            if name in begun and not isinstance(metric, DatasetMetric)
         }
 
     def _drop_stale_sums(self) -> None:
