@@ -59,7 +59,7 @@ def evaluate(
     from pellucid.cli.open_run import data_source, open_run
     from pellucid.cli.own_code import load_own_code
     from pellucid.explain import assess
-    from pellucid.network.ports import has_several
+    from pellucid.network.ports import has_several, require_single
     from pellucid.recipes.datasets import load_examples
     from pellucid.runs.recipe import DataSection
 

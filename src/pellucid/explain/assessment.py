@@ -447,7 +447,7 @@ def _join(pairs: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
 
 
 def _area(batches: Iterable[tuple[Array, Array]]) -> float | None:
-    """Return the area under a class's curve; None where all or no examples are of it."""
+    """Return the area under a class's curve; None where all or none are of it."""
     scores, is_there = _join(batches)
     has_both = bool(is_there.any() and not is_there.all())
     return area_under_curve(scores, is_there) if has_both else None
