@@ -56,7 +56,7 @@ def zoo(
         xor-one-hidden, xor-two-hidden. Published architectures, untrained:
         convnext-atto, densenet121, ds-cnn, efficientnet-b0, mobilenet-v1,
         mobilenet-v2, mobilenet-v3-small, resnet8, resnet18, resnet34, resnet50,
-        squeezenet, tiny-yolo, unet, vgg11.
+        squeezenet, tiny-yolo, unet, vgg11, vit-tiny.
     weights : path, optional
         A PyTorch `state_dict` or checkpoint, a ``.safetensors`` with PyTorch's names
         (torchvision's and timm's files), or a Keras ``.h5``.

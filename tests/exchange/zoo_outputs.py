@@ -37,7 +37,12 @@ _TORCHVISION = {
     "vgg11": "vgg11",
 }
 #: sizes that the originals and ours both take
-_SIZES = {"squeezenet": (95, 95), "tiny-yolo": (64, 96), "vgg11": (224, 224)}
+_SIZES = {
+    "squeezenet": (95, 95),
+    "tiny-yolo": (64, 96),
+    "vgg11": (224, 224),
+    "vit-tiny": (224, 224),
+}
 _LIMIT = 1e-5
 
 
@@ -52,7 +57,8 @@ def make_timm(name: str) -> Any:
     """Return timm's module."""
     import timm
 
-    return timm.create_model(name.replace("-", "_"))
+    names = {"vit-tiny": "vit_tiny_patch16_224"}
+    return timm.create_model(names.get(name, name.replace("-", "_")))
 
 
 def make_unet(name: str) -> Any:
@@ -129,6 +135,7 @@ def make_tiny_yolo(name: str) -> Any:
 _MODULES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(_TORCHVISION, make_torchvision),
     "convnext-atto": make_timm,
+    "vit-tiny": make_timm,
     "tiny-yolo": make_tiny_yolo,
     "unet": make_unet,
 }

@@ -27,6 +27,7 @@ COUNTS = {
     "tiny-yolo": 15_861_773,
     "unet": 31_037_698,
     "vgg11": 132_863_336,
+    "vit-tiny": 5_717_416,
 }
 #: outputs of a head for three classes
 OUTPUTS = {"tiny-yolo": (13, 13, 40), "unet": (256, 256, 3)}

@@ -96,15 +96,19 @@ def group_weights(names: Mapping[str, Shape]) -> list[Group]:
     """Return the layers of a file whose weights are called ``<layer>.<role>``.
 
     A scale of channels (ConvNeXt's ``gamma``) is a layer by itself: a 1×1 convolution
-    of each channel.
+    of each channel. So are tokens and positions (1, T, C): a `Parameter`. PyTorch's
+    attention has its three projections in one weight, ``in_proj_weight``.
     """
     found: dict[str, dict[str, tuple[str, Shape]]] = {}
     for name, shape in names.items():
         layer, _, role = name.rpartition(".")
         if role in _SCALES and f"{layer}.beta" not in names:
             found[name] = {"weight": (name, (shape[0], 1, 1, 1))}
+        elif role not in ("weight", "bias") and len(shape) > 2 and shape[0] == 1:
+            found[name] = {"value": (name, tuple(shape[1:]))}
         elif role != "num_batches_tracked":
-            found.setdefault(layer, {})[role] = (name, tuple(shape))
+            plain = role.removeprefix("in_proj_")
+            found.setdefault(layer, {})[plain] = (name, tuple(shape))
     return [Group(layer, members) for layer, members in found.items()]
 
 

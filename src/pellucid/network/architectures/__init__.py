@@ -18,6 +18,7 @@ from pellucid.network.architectures.squeezenet import squeezenet
 from pellucid.network.architectures.tiny import ds_cnn, resnet8
 from pellucid.network.architectures.unet import unet
 from pellucid.network.architectures.vgg import vgg11
+from pellucid.network.architectures.vit import vit_tiny
 from pellucid.network.architectures.yolo import outputs_of, tiny_yolo
 from pellucid.network.graph import Network
 
@@ -39,6 +40,7 @@ ARCHITECTURES: dict[str, Callable[[], Network]] = {
     "tiny-yolo": tiny_yolo,
     "unet": unet,
     "vgg11": vgg11,
+    "vit-tiny": vit_tiny,
 }
 #: how many outputs a head has for so many classes, where it is not one for each
 HEAD_OUTPUTS: dict[str, Callable[[int], int]] = {"tiny-yolo": outputs_of}
