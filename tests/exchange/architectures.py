@@ -36,6 +36,7 @@ _SIZES = {
     "InceptionV3": 96,
     "NASNetMobile": 96,
     "hrnet_w18_small": 96,
+    "swin_tiny_patch4_window7_224": 224,
     "vgg11_bn": 224,
     "VGG16": 64,
 }
@@ -64,6 +65,7 @@ _TORCHVISION = (
 _TIMM = (
     "convmixer_768_32",
     "cspresnet50",
+    "deit_tiny_patch16_224",
     "dla34",
     "dpn68",
     "edgenext_xx_small",
@@ -72,6 +74,7 @@ _TIMM = (
     "ghostnet_100",
     "hrnet_w18_small",
     "mixer_s32_224",
+    "mobilevit_xxs",
     "mobilenetv4_conv_small",
     "nf_resnet50",
     "nfnet_l0",
@@ -82,6 +85,7 @@ _TIMM = (
     "resnet18d",
     "rexnet_100",
     "skresnet18",
+    "swin_tiny_patch4_window7_224",
     "vit_tiny_patch16_224",
     "xception41",
 )
@@ -152,7 +156,7 @@ def make_module(library: str, name: str, size: int) -> Any:
     else:
         import timm
 
-        fixed = any(part in name for part in ("mixer_s", "resmlp", "vit"))
+        fixed = name.startswith(("deit", "mixer_s", "resmlp", "vit"))
         module = timm.create_model(name, **({"img_size": size} if fixed else {}))
     for part in module.modules():
         if isinstance(part, torch.nn.BatchNorm2d):

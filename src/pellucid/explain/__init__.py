@@ -8,6 +8,7 @@ from pellucid.explain.assessment import (
     assess,
     assess_outputs,
 )
+from pellucid.explain.attention import Attention, attention
 from pellucid.explain.attribution import (
     grad_cam,
     guided_backpropagation,
@@ -38,6 +39,7 @@ __all__ = [
     "ATTRIBUTIONS",
     "Arithmetic",
     "Assessment",
+    "Attention",
     "Derivative",
     "Map",
     "Mistake",
@@ -53,6 +55,7 @@ __all__ = [
     "arithmetic_text",
     "assess",
     "assess_outputs",
+    "attention",
     "attribute",
     "attribution_picture",
     "derivative",

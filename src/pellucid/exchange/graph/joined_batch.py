@@ -61,12 +61,17 @@ def batch_first(x: Tensor) -> tuple[Tensor, Joint]:
     return replace(apart, axes=(batch, *axes)), joint
 
 
+def has_batch_first(x: Tensor) -> bool:
+    """Whether a value's batch is in front as the file has it, and by itself."""
+    return x.axes[0] == 0 and x.joined == (0,)
+
+
 def as_examples(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply a function, of values whose batch is in front, to any value.
 
     The function must leave the axes but the last ones where they are.
     """
-    if x.axes[0] == 0 and x.joined == (0,):
+    if has_batch_first(x):
         return function(x)
     plain, joint = batch_first(x)
     return joint.undo(function(plain))

@@ -22,6 +22,7 @@ from pellucid.exchange.graph.joined_batch import (
     as_examples,
     batch_first,
     find_batch,
+    has_batch_first,
     split_axes,
 )
 from pellucid.exchange.graph.shared_weights import ReorderedRows, share_weights
@@ -727,7 +728,14 @@ class NetworkBuilder:
             return inputs[0]
         widest = max(inputs, key=lambda x: (len(x.shape), prod(x.shape)))
         is_one_shape = len({x.foreign_shape for x in inputs}) == 1
-        if is_one_shape and not all(map(widest.broadcasts, inputs)):
+        is_aligned = all(map(widest.broadcasts, inputs))
+        if is_one_shape and not is_aligned and not all(map(has_batch_first, inputs)):
+            (plain, joint), *others = map(batch_first, inputs)
+            if any(other != joint for _, other in others):
+                ref.refuse("combine the same examples", relayout.show(widest))
+            every = [plain, *(x for x, _ in others)]
+            return joint.undo(self.arithmetic(ref, layer, every))
+        if is_one_shape and not is_aligned:
             given = ref.part("layout")
             ordered = [relayout.in_order(self, given, x) for x in inputs]
             inputs = relayout.aligned(self, given, ordered)

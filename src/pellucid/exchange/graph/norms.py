@@ -9,6 +9,7 @@ import numpy as np
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph.joined_batch import as_examples, has_batch_first
 from pellucid.exchange.graph.reductions import reduce
 from pellucid.exchange.graph.tensor import BATCH, Array, Tensor
 from pellucid.network import layers as pl
@@ -34,6 +35,13 @@ def layer_norm(
     Where that is the channels alone, it is their LayerNorm; else elements are brought
     into the file's order, and these axes are joined.
     """
+    if not has_batch_first(x) and 0 not in x.axes[-count:]:
+        return as_examples(
+            x,
+            lambda one: layer_norm(
+                builder, ref, one, count, epsilon=epsilon, scale=scale, offset=offset
+            ),
+        )
     shape = x.foreign_shape
     rank = len(shape)
     if not 0 < count < rank:

@@ -12,6 +12,7 @@ import numpy as np
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.tensor import BATCH, Tensor
 from pellucid.network import layers as pl
+from pellucid.network.expression import math
 
 if TYPE_CHECKING:
     from pellucid.exchange.graph.network_builder import NetworkBuilder
@@ -148,12 +149,15 @@ def attention(
     *,
     scale: float | None = None,
     mask: Any = None,
-    is_causal: bool = False,
+    band: tuple[int | None, int | None] = (None, None),
     dropout: float = 0.0,
+    softcap: float = 0.0,
 ) -> Tensor:
     """Add ``softmax(scale · q · kᵀ + mask) · v`` over the last two axes of each.
 
-    ``scale`` is 1 / √d unless given. A mask of booleans keeps where it is true.
+    ``scale`` is 1 / √d unless given. A mask of booleans keeps where it is true. Where
+    there is a ``softcap`` c, scores are c · tanh(score / c). ``band`` is how many keys
+    before and behind its own place a query sees, all unless given.
     """
     query, key, value = values
     size, rank = query.foreign_shape[-1], len(key.axes)
@@ -161,13 +165,21 @@ def attention(
     order = [*range(rank - 2), rank - 1, rank - 2]
     turned = builder.transpose(ref, key, order)
     scores = builder.matmul(ref.part("scores"), query, turned, factor)
-    if is_causal:
-        sizes = scores.foreign_shape[-2:]
-        mask = np.tri(*sizes, dtype=bool)
-    if isinstance(mask, Tensor):
-        scores = builder.add(ref.part("mask"), [scores, mask])
-    elif mask is not None:
-        offset = np.where(mask, 0.0, LOWEST) if mask.dtype == bool else mask
+    if softcap:
+        cap = pl.Elementwise(lambda x: softcap * math.tanh(x / softcap))
+        scores = builder.elementwise(ref.part("softcap"), scores, cap)
+    given = [] if mask is None else [mask]
+    before, behind = band
+    whole = np.ones(scores.foreign_shape[-2:], bool)
+    if before is not None:
+        given.append(np.triu(whole, -before))
+    if behind is not None:
+        given.append(np.tril(whole, behind))
+    for one in given:
+        if isinstance(one, Tensor):
+            scores = builder.add(ref.part("mask"), [scores, one])
+            continue
+        offset = np.where(one, 0.0, LOWEST) if one.dtype == bool else one
         offset = np.maximum(offset, LOWEST).astype(np.float32)
         scores = builder.affine(ref.part("mask"), scores, offset=offset)
     weights = builder.softmax(ref.part("softmax"), scores, -1)

@@ -29,7 +29,7 @@ def multi_head_attention(op: OperatorView) -> Tensor:
         op.ref.part("heads"),
         (heads[0], heads[1], heads[2]),
         scale=size**-0.5,
-        is_causal=bool(op.get("use_causal_mask", False)),
+        band=(None, 0 if op.get("use_causal_mask", False) else None),
         dropout=float(op.get("dropout", 0.0)),
     )
     weight = op.array()
@@ -71,7 +71,7 @@ def attention(op: OperatorView) -> Tensor:
         op.ref,
         (query, key, value),
         scale=scale,
-        is_causal=bool(op.get("use_causal_mask", False)),
+        band=(None, 0 if op.get("use_causal_mask", False) else None),
         dropout=float(op.get("dropout", 0.0)),
     )
 

@@ -13,6 +13,7 @@ from pellucid.exchange.graph.expansion import expand, tile
 from pellucid.exchange.graph.local_response_norm_pattern import Squares, square
 from pellucid.exchange.graph.tensor import BATCH, FIRST, Array, Tensor
 from pellucid.exchange.onnx import (
+    attention,
     moves,
     normalizations,
     pointwise,
@@ -80,12 +81,6 @@ def _scaled(array: Array, factor: float) -> Array:
 
 def _matmul(op: OperatorView) -> Tensor:
     return products.matmul(op.builder, op.ref, op.inputs[0], op.inputs[1])
-
-
-def _einsum(op: OperatorView) -> Tensor:
-    equation = op.attribute("equation", b"")
-    text = equation.decode() if isinstance(equation, bytes) else str(equation)
-    return products.einsum(op.builder, op.ref, text, op.inputs)
 
 
 def _add(op: OperatorView) -> Result:
@@ -316,7 +311,8 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "DepthToSpace": moves.depth_to_space,
     "Div": _div,
     "Dropout": _dropout,
-    "Einsum": _einsum,
+    "Attention": attention.attention,
+    "Einsum": attention.einsum,
     "Expand": _expand,
     "Flatten": _flatten,
     "Gemm": _gemm,

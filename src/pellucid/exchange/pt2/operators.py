@@ -486,9 +486,14 @@ def _index_select(op: OperatorView) -> Tensor:
     return picking.pick(op.builder, op.ref, x, axis, indices)
 
 
-def _index(op: OperatorView) -> Tensor:
-    """Index one axis by constant numbers."""
-    x, given = op.tensor("self"), op.get("indices")
+def _index(op: OperatorView) -> Any:
+    """Index one axis by constant numbers; a table of weights by any."""
+    part, given = op.get("self"), op.get("indices")
+    if isinstance(part, np.ndarray):
+        if not all(i is None or isinstance(i, np.ndarray) for i in given):
+            op.refuse("index a constant by constants", "values")
+        return part[tuple(slice(None) if i is None else i for i in given)]
+    x = op.tensor("self")
     named = [(axis, i) for axis, i in enumerate(given) if i is not None]
     if len(named) != 1 or not isinstance(named[0][1], np.ndarray):
         op.refuse("index one axis by constant numbers", f"{len(named)} axes")
@@ -546,7 +551,7 @@ def _attention(op: OperatorView) -> Tensor:
         (op.tensor("query"), op.tensor("key"), op.tensor("value")),
         scale=op.get("scale"),
         mask=op.get("attn_mask"),
-        is_causal=bool(op.get("is_causal", False)),
+        band=(None, 0 if op.get("is_causal", False) else None),
     )
 
 
