@@ -353,6 +353,20 @@ def table(results: Results) -> str:
     return "\n".join([*lines, ""])
 
 
+def read_table(page: Path) -> dict[tuple[str, str], dict[str, Result]]:
+    """Return the results that a page has."""
+    found: dict[tuple[str, str], dict[str, Result]] = {}
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        library, _, name = cells[0].partition(" ")
+        if len(cells) == 5 and library in ("torchvision", "timm", "keras"):
+            error = float(cells[3]) if cells[3] else None
+            remark = cells[4].replace("\\|", "|")
+            result = Result(cells[2], error, remark)
+            found.setdefault((library, name), {})[cells[1]] = result
+    return found
+
+
 def main() -> int:
     """Try all architectures, or those with one of the names."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -371,8 +385,12 @@ def main() -> int:
     ]
     results: Results = []
     examiner = Examiner(given.site)
+    has_page = given.names and given.table is not None and given.table.exists()
+    known = read_table(given.table) if has_page else {}
     for library, name in everything:
         if given.names and not {library, name} & set(given.names):
+            if (library, name) in known:  # of the page, as it is
+                results.append((library, name, known[library, name]))
             continue
         found = examiner.examine(library, name)
         results.append((library, name, found))
