@@ -126,7 +126,11 @@ def test_a_module_gives_pytorch_s_numbers(name):
 
 
 def test_products_over_the_batch_are_refused():
-    module = Tokens(lambda m, x: torch.bmm(x.permute(1, 0, 2), x.permute(1, 2, 0)))
+    def sums(m, x):
+        rows = x.permute(1, 0, 2)
+        return torch.bmm(rows, torch.bmm(rows.mT, rows))
+
+    module = Tokens(sums)
     with pytest.raises(pl.ExchangeError, match="multiply matrices of a batch"):
         exchange.read(module, engine="numpy", input_shape=(6, 8, 1))
 
