@@ -17,7 +17,7 @@ from pellucid.exchange.disk import check_size
 
 Array = npt.NDArray[Any]
 # the numbers of torch.export's schema, version 8
-_DTYPES = {4: np.int32, 5: np.int64, 7: np.float32, 8: np.float64}
+_DTYPES = {4: np.int32, 5: np.int64, 7: np.float32, 8: np.float64, 12: np.bool_}
 _SCHEMA = 8
 
 
@@ -80,7 +80,7 @@ def _array(name: str, entry: dict[str, Any], content: bytes) -> Array:
     meta = entry["tensor_meta"]
     if entry["use_pickle"] or meta is None or meta["dtype"] not in _DTYPES:
         raise ExchangeError(
-            f"import: tensor {name!r} must be raw numbers of float or int; got "
+            f"import: tensor {name!r} must be raw numbers of float, int or bool; got "
             "a pickle or another type."
         )
     dtype = np.dtype(_DTYPES[meta["dtype"]])
