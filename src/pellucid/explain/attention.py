@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.engines.ports import join
 from pellucid.errors import NetworkError
-from pellucid.explain.arithmetic import one_image
+from pellucid.explain.ports import one_example
 from pellucid.explain.values import Array
 from pellucid.model import Model
 from pellucid.network import Network, Node
@@ -81,7 +82,7 @@ def attention(model: Model, image: npt.ArrayLike) -> tuple[Attention, ...]:
     model : Model
         On any engine: its activations are what is shown.
     image : array, shape of the network's input, uint8 or float
-        What the network looks at.
+        What the network looks at; of several inputs a tuple, or a dict by name.
 
     Returns
     -------
@@ -111,7 +112,7 @@ def attention(model: Model, image: npt.ArrayLike) -> tuple[Attention, ...]:
             "explain: a network must hold attention: a softmax of a MatMul that a "
             f"MatMul reads; got none in '{network.name}'."
         )
-    found = model.activations(one_image(model, image))
+    found = model.activations(join(one_example(model, image)))
     return tuple(
         Attention(
             node=node.name,

@@ -63,7 +63,7 @@ def batch_first(x: Tensor) -> tuple[Tensor, Joint]:
 
 def has_batch_first(x: Tensor) -> bool:
     """Whether a value's batch is in front as the file has it, and by itself."""
-    return x.axes[0] == 0 and x.joined == (0,)
+    return x.axes[:1] == (0,) and x.joined == (0,)
 
 
 def as_examples(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:

@@ -729,7 +729,10 @@ class NetworkBuilder:
         widest = max(inputs, key=lambda x: (len(x.shape), prod(x.shape)))
         is_one_shape = len({x.foreign_shape for x in inputs}) == 1
         is_aligned = all(map(widest.broadcasts, inputs))
-        if is_one_shape and not is_aligned and not all(map(has_batch_first, inputs)):
+        is_apart = all(0 in x.axes for x in inputs) and not all(
+            map(has_batch_first, inputs)
+        )
+        if is_one_shape and not is_aligned and is_apart:
             (plain, joint), *others = map(batch_first, inputs)
             if any(other != joint for _, other in others):
                 ref.refuse("combine the same examples", relayout.show(widest))
@@ -816,7 +819,8 @@ class NetworkBuilder:
 
     def _with_batch(self, old: Shape, shape: list[int]) -> list[int]:
         """Write `BATCH` where a file of one batch size has that size."""
-        if self.batch is None or any(n and n % BATCH == 0 for n in shape):
+        has_batch = any(n and n % BATCH == 0 for n in shape)
+        if self.batch is None or has_batch or BATCH not in old:
             return shape
         if shape[:1] == [self.batch] and old[0] == BATCH:
             return [BATCH, *shape[1:]]
@@ -838,7 +842,7 @@ class NetworkBuilder:
         new = _resolved(ref, old, self._with_batch(apart, [int(n) for n in shape]))
         if new == old:
             return x
-        if x.joined != (0,) or old[0] != BATCH or new[0] != BATCH:
+        if x.joined != (0,) or {old[:1], new[:1]} != {(BATCH,)}:
             return relayout.reshape(self, ref, x, new)
         if _essence(new) == _essence(self.vector(x).foreign_shape):
             axes = _matched(self.vector(x), new)
