@@ -105,8 +105,10 @@ def test_swa_is_the_mean_of_epochs_with_new_statistics(engine: str) -> None:
     assert not np.allclose(mean, expected["batch_norm.running_mean"], atol=1e-3)
 
 
-@pytest.fixture(params=["numpy", "compiled"])
+@pytest.fixture(params=["numpy", "compiled", "torch"])
 def engine(request: Any) -> str:
+    if request.param == "torch":
+        pytest.importorskip("torch")
     return str(request.param)
 
 
