@@ -107,3 +107,15 @@ def test_changes_behind_the_engines_back_are_an_error(
     kernel.assign(kernel * 2)
     with pytest.raises(pl.ExchangeError, match="must be changed after synchronize"):
         fast.get_weights()
+
+
+def test_normalization_is_a_constant_that_may_be_adapted(batch: Any) -> None:
+    x, _ = batch
+    layer = keras.layers.Normalization()
+    model = keras.Sequential([keras.Input((8, 8, 1)), layer, keras.layers.Flatten()])
+    fast = pl.compile(model, threads=1)
+    for scale in (1, 3):
+        layer.adapt(x * scale + scale)
+        np.testing.assert_allclose(
+            fast.predict(x, verbose=0), np.asarray(model(x)), atol=TOLERANCE
+        )

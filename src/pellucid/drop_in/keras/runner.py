@@ -17,7 +17,7 @@ from pellucid.drop_in.keras.objectives import (
     read_loss,
     read_optimizer,
 )
-from pellucid.drop_in.keras.trace import Trace, trace
+from pellucid.drop_in.keras.trace import Trace, constants_of, trace
 from pellucid.errors import ExchangeError
 from pellucid.exchange.keras.operators import IN_TRAINING_ALONE
 from pellucid.exchange.keras_objects import configuration
@@ -139,8 +139,8 @@ class Runner:
             if has_shape or type(layer).__name__ in IN_TRAINING_ALONE:
                 raise ExchangeError(
                     "compile: layers must compute in training what they do in "
-                    f"prediction, but for Dropout; got '{layer.name}', a "
-                    f"{type(layer).__name__}. Put it in front of the data."
+                    f"prediction, but for Dropout of elements; got '{layer.name}', a "
+                    f"{type(layer).__name__}{' of slices' if has_shape else ''}."
                 )
             if getattr(layer, "activity_regularizer", None) is not None:
                 raise ExchangeError(
@@ -167,7 +167,8 @@ class Runner:
 
     def _trace(self, shape: Shape) -> Trace:
         flags = tuple(layer.trainable for layer in self.model._flatten_layers())
-        key = (shape, flags)
+        fixed = tuple(v.numpy().tobytes() for v in constants_of(self.model))
+        key = (shape, flags, fixed)
         if key not in self._traces:
             self._traces[key] = trace(self.model, shape)
         return self._traces[key]
@@ -193,7 +194,7 @@ class Runner:
             except ExchangeError:
                 if is_training:
                     raise
-        key = (shape, *kinds, frozenset(trained), traced.live)
+        key = (id(traced), *kinds, frozenset(trained))  # all traces are kept
         if key not in self._compiled:
             self._compiled[key] = CompiledModel(
                 traced,

@@ -55,7 +55,12 @@ def trace(model: Any, input_shape: tuple[int, ...]) -> Trace:
     variables = {str(i): variable for i, variable in enumerate(model.variables)}
     names = {id(variable): name for name, variable in variables.items()}
     arrays = {name: variable.numpy() for name, variable in variables.items()}
-    own = {name for name, array in arrays.items() if array.dtype == np.float32}
+    fixed = {id(variable) for variable in constants_of(model)}
+    own = {
+        name
+        for name, array in arrays.items()
+        if array.dtype == np.float32 and id(variables[name]) not in fixed
+    }
 
     def read(given: dict[str, Array]) -> tuple[Network, Mapping[str, Array]]:
         def array_of(value: Any) -> Array:
@@ -78,6 +83,16 @@ def trace(model: Any, input_shape: tuple[int, ...]) -> Trace:
         live=frozenset(live),
         end=end,
     )
+
+
+def constants_of(model: Any) -> list[Any]:
+    """Return the variables that layers are computed from, and no training changes."""
+    return [
+        variable
+        for layer in model._flatten_layers()
+        if type(layer).__name__ == "Normalization"
+        for variable in layer.variables
+    ]
 
 
 def _without_end(network: Network) -> tuple[Network, str | None]:

@@ -98,7 +98,7 @@ def test_long_compiling_says_how_much_is_left(monkeypatch, capsys):
             made.add(name, TEXTS[name], "none")
         made.finish()
     said = capsys.readouterr().err
-    assert said.startswith("compiling texts … 3 kernels left … 3 kernels left … 2 kern")
+    assert said.startswith("compiling texts … 3 left …")
     assert said.endswith(" s\n")
 
 

@@ -178,22 +178,22 @@ def _open(target: Target) -> subprocess.Popen[bytes] | None:
 
 
 class _Progress:
-    """One line on stderr, of compiling that takes long."""
+    """One line on stderr, of compiling that takes long: more seldom, the longer."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._begin = self._spoken = time.perf_counter()
-        self._is_open = False
+        self._is_open, self._pause = False, SPOKEN_S
 
     def show(self, left: int) -> None:
-        """Say what is compiled, and once a second how much is left."""
+        """Say what is compiled, and from time to time how many kernels are left."""
         now = time.perf_counter()
         if not self._is_open and now - self._begin > QUIET_S:
             self._is_open, self._spoken = True, now
             _say(f"compiling {self._what} …")
-        elif self._is_open and now - self._spoken > SPOKEN_S:
-            self._spoken = now
-            _say(f" {left} kernels left …")
+        elif self._is_open and now - self._spoken > self._pause:
+            self._spoken, self._pause = now, 2 * self._pause
+            _say(f" {left} left …")
 
     def end(self) -> None:
         """Say how long it took."""
