@@ -12,10 +12,6 @@ import pytest
 import pellucid as pl
 from tests.drop_in.keras.conftest import TOLERANCE, keras
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"  # Keras's own
-)
-
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """A PyDataset of two batches with weights."""

@@ -10,10 +10,6 @@ import pytest
 import pellucid as pl
 from tests.drop_in.keras.conftest import TOLERANCE, keras
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"  # Keras's own
-)
-
 _OPTIONS = {"epochs": 2, "batch_size": 16, "shuffle": False, "verbose": 0}
 
 
