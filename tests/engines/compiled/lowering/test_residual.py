@@ -106,6 +106,29 @@ def test_what_is_read_again_is_not_added_to(twins, build, wanted):
     assert sums(pair) == wanted
 
 
+@pytest.mark.parametrize(("channels", "is_first"), [(16, True), (5, False)])
+def test_a_gate_is_multiplied_with_its_image_in_place(twins, channels, is_first):
+    entry = layers.Input(6, 5, 3)
+    x = layers.ReLU()(conv(entry, channels))
+    gate = layers.Reshape((1, 1, channels))(layers.GlobalAvgPool2D()(x))
+    gate = layers.Sigmoid()(layers.Conv2D(channels, kernel_size=1)(gate))
+    y = layers.Multiply()(*((gate, x) if is_first else (x, gate)))
+    pair = twins(classifier(entry, conv(y, 16)))
+    for count in (1, 3):
+        pair.check_predict(count)
+    assert len(pair.fast._predictor.low.gated) == 1
+
+
+def test_an_image_that_is_read_behind_its_gate_is_not_written_over(twins):
+    entry = layers.Input(6, 5, 3)
+    x = layers.ReLU()(conv(entry, 16))
+    gate = layers.Reshape((1, 1, 16))(layers.GlobalAvgPool2D()(x))
+    y = layers.Concat()(layers.Multiply()(x, gate), x)
+    pair = twins(classifier(entry, y))
+    pair.check_predict(3)
+    assert not pair.fast._predictor.low.gated
+
+
 def test_an_output_of_the_network_is_not_added_to(twins):
     entry = layers.Input(6, 5, 3)
     x = layers.ReLU()(conv(entry, 16))

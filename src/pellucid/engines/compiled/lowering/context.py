@@ -138,6 +138,8 @@ class LoweringContext:
     pooled: dict[str, tuple[Node, ...]] = field(default_factory=dict)
     #: the sum that a convolution makes in place, and the operand to which it adds
     added: dict[str, tuple[Node, str]] = field(default_factory=dict)
+    #: the operand that a product with one pixel, a gate, is written over
+    gated: dict[str, str] = field(default_factory=dict)
     replaced: dict[tuple[str, str], BufferRef] = field(default_factory=dict)
     masks: dict[str, Value] = field(default_factory=dict)
     areas: set[int] = field(default_factory=set)

@@ -22,7 +22,7 @@ from pellucid.engines.compiled.lowering.layers import (
     weight_layout,
 )
 from pellucid.engines.compiled.lowering.parameters import Group, Layout, Parameters
-from pellucid.engines.compiled.lowering.residual import add_in_place
+from pellucid.engines.compiled.lowering.residual import work_in_place
 from pellucid.engines.compiled.lowering.sharing import (
     add_up_shared,
     check_layouts,
@@ -104,7 +104,7 @@ def lower_network(
         return low
     if low.options.fuse:
         fuse(low)
-        add_in_place(low)
+        work_in_place(low)
     _forward(low)
     if purpose.kind == "halves":
         low.barrier()

@@ -1,8 +1,9 @@
-"""Residual sums in place: a convolution adds its output to the image beside it.
+"""Residual sums and gates in place: what is read for the last time is written over.
 
 In relu(shortcut + conv(x)) the shortcut is often read for the last time. Where all its
 other readers come before the convolution, that adds to it where it lies, with the ReLU:
-the sum takes no step and no memory of its own.
+the sum takes no step and no memory of its own. A gate (squeeze and excitation) is
+multiplied with its image where that lies.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pellucid.network.layers import (
     Conv2D,
     GlobalAvgPool2D,
     MaxPool2D,
+    Multiply,
     Pointwise,
 )
 from pellucid.network.node import Node
@@ -27,13 +29,19 @@ _OWN_OUTPUT = (Add, AvgPool2D, BatchNorm, Conv2D, MaxPool2D, Pointwise)
 _READERS = (*_OWN_OUTPUT, GlobalAvgPool2D)
 
 
-def add_in_place(low: LoweringContext) -> None:
-    """Find the sums of a prediction that convolutions make in their epilogues."""
+def work_in_place(low: LoweringContext) -> None:
+    """Find the sums of a prediction that epilogues make, and the gates in place."""
     if low.purpose.kind != "predict":
         return
     steps, makers = _order(low)
     groups: dict[str, list[str]] = {}
     for node in low.network.nodes:
+        if isinstance(node.layer, Multiply):
+            image = _gated(low, node)
+            if image and _is_last_reader(low, node, image, steps, steps[node.name]):
+                low.gated[node.name] = image
+                groups[node.name] = groups.setdefault(image, [image])
+                groups[node.name].append(node.name)
         if not isinstance(node.layer, Add) or len(node.inputs) != 2:
             continue
         if len(set(low.network.input_shapes(node))) != 1:
@@ -79,6 +87,19 @@ def _can_add(low: LoweringContext, node: Node) -> bool:
     )
     is_grey = conv_single_channel.single_channel_fits(spec, low.target.lanes)
     return not (depthwise.depthwise_fits(spec) or is_grey)
+
+
+def _gated(low: LoweringContext, node: Node) -> str:
+    """Return the image that a product multiplies with one pixel, if it does."""
+    shapes = low.network.input_shapes(node)
+    if len(node.inputs) != 2 or len(shapes[0]) != 3:
+        return ""
+    shape = low.network.shapes[node.name]
+    gate = (1, 1, shape[-1])
+    for image, other in ((0, 1), (1, 0)):
+        if shapes[image] == shape != gate == shapes[other]:
+            return node.inputs[image]
+    return ""
 
 
 def _is_last_reader(

@@ -10,8 +10,10 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     each_span,
     held,
     pixels,
+    spans,
 )
 from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.kernels.tile import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +149,27 @@ def rescale(b: Builder, x: Pointer, y: Pointer, *, spec: Constants) -> None:
         each_span(b, cuts, span)
 
     pixels(b, [(x, spec.x), (y, spec.y)], pixel)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """An image, and the one pixel whose channels it is multiplied with."""
+
+    y: ImageLayout
+    gate: ImageLayout
+
+
+@kernel(gate="f32*", y="f32*")
+def gate_in_place(
+    b: Builder, gate: Pointer, y: Pointer, *, spec: Gate, part: Part | None = None
+) -> None:
+    """y[i, j, c] *= gate[c]; a part is some rows."""
+    m, gate = spec.y, gate + spec.gate.at(0, 0)
+    first, last = part or (0, m.height)
+    with b.loop(last, start=first) as i, b.loop(m.width) as j:
+        pixel = y + (i * m.row + j * m.padded_channels + m.at(0, 0))
+        for start, lanes, many in spans(m.padded_channels, b.lanes):
+            with b.loop(many) as k:
+                c = k * lanes + start
+                value = pixel.vector(c, lanes=lanes) * gate.vector(c, lanes=lanes)
+                pixel.store(value, c)

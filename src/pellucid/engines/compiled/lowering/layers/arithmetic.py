@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pellucid.engines.compiled.kernels.elementwise import arithmetic as kernels
+from pellucid.engines.compiled.kernels.elementwise import channelwise
 from pellucid.engines.compiled.kernels.elementwise.arithmetic import (
     Operation,
     Pairwise,
@@ -51,6 +52,9 @@ def lower_add(low: LoweringContext, node: Node) -> None:
 
 def lower(low: LoweringContext, node: Node) -> None:
     """Add the steps of a layer that takes its inputs from left to right."""
+    if node.name in low.gated:
+        _gate_in_place(low, node)
+        return
     shapes = low.network.input_shapes(node)
     operation = OPERATIONS[type(node.layer)]
     operands = [
@@ -76,6 +80,22 @@ def lower(low: LoweringContext, node: Node) -> None:
             grad = _backward(low, node, operation, pair, grad)
 
     low.on_back(node.name, back)
+
+
+def _gate_in_place(low: LoweringContext, node: Node) -> None:
+    """Add the step that multiplies an image with a gate where it lies."""
+    image = low.gated[node.name]
+    (name,) = (source for source in node.inputs if source != image)
+    y, gate = low.values[image], low.values[name]
+    low.values[node.name] = y
+    low.step(
+        channelwise.gate_in_place,
+        channelwise.Gate(y.map, gate.map),
+        BufferRef(gate.buffer),
+        BufferRef(y.buffer),
+        node=node.name,
+        parts=y.map.height,
+    )
 
 
 def _layout(low: LoweringContext, shape: Shape) -> ImageLayout:
