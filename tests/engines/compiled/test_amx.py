@@ -54,6 +54,27 @@ def test_it_agrees_with_numpy(twins, count, threads):
 
 
 @needs_amx
+def test_direct_convolutions_agree_with_numpy(twins):
+    net = pl.Sequential(
+        [
+            layers.Input((19, 21, 64)),
+            layers.Conv2D(64, 3, stride=2, padding=1, bias=False),
+            layers.BatchNorm(),
+            layers.HardSwish(),
+            layers.Conv2D(96, (1, 3), padding=((0, 0), (1, 1))),
+            layers.GlobalAvgPool2D(),
+            layers.Dense(5),
+        ]
+    )
+    labels = np.arange(5)
+    pair = twins(net, loss=pl.CrossEntropy(), optimizer=pl.SGD(0.01), threads=2)
+    pair.check_predict(1)
+    assert str(pair.fast.plan).count("taps are runs of pixels, on AMX") == 4
+    pair.check_predict(5)
+    pair.check_learning(labels)
+
+
+@needs_amx
 @pytest.mark.parametrize("activation", ["gelu", "tanh", None])
 def test_dense_layers_in_a_row_agree_with_numpy(twins, activation):
     net = pl.Sequential(
