@@ -129,6 +129,34 @@ def test_an_image_that_is_read_behind_its_gate_is_not_written_over(twins):
     assert not pair.fast._predictor.low.gated
 
 
+def doubled(entry):
+    x = layers.ReLU()(conv(entry, 16))
+    return classifier(entry, layers.Add()(x, x))
+
+
+def of_the_image(entry):
+    x = conv(entry, 3)
+    return classifier(entry, conv(layers.Add()(x, entry), 16))
+
+
+@pytest.mark.parametrize("build", [doubled, of_the_image])
+def test_gradients_of_a_sum_reach_both_operands(twins, build):
+    twins(build(layers.Input(6, 5, 3))).check_vjp(3)
+
+
+def test_the_gradient_of_a_sum_is_not_copied_for_one_that_alone_reads_it(twins):
+    pair = twins(blocks((6, 5, 3), 16, 3, 2, True))
+    pair.check_vjp(3)
+    low = next(p.low for p in pair.fast._programs.values() if p.low.purpose.goes_back)
+    copied = [
+        step.node
+        for phase in low.phases
+        for step in phase.steps()
+        if step.kernel.name == "copy" and step.node.startswith("add")
+    ]
+    assert copied == ["add_2", "add"]  # the shortcuts that are read once more
+
+
 def test_an_output_of_the_network_is_not_added_to(twins):
     entry = layers.Input(6, 5, 3)
     x = layers.ReLU()(conv(entry, 16))

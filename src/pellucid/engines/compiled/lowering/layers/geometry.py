@@ -154,11 +154,15 @@ def lower_add(low: LoweringContext, node: Node) -> None:
             m = low.plain_map(node.name)
             grad = lower_activation_grad(low, RELU, (y, grad), m, node.name)
         for source in node.inputs:
-            if source in low.learners:
-                to, accumulate = low.grad_target(source)
-                low.copy_whole(
-                    grad, to, (grad.map, to.map), node.name, accumulate=accumulate
-                )
+            if source not in low.learners:
+                continue
+            if low.can_share_grad(source) and node.inputs.count(source) == 1:
+                low.grads[source] = grad  # nobody adds to it
+                continue
+            to, accumulate = low.grad_target(source)
+            low.copy_whole(
+                grad, to, (grad.map, to.map), node.name, accumulate=accumulate
+            )
 
     low.on_back(name, back)
 

@@ -17,7 +17,7 @@ from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef, Numb
 from pellucid.network.node import Node
 
 #: outputs of an image up to which direct convolutions' gradients join images
-MOST_PIXELS = 64
+MOST_PIXELS = 25
 
 
 def forward(
