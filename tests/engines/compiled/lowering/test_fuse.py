@@ -55,7 +55,7 @@ def test_batch_norm_computes_cheap_activations_in_both_passes(
     assert any(name.startswith("activation") for name in names) == is_apart
 
 
-@pytest.mark.parametrize(("channels", "is_fused"), [(32, True), (96, False)])
+@pytest.mark.parametrize(("channels", "is_fused"), [(32, True), (176, False)])
 def test_a_pool_stands_alone_where_all_tiles_share_one_pass_over_the_weights(
     twins, channels, is_fused
 ):

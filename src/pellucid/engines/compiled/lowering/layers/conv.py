@@ -75,6 +75,8 @@ Pair = tuple[int, int]
 FEW_TILES = 4
 #: the same for weights in parts, which AMX multiplies as fast as transformed ones
 AMX_TILES = 16
+#: bytes of transformed weights above which a prediction reads them once at any price
+LARGE = 4 << 20
 _GREY = "a vector is some pixels"
 
 
@@ -216,10 +218,11 @@ def forward(
 
 
 def is_joined(low: LoweringContext, spec: Conv) -> bool:
-    """Whether Winograd takes all tiles of an image, or of several, at once."""
+    """Whether Winograd takes all tiles at once for the sake of large weights."""
     if not (low.options.winograd and winograd_fits(spec)):
         return False
-    return winograd_joined.join(Winograd(spec, pooled=False, y=spec.y)) is not None
+    fast = Winograd(spec, pooled=False, y=spec.y)
+    return 4 * weight_size(fast) > LARGE and winograd_joined.join(fast) is not None
 
 
 def is_better_apart(low: LoweringContext, node: Node, function: Function) -> bool:
@@ -290,9 +293,10 @@ def add_winograd(
         low.prepare(winograd_weight, spec, *arguments, node=node.name)
     x, bias, y = places
     group = winograd_joined.join(spec) if codes is None else None
-    # a prediction has no derivatives that a rounding error might move
     is_exact = role == "forward" and _has_corners(low, node)
-    if group is not None and (not is_exact or low.purpose.kind == "predict"):
+    if low.purpose.kind == "predict" and is_joined(low, spec.conv):
+        is_exact = False  # no derivative that a rounding error might move
+    if group is not None and not is_exact:
         is_amx = low.has_amx and conv_amx.conv_amx_fits(spec.conv)
         if low.shares_images and is_amx and group.one <= AMX_TILES:
             refs = x, hwio(low, node, spec.conv), bias, y
