@@ -294,11 +294,12 @@ def add_winograd(
     x, bias, y = places
     group = winograd_joined.join(spec) if codes is None else None
     is_exact = role == "forward" and _has_corners(low, node)
-    if low.purpose.kind == "predict" and is_joined(low, spec.conv):
+    fits_amx = low.has_amx and conv_amx.conv_amx_fits(spec.conv)
+    is_amx = group is not None and fits_amx and group.one <= AMX_TILES
+    if low.purpose.kind == "predict" and (is_amx or is_joined(low, spec.conv)):
         is_exact = False  # no derivative that a rounding error might move
     if group is not None and not is_exact:
-        is_amx = low.has_amx and conv_amx.conv_amx_fits(spec.conv)
-        if low.shares_images and is_amx and group.one <= AMX_TILES:
+        if low.shares_images and is_amx:
             refs = x, hwio(low, node, spec.conv), bias, y
             lower_amx.one_image(low, node, spec.conv, refs, what, when="is_one")
         elif low.shares_images and group.one <= FEW_TILES:
