@@ -7,7 +7,7 @@ import pytest
 
 import pellucid as pl
 from pellucid import exchange
-from pellucid.exchange.keras.operators import _IN_TRAINING_ALONE as IN_TRAINING_ALONE
+from pellucid.exchange.keras.operators import IN_TRAINING_ALONE
 
 keras = pytest.importorskip("keras", reason="keras is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")
