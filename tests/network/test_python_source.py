@@ -10,7 +10,7 @@ import pytest
 
 import pellucid as pl
 from pellucid.network import ZOO, Network, Node
-from pellucid.network.layers import LAYERS, Input, Layer
+from pellucid.network.layers import LAYERS, Input, Layer, Recurrent
 from pellucid.network.python_source import python_source
 
 HOW = pl.Preprocessing(
@@ -85,6 +85,10 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "cubic": (-0.5,),
     "rounding": ("floor", "even"),
     "input": (pl.Quantization(0.5, 3),),
+    "return_sequences": (False, True),
+    "recurrent_initializer": ("zeros", pl.Normal(0.5)),
+    "reverse": (True,),
+    "reset_after": (False, True),
     "transpose_a": (True,),
     "transpose_b": (True,),
     "initializer": ("zeros", pl.Normal(0.5)),
@@ -115,7 +119,8 @@ def layers() -> list[Layer]:
 
 def _shape(layer: Layer) -> tuple[int, ...]:
     """Return an image, or a signal for layers of one dimension."""
-    return SHAPE[1:] if type(layer).__name__.endswith("1D") else SHAPE
+    is_sequence = type(layer).__name__.endswith("1D") or isinstance(layer, Recurrent)
+    return SHAPE[1:] if is_sequence else SHAPE
 
 
 def _fits(layer: Layer) -> bool:
