@@ -7,7 +7,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: train test kserve lint format site notebooks clean
 
 train: $(VENV)/.core
-	$(BIN)/pellucid train mnist-torch
+	@echo "mnist-cosine: mnist-torch, and a learning rate that falls to zero"
+	$(BIN)/pellucid train mnist-cosine
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto

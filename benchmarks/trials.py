@@ -28,22 +28,22 @@ RESULTS = ROOT / "benchmarks" / "results" / "trials.json"
 PAGE = ROOT / "docs" / "trials.md"
 BEGIN, END = "<!-- trials: begin -->", "<!-- trials: end -->"
 KERNELS = (
-    "mnist-torch --set conv2d.kernel_size=5 --set conv2d.padding=2 "
+    "mnist-cosine --set conv2d.kernel_size=5 --set conv2d.padding=2 "
     "--set conv2d_1.kernel_size=5 --set conv2d_1.padding=2"
 )
 TRIALS = {
-    "as it is": "mnist-torch",
-    "half the filters": "mnist-torch --set conv2d.out_channels=16 "
+    "as it is": "mnist-cosine",
+    "half the filters": "mnist-cosine --set conv2d.out_channels=16 "
     "--set conv2d_1.out_channels=32",
-    "twice the filters": "mnist-torch --set conv2d.out_channels=64 "
+    "twice the filters": "mnist-cosine --set conv2d.out_channels=64 "
     "--set conv2d_1.out_channels=128",
-    "a smaller dense layer": "mnist-torch --set dense.units=32",
+    "a smaller dense layer": "mnist-cosine --set dense.units=32",
     "kernels of 5×5": KERNELS,
     "one layer more": "deeper.py --schedule cosine",
     "dropout": "dropout.py --schedule cosine",
     "batch norm": "batch_norm.py --schedule cosine",
-    "images moved by up to 2": "mnist-torch --augment shift=2",
-    "one cycle up to 0.003": "mnist-torch --schedule one_cycle --learning-rate 0.003",
+    "images moved by up to 2": "mnist-cosine --augment shift=2",
+    "one cycle up to 0.003": "mnist-cosine --schedule one_cycle --learning-rate 0.003",
 }
 
 

@@ -18,7 +18,7 @@ from pellucid.training.test_time import TestTimeSession
 
 
 def test_each_network_of_the_zoo_has_a_recipe():
-    assert set(recipes.names()) == {*ZOO, "cifar10-fast"}
+    assert set(recipes.names()) == {*ZOO, "cifar10-fast", "mnist-cosine"}
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
