@@ -47,7 +47,8 @@ def train(
         Text,
         typer.Argument(
             metavar="NETWORK",
-            help="mnist-torch, mnist-cosine, mnist-keras, mnist-fast, lenet5, resnet20, "
+            help="mnist-torch, mnist-cosine, mnist-keras, mnist-fast, lenet5, "
+            "resnet20, "
             "xor-one-hidden, xor-two-hidden; unet and others of pl.zoo; a recipe "
             "(.toml); or your own network (.py, .json).",
             show_default=False,
