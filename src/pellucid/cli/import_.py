@@ -27,6 +27,7 @@ def import_(
     ] = None,
     format: import_options.Format = None,
     input_size: import_options.InputSize = None,
+    constant: import_options.Constants = None,
     network: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -59,6 +60,7 @@ def import_(
     pellucid import theirs.h5 --scale 1/127.5 --mean 1
     pellucid import checkpoint.pth --network resnet20
     pellucid import theirs.int8.tflite --dequantize
+    pellucid import silero_vad.onnx --constant sr=16000
     """
     from pellucid.exchange import match_weights, read
     from pellucid.network import load_network
@@ -71,6 +73,7 @@ def import_(
         engine="numpy",
         format=format,
         input_shape=shape,
+        constants=import_options.parse_constants(constant),
         network=belongs_to,
         dequantize=dequantize,
         **how,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -85,6 +85,50 @@ InputSize = Annotated[
         "as a third number where it leaves those free, too.",
     ),
 ]
+
+
+Constants = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--constant",
+        metavar="NAME=NUMBERS",
+        help="ONNX: the value of an input that is a constant, such as a sample rate; "
+        "repeatable.",
+    ),
+]
+
+
+def parse_constants(texts: Sequence[str] | None) -> dict[str, Any] | None:
+    """Return what was typed as NAME=NUMBERS; None where nothing was.
+
+    Raises
+    ------
+    ExchangeError
+        If one is no name with numbers, or a name comes twice.
+    """
+    import numpy as np
+
+    if not texts:
+        return None
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, numbers = text.partition("=")
+        if not equals or not name or name in found:
+            raise ExchangeError(
+                "import: --constant must be NAME=NUMBERS, each name once; got "
+                f"{text!r}."
+            )
+        values = parse_numbers(numbers, f"--constant {name}", _number)
+        found[name] = np.array(values if len(values) > 1 else values[0])
+    return found
+
+
+def _number(text: str) -> int | float:
+    """Return a whole number as one, any other as a float."""
+    try:
+        return int(text)
+    except ValueError:
+        return _fraction(text)
 
 
 def parse_input_size(text: str | None) -> tuple[int, ...] | None:

@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 import pellucid as pl
 from pellucid import exchange
+from pellucid.cli import main
 from pellucid.exchange.onnx.read import Graph
 from pellucid.model import from_file
 
@@ -533,7 +534,7 @@ def test_states_have_their_batch_where_the_file_calls_it_so(tmp_path):
     np.testing.assert_array_equal(largest, [[3]])
 
 
-def test_a_single_number_is_asked_for(tmp_path):
+def test_a_single_number_is_asked_for(tmp_path, capsys):
     node = helper.make_node("Mul", ["x", "rate"], ["y"])
     model = model_of_nodes([node], {"x": ["N", 3], "rate": []}, ["y"])
     path = saved(model, tmp_path)
@@ -541,6 +542,14 @@ def test_a_single_number_is_asked_for(tmp_path):
         exchange.read(path)
     read = exchange.read(path, engine="numpy", constants={"rate": np.float32(2)})
     np.testing.assert_array_equal(read.predict(np.ones((1, 3))), [[2, 2, 2]])
+    target = tmp_path / "rate.pellucid"
+    asked = ["import", str(path), "--as", str(target), "--constant"]
+    assert main([*asked, "rate=2"]) in (0, None)
+    typed = pl.load(target, engine="numpy")
+    np.testing.assert_array_equal(typed.predict(np.ones((1, 3))), [[2, 2, 2]])
+    for wrong, said in (("rate", "must be NAME=NUMBERS"), ("rate=x", "got 'x'")):
+        assert main([*asked, wrong]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_the_oldest_files_do_not_say_the_types_of_attributes(tmp_path):

@@ -294,7 +294,8 @@ class Graph:
             got = f"one {named}" if not _has_axes(entry) else f"numbers of type {named}"
             raise ExchangeError(
                 f"import: input '{entry.name}' must be a batch of floats; got {got}. "
-                f"Give its value: constants={{'{entry.name}': …}}."
+                f"Give its value: --constant {entry.name}=… "
+                f"(constants={{'{entry.name}': …}})."
             )
         sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
         is_turned = self._is_batch_second(entry)
