@@ -46,3 +46,9 @@ def test_a_page_s_code_runs(
 def test_a_page_s_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_readme_links_every_page() -> None:
+    linked = set(LINK.findall(PAGES[0].read_text(encoding="utf-8")))
+    for page in PAGES[1:]:
+        assert str(page.relative_to(ROOT)) in linked
