@@ -9,6 +9,7 @@ import pytest
 
 import pellucid as pl
 from pellucid import explain, objectives
+from pellucid.explain.layers.sums import show_share
 
 STEP = 1e-6
 
@@ -56,6 +57,13 @@ def test_the_loss_adds_up_and_its_slopes_are_differences(case: str) -> None:
     if case in ("logits", "no loss given", "softmax"):
         assert shown.value == pytest.approx(-np.log(softmax(logits)[label]))
         assert f"−ln {softmax(logits)[label]:.6g}" == shown.steps[-1].formula
+
+
+@pytest.mark.parametrize("p", [0.25, 0.995, 0.999832144, 1 - 3e-9, 1.00016788, 1.0])
+def test_a_shown_probability_gives_the_shown_loss(p: float) -> None:
+    shown = show_share(p)
+    assert len(shown) < 18
+    assert -np.log(float(shown)) == pytest.approx(-np.log(p), rel=5e-6, abs=1e-15)
 
 
 def test_the_softmax_after_logits_has_its_arithmetic_and_gradient() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from pellucid.engines.ports import LossTerm, loss_terms
 from pellucid.errors import NetworkError
 from pellucid.explain.chosen_output import choose_output
-from pellucid.explain.layers.sums import show
+from pellucid.explain.layers.sums import show, show_share
 from pellucid.explain.ports import output_name
 from pellucid.explain.values import Arithmetic, Array, Step, Term
 from pellucid.model import Model
@@ -261,7 +261,7 @@ def _terms(
         equation = "loss = −Σ t[k] · ln p[k]"
         k = int(t.argmax())
         is_one = t[k] == 1
-        formula = f"−ln {show(y[k])}" if is_one else f"Σ of {count}"
+        formula = f"−ln {show_share(y[k])}" if is_one else f"Σ of {count}"
         parts = [(-_times_log(t, p), -_over(t, p)) for t, p in zip(t, y, strict=True)]
     elif isinstance(loss, BinaryCrossEntropy):
         e = loss.label_smoothing
@@ -269,7 +269,7 @@ def _terms(
         equation = "loss = −Σ (t[k] · ln p[k] + (1 − t[k]) · ln(1 − p[k])) / K"
         formula = f"Σ of {count}"
         if count == 1 and t[0] in (0, 1):
-            formula = f"−ln {show(y[0])}" if t[0] else f"−ln(1 − {show(y[0])})"
+            formula = f"−ln {show_share(y[0])}" if t[0] else f"−ln(1 − {show(y[0])})"
         parts = [
             (
                 -(_times_log(t, p) + _times_log(1 - t, 1 - p)) / count,

@@ -12,6 +12,17 @@ def show(value: float) -> str:
     return f"{value:.6g}"
 
 
+def show_share(value: float) -> str:
+    """Return a number of which a logarithm is taken: near 1 with more digits.
+
+    Six digits of its distance from 1 are shown, so that readers find the logarithm.
+    """
+    distance = abs(value - 1)
+    if not 0 < distance < 0.01:
+        return show(value)
+    return f"{value:.{min(15, 6 + math.ceil(-math.log10(distance)))}g}"
+
+
 def show_factor(value: float) -> str:
     """Return a number as a product shows it: in brackets where it is negative."""
     return f"({show(value)})" if value < 0 else show(value)

@@ -49,6 +49,13 @@ export function show(x) {
   return `${short}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
 }
 
+/** Write a number of which a logarithm is taken: near 1 with more digits, as `show_share` does. */
+export function showShare(x) {
+  const distance = Math.abs(x - 1);
+  if (!(distance > 0 && distance < 0.01)) return show(x);
+  return String(Number(x.toPrecision(Math.min(15, 6 + Math.ceil(-Math.log10(distance))))));
+}
+
 /** Return bytes as base64. */
 export function base64(bytes) {
   let text = "";

@@ -4,7 +4,7 @@
 
 import { shorten } from "./inspect.js";
 import { LAYERS, field } from "./layers.js";
-import { flat, get, levels, show, size, sum, unravel, wide, zeros } from "./tensor.js";
+import { flat, get, levels, show, showShare, size, sum, unravel, wide, zeros } from "./tensor.js";
 
 const UNITS = 400, PATCH = 9, SIDE = 28, PLACES = 12, UPDATES = 4;
 const factor = (x) => (x < 0 ? `(${show(x)})` : show(x));
@@ -180,7 +180,7 @@ function lossOf({ values, output, label, loss }) {
     value: k === label ? -Math.log(p) : 0, slope: k === label ? -1 / p : 0, note: k === label ? "label" : "" }));
   const value = -Math.log(data[label]);
   return { node: "loss", layer: "CrossEntropy", at: [], equation: "loss = −Σ t[k] · ln p[k]", terms, parameters: [],
-    steps: [step("loss", `−ln ${show(data[label])}`, value)], value, activation: loss, then: [] };
+    steps: [step("loss", `−ln ${showShare(data[label])}`, value)], value, activation: loss, then: [] };
 }
 
 /** The first layer's weight with the largest gradient, among those of the thread. */

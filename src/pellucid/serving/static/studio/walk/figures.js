@@ -3,9 +3,15 @@
 import { make, number } from "../page.js";
 import { onTheme, paintLevels } from "../paint.js";
 
+/** Six digits; near 1, six of the distance from it, of which logarithms are made. */
+function digitsOf(x) {
+  const distance = Math.abs(x - 1);
+  return distance > 0 && distance < 0.01 ? Math.min(15, 6 + Math.ceil(-Math.log10(distance))) : 6;
+}
+
 /** A number, written with six digits; the whole of it is in `data-value`. */
 export function value(x, name = "") {
-  const shown = make("span", { className: "value", textContent: number(x, 6), title: String(x) });
+  const shown = make("span", { className: "value", textContent: number(x, digitsOf(x)), title: String(x) });
   shown.dataset.value = x;
   if (name) shown.dataset.name = name;
   return shown;
