@@ -213,7 +213,12 @@ def test_cells_are_reached_by_arrow_keys(open_page: Any) -> None:
 
 
 def test_a_training_is_seen_by_every_window(open_page: Any) -> None:
-    page = open_page("train")
+    page = open_page()
+    page.click("#sample")
+    shares = page.locator("#probabilities td.number")
+    playwright.expect(shares.first).not_to_have_text("–")
+    before = shares.all_inner_texts()
+    page.goto("#train")
     page.select_option("[name=network]", "lenet5")
     page.fill("[name=images]", "1280")
     page.fill("[name=batch_size]", "64")
@@ -225,6 +230,8 @@ def test_a_training_is_seen_by_every_window(open_page: Any) -> None:
     assert len(points.split()) == 20
     assert page.locator("#kernels canvas").count() == 6
     assert page.locator("#confusion tbody tr").count() == 10
+    assert shares.all_text_contents() != before  # the test image was asked about again
+    assert "test image 0 of mnist" in page.locator("#done").text_content()
     page.reload()
     other = open_page("train")
     for window in (page, other):
@@ -419,6 +426,19 @@ def test_a_deep_network_is_folded_into_its_blocks(
     playwright.expect(fold).to_be_focused()
     page.keyboard.press("Enter")
     playwright.expect(cards).to_have_count(folded)
+
+
+def test_where_no_test_image_fits_the_reader_is_asked_for_one(
+    open_page: Any, own_address: str
+) -> None:
+    page = open_page(base_url=own_address)
+    playwright.expect(page.locator("#sample")).to_be_hidden()
+    page.goto("#inside")
+    title = page.locator("#node-title")
+    playwright.expect(title).to_contain_text("choose a picture to look at in Draw")
+    page.goto("#walk")
+    words = page.locator("#walk-words")
+    playwright.expect(words).to_contain_text("Choose an input in Draw")
 
 
 @pytest.mark.parametrize("view", VIEWS)

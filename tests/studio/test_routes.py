@@ -49,6 +49,23 @@ def encoded(shape: tuple[int, ...] = (8, 8, 1)) -> tuple[Any, str]:
     return pixels, base64.b64encode(pixels.tobytes()).decode()
 
 
+@pytest.mark.parametrize("named", [(), tuple("0123456789"), tuple("abcdefghij")])
+def test_test_images_are_of_the_networks_own_classes(
+    make_studio: Any, named: tuple[str, ...]
+) -> None:
+    network = pl.Sequential(pl.Input(28, 28, 1), pl.Flatten(), pl.Dense(10))
+    studio = make_studio(pl.Model(network, engine="numpy", classes=named))
+    is_there = "a" not in named
+    assert studio.get("/studio/model").json()["has_samples"] == is_there
+    found = studio.get("/studio/sample?index=3")
+    if is_there:
+        assert found.json()["done"] == ["test image 3 of mnist; it is: 0"]
+        assert found.json()["label"] == 0
+    else:
+        assert found.status_code == 404
+        assert "input shape and classes; got none" in found.json()["error"]
+
+
 def test_the_page_and_its_files_are_there(studio: TestClient) -> None:
     page = studio.get("/")
     assert "pellucid studio" in page.text

@@ -22,7 +22,13 @@ from pellucid.model.inputs import prepare_images
 from pellucid.network import Network, Node
 from pellucid.network.layers import Input
 from pellucid.network.receptive_field import field
-from pellucid.studio.images import decode, encode, levels, takes_pictures
+from pellucid.studio.images import (
+    decode,
+    encode,
+    examples_for,
+    levels,
+    takes_pictures,
+)
 from pellucid.studio.verdict import names_of, verdict
 
 Array = npt.NDArray[Any]
@@ -44,6 +50,7 @@ def describe_network(model: Model, title: str) -> dict[str, Any]:
         "kind": model.output_meaning.kind,
         "input": list(network.input_shape),
         "takes_pictures": takes_pictures(network),
+        "has_samples": examples_for(model) is not None,
         "parameters": network.parameter_count,
         "multiply_adds": network.multiply_adds,
         "nodes": [_node(model, node) for node in network.nodes],

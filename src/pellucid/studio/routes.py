@@ -117,24 +117,23 @@ def _prepare_values_and_predict(model: Any, values: list[float]) -> dict[str, An
 
 def _sample(model: Any, index: int) -> dict[str, Any]:
     """Return a test example that fits the network."""
-    for source in data.sources():
-        if source.available and source.shape == model.network.input_shape:
-            _, test = data.load(source.name)
-            place = index % len(test)
-            example = test.images[place]
-            shown = inspection.describe_prediction(model, example)
-            truth = _truth(test, place)
-            what = "image" if images.takes_pictures(model.network) else "example"
-            said = f"test {what} {place} of {source.name}; it is: {truth}"
-            done = {**shown, "done": [said], "label": _class_of(test, place)}
-            if not images.takes_pictures(model.network):
-                done["values_in"] = [float(value) for value in example.ravel()]
-            return done
-    raise RequestError(
-        "studio: there must be test examples of the network's input shape; got none "
-        f"for {model.network.input_shape}.",
-        status=404,
-    )
+    source = images.examples_for(model)
+    if source is None:
+        raise RequestError(
+            "studio: there must be test examples of the network's input shape and "
+            f"classes; got none for {model.network.input_shape}.",
+            status=404,
+        )
+    _, test = data.load(source.name)
+    place = index % len(test)
+    example = test.images[place]
+    shown = inspection.describe_prediction(model, example)
+    what = "image" if images.takes_pictures(model.network) else "example"
+    said = f"test {what} {place} of {source.name}; it is: {_truth(test, place)}"
+    done = {**shown, "done": [said], "label": _class_of(test, place)}
+    if not images.takes_pictures(model.network):
+        done["values_in"] = [float(value) for value in example.ravel()]
+    return done
 
 
 def _class_of(test: Any, place: int) -> int | None:

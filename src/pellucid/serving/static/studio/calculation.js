@@ -1,6 +1,6 @@
 // One element's calculation: windows, terms, sums, steps.
 
-import { make, number } from "./page.js";
+import { make, number, signed } from "./page.js";
 
 const FEW = 12; // terms that are shown one by one
 
@@ -111,9 +111,6 @@ export function list({ terms: all, left_out: rest }) {
     make("thead", {}, make("tr", {}, ...head.map((h, i) => make("th", { scope: "col", textContent: h, className: i ? "number" : "" })))),
     make("tbody", {}, ...body));
 }
-
-/** Write minus signs as the numbers beside them have them. */
-const signed = (formula) => formula.replace(/-(?=\d)/g, "−");
 
 /** Whether a formula says more than its value does, in few words. */
 const hasFormula = (formula) => formula.length < 160 && !/^[-+\d.e]+$/.test(formula);

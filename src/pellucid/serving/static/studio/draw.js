@@ -12,13 +12,13 @@ const pad = byId("pad");
 const ink = pad.getContext("2d", { willReadFrequently: true });
 const small = new OffscreenCanvas(SENT, SENT).getContext("2d", { willReadFrequently: true });
 const pen = { x: SIDE / 2, y: SIDE / 2, isDown: false, isShown: false };
-let hasInk = false;
+let asked = null; // {question, shown?}: asked again when the network has learned
 let drawing = null; // the ink without the keyboard's pen
 
 function wipe() {
   ink.fillStyle = "#000";
   ink.fillRect(0, 0, SIDE, SIDE);
-  hasInk = false;
+  drawing = null;
 }
 
 function line(from, to) {
@@ -29,25 +29,37 @@ function line(from, to) {
   ink.moveTo(from.x, from.y);
   ink.lineTo(to.x, to.y + 0.01);
   ink.stroke();
-  hasInk = true;
+  asked = ofPad;
   answer();
 }
 
-const answer = latest(async () => {
-  if (!hasInk) return;
+function readPad() {
   small.drawImage(drawing ?? pad, 0, 0, SENT, SENT);
   const { data } = small.getImageData(0, 0, SENT, SENT);
   const grey = new Uint8Array(SENT * SENT);
   for (let i = 0; i < grey.length; i++) grey[i] = data[4 * i];
-  const start = performance.now();
-  const seen = await tried(() => source.draw(SENT, grey));
-  if (seen && hasInk) show(seen, performance.now() - start);
-});
+  return source.draw(SENT, grey);
+}
 
-function show(seen, took) {
+const ofPad = { question: readPad };
+
+/** Ask what is to be asked, and show the answer if it is wanted still. */
+const answer = latest(async () => {
+  const now = asked;
+  if (!now) return;
+  const start = performance.now();
+  const seen = await tried(now.question);
+  if (asked !== now) return;
+  if (!seen) {
+    if (now.shown && !now.isShown) asked = null; // it cannot be shown at all
+    return;
+  }
+  const took = performance.now() - start;
   see(seen);
   byId("took").textContent = `answered in ${took.toFixed(0)} ms, ${source.way}`;
-}
+  now.shown?.(seen);
+  now.isShown = true;
+});
 
 function render() {
   const { seen, model } = state;
@@ -165,7 +177,7 @@ function hidePen() {
 function clear() {
   hidePen();
   wipe();
-  drawing = null;
+  asked = null;
   see(null);
 }
 
@@ -173,11 +185,14 @@ async function open(file) {
   if (!file) return;
   clear();
   const content = await file.arrayBuffer();
-  const seen = await tried(() => source.drop(content));
-  if (!seen) return;
-  show(seen, 0);
-  byId("took").textContent = file.name;
-  const bitmap = await createImageBitmap(file);
+  const bitmap = await createImageBitmap(file).catch(() => null); // the source says what is wrong
+  asked = { question: () => source.drop(content), shown: () => paintFile(bitmap, file.name) };
+  await answer();
+}
+
+function paintFile(bitmap, name) {
+  byId("took").textContent = name;
+  if (!bitmap) return; // the server reads more kinds of files than the browser
   const scale = SIDE / Math.max(bitmap.width, bitmap.height);
   const width = bitmap.width * scale, height = bitmap.height * scale;
   ink.drawImage(bitmap, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
@@ -196,26 +211,28 @@ function byFile() {
 
 let samples = 0;
 
-/** Show a test image, and its pixels on the pad. */
+/** Show a test image, and its pixels on the pad; nothing where there is none. */
 export async function sample() {
-  const start = performance.now();
-  const seen = await tried(() => source.sample(samples++));
-  if (!seen) return;
-  clear();
-  show(seen, performance.now() - start);
+  if (!state.model?.has_samples) return;
+  const index = samples++;
+  const question = () => (state.model.has_samples ? source.sample(index) : null);
+  asked = { question, shown: paintSample };
+  await answer();
+}
+
+function paintSample(seen) {
   if (seen.values_in) {
     fields().forEach((field, i) => { field.value = seen.values_in[i]; });
     return;
   }
+  hidePen();
+  wipe();
   ink.imageSmoothingEnabled = false;
   ink.drawImage(byId("seen"), 0, 0, SIDE, SIDE);
 }
 
-/** Ask again about the same drawing, for the network has learned. */
-export async function again() {
-  if (state.model?.takes_pictures === false) await answerValues();
-  else if (hasInk) await answer();
-}
+/** Ask again about the same input, for the network has learned. */
+export const again = answer;
 
 const fields = () => [...byId("values").querySelectorAll("input")];
 
@@ -223,9 +240,11 @@ const fields = () => [...byId("values").querySelectorAll("input")];
 function showFields({ takes_pictures: takesPictures, input }) {
   const size = takesPictures ? 0 : input.reduce((a, b) => a * b, 1);
   byId("values").hidden = !size;
+  byId("sample").hidden = !state.model.has_samples;
   for (const id of ["pad", "pad-help", "clear", "file-label"]) byId(id).hidden = !takesPictures;
   const shown = size <= MOST_FIELDS ? size : 0;
   if (fields().length === shown) return;
+  asked = null; // it was for another input
   byId("values").replaceChildren(...Array.from({ length: shown }, (_, i) => {
     const field = make("input", { type: "number", step: "any", value: "0", id: `value-${i}` });
     field.addEventListener("input", answerValues);
@@ -233,13 +252,12 @@ function showFields({ takes_pictures: takesPictures, input }) {
   }));
 }
 
-const answerValues = latest(async () => {
+function answerValues() {
   const values = fields().map((field) => field.valueAsNumber);
   if (!values.length || !values.every(Number.isFinite)) return;
-  const start = performance.now();
-  const seen = await tried(() => source.values(values));
-  if (seen) show(seen, performance.now() - start);
-});
+  asked = { question: () => source.values(values) };
+  answer();
+}
 
 export function begin() {
   wipe();

@@ -62,6 +62,9 @@ export function number(x, digits = 5) {
   if (!isFiniteNumber(x)) return NOT_FINITE;
   if (x === 0) return "0";
   const size = Math.abs(x);
-  const text = size >= 1e-4 && size < 1e6 ? Number(x.toPrecision(digits)).toString() : x.toExponential(digits > 5 ? digits - 1 : 3);
+  const text = size >= 1e-4 && size < 1e6 ? Number(x.toPrecision(digits)).toString() : Number(x.toExponential(digits > 5 ? digits - 1 : 3)).toExponential();
   return text.replaceAll("-", "−");
 }
+
+/** Write a formula's numbers as `number` does: minus signs, exponents without zeros. */
+export const signed = (formula) => formula.replace(/e([+-])0?(?=\d)/g, "e$1").replace(/-(?=\d)/g, "−");

@@ -14,7 +14,11 @@ const here = { image: null, steps: -1, version: -1, current: 0 };
 const breath = () => new Promise((done) => { setTimeout(done); });
 
 const load = latest(async () => {
-  if (location.hash !== "#walk" || !state.seen) return;
+  if (location.hash !== "#walk") return;
+  if (!state.seen) {
+    empty("Choose an input in Draw, and the walk begins here.");
+    return;
+  }
   const { seen, model } = state;
   const chosen = byId("right-answer").value;
   const isSame = here.image === seen.image && here.version === model.version;
@@ -24,15 +28,20 @@ const load = latest(async () => {
   byId("walk-words").textContent = "Calculating …";
   const found = await tried(() => source.walk({ image: seen.image, label }));
   if (!found) {
-    byId("walk-words").textContent = "There is no walk.";
-    byId("walk-steps").replaceChildren();
-    byId("walk-nav").hidden = true;
+    empty("There is no walk.");
     return;
   }
   showLabels(found);
   byId("walk-words").textContent = introduction(found);
   await build(found);
 });
+
+function empty(words) {
+  here.image = null;
+  byId("walk-words").textContent = words;
+  byId("walk-steps").replaceChildren();
+  byId("walk-nav").hidden = byId("walk-label").hidden = true;
+}
 
 function showLabels(found) {
   const { names, kind, label, loss } = found;
@@ -116,12 +125,12 @@ function jump(i) {
 export async function shown() {
   if (!state.model) return;
   if (!state.seen) await sample();
-  const isOld = here.image !== state.seen?.image || here.version !== state.model.version;
+  const isOld = !state.seen || here.image !== state.seen.image || here.version !== state.model.version;
   if (isOld) load();
 }
 
 export function begin() {
-  on("seen", () => { if (here.image !== state.seen?.image) load(); });
+  on("seen", () => { if (!state.seen || here.image !== state.seen.image) load(); });
   on("model", () => {
     if (location.hash !== "#walk") return;
     if (here.version !== state.model.version) shown();

@@ -1,7 +1,7 @@
 // The walk's way back: the loss, gradients, one weight's update, the loss that falls.
 
 import { list, named } from "../calculation.js";
-import { count, make, number } from "../page.js";
+import { count, make, number, signed } from "../page.js";
 import { bytes } from "../paint.js";
 import { bars, figure, levelMap, lossCurve, sentence, value } from "./figures.js";
 import { mapOf } from "./forward.js";
@@ -16,7 +16,7 @@ function lossStep(found) {
   return {
     title: "The loss says how wrong this is",
     say: isLog
-      ? sentence(`The right answer is ${names[label] ?? label}; its probability is `, p, `, and the loss is ${loss.steps[0].formula} = `, loss.value, ".")
+      ? sentence(`The right answer is ${names[label] ?? label}; its probability is `, p, `, and the loss is ${signed(loss.steps[0].formula)} = `, loss.value, ".")
       : sentence(`With ${label} as the right answer ${loss.equation.replace("loss", "the loss")} = ${loss.steps[0].formula} = `, loss.value, "."),
     figures: [isLog ? figure("A sure mistake costs much, a sure right answer nothing.", lossCurve(p)) : list({ ...loss, left_out: { count: 0, sum: 0 } })],
   };
@@ -102,7 +102,7 @@ function updateStep(found) {
   function choose(i) {
     buttons.forEach((button, k) => { button.ariaPressed = String(k === i); });
     lines.replaceChildren(...learning.updates[i].steps.map(({ name, formula, value: x }, k, all) => {
-      const line = make("li", { className: k === all.length - 1 ? "result" : "" }, `${name} = ${formula.replace(/-(?=\d)/g, "−")} = `, value(x, name));
+      const line = make("li", { className: k === all.length - 1 ? "result" : "" }, `${name} = ${signed(formula)} = `, value(x, name));
       return line;
     }));
   }

@@ -1,7 +1,7 @@
 // The walk's way forward: a title, a sentence and figures for each element it stops at.
 
 import { list, named, steps } from "../calculation.js";
-import { count, make, number } from "../page.js";
+import { count, make, number, signed } from "../page.js";
 import { bytes, paintImage } from "../paint.js";
 import { bars, enlarge, figure, grid, levelMap, sentence, strip, value } from "./figures.js";
 import { slidingWindow } from "./window.js";
@@ -40,7 +40,7 @@ function entry(found, stop) {
   return {
     title: isPicture ? "Pixels become numbers" : "Numbers enter",
     say: sentence(`The ${isPicture ? "image" : "input"} is ${times(stop.shape)} = ${count(size(stop.shape))} numbers; `
-      + `${named(stop.node, stop.at)}, which this walk follows, is ${step.formula.replace(/-(?=\d)/g, "−")} = `, step.value, "."),
+      + `${named(stop.node, stop.at)}, which this walk follows, is ${signed(step.formula)} = `, step.value, "."),
     figures: isPicture ? [picture(found, stop)] : [bars("Inputs", ["input", "value"], [].concat(pixels.values.flat(2)).slice(0, 16)
       .map((x, k) => ({ name: k, cells: [x], size: x, mark: k === stop.at[0] })))],
   };
