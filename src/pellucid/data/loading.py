@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pellucid.data.cifar10 import read_cifar10
 from pellucid.data.damage import damage_of
@@ -15,11 +15,13 @@ from pellucid.data.idx_folder import find_idx, read_idx_files
 from pellucid.data.mnist import read_mnist
 from pellucid.data.picture import refit
 from pellucid.data.picture_files import PictureFiles
-from pellucid.data.pictures import PictureOptions, read_pictures
 from pellucid.data.sources import xor
-from pellucid.data.table import is_frame, read_table
+from pellucid.data.streams import is_frame
 from pellucid.errors import DataError
 from pellucid.network.preprocessing import Colour
+
+if TYPE_CHECKING:
+    from pellucid.data.pictures import PictureOptions
 
 #: the datasets that have a name
 NAMES = ("mnist", "fashion-mnist", "cifar10", "xor")
@@ -91,6 +93,8 @@ def load(
             "load: test_fraction must lie between 0 and 1; "
             f"got test_fraction={test_fraction}."
         )
+    from pellucid.data.pictures import PictureOptions
+
     options = PictureOptions(
         size=size,
         colour=colour,
@@ -115,6 +119,8 @@ def _read(
 ) -> tuple[Dataset, Dataset | None]:
     """Choose the reader of a source."""
     if is_frame(source):
+        from pellucid.data.table import read_table
+
         return read_table(source, options)
     if source == "xor":
         return xor()
@@ -138,6 +144,8 @@ def _read(
 
         return read_npz(path, test_fraction=test_fraction, seed=seed)
     if path.suffix.lower() in (".csv", ".tsv"):
+        from pellucid.data.table import read_table
+
         return read_table(path, options)
     if path.is_dir() or path.suffix.lower() == ".zip":
         from pellucid.data.mask_folder import MaskLayout
@@ -146,6 +154,8 @@ def _read(
         masks = MaskLayout.find(path)
         if masks is not None:
             return read_masks(path, masks, options)
+        from pellucid.data.pictures import read_pictures
+
         return read_pictures(path, options)
     raise DataError(
         "load: source must be a folder, a .zip, a .csv or a .npz; "

@@ -41,6 +41,12 @@ def is_stream(data: Any) -> bool:
     return hasattr(data, "__iter__") or _is_indexed(data)
 
 
+def is_frame(data: object) -> bool:
+    """Return whether something is a data frame of pandas."""
+    kind = type(data)
+    return kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "DataFrame"
+
+
 def is_array_like(data: Any) -> bool:
     """Return whether a list of tuples holds numbers, rather than batches of arrays."""
     return isinstance(data, list) and not all(

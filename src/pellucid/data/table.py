@@ -29,12 +29,6 @@ _COLUMNS: Final = {
 _MOST_BYTES: Final = 1 << 30
 
 
-def is_frame(data: object) -> bool:
-    """Return whether something is a data frame of pandas."""
-    kind = type(data)
-    return kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "DataFrame"
-
-
 def read_csv(path: Path) -> dict[str, list[str]]:
     """Return a CSV file's columns by name; commas, semicolons and tabs separate.
 

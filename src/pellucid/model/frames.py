@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pellucid.data import Dataset
-from pellucid.data.pictures import PictureOptions
-from pellucid.data.table import read_paths, read_table
 from pellucid.network.preprocessing import Colour
 
 if TYPE_CHECKING:
+    from pellucid.data.pictures import PictureOptions
     from pellucid.model.model import Model
 
 _COLOURS: dict[int, Colour] = {1: "grey", 3: "rgb"}
@@ -17,6 +16,8 @@ _COLOURS: dict[int, Colour] = {1: "grey", 3: "rgb"}
 
 def _options(model: Model) -> PictureOptions:
     """Return the size and colour of the network's input, unless others were told."""
+    from pellucid.data.pictures import PictureOptions
+
     how, shape = model.preprocessing, model.network.input_shape
     how.check_pictures()
     size, colour = how.size, how.colour
@@ -30,10 +31,14 @@ def read_examples(model: Model, frame: Any, *, test: bool) -> Dataset:
 
     A frame that does not say parts is all training data, and all test data.
     """
+    from pellucid.data.table import read_table
+
     train, held = read_table(frame, _options(model), classes=model.classes)
     return held if test and held is not None else train
 
 
 def read_images(model: Model, frame: Any) -> Any:
     """Return the pictures of all rows, as the network takes them."""
+    from pellucid.data.table import read_paths
+
     return read_paths(frame, _options(model))

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import Augment, Batches, Dataset, Sampler, as_dataset
-from pellucid.data.streams import is_array_like, is_stream
-from pellucid.data.table import is_frame
+from pellucid.data.streams import is_array_like, is_frame, is_stream
 from pellucid.engines.loss_input import require
 from pellucid.engines.ports import join, loss_terms
 from pellucid.engines.protocol import Engine, Session, State
