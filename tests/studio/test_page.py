@@ -202,6 +202,28 @@ def test_pools_dense_layers_and_derivatives_are_shown(open_page: Any) -> None:
         playwright.expect(page.locator("#map-title")).to_contain_text(title)
 
 
+def test_a_channel_shows_the_patches_it_looks_for(open_page: Any) -> None:
+    page = open_page("inside")
+    page.wait_for_selector("#calculation h3")
+    page.click("#nodes button[data-node=max_pool2d]")
+    page.get_by_label("Channel 5", exact=True).click()
+    title = page.locator("#patches-title")
+    playwright.expect(title).to_have_text("What channel 5 looks for")
+    title.press("Enter")
+    words = page.locator("#patches-words")
+    playwright.expect(words).to_contain_text("channel 5 of max_pool2d is largest")
+    captions = page.locator("#patches-tiles figcaption").all()
+    values = [float(one.get_attribute("data-value")) for one in captions]
+    assert len(values) == 8
+    assert values == sorted(values, reverse=True)
+    assert page.locator("#patches-tiles canvas").first.evaluate("c => c.width") <= 4
+    page.click("#nodes button[data-node=dense_1]")
+    page.click("#unit-4")
+    playwright.expect(words).to_contain_text("unit 4 of dense_1 is largest")
+    page.check("input[value=gradient]")
+    playwright.expect(page.locator("#patches")).to_be_hidden()
+
+
 def test_cells_are_reached_by_arrow_keys(open_page: Any) -> None:
     page = open_page("inside")
     page.wait_for_selector("#calculation h3")

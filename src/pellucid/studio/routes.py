@@ -20,6 +20,7 @@ from pellucid.serving.http import read_rest
 from pellucid.studio import engine_comparison, images, inspection, network_editor
 from pellucid.studio.events import stream_events
 from pellucid.studio.live_training import TrainingRequest, usual
+from pellucid.studio.patches import strongest_patches
 from pellucid.studio.playground import PRESETS, Settings, experiment
 from pellucid.studio.schemas import (
     ComparisonRequest,
@@ -29,6 +30,7 @@ from pellucid.studio.schemas import (
     MapsRequest,
     NetworkRequest,
     NodeGradientRequest,
+    PatchesRequest,
     ScriptRequest,
     Values,
     WalkRequest,
@@ -184,6 +186,10 @@ def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
     @routes.post("/studio/walk")
     async def guided_walk(body: WalkRequest) -> dict[str, Any]:
         return await bench.ask_aside(walk, body.image, body.label)
+
+    @routes.post("/studio/patches")
+    async def patches(body: PatchesRequest) -> dict[str, Any]:
+        return await bench.ask_aside(strongest_patches, body.node, body.channel)
 
     @routes.post("/studio/map")
     async def pixels_that_matter(body: MapRequest) -> dict[str, Any]:

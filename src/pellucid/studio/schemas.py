@@ -69,6 +69,13 @@ class MapRequest(ImageRequest):
     of_class: int | None = None
 
 
+class PatchesRequest(_Body):
+    """A node's channel, or a unit of a vector."""
+
+    node: Annotated[str, Field(max_length=200)]
+    channel: Annotated[int, Field(ge=0)]
+
+
 class WalkRequest(ImageRequest):
     """An image, and its right answer; the network's own where it is left out."""
 

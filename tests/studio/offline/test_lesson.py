@@ -17,6 +17,7 @@ from pellucid.data import prepare_digit
 from pellucid.studio import inspection
 from pellucid.studio.images import encode, prepare_drawing
 from pellucid.studio.offline import Recipe, write_lesson
+from pellucid.studio.patches import find_patches
 from pellucid.studio.walk import walk
 
 pytestmark = pytest.mark.skipif(
@@ -105,8 +106,12 @@ def lesson(written: Written) -> tuple[pl.Model, Any, Any]:
             ["walk", {"image": image, "label": None}],
             ["walk", {"image": image, "label": 7}],
             ["maps", {"image": image, "nodes": ["flatten", "conv2d"], "channels": 3}],
+            ["patches", {"node": "conv2d", "channel": 2}],
+            ["patches", {"node": "max_pool2d", "channel": 0}],
+            ["patches", {"node": "dense", "channel": 9}],
         ],
         "refused": [
+            ["patches", {"node": "dense", "channel": 10}],
             ["arithmetic", {"image": image, "node": "none"}],
             ["arithmetic", {"image": image, "node": "dense", "at": [10]}],
             ["node", {"image": "AAAA", "node": "dense"}],
@@ -161,8 +166,14 @@ def test_a_drawing_is_prepared_to_the_pixel(lesson: Any) -> None:
 
 
 def test_answers_are_those_of_the_studio(lesson: Any) -> None:
-    model, _, said = lesson
+    model, test, said = lesson
     ask = {
+        "patches": lambda q: {
+            **q,
+            "data": "MNIST",
+            "looked_at": 100,
+            "patches": find_patches(model, test.images[:100], **q),
+        },
         "arithmetic": lambda q: inspection.explain_element(
             model, q["image"], q["node"], q.get("at")
         ),
@@ -194,6 +205,7 @@ def test_answers_are_those_of_the_studio(lesson: Any) -> None:
 def test_what_does_not_fit_is_refused_in_a_sentence(lesson: Any) -> None:
     _, _, said = lesson
     assert said["refused"] == [
+        "studio: a channel of 'dense' must be from 0 to 9; got 10.",
         "studio: there is no node 'none'.",
         "explain: a place in 'dense' must lie in 10; got 10.",
         "studio: the image must have 784 bytes; got 3.",

@@ -7,6 +7,9 @@ const FEW = 12; // terms that are shown one by one
 /** Write an element as `conv2d[5, 7, 3]`; the loss is one number. */
 export const named = (name, at) => (!at ? "padding" : at.length ? `${name}[${at.join(", ")}]` : name);
 
+/** Write rows or columns, as `rows 3 to 5`. */
+export const span = (what, [first, last]) => (first === last ? `${what} ${first}` : `${what}s ${first} to ${last}`);
+
 /** Return elements that show an arithmetic as the server sends it. */
 export function calculation(shown) {
   const parts = [

@@ -1,11 +1,12 @@
 // The view Look inside: the graph, a node's maps, an element's calculation.
 
 import { latest, tried } from "./answers.js";
-import { calculation, derivative } from "./calculation.js";
+import { calculation, derivative, span } from "./calculation.js";
 import { sample } from "./draw.js";
 import { beginMap, CHANNELS, drawEdges, drawMap, forgetMaps, markNode, showMaps, shownNodes, unfoldFor } from "./network_map.js";
 import { byId, count, make, number, on, state } from "./page.js";
 import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
+import { beginPatches, offerPatches } from "./patches.js";
 import { source } from "./source.js";
 
 const here = { node: null, channel: 0, at: null, values: null, isShown: false };
@@ -120,8 +121,6 @@ function pictureFigure() {
   return make("figure", { className: "picture" }, canvas,
     make("figcaption", { id: "picture-words", className: "quiet small", textContent: "The picture" }));
 }
-
-const span = (what, [first, last]) => (first === last ? `${what} ${first}` : `${what}s ${first} to ${last}`);
 
 /** Mark the pixels that reach the cell; null: only padding does. */
 function markField(field) {
@@ -243,6 +242,9 @@ const calculate = latest(async () => {
   if (!shown || shown.node !== here.node) return;
   if (!here.at && !isGradient()) mark(shown.at);
   markField(shown.field);
+  const isMap = here.values.shape.length === 3;
+  const isOffered = !isGradient() && !isLoss() && (isMap || here.at?.length === 1);
+  offerPatches(isOffered ? here.node : null, isMap ? here.channel : here.at?.[0], !isMap);
   byId("calculation").replaceChildren(...(isGradient() ? derivative(shown) : calculation(shown)));
 });
 
@@ -335,5 +337,6 @@ export function begin() {
     else byId("map").hidden = true;
   });
   beginMap();
+  beginPatches();
   onTheme(() => open());
 }

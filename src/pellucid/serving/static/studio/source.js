@@ -58,6 +58,9 @@ export const source = {
   derivative: (question) => post("derivative", question),
   map: (question) => post("map", question),
 
+  /** {node, channel}: what it looks for, the parts of test images at which it is largest. */
+  patches: (question) => post("patches", question),
+
   /** {image, nodes, channels}: small pictures of several nodes, in their order. */
   maps: (question) => post("maps", question),
 

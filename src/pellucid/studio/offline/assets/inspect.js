@@ -40,9 +40,13 @@ export class Inspector {
     if (pixels.length !== size(input)) {
       throw new Refusal(`studio: the image must have ${size(input)} bytes; got ${pixels.length}.`);
     }
+    return { pixels, data: this.prepare(pixels) };
+  }
+
+  prepare(pixels) {
     const { scale, offset } = this.code.preprocessing, count = scale.length;
-    return { pixels, data: Float32Array.from(pixels, (pixel, i) =>
-      Math.fround(pixel * Math.fround(scale[i % count])) + Math.fround(offset[i % count])) };
+    return Float32Array.from(pixels, (pixel, i) =>
+      Math.fround(pixel * Math.fround(scale[i % count])) + Math.fround(offset[i % count]));
   }
 
   inspect({ image, node: name }) {

@@ -3,6 +3,7 @@
 import { prepareDigit } from "./digit.js";
 import { Inspector, Refusal } from "./inspect.js";
 import { Lesson } from "./lesson.js";
+import { strongest } from "./strongest.js";
 import { base64, size } from "./tensor.js";
 import { walk } from "./walking.js";
 
@@ -76,6 +77,12 @@ export class Local {
   gradient(question) { return this.inspector.gradient(question); }
   derivative(question) { return this.inspector.derivative(question); }
   map(question) { return this.inspector.saliency(question); }
+
+  async patches(question) {
+    const { images, labels } = await this.data("samples");
+    return { ...question, data: this.about.data, looked_at: labels.length, patches: strongest(this.inspector, images, question) };
+  }
+
   walk(question) { return walk(this.inspector, question); }
   maps(question) { return this.inspector.maps(question); }
 

@@ -47,6 +47,7 @@ export const source = {
   gradient: (question) => ask("gradient", question),
   derivative: (question) => ask("derivative", question),
   map: (question) => ask("map", question),
+  patches: (question) => ask("patches", question),
   walk: (question) => ask("walk", question),
   maps: (question) => ask("maps", question),
   choices: () => ask("choices"),

@@ -1,0 +1,48 @@
+// What a channel looks for: the patches of test images at which it is largest.
+
+import { latest, tried } from "./answers.js";
+import { span } from "./calculation.js";
+import { byId, make, number, state } from "./page.js";
+import { bytes, paintImage } from "./paint.js";
+import { source } from "./source.js";
+
+let wanted = null; // {node, channel, what}
+let shown = ""; // of which the tiles are
+
+const key = ({ node, channel }) => `${state.model.version} ${state.model.steps} ${node} ${channel}`;
+
+const ask = latest(async () => {
+  if (!wanted || !byId("patches").open || shown === key(wanted)) return;
+  const now = wanted, of = key(now);
+  byId("patches-words").textContent = "Looking at test images …";
+  const found = await tried(() => source.patches({ node: now.node, channel: now.channel }));
+  if (!found || now !== wanted) return;
+  shown = of;
+  byId("patches-words").textContent = `The ${found.patches.length} of ${found.looked_at} test images (${found.data}) at which ${now.what} `
+    + "is largest, each cut to the pixels that it sees there; below each the value.";
+  byId("patches-tiles").replaceChildren(...found.patches.map(tile));
+});
+
+function tile({ index, value, field, image, shape }) {
+  const canvas = make("canvas");
+  canvas.setAttribute("role", "img");
+  canvas.ariaLabel = field ? `Test image ${index}, ${span("row", field[0])}, ${span("column", field[1])}` : `Test image ${index}, only padding`;
+  canvas.title = canvas.ariaLabel;
+  if (field) paintImage(canvas, bytes(image), shape);
+  const caption = make("figcaption", { textContent: number(value, 4) });
+  caption.dataset.value = value;
+  return make("figure", {}, canvas, caption);
+}
+
+/** Offer the patches of a channel, or of a vector's unit; null: there are none. */
+export function offerPatches(node, channel, isUnit) {
+  const { has_samples: hasSamples, takes_pictures: takesPictures } = state.model;
+  const isOffered = hasSamples && takesPictures && node !== null;
+  byId("patches").hidden = !isOffered;
+  wanted = isOffered ? { node, channel, what: `${isUnit ? "unit" : "channel"} ${channel} of ${node}` } : null;
+  if (!isOffered) return;
+  byId("patches-title").textContent = `What ${isUnit ? "unit" : "channel"} ${channel} looks for`;
+  ask();
+}
+
+export function beginPatches() { byId("patches").addEventListener("toggle", ask); }

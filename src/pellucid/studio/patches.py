@@ -1,0 +1,103 @@
+"""What a channel looks for: the patches of test images that excite it most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pellucid import data
+from pellucid.errors import DataError
+from pellucid.explain.loss_nodes import reaching
+from pellucid.model import Model
+from pellucid.network.receptive_field import field
+from pellucid.studio.images import encode, examples_for
+
+Array = npt.NDArray[Any]
+_LOOKED_AT = 256  # test images
+_SHOWN = 8
+
+
+def strongest_patches(model: Model, node: str, channel: int) -> dict[str, Any]:
+    """Return the parts of test images at which a node's channel is largest.
+
+    Raises
+    ------
+    DataError
+        If there is no such channel, or there are no test images.
+    """
+    source = examples_for(model)
+    if source is None:
+        raise DataError("studio: there must be test images for the network; got none.")
+    _, test = data.load(source.name)
+    images = np.asarray(test.images[:_LOOKED_AT])
+    return {
+        "node": node,
+        "channel": channel,
+        "data": source.name,
+        "looked_at": len(images),
+        "patches": find_patches(reaching(model, node), images, node, channel),
+    }
+
+
+def find_patches(
+    model: Model, images: Array, node: str, channel: int
+) -> list[dict[str, Any]]:
+    """Return the parts of images at which a node's channel is largest.
+
+    Parameters
+    ----------
+    model : Model
+        Its network takes pictures.
+    images : ndarray of uint8, shape (N, H, W, C)
+    node : str
+    channel : int
+        A channel of the node, or a unit of a vector.
+
+    Returns
+    -------
+    list of dict
+        The largest value first, at most one from an image: which image, the value,
+        where in the node it is, and the pixels that reach it.
+
+    Raises
+    ------
+    DataError
+        If there is no such channel.
+    """
+    shape = model.network.shapes[model.network.node(node).name]
+    if not 0 <= channel < shape[-1]:
+        raise DataError(
+            f"studio: a channel of '{node}' must be from 0 to {shape[-1] - 1}; got "
+            f"{channel}."
+        )
+    # one by one: the engine has compiled that for the image that is looked at
+    found = [_largest(model, image, node, channel) for image in images]
+    order = sorted(range(len(found)), key=lambda i: -found[i][0])[:_SHOWN]
+    return [_patch(model, images[i], node, i, *found[i]) for i in order]
+
+
+def _largest(
+    model: Model, image: Array, node: str, channel: int
+) -> tuple[float, tuple[int, ...]]:
+    """Return a channel's largest value, and its place in the node."""
+    values = model.activations(image[None])[node][0][..., channel]
+    at = np.unravel_index(int(values.argmax()), values.shape)
+    return float(values[at]), (*(int(n) for n in at), channel)
+
+
+def _patch(
+    model: Model, image: Array, node: str, index: int, value: float, at: tuple[int, ...]
+) -> dict[str, Any]:
+    box = field(model.network, node, at)
+    (top, bottom), (left, right) = box or ((0, -1), (0, -1))
+    cut = image[top : bottom + 1, left : right + 1]
+    return {
+        "index": index,
+        "value": value,
+        "at": list(at),
+        "field": box,
+        "image": encode(cut),
+        "shape": list(cut.shape),
+    }
