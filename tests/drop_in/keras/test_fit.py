@@ -122,3 +122,24 @@ def test_weights_are_the_models_at_the_end_of_each_epoch(
     )
     fast.fit(x, y, callbacks=zero, **_OPTIONS)
     assert np.abs(model.get_layer("conv").kernel.numpy()).max() == 0
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae"])  # fused, and on Keras
+def test_what_trains_is_settled_by_compile(
+    loss: str, make: Any, batch: Any, same_state: Any
+) -> None:
+    x, _ = batch
+    target = np.random.default_rng(1).normal(size=(40, 2))
+    theirs, mine = (
+        make(optimizer="sgd", loss=loss, outputs=2, end=None) for _ in range(2)
+    )
+    fast = _compare(theirs, mine, x, target, epochs=1)
+    for model in (theirs, fast):
+        model.get_layer("conv").trainable = False
+        model.get_layer("norm").trainable = False
+        model.fit(x, target, **_OPTIONS)  # Keras goes on as it began
+    same_state(mine, theirs)
+    for model in (theirs, fast):
+        model.compile(optimizer="sgd", loss=loss)
+        model.fit(x, target, **_OPTIONS)
+    same_state(mine, theirs)

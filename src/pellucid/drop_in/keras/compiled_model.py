@@ -166,23 +166,27 @@ class CompiledModel:
         self.hold_constants()
         return result.loss, result.output
 
-    def train_with(self, measures: Measures, x: Any, y: Any, weights: Any) -> Any:
+    def train_with(
+        self, measures: Measures, variables: list[Any], x: Any, y: Any, weights: Any
+    ) -> Any:
         """Take a step whose loss and update are Keras's own; return the figures."""
         self.take()
         images = self.images(x)
         output, saved = self.session.forward(images, True, input_gradient=False)
-        figures, grad_output, own = measures.pull_back(y, output, weights, self.end)
+        figures, grad_output, own = measures.pull_back(
+            variables, y, output, weights, self.end
+        )
         self.session.backward_in_place(saved, grad_output.numpy())
         names = {id(v): name for name, v in self.traced.variables.items()}
         known = set(self.copies.variables)
         grads: list[Any] = []
-        for variable, more in zip(measures.model.trainable_variables, own, strict=True):
+        for variable, more in zip(variables, own, strict=True):
             name = names[id(variable)]
             mine = self.copies.write(name, "grads") if name in known else None
             both = [grad for grad in (mine, more) if grad is not None]
             grads.append(both[0] if len(both) == 1 else both[0] + both[1])
         self._give_buffers()
-        measures.update(grads)
+        measures.update(variables, grads)
         return figures
 
     def _give_buffers(self) -> None:

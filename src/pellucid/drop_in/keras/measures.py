@@ -59,9 +59,11 @@ class Measures:
         return self._run("test", end, count, [y, output], weights)
 
     def pull_back(
-        self, y: Any, output: Any, weights: Any, end: End
+        self, variables: list[Any], y: Any, output: Any, weights: Any, end: End
     ) -> tuple[Any, Any, list[Any]]:
         """Count a batch of training; return figures and the loss's gradients.
+
+        All calls are given the same variables.
 
         Returns
         -------
@@ -78,8 +80,8 @@ class Measures:
                 tape.watch(output)
                 y_pred = self._ends[end](output)
                 loss = self.model.compute_loss(None, y, y_pred, weights, training=True)
-            variables = [v.value for v in self.model.trainable_variables]
-            grads = tape.gradient(loss, [output, *variables])
+            values = [variable.value for variable in variables]
+            grads = tape.gradient(loss, [output, *values])
             self._count_loss(loss, output)
             figures = self.model.compute_metrics(None, y, y_pred, weights)
             return figures, grads[0], grads[1:]
@@ -89,17 +91,16 @@ class Measures:
         )
         return figures, grad_output, grads
 
-    def update(self, grads: list[Any]) -> None:
-        """Let the model's own optimizer take a step."""
+    def update(self, variables: list[Any], grads: list[Any]) -> None:
+        """Let the model's own optimizer take a step; always of the same variables."""
 
         def apply(*grads: Any) -> None:
-            variables = self.model.trainable_variables
             self.model.optimizer.apply_gradients(zip(grads, variables, strict=True))
 
-        key = ("update", tuple(v.path for v in self.model.trainable_variables))
-        if key not in self._functions:
-            self._functions[key] = self._tf.function(apply, reduce_retracing=True)
-        self._functions[key](*map(self._tf.convert_to_tensor, grads))
+        if ("update",) not in self._functions:
+            graph = self._tf.function(apply, reduce_retracing=True)
+            self._functions[("update",)] = graph
+        self._functions[("update",)](*map(self._tf.convert_to_tensor, grads))
 
     def _count_loss(self, loss: Any, output: Any) -> None:
         size = self._tf.shape(output)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,15 @@ from pellucid.exchange.keras.operators import IN_TRAINING_ALONE
 from pellucid.exchange.keras_objects import configuration
 
 Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """What trains after a call of `compile`, as in the function that Keras keeps."""
+
+    compilation: Any
+    variables: list[Any]
+    flags: tuple[bool, ...]
 
 
 class Runner:
@@ -45,6 +55,7 @@ class Runner:
         self._is_prepared = False
         self._told: set[str] = set()
         self._measures: Measures | None = None
+        self._training: _Training | None = None
         configuration(model)  # refuses what is neither Sequential nor Functional
         shape = model.inputs[0].shape[1:]
         if None not in shape:
@@ -91,7 +102,8 @@ class Runner:
         optimizer = self.model.optimizer
         kind = compiled.optimizer
         if kind is None:
-            return compiled.train_with(self.measures, x, y, weights)
+            variables = self._trains().variables
+            return compiled.train_with(self.measures, variables, x, y, weights)
         rate = float(self._keras.ops.convert_to_tensor(optimizer.learning_rate))
         if self._ahead is None:
             compiled.take_slots(self._slots(compiled, kind), _factor(kind, rate, -1))
@@ -162,11 +174,21 @@ class Runner:
         return loss, read_optimizer(keras, model.optimizer, variables, decaying)
 
     def _trained(self, traced: Trace) -> set[str]:
-        known = {id(variable) for variable in self.model.trainable_variables}
+        known = {id(variable) for variable in self._trains().variables}
         return {name for name, v in traced.variables.items() if id(v) in known}
 
+    def _trains(self, *, from_now: bool = False) -> _Training:
+        """Return what trains: from the first batch to the next `compile`, the same."""
+        model, kept = self.model, self._training
+        if kept is not None and kept.compilation is model._compile_loss:
+            return kept
+        flags = tuple(layer.trainable for layer in model._flatten_layers())
+        now = _Training(model._compile_loss, list(model.trainable_variables), flags)
+        self._training = now if from_now else None
+        return now
+
     def _trace(self, shape: Shape) -> Trace:
-        flags = tuple(layer.trainable for layer in self.model._flatten_layers())
+        flags = self._trains().flags
         fixed = tuple(v.numpy().tobytes() for v in constants_of(self.model))
         key = (shape, flags, fixed)
         if key not in self._traces:
@@ -181,6 +203,8 @@ class Runner:
         if ahead is not None and is_ready and shape == ahead.network.input_shape:
             return ahead
         self.synchronize()
+        if is_training:
+            self._trains(from_now=True)
         traced = self._trace(shape)
         trained = self._trained(traced)
         kinds: tuple[Any, Any] = (None, None)
@@ -241,7 +265,7 @@ class Runner:
         """Return the optimizer's variables, by slot and variable."""
         optimizer, variables = self.model.optimizer, compiled.traced.variables
         if not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
+            optimizer.build(self._trains().variables)
         places = {id(v): i for i, v in enumerate(optimizer._trainable_variables)}
         names = compiled.trained & set(compiled.copies.variables)
         missing = [variables[n].path for n in names if id(variables[n]) not in places]
