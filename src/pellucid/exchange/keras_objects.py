@@ -15,6 +15,7 @@ from pellucid.exchange import probe
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.graph.tensor import Array
 from pellucid.exchange.keras.build import build_model
+from pellucid.exchange.keras.store import PLACES
 from pellucid.exchange.keras.topology import Topology, read_topology
 from pellucid.network.layers import Shape
 from pellucid.runs import ModelFile
@@ -114,10 +115,24 @@ def _give_arrays(
             _give_arrays(layer, entry.inner, array_of, known)
             continue
         if id(layer) not in known:
-            saved: dict[str, Any] = {}
-            layer.save_own_variables(saved)
-            known[id(layer)] = [array_of(saved[str(i)]) for i in range(len(saved))]
+            known[id(layer)] = [array_of(variable) for variable in _saved(layer)]
         entry.arrays = known[id(layer)]
+
+
+def _saved(layer: Any) -> list[Any]:
+    """Return the variables that Keras saves of a layer, and of those it holds."""
+    found: list[Any] = []
+    met: set[int] = set()
+    for place in PLACES:
+        part = layer
+        for name in place.split("/") if place else ():
+            part = getattr(part, name, None)
+        if id(part) not in met and hasattr(part, "save_own_variables"):
+            met.add(id(part))  # a layer may be found under two names
+            saved: dict[str, Any] = {}
+            part.save_own_variables(saved)
+            found += [saved[str(i)] for i in range(len(saved))]
+    return found
 
 
 def _check(keras: Any, source: Any, topology: Topology, file: ModelFile) -> None:

@@ -143,3 +143,21 @@ def test_what_trains_is_settled_by_compile(
         model.compile(optimizer="sgd", loss=loss)
         model.fit(x, target, **_OPTIONS)
     same_state(mine, theirs)
+
+
+def test_layers_that_hold_layers_have_their_weights() -> None:
+    layers = keras.layers
+    tokens = keras.Input((4, 6))
+    x = layers.Add()([tokens, layers.MultiHeadAttention(2, 3)(tokens, tokens)])
+    x = layers.TimeDistributed(layers.Dense(5))(x)
+    x = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(x)
+    model = keras.Model(tokens, layers.GRU(2)(x))
+    twins = [model, keras.models.clone_model(model)]
+    twins[1].set_weights(model.get_weights())
+    for twin in twins:
+        twin.compile(optimizer="sgd", loss="mse")
+    rng = np.random.default_rng(2)
+    x, y = (rng.normal(size=(40, *s)).astype(np.float32) for s in ((4, 6), (2,)))
+    _compare(*twins, x, y, epochs=1)
+    for found, wanted in zip(*(twin.get_weights() for twin in twins), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=TOLERANCE)

@@ -48,6 +48,16 @@ def test_layers_of_training_alone_are_refused_in_training(batch: Any) -> None:
         fast.fit(x, x, verbose=0)
 
 
+def test_dropout_inside_recurrent_layers_is_refused_in_training() -> None:
+    layers = [keras.Input((3, 2)), keras.layers.LSTM(2, dropout=0.5, name="cells")]
+    model = keras.Sequential(layers)
+    model.compile(loss="mse")
+    fast, x = pl.compile(model), np.zeros((4, 3, 2), np.float32)
+    assert fast.predict(x, verbose=0).shape == (4, 2)
+    with pytest.raises(pl.ExchangeError, match=r"got dropout=0.5 in 'cells'\. Put a D"):
+        fast.fit(x, x[:, 0], verbose=0)
+
+
 def test_models_that_train_in_their_own_way_are_refused(batch: Any) -> None:
     class Own(keras.Sequential):  # type: ignore[misc]
         def train_step(self, data: Any) -> Any:

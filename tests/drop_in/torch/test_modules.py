@@ -26,6 +26,24 @@ class Calls(nn.Module):
         return self.function(self.layers, x)
 
 
+class Learned(nn.Module):
+    """Parameters as values: a token, positions, a scale by channel, used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Linear(6, 6)
+        self.token = nn.Parameter(torch.randn(1, 1, 6))
+        self.places = nn.Parameter(torch.randn(5, 6))
+        self.scale = nn.Parameter(torch.rand(6))
+        self.shift = nn.Parameter(torch.rand(1))
+        self.register_buffer("fixed", torch.rand(6))
+
+    def forward(self, x: Any) -> Any:
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
+        x = x + self.scale * self.dense(x) * self.fixed
+        return torch.tanh(x) * self.scale + self.shift
+
+
 MODULES: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "transposed": (
         lambda: nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1),
@@ -58,6 +76,7 @@ MODULES: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
         lambda: Calls(lambda m, x: m[0](torch.relu(m[0](x))), nn.Linear(6, 6)),
         (6,),
     ),
+    "learned values": (Learned, (4, 6)),
     "log-softmax of channels": (
         lambda: nn.Sequential(nn.Conv2d(4, 3, 1), nn.LogSoftmax(1)),
         IMAGE,

@@ -24,6 +24,8 @@ from pellucid.exchange.keras.operators import IN_TRAINING_ALONE
 from pellucid.exchange.keras_objects import configuration
 
 Shape = tuple[int, ...]
+#: settings of recurrent layers
+_DROPOUTS = ("dropout", "recurrent_dropout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,15 @@ class Runner:
                     "compile: layers must compute in training what they do in "
                     f"prediction, but for Dropout of elements; got '{layer.name}', a "
                     f"{type(layer).__name__}{' of slices' if has_shape else ''}."
+                )
+            config = layer.get_config()
+            is_recurrent = "recurrent_dropout" in config
+            inside = [n for n in _DROPOUTS if is_recurrent and config[n]]
+            if inside:
+                raise ExchangeError(
+                    "compile: recurrent layers must have no dropout of their own in "
+                    f"training; got {inside[0]}={config[inside[0]]:g} in "
+                    f"'{layer.name}'. Put a Dropout before it."
                 )
             if getattr(layer, "activity_regularizer", None) is not None:
                 raise ExchangeError(

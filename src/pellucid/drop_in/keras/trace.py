@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.drop_in.learned import let_train
 from pellucid.drop_in.sources import Source, find_sources
 from pellucid.errors import ExchangeError
 from pellucid.exchange.graph.tensor import Array
@@ -70,7 +71,7 @@ def trace(model: Any, input_shape: tuple[int, ...]) -> Trace:
         file, _ = read_with(model, array_of, input_shape)
         return file.network, file.weights
 
-    found = find_sources(arrays, own, read)
+    found = let_train(find_sources(arrays, own, read), own)
     logits, end = _without_end(found.network)
     layers = [layer for layer in model._flatten_layers() if layer.trainable]
     live = {names[id(v)] for layer in layers for v in layer.variables}

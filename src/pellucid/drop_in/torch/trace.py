@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pellucid.drop_in.learned import let_train
 from pellucid.drop_in.sources import Source, find_sources
 from pellucid.drop_in.torch.normalize import normalize, read_integers
 from pellucid.errors import ExchangeError
@@ -98,7 +99,8 @@ def trace(module: Any, shapes: Shapes, *, is_training: bool) -> Trace:
             graphs.append((graph, outputs))
             return network, weights
 
-        found = find_sources(archive.arrays, own, read)
+        learned = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+        found = let_train(find_sources(archive.arrays, own, read), learned)
     graph, outputs = graphs[0]
     network, ends, axes = _without_log_softmax(found.network, outputs)
     return Trace(
