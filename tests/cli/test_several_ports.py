@@ -89,9 +89,9 @@ def test_two_outputs_are_trained_tested_and_resumed(
     assert sum(map(sum, answer["outputs"]["kind_softmax"]["confusion"])) == 20
     text = pellucid("evaluate", "finder").out
     assert text.startswith("output kind_softmax\n")
-    assert (
-        f"test place mean absolute error: {expected['place_mean_absolute_error']:.4f}"
-    )
+    assert "\naccuracy, 95 % interval: " in text
+    error = expected["place_mean_absolute_error"]
+    assert f"test place mean absolute error: {error:.4f}" in text
     again = pellucid("train", "--resume", "finder", "--epochs", "4", "--quiet")
     assert again.code == 0, again.err
 

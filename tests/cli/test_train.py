@@ -250,6 +250,11 @@ REFUSED = {
         ["train", *TINY, "--validation-split", "1.5"],
         "'validation_split' in the recipe as it was changed must fit",
     ),
+    "an unknown sampler": (
+        ["train", *TINY, "--sampler", "fair"],
+        "recipe: 'sampler' in the recipe as it was changed must fit; got 'fair' "
+        "(Input should be a valid list, or 'balanced')",
+    ),
     "float64 where there is none": (
         ["train", *TINY, "--dtype", "float16"],
         "dtype must be one of float32, float64",
@@ -279,7 +284,8 @@ def test_a_recipe_with_an_unknown_key_is_refused(pellucid):
     answer = pellucid("train", "bad.toml")
     assert (answer.code, answer.err) == (
         2,
-        "error: recipe: 'epocs' in 'bad.toml' must not be there; got 3.\n",
+        "error: recipe: 'epocs' in 'bad.toml' must be a known setting; got 3. "
+        "Did you mean 'epochs'?\n",
     )
 
 
@@ -315,7 +321,7 @@ def test_a_run_is_never_trained_over(pellucid, trained):
     before = {p.name: p.read_bytes() for p in trained.iterdir()}
     answer = pellucid("train", *TINY, "--run", "tiny", "--seed", "9")
     assert answer.code == 2
-    assert "must be new; got a run of 3 epochs" in answer.err
+    assert "must be new; got a run with 3 finished epoch(s)" in answer.err
     assert {p.name: p.read_bytes() for p in trained.iterdir()} == before | {
         ".lock": Path("runs/tiny/.lock").read_bytes()
     }

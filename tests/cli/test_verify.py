@@ -52,3 +52,9 @@ def test_both_proofs_are_one_object(pellucid):
     assert answer.json["passes"] is True
     assert answer.json["engines"]["engines"] == ["numpy", "compiled"]
     assert answer.json["gradients"]["passes"] is True
+
+
+def test_a_negative_tolerance_is_refused(pellucid):
+    answer = pellucid("verify", "xor-one-hidden", "--tolerance", "-1")
+    assert answer.code == 2
+    assert "--tolerance" in answer.err

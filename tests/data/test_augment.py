@@ -198,10 +198,13 @@ def test_json_goes_there_and_back():
         ({"resized_crop": 1.5}, "resized_crop must lie in 0 … 1, the smallest share"),
         ({"erase": -0.1}, "erase must lie in 0 … 1, a chance; got erase=-0.1"),
         ({"hue": 0.6}, "hue must lie in 0 … 0.5, a share of the circle; got hue=0.6"),
-        ({"contrast": float("inf")}, "contrast must lie in 0 … up, a factor's range"),
+        (
+            {"contrast": float("inf")},
+            "contrast must be finite and at least 0, a factor's range",
+        ),
         ({"magnitude": 31}, "magnitude must lie in 0 … 30, a strength"),
         ({"randaugment": 1.5}, "randaugment must be a number of operations"),
-        ({"mixup": -1}, "mixup must lie in 0 … up"),
+        ({"mixup": -1}, "mixup must be finite and at least 0"),
         ({"rotate": 181}, "rotate must lie in 0 … 180 degrees; got rotate=181"),
         (
             {"rotate": float("nan")},

@@ -114,3 +114,10 @@ def test_tables_that_are_none_are_refused(
 def test_columns_are_read_by_name(folder: Path) -> None:
     path = _write(folder, "\ufeffpath\tlabel\n0.png\tcat\n")
     assert read_csv(path) == {"path": ["0.png"], "label": ["cat"]}
+
+
+def test_progress_calls_a_table_by_its_name(folder: Path) -> None:
+    path = _write(folder, "path,label\n" + _rows(FILES, ["dog", "cat"] * 6))
+    told: list[str] = []
+    pl.data.load(path, progress=lambda done, total, what: told.append(what))
+    assert set(told) == {"decoding table.csv"}

@@ -144,3 +144,17 @@ def test_a_refused_export_leaves_no_new_folder(saved, tmp_path, capsys):
     assert code == 2
     assert capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_export_refuses_formats_that_write_the_same_file(saved, capsys):
+    assert called("export", "small.pellucid", "--to", "c,native", "--out", "both") == 2
+    error = capsys.readouterr().err
+    assert "got 'small.h' of both 'small.c' and 'small.a'" in error
+    assert not Path("both").exists()
+
+
+def test_convert_compares_nodes_only_with_what_can_be_read(saved, capsys):
+    exchange.write(saved, "a.npz")
+    assert called("convert", "a.npz", "b.c", "--nodes") == 2
+    assert "--nodes must go with a format that can be read" in capsys.readouterr().err
+    assert not Path("b.c").exists()

@@ -83,6 +83,23 @@ def test_a_class_that_the_network_has_not_is_named(
     assert not Path("runs/r").exists()
 
 
+def test_masks_need_a_network_that_answers_for_each_pixel_and_it_needs_masks(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--engine", "numpy", "--quiet", "--run", "r"]
+    assert main(["train", "lenet5", "--data", "shapes", *given]) == 2
+    error = capsys.readouterr().err
+    assert "must answer for each pixel to be trained on masks; got an output" in error
+    for name in ("dark", "light"):
+        Path("plain", name).mkdir(parents=True)
+        Image.new("L", (12, 12), 9).save(f"plain/{name}/0.png")
+        Image.new("L", (12, 12), 90).save(f"plain/{name}/1.png")
+    assert main(["train", "unet2.json", "--data", "plain", *given]) == 2
+    error = capsys.readouterr().err
+    assert "must be trained on masks; got one class for each picture" in error
+    assert not Path("runs/r").exists()
+
+
 def test_masks_are_augmented_with_their_pictures(folder: Path) -> None:
     assert train(2, "--augment", "flip", "--augment", "shift=2") == 0
 

@@ -49,11 +49,17 @@ def convert(
     pellucid convert model.onnx model.safetensors --nodes
     pellucid convert model.onnx model.int8.tflite --calibration photos/ --preset unit
     """
+    from pellucid.errors import ExchangeError
     from pellucid.exchange import formats, read
 
     entry = formats.find_to_write(target, to)
     given = formats.find_to_read(source, format)
     check_calibration(entry, calibration)
+    if nodes and not entry.is_read:
+        raise ExchangeError(
+            "convert: --nodes must go with a format that can be read, too; "
+            f"got {entry.name!r}, which is only written."
+        )
     how = import_options.parse_preprocessing(preset, scale, mean, std, channel_order)
     shape = import_options.parse_input_size(input_size)
     model = read(source, engine="numpy", format=given.name, input_shape=shape, **how)

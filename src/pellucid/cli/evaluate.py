@@ -113,6 +113,7 @@ def _evaluate_outputs(
 ) -> None:
     """Print the report of each output, and all metrics."""
     from pellucid.explain import assess_outputs
+    from pellucid.explain.class_table import summary_lines
 
     found = assess_outputs(loaded.model, test)
     if json:
@@ -123,6 +124,10 @@ def _evaluate_outputs(
             answer(f"output {name}")
             answer("")
         _print_report(assessment)
+        for line in summary_lines(assessment):
+            answer(line)
+        if len(found.outputs) > 1:
+            answer("")
     answer(f"examples: {found.count:,}")
     for line in metric_lines(found.metrics, on, loaded.model.network.outputs):
         answer(line)

@@ -32,8 +32,7 @@ Data = Annotated[
         "--data",
         help="mnist, fashion-mnist, cifar10, xor; or a folder or .zip of images with "
         "one subfolder per class, or with images/ and masks/; a .csv of paths and "
-        "labels, or a .npz. Default: the "
-        "run's data.",
+        "labels, or a .npz. Default: the data of the run or recipe.",
         show_default=False,
     ),
 ]

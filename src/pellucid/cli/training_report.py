@@ -47,7 +47,15 @@ class Announcement(Callback):
         for key, text in lines.items():
             say(f"{key:8} {text}")
         if trainer.position.step:
-            say(f"resume   after epoch {trainer.position.epoch}")
+            say(f"resume   {_describe_position(trainer)}")
+
+
+def _describe_position(trainer: Trainer) -> str:
+    """Say where a run goes on."""
+    position = trainer.position
+    if not position.batch:
+        return f"after epoch {position.epoch}"
+    return f"in epoch {position.epoch + 1}, after step {position.step}"
 
 
 class EpochLines(Callback):

@@ -36,7 +36,10 @@ def verify(
         ),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option("--tolerance", help="Largest relative error that passes.")
+        float,
+        typer.Option(
+            "--tolerance", min=0.0, help="Largest relative error that passes."
+        ),
     ] = 1e-6,
     engines: Annotated[
         Optional[str],  # noqa: UP045

@@ -47,11 +47,10 @@ def check_augment(augment: Augment) -> None:
     for name, (least, most, what) in _RANGES.items():
         value = getattr(augment, name)
         if not least <= value <= most or value == np.inf:
-            end = "up" if most == np.inf else f"{most:g}"
-            raise DataError(
-                f"Augment: {name} must lie in {least:g} … {end}{what}; "
-                f"got {name}={value}."
-            )
+            rule = f"lie in {least:g} … {most:g}"
+            if most == np.inf:
+                rule = f"be finite and at least {least:g}"
+            raise DataError(f"Augment: {name} must {rule}{what}; got {name}={value}.")
     if augment.flip not in (False, True, "alternating"):
         raise DataError(
             "Augment: flip must be True, False or 'alternating'; "

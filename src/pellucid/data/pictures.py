@@ -47,6 +47,9 @@ class PictureOptions:
         refused.
     progress : callable, optional
         Called as progress(pictures so far, pictures in all, what).
+    called : str, optional
+        What progress calls the source: a table's name, where pictures lie in folders
+        around it. Default: the folder's or zip's name.
     """
 
     size: tuple[int, int] | None = None
@@ -55,6 +58,7 @@ class PictureOptions:
     memory_limit_bytes: int | None = None
     skip_broken: bool = False
     progress: Progress | None = None
+    called: str | None = None
 
     def tell(self, done: int, total: int, what: str) -> None:
         """Report progress to whoever wants to know."""
@@ -209,13 +213,13 @@ def _images(
     if limit is None:
         limit = available_memory_bytes() // 2
     is_too_much = len(names) * int(np.prod(wanted.shape)) > limit
-    what = f"decoding {wanted.source.name}"
+    called = options.called or wanted.source.name
     if is_too_much:
         files = PictureFiles(wanted, names)
         return files, _broken(wanted, names, options) if options.skip_broken else {}
     if len(names) <= _IN_THIS_PROCESS:
         images, broken = decode_whole(wanted, names)
-        options.tell(len(names), len(names), what)
+        options.tell(len(names), len(names), f"decoding {called}")
         return images, broken
     images, broken = np.empty((len(names), *wanted.shape), np.uint8), {}
     done = 0
@@ -223,7 +227,7 @@ def _images(
         images[done : done + len(pixels)] = pixels
         done += len(pixels)
         broken.update(wrong)
-        options.tell(done, len(names), what)
+        options.tell(done, len(names), f"decoding {called}")
     return images, broken
 
 
@@ -234,7 +238,9 @@ def _broken(wanted: Wanted, names: Sequence[str], options: PictureOptions) -> Br
     for pixels, wrong in _decoded(wanted, names):
         done += len(pixels)
         broken.update(wrong)
-        options.tell(done, len(names), f"checking {wanted.source.name}")
+        options.tell(
+            done, len(names), f"checking {options.called or wanted.source.name}"
+        )
     return broken
 
 

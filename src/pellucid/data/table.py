@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -114,7 +115,8 @@ def read_table(
     if "train" not in parts:
         raise DataError(f"load: {who} must have rows of training data; got none.")
     layout = Layout(found, parts["train"], parts.get("validation"), parts.get("test"))
-    return read_layout(where, layout, options)
+    called = table.name if is_file else "the pictures of the frame"
+    return read_layout(where, layout, replace(options, called=called))
 
 
 def read_paths(frame: Any, options: PictureOptions) -> Images:

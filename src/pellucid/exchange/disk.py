@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,6 +91,7 @@ def write_sets(exports: Mapping[Path, Contents]) -> None:
     for path, export in places.items():
         if export.marker is not None:
             _check_replaceable(path, export.marker)
+    _check_distinct([e.files for e in places.values() if e.marker is None])
     first = next(iter(places))
     try:
         with writing(first.parent, at=first) as stage:
@@ -102,6 +103,21 @@ def write_sets(exports: Mapping[Path, Contents]) -> None:
                     stage.write(place, content)
     except RunError as error:
         raise ExchangeError(f"export: {str(error).removeprefix('save: ')}") from error
+
+
+def _check_distinct(exports: Sequence[Mapping[str, bytes]]) -> None:
+    """Refuse exports of which one would overwrite a file of another."""
+    owners: dict[str, str] = {}
+    for files in exports:
+        main = next(iter(files))
+        for name in files:
+            if name in owners:
+                raise ExchangeError(
+                    "export: formats written into one folder must have files of "
+                    f"different names; got '{name}' of both '{owners[name]}' and "
+                    f"'{main}'. Write them into two folders."
+                )
+            owners[name] = main
 
 
 def _check_replaceable(path: Path, marker: str) -> None:

@@ -248,6 +248,6 @@ def _look_for_dead_units(
             yield Symptom(
                 kind="dead-units",
                 text=f"{dead} of {len(top)} channels of {name} are 0 for each of "
-                f"{len(images)} images: no gradient reaches them any more.",
+                f"{len(images)} images: no gradient passes through them there.",
                 advice=f"Take {smaller}schedule='warm_up', batch norm, or LeakyReLU.",
             )

@@ -145,9 +145,9 @@ def _open_folder(
             model.load_state(checkpoint.state)
         elif folder.has_begun:
             raise RunError(
-                f"run: '{folder.path}' must be new; got a run of "
-                f"{len(Checkpoint.read(folder.checkpoint).history)} epochs. Resume it, "
-                "or choose another name."
+                f"run: '{folder.path}' must be new; got a run with "
+                f"{len(Checkpoint.read(folder.checkpoint).history)} finished epoch(s). "
+                "Resume it, or choose another name."
             )
         position.data = data
         text = recipe.to_toml().encode()

@@ -96,8 +96,13 @@ def check_masks(model: Model, dataset: Dataset) -> None:
     """
     labels, network = dataset.labels, model.network
     is_mask = labels.ndim > 2 and labels.dtype.kind in "iu"
-    if not is_mask or len(network.output_shape) < 2 or not has_plain_labels(model.loss):
+    if not is_mask or not has_plain_labels(model.loss):
         return
+    if len(network.output_shape) < 2:
+        raise DataError(
+            "data: a network must answer for each pixel to be trained on masks; got an "
+            f"output of shape {network.output_shape}. Take one such as unet."
+        )
     meaning = model.meaning_for(labels)
     count = meaning.class_count
     highest = int(labels.max())
@@ -133,6 +138,12 @@ def check_classes(model: Model, dataset: Dataset) -> None:
     """
     network, classes = model.network, dataset.classes
     meaning = model.meaning_for(dataset.labels)
+    is_by_pixel = len(network.output_shape) > 2 and has_plain_labels(model.loss)
+    if classes and is_by_pixel and dataset.labels.ndim == 1:
+        raise DataError(
+            "data: a network that answers for each pixel must be trained on masks; got "
+            "one class for each picture. Take images/ and masks/, or another network."
+        )
     if not classes or meaning.can_be_named(classes):
         return
     listed = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")

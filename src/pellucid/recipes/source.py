@@ -73,8 +73,9 @@ def read(source: str | Path) -> Recipe:
         close = get_close_matches(str(source), (*names(), *ARCHITECTURES), n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise RunError(
-            f"recipe: what to train must be one of {', '.join(names())}, or a .toml, "
-            f".py or .json file; got '{source}'.{hint}"
+            f"recipe: what to train must be one of {', '.join(names())}, an "
+            "architecture of pl.zoo such as unet, or a .toml, .py or .json file; got "
+            f"'{source}'.{hint}"
         )
     recipe = Recipe.read(path)
     if isinstance(recipe.network, str) and recipe.network not in NETWORK_NAMES:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -109,14 +111,7 @@ class Recipe(_Section):
         try:
             recipe = cls.model_validate(document)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "recipe"
-            rule = "must not be there" if first["type"] == "extra_forbidden" else ""
-            raise RunError(
-                f"recipe: '{place}' in {origin} {rule or 'must fit'}; "
-                f"got {_shorten(first.get('input'))}"
-                f"{'' if rule else ' (' + first['msg'] + ')'}."
-            ) from error
+            raise RunError(_describe(error, origin)) from error
         if recipe.schema_version != 1:
             raise RunError(
                 f"recipe: schema_version in {origin} must be 1; "
@@ -135,6 +130,31 @@ class Recipe(_Section):
                 f"{' '.join(str(error).split())[:300]}."
             ) from error
         return cls.parse(document, origin=f"'{path}'")
+
+
+def _describe(error: ValidationError, origin: str) -> str:
+    """Return the first thing that is wrong with a document, as a sentence."""
+    errors = error.errors()
+    first = errors[0]
+    place = _place(first) or "recipe"
+    got = _shorten(first.get("input"))
+    if first["type"] == "extra_forbidden":
+        close = get_close_matches(place, list(Recipe.model_fields), n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        return (
+            f"recipe: '{place}' in {origin} must be a known setting; got {got}.{hint}"
+        )
+    # a value of one type or another has an error for each of them
+    rules = [e["msg"].removeprefix("Input should be ") for e in errors]
+    rules = [rule for rule, e in zip(rules, errors, strict=True) if _place(e) == place]
+    rules[0] = first["msg"]
+    return f"recipe: '{place}' in {origin} must fit; got {got} ({', or '.join(rules)})."
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    """Return the keys that lead to an error, without types such as list[float]."""
+    parts = (str(part) for part in error["loc"])
+    return ".".join(part for part in parts if not part.endswith("]"))
 
 
 def _shorten(value: Any) -> str:

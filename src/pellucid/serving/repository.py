@@ -184,7 +184,8 @@ class Repository:
             return self.get(next(iter(self._served)))
         raise RequestError(
             "serve: 'model' must say which one "
-            f"({', '.join(self.names) or 'none is loaded'}); got no model."
+            f"({', '.join(self.names) or 'none is loaded'}), as in ?model=NAME; "
+            "got no model."
         )
 
     @property
