@@ -252,7 +252,7 @@ def test_a_training_is_seen_by_every_window(open_page: Any) -> None:
     assert len(points.split()) == 20
     assert page.locator("#kernels canvas").count() == 6
     assert page.locator("#confusion tbody tr").count() == 10
-    assert shares.all_text_contents() != before  # the test image was asked about again
+    playwright.expect(shares).not_to_have_text(before)  # the test image is asked again
     assert "test image 0 of mnist" in page.locator("#done").text_content()
     page.reload()
     other = open_page("train")
