@@ -106,6 +106,9 @@ def lesson(written: Written) -> tuple[pl.Model, Any, Any]:
             ["walk", {"image": image, "label": None}],
             ["walk", {"image": image, "label": 7}],
             ["maps", {"image": image, "nodes": ["flatten", "conv2d"], "channels": 3}],
+            ["node", {"image": image, "node": "loss", "of_class": None}],
+            ["node", {"image": image, "node": "loss", "of_class": 7}],
+            ["arithmetic", {"image": image, "node": "loss", "of_class": 7}],
             ["patches", {"node": "conv2d", "channel": 2}],
             ["patches", {"node": "max_pool2d", "channel": 0}],
             ["patches", {"node": "dense", "channel": 9}],
@@ -175,12 +178,14 @@ def test_answers_are_those_of_the_studio(lesson: Any) -> None:
             "patches": find_patches(model, test.images[:100], **q),
         },
         "arithmetic": lambda q: inspection.explain_element(
-            model, q["image"], q["node"], q.get("at")
+            model, q["image"], q["node"], q.get("at"), q.get("of_class")
         ),
         "derivative": lambda q: inspection.trace_gradient(
             model, q["image"], q["node"], q["at"], q["of_class"]
         ),
-        "node": lambda q: inspection.inspect_node(model, q["image"], q["node"]),
+        "node": lambda q: inspection.inspect_node(
+            model, q["image"], q["node"], q.get("of_class")
+        ),
         "gradient": lambda q: inspection.flow(
             model, q["image"], q["node"], q["of_class"]
         ),

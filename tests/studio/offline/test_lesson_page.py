@@ -96,6 +96,11 @@ def test_the_walk_goes_to_the_loss_and_back(page: Any) -> None:
     texts = [text.lower() for text in titles.all_inner_texts()]
     assert any("loss" in text for text in texts)
     assert any("adam" in text or "step" in text for text in texts[-2:])
+    loss = next(i for i, text in enumerate(texts) if "the loss says" in text)
+    page.locator("#walk-steps section").nth(loss).get_by_role("button").click()
+    title = page.locator("#calculation h3").first
+    playwright.expect(title).to_have_text("CrossEntropy loss")
+    assert "−ln" in page.inner_text("#calculation")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -88,7 +88,7 @@ def write_lesson(
     }
     files = {f"{name}.bin.gz": _pack(arrays) for name, arrays in packs.items()}
     described = describe_network(model, model.network.name)
-    document = {**described, "engine": "WebAssembly", "ends": [], "has_samples": True}
+    document = {**described, "engine": "WebAssembly", "has_samples": True}
     about = {
         "document": document,
         "network": model.network.name,

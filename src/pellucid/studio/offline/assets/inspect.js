@@ -197,7 +197,7 @@ export function shorten(shown) {
 }
 
 /** Return levels to paint, and the numbers that are written. */
-function quantize(values) {
+export function quantize(values) {
   const { shape, data } = values, found = levels(values);
   let most = 0;
   data.forEach((value, k) => { if (Math.abs(value) > Math.abs(data[most])) most = k; });

@@ -1,11 +1,13 @@
 // What the page asks, answered here: the same documents as the studio's server sends.
 
 import { prepareDigit } from "./digit.js";
-import { Inspector, Refusal } from "./inspect.js";
+import { Inspector, Refusal, quantize } from "./inspect.js";
 import { Lesson } from "./lesson.js";
 import { strongest } from "./strongest.js";
 import { base64, size } from "./tensor.js";
-import { walk } from "./walking.js";
+import { explainLoss, walk } from "./walking.js";
+
+const LOSS = "loss"; // the node after the network
 
 /**
  * Answer the page's questions.
@@ -72,8 +74,16 @@ export class Local {
     return this.see(images.slice(place * one, (place + 1) * one), { done: [truth], label: labels[place] });
   }
 
-  node(question) { return this.inspector.inspect(question); }
-  arithmetic(question) { return this.inspector.arithmetic(question); }
+  node(question) {
+    if (question.node !== LOSS) return this.inspector.inspect(question);
+    const { layer, activation } = explainLoss(this.inspector, question);
+    return { node: LOSS, layer, ...quantize({ shape: [1], data: [activation] }) };
+  }
+
+  arithmetic(question) {
+    return question.node === LOSS ? explainLoss(this.inspector, question) : this.inspector.arithmetic(question);
+  }
+
   gradient(question) { return this.inspector.gradient(question); }
   derivative(question) { return this.inspector.derivative(question); }
   map(question) { return this.inspector.saliency(question); }

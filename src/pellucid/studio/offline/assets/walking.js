@@ -52,12 +52,19 @@ class Example {
   }
 }
 
+/** Return an image's example; label null: what the network says is right. */
+function exampleOf(inspector, image, given) {
+  const { pixels, data } = inspector.input(image), label = inspector.chosen(image, given ?? undefined);
+  const weights = new Map(Object.entries(inspector.code.weights()).map(([name, array]) => [name, wide(array)]));
+  return { pixels, example: new Example(inspector, data, label, weights) };
+}
+
+/** Return the arithmetic of the loss, with a class as the right answer. */
+export const explainLoss = (inspector, { image, of_class: label }) => shorten(lossOf(exampleOf(inspector, image, label).example));
+
 /** Return the walk of an image; label null: what the network says is right. */
 export function walk(inspector, { image, label: given }) {
-  const { pixels, data } = inspector.input(image), { about } = inspector;
-  const label = inspector.chosen(image, given ?? undefined);
-  const weights = new Map(Object.entries(inspector.code.weights()).map(([name, array]) => [name, wide(array)]));
-  const example = new Example(inspector, data, label, weights);
+  const { about } = inspector, { pixels, example } = exampleOf(inspector, image, given), { label } = example;
   const thread = follow(example, pixels);
   const weight = chooseWeight(example, thread);
   return {
