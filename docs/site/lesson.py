@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pellucid as pl
 from pellucid.studio.offline import Recipe, write_lesson
+from pellucid.studio.playground import PRESETS
 
 IMAGES, TESTS = 10_000, 2_000
 
@@ -43,4 +44,5 @@ def build(folder: Path) -> None:
         test=test.subset(range(TESTS)),
         recipe=Recipe(learning_rate=0.005, epochs=3, images=IMAGES, batch_size=32),
         home="../docs/index.html",
+        presets=tuple(PRESETS.values()),
     )

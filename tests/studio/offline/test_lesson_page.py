@@ -17,6 +17,7 @@ from tiny_lesson import Written
 
 from pellucid.explain import arithmetic
 from pellucid.studio.offline.page import write_page
+from pellucid.studio.playground import PRESETS, Settings, experiment
 
 playwright = pytest.importorskip("playwright.sync_api")
 KIB = 1024
@@ -101,6 +102,24 @@ def test_the_walk_goes_to_the_loss_and_back(page: Any) -> None:
     title = page.locator("#calculation h3").first
     playwright.expect(title).to_have_text("CrossEntropy loss")
     assert "−ln" in page.inner_text("#calculation")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_experiments_that_were_run_before_are_shown(page: Any) -> None:
+    page.click("nav a[href='#play']")
+    preset = PRESETS["layer"]
+    runs = page.locator("#runs > section")
+    playwright.expect(runs).to_have_count(2)
+    playwright.expect(page.locator("#preset-lesson")).to_have_text(preset.lesson)
+    playwright.expect(page.locator("#settings")).to_be_hidden()
+    page.locator("#play-step").press("End")
+    for card, settings in zip(runs.all(), preset.to_json()["runs"], strict=True):
+        found = experiment(Settings(**settings))
+        last = found["frames"][-1]
+        playwright.expect(card.locator(".play-says")).to_have_text(found["says"])
+        now = card.locator(".play-now")
+        words = f"loss {last['train']['loss']:.4g} on its points"
+        playwright.expect(now).to_contain_text(words)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pellucid as pl
 from pellucid.data import Dataset
 from pellucid.studio.offline import Recipe, write_lesson
+from pellucid.studio.playground import PRESETS
 
 
 class Written(NamedTuple):
@@ -43,5 +44,13 @@ def write_tiny(folder: Path) -> Written:
     )
     model.fit(train, epochs=1, batch_size=32, progress=False)
     recipe = Recipe(learning_rate=0.01, epochs=3, images=320, batch_size=32)
-    write_lesson(model, folder, train=train, test=test, recipe=recipe, home="..")
+    write_lesson(
+        model,
+        folder,
+        train=train,
+        test=test,
+        recipe=recipe,
+        home="..",
+        presets=[PRESETS["layer"]],
+    )
     return Written(model, test, folder)

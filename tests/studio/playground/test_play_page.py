@@ -28,6 +28,8 @@ def test_a_lesson_shows_two_runs_and_a_slider_changes_one_thing(open_page: Any) 
     page.get_by_role("button", name=preset.title, exact=True).click()
     playwright.expect(page.locator("#preset-lesson")).to_have_text(preset.lesson)
     playwright.expect(runs).to_have_count(2)
+    pressed = page.locator("#presets [aria-pressed=true]")
+    playwright.expect(pressed).to_have_text(preset.title)
     for card, settings in zip(runs.all(), preset.to_json()["runs"], strict=True):
         found = experiment(Settings(**settings))
         last = found["frames"][-1]
@@ -42,6 +44,7 @@ def test_a_lesson_shows_two_runs_and_a_slider_changes_one_thing(open_page: Any) 
     page.keyboard.press("ArrowRight")
     playwright.expect(words).to_contain_text("hidden layers 3 instead of 2")
     assert slider.get_attribute("aria-valuetext") == "3"
+    playwright.expect(pressed).to_have_count(0)
     step = page.locator("#play-step")
     step.press("Home")
     playwright.expect(runs.first.locator(".play-now")).to_contain_text("Step 0:")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-VIEWS = ("draw", "walk", "inside", "train")
+VIEWS = ("draw", "walk", "inside", "play", "train")
 #: the attribution that is computed without a server
 _MAPS = ("", "saliency")
 _TAB = re.compile(r'    <a href="#(\w+)">.*?</a>\n')
@@ -13,7 +13,14 @@ _OPTION = re.compile(r'\s*<option value="([\w-]*)">[^<]*</option>')
 _MODEL = re.compile(r'<link rel="preload" href="/studio/[^>]*>\n')
 
 
-def write_page(studio: str, *, title: str, home: str, wish: Mapping[str, float]) -> str:
+def write_page(
+    studio: str,
+    *,
+    title: str,
+    home: str,
+    wish: Mapping[str, float],
+    views: Sequence[str] = VIEWS,
+) -> str:
     """Return the lesson's page.
 
     Parameters
@@ -26,13 +33,15 @@ def write_page(studio: str, *, title: str, home: str, wish: Mapping[str, float])
         Where its link to the documentation leads.
     wish : mapping of str to float
         What the fields of the training's form begin with, by name.
+    views : sequence of str
+        Those to which its tabs lead.
 
     Raises
     ------
     ValueError
         If the studio's page has changed so that this does not fit any more.
     """
-    page = _TAB.sub(lambda m: m[0] if m[1] in VIEWS else "", studio)
+    page = _TAB.sub(lambda m: m[0] if m[1] in views else "", studio)
     page = _MODEL.sub("", page)
     page = re.sub(r'(?<=")/static/(?:studio/)?', "./", page)
     for name, value in wish.items():
@@ -44,6 +53,11 @@ def write_page(studio: str, *, title: str, home: str, wish: Mapping[str, float])
     kinds = _OPTION.sub(lambda m: m[0] if m[1] in _MAPS else "", kinds)
     page = before + kinds + after
     for shown, hidden in (
+        # experiments were run beforehand: there are presets, and no settings
+        ('<form id="settings"', '<form id="settings" hidden'),
+        ('<div class="columns play-columns">', "<div>"),
+        ('<button id="play-keep"', '<button id="play-keep" hidden'),
+        ("Choose a lesson, or change a setting.", "Choose a lesson."),
         ("<label>Compare with", "<label hidden>Compare with"),
         ('<a id="save" class="button"', '<a id="save" class="button" hidden'),
         (

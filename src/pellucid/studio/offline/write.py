@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,19 @@ import numpy as np
 from pellucid.data import Dataset
 from pellucid.exchange import write
 from pellucid.model import Model
+from pellucid.serving.finite import dumps
 from pellucid.serving.pages import STATIC
 from pellucid.storage import write_together
 from pellucid.studio.inspection import describe_network
 from pellucid.studio.offline.network import check_network, describe_layers
-from pellucid.studio.offline.page import write_page
+from pellucid.studio.offline.page import VIEWS, write_page
+from pellucid.studio.playground import Preset, Settings, experiment
 
 _ASSETS = Path(__file__).parent / "assets"
 _MOST_BATCH = 64  # for which the kernels are made
 _SAMPLES = 100  # test images that the page begins with
 #: the studio's modules that the lesson has in a form of its own, or not at all
-_LEFT_OUT = ("build.js", "compare.js", "play.js", "source.js")
+_LEFT_OUT = ("build.js", "compare.js", "source.js")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ def write_lesson(
     test: Dataset,
     recipe: Recipe,
     home: str,
+    presets: Sequence[Preset] = (),
 ) -> None:
     """Write the studio's page with a network that answers and trains in the browser.
 
@@ -62,6 +65,9 @@ def write_lesson(
         Its training.
     home : str
         Address of the documentation, relative to the folder.
+    presets : sequence of Preset
+        Experiments that are run now, for the page to show; without any, the page has
+        no view for them.
 
     Raises
     ------
@@ -86,6 +92,8 @@ def write_lesson(
         "samples": {name: array[:_SAMPLES] for name, array in _arrays(test).items()},
         "initial": initial,
     }
+    if presets:
+        packs["experiments"] = {"json": _run_experiments(presets)}
     files = {f"{name}.bin.gz": _pack(arrays) for name, arrays in packs.items()}
     described = describe_network(model, model.network.name)
     document = {**described, "engine": "WebAssembly", "has_samples": True}
@@ -102,7 +110,7 @@ def write_lesson(
         "files": {name: _parts(arrays) for name, arrays in packs.items()},
     }
     files["model.json"] = json.dumps(about, separators=(",", ":")).encode()
-    files |= _page(home, recipe)
+    files |= _page(home, recipe, has_experiments=bool(presets))
     for place in {name.rpartition("/")[0] for name in files}:
         inside = {
             n.rpartition("/")[2]: c
@@ -121,14 +129,21 @@ def _arrays(data: Dataset) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def _page(home: str, recipe: Recipe) -> dict[str, bytes]:
+def _run_experiments(presets: Sequence[Preset]) -> np.ndarray[Any, Any]:
+    """Return the presets and what happened in each of their runs, as JSON's bytes."""
+    described = [preset.to_json() for preset in presets]
+    runs = [experiment(Settings(**run)) for one in described for run in one["runs"]]
+    return np.frombuffer(dumps({"presets": described, "runs": runs}).encode(), np.uint8)
+
+
+def _page(home: str, recipe: Recipe, *, has_experiments: bool) -> dict[str, bytes]:
     """Return the page and its modules: the studio's, where the lesson has none."""
     studio = STATIC / "studio"
     files = {
         path.relative_to(studio).as_posix(): path.read_bytes()
         for pattern in ("**/*.js", "*.css")
         for path in sorted(studio.glob(pattern))
-        if path.name not in _LEFT_OUT
+        if path.name not in _LEFT_OUT and (has_experiments or path.name != "play.js")
     }
     for name in ("page.css", "icon.svg"):
         files[name] = (STATIC / name).read_bytes()
@@ -137,7 +152,9 @@ def _page(home: str, recipe: Recipe) -> dict[str, bytes]:
     page = (studio / "index.html").read_text(encoding="utf-8")
     wish = {k: v for k, v in asdict(recipe).items() if k != "optimizer"}
     title = "The lesson: draw, look inside, train"
-    files["index.html"] = write_page(page, title=title, home=home, wish=wish).encode()
+    views = VIEWS if has_experiments else tuple(v for v in VIEWS if v != "play")
+    written = write_page(page, title=title, home=home, wish=wish, views=views)
+    files["index.html"] = written.encode()
     return files
 
 

@@ -20,13 +20,15 @@ export function draw(svg, lanes, { steps, most, unit, what, axis = "" }) {
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   const values = lanes.flatMap(({ points }) => points.map((p) => p[1]));
   const top = most ?? (Math.max(0, ...values) || 1);
+  const isCut = values.some((value) => value > top); // and drawn at the top
   const x = (step) => LEFT + (WIDTH - LEFT - RIGHT) * step / Math.max(1, steps);
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - Math.min(value, top) / top);
   const parts = [];
   for (const share of [0, 0.5, 1]) {
     const at = y(share * top);
     parts.push(element("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: at, y2: at, class: "axis" }));
-    parts.push(element("text", { x: LEFT - 6, y: at + 4, "text-anchor": "end" }, Number((share * top).toPrecision(3))));
+    parts.push(element("text", { x: LEFT - 6, y: at + 4, "text-anchor": "end" },
+      `${share === 1 && isCut ? "≥ " : ""}${Number((share * top).toPrecision(3))}`));
   }
   parts.push(element("text", { x: LEFT, y: HEIGHT - 5 }, "0"));
   parts.push(element("text", { x: WIDTH - RIGHT, y: HEIGHT - 5, "text-anchor": "end" }, `step ${steps}`));

@@ -51,6 +51,7 @@ function field([name, title, { choices, values }]) {
     settings = asSettings(form);
     fill();
     byId("preset-lesson").textContent = "Your own settings.";
+    press(null);
     run();
   });
   return make("label", {}, make("span", { textContent: title }), input, choices ? null : shown);
@@ -80,10 +81,16 @@ const run = latest(async () => {
   show();
 });
 
-const preset = latest(async ({ lesson, runs: pair }) => {
+/** Mark the lesson that is shown; none where the settings are the reader's. */
+function press(title) {
+  for (const button of byId("presets").children) button.ariaPressed = String(button.textContent === title);
+}
+
+const preset = latest(async ({ title, lesson, runs: pair }) => {
   const mine = ++newest;
   settings = pair[1];
   fill();
+  press(title);
   byId("preset-lesson").textContent = `${lesson} Training …`;
   const found = [];
   for (const one of pair) found.push(await ask(one));
@@ -112,10 +119,13 @@ function show() {
     chart.setAttribute("role", "img");
     return make("section", { className: "panel play-run", ariaLabel: name }, make("h3", { textContent: name }),
       make("p", { className: "quiet small", textContent: words || "the same settings" }), canvas, make("p", { className: "play-now small" }),
-      chart, make("p", { className: "play-says", textContent: found.says }));
+      legend(), chart, make("p", { className: "play-says", textContent: found.says }));
   }));
   play();
 }
+
+const legend = () => make("p", { className: "legend", ariaHidden: "true" },
+  ...["batches", "new points"].map((name, i) => make("span", { className: `key lane-${i}`, textContent: name })));
 
 function play() {
   clearTimeout(timer);
@@ -149,7 +159,7 @@ function paintRun(card, found) {
   draw(card.querySelector("svg"), [
     { name: "batches", points: smooth(every, 8), lane: 0 },
     { name: "new points", points: curve("test"), lane: 1 },
-  ], { steps: found.frames.at(-1).step, most: top(), unit: "nats", what: "Loss over steps", axis: "loss: — batches, - - new points" });
+  ], { steps: found.frames.at(-1).step, most: top(), unit: "nats", what: "Loss over steps", axis: "loss" });
 }
 
 /** One scale for all curves, so that they can be compared: not more than 2 nats. */
@@ -198,8 +208,13 @@ export async function shown() {
   byId("presets").replaceChildren(...presets.map((one) => {
     const button = make("button", { type: "button", textContent: one.title });
     button.addEventListener("click", () => preset(one));
+    button.ariaPressed = "false";
     return button;
   }));
+  if (!source.hasSettings) {
+    preset(presets[0]);
+    return;
+  }
   settings = presets[0].runs[0];
   settings = { ...settings, optimizer: "adam", learning_rate: 0.03, hidden: [8] };
   fill();

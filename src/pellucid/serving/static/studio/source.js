@@ -67,6 +67,9 @@ export const source = {
   /** {image, label?}: one example through the network, its loss, and back. */
   walk: (question) => post("walk", question),
 
+  /** Whether an experiment's settings are the reader's to change. */
+  hasSettings: true,
+
   /** Experiments on points in a plane: each preset's two runs; what happens in one. */
   presets: () => get("presets"),
   experiment: (settings) => post("experiment", settings),

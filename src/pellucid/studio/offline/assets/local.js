@@ -96,6 +96,22 @@ export class Local {
   walk(question) { return walk(this.inspector, question); }
   maps(question) { return this.inspector.maps(question); }
 
+  /** Return the experiments that were run when the lesson was written. */
+  async experiments() {
+    const { json } = await this.data("experiments");
+    this.kept ??= JSON.parse(new TextDecoder().decode(json));
+    return this.kept;
+  }
+
+  async presets() { return (await this.experiments()).presets; }
+
+  async experiment(settings) {
+    const { runs } = await this.experiments(), wanted = JSON.stringify(settings);
+    const found = runs.find((run) => JSON.stringify(run.settings) === wanted);
+    if (!found) throw new Refusal("studio: the settings must be a lesson's; got others. Run: pellucid studio");
+    return found;
+  }
+
   choices() {
     const { network, wish, data } = this.about;
     return { networks: [network], wishes: { [network]: wish }, data: [{ name: data, available: true }],

@@ -36,7 +36,8 @@ async function ask(method, ...values) {
 }
 
 export const source = {
-  views: ["draw", "walk", "inside", "train"],
+  views: [...document.querySelectorAll("header nav a")].map((link) => link.hash.slice(1)),
+  hasSettings: false,
   way: "on this device",
   model: () => ask("model"),
   draw: (side, grey) => ask("draw", side, grey),
@@ -50,6 +51,8 @@ export const source = {
   patches: (question) => ask("patches", question),
   walk: (question) => ask("walk", question),
   maps: (question) => ask("maps", question),
+  presets: () => ask("presets"),
+  experiment: (settings) => ask("experiment", settings),
   choices: () => ask("choices"),
   train: (wish) => ask("train", wish),
   act: (action) => ask("act", action),
