@@ -158,3 +158,11 @@ def test_convert_compares_nodes_only_with_what_can_be_read(saved, capsys):
     assert called("convert", "a.npz", "b.c", "--nodes") == 2
     assert "--nodes must go with a format that can be read" in capsys.readouterr().err
     assert not Path("b.c").exists()
+
+
+def test_convert_does_not_write_over_what_it_reads(saved, capsys):
+    exchange.write(saved, "a.npz")
+    before = Path("a.npz").read_bytes()
+    assert called("convert", "a.npz", "./a.npz") == 2
+    assert "TARGET must be another file than SOURCE" in capsys.readouterr().err
+    assert Path("a.npz").read_bytes() == before

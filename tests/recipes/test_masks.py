@@ -63,6 +63,7 @@ def test_a_folder_of_masks_is_trained_on_and_tested(
     counts = np.array(found["confusion"])
     assert counts.sum() == 4 * 144
     both = counts[1, 1] / (counts[1].sum() + counts[:, 1].sum() - counts[1, 1])
+    assert found["accuracy_interval"] is None  # pixels of a picture go together
     assert found["class_iou"]["1"] == pytest.approx(both)
     assert main(["evaluate", "r"]) == 0
     assert "mean IoU of the classes, over all pixels: 0." in capsys.readouterr().out
@@ -89,19 +90,34 @@ def test_masks_need_a_network_that_answers_for_each_pixel_and_it_needs_masks(
     given = ["--engine", "numpy", "--quiet", "--run", "r"]
     assert main(["train", "lenet5", "--data", "shapes", *given]) == 2
     error = capsys.readouterr().err
-    assert "must answer for each pixel to be trained on masks; got an output" in error
+    assert "masks must go with a network that answers for each pixel; got" in error
     for name in ("dark", "light"):
         Path("plain", name).mkdir(parents=True)
         Image.new("L", (12, 12), 9).save(f"plain/{name}/0.png")
         Image.new("L", (12, 12), 90).save(f"plain/{name}/1.png")
     assert main(["train", "unet2.json", "--data", "plain", *given]) == 2
     error = capsys.readouterr().err
-    assert "must be trained on masks; got one class for each picture" in error
+    assert "must have masks as labels; got one class for each picture" in error
     assert not Path("runs/r").exists()
 
 
 def test_masks_are_augmented_with_their_pictures(folder: Path) -> None:
     assert train(2, "--augment", "flip", "--augment", "shift=2") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("mixup=0.2", "mixup and cutmix must have one label, or one row"),
+        ("shift=12", "shift must be less than the images' height and width"),
+    ],
+)
+def test_what_cannot_be_done_to_the_pictures_is_refused_before_a_run_begins(
+    folder: Path, capsys: pytest.CaptureFixture[str], change: str, message: str
+) -> None:
+    assert train(2, "--augment", change) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("runs/r").exists()
 
 
 def test_a_published_architecture_is_a_recipe() -> None:

@@ -57,6 +57,8 @@ def test_an_output_of_pixels_is_mirrored_back() -> None:
     np.testing.assert_allclose(ours, (m.predict(IMAGES) + back) / 2, atol=1e-6)
     with pytest.raises(pl.NetworkError, match="shift must be 0 where each pixel"):
         m.predict(IMAGES, tta=pl.TestTimeAugment(shift=1))
+    with pytest.raises(pl.NetworkError, match="shift must be less than the image's"):
+        m.predict(IMAGES, tta=pl.TestTimeAugment(shift=6))
 
 
 def test_wrong_arguments_are_refused() -> None:

@@ -55,6 +55,11 @@ def convert(
     entry = formats.find_to_write(target, to)
     given = formats.find_to_read(source, format)
     check_calibration(entry, calibration)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ExchangeError(
+            "convert: TARGET must be another file than SOURCE, which stays as it is; "
+            f"got '{target}' for both."
+        )
     if nodes and not entry.is_read:
         raise ExchangeError(
             "convert: --nodes must go with a format that can be read, too; "

@@ -13,6 +13,7 @@ from pellucid.errors import DataError
 
 if TYPE_CHECKING:
     from pellucid.data.augment import Augment
+    from pellucid.data.dataset import Dataset
 
 #: name → least and most, and what it is
 _RANGES = {
@@ -55,6 +56,33 @@ def check_augment(augment: Augment) -> None:
         raise DataError(
             "Augment: flip must be True, False or 'alternating'; "
             f"got flip={augment.flip!r}."
+        )
+
+
+def check_augment_of(augment: Augment, dataset: Dataset) -> None:
+    """Refuse what cannot be done to these examples, before training begins.
+
+    Raises
+    ------
+    DataError
+        If labels of each pixel would be mixed, or nothing of an image stays in view.
+    """
+    if augment.mixes:
+        check_mixable(dataset.labels)
+    shape = dataset.image_shape
+    if len(shape) == 3 and augment.shift >= min(shape[:2]):
+        raise DataError(
+            "Augment: shift must be less than the images' height and width; got "
+            f"shift={augment.shift} for images of {shape}."
+        )
+
+
+def check_mixable(labels: npt.NDArray[Any]) -> None:
+    """Refuse to mix examples that have a label for each pixel, with DataError."""
+    if labels.ndim > 2:
+        raise DataError(
+            "Augment: mixup and cutmix must have one label, or one row, for each "
+            f"image; got labels of shape {labels.shape}."
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.errors import DataError
+from pellucid.data.augment_checks import check_mixable
 
 Array = npt.NDArray[Any]
 
@@ -118,11 +118,7 @@ def soft_labels(labels: Array, columns: int | None, dtype: Any) -> Array:
     DataError
         If there is a label for each pixel.
     """
-    if labels.ndim > 2:
-        raise DataError(
-            "Augment: mixup and cutmix must have one label, or one row, for each "
-            f"image; got labels of shape {labels.shape}."
-        )
+    check_mixable(labels)
     if columns is not None and labels.dtype.kind in "iu" and labels.ndim == 1:
         return np.asarray(labels[:, None] == np.arange(columns), dtype)
     return labels.astype(dtype)

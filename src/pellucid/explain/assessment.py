@@ -140,7 +140,8 @@ class Assessment:
     def accuracy_interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the accuracy; (0, 1) of a regression.
 
-        Of pixels and labels it takes each for an example of its own.
+        Of pixels and labels it takes each for an example of its own, which those of
+        one image are not: reports leave it out there.
         """
         if not self.classes:
             return 0.0, 1.0
@@ -149,6 +150,13 @@ class Assessment:
         else:
             right = np.trace(self.confusion)
         return confidence_interval(float(right), int(self.confusion.sum()))
+
+    @property
+    def is_of_examples(self) -> bool:
+        """Whether accuracy counts examples, one answer each: no pixels, no labels."""
+        meaning = self.meaning
+        is_one = meaning.kind != "labels" and not meaning.is_per_pixel
+        return bool(self.classes) and is_one
 
     @property
     def counted(self) -> str:
@@ -212,7 +220,9 @@ class Assessment:
             },
             "confusion": self.confusion.tolist(),
             "summary": self.summary,
-            "accuracy_interval": list(self.accuracy_interval) if self.classes else None,
+            "accuracy_interval": list(self.accuracy_interval)
+            if self.is_of_examples
+            else None,
             "class_scores": self._class_scores(),
             "mistakes": [_mistake_json(m) for m in self.mistakes],
         }

@@ -78,8 +78,9 @@ def summary_lines(assessment: Assessment) -> list[str]:
         lines.append(f"of all labels together: {micro}")
     if "calibration_error" in figures:
         lines.append(f"calibration error: {figures['calibration_error']:.4f}")
-    low, high = assessment.accuracy_interval
-    lines.append(f"accuracy, 95 % interval: {100 * low:.2f} % … {100 * high:.2f} %")
+    if assessment.is_of_examples:
+        low, high = assessment.accuracy_interval
+        lines.append(f"accuracy, 95 % interval: {100 * low:.2f} % … {100 * high:.2f} %")
     return lines
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import Batches, Dataset, sampling_weights
+from pellucid.data.augment_checks import check_augment_of
 from pellucid.engines.distributed import world_of
 from pellucid.engines.loss_input import require
 from pellucid.engines.protocol import Session
@@ -94,6 +95,8 @@ def fit(model: Model, request: FitRequest) -> History:
         sample_weight=sample_weight,
         classes=get_class_names(model, train),
     )
+    if config.augment is not None:
+        check_augment_of(config.augment, train)
     model.input_range.record(train.images)
     if validation is not None:
         model.input_range.check(validation.images)

@@ -100,7 +100,7 @@ def check_masks(model: Model, dataset: Dataset) -> None:
         return
     if len(network.output_shape) < 2:
         raise DataError(
-            "data: a network must answer for each pixel to be trained on masks; got an "
+            "data: masks must go with a network that answers for each pixel; got an "
             f"output of shape {network.output_shape}. Take one such as unet."
         )
     meaning = model.meaning_for(labels)
@@ -141,8 +141,9 @@ def check_classes(model: Model, dataset: Dataset) -> None:
     is_by_pixel = len(network.output_shape) > 2 and has_plain_labels(model.loss)
     if classes and is_by_pixel and dataset.labels.ndim == 1:
         raise DataError(
-            "data: a network that answers for each pixel must be trained on masks; got "
-            "one class for each picture. Take images/ and masks/, or another network."
+            "data: a network that answers for each pixel must have masks as labels; "
+            "got one class for each picture. Take images/ and masks/, or another "
+            "network."
         )
     if not classes or meaning.can_be_named(classes):
         return

@@ -98,8 +98,8 @@ class TestTimeSession:
     Raises
     ------
     NetworkError
-        If its input is no image, or views are moved of which it says something of each
-        pixel.
+        If its input is no image, or views are moved out of it, or at all where it says
+        something of each pixel.
     """
 
     __test__ = False
@@ -111,6 +111,11 @@ class TestTimeSession:
             raise NetworkError(
                 "TestTimeAugment: the network must take images; got input shape "
                 f"{network.input_shape}."
+            )
+        if views.shift >= min(network.input_shape[:2]):
+            raise NetworkError(
+                "TestTimeAugment: shift must be less than the image's height and "
+                f"width; got shift={views.shift} for input {network.input_shape}."
             )
         if views.shift and len(network.output_shape) > 1:
             raise NetworkError(
