@@ -121,3 +121,17 @@ def test_progress_calls_a_table_by_its_name(folder: Path) -> None:
     told: list[str] = []
     pl.data.load(path, progress=lambda done, total, what: told.append(what))
     assert set(told) == {"decoding table.csv"}
+
+
+def test_a_frame_of_numbers_is_rows() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    rows = np.random.default_rng(0).random((6, 3))
+    frame = pandas.DataFrame(rows, columns=["a", "b", "c"])
+    network = pl.Sequential(pl.Input(3), pl.Dense(2))
+    model = pl.Model(
+        network, engine="numpy", loss="cross_entropy", optimizer="sgd", seed=0
+    )
+    model.fit((frame, pandas.Series([0, 1, 0, 1, 0, 1])), progress=False)
+    np.testing.assert_array_equal(model.predict(frame), model.predict(rows))
+    with pytest.raises(pl.DataError, match="column called path"):
+        model.predict(frame.astype(str))

@@ -47,6 +47,11 @@ def is_frame(data: object) -> bool:
     return kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "DataFrame"
 
 
+def has_numbers(frame: Any) -> bool:
+    """Return whether a data frame has numbers alone: rows, not paths of pictures."""
+    return all(dtype.kind in "fiub" for dtype in frame.dtypes)
+
+
 def is_array_like(data: Any) -> bool:
     """Return whether a list of tuples holds numbers, rather than batches of arrays."""
     return isinstance(data, list) and not all(

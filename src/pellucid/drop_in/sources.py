@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pellucid.errors import ExchangeError
 from pellucid.exchange.graph.tensor import Array
 from pellucid.network import Network
+from pellucid.network.layers import LSTM, SimpleRNN
 
 #: gives the network that arrays make, and its weights by name
 Read = Callable[[dict[str, Array]], tuple[Network, Mapping[str, Array]]]
@@ -83,11 +84,21 @@ def find_sources(arrays: Mapping[str, Array], own: set[str], read: Read) -> Foun
         ):
             raise ExchangeError(
                 f"compile: weight '{weight.name}' must be one tensor of the model, "
-                "reordered; got one that is computed."
+                f"reordered; got {_computed(network, weight.node)}."
             )
         places = (place - _MARK).astype(np.int64)
         sources[weight.name] = Source(names[int(number)], places)
     return Found(network, sources, constants)
+
+
+def _computed(network: Network, node: str) -> str:
+    """Return what a weight is that no tensor is a copy of."""
+    is_recurrent = isinstance(network.node(node).layer, LSTM | SimpleRNN)
+    return (
+        "the sum of two biases, as nn.LSTM and nn.RNN have them without bias=False"
+        if is_recurrent
+        else "one that is computed"
+    )
 
 
 def _marked(arrays: Mapping[str, Array], own: set[str], kind: str) -> dict[str, Array]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import Augment, Batches, Dataset, Sampler, as_dataset
-from pellucid.data.streams import is_array_like, is_frame, is_stream
+from pellucid.data.streams import has_numbers, is_array_like, is_frame, is_stream
 from pellucid.engines.loss_input import require
 from pellucid.engines.ports import join, loss_terms
 from pellucid.engines.protocol import Engine, Session, State
@@ -270,7 +270,8 @@ class Model:
         images : array, shape (N, *input shape)
             Floats are taken as they are; uint8 goes through ``preprocessing``. Of
             several inputs a tuple in the network's order, or a dict by node name. Or
-            what gives batches itself, as in `fit`; labels are left aside.
+            what gives batches itself, as in `fit`; labels are left aside. A frame of
+            pandas has rows of numbers, or paths of pictures.
         tta : TestTimeAugment, optional
             Views of each image whose outputs are averaged.
 
@@ -291,7 +292,8 @@ class Model:
         if has_several(self.network):
             return ports.predict(self, images, _CHUNK)
         if is_frame(images):
-            images = read_images(self, images)
+            is_table = has_numbers(images)
+            images = images.to_numpy() if is_table else read_images(self, images)
         if is_stream(images) and not is_array_like(images):
             return predict_stream(self, images, _CHUNK, tta=tta)
         x, session = self._input(images), self.view(tta)

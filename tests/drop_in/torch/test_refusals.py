@@ -55,6 +55,24 @@ def test_what_has_no_counterpart_is_refused_by_name(
         pl.compile(Calls(function), example=torch.zeros(1, 4))
 
 
+@pytest.mark.filterwarnings("ignore:The tensor attributes")  # of torch.export
+def test_recurrent_layers_of_two_biases_are_refused_but_run_without() -> None:
+    class Last(nn.Module):
+        def __init__(self, bias: bool) -> None:
+            super().__init__()
+            self.cells = nn.LSTM(2, 3, batch_first=True, bias=bias)
+
+        def forward(self, x: Any) -> Any:
+            return self.cells(x)[0][:, -1]
+
+    x = torch.randn(2, 4, 2)
+    with pytest.raises(ExchangeError, match="got the sum of two biases, as nn"):
+        pl.compile(Last(bias=True), example=x)
+    module = Last(bias=False)
+    fast = pl.compile(module.eval())
+    torch.testing.assert_close(fast(x), module(x))
+
+
 def test_other_operators_in_training_than_in_evaluation_are_refused() -> None:
     drop_in = pl.compile(Calls(lambda m, x: torch.relu(x) if m.training else x))
     with pytest.raises(ExchangeError, match="the same operators in training and"):
