@@ -145,10 +145,12 @@ def test_what_trains_is_settled_by_compile(
     same_state(mine, theirs)
 
 
-def test_layers_that_hold_layers_have_their_weights() -> None:
+def test_layers_called_twice_and_layers_that_hold_layers_have_their_weights() -> None:
     layers = keras.layers
     tokens = keras.Input((4, 6))
-    x = layers.Add()([tokens, layers.MultiHeadAttention(2, 3)(tokens, tokens)])
+    twice = layers.Dense(6, activation="tanh")
+    x = layers.Add()([tokens, twice(twice(tokens))])
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 3)(tokens, tokens)])
     x = layers.TimeDistributed(layers.Dense(5))(x)
     x = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(x)
     model = keras.Model(tokens, layers.GRU(2)(x))

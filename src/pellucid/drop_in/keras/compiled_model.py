@@ -266,7 +266,7 @@ def _freeze(network: Network, traced: Trace, trained: set[str]) -> Network:
     for node in network.nodes:
         if not hasattr(node.layer, "trainable"):
             continue
-        mine = [w for w in network.weights if w.node == node.name]
+        mine = [w for w in network.weights if w.node == node.owner]
         known = [(w, traced.sources[w.name]) for w in mine if w.name in traced.sources]
         trains = {s.tensor in trained for w, s in known if w.spec.is_parameter}
         if len(trains) > 1:
