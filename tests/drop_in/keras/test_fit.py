@@ -163,3 +163,13 @@ def test_layers_called_twice_and_layers_that_hold_layers_have_their_weights() ->
     _compare(*twins, x, y, epochs=1)
     for found, wanted in zip(*(twin.get_weights() for twin in twins), strict=True):
         np.testing.assert_allclose(found, wanted, atol=TOLERANCE)
+
+
+def test_constraints_are_kept(capsys: Any) -> None:
+    dense = keras.layers.Dense(2, kernel_constraint="unit_norm", name="held")
+    model = keras.Sequential([keras.Input((3,)), dense])
+    model.compile(optimizer="sgd", loss="mse")
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    pl.compile(model).fit(x, x[:, :2], verbose=0)
+    np.testing.assert_allclose(np.linalg.norm(dense.kernel, axis=0), 1, atol=1e-5)
+    assert "no constraint; got one on" in capsys.readouterr().err

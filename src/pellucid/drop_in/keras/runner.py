@@ -174,6 +174,11 @@ class Runner:
                 raise NoCounterpartError(
                     f"compile: layer '{layer.name}' must have no regularizers."
                 )
+        held = [v.path for v in self._trains().variables if v.constraint is not None]
+        if held:
+            raise NoCounterpartError(
+                f"compile: variables must have no constraint; got one on '{held[0]}'."
+            )
         trained = self._trained(traced)
         decaying = {
             source.tensor
