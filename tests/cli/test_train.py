@@ -321,7 +321,7 @@ def test_a_run_is_never_trained_over(pellucid, trained):
     before = {p.name: p.read_bytes() for p in trained.iterdir()}
     answer = pellucid("train", *TINY, "--run", "tiny", "--seed", "9")
     assert answer.code == 2
-    assert "must be new; got a run with 3 finished epoch(s)" in answer.err
+    assert "must be new; got a run with 3 finished epochs" in answer.err
     assert {p.name: p.read_bytes() for p in trained.iterdir()} == before | {
         ".lock": Path("runs/tiny/.lock").read_bytes()
     }

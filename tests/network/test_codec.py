@@ -55,7 +55,7 @@ def node(**changes: Any) -> list[dict[str, Any]]:
         (document(extra=1), "keys must be .*; got 'extra'"),
         (document(nodes={}), "'nodes' must be a list"),
         (document(nodes=[1]), "a node must have name, layer and inputs; got 1"),
-        (document(nodes=node(layer="LSTM")), "must be one of .*; got 'LSTM'"),
+        (document(nodes=node(layer="Lstm")), "must be one of .*; got 'Lstm'"),
         (document(nodes=node(layer=[1])), "must be one of"),
         (document(nodes=node(colour=1)), "arguments must be among units, .*'colour'"),
         (document(nodes=node(units="many")), "units must be an int of at least 1"),

@@ -133,7 +133,9 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path, steps: int) -> No
 
 def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     fit(model(), tmp_path / "run")
-    with pytest.raises(pl.RunError, match="must be new; got a run of 4 epochs"):
+    with pytest.raises(
+        pl.RunError, match="must be new; got a run with 4 finished epochs"
+    ):
         fit(model(), tmp_path / "run")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").write_text("mine")

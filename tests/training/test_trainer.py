@@ -274,7 +274,7 @@ def test_progress_is_a_line_per_epoch_where_there_is_no_terminal(
         ({"epochs": -1}, "epochs must be an int of at least 0"),
         ({"epochs": 1, "class_weight": {0: -1.0}}, "class_weight must map classes"),
         ({"epochs": 1, "clip_norm": 0.0}, "clip_norm must be positive"),
-        ({"epochs": 1, "metrics": ["f1"]}, "metrics must be among|metrics: must be"),
+        ({"epochs": 1, "metrics": ["f9"]}, "metrics must be among|metrics: must be"),
         ({"epochs": 1, "resume": True}, "resume must name a run"),
         ({"epochs": 1, "early_stopping": 0}, "patience must be at least 1"),
     ],

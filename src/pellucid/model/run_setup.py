@@ -144,9 +144,10 @@ def _open_folder(
                 recipe = merge(recorded, recipe, epochs_done=len(history))
             model.load_state(checkpoint.state)
         elif folder.has_begun:
+            epochs = len(Checkpoint.read(folder.checkpoint).history)
             raise RunError(
-                f"run: '{folder.path}' must be new; got a run with "
-                f"{len(Checkpoint.read(folder.checkpoint).history)} finished epoch(s). "
+                f"run: '{folder.path}' must be new; got a run with {epochs} finished "
+                f"epoch{'' if epochs == 1 else 's'}. "
                 "Resume it, or choose another name."
             )
         position.data = data

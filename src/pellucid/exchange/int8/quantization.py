@@ -121,6 +121,9 @@ def _range(
     operator: Operator, output: Value, inputs: list[Value], ranges: Mapping[str, Range]
 ) -> Range:
     """Return what was seen; of a partial result, which no node is, what may be."""
+    if output.node is not None and output.node not in ranges:
+        what = f"'{output.node}', a step of a recurrent layer, has no int8 form"
+        raise export_error("int8", operator.who, what)
     if output.node is not None:
         return ranges[output.node]
     ends = [_ends(value) for value in inputs]
