@@ -92,7 +92,18 @@ class WeightAverage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EMA(WeightAverage):
+class _OverSteps(WeightAverage):
+    """Take in the weights after each ``every``-th step."""
+
+    every: int = 1
+
+    def takes_step(self, step: int) -> bool:
+        """Return whether ``every`` divides the step."""
+        return step % self.every == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EMA(_OverSteps):
     """Exponential moving average: ``a ← decay · a + (1 − decay) · w``.
 
     Parameters
@@ -121,7 +132,6 @@ class EMA(WeightAverage):
     """
 
     decay: float = 0.999
-    every: int = 1
 
     name: ClassVar[str] = "ema"
 
@@ -131,10 +141,6 @@ class EMA(WeightAverage):
             raise NetworkError(
                 f"EMA: decay must be from 0 to less than 1; got decay={self.decay}."
             )
-
-    def takes_step(self, step: int) -> bool:
-        """Return whether ``every`` divides the step."""
-        return step % self.every == 0
 
     def share(self, taken: int) -> float:
         """Return ``1 − decay``."""
@@ -189,7 +195,7 @@ class SWA(WeightAverage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lookahead(WeightAverage):
+class Lookahead(_OverSteps):
     """Go back part of the way after some steps: ``s ← s + rate (w − s)``, ``w ← s``.
 
     Parameters
@@ -225,10 +231,6 @@ class Lookahead(WeightAverage):
             raise NetworkError(
                 f"Lookahead: rate must be above 0 and at most 1; got rate={self.rate}."
             )
-
-    def takes_step(self, step: int) -> bool:
-        """Return whether ``every`` divides the step."""
-        return step % self.every == 0
 
     def share(self, taken: int) -> float:
         """Return ``rate``."""

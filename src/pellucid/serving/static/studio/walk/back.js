@@ -127,7 +127,7 @@ function fallStep(found) {
   };
 }
 
-/** Return the steps of the way back: title, sentence, figures; is the loss a node? */
+/** Return the steps of the backward pass: title, sentence, figures; is the loss a node? */
 export function backwardSteps(found, canInspect) {
   if (!found.loss) return [];
   const steps = [{ ...lossStep(found), inspect: canInspect && found.loss.steps ? ["loss", []] : null }, outputGradient(found), flow(found)];
