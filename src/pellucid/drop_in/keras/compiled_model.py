@@ -169,8 +169,10 @@ class CompiledModel:
     def train_with(
         self, measures: Measures, variables: list[Any], x: Any, y: Any, weights: Any
     ) -> Any:
-        """Take a step whose loss and update are Keras's own; return the figures."""
-        self.take()
+        """Take a step whose loss and update are Keras's own; return the figures.
+
+        The newest weights must have been taken over.
+        """
         images = self.images(x)
         output, saved = self.session.forward(images, True, input_gradient=False)
         figures, grad_output, own = measures.pull_back(
