@@ -40,6 +40,7 @@ def test_each_class_has_its_scores_and_views_are_averaged(pellucid, trained):
     _, test = pl.data.load("tiny.npz")
     expected = model.evaluate(test, tta=pl.TestTimeAugment(shift=1))
     assert answer.out.endswith(f"test accuracy: {100 * expected['accuracy']:.2f} %\n")
+    assert "averaged over each image and its views: mirrored, moved by" in answer.out
     refused = pellucid("evaluate", "tiny", "--tta", "zoom")
     assert refused.code == 2
     assert "--tta must be flip or shift=PIXELS; got zoom" in refused.err

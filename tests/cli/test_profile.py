@@ -48,3 +48,11 @@ def test_a_network_without_images_is_refused(pellucid):
     answer = pellucid("profile", "xor-one-hidden")
     assert answer.code == 2
     assert "network must take images (height, width, channels)" in answer.err
+
+
+def test_a_run_is_profiled_too(pellucid, network, tmp_path):
+    model = pl.Model(pl.load_network(network), engine="numpy")
+    model.save(tmp_path / "small.pellucid")
+    answer = pellucid("profile", str(tmp_path / "small.pellucid"), "--rounds", "1")
+    assert answer.code == 0, answer.err
+    assert "global_avg_pool2d" in answer.out

@@ -153,6 +153,15 @@ def test_export_refuses_formats_that_write_the_same_file(saved, capsys):
     assert not Path("both").exists()
 
 
+def test_an_export_leaves_the_header_of_another(saved, capsys):
+    assert called("export", "small.pellucid", "--to", "c") == 0
+    before = Path("small.h").read_bytes()
+    assert called("export", "small.pellucid", "--to", "native") == 2
+    assert "got a file of another export" in capsys.readouterr().err
+    assert Path("small.h").read_bytes() == before
+    assert not Path("small.a").exists()
+
+
 def test_convert_compares_nodes_only_with_what_can_be_read(saved, capsys):
     exchange.write(saved, "a.npz")
     assert called("convert", "a.npz", "b.c", "--nodes") == 2

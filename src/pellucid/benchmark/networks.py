@@ -31,13 +31,18 @@ def get_network(name: str) -> Network:
     if name == LEAKY:
         return build_leaky()
     network = load_network(name) if Path(name).suffix in (".py", ".json") else zoo(name)
+    check_takes_images(network, name)
+    return network
+
+
+def check_takes_images(network: Network, name: str) -> None:
+    """Refuse a network of several ports, or one that takes no images."""
     require_single("benchmark", network)
     if len(network.input_shape) != 3:
         raise NetworkError(
             "benchmark: network must take images (height, width, channels); "
             f"got {name!r} with input shape {network.input_shape}."
         )
-    return network
 
 
 def resize_input(network: Network, size_px: int) -> Network:

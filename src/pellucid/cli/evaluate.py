@@ -83,12 +83,14 @@ def evaluate(
     drawn = _draw_mistakes(assessment, test, picture or loaded.folder / "mistakes.png")
     if json:
         document = _document(loaded, source, assessment, drawn)
-        emit({**document, "tested_on": on})
+        emit({**document, "tested_on": on, "views": tta or []})
         return
     _print_report(assessment)
     _print_mistakes(assessment)
     if drawn is not None:
         say(f"Most confident mistakes saved in {drawn}")
+    if views is not None:
+        answer(f"outputs averaged over each image and its views: {views.words}")
     _print_metrics(assessment, on)
 
 

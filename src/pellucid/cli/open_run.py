@@ -10,6 +10,7 @@ from pellucid.engines import Engine
 from pellucid.engines.registry import DEFAULT, ENGINES, REFERENCE
 from pellucid.errors import RunError
 from pellucid.model import Model, from_file
+from pellucid.network import Network
 from pellucid.recipes.builders import build_engine
 from pellucid.runs import ModelFile, RunFolder, find, model_path
 from pellucid.runs.recipe import Recipe
@@ -52,6 +53,27 @@ def open_run(run: str, engine: str | None = None) -> LoadedRun:
         can = file.dtype in ENGINES[DEFAULT].dtypes
         chosen = DEFAULT if can else REFERENCE
     return LoadedRun(from_file(file, engine=chosen), path, recipe)
+
+
+def network_or_run(name: str) -> Network:
+    """Return a network of the zoo or a file, or else that of a run.
+
+    Raises
+    ------
+    NetworkError
+        If there is none of that name, or it takes no images.
+    """
+    from pellucid.benchmark.networks import check_takes_images, get_network
+
+    try:
+        path = model_path(name)
+    except RunError:
+        return get_network(name)
+    if path.suffix in (".py", ".json"):
+        return get_network(name)
+    network = ModelFile.read(path).network
+    check_takes_images(network, name)
+    return network
 
 
 def _for_this_machine(recipe: Recipe) -> Recipe:

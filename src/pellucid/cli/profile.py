@@ -16,7 +16,7 @@ def profile(
         str,
         typer.Argument(
             metavar="NETWORK",
-            help="A zoo network, or a .py or .json file.",
+            help="A zoo network, a .py or .json file, or a run.",
             show_default=False,
         ),
     ],
@@ -45,10 +45,11 @@ def profile(
     pellucid profile resnet18 --size 64 --batch 32 --train
     """
     import pellucid as pl
-    from pellucid.benchmark.networks import get_network, resize_input
+    from pellucid.benchmark.networks import resize_input
     from pellucid.benchmark.profiling import profile_plan
+    from pellucid.cli.open_run import network_or_run
 
-    chosen: pl.Network = get_network(network)
+    chosen: pl.Network = network_or_run(network)
     if size is not None:
         chosen = resize_input(chosen, size)
     found = profile_plan(chosen, batch=batch, train=train, rounds=rounds)

@@ -68,15 +68,15 @@ def verify_gradients(
 def read_model_file(source: str) -> ModelFile:
     """Read a RUN's model file; if there is none, list what is accepted."""
     from pellucid.errors import NetworkError, RunError
-    from pellucid.network import ZOO
+    from pellucid.network.zoo import ARCHITECTURES, ZOO
     from pellucid.runs import ModelFile, model_path
 
     try:
         return ModelFile.read(model_path(source))
     except RunError as error:
         raise NetworkError(
-            f"verify: NETWORK must be one of {', '.join(ZOO)}, a .py or .json "
-            f"file, or a run; got '{source}'."
+            f"verify: NETWORK must be one of {', '.join([*ZOO, *ARCHITECTURES])}, a "
+            f".py or .json file, or a run; got '{source}'."
         ) from error
 
 

@@ -92,6 +92,9 @@ def write_sets(exports: Mapping[Path, Contents]) -> None:
         if export.marker is not None:
             _check_replaceable(path, export.marker)
     _check_distinct([e.files for e in places.values() if e.marker is None])
+    for path, export in places.items():
+        if export.marker is None:
+            _check_own(path, export.files)
     first = next(iter(places))
     try:
         with writing(first.parent, at=first) as stage:
@@ -118,6 +121,19 @@ def _check_distinct(exports: Sequence[Mapping[str, bytes]]) -> None:
                     f"'{main}'. Write them into two folders."
                 )
             owners[name] = main
+
+
+def _check_own(path: Path, files: Mapping[str, bytes]) -> None:
+    """Refuse to replace a file beside which this export's main file is missing."""
+    if path.exists() or len(files) == 1:
+        return
+    for name in files:
+        place = path.with_name(name)
+        if place.exists() and name != path.name:
+            raise ExchangeError(
+                f"export: '{place}' must come with '{path.name}' to be replaced; got "
+                "a file of another export. Write into another folder."
+            )
 
 
 def _check_replaceable(path: Path, marker: str) -> None:

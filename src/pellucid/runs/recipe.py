@@ -141,6 +141,8 @@ def _describe(error: ValidationError, origin: str) -> str:
     if first["type"] == "extra_forbidden":
         close = get_close_matches(place, list(Recipe.model_fields), n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
+        if not close and "." not in place:
+            hint = f" A layer's setting has its node's name: dense.{place}."
         return (
             f"recipe: '{place}' in {origin} must be a known setting; got {got}.{hint}"
         )

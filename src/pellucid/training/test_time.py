@@ -56,6 +56,12 @@ class TestTimeAugment:
                 "TestTimeAugment: flip or shift must be given; got neither."
             )
 
+    @property
+    def words(self) -> str:
+        """What is done to an image: ``mirrored, moved by 1 px``."""
+        moved = f"moved by {self.shift} px"
+        return ", ".join(["mirrored"] * self.flip + [moved] * bool(self.shift))
+
     def views(self, images: Array) -> Iterator[tuple[float, bool, Array]]:
         """Yield each view's weight, whether it is mirrored, and its images.
 

@@ -103,7 +103,7 @@ def test_libraries_of_other_systems_are_linked(
 def test_the_name_of_an_object_file_says_the_format(
     model: pl.Model, tmp_path: Path
 ) -> None:
-    for name in ("digits.o", "digits.obj"):
+    for name in ("digits.o", "letters.obj"):
         written = exchange.write(model, tmp_path / name, target="aarch64")
         assert written.read_bytes()[:4] == b"\x7fELF"
 
