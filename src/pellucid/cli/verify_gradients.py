@@ -68,7 +68,8 @@ def verify_gradients(
 def read_model_file(source: str) -> ModelFile:
     """Read a RUN's model file; if there is none, list what is accepted."""
     from pellucid.errors import NetworkError, RunError
-    from pellucid.network.zoo import ARCHITECTURES, ZOO
+    from pellucid.network import ZOO
+    from pellucid.network.architectures import ARCHITECTURES
     from pellucid.runs import ModelFile, model_path
 
     try:
