@@ -13,9 +13,10 @@ from pellucid.runs import ModelFile
 
 if TYPE_CHECKING:
     from pellucid.model.model import Model
+    from pellucid.model.state import StatefulModel
 
 
-def to_bytes(model: Model) -> bytes:
+def to_bytes(model: StatefulModel) -> bytes:
     """Return a ``.pellucid`` file that holds the optimizer's state too.
 
     Raises

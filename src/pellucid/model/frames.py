@@ -9,12 +9,12 @@ from pellucid.network.preprocessing import Colour
 
 if TYPE_CHECKING:
     from pellucid.data.pictures import PictureOptions
-    from pellucid.model.model import Model
+    from pellucid.model.base import ModelBase
 
 _COLOURS: dict[int, Colour] = {1: "grey", 3: "rgb"}
 
 
-def _options(model: Model) -> PictureOptions:
+def _options(model: ModelBase) -> PictureOptions:
     """Return the size and colour of the network's input, unless others were told."""
     from pellucid.data.pictures import PictureOptions
 
@@ -26,7 +26,7 @@ def _options(model: Model) -> PictureOptions:
     return PictureOptions(size=size, colour=colour)
 
 
-def read_examples(model: Model, frame: Any, *, test: bool) -> Dataset:
+def read_examples(model: ModelBase, frame: Any, *, test: bool) -> Dataset:
     """Return the training rows of a frame, or with ``test`` its test rows.
 
     A frame that does not say parts is all training data, and all test data.
@@ -37,7 +37,7 @@ def read_examples(model: Model, frame: Any, *, test: bool) -> Dataset:
     return held if test and held is not None else train
 
 
-def read_images(model: Model, frame: Any) -> Any:
+def read_images(model: ModelBase, frame: Any) -> Any:
     """Return the pictures of all rows, as the network takes them."""
     from pellucid.data.table import read_paths
 

@@ -18,10 +18,16 @@ from pellucid.engines.ports import join, loss_terms
 from pellucid.errors import DataError, NetworkError, ShapeError
 from pellucid.model.inputs import shape_error
 from pellucid.network import Network
-from pellucid.objectives import OutputMeaning, output_meaning, reshape_labels
+from pellucid.network.ports import has_several
+from pellucid.objectives import (
+    OutputMeaning,
+    metric_list,
+    output_meaning,
+    reshape_labels,
+)
 
 if TYPE_CHECKING:
-    from pellucid.model.model import Model
+    from pellucid.model.base import ModelBase
 
 Array = npt.NDArray[Any]
 Names = tuple[str, ...]
@@ -95,7 +101,7 @@ def check_inputs(network: Network, images: Any) -> tuple[Array, ...]:
     return tuple(arrays)
 
 
-def prepare_inputs(model: Model, images: Any) -> tuple[Array, ...]:
+def prepare_inputs(model: ModelBase, images: Any) -> tuple[Array, ...]:
     """Return the arrays of all inputs as floats; uint8 goes through preprocessing."""
     return tuple(
         model.preprocessing.apply(x, model.dtype)
@@ -105,7 +111,7 @@ def prepare_inputs(model: Model, images: Any) -> tuple[Array, ...]:
     )
 
 
-def predict(model: Model, images: Any, chunk: int) -> Any:
+def predict(model: ModelBase, images: Any, chunk: int) -> Any:
     """Return the outputs: a dict by name where the inputs were one, else a tuple."""
     x = prepare_inputs(model, images)
     network = model.network
@@ -127,7 +133,7 @@ def _as_tuple(network: Network, output: Any) -> tuple[Array, ...]:
     return (output,) if len(network.outputs) == 1 else tuple(output)
 
 
-def check_labels(model: Model, labels: Any, count: int) -> tuple[Array | None, ...]:
+def check_labels(model: ModelBase, labels: Any, count: int) -> tuple[Array | None, ...]:
     """Return the labels of all outputs, each as its loss takes them.
 
     Raises
@@ -154,7 +160,7 @@ def check_labels(model: Model, labels: Any, count: int) -> tuple[Array | None, .
 
 
 def check_step(
-    model: Model, images: Any, labels: Any, sample_weight: Any
+    model: ModelBase, images: Any, labels: Any, sample_weight: Any
 ) -> SeveralExamples:
     """Return inputs, labels and weights of one step, checked.
 
@@ -173,7 +179,7 @@ def check_step(
     return SeveralExamples(join(x), join(y), weight)
 
 
-def _weights(model: Model, given: Any, count: int) -> Any:
+def _weights(model: ModelBase, given: Any, count: int) -> Any:
     """Return an array for all outputs, or a tuple of one for each."""
     if given is None:
         return None
@@ -184,7 +190,7 @@ def _weights(model: Model, given: Any, count: int) -> Any:
     return _weight(model, given, count)
 
 
-def _weight(model: Model, given: Any, count: int) -> Array | None:
+def _weight(model: ModelBase, given: Any, count: int) -> Array | None:
     if given is None:
         return None
     weight = np.asarray(given, model.dtype)
@@ -196,7 +202,7 @@ def _weight(model: Model, given: Any, count: int) -> Array | None:
     return weight
 
 
-def check_grad_outputs(model: Model, grad_output: Any, count: int) -> Any:
+def check_grad_outputs(model: ModelBase, grad_output: Any, count: int) -> Any:
     """Return the gradients with respect to all outputs, checked.
 
     Raises
@@ -217,7 +223,7 @@ def check_grad_outputs(model: Model, grad_output: Any, count: int) -> Any:
     return join(found)
 
 
-def output_meanings(model: Model, labels: Any = None) -> dict[str, OutputMeaning]:
+def output_meanings(model: ModelBase, labels: Any = None) -> dict[str, OutputMeaning]:
     """Return what each output means, from its end, its loss and its labels."""
     network = model.network
     losses = {term.output: term.loss for term in loss_terms(network, model.loss)}
@@ -228,7 +234,7 @@ def output_meanings(model: Model, labels: Any = None) -> dict[str, OutputMeaning
     }
 
 
-def output_meaning_of(model: Model, output: str) -> OutputMeaning:
+def output_meaning_of(model: ModelBase, output: str) -> OutputMeaning:
     """Return what one of a model's outputs means."""
     if len(model.network.outputs) == 1:
         return model.output_meaning
@@ -241,3 +247,12 @@ def refuse_single(what: str, network: Network) -> NetworkError:
         f"Model: {what} must be asked of a network with one output; got "
         f"{len(network.outputs)}: {', '.join(network.outputs)}."
     )
+
+
+def as_metrics(network: Network, given: Any) -> Any:
+    """Return metrics as a tuple; those of several outputs as they are, by output."""
+    if given is None or has_several(network):
+        return given
+    if isinstance(given, Mapping):
+        (given,) = by_order("metrics", network.outputs, given)
+    return metric_list(given)

@@ -35,6 +35,7 @@ from pellucid.training.early_stopping import check_monitor
 
 if TYPE_CHECKING:
     from pellucid.model.fit import FitRequest
+    from pellucid.model.inference import InferenceModel
     from pellucid.model.model import Model
 
 Array = npt.NDArray[Any]
@@ -55,7 +56,7 @@ class _OutputMetric:
         return self.metric(outputs[self.index], labels[self.index])
 
 
-def as_several(model: Model, data: Any, who: str) -> SeveralDataset:
+def as_several(model: InferenceModel, data: Any, who: str) -> SeveralDataset:
     """Return a pair (images, labels) as the network takes them.
 
     Raises
@@ -85,7 +86,7 @@ def as_several(model: Model, data: Any, who: str) -> SeveralDataset:
 
 
 def metrics_of(
-    model: Model, data: SeveralDataset, metrics: Any
+    model: InferenceModel, data: SeveralDataset, metrics: Any
 ) -> dict[str, _OutputMetric]:
     """Return metrics by ``<output>_<metric>``: {output: metrics}, or the usual ones.
 
@@ -136,7 +137,7 @@ def metrics_of(
 
 
 def evaluate_several(
-    model: Model,
+    model: InferenceModel,
     data: Any,
     metrics: Any,
     batch_size: int,
@@ -259,7 +260,7 @@ def fit_several(model: Model, request: FitRequest) -> History:
 
 
 def _batches(
-    model: Model, dataset: SeveralDataset, batch_size: int, **options: Any
+    model: InferenceModel, dataset: SeveralDataset, batch_size: int, **options: Any
 ) -> SeveralBatches:
     return SeveralBatches(
         dataset,  # type: ignore[arg-type]
@@ -273,7 +274,9 @@ def _batches(
     )
 
 
-def _sample_weights(model: Model, given: Any, count: int) -> tuple[Array | None, ...]:
+def _sample_weights(
+    model: InferenceModel, given: Any, count: int
+) -> tuple[Array | None, ...]:
     outputs = model.network.outputs
     if not isinstance(given, Mapping):
         given = dict.fromkeys(outputs, given)
@@ -288,7 +291,7 @@ def _sample_weights(model: Model, given: Any, count: int) -> tuple[Array | None,
 
 
 def _example_weights(
-    model: Model,
+    model: InferenceModel,
     train: SeveralDataset,
     class_weight: Any,
     sample_weight: tuple[Array | None, ...],

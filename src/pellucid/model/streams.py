@@ -21,6 +21,7 @@ from pellucid.training.early_stopping import check_monitor
 
 if TYPE_CHECKING:
     from pellucid.model.fit import FitRequest
+    from pellucid.model.inference import InferenceModel
     from pellucid.model.model import Model
 
 
@@ -30,7 +31,9 @@ class StreamBatches:
     shard = (0, 1)
     shuffle = False
 
-    def __init__(self, model: Model, stream: Stream, *, first_epoch: int = 0) -> None:
+    def __init__(
+        self, model: InferenceModel, stream: Stream, *, first_epoch: int = 0
+    ) -> None:
         self._model, self._stream = model, stream
         self.first_epoch: int = first_epoch
         self.dtype = np.dtype(model.dtype)
@@ -155,19 +158,23 @@ def _refuse_whole(request: FitRequest) -> None:
             )
 
 
-def _batches(model: Model, data: Any, batch_size: int, shuffle: bool) -> StreamBatches:
+def _batches(
+    model: InferenceModel, data: Any, batch_size: int, shuffle: bool
+) -> StreamBatches:
     stream = Stream(data, batch_size=batch_size, seed=model.seed, shuffle=shuffle)
     return StreamBatches(model, stream)
 
 
-def batches_of(model: Model, data: Any, batch_size: int) -> Any:
+def batches_of(model: InferenceModel, data: Any, batch_size: int) -> Any:
     """Return a stream's batches in order, or those of a Dataset or pair."""
     if is_stream(data):
         return _batches(model, data, batch_size, shuffle=False)
     return model.batches(Dataset.of(data), batch_size)
 
 
-def predict_stream(model: Model, data: Any, batch_size: int, *, tta: Any) -> Any:
+def predict_stream(
+    model: InferenceModel, data: Any, batch_size: int, *, tta: Any
+) -> Any:
     """Return the outputs for all of a stream's images; labels are left aside."""
     stream = Stream(data, batch_size=batch_size)
     found = [model.predict(raw.images, tta=tta) for raw in stream.epoch(0)]

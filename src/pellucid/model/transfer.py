@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pellucid.errors import NetworkError
 from pellucid.network import Network
@@ -12,21 +12,22 @@ from pellucid.network.head import find_head, find_nodes, replace_head
 from pellucid.objectives import Loss, Optimizer
 
 if TYPE_CHECKING:
-    from pellucid.model.model import Model
+    from pellucid.model.state import StatefulModel
 
+AnyModel = TypeVar("AnyModel", bound="StatefulModel")
 #: what is frozen: all but the head, nothing, or nodes by name or beginning of a name
 Freeze = bool | str | Sequence[str]
 
 
 def transfer(
-    model: Model,
+    model: AnyModel,
     network: Network,
     *,
     loss: str | Loss | None = None,
     optimizer: str | Optimizer | None = None,
     classes: Sequence[str] = (),
     anew: str | None = None,
-) -> Model:
+) -> AnyModel:
     """Return a model of a network that takes over the weights it shares.
 
     Parameters
