@@ -13,7 +13,7 @@ from pellucid.network.composites import Composer
 from pellucid.network.layers import Conv2D, Layer, Shape
 
 if TYPE_CHECKING:
-    from pellucid.exchange.graph.network_builder import NetworkBuilder
+    from pellucid.exchange.graph.node_builder import NodeBuilder
 
 
 class BuilderComposer:
@@ -21,7 +21,7 @@ class BuilderComposer:
 
     Parameters
     ----------
-    builder : NetworkBuilder
+    builder : NodeBuilder
     ref : OperatorRef
         The operator that is read.
     weights : mapping of str to array, optional
@@ -30,7 +30,7 @@ class BuilderComposer:
 
     def __init__(
         self,
-        builder: NetworkBuilder,
+        builder: NodeBuilder,
         ref: OperatorRef,
         weights: Mapping[str, Array] | None = None,
     ) -> None:
@@ -50,7 +50,7 @@ class BuilderComposer:
 
 
 def compose(
-    builder: NetworkBuilder,
+    builder: NodeBuilder,
     ref: OperatorRef,
     x: Tensor,
     place: Callable[[Composer[Tensor], Tensor], Tensor],

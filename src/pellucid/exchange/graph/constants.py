@@ -15,7 +15,7 @@ from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.network import layers as pl
 
 if TYPE_CHECKING:
-    from pellucid.exchange.graph.network_builder import NetworkBuilder
+    from pellucid.exchange.graph.product_builder import ProductBuilder
 
 
 def is_per_channel(x: Tensor, constant: Array | None) -> bool:
@@ -42,7 +42,7 @@ def without_batch(x: Tensor, constant: Array) -> Array:
 
 
 def affine(
-    builder: NetworkBuilder,
+    builder: ProductBuilder,
     ref: OperatorRef,
     x: Tensor,
     *,

@@ -25,7 +25,7 @@ from pellucid.network.composites.padding import pad as lengthen
 from pellucid.network.layers import Shape
 
 if TYPE_CHECKING:
-    from pellucid.exchange.graph.network_builder import NetworkBuilder
+    from pellucid.exchange.graph.node_builder import NodeBuilder
 
 Range = tuple[int, int | None, int | None, int]
 
@@ -36,7 +36,7 @@ def show(x: Tensor) -> str:
 
 
 def arrange(
-    builder: NetworkBuilder,
+    builder: NodeBuilder,
     ref: OperatorRef,
     x: Tensor,
     order: Sequence[int],
@@ -46,7 +46,7 @@ def arrange(
 
     Parameters
     ----------
-    builder : NetworkBuilder
+    builder : NodeBuilder
     ref : OperatorRef
         The operator for which it is done; the last layer that is needed has its name.
     x : Tensor
@@ -94,7 +94,7 @@ def longer_axes(x: Tensor) -> list[int]:
 
 
 def with_axes(
-    builder: NetworkBuilder, ref: OperatorRef, x: Tensor, axes: tuple[int, ...]
+    builder: NodeBuilder, ref: OperatorRef, x: Tensor, axes: tuple[int, ...]
 ) -> Tensor:
     """Return the same foreign value, held by a node whose axes lie so.
 
@@ -112,12 +112,12 @@ def with_axes(
     return Tensor(node, shape, axes)
 
 
-def as_foreign(builder: NetworkBuilder, ref: OperatorRef, x: Tensor) -> Tensor:
+def as_foreign(builder: NodeBuilder, ref: OperatorRef, x: Tensor) -> Tensor:
     """Return the value held by a node that lies as in the file."""
     return with_axes(builder, ref, x, tuple(range(len(x.axes))))
 
 
-def in_order(builder: NetworkBuilder, ref: OperatorRef, x: Tensor) -> Tensor:
+def in_order(builder: NodeBuilder, ref: OperatorRef, x: Tensor) -> Tensor:
     """Return a flattened image with its features in the file's order."""
     if x.order is None:
         return x
@@ -136,7 +136,7 @@ def in_order(builder: NetworkBuilder, ref: OperatorRef, x: Tensor) -> Tensor:
 
 
 def aligned(
-    builder: NetworkBuilder, ref: OperatorRef, tensors: Sequence[Tensor]
+    builder: NodeBuilder, ref: OperatorRef, tensors: Sequence[Tensor]
 ) -> list[Tensor]:
     """Return tensors of as many axes with one layout, that of the first."""
     first = tensors[0]
@@ -150,7 +150,7 @@ def aligned(
     return [first, *(with_axes(builder, ref, other, axes) for other in tensors[1:])]
 
 
-def reshape(builder: NetworkBuilder, ref: OperatorRef, x: Tensor, new: Shape) -> Tensor:
+def reshape(builder: NodeBuilder, ref: OperatorRef, x: Tensor, new: Shape) -> Tensor:
     """Reshape; `BATCH` is a factor of one size of ``new``.
 
     Where axes are only split or joined that lie beside each other in the node, too,
@@ -162,9 +162,7 @@ def reshape(builder: NetworkBuilder, ref: OperatorRef, x: Tensor, new: Shape) ->
     return join(_reshape(builder, ref, x, wanted), axis, count)
 
 
-def _reshape(
-    builder: NetworkBuilder, ref: OperatorRef, x: Tensor, new: Shape
-) -> Tensor:
+def _reshape(builder: NodeBuilder, ref: OperatorRef, x: Tensor, new: Shape) -> Tensor:
     """Reshape what lies before the batch, and what lies behind it."""
     foreign, order = x.foreign_shape, longer_axes(x)
     at, to = foreign.index(BATCH), new.index(BATCH)
@@ -248,7 +246,7 @@ def _groups(
 
 
 def concat(
-    builder: NetworkBuilder, ref: OperatorRef, inputs: Sequence[Tensor], axis: int
+    builder: NodeBuilder, ref: OperatorRef, inputs: Sequence[Tensor], axis: int
 ) -> Tensor:
     """Join along any foreign axis but the batch."""
     rank = len(inputs[0].axes)
@@ -265,7 +263,7 @@ def concat(
 
 
 def take(
-    builder: NetworkBuilder, ref: OperatorRef, x: Tensor, ranges: Sequence[Range]
+    builder: NodeBuilder, ref: OperatorRef, x: Tensor, ranges: Sequence[Range]
 ) -> Tensor:
     """Take ranges (foreign axis, start, stop, step) as Python counts them."""
     x = in_order(builder, ref, x)
@@ -301,7 +299,7 @@ def take(
 
 
 def split(
-    builder: NetworkBuilder,
+    builder: NodeBuilder,
     ref: OperatorRef,
     x: Tensor,
     axis: int,
@@ -319,7 +317,7 @@ def split(
 
 
 def pad(
-    builder: NetworkBuilder,
+    builder: NodeBuilder,
     ref: OperatorRef,
     x: Tensor,
     sides: Sequence[tuple[int, int]],
