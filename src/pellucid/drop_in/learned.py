@@ -65,28 +65,64 @@ def _written(
     elif isinstance(node.layer, Parameter):
         yield node.with_layer(replace(node.layer, trainable=True))
     elif _is_affine(node, found):
-        for role in (*_STEPS, "running_mean", "running_variance"):
-            sources.pop(f"{node.owner}.{role}", None)
-            constants.pop(f"{node.owner}.{role}", None)
-        before, left = node.inputs[0], _needed(node, found)
-        for role in left:
-            weight, value = f"{node.owner}.{role}", f"{node.name}_{role}"
-            owned = f"{node.owner}_{role}"
-            if role in given:
-                sources[f"{owned}.value"] = given[role]
-                size, trains = given[role].places.size, given[role].tensor in learned
-            else:
-                constants[f"{owned}.value"] = found.constants[weight]
-                size, trains = found.constants[weight].size, False
-            layer = Parameter((size,), name=value, trainable=trains)
-            shared = None if node.weights_of is None else owned
-            yield Node(value, layer, (before,), shared, node.blocks)
-            end = node.name if role == left[-1] else f"{node.name}_scaled"
-            step = _STEPS[role](name=end)
-            yield Node(end, step, (before, value), None, node.blocks)
-            before = end
+        drop_weights(node, sources, constants)
+        yield from scale_and_offset(
+            node, node.inputs[0], found, learned, sources, constants
+        )
     else:
         yield node
+
+
+def drop_weights(
+    node: Node, sources: dict[str, Source], constants: dict[str, Weight]
+) -> None:
+    """Forget where a batch norm's weights come from."""
+    for role in (*_STEPS, "running_mean", "running_variance"):
+        sources.pop(f"{node.owner}.{role}", None)
+        constants.pop(f"{node.owner}.{role}", None)
+
+
+def scale_and_offset(
+    node: Node,
+    before: str,
+    found: Found,
+    trained: set[str],
+    sources: dict[str, Source],
+    constants: dict[str, Weight],
+) -> Iterator[Node]:
+    """Multiply and add what a batch norm does, by parameters of their own.
+
+    Parameters
+    ----------
+    node : Node
+        The batch norm; the last of the nodes has its name.
+    before : str
+        What is multiplied.
+    found : Found
+        With the batch norm's weights.
+    trained : set of str
+        The tensors that train.
+    sources, constants : dict
+        Where the parameters' values come from, to add to.
+    """
+    left = _needed(node, found)
+    for role in left:
+        weight, value = f"{node.owner}.{role}", f"{node.name}_{role}"
+        owned = f"{node.owner}_{role}"
+        source = found.sources.get(weight)
+        if source is not None:
+            sources[f"{owned}.value"] = source
+            size, trains = source.places.size, source.tensor in trained
+        else:
+            constants[f"{owned}.value"] = found.constants[weight]
+            size, trains = found.constants[weight].size, False
+        layer = Parameter((size,), name=value, trainable=trains)
+        shared = None if node.weights_of is None else owned
+        yield Node(value, layer, (before,), shared, node.blocks)
+        end = node.name if role == left[-1] else f"{node.name}_scaled"
+        step = _STEPS[role](name=end)
+        yield Node(end, step, (before, value), None, node.blocks)
+        before = end
 
 
 def _is_affine(node: Node, found: Found) -> bool:

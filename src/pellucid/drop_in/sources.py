@@ -16,7 +16,6 @@ import numpy.typing as npt
 from pellucid.errors import ExchangeError
 from pellucid.exchange.graph.tensor import Array
 from pellucid.network import Network
-from pellucid.network.layers import LSTM, SimpleRNN
 
 #: gives the network that arrays make, and its weights by name
 Read = Callable[[dict[str, Array]], tuple[Network, Mapping[str, Array]]]
@@ -28,10 +27,19 @@ _KINDS = ("place", "tensor", "random")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a weight's elements come from: a tensor, and their places in it."""
+    """Where a weight's elements come from: a tensor, and their places in it.
+
+    ``added`` is a tensor whose elements at the same places are added to them.
+    """
 
     tensor: str
     places: npt.NDArray[np.int64]  # of the weight's canonical shape
+    added: str | None = None
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The names of the tensors that the weight depends on."""
+        return (self.tensor,) if self.added is None else (self.tensor, self.added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,9 @@ class Found:
     constants: dict[str, npt.NDArray[np.float32]]
 
 
-def find_sources(arrays: Mapping[str, Array], own: set[str], read: Read) -> Found:
+def find_sources(
+    arrays: Mapping[str, Array], own: set[str], read: Read, *, takes_sums: bool = False
+) -> Found:
     """Return where the weights come from of the network that arrays make.
 
     Parameters
@@ -54,6 +64,8 @@ def find_sources(arrays: Mapping[str, Array], own: set[str], read: Read) -> Foun
         Those of floats that may change: the model's tensors. Others are constants.
     read : callable
         Gives the network that arrays make, and its weights.
+    takes_sums : bool
+        Whether a weight may be the sum of two tensors.
 
     Raises
     ------
@@ -61,7 +73,6 @@ def find_sources(arrays: Mapping[str, Array], own: set[str], read: Read) -> Foun
         If a weight is computed from a tensor, not copied, or values decide what the
         network is.
     """
-    names = list(arrays)
     read_as = [read(_marked(arrays, own, kind)) for kind in _KINDS]
     network = read_as[0][0]
     if len({_shape_of(found) for found, _ in read_as}) > 1:
@@ -75,30 +86,16 @@ def find_sources(arrays: Mapping[str, Array], own: set[str], read: Read) -> Foun
         if np.array_equal(place, values) and np.array_equal(place, which):
             constants[weight.name] = place.astype(np.float32)
             continue
-        number = float(which.flat[0]) - _MARK
-        is_one = bool(np.all(which == which.flat[0]))
-        if not (
-            is_one
-            and _are_places(place, arrays, names, number)
-            and _are_values(place, values, arrays[names[int(number)]], number)
-        ):
+        source = _copied(place, which, values, arrays) or (
+            _summed(place, which, values, arrays) if takes_sums else None
+        )
+        if source is None:
             raise ExchangeError(
                 f"compile: weight '{weight.name}' must be one tensor of the model, "
-                f"reordered; got {_computed(network, weight.node)}."
+                "reordered; got one that is computed."
             )
-        places = (place - _MARK).astype(np.int64)
-        sources[weight.name] = Source(names[int(number)], places)
+        sources[weight.name] = source
     return Found(network, sources, constants)
-
-
-def _computed(network: Network, node: str) -> str:
-    """Return what a weight is that no tensor is a copy of."""
-    is_recurrent = isinstance(network.node(node).layer, LSTM | SimpleRNN)
-    return (
-        "the sum of two biases, as nn.LSTM and nn.RNN have them without bias=False"
-        if is_recurrent
-        else "one that is computed"
-    )
 
 
 def _marked(arrays: Mapping[str, Array], own: set[str], kind: str) -> dict[str, Array]:
@@ -119,10 +116,13 @@ def _marked(arrays: Mapping[str, Array], own: set[str], kind: str) -> dict[str, 
     return found
 
 
-def _random(number: int, array: Array) -> Array:
-    """Return the random values of the tensor of that number."""
+def _random(
+    number: int, array: Array, places: npt.NDArray[np.int64] | None = None
+) -> Array:
+    """Return the random values of the tensor of that number, or those at places."""
     random = np.random.default_rng(number)
-    return random.standard_normal(array.shape, np.float32)
+    values = random.standard_normal(array.shape, np.float32)
+    return values if places is None else values.ravel()[places]
 
 
 def _shape_of(network: Network) -> tuple[object, ...]:
@@ -131,22 +131,52 @@ def _shape_of(network: Network) -> tuple[object, ...]:
     return tuple(nodes), tuple(weight.name for weight in network.weights)
 
 
-def _are_places(
-    values: Array, arrays: Mapping[str, Array], names: list[str], number: float
-) -> bool:
-    """Whether all of a weight are places in the tensor of that number."""
-    if number % 1 or not 0 <= number < len(names):
-        return False
-    if not np.array_equal(np.floor(values) + _MARK, values):
-        return False
-    size = arrays[names[int(number)]].size
-    return bool(values.min() >= 0 and values.max() < size)
+def _copied(
+    place: Array, which: Array, values: Array, arrays: Mapping[str, Array]
+) -> Source | None:
+    """Return the tensor whose elements arrive, and where they are in it."""
+    number = _number(which, 1)
+    if number is None or not 0 <= number < len(arrays):
+        return None
+    name = list(arrays)[number]
+    places = _places(place, 1, arrays[name].size)
+    # absolute values, signs and the like leave places as they are, but not these
+    if places is None or not np.array_equal(
+        _random(number, arrays[name], places), values
+    ):
+        return None
+    return Source(name, places)
 
 
-def _are_values(place: Array, values: Array, array: Array, number: float) -> bool:
-    """Whether random values arrive as they were, each at its place.
+def _summed(
+    place: Array, which: Array, values: Array, arrays: Mapping[str, Array]
+) -> Source | None:
+    """Return the two tensors whose elements at the same places arrive added."""
+    total, names = _number(which, 2), list(arrays)
+    if total is None:
+        return None
+    for first in range(max(0, total - len(names) + 1), (total + 1) // 2):
+        one, other = names[first], names[total - first]
+        places = _places(place, 2, arrays[one].size)
+        if places is None or arrays[one].shape != arrays[other].shape:
+            continue
+        parts = (_random(n, arrays[names[n]], places) for n in (first, total - first))
+        if np.array_equal(sum(parts), values):
+            return Source(one, places, other)
+    return None
 
-    Absolute values, signs and the like leave places as they are, but not these.
-    """
-    given = _random(int(number), array).ravel()
-    return np.array_equal(given[(place - _MARK).astype(np.int64)], values)
+
+def _number(which: Array, count: int) -> int | None:
+    """Return the sum of the numbers of ``count`` tensors, if it is all that came."""
+    number = float(which.flat[0]) - count * _MARK
+    is_one = bool(np.all(which == which.flat[0]))
+    return int(number) if is_one and not number % 1 else None
+
+
+def _places(marks: Array, count: int, size: int) -> npt.NDArray[np.int64] | None:
+    """Return the place that ``count`` marks have in common."""
+    places = (marks - count * _MARK) / count
+    is_fit = np.array_equal(np.floor(places), places)
+    if not is_fit or places.min() < 0 or places.max() >= size:
+        return None
+    return places.astype(np.int64)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import pellucid as pl
+from pellucid.drop_in.torch.modes import Modes
 from pellucid.drop_in.torch.trace import trace
 from pellucid.errors import ExchangeError
 
@@ -43,7 +44,7 @@ class Computed(nn.Module):
 )
 def test_computed_weights_are_refused_behind_a_head_of_zeros(function: Any) -> None:
     with pytest.raises(ExchangeError, match=r"computed|must have the network's value"):
-        trace(Computed(function), ((4,),), is_training=True)
+        trace(Computed(function), ((4,),), Modes(True))
 
 
 def test_weight_norm_is_refused() -> None:

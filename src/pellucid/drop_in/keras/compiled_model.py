@@ -201,10 +201,7 @@ class CompiledModel:
         """Undo what an update has changed of what the model keeps constant."""
         if not self._held:
             return
-        views = self.session.views("weights")
-        for name, array in self._held.items():
-            for view in views[name]:
-                view[...] = array.reshape(view.shape)
+        self.session.write("weights", self._held)
         self.session.weights_written()
 
     # arrays

@@ -10,33 +10,6 @@ from pellucid.drop_in.torch.compiled_shape import CompiledShape
 from pellucid.errors import ExchangeError
 
 
-def mode_of(drop_in: Any) -> bool:
-    """Return whether the module trains; its parts must agree, and have no hooks."""
-    is_training = bool(drop_in.training)
-    for name, part in drop_in.named_modules():
-        if part.training is not is_training:
-            raise ExchangeError(
-                "compile: all parts of the module must be in one mode; got "
-                f"'{name}' in {'training' if part.training else 'evaluation'}."
-            )
-        if name and has_hooks(part):
-            raise ExchangeError(
-                "compile: parts of the module must have no hooks; got some on "
-                f"'{name}'."
-            )
-    return is_training
-
-
-def has_hooks(part: Any) -> bool:
-    """Whether a part has hooks on its passes."""
-    return bool(
-        part._forward_hooks
-        or part._forward_pre_hooks
-        or part._backward_hooks
-        or part._backward_pre_hooks
-    )
-
-
 def all_tensors(module: Any) -> dict[str, Any]:
     """Return parameters and buffers; a tensor of several names by each of them."""
     parameters = module.named_parameters(remove_duplicate=False)
@@ -84,28 +57,26 @@ def _check_input(x: Any) -> None:
             f"compile: the input must be a tensor of PyTorch; got {type(x).__name__}."
         )
     if x.device.type != "cpu" or x.dtype != torch.float32 or x.dim() < 2:
+        is_float = x.is_floating_point()
+        advice = "" if is_float else " No layer here reads integers, as nn.Embedding."
         raise ExchangeError(
             "compile: the input must be a batch of float32 on the CPU; got "
-            f"{x.dtype} of shape {tuple(x.shape)} on {x.device}."
+            f"{x.dtype} of shape {tuple(x.shape)} on {x.device}.{advice}"
         )
 
 
 def check_trainable(shape: CompiledShape, trained: dict[str, Any]) -> None:
-    """Refuse to train parameters that stay as they are in PyTorch."""
+    """Refuse to train weights that PyTorch trains as several, or several as one."""
     shared = shape.copies.shared
     if shared:
         raise ExchangeError(
             "compile: layers that share a weight must share all of theirs in "
             f"train_step; got '{shared[0]}' shared. Train by your own loop instead."
         )
-    frozen = [name for name in shape.parameter_names if name not in trained]
-    constant = [
-        name
-        for name in shape.traced.constants
-        if name in {w.name for w in shape.traced.network.parameters}
-    ]
-    if frozen or constant:
+    summed = [name for name in shape.copies.summed if name in trained]
+    if summed:
         raise ExchangeError(
-            "compile: all parameters must train in train_step; got "
-            f"{', '.join(frozen or constant)} frozen. Train by your own loop instead."
+            "compile: a weight must be one tensor in train_step; got the sum of "
+            f"{' and '.join(summed[:2])}, as nn.LSTM and nn.RNN have it without "
+            "bias=False. Train by your own loop instead."
         )

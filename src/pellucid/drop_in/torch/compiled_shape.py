@@ -34,7 +34,8 @@ class CompiledShape:
     traced : Trace
         The module.
     tensors : mapping of str to Tensor
-        Its parameters and buffers, as `named_parameters` calls them.
+        Its parameters and buffers, as `named_parameters` calls them. Those train that
+        are parameters and require a gradient.
     loss, optimizer : optional
         For `train_step`.
     options
@@ -50,7 +51,9 @@ class CompiledShape:
         optimizer: Optimizer | None = None,
         **options: Any,
     ) -> None:
-        self.traced = traced
+        self.base = traced
+        self.trained = {n for n, tensor in tensors.items() if tensor.requires_grad}
+        self.traced = traced = traced.frozen(self.trained)
         state = initial_state(traced.network, seed=0, dtype="float32")
         for name, array in traced.constants.items():
             state[f"weights/{name}"] = array.reshape(state[f"weights/{name}"].shape)
@@ -70,9 +73,24 @@ class CompiledShape:
         ]
         self._has_one_value = any(
             isinstance(node.layer, BatchNorm)
+            and node.layer.trainable
             and np.prod(traced.network.shapes[node.name][:-1], dtype=int) == 1
             for node in traced.network.nodes
         )
+
+        parameters = [weight.name for weight in traced.network.parameters]
+        #: what an update changes, but PyTorch does not
+        self._held = {
+            traced.sources[name].tensor
+            for name in parameters
+            if name in traced.sources
+            and self.trained.isdisjoint(traced.sources[name].tensors)
+        }
+        self._held_constants = {
+            name: traced.constants[name]
+            for name in parameters
+            if name in traced.constants
+        }
 
     # tensors and weights
     def take(self, tensors: Mapping[str, Any], vector: Vector = "weights") -> bool:
@@ -84,6 +102,8 @@ class CompiledShape:
         }
         if not changed:
             return False
+        others = (self.copies.summed.get(name, name) for name in list(changed))
+        changed |= {name: tensors[name] for name in others}
         self.copies.read(changed, vector)
         self.session.weights_written()
         self.note(changed, vector)
@@ -113,6 +133,14 @@ class CompiledShape:
         with torch.no_grad():
             self.copies.write(tensors, vector)
         self.note(tensors, vector)
+
+    def hold(self, tensors: Mapping[str, Any]) -> None:
+        """Undo what an update has changed of what does not train in PyTorch."""
+        if not self._held and not self._held_constants:
+            return
+        self.copies.read({name: tensors[name] for name in self._held})
+        self.session.write("weights", self._held_constants)
+        self.session.weights_written()
 
     # passes
     def predict(self, inputs: Inputs) -> list[Any]:

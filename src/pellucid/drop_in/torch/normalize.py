@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pellucid.errors import ExchangeError
 from pellucid.exchange.pt2.archive import Archive
 from pellucid.exchange.pt2.translate import operator_name
@@ -9,13 +11,24 @@ from pellucid.exchange.pt2.translate import operator_name
 _MODES = {"batch_norm": "training", "dropout": "train", "dropout_": "train"}
 
 
-def normalize(archive: Archive, *, is_training: bool) -> dict[str, int]:
-    """Write a graph as in evaluation; return the buffers that count batches.
+class Normalized(NamedTuple):
+    """What a graph in training had beside one of evaluation.
+
+    ``counters`` are the buffers that count batches, by what is added; ``still`` the
+    running means of batch norms that were in evaluation.
+    """
+
+    counters: dict[str, int]
+    still: frozenset[str]
+
+
+def normalize(archive: Archive, *, is_training: bool) -> Normalized:
+    """Write a graph as in evaluation; dropout that drops nothing has a rate of 0.
 
     Raises
     ------
     ExchangeError
-        If a part of the module does not follow its mode.
+        If a part of a module in evaluation trains.
     """
     targets = {}
     for spec in archive.signature["input_specs"]:
@@ -23,6 +36,7 @@ def normalize(archive: Archive, *, is_training: bool) -> dict[str, int]:
         if kind == "buffer":
             targets[entry["arg"]["name"]] = entry["buffer_name"]
     counters: dict[str, int] = {}
+    still = set()
     kept = []
     for node in archive.graph["nodes"]:
         arguments = {entry["name"]: entry["arg"] for entry in node["inputs"]}
@@ -37,16 +51,22 @@ def normalize(archive: Archive, *, is_training: bool) -> dict[str, int]:
         if name not in _MODES:
             continue
         flag = arguments.get(_MODES[name], {})
-        if flag.get("as_bool") is not is_training:
+        trains = flag.get("as_bool")
+        if trains and not is_training:
             output = node["outputs"][0]["as_tensor"]["name"]
             raise ExchangeError(
                 f"compile: aten.{name} '{output}' must follow the module's mode; got "
-                f"{_MODES[name]}={flag.get('as_bool')} where the module's training is "
-                f"{is_training}."
+                f"{_MODES[name]}=True where the module is in evaluation."
             )
+        if is_training and not trains and name == "batch_norm":
+            mean = arguments["running_mean"]["as_tensor"]["name"]
+            still.add(targets.get(mean, mean))
+        elif is_training and not trains:
+            arguments["p"].clear()
+            arguments["p"]["as_float"] = 0.0
         flag["as_bool"] = False
     archive.graph["nodes"] = kept
-    return counters
+    return Normalized(counters, frozenset(still))
 
 
 def read_integers(archive: Archive) -> frozenset[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from pellucid.drop_in.torch.modes import Modes
 from pellucid.drop_in.torch.module import make_drop_in
 from pellucid.drop_in.torch.shells import make_shell
 from pellucid.drop_in.torch.trace import in_mode
@@ -82,7 +83,7 @@ def _record_inputs(shell: Any, example: Any) -> dict[str, Any]:
         if path:
             handles.append(part.register_forward_hook(record))
     try:
-        with torch.no_grad(), in_mode(shell, False):
+        with torch.no_grad(), in_mode(shell, Modes(False)):
             shell(example)
     finally:
         for handle in handles:

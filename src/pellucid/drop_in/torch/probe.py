@@ -10,6 +10,7 @@ import torch
 import torch.utils._pytree as pytree
 
 from pellucid.drop_in.torch.compiled_shape import CompiledShape
+from pellucid.drop_in.torch.modes import Modes
 from pellucid.drop_in.torch.trace import Shapes, in_mode
 from pellucid.errors import ExchangeError
 
@@ -44,7 +45,7 @@ def check_prediction(
     )
     for given in (_moved(tensors), tensors):
         shape.take(given)
-        with torch.no_grad(), in_mode(source, False):
+        with torch.no_grad(), in_mode(source, Modes(False)):
             expected = torch.func.functional_call(source, dict(given), images)
             found = shape.finish(shape.predict(images))
         pairs = zip(*map(pytree.tree_leaves, (found, expected)), strict=True)

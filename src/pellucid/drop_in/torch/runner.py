@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,11 +13,10 @@ from pellucid.drop_in.torch.checks import (
     check_inputs,
     check_tensors,
     check_trainable,
-    has_hooks,
-    mode_of,
 )
 from pellucid.drop_in.torch.compiled_shape import CompiledShape, Inputs, flatten
 from pellucid.drop_in.torch.function import PredictionPass, TrainingPass
+from pellucid.drop_in.torch.modes import Modes, has_hooks, modes_of
 from pellucid.drop_in.torch.objectives import (
     OptimizerKind,
     OptimizerState,
@@ -32,6 +31,18 @@ from pellucid.objectives import Loss
 from pellucid.objectives.output_losses import output_losses
 
 _SLOTS = ("slot0", "slot1")
+
+
+class Variant(NamedTuple):
+    """What a module is compiled for.
+
+    ``modes`` are those of its parts where some train and some do not; ``frozen`` the
+    parameters that require no gradient.
+    """
+
+    shapes: Shapes
+    modes: Modes | None
+    frozen: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +70,10 @@ class Runner:
 
     def __init__(self, source: Any, request: Request) -> None:
         self._source, self.request = source, request
-        self._traces: dict[tuple[Shapes, bool], Trace] = {}
-        self._shapes: dict[Shapes, CompiledShape] = {}
-        self._trainers: dict[tuple[Shapes, OptimizerKind], CompiledShape] = {}
+        self._traces: dict[tuple[Shapes, Modes], Trace] = {}
+        self._shapes: dict[Variant, CompiledShape] = {}
+        self._latest: dict[tuple[Shapes, frozenset[str]], CompiledShape] = {}
+        self._trainers: dict[tuple[Variant, OptimizerKind], CompiledShape] = {}
         #: whose weights are newer than the module's tensors
         self._ahead: CompiledShape | None = None
         self._kind: OptimizerKind | None = None
@@ -77,18 +89,18 @@ class Runner:
     # passes
     def run(self, drop_in: Any, inputs: Inputs) -> Any:
         """Return the module's outputs in the drop-in's mode, as it returns them."""
-        shape = self.shape_of(drop_in, inputs)
-        is_training = bool(drop_in.training)
-        tensors = self._tensors(drop_in, shape)
+        modes = self._modes(drop_in, inputs)
+        shape = self._shape_in(modes, inputs)
+        tensors = self._tensors(shape)
         shape.take(tensors)
         parameters = [tensors[name] for name in shape.parameter_names]
-        if is_training:
+        if modes.is_training:
             outputs = TrainingPass.apply(  # type: ignore[no-untyped-call]
                 shape, *inputs, *parameters
             )
             buffers = {name: tensors[name] for name in shape.buffers}
             shape.give(buffers)
-            self._count(drop_in, shape.traced, 1)
+            self._count(shape.traced, 1)
         elif torch.is_grad_enabled():
             outputs = PredictionPass.apply(  # type: ignore[no-untyped-call]
                 shape, *inputs, *parameters
@@ -105,18 +117,51 @@ class Runner:
         ExchangeError
             If the input or the module is not what the engine can run.
         """
+        return self._shape_in(self._modes(drop_in, inputs), inputs)
+
+    def _modes(self, drop_in: Any, inputs: Inputs) -> Modes:
+        """Return the modes of the drop-in's parts, as it is now."""
         check_inputs(inputs)
         self._follow(drop_in)
+        return modes_of(drop_in)
+
+    def _shape_in(self, modes: Modes, inputs: Inputs) -> CompiledShape:
+        variant = self._variant(modes, inputs)
+        traced = self._trace(variant.shapes, modes)
+        latest = variant.shapes, variant.frozen
+        if not modes.is_training:  # any does that was compiled for these weights
+            if latest not in self._latest:
+                self._latest[latest] = self._find(variant, traced)
+            return self._latest[latest]
+        if variant not in self._shapes:
+            self._shapes[variant] = self._make(variant, traced)
+        self._latest[latest] = self._shapes[variant]
+        return self._shapes[variant]
+
+    def _variant(self, modes: Modes, inputs: Inputs) -> Variant:
+        frozen = frozenset(
+            name
+            for name, parameter in self._source.named_parameters(remove_duplicate=False)
+            if not parameter.requires_grad
+        )
         key = tuple(tuple(x.shape[1:]) for x in inputs)
-        is_training = mode_of(drop_in)
-        traced = self._trace(key, is_training=is_training)
-        if key not in self._shapes:
-            made = CompiledShape(
-                traced, all_tensors(self._source), threads=self.request.threads
-            )
-            check_prediction(self._source, made, self._tensors(drop_in, made), key)
-            self._shapes[key] = made
-        return self._shapes[key]
+        return Variant(key, modes if modes.others else None, frozen)
+
+    def _find(self, variant: Variant, traced: Trace) -> CompiledShape:
+        """Return what evaluates a trace; compile it where nothing does."""
+        for other, shape in self._shapes.items():
+            is_like = variant == other._replace(modes=variant.modes)
+            if is_like and traced.is_same(shape.base, in_evaluation=True):
+                return shape
+        self._shapes[variant] = self._make(variant, traced)
+        return self._shapes[variant]
+
+    def _make(self, variant: Variant, traced: Trace) -> CompiledShape:
+        made = CompiledShape(
+            traced, all_tensors(self._source), threads=self.request.threads
+        )
+        check_prediction(self._source, made, self._tensors(made), variant.shapes)
+        return made
 
     def _follow(self, drop_in: Any) -> None:
         """Trace anew what parts or attributes of the module were changed for."""
@@ -129,6 +174,7 @@ class Runner:
         self.synchronize(drop_in)
         self._source = make_source(drop_in, type(self._source))
         self._traces.clear()
+        self._latest.clear()
         self._integers.clear()
         self._seen = Seen(drop_in)
 
@@ -139,33 +185,42 @@ class Runner:
             for name, (tensor, version) in self._integers.items()
         )
 
-    def _forget_unlike(self, key: Shapes, traced: Trace) -> None:
+    def _forget_unlike(self, key: Shapes, modes: Modes, traced: Trace) -> None:
         """Forget what was compiled for another trace."""
-        if key in self._shapes and not traced.is_same(self._shapes[key].traced):
-            del self._shapes[key]
-            for whole in [whole for whole in self._trainers if whole[0] == key]:
+        mixed = modes if modes.others else None
+        for variant, shape in list(self._shapes.items()):
+            is_of_these = variant.shapes == key and variant.modes == mixed
+            if not is_of_these or traced.is_same(shape.base):
+                continue
+            del self._shapes[variant]
+            for whole in [whole for whole in self._trainers if whole[0] == variant]:
                 del self._trainers[whole]
 
-    def _trace(self, key: Shapes, *, is_training: bool) -> Trace:
-        if (key, is_training) not in self._traces:
+    def _trace(self, key: Shapes, modes: Modes) -> Trace:
+        if (key, modes) not in self._traces:
             check_tensors(self._source)
-            found = trace(self._source, key, is_training=is_training)
-            other = self._traces.get((key, not is_training))
-            if other is not None and not found.has_same_structure(other):
-                raise ExchangeError(
-                    "compile: the module must run the same operators in training and "
-                    "in evaluation, batch norm and dropout aside; got others."
-                )
-            if other is not None:  # counters stand in training's trace alone
-                counted = found if is_training else other
-                other.counters.update(counted.counters)
+            found = trace(self._source, key, modes)
+            for others, other in self._traces.items():
+                is_mixed = bool(modes.others or others[1].others)
+                if others[0] == key and not found.has_same_structure(
+                    other, in_evaluation=is_mixed
+                ):
+                    raise ExchangeError(
+                        "compile: the module must run the same operators in training "
+                        "and in evaluation, batch norm and dropout aside; got others."
+                    )
+            opposite = self._traces.get((key, Modes(not modes.whole)))
+            if opposite is not None and not modes.others:
+                # counters stand in training's trace alone
+                counted = found if modes.whole else opposite
+                opposite.counters.update(counted.counters)
                 found.counters.update(counted.counters)
-            self._forget_unlike(key, found)
+            self._forget_unlike(key, modes, found)
             tensors: dict[str, Any] = all_tensors(self._source)
             for name in found.integers:
                 self._integers[name] = tensors[name], tensors[name]._version
-            self._traces[key, is_training] = found
-        return self._traces[key, is_training]
+            self._traces[key, modes] = found
+        return self._traces[key, modes]
 
     # the fused step
     def train_step(self, drop_in: Any, inputs: Inputs, y: Any) -> tuple[Any, Any]:
@@ -175,7 +230,7 @@ class Runner:
                 "compile: train_step must have loss= and optimizer= given to compile; "
                 f"got loss={self.request.loss}, optimizer={self.request.optimizer}."
             )
-        if not mode_of(drop_in):
+        if not drop_in.training:
             raise ExchangeError(
                 "compile: train_step must find the module in training mode; got "
                 "evaluation. Call train() first."
@@ -189,8 +244,8 @@ class Runner:
         shape.check_batch(inputs)
         targets = shape.targets(y, len(inputs[0]), self.request.loss)
         state = OptimizerState(self.request.optimizer, kind.slots)
-        tensors = self._tensors(drop_in, shape)
-        trained = {name: tensors[name] for name in shape.parameter_names}
+        tensors = self._tensors(shape)
+        trained = _trained(shape, tensors)
         if self._ahead is not shape:
             self.synchronize(drop_in)
             shape.take(tensors)
@@ -208,6 +263,7 @@ class Runner:
             targets,
             learning_rate=state.learning_rate,
         )
+        shape.hold(tensors)
         self._ahead, self._kind = shape, kind
         self._batches += 1
         self.request.optimizer._opt_called = True  # schedulers warn without it
@@ -216,14 +272,10 @@ class Runner:
     def _trainer(
         self, drop_in: Any, inputs: Inputs
     ) -> tuple[CompiledShape, OptimizerKind]:
-        shape = self.shape_of(drop_in, inputs)
-        key = tuple(tuple(x.shape[1:]) for x in inputs)
-        traced, tensors = shape.traced, self._tensors(drop_in, shape)
-        trained = {
-            name: tensors[name]
-            for name in shape.parameter_names
-            if tensors[name].requires_grad
-        }
+        modes = self._modes(drop_in, inputs)
+        shape = self._shape_in(modes, inputs)
+        traced, tensors = shape.base, self._tensors(shape)
+        trained = _trained(shape, tensors)
         check_trainable(shape, trained)
         decaying = {
             source.tensor
@@ -233,7 +285,7 @@ class Runner:
         kind = read_optimizer(
             self.request.optimizer, trained, decaying, all_tensors(self._source)
         )
-        whole = (key, kind)
+        whole = self._variant(modes, inputs), kind
         if whole not in self._trainers:
             self._trainers[whole] = CompiledShape(
                 traced,
@@ -270,19 +322,19 @@ class Runner:
         if shape is None or self._kind is None:
             return
         self._ahead = None
-        tensors = self._tensors(drop_in, shape)
+        tensors = self._tensors(shape)
         if shape.has_changed(tensors):
             raise ExchangeError(
                 "compile: parameters must be changed after synchronize(); got some "
                 "that were changed while training steps had newer values."
             )
         shape.give(tensors)
-        trained = {name: tensors[name] for name in shape.parameter_names}
+        trained = _trained(shape, tensors)
         state = OptimizerState(self.request.optimizer, self._kind.slots)
         for i, name, tensor in state.tensors(trained):
             shape.give({name: tensor}, _SLOTS[i])  # type: ignore[arg-type]
         state.count(trained, shape.session.step)
-        self._count(drop_in, shape.traced, self._batches)
+        self._count(shape.traced, self._batches)
         self._batches = 0
 
     def forget_versions(self) -> None:
@@ -291,15 +343,18 @@ class Runner:
             shape._seen.clear()
 
     # tensors
-    def _tensors(self, drop_in: Any, shape: CompiledShape) -> dict[str, Any]:
+    def _tensors(self, shape: CompiledShape) -> dict[str, Any]:
         """Return the tensors that the network has weights of, by name."""
-        del drop_in
         every = all_tensors(self._source)
         return {name: every[name] for name in shape.copies.tensors}
 
-    def _count(self, drop_in: Any, traced: Trace, batches: int) -> None:
+    def _count(self, traced: Trace, batches: int) -> None:
         """Add to the buffers that count batches."""
-        del drop_in
         buffers = dict(self._source.named_buffers(remove_duplicate=False))
         for name, by in traced.counters.items():
             buffers[name] += by * batches
+
+
+def _trained(shape: CompiledShape, tensors: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the tensors that train."""
+    return {name: tensors[name] for name in tensors if name in shape.trained}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,9 @@ import numpy as np
 import torch
 
 from pellucid.drop_in.learned import let_train
-from pellucid.drop_in.sources import Source, find_sources
+from pellucid.drop_in.sources import Found, Source, find_sources
+from pellucid.drop_in.torch.freeze import freeze
+from pellucid.drop_in.torch.modes import Modes
 from pellucid.drop_in.torch.normalize import normalize, read_integers
 from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import translate_errors
@@ -24,7 +27,8 @@ from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.exchange.pt2.archive import Archive, load_archive
 from pellucid.exchange.pt2.read import Graph
 from pellucid.network import Network
-from pellucid.network.layers import LogSoftmax
+from pellucid.network.layers import Dropout, LogSoftmax
+from pellucid.network.layers.base import Layer
 
 #: of all inputs, their batches left out
 Shapes = tuple[tuple[int, ...], ...]
@@ -38,7 +42,8 @@ class Trace:
     buffers that count batches; ``integers`` other buffers of integers, whose values
     are part of the trace. ``log_axes`` are the axes along which the outputs'
     log-softmax is taken, None of one that ends in none; ``structure`` is how the
-    module returns its outputs.
+    module returns its outputs. ``still`` are the running means of batch norms that are
+    in evaluation where the module trains.
     """
 
     network: Network
@@ -50,37 +55,59 @@ class Trace:
     outputs: tuple[Tensor, ...]
     log_axes: tuple[int | None, ...]
     structure: Any
+    still: frozenset[str] = frozenset()
 
-    def has_same_structure(self, other: Trace) -> bool:
-        """Whether two traces compute the same from the same tensors."""
-        return self._structure() == other._structure() and all(
+    def frozen(self, trained: set[str]) -> Trace:
+        """Return the trace of a network of which nothing trains but some tensors."""
+        found = Found(self.network, self.sources, self.constants)
+        less = freeze(found, trained, self.still)
+        return replace(
+            self,
+            network=less.network,
+            sources=less.sources,
+            constants=less.constants,
+        )
+
+    def has_same_structure(self, other: Trace, *, in_evaluation: bool = False) -> bool:
+        """Whether two traces compute the same from the same tensors.
+
+        In evaluation rates of dropout do not matter.
+        """
+        mine, theirs = (one._structure(in_evaluation) for one in (self, other))
+        return mine == theirs and all(
             np.array_equal(mine.places, theirs.places)
             for mine, theirs in zip(
                 self.sources.values(), other.sources.values(), strict=True
             )
         )
 
-    def is_same(self, other: Trace) -> bool:
+    def is_same(self, other: Trace, *, in_evaluation: bool = False) -> bool:
         """Whether two traces are of one structure, with the same constants."""
         mine, theirs = self.constants.values(), other.constants.values()
-        return self.has_same_structure(other) and all(
+        same = self.has_same_structure(other, in_evaluation=in_evaluation)
+        return same and all(
             np.array_equal(one, another)
             for one, another in zip(mine, theirs, strict=True)
         )
 
-    def _structure(self) -> list[Any]:
+    def _structure(self, in_evaluation: bool) -> list[Any]:
         places = {node.name: i for i, node in enumerate(self.network.nodes)}
         nodes = [
-            (repr(node.layer), [places[n] for n in node.inputs])
+            (_repr(node.layer, in_evaluation), [places[n] for n in node.inputs])
             for node in self.network.nodes
         ]
-        tensors = [source.tensor for source in self.sources.values()]
+        tensors = [source.tensors for source in self.sources.values()]
         ends = [(places[end.node], end.axes) for end in self.outputs]
         counts = len(self.entries), len(self.constants)
         return [nodes, tensors, self.log_axes, ends, counts, self.structure]
 
 
-def trace(module: Any, shapes: Shapes, *, is_training: bool) -> Trace:
+def _repr(layer: Layer, in_evaluation: bool) -> str:
+    is_free = in_evaluation and isinstance(layer, Dropout)
+    return Dropout.stem if is_free else repr(layer)
+
+
+def trace(module: Any, shapes: Shapes, modes: Modes) -> Trace:
     """Return the network that a module is for inputs of shapes, their batch left out.
 
     Raises
@@ -88,9 +115,9 @@ def trace(module: Any, shapes: Shapes, *, is_training: bool) -> Trace:
     ExchangeError
         If it cannot be exported, or an operator has no exact counterpart.
     """
-    archive, structure = _export(module, shapes, is_training=is_training)
+    archive, structure = _export(module, shapes, modes)
     with translate_errors(Path("module"), "module"):
-        counters = normalize(archive, is_training=is_training)
+        counters, still = normalize(archive, is_training=modes.is_training)
         own = _own_tensors(module)
         graphs: list[tuple[Graph, list[Tensor]]] = []
 
@@ -100,7 +127,9 @@ def trace(module: Any, shapes: Shapes, *, is_training: bool) -> Trace:
             return network, weights
 
         learned = {name for name, _ in module.named_parameters(remove_duplicate=False)}
-        found = let_train(find_sources(archive.arrays, own, read), learned)
+        found = let_train(
+            find_sources(archive.arrays, own, read, takes_sums=True), learned
+        )
     graph, outputs = graphs[0]
     network, ends, axes = _without_log_softmax(found.network, outputs)
     return Trace(
@@ -113,6 +142,7 @@ def trace(module: Any, shapes: Shapes, *, is_training: bool) -> Trace:
         outputs=ends,
         log_axes=axes,
         structure=structure,
+        still=still,
     )
 
 
@@ -123,14 +153,16 @@ def _own_tensors(module: Any) -> set[str]:
     return {name for name, _ in (*parameters, *buffers)}
 
 
-def _export(module: Any, shapes: Shapes, *, is_training: bool) -> tuple[Archive, Any]:
-    """Export a module in a mode; it and PyTorch's generators stay as they were."""
+def _export(module: Any, shapes: Shapes, modes: Modes) -> tuple[Archive, Any]:
+    """Export a module in its modes; it and PyTorch's generators stay as they were."""
     inputs = tuple(torch.zeros(2, *shape) for shape in shapes)
     batch: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for x in inputs:
         batch[x] = {0: torch.export.Dim("batch")}
     try:
-        with in_mode(module, is_training):
+        with in_mode(module, modes), warnings.catch_warnings():
+            # recurrent layers keep lists of their weights
+            warnings.filterwarnings("ignore", message="The tensor attribute")
             program = torch.export.export(module, inputs, dynamic_shapes=batch)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
@@ -144,12 +176,13 @@ def _export(module: Any, shapes: Shapes, *, is_training: bool) -> tuple[Archive,
 
 
 @contextlib.contextmanager
-def in_mode(module: Any, is_training: bool) -> Iterator[None]:
-    """Put all parts of a module in a mode, and back in their own afterwards."""
+def in_mode(module: Any, given: Modes) -> Iterator[None]:
+    """Put all parts of a module in modes, and back in their own afterwards."""
     modes = [(part, part.training) for part in module.modules()]
     with torch.random.fork_rng():
         try:
-            module.train(is_training)
+            for name, part in module.named_modules():
+                part.training = given.whole is not (name in given.others)
             yield
         finally:
             for part, mode in modes:

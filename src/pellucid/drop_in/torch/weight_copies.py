@@ -171,7 +171,8 @@ class WeightCopies:
         }
         self._by_tensor: dict[str, list[str]] = {}
         for name, source in sources.items():
-            self._by_tensor.setdefault(source.tensor, []).append(name)
+            for tensor in source.tensors:
+                self._by_tensor.setdefault(tensor, []).append(name)
         self._places: dict[Vector, dict[str, list[Any]]] = {}
 
     @property
@@ -190,14 +191,25 @@ class WeightCopies:
                 found.append(tensor)
         return found
 
+    @functools.cached_property
+    def summed(self) -> dict[str, str]:
+        """The tensors that weights are sums of, by the other one."""
+        pairs = [s.tensors for s in self._sources.values() if s.added is not None]
+        return {a: b for pair in pairs for a, b in (pair, pair[::-1])}
+
     def read(self, tensors: Mapping[str, Any], vector: Vector = "weights") -> None:
-        """Copy some tensors to the session's vector."""
+        """Copy some tensors to the session's vector; both where a weight is a sum."""
         places = self._places_in(vector)
         for tensor_name, tensor in tensors.items():
             flat = tensor.detach().contiguous()
             for name in self._by_tensor.get(tensor_name, ()):
+                source = self._sources[name]
+                if source.added == tensor_name:
+                    continue
+                added = source.added and tensors[source.added].detach()
+                whole = flat if source.added is None else flat + added
                 for place in places[name]:
-                    self._windows[name].read(flat, place)
+                    self._windows[name].read(whole, place)
 
     def write(self, tensors: Mapping[str, Any], vector: Vector = "weights") -> None:
         """Copy from the session's vector to tensors, in place."""

@@ -451,6 +451,13 @@ class CompiledSession:
             found[weight.name] = [p.view(self._vectors[vector]) for p in places]
         return found
 
+    def write(self, vector: Vector, arrays: Mapping[str, Array]) -> None:
+        """Copy arrays of weights' shapes to a vector."""
+        views = self.views(vector)
+        for name, array in arrays.items():
+            for view in views[name]:
+                view[...] = array.reshape(view.shape)
+
     def weights_written(self) -> None:
         """Take note that weights were written to their places from outside."""
         with self._lock:
