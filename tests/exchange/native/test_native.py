@@ -118,6 +118,37 @@ def test_every_other_target_has_an_object(
     assert f"compiled by pellucid for {target}:" in header
 
 
+@pytest.mark.skipif("x86-64" not in HERE, reason="this machine is no x86-64")
+def test_a_library_of_three_levels_chooses_what_the_processor_has(
+    model: pl.Model, tmp_path: Path
+) -> None:
+    if not shutil.which("gcc") or not shutil.which("qemu-x86_64"):
+        pytest.skip("there is no gcc or no qemu-x86_64")
+    path = write(model, tmp_path, "digits.a", target="x86-64", train=True)
+    subprocess.run(["ar", "x", str(path), "dispatch.o"], cwd=tmp_path, check=True)
+    said = '{ (void)a; (void)b; (void)c; puts("%s"); }\n'
+    parameters = "(const float *a, float *b, void *c)"
+    fakes = "".join(
+        f"void digits_{level}_predict{parameters} {said % level}"
+        f"void digits_{level}_init(void) {{}} void digits_{level}_train_step(void) {{}}"
+        for level in ("v2", "v3", "v4")
+    )
+    main = '#include <stdio.h>\n#include "digits.h"\n%s%s'
+    calls = "int main(void) { digits_predict(0, 0, 0); return 0; }\n"
+    (tmp_path / "main.c").write_text(main % (fakes, calls))
+    command = ["gcc", "-static", "-w", "main.c", "dispatch.o", "-o", "main"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    for processor, level in (("Nehalem", "v2"), ("Haswell", "v3")):
+        emulated = ["qemu-x86_64", "-cpu", processor, "./main"]
+        done = subprocess.run(emulated, cwd=tmp_path, capture_output=True, check=True)
+        assert done.stdout.decode().split() == [level]
+    done = subprocess.run(["./main"], cwd=tmp_path, capture_output=True, check=True)
+    best = max(name for name in HERE if name.startswith("x86-64-v"))
+    assert done.stdout.decode().split() == [best.rpartition("-")[2]]
+    with pytest.raises(pl.ExchangeError, match="must be a library of several object"):
+        write(model, tmp_path, "digits.o", target="x86-64")
+
+
 @pytest.mark.skipif(shutil.which("g++") is None or not HERE, reason="there is no g++")
 def test_headers_and_example_compile_without_a_warning(
     model: pl.Model, tmp_path: Path

@@ -28,7 +28,7 @@ def c_header(face: Interface) -> str:
    memory is yours, {upper}_MEMORY bytes, one a thread: all that is used but a few
    hundred bytes of stack. Nothing is allocated and nothing global is changed. The code
    needs memset and memcpy of the C library, on 32-bit ARM rintf, too, and the
-   compiler's runtime where the processor lacks an instruction. */
+   compiler's runtime where the processor lacks an instruction{_about_levels(face)}. */
 #ifndef {upper}_H
 #define {upper}_H
 
@@ -70,6 +70,14 @@ def _about_training(face: Interface) -> str:
 
    memory keeps weights and optimizer between calls; copy it to save a state.
 """
+
+
+def _about_levels(face: Interface) -> str:
+    if not face.target.levels:
+        return ""
+    return f""" and to know
+   which of {", ".join(face.target.levels)} it is. Memory that trains is laid out
+   for that level"""
 
 
 def _training_sizes(face: Interface) -> str:

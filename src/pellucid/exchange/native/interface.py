@@ -50,6 +50,16 @@ class Interface:
         return self.build.images > 0
 
     @property
+    def functions(self) -> dict[str, list[str]]:
+        """The functions of the library, each with its parameters' types in LLVM."""
+        arrays = ["ptr"] * (len(self.inputs) + len(self.outputs))
+        found = {"predict": [*arrays, "ptr"]}
+        if self.trains:
+            found["init"] = ["ptr"]
+            found["train_step"] = ["ptr", "ptr", "i64", "float", "ptr", "ptr"]
+        return found
+
+    @property
     def inputs(self) -> list[Argument]:
         """The inputs; ``image`` where there is one."""
         return self._arguments(self.file.network.inputs, "input", "image")

@@ -82,12 +82,12 @@ def link(library: Path, target: NativeTarget) -> Path:
     linker = shutil.which("ld.lld") or shutil.which("ld")
     if compiler is not None:
         command = [compiler, "-shared", f"-Wl,{','.join(whole)}"]
-    elif linker is not None:
+    elif linker is not None and not target.levels:
         command = [linker, "-shared", *whole]
     else:
         raise MissingExtraError(
             f"format 'native' for {target.name} must be checked with a linker; got "
-            "none. Install lld or gcc."
+            f"none. Install {'gcc' if target.levels else 'lld or gcc'}."
         )
     done = subprocess.run(
         [*command, "-o", str(made)], capture_output=True, text=True, check=False

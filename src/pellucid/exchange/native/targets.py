@@ -31,6 +31,9 @@ class NativeTarget:
         Whose binary format and calling convention it has.
     emulator : tuple of str
         The command that runs its programs on Linux; empty where there is none.
+    levels : tuple of str
+        Targets of which one library holds the code of all, the least first; the best
+        that the processor has is chosen at run time. Empty for one processor.
     """
 
     name: str
@@ -43,6 +46,7 @@ class NativeTarget:
     registers: int = 16
     system: str = "linux"
     emulator: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
 
     @property
     def machine(self) -> Machine:
@@ -80,6 +84,13 @@ _ALL = (
     _x86(2, 4, 16, "SSE4.2"),
     _x86(3, 8, 16, "AVX2 and FMA"),
     _x86(4, 16, 32, "AVX-512"),
+    NativeTarget(
+        name="x86-64",
+        about="Linux on x86-64, the best of three levels chosen at run time",
+        triple="x86_64-unknown-linux-gnu",
+        cpu="x86-64-v2",
+        levels=("x86-64-v2", "x86-64-v3", "x86-64-v4"),
+    ),
     NativeTarget(
         name="x86-64-v3-windows",
         about="Windows on x86-64 with AVX2 and FMA",
