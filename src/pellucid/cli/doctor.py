@@ -18,7 +18,12 @@ _MARKS: dict[Level, str] = {"good": "ok", "note": "note", "problem": "problem"}
 _GB = 1 << 30
 _BUSY = 0.5  # load for each usable CPU from which measurements suffer
 _LITTLE_MEMORY = 2  # GB
-_EMULATORS = ("qemu-aarch64", "qemu-arm", "qemu-riscv64")  # of exported native code
+_EMULATORS = (
+    "qemu-aarch64",
+    "qemu-arm",
+    "qemu-riscv64",
+    "qemu-system-arm",
+)  # of exported native code
 
 
 class Finding(NamedTuple):
@@ -261,7 +266,12 @@ def _look_at_tools() -> Iterator[Finding]:
     missing = [name for name in _EMULATORS if shutil.which(name) is None]
     if missing:
         text = f"no {', '.join(missing)}; needed only for proofs of native code of"
-        yield Finding("qemu", "note", f"{text} other processors", "Debian's qemu-user")
+        yield Finding(
+            "qemu",
+            "note",
+            f"{text} other processors",
+            "Debian's qemu-user, qemu-system-arm",
+        )
     else:
         yield Finding("qemu", "good", "proofs of native code of other processors")
 

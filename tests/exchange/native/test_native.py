@@ -18,7 +18,8 @@ from pellucid.exchange.native.run import link, runs_here
 from pellucid.exchange.native.targets import TARGETS, find_target
 from pellucid.exchange.native.training import verify_training
 
-EMULATED = ("aarch64", "armv7", "thumbv7em", "riscv64")
+BOARDS = ("thumbv7em", "thumbv7em-soft", "thumbv8m")
+EMULATED = ("aarch64", "armv7", "riscv64", *BOARDS)
 HERE = [name for name in TARGETS if runs_here(TARGETS[name])]
 
 
@@ -60,6 +61,11 @@ def test_each_processor_gives_the_models_outputs(
     except pl.MissingExtraError as error:
         pytest.skip(str(error))
     assert report.relative < 1e-5
+    if target in BOARDS:
+        counted = re.search(r"([\d,]+) instructions$", report.runtime)
+        count = int(counted[1].replace(",", ""))
+        least = model.network.multiply_adds
+        assert least < count < (500 if "soft" in target else 50) * least
     if trains:
         assert verify_training(model, path, "native", images_of(model)) < 1e-5
     name = model.network.weights[-1].name
@@ -108,14 +114,29 @@ def test_the_name_of_an_object_file_says_the_format(
         assert written.read_bytes()[:4] == b"\x7fELF"
 
 
-@pytest.mark.parametrize("target", ["thumbv7em-soft", "thumbv8m"])
-def test_every_other_target_has_an_object(
-    target: str, model: pl.Model, tmp_path: Path
+@pytest.mark.parametrize("target", ["armv7", "thumbv8m"])
+def test_strided_convolutions_divide_without_a_library(
+    target: str, tmp_path: Path
 ) -> None:
-    path = write(model, tmp_path, "digits.o", target=target)
-    assert path.read_bytes()[:4] == b"\x7fELF"
-    header = (tmp_path / "digits.h").read_text()
-    assert f"compiled by pellucid for {target}:" in header
+    if shutil.which("nm") is None:
+        pytest.skip("there is no nm")
+    strided = pl.Conv2D(16, kernel_size=3, stride=2, padding=1)
+    image = pl.Input(16, 16, 16)
+    network = pl.Sequential(image, strided, pl.Flatten(), pl.Dense(2))
+    path = write(pl.Model(network, engine="numpy"), tmp_path, "a.a", target=target)
+    shown = subprocess.run(["nm", "-u", str(path)], capture_output=True, check=True)
+    needed = re.findall(r"U (\w+)", shown.stdout.decode())
+    assert set(needed) <= {"memset", "memcpy", "rintf"}
+
+
+def test_a_board_must_have_the_memory_that_is_needed(tmp_path: Path) -> None:
+    wide = pl.Sequential(pl.Input(1200, 1200, 3), pl.GlobalAvgPool2D(), pl.Dense(2))
+    model = pl.Model(wide, engine="numpy")
+    path = write(model, tmp_path, "wide.a", target="thumbv7em")
+    with pytest.raises(
+        pl.ExchangeError, match="at most 16,777,216 bytes to be checked"
+    ):
+        exchange.verify_export(model, path, images_of(model, 1))
 
 
 @pytest.mark.skipif("x86-64" not in HERE, reason="this machine is no x86-64")

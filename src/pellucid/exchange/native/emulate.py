@@ -1,32 +1,36 @@
-"""Programs that run native code in qemu: one object of ours, linked by lld.
+"""Run native code in qemu: Linux programs here, microcontrollers on their boards.
 
-The program is written as LLVM IR with Linux's system calls, so that no compiler and no
-C library of the other processor is needed: it reads examples from stdin, predicts each
-and writes the outputs to stdout.
+The programs read examples, predict each and write the outputs. On Linux they use its
+system calls, stdin and stdout.
 """
 
 from __future__ import annotations
 
-import shutil
 import struct
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-import llvmlite.binding as llvm
 import numpy as np
 
-from pellucid.errors import ExchangeError, MissingExtraError
+from pellucid.exchange.native import board
+from pellucid.exchange.native.program import (
+    RUNTIME,
+    Call,
+    Emulated,
+    as_bytes,
+    assemble,
+    place,
+    require,
+    run_command,
+)
 from pellucid.exchange.native.targets import NativeTarget
-
-_TIMEOUT_S = 600
 
 
 class _Calls(NamedTuple):
     """Linux's system calls: the function (number, three arguments) as machine code.
 
     llvmlite has no assembler for other processors. ``read``, ``write`` and ``exit`` are
-    the numbers, ``bits`` the size of a word; Thumb's functions have odd addresses.
+    the numbers, ``bits`` the size of a word.
     """
 
     code: str
@@ -34,17 +38,14 @@ class _Calls(NamedTuple):
     write: int
     exit: int
     bits: int
-    is_thumb: bool = False
 
 
-# push {r7}; mov r7, r0; mov r0, r1; mov r1, r2; mov r2, r3; svc 0; pop {r7}; bx lr
-_THUMB = _Calls("80b40746084611461a4600df80bc7047", 3, 4, 1, 32, is_thumb=True)
 _CALLS = {
     # mov x8, x0; mov x0, x1; mov x1, x2; mov x2, x3; svc 0; ret
     "aarch64": _Calls(
         "e80300aae00301aae10302aae20303aa010000d4c0035fd6", 63, 64, 93, 64
     ),
-    # as Thumb
+    # push {r7}; mov r7, r0; mov r0, r1; mov r1, r2; mov r2, r3; svc 0; pop; bx lr
     "armv7": _Calls(
         "04702de50070a0e10100a0e10210a0e10320a0e1000000ef04709de41eff2fe1", 3, 4, 1, 32
     ),
@@ -52,8 +53,6 @@ _CALLS = {
     "riscv64": _Calls(
         "930805001385050093050600138606007300000067800000", 63, 64, 93, 64
     ),
-    "thumbv7em": _THUMB,
-    "thumbv8m.main": _THUMB,
 }
 
 _PROGRAM = """
@@ -67,8 +66,7 @@ declare void @{function}({kinds})
 @code = internal constant [{length} x i8] c"{code}", align 4
 
 define internal {word} @system({word} %n, {word} %a, ptr %b, {word} %c) nounwind {{
-  %place = getelementptr i8, ptr @code, i32 {odd}
-  %r = call {word} %place({word} %n, {word} %a, ptr %b, {word} %c)
+  %r = call {word} @code({word} %n, {word} %a, ptr %b, {word} %c)
   ret {word} %r
 }}
 define void @_start() noreturn nounwind {{
@@ -103,62 +101,7 @@ done:
   %x = call {word} @system({word} {exit}, {word} 0, ptr null, {word} 0)
   unreachable
 }}
-define ptr @memset(ptr %p, i32 %v, {word} %n) nounwind "no-builtins" {{
-entry:
-  %byte = trunc i32 %v to i8
-  %none = icmp eq {word} %n, 0
-  br i1 %none, label %out, label %loop
-loop:
-  %i = phi {word} [ 0, %entry ], [ %j, %loop ]
-  %q = getelementptr i8, ptr %p, {word} %i
-  store volatile i8 %byte, ptr %q
-  %j = add {word} %i, 1
-  %go = icmp ult {word} %j, %n
-  br i1 %go, label %loop, label %out
-out:
-  ret ptr %p
-}}
-define ptr @memcpy(ptr %p, ptr %s, {word} %n) nounwind "no-builtins" {{
-entry:
-  %none = icmp eq {word} %n, 0
-  br i1 %none, label %out, label %loop
-loop:
-  %i = phi {word} [ 0, %entry ], [ %j, %loop ]
-  %q = getelementptr i8, ptr %p, {word} %i
-  %r = getelementptr i8, ptr %s, {word} %i
-  %v = load volatile i8, ptr %r
-  store i8 %v, ptr %q
-  %j = add {word} %i, 1
-  %go = icmp ult {word} %j, %n
-  br i1 %go, label %loop, label %out
-out:
-  ret ptr %p
-}}
-define float @rintf(float %x) nounwind "no-builtins" {{
-  %a = call float @llvm.fabs.f32(float %x)
-  %large = fcmp uge float %a, 8388608.0
-  %b = fadd float %a, 8388608.0
-  %c = fsub float %b, 8388608.0
-  %d = call float @llvm.copysign.f32(float %c, float %x)
-  %e = select i1 %large, float %x, float %d
-  ret float %e
-}}
-declare float @llvm.fabs.f32(float)
-declare float @llvm.copysign.f32(float, float)
 """
-
-
-class Call(NamedTuple):
-    """One call of a library: the function, its arguments in LLVM IR, what it reads.
-
-    ``takes`` and ``gives`` are the bytes of what is read from stdin into ``@given``
-    before it and written to stdout from ``@made`` after it.
-    """
-
-    function: str
-    arguments: list[str]
-    takes: int
-    gives: int
 
 
 def predict(
@@ -170,7 +113,7 @@ def predict(
     sizes: tuple[list[int], list[int]],
     starts: bool,
     given: bytes,
-) -> bytes:
+) -> Emulated:
     """Return what a library makes of examples of float32, packed behind each other.
 
     Parameters
@@ -199,11 +142,12 @@ def predict(
     arguments = []
     for name, parts in zip(("given", "made"), sizes, strict=True):
         starts_at = [sum(parts[:i]) for i in range(len(parts))]
-        arguments += [_place(name, at) for at in starts_at]
+        arguments += [place(name, at) for at in starts_at]
     arguments.append("ptr @memory")
-    call = Call(f"{prefix}_predict", arguments, sum(sizes[0]), sum(sizes[1]))
-    code = _driver(target, call, memory, prefix if starts else None)
-    return _run(library, target, code, given)
+    init = f"{prefix}_init" if starts else None
+    takes, gives = map(sum, sizes)
+    call = Call(f"{prefix}_predict", arguments, takes, gives, memory, init)
+    return _run(library, target, call, given)
 
 
 def train(
@@ -239,82 +183,36 @@ def train(
     """
     (bits,) = struct.unpack("<Q", struct.pack("<d", np.float32(rate)))
     numbers = f"i64 {count}", f"float 0x{bits:016X}"
-    places = _place("given", 0), _place("given", sizes[0])
+    places = place("given", 0), place("given", sizes[0])
     arguments = [*places, *numbers, "ptr @made", "ptr @memory"]
-    call = Call(f"{prefix}_train_step", arguments, sum(sizes), 4)
-    code = _driver(target, call, memory, prefix)
-    losses = np.frombuffer(_run(library, target, code, given), np.float32)
-    return [float(loss) for loss in losses]
+    function, init = f"{prefix}_train_step", f"{prefix}_init"
+    call = Call(function, arguments, sum(sizes), 4, memory, init)
+    made = _run(library, target, call, given).content
+    return [float(loss) for loss in np.frombuffer(made, np.float32)]
 
 
-def _place(name: str, at: int) -> str:
-    return f"ptr getelementptr (i8, ptr @{name}, i32 {at})"
-
-
-def _run(library: Path, target: NativeTarget, code: bytes, given: bytes) -> bytes:
+def _run(library: Path, target: NativeTarget, call: Call, given: bytes) -> Emulated:
     """Link a program and a library, and run it."""
-    linker = _require("ld.lld", "lld", target)
-    emulator = _require(target.emulator[0], "qemu-user", target)
-    folder = Path(library).parent
-    program, source = folder / "program.elf", folder / "program.o"
-    source.write_bytes(code)
-    # -N: one segment that may be run, for the system calls among the constants
-    command = [linker, "-N", "-static", "-e", "_start", str(source), str(library)]
-    _call([*command, "-o", str(program)], target, "linked")
-    program.chmod(0o755)
-    return _call(
-        [emulator, *target.emulator[1:], str(program)], target, "run", given=given
-    )
-
-
-def _require(program: str, package: str, target: NativeTarget) -> str:
-    found = shutil.which(program)
-    if found is None:
-        raise MissingExtraError(
-            f"format 'native' for {target.name} must be checked with {program}; got no "
-            f"such program. Install {package}."
-        )
-    return found
-
-
-def _call(
-    command: list[str], target: NativeTarget, what: str, *, given: bytes = b""
-) -> bytes:
-    done = subprocess.run(
-        command, input=given, capture_output=True, check=False, timeout=_TIMEOUT_S
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[:300]
-        raise ExchangeError(
-            f"export: native code for {target.name} must be {what}; got exit code "
-            f"{done.returncode}: {said}"
-        )
-    return done.stdout
-
-
-def _driver(target: NativeTarget, call: Call, memory: int, starts: str | None) -> bytes:
-    """Return the program's object file; ``starts`` is the prefix of ``init``."""
+    if target.system == "bare":
+        return board.run(library, target, call, given)
+    linker = require("ld.lld", "lld", target)
+    emulator = require(target.emulator[0], "qemu-user", target)
     calls = _CALLS[target.triple.split("-")[0]]
-    code = bytes.fromhex(calls.code)
-    text = _PROGRAM.format(
+    text = (_PROGRAM + RUNTIME).format(
         triple=target.triple,
-        memory=memory,
-        takes=call.takes,
-        gives=call.gives,
-        function=call.function,
-        kinds=", ".join(argument.split()[0] for argument in call.arguments),
         word=f"i{calls.bits}",
-        code="".join(f"\\{byte:02X}" for byte in code),
-        length=len(code),
-        odd=int(calls.is_thumb),
-        declared=f"declare void @{starts}_init(ptr)" if starts else "",
-        init=f"  call void @{starts}_init(ptr @memory)" if starts else "",
+        code=as_bytes(calls.code),
+        length=len(calls.code) // 2,
         read=calls.read,
         write=calls.write,
         exit=calls.exit,
-        arguments=", ".join(call.arguments),
+        **call.words,
     )
-    machine = target.machine.open()
-    module = llvm.parse_assembly(text)
-    module.data_layout = str(machine.target_data)
-    return bytes(machine.emit_object(module))
+    program, source = library.with_name("program.elf"), library.with_name("program.o")
+    source.write_bytes(assemble(text, target))
+    # -N: one segment that may be run, for the system calls among the constants
+    command = [linker, "-N", "-static", "-e", "_start", str(source), str(library)]
+    run_command([*command, "-o", str(program)], target, "linked")
+    program.chmod(0o755)
+    command = [emulator, *target.emulator[1:], str(program)]
+    return Emulated(run_command(command, target, "run", given=given))

@@ -153,9 +153,12 @@ def _emulate(
         given=np.ascontiguousarray(images, np.float32).tobytes(),
     )
     passed = time.perf_counter() - begin
-    outputs = np.frombuffer(made, np.float32).reshape(len(images), *shape)
+    outputs = np.frombuffer(made.content, np.float32).reshape(len(images), *shape)
+    runtime = f"{target.emulator[0]}, native code"
+    if made.instructions is not None:
+        runtime += f", {made.instructions:,} instructions"
     return RuntimeMeasurement(
-        runtime=f"{target.emulator[0]}, native code",
+        runtime=runtime,
         outputs=outputs,
         load_s=0.0,
         latency_s=passed / len(images),

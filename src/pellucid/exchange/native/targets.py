@@ -136,7 +136,7 @@ _ALL = (
         triple="thumbv7em-none-eabihf",
         cpu="cortex-m4",
         system="bare",
-        emulator=("qemu-arm", "-cpu", "max"),
+        emulator=("qemu-system-arm", "-M", "mps2-an386"),
     ),
     NativeTarget(
         name="thumbv7em-soft",
@@ -145,6 +145,7 @@ _ALL = (
         cpu="cortex-m4",
         features="-vfp4d16sp,-fpregs,-fp64",
         system="bare",
+        emulator=("qemu-system-arm", "-M", "mps2-an386"),
     ),
     NativeTarget(
         name="thumbv8m",
@@ -152,7 +153,7 @@ _ALL = (
         triple="thumbv8m.main-none-eabihf",
         cpu="cortex-m33",
         system="bare",
-        emulator=("qemu-arm", "-cpu", "max"),
+        emulator=("qemu-system-arm", "-M", "mps2-an505"),
     ),
     NativeTarget(
         name="riscv64",

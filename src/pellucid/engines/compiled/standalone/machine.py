@@ -16,6 +16,7 @@ from pellucid.engines.protocol import Array
 
 #: each byte as it stands in a string of LLVM, three characters
 _ESCAPED = np.array([list(f"\\{byte:02X}".encode()) for byte in range(256)], np.uint8)
+_DIVISION = re.compile(r"(?m)^ *(%\S+) = (sdiv|srem) i64 (\S+), (\S+)$")
 _GLOBAL = re.compile(r"(?m)^@.* = .*$")
 
 
@@ -39,6 +40,11 @@ class Machine:
     target: Target
     abi: str = ""
     is_shared: bool = True
+
+    @property
+    def is_arm32(self) -> bool:
+        """Whether it is a 32-bit ARM, which has no division of 64-bit numbers."""
+        return self.triple.startswith(("armv", "thumb"))
 
     def open(self) -> llvm.TargetMachine:
         """Return LLVM's own object."""
@@ -72,16 +78,19 @@ def emit(
         Functions that the file defines for others; all else stays inside.
     """
     opened = machine.open()
+    whole = _globals_first(str(unit.module))
+    if machine.is_arm32:
+        whole = _divide_in_32_bits(whole)
     parts = [
         compiler.optimized(
             llvm.parse_assembly(text),
             opened,
             run_few if passes.is_written_out(text) else run_all,
         )
-        for text in passes.cut(_globals_first(str(unit.module)), unit.written_out)
+        for text in passes.cut(whole, unit.written_out)
         if text
     ]
-    data = llvm.parse_assembly(_data(constants))
+    data = llvm.parse_assembly("\n".join([_data(constants), *_of_c23(machine)]))
     module = parts.pop()
     data.triple, data.data_layout = module.triple, module.data_layout
     for other in (*parts, data):
@@ -93,6 +102,52 @@ def emit(
             function.linkage = llvm.Linkage.internal
     module.verify()
     return bytes(opened.emit_object(module))
+
+
+def _divide_in_32_bits(text: str) -> str:
+    """Return IR whose divisions of places and counts need no function of a library."""
+
+    def divide(found: re.Match[str]) -> str:
+        result, operation, x, y = found.groups()
+        name = result.strip('%"')
+        parts = [f'%"{name}.{part}"' for part in ("x", "y", "q")]
+        return (
+            f"  {parts[0]} = trunc i64 {x} to i32\n"
+            f"  {parts[1]} = trunc i64 {y} to i32\n"
+            f"  {parts[2]} = {operation} i32 {parts[0]}, {parts[1]}\n"
+            f"  {result} = sext i32 {parts[2]} to i64"
+        )
+
+    return _DIVISION.sub(divide, text)
+
+
+#: what LLVM calls for a larger and a smaller number where there is no FPU: C23's
+#: functions, which C libraries of microcontrollers lack; −0 is less than 0
+_EXTREME = """
+define float @{name}(float %x, float %y) nounwind {{
+  %is_nan = fcmp uno float %x, %y
+  %nan = fadd float %x, %y
+  %is_first = fcmp {compares} float %x, %y
+  %chosen = select i1 %is_first, float %x, float %y
+  %a = bitcast float %x to i32
+  %b = bitcast float %y to i32
+  %bits = {joins} i32 %a, %b
+  %joined = bitcast i32 %bits to float
+  %are_same = fcmp oeq float %x, %y
+  %number = select i1 %are_same, float %joined, float %chosen
+  %result = select i1 %is_nan, float %nan, float %number
+  ret float %result
+}}
+"""
+
+
+def _of_c23(machine: Machine) -> list[str]:
+    if "-fpregs" not in machine.target.features:
+        return []
+    return [
+        _EXTREME.format(name="fmaximumf", compares="ogt", joins="and"),
+        _EXTREME.format(name="fminimumf", compares="olt", joins="or"),
+    ]
 
 
 def _globals_first(text: str) -> str:
