@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles.examples import examples
+from oracles.kernels import LANES
 
 import pellucid as pl
 from pellucid.network import layers as nl
@@ -96,6 +100,69 @@ def test_the_engines_agree_in_every_bit(network):
             wanted = weights[name.removeprefix("weights/")]
             assert array.dtype == wanted.dtype
             np.testing.assert_array_equal(array, wanted)
+
+
+STEPS = st.builds(
+    lambda dtype, point, scale: pl.Quantization(
+        scale, point + pl.network.quantization.RANGES[dtype][0], dtype
+    ),
+    st.sampled_from(["int8", "uint8"]),
+    st.integers(0, 255),
+    st.sampled_from([0.02, 0.3, 3.0]),
+)
+
+
+@st.composite
+def drawn_sums(draw):
+    """A convolution or dense layer of any form, on a small image."""
+    height, width, channels = (draw(st.integers(1, most)) for most in (9, 20, 37))
+    low, high = draw(STEPS), draw(STEPS)
+    if draw(st.integers(0, 4)):
+        is_alone = draw(st.booleans())
+        window = [draw(st.integers(1, min(3, n))) for n in (height, width)]
+        layer = pl.Conv2D(
+            channels if is_alone else draw(st.integers(1, 70)),
+            tuple(window),
+            stride=draw(st.integers(1, 3)),
+            dilation=tuple(
+                draw(st.integers(1, (n - 1) // (k - 1))) if k > 1 else 1
+                for k, n in zip(window, (height, width), strict=True)
+            ),
+            padding=draw(st.sampled_from(["same", "valid"])),
+            groups=channels if is_alone else 1,
+            bias=draw(st.booleans()),
+        )
+    else:
+        layer = pl.Dense(draw(st.integers(1, 200)))
+    return pl.Sequential(
+        pl.Input(height, width, channels),
+        pl.Quantize(low),
+        pl.Quantized(
+            layer,
+            (low,),
+            high,
+            clamp=draw(st.sampled_from([None, "relu", "relu6"])),
+            arithmetic=draw(st.sampled_from(["fixed_point", "real"])),
+        ),
+        pl.Dequantize(high),
+    )
+
+
+@settings(max_examples=examples(12), deadline=None, derandomize=True)
+@given(drawn_sums(), st.sampled_from(LANES), st.sampled_from([1e-3, 1.0, 3.0]))
+def test_sums_of_any_shape_are_the_definition_s(network, lanes, factor):
+    weights = random_weights(network)
+    for name, array in weights.items():
+        if name.endswith("factor"):
+            array *= factor
+    state = {f"weights/{name}": array for name, array in weights.items()}
+    x = np.random.default_rng(0).normal(0, 3, (3, *network.input_shape))
+    x = x.astype(np.float32)
+    expected = pl.engines.make("numpy").build(network, state=state).predict(x)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PELLUCID_LANES", str(lanes))
+        session = pl.engines.make("compiled").build(network, state=state)
+        np.testing.assert_array_equal(session.predict(x), expected)
 
 
 @pytest.mark.parametrize("weight_dtype", ["int8", "int16"])

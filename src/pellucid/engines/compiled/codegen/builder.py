@@ -131,9 +131,10 @@ class Builder:
         """Return a float's whole part as a 64-bit integer."""
         return Value(self, self.ir.fptosi(number.v, self._shaped(I64, number)))
 
-    def extend(self, number: Value) -> Value:
-        """Return a signed integer with 64 bits."""
-        return Value(self, self.ir.sext(number.v, self._shaped(I64, number)))
+    def extend(self, number: Value, element: str = "i64") -> Value:
+        """Return a signed integer with more bits."""
+        kind = self._shaped(ELEMENTS[element], number)
+        return Value(self, self.ir.sext(number.v, kind))
 
     def shift_right(self, number: Value, by: Number) -> Value:
         """Return a signed integer divided by a power of two, rounded down."""
@@ -152,6 +153,12 @@ class Builder:
         """Return the same bits read as another type of that size."""
         kind = self._shaped(ELEMENTS[element], number)
         return Value(self, self.ir.bitcast(number.v, kind))
+
+    def view_as(self, number: Value, element: str) -> Value:
+        """Return a vector's bits as one of elements of another size."""
+        kind = ELEMENTS[element]
+        lanes = number.type.count * element_of(number.type).width // kind.width
+        return Value(self, self.ir.bitcast(number.v, vector_of(kind, lanes)))
 
     def _shaped(self, element: ir.Type, like: Value) -> ir.Type:
         if isinstance(like.type, ir.VectorType):
@@ -209,8 +216,11 @@ class Builder:
     def call_intrinsic(self, name: str, *arguments: Value) -> Value:
         """Call LLVM's function of that name for the first argument's type."""
         kind = arguments[0].type
-        full = f"{name}.{mangled(kind)}"
-        callee = self.unit.declare(full, kind, [a.type for a in arguments])
+        return self.call_named(f"{name}.{mangled(kind)}", kind, *arguments)
+
+    def call_named(self, name: str, result: ir.Type, *arguments: Value) -> Value:
+        """Call LLVM's function of exactly that name."""
+        callee = self.unit.declare(name, result, [a.type for a in arguments])
         return Value(self, self.ir.call(callee, [a.v for a in arguments]))
 
     def sqrt(self, x: Value) -> Value:

@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 from dataclasses import dataclass
+from typing import Literal
 
 import llvmlite.binding as llvm
 
@@ -15,6 +16,8 @@ from pellucid.errors import EngineError
 
 #: lanes → (LLVM's name of a processor that has them, vector registers)
 FORCED = {16: ("x86-64-v4", 32), 8: ("x86-64-v3", 16), 4: ("x86-64-v2", 16)}
+#: float32 numbers in the widest registers there are
+MOST_LANES = 16
 #: Linux, x86-64: the call that asks for more of the processor's state, and which
 ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA = 158, 0x1023, 18
 
@@ -43,6 +46,14 @@ class Target:
     features: str
     is_x86: bool
     has_amx: bool = False
+
+    @property
+    def dot(self) -> Literal["vnni", "pairs", "plain"]:
+        """How products of bytes are added up, see `kernels.quantized.dot`."""
+        if "+avx512vnni" in self.features.split(",") and self.lanes == MOST_LANES:
+            return "vnni"
+        has_pairs = self.is_x86 or "+simd128" in self.features.split(",")
+        return "pairs" if has_pairs else "plain"
 
     @property
     def key(self) -> str:

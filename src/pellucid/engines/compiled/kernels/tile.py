@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value
 
@@ -38,8 +39,9 @@ def tile(
     axes: Sequence[Axis],
     lanes: int,
     start: Sequence[Sequence[Value]] | None = None,
-    spread: Callable[[Pointer], Value] | None = None,
-    taken: Callable[[Value], Value] = lambda value: value,
+    spread: Callable[[Pointer], Any] | None = None,
+    taken: Callable[[Value], Any] = lambda value: value,
+    multiply_add: Callable[[Any, Any, Value], Value] | None = None,
     ask: Callable[[Value, int], None] | None = None,
 ) -> list[list[Value]]:
     """Return the accumulators [row][vector].
@@ -57,6 +59,9 @@ def tile(
         is left out.
     taken : optional
         What is done with a loaded vector of b.
+    multiply_add : optional
+        Adds the product of what ``spread`` and ``taken`` made to an accumulator; that
+        of floats where it is left out.
     ask : optional
         Asks for memory that comes later, given the innermost loop's step and how many
         of them are written out.
@@ -65,6 +70,7 @@ def tile(
         [b.var(start[r][v] if start else b.zeros(lanes)) for v in range(vectors)]
         for r in range(len(rows))
     ]
+    add = multiply_add or b.fma
     live = [
         axis for axis in axes if not (isinstance(axis.count, int) and axis.count == 1)
     ]
@@ -87,7 +93,7 @@ def tile(
             for r, offset in enumerate(rows):
                 x = spread(qa + offset) if spread else qa.splat(offset, lanes=lanes)
                 for v in range(vectors):
-                    held[r][v].set(b.fma(x, loaded[v], held[r][v].get()))
+                    held[r][v].set(add(x, loaded[v], held[r][v].get()))
     return [[one.get() for one in row] for row in held]
 
 
@@ -172,7 +178,12 @@ def tile_shape(b: Builder, vectors: int, rows: int) -> tuple[int, int]:
 
 def lanes_for(b: Builder, channels: int) -> int:
     """Return the widest vector that divides a number of channels."""
-    lanes = b.lanes
+    return lanes_within(channels, b.lanes)
+
+
+def lanes_within(channels: int, most: int) -> int:
+    """Return the widest vector of at most so many lanes that divides the channels."""
+    lanes = most
     while channels % lanes:
         lanes //= 2
     return max(lanes, 1)

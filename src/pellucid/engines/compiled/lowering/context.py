@@ -33,6 +33,7 @@ from pellucid.engines.compiled.program.program_ir import (
     Argument,
     Buffer,
     BufferRef,
+    CodedValue,
     Grain,
     KernelCall,
     Number,
@@ -124,6 +125,8 @@ class LoweringContext:
     phases: list[ParallelRegion] = field(default_factory=list)
     buffers: list[Buffer] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
+    #: outputs of integer layers that lie as codes; some are among the values as well
+    codes: dict[str, CodedValue] = field(default_factory=dict)
     grads: dict[str, Value] = field(default_factory=dict)
     tape: list[tuple[str, Callable[[], None]]] = field(default_factory=list)
     folding: list[Task] = field(default_factory=list)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.elementwise.optimizer import (
     clip_factor,
     join_chunks,
 )
 from pellucid.engines.compiled.kernels.layout import ImageLayout, pad_channels
+from pellucid.engines.compiled.lowering import codes
 from pellucid.engines.compiled.lowering.context import (
     LoweringContext,
     Options,
@@ -18,6 +21,7 @@ from pellucid.engines.compiled.lowering.fuse import fuse
 from pellucid.engines.compiled.lowering.layers import (
     find_lowering,
     loss,
+    takes_codes,
     wanted_halo,
     weight_layout,
 )
@@ -58,7 +62,7 @@ def parameters_of(network: Network, target: Target, options: Options) -> Paramet
             name = f"{node.name}.{weight.spec.role}"
             x, y = (_map(network, n, target) for n in (node.inputs[0], node.name))
             layout, group = weight_layout(
-                network, node, weight.spec.role, (x, y), options=options
+                network, node, weight.spec.role, (x, y), target=target, options=options
             )
             mine: Group = group if weight.is_trainable else "fixed"
             if mine == "fixed" and name != weight.name:
@@ -138,13 +142,22 @@ def _forward(low: LoweringContext) -> None:
         if not isinstance(node.layer, Input) and node.name not in is_taken:
             lower = find_lowering(node.layer)
             if lower is not None:
+                if not takes_codes(node):
+                    _widen(low, node.inputs)
                 lower(low, node)
     if low.purpose.kind == "activations":
+        _widen(low, list(low.codes))
         return
+    _widen(low, network.outputs)
     for end in network.outputs:
         y, exact = low.values[end], low.exact_map(end)
         output = low.user(port_name("output", network.outputs, end), exact.size)
         low.copy_whole(y, BufferRef(output), (y.map, exact), end)
+
+
+def _widen(low: LoweringContext, names: Iterable[str]) -> None:
+    for name in names:
+        codes.widen(low, name)
 
 
 def _back(low: LoweringContext) -> None:

@@ -56,6 +56,15 @@ class Value:
     map: ImageLayout
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class CodedValue:
+    """An output as codes, bytes; ``zero`` is the code of 0."""
+
+    buffer: Buffer
+    map: ImageLayout
+    zero: int
+
+
 @dataclass(frozen=True, slots=True)
 class BufferRef:
     """The address of a buffer's item, ``offset`` elements on.

@@ -26,6 +26,12 @@ from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
     sweep,
 )
 from pellucid.engines.compiled.kernels.layout import ImageLayout
+from pellucid.engines.compiled.kernels.quantized.codes import (
+    Codes,
+    clear_padding,
+    load_codes,
+    store_codes,
+)
 from pellucid.engines.compiled.kernels.quantized.scaling import clip, multiply
 
 
@@ -34,25 +40,46 @@ class Steps:
     """How x and y lie; the step, where halves go, and the ends of y."""
 
     x: ImageLayout
-    y: ImageLayout
+    y: Codes
     scale: float
     is_even: bool
     low: int
     high: int
 
 
-@kernel(x="f32*", y="f32*")
+@kernel(x="f32*", y="i8*")
 def quantize(b: Builder, x: Pointer, y: Pointer, *, spec: Steps) -> None:
-    """y = clip(round(x / scale))."""
+    """y = clip(round(x / scale)), as codes."""
     how = "llvm.roundeven" if spec.is_even else "llvm.round"
 
     def body(lanes: int, at: list[Pointer]) -> None:
         steps = at[0].vector(lanes=lanes) / b.splat(spec.scale, lanes)
         rounded = b.call_intrinsic(how, steps)
         kept = b.smaller(b.larger(rounded, float(spec.low)), float(spec.high))
-        at[1].store(kept)
+        store_codes(b, at[1], b.to_int(kept), spec.y.zero)
 
-    sweep(b, [(x, spec.x), (y, spec.y)], body)
+    sweep(b, [(x, spec.x), (y, spec.y.map)], body)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """How codes x and floats y lie, and the step."""
+
+    x: Codes
+    y: ImageLayout
+    scale: float
+
+
+@kernel(x="i8*", y="f32*")
+def dequantize(b: Builder, x: Pointer, y: Pointer, *, spec: Scaled) -> None:
+    """y = scale · x; what channels that only pad hold is not defined in x."""
+
+    def body(lanes: int, at: list[Pointer]) -> None:
+        whole = load_codes(b, at[0], spec.x.zero, lanes)
+        at[1].store(b.to_float(whole) * spec.scale)
+
+    sweep(b, [(x, spec.x.map), (y, spec.y)], body)
+    clear_padding(b, y, spec.y)
 
 
 @dataclass(frozen=True, slots=True)

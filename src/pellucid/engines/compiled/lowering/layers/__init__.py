@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.conv.conv_input_grad import gradient_halo
 from pellucid.engines.compiled.kernels.layout import NO_HALO, Halo, ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext, Options
@@ -182,6 +183,11 @@ def wanted_halo(low: LoweringContext, node: Node) -> Halo:
     return gradient_halo(conv.describe(layer, x, y))
 
 
+def takes_codes(node: Node) -> bool:
+    """Return whether a layer reads its inputs as codes."""
+    return quantized.takes_codes(node.layer)
+
+
 def find_lowering(
     layer: Layer,
 ) -> Callable[[LoweringContext, Node], None] | None:
@@ -197,6 +203,7 @@ def weight_layout(
     role: str,
     maps: tuple[ImageLayout, ImageLayout],
     *,
+    target: Target,
     options: Options,
 ) -> tuple[Layout, Group]:
     """Return how a layer's weight lies, and where its derivative comes from.
@@ -205,7 +212,7 @@ def weight_layout(
     """
     layer, (x, y) = _as_image(node).layer, maps
     if isinstance(layer, Hybrid | Quantized):
-        return quantized.weight_layout(node, role, maps), "fixed"
+        return quantized.weight_layout(node, role, maps, target), "fixed"
     specs = {
         spec.role: spec for spec in node.layer.weights(*network.input_shapes(node))
     }

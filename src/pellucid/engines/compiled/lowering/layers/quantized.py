@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.conv.depthwise import depthwise_fits
-from pellucid.engines.compiled.kernels.elementwise import channelwise
 from pellucid.engines.compiled.kernels.elementwise.arithmetic import Pairwise, view
 from pellucid.engines.compiled.kernels.layout import NO_HALO, Halo, ImageLayout
 from pellucid.engines.compiled.kernels.pool.pool import Pool
@@ -23,14 +23,17 @@ from pellucid.engines.compiled.kernels.quantized import (
     sums,
 )
 from pellucid.engines.compiled.kernels.quantized.scaling import ROWS, Scaling
+from pellucid.engines.compiled.kernels.tile import lanes_within
+from pellucid.engines.compiled.lowering import codes
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.lowering.layers import conv
+from pellucid.engines.compiled.lowering.layers import code_sums, conv
 from pellucid.engines.compiled.lowering.layers.arithmetic import OPERATIONS
+from pellucid.engines.compiled.lowering.layers.code_sums import operation_of
 from pellucid.engines.compiled.lowering.parameters import Layout
 from pellucid.engines.compiled.program.program_ir import BufferRef
 from pellucid.engines.registry import unsupported_layer
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer, OneDimensional, Quantized, find_entry
+from pellucid.network.layers import Layer, Quantized, find_entry
 from pellucid.network.node import Node
 from pellucid.network.quantization import encode_multiplier, ten_bit_taps
 
@@ -51,10 +54,10 @@ def lower_quantize(low: LoweringContext, node: Node) -> None:
     layer = node.layer
     if not isinstance(layer, pl.Quantize):
         raise TypeError(type(layer))
-    x, y = low.source(node), low.output(node.name)
+    x, y = low.source(node), codes.write(low, node.name, layer.output)
     is_even = layer.rounding == "even"
     spec = elementwise.Steps(
-        x.map, y.map, layer.output.scale, is_even, *layer.output.limits
+        x.map, codes.describe(y), layer.output.scale, is_even, *layer.output.limits
     )
     places = (BufferRef(x.buffer), BufferRef(y.buffer))
     low.step(elementwise.quantize, spec, *places, node=node.name)
@@ -65,11 +68,10 @@ def lower_dequantize(low: LoweringContext, node: Node) -> None:
     layer = node.layer
     if not isinstance(layer, pl.Dequantize):
         raise TypeError(type(layer))
-    x, y = low.source(node), low.output(node.name)
-    scale = (layer.input.scale,) * x.map.channels
-    spec = channelwise.Constants(x.map, y.map, scale)
+    x, y = codes.read(low, node.inputs[0], layer.input), low.output(node.name)
+    spec = elementwise.Scaled(codes.describe(x), y.map, layer.input.scale)
     places = (BufferRef(x.buffer), BufferRef(y.buffer))
-    low.step(channelwise.rescale, spec, *places, node=node.name)
+    low.step(elementwise.dequantize, spec, *places, node=node.name)
 
 
 def lower_hybrid(low: LoweringContext, node: Node) -> None:
@@ -77,7 +79,7 @@ def lower_hybrid(low: LoweringContext, node: Node) -> None:
     layer = node.layer
     if not isinstance(layer, pl.Hybrid):
         raise TypeError(type(layer))
-    operation = _operation(layer)
+    operation = operation_of(layer)
     x, y = low.source(node), low.output(node.name)
     form: Any = layer.form
     has_rows = isinstance(operation, pl.Dense) and form != "uint8"
@@ -119,12 +121,6 @@ def _quantized(node: Node) -> Quantized:
     return node.layer
 
 
-def _operation(layer: Quantized | pl.Hybrid) -> Layer:
-    """Return what is computed, of sequences as the layer of images of height 1."""
-    found = layer.operation
-    return found.as_2d() if isinstance(found, OneDimensional) else found
-
-
 # -- sums of products ------------------------------------------------------------------
 
 
@@ -133,7 +129,7 @@ def input_halo(node: Node, x: ImageLayout, y: ImageLayout) -> Halo | None:
     layer = node.layer
     if not isinstance(layer, Quantized | pl.Hybrid):
         raise TypeError(type(layer))
-    operation = _operation(layer)
+    operation = operation_of(layer)
     if not isinstance(operation, pl.Conv2D):
         return None
     return conv.input_halo(conv.describe(operation, x, y))
@@ -142,7 +138,7 @@ def input_halo(node: Node, x: ImageLayout, y: ImageLayout) -> Halo | None:
 def _describe(
     layer: Quantized | pl.Hybrid, x: ImageLayout, y: ImageLayout
 ) -> sums.Sums:
-    operation: Any = _operation(layer)
+    operation: Any = operation_of(layer)
     has_bias, most, scaling = False, _MOST[layer.weight_dtype], None
     if isinstance(layer, Quantized):
         has_bias = operation.bias
@@ -169,13 +165,14 @@ def _describe(
 
 
 def _scaling(layer: Quantized, y: ImageLayout) -> Scaling:
-    rounding: Any = "real"
-    if layer.arithmetic == "fixed_point":
-        rounding = "once" if isinstance(layer.operation, pl.Dense) else "twice"
+    rounding = code_sums.rounding_of(layer)
     return Scaling(rounding, *layer.limits, y.padded_channels)
 
 
 def _lower_sums(low: LoweringContext, node: Node, layer: Quantized) -> None:
+    if code_sums.takes_codes(layer):
+        code_sums.lower(low, node, layer)
+        return
     x, y = low.source(node), low.output(node.name)
     spec = _describe(layer, x.map, y.map)
     is_turned = isinstance(layer.operation, pl.ConvTranspose2D)
@@ -194,8 +191,15 @@ def _lower_sums(low: LoweringContext, node: Node, layer: Quantized) -> None:
     )
 
 
+def takes_codes(layer: Layer) -> bool:
+    """Return whether a layer reads codes."""
+    if isinstance(layer, Quantized):
+        return code_sums.takes_codes(layer)
+    return isinstance(layer, pl.Dequantize)
+
+
 def weight_layout(
-    node: Node, role: str, maps: tuple[ImageLayout, ImageLayout]
+    node: Node, role: str, maps: tuple[ImageLayout, ImageLayout], target: Target
 ) -> Layout:
     """Return how a weight of a Quantized layer lies, and how it is written there."""
     layer, (x, y) = node.layer, maps
@@ -211,13 +215,30 @@ def weight_layout(
         return _encoded(
             lambda array: _bits(array, y.padded_channels), y.padded_channels
         )
+    if code_sums.takes_codes(layer):
+        return _code_layout(layer, role, (x, y), target)
     if role == "factor":
-        rounding = _scaling(layer, y).rounding
+        rounding = code_sums.rounding_of(layer)
         return _encoded(
             lambda array: _encode_factor(array, y.padded_channels, rounding),
             ROWS * y.padded_channels,
         )
     return _weight_layout(layer, x, y)
+
+
+def _code_layout(
+    layer: Quantized, role: str, maps: tuple[ImageLayout, ImageLayout], target: Target
+) -> Layout:
+    spec, size = code_sums.describe(layer, *maps, target), maps[1].padded_channels
+    if role == "weight":
+        return _encoded(
+            lambda array: code_sums.pack_weight(layer, array, spec), spec.size
+        )
+    lanes = lanes_within(size, target.lanes)
+    return _encoded(
+        lambda array: code_sums.pack_factor(layer, array, lanes, size),
+        code_sums.factor_size(layer, size),
+    )
 
 
 def _hybrid_layout(
@@ -269,14 +290,9 @@ def _encode_factor(array: Array, size: int, rounding: str) -> Array:
 
 
 def _encode_weight(array: Array, shape: tuple[int, ...], groups: int) -> Array:
-    """Return weights as floats, those of groups with zeros for the other groups."""
-    whole = array.reshape((1,) * (4 - array.ndim) + array.shape)
-    inputs, outputs = whole.shape[2], whole.shape[3]
-    filled = np.zeros(shape, np.float32)
-    for g in range(groups):
-        to = slice(g * outputs // groups, (g + 1) * outputs // groups)
-        filled[:, :, g * inputs : (g + 1) * inputs, to] = whole[..., to]
-    return filled.ravel()
+    """Return weights as floats."""
+    filled = code_sums.spread_groups(array, shape, groups)
+    return filled.astype(np.float32).ravel()
 
 
 # -- other operations ------------------------------------------------------------------
@@ -336,7 +352,7 @@ def _ratio(layer: Quantized) -> float:
 
 def _lower_window_mean(low: LoweringContext, node: Node, layer: Quantized) -> None:
     x, y = low.source(node), low.output(node.name)
-    operation: Any = _operation(layer)
+    operation: Any = operation_of(layer)
     (top, _), (left, _) = operation.pads((x.map.height, x.map.width))
     pool = Pool("avg", x.map, y.map, operation.kernel, operation.strides, (top, left))
     ratio = _ratio(layer) if layer.arithmetic == "real" else 0.0
