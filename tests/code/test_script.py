@@ -543,13 +543,6 @@ def test_shared_weights_that_two_modules_would_hold_are_refused(framework: str) 
         write_script(network, framework, recipe=recipe_of(network), data="")
 
 
-def test_networks_of_several_outputs_are_refused() -> None:
-    x = pl.Dense(3)(image := pl.Input(4))
-    network = pl.Network(inputs=image, outputs=[x, pl.ReLU()(x)])
-    with pytest.raises(pl.NetworkError, match="must have one output; got 2: dense, re"):
-        write_script(network, "numpy", recipe=recipe_of(network), data="")
-
-
 def test_frozen_layers_are_refused() -> None:
     network = pl.zoo("lenet5").frozen("conv2d")
     with pytest.raises(pl.UnsupportedLayerError, match="Conv2D 'conv2d': it is frozen"):

@@ -43,7 +43,17 @@ def code(
             "--data",
             metavar="FOLDER",
             help="The script's default data folder: four IDX files, or CIFAR-10's "
-            "binary batches. Default: this machine's folder of the recipe's data.",
+            "binary batches; or a .npz for several inputs or outputs. Default: this "
+            "machine's folder of the recipe's data.",
+            show_default=False,
+        ),
+    ] = None,
+    setting: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a setting, as in train: loss.OUTPUT.name=mse; repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -69,6 +79,7 @@ def code(
     pellucid code mnist-torch --framework torch
     pellucid code mnist-keras --framework keras --output mnist_keras.py
     pellucid code lenet5 --framework numpy --weights lenet5 --output lenet5.py
+    pellucid code two-heads.json --data shapes.npz --set loss.place.name=mse
     """
     from pellucid import recipes
     from pellucid.code import file_name, write_script
@@ -76,7 +87,8 @@ def code(
     from pellucid.recipes.overrides import override
     from pellucid.runs import ModelFile, model_path
 
-    recipe = recipes.read(network)
+    changes = dict(recipes.parse_setting(text) for text in setting or [])
+    recipe = override(recipes.read(network), changes)
     described = build_network(recipe)
     how = build_preprocessing(recipe, described)
     given: dict[str, Any] = {}

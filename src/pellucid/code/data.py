@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pellucid.code import named_arrays
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import number
 from pellucid.data import dataset
@@ -130,6 +131,8 @@ def test_part(spec: ScriptSpec) -> str:
 
 def check(spec: ScriptSpec) -> list[str]:
     """Return the lines that refuse a folder without data, given ``options``."""
+    if spec.is_several:
+        return named_arrays.check(spec)
     source = kind(spec)
     if source not in _NEEDS:
         return []
@@ -143,6 +146,8 @@ def check(spec: ScriptSpec) -> list[str]:
 
 def imports(spec: ScriptSpec) -> list[str]:
     """Return the imports that reading needs."""
+    if spec.is_several:
+        return []
     source = kind(spec)
     if source == _PICTURE:
         return ["import os", "import re"]
@@ -151,18 +156,22 @@ def imports(spec: ScriptSpec) -> list[str]:
 
 def packages(spec: ScriptSpec) -> list[str]:
     """Return the imports beside the framework's that reading needs."""
-    return ["from PIL import Image, ImageOps"] if kind(spec) == _PICTURE else []
+    has_pictures = not spec.is_several and kind(spec) == _PICTURE
+    return ["from PIL import Image, ImageOps"] if has_pictures else []
 
 
 def holds_out(spec: ScriptSpec) -> bool:
     """Return whether the script divides its data."""
     recipe = spec.recipe
     is_divided = recipe.validation_split or recipe.data.limit is not None
-    return bool(is_divided) or kind(spec) != "xor"
+    return bool(is_divided) or spec.is_several or kind(spec) != "xor"
 
 
 def reader(spec: ScriptSpec) -> str:
     """Return the functions ``held_out``, ``prepare`` and ``load``."""
+    if spec.is_several:
+        texts = (_held_out(), _prepare(spec), named_arrays.functions(spec))
+        return "\n\n".join(texts)
     source = kind(spec)
     axes = ", ".join(map(str, spec.network.input_shape))
     parts = [_held_out()] if holds_out(spec) else []

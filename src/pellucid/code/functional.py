@@ -6,11 +6,12 @@ function.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pellucid.code import scaffold
+from pellucid.code.heads import SCORES, Head
 from pellucid.code.script_spec import ScriptSpec
-from pellucid.code.text import number
+from pellucid.code.text import WIDTH, call, number
 from pellucid.code.weights import has_buffers
 from pellucid.network import Node
 from pellucid.network import layers as nl
@@ -53,25 +54,103 @@ def align_words(spec: ScriptSpec, node: Node, inputs: Sequence[str]) -> list[str
     ]
 
 
+_AS_OURS: Mapping[str, str] = {}
+
+
+def loss_functions(
+    spec: ScriptSpec,
+    text_of: Callable[[Head], str],
+    called: Mapping[str, str] = _AS_OURS,
+) -> tuple[list[str], dict[str, str]]:
+    """Return a function for each kind of loss, and which one each output takes.
+
+    ``text_of`` gives the function of an output's loss, with {name} for its name, and
+    ``called`` what it is called where it has not the loss's name.
+    """
+    names: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for head in spec.heads:
+        text = text_of(head)
+        if text and text not in names:
+            name = called.get(head.loss.name, head.loss.name)
+            while name in names.values():
+                name += "_"
+            names[text] = name
+        if text:
+            found[head.name] = names[text]
+    return [text.replace("{name}", name) for text, name in names.items()], found
+
+
+def sum_lines(name: str, terms: Sequence[str]) -> list[str]:
+    """Return the assignment of a sum, a term a line where it is too long."""
+    line = f"    {name} = {' + '.join(terms)}"
+    if len(line) <= WIDTH:
+        return [line]
+    first, *rest = terms
+    rows = [f"        {first}", *(f"        + {term}" for term in rest)]
+    return [f"    {name} = (", *rows, "    )"]
+
+
+def sliced(spec: ScriptSpec, name: str, chosen: str) -> str:
+    """Return some examples of an array, or of all arrays of several."""
+    return f"take({name}, {chosen})" if spec.is_several else f"{name}[{chosen}]"
+
+
+def counted(spec: ScriptSpec) -> str:
+    """Return the number of examples."""
+    return "count(images)" if spec.is_several else "len(images)"
+
+
+def forward_parts(spec: ScriptSpec, function: str, size: int) -> list[str]:
+    """Return the lines that predict for a part of the examples of several arrays."""
+    state = state_argument(spec)
+    return [
+        f"    starts = range(0, count(images), {size})",
+        f"    chosen = [take(images, slice(i, i + {size})) for i in starts]",
+        f"    parts = [{function}(w{state}, x) for x in chosen]",
+    ]
+
+
+def score_rows(spec: ScriptSpec) -> list[str]:
+    """Return the entries of the scores of several outputs ``z``."""
+    rows = []
+    for head, name in zip(spec.heads, scaffold.score_names(spec), strict=True):
+        key = f'"{head.name}"'
+        value = head.score_text(f"z[{key}]", f"labels[{key}]", array="numpy")
+        rows.append(call(f'"{name}": np.mean', [value], indent=8, tail=","))
+    return rows
+
+
 def accuracy_text(spec: ScriptSpec, body: Sequence[str]) -> str:
     """Write the function that counts what is right; ``body`` is that of `logits`."""
     state = state_argument(spec)
-    kind, name = spec.meaning.kind, scaffold.score(spec)
-    if kind == "classes":
-        values = "z.argmax(axis=1) == labels"
-    elif kind == "regression":
-        values = "np.abs(z - labels)"
-    else:
-        values = f"(z > {spec.border}) == (labels > 0.5)"
+    head = [
+        f"def logits(w{state}, images):",
+        '    """Return the outputs, a part of the images at a time."""',
+        *body,
+        "",
+        "",
+    ]
+    if spec.is_several:
+        return "\n".join(
+            [
+                *head,
+                f"def scores(w{state}, images, labels):",
+                '    """Return how good each output is."""',
+                f"    z = logits(w{state}, images)",
+                "    return {",
+                *score_rows(spec),
+                "    }",
+                "",
+            ]
+        )
+    name = spec.head.score
+    values = spec.head.score_text("z", "labels", array="numpy")
     return "\n".join(
         [
-            f"def logits(w{state}, images):",
-            '    """Return the outputs, a part of the images at a time."""',
-            *body,
-            "",
-            "",
+            *head,
             f"def {name}(w{state}, images, labels):",
-            f'    """{scaffold.SCORES[name]}"""',
+            f'    """{SCORES[name]}"""',
             f"    z = logits(w{state}, images)",
             f"    return np.mean({values})",
             "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from pellucid.code import data
+from pellucid.code import data, named_arrays
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number
 from pellucid.objectives import OneCycle, StepDecay
@@ -25,7 +25,8 @@ def heading(spec: ScriptSpec, script: str, words: str = "") -> str:
             f"\nIt starts from the weights in {spec.weights_file}, and trains on "
             "only\nwhere --epochs says so.\n"
         )
-    return f'"""{first}\n\n{what}Run: python {script} [--data FOLDER]\n{weights}"""\n'
+    place = "FILE" if spec.is_several else "FOLDER"
+    return f'"""{first}\n\n{what}Run: python {script} [--data {place}]\n{weights}"""\n'
 
 
 def arguments(spec: ScriptSpec) -> str:
@@ -64,6 +65,8 @@ def constants(spec: ScriptSpec) -> str:
     """Return the hyperparameters at the top of the script."""
     rate = number(spec.optimizer.learning_rate)
     lines = [f"BATCH_SIZE = {spec.recipe.batch_size}", f"LEARNING_RATE = {rate}"]
+    if spec.is_several:
+        lines += named_arrays.constants(spec)
     if spec.weights_file:
         weights = f'Path(__file__).with_name("{spec.weights_file}")'
         lines.append(f"WEIGHTS = {weights}")
@@ -116,6 +119,8 @@ def rate_call(spec: ScriptSpec, step: str) -> str:
 
 def load_lines(spec: ScriptSpec) -> list[str]:
     """Return the lines of ``main`` that load the data."""
+    if spec.is_several:
+        return named_arrays.load_lines()
     part = data.test_part(spec)
     lines = ['    images, labels = load(options.data, "train")']
     if data.holds_out(spec):
@@ -137,24 +142,13 @@ def hold_out_lines(spec: ScriptSpec) -> list[str]:
     if not spec.recipe.validation_split:
         return []
     split = number(spec.recipe.validation_split)
+    if spec.is_several:
+        return named_arrays.hold_out_lines(split)
     return [
         f"    is_held = held_out(labels, {split}, options.seed)",
         "    validation_images, validation_labels = images[is_held], labels[is_held]",
         "    images, labels = images[~is_held], labels[~is_held]",
     ]
-
-
-#: the functions that judge outputs, and what they return
-SCORES = {
-    "accuracy": "Return the share that is classified rightly.",
-    "mean_absolute_error": "Return the mean distance of an output from its target.",
-}
-
-
-def score(spec: ScriptSpec) -> str:
-    """Return the name of the function that judges the outputs by their meaning."""
-    is_regression = spec.meaning.kind == "regression"
-    return "mean_absolute_error" if is_regression else "accuracy"
 
 
 def score_lines(spec: ScriptSpec, arguments: str) -> list[str]:
@@ -163,12 +157,29 @@ def score_lines(spec: ScriptSpec, arguments: str) -> list[str]:
     ``arguments`` are those of the function, with {images} and {labels} in them.
     """
     parts = ["validation"] if spec.recipe.validation_split else []
-    name, lines = score(spec), []
+    if spec.is_several:
+        return [line for part in (*parts, "test") for line in _scores(part, arguments)]
+    name, lines = spec.head.score, []
     for part in (*parts, "test"):
         given = arguments.format(images=f"{part}_images", labels=f"{part}_labels")
         variable = "share" if name == "accuracy" else "error"
         lines += [f"    {variable} = {name}({given})", said(part, name, variable)]
     return lines
+
+
+def _scores(part: str, arguments: str) -> list[str]:
+    """Return the lines that print the scores of all outputs."""
+    given = arguments.format(images=f"{part}_images", labels=f"{part}_labels")
+    return [
+        call(f"{part}_scores = scores", [given]),
+        f"    for name, value in {part}_scores.items():",
+        f'        print(f"{part} {{name}}: {{value:.4g}}")',
+    ]
+
+
+def score_names(spec: ScriptSpec) -> list[str]:
+    """Return what the scores of several outputs are called."""
+    return [f"{head.name} {head.score.replace('_', ' ')}" for head in spec.heads]
 
 
 def said(part: str, name: str, variable: str) -> str:
@@ -180,6 +191,8 @@ def said(part: str, name: str, variable: str) -> str:
 
 def column_lines(spec: ScriptSpec) -> list[str]:
     """Return the lines that make classes 0 and 1 the column of a loss, or none."""
+    if spec.is_several:
+        return named_arrays.target_lines(spec)
     if not spec.has_column:
         return []
     held = ["validation_labels"] if spec.recipe.validation_split else []

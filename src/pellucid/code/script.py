@@ -16,7 +16,6 @@ from pellucid.code.script_spec import ScriptSpec
 from pellucid.engines.integer_networks import refuse_integers
 from pellucid.errors import RunError
 from pellucid.network import Network, Preprocessing
-from pellucid.network.ports import require_single
 from pellucid.runs.recipe import Recipe
 from pellucid.runs.tensor_file import tensor_bytes
 from pellucid.storage import write_together
@@ -143,7 +142,6 @@ def write_script(
         )
     file = name or file_name(network, framework)
     suffix = ".safetensors" if framework == "torch" else ".npz"
-    require_single("code", network, sharing=True)
     refuse_integers("code", network)
     spec = ScriptSpec(
         network=network,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import keyword
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
+from pellucid.code.heads import Head, heads_of
 from pellucid.data.sources import xor
 from pellucid.errors import RunError, UnsupportedLayerError
 from pellucid.network import Network, Node, Preprocessing
 from pellucid.network import layers as nl
 from pellucid.network.layers import Shape
+from pellucid.network.ports import has_several
 from pellucid.objectives import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -19,18 +22,17 @@ from pellucid.objectives import (
     MeanSquaredError,
     Optimizer,
     Schedule,
-    loss_from_json,
     optimizer_from_json,
     schedule_from_json,
 )
-from pellucid.objectives.output_meaning import OutputMeaning, output_meaning
+from pellucid.recipes.builders import build_loss
 from pellucid.runs.recipe import Recipe
 
 #: layers that do the same to every number, whatever the numbers' order
 ORDERLESS = (nl.Dropout, nl.Pointwise)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ScriptSpec:
     """A network, how it is trained, and the files of the script.
 
@@ -58,8 +60,8 @@ class ScriptSpec:
 
     @property
     def loss(self) -> Loss:
-        """The loss."""
-        return loss_from_json(self.recipe.loss)
+        """The loss, of several outputs the weighted sum of theirs."""
+        return build_loss(self.recipe, self.network)
 
     @property
     def optimizer(self) -> Optimizer:
@@ -88,7 +90,9 @@ class ScriptSpec:
 
     @property
     def is_chain(self) -> bool:
-        """True where each node reads the one before it."""
+        """True where each node reads the one before it, and only the last is given."""
+        if self.is_several:
+            return False
         names = [node.name for node in self.network.nodes]
         pairs = zip(names, self.nodes, strict=False)
         return all(node.inputs == (before,) for before, node in pairs)
@@ -100,46 +104,48 @@ class ScriptSpec:
 
     @property
     def is_image(self) -> bool:
-        """True where an example has height, width and channels."""
-        return len(self.network.input_shape) == 3
+        """True where an input has height, width and channels."""
+        return any(len(self.network.shapes[name]) == 3 for name in self.network.inputs)
 
     @property
     def is_xor(self) -> bool:
         """True where the data is the truth table of exclusive or."""
         return self.recipe.data.source == "xor"
 
-    @property
-    def meaning(self) -> OutputMeaning:
-        """What the output means."""
+    @cached_property
+    def heads(self) -> tuple[Head, ...]:
+        """The outputs with a loss."""
         labels = xor()[0].labels if self.is_xor else None
-        return output_meaning(self.network, self.loss, labels)
+        return heads_of(self.network, self.loss, labels)
+
+    @property
+    def head(self) -> Head:
+        """The only output."""
+        return self.heads[0]
+
+    @property
+    def is_several(self) -> bool:
+        """True where there are several inputs or outputs: arrays go by name."""
+        return has_several(self.network)
 
     @property
     def has_column(self) -> bool:
         """True where the labels are classes, and the loss takes them as a column."""
-        return not self.is_xor and self.meaning.kind == "binary"
+        is_given = self.is_xor or self.is_several
+        return not is_given and self.head.meaning.kind == "binary"
 
     @property
-    def border(self) -> str:
-        """What an output of class 1 is above, as the script computes outputs."""
-        is_logit = self.absorbed is not None or self.meaning.is_logits
-        return "0" if is_logit else "0.5"
-
-    @property
-    def absorbed(self) -> Node | None:
-        """The last node, where the loss is computed from what stands before it."""
-        last = self.network.node(self.network.outputs[0])
-        return last if type(last.layer).__name__ == self.loss.absorbs else None
+    def output_nodes(self) -> dict[str, str]:
+        """The node that gives each output as the script computes it."""
+        logits = {head.name: head.logits_node for head in self.heads}
+        return {name: logits.get(name, name) for name in self.network.outputs}
 
     @property
     def logit_nodes(self) -> tuple[Node, ...]:
-        """All nodes that lead to the logits."""
-        return tuple(node for node in self.nodes if node != self.absorbed)
-
-    @property
-    def logits_node(self) -> str:
-        """Name of the node that gives the logits."""
-        return self.absorbed.inputs[0] if self.absorbed else self.network.outputs[0]
+        """All nodes but those that the losses compute."""
+        absorbed = [head.absorbed for head in self.heads]
+        consumers = self.network.consumers
+        return tuple(n for n in self.nodes if n not in absorbed or consumers[n.name])
 
     def has(self, *kinds: type[nl.Layer]) -> bool:
         """True where a layer of one of those kinds leads to the logits."""
@@ -152,10 +158,11 @@ class ScriptSpec:
     def identifiers(self, taken: Collection[str]) -> dict[str, str]:
         """Return a name for each node that Python takes and nothing else has.
 
-        It is the node's own, but for ``taken`` and Python's own words.
+        It is the node's own, but for ``taken`` and Python's own words. A single input
+        has none.
         """
         found: dict[str, str] = {}
-        for node in self.nodes:
+        for node in self.network.nodes if self.is_several else self.nodes:
             name = node.name
             while name in taken or name in found.values() or keyword.iskeyword(name):
                 name += "_"
@@ -198,11 +205,13 @@ class ScriptSpec:
                 raise self.refuse(node, "it is a class of your own")
             if isinstance(node.layer, nl.OneDimensional | nl.Recurrent):
                 raise self.refuse(node, "scripts have no layers of sequences")
-        if len(self.network.output_shape) != 1:
-            raise self.refuse(
-                self.network.node(self.network.outputs[0]),
-                "the output must be one row of numbers for each example",
-            )
+        for head in self.heads:
+            if len(self.network.shapes[head.name]) != 1:
+                raise self.refuse(
+                    head.output,
+                    "the output must be one row of numbers for each example",
+                )
+        self._check_trained()
         known = ("constant", "cosine", "one_cycle", "step")
         if self.schedule.name not in known:
             raise RunError(
@@ -216,32 +225,12 @@ class ScriptSpec:
                 f"code: optimizer must be one of {', '.join(optimizers)}, without "
                 f"groups; got '{self.optimizer.name}'{groups}."
             )
-        known_losses = (
-            BinaryCrossEntropy,
-            CrossEntropy,
-            HalfSquaredErrorSum,
-            MeanSquaredError,
-        )
-        if not isinstance(self.loss, known_losses):
-            names = ", ".join(sorted(kind.name for kind in known_losses))
+        for head in self.heads:
+            self._check_loss(head)
+        if self.is_several and any((self.recipe.augment or {}).values()):
             raise RunError(
-                f"code: loss must be one of {names}; got '{self.loss.name}'."
-            )
-        takes_classes = self.loss.name == "cross_entropy"
-        takes_column = (self.loss.name, self.meaning.columns) == (
-            "binary_cross_entropy",
-            1,
-        )
-        if self.is_xor and takes_classes:
-            raise RunError(
-                "code: loss must be one of numbers for the data 'xor'; "
-                f"got '{self.loss.name}'."
-            )
-        if not self.is_xor and not takes_classes and not takes_column:
-            raise RunError(
-                "code: loss must be 'cross_entropy' for the data "
-                f"'{self.recipe.data.source}', or 'binary_cross_entropy' where the "
-                f"network has one output; got '{self.loss.name}'."
+                "code: augment must be left out where the network has several inputs "
+                f"or outputs; got {self.recipe.augment}."
             )
         for key, value in (self.recipe.augment or {}).items():
             is_known = key in ("flip", "crop", "shift") and value != "alternating"
@@ -261,6 +250,45 @@ class ScriptSpec:
                 f"code: scripts must do without {unsaid[0]}; got one in the recipe. "
                 "Take it out, and write it into the script by hand."
             )
+
+    def _check_loss(self, head: Head) -> None:
+        """Refuse a loss that scripts do not have, or not for their labels."""
+        known = (
+            BinaryCrossEntropy,
+            CrossEntropy,
+            HalfSquaredErrorSum,
+            MeanSquaredError,
+        )
+        name = head.loss.name
+        if not isinstance(head.loss, known):
+            names = ", ".join(sorted(kind.name for kind in known))
+            raise RunError(f"code: loss must be one of {names}; got '{name}'.")
+        if self.is_several:
+            return
+        takes_classes = name == "cross_entropy"
+        takes_column = (name, head.meaning.columns) == ("binary_cross_entropy", 1)
+        if self.is_xor and takes_classes:
+            raise RunError(
+                f"code: loss must be one of numbers for the data 'xor'; got '{name}'."
+            )
+        if not self.is_xor and not takes_classes and not takes_column:
+            raise RunError(
+                "code: loss must be 'cross_entropy' for the data "
+                f"'{self.recipe.data.source}', or 'binary_cross_entropy' where the "
+                f"network has one output; got '{name}'."
+            )
+
+    def _check_trained(self) -> None:
+        """Refuse layers with weights that no loss depends on."""
+        reached = {head.name for head in self.heads}
+        for node in reversed(self.nodes):
+            if node.name in reached:
+                reached.update(node.inputs)
+        trained = {node.owner for node in self.nodes if node.name in reached}
+        for node in self.nodes:
+            weights = node.layer.weights(*self.network.input_shapes(node))
+            if weights and node.owner not in trained:
+                raise self.refuse(node, "none of the losses depends on its weights")
 
 
 def flattened_shape(network: Network, dense: Node) -> Shape | None:

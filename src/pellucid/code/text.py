@@ -35,7 +35,18 @@ def wrap_assignment(line: str) -> str:
         return line
     pad = " " * (len(line) - len(line.lstrip()))
     left, right = line.split(" = ", 1)
+    if len(right) + len(pad) + 4 > WIDTH:  # inside the parentheses, too
+        at = max(right.rfind(" + "), right.find(" * ("))
+        right = f"{right[:at]}\n{pad}   {right[at:]}" if at > 0 else right
     return f"{left} = (\n{pad}    {right}\n{pad})"
+
+
+def wrap_entry(key: str, value: str) -> str:
+    """Return an entry of a dict, its value on a line of its own where it is long."""
+    line = f"        {key}: {value},"
+    if len(line) <= WIDTH:
+        return line
+    return f"        {key}: (\n            {value}\n        ),"
 
 
 def one_or_pair(pair: Any) -> str:

@@ -47,11 +47,16 @@ def _forward_text(spec: ScriptSpec, functions: Functions) -> str:
         for node in spec.logit_nodes:
             lines += _lines(spec, node, ["x"], "x", functions)
         return "\n".join([*lines, "    return x", ""])
-    lines.append(f'    v = {{"{spec.network.inputs[0]}": x}}')
+    first = f'{{"{spec.network.inputs[0]}": x}}'
+    lines.append(f"    v = {'dict(x)' if spec.is_several else first}")
     for node in spec.logit_nodes:
         inputs = [f'v["{source}"]' for source in node.inputs]
         lines += _lines(spec, node, inputs, f'v["{node.name}"]', functions)
-    return "\n".join([*lines, f'    return v["{spec.logits_node}"]', ""])
+    if spec.is_several:
+        pairs = spec.output_nodes.items()
+        rows = [f'        "{name}": v["{source}"],' for name, source in pairs]
+        return "\n".join([*lines, "    return {", *rows, "    }", ""])
+    return "\n".join([*lines, f'    return v["{spec.head.logits_node}"]', ""])
 
 
 def _lines(
@@ -72,7 +77,7 @@ def _lines(
         return [first, f"    {y} = {y}{tail}"] if tail else [first]
     if isinstance(layer, nl.Dense):
         tail = f" + {bias}" if layer.bias else ""
-        return [f"    {y} = {x[0]} @ {weight}{tail}"]
+        return [wrap_assignment(f"    {y} = {x[0]} @ {weight}{tail}")]
     if isinstance(layer, nl.MaxPool2D | nl.AvgPool2D):
         shape = spec.shape(node)
         pads = layer.pads((shape[0], shape[1]))
@@ -138,7 +143,7 @@ def _lines(
     if type(layer) not in _SIMPLE:
         raise spec.refuse(node, "there is no function of JAX for it")
     text = _SIMPLE[type(layer)].format(x=x[0], layer=layer)
-    return [f"    {y} = {text}"]
+    return [wrap_assignment(f"    {y} = {text}")]
 
 
 def _convolution(spec: ScriptSpec, node: Node) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pellucid.code import data, functional, scaffold
 from pellucid.code.functional import is_random, state_argument
+from pellucid.code.heads import Head
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number
 from pellucid.code.weights import has_buffers
@@ -65,16 +66,32 @@ def loss_text(spec: ScriptSpec) -> str:
     ]
     lines += ["    changed = {}"] if has_buffers(spec) else []
     lines.append(f"    z = forward({', '.join(given)})")
-    value = _value(spec)
+    texts: list[str] = []
+    if spec.is_several:
+        texts, names = functional.loss_functions(spec, _function)
+        terms = []
+        for head in spec.heads:
+            key = f'"{head.name}"'
+            times = f"{number(head.weight)} * " if head.weight != 1 else ""
+            terms.append(f"{times}{names[head.name]}(z[{key}], labels[{key}])")
+        value = [*functional.sum_lines("loss", terms), "loss"]
+    else:
+        value = _value(spec.head)
     lines += value[:-1]
     last = f"{value[-1]}, changed" if has_buffers(spec) else value[-1]
-    return "\n".join([*lines, f"    return {last}", ""])
+    return "\n\n".join([*texts, "\n".join([*lines, f"    return {last}", ""])])
 
 
-def _value(spec: ScriptSpec) -> list[str]:
+def _function(head: Head) -> str:
+    """Return the function of one loss, with {name} for its name."""
+    *lines, value = _value(head)
+    rows = ["def {name}(z, labels):", '    """Return the loss of an output."""']
+    return "\n".join([*rows, *lines, f"    return {value}", ""])
+
+
+def _value(head: Head) -> list[str]:
     """Return the lines before the last, and the loss as an expression."""
-    smoothing = getattr(spec.loss, "label_smoothing", 0.0)
-    name = spec.loss.name
+    smoothing, name = head.smoothing, head.loss.name
     if name == "cross_entropy" and not smoothing:
         integer = "softmax_cross_entropy_with_integer_labels"
         return [f"    losses = optax.losses.{integer}(z, labels)", "losses.mean()"]
@@ -125,7 +142,7 @@ def step_text(spec: ScriptSpec) -> str:
 
 def train_text(spec: ScriptSpec) -> str:
     """Write the loop over epochs and batches."""
-    buffers = has_buffers(spec)
+    buffers, counted = has_buffers(spec), functional.counted(spec)
     state = ", statistics" if buffers else ""
     lines = [
         f"def train(w{state}, images, labels, epochs, rng):",
@@ -137,20 +154,21 @@ def train_text(spec: ScriptSpec) -> str:
     if is_random(spec) or spec.has_schedule:
         lines.append("    step = 0")
     if spec.has_schedule:
-        count = "-(-len(images) // BATCH_SIZE)"
+        count = f"-(-{counted} // BATCH_SIZE)"
         per_epoch = "per_epoch" in scaffold.rate_call(spec, "")
         lines.append(
             f"    steps_per_epoch = {count}"
             if per_epoch
             else f"    steps = epochs * {count}"
         )
-    order = "rng.permutation(len(images))"
+    order = f"rng.permutation({counted})"
     if not spec.recipe.shuffle:
-        order = "np.arange(len(images))"
-    batch = "images[chosen]"
+        order = f"np.arange({counted})"
+    batch = functional.sliced(spec, "images", "chosen")
     if data.augmentation(spec):
         batch = "augment(images[chosen], rng)"
-    given = ["w", "state", *(["statistics"] if buffers else []), "x", "labels[chosen]"]
+    given = ["w", "state", *(["statistics"] if buffers else []), "x"]
+    given.append(functional.sliced(spec, "labels", "chosen"))
     if is_random(spec):
         given.append("jax.random.fold_in(keys, step)")
     if spec.has_schedule:
@@ -158,7 +176,7 @@ def train_text(spec: ScriptSpec) -> str:
     lines += [
         "    for epoch in range(epochs):",
         f"        order, total = {order}, 0.0",
-        "        for start in range(0, len(images), BATCH_SIZE):",
+        f"        for start in range(0, {counted}, BATCH_SIZE):",
         "            chosen = order[start : start + BATCH_SIZE]",
         f"            x = {batch}",
     ]
@@ -172,7 +190,7 @@ def train_text(spec: ScriptSpec) -> str:
     is_sum = spec.loss.name == "half_squared_error_sum"
     lines += [
         f"            total += float(loss) * len({'images' if is_sum else 'chosen'})",
-        '        print(f"epoch {epoch + 1}: loss {total / len(images):.4f}")',
+        f'        print(f"epoch {{epoch + 1}}: loss {{total / {counted}:.4f}}")',
         f"    return w{state}",
         "",
     ]
@@ -182,6 +200,14 @@ def train_text(spec: ScriptSpec) -> str:
 def accuracy_text(spec: ScriptSpec) -> str:
     """Write the function that counts what is right."""
     state = state_argument(spec)
+    if spec.is_several:
+        each = "np.concatenate([part[name] for part in parts])"
+        body = [
+            "    predict = jax.jit(forward)",
+            *functional.forward_parts(spec, "predict", 1000),
+            f"    return {{name: {each} for name in parts[0]}}",
+        ]
+        return functional.accuracy_text(spec, body)
     body = [
         "    predict = jax.jit(forward)",
         "    parts = [images[i : i + 1000] for i in range(0, len(images), 1000)]",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from pellucid.code.keras.layers import Layer, layer_texts, shared_words, start_words
 from pellucid.code.pointwise import KERAS, Functions
 from pellucid.code.rearrangements import rearranged
@@ -35,6 +37,7 @@ def _merges(spec: ScriptSpec) -> dict[str, Node]:
         readers = spec.network.consumers[node.name]
         takes = isinstance(node.layer, nl.Conv2D | nl.Dense | nl.ConvTranspose2D)
         takes = takes and node.owner not in spec.network.shared
+        takes = takes and node.name not in spec.network.outputs
         if takes and len(readers) == 1 and _merged_name(readers[0].layer):
             is_cropped = isinstance(node.layer, nl.ConvTranspose2D)
             if not is_cropped:
@@ -75,13 +78,10 @@ def model_text(spec: ScriptSpec) -> str:
 def _model_text(spec: ScriptSpec, functions: Functions) -> str:
     merged = _merges(spec)
     after = {node.name: source for source, node in merged.items()}
-    shape = ", ".join(map(str, spec.network.input_shape))
-    shape += "," if len(spec.network.input_shape) == 1 else ""
-    lines = [
-        "def make_model() -> keras.Model:",
-        f'    """Take {"images (N, H, W, C)" if spec.is_image else "(N, features)"}'
-        '."""',
-    ]
+    shape = str(spec.network.input_shape)
+    takes = "images (N, H, W, C)" if spec.is_image else "(N, features)"
+    takes = "inputs by name, return outputs by name" if spec.is_several else takes
+    lines = ["def make_model() -> keras.Model:", f'    """Take {takes}."""']
     nodes = [node for node in spec.nodes if node.name not in after]
     made = {
         n.name: _layers(spec, n, merged.get(n.name), functions)
@@ -91,18 +91,24 @@ def _model_text(spec: ScriptSpec, functions: Functions) -> str:
     is_plain = spec.is_chain and not spec.is_shared
     if is_plain and not any(is_operator(n) for n in nodes):
         lines += ["    return keras.Sequential(", "        ["]
-        lines += [f"            keras.Input(({shape})),"]
+        lines += [f"            keras.Input({shape}),"]
         for node in nodes:
             lines += [
                 call(head, words, indent=12, tail=",")
                 for head, words in made[node.name]
             ]
         return "\n".join([*lines, "        ]", "    )", ""])
-    lines.append(f"    inputs = keras.Input(({shape}))")
     names = spec.identifiers(_TAKEN)
+    if spec.is_several:
+        for name in spec.network.inputs:
+            words = [str(spec.network.shapes[name]), f'name="{name}"']
+            lines.append(call(f"{names[name]} = keras.Input", words))
+    else:
+        lines.append(f"    inputs = keras.Input({shape})")
     called = _layer_names(spec, names)
     names |= {name: names[source] for name, source in after.items()}
-    names[spec.network.inputs[0]] = "inputs"
+    if not spec.is_several:
+        names[spec.network.inputs[0]] = "inputs"
     for node in nodes:
         inputs = [names[source] for source in node.inputs]
         value = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
@@ -121,6 +127,12 @@ def _model_text(spec: ScriptSpec, functions: Functions) -> str:
                     lines.append(call(f"{layer} = {head}", words))
                 lines.append(f"    {name} = {layer}({value})")
             value = name
+    if spec.is_several:
+        ends = [
+            f"{{{', '.join(f'{json.dumps(n)}: {names[n]}' for n in ports)}}}"
+            for ports in (spec.network.inputs, spec.network.outputs)
+        ]
+        return "\n".join([*lines, call("return keras.Model", ends), ""])
     last = names[spec.network.outputs[0]]
     return "\n".join([*lines, f"    return keras.Model(inputs, {last})", ""])
 

@@ -31,6 +31,8 @@ def script(spec: ScriptSpec, name: str) -> str:
     check(spec)
     head = scaffold.heading(spec, name)
     first = _imports(spec) + "\n" + constants_text(spec)
+    if spec.is_several:
+        first += "\n\nArrays = dict[str, np.ndarray]"
     parts = [
         rate_callback_text(spec),
         pictures_text(spec),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pellucid.code import data, scaffold
+from collections.abc import Mapping
+
+from pellucid.code import data, functional, scaffold
+from pellucid.code.heads import Head
 from pellucid.code.keras.layers import Words, shared_words
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import WIDTH, call, number
@@ -10,6 +13,11 @@ from pellucid.errors import RunError
 from pellucid.network import layers as nl
 from pellucid.objectives import SGD, Adam, AdamW, RMSprop
 
+#: what the losses are called that Keras has not
+_OWN = {
+    "cross_entropy": "smoothed_cross_entropy",
+    "half_squared_error_sum": "half_squared_error",
+}
 _EPSILON = 1e-8  # ours, where none is given
 
 
@@ -59,36 +67,42 @@ def pictures_text(spec: ScriptSpec) -> str:
 
 
 def own_loss_text(spec: ScriptSpec) -> str:
-    """Return the loss as a function, where Keras has none of its own."""
-    if spec.loss.name == "half_squared_error_sum":
-        return '''def half_squared_error(labels: object, outputs: object) -> object:
+    """Return the losses that Keras has not, as functions."""
+    texts, _ = functional.loss_functions(spec, _own_loss, _OWN)
+    return "\n\n".join(texts)
+
+
+def _own_loss(head: Head) -> str:
+    """Return a loss as a function, where Keras has none of its own."""
+    if head.loss.name == "half_squared_error_sum":
+        return '''def {name}(labels: object, outputs: object) -> object:
     """Return half the sum of all squared errors."""
     return 0.5 * keras.ops.sum(keras.ops.square(outputs - labels))
 '''
-    if spec.loss.name != "cross_entropy" or not _smoothing(spec):
+    if head.loss.name != "cross_entropy" or not _smoothing(head):
         return ""
-    classes = spec.network.output_shape[-1]
-    words = ["targets", "outputs", *_smoothing(spec)]
-    if spec.absorbed is None:
+    words = ["targets", "outputs", *_smoothing(head)]
+    if head.absorbed is None:
         words.insert(2, "from_logits=True")
-    return f'''def smoothed_cross_entropy(labels: object, outputs: object) -> object:
+    return f'''def {{name}}(labels: object, outputs: object) -> object:
     """Return each loss against labels that leave a share to every class."""
     labels = keras.ops.reshape(keras.ops.cast(labels, "int32"), (-1,))
-    targets = keras.ops.one_hot(labels, {classes})
+    targets = keras.ops.one_hot(labels, {head.classes})
 {call("return keras.losses.categorical_crossentropy", words)}
 '''
 
 
-def _smoothing(spec: ScriptSpec) -> Words:
-    share = getattr(spec.loss, "label_smoothing", 0.0)
+def _smoothing(head: Head) -> Words:
+    share = head.smoothing
     return [f"label_smoothing={number(share)}"] if share else []
 
 
-def _loss(spec: ScriptSpec) -> str:
-    name, smoothing = spec.loss.name, _smoothing(spec)
-    logits = [] if spec.absorbed is not None else ["from_logits=True"]
-    if name == "cross_entropy" and smoothing:
-        return "smoothed_cross_entropy"
+def _loss(head: Head, own: Mapping[str, str]) -> str:
+    """Return a loss as Keras takes it; ``own`` are the functions of the script."""
+    name, smoothing = head.loss.name, _smoothing(head)
+    logits = [] if head.absorbed is not None else ["from_logits=True"]
+    if head.name in own:
+        return own[head.name]
     kind = {
         "cross_entropy": "SparseCategoricalCrossentropy",
         "binary_cross_entropy": "BinaryCrossentropy",
@@ -99,7 +113,6 @@ def _loss(spec: ScriptSpec) -> str:
         "cross_entropy": '"sparse_categorical_crossentropy"',
         "binary_cross_entropy": '"binary_crossentropy"',
         "mse": '"mean_squared_error"',
-        "half_squared_error_sum": "half_squared_error",
     }[name]
 
 
@@ -149,11 +162,19 @@ def check(spec: ScriptSpec) -> None:
     RunError
         For an epsilon, or a decay with clipping, that Keras has elsewhere.
     """
-    last = spec.network.node(spec.network.outputs[0])
-    takes_logits = spec.loss.name in ("cross_entropy", "binary_cross_entropy")
-    is_squashing = isinstance(last.layer, nl.Sigmoid | nl.Softmax)
-    if takes_logits and is_squashing and spec.absorbed is None:
-        raise spec.refuse(last, "Keras takes what stands before it for the logits")
+    trained = [head.name for head in spec.heads]
+    for name in spec.network.outputs:
+        if name not in trained:
+            raise RunError(
+                "code: every output must have a loss for keras, whose fit takes labels "
+                f"of all; got none for '{name}'. Leave the output out."
+            )
+    for head in spec.heads:
+        last = head.output
+        takes_logits = head.loss.name in ("cross_entropy", "binary_cross_entropy")
+        is_squashing = isinstance(last.layer, nl.Sigmoid | nl.Softmax)
+        if takes_logits and is_squashing and head.absorbed is None:
+            raise spec.refuse(last, "Keras takes what stands before it for the logits")
     o = spec.optimizer
     epsilon = getattr(o, "epsilon", _EPSILON)
     if epsilon != _EPSILON:
@@ -190,10 +211,20 @@ def main_text(spec: ScriptSpec) -> str:
             "    optimizer.exclude_from_weight_decay("
             'var_names=["bias", "gamma", "beta"])'
         )
-    compiled = [f"loss={_loss(spec)}", f"metrics=[{_metric(spec)}]"]
-    lines.append(call("model.compile", ["optimizer=optimizer", *compiled]))
+    lines.append(call("model.compile", ["optimizer=optimizer", *_compiled(spec)]))
     lines += _fit(spec)
-    name = scaffold.score(spec)
+    if spec.is_several:
+        given = ["test_images", "test_labels", "verbose=0", "return_dict=True"]
+        return "\n".join(
+            [
+                *lines,
+                call("scores = model.evaluate", given),
+                "    for name, value in scores.items():",
+                '        print(f"test {name}: {value:.4g}")',
+                "",
+            ]
+        )
+    name = spec.head.score
     variable = "share" if name == "accuracy" else "error"
     lines += [
         f"    _, {variable} = model.evaluate(test_images, test_labels, verbose=0)",
@@ -203,22 +234,41 @@ def main_text(spec: ScriptSpec) -> str:
     return "\n".join(lines)
 
 
-def _metric(spec: ScriptSpec) -> str:
+def _compiled(spec: ScriptSpec) -> Words:
+    """Return loss and metrics, of several outputs by name."""
+    _, own = functional.loss_functions(spec, _own_loss, _OWN)
+    heads = spec.heads
+    if not spec.is_several:
+        return [f"loss={_loss(heads[0], own)}", f"metrics=[{_metric(heads[0])}]"]
+    parts = {
+        "loss": {head.name: _loss(head, own) for head in heads},
+        "loss_weights": {head.name: number(head.weight) for head in heads},
+        "metrics": {head.name: f"[{_metric(head)}]" for head in heads},
+    }
+    words = []
+    for word, entries in parts.items():
+        rows = [f'            "{name}": {value},' for name, value in entries.items()]
+        if rows:
+            words.append("\n".join([f"{word}={{", *rows, "        }"]))
+    return words
+
+
+def _metric(head: Head) -> str:
     """Return the metric that judges the outputs by their meaning."""
-    if spec.meaning.kind in ("classes", "regression"):
-        return f'"{scaffold.score(spec)}"'
-    return "accuracy" if _gives_logits(spec) else '"binary_accuracy"'
+    if head.meaning.kind in ("classes", "regression"):
+        return f'"{head.score}"'
+    return "accuracy" if _gives_logits(head) else '"binary_accuracy"'
 
 
-def _gives_logits(spec: ScriptSpec) -> bool:
+def _gives_logits(head: Head) -> bool:
     """Return whether what the model gives of two classes or labels is a logit."""
-    is_cut = spec.meaning.kind in ("binary", "labels")
-    return is_cut and spec.meaning.is_logits
+    is_cut = head.meaning.kind in ("binary", "labels")
+    return is_cut and head.meaning.is_logits
 
 
 def accuracy_text(spec: ScriptSpec) -> str:
     """Write the metric that Keras has not: logits are cut at 0; or nothing."""
-    if not _gives_logits(spec):
+    if not any(map(_gives_logits, spec.heads)):
         return ""
     return '''def accuracy(labels: object, outputs: object) -> object:
     """Return which are right: of class 1 where the logit is above 0."""
@@ -257,7 +307,7 @@ def _fit(spec: ScriptSpec) -> list[str]:
     else:
         words = ["images", "labels", "batch_size=BATCH_SIZE", *words]
         words += [] if spec.recipe.shuffle else ["shuffle=False"]
-        count = "math.ceil(len(images) / BATCH_SIZE)"
+        count = f"math.ceil({functional.counted(spec)} / BATCH_SIZE)"
     if spec.recipe.validation_split:
         words.append("validation_data=(validation_images, validation_labels)")
     if spec.has_schedule:

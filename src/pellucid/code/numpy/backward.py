@@ -30,12 +30,19 @@ def backward_text(spec: ScriptSpec, functions: Functions) -> str:
     lines = [
         "def backward(w, v, grad):",
         '    """Return the derivative by every weight, given that by the logits."""',
-        f'    g, grads = {{"{spec.logits_node}": grad}}, {{}}',
+        "    g, grads = dict(grad), {}"
+        if spec.is_several
+        else f'    g, grads = {{"{spec.head.logits_node}": grad}}, {{}}',
     ]
-    reached = {spec.logits_node}
+    reached = {head.logits_node for head in spec.heads}
+    owners: set[str] = set()  # of weights that have a derivative
     learners = _learners(spec)
     for node in reversed(spec.logit_nodes):
-        lines += _backward_lines(spec, node, reached, learners, functions)
+        if node.name not in reached:  # it leads to no loss
+            continue
+        is_again = node.owner in owners
+        lines += _backward_lines(spec, node, reached, learners, functions, is_again)
+        owners.add(node.owner)
     return "\n".join([*lines, "    return grads", ""])
 
 
@@ -55,6 +62,7 @@ def _backward_lines(
     reached: set[str],
     learners: set[str],
     functions: Functions,
+    is_again: bool,
 ) -> Lines:
     layer: Any = node.layer
     grad = f'g["{node.name}"]'
@@ -62,7 +70,6 @@ def _backward_lines(
     weights = node.layer.weights(*spec.network.input_shapes(node))
     roles = [weight.role for weight in weights if weight.is_parameter]
     names = [f'grads["{node.owner}.{role}"]' for role in roles]
-    is_again = any(n.owner == node.owner for n in _nodes_behind(spec, node))
     targets = [f"grad_{role}" for role in roles] if is_again else names
     if not wanted and not roles:
         return []
@@ -86,12 +93,6 @@ def _backward_lines(
         pairs = zip(names, targets, strict=True)
         lines += [wrap_assignment(f"    {n} = {n} + {part}") for n, part in pairs]
     return lines
-
-
-def _nodes_behind(spec: ScriptSpec, node: Node) -> list[Node]:
-    """Return the nodes that the backward pass has reached before."""
-    nodes = list(spec.logit_nodes)
-    return nodes[nodes.index(node) + 1 :]
 
 
 def _pass_on(source: str, grad: str, reached: set[str]) -> str:

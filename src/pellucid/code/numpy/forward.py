@@ -89,7 +89,8 @@ def forward_text(spec: ScriptSpec, functions: Functions) -> str:
     lines = [f"def forward(w{state_argument(spec)}, x{rng}):"]
     words = "Return the value of every node, for the derivatives need them"
     lines.append(f'    """{words}{"; rng trains" if rng else ""}."""')
-    lines.append(f'    v = {{"{spec.network.inputs[0]}": x}}')
+    first = f'{{"{spec.network.inputs[0]}": x}}'
+    lines.append(f"    v = {'dict(x)' if spec.is_several else first}")
     for node in spec.logit_nodes:
         lines += _forward_lines(spec, node, functions)
     return "\n".join([*lines, "    return v", ""])
@@ -162,7 +163,7 @@ def _forward_lines(spec: ScriptSpec, node: Node, functions: Functions) -> Lines:
         return [wrap_assignment(f"    {y} = {shown}")]
     if type(layer) not in _SIMPLE:
         raise spec.refuse(node, "there is no function of NumPy for it")
-    return [f"    {line}" for line in _SIMPLE[type(layer)](node, x, y)]
+    return [wrap_assignment(f"    {n}") for n in _SIMPLE[type(layer)](node, x, y)]
 
 
 def _line(text: str) -> Callable[[Node, list[str], str], Lines]:

@@ -92,7 +92,7 @@ def train_text(spec: ScriptSpec) -> str:
     """Write the loop over epochs and batches."""
     state = state_argument(spec)
     rng = ", rng" if has_modes(spec) else ""
-    schedule = spec.has_schedule
+    schedule, counted = spec.has_schedule, functional.counted(spec)
     lines = [
         f"def train(w{state}, images, labels, epochs, rng):",
         '    """Train, and print the mean loss of each epoch."""',
@@ -100,28 +100,29 @@ def train_text(spec: ScriptSpec) -> str:
     ]
     if schedule:
         per_epoch = "per_epoch" in scaffold.rate_call(spec, "")
-        count = "-(-len(images) // BATCH_SIZE)"
+        count = f"-(-{counted} // BATCH_SIZE)"
         lines.append(
             f"    steps_per_epoch = {count}"
             if per_epoch
             else f"    steps = epochs * {count}"
         )
-    order = "rng.permutation(len(images))"
+    order = f"rng.permutation({counted})"
     if not spec.recipe.shuffle:
-        order = "np.arange(len(images))"
+        order = f"np.arange({counted})"
     lines += [
         "    for epoch in range(epochs):",
         f"        order, total = {order}, 0.0",
-        "        for start in range(0, len(images), BATCH_SIZE):",
+        f"        for start in range(0, {counted}, BATCH_SIZE):",
         "            chosen = order[start : start + BATCH_SIZE]",
     ]
-    batch = "images[chosen]"
+    batch = functional.sliced(spec, "images", "chosen")
     if data.augmentation(spec):
         batch = "augment(images[chosen], rng)"
-    head = f'v["{spec.logits_node}"]'
+    head = "v" if spec.is_several else f'v["{spec.head.logits_node}"]'
+    labels = functional.sliced(spec, "labels", "chosen")
     lines += [
         f"            v = forward(w{state}, {batch}{rng})",
-        f"            loss, grad = loss_and_grad({head}, labels[chosen])",
+        f"            loss, grad = loss_and_grad({head}, {labels})",
         "            step += 1",
     ]
     rate = ""
@@ -132,7 +133,7 @@ def train_text(spec: ScriptSpec) -> str:
     lines += [
         f"            update(w, backward(w, v, grad), slots, step{rate})",
         "            total += loss * len(chosen)",
-        '        print(f"epoch {epoch + 1}: loss {total / len(images):.4f}")',
+        f'        print(f"epoch {{epoch + 1}}: loss {{total / {counted}:.4f}}")',
         "",
     ]
     if spec.loss.name == "half_squared_error_sum":
@@ -143,9 +144,17 @@ def train_text(spec: ScriptSpec) -> str:
 def accuracy_text(spec: ScriptSpec) -> str:
     """Write the function that counts what is right."""
     state = state_argument(spec)
+    if spec.is_several:
+        rows = [
+            f'        "{name}": np.concatenate([v["{node}"] for v in parts]),'
+            for name, node in spec.output_nodes.items()
+        ]
+        body = [*functional.forward_parts(spec, "forward", 250), "    return {"]
+        return functional.accuracy_text(spec, [*body, *rows, "    }"])
+    head = f'"{spec.head.logits_node}"'
     body = [
         "    parts = [images[i : i + 250] for i in range(0, len(images), 250)]",
-        f'    outputs = [forward(w{state}, x)["{spec.logits_node}"] for x in parts]',
+        f"    outputs = [forward(w{state}, x)[{head}] for x in parts]",
         "    return np.concatenate(outputs)",
     ]
     return functional.accuracy_text(spec, body)

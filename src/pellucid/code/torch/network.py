@@ -185,13 +185,23 @@ def model_text(spec: ScriptSpec) -> str:
         if made[node.name]:
             lines.append(_assigned(names[node.name], made[node.name]))
     lines += _initial(spec, made).rstrip("\n").splitlines()
-    lines += ["", "    def forward(self, x: torch.Tensor) -> torch.Tensor:"]
+    lines += ["", *_signature(spec, names)]
     lines += [f"        {line}" for line in _forward(spec, made)]
     maker = 'def make_model() -> nn.Module:\n    """Return the network."""\n'
     return "\n".join(lines) + f"\n\n\n{maker}    return Network()\n"
 
 
+def _signature(spec: ScriptSpec, names: Mapping[str, str]) -> list[str]:
+    """Return the head of the forward pass, with the inputs in their order."""
+    if not spec.is_several:
+        return ["    def forward(self, x: torch.Tensor) -> torch.Tensor:"]
+    words = ["self", *(f"{names[name]}: torch.Tensor" for name in spec.network.inputs)]
+    return call("def forward", words, tail=" -> Tensors:").splitlines()
+
+
 def _takes(spec: ScriptSpec) -> str:
+    if spec.is_several:
+        return "Take inputs in their order, images as (N, C, H, W); return all outputs."
     if not spec.is_image:
         return "Take (N, features)."
     return "Take images (N, C, H, W), return logits."
@@ -205,7 +215,9 @@ def _assigned(name: str, rows: Modules) -> str:
 
 def _forward(spec: ScriptSpec, made: Mapping[str, Modules]) -> list[str]:
     """Return a line for each node; a value lives in a variable of its node's name."""
-    names = {**attributes(spec), spec.network.inputs[0]: "x"}
+    names = attributes(spec)
+    if not spec.is_several:
+        names[spec.network.inputs[0]] = "x"
     lines = []
     for node in spec.logit_nodes:
         inputs = [names[source] for source in node.inputs]
@@ -216,6 +228,10 @@ def _forward(spec: ScriptSpec, made: Mapping[str, Modules]) -> list[str]:
             value = f"self.{names[node.owner]}({inputs[0]})"
         lines.append(f"{name} = {value}")
     lines = [line for text in lines for line in _broken(text)]
+    if spec.is_several:
+        pairs = spec.output_nodes.items()
+        rows = [f'    "{output}": {names[node]},' for output, node in pairs]
+        return [*lines, "return {", *rows, "}"]
     last = lines.pop().split(" = ", 1)[1]
     return [*lines, f"return {last}"]
 

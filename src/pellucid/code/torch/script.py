@@ -5,7 +5,12 @@ from __future__ import annotations
 from pellucid.code import data, scaffold
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.torch.network import helper_classes, model_text
-from pellucid.code.torch.training import accuracy_text, main_text, train_text
+from pellucid.code.torch.training import (
+    accuracy_text,
+    loss_text,
+    main_text,
+    train_text,
+)
 
 
 def script(spec: ScriptSpec, name: str) -> str:
@@ -18,9 +23,12 @@ def script(spec: ScriptSpec, name: str) -> str:
     """
     head = scaffold.heading(spec, name)
     first = _imports(spec) + "\n" + scaffold.constants(spec).rstrip()
+    if spec.is_several:
+        first += "\n\nArrays = dict[str, np.ndarray]\nTensors = dict[str, torch.Tensor]"
     parts = [
         *helper_classes(spec),
         model_text(spec),
+        loss_text(spec),
         train_text(spec),
         accuracy_text(spec),
     ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pellucid.code import data, scaffold
+from pellucid.code.heads import SCORES
 from pellucid.code.script_spec import ScriptSpec
-from pellucid.code.text import WIDTH, call, number
+from pellucid.code.text import WIDTH, call, number, wrap_entry
 from pellucid.objectives import SGD, Adam, AdamW, Optimizer, RMSprop
 
 _LOSSES = {
@@ -12,14 +13,20 @@ _LOSSES = {
     "binary_cross_entropy": "nn.BCEWithLogitsLoss()",
     "mse": "nn.MSELoss()",
 }
+_FUNCTIONS = {
+    "cross_entropy": "cross_entropy",
+    "binary_cross_entropy": "binary_cross_entropy_with_logits",
+    "mse": "mse_loss",
+}
 
 
 def _loss(spec: ScriptSpec) -> tuple[str, str]:
     """Return the line that makes the loss (or none), and the call of it."""
-    loss = spec.loss
+    if spec.is_several:
+        return "", "loss_function(model(*x), dict(zip(labels, y, strict=True)))"
+    loss, smoothing = spec.head.loss, spec.head.smoothing
     if loss.name not in _LOSSES:
         return "", "0.5 * (model(x) - y).square().sum()"
-    smoothing = getattr(loss, "label_smoothing", 0.0)
     word = f"label_smoothing={number(smoothing)}" if smoothing else ""
     if smoothing and loss.name != "cross_entropy":
         word = ""
@@ -68,19 +75,54 @@ def _unless(value: float, default: float, word: str) -> list[str]:
     return [] if value == default else [f"{word}={number(value)}"]
 
 
+def loss_text(spec: ScriptSpec) -> str:
+    """Write the weighted sum of several outputs' losses, or nothing."""
+    if not spec.is_several:
+        return ""
+    rows = []
+    for head in spec.heads:
+        key, words = f'"{head.name}"', []
+        z, labels = f"outputs[{key}]", f"labels[{key}]"
+        times = f"{number(head.weight)} * " if head.weight != 1 else ""
+        if head.loss.name == "half_squared_error_sum":
+            half = f"{number(head.weight / 2)} * ({z} - {labels}).square().sum()"
+            rows.append(f"        {half},")
+            continue
+        if head.smoothing and head.loss.name == "cross_entropy":
+            words = [f"label_smoothing={number(head.smoothing)}"]
+        elif head.smoothing:
+            share = head.smoothing
+            labels = f"{labels} * {number(1 - share)} + {number(share / 2)}"
+        function = f"{times}nn.functional.{_FUNCTIONS[head.loss.name]}"
+        rows.append(call(function, [z, labels, *words], indent=8, tail=","))
+    return "\n".join(
+        [
+            "def loss_function(outputs: Tensors, labels: Tensors) -> torch.Tensor:",
+            '    """Return the sum of the losses of all outputs."""',
+            "    losses = [",
+            *rows,
+            "    ]",
+            "    return torch.stack(losses).sum()",
+            "",
+        ]
+    )
+
+
 def train_text(spec: ScriptSpec) -> str:
     """Write the loop over epochs and batches."""
     makes_loss, loss = _loss(spec)
     schedule = spec.has_schedule
+    kind = "Tensors" if spec.is_several else "torch.Tensor"
+    words = ["model: nn.Module", f"images: {kind}", f"labels: {kind}", "epochs: int"]
     lines = [
-        "def train(",
-        "    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int",
-        ") -> None:",
+        call("def train", words, indent=0, tail=" -> None:"),
         '    """Train, and print the mean loss of each epoch."""',
     ]
     shuffle = "True" if spec.recipe.shuffle else "False"
     lines += [
-        "    dataset = TensorDataset(images, labels)",
+        "    dataset = TensorDataset(*images.values(), *labels.values())"
+        if spec.is_several
+        else "    dataset = TensorDataset(images, labels)",
         f"    loader = DataLoader(dataset, batch_size=BATCH_SIZE, shuffle={shuffle})",
         _optimizer(spec),
     ]
@@ -106,8 +148,11 @@ def train_text(spec: ScriptSpec) -> str:
         "    for epoch in range(epochs):",
         "        model.train()",
         "        total = 0.0",
-        "        for x, y in loader:",
+        f"        for {'batch' if spec.is_several else 'x, y'} in loader:",
     ]
+    if spec.is_several:
+        split = "batch[: len(images)], batch[len(images) :]"
+        lines.append(f"            x, y = {split}")
     if data.augmentation(spec):
         lines += [
             "            pictures = augment(x.permute(0, 2, 3, 1).numpy(), rng)",
@@ -127,7 +172,7 @@ def train_text(spec: ScriptSpec) -> str:
     if schedule:
         lines.append("            schedule.step()")
     lines += [
-        "            total += loss.item() * len(x)",
+        f"            total += loss.item() * len({'y[0]' if spec.is_several else 'x'})",
         '        print(f"epoch {epoch + 1}: loss {total / len(dataset):.4f}")',
         "",
     ]
@@ -145,21 +190,48 @@ def _assigned(loss: str) -> list[str]:
 
 def accuracy_text(spec: ScriptSpec) -> str:
     """Write the function that counts what is right."""
-    kind, name = spec.meaning.kind, scaffold.score(spec)
-    if kind == "classes":
-        values = "(outputs.argmax(dim=1) == labels)"
-    elif kind == "regression":
-        values = "(outputs - labels).abs()"
-    else:
-        values = f"((outputs > {spec.border}) == (labels > 0.5))"
+    if spec.is_several:
+        return _scores_text(spec)
+    name = spec.head.score
+    values = spec.head.score_text("outputs", "labels", array="torch")
+    if "==" in values:
+        values = f"({values})"
     return "\n".join(
         [
             "@torch.no_grad()",
             *_signature(name),
-            f'    """{scaffold.SCORES[name]}"""',
+            f'    """{SCORES[name]}"""',
             "    model.eval()",
             "    outputs = torch.cat([model(x) for x in images.split(1000)])",
             f"    return {values}.double().mean().item()",
+            "",
+        ]
+    )
+
+
+def _scores_text(spec: ScriptSpec) -> str:
+    """Write the function that judges several outputs."""
+    rows = []
+    for head, name in zip(spec.heads, scaffold.score_names(spec), strict=True):
+        key = f'"{head.name}"'
+        value = head.score_text(f"z[{key}]", f"labels[{key}]", array="torch")
+        rows.append(wrap_entry(f'"{name}"', value))
+    words = ["model: nn.Module", "images: Tensors", "labels: Tensors"]
+    return "\n".join(
+        [
+            "@torch.no_grad()",
+            call("def scores", words, indent=0, tail=" -> dict[str, float]:"),
+            '    """Return how good each output is."""',
+            "    model.eval()",
+            "    pieces = [x.split(1000) for x in images.values()]",
+            "    parts = [model(*x) for x in zip(*pieces, strict=True)]",
+            "    z = {name: torch.cat([part[name] for part in parts]) "
+            "for name in parts[0]}",
+            "    values = {",
+            *rows,
+            "    }",
+            "    return {name: value.double().mean().item() "
+            "for name, value in values.items()}",
             "",
         ]
     )
@@ -191,12 +263,13 @@ def main_text(spec: ScriptSpec) -> str:
     lines.append("    model = make_model()")
     if spec.weights_file:
         lines.append("    model.load_state_dict(load_file(WEIGHTS))")
-    training = "    train(model, tensor(images), tensor(labels), options.epochs)"
+    to = "tensors" if spec.is_several else "tensor"
+    training = f"    train(model, {to}(images), {to}(labels), options.epochs)"
     if scaffold.needs_steps(spec):  # a schedule over no steps has no length
         lines += ["    if options.epochs:", f"    {training}"]
     else:
         lines.append(training)
-    tested = "model, tensor({images}), tensor({labels})"
+    tested = f"model, {to}({{images}}), {to}({{labels}})"
     lines += [*scaffold.score_lines(spec, tested), ""]
     layout = (
         "    # PyTorch wants channels before height and width\n"
@@ -210,4 +283,10 @@ def main_text(spec: ScriptSpec) -> str:
         '    """Return an array as PyTorch wants it."""\n'
         f"{layout}    return torch.from_numpy(np.ascontiguousarray(array))\n"
     )
+    if spec.is_several:
+        tensor += (
+            "\n\ndef tensors(arrays: Arrays) -> Tensors:\n"
+            '    """Return all arrays as PyTorch wants them."""\n'
+            "    return {name: tensor(array) for name, array in arrays.items()}\n"
+        )
     return f"{tensor}\n\n" + "\n".join(lines)
