@@ -99,3 +99,47 @@ def test_partial_needs_an_example_and_a_part() -> None:
 
     with pytest.raises(ExchangeError, match="cumsum"):
         pl.compile(Lone(), partial=True, example=torch.zeros(2, 3))
+
+
+class Pairs(nn.Module):
+    """Graphs of two inputs and of two outputs, with shared weights, around a break."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten())
+        self.head = nn.Linear(4 * 16, 3)
+
+    def forward(self, a: Any, b: Any) -> dict[str, Any]:
+        a, b = self.front(a), self.front(b)
+        torch._dynamo.graph_break()
+        return {"head": self.head(a - b), "sum": a + b}
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_graphs_may_have_several_inputs_and_outputs(
+    capfd: pytest.CaptureFixture[str], same_state: Any
+) -> None:
+    module = Pairs()
+    twin = copy.deepcopy(module)
+    torch._dynamo.reset()
+    compiled = torch.compile(twin, backend=backend)
+
+    def train_pairs(module: Any) -> list[float]:
+        optimizer = torch.optim.SGD(module.parameters(), lr=1e-2)
+        torch.manual_seed(3)
+        losses = []
+        for count in (4, 3):
+            optimizer.zero_grad()
+            a, b = torch.randn(2, count, 1, 6, 6)
+            loss = sum(y.square().mean() for y in module(a, b).values())
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        return losses
+
+    assert train_pairs(compiled) == pytest.approx(train_pairs(module), rel=1e-4)
+    same_state(twin, module)
+    said = capfd.readouterr().err
+    assert "runs on PyTorch" not in said
+    assert said.count("runs on the compiled engine") >= 2
+    torch._dynamo.reset()

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pellucid.drop_in.torch.checks import as_inputs
 from pellucid.drop_in.torch.module import make_drop_in
 from pellucid.errors import ExchangeError
 
@@ -63,7 +64,7 @@ def _prepare(
     try:
         lifted = _LiftedGraph(graph, inputs)
         drop_in = make_drop_in(lifted, threads=threads)
-        drop_in._pellucid.shape_of(drop_in, (lifted.example(),))
+        drop_in._pellucid.shape_of(drop_in, lifted.examples())
     except ExchangeError as error:
         _say(f"a graph of {count} operators runs on PyTorch: {error}")
         on_torch: Callable[..., Any] = graph.forward
@@ -72,7 +73,7 @@ def _prepare(
 
     def on_engine(*inputs: Any) -> Any:
         lifted.take(inputs)
-        return [drop_in(inputs[lifted.place])]
+        return list(as_inputs(drop_in(*(inputs[place] for place in lifted.places))))
 
     return on_engine
 
@@ -101,20 +102,18 @@ class _LiftedGraph(nn.Module):
                 self._names.append((i, f"tensor{i}"))
             else:
                 places.append(i)
-        if len(places) != 1:
-            raise ExchangeError(
-                f"compile: a graph must have one input; got {len(places)}."
-            )
-        self.place, self._count = places[0], len(nodes)
-        self._shape = tuple(int(n) for n in inputs[self.place].shape)
+        if not places:
+            raise ExchangeError("compile: a graph must have an input; got none.")
+        self.places, self._count = tuple(places), len(nodes)
+        self._shapes = [tuple(int(n) for n in inputs[i].shape) for i in places]
         self.training = _set_mode(graph, None)
         other = copy.deepcopy(graph)
         _set_mode(other, False)
         self.__dict__["_graphs"] = {True: graph, False: other}
 
-    def example(self) -> Any:
-        """Return an input like the graph's."""
-        return torch.zeros(self._shape)
+    def examples(self) -> tuple[Any, ...]:
+        """Return inputs like the graph's."""
+        return tuple(map(torch.zeros, self._shapes))
 
     def take(self, inputs: Sequence[Any]) -> None:
         """Take the tensors of a call: Dynamo may hand over others."""
@@ -122,22 +121,17 @@ class _LiftedGraph(nn.Module):
             where = self._parameters if name in self._parameters else self._buffers
             where[name] = inputs[i]
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, *given: Any) -> Any:
         """Run the graph."""
         inputs: list[Any] = [None] * self._count
         for i, name in self._names:
             inputs[i] = getattr(self, name)
         for i in self._sizes:
-            inputs[i] = x.shape[0]
-        inputs[self.place] = x
-        outputs = self.__dict__["_graphs"][self.training](*inputs)
-        if not isinstance(outputs, tuple | list):
-            return outputs
-        if len(outputs) != 1:
-            raise ExchangeError(
-                f"compile: a graph must have one output; got {len(outputs)}."
-            )
-        return outputs[0]
+            inputs[i] = given[0].shape[0]
+        for place, x in zip(self.places, given, strict=True):
+            inputs[place] = x
+        outputs = as_inputs(self.__dict__["_graphs"][self.training](*inputs))
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
 def _is_buffer(node: Any) -> bool:
