@@ -84,3 +84,13 @@ def test_sequences_are_turned_where_their_sizes_say_so():
     run = adapt(predict, takes=(1, 24, 16), own=(24, 16), gives=(24, 16))
     np.testing.assert_array_equal(run(images), images)
     assert seen[2:] == [(1, 24, 16)] * 2
+
+
+@pytest.mark.parametrize("batch", [None, 1])
+def test_a_batch_that_is_no_first_axis_of_the_output_is_put_in_front(batch):
+    """(T, N, C), as readers of text have it."""
+    x = IMAGES[:, :, :, 0]
+    run = adapt(
+        lambda x: x.swapaxes(0, 1), takes=(batch, 4, 6), own=(4, 6), gives=(4, 6)
+    )
+    np.testing.assert_array_equal(run(x), x)

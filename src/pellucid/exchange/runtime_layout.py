@@ -45,7 +45,11 @@ def adapt(
 
     def run(images: Array) -> Array:
         given = _channels_first(images) if is_first else images
-        made = in_batches(predict, given, batch)
+        made = in_batches(
+            lambda part: batch_first(np.asarray(predict(part)), len(part), gives),
+            given,
+            batch,
+        )
         return restore_layout(made, gives, is_first=is_first)
 
     return run
@@ -81,7 +85,13 @@ def adapt_several(
             np.ascontiguousarray(_channels_first(x) if is_first else x)
             for x, is_first in zip(unpack(packed, own), firsts, strict=True)
         ]
-        parts = [predict(part) for part in _split(given, batch)]
+        parts = [
+            [
+                batch_first(np.asarray(y), len(part[0]), shape)
+                for y, shape in zip(predict(part), gives, strict=True)
+            ]
+            for part in _split(given, batch)
+        ]
         whole = [
             np.concatenate(pieces)[: len(packed)] for pieces in zip(*parts, strict=True)
         ]
@@ -143,6 +153,18 @@ def in_batches(predict: Predict, images: Array, size: int | None) -> Array:
         return np.asarray(predict(images))
     made = [predict(part) for (part,) in _split([images], size)]
     return np.concatenate(made)[: len(images)]
+
+
+def batch_first(outputs: Array, count: int, gives: tuple[int, ...]) -> Array:
+    """Put the batch in front where a file has it elsewhere: (T, N, C) of readers."""
+    whole = (count, *gives)
+    if outputs.shape == whole or outputs.ndim != len(whole):
+        return outputs
+    for axis in range(1, outputs.ndim):
+        moved = np.moveaxis(outputs, axis, 0)
+        if moved.shape == whole:
+            return moved
+    return outputs
 
 
 def restore_layout(outputs: Array, gives: tuple[int, ...], *, is_first: bool) -> Array:

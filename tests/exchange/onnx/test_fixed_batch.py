@@ -72,3 +72,80 @@ def test_elements_gathered_from_where_they_are_are_left_there(tmp_path: Path) ->
     assert [type(node.layer).__name__ for node in network.nodes] == ["Input", "ReLU"]
     with pytest.raises(pl.ExchangeError, match=r"Reshape .*|Gather .*"):
         pl.exchange.read(gather(tmp_path / "other.onnx", np.arange(count)[::-1]))
+
+
+def write_graph(path: Path, nodes: list, inputs: dict, constants: dict) -> Path:
+    """Write a graph of inputs of some shapes, whose output is ``y``."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    entries = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in inputs.items()
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(kind, *names, **more) for kind, *names, more in nodes],
+        "g",
+        entries,
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    onnx.save(model, path)
+    return path
+
+
+def test_a_batch_of_one_is_joined_with_steps_and_not_with_features(
+    tmp_path: Path,
+) -> None:
+    """(T, 1, C) as (T · 1, C) and back: the head of a captcha reader."""
+    weight = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    nodes = [
+        ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}),
+        ("Reshape", ["t", "rows"], ["r"], {}),
+        ("MatMul", ["r", "w"], ["m"], {}),
+        ("Reshape", ["m", "back"], ["y"], {}),
+    ]
+    constants = {"rows": [4, 5], "w": weight, "back": [4, 1, 6]}
+    path = write_graph(tmp_path / "m.onnx", nodes, {"x": (1, 4, 5)}, constants)
+    model = pl.exchange.read(path, engine="numpy")
+    x = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
+    assert pl.exchange.verify_export(model, path, x).difference < 1e-5
+
+
+def test_a_state_of_one_example_has_its_layers_in_front(tmp_path: Path) -> None:
+    nodes = [
+        ("Slice", ["h", "zero", "one", "zero"], ["first"], {}),
+        ("Squeeze", ["first", "zero"], ["s"], {}),
+        ("Add", ["x", "s"], ["y"], {}),
+    ]
+    inputs, constants = {"x": (1, 4), "h": (3, 1, 4)}, {"zero": [0], "one": [1]}
+    path = write_graph(tmp_path / "m.onnx", nodes, inputs, constants)
+    network = pl.exchange.read(path, engine="numpy").network
+    assert [network.shapes[name] for name in network.inputs] == [(4,), (3, 4)]
+
+
+def test_one_number_of_each_example_may_have_no_axis(tmp_path: Path) -> None:
+    nodes = [
+        ("ReduceMax", ["x"], ["m"], {"axes": [2], "keepdims": 0}),
+        ("Squeeze", ["m", "one"], ["y"], {}),
+    ]
+    path = write_graph(tmp_path / "m.onnx", nodes, {"x": ("N", 1, 4)}, {"one": [1]})
+    model = pl.exchange.read(path, engine="numpy")
+    assert model.predict(np.ones((3, 1, 4), np.float32)).shape == (3, 1)
+
+
+def test_a_constant_repeated_for_each_example_is_one(tmp_path: Path) -> None:
+    table = np.random.default_rng(0).normal(size=(1, 2, 4)).astype(np.float32)
+    nodes = [
+        ("Shape", ["x"], ["shape"], {}),
+        ("Slice", ["shape", "zero", "one"], ["n"], {}),
+        ("Concat", ["n", "ones"], ["repeats"], {"axis": 0}),
+        ("Tile", ["table", "repeats"], ["t"], {}),
+        ("MatMul", ["t", "x"], ["y"], {}),
+    ]
+    constants = {"zero": [0], "one": [1], "ones": [1, 1], "table": table}
+    path = write_graph(tmp_path / "m.onnx", nodes, {"x": ("N", 4, 3)}, constants)
+    model = pl.exchange.read(path, engine="numpy")
+    x = np.random.default_rng(0).normal(size=(3, 4, 3)).astype(np.float32)
+    assert pl.exchange.verify_export(model, path, x).difference < 1e-5

@@ -192,8 +192,8 @@ def in_mode(module: Any, given: Modes) -> Iterator[None]:
 def _read(
     archive: Archive, arrays: dict[str, Array]
 ) -> tuple[Graph, list[Tensor], Network, dict[str, Array]]:
-    """Read a graph with other arrays."""
-    graph = Graph(replace(archive, arrays=arrays))
+    """Read a graph with other arrays; `let_train` says later which of them train."""
+    graph = Graph(replace(archive, arrays=arrays, frozen=frozenset(arrays)))
     graph.read_outputs()
     outputs = [output for output in graph.outputs if isinstance(output, Tensor)]
     if len(outputs) < len(graph.outputs):

@@ -1,6 +1,7 @@
 """Constants that differ from element to element: added to values, or multiplied.
 
-They become a frozen Parameter, which is added or multiplied as another value is.
+They become a Parameter, which is added or multiplied as another value is; it is
+frozen unless its author's training changes it.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def affine(
     left = [step for step in steps if step[1] is not None]
     for i, (layer, constant, role) in enumerate(left):
         if constant is not None:
-            value = builder.parameter(ref.part(role), x.node, _own(ref, x, constant))
+            own, trains = _own(ref, x, constant), builder.learned.holds(constant)
+            value = builder.parameter(ref.part(role), x.node, own, trainable=trains)
             given = ref if i == len(left) - 1 else ref.part("scaled")
             made = builder.layer(given, layer, [x, value], axes=x.axes, joined=x.joined)
             x = made

@@ -118,19 +118,20 @@ def find_batch(old: Shape, new: Shape, batch: int) -> Shape:
     """Write `BATCH` into a shape of a file of one batch size; as it is if none fits.
 
     Where several axes could hold the batch, one that holds nothing else does, or the
-    first in which it is the slowest.
+    first in which it is the slowest; the last axis, of features, only if no other can.
     """
     at = old.index(BATCH)
     before, after = prod(old[:at]), prod(old[at + 1 :])
-    found: list[tuple[bool, bool, int]] = []
+    found: list[tuple[bool, bool, bool, int]] = []
     for i, n in enumerate(new):
         if n % batch:
             continue
         outer, rest = divmod(before, prod(new[:i]))
         inner, more = divmod(after, prod(new[i + 1 :]))
         if not rest and not more and outer * inner * batch == n:
-            found.append((n != batch, outer != 1, i))
+            is_last = i == len(new) - 1
+            found.append((n != batch, is_last, outer != 1, i))
     if not found:
         return new
-    axis = min(found)[2]
+    axis = min(found)[-1]
     return (*new[:axis], new[axis] // batch * BATCH, *new[axis + 1 :])

@@ -199,8 +199,11 @@ def _essence(shape: Sequence[int]) -> Shape:
 
 
 def _flat_axes(shape: Shape) -> list[int | None]:
-    """Return the axes of a flattened tensor that has axes of length 1 besides."""
-    rows = max(range(1, len(shape)), key=lambda axis: shape[axis])
+    """Return the axes of a flattened tensor that has axes of length 1 besides.
+
+    One number of each example may have no axis of its own.
+    """
+    rows = max(range(1, len(shape)), key=lambda axis: shape[axis], default=None)
     return [0 if i == 0 else 1 if i == rows else None for i in range(len(shape))]
 
 

@@ -172,16 +172,19 @@ class NetworkBuilder(ProductBuilder):
         """Multiply by and add constants per channel: a frozen BatchNorm that is exact.
 
         With mean 0, variance 1 and epsilon 0 it is ``x · scale + offset``; by ones and
-        zeros it is x.
+        zeros it is x. Constants that train, or differ by element, are Parameters.
         """
         scale, offset = (
             None if given is None else constants.without_batch(x, given)
             for given in (scale, offset)
         )
-        if not all(constants.is_per_channel(x, c) for c in (scale, offset)):
+        given = (scale, offset)
+        if any(map(self.learned.holds, given)) or not all(
+            constants.is_per_channel(x, constant) for constant in given
+        ):
             return constants.affine(self, ref, x, scale=scale, offset=offset)
-        given = scale if scale is not None else offset
-        dtype = np.float32 if given is None else given.dtype
+        known = scale if scale is not None else offset
+        dtype = np.float32 if known is None else known.dtype
         ones = np.ones(x.shape[-1], dtype)
         weights = {
             "scale": ones if scale is None else self.per_channel(ref, x, scale),

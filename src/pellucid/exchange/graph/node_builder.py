@@ -12,6 +12,7 @@ import numpy as np
 from pellucid.errors import ExchangeError
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph import relayout
+from pellucid.exchange.graph.learned import LearnedArrays
 from pellucid.exchange.graph.shared_weights import ReorderedRows, share_weights
 from pellucid.exchange.graph.tensor import (
     Array,
@@ -39,6 +40,7 @@ class NodeBuilder:
         self.nodes: dict[str, Node] = {}
         self.shapes: dict[str, Shape] = {}
         self.weights: dict[str, Array] = {}
+        self.learned = LearnedArrays()
         self._reordered = ReorderedRows()
         self._latest: Tensor | None = None
         self._input_axes: tuple[int | None, ...] = image_axes

@@ -98,13 +98,11 @@ def _as_value(
     """Return a constant of one example as a value that lies as another one."""
     at = model.axes.index(0)
     if array.ndim == len(model.axes) and array.shape[at] == builder.batch:
-        first = array.take([0], axis=at)
+        first = array.swapaxes(0, at)[:1].swapaxes(0, at)
         array = first if (array == first).all() else array
     if array.ndim != len(model.axes) or array.shape[at] not in (1, BATCH):
         ref.refuse("join constants of one example", f"shape={array.shape}")
     own = [axis or 0 for axis in model.axes]
-    placed = array.take([0], axis=at).transpose(np.argsort(own))[0]
-    made = builder.parameter(
-        ref.part("constant"), model.node, placed.astype(np.float32)
-    )
+    placed = array.transpose(np.argsort(own))[0].astype(np.float32, copy=False)
+    made = builder.parameter(ref.part("constant"), model.node, placed)
     return replace(made, axes=model.axes)

@@ -88,7 +88,11 @@ class ProductBuilder(WindowBuilder):
     def parameter(
         self, ref: OperatorRef, node: str, value: Array, *, trainable: bool = False
     ) -> Tensor:
-        """Return an array of the file as a value of a node's examples."""
+        """Return an array of the file as a value of a node's examples.
+
+        It trains if asked for, or if it is a parameter of the file's author.
+        """
+        trainable = trainable or self.learned.holds(value)
         layer = pl.Parameter(value.shape, trainable=trainable)
         plain = tuple(range(value.ndim + 1))
         given = Tensor(node, (), ())  # whose elements do not matter

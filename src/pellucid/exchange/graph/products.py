@@ -64,7 +64,8 @@ def _constant(
         wide = wide[:1]
     if x.axes[0] != 0 or x.joined != (0,) or len(wide) != 1:
         ref.refuse("multiply by matrices of one example", f"{array.shape}")
-    return builder.parameter(ref.part("constant"), x.node, wide[0].astype(np.float32))
+    value = wide[0].astype(np.float32, copy=False)
+    return builder.parameter(ref.part("constant"), x.node, value)
 
 
 def einsum(

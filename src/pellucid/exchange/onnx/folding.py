@@ -129,7 +129,18 @@ def _fill(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Array | None:
     return np.full(sizes, value[0]) if prod(sizes) <= SIZE_LIMIT else None
 
 
-_OURS = {"Cast": _cast, "ConstantOfShape": _fill, "Expand": _expand}
+def _tile(node: onnx.NodeProto, inputs: Sequence[Array | None]) -> Array | None:
+    """Keep a constant that is repeated for each example as that of one."""
+    x, repeats = inputs[0], inputs[1]
+    if x is None or repeats is None or BATCH not in repeats:
+        return None
+    at, counts = list(repeats).index(BATCH), _of_one_example(repeats)
+    if len(counts) != x.ndim or x.shape[at] != 1 or prod(counts) * x.size > SIZE_LIMIT:
+        return None
+    return np.tile(x, counts)
+
+
+_OURS = {"Cast": _cast, "ConstantOfShape": _fill, "Expand": _expand, "Tile": _tile}
 
 
 def _size(

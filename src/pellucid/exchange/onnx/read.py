@@ -329,7 +329,8 @@ class Graph:
 
         So it is where recurrent operators alone read it, (length, N, channels), and
         where the first is fixed, but the second is free and so is another input's
-        first: of the same name, or of none.
+        first: of the same name, or of none. It is in a state of one example,
+        (layers, 1, channels), where other inputs are of one example or free.
         """
         name, dims = str(entry.name), entry.type.tensor_type.shape.dim
         if len(dims) == 3 and self.readers[name]:
@@ -339,9 +340,12 @@ class Graph:
         firsts = [
             other.type.tensor_type.shape.dim[0]
             for other in self.graph.input
-            if other.name != name and other.type.tensor_type.shape.dim
+            if other.name not in (name, *self.initializers, *self.given)
+            and other.type.tensor_type.shape.dim
         ]
         free = {first.dim_param for first in firsts if not first.dim_value}
+        if len(dims) == 3 and dims[0].dim_value > 1 == dims[1].dim_value and firsts:
+            return all(first.dim_value in (0, 1) for first in firsts)
         is_free = len(dims) > 1 and not dims[1].dim_value and dims[0].dim_value > 0
         is_named = is_free and bool(dims[1].dim_param or dims[0].dim_value > 1)
         return is_named and dims[1].dim_param in free

@@ -23,12 +23,16 @@ _SCHEMA = 8
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The exported graph as JSON, weights by their place in it, and the card."""
+    """The exported graph as JSON, weights by their place in it, and the card.
+
+    ``frozen`` are the weights that need no gradient.
+    """
 
     graph: dict[str, Any]
     signature: dict[str, Any]
     arrays: dict[str, Array]
     card: str | None
+    frozen: frozenset[str] = frozenset()
 
 
 def load_archive(path: Path) -> Archive:
@@ -56,6 +60,7 @@ def load_archive(path: Path) -> Archive:
                 f"got {model['schema_version']['major']}."
             )
         arrays: dict[str, Array] = {}
+        frozen = set[str]()
         for kind in ("weights", "constants"):
             folder = f"{root}data/{kind}/"
             listing = f"{folder}model_{kind}_config.json"
@@ -69,10 +74,13 @@ def load_archive(path: Path) -> Archive:
                     content = read_entry(archive, f"{folder}{entry['path_name']}")
                     known[key] = _array(name, entry, content)
                 arrays[name] = known[key]
+                if not entry["tensor_meta"].get("requires_grad", True):
+                    frozen.add(name)
         cards = [name for name in names if name.endswith("pellucid_card.json")]
         card = read_entry(archive, cards[0]).decode() if cards else None
     module = model["graph_module"]
-    return Archive(module["graph"], module["signature"], arrays, card)
+    graph, signature = module["graph"], module["signature"]
+    return Archive(graph, signature, arrays, card, frozenset(frozen))
 
 
 def _array(name: str, entry: dict[str, Any], content: bytes) -> Array:

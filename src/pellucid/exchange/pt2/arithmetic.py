@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,7 @@ def _add(op: OperatorView) -> Any:
     if isinstance(other, Tensor):
         op.only(alpha=1)
         return op.builder.add(op.ref, [part, other])
-    alpha = np.float32(op.get("alpha", 1))
-    return _add_constant(op, part, _constant(op, other) * alpha)
+    return _add_constant(op, part, _scaled(op, other))
 
 
 def _add_constant(op: OperatorView, x: Tensor, offset: Any) -> Tensor:
@@ -76,6 +76,10 @@ def _sub(op: OperatorView) -> Tensor:
     if isinstance(other, Tensor):
         minus = op.builder.affine(op.ref, other, scale=np.asarray(-alpha))
         return op.builder.add(op.ref, [op.tensor("self"), minus])
+    if op.builder.learned.holds(other) and alpha == 1:  # x − p = −(p − x)
+        negative = op.ref.part("negative")
+        difference = _subtract_from(replace(op, ref=negative), other, part, alpha)
+        return op.builder.affine(op.ref, difference, scale=np.asarray(-alpha))
     return _add_constant(op, op.tensor("self"), -(_constant(op, other) * alpha))
 
 
@@ -138,6 +142,12 @@ def _constant(op: OperatorView, value: Any) -> Any:
     if not isinstance(value, int | float | np.ndarray):
         op.refuse("have a number or a weight as other", type(value).__name__)
     return np.asarray(value, np.float32)
+
+
+def _scaled(op: OperatorView, value: Any) -> Any:
+    """Return a constant times alpha; itself where that is 1, as it may train."""
+    constant, alpha = _constant(op, value), op.get("alpha", 1)
+    return constant if alpha == 1 else constant * np.float32(alpha)
 
 
 def _glu(op: OperatorView) -> Tensor:

@@ -110,7 +110,9 @@ class Graph:
             keys = ("parameter_name", "buffer_name", "tensor_constant_name")
             key = next(entry[k] for k in keys if k in entry)
             if key in self.archive.arrays:
-                self.values[entry["arg"]["name"]] = self.archive.arrays[key]
+                array = self.values[entry["arg"]["name"]] = self.archive.arrays[key]
+                if kind == "parameter" and key not in self.archive.frozen:
+                    self.builder.learned.add(array)
         if not entries:
             raise ExchangeError("import: a graph must have an input; got none.")
         metas = [self.graph["tensor_values"][entry] for entry in entries]
