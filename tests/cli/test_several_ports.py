@@ -199,7 +199,7 @@ def test_inputs_are_refused_in_one_sentence(
             "must be a .npz with arrays called",
         ),
         ({"loss.place.name": "nope"}, "loss: name must be one of"),
-        ({"loss.place.name": "mse", "augment.flip": "true"}, "augment must be None"),
+        ({"loss.place.name": "mse", "augment.mixup": "1"}, "mixup and cutmix must be"),
         ({"loss.place.name": "mse", "metrics": '["accuracy"]'}, "metrics must be left"),
         ({"loss.place.name": "mse", "tta.flip": "true"}, "whiten and tta must be left"),
     ],

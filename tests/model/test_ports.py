@@ -243,8 +243,8 @@ def test_what_one_output_has_is_refused_by_name() -> None:
         model.evaluate(detector_data(), metrics={"x": "accuracy"})
     with pytest.raises(pl.DataError, match="data must be a pair"):
         model.fit(detector_data()[0], progress=False)
-    with pytest.raises(pl.DataError, match="augment must be None where a network"):
-        model.fit(detector_data(), augment=pl.data.Augment(), progress=False)
+    with pytest.raises(pl.DataError, match="mixup and cutmix must be left out where"):
+        model.fit(detector_data(), augment=pl.data.Augment(mixup=1), progress=False)
 
 
 def test_a_model_file_holds_all_of_it(tmp_path: Path) -> None:

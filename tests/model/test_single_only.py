@@ -11,9 +11,8 @@ import pytest
 from oracles.several_ports import detector, recurrent, two_branches
 
 import pellucid as pl
-from pellucid import explain, recipes
+from pellucid import explain
 from pellucid.benchmark.networks import get_network
-from pellucid.code import write_script
 from pellucid.compare.methods.subject import read_recipe
 from pellucid.errors import NetworkError
 from pellucid.network import dumps
@@ -25,18 +24,12 @@ def model_of(network: pl.Network) -> pl.Model:
     return pl.Model(network, engine="numpy")
 
 
-def _script(network: pl.Network) -> Any:
-    recipe = recipes.read("mnist-torch")
-    return write_script(network, "torch", recipe=recipe, data="mnist")
-
-
 def _estimator(network: pl.Network) -> Any:
     images = np.zeros((4, *network.input_shape), np.float32)
     return CNNClassifier(network=network).fit(images, np.arange(4) % 2)
 
 
 ALL: dict[str, Callable[[pl.Network], Any]] = {
-    "code": _script,
     "sklearn": _estimator,
     "studio": lambda network: SharedModel(model_of(network), "m"),
 }

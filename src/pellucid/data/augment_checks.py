@@ -13,7 +13,6 @@ from pellucid.errors import DataError
 
 if TYPE_CHECKING:
     from pellucid.data.augment import Augment
-    from pellucid.data.dataset import Dataset
 
 #: name → least and most, and what it is
 _RANGES = {
@@ -59,17 +58,14 @@ def check_augment(augment: Augment) -> None:
         )
 
 
-def check_augment_of(augment: Augment, dataset: Dataset) -> None:
-    """Refuse what cannot be done to these examples, before training begins.
+def check_augment_of(augment: Augment, shape: tuple[int, ...]) -> None:
+    """Refuse a shift after which nothing of an image of that shape stays in view.
 
     Raises
     ------
     DataError
-        If labels of each pixel would be mixed, or nothing of an image stays in view.
+        If it is the image's height or width, or more.
     """
-    if augment.mixes:
-        check_mixable(dataset.labels)
-    shape = dataset.image_shape
     if len(shape) == 3 and augment.shift >= min(shape[:2]):
         raise DataError(
             "Augment: shift must be less than the images' height and width; got "

@@ -9,11 +9,15 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.data.augment import Augment
+from pellucid.data.augment_checks import check_augment_of
+from pellucid.data.augment_ops import Draws
 from pellucid.data.batches import Batch, Batches, Indices
 from pellucid.data.dataset import _stratified
 from pellucid.errors import DataError
 
 Array = npt.NDArray[Any]
+_IMAGES = 4  # axes of a batch of images
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,17 +100,20 @@ class SeveralBatches(Batches):
         """Leave it to the model, which looks at each input."""
 
     def _prepare(self, number: int, start: int) -> Generator[Batch, None, None]:
-        order = self.order(number)
+        order, draws = self.order(number), None
+        if self.augment is not None:
+            epoch = self.first_epoch + number
+            draws = self.augment.draw_epoch(self.seed, epoch, len(self.dataset))
         for step in range(start, len(self)):
             indices = self._indices(order, step, whole=False)
-            images = tuple(
-                self._floats(array.take(indices, axis=0))
-                for array in self.dataset.images
+            given, targets = (
+                [None if array is None else array[indices] for array in arrays]
+                for arrays in (self.dataset.images, self.dataset.labels)
             )
-            labels = tuple(
-                None if array is None else self._cast(array.take(indices, axis=0))
-                for array in self.dataset.labels
-            )
+            if self.augment is not None and draws is not None:
+                _augment(self.augment, given, targets, draws[indices])
+            images = tuple(map(self._floats, given))
+            labels = tuple(None if y is None else self._cast(y) for y in targets)
             yield Batch(
                 images if len(images) > 1 else images[0],  # type: ignore[arg-type]
                 labels if len(labels) > 1 else labels[0],  # type: ignore[arg-type]
@@ -116,3 +123,42 @@ class SeveralBatches(Batches):
     def _cast(self, labels: Array) -> Array:
         is_float = labels.dtype.kind == "f"
         return labels.astype(self.dtype, copy=False) if is_float else labels
+
+
+def _augment(
+    augment: Augment, images: list[Any], labels: list[Any], draws: Draws
+) -> None:
+    """Change all images of an example alike, and move labels of pixels with them."""
+    size: tuple[int, ...] = ()
+    for i, one in enumerate(images):
+        if one.ndim == _IMAGES:
+            images[i], size = augment.transform(one, draws), one.shape[1:3]
+    for i, one in enumerate(labels):
+        if augment.moves and one is not None and one.ndim > 2:
+            labels[i] = augment.transform_masks(one, draws, size)
+
+
+def check_several_augment(augment: Augment, dataset: SeveralDataset) -> None:
+    """Refuse what cannot be done to examples of several inputs or outputs.
+
+    Raises
+    ------
+    DataError
+        If examples would be mixed, there is no image, images of several sizes would
+        move, or nothing of one stays in view.
+    """
+    if augment.mixes:
+        raise DataError(
+            "Augment: mixup and cutmix must be left out where a network has several "
+            "inputs or outputs; got one."
+        )
+    images = [array for array in dataset.images if array.ndim == _IMAGES]
+    sizes = sorted({array.shape[1:3] for array in images})
+    if not images or (augment.moves and len(sizes) > 1):
+        got = ", ".join(f"{height} × {width}" for height, width in sizes) or "no image"
+        raise DataError(
+            "Augment: images must be of one size to move alike, and at least one input "
+            f"must be images; got {got}."
+        )
+    for array in images:
+        check_augment_of(augment, array.shape[1:])

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.data import Batches, Dataset, sampling_weights
-from pellucid.data.augment_checks import check_augment_of
+from pellucid.data.augment_checks import check_augment_of, check_mixable
 from pellucid.engines.distributed import world_of
 from pellucid.engines.loss_input import require
 from pellucid.engines.protocol import Session
@@ -96,7 +96,9 @@ def fit(model: Model, request: FitRequest) -> History:
         classes=get_class_names(model, train),
     )
     if config.augment is not None:
-        check_augment_of(config.augment, train)
+        if config.augment.mixes:
+            check_mixable(train.labels)
+        check_augment_of(config.augment, train.image_shape)
     model.input_range.record(train.images)
     if validation is not None:
         model.input_range.check(validation.images)

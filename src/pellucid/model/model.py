@@ -152,7 +152,8 @@ class Model(DifferentiableModel):
         clip_norm : float, optional
             Largest common Euclidean norm of all gradients.
         augment : Augment, optional
-            Random changes of the images.
+            Random changes of the images; of several inputs, of all images alike.
+            Labels of pixels move with them; places and boxes in labels do not.
         shuffle : bool
             Whether each epoch has an order of its own.
         early_stopping : int or EarlyStopping, optional

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.data.several import SeveralBatches, SeveralDataset
+from pellucid.data.several import (
+    SeveralBatches,
+    SeveralDataset,
+    check_several_augment,
+)
 from pellucid.engines.distributed import world_of
 from pellucid.engines.loss_input import require
 from pellucid.engines.ports import join, loss_terms
@@ -174,11 +178,6 @@ def fit_several(model: Model, request: FitRequest) -> History:
 
     loss: Loss = require("loss", model.loss)
     optimizer: Optimizer = require("optimizer", model.optimizer)
-    if request.config.augment is not None:
-        raise DataError(
-            "fit: augment must be None where a network has several inputs or outputs; "
-            "got an Augment. Change the images before."
-        )
     refuse_single_only(request.config)
     data = as_several(model, request.data, "fit")
     given = _sample_weights(model, request.sample_weight, len(data))
@@ -197,6 +196,8 @@ def fit_several(model: Model, request: FitRequest) -> History:
         rest, part = data.split_positions(share, seed=model.seed)
         train, validation = data.subset(rest), data.subset(part)
         given = tuple(None if w is None else w[rest] for w in given)
+    if request.config.augment is not None:
+        check_several_augment(request.config.augment, train)
     weights = _example_weights(model, train, request.config.class_weight, given)
     metrics = metrics_of(model, train, request.config.metrics)
     request = dataclasses.replace(
@@ -232,6 +233,7 @@ def fit_several(model: Model, request: FitRequest) -> History:
                 train,
                 config.batch_size,
                 shuffle=config.shuffle,
+                augment=config.augment,
                 first_epoch=position.first_epoch,
                 shard=shard,
             ),
