@@ -21,6 +21,7 @@ OPTIONS = (
     "unbiased_variance",
     "decays_all",
     "keras_rules",
+    "precision",
 )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 from pellucid.engines.compiled.codegen import cpu
-from pellucid.engines.compiled.lowering.context import Options
+from pellucid.engines.compiled.lowering.context import Options, Precision
 from pellucid.engines.compiled.program import workers
 from pellucid.engines.compiled.session import CompiledSession
 from pellucid.engines.distributed import ALONE, ProcessGroup
@@ -39,13 +39,18 @@ class CompiledEngine:
         Train by Keras's conventions: Adam adds ε to the root of the second moment
         before that is corrected, RMSprop to the mean square before its root, and a
         weighted loss is divided by the number of examples, not by their weights' sum.
+    precision : {"float32", "bfloat16"}
+        How exact the operands are that the processor's tiles (AMX) multiply: as exact
+        as float32, or rounded to bfloat16, which is three to five times as fast. Sums,
+        weights, statistics, losses and the optimizer stay float32, and so do products
+        that tiles do not make; the plan says of each which it is.
     world : World
         The processes that train together.
 
     Raises
     ------
     EngineError
-        If a number is out of range.
+        If a number is out of range, or bfloat16 is asked for without AMX.
     """
 
     name = "compiled"
@@ -64,6 +69,7 @@ class CompiledEngine:
         unbiased_variance: bool = False,
         decays_all: bool = False,
         keras_rules: bool = False,
+        precision: Precision = "float32",
         world: ProcessGroup = ALONE,
     ) -> None:
         self.world = world
@@ -84,6 +90,7 @@ class CompiledEngine:
             unbiased_variance=unbiased_variance,
             decays_all=decays_all,
             keras_rules=keras_rules,
+            precision=_checked(precision, self._target, amx=amx),
         )
 
     def build(
@@ -132,3 +139,19 @@ class CompiledEngine:
         return (
             f"<engine 'compiled': {self.threads} threads, {self._target.lanes} lanes>"
         )
+
+
+def _checked(precision: Any, target: cpu.Target, *, amx: bool) -> Precision:
+    """Return the precision, if there is one of that name and it can be had."""
+    if precision not in get_args(Precision):
+        names = ", ".join(map(repr, get_args(Precision)))
+        raise EngineError(
+            f"engine 'compiled': precision must be one of {names}; got {precision!r}."
+        )
+    if precision == "bfloat16" and not (target.has_amx and amx):
+        why = "amx=False" if target.has_amx else "a target without it"
+        raise EngineError(
+            "engine 'compiled': precision='bfloat16' must have a processor that "
+            f"multiplies tiles of bfloat16 (AMX); got {why}. Leave precision out."
+        )
+    return "bfloat16" if precision == "bfloat16" else "float32"

@@ -101,7 +101,8 @@ def _native() -> Target:
     if not is_x86:
         return Target(4, 32, name, flat, is_x86=False)
     if all(features.get(f) for f in ("avx512f", "avx512vl", "avx512bw", "avx512dq")):
-        has_tiles = all(features.get(f) for f in ("amx-tile", "amx-bf16"))
+        needed = "amx-tile", "amx-bf16", "avx512bf16"
+        has_tiles = all(features.get(f) for f in needed)
         has_amx = has_tiles and _may_use_tiles()
         return Target(16, 32, name, flat, is_x86=True, has_amx=has_amx)
     return Target(8 if features.get("avx2") else 4, 16, name, flat, is_x86=True)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pellucid.engines.compiled.codegen import Kernel, in_parts
 from pellucid.engines.compiled.codegen.cpu import Target
+from pellucid.engines.compiled.kernels.amx import amx
 from pellucid.engines.compiled.kernels.callback import callback
 from pellucid.engines.compiled.kernels.elementwise import copies
 from pellucid.engines.compiled.kernels.elementwise.optimizer import (
@@ -54,6 +55,8 @@ SHARED_WORK = 20_000_000
 #: most tasks of the closing phase whose sums of squares are kept
 MOST_TASKS = 65536
 
+Precision = Literal["float32", "bfloat16"]
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -62,7 +65,8 @@ class Options:
     ``unbiased_variance``: batch norm's running variance is the unbiased one, that is
     n / (n − 1) times what normalizes. ``decays_all``: weight decay on every parameter.
     ``keras_rules``: optimizers add ε where Keras does, see `Update`, and weighted
-    losses are divided by the number of examples.
+    losses are divided by the number of examples. ``precision``: where tiles multiply,
+    their operands are as exact as float32, or rounded to bfloat16.
     """
 
     fuse: bool = True
@@ -74,6 +78,7 @@ class Options:
     unbiased_variance: bool = False
     decays_all: bool = False
     keras_rules: bool = False
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,21 @@ class LoweringContext:
     def has_amx(self) -> bool:
         """Whether large products may be made on AMX tiles."""
         return self.options.amx and self.target.has_amx
+
+    @property
+    def rounds(self) -> bool:
+        """Whether what tiles multiply is rounded to bfloat16."""
+        return self.options.precision == "bfloat16"
+
+    @property
+    def amx_parts(self) -> int:
+        """Parts into which a number is cut for the tiles."""
+        return 1 if self.rounds else amx.PARTS
+
+    @property
+    def on_amx(self) -> str:
+        """What the plan says of kernels that use tiles."""
+        return "on AMX in bfloat16" if self.rounds else "on AMX"
 
     @property
     def shares_images(self) -> bool:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.bfloat16 import rounded
 from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import numbers
@@ -84,6 +85,23 @@ def test_three_parts_of_8_bits_are_the_number(numbers_):
     assert not (found & 0xFFFF).any()
     assert (abs(parts[1]) <= 2.0**-8 * abs(parts[0])).all()
     assert (abs(parts[2]) <= 2.0**-16 * abs(parts[0])).all()
+
+
+@kernel(x="f32*", found="f32*")
+def round_to_bfloat16(b, x, found, *, spec):
+    found.cast("i16").store(amx.rounded(b, x.vector(0), x.vector(16)))
+
+
+@needs_amx
+@settings(max_examples=examples(60), deadline=None, derandomize=True)
+@given(st.lists(st.floats(width=32), min_size=32, max_size=32))
+def test_one_part_is_rounded_to_the_nearest_ties_to_even(numbers_):
+    x, found = aligned((32,)), aligned((32,), np.uint16)
+    x[:] = numbers_
+    compiled(round_to_bfloat16)(x, found)
+    seen = (found.astype(np.uint32) << 16).view(np.float32)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(seen, rounded(x))
 
 
 @needs_amx

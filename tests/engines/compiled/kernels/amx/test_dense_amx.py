@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.bfloat16 import operands
 from oracles.examples import examples
 from oracles.kernel_runner import compiled
 from oracles.kernels import RELU, numbers
@@ -21,14 +22,17 @@ SIZES = st.tuples(
     st.sampled_from([32, 64, 160]),  # outputs
     st.sampled_from([1, 19, 20, 31, 32, 33, 64, 65, 100]),  # images
 )
+CUTS = st.sampled_from([1, 3])
 
 
 class Case:
     """A fully connected layer whose arrays lie as kernels want them."""
 
-    def __init__(self, inputs, outputs, images, **how):
+    def __init__(self, inputs, outputs, images, *, cuts=3, **how):
         self.images = images
+        self.cuts = cuts if images >= kernels.FEW else 3  # few go by vectors
         self.spec = Dense(inputs, outputs, inputs + 16, outputs + 32, **how)
+        self.tiled = kernels.DenseAmx(self.spec, cuts)
         self.x, self.w = aligned((images, inputs + 16)), aligned((inputs, outputs))
         self.y, self.bias = aligned((images, outputs + 32)), aligned((outputs,))
         self.x[:, :inputs] = numbers((images, inputs))
@@ -37,21 +41,21 @@ class Case:
         self.bias[:] = numbers((outputs,), 3)
 
     def forward(self):
-        scratch = aligned((kernels.forward_scratch_size(self.spec),))
+        scratch = aligned((kernels.forward_scratch_size(self.tiled),))
         given_ = self.x, self.w, self.bias, self.y, scratch, self.images
-        compiled(kernels.dense_amx_forward, self.spec)(*given_)
+        compiled(kernels.dense_amx_forward, self.tiled)(*given_)
         return self.exact("y")
 
     def grad_input(self):
-        scratch = aligned((kernels.input_scratch_size(self.spec),))
+        scratch = aligned((kernels.input_scratch_size(self.tiled),))
         given_ = self.y, self.w, self.x, scratch, self.images
-        compiled(kernels.dense_amx_grad_input, self.spec)(*given_)
+        compiled(kernels.dense_amx_grad_input, self.tiled)(*given_)
         return self.exact("x")
 
     def grad_weight(self, rows, chunk):
         """Return the derivative of the first rows, images cut chunk by chunk."""
-        stride = kernels.cut_size(self.spec) + 16
-        spec = kernels.AmxRows(self.spec, rows, stride, asked=3)
+        stride = kernels.cut_size(self.tiled) + 16
+        spec = kernels.AmxRows(self.spec, rows, stride, 3, self.tiled.cuts)
         cut = aligned((-(-self.images // 32) * 32, stride), np.int32)
         cut[:] = -1  # what is left there is not a number
         call = compiled(kernels.dense_amx_cut, spec)
@@ -59,7 +63,7 @@ class Case:
             count = min(chunk, self.images - first)
             call(self.y[first:], cut, first, count, self.images)
         grad = aligned((rows, self.spec.outputs))
-        scratch = aligned((kernels.weight_scratch_size(rows),))
+        scratch = aligned((kernels.weight_scratch_size(spec),))
         others = (aligned(grad.shape) for _ in range(3))
         call = compiled(kernels.dense_amx_grad_weight, spec)
         call(self.x, self.y, grad, cut, scratch, *others, self.images)
@@ -70,51 +74,63 @@ class Case:
         width = {"x": self.spec.inputs, "y": self.spec.outputs}[name]
         return getattr(self, name)[:, :width].astype(float)
 
+    def operand(self, name):
+        """Return an array as products take it, in double precision."""
+        array = self.w if name == "w" else self.exact(name)
+        return operands(self.cuts, array)[0].astype(float)
+
 
 @settings(max_examples=examples(12), deadline=None, derandomize=True)
-@given(SIZES, st.booleans(), st.booleans())
-def test_outputs_are_the_product(sizes, has_bias, has_relu):
-    case = Case(*sizes, has_bias=has_bias, function=RELU if has_relu else None)
-    expected = case.exact("x") @ case.w + (case.bias if has_bias else 0.0)
+@given(SIZES, st.booleans(), st.booleans(), CUTS)
+def test_outputs_are_the_product(sizes, has_bias, has_relu, cuts):
+    function = RELU if has_relu else None
+    case = Case(*sizes, cuts=cuts, has_bias=has_bias, function=function)
+    expected = case.operand("x") @ case.operand("w")
+    expected = expected + (case.bias if has_bias else 0.0)
     expected = np.maximum(expected, 0.0) if has_relu else expected
     assert distance(case.forward(), expected) < 1e-6
 
 
 @settings(max_examples=examples(12), deadline=None, derandomize=True)
-@given(SIZES, st.booleans())
-def test_the_inputs_derivative_is_the_product(sizes, accumulate):
-    case = Case(*sizes, accumulate=accumulate)
-    expected = case.exact("y") @ case.w.T + (case.exact("x") if accumulate else 0.0)
+@given(SIZES, st.booleans(), CUTS)
+def test_the_inputs_derivative_is_the_product(sizes, accumulate, cuts):
+    case = Case(*sizes, cuts=cuts, accumulate=accumulate)
+    expected = case.operand("y") @ case.operand("w").T
+    expected = expected + (case.exact("x") if accumulate else 0.0)
     assert distance(case.grad_input(), expected) < 1e-6
 
 
 @settings(max_examples=examples(12), deadline=None, derandomize=True)
-@given(SIZES, st.sampled_from([16, 32, 48]), st.sampled_from([16, 32]))
-def test_the_weights_derivative_is_the_product(sizes, rows, chunk):
-    case = Case(*sizes)
+@given(SIZES, st.sampled_from([16, 32, 48]), st.sampled_from([16, 32]), CUTS)
+def test_the_weights_derivative_is_the_product(sizes, rows, chunk, cuts):
+    case = Case(*sizes, cuts=cuts)
     rows = min(rows, case.spec.inputs)
-    expected = (case.exact("x").T @ case.exact("y"))[:rows]
+    expected = (case.operand("x").T @ case.operand("y"))[:rows]
     assert distance(case.grad_weight(rows, chunk), expected) < 1e-6
 
 
-@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
-def test_what_is_not_finite_stays_as_it_is_on_vectors(bad):
-    case = Case(64, 64, 40)
+@pytest.mark.parametrize(
+    ("bad", "cuts"), [(np.inf, 3), (-np.inf, 3), (np.nan, 3), (np.inf, 1)]
+)
+def test_what_is_not_finite_stays_as_it_is_on_vectors(bad, cuts):
+    case = Case(64, 64, 40, cuts=cuts)
     case.x[3, 5] = bad
     case.w[5] = 1.0
     found = case.forward()
     assert np.array_equal(found[3], np.full(64, bad), equal_nan=True)
     assert np.isfinite(np.delete(found, 3, axis=0)).all()
 
-    case = Case(64, 64, 40, accumulate=True)
+    case = Case(64, 64, 40, cuts=cuts, accumulate=True)
     case.y[3, 5] = bad
     case.w[:, 5] = 1.0
-    expected = np.delete(case.exact("y") @ case.w.T + case.exact("x"), 3, axis=0)
+    with np.errstate(invalid="ignore"):
+        expected = case.operand("y") @ case.operand("w").T + case.exact("x")
+    expected = np.delete(expected, 3, axis=0)
     found = case.grad_input()
     assert np.array_equal(found[3], np.full(64, bad), equal_nan=True)
     assert distance(np.delete(found, 3, axis=0), expected) < 1e-6
 
-    case = Case(64, 64, 40)
+    case = Case(64, 64, 40, cuts=cuts)
     case.y[3, 5] = bad
     case.x[3] = 1.0
     found = case.grad_weight(32, 32)

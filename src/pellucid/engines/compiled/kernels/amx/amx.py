@@ -10,6 +10,10 @@ Of the nine products of x and y the six largest are made. What is left out is at
 2⁻²³ |x y| and has either sign; on average it is less than rounding x y to float32
 costs. Six products on tiles take a third of the time that one takes on vectors.
 
+Where bfloat16 is asked for, a number has one part, itself rounded to 8 significant bits
+(to nearest, ties to even, by the processor's own instruction), and one product is made.
+Infinities and NaN stay what they are; what is denormal counts as zero.
+
 References
 ----------
 Henry, Tang and Heinecke 2019, Leveraging the bfloat16 Artificial Intelligence Datatype
@@ -28,6 +32,7 @@ from llvmlite import ir
 from pellucid.engines.compiled.codegen import (
     I8,
     I16,
+    I32,
     I64,
     PTR,
     VOID,
@@ -43,14 +48,12 @@ from pellucid.engines.compiled.kernels.tile import runs, split
 EDGE = 16
 #: numbers along which one instruction sums
 DEPTH = 32
-#: parts of a number, the largest first
+#: parts of a number, the largest first, that are as exact as float32
 PARTS = 3
 #: the upper half of a 32-bit word, and half of that half's last place
 UPPER, HALF = -(1 << 16), 1 << 15
 #: 32-bit words of a tile
 WORDS = 256
-#: (part of the left, parts of the right) that are multiplied, the smallest first
-PAIRS = ((2, (0,)), (1, (1, 0)), (0, (2, 1, 0)))
 #: floats of a cache line
 _LINE = 16
 #: tiles that hold sums, of the eight there are
@@ -104,11 +107,22 @@ def parts(b: Builder, x: Value) -> list[Value]:
     return [*found, b.bits(x, "i32")]
 
 
-def in_row(b: Builder, *vectors: Value) -> list[Value]:
+def rounded(b: Builder, first: Value, second: Value) -> Value:
+    """Return two vectors rounded to bfloat16, side by side as 16-bit integers."""
+    floats, kind = first.type, vector_of(_BFloat(), 2 * EDGE)
+    name = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+    callee = b.unit.declare(name, kind, [floats, floats])
+    both = b.ir.call(callee, [second.v, first.v])
+    return Value(b, b.ir.bitcast(both, vector_of(I16, 2 * EDGE)))
+
+
+def in_row(b: Builder, *vectors: Value, count: int = PARTS) -> list[Value]:
     """Return the parts of one or two vectors side by side, as 16-bit integers.
 
     So lie the numbers of a left tile that are summed over.
     """
+    if count == 1:
+        return [rounded(b, vectors[0], vectors[1])]
     cut = [[_halves(b, part) for part in parts(b, x)] for x in vectors]
     upper = list(range(1, 2 * EDGE * len(vectors), 2))
     return [b.shuffle(same[0], same[-1], upper) for same in zip(*cut, strict=True)]
@@ -118,15 +132,43 @@ def _halves(b: Builder, words: Value) -> Value:
     return Value(b, b.ir.bitcast(words.v, vector_of(I16, 2 * words.type.count)))
 
 
-def paired(b: Builder, even: Value, odd: Value) -> list[Value]:
+def neighbours(b: Builder, even: Value, odd: Value, first: int = 0) -> Value:
+    """Return 16-bit integers of two vectors alternately, as 16 words.
+
+    ``first`` is where those begin in either vector, which may be longer.
+    """
+    other = even.type.count
+    order = [i for n in range(first, first + EDGE) for i in (n, other + n)]
+    return Value(b, b.ir.bitcast(b.shuffle(even, odd, order).v, vector_of(I32, EDGE)))
+
+
+def paired(b: Builder, even: Value, odd: Value, count: int = PARTS) -> list[Value]:
     """Return the parts of two vectors with neighbours in one 32-bit word.
 
     So lie the numbers of a right tile that are summed over.
     """
+    if count == 1:
+        halves = rounded(b, even, odd)
+        order = [i for n in range(EDGE) for i in (n, EDGE + n)]
+        words = b.shuffle(halves, halves, order).v
+        return [Value(b, b.ir.bitcast(words, vector_of(I32, EDGE)))]
     return [
         (x >> 16) | (y & UPPER)
         for x, y in zip(parts(b, even), parts(b, odd), strict=True)
     ]
+
+
+class _BFloat(ir.Type):  # type: ignore[misc]
+    """LLVM's type of a bfloat16, which llvmlite does not name."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _BFloat)
+
+    def __hash__(self) -> int:
+        return hash(_BFloat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +184,16 @@ class Product:
         the depth to the next, and from 16 rows to the next 16.
     right_step, right_column : int
         32-bit words of the right from one tile of the depth to the next, and from 16
-        columns to the next; a tile is `WORDS` in one piece, its parts one by one.
+        columns to the next.
     sums_row : int
         Floats from row to row of the sums.
     accumulate : bool
         Whether the sums begin with what lies there.
+    parts : int
+        Parts of each number: three are as exact as float32, one is bfloat16.
+    right_row, right_part : int
+        32-bit words of the right from row to row of a tile, and from part to part; a
+        tile is in one piece, and its parts follow each other, where it is left out.
     """
 
     rows: int
@@ -159,6 +206,15 @@ class Product:
     right_column: int
     sums_row: int
     accumulate: bool = False
+    parts: int = PARTS
+    right_row: int = EDGE
+    right_part: int = WORDS
+
+    @property
+    def pairs(self) -> list[tuple[int, list[int]]]:
+        """(part of the left, parts of the right) that meet, the smallest first."""
+        falling = range(self.parts - 1, -1, -1)
+        return [(n, list(range(self.parts - 1 - n, -1, -1))) for n in falling]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +245,18 @@ def multiply(
     spec: Product,
     ahead: Ahead | None = None,
     left_at: Callable[[Value], Value] | None = None,
+    right_at: Callable[[Value], Value] | None = None,
 ) -> None:
     """Make the product, ``steps`` tiles deep.
 
     ``left`` points at 16-bit integers, ``right`` at 32-bit ones. ``left_at`` says where
-    a step's tile lies in the left, if not ``left_step`` further for each.
+    a step's tile lies in the left, if not ``left_step`` further for each; ``right_at``
+    the same of the right.
     """
-    at = left_at or (lambda step: step * spec.left_step)
+    at = (
+        left_at or (lambda step: step * spec.left_step),
+        right_at or (lambda step: step * spec.right_step),
+    )
     height = min(spec.rows, 2)
     width, done = _SUMS // height, 0
     for first_row, rows, many_rows in runs(split(spec.rows, height)):
@@ -226,7 +287,7 @@ def _multiply_block(
     sums: Pointer,
     how: tuple[Product, Number, int, int],
     ahead: Ahead | None,
-    left_at: Callable[[Value], Value],
+    places: tuple[Callable[[Value], Value], Callable[[Value], Value]],
 ) -> None:
     """Make some tiles of sums, which stay in the processor."""
     spec, steps, rows, columns = how
@@ -239,22 +300,24 @@ def _multiply_block(
         else:
             _do(b, "tilezero", tile[cell])
     free = list(range(_SUMS + rows, 8))
+    pairs = spec.pairs
+    products = len(cells) * sum(len(others) for _, others in pairs)
     with b.loop(steps) as step:
-        a, w = left + left_at(step), right + step * spec.right_step
+        a, w = left + places[0](step), right + places[1](step)
         turn, made = 0, 0
-        for part, others in PAIRS:
+        for part, others in pairs:
             for r in range(rows):
                 place = a + (part * spec.left_part + r * spec.left_block)
                 _do(b, "tileloadd64", _SUMS + r, place, 2 * spec.left_row)
             for other in others:
                 for c in range(columns):
                     held, turn = free[turn % len(free)], turn + 1
-                    place = w + (c * spec.right_column + other * WORDS)
-                    _do(b, "tileloadd64", held, place, 4 * EDGE)
+                    place = w + (c * spec.right_column + other * spec.right_part)
+                    _do(b, "tileloadd64", held, place, 4 * spec.right_row)
                     for r in range(rows):
                         _do(b, "tdpbf16ps", tile[r, c], _SUMS + r, held)
                         if ahead is not None:
-                            _ask(b, ahead, step, (made, 6 * len(cells)))
+                            _ask(b, ahead, step, (made, products))
                         made += 1
     for cell in cells:
         _do(b, "tilestored64", tile[cell], at[cell], 4 * spec.sums_row)

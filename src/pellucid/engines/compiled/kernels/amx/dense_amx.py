@@ -26,23 +26,38 @@ LEAST = 32 * 1024
 #: tiles of inputs, and of images, whose parts lie in the first cache together
 STEPS = 2
 
-DEPTHS = 1
+#: 16-bit numbers of a part of a left tile
+_PART = amx.EDGE * amx.DEPTH
 
-_TILE = amx.PARTS * amx.WORDS  # words
-_LEFT = 2 * _TILE  # the same in 16-bit numbers
 
-#: two tiles of rows and two of columns, the depth's tiles one behind the other
-_PRODUCT = amx.Product(
-    rows=2,
-    columns=2,
-    left_row=amx.DEPTH,
-    left_part=amx.EDGE * amx.DEPTH,
-    left_step=_LEFT,
-    left_block=_LEFT,
-    right_step=_TILE,
-    right_column=_TILE,
-    sums_row=0,
-)
+@dataclass(frozen=True, slots=True)
+class DenseAmx:
+    """A layer whose numbers have so many parts: three, or one for bfloat16."""
+
+    dense: Dense
+    cuts: int = amx.PARTS
+
+
+def _tile(spec: DenseAmx | AmxRows) -> int:
+    """Return how many words a tile's parts take."""
+    return spec.cuts * amx.WORDS
+
+
+def _product(spec: DenseAmx | AmxRows) -> amx.Product:
+    """Return two tiles of rows and two of columns, the depth's tiles in a row."""
+    tile = _tile(spec)
+    return amx.Product(
+        rows=2,
+        columns=2,
+        left_row=amx.DEPTH,
+        left_part=_PART,
+        left_step=2 * tile,
+        left_block=2 * tile,
+        right_step=tile,
+        right_column=tile,
+        sums_row=0,
+        parts=spec.cuts,
+    )
 
 
 def dense_amx_fits(spec: Dense) -> bool:
@@ -51,10 +66,10 @@ def dense_amx_fits(spec: Dense) -> bool:
     return is_whole and spec.inputs * spec.outputs >= LEAST
 
 
-def forward_scratch_size(spec: Dense) -> int:
+def forward_scratch_size(spec: DenseAmx) -> int:
     """Return how many numbers of scratch `dense_amx_forward` needs."""
-    columns = spec.outputs // amx.EDGE
-    return (2 + columns) * _TILE + IMAGES * spec.outputs
+    columns = spec.dense.outputs // amx.EDGE
+    return (2 + columns) * _tile(spec) + IMAGES * spec.dense.outputs
 
 
 @kernel(x="f32*", w="f32*", bias="f32*", y="f32*", scratch="f32*", images="n")
@@ -67,14 +82,15 @@ def dense_amx_forward(
     scratch: Pointer,
     images: Value,
     *,
-    spec: Dense,
+    spec: DenseAmx,
 ) -> None:
     """y[m] = f(bias + Σ x[m, k] · w[k]) for each of the images."""
+    layer = spec.dense
     with b.when(images < FEW):
-        b.call(dense.dense_forward, x, w, bias, y, images, spec=spec)
+        b.call(dense.dense_forward, x, w, bias, y, images, spec=layer)
     with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=IMAGES) as m:
         count = b.smaller(images - m, IMAGES)
-        rows = (x + m * spec.x_stride, w, bias, y + m * spec.y_stride, scratch)
+        rows = (x + m * layer.x_stride, w, bias, y + m * layer.y_stride, scratch)
         _forward_block(b, rows, count, spec)
 
 
@@ -82,17 +98,18 @@ def _forward_block(
     b: Builder,
     places: tuple[Pointer, Pointer, Pointer, Pointer, Pointer],
     count: Value,
-    spec: Dense,
+    spec: DenseAmx,
 ) -> None:
     x, w, bias, y, scratch = places
-    n, columns = spec.outputs, spec.outputs // amx.EDGE
-    left, right = scratch.cast("i16"), (scratch + 2 * _TILE).cast("i32")
-    sums = scratch + (2 + columns) * _TILE
+    layer, tile = spec.dense, _tile(spec)
+    n, columns = layer.outputs, layer.outputs // amx.EDGE
+    left, right = scratch.cast("i16"), (scratch + 2 * tile).cast("i32")
+    sums = scratch + (2 + columns) * tile
     clear(b, sums, IMAGES * n)
-    how = replace(_PRODUCT, columns=columns, sums_row=n, accumulate=True)
-    with b.loop(spec.inputs, step=amx.DEPTH) as k:
-        _cut_images(b, x + k, left, (spec.x_stride, 1), count)
-        _cut_weights(b, w + k * n, right, n)
+    how = replace(_product(spec), columns=columns, sums_row=n, accumulate=True)
+    with b.loop(layer.inputs, step=amx.DEPTH) as k:
+        _cut_images(b, x + k, left, (layer.x_stride, 1, spec.cuts), count)
+        _cut_weights(b, w + k * n, right, spec)
         following = w + (k + amx.DEPTH) * n
         ahead = amx.Ahead((following,), amx.DEPTH * n // (16 * (columns // 2)))
         amx.multiply(b, left, right, sums, 1, how, ahead)
@@ -100,60 +117,70 @@ def _forward_block(
     with b.loop(count) as r, b.loop(n, step=amx.EDGE) as o:
         value = (sums + (r * n + o)).vector()
         seen.add(value * 0.0)
-        if spec.has_bias:
+        if layer.has_bias:
             value = value + bias.vector(o)
-        (y + r * spec.y_stride).store(apply(b, spec.function, value), o)
-    with b.when(_is_spoilt(b, seen.get())):
-        b.call(dense.dense_forward, x, w, bias, y, count, spec=spec)
+        (y + r * layer.y_stride).store(apply(b, layer.function, value), o)
+    with b.when(_is_spoilt(b, seen.get(), spec)):
+        b.call(dense.dense_forward, x, w, bias, y, count, spec=layer)
 
 
-def _is_spoilt(b: Builder, seen: Value) -> Value:
-    """Whether a sum of numbers times zero met one that is not finite."""
-    return b.total(seen).is_nan()
+def _is_spoilt(b: Builder, seen: Value, spec: DenseAmx | AmxRows) -> Value:
+    """Whether a sum of numbers times zero met one that had to be cut and is infinite.
+
+    Rounded ones stay what they are.
+    """
+    return b.total(seen).is_nan() if spec.cuts > 1 else b.i64(1) < 0
 
 
 def _cut_images(
-    b: Builder, x: Pointer, left: Pointer, how: tuple[int, int], count: Value
+    b: Builder, x: Pointer, left: Pointer, how: tuple[int, int, int], count: Value
 ) -> None:
     """left[16 images][step][part] = the numbers of up to 32 images, else zeros."""
-    _, steps = how
+    _, steps, cuts = how
     with b.when(count < IMAGES):
-        clear(b, left.cast("f32"), 2 * steps * _TILE)
+        clear(b, left.cast("f32"), 2 * steps * cuts * amx.WORDS)
     _cut_rows(b, x, left, how, count)
 
 
 def _cut_rows(
-    b: Builder, x: Pointer, left: Pointer, how: tuple[int, int], count: Value | int
+    b: Builder,
+    x: Pointer,
+    left: Pointer,
+    how: tuple[int, int, int],
+    count: Value | int,
 ) -> None:
     """left[16 rows][step][part] = the numbers of some rows."""
-    stride, steps = how
+    stride, steps, cuts = how
     with b.loop(count) as r:
-        to = left + (r // amx.EDGE * (steps * _LEFT) + r % amx.EDGE * amx.DEPTH)
+        tiles = r // amx.EDGE * (steps * cuts * _PART)
+        to = left + (tiles + r % amx.EDGE * amx.DEPTH)
         row = x + r * stride
         with b.loop(steps) as step:
-            at, place = row + step * amx.DEPTH, to + step * _LEFT
-            cut = amx.in_row(b, at.vector(0), at.vector(amx.EDGE))
+            at, place = row + step * amx.DEPTH, to + step * (cuts * _PART)
+            cut = amx.in_row(b, at.vector(0), at.vector(amx.EDGE), count=cuts)
             for part, numbers in enumerate(cut):
-                place.store(numbers, part * _PRODUCT.left_part)
+                place.store(numbers, part * _PART)
 
 
-def _cut_weights(b: Builder, w: Pointer, right: Pointer, n: int) -> None:
+def _cut_weights(b: Builder, w: Pointer, right: Pointer, spec: DenseAmx) -> None:
     """right[column][part] = the weights of 32 inputs, two by two."""
+    n = spec.dense.outputs
     with b.loop(amx.EDGE) as pair, b.loop(n // amx.EDGE) as column:
         at = w + (pair * (2 * n) + column * amx.EDGE)
-        to = right + (column * _TILE + pair * amx.EDGE)
-        for part, words in enumerate(amx.paired(b, at.vector(0), at.vector(n))):
+        to = right + (column * _tile(spec) + pair * amx.EDGE)
+        both = at.vector(0), at.vector(n)
+        for part, words in enumerate(amx.paired(b, *both, count=spec.cuts)):
             to.store(words, part * amx.WORDS)
 
 
-def input_scratch_size(spec: Dense) -> int:
+def input_scratch_size(spec: DenseAmx) -> int:
     """Return how many numbers of scratch `dense_amx_grad_input` needs."""
-    return _tiles_size(spec) + dense.grad_input_scratch_size(spec, amx.EDGE)
+    return _tiles_size(spec) + dense.grad_input_scratch_size(spec.dense, amx.EDGE)
 
 
-def _tiles_size(spec: Dense) -> int:
+def _tiles_size(spec: DenseAmx) -> int:
     """Return how many of them are tiles; what the other way needs lies behind."""
-    return 4 * (spec.outputs // amx.DEPTH) * _TILE + IMAGES * amx.EDGE
+    return 4 * (spec.dense.outputs // amx.DEPTH) * _tile(spec) + IMAGES * amx.EDGE
 
 
 @kernel(grad_y="f32*", w="f32*", grad_x="f32*", scratch="f32*", images="n")
@@ -165,15 +192,15 @@ def dense_amx_grad_input(
     scratch: Pointer,
     images: Value,
     *,
-    spec: Dense,
+    spec: DenseAmx,
 ) -> None:
     """grad_x[m, k] = or += Σ grad_y[m, n] · w[k, n]; columns of sums are images."""
-    behind = scratch + _tiles_size(spec)
+    behind, layer = scratch + _tiles_size(spec), spec.dense
     with b.when(images < FEW):
-        b.call(dense.dense_grad_input, grad_y, w, grad_x, behind, images, spec=spec)
+        b.call(dense.dense_grad_input, grad_y, w, grad_x, behind, images, spec=layer)
     with b.when(images >= FEW), amx.tiles(b), b.loop(images, step=IMAGES) as m:
         count = b.smaller(images - m, IMAGES)
-        rows = (grad_y + m * spec.y_stride, w, grad_x + m * spec.x_stride, scratch)
+        rows = (grad_y + m * layer.y_stride, w, grad_x + m * layer.x_stride, scratch)
         _grad_input_block(b, rows, count, spec)
 
 
@@ -181,31 +208,33 @@ def _grad_input_block(
     b: Builder,
     places: tuple[Pointer, Pointer, Pointer, Pointer],
     count: Value,
-    spec: Dense,
+    spec: DenseAmx,
 ) -> None:
     grad_y, w, grad_x, scratch = places
-    n, steps = spec.outputs, spec.outputs // amx.DEPTH
-    left, right = scratch.cast("i16"), (scratch + 2 * steps * _TILE).cast("i32")
-    sums = scratch + 4 * steps * _TILE
-    _cut_images(b, grad_y, left, (spec.y_stride, steps), count)
-    with b.loop(2 * steps * amx.PARTS) as t:
+    layer, tile, cuts = spec.dense, _tile(spec), spec.cuts
+    n, steps = layer.outputs, layer.outputs // amx.DEPTH
+    left, right = scratch.cast("i16"), (scratch + 2 * steps * tile).cast("i32")
+    sums = scratch + 4 * steps * tile
+    _cut_images(b, grad_y, left, (layer.y_stride, steps, cuts), count)
+    with b.loop(2 * steps * cuts) as t:
         _turn(b, left.cast("i32") + t * amx.WORDS, right + t * amx.WORDS)
-    how = replace(_PRODUCT, rows=1, sums_row=IMAGES, right_column=steps * _TILE)
+    product = _product(spec)
+    how = replace(product, rows=1, sums_row=IMAGES, right_column=steps * tile)
     # backwards: the last weights that the way forward used are still at hand
-    with b.loop(spec.inputs // amx.EDGE) as block:
-        k = b.i64(spec.inputs - amx.EDGE) - block * amx.EDGE
-        _cut_rows(b, w + k * n, left, (n, steps), amx.EDGE)
+    with b.loop(layer.inputs // amx.EDGE) as block:
+        k = b.i64(layer.inputs - amx.EDGE) - block * amx.EDGE
+        _cut_rows(b, w + k * n, left, (n, steps, cuts), amx.EDGE)
         ahead = amx.Ahead((w + (k - amx.EDGE) * n,), amx.EDGE * n // (16 * steps))
         amx.multiply(b, left, right, sums, steps, how, ahead)
         is_spoilt = _put_turned(b, sums, grad_x + k, count, spec)
         with b.when(is_spoilt):
-            part = replace(spec, inputs=amx.EDGE)
+            part = replace(layer, inputs=amx.EDGE)
             rows = grad_y, w + k * n, grad_x + k, scratch + _tiles_size(spec)
             b.call(dense.dense_grad_input, *rows, count, spec=part)
 
 
 def _put_turned(
-    b: Builder, sums: Pointer, grad_x: Pointer, count: Value, spec: Dense
+    b: Builder, sums: Pointer, grad_x: Pointer, count: Value, spec: DenseAmx
 ) -> Value:
     """Write 16 inputs' derivatives of some images, unless one is not finite.
 
@@ -214,14 +243,14 @@ def _put_turned(
     seen, lines = b.zeros(), range(2 * amx.EDGE)
     for line in lines:
         seen = seen + sums.vector(line * amx.EDGE) * 0.0
-    is_spoilt = _is_spoilt(b, seen)
+    is_spoilt = _is_spoilt(b, seen, spec)
     count = b.select(is_spoilt, b.i64(0), count)
     for column in range(0, IMAGES, amx.EDGE):
         held = [sums.vector(r * IMAGES + column) for r in range(amx.EDGE)]
         for image, value in enumerate(square(b, held), column):
             with b.when(count > image):
-                to = grad_x + image * spec.x_stride
-                to.store(value + to.vector() if spec.accumulate else value)
+                to = grad_x + image * spec.dense.x_stride
+                to.store(value + to.vector() if spec.dense.accumulate else value)
     return is_spoilt
 
 
@@ -244,11 +273,12 @@ class AmxRows:
     rows: int
     cut_stride: int
     asked: int = 0
+    cuts: int = amx.PARTS
 
 
-def cut_size(spec: Dense) -> int:
+def cut_size(spec: DenseAmx) -> int:
     """Return how many words an image's derivatives take, cut into parts."""
-    return spec.outputs * amx.PARTS // 2
+    return spec.dense.outputs * spec.cuts // 2
 
 
 @kernel(grad_y="f32*", cut="i32*", index="n", images="n", count="n")
@@ -276,14 +306,15 @@ def dense_amx_cut(
             odd = b.var(b.zeros())
             with b.when(m + 1 < images):
                 odd.set((at + column * lanes + dense.y_stride).vector())
-            for part, words in enumerate(amx.paired(b, even, odd.get())):
-                (to + column * _TILE).store(words, part * amx.WORDS)
+            cut_ = amx.paired(b, even, odd.get(), count=spec.cuts)
+            for part, words in enumerate(cut_):
+                (to + column * _tile(spec)).store(words, part * amx.WORDS)
     end = index + images
     with b.when(end >= count):
         first, last = (end + 1) // 2 * 2, (end + IMAGES - 1) // IMAGES * IMAGES
         with b.loop(last, start=first, step=2) as m:
             to = _pair(cut, m, spec)
-            with b.loop(dense.outputs // lanes * amx.PARTS) as tile:
+            with b.loop(dense.outputs // lanes * spec.cuts) as tile:
                 to.cast("f32").store(b.zeros(), tile * amx.WORDS)
 
 
@@ -293,9 +324,9 @@ def _pair(cut: Pointer, image: Value, spec: AmxRows) -> Pointer:
     return cut + (whole * (IMAGES * spec.cut_stride) + pair * amx.EDGE)
 
 
-def weight_scratch_size(rows: int) -> int:
+def weight_scratch_size(spec: AmxRows) -> int:
     """Return how many numbers of scratch `dense_amx_grad_weight` needs."""
-    return _TILE + rows // amx.EDGE * STEPS * _TILE
+    return (1 + spec.rows // amx.EDGE * STEPS) * _tile(spec)
 
 
 @kernel(
@@ -341,7 +372,7 @@ def dense_amx_grad_weight(
         seen = b.var(b.zeros())
         with b.loop(spec.rows * spec.dense.outputs, step=amx.EDGE) as i:
             seen.add(grad.vector(i) * 0.0)
-        with b.when(_is_spoilt(b, seen.get())):
+        with b.when(_is_spoilt(b, seen.get(), spec)):
             b.call(dense.dense_grad_weight, x, grad_y, grad, images, spec=plain)
 
 
@@ -353,24 +384,25 @@ def _grad_weight_block(
     ahead: tuple[Pointer, ...],
 ) -> None:
     x, cut, grad, scratch = places
-    words, left = scratch.cast("i32"), scratch.cast("i32") + _TILE
+    tile, words = _tile(spec), scratch.cast("i32")
+    left = words + tile
     stride, blocks = spec.dense.x_stride, spec.rows // amx.EDGE
     steps = (count + IMAGES - 1) // IMAGES
     with b.loop(steps) as step:
         here = b.smaller(count - step * IMAGES, IMAGES)
         with b.when(here < IMAGES):
-            clear(b, words.cast("f32"), _TILE)
+            clear(b, words.cast("f32"), tile)
         with b.loop(blocks) as block:
             at = x + (step * (IMAGES * stride) + block * amx.EDGE)
-            _cut_pairs(b, at, words, here, stride)
-            to = left + (block * STEPS + step) * _TILE
-            for part in range(amx.PARTS):
+            _cut_pairs(b, at, words, here, spec)
+            to = left + (block * STEPS + step) * tile
+            for part in range(spec.cuts):
                 _turn(b, words + part * amx.WORDS, to + part * amx.WORDS)
     how = replace(
-        _PRODUCT,
+        _product(spec),
         rows=blocks,
         columns=spec.dense.outputs // amx.EDGE,
-        left_block=STEPS * _LEFT,
+        left_block=STEPS * 2 * tile,
         right_step=IMAGES * spec.cut_stride,
         sums_row=spec.dense.outputs,
         accumulate=True,
@@ -380,13 +412,14 @@ def _grad_weight_block(
 
 
 def _cut_pairs(
-    b: Builder, x: Pointer, words: Pointer, images: Value, stride: int
+    b: Builder, x: Pointer, words: Pointer, images: Value, spec: AmxRows
 ) -> None:
     """words[part][pair of images] = 16 inputs of each; a last odd one stands alone."""
+    stride = spec.dense.x_stride
 
     def put(pair: Value, odd: Value) -> None:
         even = (x + pair * (2 * stride)).vector()
-        for part, both in enumerate(amx.paired(b, even, odd)):
+        for part, both in enumerate(amx.paired(b, even, odd, count=spec.cuts)):
             (words + pair * amx.EDGE).store(both, part * amx.WORDS)
 
     with b.loop(images // 2) as pair:

@@ -8,8 +8,6 @@ what is not finite are made again without AMX.
 
 from __future__ import annotations
 
-from math import prod
-
 from pellucid.engines.compiled.codegen import (
     Builder,
     Pointer,
@@ -18,6 +16,7 @@ from pellucid.engines.compiled.codegen import (
     written_out,
 )
 from pellucid.engines.compiled.kernels.amx import amx
+from pellucid.engines.compiled.kernels.amx.conv_amx import ConvAmx
 from pellucid.engines.compiled.kernels.amx.not_finite import (
     Plain,
     are_finite,
@@ -34,55 +33,32 @@ LEAST_CHANNELS, LEAST_PIXELS = 64, 64
 #: bytes of the weights' parts that stay in the second cache
 CACHED = 2 << 20
 
-_TILE = amx.PARTS * amx.WORDS  # 32-bit words
-_LEFT = 2 * _TILE  # the same in 16-bit numbers
 
-
-def pointwise_amx_fits(conv: Conv) -> bool:
+def pointwise_amx_fits(spec: ConvAmx) -> bool:
     """Return whether a convolution fills tiles, and is large enough to gain."""
+    conv = spec.conv
     x, y = conv.x, conv.y
     is_pointwise = conv.kernel == (1, 1) and conv.groups == 1
     is_whole = x.channels == x.padded_channels and x.channels % amx.DEPTH == 0
     is_whole = is_whole and y.padded_channels % amx.DEPTH == 0
     is_large = min(x.channels, y.channels) >= LEAST_CHANNELS
     is_large = is_large and y.height * y.width >= LEAST_PIXELS
-    is_cached = 4 * right_size(conv) <= CACHED
+    is_cached = 4 * spec.right_size <= CACHED
     return is_pointwise and is_whole and is_large and is_cached
 
 
-def right_size(conv: Conv) -> int:
-    """Return how many words the parts of the weights take."""
-    return _steps(conv) * (conv.y.padded_channels // amx.EDGE) * _TILE
-
-
-def pointwise_scratch_size(conv: Conv) -> int:
+def pointwise_scratch_size(spec: ConvAmx) -> int:
     """Return how many elements of scratch a worker needs."""
-    return _left_size(conv) + PIXELS * conv.y.padded_channels
+    return _left_size(spec) + PIXELS * spec.conv.y.padded_channels
 
 
-def _left_size(conv: Conv) -> int:
-    return PIXELS // amx.EDGE * _steps(conv) * _TILE
+def _left_size(spec: ConvAmx) -> int:
+    return PIXELS // amx.EDGE * spec.steps * spec.tile
 
 
 def blocks(conv: Conv) -> int:
     """Return how many times pixels go together."""
     return -(-conv.y.height * conv.y.width // PIXELS)
-
-
-def _steps(conv: Conv) -> int:
-    return prod(conv.kernel) * conv.x.channels // amx.DEPTH
-
-
-@written_out
-@kernel(w="f32*", right="f32*")
-def pointwise_amx_weight(b: Builder, w: Pointer, right: Pointer, *, spec: Conv) -> None:
-    """right[column][step][part] = the weights' parts, of 32 inputs two by two."""
-    n, steps, words = spec.y.padded_channels, _steps(spec), right.cast("i32")
-    with b.loop(steps) as step, b.loop(amx.EDGE) as pair, b.loop(n // amx.EDGE) as o:
-        at = w + ((step * amx.DEPTH + pair * 2) * n + o * amx.EDGE)
-        to = words + ((o * steps + step) * _TILE + pair * amx.EDGE)
-        for part, both in enumerate(amx.paired(b, at.vector(0), at.vector(n))):
-            to.store(both, part * amx.WORDS)
 
 
 @written_out
@@ -96,41 +72,39 @@ def pointwise_amx(
     y: Pointer,
     scratch: Pointer,
     *,
-    spec: Conv,
+    spec: ConvAmx,
     part: Part | None = None,
 ) -> None:
     """y[i, j, o] = f(bias[o] + Σ x[i·s, j·s, c] · w[c, o]); a part is some `blocks`."""
-    pixels, n, steps = (
-        spec.y.height * spec.y.width,
-        spec.y.padded_channels,
-        _steps(spec),
-    )
-    first, last = part or (b.i64(0), b.i64(blocks(spec)))
+    conv, tile, steps = spec.conv, spec.tile, spec.steps
+    pixels, n, halves = conv.y.height * conv.y.width, conv.y.padded_channels, 2 * tile
+    first, last = part or (b.i64(0), b.i64(blocks(conv)))
     left, sums = scratch.cast("i16"), scratch + _left_size(spec)
-    x = x + spec.x.at(-spec.top_left[0], -spec.top_left[1])
-    y = y + spec.y.at(0, 0)
+    x = x + conv.x.at(-conv.top_left[0], -conv.top_left[1])
+    y = y + conv.y.at(0, 0)
     product = amx.Product(
         rows=ROWS // amx.EDGE,
         columns=2,
         left_row=amx.DEPTH,
         left_part=amx.EDGE * amx.DEPTH,
-        left_step=_LEFT,
-        left_block=steps * _LEFT,
-        right_step=_TILE,
-        right_column=steps * _TILE,
+        left_step=halves,
+        left_block=steps * halves,
+        right_step=tile,
+        right_column=steps * tile,
         sums_row=n,
+        parts=spec.cuts,
     )
     with amx.tiles(b), b.loop(last, start=first) as block:
         begin = block * PIXELS
         count = b.smaller(b.i64(pixels) - begin, PIXELS)
         with b.loop(count) as r:
-            row = x + _at(spec, begin + r, is_input=True)
-            to = left + (r // amx.EDGE * (steps * _LEFT) + r % amx.EDGE * amx.DEPTH)
+            row = x + _at(conv, begin + r, is_input=True)
+            to = left + (r // amx.EDGE * (steps * halves) + r % amx.EDGE * amx.DEPTH)
             with b.loop(steps) as step:
-                at, place = row + step * amx.DEPTH, to + step * _LEFT
-                cut = amx.in_row(b, at.vector(0), at.vector(amx.EDGE))
-                for number, halves in enumerate(cut):
-                    place.store(halves, number * (amx.EDGE * amx.DEPTH))
+                at, place = row + step * amx.DEPTH, to + step * halves
+                cut = amx.in_row(b, at.vector(0), at.vector(amx.EDGE), count=spec.cuts)
+                for number, part_ in enumerate(cut):
+                    place.store(part_, number * (amx.EDGE * amx.DEPTH))
         words = right.cast("i32")
         with (
             b.loop(n // amx.DEPTH) as j,  # two columns of tiles, read once for all rows
@@ -144,15 +118,17 @@ def pointwise_amx(
                 steps,
                 product,
             )
-        is_good, is_bad = are_finite(b, sums, count, n)
-        with b.when(is_bad):
-            plain = Plain(spec, spec.y.width)
-            outputs = b.i64(0), b.i64(n)
-            b.call(conv_plain, x, w, bias, y, begin, count, *outputs, spec=plain)
+        is_good = b.i64(0) < count
+        if spec.cuts > 1:
+            is_good, is_bad = are_finite(b, sums, count, n)
+            with b.when(is_bad):
+                plain = Plain(conv, conv.y.width)
+                outputs = b.i64(0), b.i64(n)
+                b.call(conv_plain, x, w, bias, y, begin, count, *outputs, spec=plain)
         with b.when(is_good), b.loop(count) as r:
-            row, to = sums + r * n, y + _at(spec, begin + r, is_input=False)
+            row, to = sums + r * n, y + _at(conv, begin + r, is_input=False)
             with b.loop(n, step=amx.EDGE) as o:
-                finish(b, spec, row.vector(o), bias + o, to + o)
+                finish(b, conv, row.vector(o), bias + o, to + o)
 
 
 def _at(conv: Conv, pixel: Value, *, is_input: bool) -> Value:

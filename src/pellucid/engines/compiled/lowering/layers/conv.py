@@ -8,6 +8,7 @@ from typing import Literal
 
 from pellucid.engines.compiled.kernels.amx import conv_amx
 from pellucid.engines.compiled.kernels.amx.amx import EDGE
+from pellucid.engines.compiled.kernels.amx.conv_amx import ConvAmx
 from pellucid.engines.compiled.kernels.conv import (
     conv_input_grad_scatter,
     conv_single_channel,
@@ -167,6 +168,10 @@ def forward(
     what = f", added{what}" if spec.accumulate else what
     w = hwio(low, node, spec)
     bias = low.weight(node, "bias") if spec.has_bias else w
+    refs = BufferRef(x.buffer), w, bias, BufferRef(y.buffer)
+    if lower_amx.rounds(low.options, spec):
+        lower_amx.forward(low, node, spec, refs, what)
+        return
     if lower_tiny.pays(low, spec):
         lower_tiny.forward(low, node, spec, (x, w, bias, y), what)
         return
@@ -181,7 +186,6 @@ def forward(
         )
         return
     if lower_amx.pays(low, spec):
-        refs = BufferRef(x.buffer), w, bias, BufferRef(y.buffer)
         lower_amx.forward(low, node, spec, refs, what)
         return
     if lower_packed.pays(spec, low.target):
@@ -219,6 +223,8 @@ def forward(
 
 def is_joined(low: LoweringContext, spec: Conv) -> bool:
     """Whether Winograd takes all tiles at once for the sake of large weights."""
+    if lower_amx.rounds(low.options, spec):
+        return False
     if not (low.options.winograd and winograd_fits(spec)):
         return False
     fast = Winograd(spec, pooled=False, y=spec.y)
@@ -294,7 +300,7 @@ def add_winograd(
     x, bias, y = places
     group = winograd_joined.join(spec) if codes is None else None
     is_exact = role == "forward" and _has_corners(low, node)
-    fits_amx = low.has_amx and conv_amx.conv_amx_fits(spec.conv)
+    fits_amx = low.has_amx and conv_amx.conv_amx_fits(ConvAmx(spec.conv))
     is_amx = group is not None and fits_amx and group.one <= AMX_TILES
     if low.purpose.kind == "predict" and (is_amx or is_joined(low, spec.conv)):
         is_exact = False  # no derivative that a rounding error might move
@@ -372,6 +378,9 @@ def _pull_weight(
         lower_tiny.weight_grad(low, node, spec, pair)
         return
     low.clear_chunk_grad(node, "weight")
+    if lower_amx.rounds(low.options, spec):
+        lower_amx.weight_grad(low, node, spec, pair)
+        return
     if low.options.winograd and winograd_fits(spec):
         fast = Winograd(spec, pooled=False, y=spec.y)
         group = winograd_joined.join(fast)
@@ -438,16 +447,16 @@ def _pull_input(low: LoweringContext, node: Node, spec: Conv, grad: Value) -> No
     if lower_tiny.pays(low, spec):
         lower_tiny.input_grad(low, node, full, (to, grad))
         return
-    mirror = Conv(
-        spec.y,
-        to.map,
-        spec.kernel,
-        top_left=(2 - spec.top_left[0], 2 - spec.top_left[1]),
-        has_bias=False,
-        accumulate=accumulate,
-    )
-    is_fit = winograd_fits(spec) and winograd_fits(mirror)
-    if low.options.winograd and is_fit and min(mirror.top_left) >= 0:
+    mirror = lower_amx.mirror(full, accumulate=accumulate)
+    if mirror and lower_amx.rounds(low.options, mirror):
+        w, size = low.weight(node, "weight"), prod(spec.transposed_shape)
+        back = BufferRef(low.buffer(f"{node.name} turned", size, "shared"))
+        low.prepare(conv_turn_weight, full, w, back, node=node.name)
+        places = BufferRef(grad.buffer), back, back, BufferRef(to.buffer)
+        lower_amx.forward(low, node, mirror, places, "", role="back")
+        return
+    is_fit = mirror and winograd_fits(spec) and winograd_fits(mirror)
+    if low.options.winograd and mirror and is_fit:
         fast = Winograd(mirror, pooled=False, y=to.map, is_turned=True)
         weight = low.weight(node, "weight")
         add_winograd(

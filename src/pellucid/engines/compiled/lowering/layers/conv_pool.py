@@ -29,7 +29,7 @@ from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
     winograd_fits,
 )
 from pellucid.engines.compiled.lowering.context import LoweringContext, Options
-from pellucid.engines.compiled.lowering.layers import conv
+from pellucid.engines.compiled.lowering.layers import conv, lower_amx
 from pellucid.engines.compiled.lowering.layers.activation import RELU
 from pellucid.engines.compiled.lowering.parameters import Layout
 from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef, Value
@@ -65,6 +65,7 @@ def is_sparse(network: Network, node: Node, spec: Conv, options: Options) -> boo
     """Whether the way back goes by what lives; weights then lie [out][kh][kw][in]."""
     chain = () if node.owner in network.shared else pooled_chain(network, node)
     fits = kernels.conv_pool_fits(spec) and sparse_weight_grad.sparse_fits(spec)
+    fits = fits and not lower_amx.rounds(options, spec)
     return options.fuse and options.sparse and bool(chain) and fits
 
 
@@ -84,7 +85,7 @@ def can_fuse(low: LoweringContext, node: Node) -> bool:
         return False
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
     spec = conv.describe(node.layer, x, y)
-    if not kernels.conv_pool_fits(spec):
+    if not kernels.conv_pool_fits(spec) or lower_amx.rounds(low.options, spec):
         return False
     if low.purpose.kind == "predict" and conv.is_joined(low, spec):
         return False  # reading the weights once saves more than a pass over the image

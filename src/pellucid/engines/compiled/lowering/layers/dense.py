@@ -31,8 +31,6 @@ from pellucid.network.node import Node
 
 #: floats of weights from which the images of a chunk are taken together by 16
 LARGE = 16 * 1024
-#: what the plan says of kernels that use it
-ON_AMX = ", on AMX"
 #: rows of the weights' derivative in one task
 TASK_FLOATS = 8 * 1024
 
@@ -80,18 +78,20 @@ def lower(low: LoweringContext, node: Node) -> None:
             low, node, spec, (BufferRef(x.buffer), w, bias, BufferRef(y.buffer))
         )
     places = [BufferRef(x.buffer), w, bias, BufferRef(y.buffer)]
+    tiled = amx.DenseAmx(spec, low.amx_parts)
+    where = f", {low.on_amx}" if on_amx else ""
     if on_amx:
-        size = amx.forward_scratch_size(spec)
+        size = amx.forward_scratch_size(tiled)
         places.append(BufferRef(low.buffer(f"{node.name} parts", size, "worker")))
     low.step(
         amx.dense_amx_forward if on_amx else kernels.dense_forward,
-        spec,
+        tiled if on_amx else spec,
         *places,
         Number("images"),
         node=node.name,
         per="chunk",
         grain=grain,
-        why="weights stream once for a chunk's images" + (ON_AMX if on_amx else ""),
+        why=f"weights stream once for a chunk's images{where}",
         when="is_many" if has_own_way else "",
         multiply_adds=x.map.channels * y.map.channels,
     )
@@ -152,9 +152,10 @@ def _pull(
         to, accumulate = low.grad_target(node.inputs[0])
         spec = replace(spec, x_stride=to.buffer.stride, accumulate=accumulate)
         on_amx = low.has_amx and amx.dense_amx_fits(spec)
+        tiled = amx.DenseAmx(spec, low.amx_parts)
         size = kernels.grad_input_scratch_size(spec, low.target.lanes)
         if on_amx:
-            size = amx.input_scratch_size(spec)
+            size = amx.input_scratch_size(tiled)
         scratch = low.buffer(f"{node.name} parts back", size, "worker")
         places = [
             BufferRef(grad.buffer),
@@ -164,13 +165,13 @@ def _pull(
         places.append(BufferRef(scratch))
         low.step(
             amx.dense_amx_grad_input if on_amx else kernels.dense_grad_input,
-            spec,
+            tiled if on_amx else spec,
             *places,
             Number("images"),
             node=node.name,
             per="chunk",
             grain=grain,
-            why="columns are images, on AMX" if on_amx else "lanes are images",
+            why=f"columns are images, {low.on_amx}" if on_amx else "lanes are images",
             multiply_adds=work,
         )
 
@@ -189,11 +190,12 @@ def _cut(
 
     Chunks of coarse phases begin at even images, as the kernel wants it.
     """
-    cut = low.buffer(f"{node.name} cut", amx.cut_size(spec), "image", "i32")
+    size = amx.cut_size(amx.DenseAmx(spec, low.amx_parts))
+    cut = low.buffer(f"{node.name} cut", size, "image", "i32")
     cut.is_pinned, cut.groups = True, amx.IMAGES
     low.step(
         amx.dense_amx_cut,
-        amx.AmxRows(spec, rows, cut.stride),
+        amx.AmxRows(spec, rows, cut.stride, cuts=low.amx_parts),
         BufferRef(grad.buffer),
         BufferRef(cut, is_first=True),
         Number("index"),
@@ -230,19 +232,21 @@ def _close(
         whole = BufferRef(low.grad_vector, at, count)
         places = [BufferRef(x.buffer, first, size, is_first=True)]
         places += [BufferRef(grad.buffer, is_first=True), kept or whole]
+        block: Rows | amx.AmxRows = Rows(spec, size)
         if cut:
-            room = amx.weight_scratch_size(size)
+            block = amx.AmxRows(spec, size, cut.stride, asked, low.amx_parts)
+            room = amx.weight_scratch_size(block)
             scratch = low.buffer(f"{node.name} tiles", room, "worker")
             places += [BufferRef(cut, is_first=True), BufferRef(scratch)]
             names = ("weights", "slot0", "slot1")
             places += [BufferRef(low.session(name), at, count) for name in names]
         step = KernelCall(
             amx.dense_amx_grad_weight if cut else kernels.dense_grad_weight,
-            amx.AmxRows(spec, size, cut.stride, asked) if cut else Rows(spec, size),
+            block,
             (*places, Number("count")),
             "task",
             node.name,
-            "a block of rows over all images" + (ON_AMX if cut else ""),
+            "a block of rows over all images" + (f", {low.on_amx}" if cut else ""),
         )
         step.multiply_adds = x.map.channels * grad.map.channels * size // spec.inputs
         steps = [step]

@@ -2,35 +2,61 @@
 
 from __future__ import annotations
 
-from pellucid.engines.compiled.kernels.amx import conv_amx, pointwise_amx
+from dataclasses import replace
+
+from pellucid.engines.compiled.kernels.amx import (
+    conv_amx,
+    conv_amx_grad,
+    pointwise_amx,
+)
 from pellucid.engines.compiled.kernels.amx.conv_amx import ConvAmx
+from pellucid.engines.compiled.kernels.amx.conv_amx_grad import ConvAmxGrad
 from pellucid.engines.compiled.kernels.conv.conv import Conv
-from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.program.program_ir import BufferRef
+from pellucid.engines.compiled.kernels.elementwise import copies
+from pellucid.engines.compiled.lowering.context import LoweringContext, Options
+from pellucid.engines.compiled.program.program_ir import BufferRef, Number, Value
 from pellucid.network.node import Node
 
 Places = tuple[BufferRef, BufferRef, BufferRef, BufferRef]
 
 
-def pays(low: LoweringContext, spec: Conv) -> bool:
+def pays(low: LoweringContext, conv: Conv) -> bool:
     """Return whether a convolution is made on AMX without Winograd's algorithm."""
-    if not low.has_amx:
-        return False
+    return low.has_amx and _fits(ConvAmx(conv, low.amx_parts))
+
+
+def rounds(options: Options, conv: Conv) -> bool:
+    """Return whether a convolution's products are made of bfloat16."""
+    return options.precision == "bfloat16" and _fits(ConvAmx(conv, cuts=1))
+
+
+def _fits(spec: ConvAmx) -> bool:
     return pointwise_amx.pointwise_amx_fits(spec) or conv_amx.conv_amx_fits(spec)
+
+
+def mirror(spec: Conv, *, accumulate: bool) -> Conv | None:
+    """Return the convolution of grad_y that is the input's gradient, if one is."""
+    sizes = zip(spec.kernel, spec.dilation, spec.top_left, strict=True)
+    top, left = (d * (k - 1) - first for k, d, first in sizes)
+    if spec.stride != (1, 1) or min(top, left) < 0:
+        return None
+    turned = replace(spec, x=spec.y, y=spec.x, top_left=(top, left), function=None)
+    return replace(turned, has_bias=False, accumulate=accumulate)
 
 
 def forward(
     low: LoweringContext,
     node: Node,
-    spec: Conv,
+    conv: Conv,
     places: Places,
     what: str,
     *,
     role: str = "forward",
 ) -> None:
     """Add the steps; ``places`` are x, weights, bias and y."""
+    spec = ConvAmx(conv, low.amx_parts, is_mirrored=role == "back")
     if not pointwise_amx.pointwise_amx_fits(spec):
-        one_image(low, node, spec, places, what, role=role)
+        one_image(low, node, conv, places, what, role=role)
         return
     x, w, bias, y = places
     size = pointwise_amx.pointwise_scratch_size(spec)
@@ -45,16 +71,16 @@ def forward(
         BufferRef(low.workspace(size)),
         node=node.name,
         grain="fine",
-        why=f"pixels are rows, on AMX{what}",
-        multiply_adds=spec.multiply_adds,
-        parts=pointwise_amx.blocks(spec),
+        why=f"pixels are rows, {low.on_amx}{what}",
+        multiply_adds=conv.multiply_adds,
+        parts=pointwise_amx.blocks(conv),
     )
 
 
 def one_image(
     low: LoweringContext,
     node: Node,
-    spec: Conv,
+    conv: Conv,
     places: Places,
     what: str,
     *,
@@ -63,38 +89,67 @@ def one_image(
 ) -> None:
     """Add the two steps of each image: it is cut into parts, then multiplied."""
     x, w, bias, y = places
-    whole = ConvAmx(spec)
-    parts = BufferRef(low.workspace(whole.left_size, is_local=True))
-    sums = BufferRef(low.workspace(conv_amx.PIXELS * conv_amx.OUTPUTS))
+    spec = ConvAmx(conv, low.amx_parts, is_mirrored=role == "back")
+    parts = BufferRef(low.workspace(spec.left_size, is_local=True))
+    sums = BufferRef(low.workspace(spec.sums_size))
     right = _right(low, node, spec, w, role)
     for kernel, refs, many in (
-        (conv_amx.conv_amx_cut, (x, parts), whole.rows),
-        (conv_amx.conv_amx, (parts, right, x, w, bias, y, sums), whole.parts),
+        (conv_amx.conv_amx_cut, (x, parts), spec.rows),
+        (conv_amx.conv_amx, (parts, right, x, w, bias, y, sums), spec.parts),
     ):
         low.step(
             kernel,
-            whole,
+            spec,
             *refs,
             node=node.name,
             grain="fine",
-            why=f"taps are runs of pixels, on AMX{what}",
+            why=f"taps are runs of pixels, {low.on_amx}{what}",
             when=when,
-            multiply_adds=spec.multiply_adds * (kernel is conv_amx.conv_amx),
+            multiply_adds=conv.multiply_adds * (kernel is conv_amx.conv_amx),
             parts=many,
         )
 
 
+def weight_grad(
+    low: LoweringContext, node: Node, conv: Conv, pair: tuple[Value, Value]
+) -> None:
+    """Add the steps of the weights' gradient, from x and grad_y."""
+    x, grad = pair
+    whole = ConvAmx(conv, low.amx_parts)
+    spec = ConvAmxGrad(whole, x.buffer.stride, grad.buffer.stride)
+    sums = BufferRef(low.buffer(f"{node.name} sums", spec.sums_size, "worker"))
+    low.joins_images = True
+    low.prologue(copies.zero, spec.sums_size, sums, node=node.name)
+    low.step(
+        conv_amx_grad.conv_amx_grad_weight,
+        spec,
+        BufferRef(x.buffer),
+        BufferRef(grad.buffer),
+        sums,
+        BufferRef(low.workspace(spec.scratch_size)),
+        Number("images"),
+        node=node.name,
+        per="chunk",
+        grain="fine",
+        why=f"{spec.images} images joined, {low.on_amx}",
+        multiply_adds=conv.multiply_adds,
+    )
+    low.step(
+        conv_amx_grad.conv_amx_grad_back,
+        spec,
+        sums,
+        low.chunk_grad(node, "weight"),
+        node=node.name,
+        per="chunk",
+        grain="fine",
+    )
+
+
 def _right(
-    low: LoweringContext, node: Node, spec: Conv, weight: BufferRef, role: str
+    low: LoweringContext, node: Node, spec: ConvAmx, weight: BufferRef, role: str
 ) -> BufferRef:
     """Return where the weights' parts are; they are cut after every change."""
     name = f"{node.name} parts {role}"
-    parts = low.buffer(name, pointwise_amx.right_size(spec), "shared")
-    low.prepare(
-        pointwise_amx.pointwise_amx_weight,
-        spec,
-        weight,
-        BufferRef(parts),
-        node=node.name,
-    )
-    return BufferRef(parts)
+    parts = BufferRef(low.buffer(name, spec.right_size, "shared"))
+    low.prepare(conv_amx.conv_amx_weight, spec, weight, parts, node=node.name)
+    return parts

@@ -6,7 +6,7 @@ from pellucid.engines.compiled.kernels.conv import conv_tiny as kernels
 from pellucid.engines.compiled.kernels.conv.conv import Conv
 from pellucid.engines.compiled.kernels.conv.conv_tiny import Tiny
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.lowering.layers import lower_packed
+from pellucid.engines.compiled.lowering.layers import lower_amx, lower_packed
 from pellucid.engines.compiled.program.program_ir import BufferRef, Number, Value
 from pellucid.network.node import Node
 
@@ -15,6 +15,8 @@ _WHY = "taps inside the image, images joined"
 
 def pays(low: LoweringContext, spec: Conv) -> bool:
     """Return whether a convolution and its gradients are made by these kernels."""
+    if lower_amx.rounds(low.options, spec):
+        return False
     is_cheap = spec.function is None or spec.function.kind in lower_packed.INLINE
     return low.options.tiny and is_cheap and kernels.tiny_fits(spec, low.target.lanes)
 
