@@ -106,6 +106,8 @@ class SeveralBatches(Batches):
             draws = self.augment.draw_epoch(self.seed, epoch, len(self.dataset))
         for step in range(start, len(self)):
             indices = self._indices(order, step, whole=False)
+            given: list[Any]
+            targets: list[Any]
             given, targets = (
                 [None if array is None else array[indices] for array in arrays]
                 for arrays in (self.dataset.images, self.dataset.labels)
@@ -129,10 +131,11 @@ def _augment(
     augment: Augment, images: list[Any], labels: list[Any], draws: Draws
 ) -> None:
     """Change all images of an example alike, and move labels of pixels with them."""
-    size: tuple[int, ...] = ()
+    size = (0, 0)
     for i, one in enumerate(images):
         if one.ndim == _IMAGES:
-            images[i], size = augment.transform(one, draws), one.shape[1:3]
+            _, height, width, _ = one.shape
+            images[i], size = augment.transform(one, draws), (height, width)
     for i, one in enumerate(labels):
         if augment.moves and one is not None and one.ndim > 2:
             labels[i] = augment.transform_masks(one, draws, size)
