@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
+from pellucid.studio.examples import examples_for
 from pellucid.studio.patches import find_patches, strongest_patches
 
 
@@ -48,10 +49,10 @@ def test_patches_are_where_a_channel_is_largest(model: pl.Model, node: str) -> N
 
 def test_a_channel_that_is_not_there_is_refused(model: pl.Model) -> None:
     with pytest.raises(pl.DataError, match="from 0 to 2; got 3"):
-        strongest_patches(model, "conv2d", 3)
+        strongest_patches(model, examples_for(model), "conv2d", 3)
 
 
 def test_without_test_images_there_are_no_patches() -> None:
     network = pl.Sequential(pl.Input(9, 9, 1), pl.Flatten(), pl.Dense(2))
     with pytest.raises(pl.DataError, match="must be test images for the network"):
-        strongest_patches(pl.Model(network, engine="numpy"), "dense", 0)
+        strongest_patches(pl.Model(network, engine="numpy"), None, "dense", 0)

@@ -70,16 +70,26 @@ def _bench(run: str | None, engine: Any) -> tuple[Any, list[Any]]:
     """Return the studio's model, and the sources to serve."""
     from pellucid import Model, zoo
     from pellucid.model import from_file
-    from pellucid.runs import ModelFile, model_path
+    from pellucid.network import to_json
+    from pellucid.runs import ModelFile, RunFolder, find, model_path
+    from pellucid.runs.recipe import Recipe
     from pellucid.serving import Source
     from pellucid.studio import SharedModel
+    from pellucid.studio.examples import OpenedRun
 
     if run is None:
         return SharedModel(Model(zoo(_BEGINNER), engine=engine), _BEGINNER), []
     path = model_path(run)
     model = from_file(ModelFile.read(path), engine=engine)
-    title = model.network.name
-    return SharedModel(model, title), [Source(name="model", origin=run, engine=engine)]
+    title, opened = model.network.name, None
+    folder = find(run)
+    if folder.is_dir():
+        recipe = Recipe.read(RunFolder(folder).recipe)
+        written = {"network": to_json(model.network)}
+        opened = OpenedRun(folder.name, recipe.model_copy(update=written))
+    return SharedModel(model, title, opened), [
+        Source(name="model", origin=run, engine=engine)
+    ]
 
 
 def _wish(engine: str) -> Any:

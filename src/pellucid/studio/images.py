@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid.data import Source, picture, prepare_digit, refit, sources
+from pellucid.data import picture, prepare_digit, refit
 from pellucid.errors import DataError
 from pellucid.model import Model
 from pellucid.network import Network
@@ -23,19 +23,6 @@ DIGIT = (28, 28, 1)
 def takes_pictures(network: Network) -> bool:
     """Return whether a network's input is a grey or colour picture."""
     return len(network.input_shape) == 3 and network.input_shape[2] in (1, 3)
-
-
-def examples_for(model: Model) -> Source | None:
-    """Return the dataset whose test examples a model takes; None where there is none.
-
-    Its examples have the network's input shape and, where the model's classes have
-    names, those classes.
-    """
-    for source in sources():
-        is_of_shape = source.available and source.shape == model.network.input_shape
-        if is_of_shape and model.classes in ((), tuple(source.classes)):
-            return source
-    return None
 
 
 def check_takes_pictures(network: Network) -> None:

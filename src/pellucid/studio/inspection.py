@@ -25,7 +25,6 @@ from pellucid.network.receptive_field import field
 from pellucid.studio.images import (
     decode,
     encode,
-    examples_for,
     levels,
     takes_pictures,
 )
@@ -38,7 +37,7 @@ _THUMBNAIL, _THUMBNAIL_UNITS = 64, 128  # of a node among many: rows, units
 _MOST_TERMS = 1000  # of one number's arithmetic; the largest are sent
 
 
-def describe_network(model: Model, title: str) -> dict[str, Any]:
+def describe_network(model: Model, title: str, *, has_samples: bool) -> dict[str, Any]:
     """Return the network as the page draws it."""
     network = model.network
     return {
@@ -50,7 +49,7 @@ def describe_network(model: Model, title: str) -> dict[str, Any]:
         "kind": model.output_meaning.kind,
         "input": list(network.input_shape),
         "takes_pictures": takes_pictures(network),
-        "has_samples": examples_for(model) is not None,
+        "has_samples": has_samples,
         "parameters": network.parameter_count,
         "multiply_adds": network.multiply_adds,
         "nodes": [_node(model, node) for node in network.nodes],

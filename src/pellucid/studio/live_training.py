@@ -20,8 +20,9 @@ from pellucid.recipes import names, override, read
 from pellucid.recipes.builders import build_model, build_network
 from pellucid.recipes.datasets import load_examples
 from pellucid.renamed import former_names
-from pellucid.runs.recipe import Recipe
+from pellucid.runs.recipe import DataSection, Recipe
 from pellucid.serving.errors import RequestError
+from pellucid.studio.examples import OpenedRun
 from pellucid.studio.images import encode, levels, takes_pictures
 from pellucid.studio.pause_control import PauseControl
 from pellucid.training import Callback
@@ -38,6 +39,9 @@ _MISTAKES = 8
 _MOST_PARAMETERS, _MOST_ACTIVATIONS = 1 << 27, 1 << 30
 _UNITS = {"cross_entropy": "nats", "binary_cross_entropy": "nats"}
 
+
+#: what a request calls network and data of the run that the studio was opened with
+OF_RUN = "run"
 
 #: step, loss, accuracy (None where it is not measured)
 Point = tuple[int, float, float | None]
@@ -61,26 +65,21 @@ class TrainingRequest(BaseModel):
     images: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     seed: Annotated[int, Field(ge=0)] = 0
 
-    def recipe(self) -> Recipe:
+    def recipe(self, run: OpenedRun | None = None) -> Recipe:
         """Return the recipe; PellucidError if it does not fit.
 
-        Networks and data are named or written out: a recipe's own could be paths, and
-        no path from a request may reach the disk.
+        Networks and data are named, written out, or ``run``, those of the opened run:
+        a recipe's own could be paths, and no path from a request may reach the disk.
         """
-        network = self.network
-        if isinstance(network, str):
-            _check_known("network", network, sorted(ZOO))
-        _check_known("data", self.data, [source.name for source in sources()])
-        is_named = isinstance(network, str) and network in names()
-        base = (
-            read(str(network))
-            if is_named
-            else Recipe.parse({"network": network}, origin="the studio")
-        )
+        own_data = [OF_RUN] if run is not None and run.has_data else []
+        _check_known("data", self.data, [*(s.name for s in sources()), *own_data])
+        base = self._base(run)
+        section = DataSection(source=self.data)
+        if run is not None and self.data == OF_RUN:
+            section = run.recipe.data
         recipe = override(
-            base,
+            base.model_copy(update={"data": section}),
             {
-                "data.source": self.data,
                 "data.limit": self.images,
                 "optimizer.name": self.optimizer,
                 "optimizer.learning_rate": self.learning_rate,
@@ -91,6 +90,17 @@ class TrainingRequest(BaseModel):
         )
         _check_size(build_network(recipe), self.batch_size)
         return recipe
+
+    def _base(self, run: OpenedRun | None) -> Recipe:
+        """Return the recipe of the network before it is changed."""
+        network = self.network
+        if run is not None and network == OF_RUN:
+            return run.recipe
+        if isinstance(network, str):
+            _check_known("network", network, [*sorted(ZOO), *([OF_RUN] if run else [])])
+            if network in names():
+                return read(network)
+        return Recipe.parse({"network": network}, origin="the studio")
 
 
 def _check_size(network: Network, batch_size: int) -> None:
@@ -111,9 +121,15 @@ def _check_known(what: str, name: str, known: list[str]) -> None:
         )
 
 
-def usual(name: str) -> dict[str, Any]:
-    """Return what the recipe of that name trains with, as the page's form has it."""
-    recipe = read(name)
+def describe_run(run: OpenedRun) -> dict[str, Any]:
+    """Return what the page's form offers of the run that was opened."""
+    wish = {**usual(run.recipe), "data": OF_RUN}
+    data = run.recipe.data.source if run.has_data else None
+    return {"title": run.title, "data": data, "wish": wish}
+
+
+def usual(recipe: Recipe) -> dict[str, Any]:
+    """Return what a recipe trains with, as the page's form has it."""
     return {
         "data": recipe.data.source,
         "engine": recipe.engine,
@@ -174,7 +190,9 @@ class EngineTraining(Callback):
         if self._bench is not None:
             # a second model shows what the first one learns: sessions are not shared
             shown = model.to("numpy" if recipe.dtype == "float64" else self.engine)
-            self._bench.show(shown, model.network.name)
+            run = self._bench.run
+            is_own = run is not None and run.recipe.data.source == recipe.data.source
+            self._bench.show(shown, model.network.name, run if is_own else None)
         model.fit(
             train,
             epochs=recipe.epochs,

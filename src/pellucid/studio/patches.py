@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pellucid import data
 from pellucid.errors import DataError
 from pellucid.explain.loss_nodes import reaching
 from pellucid.model import Model
 from pellucid.network.receptive_field import field
-from pellucid.studio.images import encode, examples_for
+from pellucid.studio.examples import Examples
+from pellucid.studio.images import encode
 
 Array = npt.NDArray[Any]
 _LOOKED_AT = 256  # test images
 _SHOWN = 8
 
 
-def strongest_patches(model: Model, node: str, channel: int) -> dict[str, Any]:
+def strongest_patches(
+    model: Model, examples: Examples | None, node: str, channel: int
+) -> dict[str, Any]:
     """Return the parts of test images at which a node's channel is largest.
 
     Raises
@@ -27,15 +29,13 @@ def strongest_patches(model: Model, node: str, channel: int) -> dict[str, Any]:
     DataError
         If there is no such channel, or there are no test images.
     """
-    source = examples_for(model)
-    if source is None:
+    if examples is None:
         raise DataError("studio: there must be test images for the network; got none.")
-    _, test = data.load(source.name)
-    images = np.asarray(test.images[:_LOOKED_AT])
+    images = np.asarray(examples.test.images[:_LOOKED_AT])
     return {
         "node": node,
         "channel": channel,
-        "data": source.name,
+        "data": examples.name,
         "looked_at": len(images),
         "patches": find_patches(reaching(model, node), images, node, channel),
     }

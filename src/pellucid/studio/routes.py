@@ -13,13 +13,14 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pellucid import data
 from pellucid.network import to_json
 from pellucid.network.zoo import ZOO
-from pellucid.recipes import names
+from pellucid.recipes import names, read
 from pellucid.serving.errors import RequestError
 from pellucid.serving.finite import dumps
 from pellucid.serving.http import read_rest
 from pellucid.studio import engine_comparison, images, inspection, network_editor
 from pellucid.studio.events import stream_events
-from pellucid.studio.live_training import TrainingRequest, usual
+from pellucid.studio.examples import Examples
+from pellucid.studio.live_training import TrainingRequest, describe_run, usual
 from pellucid.studio.patches import strongest_patches
 from pellucid.studio.playground import PRESETS, Settings, experiment
 from pellucid.studio.schemas import (
@@ -77,7 +78,10 @@ def _add_drawing(routes: APIRouter, studio: Studio) -> None:
     @routes.get("/studio/model")
     async def model() -> dict[str, Any]:
         shown = bench.shown  # needs no turn
-        document = inspection.describe_network(shown.model, shown.title)
+        has_samples = bench.examples is not None
+        document = inspection.describe_network(
+            shown.model, shown.title, has_samples=has_samples
+        )
         return {**document, "version": shown.version, "steps": bench.steps}
 
     @routes.post("/studio/draw")
@@ -100,7 +104,7 @@ def _add_drawing(routes: APIRouter, studio: Studio) -> None:
 
     @routes.get("/studio/sample")
     async def sample(index: int = 0) -> dict[str, Any]:
-        return await bench.ask(_sample, index)
+        return await bench.ask(_sample, bench.examples, index)
 
 
 def _prepare_and_predict(model: Any, prepare: Any, *arguments: Any) -> dict[str, Any]:
@@ -117,21 +121,23 @@ def _prepare_values_and_predict(model: Any, values: list[float]) -> dict[str, An
     }
 
 
-def _sample(model: Any, index: int) -> dict[str, Any]:
+def _sample(model: Any, examples: Examples | None, index: int) -> dict[str, Any]:
     """Return a test example that fits the network."""
-    source = images.examples_for(model)
-    if source is None:
+    if examples is None:
         raise RequestError(
             "studio: there must be test examples of the network's input shape and "
             f"classes; got none for {model.network.input_shape}.",
             status=404,
         )
-    _, test = data.load(source.name)
+    test = examples.test
     place = index % len(test)
     example = test.images[place]
     shown = inspection.describe_prediction(model, example)
     what = "image" if images.takes_pictures(model.network) else "example"
-    said = f"test {what} {place} of {source.name}; it is: {_truth(test, place)}"
+    of = f"{place} of {examples.name}"
+    if test.files:
+        of += f", {test.files[place]}"
+    said = f"test {what} {of}; it is: {_truth(test, place)}"
     done = {**shown, "done": [said], "label": _class_of(test, place)}
     if not images.takes_pictures(model.network):
         done["values_in"] = [float(value) for value in example.ravel()]
@@ -189,7 +195,8 @@ def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
 
     @routes.post("/studio/patches")
     async def patches(body: PatchesRequest) -> dict[str, Any]:
-        return await bench.ask_aside(strongest_patches, body.node, body.channel)
+        asked = (bench.examples, body.node, body.channel)
+        return await bench.ask_aside(strongest_patches, *asked)
 
     @routes.post("/studio/map")
     async def pixels_that_matter(body: MapRequest) -> dict[str, Any]:
@@ -201,10 +208,12 @@ def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
 def _add_training(routes: APIRouter, studio: Studio) -> None:
     @routes.get("/studio/choices")
     async def choices() -> dict[str, Any]:
+        run = studio.bench.run
         return {
             "networks": [name for name in names() if name in ZOO],
-            "wishes": {name: usual(name) for name in names() if name in ZOO},
+            "wishes": {name: usual(read(name)) for name in names() if name in ZOO},
             "data": [source.to_json() for source in data.sources()],
+            "run": None if run is None else describe_run(run),
             "engines": await asyncio.to_thread(engine_comparison.list_engines),
             "optimizers": ["adam", "adamw", "rmsprop", "sgd"],
         }

@@ -14,6 +14,7 @@ from pellucid.model import Model
 from pellucid.network.ports import require_single
 from pellucid.renamed import former_names
 from pellucid.serving.state import State
+from pellucid.studio.examples import Examples, OpenedRun, examples_for
 from pellucid.studio.studio import Studio
 
 Array = npt.NDArray[Any]
@@ -37,11 +38,15 @@ class SharedModel:
         What is shown at first.
     title : str
         What people read as its name.
+    run : OpenedRun, optional
+        Where it comes from.
     """
 
-    def __init__(self, model: Model, title: str) -> None:
+    def __init__(self, model: Model, title: str, run: OpenedRun | None = None) -> None:
         require_single("studio", model.network, sharing=True)
         self._lock = threading.Lock()
+        self.run = run
+        self._examples = examples_for(model, run)
         self.shown = Shown(model, title, 0)  # exchanged whole, so that it fits together
         self.steps = 0  # updates that its weights have seen, as far as is known here
         self._aside = threading.Lock()
@@ -52,12 +57,18 @@ class SharedModel:
         """Return the studio of this model in a server."""
         return Studio(self, state)
 
-    def show(self, model: Model, title: str) -> None:
-        """Put another model on the bench."""
+    def show(self, model: Model, title: str, run: OpenedRun | None = None) -> None:
+        """Put another model on the bench; ``run`` where it learns from its data."""
         require_single("studio", model.network, sharing=True)
         with self._lock:
             self.shown = Shown(model, title, self.shown.version + 1)
             self.steps = 0
+            self._examples = examples_for(model, run)
+
+    @property
+    def examples(self) -> Examples | None:
+        """Test examples that the model takes."""
+        return self._examples
 
     @property
     def model(self) -> Model:

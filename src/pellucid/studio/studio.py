@@ -46,7 +46,7 @@ class Studio:
             503 where the server is stopping.
         """
         async with self._turn:
-            recipe = await asyncio.to_thread(wish.recipe)
+            recipe = await asyncio.to_thread(wish.recipe, self.bench.run)
             await asyncio.to_thread(self._exchange, wish, recipe)
 
     async def stop(self) -> None:
@@ -56,7 +56,7 @@ class Studio:
 
     def start(self, wish: TrainingRequest) -> None:
         """Begin a training; what is going on ends first. PellucidError as `begin`."""
-        self._exchange(wish, wish.recipe())
+        self._exchange(wish, wish.recipe(self.bench.run))
 
     def _exchange(self, wish: TrainingRequest, recipe: Recipe) -> None:
         with self._lock:

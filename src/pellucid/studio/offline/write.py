@@ -95,8 +95,8 @@ def write_lesson(
     if presets:
         packs["experiments"] = {"json": _run_experiments(presets)}
     files = {f"{name}.bin.gz": _pack(arrays) for name, arrays in packs.items()}
-    described = describe_network(model, model.network.name)
-    document = {**described, "engine": "WebAssembly", "has_samples": True}
+    described = describe_network(model, model.network.name, has_samples=True)
+    document = {**described, "engine": "WebAssembly"}
     about = {
         "document": document,
         "network": model.network.name,

@@ -32,7 +32,9 @@ function follow(wish) {
 
 async function fill() {
   const choices = await source.choices();
-  form.elements.network.addEventListener("change", (event) => follow(choices.wishes[event.target.value]));
+  const { run } = choices;
+  const wishes = { ...choices.wishes, ...(run ? { run: run.wish } : {}) };
+  form.elements.network.addEventListener("change", (event) => follow(wishes[event.target.value]));
   const here = choices.engines.filter((e) => e.is_installed).map((e) => e.name);
   const engine = here.includes("compiled") ? "compiled" : "numpy";
   form.elements.network.replaceChildren(...options(choices.networks, "mnist-torch"));
@@ -41,6 +43,8 @@ async function fill() {
     option.disabled = !available;
     return option;
   }));
+  if (run) form.elements.network.add(new Option(`the run ${run.title}`, "run"));
+  if (run?.data) form.elements.data.add(new Option(`the run's: ${run.data}`, "run"));
   form.elements.engine.replaceChildren(...options(here, engine));
   form.elements.beside.replaceChildren(new Option("none", ""), ...options(here));
   form.elements.optimizer.replaceChildren(...options(choices.optimizers, "adam"));
