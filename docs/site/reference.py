@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pellucid.model import Model
+
 #: package → what its page is called; the first one that has a name documents it
 PACKAGES = {
     "pellucid": "What `import pellucid as pl` gives",
@@ -30,6 +32,8 @@ _CLASS = """
 .. autoclass:: {path}
    :members:
 """
+#: a model is made of classes that are documented as one
+_MODEL = f"{_CLASS.rstrip()}\n   :inherited-members: object\n"
 _FUNCTION = """
 .. autofunction:: {path}
 """
@@ -46,6 +50,7 @@ def write_reference(folder: Path) -> None:
         lines = [title, "=" * len(title), "", f".. currentmodule:: {package}"]
         for name, thing in found:
             form = _CLASS if inspect.isclass(thing) else _FUNCTION
+            form = _MODEL if thing is Model else form
             lines.append(form.format(path=f"{package}.{name}"))
         (folder / f"{package}.rst").write_text("\n".join(lines), encoding="utf-8")
         rows.append(f"   {package}")

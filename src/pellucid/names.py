@@ -25,6 +25,11 @@ def find(name: str) -> Any:
     return getattr(importlib.import_module(home), name)
 
 
+def public_names() -> list[str]:
+    """Return all public names of `pellucid`, sorted."""
+    return sorted({*_homes(), "__version__"})
+
+
 @functools.cache
 def _homes() -> dict[str, str]:
     """Return {public name: module}, read from the block `if TYPE_CHECKING:`."""

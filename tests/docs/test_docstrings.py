@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import pellucid as pl
+
 numpydoc = pytest.importorskip("numpydoc.validate", reason="numpydoc is not installed")
 
 #: packages whose public names are documented in full
@@ -47,8 +49,10 @@ def public() -> Iterator[tuple[str, Any]]:
             home = getattr(thing, "__module__", "") or ""
             if home.startswith("pellucid") and callable(thing):
                 found[f"{home}.{thing.__qualname__}"] = thing
-    for path, thing in sorted(found.items()):
-        yield path, thing
+    parts = [(f"{c.__module__}.{c.__name__}", c) for c in pl.Model.__mro__[1:-1]]
+    for path, thing in (*sorted(found.items()), *parts):  # a model is made of parts
+        if (path, thing) not in parts:
+            yield path, thing
         if inspect.isclass(thing):
             for name in vars(thing):
                 if not name.startswith("_") and not _is_inherited(thing, name):

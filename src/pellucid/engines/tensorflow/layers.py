@@ -13,7 +13,7 @@ from pellucid.engines.tensorflow.pointwise import Pointwise
 from pellucid.engines.tensorflow.recurrent import recurrent
 from pellucid.network import Network, Node
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer, Rearrangement, Shape
+from pellucid.network.layers import Layer, Rearrangement, Shape, find_entry
 
 Tensors = dict[str, Any]
 
@@ -34,11 +34,8 @@ def keras_layers(
         if node.weights_of is not None:
             _check_can_share(network, node)
             continue
-        build: Callable[..., Any] = _OWN_BUILDERS.get(type(node.layer), _native)
-        if isinstance(node.layer, pl.Pointwise) and not has_native(node.layer):
-            build = _pointwise
-        if pl.is_own(node.layer):
-            build = modules.OwnLayer
+        is_own = pl.is_own(node.layer)
+        build = modules.OwnLayer if is_own else find_entry(_BUILDERS, node.layer)
         layer = build(node.layer, *shapes, name=node.name, dtype=policy)
         # a frozen BatchNormalization also keeps to its running statistics
         layer.trainable = getattr(node.layer, "trainable", True)
@@ -123,11 +120,6 @@ def _native(layer: Layer, *shapes: Shape, **arguments: Any) -> Any:
     """Return Keras' own layer, as the table of layers has it."""
     call = CALLS[type(layer)](layer, shapes[0])
     return getattr(keras.layers, call.name)(**call.arguments, **arguments)
-
-
-def has_native(layer: Layer) -> bool:
-    """Return whether Keras has a layer of its own, or the engine a better one."""
-    return type(layer) in CALLS or type(layer) in _OWN_BUILDERS
 
 
 def _pointwise(layer: pl.Pointwise, shape: Shape, **arguments: Any) -> Any:
@@ -227,16 +219,14 @@ def _rearrange(layer: Rearrangement, shape: Shape, **arguments: Any) -> Any:
 #: layers that Keras lacks, or computes otherwise; the others are in the table
 _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
     pl.AvgPool2D: _pool(modules.AvgPool2D),
-    pl.ChannelShuffle: _rearrange,
+    pl.Rearrangement: _rearrange,
     pl.Conv2D: _convolution,
     pl.ConvTranspose2D: _transposed,
-    pl.DepthToSpace: _rearrange,
     pl.Dropout: lambda layer, shape, **a: modules.Dropout(layer.rate, **a),
     pl.GELU: lambda layer, shape, **a: keras.layers.Activation(modules.gelu, **a),
-    pl.GRU: recurrent,
+    pl.Recurrent: recurrent,
     pl.GlobalMaxPool2D: lambda layer, shape, **a: modules.GlobalMaxPool2D(**a),
     pl.L2Normalize: lambda layer, shape, **a: modules.L2Normalize(layer.epsilon, **a),
-    pl.LSTM: recurrent,
     pl.LeakyReLU: lambda layer, shape, **a: modules.LeakyReLU(layer.slope, **a),
     pl.LocalResponseNorm: lambda layer, shape, **a: modules.LocalResponseNorm(
         reach=layer.reach(shape[-1]),
@@ -252,18 +242,17 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., Any]] = {
         **a,
     ),
     pl.MaxPool2D: _pool(modules.MaxPool2D),
-    pl.PadChannels: _rearrange,
     pl.Parameter: lambda layer, shape, **a: modules.Parameter(layer.sizes, **a),
+    pl.Pointwise: _pointwise,
     pl.PReLU: lambda layer, shape, **a: modules.PReLU(layer.shared, **a),
     pl.Rescale: lambda layer, shape, **a: modules.Rescale(
         layer.scale, layer.offset, **a
     ),
     pl.Resize: _resize,
-    pl.SimpleRNN: recurrent,
-    pl.Slice: _rearrange,
-    pl.SpaceToDepth: _rearrange,
     pl.Upsample2D: _upsample,
     pl.AvgPool1D: _pool_1d("avg"),
     pl.Conv1D: _convolution_1d,
     pl.MaxPool1D: _pool_1d("max"),
 }
+#: all builders: ours, then Keras' own
+_BUILDERS = dict.fromkeys(CALLS, _native) | _OWN_BUILDERS

@@ -26,7 +26,7 @@ from pellucid.engines.torch.pointwise import (
 from pellucid.engines.torch.recurrent import recurrent
 from pellucid.network import Network
 from pellucid.network import layers as pl
-from pellucid.network.layers import Layer, Shape
+from pellucid.network.layers import Layer, Shape, find_entry
 
 
 class NetworkModule(nn.Module):
@@ -126,16 +126,15 @@ def channel_axis(shape: Shape) -> int:
 def _module(layer: Layer, *shapes: Shape, keeps_order: bool) -> nn.Module:
     if isinstance(layer, pl.Flatten) and keeps_order:
         return nn.Flatten()
-    own = OwnModule if pl.is_own(layer) else _OWN_BUILDERS.get(type(layer))
-    if own is not None:
-        module = own(layer, *shapes)
-    elif isinstance(layer, pl.Pointwise) and type(layer) not in CALLS:
-        module = PointwiseModule(layer)
-    else:
-        module = _call(CALLS[type(layer)](layer, *shapes))
+    build = OwnModule if pl.is_own(layer) else find_entry(_BUILDERS, layer)
+    module = build(layer, *shapes)
     if not getattr(layer, "trainable", True):
         module.requires_grad_(False)
     return module
+
+
+def _native(layer: Layer, *shapes: Shape) -> nn.Module:
+    return _call(CALLS[type(layer)](layer, *shapes))
 
 
 def _call(call: LayerCall) -> nn.Module:
@@ -198,9 +197,8 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
         modules.Flatten() if len(shape) == 3 else nn.Flatten()
     ),
     pl.Clip: lambda layer, shape: Clamp(layer.minimum, layer.maximum),
-    pl.GRU: recurrent,
+    pl.Recurrent: recurrent,
     pl.HardSigmoid: lambda layer, shape: Hardsigmoid(),
-    pl.LSTM: recurrent,
     pl.MatMul: lambda layer, *shapes: modules.MatMul(
         transpose_a=layer.transpose_a,
         transpose_b=layer.transpose_b,
@@ -210,12 +208,14 @@ _OWN_BUILDERS: dict[type[Layer], Callable[..., nn.Module]] = {
     pl.Maximum: _arithmetic(modules.maximum),
     pl.Multiply: _arithmetic(modules.multiply),
     pl.Parameter: lambda layer, shape: modules.Parameter(layer.sizes),
+    pl.Pointwise: lambda layer, shape: PointwiseModule(layer),
     pl.Permute: lambda layer, shape: modules.Permute(torch_permutation(layer.axes)),
     pl.Reshape: lambda layer, shape: modules.Reshape(layer.output_shape(shape)),
     pl.Resize: modules.Resize,
-    pl.SimpleRNN: recurrent,
     pl.Slice: lambda layer, shape: modules.Slice(
         *torch_slices(layer.ranges(shape), shape)
     ),
     pl.Subtract: _arithmetic(modules.subtract),
 }
+#: all builders: ours, then PyTorch's own
+_BUILDERS = dict.fromkeys(CALLS, _native) | _OWN_BUILDERS

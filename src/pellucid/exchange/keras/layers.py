@@ -218,35 +218,23 @@ def _resize(context: WriteContext) -> None:
     )
 
 
-_REARRANGED = (
-    pl.ChannelShuffle,
-    pl.Crop2D,
-    pl.DepthToSpace,
-    pl.PadChannels,
-    pl.Permute,
-    pl.Reshape,
-    pl.Slice,
-    pl.SpaceToDepth,
-)
 #: those of Keras's own, and what is more than a layer of its
 _WRITERS: dict[type[Layer], Callable[[WriteContext], None]] = {
-    **dict.fromkeys(CALLS, _native),
-    **dict.fromkeys(_REARRANGED, rearrange.write),
+    **{kind: _native for kind in CALLS if not issubclass(kind, pl.Rearrangement)},
     pl.AvgPool1D: _pool,
     pl.AvgPool2D: _pool,
     pl.Clip: write_clip,
     pl.Conv1D: _conv1d,
     pl.Conv2D: _conv,
     pl.ConvTranspose2D: _conv_transpose,
-    pl.GRU: write_recurrent,
+    pl.Recurrent: write_recurrent,
     pl.L2Normalize: _l2_normalize,
-    pl.LSTM: write_recurrent,
     pl.MatMul: write_matmul,
     pl.MaxPool1D: _pool,
     pl.MaxPool2D: _pool,
     pl.Parameter: write_parameter,
     pl.Pointwise: write_pointwise,
     pl.PReLU: _prelu,
+    pl.Rearrangement: rearrange.write,
     pl.Resize: _resize,
-    pl.SimpleRNN: write_recurrent,
 }

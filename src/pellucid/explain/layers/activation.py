@@ -12,7 +12,7 @@ from pellucid.network.expression.text import FORMULA
 from pellucid.network.layers import Pointwise
 
 
-def activation(element: ElementContext) -> Calculation:
+def pointwise(element: ElementContext) -> Calculation:
     """Apply one function to one element, and show its derivative there."""
     layer = element.node.layer
     if not isinstance(layer, Pointwise):

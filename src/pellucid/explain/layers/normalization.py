@@ -54,7 +54,7 @@ def layer_norm(element: ElementContext) -> Calculation:
     )
 
 
-def group_norm(element: ElementContext) -> Calculation:
+def per_image_norm(element: ElementContext) -> Calculation:
     """``y = γ · (x − μ) / √(variance + ε) + β`` over a group of channels."""
     layer: Any = element.node.layer
     c = element.at[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,27 +9,23 @@ from pellucid.explain.values import Calculation, ElementContext, Term
 from pellucid.network.layers.one_dimensional import expand_weight
 
 
-def on_rows(
-    explain: Callable[[ElementContext], Calculation],
-) -> Callable[[ElementContext], Calculation]:
-    """Return the rule of a 2-D layer for sequences: places lose their row."""
+def one_dimensional(element: ElementContext) -> Calculation:
+    """Explain a layer of sequences by the rule of its 2-D layer: places lose a row."""
+    from pellucid.explain.layers import CALCULATIONS
 
-    def calculate(element: ElementContext) -> Calculation:
-        layer: Any = element.node.layer
-        is_sequence = len(element.at) == 2
-        flat = replace(
-            element,
-            node=element.node.with_layer(layer.as_2d()),
-            at=(0, *element.at) if is_sequence else element.at,
-            inputs=tuple(x[None] for x in element.inputs),
-            weights={r: expand_weight(r, w) for r, w in element.weights.items()},
-            shape=(1, *element.shape) if is_sequence else element.shape,
-        )
-        done = explain(flat)
-        equation = done.equation.replace("[i,j,c]", "[i,c]").replace("H·W", "L")
-        return replace(done, terms=tuple(map(_row, done.terms)), equation=equation)
-
-    return calculate
+    layer: Any = element.node.layer.as_2d()  # type: ignore[attr-defined]
+    is_sequence = len(element.at) == 2
+    flat = replace(
+        element,
+        node=element.node.with_layer(layer),
+        at=(0, *element.at) if is_sequence else element.at,
+        inputs=tuple(x[None] for x in element.inputs),
+        weights={r: expand_weight(r, w) for r, w in element.weights.items()},
+        shape=(1, *element.shape) if is_sequence else element.shape,
+    )
+    done: Calculation = CALCULATIONS[type(layer)](flat)
+    equation = done.equation.replace("[i,j,c]", "[i,c]").replace("H·W", "L")
+    return replace(done, terms=tuple(map(_row, done.terms)), equation=equation)
 
 
 def _row(term: Term) -> Term:

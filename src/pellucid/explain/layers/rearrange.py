@@ -31,7 +31,7 @@ EQUATIONS = {
 }
 
 
-def rearranged(element: ElementContext) -> Calculation:
+def rearrangement(element: ElementContext) -> Calculation:
     """Take the element from the place that the layer took it from."""
     layer: Any = element.node.layer
     at = origin(layer.steps(element.x.shape), element.x.shape, element.at)

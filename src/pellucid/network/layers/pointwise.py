@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import pi
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from pellucid.errors import NetworkError
 from pellucid.network import checks
@@ -17,9 +16,8 @@ from pellucid.network.expression import (
     variable,
 )
 from pellucid.network.expression.trace import check
-from pellucid.network.layers.base import Layer, SameShape
+from pellucid.network.layers.base import SameShape
 
-T = TypeVar("T")
 _X, _Y = variable("x"), variable("y")
 
 
@@ -49,25 +47,6 @@ class Pointwise(SameShape):
     def derivative_from_output(self) -> Expression | None:
         """∂y/∂x as an expression of y, exactly; None where y does not tell it."""
         return None
-
-
-def find_entry(table: Mapping[type[Layer], T], layer: Layer) -> T:
-    """Return a layer's entry in a table; a pointwise layer may have `Pointwise`'s.
-
-    Raises
-    ------
-    KeyError
-        If there is neither.
-    """
-    kind = type(layer)
-    use_common = kind not in table and isinstance(layer, Pointwise)
-    return table[Pointwise if use_common else kind]
-
-
-def has_entry(table: Mapping[type[Layer], Any], layer: Layer) -> bool:
-    """Return whether `find_entry` finds one."""
-    is_pointwise = isinstance(layer, Pointwise) and Pointwise in table
-    return type(layer) in table or is_pointwise
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def layer_norm(
     return Forward(x_hat * scale + offset, grad_inputs, grad_weights)
 
 
-def group_norm(
+def per_image_norm(
     layer: GroupNorm | InstanceNorm,
     inputs: tuple[Array, ...],
     weights: Weights,

@@ -31,63 +31,8 @@ from pellucid.engines.compiled.lowering.layers import (
 )
 from pellucid.engines.compiled.lowering.parameters import Group, Layout
 from pellucid.network import Network
-from pellucid.network.layers import (
-    GRU,
-    LSTM,
-    Add,
-    AvgPool1D,
-    AvgPool2D,
-    BatchNorm,
-    ChannelShuffle,
-    Concat,
-    Conv1D,
-    Conv2D,
-    ConvTranspose2D,
-    Crop2D,
-    Dense,
-    DepthToSpace,
-    Dequantize,
-    Dropout,
-    Flatten,
-    GlobalAvgPool1D,
-    GlobalAvgPool2D,
-    GlobalMaxPool2D,
-    GroupNorm,
-    Hybrid,
-    InstanceNorm,
-    L2Normalize,
-    Layer,
-    LayerNorm,
-    LocalResponseNorm,
-    LogSoftmax,
-    MatMul,
-    Maximum,
-    MaxPool1D,
-    MaxPool2D,
-    Multiply,
-    OneDimensional,
-    PadChannels,
-    Parameter,
-    Permute,
-    Pointwise,
-    PReLU,
-    Quantize,
-    Quantized,
-    Recurrent,
-    Rescale,
-    Reshape,
-    Resize,
-    SimpleRNN,
-    Slice,
-    Softmax,
-    SpaceToDepth,
-    Subtract,
-    Upsample2D,
-    ZeroPad2D,
-    find_entry,
-    has_entry,
-    is_own,
-)
+from pellucid.network import layers as pl
+from pellucid.network.layers import Layer, find_entry, has_entry, is_own
 from pellucid.network.node import Node
 
 
@@ -114,59 +59,46 @@ def _lower_row(low: LoweringContext, node: Node) -> None:
 def _as_image(node: Node) -> Node:
     """Return a node of sequences with the layer of images that does the same."""
     layer = node.layer
-    return node.with_layer(layer.as_2d()) if isinstance(layer, OneDimensional) else node
+    return (
+        node.with_layer(layer.as_2d()) if isinstance(layer, pl.OneDimensional) else node
+    )
 
 
 LOWER: dict[type[Layer], Callable[[LoweringContext, Node], None]] = {
-    Add: arithmetic.lower_add,
-    AvgPool2D: pool.lower,
-    BatchNorm: normalization.lower,
-    ChannelShuffle: rearrange.lower,
-    Concat: _lower_concat,
-    Conv2D: _lower_conv,
-    ConvTranspose2D: conv_transpose.lower,
-    Crop2D: rearrange.lower,
-    Dense: dense.lower,
-    DepthToSpace: rearrange.lower,
-    Dequantize: quantized.lower_dequantize,
-    Dropout: dropout.lower,
-    Flatten: geometry.lower_flatten,
-    GRU: recurrent.lower,
-    GlobalAvgPool2D: pool.lower_global,
-    GlobalMaxPool2D: pool.lower,
-    GroupNorm: group_norm.lower,
-    Hybrid: quantized.lower_hybrid,
-    InstanceNorm: group_norm.lower,
-    L2Normalize: group_norm.lower_l2,
-    LSTM: recurrent.lower,
-    LayerNorm: normalization.lower_layer_norm,
-    LocalResponseNorm: local_response_norm.lower,
-    LogSoftmax: activation.lower_softmax,
-    MatMul: matmul.lower,
-    MaxPool2D: pool.lower,
-    Maximum: arithmetic.lower,
-    Multiply: arithmetic.lower,
-    PadChannels: rearrange.lower,
-    Parameter: matmul.lower_parameter,
-    PReLU: channelwise.lower_prelu,
-    Permute: rearrange.lower,
-    Pointwise: activation.lower,
-    Quantize: quantized.lower_quantize,
-    Quantized: quantized.lower,
-    Rescale: channelwise.lower_rescale,
-    Reshape: rearrange.lower,
-    Resize: resize.lower,
-    SimpleRNN: recurrent.lower,
-    Slice: rearrange.lower,
-    Softmax: activation.lower_softmax,
-    SpaceToDepth: rearrange.lower,
-    Subtract: arithmetic.lower,
-    Upsample2D: geometry.lower_upsample,
-    ZeroPad2D: geometry.lower_pad,
-    AvgPool1D: _lower_row,
-    Conv1D: _lower_row,
-    GlobalAvgPool1D: _lower_row,
-    MaxPool1D: _lower_row,
+    pl.Arithmetic: arithmetic.lower,
+    pl.Add: arithmetic.lower_add,
+    pl.AvgPool2D: pool.lower,
+    pl.BatchNorm: normalization.lower,
+    pl.Concat: _lower_concat,
+    pl.Conv2D: _lower_conv,
+    pl.ConvTranspose2D: conv_transpose.lower,
+    pl.Dense: dense.lower,
+    pl.Dequantize: quantized.lower_dequantize,
+    pl.Dropout: dropout.lower,
+    pl.Flatten: geometry.lower_flatten,
+    pl.GlobalAvgPool2D: pool.lower_global,
+    pl.GlobalMaxPool2D: pool.lower,
+    pl.Hybrid: quantized.lower_hybrid,
+    pl.L2Normalize: group_norm.lower_l2,
+    pl.LayerNorm: normalization.lower_layer_norm,
+    pl.LocalResponseNorm: local_response_norm.lower,
+    pl.LogSoftmax: activation.lower_softmax,
+    pl.MatMul: matmul.lower,
+    pl.MaxPool2D: pool.lower,
+    pl.OneDimensional: _lower_row,
+    pl.Parameter: matmul.lower_parameter,
+    pl.PerImageNorm: group_norm.lower,
+    pl.Pointwise: activation.lower,
+    pl.PReLU: channelwise.lower_prelu,
+    pl.Quantize: quantized.lower_quantize,
+    pl.Quantized: quantized.lower,
+    pl.Rearrangement: rearrange.lower,
+    pl.Recurrent: recurrent.lower,
+    pl.Rescale: channelwise.lower_rescale,
+    pl.Resize: resize.lower,
+    pl.Softmax: activation.lower_softmax,
+    pl.Upsample2D: geometry.lower_upsample,
+    pl.ZeroPad2D: geometry.lower_pad,
 }
 
 
@@ -174,11 +106,11 @@ def wanted_halo(low: LoweringContext, node: Node) -> Halo:
     """Return the zeros that a node reads around its input."""
     layer = _as_image(node).layer
     x, y = low.plain_map(node.inputs[0]), low.plain_map(node.name)
-    if isinstance(layer, Quantized):  # a Hybrid makes integers with zeros around
+    if isinstance(layer, pl.Quantized):  # a Hybrid makes integers with zeros around
         return quantized.input_halo(node, x, y) or NO_HALO
-    if not isinstance(layer, Conv2D | ConvTranspose2D):
+    if not isinstance(layer, pl.Conv2D | pl.ConvTranspose2D):
         return NO_HALO
-    if isinstance(layer, Conv2D):
+    if isinstance(layer, pl.Conv2D):
         return conv.input_halo(conv.describe(layer, x, y))
     return gradient_halo(conv.describe(layer, x, y))
 
@@ -211,7 +143,7 @@ def weight_layout(
     ``maps`` are the input's and the output's.
     """
     layer, (x, y) = _as_image(node).layer, maps
-    if isinstance(layer, Hybrid | Quantized):
+    if isinstance(layer, pl.Hybrid | pl.Quantized):
         return quantized.weight_layout(node, role, maps, target), "fixed"
     specs = {
         spec.role: spec for spec in node.layer.weights(*network.input_shapes(node))
@@ -219,17 +151,17 @@ def weight_layout(
     if is_own(layer):
         return own.weight_layout(specs[role].shape), "chunk"
     shape, rank = specs[role].shape, len(network.shapes[node.name])
-    if isinstance(layer, Recurrent):
+    if isinstance(layer, pl.Recurrent):
         rows = x.padded_channels if role == "weight" else layer.units
         return recurrent.weight_layout(layer, shape, rows), "chunk"
-    if isinstance(layer, ConvTranspose2D) and role == "weight":
+    if isinstance(layer, pl.ConvTranspose2D) and role == "weight":
         return conv_transpose.weight_layout(conv.describe(layer, x, y), shape), "chunk"
-    if isinstance(layer, Conv2D) and role == "weight":
+    if isinstance(layer, pl.Conv2D) and role == "weight":
         spec = conv.describe(layer, x, y)
         if conv_pool.is_sparse(network, node, spec, options):
             return conv_pool.sparse_layout(spec, shape), "chunk"
         return conv.weight_layout(spec, shape), "chunk"
-    if isinstance(layer, Dense):
+    if isinstance(layer, pl.Dense):
         is_image = rank > 1
         group: Group = "chunk" if is_image else "dense"
         if role == "weight" and is_image:
@@ -237,9 +169,9 @@ def weight_layout(
         if role == "weight":
             return dense.weight_layout(x, y, shape), group
         return _vector(y, shape), group
-    if isinstance(layer, Parameter):
+    if isinstance(layer, pl.Parameter):
         return matmul.parameter_layout(y, shape), "chunk"
-    if isinstance(layer, BatchNorm):
+    if isinstance(layer, pl.BatchNorm):
         return _vector(y, shape), "fixed" if role.startswith("running") else "norm"
     return _vector(y, shape), "chunk"
 
