@@ -62,7 +62,9 @@ def write_reference(folder: Path) -> None:
 def _names(package: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """Yield the functions and classes that no page has documented."""
     module = importlib.import_module(package)
-    for name in sorted(module.__all__, key=str.lower):
+    names = [name for name in vars(module) if not name.startswith("_")]
+    public = getattr(module, "__all__", names)
+    for name in sorted(public, key=str.lower):
         thing = getattr(module, name)
         home = getattr(thing, "__module__", "") or ""
         is_ours = home.startswith("pellucid") and hasattr(thing, "__name__")

@@ -43,8 +43,8 @@ def public() -> Iterator[tuple[str, Any]]:
     found: dict[str, Any] = {}
     for package in ("pellucid", *(f"pellucid.{name}" for name in PACKAGES)):
         module = importlib.import_module(package)
-        names = getattr(module, "__all__", None) or dir(module)
-        for name in names:
+        names = [name for name in dir(module) if not name.startswith("_")]
+        for name in getattr(module, "__all__", names):
             thing = getattr(module, name)
             home = getattr(thing, "__module__", "") or ""
             if home.startswith("pellucid") and callable(thing):

@@ -1,35 +1,21 @@
 """Images, labels and batches of them."""
 
-from pellucid.data.augment import Augment
-from pellucid.data.batches import Batch, Batches
-from pellucid.data.checks import Images, Labels
-from pellucid.data.dataset import Dataset, as_dataset
-from pellucid.data.digit import DigitSteps, digit, prepare_digit
-from pellucid.data.idx import read_idx
-from pellucid.data.loading import load
-from pellucid.data.picture import picture, refit
-from pellucid.data.picture_files import PictureFiles
-from pellucid.data.sampling import Sampler, sampling_weights
-from pellucid.data.sources import Source, sources
-
-__all__ = [
-    "Augment",
-    "Batch",
-    "Batches",
-    "Dataset",
-    "DigitSteps",
-    "Images",
-    "Labels",
-    "PictureFiles",
-    "Sampler",
-    "Source",
-    "as_dataset",
-    "digit",
-    "load",
-    "picture",
-    "prepare_digit",
-    "read_idx",
-    "refit",
-    "sampling_weights",
-    "sources",
-]
+from pellucid.data.augment import Augment as Augment
+from pellucid.data.batches import Batch as Batch
+from pellucid.data.batches import Batches as Batches
+from pellucid.data.checks import Images as Images
+from pellucid.data.checks import Labels as Labels
+from pellucid.data.dataset import Dataset as Dataset
+from pellucid.data.dataset import as_dataset as as_dataset
+from pellucid.data.digit import DigitSteps as DigitSteps
+from pellucid.data.digit import digit as digit
+from pellucid.data.digit import prepare_digit as prepare_digit
+from pellucid.data.idx import read_idx as read_idx
+from pellucid.data.loading import load as load
+from pellucid.data.picture import picture as picture
+from pellucid.data.picture import refit as refit
+from pellucid.data.picture_files import PictureFiles as PictureFiles
+from pellucid.data.sampling import Sampler as Sampler
+from pellucid.data.sampling import sampling_weights as sampling_weights
+from pellucid.data.sources import Source as Source
+from pellucid.data.sources import sources as sources

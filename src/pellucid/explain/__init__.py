@@ -1,79 +1,47 @@
 """Look into a network: the arithmetic of one element, gradients, attributions."""
 
-from pellucid.explain.arithmetic import arithmetic
-from pellucid.explain.assessment import (
-    Assessment,
-    Mistake,
-    OutputAssessments,
-    assess,
-    assess_outputs,
-)
-from pellucid.explain.attention import Attention, attention
+from pellucid.explain.arithmetic import arithmetic as arithmetic
+from pellucid.explain.assessment import Assessment as Assessment
+from pellucid.explain.assessment import Mistake as Mistake
+from pellucid.explain.assessment import OutputAssessments as OutputAssessments
+from pellucid.explain.assessment import assess as assess
+from pellucid.explain.assessment import assess_outputs as assess_outputs
+from pellucid.explain.attention import Attention as Attention
+from pellucid.explain.attention import attention as attention
+from pellucid.explain.attribution import grad_cam as grad_cam
 from pellucid.explain.attribution import (
-    grad_cam,
-    guided_backpropagation,
-    integrated_gradients,
+    guided_backpropagation as guided_backpropagation,
 )
-from pellucid.explain.attributions import (
-    ATTRIBUTIONS,
-    attribute,
-    attribution_picture,
-)
-from pellucid.explain.derivative import Derivative, Share, derivative
-from pellucid.explain.diagnosis import Symptom, diagnose
-from pellucid.explain.mistakes import mistakes_picture
-from pellucid.explain.picture import picture
-from pellucid.explain.probabilities import probabilities
-from pellucid.explain.saliency import Map, occlusion, saliency
-from pellucid.explain.text import arithmetic_text, derivative_text
-from pellucid.explain.values import Arithmetic, Parameter, Step, Term
+from pellucid.explain.attribution import integrated_gradients as integrated_gradients
+from pellucid.explain.attributions import ATTRIBUTIONS as ATTRIBUTIONS
+from pellucid.explain.attributions import attribute as attribute
+from pellucid.explain.attributions import attribution_picture as attribution_picture
+from pellucid.explain.derivative import Derivative as Derivative
+from pellucid.explain.derivative import Share as Share
+from pellucid.explain.derivative import derivative as derivative
+from pellucid.explain.diagnosis import Symptom as Symptom
+from pellucid.explain.diagnosis import diagnose as diagnose
+from pellucid.explain.mistakes import mistakes_picture as mistakes_picture
+from pellucid.explain.picture import picture as picture
+from pellucid.explain.probabilities import probabilities as probabilities
+from pellucid.explain.saliency import Map as Map
+from pellucid.explain.saliency import occlusion as occlusion
+from pellucid.explain.saliency import saliency as saliency
+from pellucid.explain.text import arithmetic_text as arithmetic_text
+from pellucid.explain.text import derivative_text as derivative_text
+from pellucid.explain.values import Arithmetic as Arithmetic
+from pellucid.explain.values import Parameter as Parameter
+from pellucid.explain.values import Step as Step
+from pellucid.explain.values import Term as Term
+from pellucid.explain.weight_gradient import Place as Place
+from pellucid.explain.weight_gradient import WeightGradient as WeightGradient
+from pellucid.explain.weight_gradient import weight_gradient as weight_gradient
 from pellucid.explain.weight_gradient import (
-    Place,
-    WeightGradient,
-    weight_gradient,
-    weight_gradient_text,
+    weight_gradient_text as weight_gradient_text,
 )
-from pellucid.renamed import former_names
+from pellucid.renamed import former_names as _former_names
 
-__all__ = [
-    "ATTRIBUTIONS",
-    "Arithmetic",
-    "Assessment",
-    "Attention",
-    "Derivative",
-    "Map",
-    "Mistake",
-    "OutputAssessments",
-    "Parameter",
-    "Place",
-    "Share",
-    "Step",
-    "Symptom",
-    "Term",
-    "WeightGradient",
-    "arithmetic",
-    "arithmetic_text",
-    "assess",
-    "assess_outputs",
-    "attention",
-    "attribute",
-    "attribution_picture",
-    "derivative",
-    "derivative_text",
-    "diagnose",
-    "grad_cam",
-    "guided_backpropagation",
-    "integrated_gradients",
-    "mistakes_picture",
-    "occlusion",
-    "picture",
-    "probabilities",
-    "saliency",
-    "weight_gradient",
-    "weight_gradient_text",
-]
-
-__getattr__ = former_names(
+__getattr__ = _former_names(
     __name__,
     {
         name: f"pellucid.verify.{name}"

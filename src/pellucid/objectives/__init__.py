@@ -1,170 +1,79 @@
 """Losses, optimizers, schedules and metrics: descriptions and their formulas."""
 
-from pellucid.objectives.adagrad import Adagrad
-from pellucid.objectives.built_in import is_built_in
-from pellucid.objectives.composed_losses import Masked, WeightedSum
-from pellucid.objectives.cyclic import Cyclic
-from pellucid.objectives.dataset_metrics import (
-    DATASET_METRICS,
-    DatasetMetric,
-    class_columns,
-    confidences,
-    confusion_matrix,
-    count_confusion,
-)
-from pellucid.objectives.falling_rates import InverseTime, Polynomial
-from pellucid.objectives.formula_loss import FormulaLoss, TracedLoss
-from pellucid.objectives.labels import check_labels, reshape_labels
-from pellucid.objectives.loss import Loss
-from pellucid.objectives.losses import (
-    BinaryCrossEntropy,
-    CrossEntropy,
-    HalfSquaredErrorSum,
-    MeanSquaredError,
-)
-from pellucid.objectives.metrics import (
-    METRICS,
-    Metrics,
-    default_metrics,
-    filter_metrics,
-    has_plain_labels,
-    metric_list,
-    metric_names,
-    select_metrics,
-    usual_metrics,
-)
-from pellucid.objectives.nadam import NAdam
-from pellucid.objectives.numpy_loss import NumpyLoss
-from pellucid.objectives.optimizer import Optimizer
-from pellucid.objectives.optimizers import (
-    OPTIMIZERS,
-    SGD,
-    Adam,
-    AdamW,
-    RMSprop,
-    apply_update,
-    as_optimizer,
-    clip_scale,
-    optimizer_from_json,
-)
-from pellucid.objectives.output_losses import (
-    OutputLoss,
-    OutputLosses,
-    loss_from_json,
-    output_losses,
-)
-from pellucid.objectives.output_meaning import OutputMeaning, output_meaning
-from pellucid.objectives.parameter_groups import (
-    ParameterGroup,
-    check_groups,
-    update_factors,
-)
-from pellucid.objectives.plateau import EpochLosses
-from pellucid.objectives.rate_function import RateFunction
-from pellucid.objectives.schedule import Progress, Schedule
-from pellucid.objectives.schedules import (
-    SCHEDULES,
-    ConstantRate,
-    Cosine,
-    OneCycle,
-    OnPlateau,
-    StepDecay,
-    WarmUp,
-    as_schedule,
-    schedule_from_json,
-)
-from pellucid.objectives.scores import (
-    ClassScores,
-    area_under_curve,
-    calibration_error,
-    confidence_interval,
-)
-from pellucid.objectives.shipped_losses import (
-    Dice,
-    Focal,
-    Huber,
-    KLDivergence,
-    Triplet,
-    Yolo,
-)
-from pellucid.objectives.table import LOSSES, as_loss
-
-__all__ = [
-    "DATASET_METRICS",
-    "LOSSES",
-    "METRICS",
-    "OPTIMIZERS",
-    "SCHEDULES",
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "BinaryCrossEntropy",
-    "ClassScores",
-    "ConstantRate",
-    "Cosine",
-    "CrossEntropy",
-    "Cyclic",
-    "DatasetMetric",
-    "Dice",
-    "EpochLosses",
-    "Focal",
-    "FormulaLoss",
-    "HalfSquaredErrorSum",
-    "Huber",
-    "InverseTime",
-    "KLDivergence",
-    "Loss",
-    "Masked",
-    "MeanSquaredError",
-    "Metrics",
-    "NAdam",
-    "NumpyLoss",
-    "OnPlateau",
-    "OneCycle",
-    "Optimizer",
-    "OutputLoss",
-    "OutputLosses",
-    "OutputMeaning",
-    "ParameterGroup",
-    "Polynomial",
-    "Progress",
-    "RMSprop",
-    "RateFunction",
-    "Schedule",
-    "StepDecay",
-    "TracedLoss",
-    "Triplet",
-    "WarmUp",
-    "WeightedSum",
-    "Yolo",
-    "apply_update",
-    "area_under_curve",
-    "as_loss",
-    "as_optimizer",
-    "as_schedule",
-    "calibration_error",
-    "check_groups",
-    "check_labels",
-    "class_columns",
-    "clip_scale",
-    "confidence_interval",
-    "confidences",
-    "confusion_matrix",
-    "count_confusion",
-    "default_metrics",
-    "filter_metrics",
-    "has_plain_labels",
-    "is_built_in",
-    "loss_from_json",
-    "metric_list",
-    "metric_names",
-    "optimizer_from_json",
-    "output_losses",
-    "output_meaning",
-    "reshape_labels",
-    "schedule_from_json",
-    "select_metrics",
-    "update_factors",
-    "usual_metrics",
-]
+from pellucid.objectives.adagrad import Adagrad as Adagrad
+from pellucid.objectives.built_in import is_built_in as is_built_in
+from pellucid.objectives.composed_losses import Masked as Masked
+from pellucid.objectives.composed_losses import WeightedSum as WeightedSum
+from pellucid.objectives.cyclic import Cyclic as Cyclic
+from pellucid.objectives.dataset_metrics import DATASET_METRICS as DATASET_METRICS
+from pellucid.objectives.dataset_metrics import DatasetMetric as DatasetMetric
+from pellucid.objectives.dataset_metrics import class_columns as class_columns
+from pellucid.objectives.dataset_metrics import confidences as confidences
+from pellucid.objectives.dataset_metrics import confusion_matrix as confusion_matrix
+from pellucid.objectives.dataset_metrics import count_confusion as count_confusion
+from pellucid.objectives.falling_rates import InverseTime as InverseTime
+from pellucid.objectives.falling_rates import Polynomial as Polynomial
+from pellucid.objectives.formula_loss import FormulaLoss as FormulaLoss
+from pellucid.objectives.formula_loss import TracedLoss as TracedLoss
+from pellucid.objectives.labels import check_labels as check_labels
+from pellucid.objectives.labels import reshape_labels as reshape_labels
+from pellucid.objectives.loss import Loss as Loss
+from pellucid.objectives.losses import BinaryCrossEntropy as BinaryCrossEntropy
+from pellucid.objectives.losses import CrossEntropy as CrossEntropy
+from pellucid.objectives.losses import HalfSquaredErrorSum as HalfSquaredErrorSum
+from pellucid.objectives.losses import MeanSquaredError as MeanSquaredError
+from pellucid.objectives.metrics import METRICS as METRICS
+from pellucid.objectives.metrics import Metrics as Metrics
+from pellucid.objectives.metrics import default_metrics as default_metrics
+from pellucid.objectives.metrics import filter_metrics as filter_metrics
+from pellucid.objectives.metrics import has_plain_labels as has_plain_labels
+from pellucid.objectives.metrics import metric_list as metric_list
+from pellucid.objectives.metrics import metric_names as metric_names
+from pellucid.objectives.metrics import select_metrics as select_metrics
+from pellucid.objectives.metrics import usual_metrics as usual_metrics
+from pellucid.objectives.nadam import NAdam as NAdam
+from pellucid.objectives.numpy_loss import NumpyLoss as NumpyLoss
+from pellucid.objectives.optimizer import Optimizer as Optimizer
+from pellucid.objectives.optimizers import OPTIMIZERS as OPTIMIZERS
+from pellucid.objectives.optimizers import SGD as SGD
+from pellucid.objectives.optimizers import Adam as Adam
+from pellucid.objectives.optimizers import AdamW as AdamW
+from pellucid.objectives.optimizers import RMSprop as RMSprop
+from pellucid.objectives.optimizers import apply_update as apply_update
+from pellucid.objectives.optimizers import as_optimizer as as_optimizer
+from pellucid.objectives.optimizers import clip_scale as clip_scale
+from pellucid.objectives.optimizers import optimizer_from_json as optimizer_from_json
+from pellucid.objectives.output_losses import OutputLoss as OutputLoss
+from pellucid.objectives.output_losses import OutputLosses as OutputLosses
+from pellucid.objectives.output_losses import loss_from_json as loss_from_json
+from pellucid.objectives.output_losses import output_losses as output_losses
+from pellucid.objectives.output_meaning import OutputMeaning as OutputMeaning
+from pellucid.objectives.output_meaning import output_meaning as output_meaning
+from pellucid.objectives.parameter_groups import ParameterGroup as ParameterGroup
+from pellucid.objectives.parameter_groups import check_groups as check_groups
+from pellucid.objectives.parameter_groups import update_factors as update_factors
+from pellucid.objectives.plateau import EpochLosses as EpochLosses
+from pellucid.objectives.rate_function import RateFunction as RateFunction
+from pellucid.objectives.schedule import Progress as Progress
+from pellucid.objectives.schedule import Schedule as Schedule
+from pellucid.objectives.schedules import SCHEDULES as SCHEDULES
+from pellucid.objectives.schedules import ConstantRate as ConstantRate
+from pellucid.objectives.schedules import Cosine as Cosine
+from pellucid.objectives.schedules import OneCycle as OneCycle
+from pellucid.objectives.schedules import OnPlateau as OnPlateau
+from pellucid.objectives.schedules import StepDecay as StepDecay
+from pellucid.objectives.schedules import WarmUp as WarmUp
+from pellucid.objectives.schedules import as_schedule as as_schedule
+from pellucid.objectives.schedules import schedule_from_json as schedule_from_json
+from pellucid.objectives.scores import ClassScores as ClassScores
+from pellucid.objectives.scores import area_under_curve as area_under_curve
+from pellucid.objectives.scores import calibration_error as calibration_error
+from pellucid.objectives.scores import confidence_interval as confidence_interval
+from pellucid.objectives.shipped_losses import Dice as Dice
+from pellucid.objectives.shipped_losses import Focal as Focal
+from pellucid.objectives.shipped_losses import Huber as Huber
+from pellucid.objectives.shipped_losses import KLDivergence as KLDivergence
+from pellucid.objectives.shipped_losses import Triplet as Triplet
+from pellucid.objectives.shipped_losses import Yolo as Yolo
+from pellucid.objectives.table import LOSSES as LOSSES
+from pellucid.objectives.table import as_loss as as_loss
