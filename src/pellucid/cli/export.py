@@ -36,8 +36,8 @@ def export(
         bool,
         typer.Option(
             "--int8",
-            help="Quantize to int8 (tflite, c), calibrated on the training images of "
-            "--data, and report test accuracy before and after.",
+            help="Quantize to int8 (tflite, c, native, wasm), calibrated on the "
+            "training images of --data, and report test accuracy before and after.",
         ),
     ] = False,
     calibration: options.Calibration = None,

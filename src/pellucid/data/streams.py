@@ -44,7 +44,7 @@ def is_stream(data: Any) -> bool:
 def is_frame(data: object) -> bool:
     """Return whether something is a data frame of pandas."""
     kind = type(data)
-    return kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "DataFrame"
+    return kind.__name__ == "DataFrame" and kind.__module__.split(".")[0] == "pandas"
 
 
 def has_numbers(frame: Any) -> bool:

@@ -3,6 +3,7 @@
 from pellucid.exchange.accuracy import Accuracy, accuracy
 from pellucid.exchange.api import match_weights, read, write, write_all
 from pellucid.exchange.formats import FORMATS, Format
+from pellucid.exchange.int8.network import quantize
 from pellucid.exchange.verify_export import ExportReport, verify_export
 from pellucid.exchange.weight_matching import WeightMatch
 from pellucid.renamed import former_names
@@ -15,6 +16,7 @@ __all__ = [
     "WeightMatch",
     "accuracy",
     "match_weights",
+    "quantize",
     "read",
     "verify_export",
     "write",

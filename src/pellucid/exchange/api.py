@@ -16,6 +16,7 @@ from pellucid.exchange.dequantize import dequantize as to_floats
 from pellucid.exchange.disk import Contents, write_sets
 from pellucid.exchange.errors import translate_errors
 from pellucid.exchange.input_scaling import settle_preprocessing
+from pellucid.exchange.int8.network import quantize_file
 from pellucid.exchange.native.options import BATCH, PLAIN, NativeOptions
 from pellucid.exchange.weight_matching import WeightMatch
 from pellucid.model import Model, from_file
@@ -36,7 +37,7 @@ _GOES_WITH = {
     "input_shape": ("onnx", "tflite", "keras", "h5", "tfjs", "savedmodel"),
     "network": ("state_dict", "safetensors", "h5"),
 }
-_KEEPS_INTEGERS = ("npz", "safetensors")
+_KEEPS_INTEGERS = ("native", "npz", "safetensors", "wasm")
 _KEEPS_FLOAT64 = ("npz", "safetensors")
 
 
@@ -139,12 +140,12 @@ def _check_options(options: NativeOptions, entries: list[formats.Format]) -> Non
         With the formats that do.
     """
     names = ", ".join(entry.name for entry in entries)
-    if options.target is not None and not any(e.name == "native" for e in entries):
+    if options.target is not None and not any(e.has_target for e in entries):
         raise ExchangeError(
             f"export: target must go with format native; got format {names}."
         )
-    if options.train and not all(entry.is_compiled for entry in entries):
-        known = ", ".join(f.name for f in formats.FORMATS.values() if f.is_compiled)
+    if options.train and not all(entry.trains for entry in entries):
+        known = ", ".join(f.name for f in formats.FORMATS.values() if f.trains)
         raise ExchangeError(
             f"export: train must go with a format that holds a training step "
             f"({known}); got format {names}."
@@ -174,20 +175,22 @@ def contents_of(
         require_single(who, file.network, sharing=True)
     if not entry.holds_shared:
         require_own_weights(who, file.network)
-    module = entry.load()
-    if entry.is_compiled:
-        compiled: dict[str, bytes] = module.contents(file, name, options)
-        return compiled
-    if not entry.is_calibrated:
-        contents: dict[str, bytes] = module.contents(file, name)
-        return contents
-    if calibration is None:
+    if entry.is_calibrated and calibration is None:
         raise ExchangeError(
             f"export: {entry.name} must be given images to calibrate on; got none. "
             "A hundred of the training set will do."
         )
-    quantized: dict[str, bytes] = module.contents(model, name, calibration)
-    return quantized
+    module = entry.load()
+    contents: dict[str, bytes]
+    if entry.is_compiled:
+        if calibration is not None:
+            file = quantize_file(model, calibration)
+        contents = module.contents(file, name, options)
+    elif calibration is not None:
+        contents = module.contents(model, name, calibration)
+    else:
+        contents = module.contents(file, name)
+    return contents
 
 
 def read(

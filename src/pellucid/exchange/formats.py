@@ -64,6 +64,16 @@ class Format:
     is_compiled: bool = False
     other_suffixes: tuple[str, ...] = ()  # that say it as well
 
+    @property
+    def trains(self) -> bool:
+        """Whether it holds a training step on request."""
+        return self.is_compiled and not self.is_calibrated
+
+    @property
+    def has_target(self) -> bool:
+        """Whether it is written for a processor that is named."""
+        return self.is_compiled and self.module == "native"
+
     def load(self) -> ModuleType:
         """Import the format's module.
 
@@ -245,6 +255,16 @@ _ALL = (
         other_suffixes=(".o", ".obj"),
     ),
     Format(
+        name="native_int8",
+        about="Machine code in int8 for any processor, calibrated on images",
+        module="native",
+        suffix=".int8.a",
+        is_read=False,
+        is_calibrated=True,
+        is_compiled=True,
+        other_suffixes=(".int8.o", ".int8.obj"),
+    ),
+    Format(
         name="wasm",
         about="WebAssembly with SIMD, one ES module that also trains",
         module="native.wasm",
@@ -252,6 +272,15 @@ _ALL = (
         holds_shared=True,
         suffix=".wasm.mjs",
         is_read=False,
+        is_compiled=True,
+    ),
+    Format(
+        name="wasm_int8",
+        about="WebAssembly in int8, calibrated on images, one ES module",
+        module="native.wasm",
+        suffix=".int8.wasm.mjs",
+        is_read=False,
+        is_calibrated=True,
         is_compiled=True,
     ),
 )

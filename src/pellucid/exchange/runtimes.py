@@ -240,6 +240,7 @@ RUNTIMES: dict[str, Callable[[Path, Network, Array], RuntimeMeasurement]] = {
     "javascript": javascript,
     "keras": keras,
     "native": native,
+    "native_int8": native,
     "npz": read_back,
     "onnx": onnx,
     "pt2": pt2,
@@ -251,6 +252,7 @@ RUNTIMES: dict[str, Callable[[Path, Network, Array], RuntimeMeasurement]] = {
     "tflite_int8": litert,
     "torchscript": torchscript,
     "wasm": javascript,
+    "wasm_int8": javascript,
 }
 
 __all__ = ["RUNTIMES", "RuntimeMeasurement"]

@@ -207,6 +207,6 @@ def size_of(path: Path, format_name: str) -> int:
     """Return the bytes of a file, of C's two, or of all in a folder."""
     if path.is_dir():
         return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
-    has_header = format_name in ("c", "c_int8", "native")
+    has_header = format_name in ("c", "c_int8", "native", "native_int8")
     both = [path, path.with_suffix(".h")] if has_header else [path]
     return sum(p.stat().st_size for p in both)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def memory_of(path: Path, format_name: str) -> int:
     """Return the bytes that native code or WebAssembly is given at run time."""
-    if format_name == "wasm":
+    if format_name.startswith("wasm"):
         text, pattern = (
             path.read_text(encoding="utf-8"),
             r"const memory = take\((\d+)\)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pellucid.engines.integer_networks import refuse_integers
 from pellucid.errors import ExchangeError, NetworkError
 from pellucid.network.ports import require_single
 from pellucid.objectives import (
@@ -61,6 +62,7 @@ def training_of(file: ModelFile, options: NativeOptions, who: str) -> dict[str, 
     """
     if not options.train:
         return {}
+    refuse_integers(f"{who} with the training step", file.network)
     for what, given in (("a loss", file.loss), ("an optimizer", file.optimizer)):
         if given is None:
             raise ExchangeError(

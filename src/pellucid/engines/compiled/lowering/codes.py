@@ -31,10 +31,15 @@ def read(low: LoweringContext, name: str, step: Quantization) -> CodedValue:
 
 
 def write(low: LoweringContext, name: str, step: Quantization) -> CodedValue:
-    """Make the buffer of a node's output as codes, with codes of 0 around it."""
+    """Make the buffer of a node's output as codes."""
+    return make(low, name, zero_code(step))
+
+
+def make(low: LoweringContext, name: str, zero: int) -> CodedValue:
+    """Make the buffer of codes, with codes of 0 around the image."""
     m = low.map_of(name)
     buffer = low.buffer(f"{name} codes", m.size, "image", "i8")
-    low.codes[name] = found = CodedValue(buffer, m, zero_code(step))
+    low.codes[name] = found = CodedValue(buffer, m, zero)
     if m.halo != NO_HALO:
         spec = describe(found)
         low.step(kernels.fill_halo, spec, BufferRef(buffer), node=name)

@@ -21,7 +21,8 @@ from pellucid.engines.compiled.lowering.fuse import fuse
 from pellucid.engines.compiled.lowering.layers import (
     find_lowering,
     loss,
-    takes_codes,
+    lower_node,
+    reads_exact,
     wanted_halo,
     weight_layout,
 )
@@ -39,6 +40,7 @@ from pellucid.engines.compiled.program.program_ir import (
     Number,
     ParallelRegion,
     Task,
+    Value,
 )
 from pellucid.engines.ports import loss_terms, port_name
 from pellucid.engines.registry import unsupported_layer
@@ -135,16 +137,15 @@ def _forward(low: LoweringContext) -> None:
     low.phase("fine")
     for entry in network.inputs:
         exact = low.exact_map(entry)
-        x = low.output(entry)
         images = low.user(port_name("images", network.inputs, entry), exact.size)
+        if _is_read_exactly(low, entry):
+            low.values[entry] = Value(images, exact)
+            continue
+        x = low.output(entry)
         low.copy_whole(BufferRef(images), x, (exact, x.map), entry)
     for node in network.nodes:
         if not isinstance(node.layer, Input) and node.name not in is_taken:
-            lower = find_lowering(node.layer)
-            if lower is not None:
-                if not takes_codes(node):
-                    _widen(low, node.inputs)
-                lower(low, node)
+            lower_node(low, node)
     if low.purpose.kind == "activations":
         _widen(low, list(low.codes))
         return
@@ -153,6 +154,13 @@ def _forward(low: LoweringContext) -> None:
         y, exact = low.values[end], low.exact_map(end)
         output = low.user(port_name("output", network.outputs, end), exact.size)
         low.copy_whole(y, BufferRef(output), (y.map, exact), end)
+
+
+def _is_read_exactly(low: LoweringContext, entry: str) -> bool:
+    """Return whether all readers of an input take the caller's array as it lies."""
+    readers = [node for node in low.network.nodes if entry in node.inputs]
+    is_kept = low.purpose.kind != "predict" or entry in low.network.outputs
+    return bool(readers) and not is_kept and all(map(reads_exact, readers))
 
 
 def _widen(low: LoweringContext, names: Iterable[str]) -> None:

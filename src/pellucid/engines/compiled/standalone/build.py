@@ -113,7 +113,7 @@ def build(
     machine : Machine
     network : Network
     weights : mapping of str to ndarray
-        In canonical layout, float32.
+        In canonical layout, float32; of integer layers of the types that they name.
     prefix : str
         What the names of all functions begin with.
     predicts : int
@@ -145,7 +145,7 @@ def build(
     copies = _copies(network, parameters)
     for name, places in copies.items():
         for place in places:
-            place.write(flat, np.asarray(weights[name], np.float32))
+            place.write(flat, np.asarray(weights[name]))
 
     def lower(purpose: Purpose) -> LoweringContext:
         low = lower_network(

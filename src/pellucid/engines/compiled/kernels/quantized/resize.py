@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pellucid.engines.compiled.codegen import Builder, Pointer, Value, kernel
 from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
 from pellucid.engines.compiled.kernels.layout import ImageLayout
-from pellucid.engines.compiled.kernels.quantized.scaling import clip, divide
+from pellucid.engines.compiled.kernels.quantized.codes import load_codes, store_codes
+from pellucid.engines.compiled.kernels.quantized.scaling import divide
 
 #: for each output row or column the two of the input, and the second one's 1024ths
 Taps = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -15,18 +16,23 @@ Taps = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Interpolation:
-    """How x and y lie, the taps of rows and columns, the zero point, y's ends."""
+    """How x and y lie, the taps of rows and columns, y's ends.
+
+    ``offset`` is a code of x less its integer; ``zero`` and ``zero_point`` are y's.
+    """
 
     x: ImageLayout
     y: ImageLayout
     rows: Taps
     columns: Taps
+    offset: int
+    zero: int
     zero_point: int
     low: int
     high: int
 
 
-@kernel(x="f32*", y="f32*")
+@kernel(x="i8*", y="i8*")
 def interpolate(b: Builder, x: Pointer, y: Pointer, *, spec: Interpolation) -> None:
     """y = Σ of four pixels with their weights / 2²⁰, rounded."""
     m = spec.x
@@ -50,10 +56,7 @@ def interpolate(b: Builder, x: Pointer, y: Pointer, *, spec: Interpolation) -> N
                 c = k * lanes + start
 
                 def row(pair: list[Pointer], c: Value = c, lanes: int = lanes) -> Value:
-                    a, z = (
-                        b.to_int(p.vector(c, lanes=lanes)) + spec.zero_point
-                        for p in pair
-                    )
+                    a, z = (load_codes(b, p + c, spec.offset, lanes) for p in pair)
                     share = b.splat(h, lanes)
                     return a * (b.like(1024, share) - share) + z * share
 
@@ -61,4 +64,5 @@ def interpolate(b: Builder, x: Pointer, y: Pointer, *, spec: Interpolation) -> N
                 upper, lower = row(at[0]), row(at[1])
                 total = upper * (b.like(1024, share) - share) + lower * share
                 mean = divide(b, total, b.like(2**20, total)) - spec.zero_point
-                y.store(clip(b, b.extend(mean), spec.low, spec.high), out + c)
+                kept = b.smaller(b.larger(mean, spec.low), spec.high)
+                store_codes(b, y + (out + c), kept, spec.zero)

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pellucid.engines.compiled.codegen.cpu import Target
 from pellucid.engines.compiled.kernels.conv.conv_input_grad import gradient_halo
 from pellucid.engines.compiled.kernels.layout import NO_HALO, Halo, ImageLayout
+from pellucid.engines.compiled.lowering import codes
 from pellucid.engines.compiled.lowering.context import LoweringContext, Options
 from pellucid.engines.compiled.lowering.layers import (
     activation,
     arithmetic,
     channelwise,
+    code_moves,
     conv,
     conv_pool,
     conv_transpose,
@@ -115,9 +117,23 @@ def wanted_halo(low: LoweringContext, node: Node) -> Halo:
     return gradient_halo(conv.describe(layer, x, y))
 
 
-def takes_codes(node: Node) -> bool:
-    """Return whether a layer reads its inputs as codes."""
-    return quantized.takes_codes(node.layer)
+def lower_node(low: LoweringContext, node: Node) -> None:
+    """Add the steps of a node; what it does not take as codes becomes floats first."""
+    lower, layer = find_lowering(node.layer), _as_image(node).layer
+    if lower is None:  # inputs are there already
+        return
+    if code_moves.fits(low, node, layer):
+        code_moves.lower(low, node, layer)
+        return
+    if not quantized.takes_codes(layer):
+        for name in node.inputs:
+            codes.widen(low, name)
+    lower(low, node)
+
+
+def reads_exact(node: Node) -> bool:
+    """Return whether a node reads the caller's array as it lies."""
+    return isinstance(node.layer, Quantize)
 
 
 def find_lowering(

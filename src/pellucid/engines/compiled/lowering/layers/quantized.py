@@ -22,6 +22,7 @@ from pellucid.engines.compiled.kernels.quantized import (
     softmax,
     sums,
 )
+from pellucid.engines.compiled.kernels.quantized.code_scaling import fixed_point
 from pellucid.engines.compiled.kernels.quantized.scaling import ROWS, Scaling
 from pellucid.engines.compiled.kernels.tile import lanes_within
 from pellucid.engines.compiled.lowering import codes
@@ -30,15 +31,16 @@ from pellucid.engines.compiled.lowering.layers import code_sums, conv
 from pellucid.engines.compiled.lowering.layers.arithmetic import OPERATIONS
 from pellucid.engines.compiled.lowering.layers.code_sums import operation_of
 from pellucid.engines.compiled.lowering.parameters import Layout
-from pellucid.engines.compiled.program.program_ir import BufferRef
+from pellucid.engines.compiled.program.program_ir import BufferRef, CodedValue
 from pellucid.engines.registry import unsupported_layer
 from pellucid.network import layers as pl
 from pellucid.network.layers import Layer, Quantized, find_entry
+from pellucid.network.layers.quantized import WEIGHTED
 from pellucid.network.node import Node
 from pellucid.network.quantization import encode_multiplier, ten_bit_taps
 
 Array = npt.NDArray[Any]
-_ADD_BITS = 20  # by which addends are shifted left, to lose nothing
+_TABLE = 256
 _MOST = {"int8": 128, "int16": 255}  # of a weight, counted from its zero point
 Lower = Callable[[LoweringContext, Node, Quantized], None]
 
@@ -194,7 +196,8 @@ def _lower_sums(low: LoweringContext, node: Node, layer: Quantized) -> None:
 def takes_codes(layer: Layer) -> bool:
     """Return whether a layer reads codes."""
     if isinstance(layer, Quantized):
-        return code_sums.takes_codes(layer)
+        is_sum = isinstance(layer.operation, WEIGHTED)
+        return not is_sum or code_sums.takes_codes(layer)
     return isinstance(layer, pl.Dequantize)
 
 
@@ -208,9 +211,8 @@ def weight_layout(
     if not isinstance(layer, Quantized):
         raise TypeError(type(layer))
     if role == "table":
-        return _encoded(
-            lambda array: array.astype(np.float32).ravel(), _table_size(layer, x)
-        )
+        size = _table_size(layer, x) // 4  # codes, four in a float
+        return _encoded(lambda array: _encode_table(layer, array), size)
     if role == "bias":
         return _encoded(
             lambda array: _bits(array, y.padded_channels), y.padded_channels
@@ -261,6 +263,12 @@ def _weight_layout(
     return _encoded(lambda array: _encode_weight(array, shape, groups), prod(shape))
 
 
+def _encode_table(layer: Quantized, array: Array) -> Array:
+    """Return the outputs of each code as codes."""
+    kept = np.clip(array, *layer.limits) + codes.zero_code(layer.output)
+    return kept.astype(np.uint8).ravel().view(np.float32)
+
+
 def _table_size(layer: Quantized, x: ImageLayout) -> int:
     (spec,) = layer.weights((x.height, x.width, x.channels))
     return prod(spec.shape)
@@ -299,17 +307,27 @@ def _encode_weight(array: Array, shape: tuple[int, ...], groups: int) -> Array:
 
 
 def _lower_lookup(low: LoweringContext, node: Node, layer: Quantized) -> None:
-    x, y = low.source(node), low.output(node.name)
-    (own,) = layer.operands
-    is_per_channel = low.parameter(node, "table").layout.packed[0] > 256
+    (x,), y = _ends(low, node, layer)
+    is_per_channel = _table_size(layer, x.map) > _TABLE
     low.step(
         elementwise.look_up,
-        elementwise.Lookup(x.map, y.map, own.limits[0], is_per_channel, *layer.limits),
+        elementwise.Lookup(x.map, y.map, is_per_channel),
         BufferRef(x.buffer),
         low.weight(node, "table"),
         BufferRef(y.buffer),
         node=node.name,
     )
+
+
+def _ends(
+    low: LoweringContext, node: Node, layer: Quantized
+) -> tuple[list[CodedValue], CodedValue]:
+    """Return the inputs and the output as codes."""
+    inputs = [
+        codes.read(low, name, step)
+        for name, step in zip(node.inputs, layer.operands, strict=True)
+    ]
+    return inputs, codes.write(low, node.name, layer.output)
 
 
 def _lower_pair(low: LoweringContext, node: Node, layer: Quantized) -> None:
@@ -319,31 +337,35 @@ def _lower_pair(low: LoweringContext, node: Node, layer: Quantized) -> None:
         )
     shapes = low.network.input_shapes(node)
     shape = low.network.shapes[node.name]
-    y = low.output(node.name)
-    values = [*(low.values[source] for source in node.inputs), y]
+    inputs, y = _ends(low, node, layer)
+    values = [*inputs, y]
     views = (
         view(value.map, own, shape)
         for value, own in zip(values, (*shapes, shape), strict=True)
     )
     operation = OPERATIONS[type(layer.operation)]
-    pair = Pairwise(operation, shape, *views)
+    pair, zeros = Pairwise(operation, shape, *views), [value.zero for value in values]
     first, second = (operand.scale for operand in layer.operands)
-    places = [BufferRef(value.buffer) for value in values]
     out = layer.output.scale
+    scales: tuple[Any, ...]
     if layer.arithmetic == "real":
         scales = (first / out, second / out)
         if operation == "multiply":
             scales = (first * second / out, 1.0)
-        spec: Any = elementwise.CombinedReal(pair, scales, *layer.limits)
-        low.step(elementwise.combine_real, spec, *places, node=node.name)
-        return
-    twice = 2 * max(first, second)
-    reals = [first / twice, second / twice, twice / (2**_ADD_BITS * out)]
-    if operation == "multiply":
-        reals = [float(np.float32(first) * np.float32(second) / np.float32(out))]
-    fixed = tuple(encode_multiplier(real) for real in reals)
-    spec = elementwise.Combined(pair, fixed, _ADD_BITS, *layer.limits)
-    low.step(elementwise.combine_fixed, spec, *places, node=node.name)
+    else:
+        bits = elementwise.ADD_BITS
+        twice = 2 * max(first, second)
+        reals = [first / twice, second / twice, twice / (2**bits * out)]
+        if operation == "multiply":
+            reals = [float(np.float32(first) * np.float32(second) / np.float32(out))]
+        scales = tuple(fixed_point(*encode_multiplier(r), "twice") for r in reals)
+    kernels = elementwise.combine_fixed, elementwise.combine_real
+    low.step(
+        kernels[layer.arithmetic == "real"],
+        elementwise.Pair(pair, (zeros[0], zeros[1], zeros[2]), scales, *layer.limits),
+        *(BufferRef(value.buffer) for value in values),
+        node=node.name,
+    )
 
 
 def _ratio(layer: Quantized) -> float:
@@ -351,40 +373,42 @@ def _ratio(layer: Quantized) -> float:
 
 
 def _lower_window_mean(low: LoweringContext, node: Node, layer: Quantized) -> None:
-    x, y = low.source(node), low.output(node.name)
+    (x,), y = _ends(low, node, layer)
     operation: Any = operation_of(layer)
     (top, _), (left, _) = operation.pads((x.map.height, x.map.width))
     pool = Pool("avg", x.map, y.map, operation.kernel, operation.strides, (top, left))
     ratio = _ratio(layer) if layer.arithmetic == "real" else 0.0
-    spec = means.WindowMean(pool, layer.operands[0].zero_point, ratio, *layer.limits)
+    zero_point = layer.operands[0].zero_point
+    spec = means.WindowMean(pool, x.zero, y.zero, zero_point, ratio, *layer.limits)
     places = (BufferRef(x.buffer), BufferRef(y.buffer))
     low.step(means.mean_of_window, spec, *places, node=node.name, parts=y.map.height)
 
 
 def _lower_image_mean(low: LoweringContext, node: Node, layer: Quantized) -> None:
-    x, y = low.source(node), low.output(node.name)
-    count, m, shift = x.map.height * x.map.width, None, 0
+    (x,), y = _ends(low, node, layer)
+    factor: Any = _ratio(layer)
     if layer.arithmetic == "fixed_point":
-        whole, shift = encode_multiplier(_ratio(layer))
+        count = x.map.height * x.map.width
+        whole, shift = encode_multiplier(factor)
         by = min(count.bit_length() - 1, 32, 31 + shift)
-        m, shift = (whole << by) // count, shift - by
-    spec = means.ImageMean(x.map, m, shift, _ratio(layer), *layer.limits)
+        factor = fixed_point((whole << by) // count, shift - by, "twice")
+    spec = means.ImageMean(codes.describe(x), y.zero, factor, *layer.limits)
     places = (BufferRef(x.buffer), BufferRef(y.buffer))
     low.step(means.mean_of_image, spec, *places, node=node.name)
 
 
 def _lower_softmax(low: LoweringContext, node: Node, layer: Quantized) -> None:
-    x, y = low.source(node), low.output(node.name)
-    rounding = "llvm.roundeven"
+    (x,), y = _ends(low, node, layer)
+    rounding: Any = "even"
     if layer.arithmetic == "fixed_point":
-        is_uint8 = layer.output.dtype == "uint8"
-        rounding = "truncate" if is_uint8 else "llvm.round"
+        rounding = "up" if layer.output.dtype == "uint8" else "away"
     powers = np.exp(
         -np.float32(layer.operands[0].scale) * np.arange(256, dtype=np.float32)
     )
     spec = softmax.IntegerSoftmax(
         x.map,
         y.map,
+        y.zero,
         tuple(powers.tolist()),
         layer.output.scale,
         rounding,
@@ -395,14 +419,17 @@ def _lower_softmax(low: LoweringContext, node: Node, layer: Quantized) -> None:
 
 
 def _lower_resize(low: LoweringContext, node: Node, layer: Quantized) -> None:
-    x, y = low.source(node), low.output(node.name)
+    (x,), y = _ends(low, node, layer)
     operation: Any = layer.operation
     rows, columns = (
         ten_bit_taps(n, m, operation.coordinates)
         for n, m in ((x.map.height, y.map.height), (x.map.width, y.map.width))
     )
     zero_point = layer.operands[0].zero_point
-    spec = resize.Interpolation(x.map, y.map, rows, columns, zero_point, *layer.limits)
+    offset = x.zero - zero_point
+    spec = resize.Interpolation(
+        x.map, y.map, rows, columns, offset, y.zero, zero_point, *layer.limits
+    )
     places = (BufferRef(x.buffer), BufferRef(y.buffer))
     low.step(resize.interpolate, spec, *places, node=node.name)
 
