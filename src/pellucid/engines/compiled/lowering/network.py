@@ -137,12 +137,13 @@ def _forward(low: LoweringContext) -> None:
     low.phase("fine")
     for entry in network.inputs:
         exact = low.exact_map(entry)
+        is_exact = _is_read_exactly(low, entry)
+        x = None if is_exact else low.output(entry)
         images = low.user(port_name("images", network.inputs, entry), exact.size)
-        if _is_read_exactly(low, entry):
+        if x is None:
             low.values[entry] = Value(images, exact)
-            continue
-        x = low.output(entry)
-        low.copy_whole(BufferRef(images), x, (exact, x.map), entry)
+        else:
+            low.copy_whole(BufferRef(images), x, (exact, x.map), entry)
     for node in network.nodes:
         if not isinstance(node.layer, Input) and node.name not in is_taken:
             lower_node(low, node)
