@@ -133,7 +133,7 @@ def lower_node(low: LoweringContext, node: Node) -> None:
 
 def reads_exact(node: Node) -> bool:
     """Return whether a node reads the caller's array as it lies."""
-    return isinstance(node.layer, Quantize)
+    return isinstance(node.layer, pl.Quantize)
 
 
 def find_lowering(
