@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/browser.py [NETWORK] [--rounds 15] [--folder FOLDER]
 
-TensorFlow.js (WebAssembly, JavaScript, WebGL by software) and ONNX Runtime Web run in one
-page with it on one thread, in turns. The packages come from npm and stay in the
+TensorFlow.js (WebAssembly, JavaScript, WebGL by software) and ONNX Runtime Web run in
+one page with it on one thread, in turns. The packages come from npm and stay in the
 folder, if one is named. Needs npm, and Chromium by Playwright.
 """
 

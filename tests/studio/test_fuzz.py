@@ -29,6 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "derivative": {**SEEN, "node": "conv2d", "at": [1, 1, 0], "of_class": 1},
     "map": {**SEEN, "kind": "occlusion", "of_class": 0},
     "patches": {"node": "conv2d", "channel": 0},
+    "excite": {"node": "conv2d", "channel": 0},
     "build": {"network": NETWORK},
     "code": {"network": NETWORK, "framework": "torch", "recipe": "mnist-torch"},
 }

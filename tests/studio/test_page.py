@@ -217,6 +217,10 @@ def test_a_channel_shows_the_patches_it_looks_for(open_page: Any) -> None:
     assert len(values) == 8
     assert values == sorted(values, reverse=True)
     assert page.locator("#patches-tiles canvas").first.evaluate("c => c.width") <= 4
+    page.click("#excite")
+    said = page.locator("#excited-words")
+    playwright.expect(said).to_contain_text("64 steps along the gradient of channel 5")
+    assert page.locator("#excited canvas").evaluate("c => c.width") == 28
     page.click("#nodes button[data-node=dense_1]")
     page.click("#unit-4")
     playwright.expect(words).to_contain_text("unit 4 of dense_1 is largest")

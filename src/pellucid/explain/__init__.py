@@ -21,6 +21,8 @@ from pellucid.explain.derivative import Share as Share
 from pellucid.explain.derivative import derivative as derivative
 from pellucid.explain.diagnosis import Symptom as Symptom
 from pellucid.explain.diagnosis import diagnose as diagnose
+from pellucid.explain.maximization import Maximization as Maximization
+from pellucid.explain.maximization import maximize as maximize
 from pellucid.explain.mistakes import mistakes_picture as mistakes_picture
 from pellucid.explain.picture import picture as picture
 from pellucid.explain.probabilities import probabilities as probabilities

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.errors import DataError
+from pellucid.explain import maximize
 from pellucid.explain.loss_nodes import reaching
 from pellucid.model import Model
 from pellucid.network.receptive_field import field
@@ -38,6 +39,25 @@ def strongest_patches(
         "data": examples.name,
         "looked_at": len(images),
         "patches": find_patches(reaching(model, node), images, node, channel),
+    }
+
+
+def exciting_image(model: Model, node: str, channel: int) -> dict[str, Any]:
+    """Return an image made to excite a channel, with its values before and after.
+
+    Raises
+    ------
+    NetworkError
+        If there is no such channel, or it is the input's.
+    """
+    found = maximize(model, node, channel)
+    return {
+        "image": encode(found.pixels),
+        "shape": list(found.pixels.shape),
+        "before": found.values[0],
+        "after": max(found.values),
+        "steps": len(found.values) - 1,
+        "is_map": len(model.network.shapes.get(node, ())) == 3,
     }
 
 

@@ -21,7 +21,7 @@ from pellucid.studio import engine_comparison, images, inspection, network_edito
 from pellucid.studio.events import stream_events
 from pellucid.studio.examples import Examples
 from pellucid.studio.live_training import TrainingRequest, describe_run, usual
-from pellucid.studio.patches import strongest_patches
+from pellucid.studio.patches import exciting_image, strongest_patches
 from pellucid.studio.playground import PRESETS, Settings, experiment
 from pellucid.studio.schemas import (
     ComparisonRequest,
@@ -197,6 +197,10 @@ def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
     async def patches(body: PatchesRequest) -> dict[str, Any]:
         asked = (bench.examples, body.node, body.channel)
         return await bench.ask_aside(strongest_patches, *asked)
+
+    @routes.post("/studio/excite")
+    async def excite(body: PatchesRequest) -> dict[str, Any]:
+        return await bench.ask_aside(exciting_image, body.node, body.channel)
 
     @routes.post("/studio/map")
     async def pixels_that_matter(body: MapRequest) -> dict[str, Any]:

@@ -34,15 +34,42 @@ function tile({ index, value, field, image, shape }) {
   return make("figure", {}, canvas, caption);
 }
 
+/** Show an image that gradient ascent on the pixels made for the channel. */
+async function excite() {
+  const now = wanted;
+  byId("excite").disabled = true;
+  byId("excited-words").textContent = "Climbing the gradient …";
+  const found = await tried(() => source.excite({ node: now.node, channel: now.channel }));
+  byId("excite").disabled = false;
+  if (!found || now !== wanted) return forget();
+  const canvas = make("canvas");
+  canvas.setAttribute("role", "img");
+  canvas.ariaLabel = `Image made for ${now.what}`;
+  paintImage(canvas, bytes(found.image), found.shape);
+  byId("excited").replaceChildren(canvas);
+  byId("excited-words").textContent = `Made from noise in ${found.steps} steps along the gradient of ${now.what} by the pixels: `
+    + `${found.is_map ? "the root mean square of what is above zero" : "its value"} went from ${number(found.before, 4)} to ${number(found.after, 4)}.`;
+}
+
+function forget() {
+  byId("excited").replaceChildren();
+  byId("excited-words").textContent = "";
+}
+
 /** Offer the patches of a channel, or of a vector's unit; null: there are none. */
 export function offerPatches(node, channel, isUnit) {
   const { has_samples: hasSamples, takes_pictures: takesPictures } = state.model;
   const isOffered = hasSamples && takesPictures && node !== null;
   byId("patches").hidden = !isOffered;
+  forget();
   wanted = isOffered ? { node, channel, what: `${isUnit ? "unit" : "channel"} ${channel} of ${node}` } : null;
   if (!isOffered) return;
   byId("patches-title").textContent = `What ${isUnit ? "unit" : "channel"} ${channel} looks for`;
   ask();
 }
 
-export function beginPatches() { byId("patches").addEventListener("toggle", ask); }
+export function beginPatches() {
+  byId("patches").addEventListener("toggle", ask);
+  byId("excite").hidden = !source.excite;
+  byId("excite").addEventListener("click", excite);
+}

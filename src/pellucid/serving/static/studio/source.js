@@ -60,6 +60,7 @@ export const source = {
 
   /** {node, channel}: what it looks for, the parts of test images at which it is largest. */
   patches: (question) => post("patches", question),
+  excite: (question) => post("excite", question),
 
   /** {image, nodes, channels}: small pictures of several nodes, in their order. */
   maps: (question) => post("maps", question),
