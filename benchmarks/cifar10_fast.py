@@ -9,6 +9,9 @@ Ctrl-C or a power cut, the same command goes on where it was, to the same bits, 
 finished seeds are not trained again. Times are those of the processor (all threads) and
 of the clock, per epoch; only the former say something on a busy machine.
 
+``--precision`` is that of products, bfloat16 unless float32 is asked for; the plan of a
+model says which these are.
+
 ``--data`` names the archive of the official pictures, or a zip of them as JPEG, whose
 compression costs accuracy.
 """
@@ -45,11 +48,13 @@ VARIANTS: dict[str, Changes] = {
     "no Lookahead": {"average": None},
     "EMA": {"average": {"name": "ema", "decay": 0.95}},
     "flips by chance": {"augment.flip": True},
-    "no shift": {"augment.shift": 0},
+    "no shift": {"augment.shift": 0, "augment.reflect": False},
+    "black comes into view": {"augment.reflect": False},
+    "float32": {"engine_options.precision": "float32"},
     "cutout of 8 pixels": {"augment.cutout": 8},
     "no label smoothing": {"loss.label_smoothing": 0.0},
     "one rate for all": {"optimizer.groups": []},
-    "half the learning rate": {"optimizer.learning_rate": 0.375},
+    "half the learning rate": {"optimizer.learning_rate": 0.95},
     "no whitening": {"whiten": None},
     "one view": {"tta": None},
 }
@@ -85,7 +90,7 @@ class Clock(pl.Callback):
 
 def search(options: argparse.Namespace) -> None:
     """Try variants on held-out training images."""
-    base = _shortened(recipes.read("cifar10-fast"), options)
+    base = _shortened(_recipe(options), options)
     images, _ = pl.data.load(options.data, size=(32, 32), colour="rgb")
     train, held_out = images.split(HELD_OUT / len(images), seed=SPLIT_SEED)
     if options.limit and options.limit < len(train):
@@ -93,7 +98,10 @@ def search(options: argparse.Namespace) -> None:
     found = []
     for name in options.only or list(VARIANTS):
         recipe = recipes.override(base, VARIANTS[name])
-        runs = [_try(recipe, s, train, held_out) for s in range(options.seeds)]
+        runs = []
+        for seed in range(options.seeds):
+            run = options.runs and options.runs / f"{name}, seed {seed}"
+            runs.append(_try(recipe, seed, (train, held_out), run))
         found.append({"name": name, "runs": runs})
         figures = [run["accuracy"] for run in runs]
         print(name, " ".join(f"{100 * a:.2f}" for a in figures), flush=True)
@@ -106,6 +114,12 @@ def search(options: argparse.Namespace) -> None:
         _write("cifar10-fast-search.json", document)
 
 
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """Return the recipe in the precision that is asked for."""
+    chosen = {"engine_options.precision": options.precision}
+    return recipes.override(recipes.read("cifar10-fast"), chosen)
+
+
 def _shortened(recipe: Recipe, options: argparse.Namespace) -> Recipe:
     """Return the recipe with fewer epochs, its warm-up the same share of the steps."""
     epochs = options.epochs or recipe.epochs
@@ -116,15 +130,24 @@ def _shortened(recipe: Recipe, options: argparse.Namespace) -> Recipe:
 
 
 def _try(
-    recipe: Recipe, seed: int, train: pl.Dataset, held_out: pl.Dataset
+    recipe: Recipe,
+    seed: int,
+    data: tuple[pl.Dataset, pl.Dataset],
+    run: Path | None,
 ) -> dict[str, Any]:
+    train, held_out = data
     recipe = recipes.override(recipe, {"seed": seed})
     model, clock = build_model(recipe), Clock()
     if recipe.whiten is not None:
         pl.whiten(model, train.images[:5000], recipe.whiten)
     config = build_fit_config(recipe)
     request = FitRequest(
-        data=train, config=config, callbacks=(clock,), shows_progress=False
+        data=train,
+        config=config,
+        callbacks=(clock,),
+        run=run,
+        resume=run is not None and RunFolder(run).has_begun,
+        shows_progress=False,
     )
     fit(model, request)
     figures = evaluate(
@@ -145,7 +168,7 @@ def final(options: argparse.Namespace) -> None:
         done = options.runs / f"seed-{seed}.json"
         if not done.exists():
             changes = {"seed": seed, "data.source": str(options.data)}
-            recipe = recipes.override(recipes.read("cifar10-fast"), changes)
+            recipe = recipes.override(_recipe(options), changes)
             run, clock = options.runs / f"seed-{seed}", Clock()
             outcome = recipes.train(
                 recipe,
@@ -164,7 +187,7 @@ def final(options: argparse.Namespace) -> None:
         print(seed, seeds[-1]["test_accuracy"], flush=True)
     accuracies = [one["test_accuracy"] for one in seeds]
     document = {
-        **_surroundings(recipes.read("cifar10-fast")),
+        **_surroundings(_recipe(options)),
         "mean_test_accuracy": statistics.mean(accuracies),
         "seeds": seeds,
     }
@@ -189,12 +212,16 @@ def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="cifar10", help="a name, folder or zip")
+    parser.add_argument(
+        "--precision", default="bfloat16", choices=["float32", "bfloat16"]
+    )
     modes = parser.add_subparsers(required=True)
     trying = modes.add_parser("search", help="variants on held-out training images")
     trying.add_argument("--seeds", type=int, default=1)
     trying.add_argument("--epochs", type=int)
     trying.add_argument("--limit", type=int, help="training images")
     trying.add_argument("--only", nargs="+", choices=list(VARIANTS), metavar="VARIANT")
+    trying.add_argument("--runs", type=Path, help="a folder, to go on where it was")
     trying.set_defaults(run=search)
     proving = modes.add_parser("final", help="five seeds on the test images")
     proving.add_argument("--seeds", type=int, default=len(SEEDS))

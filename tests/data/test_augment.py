@@ -55,11 +55,14 @@ def test_an_image_does_not_depend_on_its_neighbours(augment, seed):
 
 
 @pytest.mark.parametrize("name", ["shift", "crop"])
-@given(seed=st.integers(0, 1000), most=st.integers(0, 8))
-def test_shift_and_crop_move_by_whole_pixels(name, seed, most):
+@given(seed=st.integers(0, 1000), most=st.integers(0, 8), reflect=st.booleans())
+def test_shift_and_crop_move_by_whole_pixels(name, seed, most, reflect):
+    reflect = reflect and 0 < most < 4
     images = batch((1, 5, 4, 3))
-    moved = Augment(**{name: most}).apply(images, np.random.default_rng(seed))
-    padded = np.pad(images[0], ((most, most), (most, most), (0, 0)))
+    augment = Augment(**{name: most}, reflect=reflect)
+    moved = augment.apply(images, np.random.default_rng(seed))
+    sides, mode = ((most, most), (most, most), (0, 0)), "reflect" * reflect
+    padded = np.pad(images[0], sides, mode=mode or "constant")
     windows = [
         padded[row : row + 5, column : column + 4]
         for row in range(2 * most + 1)
@@ -202,6 +205,7 @@ def test_json_goes_there_and_back():
             {"contrast": float("inf")},
             "contrast must be finite and at least 0, a factor's range",
         ),
+        ({"reflect": True}, "reflect must come with shift or crop, and without rotate"),
         ({"magnitude": 31}, "magnitude must lie in 0 … 30, a strength"),
         ({"randaugment": 1.5}, "randaugment must be a number of operations"),
         ({"mixup": -1}, "mixup must be finite and at least 0"),
@@ -239,6 +243,16 @@ def test_masks_and_boxes_that_do_not_fit_are_refused(given, sentence):
     images = np.zeros((1, 4, 4, 1), np.uint8)
     with pytest.raises(DataError, match=sentence):
         Augment(flip=True).apply_to(images, np.random.default_rng(0), **given)
+
+
+def test_reflected_images_have_no_masks_or_boxes_and_are_large_enough():
+    images, rng = np.zeros((1, 4, 4, 1), np.uint8), np.random.default_rng(0)
+    augment = Augment(shift=2, reflect=True)
+    for along in ({"masks": images}, {"boxes": [[[0, 0, 2, 2]]]}):
+        with pytest.raises(DataError, match="reflect must be False where masks or"):
+            augment.apply_to(images, rng, **along)
+    with pytest.raises(DataError, match="shift and crop together must be less than"):
+        Augment(shift=2, crop=2, reflect=True).apply(images, rng)
 
 
 def test_randaugment_refuses_floats():

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pellucid as pl
@@ -51,9 +52,15 @@ def test_the_recipe_of_cifar10_whitens_averages_and_looks_twice():
     recipe = recipes.read("cifar10-fast")
     model = build_model(recipe, engine="numpy")
     config = build_fit_config(recipe)
-    assert config.average == pl.Lookahead(every=5, rate=0.5)
-    assert config.augment == pl.Augment(shift=2, flip="alternating")
-    assert model.optimizer.groups[0].roles == ("offset",)
+    assert config.average == pl.Lookahead(every=5, rate=1.0, last_rate=0.226)
+    assert config.augment == pl.Augment(shift=2, reflect=True, flip="alternating")
+    groups = [(group.roles, group.rate_factor) for group in model.optimizer.groups]
+    assert groups == [(("offset",), 64.0), (("scale",), 0.0)]
+    first = model.weights["conv2d_1.weight"]
+    np.testing.assert_array_equal(first[1, 1], np.eye(64))
+    assert not first[0].any()
+    with pytest.raises(pl.NetworkError, match="bias_initializer must not be 'dirac'"):
+        pl.Conv2D(4, 3, bias_initializer="dirac")
     assert isinstance(build_view(recipe, model), TestTimeSession)
     assert recipe.whiten == "whiten"
 

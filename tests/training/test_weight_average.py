@@ -126,6 +126,19 @@ def test_lookahead_goes_back_part_of_the_way() -> None:
     del again
 
 
+def test_lookaheads_rate_may_change_with_the_cube_of_what_is_done() -> None:
+    changing = pl.Lookahead(every=1, rate=1.0, last_rate=0.25)
+    assert [changing.share(3, done) for done in (0.0, 0.5, 1.0)] == [1, 0.90625, 0.25]
+    assert pl.Lookahead(rate=0.5).share(3, 0.5) == 0.5
+    start = dict(model().weights)
+    m, _, _ = trained(pl.Lookahead(every=3, last_rate=0.25), epochs=1)
+    fast = model()  # one epoch has three steps: all are done at the first share
+    fast.fit(blobs(), epochs=1, batch_size=16, progress=False)
+    assert_near(
+        dict(m.weights), {k: start[k] + (fast.weights[k] - start[k]) / 4 for k in start}
+    )
+
+
 def test_validation_sees_the_average_and_training_the_raw_weights() -> None:
     data = blobs()
     m, watch, history = trained(pl.EMA(decay=0.9), validation_data=data)
@@ -174,7 +187,11 @@ def test_estimates_change_nothing() -> None:
 
 
 def test_json_leads_back() -> None:
-    for average in (pl.EMA(decay=0.5), pl.SWA(every=2), pl.Lookahead(rate=0.1)):
+    for average in (
+        pl.EMA(decay=0.5),
+        pl.SWA(every=2),
+        pl.Lookahead(rate=0.1, last_rate=1),
+    ):
         assert average_from_json(average.to_json()) == average
     assert average_from_json(None) is None
 
@@ -185,6 +202,7 @@ def test_wrong_arguments_are_refused() -> None:
         (lambda: pl.EMA(every=0), "EMA: every must be an int of at least 1"),
         (lambda: pl.SWA(start=1.0), "SWA: start must be from 0 to less than 1"),
         (lambda: pl.Lookahead(rate=0), "Lookahead: rate must be above 0"),
+        (lambda: pl.Lookahead(last_rate=2), "last_rate must be above 0 and at most 1"),
         (lambda: as_average("mean"), "average: must be one of ema, swa, lookahead"),
         (lambda: average_from_json({"name": "ema", "x": 1}), "must be its own"),
     ]

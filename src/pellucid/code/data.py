@@ -270,6 +270,7 @@ def augmentation(spec: ScriptSpec) -> str:
     if not given:
         return ""
     reach = int(given.get("crop", 0)) + int(given.get("shift", 0))
+    mode = ', mode="reflect"' if given.get("reflect") else ""
     lines = [
         "def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:",
         f'    """Return the images {_how(given)}."""',
@@ -284,7 +285,7 @@ def augmentation(spec: ScriptSpec) -> str:
         lines += [
             "    height, width = images.shape[1:3]",
             f"    sides = ((0, 0), ({reach}, {reach}), ({reach}, {reach}), (0, 0))",
-            "    padded = np.pad(images, sides)",
+            f"    padded = np.pad(images, sides{mode})",
             f"    places = rng.integers(0, {2 * reach + 1}, (len(images), 2))",
             "    windows = zip(padded, places, strict=True)",
             "    moved = [x[i : i + height, j : j + width] for x, (i, j) in windows]",

@@ -43,6 +43,8 @@ def _expression(spec: ScriptSpec, weight: Weight) -> str:
         return f"np.full({shape}, {number(kind.value)})"
     if kind in ("zeros", "ones"):
         return f"np.{kind}({shape})"
+    if kind == "dirac":
+        raise spec.refuse(network.node(weight.node), "scripts have no dirac")
     fans = [number(fan) for fan in described.fans]
     if kind == "fan_in_uniform":
         return f"rng.uniform(-1, 1, {shape}) / np.sqrt({fans[0]})"

@@ -74,6 +74,9 @@ class Augment:
         Mirror left and right, every second time: by chance, or in every other epoch.
     crop : int
         Pad by this many pixels on each side, and cut out a window of the old size.
+    reflect : bool
+        Whether shift and crop bring into view the image, mirrored at its outermost
+        pixels, instead of 0; it must be larger than the movement.
     cutout : int
         Cover a square with this side in pixels, its centre anywhere.
     resized_crop : float
@@ -102,10 +105,10 @@ class Augment:
 
     Notes
     -----
-    Whatever comes into view from outside is 0. The order is flip, then shift, crop
-    and rotation in one step, resized crop, RandAugment, colours in an order of each
-    image's own, cutout, erasing; mixing comes last, after the preprocessing. Formulas
-    are torchvision's.
+    Whatever comes into view from outside is 0, unless it is reflected. The order is
+    flip, then shift, crop and rotation in one step, resized crop, RandAugment, colours
+    in an order of each image's own, cutout, erasing; mixing comes last, after the
+    preprocessing. Formulas are torchvision's.
 
     References
     ----------
@@ -140,6 +143,7 @@ class Augment:
     magnitude: int = 9
     mixup: float = 0.0
     cutmix: float = 0.0
+    reflect: bool = False
 
     def __post_init__(self) -> None:
         check_augment(self)
@@ -270,6 +274,7 @@ class Augment:
         if boxes is not None:
             size = images.shape[1:3]
             given = check_boxes(boxes, len(images), size)
+            self._check_moves_along()
             stages = self._stages(draws, size)
             pairs = [
                 move_boxes(mine, [one[i] for one in stages], size)
@@ -307,7 +312,13 @@ class Augment:
         if self.rotate:
             out = turn(out, self._shifts(draws), self._angles(draws))
         elif self.shift or self.crop:
-            out = move(out, self._shifts(draws), self.shift + self.crop)
+            most = self.shift + self.crop
+            if self.reflect and most >= min(size):
+                raise DataError(
+                    "Augment: with reflect, shift and crop together must be less than "
+                    f"the images' height and width; got {most} for images of {size}."
+                )
+            out = move(out, self._shifts(draws), most, reflect=self.reflect)
         if self.resized_crop:
             windows = crop_windows(draws[:, _WINDOW], size, self.resized_crop)
             out = resize_windows(out, windows)
@@ -349,12 +360,20 @@ class Augment:
         DataError
             If a mask has another size than its image.
         """
+        self._check_moves_along()
         if masks.ndim < 3 or masks.shape[1:3] != tuple(size):
             raise DataError(
                 f"Augment: a mask must have its picture's size {tuple(size)}, so that "
                 f"both move alike; got masks of shape {masks.shape}."
             )
         return warp(masks, self._stages(draws, size))
+
+    def _check_moves_along(self) -> None:
+        if self.reflect:
+            raise DataError(
+                "Augment: reflect must be False where masks or boxes move with the "
+                "images; got reflect=True."
+            )
 
     def _stages(self, draws: Draws, size: tuple[int, int]) -> list[Matrices]:
         """Return where pixels come from, step by step."""

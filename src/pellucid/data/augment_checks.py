@@ -51,6 +51,11 @@ def check_augment(augment: Augment) -> None:
             if most == np.inf:
                 rule = f"be finite and at least {least:g}"
             raise DataError(f"Augment: {name} must {rule}{what}; got {name}={value}.")
+    if augment.reflect and (augment.rotate or not augment.shift + augment.crop):
+        raise DataError(
+            "Augment: reflect must come with shift or crop, and without rotate; got "
+            f"shift={augment.shift}, crop={augment.crop}, rotate={augment.rotate}."
+        )
     if augment.flip not in (False, True, "alternating"):
         raise DataError(
             "Augment: flip must be True, False or 'alternating'; "

@@ -20,19 +20,39 @@ def mirror(images: Pixels, chosen: npt.NDArray[np.bool_]) -> Pixels:
     return out
 
 
-def move(images: Pixels, offsets: npt.NDArray[np.intp], most: int) -> Pixels:
-    """Shift each image by whole pixels: a window into the padded image."""
+def move(
+    images: Pixels,
+    offsets: npt.NDArray[np.intp],
+    most: int,
+    *,
+    reflect: bool = False,
+) -> Pixels:
+    """Shift each image by whole pixels: a window into the padded image.
+
+    Outside is 0, or the image mirrored at its outermost pixels.
+    """
     n, height, width, depth = images.shape
     padded = np.zeros((n, height + 2 * most, (width + 2 * most) * depth), images.dtype)
     rows, left = slice(most, most + height), most * depth
     flat = images.reshape(n, height, width * depth)
     padded[:, rows, left : left + width * depth] = flat
+    if reflect:
+        _reflect(padded.reshape(n, height + 2 * most, -1, depth), most)
     windows = np.lib.stride_tricks.sliding_window_view(
         padded, (height, width * depth), axis=(1, 2)
     )  # (n, 2 most + 1, 2 most depth + 1, height, width depth)
     row, column = (most - offsets).T
     out: Pixels = windows[np.arange(n), row, column * depth]
     return out.reshape(images.shape)
+
+
+def _reflect(padded: Pixels, most: int) -> None:
+    """Fill the sides with what lies as far inside of the outermost pixels."""
+    for axis in (1, 2):
+        pixels = np.moveaxis(padded, axis, 0)
+        for i in range(1, most + 1):
+            pixels[most - i] = pixels[most + i]
+            pixels[i - most - 1] = pixels[-most - 1 - i]
 
 
 def turn(

@@ -56,6 +56,16 @@ class Constant:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Dirac:
+    """Ones in the middle, from each input to the output of its number.
+
+    Outputs beyond the inputs are drawn uniformly on [−limit, limit).
+    """
+
+    limit: float
+
+
 Initializer = str | Uniform | Normal | Constant
 
 
@@ -66,8 +76,11 @@ def _uniform(variance: float) -> Uniform:
 
 #: name → (fan_in, fan_out) → distribution. He: He et al. 2015, eq. 10. Glorot:
 #: Glorot & Bengio 2010, eq. 12 and 16. LeCun: LeCun et al. 1998, "Efficient
-#: BackProp", eq. 16. fan_in_uniform: U(±1/√fan_in), PyTorch's default.
-NAMED: dict[str, Callable[[float, float], Uniform | Normal | Constant]] = {
+#: BackProp", eq. 16. fan_in_uniform: U(±1/√fan_in), PyTorch's default. dirac: the first
+#: outputs repeat the inputs, the others are fan_in_uniform (Jordan 2024,
+#: arXiv:2404.00498, section 3.3).
+NAMED: dict[str, Callable[[float, float], Uniform | Normal | Constant | _Dirac]] = {
+    "dirac": lambda fan_in, _: _Dirac(1 / math.sqrt(fan_in)),
     "he_normal": lambda fan_in, _: Normal(math.sqrt(2 / fan_in)),
     "he_uniform": lambda fan_in, _: _uniform(2 / fan_in),
     "glorot_normal": lambda fan_in, fan_out: Normal(math.sqrt(2 / (fan_in + fan_out))),
@@ -88,6 +101,11 @@ def initializer(who: str, name: str, value: Any) -> Initializer | None:
         raise NetworkError(
             f"{who}: {name} must be one of {', '.join(NAMED)}, Uniform, Normal or "
             f"Constant; got {name}={value!r}."
+        )
+    if value == "dirac" and name != "weight_initializer":
+        raise NetworkError(
+            f"{who}: {name} must not be 'dirac', which connects inputs with outputs; "
+            f"got {name}='dirac'."
         )
     return str(value)
 
@@ -119,6 +137,12 @@ def draw(
     random = generator(seed, name)
     if isinstance(rule, Uniform):
         values = random.uniform(rule.low, rule.high, shape)
+    elif isinstance(rule, _Dirac):
+        values = random.uniform(-rule.limit, rule.limit, shape)
+        same = np.arange(min(shape[-2:]))
+        values[..., : len(same)] = 0
+        middle = tuple(n // 2 for n in shape[:-2])
+        values[middle][same, same] = 1
     elif isinstance(rule, Normal):
         values = random.standard_normal(shape) * rule.std
     else:

@@ -62,11 +62,11 @@ class Averaging:
         if average is not None and average.begins_at_once and not position.averaged:
             self._take_in(average, position)
 
-    def after_step(self, position: TrainerState) -> None:
-        """Take in the weights after a step."""
+    def after_step(self, position: TrainerState, steps: int) -> None:
+        """Take in the weights after a step, of so many in all."""
         average = self._average
         if average is not None and average.takes_step(position.step):
-            self._take_in(average, position)
+            self._take_in(average, position, position.step / max(steps, 1))
 
     def after_epoch(self, position: TrainerState, epochs: int) -> None:
         """Take in the weights after an epoch, and estimate statistics."""
@@ -99,10 +99,12 @@ class Averaging:
         if position.averaged:
             self._load(position.average)
 
-    def _take_in(self, average: WeightAverage, position: TrainerState) -> None:
+    def _take_in(
+        self, average: WeightAverage, position: TrainerState, done: float = 1.0
+    ) -> None:
         weights = weights_of(self._session.state())
         if position.averaged:
-            share = average.share(position.averaged)
+            share = average.share(position.averaged, done)
             move_towards(position.average, weights, share)
         else:
             position.average.update(weights)

@@ -267,7 +267,7 @@ class Trainer:
         is_plain = weight is None or isinstance(weight, tuple) or self._is_sum
         counted = float(examples) if is_plain else total
         position.add({"loss": loss * counted, **figures}, examples, weight=counted)
-        self._averaging.after_step(position)
+        self._averaging.after_step(position, self.progress.steps)
         return loss
 
     def _predict(self, batch: Batch) -> Any:

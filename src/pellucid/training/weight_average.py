@@ -65,13 +65,15 @@ class WeightAverage:
         del epoch, epochs
         return False
 
-    def share(self, taken: int) -> float:
+    def share(self, taken: int, done: float = 1.0) -> float:
         """Return what the new weights count beside the average.
 
         Parameters
         ----------
         taken : int
             How many weights the average holds, at least 1.
+        done : float
+            The share of all steps that are done, from 0 to 1.
 
         Returns
         -------
@@ -86,9 +88,10 @@ class WeightAverage:
         Returns
         -------
         dict
-            ``name`` and the fields; `average_from_json` reads it.
+            ``name`` and the fields that are given; `average_from_json` reads it.
         """
-        return {"name": self.name, **dataclasses.asdict(self)}
+        given = dataclasses.asdict(self)
+        return {"name": self.name} | {k: v for k, v in given.items() if v is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +145,7 @@ class EMA(_OverSteps):
                 f"EMA: decay must be from 0 to less than 1; got decay={self.decay}."
             )
 
-    def share(self, taken: int) -> float:
+    def share(self, taken: int, done: float = 1.0) -> float:
         """Return ``1 − decay``."""
         del taken
         return 1 - self.decay
@@ -189,7 +192,7 @@ class SWA(WeightAverage):
         """Return whether the epoch is late enough, counted back from the last."""
         return epoch > self.start * epochs and (epochs - epoch) % self.every == 0
 
-    def share(self, taken: int) -> float:
+    def share(self, taken: int, done: float = 1.0) -> float:
         """Return ``1 / (taken + 1)``."""
         return 1 / (taken + 1)
 
@@ -204,6 +207,10 @@ class Lookahead(_OverSteps):
         k, the steps of the fast weights, at least 1.
     rate : float
         α, above 0 and at most 1.
+    last_rate : float, optional
+        α at the last step. With t from 0 to 1 over all steps α then is
+        ``rate + (last_rate − rate) t³``: training moves fast at first and averages
+        strongly in the end (Jordan 2024). As ``rate`` if left out.
     reestimate : bool
         As in `WeightAverage`.
 
@@ -216,10 +223,13 @@ class Lookahead(_OverSteps):
     ----------
     M. Zhang, J. Lucas, G. Hinton, J. Ba, Lookahead optimizer: k steps forward, 1 step
     back, NeurIPS 2019, arXiv:1907.08610, algorithm 1.
+    K. Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU, arXiv:2404.00498, 2024,
+    section 3.4.
     """
 
     every: int = 5
     rate: float = 0.5
+    last_rate: float | None = None
 
     name: ClassVar[str] = "lookahead"
     begins_at_once: ClassVar[bool] = True
@@ -227,15 +237,19 @@ class Lookahead(_OverSteps):
 
     def __post_init__(self) -> None:
         _check_every(self, self.every)
-        if not 0 < self.rate <= 1:
-            raise NetworkError(
-                f"Lookahead: rate must be above 0 and at most 1; got rate={self.rate}."
-            )
+        for name in ("rate", "last_rate"):
+            value = getattr(self, name)
+            if not (value is None and name == "last_rate") and not 0 < value <= 1:
+                raise NetworkError(
+                    f"Lookahead: {name} must be above 0 and at most 1; "
+                    f"got {name}={value}."
+                )
 
-    def share(self, taken: int) -> float:
-        """Return ``rate``."""
+    def share(self, taken: int, done: float = 1.0) -> float:
+        """Return α."""
         del taken
-        return self.rate
+        last = self.rate if self.last_rate is None else self.last_rate
+        return self.rate + (last - self.rate) * done**3
 
 
 AVERAGES: dict[str, type[WeightAverage]] = {

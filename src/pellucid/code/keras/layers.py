@@ -58,7 +58,7 @@ def _start(spec: ScriptSpec, node: Node, kind: Any) -> str:
         return f"keras.initializers.RandomNormal(stddev={number(kind.std)})"
     if isinstance(kind, Constant):
         return f"keras.initializers.Constant({number(kind.value)})"
-    if kind == "fan_in_uniform":
+    if kind in ("dirac", "fan_in_uniform"):
         raise spec.refuse(node, f"keras has no {kind}")
     return f'"{kind}"'
 
