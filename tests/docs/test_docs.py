@@ -17,12 +17,16 @@ LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 
 def snippets(page: Path) -> list[tuple[int, str]]:
-    """Return (line, code) of a page's fences; those marked `no-run` are left out."""
+    """Return (line, code) of a page's fences; marked ones are left out.
+
+    ``no-run`` marks those that no test runs, ``needs=PACKAGE`` those of
+    `test_code_that_needs_a_package_runs`.
+    """
     text = page.read_text(encoding="utf-8")
     return [
         (text[: match.start(2)].count("\n"), match[2])
         for match in FENCE.finditer(text)
-        if "no-run" not in match[1]
+        if "no-run" not in match[1] and "needs=" not in match[1]
     ]
 
 
@@ -40,6 +44,30 @@ def test_a_page_s_code_runs(
     for line, code in snippets(page):
         padded = "\n" * line + code  # tracebacks then show the page's line
         exec(compile(padded, str(page), "exec", dont_inherit=True), names)
+
+
+NEEDING = [
+    (page, match[1].split("needs=")[1], match)
+    for page in PAGES
+    for match in FENCE.finditer(page.read_text(encoding="utf-8"))
+    if "needs=" in match[1]
+]
+
+
+@pytest.mark.filterwarnings("ignore")  # the packages' own
+@pytest.mark.parametrize(
+    ("page", "package", "match"), NEEDING, ids=[package for _, package, _ in NEEDING]
+)
+def test_code_that_needs_a_package_runs(
+    page: Path,
+    package: str,
+    match: re.Match[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip(package, reason=f"{package} is not installed")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(match[2], f"{page}: {package}", "exec"), {"__name__": "__page__"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
