@@ -24,9 +24,9 @@ def compile(
     ----------
     model : torch.nn.Module or keras.Model
         A module takes float32 tensors (N, …) on the CPU, one or several, and returns
-        tensors, one or several in a tuple, a list or a dict. A Keras model has one
-        input (N, …) and one output, is Sequential or functional, and comes with
-        ``threads`` alone: loss, optimizer and metrics are those of its ``compile``.
+        tensors, one or several in a tuple, a list or a dict. A Keras model, on any of
+        its backends, is Sequential or functional, and comes with ``threads`` alone:
+        loss, optimizer and metrics are those of its ``compile``.
     example : Tensor or tuple of Tensor, optional
         Inputs like those to come; what cannot run is then refused at once, and
         otherwise when the first input comes.

@@ -28,10 +28,6 @@ def test_models_that_cannot_run_are_refused_by_name(make: Any) -> None:
 
     with pytest.raises(pl.ExchangeError, match="a call of its own"):
         pl.compile(Own())
-    one = keras.Input((4,))
-    two = keras.Model(one, [one, layers.Dense(1)(one)])
-    with pytest.raises(pl.ExchangeError, match="one input and one output"):
-        pl.compile(two)
     with pytest.raises(pl.ExchangeError, match="drop-in already"):
         pl.compile(pl.compile(make()))
     with pytest.raises(pl.ExchangeError, match="those of its compile"):

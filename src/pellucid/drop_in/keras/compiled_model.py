@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.drop_in.keras.measures import Measures
+from pellucid.drop_in.keras.measures import Ends, Measures
 from pellucid.drop_in.keras.objectives import (
     LossKind,
     NoCounterpartError,
@@ -17,9 +17,11 @@ from pellucid.drop_in.keras.trace import Trace
 from pellucid.drop_in.keras.weight_copies import Array, WeightCopies
 from pellucid.engines import make
 from pellucid.engines.compiled.session import CompiledSession
+from pellucid.engines.ports import join, split
 from pellucid.engines.state import initial_state
 from pellucid.errors import ExchangeError
 from pellucid.network import Network
+from pellucid.network.layers import Shape
 
 _SLOTS = ("slot0", "slot1")
 
@@ -54,9 +56,7 @@ class CompiledModel:
         self.traced, self.loss, self.optimizer = traced, loss, optimizer
         self.trained = trained
         #: whether outputs are what stands before the model's own end
-        self.gives_logits = traced.end is not None and (
-            loss is None or loss.takes_logits
-        )
+        self.gives_logits = any(traced.ends) and (loss is None or loss.takes_logits)
         network = traced.logits if self.gives_logits else traced.network
         self.network = _freeze(network, traced, trained)
         state = initial_state(self.network, seed=seed, dtype="float32")
@@ -89,9 +89,15 @@ class CompiledModel:
         self._seen: dict[str, Array] = {}
 
     @property
-    def end(self) -> str | None:
-        """The activation that stands behind the session's output."""
-        return self.traced.end if self.gives_logits else None
+    def ends(self) -> Ends:
+        """The activations that stand behind the session's outputs."""
+        ends = self.traced.ends
+        return ends if self.gives_logits else (None,) * len(ends)
+
+    @property
+    def input_shapes(self) -> tuple[Shape, ...]:
+        """The shapes of an example's inputs."""
+        return tuple(self.network.shapes[name] for name in self.network.inputs)
 
     # weights and slots
     def take(self) -> None:
@@ -147,45 +153,61 @@ class CompiledModel:
                 view *= np.float32(factor)
 
     # passes
-    def predict(self, x: Any) -> Array:
-        """Return the output in evaluation: logits where `gives_logits`."""
-        output: Array = self.session.predict(self.images(x))
-        return output
+    def predict(self, inputs: list[Any]) -> list[Array]:
+        """Return the outputs in evaluation: logits where `gives_logits`."""
+        return self._outputs(self.session.predict(self.images(inputs)))
+
+    def _outputs(self, found: Any) -> list[Array]:
+        return list(split("outputs", self.network.outputs, found))
 
     def train_step(
-        self, x: Any, y: Any, weights: Any, *, rate: float
-    ) -> tuple[float, Array]:
-        """Return loss and output of one update."""
-        images = self.images(x)
+        self, inputs: list[Any], y: Any, weights: Any, *, rate: float
+    ) -> tuple[float, list[Array]]:
+        """Return loss and outputs of one update."""
+        count = len(inputs[0])
         result = self.session.train_step(
-            images,
-            self.labels(y, len(images)),
+            self.images(inputs),
+            self.labels(y, count),
             learning_rate=rate,
-            sample_weight=self.weights(weights, len(images)),
+            sample_weight=self.weights(weights, count),
         )
         self.hold_constants()
-        return result.loss, result.output
+        return result.loss, self._outputs(result.output)
 
     def train_with(
-        self, measures: Measures, variables: list[Any], x: Any, y: Any, weights: Any
+        self,
+        measures: Measures,
+        variables: list[Any],
+        inputs: list[Any],
+        y: Any,
+        weights: Any,
     ) -> Any:
         """Take a step whose loss and update are Keras's own; return the figures.
 
         The newest weights must have been taken over.
         """
-        images = self.images(x)
-        output, saved = self.session.forward(images, True, input_gradient=False)
-        figures, grad_output, own = measures.pull_back(
-            variables, y, output, weights, self.end
+        output, saved = self.session.forward(
+            self.images(inputs), True, input_gradient=False
         )
-        self.session.backward_in_place(saved, grad_output.numpy())
+        outputs = self._outputs(output)
+        figures, found, own = measures.pull_back(
+            variables, y, outputs, weights, self.ends
+        )
+        grad_outputs = join(
+            [
+                np.zeros_like(array) if grad is None else _numpy(grad)
+                for array, grad in zip(outputs, found, strict=True)
+            ]
+        )
+        self.session.backward_in_place(saved, grad_outputs)
         names = {id(v): name for name, v in self.traced.variables.items()}
         known = set(self.copies.variables)
         grads: list[Any] = []
         for variable, more in zip(variables, own, strict=True):
             name = names[id(variable)]
             mine = self.copies.write(name, "grads") if name in known else None
-            both = [grad for grad in (mine, more) if grad is not None]
+            added = None if more is None else _numpy(more)
+            both = [grad for grad in (mine, added) if grad is not None]
             grads.append(both[0] if len(both) == 1 else both[0] + both[1])
         self._give_buffers()
         measures.update(variables, grads)
@@ -205,9 +227,9 @@ class CompiledModel:
         self.session.weights_written()
 
     # arrays
-    def images(self, x: Any) -> Array:
+    def images(self, inputs: list[Any]) -> Any:
         """Return a batch as the session takes it."""
-        return np.asarray(x, np.float32)
+        return join([np.asarray(x, np.float32) for x in inputs])
 
     def weights(self, weights: Any, count: int) -> Array | None:
         """Return the examples' weights as the session takes them."""
@@ -251,6 +273,11 @@ class CompiledModel:
                 f"{int(classes.min())} to {int(classes.max())}."
             )
         return classes
+
+
+def _numpy(tensor: Any) -> Array:
+    """Return a tensor of Keras's backend as an array."""
+    return np.asarray(tensor, np.float32)
 
 
 def _freeze(network: Network, traced: Trace, trained: set[str]) -> Network:

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from pellucid.drop_in.keras.backends import BACKENDS
 from pellucid.drop_in.keras.runner import Runner
 from pellucid.errors import ExchangeError
 
@@ -31,21 +32,28 @@ class DropIn:
     # Keras's loops call these
     def make_train_function(self, force: bool = False) -> Any:
         """Give `fit` and `train_on_batch` our step."""
-        self._pellucid.prepare()
+        self._pellucid.prepare(is_training=True)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
         """Give `evaluate` and `test_on_batch` our step."""
+        self._pellucid.prepare(is_training=False)
         return self.test_function
 
     def make_predict_function(self, force: bool = False) -> Any:
         """Give `predict` and `predict_on_batch` our step."""
+        self._pellucid.prepare(is_training=False)
         return self.predict_function
+
+    def _get_jax_state(self, **wanted: bool) -> Any:
+        """Give Keras's loop on JAX as many states as it wants: none is needed."""
+        wanted.pop("purge_model_variables", None)
+        return (None,) * sum(wanted.values())
 
     @property
     def train_function(self) -> Any:
         """What runs the batches of training."""
-        return self._pellucid.train
+        return self._pellucid.steps[0]
 
     @train_function.setter
     def train_function(self, value: Any) -> None:
@@ -54,7 +62,7 @@ class DropIn:
     @property
     def test_function(self) -> Any:
         """What runs the batches of evaluation."""
-        return self._pellucid.test
+        return self._pellucid.steps[1]
 
     @test_function.setter
     def test_function(self, value: Any) -> None:
@@ -63,7 +71,7 @@ class DropIn:
     @property
     def predict_function(self) -> Any:
         """What runs the batches of prediction."""
-        return self._pellucid.predict
+        return self._pellucid.steps[2]
 
     @predict_function.setter
     def predict_function(self, value: Any) -> None:
@@ -145,10 +153,14 @@ _METHODS = (
     "get_config",
     "get_layer",
     "get_weights",
+    "load_state_dict",
     "load_weights",
+    "named_parameters",
+    "parameters",
     "save",
     "save_weights",
     "set_weights",
+    "state_dict",
     "to_json",
 )
 
@@ -162,9 +174,9 @@ def make_drop_in(model: Any, threads: int | None = None) -> Any:
         If Keras runs on another backend, or something in the model has no exact
         counterpart.
     """
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() not in BACKENDS:
         raise ExchangeError(
-            "compile: Keras must run on its TensorFlow backend; got "
+            f"compile: Keras must run on one of {', '.join(BACKENDS)}; got "
             f"{keras.backend.backend()}."
         )
     if isinstance(model, DropIn):
@@ -176,7 +188,8 @@ def make_drop_in(model: Any, threads: int | None = None) -> Any:
         "_pellucid": Runner(keras, model, threads),
     }
     content |= {name: _synchronized(base, name) for name in _ATTRIBUTES}
-    content |= {name: _delegated(name) for name in _METHODS}
+    methods = [name for name in _METHODS if hasattr(base, name)]
+    content |= {name: _delegated(name) for name in methods}
     drop_in: Any = object.__new__(type(base.__name__, (DropIn, base), content))
     object.__setattr__(drop_in, "__dict__", model.__dict__)
     return drop_in

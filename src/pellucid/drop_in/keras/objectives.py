@@ -151,6 +151,8 @@ def read_optimizer(
     """
     readers = {getattr(keras.optimizers, name): name for name in _READERS}
     kind = type(optimizer)
+    if kind.__module__.startswith("keras.src.backend."):  # made in place of another
+        kind = next((k for k in kind.__mro__ if k in readers), kind)
     who = f"compile: optimizer {kind.__name__}"
     if kind not in readers:
         raise NoCounterpartError(f"{who}: must be one of {', '.join(_READERS)}.")

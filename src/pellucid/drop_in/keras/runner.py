@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.drop_in.keras.backends import BACKENDS
+from pellucid.drop_in.keras.checks import check_training
 from pellucid.drop_in.keras.compiled_model import CompiledModel
 from pellucid.drop_in.keras.measures import Measures
 from pellucid.drop_in.keras.objectives import (
@@ -20,12 +22,9 @@ from pellucid.drop_in.keras.objectives import (
 )
 from pellucid.drop_in.keras.trace import Trace, constants_of, trace
 from pellucid.errors import ExchangeError
-from pellucid.exchange.keras.operators import IN_TRAINING_ALONE
 from pellucid.exchange.keras_objects import configuration
 
-Shape = tuple[int, ...]
-#: settings of recurrent layers
-_DROPOUTS = ("dropout", "recurrent_dropout")
+Shapes = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +55,15 @@ class Runner:
         self._rate: float | None = None
         self._is_prepared = False
         self._told: set[str] = set()
+        #: what evaluates until the end of a call, whose weights are the model's
+        self._current: CompiledModel | None = None
+        self._backend = BACKENDS[keras.backend.backend()](keras, model)
         self._measures: Measures | None = None
         self._training: _Training | None = None
         configuration(model)  # refuses what is neither Sequential nor Functional
-        shape = model.inputs[0].shape[1:]
-        if None not in shape:
-            self._trace(tuple(shape))
+        shapes = tuple(tuple(port.shape[1:]) for port in model.inputs)
+        if not any(None in shape for shape in shapes):
+            self._trace(shapes)
 
     # what Keras calls
     def train(self, iterator: Iterator[Any]) -> Any:
@@ -74,13 +76,24 @@ class Runner:
 
     def predict(self, batches: Iterable[Any]) -> Any:
         """Return the outputs of some batches, one behind the other."""
-        found = []
+        keras, found = self._keras, []
         for batch in batches:
-            x, _, _ = self._unpack(batch)
-            compiled = self._for(x)
-            output = compiled.predict(x)
-            found.append(self.measures.finish(output, compiled.end))
-        return self._keras.ops.concatenate(found) if len(found) > 1 else found[0]
+            inputs = self._inputs(keras.utils.unpack_x_y_sample_weight(batch)[0])
+            compiled = self._for(inputs)
+            outputs = compiled.predict(inputs)
+            found.append(self.measures.finish(outputs, compiled.ends))
+        if len(found) == 1:
+            return found[0]
+        return keras.tree.map_structure(
+            lambda *parts: keras.ops.concatenate(parts), *found
+        )
+
+    @property
+    def steps(self) -> tuple[Any, Any, Any]:
+        """What Keras's loops call: of training, of evaluation, of prediction."""
+        backend = self._backend
+        train, test = backend.steps(self.train), backend.steps(self.test)
+        return train, test, backend.predictions(self.predict)
 
     def _run(self, iterator: Iterator[Any], run: Any) -> Any:
         logs = None
@@ -96,38 +109,61 @@ class Runner:
 
     def _unpack(self, batch: Any) -> tuple[Any, Any, Any]:
         x, y, weights = self._keras.utils.unpack_x_y_sample_weight(batch)
-        x, y = (_only(value) for value in (x, y))
-        return x, y, _only(weights)
+        if len(self.model.outputs) > 1:
+            return self._inputs(x), y, weights
+        return self._inputs(x), _only(y), _only(weights)
 
-    def _train_batch(self, x: Any, y: Any, weights: Any) -> Any:
-        compiled = self._for(x, is_training=True)
+    def _inputs(self, x: Any) -> list[Any]:
+        """Return what was given for the inputs, in the model's order.
+
+        Raises
+        ------
+        ExchangeError
+            If there are not as many.
+        """
+        ports, struct = self.model.inputs, getattr(self.model, "_inputs_struct", None)
+        if isinstance(x, Mapping):
+            ours = [port.name for port in ports]
+            names = sorted(struct) if isinstance(struct, Mapping) else ours
+            x = [x[name] for name in names if name in x]
+        found = self._keras.tree.flatten(x)
+        if len(found) != len(ports):
+            raise ExchangeError(
+                f"compile: x must hold {len(ports)} inputs; got {len(found)}."
+            )
+        return list(found)
+
+    def _train_batch(self, inputs: list[Any], y: Any, weights: Any) -> Any:
+        compiled = self._for(inputs, is_training=True)
         optimizer = self.model.optimizer
         kind = compiled.optimizer
         if kind is None:
             variables = self._trains().variables
-            return compiled.train_with(self.measures, variables, x, y, weights)
+            measures = self.measures
+            return compiled.train_with(measures, variables, inputs, y, weights)
         rate = float(self._keras.ops.convert_to_tensor(optimizer.learning_rate))
         if self._ahead is None:
             compiled.take_slots(self._slots(compiled, kind), _factor(kind, rate, -1))
             compiled.session.step = int(optimizer.iterations.numpy())
         elif rate != self._rate and _folds_rate(kind):
             compiled.scale_slots(_ratio(self._rate, rate))
-        loss, output = compiled.train_step(x, y, weights, rate=rate)
+        loss, outputs = compiled.train_step(inputs, y, weights, rate=rate)
         self._ahead, self._rate = compiled, rate
-        return self.measures.train(y, output, weights, loss, compiled.end)
+        return self.measures.train(y, outputs, weights, loss, compiled.ends)
 
-    def _test_batch(self, x: Any, y: Any, weights: Any) -> Any:
-        compiled = self._for(x)
-        output = compiled.predict(x)
-        return self.measures.test(y, output, weights, compiled.end)
+    def _test_batch(self, inputs: list[Any], y: Any, weights: Any) -> Any:
+        compiled = self._for(inputs)
+        outputs = compiled.predict(inputs)
+        return self.measures.test(y, outputs, weights, compiled.ends)
 
     @property
     def measures(self) -> Measures:
-        """The model's own loss and metrics, as functions of TensorFlow."""
+        """The model's own loss and metrics, as functions of Keras's backend."""
         model = self.model
         key = (model._compile_loss, model._compile_metrics, model.run_eagerly)
         if self._measures is None or self._measures.key != key:
-            self._measures = Measures(self._keras, model, key)
+            self._backend = BACKENDS[self._keras.backend.backend()](self._keras, model)
+            self._measures = Measures(self._keras, model, self._backend, key)
         return self._measures
 
     # compiled models
@@ -142,42 +178,11 @@ class Runner:
             If loss or optimizer have no exact counterpart, or layers regularizers.
         """
         model, keras = self.model, self._keras
-        for name in ("train_step", "compute_loss", "compute_metrics"):
-            if name in vars(model) or _is_own(type(model), name):
-                raise ExchangeError(
-                    f"compile: the model must train as keras.Model does; got a {name} "
-                    "of its own."
-                )
-        for layer in model._flatten_layers():
-            has_shape = getattr(layer, "noise_shape", None) is not None
-            if has_shape or type(layer).__name__ in IN_TRAINING_ALONE:
-                raise ExchangeError(
-                    "compile: layers must compute in training what they do in "
-                    f"prediction, but for Dropout of elements; got '{layer.name}', a "
-                    f"{type(layer).__name__}{' of slices' if has_shape else ''}."
-                )
-            config = layer.get_config()
-            is_recurrent = "recurrent_dropout" in config
-            inside = [n for n in _DROPOUTS if is_recurrent and config[n]]
-            if inside:
-                raise ExchangeError(
-                    "compile: recurrent layers must have no dropout of their own in "
-                    f"training; got {inside[0]}={config[inside[0]]:g} in "
-                    f"'{layer.name}'. Put a Dropout before it."
-                )
-            if getattr(layer, "activity_regularizer", None) is not None:
-                raise ExchangeError(
-                    "compile: layers must have no activity_regularizer; got one on "
-                    f"'{layer.name}'."
-                )
-            if not isinstance(layer, keras.Model) and layer.losses:
-                raise NoCounterpartError(
-                    f"compile: layer '{layer.name}' must have no regularizers."
-                )
-        held = [v.path for v in self._trains().variables if v.constraint is not None]
-        if held:
+        check_training(keras, model, self._trains().variables)
+        if len(traced.ends) > 1:
             raise NoCounterpartError(
-                f"compile: variables must have no constraint; got one on '{held[0]}'."
+                "compile: the model must have one output for a step of the engine; "
+                f"got {len(traced.ends)}."
             )
         trained = self._trained(traced)
         decaying = {
@@ -185,7 +190,7 @@ class Runner:
             for name, source in traced.sources.items()
             if name.endswith(".weight")
         }
-        loss = read_loss(keras, model, traced.end)
+        loss = read_loss(keras, model, traced.ends[0])
         variables = {name: traced.variables[name] for name in trained}
         return loss, read_optimizer(keras, model.optimizer, variables, decaying)
 
@@ -203,25 +208,27 @@ class Runner:
         self._training = now if from_now else None
         return now
 
-    def _trace(self, shape: Shape) -> Trace:
+    def _trace(self, shapes: Shapes) -> Trace:
         flags = self._trains().flags
         fixed = tuple(v.numpy().tobytes() for v in constants_of(self.model))
-        key = (shape, flags, fixed)
+        key = (shapes, flags, fixed)
         if key not in self._traces:
-            self._traces[key] = trace(self.model, shape)
+            self._traces[key] = trace(self.model, shapes)
         return self._traces[key]
 
-    def _for(self, x: Any, *, is_training: bool = False) -> CompiledModel:
+    def _for(self, inputs: list[Any], *, is_training: bool = False) -> CompiledModel:
         """Return the compiled model for a batch, with the newest weights."""
-        shape = tuple(np.shape(x)[1:])
-        ahead = self._ahead
+        shapes = tuple(tuple(np.shape(x)[1:]) for x in inputs)
+        ahead, current = self._ahead, self._current
         is_ready = self._is_prepared or not is_training
-        if ahead is not None and is_ready and shape == ahead.network.input_shape:
+        if ahead is not None and is_ready and shapes == ahead.input_shapes:
             return ahead
+        if not is_training and current is not None and shapes == current.input_shapes:
+            return current
         self.synchronize()
         if is_training:
             self._trains(from_now=True)
-        traced = self._trace(shape)
+        traced = self._trace(shapes)
         trained = self._trained(traced)
         kinds: tuple[Any, Any] = (None, None)
         if self.model.compiled:
@@ -246,11 +253,13 @@ class Runner:
             )
         self._is_prepared = True
         self._compiled[key].take()
+        self._current = None if is_training else self._compiled[key]
         return self._compiled[key]
 
-    def prepare(self) -> None:
-        """Look at loss, optimizer and frozen layers anew before the next batch."""
-        self._is_prepared = False
+    def prepare(self, *, is_training: bool) -> None:
+        """Look at the model and its variables anew before the next batch."""
+        self._is_prepared = self._is_prepared and not is_training
+        self._current = None
 
     # who has the latest weights
     def synchronize(self) -> None:
@@ -302,12 +311,6 @@ def _only(value: Any) -> Any:
     while isinstance(value, list | tuple | Mapping) and len(value) == 1:
         value = next(iter(value.values() if isinstance(value, Mapping) else value))
     return value
-
-
-def _is_own(kind: type, name: str) -> bool:
-    """Whether a method was written by the user, not by Keras."""
-    owner = next(k for k in kind.__mro__ if name in vars(k))
-    return not owner.__module__.startswith("keras.")
 
 
 def _folds_rate(kind: OptimizerKind) -> bool:

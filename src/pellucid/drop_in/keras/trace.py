@@ -14,7 +14,7 @@ from pellucid.errors import ExchangeError
 from pellucid.exchange.graph.tensor import Array
 from pellucid.exchange.keras_objects import read_with
 from pellucid.network import Network
-from pellucid.network.layers import Sigmoid, Softmax
+from pellucid.network.layers import Shape, Sigmoid, Softmax
 
 #: what losses take together with logits
 _ENDS: dict[type, str] = {Softmax: "softmax", Sigmoid: "sigmoid"}
@@ -24,10 +24,11 @@ _ENDS: dict[type, str] = {Softmax: "softmax", Sigmoid: "sigmoid"}
 class Trace:
     """A model as a network.
 
-    ``end`` is the activation that the model ends in, where it is one that losses take
-    together with logits: ``"softmax"`` along the last axis, or ``"sigmoid"``;
-    ``logits`` is the network without it. ``variables`` are the model's by the names
-    that the sources have, ``live`` the names of those in layers that train.
+    ``ends`` are the activations that the outputs end in, where they are ones that
+    losses take together with logits: ``"softmax"`` along the last axis, or
+    ``"sigmoid"``; ``logits`` is the network without them. ``variables`` are the
+    model's by the names that the sources have, ``live`` the names of those in layers
+    that train.
     """
 
     network: Network
@@ -36,23 +37,18 @@ class Trace:
     constants: Mapping[str, Array]
     variables: Mapping[str, Any]
     live: frozenset[str]
-    end: str | None
+    ends: tuple[str | None, ...]
 
 
-def trace(model: Any, input_shape: tuple[int, ...]) -> Trace:
-    """Return the network that a model is for inputs of a shape, its batch left out.
+def trace(model: Any, input_shapes: tuple[Shape, ...]) -> Trace:
+    """Return the network that a model is for inputs of shapes, their batch left out.
 
     Raises
     ------
     ExchangeError
-        If the model has several inputs or outputs, or something in it has no exact
-        counterpart.
+        If something in the model has no exact counterpart.
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ExchangeError(
-            "compile: the model must have one input and one output; got "
-            f"{len(model.inputs)} and {len(model.outputs)}."
-        )
+    input_shape = input_shapes[0] if len(input_shapes) == 1 else None
     variables = {str(i): variable for i, variable in enumerate(model.variables)}
     names = {id(variable): name for name, variable in variables.items()}
     arrays = {name: variable.numpy() for name, variable in variables.items()}
@@ -72,7 +68,13 @@ def trace(model: Any, input_shape: tuple[int, ...]) -> Trace:
         return file.network, file.weights
 
     found = let_train(find_sources(arrays, own, read), own)
-    logits, end = _without_end(found.network)
+    if len(found.network.inputs) < len(model.inputs):
+        raise ExchangeError(
+            "compile: every input must be read; got "
+            f"{len(found.network.inputs)} of {len(model.inputs)} that outputs depend "
+            "on."
+        )
+    logits, ends = _without_ends(found.network)
     layers = [layer for layer in model._flatten_layers() if layer.trainable]
     live = {names[id(v)] for layer in layers for v in layer.variables}
     return Trace(
@@ -82,7 +84,7 @@ def trace(model: Any, input_shape: tuple[int, ...]) -> Trace:
         constants=found.constants,
         variables=variables,
         live=frozenset(live),
-        end=end,
+        ends=ends,
     )
 
 
@@ -96,13 +98,22 @@ def constants_of(model: Any) -> list[Any]:
     ]
 
 
-def _without_end(network: Network) -> tuple[Network, str | None]:
+def _without_ends(network: Network) -> tuple[Network, tuple[str | None, ...]]:
     """Return the network up to its logits where it ends in softmax or sigmoid."""
-    node = network.node(network.outputs[0])
-    kind = _ENDS.get(type(node.layer))
-    is_last = getattr(node.layer, "axis", -1) == -1
-    if kind is None or not is_last or network.consumers[node.name]:
-        return network, None
-    nodes = [other for other in network.nodes if other is not node]
-    shorter = Network.from_nodes(nodes, name=network.name, outputs=[node.inputs[0]])
-    return shorter, kind
+    outputs = list(network.outputs)
+    ends: list[str | None] = [None] * len(outputs)
+    for i, output in enumerate(outputs):
+        node = network.node(output)
+        kind = _ENDS.get(type(node.layer))
+        is_last = getattr(node.layer, "axis", -1) == -1
+        is_end = kind is not None and is_last and not network.consumers[output]
+        if is_end and node.inputs[0] not in outputs:
+            outputs[i], ends[i] = node.inputs[0], kind
+    dropped = set(network.outputs) - set(outputs)
+    if not dropped:
+        return network, tuple(ends)
+    nodes = [node for node in network.nodes if node.name not in dropped]
+    shorter = Network.from_nodes(
+        nodes, name=network.name, inputs=network.inputs, outputs=outputs
+    )
+    return shorter, tuple(ends)
