@@ -491,3 +491,22 @@ def test_axe_finds_nothing(open_page: Any, axe: str, view: str, scheme: str) -> 
     )
     assert is_dark == (scheme == "dark")
     assert complaints_of_axe(page, axe) == []
+
+
+def test_runs_that_differ_in_one_thing_train_side_by_side(open_page: Any) -> None:
+    page = open_page("train")
+    page.select_option("[name=network]", "xor-one-hidden")
+    page.select_option("[name=data]", "xor")
+    page.select_option("[name=engine]", "numpy")
+    page.fill("[name=epochs]", "40")
+    page.locator("#rate-slider").fill("-1")
+    assert page.input_value("[name=learning_rate]") == "0.1"
+    for label in ("10 × the learning rate", "a tenth", "zeros as initial"):
+        page.get_by_label(label).check()
+    assert page.get_by_label("plain SGD").is_disabled()
+    page.get_by_role("button", name="Start").click()
+    status = page.locator("#train-status")
+    playwright.expect(status).to_contain_text("zeros as initial weights: finished")
+    playwright.expect(status).to_contain_text("10 × the learning rate: finished")
+    assert page.locator("#loss-chart polyline").count() == 4
+    playwright.expect(page.locator("#apart")).to_be_hidden()

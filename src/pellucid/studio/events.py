@@ -36,7 +36,9 @@ async def stream_events(studio: Studio) -> AsyncIterator[str]:
             is_begun, followed = True, lesson
             known = [_Known() for _ in lesson.lanes] if lesson else []
             wish = lesson.wish.model_dump() if lesson else None
-            yield _event("begin", {"lesson": studio.count, "wish": wish})
+            names = [lane.name for lane in lesson.lanes] if lesson else []
+            document = {"lesson": studio.count, "wish": wish, "lanes": names}
+            yield _event("begin", document)
         if lesson is not None:
             pairs = zip(lesson.lanes, known, strict=True)
             news = [_news(lane, told) for lane, told in pairs]

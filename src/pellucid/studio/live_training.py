@@ -25,6 +25,7 @@ from pellucid.serving.errors import RequestError
 from pellucid.studio.examples import OpenedRun
 from pellucid.studio.images import encode, levels, takes_pictures
 from pellucid.studio.pause_control import PauseControl
+from pellucid.studio.variations import VARIATIONS, Variation
 from pellucid.training import Callback
 from pellucid.training.trainer import Trainer
 
@@ -64,6 +65,8 @@ class TrainingRequest(BaseModel):
     epochs: Annotated[int, Field(ge=1, le=1000)] = 1
     images: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     seed: Annotated[int, Field(ge=0)] = 0
+    #: names of `VARIATIONS`: runs on the first engine, beside the others
+    beside: Annotated[list[str], Field(max_length=3)] = []
 
     def recipe(self, run: OpenedRun | None = None) -> Recipe:
         """Return the recipe; PellucidError if it does not fit.
@@ -73,6 +76,8 @@ class TrainingRequest(BaseModel):
         """
         own_data = [OF_RUN] if run is not None and run.has_data else []
         _check_known("data", self.data, [*(s.name for s in sources()), *own_data])
+        for name in self.beside:
+            _check_known("beside", name, list(VARIATIONS))
         base = self._base(run)
         section = DataSection(source=self.data)
         if run is not None and self.data == OF_RUN:
@@ -141,12 +146,19 @@ def usual(recipe: Recipe) -> dict[str, Any]:
 
 
 class EngineTraining(Callback):
-    """One engine's training, in a thread of its own."""
+    """One training, in a thread of its own: of an engine, or of a variation."""
 
     def __init__(
-        self, recipe: Recipe, engine: str, gate: PauseControl, bench: SharedModel | None
+        self,
+        recipe: Recipe,
+        engine: str,
+        gate: PauseControl,
+        bench: SharedModel | None,
+        variation: Variation | None = None,
     ) -> None:
         self.engine = engine
+        self.name = engine if variation is None else variation.label
+        self._variation = variation
         self.status = "loading"
         self.error = ""
         self.points: list[Point] = []
@@ -160,7 +172,7 @@ class EngineTraining(Callback):
         self.snapshots = 0
         self.loss = str(recipe.loss["name"])
         self.unit = _UNITS.get(self.loss, "")
-        self._recipe = recipe
+        self._recipe = recipe if variation is None else variation.recipe(recipe)
         self._gate = gate
         self._bench = bench
         self._test: Dataset | None = None
@@ -183,6 +195,8 @@ class EngineTraining(Callback):
     def _train(self) -> None:
         recipe = self._recipe
         self._model = model = build_model(recipe, self.engine)
+        if self._variation is not None:
+            self._variation.begin(model)
         train, test = load_examples(recipe.data, model)
         self._test = test.subset(range(min(_LOOKED_AT, len(test))))
         if model.settle_meaning(train.labels).can_be_named(train.classes):
@@ -289,7 +303,7 @@ class EngineTraining(Callback):
 
 
 class LiveTraining:
-    """A training on one engine, or on two side by side with the same batches.
+    """A training on one engine or two, and variations of it, side by side.
 
     Parameters
     ----------
@@ -309,6 +323,10 @@ class LiveTraining:
         self.lanes = [
             EngineTraining(recipe, engine, self.gate, bench if i == 0 else None)
             for i, engine in enumerate(wish.engines)
+        ]
+        self.lanes += [
+            EngineTraining(recipe, wish.engines[0], self.gate, None, VARIATIONS[name])
+            for name in wish.beside
         ]
         try:
             for lane in self.lanes:

@@ -38,6 +38,7 @@ from pellucid.studio.schemas import (
 )
 from pellucid.studio.shared_model import SharedModel
 from pellucid.studio.studio import Studio
+from pellucid.studio.variations import VARIATIONS
 from pellucid.studio.walk import walk
 
 
@@ -220,6 +221,7 @@ def _add_training(routes: APIRouter, studio: Studio) -> None:
             "run": None if run is None else describe_run(run),
             "engines": await asyncio.to_thread(engine_comparison.list_engines),
             "optimizers": ["adam", "adamw", "rmsprop", "sgd"],
+            "beside": {name: one.label for name, one in VARIATIONS.items()},
         }
 
     @routes.post("/studio/training")

@@ -11,6 +11,7 @@ const form = byId("wish");
 let lanes = [];
 let built = null; // a network from Build
 let isPaused = false;
+let isSame = true; // whether all lanes compute the same
 
 export function trainBuilt(network) {
   built = network;
@@ -27,6 +28,7 @@ function follow(wish) {
     const field = form.elements[name];
     const isChoice = field.options && ![...field.options].some((o) => o.value === value && !o.disabled);
     if (!isChoice) field.value = value;
+    field.dispatchEvent(new Event("input"));
   }
 }
 
@@ -48,6 +50,18 @@ async function fill() {
   form.elements.engine.replaceChildren(...options(here, engine));
   form.elements.beside.replaceChildren(new Option("none", ""), ...options(here));
   form.elements.optimizer.replaceChildren(...options(choices.optimizers, "adam"));
+  const besides = Object.entries(choices.beside ?? {});
+  byId("beside-runs").hidden = !besides.length;
+  byId("beside-runs").append(...besides.map(([value, label]) =>
+    make("label", {}, make("input", { type: "checkbox", name: "variation", value }), ` ${label}`)));
+  byId("beside-runs").addEventListener("change", allowThree);
+}
+
+/** More than three runs beside one are not told apart in a chart. */
+function allowThree() {
+  const boxes = [...byId("beside-runs").querySelectorAll("input")];
+  const isFull = boxes.filter((box) => box.checked).length >= 3;
+  boxes.forEach((box) => { box.disabled = isFull && !box.checked; });
 }
 
 async function start(event) {
@@ -64,13 +78,20 @@ async function start(event) {
     batch_size: Number(fields.batch_size.value),
     images: Number(fields.images.value),
     epochs: Number(fields.epochs.value),
+    ...besideRuns(),
   }));
+}
+
+function besideRuns() {
+  const checked = [...byId("beside-runs").querySelectorAll("input:checked")].map((box) => box.value);
+  return checked.length ? { beside: checked } : {};
 }
 
 function listen() {
   const end = source.watch({
-    begin({ wish }) {
-      lanes = (wish?.engines ?? []).map((name) => ({ name, points: [], steps: 0, step: 0 }));
+    begin({ wish, lanes: names }) {
+      isSame = !wish?.beside?.length;
+      lanes = (names ?? wish?.engines ?? []).map((name) => ({ name, points: [], steps: 0, step: 0 }));
     },
     news(news) {
       isPaused = news.paused;
@@ -109,14 +130,17 @@ function show(isRunning) {
   const tests = lanes.map(({ name, tested = [] }, i) =>
     ({ name: `${name}, test`, points: tested.map(([step, share]) => [step, 100 * share]), lane: i, kind: "test" }));
   const hasTests = tests.some(({ points }) => points.length);
-  draw(byId("loss-chart"), curve(1, 1), { steps, unit, what: "Loss over steps", axis: unit || "loss" });
+  const highest = Math.max(0, ...(lanes[0]?.points ?? []).map(([, loss]) => loss ?? 0));
+  const most = isSame || !highest ? undefined : 2 * highest; // others may go far beyond the run
+  draw(byId("loss-chart"), curve(1, 1), { most, steps, unit, what: "Loss over steps", axis: unit || "loss" });
   draw(byId("accuracy-chart"), [...curve(2, 100), ...(hasTests ? tests : [])], { steps, most: 100, unit: "%", what: "Accuracy over steps", axis: "%" });
   const words = lanes.map(said).join(" · ");
   byId("train-status").textContent = words;
   const key = (kind) => ({ name }, i) => make("span", { className: `key lane-${i} ${kind}`, textContent: kind ? `${name}, ${kind}` : name });
   const [ofLoss, ofAccuracy] = document.querySelectorAll("#view-train .legend");
   ofLoss.replaceChildren(...lanes.map(key("")));
-  ofAccuracy.replaceChildren(...lanes.map(key("")), ...(hasTests ? lanes.map(key("test")) : []));
+  const ofTests = lanes.length > 2 ? [make("span", { className: "key test", textContent: "dotted: on test images" })] : lanes.map(key("test"));
+  ofAccuracy.replaceChildren(...lanes.map(key("")), ...(hasTests ? ofTests : []));
   showApart();
   showLearning(isRunning);
   byId("pause").disabled = byId("step").disabled = byId("stop").disabled = !isRunning;
@@ -128,8 +152,8 @@ function showApart() {
   const [one, other] = lanes;
   const losses = new Map((one?.points ?? []).map(([step, loss]) => [step, loss]));
   const both = (other?.points ?? []).filter(([step, loss]) => loss !== null && (losses.get(step) ?? null) !== null);
-  byId("apart").hidden = !both.length;
-  if (!both.length) return;
+  byId("apart").hidden = !both.length || !isSame;
+  if (byId("apart").hidden) return;
   const most = Math.max(...both.map(([step, loss]) => Math.abs(loss - losses.get(step))));
   byId("apart").textContent = `The losses of ${one.name} and ${other.name} on the same batches differ by at most ${most === 0 ? "0" : most.toExponential(1).replace("-", "−")}${one.unit ? ` ${one.unit}` : ""} in ${count(both.length)} steps.`;
 }
@@ -206,7 +230,15 @@ function mistake({ image, shape, label, predicted, probability }) {
   return make("figure", {}, canvas, make("figcaption", { textContent: `${label} → ${predicted}, ${percent(probability)}` }));
 }
 
+/** Keep the rate's slider, which has its logarithm, and its number the same. */
+function linkRate() {
+  const number = form.elements.learning_rate, slider = byId("rate-slider");
+  slider.addEventListener("input", () => { number.value = Number((10 ** slider.value).toPrecision(2)); });
+  number.addEventListener("input", () => { slider.value = Math.log10(number.value); });
+}
+
 export function begin() {
+  linkRate();
   form.addEventListener("submit", start);
   byId("save").href = source.file;
   const act = (action) => tried(() => source.act(action));
