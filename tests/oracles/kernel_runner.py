@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.engines.compiled.codegen import Kernel, KernelModule, compiler
+from pellucid.engines.compiled.codegen import Builder, Kernel, KernelModule, compiler
 from pellucid.engines.compiled.codegen.cpu import Target, target
 
 _KINDS: dict[str, Any] = {"n": c_int64, "x": c_float}
@@ -26,7 +26,11 @@ def compiled(
     unit = KernelModule(
         lanes=machine.lanes, registers=machine.registers, is_x86=machine.is_x86
     )
-    unit.define("alone", kernel, spec)
+
+    def call_it(b: Builder, *arguments: Any, spec: Any) -> None:
+        b.call(kernel, *arguments, spec=spec)
+
+    unit.define("alone", Kernel("alone", kernel.parameters, call_it), spec)
     library = compiler.load(unit, machine, what=f"kernel {kernel.name}")
     kinds = [_KINDS.get(kind, c_void_p) for _, kind in kernel.parameters]
     call = library.function("alone", *kinds)

@@ -10,6 +10,7 @@ from pellucid.engines.compiled.codegen.module import Kernel as Kernel
 from pellucid.engines.compiled.codegen.module import KernelModule as KernelModule
 from pellucid.engines.compiled.codegen.module import in_parts as in_parts
 from pellucid.engines.compiled.codegen.module import kernel as kernel
+from pellucid.engines.compiled.codegen.module import sized as sized
 from pellucid.engines.compiled.codegen.module import written_out as written_out
 from pellucid.engines.compiled.codegen.types import ELEMENTS as ELEMENTS
 from pellucid.engines.compiled.codegen.types import F32 as F32

@@ -299,7 +299,7 @@ class Builder:
 
     @contextlib.contextmanager
     def loop(
-        self, count: Number, *, step: int = 1, start: Number = 0
+        self, count: Number, *, step: Number = 1, start: Number = 0
     ) -> Iterator[Value]:
         """Run the body with i = start, start + step, … while i < count."""
         b = self.ir
@@ -315,7 +315,7 @@ class Builder:
         i = b.phi(I64)
         i.add_incoming(first.v, before)
         yield Value(self, i)
-        following = Value(self, b.add(i, ir.Constant(I64, step), flags=("nsw",)))
+        following = Value(self, b.add(i, self.i64(step).v, flags=("nsw",)))
         i.add_incoming(following.v, b.block)
         b.cbranch((following < end).v, body, after)
         b.position_at_end(after)
@@ -344,5 +344,7 @@ class Builder:
 
     def call(self, kernel: Kernel, *arguments: Value | Pointer, spec: Any) -> None:
         """Call another kernel of the same unit."""
-        callee = self.unit.function(kernel, spec)
-        self.ir.call(callee, [a.v for a in arguments])
+        form, numbers = kernel.divided(self, spec)
+        callee = self.unit.function(kernel, form)
+        passed = [*arguments, *(self.i64(number) for number in numbers)]
+        self.ir.call(callee, [a.v for a in passed])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from llvmlite import ir
 
 from pellucid.engines.compiled.codegen.builder import Builder
 from pellucid.engines.compiled.codegen.types import ELEMENTS, F32, I64, PTR, VOID
-from pellucid.engines.compiled.codegen.values import Pointer, Value
+from pellucid.engines.compiled.codegen.values import Number, Pointer, Value
 
 _KINDS: dict[str, ir.Type] = {"n": I64, "x": F32}
 
@@ -23,7 +23,8 @@ class Kernel:
     ``parameters`` maps names to "f32*", "i8*", "i32*", "i64*" (arrays that do not
     overlap), "n" (a 64-bit integer) or "x" (a float). ``is_written_out`` says that its
     inner loops are long runs of vector code already, for which few of LLVM's passes do;
-    ``is_of_plan`` that it is made for one plan, and not by a spec alone.
+    ``is_of_plan`` that it is made for one plan, and not by a spec alone. ``form`` is
+    that of `sized`.
     """
 
     name: str
@@ -31,6 +32,22 @@ class Kernel:
     body: Callable[..., None]
     is_written_out: bool = False
     is_of_plan: bool = False
+    form: Callable[[Builder, Any], Any] | None = None
+
+    def divided(self, b: Builder, spec: Any) -> tuple[Any, list[Number]]:
+        """Return what of a spec is written into the code, and what calls pass on."""
+        if self.form is None:
+            return spec, []
+        form = self.form(b, spec)
+        names = _numbers(form)
+        return replace(form, **dict.fromkeys(names, 0)), [
+            getattr(form, name) for name in names
+        ]
+
+
+def _numbers(form: Any) -> list[str]:
+    """Return the fields of a form that come when the kernel is called."""
+    return [field.name for field in fields(form) if field.type == "Number"]
 
 
 def kernel(**parameters: str) -> Callable[[Callable[..., None]], Kernel]:
@@ -45,6 +62,17 @@ def kernel(**parameters: str) -> Callable[[Callable[..., None]], Kernel]:
 def written_out(made: Kernel) -> Kernel:
     """Return the kernel, said to need few passes."""
     return replace(made, is_written_out=True)
+
+
+def sized(form: Callable[[Builder, Any], Any]) -> Callable[[Kernel], Kernel]:
+    """Let one function do for many sizes.
+
+    ``form`` makes of a spec the dataclass that the kernel reads; the builder tells it
+    lanes and registers. Fields annotated
+    `Number` are passed on by each call, behind the other arguments; the others are
+    constants of the code.
+    """
+    return lambda made: replace(made, form=form)
 
 
 def in_parts(whole: Kernel) -> Kernel:
@@ -63,6 +91,7 @@ def in_parts(whole: Kernel) -> Kernel:
         (*whole.parameters, ("first", "n"), ("last", "n")),
         body,
         whole.is_written_out,
+        form=whole.form,
     )
 
 
@@ -72,8 +101,9 @@ def symbol_of(kernel: Kernel, spec: Any) -> str:
     return f"{kernel.name}.{digest.hexdigest()}"
 
 
-def _kinds(kernel: Kernel) -> list[ir.Type]:
-    return [_KINDS.get(kind, PTR) for _, kind in kernel.parameters]
+def _kinds(kernel: Kernel, form: Any) -> list[ir.Type]:
+    kinds = [_KINDS.get(kind, PTR) for _, kind in kernel.parameters]
+    return kinds + [I64] * (len(_numbers(form)) if kernel.form else 0)
 
 
 class KernelModule:
@@ -113,13 +143,16 @@ class KernelModule:
         return self._declared[name]
 
     def function(self, kernel: Kernel, spec: Any) -> ir.Function:
-        """Return the kernel's function for one spec (anything hashable)."""
+        """Return the kernel's function for one spec (anything hashable).
+
+        Of a `sized` kernel it is the part that `Kernel.divided` returns first.
+        """
         key = (kernel.name, spec)
         is_elsewhere = self._is_alone and not kernel.is_of_plan
         if key not in self._made and is_elsewhere:
             symbol = symbol_of(kernel, spec)
             self.calls[symbol] = kernel, spec
-            kinds = _kinds(kernel)
+            kinds = _kinds(kernel, spec)
             self._made[key] = self.declare(symbol, VOID, kinds)
         elif key not in self._made:
             self._made[key] = self.define(
@@ -131,7 +164,7 @@ class KernelModule:
         self, name: str, kernel: Kernel, spec: Any, *, internal: bool = False
     ) -> ir.Function:
         """Write a kernel's function under a name of its own."""
-        kind = ir.FunctionType(VOID, _kinds(kernel))
+        kind = ir.FunctionType(VOID, _kinds(kernel, spec))
         function = ir.Function(self.module, kind, name)
         if kernel.is_written_out:
             self.written_out.add(name)
@@ -141,9 +174,8 @@ class KernelModule:
         function.attributes.add("nounwind")
         b = Builder(self, function)
         arguments: list[Value | Pointer] = []
-        for (label, kind), argument in zip(
-            kernel.parameters, function.args, strict=True
-        ):
+        own = function.args[: len(kernel.parameters)]
+        for (label, kind), argument in zip(kernel.parameters, own, strict=True):
             argument.name = label
             if kind.endswith("*"):
                 argument.add_attribute("noalias")
@@ -151,6 +183,9 @@ class KernelModule:
                 arguments.append(pointer)
             else:
                 arguments.append(Value(b, argument))
+        if kernel.form:
+            numbers = zip(_numbers(spec), function.args[len(own) :], strict=True)
+            spec = replace(spec, **{name: Value(b, at) for name, at in numbers})
         kernel.body(b, *arguments, spec=spec)
         b.finish()
         return function

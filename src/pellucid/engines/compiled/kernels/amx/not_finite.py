@@ -16,10 +16,11 @@ from pellucid.engines.compiled.codegen import (
     Pointer,
     Value,
     kernel,
+    sized,
     written_out,
 )
 from pellucid.engines.compiled.kernels.conv.conv import Conv
-from pellucid.engines.compiled.kernels.elementwise.activation import apply
+from pellucid.engines.compiled.kernels.elementwise.activation import Function, apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,51 @@ class Plain:
 
     conv: Conv
     width: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlainForm:
+    """The same for any size."""
+
+    width: Number
+    channels: Number
+    outputs: Number
+    taps: Number
+    across: Number
+    weight_tap: Number
+    x_row: Number
+    x_column: Number
+    x_down: Number
+    x_right: Number
+    y_row: Number
+    y_height: Number
+    y_width: Number
+    has_bias: bool
+    accumulate: bool
+    function: Function | None
+
+
+def _form(b: Builder, spec: Plain) -> PlainForm:
+    del b
+    conv, x, y = spec.conv, spec.conv.x, spec.conv.y
+    return PlainForm(
+        width=spec.width,
+        channels=x.channels,
+        outputs=y.padded_channels,
+        taps=conv.kernel[0],
+        across=conv.kernel[1],
+        weight_tap=x.padded_channels * y.padded_channels,
+        x_row=conv.stride[0] * x.row,
+        x_column=conv.stride[1] * x.padded_channels,
+        x_down=conv.dilation[0] * x.row,
+        x_right=conv.dilation[1] * x.padded_channels,
+        y_row=y.row,
+        y_height=y.height,
+        y_width=y.width,
+        has_bias=conv.has_bias,
+        accumulate=conv.accumulate,
+        function=conv.function,
+    )
 
 
 def are_finite(
@@ -55,7 +101,9 @@ def are_finite(
     return total >= 0.0, total.is_nan()
 
 
-def finish(b: Builder, conv: Conv, value: Value, bias: Pointer, y: Pointer) -> None:
+def finish(
+    b: Builder, conv: Conv | PlainForm, value: Value, bias: Pointer, y: Pointer
+) -> None:
     """y = f(value + bias), or f(y + value + bias) where the convolution adds."""
     if conv.has_bias:
         value = value + bias.vector()
@@ -64,6 +112,7 @@ def finish(b: Builder, conv: Conv, value: Value, bias: Pointer, y: Pointer) -> N
     y.store(apply(b, conv.function, value))
 
 
+@sized(_form)
 @written_out
 @kernel(
     x="f32*",
@@ -86,28 +135,25 @@ def conv_plain(
     first: Value,
     last: Value,
     *,
-    spec: Plain,
+    spec: PlainForm,
 ) -> None:
     """Make outputs [first, last) of some pixels, one after the other.
 
     ``x`` is where the first pixel's window begins, ``y`` where the first pixel lies.
     """
-    conv, m, out = spec.conv, spec.conv.x, spec.conv.y
-    channels, n = m.channels, out.padded_channels
+    n = spec.outputs
     with b.loop(count) as r:
         pixel = begin + r
         i, j = pixel // spec.width, pixel % spec.width
-        down, right = conv.stride[0] * m.row, conv.stride[1] * m.padded_channels
-        row = x + (i * down + j * right)
-        to = y + (i * out.row + j * n)
-        is_inside = (j < out.width) & (i < out.height)
+        row = x + (i * spec.x_row + j * spec.x_column)
+        to = y + (i * spec.y_row + j * n)
+        is_inside = (j < spec.y_width) & (i < spec.y_height)
         with b.when(is_inside), b.loop(last, start=first, step=b.lanes) as o:
             total = b.var(b.zeros())
-            with b.loop(conv.kernel[0]) as u, b.loop(conv.kernel[1]) as v:
-                across = v * (conv.dilation[1] * m.padded_channels)
-                seen = row + (u * (conv.dilation[0] * m.row) + across)
-                tap = w + ((u * conv.kernel[1] + v) * (m.padded_channels * n) + o)
-                with b.loop(channels) as c:
+            with b.loop(spec.taps) as u, b.loop(spec.across) as v:
+                seen = row + (u * spec.x_down + v * spec.x_right)
+                tap = w + ((u * spec.across + v) * spec.weight_tap + o)
+                with b.loop(spec.channels) as c:
                     weight = (tap + c * n).vector()
                     total.set(b.fma(seen.splat(c), weight, total.get()))
-            finish(b, conv, total.get(), bias + o, to + o)
+            finish(b, spec, total.get(), bias + o, to + o)

@@ -14,6 +14,7 @@ from pellucid.engines.compiled.codegen import (
     Pointer,
     Value,
     kernel,
+    sized,
     written_out,
 )
 from pellucid.engines.compiled.kernels.conv.conv import (
@@ -189,15 +190,39 @@ def _grad_input_of(
                                 to.store(value, offset + k * lanes)
 
 
+@dataclass(frozen=True, slots=True)
+class TurnForm:
+    """Weights [tap][row][out], and whether they are squares of vectors."""
+
+    taps: Number
+    rows: Number
+    out: Number
+    outputs: Number
+    is_square: bool
+
+
+def _turn_form(b: Builder, spec: Conv) -> TurnForm:
+    rows, outputs = spec.rows, spec.y.channels
+    return TurnForm(
+        taps=spec.kernel[0] * spec.kernel[1],
+        rows=rows,
+        out=spec.y.padded_channels,
+        outputs=outputs,
+        is_square=spec.groups == 1 and rows % b.lanes == outputs % b.lanes == 0,
+    )
+
+
+@sized(_turn_form)
 @written_out
 @kernel(w="f32*", turned="f32*")
-def conv_turn_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> None:
+def conv_turn_weight(
+    b: Builder, w: Pointer, turned: Pointer, *, spec: TurnForm
+) -> None:
     """turned[u, v, o, c] = w[u, v, c, o], group by group."""
-    rows, out, lanes = spec.rows, spec.y.padded_channels, b.lanes
-    taps, outputs = spec.kernel[0] * spec.kernel[1], spec.y.channels
-    if spec.groups == 1 and rows % lanes == outputs % lanes == 0:
+    rows, out, outputs, lanes = spec.rows, spec.out, spec.outputs, b.lanes
+    if spec.is_square:
         with (
-            b.loop(taps) as tap,
+            b.loop(spec.taps) as tap,
             b.loop(rows, step=lanes) as c,
             b.loop(outputs, step=lanes) as o,
         ):
@@ -207,16 +232,18 @@ def conv_turn_weight(b: Builder, w: Pointer, turned: Pointer, *, spec: Conv) -> 
             for r, row in enumerate(square(b, block)):
                 to.store(row, r * rows)
         return
-    with b.loop(taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
+    with b.loop(spec.taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
         value = (w + tap * (rows * out)).load(c * out + o)
         (turned + tap * (rows * outputs)).store(value, o * rows + c)
 
 
+@sized(_turn_form)
 @kernel(turned="f32*", w="f32*")
-def conv_unturn_weight(b: Builder, turned: Pointer, w: Pointer, *, spec: Conv) -> None:
+def conv_unturn_weight(
+    b: Builder, turned: Pointer, w: Pointer, *, spec: TurnForm
+) -> None:
     """w[u, v, c, o] = turned[u, v, o, c], group by group; undoes conv_turn_weight."""
-    rows, out = spec.rows, spec.y.padded_channels
-    taps, outputs = spec.kernel[0] * spec.kernel[1], spec.y.channels
-    with b.loop(taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
+    rows, out, outputs = spec.rows, spec.out, spec.outputs
+    with b.loop(spec.taps) as tap, b.loop(outputs) as o, b.loop(rows) as c:
         value = (turned + tap * (rows * outputs)).load(o * rows + c)
         (w + tap * (rows * out)).store(value, c * out + o)

@@ -16,10 +16,12 @@ from math import prod
 
 from pellucid.engines.compiled.codegen import (
     Builder,
+    Number,
     Pointer,
     Value,
     Var,
     kernel,
+    sized,
     written_out,
 )
 from pellucid.engines.compiled.kernels.conv.conv import Conv
@@ -151,21 +153,52 @@ def packed_size(spec: Packed) -> int:
     return spec.depth * spec.conv.y.padded_channels
 
 
+@dataclass(frozen=True, slots=True)
+class PackForm:
+    """Weights [tap][row][out] and their panels: so many wide ones, then narrow ones."""
+
+    taps: Number
+    channels: Number
+    rows: Number
+    out: Number
+    wide: Number
+    narrow: Number
+    widths: tuple[int, int]
+    lanes: int
+
+
+def _pack_form(b: Builder, spec: Packed) -> PackForm:
+    del b
+    conv, cuts = spec.conv, runs(spec.panels)
+    (_, width, many), (_, less, few) = (*cuts, (0, 0, 0))[:2]
+    return PackForm(
+        taps=prod(conv.kernel),
+        channels=conv.x.channels,
+        rows=conv.rows,
+        out=conv.y.padded_channels,
+        wide=many,
+        narrow=few,
+        widths=(width, less),
+        lanes=spec.lanes,
+    )
+
+
+@sized(_pack_form)
 @written_out
 @kernel(w="f32*", packed="f32*")
-def conv_pack(b: Builder, w: Pointer, packed: Pointer, *, spec: Packed) -> None:
+def conv_pack(b: Builder, w: Pointer, packed: Pointer, *, spec: PackForm) -> None:
     """packed[panel][u, v, c][o] = w[u, v, c, panel's o]."""
-    conv, lanes = spec.conv, spec.lanes
-    rows, out, channels = conv.rows, conv.y.padded_channels, conv.x.channels
-    with b.loop(prod(conv.kernel)) as tap, b.loop(channels) as c:
-        source = w + (tap * rows + c) * out
-        row = tap * channels + c
-        for first, width, many in runs(spec.panels):
+    lanes, depth = spec.lanes, b.i64(spec.taps) * spec.channels
+    with b.loop(spec.taps) as tap, b.loop(spec.channels) as c:
+        source = w + (tap * spec.rows + c) * spec.out
+        row, first = tap * spec.channels + c, b.i64(0)
+        for width, many in zip(spec.widths, (spec.wide, spec.narrow), strict=True):
             with b.loop(many) as panel:
                 o = (panel * width + first) * lanes
-                to = packed + (o * spec.depth + row * (width * lanes))
+                to = packed + (o * depth + row * (width * lanes))
                 for v in range(width):
                     to.store(source.vector(o + v * lanes, lanes=lanes), v * lanes)
+            first = b.i64(many) * width
 
 
 @written_out

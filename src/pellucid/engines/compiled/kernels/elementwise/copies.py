@@ -7,12 +7,18 @@ from typing import Literal
 
 from pellucid.engines.compiled.codegen import (
     Builder,
+    Number,
     Pointer,
     Value,
     kernel,
+    sized,
     written_out,
 )
-from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans, sweep
+from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import (
+    sized_spans,
+    spans,
+    sweep,
+)
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import Part
 
@@ -34,23 +40,55 @@ class Copy:
     accumulate: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class CopyForm:
+    """The same as runs of numbers, ``columns`` of them in a row."""
+
+    rows: Number
+    columns: Number
+    run: Number
+    x_row: Number
+    y_row: Number
+    x_column: Number
+    y_column: Number
+    from_at: Number
+    to_at: Number
+    rest: int
+    accumulate: bool
+
+
+def _copy_form(b: Builder, spec: Copy) -> CopyForm:
+    x, y = spec.x, spec.y
+    whole = spec.channels == x.padded_channels == y.padded_channels
+    run = spec.channels * (spec.width if whole else 1)
+    return CopyForm(
+        rows=spec.height,
+        columns=1 if whole else spec.width,
+        run=run,
+        x_row=x.row,
+        y_row=y.row,
+        x_column=x.padded_channels,
+        y_column=y.padded_channels,
+        from_at=spec.from_at,
+        to_at=spec.to_at,
+        rest=run % b.lanes,
+        accumulate=spec.accumulate,
+    )
+
+
+@sized(_copy_form)
 @written_out
 @kernel(x="f32*", y="f32*")
 def copy(
-    b: Builder, x: Pointer, y: Pointer, *, spec: Copy, part: Part | None = None
+    b: Builder, x: Pointer, y: Pointer, *, spec: CopyForm, part: Part | None = None
 ) -> None:
     """y[rectangle] = or += x[rectangle]; a part is some of its rows."""
-    first, last = part or (0, spec.height)
-    whole = spec.channels == spec.x.padded_channels == spec.y.padded_channels
-    run = spec.channels * (spec.width if whole else 1)
+    first, last = part or (0, spec.rows)
     with b.loop(last, start=first) as i:
-        rows = x + (i * spec.x.row + spec.from_at), y + (i * spec.y.row + spec.to_at)
-        with b.loop(1 if whole else spec.width) as j:
-            px, py = (
-                rows[0] + j * spec.x.padded_channels,
-                rows[1] + j * spec.y.padded_channels,
-            )
-            for start, lanes, many in spans(run, b.lanes):
+        rows = x + (i * spec.x_row + spec.from_at), y + (i * spec.y_row + spec.to_at)
+        with b.loop(spec.columns) as j:
+            px, py = rows[0] + j * spec.x_column, rows[1] + j * spec.y_column
+            for start, lanes, many in sized_spans(b, spec.run, spec.rest):
                 with b.loop(many) as k:
                     at = k * lanes + start
                     value = px.vector(at, lanes=lanes)
@@ -112,10 +150,24 @@ def multiply(
     sweep(b, [(x, spec.x), (mask, spec.mask), (y, spec.y)], body)
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """So many numbers side by side."""
+
+    count: Number
+    rest: int
+
+
+def run_form(b: Builder, count: int) -> Run:
+    """Return the form of kernels whose spec counts numbers."""
+    return Run(count, count % b.lanes)
+
+
+@sized(run_form)
 @kernel(place="f32*")
-def zero(b: Builder, place: Pointer, *, spec: int) -> None:
+def zero(b: Builder, place: Pointer, *, spec: Run) -> None:
     """Write so many zeros."""
-    for start, lanes, many in spans(spec, b.lanes):
+    for start, lanes, many in sized_spans(b, spec.count, spec.rest):
         with b.loop(many) as k:
             place.store(b.zeros(lanes), k * lanes + start)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pellucid.engines.compiled.codegen import Builder, Number, Pointer, Value
 from pellucid.engines.compiled.kernels.layout import ImageLayout
@@ -19,6 +19,16 @@ def spans(count: int, lanes: int) -> list[tuple[int, int, int]]:
             start += many * lanes
         lanes //= 2
     return found
+
+
+def sized_spans(
+    b: Builder, count: Number, rest: int
+) -> Iterator[tuple[Number, int, Number]]:
+    """Yield the same of a count that comes at run time; ``rest`` is count % lanes."""
+    many = count // b.lanes
+    yield 0, b.lanes, many
+    for start, lanes, times in spans(rest, b.lanes):
+        yield many * b.lanes + start, lanes, times
 
 
 def sweep(

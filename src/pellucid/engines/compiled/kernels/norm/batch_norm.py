@@ -10,13 +10,15 @@ its input is computed anew in the backward pass: that is sooner than reading its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from pellucid.engines.compiled.codegen import (
     Builder,
+    Number,
     Pointer,
     Value,
     kernel,
+    sized,
     written_out,
 )
 from pellucid.engines.compiled.kernels.elementwise.activation import (
@@ -24,7 +26,8 @@ from pellucid.engines.compiled.kernels.elementwise.activation import (
     apply,
     derivative,
 )
-from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import spans
+from pellucid.engines.compiled.kernels.elementwise.copies import Run, run_form
+from pellucid.engines.compiled.kernels.elementwise.elementwise_loops import sized_spans
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.kernels.tile import Part
 
@@ -43,12 +46,74 @@ class Norm:
     function: Function | None = None
 
 
-def _channels(b: Builder, padded_channels: int) -> list[tuple[int, int, int]]:
-    return spans(padded_channels, b.lanes)
+@dataclass(frozen=True, slots=True)
+class NormForm:
+    """The same for any size; ``together`` rows go together."""
+
+    height: Number
+    width: Number
+    true_channels: Number
+    channels: Number
+    together: Number
+    x_row: Number
+    x_begin: Number
+    y_row: Number
+    y_begin: Number
+    to_row: Number
+    to_begin: Number
+    rest: int
+    epsilon: float
+    momentum: float
+    function: Function | None
+    uses_batch: bool = True
+    accumulate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsForm(NormForm):
+    """The same for one width, whose loop LLVM writes out: so sums keep their bits."""
+
+    width: int
+
+
+def _form(b: Builder, spec: Norm) -> NormForm:
+    x, y = spec.x, spec.y
+    return NormForm(
+        height=x.height,
+        width=x.width,
+        true_channels=x.channels,
+        channels=x.padded_channels,
+        together=max(1, ROWS // x.row),
+        x_row=x.row,
+        x_begin=x.at(0, 0),
+        y_row=y.row,
+        y_begin=y.at(0, 0),
+        to_row=0,
+        to_begin=0,
+        rest=x.padded_channels % b.lanes,
+        epsilon=spec.epsilon,
+        momentum=spec.momentum,
+        function=spec.function,
+    )
+
+
+def _statistics_form(b: Builder, x: ImageLayout) -> StatisticsForm:
+    form = _form(b, Norm(x, x, epsilon=0.0))
+    return StatisticsForm(**{f.name: getattr(form, f.name) for f in fields(form)})
+
+
+def _channels_form(b: Builder, spec: Norm) -> NormForm:
+    """Return the form of what reads no image."""
+    return _form(b, replace(spec, function=None))
+
+
+def _channels(b: Builder, spec: NormForm | Run) -> Iterator[tuple[Number, int, Number]]:
+    count = spec.channels if isinstance(spec, NormForm) else spec.count
+    return sized_spans(b, count, spec.rest)
 
 
 def inverse_root(
-    b: Builder, variance: Value, epsilon: float, c: Value, channels: int
+    b: Builder, variance: Value, epsilon: float, c: Value, channels: Number
 ) -> Value:
     """Return 1 / √(variance + ε) of the channels from c on.
 
@@ -65,19 +130,18 @@ def inverse_root(
 
 
 def _rows_together(
-    b: Builder, m: ImageLayout, part: Part | None = None
+    b: Builder, spec: NormForm, part: Part | None = None
 ) -> Iterator[Part]:
     """Yield (first, end) of some rows at a time, by a loop."""
-    first, last = part or (b.i64(0), b.i64(m.height))
-    count = max(1, ROWS // m.row)
-    with b.loop(last, start=first, step=count) as i:
-        yield i, b.smaller(last, i + count)
+    first, last = part or (b.i64(0), b.i64(spec.height))
+    with b.loop(last, start=first, step=spec.together) as i:
+        yield i, b.smaller(last, i + spec.together)
 
 
 def _sum_over(
     b: Builder,
     place: Pointer,
-    m: ImageLayout,
+    spec: NormForm,
     vector: tuple[Value, int],
     rows: Part,
     term: Callable[[Value], Value],
@@ -87,13 +151,14 @@ def _sum_over(
     total = b.var(b.zeros(lanes))
     with b.loop(rows[1], start=rows[0]) as i:
         part = b.var(b.zeros(lanes))
-        row = place + (i * m.row + m.at(0, 0)) + c
-        with b.loop(m.width) as j:
-            part.add(term((row + j * m.padded_channels).vector(lanes=lanes)))
+        row = place + (i * spec.x_row + spec.x_begin) + c
+        with b.loop(spec.width) as j:
+            part.add(term((row + j * spec.channels).vector(lanes=lanes)))
         total.add(part.get())
     return total.get()
 
 
+@sized(_statistics_form)
 @kernel(x="f32*", images="n", stride="n", partial="f32*")
 def norm_statistics(
     b: Builder,
@@ -102,26 +167,26 @@ def norm_statistics(
     stride: Value,
     partial: Pointer,
     *,
-    spec: ImageLayout,
+    spec: StatisticsForm,
 ) -> None:
     """partial = (numbers, mean, Σ (x − mean)²) of each channel over a chunk.
 
     ``partial`` is [3][padded_channels]; ``stride`` counts floats from image to image.
     """
-    area = spec.height * spec.width
-    kept = spec.padded_channels
-    for start, lanes, many in _channels(b, kept):
+    area, kept = b.i64(spec.height) * spec.width, spec.channels
+    for start, lanes, many in _channels(b, spec):
         with b.loop(many) as k:
             c = k * lanes + start
-            partial.store(b.splat(b.to_float(images), lanes) * float(area), c)
+            numbers = b.to_float(images) * b.to_float(area)
+            partial.store(b.splat(numbers, lanes), c)
             for row in (1, 2):
-                partial.store(b.zeros(lanes), c + row * kept)
+                partial.store(b.zeros(lanes), c + kept * row)
     with b.loop(images) as n:
         for rows in _rows_together(b, spec):
-            before = b.to_float(n * area + rows[0] * spec.width)
-            more = b.to_float((rows[1] - rows[0]) * spec.width)
+            before = b.to_float(n * area + b.i64(rows[0]) * spec.width)
+            more = b.to_float((b.i64(rows[1]) - rows[0]) * spec.width)
             share = more / (before + more)
-            for start, lanes, many in _channels(b, kept):
+            for start, lanes, many in _channels(b, spec):
                 with b.loop(many) as k:
                     c = k * lanes + start
                     image, numbers = (x + n * stride, spec, (c, lanes), rows), more
@@ -130,27 +195,28 @@ def norm_statistics(
 
 def _join_rows(
     b: Builder,
-    image: tuple[Pointer, ImageLayout, tuple[Value, int], Part],
+    image: tuple[Pointer, NormForm, tuple[Value, int], Part],
     partial: Pointer,
     weights: tuple[Value, Value, Value],
 ) -> None:
     """Join the mean and Σ (x − mean)² of some rows with those of the rows before."""
-    x, m, (c, lanes), rows = image
+    x, spec, (c, lanes), rows = image
     numbers, share, weight = (b.splat(value, lanes) for value in weights)
-    here = _sum_over(b, x, m, (c, lanes), rows, lambda v: v) / numbers
+    here = _sum_over(b, x, spec, (c, lanes), rows, lambda v: v) / numbers
 
     def squared(v: Value) -> Value:
         return (v - here) * (v - here)
 
-    distance = _sum_over(b, x, m, (c, lanes), rows, squared)
-    at = c + m.padded_channels
+    distance = _sum_over(b, x, spec, (c, lanes), rows, squared)
+    at = c + spec.channels
     mean = partial.vector(at, lanes=lanes)
-    spread = partial.vector(at + m.padded_channels, lanes=lanes)
+    spread = partial.vector(at + spec.channels, lanes=lanes)
     delta = here - mean
     partial.store(b.fma(delta, share, mean), at)
-    partial.store(spread + distance + delta * delta * weight, at + m.padded_channels)
+    partial.store(spread + distance + delta * delta * weight, at + spec.channels)
 
 
+@sized(_channels_form)
 @kernel(partial="f32*", chunks="n", stride="n", statistics="f32*")
 def norm_join(
     b: Builder,
@@ -159,11 +225,11 @@ def norm_join(
     stride: Value,
     statistics: Pointer,
     *,
-    spec: Norm,
+    spec: NormForm,
 ) -> None:
     """statistics = (mean, variance, 1 / √(variance + ε)) from all chunks' partials."""
-    padded_channels = spec.x.padded_channels
-    for start, lanes, many in _channels(b, padded_channels):
+    channels = spec.channels
+    for start, lanes, many in _channels(b, spec):
         with b.loop(many) as k:
             c = k * lanes + start
             seen, mean, spread = (b.var(b.zeros(lanes)) for _ in range(3))
@@ -171,22 +237,23 @@ def norm_join(
                 one = partial + n * stride
                 count, here = (
                     one.vector(c, lanes=lanes),
-                    one.vector(c + padded_channels, lanes=lanes),
+                    one.vector(c + channels, lanes=lanes),
                 )
                 after = seen.get() + count
                 delta, share = here - mean.get(), count / after
                 mean.set(b.fma(delta, share, mean.get()))
-                distance = one.vector(c + 2 * padded_channels, lanes=lanes)
+                distance = one.vector(c + channels * 2, lanes=lanes)
                 more = delta * delta * seen.get() * share
                 spread.set(spread.get() + distance + more)
                 seen.set(after)
             variance = spread.get() / seen.get()
             statistics.store(mean.get(), c)
-            statistics.store(variance, c + padded_channels)
-            inverse = inverse_root(b, variance, spec.epsilon, c, spec.x.channels)
-            statistics.store(inverse, c + 2 * padded_channels)
+            statistics.store(variance, c + channels)
+            inverse = inverse_root(b, variance, spec.epsilon, c, spec.true_channels)
+            statistics.store(inverse, c + channels * 2)
 
 
+@sized(_channels_form)
 @written_out
 @kernel(running_mean="f32*", running_variance="f32*", statistics="f32*")
 def norm_from_running(
@@ -195,20 +262,21 @@ def norm_from_running(
     running_variance: Pointer,
     statistics: Pointer,
     *,
-    spec: Norm,
+    spec: NormForm,
 ) -> None:
     """statistics from the running mean and variance."""
-    padded_channels = spec.x.padded_channels
-    for start, lanes, many in _channels(b, padded_channels):
+    channels = spec.channels
+    for start, lanes, many in _channels(b, spec):
         with b.loop(many) as k:
             c = k * lanes + start
             variance = running_variance.vector(c, lanes=lanes)
             statistics.store(running_mean.vector(c, lanes=lanes), c)
-            statistics.store(variance, c + padded_channels)
-            inverse = inverse_root(b, variance, spec.epsilon, c, spec.x.channels)
-            statistics.store(inverse, c + 2 * padded_channels)
+            statistics.store(variance, c + channels)
+            inverse = inverse_root(b, variance, spec.epsilon, c, spec.true_channels)
+            statistics.store(inverse, c + channels * 2)
 
 
+@sized(_channels_form)
 @kernel(statistics="f32*", running_mean="f32*", running_variance="f32*")
 def norm_update_running(
     b: Builder,
@@ -216,14 +284,15 @@ def norm_update_running(
     running_mean: Pointer,
     running_variance: Pointer,
     *,
-    spec: Norm,
+    spec: NormForm,
 ) -> None:
     """running = momentum · running + (1 − momentum) · batch."""
     places = running_mean, running_variance
     for row, running in enumerate(places):
-        _update_running(b, statistics + row * spec.x.padded_channels, running, spec)
+        _update_running(b, statistics + b.i64(row) * spec.channels, running, spec)
 
 
+@sized(_channels_form)
 @kernel(statistics="f32*", running_mean="f32*", running_variance="f32*", numbers="x")
 def norm_update_running_unbiased(
     b: Builder,
@@ -232,10 +301,10 @@ def norm_update_running_unbiased(
     running_variance: Pointer,
     numbers: Value,
     *,
-    spec: Norm,
+    spec: NormForm,
 ) -> None:
     """As `norm_update_running`, with the unbiased variance n / (n − 1) · batch."""
-    spread = statistics + spec.x.padded_channels
+    spread = statistics + spec.channels
     factor = numbers / (numbers - 1.0)
     _update_running(b, statistics, running_mean, spec)
     _update_running(b, spread, running_variance, spec, factor)
@@ -245,11 +314,11 @@ def _update_running(
     b: Builder,
     batch: Pointer,
     running: Pointer,
-    spec: Norm,
+    spec: NormForm,
     factor: Value | None = None,
 ) -> None:
     keep = spec.momentum
-    for start, lanes, many in _channels(b, spec.x.padded_channels):
+    for start, lanes, many in _channels(b, spec):
         with b.loop(many) as k:
             c = k * lanes + start
             now = batch.vector(c, lanes=lanes)
@@ -259,6 +328,7 @@ def _update_running(
             running.store(old * keep + now * (1 - keep), c)
 
 
+@sized(_form)
 @written_out
 @kernel(x="f32*", statistics="f32*", scale="f32*", offset="f32*", y="f32*")
 def norm_forward(
@@ -269,25 +339,24 @@ def norm_forward(
     offset: Pointer,
     y: Pointer,
     *,
-    spec: Norm,
+    spec: NormForm,
     part: Part | None = None,
 ) -> None:
     """y = f((x − mean) · scale / σ + offset); f is an activation or nothing.
 
     A part is some rows.
     """
-    m, padded_channels = spec.x, spec.x.padded_channels
-    places = statistics, scale, offset
-    for first, last in _rows_together(b, m, part):
-        for start, lanes, many in _channels(b, padded_channels):
+    channels, places = spec.channels, (statistics, scale, offset)
+    for first, last in _rows_together(b, spec, part):
+        for start, lanes, many in _channels(b, spec):
             with b.loop(many) as k:
                 c = k * lanes + start
-                normal = _Normal(b, places, c, lanes, padded_channels)
-                with b.loop(last, start=first) as i, b.loop(m.width) as j:
-                    at = i * m.row + j * padded_channels + m.at(0, 0)
+                normal = _Normal(b, places, c, lanes, channels)
+                with b.loop(last, start=first) as i, b.loop(spec.width) as j:
+                    at = i * spec.x_row + j * channels + spec.x_begin
                     value = normal.output((x + at).vector(c, lanes=lanes))
                     value = apply(b, spec.function, value)
-                    to = i * spec.y.row + j * padded_channels + spec.y.at(0, 0)
+                    to = i * spec.y_row + j * channels + spec.y_begin
                     (y + to).store(value, c)
 
 
@@ -300,11 +369,11 @@ class _Normal:
         places: tuple[Pointer, Pointer, Pointer],
         c: Value,
         lanes: int,
-        channels: int,
+        channels: Number,
     ) -> None:
         statistics, scale, offset = places
         self._b, self.mean = b, statistics.vector(c, lanes=lanes)
-        self.inverse = statistics.vector(c + 2 * channels, lanes=lanes)
+        self.inverse = statistics.vector(c + channels * 2, lanes=lanes)
         self.slope = self.inverse * scale.vector(c, lanes=lanes)
         self._shift = offset.vector(c, lanes=lanes)
 
@@ -324,6 +393,7 @@ class _Normal:
         return grad * derivative(self._b, function, made)
 
 
+@sized(_form)
 @kernel(
     x="f32*", grad_y="f32*", statistics="f32*", scale="f32*", offset="f32*", sums="f32*"
 )
@@ -336,27 +406,26 @@ def norm_backward_sums(
     offset: Pointer,
     sums: Pointer,
     *,
-    spec: Norm,
+    spec: NormForm,
 ) -> None:
     """sums += (Σ grad_y, Σ grad_y · x̂) of one image; spec.y is grad_y's layout.
 
     Where an activation follows, grad_y is the gradient with respect to its output.
     """
-    m, g, padded_channels = spec.x, spec.y, spec.x.padded_channels
-    places = statistics, scale, offset
-    for first, last in _rows_together(b, m):
-        for start, lanes, many in _channels(b, padded_channels):
+    channels, places = spec.channels, (statistics, scale, offset)
+    for first, last in _rows_together(b, spec):
+        for start, lanes, many in _channels(b, spec):
             with b.loop(many) as k:
                 c = k * lanes + start
-                normal = _Normal(b, places, c, lanes, padded_channels)
+                normal = _Normal(b, places, c, lanes, channels)
                 plain, along = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
                 with b.loop(last, start=first) as i:
-                    row = x + (i * m.row + m.at(0, 0))
-                    grads = grad_y + (i * g.row + g.at(0, 0))
+                    row = x + (i * spec.x_row + spec.x_begin)
+                    grads = grad_y + (i * spec.y_row + spec.y_begin)
                     p, q = b.var(b.zeros(lanes)), b.var(b.zeros(lanes))
-                    with b.loop(m.width) as j:
-                        value = (row + j * padded_channels).vector(c, lanes=lanes)
-                        grad = (grads + j * padded_channels).vector(c, lanes=lanes)
+                    with b.loop(spec.width) as j:
+                        value = (row + j * channels).vector(c, lanes=lanes)
+                        grad = (grads + j * channels).vector(c, lanes=lanes)
                         grad = normal.through(spec.function, value, grad)
                         p.add(grad)
                         q.set(b.fma(grad, value - normal.mean, q.get()))
@@ -364,11 +433,12 @@ def norm_backward_sums(
                     along.add(q.get())
                 total = sums.vector(c, lanes=lanes) + plain.get()
                 sums.store(total, c)
-                at = c + padded_channels
+                at = c + channels
                 total = sums.vector(at, lanes=lanes) + along.get() * normal.inverse
                 sums.store(total, at)
 
 
+@sized(run_form)
 @kernel(sums="f32*", chunks="n", stride="n", totals="f32*")
 def norm_join_sums(
     b: Builder,
@@ -377,7 +447,7 @@ def norm_join_sums(
     stride: Value,
     totals: Pointer,
     *,
-    spec: int,
+    spec: Run,
 ) -> None:
     """totals = Σ over chunks, in their order; spec counts the numbers."""
     for start, lanes, many in _channels(b, spec):
@@ -389,6 +459,30 @@ def norm_join_sums(
             totals.store(total.get(), c)
 
 
+@dataclass(frozen=True, slots=True)
+class NormBack:
+    """How x and the derivatives lie; whether the statistics depend on x."""
+
+    x: ImageLayout
+    grad_y: ImageLayout
+    grad_x: ImageLayout
+    uses_batch: bool
+    accumulate: bool
+    function: Function | None = None
+
+
+def _back_form(b: Builder, spec: NormBack) -> NormForm:
+    norm = Norm(spec.x, spec.grad_y, 0.0, 0.0, spec.function)
+    return replace(
+        _form(b, norm),
+        to_row=spec.grad_x.row,
+        to_begin=spec.grad_x.at(0, 0),
+        uses_batch=spec.uses_batch,
+        accumulate=spec.accumulate,
+    )
+
+
+@sized(_back_form)
 @kernel(
     x="f32*",
     grad_y="f32*",
@@ -410,44 +504,31 @@ def norm_backward(
     numbers: Value,
     grad_x: Pointer,
     *,
-    spec: NormBack,
+    spec: NormForm,
 ) -> None:
     """grad_x = or += scale / σ · (grad_y − Σ grad_y / n − x̂ · Σ (grad_y · x̂) / n)."""
-    m, padded_channels, g, to = spec.x, spec.x.padded_channels, spec.grad_y, spec.grad_x
-    places = statistics, scale, offset
-    for first, last in _rows_together(b, m):
-        for start, lanes, many in _channels(b, padded_channels):
+    channels, places = spec.channels, (statistics, scale, offset)
+    for first, last in _rows_together(b, spec):
+        for start, lanes, many in _channels(b, spec):
             with b.loop(many) as k:
                 c = k * lanes + start
-                normal = _Normal(b, places, c, lanes, padded_channels)
+                normal = _Normal(b, places, c, lanes, channels)
                 n = b.splat(numbers, lanes)
                 shift = stretch = b.zeros(lanes)
                 if spec.uses_batch:
                     shift = totals.vector(c, lanes=lanes) / n
-                    stretch = totals.vector(c + padded_channels, lanes=lanes) / n
+                    stretch = totals.vector(c + channels, lanes=lanes) / n
                     stretch = stretch * normal.inverse
-                with b.loop(last, start=first) as i, b.loop(m.width) as j:
-                    row = i * g.row + j * padded_channels + g.at(0, 0)
+                with b.loop(last, start=first) as i, b.loop(spec.width) as j:
+                    row = i * spec.y_row + j * channels + spec.y_begin
                     grad = (grad_y + row).vector(c, lanes=lanes)
-                    at = i * m.row + j * padded_channels + m.at(0, 0)
+                    at = i * spec.x_row + j * channels + spec.x_begin
                     value = (x + at).vector(c, lanes=lanes)
                     grad = normal.through(spec.function, value, grad)
                     if spec.uses_batch:
                         grad = grad - shift - (value - normal.mean) * stretch
                     grad = grad * normal.slope
-                    place = i * to.row + j * padded_channels + to.at(0, 0)
+                    place = i * spec.to_row + j * channels + spec.to_begin
                     if spec.accumulate:
                         grad = grad + (grad_x + place).vector(c, lanes=lanes)
                     (grad_x + place).store(grad, c)
-
-
-@dataclass(frozen=True, slots=True)
-class NormBack:
-    """How x and the derivatives lie; whether the statistics depend on x."""
-
-    x: ImageLayout
-    grad_y: ImageLayout
-    grad_x: ImageLayout
-    uses_batch: bool
-    accumulate: bool
-    function: Function | None = None

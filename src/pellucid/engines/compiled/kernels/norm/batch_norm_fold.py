@@ -11,7 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pellucid.engines.compiled.codegen import Builder, Pointer, kernel, written_out
+from pellucid.engines.compiled.codegen import (
+    Builder,
+    Number,
+    Pointer,
+    kernel,
+    sized,
+    written_out,
+)
 from pellucid.engines.compiled.kernels.norm.batch_norm import inverse_root
 from pellucid.engines.compiled.kernels.tile import lanes_for
 
@@ -30,6 +37,30 @@ class Fold:
     epsilon: float
 
 
+@dataclass(frozen=True, slots=True)
+class FoldForm:
+    """The same for any size; a vector has ``lanes`` outputs."""
+
+    rows: Number
+    outputs: Number
+    channels: Number
+    lanes: int
+    has_bias: bool
+    epsilon: float
+
+
+def _form(b: Builder, spec: Fold) -> FoldForm:
+    return FoldForm(
+        spec.rows,
+        spec.outputs,
+        spec.channels,
+        lanes_for(b, spec.outputs),
+        spec.has_bias,
+        spec.epsilon,
+    )
+
+
+@sized(_form)
 @written_out
 @kernel(
     w="f32*",
@@ -52,10 +83,10 @@ def norm_fold(
     to: Pointer,
     bias_to: Pointer,
     *,
-    spec: Fold,
+    spec: FoldForm,
 ) -> None:
     """to[r, o] = s[o] · w[r, o]; bias_to = s · (bias − mean) + offset."""
-    lanes = lanes_for(b, spec.outputs)
+    lanes = spec.lanes
     with b.loop(spec.outputs, step=lanes) as o:
         here = variance.vector(o, lanes=lanes)
         if spec.epsilon > 0:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pellucid.engines.compiled.codegen import (
     Builder,
+    Number,
     Pointer,
     Value,
     kernel,
+    sized,
     written_out,
 )
 from pellucid.engines.compiled.kernels.amx import amx
@@ -99,35 +103,82 @@ def taps_size(lanes: int) -> int:
     return 9 * lanes * lanes + 2 * MOST_SPOTS * lanes
 
 
+@dataclass(frozen=True, slots=True)
+class WeightForm:
+    """The weights' transform for any number of channels.
+
+    There are ``wide`` blocks of ``wide_size`` outputs, then ``narrow`` ones. Vectors
+    lie along the outputs, or ``across`` them; ``is_turned`` flips the taps.
+    """
+
+    channels: Number
+    tap: Number
+    k_step: Number
+    n_step: Number
+    wide: Number
+    wide_size: Number
+    narrow: Number
+    narrow_size: Number
+    m: int
+    lanes: int
+    across: bool
+    is_turned: bool
+
+    @property
+    def spots(self) -> int:
+        """Products of a tile."""
+        return (self.m + 2) ** 2
+
+
+def _weight_form(b: Builder, spec: Winograd) -> WeightForm:
+    depth, out = spec.conv.x.padded_channels, spec.conv.y.padded_channels
+    tap, k_step, n_step = _strides(spec, depth, out)
+    whole, across = lanes_for(b, out), n_step != 1
+    (_, width, many), (_, less, few) = (*blocks(b, spec), (0, 0, 0))[:2]
+    return WeightForm(
+        channels=spec.conv.x.channels,
+        tap=tap,
+        k_step=k_step,
+        n_step=n_step,
+        wide=many,
+        wide_size=width * whole,
+        narrow=few,
+        narrow_size=less * whole,
+        m=spec.m,
+        lanes=min(whole, lanes_for(b, depth)) if across else whole,
+        across=across,
+        is_turned=spec.is_turned,
+    )
+
+
+@sized(_weight_form)
 @kernel(w="f32*", u="f32*", kept="f32*")
 def winograd_weight(
-    b: Builder, w: Pointer, u: Pointer, kept: Pointer, *, spec: Winograd
+    b: Builder, w: Pointer, u: Pointer, kept: Pointer, *, spec: WeightForm
 ) -> None:
     """u = G g Gᵀ for each pair of channels: [block of outputs][spot][in][outputs].
 
     ``kept`` has room for `taps_size` elements.
     """
-    channels, out = spec.conv.x.channels, spec.conv.y.padded_channels
-    tap, k_step, n_step = _strides(spec, spec.conv.x.padded_channels, out)
-    whole = lanes_for(b, out)
-    lanes = (
-        whole if n_step == 1 else min(whole, lanes_for(b, spec.conv.x.padded_channels))
-    )
-    for first, width, many in blocks(b, spec):
-        size = width * whole
-        with b.loop(many) as block, b.loop(size, step=lanes) as v:
-            n = block * size + first * whole
-            at = w + (n + v) * n_step
-            to = u + n * (spec.spots * channels) + v
-            if n_step == 1:
+    channels, lanes, wide = b.i64(spec.channels), spec.lanes, b.i64(spec.wide)
+    with b.loop(wide + spec.narrow) as block:
+        is_wide = block < wide
+        size = b.select(is_wide, b.i64(spec.wide_size), b.i64(spec.narrow_size))
+        before = wide * spec.wide_size + (block - wide) * spec.narrow_size
+        n = b.select(is_wide, block * spec.wide_size, before)
+        with b.loop(size, step=lanes) as v:
+            to = u + n * (channels * spec.spots) + v
+            if not spec.across:
                 with b.loop(channels) as k:
-                    row = at + k * k_step
-                    taps = [row.vector(t * tap, lanes=lanes) for t in range(9)]
+                    row = w + (n + v + k * spec.k_step)
+                    taps = [
+                        row.vector(b.i64(spec.tap) * t, lanes=lanes) for t in range(9)
+                    ]
                     _put(b, taps, to + k * size, channels * size, spec)
             else:
                 with b.loop(channels, step=lanes) as k:
-                    places = at + k, to, kept
-                    _turned_block(b, places, k, (spec, lanes, tap, n_step, size))
+                    places = w + ((n + v) * spec.n_step + k), to, kept
+                    _turned_block(b, places, k, (spec, size))
 
 
 def _strides(spec: Winograd, depth: int, out: int) -> tuple[int, int, int]:
@@ -147,25 +198,25 @@ def _turned_block(
     b: Builder,
     places: tuple[Pointer, Pointer, Pointer],
     k: Value,
-    how: tuple[Winograd, int, int, int, int],
+    how: tuple[WeightForm, Value],
 ) -> None:
     """Transform a square of weights whose vectors lie along the input channels."""
-    (w, to, kept), (spec, lanes, tap, n_step, size) = places, how
-    channels = spec.conv.x.channels
+    (w, to, kept), (spec, size) = places, how
+    channels, n_step, lanes = b.i64(spec.channels), b.i64(spec.n_step), spec.lanes
     with b.loop(9) as t:
-        at = w + t * tap
-        rows = [at.vector(r * n_step, lanes=lanes) for r in range(lanes)]
+        at = w + t * spec.tap
+        rows = [at.vector(n_step * r, lanes=lanes) for r in range(lanes)]
         for r, row in enumerate(square(b, rows)):
             (kept + t * (lanes * lanes)).store(row, r * lanes)
-    with b.loop(b.smaller(b.i64(channels) - k, lanes)) as i:
+    with b.loop(b.smaller(channels - k, lanes)) as i:
         at, square_size = kept + i * lanes, lanes * lanes
         taps = [at.vector(t * square_size, lanes=lanes) for t in range(9)]
         _put(b, taps, to + (k + i) * size, channels * size, spec)
 
 
-def _put(b: Builder, taps: Vectors, to: Pointer, step: int, spec: Winograd) -> None:
+def _put(b: Builder, taps: Vectors, to: Pointer, step: Value, spec: WeightForm) -> None:
     for spot, value in enumerate(_transformed(taps, spec)):
-        to.store(value, spot * step)
+        to.store(value, step * spot)
 
 
 def amx_steps(spec: Winograd) -> tuple[int, int]:
@@ -176,25 +227,62 @@ def amx_steps(spec: Winograd) -> tuple[int, int]:
     return amx.EDGE * n_step, product_of(spec, 1).right_column
 
 
+@dataclass(frozen=True, slots=True)
+class AmxWeightForm:
+    """The same on AMX: rows of a square lie ``row_step`` apart, ``across`` or not."""
+
+    depth: Number
+    tap: Number
+    k_step: Number
+    row_step: Number
+    right_step: Number
+    right_size: Number
+    m: int
+    across: bool
+    is_turned: bool
+
+    @property
+    def spots(self) -> int:
+        """Products of a tile."""
+        return (self.m + 2) ** 2
+
+
+def _amx_weight_form(b: Builder, spec: Winograd) -> AmxWeightForm:
+    del b
+    depth = spec.conv.x.padded_channels
+    tap, k_step, n_step = _strides(spec, depth, spec.conv.y.padded_channels)
+    return AmxWeightForm(
+        depth=depth,
+        tap=tap,
+        k_step=k_step,
+        row_step=max(k_step, n_step),
+        right_step=product_of(spec, 1).right_step,
+        right_size=right_size(spec),
+        m=spec.m,
+        across=n_step != 1,
+        is_turned=spec.is_turned,
+    )
+
+
+@sized(_amx_weight_form)
 @written_out
 @kernel(w="f32*", u="f32*", kept="f32*")
 def winograd_amx_weight(
-    b: Builder, w: Pointer, u: Pointer, kept: Pointer, *, spec: Winograd
+    b: Builder, w: Pointer, u: Pointer, kept: Pointer, *, spec: AmxWeightForm
 ) -> None:
     """u[spot] = the right side of a product on AMX, for 16 outputs.
 
     ``kept`` has room for `taps_size` elements.
     """
-    depth, product, lanes = spec.conv.x.padded_channels, product_of(spec, 1), amx.EDGE
-    tap, k_step, n_step = _strides(spec, depth, spec.conv.y.padded_channels)
-    size = lanes * lanes
-    with b.loop(depth, step=lanes) as k:
+    lanes = amx.EDGE
+    size, row_step = lanes * lanes, b.i64(spec.row_step)
+    with b.loop(spec.depth, step=lanes) as k:
         with b.loop(9) as t:
-            at, row_step = w + (t * tap + k * k_step), max(k_step, n_step)
-            rows = [at.vector(r * row_step, lanes=lanes) for r in range(lanes)]
-            for r, row in enumerate(rows if n_step == 1 else square(b, rows)):
+            at = w + (t * spec.tap + k * spec.k_step)
+            rows = [at.vector(row_step * r, lanes=lanes) for r in range(lanes)]
+            for r, row in enumerate(square(b, rows) if spec.across else rows):
                 (kept + t * size).store(row, r * lanes)
-        first = k // amx.DEPTH * product.right_step + k % amx.DEPTH // 2 * lanes
+        first = k // amx.DEPTH * spec.right_step + k % amx.DEPTH // 2 * lanes
         to = u.cast("i32") + first
         with b.loop(lanes // 2) as i:
             with b.loop(2) as half:
@@ -206,12 +294,12 @@ def winograd_amx_weight(
             with b.loop(spec.spots) as spot:
                 pair = kept + (spot * lanes + 9 * size)
                 even, odd = pair.vector(), pair.vector(spec.spots * lanes)
-                place = to + (spot * right_size(spec) + i * lanes)
+                place = to + (spot * spec.right_size + i * lanes)
                 for part, words in enumerate(amx.paired(b, even, odd)):
                     place.store(words, part * amx.WORDS)
 
 
-def _transformed(taps: Vectors, spec: Winograd) -> Vectors:
+def _transformed(taps: Vectors, spec: WeightForm | AmxWeightForm) -> Vectors:
     """Return G g Gᵀ, row by row."""
     if spec.is_turned:
         taps = taps[::-1]
