@@ -29,7 +29,13 @@ from pellucid.engines.compiled.kernels.layout import (
     pad_channels,
     widest,
 )
-from pellucid.engines.compiled.lowering.parameters import Parameter, Parameters
+from pellucid.engines.compiled.lowering.early_updates import EarlyUpdates
+from pellucid.engines.compiled.lowering.late_preparations import LatePreparations
+from pellucid.engines.compiled.lowering.parameters import (
+    BLOCK,
+    Parameter,
+    Parameters,
+)
 from pellucid.engines.compiled.program.program_ir import (
     Argument,
     Buffer,
@@ -160,7 +166,8 @@ class LoweringContext:
     def __post_init__(self) -> None:
         self.weights = self.buffer("weights", self.parameters.size, "session")
         self.grad_vector = self.buffer("grads", self.parameters.size, "session")
-        size = max(self.parameters.chunk_size, 16)
+        self.early, self.late = EarlyUpdates(self), LatePreparations(self)
+        size = max(self.early.size, 16)
         self.chunk_grads = self.buffer("chunk_grads", size, "chunk")
         self.learners = self._learners()
         self._halo = self._wanted_halo()
@@ -250,7 +257,8 @@ class LoweringContext:
 
     def chunk_grad(self, node: Node, role: str) -> BufferRef:
         """Return the address of a chunk's derivative by a weight."""
-        return BufferRef(self.chunk_grads, self.parameter(node, role).offset)
+        place = self.early.place(self.parameter(node, role))
+        return BufferRef(self.chunk_grads, place)
 
     @property
     def kept(self) -> set[str]:
@@ -412,9 +420,14 @@ class LoweringContext:
     ) -> None:
         """Add a step that runs after every change of the weights, for each block.
 
-        Tasks of one level run at once. The first step that names a shared buffer fills
+        What is large may run later, see `LatePreparations`. Tasks of one level run at
+        once. The first step that names a shared buffer fills
         it, so a later one that names it waits for that step's level.
         """
+        step = KernelCall(kernel, spec, arguments, "task", node)
+        if self.late.takes(step):
+            self.late.add(step, blocks)
+            return
         names = [
             argument.buffer.name
             for argument in arguments
@@ -426,7 +439,6 @@ class LoweringContext:
             self.prepared.setdefault(name, level)
         while len(self.preparing) <= level:
             self.preparing.append([])
-        step = KernelCall(kernel, spec, arguments, "task", node)
         self.preparing[level].append(Task([step], blocks))
 
     def clear_chunk_grad(self, node: Node, role: str) -> None:
@@ -549,6 +561,14 @@ class LoweringContext:
             if buffer.scope == "session" and buffer.name == name:
                 return buffer
         return self.buffer(name, self.parameters.size, "session")
+
+    @property
+    def joined_rows(self) -> Buffer:
+        """Where a worker joins the derivatives of a block that it updates at once."""
+        for buffer in self.buffers:
+            if buffer.name == "joined rows":
+                return buffer
+        return self.buffer("joined rows", BLOCK, "worker")
 
     @property
     def clip(self) -> Buffer:

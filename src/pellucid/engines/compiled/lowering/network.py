@@ -26,7 +26,12 @@ from pellucid.engines.compiled.lowering.layers import (
     wanted_halo,
     weight_layout,
 )
-from pellucid.engines.compiled.lowering.parameters import Group, Layout, Parameters
+from pellucid.engines.compiled.lowering.parameters import (
+    Group,
+    Layout,
+    Parameters,
+    blocks_of,
+)
 from pellucid.engines.compiled.lowering.residual import work_in_place
 from pellucid.engines.compiled.lowering.sharing import (
     add_up_shared,
@@ -46,9 +51,6 @@ from pellucid.engines.ports import loss_terms, port_name
 from pellucid.engines.registry import unsupported_layer
 from pellucid.network import Network
 from pellucid.network.layers import Input
-
-#: weights that one closing task joins and updates
-BLOCK = 4096
 
 
 def parameters_of(network: Network, target: Target, options: Options) -> Parameters:
@@ -186,6 +188,7 @@ def _back(low: LoweringContext) -> None:
     for name, action in reversed(low.tape):
         if name in low.grads:
             action()
+            low.early.after_layer()
     for entry in network.inputs:
         if low.purpose.wants_input_gradient and entry in low.grads:
             exact, grad = low.exact_map(entry), low.grads[entry]
@@ -196,14 +199,17 @@ def _back(low: LoweringContext) -> None:
 
 def _close(low: LoweringContext) -> None:
     """Add the last phases: derivatives are joined, weights updated."""
-    for decays in (True, False):
+    low.early.join()
+    low.early.finish()
+    for decays in (False,) if low.early.are_early else (True, False):
         start, size = low.parameters.range("chunk", decays=decays)
-        for at, length, many in _blocks(start, size):
+        for at, length, many in blocks_of(start, size):
+            place = low.early.place_of(at)
             join = KernelCall(
                 join_chunks,
                 None,
                 (
-                    BufferRef(low.chunk_grads, at, length, is_first=True),
+                    BufferRef(low.chunk_grads, place, length, is_first=True),
                     Number("chunks"),
                     low.chunk_grads.stride,
                     BufferRef(low.grad_vector, at, length),
@@ -215,7 +221,7 @@ def _close(low: LoweringContext) -> None:
             low.close([join], at, length, many, decays=decays)
     clear_unreached(low)
     start, size = low.parameters.range("norm", decays=False)
-    for at, length, many in _blocks(start, size):
+    for at, length, many in blocks_of(start, size):
         low.close([], at, length, many, decays=False)
     if low.closing:
         low.phases.append(ParallelRegion("tasks", "join and update", tasks=low.closing))
@@ -257,13 +263,6 @@ def _update(low: LoweringContext) -> None:
             start, size = low.parameters.range(group, decays=decays)
             tasks += [
                 Task([low.update_step(at, length, decays=decays)], many)
-                for at, length, many in _blocks(start, size)
+                for at, length, many in blocks_of(start, size)
             ]
     low.phases.append(ParallelRegion("tasks", "update", tasks=tasks))
-
-
-def _blocks(start: int, size: int) -> list[tuple[int, int, int]]:
-    """Cut a range: [(first, length, how many)]."""
-    many, rest = divmod(size, BLOCK)
-    cuts = [(start, BLOCK, many), (start + many * BLOCK, rest, 1)]
-    return [cut for cut in cuts if cut[1] and cut[2]]

@@ -23,6 +23,8 @@ Array = npt.NDArray[Any]
 Group = Literal["chunk", "dense", "norm", "fixed"]
 
 ALIGN = 16
+#: weights that one closing task joins and updates
+BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,13 @@ _ORDER: tuple[tuple[Group, bool], ...] = (
     ("dense", True),
     ("fixed", False),
 )
+
+
+def blocks_of(start: int, size: int) -> list[tuple[int, int, int]]:
+    """Cut a range for closing tasks: [(first, length, how many)]."""
+    many, rest = divmod(size, BLOCK)
+    cuts = [(start, BLOCK, many), (start + many * BLOCK, rest, 1)]
+    return [cut for cut in cuts if cut[1] and cut[2]]
 
 
 class Parameters(Mapping[str, Parameter]):

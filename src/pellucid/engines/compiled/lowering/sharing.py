@@ -106,9 +106,13 @@ def _grad(low: LoweringContext, parameter: Parameter) -> BufferRef:
 def clear_unreached(low: LoweringContext) -> None:
     """Add tasks that clear the derivatives of what stands behind no loss.
 
-    Those of chunks are zero from the beginning.
+    Those of chunks are zero from the beginning, if they have a place.
     """
     reached = _reached(low)
+    for left in low.early.left():
+        at, size = left.offset, left.layout.size
+        clear = KernelCall(copies.zero, size, (BufferRef(low.grad_vector, at),), "task")
+        low.close([clear], at, size, 1, decays=True)
     for weight in low.network.parameters:
         for node in low.network.nodes:
             if node.owner != weight.node or node.name in reached:

@@ -1,10 +1,13 @@
-"""Memory of gradients that others have no more use for."""
+"""Memory of gradients and prepared weights that others have no more use for."""
 
 from __future__ import annotations
 
 from pellucid.engines.compiled.kernels.layout import ImageLayout
 from pellucid.engines.compiled.lowering.context import LoweringContext
-from pellucid.engines.compiled.program.program_ir import Buffer, BufferRef
+from pellucid.engines.compiled.program.program_ir import BYTES, Buffer, BufferRef
+
+#: bytes between neighbours, so that they begin in different sets of the caches
+APART = 64 * 3
 
 
 def hosts(low: LoweringContext) -> dict[Buffer, Buffer]:
@@ -28,6 +31,31 @@ def hosts(low: LoweringContext) -> dict[Buffer, Buffer]:
             found[buffer] = place[1]
         places.append((last, found.get(buffer, buffer)))
     return found
+
+
+def shared_places(low: LoweringContext) -> tuple[dict[Buffer, int], int]:
+    """Return where prepared weights lie that are soon forgotten, in bytes; and the end.
+
+    First fit, the largest first, over the phases from a buffer's first use to its last.
+    Whoever fills one writes all that is read of it.
+    """
+    lives, places, end = _lives(low), dict[Buffer, int](), 0
+    kept = [b for b in low.buffers if b in low.late.buffers]
+    for buffer in sorted(kept, key=lambda b: -_bytes(b)):
+        first, last = lives[buffer]
+        start = 0
+        for other in sorted(places, key=lambda b: places[b]):
+            begin, until = lives[other]
+            is_apart = last < begin or until < first
+            if not is_apart and places[other] < start + _bytes(buffer):
+                start = max(start, places[other] + _bytes(other))
+        places[buffer] = start
+        end = max(end, start + _bytes(buffer))
+    return places, end
+
+
+def _bytes(buffer: Buffer) -> int:
+    return buffer.stride * BYTES[buffer.element] + APART
 
 
 def _lives(low: LoweringContext) -> dict[Buffer, tuple[int, int]]:

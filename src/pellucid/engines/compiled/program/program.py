@@ -136,6 +136,8 @@ class Program:
         self._own = [b for b in low.buffers if b.scope in _SCOPES]
         #: gradients that lie where others lay before
         self.hosts = lifetimes.hosts(low)
+        #: weights that are prepared late, in memory that they share
+        self.late_places, self.late_bytes = lifetimes.shared_places(low)
 
     # the context
     def _lay_out(self) -> None:
@@ -206,14 +208,14 @@ class Program:
             "worker": self._pool.count,
             "shared": 1,
         }
-        starts, total = dict[Buffer, int](), 0
+        starts, total = dict(self.late_places), self.late_bytes
         for buffer in self._own:
-            if buffer in self.hosts:
+            if buffer in self.hosts or buffer in starts:
                 continue
             starts[buffer] = total
             many = padded(items[buffer.scope], buffer.groups)
             size = buffer.stride * BYTES[buffer.element] * many
-            total += size + 64 * 3  # neighbours begin in different cache sets
+            total += size + lifetimes.APART
         self._memory, self._capacity = np.zeros(0, np.uint8), (0, 0)
         raw = self._allocate(total + 64, count)
         base = raw.ctypes.data + (-raw.ctypes.data) % 64

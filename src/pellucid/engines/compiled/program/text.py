@@ -34,8 +34,11 @@ def text(program: Program) -> str:
         size = sum(
             b.stride * BYTES[b.element]
             for b in low.buffers
-            if b.scope == scope and b not in program.hosts
+            if b.scope == scope
+            and b not in program.hosts
+            and b not in program.late_places
         )
+        size += program.late_bytes if scope == "shared" else 0
         lines.append(
             f"bytes per {scope}: {size:,}"
             if scope != "shared"

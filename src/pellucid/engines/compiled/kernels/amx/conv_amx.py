@@ -14,9 +14,11 @@ from math import prod
 
 from pellucid.engines.compiled.codegen import (
     Builder,
+    Number,
     Pointer,
     Value,
     kernel,
+    sized,
     written_out,
 )
 from pellucid.engines.compiled.kernels.amx import amx
@@ -184,28 +186,58 @@ def conv_amx_fits(spec: ConvAmx) -> bool:
     return is_whole and is_full and is_large and outputs >= LEAST_PIXELS
 
 
+@dataclass(frozen=True, slots=True)
+class WeightForm:
+    """The weights of a `ConvAmx` for any size; ``are_whole``: rows fill tiles."""
+
+    taps: Number
+    deep: Number
+    rows: Number
+    outputs: Number
+    are_whole: bool
+    cuts: int
+    is_mirrored: bool
+
+
+def _weight_form(b: Builder, spec: ConvAmx) -> WeightForm:
+    del b
+    conv = spec.conv
+    rows = conv.x.channels if spec.is_mirrored else conv.x.padded_channels
+    return WeightForm(
+        taps=prod(conv.kernel),
+        deep=spec.channel_steps,
+        rows=rows,
+        outputs=conv.y.padded_channels,
+        are_whole=rows % amx.DEPTH == 0,
+        cuts=spec.cuts,
+        is_mirrored=spec.is_mirrored,
+    )
+
+
+@sized(_weight_form)
 @written_out
 @kernel(w="f32*", right="f32*")
-def conv_amx_weight(b: Builder, w: Pointer, right: Pointer, *, spec: ConvAmx) -> None:
+def conv_amx_weight(
+    b: Builder, w: Pointer, right: Pointer, *, spec: WeightForm
+) -> None:
     """right[column][tap][step][part] = the weights' parts, of 32 inputs two by two."""
-    conv, n, words = spec.conv, spec.conv.y.padded_channels, right.cast("i32")
-    taps, deep = prod(conv.kernel), spec.channel_steps
-    rows = conv.x.channels if spec.is_mirrored else conv.x.padded_channels
+    n, words = b.i64(spec.outputs), right.cast("i32")
+    taps, deep, rows = b.i64(spec.taps), b.i64(spec.deep), b.i64(spec.rows)
     with b.loop(taps) as t, b.loop(deep) as step, b.loop(amx.EDGE) as pair:
         first = step * amx.DEPTH + pair * 2
-        tap = b.i64(taps - 1) - t if spec.is_mirrored else t
+        tap = taps - 1 - t if spec.is_mirrored else t
         from_, to = w + (tap * rows + first) * n, words + pair * amx.EDGE
         with b.loop(n // amx.EDGE) as o:
             row, both = from_ + o * amx.EDGE, []
             for i in range(2):
-                if rows % amx.DEPTH == 0:
-                    both.append(row.vector(i * n))
+                if spec.are_whole:
+                    both.append(row.vector(n * i))
                     continue
                 value = b.var(b.zeros())  # no weights lie behind the last channel's
                 with b.when(first + i < rows):
-                    value.set(row.vector(i * n))
+                    value.set(row.vector(n * i))
                 both.append(value.get())
-            place = to + ((o * taps + t) * deep + step) * spec.tile
+            place = to + ((o * taps + t) * deep + step) * (spec.cuts * amx.WORDS)
             for part, cut in enumerate(amx.paired(b, both[0], both[1], spec.cuts)):
                 place.store(cut, part * amx.WORDS)
 
