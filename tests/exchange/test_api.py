@@ -82,17 +82,21 @@ def test_an_export_that_cannot_be_written_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def _write_folder(path, files):
+    disk.write_sets({path: disk.Contents(files, "model.json")})
+
+
 def test_a_folder_that_holds_other_things_is_not_replaced(tmp_path):
     (tmp_path / "keep.txt").write_text("mine")
     with pytest.raises(pl.ExchangeError, match="must be a new folder"):
-        disk.write_folder(tmp_path, {"model.json": b"{}"}, marker="model.json")
+        _write_folder(tmp_path, {"model.json": b"{}"})
     assert (tmp_path / "keep.txt").read_text() == "mine"
 
 
 def test_a_folder_of_the_format_is_replaced_whole(tmp_path):
     target = tmp_path / "model"
-    disk.write_folder(target, {"model.json": b"1", "old.bin": b""}, marker="model.json")
-    disk.write_folder(target, {"model.json": b"2", "a/b.bin": b""}, marker="model.json")
+    _write_folder(target, {"model.json": b"1", "old.bin": b""})
+    _write_folder(target, {"model.json": b"2", "a/b.bin": b""})
     names = sorted(str(p.relative_to(target)) for p in target.rglob("*") if p.is_file())
     assert names == ["a/b.bin", "model.json"]
     assert [p.name for p in tmp_path.iterdir()] == ["model"]

@@ -9,8 +9,8 @@ import pytest
 
 import pellucid as pl
 from pellucid import explain, objectives
-from pellucid.engines.loss_input import loss_node
 from pellucid.engines.numpy.layers import Mode, run
+from pellucid.engines.ports import loss_terms
 from pellucid.network import ZOO, Node
 
 STEP = 1e-6
@@ -59,7 +59,7 @@ def loss_value(model: pl.Model, found: dict, node: str, label: int) -> float:
     network, loss = model.network, model.loss
     output = network.outputs[0]
     labels = np.array([label] if found[output].shape[-1] > 1 else [[float(label)]])
-    head = loss_node(network, loss)
+    head = loss_terms(network, loss)[0].node
     if head == output or node != output:
         return loss.value_and_grad(found[head], labels)[0]
     p = found[output]
@@ -176,7 +176,7 @@ def test_the_shares_of_an_absorbed_output_add_up_to_the_logits_gradient(name):
     count = network.output_shape[-1]
     model = drawn(network, losses[count])
     x = np.random.default_rng(4).random(network.input_shape)
-    head, output = loss_node(network, model.loss), network.outputs[0]
+    head, output = loss_terms(network, model.loss)[0].node, network.outputs[0]
     total = 0.0
     for k in range(count):
         shown = explain.derivative(model, x, output, (k,), label=0)

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 import pellucid as pl
 from pellucid.runs import find, model_path, new_name
 from pellucid.runs.recipe import Recipe
-from pellucid.runs.tensor_file import read_tensors, write_bytes, write_tensors
+from pellucid.runs.tensor_file import read_tensors, tensor_bytes, write_bytes
 
 
 def small(**arguments: Any) -> pl.Model:
@@ -47,7 +47,7 @@ def test_scalars_and_every_dtype_survive(tmp_path: Path) -> None:
         "a": np.arange(6.0).reshape(2, 3).T,
         "b": np.zeros((0, 3), np.float32),
     }
-    write_tensors(tmp_path / "t", arrays, {"k": "v"})
+    write_bytes(tmp_path / "t", tensor_bytes(arrays, {"k": "v"}))
     again, metadata = read_tensors(tmp_path / "t")
     assert metadata == {"k": "v"}
     for name, array in arrays.items():
@@ -77,18 +77,18 @@ def test_a_file_of_another_version_or_network_is_refused(tmp_path: Path) -> None
     tensors, metadata = read_tensors(path)
     document = json.loads(metadata["model.json"])
     newer = {**metadata, "model.json": json.dumps({**document, "schema_version": 9})}
-    write_tensors(path, tensors, newer)
+    write_bytes(path, tensor_bytes(tensors, newer))
     with pytest.raises(pl.ExchangeError, match="must be of schema_version 1; got 9"):
         pl.load(path, engine="numpy")
     broken = {**metadata, "model.json": json.dumps({"schema_version": 1})}
-    write_tensors(path, tensors, broken)
+    write_bytes(path, tensor_bytes(tensors, broken))
     with pytest.raises(pl.ExchangeError, match=r"must hold a whole model.json"):
         pl.load(path, engine="numpy")
-    write_tensors(path, {"dense.weight": np.zeros((4, 3))}, metadata)
+    write_bytes(path, tensor_bytes({"dense.weight": np.zeros((4, 3))}, metadata))
     with pytest.raises(pl.EngineError, match="names must be those of network"):
         pl.load(path, engine="numpy")
     wrong = {**tensors, "dense.weight": np.zeros((4, 4), np.float32)}
-    write_tensors(path, wrong, metadata)
+    write_bytes(path, tensor_bytes(wrong, metadata))
     with pytest.raises(pl.ShapeError, match=r"must have shape \(4, 3\); got shape="):
         pl.load(path, engine="numpy")
 

@@ -1,26 +1,13 @@
-"""Node whose value the loss takes: the logits before a Softmax it absorbs."""
+"""Losses and optimizers that a session is handed: there, and known to its engine."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
 from pellucid.errors import EngineError, UnsupportedObjectiveError
-from pellucid.network import Network
 from pellucid.objectives import LOSSES, OPTIMIZERS, Loss, Optimizer, is_built_in
 
 T = TypeVar("T")
-
-
-def loss_node(network: Network, loss: Loss) -> str:
-    """Return the node whose output the loss is computed from.
-
-    The output node, or the one before it where the network ends in the layer that
-    the loss absorbs (Softmax for cross_entropy, Sigmoid for binary_cross_entropy).
-    """
-    output = network.node(network.outputs[0])
-    if type(output.layer).__name__ == loss.absorbs:
-        return output.inputs[0]
-    return output.name
 
 
 def check_objective(

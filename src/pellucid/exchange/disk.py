@@ -44,28 +44,6 @@ def read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def write_files(path: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files side by side in the folder of ``path``, all or none.
-
-    Raises
-    ------
-    ExchangeError
-        If the disk does not take them; then all is as it was before.
-    """
-    write_sets({path: Contents(contents)})
-
-
-def write_folder(path: Path, contents: Mapping[str, bytes], *, marker: str) -> None:
-    """Write a folder; one that is there is replaced if it holds the marker file.
-
-    Raises
-    ------
-    ExchangeError
-        If another folder or file is in the way, or the disk does not take it.
-    """
-    write_sets({path: Contents(contents, marker)})
-
-
 class Contents(NamedTuple):
     """The files of one export: of a folder where there is a marker to know it by."""
 

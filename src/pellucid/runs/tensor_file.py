@@ -27,13 +27,6 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_together(path.parent, {path.name: content})
 
 
-def write_tensors(
-    path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]
-) -> None:
-    """Write arrays and text as one safetensors file."""
-    write_bytes(path, tensor_bytes(tensors, metadata))
-
-
 def tensor_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
     """Return arrays and text as the content of a safetensors file."""
     from safetensors.numpy import save
@@ -67,7 +60,7 @@ def parse_tensors(content: bytes) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return what `write_tensors` wrote.
+    """Return the arrays and the text of a safetensors file.
 
     Raises
     ------

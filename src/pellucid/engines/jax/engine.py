@@ -3,74 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 
-from pellucid.engines.distributed import ALONE, ProcessGroup
-from pellucid.engines.framework_options import (
-    Options,
-    unknown_device_error,
-    warn_if_untested,
-)
-from pellucid.engines.integer_networks import refuse_integers
+from pellucid.engines.framework_engine import FrameworkEngine, read_options
+from pellucid.engines.framework_options import unknown_device_error
 from pellucid.engines.jax.distributed import world
 from pellucid.engines.jax.session import JaxSession
-from pellucid.engines.loss_input import check_objective
-from pellucid.engines.own_layers import refuse_own
-from pellucid.engines.protocol import State
-from pellucid.engines.registry import reduce_engine
-from pellucid.engines.state import unpack_state
-from pellucid.errors import EngineError
+from pellucid.engines.state import UnpackedState
 from pellucid.network import Network
-from pellucid.objectives import Loss, Optimizer
 
 TESTED = ("0.10",)
 
 
 @dataclass(frozen=True)
-class JaxEngine:
+class JaxEngine(FrameworkEngine[JaxSession]):
     """Builds sessions that run on JAX."""
 
-    options: Options
-    device: jax.Device
-    world: ProcessGroup = ALONE
-    name: str = "jax"
+    device: jax.Device | None = None
+    name: ClassVar[str] = "jax"
 
-    def build(
-        self,
-        network: Network,
-        *,
-        state: State,
-        loss: Loss | None = None,
-        optimizer: Optimizer | None = None,
-        dtype: str = "float32",
+    def open_session(
+        self, network: Network, parts: UnpackedState, **given: Any
     ) -> JaxSession:
-        """Return a session whose ``native`` is a pure function and its weights.
-
-        Raises
-        ------
-        EngineError
-            If dtype is not float32 or float64, or the state is not the network's.
-        """
-        self.options.check_dtype(dtype)
-        refuse_integers("engine 'jax'", network)
-        refuse_own("jax", network)
-        check_objective("jax", loss, optimizer)
-        parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
+        """Return a session whose ``native`` is a pure function and its weights."""
         return JaxSession(
             network,
             parts,
-            loss=loss,
-            optimizer=optimizer,
-            dtype=dtype,
             is_mixed=self.options.is_mixed,
             device=self.device,
             world=self.world,
+            **given,
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return reduce_engine("jax", **self.options.to_arguments())
 
 
 def make(**options: Any) -> JaxEngine:
@@ -90,16 +55,9 @@ def make(**options: Any) -> JaxEngine:
     EngineError
         If an option is unknown, or the device is not there.
     """
-    warn_if_untested("jax", jax.__version__, TESTED)
-    try:
-        parsed = Options(engine="jax", **options)
-    except TypeError as error:
-        raise EngineError(
-            "engine 'jax': options must be device, compile and precision; "
-            f"got {', '.join(options)}."
-        ) from error
+    parsed = read_options("jax", jax.__version__, TESTED, options)
     group = world()  # before JAX looks for devices
-    return JaxEngine(parsed, _device(parsed.device), group)
+    return JaxEngine(parsed, group, _device(parsed.device))
 
 
 def _device(name: str) -> jax.Device:

@@ -2,83 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from pellucid.engines.distributed import ALONE, ProcessGroup
-from pellucid.engines.framework_options import (
-    Options,
-    unknown_device_error,
-    warn_if_untested,
-)
-from pellucid.engines.integer_networks import refuse_integers
-from pellucid.engines.loss_input import check_objective
-from pellucid.engines.own_layers import refuse_own
+from pellucid.engines.framework_engine import FrameworkEngine, read_options
+from pellucid.engines.framework_options import unknown_device_error
 from pellucid.engines.ports import loss_terms
-from pellucid.engines.protocol import State
-from pellucid.engines.registry import reduce_engine
-from pellucid.engines.state import unpack_state
+from pellucid.engines.state import UnpackedState
 from pellucid.engines.tensorflow.distributed import world
 from pellucid.engines.tensorflow.imports import quiet, tf
 from pellucid.engines.tensorflow.session import TensorflowSession
 from pellucid.errors import EngineError, UnsupportedObjectiveError
 from pellucid.network import Network
-from pellucid.objectives import Loss, NumpyLoss, Optimizer
+from pellucid.objectives import NumpyLoss
 
 TESTED = ("2.21",)
 _KINDS = {"cpu": "CPU", "cuda": "GPU", "gpu": "GPU", "tpu": "TPU"}
 
 
-@dataclass(frozen=True)
-class TensorflowEngine:
+class TensorflowEngine(FrameworkEngine[TensorflowSession]):
     """Builds sessions that run on TensorFlow."""
 
-    options: Options
-    world: ProcessGroup = ALONE
-    name: str = "tensorflow"
+    name = "tensorflow"
 
-    def build(
-        self,
-        network: Network,
-        *,
-        state: State,
-        loss: Loss | None = None,
-        optimizer: Optimizer | None = None,
-        dtype: str = "float32",
+    def open_session(
+        self, network: Network, parts: UnpackedState, **given: Any
     ) -> TensorflowSession:
-        """Return a session whose ``native`` is a `keras.Model`.
-
-        Raises
-        ------
-        EngineError
-            If dtype is not float32 or float64, or the state is not the network's.
-        """
-        self.options.check_dtype(dtype)
-        refuse_integers("engine 'tensorflow'", network)
-        refuse_own("tensorflow", network)
-        check_objective("tensorflow", loss, optimizer)
+        """Return a session whose ``native`` is a `keras.Model`."""
         if self.options.compile and any(
-            isinstance(term.loss, NumpyLoss) for term in loss_terms(network, loss)
+            isinstance(t.loss, NumpyLoss) for t in loss_terms(network, given["loss"])
         ):
             raise UnsupportedObjectiveError(
                 "engine 'tensorflow': compile must be False where a loss is of NumPy "
                 "functions, which XLA cannot call; got compile=True."
             )
-        parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
         with quiet():  # the first array starts TensorFlow's runtime
             return TensorflowSession(
                 network,
                 parts,
-                loss=loss,
-                optimizer=optimizer,
-                dtype=dtype,
                 options=self.options,
                 device=device_name(self.options.device),
                 world=self.world,
+                **given,
             )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return reduce_engine("tensorflow", **self.options.to_arguments())
 
 
 def make(**options: Any) -> TensorflowEngine:
@@ -98,14 +63,7 @@ def make(**options: Any) -> TensorflowEngine:
     EngineError
         If an option is unknown, or the device is not there.
     """
-    warn_if_untested("tensorflow", tf.__version__, TESTED)
-    try:
-        parsed = Options(engine="tensorflow", **options)
-    except TypeError as error:
-        raise EngineError(
-            "engine 'tensorflow': options must be device, compile and precision; "
-            f"got {', '.join(options)}."
-        ) from error
+    parsed = read_options("tensorflow", tf.__version__, TESTED, options)
     group = world()
     if group.size > 1 and parsed.compile:
         raise EngineError(

@@ -2,73 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from pellucid.engines.distributed import ALONE, ProcessGroup
-from pellucid.engines.framework_options import (
-    Options,
-    unknown_device_error,
-    warn_if_untested,
-)
-from pellucid.engines.integer_networks import refuse_integers
-from pellucid.engines.loss_input import check_objective
-from pellucid.engines.own_layers import refuse_own
-from pellucid.engines.protocol import State
-from pellucid.engines.registry import reduce_engine
-from pellucid.engines.state import unpack_state
+from pellucid.engines.framework_engine import FrameworkEngine, read_options
+from pellucid.engines.framework_options import unknown_device_error
+from pellucid.engines.state import UnpackedState
 from pellucid.engines.torch.distributed import own_device, world
 from pellucid.engines.torch.session import TorchSession
-from pellucid.errors import EngineError
 from pellucid.network import Network
-from pellucid.objectives import Loss, Optimizer
 
 TESTED = ("2.13",)
 
 
-@dataclass(frozen=True)
-class TorchEngine:
+class TorchEngine(FrameworkEngine[TorchSession]):
     """Builds sessions that run on PyTorch."""
 
-    options: Options
-    world: ProcessGroup = ALONE
-    name: str = "torch"
+    name = "torch"
 
-    def build(
-        self,
-        network: Network,
-        *,
-        state: State,
-        loss: Loss | None = None,
-        optimizer: Optimizer | None = None,
-        dtype: str = "float32",
+    def open_session(
+        self, network: Network, parts: UnpackedState, **given: Any
     ) -> TorchSession:
-        """Return a session whose ``native`` is an `nn.Module`.
-
-        Raises
-        ------
-        EngineError
-            If dtype is not float32 or float64, or the state is not the network's.
-        """
-        self.options.check_dtype(dtype)
-        refuse_integers("engine 'torch'", network)
-        refuse_own("torch", network)
-        check_objective("torch", loss, optimizer)
-        parts = unpack_state(network, state, optimizer=optimizer, dtype=dtype)
+        """Return a session whose ``native`` is an `nn.Module`."""
         return TorchSession(
-            network,
-            parts,
-            loss=loss,
-            optimizer=optimizer,
-            dtype=dtype,
-            options=self.options,
-            world=self.world,
+            network, parts, options=self.options, world=self.world, **given
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return reduce_engine("torch", **self.options.to_arguments())
 
 
 def make(**options: Any) -> TorchEngine:
@@ -88,14 +48,7 @@ def make(**options: Any) -> TorchEngine:
     EngineError
         If an option is unknown, or the device is not there.
     """
-    warn_if_untested("torch", torch.__version__, TESTED)
-    try:
-        parsed = Options(engine="torch", **options)
-    except TypeError as error:
-        raise EngineError(
-            "engine 'torch': options must be device, compile and precision; "
-            f"got {', '.join(options)}."
-        ) from error
+    parsed = read_options("torch", torch.__version__, TESTED, options)
     try:
         torch.zeros(1, device=parsed.device).cpu()  # "meta" is there, and holds nothing
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:

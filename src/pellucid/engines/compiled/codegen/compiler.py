@@ -266,10 +266,3 @@ def optimized(
     module.data_layout = str(machine.target_data)
     run(module, machine)
     return module
-
-
-def assembly(unit: KernelModule, target: Target) -> str:
-    """Return a unit's code as text, for people."""
-    machine = Emitter(target.cpu, target.features).machine()
-    module = optimized(llvm.parse_assembly(str(unit.module)), machine)
-    return str(machine.emit_assembly(module))

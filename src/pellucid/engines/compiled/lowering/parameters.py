@@ -139,8 +139,3 @@ class Parameters(Mapping[str, Parameter]):
         return (
             self.range("chunk", decays=True)[1] + self.range("chunk", decays=False)[1]
         )
-
-    @property
-    def trained_size(self) -> int:
-        """Numbers that training changes; they come before the fixed ones."""
-        return self.range("fixed", decays=False)[0]

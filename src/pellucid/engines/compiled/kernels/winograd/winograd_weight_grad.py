@@ -30,16 +30,10 @@ from pellucid.engines.compiled.kernels.winograd.winograd_transforms import (
     a,
     apart,
     g_turned,
-    winograd_fits,
 )
 
 #: transformed tiles that are kept at once, at least, if there are so many
 TILES = 16
-
-
-def winograd_back_fits(conv: Conv) -> bool:
-    """Return whether the algorithm applies and pays: where it does forward."""
-    return winograd_fits(conv)
 
 
 def grad_size(spec: Winograd) -> int:
