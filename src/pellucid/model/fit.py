@@ -17,7 +17,7 @@ from pellucid.engines.loss_input import require
 from pellucid.engines.protocol import Session
 from pellucid.errors import DataError, NetworkError, RunError
 from pellucid.model.inputs import check_dataset
-from pellucid.model.run_setup import get_class_names, open_run
+from pellucid.model.run_setup import get_class_names, open_run, run_trainer
 from pellucid.objectives import (
     DATASET_METRICS,
     Loss,
@@ -30,7 +30,6 @@ from pellucid.training import (
     FitConfig,
     History,
     ShowProgress,
-    Trainer,
     compute_example_weights,
 )
 from pellucid.training.accumulation import AccumulatingSession
@@ -117,10 +116,11 @@ def fit(model: Model, request: FitRequest) -> History:
             shard=shard,
         )
         _check_position(position.batch, batches)
-        trainer = Trainer(
-            model.network,
+        return run_trainer(
+            model,
+            request,
+            begin,
             _session(model, request, loss, optimizer),
-            loss=loss,
             train=batches,
             validation=None
             if validation is None
@@ -129,20 +129,10 @@ def fit(model: Model, request: FitRequest) -> History:
                 max(config.batch_size, _LEAST_VALIDATION_BATCH),
                 shard=shard,
             ),
-            config=config,
-            learning_rate=optimizer.learning_rate,
-            keeps_best=request.run is not None,
-            callbacks=[*begin.recorders, *request.all_callbacks],
-            position=position,
-            history=begin.history,
             world=world,
             meaning=meaning,
             example_weight=weight,
         )
-        try:
-            return trainer.run()
-        finally:
-            model.epochs = position.epochs_begun
 
 
 def _session(

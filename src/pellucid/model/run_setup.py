@@ -26,7 +26,7 @@ from pellucid.network import to_json
 from pellucid.objectives import filter_metrics, metric_names
 from pellucid.runs import Checkpoint, Recorder, RunFolder, bit_options, provenance
 from pellucid.storage import recover
-from pellucid.training import Callback, History, TrainerState
+from pellucid.training import Callback, History, Trainer, TrainerState
 from pellucid.training.example_weights import resolve
 
 if TYPE_CHECKING:
@@ -42,6 +42,31 @@ class TrainingStart:
     position: TrainerState
     history: History
     recorders: tuple[Callback, ...] = ()
+
+
+def run_trainer(
+    model: Model, request: FitRequest, begin: TrainingStart, session: Any, **given: Any
+) -> History:
+    """Train from where a training begins; the model counts the epochs that began.
+
+    ``given`` is what `Trainer` takes besides.
+    """
+    trainer = Trainer(
+        model.network,
+        session,
+        loss=require("loss", model.loss),
+        config=request.config,
+        learning_rate=require("optimizer", model.optimizer).learning_rate,
+        keeps_best=request.run is not None,
+        callbacks=[*begin.recorders, *request.all_callbacks],
+        position=begin.position,
+        history=begin.history,
+        **given,
+    )
+    try:
+        return trainer.run()
+    finally:
+        model.epochs = begin.position.epochs_begun
 
 
 @contextmanager

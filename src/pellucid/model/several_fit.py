@@ -24,14 +24,12 @@ from pellucid.objectives import (
     DatasetMetric,
     Loss,
     Metrics,
-    Optimizer,
     select_metrics,
     usual_metrics,
 )
 from pellucid.training import (
     FitConfig,
     History,
-    Trainer,
     compute_example_weights,
     evaluate,
 )
@@ -174,10 +172,10 @@ def refuse_single_only(config: FitConfig) -> None:
 def fit_several(model: Model, request: FitRequest) -> History:
     """Train a model and return the history."""
     # slow to import; only trainings need it
-    from pellucid.model.run_setup import open_run
+    from pellucid.model.run_setup import open_run, run_trainer
 
     loss: Loss = require("loss", model.loss)
-    optimizer: Optimizer = require("optimizer", model.optimizer)
+    require("optimizer", model.optimizer)
     refuse_single_only(request.config)
     data = as_several(model, request.data, "fit")
     given = _sample_weights(model, request.sample_weight, len(data))
@@ -224,10 +222,11 @@ def fit_several(model: Model, request: FitRequest) -> History:
     shard = (world.rank, world.size)
     with open_run(model, request, world, train) as begin:  # type: ignore[arg-type]
         position = begin.position
-        trainer = Trainer(
-            model.network,
+        return run_trainer(
+            model,
+            request,
+            begin,
             model.session,
-            loss=loss,
             train=_batches(
                 model,
                 train,
@@ -245,20 +244,10 @@ def fit_several(model: Model, request: FitRequest) -> History:
                 max(config.batch_size, _LEAST_VALIDATION_BATCH),
                 shard=shard,
             ),
-            config=config,
-            learning_rate=optimizer.learning_rate,
-            keeps_best=request.run is not None,
-            callbacks=[*begin.recorders, *request.all_callbacks],
-            position=position,
-            history=begin.history,
             world=world,
             example_weight=weights,
             output_metrics=metrics,
         )
-        try:
-            return trainer.run()
-        finally:
-            model.epochs = position.epochs_begun
 
 
 def _batches(

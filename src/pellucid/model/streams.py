@@ -15,8 +15,8 @@ from pellucid.data.streams import RawBatch, Stream, is_stream
 from pellucid.engines.loss_input import require
 from pellucid.errors import DataError
 from pellucid.model.inputs import check_examples, prepare_images
-from pellucid.objectives import Loss, Optimizer, select_metrics, usual_metrics
-from pellucid.training import History, Trainer, TrainerState
+from pellucid.objectives import Loss, select_metrics, usual_metrics
+from pellucid.training import History, TrainerState
 from pellucid.training.early_stopping import check_monitor
 
 if TYPE_CHECKING:
@@ -98,8 +98,11 @@ def fit_stream(model: Model, request: FitRequest) -> History:
     DataError
         If the stream cannot be read twice, or an argument needs the whole data.
     """
+    # slow to import; only trainings need it
+    from pellucid.model.run_setup import TrainingStart, run_trainer
+
     loss: Loss = require("loss", model.loss)
-    optimizer: Optimizer = require("optimizer", model.optimizer)
+    require("optimizer", model.optimizer)
     config = request.config
     _refuse_whole(request)
     first_epoch = model.epochs
@@ -119,23 +122,15 @@ def fit_stream(model: Model, request: FitRequest) -> History:
         validation = batches_of(model, request.validation_data, config.batch_size)
     check_monitor(config.early_stopping, metrics, has_validation=validation is not None)
     model.clip(config.clip_norm)
-    position = TrainerState(first_epoch=first_epoch)
-    trainer = Trainer(
-        model.network,
+    return run_trainer(
+        model,
+        dataclasses.replace(request, config=config),
+        TrainingStart(TrainerState(first_epoch=first_epoch), History()),
         model.session,
-        loss=loss,
-        train=train,  # type: ignore[arg-type]
+        train=train,
         validation=validation,
-        config=config,
-        learning_rate=optimizer.learning_rate,
-        callbacks=request.all_callbacks,
-        position=position,
         meaning=meaning,
     )
-    try:
-        return trainer.run()
-    finally:
-        model.epochs = position.epochs_begun
 
 
 def _refuse_whole(request: FitRequest) -> None:
