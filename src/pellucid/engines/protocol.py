@@ -92,7 +92,7 @@ class Session(Protocol):
     def vjp(
         self, images: Arrays, grad_output: Arrays, *, training: bool = True
     ) -> tuple[Arrays, dict[str, Array]]:
-        """Pull a derivative by the output back to the images and the parameters."""
+        """Return the VJP: gradients with respect to the images and the parameters."""
         ...
 
     def forward(

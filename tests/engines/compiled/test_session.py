@@ -42,7 +42,7 @@ def test_any_batch_size_gives_each_image_its_own_output():
 def test_preparing_compiles_what_the_first_step_runs(monkeypatch):
     one = session(small())
     one.prepare()
-    monkeypatch.setattr("pellucid.engines.compiled.session.Program", None)
+    monkeypatch.setattr("pellucid.engines.compiled.session_programs.Program", None)
     assert one.train_step(images(4), np.arange(4) % 3, learning_rate=0.1).loss > 0
 
 

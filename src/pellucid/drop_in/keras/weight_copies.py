@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.drop_in.sources import Source
-from pellucid.engines.compiled.session import CompiledSession, Vector
+from pellucid.engines.compiled.session import CompiledSession
+from pellucid.engines.compiled.session_weights import Vector
 from pellucid.errors import ExchangeError
 
 Array = npt.NDArray[np.float32]

@@ -14,7 +14,8 @@ from pellucid.drop_in.torch.objectives import is_loss
 from pellucid.drop_in.torch.trace import Trace
 from pellucid.drop_in.torch.weight_copies import WeightCopies
 from pellucid.engines import make
-from pellucid.engines.compiled.session import CompiledSession, Vector
+from pellucid.engines.compiled.session import CompiledSession
+from pellucid.engines.compiled.session_weights import Vector
 from pellucid.engines.ports import join, split
 from pellucid.engines.state import initial_state
 from pellucid.errors import ExchangeError

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from pellucid.drop_in.sources import Source
-from pellucid.engines.compiled.session import CompiledSession, Vector
+from pellucid.engines.compiled.session import CompiledSession
+from pellucid.engines.compiled.session_weights import Vector
 from pellucid.exchange.graph.tensor import Array
 
 

@@ -220,7 +220,7 @@ class JaxSession:
     def vjp(
         self, images: Ports, grad_output: Ports, *, training: bool = True
     ) -> tuple[Ports, dict[str, Array]]:
-        """Pull a derivative by the output back to the images and the parameters."""
+        """Return the VJP: gradients with respect to the images and the parameters."""
         network = self.network
         masks = self._masks(count_of(network, images)) if training else {}
         given = split("grad_output", network.outputs, grad_output)

@@ -164,7 +164,7 @@ class NumpySession:
     def vjp(
         self, images: Arrays, grad_output: Arrays, *, training: bool = True
     ) -> tuple[Arrays, dict[str, Array]]:
-        """Pull a derivative by the output back to the images and the parameters."""
+        """Return the VJP: gradients with respect to the images and the parameters."""
         network = self._network
         given = split("grad_output", network.outputs, grad_output)
         ends = dict(zip(network.outputs, given, strict=True))

@@ -200,7 +200,7 @@ class TensorflowSession:
     def vjp(
         self, images: Arrays, grad_output: Arrays, *, training: bool = True
     ) -> tuple[Arrays, dict[str, Array]]:
-        """Pull a derivative by the output back to the images and the parameters."""
+        """Return the VJP: gradients with respect to the images and the parameters."""
         given = split("grad_output", self.network.outputs, grad_output)
         with tf.device(self._device):
             grad_x, grads = self._vjp_function(training)(

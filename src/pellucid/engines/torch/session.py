@@ -201,7 +201,7 @@ class TorchSession:
     def vjp(
         self, images: Arrays, grad_output: Arrays, *, training: bool = True
     ) -> tuple[Arrays, dict[str, Array]]:
-        """Pull a derivative by the output back to the images and the parameters."""
+        """Return the VJP: gradients with respect to the images and the parameters."""
         network = self.network
         inputs = tuple(x.requires_grad_() for x in self._input(images))
         values = self._values_aside(inputs, training=training)
