@@ -86,7 +86,7 @@ class Session(Protocol):
     def gradients(
         self, images: Arrays, labels: Arrays, *, sample_weight: Arrays | None = None
     ) -> tuple[float, dict[str, Array]]:
-        """Return the loss and its derivative by each parameter, in training mode."""
+        """Return the loss and the gradient of each parameter, in training mode."""
         ...
 
     def vjp(

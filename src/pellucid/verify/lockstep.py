@@ -173,7 +173,7 @@ class Reference:
             gradients,
             learning_rate=batch.learning_rate,
         )
-        # running statistics come from the way forward, which has no sides
+        # running statistics come from the forward pass, which has no branches
         learnt = {name: weights[name] for name in gradients}
         return Outcome(
             self.outcome.activations, gradients, {**self.outcome.weights, **learnt}

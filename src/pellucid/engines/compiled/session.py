@@ -162,7 +162,7 @@ class CompiledSession(SessionPrograms):
     def gradients(
         self, images: Arrays, labels: Arrays, *, sample_weight: Arrays | None = None
     ) -> tuple[float, dict[str, Array]]:
-        """Return the loss and its derivative by each parameter, in training mode."""
+        """Return the loss and the gradient of each parameter, in training mode."""
         program = self._trainer
         program.set(update=0, keeps_grads=1)
         result = self._learn(program, images, labels, sample_weight, None)

@@ -207,7 +207,7 @@ class JaxSession:
     def gradients(
         self, images: Ports, labels: Ports, *, sample_weight: Ports | None = None
     ) -> tuple[float, dict[str, Array]]:
-        """Return the loss and its derivative by each parameter, in training mode."""
+        """Return the loss and the gradient of each parameter, in training mode."""
         require("loss", self.loss)
         masks = self._masks(count_of(self.network, images))
         batch = self._batch(images, labels, sample_weight, masks)

@@ -156,7 +156,7 @@ class NumpySession:
     def gradients(
         self, images: Arrays, labels: Arrays, *, sample_weight: Arrays | None = None
     ) -> tuple[float, dict[str, Array]]:
-        """Return the loss and its derivative by each parameter, in training mode."""
+        """Return the loss and the gradient of each parameter, in training mode."""
         result, grads, _ = self._learn(images, labels, sample_weight, None)
         return result.loss, grads
 

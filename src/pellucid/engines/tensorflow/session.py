@@ -185,7 +185,7 @@ class TensorflowSession:
     def gradients(
         self, images: Arrays, labels: Arrays, *, sample_weight: Arrays | None = None
     ) -> tuple[float, dict[str, Array]]:
-        """Return the loss and its derivative by each parameter, in training mode."""
+        """Return the loss and the gradient of each parameter, in training mode."""
         require("loss", self.loss)
         with tf.device(self._device):
             masks = self._masks(count_of(self.network, images))

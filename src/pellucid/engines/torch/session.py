@@ -141,7 +141,7 @@ class TorchSession:
         require("optimizer", self.optimizer)
         if not self.native.training:  # walking through all modules takes its time
             self.native.train(True)
-        if self._native_optimizer is not None:  # so that the way forward has the memory
+        if self._native_optimizer is not None:  # the forward pass has the memory
             self._native_optimizer.zero_grad(set_to_none=True)
         count = count_of(self.network, images)
         given = self._masks(count, masks, start=part.start if part else 0)
@@ -189,7 +189,7 @@ class TorchSession:
     def gradients(
         self, images: Arrays, labels: Arrays, *, sample_weight: Arrays | None = None
     ) -> tuple[float, dict[str, Array]]:
-        """Return the loss and its derivative by each parameter, in training mode."""
+        """Return the loss and the gradient of each parameter, in training mode."""
         values = self._values_aside(self._input(images), training=True)
         loss = self._sum(self._losses(values, labels, sample_weight))
         if not self._parameters:

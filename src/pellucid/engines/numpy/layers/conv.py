@@ -16,7 +16,7 @@ the loss L from grad_y = ∂L/∂y, by asking what each number was multiplied wi
   ``∂L/∂x[n, i·s + u·d, j·s + v·d, c] += Σ_o grad_y[n,i,j,o] · w[u,v,c,o]``.
 
 The last line paints each output cell's kernel onto the input. ConvTranspose2D does
-just that on its way forward, so it uses the same two functions the other way round.
+just that in its forward pass, so it uses the same two functions the other way round.
 
 With groups, channels are cut into groups which do not see each other; the products are
 then made once per group (the axis g, of length 1 in the plain case).

@@ -220,7 +220,7 @@ def _grad_input_block(
         _turn(b, left.cast("i32") + t * amx.WORDS, right + t * amx.WORDS)
     product = _product(spec)
     how = replace(product, rows=1, sums_row=IMAGES, right_column=steps * tile)
-    # backwards: the last weights that the way forward used are still at hand
+    # backwards: the last weights that the forward pass used are still at hand
     with b.loop(layer.inputs // amx.EDGE) as block:
         k = b.i64(layer.inputs - amx.EDGE) - block * amx.EDGE
         _cut_rows(b, w + k * n, left, (n, steps, cuts), amx.EDGE)

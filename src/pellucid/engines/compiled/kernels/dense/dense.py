@@ -23,7 +23,7 @@ from pellucid.engines.compiled.kernels.transpose import square
 
 #: bytes of weights that one pass over the images keeps in the first cache
 BLOCK_BYTES = 28 * 1024
-#: outputs up to which two vectors of images are pulled back together
+#: outputs up to which two vectors of images go back together
 PAIRED_OUTPUTS = 2048
 
 

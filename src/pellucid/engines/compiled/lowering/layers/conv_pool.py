@@ -1,7 +1,7 @@
 """Lower a convolution with ReLU and 2×2 max-pool to one call each way.
 
 The convolution's own output is never stored: of each window only the largest value
-and a code of where it stood. On the way back at most one of four outputs has a
+and a code of where it stood. In the backward pass at most one of four outputs has a
 derivative, and none where ReLU gave 0; going through what is left, bit by bit,
 replaces dense products.
 """
@@ -62,7 +62,10 @@ def pooled_chain(network: Network, node: Node, end: str = "") -> tuple[Node, ...
 
 
 def is_sparse(network: Network, node: Node, spec: Conv, options: Options) -> bool:
-    """Whether the way back goes by what lives; weights then lie [out][kh][kw][in]."""
+    """Whether the backward pass visits active outputs only.
+
+    Weights then lie [out][kh][kw][in].
+    """
     chain = () if node.owner in network.shared else pooled_chain(network, node)
     fits = kernels.conv_pool_fits(spec) and sparse_weight_grad.sparse_fits(spec)
     fits = fits and not lower_amx.rounds(options, spec)
