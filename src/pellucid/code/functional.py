@@ -7,11 +7,13 @@ function.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from pellucid.code import scaffold
 from pellucid.code.heads import SCORES, Head
+from pellucid.code.rearrangements import concat_axis, rearranged
 from pellucid.code.script_spec import ScriptSpec
-from pellucid.code.text import WIDTH, call, number
+from pellucid.code.text import WIDTH, call, number, wrap_assignment
 from pellucid.code.weights import has_buffers
 from pellucid.network import Node
 from pellucid.network import layers as nl
@@ -52,6 +54,46 @@ def align_words(spec: ScriptSpec, node: Node, inputs: Sequence[str]) -> list[str
         x if len(shape) == rank else f"{x}[:{', None' * (rank - len(shape))}]"
         for x, shape in zip(inputs, shapes, strict=True)
     ]
+
+
+def shared_lines(
+    spec: ScriptSpec, node: Node, x: list[str], y: str, *, array: str
+) -> list[str] | None:
+    """Return the lines of a layer that NumPy and JAX write alike; None elsewhere.
+
+    ``array`` is the module of arrays as the script names it.
+    """
+    layer: Any = node.layer
+    if isinstance(layer, nl.Resize):
+        raise spec.refuse(node, "its table of coordinates would have to be written out")
+    if isinstance(layer, nl.Concat):
+        axis = f"axis={concat_axis(spec, node)}"
+        return [call(f"{y} = {array}.concatenate", [f"[{', '.join(x)}]", axis])]
+    if isinstance(layer, nl.Rearrangement):
+        shape = spec.shape(node)
+        texts = rearranged(layer.steps(shape), x[0], shape, module=array)
+        return [wrap_assignment(f"    {y} = {text.format(y=y)}") for text in texts]
+    if isinstance(layer, nl.Arithmetic):
+        words = align_words(spec, node, x)
+        if isinstance(layer, nl.Maximum):
+            return [call(f"{y} = largest", words)]
+        return [wrap_assignment(f"    {y} = {OPERATORS[type(layer)].join(words)}")]
+    if isinstance(layer, nl.PReLU):
+        words = [f"{x[0]} > 0", x[0], f'w["{node.owner}.slope"] * {x[0]}']
+        return [call(f"{y} = {array}.where", words)]
+    if isinstance(layer, nl.L2Normalize):
+        return [call(f"{y} = l2_normalize", [x[0], number(layer.epsilon)])]
+    if isinstance(layer, nl.LocalResponseNorm):
+        return [call(f"{y} = local_response_norm", [x[0], *response_words(layer)])]
+    if isinstance(layer, nl.Rescale):
+        scale, offset = constant_text(layer.scale), constant_text(layer.offset)
+        return [wrap_assignment(f"    {y} = {x[0]} * {scale} + {offset}")]
+    return None
+
+
+def response_words(layer: nl.LocalResponseNorm) -> list[str]:
+    """Return the arguments of local response normalization."""
+    return [number(n) for n in (layer.size, layer.alpha, layer.beta, layer.bias)]
 
 
 _AS_OURS: Mapping[str, str] = {}

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.code.functional import (
-    OPERATORS,
-    align_words,
-    constant_text,
     is_random,
+    shared_lines,
 )
 from pellucid.code.jax.parts import PARTS
 from pellucid.code.pointwise import JAX, Functions
-from pellucid.code.rearrangements import concat_axis, rearranged
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number, wrap_assignment
 from pellucid.code.weights import has_buffers
@@ -63,6 +60,9 @@ def _lines(
     spec: ScriptSpec, node: Node, x: list[str], y: str, functions: Functions
 ) -> list[str]:
     """Return the lines that compute a node."""
+    alike = shared_lines(spec, node, x, y, array="jnp")
+    if alike is not None:
+        return alike
     layer: Any = node.layer
     weight, bias = f'w["{node.owner}.weight"]', f'w["{node.owner}.bias"]'
     if isinstance(layer, nl.Conv2D | nl.ConvTranspose2D):
@@ -91,9 +91,6 @@ def _lines(
     if isinstance(layer, nl.LayerNorm):
         words = [x[0], f'w["{node.owner}.scale"]', f'w["{node.owner}.offset"]']
         return [call(f"{y} = layer_norm", [*words, number(layer.epsilon)])]
-    if isinstance(layer, nl.LocalResponseNorm):
-        numbers = (layer.size, layer.alpha, layer.beta, layer.bias)
-        return [call(f"{y} = local_response_norm", [x[0], *map(number, numbers)])]
     if isinstance(layer, nl.Dropout):
         if not layer.rate:
             return [f"    {y} = {x[0]}"]
@@ -106,33 +103,11 @@ def _lines(
             f"    {y} = {x[0]}.repeat({rows}, axis=1)",
             f"    {y} = {y}.repeat({columns}, axis=2)",
         ]
-    if isinstance(layer, nl.Resize):
-        raise spec.refuse(node, "its table of coordinates would have to be written out")
-    if isinstance(layer, nl.Concat):
-        axis = f"axis={concat_axis(spec, node)}"
-        return [call(f"{y} = jnp.concatenate", [f"[{', '.join(x)}]", axis])]
-    if isinstance(layer, nl.Rearrangement):
-        shape = spec.shape(node)
-        texts = rearranged(layer.steps(shape), x[0], shape, module="jnp")
-        return [wrap_assignment(f"    {y} = {text.format(y=y)}") for text in texts]
-    if isinstance(layer, nl.Arithmetic):
-        words = align_words(spec, node, x)
-        if isinstance(layer, nl.Maximum):
-            return [call(f"{y} = largest", words)]
-        return [wrap_assignment(f"    {y} = {OPERATORS[type(layer)].join(words)}")]
     if isinstance(layer, nl.PerImageNorm):
         words = [x[0], f'w["{node.owner}.scale"]', f'w["{node.owner}.offset"]']
         groups = layer.groups_of(spec.shape(node)[-1])
         words += [str(groups), number(layer.epsilon)]  # type: ignore[attr-defined]
         return [call(f"{y} = group_norm", words)]
-    if isinstance(layer, nl.PReLU):
-        words = [f"{x[0]} > 0", x[0], f'w["{node.owner}.slope"] * {x[0]}']
-        return [call(f"{y} = jnp.where", words)]
-    if isinstance(layer, nl.L2Normalize):
-        return [call(f"{y} = l2_normalize", [x[0], number(layer.epsilon)])]
-    if isinstance(layer, nl.Rescale):
-        scale, offset = constant_text(layer.scale), constant_text(layer.offset)
-        return [wrap_assignment(f"    {y} = {x[0]} * {scale} + {offset}")]
     if isinstance(layer, nl.GlobalMaxPool2D):
         window = layer.window(spec.shape(node))
         words = [x[0], str(window.kernel), str(window.strides)]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.code.functional import align_words, constant_text
+from pellucid.code.functional import align_words, constant_text, response_words
 from pellucid.code.numpy.forward import (
     Lines,
     global_window,
     group_words,
     is_batch,
     kept_of,
-    response_words,
     value_of,
     weight_of,
     window_words,

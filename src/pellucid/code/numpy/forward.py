@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pellucid.code.functional import (
-    OPERATORS,
-    align_words,
-    constant_text,
-    is_random,
-    state_argument,
-)
+from pellucid.code.functional import is_random, shared_lines, state_argument
 from pellucid.code.pointwise import Functions
-from pellucid.code.rearrangements import concat_axis, rearranged
 from pellucid.code.script_spec import ScriptSpec
 from pellucid.code.text import call, number, wrap_assignment
 from pellucid.code.weights import has_buffers
@@ -72,12 +65,6 @@ def global_window(spec: ScriptSpec, node: Node) -> list[str]:
     return [str(window.kernel), str(window.strides), "((0, 0), (0, 0))"]
 
 
-def response_words(layer: Any) -> list[str]:
-    """Return the arguments of local response normalisation."""
-    numbers = (layer.size, layer.alpha, layer.beta, layer.bias)
-    return [number(n) for n in numbers]
-
-
 def has_modes(spec: ScriptSpec) -> bool:
     """Return whether training computes another forward pass."""
     return is_random(spec) or has_buffers(spec)
@@ -99,6 +86,9 @@ def forward_text(spec: ScriptSpec, functions: Functions) -> str:
 def _forward_lines(spec: ScriptSpec, node: Node, functions: Functions) -> Lines:
     x, y = [value_of(source) for source in node.inputs], value_of(node.name)
     layer: Any = node.layer
+    alike = shared_lines(spec, node, x, y, array="np")
+    if alike is not None:
+        return alike
     if isinstance(layer, nl.Conv2D | nl.ConvTranspose2D):
         if layer.groups != 1:
             raise spec.refuse(node, "its groups would need a loop of their own")
@@ -126,38 +116,14 @@ def _forward_lines(spec: ScriptSpec, node: Node, functions: Functions) -> Lines:
             call(f"{left} = group_normalized", words),
             wrap_assignment(f"    {y} = {kept_of(node, 'hat')} * {scale} + {offset}"),
         ]
-    if isinstance(layer, nl.PReLU):
-        words = [f"{x[0]} > 0", x[0], f"{weight_of(node, 'slope')} * {x[0]}"]
-        return [call(f"{y} = np.where", words)]
-    if isinstance(layer, nl.L2Normalize):
-        return [call(f"{y} = l2_normalize", [x[0], number(layer.epsilon)])]
-    if isinstance(layer, nl.Rescale):
-        scale, offset = constant_text(layer.scale), constant_text(layer.offset)
-        return [wrap_assignment(f"    {y} = {x[0]} * {scale} + {offset}")]
     if isinstance(layer, nl.GlobalMaxPool2D):
         words = [x[0], *global_window(spec, node)]
         return [call(f"{y} = max_pool2d", words, tail="[:, 0, 0]")]
-    if isinstance(layer, nl.LocalResponseNorm):
-        return [call(f"{y} = local_response_norm", [x[0], *response_words(layer)])]
     if isinstance(layer, nl.Upsample2D):
         words = [x[0], str(layer.factors), f'"{layer.mode}"']
         return [call(f"{y} = enlarge", words)]
-    if isinstance(layer, nl.Resize):
-        raise spec.refuse(node, "its table of coordinates would have to be written out")
     if isinstance(layer, nl.Dropout):
         return _dropout_lines(node)
-    if isinstance(layer, nl.Concat):
-        axis = f"axis={concat_axis(spec, node)}"
-        return [call(f"{y} = np.concatenate", [f"[{', '.join(x)}]", axis])]
-    if isinstance(layer, nl.Rearrangement):
-        shape = spec.shape(node)
-        texts = rearranged(layer.steps(shape), x[0], shape, module="np")
-        return [wrap_assignment(f"    {y} = {text.format(y=y)}") for text in texts]
-    if isinstance(layer, nl.Arithmetic):
-        words = align_words(spec, node, x)
-        if isinstance(layer, nl.Maximum):
-            return [call(f"{y} = largest", words)]
-        return [wrap_assignment(f"    {y} = {OPERATORS[type(layer)].join(words)}")]
     if isinstance(layer, nl.Pointwise):
         shown = functions.apply(layer.stem, layer.expression, {"x": x[0]})
         return [wrap_assignment(f"    {y} = {shown}")]
