@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pellucid.engines.framework_layers import LayerCall
+
 WIDTH = 88
 
 
@@ -52,6 +54,24 @@ def wrap_entry(key: str, value: str) -> str:
 def one_or_pair(pair: Any) -> str:
     """Return (3, 3) as 3, and (3, 5) as it is."""
     return str(pair[0]) if pair[0] == pair[1] else str(tuple(pair))
+
+
+def call_words(call: LayerCall) -> list[str]:
+    """Return the arguments of a framework's layer; those with defaults are left out."""
+    values = list(call.arguments.values())[: call.positional]
+    words = [_value(value) for value in values]
+    return words + [f"{name}={_value(value)}" for name, value in call.explicit.items()]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        is_pair = len(value) == 2 and not isinstance(value[0], tuple)
+        return one_or_pair(value) if is_pair else str(value)
+    if isinstance(value, bool | list):
+        return str(tuple(value) if isinstance(value, list) else value)
+    return number(value)
 
 
 def number(value: float) -> str:

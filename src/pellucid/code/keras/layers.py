@@ -6,7 +6,7 @@ from typing import Any
 
 from pellucid.code.pointwise import Functions
 from pellucid.code.script_spec import ScriptSpec
-from pellucid.code.text import number, one_or_pair
+from pellucid.code.text import call_words, number
 from pellucid.engines.framework_layers import LayerCall
 from pellucid.engines.framework_layers.keras import CALLS
 from pellucid.network import Node
@@ -86,9 +86,7 @@ def layer_texts(spec: ScriptSpec, node: Node, functions: Functions) -> Built:
         raise spec.refuse(node, "there is no such layer")
     call = CALLS[type(node.layer)](node.layer, spec.shape(node))
     _check(spec, node, call)
-    values = list(call.arguments.values())[: call.positional]
-    words = [_value(value) for value in values]
-    words += [f"{name}={_value(value)}" for name, value in call.explicit.items()]
+    words = call_words(call)
     if call.pads is None:
         return [], call.name, words, []
     if call.name == "Conv2DTranspose":
@@ -120,16 +118,3 @@ def _check(spec: ScriptSpec, node: Node, call: LayerCall) -> None:
             raise spec.refuse(node, "Keras' has one scale and one offset")
     elif call.pads is not None:
         raise spec.refuse(node, "Keras pads pools by 'same' or not at all")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, list):
-        return str(tuple(value))
-    if isinstance(value, tuple):
-        is_nested = isinstance(value[0], tuple)
-        return _around(value) if is_nested else one_or_pair(value)
-    return number(value)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pellucid.code.pointwise import TORCH, body, title
 from pellucid.code.script_spec import ORDERLESS, ScriptSpec
-from pellucid.code.text import number, one_or_pair
+from pellucid.code.text import call_words, number
 from pellucid.engines.framework_layers import LayerCall
 from pellucid.engines.framework_layers.torch import CALLS, OWN_MODULES, pad_order
 from pellucid.network import Node
@@ -111,23 +111,8 @@ def _own_pointwise(spec: ScriptSpec) -> list[nl.Pointwise]:
 
 
 def _text(call: LayerCall) -> str:
-    values = list(call.arguments.values())[: call.positional]
-    words = [_value(value) for value in values]
-    words += [f"{name}={_value(value)}" for name, value in call.explicit.items()]
     prefix = "" if call.name in OWN_MODULES else "nn."
-    return f"{prefix}{call.name}({', '.join(words)})"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, list):
-        return str(tuple(value))
-    if isinstance(value, tuple):
-        return one_or_pair(value) if len(value) == 2 else str(value)
-    return number(value)
+    return f"{prefix}{call.name}({', '.join(call_words(call))})"
 
 
 #: module → the one before it, for padding that differs from side to side
