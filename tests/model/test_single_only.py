@@ -17,7 +17,6 @@ from pellucid.compare.methods.subject import read_recipe
 from pellucid.errors import NetworkError
 from pellucid.network import dumps
 from pellucid.sklearn import CNNClassifier
-from pellucid.studio.shared_model import SharedModel
 
 
 def model_of(network: pl.Network) -> pl.Model:
@@ -31,7 +30,6 @@ def _estimator(network: pl.Network) -> Any:
 
 ALL: dict[str, Callable[[pl.Network], Any]] = {
     "sklearn": _estimator,
-    "studio": lambda network: SharedModel(model_of(network), "m"),
 }
 
 

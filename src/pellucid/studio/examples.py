@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 from pellucid import data
-from pellucid.data import Dataset, Source, sources
+from pellucid.data import Source, sources
 from pellucid.model import Model
+from pellucid.network.ports import has_several
 from pellucid.recipes.datasets import load_examples
 from pellucid.runs.recipe import Recipe
 
@@ -33,12 +35,11 @@ class Examples:
         self._model, self._recipe = model, recipe
 
     @functools.cached_property
-    def test(self) -> Dataset:
-        """The examples; DataError where they cannot be loaded."""
+    def test(self) -> Any:
+        """The examples, a Dataset or `SeveralDataset`; DataError without them."""
         if self._recipe is None:
             return data.load(self.name)[1]
-        test: Dataset = load_examples(self._recipe.data, self._model)[1]
-        return test
+        return load_examples(self._recipe.data, self._model)[1]
 
 
 def examples_for(model: Model, run: OpenedRun | None = None) -> Examples | None:
@@ -53,6 +54,8 @@ def examples_for(model: Model, run: OpenedRun | None = None) -> Examples | None:
     """
     if run is not None and run.has_data:
         return Examples(run.recipe.data.source, model, run.recipe)
+    if has_several(model.network):
+        return None
     for source in sources():
         if _fits(source, model):
             return Examples(source.name, model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -14,27 +15,50 @@ from pellucid.data import picture, prepare_digit, refit
 from pellucid.errors import DataError
 from pellucid.model import Model
 from pellucid.network import Network
+from pellucid.network.ports import has_several
 from pellucid.serving.tensors import check_finite
 
 Array = npt.NDArray[Any]
 DIGIT = (28, 28, 1)
 
 
-def takes_pictures(network: Network) -> bool:
-    """Return whether a network's input is a grey or colour picture."""
-    return len(network.input_shape) == 3 and network.input_shape[2] in (1, 3)
+def takes_pictures(network: Network, of_input: str | None = None) -> bool:
+    """Return whether an input (the first, if none is named) is a picture."""
+    shape = network.shapes[of_input or network.inputs[0]]
+    return len(shape) == 3 and shape[2] in (1, 3)
 
 
-def check_takes_pictures(network: Network) -> None:
-    """Refuse to draw for a network whose input is something else; DataError."""
-    if not takes_pictures(network):
+def input_shape(network: Network, of_input: str | None) -> tuple[int, ...]:
+    """Return the shape of an input; the only one needs no name.
+
+    Raises
+    ------
+    DataError
+        If there is no input of that name, or there are several and none is named.
+    """
+    if of_input is None and len(network.inputs) == 1:
+        return network.input_shape
+    if of_input not in network.inputs:
+        raise DataError(
+            f"studio: input must be one of {', '.join(network.inputs)}; got "
+            f"{of_input!r}."
+        )
+    return network.shapes[of_input]
+
+
+def check_takes_pictures(network: Network, of_input: str | None) -> None:
+    """Refuse to draw for an input that is something else; DataError."""
+    shape = input_shape(network, of_input)
+    if not takes_pictures(network, of_input):
         raise DataError(
             "studio: the network must take pictures to be drawn for; got an input of "
-            f"shape {network.input_shape}. Train it and look at its curves instead."
+            f"shape {shape}. Train it and look at its curves instead."
         )
 
 
-def prepare_drawing(model: Model, pixels: bytes, side: int) -> tuple[Array, list[str]]:
+def prepare_drawing(
+    model: Model, pixels: bytes, side: int, of_input: str | None = None
+) -> tuple[Array, list[str]]:
     """Return what a network sees of a drawing, and what was done to it.
 
     Parameters
@@ -45,33 +69,37 @@ def prepare_drawing(model: Model, pixels: bytes, side: int) -> tuple[Array, list
         side × side grey values, light on dark.
     side : int
         Of the square, in pixels.
+    of_input : str, optional
+        Name of the input, where there are several.
 
     Raises
     ------
     DataError
         If the number of bytes is another, or nothing is drawn.
     """
-    check_takes_pictures(model.network)
+    check_takes_pictures(model.network, of_input)
     if not 1 <= side <= 1024 or len(pixels) != side * side:
         raise DataError(
             f"studio: a drawing must have side × side bytes; got {len(pixels)} for "
             f"side={side}."
         )
     grey = np.frombuffer(pixels, np.uint8).reshape(side, side, 1)
-    return _prepare(model, grey)
+    return _prepare(model, of_input, grey)
 
 
 def prepare_picture(
-    model: Model, content: bytes, pixel_limit: int
+    model: Model, content: bytes, pixel_limit: int, of_input: str | None = None
 ) -> tuple[Array, list[str]]:
     """Return what a network sees of a picture file, and what was done to it."""
-    check_takes_pictures(model.network)
-    return _prepare(model, picture(content, pixel_limit=pixel_limit))
+    check_takes_pictures(model.network, of_input)
+    return _prepare(model, of_input, picture(content, pixel_limit=pixel_limit))
 
 
-def _prepare(model: Model, pixels: Array) -> tuple[Array, list[str]]:
+def _prepare(
+    model: Model, of_input: str | None, pixels: Array
+) -> tuple[Array, list[str]]:
     model.preprocessing.check_pictures()
-    height, width, channels = model.network.input_shape
+    height, width, channels = input_shape(model.network, of_input)
     if (height, width, channels) == DIGIT and _knows_digits(model):
         image, steps = prepare_digit(pixels)
         return image, _said(pixels.shape, steps)
@@ -86,6 +114,8 @@ def _prepare(model: Model, pixels: Array) -> tuple[Array, list[str]]:
 
 def _knows_digits(model: Model) -> bool:
     """Return whether its classes are the digits, or have no names."""
+    if has_several(model.network):
+        return False
     return model.classes in ((), tuple("0123456789"))
 
 
@@ -103,20 +133,46 @@ def _said(shape: tuple[int, ...], steps: Any) -> list[str]:
     ]
 
 
-def decode(model: Model, text: str) -> Array:
-    """Return the input that a page holds as base64.
+def decode(model: Model, held: str | Mapping[str, str]) -> Any:
+    """Return the example that a page holds as base64.
 
     Returns
     -------
     ndarray, of the network's input shape
-        uint8 of a picture, else float64 little-endian.
+        uint8 of a picture, else float64 little-endian. Of several inputs or outputs a
+        dict by input, in which zeros stand for inputs that the page has not.
 
     Raises
     ------
     DataError
         If it is none.
     """
-    shape, dtype = model.network.input_shape, _dtype(model.network)
+    network = model.network
+    if not has_several(network):
+        if not isinstance(held, str):
+            raise DataError("studio: the image must be one; got several by name.")
+        return _decode(network, None, held)
+    if isinstance(held, str):
+        raise DataError("studio: the image must have one for each input; got one.")
+    for name in held:
+        input_shape(network, name)
+    return {
+        name: _decode(network, name, held[name])
+        if name in held
+        else np.zeros(network.shapes[name], _dtype(network, name))
+        for name in network.inputs
+    }
+
+
+def as_batch(example: Any) -> Any:
+    """Return an example, of several inputs each, as a batch of one."""
+    if isinstance(example, dict):
+        return {name: array[None] for name, array in example.items()}
+    return example[None]
+
+
+def _decode(network: Network, of_input: str | None, text: str) -> Array:
+    shape, dtype = input_shape(network, of_input), _dtype(network, of_input)
     try:
         content = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error) as error:
@@ -132,15 +188,17 @@ def decode(model: Model, text: str) -> Array:
     return values
 
 
-def prepare_values(model: Model, values: list[float]) -> Array:
-    """Return numbers as the input of a network that takes no pictures.
+def prepare_values(
+    model: Model, values: list[float], of_input: str | None = None
+) -> Array:
+    """Return numbers as an input that is no picture.
 
     Raises
     ------
     DataError
         If there are not as many as it takes.
     """
-    shape = model.network.input_shape
+    shape = input_shape(model.network, of_input)
     if len(values) != prod(shape):
         raise DataError(
             f"studio: the input must have {prod(shape)} numbers for shape {shape}; "
@@ -151,8 +209,8 @@ def prepare_values(model: Model, values: list[float]) -> Array:
     return array
 
 
-def _dtype(network: Network) -> np.dtype[Any]:
-    return np.dtype("u1" if takes_pictures(network) else "<f8")
+def _dtype(network: Network, of_input: str | None) -> np.dtype[Any]:
+    return np.dtype("u1" if takes_pictures(network, of_input) else "<f8")
 
 
 def encode(values: Array) -> str:

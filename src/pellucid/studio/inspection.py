@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.engines.numpy import NumpySession
+from pellucid.engines.ports import join
 from pellucid.explain import arithmetic, attribute, derivative
 from pellucid.explain.chosen_output import choose_output
 from pellucid.explain.loss_nodes import (
@@ -17,12 +18,15 @@ from pellucid.explain.loss_nodes import (
     reaching,
     usual_loss,
 )
+from pellucid.explain.ports import one_example, output_name
 from pellucid.model import Model
-from pellucid.model.inputs import prepare_images
+from pellucid.model.inputs import prepare_array
+from pellucid.model.ports import output_meaning_of
 from pellucid.network import Network, Node
 from pellucid.network.layers import Input
 from pellucid.network.receptive_field import field
 from pellucid.studio.images import (
+    as_batch,
     decode,
     encode,
     levels,
@@ -31,6 +35,7 @@ from pellucid.studio.images import (
 from pellucid.studio.verdict import names_of, verdict
 
 Array = npt.NDArray[Any]
+Held = str | dict[str, str]  # an example as the page holds it
 _FEW_UNITS = 40  # of a vector, shown in their order
 _MOST_UNITS = 200
 _THUMBNAIL, _THUMBNAIL_UNITS = 64, 128  # of a node among many: rows, units
@@ -40,15 +45,23 @@ _MOST_TERMS = 1000  # of one number's arithmetic; the largest are sent
 def describe_network(model: Model, title: str, *, has_samples: bool) -> dict[str, Any]:
     """Return the network as the page draws it."""
     network = model.network
+    outputs = [_output(model, name) for name in network.outputs]
     return {
         "title": title,
         "engine": model.engine.name,
         "dtype": model.dtype,
-        "classes": names_of(model),
-        "meaning": model.output_meaning.describe(),
-        "kind": model.output_meaning.kind,
+        **{key: outputs[0][key] for key in ("classes", "meaning", "kind")},
         "input": list(network.input_shape),
         "takes_pictures": takes_pictures(network),
+        "inputs": [
+            {
+                "name": name,
+                "shape": list(network.shapes[name]),
+                "takes_pictures": takes_pictures(network, name),
+            }
+            for name in network.inputs
+        ],
+        "outputs": outputs,
         "has_samples": has_samples,
         "parameters": network.parameter_count,
         "multiply_adds": network.multiply_adds,
@@ -57,10 +70,24 @@ def describe_network(model: Model, title: str, *, has_samples: bool) -> dict[str
     }
 
 
+def _output(model: Model, name: str) -> dict[str, Any]:
+    """Return an output's name, and what it means."""
+    meaning = output_meaning_of(model, name)
+    return {
+        "name": name,
+        "classes": names_of(model, name),
+        "meaning": meaning.describe(),
+        "kind": meaning.kind,
+    }
+
+
 def _ends(model: Model) -> list[dict[str, Any]]:
-    """Return what comes after the network: a softmax of its logits, and the loss."""
+    """Return what comes after the network: a softmax of its logits, and the loss.
+
+    Of several outputs nothing.
+    """
     network = model.network
-    if len(network.output_shape) != 1:
+    if len(network.output_shape) != 1 or len(network.outputs) > 1:
         return []
     last = probability_node(model)
     ends = [] if last is None else [last]
@@ -130,8 +157,29 @@ def describe_prediction(model: Model, image: Array) -> dict[str, Any]:
     }
 
 
+def describe_part(
+    image: Array, done: list[str], values: list[float] | None = None
+) -> dict[str, Any]:
+    """Return one input of several, and what was done to it."""
+    found = {"image": encode(image), "shape": list(image.shape), "done": done}
+    return found if values is None else {**found, "values_in": values}
+
+
+def describe_predictions(model: Model, held: Held) -> dict[str, Any]:
+    """Return the example of several inputs or outputs, and what each output says."""
+    example = decode(model, held)
+    outputs = model.predict(as_batch(example))
+    return {
+        "image": {name: encode(array) for name, array in example.items()},
+        "outputs": [
+            {"name": name, **verdict(model, output, name)}
+            for name, output in outputs.items()
+        ],
+    }
+
+
 def inspect_node(
-    model: Model, image: str, node: str, of_class: int | None = None
+    model: Model, image: Held, node: str, of_class: int | None = None
 ) -> dict[str, Any]:
     """Return a node's activations, and its kernels where it has some.
 
@@ -145,7 +193,7 @@ def inspect_node(
         value = np.array([lost.activation])
         return {"node": node, **quantize_values(value), "layer": lost.layer}
     chosen = model.network.node(node)
-    values = model.activations(pixels[None])[node][0]
+    values = model.activations(as_batch(pixels))[node][0]
     found = {"node": node, **quantize_values(values)}
     name = f"{chosen.owner}.weight"
     if name in model.weights and model.weights[name].ndim == 4:
@@ -155,7 +203,7 @@ def inspect_node(
 
 
 def feature_maps(
-    model: Model, image: str, nodes: list[str], channels: int
+    model: Model, image: Held, nodes: list[str], channels: int
 ) -> list[dict[str, Any]]:
     """Return small pictures of several nodes: levels of their first channels.
 
@@ -165,7 +213,7 @@ def feature_maps(
     pixels = decode(model, image)
     for node in nodes:
         model.network.node(node)
-    activations = model.activations(pixels[None])
+    activations = model.activations(as_batch(pixels))
     found = []
     for node in nodes:
         values = activations[node][0]
@@ -202,12 +250,12 @@ def _label(model: Model, pixels: Array, of_class: int | None) -> int:
     """Return the right answer that the page asks about: the likeliest by default."""
     if of_class is not None:
         return of_class
-    return choose_output(model, model.predict(pixels[None])[0], None).index
+    return choose_output(model, model.predict(as_batch(pixels))[0], None).index
 
 
 def explain_element(
     model: Model,
-    image: str,
+    image: Held,
     node: str,
     at: list[int] | None,
     of_class: int | None = None,
@@ -223,7 +271,7 @@ def explain_element(
     if not is_own:
         label = _label(model, pixels, of_class)
     shown = arithmetic(model, pixels, node, place, label=label).to_json()
-    if takes_pictures(model.network) and is_own:
+    if _is_one_picture(model.network) and is_own:
         shown["field"] = field(model.network, node, tuple(shown["at"]))
     shorten(shown)
     for follower in shown["then"]:
@@ -240,33 +288,61 @@ def shorten(shown: dict[str, Any]) -> None:
         shown["terms"] = terms[:_MOST_TERMS]
 
 
-def flow(model: Model, image: str, node: str, of_class: int | None) -> dict[str, Any]:
+def _is_one_picture(network: Network) -> bool:
+    """Return whether rows and columns are those of one picture."""
+    return len(network.inputs) == 1 and takes_pictures(network)
+
+
+def flow(
+    model: Model,
+    image: Held,
+    node: str,
+    of_class: int | None,
+    of_output: str | None = None,
+) -> dict[str, Any]:
     """Return the gradient of one class's output with respect to a node."""
-    pixels = decode(model, image)
-    network = model.network
+    network, name = model.network, output_name(model, of_output)
     network.node(node)
-    output = model.predict(pixels[None]).astype(np.float64)
-    chosen = choose_output(model, output[0], of_class)
-    grad = chosen.gradient(output)
+    example = decode(model, image)
+    output = model.predict(as_batch(example))
+    output = output[name] if isinstance(output, dict) else output
+    given = one_example(model, example)
+    how = model.preprocessing  # the model's own rule
+    x = join(
+        [
+            prepare_array(array, network.shapes[source], how, "float64")
+            for source, array in zip(network.inputs, given, strict=True)
+        ]
+    )
+    chosen = choose_output(model, output[0], of_class, of_output=name)
+    grad = chosen.gradient(output.astype(np.float64))
     weights = {f"weights/{n}": a.astype(np.float64) for n, a in model.weights.items()}
     session = NumpySession(
         network, state=weights, loss=None, optimizer=None, dtype="float64"
     )
-    x = prepare_images(
-        pixels[None], network, model.preprocessing, "float64"
-    )  # the model's own rule
-    grads, _ = session.pull_back(x, {network.outputs[0]: grad}, training=False)
-    return {"node": node, "of_class": chosen.index, **quantize_values(grads[node][0])}
+    grads, _ = session.pull_back(x, {name: grad}, training=False)
+    found = grads.get(node)  # None: the output does not depend on it
+    if found is None:
+        found = np.zeros((1, *network.shapes[node]))
+    return {"node": node, "of_class": chosen.index, **quantize_values(found[0])}
 
 
 def trace_gradient(
-    model: Model, image: str, node: str, at: list[int], of_class: int | None
+    model: Model,
+    image: Held,
+    node: str,
+    at: list[int],
+    of_class: int | None,
+    of_output: str | None = None,
 ) -> Any:
     """Return what reaches one number of the derivative, and where it goes on."""
     place = tuple(at)
-    found = derivative(model, decode(model, image), node, place, of_class=of_class)
+    example = decode(model, image)
+    found = derivative(
+        model, example, node, place, of_class=of_class, of_output=of_output
+    )
     document = found.to_json()
-    if takes_pictures(model.network):
+    if _is_one_picture(model.network):
         document["field"] = field(model.network, node, place)
     for key in ("inputs", "parameters"):
         shares = sorted(document[key], key=lambda share: -abs(share["value"]))
@@ -275,11 +351,14 @@ def trace_gradient(
 
 
 def attribute_pixels(
-    model: Model, image: str, kind: str, of_class: int | None
+    model: Model,
+    image: Held,
+    kind: str,
+    of_class: int | None,
+    of_output: str | None = None,
+    of_input: str | None = None,
 ) -> dict[str, Any]:
     """Return which pixels matter, by an attribution of that name."""
-    pixels = decode(model, image)
-    output = model.predict(pixels[None])
-    chosen = choose_output(model, output[0], of_class)
-    found = attribute(model, pixels, kind, chosen.index)
+    named = {"of_output": of_output, "of_input": of_input}
+    found = attribute(model, decode(model, image), kind, of_class, **named)
     return {"kind": kind, "of_class": found.of_class, **levels(found.values)}

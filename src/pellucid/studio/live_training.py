@@ -15,6 +15,7 @@ from pellucid.errors import PellucidError
 from pellucid.explain import Assessment, assess
 from pellucid.model import Model
 from pellucid.network import Network
+from pellucid.network.ports import require_single
 from pellucid.network.zoo import ZOO
 from pellucid.recipes import names, override, read
 from pellucid.recipes.builders import build_model, build_network
@@ -110,6 +111,7 @@ class TrainingRequest(BaseModel):
 
 def _check_size(network: Network, batch_size: int) -> None:
     """Refuse a network that would take all memory: a few bytes can describe it."""
+    require_single("studio's training", network, sharing=True)
     numbers = batch_size * sum(prod(shape) for shape in network.shapes.values())
     if network.parameter_count > _MOST_PARAMETERS or numbers > _MOST_ACTIVATIONS:
         raise RequestError(

@@ -11,6 +11,7 @@ from pellucid.errors import DataError
 from pellucid.explain import maximize
 from pellucid.explain.loss_nodes import reaching
 from pellucid.model import Model
+from pellucid.network.ports import require_single
 from pellucid.network.receptive_field import field
 from pellucid.studio.examples import Examples
 from pellucid.studio.images import encode
@@ -30,6 +31,7 @@ def strongest_patches(
     DataError
         If there is no such channel, or there are no test images.
     """
+    require_single("studio's patches", model.network, sharing=True)
     if examples is None:
         raise DataError("studio: there must be test images for the network; got none.")
     images = np.asarray(examples.test.images[:_LOOKED_AT])
@@ -50,6 +52,7 @@ def exciting_image(model: Model, node: str, channel: int) -> dict[str, Any]:
     NetworkError
         If there is no such channel, or it is the input's.
     """
+    require_single("studio's patches", model.network, sharing=True)
     found = maximize(model, node, channel)
     return {
         "image": encode(found.pixels),

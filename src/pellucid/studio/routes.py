@@ -11,7 +11,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from pellucid import data
+from pellucid.errors import DataError
 from pellucid.network import to_json
+from pellucid.network.ports import has_several
 from pellucid.network.zoo import ZOO
 from pellucid.recipes import names, read
 from pellucid.serving.errors import RequestError
@@ -31,6 +33,7 @@ from pellucid.studio.schemas import (
     MapsRequest,
     NetworkRequest,
     NodeGradientRequest,
+    PartsRequest,
     PatchesRequest,
     ScriptRequest,
     Values,
@@ -86,22 +89,32 @@ def _add_drawing(routes: APIRouter, studio: Studio) -> None:
         return {**document, "version": shown.version, "steps": bench.steps}
 
     @routes.post("/studio/draw")
-    async def draw(request: Request, side: int) -> dict[str, Any]:
+    async def draw(
+        request: Request, side: int, of_input: str | None = None
+    ) -> dict[str, Any]:
         pixels = await read_rest(request, limits)
         return await bench.ask(
-            _prepare_and_predict, images.prepare_drawing, pixels, side
+            _prepare_and_predict, images.prepare_drawing, pixels, side, of_input
         )
 
     @routes.post("/studio/drop")
-    async def drop(request: Request) -> dict[str, Any]:
+    async def drop(request: Request, of_input: str | None = None) -> dict[str, Any]:
         content = await read_rest(request, limits)
         return await bench.ask(
-            _prepare_and_predict, images.prepare_picture, content, limits.pixels
+            _prepare_and_predict,
+            images.prepare_picture,
+            content,
+            limits.pixels,
+            of_input,
         )
 
     @routes.post("/studio/values")
     async def values(body: Values) -> dict[str, Any]:
-        return await bench.ask(_prepare_values_and_predict, body.values)
+        return await bench.ask(_prepare_values_and_predict, body.values, body.of_input)
+
+    @routes.post("/studio/predict")
+    async def predict(body: PartsRequest) -> dict[str, Any]:
+        return await bench.ask(inspection.describe_predictions, body.image)
 
     @routes.get("/studio/sample")
     async def sample(index: int = 0) -> dict[str, Any]:
@@ -109,12 +122,19 @@ def _add_drawing(routes: APIRouter, studio: Studio) -> None:
 
 
 def _prepare_and_predict(model: Any, prepare: Any, *arguments: Any) -> dict[str, Any]:
+    """Prepare an input, and predict where it is the only one and so is the output."""
     image, done = prepare(model, *arguments)
+    if has_several(model.network):
+        return inspection.describe_part(image, done)
     return {**inspection.describe_prediction(model, image), "done": done}
 
 
-def _prepare_values_and_predict(model: Any, values: list[float]) -> dict[str, Any]:
-    image = images.prepare_values(model, values)
+def _prepare_values_and_predict(
+    model: Any, values: list[float], of_input: str | None
+) -> dict[str, Any]:
+    image = images.prepare_values(model, values, of_input)
+    if has_several(model.network):
+        return inspection.describe_part(image, [], values)
     return {
         **inspection.describe_prediction(model, image),
         "values_in": values,
@@ -132,6 +152,8 @@ def _sample(model: Any, examples: Examples | None, index: int) -> dict[str, Any]
         )
     test = examples.test
     place = index % len(test)
+    if has_several(model.network):
+        return {"parts": _sample_parts(model.network, examples, place)}
     example = test.images[place]
     shown = inspection.describe_prediction(model, example)
     what = "image" if images.takes_pictures(model.network) else "example"
@@ -143,6 +165,28 @@ def _sample(model: Any, examples: Examples | None, index: int) -> dict[str, Any]
     if not images.takes_pictures(model.network):
         done["values_in"] = [float(value) for value in example.ravel()]
     return done
+
+
+def _sample_parts(network: Any, examples: Examples, place: int) -> dict[str, Any]:
+    """Return a test example of several inputs, each as the page takes it."""
+    test = examples.test
+    labels = zip(network.outputs, test.labels, strict=True)
+    known = [f"{n}: {_written(a[place])}" for n, a in labels if a is not None]
+    truth = "; ".join(known)
+    said = f"test example {place} of {examples.name}; it is: {truth}"
+    parts = {}
+    for name, array in zip(network.inputs, test.images, strict=True):
+        one = array[place]
+        values = None
+        if not images.takes_pictures(network, name):
+            values = [float(value) for value in one.ravel()]
+        elif one.dtype != np.uint8:
+            raise DataError(
+                "studio: test pictures must be uint8 to be shown; got "
+                f"{one.dtype} for input '{name}'."
+            )
+        parts[name] = inspection.describe_part(one, [said], values)
+    return parts
 
 
 def _class_of(test: Any, place: int) -> int | None:
@@ -157,7 +201,14 @@ def _truth(test: Any, place: int) -> str:
     label = np.asarray(test.labels[place])
     if label.ndim == 0 and label.dtype.kind in "iu" and test.classes:
         return str(test.classes[int(label)])
-    return ", ".join(f"{value:g}" for value in label.ravel())
+    return _written(label)
+
+
+def _written(label: Any) -> str:
+    """Return a label's numbers, as far as one reads them."""
+    numbers = np.ravel(label)
+    words = ", ".join(f"{value:g}" for value in numbers[:8])
+    return words if len(numbers) <= 8 else f"{words}, …"
 
 
 def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
@@ -182,12 +233,12 @@ def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
     @routes.post("/studio/gradient")
     async def gradient(body: NodeGradientRequest) -> dict[str, Any]:
         return await bench.ask_aside(
-            inspection.flow, body.image, body.node, body.of_class
+            inspection.flow, body.image, body.node, body.of_class, body.of_output
         )
 
     @routes.post("/studio/derivative")
     async def derivative(body: ElementGradientRequest) -> Any:
-        place = (body.image, body.node, body.at, body.of_class)
+        place = (body.image, body.node, body.at, body.of_class, body.of_output)
         return await bench.ask_aside(inspection.trace_gradient, *place)
 
     @routes.post("/studio/walk")
@@ -206,7 +257,12 @@ def _add_inside(routes: APIRouter, bench: SharedModel) -> None:
     @routes.post("/studio/map")
     async def pixels_that_matter(body: MapRequest) -> dict[str, Any]:
         return await bench.ask_aside(
-            inspection.attribute_pixels, body.image, body.kind, body.of_class
+            inspection.attribute_pixels,
+            body.image,
+            body.kind,
+            body.of_class,
+            body.of_output,
+            body.of_input,
         )
 
 

@@ -13,22 +13,33 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ImageRequest(_Body):
-    """An image that the page holds, as base64 of its pixels."""
+_Image = Annotated[str, Field(max_length=4_000_000)]
+_Name = Annotated[str, Field(max_length=200)]
 
-    image: Annotated[str, Field(max_length=4_000_000)]
+
+class ImageRequest(_Body):
+    """An image that the page holds, as base64 of its pixels; of several by name."""
+
+    image: _Image | dict[_Name, _Image]
+
+
+class PartsRequest(_Body):
+    """The inputs that the page holds, by name; zeros stand for those left out."""
+
+    image: dict[_Name, _Image]
 
 
 class Values(_Body):
-    """The input of a network that takes no pictures."""
+    """An input that is no picture; its name, where there are several."""
 
     values: Annotated[list[float], Field(max_length=100_000)]
+    of_input: _Name | None = None
 
 
 class NodeRequest(ImageRequest):
     """A node of the network, looking at an image."""
 
-    node: Annotated[str, Field(max_length=200)]
+    node: _Name
 
 
 class MapsRequest(ImageRequest):
@@ -42,6 +53,7 @@ class NodeGradientRequest(NodeRequest):
     """A node, and the class whose derivative, or loss, is asked for."""
 
     of_class: int | None = None
+    of_output: _Name | None = None
 
 
 class ElementRequest(NodeGradientRequest):
@@ -67,12 +79,14 @@ class MapRequest(ImageRequest):
         "saliency",
     ]
     of_class: int | None = None
+    of_output: _Name | None = None
+    of_input: _Name | None = None
 
 
 class PatchesRequest(_Body):
     """A node's channel, or a unit of a vector."""
 
-    node: Annotated[str, Field(max_length=200)]
+    node: _Name
     channel: Annotated[int, Field(ge=0)]
 
 

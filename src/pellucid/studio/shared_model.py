@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pellucid.engines.ports import join
 from pellucid.model import Model
-from pellucid.network.ports import require_single
 from pellucid.renamed import former_names
 from pellucid.serving.state import State
 from pellucid.studio.examples import Examples, OpenedRun, examples_for
@@ -43,7 +43,6 @@ class SharedModel:
     """
 
     def __init__(self, model: Model, title: str, run: OpenedRun | None = None) -> None:
-        require_single("studio", model.network, sharing=True)
         self._lock = threading.Lock()
         self.run = run
         self._examples = examples_for(model, run)
@@ -59,7 +58,6 @@ class SharedModel:
 
     def show(self, model: Model, title: str, run: OpenedRun | None = None) -> None:
         """Put another model on the bench; ``run`` where it learns from its data."""
-        require_single("studio", model.network, sharing=True)
         with self._lock:
             self.shown = Shown(model, title, self.shown.version + 1)
             self.steps = 0
@@ -132,9 +130,11 @@ class SharedModel:
 
 def _look_once(model: Model) -> None:
     """Run every node on an empty image, there and back."""
-    image = np.zeros((1, *model.network.input_shape), model.dtype)
+    image, grad = (
+        join([np.zeros((1, *model.network.shapes[n]), model.dtype) for n in names])
+        for names in (model.network.inputs, model.network.outputs)
+    )
     model.activations(image)
-    grad = np.zeros((1, *model.network.output_shape), model.dtype)
     model.vjp(image, grad, training=False)
 
 

@@ -8,23 +8,29 @@ import numpy as np
 import numpy.typing as npt
 
 from pellucid.model import Model
+from pellucid.model.ports import output_meaning_of
 from pellucid.serving.http import not_finite
 
 Array = npt.NDArray[Any]
 
 
-def names_of(model: Model) -> list[str]:
+def names_of(model: Model, of_output: str | None = None) -> list[str]:
     """Return a name for each class or label, or for each value of a regression."""
-    meaning = model.output_meaning
-    return list(model.class_names or meaning.column_names(model.classes))
+    meaning = output_meaning_of(model, of_output or model.network.outputs[0])
+    names = meaning.class_names(model.classes)
+    return list(names or meaning.column_names(model.classes))
 
 
-def verdict(model: Model, output: Array) -> dict[str, Any]:
+def verdict(
+    model: Model, output: Array, of_output: str | None = None
+) -> dict[str, Any]:
     """Return what an output says, as the page shows it.
 
     Parameters
     ----------
     output : ndarray, shape (1, …, columns)
+    of_output : str, optional
+        Its name, where there are several.
 
     Returns
     -------
@@ -40,7 +46,8 @@ def verdict(model: Model, output: Array) -> dict[str, Any]:
     """
     if not np.isfinite(output).all():
         raise not_finite()
-    meaning, names = model.output_meaning, names_of(model)
+    meaning = output_meaning_of(model, of_output or model.network.outputs[0])
+    names = names_of(model, of_output)
     if meaning.kind == "regression":
         values = _floats(output)
         said = [

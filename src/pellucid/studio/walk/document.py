@@ -13,6 +13,7 @@ from pellucid.explain.loss_nodes import LOSS, probability_node, reaching
 from pellucid.explain.ports import one_example
 from pellucid.explain.values import Arithmetic, Array
 from pellucid.model import Model
+from pellucid.network.ports import require_single
 from pellucid.network.receptive_field import field
 from pellucid.studio.images import decode, encode, levels, takes_pictures
 from pellucid.studio.inspection import shorten
@@ -44,6 +45,7 @@ def walk(model: Model, image: str, label: int | None) -> dict[str, Any]:
         ``backward``, ``weight`` and ``learning`` are None where the output is not one
         number for each class.
     """
+    require_single("studio's walk", model.network, sharing=True)
     given = decode(model, image)
     (pixels,) = one_example(model, given)
     says_label = label is None

@@ -3,6 +3,7 @@
 import { latest, tried } from "./answers.js";
 import { byId, make, number, on, percent, see, state } from "./page.js";
 import { bytes, paintImage } from "./paint.js";
+import { askAll, beginInputs, complete, forgetPart, giveAll, input, isSeveral, ofInput, part } from "./ports.js";
 import { source } from "./source.js";
 
 const MOST_FIELDS = 64; // of numbers; beyond it there are test examples
@@ -38,10 +39,10 @@ function readPad() {
   const { data } = small.getImageData(0, 0, SENT, SENT);
   const grey = new Uint8Array(SENT * SENT);
   for (let i = 0; i < grey.length; i++) grey[i] = data[4 * i];
-  return source.draw(SENT, grey);
+  return source.draw(SENT, grey, ofInput());
 }
 
-const ofPad = { question: readPad };
+const ofPad = { question: async () => complete(await readPad()) };
 
 /** Ask what is to be asked, and show the answer if it is wanted still. */
 const answer = latest(async () => {
@@ -61,10 +62,9 @@ const answer = latest(async () => {
   now.isShown = true;
 });
 
-function render() {
-  const { seen, model } = state;
-  const rows = byId("probabilities").tBodies[0];
-  const names = model?.classes ?? [];
+/** Show what an output says: in words, and a bar for each class or value. */
+function renderOutput(verdict, table, names, said) {
+  const rows = table.tBodies[0];
   if (rows.rows.length !== names.length || rows.dataset.names !== names.join()) {
     rows.dataset.names = names.join();
     rows.replaceChildren(...names.map((name) => make("tr", {},
@@ -72,26 +72,59 @@ function render() {
       make("td", { className: "bar-cell" }, make("div", { className: "fill", ariaHidden: "true" }, make("div"))),
       make("td", { className: "number", textContent: "–" }))));
   }
-  const { probabilities: shares, values } = seen ?? {};
+  const { probabilities: shares, values } = said ?? {};
   [...rows.rows].forEach((row, i) => {
-    row.className = seen && i === seen.best ? "best" : "";
+    row.className = said && i === said.best ? "best" : "";
     row.querySelector(".fill > div").style.width = `${100 * (shares?.[i] ?? 0)}%`;
     row.cells[2].textContent = shares ? percent(shares[i]) : values ? number(values[i]) : "–";
   });
+  verdict.textContent = said ? said.says + (said.is_of_pixels ? " (of most pixels)" : "") : "–";
+}
+
+/** Make a panel for each output but the first. */
+function showPanels(outputs) {
+  const title = ({ name }) => (outputs.length > 1 ? `Prediction: ${name}` : "Prediction");
+  byId("prediction-title").textContent = title(outputs[0]);
+  for (const panel of document.querySelectorAll(".other-output")) panel.remove();
+  byId("prediction").after(...outputs.slice(1).map((output) => {
+    const table = byId("probabilities").cloneNode(true);
+    table.removeAttribute("id");
+    table.tBodies[0].replaceChildren();
+    delete table.tBodies[0].dataset.names;
+    const verdict = make("p", { className: "verdict", role: "status" });
+    return make("section", { className: "panel wide other-output", ariaLabel: output.name }, make("h3", { textContent: title(output) }), verdict, table);
+  }));
+}
+
+function renderOutputs({ outputs }, seen) {
+  const names = outputs.map(({ name }) => name).join("\n");
+  if (byId("prediction").dataset.names !== names) showPanels(outputs);
+  byId("prediction").dataset.names = names;
+  renderOutput(byId("verdict"), byId("probabilities"), outputs[0].classes, seen?.outputs?.[0] ?? seen);
+  document.querySelectorAll(".other-output").forEach((panel, i) => {
+    renderOutput(panel.querySelector(".verdict"), panel.querySelector("table"), outputs[i + 1].classes, seen?.outputs[i + 1]);
+  });
+}
+
+function render() {
+  const { seen, model } = state;
+  const names = model?.classes ?? [];
+  if (model) renderOutputs(model, seen);
   const areDigits = names.length === 10 && names.every((name, i) => name === String(i));
-  if (model) showFields(model);
+  if (model) showFields(input());
   const given = model?.kind === "regression" ? `It gives ${known(names)}.` : `This network knows ${known(names)}.`;
-  if (model && !model.takes_pictures) byId("draw-words").textContent = `This network takes ${model.input.join("×")} numbers. ${given}`;
+  if (model && isSeveral()) byId("draw-words").textContent = several(model);
+  else if (model && !model.takes_pictures) byId("draw-words").textContent = `This network takes ${model.input.join("×")} numbers. ${given}`;
   else if (model) byId("draw-words").textContent = areDigits ? DIGITS : `Draw something, or drop a picture. ${given}`;
-  byId("verdict").textContent = seen ? seen.says + (seen.is_of_pixels ? " (of most pixels)" : "") : "–";
+  byId("to-walk").hidden = Boolean(model) && isSeveral();
   if (!seen) byId("took").textContent = "Nothing drawn yet.";
-  byId("done").replaceChildren(...(seen?.done ?? [model?.takes_pictures === false ? "The input appears here." : "Your drawing appears here as the network sees it."]).map((text) => make("li", { textContent: text })));
+  byId("done").replaceChildren(...(seen?.done ?? [model && !input().takes_pictures ? "The input appears here." : "Your drawing appears here as the network sees it."]).map((text) => make("li", { textContent: text })));
   for (const id of ["seen", "walk-image", "inside-image", "map-seen", "compare-image"]) paintSeen(byId(id));
 }
 
 function paintSeen(canvas) {
   const { seen } = state;
-  canvas.hidden = state.model?.takes_pictures === false;
+  canvas.hidden = Boolean(state.model) && !input().takes_pictures;
   if (!seen || canvas.hidden) {
     canvas.width = canvas.height = 28;
     canvas.ariaLabel = "Nothing yet";
@@ -99,6 +132,13 @@ function paintSeen(canvas) {
   }
   paintImage(canvas, bytes(seen.image), seen.shape);
   canvas.ariaLabel = `The image that the network sees, ${seen.shape[0]} by ${seen.shape[1]} pixels`;
+}
+
+/** Say what a network of several inputs or outputs takes and gives. */
+function several({ inputs, outputs }) {
+  const list = (ports) => ports.map(({ name }) => name).join(", ");
+  const how = inputs.length > 1 ? "Choose an input, then draw it, open a picture or type its numbers. Zeros stand for those not given yet." : "Draw something, or drop a picture.";
+  return `This network takes ${list(inputs)} and gives ${list(outputs)}. ${how}`;
 }
 
 /** Say a few names of many. */
@@ -178,7 +218,21 @@ function clear() {
   hidePen();
   wipe();
   asked = null;
-  see(null);
+  if (!isSeveral()) { see(null); return; }
+  forgetPart();
+  asked = ofAll;
+  answer();
+}
+
+const ofAll = { question: askAll };
+
+/** Show what was given for another input. */
+function changeInput() {
+  hidePen();
+  wipe();
+  asked = ofAll;
+  if (!state.seen) answer();
+  else if (part()) paintSample(state.seen);
 }
 
 async function open(file) {
@@ -186,7 +240,10 @@ async function open(file) {
   clear();
   const content = await file.arrayBuffer();
   const bitmap = await createImageBitmap(file).catch(() => null); // the source says what is wrong
-  asked = { question: () => source.drop(content), shown: () => paintFile(bitmap, file.name) };
+  asked = {
+    question: async () => complete(await source.drop(content, ofInput())),
+    shown: () => paintFile(bitmap, file.name),
+  };
   await answer();
 }
 
@@ -213,6 +270,14 @@ let samples = 0;
 
 /** Show a test image, and its pixels on the pad; nothing where there is none. */
 export async function sample() {
+  if (state.model && isSeveral()) {
+    const place = samples;
+    const give = { question: async () => giveAll((await source.sample(place)).parts), shown: paintSample };
+    asked = state.model.has_samples ? give : ofAll;
+    samples += state.model.has_samples;
+    await answer();
+    return;
+  }
   if (!state.model?.has_samples) return;
   const index = samples++;
   const question = () => (state.model.has_samples ? source.sample(index) : null);
@@ -225,6 +290,7 @@ function paintSample(seen) {
     fields().forEach((field, i) => { field.value = seen.values_in[i]; });
     return;
   }
+  if (!input().takes_pictures) return;
   hidePen();
   wipe();
   ink.imageSmoothingEnabled = false;
@@ -237,16 +303,19 @@ export const again = answer;
 const fields = () => [...byId("values").querySelectorAll("input")];
 
 /** Show a field for each number that a network takes which takes no pictures. */
-function showFields({ takes_pictures: takesPictures, input }) {
-  const size = takesPictures ? 0 : input.reduce((a, b) => a * b, 1);
+function showFields({ name, takes_pictures: takesPictures, shape }) {
+  const size = takesPictures ? 0 : shape.reduce((a, b) => a * b, 1);
   byId("values").hidden = !size;
   byId("sample").hidden = !state.model.has_samples;
   for (const id of ["pad", "pad-help", "clear", "file-label"]) byId(id).hidden = !takesPictures;
   const shown = size <= MOST_FIELDS ? size : 0;
-  if (fields().length === shown) return;
-  asked = null; // it was for another input
+  const former = byId("values").dataset;
+  if (former.of === name && fields().length === shown) return;
+  if (former.of === name) asked = null; // it was for another network's input
+  former.of = name;
   byId("values").replaceChildren(...Array.from({ length: shown }, (_, i) => {
-    const field = make("input", { type: "number", step: "any", value: "0", id: `value-${i}` });
+    const value = state.seen?.values_in?.[i] ?? 0;
+    const field = make("input", { type: "number", step: "any", value, id: `value-${i}` });
     field.addEventListener("input", answerValues);
     return make("label", {}, `Input ${i} `, field);
   }));
@@ -255,7 +324,7 @@ function showFields({ takes_pictures: takesPictures, input }) {
 function answerValues() {
   const values = fields().map((field) => field.valueAsNumber);
   if (!values.length || !values.every(Number.isFinite)) return;
-  asked = { question: () => source.values(values) };
+  asked = { question: async () => complete(await source.values(values, ofInput())) };
   answer();
 }
 
@@ -268,4 +337,5 @@ export function begin() {
   byId("sample").addEventListener("click", sample);
   on("seen", render);
   on("model", render);
+  beginInputs(changeInput);
 }

@@ -6,6 +6,7 @@ import { sample } from "./draw.js";
 import { beginMap, CHANNELS, drawEdges, drawMap, forgetMaps, markNode, showMaps, shownNodes, unfoldFor } from "./network_map.js";
 import { byId, count, make, number, on, state } from "./page.js";
 import { bytes, onTheme, paintImage, paintLevels } from "./paint.js";
+import { choices, example, input, isSeveral, ofInput } from "./ports.js";
 import { beginPatches, offerPatches } from "./patches.js";
 import { source } from "./source.js";
 
@@ -15,14 +16,18 @@ const isGradient = () => document.querySelector("input[name=mode]:checked").valu
 /** The network's nodes and, of activations, what its loss adds to them. */
 const nodes = () => [...state.model.nodes, ...(isGradient() ? [] : state.model.ends)];
 const isLoss = () => here.node === "loss" && !state.model.nodes.some((n) => n.name === "loss");
-const ofClass = () => Number(byId("of-class").value);
+const chosenClass = () => choices()[Number(byId("of-class").value)] ?? choices()[0];
+/** The class, label or value that is asked about; its output, where there are several. */
+const ofClass = () => {
+  const { output, index } = chosenClass();
+  return isSeveral() ? { of_class: index, of_output: output } : { of_class: index };
+};
 
 function drawGraph() {
-  const { model } = state;
   drawMap(nodes(), here.node, choose, unfold);
   const chosen = byId("of-class").value;
-  byId("of-class").replaceChildren(...model.classes.map((name, i) => new Option(name, i)));
-  if (chosen && chosen < model.classes.length) byId("of-class").value = chosen;
+  byId("of-class").replaceChildren(...choices().map(({ name }, i) => new Option(name, i)));
+  if (chosen && chosen < choices().length) byId("of-class").value = chosen;
 }
 
 function unfold() {
@@ -33,7 +38,7 @@ function unfold() {
 /** Ask for the small maps of every node that is drawn. */
 const lookAtAll = latest(async () => {
   if (!state.seen || !here.isShown) return;
-  const found = await tried(() => source.maps({ image: state.seen.image, nodes: shownNodes(), channels: CHANNELS }));
+  const found = await tried(() => source.maps({ image: example(), nodes: shownNodes(), channels: CHANNELS }));
   if (found) showMaps(found);
 });
 
@@ -57,7 +62,7 @@ const open = latest(async () => {
     return;
   }
   const node = nodes().find((n) => n.name === here.node);
-  const body = { image: state.seen.image, node: here.node, of_class: ofClass() };
+  const body = { image: example(), node: here.node, ...ofClass() };
   const found = await tried(() => (isGradient() ? source.gradient(body) : source.node(body)));
   if (!found) byId("node-title").textContent = `${here.node}: no answer`;
   if (!found || found.node !== here.node) return;
@@ -69,8 +74,8 @@ const open = latest(async () => {
 });
 
 function describe(node, { largest }) {
-  byId("map-choice").hidden = !state.model.takes_pictures;
-  const what = isGradient() ? `how output ${state.model.classes[ofClass()]} reacts to it` : "activations";
+  byId("map-choice").hidden = !input().takes_pictures;
+  const what = isGradient() ? `how output ${chosenClass().name} reacts to it` : "activations";
   byId("node-title").textContent = `${node.name}: ${what}`;
   const settings = Object.entries(node.settings).map(([k, v]) => `${k}=${v}`).join(", ");
   byId("node-words").textContent = `${node.layer}(${settings}), ${node.shape.join("×")}, `
@@ -108,7 +113,7 @@ function showChannels() {
   for (const name of ["pointermove", "pointerdown"]) big.addEventListener(name, (event) => point(event, big));
   big.addEventListener("keydown", walk);
   const hint = make("p", { className: "quiet small", textContent: "Point at an element, or move with the arrow keys." });
-  const shown = state.model.takes_pictures ? [pictureFigure()] : [];
+  const shown = state.model.takes_pictures && state.model.inputs.length === 1 ? [pictureFigure()] : [];
   keepFocus(() => byId("node-view").replaceChildren(...(channels > 1 ? [grid] : []), big, hint, ...shown));
   paintBig();
 }
@@ -209,14 +214,18 @@ function go(row, column) {
 
 function showVector() {
   const { shape, units, largest } = here.values; // the floats themselves, not levels
-  const isOutput = shape[0] === state.model.classes.length && nodes().slice(state.model.nodes.length - 1).some((n) => n.name === here.node);
+  const { outputs } = state.model;
+  const names = isSeveral()
+    ? outputs.find(({ name }) => name === here.node)?.classes
+    : nodes().slice(state.model.nodes.length - 1).some((n) => n.name === here.node) && outputs[0].classes;
+  const isOutput = names && shape[0] === names.length;
   const rows = units.map(([i, value]) => {
     const bar = make("div");
     const share = largest && value !== null ? Math.abs(value) / largest : 0;
     bar.style.width = `${50 * share}%`;
     bar.style.left = value < 0 ? `${50 - 50 * share}%` : "50%";
     bar.style.background = value < 0 ? "var(--negative)" : "var(--positive)";
-    const button = make("button", { type: "button", textContent: isOutput ? state.model.classes[i] : i });
+    const button = make("button", { type: "button", textContent: isOutput ? names[i] : i });
     button.ariaLabel = `Unit ${i}, ${number(value)}`;
     button.id = `unit-${i}`;
     button.ariaPressed = String(here.at?.[0] === i);
@@ -237,7 +246,7 @@ const calculate = latest(async () => {
   if (!state.seen || !here.node) return;
   if (isGradient() && !here.at) mark(here.values.largest_at);
   const at = isLoss() ? null : here.at; // it is one number
-  const body = { image: state.seen.image, node: here.node, at, of_class: ofClass() };
+  const body = { image: example(), node: here.node, at, ...ofClass() };
   const shown = await tried(() => (isGradient() ? source.derivative(body) : source.arithmetic(body)));
   if (!shown || shown.node !== here.node) return;
   if (!here.at && !isGradient()) mark(shown.at);
@@ -276,14 +285,15 @@ async function showMap(kind) {
   if (!state.seen) return;
   byId("map").hidden = false;
   byId("map-title").textContent = "Calculating …";
-  const found = await tried(() => source.map({ image: state.seen.image, kind, of_class: ofClass() }));
+  const found = await tried(() => source.map({ image: example(), kind, ...ofClass(), ...ofInput() }));
   if (!found) {
     byId("map").hidden = true;
     return;
   }
-  const name = state.model.classes[found.of_class];
+  const { name } = chosenClass();
   const [title, words] = MAPS[kind];
-  byId("map-title").textContent = `${title} for ${name}`;
+  const of = state.model.inputs.length > 1 ? ` in ${input().name}` : "";
+  byId("map-title").textContent = `${title} for ${name}${of}`;
   const [height, width] = found.shape;
   const levels = bytes(found.levels);
   paintLevels(byId("map-image"), height, width, (i, j) => levels[i * width + j]);
@@ -326,7 +336,7 @@ function modelChanged() {
 export function begin() {
   on("model", modelChanged);
   on("seen", () => {
-    if (state.seen) byId("of-class").value = state.seen.best ?? 0;
+    if (state.seen && !isSeveral()) byId("of-class").value = state.seen.best ?? 0;
     if (location.hash === "#inside") { open(); lookAtAll(); }
   });
   for (const input of document.querySelectorAll("input[name=mode]")) input.addEventListener("change", changeMode);

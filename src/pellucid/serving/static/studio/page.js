@@ -30,9 +30,10 @@ export function on(what, listener) {
 function changed(what) { for (const listener of listeners[what]) listener(); }
 
 export async function readModel() {
-  const former = state.model?.input.join();
+  const ports = ({ inputs, outputs }) => JSON.stringify([inputs, outputs.length]);
+  const former = state.model;
   state.model = await source.model();
-  if (former !== undefined && former !== state.model.input.join()) see(null); // it fits no more
+  if (former && ports(former) !== ports(state.model)) see(null); // it fits no more
   const { title, engine, parameters, steps } = state.model;
   const learned = steps ? `, ${count(steps)} steps` : "";
   byId("model").textContent = `${title} on ${engine}: ${count(parameters)} parameters${learned}`;

@@ -46,9 +46,11 @@ export const source = {
   model: () => get("model"),
 
   // an image as the network sees it, and its prediction
-  draw: (side, grey) => send(`draw?side=${side}`, grey),
-  drop: (file) => send("drop", file),
-  values: (values) => post("values", { values }),
+  // of several inputs one of them, which is named, without a prediction
+  draw: (side, grey, of = {}) => send(`draw?${new URLSearchParams({ side, ...of })}`, grey),
+  drop: (file, of = {}) => send(`drop?${new URLSearchParams(of)}`, file),
+  values: (values, of = {}) => post("values", { values, ...of }),
+  predict: (question) => post("predict", question),
   sample: (index) => get(`sample?index=${index}`),
 
   // {image, node, at?, of_class?}
