@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pellucid.network.composites import AvgPool3D as AvgPool3D
     from pellucid.network.composites import Bidirectional as Bidirectional
     from pellucid.network.composites import Conv3D as Conv3D
+    from pellucid.network.composites import ConvTranspose1D as ConvTranspose1D
     from pellucid.network.composites import DilatedMaxPool1D as DilatedMaxPool1D
     from pellucid.network.composites import DilatedMaxPool2D as DilatedMaxPool2D
     from pellucid.network.composites import GlobalMaxPool1D as GlobalMaxPool1D

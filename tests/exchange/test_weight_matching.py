@@ -202,3 +202,39 @@ def test_import_shows_each_match(theirs, tmp_path, monkeypatch, capsys):
     assert not main([*command, "--json"])
     document = json.loads(capsys.readouterr().out)
     assert "block.downsample.0.weight" in document["matches"].values()
+
+
+class Recurrent(nn.Module):
+    """Two layers of two directions, and the other kinds."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.read = nn.LSTM(3, 4, num_layers=2, bidirectional=True, batch_first=True)
+        self.gated = nn.GRU(8, 2, batch_first=True)
+        self.plain = nn.RNN(2, 2, batch_first=True)
+        self.head = nn.Linear(2, 3)
+
+    def forward(self, x):
+        for layer in (self.read, self.gated, self.plain):
+            x = layer(x)[0]
+        return self.head(x[:, -1])
+
+
+def test_recurrent_modules_are_layers_and_directions(tmp_path):
+    """Two biases are one, but in a GRU."""
+    module = Recurrent()
+    torch.save(module.state_dict(), tmp_path / "w.pth")
+
+    def both():
+        return pl.Bidirectional(pl.LSTM(4, return_sequences=True))
+
+    gated, plain = pl.GRU(2, return_sequences=True), pl.SimpleRNN(2)
+    network = pl.Sequential(pl.Input(5, 3), both(), both(), gated, plain, pl.Dense(3))
+    model = exchange.read(tmp_path / "w.pth", network=network, engine="numpy")
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    expected = module(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(model.predict(x), expected, atol=1e-6)
+    exchange.write(model, tmp_path / "back.pt")
+    back = exchange.read(tmp_path / "back.pt", network=network, engine="numpy")
+    np.testing.assert_array_equal(back.predict(x), model.predict(x))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pellucid.engines.framework_layers.torch_layout import Layout, attribute_of
 from pellucid.errors import ExchangeError
 from pellucid.exchange.weight_matching import (
+    PLUS,
     Group,
     WeightMatch,
     group_weights,
@@ -71,11 +72,13 @@ def place_weights(
         Returns the file's array of a name.
     """
     layout = Layout(network)
+
+    def found(match: WeightMatch) -> Array:
+        first, *others = (get(key) for key in match.key.split(PLUS))
+        return np.asarray(sum(others, first)).reshape(match.shape)
+
     return {
-        match.weight: layout.weight_out(
-            match.weight, get(match.key).reshape(match.shape)
-        )
-        for match in matches
+        match.weight: layout.weight_out(match.weight, found(match)) for match in matches
     }
 
 

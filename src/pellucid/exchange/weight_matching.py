@@ -19,6 +19,9 @@ from pellucid.errors import ExchangeError
 from pellucid.network import Network
 from pellucid.network.layers import Shape
 
+#: between the names of arrays of a file that a weight is the sum of
+PLUS = " + "
+_RECURRENT = re.compile(r"(weight|bias)_(ih|hh)_l(\d+)(_reverse)?")
 Signature = tuple[tuple[str, Shape], ...]
 _SHOWN = 4  # groups in an error
 
@@ -32,7 +35,7 @@ class WeightMatch:
     weight : str
         Name in the network.
     key : str
-        Name in the file.
+        Name in the file; of two that are added, both with `PLUS` between.
     shape : tuple of int
         Shape in the file.
     """
@@ -97,19 +100,39 @@ def group_weights(names: Mapping[str, Shape]) -> list[Group]:
 
     A scale of channels (ConvNeXt's ``gamma``) is a layer by itself: a 1×1 convolution
     of each channel. So are tokens and positions (1, T, C): a `Parameter`. PyTorch's
-    attention has its three projections in one weight, ``in_proj_weight``.
+    attention has its three projections in one weight, ``in_proj_weight``; a recurrent
+    module has layers and directions, ``weight_ih_l1_reverse``, each a layer of ours,
+    and two biases, which are one where they are added all the same.
     """
     found: dict[str, dict[str, tuple[str, Shape]]] = {}
     for name, shape in names.items():
         layer, _, role = name.rpartition(".")
-        if role in _SCALES and f"{layer}.beta" not in names:
+        recurrent = _RECURRENT.fullmatch(role)
+        if recurrent is not None:
+            kind, side, number, reverse = recurrent.groups("")
+            part = f"_l{number}{reverse}" if number != "0" or reverse else ""
+            members = found.setdefault(f"{layer}{part}", {})
+            members[f"{kind}_{side}_l0"] = (name, tuple(shape))
+        elif role in _SCALES and f"{layer}.beta" not in names:
             found[name] = {"weight": (name, (shape[0], 1, 1, 1))}
         elif role not in ("weight", "bias") and len(shape) > 2 and shape[0] == 1:
             found[name] = {"value": (name, tuple(shape[1:]))}
         elif role != "num_batches_tracked":
             plain = role.removeprefix("in_proj_")
             found.setdefault(layer, {})[plain] = (name, tuple(shape))
+    for members in found.values():
+        _add_biases(members)
     return [Group(layer, members) for layer, members in found.items()]
+
+
+def _add_biases(members: dict[str, tuple[str, Shape]]) -> None:
+    """Make one bias of a recurrent layer's two, unless a gate keeps them apart."""
+    if not {"bias_ih_l0", "bias_hh_l0", "weight_hh_l0"} <= set(members):
+        return
+    rows, units = members["weight_hh_l0"][1]
+    if rows != 3 * units:  # a GRU resets the second one
+        (first, shape), (second, _) = members["bias_ih_l0"], members.pop("bias_hh_l0")
+        members["bias_ih_l0"] = (f"{first}{PLUS}{second}", shape)
 
 
 Pairs = list[tuple[Group, Group]]

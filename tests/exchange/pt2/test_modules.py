@@ -190,6 +190,35 @@ LOGARITHMS = {
 }
 
 
+class Positions(nn.Module):
+    """EdgeNeXt's encoding: sines of places that the sizes alone decide, convolved."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.mix = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        x = self.body(x)
+        n, _, height, width = x.shape
+        seen = ~torch.zeros((n, height, width)).to(dtype=torch.bool)
+        rows = seen.cumsum(1, dtype=torch.float32)
+        rows = rows / (rows[:, -1:, :] + 1e-6) * 6.28
+        scale = torch.arange(4).to(torch.float32)
+        scale = 100 ** (2 * torch.div(scale, 2, rounding_mode="floor") / 4)
+        at = rows[:, :, :, None] / scale
+        sines = torch.stack((at[..., 0::2].sin(), at[..., 1::2].cos()), dim=4)
+        return x + self.mix(sines.flatten(3).permute(0, 3, 1, 2))
+
+
+def test_what_sizes_alone_decide_is_a_constant_that_layers_may_read():
+    model = exchange.read(Positions(), engine="numpy", input_shape=(8, 9, 1))
+    x = np.random.default_rng(0).normal(size=(3, 8, 9, 1)).astype(np.float32)
+    expected = Positions()(torch.from_numpy(x.transpose(0, 3, 1, 2)))
+    got = model.predict(x).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(got, expected.detach().numpy(), atol=1e-5)
+
+
 def slopes(module):
     with torch.no_grad():
         module.weight.copy_(torch.arange(4) / 10)

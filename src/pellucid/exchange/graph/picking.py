@@ -83,7 +83,7 @@ def join(
     return builder.concat(
         ref,
         [
-            _as_value(builder, ref, value, model)
+            as_value(builder, ref, value, model)
             if isinstance(value, np.ndarray)
             else next(every)
             for value in values
@@ -92,7 +92,7 @@ def join(
     )
 
 
-def _as_value(
+def as_value(
     builder: NetworkBuilder, ref: OperatorRef, array: Array, model: Tensor
 ) -> Tensor:
     """Return a constant of one example as a value that lies as another one."""

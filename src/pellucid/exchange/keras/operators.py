@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.resizing import add_resize
+from pellucid.exchange.graph.rows import through_image
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.keras import attention, recurrent
 from pellucid.exchange.keras.operator_view import OperatorView
@@ -140,6 +141,31 @@ def _conv_transpose(op: OperatorView) -> Tensor:
         sizes["output_padding"] = tuple(max(n, 0) for n in extent)
     return op.builder.conv(
         op.ref, op.inputs[0], weight, _bias(op), transposed=True, **sizes
+    )
+
+
+def _conv_transpose_1d(op: OperatorView) -> Tensor:
+    """Conv1DTranspose: of images of height 1."""
+    op.only(data_format="channels_last", output_padding=None)
+    weight = op.array().transpose(0, 2, 1)[None]
+    stride, dilation = _one(op, "strides"), _one(op, "dilation_rate")
+    valid = op.get("padding", "valid") == "valid"
+    extra = max(stride - (dilation * (weight.shape[1] - 1) + 1), 0) if valid else 0
+    return through_image(
+        op.builder,
+        op.ref,
+        op.inputs[0],
+        lambda image: op.builder.conv(
+            op.ref,
+            image,
+            weight,
+            _bias(op),
+            transposed=True,
+            stride=(1, stride),
+            dilation=(1, dilation),
+            padding=op.get("padding", "valid"),
+            output_padding=(0, extra),
+        ),
     )
 
 
@@ -488,6 +514,7 @@ READERS: dict[str, Callable[[OperatorView], Tensor]] = {
     "UnitNormalization": _unit_norm,
     "AveragePooling1D": _pool1d(pl.AvgPool1D),
     "Conv1D": _conv1d,
+    "Conv1DTranspose": _conv_transpose_1d,
     "GlobalAveragePooling1D": _global_average_1d,
     "MaxPooling1D": _pool1d(pl.MaxPool1D),
     **dict.fromkeys(recurrent.KINDS, recurrent.recurrent),

@@ -10,6 +10,7 @@ import numpy as np
 from pellucid.exchange.graph import relayout, volumes
 from pellucid.exchange.graph.local_response_norm_pattern import Squares
 from pellucid.exchange.graph.reductions import reduce
+from pellucid.exchange.graph.rows import through_image
 from pellucid.exchange.graph.tensor import Array, Tensor
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import composites
@@ -186,6 +187,8 @@ def _pool1d(op: OperatorView, kind: Any) -> Tensor:
 
 def conv_transpose(op: OperatorView) -> Tensor:
     """ConvTranspose: weight (in, out / groups, kh, kw)."""
+    if np.ndim(op.constant(1)) == 3:
+        return _conv_transpose_1d(op)
     x, weight = op.tensor(), op.weight(1, 4)
     x = op.builder.image(op.ref, x)
     kernel = _kernel(op, weight)
@@ -208,6 +211,24 @@ def conv_transpose(op: OperatorView) -> Tensor:
         output_padding=extra,
         groups=groups,
     )
+
+
+def _conv_transpose_1d(op: OperatorView) -> Tensor:
+    """ConvTranspose of sequences: of images of height 1."""
+    across = {"dilations": 1, "kernel_shape": 1, "output_padding": 0}
+    for name, size in {**across, "output_shape": 1, "strides": 1}.items():
+        if name in op.attributes:
+            op.attributes[name] = [size, *op.attributes[name]]
+    if "pads" in op.attributes:
+        before, after = op.attributes["pads"]
+        op.attributes["pads"] = [0, before, 0, after]
+    op.inputs[1] = op.weight(1, 3)[:, :, None]
+
+    def place(image: Tensor) -> Tensor:
+        op.inputs[0] = image
+        return conv_transpose(op)
+
+    return through_image(op.builder, op.ref, op.tensor(), place)
 
 
 def _crop_output(

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.exchange.graph import volumes
+from pellucid.exchange.graph import picking, volumes
 from pellucid.exchange.graph.rows import through_image
-from pellucid.exchange.graph.tensor import Tensor
+from pellucid.exchange.graph.tensor import FIRST, Tensor
 from pellucid.exchange.pt2.arguments import padding, single, three
 from pellucid.exchange.pt2.operator_view import OperatorView
 from pellucid.network.window import pads
 
 
 def _conv(op: OperatorView) -> Tensor:
-    x, weight = op.tensor("input"), op.array("weight", 4)
+    x, weight = _image(op), op.array("weight", 4)
     stride, dilation = op.pair("stride", 1), op.pair("dilation", 1)
     if isinstance(op.get("padding"), str):
         image = op.builder.image(op.ref, x)
@@ -35,6 +35,15 @@ def _conv(op: OperatorView) -> Tensor:
         padding=around,
         groups=op.get("groups", 1),
     )
+
+
+def _image(op: OperatorView) -> Tensor:
+    """Return what is convolved: the network's value, or a constant as a Parameter."""
+    x = op.get("input")
+    if not isinstance(x, np.ndarray):
+        return op.tensor("input")
+    entry = Tensor(next(iter(op.builder.nodes)), (), FIRST)
+    return picking.as_value(op.builder, op.ref, x, entry)
 
 
 def _conv1d(op: OperatorView) -> Tensor:

@@ -161,13 +161,13 @@ class Graph:
         """Return what an operator of the file makes of its inputs."""
         node, name = operator.foreign, operator_name(operator.foreign["target"])
         is_aten = node["target"].startswith("torch.ops.aten.")
-        if name not in READERS or not is_aten:
-            operator.ref.refuse("be an operator that a layer expresses exactly", name)
         tensors = iter(inputs)
         arguments = {a["name"]: self._value(a["arg"], tensors) for a in node["inputs"]}
-        constant = fold(name, arguments)
+        constant = fold(name, arguments) if is_aten else None
         if constant is not None:
             return constant
+        if name not in READERS or not is_aten:
+            operator.ref.refuse("be an operator that a layer expresses exactly", name)
         return READERS[name](
             OperatorView(
                 target=node["target"],

@@ -6,6 +6,9 @@ from pellucid.network.composites.attention import (
 from pellucid.network.composites.base import Composer as Composer
 from pellucid.network.composites.base import Composite as Composite
 from pellucid.network.composites.bidirectional import Bidirectional as Bidirectional
+from pellucid.network.composites.conv_transpose1d import (
+    ConvTranspose1D as ConvTranspose1D,
+)
 from pellucid.network.composites.padding import Pad1D as Pad1D
 from pellucid.network.composites.padding import Pad2D as Pad2D
 from pellucid.network.composites.pools import AdaptiveAvgPool1D as AdaptiveAvgPool1D

@@ -22,7 +22,8 @@ from pellucid.network.window import Pads
 Padding1D = Literal["valid", "same"] | int | tuple[int, int]
 
 
-def _padding(who: str, value: Any) -> Padding1D:
+def padding_1d(who: str, value: Any) -> Padding1D:
+    """Return a sequence's padding as a layer keeps it."""
     if value in ("valid", "same"):
         return value  # type: ignore[no-any-return]
     sides = (value, value) if is_int(value) else value
@@ -38,7 +39,8 @@ def _padding(who: str, value: Any) -> Padding1D:
     return int(value) if is_int(value) else (int(before), int(after))
 
 
-def _padding_2d(padding: Padding1D) -> Any:
+def padding_2d(padding: Padding1D) -> Any:
+    """Return the padding of an image of height 1."""
     if isinstance(padding, str):
         return padding
     sides = (padding, padding) if isinstance(padding, int) else padding
@@ -113,7 +115,7 @@ class Conv1D(OneDimensional):
         who, put = self.who, object.__setattr__
         for name in ("out_channels", "kernel_size", "stride", "dilation", "groups"):
             put(self, name, checks.integer(who, name, getattr(self, name)))
-        put(self, "padding", _padding(who, self.padding))
+        put(self, "padding", padding_1d(who, self.padding))
         checks.boolean(who, "bias", self.bias)
         checks.boolean(who, "trainable", self.trainable)
         put(self, "activation", activation(who, self.activation))
@@ -132,7 +134,7 @@ class Conv1D(OneDimensional):
         return Conv2D(
             kernel_size=(1, self.kernel_size),
             stride=(1, self.stride),
-            padding=_padding_2d(self.padding),
+            padding=padding_2d(self.padding),
             dilation=(1, self.dilation),
             **{name: getattr(self, name) for name in (*same, *starts)},
         )
@@ -184,7 +186,7 @@ class _Pool1D(OneDimensional):
         put(self, "kernel_size", size)
         stride = size if self.stride is None else self.stride
         put(self, "stride", checks.integer(who, "stride", stride))
-        put(self, "padding", _padding(who, self.padding))
+        put(self, "padding", padding_1d(who, self.padding))
 
     def sides(self, length: int) -> tuple[int, int]:
         """Return the elements around a sequence of that length."""
@@ -196,7 +198,7 @@ class _Pool1D(OneDimensional):
         return {
             "kernel_size": (1, self.kernel_size),
             "stride": (1, self.stride),
-            "padding": _padding_2d(self.padding),
+            "padding": padding_2d(self.padding),
             "name": self.name,
         }
 
