@@ -45,7 +45,7 @@ def onnx(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
         entry = session.get_inputs()[0]
 
         def predict(x: Array) -> Array:
-            return np.asarray(session.run(None, {entry.name: x})[0])
+            return np.asarray(session.run(None, {entry.name: _as_entry(entry, x)})[0])
 
         return adapt(
             predict,
@@ -57,13 +57,19 @@ def onnx(path: Path, network: Network, images: Array) -> RuntimeMeasurement:
     return time_runtime(load, images, f"onnxruntime {runtime.__version__}")
 
 
+def _as_entry(entry: Any, x: Array) -> Array:
+    """Return an input in the type that a file takes, float16 or as it is."""
+    return x.astype(np.float16) if entry.type == "tensor(float16)" else x
+
+
 def _several_in_onnxruntime(session: Any, network: Network) -> Predict:
     """Return a function of all inputs, packed as one array, to all outputs."""
     entries = session.get_inputs()
     names = [entry.name for entry in entries]
 
     def predict(inputs: list[Array]) -> list[Array]:
-        made: list[Array] = session.run(None, dict(zip(names, inputs, strict=True)))
+        given = [_as_entry(entry, x) for entry, x in zip(entries, inputs, strict=True)]
+        made: list[Array] = session.run(None, dict(zip(names, given, strict=True)))
         return made
 
     return adapt_several(predict, [entry.shape for entry in entries], network)

@@ -586,3 +586,29 @@ def test_a_spectrogram_is_scaled_by_its_own_numbers(tmp_path):
     x = np.float32([[[0, 1, 2], [3, 4, 5]], [[7, 7, 7], [7, 7, 7]]])
     scaled = np.clip(x[0] / 5, 0.5, None)
     np.testing.assert_allclose(read.predict(x), [scaled, x[1] * 0], rtol=1e-6)
+
+
+def test_a_graph_of_float16_comes_in_as_float32(tmp_path):
+    """Weights, casts and operators of 16 bits; the file runs as it is."""
+    random = np.random.default_rng(0)
+    weight = random.normal(size=(4, 3, 3, 3)).astype(np.float16)
+    half = onnx.TensorProto.FLOAT16
+    one = numpy_helper.from_array(np.ones(1, np.float16))
+    nodes = [
+        helper.make_node("Constant", [], ["one"], value=one),
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("Cast", ["c"], ["f"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Cast", ["f"], ["h"], to=half),
+        helper.make_node("Add", ["h", "one"], ["y"]),
+    ]
+    entry = helper.make_tensor_value_info("x", half, ("N", 3, 5, 6))
+    end = helper.make_tensor_value_info("y", half, None)
+    arrays = [numpy_helper.from_array(weight, "w")]
+    graph = helper.make_graph(nodes, "g", [entry], [end], arrays)
+    opset = [helper.make_opsetid("", 17)]
+    path = tmp_path / "half.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+    model = exchange.read(path, engine="numpy")
+    assert model.dtype == "float32"
+    x = random.normal(size=(2, 5, 6, 3)).astype(np.float16).astype(np.float32)
+    assert exchange.verify_export(model, path, x).relative < 2e-3

@@ -19,6 +19,7 @@ from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
 from pellucid.engines.protocol import Engine
 from pellucid.errors import ExchangeError, PellucidError
 from pellucid.exchange.errors import show_batch
+from pellucid.exchange.onnx.half import HALVES
 from pellucid.exchange.onnx.read import Graph
 from pellucid.model import Model, from_file
 
@@ -54,9 +55,9 @@ class PreparedModel(BackendRep):
         self.inputs = [str(entry.name) for entry in entries]
         for value in model.graph.output:
             kind = value.type.tensor_type.elem_type
-            if kind not in _FLOATS:
+            if kind not in (*_FLOATS, *HALVES):
                 raise UnsupportedModelError(
-                    "onnx.backend: outputs must be float or double; got "
+                    "onnx.backend: outputs must be of floats; got "
                     f"'{value.name}' of {onnx.TensorProto.DataType.Name(kind)}."
                 )
         self._built: tuple[dict[str, Array], Graph, Model] | None = None
@@ -83,18 +84,22 @@ class PreparedModel(BackendRep):
         """
         given = self._name(inputs)
         if self._built is None or not _is_same(self._built[0], given):
-            others = {name: given[name] for name in self.inputs[1:]}
+            others = {name: _widened(given[name]) for name in self.inputs[1:]}
             try:
                 self._build(others)
             except PellucidError as error:
                 raise UnsupportedModelError(show_batch(str(error))) from error
         _, graph, model = self._built  # type: ignore[misc]
-        images = graph.ports.images(model.file(), given)
+        wide = {name: _widened(array) for name, array in given.items()}
+        images = graph.ports.images(model.file(), wide)
         made = model.predict(images)
         values = made if isinstance(made, tuple) else (made,)
+        kinds = [value.type.tensor_type.elem_type for value in self.model.graph.output]
         return tuple(
-            output.to_foreign(np.asarray(value))
-            for output, value in zip(graph.outputs.values(), values, strict=True)
+            _as_kind(output.to_foreign(np.asarray(value)), kind)
+            for output, value, kind in zip(
+                graph.outputs.values(), values, kinds, strict=True
+            )
         )
 
     def _name(self, inputs: Any) -> dict[str, Array]:
@@ -220,6 +225,19 @@ class PellucidBackend(Backend):
 
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE)
+
+
+def _widened(array: Array) -> Array:
+    """Return numbers of 16 bits as float32."""
+    is_half = array.dtype.kind in "fV" and array.dtype.itemsize == 2
+    return array.astype(np.float32) if is_half else array
+
+
+def _as_kind(array: Array, kind: int) -> Array:
+    """Return an output in a model's type, if that has 16 bits."""
+    if kind not in HALVES:
+        return array
+    return array.astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
 
 
 def _to_array(value: Any) -> Array:

@@ -15,6 +15,7 @@ from onnx import numpy_helper
 from pellucid.errors import ExchangeError
 from pellucid.exchange.disk import read_bytes
 from pellucid.exchange.errors import translate_errors
+from pellucid.exchange.onnx.half import HALVES
 
 Array = npt.NDArray[Any]
 OLDEST_OPSET = 1
@@ -89,11 +90,18 @@ def opset_of(model: onnx.ModelProto) -> int:
 def to_array(tensor: onnx.TensorProto, folder: Path | None) -> Array:
     """Return a tensor's numbers; those in another file only from the same folder.
 
+    Numbers of 16 bits come as float32, which holds them exactly.
+
     Raises
     ------
     ExchangeError
         If they lie outside the folder, or are fewer than the shape says.
     """
+    array = _to_array(tensor, folder)
+    return array.astype(np.float32) if tensor.data_type in HALVES else array
+
+
+def _to_array(tensor: onnx.TensorProto, folder: Path | None) -> Array:
     if tensor.data_location != onnx.TensorProto.EXTERNAL:
         return np.asarray(numpy_helper.to_array(tensor))
     raw = onnx.TensorProto()

@@ -41,6 +41,7 @@ from pellucid.exchange.onnx import reference
 from pellucid.exchange.onnx.about import read_about
 from pellucid.exchange.onnx.attributes import read_attributes
 from pellucid.exchange.onnx.container import load, opset_of, to_array
+from pellucid.exchange.onnx.half import widen
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.exchange.onnx.operators import READERS
 from pellucid.exchange.onnx.qdq import HYBRID, KIND, find_quantized
@@ -157,7 +158,8 @@ class Graph:
         input_shape: Shapes | None = None,
     ) -> None:
         self.images, self.input_shape = images, input_shape
-        self.model, self.graph, self.folder = model, model.graph, folder
+        self.model = widen(model)
+        self.graph, self.folder = self.model.graph, folder
         self.opset = opset_of(model)
         self.builder = NetworkBuilder(FIRST)
         #: inputs that the file takes as integers, and those integers
