@@ -40,8 +40,10 @@ def adapt(
     usual : {"first", "last"}
         Where channels are in files of this kind, where the shape fits both.
     """
+    if takes and len(takes) == len(own):  # a file of one example
+        predict, takes = _each_alone(predict), (None, *takes)
     is_first = is_channels_first(takes, own, usual=usual)
-    batch = fixed_size(takes[0]) if len(takes) else None
+    batch = fixed_size(takes[0]) if takes else None
 
     def run(images: Array) -> Array:
         given = _channels_first(images) if is_first else images
@@ -53,6 +55,11 @@ def adapt(
         return restore_layout(made, gives, is_first=is_first)
 
     return run
+
+
+def _each_alone(predict: Predict) -> Predict:
+    """Return a function of a batch by one of an example without a batch axis."""
+    return lambda images: np.stack([np.asarray(predict(image)) for image in images])
 
 
 def adapt_several(

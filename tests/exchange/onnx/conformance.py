@@ -55,7 +55,8 @@ def cases() -> Iterator[tuple[str, onnx.ModelProto, list[Any], list[Any]]]:
             first = folder / "test_data_set_0"
             data = [(_arrays(first, "input"), _arrays(first, "output"))]
         operators = {node.op_type for node in model.graph.node} - {"Constant"}
-        if operators and operators <= set(READERS) and "Cast" not in operators:
+        is_read = bool(operators) and operators <= set(READERS)
+        if is_read and "Cast" not in operators and operators != {"CastLike"}:
             yield case.name, model, *data[0]
 
 
@@ -103,8 +104,9 @@ def report(verdicts: list[Verdict], engine: str) -> str:
         "# ONNX's backend tests",
         "",
         f"onnx {onnx.__version__}, engine {engine}: the tests whose operators pellucid "
-        "reads, but Cast, run by `pellucid.exchange.onnx.backend`. Inputs are the "
-        "network's where possible; else the first is, and the others are constants.",
+        "reads, but casts alone, run by `pellucid.exchange.onnx.backend`. Inputs are "
+        "the network's where possible, as a batch or as one example; else the first "
+        "is, and the others are constants.",
         "",
         f"**{counts['passed']} passed, {counts['refused']} refused, "
         f"{counts['failed']} failed, {len(verdicts)} in total.**",

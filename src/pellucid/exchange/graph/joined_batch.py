@@ -21,7 +21,8 @@ from pellucid.network.layers import Shape
 class Joint:
     """Where a file has its batch: the axis, and the place in what it is joined of.
 
-    ``count`` axes are joined there, of which the batch is number ``place``.
+    ``count`` axes are joined there, of which the batch is number ``place``; 0 where
+    the file has one example, without a batch.
     """
 
     axis: int
@@ -32,6 +33,8 @@ class Joint:
         """Return a value whose batch is in front as the file has it."""
         axes = list(made.axes)
         batch = axes.pop(0)
+        if not self.count:
+            return replace(made, axes=tuple(axes))
         axes.insert(self.axis + self.place, batch)
         return join(replace(made, axes=tuple(axes)), self.axis, self.count)
 
@@ -53,6 +56,8 @@ def join(x: Tensor, axis: int, count: int) -> Tensor:
 
 def batch_first(x: Tensor) -> tuple[Tensor, Joint]:
     """Return the value with its batch by itself in front, and how that is undone."""
+    if 0 not in x.axes:
+        return replace(x, axes=(0, *x.axes)), Joint(0, 0, 0)
     axis, place = x.axes.index(0), x.joined.index(0)
     apart = split_axes(x)
     axes = list(apart.axes)

@@ -12,6 +12,7 @@ import numpy as np
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph import relayout
 from pellucid.exchange.graph.joined_batch import (
+    as_examples,
     find_batch,
     split_axes,
 )
@@ -143,6 +144,9 @@ class LayoutBuilder(NodeBuilder):
     def reshape(self, ref: OperatorRef, x: Tensor, shape: Sequence[int]) -> Tensor:
         """Add or drop axes of length 1, or flatten; ``shape`` has `BATCH` for N."""
         old = x.foreign_shape
+        if 0 not in x.axes:
+            whole = (BATCH, *_resolved(ref, old, [int(n) for n in shape]))
+            return as_examples(x, lambda one: self.reshape(ref, one, whole))
         apart = split_axes(x).foreign_shape
         new = _resolved(ref, old, self._with_batch(apart, [int(n) for n in shape]))
         if new == old:
@@ -166,6 +170,8 @@ class LayoutBuilder(NodeBuilder):
         """
         if not isinstance(output, Tensor):
             return output
+        if 0 not in output.axes and self.batch == 1 and output.axes:
+            return as_examples(output, self.outermost)
         own = (BATCH, *output.shape)
         axes = [axis for axis in output.axes if axis is not None and own[axis] > 1]
         is_reshaped = isinstance(self.nodes[output.node].layer, pl.Reshape)

@@ -47,7 +47,8 @@ class NodeBuilder:
 
     def input(self, shape: Shape, axes: tuple[int, ...], *, name: str = "") -> Tensor:
         """Begin with an Input of that shape (ours)."""
-        if len(axes) == 4 or not self.nodes:  # of several inputs an image decides
+        is_batch = axes[:1] == (0,)  # of several inputs an image decides
+        if is_batch and (len(axes) == 4 or not self.nodes):
             self._input_axes = axes
         return self.layer(OperatorRef("input", name), Input(*shape), (), axes=axes)
 
@@ -118,7 +119,8 @@ class NodeBuilder:
         """
         outputs = [output] if isinstance(output, Tensor) else list(output)
         for tensor in outputs:
-            _check_batch_axis(tensor)
+            if 0 in tensor.axes or self.batch != 1:
+                _check_batch_axis(tensor)
         wanted, stack = set[str](), [tensor.node for tensor in outputs]
         while stack:
             node = stack.pop()

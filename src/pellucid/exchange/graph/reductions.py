@@ -65,7 +65,8 @@ def reduce(
         return replace(one, axes=())
     inner = tuple(sorted(axis - 1 for axis in own if axis))
     if not keepdims and len(inner) == len(x.shape):
-        return _to_one(builder, ref, x, kind(inner, True, **fields))
+        one = _to_one(builder, ref, x, kind(inner, True, **fields))
+        return one if 0 in x.axes else replace(one, axes=())
     if inner:
         y = compose(builder, ref, x, kind(inner, keepdims, **fields).compose)
     elif kind in _NEUTRAL:  # of one element

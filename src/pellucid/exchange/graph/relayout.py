@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 
 from pellucid.exchange.errors import OperatorRef
 from pellucid.exchange.graph.composing import compose
-from pellucid.exchange.graph.joined_batch import join, split_axes, split_shape
+from pellucid.exchange.graph.joined_batch import (
+    as_examples,
+    join,
+    split_axes,
+    split_shape,
+)
 from pellucid.exchange.graph.tensor import BATCH, Tensor
 from pellucid.network import layers as pl
 from pellucid.network.composites import Composer
@@ -102,6 +107,9 @@ def with_axes(
     """
     if x.axes == axes and x.order is None:
         return x
+    if 0 not in x.axes and 0 not in axes:
+        own = (0, *axes)
+        return as_examples(x, lambda one: with_axes(builder, ref, one, own))
     x = in_order(builder, ref, x)
     if x.axes[0] != 0 or axes[0] != 0 or len(axes) != len(x.axes):
         ref.refuse("keep the batch as its first axis", f"{show(x)}")
@@ -114,7 +122,8 @@ def with_axes(
 
 def as_foreign(builder: NodeBuilder, ref: OperatorRef, x: Tensor) -> Tensor:
     """Return the value held by a node that lies as in the file."""
-    return with_axes(builder, ref, x, tuple(range(len(x.axes))))
+    start = 0 if 0 in x.axes else 1
+    return with_axes(builder, ref, x, tuple(range(start, start + len(x.axes))))
 
 
 def in_order(builder: NodeBuilder, ref: OperatorRef, x: Tensor) -> Tensor:

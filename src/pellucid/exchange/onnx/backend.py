@@ -118,8 +118,17 @@ class PreparedModel(BackendRep):
         return {name: _to_array(value) for name, value in arrays.items()}
 
     def _build(self, constants: dict[str, Array]) -> None:
+        name = self.model.graph.name or "graph"
         graph = Graph(self.model, None, constants)
-        file = graph.file(self.model.graph.name or "graph")
+        try:
+            file = graph.file(name)
+        except PellucidError:
+            graph = Graph(self.model, None, constants, of_one=True)
+            try:
+                file = graph.file(name)
+            except PellucidError:
+                graph = Graph(self.model, None, constants)
+                file = graph.file(name)  # refused for the first reason
         self._built = constants, graph, from_file(file, engine=self.engine)
 
 

@@ -32,7 +32,10 @@ def _computes_halves(graph: onnx.GraphProto) -> bool:
     ends = any(map(_is_half, (*graph.input, *graph.output)))
     return ends or any(
         (attribute.name == "to" and attribute.i in HALVES)
-        or (attribute.type == onnx.AttributeProto.GRAPH and _computes_halves(attribute.g))
+        or (
+            attribute.type == onnx.AttributeProto.GRAPH
+            and _computes_halves(attribute.g)
+        )
         for attribute in _attributes(graph)
     )
 

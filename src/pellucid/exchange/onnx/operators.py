@@ -229,6 +229,13 @@ def _cast(op: OperatorView) -> Tensor:
     return op.tensor()
 
 
+def _cast_like(op: OperatorView) -> Tensor:
+    x, like = op.tensor(), op.inputs[1]
+    if not isinstance(like, Tensor):
+        op.refuse("have the network's type", f"{like.dtype}")
+    return x
+
+
 def _flatten(op: OperatorView) -> Tensor:
     x, axis = op.tensor(), int(op.attribute("axis", 1))
     if axis % len(x.axes) != 1:
@@ -305,6 +312,7 @@ READERS: dict[str, Callable[[OperatorView], Any]] = {
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalizations.batch_norm,
     "Cast": _cast,
+    "CastLike": _cast_like,
     "Concat": _concat,
     "Conv": windows.conv,
     "ConvTranspose": windows.conv_transpose,

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pellucid.exchange.graph.arithmetic import extreme
+from pellucid.exchange.graph.choosing import combine, holds, truth
 from pellucid.exchange.graph.tensor import Tensor
 from pellucid.exchange.onnx.operator_view import OperatorView
 from pellucid.network import layers as pl
 from pellucid.network.expression import Expression, fold, math
 from pellucid.network.expression.expand import expand
+from pellucid.network.expression.nodes import lift
 
 if TYPE_CHECKING:
     from pellucid.exchange.onnx.write_context import WriteContext
@@ -197,6 +199,29 @@ def _shrink(op: OperatorView) -> Tensor:
     )
 
 
+def _combining(function: Any) -> Any:
+    """Return the reader of a function of several values."""
+    return lambda op: combine(op.builder, op.ref, function, op.inputs)
+
+
+def _both(x: Expression, y: Expression) -> Expression:
+    return truth(math.minimum(x, y) > 0.5)
+
+
+_COMBINING = {
+    "And": _both,
+    "Equal": lambda x, y: math.where(lift(x) >= y, truth(lift(y) >= x), 0.0),
+    "Greater": lambda x, y: truth(lift(x) > y),
+    "GreaterOrEqual": lambda x, y: truth(lift(x) >= y),
+    "Less": lambda x, y: truth(lift(y) > x),
+    "LessOrEqual": lambda x, y: truth(lift(y) >= x),
+    "Not": lambda x: 1 - x,
+    "Or": lambda x, y: truth(math.maximum(x, y) > 0.5),
+    "Where": lambda c, x, y: math.where(holds(c), x, y),
+    "Xor": lambda x, y: math.abs(x - y),
+}
+
+
 def _function(make: Any) -> Any:
     """Return the reader of a function without attributes."""
     return lambda op: _read_expression(op, make)
@@ -209,10 +234,12 @@ _FUNCTIONS = {
     "Erfc": lambda x: 1 - math.erf(x),  # tf2onnx's own
     "Exp": math.exp,
     "Reciprocal": lambda x: 1 / x,
+    "Sign": lambda x: math.where(x > 0, 1, math.where(x < 0, -1, 0)),
     "Sqrt": math.sqrt,
 }
 #: ONNX operators that are one function of each element
 READERS = {
+    **{name: _combining(made) for name, made in _COMBINING.items()},
     **{name: _function(made) for name, made in _FUNCTIONS.items()},
     **{name: _read_native(kind) for kind, (name, _) in NATIVE.items()},
     "Celu": _celu,

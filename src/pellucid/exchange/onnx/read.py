@@ -146,6 +146,9 @@ class Graph:
     input_shape : tuple of int, or of shapes, optional
         One example's shape, ours, where the file leaves sizes free; of several inputs
         a shape for each.
+    of_one : bool, optional
+        Whether inputs are one example, without a batch axis; they are where one has a
+        single axis, and all have fixed sizes.
     """
 
     def __init__(
@@ -156,8 +159,10 @@ class Graph:
         *,
         images: tuple[int, ...] | None = None,
         input_shape: Shapes | None = None,
+        of_one: bool | None = None,
     ) -> None:
         self.images, self.input_shape = images, input_shape
+        self.of_one = of_one
         self.model = widen(model)
         self.graph, self.folder = self.model.graph, folder
         self.opset = opset_of(model)
@@ -277,6 +282,10 @@ class Graph:
             )
         names = [str(entry.name) for entry in read]
         self.wanted_shapes = shapes_by_input(names, self.input_shape)
+        if self.of_one is None:
+            shapes = [[d.dim_value for d in _axes_of(entry)] for entry in read]
+            is_fixed = all(n > 0 for shape in shapes for n in shape)
+            self.of_one = is_fixed and any(len(shape) == 1 for shape in shapes)
         entries = {str(entry.name): self._enter_one(entry) for entry in read}
         kinds = sorted(
             {_FLOATS.get(entry.type.tensor_type.elem_type, "float32") for entry in read}
@@ -300,6 +309,11 @@ class Graph:
                 f"(constants={{'{entry.name}': …}})."
             )
         sizes = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
+        if self.of_one and None not in sizes:
+            self.builder.batch, self.float_type = 1, kind.elem_type
+            shape = close_sizes(str(entry.name), tuple(sizes), None, is_first=False)
+            axes = tuple(range(1, len(shape) + 1))
+            return self.builder.input(shape, axes, name=str(entry.name))
         is_turned = self._is_batch_second(entry)
         if is_turned:
             sizes[0], sizes[1] = sizes[1], sizes[0]
@@ -465,6 +479,11 @@ class Graph:
         if reader is None:
             op.refuse("be an operator that a layer expresses exactly", op.operator)
         return read_quantized(op, operator, reader) if op.is_integer else reader(op)
+
+
+def _axes_of(entry: onnx.ValueInfoProto) -> Any:
+    """Return the axes of an input."""
+    return entry.type.tensor_type.shape.dim
 
 
 def _has_axes(entry: onnx.ValueInfoProto) -> bool:

@@ -159,6 +159,10 @@ class Translator:
                 ref.refuse("read a value of known shape", repr(node.input[0]))
             return np.asarray(shape, np.int64)[given.get("start", 0) : given.get("end")]
         arrays = [self.graph.constants.get(name) for name in inputs if name]
+        if node.op_type == "CastLike" and arrays and arrays[0] is not None:
+            like = self.types.get(inputs[1])
+            kind = like.tensor_type.elem_type if like is not None else self.float_type
+            return arrays[0].astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
         if not arrays or any(array is None for array in arrays):
             return None
         every = [self.graph.constants.get(name) for name in inputs]

@@ -84,8 +84,9 @@ def _transpose(given: Mapping[str, Any]) -> Array:
 
 def _divide(given: Mapping[str, Any]) -> Any:
     quotient = given["self"] / np.asarray(given["other"])
-    rounding = {"floor": np.floor, "trunc": np.trunc, None: np.asarray}
-    return rounding[given.get("rounding_mode")](quotient)
+    if given.get("rounding_mode") == "floor":
+        return np.floor(quotient)
+    return np.trunc(quotient) if given.get("rounding_mode") else quotient
 
 
 def _flatten(given: Mapping[str, Any]) -> Array:
